@@ -1,1 +1,15 @@
-//! (to come)
+//! The field itself: tasks, what the outside may answer about them, when to ask, and the watch list.
+//!
+//! Pure: no I/O, no clock, no async, no terminal. Everything that depends on time takes a [`time::Now`].
+
+pub mod change;
+pub mod estimate;
+pub mod harvest;
+pub mod query;
+pub mod report;
+pub mod schedule;
+pub mod status;
+pub mod task;
+pub mod text;
+pub mod time;
+pub mod watchlist;

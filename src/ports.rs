@@ -1,1 +1,52 @@
-//! (to come)
+//! The outside as traits: what the program asks of it, in words of the domain.
+//!
+//! Real forms live in `adapters`, fakes in the tests. Nothing here knows HTTP, SQL or a terminal.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use crate::domain::{
+    change::{Applied, Change, Delta, JournalLine, StoreError},
+    report::Answer,
+    task::{Family, TaskId, VideoUrl},
+    time::Now,
+    watchlist::Watched,
+};
+
+/// Is an answer under way.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Reads the clocks.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Returns the present.
+    fn now(&self) -> Now;
+}
+
+/// Asks the API after tasks.
+pub trait TaskApi: fmt::Debug + Send + Sync {
+    /// Asks after one task. Changes nothing at the server and may be repeated; ends within 20 s with an
+    /// observation or a named error, and may be dropped at any moment.
+    fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer>;
+}
+
+/// Keeps the list and its journal. Blocking: called off the loop.
+pub trait ListStore: fmt::Debug + Send {
+    /// Reads every watched task, and takes this as the start for [`changes`](Self::changes).
+    fn load(&mut self) -> Result<Vec<Watched>, StoreError>;
+
+    /// Applies changes in one transaction, all or none, and says what became of each, in their order.
+    ///
+    /// When one of them [is acknowledged](Change::is_acknowledged), all are on the disk on return.
+    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
+
+    /// Returns what other instances changed since the last call or load.
+    fn changes(&mut self) -> Result<Vec<Delta>, StoreError>;
+
+    /// Returns the last lines of a task's journal, oldest first, at most `most`.
+    fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError>;
+}
+
+/// Opens videos in the browser. Blocking: called off the loop.
+pub trait Opener: fmt::Debug + Send + Sync {
+    /// Starts the browser and returns without waiting for it to end; fails with a sentence when none can start.
+    fn open(&self, url: &VideoUrl) -> Result<(), String>;
+}

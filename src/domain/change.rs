@@ -1,0 +1,176 @@
+//! What may happen to the list on disk, as data, and what became of it; and the journal's words.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    report::{CheckError, Observation},
+    task::{Family, TaskId},
+    text::CleanText,
+    watchlist::Watched,
+};
+
+/// Is one change of the list. Each is a journal line too, where it changes anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Watch a task; one that was removed comes back with all that was known of it.
+    Add {
+        /// Which.
+        task: TaskId,
+        /// Whose API it belongs to.
+        family: Family,
+        /// What to call it.
+        label: Option<CleanText>,
+        /// Since when it is watched.
+        at: Timestamp,
+    },
+    /// Stop watching a task; what was known is kept for an undo.
+    Remove {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Take a removal back.
+    Restore {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A good poll's news; joined with what the list knows by the rule of `Task::absorb`.
+    Observed {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// What was seen.
+        observation: Arc<Observation>,
+    },
+    /// A check failed. "No such task" makes a task of which nothing was ever known not found, once its
+    /// grace is over.
+    CheckFailed {
+        /// Which.
+        task: TaskId,
+        /// When and why.
+        error: CheckError,
+    },
+    /// A video was opened.
+    Opened {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// The link.
+        url: String,
+    },
+}
+
+impl Change {
+    /// Returns the task it concerns.
+    pub const fn task(&self) -> &TaskId {
+        match self {
+            Self::Add { task, .. }
+            | Self::Remove { task, .. }
+            | Self::Restore { task, .. }
+            | Self::Observed { task, .. }
+            | Self::CheckFailed { task, .. }
+            | Self::Opened { task, .. } => task,
+        }
+    }
+
+    /// Reports whether a person waits for it: then it is on the disk before it is acknowledged.
+    pub const fn is_acknowledged(&self) -> bool {
+        matches!(
+            self,
+            Self::Add { .. } | Self::Remove { .. } | Self::Restore { .. }
+        )
+    }
+}
+
+/// Is what became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The task is watched now.
+    Added(Box<Watched>),
+    /// It was watched already; nothing changed.
+    AlreadyWatched,
+    /// It is watched no more.
+    Removed,
+    /// It is not on the list.
+    NotWatched,
+    /// Written down.
+    Noted,
+}
+
+/// Is what another instance did to the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// The task was added or learnt of.
+    Changed(Box<Watched>),
+    /// It was removed.
+    Gone(TaskId),
+}
+
+/// Says why the list could not be read or written, with the next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full.
+    #[error("the disk is full; free some space, nothing is lost")]
+    Full,
+    /// The file or its folder cannot be written.
+    #[error("the list file cannot be written: {0}")]
+    ReadOnly(String),
+    /// Another program holds the file and does not let go.
+    #[error("another program holds the list file; try again")]
+    Busy,
+    /// The file is damaged and was kept aside.
+    #[error("the list file is damaged: {0}")]
+    Damaged(String),
+    /// The file was written by a newer program and is left untouched.
+    #[error(
+        "the list file is of version {found}, this kietop knows {known}; update kietop or name another file with --store"
+    )]
+    Newer {
+        /// The file's version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("the list file failed: {0}")]
+    Other(String),
+}
+
+/// Is one line of a task's history, kept after its removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalLine {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: JournalEvent,
+}
+
+/// Is what a journal line tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalEvent {
+    /// Put on the list.
+    Added,
+    /// Taken off the list.
+    Removed,
+    /// Put back.
+    Restored,
+    /// The state became this one (a name of `TaskState::NAMES`).
+    Became(CleanText),
+    /// Checks began to fail: kind and words.
+    CheckFailed(CleanText),
+    /// Checks work again.
+    Recovered,
+    /// The server contradicted what is known; it was left aside.
+    Contradicted(CleanText),
+    /// A video was opened.
+    Opened(CleanText),
+    /// Something a newer program wrote.
+    Other(CleanText),
+}

@@ -1,0 +1,319 @@
+//! What the outside can answer when it is asked after a task: an observation, or a named error.
+//!
+//! An error says what it concerns (its [`Scope`]) and never is a state of the task: a bad answer does not
+//! change what was known.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    task::{Facts, TaskState},
+    text::CleanText,
+};
+
+/// Is what one good poll saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The state the answer tells.
+    pub state: TaskState,
+    /// Everything else it tells.
+    pub facts: Facts,
+    /// The answer's `data` as it came, at most 64 KiB: the raw record, for lossless JSON only.
+    pub raw: Arc<str>,
+}
+
+/// Tells whom an error concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One task: said in its row and detail.
+    Task,
+    /// The key or the connection: said once, in the banner; every poll waits.
+    Account,
+}
+
+/// Is the reason why a check brought no observation. Plain and comparable; texts are clean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PollError {
+    /// No connection: no such name, refused, unreachable. Holds which.
+    Offline(CleanText),
+    /// The server's certificate was not accepted; there is no way around that. Holds why.
+    Untrusted(CleanText),
+    /// No answer within the deadline.
+    TimedOut,
+    /// The connection ended in the middle of the answer.
+    CutOff,
+    /// No key is set.
+    NoKey,
+    /// 401 or 403: the key was refused, or this address is not on its list. Holds the code.
+    Unauthorized(i64),
+    /// 402: not enough credits.
+    OutOfCredits,
+    /// 429, 430 or 433: asked too often, or the key's cap is reached.
+    RateLimited {
+        /// Which of them.
+        code: i64,
+        /// How long the server wants us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// 455: the service is down for maintenance.
+    Maintenance,
+    /// The answer was a redirect, which is not followed: the key goes to one origin only. Holds the host.
+    Redirected(CleanText),
+    /// A page that is not there answered: the API address is probably wrong.
+    WrongAddress,
+    /// The server knows no such task (yet).
+    NotFound,
+    /// The server will not answer for this task, now or later: 400, 422, 451, 505.
+    Refused {
+        /// The body's code.
+        code: i64,
+        /// The server's words.
+        message: CleanText,
+    },
+    /// Trouble at the server: 408, 500 and their kin, or a code we do not know.
+    Server {
+        /// The body's code, else the HTTP status.
+        code: i64,
+        /// The server's words.
+        message: CleanText,
+    },
+    /// The answer made no sense. Holds what was wrong with it.
+    Malformed(CleanText),
+    /// The question was sent and never answered, not even by an error of ours.
+    Lost,
+}
+
+impl PollError {
+    /// Returns whom the error concerns.
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Offline(_)
+            | Self::Untrusted(_)
+            | Self::NoKey
+            | Self::Unauthorized(_)
+            | Self::OutOfCredits
+            | Self::RateLimited { .. }
+            | Self::Maintenance
+            | Self::Redirected(_)
+            | Self::WrongAddress => Scope::Account,
+            Self::TimedOut
+            | Self::CutOff
+            | Self::NotFound
+            | Self::Refused { .. }
+            | Self::Server { .. }
+            | Self::Malformed(_)
+            | Self::Lost => Scope::Task,
+        }
+    }
+
+    /// Returns the word for it in JSON (`checkError.kind`) and in the list file.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Offline(_) => "offline",
+            Self::Untrusted(_) => "untrusted",
+            Self::TimedOut => "timed_out",
+            Self::CutOff => "cut_off",
+            Self::NoKey => "no_key",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::OutOfCredits => "out_of_credits",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Maintenance => "maintenance",
+            Self::Redirected(_) => "redirected",
+            Self::WrongAddress => "wrong_address",
+            Self::NotFound => "not_found",
+            Self::Refused { .. } => "refused",
+            Self::Server { .. } => "server",
+            Self::Malformed(_) => "malformed",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Returns the server's code, where it gave one.
+    pub const fn code(&self) -> Option<i64> {
+        match self {
+            Self::Unauthorized(code)
+            | Self::RateLimited { code, .. }
+            | Self::Refused { code, .. }
+            | Self::Server { code, .. } => Some(*code),
+            Self::OutOfCredits => Some(402),
+            Self::Maintenance => Some(455),
+            Self::Offline(_)
+            | Self::Untrusted(_)
+            | Self::TimedOut
+            | Self::CutOff
+            | Self::NoKey
+            | Self::Redirected(_)
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::Malformed(_)
+            | Self::Lost => None,
+        }
+    }
+
+    /// Returns what happened, as the start of a sentence without a full stop.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Offline(what) => format!("offline: {what}"),
+            Self::Untrusted(why) => format!("the server's certificate was not accepted: {why}"),
+            Self::TimedOut => "no answer in time".into(),
+            Self::CutOff => "the answer was cut off".into(),
+            Self::NoKey => "no API key is set".into(),
+            Self::Unauthorized(code) => format!("the API key was refused ({code})"),
+            Self::OutOfCredits => "not enough credits (402)".into(),
+            Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
+            Self::RateLimited { code, .. } => format!("the key's limit is reached ({code})"),
+            Self::Maintenance => "the service is down for maintenance (455)".into(),
+            Self::Redirected(host) => format!("unexpected redirect to {host}, not followed"),
+            Self::WrongAddress => "there is no API at this address".into(),
+            Self::NotFound => "the server knows no such task".into(),
+            Self::Refused { code, message } => {
+                format!("the server refuses the task ({code}): {message}")
+            }
+            Self::Server { code, message } if message.is_empty() => {
+                format!("server trouble ({code})")
+            }
+            Self::Server { code, message } => format!("server trouble ({code}): {message}"),
+            Self::Malformed(what) => format!("the answer made no sense: {what}"),
+            Self::Lost => "the question was never answered".into(),
+        }
+    }
+
+    /// Returns what the user can do, or what happens by itself, as a whole sentence.
+    pub const fn next_step(&self) -> &'static str {
+        match self {
+            Self::Offline(_) => "Known states are kept; asking goes on by itself.",
+            Self::Untrusted(_) => {
+                "Is this a network login page? Asking goes on by itself, never without a valid certificate."
+            }
+            Self::NoKey => "Set KIE_API_KEY and start again; the list is shown as last known.",
+            Self::Unauthorized(_) => {
+                "Check the key at https://kie.ai/api-key (is this address on its list?)."
+            }
+            Self::OutOfCredits => "Add credits at https://kie.ai; asking goes on by itself.",
+            Self::RateLimited { .. } => "Asking goes on by itself, more slowly.",
+            Self::Maintenance => "Asking goes on by itself.",
+            Self::Redirected(_) | Self::WrongAddress => "Check the API address (KIETOP_API_URL).",
+            Self::NotFound => "Is the id complete, and of this account? r asks again.",
+            Self::Refused { .. } => "It is not asked after any more; r asks once again.",
+            Self::TimedOut
+            | Self::CutOff
+            | Self::Server { .. }
+            | Self::Malformed(_)
+            | Self::Lost => "What was known is kept; it is asked again by itself.",
+        }
+    }
+
+    /// Puts an error together again from what [`kind`](Self::kind), [`code`](Self::code) and its text were.
+    ///
+    /// An unknown kind (of a newer program) becomes [`PollError::Malformed`] with the text kept.
+    pub fn restored(kind: &str, code: Option<i64>, text: CleanText) -> Self {
+        let code = code.unwrap_or_default();
+        match kind {
+            "offline" => Self::Offline(text),
+            "untrusted" => Self::Untrusted(text),
+            "timed_out" => Self::TimedOut,
+            "cut_off" => Self::CutOff,
+            "no_key" => Self::NoKey,
+            "unauthorized" => Self::Unauthorized(code),
+            "out_of_credits" => Self::OutOfCredits,
+            "rate_limited" => Self::RateLimited {
+                code,
+                retry_after: None,
+            },
+            "maintenance" => Self::Maintenance,
+            "redirected" => Self::Redirected(text),
+            "wrong_address" => Self::WrongAddress,
+            "not_found" => Self::NotFound,
+            "refused" => Self::Refused {
+                code,
+                message: text,
+            },
+            "server" => Self::Server {
+                code,
+                message: text,
+            },
+            "lost" => Self::Lost,
+            _ => Self::Malformed(text),
+        }
+    }
+
+    /// Returns the text inside, which [`restored`](Self::restored) takes back.
+    pub const fn text(&self) -> Option<&CleanText> {
+        match self {
+            Self::Offline(text)
+            | Self::Untrusted(text)
+            | Self::Redirected(text)
+            | Self::Malformed(text)
+            | Self::Refused { message: text, .. }
+            | Self::Server { message: text, .. } => Some(text),
+            Self::TimedOut
+            | Self::CutOff
+            | Self::NoKey
+            | Self::Unauthorized(_)
+            | Self::OutOfCredits
+            | Self::RateLimited { .. }
+            | Self::Maintenance
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::Lost => None,
+        }
+    }
+}
+
+/// Is a check that failed, with its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckError {
+    /// When it failed.
+    pub at: Timestamp,
+    /// Why.
+    pub error: PollError,
+}
+
+/// Is the answer to one question after one task.
+pub type Answer = Result<Observation, PollError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_survive_the_list_file() {
+        let text = || CleanText::line("x", 9);
+        let errors = [
+            PollError::Offline(text()),
+            PollError::Untrusted(text()),
+            PollError::TimedOut,
+            PollError::CutOff,
+            PollError::NoKey,
+            PollError::Unauthorized(403),
+            PollError::OutOfCredits,
+            PollError::RateLimited {
+                code: 433,
+                retry_after: None,
+            },
+            PollError::Maintenance,
+            PollError::Redirected(text()),
+            PollError::WrongAddress,
+            PollError::NotFound,
+            PollError::Refused {
+                code: 451,
+                message: text(),
+            },
+            PollError::Server {
+                code: 502,
+                message: text(),
+            },
+            PollError::Malformed(text()),
+            PollError::Lost,
+        ];
+        for error in errors {
+            let text = error
+                .text()
+                .cloned()
+                .unwrap_or_else(|| CleanText::line("", 1));
+            assert_eq!(PollError::restored(error.kind(), error.code(), text), error);
+            assert!(error.next_step().ends_with('.'), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! When to ask: the pace of a task, back-off after errors, lost answers, and when to stop.
+//!
+//! Pure functions of what is known and of a seed; no clock, no timer, no random source of their own.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    report::{CheckError, PollError, Scope},
+    task::TaskId,
+    time::Mono,
+};
+
+/// The shortest interval a user can set: what the API's own advice allows for one task.
+pub const FLOOR: Duration = Duration::from_secs(2);
+
+/// The longest wait of any kind; hostile `Retry-After` values end here.
+pub const CEILING: Duration = Duration::from_mins(15);
+
+/// How many polls may be under way at once.
+pub const MOST_IN_FLIGHT: usize = 4;
+
+/// How many polls may start in one second, over all tasks.
+pub const MOST_PER_SECOND: usize = 5;
+
+/// How long an answer may take before the question counts as lost. Longer than every deadline of the adapter.
+pub const LOST_AFTER: Duration = Duration::from_secs(25);
+
+/// How long the server may not know a fresh id (public clients grant it as well).
+pub const GRACE: Duration = Duration::from_secs(90);
+
+/// How long a task counts as young.
+const YOUNG: Duration = Duration::from_mins(2);
+
+/// The first wait after an error; doubled with each further one.
+const BACKOFF_BASE: Duration = Duration::from_secs(2);
+
+/// The longest wait after errors of one task, and of the account.
+const BACKOFF_CAP: Duration = Duration::from_mins(1);
+
+/// How often a success without a link is asked after again.
+const LINKLESS_CHECKS: u32 = 5;
+
+/// Numbers the polls of one task, so that an old answer is told from a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Attempt(pub u32);
+
+/// Is what we are doing about a task. One enum, so that no task is in flight twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polling {
+    /// To be asked at that moment.
+    DueAt(Mono),
+    /// Asked, and not yet answered.
+    InFlight {
+        /// Which question.
+        attempt: Attempt,
+        /// Since when.
+        since: Mono,
+    },
+    /// Not asked any more.
+    Stopped(Stop),
+}
+
+/// Tells why a task is not asked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It has ended.
+    Finished,
+    /// The server refuses to answer for it.
+    Refused,
+}
+
+/// Is how sure we are of what we show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Freshness {
+    /// When the server last gave a good answer about the task, "no such task" included.
+    pub last_ok: Option<Timestamp>,
+    /// How many checks were made.
+    pub checks: u32,
+    /// How many checks failed since the last good one.
+    pub failures: u32,
+    /// The last failed check, until a good one.
+    pub last_error: Option<CheckError>,
+}
+
+/// Is how often tasks are asked after, by their age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// While a task is younger than two minutes.
+    pub young: Duration,
+    /// After that.
+    pub steady: Duration,
+    /// Once it runs longer than all but a few did.
+    pub late: Duration,
+}
+
+impl Default for Pace {
+    /// Ten, thirty and sixty seconds: the quick start's and the task page's advice.
+    fn default() -> Self {
+        Self {
+            young: Duration::from_secs(10),
+            steady: Duration::from_secs(30),
+            late: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Pace {
+    /// The steps `+` and `-` go through, as the interval of a young task in seconds.
+    const STEPS: [u64; 8] = [2, 3, 5, 10, 15, 30, 60, 120];
+
+    /// Returns the next slower pace; the slowest stays.
+    #[must_use]
+    pub fn slower(self) -> Self {
+        let young = self.young.as_secs();
+        Self::scaled(
+            Self::STEPS
+                .into_iter()
+                .find(|&step| step > young)
+                .unwrap_or(young),
+        )
+    }
+
+    /// Returns the next faster pace; the fastest stays at the floor of two seconds.
+    #[must_use]
+    pub fn faster(self) -> Self {
+        let young = self.young.as_secs();
+        Self::scaled(
+            Self::STEPS
+                .into_iter()
+                .rfind(|&step| step < young)
+                .unwrap_or(young),
+        )
+    }
+
+    /// Returns the pace whose young tasks are asked after every `young` seconds.
+    fn scaled(young: u64) -> Self {
+        let young = Duration::from_secs(young).max(FLOOR);
+        Self {
+            young,
+            steady: young * 3,
+            late: young * 6,
+        }
+    }
+
+    /// Returns the interval for a task of that run time.
+    pub fn interval(&self, run_time: Duration, late_after: Duration) -> Duration {
+        if run_time < YOUNG {
+            self.young
+        } else if run_time < late_after {
+            self.steady
+        } else {
+            self.late
+        }
+    }
+}
+
+/// Is a source of spread that is the same for the same task, attempt and seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter {
+    seed: u64,
+}
+
+impl Jitter {
+    /// Returns the spread of that seed; two instances take two seeds.
+    pub const fn seeded(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Returns a number from 0 up to, but without, 1.
+    fn unit(self, task: Option<&TaskId>, turn: u32) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, task, turn).hash(&mut hasher);
+        f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default())
+            / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// Returns `wait`, ten per cent more or less.
+    pub fn around(self, wait: Duration, task: &TaskId, turn: u32) -> Duration {
+        wait.mul_f64(0.9 + 0.2 * self.unit(Some(task), turn))
+    }
+
+    /// Returns the wait after `failures` errors in a row: full jitter under a doubling cap.
+    ///
+    /// The cap doubles from two seconds to one minute and stays there; the wait is never under one second.
+    pub fn backoff(self, failures: u32, task: Option<&TaskId>) -> Duration {
+        let doubled = BACKOFF_BASE.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
+        let cap = doubled.min(BACKOFF_CAP);
+        cap.mul_f64(self.unit(task, failures))
+            .max(Duration::from_secs(1))
+    }
+
+    /// Returns how long every poll waits after an account-wide error.
+    ///
+    /// What the server asked for wins, held between one second and fifteen minutes, plus up to a tenth.
+    pub fn hold(self, error: &PollError, failures: u32) -> Duration {
+        let told = match error {
+            PollError::RateLimited {
+                retry_after: Some(told),
+                ..
+            } => Some(*told),
+            PollError::RateLimited { .. } => Some(
+                Duration::from_secs(10).saturating_mul(1 << failures.clamp(1, 8).saturating_sub(1)),
+            ),
+            PollError::Maintenance => Some(Duration::from_mins(1)),
+            PollError::Unauthorized(_)
+            | PollError::NoKey
+            | PollError::OutOfCredits
+            | PollError::WrongAddress
+            | PollError::Redirected(_)
+            | PollError::Untrusted(_) => Some(Duration::from_mins(5)),
+            PollError::Offline(_)
+            | PollError::TimedOut
+            | PollError::CutOff
+            | PollError::NotFound
+            | PollError::Refused { .. }
+            | PollError::Server { .. }
+            | PollError::Malformed(_)
+            | PollError::Lost => None,
+        };
+        told.map_or_else(
+            || self.backoff(failures, None),
+            |told| {
+                let told = told.clamp(Duration::from_secs(1), CEILING);
+                told.mul_f64(1.0 + 0.1 * self.unit(None, failures))
+                    .min(CEILING)
+            },
+        )
+    }
+}
+
+/// Is what a task's next question depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Whose.
+    pub task: &'a TaskId,
+    /// Whether it has ended.
+    pub is_final: bool,
+    /// Whether it has ended well and has nothing to show for it.
+    pub lacks_link: bool,
+    /// How long it has been running.
+    pub run_time: Duration,
+    /// How the last checks went.
+    pub freshness: &'a Freshness,
+}
+
+/// Decides what to do about a task that was just answered for.
+///
+/// A good answer sets the next question by the task's age; an error of the task's own backs off, and a
+/// refusal stops. Account-wide errors leave the task due: the account's hold keeps it waiting.
+pub fn next(
+    standing: Standing<'_>,
+    pace: Pace,
+    late_after: Duration,
+    jitter: Jitter,
+    now: Mono,
+) -> Polling {
+    let Standing {
+        task, freshness, ..
+    } = standing;
+    if let Some(CheckError { error, .. }) = &freshness.last_error {
+        return match error {
+            PollError::Refused { .. } => Polling::Stopped(Stop::Refused),
+            PollError::NotFound => {
+                let wait = pace.interval(standing.run_time, late_after);
+                let grown = wait
+                    .saturating_mul(1 << freshness.failures.min(12))
+                    .min(Duration::from_hours(1));
+                let wait = if standing.run_time < GRACE {
+                    wait
+                } else {
+                    grown
+                };
+                Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
+            }
+            error => match error.scope() {
+                Scope::Account => Polling::DueAt(now),
+                Scope::Task => {
+                    Polling::DueAt(now.after(jitter.backoff(freshness.failures, Some(task))))
+                }
+            },
+        };
+    }
+    if standing.is_final && !(standing.lacks_link && freshness.checks <= LINKLESS_CHECKS) {
+        return Polling::Stopped(Stop::Finished);
+    }
+    let wait = pace.interval(standing.run_time, late_after);
+    Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::text::CleanText;
+
+    const JITTER: Jitter = Jitter::seeded(7);
+
+    fn id() -> TaskId {
+        TaskId::parse("a").unwrap()
+    }
+
+    #[test]
+    fn backoff_rises_then_stays_at_its_cap() {
+        for failures in 1..200 {
+            let wait = JITTER.backoff(failures, Some(&id()));
+            let cap = BACKOFF_BASE * 2_u32.pow(failures.min(6) - 1);
+            assert!(
+                wait <= cap.min(BACKOFF_CAP).max(BACKOFF_BASE),
+                "{failures}: {wait:?}"
+            );
+            assert!(wait >= Duration::from_secs(1));
+        }
+        let longest = (1..200)
+            .map(|n| JITTER.backoff(n, Some(&id())))
+            .max()
+            .unwrap();
+        assert!(
+            longest > Duration::from_secs(50),
+            "full jitter reaches up to the cap: {longest:?}"
+        );
+    }
+
+    #[test]
+    fn jitter_stays_within_a_tenth_and_does_spread() {
+        let wait = Duration::from_secs(30);
+        let waits: Vec<_> = (0..200)
+            .map(|turn| JITTER.around(wait, &id(), turn))
+            .collect();
+
+        assert!(
+            waits
+                .iter()
+                .all(|w| (27.0..33.0).contains(&w.as_secs_f64()))
+        );
+        assert!(
+            waits
+                .iter()
+                .max()
+                .unwrap()
+                .saturating_sub(*waits.iter().min().unwrap())
+                > Duration::from_secs(4)
+        );
+    }
+
+    #[test]
+    fn hostile_waits_are_clamped() {
+        for told in [0, 1, 7, 900, 901, u64::MAX] {
+            let error = PollError::RateLimited {
+                code: 429,
+                retry_after: Some(Duration::from_secs(told)),
+            };
+            let wait = JITTER.hold(&error, 1);
+            assert!(
+                wait >= Duration::from_secs(told.clamp(1, 900)) && wait <= CEILING,
+                "{told}: {wait:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_pace_follows_the_age() {
+        let pace = Pace::default();
+        let late = Duration::from_mins(8);
+        let table = [
+            (0, 10),
+            (119, 10),
+            (120, 30),
+            (479, 30),
+            (480, 60),
+            (86_400, 60),
+        ];
+        for (age, wait) in table {
+            assert_eq!(
+                pace.interval(Duration::from_secs(age), late),
+                Duration::from_secs(wait),
+                "{age}"
+            );
+        }
+        assert_eq!(pace.faster().young, Duration::from_secs(5));
+        assert_eq!((0..9).fold(pace, |pace, _| pace.faster()).young, FLOOR);
+        assert_eq!(
+            (0..9).fold(pace, |pace, _| pace.slower()).young,
+            Duration::from_mins(2)
+        );
+        assert_eq!(pace.faster().slower(), pace);
+    }
+
+    #[test]
+    fn what_follows_an_answer() {
+        let fresh = |error: Option<PollError>, failures, checks| Freshness {
+            last_ok: None,
+            checks,
+            failures,
+            last_error: error.map(|error| CheckError {
+                at: Timestamp::UNIX_EPOCH,
+                error,
+            }),
+        };
+        let ask = |is_final, lacks_link, freshness: &Freshness| {
+            let id = id();
+            let standing = Standing {
+                task: &id,
+                is_final,
+                lacks_link,
+                run_time: Duration::from_secs(200),
+                freshness,
+            };
+            next(
+                standing,
+                Pace::default(),
+                Duration::from_mins(8),
+                JITTER,
+                Mono::default(),
+            )
+        };
+
+        assert_eq!(
+            ask(true, false, &fresh(None, 0, 3)),
+            Polling::Stopped(Stop::Finished)
+        );
+        assert!(matches!(
+            ask(true, true, &fresh(None, 0, 3)),
+            Polling::DueAt(_)
+        ));
+        assert_eq!(
+            ask(true, true, &fresh(None, 0, 6)),
+            Polling::Stopped(Stop::Finished)
+        );
+        let refused = PollError::Refused {
+            code: 422,
+            message: CleanText::line("no", 9),
+        };
+        assert_eq!(
+            ask(false, false, &fresh(Some(refused), 1, 3)),
+            Polling::Stopped(Stop::Refused)
+        );
+        assert_eq!(
+            ask(false, false, &fresh(Some(PollError::Maintenance), 1, 3)),
+            Polling::DueAt(Mono::default())
+        );
+        let Polling::DueAt(at) = ask(false, false, &fresh(Some(PollError::NotFound), 30, 3)) else {
+            panic!("a task not found is still asked after");
+        };
+        assert!(at.since_start() <= Duration::from_secs(3960));
+    }
+}

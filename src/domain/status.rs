@@ -1,0 +1,198 @@
+//! What a row is called: the one word a person reads, and how long a result's link still lives.
+//!
+//! Knows states and times; glyphs and colours are `ui::theme`'s.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    estimate::Estimate,
+    task::{Delivery, FailedStage, Task, TaskState},
+    time::{self, Now},
+};
+
+/// How long results are kept by default: the stated policy for media, an estimate for this API.
+pub const RETENTION: Duration = Duration::from_hours(14 * 24);
+
+/// From when on an ending life of a link is pointed out (`!`).
+pub const EXPIRING: Duration = Duration::from_hours(48);
+
+/// From when on it is pointed out twice (`!!`).
+pub const EXPIRING_SOON: Duration = Duration::from_hours(24);
+
+/// Is the word for a task's state as a person sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// Never answered for yet.
+    New,
+    /// Being made.
+    Generating,
+    /// Being made, with the results there already.
+    Finishing,
+    /// Being made for longer than nineteen in twenty others took.
+    Late,
+    /// Made; the link lives.
+    Ready,
+    /// Made, but the server gave no link.
+    NoLink,
+    /// Made; the link has probably expired.
+    LinkGone,
+    /// Made; only the callback failed.
+    CallbackFailed,
+    /// Not made: the task could not be created.
+    CreateFailed,
+    /// Not made: the generation failed.
+    GenerationFailed,
+    /// The server knows no such task.
+    NotFound,
+    /// An answer we do not understand.
+    Unknown,
+}
+
+impl Status {
+    /// Every status there is.
+    pub const ALL: [Self; 12] = [
+        Self::New,
+        Self::Generating,
+        Self::Finishing,
+        Self::Late,
+        Self::Ready,
+        Self::NoLink,
+        Self::LinkGone,
+        Self::CallbackFailed,
+        Self::CreateFailed,
+        Self::GenerationFailed,
+        Self::NotFound,
+        Self::Unknown,
+    ];
+
+    /// Returns the status of a task at that time.
+    pub fn of(task: &Task, estimate: &Estimate, retention: Duration, now: Now) -> Self {
+        match task.state() {
+            TaskState::New => Self::New,
+            TaskState::Running { is_finishing: true } => Self::Finishing,
+            TaskState::Running {
+                is_finishing: false,
+            } => match task.facts().created {
+                Some(created) if now.age_of(created) > estimate.late => Self::Late,
+                _ => Self::Generating,
+            },
+            TaskState::Succeeded { videos, .. } if videos.is_empty() => Self::NoLink,
+            TaskState::Succeeded { delivery, .. } => {
+                match (link_life(task, retention, now), delivery) {
+                    (LinkLife::Gone, _) => Self::LinkGone,
+                    (_, Delivery::CallbackFailed) => Self::CallbackFailed,
+                    (_, Delivery::Done) => Self::Ready,
+                }
+            }
+            TaskState::Failed {
+                stage: FailedStage::Creation,
+            } => Self::CreateFailed,
+            TaskState::Failed {
+                stage: FailedStage::Generation,
+            } => Self::GenerationFailed,
+            TaskState::NotFound => Self::NotFound,
+            TaskState::Unrecognised => Self::Unknown,
+        }
+    }
+}
+
+/// Is a state tab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tab {
+    /// Every task.
+    #[default]
+    All,
+    /// What has not ended.
+    Active,
+    /// Made and delivered.
+    Ready,
+    /// Made, the callback failed.
+    Rescued,
+    /// Not made.
+    Failed,
+    /// Links that die within two days.
+    Expiring,
+}
+
+impl Tab {
+    /// The tabs in their order on the screen.
+    pub const ALL: [Self; 6] = [
+        Self::All,
+        Self::Active,
+        Self::Ready,
+        Self::Rescued,
+        Self::Failed,
+        Self::Expiring,
+    ];
+
+    /// Returns the tab's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "All",
+            Self::Active => "Active",
+            Self::Ready => "Ready",
+            Self::Rescued => "Rescued",
+            Self::Failed => "Failed",
+            Self::Expiring => "Expiring",
+        }
+    }
+
+    /// Returns the tab after this one, around the end.
+    #[must_use]
+    pub fn next(self) -> Self {
+        self.step(1)
+    }
+
+    /// Returns the tab before this one, around the start.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        self.step(Self::ALL.len() - 1)
+    }
+
+    fn step(self, by: usize) -> Self {
+        let at = Self::ALL
+            .into_iter()
+            .position(|tab| tab == self)
+            .unwrap_or_default();
+        Self::ALL
+            .into_iter()
+            .cycle()
+            .nth(at + by)
+            .unwrap_or_default()
+    }
+}
+
+/// Is what is left of a result link's life, an estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkLife {
+    /// There is no link.
+    None,
+    /// It lives about that long.
+    Left(Duration),
+    /// It has probably expired.
+    Gone,
+    /// There is a link, and no telling when it was made.
+    Unknown,
+}
+
+/// Returns when a task's result link expires, if it has one and its end is known.
+pub fn expires_at(task: &Task, retention: Duration) -> Option<Timestamp> {
+    task.state().videos().next()?;
+    task.facts()
+        .completed
+        .map(|completed| time::later(completed, retention))
+}
+
+/// Returns what is left of the life of a task's result link.
+pub fn link_life(task: &Task, retention: Duration, now: Now) -> LinkLife {
+    if task.state().videos().next().is_none() {
+        return LinkLife::None;
+    }
+    match expires_at(task, retention) {
+        None => LinkLife::Unknown,
+        Some(end) if end <= now.wall => LinkLife::Gone,
+        Some(end) => LinkLife::Left(now.until(end)),
+    }
+}

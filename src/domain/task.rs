@@ -1,0 +1,634 @@
+//! A task as the server tells it: ids, links, states, and the rule by which news joins what is known.
+//!
+//! Knows nothing of polls, lists or screens, and nothing of JSON.
+
+use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::{
+    text::{self, CleanText},
+    time,
+};
+
+/// The longest task id accepted, in characters (public clients warn not to expect 32 hex digits).
+pub const LONGEST_ID: usize = 200;
+
+/// The longest video link accepted, in bytes: what launchers and browsers take without trouble.
+const LONGEST_URL: usize = 2048;
+
+/// How many links of one answer are kept; the rest is counted.
+const MOST_LINKS: usize = 32;
+
+/// Names one task at the server. Cheap to clone.
+///
+/// Printable, without white space, at most [`LONGEST_ID`] characters; nothing else is promised of it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(Arc<str>);
+
+/// Says why a text is no task id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTaskId {
+    /// There is nothing in it.
+    #[error("a task id cannot be empty")]
+    Empty,
+    /// It is longer than any id of the API.
+    #[error("a task id has at most {LONGEST_ID} characters")]
+    TooLong,
+    /// It holds white space or a character that cannot be printed.
+    #[error("a task id has no spaces and no control characters")]
+    NotPrintable,
+}
+
+impl TaskId {
+    /// Parses a task id; white space around it is ignored.
+    pub fn parse(text: &str) -> Result<Self, InvalidTaskId> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidTaskId::Empty);
+        }
+        if text.chars().count() > LONGEST_ID {
+            return Err(InvalidTaskId::TooLong);
+        }
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || text::is_unsafe(c))
+        {
+            return Err(InvalidTaskId::NotPrintable);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Returns a bound that sorts after every id of the API, for ranges.
+    pub(super) fn last() -> Self {
+        Self("\u{10ffff}".into())
+    }
+
+    /// Returns the id as the API spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for TaskId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({})", self.0)
+    }
+}
+
+/// Tells which API a task belongs to; the id alone does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Family {
+    /// Luma Modify: a video and a prompt become a new video.
+    #[default]
+    LumaModify,
+}
+
+impl Family {
+    /// Every family there is.
+    pub const ALL: [Self; 1] = [Self::LumaModify];
+
+    /// Returns the name used in JSON and in the list file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LumaModify => "luma-modify",
+        }
+    }
+
+    /// Finds a family by its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+}
+
+/// Is a link that may be opened: http or https, with a host, without user name or password.
+///
+/// Held in its normal form, in which no control character, space or quote can occur.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VideoUrl(Url);
+
+impl VideoUrl {
+    /// Parses a link, or says nothing: what is no such link is not opened, only shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        (is_web && is_bare && url.as_str().len() <= LONGEST_URL).then_some(Self(url))
+    }
+
+    /// Returns the link in its normal form.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Returns the link's parts.
+    pub const fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Returns the last part of the path, which names the file; empty when there is none.
+    pub fn file_name(&self) -> &str {
+        self.0
+            .path_segments()
+            .and_then(|mut parts| parts.next_back())
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for VideoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VideoUrl({})", self.0)
+    }
+}
+
+/// Is one link of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// A link to a video that may be opened.
+    Video(VideoUrl),
+    /// A link of another kind (`ftp:`, `javascript:`, with a password …): shown, never opened.
+    Refused(CleanText),
+}
+
+impl Link {
+    /// Sorts a text into the one kind or the other.
+    pub fn parse(text: &str) -> Self {
+        VideoUrl::parse(text).map_or_else(
+            || Self::Refused(CleanText::line(text, LONGEST_URL)),
+            Self::Video,
+        )
+    }
+
+    /// Returns the link as text fit for a screen.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Video(url) => url.as_str(),
+            Self::Refused(text) => text.as_str(),
+        }
+    }
+}
+
+/// Is the list of links of one answer, at most 32 of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Links {
+    kept: Vec<Link>,
+    left_out: usize,
+}
+
+impl Links {
+    /// Reads links from texts; empty ones are passed over, those beyond the cap counted.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut links = Self::default();
+        for text in texts
+            .into_iter()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
+            if links.kept.len() < MOST_LINKS {
+                links.kept.push(Link::parse(text));
+            } else {
+                links.left_out += 1;
+            }
+        }
+        links
+    }
+
+    /// Returns every kept link in the server's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.kept.iter()
+    }
+
+    /// Returns the links that may be opened, in the server's order.
+    pub fn videos(&self) -> impl Iterator<Item = &VideoUrl> {
+        self.kept.iter().filter_map(|link| match link {
+            Link::Video(url) => Some(url),
+            Link::Refused(_) => None,
+        })
+    }
+
+    /// Reports whether no link can be opened.
+    pub fn has_no_video(&self) -> bool {
+        self.videos().next().is_none()
+    }
+
+    /// Reports whether there is no link of any kind.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Returns how many links were beyond the cap.
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+}
+
+/// Is the server's `successFlag` as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flag {
+    /// A whole number; 0 to 4 have a meaning.
+    Number(i64),
+    /// Anything else, as text.
+    Word(CleanText),
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Word(word) => word.fmt(f),
+        }
+    }
+}
+
+/// Tells whether a finished video reached the callback URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Flag 1: made, and delivered or not asked to be.
+    Done,
+    /// Flag 4: **made**, only its delivery to the callback URL failed.
+    CallbackFailed,
+}
+
+/// Tells where a task failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailedStage {
+    /// Flag 2: the task could not be created.
+    Creation,
+    /// Flag 3, or the envelope's code 501: it could not be generated.
+    Generation,
+}
+
+/// Is what the server last said of a task. It has no queue, no progress figure and no cancelling.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TaskState {
+    /// The server has not yet been heard about it.
+    #[default]
+    New,
+    /// Flag 0: being made.
+    Running {
+        /// Whether a completion time or links are there already although the flag still says 0.
+        is_finishing: bool,
+    },
+    /// Flag 1 or 4: made. A success without a link is asked after a few times more.
+    Succeeded {
+        /// The result videos.
+        videos: Links,
+        /// Whether the callback got it.
+        delivery: Delivery,
+    },
+    /// Flag 2, 3 or code 501: not made. `Facts` holds code and message.
+    Failed {
+        /// Where it failed.
+        stage: FailedStage,
+    },
+    /// The server says it knows no such task, and has never said otherwise.
+    NotFound,
+    /// An answer we do not understand: shown with the server's own word, and still asked after.
+    Unrecognised,
+}
+
+impl TaskState {
+    /// Reports whether nothing more is to come: finished tasks are not asked after again.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Failed { .. })
+    }
+
+    /// Returns the name used in JSON, in the list file and on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Running { .. } => "generating",
+            Self::Succeeded {
+                videos,
+                delivery: Delivery::CallbackFailed,
+            } if !videos.is_empty() => "rescued",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::NotFound => "not_found",
+            Self::Unrecognised => "unknown",
+        }
+    }
+
+    /// The names [`name`](Self::name) may return.
+    pub const NAMES: [&'static str; 7] = [
+        "new",
+        "generating",
+        "succeeded",
+        "rescued",
+        "failed",
+        "not_found",
+        "unknown",
+    ];
+
+    /// Returns the result videos, of which there are some only after a success.
+    pub fn videos(&self) -> impl Iterator<Item = &VideoUrl> {
+        let links = match self {
+            Self::Succeeded { videos, .. } => Some(videos),
+            Self::New
+            | Self::Running { .. }
+            | Self::Failed { .. }
+            | Self::NotFound
+            | Self::Unrecognised => None,
+        };
+        links.into_iter().flat_map(Links::videos)
+    }
+
+    /// Returns how much this state tells: news of a lower rank never replaces one of a higher.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::New => 0,
+            Self::NotFound => 1,
+            Self::Unrecognised | Self::Running { .. } => 2,
+            Self::Failed { .. } => 3,
+            Self::Succeeded { videos, .. } if videos.is_empty() => 4,
+            Self::Succeeded { .. } => 5,
+        }
+    }
+}
+
+/// Is what an answer tells beside the state. Unknown is `None`, never a made-up value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// The flag as it came.
+    pub flag: Option<Flag>,
+    /// What was asked for.
+    pub prompt: Option<CleanText>,
+    /// The input video as the request named it.
+    pub source: Option<Link>,
+    /// Where the server was to deliver.
+    pub callback: Option<CleanText>,
+    /// The watermark asked for; empty in most requests.
+    pub watermark: Option<CleanText>,
+    /// When the server took the task.
+    pub created: Option<Timestamp>,
+    /// When the server was done with it.
+    pub completed: Option<Timestamp>,
+    /// `originUrls`: in every known sample the input video, not an unmarked result.
+    pub origins: Links,
+    /// The server's error code as text (it may be a number, a string or an object).
+    pub error_code: Option<CleanText>,
+    /// The server's error message.
+    pub error_message: Option<CleanText>,
+}
+
+impl Facts {
+    /// Takes from `news` what it knows and keeps the rest.
+    fn absorb(&mut self, news: &Self) {
+        fn take<T: Clone>(known: &mut Option<T>, news: Option<&T>) {
+            if let Some(news) = news {
+                *known = Some(news.clone());
+            }
+        }
+        take(&mut self.flag, news.flag.as_ref());
+        take(&mut self.prompt, news.prompt.as_ref());
+        take(&mut self.source, news.source.as_ref());
+        take(&mut self.callback, news.callback.as_ref());
+        take(&mut self.watermark, news.watermark.as_ref());
+        take(&mut self.created, news.created.as_ref());
+        take(&mut self.completed, news.completed.as_ref());
+        take(&mut self.error_code, news.error_code.as_ref());
+        take(&mut self.error_message, news.error_message.as_ref());
+        if !news.origins.is_empty() {
+            self.origins.clone_from(&news.origins);
+        }
+    }
+}
+
+/// Is one remote video job as far as the server has told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    id: TaskId,
+    family: Family,
+    state: TaskState,
+    facts: Facts,
+}
+
+/// Tells what an observation did to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absorbed {
+    /// The state is another one now.
+    Moved,
+    /// The state is the same; facts may have been added.
+    Same,
+    /// The answer told less than is known and was left aside: a final state is never demoted.
+    Ignored,
+}
+
+impl Task {
+    /// Returns a task of which nothing is known but its name.
+    pub fn new(id: TaskId, family: Family) -> Self {
+        Self {
+            id,
+            family,
+            state: TaskState::New,
+            facts: Facts::default(),
+        }
+    }
+
+    /// Returns a task put together from what was stored of it.
+    pub const fn restored(id: TaskId, family: Family, state: TaskState, facts: Facts) -> Self {
+        Self {
+            id,
+            family,
+            state,
+            facts,
+        }
+    }
+
+    /// Returns the task's name at the server.
+    pub const fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// Returns which API it belongs to.
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Returns what the server last said.
+    pub const fn state(&self) -> &TaskState {
+        &self.state
+    }
+
+    /// Returns what the server told beside the state.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Joins what one good poll saw with what is known.
+    ///
+    /// A final state is never replaced by one that tells less, and a link once seen is never lost.
+    pub fn absorb(&mut self, state: &TaskState, facts: &Facts) -> Absorbed {
+        if self.state.is_final() && state.rank() < self.state.rank() {
+            return Absorbed::Ignored;
+        }
+        self.facts.absorb(facts);
+        if self.state == *state {
+            return Absorbed::Same;
+        }
+        self.state = state.clone();
+        Absorbed::Moved
+    }
+
+    /// Notes that the server knows no such task; a task it has told of before stays as it was.
+    pub fn mark_not_found(&mut self) -> Absorbed {
+        if self.state.rank() >= TaskState::NotFound.rank() {
+            return Absorbed::Same;
+        }
+        self.state = TaskState::NotFound;
+        Absorbed::Moved
+    }
+
+    /// Returns how long the server took, once it is done; `None` as well when its clock ran backwards.
+    pub fn took(&self) -> Option<Duration> {
+        if !self.state.is_final() {
+            return None;
+        }
+        let (created, completed) = (self.facts.created?, self.facts.completed?);
+        (completed >= created).then(|| time::span(created, completed))
+    }
+
+    /// Returns the input videos that may be opened: those of the answer, else that of the request.
+    pub fn originals(&self) -> Vec<&VideoUrl> {
+        let told: Vec<_> = self.facts.origins.videos().collect();
+        if !told.is_empty() {
+            return told;
+        }
+        match &self.facts.source {
+            Some(Link::Video(url)) => vec![url],
+            Some(Link::Refused(_)) | None => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tell(task: &mut Task, state: &TaskState) -> Absorbed {
+        task.absorb(state, &Facts::default())
+    }
+
+    fn success(urls: &[&str]) -> TaskState {
+        TaskState::Succeeded {
+            videos: Links::parse(urls.iter().copied()),
+            delivery: Delivery::Done,
+        }
+    }
+
+    #[test]
+    fn ids_are_printable_words() {
+        assert_eq!(
+            TaskId::parse(" a-1_Ü ").map(|id| id.to_string()),
+            Ok("a-1_Ü".into())
+        );
+        assert_eq!(TaskId::parse("  "), Err(InvalidTaskId::Empty));
+        assert_eq!(TaskId::parse("a b"), Err(InvalidTaskId::NotPrintable));
+        assert_eq!(TaskId::parse("a\u{1b}b"), Err(InvalidTaskId::NotPrintable));
+        assert_eq!(
+            TaskId::parse("a\u{202e}b"),
+            Err(InvalidTaskId::NotPrintable)
+        );
+        assert_eq!(TaskId::parse(&"a".repeat(201)), Err(InvalidTaskId::TooLong));
+    }
+
+    #[test]
+    fn only_plain_web_links_are_videos() {
+        for bad in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "https://u:p@x/",
+            "ftp://x/y",
+            "",
+        ] {
+            assert_eq!(VideoUrl::parse(bad), None, "{bad}");
+        }
+        let url = VideoUrl::parse("https://ex.com/a b\u{1b}.mp4").unwrap();
+        assert_eq!(url.as_str(), "https://ex.com/a%20b%1B.mp4");
+        assert_eq!(url.file_name(), "a%20b%1B.mp4");
+    }
+
+    #[test]
+    fn links_are_capped_and_counted() {
+        let urls = vec!["https://ex.com/1.mp4"; 40];
+
+        let links = Links::parse(urls);
+
+        assert_eq!((links.iter().count(), links.left_out()), (MOST_LINKS, 8));
+    }
+
+    #[test]
+    fn a_final_state_is_never_demoted() {
+        let mut task = Task::new(TaskId::parse("a").unwrap(), Family::LumaModify);
+        assert_eq!(
+            tell(&mut task, &success(&["https://ex.com/1.mp4"])),
+            Absorbed::Moved
+        );
+        let known = task.clone();
+
+        let lesser = [
+            TaskState::Running {
+                is_finishing: false,
+            },
+            TaskState::Failed {
+                stage: FailedStage::Generation,
+            },
+            TaskState::Unrecognised,
+            success(&[]),
+        ];
+        for state in &lesser {
+            assert_eq!(tell(&mut task, state), Absorbed::Ignored);
+        }
+        assert_eq!(task.mark_not_found(), Absorbed::Same);
+        assert_eq!(task, known);
+    }
+
+    #[test]
+    fn a_failure_may_still_turn_out_well() {
+        let mut task = Task::new(TaskId::parse("a").unwrap(), Family::LumaModify);
+        tell(
+            &mut task,
+            &TaskState::Failed {
+                stage: FailedStage::Generation,
+            },
+        );
+
+        assert_eq!(
+            tell(&mut task, &success(&["https://ex.com/1.mp4"])),
+            Absorbed::Moved
+        );
+        assert_eq!(task.state().name(), "succeeded");
+    }
+
+    #[test]
+    fn every_state_has_a_listed_name() {
+        let states = [
+            TaskState::New,
+            TaskState::Running { is_finishing: true },
+            success(&[]),
+            TaskState::Failed {
+                stage: FailedStage::Creation,
+            },
+            TaskState::NotFound,
+            TaskState::Unrecognised,
+        ];
+        assert!(
+            states
+                .iter()
+                .all(|state| TaskState::NAMES.contains(&state.name()))
+        );
+    }
+}

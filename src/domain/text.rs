@@ -1,0 +1,194 @@
+//! Text from outside, made safe once, at the door.
+//!
+//! Whatever a server, a clipboard or an argument brings becomes a [`CleanText`] before anything else
+//! sees it; screens and printers take nothing rawer. The original is kept beside the clean form where
+//! the two differ, for lossless JSON only.
+
+use std::fmt::{self, Write as _};
+
+use unicode_width::UnicodeWidthChar;
+
+/// Combining marks kept on one base character; more are a cell of kilobytes, not a letter.
+const MARKS_PER_BASE: usize = 4;
+
+/// The longest original kept for lossless output, in bytes.
+const ORIGINAL_BYTES: usize = 64 * 1024;
+
+/// Is text that cannot act on a terminal: no control, bidi, zero-width or tag character.
+///
+/// What was replaced stays visible (`␛`, `<U+202E>`): dropping it would join words and hide an attack.
+/// `Display` and [`as_str`](Self::as_str) give the clean form; only [`original`](Self::original) does not.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CleanText {
+    shown: Box<str>,
+    original: Option<Box<str>>,
+}
+
+impl CleanText {
+    /// Cleans `raw` into one line of at most `max_bytes`: line breaks and tabs become spaces.
+    pub fn line(raw: &str, max_bytes: usize) -> Self {
+        Self::clean(raw, max_bytes, Lines::Joined)
+    }
+
+    /// Cleans `raw` into text of at most `max_bytes` that keeps its line breaks.
+    pub fn block(raw: &str, max_bytes: usize) -> Self {
+        Self::clean(raw, max_bytes, Lines::Kept)
+    }
+
+    fn clean(raw: &str, max_bytes: usize, lines: Lines) -> Self {
+        let raw = raw.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let mut shown = String::with_capacity(raw.len().min(max_bytes));
+        let mut marks = 0;
+        let mut previous = None;
+        let mut characters = raw.chars().peekable();
+        while let Some(c) = characters.next() {
+            if shown.len() + 12 > max_bytes
+                && shown.len() + c.len_utf8() > max_bytes.saturating_sub(3)
+            {
+                shown.push('…');
+                break;
+            }
+            match c {
+                '\r' if characters.peek() == Some(&'\n') => {}
+                '\n' if lines == Lines::Kept => shown.push('\n'),
+                '\n' | '\r' | '\t' => shown.push(' '),
+                // A joined emoji falls apart into its parts: an accepted loss, and no attack.
+                '\u{200d}' if previous.is_some_and(|p: char| !p.is_ascii()) => {}
+                c if is_unsafe(c) => push_mark(&mut shown, c),
+                c if c.width() == Some(0) => {
+                    marks += 1;
+                    if marks <= MARKS_PER_BASE && previous.is_some() {
+                        shown.push(c);
+                    }
+                    continue;
+                }
+                c => shown.push(c),
+            }
+            marks = 0;
+            previous = Some(c);
+        }
+        let original = (shown != raw).then(|| floor(raw, ORIGINAL_BYTES).into());
+        Self {
+            shown: shown.into(),
+            original,
+        }
+    }
+
+    /// Returns the clean form.
+    pub fn as_str(&self) -> &str {
+        &self.shown
+    }
+
+    /// Returns the text as it came (trimmed, at most 64 KiB), for JSON that must lose nothing.
+    ///
+    /// Never for a terminal.
+    pub fn original(&self) -> &str {
+        self.original.as_deref().unwrap_or(&self.shown)
+    }
+
+    /// Reports whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+}
+
+impl fmt::Display for CleanText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.shown)
+    }
+}
+
+impl fmt::Debug for CleanText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shown, f)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    Joined,
+    Kept,
+}
+
+/// Reports whether `c` may act on a terminal or hide from a reader.
+///
+/// Controls (C0, DEL, C1), soft hyphen, bidi marks, overrides and isolates, zero-width characters,
+/// line and paragraph separators, interlinear marks and the whole tag block.
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Appends a visible stand-in for an unsafe character.
+fn push_mark(text: &mut String, c: char) {
+    match u32::from(c) {
+        low @ 0..0x20 => text.push(char::from_u32(0x2400 + low).unwrap_or('\u{fffd}')),
+        0x7f => text.push('\u{2421}'),
+        // Writing into a `String` cannot fail.
+        other => write!(text, "<U+{other:04X}>").unwrap_or_default(),
+    }
+}
+
+/// Returns the longest prefix of `text` of at most `max` bytes that ends at a character.
+fn floor(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_stay_visible_and_the_original_survives() {
+        let text = CleanText::line("a\u{1b}[31mb\u{202e}c\u{9b}\u{7f}", 256);
+
+        assert_eq!(text.as_str(), "a␛[31mb<U+202E>c<U+009B>␡");
+        assert_eq!(text.original(), "a\u{1b}[31mb\u{202e}c\u{9b}\u{7f}");
+    }
+
+    #[test]
+    fn no_scalar_at_all_gets_through_unsafe() {
+        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let raw = format!("x{c}y");
+
+            for text in [CleanText::line(&raw, 256), CleanText::block(&raw, 256)] {
+                let bad = text.as_str().chars().find(|&c| is_unsafe(c) && c != '\n');
+                assert_eq!(bad, None, "{:04X}", u32::from(c));
+                assert_eq!(text.original(), raw, "{:04X}", u32::from(c));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_joined_or_kept() {
+        assert_eq!(
+            CleanText::line(" one\r\ntwo\tthree\n", 99).as_str(),
+            "one two three"
+        );
+        assert_eq!(
+            CleanText::block("one\r\ntwo\tthree", 99).as_str(),
+            "one\ntwo three"
+        );
+    }
+
+    #[test]
+    fn marks_and_length_are_capped() {
+        let zalgo = format!("e{}", "\u{301}".repeat(5000));
+
+        assert_eq!(
+            CleanText::line(&zalgo, 256).as_str().chars().count(),
+            1 + MARKS_PER_BASE
+        );
+        let long = CleanText::line(&"語".repeat(1000), 256);
+        assert!(long.as_str().len() <= 256 && long.as_str().ends_with('…'));
+        assert_eq!(long.original().len(), 3000);
+    }
+
+    #[test]
+    fn joined_emoji_fall_apart() {
+        assert_eq!(CleanText::line("👩\u{200d}🚀 go", 99).as_str(), "👩🚀 go");
+    }
+}

@@ -1,0 +1,340 @@
+//! The watch list: what we keep of each task, and the set with its indexes.
+//!
+//! Every change goes through [`Watchlist::change`], which keeps the indexes (due times, link ends, counts,
+//! run times) true at a cost that does not depend on the list's length.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Bound,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    estimate::RunTimes,
+    report::{Answer, CheckError, PollError},
+    schedule::{Freshness, GRACE, Polling, Stop},
+    status::{self, EXPIRING, Tab},
+    task::{Absorbed, Delivery, Task, TaskId, TaskState},
+    text::CleanText,
+    time::{Mono, Now},
+};
+
+/// The longest label kept, in bytes.
+pub const LONGEST_LABEL: usize = 256;
+
+/// Is a task with our side of it: its label, since when it is watched, how sure we are, what we do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// What the server told.
+    pub task: Task,
+    /// What the user calls it.
+    pub label: Option<CleanText>,
+    /// Since when it is watched.
+    pub added: Timestamp,
+    /// How the checks went.
+    pub freshness: Freshness,
+    /// What we are doing about it. Not stored: a list just read is due at once.
+    pub polling: Polling,
+}
+
+impl Watched {
+    /// Returns a task just put on the list.
+    pub fn new(task: Task, label: Option<CleanText>, added: Timestamp) -> Self {
+        Self::restored(task, label, added, Freshness::default())
+    }
+
+    /// Returns a task as it was stored: due at once unless it has ended.
+    pub fn restored(
+        task: Task,
+        label: Option<CleanText>,
+        added: Timestamp,
+        freshness: Freshness,
+    ) -> Self {
+        let polling = match (&freshness.last_error, task.state().is_final()) {
+            (_, true) => Polling::Stopped(Stop::Finished),
+            (
+                Some(CheckError {
+                    error: PollError::Refused { .. },
+                    ..
+                }),
+                _,
+            ) => Polling::Stopped(Stop::Refused),
+            _ => Polling::DueAt(Mono::default()),
+        };
+        Self {
+            task,
+            label,
+            added,
+            freshness,
+            polling,
+        }
+    }
+
+    /// Returns the task's name at the server.
+    pub const fn id(&self) -> &TaskId {
+        self.task.id()
+    }
+
+    /// Returns what the row is called: the label, else the prompt, else the id.
+    pub fn title(&self) -> &str {
+        let prompt = self
+            .task
+            .facts()
+            .prompt
+            .as_ref()
+            .filter(|prompt| !prompt.is_empty());
+        self.label
+            .as_ref()
+            .or(prompt)
+            .map_or_else(|| self.id().as_str(), CleanText::as_str)
+    }
+
+    /// Returns when the task began as far as we know: at the server, else on the list.
+    pub fn submitted(&self) -> Timestamp {
+        self.task.facts().created.unwrap_or(self.added)
+    }
+
+    /// Returns how long it has been running, or how long it took.
+    pub fn run_time(&self, now: Now) -> Duration {
+        self.task
+            .took()
+            .unwrap_or_else(|| now.age_of(self.submitted()))
+    }
+
+    /// Joins an answer with what is known, by the rules of [`Task::absorb`], and counts it.
+    ///
+    /// A fresh id that is not found is given its grace: until then it stays `new`.
+    pub fn learn(&mut self, answer: &Answer, now: Timestamp) -> Absorbed {
+        let freshness = &mut self.freshness;
+        freshness.checks = freshness.checks.saturating_add(1);
+        match answer {
+            Ok(observation) => {
+                freshness.last_ok = Some(now);
+                freshness.failures = 0;
+                freshness.last_error = None;
+                self.task.absorb(&observation.state, &observation.facts)
+            }
+            Err(error) => {
+                freshness.failures = freshness.failures.saturating_add(1);
+                freshness.last_error = Some(CheckError {
+                    at: now,
+                    error: error.clone(),
+                });
+                let is_fresh = super::time::span(self.added, now) < GRACE;
+                if *error == PollError::NotFound && !is_fresh {
+                    return self.task.mark_not_found();
+                }
+                Absorbed::Same
+            }
+        }
+    }
+
+    /// Reports whether the task ended well with nothing to show for it.
+    pub fn lacks_link(&self) -> bool {
+        matches!(self.task.state(), TaskState::Succeeded { videos, .. } if videos.is_empty())
+    }
+
+    /// Returns the state tab it belongs to beside "All" and "Expiring".
+    pub fn tab(&self) -> Tab {
+        match self.task.state() {
+            TaskState::New
+            | TaskState::Running { .. }
+            | TaskState::NotFound
+            | TaskState::Unrecognised => Tab::Active,
+            TaskState::Succeeded {
+                delivery: Delivery::CallbackFailed,
+                ..
+            } => Tab::Rescued,
+            TaskState::Succeeded { .. } => Tab::Ready,
+            TaskState::Failed { .. } => Tab::Failed,
+        }
+    }
+}
+
+/// Counts the tasks of the list by what a person would ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// All of them.
+    pub all: usize,
+    /// Not yet ended, as far as we know.
+    pub active: usize,
+    /// Of those, the ones being made.
+    pub generating: usize,
+    /// Ended well and delivered.
+    pub ready: usize,
+    /// Ended well, the callback failed.
+    pub rescued: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Asked, and not yet answered.
+    pub in_flight: usize,
+}
+
+impl Tally {
+    /// Counts one task in (`+1`) or out (`-1`).
+    fn count(&mut self, watched: &Watched, by: isize) {
+        let add = |n: &mut usize| *n = n.saturating_add_signed(by);
+        add(&mut self.all);
+        add(match watched.tab() {
+            Tab::Ready => &mut self.ready,
+            Tab::Rescued => &mut self.rescued,
+            Tab::Failed => &mut self.failed,
+            Tab::All | Tab::Active | Tab::Expiring => &mut self.active,
+        });
+        if matches!(watched.task.state(), TaskState::Running { .. }) {
+            add(&mut self.generating);
+        }
+        if matches!(watched.polling, Polling::InFlight { .. }) {
+            add(&mut self.in_flight);
+        }
+    }
+}
+
+/// Is the set of watched tasks with its indexes.
+#[derive(Debug, Clone)]
+pub struct Watchlist {
+    by_id: HashMap<TaskId, Watched>,
+    due: BTreeSet<(Mono, TaskId)>,
+    asked: BTreeSet<(Mono, TaskId)>,
+    ends: BTreeSet<(Timestamp, TaskId)>,
+    tally: Tally,
+    run_times: RunTimes,
+    retention: Duration,
+}
+
+impl Watchlist {
+    /// Returns an empty list whose results live for `retention`.
+    pub fn new(retention: Duration) -> Self {
+        Self {
+            by_id: HashMap::new(),
+            due: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            ends: BTreeSet::new(),
+            tally: Tally::default(),
+            run_times: RunTimes::default(),
+            retention,
+        }
+    }
+
+    /// Returns how many tasks are watched.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Reports whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Finds a task.
+    pub fn get(&self, id: &TaskId) -> Option<&Watched> {
+        self.by_id.get(id)
+    }
+
+    /// Returns all tasks, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Watched> {
+        self.by_id.values()
+    }
+
+    /// Returns the counts.
+    pub const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Returns the run times of what has ended well.
+    pub const fn run_times(&self) -> &RunTimes {
+        &self.run_times
+    }
+
+    /// Returns how long results live.
+    pub const fn retention(&self) -> Duration {
+        self.retention
+    }
+
+    /// Returns how many links die within two days and are not dead yet.
+    pub fn expiring(&self, now: Now) -> usize {
+        self.expiring_ids(now).count()
+    }
+
+    /// Returns the tasks whose links die within two days, the first to die first.
+    pub fn expiring_ids(&self, now: Now) -> impl Iterator<Item = &TaskId> {
+        let end = super::time::later(now.wall, EXPIRING);
+        self.ends
+            .range((
+                Bound::Excluded((now.wall, TaskId::last())),
+                Bound::Included((end, TaskId::last())),
+            ))
+            .map(|(_, id)| id)
+    }
+
+    /// Puts a task on the list, or in the place of what was known of it.
+    pub fn insert(&mut self, watched: Watched) {
+        self.remove(&watched.id().clone());
+        self.index(&watched);
+        self.by_id.insert(watched.id().clone(), watched);
+    }
+
+    /// Takes a task off the list.
+    pub fn remove(&mut self, id: &TaskId) -> Option<Watched> {
+        let watched = self.by_id.remove(id)?;
+        self.unindex(&watched);
+        Some(watched)
+    }
+
+    /// Changes a task in its place and keeps the indexes true. Says nothing when it is not on the list.
+    pub fn change<R>(&mut self, id: &TaskId, change: impl FnOnce(&mut Watched) -> R) -> Option<R> {
+        let mut watched = self.remove(id)?;
+        let result = change(&mut watched);
+        self.index(&watched);
+        self.by_id.insert(watched.id().clone(), watched);
+        Some(result)
+    }
+
+    /// Returns the tasks that are due, the longest waiting first.
+    pub fn due(&self, now: Mono) -> impl Iterator<Item = &TaskId> {
+        self.due
+            .iter()
+            .take_while(move |(at, _)| *at <= now)
+            .map(|(_, id)| id)
+    }
+
+    /// Returns when the next task is due.
+    pub fn next_due(&self) -> Option<Mono> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Returns the tasks in flight, the longest asked first, with the time they were asked.
+    pub fn in_flight(&self) -> impl Iterator<Item = (Mono, &TaskId)> {
+        self.asked.iter().map(|(since, id)| (*since, id))
+    }
+
+    fn index(&mut self, watched: &Watched) {
+        let id = watched.id();
+        match watched.polling {
+            Polling::DueAt(at) => drop(self.due.insert((at, id.clone()))),
+            Polling::InFlight { since, .. } => drop(self.asked.insert((since, id.clone()))),
+            Polling::Stopped(_) => {}
+        }
+        if let Some(end) = status::expires_at(&watched.task, self.retention) {
+            self.ends.insert((end, id.clone()));
+        }
+        self.run_times.note(&watched.task);
+        self.tally.count(watched, 1);
+    }
+
+    fn unindex(&mut self, watched: &Watched) {
+        let id = watched.id();
+        match watched.polling {
+            Polling::DueAt(at) => drop(self.due.remove(&(at, id.clone()))),
+            Polling::InFlight { since, .. } => drop(self.asked.remove(&(since, id.clone()))),
+            Polling::Stopped(_) => {}
+        }
+        if let Some(end) = status::expires_at(&watched.task, self.retention) {
+            self.ends.remove(&(end, id.clone()));
+        }
+        self.run_times.forget(&watched.task);
+        self.tally.count(watched, -1);
+    }
+}
