@@ -42,6 +42,9 @@ const BACKOFF_BASE: Duration = Duration::from_secs(2);
 /// The longest wait after errors of one task, and of the account.
 const BACKOFF_CAP: Duration = Duration::from_mins(1);
 
+/// The longest wait for a task that the server does not know.
+const NOT_FOUND_CAP: Duration = Duration::from_hours(1);
+
 /// How often a success without a link is asked after again.
 const LINKLESS_CHECKS: u32 = 5;
 
@@ -263,33 +266,49 @@ pub fn next(
         task, freshness, ..
     } = standing;
     if let Some(CheckError { error, .. }) = &freshness.last_error {
-        return match error {
-            PollError::Refused { .. } => Polling::Stopped(Stop::Refused),
-            PollError::NotFound => {
-                let wait = pace.interval(standing.run_time, late_after);
-                let grown = wait
-                    .saturating_mul(1 << freshness.failures.min(12))
-                    .min(Duration::from_hours(1));
-                let wait = if standing.run_time < GRACE {
-                    wait
-                } else {
-                    grown
-                };
-                Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
-            }
-            error => match error.scope() {
-                Scope::Account => Polling::DueAt(now),
-                Scope::Task => {
-                    Polling::DueAt(now.after(jitter.backoff(freshness.failures, Some(task))))
-                }
-            },
-        };
+        return after_error(
+            error,
+            standing,
+            pace.interval(standing.run_time, late_after),
+            jitter,
+            now,
+        );
     }
     if standing.is_final && !(standing.lacks_link && freshness.checks <= LINKLESS_CHECKS) {
         return Polling::Stopped(Stop::Finished);
     }
     let wait = pace.interval(standing.run_time, late_after);
     Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
+}
+
+/// Decides what to do about a task whose last check failed. `wait` is its interval when all is well.
+fn after_error(
+    error: &PollError,
+    standing: Standing<'_>,
+    wait: Duration,
+    jitter: Jitter,
+    now: Mono,
+) -> Polling {
+    let Standing {
+        task,
+        freshness,
+        run_time,
+        ..
+    } = standing;
+    if matches!(error, PollError::Refused { .. }) {
+        return Polling::Stopped(Stop::Refused);
+    }
+    if matches!(error, PollError::NotFound) {
+        let grown = wait
+            .saturating_mul(1 << freshness.failures.min(12))
+            .min(NOT_FOUND_CAP);
+        let wait = if run_time < GRACE { wait } else { grown };
+        return Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)));
+    }
+    match error.scope() {
+        Scope::Account => Polling::DueAt(now),
+        Scope::Task => Polling::DueAt(now.after(jitter.backoff(freshness.failures, Some(task)))),
+    }
 }
 
 #[cfg(test)]
@@ -445,6 +464,6 @@ mod tests {
         let Polling::DueAt(at) = ask(false, false, &fresh(Some(PollError::NotFound), 30, 3)) else {
             panic!("a task not found is still asked after");
         };
-        assert!(at.since_start() <= Duration::from_secs(3960));
+        assert!(at.since_start() <= Duration::from_mins(66));
     }
 }
