@@ -96,6 +96,14 @@ impl Watched {
         self.task.facts().created.unwrap_or(self.added)
     }
 
+    /// Returns when it ended as far as we know: at the server, else when it began.
+    fn ended(&self) -> Timestamp {
+        self.task
+            .facts()
+            .completed
+            .unwrap_or_else(|| self.submitted())
+    }
+
     /// Returns how long it has been running, or how long it took.
     pub fn run_time(&self, now: Now) -> Duration {
         self.task
@@ -199,6 +207,7 @@ pub struct Watchlist {
     due: BTreeSet<(Mono, TaskId)>,
     asked: BTreeSet<(Mono, TaskId)>,
     ends: BTreeSet<(Timestamp, TaskId)>,
+    ended: BTreeSet<(Timestamp, TaskId)>,
     tally: Tally,
     run_times: RunTimes,
     retention: Duration,
@@ -212,6 +221,7 @@ impl Watchlist {
             due: BTreeSet::new(),
             asked: BTreeSet::new(),
             ends: BTreeSet::new(),
+            ended: BTreeSet::new(),
             tally: Tally::default(),
             run_times: RunTimes::default(),
             retention,
@@ -269,6 +279,14 @@ impl Watchlist {
             .map(|(_, id)| id)
     }
 
+    /// Returns what has ended, the latest first.
+    pub fn ended(&self) -> impl Iterator<Item = (Timestamp, &Watched)> {
+        self.ended
+            .iter()
+            .rev()
+            .filter_map(|(at, id)| self.get(id).map(|watched| (*at, watched)))
+    }
+
     /// Puts a task on the list, or in the place of what was known of it.
     pub fn insert(&mut self, watched: Watched) {
         self.remove(&watched.id().clone());
@@ -320,6 +338,9 @@ impl Watchlist {
         if let Some(end) = status::expires_at(&watched.task, self.retention) {
             self.ends.insert((end, id.clone()));
         }
+        if watched.task.state().is_final() {
+            self.ended.insert((watched.ended(), id.clone()));
+        }
         self.run_times.note(&watched.task);
         self.tally.count(watched, 1);
     }
@@ -334,6 +355,7 @@ impl Watchlist {
         if let Some(end) = status::expires_at(&watched.task, self.retention) {
             self.ends.remove(&(end, id.clone()));
         }
+        self.ended.remove(&(watched.ended(), id.clone()));
         self.run_times.forget(&watched.task);
         self.tally.count(watched, -1);
     }

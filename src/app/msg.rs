@@ -1,0 +1,117 @@
+//! What may happen ([`Msg`], facts, past tense) and what the core orders ([`Effect`], imperative). Data only.
+
+use crate::{
+    app::keymap::KeyChord,
+    domain::{
+        change::{Applied, Change, Delta, JournalLine, StoreError},
+        report::Answer,
+        schedule::Attempt,
+        task::{Family, TaskId, VideoUrl},
+        watchlist::Watched,
+    },
+};
+
+/// Is one thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// The time came that `next_wakeup` named, or another occasion to look at the clock.
+    Tick,
+    /// A key was pressed.
+    Key {
+        /// Which.
+        chord: KeyChord,
+        /// Whether it is the terminal's own repetition; only movement takes those.
+        is_repeat: bool,
+    },
+    /// Text was pasted. It is never a command.
+    Pasted(String),
+    /// The terminal has another size.
+    Resized {
+        /// Columns.
+        width: u16,
+        /// Rows.
+        height: u16,
+        /// How many rows of the list that leaves.
+        page: u16,
+    },
+    /// A frame was drawn whose text can be scrolled so far; sent when that figure changed.
+    Measured {
+        /// The most lines that can be scrolled away.
+        most_scroll: u16,
+    },
+    /// The list was read.
+    Loaded(Result<Vec<Watched>, StoreError>),
+    /// Another instance changed the list.
+    ChangedElsewhere(Vec<Delta>),
+    /// A poll was answered, one way or the other.
+    Polled {
+        /// After which task.
+        task: TaskId,
+        /// Which question.
+        attempt: Attempt,
+        /// The answer.
+        answer: Box<Answer>,
+    },
+    /// Changes were written, or not.
+    Stored {
+        /// What was to be written.
+        changes: Vec<Change>,
+        /// What became of each.
+        result: Result<Vec<Applied>, StoreError>,
+    },
+    /// A task's journal was read.
+    JournalRead {
+        /// Whose.
+        task: TaskId,
+        /// Its last lines, oldest first.
+        lines: Result<Vec<JournalLine>, StoreError>,
+    },
+    /// The browser was started, or not.
+    Opened {
+        /// Whose video.
+        task: TaskId,
+        /// Its link.
+        url: VideoUrl,
+        /// The reason when no browser could be started.
+        result: Result<(), String>,
+    },
+    /// The terminal is ours again after a suspension.
+    Resumed,
+    /// A part of the program broke and was contained; the sentence says which.
+    Broke(String),
+    /// The program was told to end.
+    Interrupted,
+}
+
+/// Is one order. Each but [`Redraw`](Effect::Redraw) and [`Quit`](Effect::Quit) is answered by exactly one [`Msg`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Read the list; answered by [`Msg::Loaded`].
+    Load,
+    /// Ask after a task; answered by [`Msg::Polled`].
+    Poll {
+        /// Which.
+        task: TaskId,
+        /// Whose API.
+        family: Family,
+        /// Which question.
+        attempt: Attempt,
+    },
+    /// Write changes; answered by [`Msg::Stored`].
+    Store(Vec<Change>),
+    /// Read a task's journal; answered by [`Msg::JournalRead`].
+    ReadJournal(TaskId),
+    /// Open a video in the browser; answered by [`Msg::Opened`].
+    Open {
+        /// Whose.
+        task: TaskId,
+        /// Which.
+        url: VideoUrl,
+    },
+    /// Draw the whole screen again.
+    Redraw,
+    /// Hand the terminal to the shell; answered by [`Msg::Resumed`].
+    Suspend,
+    /// Leave.
+    Quit,
+}

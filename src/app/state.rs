@@ -1,0 +1,408 @@
+//! What the program knows, with questions about it. Changed by `update` only.
+
+mod add;
+mod polls;
+
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::tz::TimeZone;
+
+pub use self::{
+    add::{AddDialog, AddField, Candidate},
+    polls::{Hold, Polls},
+};
+use super::keymap::Context;
+use crate::domain::{
+    change::{Change, JournalLine, StoreError},
+    estimate::Estimate,
+    query::View,
+    schedule::{Jitter, Pace},
+    status::{RETENTION, Status, Tab},
+    task::{TaskId, VideoUrl},
+    time::{Mono, Now},
+    watchlist::{Watched, Watchlist},
+};
+
+/// Is what the program was started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the header calls this list: a profile's name, "demo"; empty for none.
+    pub name: String,
+    /// How often tasks are asked after.
+    pub pace: Pace,
+    /// How long results live.
+    pub retention: Duration,
+    /// Where the user's clock hangs.
+    pub zone: TimeZone,
+    /// Sets the spread of waits; another one in every instance.
+    pub seed: u64,
+    /// Whether the list may be changed.
+    pub access: Access,
+    /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
+    pub suggestions: Vec<TaskId>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            pace: Pace::default(),
+            retention: RETENTION,
+            zone: TimeZone::UTC,
+            seed: 0,
+            access: Access::default(),
+            suggestions: Vec::new(),
+        }
+    }
+}
+
+/// Tells whether the list may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// It may.
+    #[default]
+    Full,
+    /// It may not (`--read-only`): nothing is added, removed or written down.
+    ReadOnly,
+}
+
+/// Tells what fills the screen below the overlays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Screen {
+    /// The table, with the detail where there is room.
+    #[default]
+    List,
+    /// One task.
+    Detail {
+        /// Which of its pages.
+        page: DetailPage,
+        /// How many lines are scrolled away.
+        scroll: u16,
+    },
+}
+
+/// Is a page of the detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DetailPage {
+    /// What is known, and the next step.
+    #[default]
+    Info,
+    /// The journal.
+    Time,
+}
+
+impl DetailPage {
+    /// The pages in their order.
+    pub const ALL: [Self; 2] = [Self::Info, Self::Time];
+
+    /// Returns the page's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "Info",
+            Self::Time => "Time",
+        }
+    }
+}
+
+/// Is a box above the screen; it owns the keyboard.
+#[derive(Debug, Clone)]
+pub enum Overlay {
+    /// The dialog that adds tasks.
+    Add(Box<AddDialog>),
+    /// The numbered picker of several videos.
+    Pick(Picker),
+    /// A link that no browser could be started for, shown whole.
+    Link(ShownLink),
+    /// The keys.
+    Help {
+        /// How many lines are scrolled away.
+        scroll: u16,
+    },
+}
+
+/// Is the numbered picker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picker {
+    /// Whose videos.
+    pub task: TaskId,
+    /// What they are: "result" or "original".
+    pub kind: VideoKind,
+    /// The videos; never empty.
+    pub videos: Vec<VideoUrl>,
+    /// Which is under the cursor.
+    pub cursor: usize,
+}
+
+/// Tells the two kinds of video of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoKind {
+    /// What was made.
+    Result,
+    /// What was put in.
+    Original,
+}
+
+impl VideoKind {
+    /// Returns the word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Original => "original",
+        }
+    }
+}
+
+/// Is a link shown whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownLink {
+    /// The link.
+    pub url: VideoUrl,
+    /// Why it is shown.
+    pub reason: String,
+}
+
+/// Tells what a notice means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// For the record.
+    Plain,
+    /// A good ending.
+    Good,
+    /// Something to know.
+    Warning,
+    /// Something failed.
+    Bad,
+}
+
+/// Is a timed line of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The sentence.
+    pub text: String,
+    /// What it means.
+    pub tone: Tone,
+    /// When it goes.
+    pub until: Mono,
+}
+
+/// How long a notice stays.
+pub const NOTICE_TIME: Duration = Duration::from_secs(8);
+
+/// Tells how far the reading of the list is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Loading {
+    /// Under way.
+    #[default]
+    Pending,
+    /// Done.
+    Done,
+    /// It could not be read.
+    Failed(StoreError),
+}
+
+/// Is what could not be written yet; tried again until it can.
+#[derive(Debug, Clone, Default)]
+pub struct Unsaved {
+    /// The changes, oldest first.
+    pub changes: VecDeque<Change>,
+    /// Why.
+    pub error: Option<StoreError>,
+    /// When the next try is due; `None` while one is under way.
+    pub retry: Option<Mono>,
+}
+
+/// Is the size of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+    /// Rows of the list.
+    pub page: u16,
+}
+
+/// Is the whole of what the program knows.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub(super) settings: Settings,
+    pub(super) list: Watchlist,
+    pub(super) view: View,
+    pub(super) selected: Option<TaskId>,
+    pub(super) top: usize,
+    pub(super) size: Size,
+    pub(super) most_scroll: u16,
+    pub(super) screen: Screen,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) polls: Polls,
+    pub(super) notice: Option<Notice>,
+    pub(super) loading: Loading,
+    pub(super) removed: Vec<Vec<TaskId>>,
+    pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
+    pub(super) journal_asked: Option<TaskId>,
+    pub(super) unsaved: Unsaved,
+    pub(super) is_leaving: bool,
+}
+
+impl State {
+    /// Returns the state of a program just started: an empty screen whose list is still to be read.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            list: Watchlist::new(settings.retention),
+            polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
+            settings,
+            view: View::default(),
+            selected: None,
+            top: 0,
+            size: Size::default(),
+            most_scroll: 0,
+            screen: Screen::default(),
+            overlay: None,
+            notice: None,
+            loading: Loading::default(),
+            removed: Vec::new(),
+            journal: None,
+            journal_asked: None,
+            unsaved: Unsaved::default(),
+            is_leaving: false,
+        }
+    }
+
+    /// Returns what the program was started with.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the watch list.
+    pub const fn list(&self) -> &Watchlist {
+        &self.list
+    }
+
+    /// Returns the tab shown.
+    pub const fn tab(&self) -> Tab {
+        self.view.tab()
+    }
+
+    /// Returns the ids of the tab shown, in order.
+    pub fn shown(&self) -> &[TaskId] {
+        self.view.ids()
+    }
+
+    /// Returns the tasks on the screen: from the first visible row on, at most `rows` of them.
+    pub fn visible(&self, rows: usize) -> impl Iterator<Item = &Watched> {
+        self.view
+            .ids()
+            .iter()
+            .skip(self.top)
+            .take(rows)
+            .filter_map(|id| self.list.get(id))
+    }
+
+    /// Returns the number of the first visible row, from zero.
+    pub const fn top(&self) -> usize {
+        self.top
+    }
+
+    /// Returns the selected task.
+    pub fn selected(&self) -> Option<&Watched> {
+        self.selected.as_ref().and_then(|id| self.list.get(id))
+    }
+
+    /// Reports whether that task is the selected one.
+    pub fn is_selected(&self, id: &TaskId) -> bool {
+        self.selected.as_ref() == Some(id)
+    }
+
+    /// Returns where the selected task stands in the tab, from zero.
+    pub fn position(&self) -> Option<usize> {
+        self.selected
+            .as_ref()
+            .and_then(|id| self.view.position(id, &self.list))
+    }
+
+    /// Returns the size of the terminal.
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Returns what fills the screen.
+    pub const fn screen(&self) -> Screen {
+        self.screen
+    }
+
+    /// Returns the box above it.
+    pub const fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
+    }
+
+    /// Returns what the keyboard means.
+    pub const fn context(&self) -> Context {
+        match (&self.overlay, self.screen) {
+            (Some(Overlay::Add(_)), _) => Context::Add,
+            (Some(Overlay::Pick(_)), _) => Context::Pick,
+            (Some(Overlay::Link(_)), _) => Context::Link,
+            (Some(Overlay::Help { .. }), _) => Context::Help,
+            (None, Screen::Detail { .. }) => Context::Detail,
+            (None, Screen::List) => Context::List,
+        }
+    }
+
+    /// Returns the account's side of polling.
+    pub const fn polls(&self) -> &Polls {
+        &self.polls
+    }
+
+    /// Returns the notice of the moment.
+    pub const fn notice(&self) -> Option<&Notice> {
+        self.notice.as_ref()
+    }
+
+    /// Returns how far the reading of the list is.
+    pub const fn loading(&self) -> &Loading {
+        &self.loading
+    }
+
+    /// Returns what could not be written yet.
+    pub const fn unsaved(&self) -> &Unsaved {
+        &self.unsaved
+    }
+
+    /// Returns the journal of the selected task, as far as it was read.
+    pub fn journal(&self) -> &[JournalLine] {
+        match &self.journal {
+            Some((id, lines)) if self.is_selected(id) => lines,
+            _ => &[],
+        }
+    }
+
+    /// Reports whether there is a removal to take back.
+    pub const fn can_undo(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
+    /// Reports whether the program is on its way out.
+    pub const fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Returns what to expect of a running task.
+    pub fn estimate(&self) -> Estimate {
+        self.list.run_times().estimate()
+    }
+
+    /// Returns the status of a task.
+    pub fn status_of(&self, watched: &Watched, estimate: &Estimate, now: Now) -> Status {
+        Status::of(&watched.task, estimate, self.settings.retention, now)
+    }
+
+    /// Returns the time to the next poll; `None` when none is to come.
+    pub fn next_poll(&self, now: Now) -> Option<Duration> {
+        if let Some(hold) = self.polls.hold() {
+            return Some(hold.until.since(now.mono));
+        }
+        if self.polls.is_paused() {
+            return None;
+        }
+        self.list.next_due().map(|due| due.since(now.mono))
+    }
+}

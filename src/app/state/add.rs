@@ -1,0 +1,238 @@
+//! The dialog that adds tasks: what was typed or pasted, and which ids in it are to be watched.
+
+use tui_input::Input;
+
+use crate::domain::{
+    harvest::{Harvest, harvest},
+    task::TaskId,
+    text::CleanText,
+    watchlist::{LONGEST_LABEL, Watchlist},
+};
+
+/// The longest text kept from pasting, in bytes; more is cut and said.
+const LONGEST_PASTE: usize = 4 * 1024 * 1024;
+
+/// The longest line typed, in bytes.
+const LONGEST_LINE: usize = 4096;
+
+/// Is one id found, with what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The id.
+    pub id: TaskId,
+    /// Whether it is on the list already; then it cannot be taken.
+    pub is_watched: bool,
+    /// Whether it is to be added.
+    pub is_taken: bool,
+}
+
+/// Tells which field of the dialog the keyboard is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddField {
+    /// The line for ids.
+    #[default]
+    Ids,
+    /// The list of ids found.
+    Found,
+    /// The label for all.
+    Label,
+}
+
+/// Is the dialog.
+#[derive(Debug, Clone, Default)]
+pub struct AddDialog {
+    ids: Input,
+    label: Input,
+    pasted: String,
+    found: Vec<Candidate>,
+    rejected: Vec<CleanText>,
+    is_cut: bool,
+    field: AddField,
+    cursor: usize,
+}
+
+impl AddDialog {
+    /// Returns the line for ids.
+    pub const fn ids(&self) -> &Input {
+        &self.ids
+    }
+
+    /// Returns the label line.
+    pub const fn label(&self) -> &Input {
+        &self.label
+    }
+
+    /// Returns the ids found, in the order of the text.
+    pub fn found(&self) -> &[Candidate] {
+        &self.found
+    }
+
+    /// Returns lone words that are no ids, a few of them.
+    pub fn rejected(&self) -> &[CleanText] {
+        &self.rejected
+    }
+
+    /// Reports whether the text was too long to be read whole.
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Reports whether anything was pasted.
+    pub const fn has_pasted(&self) -> bool {
+        !self.pasted.is_empty()
+    }
+
+    /// Returns where the keyboard is.
+    pub const fn field(&self) -> AddField {
+        self.field
+    }
+
+    /// Returns which id found is under the cursor.
+    pub const fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// Returns the ids that would be added now.
+    pub fn taken(&self) -> impl Iterator<Item = &TaskId> {
+        self.found
+            .iter()
+            .filter(|candidate| candidate.is_taken)
+            .map(|candidate| &candidate.id)
+    }
+
+    /// Returns the label for all, if one was typed.
+    pub fn chosen_label(&self) -> Option<CleanText> {
+        let label = CleanText::line(self.label.value(), LONGEST_LABEL);
+        (!label.is_empty()).then_some(label)
+    }
+
+    /// Takes pasted text: into the label when the keyboard is there, else as text to look for ids in.
+    pub fn paste(&mut self, text: &str, list: &Watchlist) {
+        if self.field == AddField::Label {
+            let line = CleanText::line(text, LONGEST_LABEL);
+            for c in line.as_str().chars() {
+                insert(&mut self.label, c);
+            }
+            return;
+        }
+        let room = LONGEST_PASTE.saturating_sub(self.pasted.len());
+        if !self.pasted.is_empty() {
+            self.pasted.push('\n');
+        }
+        self.pasted.push_str(
+            text.get(..text.floor_char_boundary(room))
+                .unwrap_or_default(),
+        );
+        self.search(list);
+        self.is_cut |= text.len() > room;
+        if !self.found.is_empty() {
+            self.field = AddField::Found;
+        }
+    }
+
+    /// Types a character into the line the keyboard is in.
+    pub fn insert(&mut self, c: char, list: &Watchlist) {
+        match self.field {
+            AddField::Label => insert(&mut self.label, c),
+            AddField::Ids | AddField::Found => {
+                self.field = AddField::Ids;
+                insert(&mut self.ids, c);
+                self.search(list);
+            }
+        }
+    }
+
+    /// Edits the line the keyboard is in.
+    pub fn edit(&mut self, edit: tui_input::InputRequest, list: &Watchlist) {
+        match self.field {
+            AddField::Label => drop(self.label.handle(edit)),
+            AddField::Ids => {
+                self.ids.handle(edit);
+                self.search(list);
+            }
+            AddField::Found => {}
+        }
+    }
+
+    /// Takes the id under the cursor in or out; one that is watched already stays out.
+    pub fn toggle(&mut self) {
+        if let Some(candidate) = self.found.get_mut(self.cursor) {
+            candidate.is_taken = !candidate.is_taken && !candidate.is_watched;
+        }
+    }
+
+    /// Goes to the next field, around the end; an empty list of ids is passed over.
+    pub fn next_field(&mut self) {
+        self.field = match self.field {
+            AddField::Ids if self.found.is_empty() => AddField::Label,
+            AddField::Ids => AddField::Found,
+            AddField::Found => AddField::Label,
+            AddField::Label => AddField::Ids,
+        };
+    }
+
+    /// Goes to the field before, around the start.
+    pub fn previous_field(&mut self) {
+        self.field = match self.field {
+            AddField::Label if self.found.is_empty() => AddField::Ids,
+            AddField::Label => AddField::Found,
+            AddField::Found => AddField::Ids,
+            AddField::Ids => AddField::Label,
+        };
+    }
+
+    /// Moves the cursor through the ids found, held at the ends; from a line it goes to the ids first.
+    pub fn move_cursor(&mut self, by: isize) {
+        if self.found.is_empty() {
+            return;
+        }
+        if self.field != AddField::Found {
+            self.field = AddField::Found;
+            return;
+        }
+        self.cursor = self
+            .cursor
+            .saturating_add_signed(by)
+            .min(self.found.len() - 1);
+    }
+
+    /// Looks for ids again, keeping what the user took out.
+    fn search(&mut self, list: &Watchlist) {
+        let mut text = String::with_capacity(self.pasted.len() + self.ids.value().len() + 1);
+        text.push_str(&self.pasted);
+        text.push('\n');
+        text.push_str(self.ids.value());
+        let Harvest {
+            ids,
+            rejected,
+            is_cut,
+        } = harvest(&text);
+        let left_out: std::collections::HashSet<_> = self
+            .found
+            .iter()
+            .filter(|candidate| !candidate.is_taken && !candidate.is_watched)
+            .map(|candidate| candidate.id.clone())
+            .collect();
+        self.found = ids
+            .into_iter()
+            .map(|id| {
+                let is_watched = list.get(&id).is_some();
+                let is_taken = !is_watched && !left_out.contains(&id);
+                Candidate {
+                    id,
+                    is_watched,
+                    is_taken,
+                }
+            })
+            .collect();
+        self.cursor = self.cursor.min(self.found.len().saturating_sub(1));
+        (self.rejected, self.is_cut) = (rejected, is_cut);
+    }
+}
+
+/// Types a character unless the line is full or the character could hide.
+fn insert(line: &mut Input, c: char) {
+    if line.value().len() < LONGEST_LINE && !crate::domain::text::is_unsafe(c) {
+        line.handle(tui_input::InputRequest::InsertChar(c));
+    }
+}

@@ -1,0 +1,157 @@
+//! The one door to the state: a message in, orders out. And when to be woken next.
+//!
+//! One file a family of messages: [`keys`] what a user wants, [`dialogs`] the boxes above the list,
+//! [`polling`] questions and answers, [`storing`] the list on disk, [`selection`] what is under the cursor.
+
+mod dialogs;
+mod keys;
+mod polling;
+mod selection;
+mod storing;
+
+use std::time::Duration;
+
+use super::{
+    msg::{Effect, Msg},
+    state::{NOTICE_TIME, Notice, Size, State, Tone},
+};
+use crate::domain::{
+    schedule::LOST_AFTER,
+    task::TaskState,
+    time::{Mono, Now},
+};
+
+/// Takes one message in and returns what is to be done. Total: no message in no state panics or waits.
+pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Tick => {}
+        Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
+        Msg::Pasted(text) => dialogs::pasted(state, &text),
+        Msg::Resized {
+            width,
+            height,
+            page,
+        } => {
+            state.size = Size {
+                width,
+                height,
+                page,
+            };
+            selection::keep_visible(state);
+        }
+        Msg::Measured { most_scroll } => keys::measured(state, most_scroll),
+        Msg::Loaded(result) => storing::loaded(state, result, now),
+        Msg::ChangedElsewhere(deltas) => storing::changed_elsewhere(state, deltas, now),
+        Msg::Polled {
+            task,
+            attempt,
+            answer,
+        } => {
+            polling::answered(state, &task, attempt, *answer, now, &mut effects);
+        }
+        Msg::Stored { changes, result } => storing::stored(state, changes, result, now),
+        Msg::JournalRead { task, lines } => storing::journal_read(state, task, lines),
+        Msg::Opened { task, url, result } => {
+            dialogs::opened(state, &task, url, result, now, &mut effects);
+        }
+        Msg::Resumed => effects.push(Effect::Redraw),
+        Msg::Broke(what) => notify(state, Tone::Bad, what, now),
+        Msg::Interrupted => keys::leave(state, &mut effects),
+    }
+    if !state.is_leaving {
+        tend(state, now, &mut effects);
+    }
+    effects
+}
+
+/// Returns the orders a program starts with.
+pub fn start() -> Vec<Effect> {
+    vec![Effect::Load]
+}
+
+/// Returns when `update` wants to see a [`Msg::Tick`] at the latest; `None` while nothing can change by itself.
+///
+/// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the next try to
+/// write, and the next change of a figure on the screen: a second while a clock runs, else a minute.
+pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
+    if state.is_leaving {
+        return None;
+    }
+    let lost = state
+        .list
+        .in_flight()
+        .next()
+        .map(|(since, _)| since.after(LOST_AFTER));
+    let notice = state.notice.as_ref().map(|notice| notice.until);
+    [
+        polling::next_start(state, now),
+        lost,
+        notice,
+        state.unsaved.retry,
+        next_figure(state, now),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+}
+
+/// Returns when a figure on the screen changes next.
+fn next_figure(state: &State, now: Now) -> Option<Mono> {
+    if state.list.is_empty() {
+        return state
+            .polls
+            .hold()
+            .map(|_| until_next(Duration::from_secs(1), now));
+    }
+    let runs = |watched: &crate::domain::watchlist::Watched| {
+        matches!(
+            watched.task.state(),
+            TaskState::New | TaskState::Running { .. }
+        )
+    };
+    let is_clock_seen = state.polls.hold().is_some()
+        || state.notice.is_some()
+        || (!state.polls.is_paused() && state.list.next_due().is_some())
+        || state.visible(usize::from(state.size.page)).any(runs)
+        || state.selected().is_some_and(runs);
+    let step = if is_clock_seen {
+        Duration::from_secs(1)
+    } else {
+        Duration::from_mins(1)
+    };
+    Some(until_next(step, now))
+}
+
+/// Returns the moment of the next whole `step` of the wall clock.
+fn until_next(step: Duration, now: Now) -> Mono {
+    let step = i128::try_from(step.as_nanos()).unwrap_or(i128::MAX).max(1);
+    let left = step - now.wall.as_nanosecond().rem_euclid(step);
+    now.mono.after(Duration::from_nanos(
+        u64::try_from(left).unwrap_or(u64::MAX),
+    ))
+}
+
+/// Does what is due whatever the message was.
+fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if state
+        .notice
+        .as_ref()
+        .is_some_and(|notice| notice.until <= now.mono)
+    {
+        state.notice = None;
+    }
+    polling::give_up_lost(state, now, effects);
+    polling::start_due(state, now, effects);
+    storing::retry(state, now, effects);
+    selection::follow_journal(state, effects);
+}
+
+/// Says something in the message line.
+fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
+    state.notice = Some(Notice {
+        text: text.into(),
+        tone,
+        until: now.mono.after(NOTICE_TIME),
+    });
+}

@@ -1,0 +1,282 @@
+//! The boxes above the list: adding, picking, opening.
+
+use tui_input::InputRequest;
+
+use super::{keys, notify, selection};
+use crate::{
+    app::{
+        keymap::{Key, KeyChord},
+        msg::Effect,
+        state::{
+            Access, AddDialog, AddField, Loading, Overlay, Picker, ShownLink, State, Tone,
+            VideoKind,
+        },
+    },
+    domain::{
+        change::Change,
+        status::Status,
+        task::{Family, TaskId, VideoUrl},
+        time::Now,
+    },
+};
+
+/// Takes pasted text in: it opens the add dialog wherever it comes, and never is a command.
+pub(super) fn pasted(state: &mut State, text: &str) {
+    if !matches!(state.overlay, Some(Overlay::Add(_))) {
+        state.overlay = Some(Overlay::Add(Box::default()));
+    }
+    if let Some(Overlay::Add(dialog)) = &mut state.overlay {
+        dialog.paste(text, &state.list);
+    }
+}
+
+/// Opens the add dialog.
+pub(super) fn open_add(state: &mut State, now: Now) {
+    if !keys::refuses_changes(state, now) {
+        state.overlay = Some(Overlay::Add(Box::<AddDialog>::default()));
+    }
+}
+
+/// Takes a key in that the table leaves free: typed into a dialog, a number of the picker, or nothing.
+pub(super) fn typed(state: &mut State, chord: KeyChord) {
+    match &mut state.overlay {
+        Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
+            (Some(c), _) => dialog.insert(c, &state.list),
+            (None, Some(edit)) => dialog.edit(edit, &state.list),
+            (None, None) => {}
+        },
+        Some(Overlay::Pick(picker)) => {
+            let number = chord
+                .typed()
+                .and_then(|c| c.to_digit(10))
+                .and_then(|n| usize::try_from(n).ok());
+            if let Some(at) = number
+                .and_then(|n| n.checked_sub(1))
+                .filter(|at| *at < picker.videos.len())
+            {
+                picker.cursor = at;
+            }
+        }
+        Some(Overlay::Link(_) | Overlay::Help { .. }) | None => {}
+    }
+}
+
+/// Returns the edit of a line that a key stands for.
+const fn edit(chord: KeyChord) -> Option<InputRequest> {
+    Some(match chord {
+        KeyChord {
+            key: Key::Backspace,
+            alt: false,
+            ctrl: false,
+        } => InputRequest::DeletePrevChar,
+        KeyChord {
+            key: Key::Backspace,
+            ..
+        }
+        | KeyChord {
+            key: Key::Char('w'),
+            ctrl: true,
+            ..
+        } => InputRequest::DeletePrevWord,
+        KeyChord {
+            key: Key::Delete, ..
+        } => InputRequest::DeleteNextChar,
+        KeyChord {
+            key: Key::Left,
+            ctrl: true,
+            ..
+        } => InputRequest::GoToPrevWord,
+        KeyChord {
+            key: Key::Right,
+            ctrl: true,
+            ..
+        } => InputRequest::GoToNextWord,
+        KeyChord { key: Key::Left, .. } => InputRequest::GoToPrevChar,
+        KeyChord {
+            key: Key::Right, ..
+        } => InputRequest::GoToNextChar,
+        KeyChord { key: Key::Home, .. }
+        | KeyChord {
+            key: Key::Char('a'),
+            ctrl: true,
+            ..
+        } => InputRequest::GoToStart,
+        KeyChord { key: Key::End, .. }
+        | KeyChord {
+            key: Key::Char('e'),
+            ctrl: true,
+            ..
+        } => InputRequest::GoToEnd,
+        KeyChord {
+            key: Key::Char('u'),
+            ctrl: true,
+            ..
+        } => InputRequest::DeleteLine,
+        KeyChord {
+            key: Key::Char('k'),
+            ctrl: true,
+            ..
+        } => InputRequest::DeleteTillEnd,
+        _ => return None,
+    })
+}
+
+/// Takes an id in or out; in a line, the key is typed.
+pub(super) fn toggle(state: &mut State, chord: KeyChord) {
+    let Some(Overlay::Add(dialog)) = &mut state.overlay else {
+        return;
+    };
+    match (dialog.field(), chord.typed()) {
+        (AddField::Found, _) => dialog.toggle(),
+        (AddField::Ids | AddField::Label, Some(c)) => dialog.insert(c, &state.list),
+        (AddField::Ids | AddField::Label, None) => {}
+    }
+}
+
+/// Goes to the dialog's next field.
+pub(super) fn next_field(state: &mut State) {
+    if let Some(Overlay::Add(dialog)) = &mut state.overlay {
+        dialog.next_field();
+    }
+}
+
+/// Goes to the dialog's field before.
+pub(super) fn previous_field(state: &mut State) {
+    if let Some(Overlay::Add(dialog)) = &mut state.overlay {
+        dialog.previous_field();
+    }
+}
+
+/// Orders the chosen ids to be watched and closes the dialog; with nothing to add it says why and stays.
+pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if keys::refuses_changes(state, now) {
+        return;
+    }
+    let Some(Overlay::Add(dialog)) = &state.overlay else {
+        return;
+    };
+    let label = dialog.chosen_label();
+    let changes: Vec<_> = dialog
+        .taken()
+        .map(|task| Change::Add {
+            task: task.clone(),
+            family: Family::default(),
+            label: label.clone(),
+            at: now.wall,
+        })
+        .collect();
+    if changes.is_empty() {
+        let reason = match (dialog.found(), dialog.rejected().first()) {
+            ([], None) => "No task id in there yet: type or paste one.".to_owned(),
+            ([], Some(word)) => format!("\"{word}\" is no task id."),
+            ([..], _) => {
+                "Nothing to add: the ids found are watched already or left out.".to_owned()
+            }
+        };
+        return notify(state, Tone::Warning, reason, now);
+    }
+    state.overlay = None;
+    effects.push(Effect::Store(changes));
+}
+
+/// Opens a video of the selected task: at once when there is one, through the picker when there are several.
+pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: &mut Vec<Effect>) {
+    let Some(watched) = state.selected() else {
+        return notify(state, Tone::Plain, "No task selected.", now);
+    };
+    let task = watched.id().clone();
+    let videos: Vec<_> = match kind {
+        VideoKind::Result => watched.task.state().videos().cloned().collect(),
+        VideoKind::Original => watched.task.originals().into_iter().cloned().collect(),
+    };
+    match videos.as_slice() {
+        [] => {
+            let reason = nothing_to_open(state, kind, now);
+            notify(state, Tone::Warning, reason, now);
+        }
+        [url] => effects.push(Effect::Open {
+            task,
+            url: url.clone(),
+        }),
+        _ => {
+            state.overlay = Some(Overlay::Pick(Picker {
+                task,
+                kind,
+                videos,
+                cursor: 0,
+            }));
+        }
+    }
+}
+
+/// Returns why there is nothing to open, with the next step.
+fn nothing_to_open(state: &State, kind: VideoKind, now: Now) -> &'static str {
+    let Some(watched) = state.selected() else {
+        return "No task selected.";
+    };
+    if kind == VideoKind::Original {
+        return "The server named no input video that can be opened.";
+    }
+    match state.status_of(watched, &state.estimate(), now) {
+        Status::New => "Not answered for yet: nothing to open. r asks now.",
+        Status::Generating | Status::Finishing | Status::Late => {
+            "Still being made: nothing to open yet."
+        }
+        Status::CreateFailed | Status::GenerationFailed => {
+            "It failed: there is no video. O opens the input."
+        }
+        Status::NotFound => "The server does not know this task: nothing to open.",
+        Status::Unknown => "The answer was not understood: nothing to open.",
+        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => {
+            "The server gave no link that can be opened. r asks again."
+        }
+    }
+}
+
+/// Opens the video under the picker's cursor.
+pub(super) fn accept_pick(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(Overlay::Pick(picker)) = state.overlay.take() else {
+        return;
+    };
+    let Picker {
+        task,
+        videos,
+        cursor,
+        ..
+    } = picker;
+    if let Some(url) = videos.into_iter().nth(cursor) {
+        effects.push(Effect::Open { task, url });
+    }
+}
+
+/// Says that the browser was started, or shows the link whole where none could be.
+pub(super) fn opened(
+    state: &mut State,
+    task: &TaskId,
+    url: VideoUrl,
+    result: Result<(), String>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    match result {
+        Ok(()) => {
+            let host = url.as_url().host_str().unwrap_or_default().to_owned();
+            notify(
+                state,
+                Tone::Plain,
+                format!("Opened in the browser ({host})."),
+                now,
+            );
+            if state.settings.access == Access::Full && state.loading == Loading::Done {
+                let change = Change::Opened {
+                    task: task.clone(),
+                    at: now.wall,
+                    url: url.as_str().to_owned(),
+                };
+                super::storing::write(state, vec![change], effects);
+                selection::forget_journal(state, task);
+            }
+        }
+        Err(reason) => state.overlay = Some(Overlay::Link(ShownLink { url, reason })),
+    }
+}

@@ -1,0 +1,337 @@
+//! What a user wants: a key becomes an action, and every refused action says why.
+
+use super::{dialogs, notify, selection};
+use crate::{
+    app::{
+        keymap::{self, Action, Context, KeyChord},
+        msg::Effect,
+        state::{Access, DetailPage, Loading, Overlay, Screen, State, Tone, VideoKind},
+    },
+    domain::{change::Change, report::PollError, schedule::Polling, status::Tab, time::Now},
+};
+
+/// Takes a key in.
+pub(super) fn pressed(
+    state: &mut State,
+    chord: KeyChord,
+    is_repeat: bool,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let context = state.context();
+    match keymap::lookup(chord, context) {
+        Some(action) if is_repeat && !is_movement(action) => {}
+        Some(action) => act(state, action, chord, context, now, effects),
+        None => dialogs::typed(state, chord),
+    }
+}
+
+/// Reports whether holding the key down may repeat the action.
+const fn is_movement(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Next
+            | Action::Previous
+            | Action::PageDown
+            | Action::PageUp
+            | Action::HalfDown
+            | Action::HalfUp
+            | Action::NextTab
+            | Action::PreviousTab
+    )
+}
+
+fn act(
+    state: &mut State,
+    action: Action,
+    chord: KeyChord,
+    context: Context,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    match action {
+        Action::Quit => leave(state, effects),
+        Action::Redraw => effects.push(Effect::Redraw),
+        Action::Suspend => effects.push(Effect::Suspend),
+        Action::Next => move_by(state, 1),
+        Action::Previous => move_by(state, -1),
+        Action::PageDown => move_by(state, selection::page(state)),
+        Action::PageUp => move_by(state, -selection::page(state)),
+        Action::HalfDown => move_by(state, (selection::page(state) / 2).max(1)),
+        Action::HalfUp => move_by(state, -(selection::page(state) / 2).max(1)),
+        Action::First => move_by(state, isize::MIN),
+        Action::Last => move_by(state, isize::MAX),
+        Action::NextTab => turn(state, Turn::Next, now),
+        Action::PreviousTab => turn(state, Turn::Previous, now),
+        Action::ShowTab(tab) => selection::show_tab(state, tab, now),
+        Action::Detail => show_detail(state, now),
+        Action::Back => back(state),
+        Action::Add => dialogs::open_add(state, now),
+        Action::Remove => remove(state, now, effects),
+        Action::Undo => undo(state, now, effects),
+        Action::CheckOne => check_one(state, now),
+        Action::CheckAll => check_all(state, now),
+        Action::Pause => pause(state, now),
+        Action::Slower => set_pace(state, Speed::Slower, now),
+        Action::Faster => set_pace(state, Speed::Faster, now),
+        Action::OpenResult => dialogs::open_video(state, VideoKind::Result, now, effects),
+        Action::OpenOriginal => dialogs::open_video(state, VideoKind::Original, now, effects),
+        Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
+        Action::Accept if context == Context::Add => dialogs::accept_add(state, now, effects),
+        Action::Accept => dialogs::accept_pick(state, effects),
+        Action::Toggle => dialogs::toggle(state, chord),
+        Action::NextField => dialogs::next_field(state),
+        Action::PreviousField => dialogs::previous_field(state),
+    }
+}
+
+/// Leaves; a second order changes nothing.
+pub(super) fn leave(state: &mut State, effects: &mut Vec<Effect>) {
+    state.is_leaving = true;
+    effects.push(Effect::Quit);
+}
+
+/// Moves what the keyboard is in: a text, a picker, or the selection.
+fn move_by(state: &mut State, by: isize) {
+    match (&mut state.overlay, &mut state.screen) {
+        (Some(Overlay::Help { scroll }), _) | (None, Screen::Detail { scroll, .. }) => {
+            let to = usize::from(*scroll)
+                .saturating_add_signed(by)
+                .min(usize::from(state.most_scroll));
+            *scroll = u16::try_from(to).unwrap_or(u16::MAX);
+        }
+        (Some(Overlay::Add(dialog)), _) => dialog.move_cursor(by),
+        (Some(Overlay::Pick(picker)), _) => {
+            let last = picker.videos.len().saturating_sub(1);
+            picker.cursor = picker.cursor.saturating_add_signed(by).min(last);
+        }
+        (Some(Overlay::Link(_)), _) => {}
+        (None, Screen::List) => selection::step(state, by),
+    }
+}
+
+/// Takes in how far the text on the screen can be scrolled, and holds the scroll there.
+pub(super) fn measured(state: &mut State, most_scroll: u16) {
+    state.most_scroll = most_scroll;
+    match (&mut state.overlay, &mut state.screen) {
+        (Some(Overlay::Help { scroll }), _) | (None, Screen::Detail { scroll, .. }) => {
+            *scroll = (*scroll).min(state.most_scroll);
+        }
+        _ => {}
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Turn {
+    Next,
+    Previous,
+}
+
+/// Turns to the next tab of the list, or page of the detail.
+fn turn(state: &mut State, turn: Turn, now: Now) {
+    match &mut state.screen {
+        Screen::Detail { page, scroll } => {
+            *scroll = 0;
+            *page = match *page {
+                DetailPage::Info => DetailPage::Time,
+                DetailPage::Time => DetailPage::Info,
+            };
+        }
+        Screen::List => {
+            let tab: Tab = match turn {
+                Turn::Next => state.tab().next(),
+                Turn::Previous => state.tab().previous(),
+            };
+            selection::show_tab(state, tab, now);
+        }
+    }
+}
+
+fn show_detail(state: &mut State, now: Now) {
+    if state.selected().is_none() {
+        notify(state, Tone::Plain, "No task to show. a adds one.", now);
+        return;
+    }
+    state.screen = Screen::Detail {
+        page: DetailPage::Info,
+        scroll: 0,
+    };
+}
+
+/// Goes one step back: out of the box, else out of the detail.
+fn back(state: &mut State) {
+    if state.overlay.take().is_none() {
+        state.screen = Screen::List;
+    }
+}
+
+/// Says why the list cannot be changed, if it cannot.
+pub(super) fn refuses_changes(state: &mut State, now: Now) -> bool {
+    let reason = match (&state.loading, state.settings.access) {
+        (_, Access::ReadOnly) => "The list is read-only (--read-only).".to_owned(),
+        (Loading::Pending, _) => "The list is still being read.".to_owned(),
+        (Loading::Failed(error), _) => format!("The list could not be read: {error}."),
+        (Loading::Done, Access::Full) => return false,
+    };
+    notify(state, Tone::Warning, reason, now);
+    true
+}
+
+fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let Some(watched) = state.selected() else {
+        return notify(state, Tone::Plain, "No task to remove.", now);
+    };
+    let change = Change::Remove {
+        task: watched.id().clone(),
+        at: now.wall,
+    };
+    state.screen = Screen::List;
+    effects.push(Effect::Store(vec![change]));
+}
+
+fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let Some(batch) = state.removed.pop() else {
+        return notify(state, Tone::Plain, "Nothing to undo.", now);
+    };
+    let restore = |task| Change::Restore { task, at: now.wall };
+    effects.push(Effect::Store(batch.into_iter().map(restore).collect()));
+}
+
+/// Lets a poll through a hold that only waits for the network; other holds are the server's word.
+fn may_ask(state: &mut State, now: Now) -> bool {
+    let Some(hold) = state.polls.hold().cloned() else {
+        return true;
+    };
+    let wait = hold.until.since(now.mono).as_secs();
+    let is_their_word = matches!(
+        hold.error,
+        PollError::RateLimited { .. } | PollError::Maintenance
+    );
+    if is_their_word && wait > 0 {
+        let text = format!(
+            "Not now: {}. Asking again in {wait}s.",
+            hold.error.message()
+        );
+        notify(state, Tone::Warning, text, now);
+        return false;
+    }
+    state.polls.try_now(now.mono);
+    true
+}
+
+fn check_one(state: &mut State, now: Now) {
+    let Some(watched) = state.selected() else {
+        return notify(state, Tone::Plain, "No task to ask after.", now);
+    };
+    if matches!(watched.polling, Polling::InFlight { .. }) {
+        return notify(
+            state,
+            Tone::Plain,
+            "It is being asked after right now.",
+            now,
+        );
+    }
+    let (id, title) = (watched.id().clone(), super::polling::quoted(watched));
+    if may_ask(state, now) {
+        state.polls.ask_for(id);
+        notify(state, Tone::Plain, format!("Asking after {title}."), now);
+    }
+}
+
+fn check_all(state: &mut State, now: Now) {
+    let unfinished: Vec<_> = state
+        .list
+        .iter()
+        .filter(|watched| matches!(watched.polling, Polling::DueAt(_)))
+        .map(|watched| watched.id().clone())
+        .collect();
+    if unfinished.is_empty() {
+        return notify(
+            state,
+            Tone::Plain,
+            "Every task has ended; there is nothing to ask.",
+            now,
+        );
+    }
+    if !may_ask(state, now) {
+        return;
+    }
+    let count = unfinished.len();
+    for id in unfinished {
+        state
+            .list
+            .change(&id, |watched| watched.polling = Polling::DueAt(now.mono));
+        if state.polls.is_paused() {
+            state.polls.ask_for(id);
+        }
+    }
+    let what = if count == 1 {
+        "one task".to_owned()
+    } else {
+        format!("{count} tasks")
+    };
+    notify(state, Tone::Plain, format!("Asking after {what}."), now);
+}
+
+fn pause(state: &mut State, now: Now) {
+    state.polls.toggle_pause();
+    let text = if state.polls.is_paused() {
+        "Paused: nothing is asked by itself. p goes on, r asks once."
+    } else {
+        "Asking again."
+    };
+    notify(state, Tone::Plain, text, now);
+}
+
+#[derive(Clone, Copy)]
+enum Speed {
+    Slower,
+    Faster,
+}
+
+fn set_pace(state: &mut State, speed: Speed, now: Now) {
+    let before = state.polls.pace();
+    let pace = match speed {
+        Speed::Slower => before.slower(),
+        Speed::Faster => before.faster(),
+    };
+    state.polls.set_pace(pace);
+    let [young, steady, late] = [pace.young, pace.steady, pace.late].map(|pace| pace.as_secs());
+    let limit = if pace == before {
+        " That is the limit."
+    } else {
+        ""
+    };
+    let text = format!("Every {young}s while young, {steady}s after 2m, {late}s when late.{limit}");
+    notify(state, Tone::Plain, text, now);
+    if matches!(speed, Speed::Faster) {
+        hasten(state, now);
+    }
+}
+
+/// Draws the questions of a slower pace nearer, so that a faster one counts at once.
+fn hasten(state: &mut State, now: Now) {
+    let (pace, late_after) = (state.polls.pace(), state.estimate().late);
+    let far: Vec<_> = state
+        .list
+        .iter()
+        .filter_map(|watched| {
+            let soonest = now
+                .mono
+                .after(pace.interval(watched.run_time(now), late_after));
+            let is_far = matches!(watched.polling, Polling::DueAt(at) if at > soonest);
+            (is_far && watched.freshness.failures == 0).then(|| (watched.id().clone(), soonest))
+        })
+        .collect();
+    for (id, soonest) in far {
+        state
+            .list
+            .change(&id, |watched| watched.polling = Polling::DueAt(soonest));
+    }
+}

@@ -1,0 +1,206 @@
+//! Questions and answers: which tasks are asked after, and what an answer changes.
+
+use std::sync::Arc;
+
+use super::{notify, selection, storing};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{Access, State, Tone},
+    },
+    domain::{
+        change::Change,
+        report::{Answer, CheckError, PollError, Scope},
+        schedule::{self, Attempt, LOST_AFTER, Polling, Standing},
+        status::Status,
+        task::{Absorbed, TaskId},
+        time::{Mono, Now},
+        watchlist::Watched,
+    },
+};
+
+/// Returns when the next poll may start, if one is to.
+pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
+    let in_flight = state.list.tally().in_flight;
+    let opens = state.polls.opens_at(in_flight, now.mono)?;
+    if !state.polls.asked_for().is_empty() {
+        return Some(opens);
+    }
+    if state.polls.is_paused() {
+        return None;
+    }
+    state.list.next_due().map(|due| due.max(opens))
+}
+
+/// Starts every poll that is due and may start, first those the user asked for.
+pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    while next_start(state, now).is_some_and(|at| at <= now.mono) {
+        let asked_for = state.polls.take_asked_for();
+        let next = asked_for.or_else(|| state.list.due(now.mono).next().cloned());
+        let Some(task) = next else { return };
+        let may_start = |watched: &Watched| !matches!(watched.polling, Polling::InFlight { .. });
+        let Some(family) = state
+            .list
+            .get(&task)
+            .filter(|watched| may_start(watched))
+            .map(|watched| watched.task.family())
+        else {
+            continue;
+        };
+        let attempt = state.polls.start(now.mono);
+        state.list.change(&task, |watched| {
+            watched.polling = Polling::InFlight {
+                attempt,
+                since: now.mono,
+            };
+        });
+        effects.push(Effect::Poll {
+            task,
+            family,
+            attempt,
+        });
+    }
+}
+
+/// Calls questions lost that were not answered by any deadline.
+pub(super) fn give_up_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    loop {
+        let lost = state
+            .list
+            .in_flight()
+            .next()
+            .filter(|(since, _)| since.after(LOST_AFTER) <= now.mono);
+        let Some(id) = lost.map(|(_, id)| id.clone()) else {
+            return;
+        };
+        let Some(Polling::InFlight { attempt, .. }) =
+            state.list.get(&id).map(|watched| watched.polling)
+        else {
+            return;
+        };
+        answered(state, &id, attempt, Err(PollError::Lost), now, effects);
+    }
+}
+
+/// Takes an answer in. One to an old question, or after a task no longer watched, is left aside.
+pub(super) fn answered(
+    state: &mut State,
+    task: &TaskId,
+    attempt: Attempt,
+    answer: Answer,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(watched) = state.list.get(task) else {
+        return;
+    };
+    let Polling::InFlight {
+        attempt: awaited,
+        since,
+    } = watched.polling
+    else {
+        return;
+    };
+    if awaited != attempt {
+        return;
+    }
+    match answer {
+        Err(error) if error.scope() == Scope::Account => {
+            state
+                .list
+                .change(task, |watched| watched.polling = Polling::DueAt(now.mono));
+            state.polls.hold_back(error, since, now.mono);
+        }
+        answer => learn(state, task, answer, now, effects),
+    }
+}
+
+/// Joins what an answer says about one task with what is known, and sets its next question.
+fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
+    if answer.is_ok() && state.polls.release().is_some() {
+        notify(state, Tone::Good, "The server answers again.", now);
+    }
+    let late_after = state.estimate().late;
+    let (pace, jitter) = (state.polls.pace(), state.polls.jitter());
+    let absorbed = selection::steadily(state, now, |rows| {
+        rows.change(task, |watched| {
+            let absorbed = watched.learn(&answer, now.wall);
+            watched.polling = schedule::next(
+                Standing {
+                    task: watched.task.id(),
+                    is_final: watched.task.state().is_final(),
+                    lacks_link: watched.lacks_link(),
+                    run_time: watched.run_time(now),
+                    freshness: &watched.freshness,
+                },
+                pace,
+                late_after,
+                jitter,
+                now.mono,
+            );
+            absorbed
+        })
+    });
+    if absorbed == Some(Absorbed::Moved) {
+        announce(state, task, now);
+    }
+    record(state, task, answer, now, effects);
+}
+
+/// Writes an answer down.
+fn record(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
+    if state.settings.access == Access::ReadOnly {
+        return;
+    }
+    let task = task.clone();
+    let change = match answer {
+        Ok(observation) => Change::Observed {
+            task,
+            at: now.wall,
+            observation: Arc::new(observation),
+        },
+        Err(error) => Change::CheckFailed {
+            task,
+            error: CheckError {
+                at: now.wall,
+                error,
+            },
+        },
+    };
+    storing::write(state, vec![change], effects);
+}
+
+/// Says that a task has ended.
+pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
+    let Some(watched) = state.list.get(task) else {
+        return;
+    };
+    let status = Status::of(
+        &watched.task,
+        &state.estimate(),
+        state.settings.retention,
+        now,
+    );
+    let (tone, ending) = match status {
+        Status::Ready | Status::LinkGone => (Tone::Good, "is ready"),
+        Status::NoLink => (Tone::Warning, "is done, but the server gave no link yet"),
+        Status::CallbackFailed => (Tone::Warning, "was made; only its callback failed"),
+        Status::CreateFailed => (Tone::Bad, "could not be created"),
+        Status::GenerationFailed => (Tone::Bad, "failed"),
+        Status::NotFound => (Tone::Warning, "is not known to the server"),
+        Status::Unknown => (Tone::Warning, "got an answer kietop does not understand"),
+        Status::New | Status::Generating | Status::Finishing | Status::Late => return,
+    };
+    let text = format!("{} {ending}.", quoted(watched));
+    notify(state, tone, text, now);
+}
+
+/// Returns a task's title in quotes, short enough for a sentence.
+pub(super) fn quoted(watched: &Watched) -> String {
+    let title = watched.title().split('\n').next().unwrap_or_default();
+    let mut short: String = title.chars().take(40).collect();
+    if short.len() < title.len() {
+        short.push('…');
+    }
+    format!("\"{short}\"")
+}

@@ -1,0 +1,158 @@
+//! What is under the cursor. Selection and first visible row are kept by id: nothing moves under the hand.
+
+use crate::{
+    app::{msg::Effect, state::State},
+    domain::{
+        status::Tab,
+        task::TaskId,
+        time::Now,
+        watchlist::{Watched, Watchlist},
+    },
+};
+
+/// Moves the selection by rows, held at the ends.
+pub(super) fn step(state: &mut State, by: isize) {
+    let at = state.position().unwrap_or_default();
+    go_to(state, at.saturating_add_signed(by));
+}
+
+/// Selects the row with that number, or the last one.
+pub(super) fn go_to(state: &mut State, at: usize) {
+    let last = state.shown().len().saturating_sub(1);
+    state.selected = state.shown().get(at.min(last)).cloned();
+    keep_visible(state);
+}
+
+/// Selects a task where the tab shows it.
+pub(super) fn select(state: &mut State, id: &TaskId) {
+    if let Some(at) = state.view.position(id, &state.list) {
+        go_to(state, at);
+    }
+}
+
+/// Returns how many rows a page has.
+pub(super) fn page(state: &State) -> isize {
+    isize::try_from(state.size.page.max(1)).unwrap_or(1)
+}
+
+/// Shows another tab; the selection stays where the task is on it, else goes to the first row.
+pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
+    state.view.rebuild(tab, &state.list, now);
+    if state.position().is_none() {
+        state.top = 0;
+        go_to(state, 0);
+    }
+    keep_visible(state);
+}
+
+/// Scrolls just as far as it takes to have the selected row on the screen and no empty row below the last.
+pub(super) fn keep_visible(state: &mut State) {
+    let rows = usize::from(state.size.page).max(1);
+    let most = state.shown().len().saturating_sub(rows);
+    state.top = state.top.min(most);
+    if let Some(at) = state.position() {
+        state.top = state.top.clamp((at + 1).saturating_sub(rows), at);
+    }
+}
+
+/// Changes tasks of the list and holds first visible row and selection where they were.
+///
+/// A selected task that leaves the view passes the selection to the row that takes its place.
+pub(super) fn steadily<R>(
+    state: &mut State,
+    now: Now,
+    change: impl FnOnce(&mut Rows<'_>) -> R,
+) -> R {
+    let first = state.shown().get(state.top).cloned();
+    let selected_at = state.position();
+    let result = change(&mut Rows {
+        state: &mut *state,
+        now,
+    });
+    if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
+        state.top = at;
+    }
+    if state.position().is_none() {
+        go_to(state, selected_at.unwrap_or_default());
+    }
+    keep_visible(state);
+    result
+}
+
+/// Gives access to the list so that the view follows each change.
+pub(super) struct Rows<'a> {
+    state: &'a mut State,
+    now: Now,
+}
+
+impl Rows<'_> {
+    /// Puts a task on the list, or in the place of what was known of it.
+    pub(super) fn insert(&mut self, watched: Watched) {
+        let State { view, list, .. } = &mut *self.state;
+        if let Some(before) = list.get(watched.id()) {
+            view.withdraw(before, list);
+        }
+        let id = watched.id().clone();
+        list.insert(watched);
+        self.admit(&id);
+    }
+
+    /// Takes a task off the list.
+    pub(super) fn remove(&mut self, id: &TaskId) -> Option<Watched> {
+        let State { view, list, .. } = &mut *self.state;
+        view.withdraw(list.get(id)?, list);
+        list.remove(id)
+    }
+
+    /// Changes a task in its place.
+    pub(super) fn change<R>(
+        &mut self,
+        id: &TaskId,
+        change: impl FnOnce(&mut Watched) -> R,
+    ) -> Option<R> {
+        let State { view, list, .. } = &mut *self.state;
+        view.withdraw(list.get(id)?, list);
+        let result = list.change(id, change);
+        self.admit(id);
+        result
+    }
+
+    /// Takes a whole list in, as at the start.
+    pub(super) fn replace(&mut self, all: Vec<Watched>) {
+        let mut list = Watchlist::new(self.state.settings.retention);
+        for watched in all {
+            list.insert(watched);
+        }
+        self.state.list = list;
+        self.state
+            .view
+            .rebuild(self.state.view.tab(), &self.state.list, self.now);
+    }
+
+    fn admit(&mut self, id: &TaskId) {
+        let State { view, list, .. } = &mut *self.state;
+        if let Some(watched) = list.get(id) {
+            view.admit(watched, list, self.now);
+        }
+    }
+}
+
+/// Reads the journal of the selected task once the last reading was answered.
+pub(super) fn follow_journal(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(selected) = &state.selected else {
+        return;
+    };
+    let is_known = state.journal.as_ref().is_some_and(|(id, _)| id == selected);
+    if is_known || state.journal_asked.is_some() {
+        return;
+    }
+    state.journal_asked = Some(selected.clone());
+    effects.push(Effect::ReadJournal(selected.clone()));
+}
+
+/// Lets the journal be read again, as after a change of the selected task.
+pub(super) fn forget_journal(state: &mut State, task: &TaskId) {
+    if state.journal.as_ref().is_some_and(|(id, _)| id == task) {
+        state.journal = None;
+    }
+}

@@ -1,0 +1,220 @@
+//! The list on disk: what was read, written, or changed by another instance.
+
+use std::time::Duration;
+
+use super::{
+    notify,
+    polling::{announce, quoted},
+    selection,
+};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{Loading, State, Tone, Unsaved},
+    },
+    domain::{
+        change::{Applied, Change, Delta, JournalLine, StoreError},
+        schedule::Polling,
+        task::TaskId,
+        time::Now,
+        watchlist::Watched,
+    },
+};
+
+/// How long after a failed write the next one is tried.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The most changes kept for a disk that takes none: what was learnt can be asked again, so this is enough.
+const MOST_UNSAVED: usize = 10_000;
+
+/// Takes the list in as it was read.
+pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>, now: Now) {
+    match result {
+        Ok(all) => {
+            state.loading = Loading::Done;
+            selection::steadily(state, now, |rows| rows.replace(all));
+        }
+        Err(error) => state.loading = Loading::Failed(error),
+    }
+}
+
+/// Takes in what another instance did. Its answers count like our own, so the task is not asked again at once.
+pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now) {
+    for delta in deltas {
+        match delta {
+            Delta::Gone(id) => {
+                selection::steadily(state, now, |rows| rows.remove(&id));
+            }
+            Delta::Changed(watched) => adopt(state, *watched, now),
+        }
+    }
+}
+
+/// Takes in one task as another instance wrote it.
+fn adopt(state: &mut State, mut news: Watched, now: Now) {
+    let id = news.id().clone();
+    let before = state.list.get(&id);
+    let was_final = before.is_none_or(|before| before.task.state().is_final());
+    if let Some(before) = before {
+        let is_answered = news.freshness.last_ok > before.freshness.last_ok;
+        let interval = state
+            .polls
+            .pace()
+            .interval(news.run_time(now), state.estimate().late);
+        news.polling = match (before.polling, news.polling) {
+            (asked @ Polling::InFlight { .. }, _) => asked,
+            (_, stopped @ Polling::Stopped(_)) => stopped,
+            (Polling::DueAt(_), _) if is_answered => Polling::DueAt(now.mono.after(interval)),
+            (own, _) => own,
+        };
+    }
+    let is_final = news.task.state().is_final();
+    selection::steadily(state, now, |rows| rows.insert(news));
+    selection::forget_journal(state, &id);
+    if is_final && !was_final {
+        announce(state, &id, now);
+    }
+}
+
+/// Orders changes to be written; behind what waits already, so that the order holds.
+pub(super) fn write(state: &mut State, changes: Vec<Change>, effects: &mut Vec<Effect>) {
+    if state.unsaved.error.is_none() {
+        effects.push(Effect::Store(changes));
+        return;
+    }
+    state.unsaved.changes.extend(changes);
+    while state.unsaved.changes.len() > MOST_UNSAVED {
+        state.unsaved.changes.pop_front();
+    }
+}
+
+/// Tries again to write what could not be written.
+pub(super) fn retry(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if state.unsaved.retry.is_some_and(|at| at <= now.mono) {
+        state.unsaved.retry = None;
+        effects.push(Effect::Store(state.unsaved.changes.drain(..).collect()));
+    }
+}
+
+/// Takes in what became of a write.
+pub(super) fn stored(
+    state: &mut State,
+    changes: Vec<Change>,
+    result: Result<Vec<Applied>, StoreError>,
+    now: Now,
+) {
+    match result {
+        Ok(applied) => {
+            if state.unsaved.error.take().is_some() {
+                state.unsaved.retry = (!state.unsaved.changes.is_empty()).then_some(now.mono);
+                notify(state, Tone::Good, "The list is saved again.", now);
+            }
+            settle(state, &changes, applied, now);
+        }
+        Err(error) => keep(state, changes, error, now),
+    }
+}
+
+/// Keeps what was learnt for another try. What a person asked for is refused with the reason, not kept in silence.
+fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
+    let refused = changes
+        .iter()
+        .filter(|change| change.is_acknowledged())
+        .count();
+    if refused > 0 {
+        notify(
+            state,
+            Tone::Bad,
+            format!("Nothing was changed: {error}."),
+            now,
+        );
+    }
+    let Unsaved {
+        changes: waiting,
+        error: known,
+        retry,
+    } = &mut state.unsaved;
+    for change in changes
+        .into_iter()
+        .rev()
+        .filter(|change| !change.is_acknowledged())
+    {
+        waiting.push_front(change);
+    }
+    if !waiting.is_empty() {
+        *known = Some(error);
+        *retry = Some(now.mono.after(RETRY));
+    }
+}
+
+/// Shows what a person's changes became, in one sentence for all of them.
+fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now) {
+    let (mut added, mut known, mut removed) = (Vec::new(), 0_usize, Vec::new());
+    for (change, applied) in changes.iter().zip(applied) {
+        let id = change.task();
+        match (change, applied) {
+            (Change::Add { .. } | Change::Restore { .. }, Applied::Added(watched)) => {
+                selection::steadily(state, now, |rows| rows.insert(*watched));
+                added.push(id.clone());
+            }
+            (Change::Add { .. }, Applied::AlreadyWatched) => known += 1,
+            (Change::Remove { .. }, Applied::Removed | Applied::NotWatched) => {
+                removed.extend(selection::steadily(state, now, |rows| rows.remove(id)));
+            }
+            (Change::Observed { .. } | Change::CheckFailed { .. }, Applied::NotWatched) => {
+                selection::steadily(state, now, |rows| rows.remove(id));
+            }
+            _ => {}
+        }
+        selection::forget_journal(state, id);
+    }
+    let is_undo = changes
+        .iter()
+        .any(|change| matches!(change, Change::Restore { .. }));
+    if let Some(first) = added.first() {
+        selection::select(state, first);
+        let verb = if is_undo {
+            "Watching again"
+        } else {
+            "Watching"
+        };
+        let what = match (added.len(), state.list.get(first)) {
+            (1, Some(watched)) => quoted(watched),
+            (count, _) => format!("{count} tasks"),
+        };
+        let rest = if known > 0 {
+            format!(" {known} were watched already.")
+        } else {
+            String::new()
+        };
+        notify(state, Tone::Plain, format!("{verb} {what}.{rest}"), now);
+    } else if known > 0 {
+        notify(state, Tone::Plain, "Watched already, nothing to add.", now);
+    }
+    if let Some(first) = removed.first() {
+        let what = if removed.len() == 1 {
+            quoted(first)
+        } else {
+            format!("{} tasks", removed.len())
+        };
+        notify(
+            state,
+            Tone::Plain,
+            format!("Removed {what}. u undoes it."),
+            now,
+        );
+        state
+            .removed
+            .push(removed.iter().map(|watched| watched.id().clone()).collect());
+    }
+}
+
+/// Takes a journal in.
+pub(super) fn journal_read(
+    state: &mut State,
+    task: TaskId,
+    lines: Result<Vec<JournalLine>, StoreError>,
+) {
+    state.journal_asked = None;
+    state.journal = Some((task, lines.unwrap_or_default()));
+}
