@@ -37,6 +37,13 @@ impl CleanText {
 
     fn clean(raw: &str, max_bytes: usize, lines: Lines) -> Self {
         let raw = raw.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        // Nearly all text is plain, and most of reading a long list is this function.
+        if raw.len() + 12 <= max_bytes && raw.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return Self {
+                shown: raw.into(),
+                original: None,
+            };
+        }
         let mut shown = String::with_capacity(raw.len().min(max_bytes));
         let mut marks = 0;
         let mut previous = None;

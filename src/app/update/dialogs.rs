@@ -260,7 +260,7 @@ pub(super) fn opened(
 ) {
     match result {
         Ok(()) => {
-            let host = url.as_url().host_str().unwrap_or_default().to_owned();
+            let host = url.host().to_owned();
             notify(
                 state,
                 Tone::Plain,
