@@ -1,1 +1,3 @@
-//! (to come)
+//! The outside as it is: what the ports promise, made real. Nothing above knows how.
+
+pub mod store;

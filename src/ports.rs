@@ -43,6 +43,11 @@ pub trait ListStore: fmt::Debug + Send {
 
     /// Returns the last lines of a task's journal, oldest first, at most `most`.
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError>;
+
+    /// Returns, once, the sentence about a damaged list that was kept aside while the store was in use.
+    fn take_rescued(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// Opens videos in the browser. Blocking: called off the loop.

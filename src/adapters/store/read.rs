@@ -1,0 +1,184 @@
+//! Questions to the list file that change nothing.
+//!
+//! Knows no file and no repair: what is not as it was written is reported as damage, and others act.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+
+use super::{
+    SHORTEST_PREFIX,
+    rows::{self, COLUMNS, Cells, ID, REMOVED_AT, REV, WIDTH},
+};
+use crate::domain::{
+    change::{JournalEvent, JournalLine, StoreError},
+    task::TaskId,
+    text::CleanText,
+    watchlist::Watched,
+};
+
+/// The longest detail of a journal line, in bytes.
+const LONGEST_DETAIL: usize = 8 * 1024;
+
+/// Reads the cells of a row.
+pub(super) fn cells<'a>(row: &'a Row<'_>) -> Result<Cells<'a>, StoreError> {
+    let mut cells: Cells<'a> = [ValueRef::Null; WIDTH];
+    for (at, cell) in cells.iter_mut().enumerate() {
+        *cell = row.get_ref(at)?;
+    }
+    Ok(cells)
+}
+
+/// Reads the list's revision and its count of rows.
+pub(super) fn meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
+    let meta = conn
+        .prepare_cached("SELECT rev, rows FROM meta")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(meta)
+}
+
+/// Reads SQLite's mark of the state last seen, which another connection's commit changes.
+pub(super) fn data_version(conn: &Connection) -> Result<i64, StoreError> {
+    let version = conn
+        .prepare_cached("PRAGMA data_version")?
+        .query_row([], |row| row.get(0))?;
+    Ok(version)
+}
+
+/// Reads every row and verifies all there is to verify: each checksum, the order, the count, the revision.
+pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watched>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM task"))?;
+    let damaged = |what: &str| StoreError::Damaged(what.into());
+    let mut all = Vec::with_capacity(usize::try_from(count).unwrap_or_default().min(1 << 20));
+    let mut count_seen = 0_i64;
+    let mut last = String::new();
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let cells = cells(row)?;
+        count_seen += 1;
+        let id = cells.get(ID).and_then(|id| id.as_str().ok());
+        let id = id.ok_or_else(|| damaged("a row has no readable id"))?;
+        if count_seen > 1 && id <= last.as_str() {
+            return Err(damaged("its rows are out of order"));
+        }
+        last.clear();
+        last.push_str(id);
+        let rev = cells.get(REV).and_then(|rev| rev.as_i64().ok());
+        if rev.is_none_or(|rev| rev > newest) {
+            return Err(damaged("a row is newer than the list"));
+        }
+        let is_removed = cells
+            .get(REMOVED_AT)
+            .is_some_and(|at| *at != ValueRef::Null);
+        if !is_removed {
+            all.push(rows::decode(&cells)?.watched);
+        } else if !rows::is_whole(&cells) {
+            return Err(damaged("a row is not as it was written"));
+        }
+    }
+    if count_seen != count {
+        return Err(damaged(&format!(
+            "it has {count_seen} tasks instead of {count}"
+        )));
+    }
+    Ok(all)
+}
+
+/// Finds the ids of watched tasks that begin with `prefix`, or the one that is spelt so.
+pub(super) fn resolve(conn: &Connection, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
+    let prefix = prefix.trim();
+    // A range, which the order of the table answers; `LIKE` would take `%` and `_` for more than they are.
+    let mut statement = conn.prepare_cached(
+        "SELECT id FROM task WHERE id >= ?1 AND id < ?1 || char(1114111)
+         AND removed_at IS NULL ORDER BY id",
+    )?;
+    let found: Vec<String> = statement
+        .query_map([prefix], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let is_exact = found.iter().any(|id| id == prefix);
+    let is_long = prefix.chars().count() >= SHORTEST_PREFIX;
+    Ok(found
+        .iter()
+        .filter(|id| if is_exact { *id == prefix } else { is_long })
+        .filter_map(|id| TaskId::parse(id).ok())
+        .collect())
+}
+
+/// Reads which tasks were removed and can be brought back, the latest first.
+pub(super) fn removed(
+    conn: &Connection,
+    most: usize,
+) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, removed_at FROM task WHERE removed_at IS NOT NULL
+         ORDER BY removed_at DESC LIMIT ?1",
+    )?;
+    let found: Vec<(String, i64)> = statement
+        .query_map([limit(most)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(id, at)| {
+            let at = Timestamp::from_millisecond(at).ok()?;
+            Some((TaskId::parse(&id).ok()?, at))
+        })
+        .collect())
+}
+
+/// Reads the last good answer about a task as it came.
+pub(super) fn raw(
+    conn: &Connection,
+    task: &TaskId,
+) -> Result<Option<(Timestamp, String)>, StoreError> {
+    let found: Option<(i64, String)> = conn
+        .prepare_cached("SELECT at, body FROM raw WHERE task = ?1")?
+        .query_row([task.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.map(|(at, body)| {
+        let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+        (at, body)
+    }))
+}
+
+/// Reads the last lines of a task's journal, oldest first.
+pub(super) fn journal(
+    conn: &Connection,
+    task: &TaskId,
+    most: usize,
+) -> Result<Vec<JournalLine>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, kind, detail FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let mut found = statement.query(params![task.as_str(), limit(most)])?;
+    let mut lines = Vec::new();
+    while let Some(row) = found.next()? {
+        let detail: Option<String> = row.get(2)?;
+        lines.push(JournalLine {
+            at: Timestamp::from_millisecond(row.get(0)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            event: event(row.get_ref(1)?.as_str().unwrap_or_default(), detail),
+        });
+    }
+    lines.reverse();
+    Ok(lines)
+}
+
+fn event(kind: &str, detail: Option<String>) -> JournalEvent {
+    let detail = CleanText::line(&detail.unwrap_or_default(), LONGEST_DETAIL);
+    match kind {
+        "added" => JournalEvent::Added,
+        "removed" => JournalEvent::Removed,
+        "restored" => JournalEvent::Restored,
+        "became" => JournalEvent::Became(detail),
+        "check_failed" => JournalEvent::CheckFailed(detail),
+        "recovered" => JournalEvent::Recovered,
+        "contradicted" => JournalEvent::Contradicted(detail),
+        "opened" => JournalEvent::Opened(detail),
+        other => JournalEvent::Other(CleanText::line(
+            &format!("{other} {detail}"),
+            LONGEST_DETAIL,
+        )),
+    }
+}
+
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}

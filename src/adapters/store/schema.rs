@@ -1,0 +1,247 @@
+//! The list file's layout, and the way from an older one to this one.
+//!
+//! Every change of the layout, a new word in a column included, is a script of its own here; a script once
+//! released is never edited. A newer file is refused before anything is written.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::file;
+use crate::domain::change::StoreError;
+
+/// Marks the file as ours ("kiet"), beside SQLite's own mark.
+const APPLICATION_ID: i64 = 0x6b69_6574;
+
+/// The scripts in their order: the n-th leads from version n to n + 1.
+///
+/// The table of tasks is kept in the order of its ids without an index beside it, so what was read is
+/// what lookups find; `task_rev` and `task_removed` hold nothing that is not in it.
+const SCRIPTS: [&str; 1] = ["
+    CREATE TABLE task (
+        id TEXT NOT NULL PRIMARY KEY,
+        added_at INTEGER NOT NULL,
+        removed_at INTEGER,
+        rev INTEGER NOT NULL,
+        family TEXT NOT NULL,
+        label TEXT,
+        state TEXT NOT NULL,
+        flag ANY,
+        prompt TEXT,
+        source TEXT,
+        callback TEXT,
+        watermark TEXT,
+        created_at INTEGER,
+        completed_at INTEGER,
+        origins TEXT,
+        results TEXT,
+        error_code TEXT,
+        error_message TEXT,
+        last_ok INTEGER,
+        checks INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        check_at INTEGER,
+        check_kind TEXT,
+        check_code INTEGER,
+        check_text TEXT,
+        sum INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX task_rev ON task (rev);
+    CREATE INDEX task_removed ON task (removed_at) WHERE removed_at IS NOT NULL;
+    CREATE TABLE raw (
+        task TEXT NOT NULL PRIMARY KEY,
+        at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        task TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        detail TEXT
+    ) STRICT;
+    CREATE INDEX journal_task ON journal (task);
+    CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        rev INTEGER NOT NULL,
+        rows INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO meta VALUES (1, 0, 0);
+"];
+
+/// The version this program writes.
+#[expect(clippy::cast_possible_wrap, reason = "a list written by hand")]
+pub(super) const VERSION: i64 = SCRIPTS.len() as i64;
+
+/// Tells how an opened file stands to this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// There is nothing in it yet.
+    Fresh,
+    /// An older program wrote it.
+    Older(i64),
+    /// It is of this version.
+    Current,
+}
+
+/// Reads how the file stands, and writes nothing.
+///
+/// Another program's database is named and left alone; one of ours that lacks its tables is damaged.
+pub(super) fn standing(conn: &Connection) -> Result<Standing, StoreError> {
+    // One look at all of it: another instance may be making the tables at this moment.
+    let look = conn.unchecked_transaction()?;
+    let number = |sql| look.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let is_ours = number("PRAGMA application_id")? == APPLICATION_ID
+        || number("SELECT count(*) FROM sqlite_schema WHERE name IN ('task', 'task_rev', 'meta')")?
+            > 1;
+    if version > VERSION && is_ours {
+        return Err(StoreError::Newer {
+            found: version,
+            known: VERSION,
+        });
+    }
+    if tables == 0 && version == 0 {
+        return Ok(Standing::Fresh);
+    }
+    if !is_ours {
+        return Err(StoreError::Other(
+            "it is another program's database; name another file with --store".into(),
+        ));
+    }
+    match version {
+        VERSION => Ok(Standing::Current),
+        older if older > 0 => Ok(Standing::Older(older)),
+        _ => Err(StoreError::Damaged("its version is not readable".into())),
+    }
+}
+
+/// Brings the file to this version in one transaction. An older one is copied first, to
+/// `<name>.v<N>.bak` beside it.
+pub(super) fn migrate(
+    conn: &mut Connection,
+    path: Option<&Path>,
+    from: Standing,
+) -> Result<(), StoreError> {
+    migrate_with(conn, path, from, &SCRIPTS)
+}
+
+fn migrate_with(
+    conn: &mut Connection,
+    path: Option<&Path>,
+    from: Standing,
+    scripts: &[&str],
+) -> Result<(), StoreError> {
+    match (from, path) {
+        (Standing::Current, _) => return Ok(()),
+        (Standing::Older(version), Some(path)) => back_up(conn, path, version)?,
+        (Standing::Older(_), None) | (Standing::Fresh, _) => {}
+    }
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Read again under the lock: another instance may just have done it.
+    let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or_default();
+    for script in scripts.iter().skip(done) {
+        tx.execute_batch(script)?;
+    }
+    if done < scripts.len() {
+        let version = i64::try_from(scripts.len()).unwrap_or(VERSION);
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", version)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+/// Copies the file as it is, under a name that was free.
+fn back_up(conn: &Connection, path: &Path, version: i64) -> Result<(), StoreError> {
+    let copy = file::free_name(path, &format!(".v{version}.bak"), file::create)?;
+    let copy = copy.to_str().ok_or_else(|| {
+        StoreError::Other("its name is not UTF-8, so it cannot be copied before an update".into())
+    })?;
+    conn.execute("VACUUM INTO ?1", [copy])?;
+    Ok(())
+}
+
+/// Fails when the file lacks something this program needs.
+pub(super) fn probe(conn: &Connection) -> Result<(), StoreError> {
+    for sql in [
+        &format!("SELECT {} FROM task", super::rows::COLUMNS),
+        "SELECT task, at, body FROM raw",
+        "SELECT seq, at, task, kind, detail FROM journal",
+        "SELECT rev, rows FROM meta",
+    ] {
+        if let Err(error) = conn.prepare(sql) {
+            let error = StoreError::from(error);
+            return Err(if let StoreError::Other(what) = error {
+                StoreError::Damaged(what)
+            } else {
+                error
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: [&str; 1] = ["CREATE TABLE task (id TEXT); INSERT INTO task VALUES ('a');
+        CREATE TABLE meta (rev INTEGER);"];
+    const NEW: [&str; 2] = [
+        OLD[0],
+        "ALTER TABLE task ADD COLUMN label TEXT; UPDATE task SET label = 'old'",
+    ];
+
+    #[test]
+    fn an_older_file_is_copied_and_brought_forward() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list.db");
+        file::create(&path).unwrap();
+        let mut conn = Connection::open(&path).unwrap();
+        migrate_with(&mut conn, Some(&path), Standing::Fresh, &OLD).unwrap();
+
+        for _ in 0..2 {
+            migrate_with(&mut conn, Some(&path), Standing::Older(1), &NEW).unwrap();
+        }
+
+        let label: String = conn
+            .query_row("SELECT label FROM task WHERE id = 'a'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(label, "old");
+        let copy = Connection::open(dir.path().join("list.db.v1.bak")).unwrap();
+        assert!(copy.prepare("SELECT label FROM task").is_err());
+        assert_eq!(
+            copy.query_row("PRAGMA user_version", [], |row| row.get(0)),
+            Ok(1)
+        );
+        assert!(dir.path().join("list.db.v1.bak-2").exists());
+    }
+
+    #[test]
+    fn a_script_that_fails_changes_nothing() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate_with(&mut conn, None, Standing::Fresh, &OLD).unwrap();
+
+        let broken = [OLD[0], "UPDATE task SET id = 'b'; SELECT nonsense;"];
+        let result = migrate_with(&mut conn, None, Standing::Older(1), &broken);
+
+        assert!(result.is_err());
+        assert_eq!(
+            conn.query_row("SELECT id FROM task", [], |row| row.get(0)),
+            Ok("a".to_owned())
+        );
+    }
+
+    #[test]
+    fn another_programs_database_is_named() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE places (id TEXT)").unwrap();
+
+        assert!(matches!(standing(&conn), Err(StoreError::Other(_))));
+    }
+}

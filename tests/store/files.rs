@@ -1,0 +1,411 @@
+//! The list file as a file: its modes, its place, its version, and what damage does.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, symlink},
+        process::CommandExt,
+    },
+    path::Path,
+};
+
+use kietop::{
+    adapters::store::{Opened, SqliteStore},
+    domain::{
+        change::{Applied, Delta, StoreError},
+        task::{Facts, TaskState},
+        text::CleanText,
+        watchlist::Watched,
+    },
+    ports::ListStore,
+};
+
+use crate::support::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+/// Fills a list with tasks of every kind and leaves it closed, or as a kill leaves it.
+fn filled(list: &List, is_killed: bool) -> Vec<Watched> {
+    let mut store = list.open();
+    let mut changes = Vec::new();
+    for n in 0..60_u64 {
+        let name = format!("{:032x}", 0x9e37_79b9_7f4a_7c15_u128 * u128::from(n + 1));
+        let label = CleanText::line(&format!("take {n}"), 256);
+        changes.push(match n % 2 {
+            0 => add(&name),
+            _ => labelled(&name, &label),
+        });
+        let length = if n % 10 == 0 { 9000 } else { 300 };
+        let facts = Facts {
+            prompt: Some(CleanText::block(&"word ".repeat(length / 5), 16 * 1024)),
+            created: Some(at(n)),
+            ..Facts::default()
+        };
+        let state = match n % 3 {
+            0 => success(),
+            1 => TaskState::Running {
+                is_finishing: false,
+            },
+            _ => TaskState::New,
+        };
+        changes.push(observed_as(&name, state, facts, "{\"some\": \"json\"}"));
+        if n % 7 == 0 {
+            changes.push(remove(&name));
+        }
+    }
+    store.apply(&changes).unwrap();
+    let all = store.load().unwrap();
+    if is_killed {
+        // What a kill leaves: the log not yet taken over into the file.
+        let copies = ["kietop.db", "kietop.db-wal"].map(|name| {
+            let path = list.path().with_file_name(name);
+            (fs::read(&path).unwrap(), path)
+        });
+        drop(store);
+        for (bytes, path) in copies {
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    all
+}
+
+fn ids(all: &[Watched]) -> Vec<String> {
+    all.iter().map(|watched| watched.id().to_string()).collect()
+}
+
+#[test]
+fn the_file_is_private_whatever_the_umask() {
+    if let Some(path) = job() {
+        rustix::process::umask(rustix::fs::Mode::empty());
+        let mut store = SqliteStore::open(&path, at(0)).unwrap().store;
+        store.apply(&[add("a")]).unwrap();
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        for suffix in ["", "-wal", "-shm"] {
+            let path = format!("{}{suffix}", path.display());
+            assert_eq!(mode(Path::new(&path)), 0o600, "{path}");
+        }
+        return;
+    }
+    let list = List::new();
+
+    let output = again(
+        "files::the_file_is_private_whatever_the_umask",
+        list.path().to_str().unwrap(),
+    )
+    .output()
+    .unwrap();
+
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(mode(&list.path()), 0o600);
+}
+
+#[test]
+fn a_file_others_can_read_is_made_private() {
+    let list = List::new();
+    drop(list.open());
+    fs::set_permissions(list.path(), Permissions::from_mode(0o644)).unwrap();
+
+    list.open().apply(&[add("a")]).unwrap();
+
+    assert_eq!(mode(&list.path()), 0o600);
+}
+
+#[test]
+fn a_link_stays_a_link() {
+    let list = List::new();
+    let place = list.dir.path().join("link.db");
+    symlink("data/kietop.db", &place).unwrap();
+
+    let mut store = SqliteStore::open(&place, at(0)).unwrap().store;
+    store.apply(&[add("a")]).unwrap();
+
+    assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
+    assert_eq!(mode(&list.path()), 0o600);
+    assert!(list.files().contains(&"kietop.db-wal".to_owned()));
+    assert!(!list.dir.path().join("link.db-wal").exists());
+    assert_eq!(list.open().load().unwrap().len(), 1);
+}
+
+#[test]
+fn a_list_that_may_only_be_read_is_shown() {
+    const TEST: &str = "files::a_list_that_may_only_be_read_is_shown";
+    if let Some(path) = job() {
+        let opened = SqliteStore::open(&path, at(0)).unwrap();
+        let mut store = opened.store;
+        assert_eq!(opened.rescued, None);
+        assert_eq!(ids(&store.load().unwrap()), ["a"]);
+        assert!(store.read_only().is_some());
+        assert_eq!(store.changes().unwrap(), []);
+        let result = store.apply(&[add("b")]);
+        assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
+        let elsewhere = path.with_file_name("other.db");
+        let result = SqliteStore::open(&elsewhere, at(0));
+        assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
+        return;
+    }
+    let list = List::new();
+    list.open().apply(&[add("a")]).unwrap();
+    let folder = list.path().parent().unwrap().to_owned();
+    fs::set_permissions(list.dir.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(list.path(), Permissions::from_mode(0o444)).unwrap();
+    let before = fs::read(list.path()).unwrap();
+
+    // Root may write anywhere: then it is tried as nobody.
+    let mut child = again(TEST, list.path().to_str().unwrap());
+    if rustix::process::geteuid().is_root() {
+        child.uid(65534).gid(65534);
+    }
+    let output = child.output().unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+        "{output:?}"
+    );
+    assert_eq!(fs::read(list.path()).unwrap(), before);
+    assert_eq!(list.files(), ["kietop.db"]);
+}
+
+#[test]
+fn a_newer_file_is_left_byte_for_byte() {
+    for version in [2, 99] {
+        let list = List::new();
+        list.open().apply(&[add("a")]).unwrap();
+        list.sql(&format!("PRAGMA user_version = {version}"));
+        let before = fs::read(list.path()).unwrap();
+
+        let result = SqliteStore::open(&list.path(), at(0));
+
+        let error = result.unwrap_err();
+        let expected = StoreError::Newer {
+            found: version,
+            known: 1,
+        };
+        assert_eq!(error, expected);
+        assert_eq!(fs::read(list.path()).unwrap(), before);
+        assert!(fs::metadata(list.path()).unwrap().len() > 0);
+    }
+}
+
+#[test]
+fn another_programs_database_is_left_byte_for_byte() {
+    let list = List::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    list.sql("CREATE TABLE places (id INTEGER); INSERT INTO places VALUES (1)");
+    let before = fs::read(list.path()).unwrap();
+
+    let result = SqliteStore::open(&list.path(), at(0));
+
+    assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
+    assert_eq!(fs::read(list.path()).unwrap(), before);
+    assert_eq!(list.files(), ["kietop.db"]);
+}
+
+#[test]
+fn the_first_versions_file_is_read() {
+    let list = List::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    let script = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store/v1.sql"),
+    )
+    .unwrap();
+    list.sql(&script);
+
+    let mut store = list.open();
+
+    let all = store.load().unwrap();
+    assert_eq!(ids(&all), ["made", "new", "running"]);
+    assert_eq!(all[0].task.state(), &success());
+    assert_eq!(all[1].label, Some(CleanText::line("a \u{1b}[1mname", 256)));
+    assert_eq!(store.removed(9).unwrap(), [(id("removed"), at(0))]);
+    assert_eq!(store.journal(&id("made"), 9).unwrap().len(), 2);
+}
+
+#[test]
+fn a_file_that_is_no_list_is_kept_aside() {
+    let list = List::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    fs::write(list.path(), "a letter, perhaps").unwrap();
+
+    let Opened { mut store, rescued } = SqliteStore::open(&list.path(), at(0)).unwrap();
+
+    let kept = rescued.unwrap().kept_as;
+    assert_eq!(
+        kept.file_name().unwrap(),
+        "kietop.db.corrupt-20260921T141320Z"
+    );
+    assert_eq!(fs::read(kept).unwrap(), b"a letter, perhaps");
+    assert_eq!(store.load().unwrap(), []);
+    store.apply(&[add("a")]).unwrap();
+    assert_eq!(list.open().load().unwrap().len(), 1);
+}
+
+#[test]
+fn a_second_damage_in_the_same_second_overwrites_nothing() {
+    let list = List::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    for text in ["first", "second"] {
+        fs::write(list.path(), text).unwrap();
+        SqliteStore::open(&list.path(), at(0)).unwrap();
+    }
+
+    let name = "kietop.db.corrupt-20260921T141320Z";
+    assert_eq!(list.files(), ["kietop.db", name, &format!("{name}-2")]);
+    let second = list.path().with_file_name(format!("{name}-2"));
+    assert_eq!(fs::read(second).unwrap(), b"second");
+}
+
+#[test]
+fn a_lost_beginning_costs_no_task() {
+    let list = List::new();
+    let all = filled(&list, false);
+    let mut bytes = fs::read(list.path()).unwrap();
+    bytes[..1000].fill(0xa5);
+    fs::write(list.path(), bytes).unwrap();
+
+    let Opened { mut store, rescued } = SqliteStore::open(&list.path(), at(0)).unwrap();
+
+    assert_eq!(ids(&store.load().unwrap()), ids(&all));
+    let rescued = rescued.unwrap();
+    assert_eq!(rescued.whole + rescued.named, all.len());
+    assert!(rescued.whole >= all.len() * 8 / 10, "{rescued}");
+}
+
+#[test]
+fn a_lost_file_beside_its_log_costs_no_task() {
+    let list = List::new();
+    let all = filled(&list, true);
+    fs::write(list.path(), "").unwrap();
+
+    let Opened { mut store, rescued } = SqliteStore::open(&list.path(), at(0)).unwrap();
+
+    assert!(rescued.is_some());
+    assert_eq!(ids(&store.load().unwrap()), ids(&all));
+}
+
+#[test]
+fn damage_found_in_use_is_told_and_work_goes_on() {
+    let list = List::new();
+    let all = filled(&list, false);
+    let mut store = list.open();
+    // The old row must not lie about anywhere, or it is found.
+    list.sql(
+        "UPDATE task SET prompt = 'wordy'
+         WHERE id = (SELECT max(id) FROM task WHERE removed_at IS NULL);
+         VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+    );
+
+    let loaded = store.load().unwrap();
+
+    let rescued = store.take_rescued().unwrap();
+    assert_eq!((rescued.whole, rescued.named), (all.len() - 1, 1));
+    assert_eq!(ids(&loaded), ids(&all));
+    assert_eq!(loaded[0], all[0]);
+    let broken = loaded.last().unwrap();
+    assert_eq!(broken.task.state(), &TaskState::New);
+    assert_eq!(broken.label, all.last().unwrap().label);
+    assert!(store.take_rescued().is_none());
+    assert!(rescued.kept_as.exists());
+}
+
+#[test]
+fn an_instance_follows_when_another_replaces_a_damaged_file() {
+    let list = List::new();
+    filled(&list, false);
+    let (mut first, mut second) = (list.open(), list.open());
+    list.sql("UPDATE meta SET rows = 7");
+
+    let all = first.load().unwrap();
+    assert!(first.take_rescued().is_some());
+    let applied = second.apply(&[add("later")]).unwrap();
+    let news = first.changes().unwrap();
+    let all_of_it = second.changes().unwrap();
+    drop(second);
+    first.apply(&[add("last")]).unwrap();
+    drop(first);
+
+    assert!(matches!(applied[..], [Applied::Added(_)]));
+    assert!(matches!(&news[..], [Delta::Changed(later)] if later.id() == &id("later")));
+    let changed = all_of_it
+        .iter()
+        .filter(|delta| matches!(delta, Delta::Changed(_)));
+    assert_eq!(changed.count(), all.len(), "all of a new file is news");
+    assert_eq!(list.open().load().unwrap().len(), all.len() + 2);
+}
+
+#[test]
+fn no_damage_goes_unseen() {
+    let mut dice = Dice(7);
+    let (mut kept, mut refusals) = (0, 0);
+    for round in 0..120 {
+        let list = List::new();
+        let all = filled(&list, round % 2 == 0);
+        let name = match round % 4 {
+            2 => "kietop.db-wal",
+            _ => "kietop.db",
+        };
+        let path = list.path().with_file_name(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let (length, kind) = (bytes.len(), dice.roll(5));
+        match kind {
+            0 => bytes.truncate(1 + dice.roll(length - 1)),
+            1 => {
+                for _ in 0..=dice.roll(8) {
+                    bytes[dice.roll(length)] ^= 1 << dice.roll(8);
+                }
+            }
+            2 => {
+                let page = dice.roll(length.div_ceil(8192)) * 8192;
+                bytes[page..length.min(page + 8192)].fill(0);
+            }
+            3 => {
+                let start = dice.roll(length);
+                for byte in bytes.iter_mut().skip(start).take(600) {
+                    *byte = u8::try_from(dice.roll(256)).unwrap();
+                }
+            }
+            _ => bytes.extend((0..dice.roll(9000)).map(|n| u8::try_from(n % 251).unwrap())),
+        }
+        fs::write(&path, &bytes).unwrap();
+
+        let context = format!("round {round}, kind {kind}, {name}");
+        let (mut store, at_open) = match SqliteStore::open(&list.path(), at(0)) {
+            Ok(opened) => (opened.store, opened.rescued),
+            Err(error @ (StoreError::Newer { .. } | StoreError::Other(_))) => {
+                assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
+                refusals += 1;
+                continue;
+            }
+            Err(error) => panic!("{context}: {error}"),
+        };
+        let loaded = store.load().unwrap();
+        match at_open.or_else(|| store.take_rescued()) {
+            Some(rescued) => {
+                kept += 1;
+                assert!(rescued.kept_as.exists(), "{context}");
+                if name == "kietop.db" {
+                    assert_eq!(fs::read(&rescued.kept_as).unwrap(), bytes, "{context}");
+                }
+            }
+            // A broken log counts as a power cut: SQLite takes it as far as it is whole.
+            None if name != "kietop.db" => {
+                for watched in &loaded {
+                    assert!(all.contains(watched), "{context}");
+                }
+            }
+            None => assert_eq!(loaded, all, "{context}"),
+        }
+        store.apply(&[add("after")]).unwrap();
+        drop(store);
+        assert_eq!(
+            list.open().load().unwrap().len(),
+            loaded.len() + 1,
+            "{context}"
+        );
+    }
+    assert!(kept > 20 && refusals < 10, "{kept}, {refusals}");
+}

@@ -1,0 +1,248 @@
+//! Several instances on one list, and a kill at any moment.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use kietop::{
+    adapters::store::{SqliteStore, watch},
+    domain::{
+        change::{Applied, Delta},
+        report::PollError,
+        task::TaskState,
+    },
+    ports::ListStore,
+};
+
+use crate::support::*;
+
+/// The longest wait for something that is to happen.
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[test]
+fn two_threads_lose_no_add() {
+    let list = List::new();
+
+    thread::scope(|scope| {
+        for who in ["left", "right"] {
+            let list = &list;
+            scope.spawn(move || {
+                let mut store = list.open();
+                for n in 0..200 {
+                    let name = format!("{who}-{n}");
+                    let applied = store.apply(&[add(&name)]).unwrap();
+                    assert!(matches!(applied[..], [Applied::Added(_)]), "{applied:?}");
+                }
+            });
+        }
+    });
+
+    assert_eq!(list.open().load().unwrap().len(), 400);
+}
+
+#[test]
+fn two_processes_lose_no_add() {
+    if let Some(path) = job() {
+        let mut store = SqliteStore::open(&path, at(0)).unwrap().store;
+        for n in 0..200 {
+            let name = format!("{}-{n}", std::process::id());
+            store.apply(&[add(&name)]).unwrap();
+        }
+        return;
+    }
+    let list = List::new();
+    let path = list.path();
+
+    let children = [(); 2].map(|()| {
+        again("sharing::two_processes_lose_no_add", path.to_str().unwrap())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    });
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+
+    assert_eq!(list.open().load().unwrap().len(), 400);
+}
+
+#[test]
+fn a_kill_loses_no_acknowledged_add() {
+    const TEST: &str = "sharing::a_kill_loses_no_acknowledged_add";
+    if let Some(path) = job() {
+        let mut store = SqliteStore::open(&path, at(0)).unwrap().store;
+        for n in 0.. {
+            let name = format!("{}-{n}", std::process::id());
+            store.apply(&[add(&name)]).unwrap();
+            println!("acknowledged {name}");
+        }
+        return;
+    }
+    let list = List::new();
+    let mut dice = Dice(11);
+    let mut acknowledged = Vec::new();
+
+    for round in 0..30 {
+        let mut child = again(TEST, list.path().to_str().unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut left = dice.roll(12);
+        let mut spin = dice.roll(200_000);
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            acknowledged.extend(line.strip_prefix("acknowledged ").map(str::to_owned));
+            if left == 0 {
+                break;
+            }
+            left -= usize::from(line.starts_with("acknowledged"));
+        }
+        // Not always right after an acknowledgement, but somewhere in the next write.
+        while spin > 0 {
+            spin = std::hint::black_box(spin) - 1;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        acknowledged.extend(
+            lines
+                .map_while(Result::ok)
+                .filter_map(|line| Some(line.strip_prefix("acknowledged ")?.to_owned())),
+        );
+
+        let mut store = list.open();
+        let all = store.load().unwrap();
+        for name in &acknowledged {
+            let is_there = all.iter().any(|watched| watched.id().as_str() == name);
+            assert!(is_there, "{name} is lost in round {round}");
+        }
+    }
+    assert!(acknowledged.len() >= 30);
+}
+
+#[test]
+fn an_add_and_a_removal_of_two_instances_both_hold() {
+    let list = List::new();
+    let (mut left, mut right) = (list.open(), list.open());
+    left.apply(&[add("a"), add("b")]).unwrap();
+    left.load().unwrap();
+    right.load().unwrap();
+
+    left.apply(&[remove("a")]).unwrap();
+    let known = right.apply(&[add("c"), observed("a", success())]).unwrap();
+
+    assert_eq!(known[1], Applied::NotWatched);
+    assert_eq!(right.changes().unwrap(), [Delta::Gone(id("a"))]);
+    let news = left.changes().unwrap();
+    assert!(matches!(&news[..], [Delta::Changed(c)] if c.id() == &id("c")));
+    let names = |store: &mut SqliteStore| -> Vec<String> {
+        let all = store.load().unwrap();
+        all.iter().map(|watched| watched.id().to_string()).collect()
+    };
+    assert_eq!(names(&mut left), ["b", "c"]);
+    assert_eq!(names(&mut right), ["b", "c"]);
+}
+
+#[test]
+fn changes_are_those_of_others_and_each_once() {
+    let list = List::new();
+    let (mut left, mut right) = (list.open(), list.open());
+    left.load().unwrap();
+    right.load().unwrap();
+
+    left.apply(&[add("a")]).unwrap();
+    right.apply(&[add("b")]).unwrap();
+    left.apply(&[add("c")]).unwrap();
+    right.apply(&[failed("b", PollError::TimedOut)]).unwrap();
+
+    let names = |store: &mut SqliteStore| -> Vec<String> {
+        let deltas = store.changes().unwrap();
+        let mut names: Vec<_> = deltas
+            .iter()
+            .map(|delta| match delta {
+                Delta::Changed(watched) => watched.id().to_string(),
+                Delta::Gone(id) => format!("-{id}"),
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&mut left), ["b"]);
+    assert_eq!(names(&mut left), [""; 0]);
+    assert_eq!(names(&mut right), ["a", "c"]);
+    assert_eq!(names(&mut right), [""; 0]);
+
+    left.apply(&[remove("b")]).unwrap();
+    assert_eq!(names(&mut left), [""; 0]);
+    assert_eq!(names(&mut right), ["-b"]);
+}
+
+#[test]
+fn an_ending_another_instance_saw_is_not_missed_by_writing_over_it() {
+    let list = List::new();
+    let (mut left, mut right) = (list.open(), list.open());
+    left.apply(&[add("a")]).unwrap();
+    left.load().unwrap();
+    right.load().unwrap();
+
+    left.apply(&[observed("a", success())]).unwrap();
+    let late = TaskState::Running {
+        is_finishing: false,
+    };
+    right.apply(&[observed("a", late)]).unwrap();
+
+    let news = right.changes().unwrap();
+    let [Delta::Changed(watched)] = &news[..] else {
+        panic!("{news:?}")
+    };
+    assert_eq!(watched.task.state(), &success());
+    assert_eq!(left.load().unwrap()[0].task.state(), &success());
+}
+
+#[test]
+fn another_instances_commit_is_noticed() {
+    let list = List::new();
+    let (mut here, mut there) = (list.open(), list.open());
+    here.load().unwrap();
+    let (calls, called) = mpsc::channel();
+
+    let guard = watch(&list.path(), move || calls.send(()).unwrap()).unwrap();
+    assert!(guard.is_notified());
+    there.apply(&[add("a")]).unwrap();
+    let news = loop {
+        called.recv_timeout(LIMIT).expect("no notice");
+        let news = here.changes().unwrap();
+        if !news.is_empty() {
+            break news;
+        }
+    };
+
+    assert!(matches!(&news[..], [Delta::Changed(a)] if a.id() == &id("a")));
+    drop(guard);
+    while called.recv_timeout(LIMIT).is_ok() {}
+    assert_eq!(
+        called.recv_timeout(LIMIT),
+        Err(mpsc::RecvTimeoutError::Disconnected)
+    );
+}
+
+#[test]
+fn a_held_file_is_waited_for_and_then_named() {
+    let list = List::new();
+    let mut store = list.open();
+    let holder = rusqlite::Connection::open(list.path()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    let result = store.apply(&[add("a")]);
+    holder.execute_batch("ROLLBACK").unwrap();
+
+    assert_eq!(result, Err(kietop::domain::change::StoreError::Busy));
+    assert!(matches!(
+        store.apply(&[add("a")]).unwrap()[..],
+        [Applied::Added(_)]
+    ));
+}

@@ -1,0 +1,170 @@
+//! Words for the tests of the list file.
+
+use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kietop::{
+    adapters::store::{Opened, SqliteStore},
+    domain::{
+        change::Change,
+        report::{CheckError, Observation, PollError},
+        task::{Delivery, Facts, Family, Links, TaskId, TaskState},
+        text::CleanText,
+    },
+};
+use tempfile::TempDir;
+
+pub(crate) const FAMILY: Family = Family::LumaModify;
+
+/// Is a list file in a folder of its own.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) dir: TempDir,
+}
+
+impl List {
+    pub(crate) fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("data/kietop.db")
+    }
+
+    pub(crate) fn open(&self) -> SqliteStore {
+        self.open_at(at(0))
+    }
+
+    pub(crate) fn open_at(&self, at: Timestamp) -> SqliteStore {
+        let Opened { store, rescued } = SqliteStore::open(&self.path(), at).unwrap();
+        assert_eq!(rescued, None);
+        store
+    }
+
+    pub(crate) fn sql(&self, sql: &str) {
+        let conn = rusqlite::Connection::open(self.path()).unwrap();
+        conn.execute_batch(sql).unwrap();
+    }
+
+    /// Returns the names of the files beside the list, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let folder = std::fs::read_dir(self.dir.path().join("data")).unwrap();
+        let mut names: Vec<_> = folder
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// Returns this test once more as a process of its own; the variable tells it what to do there.
+pub(crate) fn again(test: &str, job: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("KIETOP_TEST_JOB", job);
+    command
+}
+
+/// Returns what this process is to do, if it was started by [`again`].
+pub(crate) fn job() -> Option<PathBuf> {
+    std::env::var_os("KIETOP_TEST_JOB").map(PathBuf::from)
+}
+
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap() + Duration::from_secs(seconds)
+}
+
+pub(crate) fn id(text: &str) -> TaskId {
+    TaskId::parse(text).unwrap()
+}
+
+pub(crate) fn success() -> TaskState {
+    TaskState::Succeeded {
+        videos: Links::parse(["https://ex.com/1.mp4"]),
+        delivery: Delivery::Done,
+    }
+}
+
+pub(crate) fn add(task: &str) -> Change {
+    Change::Add {
+        task: id(task),
+        family: FAMILY,
+        label: None,
+        at: at(0),
+    }
+}
+
+pub(crate) fn labelled(task: &str, label: &CleanText) -> Change {
+    Change::Add {
+        task: id(task),
+        family: FAMILY,
+        label: Some(label.clone()),
+        at: at(0),
+    }
+}
+
+pub(crate) fn remove(task: &str) -> Change {
+    remove_at(task, 0)
+}
+
+pub(crate) fn remove_at(task: &str, seconds: u64) -> Change {
+    Change::Remove {
+        task: id(task),
+        at: at(seconds),
+    }
+}
+
+pub(crate) fn restore(task: &str) -> Change {
+    Change::Restore {
+        task: id(task),
+        at: at(0),
+    }
+}
+
+pub(crate) fn observed(task: &str, state: TaskState) -> Change {
+    observed_as(task, state, Facts::default(), "")
+}
+
+pub(crate) fn observed_as(task: &str, state: TaskState, facts: Facts, raw: &str) -> Change {
+    Change::Observed {
+        task: id(task),
+        at: at(0),
+        observation: Arc::new(Observation {
+            state,
+            facts,
+            raw: raw.into(),
+        }),
+    }
+}
+
+pub(crate) fn failed(task: &str, error: PollError) -> Change {
+    Change::CheckFailed {
+        task: id(task),
+        error: CheckError { at: at(0), error },
+    }
+}
+
+pub(crate) fn opened(task: &str) -> Change {
+    Change::Opened {
+        task: id(task),
+        at: at(0),
+        url: "https://ex.com/1.mp4".into(),
+    }
+}
+
+/// Draws the same numbers for the same seed (xorshift64*).
+#[derive(Debug)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap() % sides
+    }
+}
