@@ -1,3 +1,6 @@
-//! The outside as it is: what the ports promise, made real. Nothing above knows how.
+//! Real forms of the ports: the API's client and the list on disk.
+//!
+//! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows another, the core or the screen.
 
+pub mod kie;
 pub mod store;

@@ -41,7 +41,7 @@ pub enum PollError {
     Untrusted(CleanText),
     /// No answer within the deadline.
     TimedOut,
-    /// The connection ended in the middle of the answer.
+    /// The connection ended before the whole answer was here.
     CutOff,
     /// No key is set.
     NoKey,
@@ -49,7 +49,8 @@ pub enum PollError {
     Unauthorized(i64),
     /// 402: not enough credits.
     OutOfCredits,
-    /// 429, 430 or 433: asked too often, or the key's cap is reached.
+    /// 429, 430 or 433: asked too often, or the key's cap is reached. Any other code: trouble at the server, which
+    /// told when to come back.
     RateLimited {
         /// Which of them.
         code: i64,
@@ -162,7 +163,11 @@ impl PollError {
             Self::Unauthorized(code) => format!("the API key was refused ({code})"),
             Self::OutOfCredits => "not enough credits (402)".into(),
             Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
-            Self::RateLimited { code, .. } => format!("the key's limit is reached ({code})"),
+            Self::RateLimited {
+                code: code @ (430 | 433),
+                ..
+            } => format!("the key's limit is reached ({code})"),
+            Self::RateLimited { code, .. } => format!("the server asks for a pause ({code})"),
             Self::Maintenance => "the service is down for maintenance (455)".into(),
             Self::Redirected(host) => format!("unexpected redirect to {host}, not followed"),
             Self::WrongAddress => "there is no API at this address".into(),
@@ -315,5 +320,17 @@ mod tests {
             assert_eq!(PollError::restored(error.kind(), error.code(), text), error);
             assert!(error.next_step().ends_with('.'), "{error:?}");
         }
+    }
+
+    #[test]
+    fn every_limit_is_called_what_it_is() {
+        let message = |code| {
+            let retry_after = None;
+            PollError::RateLimited { code, retry_after }.message()
+        };
+
+        assert_eq!(message(429), "asked too often (429)");
+        assert_eq!(message(433), "the key's limit is reached (433)");
+        assert_eq!(message(503), "the server asks for a pause (503)");
     }
 }

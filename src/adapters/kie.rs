@@ -1,0 +1,292 @@
+//! The API at kie.ai: one client for the host, which asks after tasks with the key and names every outcome.
+//!
+//! It knows connections, deadlines and the key. What an answer means is `envelope`'s, and what a record means is
+//! the family's own file; another family is another file and one line in [`api_of`]. It keeps nothing between two
+//! questions but open connections, and decides nothing about when to ask.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use reqwest::{Client, Response, header};
+use tokio::sync::OnceCell;
+
+use self::{
+    connection::{Reuse, http_client},
+    envelope::{MESSAGE_BYTES, Reply, malformed},
+};
+use crate::{
+    domain::{
+        report::{Answer, PollError},
+        task::{Facts, Family, TaskId, TaskState},
+        text::CleanText,
+    },
+    ports::{Pending, TaskApi},
+};
+
+pub mod connection;
+pub mod envelope;
+pub mod key;
+pub mod luma_modify;
+pub mod origin;
+pub mod read;
+pub mod retry_after;
+
+pub use self::{
+    key::{ApiKey, KeyError},
+    origin::{ApiOrigin, OriginError},
+};
+
+/// The longest name of a host that is shown, in bytes: what DNS allows.
+const HOST_BYTES: usize = 253;
+
+/// Is one family of tasks: where it is asked after, and how its record is read.
+#[derive(Debug, Clone, Copy)]
+pub struct FamilyApi {
+    /// The path of the status call, which takes the query `taskId`.
+    pub path: &'static str,
+    /// Reads the record, the envelope's `data`. Pure and total.
+    pub decode: fn(&read::Object) -> (TaskState, Facts),
+}
+
+/// Returns how a family is asked after.
+pub const fn api_of(family: Family) -> FamilyApi {
+    match family {
+        Family::LumaModify => luma_modify::API,
+    }
+}
+
+/// Bounds one question: how long it may take and how large its answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long finding the host, connecting and TLS may take together.
+    pub connect: Duration,
+    /// How long the head of the answer may take, and each silence within its body.
+    pub silence: Duration,
+    /// How long everything may take together, a repeated question included.
+    pub total: Duration,
+    /// How long an unused connection is kept: shorter than a network change or a nap goes unnoticed.
+    pub idle: Duration,
+    /// How large a body may be, in bytes.
+    pub body: usize,
+}
+
+impl Default for Limits {
+    /// 5, 10, 20 and 30 seconds, and 1 MiB: ten times what the slowest and largest known answers need.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            silence: Duration::from_secs(10),
+            total: Duration::from_secs(20),
+            idle: Duration::from_secs(30),
+            body: 1024 * 1024,
+        }
+    }
+}
+
+/// Asks the API. Its key goes to its origin and nowhere else, and no `Debug` shows it.
+///
+/// Making one is free: the HTTP client within is built at the first question.
+pub struct KieClient {
+    origin: ApiOrigin,
+    key: Option<ApiKey>,
+    limits: Limits,
+    pooled: OnceCell<Client>,
+    fresh: OnceCell<Client>,
+}
+
+impl KieClient {
+    /// Returns a client for that address. Without a key it answers [`PollError::NoKey`] and sends nothing.
+    pub const fn new(origin: ApiOrigin, key: Option<ApiKey>, limits: Limits) -> Self {
+        Self {
+            origin,
+            key,
+            limits,
+            pooled: OnceCell::const_new(),
+            fresh: OnceCell::const_new(),
+        }
+    }
+
+    /// Returns the address that is asked.
+    pub const fn origin(&self) -> &ApiOrigin {
+        &self.origin
+    }
+
+    /// Asks, and asks once more on a new connection when the first broke before any answer: the server may have
+    /// closed an idle connection just as it was taken. A question changes nothing, so it may be put twice.
+    async fn ask(&self, key: &ApiKey, task: &TaskId, family: Family) -> Answer {
+        let response = match self.send(Reuse::Pooled, key, task, family).await {
+            Err(PollError::CutOff) => self.send(Reuse::Fresh, key, task, family).await,
+            response => response,
+        }?;
+        if let Some(host) = redirect_target(&response) {
+            return Err(PollError::Redirected(host));
+        }
+        self.reply(response).await?.judge(task, family)
+    }
+
+    /// Puts the question and waits for the head of the answer.
+    async fn send(
+        &self,
+        reuse: Reuse,
+        key: &ApiKey,
+        task: &TaskId,
+        family: Family,
+    ) -> Result<Response, PollError> {
+        let client = match self.client(reuse).await {
+            Ok(client) => client,
+            Err(error) => return Err(connection::failed_to_ask(error, &self.origin)),
+        };
+        let sent = client
+            .get(format!("{}{}", self.origin, api_of(family).path))
+            .query(&[("taskId", task.as_str())])
+            .header(header::ACCEPT, "application/json")
+            // Per request and not as a default header: those are printed by the client's `Debug`.
+            .bearer_auth(key.expose())
+            .send()
+            .await;
+        sent.map_err(|error| {
+            let error = error.without_url();
+            tracing::debug!(%task, ?reuse, error = connection::chain(&error), "no answer");
+            connection::failed_to_ask(error, &self.origin)
+        })
+    }
+
+    /// Returns the HTTP client, built on the blocking pool when it is needed first.
+    async fn client(&self, reuse: Reuse) -> reqwest::Result<&Client> {
+        let cell = match reuse {
+            Reuse::Pooled => &self.pooled,
+            Reuse::Fresh => &self.fresh,
+        };
+        cell.get_or_try_init(|| async move {
+            let (origin, limits) = (self.origin.clone(), self.limits);
+            let build = move || http_client(|| connection::settings(&origin, &limits, reuse));
+            match tokio::task::spawn_blocking(build.clone()).await {
+                Ok(client) => client,
+                // The runtime is ending and takes no more work: the answer will not be waited for.
+                Err(_) => build(),
+            }
+        })
+        .await
+    }
+
+    /// Reads the answer to its end.
+    async fn reply(&self, response: Response) -> Result<Reply, PollError> {
+        let status = response.status().as_u16();
+        let text = |name| response.headers().get(name)?.to_str().ok();
+        let retry_after = text(header::RETRY_AFTER)
+            .and_then(|value| retry_after::parse(value, text(header::DATE)));
+        let mut reply = Reply {
+            status,
+            retry_after,
+            body: Vec::new(),
+        };
+        match self.body(response).await {
+            Ok(body) => reply.body = body,
+            // What the status says of an error is worth more than that its page was unreadable.
+            Err(_) if !reply.is_success() && status != 404 => {}
+            Err(error) => return Err(error),
+        }
+        Ok(reply)
+    }
+
+    /// Reads the body piece by piece, and no further than the limit.
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, PollError> {
+        let encoding = response.headers().get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            // Never asked for, and a small compressed body can be a huge one.
+            return Err(malformed("it is compressed"));
+        }
+        let too_large = || malformed(&format!("it is larger than {} bytes", self.limits.body));
+        let told = response.content_length().unwrap_or_default();
+        if usize::try_from(told).map_or(true, |told| told > self.limits.body) {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body => {
+                    return Err(too_large());
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body),
+                Err(error) => {
+                    let error = error.without_url();
+                    tracing::debug!(error = connection::chain(&error), "half an answer");
+                    return Err(connection::failed_to_read(error));
+                }
+            }
+        }
+    }
+}
+
+impl TaskApi for KieClient {
+    fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer> {
+        Box::pin(async move {
+            let key = self.key.as_ref().ok_or(PollError::NoKey)?;
+            let answer =
+                match tokio::time::timeout(self.limits.total, self.ask(key, task, family)).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(PollError::TimedOut),
+                };
+            answer.map_err(|error| {
+                let error = without_key(error, key);
+                tracing::debug!(%task, ?error, "a check failed");
+                error
+            })
+        })
+    }
+}
+
+impl fmt::Debug for KieClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KieClient")
+            .field("origin", &self.origin)
+            .field("key", &self.key)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the host a redirect leads to, if the answer is one.
+fn redirect_target(response: &Response) -> Option<CleanText> {
+    let location = response.headers().get(header::LOCATION)?;
+    if !response.status().is_redirection() {
+        return None;
+    }
+    // The host alone: path and query may hold what the server should not have repeated.
+    let location = String::from_utf8_lossy(location.as_bytes());
+    let target = response.url().join(&location).ok();
+    let host = target.as_ref().and_then(|url| url.host_str());
+    Some(CleanText::line(host.unwrap_or("nowhere"), HOST_BYTES))
+}
+
+/// Takes the key out of the server's words, should it repeat what it was sent.
+fn without_key(error: PollError, key: &ApiKey) -> PollError {
+    let redacted = |text: CleanText| match key.redact(text.original()) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(text) => CleanText::line(&text, MESSAGE_BYTES),
+    };
+    match error {
+        PollError::Refused { code, message } => PollError::Refused {
+            code,
+            message: redacted(message),
+        },
+        PollError::Server { code, message } => PollError::Server {
+            code,
+            message: redacted(message),
+        },
+        PollError::Offline(_)
+        | PollError::Untrusted(_)
+        | PollError::TimedOut
+        | PollError::CutOff
+        | PollError::NoKey
+        | PollError::Unauthorized(_)
+        | PollError::OutOfCredits
+        | PollError::RateLimited { .. }
+        | PollError::Maintenance
+        | PollError::Redirected(_)
+        | PollError::WrongAddress
+        | PollError::NotFound
+        | PollError::Malformed(_)
+        | PollError::Lost => error,
+    }
+}

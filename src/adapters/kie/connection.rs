@@ -1,0 +1,287 @@
+//! HTTP clients as this program builds them, and the names of what goes wrong below HTTP.
+//!
+//! Knows no key, no path and no answer. Every client of the program is built by [`http_client`], tests included:
+//! it sets up TLS, without which a client cannot even be made for a plain loopback address.
+
+use std::{error::Error as StdError, fmt::Write as _, io};
+
+use reqwest::{Certificate, Client, ClientBuilder};
+use rustls::{CertificateError, crypto::CryptoProvider};
+
+use super::{Limits, envelope::malformed, origin::ApiOrigin};
+use crate::domain::{report::PollError, text::CleanText};
+
+/// The longest explanation kept of an error, in bytes.
+const REASON_BYTES: usize = 256;
+
+/// Builds a client from settings, on machines without certificate authorities as well.
+///
+/// The system's authorities are used where there are any. Where there are none (slim containers), reqwest
+/// refuses to build a client at all (seanmonstar/reqwest#2965), so the roots of Mozilla stand in.
+///
+/// Takes a few milliseconds and reads the disk: not to be called on the loop.
+pub fn http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
+    if CryptoProvider::get_default().is_none() {
+        let installed = rustls::crypto::ring::default_provider().install_default();
+        if installed.is_err() {
+            tracing::debug!("another thread has just installed the TLS provider");
+        }
+    }
+    settings().build().or_else(|error| {
+        tracing::debug!(error = chain(&error), "no certificate authorities here");
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .map(|root| Certificate::from_der(root))
+            .collect::<Result<Vec<_>, _>>()?;
+        settings().tls_certs_merge(roots).build()
+    })
+}
+
+/// Tells whether a client keeps connections open for the next question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// For as long as [`Limits::idle`].
+    Pooled,
+    /// Never: each question gets a connection of its own.
+    Fresh,
+}
+
+/// Returns the settings of a client that carries the key: no redirects, no referrer, no repeats, no plain http.
+pub(super) fn settings(origin: &ApiOrigin, limits: &Limits, reuse: Reuse) -> ClientBuilder {
+    let settings = Client::builder()
+        .user_agent(concat!("kietop/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .https_only(!origin.is_loopback())
+        .connect_timeout(limits.connect)
+        // Bounds the whole wait for the head of the answer, then each silence within its body.
+        .read_timeout(limits.silence)
+        .pool_idle_timeout(limits.idle);
+    let settings = match reuse {
+        Reuse::Pooled => settings,
+        Reuse::Fresh => settings.pool_max_idle_per_host(0),
+    };
+    if origin.is_loopback() {
+        // A proxy would be handed the key in clear, and has no business between us and ourselves.
+        settings.no_proxy()
+    } else {
+        settings
+    }
+}
+
+/// Names an error that came before the head of an answer.
+pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollError {
+    let error = error.without_url();
+    let host = origin.host();
+    let offline = |what: &str| PollError::Offline(CleanText::line(what, REASON_BYTES));
+    let is_connect = error.is_connect();
+    if error.is_builder() {
+        return offline(&format!("no request could be made ({})", chain(&error)));
+    }
+    if error.is_timeout() {
+        // Without a connection there is no point in asking after the other tasks.
+        return if is_connect {
+            offline(&format!("no connection to {host} in time"))
+        } else {
+            PollError::TimedOut
+        };
+    }
+    if error.is_dns() {
+        return offline(&format!("cannot find {host}"));
+    }
+    for cause in causes(&error) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return untrusted(tls, host);
+        }
+        if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
+            return malformed("it is not HTTP");
+        }
+        // The type is private to the HTTP library; its name in words is all there is.
+        if cause.to_string().starts_with("tunnel error") {
+            return offline(&format!("the proxy does not let us through to {host}"));
+        }
+        if let Some(what) = cause
+            .downcast_ref::<io::Error>()
+            .and_then(|io| reason(io, host))
+        {
+            return if is_connect {
+                offline(&what)
+            } else {
+                PollError::CutOff
+            };
+        }
+    }
+    if is_connect {
+        offline(&format!("no connection to {host}"))
+    } else {
+        PollError::CutOff
+    }
+}
+
+/// Names an error that came in the middle of an answer.
+pub(super) fn failed_to_read(error: reqwest::Error) -> PollError {
+    // A bad chunk, a short body and a lost connection all mean the same: the rest of it is not coming.
+    if error.without_url().is_timeout() {
+        PollError::TimedOut
+    } else {
+        PollError::CutOff
+    }
+}
+
+/// Returns every cause of an error as one line for the log file. Never holds an address or a header.
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string();
+    for cause in causes(error) {
+        // Writing into a `String` cannot fail.
+        write!(line, ": {cause}").unwrap_or_default();
+    }
+    line
+}
+
+/// Walks down the causes of an error.
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(cause(error), |&error| cause(error))
+}
+
+/// Returns what an error wraps; I/O errors hide that from `source`, which tells their content's cause.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// Returns what an I/O error means to a person, if its kind tells.
+fn reason(error: &io::Error, host: &str) -> Option<String> {
+    use io::ErrorKind as Kind;
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are open-ended")]
+    match error.kind() {
+        Kind::ConnectionRefused => Some(format!("{host} refuses the connection")),
+        Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown
+        | Kind::AddrNotAvailable => Some(format!("{host} cannot be reached")),
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof => Some(format!("{host} broke off the connection")),
+        _ => None,
+    }
+}
+
+/// Names an error of TLS: a certificate that is not accepted, or no common language.
+fn untrusted(error: &rustls::Error, host: &str) -> PollError {
+    use CertificateError as Bad;
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "both enums are open-ended")]
+    let why = match error {
+        rustls::Error::InvalidCertificate(bad) => match bad {
+            Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".to_owned(),
+            Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+                format!("it is not for {host}")
+            }
+            Bad::UnknownIssuer => "nobody known has signed it".to_owned(),
+            Bad::Revoked => "it has been revoked".to_owned(),
+            other => other.to_string(),
+        },
+        other => {
+            let what = format!("no secure connection to {host} ({other})");
+            return PollError::Offline(CleanText::line(&what, REASON_BYTES));
+        }
+    };
+    PollError::Untrusted(CleanText::line(&why, REASON_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Asks through a proxy that gives this answer to whatever it is asked.
+    async fn ask_through(answer: &'static [u8]) -> PollError {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"CONNECT api.kie.ai:443 "));
+            stream.write_all(answer).await.unwrap();
+        });
+        let (origin, limits) = (ApiOrigin::default(), Limits::default());
+        let client = http_client(|| {
+            settings(&origin, &limits, Reuse::Pooled)
+                .proxy(reqwest::Proxy::all(&proxy).unwrap())
+                .timeout(Duration::from_secs(5))
+        });
+        let sent = client.unwrap().get("https://api.kie.ai/x?secret=1").send();
+        failed_to_ask(sent.await.unwrap_err(), &origin)
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_refuses_is_named() {
+        let answers: [&[u8]; 3] = [
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            b"HTTP/1.1 403 Forbidden\r\n\r\n",
+            b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+        ];
+        for answer in answers {
+            let what = "the proxy does not let us through to api.kie.ai";
+            assert_eq!(
+                ask_through(answer).await,
+                PollError::Offline(CleanText::line(what, REASON_BYTES))
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_key_never_leaves_in_clear() {
+        let (origin, limits) = (ApiOrigin::default(), Limits::default());
+        let client = http_client(|| settings(&origin, &limits, Reuse::Pooled)).unwrap();
+
+        let error = client.get("http://127.0.0.1:9/?secret=1").send().await;
+
+        let error = error.unwrap_err();
+        assert!(error.is_builder(), "{error}");
+        let shown = failed_to_ask(error, &origin).message();
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn certificates_are_named_in_plain_words() {
+        let table = [
+            (CertificateError::Expired, "it has expired"),
+            (CertificateError::NotValidYet, "it is not valid yet"),
+            (
+                CertificateError::NotValidForName,
+                "it is not for api.kie.ai",
+            ),
+            (
+                CertificateError::UnknownIssuer,
+                "nobody known has signed it",
+            ),
+        ];
+        for (error, words) in table {
+            let error = rustls::Error::InvalidCertificate(error);
+            let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+
+            let found = causes(&wrapped).find_map(|cause| cause.downcast_ref());
+
+            assert_eq!(
+                found.map(|error| untrusted(error, "api.kie.ai")),
+                Some(PollError::Untrusted(CleanText::line(words, REASON_BYTES)))
+            );
+        }
+    }
+}

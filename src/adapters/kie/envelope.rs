@@ -1,0 +1,266 @@
+//! The envelope `{code, msg, data}` around every answer, and what its codes mean.
+//!
+//! Pure: from an HTTP status and bytes to an [`Answer`]; knows nothing of connections. Errors usually come as
+//! HTTP 200 with another `code`, so the body's code decides; the status decides where the body has none, and
+//! where the body says 200 while the status does not.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    api_of,
+    read::{self, Object},
+};
+use crate::domain::{
+    report::{Answer, Observation, PollError},
+    task::{FailedStage, Family, TaskId, TaskState},
+    text::CleanText,
+};
+
+/// The longest message of the server that is kept, in bytes.
+pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
+
+/// The longest record kept as it came, in bytes.
+const RAW_BYTES: usize = 64 * 1024;
+
+/// The code of a processed request, in the envelope as in HTTP.
+const PROCESSED: i64 = 200;
+
+/// The envelope's code of a generation that failed. As an HTTP status 501 means something else.
+const GENERATION_FAILED: i64 = 501;
+
+/// Is what came back from the server, as far as it matters.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// What the header `Retry-After` asks for.
+    pub retry_after: Option<Duration>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Reports whether HTTP itself saw nothing wrong.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Returns what the reply says about the task that was asked after: an observation or a named error.
+    ///
+    /// Never panics, whatever the bytes are. A broken document changes nothing that is known: it is
+    /// [`PollError::Malformed`], or what the HTTP status says when that is an error.
+    pub fn judge(&self, asked: &TaskId, family: Family) -> Answer {
+        let text = String::from_utf8_lossy(&self.body);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let envelope = match Envelope::parse(text) {
+            Ok(envelope) => envelope,
+            // A page that is not there is a wrong address only when it is a page, not a broken answer.
+            Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
+                return Err(error);
+            }
+            Err(_) => return Err(self.by_status(None)),
+        };
+        match envelope.code {
+            Some(GENERATION_FAILED) => envelope.failed(asked, family),
+            Some(PROCESSED) | None if self.is_success() => observe(envelope.data(), asked, family),
+            Some(PROCESSED) | None => Err(self.by_status(Some(envelope.message()))),
+            Some(code) => Err(self.by_code(code, envelope.message())),
+        }
+    }
+
+    /// Returns the error a code of the envelope stands for.
+    fn by_code(&self, code: i64, message: CleanText) -> PollError {
+        match code {
+            401 | 403 => PollError::Unauthorized(code),
+            402 => PollError::OutOfCredits,
+            404 => PollError::NotFound,
+            400 | 422 if says_unknown(&message) => PollError::NotFound,
+            400 | 422 | 451 | 505 => PollError::Refused { code, message },
+            429 | 430 | 433 => PollError::RateLimited {
+                code,
+                retry_after: self.retry_after,
+            },
+            455 => PollError::Maintenance,
+            _ => self.trouble(code, message),
+        }
+    }
+
+    /// Returns the error an HTTP status stands for, with the server's message if its body was an envelope.
+    fn by_status(&self, message: Option<CleanText>) -> PollError {
+        let code = i64::from(self.status);
+        match (code, message) {
+            (404, None) => PollError::WrongAddress,
+            // Final words about a task must be the API's, not those of a gateway before it.
+            (400 | 422, None) => self.trouble(code, no_text()),
+            (451 | 505, message) => self.trouble(code, message.unwrap_or_else(no_text)),
+            (_, message) => self.by_code(code, message.unwrap_or_else(no_text)),
+        }
+    }
+
+    /// Returns trouble at the server; one that tells when to come back is obeyed like a rate limit.
+    fn trouble(&self, code: i64, message: CleanText) -> PollError {
+        match self.retry_after {
+            Some(_) => PollError::RateLimited {
+                code,
+                retry_after: self.retry_after,
+            },
+            None => PollError::Server { code, message },
+        }
+    }
+}
+
+/// Is a body that is an envelope.
+struct Envelope {
+    /// The code, if there is one.
+    code: Option<i64>,
+    fields: Object,
+}
+
+impl Envelope {
+    fn parse(text: &str) -> Result<Self, PollError> {
+        // What it is, is seen from its first character; servers and portals mislabel their pages.
+        let fields = match text.chars().next() {
+            None => return Err(malformed("it is empty")),
+            Some('<') => return Err(malformed("it is a web page, not JSON")),
+            Some(_) => read::document(text),
+        };
+        let fields = match fields {
+            Ok(Value::Object(fields)) => fields,
+            Ok(other) => return Err(malformed(&format!("it is {}, not an object", kind(&other)))),
+            Err(error) if error.is_eof() => {
+                return Err(malformed("it is JSON that ends too early"));
+            }
+            Err(error) => return Err(malformed(&format!("it is not JSON: {error}"))),
+        };
+        let told = read::field(&fields, "code");
+        let code = read::integer(told);
+        if code.is_none() && !told.is_null() {
+            return Err(malformed("its code is no number"));
+        }
+        Ok(Self { code, fields })
+    }
+
+    /// Returns the server's words; some pages of the API spell the field `message`.
+    fn message(&self) -> CleanText {
+        ["msg", "message"]
+            .into_iter()
+            .find_map(|name| read::line(read::field(&self.fields, name), MESSAGE_BYTES))
+            .unwrap_or_else(no_text)
+    }
+
+    fn data(&self) -> &Value {
+        read::field(&self.fields, "data")
+    }
+
+    /// Returns code 501 as what it is: not an error of the question but the end of the task.
+    ///
+    /// The record's own error texts are better than the envelope's. And a result in hand is better than any
+    /// code: a record that shows its videos stays the success it says it is.
+    fn failed(&self, asked: &TaskId, family: Family) -> Answer {
+        let record = read::object(self.data()).unwrap_or_default();
+        let Observation {
+            state,
+            mut facts,
+            raw,
+        } = observation(&record, asked, family)?;
+        let has_videos = state.videos().next().is_some();
+        let state = match state {
+            TaskState::Succeeded { .. } if has_videos => state,
+            TaskState::Failed { .. } => state,
+            TaskState::New
+            | TaskState::Running { .. }
+            | TaskState::Succeeded { .. }
+            | TaskState::NotFound
+            | TaskState::Unrecognised => TaskState::Failed {
+                stage: FailedStage::Generation,
+            },
+        };
+        if matches!(state, TaskState::Failed { .. }) {
+            let code = || {
+                Some(CleanText::line(
+                    &GENERATION_FAILED.to_string(),
+                    MESSAGE_BYTES,
+                ))
+            };
+            let message = || Some(self.message()).filter(|message| !message.is_empty());
+            facts.error_code = facts.error_code.or_else(code);
+            facts.error_message = facts.error_message.or_else(message);
+        }
+        Ok(Observation { state, facts, raw })
+    }
+}
+
+/// Reads the envelope's `data` as the record of the task that was asked after.
+///
+/// Null, missing, or empty, it is [`PollError::NotFound`]: one of the three ways to say so.
+fn observe(data: &Value, asked: &TaskId, family: Family) -> Answer {
+    if data.as_str().is_some_and(|text| text.trim().is_empty()) {
+        return Err(PollError::NotFound);
+    }
+    let record = match read::unwrapped(data) {
+        Some(Value::Null) => return Err(PollError::NotFound),
+        Some(Value::Object(record)) if record.is_empty() => return Err(PollError::NotFound),
+        Some(Value::Object(record)) => record,
+        Some(other) => return Err(malformed(&format!("its data is {}", kind(&other)))),
+        None => return Err(malformed("its data is a text")),
+    };
+    observation(&record, asked, family)
+}
+
+/// Reads a record, unless it names another task than the one asked after; one that names none is taken.
+fn observation(record: &Object, asked: &TaskId, family: Family) -> Answer {
+    let told = read::text(read::field(record, "taskId")).unwrap_or_default();
+    let told = told.trim();
+    if !told.is_empty() && told != asked.as_str() {
+        return Err(malformed("it is the answer for another task"));
+    }
+    let (state, facts) = (api_of(family).decode)(record);
+    let raw = raw(record);
+    Ok(Observation { state, facts, raw })
+}
+
+/// Returns the record as text, cut at a character if it is huge.
+fn raw(record: &Object) -> Arc<str> {
+    // A map of text to JSON can always be written.
+    let text = serde_json::to_string(record).unwrap_or_default();
+    text.get(..text.floor_char_boundary(RAW_BYTES))
+        .unwrap_or_default()
+        .into()
+}
+
+/// Reports whether a refusal only means that there is no such record ("recordInfo is null").
+fn says_unknown(message: &CleanText) -> bool {
+    let message = message.as_str().to_lowercase();
+    [
+        "is null",
+        "not exist",
+        "n't exist",
+        "not found",
+        "no record",
+    ]
+    .into_iter()
+    .any(|words| message.contains(words))
+}
+
+/// Returns the error of an answer that made no sense; `what` goes on after "the answer made no sense: ".
+pub(super) fn malformed(what: &str) -> PollError {
+    PollError::Malformed(CleanText::line(what, MESSAGE_BYTES))
+}
+
+fn no_text() -> CleanText {
+    CleanText::line("", MESSAGE_BYTES)
+}
+
+/// Returns what people call a kind of JSON value.
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

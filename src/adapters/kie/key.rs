@@ -1,0 +1,132 @@
+//! The API key: read once, never shown.
+//!
+//! Knows nothing of where a key comes from, nor of HTTP; only its client may look inside.
+
+use std::{borrow::Cow, fmt};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// The longest key accepted, in characters: more is a pasted file, not a key.
+const LONGEST: usize = 1024;
+
+/// The shortest key that is looked for in a server's words: a shorter one could be any word of a sentence.
+const SHORTEST_REDACTED: usize = 12;
+
+/// Is the secret that proves to the API who asks. `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct ApiKey(SecretString);
+
+/// Says why a text is no key, without repeating any of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// There is nothing in it.
+    #[error("the key is empty")]
+    Empty,
+    /// It is longer than any key.
+    #[error("the key is longer than {LONGEST} characters")]
+    TooLong,
+    /// It holds a space, a control character or one that is not ASCII.
+    #[error("the key has an invalid character at position {position}")]
+    InvalidCharacter {
+        /// Which character, counted from 1 after what is trimmed at the start.
+        position: usize,
+    },
+}
+
+impl ApiKey {
+    /// Parses a key; white space, line ends and byte order marks around it are ignored.
+    ///
+    /// Inside it only visible ASCII is taken: anything else could not be sent, or not as one word.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if let Some(at) = text.chars().position(|c| !c.is_ascii_graphic()) {
+            return Err(KeyError::InvalidCharacter { position: at + 1 });
+        }
+        if text.len() > LONGEST {
+            return Err(KeyError::TooLong);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Returns the secret itself, for the one header it belongs in.
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Returns `text` without the key, should a server repeat it in its message.
+    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let key = self.expose();
+        if key.len() >= SHORTEST_REDACTED && text.contains(key) {
+            Cow::Owned(text.replace(key, "(the key)"))
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_trimmed_and_checked() {
+        let table: [(&str, Result<&str, KeyError>); 11] = [
+            ("sk-123", Ok("sk-123")),
+            ("\u{feff} sk-123\r\n", Ok("sk-123")),
+            ("\u{feff}\u{feff}\tsk-123\u{feff}", Ok("sk-123")),
+            ("", Err(KeyError::Empty)),
+            (" \r\n\u{feff}", Err(KeyError::Empty)),
+            ("sk\r\n123", Err(KeyError::InvalidCharacter { position: 3 })),
+            ("sk 123", Err(KeyError::InvalidCharacter { position: 3 })),
+            ("sk-123\0", Err(KeyError::InvalidCharacter { position: 7 })),
+            ("sk-ключ", Err(KeyError::InvalidCharacter { position: 4 })),
+            (
+                "sk\u{200b}1",
+                Err(KeyError::InvalidCharacter { position: 3 }),
+            ),
+            ("“sk-1”", Err(KeyError::InvalidCharacter { position: 1 })),
+        ];
+        for (text, expected) in table {
+            let key = ApiKey::parse(text);
+            assert_eq!(key.as_ref().map(ApiKey::expose), expected.as_ref().copied());
+        }
+        assert!(matches!(
+            ApiKey::parse(&"k".repeat(LONGEST + 1)),
+            Err(KeyError::TooLong)
+        ));
+    }
+
+    #[test]
+    fn neither_debug_nor_an_error_shows_the_key() {
+        let key = ApiKey::parse("canary-5d1f").unwrap();
+        assert_eq!(format!("{key:?}"), "ApiKey(…)");
+
+        let error = ApiKey::parse("canary\u{1b}5d1f").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the key has an invalid character at position 7"
+        );
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_repeated_key_is_taken_out_of_a_message() {
+        let key = ApiKey::parse("canary-5d1f-0123").unwrap();
+        assert_eq!(
+            key.redact("bad key canary-5d1f-0123!"),
+            "bad key (the key)!"
+        );
+
+        let word = ApiKey::parse("demo").unwrap();
+        assert_eq!(word.redact("a demo task"), "a demo task");
+    }
+}

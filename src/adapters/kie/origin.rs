@@ -1,0 +1,208 @@
+//! The one address the key may go to: scheme, host and port, checked.
+//!
+//! Knows nothing of paths and requests.
+
+use std::{borrow::Cow, fmt};
+
+use url::{Host, Url};
+
+/// Where the API is, unless the user says otherwise.
+const OFFICIAL: &str = "https://api.kie.ai";
+
+/// Is the address of the API: https, or http only to this machine itself.
+///
+/// Held in its normal form, `scheme://host[:port]`: a host in capitals, in another script or as a number
+/// is written out as what it really is. Its key goes nowhere else.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ApiOrigin {
+    text: Cow<'static, str>,
+    is_loopback: bool,
+}
+
+/// Says why a text is no address for the API. Does not repeat the text, in which there may be a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// It cannot be read as an address.
+    #[error("the API address is not of the form https://host")]
+    NotAnAddress,
+    /// It holds white space or a control character, which browsers would silently leave out.
+    #[error("the API address has a space or a control character in it")]
+    NotPrintable,
+    /// It is neither https nor http.
+    #[error("the API address must begin with https://")]
+    OtherScheme,
+    /// It is http to another machine: the key would cross the network in clear.
+    #[error(
+        "the API address must begin with https:// (http:// is for localhost, 127.0.0.1 and [::1] only)"
+    )]
+    PlainHttp,
+    /// It holds a user name or a password, often to hide the real host.
+    #[error("the API address must not have a user name or a password in it")]
+    HasUser,
+    /// It goes on after host and port.
+    #[error("the API address must end after its host and port")]
+    HasMore,
+}
+
+impl ApiOrigin {
+    /// Parses an address; white space around it and a `/` at its end are ignored.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        let text = text.trim();
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || crate::domain::text::is_unsafe(c))
+        {
+            return Err(OriginError::NotPrintable);
+        }
+        let Ok(url) = Url::parse(text) else {
+            return Err(OriginError::NotAnAddress);
+        };
+        let is_plain = match url.scheme() {
+            "https" => false,
+            "http" => true,
+            _ => return Err(OriginError::OtherScheme),
+        };
+        // An empty user name leaves no trace after parsing, and only a trick puts an `@` there.
+        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+            return Err(OriginError::HasUser);
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(OriginError::HasMore);
+        }
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(OriginError::NotAnAddress),
+        };
+        if is_plain && !is_loopback {
+            return Err(OriginError::PlainHttp);
+        }
+        Ok(Self {
+            text: url.origin().ascii_serialization().into(),
+            is_loopback,
+        })
+    }
+
+    /// Returns the address in its normal form, without a `/` at the end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the host and the port, as people name a server.
+    pub fn host(&self) -> &str {
+        self.text
+            .split_once("://")
+            .map_or(self.as_str(), |(_, host)| host)
+    }
+
+    /// Reports whether the address is this machine: the simulator, a mock server, a test.
+    pub const fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+}
+
+impl Default for ApiOrigin {
+    /// The official address.
+    fn default() -> Self {
+        Self {
+            text: Cow::Borrowed(OFFICIAL),
+            is_loopback: false,
+        }
+    }
+}
+
+impl fmt::Display for ApiOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for ApiOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiOrigin({})", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trick_is_refused() {
+        let table = [
+            ("http://api.kie.ai", OriginError::PlainHttp),
+            ("https://api.kie.ai@evil.example/", OriginError::HasUser),
+            ("https://user:pass@api.kie.ai", OriginError::HasUser),
+            ("https://@api.kie.ai", OriginError::HasUser),
+            ("http://127.0.0.1@evil.example", OriginError::HasUser),
+            ("http://localhost.evil.example", OriginError::PlainHttp),
+            ("http://127.0.0.1.nip.io", OriginError::PlainHttp),
+            ("http://localhost.", OriginError::PlainHttp),
+            ("http://128.0.0.1", OriginError::PlainHttp),
+            ("http://0.0.0.0", OriginError::PlainHttp),
+            ("http://[::ffff:127.0.0.1]", OriginError::PlainHttp),
+            ("http://192.168.0.1:8080", OriginError::PlainHttp),
+            ("https://api.kie.ai/#@evil", OriginError::HasUser),
+            ("https://api.kie.ai/#x", OriginError::HasMore),
+            ("https://api.kie.ai/?a=b", OriginError::HasMore),
+            ("https://api.kie.ai?", OriginError::HasMore),
+            ("https://api.kie.ai/v1", OriginError::HasMore),
+            ("https://api.kie.ai\\.evil.example", OriginError::HasMore),
+            (
+                "https://api.kie.ai\n.evil.example",
+                OriginError::NotPrintable,
+            ),
+            ("https://api.kie.ai\u{202e}", OriginError::NotPrintable),
+            ("file:///etc/passwd", OriginError::OtherScheme),
+            ("javascript:alert(1)", OriginError::OtherScheme),
+            ("ws://127.0.0.1", OriginError::OtherScheme),
+            ("api.kie.ai", OriginError::NotAnAddress),
+            ("https://", OriginError::NotAnAddress),
+            ("", OriginError::NotAnAddress),
+        ];
+        for (text, expected) in table {
+            assert_eq!(ApiOrigin::parse(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_is_shown_as_what_it_is() {
+        let table = [
+            ("https://api.kie.ai", "https://api.kie.ai", false),
+            (" HTTPS://API.KIE.AI:443/ ", "https://api.kie.ai", false),
+            // Another host by https is the user's choice, and its name is told in full.
+            (
+                "https://api.kie.ai.evil.example",
+                "https://api.kie.ai.evil.example",
+                false,
+            ),
+            (
+                "https://\u{430}pi.kie.ai",
+                "https://xn--pi-6kc.kie.ai",
+                false,
+            ),
+            ("https://10.0.0.1:8443", "https://10.0.0.1:8443", false),
+            ("http://localhost:4010", "http://localhost:4010", true),
+            ("http://127.0.0.1:4010/", "http://127.0.0.1:4010", true),
+            ("http://[::1]:4010", "http://[::1]:4010", true),
+            ("http://0x7f000001", "http://127.0.0.1", true),
+            ("http://2130706433", "http://127.0.0.1", true),
+            ("https://127.0.0.1", "https://127.0.0.1", true),
+        ];
+        for (text, normal, is_loopback) in table {
+            let origin = ApiOrigin::parse(text).unwrap();
+            assert_eq!(origin.as_str(), normal);
+            assert_eq!(origin.is_loopback(), is_loopback, "{text}");
+        }
+        assert_eq!(ApiOrigin::parse(OFFICIAL), Ok(ApiOrigin::default()));
+        assert_eq!(ApiOrigin::default().host(), "api.kie.ai");
+    }
+
+    #[test]
+    fn an_error_repeats_nothing() {
+        let error = ApiOrigin::parse("https://user:hunter2@host").unwrap_err();
+
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,395 @@
+//! Tolerant readers of JSON: one field at a time, in every spelling a family has been seen to use.
+//!
+//! They know neither the envelope nor any field's name. What cannot be read is `None`, never a made-up value.
+
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    tz::{Offset, TimeZone},
+};
+use serde_json::{Map, Value};
+
+use crate::domain::{
+    task::{Flag, Links},
+    text::CleanText,
+};
+
+/// Is a JSON object.
+pub type Object = Map<String, Value>;
+
+/// The longest word of a flag that is kept, in bytes.
+const WORD_BYTES: usize = 256;
+
+/// How often JSON may be wrapped into a string of JSON.
+const MOST_WRAPPINGS: usize = 2;
+
+/// The years a moment must fall into to be believed: the API did not exist before.
+const EPOCHS_MS: std::ops::Range<i64> = 1_577_836_800_000..4_102_444_800_000;
+
+/// Returns a field of an object; a missing one is null, as families use both for the same.
+pub fn field<'a>(object: &'a Object, name: &str) -> &'a Value {
+    const NULL: &Value = &Value::Null;
+    object.get(name).unwrap_or(NULL)
+}
+
+/// Parses a document: a byte order mark is skipped, half of a surrogate pair becomes U+FFFD.
+///
+/// Of duplicate keys the last one counts, as in browsers. Fails with a sentence that quotes nothing of the text.
+pub fn document(text: &str) -> Result<Value, serde_json::Error> {
+    let text = text.trim_start_matches('\u{feff}');
+    serde_json::from_str(text).or_else(|error| match mended(text) {
+        Some(text) => serde_json::from_str(&text),
+        None => Err(error),
+    })
+}
+
+/// Returns `text` with every lone surrogate escape replaced, or nothing when there is none.
+///
+/// They come from servers that cut a prompt in the middle of an emoji; serde refuses the whole document for one.
+fn mended(text: &str) -> Option<String> {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut is_mended = false;
+    while let Some((before, after)) = rest.split_once('\\') {
+        mended.push_str(before);
+        let first = surrogate(after);
+        let second = after
+            .get(5..)
+            .and_then(|after| after.strip_prefix('\\'))
+            .and_then(surrogate);
+        // How much of the text behind the backslash belongs to this escape.
+        let length = match (first, second) {
+            (Some(Half::Leading), Some(Half::Trailing)) => 11,
+            (Some(_), _) => {
+                is_mended = true;
+                mended.push('\u{fffd}');
+                rest = after.get(5..).unwrap_or_default();
+                continue;
+            }
+            // At least the escaped character, which may be a backslash itself.
+            (None, _) => after.chars().next().map_or(0, char::len_utf8),
+        };
+        mended.push('\\');
+        mended.push_str(after.get(..length).unwrap_or_default());
+        rest = after.get(length..).unwrap_or_default();
+    }
+    mended.push_str(rest);
+    is_mended.then_some(mended)
+}
+
+/// Is one half of a surrogate pair.
+#[derive(Clone, Copy)]
+enum Half {
+    Leading,
+    Trailing,
+}
+
+/// Reads `uD83D` and its like: what follows the backslash of an escaped surrogate.
+fn surrogate(text: &str) -> Option<Half> {
+    let digits = text.strip_prefix('u')?.get(..4)?;
+    match u16::from_str_radix(digits, 16).ok()? {
+        0xd800..0xdc00 => Some(Half::Leading),
+        0xdc00..0xe000 => Some(Half::Trailing),
+        _ => None,
+    }
+}
+
+/// Reads an object, or one in a string of JSON.
+pub fn object(value: &Value) -> Option<Object> {
+    unwrapped(value).and_then(|value| match value {
+        Value::Object(object) => Some(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            None
+        }
+    })
+}
+
+/// Returns what a string of JSON holds, or the value itself when it is no string.
+pub fn unwrapped(value: &Value) -> Option<Value> {
+    let mut value = value.clone();
+    for _ in 0..MOST_WRAPPINGS {
+        match &value {
+            Value::String(text) => value = document(text).ok()?,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => break,
+        }
+    }
+    (!value.is_string()).then_some(value)
+}
+
+/// Reads anything but null as text: a string as it is, all else as JSON.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Some(value.to_string())
+        }
+    }
+}
+
+/// Reads anything but null as one line of clean text of at most `max_bytes`; nothing, when nothing is in it.
+pub fn line(value: &Value, max_bytes: usize) -> Option<CleanText> {
+    text(value)
+        .map(|text| CleanText::line(&text, max_bytes))
+        .filter(|text| !text.is_empty())
+}
+
+/// Reads a whole number: as a number, as one with a fraction of zero, or as digits in a string.
+pub fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse()
+                .ok()
+                .or_else(|| text.parse().ok().and_then(whole))
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Returns a floating-point number that is whole as what it is.
+fn whole(number: f64) -> Option<i64> {
+    if number.fract() != 0.0 {
+        return None;
+    }
+    // Through text, because it refuses what does not fit; a cast would bend it. `+ 0.0` takes the sign off zero.
+    format!("{:.0}", number + 0.0).parse().ok()
+}
+
+/// Reads a flag: a whole number in any spelling, or else the server's own word. Null is no flag.
+pub fn flag(value: &Value) -> Option<Flag> {
+    integer(value)
+        .map(Flag::Number)
+        .or_else(|| text(value).map(|word| Flag::Word(CleanText::line(&word, WORD_BYTES))))
+}
+
+/// Reads a moment: Unix milliseconds or seconds as number or text, or ISO 8601.
+///
+/// Text without a zone is taken as UTC. Outside the years 2020 to 2099 it is no moment.
+pub fn moment(value: &Value) -> Option<Timestamp> {
+    let moment = match value {
+        Value::Number(number) => unix(number.as_f64()?)?,
+        Value::String(text) => {
+            let text = text.trim();
+            match text.parse() {
+                Ok(number) => unix(number)?,
+                Err(_) => iso(text)?,
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    EPOCHS_MS
+        .contains(&moment.as_millisecond())
+        .then_some(moment)
+}
+
+/// Reads Unix time; what would be too early in milliseconds is tried in seconds. The ranges do not meet.
+fn unix(number: f64) -> Option<Timestamp> {
+    let ms = whole(number.round())?;
+    if EPOCHS_MS.contains(&ms) {
+        return Timestamp::from_millisecond(ms).ok();
+    }
+    Timestamp::from_millisecond(whole((number * 1000.0).round())?).ok()
+}
+
+fn iso(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let zoneless: DateTime = text.parse().ok()?;
+        TimeZone::fixed(Offset::UTC).to_timestamp(zoneless).ok()
+    })
+}
+
+/// Reads links: a list of texts, one text, or a list in a string of JSON. What is no text is passed over.
+pub fn links(value: &Value) -> Links {
+    match value {
+        Value::Array(items) => Links::parse(items.iter().filter_map(Value::as_str)),
+        Value::String(text) => match document(text) {
+            Ok(inner @ (Value::Array(_) | Value::Null)) => links(&inner),
+            Ok(Value::String(link)) => Links::parse([link.as_str()]),
+            Ok(Value::Bool(_) | Value::Number(_) | Value::Object(_)) | Err(_) => {
+                Links::parse([text.as_str()])
+            }
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Links::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lone_surrogates_become_the_replacement_character() {
+        let table = [
+            (r#"["a\ud83db"]"#, "a\u{fffd}b"),
+            (r#"["a\ude00"]"#, "a\u{fffd}"),
+            (r#"["\ud83d\ude00 \ud83d"]"#, "😀 \u{fffd}"),
+            (r#"["\ud83d\ud83d\ude00"]"#, "\u{fffd}😀"),
+            (r#"["\\ud83d \ud83d"]"#, "\\ud83d \u{fffd}"),
+            (r#"["\\\ud83d\n"]"#, "\\\u{fffd}\n"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(document(text).unwrap(), json!([expected]), "{text}");
+        }
+        for broken in [r#"["\ud83"#, r#"["\"#, r#"["\ud83d\"#, "[\"\\é\"]"] {
+            assert!(document(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn documents_are_one_value_behind_any_mark() {
+        assert_eq!(document("\u{feff}{}").unwrap(), json!({}));
+        assert_eq!(document(r#"{"a":1,"a":2}"#).unwrap(), json!({"a": 2}));
+        for broken in ["", "{} x", "{}{}", "{", "NaN"] {
+            assert!(document(broken).is_err(), "{broken}");
+        }
+        assert!(document(&"[".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn integers_in_every_spelling() {
+        for (value, expected) in [
+            (json!(200), Some(200)),
+            (json!(200.0), Some(200)),
+            (json!("200"), Some(200)),
+            (json!(" 200.0 "), Some(200)),
+            (json!(-0.0), Some(0)),
+            (json!(-1), Some(-1)),
+            (json!(1.5), None),
+            (json!(1e30), None),
+            (json!(u64::MAX), None),
+            (json!("inf"), None),
+            (json!("NaN"), None),
+            (json!("x"), None),
+            (json!(""), None),
+            (json!(true), None),
+            (json!(null), None),
+            (json!([200]), None),
+        ] {
+            assert_eq!(integer(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn flags_are_numbers_or_the_servers_word() {
+        let word = |text: &str| Some(Flag::Word(CleanText::line(text, WORD_BYTES)));
+        for (value, expected) in [
+            (json!(1), Some(Flag::Number(1))),
+            (json!("1"), Some(Flag::Number(1))),
+            (json!(1.0), Some(Flag::Number(1))),
+            (json!(7), Some(Flag::Number(7))),
+            (json!(1e30), word("1e+30")),
+            (json!("x\u{1b}"), word("x\u{1b}")),
+            (json!(true), word("true")),
+            (json!({"a": 1}), word(r#"{"a":1}"#)),
+            (json!(null), None),
+        ] {
+            assert_eq!(flag(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn moments_in_every_spelling() {
+        let expected = "2025-08-13T09:42:51Z".parse().ok();
+        for value in [
+            json!(1_755_078_171_000_i64),
+            json!(1_755_078_171),
+            json!(1.755_078_171e12),
+            json!(1_755_078_171.0),
+            json!("1755078171000"),
+            json!(" 1755078171 "),
+            json!("1.755078171e12"),
+            json!("2025-08-13T09:42:51Z"),
+            json!("2025-08-13T09:42:51.000Z"),
+            json!("2025-08-13T11:42:51+02:00"),
+            json!("2025-08-13T09:42:51"),
+            json!("2025-08-13 09:42:51"),
+        ] {
+            assert_eq!(moment(&value), expected, "{value}");
+        }
+        assert_eq!(
+            moment(&json!(1_755_078_171.5)),
+            "2025-08-13T09:42:51.5Z".parse().ok()
+        );
+    }
+
+    #[test]
+    fn moments_out_of_reason_are_none() {
+        for value in [
+            json!(null),
+            json!(0),
+            json!(-0.0),
+            json!(-1_755_078_171_000_i64),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(1e300),
+            json!(1_755_078_171_000_000_i64),
+            json!("1999-01-01T00:00:00Z"),
+            json!("2100-01-01T00:00:00Z"),
+            json!("inf"),
+            json!("NaN"),
+            json!("-"),
+            json!(""),
+            json!("yesterday"),
+            json!(true),
+            json!([1_755_078_171]),
+            json!({}),
+        ] {
+            assert_eq!(moment(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn links_in_every_spelling() {
+        let one = Links::parse(["https://ex.com/1.mp4"]);
+        for value in [
+            json!(["https://ex.com/1.mp4"]),
+            json!([null, 1, "https://ex.com/1.mp4", ""]),
+            json!("https://ex.com/1.mp4"),
+            json!(r#"["https://ex.com/1.mp4"]"#),
+            json!(r#""https://ex.com/1.mp4""#),
+        ] {
+            assert_eq!(links(&value), one, "{value}");
+        }
+        for value in [
+            json!(null),
+            json!([]),
+            json!(""),
+            json!("[]"),
+            json!("null"),
+            json!(7),
+            json!({}),
+        ] {
+            assert_eq!(links(&value), Links::default(), "{value}");
+        }
+    }
+
+    #[test]
+    fn objects_may_be_wrapped_twice() {
+        let inner = json!({"a": 1});
+        let once = json!(inner.to_string());
+        let twice = json!(once.to_string());
+        let thrice = json!(twice.to_string());
+
+        for value in [&inner, &once, &twice] {
+            assert_eq!(object(value).map(Value::Object), Some(inner.clone()));
+        }
+        for value in [
+            thrice,
+            json!("x"),
+            json!(""),
+            json!([1]),
+            json!("[1]"),
+            json!(null),
+        ] {
+            assert_eq!(object(&value), None, "{value}");
+        }
+    }
+}

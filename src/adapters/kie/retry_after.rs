@@ -1,0 +1,77 @@
+//! The `Retry-After` header: how long a server wants us to wait, in either of its two forms.
+//!
+//! Pure: the clock of a date is the answer's own `Date`, so that a wrong clock here or there does not matter.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, fmt::rfc2822};
+
+use crate::domain::{schedule::CEILING, time};
+
+/// The shortest wait: a moment that is past means "now", not "in a loop".
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date measured against the header `Date`.
+///
+/// Holds the wait between one second and [`CEILING`]. What is neither form (negative, fractional, words, a
+/// date without a `Date` beside it) says nothing.
+pub fn parse(value: &str, date: Option<&str>) -> Option<Duration> {
+    let value = value.trim();
+    let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        // Only digits: the one way to fail is to be too large.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        time::span(http_date(date?)?, http_date(value)?)
+    };
+    Some(wait.clamp(SHORTEST, CEILING))
+}
+
+/// Reads a date of HTTP in its one current form, which is that of e-mail.
+fn http_date(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_read_and_hostile_ones_are_harmless() {
+        const DATE: &str = "Wed, 13 Aug 2025 09:48:00 GMT";
+        let seconds = |n| Some(Duration::from_secs(n));
+        let table = [
+            ("7", seconds(7)),
+            (" 120 ", seconds(120)),
+            ("0", seconds(1)),
+            ("000", seconds(1)),
+            ("900", seconds(900)),
+            ("901", seconds(900)),
+            ("9223372037", seconds(900)),
+            ("18446744073709551615", seconds(900)),
+            ("99999999999999999999999999", seconds(900)),
+            ("", None),
+            ("-1", None),
+            ("+7", None),
+            ("1.5", None),
+            ("1e9", None),
+            ("abc", None),
+            ("٧", None),
+            ("Wed, 13 Aug 2025 09:48:30 GMT", seconds(30)),
+            ("Wed, 13 Aug 2025 09:48:00 GMT", seconds(1)),
+            ("Wed, 13 Aug 2025 09:00:00 GMT", seconds(1)),
+            ("Thu, 14 Aug 2025 09:48:00 GMT", seconds(900)),
+            ("Fri, 01 Jan 9999 00:00:00 GMT", seconds(900)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+            ("Wed, 99 Aug 2025 09:48:30 GMT", None),
+            ("Wed Aug 13 09:48:30 2025", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(parse(value, Some(DATE)), expected, "{value}");
+        }
+        assert_eq!(parse("Wed, 13 Aug 2025 09:48:30 GMT", None), None);
+        assert_eq!(parse("Wed, 13 Aug 2025 09:48:30 GMT", Some("x")), None);
+        assert_eq!(parse("7", None), seconds(7));
+    }
+}

@@ -1,0 +1,336 @@
+//! The client for the API against friendly servers and hostile ones, on loopback and in real time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::{
+    io::{Read as _, Seek as _},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use kietop::{
+    adapters::kie::{ApiKey, ApiOrigin, KieClient, Limits},
+    domain::{
+        report::{Answer, PollError},
+        task::{Family, TaskId},
+        text::CleanText,
+    },
+    ports::TaskApi as _,
+};
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{header, method, path, query_param},
+};
+
+#[path = "support/raw_server.rs"]
+mod raw_server;
+use raw_server::{RawServer, Step};
+
+#[path = "kie_api/envelope.rs"]
+mod envelope;
+#[path = "kie_api/faults.rs"]
+mod faults;
+#[path = "kie_api/luma_modify.rs"]
+mod luma_modify;
+
+const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
+const CANARY: &str = "canary-5d1f0c2b-key";
+const RUNNING: &str = r#"{"code":200,"msg":"success","data":{"successFlag":0}}"#;
+
+fn id() -> TaskId {
+    TaskId::parse(ID).unwrap()
+}
+
+fn client(origin: &str, limits: Limits) -> KieClient {
+    let key = ApiKey::parse(CANARY).unwrap();
+    KieClient::new(ApiOrigin::parse(origin).unwrap(), Some(key), limits)
+}
+
+async fn ask(client: &KieClient) -> Answer {
+    let answer = client.fetch(&id(), Family::LumaModify).await;
+    let shown = format!("{answer:?} {client:?} {client:#?}");
+    assert!(!shown.contains("canary"), "the key is shown: {shown}");
+    answer
+}
+
+/// Asks a server of which nothing but the deadlines is expected to bite.
+async fn ask_at(origin: &str) -> Answer {
+    ask(&client(origin, Limits::default())).await
+}
+
+fn answer(head: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn line(text: &str) -> CleanText {
+    CleanText::line(text, 4096)
+}
+
+fn malformed(what: &str) -> Answer {
+    Err(PollError::Malformed(line(what)))
+}
+
+fn server(code: i64, message: &str) -> Answer {
+    Err(PollError::Server {
+        code,
+        message: line(message),
+    })
+}
+
+fn limited(code: i64, seconds: Option<u64>) -> Answer {
+    Err(PollError::RateLimited {
+        code,
+        retry_after: seconds.map(Duration::from_secs),
+    })
+}
+
+#[tokio::test]
+async fn a_task_is_asked_after_as_documented() {
+    let server = MockServer::start().await;
+    let body = include_str!("fixtures/succeeded.json");
+    Mock::given(method("GET"))
+        .and(path("/api/v1/modify/record-info"))
+        .and(query_param("taskId", ID))
+        .and(header("authorization", format!("Bearer {CANARY}").as_str()))
+        .and(header("accept", "application/json"))
+        .and(header(
+            "user-agent",
+            concat!("kietop/", env!("CARGO_PKG_VERSION")),
+        ))
+        // Mislabelled on purpose: what counts is what is in it.
+        .respond_with(ResponseTemplate::new(200).set_body_raw(body, "text/html"))
+        .expect(2)
+        .mount(&server)
+        .await;
+    let client = client(&server.uri(), Limits::default());
+
+    for _ in 0..2 {
+        let seen = ask(&client).await.unwrap();
+        assert_eq!(seen.state.name(), "succeeded");
+        assert_eq!(seen.state.videos().count(), 1);
+    }
+
+    for request in server.received_requests().await.unwrap() {
+        for absent in ["accept-encoding", "referer", "cookie"] {
+            assert!(!request.headers.contains_key(absent), "{absent} was sent");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_is_escaped_in_the_query() {
+    let mut server = RawServer::answering(answer("200 OK", RUNNING)).await;
+    let client = client(&server.origin(), Limits::default());
+    let odd = TaskId::parse("a&b=c#d/é%20").unwrap();
+
+    client.fetch(&odd, Family::LumaModify).await.unwrap();
+
+    let (_, head) = server.requests().remove(0);
+    assert!(head.starts_with(
+        "GET /api/v1/modify/record-info?taskId=a%26b%3Dc%23d%2F%C3%A9%2520 HTTP/1.1\r\n"
+    ));
+}
+
+#[tokio::test]
+async fn without_a_key_nothing_is_sent() {
+    let mut server = RawServer::answering(answer("200 OK", RUNNING)).await;
+    let origin = ApiOrigin::parse(&server.origin()).unwrap();
+    let client = KieClient::new(origin, None, Limits::default());
+
+    assert_eq!(ask(&client).await, Err(PollError::NoKey));
+    assert_eq!(server.requests(), []);
+}
+
+#[tokio::test]
+async fn statuses_and_codes_are_named() {
+    let json =
+        |status, body: &str| ResponseTemplate::new(status).set_body_raw(body, "application/json");
+    let html = |status| {
+        ResponseTemplate::new(status).set_body_raw("<html><h1>Bad gateway</h1>", "text/html")
+    };
+    let table = [
+        (html(200), malformed("it is a web page, not JSON")),
+        (html(502), server(502, "")),
+        (html(503), server(503, "")),
+        (html(526), server(526, "")),
+        (
+            html(503).insert_header("retry-after", "30"),
+            limited(503, Some(30)),
+        ),
+        (html(401), Err(PollError::Unauthorized(401))),
+        (html(403), Err(PollError::Unauthorized(403))),
+        (html(404), Err(PollError::WrongAddress)),
+        (
+            json(404, r#"{"code":404,"msg":"x"}"#),
+            Err(PollError::NotFound),
+        ),
+        (
+            json(200, r#"{"code":404,"msg":"x"}"#),
+            Err(PollError::NotFound),
+        ),
+        (
+            json(200, r#"{"code":401,"msg":"x"}"#),
+            Err(PollError::Unauthorized(401)),
+        ),
+        (
+            json(200, r#"{"code":455,"msg":"x"}"#),
+            Err(PollError::Maintenance),
+        ),
+        (json(200, r#"{"code":500,"msg":"x"}"#), server(500, "x")),
+        (json(200, r#"{"code":999,"msg":"x"}"#), server(999, "x")),
+        (json(500, RUNNING), server(500, "success")),
+        (json(200, r#"{"code":429,"msg":"x"}"#), limited(429, None)),
+        (
+            html(429).insert_header("retry-after", "7"),
+            limited(429, Some(7)),
+        ),
+        (
+            html(429).insert_header("retry-after", "18446744073709551615"),
+            limited(429, Some(900)),
+        ),
+        (
+            html(429).insert_header("retry-after", "abc"),
+            limited(429, None),
+        ),
+        (
+            html(429).insert_header("retry-after", "Fri, 01 Jan 9999 00:00:00 GMT"),
+            limited(429, Some(900)),
+        ),
+        (
+            html(429).insert_header("retry-after", "Wed, 13 Aug 2025 09:48:00 GMT"),
+            limited(429, Some(1)),
+        ),
+        (ResponseTemplate::new(204), malformed("it is empty")),
+        (ResponseTemplate::new(200), malformed("it is empty")),
+        (json(200, " \r\n "), malformed("it is empty")),
+    ];
+    for (template, expected) in table {
+        let shown = format!("{template:?}");
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .respond_with(template.insert_header("date", "Thu, 14 Aug 2025 09:48:00 GMT"))
+            .mount(&server)
+            .await;
+
+        assert_eq!(ask_at(&server.uri()).await, expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_the_server_repeats_is_not_shown() {
+    let body = format!(r#"{{"code":500,"msg":"no rights for Bearer {CANARY} today"}}"#);
+    let raw = RawServer::answering(answer("200 OK", &body)).await;
+
+    assert_eq!(
+        ask_at(&raw.origin()).await,
+        server(500, "no rights for Bearer (the key) today")
+    );
+}
+
+#[tokio::test]
+async fn the_key_is_in_no_log_line() {
+    let echo = format!(r#"{{"code":500,"msg":"bad key {CANARY}"}}"#);
+    let scripts = vec![
+        vec![Step::Read, Step::Reset],
+        vec![Step::Read, Step::Write(answer("200 OK", &echo).into())],
+        vec![Step::Read, Step::Write(answer("200 OK", RUNNING).into())],
+        vec![Step::Read, Step::Write(b"garbage\r\n\r\n".to_vec())],
+        vec![
+            Step::Read,
+            Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec()),
+        ],
+    ];
+    let raw = RawServer::start(scripts).await;
+    let mut file = tempfile::tempfile().unwrap();
+    let log = Arc::new(file.try_clone().unwrap());
+    // Everything that anything says, libraries and the tests beside this one as well. A subscriber of this thread
+    // alone would miss lines: whether a place logs at all is decided once, by the first thread that comes by.
+    let everything = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log);
+    tracing::subscriber::set_global_default(everything.finish()).unwrap();
+    tracing::callsite::rebuild_interest_cache();
+
+    for _ in 0..4 {
+        // With a client for each, so that each gets the next connection.
+        drop(ask_at(&raw.origin()).await);
+    }
+
+    let mut lines = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut lines).unwrap();
+    assert!(
+        lines.contains("bad key (the key)") && lines.contains("half an answer"),
+        "{lines}"
+    );
+    assert!(!lines.contains("canary"), "{lines}");
+}
+
+#[tokio::test]
+async fn redirects_are_told_and_never_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let mut thief = RawServer::answering(answer("200 OK", RUNNING)).await;
+        let location = format!(
+            "http://user:pass@127.0.0.1:{}/x?q",
+            thief.origin().rsplit_once(':').unwrap().1
+        );
+        let head = format!("{status} Elsewhere\r\nLocation: {location}");
+        let mut server = RawServer::answering(answer(&head, "")).await;
+
+        let answer = ask_at(&server.origin()).await;
+
+        let host = line("127.0.0.1");
+        assert_eq!(answer, Err(PollError::Redirected(host)), "{status}");
+        assert_eq!(server.requests().len(), 1);
+        assert_eq!(thief.requests(), [], "the key went elsewhere");
+    }
+    let relative = RawServer::answering(answer("302 Found\r\nLocation: /login", "")).await;
+    let host = line("127.0.0.1");
+    assert_eq!(
+        ask_at(&relative.origin()).await,
+        Err(PollError::Redirected(host))
+    );
+    let broken = RawServer::answering(answer("302 Found\r\nLocation: http://", "")).await;
+    let host = line("nowhere");
+    assert_eq!(
+        ask_at(&broken.origin()).await,
+        Err(PollError::Redirected(host))
+    );
+}
+
+#[test]
+fn a_machine_without_certificate_authorities_can_ask() {
+    // The environment of this process cannot be changed safely, so one of these tests runs in another.
+    let test = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "an_id_is_escaped_in_the_query"])
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/dev/null")
+        .output()
+        .unwrap();
+
+    assert!(
+        String::from_utf8_lossy(&test.stdout).contains("1 passed"),
+        "{test:?}"
+    );
+}
+
+#[test]
+fn making_a_client_costs_nothing() {
+    // Outside any runtime, and quicker than reading certificates could be.
+    #[expect(clippy::disallowed_methods, reason = "a measurement")]
+    let start = SystemTime::now();
+
+    let clients: Vec<_> = (0..1000)
+        .map(|_| client("https://api.kie.ai", Limits::default()))
+        .collect();
+
+    assert!(start.elapsed().unwrap() < Duration::from_millis(500));
+    assert!(format!("{:?}", clients.first()).contains("ApiKey(…)"));
+}

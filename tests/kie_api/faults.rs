@@ -1,0 +1,319 @@
+//! What goes wrong with connections: broken, slow, huge, and not HTTP at all.
+
+use std::time::Duration;
+
+use kietop::{
+    adapters::kie::Limits,
+    domain::report::{Answer, PollError, Scope},
+};
+use tokio::net::TcpListener;
+
+use super::{
+    RUNNING, answer, ask, ask_at, client, malformed,
+    raw_server::{RawServer, Step},
+    server,
+};
+
+/// Short enough for a test, and long enough for a busy machine.
+const SHORT: Limits = Limits {
+    connect: Duration::from_millis(250),
+    silence: Duration::from_millis(500),
+    total: Duration::from_secs(1),
+    idle: Duration::from_secs(30),
+    body: 64 * 1024,
+};
+
+/// Asks with short limits, and sees to it that the answer comes within them and half a second.
+async fn ask_within_limits(origin: &str) -> Answer {
+    let client = client(origin, SHORT);
+    tokio::time::timeout(SHORT.total + Duration::from_millis(500), ask(&client))
+        .await
+        .unwrap()
+}
+
+/// Returns what an offline error says, without the host.
+fn offline(answer: Answer, origin: &str) -> String {
+    let Err(PollError::Offline(what)) = answer else {
+        panic!("{answer:?}");
+    };
+    what.as_str()
+        .replace(origin.trim_start_matches("http://"), "HOST")
+}
+
+#[tokio::test]
+async fn a_connection_reset_before_any_answer_is_tried_once_more() {
+    let reset = vec![Step::Read, Step::Reset];
+    let good = vec![Step::Read, Step::Write(answer("200 OK", RUNNING).into())];
+
+    let mut server = RawServer::start(vec![reset.clone(), good]).await;
+    assert!(ask_at(&server.origin()).await.is_ok());
+    assert_eq!(server.requests().len(), 2);
+
+    let mut server = RawServer::start(vec![reset]).await;
+    assert_eq!(ask_at(&server.origin()).await, Err(PollError::CutOff));
+    assert_eq!(server.requests().len(), 2, "once more, and no more");
+
+    // Closed in an orderly way, or in the middle of the head: the same.
+    for written in ["", "HTTP/1.1 20"] {
+        let mut server = RawServer::answering(written).await;
+        assert_eq!(ask_at(&server.origin()).await, Err(PollError::CutOff));
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_closed_by_the_server_goes_unnoticed() {
+    let good = || Step::Write(answer("200 OK", RUNNING).into());
+    // The first connection is broken off exactly when the second question has been sent on it.
+    let stale = vec![Step::Read, good(), Step::Read, Step::Reset];
+    let mut server = RawServer::start(vec![stale, vec![Step::Read, good()]]).await;
+    let client = client(&server.origin(), Limits::default());
+
+    assert!(ask(&client).await.is_ok());
+    assert!(ask(&client).await.is_ok());
+
+    let connections: Vec<_> = server.requests().into_iter().map(|(n, _)| n).collect();
+    assert_eq!(connections, [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn answers_that_stop_halfway_are_cut_off() {
+    let table = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"code\":200".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"cod".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"cod\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{}".to_owned(),
+    ];
+    for written in table {
+        let mut server = RawServer::answering(written.clone()).await;
+        assert_eq!(
+            ask_at(&server.origin()).await,
+            Err(PollError::CutOff),
+            "{written}"
+        );
+        assert_eq!(server.requests().len(), 1, "an answer had begun");
+    }
+    let reset = vec![
+        Step::Read,
+        Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{".to_vec()),
+        Step::Reset,
+    ];
+    let raw = RawServer::start(vec![reset]).await;
+    assert_eq!(ask_at(&raw.origin()).await, Err(PollError::CutOff));
+    // Of an error the status is known all the same.
+    let raw = RawServer::answering("HTTP/1.1 502 Bad\r\nContent-Length: 500\r\n\r\n<h").await;
+    assert_eq!(ask_at(&raw.origin()).await, server(502, ""));
+    // Without any length a cut looks like an end; the document shows it.
+    let raw = RawServer::answering("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await;
+    assert_eq!(
+        ask_at(&raw.origin()).await,
+        malformed("it is JSON that ends too early")
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_malformed() {
+    let many = "X-A: b\r\n".repeat(200);
+    let huge = "x".repeat(1024 * 1024);
+    let table = [
+        RUNNING.to_owned(),
+        "<html>gone</html>\r\n\r\n".to_owned(),
+        "\u{1b}[2J\u{7}garbage\r\n\r\n".to_owned(),
+        "HTTP/1.1 abc OK\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\u{0}\r\n\r\n{}".to_owned(),
+        "ICY 200 OK\r\n\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}".to_owned(),
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}".to_owned(),
+        answer(&format!("200 OK\r\n{many}X-B: c"), RUNNING),
+        answer(&format!("200 OK\r\nX-A: {huge}"), RUNNING),
+    ];
+    for written in table {
+        let raw = RawServer::answering(written.clone()).await;
+        let shown = written.chars().take(60).collect::<String>();
+        assert_eq!(
+            ask_at(&raw.origin()).await,
+            malformed("it is not HTTP"),
+            "{shown:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn reason_phrases_and_strange_headers_are_never_shown() {
+    let written =
+        "HTTP/1.1 500 \x1b\x5d0;owned\r\nX-A: \u{9b}31m\u{202e}\r\nContent-Length: 0\r\n\r\n";
+    let raw = RawServer::answering(written).await;
+
+    let answer = ask_at(&raw.origin()).await;
+
+    let shown = answer.as_ref().unwrap_err().message();
+    assert!(
+        !shown.contains("owned") && !shown.contains('\u{1b}'),
+        "{shown}"
+    );
+    assert!([server(500, ""), malformed("it is not HTTP")].contains(&answer));
+}
+
+#[tokio::test]
+async fn large_bodies_are_left_unread() {
+    let too_large = malformed("it is larger than 65536 bytes");
+    let filler = vec![b' '; 3 * 1024 * 1024];
+    let heads = [
+        // Announced, and not.
+        "HTTP/1.1 200 OK\r\nContent-Length: 3145728\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n",
+    ];
+    for head in heads {
+        let steps = vec![
+            Step::Read,
+            Step::Write(head.into()),
+            Step::Write(filler.clone()),
+            Step::Hold,
+        ];
+        let raw = RawServer::start(vec![steps]).await;
+        assert_eq!(ask_within_limits(&raw.origin()).await, too_large, "{head}");
+    }
+    let announced = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
+    let raw = RawServer::answering(announced).await;
+    let asked = ask_within_limits(&raw.origin()).await;
+    assert!(matches!(asked, Err(PollError::Malformed(_))), "{asked:?}");
+    // To the byte.
+    let full = format!("{RUNNING}{}", " ".repeat(SHORT.body - RUNNING.len()));
+    let raw = RawServer::answering(answer("200 OK", &full)).await;
+    assert!(ask_within_limits(&raw.origin()).await.is_ok());
+    let raw = RawServer::answering(answer("200 OK", &format!("{full} "))).await;
+    assert_eq!(ask_within_limits(&raw.origin()).await, too_large);
+}
+
+#[tokio::test]
+async fn compressed_answers_are_refused() {
+    for encoding in ["gzip", "br", "gzip, gzip", "zstd"] {
+        let head = format!("200 OK\r\nContent-Encoding: {encoding}");
+        let raw = RawServer::answering(answer(&head, "\u{1f}\u{8b}bomb")).await;
+        assert_eq!(
+            ask_at(&raw.origin()).await,
+            malformed("it is compressed"),
+            "{encoding}"
+        );
+    }
+    let raw = RawServer::answering(answer("200 OK\r\nContent-Encoding: Identity", RUNNING)).await;
+    assert!(ask_at(&raw.origin()).await.is_ok());
+    let raw = RawServer::answering(answer("503 No\r\nContent-Encoding: gzip", "x")).await;
+    assert_eq!(ask_at(&raw.origin()).await, server(503, ""));
+}
+
+#[tokio::test]
+async fn slow_servers_run_into_a_deadline() {
+    let pause = Duration::from_millis(20);
+    let head = || Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n".to_vec());
+    let table = [
+        ("no answer at all", vec![Step::Read, Step::Hold]),
+        ("not even read", vec![Step::Hold]),
+        (
+            "head drips",
+            vec![
+                Step::Read,
+                Step::Drip(b"HTTP/1.1 200 OK\r\nX-A: bcdefghijklmnopqrstuvw", pause),
+            ],
+        ),
+        (
+            "body drips",
+            vec![Step::Read, head(), Step::Drip(b" ", pause)],
+        ),
+        (
+            "body stops",
+            vec![Step::Read, head(), Step::Write(b"{".to_vec()), Step::Hold],
+        ),
+        (
+            "chunks without end",
+            vec![
+                Step::Read,
+                Step::Write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
+                Step::Drip(b"1\r\n \r\n", pause),
+            ],
+        ),
+    ];
+    for (name, script) in table {
+        let mut server = RawServer::start(vec![script]).await;
+        assert_eq!(
+            ask_within_limits(&server.origin()).await,
+            Err(PollError::TimedOut),
+            "{name}"
+        );
+        assert!(server.requests().len() <= 1, "{name} was asked again");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_offline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+
+    let answer = ask_within_limits(&origin).await;
+
+    assert_eq!(answer.as_ref().unwrap_err().scope(), Scope::Account);
+    assert_eq!(offline(answer, &origin), "HOST refuses the connection");
+}
+
+#[tokio::test]
+async fn an_unknown_name_is_offline() {
+    // Reserved never to exist (RFC 6761). Without any name server the deadline for connecting ends it.
+    let answer = ask_within_limits("https://kietop-test.invalid").await;
+
+    let said = offline(answer, "kietop-test.invalid");
+    assert!(
+        ["cannot find HOST", "no connection to HOST in time"].contains(&said.as_str()),
+        "{said}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_hangs_is_offline() {
+    use tokio::net::{TcpSocket, TcpStream};
+
+    // A full queue of unaccepted connections: Linux then drops what else comes, as a firewall does.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+    {
+        queue.push(stream);
+    }
+    let origin = format!("http://{address}");
+
+    let answer = ask_within_limits(&origin).await;
+
+    assert_eq!(offline(answer, &origin), "no connection to HOST in time");
+}
+
+#[tokio::test]
+async fn a_name_with_a_dead_first_address_still_works() {
+    // `localhost` is ::1 as well on most machines; there the server does not listen.
+    let raw = RawServer::answering(answer("200 OK", RUNNING)).await;
+    let origin = raw.origin().replace("127.0.0.1", "localhost");
+
+    assert!(ask_at(&origin).await.is_ok());
+}
+
+#[tokio::test]
+async fn plain_http_behind_https_is_offline() {
+    let raw = RawServer::start(vec![vec![Step::Write(
+        answer("400 Bad Request", "").into(),
+    )]])
+    .await;
+    let origin = raw.origin().replace("http:", "https:");
+
+    let said = offline(ask_within_limits(&origin).await, "x");
+
+    assert!(
+        said.starts_with("no secure connection to 127.0.0.1:"),
+        "{said}"
+    );
+}

@@ -1,0 +1,126 @@
+//! A TCP server that misbehaves to order: each connection plays a list of steps.
+//!
+//! It knows just enough HTTP to see where a request ends; what it answers is the test's own bytes.
+
+#![expect(clippy::expect_used, reason = "a test server fails by panicking")]
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinHandle,
+};
+
+/// Is one thing a connection does. After its last step it is closed in an orderly way.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Waits for a request and keeps its head for [`RawServer::requests`].
+    Read,
+    /// Sends bytes.
+    Write(Vec<u8>),
+    /// Sends bytes one at a time, with a pause after each, for ever from the start.
+    Drip(&'static [u8], Duration),
+    /// Breaks the connection off (RST).
+    Reset,
+    /// Says nothing more until the client goes away.
+    Hold,
+}
+
+/// Is a server on loopback; it ends with the value.
+#[derive(Debug)]
+pub(crate) struct RawServer {
+    address: std::net::SocketAddr,
+    heads: mpsc::UnboundedReceiver<(usize, String)>,
+    accepting: JoinHandle<()>,
+}
+
+impl RawServer {
+    /// Starts a server whose first connection plays the first script and so on; the last one is for all others.
+    pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (send, heads) = mpsc::unbounded_channel();
+        let accepting = tokio::spawn(async move {
+            let mut connection = 0;
+            while let Ok((stream, _)) = listener.accept().await {
+                let script = scripts.get(connection).or(scripts.last()).cloned();
+                let play = play(stream, script.unwrap_or_default(), connection, send.clone());
+                tokio::spawn(play);
+                connection += 1;
+            }
+        });
+        Self {
+            address,
+            heads,
+            accepting,
+        }
+    }
+
+    /// Starts a server that reads a request and answers every connection with the same bytes.
+    pub(crate) async fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::start(vec![vec![Step::Read, Step::Write(bytes.into())]]).await
+    }
+
+    /// Returns the address as an origin.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns the heads of all requests so far, each with the number of its connection.
+    pub(crate) fn requests(&mut self) -> Vec<(usize, String)> {
+        std::iter::from_fn(|| self.heads.try_recv().ok()).collect()
+    }
+}
+
+impl Drop for RawServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn play(
+    mut stream: TcpStream,
+    script: Vec<Step>,
+    connection: usize,
+    heads: mpsc::UnboundedSender<(usize, String)>,
+) {
+    for step in script {
+        match step {
+            Step::Read => {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    match stream.read_u8().await {
+                        Ok(byte) => head.push(byte),
+                        Err(_) => return,
+                    }
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                // The test may have ended already.
+                heads.send((connection, head)).unwrap_or_default();
+            }
+            Step::Write(bytes) => {
+                // The client may stop reading in the middle: that is often the point.
+                stream.write_all(&bytes).await.unwrap_or_default();
+            }
+            Step::Drip(bytes, pause) => {
+                let mut ticks = tokio::time::interval(pause);
+                for byte in bytes.iter().cycle() {
+                    ticks.tick().await;
+                    if stream.write_all(&[*byte]).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Step::Reset => {
+                stream.set_zero_linger().expect("a socket option");
+                return;
+            }
+            Step::Hold => while stream.read_u8().await.is_ok() {},
+        }
+    }
+    // Closing with unread bytes would be a reset; a real end of the answer is wanted.
+    stream.shutdown().await.unwrap_or_default();
+    while stream.read_u8().await.is_ok() {}
+}
