@@ -4,7 +4,7 @@
 //!
 //! # How the files were made
 //!
-//! With ffmpeg 7, into `assets/demo`, each one 320x180, 15 fps, 4 s, H.264, index first. Every command ends in
+//! With ffmpeg 5, into `assets/demo`, each one 320x180, 15 fps, 4 s, H.264, index first. Every command ends in
 //! `-an -c:v libx264 -preset veryslow -crf 30 -pix_fmt yuv420p -movflags +faststart -map_metadata -1 -fflags +bitexact NAME`.
 //! The inputs are drawn by formula, `ffmpeg -f lavfi -i color=s=320x180:r=15:d=4 -vf "format=gbrp,geq=r='…':g='…':b='…'"`:
 //!
