@@ -1,0 +1,448 @@
+//! Drives the simulator over real HTTP on loopback, as any client of kie.ai would.
+//!
+//! Real time only (reqwest must not meet paused time); what is waited for is a condition, with a limit.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of a test may fail it"
+)]
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kietop::simulator::{Settings, Simulator, start};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+const WALL_START: &str = "2026-03-01T12:00:00Z";
+
+/// Returns settings under which nothing is slow or goes wrong by chance.
+fn calm() -> Settings {
+    Settings {
+        faults: false,
+        latency: false,
+        ..Settings::default()
+    }
+}
+
+async fn run(settings: Settings) -> Simulator {
+    start(settings, WALL_START.parse().unwrap())
+        .await
+        .expect("a free port")
+}
+
+fn client() -> Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .expect("a client")
+}
+
+struct Caller {
+    simulator: Simulator,
+    client: Client,
+    keys: Cell<u32>,
+}
+
+impl Caller {
+    async fn with(settings: Settings) -> Self {
+        Self {
+            simulator: run(settings).await,
+            client: client(),
+            keys: Cell::new(0),
+        }
+    }
+
+    fn url(&self, path: &str) -> url::Url {
+        self.simulator.base_url().join(path).unwrap()
+    }
+
+    /// Signs with a key never used before, so that only the test about limits meets them.
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        self.keys.set(self.keys.get() + 1);
+        request.bearer_auth(format!("key-{}", self.keys.get()))
+    }
+
+    async fn ask(&self, id: &str) -> Value {
+        let url = self.url("/api/v1/modify/record-info");
+        let request = self.client.get(url).query(&[("taskId", id)]);
+        body(self.signed(request).send().await.unwrap()).await
+    }
+
+    async fn ask_place(&self, place: usize) -> Value {
+        self.ask(&self.simulator.watched()[place].id).await
+    }
+
+    async fn post(&self, path: &str, order: &Value) -> Value {
+        let request = self.client.post(self.url(path)).json(order);
+        body(self.signed(request).send().await.unwrap()).await
+    }
+
+    /// Returns envelope code and flag of every watched task.
+    async fn flags(&self) -> BTreeSet<(u64, Option<u64>)> {
+        let mut flags = BTreeSet::new();
+        for task in self.simulator.watched() {
+            let answer = self.ask(&task.id).await;
+            let flag = answer["data"]["successFlag"].as_u64();
+            flags.insert((answer["code"].as_u64().unwrap(), flag));
+        }
+        flags
+    }
+
+    async fn get(&self, url: &str) -> Response {
+        self.client.get(url).send().await.unwrap()
+    }
+
+    /// Asks after a task until it shows that flag.
+    async fn wait_for(&self, id: &str, flag: u64) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.ask(id).await;
+                if answer["data"]["successFlag"] == flag {
+                    return answer;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asking)
+            .await
+            .expect("the flag comes")
+    }
+}
+
+/// Reads an answer of the API itself: HTTP 200, JSON, an envelope of exactly three fields.
+async fn body(response: Response) -> Value {
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let body: Value = response.json().await.unwrap();
+    let fields: Vec<_> = body.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["code", "msg", "data"]);
+    body
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap();
+    list.iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn one_seed_gives_one_world() {
+    let ids = async |seed| -> Vec<String> {
+        let simulator = run(Settings { seed, ..calm() }).await;
+        let watched = simulator.watched().iter().map(|task| task.id.clone());
+        watched.chain(simulator.spare_ids().to_vec()).collect()
+    };
+
+    let one = ids(1).await;
+
+    assert_eq!(one.len(), 18);
+    assert_eq!(one, ids(1).await);
+    assert_ne!(one, ids(2).await);
+    let is_id = |id: &String| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(one.iter().all(is_id));
+}
+
+#[tokio::test]
+async fn the_default_world_shows_every_flag_and_eight_tasks_at_least_four_states() {
+    let all = Caller::with(calm()).await;
+    let few = Caller::with(Settings { tasks: 8, ..calm() }).await;
+
+    let mut expected: BTreeSet<_> = [0, 1, 2, 3, 4, 7].map(|flag| (200, Some(flag))).into();
+    expected.insert((422, None));
+    assert_eq!(all.flags().await, expected);
+    assert!(few.flags().await.len() >= 4);
+}
+
+#[tokio::test]
+async fn every_record_keeps_to_the_documented_shape() {
+    let settings = Settings {
+        tasks: 60,
+        ..calm()
+    };
+    let caller = Caller::with(settings).await;
+
+    for task in caller.simulator.watched() {
+        let answer = caller.ask(&task.id).await;
+        let data = &answer["data"];
+        if answer["code"] != 200 {
+            assert!(matches!(answer["code"].as_u64(), Some(422 | 501)));
+            assert!(data.is_null());
+            continue;
+        }
+        let fields: Vec<_> = data.as_object().unwrap().keys().collect();
+        assert_eq!(
+            fields,
+            [
+                "taskId",
+                "paramJson",
+                "completeTime",
+                "response",
+                "successFlag",
+                "createTime",
+                "errorCode",
+                "errorMessage"
+            ]
+        );
+        assert_eq!(data["taskId"], task.id.as_str());
+        let parameters: Value = serde_json::from_str(data["paramJson"].as_str().unwrap()).unwrap();
+        assert!(parameters["prompt"].is_string() && parameters["waterMark"].is_string());
+        assert!(data["createTime"].is_u64());
+        let with_videos = matches!(data["successFlag"].as_u64(), Some(1 | 4));
+        assert_eq!(data["response"].is_object(), with_videos);
+        if with_videos {
+            let input = parameters["videoUrl"].as_str().unwrap();
+            assert_eq!(texts(&data["response"]["originUrls"]), [input]);
+        }
+        let with_error = matches!(data["successFlag"].as_u64(), Some(2..=4));
+        assert_eq!(data["errorMessage"].is_string(), with_error);
+    }
+}
+
+#[tokio::test]
+async fn the_first_task_ends_while_watched_and_its_video_appears() {
+    // So fast that the ending comes within a second; that it comes after 6 to 18 at usual speeds is a unit test.
+    let settings = Settings {
+        tasks: 1,
+        speed: 1200.0,
+        ..calm()
+    };
+    let caller = Caller::with(settings).await;
+    let before = caller.ask_place(0).await;
+    assert_eq!(before["data"]["successFlag"], 0);
+    assert!(before["data"]["response"].is_null());
+
+    let after = caller
+        .wait_for(before["data"]["taskId"].as_str().unwrap(), 1)
+        .await;
+
+    let moment = |field: &str| after["data"][field].as_i64().unwrap();
+    let took = moment("completeTime") - moment("createTime");
+    assert!((120_000..=1_200_000).contains(&took), "{took}");
+    let urls = texts(&after["data"]["response"]["resultUrls"]);
+    assert_eq!(caller.get(urls[0]).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_spare_task_starts_when_asked_after_and_ends_in_simulated_minutes() {
+    let settings = Settings {
+        tasks: 0,
+        speed: 300.0,
+        ..calm()
+    };
+    let caller = Caller::with(settings).await;
+    let id = &caller.simulator.spare_ids()[0];
+
+    let first = caller.ask(id).await;
+    let last = caller.wait_for(id, 1).await;
+
+    assert_eq!(first["data"]["successFlag"], 0);
+    assert_eq!(first["data"]["createTime"], last["data"]["createTime"]);
+    assert_eq!(texts(&last["data"]["response"]["resultUrls"]).len(), 2);
+}
+
+#[tokio::test]
+async fn a_created_task_is_found_and_keeps_its_parameters() {
+    let settings = Settings {
+        tasks: 0,
+        speed: 3000.0,
+        ..calm()
+    };
+    let caller = Caller::with(settings).await;
+    let order = json!({
+        "prompt": "as oil paint", "videoUrl": "https://example.com/in.mp4",
+        "callBackUrl": "https://example.com/cb", "watermark": "mark",
+    });
+
+    let created = caller.post("/api/v1/modify/generate", &order).await;
+    let done = caller
+        .wait_for(created["data"]["taskId"].as_str().unwrap(), 1)
+        .await;
+
+    let parameters: Value =
+        serde_json::from_str(done["data"]["paramJson"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        parameters,
+        json!({
+            "callBackUrl": "https://example.com/cb", "prompt": "as oil paint",
+            "videoUrl": "https://example.com/in.mp4", "waterMark": "mark",
+        })
+    );
+    let refused = caller.post("/api/v1/modify/generate", &json!({})).await;
+    assert_eq!(refused["code"], 422);
+}
+
+#[tokio::test]
+async fn keys_are_asked_for_and_compared() {
+    let settings = Settings {
+        key: Some("right".into()),
+        ..calm()
+    };
+    let caller = Caller::with(settings).await;
+    let credit = |authorization: &str| {
+        let request = caller.client.get(caller.url("/api/v1/chat/credit"));
+        let request = request.header("authorization", authorization);
+        async { body(request.send().await.unwrap()).await }
+    };
+
+    let right = credit("Bearer right").await;
+    assert_eq!(right["code"], 200);
+    assert!(right["data"].is_f64());
+    for wrong in ["Bearer wrong", "Bearer ", "Basic right", ""] {
+        let refused = credit(wrong).await;
+        assert_eq!(refused["code"], 401, "{wrong}");
+        assert!(refused["data"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_refused_in_the_words_of_the_api() {
+    let caller = Caller::with(calm()).await;
+
+    let unknown = caller.ask("not-an-id").await;
+    let nowhere = caller.get(caller.url("/api/v2/x").as_str()).await;
+
+    assert_eq!(
+        unknown,
+        json!({ "code": 422, "msg": "record is null", "data": null })
+    );
+    assert_eq!(caller.ask("").await["code"], 422);
+    assert_eq!(nowhere.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn more_than_ten_queries_a_second_are_refused_with_a_time_to_wait() {
+    let caller = Caller::with(calm()).await;
+    let mut url = caller.url("/api/v1/modify/record-info");
+    url.set_query(Some("taskId=x"));
+
+    let calling = async {
+        loop {
+            let call = caller.client.get(url.clone()).bearer_auth("one").send();
+            let response = call.await.unwrap();
+            if response.headers().contains_key("retry-after") {
+                return response;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(30), calling)
+        .await
+        .expect("the limit is met");
+
+    assert_eq!(refused.headers()["retry-after"], "2");
+    assert_eq!(body(refused).await["code"], 429);
+}
+
+#[tokio::test]
+async fn videos_are_served_whole_in_part_and_resumed() {
+    let caller = Caller::with(calm()).await;
+    let two = caller.ask_place(2).await;
+    let response = &two["data"]["response"];
+    let urls = texts(&response["resultUrls"]);
+    let range = |range: String, version: &str| {
+        let request = caller.client.get(urls[0]).header("range", range);
+        let request = request.header("if-range", version);
+        async { request.send().await.unwrap() }
+    };
+
+    let whole = caller.get(urls[0]).await;
+    assert_eq!(whole.status(), StatusCode::OK);
+    assert_eq!(whole.headers()["content-type"], "video/mp4");
+    assert_eq!(whole.headers()["accept-ranges"], "bytes");
+    let tag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    let stated = whole.headers()["content-length"].clone();
+    let bytes = whole.bytes().await.unwrap();
+    let length = bytes.len();
+    assert_eq!(stated, length.to_string());
+    assert_eq!(&bytes[4..8], b"ftyp");
+
+    let rest = range("bytes=1000-".into(), &tag).await;
+    assert_eq!(rest.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(
+        rest.headers()["content-range"],
+        format!("bytes 1000-{}/{length}", length - 1)
+    );
+    assert_eq!(
+        rest.headers()["content-length"],
+        (length - 1000).to_string()
+    );
+    assert_eq!(rest.bytes().await.unwrap(), bytes[1000..]);
+
+    let changed = range("bytes=1000-".into(), "\"other\"").await;
+    assert_eq!(changed.status(), StatusCode::OK);
+    let past = range(format!("bytes={length}-"), &tag).await;
+    assert_eq!(past.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(past.headers()["content-range"], format!("bytes */{length}"));
+    let head = caller.client.head(urls[0]).send().await.unwrap();
+    assert_eq!(head.headers()["content-length"], length.to_string());
+
+    let second = caller.get(urls[1]).await.bytes().await.unwrap();
+    let origin = caller.get(texts(&response["originUrls"])[0]).await;
+    let origin = origin.bytes().await.unwrap();
+    assert!(second != bytes && origin != bytes && origin != second);
+}
+
+#[tokio::test]
+async fn an_expired_result_is_gone_and_only_a_living_one_gets_a_fresh_link() {
+    let caller = Caller::with(calm()).await;
+    let link = async |place| {
+        let answer = caller.ask_place(place).await;
+        texts(&answer["data"]["response"]["resultUrls"])[0].to_owned()
+    };
+    let fresh = async |url: &str| {
+        let order = json!({ "url": url });
+        caller.post("/api/v1/common/download-url", &order).await
+    };
+    let (living, expired) = (link(10).await, link(13).await);
+
+    assert_eq!(caller.get(&expired).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(fresh(&expired).await["code"], 404);
+    let given = fresh(&living).await;
+    let given = given["data"].as_str().unwrap();
+    assert_ne!(given, living);
+    assert_eq!(caller.get(given).await.status(), StatusCode::OK);
+    let ended = caller.get(&format!("{living}?fresh=1")).await;
+    assert_eq!(ended.status(), StatusCode::FORBIDDEN);
+    let foreign = fresh("https://example.com/v.mp4").await;
+    assert_eq!(foreign["code"], 422);
+    assert_eq!(foreign["msg"], "url is wrong");
+}
+
+#[tokio::test]
+async fn dates_and_times_follow_the_simulated_clock() {
+    let settings = Settings {
+        speed: 3600.0,
+        ..calm()
+    };
+    let caller = Caller::with(settings).await;
+    let clock = caller.simulator.clock();
+
+    let before = clock.now();
+    let response = caller.get(caller.url("/nowhere").as_str()).await;
+    let after = clock.now();
+
+    let date = response.headers()["date"].to_str().unwrap();
+    let date = jiff::fmt::rfc2822::parse(date).unwrap().timestamp();
+    let second = jiff::SignedDuration::from_secs(1);
+    assert!(
+        before - second <= date && date <= after,
+        "{before} {date} {after}"
+    );
+    let start: Timestamp = WALL_START.parse().unwrap();
+    let watched = caller.simulator.watched();
+    assert!(watched.iter().all(|task| task.added_at <= start));
+}
+
+#[tokio::test]
+async fn it_listens_on_loopback_only_and_ends_when_told() {
+    let simulator = run(calm()).await;
+    let base = simulator.base_url();
+    assert_eq!(base.host_str(), Some("127.0.0.1"));
+
+    simulator.shutdown().await;
+
+    assert!(client().get(base).send().await.is_err());
+}
