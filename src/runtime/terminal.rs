@@ -1,0 +1,263 @@
+//! The terminal: taken, drawn on, lent back for a while, and always given back.
+//!
+//! This file holds [`Screen`], the loop's only handle on the terminal. Beneath it, one job each:
+//!
+//! - `guard`: what was changed and how it is undone, from any thread, at any moment;
+//! - `output`: one frame becomes one write, and no query is ever sent;
+//! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
+//! - `hangup`: the terminal that vanishes takes the program with it;
+//! - `panics`: a panic's text is read on the normal screen, not smeared over the alternate one;
+//! - `process`: core dumps off, and the one place that ends the process.
+//!
+//! `ratatui::init` and `ratatui::restore` are not used. `restore` prints on failure, which panics
+//! on a dead terminal, and the installed hook then calls it again: SIGABRT (ratatui 0.30.2,
+//! `src/init.rs`). Its hook also restores from every thread, while the loop draws on.
+//!
+//! It knows nothing of the state or the views: it hands out a frame and takes back bytes.
+
+mod guard;
+mod hangup;
+mod output;
+mod panics;
+mod process;
+mod signals;
+
+use std::io;
+use std::sync::Arc;
+
+use ratatui::backend::Backend as _;
+use ratatui::layout::Size;
+use ratatui::{Frame, Terminal};
+use tokio::sync::mpsc;
+
+pub use self::process::{finish, harden_process};
+pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
+
+use self::guard::{Guard, Phase};
+use self::output::Output;
+
+/// How many interruptions wait for the loop. A loop that lets this many lie is stuck, and the
+/// limits in `signals` and `hangup` end the program without it.
+const QUEUE: usize = 16;
+
+/// The longest title sent: longer ones are cut by every window list anyway.
+const TITLE_CHARS: usize = 120;
+
+/// Whether clicks and the wheel come to the program or stay with the terminal's own selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mouse {
+    /// The terminal keeps the mouse: text is selected and copied as everywhere else.
+    #[default]
+    Off,
+    /// Presses, releases and the wheel are reported. Motion is not: it would wake a program at
+    /// rest at every move (crossterm's own `EnableMouseCapture` asks for all motion).
+    On,
+}
+
+/// What [`Screen::enter`] asks of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScreenOptions {
+    /// Who gets the mouse.
+    pub mouse: Mouse,
+}
+
+/// Holds the terminal: raw mode, alternate screen, hidden cursor, bracketed paste.
+///
+/// Invariants:
+///
+/// - However the program ends (return, error, panic, signal, stuck loop, blocked write), the
+///   modes found at [`Screen::enter`] are put back, once.
+/// - It sends no query. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
+///   2 s when an event reader takes the answer, so it is not reachable through this type.
+/// - It never prints and never panics on a dead terminal.
+///
+/// The thread that calls [`Screen::enter`] is the UI thread, and the loop must run in the root
+/// future of `block_on`: a panic there ends the program, while a panic in a spawned task or
+/// another thread is handed to the loop as [`Interruption::Panicked`].
+#[derive(Debug)]
+pub struct Screen {
+    terminal: Terminal<Output>,
+    guard: Arc<Guard>,
+    title: String,
+    continues_seen: u32,
+}
+
+impl Screen {
+    /// Takes the terminal and begins to watch it, the signals and the panics.
+    ///
+    /// The watching starts before the first mode is changed, so no signal can come between.
+    /// Interruptions arrive on the returned receiver; the loop should ask it before its keys.
+    /// Once a process: the panic hook and the signal handlers stay.
+    ///
+    /// # Errors
+    ///
+    /// When neither standard output nor `/dev/tty` is a terminal, or a thread cannot be started.
+    pub fn enter(options: ScreenOptions) -> io::Result<(Self, mpsc::Receiver<Interruption>)> {
+        let guard = Arc::new(Guard::open(options.mouse)?);
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        panics::install(Arc::clone(&guard), sender.clone());
+        signals::watch(Arc::clone(&guard), sender.clone())?;
+        hangup::watch(Arc::clone(&guard), sender)?;
+        guard.enter()?;
+        let screen = Self {
+            terminal: Terminal::new(Output::new(Arc::clone(&guard)))
+                .inspect_err(|_| guard.leave())?,
+            continues_seen: guard.continues(),
+            guard,
+            title: String::new(),
+        };
+        Ok((screen, receiver))
+    }
+
+    /// Tells the size drawn at: what the terminal says, at most 1000×500.
+    ///
+    /// Either side may be 0 (a window being made, a serial line).
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn size(&self) -> io::Result<Size> {
+        self.terminal.backend().size()
+    }
+
+    /// Draws one frame as one write inside a synchronized update.
+    ///
+    /// Nothing is written when nothing changed. At size 0 and after the terminal was given back
+    /// (a signal's limit ran out, a panic) nothing is drawn: whoever gave it back also sent an
+    /// [`Interruption`] or is ending the process.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone. Treat it as [`Interruption::HungUp`]: this screen writes
+    /// nothing more, so leaving it is safe.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        match self.guard.phase() {
+            Phase::Gone => return Err(guard::hung_up()),
+            Phase::Present => {}
+            Phase::Away | Phase::Leaving | Phase::Rescuing => return Ok(()),
+        }
+        self.guard.take_resize();
+        let size = self.size()?;
+        if size.width == 0 || size.height == 0 {
+            return Ok(());
+        }
+        self.terminal.draw(view)?;
+        Ok(())
+    }
+
+    /// Makes the next draw clear the screen and paint every cell (Ctrl-L).
+    ///
+    /// The clearing is part of that draw's write, so the screen is never seen empty.
+    pub fn redraw(&mut self) {
+        self.terminal.backend_mut().start_over();
+        // Empties the remembered frame, so that every cell differs from it.
+        self.terminal.swap_buffers();
+    }
+
+    /// Gives the terminal back, stops the whole process group, and takes it again on return.
+    ///
+    /// SIGSTOP and the group, not SIGTSTP and ourselves: helix and yazi found that TSTP wedges
+    /// when another program started them, which then waits for a child that is stopped. Draw
+    /// afterwards; the frame is a full one.
+    ///
+    /// Keep the event stream over it: the stop halts its thread too. When a deadly signal came
+    /// meanwhile the terminal is not taken again, and [`Interruption::Quit`] is waiting.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal cannot be taken again: treat it as [`Interruption::HungUp`].
+    pub fn suspend(&mut self) -> io::Result<()> {
+        self.guard.leave();
+        self.guard.stop_process_group();
+        self.continues_seen = self.guard.continues();
+        if self.guard.is_ending() {
+            return Ok(());
+        }
+        self.guard.enter()?;
+        self.repair()
+    }
+
+    /// Sets the modes again after a stop that was not ours (`kill -STOP`, then `fg`).
+    ///
+    /// Call it for [`Interruption::Continued`]; after [`Screen::suspend`] it does nothing, as
+    /// everything is done already. Draw afterwards.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn resume(&mut self) -> io::Result<()> {
+        let continues = self.guard.continues();
+        if continues == self.continues_seen || self.guard.phase() != Phase::Present {
+            return Ok(());
+        }
+        self.continues_seen = continues;
+        self.guard.assert_modes()?;
+        self.repair()
+    }
+
+    /// Sets the window's title; the one found at the start comes back when the screen is left.
+    ///
+    /// Control characters are dropped here again, though the text should be clean: in a title
+    /// they would end the sequence and begin another. An unchanged title writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn set_title(&mut self, title: &str) -> io::Result<()> {
+        let title = printable(title);
+        if title == self.title {
+            return Ok(());
+        }
+        self.title = title;
+        self.write_title()
+    }
+
+    /// Gives the terminal back. Dropping does the same; this says it aloud.
+    pub fn leave(self) {
+        drop(self);
+    }
+
+    /// Sends again what a re-entered terminal has forgotten.
+    fn repair(&mut self) -> io::Result<()> {
+        self.redraw();
+        if self.title.is_empty() {
+            return Ok(());
+        }
+        self.write_title()
+    }
+
+    fn write_title(&self) -> io::Result<()> {
+        if self.guard.phase() != Phase::Present {
+            return Ok(());
+        }
+        self.guard
+            .write(format!("\x1b]2;{}\x07", self.title).as_bytes())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.guard.leave();
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|char| !char.is_control())
+        .take(TITLE_CHARS)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_cannot_end_its_own_sequence() {
+        assert_eq!(
+            printable("2 running\x1b]2;x\x07\u{9c}\n\u{7f}"),
+            "2 running]2;x"
+        );
+        assert_eq!(printable(&"é".repeat(500)).chars().count(), TITLE_CHARS);
+    }
+}

@@ -1,0 +1,358 @@
+//! What was changed on the terminal, and how it is undone from any thread.
+//!
+//! Two ways back. `leave` is the orderly one, on the UI thread, and may wait for a slow terminal.
+//! `rescue` is for a panic or a limit that ran out: it never waits, because the UI thread may be
+//! blocked in a write on a terminal that nobody reads (six frames fill a pseudo-terminal).
+//! A [`Phase`] decides which of them acts, so the terminal is given back once.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Signal, kill_current_process_group};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use tokio::sync::watch;
+
+use super::Mouse;
+
+/// Remembers the window's and the icon's title.
+const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
+
+/// Alternate screen, cursor hidden, bracketed paste.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
+
+/// Presses and the wheel, in the form that has no limit at column 223.
+const ENTER_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+
+/// Undoes all of the above and whatever a frame cut in half may have left open.
+///
+/// In order: end of a half-written title (ST), end of a synchronized update, colours, mouse
+/// (every form), focus reports, bracketed paste, alternate screen, cursor, title.
+const LEAVE: &[u8] = b"\x1b\\\x1b[?2026l\x1b[0m\
+    \x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\
+    \x1b[?1004l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[23;0t";
+
+/// How often a rescue tries to place [`LEAVE`] beside a writer that holds the terminal.
+const RESCUE_TRIES: usize = 20;
+
+/// The pause between two such tries, and between two looks at another thread's rescue.
+const RESCUE_PAUSE: Duration = Duration::from_millis(5);
+
+/// How many pauses an orderly leave waits for a rescue under way: one second.
+const RESCUE_LOOKS: usize = 200;
+
+/// How many looks, 10 ms each, a suspension waits for its own stop to happen.
+const STOP_LOOKS: usize = 50;
+
+/// Who holds the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// The shell: before entering, while suspended, after leaving.
+    Away,
+    /// The program.
+    Present,
+    /// The UI thread is giving it back.
+    Leaving,
+    /// Some thread is giving it back without waiting for the UI thread.
+    Rescuing,
+    /// Nobody: it hung up. No byte and no mode is sent any more.
+    Gone,
+}
+
+impl Phase {
+    fn from_u8(value: u8) -> Self {
+        [Self::Away, Self::Present, Self::Leaving, Self::Rescuing]
+            .into_iter()
+            .find(|phase| *phase as u8 == value)
+            .unwrap_or(Self::Gone)
+    }
+}
+
+/// The error of a terminal that is gone, the same as the kernel's.
+pub(super) fn hung_up() -> io::Error {
+    Errno::IO.into()
+}
+
+/// Holds the terminal's descriptor and the modes it had.
+#[derive(Debug)]
+pub(super) struct Guard {
+    tty: OwnedFd,
+    /// The modes to put back. A watch, because the newest value is wanted from any thread and
+    /// no reader waits: the user may change them (`stty`) while the program is suspended.
+    saved: watch::Sender<Termios>,
+    mouse: Mouse,
+    phase: AtomicU8,
+    continues: AtomicU32,
+    ending: AtomicBool,
+    resized: AtomicBool,
+    ui: ThreadId,
+}
+
+impl Guard {
+    /// Finds the terminal and notes its modes; changes nothing.
+    ///
+    /// Standard output when it is one, else `/dev/tty`.
+    pub(super) fn open(mouse: Mouse) -> io::Result<Self> {
+        let stdout = io::stdout();
+        let tty: OwnedFd = if stdout.is_terminal() {
+            stdout.as_fd().try_clone_to_owned()?
+        } else {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/tty")?
+                .into()
+        };
+        let saved = tcgetattr(&tty)?;
+        Ok(Self {
+            tty,
+            saved: watch::Sender::new(saved),
+            mouse,
+            phase: AtomicU8::new(Phase::Away as u8),
+            continues: AtomicU32::new(0),
+            ending: AtomicBool::new(false),
+            resized: AtomicBool::new(false),
+            ui: thread::current().id(),
+        })
+    }
+
+    pub(super) fn tty(&self) -> BorrowedFd<'_> {
+        self.tty.as_fd()
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        Phase::from_u8(self.phase.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn is_ui_thread(&self) -> bool {
+        thread::current().id() == self.ui
+    }
+
+    /// Notes that the terminal hung up: from here on it is not touched.
+    pub(super) fn lose(&self) {
+        self.set_phase(Phase::Gone);
+    }
+
+    /// Notes a deadly signal: a suspension that ends now must not take the terminal again.
+    /// Returns whether it was the first.
+    pub(super) fn note_ending(&self) -> bool {
+        !self.ending.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    /// Notes a SIGWINCH. Returns whether it was the first since [`Guard::take_resize`]: a storm
+    /// of them must not fill the loop's queue and keep a deadly signal out.
+    pub(super) fn note_resize(&self) -> bool {
+        !self.resized.swap(true, Ordering::SeqCst)
+    }
+
+    /// Says that the size is about to be read again.
+    pub(super) fn take_resize(&self) {
+        self.resized.store(false, Ordering::SeqCst);
+    }
+
+    /// Counts a SIGCONT.
+    pub(super) fn note_continue(&self) {
+        self.continues.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn continues(&self) -> u32 {
+        self.continues.load(Ordering::SeqCst)
+    }
+
+    /// Takes the terminal, noting the modes it has now as those to put back.
+    ///
+    /// Modes first: when the program is in the background this is where the kernel stops it,
+    /// before a byte has reached the shell's screen.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        if self.phase() == Phase::Gone {
+            return Err(hung_up());
+        }
+        self.saved.send_replace(tcgetattr(&self.tty)?);
+        self.set_phase(Phase::Present);
+        // crossterm's, not only ours: its key parser asks crossterm whether the mode is raw
+        // to tell Enter from Ctrl-J (crossterm 0.29, `event/sys/unix/parse.rs`).
+        let entered = crossterm::terminal::enable_raw_mode()
+            .and_then(|()| self.write(&[PUSH_TITLE, ENTER, self.mouse_modes()].concat()));
+        if entered.is_err() {
+            self.leave();
+        }
+        entered
+    }
+
+    /// Sets every mode again without noting the present ones: after a stop that was not ours
+    /// they are the shell's, or raw already.
+    pub(super) fn assert_modes(&self) -> io::Result<()> {
+        let mut raw = self.saved.borrow().clone();
+        raw.make_raw();
+        tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
+        self.write(&[ENTER, self.mouse_modes()].concat())
+    }
+
+    /// Gives the terminal back in order; does nothing when it is not ours any more.
+    ///
+    /// Errors are ignored, for there is nothing left to do about them, and nobody to tell.
+    pub(super) fn leave(&self) {
+        if !self.change_phase(&[Phase::Present], Phase::Leaving) {
+            // The process must not end under a rescue: that thread is faster than this second.
+            for _ in 0..RESCUE_LOOKS {
+                if self.phase() != Phase::Rescuing {
+                    break;
+                }
+                thread::park_timeout(RESCUE_PAUSE);
+            }
+            return;
+        }
+        self.restore_modes();
+        // Keeps crossterm's own notion of the mode in step, so a later enter works.
+        crossterm::terminal::disable_raw_mode().ok();
+        self.write(LEAVE).ok();
+        self.change_phase(&[Phase::Leaving], Phase::Away);
+    }
+
+    /// Gives the terminal back at once, from any thread, without ever waiting for it.
+    ///
+    /// What the terminal has not read yet is discarded, which also frees a blocked writer. The
+    /// bytes go through a descriptor of our own: `O_NONBLOCK` on standard output would be shared
+    /// with the shell. The blocked writer holds the terminal's write lock until the rest of its
+    /// frame is out, hence the tries; each throws that rest away.
+    pub(super) fn rescue(&self) {
+        if !self.change_phase(&[Phase::Present, Phase::Leaving], Phase::Rescuing) {
+            return;
+        }
+        tcflush(&self.tty, QueueSelector::OFlush).ok();
+        self.restore_modes();
+        if let Ok(tty) = open_without_waiting() {
+            for _ in 0..RESCUE_TRIES {
+                match rustix::io::write(&tty, LEAVE) {
+                    Ok(count) if count == LEAVE.len() => break,
+                    Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {
+                        thread::park_timeout(RESCUE_PAUSE);
+                        tcflush(&self.tty, QueueSelector::OFlush).ok();
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+        self.change_phase(&[Phase::Rescuing], Phase::Away);
+    }
+
+    /// Stops every process of our group and returns when it was continued.
+    ///
+    /// The kernel may deliver the stop a little after the call when this is not the main thread,
+    /// and running on meanwhile would take the terminal again before the stop.
+    pub(super) fn stop_process_group(&self) {
+        let before = self.continues();
+        if kill_current_process_group(Signal::STOP).is_err() {
+            return;
+        }
+        for _ in 0..STOP_LOOKS {
+            if self.continues() != before {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Writes all of it, waiting for a slow terminal; a terminal that is gone is noted.
+    pub(super) fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.tty, bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                // Another program of this terminal may have set O_NONBLOCK on the shared file.
+                Err(Errno::AGAIN) => {
+                    poll(&mut [PollFd::new(&self.tty, PollFlags::OUT)], None)?;
+                }
+                Err(errno) => return Err(self.noted(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the kernel's word for a dead terminal into a phase, and any error into ours.
+    pub(super) fn noted(&self, errno: Errno) -> io::Error {
+        if matches!(errno, Errno::IO | Errno::NXIO) {
+            self.lose();
+        }
+        errno.into()
+    }
+
+    fn restore_modes(&self) {
+        tcsetattr(&self.tty, OptionalActions::Now, &self.saved.borrow()).ok();
+    }
+
+    fn mouse_modes(&self) -> &'static [u8] {
+        match self.mouse {
+            Mouse::Off => b"",
+            Mouse::On => ENTER_MOUSE,
+        }
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::SeqCst);
+    }
+
+    /// Steps to `next` when the phase is one of `from`; tells whether it did.
+    fn change_phase(&self, from: &[Phase], next: Phase) -> bool {
+        from.iter().any(|phase| {
+            self.phase
+                .compare_exchange(*phase as u8, next as u8, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        })
+    }
+}
+
+fn open_without_waiting() -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
+        .open("/dev/tty")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_survives_its_number() {
+        for phase in [
+            Phase::Away,
+            Phase::Present,
+            Phase::Leaving,
+            Phase::Rescuing,
+            Phase::Gone,
+        ] {
+            assert_eq!(Phase::from_u8(phase as u8), phase);
+        }
+    }
+
+    #[test]
+    fn leaving_undoes_what_entering_does() {
+        let leave = String::from_utf8(LEAVE.to_vec()).unwrap();
+
+        for mode in ["?1049", "?2004", "?1000", "?1006"] {
+            let set = format!("\x1b[{mode}h");
+            let entered = [ENTER, ENTER_MOUSE].concat();
+            assert!(
+                String::from_utf8(entered).unwrap().contains(&set),
+                "{mode} is set"
+            );
+            assert!(leave.contains(&format!("\x1b[{mode}l")), "{mode} is unset");
+        }
+        assert!(leave.contains("\x1b[?25h") && leave.contains("\x1b[23;0t"));
+    }
+}

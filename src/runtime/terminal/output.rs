@@ -1,0 +1,157 @@
+//! Frames become bytes: one write each, inside a synchronized update, none when nothing changed.
+//!
+//! ratatui's `CrosstermBackend` translates, this wraps it, because on its own it flushes at every
+//! cursor command (several writes a frame), hides the cursor again in every frame, ends an empty
+//! frame with 25 bytes of colour resets, and asks `tput`, found on PATH, for the size when the
+//! ioctl fails: 420 attempts in 3 s on a dead terminal (crossterm 0.29, `terminal/sys/unix.rs`).
+
+use std::io;
+use std::sync::Arc;
+
+use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
+use ratatui::buffer::Cell;
+use ratatui::layout::{Position, Size};
+use rustix::termios::tcgetwinsize;
+
+use super::guard::Guard;
+
+/// Nothing is drawn beyond these. A terminal may claim 65535×65535, and two buffers of that many
+/// cells do not fit into any memory (2000×2000 already takes 379 MB).
+const LARGEST: Size = Size {
+    width: 1000,
+    height: 500,
+};
+
+/// The terminal shows nothing of what follows…
+const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
+/// … until here. Terminals that do not know the mode ignore both.
+const END_UPDATE: &[u8] = b"\x1b[?2026l";
+
+/// Collects a frame's bytes and writes them at its end.
+///
+/// Dropping a ratatui `Terminal` shows the cursor, and prints to standard error when that fails,
+/// which panics on a dead terminal. Over this backend it cannot fail: it only collects.
+#[derive(Debug)]
+pub(super) struct Output {
+    guard: Arc<Guard>,
+    frame: Vec<u8>,
+    /// Whether the cursor is shown; `None` when the terminal was out of our hands.
+    cursor_shown: Option<bool>,
+    cursor_at: Option<Position>,
+}
+
+impl Output {
+    pub(super) fn new(guard: Arc<Guard>) -> Self {
+        let mut output = Self {
+            guard,
+            frame: Vec::new(),
+            cursor_shown: None,
+            cursor_at: None,
+        };
+        output.begin_frame();
+        output
+    }
+
+    /// Drops what was collected and begins the next frame with a cleared screen.
+    pub(super) fn start_over(&mut self) {
+        self.begin_frame();
+        self.cursor_shown = None;
+        self.cursor_at = None;
+        self.frame.extend_from_slice(b"\x1b[0m\x1b[2J");
+    }
+
+    fn begin_frame(&mut self) {
+        self.frame.clear();
+        self.frame.extend_from_slice(BEGIN_UPDATE);
+    }
+
+    fn show(&mut self, shown: bool) {
+        if self.cursor_shown != Some(shown) {
+            self.cursor_shown = Some(shown);
+            self.frame
+                .extend_from_slice(if shown { b"\x1b[?25h" } else { b"\x1b[?25l" });
+        }
+    }
+
+    fn translate(&mut self) -> CrosstermBackend<&mut Vec<u8>> {
+        CrosstermBackend::new(&mut self.frame)
+    }
+}
+
+impl Backend for Output {
+    type Error = io::Error;
+
+    fn draw<'a, I>(&mut self, content: I) -> io::Result<()>
+    where
+        I: Iterator<Item = (u16, u16, &'a Cell)>,
+    {
+        let mut content = content.peekable();
+        if content.peek().is_none() {
+            return Ok(());
+        }
+        self.cursor_at = None;
+        self.translate().draw(content)
+    }
+
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        self.show(false);
+        Ok(())
+    }
+
+    fn show_cursor(&mut self) -> io::Result<()> {
+        self.show(true);
+        Ok(())
+    }
+
+    /// Refuses: the terminal would be asked, and the event reader takes the answer.
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        let position = position.into();
+        if self.cursor_at == Some(position) {
+            return Ok(());
+        }
+        self.cursor_at = Some(position);
+        self.translate().set_cursor_position(position)
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.clear_region(ClearType::All)
+    }
+
+    fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
+        self.translate().clear_region(clear_type)
+    }
+
+    fn size(&self) -> io::Result<Size> {
+        let size = tcgetwinsize(self.guard.tty()).map_err(|errno| self.guard.noted(errno))?;
+        Ok(Size {
+            width: size.ws_col.min(LARGEST.width),
+            height: size.ws_row.min(LARGEST.height),
+        })
+    }
+
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        let size = tcgetwinsize(self.guard.tty()).map_err(|errno| self.guard.noted(errno))?;
+        Ok(WindowSize {
+            columns_rows: self.size()?,
+            pixels: Size {
+                width: size.ws_xpixel,
+                height: size.ws_ypixel,
+            },
+        })
+    }
+
+    /// Writes the frame, if it holds anything.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.frame.len() == BEGIN_UPDATE.len() {
+            return Ok(());
+        }
+        self.frame.extend_from_slice(END_UPDATE);
+        let written = self.guard.write(&self.frame);
+        self.begin_frame();
+        written
+    }
+}

@@ -1,0 +1,38 @@
+//! The process as a whole: no core dump with the key in it, and the one way out.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Forbids core dumps, and on Linux also debugging by other processes of the same user.
+///
+/// The API key lies in memory, and a core file is readable for ever. Call it first in `main`.
+/// A child process inherits the limit, but is dumpable again as soon as it executes.
+///
+/// # Errors
+///
+/// When the kernel refuses; the program can run on, the key is a little less safe.
+pub fn harden_process() -> io::Result<()> {
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Ends the process now, after the screen was left and the store closed.
+///
+/// Returning from `main` would wait for what still runs: dropping a tokio runtime waits for a
+/// name look-up, six seconds of them were measured.
+#[expect(
+    clippy::exit,
+    reason = "the one place that ends the process; main calls it last"
+)]
+pub fn finish(exit_code: i32) -> ! {
+    std::process::exit(exit_code)
+}

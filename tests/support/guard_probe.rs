@@ -1,0 +1,150 @@
+//! The smallest program that uses the terminal as the dashboard does: one loop, keys,
+//! interruptions, frames. It is told its pace by an environment variable and what to do by keys.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a program that panics on demand, and has nobody to report to"
+)]
+
+use std::convert::Infallible;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyModifiers};
+use futures_util::StreamExt as _;
+use kietop::runtime::terminal::{
+    Interruption, Mouse, SIGNAL_EXIT_BASE, Screen, ScreenOptions, finish, harden_process,
+};
+use ratatui::Frame;
+use ratatui::style::{Style, Styled as _};
+use tokio::sync::mpsc;
+
+/// Set to a pace, it makes the test binary be this program.
+pub(crate) const PACE: &str = "KIETOP_TEST_PROBE";
+/// On the screen as soon as there is a frame.
+pub(crate) const READY: &str = "ready";
+/// The exit code after a panic in the loop, as Rust's own.
+pub(crate) const PANICKED: u32 = 101;
+
+const HUNG_UP: i32 = SIGNAL_EXIT_BASE + 1;
+
+#[derive(Default)]
+struct Probe {
+    keys: usize,
+    ticks: usize,
+    message: String,
+}
+
+/// Runs the program and never returns to the test that started it.
+pub(crate) fn run(drawing: bool) -> ! {
+    harden_process().expect("no core dumps");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("tokio");
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        let (screen, interruptions) =
+            Screen::enter(ScreenOptions { mouse: Mouse::On }).expect("a terminal");
+        runtime.block_on(turn(screen, interruptions, drawing))
+    }));
+    runtime.shutdown_background();
+    finish(ended.unwrap_or_else(|_| PANICKED.cast_signed()))
+}
+
+async fn turn(
+    mut screen: Screen,
+    mut interruptions: mpsc::Receiver<Interruption>,
+    drawing: bool,
+) -> i32 {
+    let mut probe = Probe::default();
+    let mut keys = EventStream::new();
+    let mut ticker = tokio::time::interval(Duration::from_millis(3));
+    loop {
+        screen.set_title("kietop probe\x1b[31m").ok();
+        if screen.draw(|frame| probe.draw(frame)).is_err() {
+            screen.leave();
+            return HUNG_UP;
+        }
+        let mut stop = false;
+        tokio::select! {
+            biased;
+            Some(interruption) = interruptions.recv() => match interruption {
+                Interruption::Quit { signal } => {
+                    screen.leave();
+                    return SIGNAL_EXIT_BASE + signal;
+                }
+                Interruption::HungUp => {
+                    screen.leave();
+                    return HUNG_UP;
+                }
+                Interruption::Suspend => stop = true,
+                // A hang-up sends CONT as well, and may do so first.
+                Interruption::Continued if screen.resume().is_err() => {
+                    screen.leave();
+                    return HUNG_UP;
+                }
+                Interruption::Panicked(text) => {
+                    probe.message = text.lines().next_back().unwrap_or_default().into();
+                }
+                // The next turn draws, at the new size.
+                Interruption::Continued | Interruption::Resized => {}
+            },
+            // Not `Some(Ok(Event::Key(key)))`: a resize would disable the branch until the next
+            // interruption, and the keys behind it would wait.
+            Some(event) = keys.next() => if let Ok(Event::Key(key)) = event {
+                let control = key.modifiers.contains(KeyModifiers::CONTROL);
+                match key.code.as_char() {
+                    Some('q') => {
+                        screen.leave();
+                        return 0;
+                    }
+                    Some('z') => stop = true,
+                    Some('l') if control => screen.redraw(),
+                    Some(key) => probe.obey(key, &mut screen),
+                    None => {}
+                }
+            },
+            _ = ticker.tick(), if drawing => probe.ticks += 1,
+        }
+        if stop && screen.suspend().is_err() {
+            return HUNG_UP;
+        }
+    }
+}
+
+impl Probe {
+    fn obey(&mut self, key: char, screen: &mut Screen) {
+        match key {
+            'n' => self.keys += 1,
+            'p' => panic!("fell over in the loop \x1b[2J"),
+            'b' => drop(std::thread::spawn(|| panic!("fell over in a thread"))),
+            't' => drop(tokio::spawn(async { panic!("fell over in a task") })),
+            's' => {
+                self.message = "stuck now".into();
+                screen.draw(|frame| self.draw(frame)).ok();
+                let (_open, never) = std::sync::mpsc::channel::<Infallible>();
+                never.recv().ok();
+            }
+            _ => {}
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let lines = [
+            format!("{READY} {}×{}", area.width, area.height),
+            format!("keys {} ticks {}", self.keys, self.ticks),
+            self.message.clone(),
+        ];
+        for (line, row) in lines.iter().zip(area.rows()) {
+            frame.render_widget(line.as_str().set_style(Style::new().bold().green()), row);
+        }
+        // Another glyph in every cell, so that a frame is as large as frames get.
+        let filler = char::from(b'a' + u8::try_from(self.ticks % 26).unwrap_or_default());
+        for row in area.rows().skip(lines.len()) {
+            if self.ticks > 0 {
+                frame.render_widget(filler.to_string().repeat(row.width.into()), row);
+            }
+        }
+    }
+}

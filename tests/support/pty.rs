@@ -1,0 +1,441 @@
+//! A terminal for tests: a real pseudo-terminal, a screen behind it, and a person's patience.
+//!
+//! A reader thread drains the terminal and a waiter thread sees the program end; both send to
+//! the test, which alone owns the screen. Every wait is for a condition with a limit. Queries
+//! are never answered: a program that sends one and waits shows it here.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a harness fails loudly, and its limits are real time"
+)]
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use filedescriptor::FileDescriptor;
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// How long any wait may take before the test fails: long, for a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest screen kept behind the terminal; a program may be told a larger size.
+const LARGEST_SCREEN: (u16, u16) = (1000, 500);
+
+/// A program to start in a terminal of its own.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    command: CommandBuilder,
+    size: PtySize,
+}
+
+impl Launch {
+    /// Starts from the test's own environment, with a usual `TERM`, at 80×24.
+    pub(crate) fn new(program: impl AsRef<Path>) -> Self {
+        let mut command = CommandBuilder::new(program.as_ref());
+        command.env("TERM", "xterm-256color");
+        command.env_remove("RUST_BACKTRACE");
+        Self {
+            command,
+            size: PtySize {
+                cols: 80,
+                rows: 24,
+                ..PtySize::default()
+            },
+        }
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.command.args(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn size(mut self, cols: u16, rows: u16) -> Self {
+        self.size.cols = cols;
+        self.size.rows = rows;
+        self
+    }
+
+    /// Starts it as the leader of a session whose terminal is the new one.
+    pub(crate) fn spawn(self) -> Pty {
+        let pair = native_pty_system()
+            .openpty(self.size)
+            .expect("a pseudo-terminal");
+        let name = pair.master.tty_name().expect("its name");
+        let raw = pair.master.as_raw_fd().expect("its descriptor");
+        let master = FileDescriptor::dup(&raw)
+            .and_then(|fd| fd.as_file())
+            .expect("a file");
+        // So that neither a full input queue nor a late poll can block the test for ever.
+        rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK | OFlags::RDWR).expect("no waiting");
+        let slave = open_quietly(&name);
+        let modes_before = modes_of(&slave);
+        let child = pair
+            .slave
+            .spawn_command(self.command)
+            .expect("the program starts");
+        let pid = child
+            .process_id()
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()));
+
+        let (events, inbox) = mpsc::channel();
+        let (orders, order_book) = mpsc::channel();
+        let (woken, wake) = std::io::pipe().expect("a pipe");
+        let reader = Reader {
+            master: master.try_clone().expect("a second descriptor"),
+            woken,
+            orders: order_book,
+            events: events.clone(),
+        };
+        thread::spawn(move || reader.run());
+        thread::spawn(move || wait_for_end(child, &events));
+        Pty {
+            master: Some(master),
+            slave: Some(slave),
+            orders,
+            wake,
+            inbox,
+            parser: vt100::Parser::new(
+                at_least_one(self.size.rows),
+                at_least_one(self.size.cols),
+                0,
+            ),
+            raw: Vec::new(),
+            pid: pid.expect("a process id"),
+            code: None,
+            output_ended: false,
+            modes_before,
+        }
+    }
+}
+
+/// What is left when the program has ended and all its output was read.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code, or 1000 + n when a signal itself ended it.
+    pub(crate) code: u32,
+    /// The terminal's modes before the program and after it.
+    pub(crate) modes_before: String,
+    pub(crate) modes_after: String,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) screen: vt100::Screen,
+}
+
+/// A running program and its terminal.
+pub(crate) struct Pty {
+    master: Option<File>,
+    slave: Option<File>,
+    orders: Sender<Order>,
+    wake: PipeWriter,
+    inbox: Receiver<Event>,
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+    pid: Pid,
+    code: Option<u32>,
+    output_ended: bool,
+    modes_before: String,
+}
+
+impl Pty {
+    /// Types bytes as a person or a paste would.
+    #[track_caller]
+    pub(crate) fn type_bytes(&mut self, mut bytes: &[u8]) {
+        let mut master = self.master.as_ref().expect("the terminal is still there");
+        while !bytes.is_empty() {
+            let mut ready = [PollFd::new(master, PollFlags::OUT)];
+            let patience = Timespec::try_from(PATIENCE).expect("a time");
+            let count = poll(&mut ready, Some(&patience)).expect("a poll");
+            assert!(count > 0, "the program does not read what is typed");
+            match master.write(bytes) {
+                Ok(count) => bytes = bytes.split_at(count).1,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("typing failed: {error}"),
+            }
+        }
+    }
+
+    /// Changes the window's size and tells the program (SIGWINCH).
+    pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
+        let size = rustix::termios::Winsize {
+            ws_col: cols,
+            ws_row: rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let master = self.master.as_ref().expect("the terminal is still there");
+        self.parser.screen_mut().set_size(
+            at_least_one(rows.min(LARGEST_SCREEN.1)),
+            at_least_one(cols.min(LARGEST_SCREEN.0)),
+        );
+        rustix::termios::tcsetwinsize(master, size).expect("a new size");
+    }
+
+    /// Sends a signal to the started process alone, if it has not ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).ok();
+    }
+
+    /// The screen as read so far; the cells with their styles are in it.
+    pub(crate) fn screen(&self) -> &vt100::Screen {
+        self.parser.screen()
+    }
+
+    /// Every byte read so far.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The terminal's modes now, and as they were before the program started.
+    pub(crate) fn modes(&self) -> String {
+        modes_of(self.slave.as_ref().expect("our own descriptor"))
+    }
+
+    pub(crate) fn modes_before(&self) -> &str {
+        &self.modes_before
+    }
+
+    /// Changes the modes behind the program's back, as a shell does that takes over.
+    pub(crate) fn change_modes(&self, change: impl FnOnce(&mut Termios)) {
+        let slave = self.slave.as_ref().expect("our own descriptor");
+        let mut termios = tcgetattr(slave).expect("modes");
+        change(&mut termios);
+        tcsetattr(slave, OptionalActions::Now, &termios).expect("new modes");
+    }
+
+    /// Waits until the screen fulfils the condition.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, what: &str, mut seen: impl FnMut(&vt100::Screen) -> bool) {
+        self.wait_until(what, |pty| seen(pty.screen()));
+    }
+
+    /// Waits until the screen shows the text.
+    #[track_caller]
+    pub(crate) fn wait_for_text(&mut self, text: &str) {
+        self.wait_for(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until the condition holds, looking again after each output and every 10 ms.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited in vain for: {what}\nexit: {:?}\nscreen:\n{}\nlast bytes: {:?}",
+                self.code,
+                self.screen().contents(),
+                String::from_utf8_lossy(self.raw.split_at(self.raw.len().saturating_sub(400)).1),
+            );
+            self.take_one(Duration::from_millis(10));
+        }
+    }
+
+    /// Tells whether the process is stopped (state T).
+    pub(crate) fn is_stopped(&self) -> bool {
+        let pid = self.pid.as_raw_nonzero();
+        // The name, in parentheses, may hold anything; the state is the first word after it.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|_| {
+            let ps = std::process::Command::new("ps")
+                .args(["-o", "state=", "-p", &pid.to_string()])
+                .output()
+                .expect("ps, where there is no /proc");
+            format!("){}", String::from_utf8_lossy(&ps.stdout))
+        });
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with('T'))
+    }
+
+    /// The process id, for what only the system knows of it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Stops reading, as a terminal behind a dead connection does.
+    pub(crate) fn freeze(&mut self) {
+        self.order(Order::Freeze);
+    }
+
+    /// Closes the terminal under the program: the window or the connection is gone.
+    #[track_caller]
+    pub(crate) fn hang_up(&mut self) {
+        self.order(Order::Stop);
+        self.wait_until("the reader lets go", |pty| pty.output_ended);
+        self.master = None;
+    }
+
+    /// Waits for the end of the program, then reads the rest of its output.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        self.wait_until("the program ends", |pty| pty.code.is_some());
+        let modes_after = if self.master.is_some() {
+            self.modes()
+        } else {
+            String::new()
+        };
+        // With the last descriptor of that side closed, the reader comes to an end.
+        self.slave = None;
+        self.order(Order::Thaw);
+        self.wait_until("all output is read", |pty| pty.output_ended);
+        Ended {
+            code: self.code.unwrap_or_default(),
+            modes_before: std::mem::take(&mut self.modes_before),
+            modes_after,
+            raw: std::mem::take(&mut self.raw),
+            screen: self.parser.screen().clone(),
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        // A reader that has ended needs no orders.
+        if self.orders.send(order).is_ok() {
+            self.wake.write_all(b".").ok();
+        }
+    }
+
+    fn take_one(&mut self, limit: Duration) {
+        match self.inbox.recv_timeout(limit) {
+            Ok(Event::Output(bytes)) => {
+                self.parser.process(&bytes);
+                self.raw.extend(bytes);
+            }
+            Ok(Event::OutputEnded) => self.output_ended = true,
+            Ok(Event::Exited(code)) => self.code = Some(code),
+            // Both threads are done, and what they sent was taken.
+            Err(RecvTimeoutError::Disconnected) => thread::park_timeout(limit),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        self.order(Order::Stop);
+        if self.code.is_none() {
+            kill_process(self.pid, Signal::KILL).ok();
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Freeze,
+    Thaw,
+    Stop,
+}
+
+#[derive(Debug)]
+enum Event {
+    Output(Vec<u8>),
+    OutputEnded,
+    Exited(u32),
+}
+
+struct Reader {
+    master: File,
+    woken: PipeReader,
+    orders: Receiver<Order>,
+    events: Sender<Event>,
+}
+
+impl Reader {
+    fn run(self) {
+        let Self {
+            mut master,
+            mut woken,
+            orders,
+            events,
+        } = self;
+        let mut buffer = vec![0; 16 * 1024];
+        let mut frozen = false;
+        loop {
+            let wanted = if frozen {
+                PollFlags::empty()
+            } else {
+                PollFlags::IN
+            };
+            let mut watched = [
+                PollFd::new(&woken, PollFlags::IN),
+                PollFd::new(&master, wanted),
+            ];
+            // While frozen, a hang-up of the other side would be reported again and again.
+            let count = if frozen { 1 } else { 2 };
+            if poll(watched.split_at_mut(count).0, None).is_err() {
+                continue;
+            }
+            let [order, output] = watched.map(|fd| fd.revents());
+            if !order.is_empty() {
+                woken.read_exact(&mut [0]).ok();
+                match orders.try_recv() {
+                    Ok(Order::Freeze) => frozen = true,
+                    Ok(Order::Thaw) => frozen = false,
+                    Ok(Order::Stop) | Err(_) => break,
+                }
+                continue;
+            }
+            match master.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    let bytes = buffer.split_at(count).0.to_vec();
+                    if events.send(Event::Output(bytes)).is_err() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    // Hung up, and nothing left to read.
+                    if output.contains(PollFlags::HUP) {
+                        break;
+                    }
+                }
+                // EIO: no program has the terminal any more.
+                Err(_) => break,
+            }
+        }
+        drop(master);
+        events.send(Event::OutputEnded).ok();
+    }
+}
+
+fn wait_for_end(mut child: Box<dyn Child + Send + Sync>, events: &Sender<Event>) {
+    let code = child
+        .wait()
+        .map_or(u32::MAX, |status| match status.signal() {
+            Some(_) => 1000,
+            None => status.exit_code(),
+        });
+    events.send(Event::Exited(code)).ok();
+}
+
+fn open_quietly(name: &Path) -> File {
+    let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(name)
+        .expect("the other side of the terminal")
+}
+
+fn modes_of(tty: &File) -> String {
+    format!("{:?}", tcgetattr(tty).expect("modes"))
+}
+
+fn at_least_one(side: u16) -> NonZeroU16 {
+    NonZeroU16::new(side).unwrap_or(NonZeroU16::MIN)
+}
