@@ -1,6 +1,6 @@
 //! Pixels: every screen in every condition, as text and as styles, and no panic at any size.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
+#![expect(clippy::expect_used, reason = "test code")]
 
 mod support;
 
@@ -521,7 +521,7 @@ fn linked() -> State {
     );
     let msg = Msg::Opened {
         task: id("a3"),
-        url: kietop::domain::task::VideoUrl::parse(&url).unwrap(),
+        url: kietop::domain::task::VideoUrl::parse(&url).expect("a link"),
         result: Err("No browser could be started (no display).".to_owned()),
     };
     update(&mut state, msg, now());
@@ -680,7 +680,7 @@ fn columns_align_whatever_the_letters() {
                 .map(|x| buffer[(x, plan.heads.y)].symbol().to_owned())
                 .collect();
             let at = line.concat().find(name).expect("a head of a column");
-            plan.heads.x + u16::try_from(at).unwrap()
+            plan.heads.x + u16::try_from(at).expect("a column")
         };
         let (title, link) = (column("TITLE"), column("LINK"));
 

@@ -110,7 +110,7 @@ pub fn areas(size: (u16, u16)) -> Areas {
     let detail = match detail_form {
         DetailForm::None => cut.bottom(0),
         DetailForm::Compact => cut.bottom(4),
-        DetailForm::Below => cut.bottom(if height < 30 { 8 } else { 11 }),
+        DetailForm::Below => cut.bottom(if height < 30 { 8 } else { 9 }),
         DetailForm::Side => cut.right(side_width(width)),
     };
     let list = cut.0;

@@ -122,7 +122,12 @@ pub(super) fn draw_full(
         pages
     } else {
         let bottom = scroll.saturating_add(inner.height).min(count);
-        format!("lines {}-{bottom} of {count}  {pages}", scroll + 1)
+        let lines = format!("lines {}-{bottom} of {count}  {pages}", scroll + 1);
+        if super::pen::cells(&lines) + 16 <= area.width {
+            lines
+        } else {
+            pages
+        }
     };
     let head = Head {
         title: "Detail",

@@ -110,10 +110,12 @@ fn first_steps(width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
     }
     if !is_narrow {
         lines.push(Line::default());
-        lines.push(Line::styled(
-            "The ids come from the answers to your requests (taskId); nothing lists them again.",
-            scene.style(Role::Muted),
-        ));
+        let text =
+            "The ids come from the answers to your requests (taskId); nothing lists them again.";
+        let room = usize::from(width.saturating_sub(4));
+        for line in format::wrap(text, room, 2, scene.ellipsis()) {
+            lines.push(Line::styled(line, scene.style(Role::Muted)));
+        }
     }
     lines
 }

@@ -52,8 +52,7 @@ fn draw_hints(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
     let mut x = 1;
     for action in keymap::footer(context) {
-        let is_idle = *action == Action::Undo && !scene.state.can_undo();
-        if matches!(action, Action::Help | Action::Quit) || is_idle {
+        if stays.contains(action) || is_idle(*action, scene) {
             continue;
         }
         let Some(hint) = hint(action) else { continue };
@@ -61,6 +60,40 @@ fn draw_hints(pen: &mut Pen<'_>, scene: &Scene<'_>) {
             break;
         }
         x = hint.draw(pen, x, scene) + 2;
+    }
+}
+
+/// Reports whether there is nothing an action could act on.
+fn is_idle(action: Action, scene: &Scene<'_>) -> bool {
+    match action {
+        Action::Undo => !scene.state.can_undo(),
+        Action::Add | Action::Help | Action::Quit | Action::Back => false,
+        Action::Remove
+        | Action::OpenResult
+        | Action::OpenOriginal
+        | Action::CheckOne
+        | Action::CheckAll
+        | Action::Pause
+        | Action::Detail
+        | Action::Next
+        | Action::Previous
+        | Action::First
+        | Action::Last
+        | Action::PageDown
+        | Action::PageUp
+        | Action::HalfDown
+        | Action::HalfUp
+        | Action::NextTab
+        | Action::PreviousTab
+        | Action::ShowTab(_)
+        | Action::Slower
+        | Action::Faster
+        | Action::Redraw
+        | Action::Suspend
+        | Action::Accept
+        | Action::Toggle
+        | Action::NextField
+        | Action::PreviousField => scene.state.list().is_empty(),
     }
 }
 

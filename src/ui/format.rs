@@ -202,12 +202,22 @@ pub fn age(age: Duration) -> String {
     }
 }
 
-/// Returns an estimated time to wait, rounded up so that it does not tick: "~40s", "~2m", "~1h".
+/// Returns how long ago something was, as exactly as it matters: "just now", "3m08s ago", "22m ago", "12d ago".
+pub fn ago(age_of: Duration) -> String {
+    let text = match age_of.as_secs() {
+        0 => return "just now".to_owned(),
+        HOUR..DAY | 1..600 => run_time(age_of),
+        600..HOUR | DAY.. => age(age_of),
+    };
+    format!("{text} ago")
+}
+
+/// Returns an estimated time to wait, rounded so that it does not tick: "~40s", "~2m", "~1h".
 pub fn rough(time: Duration) -> String {
     let s = time.as_secs();
     match s {
         0..50 => format!("~{}s", (s / 10 + 1) * 10),
-        50..HOUR => format!("~{}m", s.div_ceil(MINUTE)),
+        50..HOUR => format!("~{}m", (s + MINUTE / 2) / MINUTE),
         HOUR.. => format!("~{}h", (s / HOUR).min(999)),
     }
 }
@@ -339,8 +349,8 @@ mod tests {
             (42, "42s", "42s", "~50s"),
             (59, "59s", "59s", "~1m"),
             (60, "1m00s", "1m", "~1m"),
-            (134, "2m14s", "2m", "~3m"),
-            (309, "5m09s", "5m", "~6m"),
+            (134, "2m14s", "2m", "~2m"),
+            (309, "5m09s", "5m", "~5m"),
             (3_720, "1h02m", "1h", "~1h"),
             (97_200, "1d 3h", "1d", "~27h"),
             (86_400 * 12, "12d 0h", "12d", "~288h"),
@@ -352,6 +362,10 @@ mod tests {
             );
         }
         assert_eq!(age(Duration::MAX), "999y");
+        assert_eq!(
+            [0, 188, 1_320, 3_720, 1_400_000].map(|seconds| ago(s(seconds))),
+            ["just now", "3m08s ago", "22m ago", "1h02m ago", "16d ago"]
+        );
         assert_eq!(
             (wait(s(0)), wait(s(90)), wait(s(91))),
             ("now".into(), "90s".into(), "2m".into())
@@ -418,10 +432,7 @@ mod tests {
         assert_eq!(short_id(id, 31, "…"), "774d9a7d…95e45a4c");
         let url = "https://tempfile.example/path/1755074605154fqb0m8ge.mp4?x=1";
         assert_eq!(url_tail(url, 27, "…"), "…/1755074605154fqb0m8ge.mp4");
-        assert_eq!(
-            url_tail(url, 23, "…"),
-            "…/1755074605…qb0m8ge.mp4".replace("605…", "60…")
-        );
+        assert_eq!(url_tail(url, 23, "…"), "…/1755074605…b0m8ge.mp4");
         assert_eq!(url_tail(url, 99, "…"), url);
     }
 

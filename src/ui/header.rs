@@ -47,7 +47,7 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let status_width = line_width(&status);
     let status_start = right.saturating_sub(status_width);
     let mut x = 1;
-    if scene.areas.breadth >= Breadth::Middle {
+    if scene.areas.breadth >= Breadth::Middle || scene.state.list().is_empty() {
         x = pen.text(x, 0, "kietop", scene.style(Role::Accent)) + 2;
         if !scene.state.settings().name.is_empty() {
             let name = format::fit_end(&scene.state.settings().name, 24, scene.ellipsis());
@@ -66,7 +66,7 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         return;
     }
     let counts = counts(scene);
-    if *scene.state.loading() == Loading::Done && x + line_width(&counts) < right {
+    if !scene.state.list().is_empty() && x + line_width(&counts) < right {
         x = pen.line(x, 0, &counts) + 2;
     }
     if scene.areas.tabs.height == 0 && scene.state.tab() != Tab::All {
@@ -171,7 +171,7 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
     let right = pen.width().saturating_sub(1);
     let Some(banner) = banner(scene) else {
-        let x = pen.line(1, 0, &tabs(scene));
+        let x = pen.line(1, 0, &tabs(scene, right));
         let order = order(scene);
         if x + cells(&order) + 2 < right {
             pen.text_before(right, 0, &order, scene.style(Role::Muted));
@@ -192,18 +192,18 @@ fn draw_place(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
 }
 
+/// Draws the banner behind what stands before it; not at the right edge, where its countdown would move it.
 fn draw_banner(pen: &mut Pen<'_>, scene: &Scene<'_>, banner: &Banner) {
     let right = pen.width().saturating_sub(1);
     let Placed { lead, text, .. } = placed(scene, banner);
     let x = pen.line(1, 0, &lead) + BANNER_GAP;
     let room = usize::from(right.saturating_sub(x));
     let text = format::fit_end(&text, room, scene.ellipsis());
-    let start = right.saturating_sub(cells(&text)).max(x);
-    pen.text(start, 0, &text, scene.style(banner.role));
+    pen.text(x, 0, &text, scene.style(banner.role));
 }
 
-/// The least space between tabs and banner.
-const BANNER_GAP: u16 = 3;
+/// The space between tabs and banner.
+const BANNER_GAP: u16 = 2;
 
 /// Is a banner in its place, with what stands before it.
 struct Placed {
@@ -212,30 +212,25 @@ struct Placed {
     is_whole: bool,
 }
 
-/// Finds what of a banner fits beside the tabs: all of it, or its headline, or the headline beside the one
-/// tab that is shown.
+/// Finds what of a banner fits beside the tabs: all of it beside all of them, else its headline beside as many
+/// as there is room for.
 fn placed(scene: &Scene<'_>, banner: &Banner) -> Placed {
     let room = scene.areas.tabs.width.saturating_sub(2 + BANNER_GAP);
-    let fits = |lead: &Line<'_>, text: &str| line_width(lead).saturating_add(cells(text)) <= room;
-    let (lead, one) = match scene.state.screen() {
-        Screen::List => (tabs(scene), shown_tab(scene)),
-        Screen::Detail { .. } => (place(scene), shown_tab(scene)),
-    };
     let whole = banner.whole();
-    if fits(&lead, &whole) {
+    let lead = |room| match scene.state.screen() {
+        Screen::List => tabs(scene, room),
+        Screen::Detail { .. } => place(scene),
+    };
+    let all = lead(u16::MAX);
+    if line_width(&all).saturating_add(cells(&whole)) <= room {
         return Placed {
-            lead,
+            lead: all,
             text: whole,
             is_whole: true,
         };
     }
-    let lead = if fits(&lead, &banner.headline) {
-        lead
-    } else {
-        one
-    };
     Placed {
-        lead,
+        lead: lead(room.saturating_sub(cells(&banner.headline))),
         text: banner.headline.clone(),
         is_whole: banner.next_step.is_empty(),
     }
@@ -256,31 +251,46 @@ fn place(scene: &Scene<'_>) -> Line<'static> {
     line
 }
 
-fn tabs(scene: &Scene<'_>) -> Line<'static> {
-    let mut line = Line::default();
+/// Returns the tabs with their counts; those that do not fit into `room` are left out from the right, but
+/// never the one that is shown.
+fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
+    let gap = if scene.areas.breadth == Breadth::Wide {
+        " "
+    } else {
+        ""
+    };
     let is_known = *scene.state.loading() == Loading::Done;
-    let mut used: u16 = 1;
-    for tab in Tab::ALL {
+    let texts = Tab::ALL.map(|tab| {
         let count = query::count(tab, scene.state.list(), scene.now);
         let is_shown = scene.state.tab() == tab;
-        let figure = if is_known {
-            format!("{} {count}", tab.name())
+        let (open, close) = if is_shown { ("[", "]") } else { (" ", " ") };
+        let text = if is_known {
+            format!("{open}{} {count}{close}{gap}", tab.name())
         } else {
-            tab.name().to_owned()
+            format!("{open}{}{close}{gap}", tab.name())
         };
-        let (text, role) = match (is_shown, count) {
-            (true, _) => (format!("[{figure}]"), Role::Accent),
-            (false, 0) => (format!(" {figure} "), Role::Muted),
-            (false, _) => (format!(" {figure} "), Role::Text),
+        let role = match (is_shown, count) {
+            (true, _) => Role::Accent,
+            (false, 0) => Role::Muted,
+            (false, _) => Role::Text,
         };
-        used = used.saturating_add(cells(&text) + 1);
-        if used > scene.areas.tabs.width && !is_shown {
-            break;
+        (text, role, is_shown)
+    });
+    let mut left = texts
+        .iter()
+        .filter(|(_, _, is_shown)| *is_shown)
+        .fold(room, |left, (text, ..)| left.saturating_sub(cells(text)));
+    let mut is_full = false;
+    let mut line = Line::default();
+    for (text, role, is_shown) in texts {
+        is_full |= !is_shown && cells(&text) > left;
+        if !is_shown {
+            if is_full {
+                continue;
+            }
+            left -= cells(&text);
         }
         line.push_span(Span::styled(text, scene.style(role)));
-        if scene.areas.breadth == Breadth::Wide {
-            line.push_span(Span::raw(" "));
-        }
     }
     line
 }
@@ -327,16 +337,10 @@ impl Banner {
     }
 }
 
-/// Returns what concerns the whole account or list, the gravest first.
+/// Returns what concerns the whole account or list, the gravest first. A list that could not be read is not
+/// among it: that is said where the list would be.
 pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
     let Scene { state, now, .. } = scene;
-    if let Loading::Failed(error) = state.loading() {
-        return Some(Banner {
-            headline: format!("The list could not be read: {error}."),
-            next_step: String::new(),
-            role: Role::Error,
-        });
-    }
     if let Some(error) = &state.unsaved().error {
         let again = state.unsaved().retry.map_or_else(
             || "Trying again now.".to_owned(),

@@ -101,14 +101,14 @@ impl<'a> Pen<'a> {
         );
         let mut end = 0;
         if !head.title.is_empty() {
-            let room = usize::from(self.width()).saturating_sub(usize::from(lead) * 2 + 6);
+            let room = usize::from(self.width()).saturating_sub(6);
             let title = format::fit_end(head.title, room, theme.glyphs().ellipsis);
-            let x = self.text(lead + 1, y, " ", line);
+            let x = self.text(2, y, " ", line);
             let x = self.text(x, y, &title, theme.style(head.role()));
             end = self.text(x, y, " ", line);
         }
         let tail = cells(head.right);
-        let start = self.width().saturating_sub(lead + 3 + tail);
+        let start = self.width().saturating_sub(4 + tail);
         if tail > 0 && start > end {
             let x = self.text(start, y, " ", line);
             let x = self.text(x, y, head.right, theme.style(Role::Muted));

@@ -31,10 +31,10 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
         return;
     }
     let recent = scene.state.list().run_times().recent();
-    let title = if recent.is_empty() {
-        "Durations of finished tasks".to_owned()
-    } else {
-        format!("Durations of the last {} finished tasks", recent.len())
+    let title = match recent.len() {
+        0 => "Durations of finished tasks".to_owned(),
+        1 => "Duration of the one finished task".to_owned(),
+        count => format!("Durations of the last {count} finished tasks"),
     };
     let figures = figures(scene);
     let head = Head {
@@ -183,7 +183,8 @@ struct Classes {
 }
 
 impl Classes {
-    /// Takes the finest width by which at most five classes hold nineteen in twenty; minutes once they count.
+    /// Takes the finest width by which at most five classes hold nineteen in twenty; minutes and hours
+    /// once they count.
     fn of(times: &[Duration]) -> Self {
         let mut sorted: Vec<_> = times.iter().map(Duration::as_secs).collect();
         sorted.sort_unstable();
@@ -196,8 +197,8 @@ impl Classes {
         let step = STEPS
             .into_iter()
             .find(|step| {
-                let is_fine = *step >= 60 || most < 120;
-                is_fine && most / step - shortest / step < classes
+                let is_unit = (*step >= 60 || most < 120) && (*step >= 3_600 || most < 7_200);
+                is_unit && most / step - shortest / step < classes
             })
             .unwrap_or(86_400);
         let (unit, seconds) = match step {

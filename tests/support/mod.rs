@@ -301,6 +301,10 @@ impl TaskBuilder {
             self.facts.completed = Some(created + took);
         }
         let is_final = self.state.is_final();
+        if self.state != TaskState::New && self.freshness == Freshness::default() {
+            self.freshness.last_ok = self.facts.completed.or_else(|| Some(ago("5s")));
+            self.freshness.checks = 12;
+        }
         let polling = self.polling.unwrap_or(if is_final {
             Polling::Stopped(Stop::Finished)
         } else {

@@ -53,11 +53,13 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
             (ready(&open, life), urgency(life)),
         ],
         Status::CreateFailed => vec![(
-            "The task could not be created: there is no video.".into(),
+            "It could not be created: there is no video. Submit it again once the cause is gone."
+                .into(),
             Role::Text,
         )],
         Status::GenerationFailed => vec![(
-            "The generation failed: there is no video.".into(),
+            "The generation failed: there is no video. Submit it again once the cause is gone."
+                .into(),
             Role::Text,
         )],
         Status::NotFound => vec![(
@@ -67,7 +69,7 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
             Role::Warn,
         )],
         Status::Unknown => vec![(
-            "The server's answer is not understood; it is asked again by itself.".into(),
+            "The server's answer is not understood, and shown as it came.".into(),
             Role::Warn,
         )],
     }
@@ -113,9 +115,9 @@ fn no_link(watched: &Watched, check: &str) -> String {
 /// Returns why the last check failed and what follows; nothing when it did not.
 pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
     let failed = watched.freshness.last_error.as_ref()?;
-    let age = format::age(scene.now.age_of(failed.at));
+    let ago = format::ago(scene.now.age_of(failed.at));
     Some((
-        format!("{}, {age} ago", failed.error.message()),
+        format!("{}, {ago}", failed.error.message()),
         failed.error.next_step().to_owned(),
     ))
 }

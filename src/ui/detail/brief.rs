@@ -22,7 +22,6 @@ pub(super) fn below<'a>(
     lines.push(standing(watched, scene, usize::from(width)));
 
     let mut tail = Sheet::new(scene, width);
-    let facts = watched.task.facts();
     if let Some(error) = info::failure(watched) {
         tail.text("Error", &error, Role::Error, 2);
     }
@@ -47,9 +46,9 @@ pub(super) fn below<'a>(
     let tail = tail.into_lines();
 
     let room = height.saturating_sub(lines.len() + tail.len());
-    if let Some(prompt) = facts.prompt.as_ref().filter(|text| !text.is_empty()) {
+    if let Some(prompt) = info::prompt(watched, usize::from(width)) {
         let mut sheet = Sheet::new(scene, width);
-        sheet.text("Prompt", prompt.as_str(), Role::Text, room);
+        sheet.text("Prompt", prompt, Role::Text, room);
         lines.extend(sheet.into_lines());
     }
     lines.extend(tail);
@@ -87,7 +86,9 @@ fn standing<'a>(watched: &'a Watched, scene: &Scene<'a>, width: usize) -> Line<'
     let mut line = Line::from(Span::raw(" "));
     let [(word, role), (flag, flag_role)] = info::status_parts(watched, status, scene);
     line.push_span(Span::styled(word, scene.style(role)));
-    line.push_span(Span::styled(flag, scene.style(flag_role)));
+    if width >= 80 {
+        line.push_span(Span::styled(flag, scene.style(flag_role)));
+    }
     let mut parts = Vec::new();
     if let Some(created) = facts.created {
         let at = format::moment(created, scene.now, zone);
@@ -124,21 +125,28 @@ fn links(
     room: usize,
 ) -> Vec<(std::borrow::Cow<'static, str>, Role)> {
     let key = |action| keymap::key_of(action).map_or_else(String::new, |key| scene.theme.key(key));
-    let half = room.saturating_sub(24) / 2;
-    let tail = |url: &str| format::url_tail(url, half.max(12), scene.ellipsis()).into_owned();
+    let result = watched.task.state().videos().next();
+    let beside = match result {
+        Some(_) => room / 2,
+        None => room.saturating_sub(10),
+    };
+    let tail =
+        |url: &str, room: usize| format::url_tail(url, room.max(12), scene.ellipsis()).into_owned();
     let mut parts = Vec::new();
     match info::source(watched) {
         Some(link) => {
-            parts.push((tail(link.as_str()).into(), Role::Text));
+            let room = beside.saturating_sub(14);
+            parts.push((tail(link.as_str(), room).into(), Role::Text));
             let key = format!(" {}", key(Action::OpenOriginal));
             parts.push((key.into(), Role::Key));
         }
         None => parts.push(("unknown".into(), Role::Muted)),
     }
     parts.push(("    Result  ".into(), Role::Muted));
-    match watched.task.state().videos().next() {
+    match result {
         Some(url) => {
-            parts.push((tail(url.as_str()).into(), Role::Text));
+            let room = (room - beside).saturating_sub(2);
+            parts.push((tail(url.as_str(), room).into(), Role::Text));
             let key = format!(" {}", key(Action::OpenResult));
             parts.push((key.into(), Role::Key));
         }

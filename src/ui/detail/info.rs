@@ -39,9 +39,8 @@ pub(super) fn side<'a>(
     sheet.space();
     standing(&mut sheet, watched, scene);
     sheet.space();
-    let facts = watched.task.facts();
-    if let Some(text) = facts.prompt.as_ref().filter(|text| !text.is_empty()) {
-        sheet.text("Prompt", text.as_str(), Role::Text, prompt);
+    if let Some(text) = self::prompt(watched, usize::from(width)) {
+        sheet.text("Prompt", text, Role::Text, prompt);
         sheet.space();
     }
     links(&mut sheet, watched, scene);
@@ -71,8 +70,8 @@ pub(super) fn full<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> V
     next_steps(&mut sheet, watched, scene);
     sheet.space();
     let facts = watched.task.facts();
-    if let Some(text) = facts.prompt.as_ref().filter(|text| !text.is_empty()) {
-        sheet.text("Prompt", text.as_str(), Role::Text, usize::MAX - 1);
+    if let Some(text) = prompt(watched, usize::from(width)) {
+        sheet.text("Prompt", text, Role::Text, usize::MAX - 1);
         sheet.space();
     }
     whole_links(&mut sheet, watched);
@@ -93,6 +92,14 @@ pub(super) fn full<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> V
     sheet.into_lines()
 }
 
+/// Returns the prompt where the title, one line that wide, has not said it whole.
+pub(super) fn prompt(watched: &Watched, width: usize) -> Option<&str> {
+    let prompt = watched.task.facts().prompt.as_ref()?.as_str();
+    let is_said =
+        watched.title() == prompt && !prompt.contains('\n') && format::width(prompt) + 2 <= width;
+    (!prompt.is_empty() && !is_said).then_some(prompt)
+}
+
 /// Writes status, times, estimate and how the checks go.
 fn standing(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     let zone = &scene.state.settings().zone;
@@ -101,7 +108,7 @@ fn standing(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     sheet.spans("Status", status_parts(watched, status, scene));
     if let Some(created) = facts.created {
         let at = format::moment(created, scene.now, zone);
-        let age = ago(scene.now.age_of(created));
+        let age = format::ago(scene.now.age_of(created));
         sheet.field("Created", &format!("{at}, {age}"), Role::Text);
     }
     match (facts.completed, watched.task.took()) {
@@ -193,8 +200,8 @@ pub(super) fn checked(watched: &Watched, scene: &Scene<'_>) -> String {
     let last = match (freshness.last_ok, freshness.failures) {
         (None, 0) => "never".to_owned(),
         (None, _) => "never answered".to_owned(),
-        (Some(at), 0) => ago(scene.now.age_of(at)),
-        (Some(at), _) => format!("last good {}", ago(scene.now.age_of(at))),
+        (Some(at), 0) => format::ago(scene.now.age_of(at)),
+        (Some(at), _) => format!("last good {}", format::ago(scene.now.age_of(at))),
     };
     let polls = match freshness.checks {
         1 => "1 poll".to_owned(),
@@ -205,6 +212,7 @@ pub(super) fn checked(watched: &Watched, scene: &Scene<'_>) -> String {
         Polling::Stopped(Stop::Finished) => "ended".to_owned(),
         Polling::Stopped(Stop::Refused) => "no longer".to_owned(),
         Polling::DueAt(_) if scene.state.polls().is_paused() => "paused".to_owned(),
+        Polling::DueAt(_) if scene.state.polls().hold().is_some() => "held back".to_owned(),
         Polling::DueAt(at) if freshness.failures > 0 => {
             let wait = format::wait(at.since(scene.now.mono));
             format!("again in {wait}").replace("in now", "now")
@@ -321,7 +329,7 @@ fn link_life(watched: &Watched, scene: &Scene<'_>) -> Option<String> {
                 let zone = &scene.state.settings().zone;
                 format!(", until {}", format::moment_minutes(at, scene.now, zone))
             });
-            Some(format!("about {}{end}", format::run_time(left)))
+            Some(format!("~{}{end}", format::run_time(left)))
         }
     }
 }
@@ -333,14 +341,5 @@ fn next_steps(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     }
     for (sentence, role) in advice::advice(watched, scene) {
         sheet.prose(&sentence, role, 4);
-    }
-}
-
-/// Returns how long ago something was.
-fn ago(age: std::time::Duration) -> String {
-    if age.as_secs() == 0 {
-        "just now".to_owned()
-    } else {
-        format!("{} ago", format::run_time(age))
     }
 }

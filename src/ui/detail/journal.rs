@@ -92,7 +92,7 @@ fn entry(line: &JournalLine) -> Entry {
         JournalEvent::Removed => ("removed from the list".to_owned(), Role::Text),
         JournalEvent::Restored => ("put back on the list".to_owned(), Role::Text),
         JournalEvent::Became(state) => (
-            format!("seen: {}", state.as_str().replace('_', " ")),
+            format!("seen {}", state.as_str().replace('_', " ")),
             became_role(state.as_str()),
         ),
         JournalEvent::CheckFailed(what) => (format!("check failed: {what}"), Role::Warn),

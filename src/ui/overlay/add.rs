@@ -158,7 +158,7 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
         }
         Part::Rejected => {
             let words: Vec<_> = dialog.rejected().iter().map(ToString::to_string).collect();
-            let text = format!("no ids: {}", words.join(", "));
+            let text = format!("not ids: {}", words.join(", "));
             let room = usize::from(pen.width().saturating_sub(2));
             let text = format::fit_end(&text, room, scene.ellipsis());
             pen.text(1, y, &text, scene.style(Role::Warn));
@@ -203,8 +203,11 @@ fn draw_candidate(
         pen.text(1, y, scene.theme.glyphs().pointer, of(Role::Text));
     }
     let x = pen.text(2, y, mark, of(Role::Text)) + 1;
-    let word_start = pen.width().saturating_sub(18);
-    let room = word_start.saturating_sub(x + 2);
+    // Where it is tight the mark alone tells, so that the id keeps its ends.
+    let has_word = pen.width() >= 36;
+    let room = pen
+        .width()
+        .saturating_sub(x + if has_word { 20 } else { 1 });
     let id = format::fit_middle(candidate.id.as_str(), usize::from(room), scene.ellipsis());
     let id_role = if candidate.is_taken {
         Role::Text
@@ -212,7 +215,9 @@ fn draw_candidate(
         Role::Muted
     };
     let x = pen.text(x, y, &id, of(id_role));
-    pen.text(x + 3, y, word, of(role));
+    if has_word {
+        pen.text(x + 3, y, word, of(role));
+    }
 }
 
 /// Draws a line that is typed into, scrolled so that its cursor is seen.

@@ -16,7 +16,7 @@ use crate::{
 const COLUMN: u16 = 56;
 
 /// The room of the keys.
-const KEYS: usize = 15;
+const KEYS: usize = 14;
 
 /// Is a group of keys; they stand in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,19 +172,19 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
 
 /// Returns the line of the keys that show a tab.
 fn tabs_line(scene: &Scene<'_>) -> Line<'static> {
-    let (mut keys, mut names) = (Vec::new(), Vec::new());
-    for binding in keymap::BINDINGS {
-        if let Action::ShowTab(tab) = binding.action {
-            keys.extend(binding.chords.first().map(|chord| scene.theme.key(*chord)));
-            names.push(tab.name());
-        }
-    }
-    let names = format!("tab {}", names.join(" "));
-    key_line(&keys.join(" "), &names, scene)
+    let keys: Vec<_> = keymap::BINDINGS
+        .iter()
+        .filter(|binding| matches!(binding.action, Action::ShowTab(_)))
+        .filter_map(|binding| binding.chords.first())
+        .map(|chord| scene.theme.key(*chord))
+        .collect();
+    let [first, .., last] = Tab::ALL.map(Tab::name);
+    let text = format!("a tab, from {first} to {last}");
+    key_line(&keys.join(" "), &text, scene)
 }
 
 fn key_line(keys: &str, text: &str, scene: &Scene<'_>) -> Line<'static> {
-    let room = usize::from(COLUMN).saturating_sub(KEYS + 4);
+    let room = usize::from(COLUMN).saturating_sub(KEYS + 3);
     Line::from(vec![
         Span::raw("  "),
         Span::styled(format::pad_end(keys, KEYS), scene.style(Role::Key)),

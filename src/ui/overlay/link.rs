@@ -33,10 +33,9 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
     let rows = format::chop(link.url.as_str(), width.max(1));
     let all = rows.len() + reason.len() + 5;
     let is_tight = all > usize::from(room.height);
-    // The link comes first: where it is tight, reason and space go.
-    let height = u16::try_from(if is_tight { rows.len() + 3 } else { all })
-        .unwrap_or(u16::MAX)
-        .min(room.height);
+    // The link comes first: where it is tight, reason, space and key go.
+    let wanted = if is_tight { rows.len() + 2 } else { all };
+    let height = u16::try_from(wanted).unwrap_or(u16::MAX).min(room.height);
     let area = Rect {
         y: room.y + (room.height - height) / 2,
         height,
@@ -44,9 +43,14 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
     };
     let mut pen = Pen::new(buffer, area);
     pen.clear();
+    let is_cut = wanted > usize::from(height);
     let head = Head {
         title: "Link",
-        right: "",
+        right: if is_cut {
+            "its end needs a larger screen"
+        } else {
+            ""
+        },
         focus: Focus::Here,
     };
     pen.rule(0, 0, &head, scene.theme);
@@ -58,21 +62,16 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
         }
         y += 1;
     }
-    for row in &rows {
-        if y + 1 < height || !is_tight {
-            pen.text(0, y, row, scene.style(Role::Text));
-        }
-        y = y.saturating_add(1);
-    }
     let bottom = height.saturating_sub(1);
+    for (y, row) in (y..bottom).zip(&rows) {
+        pen.text(0, y, row, scene.style(Role::Text));
+    }
     let foot = Head {
         focus: Focus::Here,
         ..Head::default()
     };
     pen.rule(bottom, 0, &foot, scene.theme);
-    if bottom > 1
-        && let Some(hint) = Hint::of(Action::Back, Context::Link, scene)
-    {
+    if !is_tight && let Some(hint) = Hint::of(Action::Back, Context::Link, scene) {
         hint.draw_in(&mut pen, 1, bottom.saturating_sub(1), scene);
     }
 }
