@@ -52,7 +52,7 @@ fn failure(error: &str, width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
         Line::styled("The list could not be read.", scene.style(Role::Error)),
         Line::default(),
     ];
-    let sentence = format!("{}.", capitalised(error));
+    let sentence = format!("{}.", format::sentence(error));
     for line in format::wrap(&sentence, room, 8, scene.ellipsis()) {
         lines.push(Line::styled(line, scene.style(Role::Text)));
     }
@@ -118,12 +118,4 @@ fn first_steps(width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
         }
     }
     lines
-}
-
-/// Returns a sentence that begins with a capital letter.
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }

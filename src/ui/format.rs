@@ -292,6 +292,14 @@ pub fn url_tail<'a>(url: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
     Cow::Owned(tail)
 }
 
+/// Returns a text that begins with a capital letter.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 /// Returns a link without its scheme: what tells where it leads.
 pub fn bare_url(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)

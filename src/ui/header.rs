@@ -172,8 +172,10 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let right = pen.width().saturating_sub(1);
     let Some(banner) = banner(scene) else {
         let x = pen.line(1, 0, &tabs(scene, right));
-        let order = order(scene);
-        if x + cells(&order) + 2 < right {
+        let order = orders(scene)
+            .into_iter()
+            .find(|order| x + cells(order) + 1 < right);
+        if let Some(order) = order {
             pen.text_before(right, 0, &order, scene.style(Role::Muted));
         }
         return;
@@ -295,8 +297,9 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
     line
 }
 
-/// Returns what the right of the tab line says: which rows are seen where not all are, and the order.
-fn order(scene: &Scene<'_>) -> String {
+/// Returns what the right of the tab line may say, the most telling first: which rows are seen where not all
+/// are, and the order.
+fn orders(scene: &Scene<'_>) -> Vec<String> {
     let order = if scene.areas.breadth == Breadth::Wide {
         "newest first"
     } else {
@@ -305,10 +308,11 @@ fn order(scene: &Scene<'_>) -> String {
     let is_boxed = scene.areas.is_boxed;
     let (rows, count) = (scene.areas.rows.height, scene.state.shown().len());
     if is_boxed || count <= usize::from(rows) {
-        return order.to_owned();
+        return vec![order.to_owned()];
     }
     let dot = scene.theme.glyphs().dot;
-    format!("{} {dot} {order}", super::list::seen(scene))
+    let seen = super::list::seen(scene);
+    vec![format!("{seen} {dot} {order}"), seen]
 }
 
 /// Is what concerns the whole account or list; said once, with what happens next.
@@ -347,8 +351,8 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
             |at| format!("Trying again in {}.", format::wait(at.since(now.mono))),
         );
         return Some(Banner {
-            headline: format!("Not saved: {error}. {again}"),
-            next_step: String::new(),
+            headline: format!("Not saved: {error}."),
+            next_step: again,
             role: Role::Error,
         });
     }
@@ -362,7 +366,7 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
             format!("Asking again in {}.", format::wait(wait))
         };
         return Some(Banner {
-            headline: format!("{}. {again}", hold.error.message()),
+            headline: format!("{}. {again}", format::sentence(&hold.error.message())),
             next_step: hold.error.next_step().to_owned(),
             role: Role::Error,
         });

@@ -34,6 +34,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
     let title = match recent.len() {
         0 => "Durations of finished tasks".to_owned(),
         1 => "Duration of the one finished task".to_owned(),
+        count if area.width < 100 => format!("Last {count} durations"),
         count => format!("Durations of the last {count} finished tasks"),
     };
     let figures = figures(scene);

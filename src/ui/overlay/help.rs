@@ -91,11 +91,15 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
     let room = room(scene);
     let blocks: Vec<_> = Group::ALL.map(|group| block(group, scene)).into();
     let is_broad = room.width >= COLUMN * 2 + 2;
-    let columns = if is_broad {
+    let mut columns = if is_broad {
         halves(blocks)
     } else {
         vec![blocks.concat()]
     };
+    for column in &mut columns {
+        // No free line at the end.
+        column.pop();
+    }
     let count = columns.iter().map(Vec::len).max().unwrap_or_default();
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     let wanted = u16::try_from(columns.len())
