@@ -699,6 +699,31 @@ fn columns_align_whatever_the_letters() {
 }
 
 #[test]
+fn a_box_cuts_no_wide_letter_in_two() {
+    for shift in 0..4 {
+        let tasks = (0..24).map(|n| {
+            let lead = "x".repeat(n % 2);
+            task(&format!("t{n}"))
+                .label(&format!("{lead}{}", "雨".repeat(60)))
+                .running()
+        });
+        let mut state = program().with_all(tasks).build();
+        press(&mut state, &["a"]);
+
+        let buffer = draw(&mut state, (100 + shift, 30), now(), &Theme::ansi());
+
+        let area = buffer.area();
+        for y in 0..area.height {
+            for x in 1..area.width {
+                let is_border = ["│", "┌", "└"].contains(&buffer[(x, y)].symbol());
+                let before = buffer[(x - 1, y)].symbol();
+                assert!(!is_border || before.cell_width() == 1, "{x},{y}: {before}");
+            }
+        }
+    }
+}
+
+#[test]
 fn no_size_breaks_any_screen() {
     let mut detail = long_text();
     press(&mut detail, &["Enter"]);

@@ -73,7 +73,19 @@ impl<'a> Pen<'a> {
     }
 
     /// Empties the whole part.
+    ///
+    /// A wide character that reaches in from the left is replaced as well: the terminal would draw it whole,
+    /// over our first column.
     pub(crate) fn clear(&mut self) {
+        if let Some(before) = self.area.x.checked_sub(1) {
+            for y in self.area.top()..self.area.bottom() {
+                if let Some(cell) = self.buffer.cell_mut((before, y))
+                    && cells(cell.symbol()) > 1
+                {
+                    cell.set_symbol(" ");
+                }
+            }
+        }
         for position in self.area.positions() {
             if let Some(cell) = self.buffer.cell_mut(position) {
                 cell.reset();
@@ -103,17 +115,29 @@ impl<'a> Pen<'a> {
         if !head.title.is_empty() {
             let room = usize::from(self.width()).saturating_sub(6);
             let title = format::fit_end(head.title, room, theme.glyphs().ellipsis);
-            let x = self.text(2, y, " ", line);
-            let x = self.text(x, y, &title, theme.style(head.role()));
-            end = self.text(x, y, " ", line);
+            end = self.label(2, y, &title, theme.style(head.role()));
         }
         let tail = cells(head.right);
         let start = self.width().saturating_sub(4 + tail);
         if tail > 0 && start > end {
-            let x = self.text(start, y, " ", line);
-            let x = self.text(x, y, head.right, theme.style(Role::Muted));
-            self.text(x, y, " ", line);
+            self.label(start, y, head.right, theme.style(Role::Muted));
         }
+    }
+
+    /// Writes a text into a line, with a space at both ends, and returns the column after it.
+    ///
+    /// Styles are laid one over the other: what the line's style left would show.
+    fn label(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+        let end = x.saturating_add(cells(text)).saturating_add(2);
+        for x in x..end.min(self.area.width) {
+            if y < self.area.height
+                && let Some(cell) = self.buffer.cell_mut((self.area.x + x, self.area.y + y))
+            {
+                cell.reset();
+            }
+        }
+        self.text(x + 1, y, text, style);
+        end
     }
 
     /// Draws a box around the whole part.

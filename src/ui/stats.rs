@@ -130,14 +130,17 @@ fn draw_times(pen: &mut Pen<'_>, recent: &[Duration], scene: &Scene<'_>) {
 /// Draws what became of today's tasks.
 fn draw_today(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let zone = &scene.state.settings().zone;
-    let today = scene.now.wall.to_zoned_datetime(zone.clone()).date();
+    let now = scene.now.wall.to_zoned_datetime(zone.clone());
+    let midnight = now
+        .start_of_day()
+        .map_or(scene.now.wall, |start| start.timestamp());
     let (mut seen, mut delivered, mut rescued, mut failed) = (0, 0, 0, 0);
     let endings = scene
         .state
         .list()
         .ended()
         .take(MOST_COUNTED)
-        .take_while(|(at, _)| at.to_zoned_datetime(zone.clone()).date() >= today);
+        .take_while(|(at, _)| *at >= midnight);
     for (_, watched) in endings {
         seen += 1;
         match watched.task.state() {
