@@ -1,1 +1,112 @@
-//! (to come)
+//! The screen: a function of the state, the present and the theme. Drawing changes nothing.
+//!
+//! One file a part. Knows neither the terminal's events nor who draws when; only rows that are seen are built,
+//! so a frame costs the same for ten tasks and for a hundred thousand.
+
+mod areas;
+mod detail;
+mod empty;
+mod footer;
+pub mod format;
+mod header;
+mod list;
+mod overlay;
+mod pen;
+mod stats;
+pub mod theme;
+
+use ratatui::{Frame, buffer::Buffer};
+
+pub use self::areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows};
+use self::{
+    pen::Pen,
+    theme::{Role, Theme},
+};
+use crate::{
+    app::state::{Screen, State},
+    domain::{estimate::Estimate, status::Status, time::Now, watchlist::Watched},
+};
+
+/// Is what a frame found out while it was drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drawn {
+    /// How many lines of the text on the screen can be scrolled away; the figure of `Msg::Measured`.
+    pub most_scroll: u16,
+}
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, state: &State, now: Now, theme: &Theme) -> Drawn {
+    paint(frame.buffer_mut(), state, now, theme)
+}
+
+/// Draws the whole screen into a buffer.
+fn paint(buffer: &mut Buffer, state: &State, now: Now, theme: &Theme) -> Drawn {
+    let screen = *buffer.area();
+    let areas = areas((screen.width, screen.height));
+    if areas.is_too_small() {
+        too_small(buffer, &areas, theme);
+        return Drawn::default();
+    }
+    let scene = Scene {
+        state,
+        now,
+        theme,
+        estimate: state.estimate(),
+        areas,
+    };
+    header::draw(buffer, &scene);
+    let drawn = match state.screen() {
+        Screen::List => {
+            list::draw(buffer, &scene);
+            Drawn::default()
+        }
+        Screen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
+    };
+    footer::draw(buffer, &scene);
+    overlay::draw(buffer, &scene).unwrap_or(drawn)
+}
+
+/// Says that the screen is too small, and what it takes.
+fn too_small(buffer: &mut Buffer, areas: &Areas, theme: &Theme) {
+    let (width, height) = SMALLEST;
+    let text = format!(
+        "needs {width}x{height}, has {}x{}",
+        areas.screen.width, areas.screen.height
+    );
+    Pen::new(buffer, areas.screen).text(0, 0, &text, theme.style(Role::Warn));
+}
+
+/// Is what every part of a frame draws from.
+#[derive(Debug)]
+struct Scene<'a> {
+    state: &'a State,
+    now: Now,
+    theme: &'a Theme,
+    estimate: Estimate,
+    areas: Areas,
+}
+
+impl Scene<'_> {
+    /// Returns the status of a task in this frame.
+    fn status_of(&self, watched: &Watched) -> Status {
+        self.state.status_of(watched, &self.estimate, self.now)
+    }
+
+    /// Returns the mark of a shortened text.
+    const fn ellipsis(&self) -> &'static str {
+        self.theme.glyphs().ellipsis
+    }
+
+    /// Returns the style of a role.
+    const fn style(&self, role: Role) -> ratatui::style::Style {
+        self.theme.style(role)
+    }
+
+    /// Returns whether a part of the screen, or a box above it, has the keyboard.
+    const fn focus(&self) -> pen::Focus {
+        match self.state.overlay() {
+            None => pen::Focus::Here,
+            Some(_) => pen::Focus::Elsewhere,
+        }
+    }
+}

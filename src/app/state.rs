@@ -18,7 +18,7 @@ use crate::domain::{
     query::View,
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
-    task::{TaskId, VideoUrl},
+    task::{TaskId, TaskState, VideoUrl},
     time::{Mono, Now},
     watchlist::{Watched, Watchlist},
 };
@@ -393,6 +393,22 @@ impl State {
     /// Returns the status of a task.
     pub fn status_of(&self, watched: &Watched, estimate: &Estimate, now: Now) -> Status {
         Status::of(&watched.task, estimate, self.settings.retention, now)
+    }
+
+    /// Reports whether a figure on the screen changes with every second: a countdown, a notice, a running clock.
+    pub fn is_ticking(&self) -> bool {
+        let runs = |watched: &Watched| {
+            matches!(
+                watched.task.state(),
+                TaskState::New | TaskState::Running { .. }
+            )
+        };
+        self.polls.hold().is_some()
+            || self.notice.is_some()
+            || self.list.tally().in_flight > 0
+            || (!self.polls.is_paused() && self.list.next_due().is_some())
+            || self.visible(usize::from(self.size.page)).any(runs)
+            || self.selected().is_some_and(runs)
     }
 
     /// Returns the time to the next poll; `None` when none is to come.

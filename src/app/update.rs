@@ -17,7 +17,6 @@ use super::{
 };
 use crate::domain::{
     schedule::LOST_AFTER,
-    task::TaskState,
     time::{Mono, Now},
 };
 
@@ -104,18 +103,7 @@ fn next_figure(state: &State, now: Now) -> Option<Mono> {
             .hold()
             .map(|_| until_next(Duration::from_secs(1), now));
     }
-    let runs = |watched: &crate::domain::watchlist::Watched| {
-        matches!(
-            watched.task.state(),
-            TaskState::New | TaskState::Running { .. }
-        )
-    };
-    let is_clock_seen = state.polls.hold().is_some()
-        || state.notice.is_some()
-        || (!state.polls.is_paused() && state.list.next_due().is_some())
-        || state.visible(usize::from(state.size.page)).any(runs)
-        || state.selected().is_some_and(runs);
-    let step = if is_clock_seen {
+    let step = if state.is_ticking() {
         Duration::from_secs(1)
     } else {
         Duration::from_mins(1)

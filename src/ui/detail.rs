@@ -1,0 +1,194 @@
+//! The selected task: beside the list, below it, in two lines, or on the whole screen.
+
+mod advice;
+mod brief;
+mod info;
+mod journal;
+mod sheet;
+
+use ratatui::{buffer::Buffer, layout::Rect, text::Line};
+
+use super::{
+    Drawn, Scene,
+    areas::Breadth,
+    pen::{Head, Pen, inside},
+};
+use crate::{
+    app::{
+        keymap::{self, Action, Context},
+        state::DetailPage,
+    },
+    domain::watchlist::Watched,
+};
+
+/// How much of the prompt and of the journal the side shows; the first pair that fits is taken.
+const SIDE_SHARES: [(usize, usize); 6] = [(12, 8), (8, 6), (6, 4), (4, 2), (2, 0), (1, 0)];
+
+/// Draws the detail beside the list.
+pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
+    let area = scene.areas.detail;
+    let hint = enter_hint(scene);
+    let head = Head {
+        title: "Detail",
+        right: if scene.state.selected().is_some() {
+            &hint
+        } else {
+            ""
+        },
+        ..Head::default()
+    };
+    Pen::new(buffer, area).frame(&head, scene.theme);
+    let Some(watched) = scene.state.selected() else {
+        return;
+    };
+    let mut pen = Pen::new(buffer, inside(area));
+    let (width, height) = (pen.width(), usize::from(pen.height()));
+    let mut lines = Vec::new();
+    for (prompt, journal) in SIDE_SHARES {
+        lines = info::side(watched, scene, width, prompt, journal);
+        if lines.len() <= height {
+            break;
+        }
+    }
+    draw_lines(&mut pen, &lines);
+}
+
+/// Draws the detail below the list.
+pub(super) fn draw_below(buffer: &mut Buffer, scene: &Scene<'_>) {
+    let (title_area, area) = split_top(scene.areas.detail);
+    let hint = enter_hint(scene);
+    let mut title = "Detail".to_owned();
+    if let Some(watched) = scene.state.selected() {
+        let room = usize::from(title_area.width.saturating_sub(40));
+        let id = super::format::short_id(watched.id().as_str(), room, scene.ellipsis());
+        title = format!("Detail  {id}");
+    }
+    let head = Head {
+        title: &title,
+        right: &hint,
+        ..Head::default()
+    };
+    Pen::new(buffer, title_area).rule(0, 0, &head, scene.theme);
+    if let Some(watched) = scene.state.selected() {
+        let mut pen = Pen::new(buffer, area);
+        let lines = brief::below(watched, scene, pen.width(), usize::from(pen.height()));
+        draw_lines(&mut pen, &lines);
+    }
+}
+
+/// Draws the detail in a few lines below the list.
+pub(super) fn draw_compact(buffer: &mut Buffer, scene: &Scene<'_>) {
+    let (title_area, area) = split_top(scene.areas.detail);
+    Pen::new(buffer, title_area).rule(0, 0, &Head::default(), scene.theme);
+    if let Some(watched) = scene.state.selected() {
+        let mut pen = Pen::new(buffer, area);
+        let lines = brief::compact(watched, scene, pen.width());
+        draw_lines(&mut pen, &lines);
+    }
+}
+
+/// Draws one page of the detail on the whole body, from line `scroll` on, and says how far it can be scrolled.
+pub(super) fn draw_full(
+    buffer: &mut Buffer,
+    scene: &Scene<'_>,
+    page: DetailPage,
+    scroll: u16,
+) -> Drawn {
+    let area = scene.areas.body;
+    let is_boxed = scene.areas.breadth >= Breadth::Middle;
+    let inner = if is_boxed {
+        inside(area)
+    } else {
+        split_top(area).1
+    };
+    let lines = scene
+        .state
+        .selected()
+        .map(|watched| page_lines(watched, scene, page, inner.width))
+        .unwrap_or_default();
+    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let most_scroll = count.saturating_sub(inner.height);
+    let scroll = scroll.min(most_scroll);
+    let pages = DetailPage::ALL
+        .map(|each| {
+            if each == page {
+                format!("[{}]", each.name())
+            } else {
+                each.name().to_owned()
+            }
+        })
+        .join(" ");
+    let right = if most_scroll == 0 {
+        pages
+    } else {
+        let bottom = scroll.saturating_add(inner.height).min(count);
+        let lines = format!("lines {}-{bottom} of {count}  {pages}", scroll + 1);
+        if super::pen::cells(&lines) + 16 <= area.width {
+            lines
+        } else {
+            pages
+        }
+    };
+    let head = Head {
+        title: "Detail",
+        right: &right,
+        focus: scene.focus(),
+    };
+    let mut pen = Pen::new(buffer, area);
+    if is_boxed {
+        pen.frame(&head, scene.theme);
+    } else {
+        pen.rule(0, 0, &head, scene.theme);
+    }
+    if scene.areas.rule.height > 0 && !is_boxed {
+        Pen::new(buffer, scene.areas.rule).rule(0, 0, &Head::default(), scene.theme);
+    }
+    let mut pen = Pen::new(buffer, inner);
+    let seen: Vec<_> = lines
+        .into_iter()
+        .skip(usize::from(scroll))
+        .take(usize::from(inner.height))
+        .collect();
+    draw_lines(&mut pen, &seen);
+    Drawn { most_scroll }
+}
+
+fn page_lines<'a>(
+    watched: &'a Watched,
+    scene: &Scene<'a>,
+    page: DetailPage,
+    width: u16,
+) -> Vec<Line<'a>> {
+    match page {
+        DetailPage::Info => info::full(watched, scene, width),
+        DetailPage::Time => journal::full(watched, scene, width),
+    }
+}
+
+fn draw_lines(pen: &mut Pen<'_>, lines: &[Line<'_>]) {
+    for (y, line) in (0..pen.height()).zip(lines) {
+        pen.line(0, y, line);
+    }
+}
+
+/// Returns "Enter full screen", with the key as it is bound.
+fn enter_hint(scene: &Scene<'_>) -> String {
+    keymap::hint(Action::Detail, Context::List).map_or_else(String::new, |(key, _)| {
+        format!("{} full screen", scene.theme.key(key))
+    })
+}
+
+/// Cuts the first row off.
+fn split_top(area: Rect) -> (Rect, Rect) {
+    let first = area.height.min(1);
+    let top = Rect {
+        height: first,
+        ..area
+    };
+    let rest = Rect {
+        y: area.y + first,
+        height: area.height - first,
+        ..area
+    };
+    (top, rest)
+}

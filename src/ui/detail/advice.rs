@@ -1,0 +1,123 @@
+//! What a status means for the person who paid, and what to do next, in whole sentences.
+
+use crate::{
+    app::keymap::{self, Action},
+    domain::{
+        schedule::Polling,
+        status::{self, LinkLife, Status},
+        task::TaskState,
+        watchlist::Watched,
+    },
+    ui::{Scene, format, theme::Role},
+};
+
+/// Returns the sentences, in the order they are read.
+pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)> {
+    let key = |action| keymap::key_of(action).map_or_else(String::new, |key| scene.theme.key(key));
+    let open = key(Action::OpenResult);
+    let check = key(Action::CheckOne);
+    let life = status::link_life(&watched.task, scene.state.settings().retention, scene.now);
+    match scene.status_of(watched) {
+        Status::New => vec![("Not answered for yet.".into(), Role::Text)],
+        Status::Generating => vec![
+            ("Nothing to do: it is still being made.".into(), Role::Text),
+            charged(),
+        ],
+        Status::Finishing => vec![
+            (
+                "The video seems made; the server has yet to say so.".into(),
+                Role::Text,
+            ),
+            charged(),
+        ],
+        Status::Late => vec![
+            (
+                "It takes longer than most, and is still being made.".into(),
+                Role::Warn,
+            ),
+            charged(),
+        ],
+        Status::Ready => vec![(ready(&open, life), urgency(life))],
+        Status::NoLink => vec![(no_link(watched, &check), Role::Warn)],
+        Status::LinkGone => vec![(
+            format!(
+                "The link has probably expired, as results are kept for a limited time; {open} tries it all the same."
+            ),
+            Role::Warn,
+        )],
+        Status::CallbackFailed => vec![
+            (
+                "The video was made; only its delivery to the callback URL failed.".into(),
+                Role::Warn,
+            ),
+            (ready(&open, life), urgency(life)),
+        ],
+        Status::CreateFailed => vec![(
+            "It could not be created: there is no video. Submit it again once the cause is gone."
+                .into(),
+            Role::Text,
+        )],
+        Status::GenerationFailed => vec![(
+            "The generation failed: there is no video. Submit it again once the cause is gone."
+                .into(),
+            Role::Text,
+        )],
+        Status::NotFound => vec![(
+            format!(
+                "The server knows no such task. Is the id complete, and of this account? {check} asks again."
+            ),
+            Role::Warn,
+        )],
+        Status::Unknown => vec![(
+            "The server's answer is not understood, and shown as it came.".into(),
+            Role::Warn,
+        )],
+    }
+}
+
+fn charged() -> (String, Role) {
+    ("Resubmitting now may be charged twice.".into(), Role::Text)
+}
+
+fn ready(open: &str, life: LinkLife) -> String {
+    match life {
+        LinkLife::Left(left) => format!(
+            "{open} opens the video. Its link lives about {} more.",
+            format::run_time(left)
+        ),
+        LinkLife::None | LinkLife::Gone | LinkLife::Unknown => format!("{open} opens the video."),
+    }
+}
+
+const fn urgency(life: LinkLife) -> Role {
+    match life {
+        LinkLife::Left(left) if left.as_secs() < status::EXPIRING.as_secs() => Role::Warn,
+        LinkLife::Left(_) | LinkLife::None | LinkLife::Gone | LinkLife::Unknown => Role::Text,
+    }
+}
+
+fn no_link(watched: &Watched, check: &str) -> String {
+    let has_refused =
+        matches!(watched.task.state(), TaskState::Succeeded { videos, .. } if !videos.is_empty());
+    if has_refused {
+        return "It is made, but its link is none that can be opened.".into();
+    }
+    match watched.polling {
+        Polling::Stopped(_) => {
+            format!("The server says it is made but gave no link. {check} asks again.")
+        }
+        Polling::DueAt(_) | Polling::InFlight { .. } => {
+            "The server says it is made but gave no link yet; it is asked again by itself.".into()
+        }
+    }
+}
+
+/// Returns why the last check failed and what follows; nothing when it did not.
+pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
+    let failed = watched.freshness.last_error.as_ref()?;
+    let ago = format::ago(scene.now.age_of(failed.at));
+    Some((
+        format!("{}, {ago}", failed.error.message()),
+        failed.error.next_step().to_owned(),
+    ))
+}

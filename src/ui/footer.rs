@@ -1,0 +1,145 @@
+//! The two bottom lines: what just happened, and which keys can be pressed.
+
+use ratatui::buffer::Buffer;
+
+use super::{
+    Scene, format, header,
+    pen::{Pen, cells},
+    theme::Role,
+};
+use crate::app::keymap::{self, Action, Context};
+
+/// Draws the bottom lines.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
+    draw_message(&mut Pen::new(buffer, scene.areas.message), scene);
+    draw_hints(&mut Pen::new(buffer, scene.areas.hints), scene);
+}
+
+/// Draws the notice of the moment; without one, what the banner could not say for want of room.
+fn draw_message(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+    let room = usize::from(pen.width().saturating_sub(2));
+    if let Some(notice) = scene.state.notice() {
+        let text = format::fit_end(&notice.text, room, scene.ellipsis());
+        pen.text(1, 0, &text, scene.theme.tone(notice.tone));
+    } else if let Some(step) = header::banner(scene).and_then(|banner| banner.left_over(scene)) {
+        let text = format::fit_end(&step, room, scene.ellipsis());
+        pen.text(1, 0, &text, scene.style(Role::Text));
+    }
+}
+
+/// Draws the keys from the left as far as they fit; the way to all of them, and out, stays at the right.
+fn draw_hints(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+    let context = scene.state.context();
+    if matches!(
+        context,
+        Context::Add | Context::Pick | Context::Link | Context::Help
+    ) {
+        // A box names its own keys.
+        return;
+    }
+    let stays: &[Action] = if pen.width() < 80 {
+        &[Action::Help]
+    } else {
+        &[Action::Help, Action::Quit]
+    };
+    let hint = |action: &Action| Hint::of(*action, context, scene);
+    let tail: Vec<_> = stays.iter().filter_map(hint).collect();
+    let tail_width: u16 = tail.iter().map(|hint| hint.width() + 2).sum();
+    let end = (pen.width() + 1).saturating_sub(tail_width);
+    let mut x = end;
+    for hint in tail {
+        x = hint.draw(pen, x, scene) + 2;
+    }
+    let mut x = 1;
+    for action in keymap::footer(context) {
+        if stays.contains(action) || is_idle(*action, scene) {
+            continue;
+        }
+        let Some(hint) = hint(action) else { continue };
+        if x + hint.width() + 2 > end {
+            break;
+        }
+        x = hint.draw(pen, x, scene) + 2;
+    }
+}
+
+/// Reports whether there is nothing an action could act on.
+fn is_idle(action: Action, scene: &Scene<'_>) -> bool {
+    match action {
+        Action::Undo => !scene.state.can_undo(),
+        Action::Add | Action::Help | Action::Quit | Action::Back => false,
+        Action::Remove
+        | Action::OpenResult
+        | Action::OpenOriginal
+        | Action::CheckOne
+        | Action::CheckAll
+        | Action::Pause
+        | Action::Detail
+        | Action::Next
+        | Action::Previous
+        | Action::First
+        | Action::Last
+        | Action::PageDown
+        | Action::PageUp
+        | Action::HalfDown
+        | Action::HalfUp
+        | Action::NextTab
+        | Action::PreviousTab
+        | Action::ShowTab(_)
+        | Action::Slower
+        | Action::Faster
+        | Action::Redraw
+        | Action::Suspend
+        | Action::Accept
+        | Action::Toggle
+        | Action::NextField
+        | Action::PreviousField => scene.state.list().is_empty(),
+    }
+}
+
+/// Is a key with what it does.
+pub(super) struct Hint {
+    key: String,
+    word: String,
+}
+
+impl Hint {
+    /// Returns the hint of an action where it has a key.
+    pub(super) fn of(action: Action, context: Context, scene: &Scene<'_>) -> Option<Self> {
+        let (chord, word) = keymap::hint(action, context)?;
+        let word = if action == Action::Pause && scene.state.polls().is_paused() {
+            "go on"
+        } else {
+            word
+        };
+        Some(Self {
+            key: scene.theme.key(chord),
+            word: word.to_owned(),
+        })
+    }
+
+    /// Says it in another word.
+    #[must_use]
+    pub(super) fn saying(self, word: impl Into<String>) -> Self {
+        Self {
+            word: word.into(),
+            ..self
+        }
+    }
+
+    /// Returns its width.
+    pub(super) fn width(&self) -> u16 {
+        cells(&self.key) + 1 + cells(&self.word)
+    }
+
+    /// Draws it and returns the column after it.
+    pub(super) fn draw(&self, pen: &mut Pen<'_>, x: u16, scene: &Scene<'_>) -> u16 {
+        self.draw_in(pen, x, 0, scene)
+    }
+
+    /// Draws it in a row and returns the column after it.
+    pub(super) fn draw_in(&self, pen: &mut Pen<'_>, x: u16, y: u16, scene: &Scene<'_>) -> u16 {
+        let x = pen.text(x, y, &self.key, scene.style(Role::Key));
+        pen.text(x + 1, y, &self.word, scene.style(Role::Muted))
+    }
+}

@@ -1,0 +1,466 @@
+//! Figures and texts as a screen shows them: durations, ages, clock times, shortened ids and links.
+//!
+//! Strings only. Knows no style, no state and no layout; widths are counted in terminal cells.
+
+use std::{borrow::Cow, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+use ratatui::buffer::CellWidth as _;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use crate::domain::{
+    status::{EXPIRING, EXPIRING_SOON, LinkLife},
+    time::Now,
+};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Returns how many terminal cells a text takes. Controls take none: they are never drawn.
+pub fn width(text: &str) -> usize {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return text.len();
+    }
+    cells(text).map(|(_, width)| width).sum()
+}
+
+/// Returns the graphemes of a text that are drawn, with their widths.
+fn cells(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
+    text.graphemes(true)
+        .filter(|grapheme| !grapheme.contains(char::is_control))
+        .map(|grapheme| (grapheme, usize::from(grapheme.cell_width())))
+}
+
+/// Cuts a text at its end so that it takes at most `most` cells, the mark of the cut included.
+pub fn fit_end<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
+    if text.len() <= most || width(text) <= most {
+        return one_line(text);
+    }
+    let mark = take_start(ellipsis, most);
+    let mut cut = take_start(text, most.saturating_sub(width(&mark)));
+    cut.truncate(cut.trim_end().len());
+    cut.push_str(&mark);
+    Cow::Owned(one_line(&cut).into_owned())
+}
+
+/// Cuts a text in its middle so that it takes at most `most` cells: both ends of an id or a link tell.
+pub fn fit_middle<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
+    if width(text) <= most {
+        return one_line(text);
+    }
+    let mark = take_start(ellipsis, most);
+    let room = most.saturating_sub(width(&mark));
+    let mut cut = take_start(text, room.div_ceil(2));
+    cut.push_str(&mark);
+    cut.push_str(take_end(text, room / 2));
+    Cow::Owned(cut)
+}
+
+/// Joins lines: a line break would be dropped when drawn and join words.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains('\n') {
+        Cow::Owned(text.replace('\n', " "))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Returns the longest start of a text that takes at most `most` cells.
+fn take_start(text: &str, most: usize) -> String {
+    let mut room = most;
+    cells(text)
+        .map_while(|(grapheme, width)| {
+            room = room.checked_sub(width)?;
+            Some(grapheme)
+        })
+        .collect()
+}
+
+/// Returns the longest end of a text that takes at most `most` cells.
+fn take_end(text: &str, most: usize) -> &str {
+    let mut room = most;
+    let bytes: usize = text
+        .graphemes(true)
+        .rev()
+        .map_while(|grapheme| {
+            room = room.checked_sub(width(grapheme))?;
+            Some(grapheme.len())
+        })
+        .sum();
+    text.get(text.len() - bytes..).unwrap_or_default()
+}
+
+/// Fills a text up with spaces at its end, to `to` cells.
+pub fn pad_end(text: &str, to: usize) -> String {
+    let spaces = to.saturating_sub(width(text));
+    format!("{text}{:spaces$}", "")
+}
+
+/// Fills a text up with spaces at its start, to `to` cells.
+pub fn pad_start(text: &str, to: usize) -> String {
+    let spaces = to.saturating_sub(width(text));
+    format!("{:spaces$}{text}", "")
+}
+
+/// Breaks a text into lines of at most `most` cells, between words where it can, and returns at most
+/// `lines` of them; when there is more, the last one ends with `ellipsis`.
+pub fn wrap(text: &str, most: usize, lines: usize, ellipsis: &str) -> Vec<String> {
+    let mut wrapped = Vec::new();
+    if most == 0 || lines == 0 {
+        return wrapped;
+    }
+    for paragraph in text.split('\n') {
+        wrap_paragraph(paragraph, most, lines + 1, &mut wrapped);
+        if wrapped.len() > lines {
+            break;
+        }
+    }
+    if wrapped.len() > lines {
+        wrapped.truncate(lines);
+        if let Some(last) = wrapped.last_mut() {
+            let mut cut = take_start(last.trim_end(), most.saturating_sub(width(ellipsis)));
+            cut.push_str(ellipsis);
+            *last = cut;
+        }
+    }
+    wrapped
+}
+
+fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<String>) {
+    let (mut line, mut used) = (String::new(), 0);
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        if wrapped.len() >= lines {
+            return;
+        }
+        let long = width(word);
+        let gap = usize::from(used > 0);
+        if used + gap + long <= most {
+            if gap == 1 {
+                line.push(' ');
+            }
+            line.push_str(word);
+            used += gap + long;
+            continue;
+        }
+        if used > 0 {
+            wrapped.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        for (grapheme, width) in cells(word).filter(|(_, width)| *width <= most) {
+            if used + width > most {
+                wrapped.push(std::mem::take(&mut line));
+                used = 0;
+                if wrapped.len() >= lines {
+                    return;
+                }
+            }
+            line.push_str(grapheme);
+            used += width;
+        }
+    }
+    wrapped.push(line);
+}
+
+/// Breaks a text into lines of exactly `most` cells, wherever that falls: for links, which hold no spaces.
+pub fn chop(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for (grapheme, width) in cells(text).filter(|(_, width)| *width <= most) {
+        if used + width > most {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(grapheme);
+        }
+        used += width;
+    }
+    lines
+}
+
+/// Returns a run time: "42s", "5m09s", "1h02m", "2d 3h".
+pub fn run_time(time: Duration) -> String {
+    let s = time.as_secs();
+    match s {
+        0..MINUTE => format!("{s}s"),
+        MINUTE..HOUR => format!("{}m{:02}s", s / MINUTE, s % MINUTE),
+        HOUR..DAY => format!("{}h{:02}m", s / HOUR, s % HOUR / MINUTE),
+        DAY.. => format!("{}d {}h", s / DAY, s % DAY / HOUR),
+    }
+}
+
+/// Returns an age in its largest unit: "9s", "3m", "1h", "12d", "3y".
+pub fn age(age: Duration) -> String {
+    let s = age.as_secs();
+    match s {
+        0..MINUTE => format!("{s}s"),
+        MINUTE..HOUR => format!("{}m", s / MINUTE),
+        HOUR..DAY => format!("{}h", s / HOUR),
+        DAY.. if s / DAY < 1000 => format!("{}d", s / DAY),
+        DAY.. => format!("{}y", (s / DAY / 365).min(999)),
+    }
+}
+
+/// Returns how long ago something was, as exactly as it matters: "just now", "3m08s ago", "22m ago", "12d ago".
+pub fn ago(age_of: Duration) -> String {
+    let text = match age_of.as_secs() {
+        0 => return "just now".to_owned(),
+        HOUR..DAY | 1..600 => run_time(age_of),
+        600..HOUR | DAY.. => age(age_of),
+    };
+    format!("{text} ago")
+}
+
+/// Returns an estimated time to wait, rounded so that it does not tick: "~40s", "~2m", "~1h".
+pub fn rough(time: Duration) -> String {
+    let s = time.as_secs();
+    match s {
+        0..50 => format!("~{}s", (s / 10 + 1) * 10),
+        50..HOUR => format!("~{}m", (s + MINUTE / 2) / MINUTE),
+        HOUR.. => format!("~{}h", (s / HOUR).min(999)),
+    }
+}
+
+/// Returns a wait that counts down: "now", "4s", "2m", "15m".
+pub fn wait(time: Duration) -> String {
+    match time.as_millis().div_ceil(1000) {
+        0 => "now".into(),
+        s @ 1..=90 => format!("{s}s"),
+        s => format!("{}m", s.div_ceil(60).min(9999)),
+    }
+}
+
+/// Returns what is left of a link's life: "13d 23h", "1d 4h !", "19h !!", "expired", "-".
+pub fn link_life(life: LinkLife) -> Cow<'static, str> {
+    let left = match life {
+        LinkLife::None => return "-".into(),
+        LinkLife::Unknown => return "?".into(),
+        LinkLife::Gone => return "expired".into(),
+        LinkLife::Left(left) => left,
+    };
+    let mark = if left < EXPIRING_SOON {
+        " !!"
+    } else if left < EXPIRING {
+        " !"
+    } else {
+        ""
+    };
+    let s = left.as_secs();
+    let text = match s {
+        0..HOUR => format!("{}m{mark}", s / MINUTE),
+        HOUR..DAY => format!("{}h{mark}", s / HOUR),
+        DAY.. if s / DAY < 100 => format!("{}d {}h{mark}", s / DAY, s % DAY / HOUR),
+        DAY.. => format!("{}d", s / DAY),
+    };
+    text.into()
+}
+
+/// Returns a size in decimal units: "512 B", "8.4 MB", "1.2 GB".
+pub fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes} B"),
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        1_000_000_000.. => (1_000_000_000, "GB"),
+    };
+    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
+}
+
+/// Returns an id short enough for a line: whole where it fits, else its first and last eight characters.
+pub fn short_id<'a>(id: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
+    if width(id) <= most {
+        return Cow::Borrowed(id);
+    }
+    fit_middle(id, most.min(16 + width(ellipsis)), ellipsis)
+}
+
+/// Returns a link's end, which names the file: "…/1755074605154fqb0m8ge.mp4"; whole where it fits.
+pub fn url_tail<'a>(url: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
+    if width(url) <= most {
+        return Cow::Borrowed(url);
+    }
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let tail = format!("{ellipsis}/{name}");
+    if name.is_empty() || width(&tail) > most {
+        let lead = format!("{ellipsis}/");
+        let room = most.saturating_sub(width(&lead));
+        let text = if name.is_empty() { path } else { name };
+        return Cow::Owned(format!("{lead}{}", fit_middle(text, room, ellipsis)));
+    }
+    Cow::Owned(tail)
+}
+
+/// Returns a text that begins with a capital letter.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+/// Returns a link without its scheme: what tells where it leads.
+pub fn bare_url(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
+}
+
+/// Returns the time of day with seconds: "14:28:59".
+pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned_datetime(zone.clone())
+        .strftime("%H:%M:%S")
+        .to_string()
+}
+
+/// Returns the time of day: "14:28".
+pub fn clock_minutes(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned_datetime(zone.clone())
+        .strftime("%H:%M")
+        .to_string()
+}
+
+/// Returns a moment, with its day where that is not today: "14:28:59", "12 Nov 14:28".
+pub fn moment(at: Timestamp, now: Now, zone: &TimeZone) -> String {
+    moment_as(at, now, zone, "%H:%M:%S")
+}
+
+/// Returns a moment to the minute, with its day where that is not today: "14:28", "12 Nov 14:28".
+pub fn moment_minutes(at: Timestamp, now: Now, zone: &TimeZone) -> String {
+    moment_as(at, now, zone, "%H:%M")
+}
+
+fn moment_as(at: Timestamp, now: Now, zone: &TimeZone, today: &str) -> String {
+    let zoned = at.to_zoned_datetime(zone.clone());
+    let day_of_now = now.wall.to_zoned_datetime(zone.clone());
+    let form = if zoned.date() == day_of_now.date() {
+        today
+    } else if zoned.year() == day_of_now.year() {
+        "%-d %b %H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    zoned.strftime(form).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn times_read_as_people_write_them() {
+        let table = [
+            (0, "0s", "0s", "~10s"),
+            (42, "42s", "42s", "~50s"),
+            (59, "59s", "59s", "~1m"),
+            (60, "1m00s", "1m", "~1m"),
+            (134, "2m14s", "2m", "~2m"),
+            (309, "5m09s", "5m", "~5m"),
+            (3_720, "1h02m", "1h", "~1h"),
+            (97_200, "1d 3h", "1d", "~27h"),
+            (86_400 * 12, "12d 0h", "12d", "~288h"),
+        ];
+        for (seconds, run, old, left) in table {
+            assert_eq!(
+                (run_time(s(seconds)), age(s(seconds)), rough(s(seconds))),
+                (run.into(), old.into(), left.into())
+            );
+        }
+        assert_eq!(age(Duration::MAX), "999y");
+        assert_eq!(
+            [0, 188, 1_320, 3_720, 1_400_000].map(|seconds| ago(s(seconds))),
+            ["just now", "3m08s ago", "22m ago", "1h02m ago", "16d ago"]
+        );
+        assert_eq!(
+            (wait(s(0)), wait(s(90)), wait(s(91))),
+            ("now".into(), "90s".into(), "2m".into())
+        );
+    }
+
+    #[test]
+    fn a_link_shows_its_life_and_two_warnings() {
+        let left = |hours, minutes| {
+            let left = s(hours * HOUR + minutes * MINUTE);
+            link_life(LinkLife::Left(left)).into_owned()
+        };
+        assert_eq!(left(335, 10), "13d 23h");
+        assert_eq!(left(48, 0), "2d 0h");
+        assert_eq!(left(28, 0), "1d 4h !");
+        assert_eq!(left(19, 59), "19h !!");
+        assert_eq!(left(0, 59), "59m !!");
+        assert_eq!(link_life(LinkLife::Gone), "expired");
+    }
+
+    #[test]
+    fn texts_are_cut_by_cells_not_letters() {
+        assert_eq!(fit_end("neon city, rain", 15, "…"), "neon city, rain");
+        assert_eq!(fit_end("neon city, rain", 12, "…"), "neon city,…");
+        assert_eq!(fit_end("neon city, rain", 11, "…"), "neon city,…");
+        assert_eq!(fit_end("雨の街を歩く", 7, "…"), "雨の街…");
+        assert_eq!(fit_end("雨の街を歩く", 6, "…"), "雨の…");
+        assert_eq!(fit_end("🚀🚀🚀", 5, ".."), "🚀..");
+        assert_eq!(fit_end("abc", 0, "…"), "");
+        assert_eq!(fit_end("a\nb", 9, "…"), "a b");
+        assert_eq!(fit_middle("abcdefghij", 7, "…"), "abc…hij");
+        assert_eq!(fit_middle("雨の街を歩く", 8, "…"), "雨の…く");
+        for most in 0..14 {
+            assert!(width(&fit_end("雨の街を歩く", most, "…")) <= most);
+            assert!(width(&fit_middle("雨の街を歩く", most, "…")) <= most);
+        }
+    }
+
+    #[test]
+    fn padding_counts_cells() {
+        assert_eq!(pad_end("雨", 4), "雨  ");
+        assert_eq!(pad_start("雨", 4), "  雨");
+        assert_eq!(pad_end("long", 2), "long");
+    }
+
+    #[test]
+    fn words_wrap_and_long_ones_break() {
+        assert_eq!(
+            wrap("one two  three\nfour", 8, 9, "…"),
+            ["one two", "three", "four"]
+        );
+        assert_eq!(wrap("abcdefgh ij", 3, 9, "…"), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("one two three", 5, 2, "…"), ["one", "two…"]);
+        assert_eq!(wrap("雨の街", 3, 9, "…"), ["雨", "の", "街"]);
+        assert_eq!(wrap("雨", 1, 9, "…"), [""]);
+        assert_eq!(wrap("", 5, 9, "…"), [""]);
+        assert_eq!(chop("abcdef", 4), ["abcd", "ef"]);
+    }
+
+    #[test]
+    fn ids_and_links_keep_what_tells() {
+        let id = "774d9a7dd608a0e49293903095e45a4c";
+        assert_eq!(short_id(id, 32, "…"), id);
+        assert_eq!(short_id(id, 31, "…"), "774d9a7d…95e45a4c");
+        let url = "https://tempfile.example/path/1755074605154fqb0m8ge.mp4?x=1";
+        assert_eq!(url_tail(url, 27, "…"), "…/1755074605154fqb0m8ge.mp4");
+        assert_eq!(url_tail(url, 23, "…"), "…/1755074605…b0m8ge.mp4");
+        assert_eq!(url_tail(url, 99, "…"), url);
+    }
+
+    #[test]
+    fn moments_name_their_day_when_it_is_another() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = Now {
+            wall: at("2026-05-04T14:32:07Z"),
+            mono: crate::domain::time::Mono::default(),
+        };
+        let zone = TimeZone::UTC;
+        assert_eq!(moment(at("2026-05-04T01:02:03Z"), now, &zone), "01:02:03");
+        assert_eq!(
+            moment(at("2026-05-03T23:59:59Z"), now, &zone),
+            "3 May 23:59"
+        );
+        assert_eq!(
+            moment(at("2025-05-03T23:59:59Z"), now, &zone),
+            "2025-05-03 23:59"
+        );
+        assert_eq!(size(8_449_000), "8.4 MB");
+    }
+}

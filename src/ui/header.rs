@@ -1,0 +1,390 @@
+//! The two top lines: who this is, how many tasks are how far, when the next poll is; the tabs, and the banner.
+
+use std::borrow::Cow;
+
+use ratatui::{
+    buffer::Buffer,
+    text::{Line, Span},
+};
+
+use super::{
+    Scene,
+    areas::Breadth,
+    format,
+    pen::{Pen, cells},
+    theme::Role,
+};
+use crate::{
+    app::{
+        keymap::{self, Action},
+        state::{Access, Loading, Screen},
+    },
+    domain::{
+        query,
+        status::{Status, Tab},
+    },
+};
+
+/// Draws the top lines.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
+    let mut pen = Pen::new(buffer, scene.areas.header);
+    draw_first(&mut pen, scene);
+    let mut pen = Pen::new(buffer, scene.areas.tabs);
+    match scene.state.screen() {
+        Screen::List => draw_tabs(&mut pen, scene),
+        Screen::Detail { .. } => draw_place(&mut pen, scene),
+    }
+}
+
+fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+    let right = pen.width().saturating_sub(1);
+    let banner = banner(scene).filter(|_| scene.areas.tabs.height == 0);
+    let status = banner.as_ref().map_or_else(
+        || clock(scene),
+        |banner| Line::styled(banner.headline.as_str(), scene.style(banner.role)),
+    );
+    let is_banner = banner.is_some();
+    let status_width = line_width(&status);
+    let status_start = right.saturating_sub(status_width);
+    let mut x = 1;
+    if scene.areas.breadth >= Breadth::Middle || scene.state.list().is_empty() {
+        x = pen.text(x, 0, "kietop", scene.style(Role::Accent)) + 2;
+        if !scene.state.settings().name.is_empty() {
+            let name = format::fit_end(&scene.state.settings().name, 24, scene.ellipsis());
+            x = pen.text(x, 0, &name, scene.style(Role::Text)) + 2;
+        }
+        if scene.state.settings().access == Access::ReadOnly {
+            x = pen.text(x, 0, "read-only", scene.style(Role::Warn)) + 2;
+        }
+        x += 1;
+    }
+    if is_banner {
+        let room = usize::from(right.saturating_sub(x));
+        let banner = status.spans.first().map_or("", |span| &span.content);
+        let text = format::fit_end(banner, room, scene.ellipsis());
+        pen.text(x, 0, &text, status.style);
+        return;
+    }
+    let counts = counts(scene);
+    if !scene.state.list().is_empty() && x + line_width(&counts) < right {
+        x = pen.line(x, 0, &counts) + 2;
+    }
+    if scene.areas.tabs.height == 0 && scene.state.tab() != Tab::All {
+        let tab = format!("[{}]", scene.state.tab().name());
+        if x + cells(&tab) < right {
+            x = pen.text(x, 0, &tab, scene.style(Role::Accent)) + 1;
+        }
+    }
+    if x <= status_start {
+        pen.line(status_start, 0, &status);
+    } else if let Some(last) = status.spans.last() {
+        let start = right.saturating_sub(cells(&last.content));
+        if x <= start {
+            pen.text(start, 0, &last.content, last.style);
+        }
+    }
+}
+
+/// Returns the counts by glyph; with words where there is room.
+fn counts(scene: &Scene<'_>) -> Line<'static> {
+    let tally = scene.state.list().tally();
+    let parts = [
+        (Status::Generating, tally.generating, "generating"),
+        (Status::Ready, tally.ready, "ready"),
+        (Status::CallbackFailed, tally.rescued, "callback"),
+        (Status::GenerationFailed, tally.failed, "failed"),
+    ];
+    let mut line = Line::default();
+    for (status, count, word) in parts {
+        let look = scene.theme.look(status, scene.now);
+        let role = if count == 0 { Role::Muted } else { look.role };
+        if !line.spans.is_empty() {
+            line.push_span(Span::raw(if scene.areas.breadth == Breadth::Wide {
+                "  "
+            } else {
+                " "
+            }));
+        }
+        if scene.areas.breadth == Breadth::Wide {
+            let glyph = Span::styled(format!("{} {count}", look.glyph), scene.style(role));
+            let muted = if count == 0 { Role::Muted } else { Role::Text };
+            line.push_span(glyph);
+            line.push_span(Span::raw(" "));
+            line.push_span(Span::styled(word, scene.style(muted)));
+        } else {
+            let text = format!("{}{count}", look.glyph);
+            line.push_span(Span::styled(text, scene.style(role)));
+        }
+    }
+    line
+}
+
+/// Returns the next poll, the rate and the time of day. Seconds are shown only while something ticks:
+/// a clock that stands still must not look like one that runs.
+fn clock(scene: &Scene<'_>) -> Line<'static> {
+    let Scene { state, now, .. } = scene;
+    let breadth = scene.areas.breadth;
+    let zone = &state.settings().zone;
+    let mut parts: Vec<Cow<'static, str>> = Vec::with_capacity(3);
+    let polls = state.polls();
+    if state.list().is_empty() && polls.hold().is_none() {
+        // Nothing wakes the program then: a clock would stand still.
+        return Line::default();
+    }
+    let next = state.next_poll(*now).map(format::wait);
+    match (next, breadth) {
+        (_, Breadth::Tiny) => {}
+        (Some(wait), Breadth::Wide) => parts.push(format!("next poll {wait}").into()),
+        (Some(wait), Breadth::Narrow | Breadth::Middle) => {
+            parts.push(format!("next {wait}").into());
+        }
+        (None, _) if polls.is_paused() => parts.push("paused".into()),
+        (None, _) if state.list().tally().in_flight > 0 => parts.push("asking".into()),
+        (None, _) => {}
+    }
+    let rate = polls.per_minute(now.mono);
+    match breadth {
+        Breadth::Wide if rate > 0 => parts.push(format!("{rate} req/min").into()),
+        Breadth::Middle if rate > 0 => parts.push(format!("{rate}/min").into()),
+        Breadth::Wide | Breadth::Middle | Breadth::Narrow | Breadth::Tiny => {}
+    }
+    let is_exact = breadth == Breadth::Wide && state.is_ticking();
+    let time = if is_exact {
+        format::clock(now.wall, zone)
+    } else {
+        format::clock_minutes(now.wall, zone)
+    };
+    let mut line = Line::default();
+    for part in parts {
+        line.push_span(Span::styled(part, scene.style(Role::Muted)));
+        let dot = format!(" {} ", scene.theme.glyphs().dot);
+        line.push_span(Span::styled(dot, scene.style(Role::Muted)));
+    }
+    line.push_span(Span::styled(time, scene.style(Role::Text)));
+    line
+}
+
+/// Draws the tabs with their counts, and at the right the banner, else how the list is ordered.
+fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+    if pen.height() == 0 {
+        return;
+    }
+    let right = pen.width().saturating_sub(1);
+    let Some(banner) = banner(scene) else {
+        let x = pen.line(1, 0, &tabs(scene, right));
+        let order = orders(scene)
+            .into_iter()
+            .find(|order| x + cells(order) + 1 < right);
+        if let Some(order) = order {
+            pen.text_before(right, 0, &order, scene.style(Role::Muted));
+        }
+        return;
+    };
+    draw_banner(pen, scene, &banner);
+}
+
+/// Draws where the task of the full detail stands, and at the right the banner.
+fn draw_place(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+    if pen.height() == 0 {
+        return;
+    }
+    match banner(scene) {
+        Some(banner) => draw_banner(pen, scene, &banner),
+        None => drop(pen.line(1, 0, &place(scene))),
+    }
+}
+
+/// Draws the banner behind what stands before it; not at the right edge, where its countdown would move it.
+fn draw_banner(pen: &mut Pen<'_>, scene: &Scene<'_>, banner: &Banner) {
+    let right = pen.width().saturating_sub(1);
+    let Placed { lead, text, .. } = placed(scene, banner);
+    let x = pen.line(1, 0, &lead) + BANNER_GAP;
+    let room = usize::from(right.saturating_sub(x));
+    let text = format::fit_end(&text, room, scene.ellipsis());
+    pen.text(x, 0, &text, scene.style(banner.role));
+}
+
+/// The space between tabs and banner.
+const BANNER_GAP: u16 = 2;
+
+/// Is a banner in its place, with what stands before it.
+struct Placed {
+    lead: Line<'static>,
+    text: String,
+    is_whole: bool,
+}
+
+/// Finds what of a banner fits beside the tabs: all of it beside all of them, else its headline beside as many
+/// as there is room for.
+fn placed(scene: &Scene<'_>, banner: &Banner) -> Placed {
+    let room = scene.areas.tabs.width.saturating_sub(2 + BANNER_GAP);
+    let whole = banner.whole();
+    let lead = |room| match scene.state.screen() {
+        Screen::List => tabs(scene, room),
+        Screen::Detail { .. } => place(scene),
+    };
+    let all = lead(u16::MAX);
+    if line_width(&all).saturating_add(cells(&whole)) <= room {
+        return Placed {
+            lead: all,
+            text: whole,
+            is_whole: true,
+        };
+    }
+    Placed {
+        lead: lead(room.saturating_sub(cells(&banner.headline))),
+        text: banner.headline.clone(),
+        is_whole: banner.next_step.is_empty(),
+    }
+}
+
+fn shown_tab(scene: &Scene<'_>) -> Line<'static> {
+    let text = format!("[{}]", scene.state.tab().name());
+    Line::from(Span::styled(text, scene.style(Role::Accent)))
+}
+
+fn place(scene: &Scene<'_>) -> Line<'static> {
+    let mut line = shown_tab(scene);
+    let count = scene.state.shown().len();
+    if let Some(at) = scene.state.position() {
+        let text = format!(" {} of {count}", at + 1);
+        line.push_span(Span::styled(text, scene.style(Role::Muted)));
+    }
+    line
+}
+
+/// Returns the tabs with their counts; those that do not fit into `room` are left out from the right, but
+/// never the one that is shown.
+fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
+    let gap = if scene.areas.breadth == Breadth::Wide {
+        " "
+    } else {
+        ""
+    };
+    let is_known = *scene.state.loading() == Loading::Done;
+    let texts = Tab::ALL.map(|tab| {
+        let count = query::count(tab, scene.state.list(), scene.now);
+        let is_shown = scene.state.tab() == tab;
+        let (open, close) = if is_shown { ("[", "]") } else { (" ", " ") };
+        let text = if is_known {
+            format!("{open}{} {count}{close}{gap}", tab.name())
+        } else {
+            format!("{open}{}{close}{gap}", tab.name())
+        };
+        let role = match (is_shown, count) {
+            (true, _) => Role::Accent,
+            (false, 0) => Role::Muted,
+            (false, _) => Role::Text,
+        };
+        (text, role, is_shown)
+    });
+    let mut left = texts
+        .iter()
+        .filter(|(_, _, is_shown)| *is_shown)
+        .fold(room, |left, (text, ..)| left.saturating_sub(cells(text)));
+    let mut is_full = false;
+    let mut line = Line::default();
+    for (text, role, is_shown) in texts {
+        is_full |= !is_shown && cells(&text) > left;
+        if !is_shown {
+            if is_full {
+                continue;
+            }
+            left -= cells(&text);
+        }
+        line.push_span(Span::styled(text, scene.style(role)));
+    }
+    line
+}
+
+/// Returns what the right of the tab line may say, the most telling first: which rows are seen where not all
+/// are, and the order.
+fn orders(scene: &Scene<'_>) -> Vec<String> {
+    let order = if scene.areas.breadth == Breadth::Wide {
+        "newest first"
+    } else {
+        "newest"
+    };
+    let is_boxed = scene.areas.is_boxed;
+    let (rows, count) = (scene.areas.rows.height, scene.state.shown().len());
+    if is_boxed || count <= usize::from(rows) {
+        return vec![order.to_owned()];
+    }
+    let dot = scene.theme.glyphs().dot;
+    let seen = super::list::seen(scene);
+    vec![format!("{seen} {dot} {order}"), seen]
+}
+
+/// Is what concerns the whole account or list; said once, with what happens next.
+#[derive(Debug)]
+pub(super) struct Banner {
+    /// What is the matter, and when it is tried again.
+    pub(super) headline: String,
+    /// What the user can do.
+    pub(super) next_step: String,
+    role: Role,
+}
+
+impl Banner {
+    fn whole(&self) -> String {
+        if self.next_step.is_empty() {
+            self.headline.clone()
+        } else {
+            format!("{} {}", self.headline, self.next_step)
+        }
+    }
+
+    /// Returns the next step where the top of the screen had no room for it.
+    pub(super) fn left_over(&self, scene: &Scene<'_>) -> Option<String> {
+        let is_shown = scene.areas.tabs.height > 0 && placed(scene, self).is_whole;
+        (!is_shown && !self.next_step.is_empty()).then(|| self.next_step.clone())
+    }
+}
+
+/// Returns what concerns the whole account or list, the gravest first. A list that could not be read is not
+/// among it: that is said where the list would be.
+pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
+    let Scene { state, now, .. } = scene;
+    if let Some(error) = &state.unsaved().error {
+        let again = state.unsaved().retry.map_or_else(
+            || "Trying again now.".to_owned(),
+            |at| format!("Trying again in {}.", format::wait(at.since(now.mono))),
+        );
+        return Some(Banner {
+            headline: format!("Not saved: {error}."),
+            next_step: again,
+            role: Role::Error,
+        });
+    }
+    if let Some(hold) = state.polls().hold() {
+        let wait = hold.until.since(now.mono);
+        let again = if state.polls().is_paused() {
+            "Paused.".to_owned()
+        } else if wait.is_zero() || state.list().tally().in_flight > 0 {
+            "Asking now.".to_owned()
+        } else {
+            format!("Asking again in {}.", format::wait(wait))
+        };
+        return Some(Banner {
+            headline: format!("{}. {again}", format::sentence(&hold.error.message())),
+            next_step: hold.error.next_step().to_owned(),
+            role: Role::Error,
+        });
+    }
+    if state.polls().is_paused() {
+        let key = keymap::key_of(Action::Pause).map(|key| scene.theme.key(key));
+        return Some(Banner {
+            headline: "Paused: nothing is asked by itself.".to_owned(),
+            next_step: key.map_or_else(String::new, |key| format!("{key} goes on.")),
+            role: Role::Warn,
+        });
+    }
+    None
+}
+
+fn line_width(line: &Line<'_>) -> u16 {
+    line.spans
+        .iter()
+        .map(|span| cells(&span.content))
+        .fold(0, u16::saturating_add)
+}

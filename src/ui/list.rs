@@ -1,0 +1,75 @@
+//! The table of watched tasks, with the detail and the statistics beside it where they fit.
+//!
+//! Builds the rows that are seen, no others.
+
+pub(super) mod row;
+
+use ratatui::buffer::Buffer;
+
+use self::row::Columns;
+use super::{
+    Scene,
+    areas::{Breadth, DetailForm},
+    detail, empty,
+    pen::{Head, Pen},
+    stats,
+    theme::Role,
+};
+use crate::app::state::Loading;
+
+/// Draws everything between tabs and footer.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
+    let areas = &scene.areas;
+    if areas.rule.height > 0 {
+        let mut pen = Pen::new(buffer, areas.rule);
+        pen.rule(0, 0, &Head::default(), scene.theme);
+    }
+    if scene.state.list().is_empty() {
+        empty::draw(buffer, scene);
+        return;
+    }
+    draw_table(buffer, scene);
+    match areas.detail_form {
+        DetailForm::None => {}
+        DetailForm::Compact => detail::draw_compact(buffer, scene),
+        DetailForm::Below => detail::draw_below(buffer, scene),
+        DetailForm::Side => detail::draw_side(buffer, scene),
+    }
+    stats::draw(buffer, scene);
+}
+
+fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
+    let areas = &scene.areas;
+    if areas.is_boxed {
+        let head = Head {
+            title: "Watched tasks",
+            right: &seen(scene),
+            focus: scene.focus(),
+        };
+        Pen::new(buffer, areas.list).frame(&head, scene.theme);
+    }
+    let columns = Columns::of(areas.breadth, areas.rows.width);
+    columns.draw_heads(&mut Pen::new(buffer, areas.heads), scene);
+    let mut pen = Pen::new(buffer, areas.rows);
+    if scene.state.shown().is_empty() && *scene.state.loading() == Loading::Done {
+        let lead = if areas.breadth == Breadth::Tiny { 1 } else { 4 };
+        let text = format!("No task under {}.", scene.state.tab().name());
+        pen.text(lead, 0, &text, scene.style(Role::Muted));
+        return;
+    }
+    let rows = usize::from(areas.rows.height);
+    for (y, watched) in (0..areas.rows.height).zip(scene.state.visible(rows)) {
+        columns.draw_row(&mut pen, y, watched, scene);
+    }
+}
+
+/// Returns which rows are seen: "1-11 of 11".
+pub(super) fn seen(scene: &Scene<'_>) -> String {
+    let count = scene.state.shown().len();
+    if count == 0 {
+        return "none".to_owned();
+    }
+    let top = scene.state.top().min(count - 1);
+    let bottom = (top + usize::from(scene.areas.rows.height)).min(count);
+    format!("{}-{bottom} of {count}", top + 1)
+}

@@ -1,0 +1,98 @@
+//! The boxes above the screen: in the middle, never wider than it, and scrolled where they are too tall.
+
+mod add;
+mod help;
+mod link;
+mod pick;
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{
+    Drawn, Scene,
+    footer::Hint,
+    pen::{Focus, Head, Pen, inside},
+};
+use crate::app::state::Overlay;
+
+/// Draws the box above the screen, if there is one, and says how far its text can be scrolled.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
+    match scene.state.overlay()? {
+        Overlay::Add(dialog) => {
+            add::draw(buffer, scene, dialog);
+            Some(Drawn::default())
+        }
+        Overlay::Pick(picker) => {
+            pick::draw(buffer, scene, picker);
+            Some(Drawn::default())
+        }
+        Overlay::Link(link) => {
+            link::draw(buffer, scene, link);
+            Some(Drawn::default())
+        }
+        Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
+    }
+}
+
+/// Returns where boxes may be: over everything but the message line and what is below it, as a box's own
+/// messages appear there; on a small screen over everything.
+fn room(scene: &Scene<'_>) -> Rect {
+    let screen = scene.areas.screen;
+    if screen.height < 10 {
+        return screen;
+    }
+    Rect {
+        height: screen.height - 2,
+        ..screen
+    }
+}
+
+/// Returns the place of a box of that size in the middle of the screen, borders included.
+fn place(scene: &Scene<'_>, width: u16, height: u16) -> Rect {
+    let room = room(scene);
+    let (width, height) = (width.min(room.width), height.min(room.height));
+    Rect {
+        x: room.x + (room.width - width) / 2,
+        y: room.y + (room.height - height) / 2,
+        width,
+        height,
+    }
+}
+
+/// Draws an empty box with the keyboard in it, and returns the pen for its inside.
+fn open<'b>(
+    buffer: &'b mut Buffer,
+    scene: &Scene<'_>,
+    area: Rect,
+    title: &str,
+    right: &str,
+) -> Pen<'b> {
+    let mut pen = Pen::new(buffer, area);
+    pen.clear();
+    let head = Head {
+        title,
+        right,
+        focus: Focus::Here,
+    };
+    pen.frame(&head, scene.theme);
+    Pen::new(buffer, inside(area))
+}
+
+/// Draws hints in a row as far as they fit; the last one stays.
+fn draw_hints(pen: &mut Pen<'_>, y: u16, hints: Vec<Option<Hint>>, scene: &Scene<'_>) {
+    let mut hints: Vec<_> = hints.into_iter().flatten().collect();
+    let Some(last) = hints.pop() else { return };
+    let mut x = 1;
+    for hint in hints {
+        if x + hint.width() + 3 + last.width() + 1 > pen.width() {
+            break;
+        }
+        x = hint.draw_in(pen, x, y, scene) + 3;
+    }
+    last.draw_in(pen, x, y, scene);
+}
+
+/// Returns the first of `count` lines to show in `rows` rows so that line `at` is among them, in the middle
+/// where it can be.
+fn first_seen(at: usize, count: usize, rows: usize) -> usize {
+    at.saturating_sub(rows / 2).min(count.saturating_sub(rows))
+}

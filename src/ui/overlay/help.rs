@@ -1,0 +1,200 @@
+//! The keys, in groups, from the one table.
+
+use ratatui::{
+    buffer::Buffer,
+    text::{Line, Span},
+};
+
+use super::{open, place, room};
+use crate::{
+    app::keymap::{self, Action, Binding, Context},
+    domain::status::Tab,
+    ui::{Drawn, Scene, format, pen::Pen, theme::Role},
+};
+
+/// The width of one column of keys and words.
+const COLUMN: u16 = 56;
+
+/// The room of the keys.
+const KEYS: usize = 14;
+
+/// Is a group of keys; they stand in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Moving,
+    Tasks,
+    Asking,
+    Dialogs,
+    Program,
+}
+
+impl Group {
+    const ALL: [Self; 5] = [
+        Self::Moving,
+        Self::Tasks,
+        Self::Asking,
+        Self::Dialogs,
+        Self::Program,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Moving => "Moving",
+            Self::Tasks => "Tasks",
+            Self::Asking => "Asking",
+            Self::Dialogs => "Dialogs",
+            Self::Program => "Program",
+        }
+    }
+
+    /// Returns where a line of the table belongs.
+    fn of(binding: &Binding) -> Self {
+        let is_dialog = binding
+            .contexts
+            .iter()
+            .all(|context| matches!(context, Context::Add | Context::Pick | Context::Link));
+        match binding.action {
+            _ if is_dialog => Self::Dialogs,
+            Action::Next
+            | Action::Previous
+            | Action::First
+            | Action::Last
+            | Action::PageDown
+            | Action::PageUp
+            | Action::HalfDown
+            | Action::HalfUp
+            | Action::NextTab
+            | Action::PreviousTab
+            | Action::ShowTab(_)
+            | Action::Detail
+            | Action::Back => Self::Moving,
+            Action::Add
+            | Action::Remove
+            | Action::Undo
+            | Action::OpenResult
+            | Action::OpenOriginal => Self::Tasks,
+            Action::CheckOne
+            | Action::CheckAll
+            | Action::Pause
+            | Action::Slower
+            | Action::Faster => Self::Asking,
+            Action::Accept | Action::Toggle | Action::NextField | Action::PreviousField => {
+                Self::Dialogs
+            }
+            Action::Help | Action::Redraw | Action::Suspend | Action::Quit => Self::Program,
+        }
+    }
+}
+
+/// Draws the keys from line `scroll` on; in two columns where they fit.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn {
+    let room = room(scene);
+    let blocks: Vec<_> = Group::ALL.map(|group| block(group, scene)).into();
+    let is_broad = room.width >= COLUMN * 2 + 2;
+    let mut columns = if is_broad {
+        halves(blocks)
+    } else {
+        vec![blocks.concat()]
+    };
+    for column in &mut columns {
+        // No free line at the end.
+        column.pop();
+    }
+    let count = columns.iter().map(Vec::len).max().unwrap_or_default();
+    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    let wanted = u16::try_from(columns.len())
+        .unwrap_or(1)
+        .saturating_mul(COLUMN);
+    let area = place(scene, wanted + 2, count.saturating_add(2));
+    let height = area.height.saturating_sub(2);
+    let most_scroll = count.saturating_sub(height);
+    let scroll = scroll.min(most_scroll);
+    let close = keymap::hint(Action::Back, Context::Help).map_or_else(String::new, |(key, _)| {
+        format!("{} close", scene.theme.key(key))
+    });
+    let right = if most_scroll == 0 {
+        close
+    } else {
+        let bottom = scroll + height;
+        format!("{}-{bottom} of {count}  {close}", scroll + 1)
+    };
+    let mut pen = open(buffer, scene, area, "Keys", &right);
+    for (x, lines) in (0..).step_by(usize::from(COLUMN)).zip(&columns) {
+        draw_column(&mut pen, x, scroll, lines);
+    }
+    Drawn { most_scroll }
+}
+
+fn draw_column(pen: &mut Pen<'_>, x: u16, scroll: u16, lines: &[Line<'_>]) {
+    for (y, line) in (0..pen.height()).zip(lines.iter().skip(usize::from(scroll))) {
+        pen.line(x, y, line);
+    }
+}
+
+/// Shares the groups out to two columns of about the same height, in their order.
+fn halves(blocks: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
+    let all: usize = blocks.iter().map(Vec::len).sum();
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for block in blocks {
+        let is_left = right.is_empty() && (left.len() + block.len() / 2) * 2 <= all;
+        if is_left {
+            left.extend(block);
+        } else {
+            right.extend(block);
+        }
+    }
+    vec![left, right]
+}
+
+/// Returns the lines of a group: its name, its keys, a free line.
+fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::styled(
+        format!(" {}", group.name()),
+        scene.style(Role::Title),
+    )];
+    let bindings = keymap::BINDINGS
+        .iter()
+        .filter(|binding| Group::of(binding) == group);
+    for binding in bindings {
+        if let Action::ShowTab(tab) = binding.action {
+            // The tabs share one line.
+            if tab == Tab::All {
+                lines.push(tabs_line(scene));
+            }
+            continue;
+        }
+        let keys: Vec<_> = binding
+            .chords
+            .iter()
+            .map(|chord| scene.theme.key(*chord))
+            .collect();
+        lines.push(key_line(&keys.join(" "), binding.help, scene));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+/// Returns the line of the keys that show a tab.
+fn tabs_line(scene: &Scene<'_>) -> Line<'static> {
+    let keys: Vec<_> = keymap::BINDINGS
+        .iter()
+        .filter(|binding| matches!(binding.action, Action::ShowTab(_)))
+        .filter_map(|binding| binding.chords.first())
+        .map(|chord| scene.theme.key(*chord))
+        .collect();
+    let [first, .., last] = Tab::ALL.map(Tab::name);
+    let text = format!("a tab, from {first} to {last}");
+    key_line(&keys.join(" "), &text, scene)
+}
+
+fn key_line(keys: &str, text: &str, scene: &Scene<'_>) -> Line<'static> {
+    let room = usize::from(COLUMN).saturating_sub(KEYS + 3);
+    Line::from(vec![
+        Span::raw("  "),
+        Span::styled(format::pad_end(keys, KEYS), scene.style(Role::Key)),
+        Span::styled(
+            format::fit_end(text, room, scene.ellipsis()).into_owned(),
+            scene.style(Role::Text),
+        ),
+    ])
+}

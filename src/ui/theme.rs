@@ -1,0 +1,334 @@
+//! How things look: a style for every role, and word, glyph and role for every status.
+//!
+//! Only the sixteen colours of the terminal's own palette, and text in the terminal's own foreground, so that
+//! dark and light grounds both read well. Nothing here knows where anything stands on the screen.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::{
+    app::{
+        keymap::{Key, KeyChord},
+        state::Tone,
+    },
+    domain::{status::Status, time::Now},
+};
+
+/// Tells what a piece of text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What is read first.
+    Text,
+    /// What is read second: labels, units, hints.
+    Muted,
+    /// What belongs to the program and stands out: its name, the current tab.
+    Accent,
+    /// The row under the cursor.
+    Selected,
+    /// A good ending.
+    Ok,
+    /// Under way.
+    Busy,
+    /// Something to know.
+    Warn,
+    /// Something failed.
+    Error,
+    /// The name of a box or a task.
+    Title,
+    /// A border.
+    Border,
+    /// The border of the box that has the keyboard.
+    Focus,
+    /// The heads of columns.
+    Heading,
+    /// A key that can be pressed.
+    Key,
+    /// The place where the next character goes.
+    Cursor,
+}
+
+/// Is how a status looks: never a colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Its colour.
+    pub role: Role,
+    /// Its glyph, one cell wide.
+    pub glyph: &'static str,
+    /// Its word.
+    pub word: &'static str,
+    /// Its word where four cells must do.
+    pub short: &'static str,
+}
+
+/// Is the set of characters that boxes, bars and shortened texts are made of; each one cell wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glyphs {
+    /// Marks what was left out of a text; the only one that may take two cells.
+    pub ellipsis: &'static str,
+    /// Stands between figures.
+    pub dot: &'static str,
+    /// Marks the selected row.
+    pub pointer: &'static str,
+    /// The done part of a progress bar.
+    pub done: &'static str,
+    /// The rest of it.
+    pub rest: &'static str,
+    /// The steps of a sparkline, lowest first.
+    pub steps: [&'static str; 8],
+    /// The foot of a histogram's bar.
+    pub foot: &'static str,
+    /// A cell of a histogram's bar.
+    pub bar: &'static str,
+    /// A horizontal line.
+    pub horizontal: &'static str,
+    /// A vertical line.
+    pub vertical: &'static str,
+    /// The corners: top left, top right, bottom left, bottom right.
+    pub corners: [&'static str; 4],
+}
+
+const UNICODE: Glyphs = Glyphs {
+    ellipsis: "…",
+    dot: "·",
+    pointer: ">",
+    done: "▓",
+    rest: "▒",
+    steps: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    foot: "▏",
+    bar: "█",
+    horizontal: "─",
+    vertical: "│",
+    corners: ["┌", "┐", "└", "┘"],
+};
+
+const ASCII: Glyphs = Glyphs {
+    ellipsis: "..",
+    dot: "-",
+    pointer: ">",
+    done: "#",
+    rest: ".",
+    steps: ["_", ".", "-", "~", "=", "+", "*", "#"],
+    foot: "|",
+    bar: "#",
+    horizontal: "-",
+    vertical: "|",
+    corners: ["+", "+", "+", "+"],
+};
+
+/// The turning glyph of a running task, one for each second.
+const TURNING: [&str; 4] = ["◐", "◓", "◑", "◒"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Palette {
+    Ansi,
+    Monochrome,
+}
+
+/// Is the look of the program, as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Theme {
+    palette: Palette,
+    glyphs: Glyphs,
+}
+
+impl Default for Theme {
+    fn default() -> Self {
+        Self::ansi()
+    }
+}
+
+impl Theme {
+    /// Returns the theme in the terminal's own colours.
+    pub const fn ansi() -> Self {
+        Self {
+            palette: Palette::Ansi,
+            glyphs: UNICODE,
+        }
+    }
+
+    /// Returns the theme without colour (`NO_COLOR`): bold, dim and reverse tell the roles.
+    pub const fn monochrome() -> Self {
+        Self {
+            palette: Palette::Monochrome,
+            glyphs: UNICODE,
+        }
+    }
+
+    /// Draws everything of our own in ASCII, for terminals and fonts that know no more.
+    #[must_use]
+    pub const fn with_ascii(self) -> Self {
+        Self {
+            glyphs: ASCII,
+            ..self
+        }
+    }
+
+    /// Returns the characters that boxes and bars are made of.
+    pub const fn glyphs(&self) -> &Glyphs {
+        &self.glyphs
+    }
+
+    /// Reports whether only ASCII is drawn.
+    fn is_ascii(&self) -> bool {
+        self.glyphs == ASCII
+    }
+
+    /// Returns the style of a role.
+    ///
+    /// The selected row is the accent in reverse: its letters take the terminal's own ground, so they read
+    /// as well as the accent does, whatever that ground is.
+    pub const fn style(&self, role: Role) -> Style {
+        let style = Style::new();
+        match self.palette {
+            Palette::Ansi => match role {
+                Role::Text => style,
+                Role::Muted | Role::Border | Role::Heading => style.add_modifier(Modifier::DIM),
+                Role::Accent => style.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
+                Role::Selected => style.fg(Color::LightBlue).add_modifier(Modifier::REVERSED),
+                Role::Ok => style.fg(Color::Green),
+                Role::Busy => style.fg(Color::Cyan),
+                Role::Warn => style.fg(Color::Magenta),
+                Role::Error => style.fg(Color::Red),
+                Role::Title => style.add_modifier(Modifier::BOLD),
+                Role::Focus | Role::Key => style.fg(Color::LightBlue),
+                Role::Cursor => style.add_modifier(Modifier::REVERSED),
+            },
+            Palette::Monochrome => match role {
+                Role::Text | Role::Ok | Role::Busy | Role::Focus => style,
+                Role::Muted | Role::Border | Role::Heading => style.add_modifier(Modifier::DIM),
+                Role::Accent | Role::Warn | Role::Error | Role::Title | Role::Key => {
+                    style.add_modifier(Modifier::BOLD)
+                }
+                Role::Selected | Role::Cursor => style.add_modifier(Modifier::REVERSED),
+            },
+        }
+    }
+
+    /// Returns the style of a message.
+    pub const fn tone(&self, tone: Tone) -> Style {
+        self.style(match tone {
+            Tone::Plain => Role::Text,
+            Tone::Good => Role::Ok,
+            Tone::Warning => Role::Warn,
+            Tone::Bad => Role::Error,
+        })
+    }
+
+    /// Returns how a status looks at that time; the glyph of what is being made turns by the second.
+    pub fn look(&self, status: Status, now: Now) -> Look {
+        let (role, glyph, ascii, word, short) = match status {
+            Status::New => (Role::Muted, "·", ".", "new", "NEW"),
+            Status::Generating => (Role::Busy, turning(now), "o", "generating", "GEN"),
+            Status::Finishing => (Role::Busy, turning(now), "o", "finishing", "FIN"),
+            Status::Late => (Role::Warn, turning(now), "o", "late", "LATE"),
+            Status::Ready => (Role::Ok, "✓", "+", "ready", "OK"),
+            Status::NoLink => (Role::Warn, "✓", "+", "no link", "NOLK"),
+            Status::LinkGone => (Role::Muted, "✓", "+", "link gone", "GONE"),
+            Status::CallbackFailed => (Role::Warn, "!", "!", "callback fail", "CBK"),
+            Status::CreateFailed => (Role::Error, "✗", "x", "create failed", "CRE"),
+            Status::GenerationFailed => (Role::Error, "✗", "x", "gen. failed", "FAIL"),
+            Status::NotFound => (Role::Warn, "?", "?", "not found", "NONE"),
+            Status::Unknown => (Role::Warn, "?", "?", "unknown", "FLAG"),
+        };
+        let glyph = if self.is_ascii() { ascii } else { glyph };
+        Look {
+            role,
+            glyph,
+            word,
+            short,
+        }
+    }
+
+    /// Returns the name of a key, arrows spelled out where only ASCII is drawn.
+    pub fn key(&self, chord: KeyChord) -> String {
+        if !self.is_ascii() {
+            return chord.to_string();
+        }
+        match chord.key {
+            Key::Up => "Up".into(),
+            Key::Down => "Down".into(),
+            Key::Left => "Left".into(),
+            Key::Right => "Right".into(),
+            Key::Char(_)
+            | Key::Enter
+            | Key::Esc
+            | Key::Tab
+            | Key::BackTab
+            | Key::Backspace
+            | Key::Delete
+            | Key::Home
+            | Key::End
+            | Key::PageUp
+            | Key::PageDown
+            | Key::F(_) => chord.to_string(),
+        }
+    }
+}
+
+/// Returns the glyph of a running task in that second.
+fn turning(now: Now) -> &'static str {
+    let second = now.wall.as_second().rem_euclid(4);
+    usize::try_from(second)
+        .ok()
+        .and_then(|at| TURNING.get(at))
+        .copied()
+        .unwrap_or("◐")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{domain::time::Mono, ui::format};
+
+    fn now() -> Now {
+        Now {
+            wall: Timestamp::UNIX_EPOCH,
+            mono: Mono::default(),
+        }
+    }
+
+    #[test]
+    fn every_status_has_a_word_of_its_own_and_a_narrow_glyph() {
+        for theme in [Theme::ansi(), Theme::monochrome().with_ascii()] {
+            let looks = Status::ALL.map(|status| theme.look(status, now()));
+
+            let words: HashSet<_> = looks.iter().map(|look| look.word).collect();
+            let shorts: HashSet<_> = looks.iter().map(|look| look.short).collect();
+            assert_eq!((words.len(), shorts.len()), (looks.len(), looks.len()));
+            for look in looks {
+                assert_eq!(format::width(look.glyph), 1, "{look:?}");
+                assert!(look.word.len() <= 13 && look.short.len() <= 4, "{look:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ascii_is_ascii() {
+        let theme = Theme::ansi().with_ascii();
+        for status in Status::ALL {
+            assert!(theme.look(status, now()).glyph.is_ascii());
+        }
+        assert_eq!(theme.key(KeyChord::plain(Key::Up)), "Up");
+    }
+
+    #[test]
+    fn without_colour_there_is_no_colour() {
+        let theme = Theme::monochrome();
+        for role in [
+            Role::Accent,
+            Role::Selected,
+            Role::Ok,
+            Role::Busy,
+            Role::Warn,
+            Role::Error,
+            Role::Focus,
+            Role::Key,
+        ] {
+            let style = theme.style(role);
+            assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
+        }
+    }
+}

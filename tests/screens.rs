@@ -1,0 +1,778 @@
+//! Pixels: every screen in every condition, as text and as styles, and no panic at any size.
+
+#![expect(clippy::expect_used, reason = "test code")]
+
+mod support;
+
+use std::fmt::Write as _;
+
+use insta::assert_snapshot;
+use kietop::{
+    app::{
+        msg::Msg,
+        state::{Overlay, Screen, State},
+        update::update,
+    },
+    domain::{
+        change::{Change, JournalEvent, StoreError},
+        report::PollError,
+        task::Delivery,
+        time::Now,
+    },
+    ui::{self, theme::Theme},
+};
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    buffer::{Buffer, CellWidth as _},
+    style::{Color, Modifier},
+};
+use support::{
+    ProgramBuilder, answer, at, id, journal, later, line, now, press, program, resize, span, task,
+    type_text,
+};
+
+/// Draws a state as the runtime does, and tells it how far its text scrolls.
+fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer {
+    resize(state, size);
+    let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).expect("a test terminal");
+    let mut most_scroll = 0;
+    terminal
+        .draw(|frame| most_scroll = ui::draw(frame, state, now, theme).most_scroll)
+        .expect("a drawn frame");
+    update(state, Msg::Measured { most_scroll }, now);
+    terminal.backend().buffer().clone()
+}
+
+/// Returns the screen as text, each line between bars so that its end is seen.
+fn text(buffer: &Buffer) -> String {
+    let area = buffer.area();
+    let mut text = String::new();
+    for y in 0..area.height {
+        text.push('|');
+        let mut x = 0;
+        while x < area.width {
+            let symbol = buffer[(x, y)].symbol();
+            text.push_str(symbol);
+            x += symbol.cell_width().max(1);
+        }
+        text.push_str("|\n");
+    }
+    text
+}
+
+fn shot(state: &mut State, size: (u16, u16)) -> String {
+    text(&draw(state, size, now(), &Theme::ansi()))
+}
+
+/// Returns the styles of a screen: for each line its runs of one style, with their text.
+fn styles(buffer: &Buffer) -> String {
+    let area = buffer.area();
+    let mut out = String::new();
+    for y in 0..area.height {
+        let mut runs: Vec<(String, String)> = Vec::new();
+        let mut x = 0;
+        while x < area.width {
+            let cell = &buffer[(x, y)];
+            let style = style_name(cell.fg, cell.bg, cell.modifier);
+            match runs.last_mut() {
+                Some((last, text)) if *last == style => text.push_str(cell.symbol()),
+                _ => runs.push((style, cell.symbol().to_owned())),
+            }
+            x += cell.symbol().cell_width().max(1);
+        }
+        let line: Vec<_> = runs
+            .iter()
+            .filter(|(style, text)| style.contains("reversed") || !text.trim().is_empty())
+            .map(|(style, text)| format!("{style}[{}]", text.trim_end()))
+            .collect();
+        writeln!(out, "{y:2} {}", line.join(" ")).expect("a line");
+    }
+    out
+}
+
+fn style_name(fg: Color, bg: Color, modifier: Modifier) -> String {
+    let mut parts = Vec::new();
+    for (color, lead) in [(fg, ""), (bg, "on ")] {
+        if color != Color::Reset {
+            parts.push(format!("{lead}{}", color.to_string().to_lowercase()));
+        }
+    }
+    for (flag, name) in [
+        (Modifier::BOLD, "bold"),
+        (Modifier::DIM, "dim"),
+        (Modifier::REVERSED, "reversed"),
+    ] {
+        if modifier.contains(flag) {
+            parts.push(name.to_owned());
+        }
+    }
+    if parts.is_empty() {
+        parts.push("plain".to_owned());
+    }
+    parts.join("+")
+}
+
+const NEON: &str = "774d9a7dd608a0e49293903095e45a4c";
+
+/// The sample of the design: eleven tasks, one of each kind.
+fn mixed() -> ProgramBuilder {
+    let source = "https://tempfile.example/in/1755074605154fqb0m8ge.mp4";
+    program()
+        .named("studio")
+        .with(
+            task(NEON)
+                .label("neon city, rain, slow pan")
+                .prompt(
+                    "Turn the street into a neon city at night, wet asphalt, slow camera pan \
+                     to the left; keep the walking man.",
+                )
+                .source(source)
+                .callback("https://example.com/callback")
+                .running()
+                .created("14:28:59")
+                .checked_ago("2s", 33),
+        )
+        .with(
+            task("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21")
+                .prompt("claymation chase, 24fps")
+                .running()
+                .created_ago("5m20s")
+                .checked_ago("8s", 21)
+                .due_in("22s"),
+        )
+        .with(
+            task("9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d")
+                .prompt("snow globe turns to summer")
+                .running()
+                .created_ago("14m")
+                .checked_ago("12s", 40)
+                .due_in("48s"),
+        )
+        .with(
+            task("a3")
+                .prompt("oil-paint harbour at dawn")
+                .source(source)
+                .ready("5m09s")
+                .created_ago("22m"),
+        )
+        .with(
+            task("a4")
+                .prompt("desert to ocean floor")
+                .ready("4m51s")
+                .created_ago("41m"),
+        )
+        .with(
+            task("a5")
+                .prompt("paper-cut forest, fox runs")
+                .callback("https://example.com/callback")
+                .rescued("6m02s")
+                .created_ago("1h"),
+        )
+        .with(
+            task("a6")
+                .prompt("crowd becomes starlings")
+                .failed(
+                    "501",
+                    "Generation failed: the input video shows a real person.",
+                )
+                .created_ago("2h"),
+        )
+        .with(
+            task("a7f0c2b6f1d3b4a0c9c1f7c6b5a4e3d2")
+                .not_created("422", "The video is longer than 10 seconds")
+                .created_ago("3h"),
+        )
+        .with(
+            task("a8")
+                .prompt("watercolour alley, cat")
+                .ready("5m30s")
+                .created_ago("12d20h"),
+        )
+        .with(
+            task("a9")
+                .prompt("chrome statue breathes")
+                .ready("7m12s")
+                .created_ago("13d5h"),
+        )
+        .with(
+            task("b0")
+                .prompt("first test, blue car")
+                .ready("4m40s")
+                .created_ago("16d"),
+        )
+}
+
+/// The sample, with the journal of its first task.
+fn mixed_state() -> State {
+    let mut state = mixed().build();
+    journal(
+        &mut state,
+        NEON,
+        &[
+            ("14:29:00", JournalEvent::Added),
+            ("14:29:01", JournalEvent::Became(line("generating"))),
+            (
+                "14:31:40",
+                JournalEvent::CheckFailed(line("asked too often (429)")),
+            ),
+            ("14:31:52", JournalEvent::Recovered),
+        ],
+    );
+    state
+}
+
+fn all_failed() -> State {
+    program()
+        .with(
+            task("f1")
+                .prompt("crowd becomes starlings")
+                .failed(
+                    "501",
+                    "Generation failed: the input video shows a real person.",
+                )
+                .created_ago("2h"),
+        )
+        .with(task("f2").failed("", "").created_ago("3h"))
+        .with(
+            task("f3")
+                .prompt("too long")
+                .not_created("422", "The video is longer than 10 seconds")
+                .created_ago("5h"),
+        )
+        .with(task("f4").added("10:00").not_found())
+        .with(
+            task("f5")
+                .prompt("an odd answer")
+                .unknown("7")
+                .created_ago("6h")
+                .checked_ago("3m", 9)
+                .check_failed(
+                    PollError::Server {
+                        code: 502,
+                        message: line("Bad gateway"),
+                    },
+                    "20s",
+                ),
+        )
+        .build()
+}
+
+/// The sample while no answer comes: every row keeps its last state.
+fn offline() -> State {
+    let mut state = mixed()
+        .with(task("zz").running().created_ago("30s").in_flight())
+        .build();
+    let error = PollError::Offline(line("cannot find api.kie.ai"));
+    answer(&mut state, "zz", Err(error));
+    press(&mut state, &["j"]);
+    state
+}
+
+fn long_text() -> State {
+    let word = "Donaudampfschifffahrtsgesellschaftskapitän ";
+    let prompt = word.repeat(20) + "\n\nand after a break: " + &"x".repeat(300);
+    let url = format!(
+        "https://tempfile.example/{}/v.mp4?sig={}",
+        "deep/".repeat(30),
+        "f".repeat(120)
+    );
+    program()
+        .named("a profile with a rather long name")
+        .with(
+            task(&"i".repeat(200))
+                .label(&word.repeat(3))
+                .prompt(&prompt)
+                .source(&url)
+                .callback(&url)
+                .made(
+                    "26h",
+                    Delivery::Done,
+                    &[&url, "ftp://example.com/v.mp4", &url],
+                )
+                .created_ago("27h")
+                .checked_ago("26h", 4000),
+        )
+        .with(task(&"j".repeat(120)).running().created_ago("9000d"))
+        .with(
+            task("k")
+                .prompt(&prompt)
+                .failed(
+                    "an error code that is a whole sentence by itself",
+                    &"The message goes on and on. ".repeat(40),
+                )
+                .created_ago("1200d"),
+        )
+        .build()
+}
+
+fn wide_glyphs() -> State {
+    program()
+        .named("映画")
+        .with(
+            task("w1")
+                .label("雨の街を歩く男、ゆっくりとしたパン、ネオンの反射")
+                .prompt("夜の街をネオンに変える。濡れたアスファルト、ゆっくり左へパン。")
+                .running()
+                .created_ago("3m"),
+        )
+        .with(
+            task("w2")
+                .prompt("🚀🌧️ neon 👩🚀 city 🏙️ pan ⬅️ slow 🐢 and long enough to be cut")
+                .ready("5m09s")
+                .created_ago("22m"),
+        )
+        .with(
+            task("w3")
+                .prompt("한국어 제목과 e\u{301}a\u{308}o\u{308} combining")
+                .failed("エラー五〇一です", "失敗しました")
+                .created_ago("1h"),
+        )
+        .with(
+            task("w4")
+                .prompt("ﾊﾟﾋﾟﾌﾟ half-width katakana ﾞﾟ")
+                .running()
+                .created_ago("9m"),
+        )
+        .with(
+            task("w5")
+                .prompt("plain ascii")
+                .ready("4m00s")
+                .created_ago("2h"),
+        )
+        .build()
+}
+
+const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
+
+#[test]
+fn the_list_in_every_condition() {
+    let conditions = [
+        ("empty", program().build()),
+        ("mixed", mixed_state()),
+        ("all_failed", all_failed()),
+        ("offline", offline()),
+        ("long_text", long_text()),
+        ("wide_glyphs", wide_glyphs()),
+    ];
+    for (name, mut state) in conditions {
+        for size in SIZES {
+            let name = format!("list_{name}_{}x{}", size.0, size.1);
+            assert_snapshot!(name, shot(&mut state, size));
+        }
+    }
+}
+
+#[test]
+fn the_list_on_other_sizes() {
+    for size in [
+        (200, 50),
+        (100, 40),
+        (110, 16),
+        (80, 12),
+        (60, 30),
+        (40, 10),
+        (40, 20),
+        (30, 8),
+        (24, 5),
+        (20, 4),
+    ] {
+        let name = format!("list_mixed_{}x{}", size.0, size.1);
+        assert_snapshot!(name, shot(&mut mixed_state(), size));
+    }
+    for size in [(40, 10), (24, 5)] {
+        let name = format!("list_empty_{}x{}", size.0, size.1);
+        assert_snapshot!(name, shot(&mut program().build(), size));
+    }
+    assert_snapshot!("list_offline_40x10", shot(&mut offline(), (40, 10)));
+}
+
+#[test]
+fn the_detail_of_every_kind() {
+    for (name, moves) in [
+        ("running", 0),
+        ("late", 2),
+        ("ready", 3),
+        ("rescued", 5),
+        ("failed", 6),
+        ("expired", 10),
+    ] {
+        let mut state = mixed_state();
+        press(&mut state, &vec!["j"; moves]);
+        assert_snapshot!(format!("side_{name}_120x36"), shot(&mut state, (120, 36)));
+        press(&mut state, &["Enter"]);
+        assert_snapshot!(format!("detail_{name}_80x24"), shot(&mut state, (80, 24)));
+    }
+    let mut state = all_failed();
+    press(&mut state, &["G"]);
+    assert_snapshot!("side_check_failed_120x36", shot(&mut state, (120, 36)));
+}
+
+#[test]
+fn the_detail_pages() {
+    for size in [(120, 36), (80, 24), (40, 10)] {
+        let mut state = mixed_state();
+        press(&mut state, &["Enter"]);
+        assert_snapshot!(
+            format!("detail_info_{}x{}", size.0, size.1),
+            shot(&mut state, size)
+        );
+        press(&mut state, &["l"]);
+        assert_snapshot!(
+            format!("detail_time_{}x{}", size.0, size.1),
+            shot(&mut state, size)
+        );
+    }
+    let mut state = long_text();
+    press(&mut state, &["G", "k", "Enter"]);
+    press(&mut state, &["Esc", "g", "j", "Enter"]);
+    shot(&mut state, (80, 24));
+    press(&mut state, &["PgDn"]);
+    assert_snapshot!("detail_scrolled_80x24", shot(&mut state, (80, 24)));
+}
+
+#[test]
+fn the_detail_scrolls_to_its_last_line_and_no_further() {
+    let mut state = long_text();
+    press(&mut state, &["Enter"]);
+    draw(&mut state, (60, 18), now(), &Theme::ansi());
+    press(&mut state, &["G"]);
+    let Screen::Detail { scroll, .. } = state.screen() else {
+        panic!("the detail is open");
+    };
+    let bottom = shot(&mut state, (60, 18));
+
+    press(&mut state, &["j", "j"]);
+
+    assert!(scroll > 0);
+    assert_eq!(shot(&mut state, (60, 18)), bottom);
+    assert!(bottom.contains("Watched  since"), "{bottom}");
+}
+
+fn add_state() -> State {
+    let mut state = mixed_state();
+    let text = format!(
+        "{}\n{}\n{NEON}\nqqqqq\n",
+        "55ed9a7dd608a0e49293903095e45a4c", "66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21"
+    );
+    update(&mut state, Msg::Pasted(text), now());
+    state
+}
+
+#[test]
+fn the_add_dialog() {
+    for size in [(120, 36), (60, 18), (40, 10), (24, 5)] {
+        assert_snapshot!(
+            format!("add_pasted_{}x{}", size.0, size.1),
+            shot(&mut add_state(), size)
+        );
+    }
+    let mut state = program()
+        .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
+        .build();
+    press(&mut state, &["a"]);
+    assert_snapshot!("add_blank_80x24", shot(&mut state, (80, 24)));
+    type_text(&mut state, NEON);
+    assert_snapshot!("add_typed_80x24", shot(&mut state, (80, 24)));
+
+    let mut state = add_state();
+    press(&mut state, &["Space", "Tab"]);
+    type_text(&mut state, "campaign-07 雨");
+    press(&mut state, &["Left", "Left", "Left"]);
+    assert_snapshot!("add_label_80x24", shot(&mut state, (80, 24)));
+
+    let mut state = mixed_state();
+    let many: String = (0..3000).fold(String::new(), |mut text, n| {
+        writeln!(text, "{n:032x}").expect("a line");
+        text
+    });
+    update(&mut state, Msg::Pasted(many), now());
+    press(&mut state, &["PgDn", "PgDn", "PgDn"]);
+    assert_snapshot!("add_many_80x24", shot(&mut state, (80, 24)));
+}
+
+fn picking() -> State {
+    let mut state = program()
+        .with(
+            task("p")
+                .prompt("three takes")
+                .made(
+                    "5m09s",
+                    Delivery::Done,
+                    &[
+                        "https://tempfile.example/l/f782018c-6be4-4990-96ba-7231cd5a39e7.mp4",
+                        "https://tempfile.example/l/0b1e018c-6be4-4990-96ba-7231cd5a39e7.mp4",
+                        "https://other.example/3.mp4",
+                    ],
+                )
+                .created_ago("22m"),
+        )
+        .build();
+    press(&mut state, &["o", "2"]);
+    assert!(matches!(state.overlay(), Some(Overlay::Pick(_))));
+    state
+}
+
+fn linked() -> State {
+    let mut state = mixed_state();
+    let url = format!(
+        "https://tempfile.example/r/f782018c-6be4.mp4?signature={}",
+        "abcdef0123456789".repeat(8)
+    );
+    let msg = Msg::Opened {
+        task: id("a3"),
+        url: kietop::domain::task::VideoUrl::parse(&url).expect("a link"),
+        result: Err("No browser could be started (no display).".to_owned()),
+    };
+    update(&mut state, msg, now());
+    state
+}
+
+fn helped() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["?"]);
+    state
+}
+
+#[test]
+fn the_other_boxes() {
+    for size in [(120, 36), (60, 18), (30, 8)] {
+        let suffix = format!("{}x{}", size.0, size.1);
+        assert_snapshot!(format!("pick_{suffix}"), shot(&mut picking(), size));
+        assert_snapshot!(format!("link_{suffix}"), shot(&mut linked(), size));
+        assert_snapshot!(format!("help_{suffix}"), shot(&mut helped(), size));
+    }
+    let mut state = helped();
+    shot(&mut state, (80, 24));
+    press(&mut state, &["G"]);
+    assert_snapshot!("help_end_80x24", shot(&mut state, (80, 24)));
+}
+
+#[test]
+fn what_concerns_all_is_said_once() {
+    let hold = |error: PollError| {
+        let mut state = mixed()
+            .with(task("zz").running().created_ago("30s").in_flight())
+            .build();
+        answer(&mut state, "zz", Err(error));
+        state
+    };
+    let mut refused = hold(PollError::Unauthorized(401));
+    assert_snapshot!("banner_refused_120x36", shot(&mut refused, (120, 36)));
+    assert_snapshot!("banner_refused_80x24", shot(&mut refused, (80, 24)));
+    press(&mut refused, &["Enter"]);
+    assert_snapshot!("banner_in_detail_80x24", shot(&mut refused, (80, 24)));
+
+    let mut paused = mixed().build();
+    press(&mut paused, &["p"]);
+    let after_notice = later(span("9s"));
+    update(&mut paused, Msg::Tick, after_notice);
+    let buffer = draw(&mut paused, (120, 36), after_notice, &Theme::ansi());
+    assert_snapshot!("banner_paused_120x36", text(&buffer));
+
+    let mut unsaved = mixed().build();
+    let change = Change::Opened {
+        task: id("a3"),
+        at: at("14:00"),
+        url: "https://example.com/".to_owned(),
+    };
+    let msg = Msg::Stored {
+        changes: vec![change],
+        result: Err(StoreError::Full),
+    };
+    update(&mut unsaved, msg, now());
+    assert_snapshot!("banner_unsaved_120x36", shot(&mut unsaved, (120, 36)));
+    assert_snapshot!("banner_unsaved_80x24", shot(&mut unsaved, (80, 24)));
+
+    let mut broken = program().loading().build();
+    let newer = StoreError::Newer { found: 9, known: 1 };
+    update(&mut broken, Msg::Loaded(Err(newer)), now());
+    assert_snapshot!("load_failed_120x36", shot(&mut broken, (120, 36)));
+    assert_snapshot!("load_failed_60x18", shot(&mut broken, (60, 18)));
+}
+
+#[test]
+fn the_first_frames() {
+    let mut loading = program().named("studio").loading().build();
+    assert_snapshot!("loading_80x24", shot(&mut loading, (80, 24)));
+    let mut demo = program()
+        .named("demo")
+        .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
+        .build();
+    assert_snapshot!("first_run_demo_120x36", shot(&mut demo, (120, 36)));
+    let mut tab = mixed().build();
+    press(&mut tab, &["6"]);
+    assert_snapshot!("tab_expiring_80x24", shot(&mut tab, (80, 24)));
+    let mut tab = program().with(task("a").running()).build();
+    press(&mut tab, &["5"]);
+    assert_snapshot!("tab_without_tasks_60x18", shot(&mut tab, (60, 18)));
+}
+
+#[test]
+fn the_statistics_of_many() {
+    let minutes = [4, 5, 5, 6, 5, 4, 5, 7, 5, 5, 6, 4, 5, 8, 5, 6, 5, 5, 4, 12];
+    let done = minutes
+        .iter()
+        .cycle()
+        .take(60)
+        .enumerate()
+        .map(|(n, minutes)| {
+            let took = format!("{minutes}m{:02}s", n * 7 % 60);
+            let made = task(&format!("s{n}"))
+                .prompt("one of many")
+                .created_ago(&format!("{}m", n * 20 + 30));
+            match n % 13 {
+                12 => made.failed("501", "no"),
+                7 => made.rescued(&took),
+                _ => made.ready(&took),
+            }
+        });
+    let mut state = program().with_all(done).build();
+    press(&mut state, &["PgDn"]);
+    assert_snapshot!("stats_120x36", shot(&mut state, (120, 36)));
+    assert_snapshot!("stats_80x30", shot(&mut state, (80, 30)));
+}
+
+#[test]
+fn colours_and_their_absence() {
+    for (name, theme) in [("ansi", Theme::ansi()), ("monochrome", Theme::monochrome())] {
+        let buffer = draw(&mut mixed_state(), (120, 36), now(), &theme);
+        assert_snapshot!(format!("styles_{name}_120x36"), styles(&buffer));
+        let buffer = draw(&mut add_state(), (60, 18), now(), &theme);
+        assert_snapshot!(format!("styles_add_{name}_60x18"), styles(&buffer));
+    }
+    let buffer = draw(&mut offline(), (80, 24), now(), &Theme::ansi());
+    assert_snapshot!("styles_offline_80x24", styles(&buffer));
+    let ascii = Theme::monochrome().with_ascii();
+    for (name, mut state) in [
+        ("list", mixed_state()),
+        ("help", helped()),
+        ("add", add_state()),
+    ] {
+        let text = text(&draw(&mut state, (80, 24), now(), &ascii));
+        assert!(text.is_ascii(), "{text}");
+        assert_snapshot!(format!("ascii_{name}_80x24"), text);
+    }
+    let text = text(&draw(&mut mixed_state(), (120, 36), now(), &ascii));
+    assert!(text.is_ascii(), "{text}");
+    assert_snapshot!("ascii_list_120x36", text);
+}
+
+#[test]
+fn what_is_being_made_turns_by_the_second() {
+    let mut glyphs = Vec::new();
+    for second in 0..4 {
+        let now = later(std::time::Duration::from_secs(second));
+        let buffer = draw(&mut mixed_state(), (80, 24), now, &Theme::ansi());
+        glyphs.push(buffer[(2, 3)].symbol().to_owned());
+    }
+    glyphs.sort();
+    assert_eq!(glyphs, ["◐", "◑", "◒", "◓"]);
+}
+
+#[test]
+fn columns_align_whatever_the_letters() {
+    for (width, height) in [(120, 36), (80, 24), (100, 40), (160, 50)] {
+        let buffer = draw(&mut wide_glyphs(), (width, height), now(), &Theme::ansi());
+        let plan = ui::areas((width, height));
+        let column = |name: &str| {
+            let line: Vec<_> = (plan.heads.x..plan.heads.right())
+                .map(|x| buffer[(x, plan.heads.y)].symbol().to_owned())
+                .collect();
+            let at = line.concat().find(name).expect("a head of a column");
+            plan.heads.x + u16::try_from(at).expect("a column")
+        };
+        let (title, link) = (column("TITLE"), column("LINK"));
+
+        for y in plan.rows.y..plan.rows.y + 5 {
+            // The cell before the title, and the one behind the link, are free in every row.
+            assert_eq!(buffer[(title - 1, y)].symbol(), " ", "{width}: {y}");
+            assert_ne!(buffer[(title, y)].symbol(), " ", "{width}: {y}");
+            assert_eq!(buffer[(link + 4, y)].symbol(), " ", "{width}: {y}");
+            assert_ne!(buffer[(link + 3, y)].symbol(), " ", "{width}: {y}");
+        }
+        for row in text(&buffer).lines() {
+            let cells: usize = ui::format::width(row);
+            assert_eq!(cells, usize::from(width) + 2, "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_box_cuts_no_wide_letter_in_two() {
+    for shift in 0..4 {
+        let tasks = (0..24).map(|n| {
+            let lead = "x".repeat(n % 2);
+            task(&format!("t{n}"))
+                .label(&format!("{lead}{}", "雨".repeat(60)))
+                .running()
+        });
+        let mut state = program().with_all(tasks).build();
+        press(&mut state, &["a"]);
+
+        let buffer = draw(&mut state, (100 + shift, 30), now(), &Theme::ansi());
+
+        let area = buffer.area();
+        for y in 0..area.height {
+            for x in 1..area.width {
+                let is_border = ["│", "┌", "└"].contains(&buffer[(x, y)].symbol());
+                let before = buffer[(x - 1, y)].symbol();
+                assert!(!is_border || before.cell_width() == 1, "{x},{y}: {before}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_size_breaks_any_screen() {
+    let mut detail = long_text();
+    press(&mut detail, &["Enter"]);
+    let mut time = mixed_state();
+    press(&mut time, &["Enter", "l"]);
+    let mut many = add_state();
+    press(&mut many, &["Tab"]);
+    type_text(
+        &mut many,
+        "雨の街を歩く👩🚀 a label much longer than the box is wide, to be scrolled",
+    );
+    press(&mut many, &["Left", "Left"]);
+    let states = [
+        program().build(),
+        program().loading().build(),
+        mixed_state(),
+        all_failed(),
+        offline(),
+        long_text(),
+        wide_glyphs(),
+        detail,
+        time,
+        many,
+        picking(),
+        linked(),
+        helped(),
+    ];
+    for mut state in states {
+        for width in 0..=60 {
+            for height in 0..=40 {
+                let theme = if (width + height) % 2 == 0 {
+                    Theme::ansi()
+                } else {
+                    Theme::monochrome().with_ascii()
+                };
+                draw(&mut state, (width, height), now(), &theme);
+            }
+        }
+        for size in [
+            (79, 24),
+            (80, 14),
+            (109, 30),
+            (110, 20),
+            (119, 13),
+            (300, 5),
+            (24, 200),
+            (500, 120),
+        ] {
+            draw(&mut state, size, now(), &Theme::ansi());
+        }
+    }
+}
