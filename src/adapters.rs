@@ -2,5 +2,6 @@
 //!
 //! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows another, the core or the screen.
 
+pub mod desktop;
 pub mod kie;
 pub mod store;

@@ -1,1 +1,212 @@
-//! (to come)
+//! The command line: what may be typed, and one file a headless command.
+//!
+//! Standard output is data, standard error is talk. Commands use the same domain, ports and adapters as the
+//! dashboard, so nothing is decided twice.
+
+pub mod add;
+pub mod json;
+pub mod list;
+pub mod output;
+pub mod place;
+pub mod refresh;
+pub mod remove;
+pub mod simulate;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The documented exit codes beside 0 and clap's own 2.
+pub mod exit {
+    /// The command failed; standard error says how and what to do.
+    pub const FAILED: i32 = 1;
+    /// Wrong usage or configuration.
+    pub const USAGE: i32 = 2;
+    /// The key is missing or was refused.
+    pub const UNAUTHORISED: i32 = 4;
+    /// There is no such task on the list.
+    pub const NO_SUCH_TASK: i32 = 5;
+}
+
+/// Watches video tasks at kie.ai and never loses a result.
+///
+/// Without a command: the dashboard. The key is read from `KIE_API_KEY`.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Try it without a key or network: kietop demo")]
+pub struct Cli {
+    /// What to do instead of the dashboard.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Where the API is (https, or http on loopback)
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_API_URL",
+        value_name = "URL",
+        default_value = "https://api.kie.ai"
+    )]
+    pub api_url: String,
+    /// The list file [default: kietop/kietop.db under the data home]
+    #[arg(long, global = true, env = "KIETOP_STORE", value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// Change nothing: no task is added, removed or written down
+    #[arg(long, global = true)]
+    pub read_only: bool,
+}
+
+/// The commands beside the dashboard.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The dashboard against the built-in simulator: no key, no network, nothing kept
+    Demo(World),
+    /// Watch tasks
+    Add(Add),
+    /// Stop watching tasks (the API is never asked to delete anything)
+    Remove(Remove),
+    /// The list as last known
+    List(List),
+    /// One task in full
+    Show(Show),
+    /// The simulator alone, for anyone's client; prints its URL and task ids
+    Simulate(Simulate),
+}
+
+/// What the simulated world is like.
+#[derive(Debug, Clone, Args)]
+pub struct World {
+    /// How many tasks it starts with
+    #[arg(long, default_value_t = 14, value_name = "N")]
+    pub tasks: usize,
+    /// Simulated seconds per second
+    #[arg(long, default_value_t = 6.0, value_name = "X")]
+    pub speed: f64,
+    /// Another number, another world
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+}
+
+/// What to simulate, and where.
+#[derive(Debug, Clone, Args)]
+pub struct Simulate {
+    /// The port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 0, value_name = "P")]
+    pub port: u16,
+    /// What the world is like.
+    #[command(flatten)]
+    pub world: World,
+}
+
+/// What to add.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// Task ids; `-` finds ids in whatever stands on standard input
+    #[arg(required = true, value_name = "ID|-")]
+    pub ids: Vec<String>,
+    /// What to call them
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+}
+
+/// What to remove.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Task ids, or unique beginnings of at least 4 characters
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+}
+
+/// What to list, and how.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only tasks in this state (may be given several times)
+    #[arg(long, value_name = "STATE")]
+    pub state: Vec<StateName>,
+    /// Ask after every unfinished task first, once
+    #[arg(long)]
+    pub refresh: bool,
+    /// One JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to show, and how.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A task id, or a unique beginning of at least 4 characters
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Ask after it first
+    #[arg(long)]
+    pub refresh: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The names of states, as in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum StateName {
+    /// Never answered for yet
+    New,
+    /// Being made
+    Generating,
+    /// Made
+    Succeeded,
+    /// Made, only the callback failed
+    Rescued,
+    /// Not made
+    Failed,
+    /// Not known to the server
+    NotFound,
+    /// An answer kietop does not understand
+    Unknown,
+}
+
+impl StateName {
+    /// Returns the name as `TaskState::name` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Generating => "generating",
+            Self::Succeeded => "succeeded",
+            Self::Rescued => "rescued",
+            Self::Failed => "failed",
+            Self::NotFound => "not_found",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Is a command that did not do what was asked: an exit code and a sentence with the next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub code: i32,
+    /// What failed and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// Returns a failure with that code.
+    pub fn new(code: i32, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// Returns a plain failure (exit code 1).
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self::new(exit::FAILED, message)
+    }
+}

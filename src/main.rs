@@ -1,2 +1,281 @@
-//! The program.
-fn main() {}
+//! The program: reads the command line, puts the parts together, runs them, says what failed, and ends.
+
+use std::{
+    env,
+    fs::{self, File, OpenOptions},
+    hash::{BuildHasher as _, RandomState},
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use clap::Parser as _;
+use crossterm::event::EventStream;
+use jiff::tz::TimeZone;
+use kietop::{
+    adapters::{
+        desktop::{Browser, SystemClock},
+        store::{self, SqliteStore},
+    },
+    app::state::{Access, Settings, State},
+    cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
+    domain::{
+        change::Change,
+        task::{Family, TaskId},
+        text::CleanText,
+        time::Now,
+        watchlist::LONGEST_LABEL,
+    },
+    ports::{Clock, ListStore as _},
+    runtime::{
+        self,
+        effects::{OpenStore, OpenedStore, Outside},
+        terminal::{Screen, ScreenOptions, finish, harden_process},
+    },
+    simulator::{self, SimulatedClock},
+    ui::theme::Theme,
+};
+
+/// A log longer than this is begun anew, with the old one kept beside it.
+const LONGEST_LOG: u64 = 4 * 1024 * 1024;
+
+/// The variable that says how much is logged: error, warn, info, debug, trace.
+const LOG_LEVEL: &str = "KIETOP_LOG";
+
+fn main() {
+    let cli = Cli::parse();
+    // A machine that does not let us switch core dumps off is no reason not to watch.
+    harden_process().unwrap_or_default();
+    let code = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(run(cli));
+            // Name lookups that hang must not hold the prompt.
+            runtime.shutdown_background();
+            outcome.unwrap_or_else(|failure| {
+                output::talk(&format!("kietop: {failure}"));
+                failure.code
+            })
+        }
+        Err(error) => {
+            output::talk(&format!("kietop: the runtime cannot start: {error}"));
+            exit::FAILED
+        }
+    };
+    finish(code)
+}
+
+async fn run(cli: Cli) -> Result<i32, Failure> {
+    let Cli { command, global } = cli;
+    match command {
+        None => return dashboard(&global).await,
+        Some(Command::Demo(world)) => return demo(&world).await,
+        Some(Command::Add(add)) => cli::add::run(&add, &global)?,
+        Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
+        Some(Command::List(list)) => cli::list::run(&list, &global).await?,
+        Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
+        Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+    }
+    Ok(0)
+}
+
+/// Watches the real thing.
+async fn dashboard(global: &Global) -> Result<i32, Failure> {
+    needs_terminal()?;
+    let file = place::list_file(global)?;
+    let api = Arc::new(place::client(global)?);
+    start_log();
+    let access = if global.read_only {
+        Access::ReadOnly
+    } else {
+        Access::Full
+    };
+    let settings = Settings {
+        access,
+        ..settings()
+    };
+    let outside = Outside {
+        clock: Arc::new(SystemClock::start()),
+        api,
+        opener: Arc::new(Browser),
+        open_store: open_file(file),
+    };
+    show(settings, outside).await
+}
+
+/// Watches the simulator, with a list that is gone afterwards.
+async fn demo(world: &World) -> Result<i32, Failure> {
+    needs_terminal()?;
+    let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
+    let simulator =
+        started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
+    let global = Global {
+        api_url: simulator.base_url().to_string(),
+        store: None,
+        read_only: false,
+    };
+    let origin = kietop::adapters::kie::ApiOrigin::parse(&global.api_url);
+    let origin =
+        origin.map_err(|error| Failure::plain(format!("The simulator's address: {error}.")))?;
+    let key = kietop::adapters::kie::ApiKey::parse("demo")
+        .map_err(|error| Failure::plain(format!("The simulator's key: {error}.")))?;
+    let limits = kietop::adapters::kie::Limits::default();
+    let client = kietop::adapters::kie::KieClient::new(origin, Some(key), limits);
+    let clock = DemoClock {
+        wall: simulator.clock(),
+        system: SystemClock::start(),
+    };
+    let changes: Vec<_> = simulator
+        .watched()
+        .iter()
+        .filter_map(|seeded| {
+            let task = TaskId::parse(&seeded.id).ok()?;
+            let label = seeded
+                .label
+                .as_deref()
+                .map(|label| CleanText::line(label, LONGEST_LABEL));
+            Some(Change::Add {
+                task,
+                family: Family::default(),
+                label,
+                at: seeded.added_at,
+            })
+        })
+        .collect();
+    let suggestions = simulator
+        .spare_ids()
+        .iter()
+        .filter_map(|id| TaskId::parse(id).ok())
+        .collect();
+    let settings = Settings {
+        name: format!("demo ×{}", world.speed),
+        suggestions,
+        ..settings()
+    };
+    let open_store: OpenStore = Box::new(move |_| {
+        let mut store = SqliteStore::in_memory()?;
+        store.apply(&changes)?;
+        Ok(OpenedStore {
+            store: Box::new(store),
+            rescued: None,
+            watch: None,
+        })
+    });
+    let outside = Outside {
+        clock: Arc::new(clock),
+        api: Arc::new(client),
+        opener: Arc::new(Browser),
+        open_store,
+    };
+    show(settings, outside).await
+}
+
+/// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
+#[derive(Debug)]
+struct DemoClock {
+    wall: SimulatedClock,
+    system: SystemClock,
+}
+
+impl Clock for DemoClock {
+    fn now(&self) -> Now {
+        Now {
+            wall: self.wall.now(),
+            mono: self.system.now().mono,
+        }
+    }
+}
+
+/// Takes the terminal, runs the loop, gives the terminal back.
+async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
+    let entered = Screen::enter(ScreenOptions::default());
+    let (mut screen, interruptions) = entered
+        .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
+    let state = State::new(settings);
+    let keys = EventStream::new();
+    let code = runtime::run(&mut screen, keys, interruptions, state, theme(), outside).await;
+    screen.leave();
+    Ok(code)
+}
+
+fn settings() -> Settings {
+    Settings {
+        zone: TimeZone::system(),
+        seed: RandomState::new().hash_one(std::process::id()),
+        ..Settings::default()
+    }
+}
+
+/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none.
+fn theme() -> Theme {
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let theme = if is_set("NO_COLOR") {
+        Theme::monochrome()
+    } else {
+        Theme::ansi()
+    };
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
+    match locale.as_deref() {
+        Some("C" | "POSIX") => theme.with_ascii(),
+        _ => theme,
+    }
+}
+
+/// Makes sure that there is a terminal to draw on.
+fn needs_terminal() -> Result<(), Failure> {
+    let is_dumb = env::var("TERM").is_ok_and(|term| term == "dumb");
+    if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
+        return Ok(());
+    }
+    Err(Failure::new(
+        exit::USAGE,
+        "The dashboard needs a terminal. Without one: kietop list, kietop --help.",
+    ))
+}
+
+/// Returns how the list file is opened, with notice of other instances' changes.
+fn open_file(file: PathBuf) -> OpenStore {
+    Box::new(move |notice| {
+        let opened = SqliteStore::open(&file, SystemClock::wall())?;
+        // Without notice the list works all the same; only other instances' changes show later.
+        let watch = store::watch(&file, move || notice.changed())
+            .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
+            .ok();
+        Ok(OpenedStore {
+            store: Box::new(opened.store),
+            rescued: opened.rescued.map(|rescued| rescued.to_string()),
+            watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
+        })
+    })
+}
+
+/// Begins the log. No log is no reason not to watch.
+fn start_log() {
+    let Some(log) = open_log() else { return };
+    let level = env::var(LOG_LEVEL)
+        .ok()
+        .and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(tracing::Level::WARN);
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(level)
+        .with_writer(Arc::new(log))
+        .init();
+}
+
+fn open_log() -> Option<File> {
+    let path = place::log_file().ok()?;
+    place::make_folder(&path).ok()?;
+    if fs::metadata(&path).is_ok_and(|log| log.len() > LONGEST_LOG) {
+        fs::rename(&path, path.with_extension("log.1")).ok()?;
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).ok()
+}

@@ -1,3 +1,309 @@
-//! (to come)
+//! The loop: it sleeps until a key, an answer or the clock has something to say, updates, draws, and sleeps again.
+//!
+//! The only owner of [`State`]. It awaits nothing but its own `select!`, which is biased: interruptions, then keys,
+//! then answers. So no key waits behind an answer, and at rest nothing wakes.
 
+pub mod effects;
+pub mod input;
 pub mod terminal;
+
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use crossterm::event::Event;
+use futures_util::{Stream, StreamExt as _};
+use ratatui::Frame;
+use tokio::{sync::mpsc, time};
+
+use self::{
+    effects::{Hands, Outside},
+    terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
+};
+use crate::{
+    app::{
+        msg::{Effect, Msg},
+        state::State,
+        update::{next_wakeup, start, update},
+    },
+    ports::Clock,
+    ui::{self, theme::Theme},
+};
+
+/// The shortest time between two frames that no key asked for.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// How many answers are taken in before the keys are looked at again.
+const BATCH: usize = 64;
+
+/// The exit code after a hang-up or a terminal that takes nothing any more: that of SIGHUP.
+const HUNG_UP: i32 = SIGNAL_EXIT_BASE + 1;
+
+/// Is what the loop draws on: the terminal, or a test's buffer.
+pub trait Surface {
+    /// Returns the size in columns and rows.
+    fn size(&self) -> io::Result<(u16, u16)>;
+    /// Draws one frame; an error means the terminal is gone.
+    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
+    /// Lets the next frame paint everything.
+    fn redraw(&mut self);
+    /// Hands the terminal to the shell and comes back after `fg`.
+    fn suspend(&mut self) -> io::Result<()>;
+    /// Takes the terminal again after a stop from outside.
+    fn resume(&mut self) -> io::Result<()>;
+}
+
+impl Surface for Screen {
+    fn size(&self) -> io::Result<(u16, u16)> {
+        Self::size(self).map(|size| (size.width, size.height))
+    }
+
+    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
+        Self::draw(self, view)
+    }
+
+    fn redraw(&mut self) {
+        Self::redraw(self);
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        Self::suspend(self)
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        Self::resume(self)
+    }
+}
+
+/// Runs the dashboard until it is left; returns the exit code. What was to be written is written by then, if the
+/// disk takes it within a moment.
+pub async fn run(
+    surface: &mut impl Surface,
+    keys: impl Stream<Item = io::Result<Event>>,
+    mut interruptions: mpsc::Receiver<Interruption>,
+    state: State,
+    theme: Theme,
+    outside: Outside,
+) -> i32 {
+    let clock = Arc::clone(&outside.clock);
+    let (hands, mut answers) = Hands::new(outside);
+    let mut house = House {
+        surface,
+        state,
+        theme,
+        clock,
+        hands,
+        size: None,
+        frame: Frames::default(),
+    };
+    let mut keys = pin!(keys.fuse());
+    house.carry_out(start());
+    let code = loop {
+        if let Some(code) = house.draw_if_due() {
+            break code;
+        }
+        let wait = house.wait();
+        let outcome = tokio::select! {
+            // The order is the point: the end first, then the hand, then the network, then the clock.
+            biased;
+            Some(interruption) = interruptions.recv() => house.interrupted(interruption),
+            Some(event) = keys.next() => house.typed(event),
+            Some(msg) = answers.recv() => {
+                house.answered(msg);
+                for _ in 1..BATCH {
+                    let Ok(msg) = answers.try_recv() else { break };
+                    house.answered(msg);
+                }
+                None
+            }
+            () = time::sleep(wait) => {
+                house.tick();
+                None
+            }
+        };
+        if let Some(code) = outcome.or(house.exit_code()) {
+            break code;
+        }
+    };
+    house.hands.close().await;
+    code
+}
+
+/// Tells when a frame was drawn and whether another is wanted.
+#[derive(Debug, Default)]
+struct Frames {
+    drawn: Option<time::Instant>,
+    wanted: Want,
+}
+
+/// Tells how soon the next frame is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Want {
+    /// Not at all: nothing has changed.
+    Nothing,
+    /// With the next frame's turn.
+    Soon,
+    /// At once, as after a key.
+    #[default]
+    Now,
+}
+
+struct House<'a, S> {
+    surface: &'a mut S,
+    state: State,
+    theme: Theme,
+    clock: Arc<dyn Clock>,
+    hands: Hands,
+    size: Option<(u16, u16)>,
+    frame: Frames,
+}
+
+impl<S: Surface> House<'_, S> {
+    /// Updates the state and carries out what follows.
+    fn take(&mut self, msg: Msg, want: Want) {
+        let effects = update(&mut self.state, msg, self.clock.now());
+        if self.frame.wanted != Want::Now {
+            self.frame.wanted = want;
+        }
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Redraw => self.surface.redraw(),
+                Effect::Suspend => {
+                    // An error shows again at the next draw, which ends the program.
+                    if self.surface.suspend().is_ok() {
+                        self.take(Msg::Resumed, Want::Now);
+                    }
+                }
+                Effect::Quit => {}
+                effect @ (Effect::Load
+                | Effect::Poll { .. }
+                | Effect::Store(_)
+                | Effect::ReadJournal(_)
+                | Effect::Open { .. }) => self.hands.carry_out(effect),
+            }
+        }
+    }
+
+    fn typed(&mut self, event: io::Result<Event>) -> Option<i32> {
+        match event {
+            Ok(Event::Resize(..)) => self.frame.wanted = Want::Now,
+            Ok(event) => {
+                if let Some(msg) = input::translate(event) {
+                    self.take(msg, Want::Now);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the terminal cannot be read");
+                return Some(HUNG_UP);
+            }
+        }
+        None
+    }
+
+    fn interrupted(&mut self, interruption: Interruption) -> Option<i32> {
+        match interruption {
+            Interruption::Quit { signal } => {
+                self.take(Msg::Interrupted, Want::Nothing);
+                return Some(SIGNAL_EXIT_BASE + signal);
+            }
+            Interruption::HungUp => return Some(HUNG_UP),
+            Interruption::Suspend => self.carry_out(vec![Effect::Suspend]),
+            Interruption::Continued => {
+                if self.surface.resume().is_err() {
+                    return Some(HUNG_UP);
+                }
+                self.take(Msg::Resumed, Want::Now);
+            }
+            Interruption::Resized => self.frame.wanted = Want::Now,
+            Interruption::Panicked(what) => {
+                self.take(
+                    Msg::Broke(format!("A part of kietop broke and was contained: {what}")),
+                    Want::Now,
+                );
+            }
+        }
+        None
+    }
+
+    fn answered(&mut self, msg: Msg) {
+        self.take(msg, Want::Soon);
+    }
+
+    fn tick(&mut self) {
+        self.take(Msg::Tick, Want::Soon);
+    }
+
+    fn exit_code(&self) -> Option<i32> {
+        self.state.is_leaving().then_some(0)
+    }
+
+    /// Returns how long the loop may sleep.
+    fn wait(&self) -> Duration {
+        let now = self.clock.now();
+        let due = next_wakeup(&self.state, now).map(|at| at.since(now.mono));
+        let frame = match (self.frame.wanted, self.frame.drawn) {
+            (Want::Nothing, _) => None,
+            (Want::Now, _) | (Want::Soon, None) => Some(Duration::ZERO),
+            (Want::Soon, Some(drawn)) => Some(FRAME.saturating_sub(drawn.elapsed())),
+        };
+        // Without anything to wait for, the sleep only has to be long; tokio holds it at its own limit.
+        [due, frame]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(Duration::MAX)
+    }
+
+    /// Draws when a frame is wanted and its turn has come. An exit code means the terminal is gone.
+    fn draw_if_due(&mut self) -> Option<i32> {
+        let is_due = match (self.frame.wanted, self.frame.drawn) {
+            (Want::Nothing, _) => false,
+            (Want::Now, _) | (Want::Soon, None) => true,
+            (Want::Soon, Some(drawn)) => drawn.elapsed() >= FRAME,
+        };
+        if !is_due {
+            return None;
+        }
+        self.frame = Frames {
+            drawn: Some(time::Instant::now()),
+            wanted: Want::Nothing,
+        };
+        self.paint().err().map(|error| {
+            tracing::debug!(%error, "the terminal cannot be written");
+            HUNG_UP
+        })
+    }
+
+    fn paint(&mut self) -> io::Result<()> {
+        let size = self.surface.size()?;
+        if self.size != Some(size) {
+            self.size = Some(size);
+            let (width, height) = size;
+            let page = ui::page_rows(width, height);
+            self.take(
+                Msg::Resized {
+                    width,
+                    height,
+                    page,
+                },
+                Want::Nothing,
+            );
+        }
+        let now = self.clock.now();
+        let (state, theme) = (&self.state, &self.theme);
+        let mut drawn = ui::Drawn::default();
+        self.surface
+            .draw(&mut |frame| drawn = ui::draw(frame, state, now, theme))?;
+        if drawn.most_scroll != self.state.most_scroll() {
+            self.take(
+                Msg::Measured {
+                    most_scroll: drawn.most_scroll,
+                },
+                Want::Soon,
+            );
+        }
+        Ok(())
+    }
+}

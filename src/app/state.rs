@@ -325,6 +325,11 @@ impl State {
         self.size
     }
 
+    /// Returns how far the text on the screen can be scrolled, as last measured.
+    pub const fn most_scroll(&self) -> u16 {
+        self.most_scroll
+    }
+
     /// Returns what fills the screen.
     pub const fn screen(&self) -> Screen {
         self.screen

@@ -1,0 +1,184 @@
+//! The machine around us: its clocks and its browser. Knows no screen and no network of ours.
+
+use std::{
+    env,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::{
+        task::VideoUrl,
+        time::{Mono, Now},
+    },
+    ports::{Clock, Opener},
+};
+
+/// The variables no child of ours may see.
+const SECRETS: [&str; 1] = ["KIE_API_KEY"];
+
+/// How long a launcher is given to fail; one that still runs by then has opened something.
+const LAUNCH: Duration = Duration::from_millis(1500);
+
+/// Reads the system's clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one adapter that reads the clocks"
+)]
+impl SystemClock {
+    /// Returns a clock whose monotonic side starts now.
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    /// Returns the time of day.
+    pub fn wall() -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        Now {
+            wall: Self::wall(),
+            mono: Mono::at(self.started.elapsed()),
+        }
+    }
+}
+
+/// Starts the user's browser: `$BROWSER` first, then what the desktop offers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Browser;
+
+impl Opener for Browser {
+    fn open(&self, url: &VideoUrl) -> Result<(), String> {
+        let link = url.as_str();
+        let own = env::var("BROWSER").unwrap_or_default();
+        let mut launchers: Vec<_> = own
+            .split(':')
+            .filter_map(|entry| named(entry, link))
+            .collect();
+        if launchers.is_empty() && !has_display() {
+            return Err("There is no display here to start a browser on.".into());
+        }
+        launchers.extend(open::commands(link));
+        let mut reason = "No browser was found.".to_owned();
+        for launcher in launchers {
+            match launch(launcher) {
+                Ok(()) => return Ok(()),
+                Err(why) => reason = why,
+            }
+        }
+        Err(reason)
+    }
+}
+
+/// Reads one entry of `$BROWSER`: a command line without a shell, `%s` or the end taking the link.
+fn named(entry: &str, link: &str) -> Option<Command> {
+    let mut words = entry.split_whitespace();
+    let mut command = Command::new(words.next()?);
+    let mut is_placed = false;
+    for word in words {
+        is_placed |= word.contains("%s");
+        command.arg(word.replace("%s", link));
+    }
+    if !is_placed {
+        command.arg(link);
+    }
+    Some(command)
+}
+
+/// Reports whether a browser has somewhere to appear.
+fn has_display() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(not(target_os = "linux"))
+        || is_set("DISPLAY")
+        || is_set("WAYLAND_DISPLAY")
+        || is_set("WSL_DISTRO_NAME")
+}
+
+/// Starts a launcher in a group of its own, without our key, terminal or ears, and waits until it cannot fail quickly.
+fn launch(mut command: Command) -> Result<(), String> {
+    for secret in SECRETS {
+        command.env_remove(secret);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let name = command.get_program().to_string_lossy().into_owned();
+    let child = command
+        .spawn()
+        .map_err(|error| format!("{name} cannot be started: {error}."))?;
+    match ended(child) {
+        Some(code) if code != 0 => Err(format!("{name} failed (code {code}).")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the code of a child that ends soon; one that lives on is waited for on a thread, so that no zombie stays.
+fn ended(mut child: Child) -> Option<i32> {
+    let (tell, told) = mpsc::channel();
+    let reaper = thread::Builder::new()
+        .name("browser".into())
+        .spawn(move || {
+            let code = child
+                .wait()
+                .ok()
+                .map_or(-1, |status| status.code().unwrap_or(-1));
+            // Nobody listens once the launcher was taken for a success.
+            tell.send(code).unwrap_or_default();
+        });
+    reaper.ok().and_then(|_| told.recv_timeout(LAUNCH).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(command: &Command) -> Vec<String> {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_browser_line_takes_the_link_without_a_shell() {
+        let link = "https://ex.com/a?b=$(id)&c";
+
+        assert_eq!(line(&named("firefox", link).unwrap()), ["firefox", link]);
+        assert_eq!(
+            line(&named("run --url=%s -x", link).unwrap()),
+            ["run", &format!("--url={link}"), "-x"]
+        );
+        assert!(named("  ", link).is_none());
+    }
+
+    #[test]
+    fn a_launcher_that_fails_says_so() {
+        assert_eq!(launch(Command::new("true")), Ok(()));
+        assert_eq!(
+            launch(Command::new("false")),
+            Err("false failed (code 1).".into())
+        );
+        assert!(
+            launch(Command::new("no-such-program-here"))
+                .unwrap_err()
+                .contains("cannot be started")
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! Tasks as JSON, in the API's own names where it has one; lossless, and safe to look at in a terminal.
+
+use std::{io, time::Duration};
+
+use jiff::Timestamp;
+use serde::Serialize as _;
+use serde_json::{Value, json, ser::Formatter};
+
+use crate::domain::{
+    status,
+    task::{Flag, Link, Links, TaskState},
+    text::{CleanText, is_unsafe},
+    watchlist::Watched,
+};
+
+/// Returns a task as documented; what is unknown is null, times are RFC 3339 in UTC.
+pub fn record(watched: &Watched, retention: Duration) -> Value {
+    let task = &watched.task;
+    let facts = task.facts();
+    let results = match task.state() {
+        TaskState::Succeeded { videos, .. } => links(videos),
+        TaskState::New
+        | TaskState::Running { .. }
+        | TaskState::Failed { .. }
+        | TaskState::NotFound
+        | TaskState::Unrecognised => json!([]),
+    };
+    let check_error = watched.freshness.last_error.as_ref().map(|failed| {
+        json!({
+            "kind": failed.error.kind(),
+            "code": failed.error.code(),
+            "message": failed.error.message(),
+        })
+    });
+    json!({
+        "taskId": task.id().as_str(),
+        "family": task.family().name(),
+        "label": text(watched.label.as_ref()),
+        "state": task.state().name(),
+        "successFlag": facts.flag.as_ref().map(|flag| match flag {
+            Flag::Number(number) => json!(number),
+            Flag::Word(word) => json!(word.original()),
+        }),
+        "prompt": text(facts.prompt.as_ref()),
+        "videoUrl": facts.source.as_ref().map(link),
+        "callBackUrl": text(facts.callback.as_ref()),
+        "waterMark": text(facts.watermark.as_ref()),
+        "createTime": time(facts.created),
+        "completeTime": time(facts.completed),
+        "durationMs": task.took().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        "errorCode": text(facts.error_code.as_ref()),
+        "errorMessage": text(facts.error_message.as_ref()),
+        "originUrls": links(&facts.origins),
+        "resultUrls": results,
+        "addedAt": time(Some(watched.added)),
+        "checkedAt": time(watched.freshness.last_ok),
+        "checkError": check_error,
+        "expiresAt": time(status::expires_at(task, retention)),
+        "savedTo": null,
+    })
+}
+
+fn text(text: Option<&CleanText>) -> Option<&str> {
+    text.map(CleanText::original)
+}
+
+fn time(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+fn links(links: &Links) -> Value {
+    links.iter().map(link).collect()
+}
+
+fn link(link: &Link) -> &str {
+    match link {
+        Link::Video(url) => url.as_str(),
+        Link::Refused(text) => text.original(),
+    }
+}
+
+/// Writes JSON so that no character of it can act on a terminal: what `serde_json` leaves raw beyond U+001F (DEL, C1,
+/// bidi, zero-width, tags) becomes `\uXXXX`, and every reader gets the same text back.
+pub fn write(value: &Value) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Safe);
+    // Writing a value into memory cannot fail.
+    value.serialize(&mut serializer).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+struct Safe;
+
+impl Formatter for Safe {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for c in fragment.chars() {
+            if is_unsafe(c) {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            } else {
+                writer.write_all(c.encode_utf8(&mut [0; 4]).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scalar_is_written_safely_and_read_back() {
+        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).collect();
+
+        let written = write(&Value::String(all.clone()));
+
+        assert_eq!(written.chars().find(|&c| is_unsafe(c)), None);
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
+    }
+}

@@ -1,0 +1,222 @@
+//! `kietop list` and `kietop show`: what is known, asked again first if wished.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use serde_json::Value;
+
+use super::{Failure, Global, List, Show, exit, json, output, place, refresh};
+use crate::{
+    adapters::{desktop::SystemClock, store::SqliteStore},
+    domain::{
+        change::{Change, JournalEvent},
+        estimate::RunTimes,
+        report::{Answer, CheckError, PollError},
+        schedule::Polling,
+        status::{self, RETENTION, Status},
+        task::{Family, TaskId},
+        text::CleanText,
+        time::Now,
+        watchlist::Watched,
+    },
+    ports::{Clock as _, ListStore as _},
+    ui::{format, theme::Theme},
+};
+
+/// The most journal lines shown.
+const JOURNAL_LINES: usize = 1000;
+
+/// Prints the list.
+pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
+    let mut store = place::list(global)?;
+    let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
+    let mut refused = None;
+    if list.refresh {
+        let unfinished = tasks
+            .iter()
+            .filter(|watched| matches!(watched.polling, Polling::DueAt(_)))
+            .map(|watched| (watched.id().clone(), watched.task.family()))
+            .collect();
+        refused = ask(&mut store, unfinished, global).await?.err();
+        tasks = store.load().map_err(|error| place::store_failed(&error))?;
+    }
+    tasks.retain(|watched| {
+        list.state.is_empty()
+            || list
+                .state
+                .iter()
+                .any(|state| state.as_str() == watched.task.state().name())
+    });
+    tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
+    if list.json {
+        let records = tasks
+            .iter()
+            .map(|watched| json::record(watched, RETENTION))
+            .collect();
+        output::data(&format!("{}\n", json::write(&records)))?;
+    } else {
+        output::data(&table(&tasks))?;
+    }
+    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+}
+
+/// Prints one task.
+pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
+    let mut store = place::list(global)?;
+    let id = place::resolve(&mut store, &show.id)?;
+    let mut refused = None;
+    if show.refresh {
+        let family = find(&mut store, &id)?.task.family();
+        refused = ask(&mut store, vec![(id.clone(), family)], global)
+            .await?
+            .err();
+    }
+    let watched = find(&mut store, &id)?;
+    if show.json {
+        output::data(&format!(
+            "{}\n",
+            json::write(&json::record(&watched, RETENTION))
+        ))?;
+    } else {
+        let journal = store
+            .journal(&id, JOURNAL_LINES)
+            .map_err(|error| place::store_failed(&error))?;
+        let mut text = card(&watched);
+        for line in journal {
+            // Writing into a `String` cannot fail.
+            writeln!(text, "{}  {}", line.at, event(&line.event)).unwrap_or_default();
+        }
+        output::data(&text)?;
+    }
+    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+}
+
+fn find(store: &mut SqliteStore, id: &TaskId) -> Result<Watched, Failure> {
+    let all = store.load().map_err(|error| place::store_failed(&error))?;
+    all.into_iter()
+        .find(|watched| watched.id() == id)
+        .ok_or_else(|| Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list.")))
+}
+
+/// Asks after tasks once and writes the answers down; the inner error is account-wide.
+async fn ask(
+    store: &mut SqliteStore,
+    tasks: Vec<(TaskId, Family)>,
+    global: &Global,
+) -> Result<Result<(), PollError>, Failure> {
+    let (client, clock) = (place::client(global)?, SystemClock::start());
+    let mut changes = Vec::new();
+    let asked = refresh::once(tasks, &client, &clock, |task, answer| {
+        changes.push(change(task, answer, clock.now()));
+    })
+    .await;
+    if !global.read_only {
+        store
+            .apply(&changes)
+            .map_err(|error| place::store_failed(&error))?;
+    }
+    Ok(asked)
+}
+
+fn change(task: TaskId, answer: Answer, now: Now) -> Change {
+    let at = now.wall;
+    match answer {
+        Ok(observation) => Change::Observed {
+            task,
+            at,
+            observation: Arc::new(observation),
+        },
+        Err(error) => Change::CheckFailed {
+            task,
+            error: CheckError { at, error },
+        },
+    }
+}
+
+fn account_failed(error: &PollError) -> Failure {
+    let (code, next) = if matches!(error, PollError::NoKey) {
+        (exit::UNAUTHORISED, "Set KIE_API_KEY.")
+    } else if matches!(error, PollError::Unauthorized(_)) {
+        (exit::UNAUTHORISED, error.next_step())
+    } else {
+        (exit::FAILED, "The list is shown as last known; try again.")
+    };
+    let what = format::sentence(&error.message());
+    Failure::new(code, format!("{}. {next}", what.trim_end_matches('.')))
+}
+
+/// Returns the list as aligned lines, without colour.
+fn table(tasks: &[Watched]) -> String {
+    let now = SystemClock::start().now();
+    let mut run_times = RunTimes::default();
+    for watched in tasks {
+        run_times.note(&watched.task);
+    }
+    let estimate = run_times.estimate();
+    let mut text = String::new();
+    for watched in tasks {
+        let status = Status::of(&watched.task, &estimate, RETENTION, now);
+        let word = Theme::monochrome().look(status, now).word;
+        let took = watched
+            .task
+            .took()
+            .map_or_else(|| "-".into(), format::run_time);
+        let link = format::link_life(status::link_life(&watched.task, RETENTION, now));
+        let cells = [
+            format::pad_end(watched.id().as_str(), 32),
+            format::pad_end(word, 13),
+            format::pad_start(&format::age(now.age_of(watched.submitted())), 4),
+            format::pad_start(&took, 7),
+            format::pad_end(&link, 9),
+            watched
+                .title()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        ];
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns one task as lines of name and value.
+fn card(watched: &Watched) -> String {
+    let record = json::record(watched, RETENTION);
+    let mut text = String::new();
+    for (name, value) in record.as_object().into_iter().flatten() {
+        let value = match value {
+            Value::Null => continue,
+            Value::String(value) => value.clone(),
+            Value::Array(values) if values.is_empty() => continue,
+            Value::Array(values) => values
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join("\n"),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
+        };
+        // The record holds the originals, for JSON; what a person reads is clean again.
+        let value = CleanText::block(&value, 64 * 1024);
+        for (at, line) in value.as_str().lines().enumerate() {
+            let name = if at == 0 { name } else { "" };
+            writeln!(text, "{name:<13} {line}").unwrap_or_default();
+        }
+    }
+    text
+}
+
+/// Returns a journal line's words.
+fn event(event: &JournalEvent) -> String {
+    match event {
+        JournalEvent::Added => "added".into(),
+        JournalEvent::Removed => "removed".into(),
+        JournalEvent::Restored => "restored".into(),
+        JournalEvent::Recovered => "checks work again".into(),
+        JournalEvent::Became(state) => format!("became {state}"),
+        JournalEvent::CheckFailed(why) => format!("check failed: {why}"),
+        JournalEvent::Contradicted(what) => format!("contradicted, left aside: {what}"),
+        JournalEvent::Opened(url) => format!("opened {url}"),
+        JournalEvent::Other(text) => text.to_string(),
+    }
+}

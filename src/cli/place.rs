@@ -1,0 +1,126 @@
+//! Where things are: the list file, the log, the key; and what is opened there.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use etcetera::app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy};
+
+use super::{Failure, Global, exit, output};
+use crate::{
+    adapters::{
+        desktop::SystemClock,
+        kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        store::SqliteStore,
+    },
+    domain::{change::StoreError, task::TaskId},
+};
+
+/// The variable that holds the key.
+const KEY: &str = "KIE_API_KEY";
+
+/// Returns the list file: as given, else under the data home.
+pub fn list_file(global: &Global) -> Result<PathBuf, Failure> {
+    match &global.store {
+        Some(file) => Ok(file.clone()),
+        None => Ok(home()?.data_dir().join("kietop.db")),
+    }
+}
+
+/// Returns the log file under the state home.
+pub fn log_file() -> Result<PathBuf, Failure> {
+    let home = home()?;
+    Ok(home
+        .state_dir()
+        .unwrap_or_else(|| home.data_dir())
+        .join("kietop.log"))
+}
+
+fn home() -> Result<impl etcetera::AppStrategy, Failure> {
+    let names = AppStrategyArgs {
+        top_level_domain: "ai".into(),
+        author: "kietop".into(),
+        app_name: "kietop".into(),
+    };
+    choose_app_strategy(names).map_err(|error| {
+        Failure::new(
+            exit::USAGE,
+            format!("There is no home folder ({error}); set HOME, or name a file with --store."),
+        )
+    })
+}
+
+/// Opens the list for a headless command; a damaged file that was kept aside is said.
+pub fn list(global: &Global) -> Result<SqliteStore, Failure> {
+    let opened = SqliteStore::open(&list_file(global)?, SystemClock::wall())
+        .map_err(|error| store_failed(&error))?;
+    if let Some(rescued) = opened.rescued {
+        output::talk(&format!("kietop: {rescued}"));
+    }
+    Ok(opened.store)
+}
+
+/// Returns the client of the API at the address given.
+pub fn client(global: &Global) -> Result<KieClient, Failure> {
+    let origin = ApiOrigin::parse(&global.api_url)
+        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}.", global.api_url)))?;
+    Ok(KieClient::new(origin, key()?, Limits::default()))
+}
+
+/// Reads the key from the environment; an empty one is none.
+fn key() -> Result<Option<ApiKey>, Failure> {
+    let Some(text) = env::var_os(KEY) else {
+        return Ok(None);
+    };
+    let text = text
+        .to_str()
+        .ok_or_else(|| Failure::new(exit::USAGE, format!("{KEY} is no text.")))?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    ApiKey::parse(text)
+        .map(Some)
+        .map_err(|error| Failure::new(exit::USAGE, format!("{KEY}: {error}.")))
+}
+
+/// Finds the one watched task that a text stands for: its id, or a unique beginning.
+pub fn resolve(store: &mut SqliteStore, text: &str) -> Result<TaskId, Failure> {
+    let shown = crate::domain::text::CleanText::line(text, 80);
+    let mut found = store
+        .resolve(text)
+        .map_err(|error| store_failed(&error))?
+        .into_iter();
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => Err(Failure::new(
+            exit::NO_SUCH_TASK,
+            format!("No task {shown} on the list; kietop list shows what is watched."),
+        )),
+        (Some(one), Some(other)) => Err(Failure::new(
+            exit::NO_SUCH_TASK,
+            format!("{shown} is not unique: {one} and {other} begin so; give more of it."),
+        )),
+    }
+}
+
+/// Turns a failure of the list into one of the command.
+pub fn store_failed(error: &StoreError) -> Failure {
+    Failure::plain(format!("{error}."))
+}
+
+/// Makes sure the list may be changed.
+pub fn writable(global: &Global) -> Result<(), Failure> {
+    if global.read_only {
+        return Err(Failure::new(
+            exit::USAGE,
+            "--read-only and this command do not go together.",
+        ));
+    }
+    Ok(())
+}
+
+/// Reports whether a folder for that file is there or can be made.
+pub fn make_folder(file: &Path) -> std::io::Result<()> {
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
