@@ -1,7 +1,7 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
-//! One file a family of messages: [`keys`] what a user wants, [`dialogs`] the boxes above the list,
-//! [`polling`] questions and answers, [`storing`] the list on disk, [`selection`] what is under the cursor.
+//! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
+//! and answers, `storing` the list on disk, `selection` what is under the cursor.
 
 mod dialogs;
 mod keys;
