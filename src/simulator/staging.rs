@@ -81,7 +81,7 @@ impl Director {
         let label = |name: &str| Some(name.to_owned());
         match number {
             0 => {
-                let plan = self.running(plan, 11.0);
+                let plan = self.running(plan, 7.0);
                 self.watch(plan, label("hero loop"));
             }
             1 => {
@@ -383,7 +383,7 @@ mod tests {
             .collect();
         after.sort_unstable();
 
-        assert_eq!(after, [11, 27, 44, 68, 145]);
+        assert_eq!(after, [7, 27, 44, 68, 145]);
     }
 
     #[test]

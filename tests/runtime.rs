@@ -1,0 +1,311 @@
+//! The real loop with fakes behind the ports: minutes of polling in milliseconds, on paused time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test code: what is not as expected is to fail loudly"
+)]
+
+mod support;
+
+use std::{io, sync::Arc, time::Duration};
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use futures_util::{Stream, StreamExt as _, stream};
+use kietop::{
+    app::state::{Settings, State},
+    domain::{
+        change::{Applied, Change, Delta, JournalLine, StoreError},
+        report::{Answer, Observation},
+        task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
+        time::{Mono, Now},
+        watchlist::Watched,
+    },
+    ports::{Clock, ListStore, Opener, Pending, TaskApi},
+    runtime::{
+        self, Surface,
+        effects::{OpenedStore, Outside},
+    },
+    ui::theme::Theme,
+};
+use ratatui::{Frame, Terminal, backend::TestBackend};
+use support::{now, task};
+use tokio::{sync::mpsc, time};
+
+/// Follows tokio's own, paused, time.
+#[derive(Debug)]
+struct PausedClock(time::Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Now {
+        let since = self.0.elapsed();
+        Now {
+            wall: kietop::domain::time::later(now().wall, since),
+            mono: Mono::at(since),
+        }
+    }
+}
+
+/// Answers after a time of its own; panics when told to.
+#[derive(Debug)]
+struct FakeApi {
+    takes: Duration,
+    ends_after: Duration,
+    started: time::Instant,
+    asked: mpsc::UnboundedSender<(TaskId, Duration)>,
+}
+
+impl TaskApi for FakeApi {
+    fn fetch<'a>(&'a self, task: &'a TaskId, _: Family) -> Pending<'a, Answer> {
+        Box::pin(async move {
+            let at = self.started.elapsed();
+            self.asked.send((task.clone(), at)).unwrap();
+            time::sleep(self.takes).await;
+            assert!(task.as_str() != "panics", "a port that breaks");
+            let videos = Links::parse(["https://ex.com/1.mp4"]);
+            let state = if at < self.ends_after {
+                TaskState::Running {
+                    is_finishing: false,
+                }
+            } else {
+                TaskState::Succeeded {
+                    videos,
+                    delivery: Delivery::Done,
+                }
+            };
+            Ok(Observation {
+                state,
+                facts: Facts::default(),
+                raw: "{}".into(),
+            })
+        })
+    }
+}
+
+#[derive(Debug)]
+struct FakeStore {
+    tasks: Vec<Watched>,
+    written: mpsc::UnboundedSender<Change>,
+    is_read: std::sync::mpsc::Sender<()>,
+}
+
+impl ListStore for FakeStore {
+    fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
+        // As from a disk: what has not ended is due at once.
+        let due = |watched: Watched| {
+            Watched::restored(
+                watched.task,
+                watched.label,
+                watched.added,
+                watched.freshness,
+            )
+        };
+        Ok(self.tasks.iter().cloned().map(due).collect())
+    }
+    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        for change in changes {
+            self.written.send(change.clone()).unwrap();
+        }
+        Ok(changes.iter().map(|_| Applied::Noted).collect())
+    }
+    fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
+        self.is_read.send(()).unwrap_or_default();
+        Ok(Vec::new())
+    }
+}
+
+#[derive(Debug)]
+struct NoBrowser;
+
+impl Opener for NoBrowser {
+    fn open(&self, _: &VideoUrl) -> Result<(), String> {
+        Err("There is no display here.".into())
+    }
+}
+
+/// Draws into memory and counts the frames.
+struct Paper {
+    terminal: Terminal<TestBackend>,
+    frames: usize,
+}
+
+impl Surface for Paper {
+    fn size(&self) -> io::Result<(u16, u16)> {
+        Ok((120, 36))
+    }
+    fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
+        self.frames += 1;
+        self.terminal
+            .draw(|frame| view(frame))
+            .map(drop)
+            .map_err(io::Error::other)
+    }
+    fn redraw(&mut self) {}
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn resume(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Run {
+    code: i32,
+    screen: String,
+    frames: usize,
+    asked: Vec<(TaskId, Duration)>,
+    written: Vec<Change>,
+}
+
+/// Runs the loop over keys that come at their times.
+async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, char)>) -> Run {
+    let started = time::Instant::now();
+    let (asked, mut all_asked) = mpsc::unbounded_channel();
+    let (written, mut all_written) = mpsc::unbounded_channel();
+    let (is_read, reading) = std::sync::mpsc::channel();
+    // The list is read on a thread of its own, for which paused time does not wait; for blocking tasks it does.
+    let patience =
+        tokio::task::spawn_blocking(move || reading.recv_timeout(Duration::from_secs(20)));
+    let api = FakeApi {
+        takes: Duration::from_secs(takes),
+        ends_after: Duration::from_secs(ends_after),
+        started,
+        asked,
+    };
+    let outside = Outside {
+        clock: Arc::new(PausedClock(started)),
+        api: Arc::new(api),
+        opener: Arc::new(NoBrowser),
+        open_store: Box::new(move |_| {
+            Ok(OpenedStore {
+                store: Box::new(FakeStore {
+                    tasks,
+                    written,
+                    is_read,
+                }),
+                rescued: None,
+                watch: None,
+            })
+        }),
+    };
+    let mut paper = Paper {
+        terminal: Terminal::new(TestBackend::new(120, 36)).unwrap(),
+        frames: 0,
+    };
+    let (_alive, interruptions) = mpsc::channel(1);
+    let code = runtime::run(
+        &mut paper,
+        typed(started, keys),
+        interruptions,
+        State::new(Settings::default()),
+        Theme::monochrome(),
+        outside,
+    )
+    .await;
+    patience.await.unwrap().expect("the list was read");
+    let mut run = Run {
+        code,
+        screen: paper.terminal.backend().to_string(),
+        frames: paper.frames,
+        asked: Vec::new(),
+        written: Vec::new(),
+    };
+    while let Ok(asked) = all_asked.try_recv() {
+        run.asked.push(asked);
+    }
+    while let Ok(change) = all_written.try_recv() {
+        run.written.push(change);
+    }
+    run
+}
+
+fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = io::Result<Event>> {
+    stream::iter(keys)
+        .then(move |(at, key)| async move {
+            time::sleep_until(started + Duration::from_secs(at)).await;
+            Ok(Event::Key(KeyEvent::new(
+                KeyCode::Char(key),
+                KeyModifiers::NONE,
+            )))
+        })
+        .chain(stream::pending())
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_of_polling_end_with_a_video() {
+    let run = run(
+        vec![task("a").running().created("14:31").build()],
+        1,
+        300,
+        vec![(600, 'q')],
+    )
+    .await;
+
+    assert_eq!(run.code, 0);
+    assert!(run.screen.contains("ready"), "{}", run.screen);
+    assert!(
+        (10..30).contains(&run.asked.len()),
+        "asked {} times",
+        run.asked.len()
+    );
+    assert!(
+        run.asked
+            .iter()
+            .all(|(_, at)| *at < Duration::from_secs(340)),
+        "not after its end"
+    );
+    assert!(
+        matches!(run.written.last(), Some(Change::Observed { .. })),
+        "{:?}",
+        run.written.last()
+    );
+    assert!(run.frames < 1000, "{} frames in ten minutes", run.frames);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_heard_while_a_slow_server_is_asked_after_hundreds() {
+    let tasks = (0..200)
+        .map(|n| task(&format!("t{n:03}")).running().created("14:30").build())
+        .collect();
+
+    let run = run(
+        tasks,
+        5,
+        10_000,
+        vec![(3, 'G'), (6, '?'), (7, 'q'), (8, 'q')],
+    )
+    .await;
+
+    assert_eq!(
+        run.code, 0,
+        "left at the second q, five seconds before any answer could matter"
+    );
+    assert!(
+        run.asked.len() <= 8,
+        "at most four at a time: {}",
+        run.asked.len()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_panics_is_answered_for_all_the_same() {
+    let tasks = vec![
+        task("panics").running().created("14:31").build(),
+        task("b").running().created("14:30").build(),
+    ];
+
+    let run = run(tasks, 1, 10_000, vec![(60, 'q')]).await;
+
+    let asked = |name: &str| {
+        run.asked
+            .iter()
+            .filter(|(id, _)| id.as_str() == name)
+            .count()
+    };
+    assert_eq!(run.code, 0);
+    assert!(asked("b") >= 2, "the others go on");
+    assert!(asked("panics") >= 2, "it is asked again");
+}
