@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::string_slice,
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
