@@ -18,6 +18,7 @@ pub(super) fn pressed(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
+    state.is_untouched = false;
     let context = state.context();
     match keymap::lookup(chord, context) {
         Some(action) if is_repeat && !is_movement(action) => {}

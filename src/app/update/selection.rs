@@ -69,7 +69,10 @@ pub(super) fn steadily<R>(
         state: &mut *state,
         now,
     });
-    if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
+    // Before the first key nobody has chosen where to look, and a list that is just being learnt of starts at its top.
+    if state.is_untouched {
+        state.top = 0;
+    } else if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
         state.top = at;
     }
     if state.position().is_none() {
