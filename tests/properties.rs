@@ -1,10 +1,5 @@
 //! Whatever comes, in whatever order: the core holds its invariants. `PROPTEST_CASES` raises the number of cases.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code: what is not as expected is to fail loudly"
-)]
-
 mod support;
 
 use std::{collections::HashSet, time::Duration};
