@@ -230,6 +230,7 @@ pub struct State {
     pub(super) view: View,
     pub(super) selected: Option<TaskId>,
     pub(super) top: usize,
+    pub(super) left_at: Option<usize>,
     pub(super) is_untouched: bool,
     pub(super) size: Size,
     pub(super) most_scroll: u16,
@@ -255,6 +256,7 @@ impl State {
             view: View::default(),
             selected: None,
             top: 0,
+            left_at: None,
             is_untouched: true,
             size: Size::default(),
             most_scroll: 0,
@@ -412,7 +414,7 @@ impl State {
         };
         self.polls.hold().is_some()
             || self.notice.is_some()
-            || self.list.tally().in_flight > 0
+            || self.list.tally().in_flight + self.polls.strays() > 0
             || (!self.polls.is_paused() && self.list.next_due().is_some())
             || self.visible(usize::from(self.size.page)).any(runs)
             || self.selected().is_some_and(runs)

@@ -25,6 +25,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
         Msg::Tick => {}
+        Msg::Pasted(_) if state.is_leaving => {}
         Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
         Msg::Pasted(text) => dialogs::pasted(state, &text),
         Msg::Resized {
@@ -81,7 +82,10 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         .list
         .in_flight()
         .next()
-        .map(|(since, _)| since.after(LOST_AFTER));
+        .map(|(since, _)| since.after(LOST_AFTER))
+        .into_iter()
+        .chain(state.polls.next_lost())
+        .min();
     let notice = state.notice.as_ref().map(|notice| notice.until);
     [
         polling::next_start(state, now),
@@ -131,7 +135,9 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     }
     polling::give_up_lost(state, now, effects);
     polling::start_due(state, now, effects);
+    polling::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
+    selection::follow_time(state, now);
     selection::follow_journal(state, effects);
 }
 

@@ -2,6 +2,8 @@
 
 use std::cmp::{Ordering, Reverse};
 
+use jiff::Timestamp;
+
 use super::{
     status::{self, EXPIRING, LinkLife, Tab},
     task::TaskId,
@@ -48,6 +50,7 @@ fn shows(tab: Tab, watched: &Watched, list: &Watchlist, now: Now) -> bool {
 pub struct View {
     tab: Tab,
     ids: Vec<TaskId>,
+    until: Option<Timestamp>,
 }
 
 impl View {
@@ -61,9 +64,18 @@ impl View {
         self.tab
     }
 
+    /// Reports whether time alone has changed what the tab shows.
+    pub fn is_outdated(&self, now: Now) -> bool {
+        self.until.is_some_and(|until| until <= now.wall)
+    }
+
     /// Shows another tab, or the same one afresh.
     pub fn rebuild(&mut self, tab: Tab, list: &Watchlist, now: Now) {
         self.tab = tab;
+        self.until = match tab {
+            Tab::Expiring => list.next_expiry(now),
+            Tab::All | Tab::Active | Tab::Ready | Tab::Rescued | Tab::Failed => None,
+        };
         let mut shown: Vec<_> = list
             .iter()
             .filter(|watched| shows(tab, watched, list, now))
@@ -91,6 +103,9 @@ impl View {
 
     /// Puts a task in where it belongs, if it belongs to the tab.
     pub fn admit(&mut self, watched: &Watched, list: &Watchlist, now: Now) -> Option<usize> {
+        if self.tab == Tab::Expiring {
+            self.until = list.next_expiry(now);
+        }
         if !shows(self.tab, watched, list, now) {
             return None;
         }

@@ -80,7 +80,7 @@ pub enum Stop {
 /// Is how sure we are of what we show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Freshness {
-    /// When the server last gave a good answer about the task, "no such task" included.
+    /// When the server last gave a good answer about the task; "no such task" is none.
     pub last_ok: Option<Timestamp>,
     /// How many checks were made.
     pub checks: u32,
@@ -243,8 +243,8 @@ pub struct Standing<'a> {
     pub task: &'a TaskId,
     /// Whether it has ended.
     pub is_final: bool,
-    /// Whether it has ended well and has nothing to show for it.
-    pub lacks_link: bool,
+    /// How often it was seen to have ended well with nothing to show for it.
+    pub linkless: u32,
     /// How long it has been running.
     pub run_time: Duration,
     /// How the last checks went.
@@ -254,7 +254,8 @@ pub struct Standing<'a> {
 /// Decides what to do about a task that was just answered for.
 ///
 /// A good answer sets the next question by the task's age; an error of the task's own backs off, and a
-/// refusal stops. Account-wide errors leave the task due: the account's hold keeps it waiting.
+/// refusal stops. What has ended is not asked after again, whatever became of a question a person asked.
+/// Account-wide errors leave the task due: the account's hold keeps it waiting.
 pub fn next(
     standing: Standing<'_>,
     pace: Pace,
@@ -265,6 +266,9 @@ pub fn next(
     let Standing {
         task, freshness, ..
     } = standing;
+    if standing.is_final && !(1..=LINKLESS_CHECKS).contains(&standing.linkless) {
+        return Polling::Stopped(Stop::Finished);
+    }
     if let Some(CheckError { error, .. }) = &freshness.last_error {
         return after_error(
             error,
@@ -274,10 +278,10 @@ pub fn next(
             now,
         );
     }
-    if standing.is_final && !(standing.lacks_link && freshness.checks <= LINKLESS_CHECKS) {
-        return Polling::Stopped(Stop::Finished);
-    }
-    let wait = pace.interval(standing.run_time, late_after);
+    // A link may come late: each further question waits longer, so that a few of them reach some minutes.
+    let wait = pace
+        .interval(standing.run_time, late_after)
+        .saturating_mul(standing.linkless.max(1));
     Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
 }
 
@@ -299,9 +303,11 @@ fn after_error(
         return Polling::Stopped(Stop::Refused);
     }
     if matches!(error, PollError::NotFound) {
+        // Asked at the pace, a fresh id fails a dozen times in its grace: the age holds the growth back.
         let grown = wait
             .saturating_mul(1 << freshness.failures.min(12))
-            .min(NOT_FOUND_CAP);
+            .min(run_time)
+            .clamp(wait, NOT_FOUND_CAP.max(wait));
         let wait = if run_time < GRACE { wait } else { grown };
         return Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)));
     }
@@ -419,12 +425,12 @@ mod tests {
                 error,
             }),
         };
-        let ask = |is_final, lacks_link, freshness: &Freshness| {
+        let ask = |is_final, linkless, freshness: &Freshness| {
             let id = id();
             let standing = Standing {
                 task: &id,
                 is_final,
-                lacks_link,
+                linkless,
                 run_time: Duration::from_secs(200),
                 freshness,
             };
@@ -438,32 +444,41 @@ mod tests {
         };
 
         assert_eq!(
-            ask(true, false, &fresh(None, 0, 3)),
+            ask(true, 0, &fresh(None, 0, 3)),
             Polling::Stopped(Stop::Finished)
         );
         assert!(matches!(
-            ask(true, true, &fresh(None, 0, 3)),
+            ask(true, 1, &fresh(None, 0, 99)),
             Polling::DueAt(_)
         ));
         assert_eq!(
-            ask(true, true, &fresh(None, 0, 6)),
+            ask(true, 6, &fresh(None, 0, 6)),
             Polling::Stopped(Stop::Finished)
         );
+        assert_eq!(
+            ask(true, 0, &fresh(Some(PollError::TimedOut), 1, 3)),
+            Polling::Stopped(Stop::Finished),
+            "a question a person asked is not repeated by itself"
+        );
+        assert!(matches!(
+            ask(true, 1, &fresh(Some(PollError::TimedOut), 1, 3)),
+            Polling::DueAt(_)
+        ));
         let refused = PollError::Refused {
             code: 422,
             message: CleanText::line("no", 9),
         };
         assert_eq!(
-            ask(false, false, &fresh(Some(refused), 1, 3)),
+            ask(false, 0, &fresh(Some(refused), 1, 3)),
             Polling::Stopped(Stop::Refused)
         );
         assert_eq!(
-            ask(false, false, &fresh(Some(PollError::Maintenance), 1, 3)),
+            ask(false, 0, &fresh(Some(PollError::Maintenance), 1, 3)),
             Polling::DueAt(Mono::default())
         );
-        let Polling::DueAt(at) = ask(false, false, &fresh(Some(PollError::NotFound), 30, 3)) else {
+        let Polling::DueAt(at) = ask(false, 0, &fresh(Some(PollError::NotFound), 30, 3)) else {
             panic!("a task not found is still asked after");
         };
-        assert!(at.since_start() <= Duration::from_mins(66));
+        assert!(at.since_start() <= Duration::from_secs(220), "no longer than it is missing");
     }
 }

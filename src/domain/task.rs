@@ -428,7 +428,8 @@ impl TaskState {
             Self::Unrecognised | Self::Running { .. } => 2,
             Self::Failed { .. } => 3,
             Self::Succeeded { videos, .. } if videos.is_empty() => 4,
-            Self::Succeeded { .. } => 5,
+            Self::Succeeded { videos, .. } if videos.has_no_video() => 5,
+            Self::Succeeded { .. } => 6,
         }
     }
 }
@@ -544,9 +545,9 @@ impl Task {
 
     /// Joins what one good poll saw with what is known.
     ///
-    /// A final state is never replaced by one that tells less, and a link once seen is never lost.
+    /// A state is never replaced by one that tells less, and a link that can be opened never by none.
     pub fn absorb(&mut self, state: &TaskState, facts: &Facts) -> Absorbed {
-        if self.state.is_final() && state.rank() < self.state.rank() {
+        if state.rank() < self.state.rank() {
             return Absorbed::Ignored;
         }
         self.facts.absorb(facts);
@@ -728,7 +729,10 @@ mod tests {
                 stage: FailedStage::Generation,
             },
             TaskState::Unrecognised,
+            TaskState::New,
+            TaskState::NotFound,
             success(&[]),
+            success(&["javascript:alert(1)"]),
         ];
         for state in &lesser {
             assert_eq!(tell(&mut task, state), Absorbed::Ignored);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     estimate::RunTimes,
@@ -37,6 +37,8 @@ pub struct Watched {
     pub freshness: Freshness,
     /// What we are doing about it. Not stored: a list just read is due at once.
     pub polling: Polling,
+    /// How often it was seen to have ended well with no link; a few times, then that is that. Not stored.
+    pub linkless: u32,
 }
 
 impl Watched {
@@ -45,7 +47,7 @@ impl Watched {
         Self::restored(task, label, added, Freshness::default())
     }
 
-    /// Returns a task as it was stored: due at once unless it has ended.
+    /// Returns a task as it was stored: due at once unless it has ended, and has something to show if it ended well.
     pub fn restored(
         task: Task,
         label: Option<CleanText>,
@@ -53,7 +55,7 @@ impl Watched {
         freshness: Freshness,
     ) -> Self {
         let polling = match (&freshness.last_error, task.state().is_final()) {
-            (_, true) => Polling::Stopped(Stop::Finished),
+            (_, true) if !lacks_link(&task) => Polling::Stopped(Stop::Finished),
             (
                 Some(CheckError {
                     error: PollError::Refused { .. },
@@ -69,6 +71,7 @@ impl Watched {
             added,
             freshness,
             polling,
+            linkless: 0,
         }
     }
 
@@ -122,7 +125,13 @@ impl Watched {
                 freshness.last_ok = Some(now);
                 freshness.failures = 0;
                 freshness.last_error = None;
-                self.task.absorb(&observation.state, &observation.facts)
+                let absorbed = self.task.absorb(&observation.state, &observation.facts);
+                self.linkless = if self.lacks_link() {
+                    self.linkless.saturating_add(1)
+                } else {
+                    0
+                };
+                absorbed
             }
             Err(error) => {
                 freshness.failures = freshness.failures.saturating_add(1);
@@ -141,7 +150,7 @@ impl Watched {
 
     /// Reports whether the task ended well with nothing to show for it.
     pub fn lacks_link(&self) -> bool {
-        matches!(self.task.state(), TaskState::Succeeded { videos, .. } if videos.is_empty())
+        lacks_link(&self.task)
     }
 
     /// Returns the state tab it belongs to beside "All" and "Expiring".
@@ -159,6 +168,10 @@ impl Watched {
             TaskState::Failed { .. } => Tab::Failed,
         }
     }
+}
+
+fn lacks_link(task: &Task) -> bool {
+    matches!(task.state(), TaskState::Succeeded { videos, .. } if videos.is_empty())
 }
 
 /// Counts the tasks of the list by what a person would ask for.
@@ -277,6 +290,18 @@ impl Watchlist {
                 Bound::Included((end, TaskId::last())),
             ))
             .map(|(_, id)| id)
+    }
+
+    /// Returns when the next link dies, or comes to its last two days.
+    pub fn next_expiry(&self, now: Now) -> Option<Timestamp> {
+        let first_after = |at| {
+            let bounds = (Bound::Excluded((at, TaskId::last())), Bound::Unbounded);
+            self.ends.range(bounds).next().map(|(end, _)| *end)
+        };
+        let dies = first_after(now.wall);
+        let comes = first_after(super::time::later(now.wall, EXPIRING))
+            .and_then(|end| end.checked_sub(SignedDuration::try_from(EXPIRING).ok()?).ok());
+        dies.into_iter().chain(comes).min()
     }
 
     /// Returns what has ended, the latest first.

@@ -1,10 +1,13 @@
 //! The account's side of polling: pause, hold after account-wide errors, the rate, the numbering.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use crate::domain::{
     report::PollError,
-    schedule::{Attempt, Jitter, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace},
+    schedule::{Attempt, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace},
     task::TaskId,
     time::Mono,
 };
@@ -20,6 +23,14 @@ pub struct Hold {
     pub until: Mono,
 }
 
+/// Is a question under way after a task that was taken off the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stray {
+    task: TaskId,
+    attempt: Attempt,
+    since: Mono,
+}
+
 /// Is the account's side of polling.
 #[derive(Debug, Clone)]
 pub struct Polls {
@@ -29,12 +40,14 @@ pub struct Polls {
     hold: Option<Hold>,
     sent: VecDeque<Mono>,
     asked_for: VecDeque<TaskId>,
+    is_asked_for: HashSet<TaskId>,
+    strays: Vec<Stray>,
     last_attempt: Attempt,
 }
 
 impl Polls {
     /// Returns the start: nothing asked, nothing held.
-    pub const fn new(pace: Pace, jitter: Jitter) -> Self {
+    pub fn new(pace: Pace, jitter: Jitter) -> Self {
         Self {
             pace,
             jitter,
@@ -42,6 +55,8 @@ impl Polls {
             hold: None,
             sent: VecDeque::new(),
             asked_for: VecDeque::new(),
+            is_asked_for: HashSet::new(),
+            strays: Vec::new(),
             last_attempt: Attempt(0),
         }
     }
@@ -78,43 +93,101 @@ impl Polls {
 
     /// Notes an account-wide error: every poll waits.
     ///
-    /// Answers to questions asked before the hold began do not make it longer.
+    /// Answers to questions asked before the hold began do not make it longer, unless they say something else;
+    /// and none makes it shorter.
     pub fn hold_back(&mut self, error: PollError, asked: Mono, now: Mono) {
-        let failures = match &self.hold {
-            Some(hold) if hold.until > now && asked < hold.until => {
+        let (failures, at_least) = match &self.hold {
+            Some(hold) if asked < hold.until => {
                 if hold.error == error {
                     return;
                 }
-                hold.failures
+                (hold.failures, hold.until)
             }
-            Some(hold) => hold.failures.saturating_add(1),
-            None => 1,
+            Some(hold) => (hold.failures.saturating_add(1), now),
+            None => (1, now),
         };
         let until = now.after(self.jitter.hold(&error, failures));
-        self.hold = Some(Hold {
-            error,
-            failures,
-            until,
-        });
+        if until >= at_least {
+            self.hold = Some(Hold {
+                error,
+                failures,
+                until,
+            });
+        }
     }
 
-    /// Ends the hold after a good answer; returns what it was.
-    pub const fn release(&mut self) -> Option<Hold> {
-        self.hold.take()
+    /// Notes that a question of that time failed for a reason of its own: if it was the hold's one try, the hold goes on.
+    pub fn hold_on(&mut self, asked: Mono, now: Mono) {
+        if let Some(hold) = self.hold.take_if(|hold| asked >= hold.until) {
+            let failures = hold.failures.saturating_add(1);
+            self.hold = Some(Hold {
+                until: now.after(self.jitter.hold(&hold.error, failures)),
+                error: hold.error,
+                failures,
+            });
+        }
+    }
+
+    /// Ends the hold after the server answered a question asked since; returns what it was.
+    ///
+    /// An answer to a question from before the hold tells nothing of it.
+    pub fn release(&mut self, asked: Mono) -> Option<Hold> {
+        self.hold.take_if(|hold| asked >= hold.until)
+    }
+
+    /// Forgets a hold that is over while nothing is left to try with.
+    pub fn forget_hold(&mut self, now: Mono) {
+        self.hold.take_if(|hold| hold.until <= now);
     }
 
     /// Lets one poll try at once although the hold is not over.
-    pub const fn try_now(&mut self, now: Mono) {
+    pub fn try_now(&mut self, now: Mono) {
         if let Some(hold) = &mut self.hold {
-            hold.until = now;
+            hold.until = hold.until.min(now);
         }
     }
 
     /// Puts a task first in line, pause or no pause.
     pub fn ask_for(&mut self, task: TaskId) {
-        if !self.asked_for.contains(&task) {
+        if self.is_asked_for.insert(task.clone()) {
             self.asked_for.push_back(task);
         }
+    }
+
+    /// Remembers the question under way after a task that leaves the list: it still takes its room.
+    pub fn stray(&mut self, task: TaskId, attempt: Attempt, since: Mono) {
+        self.strays.push(Stray {
+            task,
+            attempt,
+            since,
+        });
+    }
+
+    /// Returns the question still under way after a task that comes back.
+    pub fn take_stray(&mut self, task: &TaskId) -> Option<(Attempt, Mono)> {
+        let at = self.strays.iter().position(|stray| stray.task == *task)?;
+        let Stray { attempt, since, .. } = self.strays.swap_remove(at);
+        Some((attempt, since))
+    }
+
+    /// Forgets the strays that were answered by this, or by nothing in all the time an answer may take.
+    pub fn forget_strays(&mut self, answered: Option<Attempt>, now: Mono) {
+        self.strays.retain(|stray| {
+            Some(stray.attempt) != answered && stray.since.after(LOST_AFTER) > now
+        });
+    }
+
+    /// Returns how many strays there are.
+    pub const fn strays(&self) -> usize {
+        self.strays.len()
+    }
+
+    /// Returns when the next stray counts as lost.
+    pub fn next_lost(&self) -> Option<Mono> {
+        self.strays
+            .iter()
+            .map(|stray| stray.since.after(LOST_AFTER))
+            .min()
     }
 
     /// Returns the tasks the user asked for, in order.
@@ -124,7 +197,9 @@ impl Polls {
 
     /// Takes the first task the user asked for.
     pub fn take_asked_for(&mut self) -> Option<TaskId> {
-        self.asked_for.pop_front()
+        let task = self.asked_for.pop_front()?;
+        self.is_asked_for.remove(&task);
+        Some(task)
     }
 
     /// Returns when the next poll may start at the earliest, with so many under way; `None` when another
@@ -135,7 +210,7 @@ impl Polls {
         } else {
             MOST_IN_FLIGHT
         };
-        if in_flight >= most {
+        if in_flight + self.strays.len() >= most {
             return None;
         }
         let held = self.hold.as_ref().map_or(now, |hold| hold.until.max(now));
@@ -218,5 +293,46 @@ mod tests {
             hold.until.after(Duration::from_secs(1)),
         );
         assert_eq!(polls.hold().unwrap().failures, 2);
+    }
+
+    #[test]
+    fn no_answer_from_before_a_hold_ends_or_shortens_it() {
+        let mut polls = Polls::new(Pace::default(), Jitter::seeded(1));
+        let told = |secs| PollError::RateLimited {
+            code: 429,
+            retry_after: Some(Duration::from_secs(secs)),
+        };
+        polls.hold_back(told(60), at(0), at(100));
+        let hold = polls.hold().unwrap().clone();
+
+        polls.hold_back(told(3), at(50), at(200));
+        polls.hold_on(at(60), at(300));
+        assert_eq!(polls.release(at(70)), None);
+        assert_eq!(polls.hold(), Some(&hold));
+        polls.hold_back(told(60), at(80), hold.until.after(Duration::from_secs(1)));
+        assert_eq!(polls.hold(), Some(&hold), "nor when it comes after its end");
+
+        polls.hold_on(hold.until, hold.until);
+        assert_eq!(polls.hold().unwrap().failures, 2, "a try that told nothing");
+        let until = polls.hold().unwrap().until;
+        assert!(polls.release(until).is_some());
+    }
+
+    #[test]
+    fn strays_take_room_until_they_are_answered_or_lost() {
+        let mut polls = Polls::new(Pace::default(), Jitter::seeded(1));
+        let id = TaskId::parse("a").unwrap();
+        let attempt = polls.start(at(0));
+        polls.stray(id.clone(), attempt, at(0));
+
+        assert_eq!(polls.opens_at(3, at(1)), None);
+        assert_eq!(polls.take_stray(&id), Some((attempt, at(0))));
+        assert!(polls.opens_at(3, at(1)).is_some());
+
+        polls.stray(id, attempt, at(0));
+        polls.forget_strays(None, at(24_999));
+        assert_eq!(polls.next_lost(), Some(at(25_000)));
+        polls.forget_strays(None, at(25_000));
+        assert_eq!(polls.strays(), 0);
     }
 }

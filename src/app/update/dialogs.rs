@@ -277,6 +277,11 @@ pub(super) fn opened(
                 selection::forget_journal(state, task);
             }
         }
+        // What is being typed or chosen stays; the link is said below it.
+        Err(reason) if matches!(state.overlay, Some(Overlay::Add(_))) => {
+            let text = format!("{reason}: {}", url.as_str());
+            notify(state, Tone::Bad, text, now);
+        }
         Err(reason) => state.overlay = Some(Overlay::Link(ShownLink { url, reason })),
     }
 }

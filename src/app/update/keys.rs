@@ -21,6 +21,8 @@ pub(super) fn pressed(
     state.is_untouched = false;
     let context = state.context();
     match keymap::lookup(chord, context) {
+        // What was typed ahead of the way out is no order any more.
+        action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
         Some(action) => act(state, action, chord, context, now, effects),
         None => dialogs::typed(state, chord),
@@ -86,9 +88,13 @@ fn act(
     }
 }
 
-/// Leaves; a second order changes nothing.
+/// Leaves, after a last try to write what could not be written; a second order changes nothing.
 pub(super) fn leave(state: &mut State, effects: &mut Vec<Effect>) {
     state.is_leaving = true;
+    let unsaved: Vec<_> = state.unsaved.changes.drain(..).collect();
+    if !unsaved.is_empty() {
+        effects.push(Effect::Store(unsaved));
+    }
     effects.push(Effect::Quit);
 }
 
@@ -163,6 +169,7 @@ fn show_detail(state: &mut State, now: Now) {
 fn back(state: &mut State) {
     if state.overlay.take().is_none() {
         state.screen = Screen::List;
+        selection::settle(state);
     }
 }
 
@@ -190,6 +197,7 @@ fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         at: now.wall,
     };
     state.screen = Screen::List;
+    selection::settle(state);
     effects.push(Effect::Store(vec![change]));
 }
 
@@ -209,12 +217,12 @@ fn may_ask(state: &mut State, now: Now) -> bool {
     let Some(hold) = state.polls.hold().cloned() else {
         return true;
     };
-    let wait = hold.until.since(now.mono).as_secs();
+    let wait = hold.until.since(now.mono).as_secs_f64().ceil();
     let is_their_word = matches!(
         hold.error,
         PollError::RateLimited { .. } | PollError::Maintenance
     );
-    if is_their_word && wait > 0 {
+    if is_their_word && wait > 0.0 {
         let text = format!(
             "Not now: {}. Asking again in {wait}s.",
             hold.error.message()
@@ -253,12 +261,16 @@ fn check_all(state: &mut State, now: Now) {
         .map(|watched| watched.id().clone())
         .collect();
     if unfinished.is_empty() {
-        return notify(
-            state,
-            Tone::Plain,
-            "Every task has ended; there is nothing to ask.",
-            now,
-        );
+        let reason = if state.list.tally().in_flight > 0 {
+            "They are being asked after right now."
+        } else if state.list.is_empty() {
+            "No task to ask after."
+        } else if state.list.tally().active > 0 {
+            "The server refuses the rest; r asks after one of them once again."
+        } else {
+            "Every task has ended; there is nothing to ask."
+        };
+        return notify(state, Tone::Plain, reason, now);
     }
     if !may_ask(state, now) {
         return;

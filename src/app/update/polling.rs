@@ -11,7 +11,7 @@ use crate::{
     domain::{
         change::Change,
         report::{Answer, CheckError, PollError, Scope},
-        schedule::{self, Attempt, LOST_AFTER, Polling, Standing},
+        schedule::{self, Attempt, LOST_AFTER, Polling, Standing, Stop},
         status::Status,
         task::{Absorbed, TaskId},
         time::{Mono, Now},
@@ -64,6 +64,7 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
 
 /// Calls questions lost that were not answered by any deadline.
 pub(super) fn give_up_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    state.polls.forget_strays(None, now.mono);
     loop {
         let lost = state
             .list
@@ -91,6 +92,7 @@ pub(super) fn answered(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
+    state.polls.forget_strays(Some(attempt), now.mono);
     let Some(watched) = state.list.get(task) else {
         return;
     };
@@ -106,20 +108,47 @@ pub(super) fn answered(
     }
     match answer {
         Err(error) if error.scope() == Scope::Account => {
-            state
-                .list
-                .change(task, |watched| watched.polling = Polling::DueAt(now.mono));
+            // What has ended was asked after by a person's hand, and is not by itself.
+            let has_ended = watched.task.state().is_final() && !watched.lacks_link();
+            let polling = if has_ended {
+                Polling::Stopped(Stop::Finished)
+            } else {
+                Polling::DueAt(now.mono)
+            };
+            state.list.change(task, |watched| watched.polling = polling);
             state.polls.hold_back(error, since, now.mono);
         }
-        answer => learn(state, task, answer, now, effects),
+        answer => {
+            heard(state, &answer, since, now);
+            learn(state, task, answer, now, effects);
+        }
+    }
+}
+
+/// Ends the hold when the server answered for a task, and lets it go on when its one try told nothing.
+fn heard(state: &mut State, answer: &Answer, asked: Mono, now: Now) {
+    match answer {
+        Ok(_) | Err(PollError::NotFound | PollError::Refused { .. }) => {
+            if state.polls.release(asked).is_some() {
+                notify(state, Tone::Good, "The server answers again.", now);
+            }
+        }
+        Err(_) => state.polls.hold_on(asked, now.mono),
+    }
+}
+
+/// Forgets a hold that is over while nothing is to be asked by itself: nobody would ever end it.
+pub(super) fn forget_idle_hold(state: &mut State, now: Now) {
+    let is_idle = (state.polls.is_paused() || state.list.next_due().is_none())
+        && state.polls.asked_for().is_empty()
+        && state.list.tally().in_flight == 0;
+    if is_idle {
+        state.polls.forget_hold(now.mono);
     }
 }
 
 /// Joins what an answer says about one task with what is known, and sets its next question.
 fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
-    if answer.is_ok() && state.polls.release().is_some() {
-        notify(state, Tone::Good, "The server answers again.", now);
-    }
     let late_after = state.estimate().late;
     let (pace, jitter) = (state.polls.pace(), state.polls.jitter());
     let absorbed = selection::steadily(state, now, |rows| {
@@ -129,7 +158,7 @@ fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &m
                 Standing {
                     task: watched.task.id(),
                     is_final: watched.task.state().is_final(),
-                    lacks_link: watched.lacks_link(),
+                    linkless: watched.linkless,
                     run_time: watched.run_time(now),
                     freshness: &watched.freshness,
                 },

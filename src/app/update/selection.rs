@@ -1,8 +1,12 @@
 //! What is under the cursor. Selection and first visible row are kept by id: nothing moves under the hand.
 
 use crate::{
-    app::{msg::Effect, state::State},
+    app::{
+        msg::Effect,
+        state::{Screen, State},
+    },
     domain::{
+        schedule::Polling,
         status::Tab,
         task::TaskId,
         time::Now,
@@ -37,12 +41,31 @@ pub(super) fn page(state: &State) -> isize {
 
 /// Shows another tab; the selection stays where the task is on it, else goes to the first row.
 pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
+    let first = state.shown().get(state.top).cloned();
     state.view.rebuild(tab, &state.list, now);
     if state.position().is_none() {
         state.top = 0;
-        go_to(state, 0);
+        return go_to(state, 0);
+    }
+    if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
+        state.top = at;
     }
     keep_visible(state);
+}
+
+/// Follows the clock on the tab of ending links: there, rows come and go by time alone.
+pub(super) fn follow_time(state: &mut State, now: Now) {
+    if state.view.is_outdated(now) {
+        steadily(state, now, |rows| rows.rebuild());
+    }
+}
+
+/// Selects a row again after the detail, whose task may have left the tab meanwhile.
+pub(super) fn settle(state: &mut State) {
+    if state.position().is_none() {
+        go_to(state, state.left_at.unwrap_or_default());
+    }
+    state.left_at = None;
 }
 
 /// Scrolls just as far as it takes to have the selected row on the screen and no empty row below the last.
@@ -57,7 +80,8 @@ pub(super) fn keep_visible(state: &mut State) {
 
 /// Changes tasks of the list and holds first visible row and selection where they were.
 ///
-/// A selected task that leaves the view passes the selection to the row that takes its place.
+/// A selected task that leaves the view passes the selection to the row that takes its place; but not while it fills
+/// the screen, where another one under the same keys would be a trap.
 pub(super) fn steadily<R>(
     state: &mut State,
     now: Now,
@@ -76,7 +100,13 @@ pub(super) fn steadily<R>(
         state.top = at;
     }
     if state.position().is_none() {
-        go_to(state, selected_at.unwrap_or_default());
+        state.left_at = selected_at.or(state.left_at);
+        if state.selected().is_none() {
+            state.screen = Screen::List;
+        }
+        if state.screen == Screen::List {
+            settle(state);
+        }
     }
     keep_visible(state);
     result
@@ -89,11 +119,18 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Puts a task on the list, or in the place of what was known of it.
-    pub(super) fn insert(&mut self, watched: Watched) {
-        let State { view, list, .. } = &mut *self.state;
+    /// Puts a task on the list, or in the place of what was known of it. A question still under way goes on.
+    pub(super) fn insert(&mut self, mut watched: Watched) {
+        let State {
+            view, list, polls, ..
+        } = &mut *self.state;
         if let Some(before) = list.get(watched.id()) {
             view.withdraw(before, list);
+            if matches!(before.polling, Polling::InFlight { .. }) {
+                watched.polling = before.polling;
+            }
+        } else if let Some((attempt, since)) = polls.take_stray(watched.id()) {
+            watched.polling = Polling::InFlight { attempt, since };
         }
         let id = watched.id().clone();
         list.insert(watched);
@@ -102,9 +139,15 @@ impl Rows<'_> {
 
     /// Takes a task off the list.
     pub(super) fn remove(&mut self, id: &TaskId) -> Option<Watched> {
-        let State { view, list, .. } = &mut *self.state;
+        let State {
+            view, list, polls, ..
+        } = &mut *self.state;
         view.withdraw(list.get(id)?, list);
-        list.remove(id)
+        let watched = list.remove(id)?;
+        if let Polling::InFlight { attempt, since } = watched.polling {
+            polls.stray(id.clone(), attempt, since);
+        }
+        Some(watched)
     }
 
     /// Changes a task in its place.
@@ -127,9 +170,13 @@ impl Rows<'_> {
             list.insert(watched);
         }
         self.state.list = list;
-        self.state
-            .view
-            .rebuild(self.state.view.tab(), &self.state.list, self.now);
+        self.rebuild();
+    }
+
+    /// Shows the same tab afresh.
+    pub(super) fn rebuild(&mut self) {
+        let State { view, list, .. } = &mut *self.state;
+        view.rebuild(view.tab(), list, self.now);
     }
 
     fn admit(&mut self, id: &TaskId) {

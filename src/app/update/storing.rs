@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
-        schedule::Polling,
+        schedule::{Polling, Stop},
         task::TaskId,
         time::Now,
         watchlist::Watched,
@@ -23,6 +23,9 @@ use crate::{
 
 /// How long after a failed write the next one is tried.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How long another instance is given to ask first after a task that it added.
+const HEAD_START: Duration = Duration::from_secs(2);
 
 /// The most changes kept for a disk that takes none: what was learnt can be asked again, so this is enough.
 const MOST_UNSAVED: usize = 10_000;
@@ -40,6 +43,9 @@ pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>
 
 /// Takes in what another instance did. Its answers count like our own, so the task is not asked again at once.
 pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now) {
+    if state.loading != Loading::Done {
+        return;
+    }
     for delta in deltas {
         match delta {
             Delta::Gone(id) => {
@@ -51,29 +57,51 @@ pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now)
 }
 
 /// Takes in one task as another instance wrote it.
-fn adopt(state: &mut State, mut news: Watched, now: Now) {
+fn adopt(state: &mut State, news: Watched, now: Now) {
     let id = news.id().clone();
     let before = state.list.get(&id);
     let was_final = before.is_none_or(|before| before.task.state().is_final());
-    if let Some(before) = before {
-        let is_answered = news.freshness.last_ok > before.freshness.last_ok;
-        let interval = state
-            .polls
-            .pace()
-            .interval(news.run_time(now), state.estimate().late);
-        news.polling = match (before.polling, news.polling) {
-            (asked @ Polling::InFlight { .. }, _) => asked,
-            (_, stopped @ Polling::Stopped(_)) => stopped,
-            (Polling::DueAt(_), _) if is_answered => Polling::DueAt(now.mono.after(interval)),
-            (own, _) => own,
-        };
-    }
+    let news = joined(state, news, now);
     let is_final = news.task.state().is_final();
     selection::steadily(state, now, |rows| rows.insert(news));
     selection::forget_journal(state, &id);
     if is_final && !was_final {
         announce(state, &id, now);
     }
+}
+
+/// Joins what the list on disk says of a task with what is known of it: that may not be written down yet.
+fn joined(state: &State, mut news: Watched, now: Now) -> Watched {
+    let interval = state
+        .polls
+        .pace()
+        .interval(news.run_time(now), state.estimate().late);
+    let Some(before) = state.list.get(news.id()) else {
+        if matches!(news.polling, Polling::DueAt(_)) {
+            // The one that added it asks at once, or just did.
+            let wait = news.freshness.last_ok.map_or(HEAD_START, |last| {
+                interval.saturating_sub(now.age_of(last)).max(HEAD_START)
+            });
+            news.polling = Polling::DueAt(now.mono.after(wait));
+        }
+        return news;
+    };
+    let is_answered = news.freshness.last_ok > before.freshness.last_ok;
+    let told = std::mem::replace(&mut news.task, before.task.clone());
+    news.task.absorb(told.state(), told.facts());
+    if news.freshness.last_ok < before.freshness.last_ok {
+        news.freshness = before.freshness.clone();
+    }
+    news.linkless = before.linkless;
+    news.polling = match (before.polling, news.polling) {
+        (asked @ Polling::InFlight { .. }, _) => asked,
+        (_, stopped @ Polling::Stopped(_)) => stopped,
+        (Polling::DueAt(_) | Polling::Stopped(Stop::Refused), _) if is_answered => {
+            Polling::DueAt(now.mono.after(interval))
+        }
+        (own, _) => own,
+    };
+    news
 }
 
 /// Orders changes to be written; behind what waits already, so that the order holds.
@@ -129,6 +157,14 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             now,
         );
     }
+    let unrestored: Vec<_> = changes
+        .iter()
+        .filter(|change| matches!(change, Change::Restore { .. }))
+        .map(|change| change.task().clone())
+        .collect();
+    if !unrestored.is_empty() {
+        state.removed.push(unrestored);
+    }
     let Unsaved {
         changes: waiting,
         error: known,
@@ -154,7 +190,11 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         let id = change.task();
         match (change, applied) {
             (Change::Add { .. } | Change::Restore { .. }, Applied::Added(watched)) => {
-                selection::steadily(state, now, |rows| rows.insert(*watched));
+                let watched = match state.list.get(id) {
+                    Some(_) => joined(state, *watched, now),
+                    None => *watched,
+                };
+                selection::steadily(state, now, |rows| rows.insert(watched));
                 added.push(id.clone());
             }
             (Change::Add { .. }, Applied::AlreadyWatched) => known += 1,
