@@ -104,7 +104,7 @@ impl View {
     /// Puts a task in where it belongs, if it belongs to the tab.
     pub fn admit(&mut self, watched: &Watched, list: &Watchlist, now: Now) -> Option<usize> {
         if self.tab == Tab::Expiring {
-            self.until = list.next_expiry(now);
+            self.until = self.until.into_iter().chain(list.next_expiry(now)).min();
         }
         if !shows(self.tab, watched, list, now) {
             return None;

@@ -479,6 +479,9 @@ mod tests {
         let Polling::DueAt(at) = ask(false, 0, &fresh(Some(PollError::NotFound), 30, 3)) else {
             panic!("a task not found is still asked after");
         };
-        assert!(at.since_start() <= Duration::from_secs(220), "no longer than it is missing");
+        assert!(
+            at.since_start() <= Duration::from_secs(220),
+            "no longer than it is missing"
+        );
     }
 }

@@ -50,7 +50,7 @@ impl CleanText {
         let mut characters = raw.chars().peekable();
         while let Some(c) = characters.next() {
             if shown.len() + 12 > max_bytes
-                && shown.len() + c.len_utf8() > max_bytes.saturating_sub(3)
+                && shown.len() + longest(c) > max_bytes.saturating_sub('…'.len_utf8())
             {
                 shown.push('…');
                 break;
@@ -128,6 +128,15 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Returns how many bytes a character, or its stand-in, takes at most.
+fn longest(c: char) -> usize {
+    if is_unsafe(c) {
+        "<U+E0001>".len()
+    } else {
+        c.len_utf8()
+    }
+}
+
 /// Appends a visible stand-in for an unsafe character.
 fn push_mark(text: &mut String, c: char) {
     match u32::from(c) {
@@ -189,6 +198,15 @@ mod tests {
             CleanText::line(&zalgo, 256).as_str().chars().count(),
             1 + MARKS_PER_BASE
         );
+        for part in ["\u{202e}", "\u{e0001}", "a\u{301}", "\u{1b}", "語\u{9b}"] {
+            for lead in 0..12 {
+                let text = format!("{}{}", "a".repeat(lead), part.repeat(300));
+                assert!(
+                    CleanText::line(&text, 256).as_str().len() <= 256,
+                    "{lead} {part:?}"
+                );
+            }
+        }
         let long = CleanText::line(&"語".repeat(1000), 256);
         assert!(long.as_str().len() <= 256 && long.as_str().ends_with('…'));
         assert_eq!(long.original().len(), 3000);

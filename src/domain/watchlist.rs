@@ -299,8 +299,10 @@ impl Watchlist {
             self.ends.range(bounds).next().map(|(end, _)| *end)
         };
         let dies = first_after(now.wall);
-        let comes = first_after(super::time::later(now.wall, EXPIRING))
-            .and_then(|end| end.checked_sub(SignedDuration::try_from(EXPIRING).ok()?).ok());
+        let comes = first_after(super::time::later(now.wall, EXPIRING)).and_then(|end| {
+            end.checked_sub(SignedDuration::try_from(EXPIRING).ok()?)
+                .ok()
+        });
         dies.into_iter().chain(comes).min()
     }
 

@@ -44,6 +44,7 @@ pub struct AddDialog {
     ids: Input,
     label: Input,
     pasted: String,
+    from_paste: Harvest,
     found: Vec<Candidate>,
     rejected: Vec<CleanText>,
     is_cut: bool,
@@ -123,8 +124,9 @@ impl AddDialog {
             text.get(..text.floor_char_boundary(room))
                 .unwrap_or_default(),
         );
+        self.from_paste = harvest(&self.pasted);
+        self.from_paste.is_cut |= text.len() > room;
         self.search(list);
-        self.is_cut |= text.len() > room;
         if !self.found.is_empty() {
             self.field = AddField::Found;
         }
@@ -196,17 +198,20 @@ impl AddDialog {
             .min(self.found.len() - 1);
     }
 
-    /// Looks for ids again, keeping what the user took out.
+    /// Looks for ids again, keeping what the user took out. What was pasted is not read again for every letter typed.
     fn search(&mut self, list: &Watchlist) {
-        let mut text = String::with_capacity(self.pasted.len() + self.ids.value().len() + 1);
-        text.push_str(&self.pasted);
-        text.push('\n');
-        text.push_str(self.ids.value());
-        let Harvest {
-            ids,
-            rejected,
-            is_cut,
-        } = harvest(&text);
+        let typed = harvest(self.ids.value());
+        let pasted = &self.from_paste;
+        let known: std::collections::HashSet<_> = pasted.ids.iter().collect();
+        let more = typed.ids.iter().filter(|id| !known.contains(id));
+        let ids: Vec<_> = pasted.ids.iter().chain(more).cloned().collect();
+        let rejected: Vec<_> = pasted
+            .rejected
+            .iter()
+            .chain(&typed.rejected)
+            .cloned()
+            .collect();
+        let is_cut = pasted.is_cut || typed.is_cut;
         let left_out: std::collections::HashSet<_> = self
             .found
             .iter()

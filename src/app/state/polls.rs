@@ -172,9 +172,8 @@ impl Polls {
 
     /// Forgets the strays that were answered by this, or by nothing in all the time an answer may take.
     pub fn forget_strays(&mut self, answered: Option<Attempt>, now: Mono) {
-        self.strays.retain(|stray| {
-            Some(stray.attempt) != answered && stray.since.after(LOST_AFTER) > now
-        });
+        self.strays
+            .retain(|stray| Some(stray.attempt) != answered && stray.since.after(LOST_AFTER) > now);
     }
 
     /// Returns how many strays there are.
