@@ -2,22 +2,26 @@
 
 mod support;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use kietop::{
     app::{
         keymap::{Key, KeyChord},
         msg::{Effect, Msg},
-        state::State,
+        state::{Screen, State},
         update::{next_wakeup, update},
     },
     domain::{
         change::{Applied, Change, Delta, StoreError},
         report::{Answer, Observation, PollError},
-        schedule::{Attempt, MOST_IN_FLIGHT, Polling},
+        schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, Polling},
         status::Tab,
         task::{Delivery, Facts, FailedStage, Links, TaskId, TaskState},
-        time::Now,
+        time::{Mono, Now},
+        watchlist::Watched,
     },
     ui,
 };
@@ -27,6 +31,7 @@ use support::{id, later, line, program, task};
 #[derive(Debug, Clone)]
 enum Step {
     Key(KeyChord),
+    HeldKey(KeyChord),
     Paste(String),
     Resize(u16, u16),
     Wait(u64),
@@ -55,7 +60,8 @@ fn step() -> impl Strategy<Value = Step> {
         Key::F(1),
     ]);
     prop_oneof![
-        6 => letters.prop_map(|c| Step::Key(KeyChord::char(c))),
+        6 => letters.clone().prop_map(|c| Step::Key(KeyChord::char(c))),
+        1 => letters.prop_map(|c| Step::HeldKey(KeyChord::char(c))),
         3 => keys.prop_map(|key| Step::Key(KeyChord::plain(key))),
         1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w']).prop_map(|c| Step::Key(KeyChord::ctrl(c))),
         1 => ".{0,40}|[0-9a-f]{32}".prop_map(Step::Paste),
@@ -83,7 +89,7 @@ fn answer_of(kind: u8) -> Answer {
             delivery,
         })
     };
-    match kind % 14 {
+    match kind % 16 {
         0 => made(&["https://ex.com/1.mp4"], Delivery::Done),
         1 => made(
             &["https://ex.com/1.mp4", "https://ex.com/2.mp4"],
@@ -110,6 +116,8 @@ fn answer_of(kind: u8) -> Answer {
         }),
         10 => Err(PollError::Unauthorized(401)),
         11 => Err(PollError::TimedOut),
+        13 => made(&["javascript:alert(1)"], Delivery::Done),
+        14 => Err(PollError::Maintenance),
         kind => seen(TaskState::Running {
             is_finishing: kind == 12,
         }),
@@ -119,8 +127,9 @@ fn answer_of(kind: u8) -> Answer {
 /// Plays the outside: keeps what was ordered until a step answers it.
 #[derive(Default)]
 struct Outside {
-    polls: Vec<(TaskId, Attempt)>,
+    polls: Vec<(TaskId, Attempt, Duration)>,
     old: Vec<(TaskId, Attempt)>,
+    disk: HashMap<TaskId, Watched>,
     writes: Vec<Vec<Change>>,
     journals: Vec<TaskId>,
     starts: Vec<Duration>,
@@ -131,8 +140,21 @@ impl Outside {
         for effect in effects {
             match effect {
                 Effect::Poll { task, attempt, .. } => {
-                    self.polls.push((task, attempt));
-                    self.starts.push(now.mono.since_start());
+                    let at = now.mono.since_start();
+                    // What was not answered in all that time counts as lost: no adapter waits so long.
+                    let (under_way, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.polls)
+                        .into_iter()
+                        .partition(|(_, _, since)| *since + LOST_AFTER > at);
+                    self.polls = under_way;
+                    self.old
+                        .extend(lost.into_iter().map(|(task, attempt, _)| (task, attempt)));
+                    assert!(
+                        self.polls.iter().all(|(other, ..)| *other != task),
+                        "{task} is asked after twice at a time"
+                    );
+                    self.polls.push((task, attempt, at));
+                    assert!(self.polls.len() <= MOST_IN_FLIGHT, "{:?}", self.polls);
+                    self.starts.push(at);
                 }
                 Effect::Store(changes) => self.writes.push(changes),
                 Effect::ReadJournal(task) => self.journals.push(task),
@@ -145,11 +167,15 @@ impl Outside {
         }
     }
 
-    fn message(&mut self, step: Step) -> Option<Msg> {
+    fn message(&mut self, step: Step, state: &State) -> Option<Msg> {
         Some(match step {
             Step::Key(chord) => Msg::Key {
                 chord,
                 is_repeat: false,
+            },
+            Step::HeldKey(chord) => Msg::Key {
+                chord,
+                is_repeat: true,
             },
             Step::Paste(text) => Msg::Pasted(text),
             Step::Resize(width, height) => Msg::Resized {
@@ -159,7 +185,9 @@ impl Outside {
             },
             Step::Wait(_) => Msg::Tick,
             Step::Answer(kind) => {
-                let (task, attempt) = self.polls.pop()?;
+                let turn = usize::from(kind / 16) % self.polls.len().max(1);
+                let at = turn.min(self.polls.len().checked_sub(1)?);
+                let (task, attempt, _) = self.polls.swap_remove(at);
                 self.old.push((task.clone(), attempt));
                 Msg::Polled {
                     task,
@@ -191,7 +219,10 @@ impl Outside {
                 let result = if changes.len() % 3 == 2 {
                     Err(StoreError::Full)
                 } else {
-                    Ok(changes.iter().map(applied).collect())
+                    Ok(changes
+                        .iter()
+                        .map(|change| self.applied(change, state))
+                        .collect())
                 };
                 Msg::Stored { changes, result }
             }
@@ -204,16 +235,34 @@ impl Outside {
             Step::Measured(most_scroll) => Msg::Measured { most_scroll },
         })
     }
-}
 
-fn applied(change: &Change) -> Applied {
-    match change {
-        Change::Add { task: id, .. } | Change::Restore { task: id, .. } => {
-            Applied::Added(Box::new(task(id.as_str()).build()))
-        }
-        Change::Remove { .. } => Applied::Removed,
-        Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-            Applied::Noted
+    /// Keeps the list as the disk does: what was removed comes back with all that was known of it.
+    fn applied(&mut self, change: &Change, state: &State) -> Applied {
+        let id = change.task();
+        match change {
+            Change::Add { .. } | Change::Restore { .. } => {
+                let known = self
+                    .disk
+                    .remove(id)
+                    .or_else(|| state.list().get(id).cloned());
+                let Watched {
+                    task,
+                    label,
+                    added,
+                    freshness,
+                    ..
+                } = known.unwrap_or_else(|| task(id.as_str()).build());
+                Applied::Added(Box::new(Watched::restored(task, label, added, freshness)))
+            }
+            Change::Remove { .. } => {
+                if let Some(watched) = state.list().get(id) {
+                    self.disk.insert(id.clone(), watched.clone());
+                }
+                Applied::Removed
+            }
+            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
+                Applied::Noted
+            }
         }
     }
 }
@@ -224,11 +273,32 @@ fn holds(state: &State, before: &State, now: Now) {
     if state.tab() == Tab::All {
         assert_eq!(ids.len(), state.list().len(), "All shows all");
     }
-    assert_eq!(
-        state.position().is_some(),
-        !state.shown().is_empty(),
-        "a row is selected, if there is one"
+    let places: Vec<_> = state
+        .shown()
+        .iter()
+        .map(|id| {
+            state
+                .list()
+                .get(id)
+                .map(|w| (std::cmp::Reverse(w.submitted()), id))
+        })
+        .collect();
+    assert!(
+        places.is_sorted() && !places.contains(&None),
+        "newest first"
     );
+    if state.screen() == Screen::List {
+        assert_eq!(
+            state.position().is_some(),
+            !state.shown().is_empty(),
+            "a row is selected, if there is one"
+        );
+    } else {
+        assert!(state.selected().is_some(), "the detail is of a task");
+        let is_same = before.screen() == Screen::List
+            || before.selected().map(Watched::id) == state.selected().map(Watched::id);
+        assert!(is_same, "the detail stays with its task");
+    }
     assert!(
         state.top() <= state.shown().len().saturating_sub(1),
         "no empty screen"
@@ -243,6 +313,15 @@ fn holds(state: &State, before: &State, now: Now) {
         (tally.all, tally.in_flight),
         (state.list().len(), in_flight)
     );
+    for (tab, counted) in [
+        (Tab::Active, tally.active),
+        (Tab::Ready, tally.ready),
+        (Tab::Rescued, tally.rescued),
+        (Tab::Failed, tally.failed),
+    ] {
+        let recount = state.list().iter().filter(|w| w.tab() == tab).count();
+        assert_eq!(counted, recount, "{tab:?}");
+    }
     assert!(in_flight <= MOST_IN_FLIGHT);
     assert_eq!(
         tally.all,
@@ -254,20 +333,13 @@ fn holds(state: &State, before: &State, now: Now) {
         .filter(|watched| watched.task.state().is_final())
     {
         if let Some(after) = state.list().get(watched.id()) {
-            let is_replaced = after.added != watched.added
-                || matches!(
-                    after.task.state(),
-                    TaskState::Running { .. } | TaskState::New
-                );
-            assert!(
-                after.task.state().is_final() || is_replaced,
-                "{:?}",
-                after.task.state()
-            );
+            assert!(after.task.state().is_final(), "{:?}", after.task.state());
+            let links = |w: &Watched| w.task.state().videos().count();
+            assert!(links(watched) == 0 || links(after) > 0, "no link is lost");
         }
     }
     if let Some(at) = next_wakeup(state, now) {
-        assert!(at >= now.mono || state.list().tally().in_flight < MOST_IN_FLIGHT);
+        assert!(at > now.mono, "what is due was done");
     }
 }
 
@@ -275,7 +347,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(2000, |n| n.parse().unwrap()), ..ProptestConfig::default() })]
 
     #[test]
-    fn the_core_holds_whatever_comes(steps in prop::collection::vec(step(), 1..80)) {
+    fn the_core_holds_whatever_comes(
+        steps in prop::collection::vec(step(), 1..80),
+        behind in prop::collection::vec(step(), 0..8),
+    ) {
         let tasks = (0..8).map(|n| task(&format!("t{n}")).running().created("14:30").due_in("0s"));
         let mut state = program().with_all(tasks).sized(120, 36).build();
         let mut outside = Outside::default();
@@ -285,7 +360,7 @@ proptest! {
                 waited += Duration::from_millis(millis);
             }
             let now = later(waited);
-            let Some(msg) = outside.message(step) else { continue };
+            let Some(msg) = outside.message(step, &state) else { continue };
             let before = state.clone();
             let effects = update(&mut state, msg, now);
             outside.take(effects, now);
@@ -298,10 +373,29 @@ proptest! {
             let [first, .., last] = window else { continue };
             prop_assert!(last.saturating_sub(*first) >= Duration::from_secs(1), "{:?}", window);
         }
+        let quiet = later(waited + LOST_AFTER);
+        if !state.is_leaving() {
+            let effects = update(&mut state, Msg::Tick, quiet);
+            outside.take(effects, quiet);
+            let is_old = |(since, _): (Mono, &TaskId)| since.after(LOST_AFTER) <= quiet.mono;
+            prop_assert!(!state.list().in_flight().any(is_old), "every question ends");
+        }
         let escape = [Key::Esc, Key::Esc].map(KeyChord::plain);
         for chord in escape.into_iter().chain([KeyChord::char('q')]) {
-            update(&mut state, Msg::Key { chord, is_repeat: false }, later(waited));
+            update(&mut state, Msg::Key { chord, is_repeat: false }, quiet);
         }
         prop_assert!(state.is_leaving(), "three keys lead out");
+        prop_assert_eq!(next_wakeup(&state, quiet), None);
+        for step in behind {
+            let Some(msg) = outside.message(step, &state) else { continue };
+            let is_answer = matches!(msg, Msg::Polled { .. } | Msg::Stored { .. } | Msg::ChangedElsewhere(_));
+            let effects = update(&mut state, msg, quiet);
+            let is_harmless = effects.iter().all(|effect| match effect {
+                Effect::Store(_) => is_answer,
+                Effect::Quit => true,
+                _ => false,
+            });
+            prop_assert!(is_harmless, "{:?} after the way out", effects);
+        }
     }
 }

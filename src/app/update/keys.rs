@@ -263,8 +263,6 @@ fn check_all(state: &mut State, now: Now) {
     if unfinished.is_empty() {
         let reason = if state.list.tally().in_flight > 0 {
             "They are being asked after right now."
-        } else if state.list.is_empty() {
-            "No task to ask after."
         } else if state.list.tally().active > 0 {
             "The server refuses the rest; r asks after one of them once again."
         } else {
