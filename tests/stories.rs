@@ -889,6 +889,18 @@ fn the_detail_stays_with_its_task_when_that_leaves_the_tab() {
 }
 
 #[test]
+fn the_detail_stays_with_its_task_when_another_is_added() {
+    let mut story = Story::with([task("a").created("14:30")]);
+    story.press(&["Enter"]);
+
+    story.say(Msg::Pasted("b".repeat(32)));
+    story.press(&["Enter"]);
+
+    assert_eq!(story.state.list().len(), 2);
+    assert_eq!(story.selected(), "a");
+}
+
+#[test]
 fn a_detail_whose_task_is_removed_elsewhere_closes() {
     let mut story = Story::with(["a", "b"].map(due));
     story.press(&["Enter"]);

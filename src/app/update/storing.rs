@@ -10,7 +10,7 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{Loading, State, Tone, Unsaved},
+        state::{Loading, Screen, State, Tone, Unsaved},
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
@@ -212,7 +212,9 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         .iter()
         .any(|change| matches!(change, Change::Restore { .. }));
     if let Some(first) = added.first() {
-        selection::select(state, first);
+        if state.screen == Screen::List {
+            selection::select(state, first);
+        }
         let verb = if is_undo {
             "Watching again"
         } else {
