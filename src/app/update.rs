@@ -1,10 +1,11 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
 //! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
-//! and answers, `storing` the list on disk, `selection` what is under the cursor.
+//! and answers, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
 
 mod dialogs;
 mod keys;
+mod notices;
 mod polling;
 mod selection;
 mod storing;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use super::{
     msg::{Effect, Msg},
-    state::{NOTICE_TIME, Notice, Size, State, Tone},
+    state::{Size, State, Tone},
 };
 use crate::domain::{
     schedule::LOST_AFTER,
@@ -56,7 +57,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             dialogs::opened(state, &task, url, result, now, &mut effects);
         }
         Msg::Resumed => effects.push(Effect::Redraw),
-        Msg::Broke(what) => notify(state, Tone::Bad, what, now),
+        Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, &mut effects),
     }
     if !state.is_leaving {
@@ -139,13 +140,4 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     storing::retry(state, now, effects);
     selection::follow_time(state, now);
     selection::follow_journal(state, effects);
-}
-
-/// Says something in the message line.
-fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.notice = Some(Notice {
-        text: text.into(),
-        tone,
-        until: now.mono.after(NOTICE_TIME),
-    });
 }

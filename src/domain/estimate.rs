@@ -126,6 +126,53 @@ mod tests {
         assert_eq!(percentile(&[], 50), Duration::ZERO);
     }
 
+    fn ended(name: usize, took: i64, end: i64) -> Task {
+        use crate::domain::task::{Delivery, Facts, Family, Links, TaskState};
+        let at = |second| Timestamp::from_second(1_777_000_000 + second).unwrap();
+        let state = TaskState::Succeeded {
+            videos: Links::parse(["https://ex.com/1.mp4"]),
+            delivery: Delivery::Done,
+        };
+        let facts = Facts {
+            created: Some(at(end - took)),
+            completed: Some(at(end)),
+            ..Facts::default()
+        };
+        let id = TaskId::parse(&format!("t{name}")).unwrap();
+        Task::restored(id, Family::default(), state, facts)
+    }
+
+    #[test]
+    fn the_last_forty_count_and_a_clock_that_ran_backwards_does_not() {
+        let mut times = RunTimes::default();
+        for n in 0..60 {
+            let took = if n < 20 {
+                9_000
+            } else {
+                i64::try_from(n).unwrap()
+            };
+            times.note(&ended(n, took, i64::try_from(n).unwrap() * 10));
+        }
+        times.note(&ended(99, -5, 10_000));
+
+        assert_eq!(times.recent().len(), LOOK_BACK);
+        assert_eq!(times.recent().first(), Some(&Duration::from_secs(20)));
+        let Estimate {
+            usual,
+            late,
+            samples,
+        } = times.estimate();
+        assert_eq!(
+            (usual, late, samples),
+            (Duration::from_secs(39), Duration::from_secs(57), 40)
+        );
+
+        for n in 4..60 {
+            times.forget(&ended(n, 0, i64::try_from(n).unwrap() * 10));
+        }
+        assert_eq!(times.estimate(), Estimate::default(), "four are too few");
+    }
+
     #[test]
     fn few_samples_give_way_to_the_documentation() {
         assert_eq!(RunTimes::default().estimate(), Estimate::default());

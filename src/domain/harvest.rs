@@ -288,4 +288,39 @@ mod tests {
         let found = harvest(&text);
         assert_eq!((found.ids.len(), found.is_cut), (MOST_IDS, true));
     }
+
+    #[test]
+    fn odd_texts_hold_what_they_hold() {
+        let table: [(&str, usize); 9] = [
+            ("", 0),
+            ("taskId", 0),
+            ("taskId=", 0),
+            ("taskId:null", 0),
+            ("TASKID = \"x1\"", 1),
+            (r#"{"taskId":["a1"]}"#, 1),
+            ("taskIdtaskId=a1", 1),
+            ("https://x/y?taskId=a1&task_id=a2#taskId=a3", 3),
+            ("\u{202e}\u{0}\u{1b}[31m", 0),
+        ];
+        for (text, count) in table {
+            assert_eq!(ids(text).len(), count, "{text:?}: {:?}", ids(text));
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn whatever_is_pasted_each_id_is_found_once_and_again(
+            parts in proptest::collection::vec("[a-f0-9]{32}|taskId|task_id|[ -~]{0,9}|\\PC{0,6}|[\\n:=\"'?#&/]|https://[a-z/]{1,9}", 0..20),
+        ) {
+            let found = harvest(&parts.concat());
+            let each: HashSet<_> = found.ids.iter().collect();
+            assert_eq!(each.len(), found.ids.len());
+
+            let named: Vec<_> = found.ids.iter().map(|id| format!("taskId={id}")).collect();
+            let again = harvest(&named.join("\n"));
+            assert!(found.ids.iter().all(|id| again.ids.contains(id)), "{found:?} {again:?}");
+        }
+    }
 }

@@ -196,3 +196,103 @@ pub fn link_life(task: &Task, retention: Duration, now: Now) -> LinkLife {
         Some(end) => LinkLife::Left(now.until(end)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        task::{Facts, Family, Links, TaskId},
+        time::Mono,
+    };
+
+    fn second(n: i64) -> Timestamp {
+        Timestamp::from_second(1_777_000_000 + n).unwrap()
+    }
+
+    fn task(state: TaskState, created: i64, completed: Option<i64>) -> Task {
+        let facts = Facts {
+            created: Some(second(created)),
+            completed: completed.map(second),
+            ..Facts::default()
+        };
+        Task::restored(TaskId::parse("a").unwrap(), Family::default(), state, facts)
+    }
+
+    #[test]
+    fn every_state_has_its_word() {
+        let success = |urls: &[&str], delivery| TaskState::Succeeded {
+            videos: Links::parse(urls.iter().copied()),
+            delivery,
+        };
+        let url = &["https://ex.com/1.mp4"][..];
+        let running = |is_finishing| TaskState::Running { is_finishing };
+        let failed = |stage| TaskState::Failed { stage };
+        let dead = -i64::try_from(RETENTION.as_secs()).unwrap();
+        let table = [
+            (TaskState::New, 0, None, Status::New),
+            (running(false), -900, None, Status::Generating),
+            (running(false), -901, None, Status::Late),
+            (running(false), 99_999, None, Status::Generating),
+            (running(true), -9_999, Some(0), Status::Finishing),
+            (success(url, Delivery::Done), -60, Some(0), Status::Ready),
+            (success(url, Delivery::Done), -60, None, Status::Ready),
+            (
+                success(url, Delivery::Done),
+                dead - 60,
+                Some(dead + 1),
+                Status::Ready,
+            ),
+            (
+                success(url, Delivery::Done),
+                dead - 60,
+                Some(dead),
+                Status::LinkGone,
+            ),
+            (
+                success(url, Delivery::CallbackFailed),
+                -60,
+                Some(0),
+                Status::CallbackFailed,
+            ),
+            (
+                success(url, Delivery::CallbackFailed),
+                dead - 60,
+                Some(dead),
+                Status::LinkGone,
+            ),
+            (success(&[], Delivery::Done), -60, Some(0), Status::NoLink),
+            (
+                failed(FailedStage::Creation),
+                -60,
+                Some(0),
+                Status::CreateFailed,
+            ),
+            (
+                failed(FailedStage::Generation),
+                -60,
+                Some(0),
+                Status::GenerationFailed,
+            ),
+            (TaskState::NotFound, -60, None, Status::NotFound),
+            (TaskState::Unrecognised, -60, None, Status::Unknown),
+        ];
+        let now = Now {
+            wall: second(0),
+            mono: Mono::default(),
+        };
+        for (state, created, completed, word) in table {
+            let task = task(state, created, completed);
+            let status = Status::of(&task, &Estimate::default(), RETENTION, now);
+            assert_eq!(status, word, "{task:?}");
+        }
+    }
+
+    #[test]
+    fn tabs_turn_round_both_ends() {
+        for tab in Tab::ALL {
+            assert_eq!(tab.next().previous(), tab);
+        }
+        assert_eq!(Tab::All.previous(), Tab::Expiring);
+        assert_eq!(Tab::Expiring.next(), Tab::All);
+    }
+}

@@ -387,3 +387,158 @@ impl Watchlist {
         self.tally.count(watched, -1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{
+        query::{self, View},
+        schedule::Attempt,
+        status::RETENTION,
+        task::{Facts, FailedStage, Family, Links},
+    };
+
+    fn second(n: i64) -> Timestamp {
+        Timestamp::from_second(1_777_000_000 + n).unwrap()
+    }
+
+    fn now(hours: i64) -> Now {
+        Now {
+            wall: second(hours * 3600),
+            mono: Mono::at(Duration::from_hours(1)),
+        }
+    }
+
+    /// Returns a task of that name; `kind` chooses among all that can be.
+    fn watched(name: u8, kind: u32) -> Watched {
+        let success = |urls: &[&str], delivery| TaskState::Succeeded {
+            videos: Links::parse(urls.iter().copied()),
+            delivery,
+        };
+        let state = match kind % 8 {
+            0 => TaskState::New,
+            1 => TaskState::Running {
+                is_finishing: false,
+            },
+            2 => success(&["https://ex.com/1.mp4"], Delivery::Done),
+            3 => success(&["https://ex.com/1.mp4"], Delivery::CallbackFailed),
+            4 => success(&[], Delivery::Done),
+            5 => TaskState::Failed {
+                stage: FailedStage::Creation,
+            },
+            6 => TaskState::NotFound,
+            _ => TaskState::Unrecognised,
+        };
+        let hours = i64::from(kind / 8 % 40) * 12;
+        let facts = Facts {
+            created: (kind % 3 > 0).then(|| second(-hours * 3600 - 100)),
+            completed: (kind % 5 > 0).then(|| second(-hours * 3600)),
+            ..Facts::default()
+        };
+        let id = TaskId::parse(&format!("t{name}")).unwrap();
+        let task = Task::restored(id, Family::default(), state, facts);
+        let polling = match kind / 320 % 3 {
+            0 => Polling::DueAt(Mono::at(Duration::from_secs(kind.into()))),
+            1 => Polling::InFlight {
+                attempt: Attempt(kind),
+                since: Mono::at(Duration::from_secs((kind % 50).into())),
+            },
+            _ => Polling::Stopped(Stop::Finished),
+        };
+        Watched {
+            polling,
+            ..Watched::new(task, None, second(i64::from(name % 3)))
+        }
+    }
+
+    /// Returns everything a list tells, for comparing.
+    fn told(list: &Watchlist, now: Now) -> impl PartialEq + std::fmt::Debug {
+        let mono = Mono::at(Duration::from_secs(500));
+        (
+            list.tally(),
+            list.due(mono).cloned().collect::<Vec<_>>(),
+            (list.next_due(), list.next_expiry(now)),
+            list.in_flight()
+                .map(|(at, id)| (at, id.clone()))
+                .collect::<Vec<_>>(),
+            list.expiring_ids(now).cloned().collect::<Vec<_>>(),
+            list.ended()
+                .map(|(at, watched)| (at, watched.id().clone()))
+                .collect::<Vec<_>>(),
+            list.run_times().clone(),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn indexes_and_view_equal_a_recount(changes in prop::collection::vec((0_u8..12, any::<u32>(), 0_u8..3), 1..60)) {
+            let now = now(0);
+            let mut list = Watchlist::new(RETENTION);
+            let mut views = Tab::ALL.map(|tab| {
+                let mut view = View::default();
+                view.rebuild(tab, &list, now);
+                view
+            });
+            for (name, kind, act) in changes {
+                let news = watched(name, kind);
+                let id = news.id().clone();
+                if let Some(before) = list.get(&id) {
+                    for view in &mut views {
+                        view.withdraw(before, &list);
+                    }
+                }
+                match act {
+                    0 => drop(list.remove(&id)),
+                    1 => list.insert(news),
+                    _ => drop(list.change(&id, |watched| *watched = news)),
+                }
+                if let Some(watched) = list.get(&id) {
+                    for view in &mut views {
+                        view.admit(watched, &list, now);
+                    }
+                }
+            }
+
+            let mut again = Watchlist::new(RETENTION);
+            for watched in list.iter() {
+                again.insert(watched.clone());
+            }
+            prop_assert_eq!(format!("{:?}", told(&list, now)), format!("{:?}", told(&again, now)));
+            let mut ends: Vec<_> = again.ended().map(|(at, _)| at).collect();
+            ends.reverse();
+            prop_assert!(ends.is_sorted());
+            for view in views {
+                let mut rebuilt = View::default();
+                rebuilt.rebuild(view.tab(), &again, now);
+                prop_assert_eq!(view.ids(), rebuilt.ids(), "{:?}", view.tab());
+                prop_assert_eq!(view.ids().len(), query::count(view.tab(), &list, now), "{:?}", view.tab());
+                for (at, id) in view.ids().iter().enumerate() {
+                    prop_assert_eq!(view.position(id, &list), Some(at));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_tab_of_ending_links_knows_when_it_changes_by_itself() {
+        let mut list = Watchlist::new(Duration::from_hours(72));
+        for name in 0..40 {
+            list.insert(watched(name, 2 + 8 * u32::from(name)));
+        }
+        let mut view = View::default();
+        view.rebuild(Tab::Expiring, &list, now(0));
+        for hour in 0..200 {
+            let now = now(hour);
+            let mut fresh = View::default();
+            fresh.rebuild(Tab::Expiring, &list, now);
+            if view.is_outdated(now) {
+                view.rebuild(Tab::Expiring, &list, now);
+            }
+            assert_eq!(view.ids(), fresh.ids(), "{hour}");
+        }
+    }
+}

@@ -2,7 +2,10 @@
 
 use tui_input::InputRequest;
 
-use super::{keys, notify, selection};
+use super::{
+    notices::{notify, refuses_changes},
+    selection, storing,
+};
 use crate::{
     app::{
         keymap::{Key, KeyChord},
@@ -32,7 +35,7 @@ pub(super) fn pasted(state: &mut State, text: &str) {
 
 /// Opens the add dialog.
 pub(super) fn open_add(state: &mut State, now: Now) {
-    if !keys::refuses_changes(state, now) {
+    if !refuses_changes(state, now) {
         state.overlay = Some(Overlay::Add(Box::<AddDialog>::default()));
     }
 }
@@ -149,7 +152,7 @@ pub(super) fn previous_field(state: &mut State) {
 
 /// Orders the chosen ids to be watched and closes the dialog; with nothing to add it says why and stays.
 pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if keys::refuses_changes(state, now) {
+    if refuses_changes(state, now) {
         return;
     }
     let Some(Overlay::Add(dialog)) = &state.overlay else {
@@ -273,7 +276,7 @@ pub(super) fn opened(
                     at: now.wall,
                     url: url.as_str().to_owned(),
                 };
-                super::storing::write(state, vec![change], effects);
+                storing::write(state, vec![change], effects);
                 selection::forget_journal(state, task);
             }
         }

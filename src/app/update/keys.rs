@@ -1,11 +1,15 @@
 //! What a user wants: a key becomes an action, and every refused action says why.
 
-use super::{dialogs, notify, selection};
+use super::{
+    dialogs,
+    notices::{notify, quoted, refuses_changes},
+    selection,
+};
 use crate::{
     app::{
         keymap::{self, Action, Context, KeyChord},
         msg::Effect,
-        state::{Access, DetailPage, Loading, Overlay, Screen, State, Tone, VideoKind},
+        state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
     },
     domain::{change::Change, report::PollError, schedule::Polling, status::Tab, time::Now},
 };
@@ -173,18 +177,6 @@ fn back(state: &mut State) {
     }
 }
 
-/// Says why the list cannot be changed, if it cannot.
-pub(super) fn refuses_changes(state: &mut State, now: Now) -> bool {
-    let reason = match (&state.loading, state.settings.access) {
-        (_, Access::ReadOnly) => "The list is read-only (--read-only).".to_owned(),
-        (Loading::Pending, _) => "The list is still being read.".to_owned(),
-        (Loading::Failed(error), _) => format!("The list could not be read: {error}."),
-        (Loading::Done, Access::Full) => return false,
-    };
-    notify(state, Tone::Warning, reason, now);
-    true
-}
-
 fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if refuses_changes(state, now) {
         return;
@@ -246,7 +238,7 @@ fn check_one(state: &mut State, now: Now) {
             now,
         );
     }
-    let (id, title) = (watched.id().clone(), super::polling::quoted(watched));
+    let (id, title) = (watched.id().clone(), quoted(watched));
     if may_ask(state, now) {
         state.polls.ask_for(id);
         notify(state, Tone::Plain, format!("Asking after {title}."), now);

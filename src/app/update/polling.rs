@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{notify, selection, storing};
+use super::{
+    notices::{announce, notify},
+    selection, storing,
+};
 use crate::{
     app::{
         msg::Effect,
@@ -12,7 +15,6 @@ use crate::{
         change::Change,
         report::{Answer, CheckError, PollError, Scope},
         schedule::{self, Attempt, LOST_AFTER, Polling, Standing, Stop},
-        status::Status,
         task::{Absorbed, TaskId},
         time::{Mono, Now},
         watchlist::Watched,
@@ -197,39 +199,4 @@ fn record(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &
         },
     };
     storing::write(state, vec![change], effects);
-}
-
-/// Says that a task has ended.
-pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
-    let Some(watched) = state.list.get(task) else {
-        return;
-    };
-    let status = Status::of(
-        &watched.task,
-        &state.estimate(),
-        state.settings.retention,
-        now,
-    );
-    let (tone, ending) = match status {
-        Status::Ready | Status::LinkGone => (Tone::Good, "is ready"),
-        Status::NoLink => (Tone::Warning, "is done, but the server gave no link yet"),
-        Status::CallbackFailed => (Tone::Warning, "was made; only its callback failed"),
-        Status::CreateFailed => (Tone::Bad, "could not be created"),
-        Status::GenerationFailed => (Tone::Bad, "failed"),
-        Status::NotFound => (Tone::Warning, "is not known to the server"),
-        Status::Unknown => (Tone::Warning, "got an answer kietop does not understand"),
-        Status::New | Status::Generating | Status::Finishing | Status::Late => return,
-    };
-    let text = format!("{} {ending}.", quoted(watched));
-    notify(state, tone, text, now);
-}
-
-/// Returns a task's title in quotes, short enough for a sentence.
-pub(super) fn quoted(watched: &Watched) -> String {
-    let title = watched.title().split('\n').next().unwrap_or_default();
-    let mut short: String = title.chars().take(40).collect();
-    if short.len() < title.len() {
-        short.push('…');
-    }
-    format!("\"{short}\"")
 }

@@ -56,7 +56,9 @@ pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
 /// Follows the clock on the tab of ending links: there, rows come and go by time alone.
 pub(super) fn follow_time(state: &mut State, now: Now) {
     if state.view.is_outdated(now) {
-        steadily(state, now, |rows| rows.rebuild());
+        steadily(state, now, |rows| {
+            rows.rebuild();
+        });
     }
 }
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    notify,
-    polling::{announce, quoted},
+    notices::{announce, notify, quoted},
     selection,
 };
 use crate::{

@@ -1,0 +1,62 @@
+//! The message line: what is said there, and the words for it. Knows none of the other families.
+
+use crate::{
+    app::state::{Access, Loading, NOTICE_TIME, Notice, State, Tone},
+    domain::{status::Status, task::TaskId, time::Now, watchlist::Watched},
+};
+
+/// Says something in the message line.
+pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
+    state.notice = Some(Notice {
+        text: text.into(),
+        tone,
+        until: now.mono.after(NOTICE_TIME),
+    });
+}
+
+/// Says why the list cannot be changed, if it cannot.
+pub(super) fn refuses_changes(state: &mut State, now: Now) -> bool {
+    let reason = match (&state.loading, state.settings.access) {
+        (_, Access::ReadOnly) => "The list is read-only (--read-only).".to_owned(),
+        (Loading::Pending, _) => "The list is still being read.".to_owned(),
+        (Loading::Failed(error), _) => format!("The list could not be read: {error}."),
+        (Loading::Done, Access::Full) => return false,
+    };
+    notify(state, Tone::Warning, reason, now);
+    true
+}
+
+/// Says that a task has ended.
+pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
+    let Some(watched) = state.list.get(task) else {
+        return;
+    };
+    let status = Status::of(
+        &watched.task,
+        &state.estimate(),
+        state.settings.retention,
+        now,
+    );
+    let (tone, ending) = match status {
+        Status::Ready | Status::LinkGone => (Tone::Good, "is ready"),
+        Status::NoLink => (Tone::Warning, "is done, but the server gave no link yet"),
+        Status::CallbackFailed => (Tone::Warning, "was made; only its callback failed"),
+        Status::CreateFailed => (Tone::Bad, "could not be created"),
+        Status::GenerationFailed => (Tone::Bad, "failed"),
+        Status::NotFound => (Tone::Warning, "is not known to the server"),
+        Status::Unknown => (Tone::Warning, "got an answer kietop does not understand"),
+        Status::New | Status::Generating | Status::Finishing | Status::Late => return,
+    };
+    let text = format!("{} {ending}.", quoted(watched));
+    notify(state, tone, text, now);
+}
+
+/// Returns a task's title in quotes, short enough for a sentence.
+pub(super) fn quoted(watched: &Watched) -> String {
+    let title = watched.title().split('\n').next().unwrap_or_default();
+    let mut short: String = title.chars().take(40).collect();
+    if short.len() < title.len() {
+        short.push('…');
+    }
+    format!("\"{short}\"")
+}
