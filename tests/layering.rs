@@ -103,6 +103,17 @@ fn own_paths(file: &Path, code: &str) -> BTreeSet<Vec<String>> {
     found.into_iter().map(|path| resolve(&here, path)).collect()
 }
 
+/// Returns the paths of a file's code and of its inner tests, which stand one module deeper.
+fn all_paths(file: &Path, text: &str) -> BTreeSet<Vec<String>> {
+    let (code_text, tests) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
+    let mut paths = own_paths(file, &code(code_text));
+    paths.extend(own_paths(
+        &file.with_extension("").join("tests.rs"),
+        &code(tests),
+    ));
+    paths
+}
+
 /// Spells out one `use` tree, or one path; returns how much of the text it took.
 fn expand(tree: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
     let depth = lead.len();
@@ -199,7 +210,7 @@ fn imports_point_down() {
             .iter()
             .find(|(name, _)| *name == room)
             .unwrap_or_else(|| panic!("{room} is no known room"));
-        for import in own_paths(&path, &code(&text)) {
+        for import in all_paths(&path, &text) {
             let Some(import) = import.first().filter(|import| **import != room) else {
                 continue;
             };

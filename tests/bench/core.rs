@@ -1,0 +1,227 @@
+//! How long the core takes for what happens often, at three lengths of the list: an answer, a key, a tab, a start.
+
+#![expect(clippy::expect_used, reason = "a wrong literal is to fail loudly")]
+
+use std::{cell::RefCell, time::Duration};
+
+use divan::{Bencher, black_box};
+use jiff::Timestamp;
+use kietop::{
+    app::{
+        keymap::KeyChord,
+        msg::{Effect, Msg},
+        state::{Settings, State},
+        update::{next_wakeup, update},
+    },
+    domain::{
+        change::Delta,
+        harvest::harvest,
+        report::Observation,
+        schedule::{Freshness, Polling},
+        task::{Delivery, Facts, Family, Links, Task, TaskId, TaskState},
+        time::{Mono, Now},
+        watchlist::Watched,
+    },
+};
+
+const SIZES: [i64; 3] = [100, 10_000, 100_000];
+
+fn main() {
+    divan::main();
+}
+
+fn now() -> Now {
+    Now {
+        wall: Timestamp::from_second(1_777_000_000).expect("a time"),
+        mono: Mono::at(Duration::from_hours(1)),
+    }
+}
+
+/// Returns a list of which one in ten tasks is being made.
+fn tasks(count: i64) -> Vec<Watched> {
+    (0..count)
+        .map(|n| {
+            let id = TaskId::parse(&format!("{n:032x}")).expect("an id");
+            let created = Timestamp::from_second(1_776_990_000 - n).expect("a time");
+            let is_running = n % 10 == 0;
+            let state = if is_running {
+                TaskState::Running {
+                    is_finishing: false,
+                }
+            } else {
+                TaskState::Succeeded {
+                    videos: Links::parse(["https://tempfile.example/r/1.mp4"]),
+                    delivery: Delivery::Done,
+                }
+            };
+            let facts = Facts {
+                created: Some(created),
+                completed: (!is_running).then(|| created + jiff::SignedDuration::from_secs(300)),
+                ..Facts::default()
+            };
+            let task = Task::restored(id, Family::default(), state, facts);
+            let watched = Watched::restored(task, None, created, Freshness::default());
+            let later = now().mono.after(Duration::from_hours(10_000));
+            Watched {
+                polling: match watched.polling {
+                    Polling::DueAt(_) => Polling::DueAt(later),
+                    other => other,
+                },
+                ..watched
+            }
+        })
+        .collect()
+}
+
+fn program(count: i64) -> State {
+    let mut state = State::new(Settings::default());
+    let size = Msg::Resized {
+        width: 120,
+        height: 40,
+        page: 36,
+    };
+    update(&mut state, size, now());
+    update(&mut state, Msg::Loaded(Ok(tasks(count))), now());
+    state
+}
+
+fn key(state: &mut State, c: char) -> Vec<Effect> {
+    let msg = Msg::Key {
+        chord: KeyChord::char(c),
+        is_repeat: false,
+    };
+    update(state, msg, now())
+}
+
+/// Is a program on a clock that goes on by a second with each question.
+struct Bench {
+    state: State,
+    now: Now,
+}
+
+impl Bench {
+    fn of(count: i64) -> RefCell<Self> {
+        RefCell::new(Self {
+            state: program(count),
+            now: now(),
+        })
+    }
+
+    /// Asks after the first task, the farthest from the end, and returns the answer to come.
+    fn ask(&mut self) -> Msg {
+        loop {
+            self.now.mono = self.now.mono.after(Duration::from_secs(1));
+            let msg = Msg::Key {
+                chord: KeyChord::char('r'),
+                is_repeat: false,
+            };
+            for effect in update(&mut self.state, msg, self.now) {
+                if let Effect::Poll { task, attempt, .. } = effect {
+                    let is_finishing = attempt.0.is_multiple_of(2);
+                    let answer = Ok(Observation {
+                        state: TaskState::Running { is_finishing },
+                        facts: Facts::default(),
+                        raw: "{}".into(),
+                    });
+                    return Msg::Polled {
+                        task,
+                        attempt,
+                        answer: Box::new(answer),
+                    };
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, msg: Msg) -> Vec<Effect> {
+        update(black_box(&mut self.state), msg, self.now)
+    }
+}
+
+/// One answer about the first row.
+#[divan::bench(args = SIZES, sample_size = 1, sample_count = 2000)]
+fn answer(bencher: Bencher<'_, '_>, count: i64) {
+    let bench = Bench::of(count);
+    bencher
+        .with_inputs(|| bench.borrow_mut().ask())
+        .bench_local_values(|msg| bench.borrow_mut().say(msg));
+}
+
+/// The clock's knock when nothing is due.
+#[divan::bench(args = SIZES)]
+fn tick(bencher: Bencher<'_, '_>, count: i64) {
+    let bench = Bench::of(count);
+    bencher.bench_local(|| bench.borrow_mut().say(Msg::Tick));
+}
+
+/// When to wake next, as asked after every message.
+#[divan::bench(args = SIZES)]
+fn wakeup(bencher: Bencher<'_, '_>, count: i64) {
+    let state = program(count);
+    bencher.bench_local(|| next_wakeup(black_box(&state), now()));
+}
+
+/// Down a row in the middle of the list, and up again.
+#[divan::bench(args = SIZES)]
+fn down_and_up(bencher: Bencher<'_, '_>, count: i64) {
+    let mut state = program(count);
+    for _ in 0..50 {
+        key(&mut state, 'j');
+    }
+    bencher.bench_local(|| (key(&mut state, 'j'), key(&mut state, 'k')));
+}
+
+/// To the last row and back to the first.
+#[divan::bench(args = SIZES)]
+fn last_and_first(bencher: Bencher<'_, '_>, count: i64) {
+    let mut state = program(count);
+    bencher.bench_local(|| (key(&mut state, 'G'), key(&mut state, 'g')));
+}
+
+/// Another tab, which is sorted afresh.
+#[divan::bench(args = SIZES, sample_size = 1)]
+fn tab(bencher: Bencher<'_, '_>, count: i64) {
+    let state = RefCell::new(program(count));
+    bencher
+        .with_inputs(|| key(&mut state.borrow_mut(), '2'))
+        .bench_local_values(|_| key(&mut state.borrow_mut(), '1'));
+}
+
+/// Everything asked after at once, by hand.
+#[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
+fn check_all(bencher: Bencher<'_, '_>, count: i64) {
+    bencher
+        .with_inputs(|| program(count))
+        .bench_local_values(|mut state| (key(&mut state, 'R'), state));
+}
+
+/// The whole list, as read at the start.
+#[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
+fn load(bencher: Bencher<'_, '_>, count: i64) {
+    bencher
+        .with_inputs(|| (State::new(Settings::default()), tasks(count)))
+        .bench_local_values(|(mut state, tasks)| {
+            (update(&mut state, Msg::Loaded(Ok(tasks)), now()), state)
+        });
+}
+
+/// A thousand changes of another instance in one message.
+#[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
+fn thousand_changes_elsewhere(bencher: Bencher<'_, '_>, count: i64) {
+    let state = RefCell::new(program(count));
+    let deltas = || {
+        let news = tasks(1_000.min(count)).into_iter();
+        Msg::ChangedElsewhere(news.map(|news| Delta::Changed(Box::new(news))).collect())
+    };
+    bencher
+        .with_inputs(deltas)
+        .bench_local_values(|msg| update(&mut state.borrow_mut(), msg, now()));
+}
+
+/// Ids out of one long line of JSON.
+#[divan::bench(args = [100, 10_000], sample_size = 1, sample_count = 20)]
+fn paste(bencher: Bencher<'_, '_>, count: i64) {
+    let one = |n| format!(r#"{{"taskId":"{n:032x}","url":"https://t.example/{n:032x}.mp4"}}"#);
+    let text = (0..count).map(one).collect::<Vec<_>>().join(",");
+    bencher.bench_local(|| harvest(black_box(&text)));
+}
