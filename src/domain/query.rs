@@ -101,6 +101,27 @@ impl View {
         Some(at)
     }
 
+    /// Follows a change of a task that stood there, and began then, before it changed.
+    ///
+    /// One that keeps its place is not moved: most answers change neither the order nor the tab.
+    pub fn follow(
+        &mut self,
+        at: Option<usize>,
+        began: Timestamp,
+        watched: &Watched,
+        list: &Watchlist,
+        now: Now,
+    ) {
+        let stays = watched.submitted() == began && shows(self.tab, watched, list, now);
+        if let Some(at) = at.filter(|at| self.ids.get(*at) == Some(watched.id())) {
+            if stays && self.tab != Tab::Expiring {
+                return;
+            }
+            self.ids.remove(at);
+        }
+        self.admit(watched, list, now);
+    }
+
     /// Puts a task in where it belongs, if it belongs to the tab.
     pub fn admit(&mut self, watched: &Watched, list: &Watchlist, now: Now) -> Option<usize> {
         if self.tab == Tab::Expiring {

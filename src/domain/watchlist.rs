@@ -433,8 +433,8 @@ mod tests {
         };
         let hours = i64::from(kind / 8 % 40) * 12;
         let facts = Facts {
-            created: (kind % 3 > 0).then(|| second(-hours * 3600 - 100)),
-            completed: (kind % 5 > 0).then(|| second(-hours * 3600)),
+            created: (!kind.is_multiple_of(3)).then(|| second(-hours * 3600 - 100)),
+            completed: (!kind.is_multiple_of(5)).then(|| second(-hours * 3600)),
             ..Facts::default()
         };
         let id = TaskId::parse(&format!("t{name}")).unwrap();
@@ -486,19 +486,23 @@ mod tests {
             for (name, kind, act) in changes {
                 let news = watched(name, kind);
                 let id = news.id().clone();
-                if let Some(before) = list.get(&id) {
-                    for view in &mut views {
-                        view.withdraw(before, &list);
-                    }
-                }
+                let places = views.clone().map(|view| view.position(&id, &list));
+                let began = list.get(&id).map_or_else(|| news.submitted(), Watched::submitted);
                 match act {
-                    0 => drop(list.remove(&id)),
+                    0 => {
+                        if let Some(before) = list.get(&id) {
+                            for view in &mut views {
+                                view.withdraw(before, &list);
+                            }
+                        }
+                        list.remove(&id);
+                    }
                     1 => list.insert(news),
                     _ => drop(list.change(&id, |watched| *watched = news)),
                 }
                 if let Some(watched) = list.get(&id) {
-                    for view in &mut views {
-                        view.admit(watched, &list, now);
+                    for (view, at) in views.iter_mut().zip(places) {
+                        view.follow(at, began, watched, &list, now);
                     }
                 }
             }

@@ -60,15 +60,11 @@ fn tasks(count: i64) -> Vec<Watched> {
                 ..Facts::default()
             };
             let task = Task::restored(id, Family::default(), state, facts);
-            let watched = Watched::restored(task, None, created, Freshness::default());
-            let later = now().mono.after(Duration::from_hours(10_000));
-            Watched {
-                polling: match watched.polling {
-                    Polling::DueAt(_) => Polling::DueAt(later),
-                    other => other,
-                },
-                ..watched
+            let mut watched = Watched::restored(task, None, created, Freshness::default());
+            if is_running {
+                watched.polling = Polling::DueAt(now().mono.after(Duration::from_hours(10_000)));
             }
+            watched
         })
         .collect()
 }

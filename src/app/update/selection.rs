@@ -1,5 +1,7 @@
 //! What is under the cursor. Selection and first visible row are kept by id: nothing moves under the hand.
 
+use jiff::Timestamp;
+
 use crate::{
     app::{
         msg::Effect,
@@ -126,8 +128,10 @@ impl Rows<'_> {
         let State {
             view, list, polls, ..
         } = &mut *self.state;
-        if let Some(before) = list.get(watched.id()) {
-            view.withdraw(before, list);
+        let at = view.position(watched.id(), list);
+        let before = list.get(watched.id());
+        let began = before.map_or_else(|| watched.submitted(), Watched::submitted);
+        if let Some(before) = before {
             if matches!(before.polling, Polling::InFlight { .. }) {
                 watched.polling = before.polling;
             }
@@ -136,7 +140,7 @@ impl Rows<'_> {
         }
         let id = watched.id().clone();
         list.insert(watched);
-        self.admit(&id);
+        self.follow(&id, at, began);
     }
 
     /// Takes a task off the list.
@@ -159,9 +163,10 @@ impl Rows<'_> {
         change: impl FnOnce(&mut Watched) -> R,
     ) -> Option<R> {
         let State { view, list, .. } = &mut *self.state;
-        view.withdraw(list.get(id)?, list);
+        let at = view.position(id, list);
+        let began = list.get(id)?.submitted();
         let result = list.change(id, change);
-        self.admit(id);
+        self.follow(id, at, began);
         result
     }
 
@@ -181,10 +186,10 @@ impl Rows<'_> {
         view.rebuild(view.tab(), list, self.now);
     }
 
-    fn admit(&mut self, id: &TaskId) {
+    fn follow(&mut self, id: &TaskId, at: Option<usize>, began: Timestamp) {
         let State { view, list, .. } = &mut *self.state;
         if let Some(watched) = list.get(id) {
-            view.admit(watched, list, self.now);
+            view.follow(at, began, watched, list, self.now);
         }
     }
 }
