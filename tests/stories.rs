@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
@@ -214,7 +213,7 @@ fn an_answer_that_never_comes_is_lost_and_its_late_ghost_is_ignored() {
     let mut story = Story::with([due("a")]);
     let (ghost, attempt) = story.open()[0].clone();
 
-    story.wait(LOST_AFTER - Duration::from_millis(1));
+    story.wait(LOST_AFTER.saturating_sub(Duration::from_millis(1)));
     assert!(matches!(story.polling("a"), Polling::InFlight { .. }));
     story.wait(Duration::from_millis(1));
     let lost = story.task("a").freshness.last_error.clone();
@@ -697,12 +696,20 @@ fn a_disk_that_is_full_refuses_adds_and_keeps_endings() {
     );
     assert_eq!(story.state.list().len(), 1);
 
+    assert!(
+        matches!(story.state.overlay(), Some(Overlay::Add(_))),
+        "the ids are not lost"
+    );
+
     story.wait(MINUTE);
     story.disk = Ok(());
     story.wait(6 * SECOND);
-
     assert_eq!(story.said(), "The list is saved again.");
     assert!(story.state.unsaved().changes.is_empty());
+
+    story.press(&["Enter"]);
+    assert_eq!(story.state.list().len(), 2);
+    assert_eq!(story.said(), format!("Watching \"{}\".", "b".repeat(32)));
 }
 
 #[test]

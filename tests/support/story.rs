@@ -230,10 +230,7 @@ impl Story {
 
     /// Returns when polls started, after one task or after any.
     pub(crate) fn starts(&self, of: Option<&str>) -> Vec<Duration> {
-        let is_meant = |effect: &Effect| match effect {
-            Effect::Poll { task, .. } => of.is_none_or(|name| task.as_str() == name),
-            _ => false,
-        };
+        let is_meant = |effect: &Effect| matches!(effect, Effect::Poll { task, .. } if of.is_none_or(|name| task.as_str() == name));
         let polls = self.orders.iter().filter(|(_, effect)| is_meant(effect));
         polls.map(|(at, _)| *at).collect()
     }
@@ -281,6 +278,10 @@ impl Story {
 }
 
 /// Returns a good answer with that state.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of the answers a server gives"
+)]
 pub(crate) fn seen(state: TaskState) -> Answer {
     Ok(Observation {
         state,

@@ -53,6 +53,25 @@ pub struct AddDialog {
 }
 
 impl AddDialog {
+    /// Returns the dialog with these ids chosen again, as after a write that failed.
+    pub fn again(ids: Vec<TaskId>, label: Option<&CleanText>) -> Self {
+        let found = ids.iter().cloned().map(|id| Candidate {
+            id,
+            is_watched: false,
+            is_taken: true,
+        });
+        Self {
+            found: found.collect(),
+            label: label.map_or_else(Input::default, |label| Input::from(label.as_str())),
+            field: AddField::Found,
+            from_paste: Harvest {
+                ids,
+                ..Harvest::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Returns the line for ids.
     pub const fn ids(&self) -> &Input {
         &self.ids

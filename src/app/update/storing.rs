@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{Loading, Screen, State, Tone, Unsaved},
+        state::{AddDialog, Loading, Overlay, Screen, State, Tone, Unsaved},
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
@@ -155,6 +155,20 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             format!("Nothing was changed: {error}."),
             now,
         );
+    }
+    let (mut unadded, mut label) = (Vec::new(), None);
+    for change in &changes {
+        if let Change::Add {
+            task, label: told, ..
+        } = change
+        {
+            unadded.push(task.clone());
+            label = told.as_ref();
+        }
+    }
+    // The dialog was closed; its ids may be nowhere else.
+    if !unadded.is_empty() && state.overlay.is_none() {
+        state.overlay = Some(Overlay::Add(Box::new(AddDialog::again(unadded, label))));
     }
     let unrestored: Vec<_> = changes
         .iter()
