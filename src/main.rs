@@ -17,10 +17,10 @@ use kietop::{
         desktop::{Browser, SystemClock},
         store::{self, SqliteStore},
     },
-    app::state::{Access, Settings, State},
+    app::state::{Settings, State},
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
     domain::{
-        change::Change,
+        change::{Access, Change},
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
@@ -87,11 +87,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     let file = place::list_file(global)?;
     let api = Arc::new(place::client(global)?);
     start_log();
-    let access = if global.read_only {
-        Access::ReadOnly
-    } else {
-        Access::Full
-    };
+    let access = place::access(global);
     let settings = Settings {
         access,
         ..settings()
@@ -100,7 +96,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         clock: Arc::new(SystemClock::start()),
         api,
         opener: Arc::new(Browser),
-        open_store: open_file(file),
+        open_store: open_file(file, access),
     };
     show(settings, outside).await
 }
@@ -238,9 +234,9 @@ fn needs_terminal() -> Result<(), Failure> {
 }
 
 /// Returns how the list file is opened, with notice of other instances' changes.
-fn open_file(file: PathBuf) -> OpenStore {
+fn open_file(file: PathBuf, access: Access) -> OpenStore {
     Box::new(move |notice| {
-        let opened = SqliteStore::open(&file, SystemClock::wall())?;
+        let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;
         // Without notice the list works all the same; only other instances' changes show later.
         let watch = store::watch(&file, move || notice.changed())
             .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))

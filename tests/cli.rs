@@ -99,6 +99,17 @@ fn exit_codes_are_as_documented() {
     assert_eq!(plain.status.code(), Some(2), "{}", err(&plain));
 }
 
+#[test]
+fn read_only_leaves_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("data/list.db");
+
+    let listed = run(&store, &["--read-only", "list", "--json"]);
+
+    assert_eq!((listed.status.code(), out(&listed)), (Some(0), "[]\n"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn the_contract_s_answer_is_listed_as_json() {
     let server = MockServer::start().await;

@@ -14,11 +14,11 @@ use std::time::Duration;
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{Access, Overlay, Screen},
+        state::{Overlay, Screen},
         update::next_wakeup,
     },
     domain::{
-        change::{Change, Delta, StoreError},
+        change::{Access, Change, Delta, StoreError},
         report::PollError,
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,

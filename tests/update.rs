@@ -7,11 +7,11 @@ use std::time::Duration;
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{Access, Overlay, Screen, State},
+        state::{Overlay, Screen, State},
         update::{next_wakeup, start, update},
     },
     domain::{
-        change::{Applied, Change, Delta, StoreError},
+        change::{Access, Applied, Change, Delta, StoreError},
         report::{Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,

@@ -26,7 +26,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use self::{apply::Writer, file::Identity, rows::COLUMNS, schema::Standing};
 use crate::{
     domain::{
-        change::{Applied, Change, Delta, JournalLine, StoreError},
+        change::{Access, Applied, Change, Delta, JournalLine, StoreError},
         task::TaskId,
         watchlist::Watched,
     },
@@ -76,6 +76,8 @@ pub struct SqliteStore {
     path: Option<PathBuf>,
     /// Which file the connection holds, to notice when another instance put a new one in its place.
     identity: Option<Identity>,
+    /// Whether anything may be made, mended or written at all.
+    access: Access,
     /// Why nothing can be written, if so.
     read_only: Option<String>,
     /// Whether commits are flushed at present; none before the first.
@@ -100,7 +102,23 @@ impl SqliteStore {
     /// and its rows are carried over; one that may only be read is read. Fails with [`StoreError::Newer`]
     /// on a newer program's file, which is not touched.
     pub fn open(path: &Path, at: Timestamp) -> Result<Opened, StoreError> {
+        Self::open_as(path, Access::Full, at)
+    }
+
+    /// Opens the list file for that access.
+    ///
+    /// To read only, nothing is made, mended or tidied: where there is no file the list is empty until another
+    /// instance makes one, and a damaged one is an error and stays where it is. SQLite may leave its two empty
+    /// helper files beside the list, without which it cannot read what another instance is writing.
+    pub fn open_as(path: &Path, access: Access, at: Timestamp) -> Result<Opened, StoreError> {
         let path = file::real_path(path)?;
+        if access == Access::ReadOnly {
+            let store = Self::attach_to_read(&path, at)?;
+            return Ok(Opened {
+                store,
+                rescued: None,
+            });
+        }
         let judged = file::identity(&path);
         let (store, rescued) = match Self::attach(&path, at) {
             Err(StoreError::Damaged(why)) => {
@@ -185,6 +203,28 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// Lets SQLite in for reading; an empty list in memory stands for a file that is not there.
+    fn attach_to_read(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
+        let mut store = if path.exists() {
+            let conn = file::connect_to_read(path)?;
+            if let standing @ (Standing::Fresh | Standing::Older(_)) = schema::standing(&conn)? {
+                return Err(StoreError::ReadOnly(format!(
+                    "{} would have to be brought up to date first ({standing:?})",
+                    path.display()
+                )));
+            }
+            schema::probe(&conn)?;
+            Self::begin(conn, at)?
+        } else {
+            Self::in_memory()?
+        };
+        store.identity = file::identity(path);
+        store.path = Some(path.to_owned());
+        store.access = Access::ReadOnly;
+        store.read_only = Some("it was opened to be read".into());
+        Ok(store)
+    }
+
     fn begin(conn: Connection, at: Timestamp) -> Result<Self, StoreError> {
         let (seen, _) = read::meta(&conn)?;
         let version = read::data_version(&conn)?;
@@ -192,6 +232,7 @@ impl SqliteStore {
             conn,
             path: None,
             identity: None,
+            access: Access::Full,
             read_only: None,
             is_flushed: None,
             seen,
@@ -210,7 +251,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.follow()?;
         match (work(self), self.path.clone()) {
-            (Err(StoreError::Damaged(why)), Some(path)) => {
+            (Err(StoreError::Damaged(why)), Some(path)) if self.access == Access::Full => {
                 file::unsettle(&self.conn);
                 let rescued = rescue::rescue(&path, self.identity, self.at, &why)?;
                 self.rescued = rescued.or(self.rescued.take());
@@ -240,7 +281,10 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self, path: &Path) -> Result<(), StoreError> {
-        let mut new = Self::attach(path, self.at)?;
+        let mut new = match self.access {
+            Access::Full => Self::attach(path, self.at)?,
+            Access::ReadOnly => Self::attach_to_read(path, self.at)?,
+        };
         new.rescued = self.rescued.take();
         // What the caller knows came from another file: all of this one is news.
         new.seen = -1;

@@ -13,7 +13,7 @@ pub use self::{
 };
 use super::keymap::Context;
 use crate::domain::{
-    change::{Change, JournalLine, StoreError},
+    change::{Access, Change, JournalLine, StoreError},
     estimate::Estimate,
     query::View,
     schedule::{Jitter, Pace},
@@ -54,16 +54,6 @@ impl Default for Settings {
             suggestions: Vec::new(),
         }
     }
-}
-
-/// Tells whether the list may be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Access {
-    /// It may.
-    #[default]
-    Full,
-    /// It may not (`--read-only`): nothing is added, removed or written down.
-    ReadOnly,
 }
 
 /// Tells what fills the screen below the overlays.

@@ -36,8 +36,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
             .filter(|watched| matches!(watched.polling, Polling::DueAt(_)))
             .map(|watched| (watched.id().clone(), watched.task.family()))
             .collect();
-        refused = ask(&mut store, unfinished, global).await?.err();
-        tasks = store.load().map_err(|error| place::store_failed(&error))?;
+        refused = ask(&mut store, &mut tasks, unfinished, global).await?.err();
     }
     tasks.retain(|watched| {
         list.state.is_empty()
@@ -64,13 +63,18 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &show.id)?;
     let mut refused = None;
+    let mut tasks = vec![find(&mut store, &id)?];
     if show.refresh {
-        let family = find(&mut store, &id)?.task.family();
-        refused = ask(&mut store, vec![(id.clone(), family)], global)
-            .await?
-            .err();
+        let wanted = tasks
+            .iter()
+            .map(|watched| (id.clone(), watched.task.family()))
+            .collect();
+        refused = ask(&mut store, &mut tasks, wanted, global).await?.err();
     }
-    let watched = find(&mut store, &id)?;
+    let watched = tasks
+        .into_iter()
+        .find(|watched| *watched.id() == id)
+        .ok_or_else(|| gone(&id))?;
     if show.json {
         output::data(&format!(
             "{}\n",
@@ -94,25 +98,34 @@ fn find(store: &mut SqliteStore, id: &TaskId) -> Result<Watched, Failure> {
     let all = store.load().map_err(|error| place::store_failed(&error))?;
     all.into_iter()
         .find(|watched| watched.id() == id)
-        .ok_or_else(|| Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list.")))
+        .ok_or_else(|| gone(id))
 }
 
-/// Asks after tasks once and writes the answers down; the inner error is account-wide.
+fn gone(id: &TaskId) -> Failure {
+    Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
+}
+
+/// Asks after some of the tasks once and takes the answers in: on the disk too, unless it may only be read. The inner
+/// error is account-wide.
 async fn ask(
     store: &mut SqliteStore,
-    tasks: Vec<(TaskId, Family)>,
+    tasks: &mut Vec<Watched>,
+    wanted: Vec<(TaskId, Family)>,
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
     let (client, clock) = (place::client(global)?, SystemClock::start());
     let mut changes = Vec::new();
-    let asked = refresh::once(tasks, &client, &clock, |task, answer| {
-        changes.push(change(task, answer, clock.now()));
+    let asked = refresh::once(wanted, &client, &clock, |task, answer| {
+        let now = clock.now();
+        if let Some(watched) = tasks.iter_mut().find(|watched| *watched.id() == task) {
+            watched.learn(&answer, now.wall);
+        }
+        changes.push(change(task, answer, now));
     })
     .await;
     if !global.read_only {
-        store
-            .apply(&changes)
-            .map_err(|error| place::store_failed(&error))?;
+        let written = store.apply(&changes).and_then(|_| store.load());
+        *tasks = written.map_err(|error| place::store_failed(&error))?;
     }
     Ok(asked)
 }

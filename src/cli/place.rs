@@ -14,7 +14,10 @@ use crate::{
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         store::SqliteStore,
     },
-    domain::{change::StoreError, task::TaskId},
+    domain::{
+        change::{Access, StoreError},
+        task::TaskId,
+    },
 };
 
 /// The variable that holds the key.
@@ -53,12 +56,21 @@ fn home() -> Result<impl etcetera::AppStrategy, Failure> {
 
 /// Opens the list for a headless command; a damaged file that was kept aside is said.
 pub fn list(global: &Global) -> Result<SqliteStore, Failure> {
-    let opened = SqliteStore::open(&list_file(global)?, SystemClock::wall())
+    let opened = SqliteStore::open_as(&list_file(global)?, access(global), SystemClock::wall())
         .map_err(|error| store_failed(&error))?;
     if let Some(rescued) = opened.rescued {
         output::talk(&format!("kietop: {rescued}"));
     }
     Ok(opened.store)
+}
+
+/// Returns whether the list may be changed.
+pub const fn access(global: &Global) -> Access {
+    if global.read_only {
+        Access::ReadOnly
+    } else {
+        Access::Full
+    }
 }
 
 /// Returns the client of the API at the address given.

@@ -11,6 +11,16 @@ use super::{
     watchlist::Watched,
 };
 
+/// Tells whether the list may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// It may.
+    #[default]
+    Full,
+    /// It may not (`--read-only`): nothing is added, removed or written down, and no file is made or mended.
+    ReadOnly,
+}
+
 /// Is one change of the list. Each is a journal line too, where it changes anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {

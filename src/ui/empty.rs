@@ -1,5 +1,6 @@
 //! What stands in place of the table while there is nothing to show: the first steps, or why there is no list.
 
+use crate::domain::change::Access;
 use ratatui::{
     buffer::Buffer,
     text::{Line, Span},
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::app::{
     keymap::{self, Action},
-    state::{Access, Loading},
+    state::Loading,
 };
 
 /// Draws the empty list over the whole body.

@@ -17,9 +17,10 @@ use super::{
 use crate::{
     app::{
         keymap::{self, Action},
-        state::{Access, Loading, Screen},
+        state::{Loading, Screen},
     },
     domain::{
+        change::Access,
         query,
         status::{Status, Tab},
     },

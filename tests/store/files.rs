@@ -12,7 +12,7 @@ use std::{
 use kietop::{
     adapters::store::{Opened, SqliteStore},
     domain::{
-        change::{Applied, Delta, StoreError},
+        change::{Access, Applied, Delta, StoreError},
         task::{Facts, TaskState},
         text::CleanText,
         watchlist::Watched,
@@ -223,6 +223,54 @@ fn the_first_versions_file_is_read() {
     assert_eq!(all[1].label, Some(CleanText::line("a \u{1b}[1mname", 256)));
     assert_eq!(store.removed(9).unwrap(), [(id("removed"), at(0))]);
     assert_eq!(store.journal(&id("made"), 9).unwrap().len(), 2);
+}
+
+#[test]
+fn opened_to_read_nothing_is_made_and_what_another_instance_makes_is_shown() {
+    let list = List::new();
+    let open = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0));
+    let mut reader = open.unwrap().store;
+
+    assert_eq!(reader.load().unwrap(), []);
+    assert!(matches!(
+        reader.apply(&[add("a")]),
+        Err(StoreError::ReadOnly(_))
+    ));
+    assert_eq!(
+        fs::read_dir(list.dir.path()).unwrap().count(),
+        0,
+        "no file, no folder"
+    );
+
+    let mut writer = list.open();
+    writer.apply(&[add("a")]).unwrap();
+    let seen = |deltas: Vec<Delta>| {
+        deltas
+            .into_iter()
+            .filter(|delta| matches!(delta, Delta::Changed(_)))
+            .count()
+    };
+    assert_eq!(seen(reader.changes().unwrap()), 1);
+    writer.apply(&[add("b")]).unwrap();
+    assert_eq!(seen(reader.changes().unwrap()), 1);
+    assert!(matches!(
+        reader.apply(&[add("c")]),
+        Err(StoreError::ReadOnly(_))
+    ));
+    assert_eq!(writer.load().unwrap().len(), 2);
+}
+
+#[test]
+fn opened_to_read_a_damaged_file_stays_as_it_is() {
+    let list = List::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    fs::write(list.path(), "a letter, perhaps").unwrap();
+
+    let result = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0));
+
+    assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
+    assert_eq!(list.files(), ["kietop.db"]);
+    assert_eq!(fs::read(list.path()).unwrap(), b"a letter, perhaps");
 }
 
 #[test]

@@ -218,6 +218,18 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Option<String>), Store
     }
 }
 
+/// Opens the file for reading, live where SQLite finds or may make its helper files, else as it stands.
+pub(super) fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    set_up(&conn)?;
+    match touch(&conn) {
+        Ok(()) => Ok(conn),
+        Err(StoreError::ReadOnly(_)) => connect_still(path),
+        Err(error) => Err(error),
+    }
+}
+
 /// Opens a file in a folder that takes no helper files: as it stands, without locks.
 fn connect_still(path: &Path) -> Result<Connection, StoreError> {
     let has_more = fs::metadata(beside(path, "-wal")).is_ok_and(|meta| meta.len() > 0);

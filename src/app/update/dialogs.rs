@@ -10,13 +10,10 @@ use crate::{
     app::{
         keymap::{Key, KeyChord},
         msg::Effect,
-        state::{
-            Access, AddDialog, AddField, Loading, Overlay, Picker, ShownLink, State, Tone,
-            VideoKind,
-        },
+        state::{AddDialog, AddField, Loading, Overlay, Picker, ShownLink, State, Tone, VideoKind},
     },
     domain::{
-        change::Change,
+        change::{Access, Change},
         status::Status,
         task::{Family, TaskId, VideoUrl},
         time::Now,

@@ -1,8 +1,8 @@
 //! The message line: what is said there, and the words for it. Knows none of the other families.
 
 use crate::{
-    app::state::{Access, Loading, NOTICE_TIME, Notice, State, Tone},
-    domain::{status::Status, task::TaskId, time::Now, watchlist::Watched},
+    app::state::{Loading, NOTICE_TIME, Notice, State, Tone},
+    domain::{change::Access, status::Status, task::TaskId, time::Now, watchlist::Watched},
 };
 
 /// Says something in the message line.

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{Access, State, Tone},
+        state::{State, Tone},
     },
     domain::{
-        change::Change,
+        change::{Access, Change},
         report::{Answer, CheckError, PollError, Scope},
         schedule::{self, Attempt, LOST_AFTER, Polling, Standing, Stop},
         task::{Absorbed, TaskId},
