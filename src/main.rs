@@ -21,6 +21,7 @@ use kietop::{
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
     domain::{
         change::{Access, Change},
+        schedule::Pace,
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
@@ -147,6 +148,8 @@ async fn demo(world: &World) -> Result<i32, Failure> {
         .collect();
     let settings = Settings {
         name: format!("demo ×{}", world.speed),
+        // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
+        pace: Pace::default().faster(),
         suggestions,
         ..settings()
     };

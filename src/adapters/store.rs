@@ -2,7 +2,7 @@
 //!
 //! What holds here:
 //! - **A change a person waits for, and every ending, is flushed before it is acknowledged**
-//!   (`synchronous = FULL`); other poll answers go to the log without a flush (`NORMAL`): a power cut may
+//!   (`synchronous = EXTRA`, which is `FULL` and more); other poll answers go to the log without a flush (`NORMAL`): a power cut may
 //!   cost the last of them, which are asked again, never the file's order. A kill costs neither.
 //! - **A file is never overwritten in place of another**: a newer one is left byte for byte, an older one
 //!   is copied before it is brought forward, a damaged one is moved aside and what it still holds is
@@ -346,7 +346,8 @@ impl SqliteStore {
     /// or output, so it is set for each as it needs.
     fn flush_commits(&mut self, is_flushed: bool) -> Result<(), StoreError> {
         if self.is_flushed != Some(is_flushed) {
-            let level = if is_flushed { "FULL" } else { "NORMAL" };
+            // EXTRA is FULL, and where the write-ahead log is refused it also syncs the folder after the journal's end.
+            let level = if is_flushed { "EXTRA" } else { "NORMAL" };
             self.conn.pragma_update(None, "synchronous", level)?;
             self.is_flushed = Some(is_flushed);
         }

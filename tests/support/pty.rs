@@ -28,7 +28,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// How long any wait may take before the test fails: long, for a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The largest screen kept behind the terminal; a program may be told a larger size.
 const LARGEST_SCREEN: (u16, u16) = (1000, 500);
