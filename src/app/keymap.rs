@@ -216,9 +216,48 @@ impl Context {
     ];
 }
 
+/// Is a group of keys in the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Going somewhere.
+    Moving,
+    /// Doing something with tasks.
+    Tasks,
+    /// Asking the server.
+    Asking,
+    /// Inside a dialog.
+    Dialogs,
+    /// The program itself.
+    Program,
+}
+
+impl Group {
+    /// The groups in the order of the help.
+    pub const ALL: [Self; 5] = [
+        Self::Moving,
+        Self::Tasks,
+        Self::Asking,
+        Self::Dialogs,
+        Self::Program,
+    ];
+
+    /// Returns the group's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Moving => "Moving",
+            Self::Tasks => "Tasks",
+            Self::Asking => "Asking",
+            Self::Dialogs => "Dialogs",
+            Self::Program => "Program",
+        }
+    }
+}
+
 /// Is one line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Binding {
+    /// Where the help has it.
+    pub group: Group,
     /// What is meant.
     pub action: Action,
     /// The keys that mean it.
@@ -257,6 +296,7 @@ const EVERYWHERE: &[Context] = &Context::ALL;
 /// The keys, in the order of the help.
 pub const BINDINGS: &[Binding] = &[
     bind(
+        Group::Moving,
         Action::Next,
         &[c('j'), k(Key::Down)],
         MOVES,
@@ -264,23 +304,47 @@ pub const BINDINGS: &[Binding] = &[
         "next task, or a line down",
     ),
     bind(
+        Group::Moving,
         Action::Previous,
         &[c('k'), k(Key::Up)],
         MOVES,
         "",
         "task before, or a line up",
     ),
-    bind(Action::First, &[c('g'), k(Key::Home)], MOVES, "", "first"),
-    bind(Action::Last, &[c('G'), k(Key::End)], MOVES, "", "last"),
     bind(
+        Group::Moving,
+        Action::First,
+        &[c('g'), k(Key::Home)],
+        MOVES,
+        "",
+        "first",
+    ),
+    bind(
+        Group::Moving,
+        Action::Last,
+        &[c('G'), k(Key::End)],
+        MOVES,
+        "",
+        "last",
+    ),
+    bind(
+        Group::Moving,
         Action::PageDown,
         &[k(Key::PageDown)],
         MOVES,
         "",
         "a page down",
     ),
-    bind(Action::PageUp, &[k(Key::PageUp)], MOVES, "", "a page up"),
     bind(
+        Group::Moving,
+        Action::PageUp,
+        &[k(Key::PageUp)],
+        MOVES,
+        "",
+        "a page up",
+    ),
+    bind(
+        Group::Moving,
         Action::HalfDown,
         &[KeyChord::ctrl('d')],
         MOVES,
@@ -288,6 +352,7 @@ pub const BINDINGS: &[Binding] = &[
         "half a page down",
     ),
     bind(
+        Group::Moving,
         Action::HalfUp,
         &[KeyChord::ctrl('u')],
         MOVES,
@@ -295,6 +360,7 @@ pub const BINDINGS: &[Binding] = &[
         "half a page up",
     ),
     bind(
+        Group::Moving,
         Action::NextTab,
         &[c('l'), k(Key::Right)],
         TASKS,
@@ -302,14 +368,23 @@ pub const BINDINGS: &[Binding] = &[
         "tab to the right",
     ),
     bind(
+        Group::Moving,
         Action::PreviousTab,
         &[c('h'), k(Key::Left)],
         TASKS,
         "",
         "tab to the left",
     ),
-    bind(Action::ShowTab(Tab::All), &[c('1')], LIST, "", "tab All"),
     bind(
+        Group::Moving,
+        Action::ShowTab(Tab::All),
+        &[c('1')],
+        LIST,
+        "",
+        "tab All",
+    ),
+    bind(
+        Group::Moving,
         Action::ShowTab(Tab::Active),
         &[c('2')],
         LIST,
@@ -317,6 +392,7 @@ pub const BINDINGS: &[Binding] = &[
         "tab Active",
     ),
     bind(
+        Group::Moving,
         Action::ShowTab(Tab::Ready),
         &[c('3')],
         LIST,
@@ -324,6 +400,7 @@ pub const BINDINGS: &[Binding] = &[
         "tab Ready",
     ),
     bind(
+        Group::Moving,
         Action::ShowTab(Tab::Rescued),
         &[c('4')],
         LIST,
@@ -331,6 +408,7 @@ pub const BINDINGS: &[Binding] = &[
         "tab Rescued",
     ),
     bind(
+        Group::Moving,
         Action::ShowTab(Tab::Failed),
         &[c('5')],
         LIST,
@@ -338,6 +416,7 @@ pub const BINDINGS: &[Binding] = &[
         "tab Failed",
     ),
     bind(
+        Group::Moving,
         Action::ShowTab(Tab::Expiring),
         &[c('6')],
         LIST,
@@ -345,6 +424,7 @@ pub const BINDINGS: &[Binding] = &[
         "tab Expiring",
     ),
     bind(
+        Group::Moving,
         Action::Detail,
         &[k(Key::Enter)],
         LIST,
@@ -352,6 +432,7 @@ pub const BINDINGS: &[Binding] = &[
         "the task on the whole screen",
     ),
     bind(
+        Group::Moving,
         Action::Back,
         &[k(Key::Esc)],
         OVERLAYS,
@@ -359,6 +440,7 @@ pub const BINDINGS: &[Binding] = &[
         "one step back",
     ),
     bind(
+        Group::Tasks,
         Action::Add,
         &[c('a')],
         TASKS,
@@ -366,6 +448,7 @@ pub const BINDINGS: &[Binding] = &[
         "add tasks; or paste ids anywhere",
     ),
     bind(
+        Group::Tasks,
         Action::Remove,
         &[c('d')],
         TASKS,
@@ -373,6 +456,7 @@ pub const BINDINGS: &[Binding] = &[
         "stop watching the task",
     ),
     bind(
+        Group::Tasks,
         Action::Undo,
         &[c('u')],
         TASKS,
@@ -380,6 +464,7 @@ pub const BINDINGS: &[Binding] = &[
         "take the last removal back",
     ),
     bind(
+        Group::Tasks,
         Action::OpenResult,
         &[c('o')],
         TASKS,
@@ -387,6 +472,7 @@ pub const BINDINGS: &[Binding] = &[
         "open the result in the browser",
     ),
     bind(
+        Group::Tasks,
         Action::OpenOriginal,
         &[c('O')],
         TASKS,
@@ -394,6 +480,7 @@ pub const BINDINGS: &[Binding] = &[
         "open the input video",
     ),
     bind(
+        Group::Asking,
         Action::CheckOne,
         &[c('r')],
         TASKS,
@@ -401,6 +488,7 @@ pub const BINDINGS: &[Binding] = &[
         "ask after this task now",
     ),
     bind(
+        Group::Asking,
         Action::CheckAll,
         &[c('R')],
         TASKS,
@@ -408,6 +496,7 @@ pub const BINDINGS: &[Binding] = &[
         "ask after all unfinished tasks now",
     ),
     bind(
+        Group::Asking,
         Action::Pause,
         &[c('p')],
         TASKS,
@@ -415,14 +504,23 @@ pub const BINDINGS: &[Binding] = &[
         "stop asking, or go on",
     ),
     bind(
+        Group::Asking,
         Action::Faster,
         &[c('+'), c('=')],
         TASKS,
         "",
         "ask more often (at most every 2s)",
     ),
-    bind(Action::Slower, &[c('-')], TASKS, "", "ask less often"),
     bind(
+        Group::Asking,
+        Action::Slower,
+        &[c('-')],
+        TASKS,
+        "",
+        "ask less often",
+    ),
+    bind(
+        Group::Dialogs,
         Action::Accept,
         &[k(Key::Enter)],
         DIALOGS,
@@ -430,6 +528,7 @@ pub const BINDINGS: &[Binding] = &[
         "in a dialog: do it",
     ),
     bind(
+        Group::Dialogs,
         Action::Toggle,
         &[c(' ')],
         ADD,
@@ -437,6 +536,7 @@ pub const BINDINGS: &[Binding] = &[
         "in the add dialog: take an id in or out",
     ),
     bind(
+        Group::Dialogs,
         Action::NextField,
         &[k(Key::Tab)],
         ADD,
@@ -444,6 +544,7 @@ pub const BINDINGS: &[Binding] = &[
         "in the add dialog: next field",
     ),
     bind(
+        Group::Dialogs,
         Action::PreviousField,
         &[k(Key::BackTab)],
         ADD,
@@ -451,6 +552,7 @@ pub const BINDINGS: &[Binding] = &[
         "in the add dialog: field before",
     ),
     bind(
+        Group::Dialogs,
         Action::Next,
         &[k(Key::Down)],
         TYPED_MOVES,
@@ -458,6 +560,7 @@ pub const BINDINGS: &[Binding] = &[
         "next line of a dialog",
     ),
     bind(
+        Group::Dialogs,
         Action::Previous,
         &[k(Key::Up)],
         TYPED_MOVES,
@@ -465,6 +568,7 @@ pub const BINDINGS: &[Binding] = &[
         "line before in a dialog",
     ),
     bind(
+        Group::Program,
         Action::Help,
         &[c('?'), k(Key::F(1))],
         TASKS,
@@ -472,6 +576,7 @@ pub const BINDINGS: &[Binding] = &[
         "these keys",
     ),
     bind(
+        Group::Program,
         Action::Redraw,
         &[KeyChord::ctrl('l')],
         EVERYWHERE,
@@ -479,6 +584,7 @@ pub const BINDINGS: &[Binding] = &[
         "draw the screen again",
     ),
     bind(
+        Group::Program,
         Action::Suspend,
         &[KeyChord::ctrl('z')],
         EVERYWHERE,
@@ -486,6 +592,7 @@ pub const BINDINGS: &[Binding] = &[
         "to the shell; fg comes back",
     ),
     bind(
+        Group::Program,
         Action::Quit,
         &[c('q')],
         &[Context::List, Context::Detail],
@@ -493,6 +600,7 @@ pub const BINDINGS: &[Binding] = &[
         "leave",
     ),
     bind(
+        Group::Moving,
         Action::Back,
         &[c('q'), c('?'), k(Key::F(1))],
         &[Context::Help],
@@ -500,6 +608,7 @@ pub const BINDINGS: &[Binding] = &[
         "close the help",
     ),
     bind(
+        Group::Dialogs,
         Action::Back,
         &[c('q'), k(Key::Enter)],
         &[Context::Link],
@@ -507,6 +616,7 @@ pub const BINDINGS: &[Binding] = &[
         "close the link",
     ),
     bind(
+        Group::Dialogs,
         Action::Back,
         &[c('q')],
         &[Context::Pick],
@@ -514,6 +624,7 @@ pub const BINDINGS: &[Binding] = &[
         "close the picker",
     ),
     bind(
+        Group::Program,
         Action::Quit,
         &[KeyChord::ctrl('c')],
         EVERYWHERE,
@@ -523,6 +634,7 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 const fn bind(
+    group: Group,
     action: Action,
     chords: &'static [KeyChord],
     contexts: &'static [Context],
@@ -530,6 +642,7 @@ const fn bind(
     help: &'static str,
 ) -> Binding {
     Binding {
+        group,
         action,
         chords,
         contexts,

@@ -65,36 +65,14 @@ fn draw_hints(pen: &mut Pen<'_>, scene: &Scene<'_>) {
 
 /// Reports whether there is nothing an action could act on.
 fn is_idle(action: Action, scene: &Scene<'_>) -> bool {
-    match action {
-        Action::Undo => !scene.state.can_undo(),
-        Action::Add | Action::Help | Action::Quit | Action::Back => false,
-        Action::Remove
-        | Action::OpenResult
-        | Action::OpenOriginal
-        | Action::CheckOne
-        | Action::CheckAll
-        | Action::Pause
-        | Action::Detail
-        | Action::Next
-        | Action::Previous
-        | Action::First
-        | Action::Last
-        | Action::PageDown
-        | Action::PageUp
-        | Action::HalfDown
-        | Action::HalfUp
-        | Action::NextTab
-        | Action::PreviousTab
-        | Action::ShowTab(_)
-        | Action::Slower
-        | Action::Faster
-        | Action::Redraw
-        | Action::Suspend
-        | Action::Accept
-        | Action::Toggle
-        | Action::NextField
-        | Action::PreviousField => scene.state.list().is_empty(),
+    if action == Action::Undo {
+        return !scene.state.can_undo();
     }
+    let needs_task = !matches!(
+        action,
+        Action::Add | Action::Help | Action::Quit | Action::Back
+    );
+    needs_task && scene.state.list().is_empty()
 }
 
 /// Is a key with what it does.

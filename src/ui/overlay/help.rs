@@ -7,7 +7,7 @@ use ratatui::{
 
 use super::{open, place, room};
 use crate::{
-    app::keymap::{self, Action, Binding, Context},
+    app::keymap::{self, Action, Context, Group},
     domain::status::Tab,
     ui::{Drawn, Scene, format, pen::Pen, theme::Role},
 };
@@ -17,74 +17,6 @@ const COLUMN: u16 = 56;
 
 /// The room of the keys.
 const KEYS: usize = 14;
-
-/// Is a group of keys; they stand in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Group {
-    Moving,
-    Tasks,
-    Asking,
-    Dialogs,
-    Program,
-}
-
-impl Group {
-    const ALL: [Self; 5] = [
-        Self::Moving,
-        Self::Tasks,
-        Self::Asking,
-        Self::Dialogs,
-        Self::Program,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Moving => "Moving",
-            Self::Tasks => "Tasks",
-            Self::Asking => "Asking",
-            Self::Dialogs => "Dialogs",
-            Self::Program => "Program",
-        }
-    }
-
-    /// Returns where a line of the table belongs.
-    fn of(binding: &Binding) -> Self {
-        let is_dialog = binding
-            .contexts
-            .iter()
-            .all(|context| matches!(context, Context::Add | Context::Pick | Context::Link));
-        match binding.action {
-            _ if is_dialog => Self::Dialogs,
-            Action::Next
-            | Action::Previous
-            | Action::First
-            | Action::Last
-            | Action::PageDown
-            | Action::PageUp
-            | Action::HalfDown
-            | Action::HalfUp
-            | Action::NextTab
-            | Action::PreviousTab
-            | Action::ShowTab(_)
-            | Action::Detail
-            | Action::Back => Self::Moving,
-            Action::Add
-            | Action::Remove
-            | Action::Undo
-            | Action::OpenResult
-            | Action::OpenOriginal => Self::Tasks,
-            Action::CheckOne
-            | Action::CheckAll
-            | Action::Pause
-            | Action::Slower
-            | Action::Faster => Self::Asking,
-            Action::Accept | Action::Toggle | Action::NextField | Action::PreviousField => {
-                Self::Dialogs
-            }
-            Action::Help | Action::Redraw | Action::Suspend | Action::Quit => Self::Program,
-        }
-    }
-}
 
 /// Draws the keys from line `scroll` on; in two columns where they fit.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn {
@@ -154,7 +86,7 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
     )];
     let bindings = keymap::BINDINGS
         .iter()
-        .filter(|binding| Group::of(binding) == group);
+        .filter(|binding| binding.group == group);
     for binding in bindings {
         if let Action::ShowTab(tab) = binding.action {
             // The tabs share one line.
