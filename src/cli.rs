@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::simulator;
+
 /// The documented exit codes beside 0 and clap's own 2.
 pub mod exit {
     /// The command failed; standard error says how and what to do.
@@ -83,13 +85,13 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct World {
     /// How many tasks it starts with
-    #[arg(long, default_value_t = 14, value_name = "N")]
+    #[arg(long, default_value_t = simulator::Settings::default().tasks, value_name = "N")]
     pub tasks: usize,
     /// Simulated seconds per second
-    #[arg(long, default_value_t = 6.0, value_name = "X")]
+    #[arg(long, default_value_t = simulator::Settings::default().speed, value_name = "X")]
     pub speed: f64,
     /// Another number, another world
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = simulator::Settings::default().seed, value_name = "N")]
     pub seed: u64,
 }
 

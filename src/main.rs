@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
         desktop::{Browser, SystemClock},
+        kie::{ApiKey, ApiOrigin, KieClient, Limits},
         store::{self, SqliteStore},
     },
     app::state::{Settings, State},
@@ -108,18 +109,11 @@ async fn demo(world: &World) -> Result<i32, Failure> {
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
     let simulator =
         started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
-    let global = Global {
-        api_url: simulator.base_url().to_string(),
-        store: None,
-        read_only: false,
-    };
-    let origin = kietop::adapters::kie::ApiOrigin::parse(&global.api_url);
-    let origin =
-        origin.map_err(|error| Failure::plain(format!("The simulator's address: {error}.")))?;
-    let key = kietop::adapters::kie::ApiKey::parse("demo")
+    let origin = ApiOrigin::parse(simulator.base_url().as_str())
+        .map_err(|error| Failure::plain(format!("The simulator's address: {error}.")))?;
+    let key = ApiKey::parse("demo")
         .map_err(|error| Failure::plain(format!("The simulator's key: {error}.")))?;
-    let limits = kietop::adapters::kie::Limits::default();
-    let client = kietop::adapters::kie::KieClient::new(origin, Some(key), limits);
+    let client = KieClient::new(origin, Some(key), Limits::default());
     let clock = DemoClock {
         wall: simulator.clock(),
         system: SystemClock::start(),

@@ -146,6 +146,17 @@ enum Want {
     Now,
 }
 
+impl Frames {
+    /// Returns how long the wanted frame waits for its turn; `None` when none is wanted.
+    fn wait(&self) -> Option<Duration> {
+        match (self.wanted, self.drawn) {
+            (Want::Nothing, _) => None,
+            (Want::Now, _) | (Want::Soon, None) => Some(Duration::ZERO),
+            (Want::Soon, Some(drawn)) => Some(FRAME.saturating_sub(drawn.elapsed())),
+        }
+    }
+}
+
 struct House<'a, S> {
     surface: &'a mut S,
     state: State,
@@ -243,13 +254,8 @@ impl<S: Surface> House<'_, S> {
     fn wait(&self) -> Duration {
         let now = self.clock.now();
         let due = next_wakeup(&self.state, now).map(|at| at.since(now.mono));
-        let frame = match (self.frame.wanted, self.frame.drawn) {
-            (Want::Nothing, _) => None,
-            (Want::Now, _) | (Want::Soon, None) => Some(Duration::ZERO),
-            (Want::Soon, Some(drawn)) => Some(FRAME.saturating_sub(drawn.elapsed())),
-        };
         // Without anything to wait for, the sleep only has to be long; tokio holds it at its own limit.
-        [due, frame]
+        [due, self.frame.wait()]
             .into_iter()
             .flatten()
             .min()
@@ -258,12 +264,7 @@ impl<S: Surface> House<'_, S> {
 
     /// Draws when a frame is wanted and its turn has come. An exit code means the terminal is gone.
     fn draw_if_due(&mut self) -> Option<i32> {
-        let is_due = match (self.frame.wanted, self.frame.drawn) {
-            (Want::Nothing, _) => false,
-            (Want::Now, _) | (Want::Soon, None) => true,
-            (Want::Soon, Some(drawn)) => drawn.elapsed() >= FRAME,
-        };
-        if !is_due {
+        if self.frame.wait() != Some(Duration::ZERO) {
             return None;
         }
         self.frame = Frames {

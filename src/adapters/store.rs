@@ -143,6 +143,14 @@ impl SqliteStore {
         self.mending(|store| read::resolve(&store.conn, prefix))
     }
 
+    /// Returns a watched task.
+    pub fn get(&mut self, task: &TaskId) -> Result<Option<Watched>, StoreError> {
+        let found = self.mending(|store| read::one(&store.conn, task))?;
+        Ok(found
+            .filter(|stored| stored.removed_at.is_none())
+            .map(|stored| stored.watched))
+    }
+
     /// Returns the tasks that were removed and can be brought back, the latest first, at most `most`, with
     /// the time of their removal.
     pub fn removed(&mut self, most: usize) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
@@ -207,9 +215,9 @@ impl SqliteStore {
     fn attach_to_read(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
         let mut store = if path.exists() {
             let conn = file::connect_to_read(path)?;
-            if let standing @ (Standing::Fresh | Standing::Older(_)) = schema::standing(&conn)? {
+            if schema::standing(&conn)? != Standing::Current {
                 return Err(StoreError::ReadOnly(format!(
-                    "{} would have to be brought up to date first ({standing:?})",
+                    "{} would have to be brought up to date first",
                     path.display()
                 )));
             }
@@ -333,7 +341,7 @@ impl SqliteStore {
         let tx = self.conn.transaction()?;
         let (rev, rows) = read::meta(&tx)?;
         let version = read::data_version(&tx)?;
-        let all = { read::all(&tx, rev, rows)? };
+        let all = read::all(&tx, rev, rows)?;
         tx.finish()?;
         self.seen = rev;
         self.version = version;

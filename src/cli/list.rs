@@ -1,6 +1,6 @@
 //! `kietop list` and `kietop show`: what is known, asked again first if wished.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::HashMap, fmt::Write as _};
 
 use serde_json::Value;
 
@@ -10,12 +10,11 @@ use crate::{
     domain::{
         change::{Change, JournalEvent},
         estimate::RunTimes,
-        report::{Answer, CheckError, PollError},
+        report::PollError,
         schedule::Polling,
         status::{self, RETENTION, Status},
         task::{Family, TaskId},
         text::CleanText,
-        time::Now,
         watchlist::Watched,
     },
     ports::{Clock as _, ListStore as _},
@@ -95,18 +94,16 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
 }
 
 fn find(store: &mut SqliteStore, id: &TaskId) -> Result<Watched, Failure> {
-    let all = store.load().map_err(|error| place::store_failed(&error))?;
-    all.into_iter()
-        .find(|watched| watched.id() == id)
-        .ok_or_else(|| gone(id))
+    let found = store.get(id).map_err(|error| place::store_failed(&error))?;
+    found.ok_or_else(|| gone(id))
 }
 
 fn gone(id: &TaskId) -> Failure {
     Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
 }
 
-/// Asks after some of the tasks once and takes the answers in: on the disk too, unless it may only be read. The inner
-/// error is account-wide.
+/// Asks after some of the tasks once and takes the answers in: by way of the disk, unless it may only be read. The
+/// inner error is account-wide.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,
@@ -114,35 +111,30 @@ async fn ask(
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
     let (client, clock) = (place::client(global)?, SystemClock::start());
-    let mut changes = Vec::new();
+    let mut answers = Vec::new();
     let asked = refresh::once(wanted, &client, &clock, |task, answer| {
-        let now = clock.now();
-        if let Some(watched) = tasks.iter_mut().find(|watched| *watched.id() == task) {
-            watched.learn(&answer, now.wall);
-        }
-        changes.push(change(task, answer, now));
+        answers.push((task, answer, clock.now().wall));
     })
     .await;
-    if !global.read_only {
-        let written = store.apply(&changes).and_then(|_| store.load());
-        *tasks = written.map_err(|error| place::store_failed(&error))?;
+    if global.read_only {
+        let told: HashMap<_, _> = answers
+            .iter()
+            .map(|(task, answer, at)| (task, (answer, *at)))
+            .collect();
+        for watched in tasks {
+            if let Some((answer, at)) = told.get(watched.id()) {
+                watched.learn(answer, *at);
+            }
+        }
+        return Ok(asked);
     }
+    let changes: Vec<_> = answers
+        .into_iter()
+        .map(|(task, answer, at)| Change::of_answer(task, answer, at))
+        .collect();
+    let written = store.apply(&changes).and_then(|_| store.load());
+    *tasks = written.map_err(|error| place::store_failed(&error))?;
     Ok(asked)
-}
-
-fn change(task: TaskId, answer: Answer, now: Now) -> Change {
-    let at = now.wall;
-    match answer {
-        Ok(observation) => Change::Observed {
-            task,
-            at,
-            observation: Arc::new(observation),
-        },
-        Err(error) => Change::CheckFailed {
-            task,
-            error: CheckError { at, error },
-        },
-    }
 }
 
 fn account_failed(error: &PollError) -> Failure {

@@ -132,7 +132,7 @@ pub fn writable(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reports whether a folder for that file is there or can be made.
+/// Makes the folder for a file, where it is not there yet.
 pub fn make_folder(file: &Path) -> std::io::Result<()> {
     file.parent().map_or(Ok(()), std::fs::create_dir_all)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    report::{CheckError, Observation},
+    report::{Answer, CheckError, Observation},
     task::{Family, TaskId},
     text::CleanText,
     watchlist::Watched,
@@ -78,6 +78,21 @@ pub enum Change {
 }
 
 impl Change {
+    /// Returns what an answer about a task, given at that time, means for the list.
+    pub fn of_answer(task: TaskId, answer: Answer, at: Timestamp) -> Self {
+        match answer {
+            Ok(observation) => Self::Observed {
+                task,
+                at,
+                observation: Arc::new(observation),
+            },
+            Err(error) => Self::CheckFailed {
+                task,
+                error: CheckError { at, error },
+            },
+        }
+    }
+
     /// Returns the task it concerns.
     pub const fn task(&self) -> &TaskId {
         match self {

@@ -177,6 +177,28 @@ pub enum LinkLife {
     Unknown,
 }
 
+/// Tells how near the end of a link's life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Days away, or there is no end to speak of.
+    None,
+    /// Less than two days away ([`EXPIRING`]).
+    Soon,
+    /// Less than a day away ([`EXPIRING_SOON`]).
+    VerySoon,
+}
+
+impl LinkLife {
+    /// Returns how near its end is.
+    pub fn urgency(self) -> Urgency {
+        match self {
+            Self::Left(left) if left < EXPIRING_SOON => Urgency::VerySoon,
+            Self::Left(left) if left < EXPIRING => Urgency::Soon,
+            Self::Left(_) | Self::None | Self::Gone | Self::Unknown => Urgency::None,
+        }
+    }
+}
+
 /// Returns when a task's result link expires, if it has one and its end is known.
 pub fn expires_at(task: &Task, retention: Duration) -> Option<Timestamp> {
     task.state().videos().next()?;

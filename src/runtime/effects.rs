@@ -243,9 +243,7 @@ impl Keeper {
                     if let Some(open) = open.take() {
                         list = open(self.notice.clone());
                     }
-                    let loaded = on(&mut list, |store| store.load());
-                    self.tell_rescue(&mut list);
-                    Some(Msg::Loaded(loaded))
+                    Some(Msg::Loaded(on(&mut list, |store| store.load())))
                 }
                 Order::Apply(changes) => {
                     let result = on(&mut list, |store| store.apply(&changes));

@@ -9,7 +9,7 @@ use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::domain::{
-    status::{EXPIRING, EXPIRING_SOON, LinkLife},
+    status::{LinkLife, Urgency},
     time::Now,
 };
 
@@ -239,12 +239,10 @@ pub fn link_life(life: LinkLife) -> Cow<'static, str> {
         LinkLife::Gone => return "expired".into(),
         LinkLife::Left(left) => left,
     };
-    let mark = if left < EXPIRING_SOON {
-        " !!"
-    } else if left < EXPIRING {
-        " !"
-    } else {
-        ""
+    let mark = match life.urgency() {
+        Urgency::VerySoon => " !!",
+        Urgency::Soon => " !",
+        Urgency::None => "",
     };
     let s = left.as_secs();
     let text = match s {

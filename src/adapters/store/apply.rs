@@ -64,7 +64,7 @@ impl<'a> Writer<'a> {
 
     /// Applies one change and says what became of it.
     pub(super) fn apply(&mut self, change: &Change) -> Result<Applied, StoreError> {
-        let stored = self.find(change.task())?;
+        let stored = read::one(self.tx, change.task())?;
         match (change, stored) {
             (
                 Change::Add {
@@ -204,16 +204,6 @@ impl<'a> Writer<'a> {
         }
         self.write(stored, false)?;
         Ok(absorbed)
-    }
-
-    fn find(&self, task: &TaskId) -> Result<Option<Stored>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
-        let mut statement = self.tx.prepare_cached(&sql)?;
-        let mut found = statement.query([task.as_str()])?;
-        let Some(row) = found.next()? else {
-            return Ok(None);
-        };
-        rows::decode(&read::cells(row)?).map(Some)
     }
 
     /// Writes a row that was there before.

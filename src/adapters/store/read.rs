@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
 use super::{
     SHORTEST_PREFIX,
-    rows::{self, COLUMNS, Cells, ID, REMOVED_AT, REV, WIDTH},
+    rows::{self, COLUMNS, Cells, ID, REMOVED_AT, REV, Stored, WIDTH},
 };
 use crate::domain::{
     change::{JournalEvent, JournalLine, StoreError},
@@ -137,6 +137,17 @@ pub(super) fn raw(
         let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
         (at, body)
     }))
+}
+
+/// Reads the row of a task, a removed one as well.
+pub(super) fn one(conn: &Connection, task: &TaskId) -> Result<Option<Stored>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut found = statement.query([task.as_str()])?;
+    let Some(row) = found.next()? else {
+        return Ok(None);
+    };
+    rows::decode(&cells(row)?).map(Some)
 }
 
 /// Reads the last lines of a task's journal, oldest first.

@@ -1,7 +1,5 @@
 //! Questions and answers: which tasks are asked after, and what an answer changes.
 
-use std::sync::Arc;
-
 use super::{
     notices::{announce, notify},
     selection, storing,
@@ -13,7 +11,7 @@ use crate::{
     },
     domain::{
         change::{Access, Change},
-        report::{Answer, CheckError, PollError, Scope},
+        report::{Answer, PollError, Scope},
         schedule::{self, Attempt, LOST_AFTER, Polling, Standing, Stop},
         task::{Absorbed, TaskId},
         time::{Mono, Now},
@@ -183,20 +181,6 @@ fn record(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &
     if state.settings.access == Access::ReadOnly {
         return;
     }
-    let task = task.clone();
-    let change = match answer {
-        Ok(observation) => Change::Observed {
-            task,
-            at: now.wall,
-            observation: Arc::new(observation),
-        },
-        Err(error) => Change::CheckFailed {
-            task,
-            error: CheckError {
-                at: now.wall,
-                error,
-            },
-        },
-    };
+    let change = Change::of_answer(task.clone(), answer, now.wall);
     storing::write(state, vec![change], effects);
 }

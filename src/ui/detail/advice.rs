@@ -4,7 +4,7 @@ use crate::{
     app::keymap::{self, Action},
     domain::{
         schedule::Polling,
-        status::{self, LinkLife, Status},
+        status::{self, LinkLife, Status, Urgency},
         task::TaskState,
         watchlist::Watched,
     },
@@ -89,10 +89,10 @@ fn ready(open: &str, life: LinkLife) -> String {
     }
 }
 
-const fn urgency(life: LinkLife) -> Role {
-    match life {
-        LinkLife::Left(left) if left.as_secs() < status::EXPIRING.as_secs() => Role::Warn,
-        LinkLife::Left(_) | LinkLife::None | LinkLife::Gone | LinkLife::Unknown => Role::Text,
+fn urgency(life: LinkLife) -> Role {
+    match life.urgency() {
+        Urgency::VerySoon | Urgency::Soon => Role::Warn,
+        Urgency::None => Role::Text,
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use crate::{
     domain::{
         report::PollError,
-        status::{self, LinkLife, Status},
+        status::{self, LinkLife, Status, Urgency},
         watchlist::Watched,
     },
     ui::{Scene, areas::Breadth, format, pen::Pen, theme::Role},
@@ -331,17 +331,11 @@ fn progress(watched: &Watched, status: Status, scene: &Scene<'_>) -> Option<u16>
     u16::try_from(done).ok()
 }
 
-const fn link_role(link: LinkLife) -> Role {
-    match link {
-        LinkLife::None | LinkLife::Gone | LinkLife::Unknown => Role::Muted,
-        LinkLife::Left(left) => {
-            if left.as_secs() < status::EXPIRING_SOON.as_secs() {
-                Role::Error
-            } else if left.as_secs() < status::EXPIRING.as_secs() {
-                Role::Warn
-            } else {
-                Role::Text
-            }
-        }
+fn link_role(link: LinkLife) -> Role {
+    match (link, link.urgency()) {
+        (LinkLife::None | LinkLife::Gone | LinkLife::Unknown, _) => Role::Muted,
+        (LinkLife::Left(_), Urgency::VerySoon) => Role::Error,
+        (LinkLife::Left(_), Urgency::Soon) => Role::Warn,
+        (LinkLife::Left(_), Urgency::None) => Role::Text,
     }
 }
