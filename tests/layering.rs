@@ -38,7 +38,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 9] = [
+const GUESTS: [(&str, &[&str]); 10] = [
     ("crossterm", &["runtime", "main.rs"]),
     ("ratatui", &["ui", "runtime"]),
     ("reqwest", &["adapters"]),
@@ -51,6 +51,7 @@ const GUESTS: [(&str, &[&str]); 9] = [
         &["adapters", "simulator", "cli", "runtime", "main.rs"],
     ),
     ("axum", &["simulator"]),
+    ("nucleo_matcher", &["domain/fuzzy"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

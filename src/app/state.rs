@@ -15,7 +15,7 @@ use super::keymap::Context;
 use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
     estimate::Estimate,
-    query::View,
+    query::{Lens, View},
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
     task::{TaskId, TaskState, VideoUrl},
@@ -274,10 +274,15 @@ impl State {
 
     /// Returns the tab shown.
     pub const fn tab(&self) -> Tab {
-        self.view.tab()
+        self.view.lens().tab
     }
 
-    /// Returns the ids of the tab shown, in order.
+    /// Returns how the list is looked at: tab, order, filter.
+    pub const fn lens(&self) -> &Lens {
+        self.view.lens()
+    }
+
+    /// Returns the ids of the rows shown, in order.
     pub fn shown(&self) -> &[TaskId] {
         self.view.ids()
     }
