@@ -4,17 +4,17 @@ use std::{borrow::Cow, cmp::Ordering, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{report::PollError,
-        status::{self, EXPIRING, LinkLife, Status, Tab},
-        task::TaskState,
-        text::CleanText,
-        time::{self, Now},
-        watchlist::{Watched, Watchlist},
-    },
-    language::{Comparison, Query, SpanField, StateWord, Term, Test, TextField}};
+use super::language::{Comparison, Query, SpanField, StateWord, Term, Test, TextField};
 use crate::domain::{
-        estimate::Estimate,
-        fuzzy::{Needle, Searcher};
+    estimate::Estimate,
+    fuzzy::{Needle, Searcher},
+    report::PollError,
+    status::{self, EXPIRING, LinkLife, Status, Tab},
+    task::TaskState,
+    text::CleanText,
+    time::{self, Now},
+    watchlist::{Watched, Watchlist},
+};
 
 /// From how many characters on a word may stand anywhere in an id; a shorter one must begin it, for short words of
 /// hexadecimal digits are in every other id.

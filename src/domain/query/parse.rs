@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::{language::{Comparison, Field, Query, SpanField, StateWord, Term, Test, UNITS}};
+use super::language::{Comparison, Field, Query, SpanField, StateWord, Term, Test, UNITS};
 use crate::domain::{fuzzy::Needle, nearest::did_you_mean};
 
 /// The longest query read, in bytes.

@@ -4,16 +4,18 @@ use std::{cmp::Ordering, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{task::TaskId,
-        time::Now,
-        watchlist::{Tally, Watched, Watchlist},
-    },
+use super::{
     language::Query,
     matching::Sight,
-    order::{Order, Place, Sort}};
+    order::{Order, Place, Sort},
+};
 use crate::domain::{
-        fuzzy::Searcher,
-        status::{self, EXPIRING, LinkLife, Tab};
+    fuzzy::Searcher,
+    status::{self, EXPIRING, LinkLife, Tab},
+    task::TaskId,
+    time::Now,
+    watchlist::{Tally, Watched, Watchlist},
+};
 
 /// Returns how many tasks a tab shows.
 pub fn count(tab: Tab, list: &Watchlist, now: Now) -> usize {
