@@ -188,7 +188,9 @@ impl<S: Surface> House<'_, S> {
                     }
                 }
                 Effect::Quit => {}
-                effect @ (Effect::Load
+                effect @ (Effect::Recall
+                | Effect::Remember(_)
+                | Effect::Load
                 | Effect::Poll { .. }
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)

@@ -158,7 +158,9 @@ impl Outside {
                 }
                 Effect::Store(changes) => self.writes.push(changes),
                 Effect::ReadJournal(task) => self.journals.push(task),
-                Effect::Load
+                Effect::Recall
+                | Effect::Remember(_)
+                | Effect::Load
                 | Effect::Open { .. }
                 | Effect::Redraw
                 | Effect::Suspend

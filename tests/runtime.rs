@@ -16,6 +16,8 @@ use kietop::{
     app::state::{Settings, State},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         report::{Answer, Observation},
         task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
         time::{Mono, Now},
@@ -114,6 +116,12 @@ impl ListStore for FakeStore {
     fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.is_read.send(()).unwrap_or_default();
         Ok(Vec::new())
+    }
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        Ok(Memory::default())
+    }
+    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@ use crate::{
     app::keymap::KeyChord,
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         report::Answer,
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
@@ -39,6 +41,10 @@ pub enum Msg {
         /// The most lines that can be scrolled away.
         most_scroll: u16,
     },
+    /// What the last run on this list left behind was read.
+    Recalled(Result<Memory, StoreError>),
+    /// How the list is looked at was written down, or not.
+    Remembered(Result<(), StoreError>),
     /// The list was read.
     Loaded(Result<Vec<Watched>, StoreError>),
     /// Another instance changed the list.
@@ -86,6 +92,10 @@ pub enum Msg {
 /// Is one order. Each but [`Redraw`](Effect::Redraw) and [`Quit`](Effect::Quit) is answered by exactly one [`Msg`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// Read what the last run left behind; answered by [`Msg::Recalled`].
+    Recall,
+    /// Write down how the list is looked at; answered by [`Msg::Remembered`].
+    Remember(Lens),
     /// Read the list; answered by [`Msg::Loaded`].
     Load,
     /// Ask after a task; answered by [`Msg::Polled`].

@@ -149,13 +149,18 @@ impl Rows<'_> {
         self.follow(&id, standing);
     }
 
-    /// Takes a task off the list.
+    /// Takes a task off the list, and its mark with it.
     pub(super) fn remove(&mut self, id: &TaskId) -> Option<Watched> {
         let State {
-            view, list, polls, ..
+            view,
+            list,
+            polls,
+            marks,
+            ..
         } = &mut *self.state;
         view.withdraw(list.get(id)?, list);
         let watched = list.remove(id)?;
+        marks.remove(id);
         if let Polling::InFlight { attempt, since } = watched.polling {
             polls.stray(id.clone(), attempt, since);
         }
