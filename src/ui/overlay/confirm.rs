@@ -40,7 +40,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
     };
     let named = names(scene, &tasks);
     let wanted = 2 + named.len() + usize::from(!note.is_empty()) + 2;
-    let height = u16::try_from(wanted).unwrap_or(u16::MAX).saturating_add(1);
+    let height = u16::try_from(wanted).unwrap_or(u16::MAX);
     let area = place(scene, WIDTH, height);
     let mut pen = open(buffer, scene, area, &question, "");
     let room = usize::from(pen.width().saturating_sub(3));
