@@ -121,6 +121,7 @@ fn floor() {
         widgets::{Row, Table, TableState},
     };
 
+    // Nothing to give back: the measurement ends it by a signal, and its terminal with it.
     let mut terminal = ratatui::init();
     let mut chosen = TableState::default().with_selected(Some(0));
     loop {
@@ -136,14 +137,15 @@ fn floor() {
         terminal
             .draw(|frame| frame.render_stateful_widget(table, frame.area(), &mut chosen))
             .expect("a frame");
-        match event::read().expect("an event") {
-            Event::Key(key) if key.code == KeyCode::Char('j') => chosen.select_next(),
-            Event::Key(key) if key.code == KeyCode::Char('k') => chosen.select_previous(),
-            Event::Key(key) if key.code == KeyCode::Char('q') => break,
-            _ => {}
+        let Event::Key(key) = event::read().expect("an event") else {
+            continue;
+        };
+        if key.code == KeyCode::Char('j') {
+            chosen.select_next();
+        } else if key.code == KeyCode::Char('k') {
+            chosen.select_previous();
         }
     }
-    ratatui::restore();
 }
 
 /// Is a program to start again and again, with its own list.
@@ -285,7 +287,7 @@ impl Run {
         if poll(&mut ready, Some(&limit)).expect("a poll") == 0 {
             return 0;
         }
-        let mut buffer = [0; 32 * 1024];
+        let mut buffer = [0; 16 * 1024];
         let count = self.master.read(&mut buffer).unwrap_or(0);
         self.read.extend(buffer.iter().take(count));
         count
