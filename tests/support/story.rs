@@ -110,6 +110,7 @@ impl Story {
                     self.say(Msg::JournalRead { task, lines });
                 }
                 Effect::Load
+                | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Redraw
                 | Effect::Suspend
