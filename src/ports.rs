@@ -51,7 +51,7 @@ pub trait ListStore: fmt::Debug + Send {
     }
 }
 
-/// Shares the limits on asking with the other instances on the list. Blocking, for a tenth of a second at most:
+/// Shares the limits on asking with the other instances on the list. Blocking, for a fraction of a second at most:
 /// called off the loop.
 ///
 /// Never stands in the way: where the others cannot be heard every turn is given, and only the caller's own limits hold.

@@ -128,7 +128,8 @@ fn answer_of(kind: u8) -> Answer {
 }
 
 fn put_off_of(kind: u8) -> PutOff {
-    let millis = [0, 1, 200, 999, 2000, 60_000, u64::MAX][usize::from(kind % 7)];
+    let waits = [0, 1, 200, 999, 2000, 60_000];
+    let millis = waits.get(usize::from(kind % 7)).copied();
     let why = match kind % 3 {
         0 => Refusal::Elsewhere,
         1 => Refusal::Crowded,
@@ -139,7 +140,7 @@ fn put_off_of(kind: u8) -> PutOff {
     };
     PutOff {
         why,
-        wait: Duration::from_millis(millis),
+        wait: millis.map_or(Duration::MAX, Duration::from_millis),
     }
 }
 

@@ -34,11 +34,11 @@ const MOST_BYTES: u64 = 16 * 1024;
 /// The longest text of an error kept.
 const MOST_TEXT: usize = 512;
 
-/// How often the lock is tried, and how far apart: a tenth of a second in all. It is held for microseconds, but an
+/// How often the lock is tried, and how far apart: a fifth of a second in all. It is held for microseconds, but an
 /// instance may be stopped just then.
-const TRIES: u32 = 50;
+const TRIES: u32 = 400;
 /// See [`TRIES`].
-const BETWEEN_TRIES: Duration = Duration::from_millis(2);
+const BETWEEN_TRIES: Duration = Duration::from_micros(500);
 
 /// Is the book beside a list.
 #[derive(Debug)]
