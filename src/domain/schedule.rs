@@ -48,7 +48,7 @@ const HOUR_OF_FAILURES: u32 = 120;
 /// The longest wait once errors have gone on for an hour.
 const LONG_BACKOFF_CAP: Duration = Duration::from_mins(10);
 
-/// How many rows in trouble within [`TROUBLE_SPAN`], or failures in a row, are trouble of the whole server.
+/// How many rows in trouble within [`TROUBLE_SPAN`], or failures of several in a row, are trouble of the whole server.
 pub const TROUBLE_MOST: u32 = 5;
 
 /// Within what time the rows in trouble are counted.

@@ -53,8 +53,10 @@ pub struct Polls {
     crowded: Option<Mono>,
     /// The rows in trouble of late, with the time of it.
     troubled: VecDeque<(Mono, TaskId)>,
-    /// How many questions in a row ended in trouble.
+    /// How many questions in a row ended in trouble; those after one row in a row count once.
     in_a_row: u32,
+    /// The row whose question was the last of them.
+    last_troubled: Option<TaskId>,
     /// What the other instances are to be told.
     news: Option<Word>,
 }
@@ -76,6 +78,7 @@ impl Polls {
             crowded: None,
             troubled: VecDeque::new(),
             in_a_row: 0,
+            last_troubled: None,
             news: None,
         }
     }
@@ -159,12 +162,16 @@ impl Polls {
 
     /// Counts a row in trouble. When it is one of many, it is the server: every poll waits, and one tries.
     ///
-    /// Many are five rows within ten seconds, or five questions in a row.
+    /// Many are five rows within ten seconds, or five questions in a row; one row that fails again and again is its
+    /// own affair.
     pub fn trouble(&mut self, task: &TaskId, error: &PollError, now: Mono) {
         if self.hold.is_some() {
             return;
         }
-        self.in_a_row = self.in_a_row.saturating_add(1);
+        if self.last_troubled.as_ref() != Some(task) {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            self.last_troubled = Some(task.clone());
+        }
         self.troubled
             .retain(|(at, row)| now.since(*at) < TROUBLE_SPAN && row != task);
         self.troubled.push_back((now, task.clone()));
@@ -176,13 +183,13 @@ impl Polls {
     }
 
     /// Notes that the server answered: no question in a row failed.
-    pub const fn no_trouble(&mut self) {
-        self.in_a_row = 0;
+    pub fn no_trouble(&mut self) {
+        (self.in_a_row, self.last_troubled) = (0, None);
     }
 
     fn forget_trouble(&mut self) {
         self.troubled.clear();
-        self.in_a_row = 0;
+        self.no_trouble();
     }
 
     /// Takes what the other instances are to be told.
