@@ -48,9 +48,9 @@ fn turns(list: &Path) -> FileTurns {
     FileTurns::beside(list.to_owned(), SystemClock::since_boot)
 }
 
-/// A clock that stands still, so that no test depends on how fast the machine is.
+/// A clock that stands still, so that no test depends on how fast the machine is; and not on a round figure.
 fn still() -> Mono {
-    Mono::at(Duration::from_hours(1))
+    Mono::at(Duration::from_nanos(3_600_123_456_789))
 }
 
 fn mode(path: &Path) -> u32 {

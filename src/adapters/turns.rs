@@ -61,6 +61,12 @@ impl FileTurns {
         name.into()
     }
 
+    /// Returns the present as finely as the file tells it, so that a turn is known again.
+    fn now(&self) -> Mono {
+        let millis = (self.clock)().since_start().as_millis();
+        Mono::at(Duration::from_millis(millis.try_into().unwrap_or(u64::MAX)))
+    }
+
     /// Does something in the book, and writes it back; `None` when it cannot be had.
     fn with<T>(&self, work: impl FnOnce(&mut Book, Mono) -> T) -> Option<T> {
         self.try_with(work)
@@ -77,7 +83,7 @@ impl FileTurns {
             text.clear();
         }
         let mut book = read(&text);
-        let result = work(&mut book, (self.clock)());
+        let result = work(&mut book, self.now());
         let text = written(&book);
         file.rewind()?;
         file.write_all(text.as_bytes())?;
@@ -90,7 +96,7 @@ impl Turns for FileTurns {
     fn take(&self, task: &TaskId) -> Result<Turn, PutOff> {
         let alone = || Turn {
             task: task.clone(),
-            since: (self.clock)(),
+            since: self.now(),
         };
         self.with(|book, now| book.take(task, now))
             .unwrap_or_else(|| Ok(alone()))
