@@ -1,7 +1,8 @@
-//! Real forms of the ports: the API's client and the list on disk.
+//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, the machine.
 //!
 //! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows another, the core or the screen.
 
 pub mod desktop;
 pub mod kie;
 pub mod store;
+pub mod turns;
