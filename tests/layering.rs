@@ -38,11 +38,12 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 9] = [
+const GUESTS: [(&str, &[&str]); 10] = [
     ("crossterm", &["runtime", "main.rs"]),
     ("ratatui", &["ui", "runtime"]),
     ("reqwest", &["adapters"]),
     ("hyper", &["adapters"]),
+    ("hyper_util", &["adapters"]),
     ("rusqlite", &["adapters/store"]),
     ("serde", &["adapters", "simulator", "cli"]),
     ("serde_json", &["adapters", "simulator", "cli"]),

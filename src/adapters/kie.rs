@@ -133,7 +133,7 @@ impl KieClient {
     ) -> Result<Response, PollError> {
         let client = match self.client(reuse).await {
             Ok(client) => client,
-            Err(error) => return Err(connection::failed_to_ask(error, &self.origin)),
+            Err(error) => return Err(self.unanswered(error)),
         };
         let sent = client
             .get(format!("{}{}", self.origin, api_of(family).path))
@@ -146,8 +146,14 @@ impl KieClient {
         sent.map_err(|error| {
             let error = error.without_url();
             tracing::debug!(%task, ?reuse, error = connection::chain(&error), "no answer");
-            connection::failed_to_ask(error, &self.origin)
+            self.unanswered(error)
         })
+    }
+
+    /// Names an error that came before the head of an answer.
+    fn unanswered(&self, error: reqwest::Error) -> PollError {
+        let proxy = connection::proxy_to(&self.origin);
+        connection::failed_to_ask(error, &self.origin, proxy.as_deref())
     }
 
     /// Returns the HTTP client, built on the blocking pool when it is needed first.
