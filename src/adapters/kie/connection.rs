@@ -213,12 +213,9 @@ fn reason(error: &io::Error, host: &str) -> Option<String> {
 
 /// Names an error of TLS: a certificate that is not accepted, or no common language.
 fn untrusted(error: &rustls::Error, host: &str) -> PollError {
-    let certificate = match error {
-        rustls::Error::InvalidCertificate(certificate) => certificate,
-        other => {
-            let what = format!("no secure connection to {host}: {}", no_tls(other));
-            return PollError::Offline(CleanText::line(&what, REASON_BYTES));
-        }
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        let what = format!("no secure connection to {host}: {}", no_tls(error));
+        return PollError::Offline(CleanText::line(&what, REASON_BYTES));
     };
     PollError::Untrusted(CleanText::line(&distrust(certificate, host), REASON_BYTES))
 }
