@@ -19,7 +19,7 @@ use crate::domain::{
 };
 
 /// The longest message of the server that is kept, in bytes.
-pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
+const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The longest record kept as it came, in bytes.
 const RAW_BYTES: usize = 64 * 1024;
