@@ -28,6 +28,8 @@ pub mod exit {
     pub const UNAUTHORISED: i32 = 4;
     /// There is no such task on the list.
     pub const NO_SUCH_TASK: i32 = 5;
+    /// Ctrl-C came before the end.
+    pub const INTERRUPTED: i32 = 130;
 }
 
 /// Watches video tasks at kie.ai and never loses a result.

@@ -1,5 +1,7 @@
 //! Asking once after some tasks, within the limits that hold for the dashboard too.
 
+use std::future;
+
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::{
@@ -42,7 +44,7 @@ pub async fn once(
         let wait = async {
             match opens {
                 Some(at) => tokio::time::sleep(at.since(now)).await,
-                None => std::future::pending().await,
+                None => future::pending().await,
             }
         };
         tokio::select! {
@@ -52,5 +54,12 @@ pub async fn once(
             },
             () = wait => {}
         }
+    }
+}
+
+/// Waits for Ctrl-C; for ever where there are no signals.
+pub async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        future::pending::<()>().await;
     }
 }
