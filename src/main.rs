@@ -42,7 +42,7 @@ use kietop::{
 const LOG_LEVEL: &str = "KIETOP_LOG";
 
 fn main() {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
     let code = match tokio::runtime::Builder::new_current_thread()

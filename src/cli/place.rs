@@ -73,7 +73,8 @@ pub const fn access(global: &Global) -> Access {
 /// Returns the client of the API at the address given.
 pub fn client(global: &Global) -> Result<KieClient, Failure> {
     let origin = ApiOrigin::parse(&global.api_url)
-        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}.", global.api_url)))?;
+        // Without the address itself: there may be a password in it.
+        .map_err(|error| Failure::new(exit::USAGE, format!("--api-url: {error}.")))?;
     Ok(KieClient::new(origin, key()?, Limits::default()))
 }
 
