@@ -7,6 +7,7 @@ use kietop::domain::{
     report::{Answer, Observation, PollError},
     task::{Delivery, FailedStage, Family, Flag, Link, Links, Task, TaskState},
     text::CleanText,
+    watchlist::Watched,
 };
 use serde_json::{Value, json};
 
@@ -414,4 +415,84 @@ fn times_are_stored_only_when_they_can_be_true() {
         took(json!("2090-01-01T00:00:00Z"), json!(null)),
         ((ahead, None), None)
     );
+}
+
+/// Returns what may be told of one task, one answer after the other: good, broken, for others, and of the wrong kind.
+fn anything() -> Vec<Answer> {
+    let urls = |n: usize| json!({"resultUrls": [format!("https://ex.com/{n}.mp4")]});
+    let mut bodies: Vec<_> = (0..5)
+        .flat_map(|flag| {
+            [
+                json!({"code": 200, "data": {"successFlag": flag}}),
+                json!({"code": 200, "data": {"successFlag": flag, "response": urls(flag)}}),
+                json!({"code": 501, "msg": "m", "data": {"successFlag": flag}}),
+            ]
+        })
+        .collect();
+    for data in [
+        json!(null),
+        json!({}),
+        json!([1]),
+        json!("x"),
+        json!({"successFlag": 7}),
+        json!({"successFlag": null, "response": urls(9)}),
+        json!({"successFlag": 1, "response": {"resultUrls": ["javascript:alert(1)"]}}),
+        json!({"successFlag": 1, "taskId": "another", "response": urls(8)}),
+    ] {
+        bodies.push(json!({"code": 200, "data": data}));
+    }
+    for code in [401, 404, 422, 429, 455, 500, 999] {
+        bodies.push(json!({"code": code, "msg": "is null"}));
+    }
+    let mut answers: Vec<_> = bodies
+        .iter()
+        .map(|body| judge(200, body.to_string()))
+        .collect();
+    answers.extend([
+        judge(404, "<html>"),
+        judge(502, ""),
+        judge(200, "{\"code\":200"),
+    ]);
+    answers
+}
+
+// F58, F68
+#[test]
+fn whatever_is_told_in_whatever_order_no_ending_and_no_link_is_lost() {
+    let answers = anything();
+    let added = at("2025-08-13T09:40:00Z").unwrap();
+    let now = at("2025-08-13T10:00:00Z").unwrap();
+    let (mut random, mut endings) = (0x5d1f_u64, 0);
+    for _ in 0..2000 {
+        let mut watched = Watched::new(Task::new(id(), Family::LumaModify), None, added);
+        for _ in 0..50 {
+            let before = watched.task.clone();
+            // Two servers that do not agree with each other are only one way to such a sequence.
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let choice = usize::try_from(random >> 33).unwrap() % answers.len();
+
+            watched.learn(&answers[choice], now);
+
+            let (was, is) = (before.state(), watched.task.state());
+            let told = &answers[choice];
+            assert!(
+                is.is_final() || !was.is_final(),
+                "{was:?} by {told:?} {is:?}"
+            );
+            if was.videos().next().is_some() {
+                assert!(is.videos().next().is_some(), "{was:?} by {told:?} {is:?}");
+            }
+            if told.is_err() {
+                assert!(
+                    is == was || is.name() == "not_found",
+                    "{was:?} by {told:?} {is:?}"
+                );
+                assert_eq!(before.facts(), watched.task.facts());
+            }
+        }
+        endings += usize::from(watched.task.state().is_final());
+    }
+    assert_eq!(endings, 2000, "each has ended, and once for all");
 }
