@@ -399,56 +399,96 @@ fn a_key_that_is_none_is_said_without_its_text() {
     assert_eq!(api.heard(), [""; 0], "a key that is none was sent");
 }
 
-#[test]
-fn the_dashboard_and_its_browser_do_not_show_the_key() {
-    let thief = Server::start(|_| answer("200 OK", "{}"));
-    let body = repeating(CANARY).replace("\"successFlag\":4", "\"successFlag\":1");
-    let api = Server::start(move |_| answer("200 OK", &body));
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path();
-    set_trap(&home.join("trap"), &thief.origin);
-    assert!(kietop(home, &api.origin, &["add", ID]).status.success());
-    let browser = home.join("browser");
+/// Writes a browser that tells what it sees, and where.
+fn put_browser(file: &Path) {
     let script = "#!/bin/sh\n{ env; tr '\\0' '\\n' < /proc/self/environ; echo \"$@\"; } > \"$HOME/seen.tmp\"\n\
                   mv \"$HOME/seen.tmp\" \"$HOME/seen\"\n";
-    fs::write(&browser, script).unwrap();
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
-    let shell = format!("cd '{}' && exec '{KIETOP}'", home.join("trap").display());
-    let mut pty = Launch::new("/bin/sh")
-        .args(["-c", &shell])
-        .env("HOME", &home.to_string_lossy())
-        .env("LANG", "C.UTF-8")
-        .env("BROWSER", &browser.to_string_lossy())
-        .env("KIE_API_KEY", CANARY)
-        .env("KIETOP_API_URL", &api.origin)
-        .env("KIETOP_LOG", "trace")
-        .size(120, 36)
-        .spawn();
+    fs::write(file, script).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o700)).unwrap();
+}
 
-    pty.wait_for_text("ready");
-    let command_line = fs::read(format!("/proc/{}/cmdline", pty.pid())).unwrap_or_default();
-    no_canary("the command line", &String::from_utf8_lossy(&command_line));
-    if cfg!(target_os = "linux") {
-        let limits = fs::read_to_string(format!("/proc/{}/limits", pty.pid())).unwrap();
-        let core = limits
-            .lines()
-            .find(|line| line.starts_with("Max core file size"));
-        let limit: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
-        assert_eq!(limit, ["0", "0"], "a core file would hold the key");
+#[test]
+fn the_dashboard_and_its_browser_do_not_show_the_key() {
+    let path = std::env::var("PATH").unwrap();
+    for (name, variable) in [("browser", "BROWSER"), ("xdg-open", "PATH")] {
+        let thief = Server::start(|_| answer("200 OK", "{}"));
+        let body = repeating(CANARY).replace("\"successFlag\":4", "\"successFlag\":1");
+        let api = Server::start(move |_| answer("200 OK", &body));
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        set_trap(&home.join("trap"), &thief.origin);
+        assert!(kietop(home, &api.origin, &["add", ID]).status.success());
+        let browser = home.join(name);
+        put_browser(&browser);
+        let value = match variable {
+            "PATH" => format!("{}:{path}", home.display()),
+            _ => browser.to_string_lossy().into_owned(),
+        };
+        let shell = format!("cd '{}' && exec '{KIETOP}'", home.join("trap").display());
+        let mut pty = Launch::new("/bin/sh")
+            .args(["-c", &shell])
+            .env("HOME", &home.to_string_lossy())
+            .env("LANG", "C.UTF-8")
+            .env("DISPLAY", ":99")
+            .env("BROWSER", "")
+            .env(variable, &value)
+            .env("KIE_API_KEY", CANARY)
+            .env("KIETOP_API_URL", &api.origin)
+            .env("KIETOP_LOG", "trace")
+            .size(120, 36)
+            .spawn();
+
+        pty.wait_for_text("o opens the video");
+        if cfg!(target_os = "linux") {
+            let of_process = |file| fs::read(format!("/proc/{}/{file}", pty.pid())).unwrap();
+            no_canary(
+                "the command line",
+                &String::from_utf8_lossy(&of_process("cmdline")),
+            );
+            let limits = String::from_utf8(of_process("limits")).unwrap();
+            let core = limits
+                .lines()
+                .find(|line| line.starts_with("Max core file size"));
+            let limit: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
+            assert_eq!(limit, ["0", "0"], "a core file would hold the key");
+        }
+        pty.type_bytes(b"o");
+        pty.wait_until("the browser has run", |_| home.join("seen").exists());
+        pty.type_bytes(b"q");
+        let ended = pty.end();
+
+        assert_eq!(ended.code, 0);
+        let seen = fs::read_to_string(home.join("seen")).unwrap();
+        assert!(
+            seen.contains("https://ex.com/") && seen.contains("HOME="),
+            "{seen}"
+        );
+        no_canary("the screen", &String::from_utf8_lossy(&ended.raw));
+        assert_eq!(thief.heard(), [""; 0]);
+        no_canary_below(home);
     }
-    pty.type_bytes(b"o");
-    pty.wait_until("the browser has run", |_| home.join("seen").exists());
-    pty.type_bytes(b"\r");
-    pty.type_bytes(b"q");
-    let ended = pty.end();
+}
 
-    assert_eq!(ended.code, 0);
-    let seen = fs::read_to_string(home.join("seen")).unwrap();
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_with_the_key_is_closed_to_other_programs() {
+    const INNER: &str = "KIETOP_TEST_HARDENED";
+    if std::env::var_os(INNER).is_some() {
+        kietop::runtime::terminal::harden_process().unwrap();
+        let behaviour = rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(behaviour, rustix::process::DumpableBehavior::NotDumpable);
+        return;
+    }
+    let inner = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "the_memory_with_the_key_is_closed_to_other_programs",
+        ])
+        .env(INNER, "1")
+        .output()
+        .unwrap();
     assert!(
-        seen.contains("https://ex.com/") && seen.contains("HOME="),
-        "{seen}"
+        String::from_utf8_lossy(&inner.stdout).contains("1 passed"),
+        "{inner:?}"
     );
-    no_canary("the screen", &String::from_utf8_lossy(&ended.raw));
-    assert_eq!(thief.heard(), [""; 0]);
-    no_canary_below(home);
 }

@@ -136,12 +136,15 @@ fn with_authority(name: &str, test: impl AsyncFnOnce(Authority)) {
         .args(["--exact", name])
         .env(PLACE, place.path())
         .env("SSL_CERT_FILE", place.path().join("ca.pem"))
+        // Browsers and curl write their session keys there; we do not.
+        .env("SSLKEYLOGFILE", place.path().join("session-keys"))
         .env_remove("SSL_CERT_DIR")
         .env_remove("RUST_BACKTRACE")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&inner.stdout);
     assert!(said.contains("1 passed"), "{said}\n{inner:?}");
+    assert!(!place.path().join("session-keys").exists());
 }
 
 /// Starts a server that plays with each connection; returns its address.
