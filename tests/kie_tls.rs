@@ -19,7 +19,10 @@ use std::{
 };
 
 use kietop::{
-    adapters::kie::{ApiKey, ApiOrigin, KieClient, Limits},
+    adapters::{
+        kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        log,
+    },
     domain::{
         report::{Answer, PollError, Scope},
         task::{Family, TaskId},
@@ -127,7 +130,9 @@ fn with_authority(name: &str, test: impl AsyncFnOnce(Authority)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let authority = Authority::found(&PathBuf::from(place));
+        let place = PathBuf::from(place);
+        log::start(&place.join("log"), tracing::Level::TRACE).unwrap();
+        let authority = Authority::found(&place);
         return runtime.unwrap().block_on(test(authority));
     }
     let place = tempfile::tempdir().unwrap();
@@ -145,6 +150,11 @@ fn with_authority(name: &str, test: impl AsyncFnOnce(Authority)) {
     let said = String::from_utf8_lossy(&inner.stdout);
     assert!(said.contains("1 passed"), "{said}\n{inner:?}");
     assert!(!place.path().join("session-keys").exists());
+    let logged = fs::read_to_string(place.path().join("log")).unwrap();
+    assert!(
+        logged.contains("TRACE") && !logged.contains(CANARY),
+        "{logged}"
+    );
 }
 
 /// Starts a server that plays with each connection; returns its address.
