@@ -100,3 +100,126 @@ fn a_pasted_id_is_added_and_there_at_the_next_start() {
     again.type_bytes(b"q");
     assert_eq!(again.end().code, 0);
 }
+
+/// Puts three tasks on the list and opens it.
+fn watching_three(home: &Path) -> Pty {
+    let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
+    let added = Command::new(KIETOP)
+        .arg("add")
+        .args(ids)
+        .arg("--store")
+        .arg(home.join("list.db"))
+        .output();
+    assert!(added.unwrap().status.success());
+    let mut pty = dashboard(home);
+    pty.wait_for_text("API key is set");
+    pty
+}
+
+/// Tells whether the three tasks are all there still.
+fn are_three_left(home: &Path) -> bool {
+    let listed = Command::new(KIETOP)
+        .args(["list", "--json", "--store"])
+        .arg(home.join("list.db"))
+        .output()
+        .unwrap();
+    String::from_utf8(listed.stdout)
+        .unwrap()
+        .matches("\"taskId\"")
+        .count()
+        == 3
+}
+
+/// Waits for the add dialog with what was pasted, closes it, and sees the program answer to a key.
+fn assert_took_it_as_text(pty: &mut Pty) {
+    pty.wait_for_text(DIALOG);
+    pty.type_bytes(b"\x1b");
+    pty.wait_for("the dialog is gone", |screen| {
+        !screen.contents().contains(DIALOG)
+    });
+}
+
+/// Is in the add dialog, and nowhere else.
+const DIALOG: &str = "Esc cancel";
+
+/// The ways to each screen from the list, with words only that screen has.
+const SCREENS: [(&[u8], &str); 3] = [
+    (b"", "API key is set"),
+    (b"\r", "Task"),
+    (b"?", "stop watching the task"),
+];
+
+#[test]
+fn pasted_text_is_no_command_on_any_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+    let dangerous = "d\rq\x03 y u ".repeat(50);
+    for (way, words) in SCREENS {
+        for paste in [
+            format!("\x1b[200~{dangerous}\x1b[201~"),
+            format!("\x1b[200~text\x1b[201~{dangerous}"),
+            format!("\x1b[200~text\x1b[201~d"),
+            dangerous.replace('\x03', ""),
+        ] {
+            pty.type_bytes(way);
+            pty.wait_for_text(words);
+            pty.type_bytes(paste.as_bytes());
+            assert_took_it_as_text(&mut pty);
+            pty.type_bytes(b"\x1b");
+            pty.wait_for_text("API key is set");
+        }
+    }
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn a_paste_without_an_end_gives_the_keys_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+
+    pty.type_bytes(b"\x1b[200~d q d");
+    assert_took_it_as_text(&mut pty);
+    pty.type_bytes(b"\x1b[200~d q d");
+    pty.wait_for_text(DIALOG);
+    pty.type_bytes(b"\x03");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn a_paste_of_megabytes_with_and_without_marks_is_taken_and_removes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+    let marked = format!("\x1b[200~{}\x1b[201~", "d q d\r".repeat(700_000));
+    let raw = "d q d\r".repeat(34_000);
+
+    for paste in [marked, raw.clone(), raw.repeat(5)] {
+        pty.type_bytes(paste.as_bytes());
+        assert_took_it_as_text(&mut pty);
+    }
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn answers_of_the_terminal_press_no_key() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+
+    let answers = "\x1b[12;40R\x1b[0n\x1b[?62;22c\x1b]11;rgb:dd/dd/dd\x07\x1bP>|qdq\x1b\\\x1b_Gi=1;d\x1b\\\x1b[?1u\x1b[I";
+    pty.type_bytes(answers.as_bytes());
+    pty.type_bytes(b"?");
+    pty.wait_for_text("stop watching the task");
+    pty.type_bytes(b"q");
+    pty.wait_for_text("API key is set");
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}

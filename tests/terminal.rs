@@ -345,7 +345,7 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
 }
 
 #[test]
-fn no_key_is_lost_beside_a_resize_or_in_a_flood() {
+fn nothing_typed_is_lost_beside_a_resize_or_in_a_flood() {
     let mut pty = start(IDLE);
     for (round, cols) in (1..=30).zip([70, 80].into_iter().cycle()) {
         pty.resize(cols, 24);
