@@ -142,11 +142,11 @@ fn assert_took_it_as_text(pty: &mut Pty) {
 /// Is in the add dialog, and nowhere else.
 const DIALOG: &str = "Esc cancel";
 
-/// The ways to each screen from the list, with words only that screen has.
-const SCREENS: [(&[u8], &str); 3] = [
-    (b"", "API key is set"),
-    (b"\r", "Task"),
-    (b"?", "stop watching the task"),
+/// The way to each screen from the list, words that only it shows, and the way back once the dialog is gone.
+const SCREENS: [(&[u8], &str, &[u8]); 3] = [
+    (b"", "Watched tasks", b""),
+    (b"\r", "[Info] Time", b"\x1b"),
+    (b"?", "stop watching the task", b""),
 ];
 
 #[test]
@@ -154,7 +154,7 @@ fn pasted_text_is_no_command_on_any_screen() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = watching_three(home.path());
     let dangerous = "d\rq\x03 y u ".repeat(50);
-    for (way, words) in SCREENS {
+    for (way, words, back) in SCREENS {
         for paste in [
             format!("\x1b[200~{dangerous}\x1b[201~"),
             format!("\x1b[200~text\x1b[201~{dangerous}"),
@@ -165,8 +165,8 @@ fn pasted_text_is_no_command_on_any_screen() {
             pty.wait_for_text(words);
             pty.type_bytes(paste.as_bytes());
             assert_took_it_as_text(&mut pty);
-            pty.type_bytes(b"\x1b");
-            pty.wait_for_text("API key is set");
+            pty.type_bytes(back);
+            pty.wait_for_text("Watched tasks");
         }
     }
     pty.type_bytes(b"q");
