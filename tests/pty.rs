@@ -1,11 +1,23 @@
 //! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal back.
 
+#[path = "support/endings.rs"]
+mod endings;
+#[expect(dead_code, reason = "this file needs a part of the server")]
+#[path = "support/hostile.rs"]
+mod hostile;
+#[path = "support/output.rs"]
+mod output;
+#[expect(dead_code, reason = "this file needs a part of what the system tells")]
+#[path = "support/process.rs"]
+mod process;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 
 use std::{path::Path, process::Command};
 
+use hostile::{ATTACKS, Hostile, Mix};
+use output::Watch;
 use pty::{Launch, Pty};
 use rustix::process::Signal;
 
@@ -222,4 +234,70 @@ fn answers_of_the_terminal_press_no_key() {
 
     assert_eq!(pty.end().code, 0);
     assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn signals_and_hang_ups_end_it_in_order() {
+    let by_signal = endings::signals(KIETOP, 3);
+    let by_hang_up = endings::hang_ups(KIETOP, 3);
+
+    assert_eq!((by_signal.ends, by_hang_up.ends), (12, 3));
+    assert!(by_hang_up.cpu <= 100, "{by_hang_up:?}");
+}
+
+#[test]
+fn no_text_from_outside_acts_on_the_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let ids: Vec<_> = (0..ATTACKS.len()).map(|n| format!("{n:032x}")).collect();
+    let mut server = Hostile::start(
+        Mix {
+            faults: 0,
+            endings: 1000,
+            refusals: 0,
+        },
+        5,
+    );
+    for (id, attack) in ids.iter().zip(ATTACKS) {
+        let added = Command::new(KIETOP)
+            .args(["add", id, "--label", &attack.replace('\0', ""), "--store"])
+            .arg(home.path().join("list.db"))
+            .output();
+        assert!(
+            added.is_ok_and(|added| added.status.success()),
+            "{attack:?}"
+        );
+    }
+    let mut pty = Launch::new(KIETOP)
+        .args(["--api-url", &server.origin(), "--store"])
+        .args([home.path().join("list.db")])
+        .env("KIE_API_KEY", "canary-5d1f")
+        .env("HOME", &home.path().to_string_lossy())
+        .env("PATH", &home.path().to_string_lossy())
+        .env("LANG", "C.UTF-8")
+        .size(120, 50)
+        .spawn();
+    pty.wait_for_text("kietop");
+
+    for _ in &ids {
+        for key in ["j", "\r", "l", "\x1b"] {
+            let seen = pty.raw().len();
+            pty.type_bytes(key.as_bytes());
+            pty.wait_until("a frame", |pty| pty.raw().len() > seen);
+        }
+        pty.wait_for_text("Watched tasks");
+    }
+    for attack in ATTACKS {
+        pty.type_bytes(format!("\x1b[200~{attack}\x1b[201~").as_bytes());
+        assert_took_it_as_text(&mut pty);
+    }
+    pty.wait_until("all are asked after", |_| server.count() >= ids.len());
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+
+    assert_eq!(ended.code, 0);
+    let mut watch = Watch::default();
+    assert_eq!(watch.take(&ended.raw), Ok(()));
+    assert!(watch.is_whole());
+    let text = String::from_utf8_lossy(&ended.raw);
+    assert!(!text.contains("canary-5d1f"));
 }

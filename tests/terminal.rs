@@ -5,6 +5,7 @@
 
 #[path = "support/guard_probe.rs"]
 mod guard_probe;
+#[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 
