@@ -301,3 +301,27 @@ fn no_text_from_outside_acts_on_the_terminal() {
     let text = String::from_utf8_lossy(&ended.raw);
     assert!(!text.contains("canary-5d1f"));
 }
+
+#[test]
+fn a_storm_of_sizes_ends_in_a_right_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+    for step in 0..820_u16 {
+        let (cols, rows) = match step % 41 {
+            0 => (0, 0),
+            1 => (u16::MAX, 3),
+            2 => (3, u16::MAX),
+            3 => (1, 1),
+            rest => (rest * 7 % 200, step % 60),
+        };
+        pty.resize(cols, rows);
+    }
+    pty.resize(60, 16);
+    pty.wait_for("the last size", |screen| {
+        let shown = screen.contents();
+        shown.contains("kietop") && shown.contains("q quit")
+    });
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+}

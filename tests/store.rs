@@ -22,6 +22,8 @@ use proptest::{collection::vec, option, prelude::*};
 mod damage;
 #[path = "store/files.rs"]
 mod files;
+#[path = "store/full.rs"]
+mod full;
 #[path = "store/kills.rs"]
 mod kills;
 #[path = "store/sharing.rs"]
