@@ -38,8 +38,9 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 11] = [
-    ("crossterm", &["runtime", "main.rs"]),
+const GUESTS: [(&str, &[&str]); 12] = [
+    ("crossterm", &["runtime/terminal"]),
+    ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
     ("reqwest", &["adapters"]),
     ("hyper", &["adapters"]),
