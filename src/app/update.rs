@@ -2,13 +2,15 @@
 //!
 //! One file a family of messages: `keys` what a user wants, `finding` filter and order, `marking` marks and the way
 //! back, `removing` removals and their undo, `dialogs` the boxes above the list, `polling` questions and answers,
-//! `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
+//! `pacing` the account's holds and sleep, `storing` the list on disk, `selection` what is under the cursor,
+//! `notices` the message line.
 
 mod dialogs;
 mod finding;
 mod keys;
 mod marking;
 mod notices;
+mod pacing;
 mod polling;
 mod removing;
 mod selection;
@@ -28,6 +30,7 @@ use crate::domain::{
 /// Takes one message in and returns what is to be done. Total: no message in no state panics or waits.
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
+    pacing::notice_sleep(state, now);
     match msg {
         Msg::Tick => {}
         Msg::Pasted(_) if state.is_leaving => {}
@@ -58,6 +61,11 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         } => {
             polling::answered(state, &task, attempt, *answer, now, &mut effects);
         }
+        Msg::PutOff {
+            task,
+            attempt,
+            put_off,
+        } => polling::put_off(state, &task, attempt, put_off, now),
         Msg::Stored { changes, result } => storing::stored(state, changes, result, now),
         Msg::JournalRead { task, lines } => storing::journal_read(state, task, lines),
         Msg::Opened { task, url, result } => {
@@ -144,8 +152,10 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         state.notice = None;
     }
     polling::give_up_lost(state, now, effects);
+    // Before the next question: others must not refuse the one try that a person wants.
+    effects.extend(state.polls.take_news().map(Effect::Tell));
     polling::start_due(state, now, effects);
-    polling::forget_idle_hold(state, now);
+    pacing::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
     finding::remember(state, now, effects);
     selection::follow_time(state, now);
