@@ -102,7 +102,7 @@ fn a_list_is_filtered_as_in_the_dashboard_and_a_fault_is_shown_where_it_is() {
     assert_eq!((faulty.status.code(), out(&faulty)), (Some(2), ""));
     assert_eq!(
         err(&faulty),
-        "kietop: there is no field \"stat\"; did you mean \"state\"?.\n  ␛雨 stat:new x\n      ^^^^\n"
+        "kietop: there is no field \"stat\"; did you mean \"state\"?\n  ␛雨 stat:new x\n      ^^^^\n"
     );
     let long = run(&store, &["list", "--filter", &"x".repeat(10_000)]);
     assert_eq!(long.status.code(), Some(2));

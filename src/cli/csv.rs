@@ -64,7 +64,7 @@ fn harmless(text: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r', ' ']) {
+    if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()
@@ -92,21 +92,21 @@ mod tests {
             (json!("@SUM(A1)"), "'@SUM(A1)"),
             (json!("\t=cmd"), "'=cmd"),
             (json!("\r=cmd"), "'=cmd"),
-            (json!("  =cmd|' /c'"), "\"'=cmd|' /c'\""),
+            (json!("  =cmd|' /c'"), "'=cmd|' /c'"),
             (json!("\u{202e}=x"), "<U+202E>=x"),
             (json!("\u{1b}[2J"), "␛[2J"),
             (json!([]), ""),
             (
                 json!(["https://a/1", "https://a/2"]),
-                "\"https://a/1 https://a/2\"",
+                "https://a/1 https://a/2",
             ),
             (
                 json!({"kind": "server", "code": 502, "message": "bad"}),
-                "\"server: 502: bad\"",
+                "server: 502: bad",
             ),
             (
                 json!({"kind": "lost", "code": null, "message": "=x"}),
-                "\"lost: =x\"",
+                "lost: =x",
             ),
         ];
         for (value, expected) in table {

@@ -64,7 +64,10 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
 /// Reads the filter; a fault is shown where it is.
 fn query(text: &str) -> Result<Query, Failure> {
     Query::parse(text).map_err(|fault| {
-        let mut said = format!("{}.", on_one_line(&fault.message));
+        let mut said = on_one_line(&fault.message);
+        if !said.ends_with('?') {
+            said.push('.');
+        }
         // A filter too long to be read is too long to be shown.
         if text.len() <= LONGEST_QUERY {
             let piece = |at| on_one_line(text.get(at).unwrap_or_default());
