@@ -335,6 +335,49 @@ fn several_are_removed_after_one_yes_and_come_back_with_one_undo() {
 }
 
 #[test]
+fn a_hundred_are_removed_and_come_back_with_what_is_shown_still_right() {
+    let many = (0..300).map(|n| {
+        task(&format!("t{n:03}"))
+            .running()
+            .created_ago("9m")
+            .due_in("9m")
+    });
+    let mut story = Story::with(many);
+    story.press(&["/"]);
+    for c in "id:5".chars() {
+        story.press(&[&c.to_string()]);
+    }
+    story.press(&["Enter", "*", "d", "y"]);
+    assert_eq!(story.state.list().len(), 300 - 57);
+    assert_eq!(shown(&story.state), "");
+
+    story.press(&["u"]);
+    assert_eq!(
+        (story.state.list().len(), story.state.shown().len()),
+        (300, 57)
+    );
+    story.press(&["Esc", "*", "d", "y"]);
+    assert_eq!(story.state.list().len(), 0);
+    story.press(&["u"]);
+    assert_eq!(story.state.shown().len(), 300);
+}
+
+#[test]
+fn an_added_task_that_the_filter_hides_is_said_to_be_hidden() {
+    let mut story = Story::with(six());
+    story.press(&["5", "a"]);
+    for c in "774d9a7dd608a0e49293903095e45a4c".chars() {
+        story.press(&[&c.to_string()]);
+    }
+    story.press(&["Enter"]);
+
+    assert_eq!(
+        story.said(),
+        "Watching \"774d9a7dd608a0e49293903095e45a4c\". The tab or the filter hides it."
+    );
+}
+
+#[test]
 fn one_is_removed_without_a_question_marked_or_not() {
     let mut story = Story::with(six());
     story.press(&["d"]);
