@@ -33,7 +33,10 @@
 //! - A task is in flight at most once; at most [four](domain::schedule::MOST_IN_FLIGHT) are, and at most
 //!   [five](domain::schedule::MOST_PER_SECOND) start in a second.
 //! - A failed check never changes a state; a final state is never demoted ([`domain::task::Task::absorb`]).
-//! - Selection and first visible row are kept by id.
+//! - Selection, first visible row and marks are kept by id. What a key acts on is
+//!   [`State::targets`](app::state::State::targets): the marked tasks, else the selected one.
+//! - The rows shown equal the list looked at afresh through the [lens](domain::query::Lens), though one answer moves one
+//!   row: `tests/properties.rs` compares the two after every message.
 //! - Text from outside is [clean](domain::text::CleanText) from the door on.
 //! - What a person asked for is on the disk before it is shown as done.
 //! - At rest the loop wakes once a minute, and only because ages on the screen would lie otherwise; with an empty list
@@ -45,6 +48,9 @@
 //!   `task` had grown four jobs.
 //! - A screen below and an optional box above it (`Screen`, `Overlay`) in place of one `Mode`: closing a box then needs
 //!   no memory of where it was opened.
+//! - Filter and order grew from one file to a folder (`domain::query`), with the matcher's crate behind `domain::fuzzy`.
+//! - How the list was looked at, and the removals to undo, are read before the list (`Effect::Recall`), so that the
+//!   first screenful is the right one; they are in the list file, which needs no second way of writing safely.
 //! - `draw` reports how far its text can scroll, and the core is told: it cannot know how a text wraps.
 //! - The list is opened on its own thread after the first frame, so that no disk delays the first paint.
 

@@ -139,7 +139,7 @@ impl Rows<'_> {
         let id = watched.id().clone();
         let standing = self.state.view.standing(&id, &self.state.list);
         self.put(watched);
-        self.follow(&id, standing);
+        self.follow(&id, &standing);
     }
 
     /// Puts a task on the list behind the view's back.
@@ -205,7 +205,7 @@ impl Rows<'_> {
         let State { view, list, .. } = &mut *self.state;
         let standing = view.standing(id, list);
         let result = list.change(id, change);
-        self.follow(id, standing);
+        self.follow(id, &standing);
         result
     }
 
@@ -225,7 +225,7 @@ impl Rows<'_> {
         view.rebuild(list, self.now);
     }
 
-    fn follow(&mut self, id: &TaskId, before: Standing) {
+    fn follow(&mut self, id: &TaskId, before: &Standing) {
         let State { view, list, .. } = &mut *self.state;
         if let Some(watched) = list.get(id) {
             view.follow(before, watched, list, self.now);

@@ -248,11 +248,11 @@ fn code(value: Piece<'_>) -> Result<Test, QueryError> {
     let Some((how, number)) = comparison(value) else {
         return Ok(Test::Code(Needle::literal(value.text)));
     };
-    let number = number.text.parse().map_err(|_| {
+    let Ok(than) = number.text.parse() else {
         let message = "codes are compared with a number, as in code:>=500";
-        number.or(value).fault(message.into())
-    })?;
-    Ok(Test::CodeNumber(how, number))
+        return Err(number.or(value).fault(message.into()));
+    };
+    Ok(Test::CodeNumber(how, than))
 }
 
 impl Piece<'_> {

@@ -72,7 +72,7 @@ fn names(scene: &Scene<'_>, tasks: &[&TaskId]) -> Vec<String> {
     let mut names: Vec<_> = tasks
         .iter()
         .take(MOST_NAMED)
-        .filter_map(|id| scene.state.list().get(*id))
+        .filter_map(|id| scene.state.list().get(id))
         .map(|watched| watched.title().to_owned())
         .collect();
     if tasks.len() > MOST_NAMED {
