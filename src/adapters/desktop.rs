@@ -20,6 +20,9 @@ use crate::{
 };
 
 /// The variables no child of ours may see.
+///
+/// They stay in our own environment, as taking one out is unsafe beside threads; where the process is hardened, nobody
+/// else can read it there.
 const SECRETS: [&str; 1] = ["KIE_API_KEY"];
 
 /// How long a launcher is given to fail; one that still runs by then has opened something.

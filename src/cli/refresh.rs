@@ -1,6 +1,6 @@
 //! Asking once after some tasks, within the limits that hold for the dashboard too.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, future, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
@@ -90,7 +90,7 @@ pub async fn once(
         let wait = async {
             match opens {
                 Some(at) => tokio::time::sleep(at.since(now)).await,
-                None => std::future::pending().await,
+                None => future::pending().await,
             }
         };
         tokio::select! {
@@ -126,4 +126,11 @@ fn take(
         taken => taken,
     };
     taken.map(Some)
+}
+
+/// Waits for Ctrl-C; for ever where there are no signals.
+pub async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        future::pending::<()>().await;
+    }
 }
