@@ -28,7 +28,7 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore as _},
+    ports::{Clock, ListStore as _, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
@@ -94,6 +94,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     let outside = Outside {
         clock: Arc::new(SystemClock::start()),
         api,
+        turns: place::turns(global)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
         opener: Arc::new(Browser),
         open_store: open_file(file, access),
     };
@@ -156,6 +157,7 @@ async fn demo(world: &World) -> Result<i32, Failure> {
     let outside = Outside {
         clock: Arc::new(clock),
         api: Arc::new(client),
+        turns: None,
         opener: Arc::new(Browser),
         open_store,
     };

@@ -190,6 +190,7 @@ impl<S: Surface> House<'_, S> {
                 Effect::Quit => {}
                 effect @ (Effect::Load
                 | Effect::Poll { .. }
+                | Effect::Tell(_)
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
                 | Effect::Open { .. }) => self.hands.carry_out(effect),

@@ -17,7 +17,7 @@ use crate::{
         text::CleanText,
         watchlist::Watched,
     },
-    ports::{Clock as _, ListStore as _},
+    ports::{Clock as _, ListStore as _, Turns},
     ui::{format, theme::Theme},
 };
 
@@ -111,8 +111,14 @@ async fn ask(
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
     let (client, clock) = (place::client(global)?, SystemClock::start());
+    let turns = place::turns(global)?;
+    let outside = refresh::Asked {
+        api: &client,
+        clock: &clock,
+        turns: turns.as_ref().map(|turns| turns as &dyn Turns),
+    };
     let mut answers = Vec::new();
-    let asking = refresh::once(wanted, &client, &clock, |task, answer| {
+    let asking = refresh::once(wanted, outside, |task, answer| {
         answers.push((task, answer, clock.now().wall));
     });
     let asked = tokio::select! {

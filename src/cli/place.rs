@@ -10,6 +10,7 @@ use crate::{
         desktop::SystemClock,
         kie::{ApiKey, ApiOrigin, KeyError, KieClient, Limits},
         store::SqliteStore,
+        turns::FileTurns,
     },
     domain::{
         change::{Access, StoreError},
@@ -68,6 +69,15 @@ pub const fn access(global: &Global) -> Access {
     } else {
         Access::Full
     }
+}
+
+/// Returns the book of turns beside the list; none where no file may be made, so that only our own limits hold.
+pub fn turns(global: &Global) -> Result<Option<FileTurns>, Failure> {
+    if global.read_only {
+        return Ok(None);
+    }
+    let list = list_file(global)?;
+    Ok(Some(FileTurns::beside(list, SystemClock::since_boot)))
 }
 
 /// Returns the client of the API at the address given.
