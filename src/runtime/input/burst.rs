@@ -39,14 +39,19 @@ pub(super) struct Burst {
 impl Burst {
     /// Takes a key or a mouse report in.
     pub(super) fn take(&mut self, input: Input, now: Instant) {
-        match (&mut self.paste, &input) {
-            (Some(paste), Input::Key { chord, .. }) => paste.extend(text_of(*chord)),
-            (Some(_), Input::Paste(_)) | (None, Input::Paste(_)) => self.paste(input, now),
-            (_, Input::Mouse(_) | Input::Focus(_)) => self.held.push(input),
-            (None, Input::Key { .. }) => {
-                self.held.push(input);
-                self.look(now);
+        match input {
+            Input::Paste(text) => {
+                self.hand_on(now);
+                self.paste.get_or_insert_default().push_str(&text);
             }
+            Input::Mouse(_) | Input::Focus(_) => self.held.push(input),
+            Input::Key { chord, .. } => match &mut self.paste {
+                Some(paste) => paste.extend(text_of(chord)),
+                None => {
+                    self.held.push(input);
+                    self.look(now);
+                }
+            },
         }
     }
 
@@ -81,12 +86,6 @@ impl Burst {
     /// Returns the next event that is decided on.
     pub(super) fn pop(&mut self) -> Option<Input> {
         self.ready.pop_front()
-    }
-
-    fn paste(&mut self, input: Input, now: Instant) {
-        let Input::Paste(text) = input else { return };
-        self.hand_on(now);
-        self.paste.get_or_insert_default().push_str(&text);
     }
 
     /// Turns what is held into a paste when no hand could have typed it.
