@@ -5,6 +5,7 @@
 pub mod change;
 pub mod estimate;
 pub mod harvest;
+pub mod nearest;
 pub mod query;
 pub mod report;
 pub mod schedule;
@@ -12,4 +13,5 @@ pub mod status;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod turns;
 pub mod watchlist;

@@ -736,7 +736,7 @@ fn odd_sizes_break_no_screen() {
         "雨の街を歩く👩🚀 a label much longer than the box is wide, to be scrolled",
     );
     press(&mut many, &["Left", "Left"]);
-    let states = [
+    let states = vec![
         program().build(),
         program().loading().build(),
         mixed_state(),
@@ -766,4 +766,22 @@ fn odd_sizes_break_no_screen() {
             draw(&mut state, size, now(), &Theme::ansi());
         }
     }
+}
+
+#[test]
+fn footer_help_and_advice_name_the_keys_in_force() {
+    let mut state = mixed()
+        .keyed(&[("open_result", &["f5"]), ("help", &["f2"]), ("remove", &[])])
+        .build();
+    press(&mut state, &["j", "j", "j"]);
+    let list = shot(&mut state, (120, 36));
+    press(&mut state, &["F2"]);
+    let help = shot(&mut state, (120, 50));
+
+    for text in ["F5 open", "F2 help", "F5 opens the video."] {
+        assert!(list.contains(text), "{text} in\n{list}");
+    }
+    assert!(!list.contains("remove"), "{list}");
+    assert!(help.contains("F5            open the result"), "{help}");
+    assert!(!help.contains("stop watching"), "{help}");
 }

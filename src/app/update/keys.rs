@@ -2,16 +2,16 @@
 
 use super::{
     dialogs,
-    notices::{notify, quoted, refuses_changes},
-    selection,
+    notices::{notify, quoted, refuses_changes, step},
+    pacing, selection,
 };
 use crate::{
     app::{
-        keymap::{self, Action, Context, KeyChord},
+        keymap::{Action, Context, KeyChord},
         msg::Effect,
         state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
     },
-    domain::{change::Change, report::PollError, schedule::Polling, status::Tab, time::Now},
+    domain::{change::Change, schedule::Polling, status::Tab, time::Now},
 };
 
 /// Takes a key in.
@@ -24,7 +24,7 @@ pub(super) fn pressed(
 ) {
     state.is_untouched = false;
     let context = state.context();
-    match keymap::lookup(chord, context) {
+    match state.keymap().lookup(chord, context) {
         // What was typed ahead of the way out is no order any more.
         action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
@@ -160,8 +160,8 @@ fn turn(state: &mut State, turn: Turn, now: Now) {
 
 fn show_detail(state: &mut State, now: Now) {
     if state.selected().is_none() {
-        notify(state, Tone::Plain, "No task to show. a adds one.", now);
-        return;
+        let text = format!("No task to show.{}", step(state, Action::Add, "adds one"));
+        return notify(state, Tone::Plain, text, now);
     }
     state.screen = Screen::Detail {
         page: DetailPage::Info,
@@ -204,17 +204,13 @@ fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     effects.push(Effect::Store(batch.into_iter().map(restore).collect()));
 }
 
-/// Lets a poll through a hold that only waits for the network; other holds are the server's word.
+/// Lets a poll through a hold at once; but not through a limit, which more questions would only make longer.
 fn may_ask(state: &mut State, now: Now) -> bool {
     let Some(hold) = state.polls.hold().cloned() else {
         return true;
     };
     let wait = hold.until.since(now.mono).as_secs_f64().ceil();
-    let is_their_word = matches!(
-        hold.error,
-        PollError::RateLimited { .. } | PollError::Maintenance
-    );
-    if is_their_word && wait > 0.0 {
+    if hold.error.is_limit() && wait > 0.0 {
         let text = format!(
             "Not now: {}. Asking again in {wait}s.",
             hold.error.message()
@@ -254,11 +250,12 @@ fn check_all(state: &mut State, now: Now) {
         .collect();
     if unfinished.is_empty() {
         let reason = if state.list.tally().in_flight > 0 {
-            "They are being asked after right now."
+            "They are being asked after right now.".to_owned()
         } else if state.list.tally().active > 0 {
-            "The server refuses the rest; r asks after one of them once again."
+            let once = step(state, Action::CheckOne, "asks after one of them once again");
+            format!("The server refuses the rest.{once}")
         } else {
-            "Every task has ended; there is nothing to ask."
+            "Every task has ended; there is nothing to ask.".to_owned()
         };
         return notify(state, Tone::Plain, reason, now);
     }
@@ -285,9 +282,14 @@ fn check_all(state: &mut State, now: Now) {
 fn pause(state: &mut State, now: Now) {
     state.polls.toggle_pause();
     let text = if state.polls.is_paused() {
-        "Paused: nothing is asked by itself. p goes on, r asks once."
+        let steps = [(Action::Pause, "goes on"), (Action::CheckOne, "asks once")];
+        let steps = steps
+            .map(|(action, what)| step(state, action, what))
+            .concat();
+        format!("Paused: nothing is asked by itself.{steps}")
     } else {
-        "Asking again."
+        pacing::spread_long_due(state, now);
+        "Asking again.".to_owned()
     };
     notify(state, Tone::Plain, text, now);
 }

@@ -45,13 +45,14 @@ impl Burst {
                 self.paste.get_or_insert_default().push_str(&text);
             }
             Input::Mouse(_) | Input::Focus(_) => self.held.push(input),
-            Input::Key { chord, .. } => match &mut self.paste {
-                Some(paste) => paste.extend(text_of(chord)),
-                None => {
-                    self.held.push(input);
-                    self.look(now);
+            Input::Key { chord, .. } => {
+                if let Some(paste) = &mut self.paste {
+                    paste.extend(text_of(chord));
+                    return;
                 }
-            },
+                self.held.push(input);
+                self.look(now);
+            }
         }
     }
 
