@@ -321,7 +321,7 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
     pty.resize(60, 16);
     pty.wait_for("the last size", |screen| {
         let shown = screen.contents();
-        shown.contains("kietop") && shown.contains("q quit")
+        shown.contains("LEFT/LINK") && shown.contains("? help")
     });
     pty.type_bytes(b"q");
 
