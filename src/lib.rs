@@ -51,6 +51,7 @@
 pub mod adapters;
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod ports;
 pub mod runtime;
