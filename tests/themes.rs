@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
@@ -66,10 +67,10 @@ fn colour(colour: Color) -> Rgb {
         Color::LightCyan,
         Color::White,
     ];
-    match colour {
-        Color::Rgb(r, g, b) => [r, g, b].map(|part| f64::from(part) / 255.0),
-        named => xterm(sixteen.iter().position(|known| *known == named).unwrap()),
+    if let Color::Rgb(r, g, b) = colour {
+        return [r, g, b].map(|part| f64::from(part) / 255.0);
     }
+    xterm(sixteen.iter().position(|known| *known == colour).unwrap())
 }
 
 fn luminance(colour: Rgb) -> f64 {
