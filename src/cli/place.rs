@@ -28,7 +28,13 @@ const KEY: &str = "KIE_API_KEY";
 
 /// Returns the settings; else, for exit code 2, everything that is wrong with them.
 pub fn config(global: &Global) -> Result<Config, Failure> {
-    Config::load(&asked(global)).map_err(|faults| Failure::new(exit::USAGE, faults.to_string()))
+    Config::load(&asked(global)).map_err(|faults| {
+        let head = match faults.faults.len() {
+            0 | 1 => String::new(),
+            count => format!("{count} faults in the settings:\n"),
+        };
+        Failure::new(exit::USAGE, format!("{head}{faults}"))
+    })
 }
 
 /// Returns what was asked for by options and environment.

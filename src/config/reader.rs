@@ -67,6 +67,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reports whether the head of a byte's section could not be read: its keys may be known there.
+    fn is_in_broken_section(&self, at: usize) -> bool {
+        let line = Place::of(self.text, at).line;
+        let heads = self.text.lines().take(line).zip(1..);
+        let last = heads.filter(|(text, _)| text.trim_start().starts_with('['));
+        last.last()
+            .is_some_and(|(_, head)| self.broken.contains(&head))
+    }
+
     /// Returns every key that was asked for, as a path with dots, in the order of the questions.
     pub(super) fn known(&self) -> Vec<String> {
         self.known.borrow().clone()
@@ -225,9 +234,7 @@ impl<'a> Section<'a> {
     /// Ends the section: what is in it and was never asked for is unknown.
     pub(super) fn finish(self) {
         for (name, at, _) in self.rest() {
-            let line = Place::of(self.reader.text, at).line;
-            // It may be known in the section whose head could not be read.
-            if self.reader.broken.iter().any(|broken| *broken < line) {
+            if self.reader.is_in_broken_section(at) {
                 continue;
             }
             let hint = did_you_mean(name, self.names.iter().copied());
