@@ -1,7 +1,9 @@
-//! Real forms of the ports: the API's client and the list on disk.
+//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, the machine; and the log.
 //!
 //! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows another, the core or the screen.
 
 pub mod desktop;
 pub mod kie;
+pub mod log;
 pub mod store;
+pub mod turns;

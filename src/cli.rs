@@ -29,6 +29,8 @@ pub mod exit {
     pub const UNAUTHORISED: i32 = 4;
     /// There is no such task on the list.
     pub const NO_SUCH_TASK: i32 = 5;
+    /// Ctrl-C came before the end.
+    pub const INTERRUPTED: i32 = 130;
 }
 
 /// Watches video tasks at kie.ai and never loses a result.
@@ -49,16 +51,40 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Where the API is: https, or http on loopback [default: that of kie.ai]
-    #[arg(long, global = true, env = "KIETOP_API_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_API_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub api_url: Option<String>,
     /// The list file [default: kietop/kietop.db under the data home]
-    #[arg(long, global = true, env = "KIETOP_STORE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_STORE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub store: Option<PathBuf>,
     /// The config file [default: kietop/config.toml under the config home]
-    #[arg(long, global = true, env = "KIETOP_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub config: Option<PathBuf>,
     /// The account of the config file to use, with its own list
-    #[arg(long, global = true, env = "KIETOP_PROFILE", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_PROFILE",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
     pub profile: Option<String>,
     /// Change nothing: no task is added, removed or written down
     #[arg(long, global = true)]

@@ -191,7 +191,10 @@ impl Config {
             };
         let asked_origin = match &asked.api_url {
             None => None,
-            Some(url) => Some(ApiOrigin::parse(url).map_err(|error| wrong(&error.to_string()))?),
+            Some(url) => Some(
+                // Without the address itself: there may be a password in it.
+                ApiOrigin::parse(url).map_err(|error| wrong(&format!("--api-url: {error}")))?,
+            ),
         };
         let (origin, key) = account_in_force(&account, chosen, asked_origin);
         let own_list = |name: &String| PathBuf::from(format!("{name}.db"));

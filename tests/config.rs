@@ -211,14 +211,15 @@ fn every_fault_is_named_with_its_place() {
 
 #[test]
 fn what_is_no_toml_is_named_and_the_rest_read_all_the_same() {
-    let said = faults("thme = 1\ntheme = dark\nascii = \"no\"\n[pace\nyoung = 1\n[keys]\nnxt = \"x\"\n");
+    let said =
+        faults("thme = 1\ntheme = dark\nascii = \"no\"\n[pace\nyoung = 1\n[keys]\nnxt = \"x\"\n");
     let places: Vec<_> = said
         .iter()
         .map(|said| said.split(' ').next().unwrap())
         .collect();
     assert_eq!(
         places,
-        ["1:9:", "2:9:", "3:1:", "4:6:", "7:1:"],
+        ["1:1:", "2:9:", "3:9:", "4:6:", "7:1:"],
         "{said:#?}"
     );
     let twice = faults("theme = \"dark\"\ntheme = \"light\"\n");

@@ -41,11 +41,12 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 11] = [
+const GUESTS: [(&str, &[&str]); 13] = [
     ("crossterm", &["runtime", "main.rs"]),
     ("ratatui", &["ui", "runtime"]),
     ("reqwest", &["adapters"]),
     ("hyper", &["adapters"]),
+    ("hyper_util", &["adapters"]),
     ("rusqlite", &["adapters/store"]),
     ("serde", &["adapters", "simulator", "cli"]),
     ("serde_json", &["adapters", "simulator", "cli"]),
@@ -56,6 +57,7 @@ const GUESTS: [(&str, &[&str]); 11] = [
     ("axum", &["simulator"]),
     ("toml", &["config/reader.rs"]),
     ("etcetera", &["config/places.rs"]),
+    ("tracing_subscriber", &["adapters/log.rs"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -253,6 +255,22 @@ fn colours_come_from_the_palette_alone() {
         assert!(
             is_home || !(code.contains("Color::") || code.contains("Colour::")),
             "{} names a colour",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn no_child_is_started_with_the_key() {
+    // It stays in our environment: to take it out is unsafe once there are threads, and before `main` there is no
+    // place of ours. So whoever starts a program takes it out of that program's.
+    for (path, text) in sources() {
+        let code = shipped(&text);
+        let starts = ["process::Command", "Command::new(", "open::that", "exec("];
+        let is_starting = starts.iter().any(|words| code.contains(words));
+        assert!(
+            !is_starting || code.contains("env_remove("),
+            "{} starts a program and leaves it the key",
             path.display()
         );
     }

@@ -178,6 +178,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     let outside = Outside {
         clock: Arc::new(PausedClock(started)),
         api: Arc::new(api),
+        turns: None,
         opener: Arc::new(NoBrowser),
         open_store: Box::new(move |_| {
             Ok(OpenedStore {

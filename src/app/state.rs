@@ -237,6 +237,8 @@ pub struct State {
     pub(super) journal_asked: Option<TaskId>,
     pub(super) unsaved: Unsaved,
     pub(super) is_leaving: bool,
+    /// When the last message came.
+    pub(super) seen: Option<Mono>,
 }
 
 impl State {
@@ -262,6 +264,7 @@ impl State {
             journal_asked: None,
             unsaved: Unsaved::default(),
             is_leaving: false,
+            seen: None,
         }
     }
 

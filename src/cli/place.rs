@@ -1,16 +1,14 @@
 //! Where things are: the list file, the log, the key; and what is opened there.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use super::{Failure, Global, exit, output};
 use crate::{
     adapters::{
         desktop::SystemClock,
-        kie::{ApiKey, KeySource, KieClient, Limits},
+        kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::SqliteStore,
+        turns::FileTurns,
     },
     config::{
         Asked, Config,
@@ -95,6 +93,15 @@ pub const fn access(global: &Global) -> Access {
     }
 }
 
+/// Returns the book of turns beside the list; none where no file may be made, so that only our own limits hold.
+pub fn turns(config: &Config, access: Access) -> Result<Option<FileTurns>, Failure> {
+    if access == Access::ReadOnly {
+        return Ok(None);
+    }
+    let list = list_file(config)?;
+    Ok(Some(FileTurns::beside(list, SystemClock::since_boot)))
+}
+
 /// Returns the client of the API. The environment's key goes before the stored one, which is read when it is needed.
 pub fn client(config: &Config) -> Result<KieClient, Failure> {
     let key = match (key()?, &config.key) {
@@ -117,12 +124,11 @@ fn key() -> Result<Option<ApiKey>, Failure> {
     let text = text
         .to_str()
         .ok_or_else(|| Failure::new(exit::USAGE, format!("{KEY} is no text.")))?;
-    if text.trim().is_empty() {
-        return Ok(None);
+    match ApiKey::parse(text) {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Empty) => Ok(None),
+        Err(error) => Err(Failure::new(exit::USAGE, format!("{KEY}: {error}."))),
     }
-    ApiKey::parse(text)
-        .map(Some)
-        .map_err(|error| Failure::new(exit::USAGE, format!("{KEY}: {error}.")))
 }
 
 /// Finds the one watched task that a text stands for: its id, or a unique beginning.
@@ -159,9 +165,4 @@ pub fn writable(global: &Global) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// Makes the folder for a file, where it is not there yet.
-pub fn make_folder(file: &Path) -> std::io::Result<()> {
-    file.parent().map_or(Ok(()), std::fs::create_dir_all)
 }

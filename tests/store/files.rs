@@ -128,6 +128,7 @@ fn a_link_stays_a_link() {
     assert_eq!(list.open().load().unwrap().len(), 1);
 }
 
+// F69
 #[test]
 fn a_list_that_may_only_be_read_is_shown() {
     const TEST: &str = "files::a_list_that_may_only_be_read_is_shown";

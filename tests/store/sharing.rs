@@ -44,6 +44,7 @@ fn two_threads_lose_no_add() {
     assert_eq!(list.open().load().unwrap().len(), 400);
 }
 
+// F72
 #[test]
 fn two_processes_lose_no_add() {
     if let Some(path) = job() {
