@@ -131,6 +131,11 @@ impl PollError {
         }
     }
 
+    /// Reports whether it never left this instance: another one, or the next start, may well have a key.
+    pub const fn is_own_affair(&self) -> bool {
+        matches!(self, Self::NoKey | Self::KeyUnread(_))
+    }
+
     /// Reports whether the server itself asked for a pause: no key of ours shortens that.
     pub const fn is_limit(&self) -> bool {
         matches!(self, Self::RateLimited { .. })
