@@ -9,7 +9,6 @@ use std::{
 };
 
 use clap::Parser as _;
-use crossterm::event::EventStream;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
@@ -33,6 +32,7 @@ use kietop::{
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
+        input::Keyboard,
         terminal::{Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
@@ -198,8 +198,17 @@ async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
     let state = State::new(settings);
-    let keys = EventStream::new();
-    let code = runtime::run(&mut screen, keys, interruptions, state, *theme, outside).await;
+    let keyboard = Keyboard::open()
+        .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
+    let code = runtime::run(
+        &mut screen,
+        keyboard.events(),
+        interruptions,
+        state,
+        *theme,
+        outside,
+    )
+    .await;
     screen.leave();
     Ok(code)
 }

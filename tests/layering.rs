@@ -41,8 +41,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 13] = [
-    ("crossterm", &["runtime", "main.rs"]),
+const GUESTS: [(&str, &[&str]); 14] = [
+    ("crossterm", &["runtime/terminal"]),
+    ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
     ("reqwest", &["adapters"]),
     ("hyper", &["adapters"]),
