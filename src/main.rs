@@ -19,6 +19,7 @@ use kietop::{
     },
     app::state::{Settings, State},
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
+    config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
         schedule::Pace,
@@ -70,11 +71,12 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
     let Cli { command, global } = cli;
     match command {
         None => return dashboard(&global).await,
-        Some(Command::Demo(world)) => return demo(&world).await,
+        Some(Command::Demo(world)) => return demo(&world, &global).await,
         Some(Command::Add(add)) => cli::add::run(&add, &global)?,
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
         Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
+        Some(Command::Config(command)) => cli::config::run(command, &global)?,
         Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
     }
     Ok(0)
@@ -83,27 +85,37 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
 /// Watches the real thing.
 async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
-    let file = place::list_file(global)?;
-    let api = Arc::new(place::client(global)?);
+    let config = place::config(global)?;
+    let file = place::list_file(&config)?;
+    let api = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
-    let settings = Settings {
+    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let Config {
+        profile, settings, ..
+    } = config;
+    let state = Settings {
+        name: profile.unwrap_or_default(),
+        pace: settings.pace,
+        retention: settings.retention.0,
         access,
-        ..settings()
+        ..state_settings(&settings)
     };
     let outside = Outside {
         clock: Arc::new(SystemClock::start()),
         api,
-        turns: place::turns(global)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
-        opener: Arc::new(Browser),
+        turns,
+        opener: Arc::new(Browser::new(settings.browser.clone())),
         open_store: open_file(file, access),
     };
-    show(settings, outside).await
+    show(state, &theme(&settings), outside).await
 }
 
-/// Watches the simulator, with a list that is gone afterwards.
-async fn demo(world: &World) -> Result<i32, Failure> {
+/// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
+/// faulty config file the default ones.
+async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
+    let config = place::config(global).unwrap_or_default().settings;
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
     let simulator =
         started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
@@ -138,12 +150,12 @@ async fn demo(world: &World) -> Result<i32, Failure> {
         .iter()
         .filter_map(|id| TaskId::parse(id).ok())
         .collect();
-    let settings = Settings {
+    let state = Settings {
         name: format!("demo ×{}", world.speed),
         // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
         pace: Pace::default().faster(),
         suggestions,
-        ..settings()
+        ..state_settings(&config)
     };
     let open_store: OpenStore = Box::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
@@ -158,10 +170,10 @@ async fn demo(world: &World) -> Result<i32, Failure> {
         clock: Arc::new(clock),
         api: Arc::new(client),
         turns: None,
-        opener: Arc::new(Browser),
+        opener: Arc::new(Browser::new(config.browser.clone())),
         open_store,
     };
-    show(settings, outside).await
+    show(state, &theme(&config), outside).await
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -181,7 +193,7 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
+async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32, Failure> {
     let entered = Screen::enter(ScreenOptions::default());
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
@@ -193,7 +205,7 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
         keyboard.events(),
         interruptions,
         state,
-        theme(),
+        *theme,
         outside,
     )
     .await;
@@ -201,28 +213,30 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
     Ok(code)
 }
 
-fn settings() -> Settings {
+/// Returns what every dashboard is started with.
+fn state_settings(config: &config::Settings) -> Settings {
     Settings {
+        keymap: config.keymap.clone(),
         zone: TimeZone::system(),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
     }
 }
 
-/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none.
-fn theme() -> Theme {
+/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
+fn theme(config: &config::Settings) -> Theme {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") {
         Theme::monochrome()
     } else {
-        Theme::ansi()
+        Theme::of(config.palette)
     };
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    match locale.as_deref() {
-        Some("C" | "POSIX") => theme.with_ascii(),
-        _ => theme,
+    match (config.ascii, locale.as_deref()) {
+        (Ascii::On, _) | (Ascii::Auto, Some("C" | "POSIX")) => theme.with_ascii(),
+        (Ascii::Off | Ascii::Auto, _) => theme,
     }
 }
 

@@ -4,10 +4,10 @@
 //! the family's own file; another family is another file and one line in [`api_of`]. It keeps nothing between two
 //! questions but open connections, and decides nothing about when to ask.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::{Client, Response, header};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use self::{
     connection::{Reuse, http_client},
@@ -25,6 +25,7 @@ use crate::{
 pub mod connection;
 pub mod envelope;
 pub mod key;
+pub mod key_source;
 pub mod luma_modify;
 pub mod origin;
 pub mod read;
@@ -32,6 +33,7 @@ pub mod retry_after;
 
 pub use self::{
     key::{ApiKey, KeyError},
+    key_source::{KeySource, StoredKey},
     origin::{ApiOrigin, OriginError},
 };
 
@@ -87,18 +89,25 @@ impl Default for Limits {
 /// Making one is free: the HTTP client within is built at the first question.
 pub struct KieClient {
     origin: ApiOrigin,
-    key: Option<ApiKey>,
+    source: KeySource,
+    key: Mutex<Arc<KeyCell>>,
     limits: Limits,
     pooled: OnceCell<Client>,
     fresh: OnceCell<Client>,
 }
 
+/// Holds the key once it is read; questions that come meanwhile wait for the same reading.
+type KeyCell = OnceCell<Result<ApiKey, PollError>>;
+
 impl KieClient {
     /// Returns a client for that address. Without a key it answers [`PollError::NoKey`] and sends nothing.
-    pub const fn new(origin: ApiOrigin, key: Option<ApiKey>, limits: Limits) -> Self {
+    ///
+    /// A stored key is read at the first question, and again after it was refused or could not be read.
+    pub fn new(origin: ApiOrigin, key: impl Into<KeySource>, limits: Limits) -> Self {
         Self {
             origin,
-            key,
+            source: key.into(),
+            key: Mutex::default(),
             limits,
             pooled: OnceCell::const_new(),
             fresh: OnceCell::const_new(),
@@ -108,6 +117,31 @@ impl KieClient {
     /// Returns the address that is asked.
     pub const fn origin(&self) -> &ApiOrigin {
         &self.origin
+    }
+
+    /// Asks with the key as it is now known; a stored key that is refused is read again at the next question.
+    async fn ask_with_key(&self, task: &TaskId, family: Family) -> Answer {
+        let cell = Arc::clone(&*self.key.lock().await);
+        let key = match cell.get_or_init(|| self.source.read()).await {
+            Ok(key) => key,
+            Err(error) => {
+                self.forget(&cell).await;
+                return Err(error.clone());
+            }
+        };
+        let answer = self.ask(key, task, family).await;
+        if matches!(answer, Err(PollError::Unauthorized(_))) {
+            self.forget(&cell).await;
+        }
+        answer
+    }
+
+    /// Forgets a key, unless another question did so already.
+    async fn forget(&self, cell: &Arc<KeyCell>) {
+        let mut key = self.key.lock().await;
+        if Arc::ptr_eq(&key, cell) {
+            *key = Arc::default();
+        }
     }
 
     /// Asks, and asks once more on a new connection when the first broke before any answer: the server may have
@@ -229,12 +263,11 @@ impl KieClient {
 impl TaskApi for KieClient {
     fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer> {
         Box::pin(async move {
-            let key = self.key.as_ref().ok_or(PollError::NoKey)?;
-            let answer =
-                match tokio::time::timeout(self.limits.total, self.ask(key, task, family)).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(PollError::TimedOut),
-                };
+            let asked = self.ask_with_key(task, family);
+            let answer = match tokio::time::timeout(self.limits.total, asked).await {
+                Ok(answer) => answer,
+                Err(_) => Err(PollError::TimedOut),
+            };
             answer.inspect_err(|error| tracing::debug!(%task, ?error, "a check failed"))
         })
     }
@@ -244,7 +277,7 @@ impl fmt::Debug for KieClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KieClient")
             .field("origin", &self.origin)
-            .field("key", &self.key)
+            .field("key", &self.source)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

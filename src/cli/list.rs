@@ -1,6 +1,6 @@
 //! `kietop list` and `kietop show`: what is known, asked again first if wished.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::{
         query::{LONGEST_QUERY, Query, Sight},
         report::PollError,
         schedule::Polling,
-        status::{self, RETENTION, Status},
+        status::{self, Status},
         task::{Family, TaskId},
         text::CleanText,
         watchlist::Watched,
@@ -29,6 +29,7 @@ const JOURNAL_LINES: usize = 1000;
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     let query = query(list.filter.as_deref().unwrap_or_default())?;
+    let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
     let mut refused = None;
@@ -41,7 +42,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         refused = ask(&mut store, &mut tasks, unfinished, global).await?.err();
     }
     // What to expect of a running task, all of them tell.
-    let sight = sight(&tasks);
+    let sight = sight(&tasks, retention);
     let mut searcher = Searcher::default();
     tasks.retain(|watched| {
         let state = watched.task.state().name();
@@ -50,7 +51,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         is_meant && query.accepts(watched, &sight, &mut searcher)
     });
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
-    let records = || tasks.iter().map(|watched| json::record(watched, RETENTION));
+    let records = || tasks.iter().map(|watched| json::record(watched, retention));
     if list.json {
         output::data(&format!("{}\n", json::write(&records().collect())))?;
     } else if list.csv {
@@ -91,20 +92,21 @@ fn on_one_line(text: &str) -> String {
 }
 
 /// Returns what a list knows beside each task.
-fn sight(tasks: &[Watched]) -> Sight {
+fn sight(tasks: &[Watched], retention: Duration) -> Sight {
     let mut run_times = RunTimes::default();
     for watched in tasks {
         run_times.note(&watched.task);
     }
     Sight {
         estimate: run_times.estimate(),
-        retention: RETENTION,
+        retention,
         now: SystemClock::start().now(),
     }
 }
 
 /// Prints one task.
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
+    let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &show.id)?;
     let mut refused = None;
@@ -123,13 +125,13 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     if show.json {
         output::data(&format!(
             "{}\n",
-            json::write(&json::record(&watched, RETENTION))
+            json::write(&json::record(&watched, retention))
         ))?;
     } else {
         let journal = store
             .journal(&id, JOURNAL_LINES)
             .map_err(|error| place::store_failed(&error))?;
-        let mut text = card(&watched);
+        let mut text = card(&watched, retention);
         for line in journal {
             // Writing into a `String` cannot fail.
             writeln!(text, "{}  {}", line.at, event(&line.event)).unwrap_or_default();
@@ -156,8 +158,9 @@ async fn ask(
     wanted: Vec<(TaskId, Family)>,
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
-    let (client, clock) = (place::client(global)?, SystemClock::start());
-    let turns = place::turns(global)?;
+    let config = place::config(global)?;
+    let (client, clock) = (place::client(&config)?, SystemClock::start());
+    let turns = place::turns(&config, place::access(global))?;
     let outside = refresh::Asked {
         api: &client,
         clock: &clock,
@@ -199,13 +202,29 @@ fn interrupted() -> Failure {
     )
 }
 
+/// Turns an account-wide error into one of the command; what is next differs from the dashboard, which asks again.
 fn account_failed(error: &PollError) -> Failure {
-    let (code, next) = if matches!(error, PollError::NoKey) {
-        (exit::UNAUTHORISED, "Set KIE_API_KEY.")
-    } else if matches!(error, PollError::Unauthorized(_)) {
-        (exit::UNAUTHORISED, error.next_step())
-    } else {
-        (exit::FAILED, "The list is shown as last known; try again.")
+    let (code, next) = match error {
+        PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
+        PollError::Unauthorized(_) | PollError::KeyUnread(_) => {
+            (exit::UNAUTHORISED, error.next_step())
+        }
+        PollError::Redirected(_) | PollError::WrongAddress => (exit::FAILED, error.next_step()),
+        PollError::Untrusted(_) => (
+            exit::FAILED,
+            "Is this a network login page, or is an authority missing (SSL_CERT_FILE)?",
+        ),
+        PollError::OutOfCredits => (exit::FAILED, "Add credits at https://kie.ai."),
+        PollError::Offline(_)
+        | PollError::RateLimited { .. }
+        | PollError::Maintenance
+        | PollError::TimedOut
+        | PollError::CutOff
+        | PollError::NotFound
+        | PollError::Refused { .. }
+        | PollError::Server { .. }
+        | PollError::Malformed(_)
+        | PollError::Lost => (exit::FAILED, "The list is shown as last known; try again."),
     };
     let what = format::sentence(&error.message());
     Failure::new(code, format!("{}. {next}", what.trim_end_matches('.')))
@@ -213,16 +232,20 @@ fn account_failed(error: &PollError) -> Failure {
 
 /// Returns the list as aligned lines, without colour.
 fn table(tasks: &[Watched], sight: &Sight) -> String {
-    let Sight { estimate, now, .. } = *sight;
+    let Sight {
+        estimate,
+        retention,
+        now,
+    } = *sight;
     let mut text = String::new();
     for watched in tasks {
-        let status = Status::of(&watched.task, &estimate, RETENTION, now);
+        let status = Status::of(&watched.task, &estimate, retention, now);
         let word = Theme::monochrome().look(status, now).word;
         let took = watched
             .task
             .took()
             .map_or_else(|| "-".into(), format::run_time);
-        let link = format::link_life(status::link_life(&watched.task, RETENTION, now));
+        let link = format::link_life(status::link_life(&watched.task, retention, now));
         let cells = [
             format::pad_end(watched.id().as_str(), 32),
             format::pad_end(word, 13),
@@ -243,8 +266,8 @@ fn table(tasks: &[Watched], sight: &Sight) -> String {
 }
 
 /// Returns one task as lines of name and value.
-fn card(watched: &Watched) -> String {
-    let record = json::record(watched, RETENTION);
+fn card(watched: &Watched, retention: Duration) -> String {
+    let record = json::record(watched, retention);
     let mut text = String::new();
     for (name, value) in record.as_object().into_iter().flatten() {
         let value = match value {

@@ -2,60 +2,82 @@
 
 use std::{env, path::PathBuf};
 
-use etcetera::app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy};
-
 use super::{Failure, Global, exit, output};
 use crate::{
     adapters::{
         desktop::SystemClock,
-        kie::{ApiKey, ApiOrigin, KeyError, KieClient, Limits},
+        kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::SqliteStore,
         turns::FileTurns,
+    },
+    config::{
+        Asked, Config,
+        places::{self, NoHome},
     },
     domain::{
         change::{Access, StoreError},
         task::TaskId,
     },
+    ui::format,
 };
 
 /// The variable that holds the key.
 const KEY: &str = "KIE_API_KEY";
 
-/// Returns the list file: as given, else under the data home.
-pub fn list_file(global: &Global) -> Result<PathBuf, Failure> {
-    match &global.store {
+/// Returns the settings; else, for exit code 2, everything that is wrong with them.
+pub fn config(global: &Global) -> Result<Config, Failure> {
+    Config::load(&asked(global)).map_err(|faults| {
+        let head = match faults.faults.len() {
+            0 | 1 => String::new(),
+            count => format!("{count} faults in the settings:\n"),
+        };
+        Failure::new(exit::USAGE, format!("{head}{faults}"))
+    })
+}
+
+/// Returns what was asked for by options and environment.
+pub fn asked(global: &Global) -> Asked {
+    let is_said = |text: &String| !text.is_empty();
+    Asked {
+        config: global.config.clone(),
+        profile: global.profile.clone().filter(is_said),
+        api_url: global.api_url.clone().filter(is_said),
+        store: global.store.clone(),
+    }
+}
+
+/// Returns the list file: as given, of the profile, as the config file says, else under the data home.
+pub fn list_file(config: &Config) -> Result<PathBuf, Failure> {
+    match &config.store {
         Some(file) => Ok(file.clone()),
-        None => Ok(home()?.data_dir().join("kietop.db")),
+        None => Ok(places::data_folder()
+            .map_err(|error| no_home(&error))?
+            .join("kietop.db")),
     }
 }
 
 /// Returns the log file under the state home.
 pub fn log_file() -> Result<PathBuf, Failure> {
-    let home = home()?;
-    Ok(home
-        .state_dir()
-        .unwrap_or_else(|| home.data_dir())
-        .join("kietop.log"))
+    let folder = places::state_folder().map_err(|error| no_home(&error))?;
+    Ok(folder.join("kietop.log"))
 }
 
-fn home() -> Result<impl etcetera::AppStrategy, Failure> {
-    let names = AppStrategyArgs {
-        top_level_domain: "ai".into(),
-        author: "kietop".into(),
-        app_name: "kietop".into(),
-    };
-    choose_app_strategy(names).map_err(|error| {
-        Failure::new(
-            exit::USAGE,
-            format!("There is no home folder ({error}); set HOME, or name a file with --store."),
-        )
-    })
+fn no_home(error: &NoHome) -> Failure {
+    let error = format::sentence(&error.to_string());
+    Failure::new(
+        exit::USAGE,
+        format!("{error}; set HOME, or name a file with --store."),
+    )
 }
 
 /// Opens the list for a headless command; a damaged file that was kept aside is said.
 pub fn list(global: &Global) -> Result<SqliteStore, Failure> {
-    let opened = SqliteStore::open_as(&list_file(global)?, access(global), SystemClock::wall())
-        .map_err(|error| store_failed(&error))?;
+    let opened = SqliteStore::open_as(
+        &list_file(&config(global)?)?,
+        access(global),
+        SystemClock::wall(),
+    )
+    .map_err(|error| store_failed(&error))?;
     if let Some(rescued) = opened.rescued {
         output::talk(&format!("kietop: {rescued}"));
     }
@@ -72,20 +94,26 @@ pub const fn access(global: &Global) -> Access {
 }
 
 /// Returns the book of turns beside the list; none where no file may be made, so that only our own limits hold.
-pub fn turns(global: &Global) -> Result<Option<FileTurns>, Failure> {
-    if global.read_only {
+pub fn turns(config: &Config, access: Access) -> Result<Option<FileTurns>, Failure> {
+    if access == Access::ReadOnly {
         return Ok(None);
     }
-    let list = list_file(global)?;
+    let list = list_file(config)?;
     Ok(Some(FileTurns::beside(list, SystemClock::since_boot)))
 }
 
-/// Returns the client of the API at the address given.
-pub fn client(global: &Global) -> Result<KieClient, Failure> {
-    let origin = ApiOrigin::parse(&global.api_url)
-        // Without the address itself: there may be a password in it.
-        .map_err(|error| Failure::new(exit::USAGE, format!("--api-url: {error}.")))?;
-    Ok(KieClient::new(origin, key()?, Limits::default()))
+/// Returns the client of the API. The environment's key goes before the stored one, which is read when it is needed.
+pub fn client(config: &Config) -> Result<KieClient, Failure> {
+    let key = match (key()?, &config.key) {
+        (Some(key), _) => KeySource::Given(key),
+        (None, Some(stored)) => KeySource::Stored(stored.clone()),
+        (None, None) => KeySource::None,
+    };
+    Ok(KieClient::new(
+        config.origin.clone(),
+        key,
+        Limits::default(),
+    ))
 }
 
 /// Reads the key from the environment; an empty one is none.
