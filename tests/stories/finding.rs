@@ -84,18 +84,18 @@ fn filter_of(state: &State) -> String {
 
 /// Returns which tasks each write is about.
 fn written(effects: &[Effect]) -> Vec<Vec<&str>> {
-    let stores = effects.iter().filter_map(|effect| match effect {
-        Effect::Store(changes) => Some(changes),
-        _ => None,
-    });
-    stores
-        .map(|changes| {
-            changes
-                .iter()
-                .map(|change| change.task().as_str())
-                .collect()
-        })
-        .collect()
+    let mut written = Vec::new();
+    for effect in effects {
+        if let Effect::Store(changes) = effect {
+            written.push(
+                changes
+                    .iter()
+                    .map(|change| change.task().as_str())
+                    .collect(),
+            );
+        }
+    }
+    written
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn lens(tab: Tab, order: Order, filter: &str) -> Lens {
     Lens {
         tab,
         order,
-        query: Query::parse(filter).unwrap(),
+        query: Query::parse(filter).expect("a filter"),
     }
 }
 
@@ -489,7 +489,7 @@ fn the_way_the_list_is_looked_at_is_remembered_a_moment_after_it_changed() {
     let expected = lens(Tab::Ready, Order::by(Sort::Title), "neon");
     assert_eq!(story.remembered.take(), Some(expected));
 
-    story.wait(Duration::from_secs(60));
+    story.wait(Duration::from_mins(1));
     assert_eq!(story.remembered, None, "once is enough");
     story.press(&["1", "q"]);
     let expected = lens(Tab::All, Order::by(Sort::Title), "neon");
