@@ -21,6 +21,8 @@ use kietop::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
+#[path = "store/acts.rs"]
+mod acts;
 #[path = "store/damage.rs"]
 mod damage;
 #[path = "store/files.rs"]

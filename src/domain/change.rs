@@ -8,7 +8,7 @@ use super::{
     report::{Answer, CheckError, Observation},
     task::{Family, TaskId},
     text::CleanText,
-    watchlist::Watched,
+    watchlist::{Notices, Watched},
 };
 
 /// Tells whether the list may be changed.
@@ -75,6 +75,24 @@ pub enum Change {
         /// The link.
         url: String,
     },
+    /// Call a task something else.
+    Label {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// What; nothing takes the label away.
+        label: Option<CleanText>,
+    },
+    /// Tell of a task's ending, or do not.
+    Notify {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// Whether.
+        notices: Notices,
+    },
 }
 
 impl Change {
@@ -101,7 +119,9 @@ impl Change {
             | Self::Restore { task, .. }
             | Self::Observed { task, .. }
             | Self::CheckFailed { task, .. }
-            | Self::Opened { task, .. } => task,
+            | Self::Opened { task, .. }
+            | Self::Label { task, .. }
+            | Self::Notify { task, .. } => task,
         }
     }
 
@@ -109,7 +129,11 @@ impl Change {
     pub const fn is_acknowledged(&self) -> bool {
         matches!(
             self,
-            Self::Add { .. } | Self::Remove { .. } | Self::Restore { .. }
+            Self::Add { .. }
+                | Self::Remove { .. }
+                | Self::Restore { .. }
+                | Self::Label { .. }
+                | Self::Notify { .. }
         )
     }
 }
@@ -196,6 +220,8 @@ pub enum JournalEvent {
     Contradicted(CleanText),
     /// A video was opened.
     Opened(CleanText),
+    /// Called that; empty when the label was taken away.
+    Labelled(CleanText),
     /// Something a newer program wrote.
     Other(CleanText),
 }
