@@ -12,6 +12,7 @@ pub mod output;
 pub mod place;
 pub mod refresh;
 pub mod remove;
+pub mod scribe;
 pub mod simulate;
 
 use std::path::PathBuf;

@@ -12,13 +12,19 @@ use clap::Parser as _;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
+        clipboard::SystemClipboard,
         desktop::{Browser, SystemClock},
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
+        notify::SystemNotifier,
         store::{self, SqliteStore},
+        surroundings::is_set,
     },
-    app::state::{Settings, State},
-    cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
+    app::{
+        state::{Settings, State},
+        tidings::{NoticeSettings, NoticeWay},
+    },
+    cli::{self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe},
     config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
@@ -33,7 +39,7 @@ use kietop::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
         input::Keyboard,
-        terminal::{Screen, ScreenOptions, finish, harden_process},
+        terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::Theme,
@@ -87,7 +93,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
     let config = place::config(global)?;
     let file = place::list_file(&config)?;
-    let api = Arc::new(place::client(&config)?);
+    let api = place::client(&config)?;
     start_log();
     let access = place::access(global);
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
@@ -102,13 +108,15 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         ..state_settings(&settings)
     };
     let outside = Outside {
-        clock: Arc::new(SystemClock::start()),
-        api,
         turns,
-        opener: Arc::new(Browser::new(settings.browser.clone())),
-        open_store: open_file(file, access),
+        ..outside(
+            &settings,
+            Arc::new(SystemClock::start()),
+            api,
+            open_file(file, access),
+        )
     };
-    show(state, &theme(&settings), outside).await
+    show(state, &settings, outside).await
 }
 
 /// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
@@ -166,14 +174,27 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    let outside = Outside {
-        clock: Arc::new(clock),
-        api: Arc::new(client),
+    let outside = outside(&config, Arc::new(clock), client, open_store);
+    show(state, &config, outside).await
+}
+
+/// Puts the outside together: that clock, API and list, and this machine's own programs.
+fn outside(
+    config: &config::Settings,
+    clock: Arc<dyn Clock>,
+    api: KieClient,
+    open_store: OpenStore,
+) -> Outside {
+    Outside {
+        clock,
+        scribe: Arc::new(TaskScribe::of(api.origin().clone(), config.retention.0)),
+        api: Arc::new(api),
         turns: None,
         opener: Arc::new(Browser::new(config.browser.clone())),
+        clipboard: Arc::new(SystemClipboard::here()),
+        notifier: Arc::new(SystemNotifier::here()),
         open_store,
-    };
-    show(state, &theme(&config), outside).await
+    }
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -193,11 +214,22 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32, Failure> {
-    let entered = Screen::enter(ScreenOptions::default());
+async fn show(
+    state: Settings,
+    config: &config::Settings,
+    outside: Outside,
+) -> Result<i32, Failure> {
+    let options = ScreenOptions {
+        mouse: match config.mouse {
+            config::Mouse::On => Mouse::On,
+            config::Mouse::Off => Mouse::Off,
+        },
+        dialect: Dialect::of(|name| env::var_os(name)),
+    };
+    let entered = Screen::enter(options);
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
-    let state = State::new(settings);
+    let state = State::new(state);
     let keyboard = Keyboard::open()
         .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
     let code = runtime::run(
@@ -205,7 +237,7 @@ async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32
         keyboard.events(),
         interruptions,
         state,
-        *theme,
+        theme(config),
         outside,
     )
     .await;
@@ -217,15 +249,30 @@ async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32
 fn state_settings(config: &config::Settings) -> Settings {
     Settings {
         keymap: config.keymap.clone(),
+        notices: notices(&config.notifications),
         zone: TimeZone::system(),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
     }
 }
 
+/// Returns how endings are told of: by the title, and as the settings say.
+fn notices(config: &config::Notifications) -> NoticeSettings {
+    let chosen = [
+        (true, NoticeWay::Title),
+        (config.bell, NoticeWay::Bell),
+        (config.osc, NoticeWay::Terminal),
+        (config.desktop, NoticeWay::Desktop),
+    ];
+    let ways = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
+    NoticeSettings {
+        ways: ways.map(|(_, way)| way).collect(),
+        command: config.command.clone(),
+    }
+}
+
 /// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
 fn theme(config: &config::Settings) -> Theme {
-    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") {
         Theme::monochrome()
     } else {

@@ -166,6 +166,11 @@ impl Fleet {
             | Effect::Remember(_)
             | Effect::Load
             | Effect::Open { .. }
+            | Effect::ReadRecord(_)
+            | Effect::NoteVisit(_)
+            | Effect::Copy(_)
+            | Effect::Ask(_)
+            | Effect::Announce(_)
             | Effect::Redraw
             | Effect::Suspend
             | Effect::Quit => {}
@@ -215,7 +220,9 @@ impl Fleet {
             Change::Add { .. }
             | Change::Remove { .. }
             | Change::Restore { .. }
-            | Change::Opened { .. } => return Applied::Noted,
+            | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. } => return Applied::Noted,
         };
         let watched = self
             .list

@@ -199,6 +199,11 @@ impl Outside {
                 | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
+                | Effect::ReadRecord(_)
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Ask(_)
+                | Effect::Announce(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -313,9 +318,11 @@ impl Outside {
                 }
                 Applied::Removed
             }
-            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                Applied::Noted
-            }
+            Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. } => Applied::Noted,
         }
     }
 }

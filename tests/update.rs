@@ -65,9 +65,11 @@ fn store(state: &mut State, effects: Vec<Effect>) {
                     Applied::Added(Box::new(task(id.as_str()).build()))
                 }
                 Change::Remove { .. } => Applied::Removed,
-                Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                    Applied::Noted
-                }
+                Change::Observed { .. }
+                | Change::CheckFailed { .. }
+                | Change::Opened { .. }
+                | Change::Label { .. }
+                | Change::Notify { .. } => Applied::Noted,
             })
             .collect();
         update(

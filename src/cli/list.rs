@@ -302,6 +302,8 @@ fn event(event: &JournalEvent) -> String {
         JournalEvent::CheckFailed(why) => format!("check failed: {why}"),
         JournalEvent::Contradicted(what) => format!("contradicted, left aside: {what}"),
         JournalEvent::Opened(url) => format!("opened {url}"),
+        JournalEvent::Labelled(label) if label.is_empty() => "label taken away".into(),
+        JournalEvent::Labelled(label) => format!("called {label}"),
         JournalEvent::Other(text) => text.to_string(),
     }
 }

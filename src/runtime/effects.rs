@@ -12,13 +12,18 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
     task, time,
 };
 
 use crate::{
-    app::msg::{Effect, Msg},
+    app::{
+        clip::{Clip, ClipContent},
+        msg::{Effect, Msg},
+        tidings::Tidings,
+    },
     domain::{
         change::{Change, StoreError},
         query::Lens,
@@ -27,7 +32,7 @@ use crate::{
         task::{Family, TaskId, VideoUrl},
         turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clock, ListStore, Opener, TaskApi, Turns},
+    ports::{Clipboard, Clock, ListStore, Notifier, Opener, Scribe, TaskApi, Turns},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -88,6 +93,12 @@ pub struct Outside {
     pub turns: Option<Arc<dyn Turns>>,
     /// Opens videos.
     pub opener: Arc<dyn Opener>,
+    /// Takes what is copied.
+    pub clipboard: Arc<dyn Clipboard>,
+    /// Writes tasks down for other programs.
+    pub scribe: Arc<dyn Scribe>,
+    /// Tells of endings.
+    pub notifier: Arc<dyn Notifier>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
@@ -99,6 +110,9 @@ impl fmt::Debug for Outside {
             api,
             turns,
             opener,
+            clipboard,
+            scribe,
+            notifier,
             open_store: _,
         } = self;
         f.debug_struct("Outside")
@@ -106,6 +120,9 @@ impl fmt::Debug for Outside {
             .field("api", api)
             .field("turns", turns)
             .field("opener", opener)
+            .field("clipboard", clipboard)
+            .field("scribe", scribe)
+            .field("notifier", notifier)
             .finish_non_exhaustive()
     }
 }
@@ -118,6 +135,8 @@ enum Order {
     Load,
     Apply(Vec<Change>),
     Journal(TaskId),
+    Record(TaskId),
+    Visit(Timestamp),
     Look,
     Close(oneshot::Sender<()>),
 }
@@ -137,6 +156,9 @@ pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
     turns: Option<mpsc::UnboundedSender<TurnOrder>>,
     opener: Arc<dyn Opener>,
+    clipboard: Arc<dyn Clipboard>,
+    scribe: Arc<dyn Scribe>,
+    notifier: Arc<dyn Notifier>,
     list: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
 }
@@ -167,6 +189,9 @@ impl Hands {
                 api: outside.api,
                 turns,
                 opener: outside.opener,
+                clipboard: outside.clipboard,
+                scribe: outside.scribe,
+                notifier: outside.notifier,
                 list,
                 answers,
             },
@@ -193,7 +218,11 @@ impl Hands {
                 }
             }
             Effect::Open { task, url } => self.open(task, url),
-            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+            Effect::ReadRecord(task) => self.tell(Order::Record(task)),
+            Effect::NoteVisit(at) => self.tell(Order::Visit(at)),
+            Effect::Copy(clip) => self.copy(clip),
+            Effect::Announce(tidings) => self.announce(tidings),
+            Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -249,6 +278,51 @@ impl Hands {
                 }
             };
             send(&answers, msg).await;
+        });
+    }
+
+    /// Writes down what is to be copied, and hands it to a program.
+    fn copy(&self, clip: Clip) {
+        let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.scribe));
+        let answers = self.answers.clone();
+        task::spawn(async move {
+            let Clip { what, content } = clip;
+            let copied = task::spawn_blocking(move || {
+                let text = match content {
+                    ClipContent::Text(text) => text,
+                    ClipContent::Records(tasks) => scribe.records(&tasks),
+                    ClipContent::Commands(tasks) => scribe.commands(&tasks),
+                };
+                let result = clipboard.copy(&text);
+                (text, result)
+            });
+            let msg = match copied.await {
+                Ok((text, result)) => Msg::Copied { what, text, result },
+                Err(_) => Msg::Broke(format!("Copying {what} broke.")),
+            };
+            send(&answers, msg).await;
+        });
+    }
+
+    /// Shows news on the desktop, and starts the user's program.
+    fn announce(&self, tidings: Tidings) {
+        let (notifier, answers) = (Arc::clone(&self.notifier), self.answers.clone());
+        task::spawn(async move {
+            let told = task::spawn_blocking(move || {
+                let shown = match &tidings.shown {
+                    Some((title, body)) => notifier.show(title, body),
+                    None => Ok(()),
+                };
+                if tidings.command.is_empty() {
+                    return shown;
+                }
+                let run = notifier.run(&tidings.command, &tidings.facts);
+                shown.and(run)
+            });
+            let result = told
+                .await
+                .unwrap_or_else(|_| Err("Telling of an ending broke.".into()));
+            send(&answers, Msg::Announced(result)).await;
         });
     }
 
@@ -377,6 +451,17 @@ impl Keeper {
                 Order::Journal(task) => {
                     let lines = on(&mut list, |store| store.journal(&task, JOURNAL_LINES));
                     Some(Msg::JournalRead { task, lines })
+                }
+                Order::Record(task) => {
+                    let record = on(&mut list, |store| store.record(&task));
+                    let record = record.map(|record| record.map(Arc::new));
+                    Some(Msg::RecordRead { task, record })
+                }
+                Order::Visit(at) => {
+                    if let Err(error) = on(&mut list, |store| store.note_visit(at)) {
+                        tracing::debug!(%error, "the visit is not noted");
+                    }
+                    None
                 }
                 Order::Look => look(&mut list),
                 Order::Close(done) => {

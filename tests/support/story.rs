@@ -119,6 +119,12 @@ impl Story {
                     let lines = Ok(Vec::new());
                     self.say(Msg::JournalRead { task, lines });
                 }
+                Effect::ReadRecord(task) => {
+                    self.say(Msg::RecordRead {
+                        task,
+                        record: Ok(None),
+                    });
+                }
                 Effect::Remember(lens) => {
                     self.remembered = Some(lens);
                     self.say(Msg::Remembered(Ok(())));
@@ -127,6 +133,10 @@ impl Story {
                 | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Ask(_)
+                | Effect::Announce(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -176,9 +186,11 @@ impl Story {
                 }
                 None => Applied::NotWatched,
             },
-            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                Applied::Noted
-            }
+            Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. } => Applied::Noted,
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     action::{Action, Context},
     chord::{Key, KeyChord},
 };
-use crate::domain::status::Tab;
+use crate::{app::clip::CopyKind, domain::status::Tab};
 
 /// Is a group of keys in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Group {
     Finding,
     /// Asking the server.
     Asking,
+    /// Inside the copy menu.
+    Copying,
     /// Inside a dialog.
     Dialogs,
     /// The program itself.
@@ -27,11 +29,12 @@ pub enum Group {
 
 impl Group {
     /// The groups in the order of the help.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Moving,
         Self::Tasks,
         Self::Finding,
         Self::Asking,
+        Self::Copying,
         Self::Dialogs,
         Self::Program,
     ];
@@ -43,6 +46,7 @@ impl Group {
             Self::Tasks => "Tasks",
             Self::Finding => "Finding",
             Self::Asking => "Asking",
+            Self::Copying => "In the copy menu",
             Self::Dialogs => "Dialogs",
             Self::Program => "Program",
         }
@@ -83,8 +87,22 @@ const MOVES: &[Context] = &[
     Context::Help,
     Context::Sort,
 ];
-const TYPED_MOVES: &[Context] = &[Context::Add, Context::Filter];
-const DIALOGS: &[Context] = &[Context::Add, Context::Pick, Context::Filter, Context::Sort];
+const TYPED_MOVES: &[Context] = &[
+    Context::Add,
+    Context::Filter,
+    Context::Copy,
+    Context::Palette,
+];
+const DIALOGS: &[Context] = &[
+    Context::Add,
+    Context::Pick,
+    Context::Filter,
+    Context::Sort,
+    Context::Copy,
+    Context::Label,
+    Context::Palette,
+];
+const COPY: &[Context] = &[Context::Copy];
 const ADD: &[Context] = &[Context::Add];
 const STEPS: &[Context] = &[
     Context::List,
@@ -92,6 +110,9 @@ const STEPS: &[Context] = &[
     Context::Add,
     Context::Pick,
     Context::Link,
+    Context::Copy,
+    Context::Label,
+    Context::Palette,
     Context::Help,
     Context::Filter,
     Context::Sort,
@@ -309,6 +330,38 @@ pub(super) const BINDINGS: &[Binding] = &[
         "open the input video",
     ),
     bind(
+        Group::Tasks,
+        Action::CopyMenu,
+        &[c('y')],
+        TASKS,
+        "copy",
+        "copy id, links, prompt, JSON, curl",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Raw,
+        &[c('i')],
+        TASKS,
+        "raw",
+        "the server's last answer as it came",
+    ),
+    bind(
+        Group::Tasks,
+        Action::EditLabel,
+        &[c('e')],
+        TASKS,
+        "label",
+        "edit the label",
+    ),
+    bind(
+        Group::Tasks,
+        Action::ToggleNotices,
+        &[c('N')],
+        TASKS,
+        "notices",
+        "tell of its ending or not",
+    ),
+    bind(
         Group::Finding,
         Action::Filter,
         &[c('/')],
@@ -381,6 +434,54 @@ pub(super) const BINDINGS: &[Binding] = &[
         "in a dialog: do it",
     ),
     bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Id),
+        &[c('y')],
+        COPY,
+        "id",
+        "copy the id",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Result),
+        &[c('u')],
+        COPY,
+        "result",
+        "copy the result link",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Original),
+        &[c('o')],
+        COPY,
+        "original",
+        "copy the original's link",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Prompt),
+        &[c('p')],
+        COPY,
+        "prompt",
+        "copy the prompt",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Json),
+        &[c('j')],
+        COPY,
+        "JSON",
+        "copy all of it as JSON",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Curl),
+        &[c('c')],
+        COPY,
+        "curl",
+        "copy a curl command, without the key",
+    ),
+    bind(
         Group::Dialogs,
         Action::Accept,
         &[c('y')],
@@ -438,6 +539,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Program,
+        Action::Palette,
+        &[c(':')],
+        TASKS,
+        "command",
+        "an action by its name",
+    ),
+    bind(
+        Group::Program,
         Action::Help,
         &[c('?'), k(Key::F(1))],
         TASKS,
@@ -488,7 +597,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Dialogs,
         Action::Back,
         &[c('q')],
-        &[Context::Pick, Context::Sort],
+        &[Context::Pick, Context::Sort, Context::Copy],
         "",
         "close the picker or menu",
     ),
@@ -546,14 +655,17 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Add,
             Action::Remove,
             Action::OpenResult,
+            Action::CopyMenu,
             Action::Filter,
             Action::SortMenu,
             Action::Mark,
             Action::CheckOne,
             Action::Pause,
+            Action::Palette,
             Action::Undo,
             Action::OpenOriginal,
             Action::Detail,
+            Action::EditLabel,
             Action::MarkAll,
             Action::CheckAll,
             Action::ReverseSort,
@@ -564,6 +676,9 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Back,
             Action::OpenResult,
             Action::OpenOriginal,
+            Action::CopyMenu,
+            Action::Raw,
+            Action::EditLabel,
             Action::CheckOne,
             Action::Remove,
             Action::Pause,
@@ -576,9 +691,13 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::NextField,
             Action::Back,
         ],
-        Context::Pick | Context::Filter | Context::Sort | Context::Confirm => {
-            &[Action::Accept, Action::Back]
-        }
+        Context::Pick
+        | Context::Filter
+        | Context::Sort
+        | Context::Confirm
+        | Context::Copy
+        | Context::Label
+        | Context::Palette => &[Action::Accept, Action::Back],
         Context::Link | Context::Help => &[Action::Back],
     }
 }

@@ -102,6 +102,10 @@ fn entry(line: &JournalLine) -> Entry {
             Role::Warn,
         ),
         JournalEvent::Opened(url) => (format!("opened {url}"), Role::Text),
+        JournalEvent::Labelled(label) if label.is_empty() => {
+            ("label taken away".to_owned(), Role::Text)
+        }
+        JournalEvent::Labelled(label) => (format!("called \"{label}\""), Role::Text),
         JournalEvent::Other(what) => (what.to_string(), Role::Muted),
     };
     Entry {
