@@ -46,9 +46,11 @@ fn a_label_is_changed_taken_away_and_written_down() {
         .journal(&id("a"), 10)
         .unwrap()
         .into_iter()
-        .filter_map(|line| match line.event {
-            JournalEvent::Labelled(label) => Some(label.to_string()),
-            _ => None,
+        .filter_map(|line| {
+            if let JournalEvent::Labelled(label) = line.event {
+                return Some(label.to_string());
+            }
+            None
         })
         .collect();
     assert_eq!(words, ["first", "second <U+202E>", ""]);
