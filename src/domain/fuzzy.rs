@@ -29,7 +29,9 @@ const FIRST_LESS: usize = 4;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Needle {
     text: Box<str>,
-    atom: Atom,
+    /// The text as it is; it sets how case and accents are folded, too.
+    literal: Atom,
+    /// What a match with the letters apart must be worth; zero where they must stand together.
     least: u16,
 }
 
@@ -43,24 +45,21 @@ impl Needle {
         let least = (letters * PER_LETTER).saturating_sub(FIRST_LESS);
         Self {
             least: u16::try_from(least).unwrap_or(u16::MAX),
-            ..Self::of(word, AtomKind::Fuzzy)
+            ..Self::literal(word)
         }
     }
 
     /// Returns a text that must be there as it is, but for case and accents.
     pub fn literal(text: &str) -> Self {
-        Self::of(text, AtomKind::Substring)
-    }
-
-    fn of(text: &str, kind: AtomKind) -> Self {
         let end = text.char_indices().nth(LONGEST).map(|(at, _)| at);
+        let beginning = end.and_then(|end| text.get(..end)).unwrap_or(text);
         Self {
             text: text.into(),
-            atom: Atom::new(
-                end.and_then(|end| text.get(..end)).unwrap_or(text),
+            literal: Atom::new(
+                beginning,
                 CaseMatching::Ignore,
                 Normalization::Smart,
-                kind,
+                AtomKind::Substring,
                 false,
             ),
             least: 0,
@@ -105,9 +104,16 @@ impl Searcher {
             .matcher
             .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
         let haystack = haystack(text, &mut self.letters);
-        needle
-            .atom
-            .score(haystack, matcher)
+        if let Some(literal) = needle.literal.score(haystack, matcher) {
+            return Some(literal);
+        }
+        if needle.least == 0 {
+            return None;
+        }
+        // The first match from the left, drawn together, and not the best of all: that costs its length once and not
+        // as often as the word has letters, and ten thousand prompts are searched for each letter typed.
+        matcher
+            .fuzzy_match_greedy(haystack, needle.literal.needle_text())
             .filter(|score| *score >= needle.least)
     }
 
@@ -118,9 +124,14 @@ impl Searcher {
             .matcher
             .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
         let haystack = haystack(text, &mut self.letters);
-        let score = needle.atom.indices(haystack, matcher, &mut self.places);
-        if score.is_none_or(|score| score < needle.least) {
-            self.places.clear();
+        let places = &mut self.places;
+        if needle.literal.indices(haystack, matcher, places).is_none() && needle.least > 0 {
+            places.clear();
+            let letters = needle.literal.needle_text();
+            let score = matcher.fuzzy_indices_greedy(haystack, letters, places);
+            if score.is_none_or(|score| score < needle.least) {
+                places.clear();
+            }
         }
         self.places.sort_unstable();
         &self.places
