@@ -127,15 +127,17 @@ impl View {
         let mut shown: Vec<_> = list
             .iter()
             .filter(|watched| lens.shows(watched, &sight, &mut searcher))
-            .map(|watched| {
-                (
-                    order.place(watched, now.wall, sight.retention),
-                    watched.id(),
-                )
-            })
+            .map(|watched| (order.rank(watched, now.wall, sight.retention), watched))
             .collect();
-        shown.sort_unstable_by(|a, b| order.compare((&a.0, a.1), (&b.0, b.1)));
-        self.ids = shown.into_iter().map(|(_, id)| id.clone()).collect();
+        let place = |watched| order.place(watched, now.wall, sight.retention);
+        shown.sort_unstable_by(|(a, one), (b, other)| {
+            a.cmp(b)
+                .then_with(|| order.compare((&place(one), one.id()), (&place(other), other.id())))
+        });
+        self.ids = shown
+            .into_iter()
+            .map(|(_, watched)| watched.id().clone())
+            .collect();
         self.as_of = now.wall;
         self.late = sight.estimate.late;
         self.until = list
