@@ -7,6 +7,7 @@ pub mod estimate;
 pub mod harvest;
 pub mod query;
 pub mod report;
+pub mod save;
 pub mod schedule;
 pub mod status;
 pub mod task;

@@ -24,6 +24,7 @@ use crate::{
 
 pub mod connection;
 pub mod envelope;
+mod fresh_link;
 pub mod key;
 pub mod luma_modify;
 pub mod origin;
@@ -133,7 +134,7 @@ impl KieClient {
     ) -> Result<Response, PollError> {
         let client = match self.client(reuse).await {
             Ok(client) => client,
-            Err(error) => return Err(connection::failed_to_ask(error, &self.origin)),
+            Err(error) => return Err(connection::failed_to_ask(error, self.origin.host())),
         };
         let sent = client
             .get(format!("{}{}", self.origin, api_of(family).path))
@@ -146,7 +147,7 @@ impl KieClient {
         sent.map_err(|error| {
             let error = error.without_url();
             tracing::debug!(%task, ?reuse, error = connection::chain(&error), "no answer");
-            connection::failed_to_ask(error, &self.origin)
+            connection::failed_to_ask(error, self.origin.host())
         })
     }
 

@@ -71,9 +71,8 @@ pub(super) fn settings(origin: &ApiOrigin, limits: &Limits, reuse: Reuse) -> Cli
 }
 
 /// Names an error that came before the head of an answer.
-pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollError {
+pub(in crate::adapters) fn failed_to_ask(error: reqwest::Error, host: &str) -> PollError {
     let error = error.without_url();
-    let host = origin.host();
     let offline = |what: &str| PollError::Offline(CleanText::line(what, REASON_BYTES));
     let is_connect = error.is_connect();
     if error.is_builder() {
@@ -120,7 +119,7 @@ pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollEr
 }
 
 /// Names an error that came in the middle of an answer.
-pub(super) fn failed_to_read(error: reqwest::Error) -> PollError {
+pub(in crate::adapters) fn failed_to_read(error: reqwest::Error) -> PollError {
     // A bad chunk, a short body and a lost connection all mean the same: the rest of it is not coming.
     if error.without_url().is_timeout() {
         PollError::TimedOut
@@ -130,7 +129,7 @@ pub(super) fn failed_to_read(error: reqwest::Error) -> PollError {
 }
 
 /// Returns every cause of an error as one line for the log file. Never holds an address or a header.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(in crate::adapters) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     for cause in causes(error) {
         // Writing into a `String` cannot fail.
@@ -140,7 +139,7 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// Walks down the causes of an error.
-fn causes<'a>(
+pub(in crate::adapters) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(cause(error), |&error| cause(error))
@@ -226,7 +225,7 @@ mod tests {
                 .timeout(Duration::from_secs(5))
         });
         let sent = client.unwrap().get("https://api.kie.ai/x?secret=1").send();
-        failed_to_ask(sent.await.unwrap_err(), &origin)
+        failed_to_ask(sent.await.unwrap_err(), origin.host())
     }
 
     #[tokio::test]
@@ -254,7 +253,7 @@ mod tests {
 
         let error = error.unwrap_err();
         assert!(error.is_builder(), "{error}");
-        let shown = failed_to_ask(error, &origin).message();
+        let shown = failed_to_ask(error, origin.host()).message();
         assert!(!shown.contains("secret"), "{shown}");
     }
 
