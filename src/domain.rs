@@ -5,6 +5,7 @@
 pub mod change;
 pub mod estimate;
 pub mod harvest;
+pub mod nearest;
 pub mod query;
 pub mod report;
 pub mod save;

@@ -23,7 +23,10 @@ use self::{
     theme::{Role, Theme},
 };
 use crate::{
-    app::state::{Screen, State},
+    app::{
+        keymap::Action,
+        state::{Screen, State},
+    },
     domain::{estimate::Estimate, status::Status, time::Now, watchlist::Watched},
 };
 
@@ -100,6 +103,12 @@ impl Scene<'_> {
     /// Returns the style of a role.
     const fn style(&self, role: Role) -> ratatui::style::Style {
         self.theme.style(role)
+    }
+
+    /// Returns the name of the key of an action, as it is drawn; empty where it has none.
+    fn key(&self, action: Action) -> String {
+        let chord = self.state.keymap().key_of(action);
+        chord.map_or_else(String::new, |chord| self.theme.key(chord))
     }
 
     /// Returns whether a part of the screen, or a box above it, has the keyboard.

@@ -8,7 +8,7 @@
 use std::fs;
 
 use clap::CommandFactory as _;
-use kietop::{app::keymap::BINDINGS, cli::Cli};
+use kietop::{app::keymap::Keymap, cli::Cli};
 
 fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
@@ -37,9 +37,11 @@ fn the_readme_names_every_key_and_no_other() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    let bound: Vec<_> = BINDINGS
+    let keymap = Keymap::default();
+    let bound: Vec<_> = keymap
+        .bindings()
         .iter()
-        .flat_map(|binding| binding.chords)
+        .flat_map(|binding| binding.chords.iter())
         .map(ToString::to_string)
         .collect();
 

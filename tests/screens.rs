@@ -776,3 +776,21 @@ fn no_size_breaks_any_screen() {
         }
     }
 }
+
+#[test]
+fn footer_help_and_advice_name_the_keys_in_force() {
+    let mut state = mixed()
+        .keyed(&[("open_result", &["f5"]), ("help", &["f2"]), ("remove", &[])])
+        .build();
+    press(&mut state, &["j", "j", "j"]);
+    let list = shot(&mut state, (120, 36));
+    press(&mut state, &["F2"]);
+    let help = shot(&mut state, (120, 50));
+
+    for text in ["F5 open", "F2 help", "F5 opens the video."] {
+        assert!(list.contains(text), "{text} in\n{list}");
+    }
+    assert!(!list.contains("remove"), "{list}");
+    assert!(help.contains("F5            open the result"), "{help}");
+    assert!(!help.contains("stop watching"), "{help}");
+}

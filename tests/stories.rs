@@ -1031,7 +1031,7 @@ fn a_refusal_that_another_instance_saw_lifted_is_lifted_here() {
     story.press(&["R"]);
     assert_eq!(
         story.said(),
-        "The server refuses the rest; r asks after one of them once again."
+        "The server refuses the rest. r asks after one of them once again."
     );
 
     story.wait(SECOND);

@@ -639,3 +639,31 @@ fn the_detail_goes_and_comes() {
     press(&mut state, &["Esc"]);
     assert_eq!(state.screen(), Screen::List);
 }
+
+#[test]
+fn other_keys_act_and_are_named() {
+    let mut state = program()
+        .with(task("a").ready("1m").created("14:10"))
+        .with(task("b").created("14:00"))
+        .keyed(&[
+            ("open_result", &["f5"]),
+            ("check", &["down"]),
+            ("next", &["n"]),
+            ("pause", &[]),
+        ])
+        .build();
+
+    let opened = press(&mut state, &["F5"]);
+    assert!(
+        opened
+            .iter()
+            .any(|effect| matches!(effect, Effect::Open { .. }))
+    );
+    press(&mut state, &["o", "p"]);
+    assert!(!state.polls().is_paused() && state.notice().is_none());
+    press(&mut state, &["n", "F5"]);
+    assert_eq!(
+        said(&state),
+        "Not answered for yet: nothing to open. Down asks now."
+    );
+}

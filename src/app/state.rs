@@ -11,7 +11,7 @@ pub use self::{
     add::{AddDialog, AddField, Candidate},
     polls::{Hold, Polls},
 };
-use super::keymap::Context;
+use super::keymap::{Context, Keymap};
 use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
     estimate::Estimate,
@@ -38,6 +38,8 @@ pub struct Settings {
     pub seed: u64,
     /// Whether the list may be changed.
     pub access: Access,
+    /// What the keys mean.
+    pub keymap: Keymap,
     /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
     pub suggestions: Vec<TaskId>,
 }
@@ -51,6 +53,7 @@ impl Default for Settings {
             zone: TimeZone::UTC,
             seed: 0,
             access: Access::default(),
+            keymap: Keymap::default(),
             suggestions: Vec::new(),
         }
     }
@@ -265,6 +268,11 @@ impl State {
     /// Returns what the program was started with.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Returns what the keys mean.
+    pub const fn keymap(&self) -> &Keymap {
+        &self.settings.keymap
     }
 
     /// Returns the watch list.

@@ -199,8 +199,8 @@ impl PollError {
             Self::RateLimited { .. } => "Asking goes on by itself, more slowly.",
             Self::Maintenance => "Asking goes on by itself.",
             Self::Redirected(_) | Self::WrongAddress => "Check the API address (KIETOP_API_URL).",
-            Self::NotFound => "Is the id complete, and of this account? r asks again.",
-            Self::Refused { .. } => "It is not asked after any more; r asks once again.",
+            Self::NotFound => "Is the id complete, and of this account?",
+            Self::Refused { .. } => "It is not asked after any more.",
             Self::TimedOut
             | Self::CutOff
             | Self::Server { .. }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::{
-        keymap::{self, Action, Context},
+        keymap::{Action, Context},
         state::DetailPage,
     },
     domain::watchlist::Watched,
@@ -173,9 +173,13 @@ fn draw_lines(pen: &mut Pen<'_>, lines: &[Line<'_>]) {
 
 /// Returns "Enter full screen", with the key as it is bound.
 fn enter_hint(scene: &Scene<'_>) -> String {
-    keymap::hint(Action::Detail, Context::List).map_or_else(String::new, |(key, _)| {
-        format!("{} full screen", scene.theme.key(key))
-    })
+    scene
+        .state
+        .keymap()
+        .hint(Action::Detail, Context::List)
+        .map_or_else(String::new, |(key, _)| {
+            format!("{} full screen", scene.theme.key(key))
+        })
 }
 
 /// Cuts the first row off.

@@ -11,10 +11,7 @@ use super::{
     pen::{Head, Pen, inside},
     theme::Role,
 };
-use crate::app::{
-    keymap::{self, Action},
-    state::Loading,
-};
+use crate::app::{keymap::Action, state::Loading};
 
 /// Draws the empty list over the whole body.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
@@ -71,7 +68,7 @@ fn first_steps(width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
         Line::styled("No tasks watched yet.", scene.style(Role::Title)),
         Line::default(),
     ];
-    let key = keymap::key_of(Action::Add).map_or_else(String::new, |key| scene.theme.key(key));
+    let key = scene.key(Action::Add);
     let is_demo = !scene.state.settings().suggestions.is_empty();
     let mut steps = Vec::new();
     if scene.state.settings().access == Access::Full {

@@ -84,7 +84,7 @@ pub(super) struct Hint {
 impl Hint {
     /// Returns the hint of an action where it has a key.
     pub(super) fn of(action: Action, context: Context, scene: &Scene<'_>) -> Option<Self> {
-        let (chord, word) = keymap::hint(action, context)?;
+        let (chord, word) = scene.state.keymap().hint(action, context)?;
         let word = if action == Action::Pause && scene.state.polls().is_paused() {
             "go on"
         } else {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::{
-        keymap::{self, Action},
+        keymap::Action,
         state::{Loading, Screen},
     },
     domain::{
@@ -373,7 +373,10 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
         });
     }
     if state.polls().is_paused() {
-        let key = keymap::key_of(Action::Pause).map(|key| scene.theme.key(key));
+        let key = state
+            .keymap()
+            .key_of(Action::Pause)
+            .map(|key| scene.theme.key(key));
         return Some(Banner {
             headline: "Paused: nothing is asked by itself.".to_owned(),
             next_step: key.map_or_else(String::new, |key| format!("{key} goes on.")),

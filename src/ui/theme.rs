@@ -6,10 +6,7 @@
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::{
-    app::{
-        keymap::{Key, KeyChord},
-        state::Tone,
-    },
+    app::{keymap::KeyChord, state::Tone},
     domain::{status::Status, time::Now},
 };
 
@@ -240,26 +237,10 @@ impl Theme {
 
     /// Returns the name of a key, arrows spelled out where only ASCII is drawn.
     pub fn key(&self, chord: KeyChord) -> String {
-        if !self.is_ascii() {
-            return chord.to_string();
-        }
-        match chord.key {
-            Key::Up => "Up".into(),
-            Key::Down => "Down".into(),
-            Key::Left => "Left".into(),
-            Key::Right => "Right".into(),
-            Key::Char(_)
-            | Key::Enter
-            | Key::Esc
-            | Key::Tab
-            | Key::BackTab
-            | Key::Backspace
-            | Key::Delete
-            | Key::Home
-            | Key::End
-            | Key::PageUp
-            | Key::PageDown
-            | Key::F(_) => chord.to_string(),
+        if self.is_ascii() {
+            chord.ascii()
+        } else {
+            chord.to_string()
         }
     }
 }
@@ -281,7 +262,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{domain::time::Mono, ui::format};
+    use crate::{app::keymap::Key, domain::time::Mono, ui::format};
 
     fn now() -> Now {
         Now {

@@ -31,7 +31,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil};
 use kietop::{
     app::{
-        keymap::{Key, KeyChord},
+        keymap::{KeyChange, KeyChord, Keymap},
         msg::{Effect, Msg},
         state::{Settings, State},
         update::update,
@@ -366,6 +366,18 @@ impl ProgramBuilder {
         self
     }
 
+    /// Gives actions other keys: `keyed(&[("open_result", &["x"])])`.
+    pub fn keyed(mut self, changes: &[(&str, &[&str])]) -> Self {
+        let change = |(action, keys): &(&str, &[&str])| KeyChange {
+            place: None,
+            action: (*action).to_owned(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        };
+        let changes: Vec<_> = changes.iter().map(change).collect();
+        self.settings.keymap = Keymap::with(&changes).expect("keys without fault");
+        self
+    }
+
     /// Gives its terminal a size.
     pub fn sized(mut self, width: u16, height: u16) -> Self {
         self.size = (width, height);
@@ -426,25 +438,7 @@ pub fn type_text(state: &mut State, text: &str) {
 
 /// Returns a key by its name: "a", "Enter", "Ctrl-D".
 pub fn chord(name: &str) -> KeyChord {
-    if let Some(letter) = name.strip_prefix("Ctrl-") {
-        let letter = letter.chars().next().expect("a letter after Ctrl-");
-        return KeyChord::ctrl(letter.to_ascii_lowercase());
-    }
-    let key = match name {
-        "Enter" => Key::Enter,
-        "Esc" => Key::Esc,
-        "Tab" => Key::Tab,
-        "Space" => Key::Char(' '),
-        "Up" => Key::Up,
-        "Down" => Key::Down,
-        "Left" => Key::Left,
-        "Right" => Key::Right,
-        "PgDn" => Key::PageDown,
-        "PgUp" => Key::PageUp,
-        "Backspace" => Key::Backspace,
-        letter => Key::Char(letter.chars().next().expect("a key's name")),
-    };
-    KeyChord::plain(key)
+    KeyChord::parse(name).expect("a key's name")
 }
 
 /// Answers the question under way after a task, whatever its number.

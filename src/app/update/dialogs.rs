@@ -3,12 +3,12 @@
 use tui_input::InputRequest;
 
 use super::{
-    notices::{notify, refuses_changes},
+    notices::{notify, refuses_changes, step},
     selection, storing,
 };
 use crate::{
     app::{
-        keymap::{Key, KeyChord},
+        keymap::{Action, Key, KeyChord},
         msg::Effect,
         state::{AddDialog, AddField, Loading, Overlay, Picker, ShownLink, State, Tone, VideoKind},
     },
@@ -210,27 +210,34 @@ pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: 
 }
 
 /// Returns why there is nothing to open, with the next step.
-fn nothing_to_open(state: &State, kind: VideoKind, now: Now) -> &'static str {
+fn nothing_to_open(state: &State, kind: VideoKind, now: Now) -> String {
     let Some(watched) = state.selected() else {
-        return "No task selected.";
+        return "No task selected.".to_owned();
     };
     if kind == VideoKind::Original {
-        return "The server named no input video that can be opened.";
+        return "The server named no input video that can be opened.".to_owned();
     }
-    match state.status_of(watched, &state.estimate(), now) {
-        Status::New => "Not answered for yet: nothing to open. r asks now.",
+    let (reason, next) = match state.status_of(watched, &state.estimate(), now) {
+        Status::New => (
+            "Not answered for yet: nothing to open.",
+            Some((Action::CheckOne, "asks now")),
+        ),
         Status::Generating | Status::Finishing | Status::Late => {
-            "Still being made: nothing to open yet."
+            ("Still being made: nothing to open yet.", None)
         }
-        Status::CreateFailed | Status::GenerationFailed => {
-            "It failed: there is no video. O opens the input."
-        }
-        Status::NotFound => "The server does not know this task: nothing to open.",
-        Status::Unknown => "The answer was not understood: nothing to open.",
-        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => {
-            "The server gave no link that can be opened. r asks again."
-        }
-    }
+        Status::CreateFailed | Status::GenerationFailed => (
+            "It failed: there is no video.",
+            Some((Action::OpenOriginal, "opens the input")),
+        ),
+        Status::NotFound => ("The server does not know this task: nothing to open.", None),
+        Status::Unknown => ("The answer was not understood: nothing to open.", None),
+        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => (
+            "The server gave no link that can be opened.",
+            Some((Action::CheckOne, "asks again")),
+        ),
+    };
+    let next = next.map_or_else(String::new, |(action, what)| step(state, action, what));
+    format!("{reason}{next}")
 }
 
 /// Opens the video under the picker's cursor.

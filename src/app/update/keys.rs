@@ -2,12 +2,12 @@
 
 use super::{
     dialogs,
-    notices::{notify, quoted, refuses_changes},
+    notices::{notify, quoted, refuses_changes, step},
     selection,
 };
 use crate::{
     app::{
-        keymap::{self, Action, Context, KeyChord},
+        keymap::{Action, Context, KeyChord},
         msg::Effect,
         state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
     },
@@ -24,7 +24,7 @@ pub(super) fn pressed(
 ) {
     state.is_untouched = false;
     let context = state.context();
-    match keymap::lookup(chord, context) {
+    match state.keymap().lookup(chord, context) {
         // What was typed ahead of the way out is no order any more.
         action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
@@ -160,8 +160,8 @@ fn turn(state: &mut State, turn: Turn, now: Now) {
 
 fn show_detail(state: &mut State, now: Now) {
     if state.selected().is_none() {
-        notify(state, Tone::Plain, "No task to show. a adds one.", now);
-        return;
+        let text = format!("No task to show.{}", step(state, Action::Add, "adds one"));
+        return notify(state, Tone::Plain, text, now);
     }
     state.screen = Screen::Detail {
         page: DetailPage::Info,
@@ -254,11 +254,12 @@ fn check_all(state: &mut State, now: Now) {
         .collect();
     if unfinished.is_empty() {
         let reason = if state.list.tally().in_flight > 0 {
-            "They are being asked after right now."
+            "They are being asked after right now.".to_owned()
         } else if state.list.tally().active > 0 {
-            "The server refuses the rest; r asks after one of them once again."
+            let once = step(state, Action::CheckOne, "asks after one of them once again");
+            format!("The server refuses the rest.{once}")
         } else {
-            "Every task has ended; there is nothing to ask."
+            "Every task has ended; there is nothing to ask.".to_owned()
         };
         return notify(state, Tone::Plain, reason, now);
     }
@@ -285,9 +286,13 @@ fn check_all(state: &mut State, now: Now) {
 fn pause(state: &mut State, now: Now) {
     state.polls.toggle_pause();
     let text = if state.polls.is_paused() {
-        "Paused: nothing is asked by itself. p goes on, r asks once."
+        let steps = [(Action::Pause, "goes on"), (Action::CheckOne, "asks once")];
+        let steps = steps
+            .map(|(action, what)| step(state, action, what))
+            .concat();
+        format!("Paused: nothing is asked by itself.{steps}")
     } else {
-        "Asking again."
+        "Asking again.".to_owned()
     };
     notify(state, Tone::Plain, text, now);
 }

@@ -1,7 +1,10 @@
 //! The message line: what is said there, and the words for it. Knows none of the other families.
 
 use crate::{
-    app::state::{Loading, NOTICE_TIME, Notice, State, Tone},
+    app::{
+        keymap::Action,
+        state::{Loading, NOTICE_TIME, Notice, State, Tone},
+    },
     domain::{change::Access, status::Status, task::TaskId, time::Now, watchlist::Watched},
 };
 
@@ -12,6 +15,12 @@ pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now
         tone,
         until: now.mono.after(NOTICE_TIME),
     });
+}
+
+/// Returns a sentence with the key that does something, to follow another: " r asks again."; empty without a key.
+pub(super) fn step(state: &State, action: Action, what: &str) -> String {
+    let chord = state.keymap().key_of(action);
+    chord.map_or_else(String::new, |chord| format!(" {} {what}.", chord.ascii()))
 }
 
 /// Says why the list cannot be changed, if it cannot.

@@ -1,8 +1,9 @@
 //! What a status means for the person who paid, and what to do next, in whole sentences.
 
 use crate::{
-    app::keymap::{self, Action},
+    app::keymap::Action,
     domain::{
+        report::PollError,
         schedule::Polling,
         status::{self, LinkLife, Status, Urgency},
         task::TaskState,
@@ -13,9 +14,8 @@ use crate::{
 
 /// Returns the sentences, in the order they are read.
 pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)> {
-    let key = |action| keymap::key_of(action).map_or_else(String::new, |key| scene.theme.key(key));
-    let open = key(Action::OpenResult);
-    let check = key(Action::CheckOne);
+    let open = scene.key(Action::OpenResult);
+    let check = scene.key(Action::CheckOne);
     let life = status::link_life(&watched.task, scene.state.settings().retention, scene.now);
     match scene.status_of(watched) {
         Status::New => vec![("Not answered for yet.".into(), Role::Text)],
@@ -116,8 +116,14 @@ fn no_link(watched: &Watched, check: &str) -> String {
 pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
     let failed = watched.freshness.last_error.as_ref()?;
     let ago = format::ago(scene.now.age_of(failed.at));
-    Some((
-        format!("{}, {ago}", failed.error.message()),
-        failed.error.next_step().to_owned(),
-    ))
+    let mut next = failed.error.next_step().to_owned();
+    let asks_once = matches!(
+        failed.error,
+        PollError::NotFound | PollError::Refused { .. }
+    );
+    let check = scene.key(Action::CheckOne);
+    if asks_once && !check.is_empty() {
+        next = format!("{next} {check} asks again.");
+    }
+    Some((format!("{}, {ago}", failed.error.message()), next))
 }

@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 
 use super::{advice, info, journal, sheet::Sheet};
 use crate::{
-    app::keymap::{self, Action, Context},
+    app::keymap::{Action, Context},
     domain::watchlist::Watched,
     ui::{Scene, format, theme::Role},
 };
@@ -70,7 +70,7 @@ pub(super) fn compact<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -
         }
         (None, None, _) => sheet.plain(watched.id().as_str(), Role::Text),
     }
-    if let Some((key, _)) = keymap::hint(Action::Detail, Context::List) {
+    if let Some((key, _)) = scene.state.keymap().hint(Action::Detail, Context::List) {
         let hint = format!("{} full detail", scene.theme.key(key));
         sheet.plain(&hint, Role::Muted);
     }
@@ -124,7 +124,6 @@ fn links(
     scene: &Scene<'_>,
     room: usize,
 ) -> Vec<(std::borrow::Cow<'static, str>, Role)> {
-    let key = |action| keymap::key_of(action).map_or_else(String::new, |key| scene.theme.key(key));
     let result = watched.task.state().videos().next();
     let beside = match result {
         Some(_) => room / 2,
@@ -137,7 +136,7 @@ fn links(
         Some(link) => {
             let room = beside.saturating_sub(14);
             parts.push((tail(link.as_str(), room).into(), Role::Text));
-            let key = format!(" {}", key(Action::OpenOriginal));
+            let key = format!(" {}", scene.key(Action::OpenOriginal));
             parts.push((key.into(), Role::Key));
         }
         None => parts.push(("unknown".into(), Role::Muted)),
@@ -147,7 +146,7 @@ fn links(
         Some(url) => {
             let room = (room - beside).saturating_sub(2);
             parts.push((tail(url.as_str(), room).into(), Role::Text));
-            let key = format!(" {}", key(Action::OpenResult));
+            let key = format!(" {}", scene.key(Action::OpenResult));
             parts.push((key.into(), Role::Key));
         }
         None if watched.task.state().is_final() => parts.push(("none".into(), Role::Muted)),

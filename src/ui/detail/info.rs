@@ -6,7 +6,7 @@ use ratatui::text::Line;
 
 use super::{advice, journal, sheet::Sheet};
 use crate::{
-    app::keymap::{self, Action},
+    app::keymap::Action,
     domain::{
         schedule::{Polling, Stop},
         status::{self, LinkLife, Status},
@@ -230,12 +230,16 @@ pub(super) fn checked(watched: &Watched, scene: &Scene<'_>) -> String {
 /// Writes source, results, link life and callback on a line each.
 fn links(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     let facts = watched.task.facts();
-    let key = |action| keymap::key_of(action).map_or_else(String::new, |key| scene.theme.key(key));
     let room = sheet.room().saturating_sub(3);
     let ellipsis = scene.ellipsis();
     if let Some(source) = source(watched) {
         let text = format::url_tail(source.as_str(), room, ellipsis);
-        sheet.keyed("Source", &text, Role::Text, &key(Action::OpenOriginal));
+        sheet.keyed(
+            "Source",
+            &text,
+            Role::Text,
+            &scene.key(Action::OpenOriginal),
+        );
     }
     let mut videos = watched.task.state().videos();
     match videos.next() {
@@ -248,7 +252,7 @@ fn links(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
             };
             let tail = format::url_tail(first.as_str(), room - count.len().min(room), ellipsis);
             let text = format!("{tail}{count}");
-            sheet.keyed("Result", &text, Role::Text, &key(Action::OpenResult));
+            sheet.keyed("Result", &text, Role::Text, &scene.key(Action::OpenResult));
         }
         None if matches!(watched.task.state(), TaskState::Failed { .. }) => {
             sheet.field("Result", "none", Role::Muted);

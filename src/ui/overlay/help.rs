@@ -7,7 +7,7 @@ use ratatui::{
 
 use super::{open, place, room};
 use crate::{
-    app::keymap::{self, Action, Context, Group},
+    app::keymap::{Action, Context, Group},
     domain::status::Tab,
     ui::{Drawn, Scene, format, pen::Pen, theme::Role},
 };
@@ -41,9 +41,13 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
     let height = area.height.saturating_sub(2);
     let most_scroll = count.saturating_sub(height);
     let scroll = scroll.min(most_scroll);
-    let close = keymap::hint(Action::Back, Context::Help).map_or_else(String::new, |(key, _)| {
-        format!("{} close", scene.theme.key(key))
-    });
+    let close = scene
+        .state
+        .keymap()
+        .hint(Action::Back, Context::Help)
+        .map_or_else(String::new, |(key, _)| {
+            format!("{} close", scene.theme.key(key))
+        });
     let right = if most_scroll == 0 {
         close
     } else {
@@ -84,9 +88,12 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
         format!(" {}", group.name()),
         scene.style(Role::Title),
     )];
-    let bindings = keymap::BINDINGS
+    let bindings = scene
+        .state
+        .keymap()
+        .bindings()
         .iter()
-        .filter(|binding| binding.group == group);
+        .filter(|binding| binding.group == group && !binding.chords.is_empty());
     for binding in bindings {
         if let Action::ShowTab(tab) = binding.action {
             // The tabs share one line.
@@ -108,7 +115,10 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
 
 /// Returns the line of the keys that show a tab.
 fn tabs_line(scene: &Scene<'_>) -> Line<'static> {
-    let keys: Vec<_> = keymap::BINDINGS
+    let keys: Vec<_> = scene
+        .state
+        .keymap()
+        .bindings()
         .iter()
         .filter(|binding| matches!(binding.action, Action::ShowTab(_)))
         .filter_map(|binding| binding.chords.first())

@@ -1,0 +1,184 @@
+//! What a user can want, and where a key can be pressed, with their names.
+//!
+//! The names stand in config files, the palette and the manual: a renamed one breaks people's files. Knows no keys.
+
+use crate::domain::status::Tab;
+
+/// Is what a user wants, whatever the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Go to the next task; in texts, one line down.
+    Next,
+    /// Go to the task before; in texts, one line up.
+    Previous,
+    /// Go to the first task.
+    First,
+    /// Go to the last task.
+    Last,
+    /// Go down by a page.
+    PageDown,
+    /// Go up by a page.
+    PageUp,
+    /// Go down by half a page.
+    HalfDown,
+    /// Go up by half a page.
+    HalfUp,
+    /// Show the tab to the right.
+    NextTab,
+    /// Show the tab to the left.
+    PreviousTab,
+    /// Show that tab.
+    ShowTab(Tab),
+    /// Show the selected task on the whole screen.
+    Detail,
+    /// Go one step back.
+    Back,
+    /// Open the dialog that adds tasks.
+    Add,
+    /// Stop watching the selected task.
+    Remove,
+    /// Take the last removal back.
+    Undo,
+    /// Ask after the selected task now.
+    CheckOne,
+    /// Ask after every unfinished task now.
+    CheckAll,
+    /// Stop asking, or go on.
+    Pause,
+    /// Ask less often.
+    Slower,
+    /// Ask more often.
+    Faster,
+    /// Open the result video in the browser.
+    OpenResult,
+    /// Open the input video in the browser.
+    OpenOriginal,
+    /// Show the keys.
+    Help,
+    /// Draw the whole screen again.
+    Redraw,
+    /// Hand the terminal back to the shell until `fg`.
+    Suspend,
+    /// Leave.
+    Quit,
+    /// Do what the dialog offers.
+    Accept,
+    /// Take the line in or out.
+    Toggle,
+    /// Go to the dialog's next field.
+    NextField,
+    /// Go to the dialog's field before.
+    PreviousField,
+}
+
+/// Is where a key is pressed: what the keyboard means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Context {
+    /// The list.
+    List,
+    /// A task on the whole screen.
+    Detail,
+    /// The dialog that adds tasks; characters are typed.
+    Add,
+    /// The numbered picker of several videos.
+    Pick,
+    /// A link shown whole.
+    Link,
+    /// The help.
+    Help,
+}
+
+impl Context {
+    /// Every context there is.
+    pub const ALL: [Self; 6] = [
+        Self::List,
+        Self::Detail,
+        Self::Add,
+        Self::Pick,
+        Self::Link,
+        Self::Help,
+    ];
+}
+
+impl Action {
+    /// Returns its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Previous => "previous",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::PageDown => "page_down",
+            Self::PageUp => "page_up",
+            Self::HalfDown => "half_page_down",
+            Self::HalfUp => "half_page_up",
+            Self::NextTab => "next_tab",
+            Self::PreviousTab => "previous_tab",
+            Self::ShowTab(Tab::All) => "show_all",
+            Self::ShowTab(Tab::Active) => "show_active",
+            Self::ShowTab(Tab::Ready) => "show_ready",
+            Self::ShowTab(Tab::Rescued) => "show_rescued",
+            Self::ShowTab(Tab::Failed) => "show_failed",
+            Self::ShowTab(Tab::Expiring) => "show_expiring",
+            Self::Detail => "detail",
+            Self::Back => "back",
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Undo => "undo",
+            Self::CheckOne => "check",
+            Self::CheckAll => "check_all",
+            Self::Pause => "pause",
+            Self::Slower => "slower",
+            Self::Faster => "faster",
+            Self::OpenResult => "open_result",
+            Self::OpenOriginal => "open_original",
+            Self::Help => "help",
+            Self::Redraw => "redraw",
+            Self::Suspend => "suspend",
+            Self::Quit => "quit",
+            Self::Accept => "accept",
+            Self::Toggle => "toggle",
+            Self::NextField => "next_field",
+            Self::PreviousField => "previous_field",
+        }
+    }
+}
+
+impl Context {
+    /// Returns the place of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|context| context.name() == name)
+    }
+
+    /// Returns its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Detail => "detail",
+            Self::Add => "add",
+            Self::Pick => "pick",
+            Self::Link => "link",
+            Self::Help => "help",
+        }
+    }
+
+    /// Reports whether characters are typed there, so that none of them can be a key.
+    pub const fn is_typing(self) -> bool {
+        match self {
+            Self::Add => true,
+            Self::List | Self::Detail | Self::Pick | Self::Link | Self::Help => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_by_their_names() {
+        for context in Context::ALL {
+            assert_eq!(Context::parse(context.name()), Some(context));
+        }
+    }
+}

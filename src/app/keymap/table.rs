@@ -1,0 +1,518 @@
+//! The default keys: one table, in the order of the help, and what the footer offers.
+
+use std::borrow::Cow;
+
+use super::{
+    action::{Action, Context},
+    chord::{Key, KeyChord},
+};
+use crate::domain::status::Tab;
+
+/// Is a group of keys in the help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Going somewhere.
+    Moving,
+    /// Doing something with tasks.
+    Tasks,
+    /// Asking the server.
+    Asking,
+    /// Inside a dialog.
+    Dialogs,
+    /// The program itself.
+    Program,
+}
+
+impl Group {
+    /// The groups in the order of the help.
+    pub const ALL: [Self; 5] = [
+        Self::Moving,
+        Self::Tasks,
+        Self::Asking,
+        Self::Dialogs,
+        Self::Program,
+    ];
+
+    /// Returns the group's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Moving => "Moving",
+            Self::Tasks => "Tasks",
+            Self::Asking => "Asking",
+            Self::Dialogs => "Dialogs",
+            Self::Program => "Program",
+        }
+    }
+}
+
+/// Is one line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Where the help has it.
+    pub group: Group,
+    /// What is meant.
+    pub action: Action,
+    /// The keys that mean it, the one that is shown first; none when the user took them away.
+    pub chords: Cow<'static, [KeyChord]>,
+    /// Where they do.
+    pub contexts: Cow<'static, [Context]>,
+    /// The word in the footer; empty where the footer never shows it.
+    pub hint: &'static str,
+    /// The half sentence in the help.
+    pub help: &'static str,
+}
+
+const fn c(c: char) -> KeyChord {
+    KeyChord::char(c)
+}
+
+const fn k(key: Key) -> KeyChord {
+    KeyChord::plain(key)
+}
+
+const LIST: &[Context] = &[Context::List];
+const TASKS: &[Context] = &[Context::List, Context::Detail];
+const MOVES: &[Context] = &[Context::List, Context::Detail, Context::Pick, Context::Help];
+const TYPED_MOVES: &[Context] = &[Context::Add];
+const DIALOGS: &[Context] = &[Context::Add, Context::Pick];
+const ADD: &[Context] = &[Context::Add];
+const OVERLAYS: &[Context] = &[
+    Context::Detail,
+    Context::Add,
+    Context::Pick,
+    Context::Link,
+    Context::Help,
+];
+const EVERYWHERE: &[Context] = &Context::ALL;
+
+/// The keys, in the order of the help.
+pub(super) const BINDINGS: &[Binding] = &[
+    bind(
+        Group::Moving,
+        Action::Next,
+        &[c('j'), k(Key::Down)],
+        MOVES,
+        "",
+        "next task, or a line down",
+    ),
+    bind(
+        Group::Moving,
+        Action::Previous,
+        &[c('k'), k(Key::Up)],
+        MOVES,
+        "",
+        "task before, or a line up",
+    ),
+    bind(
+        Group::Moving,
+        Action::First,
+        &[c('g'), k(Key::Home)],
+        MOVES,
+        "",
+        "first",
+    ),
+    bind(
+        Group::Moving,
+        Action::Last,
+        &[c('G'), k(Key::End)],
+        MOVES,
+        "",
+        "last",
+    ),
+    bind(
+        Group::Moving,
+        Action::PageDown,
+        &[k(Key::PageDown)],
+        MOVES,
+        "",
+        "a page down",
+    ),
+    bind(
+        Group::Moving,
+        Action::PageUp,
+        &[k(Key::PageUp)],
+        MOVES,
+        "",
+        "a page up",
+    ),
+    bind(
+        Group::Moving,
+        Action::HalfDown,
+        &[KeyChord::ctrl('d')],
+        MOVES,
+        "",
+        "half a page down",
+    ),
+    bind(
+        Group::Moving,
+        Action::HalfUp,
+        &[KeyChord::ctrl('u')],
+        MOVES,
+        "",
+        "half a page up",
+    ),
+    bind(
+        Group::Moving,
+        Action::NextTab,
+        &[c('l'), k(Key::Right)],
+        TASKS,
+        "",
+        "tab to the right",
+    ),
+    bind(
+        Group::Moving,
+        Action::PreviousTab,
+        &[c('h'), k(Key::Left)],
+        TASKS,
+        "",
+        "tab to the left",
+    ),
+    bind(
+        Group::Moving,
+        Action::ShowTab(Tab::All),
+        &[c('1')],
+        LIST,
+        "",
+        "tab All",
+    ),
+    bind(
+        Group::Moving,
+        Action::ShowTab(Tab::Active),
+        &[c('2')],
+        LIST,
+        "",
+        "tab Active",
+    ),
+    bind(
+        Group::Moving,
+        Action::ShowTab(Tab::Ready),
+        &[c('3')],
+        LIST,
+        "",
+        "tab Ready",
+    ),
+    bind(
+        Group::Moving,
+        Action::ShowTab(Tab::Rescued),
+        &[c('4')],
+        LIST,
+        "",
+        "tab Rescued",
+    ),
+    bind(
+        Group::Moving,
+        Action::ShowTab(Tab::Failed),
+        &[c('5')],
+        LIST,
+        "",
+        "tab Failed",
+    ),
+    bind(
+        Group::Moving,
+        Action::ShowTab(Tab::Expiring),
+        &[c('6')],
+        LIST,
+        "",
+        "tab Expiring",
+    ),
+    bind(
+        Group::Moving,
+        Action::Detail,
+        &[k(Key::Enter)],
+        LIST,
+        "detail",
+        "the task on the whole screen",
+    ),
+    bind(
+        Group::Moving,
+        Action::Back,
+        &[k(Key::Esc)],
+        OVERLAYS,
+        "back",
+        "one step back",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Add,
+        &[c('a')],
+        TASKS,
+        "add",
+        "add tasks; or paste ids anywhere",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Remove,
+        &[c('d')],
+        TASKS,
+        "remove",
+        "stop watching the task",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Undo,
+        &[c('u')],
+        TASKS,
+        "undo",
+        "take the last removal back",
+    ),
+    bind(
+        Group::Tasks,
+        Action::OpenResult,
+        &[c('o')],
+        TASKS,
+        "open",
+        "open the result in the browser",
+    ),
+    bind(
+        Group::Tasks,
+        Action::OpenOriginal,
+        &[c('O')],
+        TASKS,
+        "original",
+        "open the input video",
+    ),
+    bind(
+        Group::Asking,
+        Action::CheckOne,
+        &[c('r')],
+        TASKS,
+        "refresh",
+        "ask after this task now",
+    ),
+    bind(
+        Group::Asking,
+        Action::CheckAll,
+        &[c('R')],
+        TASKS,
+        "refresh all",
+        "ask after all unfinished tasks now",
+    ),
+    bind(
+        Group::Asking,
+        Action::Pause,
+        &[c('p')],
+        TASKS,
+        "pause",
+        "stop asking, or go on",
+    ),
+    bind(
+        Group::Asking,
+        Action::Faster,
+        &[c('+'), c('=')],
+        TASKS,
+        "",
+        "ask more often (at most every 2s)",
+    ),
+    bind(
+        Group::Asking,
+        Action::Slower,
+        &[c('-')],
+        TASKS,
+        "",
+        "ask less often",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Accept,
+        &[k(Key::Enter)],
+        DIALOGS,
+        "do it",
+        "in a dialog: do it",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Toggle,
+        &[c(' ')],
+        ADD,
+        "toggle",
+        "in the add dialog: take an id in or out",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::NextField,
+        &[k(Key::Tab)],
+        ADD,
+        "next field",
+        "in the add dialog: next field",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::PreviousField,
+        &[k(Key::BackTab)],
+        ADD,
+        "",
+        "in the add dialog: field before",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Next,
+        &[k(Key::Down)],
+        TYPED_MOVES,
+        "",
+        "next line of a dialog",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Previous,
+        &[k(Key::Up)],
+        TYPED_MOVES,
+        "",
+        "line before in a dialog",
+    ),
+    bind(
+        Group::Program,
+        Action::Help,
+        &[c('?'), k(Key::F(1))],
+        TASKS,
+        "help",
+        "these keys",
+    ),
+    bind(
+        Group::Program,
+        Action::Redraw,
+        &[KeyChord::ctrl('l')],
+        EVERYWHERE,
+        "",
+        "draw the screen again",
+    ),
+    bind(
+        Group::Program,
+        Action::Suspend,
+        &[KeyChord::ctrl('z')],
+        EVERYWHERE,
+        "",
+        "to the shell; fg comes back",
+    ),
+    bind(
+        Group::Program,
+        Action::Quit,
+        &[c('q')],
+        &[Context::List, Context::Detail],
+        "quit",
+        "leave",
+    ),
+    bind(
+        Group::Moving,
+        Action::Back,
+        &[c('q'), c('?'), k(Key::F(1))],
+        &[Context::Help],
+        "",
+        "close the help",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Back,
+        &[c('q'), k(Key::Enter)],
+        &[Context::Link],
+        "",
+        "close the link",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Back,
+        &[c('q')],
+        &[Context::Pick],
+        "",
+        "close the picker",
+    ),
+    bind(
+        Group::Program,
+        Action::Quit,
+        &[KeyChord::ctrl('c')],
+        EVERYWHERE,
+        "",
+        "leave at once",
+    ),
+];
+
+const fn bind(
+    group: Group,
+    action: Action,
+    chords: &'static [KeyChord],
+    contexts: &'static [Context],
+    hint: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        group,
+        action,
+        chords: Cow::Borrowed(chords),
+        contexts: Cow::Borrowed(contexts),
+        hint,
+        help,
+    }
+}
+
+impl Action {
+    /// Returns every action of the table, each once, in the table's order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        BINDINGS.iter().enumerate().filter_map(|(at, binding)| {
+            let is_first =
+                |before: &[Binding]| before.iter().all(|before| before.action != binding.action);
+            BINDINGS
+                .get(..at)
+                .is_some_and(is_first)
+                .then_some(binding.action)
+        })
+    }
+
+    /// Returns the action of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::all().find(|action| action.name() == name)
+    }
+}
+
+/// Returns what the footer offers in a context, the most wanted first; the last of them stays longest.
+pub const fn footer(context: Context) -> &'static [Action] {
+    match context {
+        Context::List => &[
+            Action::Add,
+            Action::Remove,
+            Action::OpenResult,
+            Action::OpenOriginal,
+            Action::CheckOne,
+            Action::Pause,
+            Action::Undo,
+            Action::Detail,
+            Action::CheckAll,
+            Action::Quit,
+            Action::Help,
+        ],
+        Context::Detail => &[
+            Action::Back,
+            Action::OpenResult,
+            Action::OpenOriginal,
+            Action::CheckOne,
+            Action::Remove,
+            Action::Pause,
+            Action::Quit,
+            Action::Help,
+        ],
+        Context::Add => &[
+            Action::Accept,
+            Action::Toggle,
+            Action::NextField,
+            Action::Back,
+        ],
+        Context::Pick => &[Action::Accept, Action::Back],
+        Context::Link | Context::Help => &[Action::Back],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_snake_case_and_read_back() {
+        let mut seen = HashSet::new();
+        for action in Action::all() {
+            let name = action.name();
+            assert!(seen.insert(name), "{name} twice");
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+            assert_eq!(Action::parse(name), Some(action));
+        }
+    }
+}
