@@ -239,7 +239,13 @@ impl<S: Surface> House<'_, S> {
     }
 
     fn answered(&mut self, msg: Msg) {
-        self.take(msg, Want::Soon);
+        // The list is what the person waits for at the start: it does not wait for a frame's turn.
+        let want = if matches!(msg, Msg::Loaded(_)) {
+            Want::Now
+        } else {
+            Want::Soon
+        };
+        self.take(msg, want);
     }
 
     fn tick(&mut self) {

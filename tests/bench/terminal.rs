@@ -1,0 +1,383 @@
+//! What a person feels, measured from outside in a real pseudo-terminal: start to first paint, key to paint, and rest.
+//!
+//! `cargo bench --bench terminal`. Each figure stands beside that of a floor: this same file started with
+//! [`FLOOR`] set, a bare ratatui program that draws one table and waits for keys. The two take turns, so that a
+//! machine whose speed drifts slows both; the ratio is what counts. Nothing here is a test: no figure fails.
+
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measurement fails loudly, reads the real clock, and prints what it found"
+)]
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use filedescriptor::FileDescriptor;
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// The variable that makes this file the floor.
+const FLOOR: &str = "KIETOP_BENCH_FLOOR";
+
+/// How often each program is started.
+const STARTS: usize = 21;
+
+/// How many keys each program is sent.
+const KEYS: usize = 200;
+
+/// How long a program at rest is watched.
+const REST: Duration = Duration::from_secs(5);
+
+/// Spreads the ids over all there could be: an odd number, so that no two are the same.
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+/// How long the terminal must be silent before the next key: everything that a key causes is then painted.
+const SILENCE: Duration = Duration::from_millis(25);
+
+fn main() {
+    if env::var_os(FLOOR).is_some() {
+        return floor();
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let floor = Program::floor(home.path());
+    let programs = [0, 100, 10_000, 100_000].map(|tasks| Program::kietop(home.path(), tasks));
+
+    println!(
+        "start: exec to first byte of the first frame, and to the first row of the list (ms, medians of {STARTS})"
+    );
+    for program in &programs {
+        let mut pairs = Vec::new();
+        let mut rows = Vec::new();
+        for _ in 0..STARTS {
+            let bare = floor.start().painted;
+            let mut run = program.start();
+            pairs.push((bare, run.painted));
+            if program.tasks > 0 {
+                rows.push(run.wait_for_text(" of 1"));
+            }
+        }
+        let (bare, ours): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let rows = if rows.is_empty() {
+            "-".to_owned()
+        } else {
+            millis(middle(rows))
+        };
+        println!(
+            "  {:>7} tasks  floor {}  kietop {}  x{:.2}  rows {rows}",
+            program.tasks,
+            millis(middle(bare.clone())),
+            millis(middle(ours.clone())),
+            middle(ours).as_secs_f64() / middle(bare).as_secs_f64(),
+        );
+    }
+
+    println!(
+        "key to paint (ms over {KEYS} keys: p50, p99, max), and at rest over {}s",
+        REST.as_secs()
+    );
+    let mut run = floor.start();
+    run.settle();
+    println!("  {:<24} {}", "floor, j and k", figures(run.keys(b"jk")));
+    drop(run);
+    for program in programs.iter().filter(|program| program.tasks > 0) {
+        let mut run = program.start();
+        run.wait_for_text(" of 1");
+        run.settle();
+        let rest = run.rest();
+        println!(
+            "  {:>7} tasks, j and k   {}",
+            program.tasks,
+            figures(run.keys(b"jk"))
+        );
+        println!(
+            "  {:>7} tasks, tabs      {}",
+            program.tasks,
+            figures(run.keys(b"123"))
+        );
+        run.press(b'/');
+        run.settle();
+        println!(
+            "  {:>7} tasks, filtering {}",
+            program.tasks,
+            figures(run.keys(b"c4f\x7f\x7f\x7f"))
+        );
+        println!("  {:>7} tasks, at rest   {rest}", program.tasks);
+    }
+}
+
+/// Draws one table and waits for keys: what any program of this kind costs at least.
+fn floor() {
+    use ratatui::{
+        crossterm::event::{self, Event, KeyCode},
+        layout::Constraint,
+        widgets::{Row, Table, TableState},
+    };
+
+    // Nothing to give back: the measurement ends it by a signal, and its terminal with it.
+    let mut terminal = ratatui::init();
+    let mut chosen = TableState::default().with_selected(Some(0));
+    loop {
+        let rows = (0..36).map(|n| {
+            Row::new([
+                format!("row {n}"),
+                "generating".into(),
+                "3m".into(),
+                "-".into(),
+            ])
+        });
+        let table = Table::new(rows, [Constraint::Fill(1); 4]).highlight_symbol("> ");
+        terminal
+            .draw(|frame| frame.render_stateful_widget(table, frame.area(), &mut chosen))
+            .expect("a frame");
+        let Event::Key(key) = event::read().expect("an event") else {
+            continue;
+        };
+        if key.code == KeyCode::Char('j') {
+            chosen.select_next();
+        } else if key.code == KeyCode::Char('k') {
+            chosen.select_previous();
+        }
+    }
+}
+
+/// Is a program to start again and again, with its own list.
+struct Program {
+    command: CommandBuilder,
+    /// How many tasks are on its list.
+    tasks: usize,
+    /// A word of its first frame.
+    first: &'static str,
+}
+
+impl Program {
+    /// Returns the bare program: this file.
+    fn floor(home: &Path) -> Self {
+        let mut command = command(&env::current_exe().expect("this file"), home);
+        command.env(FLOOR, "1");
+        Self {
+            command,
+            tasks: 0,
+            first: "row",
+        }
+    }
+
+    /// Returns kietop with so many tasks on its list, without a key: nothing is asked.
+    fn kietop(home: &Path, tasks: usize) -> Self {
+        let binary = Path::new(env!("CARGO_BIN_EXE_kietop"));
+        let list = home.join(format!("{tasks}.db"));
+        fill(binary, home, &list, tasks);
+        let mut command = command(binary, home);
+        command.env("KIETOP_STORE", &list);
+        Self {
+            command,
+            tasks,
+            first: "kietop",
+        }
+    }
+
+    fn start(&self) -> Run {
+        let size = PtySize {
+            cols: 120,
+            rows: 40,
+            ..PtySize::default()
+        };
+        let pair = native_pty_system()
+            .openpty(size)
+            .expect("a pseudo-terminal");
+        let raw = pair.master.as_raw_fd().expect("its descriptor");
+        let master = FileDescriptor::dup(&raw)
+            .and_then(|fd| fd.as_file())
+            .expect("a file");
+        let begun = Instant::now();
+        let child = pair
+            .slave
+            .spawn_command(self.command.clone())
+            .expect("the program starts");
+        drop(pair.slave);
+        let mut run = Run {
+            master,
+            child,
+            begun,
+            painted: Duration::ZERO,
+            read: Vec::new(),
+        };
+        // The bytes before the frame (modes, title) are no paint; the first line of text is.
+        run.painted = run.wait_for_text(self.first);
+        run
+    }
+}
+
+fn command(binary: &Path, home: &Path) -> CommandBuilder {
+    let mut command = CommandBuilder::new(binary);
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    command.env("HOME", home);
+    command.env_remove("KIE_API_KEY");
+    command
+}
+
+/// Puts tasks on a list by the program's own command, in portions that it reads whole.
+fn fill(binary: &Path, home: &Path, list: &Path, tasks: usize) {
+    let ids = (0..tasks as u128).map(|n| format!("{:032x}", n.wrapping_mul(SPREAD)));
+    for portion in ids.collect::<Vec<_>>().chunks(10_000) {
+        add(binary, home, list, portion);
+    }
+}
+
+fn add(binary: &Path, home: &Path, list: &Path, ids: &[String]) {
+    let mut adding = Command::new(binary)
+        .args(["add", "-", "--store"])
+        .arg(list)
+        .env("HOME", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("kietop add starts");
+    let mut input = adding.stdin.take().expect("its input");
+    input
+        .write_all(
+            ids.join(
+                "
+",
+            )
+            .as_bytes(),
+        )
+        .expect("the ids");
+    drop(input);
+    assert!(
+        adding.wait().expect("kietop add ends").success(),
+        "the list is filled"
+    );
+}
+
+/// Is a program under way.
+struct Run {
+    master: File,
+    child: Box<dyn Child + Send + Sync>,
+    begun: Instant,
+    painted: Duration,
+    read: Vec<u8>,
+}
+
+impl Run {
+    /// Waits until the output holds the text, and returns the time since the start.
+    fn wait_for_text(&mut self, text: &str) -> Duration {
+        let holds = |read: &[u8]| read.windows(text.len()).any(|part| part == text.as_bytes());
+        while !holds(&self.read) {
+            assert!(
+                self.read_some(Duration::from_secs(20)) > 0,
+                "waited in vain for {text:?}"
+            );
+        }
+        self.begun.elapsed()
+    }
+
+    /// Reads what is there, waiting so long at most; returns how many bytes.
+    fn read_some(&mut self, limit: Duration) -> usize {
+        let mut ready = [PollFd::new(&self.master, PollFlags::IN)];
+        let limit = Timespec::try_from(limit).expect("a time");
+        if poll(&mut ready, Some(&limit)).expect("a poll") == 0 {
+            return 0;
+        }
+        let mut buffer = [0; 16 * 1024];
+        let count = self.master.read(&mut buffer).unwrap_or(0);
+        self.read.extend(buffer.iter().take(count));
+        count
+    }
+
+    /// Reads until the terminal has been silent.
+    fn settle(&mut self) {
+        while self.read_some(SILENCE * 4) > 0 {}
+    }
+
+    fn press(&mut self, key: u8) {
+        self.master.write_all(&[key]).expect("a key");
+    }
+
+    /// Sends the keys in turn, and returns each one's time to the first painted byte.
+    fn keys(&mut self, keys: &[u8]) -> Vec<Duration> {
+        keys.iter()
+            .copied()
+            .cycle()
+            .take(KEYS)
+            .filter_map(|key| {
+                while self.read_some(SILENCE) > 0 {}
+                let pressed = Instant::now();
+                self.press(key);
+                // A key that changes nothing on the screen (the row is the last already) paints nothing.
+                (self.read_some(SILENCE * 4) > 0).then(|| pressed.elapsed())
+            })
+            .collect()
+    }
+
+    /// Watches the program at rest: processor time, bytes to the terminal, memory.
+    fn rest(&mut self) -> String {
+        let pid = self.child.process_id().unwrap_or_default();
+        let before = (processor_time(pid), self.read.len());
+        let until = Instant::now() + REST;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            self.read_some(left);
+        }
+        let used = processor_time(pid).saturating_sub(before.0);
+        format!(
+            "cpu {:.2} %, {} bytes/s to the terminal, rss {:.1} MiB",
+            used.as_secs_f64() / REST.as_secs_f64() * 100.0,
+            (self.read.len() - before.1) as u64 / REST.as_secs(),
+            resident_mib(pid),
+        )
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Returns the processor time of all threads so far, from `/proc`; zero where there is none.
+fn processor_time(pid: u32) -> Duration {
+    let nanos = fs::read_dir(format!("/proc/{pid}/task")).map(|threads| {
+        let used = |thread: io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            stat.split(' ').next()?.parse::<u64>().ok()
+        };
+        threads.filter_map(used).sum()
+    });
+    Duration::from_nanos(nanos.unwrap_or(0))
+}
+
+fn resident_mib(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.2}", time.as_secs_f64() * 1000.0)
+}
+
+fn figures(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |share: usize| {
+        times
+            .get((times.len().saturating_sub(1)) * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    format!("{} {} {}", millis(at(50)), millis(at(99)), millis(at(100)))
+}
