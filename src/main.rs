@@ -19,7 +19,7 @@ use kietop::{
         store::{self, SqliteStore},
     },
     app::state::{Settings, State},
-    cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
+    cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
     domain::{
         change::{Access, Change},
         schedule::Pace,
@@ -28,10 +28,11 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore as _},
+    ports::{Clock, ListStore},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
+        headless,
         terminal::{Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
@@ -78,7 +79,12 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
         Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
+        Some(Command::Wait(wait)) => return waits(&wait, &global).await,
+        Some(Command::Open(open)) => cli::open::run(&open, &global)?,
+        Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+        Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
+        Some(Command::Man) => cli::manual::man()?,
     }
     Ok(0)
 }
@@ -87,20 +93,56 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
 async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
     let file = place::list_file(global)?;
-    let api = Arc::new(place::client(global)?);
+    let client = Arc::new(place::client(global)?);
     start_log();
     let access = place::access(global);
     let settings = Settings {
         access,
         ..settings()
     };
-    let outside = Outside {
-        clock: Arc::new(SystemClock::start()),
-        api,
-        opener: Arc::new(Browser),
-        open_store: open_file(file, access),
+    let store = open_file(file, access, |store| Box::new(store));
+    show(settings, outside(client, SystemClock::start(), store)).await
+}
+
+/// Waits until tasks have ended, with the dashboard's own core and no screen.
+async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
+    let mut waiting = Waiting::new(wait, global)?;
+    let only = waiting.filter();
+    let client = Arc::new(place::client(global)?);
+    start_log();
+    let access = place::access(global);
+    let store = open_file(place::list_file(global)?, access, only);
+    let state = State::new(Settings {
+        access,
+        ..settings()
+    });
+    let outside = outside(client, SystemClock::start(), store);
+    let outcome = {
+        let following = headless::follow(state, outside, |state| waiting.look(state));
+        let timeout = async {
+            match &wait.timeout {
+                Some(span) => tokio::time::sleep(span.0).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            outcome = following => Some(outcome),
+            _ = tokio::signal::ctrl_c() => Some(Err(cli::wait::interrupted())),
+            () = timeout => None,
+        }
     };
-    show(settings, outside).await
+    outcome.unwrap_or_else(|| Err(waiting.timed_out()))
+}
+
+/// Returns the outside as it really is: the API of that client, the list, files and browser.
+fn outside(client: Arc<KieClient>, clock: impl Clock + 'static, open_store: OpenStore) -> Outside {
+    Outside {
+        clock: Arc::new(clock),
+        downloader: Arc::new(place::downloader(&client)),
+        api: client,
+        opener: Arc::new(Browser),
+        open_store,
+    }
 }
 
 /// Watches the simulator, with a list that is gone afterwards.
@@ -156,13 +198,7 @@ async fn demo(world: &World) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    let outside = Outside {
-        clock: Arc::new(clock),
-        api: Arc::new(client),
-        opener: Arc::new(Browser),
-        open_store,
-    };
-    show(settings, outside).await
+    show(settings, outside(Arc::new(client), clock, open_store)).await
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -195,6 +231,10 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
 
 fn settings() -> Settings {
     Settings {
+        // Without a home nothing is saved until a folder is typed.
+        save_folder: place::save_folder().unwrap_or_else(|_| PathBuf::from("kietop")),
+        home: env::home_dir(),
+        here: env::current_dir().unwrap_or_default(),
         zone: TimeZone::system(),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
@@ -231,7 +271,11 @@ fn needs_terminal() -> Result<(), Failure> {
 }
 
 /// Returns how the list file is opened, with notice of other instances' changes.
-fn open_file(file: PathBuf, access: Access) -> OpenStore {
+fn open_file(
+    file: PathBuf,
+    access: Access,
+    seen: impl FnOnce(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+) -> OpenStore {
     Box::new(move |notice| {
         let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;
         // Without notice the list works all the same; only other instances' changes show later.
@@ -239,7 +283,7 @@ fn open_file(file: PathBuf, access: Access) -> OpenStore {
             .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
             .ok();
         Ok(OpenedStore {
-            store: Box::new(opened.store),
+            store: seen(opened.store),
             rescued: opened.rescued.map(|rescued| rescued.to_string()),
             watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
         })

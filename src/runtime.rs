@@ -4,6 +4,7 @@
 //! then answers. So no key waits behind an answer, and at rest nothing wakes.
 
 pub mod effects;
+pub mod headless;
 pub mod input;
 pub mod terminal;
 
@@ -192,7 +193,10 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Poll { .. }
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
-                | Effect::Open { .. }) => self.hands.carry_out(effect),
+                | Effect::Open { .. }
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)) => self.hands.carry_out(effect),
             }
         }
     }

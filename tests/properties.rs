@@ -160,6 +160,9 @@ impl Outside {
                 Effect::ReadJournal(task) => self.journals.push(task),
                 Effect::Load
                 | Effect::Open { .. }
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -260,9 +263,13 @@ impl Outside {
                 }
                 Applied::Removed
             }
-            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                Applied::Noted
-            }
+            Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => Applied::Noted,
         }
     }
 }

@@ -14,6 +14,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{Stream, StreamExt as _, stream};
 use kietop::{
     app::state::{Settings, State},
+    domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         report::{Answer, Observation},
@@ -21,7 +22,7 @@ use kietop::{
         time::{Mono, Now},
         watchlist::Watched,
     },
-    ports::{Clock, ListStore, Opener, Pending, TaskApi},
+    ports::{Clock, Downloader, ListStore, Opener, Pending, TaskApi},
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
@@ -126,6 +127,30 @@ impl Opener for NoBrowser {
     }
 }
 
+/// Tells that half of a file is here, and then holds it for ever.
+#[derive(Debug)]
+struct HalfAFile;
+
+impl Downloader for HalfAFile {
+    fn save<'a>(
+        &'a self,
+        _: &'a SaveOrder,
+        told: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Pending<'a, Result<std::path::PathBuf, SaveError>> {
+        Box::pin(async {
+            told(Progress {
+                bytes: 5,
+                total: Some(10),
+                rate: 1,
+            });
+            std::future::pending().await
+        })
+    }
+    fn is_there(&self, _: &std::path::Path) -> bool {
+        true
+    }
+}
+
 /// Draws into memory and counts the frames.
 struct Paper {
     terminal: Terminal<TestBackend>,
@@ -179,6 +204,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         clock: Arc::new(PausedClock(started)),
         api: Arc::new(api),
         opener: Arc::new(NoBrowser),
+        downloader: Arc::new(HalfAFile),
         open_store: Box::new(move |_| {
             Ok(OpenedStore {
                 store: Box::new(FakeStore {

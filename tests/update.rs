@@ -64,9 +64,13 @@ fn store(state: &mut State, effects: Vec<Effect>) {
                     Applied::Added(Box::new(task(id.as_str()).build()))
                 }
                 Change::Remove { .. } => Applied::Removed,
-                Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                    Applied::Noted
-                }
+                Change::Observed { .. }
+                | Change::CheckFailed { .. }
+                | Change::Opened { .. }
+                | Change::SaveBegun { .. }
+                | Change::Saved { .. }
+                | Change::NotSaved { .. }
+                | Change::Warned { .. } => Applied::Noted,
             })
             .collect();
         update(

@@ -18,6 +18,18 @@ use super::{
 /// How many files are fetched at the same time.
 pub const MOST_AT_ONCE: usize = 2;
 
+/// Numbers a try to fetch a file, so that what is told of one is not taken for another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SaveAttempt(u32);
+
+impl SaveAttempt {
+    /// Returns the number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// Is one file to fetch. Each result of a task is a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaveOrder {
@@ -59,6 +71,17 @@ impl Progress {
         let rest = self.total?.saturating_sub(self.bytes);
         Some(Duration::from_secs(rest.div_ceil(self.rate.max(1)))).filter(|_| self.rate > 0)
     }
+}
+
+/// Is how far the files of one task, or of all, are together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Saving {
+    /// Bytes here, bytes in all where every length is known, bytes a second.
+    pub progress: Progress,
+    /// How many files are on their way.
+    pub files: usize,
+    /// How many of them wait for their turn.
+    pub waiting: usize,
 }
 
 /// Says why a file is not here.
@@ -226,6 +249,26 @@ impl Saves {
             is_there: true,
         };
         self.files.insert(at, file);
+    }
+
+    /// Takes in how the saving of a result ended badly: what may pass is offered again.
+    pub fn failed(&mut self, error: &SaveError) {
+        if !error.is_passing() {
+            self.begun = None;
+        }
+    }
+
+    /// Adds what another account of the same task knows beyond this one.
+    pub fn join(&mut self, other: &Self) {
+        for file in &other.files {
+            match self.files.iter_mut().find(|own| own.number == file.number) {
+                None => self.add(file.number, file.path.clone()),
+                // What was looked at counts for the same file, until it is looked at again.
+                Some(own) if own.path == file.path => own.is_there = file.is_there,
+                Some(_) => {}
+            }
+        }
+        self.warned = self.warned.max(other.warned);
     }
 
     /// Notes which of these files are there; others keep what was known.

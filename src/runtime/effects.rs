@@ -4,8 +4,10 @@
 //! the other; the browser starts on the blocking pool. A part that panics answers all the same.
 
 use std::{
+    collections::HashMap,
     fmt,
     panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{Arc, mpsc as orders},
     thread,
     time::Duration,
@@ -22,10 +24,11 @@ use crate::{
     domain::{
         change::{Change, StoreError},
         report::PollError,
+        save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
     },
-    ports::{Clock, ListStore, Opener, TaskApi},
+    ports::{Clock, Downloader, ListStore, Opener, TaskApi},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -81,6 +84,8 @@ pub struct Outside {
     pub api: Arc<dyn TaskApi>,
     /// Opens videos.
     pub opener: Arc<dyn Opener>,
+    /// Fetches videos to the disk.
+    pub downloader: Arc<dyn Downloader>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
@@ -91,12 +96,14 @@ impl fmt::Debug for Outside {
             clock,
             api,
             opener,
+            downloader,
             open_store: _,
         } = self;
         f.debug_struct("Outside")
             .field("clock", clock)
             .field("api", api)
             .field("opener", opener)
+            .field("downloader", downloader)
             .finish_non_exhaustive()
     }
 }
@@ -116,6 +123,9 @@ enum Order {
 pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
     opener: Arc<dyn Opener>,
+    downloader: Arc<dyn Downloader>,
+    /// What stops each save: to be told, or to be dropped.
+    saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
     list: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
 }
@@ -140,6 +150,8 @@ impl Hands {
             Self {
                 api: outside.api,
                 opener: outside.opener,
+                downloader: outside.downloader,
+                saves: HashMap::new(),
                 list,
                 answers,
             },
@@ -148,7 +160,7 @@ impl Hands {
     }
 
     /// Carries one order out; those of the terminal are the loop's.
-    pub(super) fn carry_out(&self, effect: Effect) {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Load => self.tell(Order::Load),
             Effect::Store(changes) => self.tell(Order::Apply(changes)),
@@ -159,12 +171,16 @@ impl Hands {
                 attempt,
             } => self.poll(task, family, attempt),
             Effect::Open { task, url } => self.open(task, url),
+            Effect::Save { attempt, order } => self.save(attempt, order),
+            Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
+            Effect::LookFor(files) => self.look_for(files),
             Effect::Redraw | Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    /// Waits, but not for long, until what was ordered is written.
-    pub(super) async fn close(self) {
+    /// Waits, but not for long, until what was ordered is written. Saves stop; what came of them is kept.
+    pub(super) async fn close(mut self) {
+        self.saves.clear();
         let (done, closed) = oneshot::channel();
         self.tell(Order::Close(done));
         // An error means that the thread has gone; a time-out that the disk does not answer.
@@ -197,6 +213,42 @@ impl Hands {
                 },
             )
             .await;
+        });
+    }
+
+    fn save(&mut self, attempt: SaveAttempt, order: SaveOrder) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        let (stop, stopped) = oneshot::channel();
+        self.saves.retain(|_, stop| !stop.is_closed());
+        self.saves.insert(attempt, stop);
+        task::spawn(async move {
+            let telling = |progress| {
+                let told = answers.try_send(Msg::SaveProgressed { attempt, progress });
+                // Where the loop has enough to do, the next one will tell.
+                told.unwrap_or_default();
+            };
+            let saving = AssertUnwindSafe(downloader.save(&order, &telling)).catch_unwind();
+            let result = tokio::select! {
+                ended = saving => ended.unwrap_or(Err(SaveError::Broke)),
+                _dropped = stopped => Err(SaveError::Stopped),
+            };
+            send(&answers, Msg::SaveEnded { attempt, result }).await;
+        });
+    }
+
+    fn look_for(&self, files: Vec<(TaskId, PathBuf)>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        task::spawn(async move {
+            let looked = task::spawn_blocking(move || {
+                let files = files.into_iter().map(|(task, path)| {
+                    let is_there = downloader.is_there(&path);
+                    (task, path, is_there)
+                });
+                files.collect()
+            });
+            // What broke while it was looked for is looked for again later.
+            let files = looked.await.unwrap_or_default();
+            send(&answers, Msg::LookedFor(files)).await;
         });
     }
 

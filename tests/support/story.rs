@@ -111,6 +111,9 @@ impl Story {
                 }
                 Effect::Load
                 | Effect::Open { .. }
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -160,9 +163,13 @@ impl Story {
                 }
                 None => Applied::NotWatched,
             },
-            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                Applied::Noted
-            }
+            Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => Applied::Noted,
         }
     }
 

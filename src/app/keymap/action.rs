@@ -53,6 +53,10 @@ pub enum Action {
     OpenResult,
     /// Open the input video in the browser.
     OpenOriginal,
+    /// Save the result videos; while that runs, say how far it is, and stop it.
+    Save,
+    /// Save them to a folder that is asked for.
+    SaveTo,
     /// Show the keys.
     Help,
     /// Draw the whole screen again.
@@ -82,6 +86,8 @@ pub enum Context {
     Add,
     /// The numbered picker of several videos.
     Pick,
+    /// The box in which a folder is typed.
+    Folder,
     /// A link shown whole.
     Link,
     /// The help.
@@ -90,11 +96,12 @@ pub enum Context {
 
 impl Context {
     /// Every context there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::List,
         Self::Detail,
         Self::Add,
         Self::Pick,
+        Self::Folder,
         Self::Link,
         Self::Help,
     ];
@@ -132,6 +139,8 @@ impl Action {
             Self::Faster => "faster",
             Self::OpenResult => "open_result",
             Self::OpenOriginal => "open_original",
+            Self::Save => "save",
+            Self::SaveTo => "save_to",
             Self::Help => "help",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",
@@ -157,6 +166,7 @@ impl Context {
             Self::Detail => "detail",
             Self::Add => "add",
             Self::Pick => "pick",
+            Self::Folder => "folder",
             Self::Link => "link",
             Self::Help => "help",
         }
@@ -165,7 +175,7 @@ impl Context {
     /// Reports whether characters are typed there, so that none of them can be a key.
     pub const fn is_typing(self) -> bool {
         match self {
-            Self::Add => true,
+            Self::Add | Self::Folder => true,
             Self::List | Self::Detail | Self::Pick | Self::Link | Self::Help => false,
         }
     }

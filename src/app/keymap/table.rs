@@ -74,12 +74,13 @@ const LIST: &[Context] = &[Context::List];
 const TASKS: &[Context] = &[Context::List, Context::Detail];
 const MOVES: &[Context] = &[Context::List, Context::Detail, Context::Pick, Context::Help];
 const TYPED_MOVES: &[Context] = &[Context::Add];
-const DIALOGS: &[Context] = &[Context::Add, Context::Pick];
+const DIALOGS: &[Context] = &[Context::Add, Context::Pick, Context::Folder];
 const ADD: &[Context] = &[Context::Add];
 const OVERLAYS: &[Context] = &[
     Context::Detail,
     Context::Add,
     Context::Pick,
+    Context::Folder,
     Context::Link,
     Context::Help,
 ];
@@ -270,6 +271,22 @@ pub(super) const BINDINGS: &[Binding] = &[
         TASKS,
         "original",
         "open the input video",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Save,
+        &[c('w')],
+        TASKS,
+        "save",
+        "save the result videos; while that runs: how far, and stop",
+    ),
+    bind(
+        Group::Tasks,
+        Action::SaveTo,
+        &[c('W')],
+        TASKS,
+        "save to",
+        "save them to another folder",
     ),
     bind(
         Group::Asking,
@@ -469,6 +486,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Add,
             Action::Remove,
             Action::OpenResult,
+            Action::Save,
             Action::OpenOriginal,
             Action::CheckOne,
             Action::Pause,
@@ -481,6 +499,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
         Context::Detail => &[
             Action::Back,
             Action::OpenResult,
+            Action::Save,
             Action::OpenOriginal,
             Action::CheckOne,
             Action::Remove,
@@ -488,6 +507,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Quit,
             Action::Help,
         ],
+        Context::Folder => &[Action::Accept, Action::Back],
         Context::Add => &[
             Action::Accept,
             Action::Toggle,

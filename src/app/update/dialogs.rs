@@ -3,18 +3,17 @@
 use tui_input::InputRequest;
 
 use super::{
-    notices::{notify, refuses_changes, step},
+    notices::{nothing_of, notify, refuses_changes},
     selection, storing,
 };
 use crate::{
     app::{
-        keymap::{Action, Key, KeyChord},
+        keymap::{Key, KeyChord},
         msg::Effect,
         state::{AddDialog, AddField, Loading, Overlay, Picker, ShownLink, State, Tone, VideoKind},
     },
     domain::{
         change::{Access, Change},
-        status::Status,
         task::{Family, TaskId, VideoUrl},
         time::Now,
     },
@@ -22,6 +21,9 @@ use crate::{
 
 /// Takes pasted text in: it opens the add dialog wherever it comes, and never is a command.
 pub(super) fn pasted(state: &mut State, text: &str) {
+    if let Some(Overlay::Folder(dialog)) = &mut state.overlay {
+        return dialog.paste(text);
+    }
     if !matches!(state.overlay, Some(Overlay::Add(_))) {
         state.overlay = Some(Overlay::Add(Box::default()));
     }
@@ -43,6 +45,11 @@ pub(super) fn typed(state: &mut State, chord: KeyChord) {
         Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
             (Some(c), _) => dialog.insert(c, &state.list),
             (None, Some(edit)) => dialog.edit(edit, &state.list),
+            (None, None) => {}
+        },
+        Some(Overlay::Folder(dialog)) => match (chord.typed(), edit(chord)) {
+            (Some(c), _) => dialog.insert(c),
+            (None, Some(edit)) => dialog.edit(edit),
             (None, None) => {}
         },
         Some(Overlay::Pick(picker)) => {
@@ -217,27 +224,7 @@ fn nothing_to_open(state: &State, kind: VideoKind, now: Now) -> String {
     if kind == VideoKind::Original {
         return "The server named no input video that can be opened.".to_owned();
     }
-    let (reason, next) = match state.status_of(watched, &state.estimate(), now) {
-        Status::New => (
-            "Not answered for yet: nothing to open.",
-            Some((Action::CheckOne, "asks now")),
-        ),
-        Status::Generating | Status::Finishing | Status::Late => {
-            ("Still being made: nothing to open yet.", None)
-        }
-        Status::CreateFailed | Status::GenerationFailed => (
-            "It failed: there is no video.",
-            Some((Action::OpenOriginal, "opens the input")),
-        ),
-        Status::NotFound => ("The server does not know this task: nothing to open.", None),
-        Status::Unknown => ("The answer was not understood: nothing to open.", None),
-        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => (
-            "The server gave no link that can be opened.",
-            Some((Action::CheckOne, "asks again")),
-        ),
-    };
-    let next = next.map_or_else(String::new, |(action, what)| step(state, action, what));
-    format!("{reason}{next}")
+    nothing_of(state, watched, "open", now)
 }
 
 /// Opens the video under the picker's cursor.

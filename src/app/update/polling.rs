@@ -2,7 +2,7 @@
 
 use super::{
     notices::{announce, notify},
-    selection, storing,
+    saving, selection, storing,
 };
 use crate::{
     app::{
@@ -172,6 +172,7 @@ fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &m
     });
     if absorbed == Some(Absorbed::Moved) {
         announce(state, task, now);
+        saving::made(state, task, now, effects);
     }
     record(state, task, answer, now, effects);
 }
