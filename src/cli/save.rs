@@ -93,6 +93,10 @@ fn wanted(
         return Ok(Err(format!("there is no result to save ({word}).")));
     }
     place::look(&mut watched, downloader);
+    let rescue = watched.task.state().rescue();
+    if !rescue.is_empty() {
+        output::talk(&format!("kietop: {}:{rescue}", watched.id()));
+    }
     for file in watched.saves.there() {
         output::data(&line(watched.id(), "saved already", &file.path))?;
     }

@@ -255,10 +255,12 @@ pub(super) fn opened(
     match result {
         Ok(()) => {
             let host = url.host().to_owned();
+            let watched = state.list.get(task);
+            let rescue = watched.map_or("", |watched| watched.task.state().rescue());
             notify(
                 state,
                 Tone::Plain,
-                format!("Opened in the browser ({host})."),
+                format!("Opened in the browser ({host}).{rescue}"),
                 now,
             );
             if state.settings.access == Access::Full && state.loading == Loading::Done {

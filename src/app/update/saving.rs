@@ -278,9 +278,10 @@ pub(super) fn ended(
         return;
     };
     let task = job.order.task;
-    let Some(title) = state.list.get(&task).map(quoted) else {
+    let Some(watched) = state.list.get(&task) else {
         return;
     };
+    let (title, rescue) = (quoted(watched), watched.task.state().rescue());
     let change = match result {
         Ok(path) => {
             selection::steadily(state, now, |rows| {
@@ -288,7 +289,7 @@ pub(super) fn ended(
                     watched.saved(job.order.number, path.clone());
                 });
             });
-            let text = format!("Saved {title} to {}.", state.settings.shown(&path));
+            let text = format!("Saved {title} to {}.{rescue}", state.settings.shown(&path));
             notify(state, Tone::Good, text, now);
             Change::Saved {
                 task: task.clone(),
