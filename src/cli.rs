@@ -62,12 +62,19 @@ pub struct Global {
         long,
         global = true,
         env = "KIETOP_API_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "https://api.kie.ai"
     )]
     pub api_url: String,
     /// The list file [default: kietop/kietop.db under the data home]
-    #[arg(long, global = true, env = "KIETOP_STORE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_STORE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub store: Option<PathBuf>,
     /// Change nothing: no task is added, removed or written down
     #[arg(long, global = true)]

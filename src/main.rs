@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, RandomState},
     io::{self, IsTerminal as _},
     path::PathBuf,
@@ -10,13 +9,14 @@ use std::{
 };
 
 use clap::Parser as _;
-use crossterm::event::EventStream;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
         desktop::{Browser, SystemClock},
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        log,
         store::{self, SqliteStore},
+        turns::FileTurns,
     },
     app::state::{Settings, State},
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
@@ -28,25 +28,23 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore},
+    ports::{Clock, ListStore, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
         headless,
+        input::Keyboard,
         terminal::{Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::Theme,
 };
 
-/// A log longer than this is begun anew, with the old one kept beside it.
-const LONGEST_LOG: u64 = 4 * 1024 * 1024;
-
 /// The variable that says how much is logged: error, warn, info, debug, trace.
 const LOG_LEVEL: &str = "KIETOP_LOG";
 
 fn main() {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
     let code = match tokio::runtime::Builder::new_current_thread()
@@ -101,7 +99,12 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         ..settings()
     };
     let store = open_file(file, access, |store| Box::new(store));
-    show(settings, outside(client, SystemClock::start(), store)).await
+    let turns = place::turns(global)?;
+    show(
+        settings,
+        outside(client, SystemClock::start(), turns, store),
+    )
+    .await
 }
 
 /// Waits until tasks have ended, with the dashboard's own core and no screen.
@@ -116,7 +119,8 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         access,
         ..settings()
     });
-    let outside = outside(client, SystemClock::start(), store);
+    let turns = place::turns(global)?;
+    let outside = outside(client, SystemClock::start(), turns, store);
     let outcome = {
         let following = headless::follow(state, outside, |state| waiting.look(state));
         let timeout = async {
@@ -135,9 +139,15 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
 }
 
 /// Returns the outside as it really is: the API of that client, the list, files and browser.
-fn outside(client: Arc<KieClient>, clock: impl Clock + 'static, open_store: OpenStore) -> Outside {
+fn outside(
+    client: Arc<KieClient>,
+    clock: impl Clock + 'static,
+    turns: Option<FileTurns>,
+    open_store: OpenStore,
+) -> Outside {
     Outside {
         clock: Arc::new(clock),
+        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
         downloader: Arc::new(place::downloader(&client)),
         api: client,
         opener: Arc::new(Browser),
@@ -198,7 +208,7 @@ async fn demo(world: &World) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    show(settings, outside(Arc::new(client), clock, open_store)).await
+    show(settings, outside(Arc::new(client), clock, None, open_store)).await
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -223,8 +233,17 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
     let state = State::new(settings);
-    let keys = EventStream::new();
-    let code = runtime::run(&mut screen, keys, interruptions, state, theme(), outside).await;
+    let keyboard = Keyboard::open()
+        .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
+    let code = runtime::run(
+        &mut screen,
+        keyboard.events(),
+        interruptions,
+        state,
+        theme(),
+        outside,
+    )
+    .await;
     screen.leave();
     Ok(code)
 }
@@ -292,27 +311,10 @@ fn open_file(
 
 /// Begins the log. No log is no reason not to watch.
 fn start_log() {
-    let Some(log) = open_log() else { return };
     let level = env::var(LOG_LEVEL)
         .ok()
         .and_then(|level| level.parse().ok());
-    let level = level.unwrap_or(tracing::Level::WARN);
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(level)
-        .with_writer(Arc::new(log))
-        .init();
-}
-
-fn open_log() -> Option<File> {
-    let path = place::log_file().ok()?;
-    place::make_folder(&path).ok()?;
-    if fs::metadata(&path).is_ok_and(|log| log.len() > LONGEST_LOG) {
-        fs::rename(&path, path.with_extension("log.1")).ok()?;
+    if let Ok(file) = place::log_file() {
+        log::start(&file, level.unwrap_or(tracing::Level::WARN)).unwrap_or_default();
     }
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).ok()
 }

@@ -10,10 +10,12 @@ mod support;
 
 use std::{io, sync::Arc, time::Duration};
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{Stream, StreamExt as _, stream};
 use kietop::{
-    app::state::{Settings, State},
+    app::{
+        keymap::KeyChord,
+        state::{Settings, State},
+    },
     domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
@@ -26,6 +28,7 @@ use kietop::{
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
+        input::Input,
     },
     ui::theme::Theme,
 };
@@ -203,6 +206,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     let outside = Outside {
         clock: Arc::new(PausedClock(started)),
         api: Arc::new(api),
+        turns: None,
         opener: Arc::new(NoBrowser),
         downloader: Arc::new(HalfAFile),
         open_store: Box::new(move |_| {
@@ -248,14 +252,14 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     run
 }
 
-fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = io::Result<Event>> {
+fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = io::Result<Input>> {
     stream::iter(keys)
         .then(move |(at, key)| async move {
             time::sleep_until(started + Duration::from_secs(at)).await;
-            Ok(Event::Key(KeyEvent::new(
-                KeyCode::Char(key),
-                KeyModifiers::NONE,
-            )))
+            Ok(Input::Key {
+                chord: KeyChord::char(key),
+                is_repeat: false,
+            })
         })
         .chain(stream::pending())
 }

@@ -10,6 +10,7 @@ use crate::{
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
+        turns::{PutOff, Word},
         watchlist::Watched,
     },
 };
@@ -54,6 +55,15 @@ pub enum Msg {
         attempt: Attempt,
         /// The answer.
         answer: Box<Answer>,
+    },
+    /// A poll was not asked, as no turn was free among all instances. It counts as no check.
+    PutOff {
+        /// After which task.
+        task: TaskId,
+        /// Which question.
+        attempt: Attempt,
+        /// Why, and for how long.
+        put_off: PutOff,
     },
     /// Changes were written, or not.
     Stored {
@@ -102,13 +112,13 @@ pub enum Msg {
     Interrupted,
 }
 
-/// Is one order. Each but [`Redraw`](Effect::Redraw), [`StopSave`](Effect::StopSave) and [`Quit`](Effect::Quit) is answered by exactly
-/// one [`Msg`].
+/// Is one order. Each but [`Tell`](Effect::Tell), [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw) and
+/// [`Quit`](Effect::Quit), for which nothing waits, is answered by exactly one [`Msg`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read the list; answered by [`Msg::Loaded`].
     Load,
-    /// Ask after a task; answered by [`Msg::Polled`].
+    /// Ask after a task; answered by [`Msg::Polled`], or by [`Msg::PutOff`].
     Poll {
         /// Which.
         task: TaskId,
@@ -117,6 +127,8 @@ pub enum Effect {
         /// Which question.
         attempt: Attempt,
     },
+    /// Let the other instances on this list know of the account's state.
+    Tell(Word),
     /// Write changes; answered by [`Msg::Stored`].
     Store(Vec<Change>),
     /// Read a task's journal; answered by [`Msg::JournalRead`].

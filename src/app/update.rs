@@ -1,11 +1,13 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
 //! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
-//! and answers, `saving` results on their way to the disk, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
+//! and answers, `pacing` the account's holds and sleep, `saving` results on their way to the disk, `storing` the list
+//! on disk, `selection` what is under the cursor, `notices` the message line.
 
 mod dialogs;
 mod keys;
 mod notices;
+mod pacing;
 mod polling;
 mod saving;
 mod selection;
@@ -25,6 +27,7 @@ use crate::domain::{
 /// Takes one message in and returns what is to be done. Total: no message in no state panics or waits.
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
+    pacing::notice_sleep(state, now);
     match msg {
         Msg::Tick => {}
         Msg::Pasted(_) if state.is_leaving => {}
@@ -59,6 +62,11 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         } => {
             polling::answered(state, &task, attempt, *answer, now, &mut effects);
         }
+        Msg::PutOff {
+            task,
+            attempt,
+            put_off,
+        } => polling::put_off(state, &task, attempt, put_off, now),
         Msg::Stored { changes, result } => storing::stored(state, changes, result, now),
         Msg::JournalRead { task, lines } => storing::journal_read(state, task, lines),
         Msg::Opened { task, url, result } => {
@@ -148,8 +156,10 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         state.notice = None;
     }
     polling::give_up_lost(state, now, effects);
+    // Before the next question: others must not refuse the one try that a person wants.
+    effects.extend(state.polls.take_news().map(Effect::Tell));
     polling::start_due(state, now, effects);
-    polling::forget_idle_hold(state, now);
+    pacing::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
     saving::tend(state, now, effects);
     selection::follow_time(state, now);

@@ -32,6 +32,7 @@ pub async fn follow<B>(
                 Effect::Redraw | Effect::Suspend | Effect::Quit => {}
                 effect @ (Effect::Load
                 | Effect::Poll { .. }
+                | Effect::Tell(_)
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
                 | Effect::Open { .. }

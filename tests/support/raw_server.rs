@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Reply(Reply),
     /// Sends bytes one at a time, with a pause after each, for ever from the start.
     Drip(&'static [u8], Duration),
+    /// Sends one byte over and over, as fast as it is taken, until the client goes away; see [`RawServer::flooded`].
+    Flood(u8),
     /// Breaks the connection off (RST).
     Reset,
     /// Says nothing more until the client goes away.
@@ -59,6 +61,7 @@ impl fmt::Debug for Reply {
 pub(crate) struct RawServer {
     address: std::net::SocketAddr,
     heads: mpsc::UnboundedReceiver<(usize, String)>,
+    floods: mpsc::UnboundedReceiver<usize>,
     accepting: JoinHandle<()>,
 }
 
@@ -68,18 +71,20 @@ impl RawServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (send, heads) = mpsc::unbounded_channel();
+        let (tell, floods) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             let mut connection = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts.get(connection).or(scripts.last()).cloned();
-                let play = play(stream, script.unwrap_or_default(), connection, send.clone());
-                tokio::spawn(play);
+                let told = (send.clone(), tell.clone());
+                tokio::spawn(play(stream, script.unwrap_or_default(), connection, told));
                 connection += 1;
             }
         });
         Self {
             address,
             heads,
+            floods,
             accepting,
         }
     }
@@ -98,6 +103,11 @@ impl RawServer {
     pub(crate) fn requests(&mut self) -> Vec<(usize, String)> {
         std::iter::from_fn(|| self.heads.try_recv().ok()).collect()
     }
+
+    /// Waits for the end of a flood; returns how many of its bytes were taken, by the client or by its kernel.
+    pub(crate) async fn flooded(&mut self) -> usize {
+        self.floods.recv().await.expect("a flood")
+    }
 }
 
 impl Drop for RawServer {
@@ -110,7 +120,10 @@ async fn play(
     mut stream: TcpStream,
     script: Vec<Step>,
     connection: usize,
-    heads: mpsc::UnboundedSender<(usize, String)>,
+    (heads, floods): (
+        mpsc::UnboundedSender<(usize, String)>,
+        mpsc::UnboundedSender<usize>,
+    ),
 ) {
     let mut last = String::new();
     for step in script {
@@ -143,6 +156,14 @@ async fn play(
                         return;
                     }
                 }
+            }
+            Step::Flood(byte) => {
+                let (piece, mut taken) = ([byte; 16 * 1024], 0);
+                while let Ok(count) = stream.write(&piece).await {
+                    taken += count;
+                }
+                floods.send(taken).unwrap_or_default();
+                return;
             }
             Step::Reset => {
                 stream.set_zero_linger().expect("a socket option");

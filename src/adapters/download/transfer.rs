@@ -454,7 +454,7 @@ fn named(error: reqwest::Error, url: &Url) -> SaveError {
         return SaveError::NotAllowed(CleanText::line(why, 300));
     }
     let host = url.host_str().unwrap_or_default();
-    SaveError::NoAnswer(connection::failed_to_ask(error, host))
+    SaveError::NoAnswer(connection::failed_to_ask(error, host, None))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use reqwest::{Response, header};
 use serde_json::json;
 
-use super::{ApiKey, KieClient, Reuse, connection, redirect_target, without_key};
+use super::{ApiKey, KieClient, Reuse, connection};
 use crate::{
     domain::{report::PollError, task::VideoUrl},
     ports::{FreshLinks, Pending},
@@ -17,17 +17,14 @@ const PATH: &str = "/api/v1/common/download-url";
 impl KieClient {
     async fn ask_for_link(&self, key: &ApiKey, url: &VideoUrl) -> Result<VideoUrl, PollError> {
         let response = self.post_link(key, url).await?;
-        if let Some(host) = redirect_target(&response) {
-            return Err(PollError::Redirected(host));
-        }
-        self.reply(response).await?.link()
+        self.straight(response, key).await?.link()
     }
 
     async fn post_link(&self, key: &ApiKey, url: &VideoUrl) -> Result<Response, PollError> {
         // On a connection of its own, so that none just closed by the server is taken.
         let client = match self.client(Reuse::Fresh).await {
             Ok(client) => client,
-            Err(error) => return Err(connection::failed_to_ask(error, self.origin.host())),
+            Err(error) => return Err(self.unanswered(error)),
         };
         let sent = client
             .post(format!("{}{PATH}", self.origin))
@@ -39,7 +36,7 @@ impl KieClient {
         sent.map_err(|error| {
             let error = error.without_url();
             tracing::debug!(error = connection::chain(&error), "no answer about a link");
-            connection::failed_to_ask(error, self.origin.host())
+            self.unanswered(error)
         })
     }
 }
@@ -49,11 +46,10 @@ impl FreshLinks for KieClient {
         Box::pin(async move {
             let key = self.key.as_ref().ok_or(PollError::NoKey)?;
             let asked = self.ask_for_link(key, url);
-            let link = match tokio::time::timeout(self.limits.total, asked).await {
+            match tokio::time::timeout(self.limits.total, asked).await {
                 Ok(link) => link,
                 Err(_) => Err(PollError::TimedOut),
-            };
-            link.map_err(|error| without_key(error, key))
+            }
         })
     }
 }
