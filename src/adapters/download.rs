@@ -257,6 +257,11 @@ fn settings(reach: Reach, limits: &Limits) -> ClientBuilder {
     }
 }
 
+/// Reports whether a file is there. Waits for the disk.
+pub fn is_there(file: &Path) -> bool {
+    file.is_file()
+}
+
 /// Reports whether an error may be gone in a moment.
 const fn is_worth_a_try(error: &SaveError) -> bool {
     match error {
@@ -300,7 +305,7 @@ impl Downloader for HttpDownloader {
     }
 
     fn is_there(&self, file: &Path) -> bool {
-        file.is_file()
+        is_there(file)
     }
 }
 

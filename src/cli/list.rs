@@ -45,6 +45,9 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
                 .any(|state| state.as_str() == watched.task.state().name())
     });
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
+    for watched in &mut tasks {
+        place::look(watched);
+    }
     if list.json {
         let records = tasks
             .iter()
@@ -70,10 +73,11 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
             .collect();
         refused = ask(&mut store, &mut tasks, wanted, global).await?.err();
     }
-    let watched = tasks
+    let mut watched = tasks
         .into_iter()
         .find(|watched| *watched.id() == id)
         .ok_or_else(|| place::gone(&id))?;
+    place::look(&mut watched);
     if show.json {
         output::data(&format!(
             "{}\n",

@@ -26,7 +26,6 @@ use crate::{
         task::TaskId,
         watchlist::Watched,
     },
-    ports::Downloader,
 };
 
 /// The variable that holds the key.
@@ -144,7 +143,7 @@ fn video_folder(text: &str, home: &Path) -> Option<PathBuf> {
 }
 
 /// Looks which of a task's saved files are there. A command's own look: it may wait for the disk.
-pub fn look(watched: &mut Watched, downloader: &dyn Downloader) {
+pub fn look(watched: &mut Watched) {
     let paths: Vec<_> = watched
         .saves
         .files()
@@ -152,7 +151,7 @@ pub fn look(watched: &mut Watched, downloader: &dyn Downloader) {
         .map(|file| file.path.clone())
         .collect();
     for path in paths {
-        let is_there = downloader.is_there(&path);
+        let is_there = download::is_there(&path);
         watched.saves.looked(&path, is_there);
     }
 }

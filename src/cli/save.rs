@@ -39,7 +39,7 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
     for text in &save.ids {
         let id = place::resolve(&mut store, text)?;
         let watched = place::find(&mut store, &id)?;
-        match wanted(watched, &folder, &downloader)? {
+        match wanted(watched, &folder)? {
             Ok(found) => orders.extend(found),
             Err(why) => {
                 failures += 1;
@@ -79,11 +79,7 @@ fn folder(save: &Save) -> Result<PathBuf, Failure> {
 }
 
 /// Returns what of a task is to be fetched, or why nothing can be. What is on disk already is named at once.
-fn wanted(
-    mut watched: Watched,
-    folder: &Path,
-    downloader: &dyn Downloader,
-) -> Result<Result<Vec<SaveOrder>, String>, Failure> {
+fn wanted(mut watched: Watched, folder: &Path) -> Result<Result<Vec<SaveOrder>, String>, Failure> {
     if watched.task.state().videos().next().is_none() {
         let clock = SystemClock::start();
         let now = crate::ports::Clock::now(&clock);
@@ -92,7 +88,7 @@ fn wanted(
         let word = Theme::monochrome().look(status, now).word;
         return Ok(Err(format!("there is no result to save ({word}).")));
     }
-    place::look(&mut watched, downloader);
+    place::look(&mut watched);
     let rescue = watched.task.state().rescue();
     if !rescue.is_empty() {
         output::talk(&format!("kietop: {}:{rescue}", watched.id()));
