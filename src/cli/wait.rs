@@ -123,12 +123,11 @@ impl Waiting {
                         return ControlFlow::Break(Err(failure));
                     }
                 }
-                Some(_) => {}
                 // Taken off the list while we waited.
                 None if self.said.insert(id.clone()) => {
                     output::talk(&format!("kietop: {id} is watched no more."));
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         if is_over {

@@ -507,14 +507,13 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Quit,
             Action::Help,
         ],
-        Context::Folder => &[Action::Accept, Action::Back],
         Context::Add => &[
             Action::Accept,
             Action::Toggle,
             Action::NextField,
             Action::Back,
         ],
-        Context::Pick => &[Action::Accept, Action::Back],
+        Context::Pick | Context::Folder => &[Action::Accept, Action::Back],
         Context::Link | Context::Help => &[Action::Back],
     }
 }

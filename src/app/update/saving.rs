@@ -92,18 +92,20 @@ fn save_all(
     let mut begun = Vec::new();
     let mut refused = None;
     for task in tasks {
-        match nothing_to_save(state, task, now) {
-            Some(why) => refused = Some(why),
-            None => {
-                begin(state, task, folder, now, effects);
-                begun.push(task);
-            }
+        refused = nothing_to_save(state, task, now).or(refused);
+        if state
+            .list
+            .get(task)
+            .is_some_and(|watched| !watched.save_orders(folder).is_empty())
+        {
+            begin(state, task, folder, now, effects);
+            begun.push(task);
         }
     }
     let what = match (begun.as_slice(), refused) {
         ([], Some(why)) => return notify(state, Tone::Warning, why, now),
         ([], None) => return,
-        ([one], _) => state.list.get(*one).map_or_else(String::new, quoted),
+        ([one], _) => state.list.get(one).map_or_else(String::new, quoted),
         (many, _) => format!("the results of {} tasks", many.len()),
     };
     let folder = state.settings.shown(folder);
@@ -141,7 +143,7 @@ fn begin(state: &mut State, task: &TaskId, folder: &Path, now: Now, effects: &mu
     }
     state.saves.add(orders);
     state.list.change(task, |watched| {
-        watched.saves.begun = Some(folder.to_owned())
+        watched.saves.begun = Some(folder.to_owned());
     });
     let change = Change::SaveBegun {
         task: task.clone(),
@@ -387,7 +389,7 @@ fn warn(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .list
         .expiring_ids(now)
         .filter(|id| {
-            state.list.get(*id).is_some_and(|watched| {
+            state.list.get(id).is_some_and(|watched| {
                 let warned = watched.saves.warned;
                 let is_silent = warned.is_none_or(|at| now.age_of(at) >= WARN_AGAIN);
                 is_silent && watched.saves.begun.is_none()
@@ -399,10 +401,10 @@ fn warn(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         [] => return,
         [one] => match state.list.get(one) {
             Some(watched) => {
-                let left = match watched.link_life(state.settings.retention, now) {
-                    LinkLife::Left(left) => rough(left),
-                    _ => "two days".into(),
+                let LinkLife::Left(left) = watched.link_life(state.settings.retention, now) else {
+                    return;
                 };
+                let left = rough(left);
                 let step = step(state, Action::Save, "saves it");
                 format!(
                     "The link of {} dies in about {left}.{step}",
