@@ -1,5 +1,9 @@
 //! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal back.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{path::Path, process::Command};
+
 #[path = "support/endings.rs"]
 mod endings;
 #[expect(dead_code, reason = "this file needs a part of the server")]
@@ -13,8 +17,6 @@ mod process;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
-
-use std::{path::Path, process::Command};
 
 use hostile::{ATTACKS, Hostile, Mix};
 use output::Watch;
@@ -170,7 +172,7 @@ fn pasted_text_is_no_command_on_any_screen() {
         for paste in [
             format!("\x1b[200~{dangerous}\x1b[201~"),
             format!("\x1b[200~text\x1b[201~{dangerous}"),
-            format!("\x1b[200~text\x1b[201~d"),
+            "\x1b[200~text\x1b[201~d".to_owned(),
             dangerous.replace('\x03', ""),
         ] {
             pty.type_bytes(way);
@@ -319,7 +321,7 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
     pty.resize(60, 16);
     pty.wait_for("the last size", |screen| {
         let shown = screen.contents();
-        shown.contains("kietop") && shown.contains("q quit")
+        shown.contains("LEFT/LINK") && shown.contains("? help")
     });
     pty.type_bytes(b"q");
 

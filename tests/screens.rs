@@ -736,7 +736,7 @@ fn odd_sizes_break_no_screen() {
         "雨の街を歩く👩🚀 a label much longer than the box is wide, to be scrolled",
     );
     press(&mut many, &["Left", "Left"]);
-    let states = [
+    let states = vec![
         program().build(),
         program().loading().build(),
         mixed_state(),

@@ -148,13 +148,27 @@ fn interrupted() -> Failure {
     )
 }
 
+/// Turns an account-wide error into one of the command; what is next differs from the dashboard, which asks again.
 fn account_failed(error: &PollError) -> Failure {
-    let (code, next) = if matches!(error, PollError::NoKey) {
-        (exit::UNAUTHORISED, "Set KIE_API_KEY.")
-    } else if matches!(error, PollError::Unauthorized(_)) {
-        (exit::UNAUTHORISED, error.next_step())
-    } else {
-        (exit::FAILED, "The list is shown as last known; try again.")
+    let (code, next) = match error {
+        PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
+        PollError::Unauthorized(_) => (exit::UNAUTHORISED, error.next_step()),
+        PollError::Redirected(_) | PollError::WrongAddress => (exit::FAILED, error.next_step()),
+        PollError::Untrusted(_) => (
+            exit::FAILED,
+            "Is this a network login page, or is an authority missing (SSL_CERT_FILE)?",
+        ),
+        PollError::OutOfCredits => (exit::FAILED, "Add credits at https://kie.ai."),
+        PollError::Offline(_)
+        | PollError::RateLimited { .. }
+        | PollError::Maintenance
+        | PollError::TimedOut
+        | PollError::CutOff
+        | PollError::NotFound
+        | PollError::Refused { .. }
+        | PollError::Server { .. }
+        | PollError::Malformed(_)
+        | PollError::Lost => (exit::FAILED, "The list is shown as last known; try again."),
     };
     let what = format::sentence(&error.message());
     Failure::new(code, format!("{}. {next}", what.trim_end_matches('.')))

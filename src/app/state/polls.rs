@@ -8,7 +8,7 @@ use std::{
 use crate::domain::{
     report::PollError,
     schedule::{
-        Attempt, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
+        Attempt, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
         TROUBLE_SPAN,
     },
     task::TaskId,
@@ -23,6 +23,8 @@ pub struct Hold {
     pub error: PollError,
     /// How many answers in a row said so.
     pub failures: u32,
+    /// Since when.
+    pub since: Mono,
     /// When one poll tries again.
     pub until: Mono,
 }
@@ -144,17 +146,19 @@ impl Polls {
         self.hold = Some(Hold {
             error,
             failures,
+            since: now,
             until,
         });
         self.forget_trouble();
     }
 
     /// Takes over the hold that another instance told of.
-    pub fn adopt_hold(&mut self, error: PollError, failures: u32, until: Mono) {
+    pub fn adopt_hold(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
         let own = self.hold.take().map_or(until, |hold| hold.until);
         self.hold = Some(Hold {
             error,
             failures,
+            since: now,
             until: own.max(until),
         });
         self.forget_trouble();
@@ -211,6 +215,16 @@ impl Polls {
     /// An answer to a question from before the hold tells nothing of it.
     pub fn release(&mut self, asked: Mono) -> Option<Hold> {
         self.hold.take_if(|hold| asked >= hold.until)
+    }
+
+    /// Ends the hold after another instance was answered, as its news of now say; returns what it was.
+    ///
+    /// The news of the hold's own beginning may be of a question from before. A limit lasts as long as it was told.
+    pub fn release_by_news(&mut self, now: Mono) -> Option<Hold> {
+        self.hold.take_if(|hold| {
+            let is_over = hold.until <= now;
+            is_over || (!hold.error.is_limit() && hold.since.after(FLOOR) <= now)
+        })
     }
 
     /// Forgets a hold that is over while nothing is left to try with.

@@ -68,8 +68,7 @@ fn adopt(state: &mut State, news: Watched, now: Now) -> Option<TaskId> {
         news.freshness.last_error.is_none() && news.freshness.checks > before.freshness.checks
     });
     if is_answered {
-        // It was another's try, and the tasks may never come to be asked after here.
-        pacing::release(state, now.mono, now);
+        pacing::release_by_news(state, now);
     }
     selection::steadily(state, now, |rows| rows.insert(news));
     selection::forget_journal(state, &id);

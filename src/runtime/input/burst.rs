@@ -39,11 +39,17 @@ pub(super) struct Burst {
 impl Burst {
     /// Takes a key or a mouse report in.
     pub(super) fn take(&mut self, input: Input, now: Instant) {
-        match (&mut self.paste, &input) {
-            (Some(paste), Input::Key { chord, .. }) => paste.extend(text_of(*chord)),
-            (Some(_), Input::Paste(_)) | (None, Input::Paste(_)) => self.paste(input, now),
-            (_, Input::Mouse(_) | Input::Focus(_)) => self.held.push(input),
-            (None, Input::Key { .. }) => {
+        match input {
+            Input::Paste(text) => {
+                self.hand_on(now);
+                self.paste.get_or_insert_default().push_str(&text);
+            }
+            Input::Mouse(_) | Input::Focus(_) => self.held.push(input),
+            Input::Key { chord, .. } => {
+                if let Some(paste) = &mut self.paste {
+                    paste.extend(text_of(chord));
+                    return;
+                }
                 self.held.push(input);
                 self.look(now);
             }
@@ -81,12 +87,6 @@ impl Burst {
     /// Returns the next event that is decided on.
     pub(super) fn pop(&mut self) -> Option<Input> {
         self.ready.pop_front()
-    }
-
-    fn paste(&mut self, input: Input, now: Instant) {
-        let Input::Paste(text) = input else { return };
-        self.hand_on(now);
-        self.paste.get_or_insert_default().push_str(&text);
     }
 
     /// Turns what is held into a paste when no hand could have typed it.
