@@ -4,7 +4,9 @@
 
 pub mod change;
 pub mod estimate;
+pub mod fuzzy;
 pub mod harvest;
+pub mod memory;
 pub mod nearest;
 pub mod query;
 pub mod report;

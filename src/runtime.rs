@@ -189,7 +189,9 @@ impl<S: Surface> House<'_, S> {
                     }
                 }
                 Effect::Quit => {}
-                effect @ (Effect::Load
+                effect @ (Effect::Recall
+                | Effect::Remember(_)
+                | Effect::Load
                 | Effect::Poll { .. }
                 | Effect::Tell(_)
                 | Effect::Store(_)

@@ -9,6 +9,7 @@ mod empty;
 mod footer;
 pub mod format;
 mod header;
+mod input;
 mod list;
 mod overlay;
 mod pen;

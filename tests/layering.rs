@@ -38,7 +38,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 12] = [
+const GUESTS: [(&str, &[&str]); 13] = [
     ("crossterm", &["runtime/terminal"]),
     ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
@@ -54,6 +54,7 @@ const GUESTS: [(&str, &[&str]); 12] = [
     ),
     ("axum", &["simulator"]),
     ("tracing_subscriber", &["adapters/log.rs"]),
+    ("nucleo_matcher", &["domain/fuzzy"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

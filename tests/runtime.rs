@@ -19,6 +19,8 @@ use kietop::{
     domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         report::{Answer, Observation},
         task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
         time::{Mono, Now},
@@ -118,6 +120,12 @@ impl ListStore for FakeStore {
     fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.is_read.send(()).unwrap_or_default();
         Ok(Vec::new())
+    }
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        Ok(Memory::default())
+    }
+    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -484,3 +484,27 @@ fn late_news_of_an_ended_save_change_nothing() {
 
     assert_eq!((format!("{state:?}"), effects), (before, Vec::new()));
 }
+
+#[test]
+fn marked_results_are_saved_together_and_stopped_together() {
+    let mut state = program()
+        .set(at_home)
+        .with(made("a", ONE))
+        .with(made("b", ONE))
+        .with(task("c").running().created("14:31"))
+        .build();
+    press(&mut state, &["*"]);
+
+    let begun = saves(&press(&mut state, &["w"]));
+    assert_eq!(begun.len(), 2);
+    assert_eq!(
+        said(&state),
+        "Saving the results of 2 tasks to ~/Videos/kietop."
+    );
+
+    press(&mut state, &["esc"]);
+    press(&mut state, &["g", "w"]);
+    assert_eq!(said(&state), "Still being made: nothing to save yet.");
+    press(&mut state, &["j", "space", "space", "w", "w"]);
+    assert!(said(&state).starts_with("Stopped"), "{}", said(&state));
+}

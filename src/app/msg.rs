@@ -6,6 +6,8 @@ use crate::{
     app::keymap::KeyChord,
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         report::Answer,
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
@@ -43,6 +45,10 @@ pub enum Msg {
         /// The most lines that can be scrolled away.
         most_scroll: u16,
     },
+    /// What the last run on this list left behind was read.
+    Recalled(Result<Memory, StoreError>),
+    /// How the list is looked at was written down, or not.
+    Remembered(Result<(), StoreError>),
     /// The list was read.
     Loaded(Result<Vec<Watched>, StoreError>),
     /// Another instance changed the list.
@@ -116,6 +122,10 @@ pub enum Msg {
 /// [`Quit`](Effect::Quit), for which nothing waits, is answered by exactly one [`Msg`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// Read what the last run left behind; answered by [`Msg::Recalled`].
+    Recall,
+    /// Write down how the list is looked at; answered by [`Msg::Remembered`].
+    Remember(Lens),
     /// Read the list; answered by [`Msg::Loaded`].
     Load,
     /// Ask after a task; answered by [`Msg::Polled`], or by [`Msg::PutOff`].

@@ -11,6 +11,8 @@ use crate::{
     app::state::{Loading, State},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         report::PollError,
         schedule::Polling,
         status::RETENTION,
@@ -97,12 +99,11 @@ impl Waiting {
     /// Returns what makes a list show no other tasks than those waited for: no others are asked after.
     pub fn filter(&self) -> impl FnOnce(SqliteStore) -> Box<dyn ListStore> + use<> {
         let ids = self.wanted.clone();
-        move |store| match ids {
-            None => Box::new(store),
-            Some(ids) => Box::new(Only {
+        move |store| {
+            Box::new(Only {
                 store,
-                ids: ids.into_iter().collect(),
-            }),
+                ids: ids.map(|ids| ids.into_iter().collect()),
+            })
         }
     }
 
@@ -205,17 +206,24 @@ fn has_ended(watched: &Watched) -> bool {
     }
 }
 
-/// Is a list of which only some tasks are seen.
+/// Is a list of which only some tasks are seen, and at which nobody looks.
 #[derive(Debug)]
 struct Only {
     store: SqliteStore,
-    ids: HashSet<TaskId>,
+    /// Which; none means all.
+    ids: Option<HashSet<TaskId>>,
+}
+
+impl Only {
+    fn shows(&self, task: &TaskId) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(task))
+    }
 }
 
 impl ListStore for Only {
     fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
         let mut all = self.store.load()?;
-        all.retain(|watched| self.ids.contains(watched.id()));
+        all.retain(|watched| self.shows(watched.id()));
         Ok(all)
     }
 
@@ -226,14 +234,23 @@ impl ListStore for Only {
     fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
         let mut deltas = self.store.changes()?;
         deltas.retain(|delta| match delta {
-            Delta::Changed(watched) => self.ids.contains(watched.id()),
-            Delta::Gone(id) => self.ids.contains(id),
+            Delta::Changed(watched) => self.shows(watched.id()),
+            Delta::Gone(id) => self.shows(id),
         });
         Ok(deltas)
     }
 
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.store.journal(task, most)
+    }
+
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        Ok(Memory::default())
+    }
+
+    /// Keeps how a person looked at the list.
+    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn take_rescued(&mut self) -> Option<String> {

@@ -282,8 +282,10 @@ impl Remap {
             .iter()
             .filter(|line| line.binding.contexts.contains(&place));
         for Line { binding, change } in lines {
-            has_way_out |=
-                matches!(binding.action, Action::Quit | Action::Back) && !binding.chords.is_empty();
+            // From the list, the way back leads to marks and filter only.
+            let leads_out = binding.action == Action::Quit
+                || (binding.action == Action::Back && place != Context::List);
+            has_way_out |= leads_out && !binding.chords.is_empty();
             for chord in binding.chords.iter().copied() {
                 let before = seen.iter().find(|(other, _, _)| *other == chord);
                 if let Some((_, other, others_change)) = before

@@ -266,6 +266,9 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
             String::new()
         };
         notify(state, Tone::Plain, format!("{verb} {what}.{rest}"), now);
+    } else if is_undo && removed.is_empty() {
+        let text = "Nothing was brought back: it is watched already, or was removed too long ago.";
+        notify(state, Tone::Plain, text, now);
     } else if known > 0 {
         notify(state, Tone::Plain, "Watched already, nothing to add.", now);
     }
