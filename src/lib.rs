@@ -21,6 +21,7 @@
 //! | [`ui`] | `draw`, formats, themes | the terminal's crate, the network |
 //! | [`adapters`] | the API's client, the list on disk, browser and clocks, the log | the core, the screen |
 //! | [`simulator`] | the API as a server of our own | the client it is asked by |
+//! | [`config`] | file, environment and options as one checked value | what the settings are used for |
 //! | [`cli`] | the command line, a file a headless command | the loop |
 //! | [`runtime`] | the loop, effects, input, terminal | HTTP, SQL |
 //!
@@ -47,6 +48,12 @@
 //! - A screen below and an optional box above it (`Screen`, `Overlay`) in place of one `Mode`: closing a box then needs
 //!   no memory of where it was opened.
 //! - `draw` reports how far its text can scroll, and the core is told: it cannot know how a text wraps.
+//! - The config file is walked by hand over the parsed table, not read by serde, which stops at the first fault: every fault
+//!   is named with its place, and a key is known exactly when something asks for it.
+//! - Keys are parsed by our own table, not by crokey: that speaks in the terminal's types, which the core must not know.
+//! - The theme `auto` is one palette for dark and light grounds and asks the terminal nothing: colours that change after the
+//!   first frame, or a first frame that waits for an answer, are worth less than colours that read on both.
+//! - A stored key is read at the first question and not at the start, so that no command delays the first paint.
 //! - The list is opened on its own thread after the first frame, so that no disk delays the first paint.
 //! - Schedules run on a clock that counts the machine's sleep (not on `Instant`, which stands still on Linux): after
 //!   hours of sleep what is shown is old and asked after within seconds. That it is no burst is the core's doing: what
@@ -61,6 +68,7 @@
 pub mod adapters;
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod ports;
 pub mod runtime;

@@ -16,10 +16,10 @@ use kietop::{
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
         store::{self, SqliteStore},
-        turns::FileTurns,
     },
     app::state::{Settings, State},
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
+    config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
         schedule::Pace,
@@ -72,7 +72,7 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
     let Cli { command, global } = cli;
     match command {
         None => return dashboard(&global).await,
-        Some(Command::Demo(world)) => return demo(&world).await,
+        Some(Command::Demo(world)) => return demo(&world, &global).await,
         Some(Command::Add(add)) => cli::add::run(&add, &global)?,
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
@@ -80,6 +80,7 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Wait(wait)) => return waits(&wait, &global).await,
         Some(Command::Open(open)) => cli::open::run(&open, &global)?,
         Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
+        Some(Command::Config(command)) => cli::config::run(command, &global)?,
         Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
         Some(Command::Man) => cli::manual::man()?,
@@ -90,37 +91,45 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
 /// Watches the real thing.
 async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
-    let file = place::list_file(global)?;
-    let client = Arc::new(place::client(global)?);
+    let config = place::config(global)?;
+    let file = place::list_file(&config)?;
+    let client = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
-    let settings = Settings {
+    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let Config {
+        profile, settings, ..
+    } = config;
+    let state = Settings {
+        name: profile.unwrap_or_default(),
+        pace: settings.pace,
+        retention: settings.retention.0,
         access,
-        ..settings()
+        ..state_settings(&settings)
     };
     let store = open_file(file, access, |store| Box::new(store));
-    let turns = place::turns(global)?;
-    show(
-        settings,
-        outside(client, SystemClock::start(), turns, store),
-    )
-    .await
+    let outside = outside(client, SystemClock::start(), turns, &settings, store);
+    show(state, &theme(&settings), outside).await
 }
 
 /// Waits until tasks have ended, with the dashboard's own core and no screen.
 async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
-    let mut waiting = Waiting::new(wait, global)?;
-    let only = waiting.filter();
-    let client = Arc::new(place::client(global)?);
+    let config = place::config(global)?;
+    let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
+    let client = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
-    let store = open_file(place::list_file(global)?, access, only);
+    let store = open_file(place::list_file(&config)?, access, waiting.filter());
+    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
     let state = State::new(Settings {
+        pace: config.settings.pace,
+        retention: config.settings.retention.0,
         access,
-        ..settings()
+        // A command that waits fetches nothing.
+        auto_save: false,
+        ..state_settings(&config.settings)
     });
-    let turns = place::turns(global)?;
-    let outside = outside(client, SystemClock::start(), turns, store);
+    let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
     let outcome = {
         let following = headless::follow(state, outside, |state| waiting.look(state));
         let timeout = async {
@@ -142,22 +151,25 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
 fn outside(
     client: Arc<KieClient>,
     clock: impl Clock + 'static,
-    turns: Option<FileTurns>,
+    turns: Option<Arc<dyn Turns>>,
+    config: &config::Settings,
     open_store: OpenStore,
 ) -> Outside {
     Outside {
         clock: Arc::new(clock),
-        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+        turns,
         downloader: Arc::new(place::downloader(&client)),
         api: client,
-        opener: Arc::new(Browser),
+        opener: Arc::new(Browser::new(config.browser.clone())),
         open_store,
     }
 }
 
-/// Watches the simulator, with a list that is gone afterwards.
-async fn demo(world: &World) -> Result<i32, Failure> {
+/// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
+/// faulty config file the default ones.
+async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
+    let config = place::config(global).unwrap_or_default().settings;
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
     let simulator =
         started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
@@ -192,12 +204,12 @@ async fn demo(world: &World) -> Result<i32, Failure> {
         .iter()
         .filter_map(|id| TaskId::parse(id).ok())
         .collect();
-    let settings = Settings {
+    let state = Settings {
         name: format!("demo ×{}", world.speed),
         // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
         pace: Pace::default().faster(),
         suggestions,
-        ..settings()
+        ..state_settings(&config)
     };
     let open_store: OpenStore = Box::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
@@ -208,7 +220,8 @@ async fn demo(world: &World) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    show(settings, outside(Arc::new(client), clock, None, open_store)).await
+    let outside = outside(Arc::new(client), clock, None, &config, open_store);
+    show(state, &theme(&config), outside).await
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -228,7 +241,7 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
+async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32, Failure> {
     let entered = Screen::enter(ScreenOptions::default());
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
@@ -240,7 +253,7 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
         keyboard.events(),
         interruptions,
         state,
-        theme(),
+        *theme,
         outside,
     )
     .await;
@@ -248,10 +261,13 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
     Ok(code)
 }
 
-fn settings() -> Settings {
+/// Returns what every dashboard is started with.
+fn state_settings(config: &config::Settings) -> Settings {
     Settings {
+        keymap: config.keymap.clone(),
         // Without a home nothing is saved until a folder is typed.
-        save_folder: place::save_folder().unwrap_or_else(|_| PathBuf::from("kietop")),
+        save_folder: place::save_folder(config).unwrap_or_else(|_| PathBuf::from("kietop")),
+        auto_save: config.saving.is_automatic,
         home: env::home_dir(),
         here: env::current_dir().unwrap_or_default(),
         zone: TimeZone::system(),
@@ -260,20 +276,20 @@ fn settings() -> Settings {
     }
 }
 
-/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none.
-fn theme() -> Theme {
+/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
+fn theme(config: &config::Settings) -> Theme {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") {
         Theme::monochrome()
     } else {
-        Theme::ansi()
+        Theme::of(config.palette)
     };
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    match locale.as_deref() {
-        Some("C" | "POSIX") => theme.with_ascii(),
-        _ => theme,
+    match (config.ascii, locale.as_deref()) {
+        (Ascii::On, _) | (Ascii::Auto, Some("C" | "POSIX")) => theme.with_ascii(),
+        (Ascii::Off | Ascii::Auto, _) => theme,
     }
 }
 

@@ -16,7 +16,11 @@ mod pen;
 mod stats;
 pub mod theme;
 
-use ratatui::{Frame, buffer::Buffer};
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    style::{Color, Style},
+};
 
 pub use self::areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows};
 use self::{
@@ -67,7 +71,24 @@ fn paint(buffer: &mut Buffer, state: &State, now: Now, theme: &Theme) -> Drawn {
         Screen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
     };
     footer::draw(buffer, &scene);
-    overlay::draw(buffer, &scene).unwrap_or(drawn)
+    let drawn = overlay::draw(buffer, &scene).unwrap_or(drawn);
+    paint_ground(buffer, theme.ground());
+    drawn
+}
+
+/// Puts the theme's ground below everything that has none of its own.
+fn paint_ground(buffer: &mut Buffer, ground: Style) {
+    if ground == Style::new() {
+        return;
+    }
+    for cell in &mut buffer.content {
+        if let (Color::Reset, Some(colour)) = (cell.fg, ground.fg) {
+            cell.fg = colour;
+        }
+        if let (Color::Reset, Some(colour)) = (cell.bg, ground.bg) {
+            cell.bg = colour;
+        }
+    }
 }
 
 /// Says that the screen is too small, and what it takes.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 #[path = "support/endings.rs"]
 mod endings;
@@ -113,6 +113,66 @@ fn a_pasted_id_is_added_and_there_at_the_next_start() {
     again.wait_for_text("774d9a7d");
     again.type_bytes(b"q");
     assert_eq!(again.end().code, 0);
+}
+
+fn configured(home: &Path, config: &str) -> Launch {
+    let folder = home.join(".config/kietop");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.toml"), config).unwrap();
+    let added = Command::new(KIETOP)
+        .args(["add", ID, "--label", "from a script"])
+        .env("HOME", home)
+        .output();
+    assert!(added.unwrap().status.success());
+    Launch::new(KIETOP)
+        .args(["--api-url", "http://127.0.0.1:9"])
+        .env("HOME", &home.to_string_lossy())
+        .env("LANG", "C.UTF-8")
+        .size(120, 36)
+}
+
+#[test]
+fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() {
+    let home = tempfile::tempdir().unwrap();
+    let pipe = home.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let config = format!(
+        "api_url = \"http://127.0.0.1:9\"\nkey_command = [\"cat\", \"{}\"]\n[keys]\nhelp = \"x\"\n",
+        pipe.display()
+    );
+    let mut pty = configured(home.path(), &config).spawn();
+
+    pty.wait_for_text("from a script");
+    pty.type_bytes(b"x");
+    pty.wait_for_text("stop watching the task");
+    pty.type_bytes(b"\x1b");
+    fs::write(&pipe, "two words\n").unwrap();
+    pty.wait_for_text("key_command: the key has an invalid character at position 4");
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+}
+
+#[test]
+fn a_key_of_another_address_stays_at_home_and_a_failed_command_is_a_banner() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = home.path().join("ran");
+    let config = format!("key_command = [\"touch\", \"{}\"]\n", mark.display());
+    let mut pty = configured(home.path(), &config).spawn();
+    pty.wait_for_text("the stored key is for https://api.kie.ai");
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+    assert!(!mark.exists(), "it is not even read");
+
+    let config = "api_url = \"http://127.0.0.1:9\"\n\
+                  key_command = [\"sh\", \"-c\", \"echo canary; echo canary >&2; exit 7\"]\n";
+    let mut pty = configured(home.path(), config).spawn();
+    pty.wait_for_text("key_command failed (exit status: 7)");
+    pty.wait_for_text("from a script");
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+    assert_eq!(ended.code, 0);
+    assert!(!String::from_utf8_lossy(&ended.raw).contains("canary"));
 }
 
 /// Puts three tasks on the list and opens it.

@@ -203,7 +203,9 @@ impl HttpDownloader {
                 status,
                 why: Some(message),
             }),
-            Err(error @ (PollError::NoKey | PollError::Unauthorized(_))) => {
+            Err(
+                error @ (PollError::NoKey | PollError::KeyUnread(_) | PollError::Unauthorized(_)),
+            ) => {
                 let why = Some(CleanText::line(&error.message(), 200));
                 Err(SaveError::LinkGone { status, why })
             }

@@ -1,6 +1,6 @@
 //! `kietop list` and `kietop show`: what is known, asked again first if wished.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
@@ -12,7 +12,6 @@ use crate::{
         estimate::RunTimes,
         report::PollError,
         schedule::Polling,
-        status::RETENTION,
         task::{Family, TaskId},
         text::CleanText,
         watchlist::Watched,
@@ -26,6 +25,7 @@ const JOURNAL_LINES: usize = 1000;
 
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
+    let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
     let mut refused = None;
@@ -51,17 +51,18 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     if list.json {
         let records = tasks
             .iter()
-            .map(|watched| json::record(watched, RETENTION))
+            .map(|watched| json::record(watched, retention))
             .collect();
         output::data(&format!("{}\n", json::write(&records)))?;
     } else {
-        output::data(&table(&tasks))?;
+        output::data(&table(&tasks, retention))?;
     }
     refused.map_or(Ok(()), |error| Err(account_failed(&error)))
 }
 
 /// Prints one task.
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
+    let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &show.id)?;
     let mut refused = None;
@@ -81,13 +82,13 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     if show.json {
         output::data(&format!(
             "{}\n",
-            json::write(&json::record(&watched, RETENTION))
+            json::write(&json::record(&watched, retention))
         ))?;
     } else {
         let journal = store
             .journal(&id, JOURNAL_LINES)
             .map_err(|error| place::store_failed(&error))?;
-        let mut text = card(&watched);
+        let mut text = card(&watched, retention);
         for line in journal {
             // Writing into a `String` cannot fail.
             writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
@@ -105,8 +106,9 @@ async fn ask(
     wanted: Vec<(TaskId, Family)>,
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
-    let (client, clock) = (place::client(global)?, SystemClock::start());
-    let turns = place::turns(global)?;
+    let config = place::config(global)?;
+    let (client, clock) = (place::client(&config)?, SystemClock::start());
+    let turns = place::turns(&config, place::access(global))?;
     let outside = refresh::Asked {
         api: &client,
         clock: &clock,
@@ -152,7 +154,9 @@ fn interrupted() -> Failure {
 fn account_failed(error: &PollError) -> Failure {
     let (code, next) = match error {
         PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
-        PollError::Unauthorized(_) => (exit::UNAUTHORISED, error.next_step()),
+        PollError::Unauthorized(_) | PollError::KeyUnread(_) => {
+            (exit::UNAUTHORISED, error.next_step())
+        }
         PollError::Redirected(_) | PollError::WrongAddress => (exit::FAILED, error.next_step()),
         PollError::Untrusted(_) => (
             exit::FAILED,
@@ -175,7 +179,7 @@ fn account_failed(error: &PollError) -> Failure {
 }
 
 /// Returns the list as aligned lines, without colour.
-fn table(tasks: &[Watched]) -> String {
+fn table(tasks: &[Watched], retention: Duration) -> String {
     let now = SystemClock::start().now();
     let mut run_times = RunTimes::default();
     for watched in tasks {
@@ -184,13 +188,13 @@ fn table(tasks: &[Watched]) -> String {
     let estimate = run_times.estimate();
     let mut text = String::new();
     for watched in tasks {
-        let status = watched.status(&estimate, RETENTION, now);
+        let status = watched.status(&estimate, retention, now);
         let word = Theme::monochrome().look(status, now).word;
         let took = watched
             .task
             .took()
             .map_or_else(|| "-".into(), format::run_time);
-        let link = format::link_life(watched.link_life(RETENTION, now));
+        let link = format::link_life(watched.link_life(retention, now));
         let cells = [
             format::pad_end(watched.id().as_str(), 32),
             format::pad_end(word, 13),
@@ -211,8 +215,8 @@ fn table(tasks: &[Watched]) -> String {
 }
 
 /// Returns one task as lines of name and value.
-fn card(watched: &Watched) -> String {
-    let record = json::record(watched, RETENTION);
+fn card(watched: &Watched, retention: Duration) -> String {
+    let record = json::record(watched, retention);
     let mut text = String::new();
     for (name, value) in record.as_object().into_iter().flatten() {
         let value = match value {

@@ -15,7 +15,6 @@ use crate::{
         query::Lens,
         report::PollError,
         schedule::Polling,
-        status::RETENTION,
         task::{TaskId, TaskState},
         watchlist::Watched,
     },
@@ -70,12 +69,13 @@ pub struct Waiting {
     wanted: Option<Vec<TaskId>>,
     said: HashSet<TaskId>,
     has_failed: bool,
+    retention: Duration,
     is_json: bool,
 }
 
 impl Waiting {
     /// Returns what the command line asks to wait for.
-    pub fn new(wait: &Wait, global: &Global) -> Result<Self, Failure> {
+    pub fn new(wait: &Wait, global: &Global, retention: Duration) -> Result<Self, Failure> {
         let mut wanted = None;
         if !wait.ids.is_empty() {
             let mut store = place::list(global)?;
@@ -92,6 +92,7 @@ impl Waiting {
             wanted,
             said: HashSet::new(),
             has_failed: false,
+            retention,
             is_json: wait.json,
         })
     }
@@ -155,7 +156,7 @@ impl Waiting {
         let is_made = matches!(watched.task.state(), TaskState::Succeeded { .. });
         self.has_failed |= !is_made;
         if self.is_json {
-            let record = json::record(watched, RETENTION);
+            let record = json::record(watched, self.retention);
             return output::data(&format!("{}\n", json::write(&record)));
         }
         let title = watched.title();

@@ -136,13 +136,15 @@ impl Polls {
         }
     }
 
-    /// Holds every poll, and lets the other instances know.
+    /// Holds every poll, and lets the other instances know what is true for them too.
     fn hold_until(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
-        self.news = Some(Word::Hold {
-            error: error.clone(),
-            failures,
-            wait: until.since(now),
-        });
+        if !error.is_own_affair() {
+            self.news = Some(Word::Hold {
+                error: error.clone(),
+                failures,
+                wait: until.since(now),
+            });
+        }
         self.hold = Some(Hold {
             error,
             failures,
@@ -424,6 +426,18 @@ mod tests {
             hold.until.after(Duration::from_secs(1)),
         );
         assert_eq!(polls.hold().unwrap().failures, 2);
+    }
+
+    #[test]
+    fn the_others_are_not_told_that_we_have_no_key() {
+        let mut polls = Polls::new(Pace::default(), Jitter::seeded(1));
+        let unread = PollError::KeyUnread(crate::domain::text::CleanText::line("x", 9));
+        for error in [PollError::NoKey, unread] {
+            polls.hold_back(error, at(0), at(100));
+            assert_eq!(polls.take_news(), None);
+        }
+        polls.hold_back(PollError::Maintenance, at(0), at(200));
+        assert!(polls.hold().is_some());
     }
 
     #[test]
