@@ -351,6 +351,47 @@ fn wide_glyphs() -> State {
         .build()
 }
 
+/// The sample while a filter is typed.
+fn filtering(text: &str) -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["/"]);
+    type_text(&mut state, text);
+    state
+}
+
+/// The sample with three marks, two of them shown.
+fn marked() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["j", "j", "j", "Space", "Space", "Space"]);
+    press(&mut state, &["/"]);
+    type_text(&mut state, "state:ready");
+    press(&mut state, &["Enter"]);
+    state
+}
+
+/// The sample with the question before a removal of three.
+fn asked() -> State {
+    let mut state = marked();
+    press(&mut state, &["d"]);
+    state
+}
+
+/// The sample with the menu of orders, another order in force.
+fn sorting() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["s", "5", "Enter", "s", "j"]);
+    state
+}
+
+/// Wide letters, marked and pointed out.
+fn marked_glyphs() -> State {
+    let mut state = wide_glyphs();
+    press(&mut state, &["Space", "j", "Space", "/"]);
+    type_text(&mut state, "n !xyz");
+    press(&mut state, &["Enter"]);
+    state
+}
+
 const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
 
 #[test]
@@ -700,6 +741,45 @@ fn what_is_being_made_turns_by_the_second() {
 }
 
 #[test]
+fn finding_and_marking() {
+    for size in SIZES {
+        let (width, height) = size;
+        let screens = [
+            ("filter_typed", filtering("prompt:o !state:failed")),
+            ("filter_fault", filtering("cat state:faild")),
+            ("filter_nothing", filtering("xyzzy")),
+            ("marks", marked()),
+            ("confirm_remove", asked()),
+            ("sort_menu", sorting()),
+        ];
+        for (name, mut state) in screens {
+            let name = format!("{name}_{width}x{height}");
+            assert_snapshot!(name, shot(&mut state, size));
+        }
+    }
+    let mut state = marked();
+    press(&mut state, &["p"]);
+    assert_snapshot!("filter_below_banner_120x36", shot(&mut state, (120, 36)));
+}
+
+#[test]
+fn what_was_looked_for_is_underlined_whatever_the_letters() {
+    let buffer = draw(&mut marked_glyphs(), (80, 24), now(), &Theme::ansi());
+    let mut state = wide_glyphs();
+    press(&mut state, &["/"]);
+    type_text(&mut state, "雨の街 ");
+    let wide = draw(&mut state, (80, 24), now(), &Theme::ansi());
+    let underlined = |buffer: &Buffer, y| {
+        let cells = (0..80).filter(|x| buffer[(*x, y)].modifier.contains(Modifier::UNDERLINED));
+        cells.map(|x| buffer[(x, y)].symbol()).collect::<String>()
+    };
+
+    assert_snapshot!("marks_on_wide_glyphs_80x24", text(&buffer));
+    assert_eq!(underlined(&buffer, 3), "n", "the first of neon");
+    assert_eq!(underlined(&wide, 3).replace(' ', ""), "雨の街");
+}
+
+#[test]
 fn columns_align_whatever_the_letters() {
     for (width, height) in [(120, 36), (80, 24), (100, 40), (160, 50)] {
         let buffer = draw(&mut wide_glyphs(), (width, height), now(), &Theme::ansi());
@@ -779,6 +859,10 @@ fn odd_sizes_break_no_screen() {
         picking(),
         linked(),
         helped(),
+        filtering("n prompt:雨の街を歩く男 stat:failed"),
+        sorting(),
+        asked(),
+        marked_glyphs(),
     ];
     for mut state in states {
         // All small sizes are drawn in `extremes.rs`.
