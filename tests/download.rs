@@ -332,11 +332,12 @@ async fn what_cannot_be_told_apart_begins_anew() {
     }
 }
 
+/// Makes of offset and total what is claimed, and where the bytes really begin.
+type Lie = fn(usize, usize) -> (String, usize);
+
 #[tokio::test]
 async fn a_rest_that_lies_is_never_appended() {
     let total = FILM.len();
-    /// From offset and total: what is claimed, and where the bytes really begin.
-    type Lie = fn(usize, usize) -> (String, usize);
     let lies: [(&str, Lie); 6] = [
         ("an earlier offset", |from, total| {
             (
