@@ -149,7 +149,7 @@ fn an_older_file_gets_its_place_for_the_outlook_and_keeps_its_tasks() {
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     drop(store);
-    list.sql("DROP TABLE outlook; PRAGMA user_version = 1");
+    list.sql("DROP TABLE outlook; ALTER TABLE task DROP COLUMN saves; PRAGMA user_version = 1");
 
     let mut store = list.open();
 
