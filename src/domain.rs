@@ -9,6 +9,7 @@ pub mod harvest;
 pub mod memory;
 pub mod nearest;
 pub mod query;
+pub mod record;
 pub mod report;
 pub mod save;
 pub mod schedule;

@@ -12,13 +12,22 @@ use clap::Parser as _;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
+        clipboard::SystemClipboard,
         desktop::{Browser, SystemClock},
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
+        notify::SystemNotifier,
         store::{self, SqliteStore},
+        surroundings::is_set,
     },
-    app::state::{Settings, State},
-    cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
+    app::{
+        state::{Settings, State},
+        tidings::{NoticeSettings, NoticeWay},
+    },
+    cli::{
+        self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
+        wait::Waiting,
+    },
     config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
@@ -34,7 +43,7 @@ use kietop::{
         effects::{OpenStore, OpenedStore, Outside},
         headless,
         input::Keyboard,
-        terminal::{Screen, ScreenOptions, finish, harden_process},
+        terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::Theme,
@@ -109,7 +118,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     };
     let store = open_file(file, access, |store| Box::new(store));
     let outside = outside(client, SystemClock::start(), turns, &settings, store);
-    show(state, &theme(&settings), outside).await
+    show(state, &settings, outside).await
 }
 
 /// Waits until tasks have ended, with the dashboard's own core and no screen.
@@ -125,8 +134,9 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         pace: config.settings.pace,
         retention: config.settings.retention.0,
         access,
-        // A command that waits fetches nothing.
+        // A command that waits fetches nothing, and tells by its lines and its exit code.
         auto_save: false,
+        notices: NoticeSettings::default(),
         ..state_settings(&config.settings)
     });
     let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
@@ -159,6 +169,9 @@ fn outside(
         clock: Arc::new(clock),
         turns,
         downloader: Arc::new(place::downloader(&client)),
+        scribe: Arc::new(TaskScribe::of(client.origin().clone(), config.retention.0)),
+        clipboard: Arc::new(SystemClipboard::here()),
+        notifier: Arc::new(SystemNotifier::here()),
         api: client,
         opener: Arc::new(Browser::new(config.browser.clone())),
         open_store,
@@ -221,7 +234,7 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         })
     });
     let outside = outside(Arc::new(client), clock, None, &config, open_store);
-    show(state, &theme(&config), outside).await
+    show(state, &config, outside).await
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -241,11 +254,22 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32, Failure> {
-    let entered = Screen::enter(ScreenOptions::default());
+async fn show(
+    state: Settings,
+    config: &config::Settings,
+    outside: Outside,
+) -> Result<i32, Failure> {
+    let options = ScreenOptions {
+        mouse: match config.mouse {
+            config::Mouse::On => Mouse::On,
+            config::Mouse::Off => Mouse::Off,
+        },
+        dialect: Dialect::of(|name| env::var_os(name)),
+    };
+    let entered = Screen::enter(options);
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
-    let state = State::new(settings);
+    let state = State::new(state);
     let keyboard = Keyboard::open()
         .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
     let code = runtime::run(
@@ -253,7 +277,7 @@ async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32
         keyboard.events(),
         interruptions,
         state,
-        *theme,
+        theme(config),
         outside,
     )
     .await;
@@ -270,15 +294,30 @@ fn state_settings(config: &config::Settings) -> Settings {
         auto_save: config.saving.is_automatic,
         home: env::home_dir(),
         here: env::current_dir().unwrap_or_default(),
+        notices: notices(&config.notifications),
         zone: TimeZone::system(),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
     }
 }
 
+/// Returns how endings are told of: by the title, and as the settings say.
+fn notices(config: &config::Notifications) -> NoticeSettings {
+    let chosen = [
+        (true, NoticeWay::Title),
+        (config.bell, NoticeWay::Bell),
+        (config.osc, NoticeWay::Terminal),
+        (config.desktop, NoticeWay::Desktop),
+    ];
+    let ways = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
+    NoticeSettings {
+        ways: ways.map(|(_, way)| way).collect(),
+        command: config.command.clone(),
+    }
+}
+
 /// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
 fn theme(config: &config::Settings) -> Theme {
-    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") {
         Theme::monochrome()
     } else {

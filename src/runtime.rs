@@ -16,12 +16,12 @@ use tokio::{sync::mpsc, time};
 
 use self::{
     effects::{Hands, Outside},
-    input::Input,
+    input::{Input, MouseReport},
     terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
 };
 use crate::{
     app::{
-        msg::{Effect, Msg},
+        msg::{Effect, Msg, Request},
         state::State,
         update::{next_wakeup, start, update},
     },
@@ -50,6 +50,10 @@ pub trait Surface {
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again after a stop from outside.
     fn resume(&mut self) -> io::Result<()>;
+    /// Sets the window's title; the same one again costs nothing.
+    fn set_title(&mut self, title: &str) -> io::Result<()>;
+    /// Asks for what is not on the screen: the terminal's clipboard, a notice, the bell.
+    fn ask(&mut self, request: &Request) -> io::Result<()>;
 }
 
 impl Surface for Screen {
@@ -71,6 +75,18 @@ impl Surface for Screen {
 
     fn resume(&mut self) -> io::Result<()> {
         Self::resume(self)
+    }
+
+    fn set_title(&mut self, title: &str) -> io::Result<()> {
+        Self::set_title(self, title)
+    }
+
+    fn ask(&mut self, request: &Request) -> io::Result<()> {
+        match request {
+            Request::Copy(text) => self.copy(text),
+            Request::Notify { title, body } => self.notify(title, body),
+            Request::Ring => self.ring(),
+        }
     }
 }
 
@@ -188,6 +204,10 @@ impl<S: Surface> House<'_, S> {
                         self.take(Msg::Resumed, Want::Now);
                     }
                 }
+                Effect::Ask(request) => {
+                    // As above.
+                    self.surface.ask(&request).unwrap_or_default();
+                }
                 Effect::Quit => {}
                 effect @ (Effect::Recall
                 | Effect::Remember(_)
@@ -196,6 +216,10 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Tell(_)
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
+                | Effect::ReadRecord(_)
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Announce(_)
                 | Effect::Open { .. }
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
@@ -206,6 +230,7 @@ impl<S: Surface> House<'_, S> {
 
     fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
         match input {
+            Ok(Input::Mouse(report)) => self.pointed(report),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
                     self.take(msg, Want::Now);
@@ -217,6 +242,16 @@ impl<S: Surface> House<'_, S> {
             }
         }
         None
+    }
+
+    /// Finds out what lies under the pointer and tells the core.
+    fn pointed(&mut self, report: MouseReport) {
+        let Some((gesture, at)) = input::pointed(report) else {
+            return;
+        };
+        let size = self.size.unwrap_or_default();
+        let spot = ui::spot(&self.state, self.clock.now(), &self.theme, size, at);
+        self.take(Msg::Pointed { gesture, spot }, Want::Now);
     }
 
     fn interrupted(&mut self, interruption: Interruption) -> Option<i32> {
@@ -307,6 +342,9 @@ impl<S: Surface> House<'_, S> {
         let now = self.clock.now();
         let (state, theme) = (&self.state, &self.theme);
         let mut drawn = ui::Drawn::default();
+        if let Some(title) = ui::title(state, theme) {
+            self.surface.set_title(&title)?;
+        }
         self.surface
             .draw(&mut |frame| drawn = ui::draw(frame, state, now, theme))?;
         if drawn.most_scroll != self.state.most_scroll() {

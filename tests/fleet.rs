@@ -169,6 +169,11 @@ impl Fleet {
             | Effect::LookFor(_)
             | Effect::Load
             | Effect::Open { .. }
+            | Effect::ReadRecord(_)
+            | Effect::NoteVisit(_)
+            | Effect::Copy(_)
+            | Effect::Ask(_)
+            | Effect::Announce(_)
             | Effect::Redraw
             | Effect::Suspend
             | Effect::Quit => {}
@@ -219,6 +224,8 @@ impl Fleet {
             | Change::Remove { .. }
             | Change::Restore { .. }
             | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. }
             | Change::SaveBegun { .. }
             | Change::Saved { .. }
             | Change::NotSaved { .. }

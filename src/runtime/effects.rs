@@ -14,13 +14,18 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
     task, time,
 };
 
 use crate::{
-    app::msg::{Effect, Msg},
+    app::{
+        clip::{Clip, ClipContent},
+        msg::{Effect, Msg},
+        tidings::Tidings,
+    },
     domain::{
         change::{Change, StoreError},
         query::Lens,
@@ -30,7 +35,7 @@ use crate::{
         task::{Family, TaskId, VideoUrl},
         turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clock, Downloader, ListStore, Opener, TaskApi, Turns},
+    ports::{Clipboard, Clock, Downloader, ListStore, Notifier, Opener, Scribe, TaskApi, Turns},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -93,6 +98,12 @@ pub struct Outside {
     pub opener: Arc<dyn Opener>,
     /// Fetches videos to the disk.
     pub downloader: Arc<dyn Downloader>,
+    /// Takes what is copied.
+    pub clipboard: Arc<dyn Clipboard>,
+    /// Writes tasks down for other programs.
+    pub scribe: Arc<dyn Scribe>,
+    /// Tells of endings.
+    pub notifier: Arc<dyn Notifier>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
@@ -105,6 +116,9 @@ impl fmt::Debug for Outside {
             turns,
             opener,
             downloader,
+            clipboard,
+            scribe,
+            notifier,
             open_store: _,
         } = self;
         f.debug_struct("Outside")
@@ -113,6 +127,9 @@ impl fmt::Debug for Outside {
             .field("turns", turns)
             .field("opener", opener)
             .field("downloader", downloader)
+            .field("clipboard", clipboard)
+            .field("scribe", scribe)
+            .field("notifier", notifier)
             .finish_non_exhaustive()
     }
 }
@@ -125,6 +142,8 @@ enum Order {
     Load,
     Apply(Vec<Change>),
     Journal(TaskId),
+    Record(TaskId),
+    Visit(Timestamp),
     Look,
     Close(oneshot::Sender<()>),
 }
@@ -147,6 +166,9 @@ pub(super) struct Hands {
     downloader: Arc<dyn Downloader>,
     /// What stops each save: to be told, or to be dropped.
     saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
+    clipboard: Arc<dyn Clipboard>,
+    scribe: Arc<dyn Scribe>,
+    notifier: Arc<dyn Notifier>,
     list: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
 }
@@ -179,6 +201,9 @@ impl Hands {
                 opener: outside.opener,
                 downloader: outside.downloader,
                 saves: HashMap::new(),
+                clipboard: outside.clipboard,
+                scribe: outside.scribe,
+                notifier: outside.notifier,
                 list,
                 answers,
             },
@@ -205,10 +230,14 @@ impl Hands {
                 }
             }
             Effect::Open { task, url } => self.open(task, url),
+            Effect::ReadRecord(task) => self.tell(Order::Record(task)),
+            Effect::NoteVisit(at) => self.tell(Order::Visit(at)),
+            Effect::Copy(clip) => self.copy(clip),
+            Effect::Announce(tidings) => self.announce(tidings),
             Effect::Save { attempt, order } => self.save(attempt, order),
             Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
             Effect::LookFor(files) => self.look_for(files),
-            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+            Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -302,6 +331,51 @@ impl Hands {
             // What broke while it was looked for is looked for again later.
             let files = looked.await.unwrap_or_default();
             send(&answers, Msg::LookedFor(files)).await;
+        });
+    }
+
+    /// Writes down what is to be copied, and hands it to a program.
+    fn copy(&self, clip: Clip) {
+        let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.scribe));
+        let answers = self.answers.clone();
+        task::spawn(async move {
+            let Clip { what, content } = clip;
+            let copied = task::spawn_blocking(move || {
+                let text = match content {
+                    ClipContent::Text(text) => text,
+                    ClipContent::Records(tasks) => scribe.records(&tasks),
+                    ClipContent::Commands(tasks) => scribe.commands(&tasks),
+                };
+                let result = clipboard.copy(&text);
+                (text, result)
+            });
+            let msg = match copied.await {
+                Ok((text, result)) => Msg::Copied { what, text, result },
+                Err(_) => Msg::Broke(format!("Copying {what} broke.")),
+            };
+            send(&answers, msg).await;
+        });
+    }
+
+    /// Shows news on the desktop, and starts the user's program.
+    fn announce(&self, tidings: Tidings) {
+        let (notifier, answers) = (Arc::clone(&self.notifier), self.answers.clone());
+        task::spawn(async move {
+            let told = task::spawn_blocking(move || {
+                let shown = match &tidings.shown {
+                    Some((title, body)) => notifier.show(title, body),
+                    None => Ok(()),
+                };
+                if tidings.command.is_empty() {
+                    return shown;
+                }
+                let run = notifier.run(&tidings.command, &tidings.facts);
+                shown.and(run)
+            });
+            let result = told
+                .await
+                .unwrap_or_else(|_| Err("Telling of an ending broke.".into()));
+            send(&answers, Msg::Announced(result)).await;
         });
     }
 
@@ -430,6 +504,17 @@ impl Keeper {
                 Order::Journal(task) => {
                     let lines = on(&mut list, |store| store.journal(&task, JOURNAL_LINES));
                     Some(Msg::JournalRead { task, lines })
+                }
+                Order::Record(task) => {
+                    let record = on(&mut list, |store| store.record(&task));
+                    let record = record.map(|record| record.map(Arc::new));
+                    Some(Msg::RecordRead { task, record })
+                }
+                Order::Visit(at) => {
+                    if let Err(error) = on(&mut list, |store| store.note_visit(at)) {
+                        tracing::debug!(%error, "the visit is not noted");
+                    }
+                    None
                 }
                 Order::Look => look(&mut list),
                 Order::Close(done) => {

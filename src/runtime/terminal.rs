@@ -3,6 +3,7 @@
 //! This file holds [`Screen`], the loop's only handle on the terminal. Beneath it, one job each:
 //!
 //! - `guard`: what was changed and how it is undone, from any thread, at any moment;
+//! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is there;
 //! - `output`: one frame becomes one write, and no query is ever sent;
 //! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
 //! - `hangup`: the terminal that vanishes takes the program with it;
@@ -20,6 +21,7 @@ mod hangup;
 mod output;
 mod panics;
 mod process;
+mod requests;
 mod signals;
 
 use std::io;
@@ -31,6 +33,7 @@ use ratatui::{Frame, Terminal};
 use tokio::sync::mpsc;
 
 pub use self::process::{finish, harden_process};
+pub use self::requests::Dialect;
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 
 use self::guard::{Guard, Phase};
@@ -59,6 +62,8 @@ pub enum Mouse {
 pub struct ScreenOptions {
     /// Who gets the mouse.
     pub mouse: Mouse,
+    /// Which words the terminal understands.
+    pub dialect: Dialect,
 }
 
 /// Holds the terminal: raw mode, alternate screen, hidden cursor, bracketed paste.
@@ -79,6 +84,7 @@ pub struct Screen {
     terminal: Terminal<Output>,
     guard: Arc<Guard>,
     title: String,
+    dialect: Dialect,
     continues_seen: u32,
 }
 
@@ -105,6 +111,7 @@ impl Screen {
             continues_seen: guard.continues(),
             guard,
             title: String::new(),
+            dialect: options.dialect,
         };
         Ok((screen, receiver))
     }
@@ -212,6 +219,33 @@ impl Screen {
         self.write_title()
     }
 
+    /// Asks the terminal to put a text on its clipboard (OSC 52). It never says whether it did.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn copy(&self, text: &str) -> io::Result<()> {
+        self.send(&self.dialect.copying(text))
+    }
+
+    /// Asks the terminal to show a notice in its own way, or rings where it has none.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn notify(&self, title: &str, body: &str) -> io::Result<()> {
+        self.send(&self.dialect.notice(title, body))
+    }
+
+    /// Rings the terminal's bell.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn ring(&self) -> io::Result<()> {
+        self.send(requests::BELL)
+    }
+
     /// Gives the terminal back. Dropping does the same; this says it aloud.
     pub fn leave(self) {
         drop(self);
@@ -227,11 +261,15 @@ impl Screen {
     }
 
     fn write_title(&self) -> io::Result<()> {
+        self.send(&format!("\x1b]2;{}\x07", self.title))
+    }
+
+    /// Writes what is no frame, between two of them; nothing while the terminal is not ours.
+    fn send(&self, sequence: &str) -> io::Result<()> {
         if self.guard.phase() != Phase::Present {
             return Ok(());
         }
-        self.guard
-            .write(format!("\x1b]2;{}\x07", self.title).as_bytes())
+        self.guard.write(sequence.as_bytes())
     }
 }
 
