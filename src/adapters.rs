@@ -1,4 +1,4 @@
-//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, the machine's own programs;
+//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, files, the machine's own programs;
 //! and the log.
 //!
 //! Each adapter knows its own outside (HTTP, SQL, a desktop) and the domain; none knows another, the core or the
@@ -6,6 +6,7 @@
 
 pub mod clipboard;
 pub mod desktop;
+pub mod download;
 pub mod helper;
 pub mod kie;
 pub mod log;

@@ -11,6 +11,7 @@ pub mod nearest;
 pub mod query;
 pub mod record;
 pub mod report;
+pub mod save;
 pub mod schedule;
 pub mod status;
 pub mod task;

@@ -41,6 +41,7 @@
 //!   row: `tests/properties.rs` compares the two after every message.
 //! - Text from outside is [clean](domain::text::CleanText) from the door on.
 //! - What a person asked for is on the disk before it is shown as done.
+//! - A saved file carries its final name only when it is whole and a video ([`adapters::download`]).
 //! - At rest the loop wakes once a minute, and only because ages on the screen would lie otherwise; with an empty list
 //!   it does not wake at all.
 //!

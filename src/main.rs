@@ -24,7 +24,10 @@ use kietop::{
         state::{Settings, State},
         tidings::{NoticeSettings, NoticeWay},
     },
-    cli::{self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe},
+    cli::{
+        self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
+        wait::Waiting,
+    },
     config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
@@ -34,10 +37,11 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore as _, Turns},
+    ports::{Clock, ListStore, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
+        headless,
         input::Keyboard,
         terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
     },
@@ -82,8 +86,13 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
         Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
+        Some(Command::Wait(wait)) => return waits(&wait, &global).await,
+        Some(Command::Open(open)) => cli::open::run(&open, &global)?,
+        Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Config(command)) => cli::config::run(command, &global)?,
         Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+        Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
+        Some(Command::Man) => cli::manual::man()?,
     }
     Ok(0)
 }
@@ -93,7 +102,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
     let config = place::config(global)?;
     let file = place::list_file(&config)?;
-    let api = place::client(&config)?;
+    let client = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
@@ -107,16 +116,66 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         access,
         ..state_settings(&settings)
     };
-    let outside = Outside {
-        turns,
-        ..outside(
-            &settings,
-            Arc::new(SystemClock::start()),
-            api,
-            open_file(file, access),
-        )
-    };
+    let store = open_file(file, access, |store| Box::new(store));
+    let outside = outside(client, SystemClock::start(), turns, &settings, store);
     show(state, &settings, outside).await
+}
+
+/// Waits until tasks have ended, with the dashboard's own core and no screen.
+async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
+    let config = place::config(global)?;
+    let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
+    let client = Arc::new(place::client(&config)?);
+    start_log();
+    let access = place::access(global);
+    let store = open_file(place::list_file(&config)?, access, waiting.filter());
+    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let state = State::new(Settings {
+        pace: config.settings.pace,
+        retention: config.settings.retention.0,
+        access,
+        // A command that waits fetches nothing, and tells by its lines and its exit code.
+        auto_save: false,
+        notices: NoticeSettings::default(),
+        ..state_settings(&config.settings)
+    });
+    let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
+    let outcome = {
+        let following = headless::follow(state, outside, |state| waiting.look(state));
+        let timeout = async {
+            match &wait.timeout {
+                Some(span) => tokio::time::sleep(span.0).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            outcome = following => Some(outcome),
+            _ = tokio::signal::ctrl_c() => Some(Err(cli::wait::interrupted())),
+            () = timeout => None,
+        }
+    };
+    outcome.unwrap_or_else(|| Err(waiting.timed_out()))
+}
+
+/// Returns the outside as it really is: the API of that client, the list, files and browser.
+fn outside(
+    client: Arc<KieClient>,
+    clock: impl Clock + 'static,
+    turns: Option<Arc<dyn Turns>>,
+    config: &config::Settings,
+    open_store: OpenStore,
+) -> Outside {
+    Outside {
+        clock: Arc::new(clock),
+        turns,
+        downloader: Arc::new(place::downloader(&client)),
+        scribe: Arc::new(TaskScribe::of(client.origin().clone(), config.retention.0)),
+        clipboard: Arc::new(SystemClipboard::here()),
+        notifier: Arc::new(SystemNotifier::here()),
+        api: client,
+        opener: Arc::new(Browser::new(config.browser.clone())),
+        open_store,
+    }
 }
 
 /// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
@@ -174,27 +233,8 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    let outside = outside(&config, Arc::new(clock), client, open_store);
+    let outside = outside(Arc::new(client), clock, None, &config, open_store);
     show(state, &config, outside).await
-}
-
-/// Puts the outside together: that clock, API and list, and this machine's own programs.
-fn outside(
-    config: &config::Settings,
-    clock: Arc<dyn Clock>,
-    api: KieClient,
-    open_store: OpenStore,
-) -> Outside {
-    Outside {
-        clock,
-        scribe: Arc::new(TaskScribe::of(api.origin().clone(), config.retention.0)),
-        api: Arc::new(api),
-        turns: None,
-        opener: Arc::new(Browser::new(config.browser.clone())),
-        clipboard: Arc::new(SystemClipboard::here()),
-        notifier: Arc::new(SystemNotifier::here()),
-        open_store,
-    }
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -249,6 +289,11 @@ async fn show(
 fn state_settings(config: &config::Settings) -> Settings {
     Settings {
         keymap: config.keymap.clone(),
+        // Without a home nothing is saved until a folder is typed.
+        save_folder: place::save_folder(config).unwrap_or_else(|_| PathBuf::from("kietop")),
+        auto_save: config.saving.is_automatic,
+        home: env::home_dir(),
+        here: env::current_dir().unwrap_or_default(),
         notices: notices(&config.notifications),
         zone: TimeZone::system(),
         seed: RandomState::new().hash_one(std::process::id()),
@@ -300,7 +345,11 @@ fn needs_terminal() -> Result<(), Failure> {
 }
 
 /// Returns how the list file is opened, with notice of other instances' changes.
-fn open_file(file: PathBuf, access: Access) -> OpenStore {
+fn open_file(
+    file: PathBuf,
+    access: Access,
+    seen: impl FnOnce(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+) -> OpenStore {
     Box::new(move |notice| {
         let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;
         // Without notice the list works all the same; only other instances' changes show later.
@@ -308,7 +357,7 @@ fn open_file(file: PathBuf, access: Access) -> OpenStore {
             .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
             .ok();
         Ok(OpenedStore {
-            store: Box::new(opened.store),
+            store: seen(opened.store),
             rescued: opened.rescued.map(|rescued| rescued.to_string()),
             watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
         })

@@ -4,6 +4,7 @@
 //! then answers. So no key waits behind an answer, and at rest nothing wakes.
 
 pub mod effects;
+pub mod headless;
 pub mod input;
 pub mod terminal;
 
@@ -219,7 +220,10 @@ impl<S: Surface> House<'_, S> {
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)
                 | Effect::Announce(_)
-                | Effect::Open { .. }) => self.hands.carry_out(effect),
+                | Effect::Open { .. }
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)) => self.hands.carry_out(effect),
             }
         }
     }

@@ -164,6 +164,9 @@ impl Fleet {
             }
             Effect::Recall
             | Effect::Remember(_)
+            | Effect::Save { .. }
+            | Effect::StopSave(_)
+            | Effect::LookFor(_)
             | Effect::Load
             | Effect::Open { .. }
             | Effect::ReadRecord(_)
@@ -222,7 +225,11 @@ impl Fleet {
             | Change::Restore { .. }
             | Change::Opened { .. }
             | Change::Label { .. }
-            | Change::Notify { .. } => return Applied::Noted,
+            | Change::Notify { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => return Applied::Noted,
         };
         let watched = self
             .list

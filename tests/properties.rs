@@ -199,6 +199,9 @@ impl Outside {
                 | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)
                 | Effect::ReadRecord(_)
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)
@@ -322,7 +325,11 @@ impl Outside {
             | Change::CheckFailed { .. }
             | Change::Opened { .. }
             | Change::Label { .. }
-            | Change::Notify { .. } => Applied::Noted,
+            | Change::Notify { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => Applied::Noted,
         }
     }
 }

@@ -19,6 +19,7 @@ use kietop::{
         state::{Settings, State},
         tidings::NoticeWay,
     },
+    domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         memory::Memory,
@@ -29,7 +30,7 @@ use kietop::{
         time::{Mono, Now},
         watchlist::Watched,
     },
-    ports::{Clipboard, Clock, ListStore, Notifier, Opener, Pending, Scribe, TaskApi},
+    ports::{Clipboard, Clock, Downloader, ListStore, Notifier, Opener, Pending, Scribe, TaskApi},
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
@@ -174,6 +175,30 @@ impl Opener for NoBrowser {
     }
 }
 
+/// Tells that half of a file is here, and then holds it for ever.
+#[derive(Debug)]
+struct HalfAFile;
+
+impl Downloader for HalfAFile {
+    fn save<'a>(
+        &'a self,
+        _: &'a SaveOrder,
+        told: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Pending<'a, Result<std::path::PathBuf, SaveError>> {
+        Box::pin(async {
+            told(Progress {
+                bytes: 5,
+                total: Some(10),
+                rate: 1,
+            });
+            std::future::pending().await
+        })
+    }
+    fn is_there(&self, _: &std::path::Path) -> bool {
+        true
+    }
+}
+
 /// Draws into memory and counts the frames.
 struct Paper {
     terminal: Terminal<TestBackend>,
@@ -249,6 +274,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         api: Arc::new(api),
         turns: None,
         opener: Arc::new(NoBrowser),
+        downloader: Arc::new(HalfAFile),
         clipboard: Arc::new(NoPrograms),
         scribe: Arc::new(NoPrograms),
         notifier: Arc::new(NoPrograms),
@@ -385,6 +411,25 @@ async fn a_port_that_panics_is_answered_for_all_the_same() {
     assert_eq!(run.code, 0);
     assert!(asked("b") >= 2, "the others go on");
     assert!(asked("panics") >= 2, "it is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_under_way_is_shown_and_does_not_hold_up_the_end() {
+    let run = run(
+        vec![task("a").created("14:00").ready("5m09s").build()],
+        1,
+        0,
+        vec![(5, 'w'), (10, 'q')],
+    )
+    .await;
+
+    assert_eq!(run.code, 0);
+    assert!(run.screen.contains("50% 5s"), "{}", run.screen);
+    assert!(
+        matches!(&run.written[..], [Change::SaveBegun { .. }]),
+        "it is offered again at the next start: {:?}",
+        run.written
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,13 @@
 //! Pixels: every screen in every condition, as text and as styles, and no panic at any size.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "test code")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code"
+)]
 
 mod support;
 
@@ -10,7 +17,7 @@ use insta::assert_snapshot;
 use kietop::{
     app::{
         keymap::Action,
-        msg::Msg,
+        msg::{Effect, Msg},
         pointer::Spot,
         state::{DetailPage, Overlay, Screen, State},
         update::update,
@@ -22,6 +29,7 @@ use kietop::{
         query::Sort,
         record::Record,
         report::PollError,
+        save::Progress,
         status::Tab,
         task::Delivery,
         time::Now,
@@ -1083,10 +1091,101 @@ fn footer_help_and_advice_name_the_keys_in_force() {
     press(&mut state, &["F2"]);
     let help = shot(&mut state, (120, 50));
 
-    for text in ["F5 open", "F2 help", "F5 opens the video."] {
+    for text in ["F5 open", "F2 help", "F5 opens the video,"] {
         assert!(list.contains(text), "{text} in\n{list}");
     }
     assert!(!list.contains("remove"), "{list}");
     assert!(help.contains("F5            open the result"), "{help}");
     assert!(!help.contains("stop watching"), "{help}");
+}
+
+/// Returns a list with a result on disk, one that is no longer there, one on its way and one that waits.
+fn saving() -> State {
+    let three = ["1", "2", "3"].map(|name| format!("https://ex.com/{name}.mp4"));
+    let three: Vec<_> = three.iter().map(String::as_str).collect();
+    let mut state = program()
+        .set(|settings| {
+            settings.home = Some("/home/me".into());
+            settings.save_folder = "/home/me/Videos/kietop".into();
+        })
+        .with(
+            task("b7d1e2f0a3c4b5d6")
+                .label("oil-paint harbour at dawn")
+                .created("14:10")
+                .made("5m09s", Delivery::Done, &three),
+        )
+        .with(
+            task("c7d1e2f0a3c4b5d6")
+                .label("desert to ocean floor")
+                .created("13:51")
+                .ready("4m51s"),
+        )
+        .with(
+            task("d7d1e2f0a3c4b5d6")
+                .label("paper-cut forest")
+                .created("13:32")
+                .rescued("6m02s"),
+        )
+        .with(
+            task("e7d1e2f0a3c4b5d6")
+                .label("moved away")
+                .created("13:30")
+                .ready("6m02s"),
+        )
+        .build();
+    let mut attempts = Vec::new();
+    for _ in 0..4 {
+        let effects = press(&mut state, &["w", "j"]);
+        attempts.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Save { attempt, order } => Some((attempt, order.task)),
+            _ => None,
+        }));
+    }
+    // The harbour's first file is on disk; all others follow it but the last of the harbour.
+    let mut end = |attempt, path: &str| {
+        let result = Ok(path.into());
+        let effects = update(&mut state, Msg::SaveEnded { attempt, result }, now());
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Save { attempt, order } => Some((attempt, order.task)),
+            _ => None,
+        })
+    };
+    let third = end(attempts[1].0, "/home/me/Videos/kietop/harbour-2.mp4").unwrap();
+    let desert = end(third.0, "/home/me/Videos/kietop/harbour-3.mp4").unwrap();
+    let forest = end(
+        desert.0,
+        "/home/me/Videos/kietop/desert-c7d1e2f0a3c4b5d6.mp4",
+    )
+    .unwrap();
+    let moved = end(forest.0, "/home/me/Videos/kietop/forest.mp4").unwrap();
+    end(moved.0, "/home/me/moved.mp4");
+    let gone = vec![(id("e7d1e2f0a3c4b5d6"), "/home/me/moved.mp4".into(), false)];
+    update(&mut state, Msg::LookedFor(gone), now());
+    let progress = Progress {
+        bytes: 12_300_000,
+        total: Some(29_100_000),
+        rate: 3_100_000,
+    };
+    let attempt = attempts[0].0;
+    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
+    press(&mut state, &["g"]);
+    state
+}
+
+#[test]
+fn results_on_their_way_to_the_disk_and_on_it() {
+    for size in [(120, 36), (80, 24), (60, 18)] {
+        let suffix = format!("{}x{}", size.0, size.1);
+        assert_snapshot!(format!("saving_{suffix}"), shot(&mut saving(), size));
+    }
+    let mut state = saving();
+    press(&mut state, &["j"]);
+    assert_snapshot!("saved_120x36", shot(&mut state, (120, 36)));
+    press(&mut state, &["Enter"]);
+    assert_snapshot!("saved_detail_80x24", shot(&mut state, (80, 24)));
+    let mut state = saving();
+    press(&mut state, &["G"]);
+    assert_snapshot!("saved_and_moved_120x36", shot(&mut state, (120, 36)));
+    press(&mut state, &["W"]);
+    assert_snapshot!("save_to_80x24", shot(&mut state, (80, 24)));
 }

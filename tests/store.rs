@@ -31,6 +31,8 @@ mod files;
 mod full;
 #[path = "store/kills.rs"]
 mod kills;
+#[path = "store/saves.rs"]
+mod saves;
 #[path = "store/sharing.rs"]
 mod sharing;
 #[path = "store/support.rs"]
@@ -149,7 +151,10 @@ fn an_older_file_gets_the_tables_it_lacks_and_keeps_its_tasks() {
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     drop(store);
-    list.sql("DROP TABLE outlook; DROP TABLE quiet; PRAGMA user_version = 1");
+    list.sql(
+        "DROP TABLE outlook; DROP TABLE quiet; ALTER TABLE task DROP COLUMN saves;
+         PRAGMA user_version = 1",
+    );
 
     let mut store = list.open();
 

@@ -69,7 +69,11 @@ fn store(state: &mut State, effects: Vec<Effect>) {
                 | Change::CheckFailed { .. }
                 | Change::Opened { .. }
                 | Change::Label { .. }
-                | Change::Notify { .. } => Applied::Noted,
+                | Change::Notify { .. }
+                | Change::SaveBegun { .. }
+                | Change::Saved { .. }
+                | Change::NotSaved { .. }
+                | Change::Warned { .. } => Applied::Noted,
             })
             .collect();
         update(

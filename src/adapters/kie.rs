@@ -24,6 +24,7 @@ use crate::{
 
 pub mod connection;
 pub mod envelope;
+mod fresh_link;
 pub mod key;
 pub mod key_source;
 pub mod luma_modify;
@@ -130,18 +131,27 @@ impl KieClient {
     /// Asks with the key as it is now known; a stored key that is refused is read again at the next question.
     async fn ask_with_key(&self, task: &TaskId, family: Family) -> Answer {
         let cell = Arc::clone(&*self.key.lock().await);
-        let key = match cell.get_or_init(|| self.source.read()).await {
-            Ok(key) => key,
-            Err(error) => {
-                self.forget(&cell).await;
-                return Err(error.clone());
-            }
-        };
-        let answer = self.ask(key, task, family).await;
-        if matches!(answer, Err(PollError::Unauthorized(_))) {
-            self.forget(&cell).await;
-        }
+        let answer = self.ask(self.key_in(&cell).await?, task, family).await;
+        self.forget_refused(&cell, &answer).await;
         answer
+    }
+
+    /// Returns the key, read when it is needed first; one that cannot be read is tried again at the next question.
+    async fn key_in<'a>(&self, cell: &'a Arc<KeyCell>) -> Result<&'a ApiKey, PollError> {
+        match cell.get_or_init(|| self.source.read()).await {
+            Ok(key) => Ok(key),
+            Err(error) => {
+                self.forget(cell).await;
+                Err(error.clone())
+            }
+        }
+    }
+
+    /// Forgets a key with which this was refused.
+    async fn forget_refused<T>(&self, cell: &Arc<KeyCell>, answer: &Result<T, PollError>) {
+        if matches!(answer, Err(PollError::Unauthorized(_))) {
+            self.forget(cell).await;
+        }
     }
 
     /// Forgets a key, unless another question did so already.
@@ -159,11 +169,16 @@ impl KieClient {
             Err(PollError::CutOff) => self.send(Reuse::Fresh, key, task, family).await,
             response => response,
         }?;
+        self.straight(response, key).await?.judge(task, family)
+    }
+
+    /// Reads an answer that is no redirect.
+    async fn straight(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
         if let Some(host) = redirect_target(&response) {
             let host = key.redact(&host);
             return Err(PollError::Redirected(CleanText::line(&host, HOST_BYTES)));
         }
-        self.reply(response, key).await?.judge(task, family)
+        self.reply(response, key).await
     }
 
     /// Puts the question and waits for the head of the answer.
@@ -195,7 +210,7 @@ impl KieClient {
     /// Names an error that came before the head of an answer.
     fn unanswered(&self, error: reqwest::Error) -> PollError {
         let proxy = connection::proxy_to(&self.origin);
-        connection::failed_to_ask(error, &self.origin, proxy.as_deref())
+        connection::failed_to_ask(error, self.origin.host(), proxy.as_deref())
     }
 
     /// Returns the HTTP client, built on the blocking pool when it is needed first.

@@ -1,6 +1,6 @@
 //! What may happen ([`Msg`], facts, past tense) and what the core orders ([`Effect`], imperative). Data only.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -17,6 +17,7 @@ use crate::{
         query::Lens,
         record::Record,
         report::Answer,
+        save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
         turns::{PutOff, Word},
@@ -128,6 +129,22 @@ pub enum Msg {
         /// The reason when no browser could be started.
         result: Result<(), String>,
     },
+    /// A file that is being saved has come so far. Between its order and its end this is told any number of times.
+    SaveProgressed {
+        /// Which try.
+        attempt: SaveAttempt,
+        /// How far.
+        progress: Progress,
+    },
+    /// A save ended.
+    SaveEnded {
+        /// Which try.
+        attempt: SaveAttempt,
+        /// Where the file is, or why it is not there.
+        result: Result<PathBuf, SaveError>,
+    },
+    /// Saved files were looked for.
+    LookedFor(Vec<(TaskId, PathBuf, bool)>),
     /// The terminal is ours again after a suspension.
     Resumed,
     /// A part of the program broke and was contained; the sentence says which.
@@ -153,7 +170,7 @@ pub enum Request {
 }
 
 /// Is one order. Each is answered by exactly one [`Msg`], but those for which nothing waits: [`Tell`](Effect::Tell),
-/// [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
+/// [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read what the last run left behind; answered by [`Msg::Recalled`].
@@ -194,6 +211,17 @@ pub enum Effect {
         /// Which.
         url: VideoUrl,
     },
+    /// Fetch a result to the disk; answered by [`Msg::SaveEnded`], after any number of [`Msg::SaveProgressed`].
+    Save {
+        /// Which try.
+        attempt: SaveAttempt,
+        /// What, and where to.
+        order: SaveOrder,
+    },
+    /// Stop a save, which then ends. One that has ended is no longer to be stopped.
+    StopSave(SaveAttempt),
+    /// Look whether saved files are there; answered by [`Msg::LookedFor`].
+    LookFor(Vec<(TaskId, PathBuf)>),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

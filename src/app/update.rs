@@ -2,9 +2,9 @@
 //!
 //! One file a family of messages: `keys` what a user wants, `finding` filter and order, `marking` marks and the way
 //! back, `removing` removals and their undo, `dialogs` the boxes above the list, `polling` questions and answers,
-//! `pacing` the account's holds and sleep, `storing` the list on disk, `selection` what is under the cursor, `copying`
-//! what goes to a clipboard, `labels` what a person says of a task, `pointing` the mouse, `palette` actions by their
-//! names, `notices` the message line and what is told beyond it.
+//! `pacing` the account's holds and sleep, `saving` results on their way to the disk, `storing` the list on disk,
+//! `selection` what is under the cursor, `copying` what goes to a clipboard, `labels` what a person says of a task,
+//! `pointing` the mouse, `palette` actions by their names, `notices` the message line and what is told beyond it.
 
 mod copying;
 mod dialogs;
@@ -18,6 +18,7 @@ mod palette;
 mod pointing;
 mod polling;
 mod removing;
+mod saving;
 mod selection;
 mod storing;
 
@@ -59,8 +60,15 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         }
         Msg::Measured { most_scroll } => keys::measured(state, most_scroll),
         Msg::Recalled(Ok(memory)) => finding::recalled(state, memory, now),
-        Msg::Loaded(result) => storing::loaded(state, result, now),
-        Msg::ChangedElsewhere(deltas) => storing::changed_elsewhere(state, deltas, now),
+        Msg::Loaded(result) => {
+            storing::loaded(state, result, now);
+            saving::go_on(state, now, &mut effects);
+        }
+        Msg::ChangedElsewhere(deltas) => {
+            for task in storing::changed_elsewhere(state, deltas, now) {
+                saving::made(state, &task, now, &mut effects);
+            }
+        }
         Msg::Polled {
             task,
             attempt,
@@ -84,6 +92,11 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Opened { task, url, result } => {
             dialogs::opened(state, &task, url, result, now, &mut effects);
         }
+        Msg::SaveProgressed { attempt, progress } => saving::progressed(state, attempt, progress),
+        Msg::SaveEnded { attempt, result } => {
+            saving::ended(state, attempt, result, now, &mut effects);
+        }
+        Msg::LookedFor(files) => saving::looked(state, files, now),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, now, &mut effects),
@@ -172,6 +185,7 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     polling::start_due(state, now, effects);
     pacing::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
+    saving::tend(state, now, effects);
     finding::remember(state, now, effects);
     selection::follow_time(state, now);
     notices::tell(state, now, effects);

@@ -1,22 +1,24 @@
 //! Where things are: the list file, the log, the key; and what is opened there.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, sync::Arc};
 
 use super::{Failure, Global, exit, output};
 use crate::{
     adapters::{
         desktop::SystemClock,
+        download::{self, HttpDownloader, Reach},
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::SqliteStore,
         turns::FileTurns,
     },
     config::{
-        Asked, Config,
+        self, Asked, Config,
         places::{self, NoHome},
     },
     domain::{
         change::{Access, StoreError},
         task::TaskId,
+        watchlist::Watched,
     },
     ui::format,
 };
@@ -114,6 +116,54 @@ pub fn client(config: &Config) -> Result<KieClient, Failure> {
         key,
         Limits::default(),
     ))
+}
+
+/// Returns what fetches files: from public addresses, and from this machine when the API is on it.
+pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
+    let reach = if client.origin().is_loopback() {
+        Reach::ThisMachine
+    } else {
+        Reach::Public
+    };
+    HttpDownloader::new(reach, Arc::clone(client) as _, download::Limits::default())
+}
+
+/// Returns the folder saved videos go to: as the config file says, else `kietop` under the user's folder of videos.
+pub fn save_folder(config: &config::Settings) -> Result<PathBuf, Failure> {
+    if let Some(folder) = &config.saving.folder {
+        return Ok(folder.clone());
+    }
+    let videos = places::video_folder().map_err(|error| {
+        let error = format::sentence(&error.to_string());
+        let message = format!("{error}; set HOME, or name a folder with --dir.");
+        Failure::new(exit::USAGE, message)
+    })?;
+    Ok(videos.join("kietop"))
+}
+
+/// Looks which of a task's saved files are there. A command's own look: it may wait for the disk.
+pub fn look(watched: &mut Watched) {
+    let paths: Vec<_> = watched
+        .saves
+        .files()
+        .iter()
+        .map(|file| file.path.clone())
+        .collect();
+    for path in paths {
+        let is_there = download::is_there(&path);
+        watched.saves.looked(&path, is_there);
+    }
+}
+
+/// Returns a watched task.
+pub fn find(store: &mut SqliteStore, id: &TaskId) -> Result<Watched, Failure> {
+    let found = store.get(id).map_err(|error| store_failed(&error))?;
+    found.ok_or_else(|| gone(id))
+}
+
+/// Says that a task is not on the list.
+pub fn gone(id: &TaskId) -> Failure {
+    Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
 }
 
 /// Reads the key from the environment; an empty one is none.

@@ -4,8 +4,10 @@
 //! the other; the browser starts on the blocking pool. A part that panics answers all the same.
 
 use std::{
+    collections::HashMap,
     fmt,
     panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{Arc, mpsc as orders},
     thread,
     time::Duration,
@@ -28,11 +30,12 @@ use crate::{
         change::{Change, StoreError},
         query::Lens,
         report::PollError,
+        save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
         turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clipboard, Clock, ListStore, Notifier, Opener, Scribe, TaskApi, Turns},
+    ports::{Clipboard, Clock, Downloader, ListStore, Notifier, Opener, Scribe, TaskApi, Turns},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -93,6 +96,8 @@ pub struct Outside {
     pub turns: Option<Arc<dyn Turns>>,
     /// Opens videos.
     pub opener: Arc<dyn Opener>,
+    /// Fetches videos to the disk.
+    pub downloader: Arc<dyn Downloader>,
     /// Takes what is copied.
     pub clipboard: Arc<dyn Clipboard>,
     /// Writes tasks down for other programs.
@@ -110,6 +115,7 @@ impl fmt::Debug for Outside {
             api,
             turns,
             opener,
+            downloader,
             clipboard,
             scribe,
             notifier,
@@ -120,6 +126,7 @@ impl fmt::Debug for Outside {
             .field("api", api)
             .field("turns", turns)
             .field("opener", opener)
+            .field("downloader", downloader)
             .field("clipboard", clipboard)
             .field("scribe", scribe)
             .field("notifier", notifier)
@@ -156,6 +163,9 @@ pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
     turns: Option<mpsc::UnboundedSender<TurnOrder>>,
     opener: Arc<dyn Opener>,
+    downloader: Arc<dyn Downloader>,
+    /// What stops each save: to be told, or to be dropped.
+    saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
     clipboard: Arc<dyn Clipboard>,
     scribe: Arc<dyn Scribe>,
     notifier: Arc<dyn Notifier>,
@@ -189,6 +199,8 @@ impl Hands {
                 api: outside.api,
                 turns,
                 opener: outside.opener,
+                downloader: outside.downloader,
+                saves: HashMap::new(),
                 clipboard: outside.clipboard,
                 scribe: outside.scribe,
                 notifier: outside.notifier,
@@ -200,7 +212,7 @@ impl Hands {
     }
 
     /// Carries one order out; those of the terminal are the loop's.
-    pub(super) fn carry_out(&self, effect: Effect) {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Recall => self.tell(Order::Recall),
             Effect::Remember(lens) => self.tell(Order::Remember(lens)),
@@ -222,12 +234,17 @@ impl Hands {
             Effect::NoteVisit(at) => self.tell(Order::Visit(at)),
             Effect::Copy(clip) => self.copy(clip),
             Effect::Announce(tidings) => self.announce(tidings),
+            Effect::Save { attempt, order } => self.save(attempt, order),
+            Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
+            Effect::LookFor(files) => self.look_for(files),
             Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    /// Waits, but not for long, until what was ordered is written and every turn given back.
-    pub(super) async fn close(self) {
+    /// Waits, but not for long, until what was ordered is written and every turn given back. Saves stop; what came of them
+    /// is kept.
+    pub(super) async fn close(mut self) {
+        self.saves.clear();
         let (done, closed) = oneshot::channel();
         self.tell(Order::Close(done));
         let (given, back) = oneshot::channel();
@@ -278,6 +295,42 @@ impl Hands {
                 }
             };
             send(&answers, msg).await;
+        });
+    }
+
+    fn save(&mut self, attempt: SaveAttempt, order: SaveOrder) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        let (stop, stopped) = oneshot::channel();
+        self.saves.retain(|_, stop| !stop.is_closed());
+        self.saves.insert(attempt, stop);
+        task::spawn(async move {
+            let telling = |progress| {
+                let told = answers.try_send(Msg::SaveProgressed { attempt, progress });
+                // Where the loop has enough to do, the next one will tell.
+                told.unwrap_or_default();
+            };
+            let saving = AssertUnwindSafe(downloader.save(&order, &telling)).catch_unwind();
+            let result = tokio::select! {
+                ended = saving => ended.unwrap_or(Err(SaveError::Broke)),
+                _dropped = stopped => Err(SaveError::Stopped),
+            };
+            send(&answers, Msg::SaveEnded { attempt, result }).await;
+        });
+    }
+
+    fn look_for(&self, files: Vec<(TaskId, PathBuf)>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        task::spawn(async move {
+            let looked = task::spawn_blocking(move || {
+                let files = files.into_iter().map(|(task, path)| {
+                    let is_there = downloader.is_there(&path);
+                    (task, path, is_there)
+                });
+                files.collect()
+            });
+            // What broke while it was looked for is looked for again later.
+            let files = looked.await.unwrap_or_default();
+            send(&answers, Msg::LookedFor(files)).await;
         });
     }
 

@@ -5,6 +5,7 @@ mod brief;
 mod info;
 mod journal;
 mod record;
+mod saved;
 mod sheet;
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};

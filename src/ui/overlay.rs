@@ -3,6 +3,7 @@
 mod add;
 mod confirm;
 mod copy;
+mod folder;
 mod help;
 mod label;
 mod link;
@@ -28,6 +29,10 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
         }
         Overlay::Pick(picker) => {
             pick::draw(buffer, scene, picker);
+            Some(Drawn::default())
+        }
+        Overlay::Folder(dialog) => {
+            folder::draw(buffer, scene, dialog);
             Some(Drawn::default())
         }
         Overlay::Link(link) => {

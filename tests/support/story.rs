@@ -133,6 +133,9 @@ impl Story {
                 | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)
                 | Effect::Ask(_)
@@ -190,7 +193,11 @@ impl Story {
             | Change::CheckFailed { .. }
             | Change::Opened { .. }
             | Change::Label { .. }
-            | Change::Notify { .. } => Applied::Noted,
+            | Change::Notify { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => Applied::Noted,
         }
     }
 

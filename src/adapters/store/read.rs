@@ -186,6 +186,8 @@ fn event(kind: &str, detail: Option<String>) -> JournalEvent {
         "recovered" => JournalEvent::Recovered,
         "contradicted" => JournalEvent::Contradicted(detail),
         "opened" => JournalEvent::Opened(detail),
+        "saved" => JournalEvent::Saved(detail),
+        "not_saved" => JournalEvent::NotSaved(detail),
         "labelled" => JournalEvent::Labelled(detail),
         other => JournalEvent::Other(CleanText::line(
             &format!("{other} {detail}"),

@@ -65,6 +65,10 @@ pub enum Action {
     OpenResult,
     /// Open the input video in the browser.
     OpenOriginal,
+    /// Save the result videos; while that runs, say how far it is, and stop it.
+    Save,
+    /// Save them to a folder that is asked for.
+    SaveTo,
     /// Choose what to copy.
     CopyMenu,
     /// Copy that.
@@ -106,6 +110,8 @@ pub enum Context {
     Add,
     /// The numbered picker of several videos.
     Pick,
+    /// The box in which a folder is typed.
+    Folder,
     /// A link shown whole.
     Link,
     /// The menu of what can be copied.
@@ -126,11 +132,12 @@ pub enum Context {
 
 impl Context {
     /// Every context there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::List,
         Self::Detail,
         Self::Add,
         Self::Pick,
+        Self::Folder,
         Self::Link,
         Self::Copy,
         Self::Label,
@@ -180,6 +187,8 @@ impl Action {
             Self::Faster => "faster",
             Self::OpenResult => "open_result",
             Self::OpenOriginal => "open_original",
+            Self::Save => "save",
+            Self::SaveTo => "save_to",
             Self::CopyMenu => "copy",
             Self::Copy(CopyKind::Id) => "copy_id",
             Self::Copy(CopyKind::Result) => "copy_result",
@@ -216,6 +225,7 @@ impl Context {
             Self::Detail => "detail",
             Self::Add => "add",
             Self::Pick => "pick",
+            Self::Folder => "folder",
             Self::Link => "link",
             Self::Copy => "copy",
             Self::Label => "label",
@@ -230,7 +240,7 @@ impl Context {
     /// Reports whether characters are typed there, so that none of them can be a key.
     pub const fn is_typing(self) -> bool {
         match self {
-            Self::Add | Self::Label | Self::Palette | Self::Filter => true,
+            Self::Add | Self::Folder | Self::Label | Self::Palette | Self::Filter => true,
             Self::List
             | Self::Detail
             | Self::Pick

@@ -96,6 +96,7 @@ const TYPED_MOVES: &[Context] = &[
 const DIALOGS: &[Context] = &[
     Context::Add,
     Context::Pick,
+    Context::Folder,
     Context::Filter,
     Context::Sort,
     Context::Copy,
@@ -109,6 +110,7 @@ const STEPS: &[Context] = &[
     Context::Detail,
     Context::Add,
     Context::Pick,
+    Context::Folder,
     Context::Link,
     Context::Copy,
     Context::Label,
@@ -328,6 +330,22 @@ pub(super) const BINDINGS: &[Binding] = &[
         TASKS,
         "original",
         "open the input video",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Save,
+        &[c('w')],
+        TASKS,
+        "save",
+        "save the result videos; while that runs: how far, and stop",
+    ),
+    bind(
+        Group::Tasks,
+        Action::SaveTo,
+        &[c('W')],
+        TASKS,
+        "save to",
+        "save them to another folder",
     ),
     bind(
         Group::Tasks,
@@ -655,6 +673,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Add,
             Action::Remove,
             Action::OpenResult,
+            Action::Save,
             Action::CopyMenu,
             Action::Filter,
             Action::SortMenu,
@@ -675,6 +694,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
         Context::Detail => &[
             Action::Back,
             Action::OpenResult,
+            Action::Save,
             Action::OpenOriginal,
             Action::CopyMenu,
             Action::Raw,
@@ -692,6 +712,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Back,
         ],
         Context::Pick
+        | Context::Folder
         | Context::Filter
         | Context::Sort
         | Context::Confirm

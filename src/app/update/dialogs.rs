@@ -4,13 +4,13 @@ use tui_input::InputRequest;
 
 use super::{
     finding,
-    notices::{notify, refuses_changes, step},
+    notices::{nothing_of, notify, refuses_changes},
     removing, selection, storing,
 };
 use crate::{
     app::{
         clip::Clip,
-        keymap::{Action, Key, KeyChord},
+        keymap::{Key, KeyChord},
         msg::Effect,
         state::{
             AddDialog, AddField, Confirm, Loading, Overlay, Picker, ShownLink, State, Tone,
@@ -20,7 +20,6 @@ use crate::{
     domain::{
         change::{Access, Change},
         query::Sort,
-        status::Status,
         task::{Family, TaskId, VideoUrl},
         time::Now,
         watchlist::Watched,
@@ -34,6 +33,7 @@ pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
             let query = line.paste(text);
             return finding::typed(state, query, now);
         }
+        Some(Overlay::Folder(dialog)) => return dialog.paste(text),
         Some(Overlay::Label(editor)) => return editor.paste(text),
         Some(Overlay::Palette(palette)) => return palette.paste(text, &state.settings.keymap),
         _ => {}
@@ -59,6 +59,11 @@ pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now) {
         Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
             (Some(c), _) => dialog.insert(c, &state.list),
             (None, Some(edit)) => dialog.edit(edit, &state.list),
+            (None, None) => {}
+        },
+        Some(Overlay::Folder(dialog)) => match (chord.typed(), edit(chord)) {
+            (Some(c), _) => dialog.insert(c),
+            (None, Some(edit)) => dialog.edit(edit),
             (None, None) => {}
         },
         Some(Overlay::Filter(line)) => {
@@ -335,27 +340,7 @@ fn nothing_to_open(state: &State, task: &TaskId, kind: VideoKind, now: Now) -> S
     if kind == VideoKind::Original {
         return "The server named no input video that can be opened.".to_owned();
     }
-    let (reason, next) = match state.status_of(watched, &state.estimate(), now) {
-        Status::New => (
-            "Not answered for yet: nothing to open.",
-            Some((Action::CheckOne, "asks now")),
-        ),
-        Status::Generating | Status::Finishing | Status::Late => {
-            ("Still being made: nothing to open yet.", None)
-        }
-        Status::CreateFailed | Status::GenerationFailed => (
-            "It failed: there is no video.",
-            Some((Action::OpenOriginal, "opens the input")),
-        ),
-        Status::NotFound => ("The server does not know this task: nothing to open.", None),
-        Status::Unknown => ("The answer was not understood: nothing to open.", None),
-        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => (
-            "The server gave no link that can be opened.",
-            Some((Action::CheckOne, "asks again")),
-        ),
-    };
-    let next = next.map_or_else(String::new, |(action, what)| step(state, action, what));
-    format!("{reason}{next}")
+    nothing_of(state, watched, "open", now)
 }
 
 /// Opens the video under the picker's cursor.
@@ -386,10 +371,12 @@ pub(super) fn opened(
     match result {
         Ok(()) => {
             let host = url.host().to_owned();
+            let watched = state.list.get(task);
+            let rescue = watched.map_or("", |watched| watched.task.state().rescue());
             notify(
                 state,
                 Tone::Plain,
-                format!("Opened in the browser ({host})."),
+                format!("Opened in the browser ({host}).{rescue}"),
                 now,
             );
             if state.settings.access == Access::Full && state.loading == Loading::Done {

@@ -3,7 +3,7 @@
 use super::{
     copying, dialogs, finding, labels, marking,
     notices::{self, notify, quoted, step},
-    pacing, palette, removing, selection,
+    pacing, palette, removing, saving, selection,
 };
 use crate::{
     app::{
@@ -92,6 +92,8 @@ pub(super) fn act(
         Action::Faster => set_pace(state, Speed::Faster, now),
         Action::OpenResult => dialogs::open_video(state, VideoKind::Result, now, effects),
         Action::OpenOriginal => dialogs::open_video(state, VideoKind::Original, now, effects),
+        Action::Save => saving::save(state, now, effects),
+        Action::SaveTo => saving::choose_folder(state, now),
         Action::CopyMenu => copying::open_menu(state, now),
         Action::Copy(kind) => copying::copy(state, kind, now, effects),
         Action::EditLabel => labels::open(state, now),
@@ -111,6 +113,7 @@ fn accept(state: &mut State, context: Context, now: Now, effects: &mut Vec<Effec
     match context {
         Context::Add => dialogs::accept_add(state, now, effects),
         Context::Pick => dialogs::accept_pick(state, effects),
+        Context::Folder => saving::accept_folder(state, now, effects),
         Context::Copy => copying::accept(state, now, effects),
         Context::Label => labels::accept(state, now, effects),
         Context::Palette => {
@@ -160,7 +163,10 @@ pub(super) fn move_by(state: &mut State, by: isize) {
             let last = Sort::ALL.len().saturating_sub(1);
             *cursor = cursor.saturating_add_signed(by).min(last);
         }
-        (Some(Overlay::Link(_) | Overlay::Label(_) | Overlay::Confirm(_)), _) => {}
+        (
+            Some(Overlay::Link(_) | Overlay::Folder(_) | Overlay::Label(_) | Overlay::Confirm(_)),
+            _,
+        ) => {}
         (Some(Overlay::Filter(line)), _) => {
             // The line is about the list: the row chosen meanwhile is the one to come back to.
             let mut line = std::mem::take(line);

@@ -84,7 +84,11 @@ pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
                 | Change::Restore { .. }
                 | Change::Observed { .. }
                 | Change::CheckFailed { .. }
-                | Change::Opened { .. } => {}
+                | Change::Opened { .. }
+                | Change::SaveBegun { .. }
+                | Change::Saved { .. }
+                | Change::NotSaved { .. }
+                | Change::Warned { .. } => {}
             });
         }
     });

@@ -73,6 +73,7 @@ fn choose(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>) {
         }
         Some(
             Overlay::Link(_)
+            | Overlay::Folder(_)
             | Overlay::Label(_)
             | Overlay::Help { .. }
             | Overlay::Filter(_)

@@ -180,7 +180,7 @@ impl Test {
 impl StateWord {
     fn holds(self, watched: &Watched, sight: &Sight) -> bool {
         let task = &watched.task;
-        let link = || status::link_life(task, sight.retention, sight.now);
+        let link = || watched.link_life(sight.retention, sight.now);
         match self {
             Self::New
             | Self::Generating
@@ -197,7 +197,7 @@ impl StateWord {
                     retention,
                     now,
                 } = sight;
-                Status::of(task, estimate, *retention, *now) == Status::Late
+                watched.status(estimate, *retention, *now) == Status::Late
             }
             Self::Expiring => matches!(link(), LinkLife::Left(left) if left <= EXPIRING),
             Self::Expired => link() == LinkLife::Gone,
@@ -210,9 +210,9 @@ impl SpanField {
         match self {
             Self::Took => watched.task.took(),
             Self::Age => Some(sight.now.age_of(watched.submitted())),
-            Self::Left => match status::link_life(&watched.task, sight.retention, sight.now) {
+            Self::Left => match watched.link_life(sight.retention, sight.now) {
                 LinkLife::Left(left) => Some(left),
-                LinkLife::None | LinkLife::Gone | LinkLife::Unknown => None,
+                LinkLife::None | LinkLife::Saved | LinkLife::Gone | LinkLife::Unknown => None,
             },
         }
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     fuzzy::Searcher,
-    status::{self, EXPIRING, LinkLife, Tab},
+    status::{EXPIRING, LinkLife, Tab},
     task::TaskId,
     time::Now,
     watchlist::{Tally, Watched, Watchlist},
@@ -55,7 +55,7 @@ impl Lens {
             Tab::All => true,
             Tab::Active | Tab::Ready | Tab::Rescued | Tab::Failed => watched.tab() == self.tab,
             Tab::Expiring => matches!(
-                status::link_life(&watched.task, sight.retention, sight.now),
+                watched.link_life(sight.retention, sight.now),
                 LinkLife::Left(left) if left <= EXPIRING
             ),
         };
