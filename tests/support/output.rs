@@ -16,10 +16,19 @@ const SYNCHRONIZED: &str = "2026";
 /// The longest sequence of ours, a title, is far shorter.
 const LONGEST: usize = 4096;
 
+/// Takes the screen, and gives it back.
+const ENTER: &[u8] = b"\x1b[?1049h";
+const LEAVE: &[u8] = b"\x1b[?1049l";
+
 /// Watches a program's bytes to its terminal, in pieces of any size.
+///
+/// While the program does not have the screen (before it, after it, stopped by Ctrl-Z) the terminal itself echoes what
+/// is typed: its control characters as `^X`, its other bytes as they are, which need not be text.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pending: Vec<u8>,
+    /// Whether the program has the screen.
+    is_on_screen: bool,
     /// How many bytes were seen.
     pub(crate) bytes: usize,
 }
@@ -34,7 +43,15 @@ impl Watch {
             let rest = self.pending.get(at..).unwrap_or_default();
             match token(rest) {
                 Ok(0) => break,
-                Ok(length) => at += length,
+                Ok(length) => {
+                    self.is_on_screen = match rest.get(..length) {
+                        Some(ENTER) => true,
+                        Some(LEAVE) => false,
+                        Some(_) | None => self.is_on_screen,
+                    };
+                    at += length;
+                }
+                Err(_) if !self.is_on_screen && is_echo(rest) => at += 1,
                 Err(what) => {
                     let around = rest.get(..rest.len().min(60)).unwrap_or_default();
                     return Err(format!("{what}: {:?}", String::from_utf8_lossy(around)));
@@ -49,6 +66,11 @@ impl Watch {
     pub(crate) fn is_whole(&self) -> bool {
         self.pending.is_empty()
     }
+}
+
+/// Tells whether the first byte may be the terminal's echo of one that was typed.
+fn is_echo(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|byte| *byte >= 0x80)
 }
 
 /// Returns the length of the first whole thing, 0 when more bytes are needed.
