@@ -115,7 +115,7 @@ fn a_list_goes_into_a_spreadsheet_without_a_formula() {
     let store = folder.path().join("list.db");
     let head = "taskId,family,label,state,successFlag,prompt,videoUrl,callBackUrl,waterMark,createTime,\
         completeTime,durationMs,errorCode,errorMessage,originUrls,resultUrls,addedAt,checkedAt,checkError,\
-        expiresAt,savedTo\r\n";
+        expiresAt,savedTo,savedFiles\r\n";
     assert_eq!(out(&run(&store, &["list", "--csv"])), head);
     run(&store, &["add", ID, "--label", "=HYPERLINK(\"x\", \"y\")"]);
 

@@ -223,6 +223,19 @@ fn every_order_has_two_ends_and_keeps_what_it_cannot_tell_last() {
 }
 
 #[test]
+fn what_is_on_this_disk_is_saved() {
+    let mut watched = task("a").ready("1m").created_ago("1h").build();
+    let query = Query::parse("state:saved").expect("a filter");
+    let sight = Sight::of(&list(&[]), now());
+    let mut searcher = Searcher::default();
+    assert!(!query.accepts(&watched, &sight, &mut searcher));
+
+    watched.saved(1, "/videos/a.mp4".into());
+
+    assert!(query.accepts(&watched, &sight, &mut searcher));
+}
+
+#[test]
 fn an_order_is_remembered_by_its_name() {
     for sort in Sort::ALL {
         for order in [Order::by(sort), Order::by(sort).reversed()] {

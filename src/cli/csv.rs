@@ -31,10 +31,10 @@ fn cell(value: &Value) -> String {
         Value::Null => return String::new(),
         Value::Bool(_) | Value::Number(_) => return value.to_string(),
         Value::String(text) => text.clone(),
-        // Links, in which there is no space.
+        // A line each: a path may hold any other separator.
         Value::Array(items) => {
             let texts: Vec<_> = items.iter().filter_map(Value::as_str).collect();
-            texts.join(" ")
+            texts.join("\n")
         }
         Value::Object(parts) => {
             let texts: Vec<_> = parts
@@ -97,8 +97,8 @@ mod tests {
             (json!("\u{1b}[2J"), "␛[2J"),
             (json!([]), ""),
             (
-                json!(["https://a/1", "https://a/2"]),
-                "https://a/1 https://a/2",
+                json!(["https://a/1", null, "/a b"]),
+                "\"https://a/1\n/a b\"",
             ),
             (
                 json!({"kind": "server", "code": 502, "message": "bad"}),

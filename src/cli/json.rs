@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// The names of a record, in their order.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 22] = [
     "taskId",
     "family",
     "label",
@@ -36,6 +36,7 @@ pub const NAMES: [&str; 21] = [
     "checkError",
     "expiresAt",
     "savedTo",
+    "savedFiles",
 ];
 
 /// Returns a task as documented; what is unknown is null, times are RFC 3339 in UTC.

@@ -132,10 +132,11 @@ pub(super) enum StateWord {
     Unknown,
     Expiring,
     Expired,
+    Saved,
 }
 
 impl StateWord {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::New,
         Self::Generating,
         Self::Late,
@@ -148,6 +149,7 @@ impl StateWord {
         Self::Unknown,
         Self::Expiring,
         Self::Expired,
+        Self::Saved,
     ];
 
     /// Returns the word; where JSON has the state, its word there.
@@ -165,6 +167,7 @@ impl StateWord {
             Self::Unknown => "unknown",
             Self::Expiring => "expiring",
             Self::Expired => "expired",
+            Self::Saved => "saved",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::{
     estimate::Estimate,
     fuzzy::{Needle, Searcher},
     report::PollError,
-    status::{self, EXPIRING, LinkLife, Status, Tab},
+    status::{self, EXPIRING, Keeping, LinkLife, Status, Tab},
     task::TaskState,
     text::CleanText,
     time::{self, Now},
@@ -201,6 +201,7 @@ impl StateWord {
             }
             Self::Expiring => matches!(link(), LinkLife::Left(left) if left <= EXPIRING),
             Self::Expired => link() == LinkLife::Gone,
+            Self::Saved => watched.keeping() == Keeping::OnDisk,
         }
     }
 }
