@@ -1,7 +1,9 @@
-//! Real forms of the ports: the API's client and the list on disk.
+//! Real forms of the ports: the API's client, the list on disk, the page of a comparison, browser and clocks.
 //!
-//! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows another, the core or the screen.
+//! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows the core or the screen, and
+//! none another, but for the comparison, which starts the browser.
 
+pub mod compare;
 pub mod desktop;
 pub mod kie;
 pub mod store;

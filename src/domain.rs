@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no async, no terminal. Everything that depends on time takes a [`time::Now`].
 
 pub mod change;
+pub mod comparison;
 pub mod estimate;
 pub mod harvest;
 pub mod nearest;

@@ -14,6 +14,7 @@ use crossterm::event::EventStream;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
+        compare::ComparePages,
         desktop::{Browser, SystemClock},
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         store::{self, SqliteStore},
@@ -98,6 +99,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         clock: Arc::new(SystemClock::start()),
         api,
         opener: Arc::new(Browser),
+        comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
         open_store: open_file(file, access),
     };
     show(settings, outside).await
@@ -160,6 +162,7 @@ async fn demo(world: &World) -> Result<i32, Failure> {
         clock: Arc::new(clock),
         api: Arc::new(client),
         opener: Arc::new(Browser),
+        comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
         open_store,
     };
     show(settings, outside).await

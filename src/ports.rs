@@ -6,6 +6,7 @@ use std::{fmt, future::Future, pin::Pin};
 
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
+    comparison::Comparison,
     report::Answer,
     task::{Family, TaskId, VideoUrl},
     time::Now,
@@ -54,4 +55,10 @@ pub trait ListStore: fmt::Debug + Send {
 pub trait Opener: fmt::Debug + Send + Sync {
     /// Starts the browser and returns without waiting for it to end; fails with a sentence when none can start.
     fn open(&self, url: &VideoUrl) -> Result<(), String>;
+}
+
+/// Shows a task's input beside its result in the browser. Blocking: called off the loop.
+pub trait Comparer: fmt::Debug + Send + Sync {
+    /// Starts the browser and returns without waiting for it to end; fails with a sentence when nothing can be shown.
+    fn compare(&self, comparison: &Comparison) -> Result<(), String>;
 }

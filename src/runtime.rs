@@ -192,7 +192,8 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Poll { .. }
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
-                | Effect::Open { .. }) => self.hands.carry_out(effect),
+                | Effect::Open { .. }
+                | Effect::Compare(_)) => self.hands.carry_out(effect),
             }
         }
     }

@@ -160,6 +160,7 @@ impl Outside {
                 Effect::ReadJournal(task) => self.journals.push(task),
                 Effect::Load
                 | Effect::Open { .. }
+                | Effect::Compare(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}

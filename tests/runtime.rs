@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
@@ -16,12 +17,13 @@ use kietop::{
     app::state::{Settings, State},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        comparison::Comparison,
         report::{Answer, Observation},
         task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
         time::{Mono, Now},
         watchlist::Watched,
     },
-    ports::{Clock, ListStore, Opener, Pending, TaskApi},
+    ports::{Clock, Comparer, ListStore, Opener, Pending, TaskApi},
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
@@ -126,6 +128,12 @@ impl Opener for NoBrowser {
     }
 }
 
+impl Comparer for NoBrowser {
+    fn compare(&self, _: &Comparison) -> Result<(), String> {
+        panic!("a part that breaks is answered for all the same")
+    }
+}
+
 /// Draws into memory and counts the frames.
 struct Paper {
     terminal: Terminal<TestBackend>,
@@ -179,6 +187,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         clock: Arc::new(PausedClock(started)),
         api: Arc::new(api),
         opener: Arc::new(NoBrowser),
+        comparer: Arc::new(NoBrowser),
         open_store: Box::new(move |_| {
             Ok(OpenedStore {
                 store: Box::new(FakeStore {
@@ -308,4 +317,14 @@ async fn a_port_that_panics_is_answered_for_all_the_same() {
     assert_eq!(run.code, 0);
     assert!(asked("b") >= 2, "the others go on");
     assert!(asked("panics") >= 2, "it is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_breaks_is_answered_with_a_sentence() {
+    let ready = task("a").ready("5m").created("14:00");
+    let tasks = vec![ready.source("https://ex.com/in.mp4").build()];
+
+    let run = run(tasks, 1, 0, vec![(5, 'b'), (10, 'q')]).await;
+
+    assert!(run.screen.contains("Showing them broke."), "{}", run.screen);
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -9,6 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use url::Url;
 
 use crate::{
     domain::{
@@ -63,7 +65,22 @@ pub struct Browser;
 
 impl Opener for Browser {
     fn open(&self, url: &VideoUrl) -> Result<(), String> {
-        let link = url.as_str();
+        self.start(url.as_str())
+    }
+}
+
+impl Browser {
+    /// Opens a page that we wrote ourselves.
+    pub(super) fn show(&self, page: &OwnPage) -> Result<(), String> {
+        self.start(page.0.as_str())
+    }
+
+    #[expect(
+        clippy::unused_self,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "which browser is a matter of the browser's own settings"
+    )]
+    fn start(&self, link: &str) -> Result<(), String> {
         let own = env::var("BROWSER").unwrap_or_default();
         let mut launchers: Vec<_> = own
             .split(':')
@@ -81,6 +98,19 @@ impl Opener for Browser {
             }
         }
         Err(reason)
+    }
+}
+
+/// Is a page on this disk that we wrote ourselves: the only `file:` link that is ever opened.
+///
+/// Links of the API are [`VideoUrl`]s, which cannot be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnPage(Url);
+
+impl OwnPage {
+    /// Names a file of ours by its whole path; nothing when the path is not whole.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        Url::from_file_path(path).ok().map(Self)
     }
 }
 

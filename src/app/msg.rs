@@ -4,6 +4,7 @@ use crate::{
     app::keymap::KeyChord,
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        comparison::Comparison,
         report::Answer,
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
@@ -75,6 +76,13 @@ pub enum Msg {
         /// The reason when no browser could be started.
         result: Result<(), String>,
     },
+    /// Input and result were shown side by side in the browser, or not.
+    Compared {
+        /// Whose.
+        task: TaskId,
+        /// The reason when they could not be.
+        result: Result<(), String>,
+    },
     /// The terminal is ours again after a suspension.
     Resumed,
     /// A part of the program broke and was contained; the sentence says which.
@@ -108,6 +116,8 @@ pub enum Effect {
         /// Which.
         url: VideoUrl,
     },
+    /// Show input and result side by side in the browser; answered by [`Msg::Compared`].
+    Compare(Box<Comparison>),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

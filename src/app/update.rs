@@ -56,6 +56,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Opened { task, url, result } => {
             dialogs::opened(state, &task, url, result, now, &mut effects);
         }
+        Msg::Compared { task, result } => dialogs::compared(state, &task, result, now),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, &mut effects),

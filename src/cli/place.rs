@@ -40,6 +40,17 @@ pub fn log_file() -> Result<PathBuf, Failure> {
         .join("kietop.log"))
 }
 
+/// Returns the folder for pages of our own: under the runtime folder, which is the user's alone and does not outlive
+/// the session; else under the cache home, else beside other temporary files.
+pub fn page_folder() -> PathBuf {
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match (runtime.filter(|folder| folder.is_dir()), home()) {
+        (Some(folder), _) => folder.join("kietop"),
+        (None, Ok(home)) => home.cache_dir(),
+        (None, Err(_)) => env::temp_dir().join("kietop"),
+    }
+}
+
 fn home() -> Result<impl etcetera::AppStrategy, Failure> {
     let names = AppStrategyArgs {
         top_level_domain: "ai".into(),

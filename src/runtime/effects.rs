@@ -21,11 +21,12 @@ use crate::{
     app::msg::{Effect, Msg},
     domain::{
         change::{Change, StoreError},
+        comparison::Comparison,
         report::PollError,
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
     },
-    ports::{Clock, ListStore, Opener, TaskApi},
+    ports::{Clock, Comparer, ListStore, Opener, TaskApi},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -81,6 +82,8 @@ pub struct Outside {
     pub api: Arc<dyn TaskApi>,
     /// Opens videos.
     pub opener: Arc<dyn Opener>,
+    /// Shows input and result side by side.
+    pub comparer: Arc<dyn Comparer>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
@@ -91,12 +94,14 @@ impl fmt::Debug for Outside {
             clock,
             api,
             opener,
+            comparer,
             open_store: _,
         } = self;
         f.debug_struct("Outside")
             .field("clock", clock)
             .field("api", api)
             .field("opener", opener)
+            .field("comparer", comparer)
             .finish_non_exhaustive()
     }
 }
@@ -116,6 +121,7 @@ enum Order {
 pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
     opener: Arc<dyn Opener>,
+    comparer: Arc<dyn Comparer>,
     list: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
 }
@@ -140,6 +146,7 @@ impl Hands {
             Self {
                 api: outside.api,
                 opener: outside.opener,
+                comparer: outside.comparer,
                 list,
                 answers,
             },
@@ -159,6 +166,7 @@ impl Hands {
                 attempt,
             } => self.poll(task, family, attempt),
             Effect::Open { task, url } => self.open(task, url),
+            Effect::Compare(comparison) => self.compare(comparison),
             Effect::Redraw | Effect::Suspend | Effect::Quit => {}
         }
     }
@@ -215,6 +223,16 @@ impl Hands {
                 },
             )
             .await;
+        });
+    }
+
+    fn compare(&self, comparison: Box<Comparison>) {
+        let (comparer, answers) = (Arc::clone(&self.comparer), self.answers.clone());
+        task::spawn(async move {
+            let id = comparison.task.clone();
+            let outcome = task::spawn_blocking(move || comparer.compare(&comparison)).await;
+            let result = outcome.unwrap_or_else(|_| Err("Showing them broke.".to_owned()));
+            send(&answers, Msg::Compared { task: id, result }).await;
         });
     }
 }

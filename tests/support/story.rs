@@ -111,6 +111,7 @@ impl Story {
                 }
                 Effect::Load
                 | Effect::Open { .. }
+                | Effect::Compare(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}

@@ -53,6 +53,8 @@ pub enum Action {
     OpenResult,
     /// Open the input video in the browser.
     OpenOriginal,
+    /// Show input and result side by side in the browser.
+    Compare,
     /// Show the keys.
     Help,
     /// Draw the whole screen again.
@@ -132,6 +134,7 @@ impl Action {
             Self::Faster => "faster",
             Self::OpenResult => "open_result",
             Self::OpenOriginal => "open_original",
+            Self::Compare => "compare",
             Self::Help => "help",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",

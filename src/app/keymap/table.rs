@@ -272,6 +272,14 @@ pub(super) const BINDINGS: &[Binding] = &[
         "open the input video",
     ),
     bind(
+        Group::Tasks,
+        Action::Compare,
+        &[c('b')],
+        TASKS,
+        "compare",
+        "input beside result in the browser",
+    ),
+    bind(
         Group::Asking,
         Action::CheckOne,
         &[c('r')],
@@ -482,6 +490,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Back,
             Action::OpenResult,
             Action::OpenOriginal,
+            Action::Compare,
             Action::CheckOne,
             Action::Remove,
             Action::Pause,

@@ -83,6 +83,7 @@ fn act(
         Action::Faster => set_pace(state, Speed::Faster, now),
         Action::OpenResult => dialogs::open_video(state, VideoKind::Result, now, effects),
         Action::OpenOriginal => dialogs::open_video(state, VideoKind::Original, now, effects),
+        Action::Compare => dialogs::compare(state, now, effects),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Accept if context == Context::Add => dialogs::accept_add(state, now, effects),
         Action::Accept => dialogs::accept_pick(state, effects),
