@@ -1,4 +1,5 @@
-//! Real forms of the ports: the API's client, the list on disk, the page of a comparison, browser and clocks.
+//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, the page of a comparison,
+//! the machine; and the log.
 //!
 //! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows the core or the screen, and
 //! none another, but for the comparison, which starts the browser.
@@ -6,4 +7,6 @@
 pub mod compare;
 pub mod desktop;
 pub mod kie;
+pub mod log;
 pub mod store;
+pub mod turns;

@@ -28,6 +28,8 @@ pub mod exit {
     pub const UNAUTHORISED: i32 = 4;
     /// There is no such task on the list.
     pub const NO_SUCH_TASK: i32 = 5;
+    /// Ctrl-C came before the end.
+    pub const INTERRUPTED: i32 = 130;
 }
 
 /// Watches video tasks at kie.ai and never loses a result.
@@ -52,12 +54,19 @@ pub struct Global {
         long,
         global = true,
         env = "KIETOP_API_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "https://api.kie.ai"
     )]
     pub api_url: String,
     /// The list file [default: kietop/kietop.db under the data home]
-    #[arg(long, global = true, env = "KIETOP_STORE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_STORE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub store: Option<PathBuf>,
     /// Change nothing: no task is added, removed or written down
     #[arg(long, global = true)]

@@ -14,4 +14,5 @@ pub mod status;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod turns;
 pub mod watchlist;

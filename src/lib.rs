@@ -19,7 +19,7 @@
 //! | [`ports`] | the outside as traits, in words of the domain | HTTP, SQL |
 //! | [`app`] | keymap, messages, effects, state, `update` | the ports, the screen |
 //! | [`ui`] | `draw`, formats, themes | the terminal's crate, the network |
-//! | [`adapters`] | the API's client, the list on disk, browser and clocks | the core, the screen |
+//! | [`adapters`] | the API's client, the list on disk, browser and clocks, the log | the core, the screen |
 //! | [`simulator`] | the API as a server of our own | the client it is asked by |
 //! | [`cli`] | the command line, a file a headless command | the loop |
 //! | [`runtime`] | the loop, effects, input, terminal | HTTP, SQL |

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, RandomState},
     io::{self, IsTerminal as _},
     path::PathBuf,
@@ -10,13 +9,13 @@ use std::{
 };
 
 use clap::Parser as _;
-use crossterm::event::EventStream;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
         compare::ComparePages,
         desktop::{Browser, SystemClock},
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        log,
         store::{self, SqliteStore},
     },
     app::state::{Settings, State},
@@ -29,24 +28,22 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore as _},
+    ports::{Clock, ListStore as _, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
+        input::Keyboard,
         terminal::{Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::Theme,
 };
 
-/// A log longer than this is begun anew, with the old one kept beside it.
-const LONGEST_LOG: u64 = 4 * 1024 * 1024;
-
 /// The variable that says how much is logged: error, warn, info, debug, trace.
 const LOG_LEVEL: &str = "KIETOP_LOG";
 
 fn main() {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
     let code = match tokio::runtime::Builder::new_current_thread()
@@ -98,6 +95,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     let outside = Outside {
         clock: Arc::new(SystemClock::start()),
         api,
+        turns: place::turns(global)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
         opener: Arc::new(Browser),
         comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
         open_store: open_file(file, access),
@@ -161,6 +159,7 @@ async fn demo(world: &World) -> Result<i32, Failure> {
     let outside = Outside {
         clock: Arc::new(clock),
         api: Arc::new(client),
+        turns: None,
         opener: Arc::new(Browser),
         comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
         open_store,
@@ -190,8 +189,17 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
     let state = State::new(settings);
-    let keys = EventStream::new();
-    let code = runtime::run(&mut screen, keys, interruptions, state, theme(), outside).await;
+    let keyboard = Keyboard::open()
+        .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
+    let code = runtime::run(
+        &mut screen,
+        keyboard.events(),
+        interruptions,
+        state,
+        theme(),
+        outside,
+    )
+    .await;
     screen.leave();
     Ok(code)
 }
@@ -251,27 +259,10 @@ fn open_file(file: PathBuf, access: Access) -> OpenStore {
 
 /// Begins the log. No log is no reason not to watch.
 fn start_log() {
-    let Some(log) = open_log() else { return };
     let level = env::var(LOG_LEVEL)
         .ok()
         .and_then(|level| level.parse().ok());
-    let level = level.unwrap_or(tracing::Level::WARN);
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(level)
-        .with_writer(Arc::new(log))
-        .init();
-}
-
-fn open_log() -> Option<File> {
-    let path = place::log_file().ok()?;
-    place::make_folder(&path).ok()?;
-    if fs::metadata(&path).is_ok_and(|log| log.len() > LONGEST_LOG) {
-        fs::rename(&path, path.with_extension("log.1")).ok()?;
+    if let Ok(file) = place::log_file() {
+        log::start(&file, level.unwrap_or(tracing::Level::WARN)).unwrap_or_default();
     }
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).ok()
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     report::Answer,
     task::{Family, TaskId, VideoUrl},
     time::Now,
+    turns::{Heard, PutOff, Turn, Word},
     watchlist::Watched,
 };
 
@@ -49,6 +50,21 @@ pub trait ListStore: fmt::Debug + Send {
     fn take_rescued(&mut self) -> Option<String> {
         None
     }
+}
+
+/// Shares the limits on asking with the other instances on the list. Blocking, for a fraction of a second at most:
+/// called off the loop.
+///
+/// Never stands in the way: where the others cannot be heard every turn is given, and only the caller's own limits hold.
+pub trait Turns: fmt::Debug + Send + Sync {
+    /// Takes the turn to ask after a task now, or says why there is none.
+    fn take(&self, task: &TaskId) -> Result<Turn, PutOff>;
+
+    /// Gives a turn back, with what the question brought to light.
+    fn end(&self, turn: &Turn, heard: Heard);
+
+    /// Lets the others know of the account's state.
+    fn tell(&self, word: &Word);
 }
 
 /// Opens videos in the browser. Blocking: called off the loop.

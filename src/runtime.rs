@@ -9,13 +9,13 @@ pub mod terminal;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use crossterm::event::Event;
 use futures_util::{Stream, StreamExt as _};
 use ratatui::Frame;
 use tokio::{sync::mpsc, time};
 
 use self::{
     effects::{Hands, Outside},
+    input::Input,
     terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
 };
 use crate::{
@@ -77,7 +77,7 @@ impl Surface for Screen {
 /// disk takes it within a moment.
 pub async fn run(
     surface: &mut impl Surface,
-    keys: impl Stream<Item = io::Result<Event>>,
+    keys: impl Stream<Item = io::Result<Input>>,
     mut interruptions: mpsc::Receiver<Interruption>,
     state: State,
     theme: Theme,
@@ -105,7 +105,7 @@ pub async fn run(
             // The order is the point: the end first, then the hand, then the network, then the clock.
             biased;
             Some(interruption) = interruptions.recv() => house.interrupted(interruption),
-            Some(event) = keys.next() => house.typed(event),
+            Some(input) = keys.next() => house.typed(input),
             Some(msg) = answers.recv() => {
                 house.answered(msg);
                 for _ in 1..BATCH {
@@ -190,6 +190,7 @@ impl<S: Surface> House<'_, S> {
                 Effect::Quit => {}
                 effect @ (Effect::Load
                 | Effect::Poll { .. }
+                | Effect::Tell(_)
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
                 | Effect::Open { .. }
@@ -198,11 +199,10 @@ impl<S: Surface> House<'_, S> {
         }
     }
 
-    fn typed(&mut self, event: io::Result<Event>) -> Option<i32> {
-        match event {
-            Ok(Event::Resize(..)) => self.frame.wanted = Want::Now,
-            Ok(event) => {
-                if let Some(msg) = input::translate(event) {
+    fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
+        match input {
+            Ok(input) => {
+                if let Some(msg) = input::translate(input) {
                     self.take(msg, Want::Now);
                 }
             }

@@ -149,3 +149,54 @@ async fn the_contract_s_answer_is_listed_as_json() {
         "finished tasks are not asked after, so no key is needed"
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_keeps_what_was_answered() {
+    let server = MockServer::start().await;
+    let running = r#"{"code":200,"data":{"successFlag":0}}"#;
+    Mock::given(query_param("taskId", ID))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(running, "application/json"))
+        .mount(&server)
+        .await;
+    Mock::given(path("/api/v1/modify/record-info"))
+        .respond_with(ResponseTemplate::new(200).set_delay(std::time::Duration::from_hours(1)))
+        .mount(&server)
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    // Four at once, so the fifth question means that one was answered.
+    run(
+        &store,
+        &["add", ID, OTHER, "third-id", "fourth-id", "fifth-id"],
+    );
+
+    let mut asking = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("KIE_API_KEY", "canary-key")
+        .args(["--api-url", &server.uri(), "list", "--refresh", "--store"])
+        .arg(&store)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.received_requests().await.unwrap().len() < 5 {
+        assert!(asking.try_wait().unwrap().is_none(), "it ended by itself");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let pid = rustix::process::Pid::from_child(&asking);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = asking.wait_with_output().unwrap();
+
+    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+    assert_eq!(
+        (out(&ended), err(&ended)),
+        (
+            "",
+            "kietop: Interrupted; what was answered by then is kept.\n"
+        )
+    );
+    let kept: Value = serde_json::from_str(out(&run(&store, &["show", ID, "--json"]))).unwrap();
+    assert_eq!(kept["state"], "generating");
+}

@@ -91,6 +91,7 @@ fn limited(code: i64, seconds: Option<u64>) -> Answer {
     })
 }
 
+// F16
 #[tokio::test]
 async fn a_task_is_asked_after_as_documented() {
     let server = MockServer::start().await;
@@ -148,6 +149,7 @@ async fn without_a_key_nothing_is_sent() {
     assert_eq!(server.requests(), []);
 }
 
+// F14, F15, F17, F18, F19, F20, F21, F22, F24, F43, F44, F46, F47, F48, F50, F51
 #[tokio::test]
 async fn statuses_and_codes_are_named() {
     let json =
@@ -273,6 +275,7 @@ async fn the_key_is_in_no_log_line() {
     assert!(!lines.contains("canary"), "{lines}");
 }
 
+// F13
 #[tokio::test]
 async fn redirects_are_told_and_never_followed() {
     for status in [301, 302, 303, 307, 308] {

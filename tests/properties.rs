@@ -21,6 +21,7 @@ use kietop::{
         status::Tab,
         task::{Delivery, Facts, FailedStage, Links, TaskId, TaskState},
         time::{Mono, Now},
+        turns::{PutOff, Refusal},
         watchlist::Watched,
     },
     ui,
@@ -37,6 +38,7 @@ enum Step {
     Wait(u64),
     Answer(u8),
     LateAnswer(u8),
+    PutOff(u8),
     Disk(bool),
     Elsewhere(u8, bool),
     Measured(u16),
@@ -69,6 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0_u64..40_000).prop_map(Step::Wait),
         6 => any::<u8>().prop_map(Step::Answer),
         1 => any::<u8>().prop_map(Step::LateAnswer),
+        3 => any::<u8>().prop_map(Step::PutOff),
         3 => any::<bool>().prop_map(Step::Disk),
         1 => (0_u8..8, any::<bool>()).prop_map(|(n, is_gone)| Step::Elsewhere(n, is_gone)),
         1 => (0_u16..50).prop_map(Step::Measured),
@@ -124,6 +127,23 @@ fn answer_of(kind: u8) -> Answer {
     }
 }
 
+fn put_off_of(kind: u8) -> PutOff {
+    let waits = [0, 1, 200, 999, 2000, 60_000];
+    let millis = waits.get(usize::from(kind % 7)).copied();
+    let why = match kind % 3 {
+        0 => Refusal::Elsewhere,
+        1 => Refusal::Crowded,
+        _ => Refusal::Held {
+            error: PollError::Maintenance,
+            failures: u32::from(kind),
+        },
+    };
+    PutOff {
+        why,
+        wait: millis.map_or(Duration::MAX, Duration::from_millis),
+    }
+}
+
 /// Plays the outside: keeps what was ordered until a step answers it.
 #[derive(Default)]
 struct Outside {
@@ -158,7 +178,9 @@ impl Outside {
                 }
                 Effect::Store(changes) => self.writes.push(changes),
                 Effect::ReadJournal(task) => self.journals.push(task),
+                // Others are told; a hold of theirs comes back as `PutOff`.
                 Effect::Load
+                | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
                 | Effect::Redraw
@@ -194,6 +216,20 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                }
+            }
+            Step::PutOff(kind) => {
+                let turn = usize::from(kind / 16) % self.polls.len().max(1);
+                let at = turn.min(self.polls.len().checked_sub(1)?);
+                let (task, attempt, asked) = self.polls.swap_remove(at);
+                // It was not asked after all, so it takes nothing of the limits.
+                let start = self.starts.iter().rposition(|start| *start == asked)?;
+                self.starts.remove(start);
+                self.old.push((task.clone(), attempt));
+                Msg::PutOff {
+                    task,
+                    attempt,
+                    put_off: put_off_of(kind),
                 }
             }
             Step::LateAnswer(kind) => {
@@ -389,7 +425,7 @@ proptest! {
         prop_assert_eq!(next_wakeup(&state, quiet), None);
         for step in behind {
             let Some(msg) = outside.message(step, &state) else { continue };
-            let is_answer = matches!(msg, Msg::Polled { .. } | Msg::Stored { .. } | Msg::ChangedElsewhere(_));
+            let is_answer = matches!(msg, Msg::Polled { .. } | Msg::PutOff { .. } | Msg::Stored { .. } | Msg::ChangedElsewhere(_));
             let effects = update(&mut state, msg, quiet);
             let is_harmless = effects.iter().all(|effect| {
                 matches!(effect, Effect::Quit) || (is_answer && matches!(effect, Effect::Store(_)))

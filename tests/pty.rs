@@ -1,11 +1,23 @@
 //! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal back.
 
+#[path = "support/endings.rs"]
+mod endings;
+#[expect(dead_code, reason = "this file needs a part of the server")]
+#[path = "support/hostile.rs"]
+mod hostile;
+#[path = "support/output.rs"]
+mod output;
+#[expect(dead_code, reason = "this file needs a part of what the system tells")]
+#[path = "support/process.rs"]
+mod process;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 
 use std::{path::Path, process::Command};
 
+use hostile::{ATTACKS, Hostile, Mix};
+use output::Watch;
 use pty::{Launch, Pty};
 use rustix::process::Signal;
 
@@ -99,4 +111,217 @@ fn a_pasted_id_is_added_and_there_at_the_next_start() {
     again.wait_for_text("774d9a7d");
     again.type_bytes(b"q");
     assert_eq!(again.end().code, 0);
+}
+
+/// Puts three tasks on the list and opens it.
+fn watching_three(home: &Path) -> Pty {
+    let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
+    let added = Command::new(KIETOP)
+        .arg("add")
+        .args(ids)
+        .arg("--store")
+        .arg(home.join("list.db"))
+        .output();
+    assert!(added.unwrap().status.success());
+    let mut pty = dashboard(home);
+    pty.wait_for_text("API key is set");
+    pty
+}
+
+/// Tells whether the three tasks are all there still.
+fn are_three_left(home: &Path) -> bool {
+    let listed = Command::new(KIETOP)
+        .args(["list", "--json", "--store"])
+        .arg(home.join("list.db"))
+        .output()
+        .unwrap();
+    String::from_utf8(listed.stdout)
+        .unwrap()
+        .matches("\"taskId\"")
+        .count()
+        == 3
+}
+
+/// Waits for the add dialog with what was pasted, closes it, and sees the program answer to a key.
+fn assert_took_it_as_text(pty: &mut Pty) {
+    pty.wait_for_text(DIALOG);
+    pty.type_bytes(b"\x1b");
+    pty.wait_for("the dialog is gone", |screen| {
+        !screen.contents().contains(DIALOG)
+    });
+}
+
+/// Is in the add dialog, and nowhere else.
+const DIALOG: &str = "Esc cancel";
+
+/// The way to each screen from the list, words that only it shows, and the way back once the dialog is gone.
+const SCREENS: [(&[u8], &str, &[u8]); 3] = [
+    (b"", "Watched tasks", b""),
+    (b"\r", "[Info] Time", b"\x1b"),
+    (b"?", "stop watching the task", b""),
+];
+
+#[test]
+fn pasted_text_is_no_command_on_any_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+    let dangerous = "d\rq\x03 y u ".repeat(50);
+    for (way, words, back) in SCREENS {
+        for paste in [
+            format!("\x1b[200~{dangerous}\x1b[201~"),
+            format!("\x1b[200~text\x1b[201~{dangerous}"),
+            format!("\x1b[200~text\x1b[201~d"),
+            dangerous.replace('\x03', ""),
+        ] {
+            pty.type_bytes(way);
+            pty.wait_for_text(words);
+            pty.type_bytes(paste.as_bytes());
+            assert_took_it_as_text(&mut pty);
+            pty.type_bytes(back);
+            pty.wait_for_text("Watched tasks");
+        }
+    }
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn a_paste_without_an_end_gives_the_keys_back() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+
+    pty.type_bytes(b"\x1b[200~d q d");
+    assert_took_it_as_text(&mut pty);
+    pty.type_bytes(b"\x1b[200~d q d");
+    pty.wait_for_text(DIALOG);
+    pty.type_bytes(b"\x03");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn a_paste_of_megabytes_with_and_without_marks_is_taken_and_removes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+    let marked = format!("\x1b[200~{}\x1b[201~", "d q d\r".repeat(700_000));
+    let raw = "d q d\r".repeat(34_000);
+
+    for paste in [marked, raw.clone(), raw.repeat(5)] {
+        pty.type_bytes(paste.as_bytes());
+        assert_took_it_as_text(&mut pty);
+    }
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn answers_of_the_terminal_press_no_key() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+
+    let answers = "\x1b[12;40R\x1b[0n\x1b[?62;22c\x1b]11;rgb:dd/dd/dd\x07\x1bP>|qdq\x1b\\\x1b_Gi=1;d\x1b\\\x1b[?1u\x1b[I";
+    pty.type_bytes(answers.as_bytes());
+    pty.type_bytes(b"?");
+    pty.wait_for_text("stop watching the task");
+    pty.type_bytes(b"q");
+    pty.wait_for_text("API key is set");
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+    assert!(are_three_left(home.path()));
+}
+
+#[test]
+fn signals_and_hang_ups_end_it_in_order() {
+    let by_signal = endings::signals(KIETOP, 3);
+    let by_hang_up = endings::hang_ups(KIETOP, 3);
+
+    assert_eq!((by_signal.ends, by_hang_up.ends), (12, 3));
+    assert!(by_hang_up.cpu <= 100, "{by_hang_up:?}");
+}
+
+#[test]
+fn no_text_from_outside_acts_on_the_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let ids: Vec<_> = (0..ATTACKS.len()).map(|n| format!("{n:032x}")).collect();
+    let mut server = Hostile::start(
+        Mix {
+            faults: 0,
+            endings: 1000,
+            refusals: 0,
+        },
+        5,
+    );
+    for (id, attack) in ids.iter().zip(ATTACKS) {
+        let added = Command::new(KIETOP)
+            .args(["add", id, "--label", &attack.replace('\0', ""), "--store"])
+            .arg(home.path().join("list.db"))
+            .output();
+        assert!(
+            added.is_ok_and(|added| added.status.success()),
+            "{attack:?}"
+        );
+    }
+    let mut pty = Launch::new(KIETOP)
+        .args(["--api-url", &server.origin(), "--store"])
+        .args([home.path().join("list.db")])
+        .env("KIE_API_KEY", "canary-5d1f")
+        .env("HOME", &home.path().to_string_lossy())
+        .env("PATH", &home.path().to_string_lossy())
+        .env("LANG", "C.UTF-8")
+        .size(120, 50)
+        .spawn();
+    pty.wait_for_text("kietop");
+
+    for _ in &ids {
+        for key in ["j", "\r", "l", "\x1b"] {
+            let seen = pty.raw().len();
+            pty.type_bytes(key.as_bytes());
+            pty.wait_until("a frame", |pty| pty.raw().len() > seen);
+        }
+        pty.wait_for_text("Watched tasks");
+    }
+    for attack in ATTACKS {
+        pty.type_bytes(format!("\x1b[200~{attack}\x1b[201~").as_bytes());
+        assert_took_it_as_text(&mut pty);
+    }
+    pty.wait_until("all are asked after", |_| server.count() >= ids.len());
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+
+    assert_eq!(ended.code, 0);
+    let mut watch = Watch::default();
+    assert_eq!(watch.take(&ended.raw), Ok(()));
+    assert!(watch.is_whole());
+    let text = String::from_utf8_lossy(&ended.raw);
+    assert!(!text.contains("canary-5d1f"));
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_a_right_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = watching_three(home.path());
+    for step in 0..820_u16 {
+        let (cols, rows) = match step % 41 {
+            0 => (0, 0),
+            1 => (u16::MAX, 3),
+            2 => (3, u16::MAX),
+            3 => (1, 1),
+            rest => (rest * 7 % 200, step % 60),
+        };
+        pty.resize(cols, rows);
+    }
+    pty.resize(60, 16);
+    pty.wait_for("the last size", |screen| {
+        let shown = screen.contents();
+        shown.contains("kietop") && shown.contains("q quit")
+    });
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
 }

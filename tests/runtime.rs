@@ -11,10 +11,12 @@ mod support;
 
 use std::{io, sync::Arc, time::Duration};
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{Stream, StreamExt as _, stream};
 use kietop::{
-    app::state::{Settings, State},
+    app::{
+        keymap::KeyChord,
+        state::{Settings, State},
+    },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
@@ -27,6 +29,7 @@ use kietop::{
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
+        input::Input,
     },
     ui::theme::Theme,
 };
@@ -186,6 +189,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     let outside = Outside {
         clock: Arc::new(PausedClock(started)),
         api: Arc::new(api),
+        turns: None,
         opener: Arc::new(NoBrowser),
         comparer: Arc::new(NoBrowser),
         open_store: Box::new(move |_| {
@@ -231,14 +235,14 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     run
 }
 
-fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = io::Result<Event>> {
+fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = io::Result<Input>> {
     stream::iter(keys)
         .then(move |(at, key)| async move {
             time::sleep_until(started + Duration::from_secs(at)).await;
-            Ok(Event::Key(KeyEvent::new(
-                KeyCode::Char(key),
-                KeyModifiers::NONE,
-            )))
+            Ok(Input::Key {
+                chord: KeyChord::char(key),
+                is_repeat: false,
+            })
         })
         .chain(stream::pending())
 }

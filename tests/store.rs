@@ -18,8 +18,14 @@ use kietop::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
+#[path = "store/damage.rs"]
+mod damage;
 #[path = "store/files.rs"]
 mod files;
+#[path = "store/full.rs"]
+mod full;
+#[path = "store/kills.rs"]
+mod kills;
 #[path = "store/sharing.rs"]
 mod sharing;
 #[path = "store/support.rs"]

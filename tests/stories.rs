@@ -293,6 +293,7 @@ fn answers_from_before_a_hold_that_come_after_it_do_not_make_it_grow() {
     );
 }
 
+// F23
 #[test]
 fn holds_grow_and_mark_no_row() {
     let mut story = Story::with(many(20)).served(Duration::from_millis(100), |_, _| {
@@ -449,6 +450,7 @@ fn a_pause_asks_nothing_and_r_asks_once() {
     assert!(story.polls() > before + 3);
 }
 
+// F73
 #[test]
 fn asking_for_ten_thousand_tasks_by_hand_is_no_work_of_its_own() {
     let mut story = Story::with(many(10_000));
@@ -679,6 +681,7 @@ fn several_ids_are_added_and_the_known_are_named() {
     );
 }
 
+// F69
 #[test]
 fn a_disk_that_is_full_refuses_adds_and_keeps_endings() {
     let mut story = Story::with([due("a")]);
@@ -918,6 +921,7 @@ fn a_detail_whose_task_is_removed_elsewhere_closes() {
     assert_eq!(story.selected(), "b");
 }
 
+// F74
 #[test]
 fn links_come_to_their_last_days_and_die_on_their_tab_by_time_alone() {
     let mut story = Story::with([
@@ -951,9 +955,10 @@ fn what_another_instance_answered_for_is_not_asked_again_at_once() {
         .checked_ago("0s", 4)
         .build();
     story.say(Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(news))]));
-    story.wait(9 * SECOND);
+    // Whoever asked last goes on asking, every 9 to 11 seconds; this one comes in when that does not come.
+    story.wait(12 * SECOND);
     assert_eq!(story.polls(), 0);
-    story.wait(2 * SECOND);
+    story.wait(3 * SECOND);
     assert_eq!(story.polls(), 1);
 }
 
@@ -1038,11 +1043,11 @@ fn a_refusal_that_another_instance_saw_lifted_is_lifted_here() {
     let mut news = task("a")
         .running()
         .created("14:30")
-        .checked_ago("0s", 4)
+        .checked_ago("0s", 20)
         .build();
     news.freshness.last_ok = Some(story.now().wall);
     story.say(Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(news))]));
-    story.wait(40 * SECOND);
+    story.wait(45 * SECOND);
 
     assert_eq!(story.polls(), 2);
 }

@@ -5,6 +5,7 @@
 
 #[path = "support/guard_probe.rs"]
 mod guard_probe;
+#[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 
@@ -345,7 +346,7 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
 }
 
 #[test]
-fn no_key_is_lost_beside_a_resize_or_in_a_flood() {
+fn nothing_typed_is_lost_beside_a_resize_or_in_a_flood() {
     let mut pty = start(IDLE);
     for (round, cols) in (1..=30).zip([70, 80].into_iter().cycle()) {
         pty.resize(cols, 24);

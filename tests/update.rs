@@ -17,6 +17,7 @@ use kietop::{
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
         task::{Delivery, FailedStage, Links, TaskState},
+        time::Now,
     },
 };
 use support::{answer, id, later, line, now, press, program, resize, task, type_text};
@@ -163,6 +164,7 @@ fn an_ending_is_said_written_down_and_not_asked_after_again() {
     );
 }
 
+// F58
 #[test]
 fn a_final_state_is_never_demoted() {
     let mut state = program()
@@ -716,5 +718,31 @@ fn input_and_result_are_compared_and_refusals_say_why() {
     ] {
         assert_eq!(press(&mut state, &["j", "b"]), []);
         assert_eq!(said(&state), reason);
+    }
+}
+
+// F70
+#[test]
+fn a_wall_clock_that_jumps_neither_hurries_nor_holds_a_check() {
+    for hours in [-400_000, -9_000, -1, 1, 9_000, 400_000] {
+        let mut state = program()
+            .with(task("a").running().created("14:30").due_in("20s"))
+            .build();
+        let jumped = |seconds| {
+            let at = later(Duration::from_secs(seconds));
+            let wall = at.wall + jiff::SignedDuration::from_hours(hours);
+            Now { wall, ..at }
+        };
+
+        let asked = (1..60).find(|&second| {
+            let effects = update(&mut state, Msg::Tick, jumped(second));
+            polls(&effects) == 1
+        });
+
+        // A jump may be a sleep, after which checks are spread out a little.
+        assert!(
+            asked.is_some_and(|second| (20..40).contains(&second)),
+            "{hours} h: {asked:?}"
+        );
     }
 }

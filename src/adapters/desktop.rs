@@ -6,10 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use url::Url;
 
 use crate::{
@@ -21,32 +22,51 @@ use crate::{
 };
 
 /// The variables no child of ours may see.
+///
+/// They stay in our own environment, as taking one out is unsafe beside threads; where the process is hardened, nobody
+/// else can read it there.
 const SECRETS: [&str; 1] = ["KIE_API_KEY"];
 
 /// How long a launcher is given to fail; one that still runs by then has opened something.
 const LAUNCH: Duration = Duration::from_millis(1500);
 
+/// The clock for schedules: one that cannot be set and counts a sleep of the machine. Linux's monotonic clock, which
+/// `Instant` reads too, stands still then; that of the other systems does not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const STEADY: ClockId = ClockId::Boottime;
+/// See above.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const STEADY: ClockId = ClockId::Monotonic;
+
 /// Reads the system's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    started: Instant,
+    started: Mono,
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one adapter that reads the clocks"
-)]
 impl SystemClock {
     /// Returns a clock whose monotonic side starts now.
     pub fn start() -> Self {
         Self {
-            started: Instant::now(),
+            started: Self::since_boot(),
         }
     }
 
     /// Returns the time of day.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one adapter that reads the clocks"
+    )]
     pub fn wall() -> Timestamp {
         Timestamp::now()
+    }
+
+    /// Returns the time since the host's start, the same for all its programs.
+    pub fn since_boot() -> Mono {
+        let time = clock_gettime(STEADY);
+        let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
+        let nanos = Duration::from_nanos(time.tv_nsec.try_into().unwrap_or_default());
+        Mono::at(seconds.saturating_add(nanos))
     }
 }
 
@@ -54,7 +74,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Now {
         Now {
             wall: Self::wall(),
-            mono: Mono::at(self.started.elapsed()),
+            mono: Mono::at(Self::since_boot().since(self.started)),
         }
     }
 }

@@ -4,14 +4,14 @@
 //! the family's own file; another family is another file and one line in [`api_of`]. It keeps nothing between two
 //! questions but open connections, and decides nothing about when to ask.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use reqwest::{Client, Response, header};
 use tokio::sync::OnceCell;
 
 use self::{
     connection::{Reuse, http_client},
-    envelope::{MESSAGE_BYTES, Reply, malformed},
+    envelope::{Reply, malformed},
 };
 use crate::{
     domain::{
@@ -118,9 +118,10 @@ impl KieClient {
             response => response,
         }?;
         if let Some(host) = redirect_target(&response) {
-            return Err(PollError::Redirected(host));
+            let host = key.redact(&host);
+            return Err(PollError::Redirected(CleanText::line(&host, HOST_BYTES)));
         }
-        self.reply(response).await?.judge(task, family)
+        self.reply(response, key).await?.judge(task, family)
     }
 
     /// Puts the question and waits for the head of the answer.
@@ -133,7 +134,7 @@ impl KieClient {
     ) -> Result<Response, PollError> {
         let client = match self.client(reuse).await {
             Ok(client) => client,
-            Err(error) => return Err(connection::failed_to_ask(error, &self.origin)),
+            Err(error) => return Err(self.unanswered(error)),
         };
         let sent = client
             .get(format!("{}{}", self.origin, api_of(family).path))
@@ -146,8 +147,14 @@ impl KieClient {
         sent.map_err(|error| {
             let error = error.without_url();
             tracing::debug!(%task, ?reuse, error = connection::chain(&error), "no answer");
-            connection::failed_to_ask(error, &self.origin)
+            self.unanswered(error)
         })
+    }
+
+    /// Names an error that came before the head of an answer.
+    fn unanswered(&self, error: reqwest::Error) -> PollError {
+        let proxy = connection::proxy_to(&self.origin);
+        connection::failed_to_ask(error, &self.origin, proxy.as_deref())
     }
 
     /// Returns the HTTP client, built on the blocking pool when it is needed first.
@@ -168,8 +175,9 @@ impl KieClient {
         .await
     }
 
-    /// Reads the answer to its end.
-    async fn reply(&self, response: Response) -> Result<Reply, PollError> {
+    /// Reads the answer to its end. The key is taken out of it, should the server repeat what it was sent: from here
+    /// on it would reach the screen, the list file and every export.
+    async fn reply(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
         let status = response.status().as_u16();
         let text = |name| response.headers().get(name)?.to_str().ok();
         let retry_after = text(header::RETRY_AFTER)
@@ -180,7 +188,7 @@ impl KieClient {
             body: Vec::new(),
         };
         match self.body(response).await {
-            Ok(body) => reply.body = body,
+            Ok(body) => reply.body = key.redacted(body),
             // What the status says of an error is worth more than that its page was unreadable.
             Err(_) if !reply.is_success() && status != 404 => {}
             Err(error) => return Err(error),
@@ -227,11 +235,7 @@ impl TaskApi for KieClient {
                     Ok(answer) => answer,
                     Err(_) => Err(PollError::TimedOut),
                 };
-            answer.map_err(|error| {
-                let error = without_key(error, key);
-                tracing::debug!(%task, ?error, "a check failed");
-                error
-            })
+            answer.inspect_err(|error| tracing::debug!(%task, ?error, "a check failed"))
         })
     }
 }
@@ -247,7 +251,7 @@ impl fmt::Debug for KieClient {
 }
 
 /// Returns the host a redirect leads to, if the answer is one.
-fn redirect_target(response: &Response) -> Option<CleanText> {
+fn redirect_target(response: &Response) -> Option<String> {
     let location = response.headers().get(header::LOCATION)?;
     if !response.status().is_redirection() {
         return None;
@@ -256,37 +260,5 @@ fn redirect_target(response: &Response) -> Option<CleanText> {
     let location = String::from_utf8_lossy(location.as_bytes());
     let target = response.url().join(&location).ok();
     let host = target.as_ref().and_then(|url| url.host_str());
-    Some(CleanText::line(host.unwrap_or("nowhere"), HOST_BYTES))
-}
-
-/// Takes the key out of the server's words, should it repeat what it was sent.
-fn without_key(error: PollError, key: &ApiKey) -> PollError {
-    let redacted = |text: CleanText| match key.redact(text.original()) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(text) => CleanText::line(&text, MESSAGE_BYTES),
-    };
-    match error {
-        PollError::Refused { code, message } => PollError::Refused {
-            code,
-            message: redacted(message),
-        },
-        PollError::Server { code, message } => PollError::Server {
-            code,
-            message: redacted(message),
-        },
-        PollError::Offline(_)
-        | PollError::Untrusted(_)
-        | PollError::TimedOut
-        | PollError::CutOff
-        | PollError::NoKey
-        | PollError::Unauthorized(_)
-        | PollError::OutOfCredits
-        | PollError::RateLimited { .. }
-        | PollError::Maintenance
-        | PollError::Redirected(_)
-        | PollError::WrongAddress
-        | PollError::NotFound
-        | PollError::Malformed(_)
-        | PollError::Lost => error,
-    }
+    Some(host.unwrap_or("nowhere").to_owned())
 }

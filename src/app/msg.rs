@@ -8,6 +8,7 @@ use crate::{
         report::Answer,
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
+        turns::{PutOff, Word},
         watchlist::Watched,
     },
 };
@@ -53,6 +54,15 @@ pub enum Msg {
         /// The answer.
         answer: Box<Answer>,
     },
+    /// A poll was not asked, as no turn was free among all instances. It counts as no check.
+    PutOff {
+        /// After which task.
+        task: TaskId,
+        /// Which question.
+        attempt: Attempt,
+        /// Why, and for how long.
+        put_off: PutOff,
+    },
     /// Changes were written, or not.
     Stored {
         /// What was to be written.
@@ -91,12 +101,13 @@ pub enum Msg {
     Interrupted,
 }
 
-/// Is one order. Each but [`Redraw`](Effect::Redraw) and [`Quit`](Effect::Quit) is answered by exactly one [`Msg`].
+/// Is one order. Each but [`Tell`](Effect::Tell), [`Redraw`](Effect::Redraw) and [`Quit`](Effect::Quit), for which
+/// nothing waits, is answered by exactly one [`Msg`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read the list; answered by [`Msg::Loaded`].
     Load,
-    /// Ask after a task; answered by [`Msg::Polled`].
+    /// Ask after a task; answered by [`Msg::Polled`], or by [`Msg::PutOff`].
     Poll {
         /// Which.
         task: TaskId,
@@ -105,6 +116,8 @@ pub enum Effect {
         /// Which question.
         attempt: Attempt,
     },
+    /// Let the other instances on this list know of the account's state.
+    Tell(Word),
     /// Write changes; answered by [`Msg::Stored`].
     Store(Vec<Change>),
     /// Read a task's journal; answered by [`Msg::JournalRead`].

@@ -19,9 +19,13 @@ use crate::domain::{
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
     task::{TaskId, TaskState, VideoUrl},
+    text::CleanText,
     time::{Mono, Now},
     watchlist::{Watched, Watchlist},
 };
+
+/// The longest name of a list, in bytes.
+const LONGEST_NAME: usize = 128;
 
 /// Is what the program was started with.
 #[derive(Debug, Clone)]
@@ -237,11 +241,15 @@ pub struct State {
     pub(super) journal_asked: Option<TaskId>,
     pub(super) unsaved: Unsaved,
     pub(super) is_leaving: bool,
+    /// When the last message came.
+    pub(super) seen: Option<Mono>,
 }
 
 impl State {
     /// Returns the state of a program just started: an empty screen whose list is still to be read.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(mut settings: Settings) -> Self {
+        // It comes from a file or an argument.
+        settings.name = CleanText::line(&settings.name, LONGEST_NAME).to_string();
         Self {
             list: Watchlist::new(settings.retention),
             polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
@@ -262,6 +270,7 @@ impl State {
             journal_asked: None,
             unsaved: Unsaved::default(),
             is_leaving: false,
+            seen: None,
         }
     }
 

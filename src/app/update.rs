@@ -1,11 +1,12 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
 //! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
-//! and answers, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
+//! and answers, `pacing` the account's holds and sleep, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
 
 mod dialogs;
 mod keys;
 mod notices;
+mod pacing;
 mod polling;
 mod selection;
 mod storing;
@@ -24,6 +25,7 @@ use crate::domain::{
 /// Takes one message in and returns what is to be done. Total: no message in no state panics or waits.
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
+    pacing::notice_sleep(state, now);
     match msg {
         Msg::Tick => {}
         Msg::Pasted(_) if state.is_leaving => {}
@@ -51,6 +53,11 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         } => {
             polling::answered(state, &task, attempt, *answer, now, &mut effects);
         }
+        Msg::PutOff {
+            task,
+            attempt,
+            put_off,
+        } => polling::put_off(state, &task, attempt, put_off, now),
         Msg::Stored { changes, result } => storing::stored(state, changes, result, now),
         Msg::JournalRead { task, lines } => storing::journal_read(state, task, lines),
         Msg::Opened { task, url, result } => {
@@ -136,8 +143,10 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         state.notice = None;
     }
     polling::give_up_lost(state, now, effects);
+    // Before the next question: others must not refuse the one try that a person wants.
+    effects.extend(state.polls.take_news().map(Effect::Tell));
     polling::start_due(state, now, effects);
-    polling::forget_idle_hold(state, now);
+    pacing::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
     selection::follow_time(state, now);
     selection::follow_journal(state, effects);

@@ -17,7 +17,7 @@ use crate::{
         text::CleanText,
         watchlist::Watched,
     },
-    ports::{Clock as _, ListStore as _},
+    ports::{Clock as _, ListStore as _, Turns},
     ui::{format, theme::Theme},
 };
 
@@ -103,7 +103,7 @@ fn gone(id: &TaskId) -> Failure {
 }
 
 /// Asks after some of the tasks once and takes the answers in: by way of the disk, unless it may only be read. The
-/// inner error is account-wide.
+/// inner error is account-wide. After Ctrl-C the answers so far are taken in, and then it fails.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,
@@ -111,11 +111,20 @@ async fn ask(
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
     let (client, clock) = (place::client(global)?, SystemClock::start());
+    let turns = place::turns(global)?;
+    let outside = refresh::Asked {
+        api: &client,
+        clock: &clock,
+        turns: turns.as_ref().map(|turns| turns as &dyn Turns),
+    };
     let mut answers = Vec::new();
-    let asked = refresh::once(wanted, &client, &clock, |task, answer| {
+    let asking = refresh::once(wanted, outside, |task, answer| {
         answers.push((task, answer, clock.now().wall));
-    })
-    .await;
+    });
+    let asked = tokio::select! {
+        asked = asking => Ok(asked),
+        () = refresh::interrupted() => Err(interrupted()),
+    };
     if global.read_only {
         let told: HashMap<_, _> = answers
             .iter()
@@ -126,7 +135,7 @@ async fn ask(
                 watched.learn(answer, *at);
             }
         }
-        return Ok(asked);
+        return asked;
     }
     let changes: Vec<_> = answers
         .into_iter()
@@ -134,7 +143,14 @@ async fn ask(
         .collect();
     let written = store.apply(&changes).and_then(|_| store.load());
     *tasks = written.map_err(|error| place::store_failed(&error))?;
-    Ok(asked)
+    asked
+}
+
+fn interrupted() -> Failure {
+    Failure::new(
+        exit::INTERRUPTED,
+        "Interrupted; what was answered by then is kept.",
+    )
 }
 
 fn account_failed(error: &PollError) -> Failure {

@@ -2,12 +2,20 @@
 
 use std::io::{self, Write as _};
 
-use super::Failure;
+use super::{Failure, exit};
+use crate::domain::text::CleanText;
+
+/// The longest talk, in bytes.
+const LONGEST_TALK: usize = 64 * 1024;
 
 /// Writes data to standard output.
 pub fn data(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
         Ok(()) => Ok(()),
         // Whoever read us has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -18,6 +26,26 @@ pub fn data(text: &str) -> Result<(), Failure> {
 }
 
 /// Says something on standard error; when nobody can hear it, that is no fault of ours.
+///
+/// Paths, arguments and the words of servers may be in it, so nothing in it can act on the terminal.
 pub fn talk(text: &str) {
+    let text = CleanText::block(text, LONGEST_TALK);
     writeln!(io::stderr(), "{text}").unwrap_or_default();
+}
+
+/// Prints what the command line's parser has to say in place of a command: the help, the version, or what is wrong.
+/// Returns the exit code.
+pub fn not_run(answer: &clap::Error) -> i32 {
+    if answer.use_stderr() {
+        // It quotes what was typed.
+        talk(&answer.render().to_string());
+        return exit::USAGE;
+    }
+    match written(answer.print().and_then(|()| io::stdout().flush())) {
+        Ok(()) => 0,
+        Err(failure) => {
+            talk(&format!("kietop: {failure}"));
+            failure.code
+        }
+    }
 }

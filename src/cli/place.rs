@@ -1,9 +1,6 @@
 //! Where things are: the list file, the log, the key; and what is opened there.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use etcetera::app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy};
 
@@ -11,8 +8,9 @@ use super::{Failure, Global, exit, output};
 use crate::{
     adapters::{
         desktop::SystemClock,
-        kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        kie::{ApiKey, ApiOrigin, KeyError, KieClient, Limits},
         store::SqliteStore,
+        turns::FileTurns,
     },
     domain::{
         change::{Access, StoreError},
@@ -84,10 +82,20 @@ pub const fn access(global: &Global) -> Access {
     }
 }
 
+/// Returns the book of turns beside the list; none where no file may be made, so that only our own limits hold.
+pub fn turns(global: &Global) -> Result<Option<FileTurns>, Failure> {
+    if global.read_only {
+        return Ok(None);
+    }
+    let list = list_file(global)?;
+    Ok(Some(FileTurns::beside(list, SystemClock::since_boot)))
+}
+
 /// Returns the client of the API at the address given.
 pub fn client(global: &Global) -> Result<KieClient, Failure> {
     let origin = ApiOrigin::parse(&global.api_url)
-        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}.", global.api_url)))?;
+        // Without the address itself: there may be a password in it.
+        .map_err(|error| Failure::new(exit::USAGE, format!("--api-url: {error}.")))?;
     Ok(KieClient::new(origin, key()?, Limits::default()))
 }
 
@@ -99,12 +107,11 @@ fn key() -> Result<Option<ApiKey>, Failure> {
     let text = text
         .to_str()
         .ok_or_else(|| Failure::new(exit::USAGE, format!("{KEY} is no text.")))?;
-    if text.trim().is_empty() {
-        return Ok(None);
+    match ApiKey::parse(text) {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Empty) => Ok(None),
+        Err(error) => Err(Failure::new(exit::USAGE, format!("{KEY}: {error}."))),
     }
-    ApiKey::parse(text)
-        .map(Some)
-        .map_err(|error| Failure::new(exit::USAGE, format!("{KEY}: {error}.")))
 }
 
 /// Finds the one watched task that a text stands for: its id, or a unique beginning.
@@ -141,9 +148,4 @@ pub fn writable(global: &Global) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// Makes the folder for a file, where it is not there yet.
-pub fn make_folder(file: &Path) -> std::io::Result<()> {
-    file.parent().map_or(Ok(()), std::fs::create_dir_all)
 }

@@ -108,6 +108,30 @@ impl PollError {
         }
     }
 
+    /// Reports whether it is trouble at the server or on the way to it, which may be no fault of the task's.
+    pub const fn is_trouble(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::CutOff | Self::Server { .. } | Self::Lost => true,
+            Self::Offline(_)
+            | Self::Untrusted(_)
+            | Self::NoKey
+            | Self::Unauthorized(_)
+            | Self::OutOfCredits
+            | Self::RateLimited { .. }
+            | Self::Maintenance
+            | Self::Redirected(_)
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::Refused { .. }
+            | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Reports whether the server itself asked for a pause: no key of ours shortens that.
+    pub const fn is_limit(&self) -> bool {
+        matches!(self, Self::RateLimited { .. })
+    }
+
     /// Returns the word for it in JSON (`checkError.kind`) and in the list file.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -42,11 +42,32 @@ const BACKOFF_BASE: Duration = Duration::from_secs(2);
 /// The longest wait after errors of one task, and of the account.
 const BACKOFF_CAP: Duration = Duration::from_mins(1);
 
+/// How many errors in a row take about an hour: the waits under that cap are half a minute on average.
+const HOUR_OF_FAILURES: u32 = 120;
+
+/// The longest wait once errors have gone on for an hour.
+const LONG_BACKOFF_CAP: Duration = Duration::from_mins(10);
+
+/// How many rows in trouble within [`TROUBLE_SPAN`], or failures of several in a row, are trouble of the whole server.
+pub const TROUBLE_MOST: u32 = 5;
+
+/// Within what time the rows in trouble are counted.
+pub const TROUBLE_SPAN: Duration = Duration::from_secs(10);
+
+/// How long nothing was heard of the clock when the machine slept, or the program was stopped.
+pub const ASLEEP: Duration = Duration::from_secs(30);
+
+/// Over what time at least the questions that came due in such a sleep are spread.
+const AWAKENING: Duration = Duration::from_secs(10);
+
 /// The longest wait for a task that the server does not know.
 const NOT_FOUND_CAP: Duration = Duration::from_hours(1);
 
 /// How often a success without a link is asked after again.
 const LINKLESS_CHECKS: u32 = 5;
+
+/// The first wait for a link that is missing; the n-th is n times as long, so that five take ten minutes.
+const LINKLESS_WAIT: Duration = Duration::from_secs(40);
 
 /// Numbers the polls of one task, so that an old answer is told from a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -88,6 +109,14 @@ pub struct Freshness {
     pub failures: u32,
     /// The last failed check, until a good one.
     pub last_error: Option<CheckError>,
+}
+
+impl Freshness {
+    /// Returns when the last check was, good or failed.
+    pub fn last_check(&self) -> Option<Timestamp> {
+        self.last_ok
+            .max(self.last_error.as_ref().map(|failed| failed.at))
+    }
 }
 
 /// Is how often tasks are asked after, by their age.
@@ -165,19 +194,24 @@ impl Pace {
 /// Is a source of spread that is the same for the same task, attempt and seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter {
-    seed: u64,
+    /// `None` always spreads to the far end.
+    seed: Option<u64>,
 }
 
 impl Jitter {
     /// Returns the spread of that seed; two instances take two seeds.
     pub const fn seeded(seed: u64) -> Self {
-        Self { seed }
+        Self { seed: Some(seed) }
     }
 
-    /// Returns a number from 0 up to, but without, 1.
+    /// Makes every wait as long as any instance's spread could.
+    const LONGEST: Self = Self { seed: None };
+
+    /// Returns a number from 0 up to, but without, 1; for the longest wait, 1.
     fn unit(self, task: Option<&TaskId>, turn: u32) -> f64 {
+        let Some(seed) = self.seed else { return 1.0 };
         let mut hasher = DefaultHasher::new();
-        (self.seed, task, turn).hash(&mut hasher);
+        (seed, task, turn).hash(&mut hasher);
         f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default())
             / (f64::from(u32::MAX) + 1.0)
     }
@@ -189,17 +223,30 @@ impl Jitter {
 
     /// Returns the wait after `failures` errors in a row: full jitter under a doubling cap.
     ///
-    /// The cap doubles from two seconds to one minute and stays there; the wait is never under one second.
+    /// The cap doubles from two seconds to one minute and stays there for about an hour of failures, then is ten
+    /// minutes; the wait is never under one second.
     pub fn backoff(self, failures: u32, task: Option<&TaskId>) -> Duration {
+        let longest = if failures > HOUR_OF_FAILURES {
+            LONG_BACKOFF_CAP
+        } else {
+            BACKOFF_CAP
+        };
+        self.under_cap(longest, failures, task)
+    }
+
+    /// Returns a wait with full jitter under a doubling cap that stays at `longest`.
+    fn under_cap(self, longest: Duration, failures: u32, task: Option<&TaskId>) -> Duration {
         let doubled = BACKOFF_BASE.saturating_mul(1 << failures.clamp(1, 16).saturating_sub(1));
-        let cap = doubled.min(BACKOFF_CAP);
-        cap.mul_f64(self.unit(task, failures))
+        doubled
+            .min(longest)
+            .mul_f64(self.unit(task, failures))
             .max(Duration::from_secs(1))
     }
 
     /// Returns how long every poll waits after an account-wide error.
     ///
-    /// What the server asked for wins, held between one second and fifteen minutes, plus up to a tenth.
+    /// What the server asked for wins, held between one second and fifteen minutes, plus up to a tenth. No network
+    /// costs the server nothing, so the waits for it stay within a minute however long it lasts: it is back soon after.
     pub fn hold(self, error: &PollError, failures: u32) -> Duration {
         let told = match error {
             PollError::RateLimited {
@@ -226,7 +273,13 @@ impl Jitter {
             | PollError::Lost => None,
         };
         told.map_or_else(
-            || self.backoff(failures, None),
+            || {
+                if matches!(error, PollError::Offline(_)) {
+                    self.under_cap(BACKOFF_CAP, failures, None)
+                } else {
+                    self.backoff(failures, None)
+                }
+            },
             |told| {
                 let told = told.clamp(Duration::from_secs(1), CEILING);
                 told.mul_f64(1.0 + 0.1 * self.unit(None, failures))
@@ -243,6 +296,8 @@ pub struct Standing<'a> {
     pub task: &'a TaskId,
     /// Whether it has ended.
     pub is_final: bool,
+    /// Whether its last answer was understood.
+    pub is_understood: bool,
     /// How often it was seen to have ended well with nothing to show for it.
     pub linkless: u32,
     /// How long it has been running.
@@ -266,23 +321,51 @@ pub fn next(
     let Standing {
         task, freshness, ..
     } = standing;
+    let interval = if standing.is_understood {
+        pace.interval(standing.run_time, late_after)
+    } else {
+        pace.late
+    };
     if standing.is_final && !(1..=LINKLESS_CHECKS).contains(&standing.linkless) {
         return Polling::Stopped(Stop::Finished);
     }
     if let Some(CheckError { error, .. }) = &freshness.last_error {
-        return after_error(
-            error,
-            standing,
-            pace.interval(standing.run_time, late_after),
-            jitter,
-            now,
-        );
+        return after_error(error, standing, interval, jitter, now);
     }
-    // A link may come late: each further question waits longer, so that a few of them reach some minutes.
-    let wait = pace
-        .interval(standing.run_time, late_after)
-        .saturating_mul(standing.linkless.max(1));
+    // A link may come late: each further question waits longer, so that a few of them reach ten minutes.
+    let wait = match standing.linkless {
+        0 => interval,
+        times => LINKLESS_WAIT.saturating_mul(times),
+    };
     Polling::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
+}
+
+/// Decides the same about a task that another instance was answered for: it goes on asking, so our own question waits
+/// longer than any that it may take, and is asked only when that does not come.
+pub fn next_behind(
+    standing: Standing<'_>,
+    pace: Pace,
+    late_after: Duration,
+    jitter: Jitter,
+    now: Mono,
+) -> Polling {
+    match next(standing, pace, late_after, Jitter::LONGEST, now) {
+        Polling::DueAt(at) => {
+            let spread = jitter.unit(Some(standing.task), standing.freshness.checks);
+            let behind = Duration::from_secs(1) + at.since(now).mul_f64(0.1 * spread);
+            Polling::DueAt(at.after(behind))
+        }
+        polling @ (Polling::InFlight { .. } | Polling::Stopped(_)) => polling,
+    }
+}
+
+/// Returns how far apart the questions start that all came due while nobody could ask.
+pub fn spread(questions: usize) -> Duration {
+    let most = Duration::from_secs(1) / u32::try_from(MOST_PER_SECOND).unwrap_or(1);
+    let gaps = u32::try_from(questions.saturating_sub(1)).unwrap_or(u32::MAX);
+    AWAKENING
+        .checked_div(gaps)
+        .map_or(most, |gap| gap.max(most))
 }
 
 /// Decides what to do about a task whose last check failed. `wait` is its interval when all is well.
@@ -332,14 +415,15 @@ mod tests {
     fn backoff_rises_then_stays_at_its_cap() {
         for failures in 1..200 {
             let wait = JITTER.backoff(failures, Some(&id()));
-            let cap = BACKOFF_BASE * 2_u32.pow(failures.min(6) - 1);
+            let cap = BACKOFF_BASE * 2_u32.pow(failures.min(12) - 1);
+            let longest = if failures > 120 { 600 } else { 60 };
             assert!(
-                wait <= cap.min(BACKOFF_CAP).max(BACKOFF_BASE),
+                wait <= cap.min(Duration::from_secs(longest)),
                 "{failures}: {wait:?}"
             );
             assert!(wait >= Duration::from_secs(1));
         }
-        let longest = (1..200)
+        let longest = (1..120)
             .map(|n| JITTER.backoff(n, Some(&id())))
             .max()
             .unwrap();
@@ -347,6 +431,31 @@ mod tests {
             longest > Duration::from_secs(50),
             "full jitter reaches up to the cap: {longest:?}"
         );
+        let hour: Duration = (1..=120).map(|n| JITTER.backoff(n, Some(&id()))).sum();
+        assert!(
+            (45 * 60..75 * 60).contains(&hour.as_secs()),
+            "the long cap comes after about an hour: {hour:?}"
+        );
+        let offline = PollError::Offline(CleanText::line("x", 9));
+        assert!((1..1000).all(|n| JITTER.hold(&offline, n) <= BACKOFF_CAP));
+    }
+
+    #[test]
+    fn what_came_due_in_a_sleep_is_spread_over_ten_seconds_or_more() {
+        for (questions, millis) in [
+            (0, 200),
+            (1, 200),
+            (2, 10_000),
+            (11, 1000),
+            (51, 200),
+            (500, 200),
+        ] {
+            assert_eq!(
+                spread(questions),
+                Duration::from_millis(millis),
+                "{questions}"
+            );
+        }
     }
 
     #[test]
@@ -430,6 +539,7 @@ mod tests {
             let standing = Standing {
                 task: &id,
                 is_final,
+                is_understood: true,
                 linkless,
                 run_time: Duration::from_secs(200),
                 freshness,

@@ -2,10 +2,10 @@
 //!
 //! Knows nothing of polls, lists or screens, and nothing of JSON.
 
-use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Borrow, fmt, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     text::{self, CleanText},
@@ -117,7 +117,8 @@ impl Family {
     }
 }
 
-/// Is a link that may be opened: http or https, with a host, without user name or password.
+/// Is a link that may be opened: http or https, with a host, without user name or password, and not at an address
+/// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos.
 ///
 /// Held in its normal form, in which no control character, space or quote can occur. As text: parsed, a
 /// link takes four times the room, and a list may hold 300,000.
@@ -133,7 +134,8 @@ impl VideoUrl {
         let url = Url::parse(text).ok()?;
         let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
         let is_bare = url.username().is_empty() && url.password().is_none();
-        (is_web && is_bare && url.as_str().len() <= LONGEST_URL)
+        let is_ours = url.host().as_ref().is_some_and(is_local_network);
+        (is_web && is_bare && !is_ours && url.as_str().len() <= LONGEST_URL)
             .then(|| Self(String::from(url).into()))
     }
 
@@ -168,6 +170,33 @@ impl VideoUrl {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
         // The normal form has a slash behind every host.
         rest.split_once('/').unwrap_or((rest, ""))
+    }
+}
+
+/// Reports whether a host is written as an address of the local network. What a name stands for is not looked up.
+fn is_local_network(host: &Host<&str>) -> bool {
+    let is_local = |v4: Ipv4Addr| {
+        let [first, second, ..] = v4.octets();
+        // The last: addresses that providers share out among their customers.
+        v4.is_private()
+            || v4.is_link_local()
+            || v4.is_broadcast()
+            || v4.is_multicast()
+            || first == 0
+            || (first == 100 && second & 0xc0 == 64)
+    };
+    match host {
+        Host::Domain(_) => false,
+        Host::Ipv4(v4) => is_local(*v4),
+        Host::Ipv6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_local(v4),
+            None => {
+                v6.is_unique_local()
+                    || v6.is_unicast_link_local()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+            }
+        },
     }
 }
 

@@ -6,10 +6,14 @@
 
 use std::fmt::{self, Write as _};
 
+use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthChar;
 
 /// Combining marks kept on one base character; more are a cell of kilobytes, not a letter.
 const MARKS_PER_BASE: usize = 4;
+
+/// The longest that is drawn in one cell, in bytes. Marks with a width of their own pile up in one as well.
+const GRAPHEME_BYTES: usize = 32;
 
 /// The longest original kept for lossless output, in bytes.
 const ORIGINAL_BYTES: usize = 64 * 1024;
@@ -64,12 +68,13 @@ impl CleanText {
                 c if is_unsafe(c) => push_mark(&mut shown, c),
                 c if c.width() == Some(0) => {
                     marks += 1;
-                    if marks <= MARKS_PER_BASE && previous.is_some() {
+                    if marks <= MARKS_PER_BASE && previous.is_some() && may_follow(&shown, c) {
                         shown.push(c);
                     }
                     continue;
                 }
-                c => shown.push(c),
+                c if may_follow(&shown, c) => shown.push(c),
+                _ => continue,
             }
             marks = 0;
             previous = Some(c);
@@ -126,6 +131,28 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Tells whether there is room for `c` in the cell that it would be drawn in: the last one of `before`, if it joins
+/// that, else one of its own.
+pub fn may_follow(before: &str, c: char) -> bool {
+    // Letters of the scripts most written, none of which joins another: so nearly all text is through here.
+    if matches!(c, '\0'..'\u{300}' | '\u{370}'..'\u{483}' | '\u{3041}'..'\u{3097}' | '\u{30a0}'..'\u{a000}' | '\u{ac00}'..'\u{d7a4}')
+    {
+        return true;
+    }
+    // A cell's worth and one character more: what comes before that cannot matter.
+    let near = before.len().saturating_sub(GRAPHEME_BYTES + 4);
+    let mut joined = before
+        .get(before.ceil_char_boundary(near)..)
+        .unwrap_or_default()
+        .to_owned();
+    joined.push(c);
+    let Some(cell) = joined.graphemes(true).next_back() else {
+        return true;
+    };
+    let marks = cell.chars().filter(|c| c.width() == Some(0)).count();
+    cell.len() <= GRAPHEME_BYTES && marks <= MARKS_PER_BASE
 }
 
 /// Returns how many bytes a character, or its stand-in, takes at most.
@@ -210,6 +237,26 @@ mod tests {
         let long = CleanText::line(&"語".repeat(1000), 256);
         assert!(long.as_str().len() <= 256 && long.as_str().ends_with('…'));
         assert_eq!(long.original().len(), 3000);
+    }
+
+    #[test]
+    fn marks_that_have_a_width_pile_up_no_higher() {
+        let piled = format!("\u{93d}{}", "\u{93e}\u{941}".repeat(100));
+        let text = CleanText::line(&piled, 4096);
+
+        for cell in text.as_str().graphemes(true) {
+            assert!(cell.len() <= GRAPHEME_BYTES, "{} bytes", cell.len());
+            let marks = cell.chars().filter(|c| c.width() == Some(0)).count();
+            assert!(marks <= MARKS_PER_BASE, "{marks} marks");
+        }
+        for word in [
+            "\u{915}\u{94d}\u{937}\u{93f}",
+            "\u{1f1e9}\u{1f1ea}",
+            "a\u{308}\u{301}",
+            "한국어",
+        ] {
+            assert_eq!(CleanText::line(word, 99).as_str(), word);
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Is a moment on the monotonic clock, counted from the start of the program.
+/// Is a moment on the monotonic clock, counted from the start of the program (in the [`turns`](super::turns) of all
+/// instances: of the host).
 ///
 /// Saturates instead of overflowing: an absurd wait means "never", not a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -43,7 +44,8 @@ impl Mono {
 pub struct Now {
     /// The time of day, for ages and for the record. May jump when the system's clock is set.
     pub wall: Timestamp,
-    /// The time since the start, for schedules. Never jumps; stands still while a laptop sleeps.
+    /// The time since the start, for schedules. Nobody can set it. It runs on while a laptop sleeps, so that after
+    /// hours of sleep what is shown is old and asked after soon; a stopped program and a sleeping machine look the same.
     pub mono: Mono,
 }
 

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     estimate::RunTimes,
     report::{Answer, CheckError, PollError},
-    schedule::{Freshness, GRACE, Polling, Stop},
+    schedule::{Freshness, GRACE, Polling, Standing, Stop},
     status::{self, EXPIRING, Tab},
     task::{Absorbed, Delivery, Task, TaskId, TaskState},
     text::CleanText,
@@ -112,6 +112,19 @@ impl Watched {
         self.task
             .took()
             .unwrap_or_else(|| now.age_of(self.submitted()))
+    }
+
+    /// Returns what its next question depends on.
+    pub fn standing(&self, now: Now) -> Standing<'_> {
+        let state = self.task.state();
+        Standing {
+            task: self.id(),
+            is_final: state.is_final(),
+            is_understood: *state != TaskState::Unrecognised,
+            linkless: self.linkless,
+            run_time: self.run_time(now),
+            freshness: &self.freshness,
+        }
     }
 
     /// Joins an answer with what is known, by the rules of [`Task::absorb`], and counts it.

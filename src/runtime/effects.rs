@@ -1,6 +1,6 @@
 //! Orders become work, and each work exactly one answer: the only place where the core's words meet the ports.
 //!
-//! Questions run as tasks under a deadline; the list lives on a thread of its own, which takes its orders one after
+//! Questions run as tasks under a deadline, each in its turn among all instances; the list lives on a thread of its own, which takes its orders one after
 //! the other; the browser starts on the blocking pool. A part that panics answers all the same.
 
 use std::{
@@ -25,12 +25,16 @@ use crate::{
         report::PollError,
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
+        turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clock, Comparer, ListStore, Opener, TaskApi},
+    ports::{Clock, Comparer, ListStore, Opener, TaskApi, Turns},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(22);
+
+/// The longest a question waits for its turn to be found: a disk that hangs stops no asking.
+const TURN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The longest the end waits for what is still to be written.
 const PARTING: Duration = Duration::from_millis(300);
@@ -80,6 +84,8 @@ pub struct Outside {
     pub clock: Arc<dyn Clock>,
     /// Asks after tasks.
     pub api: Arc<dyn TaskApi>,
+    /// Shares the limits on asking with other instances; `None` where nobody else can ask.
+    pub turns: Option<Arc<dyn Turns>>,
     /// Opens videos.
     pub opener: Arc<dyn Opener>,
     /// Shows input and result side by side.
@@ -93,6 +99,7 @@ impl fmt::Debug for Outside {
         let Self {
             clock,
             api,
+            turns,
             opener,
             comparer,
             open_store: _,
@@ -100,6 +107,7 @@ impl fmt::Debug for Outside {
         f.debug_struct("Outside")
             .field("clock", clock)
             .field("api", api)
+            .field("turns", turns)
             .field("opener", opener)
             .field("comparer", comparer)
             .finish_non_exhaustive()
@@ -116,10 +124,20 @@ enum Order {
     Close(oneshot::Sender<()>),
 }
 
+/// Is what the keeper of the turns may be told; one after the other, as a word goes before the question it is about.
+#[derive(Debug)]
+enum TurnOrder {
+    Take(TaskId, oneshot::Sender<Result<Turn, PutOff>>),
+    End(Turn, Heard),
+    Tell(Word),
+    Close(oneshot::Sender<()>),
+}
+
 /// Carries orders out.
 #[derive(Debug)]
 pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
+    turns: Option<mpsc::UnboundedSender<TurnOrder>>,
     opener: Arc<dyn Opener>,
     comparer: Arc<dyn Comparer>,
     list: orders::Sender<Order>,
@@ -142,9 +160,15 @@ impl Hands {
         if let Err(error) = started {
             tracing::error!(%error, "the thread for the list cannot be started");
         }
+        let turns = outside.turns.map(|turns| {
+            let (orders, told) = mpsc::unbounded_channel();
+            task::spawn(keep_turns(turns, told));
+            orders
+        });
         (
             Self {
                 api: outside.api,
+                turns,
                 opener: outside.opener,
                 comparer: outside.comparer,
                 list,
@@ -165,18 +189,31 @@ impl Hands {
                 family,
                 attempt,
             } => self.poll(task, family, attempt),
+            Effect::Tell(word) => {
+                if let Some(turns) = &self.turns {
+                    order(turns, TurnOrder::Tell(word));
+                }
+            }
             Effect::Open { task, url } => self.open(task, url),
             Effect::Compare(comparison) => self.compare(comparison),
             Effect::Redraw | Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    /// Waits, but not for long, until what was ordered is written.
+    /// Waits, but not for long, until what was ordered is written and every turn given back.
     pub(super) async fn close(self) {
         let (done, closed) = oneshot::channel();
         self.tell(Order::Close(done));
+        let (given, back) = oneshot::channel();
+        match &self.turns {
+            Some(turns) => order(turns, TurnOrder::Close(given)),
+            None => drop(given),
+        }
         // An error means that the thread has gone; a time-out that the disk does not answer.
-        if time::timeout(PARTING, closed).await.is_err() {
+        if time::timeout(PARTING, async { (closed.await, back.await) })
+            .await
+            .is_err()
+        {
             tracing::warn!("left while the list was still being written");
         }
     }
@@ -189,22 +226,32 @@ impl Hands {
 
     fn poll(&self, id: TaskId, family: Family, attempt: Attempt) {
         let (api, answers) = (Arc::clone(&self.api), self.answers.clone());
+        let turns = self.turns.clone();
         task::spawn(async move {
-            let fetch = AssertUnwindSafe(api.fetch(&id, family)).catch_unwind();
-            let answer = match time::timeout(ANSWER_DEADLINE, fetch).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_panic)) => Err(PollError::Lost),
-                Err(_elapsed) => Err(PollError::TimedOut),
-            };
-            send(
-                &answers,
-                Msg::Polled {
+            let msg = match take_turn(turns.as_ref(), &id).await {
+                Err(put_off) => Msg::PutOff {
                     task: id,
                     attempt,
-                    answer: Box::new(answer),
+                    put_off,
                 },
-            )
-            .await;
+                Ok(turn) => {
+                    let fetch = AssertUnwindSafe(api.fetch(&id, family)).catch_unwind();
+                    let answer = match time::timeout(ANSWER_DEADLINE, fetch).await {
+                        Ok(Ok(answer)) => answer,
+                        Ok(Err(_panic)) => Err(PollError::Lost),
+                        Err(_elapsed) => Err(PollError::TimedOut),
+                    };
+                    if let (Some(turns), Some(turn)) = (&turns, turn) {
+                        order(turns, TurnOrder::End(turn, Heard::of(&answer)));
+                    }
+                    Msg::Polled {
+                        task: id,
+                        attempt,
+                        answer: Box::new(answer),
+                    }
+                }
+            };
+            send(&answers, msg).await;
         });
     }
 
@@ -235,6 +282,76 @@ impl Hands {
             send(&answers, Msg::Compared { task: id, result }).await;
         });
     }
+}
+
+/// Takes a turn; none is needed where nobody else asks, or where the keeper does not answer in time.
+async fn take_turn(
+    turns: Option<&mpsc::UnboundedSender<TurnOrder>>,
+    task: &TaskId,
+) -> Result<Option<Turn>, PutOff> {
+    let Some(turns) = turns else { return Ok(None) };
+    let (give, given) = oneshot::channel();
+    order(turns, TurnOrder::Take(task.clone(), give));
+    match time::timeout(TURN_DEADLINE, given).await {
+        Ok(Ok(turn)) => turn.map(Some),
+        Ok(Err(_)) | Err(_) => Ok(None),
+    }
+}
+
+fn order(turns: &mpsc::UnboundedSender<TurnOrder>, order: TurnOrder) {
+    if turns.send(order).is_err() {
+        tracing::debug!("the keeper of the turns is gone");
+    }
+}
+
+/// Takes turns and gives them back, one order after the other, on the blocking pool. At the end those still out are
+/// given back: nobody is to wait for answers that will not come.
+async fn keep_turns(turns: Arc<dyn Turns>, mut told: mpsc::UnboundedReceiver<TurnOrder>) {
+    let mut out: Vec<Turn> = Vec::new();
+    while let Some(order) = told.recv().await {
+        match order {
+            TurnOrder::Take(task, give) => {
+                let taken = on_pool(&turns, move |turns| turns.take(&task)).await;
+                // Where taking it broke nothing is given, and the question goes on without.
+                let Some(taken) = taken else { continue };
+                out.extend(taken.clone().ok());
+                if let Err(Ok(unwanted)) = give.send(taken) {
+                    out.retain(|turn| *turn != unwanted);
+                    on_pool(&turns, move |turns| turns.end(&unwanted, Heard::Nothing)).await;
+                }
+            }
+            TurnOrder::End(turn, heard) => {
+                out.retain(|other| *other != turn);
+                on_pool(&turns, move |turns| turns.end(&turn, heard)).await;
+            }
+            TurnOrder::Tell(word) => {
+                on_pool(&turns, move |turns| turns.tell(&word)).await;
+            }
+            TurnOrder::Close(done) => {
+                let give_back = move |turns: &dyn Turns| {
+                    for turn in out {
+                        turns.end(&turn, Heard::Nothing);
+                    }
+                };
+                on_pool(&turns, give_back).await;
+                // The loop may have stopped waiting.
+                done.send(()).unwrap_or_default();
+                return;
+            }
+        }
+    }
+}
+
+/// Does something with the turns off the loop; `None` when it broke.
+async fn on_pool<T: Send + 'static>(
+    turns: &Arc<dyn Turns>,
+    work: impl FnOnce(&dyn Turns) -> T + Send + 'static,
+) -> Option<T> {
+    let turns = Arc::clone(turns);
+    task::spawn_blocking(move || work(turns.as_ref()))
+        .await
+        .map_err(|error| tracing::warn!(%error, "a turn among the instances broke"))
+        .ok()
 }
 
 /// Sends an answer and waits for room: an answer is never dropped, except when the loop has ended.

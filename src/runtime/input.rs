@@ -1,96 +1,259 @@
-//! The terminal's events in the core's words. The only place that knows crossterm's.
+//! What a person does at the terminal, in words of our own, and those in the core's.
+//!
+//! Beneath it, one job each:
+//!
+//! - `keyboard`: reads the terminal's bytes as they come;
+//! - `tokens`: cuts them into characters, whole sequences and whole pastes;
+//! - `decode`: says what each means, with the parser library that nobody else knows;
+//! - `burst`: keeps pasted text, marked or not, from being read as commands.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+mod burst;
+mod decode;
+mod keyboard;
+mod tokens;
 
-use crate::app::{
-    keymap::{Key, KeyChord},
-    msg::Msg,
+use tokio::time::Instant;
+
+pub use self::keyboard::Keyboard;
+use self::{
+    burst::Burst,
+    tokens::{Token, Tokens},
 };
+use crate::app::{keymap::KeyChord, msg::Msg};
 
-/// Turns an event into a message; releases, lone modifiers and what nobody listens to become nothing.
-pub fn translate(event: Event) -> Option<Msg> {
-    match event {
-        Event::Key(event) => {
-            let is_repeat = match event.kind {
-                KeyEventKind::Press => false,
-                KeyEventKind::Repeat => true,
-                KeyEventKind::Release => return None,
-            };
-            chord(event).map(|chord| Msg::Key { chord, is_repeat })
-        }
-        Event::Paste(text) => Some(Msg::Pasted(text)),
-        Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Resize(..) => None,
+/// Is one thing a person did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Pressed a key.
+    Key {
+        /// Which.
+        chord: KeyChord,
+        /// Whether the terminal says that it is held down.
+        is_repeat: bool,
+    },
+    /// Pasted text, which may hold anything.
+    Paste(String),
+    /// Did something with the mouse.
+    Mouse(MouseReport),
+    /// Came to this terminal (true) or went to another.
+    Focus(bool),
+}
+
+/// Is what the terminal reports of the mouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MouseReport {
+    /// The column, from 0.
+    pub column: u16,
+    /// The row, from 0.
+    pub row: u16,
+    /// What was done there.
+    pub act: MouseAct,
+}
+
+/// Is one act of the mouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MouseAct {
+    /// A button went down.
+    Press(MouseButton),
+    /// A button came up.
+    Release(MouseButton),
+    /// Moved with a button down.
+    Drag(MouseButton),
+    /// Moved.
+    Move,
+    /// The wheel turned by a notch.
+    Turn(Wheel),
+}
+
+/// Is a button of the mouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MouseButton {
+    /// The first.
+    Left,
+    /// The wheel, pressed.
+    Middle,
+    /// The second.
+    Right,
+}
+
+/// Is a way the wheel turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wheel {
+    /// Away from the person.
+    Up,
+    /// Towards the person.
+    Down,
+    /// Tilted to the left.
+    Left,
+    /// Tilted to the right.
+    Right,
+}
+
+/// Turns what a person did into a message; what nobody listens to becomes nothing.
+pub fn translate(input: Input) -> Option<Msg> {
+    match input {
+        Input::Key { chord, is_repeat } => Some(Msg::Key { chord, is_repeat }),
+        Input::Paste(text) => Some(Msg::Pasted(text)),
+        Input::Mouse(_) | Input::Focus(_) => None,
     }
 }
 
-/// Turns a key event into a chord. Shift is dropped: the character carries it, and terminals differ on it.
-fn chord(event: KeyEvent) -> Option<KeyChord> {
-    let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
-    let alt = event.modifiers.contains(KeyModifiers::ALT);
-    let key = match event.code {
-        KeyCode::Char(c) if ctrl => Key::Char(c.to_ascii_lowercase()),
-        KeyCode::Char(c) => Key::Char(c),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Delete => Key::Delete,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::F(n) => Key::F(n),
-        KeyCode::Insert
-        | KeyCode::Null
-        | KeyCode::CapsLock
-        | KeyCode::ScrollLock
-        | KeyCode::NumLock
-        | KeyCode::PrintScreen
-        | KeyCode::Pause
-        | KeyCode::Menu
-        | KeyCode::KeypadBegin
-        | KeyCode::Media(_)
-        | KeyCode::Modifier(_) => return None,
+/// Turns bytes into what a person did. It reads no clock and no file: both are handed in.
+#[derive(Debug, Default)]
+struct Reading {
+    tokens: Tokens,
+    burst: Burst,
+}
+
+impl Reading {
+    /// Takes in all bytes that could be read at once.
+    fn take(&mut self, lot: &[u8], now: Instant) {
+        let Self { tokens, burst } = self;
+        // A byte that comes after its time is no part of what was begun before.
+        tokens.give_up(now, |token| told(burst, token, now));
+        tokens.take(lot, now, |token| told(burst, token, now));
+        burst.breathe(now);
+    }
+
+    /// Returns when [`Reading::settle`] is due.
+    fn due(&self) -> Option<Instant> {
+        [self.tokens.over(), self.burst.due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Decides on what has waited long enough.
+    fn settle(&mut self, now: Instant) {
+        let Self { tokens, burst } = self;
+        let is_over = tokens.over().is_some_and(|over| over <= now);
+        tokens.give_up(now, |token| told(burst, token, now));
+        if is_over {
+            burst.breathe(now);
+        }
+        burst.settle(now);
+    }
+
+    fn pop(&mut self) -> Option<Input> {
+        self.burst.pop()
+    }
+}
+
+fn told(burst: &mut Burst, token: Token, now: Instant) {
+    let input = match token {
+        Token::Char(c) => Some(decode::character(c)),
+        Token::Sequence(bytes) => decode::sequence(&bytes),
+        Token::Paste(text) => Some(Input::Paste(text)),
     };
-    Some(KeyChord { key, ctrl, alt })
+    if let Some(input) = input {
+        burst.take(input, now);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::app::keymap::Key;
+
+    /// Reads lots at their milliseconds, keeping every deadline between them.
+    fn read(lots: &[(u64, &[u8])]) -> Vec<(u64, Input)> {
+        let start = Instant::now();
+        let mut reading = Reading::default();
+        let mut seen = Vec::new();
+        let mut drain = |reading: &mut Reading, at: Instant| {
+            let millis = u64::try_from(at.duration_since(start).as_millis()).unwrap();
+            seen.extend(std::iter::from_fn(|| reading.pop()).map(|input| (millis, input)));
+        };
+        for (millis, lot) in lots {
+            let now = start + Duration::from_millis(*millis);
+            while let Some(due) = reading.due().filter(|due| *due <= now) {
+                reading.settle(due);
+                drain(&mut reading, due);
+            }
+            reading.take(lot, now);
+            drain(&mut reading, now);
+        }
+        while let Some(due) = reading.due() {
+            reading.settle(due);
+            drain(&mut reading, due);
+        }
+        seen
+    }
+
+    fn key(chord: KeyChord) -> Input {
+        Input::Key {
+            chord,
+            is_repeat: false,
+        }
+    }
+
+    fn paste(text: &str) -> Input {
+        Input::Paste(text.into())
+    }
 
     #[test]
-    fn shift_is_part_of_the_character_and_releases_are_nothing() {
-        let press = |code, modifiers| translate(Event::Key(KeyEvent::new(code, modifiers)));
-        let key = |chord| {
-            Some(Msg::Key {
-                chord,
-                is_repeat: false,
-            })
-        };
+    fn an_escape_alone_is_a_key_after_a_moment_and_a_sequence_is_none() {
+        assert_eq!(
+            read(&[(0, b"\x1b"), (500, b"\x1b[A")]),
+            [
+                (30, key(KeyChord::plain(Key::Esc))),
+                (500, key(KeyChord::plain(Key::Up)))
+            ]
+        );
+    }
 
+    #[test]
+    fn a_paste_that_never_ends_gives_the_keys_back_within_three_seconds() {
+        let seen = read(&[
+            (0, b"\x1b[200~d q"),
+            (500, b"q"),
+            (1000, b"\x03"),
+            (3000, b"\x03"),
+        ]);
         assert_eq!(
-            press(KeyCode::Char('G'), KeyModifiers::SHIFT),
-            key(KeyChord::char('G'))
+            seen,
+            [(2100, paste("d qq\x03")), (3000, key(KeyChord::ctrl('c')))]
         );
+    }
+
+    #[test]
+    fn a_paste_that_holds_its_own_end_is_one_paste() {
+        let seen = read(&[(0, b"\x1b[200~one\x1b[201~q\rd\x1b[201~"), (500, b"j")]);
         assert_eq!(
-            press(KeyCode::Char('?'), KeyModifiers::SHIFT),
-            key(KeyChord::char('?'))
+            seen,
+            [(100, paste("oneq\nd")), (500, key(KeyChord::char('j')))]
         );
-        assert_eq!(
-            press(KeyCode::Char('C'), KeyModifiers::CONTROL),
-            key(KeyChord::ctrl('c'))
-        );
-        let release = KeyEvent::new_with_kind(
-            KeyCode::Char('q'),
-            KeyModifiers::NONE,
-            KeyEventKind::Release,
-        );
-        assert_eq!(translate(Event::Key(release)), None);
+    }
+
+    #[test]
+    fn raw_text_of_a_megabyte_is_one_paste() {
+        let text = "d q\r".repeat(256 * 1024);
+        let lots: Vec<_> = text.as_bytes().chunks(4095).map(|lot| (0, lot)).collect();
+        let seen = read(&lots);
+
+        let [(100, Input::Paste(pasted))] = &seen[..] else {
+            panic!("{} events", seen.len())
+        };
+        assert_eq!(pasted, &text.replace('\r', "\n"));
+    }
+
+    #[test]
+    fn answers_of_the_terminal_press_nothing() {
+        let answers = b"\x1b[12;40R\x1b[?62;22c\x1b]11;rgb:0/0/0\x07\x1bP>|x\x1b\\\x1b[0n";
+        assert_eq!(read(&[(0, answers)]), []);
+    }
+
+    #[test]
+    fn what_nobody_listens_to_is_no_message() {
+        let report = MouseReport {
+            column: 1,
+            row: 1,
+            act: MouseAct::Move,
+        };
+        assert_eq!(translate(Input::Mouse(report)), None);
+        assert_eq!(translate(Input::Focus(true)), None);
+        assert_eq!(translate(paste("q")), Some(Msg::Pasted("q".into())));
     }
 }

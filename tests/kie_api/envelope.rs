@@ -33,6 +33,7 @@ fn refused(code: i64, message: &str) -> Answer {
     })
 }
 
+// F43, F44, F45, F46, F47, F48, F51
 #[test]
 fn the_bodys_code_decides() {
     let table = [
@@ -64,6 +65,7 @@ fn the_bodys_code_decides() {
     }
 }
 
+// F15, F17, F18, F19, F20, F50
 #[test]
 fn the_http_status_decides_where_the_body_does_not() {
     let json = r#"{"code":200,"msg":"ok","data":{"successFlag":1}}"#;
@@ -113,6 +115,7 @@ fn the_http_status_decides_where_the_body_does_not() {
     }
 }
 
+// F15, F20
 #[test]
 fn a_server_in_trouble_that_says_when_to_come_back_is_obeyed() {
     let retry_after = Some(Duration::from_secs(7));
@@ -134,6 +137,7 @@ fn a_server_in_trouble_that_says_when_to_come_back_is_obeyed() {
     }
 }
 
+// F42
 #[test]
 fn codes_in_other_spellings() {
     let data = json!({"successFlag": 0});
@@ -162,6 +166,7 @@ fn codes_in_other_spellings() {
     }
 }
 
+// F39, F44, F45
 #[test]
 fn unknown_tasks_are_told_in_many_ways() {
     for body in [
@@ -184,6 +189,7 @@ fn unknown_tasks_are_told_in_many_ways() {
     }
 }
 
+// F60
 #[test]
 fn messages_are_read_in_both_spellings_and_cleaned() {
     let message = |body: Value| match judge(200, body.to_string()) {
@@ -205,6 +211,7 @@ fn messages_are_read_in_both_spellings_and_cleaned() {
     assert!(message(json!({"code": 500, "msg": "x".repeat(1 << 20)})).len() <= 4096);
 }
 
+// F24, F34, F36, F38, F40
 #[test]
 fn broken_documents_are_named() {
     let table: [(&[u8], &str); 13] = [
@@ -225,14 +232,32 @@ fn broken_documents_are_named() {
     for (body, what) in table {
         assert_eq!(judge(200, body), malformed(what));
     }
-    let deep = format!("{{\"code\":200,\"data\":{}", "[".repeat(10_000));
+    let within = |open: &str, close: &str, depth| {
+        let (open, close) = (open.repeat(depth), close.repeat(depth));
+        judge(
+            200,
+            format!("{{\"code\":200,\"data\":{{\"x\":{open}0{close}}}}}"),
+        )
+    };
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        assert_eq!(
+            within(open, close, 10_000),
+            malformed("it has too many parts")
+        );
+        let Err(PollError::Malformed(what)) = within(open, close, 500) else {
+            panic!("too deep, and taken");
+        };
+        assert!(what.as_str().contains("recursion limit"), "{what}");
+        assert!(within(open, close, 100).is_ok());
+    }
     for body in [
         "{} junk",
         "{\"code\":200}{\"code\":200}",
         "OK",
         "\u{1b}[2J",
         "{'a':1}",
-        &deep,
+        "{\"code\":200,\"data\":{\"successFlag\":01}}",
+        "\u{feff}{}{}",
     ] {
         let Err(PollError::Malformed(what)) = judge(200, body) else {
             panic!("{body} was taken");
@@ -247,6 +272,7 @@ fn broken_documents_are_named() {
     );
 }
 
+// F34, F35, F37
 #[test]
 fn half_broken_documents_are_still_used() {
     let body = format!(
@@ -269,6 +295,26 @@ fn half_broken_documents_are_still_used() {
     );
 }
 
+// F40
+#[test]
+fn data_in_a_text_is_read_as_json() {
+    let record = json!({"taskId": ID, "successFlag": 0}).to_string();
+    for data in [json!(record), json!(json!(record).to_string())] {
+        let seen = judge(200, json!({"code": 200, "data": data}).to_string()).unwrap();
+        assert_eq!(seen.facts.flag, Some(Flag::Number(0)), "{data}");
+    }
+    for data in [
+        json!([record]),
+        json!("[1]"),
+        json!("7"),
+        json!("{\"successFlag\":"),
+    ] {
+        let answer = judge(200, json!({"code": 200, "data": data}).to_string());
+        assert!(matches!(answer, Err(PollError::Malformed(_))), "{answer:?}");
+    }
+}
+
+// F41
 #[test]
 fn an_answer_for_another_task_is_left_aside() {
     let other = malformed("it is the answer for another task");
@@ -289,6 +335,7 @@ fn an_answer_for_another_task_is_left_aside() {
     }
 }
 
+// F49
 #[test]
 fn code_501_ends_the_task() {
     let failed = TaskState::Failed {

@@ -7,6 +7,7 @@ use kietop::domain::{
     report::{Answer, Observation, PollError},
     task::{Delivery, FailedStage, Family, Flag, Link, Links, Task, TaskState},
     text::CleanText,
+    watchlist::Watched,
 };
 use serde_json::{Value, json};
 
@@ -108,6 +109,7 @@ fn the_sister_endpoints_spelling_tells_the_same() {
     assert_eq!(other.facts, plain.facts);
 }
 
+// F52, F53, F54, F55, F56, F57, F65
 #[test]
 fn flags_decide_alone() {
     let running = |is_finishing| TaskState::Running { is_finishing };
@@ -168,6 +170,7 @@ fn flags_decide_alone() {
     assert_eq!(flag(json!(null)), None);
 }
 
+// F53
 #[test]
 fn a_success_without_a_link_is_a_success() {
     for response in [
@@ -193,6 +196,54 @@ fn a_success_without_a_link_is_a_success() {
     }
 }
 
+// F67
+#[test]
+fn links_that_a_click_must_not_follow_are_shown_only() {
+    let table = [
+        "ftp://example.com/a.mp4",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "vscode://x/y",
+        "https://user@example.com/a.mp4",
+        "https://user:pass@example.com/a.mp4",
+        "https://tempfile.example.com@evil.example/a.mp4",
+        "//example.com/a.mp4",
+        "/a.mp4",
+        "https://",
+        "http://192.168.0.1/reset",
+        "http://10.1.2.3/a.mp4",
+        "http://172.16.0.1/a.mp4",
+        "http://169.254.169.254/latest/meta-data",
+        "http://100.64.0.1/a.mp4",
+        "http://0.0.0.0/a.mp4",
+        "http://0xa000001/a.mp4",
+        "http://[fe80::1]/a.mp4",
+        "http://[fd00::1]/a.mp4",
+        "http://[::ffff:192.168.0.1]/a.mp4",
+    ];
+    for url in table {
+        let seen = record(&json!({"successFlag": 1, "response": {"resultUrls": [url]}}));
+        assert_eq!(seen.state.videos().count(), 0, "{url}");
+        let TaskState::Succeeded { videos, .. } = seen.state else {
+            panic!("{url} is no success");
+        };
+        assert_eq!(videos.iter().count(), 1, "{url} is shown");
+    }
+    for url in [
+        VIDEO,
+        "http://127.0.0.1:4010/a.mp4",
+        "https://172.32.0.1/a.mp4",
+        "https://[2001:db8::1]/a.mp4",
+        "https://ex.com/a\u{1b}[2J\u{202e}\n.mp4",
+    ] {
+        let seen = record(&json!({"successFlag": 1, "response": {"resultUrls": [url]}}));
+        let link = seen.state.videos().next().unwrap().as_str().to_owned();
+        assert!(link.bytes().all(|b| b.is_ascii_graphic()), "{link}");
+    }
+}
+
+// F66, F67
 #[test]
 fn links_are_capped_and_dangerous_ones_refused() {
     let urls = vec![VIDEO; 10_000];
@@ -222,6 +273,7 @@ fn links_are_capped_and_dangerous_ones_refused() {
     }
 }
 
+// F59, F60, F61
 #[test]
 fn texts_are_cleaned_and_capped() {
     let prompt = "語".repeat(100_000);
@@ -245,6 +297,38 @@ fn texts_are_cleaned_and_capped() {
     assert!((65_000..=65_536).contains(&seen.raw.len()));
 }
 
+// F59
+#[test]
+fn error_codes_and_messages_come_as_anything() {
+    let table = [
+        (json!(null), None),
+        (json!(""), None),
+        (json!("  "), None),
+        (json!(500), Some("500")),
+        (json!(-1.5), Some("-1.5")),
+        (json!("E_1"), Some("E_1")),
+        (json!(true), Some("true")),
+        (json!([1, "a"]), Some(r#"[1,"a"]"#)),
+        (json!({"reason": "nsfw"}), Some(r#"{"reason":"nsfw"}"#)),
+        (json!("a\r\nb\tc\u{0}"), Some("a b c␀")),
+    ];
+    for (value, text) in table {
+        let facts = record(&json!({
+            "successFlag": 3, "errorCode": value, "errorMessage": value,
+        }))
+        .facts;
+        assert_eq!(facts.error_code.as_ref().map(CleanText::as_str), text);
+        assert_eq!(
+            facts.error_message.as_ref().map(CleanText::as_str),
+            text,
+            "{value}"
+        );
+    }
+    let huge = record(&json!({"successFlag": 3, "errorCode": "9".repeat(1 << 20)})).facts;
+    assert!(huge.error_code.unwrap().as_str().len() <= 2048);
+}
+
+// F61
 #[test]
 fn unreadable_parameters_are_just_unknown() {
     for param in [
@@ -277,6 +361,7 @@ fn unreadable_parameters_are_just_unknown() {
     }
 }
 
+// F62, F63, F64
 #[test]
 fn times_are_stored_only_when_they_can_be_true() {
     let took = |created: Value, completed: Value| {
@@ -303,4 +388,111 @@ fn times_are_stored_only_when_they_can_be_true() {
         took(json!(0), json!(1_755_078_480_000_i64)),
         ((None, late), None)
     );
+    for odd in [
+        json!("-0"),
+        json!(-0.0),
+        json!(1e300),
+        json!("1755078171x"),
+        json!(true),
+        json!([1_755_078_171]),
+        json!("2019-12-31T23:59:59Z"),
+        json!("9999-12-31T23:59:59Z"),
+        json!(""),
+    ] {
+        assert_eq!(
+            took(odd.clone(), json!(null)),
+            ((None, None), None),
+            "{odd}"
+        );
+    }
+    assert_eq!(
+        took(json!(1.755_078_171e12), json!("1755078480000")),
+        ((early, late), span)
+    );
+    // Ahead of our clock: that is the clocks' matter, and kept as it was told.
+    let ahead = at("2090-01-01T00:00:00Z");
+    assert_eq!(
+        took(json!("2090-01-01T00:00:00Z"), json!(null)),
+        ((ahead, None), None)
+    );
+}
+
+/// Returns what may be told of one task, one answer after the other: good, broken, for others, and of the wrong kind.
+fn anything() -> Vec<Answer> {
+    let urls = |n: usize| json!({"resultUrls": [format!("https://ex.com/{n}.mp4")]});
+    let mut bodies: Vec<_> = (0..5)
+        .flat_map(|flag| {
+            [
+                json!({"code": 200, "data": {"successFlag": flag}}),
+                json!({"code": 200, "data": {"successFlag": flag, "response": urls(flag)}}),
+                json!({"code": 501, "msg": "m", "data": {"successFlag": flag}}),
+            ]
+        })
+        .collect();
+    for data in [
+        json!(null),
+        json!({}),
+        json!([1]),
+        json!("x"),
+        json!({"successFlag": 7}),
+        json!({"successFlag": null, "response": urls(9)}),
+        json!({"successFlag": 1, "response": {"resultUrls": ["javascript:alert(1)"]}}),
+        json!({"successFlag": 1, "taskId": "another", "response": urls(8)}),
+    ] {
+        bodies.push(json!({"code": 200, "data": data}));
+    }
+    for code in [401, 404, 422, 429, 455, 500, 999] {
+        bodies.push(json!({"code": code, "msg": "is null"}));
+    }
+    let mut answers: Vec<_> = bodies
+        .iter()
+        .map(|body| judge(200, body.to_string()))
+        .collect();
+    answers.extend([
+        judge(404, "<html>"),
+        judge(502, ""),
+        judge(200, "{\"code\":200"),
+    ]);
+    answers
+}
+
+// F58, F68
+#[test]
+fn whatever_is_told_in_whatever_order_no_ending_and_no_link_is_lost() {
+    let answers = anything();
+    let added = at("2025-08-13T09:40:00Z").unwrap();
+    let now = at("2025-08-13T10:00:00Z").unwrap();
+    let (mut random, mut endings) = (0x5d1f_u64, 0);
+    for _ in 0..2000 {
+        let mut watched = Watched::new(Task::new(id(), Family::LumaModify), None, added);
+        for _ in 0..50 {
+            let before = watched.task.clone();
+            // Two servers that do not agree with each other are only one way to such a sequence.
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let choice = usize::try_from(random >> 33).unwrap() % answers.len();
+
+            watched.learn(&answers[choice], now);
+
+            let (was, is) = (before.state(), watched.task.state());
+            let told = &answers[choice];
+            assert!(
+                is.is_final() || !was.is_final(),
+                "{was:?} by {told:?} {is:?}"
+            );
+            if was.videos().next().is_some() {
+                assert!(is.videos().next().is_some(), "{was:?} by {told:?} {is:?}");
+            }
+            if told.is_err() {
+                assert!(
+                    is == was || is.name() == "not_found",
+                    "{was:?} by {told:?} {is:?}"
+                );
+                assert_eq!(before.facts(), watched.task.facts());
+            }
+        }
+        endings += usize::from(watched.task.state().is_final());
+    }
+    assert_eq!(endings, 2000, "each has ended, and once for all");
 }

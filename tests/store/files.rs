@@ -13,62 +13,20 @@ use kietop::{
     adapters::store::{Opened, SqliteStore},
     domain::{
         change::{Access, Applied, Delta, StoreError},
-        task::{Facts, TaskState},
+        task::TaskState,
         text::CleanText,
         watchlist::Watched,
     },
     ports::ListStore,
 };
 
-use crate::support::*;
+use crate::{
+    damage::{self, filled},
+    support::*,
+};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
-}
-
-/// Fills a list with tasks of every kind and leaves it closed, or as a kill leaves it.
-fn filled(list: &List, is_killed: bool) -> Vec<Watched> {
-    let mut store = list.open();
-    let mut changes = Vec::new();
-    for n in 0..60_u64 {
-        let name = format!("{:032x}", 0x9e37_79b9_7f4a_7c15_u128 * u128::from(n + 1));
-        let label = CleanText::line(&format!("take {n}"), 256);
-        changes.push(match n % 2 {
-            0 => add(&name),
-            _ => labelled(&name, &label),
-        });
-        let length = if n % 10 == 0 { 9000 } else { 300 };
-        let facts = Facts {
-            prompt: Some(CleanText::block(&"word ".repeat(length / 5), 16 * 1024)),
-            created: Some(at(n)),
-            ..Facts::default()
-        };
-        let state = match n % 3 {
-            0 => success(),
-            1 => TaskState::Running {
-                is_finishing: false,
-            },
-            _ => TaskState::New,
-        };
-        changes.push(observed_as(&name, state, facts, "{\"some\": \"json\"}"));
-        if n % 7 == 0 {
-            changes.push(remove(&name));
-        }
-    }
-    store.apply(&changes).unwrap();
-    let all = store.load().unwrap();
-    if is_killed {
-        // What a kill leaves: the log not yet taken over into the file.
-        let copies = ["kietop.db", "kietop.db-wal"].map(|name| {
-            let path = list.path().with_file_name(name);
-            (fs::read(&path).unwrap(), path)
-        });
-        drop(store);
-        for (bytes, path) in copies {
-            fs::write(path, bytes).unwrap();
-        }
-    }
-    all
 }
 
 fn ids(all: &[Watched]) -> Vec<String> {
@@ -128,6 +86,7 @@ fn a_link_stays_a_link() {
     assert_eq!(list.open().load().unwrap().len(), 1);
 }
 
+// F69
 #[test]
 fn a_list_that_may_only_be_read_is_shown() {
     const TEST: &str = "files::a_list_that_may_only_be_read_is_shown";
@@ -387,73 +346,7 @@ fn an_instance_follows_when_another_replaces_a_damaged_file() {
 
 #[test]
 fn no_damage_goes_unseen() {
-    let mut dice = Dice(7);
-    let (mut kept, mut refusals) = (0, 0);
-    for round in 0..120 {
-        let list = List::new();
-        let all = filled(&list, round % 2 == 0);
-        let name = match round % 4 {
-            2 => "kietop.db-wal",
-            _ => "kietop.db",
-        };
-        let path = list.path().with_file_name(name);
-        let mut bytes = fs::read(&path).unwrap();
-        let (length, kind) = (bytes.len(), dice.roll(5));
-        match kind {
-            0 => bytes.truncate(1 + dice.roll(length - 1)),
-            1 => {
-                for _ in 0..=dice.roll(8) {
-                    bytes[dice.roll(length)] ^= 1 << dice.roll(8);
-                }
-            }
-            2 => {
-                let page = dice.roll(length.div_ceil(8192)) * 8192;
-                bytes[page..length.min(page + 8192)].fill(0);
-            }
-            3 => {
-                let start = dice.roll(length);
-                for byte in bytes.iter_mut().skip(start).take(600) {
-                    *byte = u8::try_from(dice.roll(256)).unwrap();
-                }
-            }
-            _ => bytes.extend((0..dice.roll(9000)).map(|n| u8::try_from(n % 251).unwrap())),
-        }
-        fs::write(&path, &bytes).unwrap();
+    let seen = damage::play(120, 7);
 
-        let context = format!("round {round}, kind {kind}, {name}");
-        let (mut store, at_open) = match SqliteStore::open(&list.path(), at(0)) {
-            Ok(opened) => (opened.store, opened.rescued),
-            Err(error @ (StoreError::Newer { .. } | StoreError::Other(_))) => {
-                assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
-                refusals += 1;
-                continue;
-            }
-            Err(error) => panic!("{context}: {error}"),
-        };
-        let loaded = store.load().unwrap();
-        match at_open.or_else(|| store.take_rescued()) {
-            Some(rescued) => {
-                kept += 1;
-                assert!(rescued.kept_as.exists(), "{context}");
-                if name == "kietop.db" {
-                    assert_eq!(fs::read(&rescued.kept_as).unwrap(), bytes, "{context}");
-                }
-            }
-            // A broken log counts as a power cut: SQLite takes it as far as it is whole.
-            None if name != "kietop.db" => {
-                for watched in &loaded {
-                    assert!(all.contains(watched), "{context}");
-                }
-            }
-            None => assert_eq!(loaded, all, "{context}"),
-        }
-        store.apply(&[add("after")]).unwrap();
-        drop(store);
-        assert_eq!(
-            list.open().load().unwrap().len(),
-            loaded.len() + 1,
-            "{context}"
-        );
-    }
-    assert!(kept > 20 && refusals < 10, "{kept}, {refusals}");
+    assert!(seen.kept > 20 && seen.refused < 10, "{seen:?}");
 }

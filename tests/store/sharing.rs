@@ -1,12 +1,6 @@
 //! Several instances on one list, and a kill at any moment.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{process::Stdio, sync::mpsc, thread, time::Duration};
 
 use kietop::{
     adapters::store::{SqliteStore, watch},
@@ -18,7 +12,7 @@ use kietop::{
     ports::ListStore,
 };
 
-use crate::support::*;
+use crate::{kills, support::*};
 
 /// The longest wait for something that is to happen.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -44,6 +38,7 @@ fn two_threads_lose_no_add() {
     assert_eq!(list.open().load().unwrap().len(), 400);
 }
 
+// F72
 #[test]
 fn two_processes_lose_no_add() {
     if let Some(path) = job() {
@@ -71,57 +66,10 @@ fn two_processes_lose_no_add() {
 }
 
 #[test]
-fn a_kill_loses_no_acknowledged_add() {
-    const TEST: &str = "sharing::a_kill_loses_no_acknowledged_add";
-    if let Some(path) = job() {
-        let mut store = SqliteStore::open(&path, at(0)).unwrap().store;
-        for n in 0.. {
-            let name = format!("{}-{n}", std::process::id());
-            store.apply(&[add(&name)]).unwrap();
-            println!("acknowledged {name}");
-        }
-        return;
-    }
-    let list = List::new();
-    let mut dice = Dice(11);
-    let mut acknowledged = Vec::new();
+fn a_kill_loses_no_acknowledged_change() {
+    let told = kills::play("sharing::a_kill_loses_no_acknowledged_change", 30, 11);
 
-    for round in 0..30 {
-        let mut child = again(TEST, list.path().to_str().unwrap())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut left = dice.roll(12);
-        let mut spin = dice.roll(200_000);
-        for line in lines.by_ref() {
-            let line = line.unwrap();
-            acknowledged.extend(line.strip_prefix("acknowledged ").map(str::to_owned));
-            if left == 0 {
-                break;
-            }
-            left -= usize::from(line.starts_with("acknowledged"));
-        }
-        // Not always right after an acknowledgement, but somewhere in the next write.
-        while spin > 0 {
-            spin = std::hint::black_box(spin) - 1;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        acknowledged.extend(
-            lines
-                .map_while(Result::ok)
-                .filter_map(|line| Some(line.strip_prefix("acknowledged ")?.to_owned())),
-        );
-
-        let mut store = list.open();
-        let all = store.load().unwrap();
-        for name in &acknowledged {
-            let is_there = all.iter().any(|watched| watched.id().as_str() == name);
-            assert!(is_there, "{name} is lost in round {round}");
-        }
-    }
-    assert!(acknowledged.len() >= 30);
+    assert!(told.adds >= 30 && told.removals > 0, "{told:?}");
 }
 
 #[test]

@@ -63,7 +63,13 @@ impl List {
 pub(crate) fn again(test: &str, job: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            test,
+            "--include-ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env("KIETOP_TEST_JOB", job);
     command
 }

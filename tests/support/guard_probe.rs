@@ -10,8 +10,11 @@ use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyModifiers};
+use std::pin::pin;
+
 use futures_util::StreamExt as _;
+use kietop::app::keymap::Key;
+use kietop::runtime::input::{Input, Keyboard};
 use kietop::runtime::terminal::{
     Interruption, Mouse, SIGNAL_EXIT_BASE, Screen, ScreenOptions, finish, harden_process,
 };
@@ -57,7 +60,7 @@ async fn turn(
     drawing: bool,
 ) -> i32 {
     let mut probe = Probe::default();
-    let mut keys = EventStream::new();
+    let mut keys = pin!(Keyboard::open().expect("a keyboard").events());
     let mut ticker = tokio::time::interval(Duration::from_millis(3));
     loop {
         screen.set_title("kietop probe\x1b[31m").ok();
@@ -89,19 +92,23 @@ async fn turn(
                 // The next turn draws, at the new size.
                 Interruption::Continued | Interruption::Resized => {}
             },
-            // Not `Some(Ok(Event::Key(key)))`: a resize would disable the branch until the next
-            // interruption, and the keys behind it would wait.
-            Some(event) = keys.next() => if let Ok(Event::Key(key)) = event {
-                let control = key.modifiers.contains(KeyModifiers::CONTROL);
-                match key.code.as_char() {
-                    Some('q') => {
+            // A paste counts as the keys in it: none may be lost either.
+            Some(input) = keys.next() => match input {
+                Ok(Input::Key { chord, .. }) => match chord.key {
+                    Key::Char('q') => {
                         screen.leave();
                         return 0;
                     }
-                    Some('z') => stop = true,
-                    Some('l') if control => screen.redraw(),
-                    Some(key) => probe.obey(key, &mut screen),
-                    None => {}
+                    Key::Char('z') => stop = true,
+                    Key::Char('l') if chord.ctrl => screen.redraw(),
+                    Key::Char(key) => probe.obey(key, &mut screen),
+                    _ => {}
+                },
+                Ok(Input::Paste(text)) => probe.keys += text.matches('n').count(),
+                Ok(Input::Mouse(_) | Input::Focus(_)) => {}
+                Err(_) => {
+                    screen.leave();
+                    return HUNG_UP;
                 }
             },
             _ = ticker.tick(), if drawing => probe.ticks += 1,

@@ -201,6 +201,27 @@ impl Pty {
         &self.raw
     }
 
+    /// Takes the bytes read so far away, so that a program that runs for hours does not fill the memory.
+    pub(crate) fn take_raw(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.raw)
+    }
+
+    /// The exit code, once the program has ended.
+    pub(crate) fn code(&self) -> Option<u32> {
+        self.code
+    }
+
+    /// Lets so much time pass while the screen is kept up to date: for long runs, where time is the point.
+    pub(crate) fn watch_for(&mut self, time: Duration) {
+        let begun = Instant::now();
+        while let Some(left) = time
+            .checked_sub(begun.elapsed())
+            .filter(|left| !left.is_zero())
+        {
+            self.take_one(left);
+        }
+    }
+
     /// The terminal's modes now, and as they were before the program started.
     pub(crate) fn modes(&self) -> String {
         modes_of(self.slave.as_ref().expect("our own descriptor"))

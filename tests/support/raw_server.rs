@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Write(Vec<u8>),
     /// Sends bytes one at a time, with a pause after each, for ever from the start.
     Drip(&'static [u8], Duration),
+    /// Sends one byte over and over, as fast as it is taken, until the client goes away; see [`RawServer::flooded`].
+    Flood(u8),
     /// Breaks the connection off (RST).
     Reset,
     /// Says nothing more until the client goes away.
@@ -33,6 +35,7 @@ pub(crate) enum Step {
 pub(crate) struct RawServer {
     address: std::net::SocketAddr,
     heads: mpsc::UnboundedReceiver<(usize, String)>,
+    floods: mpsc::UnboundedReceiver<usize>,
     accepting: JoinHandle<()>,
 }
 
@@ -42,18 +45,20 @@ impl RawServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (send, heads) = mpsc::unbounded_channel();
+        let (tell, floods) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             let mut connection = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts.get(connection).or(scripts.last()).cloned();
-                let play = play(stream, script.unwrap_or_default(), connection, send.clone());
-                tokio::spawn(play);
+                let told = (send.clone(), tell.clone());
+                tokio::spawn(play(stream, script.unwrap_or_default(), connection, told));
                 connection += 1;
             }
         });
         Self {
             address,
             heads,
+            floods,
             accepting,
         }
     }
@@ -72,6 +77,11 @@ impl RawServer {
     pub(crate) fn requests(&mut self) -> Vec<(usize, String)> {
         std::iter::from_fn(|| self.heads.try_recv().ok()).collect()
     }
+
+    /// Waits for the end of a flood; returns how many of its bytes were taken, by the client or by its kernel.
+    pub(crate) async fn flooded(&mut self) -> usize {
+        self.floods.recv().await.expect("a flood")
+    }
 }
 
 impl Drop for RawServer {
@@ -84,7 +94,10 @@ async fn play(
     mut stream: TcpStream,
     script: Vec<Step>,
     connection: usize,
-    heads: mpsc::UnboundedSender<(usize, String)>,
+    (heads, floods): (
+        mpsc::UnboundedSender<(usize, String)>,
+        mpsc::UnboundedSender<usize>,
+    ),
 ) {
     for step in script {
         match step {
@@ -112,6 +125,14 @@ async fn play(
                         return;
                     }
                 }
+            }
+            Step::Flood(byte) => {
+                let (piece, mut taken) = ([byte; 16 * 1024], 0);
+                while let Ok(count) = stream.write(&piece).await {
+                    taken += count;
+                }
+                floods.send(taken).unwrap_or_default();
+                return;
             }
             Step::Reset => {
                 stream.set_zero_linger().expect("a socket option");

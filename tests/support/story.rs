@@ -1,6 +1,12 @@
 //! A small language for stories: a program driven through its one door on a time of our own, with a disk and a
 //! server that do as they are told. Everything that was ordered is recorded.
 
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file takes what it needs of it"
+)]
+
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -110,6 +116,7 @@ impl Story {
                     self.say(Msg::JournalRead { task, lines });
                 }
                 Effect::Load
+                | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
                 | Effect::Redraw

@@ -5,8 +5,9 @@
 
 use std::{error::Error as StdError, fmt::Write as _, io};
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder};
-use rustls::{CertificateError, crypto::CryptoProvider};
+use rustls::{AlertDescription, CertificateError, crypto::CryptoProvider};
 
 use super::{Limits, envelope::malformed, origin::ApiOrigin};
 use crate::domain::{report::PollError, text::CleanText};
@@ -57,7 +58,11 @@ pub(super) fn settings(origin: &ApiOrigin, limits: &Limits, reuse: Reuse) -> Cli
         .connect_timeout(limits.connect)
         // Bounds the whole wait for the head of the answer, then each silence within its body.
         .read_timeout(limits.silence)
-        .pool_idle_timeout(limits.idle);
+        .pool_idle_timeout(limits.idle)
+        // After a change of network the old connection is silent for ever, and over HTTP/2 every later question
+        // would share it: a question under way that hears nothing asks whether the other side still lives.
+        .http2_keep_alive_interval(limits.silence / 2)
+        .http2_keep_alive_timeout(limits.silence / 4);
     let settings = match reuse {
         Reuse::Pooled => settings,
         Reuse::Fresh => settings.pool_max_idle_per_host(0),
@@ -70,10 +75,29 @@ pub(super) fn settings(origin: &ApiOrigin, limits: &Limits, reuse: Reuse) -> Cli
     }
 }
 
-/// Names an error that came before the head of an answer.
-pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollError {
+/// Returns the proxy that questions to an address go through, as people name a server: never with its user.
+///
+/// Read anew each time from where the HTTP client once read it: the environment, or the system's settings.
+pub(super) fn proxy_to(origin: &ApiOrigin) -> Option<String> {
+    if origin.is_loopback() {
+        return None;
+    }
+    let address = origin.as_str().parse().ok()?;
+    let taken = Matcher::from_system().intercept(&address)?;
+    let (host, port) = (taken.uri().host()?, taken.uri().port_u16());
+    Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// Names an error that came before the head of an answer; `proxy` is what the question went through, if anything.
+pub(super) fn failed_to_ask(
+    error: reqwest::Error,
+    origin: &ApiOrigin,
+    proxy: Option<&str>,
+) -> PollError {
     let error = error.without_url();
     let host = origin.host();
+    // Whoever is connected to first: with a proxy, the host itself is its business.
+    let peer = proxy.map_or_else(|| host.to_owned(), |proxy| format!("the proxy {proxy}"));
     let offline = |what: &str| PollError::Offline(CleanText::line(what, REASON_BYTES));
     let is_connect = error.is_connect();
     if error.is_builder() {
@@ -82,13 +106,13 @@ pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollEr
     if error.is_timeout() {
         // Without a connection there is no point in asking after the other tasks.
         return if is_connect {
-            offline(&format!("no connection to {host} in time"))
+            offline(&format!("no connection to {peer} in time"))
         } else {
             PollError::TimedOut
         };
     }
     if error.is_dns() {
-        return offline(&format!("cannot find {host}"));
+        return offline(&format!("cannot find {peer}"));
     }
     for cause in causes(&error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
@@ -97,13 +121,12 @@ pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollEr
         if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
             return malformed("it is not HTTP");
         }
-        // The type is private to the HTTP library; its name in words is all there is.
-        if cause.to_string().starts_with("tunnel error") {
-            return offline(&format!("the proxy does not let us through to {host}"));
+        if let Some(what) = refused_by_proxy(cause, &peer, host) {
+            return offline(&what);
         }
         if let Some(what) = cause
             .downcast_ref::<io::Error>()
-            .and_then(|io| reason(io, host))
+            .and_then(|io| reason(io, &peer))
         {
             return if is_connect {
                 offline(&what)
@@ -113,9 +136,24 @@ pub(super) fn failed_to_ask(error: reqwest::Error, origin: &ApiOrigin) -> PollEr
         }
     }
     if is_connect {
-        offline(&format!("no connection to {host}"))
+        offline(&format!("no connection to {peer}"))
     } else {
         PollError::CutOff
+    }
+}
+
+/// Returns what a proxy said to our wish to be let through, if this is such an error.
+///
+/// The type is private to the HTTP library; its words are all there is.
+fn refused_by_proxy(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> Option<String> {
+    let words = cause.to_string();
+    match words.strip_prefix("tunnel error: ")? {
+        // The cause of this one says more.
+        "failed to create underlying connection" => None,
+        "proxy authorization required" => {
+            Some(format!("{proxy} asks for a user name and password (407)"))
+        }
+        _ => Some(format!("{proxy} does not let us through to {host}")),
     }
 }
 
@@ -175,26 +213,52 @@ fn reason(error: &io::Error, host: &str) -> Option<String> {
 
 /// Names an error of TLS: a certificate that is not accepted, or no common language.
 fn untrusted(error: &rustls::Error, host: &str) -> PollError {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        let what = format!("no secure connection to {host}: {}", no_tls(error));
+        return PollError::Offline(CleanText::line(&what, REASON_BYTES));
+    };
+    PollError::Untrusted(CleanText::line(&distrust(certificate, host), REASON_BYTES))
+}
+
+/// Says what is wrong with a certificate, after "it".
+fn distrust(certificate: &CertificateError, host: &str) -> String {
     use CertificateError as Bad;
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "both enums are open-ended")]
-    let why = match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".to_owned(),
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                format!("it is not for {host}")
-            }
-            Bad::UnknownIssuer => "nobody known has signed it".to_owned(),
-            Bad::Revoked => "it has been revoked".to_owned(),
-            other => other.to_string(),
-        },
-        other => {
-            let what = format!("no secure connection to {host} ({other})");
-            return PollError::Offline(CleanText::line(&what, REASON_BYTES));
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open-ended")]
+    match certificate {
+        Bad::Expired | Bad::ExpiredContext { .. } => {
+            "it has expired (or is this machine's clock wrong?)".to_owned()
         }
-    };
-    PollError::Untrusted(CleanText::line(&why, REASON_BYTES))
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            "it is not valid yet (or is this machine's clock wrong?)".to_owned()
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            format!("it is not for {host}")
+        }
+        Bad::UnknownIssuer => "nobody known has signed it".to_owned(),
+        Bad::BadSignature => "its signature is wrong".to_owned(),
+        Bad::Revoked => "it has been revoked".to_owned(),
+        // What self-made certificates usually are: their own authority.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "it has signed itself".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Says why there is no common language.
+fn no_tls(error: &rustls::Error) -> String {
+    use AlertDescription as Alert;
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open-ended")]
+    match error {
+        rustls::Error::InvalidMessage(_) => "it does not answer in TLS".to_owned(),
+        rustls::Error::PeerIncompatible(_)
+        | rustls::Error::AlertReceived(
+            Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity,
+        ) => "it offers no TLS that is safe".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -226,18 +290,22 @@ mod tests {
                 .timeout(Duration::from_secs(5))
         });
         let sent = client.unwrap().get("https://api.kie.ai/x?secret=1").send();
-        failed_to_ask(sent.await.unwrap_err(), &origin)
+        failed_to_ask(sent.await.unwrap_err(), &origin, Some("corp:3128"))
     }
 
+    // F10
     #[tokio::test]
     async fn a_proxy_that_refuses_is_named() {
-        let answers: [&[u8]; 3] = [
-            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            b"HTTP/1.1 403 Forbidden\r\n\r\n",
-            b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+        let asks = "the proxy corp:3128 asks for a user name and password (407)";
+        let refuses = "the proxy corp:3128 does not let us through to api.kie.ai";
+        let answers: [(&[u8], &str); 5] = [
+            (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", asks),
+            (b"HTTP/1.1 403 Forbidden\r\n\r\n", refuses),
+            (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", refuses),
+            (b"\x1b[2Jgarbage\r\n\r\n", refuses),
+            (b"", refuses),
         ];
-        for answer in answers {
-            let what = "the proxy does not let us through to api.kie.ai";
+        for (answer, what) in answers {
             assert_eq!(
                 ask_through(answer).await,
                 PollError::Offline(CleanText::line(what, REASON_BYTES))
@@ -254,15 +322,21 @@ mod tests {
 
         let error = error.unwrap_err();
         assert!(error.is_builder(), "{error}");
-        let shown = failed_to_ask(error, &origin).message();
+        let shown = failed_to_ask(error, &origin, None).message();
         assert!(!shown.contains("secret"), "{shown}");
     }
 
     #[test]
     fn certificates_are_named_in_plain_words() {
         let table = [
-            (CertificateError::Expired, "it has expired"),
-            (CertificateError::NotValidYet, "it is not valid yet"),
+            (
+                CertificateError::Expired,
+                "it has expired (or is this machine's clock wrong?)",
+            ),
+            (
+                CertificateError::NotValidYet,
+                "it is not valid yet (or is this machine's clock wrong?)",
+            ),
             (
                 CertificateError::NotValidForName,
                 "it is not for api.kie.ai",

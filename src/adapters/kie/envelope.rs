@@ -19,7 +19,7 @@ use crate::domain::{
 };
 
 /// The longest message of the server that is kept, in bytes.
-pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
+const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The longest record kept as it came, in bytes.
 const RAW_BYTES: usize = 64 * 1024;
@@ -129,10 +129,7 @@ impl Envelope {
         let fields = match fields {
             Ok(Value::Object(fields)) => fields,
             Ok(other) => return Err(malformed(&format!("it is {}, not an object", kind(&other)))),
-            Err(error) if error.is_eof() => {
-                return Err(malformed("it is JSON that ends too early"));
-            }
-            Err(error) => return Err(malformed(&format!("it is not JSON: {error}"))),
+            Err(error) => return Err(malformed(&error.to_string())),
         };
         let told = read::field(&fields, "code");
         let code = read::integer(told);

@@ -12,6 +12,9 @@ const LONGEST: usize = 1024;
 /// The shortest key that is looked for in a server's words: a shorter one could be any word of a sentence.
 const SHORTEST_REDACTED: usize = 12;
 
+/// What stands where the key was.
+const INSTEAD: &str = "(the key)";
+
 /// Is the secret that proves to the API who asks. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct ApiKey(SecretString);
@@ -56,14 +59,29 @@ impl ApiKey {
         self.0.expose_secret()
     }
 
-    /// Returns `text` without the key, should a server repeat it in its message.
+    /// Returns `text` without the key, in capitals or not, as the names of hosts have none.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let key = self.expose();
-        if key.len() >= SHORTEST_REDACTED && text.contains(key) {
-            Cow::Owned(text.replace(key, "(the key)"))
-        } else {
-            Cow::Borrowed(text)
+        if key.len() < SHORTEST_REDACTED {
+            return Cow::Borrowed(text);
         }
+        if text.contains(key) {
+            return Cow::Owned(text.replace(key, INSTEAD));
+        }
+        let key = key.to_ascii_lowercase();
+        if text.contains(&key) {
+            return Cow::Owned(text.replace(&key, INSTEAD));
+        }
+        Cow::Borrowed(text)
+    }
+
+    /// Returns a body without the key.
+    pub(super) fn redacted(&self, body: Vec<u8>) -> Vec<u8> {
+        let redacted = match self.redact(&String::from_utf8_lossy(&body)) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text.into_bytes()),
+        };
+        redacted.unwrap_or(body)
     }
 }
 
@@ -77,6 +95,7 @@ impl fmt::Debug for ApiKey {
 mod tests {
     use super::*;
 
+    // F71
     #[test]
     fn keys_are_trimmed_and_checked() {
         let table: [(&str, Result<&str, KeyError>); 11] = [
@@ -105,6 +124,7 @@ mod tests {
         ));
     }
 
+    // F71
     #[test]
     fn neither_debug_nor_an_error_shows_the_key() {
         let key = ApiKey::parse("canary-5d1f").unwrap();
@@ -125,6 +145,13 @@ mod tests {
             key.redact("bad key canary-5d1f-0123!"),
             "bad key (the key)!"
         );
+        let key = ApiKey::parse("Canary-5D1F-0123").unwrap();
+        assert_eq!(key.redact("canary-5d1f-0123.example"), "(the key).example");
+        assert_eq!(
+            key.redacted(b"\xff Canary-5D1F-0123".to_vec()),
+            "\u{fffd} (the key)".as_bytes()
+        );
+        assert_eq!(key.redacted(b"\xff nothing".to_vec()), b"\xff nothing");
 
         let word = ApiKey::parse("demo").unwrap();
         assert_eq!(word.redact("a demo task"), "a demo task");

@@ -2,6 +2,8 @@
 //!
 //! They know neither the envelope nor any field's name. What cannot be read is `None`, never a made-up value.
 
+use std::borrow::Cow;
+
 use jiff::{
     Timestamp,
     civil::DateTime,
@@ -20,6 +22,12 @@ pub type Object = Map<String, Value>;
 /// The longest word of a flag that is kept, in bytes.
 const WORD_BYTES: usize = 256;
 
+/// The most lists and objects in a document; a record has fewer than ten.
+const MOST_GROUPS: usize = 1_000;
+
+/// The most values in a document, links among them.
+const MOST_VALUES: usize = 20_000;
+
 /// How often JSON may be wrapped into a string of JSON.
 const MOST_WRAPPINGS: usize = 2;
 
@@ -32,15 +40,60 @@ pub fn field<'a>(object: &'a Object, name: &str) -> &'a Value {
     object.get(name).unwrap_or(NULL)
 }
 
+/// Says why a text is no document we read, as what follows "the answer made no sense: ". Quotes nothing of the text.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It stops in the middle.
+    #[error("it is JSON that ends too early")]
+    EndsEarly,
+    /// It is built of more parts than any record: parsed, they would take up a hundred times their length.
+    #[error("it has too many parts")]
+    TooManyParts,
+    /// It breaks the grammar.
+    #[error("it is not JSON: {0}")]
+    NotJson(serde_json::Error),
+}
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_eof() {
+            Self::EndsEarly
+        } else {
+            Self::NotJson(error)
+        }
+    }
+}
+
 /// Parses a document: a byte order mark is skipped, half of a surrogate pair becomes U+FFFD.
 ///
-/// Of duplicate keys the last one counts, as in browsers. Fails with a sentence that quotes nothing of the text.
-pub fn document(text: &str) -> Result<Value, serde_json::Error> {
+/// Of duplicate keys the last one counts, as in browsers.
+pub fn document(text: &str) -> Result<Value, Unreadable> {
     let text = text.trim_start_matches('\u{feff}');
-    serde_json::from_str(text).or_else(|error| match mended(text) {
+    if has_too_many_parts(text) {
+        return Err(Unreadable::TooManyParts);
+    }
+    let read = serde_json::from_str(text).or_else(|error| match mended(text) {
         Some(text) => serde_json::from_str(&text),
         None => Err(error),
-    })
+    });
+    read.map_err(Unreadable::from)
+}
+
+/// Reports whether a document is built of more lists, objects or values than is to be believed, without reading it.
+fn has_too_many_parts(text: &str) -> bool {
+    let (mut groups, mut values) = (0, 0);
+    let (mut is_text, mut is_escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => groups += 1,
+            b',' if !is_text => values += 1,
+            _ => {}
+        }
+    }
+    groups > MOST_GROUPS || values > MOST_VALUES
 }
 
 /// Returns `text` with every lone surrogate escape replaced, or nothing when there is none.
@@ -121,12 +174,12 @@ pub fn unwrapped(value: &Value) -> Option<Value> {
 }
 
 /// Reads anything but null as text: a string as it is, all else as JSON.
-pub fn text(value: &Value) -> Option<String> {
+pub fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Null => None,
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.into()),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            Some(value.to_string())
+            Some(value.to_string().into())
         }
     }
 }
@@ -251,6 +304,21 @@ mod tests {
             assert!(document(broken).is_err(), "{broken}");
         }
         assert!(document(&"[".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn parts_are_counted_outside_of_texts_only() {
+        let list = |item: &str, count| format!("[{}]", vec![item; count].join(","));
+        let kept = |text: &str| !matches!(document(text), Err(Unreadable::TooManyParts));
+
+        assert!(kept(&list("0", MOST_VALUES + 1)));
+        assert!(!kept(&list("0", MOST_VALUES + 2)));
+        assert!(kept(&list("[]", MOST_GROUPS - 1)));
+        assert!(!kept(&list("{}", MOST_GROUPS)));
+        for text in ["[{,", r#"\"[{,"#, r"\\"] {
+            assert!(kept(&list(&format!("\"{text}\""), 900)), "{text}");
+        }
+        assert!(kept(&format!("[\"{}\"]", ",[{".repeat(30_000))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use tui_input::Input;
 use crate::domain::{
     harvest::{Harvest, harvest},
     task::TaskId,
-    text::CleanText,
+    text::{self, CleanText},
     watchlist::{LONGEST_LABEL, Watchlist},
 };
 
@@ -254,9 +254,13 @@ impl AddDialog {
     }
 }
 
-/// Types a character unless the line is full or the character could hide.
+/// Types a character unless the line is full, or the character could hide or be one mark too many.
 fn insert(line: &mut Input, c: char) {
-    if line.value().len() < LONGEST_LINE && !crate::domain::text::is_unsafe(c) {
+    if line.value().len() >= LONGEST_LINE || text::is_unsafe(c) {
+        return;
+    }
+    let before: String = line.value().chars().take(line.cursor()).collect();
+    if text::may_follow(&before, c) {
         line.handle(tui_input::InputRequest::InsertChar(c));
     }
 }

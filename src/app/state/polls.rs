@@ -7,9 +7,13 @@ use std::{
 
 use crate::domain::{
     report::PollError,
-    schedule::{Attempt, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace},
+    schedule::{
+        Attempt, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
+        TROUBLE_SPAN,
+    },
     task::TaskId,
     time::Mono,
+    turns::Word,
 };
 
 /// Is why every poll waits, and until when.
@@ -43,6 +47,18 @@ pub struct Polls {
     is_asked_for: HashSet<TaskId>,
     strays: Vec<Stray>,
     last_attempt: Attempt,
+    /// The questions under way that a person asked for.
+    by_hand: Vec<Attempt>,
+    /// When the next turn is worth asking for, where others took them all.
+    crowded: Option<Mono>,
+    /// The rows in trouble of late, with the time of it.
+    troubled: VecDeque<(Mono, TaskId)>,
+    /// How many questions in a row ended in trouble; those after one row in a row count once.
+    in_a_row: u32,
+    /// The row whose question was the last of them.
+    last_troubled: Option<TaskId>,
+    /// What the other instances are to be told.
+    news: Option<Word>,
 }
 
 impl Polls {
@@ -58,6 +74,12 @@ impl Polls {
             is_asked_for: HashSet::new(),
             strays: Vec::new(),
             last_attempt: Attempt(0),
+            by_hand: Vec::new(),
+            crowded: None,
+            troubled: VecDeque::new(),
+            in_a_row: 0,
+            last_troubled: None,
+            news: None,
         }
     }
 
@@ -108,23 +130,79 @@ impl Polls {
         };
         let until = now.after(self.jitter.hold(&error, failures));
         if until >= at_least {
-            self.hold = Some(Hold {
-                error,
-                failures,
-                until,
-            });
+            self.hold_until(error, failures, until, now);
         }
+    }
+
+    /// Holds every poll, and lets the other instances know.
+    fn hold_until(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
+        self.news = Some(Word::Hold {
+            error: error.clone(),
+            failures,
+            wait: until.since(now),
+        });
+        self.hold = Some(Hold {
+            error,
+            failures,
+            until,
+        });
+        self.forget_trouble();
+    }
+
+    /// Takes over the hold that another instance told of.
+    pub fn adopt_hold(&mut self, error: PollError, failures: u32, until: Mono) {
+        let own = self.hold.take().map_or(until, |hold| hold.until);
+        self.hold = Some(Hold {
+            error,
+            failures,
+            until: own.max(until),
+        });
+        self.forget_trouble();
+    }
+
+    /// Counts a row in trouble. When it is one of many, it is the server: every poll waits, and one tries.
+    ///
+    /// Many are five rows within ten seconds, or five questions in a row; one row that fails again and again is its
+    /// own affair.
+    pub fn trouble(&mut self, task: &TaskId, error: &PollError, now: Mono) {
+        if self.hold.is_some() {
+            return;
+        }
+        if self.last_troubled.as_ref() != Some(task) {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            self.last_troubled = Some(task.clone());
+        }
+        self.troubled
+            .retain(|(at, row)| now.since(*at) < TROUBLE_SPAN && row != task);
+        self.troubled.push_back((now, task.clone()));
+        let rows = u32::try_from(self.troubled.len()).unwrap_or(u32::MAX);
+        if rows.max(self.in_a_row) >= TROUBLE_MOST {
+            let wait = self.jitter.hold(error, TROUBLE_MOST);
+            self.hold_until(error.clone(), TROUBLE_MOST, now.after(wait), now);
+        }
+    }
+
+    /// Notes that the server answered: no question in a row failed.
+    pub fn no_trouble(&mut self) {
+        (self.in_a_row, self.last_troubled) = (0, None);
+    }
+
+    fn forget_trouble(&mut self) {
+        self.troubled.clear();
+        self.no_trouble();
+    }
+
+    /// Takes what the other instances are to be told.
+    pub const fn take_news(&mut self) -> Option<Word> {
+        self.news.take()
     }
 
     /// Notes that a question of that time failed for a reason of its own: if it was the hold's one try, the hold goes on.
     pub fn hold_on(&mut self, asked: Mono, now: Mono) {
         if let Some(hold) = self.hold.take_if(|hold| asked >= hold.until) {
             let failures = hold.failures.saturating_add(1);
-            self.hold = Some(Hold {
-                until: now.after(self.jitter.hold(&hold.error, failures)),
-                error: hold.error,
-                failures,
-            });
+            let until = now.after(self.jitter.hold(&hold.error, failures));
+            self.hold_until(hold.error, failures, until, now);
         }
     }
 
@@ -144,6 +222,45 @@ impl Polls {
     pub fn try_now(&mut self, now: Mono) {
         if let Some(hold) = &mut self.hold {
             hold.until = hold.until.min(now);
+            self.news = Some(Word::TryNow);
+        }
+    }
+
+    /// Puts a task first in line again whose turn did not come.
+    pub fn ask_first(&mut self, task: TaskId) {
+        if self.is_asked_for.insert(task.clone()) {
+            self.asked_for.push_front(task);
+        }
+    }
+
+    /// Notes that others take every turn until then.
+    pub const fn crowd(&mut self, until: Mono) {
+        self.crowded = Some(until);
+    }
+
+    /// Uncounts the poll of that time, which was not asked after all.
+    pub fn take_back(&mut self, started: Mono) {
+        if let Some(at) = self.sent.iter().rposition(|sent| *sent == started) {
+            self.sent.remove(at);
+        }
+    }
+
+    /// Notes that a person asked for this poll.
+    pub fn note_by_hand(&mut self, attempt: Attempt) {
+        self.by_hand.push(attempt);
+    }
+
+    /// Reports whether a person asked for this poll, which is over.
+    pub fn end_by_hand(&mut self, attempt: Attempt) -> bool {
+        let count = self.by_hand.len();
+        self.by_hand.retain(|other| *other != attempt);
+        self.by_hand.len() < count
+    }
+
+    /// Gives the questions under way after tasks no longer on the list their whole time again.
+    pub fn restart_strays(&mut self, now: Mono) {
+        for stray in &mut self.strays {
+            stray.since = now;
         }
     }
 
@@ -213,6 +330,7 @@ impl Polls {
             return None;
         }
         let held = self.hold.as_ref().map_or(now, |hold| hold.until.max(now));
+        let held = self.crowded.map_or(held, |until| until.max(held));
         let rated = match self
             .sent
             .len()

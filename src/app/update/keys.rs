@@ -3,7 +3,7 @@
 use super::{
     dialogs,
     notices::{notify, quoted, refuses_changes, step},
-    selection,
+    pacing, selection,
 };
 use crate::{
     app::{
@@ -11,7 +11,7 @@ use crate::{
         msg::Effect,
         state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
     },
-    domain::{change::Change, report::PollError, schedule::Polling, status::Tab, time::Now},
+    domain::{change::Change, schedule::Polling, status::Tab, time::Now},
 };
 
 /// Takes a key in.
@@ -205,17 +205,13 @@ fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     effects.push(Effect::Store(batch.into_iter().map(restore).collect()));
 }
 
-/// Lets a poll through a hold that only waits for the network; other holds are the server's word.
+/// Lets a poll through a hold at once; but not through a limit, which more questions would only make longer.
 fn may_ask(state: &mut State, now: Now) -> bool {
     let Some(hold) = state.polls.hold().cloned() else {
         return true;
     };
     let wait = hold.until.since(now.mono).as_secs_f64().ceil();
-    let is_their_word = matches!(
-        hold.error,
-        PollError::RateLimited { .. } | PollError::Maintenance
-    );
-    if is_their_word && wait > 0.0 {
+    if hold.error.is_limit() && wait > 0.0 {
         let text = format!(
             "Not now: {}. Asking again in {wait}s.",
             hold.error.message()
@@ -293,6 +289,7 @@ fn pause(state: &mut State, now: Now) {
             .concat();
         format!("Paused: nothing is asked by itself.{steps}")
     } else {
+        pacing::spread_long_due(state, now);
         "Asking again.".to_owned()
     };
     notify(state, Tone::Plain, text, now);

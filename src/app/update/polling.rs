@@ -1,8 +1,10 @@
 //! Questions and answers: which tasks are asked after, and what an answer changes.
 
+use std::time::Duration;
+
 use super::{
     notices::{announce, notify},
-    selection, storing,
+    pacing, selection, storing,
 };
 use crate::{
     app::{
@@ -12,12 +14,16 @@ use crate::{
     domain::{
         change::{Access, Change},
         report::{Answer, PollError, Scope},
-        schedule::{self, Attempt, LOST_AFTER, Polling, Standing, Stop},
+        schedule::{self, Attempt, CEILING, LOST_AFTER, Polling, Stop},
         task::{Absorbed, TaskId},
         time::{Mono, Now},
+        turns::{PutOff, Refusal},
         watchlist::Watched,
     },
 };
+
+/// The shortest time a question is put off: a turn refused at once again is no use.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Returns when the next poll may start, if one is to.
 pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
@@ -36,6 +42,7 @@ pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
 pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     while next_start(state, now).is_some_and(|at| at <= now.mono) {
         let asked_for = state.polls.take_asked_for();
+        let is_by_hand = asked_for.is_some();
         let next = asked_for.or_else(|| state.list.due(now.mono).next().cloned());
         let Some(task) = next else { return };
         let may_start = |watched: &Watched| !matches!(watched.polling, Polling::InFlight { .. });
@@ -48,6 +55,9 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
             continue;
         };
         let attempt = state.polls.start(now.mono);
+        if is_by_hand {
+            state.polls.note_by_hand(attempt);
+        }
         state.list.change(&task, |watched| {
             watched.polling = Polling::InFlight {
                 attempt,
@@ -92,59 +102,97 @@ pub(super) fn answered(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    state.polls.forget_strays(Some(attempt), now.mono);
-    let Some(watched) = state.list.get(task) else {
+    let Some((since, _)) = under_way(state, task, attempt, now) else {
         return;
     };
-    let Polling::InFlight {
-        attempt: awaited,
-        since,
-    } = watched.polling
-    else {
-        return;
-    };
-    if awaited != attempt {
-        return;
-    }
     match answer {
         Err(error) if error.scope() == Scope::Account => {
-            // What has ended was asked after by a person's hand, and is not by itself.
-            let has_ended = watched.task.state().is_final() && !watched.lacks_link();
-            let polling = if has_ended {
-                Polling::Stopped(Stop::Finished)
-            } else {
-                Polling::DueAt(now.mono)
-            };
-            state.list.change(task, |watched| watched.polling = polling);
+            due_again(state, task, now.mono);
             state.polls.hold_back(error, since, now.mono);
         }
         answer => {
-            heard(state, &answer, since, now);
+            pacing::heard(state, task, &answer, since, now);
             learn(state, task, answer, now, effects);
         }
     }
 }
 
-/// Ends the hold when the server answered for a task, and lets it go on when its one try told nothing.
-fn heard(state: &mut State, answer: &Answer, asked: Mono, now: Now) {
-    match answer {
-        Ok(_) | Err(PollError::NotFound | PollError::Refused { .. }) => {
-            if state.polls.release(asked).is_some() {
-                notify(state, Tone::Good, "The server answers again.", now);
-            }
-        }
-        Err(_) => state.polls.hold_on(asked, now.mono),
+/// Closes a question: returns since when it was under way, and whether a person asked for it. `None` when it is an
+/// old one, or its task is no longer on the list.
+fn under_way(state: &mut State, task: &TaskId, attempt: Attempt, now: Now) -> Option<(Mono, bool)> {
+    state.polls.forget_strays(Some(attempt), now.mono);
+    let is_by_hand = state.polls.end_by_hand(attempt);
+    match state.list.get(task)?.polling {
+        Polling::InFlight {
+            attempt: awaited,
+            since,
+        } if awaited == attempt => Some((since, is_by_hand)),
+        Polling::InFlight { .. } | Polling::DueAt(_) | Polling::Stopped(_) => None,
     }
 }
 
-/// Forgets a hold that is over while nothing is to be asked by itself: nobody would ever end it.
-pub(super) fn forget_idle_hold(state: &mut State, now: Now) {
-    let is_idle = (state.polls.is_paused() || state.list.next_due().is_none())
-        && state.polls.asked_for().is_empty()
-        && state.list.tally().in_flight == 0;
-    if is_idle {
-        state.polls.forget_hold(now.mono);
+/// Lets a task be asked after then. What has ended was asked after by a person's hand, and is not by itself.
+fn due_again(state: &mut State, task: &TaskId, at: Mono) {
+    state.list.change(task, |watched| {
+        watched.polling = if watched.task.state().is_final() && !watched.lacks_link() {
+            Polling::Stopped(Stop::Finished)
+        } else {
+            Polling::DueAt(at)
+        };
+    });
+}
+
+/// Takes in that a question was not asked: no check, no error, only another time for it.
+pub(super) fn put_off(
+    state: &mut State,
+    task: &TaskId,
+    attempt: Attempt,
+    put_off: PutOff,
+    now: Now,
+) {
+    let Some((since, is_by_hand)) = under_way(state, task, attempt, now) else {
+        return;
+    };
+    state.polls.take_back(since);
+    let until = now.mono.after(put_off.wait.clamp(SHORTEST, CEILING));
+    match put_off.why {
+        Refusal::Elsewhere => {
+            let at = until.max(after_last_check(state, task, now));
+            due_again(state, task, at);
+            if is_by_hand {
+                let text = "Another kietop is asking after it; its answer shows here too.";
+                notify(state, Tone::Plain, text, now);
+            }
+        }
+        Refusal::Crowded => {
+            state.polls.crowd(until);
+            // It was the longest waiting, and stays it.
+            due_again(state, task, Mono::default());
+            if is_by_hand {
+                state.polls.ask_first(task.clone());
+            }
+        }
+        Refusal::Held { error, failures } => {
+            due_again(state, task, now.mono);
+            state.polls.adopt_hold(error, failures, until);
+        }
     }
+}
+
+/// Returns when a task's interval since its last check is over: the other instance's answer may be here already.
+fn after_last_check(state: &State, task: &TaskId, now: Now) -> Mono {
+    let Some(watched) = state.list.get(task) else {
+        return now.mono;
+    };
+    let late_after = state.estimate().late;
+    let interval = state
+        .polls
+        .pace()
+        .interval(watched.run_time(now), late_after);
+    let wait = watched.freshness.last_ok.map_or(Duration::ZERO, |last| {
+        interval.saturating_sub(now.age_of(last))
+    });
+    now.mono.after(wait)
 }
 
 /// Joins what an answer says about one task with what is known, and sets its next question.
@@ -154,19 +202,8 @@ fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &m
     let absorbed = selection::steadily(state, now, |rows| {
         rows.change(task, |watched| {
             let absorbed = watched.learn(&answer, now.wall);
-            watched.polling = schedule::next(
-                Standing {
-                    task: watched.task.id(),
-                    is_final: watched.task.state().is_final(),
-                    linkless: watched.linkless,
-                    run_time: watched.run_time(now),
-                    freshness: &watched.freshness,
-                },
-                pace,
-                late_after,
-                jitter,
-                now.mono,
-            );
+            watched.polling =
+                schedule::next(watched.standing(now), pace, late_after, jitter, now.mono);
             absorbed
         })
     });

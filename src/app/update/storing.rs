@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     notices::{announce, notify, quoted},
-    selection,
+    pacing, selection,
 };
 use crate::{
     app::{
@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
-        schedule::{Polling, Stop},
+        schedule::{self, Polling, Stop},
         task::TaskId,
         time::Now,
         watchlist::Watched,
@@ -62,6 +62,13 @@ fn adopt(state: &mut State, news: Watched, now: Now) {
     let was_final = before.is_none_or(|before| before.task.state().is_final());
     let news = joined(state, news, now);
     let is_final = news.task.state().is_final();
+    let is_answered = before.is_some_and(|before| {
+        news.freshness.last_error.is_none() && news.freshness.checks > before.freshness.checks
+    });
+    if is_answered {
+        // It was another's try, and the tasks may never come to be asked after here.
+        pacing::release(state, now.mono, now);
+    }
     selection::steadily(state, now, |rows| rows.insert(news));
     selection::forget_journal(state, &id);
     if is_final && !was_final {
@@ -85,18 +92,30 @@ fn joined(state: &State, mut news: Watched, now: Now) -> Watched {
         }
         return news;
     };
-    let is_answered = news.freshness.last_ok > before.freshness.last_ok;
+    // Counted, not timed: the clocks on the wall may lie.
+    let is_answered = news.freshness.checks > before.freshness.checks;
     let told = std::mem::replace(&mut news.task, before.task.clone());
     news.task.absorb(told.state(), told.facts());
-    if news.freshness.last_ok < before.freshness.last_ok {
+    if !is_answered {
         news.freshness = before.freshness.clone();
     }
-    news.linkless = before.linkless;
+    news.linkless = match (news.lacks_link(), is_answered) {
+        (false, _) => 0,
+        (true, false) => before.linkless,
+        (true, true) => before.linkless.saturating_add(1),
+    };
+    // News from before a sleep tell nothing of what others ask now.
+    let is_recent = news
+        .freshness
+        .last_check()
+        .is_some_and(|at| now.age_of(at) < schedule::ASLEEP);
     news.polling = match (before.polling, news.polling) {
         (asked @ Polling::InFlight { .. }, _) => asked,
         (_, stopped @ Polling::Stopped(_)) => stopped,
-        (Polling::DueAt(_) | Polling::Stopped(Stop::Refused), _) if is_answered => {
-            Polling::DueAt(now.mono.after(interval))
+        (Polling::DueAt(_) | Polling::Stopped(Stop::Refused), _) if is_answered && is_recent => {
+            let (pace, jitter) = (state.polls.pace(), state.polls.jitter());
+            let late_after = state.estimate().late;
+            schedule::next_behind(news.standing(now), pace, late_after, jitter, now.mono)
         }
         (own, _) => own,
     };

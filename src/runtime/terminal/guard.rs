@@ -181,8 +181,6 @@ impl Guard {
         }
         self.saved.send_replace(tcgetattr(&self.tty)?);
         self.set_phase(Phase::Present);
-        // crossterm's, not only ours: its key parser asks crossterm whether the mode is raw
-        // to tell Enter from Ctrl-J (crossterm 0.29, `event/sys/unix/parse.rs`).
         let entered = crossterm::terminal::enable_raw_mode()
             .and_then(|()| self.write(&[PUSH_TITLE, ENTER, self.mouse_modes()].concat()));
         if entered.is_err() {

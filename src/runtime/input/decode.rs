@@ -1,0 +1,329 @@
+//! What a character or an escape sequence means as a key or a mouse report. The only place that knows the parser.
+//!
+//! termina's parser knows the keys of xterm, rxvt, the Linux console and the kitty protocol, and the mouse. It is given
+//! one whole sequence at a time and forgotten after each, for on a malformed one it reads the rest as keys.
+
+use termina::{
+    Event, Parser,
+    event::{
+        KeyCode, KeyEvent, KeyEventKind, Modifiers, MouseButton as Button, MouseEvent,
+        MouseEventKind,
+    },
+};
+
+use super::{Input, MouseAct, MouseButton, MouseReport, Wheel};
+use crate::app::keymap::{Key, KeyChord};
+
+/// Turns a character as the terminal sends it into the key it stands for.
+pub(super) fn character(c: char) -> Input {
+    let chord = match c {
+        '\r' => KeyChord::plain(Key::Enter),
+        '\t' => KeyChord::plain(Key::Tab),
+        '\u{7f}' => KeyChord::plain(Key::Backspace),
+        '\0' => KeyChord::ctrl(' '),
+        '\u{1}'..='\u{1a}' => KeyChord::ctrl(shifted(c, 'a' as u32 - 1)),
+        '\u{1c}'..='\u{1f}' => KeyChord::ctrl(shifted(c, '4' as u32 - 0x1c)),
+        c => KeyChord::char(c),
+    };
+    Input::Key {
+        chord,
+        is_repeat: false,
+    }
+}
+
+/// Turns a whole escape sequence into what it means here; an answer of the terminal means nothing.
+pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
+    match bytes {
+        // Alt with a key that begins longer sequences.
+        [0x1b, c @ (b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')] => {
+            return Some(Input::Key {
+                chord: KeyChord {
+                    alt: true,
+                    ..KeyChord::char(char::from(*c))
+                },
+                is_repeat: false,
+            });
+        }
+        // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
+        // up at it, and its rest would be a key.
+        [0x1b, b'[', b'?' | b'>' | b'=' | b';' | b':', ..] => return None,
+        // Intermediates: reports of modes and settings.
+        [0x1b, b'[', rest @ ..] if !bytes.starts_with(b"\x1b[M") && has_intermediate(rest) => {
+            return None;
+        }
+        _ => {}
+    }
+    let mut parser = Parser::default();
+    parser.parse(bytes, false);
+    let event = parser.pop()?;
+    // A second event would be the rest of something broken.
+    if parser.pop().is_some() {
+        return None;
+    }
+    match event {
+        Event::Key(event) => key(event),
+        Event::Mouse(event) => Some(Input::Mouse(mouse(event))),
+        Event::FocusIn => Some(Input::Focus(true)),
+        Event::FocusOut => Some(Input::Focus(false)),
+        Event::Paste(_)
+        | Event::WindowResized(_)
+        | Event::Csi(_)
+        | Event::Osc(_)
+        | Event::Dcs(_) => None,
+    }
+}
+
+fn has_intermediate(rest: &[u8]) -> bool {
+    rest.iter().any(|byte| (0x20..0x30).contains(byte))
+}
+
+fn shifted(c: char, by: u32) -> char {
+    char::from_u32(c as u32 + by).unwrap_or(c)
+}
+
+/// Turns a key event into a chord. Shift is dropped: the character carries it, and terminals differ on it.
+fn key(event: KeyEvent) -> Option<Input> {
+    let is_repeat = match event.kind {
+        KeyEventKind::Press => false,
+        KeyEventKind::Repeat => true,
+        KeyEventKind::Release => return None,
+    };
+    let ctrl = event.modifiers.contains(Modifiers::CONTROL);
+    let alt = event.modifiers.contains(Modifiers::ALT);
+    let key = match event.code {
+        KeyCode::Char(c) if ctrl => Key::Char(c.to_ascii_lowercase()),
+        KeyCode::Char(c) if c.is_control() => return None,
+        // The kitty protocol names the key and says that Shift was held.
+        KeyCode::Char(c) if event.modifiers.contains(Modifiers::SHIFT) => {
+            Key::Char(c.to_ascii_uppercase())
+        }
+        KeyCode::Char(c) => Key::Char(c),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Escape => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Delete => Key::Delete,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Function(n) => Key::F(n),
+        KeyCode::Insert
+        | KeyCode::Null
+        | KeyCode::CapsLock
+        | KeyCode::ScrollLock
+        | KeyCode::NumLock
+        | KeyCode::PrintScreen
+        | KeyCode::Pause
+        | KeyCode::Menu
+        | KeyCode::KeypadBegin
+        | KeyCode::Media(_)
+        | KeyCode::Modifier(_) => return None,
+    };
+    Some(Input::Key {
+        chord: KeyChord { key, ctrl, alt },
+        is_repeat,
+    })
+}
+
+fn mouse(event: MouseEvent) -> MouseReport {
+    let button = |button| match button {
+        Button::Left => MouseButton::Left,
+        Button::Middle => MouseButton::Middle,
+        Button::Right => MouseButton::Right,
+    };
+    let act = match event.kind {
+        MouseEventKind::Down(which) => MouseAct::Press(button(which)),
+        MouseEventKind::Up(which) => MouseAct::Release(button(which)),
+        MouseEventKind::Drag(which) => MouseAct::Drag(button(which)),
+        MouseEventKind::Moved => MouseAct::Move,
+        MouseEventKind::ScrollUp => MouseAct::Turn(Wheel::Up),
+        MouseEventKind::ScrollDown => MouseAct::Turn(Wheel::Down),
+        MouseEventKind::ScrollLeft => MouseAct::Turn(Wheel::Left),
+        MouseEventKind::ScrollRight => MouseAct::Turn(Wheel::Right),
+    };
+    MouseReport {
+        column: event.column,
+        row: event.row,
+        act,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(chord: KeyChord) -> Option<Input> {
+        Some(Input::Key {
+            chord,
+            is_repeat: false,
+        })
+    }
+
+    #[test]
+    fn every_spelling_of_a_key_is_known() {
+        for (key, spellings) in [
+            (Key::Up, &["\x1b[A", "\x1bOA", "\x1b[1;2A"][..]),
+            (Key::Down, &["\x1b[B", "\x1bOB"]),
+            (Key::Right, &["\x1b[C", "\x1bOC"]),
+            (Key::Left, &["\x1b[D", "\x1bOD"]),
+            (Key::Home, &["\x1b[H", "\x1bOH", "\x1b[1~", "\x1b[7~"]),
+            (Key::End, &["\x1b[F", "\x1bOF", "\x1b[4~", "\x1b[8~"]),
+            (Key::PageUp, &["\x1b[5~"]),
+            (Key::PageDown, &["\x1b[6~"]),
+            (Key::Delete, &["\x1b[3~"]),
+            (Key::BackTab, &["\x1b[Z", "\x1b[9;2u"]),
+            (Key::Esc, &["\x1b", "\x1b[27u"]),
+            (Key::Enter, &["\x1b[13u"]),
+            (Key::Tab, &["\x1b[9u"]),
+            (Key::Backspace, &["\x1b[127u"]),
+            (Key::F(1), &["\x1bOP", "\x1b[11~", "\x1b[[A", "\x1b[P"]),
+            (Key::F(4), &["\x1bOS", "\x1b[14~", "\x1b[S"]),
+            (Key::F(5), &["\x1b[15~", "\x1b[[E"]),
+            (Key::F(12), &["\x1b[24~"]),
+        ] {
+            for spelling in spellings {
+                assert_eq!(
+                    sequence(spelling.as_bytes()),
+                    press(KeyChord::plain(key)),
+                    "{spelling:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn modifiers_are_read() {
+        let alt = |key| KeyChord {
+            alt: true,
+            ..KeyChord::plain(key)
+        };
+        let ctrl = |key| KeyChord {
+            ctrl: true,
+            ..KeyChord::plain(key)
+        };
+        for (spelling, chord) in [
+            ("\x1bx", alt(Key::Char('x'))),
+            ("\x1bX", alt(Key::Char('X'))),
+            ("\x1bé", alt(Key::Char('é'))),
+            ("\x1b\r", alt(Key::Enter)),
+            ("\x1b\u{7f}", alt(Key::Backspace)),
+            ("\x1b[", alt(Key::Char('['))),
+            ("\x1b[1;5C", ctrl(Key::Right)),
+            ("\x1b[1;3D", alt(Key::Left)),
+            ("\x1b[99;5u", KeyChord::ctrl('c')),
+            ("\x1b[103;2u", KeyChord::char('G')),
+            ("\x1b[103:71;2u", KeyChord::char('G')),
+            ("\x1b[63;2u", KeyChord::char('?')),
+            (
+                "\x1b\x04",
+                KeyChord {
+                    alt: true,
+                    ..KeyChord::ctrl('d')
+                },
+            ),
+        ] {
+            assert_eq!(sequence(spelling.as_bytes()), press(chord), "{spelling:?}");
+        }
+    }
+
+    #[test]
+    fn characters_are_keys() {
+        for (c, chord) in [
+            ('q', KeyChord::char('q')),
+            ('G', KeyChord::char('G')),
+            ('漢', KeyChord::char('漢')),
+            ('\r', KeyChord::plain(Key::Enter)),
+            ('\t', KeyChord::plain(Key::Tab)),
+            ('\u{7f}', KeyChord::plain(Key::Backspace)),
+            ('\u{3}', KeyChord::ctrl('c')),
+            ('\u{1a}', KeyChord::ctrl('z')),
+            ('\n', KeyChord::ctrl('j')),
+            ('\0', KeyChord::ctrl(' ')),
+            ('\u{1c}', KeyChord::ctrl('4')),
+        ] {
+            assert_eq!(Some(character(c)), press(chord), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_let_go_is_nothing_and_one_held_is_a_repeat() {
+        assert_eq!(sequence(b"\x1b[113;1:3u"), None);
+        assert_eq!(
+            sequence(b"\x1b[1;1:2B"),
+            Some(Input::Key {
+                chord: KeyChord::plain(Key::Down),
+                is_repeat: true
+            })
+        );
+    }
+
+    #[test]
+    fn the_mouse_and_the_focus_are_read() {
+        let at = |act| {
+            Some(Input::Mouse(MouseReport {
+                column: 9,
+                row: 4,
+                act,
+            }))
+        };
+        for (spelling, act) in [
+            ("\x1b[<0;10;5M", MouseAct::Press(MouseButton::Left)),
+            ("\x1b[<2;10;5m", MouseAct::Release(MouseButton::Right)),
+            ("\x1b[<32;10;5M", MouseAct::Drag(MouseButton::Left)),
+            ("\x1b[<64;10;5M", MouseAct::Turn(Wheel::Up)),
+            ("\x1b[<65;10;5M", MouseAct::Turn(Wheel::Down)),
+            ("\x1b[M *%", MouseAct::Press(MouseButton::Left)),
+        ] {
+            assert_eq!(sequence(spelling.as_bytes()), at(act), "{spelling:?}");
+        }
+        assert_eq!(sequence(b"\x1b[I"), Some(Input::Focus(true)));
+        assert_eq!(sequence(b"\x1b[O"), Some(Input::Focus(false)));
+    }
+
+    #[test]
+    fn answers_and_broken_sequences_are_no_keys() {
+        for answer in [
+            "\x1b[12;40R",
+            "\x1b[0n",
+            "\x1b[?62;22c",
+            "\x1b[>1;4000;0c",
+            "\x1b[?2026;2$y",
+            "\x1b[?1u",
+            "\x1b[8;24;80t",
+            "\x1b[?997;1n",
+            "\x1b[201~",
+            "\x1b[99999999999999999999u",
+            "\x1b[1;1;1;1;1;1q",
+            "\x1b[<999;1;1M",
+            "\x1b[<;;M",
+            "\x1b[;u",
+            "\x1b[~",
+            "\x1b[1\x07",
+            "\x1b[!p",
+            "\x1b[\x7f",
+            "\x1b[1 q",
+            "\x1bO\x07",
+        ] {
+            assert_eq!(sequence(answer.as_bytes()), None, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn no_sequence_of_three_bytes_breaks_the_parser() {
+        for introducer in [&b"\x1b["[..], b"\x1bO", b"\x1b[<", b"\x1b[1;", b"\x1b"] {
+            for first in 0..=u8::MAX {
+                for last in 0..=u8::MAX {
+                    let bytes = [introducer, &[first, last]].concat();
+                    drop(sequence(&bytes));
+                    drop(sequence(&[&bytes[..], b";", b"1M"].concat()));
+                }
+            }
+        }
+    }
+}

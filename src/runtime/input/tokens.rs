@@ -1,0 +1,377 @@
+//! Bytes become characters, whole escape sequences and whole pastes. What a sequence means is not known here.
+//!
+//! A frame around the sequences is kept because a parser that gives up inside one reads its rest as keys: an answer
+//! the terminal sends late (`CSI ? … R`, an OSC, DCS or APC string) would press buttons. And because a sequence or a
+//! paste whose end never comes must not hold the keyboard: both have a time after which they are over.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a lone Esc waits to be the beginning of a sequence. Terminals write a sequence at once.
+const ESC_WAITS: Duration = Duration::from_millis(30);
+
+/// How long a begun sequence waits for its rest.
+const SEQUENCE_WAITS: Duration = Duration::from_millis(500);
+
+/// How long a paste waits for more before it counts as ended.
+const PASTE_WAITS: Duration = Duration::from_secs(2);
+
+/// A lot of so few bytes is a hand on the keys, not more of a paste: it does not prolong the wait.
+const TYPED_LOT: usize = 8;
+
+/// No sequence that means a key is longer; the rest of a longer one is read and dropped.
+const LONGEST_SEQUENCE: usize = 64;
+
+/// Of a longer paste the rest is dropped.
+const LONGEST_PASTE: usize = 8 * 1024 * 1024;
+
+const ESC: u8 = 0x1b;
+const PASTE_BEGINS: &[u8] = b"\x1b[200~";
+const PASTE_ENDS: &[u8] = b"\x1b[201~";
+
+/// Is one whole thing read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A character, control characters among them.
+    Char(char),
+    /// An escape sequence, from its Esc to its last byte; a lone Esc too.
+    Sequence(Vec<u8>),
+    /// A paste with its marks taken off, as text.
+    Paste(String),
+}
+
+/// What the next byte belongs to.
+#[derive(Debug, Default)]
+enum Place {
+    /// Nothing begun.
+    #[default]
+    Ground,
+    /// A character of several bytes.
+    Char(Vec<u8>),
+    /// A sequence: at least an Esc.
+    Sequence(Vec<u8>),
+    /// A string that only a terminal's answer is: read to its end and dropped.
+    Answer {
+        ends: bool,
+        opened_by: u8,
+        is_empty: bool,
+    },
+    /// Between the marks of a paste; `matched` bytes of the end mark were seen.
+    Paste { text: Vec<u8>, matched: usize },
+}
+
+/// Takes bytes as they come, in lots, and hands out what is whole.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    place: Place,
+    /// When what was begun counts as ended.
+    over: Option<Instant>,
+}
+
+impl Tokens {
+    /// Takes in one lot of bytes that could be read together.
+    pub(super) fn take(&mut self, lot: &[u8], now: Instant, mut found: impl FnMut(Token)) {
+        let was_pasting = self.is_pasting();
+        for byte in lot {
+            self.byte(*byte, &mut found);
+        }
+        let is_typed = was_pasting && self.is_pasting() && lot.len() <= TYPED_LOT;
+        if !is_typed {
+            self.over = self.patience().and_then(|wait| now.checked_add(wait));
+        }
+    }
+
+    /// Returns when [`Tokens::give_up`] is due.
+    pub(super) const fn over(&self) -> Option<Instant> {
+        self.over
+    }
+
+    /// Ends what was begun and has waited too long.
+    pub(super) fn give_up(&mut self, now: Instant, mut found: impl FnMut(Token)) {
+        if self.over.is_none_or(|over| over > now) {
+            return;
+        }
+        self.over = None;
+        match std::mem::take(&mut self.place) {
+            Place::Paste { text, .. } => found(pasted(&text)),
+            // Esc, and Alt with a key that could have begun a longer sequence.
+            Place::Sequence(sequence) if sequence.len() <= 2 => found(Token::Sequence(sequence)),
+            Place::Answer {
+                opened_by,
+                is_empty: true,
+                ..
+            } => found(Token::Sequence(vec![ESC, opened_by])),
+            Place::Ground | Place::Char(_) | Place::Sequence(_) | Place::Answer { .. } => {}
+        }
+    }
+
+    const fn is_pasting(&self) -> bool {
+        matches!(self.place, Place::Paste { .. })
+    }
+
+    const fn patience(&self) -> Option<Duration> {
+        match &self.place {
+            Place::Ground => None,
+            Place::Paste { .. } => Some(PASTE_WAITS),
+            Place::Sequence(sequence) if sequence.len() <= 2 => Some(ESC_WAITS),
+            Place::Answer { is_empty: true, .. } => Some(ESC_WAITS),
+            Place::Char(_) | Place::Sequence(_) | Place::Answer { .. } => Some(SEQUENCE_WAITS),
+        }
+    }
+
+    fn byte(&mut self, byte: u8, found: &mut impl FnMut(Token)) {
+        self.place = match std::mem::take(&mut self.place) {
+            Place::Ground => begun(byte, found),
+            Place::Char(bytes) => character(bytes, byte, found),
+            Place::Sequence(bytes) => sequence(bytes, byte, found),
+            Place::Answer {
+                ends, opened_by, ..
+            } => match (ends, byte) {
+                // BEL, or the second byte of ST.
+                (_, 0x07) | (true, b'\\') => Place::Ground,
+                (_, byte) => Place::Answer {
+                    ends: byte == ESC,
+                    opened_by,
+                    is_empty: false,
+                },
+            },
+            Place::Paste { text, matched } => paste(text, matched, byte, found),
+        };
+    }
+}
+
+fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
+    match byte {
+        ESC => Place::Sequence(vec![ESC]),
+        0..0x80 => {
+            found(Token::Char(char::from(byte)));
+            Place::Ground
+        }
+        0xc2..0xf5 => Place::Char(vec![byte]),
+        // No character begins so.
+        _ => Place::Ground,
+    }
+}
+
+fn character(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Place {
+    if !(0x80..0xc0).contains(&byte) {
+        return begun(byte, found);
+    }
+    bytes.push(byte);
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => text.chars().for_each(|char| found(Token::Char(char))),
+        Err(error) if error.error_len().is_none() => return Place::Char(bytes),
+        Err(_) => {}
+    }
+    Place::Ground
+}
+
+fn sequence(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Place {
+    if byte == ESC {
+        // What was begun ends here; a lone Esc was the key.
+        if bytes.len() == 1 {
+            found(Token::Sequence(bytes));
+        }
+        return Place::Sequence(vec![ESC]);
+    }
+    bytes.push(byte);
+    let is_whole = match bytes.as_slice() {
+        // OSC, DCS, APC, PM, SOS.
+        [_, opened_by @ (b']' | b'P' | b'_' | b'^' | b'X')] => {
+            return Place::Answer {
+                ends: false,
+                opened_by: *opened_by,
+                is_empty: true,
+            };
+        }
+        [_, b'[' | b'O'] => false,
+        // Alt with a character of several bytes.
+        [_, first, ..] if *first >= 0x80 => std::str::from_utf8(&bytes).is_ok() || bytes.len() > 4,
+        // CSI [ A…E, the Linux console's F1 to F5.
+        [_, b'[', b'['] => false,
+        // CSI M and three bytes, the mouse as it was before it had numbers.
+        [_, b'[', b'M', ..] => bytes.len() == 6,
+        // Parameters and intermediates go on; a control character cannot be in it and breaks it off.
+        [_, b'[', .., last] => !(0x20..0x40).contains(last),
+        [..] => true,
+    };
+    if bytes == PASTE_BEGINS {
+        return Place::Paste {
+            text: Vec::new(),
+            matched: 0,
+        };
+    }
+    if !is_whole {
+        // Only its end is still of interest: the last bytes tell nothing about where that is.
+        bytes.truncate(LONGEST_SEQUENCE);
+        return Place::Sequence(bytes);
+    }
+    if bytes.len() < LONGEST_SEQUENCE {
+        found(Token::Sequence(bytes));
+    }
+    Place::Ground
+}
+
+fn paste(mut text: Vec<u8>, matched: usize, byte: u8, found: &mut impl FnMut(Token)) -> Place {
+    if PASTE_ENDS.get(matched) == Some(&byte) {
+        let matched = matched + 1;
+        if matched == PASTE_ENDS.len() {
+            found(pasted(&text));
+            return Place::Ground;
+        }
+        return Place::Paste { text, matched };
+    }
+    // Not the end mark after all. An Esc may begin it anew; no other byte of it can.
+    if text.len() < LONGEST_PASTE {
+        text.extend(PASTE_ENDS.iter().take(matched));
+    }
+    if byte == ESC {
+        return Place::Paste { text, matched: 1 };
+    }
+    if text.len() < LONGEST_PASTE {
+        text.push(byte);
+    }
+    Place::Paste { text, matched: 0 }
+}
+
+fn pasted(bytes: &[u8]) -> Token {
+    Token::Paste(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(lots: &[&[u8]]) -> Vec<Token> {
+        let mut tokens = Tokens::default();
+        let mut found = Vec::new();
+        let now = Instant::now();
+        for lot in lots {
+            tokens.take(lot, now, |token| found.push(token));
+        }
+        found
+    }
+
+    fn sequence(bytes: &[u8]) -> Token {
+        Token::Sequence(bytes.to_vec())
+    }
+
+    fn text(text: &str) -> Vec<Token> {
+        text.chars().map(Token::Char).collect()
+    }
+
+    #[test]
+    fn a_sequence_is_whole_however_it_is_cut() {
+        let bytes = "a\x1b[1;5A\x1bOPé\x1bx漢\x1b[<0;3;4M\x1b[[A\x1bé\x1b[M !!q".as_bytes();
+        let whole = found(&[bytes]);
+        let expected = [
+            Token::Char('a'),
+            sequence(b"\x1b[1;5A"),
+            sequence(b"\x1bOP"),
+            Token::Char('é'),
+            sequence(b"\x1bx"),
+            Token::Char('漢'),
+            sequence(b"\x1b[<0;3;4M"),
+            sequence(b"\x1b[[A"),
+            sequence("\x1bé".as_bytes()),
+            sequence(b"\x1b[M !!"),
+            Token::Char('q'),
+        ];
+
+        assert_eq!(whole, expected);
+        let single: Vec<_> = bytes.chunks(1).collect();
+        assert_eq!(found(&single), expected);
+    }
+
+    #[test]
+    fn no_answer_leaves_a_key_behind() {
+        for answer in [
+            "\x1b]11;rgb:0000/0000/0000\x07",
+            "\x1b]10;rgb:ffff/ffff/ffff\x1b\\",
+            "\x1bP>|kitty(0.41)\x1b\\",
+            "\x1bP1+r544e=7874\x1b\\",
+            "\x1b_Gi=31;OK\x1b\\",
+            "\x1b^q\x1b\\",
+            "\x1b]52;c;cQ==\x07",
+        ] {
+            assert_eq!(found(&[answer.as_bytes(), b"q"]), text("q"), "{answer:?}");
+        }
+        let long = format!("\x1b[{}c", "1;".repeat(500));
+        assert_eq!(found(&[long.as_bytes(), b"q"]), text("q"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_nothing() {
+        assert_eq!(found(&[b"\xff\xc3q\x80\xe6\xbcz"]), text("qz"));
+    }
+
+    #[test]
+    fn a_paste_ends_at_its_mark_only() {
+        let tokens = found(&[b"\x1b[200~q\x1b[20\x1b[201", b"~d"]);
+        assert_eq!(tokens, [Token::Paste("q\x1b[20".into()), Token::Char('d')]);
+        let tokens = found(&[b"\x1b[200~\x1b\x1b[201~", b"\x1b[200~\xff\x1b[201~"]);
+        assert_eq!(
+            tokens,
+            [Token::Paste("\x1b".into()), Token::Paste("\u{fffd}".into())]
+        );
+    }
+
+    #[test]
+    fn what_does_not_end_is_over_after_a_while() {
+        for (begun, wait, left) in [
+            (&b"\x1b"[..], ESC_WAITS, vec![sequence(b"\x1b")]),
+            (b"\x1b[", ESC_WAITS, vec![sequence(b"\x1b[")]),
+            (b"\x1b]", ESC_WAITS, vec![sequence(b"\x1b]")]),
+            (b"\x1b[1;", SEQUENCE_WAITS, vec![]),
+            (b"\x1b]11;rgb", SEQUENCE_WAITS, vec![]),
+            (b"\xe6\xbc", SEQUENCE_WAITS, vec![]),
+            (b"\x1b[200~rm", PASTE_WAITS, vec![Token::Paste("rm".into())]),
+        ] {
+            let mut tokens = Tokens::default();
+            let mut found = Vec::new();
+            let now = Instant::now();
+            tokens.take(begun, now, |token| found.push(token));
+            assert_eq!((&found[..], tokens.over()), (&[][..], Some(now + wait)));
+
+            tokens.give_up(now, |token| found.push(token));
+            assert_eq!(found, []);
+            tokens.give_up(now + wait, |token| found.push(token));
+            tokens.take(b"q", now + wait, |token| found.push(token));
+
+            let expected: Vec<_> = left.into_iter().chain([Token::Char('q')]).collect();
+            assert_eq!(found, expected, "{begun:?}");
+            assert_eq!(tokens.over(), None);
+        }
+    }
+
+    #[test]
+    fn keys_hit_while_a_paste_hangs_do_not_prolong_it_and_more_of_it_does() {
+        let mut tokens = Tokens::default();
+        let now = Instant::now();
+        let later = now + PASTE_WAITS / 2;
+        tokens.take(b"\x1b[200~text", now, |_| {});
+
+        tokens.take(b"\x03", later, |_| {});
+        assert_eq!(tokens.over(), Some(now + PASTE_WAITS));
+        tokens.take(b"a whole line more", later, |_| {});
+        assert_eq!(tokens.over(), Some(later + PASTE_WAITS));
+    }
+
+    #[test]
+    fn a_paste_without_measure_is_cut_and_still_ends() {
+        let mut tokens = Tokens::default();
+        let mut found = Vec::new();
+        let now = Instant::now();
+        tokens.take(PASTE_BEGINS, now, |token| found.push(token));
+        for _ in 0..9 {
+            tokens.take(&vec![b'x'; 1024 * 1024], now, |token| found.push(token));
+        }
+        tokens.take(b"\x1b[201~q", now, |token| found.push(token));
+
+        let [Token::Paste(text), Token::Char('q')] = &found[..] else {
+            panic!("{} tokens", found.len())
+        };
+        assert_eq!(text.len(), LONGEST_PASTE);
+    }
+}

@@ -1,0 +1,194 @@
+//! Names that are never found: the look-up of a host hangs, and neither the screen nor the prompt waits for it.
+//!
+//! The system's look-up is replaced by one that says it was called and never returns. That takes the C compiler which
+//! the build needs anyway.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "test code: what is not as expected is to fail loudly, and other processes are waited for in real time"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[path = "support/pty.rs"]
+mod pty;
+use pty::{Launch, PATIENCE, Pty};
+
+const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
+const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
+const HOST: &str = "https://kietop-test.example";
+/// Where the look-up says that it was called.
+const CALLED: &str = "KIETOP_TEST_CALLED";
+
+/// Is a home with one task on the list, and a look-up that hangs.
+struct Home {
+    folder: tempfile::TempDir,
+    library: PathBuf,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, library) = (folder.path().join("hang.c"), folder.path().join("hang.so"));
+        let code = format!(
+            "#include <fcntl.h>\n#include <stdlib.h>\n#include <unistd.h>\n\
+             int getaddrinfo(const char *n, const char *s, const void *h, void **r) {{\n\
+             \tconst char *called = getenv(\"{CALLED}\");\n\
+             \tif (called) close(open(called, O_CREAT | O_WRONLY, 0600));\n\
+             \tfor (;;) pause();\n}}\n"
+        );
+        fs::write(&source, code).unwrap();
+        // Without a compiler this fails: the build would have, too.
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .output()
+            .unwrap();
+        assert!(compiled.status.success(), "{compiled:?}");
+        let home = Self { folder, library };
+        let added = home.command(&["add", ID]).output().unwrap();
+        assert!(added.status.success(), "{added:?}");
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn called(&self) -> PathBuf {
+        self.path().join("called")
+    }
+
+    fn variables(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("HOME", self.path().to_owned()),
+            ("LD_PRELOAD", self.library.clone()),
+            (CALLED, self.called()),
+        ]
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(KIETOP);
+        command
+            .env_clear()
+            .envs(self.variables())
+            .env("KIE_API_KEY", "a-key")
+            .args(["--api-url", HOST, "--store"])
+            .arg(self.path().join("list.db"))
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn dashboard(&self) -> Pty {
+        let mut launch = Launch::new(KIETOP)
+            .args(["--api-url", HOST, "--store"])
+            .args([self.path().join("list.db")])
+            .env("KIE_API_KEY", "a-key")
+            .env("LANG", "C.UTF-8")
+            .size(120, 36);
+        for (name, value) in self.variables() {
+            launch = launch.env(name, &value.to_string_lossy());
+        }
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            launch = launch.env(name, "");
+        }
+        let mut pty = launch.spawn();
+        let called = self.called();
+        pty.wait_until("the name is looked up", |_| called.exists());
+        pty
+    }
+}
+
+// F2
+#[test]
+fn the_dashboard_is_left_at_once_while_a_name_is_looked_up() {
+    for (keys, signal, code) in [
+        (Some("q"), None, 0),
+        (Some("\x03"), None, 0),
+        (None, Some(Signal::TERM), 128 + 15),
+    ] {
+        let home = Home::new();
+        let mut pty = home.dashboard();
+        pty.wait_for_text("774d9a7d");
+
+        let begun = Instant::now();
+        if let Some(keys) = keys {
+            pty.type_bytes(keys.as_bytes());
+        }
+        if let Some(signal) = signal {
+            pty.signal(signal);
+        }
+        let ended = pty.end();
+
+        // The look-up never returns, so to end at all is the proof; how soon is for a person to read.
+        println!("{keys:?} {signal:?}: {:?}", begun.elapsed());
+        assert_eq!(ended.code, code);
+        assert_eq!(ended.modes_after, ended.modes_before);
+    }
+}
+
+// F2
+#[test]
+fn the_screen_lives_on_while_a_name_is_looked_up() {
+    let home = Home::new();
+    let mut pty = home.dashboard();
+
+    pty.type_bytes(b"?");
+    pty.wait_for_text("stop watching the task");
+    pty.type_bytes(b"\x1b");
+    // Asked again later, and the task is kept.
+    pty.wait_for_text("no connection to kietop-test.example in time");
+    pty.wait_for_text("774d9a7d");
+    pty.type_bytes(b"q");
+
+    assert_eq!(pty.end().code, 0);
+}
+
+// F2
+#[test]
+fn a_command_is_interrupted_while_a_name_is_looked_up() {
+    let home = Home::new();
+    let asking = home.command(&["list", "--refresh"]).spawn().unwrap();
+    let begun = Instant::now();
+    while !home.called().exists() {
+        assert!(begun.elapsed() < PATIENCE, "no name was looked up");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    kill_process(Pid::from_child(&asking), Signal::INT).unwrap();
+    let ended = asking.wait_with_output().unwrap();
+
+    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("Interrupted"));
+}
+
+// F2
+#[test]
+fn a_command_ends_by_its_deadline_while_a_name_is_looked_up() {
+    let home = Home::new();
+
+    let ended = home.command(&["list", "--refresh"]).output().unwrap();
+
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("no connection to kietop-test.example in time"),
+        "{said}"
+    );
+    assert!(
+        String::from_utf8_lossy(&ended.stdout).contains(ID),
+        "the list as last known"
+    );
+}

@@ -1,0 +1,357 @@
+//! Every size and every character, on every screen: nothing panics, and nothing that could act gets into a cell.
+
+#![expect(clippy::expect_used, reason = "test code")]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kietop::{
+    app::{
+        msg::Msg,
+        state::{Overlay, Screen, State},
+        update::update,
+    },
+    domain::{
+        change::JournalEvent,
+        report::PollError,
+        task::{Delivery, TaskId, VideoUrl},
+        text::is_unsafe,
+    },
+    ui::{self, theme::Theme},
+};
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Rect};
+use support::{
+    ProgramBuilder, TaskBuilder, id, journal, line, now, press, program, resize, task, type_text,
+};
+use unicode_width::UnicodeWidthChar as _;
+
+/// Nothing is drawn on more than this (`runtime/terminal/output.rs`).
+const LARGEST: (u16, u16) = (1000, 500);
+
+/// Combining marks that may stand on one character.
+const MOST_MARKS: usize = 4;
+
+/// The screens and the boxes over them, by the keys that lead there from the list; what does not open changes nothing.
+const WAYS: [&[&str]; 8] = [
+    &[],
+    &["Enter"],
+    &["Enter", "l"],
+    &["Enter", "Enter", "PgDn"],
+    &["?"],
+    &["a"],
+    &["o"],
+    &["G", "o"],
+];
+
+/// Is one canvas for all sizes.
+struct Canvas(Terminal<TestBackend>);
+
+impl Canvas {
+    fn new() -> Self {
+        Self(Terminal::new(TestBackend::new(1, 1)).expect("a test terminal"))
+    }
+
+    fn draw(&mut self, state: &mut State, size: (u16, u16), theme: &Theme) -> &Buffer {
+        resize(state, size);
+        self.0.backend_mut().resize(size.0, size.1);
+        self.0
+            .resize(Rect::new(0, 0, size.0, size.1))
+            .expect("another size");
+        let mut most_scroll = 0;
+        self.0
+            .draw(|frame| most_scroll = ui::draw(frame, state, now(), theme).most_scroll)
+            .expect("a frame");
+        update(state, Msg::Measured { most_scroll }, now());
+        self.0.backend().buffer()
+    }
+}
+
+/// Returns the four lists every screen must stand: none, one of each kind, nothing but failures, and texts that hurt.
+fn lists() -> [ProgramBuilder; 4] {
+    let url = format!("https://tempfile.example/{}/v.mp4", "deep/".repeat(30));
+    let mixed = program()
+        .named("studio")
+        .with(task("a").label("neon city").running().created_ago("3m"))
+        .with(
+            task("b")
+                .prompt("slow pan")
+                .ready("5m09s")
+                .created_ago("22m"),
+        )
+        .with(task("c").rescued("4m").created_ago("2h"))
+        .with(
+            task("d")
+                .failed("501", "no face was found")
+                .created_ago("1h"),
+        )
+        .with(task("e").not_found().created_ago("3h"))
+        .with(task("f").unknown("7").created_ago("4h"))
+        .with(task("g").finishing().created_ago("9m"))
+        .with(
+            task("h")
+                .made("5m", Delivery::Done, &[&url, "ftp://x/y.mp4", &url])
+                .created_ago("13d"),
+        );
+    let failed = (0..30).map(|n| {
+        task(&format!("f{n}"))
+            .failed("501", &"It did not work. ".repeat(n))
+            .created_ago("1h")
+            .check_failed(PollError::TimedOut, "9s")
+    });
+    let hostile = (0..20).map(|n| {
+        let text =
+            "語\u{301}\u{301}\u{301}\u{301}\u{301}👩\u{200d}🚀\u{202e}\u{1b}[2J ﷽".repeat(n * 3);
+        task(&"i".repeat(1 + n * 10))
+            .label(&text)
+            .prompt(&format!("{text}\n\n{text}"))
+            .source(&url)
+            .callback(&text)
+            .failed(&text, &text)
+            .created_ago("9000d")
+    });
+    [
+        program(),
+        mixed,
+        program().with_all(failed),
+        program()
+            .named("映画 a rather long name of a profile")
+            .with_all(hostile),
+    ]
+}
+
+/// Returns every screen of a program. A way that leads nowhere on this list is the list once more, and left out.
+fn screens(program: &ProgramBuilder) -> Vec<State> {
+    let mut screens: Vec<_> = WAYS
+        .iter()
+        .filter_map(|way| {
+            let mut state = program.clone().build();
+            press(&mut state, way);
+            let is_elsewhere = state.screen() != Screen::List || state.overlay().is_some();
+            (way.is_empty() || is_elsewhere).then_some(state)
+        })
+        .collect();
+    screens.push(program.clone().loading().build());
+    let mut adding = program.clone().build();
+    let pasted = "774d9a7dd608a0e49293903095e45a4c\nqqqqq 語\u{301}\u{202e}\nabc".to_owned();
+    update(&mut adding, Msg::Pasted(pasted), now());
+    press(&mut adding, &["Tab"]);
+    type_text(
+        &mut adding,
+        "雨の街 a label longer than its box is wide, by far",
+    );
+    screens.push(adding);
+    let mut linked = program.clone().build();
+    let url = format!(
+        "https://tempfile.example/r/1.mp4?signature={}",
+        "f".repeat(120)
+    );
+    let msg = Msg::Opened {
+        task: id("a"),
+        url: VideoUrl::parse(&url).expect("a link"),
+        result: Err("No browser could be started (no display).".to_owned()),
+    };
+    update(&mut linked, msg, now());
+    screens.push(linked);
+    screens
+}
+
+#[test]
+fn every_small_size_is_drawn() {
+    let states: Vec<_> = lists().iter().flat_map(screens).collect();
+    let themes = [Theme::ansi(), Theme::monochrome().with_ascii()];
+    let drawn = AtomicUsize::new(0);
+    // Two threads: the suite is to be done within minutes on two cores.
+    std::thread::scope(|scope| {
+        for half in [0, 1] {
+            let (states, themes, drawn) = (&states, &themes, &drawn);
+            scope.spawn(move || {
+                let mut canvas = Canvas::new();
+                for mut state in states.iter().skip(half).step_by(2).cloned() {
+                    for width in 0..=40 {
+                        for height in 0..=40 {
+                            let [fine, plain] = themes;
+                            let theme = if (width + height) % 2 == 0 {
+                                fine
+                            } else {
+                                plain
+                            };
+                            canvas.draw(&mut state, (width, height), theme);
+                            drawn.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(drawn.into_inner(), states.len() * 41 * 41);
+}
+
+#[test]
+fn a_storm_of_sizes_is_drawn() {
+    let mut seed = 7_u32;
+    let mut roll = |sides: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % sides
+    };
+    let mut states: Vec<_> = lists().iter().flat_map(screens).collect();
+    let mut canvas = Canvas::new();
+    for _ in 0..900 {
+        let mut side = |usual: u32| match roll(40) {
+            0 => 0,
+            1 => u16::MAX,
+            2 => 1,
+            _ => u16::try_from(roll(usual)).expect("a side"),
+        };
+        let (width, height) = (side(200), side(60));
+        let size = (width.min(LARGEST.0), height.min(LARGEST.1));
+        let at = usize::try_from(roll(1000)).expect("a place") % states.len();
+        let state = states.get_mut(at).expect("a state");
+        canvas.draw(state, size, &Theme::ansi());
+    }
+}
+
+/// Tells what must not be in a cell, if it is.
+fn fault(buffer: &Buffer) -> Option<String> {
+    buffer.content().iter().find_map(|cell| {
+        let symbol = cell.symbol();
+        if symbol.is_ascii() && !symbol.bytes().any(|byte| byte.is_ascii_control()) {
+            return None;
+        }
+        let marks = symbol.chars().filter(|c| c.width() == Some(0)).count();
+        let is_bad = marks > MOST_MARKS || symbol.chars().any(is_unsafe);
+        is_bad.then(|| format!("{symbol:?} holds {marks} marks"))
+    })
+}
+
+fn scalars() -> impl Iterator<Item = char> {
+    (0..=0x10_ffff).filter_map(char::from_u32)
+}
+
+/// Puts a text into every field that takes one.
+fn everywhere(name: &str, text: &str) -> TaskBuilder {
+    let url = format!("https://ex.com/{text}");
+    task(name)
+        .label(text)
+        .prompt(text)
+        .source(&url)
+        .callback(text)
+        .failed(text, text)
+        .created_ago("1h")
+        .check_failed(
+            PollError::Server {
+                code: 500,
+                message: line(text),
+            },
+            "9s",
+        )
+}
+
+/// Draws every screen of one task that holds the text everywhere, on a terminal that shows much of it.
+fn assert_harmless(canvas: &mut Canvas, text: &str, ways: &[&[&str]]) {
+    let first = text.chars().next().map(u32::from).unwrap_or_default();
+    let program = program().named(text).with(everywhere("a", text));
+    for way in ways {
+        let mut state = program.clone().build();
+        press(&mut state, way);
+        let event = JournalEvent::CheckFailed(line(text));
+        journal(&mut state, "a", &[("14:28:59", event)]);
+        let found = fault(canvas.draw(&mut state, (180, 80), &Theme::ansi()));
+        assert_eq!(found, None, "from U+{first:04X} on, by {way:?}");
+    }
+}
+
+#[test]
+fn no_character_acts_from_any_field() {
+    let all: Vec<_> = scalars().collect();
+    std::thread::scope(|scope| {
+        for half in [0, 1] {
+            let all = &all;
+            scope.spawn(move || {
+                let mut canvas = Canvas::new();
+                for batch in all.chunks(2000).skip(half).step_by(2) {
+                    let text: String = batch.iter().collect();
+                    assert_harmless(&mut canvas, &text, &[&["Enter"]]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_name_in_the_list_is_harmless() {
+    let mut canvas = Canvas::new();
+    let all: Vec<_> = scalars().collect();
+    for screenful in all.chunks(60 * 150) {
+        let tasks = screenful.chunks(150).zip(0..).map(|(batch, n)| {
+            let text: String = batch.iter().collect();
+            let task = task(&format!("t{n}")).running().created_ago("3m");
+            match n % 2 {
+                0 => task.label(&text),
+                _ => task.prompt(&text),
+            }
+        });
+        let mut state = program().with_all(tasks).build();
+        let found = fault(canvas.draw(&mut state, (400, 70), &Theme::ansi()));
+        let first = screenful.first().copied().map(u32::from);
+        assert_eq!(found, None, "from {first:?} on");
+    }
+}
+
+#[test]
+fn what_hides_or_acts_is_harmless_in_every_field_on_every_screen() {
+    let mut canvas = Canvas::new();
+    let odd: Vec<_> = scalars()
+        .filter(|c| {
+            is_unsafe(*c) || c.width() != Some(1) && u32::from(*c) < 0x3000 || c.width() == Some(0)
+        })
+        .collect();
+    assert!(odd.len() > 6000, "{}", odd.len());
+    for batch in odd.chunks(40) {
+        // A base before each, so that marks have something to pile up on.
+        let spread: String = batch.iter().flat_map(|c| ['x', *c]).collect();
+        let piled: String = batch.iter().collect();
+        assert_harmless(&mut canvas, &spread, &WAYS);
+        assert_harmless(&mut canvas, &format!("e{piled}"), &WAYS);
+    }
+}
+
+#[test]
+fn what_is_typed_or_pasted_into_the_dialog_is_harmless() {
+    let mut canvas = Canvas::new();
+    let all: Vec<_> = scalars().collect();
+    for batch in all.chunks(4000) {
+        let text: String = batch.iter().collect();
+        let mut state = program().build();
+        update(&mut state, Msg::Pasted(text.clone()), now());
+        assert!(matches!(state.overlay(), Some(Overlay::Add(_))));
+        let found = fault(canvas.draw(&mut state, (180, 60), &Theme::ansi()));
+        assert_eq!(found, None, "pasted from {:?} on", batch.first());
+    }
+    for batch in all.chunks(60) {
+        let text: String = batch.iter().collect();
+        let is_odd = |c: &char| c.width() != Some(1) || is_unsafe(*c);
+        // The rest of the plain ones go the same way as those seen.
+        if !batch.iter().any(is_odd) && u32::from(batch[0]) % 7 != 0 {
+            continue;
+        }
+        let mut state = program().build();
+        press(&mut state, &["a", "Tab"]);
+        type_text(&mut state, &text);
+        let found = fault(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
+        assert_eq!(found, None, "typed from {:?} on", batch.first());
+    }
+}
+
+#[test]
+fn no_id_holds_what_could_act() {
+    for c in scalars() {
+        if let Ok(id) = TaskId::parse(&format!("a{c}b")) {
+            assert!(
+                !id.as_str().chars().any(is_unsafe),
+                "U+{:04X}",
+                u32::from(c)
+            );
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The client over TLS, with certificates good and bad: whom it trusts, what it says of the others, and that none
+//! of them ever sees the key. And HTTP/2, which there is over TLS only.
+//!
+//! Whom a process trusts is read from its environment (`SSL_CERT_FILE`, as everywhere on Unix), and the environment
+//! of this one cannot be changed safely. So each test starts itself once more, with an authority of its own.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kietop::{
+    adapters::{
+        kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        log,
+    },
+    domain::{
+        report::{Answer, PollError, Scope},
+        task::{Family, TaskId},
+    },
+    ports::TaskApi as _,
+};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+const RUNNING: &str = r#"{"code":200,"msg":"success","data":{"successFlag":0}}"#;
+const CANARY: &str = "canary-5d1f0c2b-key";
+/// The name of the authority that is trusted.
+const KNOWN: &str = "kietop test authority";
+/// Tells the inner test where the authority is.
+const PLACE: &str = "KIETOP_TEST_AUTHORITY";
+
+/// Short enough for a test, and long enough for a busy machine.
+const SHORT: Limits = Limits {
+    connect: Duration::from_secs(5),
+    silence: Duration::from_secs(1),
+    total: Duration::from_secs(5),
+    idle: Duration::from_secs(30),
+    body: 64 * 1024,
+};
+
+/// Signs certificates; the process that asks trusts it and nobody else.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn params(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    }
+
+    /// Returns one that nobody knows, under any name.
+    fn unknown(name: &str) -> Self {
+        Self {
+            issuer: Issuer::new(Self::params(name), KeyPair::generate().unwrap()),
+        }
+    }
+
+    /// Makes one and writes it where [`Authority::found`] finds it.
+    fn make(place: &Path) {
+        let key = KeyPair::generate().unwrap();
+        fs::write(place.join("key.pem"), key.serialize_pem()).unwrap();
+        let certificate = Self::params(KNOWN).self_signed(&key).unwrap();
+        fs::write(place.join("ca.pem"), certificate.pem()).unwrap();
+    }
+
+    fn found(place: &Path) -> Self {
+        let key = KeyPair::from_pem(&fs::read_to_string(place.join("key.pem")).unwrap()).unwrap();
+        Self {
+            issuer: Issuer::new(Self::params(KNOWN), key),
+        }
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Certificate {
+        let key = KeyPair::generate().unwrap();
+        Certificate {
+            chain: params.signed_by(&key, &self.issuer).unwrap().into(),
+            key,
+        }
+    }
+}
+
+struct Certificate {
+    chain: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+impl Certificate {
+    fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivatePkcs8KeyDer::from(self.key.serialize_der());
+        let mut config = ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.chain.clone()], key.into())
+            .unwrap();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+fn for_us() -> CertificateParams {
+    CertificateParams::new(vec!["127.0.0.1".into()]).unwrap()
+}
+
+/// Runs a test in a process of its own that trusts a fresh authority and nobody else.
+fn with_authority(name: &str, test: impl AsyncFnOnce(Authority)) {
+    if let Some(place) = env::var_os(PLACE) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let place = PathBuf::from(place);
+        log::start(&place.join("log"), tracing::Level::TRACE).unwrap();
+        let authority = Authority::found(&place);
+        return runtime.unwrap().block_on(test(authority));
+    }
+    let place = tempfile::tempdir().unwrap();
+    Authority::make(place.path());
+    let inner = Command::new(env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(PLACE, place.path())
+        .env("SSL_CERT_FILE", place.path().join("ca.pem"))
+        // Browsers and curl write their session keys there; we do not.
+        .env("SSLKEYLOGFILE", place.path().join("session-keys"))
+        .env_remove("SSL_CERT_DIR")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&inner.stdout);
+    assert!(said.contains("1 passed"), "{said}\n{inner:?}");
+    assert!(!place.path().join("session-keys").exists());
+    let logged = fs::read_to_string(place.path().join("log")).unwrap();
+    assert!(
+        logged.contains("TRACE") && !logged.contains(CANARY),
+        "{logged}"
+    );
+}
+
+/// Starts a server that plays with each connection; returns its address.
+async fn serve<F>(play: impl Fn(TcpStream, usize) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut connection = 0;
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(play(stream, connection));
+            connection += 1;
+        }
+    });
+    origin
+}
+
+fn client(origin: &str) -> KieClient {
+    let key = ApiKey::parse(CANARY).unwrap();
+    KieClient::new(ApiOrigin::parse(origin).unwrap(), Some(key), SHORT)
+}
+
+async fn ask(client: &KieClient) -> Answer {
+    let id = TaskId::parse("774d9a7dd608a0e49293903095e45a4c").unwrap();
+    client.fetch(&id, Family::LumaModify).await
+}
+
+/// Reads the head of a request.
+async fn head(stream: &mut TlsStream<TcpStream>) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8_lossy(&head).into_owned())
+}
+
+// F8, F9
+#[test]
+fn only_a_certificate_that_is_right_in_every_way_gets_the_key() {
+    with_authority(
+        "only_a_certificate_that_is_right_in_every_way_gets_the_key",
+        async |authority| {
+            let self_signed = |params: CertificateParams| {
+                let key = KeyPair::generate().unwrap();
+                let chain = params.self_signed(&key).unwrap().into();
+                Certificate { chain, key }
+            };
+            let mut expired = for_us();
+            expired.not_before = date_time_ymd(2020, 1, 1);
+            expired.not_after = date_time_ymd(2021, 1, 1);
+            let mut future = for_us();
+            future.not_before = date_time_ymd(2095, 1, 1);
+            let elsewhere = CertificateParams::new(vec!["login.hotel.example".into()]).unwrap();
+            let mut own_authority = for_us();
+            own_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+
+            let clock = "(or is this machine's clock wrong?)";
+            let table = [
+                ("good", authority.sign(&for_us()), None),
+                (
+                    "self-signed",
+                    self_signed(for_us()),
+                    Some("nobody known has signed it"),
+                ),
+                (
+                    "its own authority",
+                    self_signed(own_authority),
+                    Some("it has signed itself"),
+                ),
+                (
+                    "of a stranger",
+                    Authority::unknown("x").sign(&for_us()),
+                    Some("nobody known has signed it"),
+                ),
+                (
+                    "forged",
+                    Authority::unknown(KNOWN).sign(&for_us()),
+                    Some("its signature is wrong"),
+                ),
+                (
+                    "expired",
+                    authority.sign(&expired),
+                    Some(&*format!("it has expired {clock}")),
+                ),
+                (
+                    "early",
+                    authority.sign(&future),
+                    Some(&*format!("it is not valid yet {clock}")),
+                ),
+                (
+                    "of a portal",
+                    authority.sign(&elsewhere),
+                    Some("it is not for HOST"),
+                ),
+            ];
+            for (name, certificate, refusal) in table {
+                let asked = Arc::new(AtomicUsize::new(0));
+                let (acceptor, heard) = (certificate.acceptor(&[b"http/1.1"]), Arc::clone(&asked));
+                let origin = serve(move |stream, _| {
+                    let (acceptor, heard) = (acceptor.clone(), Arc::clone(&heard));
+                    async move {
+                        let Ok(mut stream) = acceptor.accept(stream).await else {
+                            return;
+                        };
+                        while let Some(head) = head(&mut stream).await {
+                            assert!(head.contains(CANARY));
+                            heard.fetch_add(1, Ordering::SeqCst);
+                            let length = RUNNING.len();
+                            let answer = format!(
+                                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{RUNNING}"
+                            );
+                            stream.write_all(answer.as_bytes()).await.unwrap();
+                        }
+                    }
+                })
+                .await;
+
+                let answer = ask(&client(&origin)).await;
+
+                let Some(refusal) = refusal else {
+                    assert!(answer.is_ok(), "{name}: {answer:?}");
+                    assert_eq!(asked.load(Ordering::SeqCst), 1);
+                    continue;
+                };
+                let error = answer.unwrap_err();
+                let PollError::Untrusted(why) = &error else {
+                    panic!("{name}: {error:?}");
+                };
+                let host = origin.trim_start_matches("https://");
+                assert_eq!(why.as_str().replace(host, "HOST"), refusal, "{name}");
+                assert_eq!(error.scope(), Scope::Account, "said once");
+                assert!(error.next_step().contains("network login page"));
+                assert_eq!(asked.load(Ordering::SeqCst), 0, "{name} was asked");
+            }
+        },
+    );
+}
+
+// F8
+#[test]
+fn a_server_without_safe_tls_is_left_alone_and_said_so() {
+    with_authority(
+        "a_server_without_safe_tls_is_left_alone_and_said_so",
+        async |_| {
+            let mut old_hello = vec![0x16, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
+            old_hello.extend([7; 32]);
+            old_hello.extend([0, 0xc0, 0x13, 0]);
+            let table: [(&str, Vec<u8>, &str); 5] = [
+                ("TLS 1.0", old_hello, "it offers no TLS that is safe"),
+                (
+                    "an alert",
+                    vec![0x15, 3, 1, 0, 2, 2, 70],
+                    "it offers no TLS that is safe",
+                ),
+                (
+                    "plain HTTP",
+                    b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+                    "it does not answer in TLS",
+                ),
+                ("garbage", vec![0xff; 64], "it does not answer in TLS"),
+                ("an end", Vec::new(), ""),
+            ];
+            for (name, bytes, why) in table {
+                let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+                let origin = serve(move |mut stream, _| {
+                    let (bytes, tell) = (bytes.clone(), tell.clone());
+                    async move {
+                        let mut hello = vec![0; 16 * 1024];
+                        let length = stream.read(&mut hello).await.unwrap();
+                        hello.truncate(length);
+                        stream.write_all(&bytes).await.unwrap();
+                        stream.shutdown().await.unwrap();
+                        stream.read_to_end(&mut hello).await.unwrap_or_default();
+                        tell.send(hello).unwrap_or_default();
+                    }
+                })
+                .await;
+
+                let error = ask(&client(&origin)).await.unwrap_err();
+
+                let PollError::Offline(what) = &error else {
+                    panic!("{name}: {error:?}");
+                };
+                let host = origin.trim_start_matches("https://");
+                let what = what.as_str().replace(host, "HOST");
+                if why.is_empty() {
+                    assert!(what.contains("HOST broke off the connection"), "{what}");
+                } else {
+                    assert_eq!(
+                        what,
+                        format!("no secure connection to HOST: {why}"),
+                        "{name}"
+                    );
+                }
+                let heard = told.recv().await.unwrap();
+                assert!(
+                    !String::from_utf8_lossy(&heard).contains("canary"),
+                    "{name}"
+                );
+            }
+        },
+    );
+}
+
+/// Speaks just enough HTTP/2 to answer `answers` questions on one connection; then it is silent.
+async fn speak_http2(stream: &mut TlsStream<TcpStream>, answers: usize) -> Option<()> {
+    const SETTINGS: u8 = 4;
+    const HEADERS: u8 = 1;
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    stream.read_exact(&mut [0; 24]).await.ok()?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
+    let mut left = answers;
+    while left > 0 {
+        let mut header = [0; 9];
+        stream.read_exact(&mut header).await.ok()?;
+        let [a, b, c, kind, flags, rest @ ..] = header;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]).try_into().ok()?];
+        stream.read_exact(&mut payload).await.ok()?;
+        if kind == SETTINGS && flags == 0 {
+            stream.write_all(&frame(SETTINGS, 1, 0, &[])).await.ok()?;
+        }
+        if kind == HEADERS {
+            left -= 1;
+            let id = u32::from_be_bytes(rest);
+            // ":status: 200" is the eighth entry of the fixed table.
+            let answer = [
+                frame(HEADERS, 4, id, &[0x88]),
+                frame(0, 1, id, RUNNING.as_bytes()),
+            ];
+            stream.write_all(&answer.concat()).await.ok()?;
+        }
+    }
+    Some(())
+}
+
+// F12
+#[test]
+fn a_connection_of_a_network_that_is_gone_is_given_up() {
+    with_authority(
+        "a_connection_of_a_network_that_is_gone_is_given_up",
+        async |authority| {
+            let connections = Arc::new(AtomicUsize::new(0));
+            let (acceptor, count) = (
+                authority.sign(&for_us()).acceptor(&[b"h2"]),
+                Arc::clone(&connections),
+            );
+            let origin = serve(move |stream, connection| {
+                let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
+                async move {
+                    let mut stream = acceptor.accept(stream).await.unwrap();
+                    count.fetch_add(1, Ordering::SeqCst);
+                    speak_http2(&mut stream, [2, 9][connection]).await;
+                    // Neither read nor closed: for us it looks as after another network was joined.
+                    std::future::pending::<()>().await;
+                }
+            })
+            .await;
+            let client = client(&origin);
+
+            assert!(ask(&client).await.is_ok());
+            assert!(ask(&client).await.is_ok());
+            assert_eq!(connections.load(Ordering::SeqCst), 1, "kept open");
+            assert_eq!(ask(&client).await, Err(PollError::TimedOut));
+            assert!(ask(&client).await.is_ok(), "on a connection of its own");
+            assert_eq!(connections.load(Ordering::SeqCst), 2);
+        },
+    );
+}

@@ -1,0 +1,152 @@
+//! The long runs: hours of kills, damage, random keys and a hostile server, with their figures on one line each.
+//!
+//! ```text
+//! cargo test --release --locked --test nightly -- --ignored --nocapture
+//! ```
+//!
+//! `KIETOP_NIGHTLY_SCALE=0.03` makes each as much shorter (numbers and minutes alike); `KIETOP_NIGHTLY_SEED` replays one.
+//! They share nothing and may run beside each other.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "test code fails loudly, and a long run is about real time"
+)]
+
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "support/endings.rs"]
+mod endings;
+#[path = "support/hostile.rs"]
+mod hostile;
+#[path = "store/kills.rs"]
+mod kills;
+#[path = "support/monkey.rs"]
+mod monkey;
+#[path = "support/output.rs"]
+mod output;
+#[path = "support/process.rs"]
+mod process;
+#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[path = "support/pty.rs"]
+mod pty;
+#[path = "support/soak.rs"]
+mod soak;
+#[expect(dead_code, reason = "this file needs a part of the words")]
+#[path = "store/support.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
+
+/// Returns the share of the whole length to run.
+fn scale() -> f64 {
+    let scale = std::env::var("KIETOP_NIGHTLY_SCALE").ok();
+    scale.map_or(1.0, |scale| scale.parse().unwrap())
+}
+
+/// Returns so much of a number as the scale says, at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a few hundred, times a share"
+)]
+fn scaled(number: u16) -> usize {
+    (f64::from(number) * scale()).ceil() as usize
+}
+
+fn minutes(number: u16) -> Duration {
+    Duration::from_secs_f64(f64::from(number) * 60.0 * scale())
+}
+
+/// Returns the seed to replay, or a new one.
+fn seed() -> u64 {
+    let given = std::env::var("KIETOP_NIGHTLY_SEED").ok();
+    given.map_or_else(
+        || jiff::Timestamp::now().as_millisecond().unsigned_abs(),
+        |seed| seed.parse().unwrap(),
+    )
+}
+
+/// Prints one line for the README's table: date, what, how long, figures.
+fn tell(what: &str, begun: Instant, figures: &str) {
+    let now = jiff::Timestamp::now().to_string();
+    let today = now.split('T').next().unwrap();
+    let seconds = begun.elapsed().as_secs();
+    println!("{today} | {what} | {seconds} s | {figures}");
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn kills_lose_no_acknowledged_change() {
+    let (begun, rounds, seed) = (Instant::now(), scaled(500), seed());
+    let told = kills::play("kills_lose_no_acknowledged_change", rounds, seed);
+    let figures = format!(
+        "{rounds} kills, {} adds and {} removals acknowledged, 0 lost, seed {seed}",
+        told.adds, told.removals
+    );
+    tell("kills", begun, &figures);
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn damage_is_never_silent() {
+    let (begun, rounds, seed) = (Instant::now(), scaled(500), seed());
+    println!("damage: seed {seed}");
+    let seen = damage::play(rounds, seed);
+    let figures = format!(
+        "{rounds} corruptions, 0 silent, 0 panics: {} kept aside and rescued, {} refused, {} harmless, seed {seed}",
+        seen.kept,
+        seen.refused,
+        rounds - seen.kept - seen.refused
+    );
+    tell("damage", begun, &figures);
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn signals_give_the_terminal_back() {
+    let begun = Instant::now();
+    let worst = endings::signals(KIETOP, scaled(50));
+    let figures = format!(
+        "{} ends by TERM, HUP, INT, QUIT: all with the modes as before and 128+n, slowest {} ms",
+        worst.ends,
+        worst.slowest.as_millis()
+    );
+    tell("signals", begun, &figures);
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn hang_ups_end_the_program_without_spinning() {
+    let begun = Instant::now();
+    let worst = endings::hang_ups(KIETOP, scaled(20));
+    let figures = format!(
+        "{} hang-ups: slowest end {} ms, most CPU after it {} ms",
+        worst.ends,
+        worst.slowest.as_millis(),
+        worst.cpu
+    );
+    tell("hang-ups", begun, &figures);
+    assert!(worst.slowest < Duration::from_secs(2), "{worst:?}");
+    assert!(worst.cpu <= 100, "{worst:?}");
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn a_monkey_at_the_keys_breaks_nothing() {
+    let (begun, seed) = (Instant::now(), seed());
+    println!("monkey: seed {seed}");
+    let seen = monkey::play(KIETOP, minutes(30), seed);
+    tell("monkey", begun, &format!("{seen}, seed {seed}"));
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn an_hour_of_a_hostile_server_leaves_no_trace() {
+    let (begun, seed) = (Instant::now(), seed());
+    println!("soak: seed {seed}");
+    let seen = soak::play(KIETOP, minutes(60), seed);
+    tell("soak", begun, &format!("{seen}, seed {seed}"));
+    seen.judge();
+}

@@ -1,0 +1,143 @@
+//! Damage of every kind done to a list file, and what may come of it: never a silent change, never a panic.
+
+use std::fs;
+
+use kietop::{
+    adapters::store::SqliteStore,
+    domain::{
+        change::StoreError,
+        task::{Facts, TaskState},
+        text::CleanText,
+        watchlist::Watched,
+    },
+    ports::ListStore,
+};
+
+use crate::support::*;
+
+/// Fills a list with tasks of every kind and leaves it closed, or as a kill leaves it.
+pub(crate) fn filled(list: &List, is_killed: bool) -> Vec<Watched> {
+    let mut store = list.open();
+    let mut changes = Vec::new();
+    for n in 0..60_u64 {
+        let name = format!("{:032x}", 0x9e37_79b9_7f4a_7c15_u128 * u128::from(n + 1));
+        let label = CleanText::line(&format!("take {n}"), 256);
+        changes.push(match n % 2 {
+            0 => add(&name),
+            _ => labelled(&name, &label),
+        });
+        let length = if n % 10 == 0 { 9000 } else { 300 };
+        let facts = Facts {
+            prompt: Some(CleanText::block(&"word ".repeat(length / 5), 16 * 1024)),
+            created: Some(at(n)),
+            ..Facts::default()
+        };
+        let state = match n % 3 {
+            0 => success(),
+            1 => TaskState::Running {
+                is_finishing: false,
+            },
+            _ => TaskState::New,
+        };
+        changes.push(observed_as(&name, state, facts, "{\"some\": \"json\"}"));
+        if n % 7 == 0 {
+            changes.push(remove(&name));
+        }
+    }
+    store.apply(&changes).unwrap();
+    let all = store.load().unwrap();
+    if is_killed {
+        // What a kill leaves: the log not yet taken over into the file.
+        let copies = ["kietop.db", "kietop.db-wal"].map(|name| {
+            let path = list.path().with_file_name(name);
+            (fs::read(&path).unwrap(), path)
+        });
+        drop(store);
+        for (bytes, path) in copies {
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    all
+}
+
+/// Tells what became of the damaged files; the others were whole all the same.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Kept aside and named, with the list rescued from them.
+    pub(crate) kept: usize,
+    /// Refused and left as they are: they look like a newer version or another program's.
+    pub(crate) refused: usize,
+}
+
+/// Damages a fresh list so many times; fails at the first change that nobody told of.
+pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
+    let mut dice = Dice(seed);
+    let mut seen = Seen::default();
+    for round in 0..rounds {
+        let list = List::new();
+        let all = filled(&list, round % 2 == 0);
+        let name = match round % 4 {
+            2 => "kietop.db-wal",
+            _ => "kietop.db",
+        };
+        let path = list.path().with_file_name(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let (length, kind) = (bytes.len(), dice.roll(5));
+        match kind {
+            0 => bytes.truncate(1 + dice.roll(length - 1)),
+            1 => {
+                for _ in 0..=dice.roll(8) {
+                    bytes[dice.roll(length)] ^= 1 << dice.roll(8);
+                }
+            }
+            2 => {
+                let page = dice.roll(length.div_ceil(8192)) * 8192;
+                bytes[page..length.min(page + 8192)].fill(0);
+            }
+            3 => {
+                let start = dice.roll(length);
+                for byte in bytes.iter_mut().skip(start).take(600) {
+                    *byte = u8::try_from(dice.roll(256)).unwrap();
+                }
+            }
+            _ => bytes.extend((0..dice.roll(9000)).map(|n| u8::try_from(n % 251).unwrap())),
+        }
+        fs::write(&path, &bytes).unwrap();
+
+        let context = format!("round {round}, kind {kind}, {name}");
+        let (mut store, at_open) = match SqliteStore::open(&list.path(), at(0)) {
+            Ok(opened) => (opened.store, opened.rescued),
+            Err(error @ (StoreError::Newer { .. } | StoreError::Other(_))) => {
+                assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
+                seen.refused += 1;
+                continue;
+            }
+            Err(error) => panic!("{context}: {error}"),
+        };
+        let loaded = store.load().unwrap();
+        match at_open.or_else(|| store.take_rescued()) {
+            Some(rescued) => {
+                seen.kept += 1;
+                assert!(rescued.kept_as.exists(), "{context}");
+                if name == "kietop.db" {
+                    assert_eq!(fs::read(&rescued.kept_as).unwrap(), bytes, "{context}");
+                }
+            }
+            // A broken log counts as a power cut: SQLite takes it as far as it is whole.
+            None if name != "kietop.db" => {
+                for watched in &loaded {
+                    assert!(all.contains(watched), "{context}");
+                }
+            }
+            None => assert_eq!(loaded, all, "{context}"),
+        }
+        store.apply(&[add("after")]).unwrap();
+        drop(store);
+        assert_eq!(
+            list.open().load().unwrap().len(),
+            loaded.len() + 1,
+            "{context}"
+        );
+    }
+    seen
+}

@@ -1,0 +1,149 @@
+//! A disk that takes no more: what was acknowledged stays, the rest is refused aloud, and space makes all well again.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use kietop::{
+    adapters::store::SqliteStore,
+    domain::{change::StoreError, task::Facts, text::CleanText},
+    ports::ListStore,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::*;
+
+/// Adds tasks with long prompts until the disk refuses one; returns the names of those acknowledged and the refusal.
+fn add_until_refused(store: &mut SqliteStore) -> (Vec<String>, StoreError) {
+    let facts = Facts {
+        prompt: Some(CleanText::block(&"word ".repeat(1600), 16 * 1024)),
+        ..Facts::default()
+    };
+    let mut acknowledged = Vec::new();
+    for n in 0..5000 {
+        let name = format!("t{n}");
+        let changes = [
+            add(&name),
+            observed_as(&name, success(), facts.clone(), "{}"),
+        ];
+        match store.apply(&changes) {
+            Ok(_) => acknowledged.push(name),
+            Err(error) => return (acknowledged, error),
+        }
+    }
+    panic!("the disk took 40 MB");
+}
+
+fn names(store: &mut SqliteStore) -> Vec<String> {
+    let mut names: Vec<_> = store
+        .load()
+        .unwrap()
+        .iter()
+        .map(|watched| watched.id().to_string())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Fills up, looks, makes room, writes on, and opens again.
+fn fill_up(path: &Path, make_room: impl FnOnce()) -> StoreError {
+    let mut store = SqliteStore::open(path, at(0)).unwrap().store;
+    let (mut acknowledged, refusal) = add_until_refused(&mut store);
+    acknowledged.sort();
+    assert!(!acknowledged.is_empty());
+    assert_eq!(
+        names(&mut store),
+        acknowledged,
+        "all, and no half of the last"
+    );
+    assert!(store.apply(&[add("small")]).is_err() || acknowledged.len() > 1);
+
+    make_room();
+    store.apply(&[add("later")]).unwrap();
+    drop(store);
+
+    let opened = SqliteStore::open(path, at(0)).unwrap();
+    assert_eq!(opened.rescued, None, "a full disk is no damage");
+    let mut store = opened.store;
+    let after = names(&mut store);
+    assert!(acknowledged.iter().all(|name| after.contains(name)));
+    assert!(after.contains(&"later".to_owned()));
+    refusal
+}
+
+#[test]
+fn a_full_disk_keeps_what_it_took_and_says_no_to_the_rest() {
+    const TEST: &str = "full::a_full_disk_keeps_what_it_took_and_says_no_to_the_rest";
+    if let Some(folder) = job() {
+        // A small disk of our own, with something on it that can be deleted.
+        let filler = folder.join("filler");
+        fs::write(&filler, vec![7; 512 * 1024]).unwrap();
+        let refusal = fill_up(&folder.join("list.db"), || {
+            fs::remove_file(&filler).unwrap()
+        });
+        assert_eq!(refusal, StoreError::Full);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // A namespace needs no root; where it is forbidden, the limit below is the test that is left.
+    let in_a_namespace = |script: &str, test: &Command| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+            .arg(folder.path())
+            .arg(test.get_program())
+            .args(test.get_args());
+        for (name, value) in test.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command
+    };
+    let mount = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
+    let is_possible = in_a_namespace(mount, &Command::new("true"))
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !is_possible {
+        println!("left out: no small disk can be mounted here");
+        return;
+    }
+
+    let script = format!("{mount} && exec \"$@\"");
+    let test = again(TEST, folder.path().to_str().unwrap());
+    let output = in_a_namespace(&script, &test).output().unwrap();
+
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 passed"), "{output:?}");
+}
+
+#[test]
+fn a_file_that_may_not_grow_keeps_what_it_took() {
+    const TEST: &str = "full::a_file_that_may_not_grow_keeps_what_it_took";
+    if let Some(path) = job() {
+        let taken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        // Without a handler the signal would end the process; with one, the write fails.
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, taken).unwrap();
+        let before = getrlimit(Resource::Fsize);
+        let limit = Rlimit {
+            current: Some(256 * 1024),
+            ..before.clone()
+        };
+        setrlimit(Resource::Fsize, limit).unwrap();
+        let refusal = fill_up(&path, || setrlimit(Resource::Fsize, before).unwrap());
+        assert!(
+            matches!(refusal, StoreError::Full | StoreError::Other(_)),
+            "{refusal:?}"
+        );
+        return;
+    }
+    let list = List::new();
+
+    let output = again(TEST, list.path().to_str().unwrap()).output().unwrap();
+
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 passed"), "{output:?}");
+}

@@ -1,0 +1,102 @@
+//! The real program ended by every signal and by a hang-up, many times: the terminal as it was, the right code.
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a long run fails loudly and measures real time"
+)]
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::process;
+use crate::pty::{Launch, Pty};
+
+/// The signals that end a program in order.
+const DEADLY: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
+
+/// Tells the worst of a number of ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Worst {
+    pub(crate) ends: usize,
+    pub(crate) slowest: Duration,
+    /// CPU time after the hang-up, in milliseconds.
+    pub(crate) cpu: u64,
+}
+
+fn start(program: &str, home: &Path) -> Pty {
+    let mut pty = Launch::new(program)
+        .args(["--api-url", "http://127.0.0.1:9", "--store"])
+        .args([home.join("list.db")])
+        .env("HOME", &home.to_string_lossy())
+        .env("LANG", "C.UTF-8")
+        .spawn();
+    pty.wait_for_text("kietop demo");
+    pty
+}
+
+/// Ends the program so often by each deadly signal; fails at the first that is not clean.
+pub(crate) fn signals(program: &str, rounds: usize) -> Worst {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut worst = Worst::default();
+    for _ in 0..rounds {
+        for signal in DEADLY {
+            let pty = start(program, home.path());
+            let begun = Instant::now();
+            pty.signal(signal);
+            let ended = pty.end();
+            worst.slowest = worst.slowest.max(begun.elapsed());
+            worst.ends += 1;
+
+            assert_eq!(
+                ended.code,
+                128 + signal.as_raw().cast_unsigned(),
+                "{signal:?}"
+            );
+            assert_eq!(ended.modes_after, ended.modes_before, "{signal:?}");
+            let left = count(&ended.raw, b"\x1b[?1049l");
+            assert_eq!(
+                left, 1,
+                "the alternate screen is left once after {signal:?}"
+            );
+            assert!(!ended.screen.hide_cursor() && !ended.screen.bracketed_paste());
+        }
+    }
+    worst
+}
+
+/// Takes the terminal away so often; fails when the program outlives it by more than two seconds or works meanwhile.
+pub(crate) fn hang_ups(program: &str, rounds: usize) -> Worst {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut worst = Worst::default();
+    for _ in 0..rounds {
+        let mut pty = start(program, home.path());
+        let pid = pty.pid();
+        let before = process::cpu(pid).unwrap_or_default();
+        let mut last = before;
+        let begun = Instant::now();
+        pty.hang_up();
+        while let Some(cpu) = process::cpu(pid) {
+            last = last.max(cpu);
+            if begun.elapsed() > crate::pty::PATIENCE {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        worst.slowest = worst.slowest.max(begun.elapsed());
+        worst.cpu = worst.cpu.max(last - before);
+        worst.ends += 1;
+
+        assert_eq!(pty.end().code, 129);
+    }
+    worst
+}
+
+fn count(bytes: &[u8], what: &[u8]) -> usize {
+    bytes
+        .windows(what.len())
+        .filter(|found| *found == what)
+        .count()
+}

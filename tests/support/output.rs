@@ -1,0 +1,156 @@
+//! What may reach the terminal: printable text, and the sequences of one short list. All else fails the test.
+//!
+//! Escape is only ever our own backend's: so whatever a server, a link or a paste holds, none of it can act.
+
+/// Ends of `CSI` sequences that draw, each with the parameters it may have.
+const DRAWING: [char; 3] = ['m', 'H', 'J'];
+
+/// The private modes that are set and unset.
+const MODES: [&str; 9] = [
+    "25", "1000", "1002", "1003", "1004", "1006", "1015", "1049", "2004",
+];
+
+/// Brackets a frame.
+const SYNCHRONIZED: &str = "2026";
+
+/// The longest sequence of ours, a title, is far shorter.
+const LONGEST: usize = 4096;
+
+/// Watches a program's bytes to its terminal, in pieces of any size.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    pending: Vec<u8>,
+    /// How many bytes were seen.
+    pub(crate) bytes: usize,
+}
+
+impl Watch {
+    /// Takes the next bytes; an error is the first thing that must not be there.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.bytes += bytes.len();
+        self.pending.extend(bytes);
+        let mut at = 0;
+        loop {
+            let rest = self.pending.get(at..).unwrap_or_default();
+            match token(rest) {
+                Ok(0) => break,
+                Ok(length) => at += length,
+                Err(what) => {
+                    let around = rest.get(..rest.len().min(60)).unwrap_or_default();
+                    return Err(format!("{what}: {:?}", String::from_utf8_lossy(around)));
+                }
+            }
+        }
+        self.pending.drain(..at);
+        Ok(())
+    }
+
+    /// Tells whether the last thing seen was whole.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+/// Returns the length of the first whole thing, 0 when more bytes are needed.
+fn token(bytes: &[u8]) -> Result<usize, &'static str> {
+    match bytes {
+        [] | [0x1b] => Ok(0),
+        [0x1b, b'[', rest @ ..] => csi(rest).map(|length| length + usize::from(length > 0) * 2),
+        [0x1b, b']', rest @ ..] => osc(rest).map(|length| length + usize::from(length > 0) * 2),
+        // ST: ends a title that a dying write may have left open.
+        [0x1b, b'\\', ..] => Ok(2),
+        [0x1b, ..] => Err("an escape sequence that is not ours"),
+        [b'\r' | b'\n', ..] => Ok(1),
+        [0..0x20 | 0x7f, ..] => Err("a control character"),
+        [0x20..0x7f, ..] => Ok(1),
+        [first, ..] => {
+            let length = match first {
+                0xc2..0xe0 => 2,
+                0xe0..0xf0 => 3,
+                0xf0..0xf5 => 4,
+                _ => return Err("a byte that is no text"),
+            };
+            let Some(character) = bytes.get(..length) else {
+                return Ok(0);
+            };
+            let text = std::str::from_utf8(character).map_err(|_| "bytes that are no text")?;
+            if text.chars().any(is_forbidden) {
+                return Err("a forbidden character");
+            }
+            Ok(length)
+        }
+    }
+}
+
+fn csi(rest: &[u8]) -> Result<usize, &'static str> {
+    let Some(end) = rest.iter().position(|byte| (0x40..0x7f).contains(byte)) else {
+        return if rest.len() > LONGEST {
+            Err("a sequence without an end")
+        } else {
+            Ok(0)
+        };
+    };
+    let (parameters, last) = (rest.get(..end), rest.get(end).copied().map(char::from));
+    let parameters = parameters.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let (Some(parameters), Some(last)) = (parameters, last) else {
+        return Err("a sequence that is no text");
+    };
+    let are_numbers = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_digit() || [';', ':'].contains(&c))
+    };
+    let is_ours = match (parameters.strip_prefix('?'), last) {
+        (Some(mode), 'h' | 'l') => MODES.contains(&mode) || mode == SYNCHRONIZED,
+        (None, 't') => ["22;0", "23;0"].contains(&parameters),
+        (None, last) => DRAWING.contains(&last) && are_numbers(parameters),
+        (Some(_), _) => false,
+    };
+    if is_ours {
+        Ok(end + 1)
+    } else {
+        Err("a sequence that is not ours")
+    }
+}
+
+/// Takes a title, or a copy to the clipboard.
+fn osc(rest: &[u8]) -> Result<usize, &'static str> {
+    let Some(end) = rest.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) else {
+        return if rest.len() > 64 * LONGEST {
+            Err("a string without an end")
+        } else {
+            Ok(0)
+        };
+    };
+    let (text, after) = rest.split_at(end);
+    let closed = match after {
+        [0x07, ..] => 1,
+        [0x1b, b'\\', ..] => 2,
+        [0x1b] => return Ok(0),
+        _ => return Err("a control character in a string"),
+    };
+    let text = std::str::from_utf8(text).map_err(|_| "a string that is no text")?;
+    let is_base64 = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))
+    };
+    let is_ours = match text.split_once(';') {
+        Some(("2", title)) => !title.chars().any(is_forbidden),
+        Some(("52", copied)) => copied.strip_prefix("c;").is_some_and(is_base64),
+        Some(_) | None => false,
+    };
+    if is_ours {
+        Ok(end + closed)
+    } else {
+        Err("a string that is not ours")
+    }
+}
+
+/// Tells whether a character must not be sent: C0, DEL, C1, bidi, zero-width, tags.
+pub(crate) fn is_forbidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+        )
+}

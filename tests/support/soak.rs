@@ -1,0 +1,158 @@
+//! An hour with two hundred tasks and a server that lies: what the program takes of the machine, and whether it grows.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a long run fails loudly and measures real time"
+)]
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::hostile::{Hostile, Mix};
+use crate::monkey::{add, launch};
+use crate::output::Watch;
+use crate::process::{Look, look};
+
+/// How many tasks are on the list.
+const TASKS: u32 = 200;
+
+/// How many looks are taken in all; the sixth of the time that warms up is not judged.
+const LOOKS: u32 = 120;
+
+/// Growth is only a slope over at least so long.
+const LONG_ENOUGH: Duration = Duration::from_secs(20 * 60);
+
+/// Is what was seen, from the end of the warm-up on.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    time: Duration,
+    /// At 10, 30 and 60 minutes of an hour.
+    marks: [Look; 3],
+    files: Option<(usize, usize)>,
+    threads: (u64, u64),
+    /// KiB an hour, by least squares.
+    slope: f64,
+    per_minute: (usize, f64),
+    most_in_a_second: usize,
+    bytes: usize,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [tenth, half, whole] = self.marks;
+        write!(
+            f,
+            "{TASKS} tasks, {} min: RSS {} / {} / {} KiB at 1/6, 1/2, 1 of it, {:+.0} KiB/h; files {:?}; threads {:?}; \
+             CPU {} ms; requests/min most {} mean {:.1}, most in a second {}; {} bytes to the terminal",
+            self.time.as_secs() / 60,
+            tenth.rss,
+            half.rss,
+            whole.rss,
+            self.slope,
+            self.files,
+            self.threads,
+            whole.cpu,
+            self.per_minute.0,
+            self.per_minute.1,
+            self.most_in_a_second,
+            self.bytes,
+        )
+    }
+}
+
+impl Seen {
+    /// Fails when the program grows.
+    pub(crate) fn judge(&self) {
+        assert!(self.time < LONG_ENOUGH || self.slope <= 1024.0, "{self}");
+        // Two more or fewer than in the middle: connections under way are files too.
+        if let Some((least, most)) = self.files {
+            assert!(most - least <= 4, "{self}");
+        }
+        let (least, most) = self.threads;
+        // The blocking pool comes and goes by one.
+        assert!(most - least <= 1, "{self}");
+    }
+}
+
+/// Watches the program for so long.
+pub(crate) fn play(program: &str, time: Duration, seed: u64) -> Seen {
+    let home = tempfile::tempdir().expect("a folder");
+    let mix = Mix {
+        faults: 40,
+        endings: 2,
+        refusals: 4,
+    };
+    let mut server = Hostile::start(mix, seed);
+    add(program, home.path(), TASKS, "soak");
+    let mut pty = launch(program, home.path(), &server.origin(), "soak")
+        .size(120, 36)
+        .spawn();
+    pty.wait_for_text("kietop");
+
+    let mut watch = Watch::default();
+    let mut looks = Vec::new();
+    let begun = Instant::now();
+    for n in 1..=LOOKS {
+        let due = time * n / LOOKS;
+        while let Some(left) = due
+            .checked_sub(begun.elapsed())
+            .filter(|left| !left.is_zero())
+        {
+            pty.watch_for(left.min(Duration::from_secs(5)));
+            if let Err(what) = watch.take(&pty.take_raw()) {
+                panic!("{what}");
+            }
+        }
+        assert_eq!(pty.code(), None, "it ended:\n{}", pty.screen().contents());
+        looks.push((begun.elapsed(), look(pty.pid()).expect("/proc")));
+    }
+    let requests = server.count();
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+
+    let at = |n: usize| looks.get(n - 1).expect("a look").1;
+    let warm: Vec<_> = looks.iter().skip(looks.len() / 6).copied().collect();
+    let files: Option<Vec<_>> = warm.iter().map(|(_, look)| look.files).collect();
+    let range = |numbers: Vec<u64>| {
+        let least = numbers.iter().min().copied().unwrap_or_default();
+        (least, numbers.iter().max().copied().unwrap_or_default())
+    };
+    let whole = looks.len();
+    Seen {
+        time,
+        marks: [at(whole / 6), at(whole / 2), at(whole)],
+        files: files.map(|files| {
+            let least = files.iter().min().copied().unwrap_or_default();
+            (least, files.iter().max().copied().unwrap_or_default())
+        }),
+        threads: range(warm.iter().map(|(_, look)| look.threads).collect()),
+        slope: slope(&warm),
+        per_minute: (
+            server.most_in_a_minute(),
+            f64::from(u32::try_from(requests).unwrap_or(u32::MAX)) / (time.as_secs_f64() / 60.0),
+        ),
+        most_in_a_second: server.most_in(Duration::from_secs(1)),
+        bytes: watch.bytes,
+    }
+}
+
+/// Returns the growth of the memory in KiB an hour, by least squares.
+fn slope(looks: &[(Duration, Look)]) -> f64 {
+    let points: Vec<_> = looks
+        .iter()
+        .map(|(at, look)| {
+            let rss = f64::from(u32::try_from(look.rss).unwrap_or(u32::MAX));
+            (at.as_secs_f64() / 3600.0, rss)
+        })
+        .collect();
+    let count = f64::from(u32::try_from(points.len()).unwrap_or(u32::MAX)).max(1.0);
+    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let above: f64 = points
+        .iter()
+        .map(|(x, y)| (x - mean_x) * (y - mean_y))
+        .sum();
+    let below: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    if below > 0.0 { above / below } else { 0.0 }
+}
