@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod desktop;
+pub mod frames;
 pub mod kie;
 pub mod log;
 pub mod store;

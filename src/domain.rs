@@ -7,6 +7,7 @@ pub mod comparison;
 pub mod estimate;
 pub mod harvest;
 pub mod nearest;
+pub mod picture;
 pub mod query;
 pub mod report;
 pub mod schedule;

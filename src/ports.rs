@@ -2,11 +2,12 @@
 //!
 //! Real forms live in `adapters`, fakes in the tests. Nothing here knows HTTP, SQL or a terminal.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, path::Path, pin::Pin, time::Duration};
 
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::Comparison,
+    picture::PictureError,
     report::Answer,
     task::{Family, TaskId, VideoUrl},
     time::Now,
@@ -77,4 +78,51 @@ pub trait Opener: fmt::Debug + Send + Sync {
 pub trait Comparer: fmt::Debug + Send + Sync {
     /// Starts the browser and returns without waiting for it to end; fails with a sentence when nothing can be shown.
     fn compare(&self, comparison: &Comparison) -> Result<(), String>;
+}
+
+/// Is one frame of a video, in red, green and blue, row by row.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Still {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Still {
+    /// Returns a frame; nothing when the pixels are not as many as its sides say, or there are none.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
+        let count = usize::try_from(u64::from(width) * u64::from(height) * 3).ok()?;
+        (count > 0 && pixels.len() == count).then_some(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// Returns width and height, in pixels.
+    pub const fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Returns the pixels, three bytes each.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+}
+
+impl fmt::Debug for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Still({}x{})", self.width, self.height)
+    }
+}
+
+/// Takes frames out of videos on this disk.
+pub trait FrameReader: fmt::Debug + Send + Sync {
+    /// Returns the frame at that time, which is [refused](PictureError::Refused) beyond the end. Ends within 6 s, and may
+    /// be dropped at any moment, which ends whatever was started for it.
+    fn frame<'a>(
+        &'a self,
+        file: &'a Path,
+        at: Duration,
+    ) -> Pending<'a, Result<Still, PictureError>>;
 }
