@@ -1,11 +1,12 @@
-//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, the page of a comparison,
-//! the machine; and the log.
+//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, files, the page of a
+//! comparison, frames, the machine; and the log.
 //!
 //! Each adapter knows its own outside (HTTP, SQL) and the domain; none knows the core or the screen, and
 //! none another, but for the comparison, which starts the browser.
 
 pub mod compare;
 pub mod desktop;
+pub mod download;
 pub mod frames;
 pub mod kie;
 pub mod log;

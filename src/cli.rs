@@ -6,11 +6,15 @@
 pub mod add;
 pub mod json;
 pub mod list;
+pub mod manual;
+pub mod open;
 pub mod output;
 pub mod place;
 pub mod refresh;
 pub mod remove;
+pub mod save;
 pub mod simulate;
+pub mod wait;
 
 use std::path::PathBuf;
 
@@ -28,6 +32,10 @@ pub mod exit {
     pub const UNAUTHORISED: i32 = 4;
     /// There is no such task on the list.
     pub const NO_SUCH_TASK: i32 = 5;
+    /// `wait`: at least one task failed.
+    pub const WAIT_FAILED: i32 = 3;
+    /// `wait`: time ran out.
+    pub const TIMED_OUT: i32 = 124;
     /// Ctrl-C came before the end.
     pub const INTERRUPTED: i32 = 130;
 }
@@ -86,8 +94,18 @@ pub enum Command {
     List(List),
     /// One task in full
     Show(Show),
+    /// Wait until tasks have ended, and say of each how, as it ends
+    Wait(Wait),
+    /// Open a result (or input) video in the browser
+    Open(Open),
+    /// Save result videos to the disk: whole, resumable, nothing overwritten
+    Save(Save),
     /// The simulator alone, for anyone's client; prints its URL and task ids
     Simulate(Simulate),
+    /// Completions for a shell, to standard output
+    Completions(Completions),
+    /// The manual page, to standard output
+    Man,
 }
 
 /// What the simulated world is like.
@@ -160,6 +178,53 @@ pub struct Show {
     /// JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to wait for, and how long.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 124 time ran out, 130 interrupted."
+)]
+pub struct Wait {
+    /// Task ids, or unique beginnings of at least 4 characters; none: all unfinished tasks of the list
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Give up after this time: 90s, 15m, 2h30m
+    #[arg(long, value_name = "DUR")]
+    pub timeout: Option<wait::Span>,
+    /// One line of JSON for each task
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to open.
+#[derive(Debug, Args)]
+pub struct Open {
+    /// A task id, or a unique beginning of at least 4 characters
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The input video in place of the result
+    #[arg(long)]
+    pub origin: bool,
+}
+
+/// What to save, and where.
+#[derive(Debug, Args)]
+pub struct Save {
+    /// Task ids, or unique beginnings of at least 4 characters
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// The folder, made when it is not there [default: kietop under your folder of videos]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }
 
 /// The names of states, as in JSON.

@@ -10,6 +10,7 @@ pub mod nearest;
 pub mod picture;
 pub mod query;
 pub mod report;
+pub mod save;
 pub mod schedule;
 pub mod status;
 pub mod task;

@@ -17,9 +17,10 @@ use kietop::{
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
         store::{self, SqliteStore},
+        turns::FileTurns,
     },
     app::state::{Settings, State},
-    cli::{self, Cli, Command, Failure, Global, World, exit, output, place},
+    cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
     domain::{
         change::{Access, Change},
         schedule::Pace,
@@ -28,10 +29,11 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore as _, Turns},
+    ports::{Clock, ListStore, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
+        headless,
         input::Keyboard,
         terminal::{Screen, ScreenOptions, finish, harden_process},
     },
@@ -76,7 +78,12 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
         Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
+        Some(Command::Wait(wait)) => return waits(&wait, &global).await,
+        Some(Command::Open(open)) => cli::open::run(&open, &global)?,
+        Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+        Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
+        Some(Command::Man) => cli::manual::man()?,
     }
     Ok(0)
 }
@@ -85,22 +92,69 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
 async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
     let file = place::list_file(global)?;
-    let api = Arc::new(place::client(global)?);
+    let client = Arc::new(place::client(global)?);
     start_log();
     let access = place::access(global);
     let settings = Settings {
         access,
         ..settings()
     };
-    let outside = Outside {
-        clock: Arc::new(SystemClock::start()),
-        api,
-        turns: place::turns(global)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+    let store = open_file(file, access, |store| Box::new(store));
+    let turns = place::turns(global)?;
+    show(
+        settings,
+        outside(client, SystemClock::start(), turns, store),
+    )
+    .await
+}
+
+/// Waits until tasks have ended, with the dashboard's own core and no screen.
+async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
+    let mut waiting = Waiting::new(wait, global)?;
+    let only = waiting.filter();
+    let client = Arc::new(place::client(global)?);
+    start_log();
+    let access = place::access(global);
+    let store = open_file(place::list_file(global)?, access, only);
+    let state = State::new(Settings {
+        access,
+        ..settings()
+    });
+    let turns = place::turns(global)?;
+    let outside = outside(client, SystemClock::start(), turns, store);
+    let outcome = {
+        let following = headless::follow(state, outside, |state| waiting.look(state));
+        let timeout = async {
+            match &wait.timeout {
+                Some(span) => tokio::time::sleep(span.0).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            outcome = following => Some(outcome),
+            _ = tokio::signal::ctrl_c() => Some(Err(cli::wait::interrupted())),
+            () = timeout => None,
+        }
+    };
+    outcome.unwrap_or_else(|| Err(waiting.timed_out()))
+}
+
+/// Returns the outside as it really is: the API of that client, the list, files and browser.
+fn outside(
+    client: Arc<KieClient>,
+    clock: impl Clock + 'static,
+    turns: Option<FileTurns>,
+    open_store: OpenStore,
+) -> Outside {
+    Outside {
+        clock: Arc::new(clock),
+        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+        downloader: Arc::new(place::downloader(&client)),
+        api: client,
         opener: Arc::new(Browser),
         comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
-        open_store: open_file(file, access),
-    };
-    show(settings, outside).await
+        open_store,
+    }
 }
 
 /// Watches the simulator, with a list that is gone afterwards.
@@ -156,15 +210,7 @@ async fn demo(world: &World) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    let outside = Outside {
-        clock: Arc::new(clock),
-        api: Arc::new(client),
-        turns: None,
-        opener: Arc::new(Browser),
-        comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
-        open_store,
-    };
-    show(settings, outside).await
+    show(settings, outside(Arc::new(client), clock, None, open_store)).await
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -206,6 +252,10 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
 
 fn settings() -> Settings {
     Settings {
+        // Without a home nothing is saved until a folder is typed.
+        save_folder: place::save_folder().unwrap_or_else(|_| PathBuf::from("kietop")),
+        home: env::home_dir(),
+        here: env::current_dir().unwrap_or_default(),
         zone: TimeZone::system(),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
@@ -242,7 +292,11 @@ fn needs_terminal() -> Result<(), Failure> {
 }
 
 /// Returns how the list file is opened, with notice of other instances' changes.
-fn open_file(file: PathBuf, access: Access) -> OpenStore {
+fn open_file(
+    file: PathBuf,
+    access: Access,
+    seen: impl FnOnce(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+) -> OpenStore {
     Box::new(move |notice| {
         let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;
         // Without notice the list works all the same; only other instances' changes show later.
@@ -250,7 +304,7 @@ fn open_file(file: PathBuf, access: Access) -> OpenStore {
             .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
             .ok();
         Ok(OpenedStore {
-            store: Box::new(opened.store),
+            store: seen(opened.store),
             rescued: opened.rescued.map(|rescued| rescued.to_string()),
             watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
         })

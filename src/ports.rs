@@ -2,13 +2,20 @@
 //!
 //! Real forms live in `adapters`, fakes in the tests. Nothing here knows HTTP, SQL or a terminal.
 
-use std::{fmt, future::Future, path::Path, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
 
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::Comparison,
     picture::PictureError,
-    report::Answer,
+    report::{Answer, PollError},
+    save::{Progress, SaveError, SaveOrder},
     task::{Family, TaskId, VideoUrl},
     time::Now,
     turns::{Heard, PutOff, Turn, Word},
@@ -125,4 +132,28 @@ pub trait FrameReader: fmt::Debug + Send + Sync {
         file: &'a Path,
         at: Duration,
     ) -> Pending<'a, Result<Still, PictureError>>;
+}
+
+/// Asks the API for fresh links to its files.
+pub trait FreshLinks: fmt::Debug + Send + Sync {
+    /// Asks for a link to the same file that lives again for a while (20 min). Changes nothing at the server; ends
+    /// within 20 s with a link or a named error, and may be dropped at any moment.
+    fn fresh_link<'a>(&'a self, url: &'a VideoUrl) -> Pending<'a, Result<VideoUrl, PollError>>;
+}
+
+/// Fetches result videos to the disk.
+pub trait Downloader: fmt::Debug + Send + Sync {
+    /// Fetches one file and returns where it is. What carries the final name is whole and a video, always.
+    ///
+    /// No more than [two](crate::domain::save::MOST_AT_ONCE) run at a time, others wait for their turn. `told` hears how far it is, a few
+    /// times a second at most. May be dropped at any moment: what has come stays beside the target, and the next save
+    /// goes on from there where that is exact.
+    fn save<'a>(
+        &'a self,
+        order: &'a SaveOrder,
+        told: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Pending<'a, Result<PathBuf, SaveError>>;
+
+    /// Reports whether a file is there. Blocking: called off the loop.
+    fn is_there(&self, file: &Path) -> bool;
 }

@@ -4,6 +4,7 @@
 //! then answers. So no key waits behind an answer, and at rest nothing wakes.
 
 pub mod effects;
+pub mod headless;
 pub mod input;
 pub mod terminal;
 
@@ -194,7 +195,10 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
                 | Effect::Open { .. }
-                | Effect::Compare(_)) => self.hands.carry_out(effect),
+                | Effect::Compare(_)
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)) => self.hands.carry_out(effect),
             }
         }
     }

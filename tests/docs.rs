@@ -64,7 +64,7 @@ fn the_readme_names_every_command() {
     let readme = readme();
     for command in Cli::command().get_subcommands() {
         let name = command.get_name();
-        assert!(readme.contains(&format!("| `kietop {name} ")), "{name}");
+        assert!(readme.contains(&format!("| `kietop {name}")), "{name}");
     }
     Cli::command().debug_assert();
 }

@@ -162,6 +162,7 @@ impl Fleet {
                 let lines = Ok(Vec::new());
                 self.later(SECOND, by, Event::Said(Msg::JournalRead { task, lines }));
             }
+            Effect::Save { .. } | Effect::StopSave(_) | Effect::LookFor(_) => {}
             Effect::Load
             | Effect::Open { .. }
             | Effect::Compare(_)
@@ -214,7 +215,11 @@ impl Fleet {
             Change::Add { .. }
             | Change::Remove { .. }
             | Change::Restore { .. }
-            | Change::Opened { .. } => return Applied::Noted,
+            | Change::Opened { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => return Applied::Noted,
         };
         let watched = self
             .list

@@ -34,6 +34,8 @@ use raw_server::{RawServer, Step};
 mod envelope;
 #[path = "kie_api/faults.rs"]
 mod faults;
+#[path = "kie_api/fresh_link.rs"]
+mod fresh_link;
 #[path = "kie_api/luma_modify.rs"]
 mod luma_modify;
 

@@ -183,6 +183,9 @@ impl Outside {
                 | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -297,9 +300,13 @@ impl Outside {
                 }
                 Applied::Removed
             }
-            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                Applied::Noted
-            }
+            Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => Applied::Noted,
         }
     }
 }

@@ -17,6 +17,7 @@ use kietop::{
         keymap::KeyChord,
         state::{Settings, State},
     },
+    domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
@@ -25,7 +26,7 @@ use kietop::{
         time::{Mono, Now},
         watchlist::Watched,
     },
-    ports::{Clock, Comparer, ListStore, Opener, Pending, TaskApi},
+    ports::{Clock, Comparer, Downloader, ListStore, Opener, Pending, TaskApi},
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
@@ -137,6 +138,30 @@ impl Comparer for NoBrowser {
     }
 }
 
+/// Tells that half of a file is here, and then holds it for ever.
+#[derive(Debug)]
+struct HalfAFile;
+
+impl Downloader for HalfAFile {
+    fn save<'a>(
+        &'a self,
+        _: &'a SaveOrder,
+        told: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Pending<'a, Result<std::path::PathBuf, SaveError>> {
+        Box::pin(async {
+            told(Progress {
+                bytes: 5,
+                total: Some(10),
+                rate: 1,
+            });
+            std::future::pending().await
+        })
+    }
+    fn is_there(&self, _: &std::path::Path) -> bool {
+        true
+    }
+}
+
 /// Draws into memory and counts the frames.
 struct Paper {
     terminal: Terminal<TestBackend>,
@@ -192,6 +217,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         turns: None,
         opener: Arc::new(NoBrowser),
         comparer: Arc::new(NoBrowser),
+        downloader: Arc::new(HalfAFile),
         open_store: Box::new(move |_| {
             Ok(OpenedStore {
                 store: Box::new(FakeStore {

@@ -778,7 +778,7 @@ fn footer_help_and_advice_name_the_keys_in_force() {
     press(&mut state, &["F2"]);
     let help = shot(&mut state, (120, 50));
 
-    for text in ["F5 open", "F2 help", "F5 opens the video."] {
+    for text in ["F5 open", "F2 help", "F5 opens the video,"] {
         assert!(list.contains(text), "{text} in\n{list}");
     }
     assert!(!list.contains("remove"), "{list}");

@@ -66,9 +66,13 @@ fn store(state: &mut State, effects: Vec<Effect>) {
                     Applied::Added(Box::new(task(id.as_str()).build()))
                 }
                 Change::Remove { .. } => Applied::Removed,
-                Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                    Applied::Noted
-                }
+                Change::Observed { .. }
+                | Change::CheckFailed { .. }
+                | Change::Opened { .. }
+                | Change::SaveBegun { .. }
+                | Change::Saved { .. }
+                | Change::NotSaved { .. }
+                | Change::Warned { .. } => Applied::Noted,
             })
             .collect();
         update(
@@ -713,7 +717,7 @@ fn input_and_result_are_compared_and_refusals_say_why() {
 
     for reason in [
         "The server named no input link to compare with. o opens the result alone.",
-        "Still being made: nothing to open yet.",
+        "Still being made: nothing to compare yet.",
         "It failed: there is no video. O opens the input.",
     ] {
         assert_eq!(press(&mut state, &["j", "b"]), []);

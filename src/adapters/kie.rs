@@ -24,6 +24,7 @@ use crate::{
 
 pub mod connection;
 pub mod envelope;
+mod fresh_link;
 pub mod key;
 pub mod luma_modify;
 pub mod origin;
@@ -117,11 +118,16 @@ impl KieClient {
             Err(PollError::CutOff) => self.send(Reuse::Fresh, key, task, family).await,
             response => response,
         }?;
+        self.straight(response, key).await?.judge(task, family)
+    }
+
+    /// Reads an answer that is no redirect.
+    async fn straight(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
         if let Some(host) = redirect_target(&response) {
             let host = key.redact(&host);
             return Err(PollError::Redirected(CleanText::line(&host, HOST_BYTES)));
         }
-        self.reply(response, key).await?.judge(task, family)
+        self.reply(response, key).await
     }
 
     /// Puts the question and waits for the head of the answer.
@@ -154,7 +160,7 @@ impl KieClient {
     /// Names an error that came before the head of an answer.
     fn unanswered(&self, error: reqwest::Error) -> PollError {
         let proxy = connection::proxy_to(&self.origin);
-        connection::failed_to_ask(error, &self.origin, proxy.as_deref())
+        connection::failed_to_ask(error, self.origin.host(), proxy.as_deref())
     }
 
     /// Returns the HTTP client, built on the blocking pool when it is needed first.

@@ -460,7 +460,7 @@ impl ListStore for SqliteStore {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        self.at = changes.iter().map(at).fold(self.at, Timestamp::max);
+        self.at = changes.iter().map(Change::at).fold(self.at, Timestamp::max);
         for _ in 0..MOST_TRIES {
             let applied = self.mending(|store| store.write(changes))?;
             // Another instance may have moved the file aside as damaged while we wrote: what went into the
@@ -487,20 +487,9 @@ impl ListStore for SqliteStore {
 }
 
 /// Reports whether a change must be on the disk when it is acknowledged: a person waits for it, or it is
-/// an ending, which is not asked for again.
+/// an ending, or a file on disk, which is not asked for again.
 fn must_last(change: &Change) -> bool {
     let is_ending =
         matches!(change, Change::Observed { observation, .. } if observation.state.is_final());
-    is_ending || change.is_acknowledged()
-}
-
-const fn at(change: &Change) -> Timestamp {
-    match change {
-        Change::Add { at, .. }
-        | Change::Remove { at, .. }
-        | Change::Restore { at, .. }
-        | Change::Observed { at, .. }
-        | Change::Opened { at, .. } => *at,
-        Change::CheckFailed { error, .. } => error.at,
-    }
+    is_ending || matches!(change, Change::Saved { .. }) || change.is_acknowledged()
 }

@@ -1,11 +1,14 @@
 //! What may happen ([`Msg`], facts, past tense) and what the core orders ([`Effect`], imperative). Data only.
 
+use std::path::PathBuf;
+
 use crate::{
     app::keymap::KeyChord,
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
         report::Answer,
+        save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
         turns::{PutOff, Word},
@@ -93,6 +96,22 @@ pub enum Msg {
         /// The reason when they could not be.
         result: Result<(), String>,
     },
+    /// A file that is being saved has come so far. Between its order and its end this is told any number of times.
+    SaveProgressed {
+        /// Which try.
+        attempt: SaveAttempt,
+        /// How far.
+        progress: Progress,
+    },
+    /// A save ended.
+    SaveEnded {
+        /// Which try.
+        attempt: SaveAttempt,
+        /// Where the file is, or why it is not there.
+        result: Result<PathBuf, SaveError>,
+    },
+    /// Saved files were looked for.
+    LookedFor(Vec<(TaskId, PathBuf, bool)>),
     /// The terminal is ours again after a suspension.
     Resumed,
     /// A part of the program broke and was contained; the sentence says which.
@@ -101,8 +120,8 @@ pub enum Msg {
     Interrupted,
 }
 
-/// Is one order. Each but [`Tell`](Effect::Tell), [`Redraw`](Effect::Redraw) and [`Quit`](Effect::Quit), for which
-/// nothing waits, is answered by exactly one [`Msg`].
+/// Is one order. Each but [`Tell`](Effect::Tell), [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw) and
+/// [`Quit`](Effect::Quit), for which nothing waits, is answered by exactly one [`Msg`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read the list; answered by [`Msg::Loaded`].
@@ -131,6 +150,17 @@ pub enum Effect {
     },
     /// Show input and result side by side in the browser; answered by [`Msg::Compared`].
     Compare(Box<Comparison>),
+    /// Fetch a result to the disk; answered by [`Msg::SaveEnded`], after any number of [`Msg::SaveProgressed`].
+    Save {
+        /// Which try.
+        attempt: SaveAttempt,
+        /// What, and where to.
+        order: SaveOrder,
+    },
+    /// Stop a save, which then ends. One that has ended is no longer to be stopped.
+    StopSave(SaveAttempt),
+    /// Look whether saved files are there; answered by [`Msg::LookedFor`].
+    LookFor(Vec<(TaskId, PathBuf)>),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

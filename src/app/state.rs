@@ -1,15 +1,22 @@
 //! What the program knows, with questions about it. Changed by `update` only.
 
 mod add;
+mod line;
 mod polls;
+mod saves;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 
 pub use self::{
     add::{AddDialog, AddField, Candidate},
     polls::{Hold, Polls},
+    saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
 };
 use super::keymap::{Context, Keymap};
 use crate::domain::{
@@ -44,6 +51,14 @@ pub struct Settings {
     pub access: Access,
     /// What the keys mean.
     pub keymap: Keymap,
+    /// Where saved videos go.
+    pub save_folder: PathBuf,
+    /// Whether a result is saved as soon as it is made.
+    pub auto_save: bool,
+    /// The user's home, which `~` stands for.
+    pub home: Option<PathBuf>,
+    /// Where the program was started: a folder typed without a root begins there.
+    pub here: PathBuf,
     /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
     pub suggestions: Vec<TaskId>,
 }
@@ -58,10 +73,32 @@ impl Default for Settings {
             seed: 0,
             access: Access::default(),
             keymap: Keymap::default(),
+            save_folder: PathBuf::from("."),
+            auto_save: false,
+            home: None,
+            here: PathBuf::from("."),
             suggestions: Vec::new(),
         }
     }
 }
+
+impl Settings {
+    /// Returns a path for a sentence: clean, with the home as `~`.
+    pub fn shown(&self, path: &Path) -> String {
+        let rest = self
+            .home
+            .as_ref()
+            .and_then(|home| path.strip_prefix(home).ok());
+        let text = match rest {
+            Some(rest) => Path::new("~").join(rest).to_string_lossy().into_owned(),
+            None => path.to_string_lossy().into_owned(),
+        };
+        CleanText::line(&text, LONGEST_PATH).as_str().to_owned()
+    }
+}
+
+/// The longest path shown, in bytes.
+const LONGEST_PATH: usize = 1024;
 
 /// Tells what fills the screen below the overlays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,6 +145,8 @@ pub enum Overlay {
     Add(Box<AddDialog>),
     /// The numbered picker of several videos.
     Pick(Picker),
+    /// The box in which a folder is typed.
+    Folder(Box<FolderDialog>),
     /// A link that no browser could be started for, shown whole.
     Link(ShownLink),
     /// The keys.
@@ -234,6 +273,7 @@ pub struct State {
     pub(super) screen: Screen,
     pub(super) overlay: Option<Overlay>,
     pub(super) polls: Polls,
+    pub(super) saves: SaveQueue,
     pub(super) notice: Option<Notice>,
     pub(super) loading: Loading,
     pub(super) removed: Vec<Vec<TaskId>>,
@@ -254,6 +294,7 @@ impl State {
             list: Watchlist::new(settings.retention),
             polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
             settings,
+            saves: SaveQueue::default(),
             view: View::default(),
             selected: None,
             top: 0,
@@ -356,6 +397,7 @@ impl State {
         match (&self.overlay, self.screen) {
             (Some(Overlay::Add(_)), _) => Context::Add,
             (Some(Overlay::Pick(_)), _) => Context::Pick,
+            (Some(Overlay::Folder(_)), _) => Context::Folder,
             (Some(Overlay::Link(_)), _) => Context::Link,
             (Some(Overlay::Help { .. }), _) => Context::Help,
             (None, Screen::Detail { .. }) => Context::Detail,
@@ -366,6 +408,11 @@ impl State {
     /// Returns the account's side of polling.
     pub const fn polls(&self) -> &Polls {
         &self.polls
+    }
+
+    /// Returns the saves of the moment.
+    pub const fn saves(&self) -> &SaveQueue {
+        &self.saves
     }
 
     /// Returns the notice of the moment.
@@ -408,7 +455,7 @@ impl State {
 
     /// Returns the status of a task.
     pub fn status_of(&self, watched: &Watched, estimate: &Estimate, now: Now) -> Status {
-        Status::of(&watched.task, estimate, self.settings.retention, now)
+        watched.status(estimate, self.settings.retention, now)
     }
 
     /// Reports whether a figure on the screen changes with every second: a countdown, a notice, a running clock.

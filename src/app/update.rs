@@ -1,13 +1,15 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
 //! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
-//! and answers, `pacing` the account's holds and sleep, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
+//! and answers, `pacing` the account's holds and sleep, `saving` results on their way to the disk, `storing` the list
+//! on disk, `selection` what is under the cursor, `notices` the message line.
 
 mod dialogs;
 mod keys;
 mod notices;
 mod pacing;
 mod polling;
+mod saving;
 mod selection;
 mod storing;
 
@@ -44,8 +46,15 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             selection::keep_visible(state);
         }
         Msg::Measured { most_scroll } => keys::measured(state, most_scroll),
-        Msg::Loaded(result) => storing::loaded(state, result, now),
-        Msg::ChangedElsewhere(deltas) => storing::changed_elsewhere(state, deltas, now),
+        Msg::Loaded(result) => {
+            storing::loaded(state, result, now);
+            saving::go_on(state, now, &mut effects);
+        }
+        Msg::ChangedElsewhere(deltas) => {
+            for task in storing::changed_elsewhere(state, deltas, now) {
+                saving::made(state, &task, now, &mut effects);
+            }
+        }
         Msg::Polled {
             task,
             attempt,
@@ -64,6 +73,11 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             dialogs::opened(state, &task, url, result, now, &mut effects);
         }
         Msg::Compared { task, result } => dialogs::compared(state, &task, result, now),
+        Msg::SaveProgressed { attempt, progress } => saving::progressed(state, attempt, progress),
+        Msg::SaveEnded { attempt, result } => {
+            saving::ended(state, attempt, result, now, &mut effects);
+        }
+        Msg::LookedFor(files) => saving::looked(state, files, now),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, &mut effects),
@@ -148,6 +162,7 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     polling::start_due(state, now, effects);
     pacing::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
+    saving::tend(state, now, effects);
     selection::follow_time(state, now);
     selection::follow_journal(state, effects);
 }

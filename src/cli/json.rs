@@ -56,8 +56,21 @@ pub fn record(watched: &Watched, retention: Duration) -> Value {
         "checkedAt": time(watched.freshness.last_ok),
         "checkError": check_error,
         "expiresAt": time(status::expires_at(task, retention)),
-        "savedTo": null,
+        "savedTo": watched.saves.there().next().map(|file| file.path.to_string_lossy()),
+        "savedFiles": saved_files(watched),
     })
+}
+
+/// Returns where each result is on disk, in the order of the results; null for one that is not.
+fn saved_files(watched: &Watched) -> Value {
+    let results = watched.task.state().videos().zip(1..);
+    let path_of = |number| {
+        let mut files = watched.saves.there();
+        files
+            .find(|file| file.number == number)
+            .map(|file| file.path.to_string_lossy())
+    };
+    results.map(|(_, number)| json!(path_of(number))).collect()
 }
 
 fn text(text: Option<&CleanText>) -> Option<&str> {

@@ -8,11 +8,11 @@ use super::{Failure, Global, List, Show, exit, json, output, place, refresh};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
-        change::{Change, JournalEvent},
+        change::Change,
         estimate::RunTimes,
         report::PollError,
         schedule::Polling,
-        status::{self, RETENTION, Status},
+        status::RETENTION,
         task::{Family, TaskId},
         text::CleanText,
         watchlist::Watched,
@@ -62,7 +62,7 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &show.id)?;
     let mut refused = None;
-    let mut tasks = vec![find(&mut store, &id)?];
+    let mut tasks = vec![place::find(&mut store, &id)?];
     if show.refresh {
         let wanted = tasks
             .iter()
@@ -73,7 +73,7 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let watched = tasks
         .into_iter()
         .find(|watched| *watched.id() == id)
-        .ok_or_else(|| gone(&id))?;
+        .ok_or_else(|| place::gone(&id))?;
     if show.json {
         output::data(&format!(
             "{}\n",
@@ -86,20 +86,11 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         let mut text = card(&watched);
         for line in journal {
             // Writing into a `String` cannot fail.
-            writeln!(text, "{}  {}", line.at, event(&line.event)).unwrap_or_default();
+            writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
         }
         output::data(&text)?;
     }
     refused.map_or(Ok(()), |error| Err(account_failed(&error)))
-}
-
-fn find(store: &mut SqliteStore, id: &TaskId) -> Result<Watched, Failure> {
-    let found = store.get(id).map_err(|error| place::store_failed(&error))?;
-    found.ok_or_else(|| gone(id))
-}
-
-fn gone(id: &TaskId) -> Failure {
-    Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
 }
 
 /// Asks after some of the tasks once and takes the answers in: by way of the disk, unless it may only be read. The
@@ -175,13 +166,13 @@ fn table(tasks: &[Watched]) -> String {
     let estimate = run_times.estimate();
     let mut text = String::new();
     for watched in tasks {
-        let status = Status::of(&watched.task, &estimate, RETENTION, now);
+        let status = watched.status(&estimate, RETENTION, now);
         let word = Theme::monochrome().look(status, now).word;
         let took = watched
             .task
             .took()
             .map_or_else(|| "-".into(), format::run_time);
-        let link = format::link_life(status::link_life(&watched.task, RETENTION, now));
+        let link = format::link_life(watched.link_life(RETENTION, now));
         let cells = [
             format::pad_end(watched.id().as_str(), 32),
             format::pad_end(word, 13),
@@ -225,19 +216,4 @@ fn card(watched: &Watched) -> String {
         }
     }
     text
-}
-
-/// Returns a journal line's words.
-fn event(event: &JournalEvent) -> String {
-    match event {
-        JournalEvent::Added => "added".into(),
-        JournalEvent::Removed => "removed".into(),
-        JournalEvent::Restored => "restored".into(),
-        JournalEvent::Recovered => "checks work again".into(),
-        JournalEvent::Became(state) => format!("became {state}"),
-        JournalEvent::CheckFailed(why) => format!("check failed: {why}"),
-        JournalEvent::Contradicted(what) => format!("contradicted, left aside: {what}"),
-        JournalEvent::Opened(url) => format!("opened {url}"),
-        JournalEvent::Other(text) => text.to_string(),
-    }
 }

@@ -1,13 +1,22 @@
 //! Where things are: the list file, the log, the key; and what is opened there.
 
-use std::{env, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use etcetera::app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy};
+use etcetera::{
+    BaseStrategy as _,
+    app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy},
+    choose_base_strategy,
+};
 
 use super::{Failure, Global, exit, output};
 use crate::{
     adapters::{
         desktop::SystemClock,
+        download::{self, HttpDownloader, Reach},
         kie::{ApiKey, ApiOrigin, KeyError, KieClient, Limits},
         store::SqliteStore,
         turns::FileTurns,
@@ -15,7 +24,9 @@ use crate::{
     domain::{
         change::{Access, StoreError},
         task::TaskId,
+        watchlist::Watched,
     },
+    ports::Downloader,
 };
 
 /// The variable that holds the key.
@@ -99,6 +110,75 @@ pub fn client(global: &Global) -> Result<KieClient, Failure> {
     Ok(KieClient::new(origin, key()?, Limits::default()))
 }
 
+/// Returns what fetches files: from public addresses, and from this machine when the API is on it.
+pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
+    let reach = if client.origin().is_loopback() {
+        Reach::ThisMachine
+    } else {
+        Reach::Public
+    };
+    HttpDownloader::new(reach, Arc::clone(client) as _, download::Limits::default())
+}
+
+/// Returns the folder saved videos go to: `kietop` under the user's folder of videos.
+pub fn save_folder() -> Result<PathBuf, Failure> {
+    let home = choose_base_strategy().map_err(|error| {
+        Failure::new(
+            exit::USAGE,
+            format!("There is no home folder ({error}); set HOME, or name a folder with --dir."),
+        )
+    })?;
+    let named = fs::read_to_string(home.config_dir().join("user-dirs.dirs")).ok();
+    let named = named.and_then(|text| video_folder(&text, home.home_dir()));
+    let usual = if cfg!(target_os = "macos") {
+        "Movies"
+    } else {
+        "Videos"
+    };
+    let videos = named.unwrap_or_else(|| home.home_dir().join(usual));
+    Ok(videos.join("kietop"))
+}
+
+/// Reads the folder of videos from `user-dirs.dirs`, which the desktop writes in shell's words.
+fn video_folder(text: &str, home: &Path) -> Option<PathBuf> {
+    let lines = text.lines().rev().map(str::trim);
+    let value = lines
+        .filter_map(|line| line.strip_prefix("XDG_VIDEOS_DIR="))
+        .find_map(|value| value.trim().strip_prefix('"')?.strip_suffix('"'))?;
+    let folder = match value.strip_prefix("$HOME") {
+        Some("") => home.to_owned(),
+        Some(rest) => home.join(rest.strip_prefix('/')?),
+        None => PathBuf::from(value),
+    };
+    // The home itself stands for a folder that was taken away.
+    (folder.is_absolute() && folder != home).then_some(folder)
+}
+
+/// Looks which of a task's saved files are there. A command's own look: it may wait for the disk.
+pub fn look(watched: &mut Watched, downloader: &dyn Downloader) {
+    let paths: Vec<_> = watched
+        .saves
+        .files()
+        .iter()
+        .map(|file| file.path.clone())
+        .collect();
+    for path in paths {
+        let is_there = downloader.is_there(&path);
+        watched.saves.looked(&path, is_there);
+    }
+}
+
+/// Returns a watched task.
+pub fn find(store: &mut SqliteStore, id: &TaskId) -> Result<Watched, Failure> {
+    let found = store.get(id).map_err(|error| store_failed(&error))?;
+    found.ok_or_else(|| gone(id))
+}
+
+/// Says that a task is not on the list.
+pub fn gone(id: &TaskId) -> Failure {
+    Failure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
+}
+
 /// Reads the key from the environment; an empty one is none.
 fn key() -> Result<Option<ApiKey>, Failure> {
     let Some(text) = env::var_os(KEY) else {
@@ -148,4 +228,29 @@ pub fn writable(global: &Global) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_desktop_names_the_folder_of_videos() {
+        let read = |text| video_folder(text, Path::new("/home/me"));
+
+        assert_eq!(
+            read("# a comment\nXDG_MUSIC_DIR=\"$HOME/M\"\nXDG_VIDEOS_DIR=\"$HOME/Filme\"\n"),
+            Some("/home/me/Filme".into())
+        );
+        assert_eq!(read("XDG_VIDEOS_DIR=\"/data/v\""), Some("/data/v".into()));
+        for odd in [
+            "",
+            "XDG_VIDEOS_DIR=\"$HOME\"",
+            "XDG_VIDEOS_DIR=\"$HOME/\"",
+            "XDG_VIDEOS_DIR=\"rel\"",
+            "XDG_VIDEOS_DIR=$HOME/x",
+        ] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! What may happen to the list on disk, as data, and what became of it; and the journal's words.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 
 use super::{
     report::{Answer, CheckError, Observation},
+    save::SaveError,
     task::{Family, TaskId},
     text::CleanText,
     watchlist::Watched,
@@ -75,6 +76,42 @@ pub enum Change {
         /// The link.
         url: String,
     },
+    /// The saving of a task's results was begun; until it ends it goes on, or is offered, at every start.
+    SaveBegun {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// Into which folder.
+        folder: PathBuf,
+    },
+    /// A result is on disk, whole.
+    Saved {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// Which of its results, from one.
+        number: usize,
+        /// Where.
+        path: PathBuf,
+    },
+    /// A result is not on disk. What may pass leaves the save begun; anything else ends it.
+    NotSaved {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        error: SaveError,
+    },
+    /// It was said that the link is about to die; not again for a day.
+    Warned {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl Change {
@@ -101,7 +138,27 @@ impl Change {
             | Self::Restore { task, .. }
             | Self::Observed { task, .. }
             | Self::CheckFailed { task, .. }
-            | Self::Opened { task, .. } => task,
+            | Self::Opened { task, .. }
+            | Self::SaveBegun { task, .. }
+            | Self::Saved { task, .. }
+            | Self::NotSaved { task, .. }
+            | Self::Warned { task, .. } => task,
+        }
+    }
+
+    /// Returns when it happened.
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Add { at, .. }
+            | Self::Remove { at, .. }
+            | Self::Restore { at, .. }
+            | Self::Observed { at, .. }
+            | Self::Opened { at, .. }
+            | Self::SaveBegun { at, .. }
+            | Self::Saved { at, .. }
+            | Self::NotSaved { at, .. }
+            | Self::Warned { at, .. } => *at,
+            Self::CheckFailed { error, .. } => error.at,
         }
     }
 
@@ -196,6 +253,31 @@ pub enum JournalEvent {
     Contradicted(CleanText),
     /// A video was opened.
     Opened(CleanText),
+    /// A result was saved to that file.
+    Saved(CleanText),
+    /// A result could not be saved, for that reason.
+    NotSaved(CleanText),
     /// Something a newer program wrote.
     Other(CleanText),
+}
+
+impl JournalEvent {
+    /// Returns what happened in words, the same wherever the journal is shown.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Added => "added to the list".to_owned(),
+            Self::Removed => "removed from the list".to_owned(),
+            Self::Restored => "put back on the list".to_owned(),
+            Self::Became(state) => format!("seen {}", state.as_str().replace('_', " ")),
+            Self::CheckFailed(why) => format!("check failed: {why}"),
+            Self::Recovered => "checks work again".to_owned(),
+            Self::Contradicted(what) => {
+                format!("contradicted by the server, left aside: {what}")
+            }
+            Self::Opened(url) => format!("opened {url}"),
+            Self::Saved(path) => format!("saved to {path}"),
+            Self::NotSaved(why) => format!("not saved: {why}"),
+            Self::Other(text) => text.to_string(),
+        }
+    }
 }

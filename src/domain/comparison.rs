@@ -43,15 +43,31 @@ pub enum MissingSide {
 impl Comparison {
     /// Puts a task's two sides together, or says which is not there; without a result the input is not missed.
     pub fn of(watched: &Watched) -> Result<Self, MissingSide> {
-        let clip = |link: &VideoUrl| Clip {
-            link: link.clone(),
-            file: None,
+        let file_of = |number| {
+            let mut there = watched.saves.there();
+            let file = there.find(|file| file.number == number);
+            file.map(|file| file.path.clone())
         };
-        let results: Vec<_> = watched.task.state().videos().map(clip).collect();
+        let clip = |(link, file): (&VideoUrl, Option<PathBuf>)| Clip {
+            link: link.clone(),
+            file,
+        };
+        let results: Vec<_> = watched
+            .task
+            .state()
+            .videos()
+            .zip((1..).map(file_of))
+            .map(clip)
+            .collect();
         if results.is_empty() {
             return Err(MissingSide::Result);
         }
-        let inputs: Vec<_> = watched.task.originals().into_iter().map(clip).collect();
+        let inputs = watched
+            .task
+            .originals()
+            .into_iter()
+            .map(|link| (link, None));
+        let inputs: Vec<_> = inputs.map(clip).collect();
         if inputs.is_empty() {
             return Err(MissingSide::Input);
         }

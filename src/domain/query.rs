@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use jiff::Timestamp;
 
 use super::{
-    status::{self, EXPIRING, LinkLife, Tab},
+    status::{EXPIRING, LinkLife, Tab},
     task::TaskId,
     time::Now,
     watchlist::{Tally, Watched, Watchlist},
@@ -37,7 +37,7 @@ fn shows(tab: Tab, watched: &Watched, list: &Watchlist, now: Now) -> bool {
         Tab::All => true,
         Tab::Active | Tab::Ready | Tab::Rescued | Tab::Failed => watched.tab() == tab,
         Tab::Expiring => matches!(
-            status::link_life(&watched.task, list.retention(), now),
+            watched.link_life(list.retention(), now),
             LinkLife::Left(left) if left <= EXPIRING
         ),
     }

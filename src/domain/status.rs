@@ -34,6 +34,8 @@ pub enum Status {
     Late,
     /// Made; the link lives.
     Ready,
+    /// Made, and on this machine's disk, whatever becomes of the link.
+    Saved,
     /// Made, but the server gave no link.
     NoLink,
     /// Made; the link has probably expired.
@@ -52,12 +54,13 @@ pub enum Status {
 
 impl Status {
     /// Every status there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::New,
         Self::Generating,
         Self::Finishing,
         Self::Late,
         Self::Ready,
+        Self::Saved,
         Self::NoLink,
         Self::LinkGone,
         Self::CallbackFailed,
@@ -67,8 +70,14 @@ impl Status {
         Self::Unknown,
     ];
 
-    /// Returns the status of a task at that time.
-    pub fn of(task: &Task, estimate: &Estimate, retention: Duration, now: Now) -> Self {
+    /// Returns the status of a task at that time, whose results are kept like that.
+    pub fn of(
+        task: &Task,
+        keeping: Keeping,
+        estimate: &Estimate,
+        retention: Duration,
+        now: Now,
+    ) -> Self {
         match task.state() {
             TaskState::New => Self::New,
             TaskState::Running { is_finishing: true } => Self::Finishing,
@@ -80,9 +89,10 @@ impl Status {
             },
             TaskState::Succeeded { videos, .. } if videos.is_empty() => Self::NoLink,
             TaskState::Succeeded { delivery, .. } => {
-                match (link_life(task, retention, now), delivery) {
+                match (link_life(task, keeping, retention, now), delivery) {
                     (LinkLife::Gone, _) => Self::LinkGone,
                     (_, Delivery::CallbackFailed) => Self::CallbackFailed,
+                    (LinkLife::Saved, Delivery::Done) => Self::Saved,
                     (_, Delivery::Done) => Self::Ready,
                 }
             }
@@ -164,11 +174,22 @@ impl Tab {
     }
 }
 
+/// Tells where the results of a task are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// At the server at best, or some of them.
+    Away,
+    /// All of them are on this machine's disk.
+    OnDisk,
+}
+
 /// Is what is left of a result link's life, an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkLife {
     /// There is no link.
     None,
+    /// It does not matter any more: the results are on this machine's disk.
+    Saved,
     /// It lives about that long.
     Left(Duration),
     /// It has probably expired.
@@ -194,7 +215,7 @@ impl LinkLife {
         match self {
             Self::Left(left) if left < EXPIRING_SOON => Urgency::VerySoon,
             Self::Left(left) if left < EXPIRING => Urgency::Soon,
-            Self::Left(_) | Self::None | Self::Gone | Self::Unknown => Urgency::None,
+            Self::Left(_) | Self::None | Self::Saved | Self::Gone | Self::Unknown => Urgency::None,
         }
     }
 }
@@ -208,9 +229,12 @@ pub fn expires_at(task: &Task, retention: Duration) -> Option<Timestamp> {
 }
 
 /// Returns what is left of the life of a task's result link.
-pub fn link_life(task: &Task, retention: Duration, now: Now) -> LinkLife {
+pub fn link_life(task: &Task, keeping: Keeping, retention: Duration, now: Now) -> LinkLife {
     if task.state().videos().next().is_none() {
         return LinkLife::None;
+    }
+    if keeping == Keeping::OnDisk {
+        return LinkLife::Saved;
     }
     match expires_at(task, retention) {
         None => LinkLife::Unknown,
@@ -304,7 +328,7 @@ mod tests {
         };
         for (state, created, completed, word) in table {
             let task = task(state, created, completed);
-            let status = Status::of(&task, &Estimate::default(), RETENTION, now);
+            let status = Status::of(&task, Keeping::Away, &Estimate::default(), RETENTION, now);
             assert_eq!(status, word, "{task:?}");
         }
     }

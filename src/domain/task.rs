@@ -449,6 +449,22 @@ impl TaskState {
         links.into_iter().flat_map(Links::videos)
     }
 
+    /// Returns what to say of a video that was made although the task did not end as it should; nothing else has it.
+    pub const fn rescue(&self) -> &'static str {
+        match self {
+            Self::Succeeded {
+                delivery: Delivery::CallbackFailed,
+                ..
+            } => " The video was made; only its delivery to the callback URL failed.",
+            Self::New
+            | Self::Running { .. }
+            | Self::Succeeded { .. }
+            | Self::Failed { .. }
+            | Self::NotFound
+            | Self::Unrecognised => "",
+        }
+    }
+
     /// Returns how much this state tells: news of a lower rank never replaces one of a higher.
     fn rank(&self) -> u8 {
         match self {

@@ -6,16 +6,18 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Bound,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    estimate::RunTimes,
+    estimate::{Estimate, RunTimes},
     report::{Answer, CheckError, PollError},
+    save::{SaveOrder, Saves},
     schedule::{Freshness, GRACE, Polling, Standing, Stop},
-    status::{self, EXPIRING, Tab},
+    status::{self, EXPIRING, Keeping, LinkLife, Status, Tab},
     task::{Absorbed, Delivery, Task, TaskId, TaskState},
     text::CleanText,
     time::{Mono, Now},
@@ -35,6 +37,8 @@ pub struct Watched {
     pub added: Timestamp,
     /// How the checks went.
     pub freshness: Freshness,
+    /// Its results on disk.
+    pub saves: Saves,
     /// What we are doing about it. Not stored: a list just read is due at once.
     pub polling: Polling,
     /// How often it was seen to have ended well with no link; a few times, then that is that. Not stored.
@@ -70,6 +74,7 @@ impl Watched {
             label,
             added,
             freshness,
+            saves: Saves::default(),
             polling,
             linkless: 0,
         }
@@ -158,6 +163,64 @@ impl Watched {
                 }
                 Absorbed::Same
             }
+        }
+    }
+
+    /// Tells where its results are: on disk when each that can be opened is.
+    pub fn keeping(&self) -> Keeping {
+        if self.saves.files().is_empty() {
+            return Keeping::Away;
+        }
+        let mut results = self.task.state().videos().zip(1..);
+        if results.all(|(_, number)| self.saves.has(number)) {
+            Keeping::OnDisk
+        } else {
+            Keeping::Away
+        }
+    }
+
+    /// Returns its status at that time.
+    pub fn status(&self, estimate: &Estimate, retention: Duration, now: Now) -> Status {
+        Status::of(&self.task, self.keeping(), estimate, retention, now)
+    }
+
+    /// Returns what is left of the life of its result's link.
+    pub fn link_life(&self, retention: Duration, now: Now) -> LinkLife {
+        status::link_life(&self.task, self.keeping(), retention, now)
+    }
+
+    /// Returns when its link dies, where that still matters.
+    fn matters_until(&self, retention: Duration) -> Option<Timestamp> {
+        match self.keeping() {
+            Keeping::OnDisk => None,
+            Keeping::Away => status::expires_at(&self.task, retention),
+        }
+    }
+
+    /// Returns what is to be fetched into a folder to have every result on disk.
+    pub fn save_orders(&self, folder: &Path) -> Vec<SaveOrder> {
+        let prompt = self.task.facts().prompt.as_ref();
+        let title = self.label.as_ref().or(prompt);
+        let of = self.task.state().videos().count();
+        let results = self.task.state().videos().zip(1..);
+        results
+            .filter(|(_, number)| !self.saves.has(*number))
+            .map(|(url, number)| SaveOrder {
+                task: self.id().clone(),
+                number,
+                of,
+                url: url.clone(),
+                folder: folder.to_owned(),
+                title: title.cloned(),
+            })
+            .collect()
+    }
+
+    /// Takes in that a result was saved; with the last one the save is over.
+    pub fn saved(&mut self, number: usize, path: PathBuf) {
+        self.saves.add(number, path);
+        if self.keeping() == Keeping::OnDisk {
+            self.saves.begun = None;
         }
     }
 
@@ -375,7 +438,7 @@ impl Watchlist {
             Polling::InFlight { since, .. } => drop(self.asked.insert((since, id.clone()))),
             Polling::Stopped(_) => {}
         }
-        if let Some(end) = status::expires_at(&watched.task, self.retention) {
+        if let Some(end) = watched.matters_until(self.retention) {
             self.ends.insert((end, id.clone()));
         }
         if watched.task.state().is_final() {
@@ -392,7 +455,7 @@ impl Watchlist {
             Polling::InFlight { since, .. } => drop(self.asked.remove(&(since, id.clone()))),
             Polling::Stopped(_) => {}
         }
-        if let Some(end) = status::expires_at(&watched.task, self.retention) {
+        if let Some(end) = watched.matters_until(self.retention) {
             self.ends.remove(&(end, id.clone()));
         }
         self.ended.remove(&(watched.ended(), id.clone()));

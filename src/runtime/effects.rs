@@ -4,8 +4,10 @@
 //! the other; the browser starts on the blocking pool. A part that panics answers all the same.
 
 use std::{
+    collections::HashMap,
     fmt,
     panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{Arc, mpsc as orders},
     thread,
     time::Duration,
@@ -23,11 +25,12 @@ use crate::{
         change::{Change, StoreError},
         comparison::Comparison,
         report::PollError,
+        save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
         turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clock, Comparer, ListStore, Opener, TaskApi, Turns},
+    ports::{Clock, Comparer, Downloader, ListStore, Opener, TaskApi, Turns},
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -90,6 +93,8 @@ pub struct Outside {
     pub opener: Arc<dyn Opener>,
     /// Shows input and result side by side.
     pub comparer: Arc<dyn Comparer>,
+    /// Fetches videos to the disk.
+    pub downloader: Arc<dyn Downloader>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
@@ -102,6 +107,7 @@ impl fmt::Debug for Outside {
             turns,
             opener,
             comparer,
+            downloader,
             open_store: _,
         } = self;
         f.debug_struct("Outside")
@@ -110,6 +116,7 @@ impl fmt::Debug for Outside {
             .field("turns", turns)
             .field("opener", opener)
             .field("comparer", comparer)
+            .field("downloader", downloader)
             .finish_non_exhaustive()
     }
 }
@@ -140,6 +147,9 @@ pub(super) struct Hands {
     turns: Option<mpsc::UnboundedSender<TurnOrder>>,
     opener: Arc<dyn Opener>,
     comparer: Arc<dyn Comparer>,
+    downloader: Arc<dyn Downloader>,
+    /// What stops each save: to be told, or to be dropped.
+    saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
     list: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
 }
@@ -171,6 +181,8 @@ impl Hands {
                 turns,
                 opener: outside.opener,
                 comparer: outside.comparer,
+                downloader: outside.downloader,
+                saves: HashMap::new(),
                 list,
                 answers,
             },
@@ -179,7 +191,7 @@ impl Hands {
     }
 
     /// Carries one order out; those of the terminal are the loop's.
-    pub(super) fn carry_out(&self, effect: Effect) {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Load => self.tell(Order::Load),
             Effect::Store(changes) => self.tell(Order::Apply(changes)),
@@ -196,12 +208,17 @@ impl Hands {
             }
             Effect::Open { task, url } => self.open(task, url),
             Effect::Compare(comparison) => self.compare(comparison),
+            Effect::Save { attempt, order } => self.save(attempt, order),
+            Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
+            Effect::LookFor(files) => self.look_for(files),
             Effect::Redraw | Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    /// Waits, but not for long, until what was ordered is written and every turn given back.
-    pub(super) async fn close(self) {
+    /// Waits, but not for long, until what was ordered is written and every turn given back. Saves stop; what came of them
+    /// is kept.
+    pub(super) async fn close(mut self) {
+        self.saves.clear();
         let (done, closed) = oneshot::channel();
         self.tell(Order::Close(done));
         let (given, back) = oneshot::channel();
@@ -252,6 +269,42 @@ impl Hands {
                 }
             };
             send(&answers, msg).await;
+        });
+    }
+
+    fn save(&mut self, attempt: SaveAttempt, order: SaveOrder) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        let (stop, stopped) = oneshot::channel();
+        self.saves.retain(|_, stop| !stop.is_closed());
+        self.saves.insert(attempt, stop);
+        task::spawn(async move {
+            let telling = |progress| {
+                let told = answers.try_send(Msg::SaveProgressed { attempt, progress });
+                // Where the loop has enough to do, the next one will tell.
+                told.unwrap_or_default();
+            };
+            let saving = AssertUnwindSafe(downloader.save(&order, &telling)).catch_unwind();
+            let result = tokio::select! {
+                ended = saving => ended.unwrap_or(Err(SaveError::Broke)),
+                _dropped = stopped => Err(SaveError::Stopped),
+            };
+            send(&answers, Msg::SaveEnded { attempt, result }).await;
+        });
+    }
+
+    fn look_for(&self, files: Vec<(TaskId, PathBuf)>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        task::spawn(async move {
+            let looked = task::spawn_blocking(move || {
+                let files = files.into_iter().map(|(task, path)| {
+                    let is_there = downloader.is_there(&path);
+                    (task, path, is_there)
+                });
+                files.collect()
+            });
+            // What broke while it was looked for is looked for again later.
+            let files = looked.await.unwrap_or_default();
+            send(&answers, Msg::LookedFor(files)).await;
         });
     }
 

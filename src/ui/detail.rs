@@ -4,6 +4,7 @@ mod advice;
 mod brief;
 mod info;
 mod journal;
+mod saved;
 mod sheet;
 
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};

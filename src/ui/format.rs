@@ -9,6 +9,7 @@ use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::domain::{
+    save::{Progress, Saving},
     status::{LinkLife, Urgency},
     time::Now,
 };
@@ -231,11 +232,12 @@ pub fn wait(time: Duration) -> String {
     }
 }
 
-/// Returns what is left of a link's life: "13d 23h", "1d 4h !", "19h !!", "expired", "-".
+/// Returns what is left of a link's life: "13d 23h", "1d 4h !", "19h !!", "saved", "expired", "-".
 pub fn link_life(life: LinkLife) -> Cow<'static, str> {
     let left = match life {
         LinkLife::None => return "-".into(),
         LinkLife::Unknown => return "?".into(),
+        LinkLife::Saved => return "saved".into(),
         LinkLife::Gone => return "expired".into(),
         LinkLife::Left(left) => left,
     };
@@ -263,6 +265,34 @@ pub fn size(bytes: u64) -> String {
         1_000_000_000.. => (1_000_000_000, "GB"),
     };
     format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
+}
+
+/// Returns how far a file is: "42%, 12.3 MB of 29.1 MB, 3.1 MB/s, 5s left".
+pub fn progress(progress: Progress) -> String {
+    let Progress { bytes, total, rate } = progress;
+    let mut parts = Vec::new();
+    parts.extend(progress.percent().map(|percent| format!("{percent}%")));
+    parts.push(match total {
+        Some(total) => format!("{} of {}", size(bytes), size(total)),
+        None => size(bytes),
+    });
+    if rate > 0 {
+        parts.push(format!("{}/s", size(rate)));
+    }
+    parts.extend(progress.left().map(|left| format!("{} left", wait(left))));
+    parts.join(", ")
+}
+
+/// Returns how far the files of a task are together.
+pub fn saving(saving: &Saving) -> String {
+    if saving.waiting == saving.files {
+        return "waits for its turn".into();
+    }
+    let files = match saving.files {
+        1 => String::new(),
+        files => format!(", {files} files"),
+    };
+    format!("{}{files}", progress(saving.progress))
 }
 
 /// Returns an id short enough for a line: whole where it fits, else its first and last eight characters.

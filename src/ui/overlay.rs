@@ -1,6 +1,7 @@
 //! The boxes above the screen: in the middle, never wider than it, and scrolled where they are too tall.
 
 mod add;
+mod folder;
 mod help;
 mod link;
 mod pick;
@@ -23,6 +24,10 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
         }
         Overlay::Pick(picker) => {
             pick::draw(buffer, scene, picker);
+            Some(Drawn::default())
+        }
+        Overlay::Folder(dialog) => {
+            folder::draw(buffer, scene, dialog);
             Some(Drawn::default())
         }
         Overlay::Link(link) => {

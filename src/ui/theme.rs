@@ -218,6 +218,7 @@ impl Theme {
             Status::Finishing => (Role::Busy, turning(now), "o", "finishing", "FIN"),
             Status::Late => (Role::Warn, turning(now), "o", "late", "LATE"),
             Status::Ready => (Role::Ok, "✓", "+", "ready", "OK"),
+            Status::Saved => (Role::Ok, "✓", "+", "ready, saved", "SAVE"),
             Status::NoLink => (Role::Warn, "✓", "+", "no link", "NOLK"),
             Status::LinkGone => (Role::Muted, "✓", "+", "link gone", "GONE"),
             Status::CallbackFailed => (Role::Warn, "!", "!", "callback fail", "CBK"),

@@ -3,8 +3,13 @@
 //! It knows just enough HTTP to see where a request ends; what it answers is the test's own bytes.
 
 #![expect(clippy::expect_used, reason = "a test server fails by panicking")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file takes what it needs of it"
+)]
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,6 +25,8 @@ pub(crate) enum Step {
     Read,
     /// Sends bytes.
     Write(Vec<u8>),
+    /// Sends what the test makes of the last request's head.
+    Reply(Reply),
     /// Sends bytes one at a time, with a pause after each, for ever from the start.
     Drip(&'static [u8], Duration),
     /// Sends one byte over and over, as fast as it is taken, until the client goes away; see [`RawServer::flooded`].
@@ -28,6 +35,25 @@ pub(crate) enum Step {
     Reset,
     /// Says nothing more until the client goes away.
     Hold,
+}
+
+/// Makes an answer from the head of a request.
+#[derive(Clone)]
+pub(crate) struct Reply(Arc<Make>);
+
+type Make = dyn Fn(&str) -> Vec<u8> + Send + Sync;
+
+impl Step {
+    /// Returns a step that answers with what `make` makes of the request's head.
+    pub(crate) fn reply(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::Reply(Reply(Arc::new(make)))
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
 }
 
 /// Is a server on loopback; it ends with the value.
@@ -99,6 +125,7 @@ async fn play(
         mpsc::UnboundedSender<usize>,
     ),
 ) {
+    let mut last = String::new();
     for step in script {
         match step {
             Step::Read => {
@@ -110,12 +137,16 @@ async fn play(
                     }
                 }
                 let head = String::from_utf8_lossy(&head).into_owned();
+                last.clone_from(&head);
                 // The test may have ended already.
                 heads.send((connection, head)).unwrap_or_default();
             }
             Step::Write(bytes) => {
                 // The client may stop reading in the middle: that is often the point.
                 stream.write_all(&bytes).await.unwrap_or_default();
+            }
+            Step::Reply(Reply(make)) => {
+                stream.write_all(&make(&last)).await.unwrap_or_default();
             }
             Step::Drip(bytes, pause) => {
                 let mut ticks = tokio::time::interval(pause);

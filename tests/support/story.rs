@@ -119,6 +119,9 @@ impl Story {
                 | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
+                | Effect::Save { .. }
+                | Effect::StopSave(_)
+                | Effect::LookFor(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -168,9 +171,13 @@ impl Story {
                 }
                 None => Applied::NotWatched,
             },
-            Change::Observed { .. } | Change::CheckFailed { .. } | Change::Opened { .. } => {
-                Applied::Noted
-            }
+            Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. } => Applied::Noted,
         }
     }
 

@@ -89,13 +89,12 @@ pub(super) fn proxy_to(origin: &ApiOrigin) -> Option<String> {
 }
 
 /// Names an error that came before the head of an answer; `proxy` is what the question went through, if anything.
-pub(super) fn failed_to_ask(
+pub(in crate::adapters) fn failed_to_ask(
     error: reqwest::Error,
-    origin: &ApiOrigin,
+    host: &str,
     proxy: Option<&str>,
 ) -> PollError {
     let error = error.without_url();
-    let host = origin.host();
     // Whoever is connected to first: with a proxy, the host itself is its business.
     let peer = proxy.map_or_else(|| host.to_owned(), |proxy| format!("the proxy {proxy}"));
     let offline = |what: &str| PollError::Offline(CleanText::line(what, REASON_BYTES));
@@ -158,7 +157,7 @@ fn refused_by_proxy(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -
 }
 
 /// Names an error that came in the middle of an answer.
-pub(super) fn failed_to_read(error: reqwest::Error) -> PollError {
+pub(in crate::adapters) fn failed_to_read(error: reqwest::Error) -> PollError {
     // A bad chunk, a short body and a lost connection all mean the same: the rest of it is not coming.
     if error.without_url().is_timeout() {
         PollError::TimedOut
@@ -168,7 +167,7 @@ pub(super) fn failed_to_read(error: reqwest::Error) -> PollError {
 }
 
 /// Returns every cause of an error as one line for the log file. Never holds an address or a header.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(in crate::adapters) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     for cause in causes(error) {
         // Writing into a `String` cannot fail.
@@ -178,7 +177,7 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// Walks down the causes of an error.
-fn causes<'a>(
+pub(in crate::adapters) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(cause(error), |&error| cause(error))
@@ -290,7 +289,7 @@ mod tests {
                 .timeout(Duration::from_secs(5))
         });
         let sent = client.unwrap().get("https://api.kie.ai/x?secret=1").send();
-        failed_to_ask(sent.await.unwrap_err(), &origin, Some("corp:3128"))
+        failed_to_ask(sent.await.unwrap_err(), origin.host(), Some("corp:3128"))
     }
 
     // F10
@@ -322,7 +321,7 @@ mod tests {
 
         let error = error.unwrap_err();
         assert!(error.is_builder(), "{error}");
-        let shown = failed_to_ask(error, &origin, None).message();
+        let shown = failed_to_ask(error, origin.host(), None).message();
         assert!(!shown.contains("secret"), "{shown}");
     }
 

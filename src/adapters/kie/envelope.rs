@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::{
     report::{Answer, Observation, PollError},
-    task::{FailedStage, Family, TaskId, TaskState},
+    task::{FailedStage, Family, TaskId, TaskState, VideoUrl},
     text::CleanText,
 };
 
@@ -52,21 +52,39 @@ impl Reply {
     /// Never panics, whatever the bytes are. A broken document changes nothing that is known: it is
     /// [`PollError::Malformed`], or what the HTTP status says when that is an error.
     pub fn judge(&self, asked: &TaskId, family: Family) -> Answer {
-        let text = String::from_utf8_lossy(&self.body);
-        let text = text.trim_start_matches('\u{feff}').trim();
-        let envelope = match Envelope::parse(text) {
-            Ok(envelope) => envelope,
-            // A page that is not there is a wrong address only when it is a page, not a broken answer.
-            Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
-                return Err(error);
-            }
-            Err(_) => return Err(self.by_status(None)),
-        };
+        let envelope = self.envelope()?;
         match envelope.code {
             Some(GENERATION_FAILED) => envelope.failed(asked, family),
             Some(PROCESSED) | None if self.is_success() => observe(envelope.data(), asked, family),
             Some(PROCESSED) | None => Err(self.by_status(Some(envelope.message()))),
             Some(code) => Err(self.by_code(code, envelope.message())),
+        }
+    }
+
+    /// Returns the link a reply holds whose data is a bare string.
+    pub fn link(&self) -> Result<VideoUrl, PollError> {
+        let envelope = self.envelope()?;
+        match envelope.code {
+            Some(PROCESSED) | None if self.is_success() => {
+                let text = read::text(envelope.data()).unwrap_or_default();
+                VideoUrl::parse(text.trim()).ok_or_else(|| malformed("its data is no link"))
+            }
+            Some(PROCESSED) | None => Err(self.by_status(Some(envelope.message()))),
+            Some(code) => Err(self.by_code(code, envelope.message())),
+        }
+    }
+
+    /// Opens the envelope, or says what came in its place.
+    fn envelope(&self) -> Result<Envelope, PollError> {
+        let text = String::from_utf8_lossy(&self.body);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        match Envelope::parse(text) {
+            Ok(envelope) => Ok(envelope),
+            // A page that is not there is a wrong address only when it is a page, not a broken answer.
+            Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
+                Err(error)
+            }
+            Err(_) => Err(self.by_status(None)),
         }
     }
 

@@ -111,6 +111,36 @@ impl<'a> Writer<'a> {
                 self.note(task, *at, "opened", Some(url))?;
                 Ok(Applied::Noted)
             }
+            (Change::SaveBegun { folder, .. }, Some(mut stored)) => {
+                stored.watched.saves.begun = Some(folder.clone());
+                self.write(stored, false)?;
+                Ok(Applied::Noted)
+            }
+            (
+                Change::Saved {
+                    task,
+                    at,
+                    number,
+                    path,
+                },
+                Some(mut stored),
+            ) => {
+                stored.watched.saved(*number, path.clone());
+                self.write(stored, false)?;
+                self.note(task, *at, "saved", Some(&path.to_string_lossy()))?;
+                Ok(Applied::Noted)
+            }
+            (Change::NotSaved { task, at, error }, Some(mut stored)) => {
+                stored.watched.saves.failed(error);
+                self.write(stored, false)?;
+                self.note(task, *at, "not_saved", Some(&error.message()))?;
+                Ok(Applied::Noted)
+            }
+            (Change::Warned { at, .. }, Some(mut stored)) => {
+                stored.watched.saves.warned = Some(whole(*at));
+                self.write(stored, false)?;
+                Ok(Applied::Noted)
+            }
         }
     }
 

@@ -183,6 +183,8 @@ fn event(kind: &str, detail: Option<String>) -> JournalEvent {
         "recovered" => JournalEvent::Recovered,
         "contradicted" => JournalEvent::Contradicted(detail),
         "opened" => JournalEvent::Opened(detail),
+        "saved" => JournalEvent::Saved(detail),
+        "not_saved" => JournalEvent::NotSaved(detail),
         other => JournalEvent::Other(CleanText::line(
             &format!("{other} {detail}"),
             LONGEST_DETAIL,

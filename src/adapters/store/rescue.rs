@@ -20,7 +20,7 @@ use super::{
     apply,
     file::{self, Identity},
     read,
-    rows::{self, ADDED_AT, COLUMNS, Cells, ID, LABEL, REMOVED_AT, Stored, WIDTH},
+    rows::{self, ADDED_AT, COLUMNS, Cells, FIRST_WIDTH, ID, LABEL, REMOVED_AT, Stored, WIDTH},
     schema::{self, Standing},
 };
 use crate::domain::{
@@ -184,9 +184,21 @@ fn read_what_is_left(path: &Path, aside: &Path) -> Found {
 fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(copy, flags)?;
+    // An older file has fewer columns.
+    let columns = match conn.prepare(&format!("SELECT {COLUMNS} FROM task")) {
+        Ok(_) => COLUMNS.to_owned(),
+        Err(_) => {
+            let first: Vec<_> = COLUMNS.split(", ").take(FIRST_WIDTH).collect();
+            format!(
+                "{}{}",
+                first.join(", "),
+                ", NULL".repeat(WIDTH - FIRST_WIDTH)
+            )
+        }
+    };
     // From both ends: a broken page in the middle then costs that page.
     for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT {COLUMNS} FROM task ORDER BY id {order}");
+        let sql = format!("SELECT {columns} FROM task ORDER BY id {order}");
         drop(each(&conn, &sql, |row| {
             found.take(&read::cells(row)?);
             Ok(())
@@ -240,7 +252,7 @@ fn carve(bytes: &[u8], found: &mut Found) {
 /// Reads a row at the very start of `bytes`, and whether all of it is there: a long one goes on elsewhere.
 fn row_in(bytes: &[u8]) -> Option<(Cells<'_>, bool)> {
     let header_length = usize::from(*bytes.first()?);
-    if !(WIDTH + 1..0x80).contains(&header_length) {
+    if !(FIRST_WIDTH + 1..0x80).contains(&header_length) {
         return None;
     }
     let mut header = bytes.get(1..header_length)?;
@@ -248,6 +260,10 @@ fn row_in(bytes: &[u8]) -> Option<(Cells<'_>, bool)> {
     let is_text = |kind: u64| kind >= 13 && kind % 2 == 1;
     let mut kinds = [0_u64; WIDTH];
     for (at, kind) in kinds.iter_mut().enumerate() {
+        if header.is_empty() && at >= FIRST_WIDTH {
+            // Written before there were so many columns: the rest holds nothing.
+            break;
+        }
         *kind = varint(&mut header)?;
         let is_ours = match at {
             ID => is_text(*kind),

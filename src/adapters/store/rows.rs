@@ -3,13 +3,16 @@
 //! Knows no connection, no file and no transaction. Texts are stored as they came and cleaned again on
 //! the way back: the file is outside like everything else.
 
+use std::{cmp::Ordering, path::PathBuf};
+
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::{
     change::StoreError,
     report::{CheckError, PollError},
+    save::Saves,
     schedule::Freshness,
     task::{
         Delivery, Facts, FailedStage, Family, Flag, LONGEST_ID, Link, Links, Task, TaskId,
@@ -19,13 +22,20 @@ use crate::domain::{
     watchlist::{LONGEST_LABEL, Watched},
 };
 
-/// The columns of a task's row in their order. The checksum stands last and covers all before it.
+/// The columns of a task's row in their order in the file. The checksum covers all but itself; of those that came later,
+/// and stand behind it, only what holds something, so that a row of before keeps its sum.
 pub(super) const COLUMNS: &str = "id, added_at, removed_at, rev, family, label, state, flag, prompt, \
     source, callback, watermark, created_at, completed_at, origins, results, error_code, error_message, \
-    last_ok, checks, failures, check_at, check_kind, check_code, check_text, sum";
+    last_ok, checks, failures, check_at, check_kind, check_code, check_text, sum, saves";
 
 /// How many columns a row has.
-pub(super) const WIDTH: usize = 26;
+pub(super) const WIDTH: usize = 27;
+
+/// How many columns a row of the first version has.
+pub(super) const FIRST_WIDTH: usize = SUM + 1;
+
+/// Where the checksum stands.
+const SUM: usize = 25;
 
 /// Where the id stands.
 pub(super) const ID: usize = 0;
@@ -154,18 +164,32 @@ pub(super) fn encode(stored: &Stored) -> [Cell<'_>; WIDTH] {
             .map_or(Cell::Null, Cell::Number),
         check.and_then(|check| check.error.text()).into(),
         Cell::Null,
+        saves_to_json(&watched.saves),
     ];
-    let sum = sum(cells.iter().take(WIDTH - 1).map(Cell::as_value));
-    if let Some(last) = cells.last_mut() {
-        *last = Cell::Number(sum);
+    let sum = sum(covered(cells.iter().map(Cell::as_value)));
+    if let Some(cell) = cells.get_mut(SUM) {
+        *cell = Cell::Number(sum);
     }
     cells
 }
 
 /// Reports whether a row is as it was written.
 pub(super) fn is_whole(cells: &Cells<'_>) -> bool {
-    let [covered @ .., last] = cells;
-    *last == ValueRef::Integer(sum(covered.iter().copied()))
+    let sum = sum(covered(cells.iter().copied()));
+    cells.get(SUM) == Some(&ValueRef::Integer(sum))
+}
+
+/// Returns the values a row's checksum covers.
+fn covered<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> impl Iterator<Item = ValueRef<'a>> {
+    let is_covered = |(at, value): &(usize, ValueRef<'_>)| match at.cmp(&SUM) {
+        Ordering::Less => true,
+        Ordering::Equal => false,
+        Ordering::Greater => *value != ValueRef::Null,
+    };
+    values
+        .enumerate()
+        .filter(is_covered)
+        .map(|(_, value)| value)
 }
 
 /// Reads a row back. Fails on one that is not as it was written.
@@ -205,6 +229,7 @@ fn read(cells: &Cells<'_>) -> Result<Result<Stored, StoreError>, &'static str> {
         check_code,
         check_text,
         _,
+        saves,
     ] = *cells;
     let family = text(family).ok_or("family")?;
     let Some(family) = Family::named(family) else {
@@ -247,8 +272,10 @@ fn read(cells: &Cells<'_>) -> Result<Result<Stored, StoreError>, &'static str> {
     let added = time(added_at, "time of adding")?.ok_or("time of adding")?;
     let task = Task::restored(id, family, state, facts);
     let label = line(label, LONGEST_LABEL);
+    let mut watched = Watched::restored(task, label, added, freshness);
+    watched.saves = self::saves(saves).ok_or("list of saved files")?;
     Ok(Ok(Stored {
-        watched: Watched::restored(task, label, added, freshness),
+        watched,
         removed_at: time(removed_at, "time of removal")?,
         rev: number(rev).ok_or("revision")?,
     }))
@@ -366,6 +393,36 @@ fn links(value: ValueRef<'_>) -> Option<Links> {
         }
     }
     Some(Links::restored(kept, left_out))
+}
+
+/// Writes what is known of a task's results on disk: `{"files": [[NUMBER, PATH], …], "begun": FOLDER, "warned": TIME}`.
+fn saves_to_json(saves: &Saves) -> Cell<'static> {
+    if *saves == Saves::default() {
+        return Cell::Null;
+    }
+    let files = saves.files().iter();
+    let files: Vec<_> = files
+        .map(|file| json!([file.number, file.path.to_string_lossy()]))
+        .collect();
+    let begun = saves.begun.as_ref().map(|folder| folder.to_string_lossy());
+    let warned = saves.warned.map(Timestamp::as_millisecond);
+    Cell::Built(json!({ "files": files, "begun": begun, "warned": warned }).to_string())
+}
+
+fn saves(value: ValueRef<'_>) -> Option<Saves> {
+    if value == ValueRef::Null {
+        return Some(Saves::default());
+    }
+    let json: Value = serde_json::from_str(text(value)?).ok()?;
+    let files = json.get("files")?.as_array()?.iter().map(|file| {
+        let number = usize::try_from(file.get(0)?.as_u64()?).ok()?;
+        Some((number, PathBuf::from(file.get(1)?.as_str()?)))
+    });
+    let files = files.collect::<Option<Vec<_>>>()?;
+    let begun = json.get("begun").and_then(Value::as_str).map(PathBuf::from);
+    let warned = json.get("warned").and_then(Value::as_i64);
+    let warned = warned.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    Some(Saves::restored(files, begun, warned))
 }
 
 fn link(text: &str) -> Link {

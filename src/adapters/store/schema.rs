@@ -17,7 +17,8 @@ const APPLICATION_ID: i64 = 0x6b69_6574;
 ///
 /// The table of tasks is kept in the order of its ids without an index beside it, so what was read is
 /// what lookups find; `task_rev` and `task_removed` hold nothing that is not in it.
-const SCRIPTS: [&str; 1] = ["
+const SCRIPTS: [&str; 2] = [
+    "
     CREATE TABLE task (
         id TEXT NOT NULL PRIMARY KEY,
         added_at INTEGER NOT NULL,
@@ -67,7 +68,12 @@ const SCRIPTS: [&str; 1] = ["
         rows INTEGER NOT NULL
     ) STRICT;
     INSERT INTO meta VALUES (1, 0, 0);
-"];
+",
+    // Results on disk. Behind the checksum, which covers it where it holds something: rows of before stay right.
+    "
+    ALTER TABLE task ADD COLUMN saves TEXT;
+",
+];
 
 /// The version this program writes.
 #[expect(clippy::cast_possible_wrap, reason = "a list written by hand")]

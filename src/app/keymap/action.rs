@@ -55,6 +55,10 @@ pub enum Action {
     OpenOriginal,
     /// Show input and result side by side in the browser.
     Compare,
+    /// Save the result videos; while that runs, say how far it is, and stop it.
+    Save,
+    /// Save them to a folder that is asked for.
+    SaveTo,
     /// Show the keys.
     Help,
     /// Draw the whole screen again.
@@ -84,6 +88,8 @@ pub enum Context {
     Add,
     /// The numbered picker of several videos.
     Pick,
+    /// The box in which a folder is typed.
+    Folder,
     /// A link shown whole.
     Link,
     /// The help.
@@ -92,11 +98,12 @@ pub enum Context {
 
 impl Context {
     /// Every context there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::List,
         Self::Detail,
         Self::Add,
         Self::Pick,
+        Self::Folder,
         Self::Link,
         Self::Help,
     ];
@@ -135,6 +142,8 @@ impl Action {
             Self::OpenResult => "open_result",
             Self::OpenOriginal => "open_original",
             Self::Compare => "compare",
+            Self::Save => "save",
+            Self::SaveTo => "save_to",
             Self::Help => "help",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",
@@ -160,6 +169,7 @@ impl Context {
             Self::Detail => "detail",
             Self::Add => "add",
             Self::Pick => "pick",
+            Self::Folder => "folder",
             Self::Link => "link",
             Self::Help => "help",
         }
@@ -168,7 +178,7 @@ impl Context {
     /// Reports whether characters are typed there, so that none of them can be a key.
     pub const fn is_typing(self) -> bool {
         match self {
-            Self::Add => true,
+            Self::Add | Self::Folder => true,
             Self::List | Self::Detail | Self::Pick | Self::Link | Self::Help => false,
         }
     }

@@ -74,12 +74,13 @@ const LIST: &[Context] = &[Context::List];
 const TASKS: &[Context] = &[Context::List, Context::Detail];
 const MOVES: &[Context] = &[Context::List, Context::Detail, Context::Pick, Context::Help];
 const TYPED_MOVES: &[Context] = &[Context::Add];
-const DIALOGS: &[Context] = &[Context::Add, Context::Pick];
+const DIALOGS: &[Context] = &[Context::Add, Context::Pick, Context::Folder];
 const ADD: &[Context] = &[Context::Add];
 const OVERLAYS: &[Context] = &[
     Context::Detail,
     Context::Add,
     Context::Pick,
+    Context::Folder,
     Context::Link,
     Context::Help,
 ];
@@ -280,6 +281,22 @@ pub(super) const BINDINGS: &[Binding] = &[
         "input beside result in the browser",
     ),
     bind(
+        Group::Tasks,
+        Action::Save,
+        &[c('w')],
+        TASKS,
+        "save",
+        "save the result videos; while that runs: how far, and stop",
+    ),
+    bind(
+        Group::Tasks,
+        Action::SaveTo,
+        &[c('W')],
+        TASKS,
+        "save to",
+        "save them to another folder",
+    ),
+    bind(
         Group::Asking,
         Action::CheckOne,
         &[c('r')],
@@ -477,6 +494,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Add,
             Action::Remove,
             Action::OpenResult,
+            Action::Save,
             Action::OpenOriginal,
             Action::CheckOne,
             Action::Pause,
@@ -489,6 +507,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
         Context::Detail => &[
             Action::Back,
             Action::OpenResult,
+            Action::Save,
             Action::OpenOriginal,
             Action::Compare,
             Action::CheckOne,
@@ -497,6 +516,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Quit,
             Action::Help,
         ],
+        Context::Folder => &[Action::Accept, Action::Back],
         Context::Add => &[
             Action::Accept,
             Action::Toggle,

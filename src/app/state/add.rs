@@ -2,10 +2,11 @@
 
 use tui_input::Input;
 
+use super::line::insert;
 use crate::domain::{
     harvest::{Harvest, harvest},
     task::TaskId,
-    text::{self, CleanText},
+    text::CleanText,
     watchlist::{LONGEST_LABEL, Watchlist},
 };
 
@@ -131,7 +132,7 @@ impl AddDialog {
         if self.field == AddField::Label {
             let line = CleanText::line(text, LONGEST_LABEL);
             for c in line.as_str().chars() {
-                insert(&mut self.label, c);
+                insert(&mut self.label, c, LONGEST_LINE);
             }
             return;
         }
@@ -154,10 +155,10 @@ impl AddDialog {
     /// Types a character into the line the keyboard is in.
     pub fn insert(&mut self, c: char, list: &Watchlist) {
         match self.field {
-            AddField::Label => insert(&mut self.label, c),
+            AddField::Label => insert(&mut self.label, c, LONGEST_LINE),
             AddField::Ids | AddField::Found => {
                 self.field = AddField::Ids;
-                insert(&mut self.ids, c);
+                insert(&mut self.ids, c, LONGEST_LINE);
                 self.search(list);
             }
         }
@@ -251,16 +252,5 @@ impl AddDialog {
             .collect();
         self.cursor = self.cursor.min(self.found.len().saturating_sub(1));
         (self.rejected, self.is_cut) = (rejected, is_cut);
-    }
-}
-
-/// Types a character unless the line is full, or the character could hide or be one mark too many.
-fn insert(line: &mut Input, c: char) {
-    if line.value().len() >= LONGEST_LINE || text::is_unsafe(c) {
-        return;
-    }
-    let before: String = line.value().chars().take(line.cursor()).collect();
-    if text::may_follow(&before, c) {
-        line.handle(tui_input::InputRequest::InsertChar(c));
     }
 }

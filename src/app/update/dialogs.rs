@@ -3,7 +3,7 @@
 use tui_input::InputRequest;
 
 use super::{
-    notices::{notify, quoted, refuses_changes, step},
+    notices::{nothing_of, notify, quoted, refuses_changes, step},
     selection, storing,
 };
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     domain::{
         change::{Access, Change},
         comparison::{Comparison, MissingSide},
-        status::Status,
         task::{Family, TaskId, VideoUrl},
         time::Now,
     },
@@ -23,6 +22,9 @@ use crate::{
 
 /// Takes pasted text in: it opens the add dialog wherever it comes, and never is a command.
 pub(super) fn pasted(state: &mut State, text: &str) {
+    if let Some(Overlay::Folder(dialog)) = &mut state.overlay {
+        return dialog.paste(text);
+    }
     if !matches!(state.overlay, Some(Overlay::Add(_))) {
         state.overlay = Some(Overlay::Add(Box::default()));
     }
@@ -44,6 +46,11 @@ pub(super) fn typed(state: &mut State, chord: KeyChord) {
         Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
             (Some(c), _) => dialog.insert(c, &state.list),
             (None, Some(edit)) => dialog.edit(edit, &state.list),
+            (None, None) => {}
+        },
+        Some(Overlay::Folder(dialog)) => match (chord.typed(), edit(chord)) {
+            (Some(c), _) => dialog.insert(c),
+            (None, Some(edit)) => dialog.edit(edit),
             (None, None) => {}
         },
         Some(Overlay::Pick(picker)) => {
@@ -217,7 +224,7 @@ pub(super) fn compare(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     };
     let reason = match Comparison::of(watched) {
         Ok(comparison) => return effects.push(Effect::Compare(Box::new(comparison))),
-        Err(MissingSide::Result) => nothing_to_open(state, VideoKind::Result, now),
+        Err(MissingSide::Result) => nothing_of(state, watched, "compare", now),
         Err(MissingSide::Input) => {
             let next = step(state, Action::OpenResult, "opens the result alone");
             format!("The server named no input link to compare with.{next}")
@@ -250,27 +257,7 @@ fn nothing_to_open(state: &State, kind: VideoKind, now: Now) -> String {
     if kind == VideoKind::Original {
         return "The server named no input video that can be opened.".to_owned();
     }
-    let (reason, next) = match state.status_of(watched, &state.estimate(), now) {
-        Status::New => (
-            "Not answered for yet: nothing to open.",
-            Some((Action::CheckOne, "asks now")),
-        ),
-        Status::Generating | Status::Finishing | Status::Late => {
-            ("Still being made: nothing to open yet.", None)
-        }
-        Status::CreateFailed | Status::GenerationFailed => (
-            "It failed: there is no video.",
-            Some((Action::OpenOriginal, "opens the input")),
-        ),
-        Status::NotFound => ("The server does not know this task: nothing to open.", None),
-        Status::Unknown => ("The answer was not understood: nothing to open.", None),
-        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => (
-            "The server gave no link that can be opened.",
-            Some((Action::CheckOne, "asks again")),
-        ),
-    };
-    let next = next.map_or_else(String::new, |(action, what)| step(state, action, what));
-    format!("{reason}{next}")
+    nothing_of(state, watched, "open", now)
 }
 
 /// Opens the video under the picker's cursor.
@@ -301,10 +288,12 @@ pub(super) fn opened(
     match result {
         Ok(()) => {
             let host = url.host().to_owned();
+            let watched = state.list.get(task);
+            let rescue = watched.map_or("", |watched| watched.task.state().rescue());
             notify(
                 state,
                 Tone::Plain,
-                format!("Opened in the browser ({host})."),
+                format!("Opened in the browser ({host}).{rescue}"),
                 now,
             );
             if state.settings.access == Access::Full && state.loading == Loading::Done {

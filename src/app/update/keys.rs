@@ -3,7 +3,7 @@
 use super::{
     dialogs,
     notices::{notify, quoted, refuses_changes, step},
-    pacing, selection,
+    pacing, saving, selection,
 };
 use crate::{
     app::{
@@ -84,8 +84,11 @@ fn act(
         Action::OpenResult => dialogs::open_video(state, VideoKind::Result, now, effects),
         Action::OpenOriginal => dialogs::open_video(state, VideoKind::Original, now, effects),
         Action::Compare => dialogs::compare(state, now, effects),
+        Action::Save => saving::save(state, now, effects),
+        Action::SaveTo => saving::choose_folder(state, now),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Accept if context == Context::Add => dialogs::accept_add(state, now, effects),
+        Action::Accept if context == Context::Folder => saving::accept_folder(state, now, effects),
         Action::Accept => dialogs::accept_pick(state, effects),
         Action::Toggle => dialogs::toggle(state, chord),
         Action::NextField => dialogs::next_field(state),
@@ -117,7 +120,7 @@ fn move_by(state: &mut State, by: isize) {
             let last = picker.videos.len().saturating_sub(1);
             picker.cursor = picker.cursor.saturating_add_signed(by).min(last);
         }
-        (Some(Overlay::Link(_)), _) => {}
+        (Some(Overlay::Link(_) | Overlay::Folder(_)), _) => {}
         (None, Screen::List) => selection::step(state, by),
     }
 }

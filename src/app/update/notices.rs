@@ -40,14 +40,9 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     let Some(watched) = state.list.get(task) else {
         return;
     };
-    let status = Status::of(
-        &watched.task,
-        &state.estimate(),
-        state.settings.retention,
-        now,
-    );
+    let status = state.status_of(watched, &state.estimate(), now);
     let (tone, ending) = match status {
-        Status::Ready | Status::LinkGone => (Tone::Good, "is ready"),
+        Status::Ready | Status::Saved | Status::LinkGone => (Tone::Good, "is ready"),
         Status::NoLink => (Tone::Warning, "is done, but the server gave no link yet"),
         Status::CallbackFailed => (Tone::Warning, "was made; only its callback failed"),
         Status::CreateFailed => (Tone::Bad, "could not be created"),
@@ -68,4 +63,39 @@ pub(super) fn quoted(watched: &Watched) -> String {
         short.push('…');
     }
     format!("\"{short}\"")
+}
+
+/// Returns why a task has no result to do something with ("open", "save"), with the next step.
+pub(super) fn nothing_of(state: &State, watched: &Watched, verb: &str, now: Now) -> String {
+    let (reason, next) = match state.status_of(watched, &state.estimate(), now) {
+        Status::New => (
+            format!("Not answered for yet: nothing to {verb}."),
+            Some((Action::CheckOne, "asks now")),
+        ),
+        Status::Generating | Status::Finishing | Status::Late => {
+            (format!("Still being made: nothing to {verb} yet."), None)
+        }
+        Status::CreateFailed | Status::GenerationFailed => (
+            "It failed: there is no video.".to_owned(),
+            Some((Action::OpenOriginal, "opens the input")),
+        ),
+        Status::NotFound => (
+            format!("The server does not know this task: nothing to {verb}."),
+            None,
+        ),
+        Status::Unknown => (
+            format!("The answer was not understood: nothing to {verb}."),
+            None,
+        ),
+        Status::Ready
+        | Status::Saved
+        | Status::NoLink
+        | Status::LinkGone
+        | Status::CallbackFailed => (
+            "The server gave no link that can be opened.".to_owned(),
+            Some((Action::CheckOne, "asks again")),
+        ),
+    };
+    let next = next.map_or_else(String::new, |(action, what)| step(state, action, what));
+    format!("{reason}{next}")
 }

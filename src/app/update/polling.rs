@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     notices::{announce, notify},
-    pacing, selection, storing,
+    pacing, saving, selection, storing,
 };
 use crate::{
     app::{
@@ -209,6 +209,7 @@ fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &m
     });
     if absorbed == Some(Absorbed::Moved) {
         announce(state, task, now);
+        saving::made(state, task, now, effects);
     }
     record(state, task, answer, now, effects);
 }

@@ -40,23 +40,25 @@ pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>
     }
 }
 
-/// Takes in what another instance did. Its answers count like our own, so the task is not asked again at once.
-pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now) {
+/// Takes in what another instance did, and returns which tasks ended by it. Its answers count like our own, so the task is not asked again at once.
+pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now) -> Vec<TaskId> {
+    let mut ended = Vec::new();
     if state.loading != Loading::Done {
-        return;
+        return ended;
     }
     for delta in deltas {
         match delta {
             Delta::Gone(id) => {
                 selection::steadily(state, now, |rows| rows.remove(&id));
             }
-            Delta::Changed(watched) => adopt(state, *watched, now),
+            Delta::Changed(watched) => ended.extend(adopt(state, *watched, now)),
         }
     }
+    ended
 }
 
-/// Takes in one task as another instance wrote it.
-fn adopt(state: &mut State, news: Watched, now: Now) {
+/// Takes in one task as another instance wrote it; returns its id when it has just ended.
+fn adopt(state: &mut State, news: Watched, now: Now) -> Option<TaskId> {
     let id = news.id().clone();
     let before = state.list.get(&id);
     let was_final = before.is_none_or(|before| before.task.state().is_final());
@@ -73,7 +75,9 @@ fn adopt(state: &mut State, news: Watched, now: Now) {
     selection::forget_journal(state, &id);
     if is_final && !was_final {
         announce(state, &id, now);
+        return Some(id);
     }
+    None
 }
 
 /// Joins what the list on disk says of a task with what is known of it: that may not be written down yet.
@@ -99,6 +103,7 @@ fn joined(state: &State, mut news: Watched, now: Now) -> Watched {
     if !is_answered {
         news.freshness = before.freshness.clone();
     }
+    news.saves.join(&before.saves);
     news.linkless = match (news.lacks_link(), is_answered) {
         (false, _) => 0,
         (true, false) => before.linkless,

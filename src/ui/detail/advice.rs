@@ -5,7 +5,7 @@ use crate::{
     domain::{
         report::PollError,
         schedule::Polling,
-        status::{self, LinkLife, Status, Urgency},
+        status::{LinkLife, Status, Urgency},
         task::TaskState,
         watchlist::Watched,
     },
@@ -16,7 +16,8 @@ use crate::{
 pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)> {
     let open = scene.key(Action::OpenResult);
     let check = scene.key(Action::CheckOne);
-    let life = status::link_life(&watched.task, scene.state.settings().retention, scene.now);
+    let save = scene.key(Action::Save);
+    let life = watched.link_life(scene.state.settings().retention, scene.now);
     match scene.status_of(watched) {
         Status::New => vec![("Not answered for yet.".into(), Role::Text)],
         Status::Generating => vec![
@@ -37,7 +38,7 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
             ),
             charged(),
         ],
-        Status::Ready => vec![(ready(&open, life), urgency(life))],
+        Status::Ready | Status::Saved => vec![(ready(&open, &save, life), urgency(life))],
         Status::NoLink => vec![(no_link(watched, &check), Role::Warn)],
         Status::LinkGone => vec![(
             format!(
@@ -50,7 +51,7 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
                 "The video was made; only its delivery to the callback URL failed.".into(),
                 Role::Warn,
             ),
-            (ready(&open, life), urgency(life)),
+            (ready(&open, &save, life), urgency(life)),
         ],
         Status::CreateFailed => vec![(
             "It could not be created: there is no video. Submit it again once the cause is gone."
@@ -79,13 +80,16 @@ fn charged() -> (String, Role) {
     ("Resubmitting now may be charged twice.".into(), Role::Text)
 }
 
-fn ready(open: &str, life: LinkLife) -> String {
+fn ready(open: &str, save: &str, life: LinkLife) -> String {
     match life {
         LinkLife::Left(left) => format!(
-            "{open} opens the video. Its link lives about {} more.",
+            "{open} opens the video, {save} saves it. Its link lives about {} more.",
             format::run_time(left)
         ),
-        LinkLife::None | LinkLife::Gone | LinkLife::Unknown => format!("{open} opens the video."),
+        LinkLife::Saved => format!("The video is on disk; {open} opens it in the browser."),
+        LinkLife::None | LinkLife::Gone | LinkLife::Unknown => {
+            format!("{open} opens the video, {save} saves it.")
+        }
     }
 }
 

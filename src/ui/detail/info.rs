@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ratatui::text::Line;
 
-use super::{advice, journal, sheet::Sheet};
+use super::{advice, journal, saved::saved, sheet::Sheet};
 use crate::{
     app::keymap::Action,
     domain::{
@@ -75,6 +75,7 @@ pub(super) fn full<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> V
         sheet.space();
     }
     whole_links(&mut sheet, watched);
+    whole_paths(&mut sheet, watched, scene);
     sheet.space();
     if let Some(label) = &watched.label {
         sheet.text("Label", label.as_str(), Role::Text, 4);
@@ -262,6 +263,10 @@ fn links(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     if let Some(text) = link_life(watched, scene) {
         sheet.field("Link", &text, Role::Text);
     }
+    if let Some((text, role)) = saved(watched, scene) {
+        let text = format::url_tail(&text, room, ellipsis);
+        sheet.keyed("Saved", &text, role, &scene.key(Action::Save));
+    }
     if let Some(callback) = facts.callback.as_ref().filter(|text| !text.is_empty()) {
         let text = format::bare_url(callback.as_str());
         sheet.field("Callback", text, Role::Text);
@@ -302,6 +307,26 @@ fn whole_links(sheet: &mut Sheet<'_, '_>, watched: &Watched) {
     }
 }
 
+/// Writes where every result is on disk, whole, or how far it is.
+fn whole_paths(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
+    let is_saving = scene.state.saves().saving(watched.id()).is_some();
+    if is_saving || watched.saves.files().is_empty() {
+        if let Some((text, role)) = saved(watched, scene) {
+            sheet.text("Saved", &text, role, 2);
+        }
+        return;
+    }
+    for file in watched.saves.files() {
+        let path = scene.state.settings().shown(&file.path);
+        if file.is_there {
+            sheet.link("Saved", &path, Role::Ok);
+        } else {
+            sheet.link("Saved", &path, Role::Muted);
+            sheet.field("", "no longer there", Role::Warn);
+        }
+    }
+}
+
 fn write_link(sheet: &mut Sheet<'_, '_>, name: &str, link: &Link) {
     match link {
         Link::Video(url) => sheet.link(name, url.as_str(), Role::Text),
@@ -324,9 +349,10 @@ pub(super) fn source(watched: &Watched) -> Option<&Link> {
 /// Returns how long the result's link lives, an estimate.
 fn link_life(watched: &Watched, scene: &Scene<'_>) -> Option<String> {
     let retention = scene.state.settings().retention;
-    match status::link_life(&watched.task, retention, scene.now) {
+    match watched.link_life(retention, scene.now) {
         LinkLife::None => None,
         LinkLife::Unknown => Some("unknown how long it lives".to_owned()),
+        LinkLife::Saved => None,
         LinkLife::Gone => Some("probably expired".to_owned()),
         LinkLife::Left(left) => {
             let end = status::expires_at(&watched.task, retention).map_or_else(String::new, |at| {

@@ -87,26 +87,22 @@ fn entries(watched: &Watched, scene: &Scene<'_>) -> Vec<Entry> {
 }
 
 fn entry(line: &JournalLine) -> Entry {
-    let (text, role) = match &line.event {
-        JournalEvent::Added => ("added to the list".to_owned(), Role::Text),
-        JournalEvent::Removed => ("removed from the list".to_owned(), Role::Text),
-        JournalEvent::Restored => ("put back on the list".to_owned(), Role::Text),
-        JournalEvent::Became(state) => (
-            format!("seen {}", state.as_str().replace('_', " ")),
-            became_role(state.as_str()),
-        ),
-        JournalEvent::CheckFailed(what) => (format!("check failed: {what}"), Role::Warn),
-        JournalEvent::Recovered => ("checks work again".to_owned(), Role::Text),
-        JournalEvent::Contradicted(what) => (
-            format!("contradicted by the server, left aside: {what}"),
-            Role::Warn,
-        ),
-        JournalEvent::Opened(url) => (format!("opened {url}"), Role::Text),
-        JournalEvent::Other(what) => (what.to_string(), Role::Muted),
+    let role = match &line.event {
+        JournalEvent::Became(state) => became_role(state.as_str()),
+        JournalEvent::CheckFailed(_)
+        | JournalEvent::Contradicted(_)
+        | JournalEvent::NotSaved(_) => Role::Warn,
+        JournalEvent::Saved(_) => Role::Ok,
+        JournalEvent::Added
+        | JournalEvent::Removed
+        | JournalEvent::Restored
+        | JournalEvent::Recovered
+        | JournalEvent::Opened(_) => Role::Text,
+        JournalEvent::Other(_) => Role::Muted,
     };
     Entry {
         at: line.at,
-        text,
+        text: line.event.words(),
         role,
     }
 }

@@ -7,7 +7,8 @@ use ratatui::style::Style;
 use crate::{
     domain::{
         report::PollError,
-        status::{self, LinkLife, Status, Urgency},
+        save::Saving,
+        status::{LinkLife, Status, Urgency},
         watchlist::Watched,
     },
     ui::{Scene, areas::Breadth, format, pen::Pen, theme::Role},
@@ -140,9 +141,13 @@ impl Columns {
             let age = format::age(scene.now.age_of(watched.submitted()));
             pen.text_before(end, y, &age, paint.of(Role::Muted));
         }
-        let link = status::link_life(&watched.task, scene.state.settings().retention, scene.now);
+        let link = watched.link_life(scene.state.settings().retention, scene.now);
         let (time, is_bar_there) = time_cell(watched, status, self.width_of_time(), scene);
-        let (link_text, link_role) = (format::link_life(link), link_role(link));
+        let saving = scene.state.saves().saving(watched.id());
+        let (link_text, link_role) = match saving {
+            Some(saving) => (saving_cell(saving).into(), Role::Busy),
+            None => (format::link_life(link), link_role(link)),
+        };
         match (self.time, self.link_end) {
             (Some(span), Some(end)) => {
                 if let (true, Some(done)) = (is_bar_there, progress(watched, status, scene)) {
@@ -155,7 +160,7 @@ impl Columns {
                 pen.text_before(end, y, &link_text, paint.of(link_role));
             }
             (Some(span), None) => {
-                let (text, role) = if link == LinkLife::None {
+                let (text, role) = if link == LinkLife::None && saving.is_none() {
                     (time.text, time.role)
                 } else {
                     (link_text, link_role)
@@ -309,7 +314,11 @@ fn time_cell(watched: &Watched, status: Status, width: usize, scene: &Scene<'_>)
                 },
             )
         }
-        Status::Ready | Status::NoLink | Status::LinkGone | Status::CallbackFailed => watched
+        Status::Ready
+        | Status::Saved
+        | Status::NoLink
+        | Status::LinkGone
+        | Status::CallbackFailed => watched
             .task
             .took()
             .map_or(Cell::new("-", Role::Muted), |took| {
@@ -331,8 +340,20 @@ fn progress(watched: &Watched, status: Status, scene: &Scene<'_>) -> Option<u16>
     u16::try_from(done).ok()
 }
 
+/// Returns how far a save is, in the nine cells of a link's life.
+fn saving_cell(saving: Saving) -> String {
+    let left = saving.progress.left().map(format::wait);
+    match (saving.progress.percent(), left) {
+        _ if saving.waiting == saving.files => "waits".into(),
+        (Some(percent), Some(left)) => format!("{percent}% {left}"),
+        (Some(percent), None) => format!("{percent}%"),
+        (None, _) => format::size(saving.progress.bytes),
+    }
+}
+
 fn link_role(link: LinkLife) -> Role {
     match (link, link.urgency()) {
+        (LinkLife::Saved, _) => Role::Ok,
         (LinkLife::None | LinkLife::Gone | LinkLife::Unknown, _) => Role::Muted,
         (LinkLife::Left(_), Urgency::VerySoon) => Role::Error,
         (LinkLife::Left(_), Urgency::Soon) => Role::Warn,

@@ -221,7 +221,7 @@ fn draw_candidate(
 }
 
 /// Draws a line that is typed into, scrolled so that its cursor is seen.
-fn draw_input(
+pub(super) fn draw_input(
     pen: &mut Pen<'_>,
     y: u16,
     name: &str,

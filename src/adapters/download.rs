@@ -1,0 +1,314 @@
+//! Result videos from a file host to the disk: streamed beside the target, resumed where that is exact, verified, and only
+//! then named.
+//!
+//! The state machine of one file: *planned*, then a *part* that grows (`download/part.rs`), *whole* when every byte
+//! is here, *verified* when it is a video from end to end (`download/video.rs`), *final* when it carries its name. It
+//! ends elsewhere as *refused* (no video, no public address), *expired* (the link and a fresh one are gone), *paused* (dropped
+//! or stopped: the part stays) or *failed* (after several tries: the part stays).
+//!
+//! The client here has no key, sends no referrer and asks for no compression; where it may go is `download/reach.rs`'s.
+
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use reqwest::{Client, ClientBuilder};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task, time,
+};
+use url::Url;
+
+use self::{part::Part, reach::Lookup, transfer::Ended, video::Length};
+use super::kie::connection::{self, http_client};
+use crate::{
+    domain::{
+        report::PollError,
+        save::{MOST_AT_ONCE, Progress, SaveError, SaveOrder},
+        task::VideoUrl,
+        text::CleanText,
+    },
+    ports::{Downloader, FreshLinks, Pending},
+};
+
+mod names;
+mod part;
+mod reach;
+mod transfer;
+mod video;
+
+pub use self::reach::Reach;
+
+/// Where a proxy of the user's may be named.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// Bounds a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long finding the host, connecting and TLS may take together.
+    pub connect: Duration,
+    /// How long less than a thousand bytes a second may come; and how long the head of an answer may take.
+    pub stall: Duration,
+    /// The largest file, in bytes.
+    pub largest: u64,
+    /// How much room is left on the disk, in bytes.
+    pub spare: u64,
+    /// How often a file is asked for again that broke off, or was not whole.
+    pub tries: u32,
+    /// How long the first of those tries waits; each later one twice as long.
+    pub wait: Duration,
+    /// How long another program, or a save just stopped, is given to let go of the part.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    /// 10 s, 30 s, 8 GiB, 200 MB, five tries from one second on, two seconds.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            largest: 8 << 30,
+            spare: 200_000_000,
+            tries: 5,
+            wait: Duration::from_secs(1),
+            patience: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Fetches files over HTTP. Making one is free: the client within is built at the first file.
+pub struct HttpDownloader {
+    reach: Reach,
+    fresh_links: Arc<dyn FreshLinks>,
+    limits: Limits,
+    client: OnceCell<Client>,
+    turns: Semaphore,
+}
+
+impl HttpDownloader {
+    /// Returns a downloader for that reach, which asks there for fresh links.
+    pub fn new(reach: Reach, fresh_links: Arc<dyn FreshLinks>, limits: Limits) -> Self {
+        Self {
+            reach,
+            fresh_links,
+            limits,
+            client: OnceCell::const_new(),
+            turns: Semaphore::const_new(MOST_AT_ONCE),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        order: &SaveOrder,
+        told: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<PathBuf, SaveError> {
+        let turn = self.turns.acquire().await;
+        let _turn = turn.map_err(|_closed| SaveError::Stopped)?;
+        let url = self.checked(&order.url)?;
+        let mut part = Some(self.open(order).await?);
+        let result = self.bring(order, url, &mut part, told).await;
+        if let Some(part) = part
+            && (result.is_err() && part.offset() == 0)
+        {
+            // Nothing came, so nothing is left lying about.
+            blocking(move || part.discard()).await?;
+        }
+        result
+    }
+
+    /// Fetches until the file is whole and named. The part is left where it was taken from, unless a task broke.
+    async fn bring(
+        &self,
+        order: &SaveOrder,
+        mut url: Url,
+        kept: &mut Option<Part>,
+        told: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<PathBuf, SaveError> {
+        let client = self.client().await?;
+        let (mut failures, mut is_fresh, mut is_doubted) = (0, false, false);
+        loop {
+            let mut part = kept.take().ok_or(SaveError::Broke)?;
+            let before = part.offset();
+            let ended = if part.is_whole() {
+                *kept = Some(part);
+                Ok(Length::Told)
+            } else {
+                let (back, ended) = transfer::fetch(client, &url, part, &self.limits, told).await;
+                *kept = back;
+                ended
+            };
+            part = kept.take().ok_or(SaveError::Broke)?;
+            match ended {
+                Ok(length) => {
+                    let (back, named) = blocking(move || part.finish(length)).await?;
+                    *kept = Some(back);
+                    match named {
+                        // A proxy may have cut it short: one more try, from the start.
+                        Err(SaveError::NotWhole(_)) if !is_doubted => is_doubted = true,
+                        named => return named,
+                    }
+                }
+                Err(Ended::NotTheRest) => {
+                    let (back, begun) = blocking(move || part.forget()).await?;
+                    *kept = Some(back);
+                    begun?;
+                }
+                Err(Ended::Refused(status)) => {
+                    *kept = Some(part);
+                    if is_fresh {
+                        return Err(SaveError::LinkGone { status, why: None });
+                    }
+                    is_fresh = true;
+                    url = self.fresh(&order.url, status).await?;
+                }
+                Err(Ended::Failed(error)) => {
+                    if part.offset() > before {
+                        failures = 0;
+                    }
+                    *kept = Some(part);
+                    failures += 1;
+                    if failures >= self.limits.tries || !is_worth_a_try(&error) {
+                        return Err(error);
+                    }
+                    tracing::debug!(?error, failures, "a file broke off");
+                    time::sleep(self.limits.wait * 2_u32.saturating_pow(failures - 1)).await;
+                }
+            }
+        }
+    }
+
+    /// Opens the part, and waits a little for whoever holds it: a save just stopped writes its last pieces.
+    async fn open(&self, order: &SaveOrder) -> Result<Part, SaveError> {
+        let until = time::Instant::now() + self.limits.patience;
+        loop {
+            let order = order.clone();
+            match blocking(move || Part::open(&order)).await? {
+                Err(SaveError::Busy) if time::Instant::now() < until => {
+                    time::sleep(self.limits.patience / 20).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Asks for a link that lives, in the place of one that was refused.
+    async fn fresh(&self, url: &VideoUrl, status: u16) -> Result<Url, SaveError> {
+        match self.fresh_links.fresh_link(url).await {
+            Ok(fresh) => self.checked(&fresh),
+            Err(PollError::NotFound) => Err(SaveError::LinkGone { status, why: None }),
+            Err(PollError::Refused { message, .. }) => Err(SaveError::LinkGone {
+                status,
+                why: Some(message),
+            }),
+            Err(error @ (PollError::NoKey | PollError::Unauthorized(_))) => {
+                let why = Some(CleanText::line(&error.message(), 200));
+                Err(SaveError::LinkGone { status, why })
+            }
+            Err(error) => Err(SaveError::NoAnswer(error)),
+        }
+    }
+
+    /// Returns a link in its parts when it may be fetched from.
+    fn checked(&self, url: &VideoUrl) -> Result<Url, SaveError> {
+        let refused = |why: &str| SaveError::NotAllowed(CleanText::line(why, 300));
+        let url = url
+            .to_url()
+            .ok_or_else(|| refused("the link makes no sense"))?;
+        let checked = self.reach.check(&url);
+        checked.map_err(|error| refused(&error.to_string()))?;
+        Ok(url)
+    }
+
+    /// Returns the HTTP client, built on the blocking pool when it is needed first.
+    async fn client(&self) -> Result<&Client, SaveError> {
+        let built = self.client.get_or_try_init(|| async move {
+            let (reach, limits) = (self.reach, self.limits);
+            blocking(move || http_client(|| settings(reach, &limits)))
+                .await?
+                .map_err(|error| {
+                    let text = format!("no client could be made ({})", connection::chain(&error));
+                    SaveError::NoAnswer(PollError::Offline(CleanText::line(&text, 300)))
+                })
+        });
+        built.await
+    }
+}
+
+/// Returns the settings of a client without a key: it fetches files from wherever a server says.
+fn settings(reach: Reach, limits: &Limits) -> ClientBuilder {
+    let proxies: Vec<_> = PROXIES
+        .into_iter()
+        .filter_map(|name| env::var(name).ok())
+        .collect();
+    let settings = Client::builder()
+        .user_agent(concat!("kietop/", env!("CARGO_PKG_VERSION")))
+        .redirect(reach.redirects())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .https_only(reach == Reach::Public)
+        .dns_resolver(Arc::new(Lookup::new(reach, &proxies)))
+        .connect_timeout(limits.connect);
+    match reach {
+        Reach::Public => settings,
+        Reach::ThisMachine => settings.no_proxy(),
+    }
+}
+
+/// Reports whether an error may be gone in a moment.
+const fn is_worth_a_try(error: &SaveError) -> bool {
+    match error {
+        SaveError::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
+        SaveError::Answered(status) => matches!(*status, 408 | 425 | 429 | 500..=599),
+        SaveError::Stalled => true,
+        SaveError::NotAllowed(_)
+        | SaveError::LinkGone { .. }
+        | SaveError::NotAVideo(_)
+        | SaveError::NotWhole(_)
+        | SaveError::TooLarge(_)
+        | SaveError::DiskFull
+        | SaveError::Folder(_)
+        | SaveError::Busy
+        | SaveError::Stopped
+        | SaveError::Broke => false,
+    }
+}
+
+/// Does something that waits for the disk, off the loop.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SaveError> {
+    let done = task::spawn_blocking(work).await;
+    done.map_err(|_broke| SaveError::Broke)
+}
+
+impl Downloader for HttpDownloader {
+    fn save<'a>(
+        &'a self,
+        order: &'a SaveOrder,
+        told: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Pending<'a, Result<PathBuf, SaveError>> {
+        Box::pin(async move {
+            let result = self.fetch(order, told).await;
+            if let Err(error) = &result {
+                tracing::debug!(task = %order.task, ?error, "not saved");
+            }
+            result
+        })
+    }
+
+    fn is_there(&self, file: &Path) -> bool {
+        file.is_file()
+    }
+}
+
+impl fmt::Debug for HttpDownloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpDownloader")
+            .field("reach", &self.reach)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

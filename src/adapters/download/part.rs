@@ -1,0 +1,365 @@
+//! The part beside the target: what has come so far, what of it is surely on the disk, and how it becomes the file.
+//!
+//! Knows no network. Blocking throughout: to be called off the loop.
+//!
+//! A part is `<name>.<mark>.part`, with `<name>.<mark>.meta` beside it that says of which file it is the beginning.
+//! It is locked while it is written, so two programs never write the same one.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Limits, names,
+    video::{self, Length},
+};
+use crate::domain::{
+    save::{SaveError, SaveOrder},
+    text::CleanText,
+};
+
+/// The longest note read, in bytes.
+const LONGEST_NOTE: u64 = 8 * 1024;
+
+/// How many names with a number behind them are tried when the first is taken.
+const MOST_NAMES: u32 = 999;
+
+/// Is what a server told of the file it sends: by this a later answer is known to be about the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Source {
+    /// A hash of the link without its query, which is a signature that changes.
+    pub(super) link: String,
+    /// The strong entity tag.
+    pub(super) etag: Option<String>,
+    /// The time of the last change, where it is old enough to be told from the next.
+    pub(super) modified: Option<String>,
+    /// The whole length.
+    pub(super) total: Option<u64>,
+}
+
+impl Source {
+    /// Returns what to send as `If-Range`; without it nothing may be resumed.
+    pub(super) fn validator(&self) -> Option<&str> {
+        self.etag.as_deref().or(self.modified.as_deref())
+    }
+}
+
+/// Is the beginning of a file on the disk, locked for us.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: File,
+    path: PathBuf,
+    note: PathBuf,
+    folder: PathBuf,
+    stem: String,
+    source: Source,
+    /// How many bytes of the file are here.
+    offset: u64,
+}
+
+impl Part {
+    /// Opens the part of an order's file, or begins one; makes the folder where it is not there.
+    ///
+    /// Fails with [`SaveError::Busy`] while somebody else writes it.
+    pub(super) fn open(order: &SaveOrder) -> Result<Self, SaveError> {
+        let folder = &order.folder;
+        fs::create_dir_all(folder).map_err(|error| cannot("made", folder, &error))?;
+        let (stem, mark) = (names::stem(order), names::mark(order));
+        let path =
+            left_over(folder, &mark).unwrap_or_else(|| folder.join(format!("{stem}.{mark}.part")));
+        let note = path.with_extension("meta");
+        let file = open_own(&path).map_err(|error| cannot("written", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(SaveError::Busy),
+            // A file system without locks: then the marks alone keep programs apart.
+            Err(TryLockError::Error(error)) => tracing::debug!(%error, "no lock"),
+        }
+        let mut part = Self {
+            file,
+            path,
+            note,
+            folder: folder.clone(),
+            stem,
+            source: Source::default(),
+            offset: 0,
+        };
+        part.recall().map_err(|error| part.failed(&error))?;
+        Ok(part)
+    }
+
+    /// Returns how many bytes are here.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns what the bytes here are the beginning of.
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Reports whether every byte is here.
+    pub(super) fn is_whole(&self) -> bool {
+        self.offset > 0 && self.source.total == Some(self.offset)
+    }
+
+    /// Reports whether the rest can be asked for alone: the same link, and something to tell a changed file by.
+    pub(super) fn is_resumable(&self, link: &str) -> bool {
+        self.offset > 0 && self.source.link == link && self.source.validator().is_some()
+    }
+
+    /// Throws away what is here and begins the file anew.
+    pub(super) fn begin(&mut self, source: Source) -> Result<(), SaveError> {
+        self.source = source;
+        self.offset = 0;
+        let emptied = self
+            .file
+            .set_len(0)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)));
+        emptied.map_err(|error| self.failed(&error))?;
+        self.remember()
+    }
+
+    /// Adds bytes at the end.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|error| self.failed(&error))?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Flushes to the disk and notes how much is surely there.
+    pub(super) fn sync(&mut self) -> Result<(), SaveError> {
+        self.file.sync_data().map_err(|error| self.failed(&error))?;
+        self.remember()
+    }
+
+    /// Returns how many bytes the file may have at most: a limit of ours, and what the disk has room for.
+    pub(super) fn most(&self, limits: &Limits) -> Result<u64, SaveError> {
+        let room = free(&self.folder).map_err(|error| self.failed(&error))?;
+        let room = room.map(|room| {
+            room.saturating_sub(limits.spare)
+                .saturating_add(self.offset)
+        });
+        match room {
+            Some(room) if room < limits.largest => Ok(room),
+            _ => Ok(limits.largest),
+        }
+    }
+
+    /// Verifies that all is here and a video, flushes it, and gives it its final name, in the place of nothing.
+    pub(super) fn finish(mut self, length: Length) -> (Self, Result<PathBuf, SaveError>) {
+        let result = self.named(length);
+        (self, result)
+    }
+
+    /// Throws away what is here.
+    pub(super) fn forget(mut self) -> (Self, Result<(), SaveError>) {
+        let result = self.begin(Source::default());
+        (self, result)
+    }
+
+    fn named(&mut self, length: Length) -> Result<PathBuf, SaveError> {
+        if self.source.total.is_some_and(|total| total != self.offset) {
+            return Err(SaveError::NotWhole(CleanText::line(
+                "its length is not what the server told",
+                200,
+            )));
+        }
+        let kind = match video::verify(&mut self.file, length) {
+            Ok(kind) => kind,
+            Err(error) => {
+                // Every byte is here and they are wrong: there is nothing to go on from.
+                self.begin(Source::default())?;
+                return Err(error);
+            }
+        };
+        self.file.sync_all().map_err(|error| self.failed(&error))?;
+        let mut number = 1;
+        let path = loop {
+            let suffix = match number {
+                1 => String::new(),
+                number => format!("-{number}"),
+            };
+            let name = format!("{}{suffix}.{}", self.stem, kind.ending());
+            let path = self.folder.join(name);
+            match rename_new(&self.path, &path) {
+                Ok(()) => break path,
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_NAMES =>
+                {
+                    number += 1;
+                }
+                Err(error) => return Err(cannot("written", &path, &error)),
+            }
+        };
+        remove_quietly(&self.note);
+        sync_folder(&self.folder).map_err(|error| self.failed(&error))?;
+        Ok(path)
+    }
+
+    /// Takes the part away: nothing of it will be needed.
+    pub(super) fn discard(self) {
+        remove_quietly(&self.path);
+        remove_quietly(&self.note);
+    }
+
+    /// Reads the note, and forgets bytes of which it does not say that they are surely on the disk.
+    fn recall(&mut self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let noted = read_note(&self.note).filter(|(_, synced)| *synced <= length);
+        let (source, synced) = noted.unwrap_or_default();
+        self.source = source;
+        self.offset = synced;
+        self.file.set_len(synced)?;
+        self.file.seek(SeekFrom::Start(synced))?;
+        Ok(())
+    }
+
+    /// Writes the note whole or not at all.
+    fn remember(&self) -> Result<(), SaveError> {
+        let Source {
+            link,
+            etag,
+            modified,
+            total,
+        } = &self.source;
+        let note = json!({
+            "link": link, "etag": etag, "modified": modified, "total": total, "synced": self.offset,
+        });
+        let new = self.note.with_extension("meta.new");
+        let written = open_own(&new).and_then(|mut file| {
+            file.set_len(0)?;
+            file.write_all(note.to_string().as_bytes())
+        });
+        written
+            .and_then(|()| fs::rename(&new, &self.note))
+            .map_err(|error| {
+                remove_quietly(&new);
+                self.failed(&error)
+            })
+    }
+
+    fn failed(&self, error: &io::Error) -> SaveError {
+        cannot("written", &self.path, error)
+    }
+}
+
+/// Returns the part an earlier run left under another title.
+fn left_over(folder: &Path, mark: &str) -> Option<PathBuf> {
+    let ending = format!(".{mark}.part");
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let mut found = entries.filter(|entry| {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        is_file && entry.file_name().to_string_lossy().ends_with(&ending)
+    });
+    found.next().map(|entry| entry.path())
+}
+
+fn read_note(path: &Path) -> Option<(Source, u64)> {
+    if fs::symlink_metadata(path).ok()?.len() > LONGEST_NOTE {
+        return None;
+    }
+    let note: Value = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+    let text = |name: &str| note.get(name)?.as_str().map(str::to_owned);
+    let number = |name: &str| note.get(name)?.as_u64();
+    let source = Source {
+        link: text("link")?,
+        etag: text("etag"),
+        modified: text("modified"),
+        total: number("total"),
+    };
+    let synced = number("synced")?;
+    let fits = source.total.is_none_or(|total| synced <= total);
+    fits.then_some((source, synced))
+}
+
+/// Opens a file of ours for reading and writing, or makes it; a link in its place is not followed.
+fn open_own(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(
+            "something that is no file is in its place",
+        ));
+    }
+    Ok(file)
+}
+
+/// Gives a file its name where nothing has that name, not even a link that leads nowhere.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{
+            fs::{CWD, RenameFlags, renameat_with},
+            io::Errno,
+        };
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system or a kernel that cannot.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            result => return Ok(result?),
+        }
+    }
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => {
+            // Without hard links the name is taken first, by a file that is ours to replace.
+            drop(OpenOptions::new().write(true).create_new(true).open(to)?);
+            fs::rename(from, to)
+        }
+    }
+}
+
+/// Makes a new name last.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Returns how many bytes the disk has room for, where that can be told.
+fn free(folder: &Path) -> io::Result<Option<u64>> {
+    #[cfg(unix)]
+    {
+        let disk = rustix::fs::statvfs(folder)?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        Ok(None)
+    }
+}
+
+fn remove_quietly(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(%error, path = %path.display(), "a file that is not needed any more stays");
+    }
+}
+
+/// Names an error of the file system.
+fn cannot(what: &str, path: &Path, error: &io::Error) -> SaveError {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    ) {
+        return SaveError::DiskFull;
+    }
+    let text = format!("{} cannot be {what}: {error}", path.display());
+    SaveError::Folder(CleanText::line(&text, 600))
+}

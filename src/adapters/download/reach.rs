@@ -1,0 +1,274 @@
+//! Where files may be fetched from: https and public addresses, checked before each hop and after each name's lookup.
+//!
+//! A link comes from a server; it must not lead into the user's own network (a router, a cloud machine's metadata,
+//! a service on this machine). Only when the API itself is on this machine may files be too: demo and tests.
+
+use std::{
+    error::Error as StdError,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use reqwest::{
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
+};
+use url::{Host, Url};
+
+/// How many redirects are followed.
+const MOST_HOPS: usize = 5;
+
+/// Tells how near a file may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// On public addresses, by https.
+    Public,
+    /// There, and on this machine, by plain http as well.
+    ThisMachine,
+}
+
+/// Says why an address is not fetched from; holds the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotAllowed(pub(super) String);
+
+impl Reach {
+    /// Checks a link before anything is sent: scheme, user information, and the host where it is an address.
+    pub(super) fn check(self, url: &Url) -> Result<(), NotAllowed> {
+        let refused = |why: String| Err(NotAllowed(why));
+        let host = url.host_str().unwrap_or_default();
+        let is_here = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return refused("the link has no host".into()),
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if self == Self::ThisMachine && is_here => {}
+            scheme => return refused(format!("{scheme}://{host} is not https")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refused(format!("the link to {host} has a user name in it"));
+        }
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            // The lookup decides.
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        if self.admits(address) {
+            return Ok(());
+        }
+        refused(format!("{host} is no public address"))
+    }
+
+    /// Reports whether a connection to that address may be made.
+    pub(super) fn admits(self, address: IpAddr) -> bool {
+        is_public(address) || (self == Self::ThisMachine && address.to_canonical().is_loopback())
+    }
+
+    /// Returns the rule for redirects: each hop is checked like the first link.
+    pub(super) fn redirects(self) -> Policy {
+        Policy::custom(move |attempt| {
+            if attempt.previous().len() > MOST_HOPS {
+                let why = format!("more than {MOST_HOPS} redirects");
+                return attempt.error(NotAllowed(why));
+            }
+            match self.check(attempt.url()) {
+                Ok(()) => attempt.follow(),
+                Err(error) => attempt.error(error),
+            }
+        })
+    }
+}
+
+/// Looks names up and lets through only addresses that may be fetched from. The connection goes to what was checked,
+/// so a name that answers differently the next time gains nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Lookup {
+    reach: Reach,
+    /// The user's own proxies may be anywhere; they look the rest up themselves.
+    proxies: Vec<String>,
+}
+
+impl Lookup {
+    /// Returns a lookup for that reach; the hosts of `proxies` pass.
+    pub(super) fn new(reach: Reach, proxies: &[String]) -> Self {
+        let host = |text: &String| {
+            let spelt = if text.contains("://") {
+                text.clone()
+            } else {
+                format!("http://{text}")
+            };
+            Some(Url::parse(&spelt).ok()?.host_str()?.to_owned())
+        };
+        Self {
+            reach,
+            proxies: proxies.iter().filter_map(host).collect(),
+        }
+    }
+}
+
+impl Resolve for Lookup {
+    fn resolve(&self, name: Name) -> Resolving {
+        let Self { reach, proxies } = self.clone();
+        Box::pin(async move {
+            let host = name.as_str();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            let is_known = !found.is_empty();
+            let admitted: Vec<_> = found
+                .into_iter()
+                .filter(|address| reach.admits(address.ip()) || proxies.iter().any(|p| p == host))
+                .collect();
+            if is_known && admitted.is_empty() {
+                let error = NotAllowed(format!("{host} is in a private network"));
+                return Err(Box::new(error) as Box<dyn StdError + Send + Sync>);
+            }
+            Ok(Box::new(admitted.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Reports whether an address belongs to the public internet. An IPv6 address that stands for an IPv4 one is judged
+/// as that one.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let is_special = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_documentation()
+        || address.is_broadcast()
+        || a == 0
+        || a >= 224
+        // Carrier-grade NAT, IETF assignments, the old 6to4 relay, benchmarks.
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && matches!(b, 18 | 19));
+    !is_special
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let within = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    match address.segments() {
+        // Mapped, and NAT64 at its well-known prefix.
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            within(high, low)
+        }
+        // 6to4.
+        [0x2002, high, low, ..] => within(high, low),
+        // Teredo, ORCHID and the like; documentation.
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        // Only this eighth is given out as public.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(reach: Reach, link: &str) -> Result<(), NotAllowed> {
+        reach.check(&Url::parse(link).unwrap())
+    }
+
+    #[test]
+    fn only_public_addresses_are_fetched_from() {
+        let private = [
+            "https://127.0.0.1/v.mp4",
+            "https://0x7f000001/v.mp4",
+            "https://2130706433/v.mp4",
+            "https://0.0.0.0/v.mp4",
+            "https://10.0.0.1/v.mp4",
+            "https://172.16.0.1/v.mp4",
+            "https://192.168.1.1/v.mp4",
+            "https://169.254.169.254/latest/meta-data",
+            "https://100.64.0.1/v.mp4",
+            "https://192.0.0.8/v.mp4",
+            "https://198.18.0.1/v.mp4",
+            "https://224.0.0.1/v.mp4",
+            "https://255.255.255.255/v.mp4",
+            "https://[::1]/v.mp4",
+            "https://[::]/v.mp4",
+            "https://[::ffff:10.0.0.1]/v.mp4",
+            "https://[::ffff:127.0.0.1]/v.mp4",
+            "https://[::7f00:1]/v.mp4",
+            "https://[64:ff9b::a00:1]/v.mp4",
+            "https://[2002:a00:1::]/v.mp4",
+            "https://[2001:0:1::1]/v.mp4",
+            "https://[2001:db8::1]/v.mp4",
+            "https://[fd00::1]/v.mp4",
+            "https://[fe80::1]/v.mp4",
+            "https://[fec0::1]/v.mp4",
+            "https://[ff02::1]/v.mp4",
+        ];
+        for link in private {
+            assert!(check(Reach::Public, link).is_err(), "{link}");
+        }
+        for link in [
+            "https://tempfile.example/v.mp4",
+            "https://1.1.1.1/v.mp4",
+            "https://100.128.0.1/v.mp4",
+            "https://[2606:4700::1]/v.mp4",
+            "https://[64:ff9b::101:101]/v.mp4",
+            "https://[::ffff:1.1.1.1]/v.mp4",
+        ] {
+            assert_eq!(check(Reach::Public, link), Ok(()), "{link}");
+            assert_eq!(check(Reach::ThisMachine, link), Ok(()), "{link}");
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_to_this_machine_alone_and_only_when_the_api_is_there() {
+        for link in [
+            "http://127.0.0.1:9/v.mp4",
+            "http://localhost/v.mp4",
+            "http://[::1]/",
+        ] {
+            assert!(check(Reach::Public, link).is_err(), "{link}");
+            assert_eq!(check(Reach::ThisMachine, link), Ok(()), "{link}");
+        }
+        for link in [
+            "http://files.example/v.mp4",
+            "http://localhost.evil.example/v.mp4",
+            "http://10.0.0.1/v.mp4",
+            "https://10.0.0.1/v.mp4",
+            "http://1.1.1.1/v.mp4",
+            "https://user@files.example/v.mp4",
+            "ftp://files.example/v.mp4",
+            "file:///etc/passwd",
+        ] {
+            assert!(check(Reach::ThisMachine, link).is_err(), "{link}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_home_are_refused_after_the_lookup() {
+        let lookup = |reach, proxies: &[String]| {
+            Lookup::new(reach, proxies).resolve("localhost".parse().unwrap())
+        };
+        let error = lookup(Reach::Public, &[]).await.err().unwrap();
+
+        assert!(error.downcast_ref::<NotAllowed>().is_some(), "{error}");
+        assert!(lookup(Reach::ThisMachine, &[]).await.is_ok());
+        // A proxy of the user's own may well stand on this machine.
+        let proxies = ["http://user:word@localhost:3128".to_owned()];
+        assert!(lookup(Reach::Public, &proxies).await.is_ok());
+        assert!(
+            lookup(Reach::Public, &["localhost:3128".to_owned()])
+                .await
+                .is_ok()
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! A fresh link to a file whose recorded one was refused: one call with the key, to the API and nowhere else.
+//!
+//! The link it returns lives for 20 minutes and is fetched by another client, without the key.
+
+use reqwest::{Response, header};
+use serde_json::json;
+
+use super::{ApiKey, KieClient, Reuse, connection};
+use crate::{
+    domain::{report::PollError, task::VideoUrl},
+    ports::{FreshLinks, Pending},
+};
+
+/// Where fresh links are asked for.
+const PATH: &str = "/api/v1/common/download-url";
+
+impl KieClient {
+    async fn ask_for_link(&self, key: &ApiKey, url: &VideoUrl) -> Result<VideoUrl, PollError> {
+        let response = self.post_link(key, url).await?;
+        self.straight(response, key).await?.link()
+    }
+
+    async fn post_link(&self, key: &ApiKey, url: &VideoUrl) -> Result<Response, PollError> {
+        // On a connection of its own, so that none just closed by the server is taken.
+        let client = match self.client(Reuse::Fresh).await {
+            Ok(client) => client,
+            Err(error) => return Err(self.unanswered(error)),
+        };
+        let sent = client
+            .post(format!("{}{PATH}", self.origin))
+            .header(header::ACCEPT, "application/json")
+            .bearer_auth(key.expose())
+            .json(&json!({ "url": url.as_str() }))
+            .send()
+            .await;
+        sent.map_err(|error| {
+            let error = error.without_url();
+            tracing::debug!(error = connection::chain(&error), "no answer about a link");
+            self.unanswered(error)
+        })
+    }
+}
+
+impl FreshLinks for KieClient {
+    fn fresh_link<'a>(&'a self, url: &'a VideoUrl) -> Pending<'a, Result<VideoUrl, PollError>> {
+        Box::pin(async move {
+            let key = self.key.as_ref().ok_or(PollError::NoKey)?;
+            let asked = self.ask_for_link(key, url);
+            match tokio::time::timeout(self.limits.total, asked).await {
+                Ok(link) => link,
+                Err(_) => Err(PollError::TimedOut),
+            }
+        })
+    }
+}

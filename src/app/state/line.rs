@@ -1,0 +1,16 @@
+//! What may be typed into a line, and how much of it.
+
+use tui_input::{Input, InputRequest};
+
+use crate::domain::text;
+
+/// Types a character unless the line is full, or the character could hide or be one mark too many.
+pub(super) fn insert(line: &mut Input, c: char, longest: usize) {
+    if line.value().len() + c.len_utf8() > longest || text::is_unsafe(c) {
+        return;
+    }
+    let before: String = line.value().chars().take(line.cursor()).collect();
+    if text::may_follow(&before, c) {
+        line.handle(InputRequest::InsertChar(c));
+    }
+}

@@ -1,0 +1,294 @@
+//! The saves of the moment: what waits, what runs, how far it is; and the line a folder is typed into.
+
+use std::path::{Path, PathBuf};
+
+use tui_input::{Input, InputRequest};
+
+use super::line::insert;
+use crate::domain::{
+    save::{MOST_AT_ONCE, Progress, SaveAttempt, SaveOrder, Saving},
+    task::TaskId,
+    text::CleanText,
+    time::Mono,
+};
+
+/// The longest folder typed, in bytes.
+const LONGEST_FOLDER: usize = 1024;
+
+/// Tells how far one file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaveStage {
+    /// Its turn has not come.
+    Waiting,
+    /// It is being fetched.
+    Running(Progress),
+    /// It was told to stop.
+    Stopping,
+}
+
+/// Is one file on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveJob {
+    /// What tells its messages from those of another try.
+    pub attempt: SaveAttempt,
+    /// What is fetched.
+    pub order: SaveOrder,
+    /// How far it is.
+    pub stage: SaveStage,
+}
+
+/// Is what waits and what runs, in the order it was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct SaveQueue {
+    jobs: Vec<SaveJob>,
+    last: SaveAttempt,
+    /// Whose save the next press stops, and until when.
+    pub(in crate::app) stop_offered: Option<(TaskId, Mono)>,
+    /// When files and links were looked after last.
+    pub(in crate::app) tended: Option<Mono>,
+    /// Whether an answer about files is awaited.
+    pub(in crate::app) is_looking: bool,
+}
+
+impl SaveQueue {
+    /// Reports whether nothing is on its way.
+    pub const fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Returns the files of a task that are on their way.
+    pub fn of(&self, task: &TaskId) -> impl Iterator<Item = &SaveJob> {
+        self.jobs.iter().filter(move |job| job.order.task == *task)
+    }
+
+    /// Returns how far the files of a task are; none when none is on its way.
+    pub fn saving(&self, task: &TaskId) -> Option<Saving> {
+        sum(self.of(task))
+    }
+
+    /// Returns how far all files are; none when none is on its way.
+    pub fn all(&self) -> Option<Saving> {
+        sum(self.jobs.iter())
+    }
+
+    /// Lets files wait for their turn, but for those on their way already.
+    pub(in crate::app) fn add(&mut self, orders: Vec<SaveOrder>) {
+        for order in orders {
+            let is_known =
+                |job: &SaveJob| job.order.task == order.task && job.order.number == order.number;
+            if !self.jobs.iter().any(is_known) {
+                self.last = self.last.next();
+                self.jobs.push(SaveJob {
+                    attempt: self.last,
+                    order,
+                    stage: SaveStage::Waiting,
+                });
+            }
+        }
+    }
+
+    /// Begins the next file where its turn has come.
+    pub(in crate::app) fn begin_next(&mut self) -> Option<(SaveAttempt, SaveOrder)> {
+        let running = self
+            .jobs
+            .iter()
+            .filter(|job| job.stage != SaveStage::Waiting);
+        if running.count() >= MOST_AT_ONCE {
+            return None;
+        }
+        let next = self
+            .jobs
+            .iter_mut()
+            .find(|job| job.stage == SaveStage::Waiting)?;
+        next.stage = SaveStage::Running(Progress::default());
+        Some((next.attempt, next.order.clone()))
+    }
+
+    /// Notes how far a file is.
+    pub(in crate::app) fn progressed(&mut self, attempt: SaveAttempt, progress: Progress) {
+        let mut jobs = self.jobs.iter_mut();
+        if let Some(job) = jobs.find(|job| job.attempt == attempt)
+            && let SaveStage::Running(known) = &mut job.stage
+        {
+            *known = progress;
+        }
+    }
+
+    /// Takes a file out that has ended.
+    pub(in crate::app) fn end(&mut self, attempt: SaveAttempt) -> Option<SaveJob> {
+        let at = self.jobs.iter().position(|job| job.attempt == attempt)?;
+        Some(self.jobs.remove(at))
+    }
+
+    /// Returns the tasks for which that holds and that have files waiting or running.
+    pub(in crate::app) fn unwatched(&self, is_gone: impl Fn(&TaskId) -> bool) -> Vec<TaskId> {
+        let mut gone: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|job| job.stage != SaveStage::Stopping && is_gone(&job.order.task))
+            .map(|job| job.order.task.clone())
+            .collect();
+        gone.dedup();
+        gone
+    }
+
+    /// Forgets the waiting files of a task, and returns the running ones, which are to be stopped.
+    pub(in crate::app) fn stop(&mut self, task: &TaskId) -> Vec<SaveAttempt> {
+        let is_waiting = |job: &SaveJob| job.order.task == *task && job.stage == SaveStage::Waiting;
+        self.jobs.retain(|job| !is_waiting(job));
+        let running = self
+            .jobs
+            .iter_mut()
+            .filter(|job| job.order.task == *task && matches!(job.stage, SaveStage::Running(_)));
+        running
+            .map(|job| {
+                job.stage = SaveStage::Stopping;
+                job.attempt
+            })
+            .collect()
+    }
+}
+
+fn sum<'a>(jobs: impl Iterator<Item = &'a SaveJob>) -> Option<Saving> {
+    let mut all = Saving {
+        progress: Progress {
+            total: Some(0),
+            ..Progress::default()
+        },
+        files: 0,
+        waiting: 0,
+    };
+    for job in jobs {
+        all.files += 1;
+        let own = match job.stage {
+            SaveStage::Waiting => {
+                all.waiting += 1;
+                Progress::default()
+            }
+            SaveStage::Running(progress) => progress,
+            SaveStage::Stopping => Progress::default(),
+        };
+        let sum = &mut all.progress;
+        sum.bytes = sum.bytes.saturating_add(own.bytes);
+        sum.rate = sum.rate.saturating_add(own.rate);
+        sum.total = sum.total.zip(own.total).map(|(a, b)| a.saturating_add(b));
+    }
+    (all.files > 0).then_some(all)
+}
+
+/// Is the box in which a folder is typed.
+#[derive(Debug, Clone)]
+pub struct FolderDialog {
+    tasks: Vec<TaskId>,
+    line: Input,
+}
+
+impl FolderDialog {
+    /// Returns a box for the results of these tasks that offers a folder.
+    pub fn new(tasks: Vec<TaskId>, folder: &Path) -> Self {
+        let folder = CleanText::line(&folder.to_string_lossy(), LONGEST_FOLDER);
+        Self {
+            tasks,
+            line: Input::new(folder.as_str().to_owned()),
+        }
+    }
+
+    /// Returns the line.
+    pub const fn line(&self) -> &Input {
+        &self.line
+    }
+
+    /// Returns whose results go there.
+    pub fn tasks(&self) -> &[TaskId] {
+        &self.tasks
+    }
+
+    /// Types a character.
+    pub fn insert(&mut self, c: char) {
+        insert(&mut self.line, c, LONGEST_FOLDER);
+    }
+
+    /// Pastes text as one line.
+    pub fn paste(&mut self, text: &str) {
+        for c in CleanText::line(text, LONGEST_FOLDER).as_str().chars() {
+            self.insert(c);
+        }
+    }
+
+    /// Edits the line.
+    pub fn edit(&mut self, edit: InputRequest) {
+        self.line.handle(edit);
+    }
+
+    /// Returns the folder that was typed, whole: `~` is the home, and what does not begin at the root begins where the
+    /// program was started. None when nothing was typed.
+    pub fn folder(&self, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
+        whole_folder(self.line.value(), home, here)
+    }
+}
+
+/// Returns a folder as a person writes it, whole.
+fn whole_folder(typed: &str, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
+    let typed = typed.trim();
+    if typed.is_empty() {
+        return None;
+    }
+    let rest = match typed.strip_prefix('~') {
+        Some("") => Some(""),
+        Some(rest) => rest.strip_prefix('/'),
+        None => None,
+    };
+    Some(match (rest, home) {
+        (Some(""), Some(home)) => home.to_owned(),
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => here.join(typed),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::VideoUrl;
+
+    fn order(task: &str, number: usize) -> SaveOrder {
+        SaveOrder {
+            task: TaskId::parse(task).unwrap(),
+            number,
+            of: 9,
+            url: VideoUrl::parse("https://ex.com/v.mp4").unwrap(),
+            folder: "/v".into(),
+            title: None,
+        }
+    }
+
+    #[test]
+    fn two_run_the_others_wait_and_none_runs_twice() {
+        let mut queue = SaveQueue::default();
+        queue.add(vec![order("a", 1), order("a", 2), order("b", 1)]);
+        queue.add(vec![order("a", 2)]);
+
+        let first = queue.begin_next().unwrap();
+        let second = queue.begin_next().unwrap();
+
+        assert_eq!((first.1, second.1), (order("a", 1), order("a", 2)));
+        assert_eq!(queue.begin_next(), None);
+        assert_eq!(queue.all().unwrap().files, 3);
+        queue.end(first.0).unwrap();
+        assert_eq!(queue.begin_next().unwrap().1, order("b", 1));
+        assert_eq!(queue.stop(&TaskId::parse("a").unwrap()), [second.0]);
+        assert_eq!(queue.stop(&TaskId::parse("a").unwrap()), []);
+    }
+
+    #[test]
+    fn folders_are_read_as_people_write_them() {
+        let home = Some(Path::new("/home/me"));
+        let read = |typed| whole_folder(typed, home, Path::new("/work"));
+
+        assert_eq!(read("~"), Some("/home/me".into()));
+        assert_eq!(read("~/Videos"), Some("/home/me/Videos".into()));
+        assert_eq!(read(" /tmp/x "), Some("/tmp/x".into()));
+        assert_eq!(read("out"), Some("/work/out".into()));
+        assert_eq!(read("~other"), Some("/work/~other".into()));
+        assert_eq!(read("  "), None);
+    }
+}

@@ -1,0 +1,441 @@
+//! Results on their way to the disk, and links about to die.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    notices::{nothing_of, notify, quoted, refuses_changes, step},
+    selection, storing,
+};
+use crate::{
+    app::{
+        keymap::Action,
+        msg::Effect,
+        state::{FolderDialog, Loading, NOTICE_TIME, Overlay, SaveStage, State, Tone},
+    },
+    domain::{
+        change::{Access, Change},
+        save::{Progress, SaveAttempt, SaveError},
+        status::{Keeping, LinkLife, Tab},
+        task::TaskId,
+        time::Now,
+        watchlist::Watched,
+    },
+};
+
+/// How often files are looked for and links about to die are pointed out.
+const TEND_EVERY: Duration = Duration::from_mins(1);
+
+/// How long a link about to die is not spoken of again.
+const WARN_AGAIN: Duration = Duration::from_hours(24);
+
+/// Saves the results of the selected task; pressed again while that runs, it tells how far it is, and then stops it.
+pub(super) fn save(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(id) = state.selected.clone() else {
+        return notify(state, Tone::Plain, "No task selected.", now);
+    };
+    if refuses_changes(state, now) {
+        return;
+    }
+    if state.saves.saving(&id).is_some() {
+        return ask_or_stop(state, &id, now, effects);
+    }
+    let folder = begun_folder(state, &id);
+    save_all(state, &[id], &folder, now, effects);
+}
+
+/// Opens the box in which a folder is typed.
+pub(super) fn choose_folder(state: &mut State, now: Now) {
+    let Some(id) = state.selected.clone() else {
+        return notify(state, Tone::Plain, "No task selected.", now);
+    };
+    if refuses_changes(state, now) {
+        return;
+    }
+    if let Some(why) = nothing_to_save(state, &id, now) {
+        return notify(state, Tone::Warning, why, now);
+    }
+    let folder = PathBuf::from(state.settings.shown(&state.settings.save_folder));
+    let dialog = FolderDialog::new(vec![id], &folder);
+    state.overlay = Some(Overlay::Folder(Box::new(dialog)));
+}
+
+/// Saves into the folder that was typed.
+pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(Overlay::Folder(dialog)) = &state.overlay else {
+        return;
+    };
+    let (home, here) = (state.settings.home.as_deref(), &state.settings.here);
+    let Some(folder) = dialog.folder(home, here) else {
+        return notify(
+            state,
+            Tone::Warning,
+            "No folder in there yet: type one.",
+            now,
+        );
+    };
+    let tasks = dialog.tasks().to_vec();
+    state.overlay = None;
+    save_all(state, &tasks, &folder, now, effects);
+}
+
+/// Saves the results of tasks, and says so in one sentence.
+fn save_all(
+    state: &mut State,
+    tasks: &[TaskId],
+    folder: &Path,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let mut begun = Vec::new();
+    let mut refused = None;
+    for task in tasks {
+        match nothing_to_save(state, task, now) {
+            Some(why) => refused = Some(why),
+            None => {
+                begin(state, task, folder, now, effects);
+                begun.push(task);
+            }
+        }
+    }
+    let what = match (begun.as_slice(), refused) {
+        ([], Some(why)) => return notify(state, Tone::Warning, why, now),
+        ([], None) => return,
+        ([one], _) => state.list.get(*one).map_or_else(String::new, quoted),
+        (many, _) => format!("the results of {} tasks", many.len()),
+    };
+    let folder = state.settings.shown(folder);
+    notify(
+        state,
+        Tone::Plain,
+        format!("Saving {what} to {folder}."),
+        now,
+    );
+}
+
+/// Returns why there is nothing to save, if so.
+fn nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<String> {
+    let watched = state.list.get(task)?;
+    if watched.task.state().videos().next().is_none() {
+        return Some(nothing_of(state, watched, "save", now));
+    }
+    let path = watched.saves.there().next().map(|file| &file.path);
+    match (watched.keeping(), path) {
+        (Keeping::OnDisk, Some(path)) => {
+            Some(format!("Saved already: {}.", state.settings.shown(path)))
+        }
+        _ => None,
+    }
+}
+
+/// Lets the results of a task that are not on disk wait for their turn.
+fn begin(state: &mut State, task: &TaskId, folder: &Path, now: Now, effects: &mut Vec<Effect>) {
+    let Some(watched) = state.list.get(task) else {
+        return;
+    };
+    let orders = watched.save_orders(folder);
+    if orders.is_empty() {
+        return;
+    }
+    state.saves.add(orders);
+    state.list.change(task, |watched| {
+        watched.saves.begun = Some(folder.to_owned())
+    });
+    let change = Change::SaveBegun {
+        task: task.clone(),
+        at: now.wall,
+        folder: folder.to_owned(),
+    };
+    storing::write(state, vec![change], effects);
+}
+
+/// Saves a result just made, where the user wants that.
+pub(super) fn made(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
+    let is_wanted = state.settings.auto_save && state.settings.access == Access::Full;
+    if is_wanted {
+        let folder = state.settings.save_folder.clone();
+        begin(state, task, &folder, now, effects);
+    }
+}
+
+/// Goes on with what the last run left unfinished, or offers it.
+pub(super) fn go_on(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    state.saves.tended = None;
+    let begun: Vec<_> = state
+        .list
+        .iter()
+        .filter(|watched| !watched.save_orders(Path::new("")).is_empty())
+        .filter_map(|watched| Some((watched.id().clone(), watched.saves.begun.clone()?)))
+        .collect();
+    if begun.is_empty() || state.settings.access == Access::ReadOnly {
+        return;
+    }
+    let what = match begun.as_slice() {
+        [(one, _)] => {
+            let title = state.list.get(one).map_or_else(String::new, quoted);
+            format!("The saving of {title} was interrupted")
+        }
+        many => format!("{} saves were interrupted", many.len()),
+    };
+    if !state.settings.auto_save {
+        let step = step(state, Action::Save, "goes on with it");
+        return notify(state, Tone::Warning, format!("{what}.{step}"), now);
+    }
+    for (task, folder) in begun {
+        begin(state, &task, &folder, now, effects);
+    }
+    notify(state, Tone::Plain, format!("{what} and goes on."), now);
+}
+
+/// Returns where an interrupted save of a task went, else the usual folder.
+fn begun_folder(state: &State, task: &TaskId) -> PathBuf {
+    let begun = state
+        .list
+        .get(task)
+        .and_then(|watched| watched.saves.begun.clone());
+    begun.unwrap_or_else(|| state.settings.save_folder.clone())
+}
+
+/// Says how far a save is; asked again soon, stops it.
+fn ask_or_stop(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
+    let is_meant = state
+        .saves
+        .stop_offered
+        .take()
+        .is_some_and(|(offered, until)| offered == *task && now.mono < until);
+    if is_meant {
+        stop(state, task, effects);
+        let change = Change::NotSaved {
+            task: task.clone(),
+            at: now.wall,
+            error: SaveError::Stopped,
+        };
+        forget_begun(state, task, &SaveError::Stopped);
+        storing::write(state, vec![change], effects);
+        selection::forget_journal(state, task);
+        let step = step(state, Action::Save, "goes on");
+        let text = format!("Stopped; what came is kept.{step}");
+        return notify(state, Tone::Plain, text, now);
+    }
+    let Some(saving) = state.saves.saving(task) else {
+        return;
+    };
+    let title = state.list.get(task).map_or_else(String::new, quoted);
+    let far = match saving.progress.percent() {
+        Some(percent) => format!("{percent}% of {title} is here"),
+        None if saving.waiting == saving.files => format!("{title} waits for its turn"),
+        None => format!("{title} is being saved"),
+    };
+    let step = step(state, Action::Save, "again stops it");
+    state.saves.stop_offered = Some((task.clone(), now.mono.after(NOTICE_TIME)));
+    notify(state, Tone::Plain, format!("{far}.{step}"), now);
+}
+
+fn stop(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
+    let running = state.saves.stop(task);
+    effects.extend(running.into_iter().map(Effect::StopSave));
+}
+
+/// Stops the saves of tasks that are watched no more, and says so behind what was said of that.
+fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
+    let list = &state.list;
+    let gone = state.saves.unwatched(|task| list.get(task).is_none());
+    if gone.is_empty() {
+        return;
+    }
+    for task in &gone {
+        stop(state, task, effects);
+    }
+    if let Some(notice) = &mut state.notice {
+        notice
+            .text
+            .push_str(" Its saving ended; what came is kept.");
+    }
+}
+
+fn forget_begun(state: &mut State, task: &TaskId, error: &SaveError) {
+    state
+        .list
+        .change(task, |watched| watched.saves.failed(error));
+}
+
+/// Takes in how far a file is.
+pub(super) fn progressed(state: &mut State, attempt: SaveAttempt, progress: Progress) {
+    state.saves.progressed(attempt, progress);
+}
+
+/// Takes in how a save ended. What a person stopped, or stopped watching, was said then.
+pub(super) fn ended(
+    state: &mut State,
+    attempt: SaveAttempt,
+    result: Result<PathBuf, SaveError>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = state.saves.end(attempt) else {
+        return;
+    };
+    let task = job.order.task;
+    let Some(watched) = state.list.get(&task) else {
+        return;
+    };
+    let (title, rescue) = (quoted(watched), watched.task.state().rescue());
+    let change = match result {
+        Ok(path) => {
+            selection::steadily(state, now, |rows| {
+                rows.change(&task, |watched| {
+                    watched.saved(job.order.number, path.clone());
+                });
+            });
+            let text = format!("Saved {title} to {}.{rescue}", state.settings.shown(&path));
+            notify(state, Tone::Good, text, now);
+            Change::Saved {
+                task: task.clone(),
+                at: now.wall,
+                number: job.order.number,
+                path,
+            }
+        }
+        Err(_) if job.stage == SaveStage::Stopping => return,
+        Err(error) => {
+            forget_begun(state, &task, &error);
+            let text = format!(
+                "{title} is not saved: {}. {}",
+                error.message(),
+                error.next_step()
+            );
+            notify(state, Tone::Bad, text, now);
+            Change::NotSaved {
+                task: task.clone(),
+                at: now.wall,
+                error,
+            }
+        }
+    };
+    storing::write(state, vec![change], effects);
+    selection::forget_journal(state, &task);
+}
+
+/// Takes in which files are there.
+pub(super) fn looked(state: &mut State, files: Vec<(TaskId, PathBuf, bool)>, now: Now) {
+    state.saves.is_looking = false;
+    for (task, path, is_there) in files {
+        let is_news = state.list.get(&task).is_some_and(|watched| {
+            let mut files = watched.saves.files().iter();
+            files.any(|file| file.path == path && file.is_there != is_there)
+        });
+        if is_news {
+            selection::steadily(state, now, |rows| {
+                rows.change(&task, |watched| watched.saves.looked(&path, is_there));
+            });
+        }
+    }
+}
+
+/// Does what is due: begins the next files, and once a minute looks for saved ones and points out links about to die.
+pub(super) fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    stop_unwatched(state, effects);
+    while let Some((attempt, order)) = state.saves.begin_next() {
+        effects.push(Effect::Save { attempt, order });
+    }
+    let is_time = state
+        .saves
+        .tended
+        .is_none_or(|last| now.mono.since(last) >= TEND_EVERY);
+    if !is_time || state.loading != Loading::Done {
+        return;
+    }
+    let is_first = state.saves.tended.is_none();
+    look(state, is_first, effects);
+    // Not where nobody looks on, and what is being read now is not pushed aside.
+    if state.notice.is_none() && state.size.page > 0 {
+        warn(state, now, effects);
+    }
+    state.saves.tended = Some(now.mono);
+}
+
+/// Lets files be looked for: all of them at first, then those of the rows on the screen.
+fn look(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
+    if state.saves.is_looking {
+        return;
+    }
+    let of = |watched: &Watched| {
+        let files = watched.saves.files().iter();
+        let id = watched.id().clone();
+        files
+            .map(move |file| (id.clone(), file.path.clone()))
+            .collect::<Vec<_>>()
+    };
+    let rows = usize::from(state.size.page);
+    let files: Vec<_> = if is_first {
+        state.list.iter().flat_map(of).collect()
+    } else {
+        let selected = state.selected().into_iter();
+        selected.chain(state.visible(rows)).flat_map(of).collect()
+    };
+    if !files.is_empty() {
+        state.saves.is_looking = true;
+        effects.push(Effect::LookFor(files));
+    }
+}
+
+/// Points out links about to die whose results are not on disk: each once a day.
+fn warn(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let ids: Vec<_> = state
+        .list
+        .expiring_ids(now)
+        .filter(|id| {
+            state.list.get(*id).is_some_and(|watched| {
+                let warned = watched.saves.warned;
+                let is_silent = warned.is_none_or(|at| now.age_of(at) >= WARN_AGAIN);
+                is_silent && watched.saves.begun.is_none()
+            })
+        })
+        .cloned()
+        .collect();
+    let text = match ids.as_slice() {
+        [] => return,
+        [one] => match state.list.get(one) {
+            Some(watched) => {
+                let left = match watched.link_life(state.settings.retention, now) {
+                    LinkLife::Left(left) => rough(left),
+                    _ => "two days".into(),
+                };
+                let step = step(state, Action::Save, "saves it");
+                format!(
+                    "The link of {} dies in about {left}.{step}",
+                    quoted(watched)
+                )
+            }
+            None => return,
+        },
+        many => {
+            let step = step(state, Action::ShowTab(Tab::Expiring), "shows them");
+            format!(
+                "The links of {} results die within two days.{step}",
+                many.len()
+            )
+        }
+    };
+    for id in &ids {
+        state
+            .list
+            .change(id, |watched| watched.saves.warned = Some(now.wall));
+    }
+    if state.settings.access == Access::Full {
+        let warned = |task| Change::Warned { task, at: now.wall };
+        storing::write(state, ids.into_iter().map(warned).collect(), effects);
+    }
+    notify(state, Tone::Warning, text, now);
+}
+
+/// Returns a time in hours, or in minutes below one.
+fn rough(left: Duration) -> String {
+    match left.as_secs() / 60 {
+        minutes @ 0..60 => format!("{minutes} minutes"),
+        minutes @ 60..120 => format!("{} hour", minutes / 60),
+        minutes => format!("{} hours", minutes / 60),
+    }
+}

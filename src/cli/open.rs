@@ -1,0 +1,43 @@
+//! `kietop open`: a task's video in the browser; without a browser, its link.
+
+use super::{Failure, Global, Open, output, place};
+use crate::{
+    adapters::desktop::{Browser, SystemClock},
+    domain::{change::Change, task::VideoUrl},
+    ports::{ListStore as _, Opener as _},
+};
+
+/// Opens the first result, or the input.
+pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
+    let mut store = place::list(global)?;
+    let id = place::resolve(&mut store, &open.id)?;
+    let watched = place::find(&mut store, &id)?;
+    let videos: Vec<&VideoUrl> = if open.origin {
+        watched.task.originals()
+    } else {
+        watched.task.state().videos().collect()
+    };
+    let Some(url) = videos.first() else {
+        let what = if open.origin { "input" } else { "result" };
+        return Err(Failure::plain(format!(
+            "{id} has no {what} video that can be opened; kietop show {id} tells what is known."
+        )));
+    };
+    for other in videos.iter().skip(1) {
+        output::talk(&format!("kietop: there is another one: {}", other.as_str()));
+    }
+    if let Err(reason) = Browser.open(url) {
+        output::data(&format!("{}\n", url.as_str()))?;
+        return Err(Failure::plain(format!("{reason} The link is above.")));
+    }
+    if global.read_only {
+        return Ok(());
+    }
+    let change = Change::Opened {
+        task: id,
+        at: SystemClock::wall(),
+        url: url.as_str().to_owned(),
+    };
+    let noted = store.apply(&[change]);
+    noted.map(drop).map_err(|error| place::store_failed(&error))
+}

@@ -1,0 +1,254 @@
+//! `kietop save`: result videos to the disk, whole or not at all, and how far they are while a person looks on.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use super::{Failure, Global, Save, exit, output, place};
+use crate::{
+    adapters::{desktop::SystemClock, store::SqliteStore},
+    domain::{
+        change::Change,
+        save::{Progress, SaveError, SaveOrder},
+        status::RETENTION,
+        task::TaskId,
+        text::CleanText,
+        watchlist::Watched,
+    },
+    ports::{Downloader, ListStore as _},
+    ui::{format, theme::Theme},
+};
+
+/// Saves the results of tasks; a line on standard output names each file that is on disk.
+///
+/// All that can be saved is, and only then it fails for the rest.
+pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
+    place::writable(global)?;
+    let mut store = place::list(global)?;
+    let folder = folder(save)?;
+    let client = Arc::new(place::client(global)?);
+    let downloader = place::downloader(&client);
+    let mut failures = 0;
+    let mut orders = Vec::new();
+    for text in &save.ids {
+        let id = place::resolve(&mut store, text)?;
+        let watched = place::find(&mut store, &id)?;
+        match wanted(watched, &folder, &downloader)? {
+            Ok(found) => orders.extend(found),
+            Err(why) => {
+                failures += 1;
+                output::talk(&format!("kietop: {id}: {why}"));
+            }
+        }
+    }
+    orders.dedup();
+    note_begun(&mut store, &orders)?;
+    let saving = save_all(&orders, &downloader, &mut store);
+    failures += tokio::select! {
+        failed = saving => failed?,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Failure::new(
+                exit::INTERRUPTED,
+                "Interrupted; what came is kept, and the same command goes on.",
+            ));
+        }
+    };
+    match failures {
+        0 => Ok(()),
+        1 => Err(Failure::plain("One result is not saved, see above.")),
+        many => Err(Failure::plain(format!(
+            "{many} results are not saved, see above."
+        ))),
+    }
+}
+
+/// Returns the folder, whole: as given, else the user's own for videos.
+fn folder(save: &Save) -> Result<PathBuf, Failure> {
+    let folder = match &save.dir {
+        Some(folder) => folder.clone(),
+        None => place::save_folder()?,
+    };
+    std::path::absolute(&folder)
+        .map_err(|error| Failure::plain(format!("{}: {error}.", folder.display())))
+}
+
+/// Returns what of a task is to be fetched, or why nothing can be. What is on disk already is named at once.
+fn wanted(
+    mut watched: Watched,
+    folder: &Path,
+    downloader: &dyn Downloader,
+) -> Result<Result<Vec<SaveOrder>, String>, Failure> {
+    if watched.task.state().videos().next().is_none() {
+        let clock = SystemClock::start();
+        let now = crate::ports::Clock::now(&clock);
+        let estimate = crate::domain::estimate::RunTimes::default().estimate();
+        let status = watched.status(&estimate, RETENTION, now);
+        let word = Theme::monochrome().look(status, now).word;
+        return Ok(Err(format!("there is no result to save ({word}).")));
+    }
+    place::look(&mut watched, downloader);
+    let rescue = watched.task.state().rescue();
+    if !rescue.is_empty() {
+        output::talk(&format!("kietop: {}:{rescue}", watched.id()));
+    }
+    for file in watched.saves.there() {
+        output::data(&line(watched.id(), "saved already", &file.path))?;
+    }
+    Ok(Ok(watched.save_orders(folder)))
+}
+
+/// Writes down what is begun, so that a dashboard goes on with it, or offers to, should this end early.
+fn note_begun(store: &mut SqliteStore, orders: &[SaveOrder]) -> Result<(), Failure> {
+    let begun: Vec<_> = orders
+        .iter()
+        .map(|order| Change::SaveBegun {
+            task: order.task.clone(),
+            at: SystemClock::wall(),
+            folder: order.folder.clone(),
+        })
+        .collect();
+    let noted = store.apply(&begun);
+    noted.map(drop).map_err(|error| place::store_failed(&error))
+}
+
+/// Saves everything, names each file as it is there, and returns how many are not.
+async fn save_all(
+    orders: &[SaveOrder],
+    downloader: &dyn Downloader,
+    store: &mut SqliteStore,
+) -> Result<usize, Failure> {
+    let bar = Bar::new();
+    let mut saves: FuturesUnordered<_> = orders
+        .iter()
+        .enumerate()
+        .map(|(at, order)| {
+            let bar = &bar;
+            async move {
+                let telling = bar.telling(at);
+                let result = downloader.save(order, &telling).await;
+                (at, order, result)
+            }
+        })
+        .collect();
+    let mut failures = 0;
+    let mut ticks = tokio::time::interval(SHOWN_EVERY);
+    loop {
+        let ended = tokio::select! {
+            ended = saves.next() => ended,
+            _ = ticks.tick() => {
+                bar.draw();
+                continue;
+            }
+        };
+        let Some((at, order, result)) = ended else {
+            return Ok(failures);
+        };
+        bar.end(at);
+        let change = outcome(order, &result);
+        let noted = store.apply(&[change]);
+        noted.map_err(|error| place::store_failed(&error))?;
+        match result {
+            Ok(path) => output::data(&line(&order.task, "saved", &path))?,
+            Err(error) => {
+                failures += 1;
+                let what = error.message();
+                let next = error.next_step();
+                output::talk(&format!("kietop: {}: {what}. {next}", order.task));
+            }
+        }
+    }
+}
+
+fn outcome(order: &SaveOrder, result: &Result<PathBuf, SaveError>) -> Change {
+    let (task, at) = (order.task.clone(), SystemClock::wall());
+    match result {
+        Ok(path) => Change::Saved {
+            task,
+            at,
+            number: order.number,
+            path: path.clone(),
+        },
+        Err(error) => Change::NotSaved {
+            task,
+            at,
+            error: error.clone(),
+        },
+    }
+}
+
+fn line(task: &TaskId, word: &str, path: &Path) -> String {
+    let path = CleanText::line(&path.to_string_lossy(), 8 * 1024);
+    format!("{task} {word} {path}\n")
+}
+
+/// How often the progress line is drawn.
+const SHOWN_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Is the line that tells a person at a terminal how far it is; in a pipe there is none.
+struct Bar {
+    is_shown: bool,
+    told: tokio::sync::watch::Sender<BTreeMap<usize, Progress>>,
+    drawn: RefCell<String>,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        Self {
+            is_shown: io::stderr().is_terminal() && !is_dumb,
+            told: tokio::sync::watch::Sender::default(),
+            drawn: RefCell::default(),
+        }
+    }
+
+    /// Returns what notes how far a file is.
+    fn telling(&self, at: usize) -> impl Fn(Progress) + Send + Sync + use<> {
+        let told = self.told.clone();
+        move |progress| {
+            told.send_modify(|all| {
+                all.insert(at, progress);
+            });
+        }
+    }
+
+    /// Forgets a file, and clears the line for what is said of its end.
+    fn end(&self, at: usize) {
+        self.told.send_modify(|all| {
+            all.remove(&at);
+        });
+        self.write(String::new());
+    }
+
+    fn draw(&self) {
+        let all: Vec<_> = self
+            .told
+            .borrow()
+            .values()
+            .copied()
+            .map(format::progress)
+            .collect();
+        self.write(all.join("  |  "));
+    }
+
+    fn write(&self, text: String) {
+        if !self.is_shown || *self.drawn.borrow() == text {
+            return;
+        }
+        // Back to the start, and the old line away; nobody is hurt when it cannot be shown.
+        write!(io::stderr(), "\r\u{1b}[K{text}").unwrap_or_default();
+        io::stderr().flush().unwrap_or_default();
+        self.drawn.replace(text);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.write(String::new());
+    }
+}

@@ -1,0 +1,277 @@
+//! `kietop wait`: says of each task how it ended, as it ends.
+//!
+//! Looks at the state of the same core that runs the dashboard, so it asks at the same pace, shares the list and its
+//! limits with other instances, and takes an ending from whoever hears of it first.
+
+use std::{collections::HashSet, ops::ControlFlow, str::FromStr, time::Duration};
+
+use super::{Failure, Global, Wait, exit, json, output, place};
+use crate::{
+    adapters::store::SqliteStore,
+    app::state::{Loading, State},
+    domain::{
+        change::{Applied, Change, Delta, JournalLine, StoreError},
+        report::PollError,
+        schedule::Polling,
+        status::RETENTION,
+        task::{TaskId, TaskState},
+        watchlist::Watched,
+    },
+    ports::ListStore,
+    ui::format,
+};
+
+/// Is a span of time as a person types it: `90s`, `15m`, `2h30m`, `1d`; a bare number is seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text} is no span of time: 90s, 15m, 2h30m, 1d");
+        let mut rest = text.trim();
+        let mut seconds = 0_u64;
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let (number, more) = rest.split_at_checked(digits).ok_or_else(wrong)?;
+            let number: u64 = number.parse().map_err(|_not_a_number| wrong())?;
+            let unit = more.chars().next();
+            let factor = match unit {
+                None | Some('s') => 1,
+                Some('m') => 60,
+                Some('h') => 3_600,
+                Some('d') => 86_400,
+                Some(_) => return Err(wrong()),
+            };
+            let more_seconds = number.checked_mul(factor);
+            seconds = more_seconds
+                .and_then(|more| seconds.checked_add(more))
+                .ok_or_else(wrong)?;
+            rest = more
+                .get(unit.map_or(0, char::len_utf8)..)
+                .unwrap_or_default();
+        }
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+/// Is what is waited for, and what was said of it.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The tasks given; none means all that had not ended at the start.
+    wanted: Option<Vec<TaskId>>,
+    said: HashSet<TaskId>,
+    has_failed: bool,
+    is_json: bool,
+}
+
+impl Waiting {
+    /// Returns what the command line asks to wait for.
+    pub fn new(wait: &Wait, global: &Global) -> Result<Self, Failure> {
+        let mut wanted = None;
+        if !wait.ids.is_empty() {
+            let mut store = place::list(global)?;
+            let mut ids = Vec::new();
+            for text in &wait.ids {
+                let id = place::resolve(&mut store, text)?;
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            wanted = Some(ids);
+        }
+        Ok(Self {
+            wanted,
+            said: HashSet::new(),
+            has_failed: false,
+            is_json: wait.json,
+        })
+    }
+
+    /// Returns what makes a list show no other tasks than those waited for: no others are asked after.
+    pub fn filter(&self) -> impl FnOnce(SqliteStore) -> Box<dyn ListStore> + use<> {
+        let ids = self.wanted.clone();
+        move |store| match ids {
+            None => Box::new(store),
+            Some(ids) => Box::new(Only {
+                store,
+                ids: ids.into_iter().collect(),
+            }),
+        }
+    }
+
+    /// Says what has ended, and breaks off when everything has, or nothing more can be heard.
+    pub fn look(&mut self, state: &State) -> ControlFlow<Result<i32, Failure>> {
+        match state.loading() {
+            Loading::Pending => return ControlFlow::Continue(()),
+            Loading::Failed(error) => return ControlFlow::Break(Err(place::store_failed(error))),
+            Loading::Done => {}
+        }
+        let wanted = self.wanted.get_or_insert_with(|| unfinished(state)).clone();
+        let mut is_over = true;
+        for id in &wanted {
+            match state.list().get(id) {
+                Some(watched) if !has_ended(watched) => is_over = false,
+                Some(watched) if !self.said.contains(id) => {
+                    if let Err(failure) = self.say(watched) {
+                        return ControlFlow::Break(Err(failure));
+                    }
+                }
+                Some(_) => {}
+                // Taken off the list while we waited.
+                None if self.said.insert(id.clone()) => {
+                    output::talk(&format!("kietop: {id} is watched no more."));
+                }
+                None => {}
+            }
+        }
+        if is_over {
+            let code = if self.has_failed {
+                exit::WAIT_FAILED
+            } else {
+                0
+            };
+            return ControlFlow::Break(Ok(code));
+        }
+        match state.polls().hold() {
+            Some(hold) if matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) => {
+                let what = format::sentence(&hold.error.message());
+                let what = what.trim_end_matches('.');
+                let message = format!("{what}. {}", hold.error.next_step());
+                ControlFlow::Break(Err(Failure::new(exit::UNAUTHORISED, message)))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn say(&mut self, watched: &Watched) -> Result<(), Failure> {
+        self.said.insert(watched.id().clone());
+        let is_made = matches!(watched.task.state(), TaskState::Succeeded { .. });
+        self.has_failed |= !is_made;
+        if self.is_json {
+            let record = json::record(watched, RETENTION);
+            return output::data(&format!("{}\n", json::write(&record)));
+        }
+        let title = watched.title();
+        let title = if title == watched.id().as_str() {
+            ""
+        } else {
+            title.lines().next().unwrap_or_default()
+        };
+        let line = format!("{} {}  {title}", watched.id(), watched.task.state().name());
+        output::data(&format!("{}\n", line.trim_end()))
+    }
+
+    /// Returns what it means that time ran out.
+    pub fn timed_out(&self) -> Failure {
+        let left = self.wanted.iter().flatten();
+        let left = left.filter(|id| !self.said.contains(*id)).count();
+        let what = match left {
+            1 => "one task has not ended".to_owned(),
+            left => format!("{left} tasks have not ended"),
+        };
+        Failure::new(
+            exit::TIMED_OUT,
+            format!("Time ran out: {what}; they go on, and the same command waits on."),
+        )
+    }
+}
+
+/// Returns what has not ended, in the order of the list.
+fn unfinished(state: &State) -> Vec<TaskId> {
+    let tasks = state.list().iter().filter(|watched| !has_ended(watched));
+    let mut tasks: Vec<_> = tasks.collect();
+    tasks.sort_by_key(|watched| (watched.submitted(), watched.id().clone()));
+    tasks
+        .into_iter()
+        .map(|watched| watched.id().clone())
+        .collect()
+}
+
+/// Reports whether nothing more is to come: the task has ended, with its link where it was made, or the server will not
+/// tell of it. One the server does not know would be waited for for ever.
+fn has_ended(watched: &Watched) -> bool {
+    let is_unknown = *watched.task.state() == TaskState::NotFound;
+    match watched.polling {
+        Polling::Stopped(_) => true,
+        Polling::DueAt(_) | Polling::InFlight { .. } => {
+            is_unknown || (watched.task.state().is_final() && !watched.lacks_link())
+        }
+    }
+}
+
+/// Is a list of which only some tasks are seen.
+#[derive(Debug)]
+struct Only {
+    store: SqliteStore,
+    ids: HashSet<TaskId>,
+}
+
+impl ListStore for Only {
+    fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
+        let mut all = self.store.load()?;
+        all.retain(|watched| self.ids.contains(watched.id()));
+        Ok(all)
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        self.store.apply(changes)
+    }
+
+    fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
+        let mut deltas = self.store.changes()?;
+        deltas.retain(|delta| match delta {
+            Delta::Changed(watched) => self.ids.contains(watched.id()),
+            Delta::Gone(id) => self.ids.contains(id),
+        });
+        Ok(deltas)
+    }
+
+    fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
+        self.store.journal(task, most)
+    }
+
+    fn take_rescued(&mut self) -> Option<String> {
+        ListStore::take_rescued(&mut self.store)
+    }
+}
+
+/// Returns the words of Ctrl-C.
+pub fn interrupted() -> Failure {
+    Failure::new(
+        exit::INTERRUPTED,
+        "Interrupted; what was heard by then is kept.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_as_people_type_them() {
+        let read = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
+
+        assert_eq!(read("90"), Ok(90));
+        assert_eq!(read("90s"), Ok(90));
+        assert_eq!(read("2h30m"), Ok(9_000));
+        assert_eq!(read("1d1s"), Ok(86_401));
+        for odd in [
+            "",
+            "m",
+            "5x",
+            "-5",
+            "1.5h",
+            "99999999999999999999s",
+            "9999999999999999999d",
+        ] {
+            assert!(read(odd).is_err(), "{odd}");
+        }
+    }
+}

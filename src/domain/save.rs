@@ -1,0 +1,345 @@
+//! Result videos on a person's disk: what is to be fetched, how far it is, how it ended, and what is there.
+//!
+//! Knows no network and no file system; paths are names here.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    report::PollError,
+    task::{TaskId, VideoUrl},
+    text::CleanText,
+};
+
+/// How many files are fetched at the same time.
+pub const MOST_AT_ONCE: usize = 2;
+
+/// Numbers a try to fetch a file, so that what is told of one is not taken for another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SaveAttempt(u32);
+
+impl SaveAttempt {
+    /// Returns the number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+/// Is one file to fetch. Each result of a task is a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveOrder {
+    /// Whose result.
+    pub task: TaskId,
+    /// Which of its results, from one.
+    pub number: usize,
+    /// How many results the task has.
+    pub of: usize,
+    /// Where it is.
+    pub url: VideoUrl,
+    /// The folder it goes to; made when it is not there.
+    pub folder: PathBuf,
+    /// What the file is called after, beside the id: the label, else the prompt.
+    pub title: Option<CleanText>,
+}
+
+/// Tells how far a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// How many bytes are here.
+    pub bytes: u64,
+    /// How many there will be, if the server told.
+    pub total: Option<u64>,
+    /// How many come in a second at present.
+    pub rate: u64,
+}
+
+impl Progress {
+    /// Returns how much of the file is here, in whole per cent; 100 only when all of it is.
+    pub fn percent(self) -> Option<u8> {
+        let total = self.total.filter(|total| *total > 0)?;
+        let part = u128::from(self.bytes) * 100 / u128::from(total);
+        u8::try_from(part.min(100)).ok()
+    }
+
+    /// Returns how long the rest will take at this rate.
+    pub fn left(self) -> Option<Duration> {
+        let rest = self.total?.saturating_sub(self.bytes);
+        Some(Duration::from_secs(rest.div_ceil(self.rate.max(1)))).filter(|_| self.rate > 0)
+    }
+}
+
+/// Is how far the files of one task, or of all, are together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Saving {
+    /// Bytes here, bytes in all where every length is known, bytes a second.
+    pub progress: Progress,
+    /// How many files are on their way.
+    pub files: usize,
+    /// How many of them wait for their turn.
+    pub waiting: usize,
+}
+
+/// Says why a file is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SaveError {
+    /// The link leads where nothing is fetched from: plain http, this machine, a private network. Holds which.
+    NotAllowed(CleanText),
+    /// No answer, or half of one, after several tries.
+    NoAnswer(PollError),
+    /// Fewer than a thousand bytes came in a second, for half a minute, in several tries.
+    Stalled,
+    /// The file host answered with this status.
+    Answered(u16),
+    /// The file host refuses the link, and a fresh one as well, or there was none. Holds the status and why.
+    LinkGone {
+        /// The file host's status.
+        status: u16,
+        /// Why there is no fresh link, if there is none.
+        why: Option<CleanText>,
+    },
+    /// What came is no video. Holds how it begins.
+    NotAVideo(CleanText),
+    /// What came is a video, but not a whole one. Holds what is wrong with it.
+    NotWhole(CleanText),
+    /// It is larger than anything that is fetched, in bytes.
+    TooLarge(u64),
+    /// There is no room for it.
+    DiskFull,
+    /// The folder or the file cannot be written. Holds why.
+    Folder(CleanText),
+    /// Another kietop is fetching the same file.
+    Busy,
+    /// A person stopped it.
+    Stopped,
+    /// A part of the program broke.
+    Broke,
+}
+
+impl SaveError {
+    /// Returns what happened, as the start of a sentence without a full stop.
+    pub fn message(&self) -> String {
+        match self {
+            Self::NotAllowed(what) => format!("not fetched: {what}"),
+            Self::NoAnswer(error) => error.message(),
+            Self::Stalled => "the file host sends next to nothing".into(),
+            Self::Answered(status) => format!("the file host answered {status}"),
+            Self::LinkGone { status, why: None } => {
+                format!("link gone ({status}); files live about 14 days")
+            }
+            Self::LinkGone {
+                status,
+                why: Some(why),
+            } => {
+                format!("link gone ({status}), and no fresh one: {why}")
+            }
+            Self::NotAVideo(start) => format!("what came is no video; it begins: {start}"),
+            Self::NotWhole(what) => format!("the video is not whole: {what}"),
+            Self::TooLarge(most) => format!("it is larger than {} GiB", most >> 30),
+            Self::DiskFull => "the disk is full".into(),
+            Self::Folder(why) => why.to_string(),
+            Self::Busy => "another kietop is fetching it".into(),
+            Self::Stopped => "stopped; what came is kept".into(),
+            Self::Broke => "the saving broke".into(),
+        }
+    }
+
+    /// Returns what the user can do, as a whole sentence.
+    pub const fn next_step(&self) -> &'static str {
+        match self {
+            Self::NotAllowed(_) => "Files are fetched over https from public addresses only.",
+            Self::NoAnswer(_) | Self::Stalled | Self::Answered(_) | Self::Broke => {
+                "What came is kept; save again to go on."
+            }
+            Self::LinkGone { .. } => "https://kie.ai/logs may still show it.",
+            Self::NotAVideo(_) | Self::NotWhole(_) => "Open the link in the browser to look.",
+            Self::TooLarge(_) => "Open the link in the browser.",
+            Self::DiskFull => "Free some space, then save again to go on.",
+            Self::Folder(_) => "Choose another folder.",
+            Self::Busy => "It will be there when that one is done.",
+            Self::Stopped => "Save again to go on.",
+        }
+    }
+
+    /// Reports whether the same save may work another time, so that it is worth offering again.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::NoAnswer(_)
+            | Self::Stalled
+            | Self::Answered(_)
+            | Self::DiskFull
+            | Self::Folder(_)
+            | Self::Busy
+            | Self::Broke => true,
+            Self::NotAllowed(_)
+            | Self::LinkGone { .. }
+            | Self::NotAVideo(_)
+            | Self::NotWhole(_)
+            | Self::TooLarge(_)
+            | Self::Stopped => false,
+        }
+    }
+}
+
+/// Is a result that was saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedFile {
+    /// Which of the task's results, from one.
+    pub number: usize,
+    /// Where it was put.
+    pub path: PathBuf,
+    /// Whether it was still there when last looked. Not stored.
+    pub is_there: bool,
+}
+
+/// Is what is known of a task's results on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Saves {
+    files: Vec<SavedFile>,
+    /// The folder of a save that was begun and has not ended: goes on, or is offered, at the next start.
+    pub begun: Option<PathBuf>,
+    /// When it was last said that the link is about to die.
+    pub warned: Option<Timestamp>,
+}
+
+impl Saves {
+    /// Puts together again what was stored.
+    pub fn restored(
+        files: impl IntoIterator<Item = (usize, PathBuf)>,
+        begun: Option<PathBuf>,
+        warned: Option<Timestamp>,
+    ) -> Self {
+        let mut saves = Self {
+            files: Vec::new(),
+            begun,
+            warned,
+        };
+        for (number, path) in files {
+            saves.add(number, path);
+        }
+        saves
+    }
+
+    /// Returns the files in the order of the results, those no longer there included.
+    pub fn files(&self) -> &[SavedFile] {
+        &self.files
+    }
+
+    /// Returns where the files are that are there.
+    pub fn there(&self) -> impl Iterator<Item = &SavedFile> {
+        self.files.iter().filter(|file| file.is_there)
+    }
+
+    /// Reports whether that result is on disk.
+    pub fn has(&self, number: usize) -> bool {
+        self.there().any(|file| file.number == number)
+    }
+
+    /// Notes that a result was saved, in the place of an earlier copy.
+    pub fn add(&mut self, number: usize, path: PathBuf) {
+        self.files.retain(|file| file.number != number);
+        let at = self.files.partition_point(|file| file.number < number);
+        let file = SavedFile {
+            number,
+            path,
+            is_there: true,
+        };
+        self.files.insert(at, file);
+    }
+
+    /// Takes in how the saving of a result ended badly: what may pass is offered again.
+    pub fn failed(&mut self, error: &SaveError) {
+        if !error.is_passing() {
+            self.begun = None;
+        }
+    }
+
+    /// Adds what another account of the same task knows beyond this one.
+    pub fn join(&mut self, other: &Self) {
+        for file in &other.files {
+            match self.files.iter_mut().find(|own| own.number == file.number) {
+                None => self.add(file.number, file.path.clone()),
+                // What was looked at counts for the same file, until it is looked at again.
+                Some(own) if own.path == file.path => own.is_there = file.is_there,
+                Some(_) => {}
+            }
+        }
+        self.warned = self.warned.max(other.warned);
+    }
+
+    /// Notes which of these files are there; others keep what was known.
+    pub fn looked(&mut self, path: &Path, is_there: bool) {
+        for file in self.files.iter_mut().filter(|file| file.path == path) {
+            file.is_there = is_there;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_counts_without_dividing_by_nothing() {
+        let progress = |bytes, total, rate| Progress { bytes, total, rate };
+
+        assert_eq!(progress(0, None, 0).percent(), None);
+        assert_eq!(progress(0, Some(0), 0).percent(), None);
+        assert_eq!(progress(999, Some(1000), 0).percent(), Some(99));
+        assert_eq!(progress(2000, Some(1000), 0).percent(), Some(100));
+        assert_eq!(progress(0, Some(1000), 0).left(), None);
+        assert_eq!(
+            progress(0, Some(1001), 10).left(),
+            Some(Duration::from_secs(101))
+        );
+        assert_eq!(
+            progress(9, Some(5), 10).left(),
+            Some(Duration::from_secs(0))
+        );
+        assert_eq!(progress(u64::MAX, Some(u64::MAX), 1).percent(), Some(100));
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_its_earlier_copy() {
+        let mut saves = Saves::default();
+        saves.add(2, "b".into());
+        saves.add(1, "a".into());
+        saves.add(2, "c".into());
+        saves.looked(Path::new("a"), false);
+
+        let there: Vec<_> = saves.there().map(|file| file.path.clone()).collect();
+        assert_eq!(there, [PathBuf::from("c")]);
+        assert_eq!(saves.files().len(), 2);
+        assert!(saves.has(2) && !saves.has(1));
+    }
+
+    #[test]
+    fn every_error_has_a_next_step() {
+        let text = || CleanText::line("x", 9);
+        for error in [
+            SaveError::NotAllowed(text()),
+            SaveError::NoAnswer(PollError::CutOff),
+            SaveError::Stalled,
+            SaveError::Answered(500),
+            SaveError::LinkGone {
+                status: 404,
+                why: None,
+            },
+            SaveError::NotAVideo(text()),
+            SaveError::NotWhole(text()),
+            SaveError::TooLarge(8 << 30),
+            SaveError::DiskFull,
+            SaveError::Folder(text()),
+            SaveError::Busy,
+            SaveError::Stopped,
+            SaveError::Broke,
+        ] {
+            assert!(error.next_step().ends_with('.'), "{error:?}");
+            assert!(!error.message().ends_with('.'), "{error:?}");
+        }
+    }
+}
