@@ -8,6 +8,7 @@ pub mod compare;
 pub mod desktop;
 pub mod download;
 pub mod frames;
+pub mod inputs;
 pub mod kie;
 pub mod log;
 pub mod store;

@@ -14,6 +14,8 @@ use kietop::{
     adapters::{
         compare::ComparePages,
         desktop::{Browser, SystemClock},
+        frames::Ffmpeg,
+        inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
         store::{self, SqliteStore},
@@ -23,13 +25,14 @@ use kietop::{
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
     domain::{
         change::{Access, Change},
+        picture::{Preview, Way},
         schedule::Pace,
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore, Turns},
+    ports::{Clock, Downloader, ListStore, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
@@ -146,13 +149,19 @@ fn outside(
     turns: Option<FileTurns>,
     open_store: OpenStore,
 ) -> Outside {
+    let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
     Outside {
         clock: Arc::new(clock),
         turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
-        downloader: Arc::new(place::downloader(&client)),
+        downloader: Arc::clone(&downloader),
         api: client,
         opener: Arc::new(Browser),
         comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
+        frames: Arc::new(Ffmpeg::on_path()),
+        inputs: Arc::new(InputCache::new(
+            place::input_folder(),
+            downloader,
+        )),
         open_store,
     }
 }
@@ -257,8 +266,30 @@ fn settings() -> Settings {
         home: env::home_dir(),
         here: env::current_dir().unwrap_or_default(),
         zone: TimeZone::system(),
+        preview: preview(Preview::Auto),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
+    }
+}
+
+/// Returns what is left of the user's choice here: nothing where no colour is wanted.
+fn preview(choice: Preview) -> Preview {
+    if env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        Preview::Off
+    } else {
+        choice.through(way())
+    }
+}
+
+/// Tells what lies between us and the terminal.
+fn way() -> Way {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let between = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
+    let is_console = env::var("TERM").is_ok_and(|term| term == "linux");
+    if between.into_iter().any(is_set) || is_console {
+        Way::Indirect
+    } else {
+        Way::Direct
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
-    comparison::Comparison,
+    comparison::{Clip, Comparison},
     picture::PictureError,
     report::{Answer, PollError},
     save::{Progress, SaveError, SaveOrder},
@@ -156,4 +156,15 @@ pub trait Downloader: fmt::Debug + Send + Sync {
 
     /// Reports whether a file is there. Blocking: called off the loop.
     fn is_there(&self, file: &Path) -> bool;
+}
+
+/// Keeps the inputs that pictures are made of.
+pub trait InputKeeper: fmt::Debug + Send + Sync {
+    /// Returns where an input is on this disk: where it was saved, else fetched once and kept for a while. May be
+    /// dropped at any moment.
+    fn file<'a>(
+        &'a self,
+        task: &'a TaskId,
+        input: &'a Clip,
+    ) -> Pending<'a, Result<PathBuf, PictureError>>;
 }

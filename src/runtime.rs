@@ -6,6 +6,7 @@
 pub mod effects;
 pub mod headless;
 pub mod input;
+mod pictures;
 pub mod terminal;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
@@ -16,7 +17,8 @@ use tokio::{sync::mpsc, time};
 
 use self::{
     effects::{Hands, Outside},
-    input::Input,
+    input::{CellSize, Input},
+    pictures::{Gallery, Hung},
     terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
 };
 use crate::{
@@ -50,6 +52,14 @@ pub trait Surface {
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again after a stop from outside.
     fn resume(&mut self) -> io::Result<()>;
+    /// Returns the size of a cell in pixels, where it is known.
+    fn cell(&self) -> Option<CellSize> {
+        None
+    }
+    /// Asks the terminal something; what it answers comes with the keys.
+    fn ask(&mut self, _question: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Surface for Screen {
@@ -72,6 +82,14 @@ impl Surface for Screen {
     fn resume(&mut self) -> io::Result<()> {
         Self::resume(self)
     }
+
+    fn cell(&self) -> Option<CellSize> {
+        Self::cell(self)
+    }
+
+    fn ask(&mut self, question: &[u8]) -> io::Result<()> {
+        Self::ask(self, question)
+    }
 }
 
 /// Runs the dashboard until it is left; returns the exit code. What was to be written is written by then, if the
@@ -85,13 +103,16 @@ pub async fn run(
     outside: Outside,
 ) -> i32 {
     let clock = Arc::clone(&outside.clock);
-    let (hands, mut answers) = Hands::new(outside);
+    let (gallery, studio) = pictures::open(state.settings().preview);
+    let (hands, mut answers) = Hands::new(outside, studio);
     let mut house = House {
         surface,
         state,
         theme,
         clock,
         hands,
+        gallery,
+        hung: None,
         size: None,
         frame: Frames::default(),
     };
@@ -164,6 +185,8 @@ struct House<'a, S> {
     theme: Theme,
     clock: Arc<dyn Clock>,
     hands: Hands,
+    gallery: Gallery,
+    hung: Hung,
     size: Option<(u16, u16)>,
     frame: Frames,
 }
@@ -189,6 +212,13 @@ impl<S: Surface> House<'_, S> {
                     }
                 }
                 Effect::Quit => {}
+                Effect::Picture(order) => {
+                    if self.gallery.has_to_ask(self.surface.cell()) {
+                        // A terminal that is gone says so at the next draw.
+                        self.surface.ask(pictures::QUESTION).unwrap_or_default();
+                    }
+                    self.hands.carry_out(Effect::Picture(order));
+                }
                 effect @ (Effect::Load
                 | Effect::Poll { .. }
                 | Effect::Tell(_)
@@ -205,6 +235,7 @@ impl<S: Surface> House<'_, S> {
 
     fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
         match input {
+            Ok(Input::Answer(answer)) => self.gallery.answered(answer),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
                     self.take(msg, Want::Now);
@@ -306,12 +337,22 @@ impl<S: Surface> House<'_, S> {
         let now = self.clock.now();
         let (state, theme) = (&self.state, &self.theme);
         let mut drawn = ui::Drawn::default();
-        self.surface
-            .draw(&mut |frame| drawn = ui::draw(frame, state, now, theme))?;
-        if drawn.most_scroll != self.state.most_scroll() {
+        let (gallery, mut hung) = (&mut self.gallery, None);
+        self.surface.draw(&mut |frame| {
+            drawn = ui::draw(frame, state, now, theme);
+            hung = gallery.hang(frame.buffer_mut(), state, drawn.picture);
+        })?;
+        if self.gallery.leaves_a_mark(self.hung, hung) {
+            self.surface.redraw();
+            self.frame.wanted = Want::Now;
+        }
+        self.hung = hung;
+        let known = (self.state.most_scroll(), self.state.picture_room());
+        if (drawn.most_scroll, drawn.room) != known {
             self.take(
                 Msg::Measured {
                     most_scroll: drawn.most_scroll,
+                    room: drawn.room,
                 },
                 Want::Soon,
             );

@@ -15,7 +15,7 @@ mod pen;
 mod stats;
 pub mod theme;
 
-use ratatui::{Frame, buffer::Buffer};
+use ratatui::{Frame, buffer::Buffer, layout::Rect};
 
 pub use self::areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows};
 use self::{
@@ -27,7 +27,7 @@ use crate::{
         keymap::Action,
         state::{Screen, State},
     },
-    domain::{estimate::Estimate, status::Status, time::Now, watchlist::Watched},
+    domain::{estimate::Estimate, picture::Room, status::Status, time::Now, watchlist::Watched},
 };
 
 /// Is what a frame found out while it was drawn.
@@ -35,6 +35,19 @@ use crate::{
 pub struct Drawn {
     /// How many lines of the text on the screen can be scrolled away; the figure of `Msg::Measured`.
     pub most_scroll: u16,
+    /// The room for each picture of the selected task; the figure of `Msg::Measured` too.
+    pub room: Option<Room>,
+    /// Where its pictures are to be seen: nowhere while a box is above them.
+    pub picture: Option<PicturePlace>,
+}
+
+/// Is where the two pictures go, of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PicturePlace {
+    /// The frame of the input.
+    pub input: Rect,
+    /// The frame of the result.
+    pub result: Rect,
 }
 
 /// Draws the whole screen.
@@ -59,14 +72,17 @@ fn paint(buffer: &mut Buffer, state: &State, now: Now, theme: &Theme) -> Drawn {
     };
     header::draw(buffer, &scene);
     let drawn = match state.screen() {
-        Screen::List => {
-            list::draw(buffer, &scene);
-            Drawn::default()
-        }
+        Screen::List => list::draw(buffer, &scene),
         Screen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
     };
     footer::draw(buffer, &scene);
-    overlay::draw(buffer, &scene).unwrap_or(drawn)
+    match overlay::draw(buffer, &scene) {
+        Some(above) => Drawn {
+            room: drawn.room,
+            ..above
+        },
+        None => drawn,
+    }
 }
 
 /// Says that the screen is too small, and what it takes.

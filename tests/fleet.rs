@@ -166,6 +166,7 @@ impl Fleet {
             Effect::Load
             | Effect::Open { .. }
             | Effect::Compare(_)
+            | Effect::Picture(_)
             | Effect::Redraw
             | Effect::Suspend
             | Effect::Quit => {}

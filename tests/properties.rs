@@ -16,6 +16,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, Delta, StoreError},
+        picture::Room,
         report::{Answer, Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, Polling},
         status::Tab,
@@ -183,6 +184,7 @@ impl Outside {
                 | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
+                | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)
@@ -272,7 +274,13 @@ impl Outside {
             Step::Elsewhere(n, false) => Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(
                 task(&format!("t{n}")).running().created("14:30").build(),
             ))]),
-            Step::Measured(most_scroll) => Msg::Measured { most_scroll },
+            Step::Measured(most_scroll) => Msg::Measured {
+                most_scroll,
+                room: (most_scroll % 2 == 0).then_some(Room {
+                    width: most_scroll,
+                    height: 9,
+                }),
+            },
         })
     }
 

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
+        picture::{PictureError, PictureNumber, PictureOrder, Room},
         report::Answer,
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
@@ -39,10 +40,12 @@ pub enum Msg {
         /// How many rows of the list that leaves.
         page: u16,
     },
-    /// A frame was drawn whose text can be scrolled so far; sent when that figure changed.
+    /// A frame was drawn, and this was found out; sent when it changed.
     Measured {
         /// The most lines that can be scrolled away.
         most_scroll: u16,
+        /// The room for each picture of the selected task, where there is some.
+        room: Option<Room>,
     },
     /// The list was read.
     Loaded(Result<Vec<Watched>, StoreError>),
@@ -112,6 +115,13 @@ pub enum Msg {
     },
     /// Saved files were looked for.
     LookedFor(Vec<(TaskId, PathBuf, bool)>),
+    /// Pictures were made, and are with whoever draws them; or not.
+    Pictured {
+        /// Which order.
+        number: PictureNumber,
+        /// Why there are none.
+        result: Result<(), PictureError>,
+    },
     /// The terminal is ours again after a suspension.
     Resumed,
     /// A part of the program broke and was contained; the sentence says which.
@@ -161,6 +171,8 @@ pub enum Effect {
     StopSave(SaveAttempt),
     /// Look whether saved files are there; answered by [`Msg::LookedFor`].
     LookFor(Vec<(TaskId, PathBuf)>),
+    /// Make pictures of a task's videos; answered by [`Msg::Pictured`].
+    Picture(Box<PictureOrder>),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

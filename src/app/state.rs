@@ -2,6 +2,7 @@
 
 mod add;
 mod line;
+mod picture;
 mod polls;
 mod saves;
 
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 
 pub use self::{
     add::{AddDialog, AddField, Candidate},
+    picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
     saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
 };
@@ -22,6 +24,7 @@ use super::keymap::{Context, Keymap};
 use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
     estimate::Estimate,
+    picture::Preview,
     query::View,
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
@@ -51,6 +54,8 @@ pub struct Settings {
     pub access: Access,
     /// What the keys mean.
     pub keymap: Keymap,
+    /// Whether pictures are shown, and how.
+    pub preview: Preview,
     /// Where saved videos go.
     pub save_folder: PathBuf,
     /// Whether a result is saved as soon as it is made.
@@ -73,6 +78,7 @@ impl Default for Settings {
             seed: 0,
             access: Access::default(),
             keymap: Keymap::default(),
+            preview: Preview::Off,
             save_folder: PathBuf::from("."),
             auto_save: false,
             home: None,
@@ -274,6 +280,7 @@ pub struct State {
     pub(super) overlay: Option<Overlay>,
     pub(super) polls: Polls,
     pub(super) saves: SaveQueue,
+    pub(super) pictures: Pictures,
     pub(super) notice: Option<Notice>,
     pub(super) loading: Loading,
     pub(super) removed: Vec<Vec<TaskId>>,
@@ -295,6 +302,7 @@ impl State {
             polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
             settings,
             saves: SaveQueue::default(),
+            pictures: Pictures::default(),
             view: View::default(),
             selected: None,
             top: 0,

@@ -1,13 +1,14 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
 //! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
-//! and answers, `pacing` the account's holds and sleep, `saving` results on their way to the disk, `storing` the list
-//! on disk, `selection` what is under the cursor, `notices` the message line.
+//! and answers, `pacing` the account's holds and sleep, `saving` results on their way to the disk, `picturing` frames of
+//! the selected task, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
 
 mod dialogs;
 mod keys;
 mod notices;
 mod pacing;
+mod picturing;
 mod polling;
 mod saving;
 mod selection;
@@ -45,7 +46,10 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             };
             selection::keep_visible(state);
         }
-        Msg::Measured { most_scroll } => keys::measured(state, most_scroll),
+        Msg::Measured { most_scroll, room } => {
+            state.pictures.room = room;
+            keys::measured(state, most_scroll);
+        }
         Msg::Loaded(result) => {
             storing::loaded(state, result, now);
             saving::go_on(state, now, &mut effects);
@@ -78,6 +82,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             saving::ended(state, attempt, result, now, &mut effects);
         }
         Msg::LookedFor(files) => saving::looked(state, files, now),
+        Msg::Pictured { number, result } => picturing::pictured(state, number, result),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, &mut effects),
@@ -165,4 +170,5 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     saving::tend(state, now, effects);
     selection::follow_time(state, now);
     selection::follow_journal(state, effects);
+    picturing::follow(state, effects);
 }

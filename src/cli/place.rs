@@ -49,6 +49,13 @@ pub fn log_file() -> Result<PathBuf, Failure> {
         .join("kietop.log"))
 }
 
+/// Returns the folder for inputs that are fetched to show a frame of them.
+pub fn input_folder() -> PathBuf {
+    let home = home().map(|home| home.cache_dir());
+    home.unwrap_or_else(|_| env::temp_dir().join("kietop"))
+        .join("inputs")
+}
+
 /// Returns the folder for pages of our own: under the runtime folder, which is the user's alone and does not outlive
 /// the session; else under the cache home, else beside other temporary files.
 pub fn page_folder() -> PathBuf {

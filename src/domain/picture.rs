@@ -84,6 +84,14 @@ pub enum PictureError {
 }
 
 impl PictureError {
+    /// Reports whether it is the same for every task.
+    pub const fn is_everywhere(self) -> bool {
+        match self {
+            Self::NoFfmpeg | Self::NoTerminal => true,
+            Self::NoInput | Self::NoFile | Self::Refused | Self::TooSlow | Self::Broke => false,
+        }
+    }
+
     /// Returns what happened, with what can be done about it.
     pub const fn message(self) -> &'static str {
         match self {

@@ -19,6 +19,7 @@ use tokio::{
     task, time,
 };
 
+use super::pictures::Studio;
 use crate::{
     app::msg::{Effect, Msg},
     domain::{
@@ -30,7 +31,9 @@ use crate::{
         task::{Family, TaskId, VideoUrl},
         turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clock, Comparer, Downloader, ListStore, Opener, TaskApi, Turns},
+    ports::{
+        Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Opener, TaskApi, Turns,
+    },
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -93,6 +96,10 @@ pub struct Outside {
     pub opener: Arc<dyn Opener>,
     /// Shows input and result side by side.
     pub comparer: Arc<dyn Comparer>,
+    /// Takes frames out of videos.
+    pub frames: Arc<dyn FrameReader>,
+    /// Keeps the inputs they are taken of.
+    pub inputs: Arc<dyn InputKeeper>,
     /// Fetches videos to the disk.
     pub downloader: Arc<dyn Downloader>,
     /// Opens the list.
@@ -107,6 +114,8 @@ impl fmt::Debug for Outside {
             turns,
             opener,
             comparer,
+            frames,
+            inputs,
             downloader,
             open_store: _,
         } = self;
@@ -116,6 +125,8 @@ impl fmt::Debug for Outside {
             .field("turns", turns)
             .field("opener", opener)
             .field("comparer", comparer)
+            .field("frames", frames)
+            .field("inputs", inputs)
             .field("downloader", downloader)
             .finish_non_exhaustive()
     }
@@ -147,6 +158,9 @@ pub(super) struct Hands {
     turns: Option<mpsc::UnboundedSender<TurnOrder>>,
     opener: Arc<dyn Opener>,
     comparer: Arc<dyn Comparer>,
+    frames: Arc<dyn FrameReader>,
+    inputs: Arc<dyn InputKeeper>,
+    studio: Studio,
     downloader: Arc<dyn Downloader>,
     /// What stops each save: to be told, or to be dropped.
     saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
@@ -156,7 +170,7 @@ pub(super) struct Hands {
 
 impl Hands {
     /// Returns hands, and where their answers come out.
-    pub(super) fn new(outside: Outside) -> (Self, mpsc::Receiver<Msg>) {
+    pub(super) fn new(outside: Outside, studio: Studio) -> (Self, mpsc::Receiver<Msg>) {
         let (answers, received) = mpsc::channel(QUEUE);
         let (list, told) = orders::channel();
         let keeper = Keeper {
@@ -181,6 +195,9 @@ impl Hands {
                 turns,
                 opener: outside.opener,
                 comparer: outside.comparer,
+                frames: outside.frames,
+                inputs: outside.inputs,
+                studio,
                 downloader: outside.downloader,
                 saves: HashMap::new(),
                 list,
@@ -208,6 +225,16 @@ impl Hands {
             }
             Effect::Open { task, url } => self.open(task, url),
             Effect::Compare(comparison) => self.compare(comparison),
+            Effect::Picture(order) => {
+                let Self {
+                    studio,
+                    frames,
+                    inputs,
+                    answers,
+                    ..
+                } = self;
+                studio.make(*order, frames, inputs, answers);
+            }
             Effect::Save { attempt, order } => self.save(attempt, order),
             Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
             Effect::LookFor(files) => self.look_for(files),
@@ -219,6 +246,7 @@ impl Hands {
     /// is kept.
     pub(super) async fn close(mut self) {
         self.saves.clear();
+        self.studio.close();
         let (done, closed) = oneshot::channel();
         self.tell(Order::Close(done));
         let (given, back) = oneshot::channel();

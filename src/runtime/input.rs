@@ -4,9 +4,11 @@
 //!
 //! - `keyboard`: reads the terminal's bytes as they come;
 //! - `tokens`: cuts them into characters, whole sequences and whole pastes;
+//! - `answer`: what the terminal answers when it is asked;
 //! - `decode`: says what each means, with the parser library that nobody else knows;
 //! - `burst`: keeps pasted text, marked or not, from being read as commands.
 
+mod answer;
 mod burst;
 mod decode;
 mod keyboard;
@@ -14,7 +16,10 @@ mod tokens;
 
 use tokio::time::Instant;
 
-pub use self::keyboard::Keyboard;
+pub use self::{
+    answer::{Answer, CellSize},
+    keyboard::Keyboard,
+};
 use self::{
     burst::Burst,
     tokens::{Token, Tokens},
@@ -35,6 +40,8 @@ pub enum Input {
     Paste(String),
     /// Did something with the mouse.
     Mouse(MouseReport),
+    /// Nothing: the terminal answered a question.
+    Answer(Answer),
     /// Came to this terminal (true) or went to another.
     Focus(bool),
 }
@@ -94,7 +101,7 @@ pub fn translate(input: Input) -> Option<Msg> {
     match input {
         Input::Key { chord, is_repeat } => Some(Msg::Key { chord, is_repeat }),
         Input::Paste(text) => Some(Msg::Pasted(text)),
-        Input::Mouse(_) | Input::Focus(_) => None,
+        Input::Mouse(_) | Input::Answer(_) | Input::Focus(_) => None,
     }
 }
 
@@ -143,6 +150,7 @@ fn told(burst: &mut Burst, token: Token, now: Instant) {
     let input = match token {
         Token::Char(c) => Some(decode::character(c)),
         Token::Sequence(bytes) => decode::sequence(&bytes),
+        Token::Answer(bytes) => Answer::read(&bytes).map(Input::Answer),
         Token::Paste(text) => Some(Input::Paste(text)),
     };
     if let Some(input) = input {

@@ -4,6 +4,7 @@ mod advice;
 mod brief;
 mod info;
 mod journal;
+mod picture;
 mod saved;
 mod sheet;
 
@@ -25,8 +26,8 @@ use crate::{
 /// How much of the prompt and of the journal the side shows; the first pair that fits is taken.
 const SIDE_SHARES: [(usize, usize); 6] = [(12, 8), (8, 6), (6, 4), (4, 2), (2, 0), (1, 0)];
 
-/// Draws the detail beside the list.
-pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
+/// Draws the detail beside the list, and says where its pictures go.
+pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
     let area = scene.areas.detail;
     let hint = enter_hint(scene);
     let head = Head {
@@ -40,9 +41,10 @@ pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
     };
     Pen::new(buffer, area).frame(&head, scene.theme);
     let Some(watched) = scene.state.selected() else {
-        return;
+        return Drawn::default();
     };
-    let mut pen = Pen::new(buffer, inside(area));
+    let (text, drawn) = picture::draw(buffer, inside(area), scene);
+    let mut pen = Pen::new(buffer, text);
     let (width, height) = (pen.width(), usize::from(pen.height()));
     let mut lines = Vec::new();
     for (prompt, journal) in SIDE_SHARES {
@@ -52,6 +54,7 @@ pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
         }
     }
     draw_lines(&mut pen, &lines);
+    drawn
 }
 
 /// Draws the detail below the list.
@@ -102,6 +105,10 @@ pub(super) fn draw_full(
     } else {
         split_top(area).1
     };
+    let (inner, drawn) = match page {
+        DetailPage::Info => picture::draw(buffer, inner, scene),
+        DetailPage::Time => (inner, Drawn::default()),
+    };
     let lines = scene
         .state
         .selected()
@@ -151,7 +158,10 @@ pub(super) fn draw_full(
         .take(usize::from(inner.height))
         .collect();
     draw_lines(&mut pen, &seen);
-    Drawn { most_scroll }
+    Drawn {
+        most_scroll,
+        ..drawn
+    }
 }
 
 fn page_lines<'a>(

@@ -119,6 +119,7 @@ impl Story {
                 | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
+                | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)

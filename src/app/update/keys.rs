@@ -3,7 +3,7 @@
 use super::{
     dialogs,
     notices::{notify, quoted, refuses_changes, step},
-    pacing, saving, selection,
+    pacing, picturing, saving, selection,
 };
 use crate::{
     app::{
@@ -58,7 +58,10 @@ fn act(
 ) {
     match action {
         Action::Quit => leave(state, effects),
-        Action::Redraw => effects.push(Effect::Redraw),
+        Action::Redraw => {
+            picturing::forget_failure(state);
+            effects.push(Effect::Redraw);
+        }
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Next => move_by(state, 1),
         Action::Previous => move_by(state, -1),

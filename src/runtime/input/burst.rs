@@ -42,6 +42,7 @@ impl Burst {
         match (&mut self.paste, &input) {
             (Some(paste), Input::Key { chord, .. }) => paste.extend(text_of(*chord)),
             (Some(_), Input::Paste(_)) | (None, Input::Paste(_)) => self.paste(input, now),
+            (_, Input::Answer(_)) => self.ready.push_back(input),
             (_, Input::Mouse(_) | Input::Focus(_)) => self.held.push(input),
             (None, Input::Key { .. }) => {
                 self.held.push(input);
@@ -132,7 +133,11 @@ impl Burst {
 fn typed(input: &Input) -> Option<KeyChord> {
     match input {
         Input::Key { chord, .. } if is_text(*chord) => Some(*chord),
-        Input::Key { .. } | Input::Paste(_) | Input::Mouse(_) | Input::Focus(_) => None,
+        Input::Key { .. }
+        | Input::Paste(_)
+        | Input::Mouse(_)
+        | Input::Answer(_)
+        | Input::Focus(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use termina::{
     },
 };
 
-use super::{Input, MouseAct, MouseButton, MouseReport, Wheel};
+use super::{Answer, Input, MouseAct, MouseButton, MouseReport, Wheel};
 use crate::app::keymap::{Key, KeyChord};
 
 /// Turns a character as the terminal sends it into the key it stands for.
@@ -43,6 +43,9 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
                 },
                 is_repeat: false,
             });
+        }
+        [0x1b, b'[', b'?', .., b'c'] | [0x1b, b'[', b'6', b';', .., b't'] => {
+            return Answer::read(bytes.get(1..)?).map(Input::Answer);
         }
         // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
         // up at it, and its rest would be a key.
