@@ -158,10 +158,7 @@ fn outside(
         opener: Arc::new(Browser),
         comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
         frames: Arc::new(Ffmpeg::on_path()),
-        inputs: Arc::new(InputCache::new(
-            place::input_folder(),
-            downloader,
-        )),
+        inputs: Arc::new(InputCache::new(place::input_folder(), downloader)),
         open_store,
     }
 }

@@ -9,7 +9,13 @@
 
 mod support;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use kietop::{
@@ -20,13 +26,17 @@ use kietop::{
     domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
-        comparison::Comparison,
+        comparison::{Clip, Comparison},
+        picture::{PictureError, Preview},
         report::{Answer, Observation},
         task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
         time::{Mono, Now},
         watchlist::Watched,
     },
-    ports::{Clock, Comparer, Downloader, ListStore, Opener, Pending, TaskApi},
+    ports::{
+        Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Opener, Pending, Still,
+        TaskApi,
+    },
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
@@ -34,7 +44,7 @@ use kietop::{
     },
     ui::theme::Theme,
 };
-use ratatui::{Frame, Terminal, backend::TestBackend};
+use ratatui::{Frame, Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use support::{now, task};
 use tokio::{sync::mpsc, time};
 
@@ -99,12 +109,14 @@ impl ListStore for FakeStore {
     fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
         // As from a disk: what has not ended is due at once.
         let due = |watched: Watched| {
-            Watched::restored(
+            let saves = watched.saves;
+            let restored = Watched::restored(
                 watched.task,
                 watched.label,
                 watched.added,
                 watched.freshness,
-            )
+            );
+            Watched { saves, ..restored }
         };
         Ok(self.tasks.iter().cloned().map(due).collect())
     }
@@ -162,6 +174,43 @@ impl Downloader for HalfAFile {
     }
 }
 
+/// Paints inputs red and results green.
+#[derive(Debug)]
+struct Paints;
+
+impl FrameReader for Paints {
+    fn frame<'a>(
+        &'a self,
+        file: &'a Path,
+        at: Duration,
+    ) -> Pending<'a, Result<Still, PictureError>> {
+        Box::pin(async move {
+            let name = file.to_str().unwrap();
+            assert!(!name.contains("breaks"), "a port that breaks");
+            if name.contains("short") && !at.is_zero() {
+                return Err(PictureError::Refused);
+            }
+            let pixel = match (name.contains("input"), at.is_zero()) {
+                (true, false) => [200, 0, 0],
+                (true, true) => [100, 0, 0],
+                (false, false) => [0, 200, 0],
+                (false, true) => [0, 100, 0],
+            };
+            Still::new(2, 1, [pixel, pixel].concat()).ok_or(PictureError::Broke)
+        })
+    }
+}
+
+impl InputKeeper for Paints {
+    fn file<'a>(
+        &'a self,
+        _: &'a TaskId,
+        _: &'a Clip,
+    ) -> Pending<'a, Result<PathBuf, PictureError>> {
+        Box::pin(async { Ok("/cache/input.mp4".into()) })
+    }
+}
+
 /// Draws into memory and counts the frames.
 struct Paper {
     terminal: Terminal<TestBackend>,
@@ -191,9 +240,17 @@ impl Surface for Paper {
 struct Run {
     code: i32,
     screen: String,
+    colours: BTreeSet<String>,
     frames: usize,
     asked: Vec<(TaskId, Duration)>,
     written: Vec<Change>,
+}
+
+/// Returns the colours of pictures.
+fn colours(buffer: &Buffer) -> BTreeSet<String> {
+    let cells = buffer.content().iter().flat_map(|cell| [cell.fg, cell.bg]);
+    let exact = cells.filter(|colour| matches!(colour, Color::Rgb(..)));
+    exact.map(|colour| colour.to_string()).collect()
 }
 
 /// Runs the loop over keys that come at their times.
@@ -217,6 +274,8 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         turns: None,
         opener: Arc::new(NoBrowser),
         comparer: Arc::new(NoBrowser),
+        frames: Arc::new(Paints),
+        inputs: Arc::new(Paints),
         downloader: Arc::new(HalfAFile),
         open_store: Box::new(move |_| {
             Ok(OpenedStore {
@@ -239,7 +298,10 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         &mut paper,
         typed(started, keys),
         interruptions,
-        State::new(Settings::default()),
+        State::new(Settings {
+            preview: Preview::HalfBlocks,
+            ..Settings::default()
+        }),
         Theme::monochrome(),
         outside,
     )
@@ -248,6 +310,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     let mut run = Run {
         code,
         screen: paper.terminal.backend().to_string(),
+        colours: colours(paper.terminal.backend().buffer()),
         frames: paper.frames,
         asked: Vec::new(),
         written: Vec::new(),
@@ -266,7 +329,10 @@ fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = i
         .then(move |(at, key)| async move {
             time::sleep_until(started + Duration::from_secs(at)).await;
             Ok(Input::Key {
-                chord: KeyChord::char(key),
+                chord: match key {
+                    '\u{3}' => KeyChord::ctrl('c'),
+                    key => KeyChord::char(key),
+                },
                 is_repeat: false,
             })
         })
@@ -357,4 +423,35 @@ async fn a_comparison_that_breaks_is_answered_with_a_sentence() {
     let run = run(tasks, 1, 0, vec![(5, 'b'), (10, 'q')]).await;
 
     assert!(run.screen.contains("Showing them broke."), "{}", run.screen);
+}
+
+fn saved(name: &str, file: &str) -> Watched {
+    let ready = task(name).ready("5m").created("14:00");
+    let mut watched = ready.source("https://ex.com/in.mp4").build();
+    watched.saves.add(1, file.into());
+    watched
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
+    for (file, keys, colours) in [
+        ("/saved/a.mp4", vec![], &["#00C800", "#C80000"][..]),
+        ("/saved/short.mp4", vec![], &["#006400", "#640000"]),
+        ("/saved/a.mp4", vec![(5, '?')], &[]),
+        (
+            "/saved/a.mp4",
+            vec![(5, '?'), (6, '?')],
+            &["#00C800", "#C80000"],
+        ),
+        ("/saved/breaks.mp4", vec![], &[]),
+    ] {
+        let keys = [keys, vec![(10, '\u{3}')]].concat();
+
+        let run = run(vec![saved("a", file)], 1, 0, keys).await;
+
+        let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
+        assert_eq!(found, colours, "{}", run.screen);
+        let is_broken = file.contains("breaks");
+        assert_eq!(run.screen.contains("reading the frames broke"), is_broken);
+    }
 }
