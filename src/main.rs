@@ -106,7 +106,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     let turns = place::turns(global)?;
     show(
         settings,
-        outside(client, SystemClock::start(), turns, store),
+        outside(client, SystemClock::start(), turns, Folders::own(), store),
     )
     .await
 }
@@ -124,7 +124,7 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         ..settings()
     });
     let turns = place::turns(global)?;
-    let outside = outside(client, SystemClock::start(), turns, store);
+    let outside = outside(client, SystemClock::start(), turns, Folders::own(), store);
     let outcome = {
         let following = headless::follow(state, outside, |state| waiting.look(state));
         let timeout = async {
@@ -142,11 +142,30 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     outcome.unwrap_or_else(|| Err(waiting.timed_out()))
 }
 
+/// Tells where files of the moment go.
+struct Folders {
+    /// Pages of input beside result.
+    pages: PathBuf,
+    /// Inputs that a frame is shown of.
+    inputs: PathBuf,
+}
+
+impl Folders {
+    /// Returns the user's own.
+    fn own() -> Self {
+        Self {
+            pages: place::page_folder(),
+            inputs: place::input_folder(),
+        }
+    }
+}
+
 /// Returns the outside as it really is: the API of that client, the list, files and browser.
 fn outside(
     client: Arc<KieClient>,
     clock: impl Clock + 'static,
     turns: Option<FileTurns>,
+    folders: Folders,
     open_store: OpenStore,
 ) -> Outside {
     let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
@@ -156,9 +175,9 @@ fn outside(
         downloader: Arc::clone(&downloader),
         api: client,
         opener: Arc::new(Browser),
-        comparer: Arc::new(ComparePages::new(place::page_folder(), Browser)),
+        comparer: Arc::new(ComparePages::new(folders.pages, Browser)),
         frames: Arc::new(Ffmpeg::on_path()),
-        inputs: Arc::new(InputCache::new(place::input_folder(), downloader)),
+        inputs: Arc::new(InputCache::new(folders.inputs, downloader)),
         open_store,
     }
 }
@@ -216,7 +235,17 @@ async fn demo(world: &World) -> Result<i32, Failure> {
             watch: None,
         })
     });
-    show(settings, outside(Arc::new(client), clock, None, open_store)).await
+    // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
+    let folder = place::passing_folder().unwrap_or_default();
+    let folders = Folders {
+        pages: folder.clone(),
+        inputs: folder.join("inputs"),
+    };
+    let outside = outside(Arc::new(client), clock, None, folders, open_store);
+    let code = show(settings, outside).await;
+    // What cannot be removed goes with the machine's other temporary files.
+    fs::remove_dir_all(&folder).unwrap_or_default();
+    code
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.

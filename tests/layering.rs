@@ -38,10 +38,12 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 12] = [
+const GUESTS: [(&str, &[&str]); 14] = [
     ("crossterm", &["runtime/terminal"]),
     ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
+    ("ratatui_image", &["runtime/pictures"]),
+    ("image", &["adapters/frames.rs", "runtime/pictures"]),
     ("reqwest", &["adapters"]),
     ("hyper", &["adapters"]),
     ("hyper_util", &["adapters"]),

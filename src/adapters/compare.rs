@@ -4,6 +4,7 @@
 //! the page may load nothing but the videos it names. It must not know how videos are saved.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState},
     io::{self, Write as _},
@@ -160,7 +161,7 @@ fn inert(json: &str) -> String {
     for c in json.chars() {
         match c {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+                write!(safe, "\\u{:04x}", u32::from(c)).unwrap_or_default();
             }
             c => safe.push(c),
         }

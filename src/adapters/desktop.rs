@@ -91,6 +91,10 @@ impl Opener for Browser {
 
 impl Browser {
     /// Opens a page that we wrote ourselves.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "which browser is a matter of the browser's own settings"
+    )]
     pub(super) fn show(&self, page: &OwnPage) -> Result<(), String> {
         self.start(page.0.as_str())
     }

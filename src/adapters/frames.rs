@@ -80,21 +80,21 @@ impl Ffmpeg {
         let program = self.program().ok_or(PictureError::NoFfmpeg)?;
         let file = file.to_owned();
         let checked = task::spawn_blocking(move || checked(&file)).await;
-        let file = checked.map_err(|_| PictureError::Broke)??;
+        let file = checked.map_err(|_panic| PictureError::Broke)??;
         let child = command(&program, &file, at).spawn().map_err(|error| {
             tracing::warn!(%error, "ffmpeg cannot be started");
             PictureError::Broke
         })?;
         let mut child = Group(child);
         let answer = time::timeout(WALL, child.answer()).await;
-        let answer = answer.map_err(|_| PictureError::TooSlow)?;
+        let answer = answer.map_err(|_elapsed| PictureError::TooSlow)?;
         let bytes = answer.map_err(|error| {
             tracing::debug!(%error, "ffmpeg's answer cannot be read");
             PictureError::Broke
         })?;
         task::spawn_blocking(move || still(&bytes))
             .await
-            .map_err(|_| PictureError::Refused)?
+            .map_err(|_panic| PictureError::Refused)?
     }
 }
 
@@ -140,7 +140,10 @@ impl Drop for Group {
 
 /// Returns the file's whole path, when it is a plain file that begins like an MP4.
 fn checked(file: &Path) -> Result<PathBuf, PictureError> {
-    let path = fs::canonicalize(file).map_err(|_| PictureError::NoFile)?;
+    let path = fs::canonicalize(file).map_err(|error| {
+        tracing::debug!(%error, "a video is not there");
+        PictureError::NoFile
+    })?;
     let is_plain = fs::metadata(&path).is_ok_and(|found| found.is_file());
     if !is_plain {
         return Err(PictureError::NoFile);

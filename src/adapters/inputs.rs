@@ -38,7 +38,7 @@ impl InputCache {
         let own = self.folder.join(folder_name(input));
         let looked = own.clone();
         let there = task::spawn_blocking(move || finished(&looked)).await;
-        if let Some(file) = there.map_err(|_| PictureError::Broke)? {
+        if let Some(file) = there.map_err(|_panic| PictureError::Broke)? {
             return Ok(file);
         }
         let order = SaveOrder {

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -47,6 +48,17 @@ pub fn log_file() -> Result<PathBuf, Failure> {
         .state_dir()
         .unwrap_or_else(|| home.data_dir())
         .join("kietop.log"))
+}
+
+/// Makes a folder that is ours alone, for what is not to be kept.
+pub fn passing_folder() -> std::io::Result<PathBuf> {
+    let mark = RandomState::new().hash_one(std::process::id());
+    let folder = env::temp_dir().join(format!("kietop-{mark:016x}"));
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&folder)?;
+    Ok(folder)
 }
 
 /// Returns the folder for inputs that are fetched to show a frame of them.

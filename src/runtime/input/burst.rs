@@ -41,7 +41,7 @@ impl Burst {
     pub(super) fn take(&mut self, input: Input, now: Instant) {
         match (&mut self.paste, &input) {
             (Some(paste), Input::Key { chord, .. }) => paste.extend(text_of(*chord)),
-            (Some(_), Input::Paste(_)) | (None, Input::Paste(_)) => self.paste(input, now),
+            (_, Input::Paste(_)) => self.paste(input, now),
             (_, Input::Answer(_)) => self.ready.push_back(input),
             (_, Input::Mouse(_) | Input::Focus(_)) => self.held.push(input),
             (None, Input::Key { .. }) => {

@@ -113,7 +113,7 @@ impl Studio {
                     input,
                     result,
                 };
-                made.send(pair).map_err(|_| PictureError::Broke)
+                made.send(pair).map_err(|_ended| PictureError::Broke)
             });
             answered(&answers, number, result).await;
         });
@@ -162,7 +162,7 @@ impl Work {
                 encoded(&result, graphics, room, number.wrapping_add(1))?,
             ))
         });
-        made.await.map_err(|_| PictureError::Broke)?
+        made.await.map_err(|_panic| PictureError::Broke)?
     }
 
     /// Reads the same frame of both: the one at [`AT`], or the first where one of them is shorter.

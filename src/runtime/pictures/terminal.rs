@@ -83,13 +83,12 @@ impl Answers {
             Preview::Kitty => Graphics::Kitty(cell),
             Preview::Sixel => Graphics::Sixel(cell),
             Preview::Iterm2 => Graphics::Iterm2(cell),
-            Preview::HalfBlocks | Preview::Off => Graphics::HalfBlocks,
             Preview::Auto if is_named(&["iterm2", "wezterm"]) => Graphics::Iterm2(cell),
             // It says yes to both, and draws neither right.
             Preview::Auto if is_named(&["konsole"]) => Graphics::HalfBlocks,
             Preview::Auto if self.has_kitty && self.has_placeholders() => Graphics::Kitty(cell),
             Preview::Auto if self.has_sixel => Graphics::Sixel(cell),
-            Preview::Auto => Graphics::HalfBlocks,
+            Preview::Auto | Preview::HalfBlocks | Preview::Off => Graphics::HalfBlocks,
         }
     }
 
