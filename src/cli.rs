@@ -4,6 +4,7 @@
 //! dashboard, so nothing is decided twice.
 
 pub mod add;
+pub mod config;
 pub mod json;
 pub mod list;
 pub mod manual;
@@ -42,7 +43,7 @@ pub mod exit {
 
 /// Watches video tasks at kie.ai and never loses a result.
 ///
-/// Without a command: the dashboard. The key is read from `KIE_API_KEY`.
+/// Without a command: the dashboard. The key is read from `KIE_API_KEY`, else as the config file says.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try it without a key or network: kietop demo")]
 pub struct Cli {
@@ -57,16 +58,15 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Where the API is (https, or http on loopback)
+    /// Where the API is: https, or http on loopback [default: that of kie.ai]
     #[arg(
         long,
         global = true,
         env = "KIETOP_API_URL",
         hide_env_values = true,
-        value_name = "URL",
-        default_value = "https://api.kie.ai"
+        value_name = "URL"
     )]
-    pub api_url: String,
+    pub api_url: Option<String>,
     /// The list file [default: kietop/kietop.db under the data home]
     #[arg(
         long,
@@ -76,6 +76,24 @@ pub struct Global {
         value_name = "FILE"
     )]
     pub store: Option<PathBuf>,
+    /// The config file [default: kietop/config.toml under the config home]
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub config: Option<PathBuf>,
+    /// The account of the config file to use, with its own list
+    #[arg(
+        long,
+        global = true,
+        env = "KIETOP_PROFILE",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    pub profile: Option<String>,
     /// Change nothing: no task is added, removed or written down
     #[arg(long, global = true)]
     pub read_only: bool,
@@ -100,12 +118,26 @@ pub enum Command {
     Open(Open),
     /// Save result videos to the disk: whole, resumable, nothing overwritten
     Save(Save),
+    /// The settings: the commented default file, where the file is looked for, what is wrong with it
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// The simulator alone, for anyone's client; prints its URL and task ids
     Simulate(Simulate),
     /// Completions for a shell, to standard output
     Completions(Completions),
     /// The manual page, to standard output
     Man,
+}
+
+/// What to say of the settings.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ConfigCommand {
+    /// The commented default file, to begin one's own with
+    Default,
+    /// Where the config file is looked for, and whether it is there
+    Path,
+    /// Whether the config file is valid; names every fault with its line and column
+    Check,
 }
 
 /// What the simulated world is like.

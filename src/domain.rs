@@ -5,7 +5,9 @@
 pub mod change;
 pub mod comparison;
 pub mod estimate;
+pub mod fuzzy;
 pub mod harvest;
+pub mod memory;
 pub mod nearest;
 pub mod picture;
 pub mod query;

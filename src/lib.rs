@@ -21,6 +21,7 @@
 //! | [`ui`] | `draw`, formats, themes | the terminal's crate, the network |
 //! | [`adapters`] | the API's client, the list on disk, browser and clocks, the log | the core, the screen |
 //! | [`simulator`] | the API as a server of our own | the client it is asked by |
+//! | [`config`] | file, environment and options as one checked value | what the settings are used for |
 //! | [`cli`] | the command line, a file a headless command | the loop |
 //! | [`runtime`] | the loop, effects, input, terminal | HTTP, SQL |
 //!
@@ -28,10 +29,11 @@
 //!
 //! # Invariants
 //!
-//! - Every effect but redraw and quit is answered by exactly one message; a question never answered is
+//! - Every effect but a word to other instances, redraw and quit is answered by exactly one message; a question never answered is
 //!   [lost](domain::schedule::LOST_AFTER) and asked again.
 //! - A task is in flight at most once; at most [four](domain::schedule::MOST_IN_FLIGHT) are, and at most
-//!   [five](domain::schedule::MOST_PER_SECOND) start in a second.
+//!   [five](domain::schedule::MOST_PER_SECOND) start in a second. The same holds over all instances on a list, by the
+//!   [book of turns](domain::turns::Book) beside it; where that cannot be had, each keeps its own limits.
 //! - A failed check never changes a state; a final state is never demoted ([`domain::task::Task::absorb`]).
 //! - Selection and first visible row are kept by id.
 //! - Text from outside is [clean](domain::text::CleanText) from the door on.
@@ -46,11 +48,27 @@
 //! - A screen below and an optional box above it (`Screen`, `Overlay`) in place of one `Mode`: closing a box then needs
 //!   no memory of where it was opened.
 //! - `draw` reports how far its text can scroll, and the core is told: it cannot know how a text wraps.
+//! - The config file is walked by hand over the parsed table, not read by serde, which stops at the first fault: every fault
+//!   is named with its place, and a key is known exactly when something asks for it.
+//! - Keys are parsed by our own table, not by crokey: that speaks in the terminal's types, which the core must not know.
+//! - The theme `auto` is one palette for dark and light grounds and asks the terminal nothing: colours that change after the
+//!   first frame, or a first frame that waits for an answer, are worth less than colours that read on both.
+//! - A stored key is read at the first question and not at the start, so that no command delays the first paint.
 //! - The list is opened on its own thread after the first frame, so that no disk delays the first paint.
+//! - Schedules run on a clock that counts the machine's sleep (not on `Instant`, which stands still on Linux): after
+//!   hours of sleep what is shown is old and asked after within seconds. That it is no burst is the core's doing: what
+//!   came due in a sleep, or while the program was stopped, is spread.
+//! - No instance leads: whoever was answered for a task goes on asking after it, and the others wait a little longer than
+//!   it could. A leader by lock would leave a list unasked when it is paused, stopped or held by its own network.
+//! - A task whose generation failed (code 501) is not asked after once more to confirm it: an end is never demoted, so a
+//!   second answer could change nothing.
+//! - No network is tried again within a minute however long it lasts; other trouble waits up to ten minutes after an
+//!   hour of it. A limit (429 and its kin) is the only hold that a person's `r` does not end.
 
 pub mod adapters;
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod ports;
 pub mod runtime;

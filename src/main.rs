@@ -19,10 +19,10 @@ use kietop::{
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
         store::{self, SqliteStore},
-        turns::FileTurns,
     },
     app::state::{Settings, State},
     cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
+    config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
         picture::{Preview, Way},
@@ -41,7 +41,7 @@ use kietop::{
         terminal::{Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
-    ui::theme::Theme,
+    ui::theme::{Palette, Theme},
 };
 
 /// The variable that says how much is logged: error, warn, info, debug, trace.
@@ -76,7 +76,7 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
     let Cli { command, global } = cli;
     match command {
         None => return dashboard(&global).await,
-        Some(Command::Demo(world)) => return demo(&world).await,
+        Some(Command::Demo(world)) => return demo(&world, &global).await,
         Some(Command::Add(add)) => cli::add::run(&add, &global)?,
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
@@ -84,6 +84,7 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Wait(wait)) => return waits(&wait, &global).await,
         Some(Command::Open(open)) => cli::open::run(&open, &global)?,
         Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
+        Some(Command::Config(command)) => cli::config::run(command, &global)?,
         Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
         Some(Command::Man) => cli::manual::man()?,
@@ -94,37 +95,45 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
 /// Watches the real thing.
 async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
-    let file = place::list_file(global)?;
-    let client = Arc::new(place::client(global)?);
+    let config = place::config(global)?;
+    let file = place::list_file(&config)?;
+    let client = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
-    let settings = Settings {
+    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let Config {
+        profile, settings, ..
+    } = config;
+    let state = Settings {
+        name: profile.unwrap_or_default(),
+        pace: settings.pace,
+        retention: settings.retention.0,
         access,
-        ..settings()
+        ..state_settings(&settings)
     };
     let store = open_file(file, access, |store| Box::new(store));
-    let turns = place::turns(global)?;
-    show(
-        settings,
-        outside(client, SystemClock::start(), turns, Folders::own(), store),
-    )
-    .await
+    let outside = outside(client, SystemClock::start(), turns, &settings, store);
+    show(state, &theme(&settings), outside).await
 }
 
 /// Waits until tasks have ended, with the dashboard's own core and no screen.
 async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
-    let mut waiting = Waiting::new(wait, global)?;
-    let only = waiting.filter();
-    let client = Arc::new(place::client(global)?);
+    let config = place::config(global)?;
+    let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
+    let client = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
-    let store = open_file(place::list_file(global)?, access, only);
+    let store = open_file(place::list_file(&config)?, access, waiting.filter());
+    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
     let state = State::new(Settings {
+        pace: config.settings.pace,
+        retention: config.settings.retention.0,
         access,
-        ..settings()
+        // A command that waits fetches nothing.
+        auto_save: false,
+        ..state_settings(&config.settings)
     });
-    let turns = place::turns(global)?;
-    let outside = outside(client, SystemClock::start(), turns, Folders::own(), store);
+    let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
     let outcome = {
         let following = headless::follow(state, outside, |state| waiting.look(state));
         let timeout = async {
@@ -142,49 +151,34 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     outcome.unwrap_or_else(|| Err(waiting.timed_out()))
 }
 
-/// Tells where files of the moment go.
-struct Folders {
-    /// Pages of input beside result.
-    pages: PathBuf,
-    /// Inputs that a frame is shown of.
-    inputs: PathBuf,
-}
-
-impl Folders {
-    /// Returns the user's own.
-    fn own() -> Self {
-        Self {
-            pages: place::page_folder(),
-            inputs: place::input_folder(),
-        }
-    }
-}
-
 /// Returns the outside as it really is: the API of that client, the list, files and browser.
 fn outside(
     client: Arc<KieClient>,
     clock: impl Clock + 'static,
-    turns: Option<FileTurns>,
-    folders: Folders,
+    turns: Option<Arc<dyn Turns>>,
+    config: &config::Settings,
     open_store: OpenStore,
 ) -> Outside {
     let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
+    let browser = Browser::new(config.browser.clone());
     Outside {
         clock: Arc::new(clock),
-        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+        turns,
         downloader: Arc::clone(&downloader),
         api: client,
-        opener: Arc::new(Browser),
-        comparer: Arc::new(ComparePages::new(folders.pages, Browser)),
+        opener: Arc::new(browser.clone()),
+        comparer: Arc::new(ComparePages::new(place::page_folder(), browser)),
         frames: Arc::new(Ffmpeg::on_path()),
-        inputs: Arc::new(InputCache::new(folders.inputs, downloader)),
+        inputs: Arc::new(InputCache::new(place::input_folder(), downloader)),
         open_store,
     }
 }
 
-/// Watches the simulator, with a list that is gone afterwards.
-async fn demo(world: &World) -> Result<i32, Failure> {
+/// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
+/// faulty config file the default ones.
+async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
+    let config = place::config(global).unwrap_or_default().settings;
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
     let simulator =
         started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
@@ -219,12 +213,12 @@ async fn demo(world: &World) -> Result<i32, Failure> {
         .iter()
         .filter_map(|id| TaskId::parse(id).ok())
         .collect();
-    let settings = Settings {
+    let state = Settings {
         name: format!("demo ×{}", world.speed),
         // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
         pace: Pace::default().faster(),
         suggestions,
-        ..settings()
+        ..state_settings(&config)
     };
     let open_store: OpenStore = Box::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
@@ -237,12 +231,15 @@ async fn demo(world: &World) -> Result<i32, Failure> {
     });
     // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
     let folder = place::passing_folder().unwrap_or_default();
-    let folders = Folders {
-        pages: folder.clone(),
-        inputs: folder.join("inputs"),
+    let outside = outside(Arc::new(client), clock, None, &config, open_store);
+    let pages = ComparePages::new(folder.clone(), Browser::new(config.browser.clone()));
+    let inputs = InputCache::new(folder.join("inputs"), Arc::clone(&outside.downloader));
+    let outside = Outside {
+        comparer: Arc::new(pages),
+        inputs: Arc::new(inputs),
+        ..outside
     };
-    let outside = outside(Arc::new(client), clock, None, folders, open_store);
-    let code = show(settings, outside).await;
+    let code = show(state, &theme(&config), outside).await;
     // What cannot be removed goes with the machine's other temporary files.
     fs::remove_dir_all(&folder).unwrap_or_default();
     code
@@ -265,7 +262,7 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
+async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32, Failure> {
     let entered = Screen::enter(ScreenOptions::default());
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
@@ -277,7 +274,7 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
         keyboard.events(),
         interruptions,
         state,
-        theme(),
+        *theme,
         outside,
     )
     .await;
@@ -285,25 +282,29 @@ async fn show(settings: Settings, outside: Outside) -> Result<i32, Failure> {
     Ok(code)
 }
 
-fn settings() -> Settings {
+/// Returns what every dashboard is started with.
+fn state_settings(config: &config::Settings) -> Settings {
     Settings {
+        keymap: config.keymap.clone(),
         // Without a home nothing is saved until a folder is typed.
-        save_folder: place::save_folder().unwrap_or_else(|_| PathBuf::from("kietop")),
+        save_folder: place::save_folder(config).unwrap_or_else(|_| PathBuf::from("kietop")),
+        auto_save: config.saving.is_automatic,
         home: env::home_dir(),
         here: env::current_dir().unwrap_or_default(),
         zone: TimeZone::system(),
-        preview: preview(Preview::Auto),
+        preview: preview(config),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
     }
 }
 
-/// Returns what is left of the user's choice here: nothing where no colour is wanted.
-fn preview(choice: Preview) -> Preview {
-    if env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+/// Returns what is left of the user's choice here: no pictures where no colour is wanted.
+fn preview(config: &config::Settings) -> Preview {
+    let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if is_plain || config.palette == Palette::monochrome() {
         Preview::Off
     } else {
-        choice.through(way())
+        config.preview.through(way())
     }
 }
 
@@ -319,20 +320,20 @@ fn way() -> Way {
     }
 }
 
-/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none.
-fn theme() -> Theme {
+/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
+fn theme(config: &config::Settings) -> Theme {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") {
         Theme::monochrome()
     } else {
-        Theme::ansi()
+        Theme::of(config.palette)
     };
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    match locale.as_deref() {
-        Some("C" | "POSIX") => theme.with_ascii(),
-        _ => theme,
+    match (config.ascii, locale.as_deref()) {
+        (Ascii::On, _) | (Ascii::Auto, Some("C" | "POSIX")) => theme.with_ascii(),
+        (Ascii::Off | Ascii::Auto, _) => theme,
     }
 }
 

@@ -13,7 +13,9 @@ use std::{
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::{Clip, Comparison},
+    memory::Memory,
     picture::PictureError,
+    query::Lens,
     report::{Answer, PollError},
     save::{Progress, SaveError, SaveOrder},
     task::{Family, TaskId, VideoUrl},
@@ -53,6 +55,12 @@ pub trait ListStore: fmt::Debug + Send {
 
     /// Returns the last lines of a task's journal, oldest first, at most `most`.
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError>;
+
+    /// Reads how the list was looked at last, and the last removals that can be taken back.
+    fn recall(&mut self) -> Result<Memory, StoreError>;
+
+    /// Writes down how the list is looked at. No one waits for it: a power cut may cost it.
+    fn remember(&mut self, lens: &Lens) -> Result<(), StoreError>;
 
     /// Returns, once, the sentence about a damaged list that was kept aside while the store was in use.
     fn take_rescued(&mut self) -> Option<String> {

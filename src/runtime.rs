@@ -219,7 +219,9 @@ impl<S: Surface> House<'_, S> {
                     }
                     self.hands.carry_out(Effect::Picture(order));
                 }
-                effect @ (Effect::Load
+                effect @ (Effect::Recall
+                | Effect::Remember(_)
+                | Effect::Load
                 | Effect::Poll { .. }
                 | Effect::Tell(_)
                 | Effect::Store(_)

@@ -9,13 +9,19 @@ mod empty;
 mod footer;
 pub mod format;
 mod header;
+mod input;
 mod list;
 mod overlay;
 mod pen;
 mod stats;
 pub mod theme;
 
-use ratatui::{Frame, buffer::Buffer, layout::Rect};
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::Rect,
+    style::{Color, Style},
+};
 
 pub use self::areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows};
 use self::{
@@ -76,12 +82,29 @@ fn paint(buffer: &mut Buffer, state: &State, now: Now, theme: &Theme) -> Drawn {
         Screen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
     };
     footer::draw(buffer, &scene);
-    match overlay::draw(buffer, &scene) {
+    let drawn = match overlay::draw(buffer, &scene) {
         Some(above) => Drawn {
             room: drawn.room,
             ..above
         },
         None => drawn,
+    };
+    paint_ground(buffer, theme.ground());
+    drawn
+}
+
+/// Puts the theme's ground below everything that has none of its own.
+fn paint_ground(buffer: &mut Buffer, ground: Style) {
+    if ground == Style::new() {
+        return;
+    }
+    for cell in &mut buffer.content {
+        if let (Color::Reset, Some(colour)) = (cell.fg, ground.fg) {
+            cell.fg = colour;
+        }
+        if let (Color::Reset, Some(colour)) = (cell.bg, ground.bg) {
+            cell.bg = colour;
+        }
     }
 }
 

@@ -5,10 +5,14 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
-use std::fs;
+use std::{fmt::Write as _, fs};
 
 use clap::CommandFactory as _;
-use kietop::{app::keymap::Keymap, cli::Cli};
+use kietop::{
+    app::keymap::Keymap,
+    cli::Cli,
+    config::{Asked, Config, known_keys, themes},
+};
 
 fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
@@ -67,4 +71,36 @@ fn the_readme_names_every_command() {
         assert!(readme.contains(&format!("| `kietop {name}")), "{name}");
     }
     Cli::command().debug_assert();
+}
+
+#[test]
+fn the_readme_s_settings_are_true() {
+    let readme = readme();
+    let part = readme.split("## Settings").nth(1).unwrap();
+    let table = part.split("\n## ").next().unwrap();
+    let mut file = String::new();
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').collect();
+        let name = cells[1].trim_matches([' ', '`']);
+        assert!(
+            known_keys().iter().any(|known| known == name),
+            "the README names {name}, which is no setting"
+        );
+        let default = cells[2].trim_matches([' ', '`']);
+        if !default.is_empty() {
+            writeln!(file, "{name} = {default}").unwrap();
+        }
+    }
+    let config = Config::parse(&file, None, &Asked::default()).unwrap();
+    assert_eq!(config, Config::default(), "{file}");
+    for name in themes::names() {
+        assert!(table.contains(&format!("`{name}`")), "theme {name}");
+    }
+    for key in known_keys() {
+        let is_offered = kietop::config::DEFAULT_FILE.contains(&format!("#{key} = "));
+        assert!(
+            !is_offered || table.contains(&format!("| `{key}` |")),
+            "the README does not name {key}"
+        );
+    }
 }

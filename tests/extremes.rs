@@ -197,13 +197,13 @@ fn a_storm_of_sizes_is_drawn() {
     let mut states: Vec<_> = lists().iter().flat_map(screens).collect();
     let mut canvas = Canvas::new();
     for _ in 0..900 {
-        let mut side = |usual: u32| match roll(40) {
+        let mut length = |usual: u32| match roll(40) {
             0 => 0,
             1 => u16::MAX,
             2 => 1,
             _ => u16::try_from(roll(usual)).expect("a side"),
         };
-        let (width, height) = (side(200), side(60));
+        let (width, height) = (length(200), length(60));
         let size = (width.min(LARGEST.0), height.min(LARGEST.1));
         let at = usize::try_from(roll(1000)).expect("a place") % states.len();
         let state = states.get_mut(at).expect("a state");

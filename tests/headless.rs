@@ -436,3 +436,64 @@ fn a_proxy_that_refuses_is_named_without_its_user() {
     );
     assert!(heard.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn what_concerns_the_account_is_said_with_the_next_step() {
+    let table = [
+        (
+            ResponseTemplate::new(302).insert_header("location", "http://login.example/"),
+            "login.example",
+            "KIETOP_API_URL",
+            1,
+        ),
+        (
+            ResponseTemplate::new(404).set_body_string("<html>"),
+            "no API at this address",
+            "KIETOP_API_URL",
+            1,
+        ),
+        (
+            ResponseTemplate::new(402),
+            "not enough credits",
+            "Add credits",
+            1,
+        ),
+        (
+            ResponseTemplate::new(403),
+            "the API key was refused (403)",
+            "https://kie.ai/api-key",
+            4,
+        ),
+        (
+            ResponseTemplate::new(429),
+            "asked too often (429)",
+            "try again",
+            1,
+        ),
+    ];
+    for (template, what, next, code) in table {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(template)
+            .mount(&server)
+            .await;
+        let origin = server.uri();
+        let asked = tokio::task::spawn_blocking(move || {
+            let folder = tempfile::tempdir().unwrap();
+            run(folder.path(), &["add", ID]);
+            run(folder.path(), &["--api-url", &origin, "list", "--refresh"])
+        });
+        let ended = asked.await.unwrap();
+
+        let said = String::from_utf8_lossy(&ended.stderr).to_lowercase();
+        assert!(
+            said.contains(&what.to_lowercase()) && said.contains(&next.to_lowercase()),
+            "{said}"
+        );
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(
+            String::from_utf8_lossy(&ended.stdout).contains(ID),
+            "as last known"
+        );
+    }
+}

@@ -315,13 +315,14 @@ fn no_command_says_the_key_or_writes_it_down() {
     };
     assert!(run(&["add", ID, "--label", "one"]).status.success());
 
-    for words in [
-        ["show", ID, "--refresh"].as_slice(),
-        &["show", ID, "--refresh", "--json"],
-    ] {
-        for _ in 0..count.div_ceil(8) {
-            run(words);
-        }
+    for number in 0..count.div_ceil(8) {
+        // A list each: what one told of the account would make the next one wait.
+        let store = home.join(format!("{number}.db")).display().to_string();
+        run(&["--store", &store, "add", ID]);
+        run(&["--store", &store, "show", ID, "--refresh"]);
+        let store = home.join(format!("{number}-json.db")).display().to_string();
+        run(&["--store", &store, "add", ID]);
+        run(&["--store", &store, "show", ID, "--refresh", "--json"]);
     }
     for words in [
         ["list", "--refresh"].as_slice(),

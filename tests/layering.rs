@@ -13,13 +13,15 @@ use std::{
 };
 
 /// Which of our modules each may import.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
     ("app", &["domain", "app"]),
     ("ui", &["domain", "app", "ui"]),
     ("adapters", &["domain", "ports", "adapters"]),
     ("simulator", &["simulator"]),
+    // The address and the key's place are checked where they are used; nothing below knows the settings.
+    ("config", &["domain", "app", "ui", "adapters", "config"]),
     (
         "cli",
         &[
@@ -29,6 +31,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "ui",
             "adapters",
             "simulator",
+            "config",
             "cli",
         ],
     ),
@@ -38,7 +41,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 14] = [
+const GUESTS: [(&str, &[&str]); 17] = [
     ("crossterm", &["runtime/terminal"]),
     ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
@@ -55,7 +58,10 @@ const GUESTS: [(&str, &[&str]); 14] = [
         &["adapters", "simulator", "cli", "runtime", "main.rs"],
     ),
     ("axum", &["simulator"]),
+    ("toml", &["config/reader.rs"]),
+    ("etcetera", &["config/places.rs"]),
     ("tracing_subscriber", &["adapters/log.rs"]),
+    ("nucleo_matcher", &["domain/fuzzy"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -241,6 +247,20 @@ fn guests_stay_in_their_rooms() {
                 .any(|room| path.to_string_lossy().starts_with(room));
             assert!(!is_named || is_home, "{} names {guest}", path.display());
         }
+    }
+}
+
+#[test]
+fn colours_come_from_the_palette_alone() {
+    let homes = ["ui/theme/palette.rs", "ui.rs"];
+    for (path, text) in sources() {
+        let code = shipped(&text);
+        let is_home = homes.iter().any(|home| path.ends_with(home));
+        assert!(
+            is_home || !(code.contains("Color::") || code.contains("Colour::")),
+            "{} names a colour",
+            path.display()
+        );
     }
 }
 

@@ -8,6 +8,7 @@
 //! They share nothing and may run beside each other.
 #![expect(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "test code fails loudly, and a long run is about real time"
 )]
@@ -93,12 +94,12 @@ fn kills_lose_no_acknowledged_change() {
 fn damage_is_never_silent() {
     let (begun, rounds, seed) = (Instant::now(), scaled(500), seed());
     println!("damage: seed {seed}");
-    let seen = damage::play(rounds, seed);
+    let told = damage::play(rounds, seed);
     let figures = format!(
         "{rounds} corruptions, 0 silent, 0 panics: {} kept aside and rescued, {} refused, {} harmless, seed {seed}",
-        seen.kept,
-        seen.refused,
-        rounds - seen.kept - seen.refused
+        told.kept,
+        told.refused,
+        rounds - told.kept - told.refused
     );
     tell("damage", begun, &figures);
 }
@@ -137,8 +138,8 @@ fn hang_ups_end_the_program_without_spinning() {
 fn a_monkey_at_the_keys_breaks_nothing() {
     let (begun, seed) = (Instant::now(), seed());
     println!("monkey: seed {seed}");
-    let seen = monkey::play(KIETOP, minutes(30), seed);
-    tell("monkey", begun, &format!("{seen}, seed {seed}"));
+    let told = monkey::play(KIETOP, minutes(30), seed);
+    tell("monkey", begun, &format!("{told}, seed {seed}"));
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn a_monkey_at_the_keys_breaks_nothing() {
 fn an_hour_of_a_hostile_server_leaves_no_trace() {
     let (begun, seed) = (Instant::now(), seed());
     println!("soak: seed {seed}");
-    let seen = soak::play(KIETOP, minutes(60), seed);
-    tell("soak", begun, &format!("{seen}, seed {seed}"));
-    seen.judge();
+    let told = soak::play(KIETOP, minutes(60), seed);
+    tell("soak", begun, &format!("{told}, seed {seed}"));
+    told.judge();
 }

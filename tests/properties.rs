@@ -180,7 +180,9 @@ impl Outside {
                 Effect::Store(changes) => self.writes.push(changes),
                 Effect::ReadJournal(task) => self.journals.push(task),
                 // Others are told; a hold of theirs comes back as `PutOff`.
-                Effect::Load
+                Effect::Recall
+                | Effect::Remember(_)
+                | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)

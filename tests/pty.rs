@@ -1,5 +1,9 @@
 //! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal back.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{fs, path::Path, process::Command};
+
 #[path = "support/endings.rs"]
 mod endings;
 #[expect(dead_code, reason = "this file needs a part of the server")]
@@ -13,8 +17,6 @@ mod process;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
-
-use std::{path::Path, process::Command};
 
 use hostile::{ATTACKS, Hostile, Mix};
 use output::Watch;
@@ -113,6 +115,66 @@ fn a_pasted_id_is_added_and_there_at_the_next_start() {
     assert_eq!(again.end().code, 0);
 }
 
+fn configured(home: &Path, config: &str) -> Launch {
+    let folder = home.join(".config/kietop");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.toml"), config).unwrap();
+    let added = Command::new(KIETOP)
+        .args(["add", ID, "--label", "from a script"])
+        .env("HOME", home)
+        .output();
+    assert!(added.unwrap().status.success());
+    Launch::new(KIETOP)
+        .args(["--api-url", "http://127.0.0.1:9"])
+        .env("HOME", &home.to_string_lossy())
+        .env("LANG", "C.UTF-8")
+        .size(120, 36)
+}
+
+#[test]
+fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() {
+    let home = tempfile::tempdir().unwrap();
+    let pipe = home.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let config = format!(
+        "api_url = \"http://127.0.0.1:9\"\nkey_command = [\"cat\", \"{}\"]\n[keys]\nhelp = \"x\"\n",
+        pipe.display()
+    );
+    let mut pty = configured(home.path(), &config).spawn();
+
+    pty.wait_for_text("from a script");
+    pty.type_bytes(b"x");
+    pty.wait_for_text("stop watching the task");
+    pty.type_bytes(b"\x1b");
+    fs::write(&pipe, "two words\n").unwrap();
+    pty.wait_for_text("key_command: the key has an invalid character at position 4");
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+}
+
+#[test]
+fn a_key_of_another_address_stays_at_home_and_a_failed_command_is_a_banner() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = home.path().join("ran");
+    let config = format!("key_command = [\"touch\", \"{}\"]\n", mark.display());
+    let mut pty = configured(home.path(), &config).spawn();
+    pty.wait_for_text("the stored key is for https://api.kie.ai");
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+    assert!(!mark.exists(), "it is not even read");
+
+    let config = "api_url = \"http://127.0.0.1:9\"\n\
+                  key_command = [\"sh\", \"-c\", \"echo canary; echo canary >&2; exit 7\"]\n";
+    let mut pty = configured(home.path(), config).spawn();
+    pty.wait_for_text("key_command failed (exit status: 7)");
+    pty.wait_for_text("from a script");
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+    assert_eq!(ended.code, 0);
+    assert!(!String::from_utf8_lossy(&ended.raw).contains("canary"));
+}
+
 /// Puts three tasks on the list and opens it.
 fn watching_three(home: &Path) -> Pty {
     let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
@@ -170,7 +232,7 @@ fn pasted_text_is_no_command_on_any_screen() {
         for paste in [
             format!("\x1b[200~{dangerous}\x1b[201~"),
             format!("\x1b[200~text\x1b[201~{dangerous}"),
-            format!("\x1b[200~text\x1b[201~d"),
+            "\x1b[200~text\x1b[201~d".to_owned(),
             dangerous.replace('\x03', ""),
         ] {
             pty.type_bytes(way);
@@ -319,7 +381,7 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
     pty.resize(60, 16);
     pty.wait_for("the last size", |screen| {
         let shown = screen.contents();
-        shown.contains("kietop") && shown.contains("q quit")
+        shown.contains("LEFT/LINK") && shown.contains("? help")
     });
     pty.type_bytes(b"q");
 

@@ -27,7 +27,9 @@ use kietop::{
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::{Clip, Comparison},
+        memory::Memory,
         picture::{PictureError, Preview},
+        query::Lens,
         report::{Answer, Observation},
         task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
         time::{Mono, Now},
@@ -132,6 +134,12 @@ impl ListStore for FakeStore {
     fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.is_read.send(()).unwrap_or_default();
         Ok(Vec::new())
+    }
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        Ok(Memory::default())
+    }
+    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

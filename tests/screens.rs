@@ -13,6 +13,7 @@ use kietop::{
         state::{Overlay, Screen, State},
         update::update,
     },
+    config::themes,
     domain::{
         change::{Change, JournalEvent, StoreError},
         report::PollError,
@@ -101,6 +102,7 @@ fn style_name(fg: Color, bg: Color, modifier: Modifier) -> String {
     for (flag, name) in [
         (Modifier::BOLD, "bold"),
         (Modifier::DIM, "dim"),
+        (Modifier::UNDERLINED, "underlined"),
         (Modifier::REVERSED, "reversed"),
     ] {
         if modifier.contains(flag) {
@@ -634,6 +636,27 @@ fn the_statistics_of_many() {
 }
 
 #[test]
+fn every_theme_file_on_a_mixed_screen() {
+    for name in ["dark", "light", "high-contrast", "colour-blind"] {
+        let theme = Theme::of(themes::load(name, None).expect("a theme"));
+        let buffer = draw(&mut mixed_state(), (80, 24), now(), &theme);
+        let name = name.replace('-', "_");
+        assert_snapshot!(format!("theme_{name}_80x24"), styles(&buffer));
+    }
+}
+
+#[test]
+fn a_ground_is_under_everything() {
+    let theme = Theme::of(themes::load("high-contrast", None).expect("a theme"));
+    for mut state in [mixed_state(), add_state(), helped(), linked(), picking()] {
+        let buffer = draw(&mut state, (80, 24), now(), &theme);
+        let bare =
+            |cell: &&ratatui::buffer::Cell| cell.fg == Color::Reset || cell.bg == Color::Reset;
+        assert_eq!(buffer.content.iter().filter(bare).count(), 0);
+    }
+}
+
+#[test]
 fn colours_and_their_absence() {
     for (name, theme) in [("ansi", Theme::ansi()), ("monochrome", Theme::monochrome())] {
         let buffer = draw(&mut mixed_state(), (120, 36), now(), &theme);
@@ -736,7 +759,7 @@ fn odd_sizes_break_no_screen() {
         "雨の街を歩く👩🚀 a label much longer than the box is wide, to be scrolled",
     );
     press(&mut many, &["Left", "Left"]);
-    let states = [
+    let states = vec![
         program().build(),
         program().loading().build(),
         mixed_state(),

@@ -26,6 +26,8 @@ mod files;
 mod full;
 #[path = "store/kills.rs"]
 mod kills;
+#[path = "store/saves.rs"]
+mod saves;
 #[path = "store/sharing.rs"]
 mod sharing;
 #[path = "store/support.rs"]

@@ -224,7 +224,7 @@ fn suspends_by_key_and_by_signal() {
 #[test]
 fn gives_back_the_modes_the_shell_changed_meanwhile() {
     let mut pty = start(IDLE);
-    pty.type_bytes(b"z");
+    pty.type_bytes(b"\x1a");
     pty.wait_until("the program is stopped", Pty::is_stopped);
     pty.change_modes(|modes| modes.local_modes.toggle(LocalModes::ECHOK));
     let changed = pty.modes();
@@ -242,7 +242,7 @@ fn gives_back_the_modes_the_shell_changed_meanwhile() {
 fn a_deadly_signal_reaches_a_suspended_program() {
     for _ in 0..rounds() {
         let mut pty = start(IDLE);
-        pty.type_bytes(b"z");
+        pty.type_bytes(b"\x1a");
         pty.wait_until("the program is stopped", Pty::is_stopped);
         pty.signal(Signal::HUP);
         pty.signal(Signal::CONT);

@@ -88,7 +88,7 @@ fn store(state: &mut State, effects: Vec<Effect>) {
 
 #[test]
 fn a_program_starts_by_reading_its_list() {
-    assert_eq!(start(), [Effect::Load]);
+    assert_eq!(start(), [Effect::Recall, Effect::Load]);
     assert_eq!(
         next_wakeup(&program().build(), now()),
         None,

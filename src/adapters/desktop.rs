@@ -25,7 +25,7 @@ use crate::{
 ///
 /// They stay in our own environment, as taking one out is unsafe beside threads; where the process is hardened, nobody
 /// else can read it there.
-const SECRETS: [&str; 1] = ["KIE_API_KEY"];
+pub(super) const SECRETS: [&str; 1] = ["KIE_API_KEY"];
 
 /// How long a launcher is given to fail; one that still runs by then has opened something.
 const LAUNCH: Duration = Duration::from_millis(1500);
@@ -79,9 +79,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// Starts the user's browser: `$BROWSER` first, then what the desktop offers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Browser;
+/// Starts the user's browser: the one of the settings first, then `$BROWSER`, then what the desktop offers.
+#[derive(Debug, Clone, Default)]
+pub struct Browser {
+    chosen: Vec<String>,
+}
+
+impl Browser {
+    /// Returns a starter for the command line of the settings; an empty one leaves the choice to the system.
+    pub const fn new(chosen: Vec<String>) -> Self {
+        Self { chosen }
+    }
+}
 
 impl Opener for Browser {
     fn open(&self, url: &VideoUrl) -> Result<(), String> {
@@ -91,25 +100,17 @@ impl Opener for Browser {
 
 impl Browser {
     /// Opens a page that we wrote ourselves.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "which browser is a matter of the browser's own settings"
-    )]
     pub(super) fn show(&self, page: &OwnPage) -> Result<(), String> {
         self.start(page.0.as_str())
     }
 
-    #[expect(
-        clippy::unused_self,
-        clippy::trivially_copy_pass_by_ref,
-        reason = "which browser is a matter of the browser's own settings"
-    )]
     fn start(&self, link: &str) -> Result<(), String> {
         let own = env::var("BROWSER").unwrap_or_default();
-        let mut launchers: Vec<_> = own
+        let chosen = named(self.chosen.iter().map(String::as_str), link);
+        let named_there = own
             .split(':')
-            .filter_map(|entry| named(entry, link))
-            .collect();
+            .filter_map(|entry| named(entry.split_whitespace(), link));
+        let mut launchers: Vec<_> = chosen.into_iter().chain(named_there).collect();
         if launchers.is_empty() && !has_display() {
             return Err("There is no display here to start a browser on.".into());
         }
@@ -138,9 +139,8 @@ impl OwnPage {
     }
 }
 
-/// Reads one entry of `$BROWSER`: a command line without a shell, `%s` or the end taking the link.
-fn named(entry: &str, link: &str) -> Option<Command> {
-    let mut words = entry.split_whitespace();
+/// Reads the words of a command line without a shell, `%s` or the end taking the link.
+fn named<'a>(mut words: impl Iterator<Item = &'a str>, link: &str) -> Option<Command> {
     let mut command = Command::new(words.next()?);
     let mut is_placed = false;
     for word in words {
@@ -214,12 +214,15 @@ mod tests {
     fn a_browser_line_takes_the_link_without_a_shell() {
         let link = "https://ex.com/a?b=$(id)&c";
 
-        assert_eq!(line(&named("firefox", link).unwrap()), ["firefox", link]);
         assert_eq!(
-            line(&named("run --url=%s -x", link).unwrap()),
+            line(&named(["firefox"].into_iter(), link).unwrap()),
+            ["firefox", link]
+        );
+        assert_eq!(
+            line(&named("run --url=%s -x".split(' '), link).unwrap()),
             ["run", &format!("--url={link}"), "-x"]
         );
-        assert!(named("  ", link).is_none());
+        assert!(named(std::iter::empty(), link).is_none());
     }
 
     #[test]

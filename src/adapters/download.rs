@@ -203,7 +203,9 @@ impl HttpDownloader {
                 status,
                 why: Some(message),
             }),
-            Err(error @ (PollError::NoKey | PollError::Unauthorized(_))) => {
+            Err(
+                error @ (PollError::NoKey | PollError::KeyUnread(_) | PollError::Unauthorized(_)),
+            ) => {
                 let why = Some(CleanText::line(&error.message(), 200));
                 Err(SaveError::LinkGone { status, why })
             }
@@ -257,6 +259,11 @@ fn settings(reach: Reach, limits: &Limits) -> ClientBuilder {
     }
 }
 
+/// Reports whether a file is there. Waits for the disk.
+pub fn is_there(file: &Path) -> bool {
+    file.is_file()
+}
+
 /// Reports whether an error may be gone in a moment.
 const fn is_worth_a_try(error: &SaveError) -> bool {
     match error {
@@ -300,7 +307,7 @@ impl Downloader for HttpDownloader {
     }
 
     fn is_there(&self, file: &Path) -> bool {
-        file.is_file()
+        is_there(file)
     }
 }
 

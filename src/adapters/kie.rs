@@ -4,10 +4,10 @@
 //! the family's own file; another family is another file and one line in [`api_of`]. It keeps nothing between two
 //! questions but open connections, and decides nothing about when to ask.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::{Client, Response, header};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use self::{
     connection::{Reuse, http_client},
@@ -26,6 +26,7 @@ pub mod connection;
 pub mod envelope;
 mod fresh_link;
 pub mod key;
+pub mod key_source;
 pub mod luma_modify;
 pub mod origin;
 pub mod read;
@@ -33,6 +34,7 @@ pub mod retry_after;
 
 pub use self::{
     key::{ApiKey, KeyError},
+    key_source::{KeySource, StoredKey},
     origin::{ApiOrigin, OriginError},
 };
 
@@ -88,18 +90,25 @@ impl Default for Limits {
 /// Making one is free: the HTTP client within is built at the first question.
 pub struct KieClient {
     origin: ApiOrigin,
-    key: Option<ApiKey>,
+    source: KeySource,
+    key: Mutex<Arc<KeyCell>>,
     limits: Limits,
     pooled: OnceCell<Client>,
     fresh: OnceCell<Client>,
 }
 
+/// Holds the key once it is read; questions that come meanwhile wait for the same reading.
+type KeyCell = OnceCell<Result<ApiKey, PollError>>;
+
 impl KieClient {
     /// Returns a client for that address. Without a key it answers [`PollError::NoKey`] and sends nothing.
-    pub const fn new(origin: ApiOrigin, key: Option<ApiKey>, limits: Limits) -> Self {
+    ///
+    /// A stored key is read at the first question, and again after it was refused or could not be read.
+    pub fn new(origin: ApiOrigin, key: impl Into<KeySource>, limits: Limits) -> Self {
         Self {
             origin,
-            key,
+            source: key.into(),
+            key: Mutex::default(),
             limits,
             pooled: OnceCell::const_new(),
             fresh: OnceCell::const_new(),
@@ -109,6 +118,40 @@ impl KieClient {
     /// Returns the address that is asked.
     pub const fn origin(&self) -> &ApiOrigin {
         &self.origin
+    }
+
+    /// Asks with the key as it is now known; a stored key that is refused is read again at the next question.
+    async fn ask_with_key(&self, task: &TaskId, family: Family) -> Answer {
+        let cell = Arc::clone(&*self.key.lock().await);
+        let answer = self.ask(self.key_in(&cell).await?, task, family).await;
+        self.forget_refused(&cell, &answer).await;
+        answer
+    }
+
+    /// Returns the key, read when it is needed first; one that cannot be read is tried again at the next question.
+    async fn key_in<'a>(&self, cell: &'a Arc<KeyCell>) -> Result<&'a ApiKey, PollError> {
+        match cell.get_or_init(|| self.source.read()).await {
+            Ok(key) => Ok(key),
+            Err(error) => {
+                self.forget(cell).await;
+                Err(error.clone())
+            }
+        }
+    }
+
+    /// Forgets a key with which this was refused.
+    async fn forget_refused<T>(&self, cell: &Arc<KeyCell>, answer: &Result<T, PollError>) {
+        if matches!(answer, Err(PollError::Unauthorized(_))) {
+            self.forget(cell).await;
+        }
+    }
+
+    /// Forgets a key, unless another question did so already.
+    async fn forget(&self, cell: &Arc<KeyCell>) {
+        let mut key = self.key.lock().await;
+        if Arc::ptr_eq(&key, cell) {
+            *key = Arc::default();
+        }
     }
 
     /// Asks, and asks once more on a new connection when the first broke before any answer: the server may have
@@ -235,12 +278,11 @@ impl KieClient {
 impl TaskApi for KieClient {
     fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer> {
         Box::pin(async move {
-            let key = self.key.as_ref().ok_or(PollError::NoKey)?;
-            let answer =
-                match tokio::time::timeout(self.limits.total, self.ask(key, task, family)).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(PollError::TimedOut),
-                };
+            let asked = self.ask_with_key(task, family);
+            let answer = match tokio::time::timeout(self.limits.total, asked).await {
+                Ok(answer) => answer,
+                Err(_) => Err(PollError::TimedOut),
+            };
             answer.inspect_err(|error| tracing::debug!(%task, ?error, "a check failed"))
         })
     }
@@ -250,7 +292,7 @@ impl fmt::Debug for KieClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KieClient")
             .field("origin", &self.origin)
-            .field("key", &self.key)
+            .field("key", &self.source)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -27,6 +27,8 @@ use self::{apply::Writer, file::Identity, rows::COLUMNS, schema::Standing};
 use crate::{
     domain::{
         change::{Access, Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         task::TaskId,
         watchlist::Watched,
     },
@@ -35,6 +37,7 @@ use crate::{
 
 mod apply;
 mod file;
+mod outlook;
 mod read;
 mod rescue;
 mod rows;
@@ -475,6 +478,26 @@ impl ListStore for SqliteStore {
     /// Costs one look at shared memory while no other connection has written.
     fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
         self.mending(Self::news)
+    }
+
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        self.mending(|store| outlook::recall(&store.conn))
+    }
+
+    /// Fails with [`StoreError::ReadOnly`] where the file may only be read. Other instances have nothing to read anew.
+    fn remember(&mut self, lens: &Lens) -> Result<(), StoreError> {
+        if let Some(why) = &self.read_only {
+            return Err(StoreError::ReadOnly(why.clone()));
+        }
+        self.mending(|store| {
+            store.flush_commits(false)?;
+            let tx = store
+                .conn
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            outlook::remember(&tx, lens)?;
+            tx.commit()?;
+            Ok(())
+        })
     }
 
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {

@@ -7,7 +7,9 @@ use crate::{
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
+        memory::Memory,
         picture::{PictureError, PictureNumber, PictureOrder, Room},
+        query::Lens,
         report::Answer,
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
@@ -47,6 +49,10 @@ pub enum Msg {
         /// The room for each picture of the selected task, where there is some.
         room: Option<Room>,
     },
+    /// What the last run on this list left behind was read.
+    Recalled(Result<Memory, StoreError>),
+    /// How the list is looked at was written down, or not.
+    Remembered(Result<(), StoreError>),
     /// The list was read.
     Loaded(Result<Vec<Watched>, StoreError>),
     /// Another instance changed the list.
@@ -134,6 +140,10 @@ pub enum Msg {
 /// [`Quit`](Effect::Quit), for which nothing waits, is answered by exactly one [`Msg`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// Read what the last run left behind; answered by [`Msg::Recalled`].
+    Recall,
+    /// Write down how the list is looked at; answered by [`Msg::Remembered`].
+    Remember(Lens),
     /// Read the list; answered by [`Msg::Loaded`].
     Load,
     /// Ask after a task; answered by [`Msg::Polled`], or by [`Msg::PutOff`].

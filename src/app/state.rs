@@ -1,7 +1,9 @@
 //! What the program knows, with questions about it. Changed by `update` only.
 
 mod add;
+mod filter;
 mod line;
+mod marks;
 mod picture;
 mod polls;
 mod saves;
@@ -16,6 +18,8 @@ use jiff::tz::TimeZone;
 
 pub use self::{
     add::{AddDialog, AddField, Candidate},
+    filter::FilterLine,
+    marks::Marks,
     picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
     saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
@@ -25,7 +29,7 @@ use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
     estimate::Estimate,
     picture::Preview,
-    query::View,
+    query::{Lens, View},
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
     task::{TaskId, TaskState, VideoUrl},
@@ -160,6 +164,34 @@ pub enum Overlay {
         /// How many lines are scrolled away.
         scroll: u16,
     },
+    /// The line a filter is typed into; the list below it follows.
+    Filter(Box<FilterLine>),
+    /// The menu of orders.
+    Sort {
+        /// Which is under the cursor.
+        cursor: usize,
+    },
+    /// A question before an act for many tasks.
+    Confirm(Confirm),
+}
+
+/// Is an act for many tasks that waits for a yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirm {
+    /// Stop watching them.
+    Remove {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// How many of them are not on the screen's list at present.
+        hidden: usize,
+    },
+    /// Open their videos.
+    Open {
+        /// Which, with their videos.
+        videos: Vec<(TaskId, VideoUrl)>,
+        /// Of which kind.
+        kind: VideoKind,
+    },
 }
 
 /// Is the numbered picker.
@@ -253,6 +285,15 @@ pub struct Unsaved {
     pub retry: Option<Mono>,
 }
 
+/// Is what is known of how the list was looked at, for the next start.
+#[derive(Debug, Clone, Default)]
+pub struct Outlook {
+    /// What the disk was told last.
+    pub(super) remembered: Lens,
+    /// When it is told of another way to look; `None` while there is none.
+    pub(super) due: Option<Mono>,
+}
+
 /// Is the size of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
@@ -271,6 +312,7 @@ pub struct State {
     pub(super) list: Watchlist,
     pub(super) view: View,
     pub(super) selected: Option<TaskId>,
+    pub(super) marks: Marks,
     pub(super) top: usize,
     pub(super) left_at: Option<usize>,
     pub(super) is_untouched: bool,
@@ -284,6 +326,7 @@ pub struct State {
     pub(super) notice: Option<Notice>,
     pub(super) loading: Loading,
     pub(super) removed: Vec<Vec<TaskId>>,
+    pub(super) outlook: Outlook,
     pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
     pub(super) journal_asked: Option<TaskId>,
     pub(super) unsaved: Unsaved,
@@ -305,6 +348,7 @@ impl State {
             pictures: Pictures::default(),
             view: View::default(),
             selected: None,
+            marks: Marks::default(),
             top: 0,
             left_at: None,
             is_untouched: true,
@@ -315,6 +359,7 @@ impl State {
             notice: None,
             loading: Loading::default(),
             removed: Vec::new(),
+            outlook: Outlook::default(),
             journal: None,
             journal_asked: None,
             unsaved: Unsaved::default(),
@@ -340,10 +385,15 @@ impl State {
 
     /// Returns the tab shown.
     pub const fn tab(&self) -> Tab {
-        self.view.tab()
+        self.view.lens().tab
     }
 
-    /// Returns the ids of the tab shown, in order.
+    /// Returns how the list is looked at: tab, order, filter.
+    pub const fn lens(&self) -> &Lens {
+        self.view.lens()
+    }
+
+    /// Returns the ids of the rows shown, in order.
     pub fn shown(&self) -> &[TaskId] {
         self.view.ids()
     }
@@ -371,6 +421,36 @@ impl State {
     /// Reports whether that task is the selected one.
     pub fn is_selected(&self, id: &TaskId) -> bool {
         self.selected.as_ref() == Some(id)
+    }
+
+    /// Returns which tasks are marked.
+    pub const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Returns the tasks an act is for: the marked ones, those shown first and in their order; without marks, and on
+    /// the full detail, the selected one.
+    ///
+    /// A mark that the tab or the filter hides counts: it was set by hand.
+    pub fn targets(&self) -> Vec<&Watched> {
+        if self.marks.is_empty() || self.screen != Screen::List {
+            return self.selected().into_iter().collect();
+        }
+        let shown = self.shown().iter().filter(|id| self.marks.has(id));
+        let mut targets: Vec<_> = shown.filter_map(|id| self.list.get(id)).collect();
+        if targets.len() < self.marks.len() {
+            let is_hidden = |id: &&TaskId| self.view.position(id, &self.list).is_none();
+            let mut hidden: Vec<_> = self.marks.iter().filter(is_hidden).collect();
+            hidden.sort_unstable();
+            targets.extend(hidden.into_iter().filter_map(|id| self.list.get(id)));
+        }
+        targets
+    }
+
+    /// Returns how many marked tasks the tab or the filter hides.
+    pub fn hidden_marks(&self) -> usize {
+        let shown = self.shown().iter().filter(|id| self.marks.has(id)).count();
+        self.marks.len().saturating_sub(shown)
     }
 
     /// Returns where the selected task stands in the tab, from zero.
@@ -408,6 +488,9 @@ impl State {
             (Some(Overlay::Folder(_)), _) => Context::Folder,
             (Some(Overlay::Link(_)), _) => Context::Link,
             (Some(Overlay::Help { .. }), _) => Context::Help,
+            (Some(Overlay::Filter(_)), _) => Context::Filter,
+            (Some(Overlay::Sort { .. }), _) => Context::Sort,
+            (Some(Overlay::Confirm(_)), _) => Context::Confirm,
             (None, Screen::Detail { .. }) => Context::Detail,
             (None, Screen::List) => Context::List,
         }

@@ -1,15 +1,19 @@
 //! The one door to the state: a message in, orders out. And when to be woken next.
 //!
-//! One file a family of messages: `keys` what a user wants, `dialogs` the boxes above the list, `polling` questions
-//! and answers, `pacing` the account's holds and sleep, `saving` results on their way to the disk, `picturing` frames of
-//! the selected task, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
+//! One file a family of messages: `keys` what a user wants, `finding` filter and order, `marking` marks and the way
+//! back, `removing` removals and their undo, `dialogs` the boxes above the list, `polling` questions and answers,
+//! `pacing` the account's holds and sleep, `saving` results on their way to the disk, `picturing` frames of the selected
+//! task, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
 
 mod dialogs;
+mod finding;
 mod keys;
+mod marking;
 mod notices;
 mod pacing;
 mod picturing;
 mod polling;
+mod removing;
 mod saving;
 mod selection;
 mod storing;
@@ -33,7 +37,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Tick => {}
         Msg::Pasted(_) if state.is_leaving => {}
         Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
-        Msg::Pasted(text) => dialogs::pasted(state, &text),
+        Msg::Pasted(text) => dialogs::pasted(state, &text, now),
         Msg::Resized {
             width,
             height,
@@ -50,6 +54,9 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             state.pictures.room = room;
             keys::measured(state, most_scroll);
         }
+        Msg::Recalled(Ok(memory)) => finding::recalled(state, memory, now),
+        // Then nothing is remembered; what is wrong with the list, reading it says.
+        Msg::Recalled(Err(_)) | Msg::Remembered(_) => {}
         Msg::Loaded(result) => {
             storing::loaded(state, result, now);
             saving::go_on(state, now, &mut effects);
@@ -95,13 +102,14 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
 
 /// Returns the orders a program starts with.
 pub fn start() -> Vec<Effect> {
-    vec![Effect::Load]
+    // First what decides how the list is shown, so that it is shown so at once.
+    vec![Effect::Recall, Effect::Load]
 }
 
 /// Returns when `update` wants to see a [`Msg::Tick`] at the latest; `None` while nothing can change by itself.
 ///
 /// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the next try to
-/// write, and the next change of a figure on the screen: a second while a clock runs, else a minute.
+/// write, the time to remember how the list is looked at, and the next change of a figure on the screen: a second while a clock runs, else a minute.
 pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
     if state.is_leaving {
         return None;
@@ -120,6 +128,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         lost,
         notice,
         state.unsaved.retry,
+        state.outlook.due,
         next_figure(state, now),
     ]
     .into_iter()
@@ -168,6 +177,7 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     pacing::forget_idle_hold(state, now);
     storing::retry(state, now, effects);
     saving::tend(state, now, effects);
+    finding::remember(state, now, effects);
     selection::follow_time(state, now);
     selection::follow_journal(state, effects);
     picturing::follow(state, effects);

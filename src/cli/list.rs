@@ -1,6 +1,6 @@
 //! `kietop list` and `kietop show`: what is known, asked again first if wished.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
@@ -12,7 +12,6 @@ use crate::{
         estimate::RunTimes,
         report::PollError,
         schedule::Polling,
-        status::RETENTION,
         task::{Family, TaskId},
         text::CleanText,
         watchlist::Watched,
@@ -26,6 +25,7 @@ const JOURNAL_LINES: usize = 1000;
 
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
+    let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
     let mut refused = None;
@@ -45,20 +45,24 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
                 .any(|state| state.as_str() == watched.task.state().name())
     });
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
+    for watched in &mut tasks {
+        place::look(watched);
+    }
     if list.json {
         let records = tasks
             .iter()
-            .map(|watched| json::record(watched, RETENTION))
+            .map(|watched| json::record(watched, retention))
             .collect();
         output::data(&format!("{}\n", json::write(&records)))?;
     } else {
-        output::data(&table(&tasks))?;
+        output::data(&table(&tasks, retention))?;
     }
     refused.map_or(Ok(()), |error| Err(account_failed(&error)))
 }
 
 /// Prints one task.
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
+    let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &show.id)?;
     let mut refused = None;
@@ -70,20 +74,21 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
             .collect();
         refused = ask(&mut store, &mut tasks, wanted, global).await?.err();
     }
-    let watched = tasks
+    let mut watched = tasks
         .into_iter()
         .find(|watched| *watched.id() == id)
         .ok_or_else(|| place::gone(&id))?;
+    place::look(&mut watched);
     if show.json {
         output::data(&format!(
             "{}\n",
-            json::write(&json::record(&watched, RETENTION))
+            json::write(&json::record(&watched, retention))
         ))?;
     } else {
         let journal = store
             .journal(&id, JOURNAL_LINES)
             .map_err(|error| place::store_failed(&error))?;
-        let mut text = card(&watched);
+        let mut text = card(&watched, retention);
         for line in journal {
             // Writing into a `String` cannot fail.
             writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
@@ -101,8 +106,9 @@ async fn ask(
     wanted: Vec<(TaskId, Family)>,
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
-    let (client, clock) = (place::client(global)?, SystemClock::start());
-    let turns = place::turns(global)?;
+    let config = place::config(global)?;
+    let (client, clock) = (place::client(&config)?, SystemClock::start());
+    let turns = place::turns(&config, place::access(global))?;
     let outside = refresh::Asked {
         api: &client,
         clock: &clock,
@@ -144,20 +150,36 @@ fn interrupted() -> Failure {
     )
 }
 
+/// Turns an account-wide error into one of the command; what is next differs from the dashboard, which asks again.
 fn account_failed(error: &PollError) -> Failure {
-    let (code, next) = if matches!(error, PollError::NoKey) {
-        (exit::UNAUTHORISED, "Set KIE_API_KEY.")
-    } else if matches!(error, PollError::Unauthorized(_)) {
-        (exit::UNAUTHORISED, error.next_step())
-    } else {
-        (exit::FAILED, "The list is shown as last known; try again.")
+    let (code, next) = match error {
+        PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
+        PollError::Unauthorized(_) | PollError::KeyUnread(_) => {
+            (exit::UNAUTHORISED, error.next_step())
+        }
+        PollError::Redirected(_) | PollError::WrongAddress => (exit::FAILED, error.next_step()),
+        PollError::Untrusted(_) => (
+            exit::FAILED,
+            "Is this a network login page, or is an authority missing (SSL_CERT_FILE)?",
+        ),
+        PollError::OutOfCredits => (exit::FAILED, "Add credits at https://kie.ai."),
+        PollError::Offline(_)
+        | PollError::RateLimited { .. }
+        | PollError::Maintenance
+        | PollError::TimedOut
+        | PollError::CutOff
+        | PollError::NotFound
+        | PollError::Refused { .. }
+        | PollError::Server { .. }
+        | PollError::Malformed(_)
+        | PollError::Lost => (exit::FAILED, "The list is shown as last known; try again."),
     };
     let what = format::sentence(&error.message());
     Failure::new(code, format!("{}. {next}", what.trim_end_matches('.')))
 }
 
 /// Returns the list as aligned lines, without colour.
-fn table(tasks: &[Watched]) -> String {
+fn table(tasks: &[Watched], retention: Duration) -> String {
     let now = SystemClock::start().now();
     let mut run_times = RunTimes::default();
     for watched in tasks {
@@ -166,13 +188,13 @@ fn table(tasks: &[Watched]) -> String {
     let estimate = run_times.estimate();
     let mut text = String::new();
     for watched in tasks {
-        let status = watched.status(&estimate, RETENTION, now);
+        let status = watched.status(&estimate, retention, now);
         let word = Theme::monochrome().look(status, now).word;
         let took = watched
             .task
             .took()
             .map_or_else(|| "-".into(), format::run_time);
-        let link = format::link_life(watched.link_life(RETENTION, now));
+        let link = format::link_life(watched.link_life(retention, now));
         let cells = [
             format::pad_end(watched.id().as_str(), 32),
             format::pad_end(word, 13),
@@ -193,8 +215,8 @@ fn table(tasks: &[Watched]) -> String {
 }
 
 /// Returns one task as lines of name and value.
-fn card(watched: &Watched) -> String {
-    let record = json::record(watched, RETENTION);
+fn card(watched: &Watched, retention: Duration) -> String {
+    let record = json::record(watched, retention);
     let mut text = String::new();
     for (name, value) in record.as_object().into_iter().flatten() {
         let value = match value {

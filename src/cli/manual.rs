@@ -1,48 +1,84 @@
 //! `kietop completions` and `kietop man`: made from the command line's own definition.
 
-use clap::CommandFactory as _;
+use std::io::{self, Write as _};
+
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man;
 
 use super::{Cli, Completions, Failure, output};
+
+/// What the definition does not hold: variables without an option, and the exit codes.
+const MORE: &str = r#".TP
+\fBKIE_API_KEY\fR
+The key of the API
+.TP
+\fBKIETOP_LOG\fR
+How much is logged: error, warn, info, debug, trace
+.TP
+\fBNO_COLOR\fR
+No colours, where it is set
+.SH "EXIT STATUS"
+0 done, 1 failed, 2 wrong usage, 3 \fBwait\fR: a task failed, 4 the key is missing or refused, 5 no such task on the list,
+124 \fBwait\fR: time ran out, 130 interrupted by Ctrl\-C, 128+n ended by another signal.
+"#;
 
 /// Prints the completions for a shell.
 pub fn completions(completions: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        completions.shell,
-        &mut Cli::command(),
-        "kietop",
-        &mut script,
-    );
+    let mut command = Cli::command();
+    clap_complete::generate(completions.shell, &mut command, "kietop", &mut script);
     output::data(&String::from_utf8_lossy(&script))
 }
 
 /// Prints the manual page.
 pub fn man() -> Result<(), Failure> {
-    let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-    rendered
+    let page = page(&Cli::command())
         .map_err(|error| Failure::plain(format!("The manual page cannot be made: {error}.")))?;
-    for command in Cli::command().get_subcommands() {
-        section(command, &mut page)
-            .map_err(|error| Failure::plain(format!("The manual page cannot be made: {error}.")))?;
-    }
     output::data(&String::from_utf8_lossy(&page))
 }
 
-/// Adds the options of one command, so that one page holds all.
-fn section(command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
-    use std::io::Write as _;
+/// Returns one page that holds every command.
+fn page(cli: &Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let man = Man::new(cli.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    writeln!(page, ".SH COMMANDS")?;
+    for command in cli.get_subcommands() {
+        section(command, &mut page)?;
+    }
+    writeln!(page, ".SH ENVIRONMENT")?;
+    for option in cli.get_arguments() {
+        if let (Some(name), Some(long)) = (option.get_env(), option.get_long()) {
+            let name = name.to_string_lossy();
+            writeln!(
+                page,
+                ".TP\n\\fB{name}\\fR\nThe same as \\fB\\-\\-{}\\fR",
+                long.replace('-', "\\-")
+            )?;
+        }
+    }
+    page.write_all(MORE.as_bytes())?;
+    Ok(page)
+}
 
-    let name = command.get_name().to_owned();
-    let man = clap_mangen::Man::new(command.clone().bin_name(format!("kietop {name}")));
-    writeln!(page, ".SH \"KIETOP {}\"", name.to_uppercase())?;
-    let mut synopsis = Vec::new();
-    man.render_description_section(&mut synopsis)?;
-    man.render_options_section(&mut synopsis)?;
-    // As parts of this section, not as sections of their own.
-    let text = String::from_utf8_lossy(&synopsis).replace("\n.SH ", "\n.SS ");
-    let text = text
-        .strip_prefix(".SH ")
-        .map_or(text.clone(), |rest| format!(".SS {rest}"));
-    page.write_all(text.as_bytes())
+/// Writes one command with its options, as a part of the page's section.
+fn section(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let name = command.get_name();
+    let man = Man::new(command.clone().bin_name(format!("kietop {name}")));
+    let mut text = Vec::new();
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines = text.lines().filter(|line| {
+        !line.starts_with(".SH ") && !line.starts_with(".ie ") && !line.starts_with(".el ")
+    });
+    writeln!(page, ".SS \"kietop {name}\"")?;
+    for line in lines {
+        writeln!(page, "{line}")?;
+    }
+    Ok(())
 }

@@ -26,7 +26,8 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     for other in videos.iter().skip(1) {
         output::talk(&format!("kietop: there is another one: {}", other.as_str()));
     }
-    if let Err(reason) = Browser.open(url) {
+    let browser = Browser::new(place::config(global)?.settings.browser);
+    if let Err(reason) = browser.open(url) {
         output::data(&format!("{}\n", url.as_str()))?;
         return Err(Failure::plain(format!("{reason} The link is above.")));
     }

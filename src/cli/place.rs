@@ -3,14 +3,8 @@
 use std::{
     env, fs,
     hash::{BuildHasher as _, RandomState},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
-};
-
-use etcetera::{
-    BaseStrategy as _,
-    app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy},
-    choose_base_strategy,
 };
 
 use super::{Failure, Global, exit, output};
@@ -18,36 +12,61 @@ use crate::{
     adapters::{
         desktop::SystemClock,
         download::{self, HttpDownloader, Reach},
-        kie::{ApiKey, ApiOrigin, KeyError, KieClient, Limits},
+        kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::SqliteStore,
         turns::FileTurns,
+    },
+    config::{
+        self, Asked, Config,
+        places::{self, NoHome},
     },
     domain::{
         change::{Access, StoreError},
         task::TaskId,
         watchlist::Watched,
     },
-    ports::Downloader,
+    ui::format,
 };
 
 /// The variable that holds the key.
 const KEY: &str = "KIE_API_KEY";
 
-/// Returns the list file: as given, else under the data home.
-pub fn list_file(global: &Global) -> Result<PathBuf, Failure> {
-    match &global.store {
+/// Returns the settings; else, for exit code 2, everything that is wrong with them.
+pub fn config(global: &Global) -> Result<Config, Failure> {
+    Config::load(&asked(global)).map_err(|faults| {
+        let head = match faults.faults.len() {
+            0 | 1 => String::new(),
+            count => format!("{count} faults in the settings:\n"),
+        };
+        Failure::new(exit::USAGE, format!("{head}{faults}"))
+    })
+}
+
+/// Returns what was asked for by options and environment.
+pub fn asked(global: &Global) -> Asked {
+    let is_said = |text: &String| !text.is_empty();
+    Asked {
+        config: global.config.clone(),
+        profile: global.profile.clone().filter(is_said),
+        api_url: global.api_url.clone().filter(is_said),
+        store: global.store.clone(),
+    }
+}
+
+/// Returns the list file: as given, of the profile, as the config file says, else under the data home.
+pub fn list_file(config: &Config) -> Result<PathBuf, Failure> {
+    match &config.store {
         Some(file) => Ok(file.clone()),
-        None => Ok(home()?.data_dir().join("kietop.db")),
+        None => Ok(places::data_folder()
+            .map_err(|error| no_home(&error))?
+            .join("kietop.db")),
     }
 }
 
 /// Returns the log file under the state home.
 pub fn log_file() -> Result<PathBuf, Failure> {
-    let home = home()?;
-    Ok(home
-        .state_dir()
-        .unwrap_or_else(|| home.data_dir())
-        .join("kietop.log"))
+    let folder = places::state_folder().map_err(|error| no_home(&error))?;
+    Ok(folder.join("kietop.log"))
 }
 
 /// Makes a folder that is ours alone, for what is not to be kept.
@@ -63,8 +82,9 @@ pub fn passing_folder() -> std::io::Result<PathBuf> {
 
 /// Returns the folder for inputs that are fetched to show a frame of them.
 pub fn input_folder() -> PathBuf {
-    let home = home().map(|home| home.cache_dir());
-    home.unwrap_or_else(|_| env::temp_dir().join("kietop"))
+    let folder = places::cache_folder();
+    folder
+        .unwrap_or_else(|_no_home| env::temp_dir().join("kietop"))
         .join("inputs")
 }
 
@@ -72,31 +92,28 @@ pub fn input_folder() -> PathBuf {
 /// the session; else under the cache home, else beside other temporary files.
 pub fn page_folder() -> PathBuf {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match (runtime.filter(|folder| folder.is_dir()), home()) {
-        (Some(folder), _) => folder.join("kietop"),
-        (None, Ok(home)) => home.cache_dir(),
-        (None, Err(_)) => env::temp_dir().join("kietop"),
+    match runtime.filter(|folder| folder.is_dir()) {
+        Some(folder) => folder.join("kietop"),
+        None => places::cache_folder().unwrap_or_else(|_no_home| env::temp_dir().join("kietop")),
     }
 }
 
-fn home() -> Result<impl etcetera::AppStrategy, Failure> {
-    let names = AppStrategyArgs {
-        top_level_domain: "ai".into(),
-        author: "kietop".into(),
-        app_name: "kietop".into(),
-    };
-    choose_app_strategy(names).map_err(|error| {
-        Failure::new(
-            exit::USAGE,
-            format!("There is no home folder ({error}); set HOME, or name a file with --store."),
-        )
-    })
+fn no_home(error: &NoHome) -> Failure {
+    let error = format::sentence(&error.to_string());
+    Failure::new(
+        exit::USAGE,
+        format!("{error}; set HOME, or name a file with --store."),
+    )
 }
 
 /// Opens the list for a headless command; a damaged file that was kept aside is said.
 pub fn list(global: &Global) -> Result<SqliteStore, Failure> {
-    let opened = SqliteStore::open_as(&list_file(global)?, access(global), SystemClock::wall())
-        .map_err(|error| store_failed(&error))?;
+    let opened = SqliteStore::open_as(
+        &list_file(&config(global)?)?,
+        access(global),
+        SystemClock::wall(),
+    )
+    .map_err(|error| store_failed(&error))?;
     if let Some(rescued) = opened.rescued {
         output::talk(&format!("kietop: {rescued}"));
     }
@@ -113,20 +130,26 @@ pub const fn access(global: &Global) -> Access {
 }
 
 /// Returns the book of turns beside the list; none where no file may be made, so that only our own limits hold.
-pub fn turns(global: &Global) -> Result<Option<FileTurns>, Failure> {
-    if global.read_only {
+pub fn turns(config: &Config, access: Access) -> Result<Option<FileTurns>, Failure> {
+    if access == Access::ReadOnly {
         return Ok(None);
     }
-    let list = list_file(global)?;
+    let list = list_file(config)?;
     Ok(Some(FileTurns::beside(list, SystemClock::since_boot)))
 }
 
-/// Returns the client of the API at the address given.
-pub fn client(global: &Global) -> Result<KieClient, Failure> {
-    let origin = ApiOrigin::parse(&global.api_url)
-        // Without the address itself: there may be a password in it.
-        .map_err(|error| Failure::new(exit::USAGE, format!("--api-url: {error}.")))?;
-    Ok(KieClient::new(origin, key()?, Limits::default()))
+/// Returns the client of the API. The environment's key goes before the stored one, which is read when it is needed.
+pub fn client(config: &Config) -> Result<KieClient, Failure> {
+    let key = match (key()?, &config.key) {
+        (Some(key), _) => KeySource::Given(key),
+        (None, Some(stored)) => KeySource::Stored(stored.clone()),
+        (None, None) => KeySource::None,
+    };
+    Ok(KieClient::new(
+        config.origin.clone(),
+        key,
+        Limits::default(),
+    ))
 }
 
 /// Returns what fetches files: from public addresses, and from this machine when the API is on it.
@@ -139,42 +162,21 @@ pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
     HttpDownloader::new(reach, Arc::clone(client) as _, download::Limits::default())
 }
 
-/// Returns the folder saved videos go to: `kietop` under the user's folder of videos.
-pub fn save_folder() -> Result<PathBuf, Failure> {
-    let home = choose_base_strategy().map_err(|error| {
-        Failure::new(
-            exit::USAGE,
-            format!("There is no home folder ({error}); set HOME, or name a folder with --dir."),
-        )
+/// Returns the folder saved videos go to: as the config file says, else `kietop` under the user's folder of videos.
+pub fn save_folder(config: &config::Settings) -> Result<PathBuf, Failure> {
+    if let Some(folder) = &config.saving.folder {
+        return Ok(folder.clone());
+    }
+    let videos = places::video_folder().map_err(|error| {
+        let error = format::sentence(&error.to_string());
+        let message = format!("{error}; set HOME, or name a folder with --dir.");
+        Failure::new(exit::USAGE, message)
     })?;
-    let named = fs::read_to_string(home.config_dir().join("user-dirs.dirs")).ok();
-    let named = named.and_then(|text| video_folder(&text, home.home_dir()));
-    let usual = if cfg!(target_os = "macos") {
-        "Movies"
-    } else {
-        "Videos"
-    };
-    let videos = named.unwrap_or_else(|| home.home_dir().join(usual));
     Ok(videos.join("kietop"))
 }
 
-/// Reads the folder of videos from `user-dirs.dirs`, which the desktop writes in shell's words.
-fn video_folder(text: &str, home: &Path) -> Option<PathBuf> {
-    let lines = text.lines().rev().map(str::trim);
-    let value = lines
-        .filter_map(|line| line.strip_prefix("XDG_VIDEOS_DIR="))
-        .find_map(|value| value.trim().strip_prefix('"')?.strip_suffix('"'))?;
-    let folder = match value.strip_prefix("$HOME") {
-        Some("") => home.to_owned(),
-        Some(rest) => home.join(rest.strip_prefix('/')?),
-        None => PathBuf::from(value),
-    };
-    // The home itself stands for a folder that was taken away.
-    (folder.is_absolute() && folder != home).then_some(folder)
-}
-
 /// Looks which of a task's saved files are there. A command's own look: it may wait for the disk.
-pub fn look(watched: &mut Watched, downloader: &dyn Downloader) {
+pub fn look(watched: &mut Watched) {
     let paths: Vec<_> = watched
         .saves
         .files()
@@ -182,7 +184,7 @@ pub fn look(watched: &mut Watched, downloader: &dyn Downloader) {
         .map(|file| file.path.clone())
         .collect();
     for path in paths {
-        let is_there = downloader.is_there(&path);
+        let is_there = download::is_there(&path);
         watched.saves.looked(&path, is_there);
     }
 }
@@ -247,29 +249,4 @@ pub fn writable(global: &Global) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_desktop_names_the_folder_of_videos() {
-        let read = |text| video_folder(text, Path::new("/home/me"));
-
-        assert_eq!(
-            read("# a comment\nXDG_MUSIC_DIR=\"$HOME/M\"\nXDG_VIDEOS_DIR=\"$HOME/Filme\"\n"),
-            Some("/home/me/Filme".into())
-        );
-        assert_eq!(read("XDG_VIDEOS_DIR=\"/data/v\""), Some("/data/v".into()));
-        for odd in [
-            "",
-            "XDG_VIDEOS_DIR=\"$HOME\"",
-            "XDG_VIDEOS_DIR=\"$HOME/\"",
-            "XDG_VIDEOS_DIR=\"rel\"",
-            "XDG_VIDEOS_DIR=$HOME/x",
-        ] {
-            assert_eq!(read(odd), None, "{odd}");
-        }
-    }
 }

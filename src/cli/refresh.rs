@@ -96,7 +96,7 @@ pub async fn once(
         tokio::select! {
             Some((id, answer)) = asked.next() => match answer {
                 Err(error) if error.scope() == Scope::Account => {
-                    if let Some(turns) = turns {
+                    if let Some(turns) = turns.filter(|_| !error.is_own_affair()) {
                         let wait = Jitter::seeded(0).hold(&error, 1);
                         turns.tell(&Word::Hold { error: error.clone(), failures: 1, wait });
                     }

@@ -6,6 +6,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -13,10 +14,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use super::{Failure, Global, Save, exit, output, place};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
+    config,
     domain::{
         change::Change,
         save::{Progress, SaveError, SaveOrder},
-        status::RETENTION,
         task::TaskId,
         text::CleanText,
         watchlist::Watched,
@@ -31,15 +32,16 @@ use crate::{
 pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
     place::writable(global)?;
     let mut store = place::list(global)?;
-    let folder = folder(save)?;
-    let client = Arc::new(place::client(global)?);
+    let config = place::config(global)?;
+    let folder = folder(save, &config.settings)?;
+    let client = Arc::new(place::client(&config)?);
     let downloader = place::downloader(&client);
     let mut failures = 0;
     let mut orders = Vec::new();
     for text in &save.ids {
         let id = place::resolve(&mut store, text)?;
         let watched = place::find(&mut store, &id)?;
-        match wanted(watched, &folder, &downloader)? {
+        match wanted(watched, &folder, config.settings.retention.0)? {
             Ok(found) => orders.extend(found),
             Err(why) => {
                 failures += 1;
@@ -69,10 +71,10 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
 }
 
 /// Returns the folder, whole: as given, else the user's own for videos.
-fn folder(save: &Save) -> Result<PathBuf, Failure> {
+fn folder(save: &Save, settings: &config::Settings) -> Result<PathBuf, Failure> {
     let folder = match &save.dir {
         Some(folder) => folder.clone(),
-        None => place::save_folder()?,
+        None => place::save_folder(settings)?,
     };
     std::path::absolute(&folder)
         .map_err(|error| Failure::plain(format!("{}: {error}.", folder.display())))
@@ -82,17 +84,17 @@ fn folder(save: &Save) -> Result<PathBuf, Failure> {
 fn wanted(
     mut watched: Watched,
     folder: &Path,
-    downloader: &dyn Downloader,
+    retention: Duration,
 ) -> Result<Result<Vec<SaveOrder>, String>, Failure> {
     if watched.task.state().videos().next().is_none() {
         let clock = SystemClock::start();
         let now = crate::ports::Clock::now(&clock);
         let estimate = crate::domain::estimate::RunTimes::default().estimate();
-        let status = watched.status(&estimate, RETENTION, now);
+        let status = watched.status(&estimate, retention, now);
         let word = Theme::monochrome().look(status, now).word;
         return Ok(Err(format!("there is no result to save ({word}).")));
     }
-    place::look(&mut watched, downloader);
+    place::look(&mut watched);
     let rescue = watched.task.state().rescue();
     if !rescue.is_empty() {
         output::talk(&format!("kietop: {}:{rescue}", watched.id()));
@@ -188,7 +190,7 @@ fn line(task: &TaskId, word: &str, path: &Path) -> String {
 }
 
 /// How often the progress line is drawn.
-const SHOWN_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+const SHOWN_EVERY: Duration = Duration::from_millis(250);
 
 /// Is the line that tells a person at a terminal how far it is; in a pipe there is none.
 struct Bar {

@@ -11,9 +11,10 @@ use crate::{
     app::state::{Loading, State},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        memory::Memory,
+        query::Lens,
         report::PollError,
         schedule::Polling,
-        status::RETENTION,
         task::{TaskId, TaskState},
         watchlist::Watched,
     },
@@ -68,12 +69,13 @@ pub struct Waiting {
     wanted: Option<Vec<TaskId>>,
     said: HashSet<TaskId>,
     has_failed: bool,
+    retention: Duration,
     is_json: bool,
 }
 
 impl Waiting {
     /// Returns what the command line asks to wait for.
-    pub fn new(wait: &Wait, global: &Global) -> Result<Self, Failure> {
+    pub fn new(wait: &Wait, global: &Global, retention: Duration) -> Result<Self, Failure> {
         let mut wanted = None;
         if !wait.ids.is_empty() {
             let mut store = place::list(global)?;
@@ -90,6 +92,7 @@ impl Waiting {
             wanted,
             said: HashSet::new(),
             has_failed: false,
+            retention,
             is_json: wait.json,
         })
     }
@@ -97,12 +100,11 @@ impl Waiting {
     /// Returns what makes a list show no other tasks than those waited for: no others are asked after.
     pub fn filter(&self) -> impl FnOnce(SqliteStore) -> Box<dyn ListStore> + use<> {
         let ids = self.wanted.clone();
-        move |store| match ids {
-            None => Box::new(store),
-            Some(ids) => Box::new(Only {
+        move |store| {
+            Box::new(Only {
                 store,
-                ids: ids.into_iter().collect(),
-            }),
+                ids: ids.map(|ids| ids.into_iter().collect()),
+            })
         }
     }
 
@@ -123,12 +125,11 @@ impl Waiting {
                         return ControlFlow::Break(Err(failure));
                     }
                 }
-                Some(_) => {}
                 // Taken off the list while we waited.
                 None if self.said.insert(id.clone()) => {
                     output::talk(&format!("kietop: {id} is watched no more."));
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         if is_over {
@@ -155,7 +156,7 @@ impl Waiting {
         let is_made = matches!(watched.task.state(), TaskState::Succeeded { .. });
         self.has_failed |= !is_made;
         if self.is_json {
-            let record = json::record(watched, RETENTION);
+            let record = json::record(watched, self.retention);
             return output::data(&format!("{}\n", json::write(&record)));
         }
         let title = watched.title();
@@ -206,17 +207,24 @@ fn has_ended(watched: &Watched) -> bool {
     }
 }
 
-/// Is a list of which only some tasks are seen.
+/// Is a list of which only some tasks are seen, and at which nobody looks.
 #[derive(Debug)]
 struct Only {
     store: SqliteStore,
-    ids: HashSet<TaskId>,
+    /// Which; none means all.
+    ids: Option<HashSet<TaskId>>,
+}
+
+impl Only {
+    fn shows(&self, task: &TaskId) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(task))
+    }
 }
 
 impl ListStore for Only {
     fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
         let mut all = self.store.load()?;
-        all.retain(|watched| self.ids.contains(watched.id()));
+        all.retain(|watched| self.shows(watched.id()));
         Ok(all)
     }
 
@@ -227,14 +235,23 @@ impl ListStore for Only {
     fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
         let mut deltas = self.store.changes()?;
         deltas.retain(|delta| match delta {
-            Delta::Changed(watched) => self.ids.contains(watched.id()),
-            Delta::Gone(id) => self.ids.contains(id),
+            Delta::Changed(watched) => self.shows(watched.id()),
+            Delta::Gone(id) => self.shows(id),
         });
         Ok(deltas)
     }
 
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.store.journal(task, most)
+    }
+
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        Ok(Memory::default())
+    }
+
+    /// Keeps how a person looked at the list.
+    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn take_rescued(&mut self) -> Option<String> {

@@ -45,6 +45,8 @@ pub enum PollError {
     CutOff,
     /// No key is set.
     NoKey,
+    /// The key could not be read where it is kept. Holds why.
+    KeyUnread(CleanText),
     /// 401 or 403: the key was refused, or this address is not on its list. Holds the code.
     Unauthorized(i64),
     /// 402: not enough credits.
@@ -92,6 +94,7 @@ impl PollError {
             Self::Offline(_)
             | Self::Untrusted(_)
             | Self::NoKey
+            | Self::KeyUnread(_)
             | Self::Unauthorized(_)
             | Self::OutOfCredits
             | Self::RateLimited { .. }
@@ -115,6 +118,7 @@ impl PollError {
             Self::Offline(_)
             | Self::Untrusted(_)
             | Self::NoKey
+            | Self::KeyUnread(_)
             | Self::Unauthorized(_)
             | Self::OutOfCredits
             | Self::RateLimited { .. }
@@ -125,6 +129,11 @@ impl PollError {
             | Self::Refused { .. }
             | Self::Malformed(_) => false,
         }
+    }
+
+    /// Reports whether it never left this instance: another one, or the next start, may well have a key.
+    pub const fn is_own_affair(&self) -> bool {
+        matches!(self, Self::NoKey | Self::KeyUnread(_))
     }
 
     /// Reports whether the server itself asked for a pause: no key of ours shortens that.
@@ -140,6 +149,7 @@ impl PollError {
             Self::TimedOut => "timed_out",
             Self::CutOff => "cut_off",
             Self::NoKey => "no_key",
+            Self::KeyUnread(_) => "key_unread",
             Self::Unauthorized(_) => "unauthorized",
             Self::OutOfCredits => "out_of_credits",
             Self::RateLimited { .. } => "rate_limited",
@@ -168,6 +178,7 @@ impl PollError {
             | Self::TimedOut
             | Self::CutOff
             | Self::NoKey
+            | Self::KeyUnread(_)
             | Self::Redirected(_)
             | Self::WrongAddress
             | Self::NotFound
@@ -184,6 +195,7 @@ impl PollError {
             Self::TimedOut => "no answer in time".into(),
             Self::CutOff => "the answer was cut off".into(),
             Self::NoKey => "no API key is set".into(),
+            Self::KeyUnread(why) => format!("the API key cannot be read: {why}"),
             Self::Unauthorized(code) => format!("the API key was refused ({code})"),
             Self::OutOfCredits => "not enough credits (402)".into(),
             Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
@@ -216,6 +228,7 @@ impl PollError {
                 "Is this a network login page? Asking goes on by itself, never without a valid certificate."
             }
             Self::NoKey => "Set KIE_API_KEY and start again; the list is shown as last known.",
+            Self::KeyUnread(_) => "Mend it (kietop config path); it is read again by itself.",
             Self::Unauthorized(_) => {
                 "Check the key at https://kie.ai/api-key (is this address on its list?)."
             }
@@ -244,6 +257,7 @@ impl PollError {
             "timed_out" => Self::TimedOut,
             "cut_off" => Self::CutOff,
             "no_key" => Self::NoKey,
+            "key_unread" => Self::KeyUnread(text),
             "unauthorized" => Self::Unauthorized(code),
             "out_of_credits" => Self::OutOfCredits,
             "rate_limited" => Self::RateLimited {
@@ -272,6 +286,7 @@ impl PollError {
         match self {
             Self::Offline(text)
             | Self::Untrusted(text)
+            | Self::KeyUnread(text)
             | Self::Redirected(text)
             | Self::Malformed(text)
             | Self::Refused { message: text, .. }
@@ -322,6 +337,7 @@ mod tests {
                 retry_after: None,
             },
             PollError::Maintenance,
+            PollError::KeyUnread(text()),
             PollError::Redirected(text()),
             PollError::WrongAddress,
             PollError::NotFound,
@@ -342,7 +358,7 @@ mod tests {
                 .cloned()
                 .unwrap_or_else(|| CleanText::line("", 1));
             assert_eq!(PollError::restored(error.kind(), error.code(), text), error);
-            assert!(error.next_step().ends_with('.'), "{error:?}");
+            assert!(error.next_step().ends_with(['.', '?']), "{error:?}");
         }
     }
 

@@ -259,6 +259,7 @@ impl Jitter {
             PollError::Maintenance => Some(Duration::from_mins(1)),
             PollError::Unauthorized(_)
             | PollError::NoKey
+            | PollError::KeyUnread(_)
             | PollError::OutOfCredits
             | PollError::WrongAddress
             | PollError::Redirected(_)

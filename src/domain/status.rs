@@ -149,6 +149,12 @@ impl Tab {
         }
     }
 
+    /// Finds a tab by its name, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        let is_meant = |tab: &Self| tab.name().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(is_meant)
+    }
+
     /// Returns the tab after this one, around the end.
     #[must_use]
     pub fn next(self) -> Self {

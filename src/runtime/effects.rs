@@ -25,6 +25,7 @@ use crate::{
     domain::{
         change::{Change, StoreError},
         comparison::Comparison,
+        query::Lens,
         report::PollError,
         save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
@@ -135,6 +136,8 @@ impl fmt::Debug for Outside {
 /// Is what the list's thread may be told.
 #[derive(Debug)]
 enum Order {
+    Recall,
+    Remember(Lens),
     Load,
     Apply(Vec<Change>),
     Journal(TaskId),
@@ -210,6 +213,8 @@ impl Hands {
     /// Carries one order out; those of the terminal are the loop's.
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
+            Effect::Recall => self.tell(Order::Recall),
+            Effect::Remember(lens) => self.tell(Order::Remember(lens)),
             Effect::Load => self.tell(Order::Load),
             Effect::Store(changes) => self.tell(Order::Apply(changes)),
             Effect::ReadJournal(task) => self.tell(Order::Journal(task)),
@@ -454,13 +459,16 @@ impl Keeper {
         let mut list: Result<OpenedStore, StoreError> =
             Err(StoreError::Other("it was not opened yet".into()));
         while let Ok(order) = told.recv() {
+            if let Some(open) = open.take_if(|_| matches!(order, Order::Recall | Order::Load)) {
+                list = open(self.notice.clone());
+            }
             let answer = match order {
-                Order::Load => {
-                    if let Some(open) = open.take() {
-                        list = open(self.notice.clone());
-                    }
-                    Some(Msg::Loaded(on(&mut list, |store| store.load())))
+                Order::Recall => Some(Msg::Recalled(on(&mut list, |store| store.recall()))),
+                Order::Remember(lens) => {
+                    let result = on(&mut list, |store| store.remember(&lens));
+                    Some(Msg::Remembered(result))
                 }
+                Order::Load => Some(Msg::Loaded(on(&mut list, |store| store.load()))),
                 Order::Apply(changes) => {
                     let result = on(&mut list, |store| store.apply(&changes));
                     Some(Msg::Stored { changes, result })

@@ -37,7 +37,9 @@ pub async fn follow<B>(
             match effect {
                 // There is no screen, and nobody at it.
                 Effect::Redraw | Effect::Suspend | Effect::Quit => {}
-                effect @ (Effect::Load
+                effect @ (Effect::Recall
+                | Effect::Remember(_)
+                | Effect::Load
                 | Effect::Poll { .. }
                 | Effect::Tell(_)
                 | Effect::Store(_)

@@ -3,11 +3,17 @@
 use ratatui::buffer::Buffer;
 
 use super::{
-    Scene, format, header,
+    Scene, format, header, input,
     pen::{Pen, cells},
     theme::Role,
 };
-use crate::app::keymap::{self, Action, Context};
+use crate::{
+    app::{
+        keymap::{self, Action, Context},
+        state::{FilterLine, Overlay},
+    },
+    domain::query,
+};
 
 /// Draws the bottom lines.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
@@ -15,25 +21,91 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
     draw_hints(&mut Pen::new(buffer, scene.areas.hints), scene);
 }
 
-/// Draws the notice of the moment; without one, what the banner could not say for want of room.
+/// Draws how many tasks are marked, and the notice of the moment; without one, what the banner could not say for want
+/// of room. While a filter is typed, its line.
 fn draw_message(pen: &mut Pen<'_>, scene: &Scene<'_>) {
-    let room = usize::from(pen.width().saturating_sub(2));
+    if let Some(Overlay::Filter(line)) = scene.state.overlay() {
+        return draw_filter(pen, scene, line);
+    }
+    let mut x = 1;
+    let marked = scene.state.marks().len();
+    if marked > 0 {
+        let text = format!("{marked} marked.");
+        x = pen.text(x, 0, &text, scene.style(Role::Accent)) + 1;
+    }
+    let room = usize::from(pen.width().saturating_sub(x + 1));
     if let Some(notice) = scene.state.notice() {
         let text = format::fit_end(&notice.text, room, scene.ellipsis());
-        pen.text(1, 0, &text, scene.theme.tone(notice.tone));
+        pen.text(x, 0, &text, scene.theme.tone(notice.tone));
     } else if let Some(step) = header::banner(scene).and_then(|banner| banner.left_over(scene)) {
         let text = format::fit_end(&step, room, scene.ellipsis());
-        pen.text(1, 0, &text, scene.style(Role::Text));
+        pen.text(x, 0, &text, scene.style(Role::Text));
     }
 }
 
+/// Draws the line a filter is typed into, and at the right how many tasks it lets through.
+fn draw_filter(pen: &mut Pen<'_>, scene: &Scene<'_>, line: &FilterLine) {
+    let all = query::count(scene.state.tab(), scene.state.list(), scene.now);
+    let found = format!("{} of {all}", scene.state.shown().len());
+    let mut end = pen.width().saturating_sub(1);
+    if pen.width() >= 40 {
+        end = pen.text_before(end, 0, &found, scene.style(Role::Muted));
+        end = end.saturating_sub(2);
+    }
+    let start = pen.text(1, 0, "filter: ", scene.style(Role::Title));
+    let fault = line.fault().map(|fault| &fault.at);
+    input::draw(pen, (start, 0), end, line.input(), fault, scene);
+}
+
+/// Draws below the filter what is wrong with it, else what just happened, else the keys and what can be written.
+fn draw_filter_help(pen: &mut Pen<'_>, scene: &Scene<'_>, line: &FilterLine) {
+    let room = usize::from(pen.width().saturating_sub(2));
+    if let Some(fault) = line.fault() {
+        let text = format::sentence(&fault.message);
+        let text = format::fit_end(&text, room, scene.ellipsis());
+        pen.text(1, 0, &text, scene.style(Role::Error));
+        return;
+    }
+    if let Some(notice) = scene.state.notice() {
+        let text = format::fit_end(&notice.text, room, scene.ellipsis());
+        pen.text(1, 0, &text, scene.theme.tone(notice.tone));
+        return;
+    }
+    let hint = |action| Hint::of(action, Context::Filter, scene);
+    let hints = [
+        hint(Action::Accept).map(|hint| hint.saying("keep")),
+        hint(Action::Back).map(|hint| hint.saying("clear")),
+    ];
+    let mut x = 1;
+    for hint in hints.into_iter().flatten() {
+        x = hint.draw(pen, x, scene) + 2;
+    }
+    for example in FILTER_EXAMPLES {
+        if x + cells(example) + 1 > pen.width() {
+            break;
+        }
+        x = pen.text(x, 0, example, scene.style(Role::Muted)) + 2;
+    }
+}
+
+/// What can be written into a filter, the most wanted first.
+const FILTER_EXAMPLES: [&str; 7] = [
+    "words",
+    "state:failed",
+    "!not",
+    "took:>5m",
+    "\"a phrase\"",
+    "code:501",
+    "left:<2d",
+];
+
 /// Draws the keys from the left as far as they fit; the way to all of them, and out, stays at the right.
 fn draw_hints(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+    if let Some(Overlay::Filter(line)) = scene.state.overlay() {
+        return draw_filter_help(pen, scene, line);
+    }
     let context = scene.state.context();
-    if matches!(
-        context,
-        Context::Add | Context::Pick | Context::Link | Context::Help
-    ) {
+    if scene.state.overlay().is_some() {
         // A box names its own keys.
         return;
     }

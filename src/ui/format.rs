@@ -27,7 +27,7 @@ pub fn width(text: &str) -> usize {
 }
 
 /// Returns the graphemes of a text that are drawn, with their widths.
-fn cells(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
+pub(super) fn cells(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
     text.graphemes(true)
         .filter(|grapheme| !grapheme.contains(char::is_control))
         .map(|grapheme| (grapheme, usize::from(grapheme.cell_width())))

@@ -76,6 +76,12 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
             x = pen.text(x, 0, &tab, scene.style(Role::Accent)) + 1;
         }
     }
+    if scene.areas.tabs.height == 0 && is_filtered(scene) {
+        let filter = filter(scene);
+        if x + line_width(&filter) < right {
+            x = pen.line(x, 0, &filter) + 1;
+        }
+    }
     if x <= status_start {
         pen.line(status_start, 0, &status);
     } else if let Some(last) = status.spans.last() {
@@ -171,17 +177,20 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         return;
     }
     let right = pen.width().saturating_sub(1);
-    let Some(banner) = banner(scene) else {
-        let x = pen.line(1, 0, &tabs(scene, right));
-        let order = orders(scene)
-            .into_iter()
-            .find(|order| x + cells(order) + 1 < right);
-        if let Some(order) = order {
-            pen.text_before(right, 0, &order, scene.style(Role::Muted));
-        }
-        return;
-    };
-    draw_banner(pen, scene, &banner);
+    if let Some(banner) = banner(scene) {
+        return draw_banner(pen, scene, &banner);
+    }
+    let orders = orders(scene);
+    // A filter in force is said before the last tabs are.
+    let least = orders.last().filter(|_| is_filtered(scene)).map(line_width);
+    let room = right.saturating_sub(least.map_or(0, |least| least + 3));
+    let x = pen.line(1, 0, &tabs(scene, room));
+    let order = orders
+        .iter()
+        .find(|order| x + line_width(order) + 1 < right);
+    if let Some(order) = order {
+        pen.line(right.saturating_sub(line_width(order)), 0, order);
+    }
 }
 
 /// Draws where the task of the full detail stands, and at the right the banner.
@@ -298,22 +307,71 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
     line
 }
 
-/// Returns what the right of the tab line may say, the most telling first: which rows are seen where not all
-/// are, and the order.
-fn orders(scene: &Scene<'_>) -> Vec<String> {
-    let order = if scene.areas.breadth == Breadth::Wide {
-        "newest first"
-    } else {
-        "newest"
-    };
-    let is_boxed = scene.areas.is_boxed;
-    let (rows, count) = (scene.areas.rows.height, scene.state.shown().len());
-    if is_boxed || count <= usize::from(rows) {
-        return vec![order.to_owned()];
+/// The most cells of a filter at the top.
+const FILTER_WIDTH: usize = 30;
+
+fn is_filtered(scene: &Scene<'_>) -> bool {
+    !scene.state.lens().query.is_empty()
+}
+
+/// Returns the filter in force.
+fn filter(scene: &Scene<'_>) -> Line<'static> {
+    let query = &scene.state.lens().query;
+    if query.is_empty() {
+        return Line::styled("filter: none", scene.style(Role::Muted));
     }
+    let text = query.to_string();
+    let text = format::fit_end(&text, FILTER_WIDTH, scene.ellipsis()).into_owned();
+    Line::from(vec![
+        Span::styled("filter: ", scene.style(Role::Muted)),
+        Span::styled(text, scene.style(Role::Accent)),
+    ])
+}
+
+/// Returns what the right of the tab line may say, the most telling first: which rows are seen where not all
+/// are, the order, and the filter.
+fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
+    let muted = scene.style(Role::Muted);
+    let order = scene.state.lens().order;
+    let is_wide = scene.areas.breadth == Breadth::Wide;
+    let order = if is_wide {
+        format!("sort: {}", order.name())
+    } else {
+        order.short().to_owned()
+    };
+    let (rows, count) = (scene.areas.rows.height, scene.state.shown().len());
+    let has_more = !scene.areas.is_boxed && count > usize::from(rows);
+    let seen = has_more.then(|| super::list::seen(scene));
     let dot = scene.theme.glyphs().dot;
-    let seen = super::list::seen(scene);
-    vec![format!("{seen} {dot} {order}"), seen]
+    let mut texts = Vec::new();
+    if let Some(seen) = &seen {
+        texts.push(format!("{seen} {dot} {order}"));
+    }
+    if is_filtered(scene) || seen.is_none() {
+        texts.push(order);
+    }
+    if !is_filtered(scene) {
+        texts.extend(seen);
+    }
+    let plain = texts.into_iter().map(|text| Line::styled(text, muted));
+    if !is_filtered(scene) && !is_wide {
+        return plain.collect();
+    }
+    let filter = filter(scene);
+    let with_filter = plain.clone().map(|mut line| {
+        line.push_span(Span::raw("   "));
+        line.spans.extend(
+            filter
+                .spans
+                .iter()
+                .map(|span| Span::styled(span.content.clone(), filter.style.patch(span.style))),
+        );
+        line
+    });
+    if is_filtered(scene) {
+        return with_filter.chain([filter.clone()]).collect();
+    }
+    with_filter.chain(plain.clone()).collect()
 }
 
 /// Is what concerns the whole account or list; said once, with what happens next.

@@ -15,7 +15,10 @@ use super::{
     stats,
     theme::Role,
 };
-use crate::app::state::Loading;
+use crate::{
+    app::{keymap::Action, state::Loading},
+    domain::{fuzzy::Searcher, query},
+};
 
 /// Draws everything between tabs and footer.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
@@ -55,13 +58,33 @@ fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
     let mut pen = Pen::new(buffer, areas.rows);
     if scene.state.shown().is_empty() && *scene.state.loading() == Loading::Done {
         let lead = if areas.breadth == Breadth::Tiny { 1 } else { 4 };
-        let text = format!("No task under {}.", scene.state.tab().name());
+        let text = nothing(scene);
         pen.text(lead, 0, &text, scene.style(Role::Muted));
         return;
     }
     let rows = usize::from(areas.rows.height);
+    let mut searcher = Searcher::default();
     for (y, watched) in (0..areas.rows.height).zip(scene.state.visible(rows)) {
-        columns.draw_row(&mut pen, y, watched, scene);
+        columns.draw_row(&mut pen, y, watched, scene, &mut searcher);
+    }
+}
+
+/// Says why no row is seen, and what shows some.
+fn nothing(scene: &Scene<'_>) -> String {
+    let tab = scene.state.tab();
+    if scene.state.lens().query.is_empty() {
+        return format!("No task under {}.", tab.name());
+    }
+    let on_tab = query::count(tab, scene.state.list(), scene.now);
+    let all = scene.state.list().len();
+    let key = scene.key(Action::Back);
+    if on_tab < all {
+        format!(
+            "None of the {on_tab} tasks under {} passes the filter; {key} clears it.",
+            tab.name()
+        )
+    } else {
+        format!("None of {all} tasks passes the filter; {key} clears it.")
     }
 }
 

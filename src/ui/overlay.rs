@@ -1,10 +1,12 @@
 //! The boxes above the screen: in the middle, never wider than it, and scrolled where they are too tall.
 
 mod add;
+mod confirm;
 mod folder;
 mod help;
 mod link;
 mod pick;
+mod sort;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -35,6 +37,16 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
             Some(Drawn::default())
         }
         Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
+        // It is a line, not a box: the footer draws it.
+        Overlay::Filter(_) => None,
+        Overlay::Sort { cursor } => {
+            sort::draw(buffer, scene, *cursor);
+            Some(Drawn::default())
+        }
+        Overlay::Confirm(confirm) => {
+            confirm::draw(buffer, scene, confirm);
+            Some(Drawn::default())
+        }
     }
 }
 

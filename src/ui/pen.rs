@@ -95,9 +95,15 @@ impl<'a> Pen<'a> {
 
     /// Gives a whole row a style.
     pub(crate) fn style_row(&mut self, y: u16, style: Style) {
-        if y < self.area.height {
-            let row = Rect::new(self.area.x, self.area.y + y, self.area.width, 1);
-            self.buffer.set_style(row, style);
+        self.style_cells(0, y, self.area.width, style);
+    }
+
+    /// Gives some cells of a row a style, over the one they have.
+    pub(crate) fn style_cells(&mut self, x: u16, y: u16, width: u16, style: Style) {
+        if y < self.area.height && x < self.area.width {
+            let width = width.min(self.area.width - x);
+            let cells = Rect::new(self.area.x + x, self.area.y + y, width, 1);
+            self.buffer.set_style(cells, style);
         }
     }
 

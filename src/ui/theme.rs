@@ -1,47 +1,17 @@
 //! How things look: a style for every role, and word, glyph and role for every status.
 //!
-//! Only the sixteen colours of the terminal's own palette, and text in the terminal's own foreground, so that
-//! dark and light grounds both read well. Nothing here knows where anything stands on the screen.
+//! Nothing here knows where anything stands on the screen.
 
-use ratatui::style::{Color, Modifier, Style};
+mod palette;
+
+use ratatui::style::Style;
+
+pub use self::palette::{Palette, Role, parse_style};
 
 use crate::{
     app::{keymap::KeyChord, state::Tone},
     domain::{status::Status, time::Now},
 };
-
-/// Tells what a piece of text is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// What is read first.
-    Text,
-    /// What is read second: labels, units, hints.
-    Muted,
-    /// What belongs to the program and stands out: its name, the current tab.
-    Accent,
-    /// The row under the cursor.
-    Selected,
-    /// A good ending.
-    Ok,
-    /// Under way.
-    Busy,
-    /// Something to know.
-    Warn,
-    /// Something failed.
-    Error,
-    /// The name of a box or a task.
-    Title,
-    /// A border.
-    Border,
-    /// The border of the box that has the keyboard.
-    Focus,
-    /// The heads of columns.
-    Heading,
-    /// A key that can be pressed.
-    Key,
-    /// The place where the next character goes.
-    Cursor,
-}
 
 /// Is how a status looks: never a colour alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,12 +84,6 @@ const ASCII: Glyphs = Glyphs {
 /// The turning glyph of a running task, one for each second.
 const TURNING: [&str; 4] = ["◐", "◓", "◑", "◒"];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Palette {
-    Ansi,
-    Monochrome,
-}
-
 /// Is the look of the program, as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -136,16 +100,18 @@ impl Default for Theme {
 impl Theme {
     /// Returns the theme in the terminal's own colours.
     pub const fn ansi() -> Self {
-        Self {
-            palette: Palette::Ansi,
-            glyphs: UNICODE,
-        }
+        Self::of(Palette::ansi())
     }
 
     /// Returns the theme without colour (`NO_COLOR`): bold, dim and reverse tell the roles.
     pub const fn monochrome() -> Self {
+        Self::of(Palette::monochrome())
+    }
+
+    /// Returns the theme of a palette.
+    pub const fn of(palette: Palette) -> Self {
         Self {
-            palette: Palette::Monochrome,
+            palette,
             glyphs: UNICODE,
         }
     }
@@ -169,35 +135,14 @@ impl Theme {
         self.glyphs == ASCII
     }
 
+    /// Returns the style of the ground: nothing where the terminal's own stays.
+    pub const fn ground(&self) -> Style {
+        self.palette.ground()
+    }
+
     /// Returns the style of a role.
-    ///
-    /// The selected row is the accent in reverse: its letters take the terminal's own ground, so they read
-    /// as well as the accent does, whatever that ground is.
     pub const fn style(&self, role: Role) -> Style {
-        let style = Style::new();
-        match self.palette {
-            Palette::Ansi => match role {
-                Role::Text => style,
-                Role::Muted | Role::Border | Role::Heading => style.add_modifier(Modifier::DIM),
-                Role::Accent => style.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
-                Role::Selected => style.fg(Color::LightBlue).add_modifier(Modifier::REVERSED),
-                Role::Ok => style.fg(Color::Green),
-                Role::Busy => style.fg(Color::Cyan),
-                Role::Warn => style.fg(Color::Magenta),
-                Role::Error => style.fg(Color::Red),
-                Role::Title => style.add_modifier(Modifier::BOLD),
-                Role::Focus | Role::Key => style.fg(Color::LightBlue),
-                Role::Cursor => style.add_modifier(Modifier::REVERSED),
-            },
-            Palette::Monochrome => match role {
-                Role::Text | Role::Ok | Role::Busy | Role::Focus => style,
-                Role::Muted | Role::Border | Role::Heading => style.add_modifier(Modifier::DIM),
-                Role::Accent | Role::Warn | Role::Error | Role::Title | Role::Key => {
-                    style.add_modifier(Modifier::BOLD)
-                }
-                Role::Selected | Role::Cursor => style.add_modifier(Modifier::REVERSED),
-            },
-        }
+        self.palette.style(role)
     }
 
     /// Returns the style of a message.
@@ -299,16 +244,7 @@ mod tests {
     #[test]
     fn without_colour_there_is_no_colour() {
         let theme = Theme::monochrome();
-        for role in [
-            Role::Accent,
-            Role::Selected,
-            Role::Ok,
-            Role::Busy,
-            Role::Warn,
-            Role::Error,
-            Role::Focus,
-            Role::Key,
-        ] {
+        for role in Role::ALL {
             let style = theme.style(role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
         }

@@ -254,6 +254,13 @@ async fn slow_servers_run_into_a_deadline() {
             ],
         ),
         (
+            "interim answers without end",
+            vec![
+                Step::Read,
+                Step::Drip(b"HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1)),
+            ],
+        ),
+        (
             "body drips",
             vec![Step::Read, head(), Step::Drip(b" ", pause)],
         ),
@@ -356,6 +363,33 @@ async fn plain_http_behind_https_is_offline() {
         said.starts_with("no secure connection to 127.0.0.1:"),
         "{said}"
     );
+}
+
+// F26, F29
+#[tokio::test]
+async fn floods_around_the_body_are_not_listened_to() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let table = [
+        ("HTTP/1.1 200 O".to_owned(), malformed("it is not HTTP")),
+        (
+            "HTTP/1.1 200 OK\r\nX-A: ".to_owned(),
+            malformed("it is not HTTP"),
+        ),
+        (format!("{chunked}5;"), Err(PollError::CutOff)),
+        (format!("{chunked}0\r\nX-A: "), Err(PollError::CutOff)),
+    ];
+    for (start, expected) in table {
+        let script = vec![
+            Step::Read,
+            Step::Write(start.clone().into()),
+            Step::Flood(b'x'),
+        ];
+        let mut raw = RawServer::start(vec![script]).await;
+
+        assert_eq!(ask_within_limits(&raw.origin()).await, expected, "{start}");
+        let taken = raw.flooded().await;
+        assert!(taken < 8 * 1024 * 1024, "{start}: {taken} bytes");
+    }
 }
 
 // F12

@@ -1,4 +1,9 @@
 //! Damage of every kind done to a list file, and what may come of it: never a silent change, never a panic.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code: what is not as expected is to fail loudly"
+)]
 
 use std::fs;
 
@@ -72,7 +77,7 @@ pub(crate) struct Seen {
 /// Damages a fresh list so many times; fails at the first change that nobody told of.
 pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
     let mut dice = Dice(seed);
-    let mut seen = Seen::default();
+    let mut told = Seen::default();
     for round in 0..rounds {
         let list = List::new();
         let all = filled(&list, round % 2 == 0);
@@ -109,7 +114,7 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
             Ok(opened) => (opened.store, opened.rescued),
             Err(error @ (StoreError::Newer { .. } | StoreError::Other(_))) => {
                 assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
-                seen.refused += 1;
+                told.refused += 1;
                 continue;
             }
             Err(error) => panic!("{context}: {error}"),
@@ -117,7 +122,7 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
         let loaded = store.load().unwrap();
         match at_open.or_else(|| store.take_rescued()) {
             Some(rescued) => {
-                seen.kept += 1;
+                told.kept += 1;
                 assert!(rescued.kept_as.exists(), "{context}");
                 if name == "kietop.db" {
                     assert_eq!(fs::read(&rescued.kept_as).unwrap(), bytes, "{context}");
@@ -139,5 +144,5 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
             "{context}"
         );
     }
-    seen
+    told
 }

@@ -1,5 +1,7 @@
 //! A disk that takes no more: what was acknowledged stays, the rest is refused aloud, and space makes all well again.
 
+#![expect(clippy::panic, reason = "test code")]
+
 use std::{
     fs,
     path::Path,
@@ -81,7 +83,7 @@ fn a_full_disk_keeps_what_it_took_and_says_no_to_the_rest() {
         let filler = folder.join("filler");
         fs::write(&filler, vec![7; 512 * 1024]).unwrap();
         let refusal = fill_up(&folder.join("list.db"), || {
-            fs::remove_file(&filler).unwrap()
+            fs::remove_file(&filler).unwrap();
         });
         assert_eq!(refusal, StoreError::Full);
         return;
@@ -129,7 +131,7 @@ fn a_file_that_may_not_grow_keeps_what_it_took() {
         let before = getrlimit(Resource::Fsize);
         let limit = Rlimit {
             current: Some(256 * 1024),
-            ..before.clone()
+            ..before
         };
         setrlimit(Resource::Fsize, limit).unwrap();
         let refusal = fill_up(&path, || setrlimit(Resource::Fsize, before).unwrap());

@@ -1,4 +1,9 @@
 //! A process that adds and removes is killed at any moment: what it was told is done, is done.
+#![expect(
+    clippy::print_stdout,
+    clippy::unreachable,
+    reason = "a test's own process speaks to the test through its output"
+)]
 
 use std::{
     collections::{HashMap, HashSet},

@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::pin::pin;
 
 use futures_util::StreamExt as _;
-use kietop::app::keymap::Key;
+use kietop::app::keymap::KeyChord;
 use kietop::runtime::input::{Input, Keyboard};
 use kietop::runtime::terminal::{
     Interruption, Mouse, SIGNAL_EXIT_BASE, Screen, ScreenOptions, finish, harden_process,
@@ -94,15 +94,14 @@ async fn turn(
             },
             // A paste counts as the keys in it: none may be lost either.
             Some(input) = keys.next() => match input {
-                Ok(Input::Key { chord, .. }) => match chord.key {
-                    Key::Char('q') => {
+                Ok(Input::Key { chord, .. }) => match chord.typed() {
+                    Some('q') => {
                         screen.leave();
                         return 0;
                     }
-                    Key::Char('z') => stop = true,
-                    Key::Char('l') if chord.ctrl => screen.redraw(),
-                    Key::Char(key) => probe.obey(key, &mut screen),
-                    _ => {}
+                    Some(key) => probe.obey(key, &mut screen),
+                    None if chord == KeyChord::ctrl('l') => screen.redraw(),
+                    None => stop = chord == KeyChord::ctrl('z'),
                 },
                 Ok(Input::Paste(text)) => probe.keys += text.matches('n').count(),
                 Ok(Input::Mouse(_) | Input::Focus(_)) => {}

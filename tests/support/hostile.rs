@@ -100,7 +100,7 @@ impl Hostile {
 
     /// Returns the most requests of any 60 seconds.
     pub(crate) fn most_in_a_minute(&mut self) -> usize {
-        self.most_in(Duration::from_secs(60))
+        self.most_in(Duration::from_mins(1))
     }
 
     /// Returns the most requests of any such span.

@@ -265,7 +265,7 @@ impl Monkey<'_> {
         for _ in 0..=self.chance.roll(6) {
             match self.chance.roll(3) {
                 0 => text.push_str(self.chance.pick::<&str>(&ATTACKS)),
-                1 => text.push_str(&format!("{:032x}", self.chance.roll(60))),
+                1 => text.extend(format!("{:032x}", self.chance.roll(60)).chars()),
                 _ => text.push_str("q d\ry u\r"),
             }
         }

@@ -60,9 +60,8 @@ fn token(bytes: &[u8]) -> Result<usize, &'static str> {
         // ST: ends a title that a dying write may have left open.
         [0x1b, b'\\', ..] => Ok(2),
         [0x1b, ..] => Err("an escape sequence that is not ours"),
-        [b'\r' | b'\n', ..] => Ok(1),
+        [b'\r' | b'\n' | 0x20..0x7f, ..] => Ok(1),
         [0..0x20 | 0x7f, ..] => Err("a control character"),
-        [0x20..0x7f, ..] => Ok(1),
         [first, ..] => {
             let length = match first {
                 0xc2..0xe0 => 2,
@@ -73,7 +72,9 @@ fn token(bytes: &[u8]) -> Result<usize, &'static str> {
             let Some(character) = bytes.get(..length) else {
                 return Ok(0);
             };
-            let text = std::str::from_utf8(character).map_err(|_| "bytes that are no text")?;
+            let text = std::str::from_utf8(character)
+                .ok()
+                .ok_or("bytes that are no text")?;
             if text.chars().any(is_forbidden) {
                 return Err("a forbidden character");
             }
@@ -128,7 +129,9 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
         [0x1b] => return Ok(0),
         _ => return Err("a control character in a string"),
     };
-    let text = std::str::from_utf8(text).map_err(|_| "a string that is no text")?;
+    let text = std::str::from_utf8(text)
+        .ok()
+        .ok_or("a string that is no text")?;
     let is_base64 = |text: &str| {
         text.chars()
             .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))

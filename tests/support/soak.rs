@@ -21,7 +21,7 @@ const TASKS: u32 = 200;
 const LOOKS: u32 = 120;
 
 /// Growth is only a slope over at least so long.
-const LONG_ENOUGH: Duration = Duration::from_secs(20 * 60);
+const LONG_ENOUGH: Duration = Duration::from_mins(20);
 
 /// Is what was seen, from the end of the warm-up on.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, StoreError},
+        query::Lens,
         report::{Answer, Observation, PollError},
         schedule::{Attempt, Polling},
         task::{Delivery, Facts, FailedStage, Links, TaskId, TaskState},
@@ -45,6 +46,8 @@ pub(crate) struct Story {
     pub(crate) wakeups: usize,
     /// Why the disk takes nothing, if it does not.
     pub(crate) disk: Result<(), StoreError>,
+    /// How the list is looked at, as last written down.
+    pub(crate) remembered: Option<Lens>,
     server: Option<Server>,
     delay: Duration,
     asked: HashMap<TaskId, usize>,
@@ -62,6 +65,7 @@ impl Story {
             orders: Vec::new(),
             wakeups: 0,
             disk: Ok(()),
+            remembered: None,
             server: None,
             delay: Duration::from_millis(200),
             asked: HashMap::new(),
@@ -115,7 +119,12 @@ impl Story {
                     let lines = Ok(Vec::new());
                     self.say(Msg::JournalRead { task, lines });
                 }
-                Effect::Load
+                Effect::Remember(lens) => {
+                    self.remembered = Some(lens);
+                    self.say(Msg::Remembered(Ok(())));
+                }
+                Effect::Recall
+                | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)

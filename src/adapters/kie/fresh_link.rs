@@ -2,6 +2,8 @@
 //!
 //! The link it returns lives for 20 minutes and is fetched by another client, without the key.
 
+use std::sync::Arc;
+
 use reqwest::{Response, header};
 use serde_json::json;
 
@@ -15,7 +17,14 @@ use crate::{
 const PATH: &str = "/api/v1/common/download-url";
 
 impl KieClient {
-    async fn ask_for_link(&self, key: &ApiKey, url: &VideoUrl) -> Result<VideoUrl, PollError> {
+    async fn ask_for_link(&self, url: &VideoUrl) -> Result<VideoUrl, PollError> {
+        let cell = Arc::clone(&*self.key.lock().await);
+        let link = self.ask_with(self.key_in(&cell).await?, url).await;
+        self.forget_refused(&cell, &link).await;
+        link
+    }
+
+    async fn ask_with(&self, key: &ApiKey, url: &VideoUrl) -> Result<VideoUrl, PollError> {
         let response = self.post_link(key, url).await?;
         self.straight(response, key).await?.link()
     }
@@ -44,9 +53,7 @@ impl KieClient {
 impl FreshLinks for KieClient {
     fn fresh_link<'a>(&'a self, url: &'a VideoUrl) -> Pending<'a, Result<VideoUrl, PollError>> {
         Box::pin(async move {
-            let key = self.key.as_ref().ok_or(PollError::NoKey)?;
-            let asked = self.ask_for_link(key, url);
-            match tokio::time::timeout(self.limits.total, asked).await {
+            match tokio::time::timeout(self.limits.total, self.ask_for_link(url)).await {
                 Ok(link) => link,
                 Err(_) => Err(PollError::TimedOut),
             }

@@ -185,16 +185,15 @@ fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(copy, flags)?;
     // An older file has fewer columns.
-    let columns = match conn.prepare(&format!("SELECT {COLUMNS} FROM task")) {
-        Ok(_) => COLUMNS.to_owned(),
-        Err(_) => {
-            let first: Vec<_> = COLUMNS.split(", ").take(FIRST_WIDTH).collect();
-            format!(
-                "{}{}",
-                first.join(", "),
-                ", NULL".repeat(WIDTH - FIRST_WIDTH)
-            )
-        }
+    let columns = if conn.prepare(&format!("SELECT {COLUMNS} FROM task")).is_ok() {
+        COLUMNS.to_owned()
+    } else {
+        let first: Vec<_> = COLUMNS.split(", ").take(FIRST_WIDTH).collect();
+        format!(
+            "{}{}",
+            first.join(", "),
+            ", NULL".repeat(WIDTH - FIRST_WIDTH)
+        )
     };
     // From both ends: a broken page in the middle then costs that page.
     for order in ["ASC", "DESC"] {

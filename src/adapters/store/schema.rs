@@ -16,8 +16,9 @@ const APPLICATION_ID: i64 = 0x6b69_6574;
 /// The scripts in their order: the n-th leads from version n to n + 1.
 ///
 /// The table of tasks is kept in the order of its ids without an index beside it, so what was read is
-/// what lookups find; `task_rev` and `task_removed` hold nothing that is not in it.
-const SCRIPTS: [&str; 2] = [
+/// what lookups find; `task_rev` and `task_removed` hold nothing that is not in it. `outlook` is how the list was looked
+/// at last; it is here and not in a file of its own because it belongs to this list, and needs no second way of writing.
+const SCRIPTS: [&str; 3] = [
     "
     CREATE TABLE task (
         id TEXT NOT NULL PRIMARY KEY,
@@ -68,6 +69,12 @@ const SCRIPTS: [&str; 2] = [
         rows INTEGER NOT NULL
     ) STRICT;
     INSERT INTO meta VALUES (1, 0, 0);
+",
+    "
+    CREATE TABLE outlook (
+        name TEXT NOT NULL PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ",
     // Results on disk. Behind the checksum, which covers it where it holds something: rows of before stay right.
     "
@@ -177,6 +184,7 @@ pub(super) fn probe(conn: &Connection) -> Result<(), StoreError> {
         "SELECT task, at, body FROM raw",
         "SELECT seq, at, task, kind, detail FROM journal",
         "SELECT rev, rows FROM meta",
+        "SELECT name, value FROM outlook",
     ] {
         if let Err(error) = conn.prepare(sql) {
             let error = StoreError::from(error);

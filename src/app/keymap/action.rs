@@ -39,6 +39,18 @@ pub enum Action {
     Remove,
     /// Take the last removal back.
     Undo,
+    /// Mark the task, or take its mark off.
+    Mark,
+    /// Mark every task from the last one marked to this one.
+    MarkRange,
+    /// Mark every task shown, or take those marks off.
+    MarkAll,
+    /// Type a filter.
+    Filter,
+    /// Choose an order.
+    SortMenu,
+    /// Turn the order round.
+    ReverseSort,
     /// Ask after the selected task now.
     CheckOne,
     /// Ask after every unfinished task now.
@@ -94,11 +106,17 @@ pub enum Context {
     Link,
     /// The help.
     Help,
+    /// The filter line; characters are typed.
+    Filter,
+    /// The menu of orders.
+    Sort,
+    /// A question to be answered with yes or no.
+    Confirm,
 }
 
 impl Context {
     /// Every context there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::List,
         Self::Detail,
         Self::Add,
@@ -106,6 +124,9 @@ impl Context {
         Self::Folder,
         Self::Link,
         Self::Help,
+        Self::Filter,
+        Self::Sort,
+        Self::Confirm,
     ];
 }
 
@@ -134,6 +155,12 @@ impl Action {
             Self::Add => "add",
             Self::Remove => "remove",
             Self::Undo => "undo",
+            Self::Mark => "mark",
+            Self::MarkRange => "mark_range",
+            Self::MarkAll => "mark_all",
+            Self::Filter => "filter",
+            Self::SortMenu => "sort",
+            Self::ReverseSort => "reverse_sort",
             Self::CheckOne => "check",
             Self::CheckAll => "check_all",
             Self::Pause => "pause",
@@ -172,14 +199,23 @@ impl Context {
             Self::Folder => "folder",
             Self::Link => "link",
             Self::Help => "help",
+            Self::Filter => "filter",
+            Self::Sort => "sort",
+            Self::Confirm => "confirm",
         }
     }
 
     /// Reports whether characters are typed there, so that none of them can be a key.
     pub const fn is_typing(self) -> bool {
         match self {
-            Self::Add | Self::Folder => true,
-            Self::List | Self::Detail | Self::Pick | Self::Link | Self::Help => false,
+            Self::Add | Self::Folder | Self::Filter => true,
+            Self::List
+            | Self::Detail
+            | Self::Pick
+            | Self::Link
+            | Self::Help
+            | Self::Sort
+            | Self::Confirm => false,
         }
     }
 }

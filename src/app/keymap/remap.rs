@@ -11,7 +11,7 @@ use super::{
     chord::{ChordError, KeyChord},
     table::{BINDINGS, Binding},
 };
-use crate::domain::nearest::did_you_mean;
+use crate::domain::nearest::{did_you_mean, nearest};
 
 /// Is one entry of the user's keys, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +138,8 @@ struct Line {
 struct Remap {
     lines: Vec<Line>,
     faults: Vec<KeymapFault>,
+    /// The actions whose keys could not be read: what follows from that is no fault of its own.
+    unread: Vec<Action>,
 }
 
 impl Default for Remap {
@@ -149,6 +151,7 @@ impl Default for Remap {
         Self {
             lines: BINDINGS.iter().map(line).collect(),
             faults: Vec::new(),
+            unread: Vec::new(),
         }
     }
 }
@@ -156,11 +159,13 @@ impl Default for Remap {
 impl Remap {
     fn take_in(&mut self, at: usize, change: &KeyChange) {
         let Some(action) = Action::parse(&change.action) else {
+            let meant = nearest(&change.action, Action::all().map(Action::name));
+            self.unread.extend(meant.and_then(Action::parse));
             let kind = KeymapFaultKind::UnknownAction(change.action.clone());
             return self.fault(Some(at), None, kind);
         };
         let Some(chords) = self.chords(at, change) else {
-            return;
+            return self.unread.push(action);
         };
         match change.place {
             Some(place) => self.change_place(at, action, place, chords),
@@ -260,11 +265,8 @@ impl Remap {
     }
 
     fn finish(mut self) -> Result<Vec<Binding>, Vec<KeymapFault>> {
-        // With a key that could not be read, what follows from its absence is no fault of its own.
-        if self.faults.is_empty() {
-            for place in Context::ALL {
-                self.check_place(place);
-            }
+        for place in Context::ALL {
+            self.check_place(place);
         }
         if !self.faults.is_empty() {
             return Err(self.faults);
@@ -282,8 +284,14 @@ impl Remap {
             .iter()
             .filter(|line| line.binding.contexts.contains(&place));
         for Line { binding, change } in lines {
-            has_way_out |=
-                matches!(binding.action, Action::Quit | Action::Back) && !binding.chords.is_empty();
+            let is_unread = self.unread.contains(&binding.action);
+            // From the list, the way back leads to marks and filter only.
+            let leads_out = binding.action == Action::Quit
+                || (binding.action == Action::Back && place != Context::List);
+            has_way_out |= leads_out && (is_unread || !binding.chords.is_empty());
+            if is_unread {
+                continue;
+            }
             for chord in binding.chords.iter().copied() {
                 let before = seen.iter().find(|(other, _, _)| *other == chord);
                 if let Some((_, other, others_change)) = before
@@ -428,6 +436,8 @@ mod tests {
         let changes = [
             change(None, "open_reslut", &["x"]),
             change(None, "undo", &["gg", "ctrl-i"]),
+            change(None, "next", &["u"]),
+            change(None, "help", &["a"]),
             change(Some(Context::Link), "add", &["a"]),
         ];
         assert_eq!(
@@ -437,6 +447,7 @@ mod tests {
                 "\"gg\" is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1",
                 "\"ctrl-i\" is the same key as tab in a terminal",
                 "add means nothing in \"link\"",
+                "a means help and add in \"list\"; give one of them another key",
             ]
         );
     }

@@ -15,6 +15,8 @@ pub enum Group {
     Moving,
     /// Doing something with tasks.
     Tasks,
+    /// Finding tasks in a long list.
+    Finding,
     /// Asking the server.
     Asking,
     /// Inside a dialog.
@@ -25,9 +27,10 @@ pub enum Group {
 
 impl Group {
     /// The groups in the order of the help.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Moving,
         Self::Tasks,
+        Self::Finding,
         Self::Asking,
         Self::Dialogs,
         Self::Program,
@@ -38,6 +41,7 @@ impl Group {
         match self {
             Self::Moving => "Moving",
             Self::Tasks => "Tasks",
+            Self::Finding => "Finding",
             Self::Asking => "Asking",
             Self::Dialogs => "Dialogs",
             Self::Program => "Program",
@@ -72,17 +76,32 @@ const fn k(key: Key) -> KeyChord {
 
 const LIST: &[Context] = &[Context::List];
 const TASKS: &[Context] = &[Context::List, Context::Detail];
-const MOVES: &[Context] = &[Context::List, Context::Detail, Context::Pick, Context::Help];
-const TYPED_MOVES: &[Context] = &[Context::Add];
-const DIALOGS: &[Context] = &[Context::Add, Context::Pick, Context::Folder];
+const MOVES: &[Context] = &[
+    Context::List,
+    Context::Detail,
+    Context::Pick,
+    Context::Help,
+    Context::Sort,
+];
+const TYPED_MOVES: &[Context] = &[Context::Add, Context::Filter];
+const DIALOGS: &[Context] = &[
+    Context::Add,
+    Context::Pick,
+    Context::Folder,
+    Context::Filter,
+    Context::Sort,
+];
 const ADD: &[Context] = &[Context::Add];
-const OVERLAYS: &[Context] = &[
+const STEPS: &[Context] = &[
+    Context::List,
     Context::Detail,
     Context::Add,
     Context::Pick,
     Context::Folder,
     Context::Link,
     Context::Help,
+    Context::Filter,
+    Context::Sort,
 ];
 const EVERYWHERE: &[Context] = &Context::ALL;
 
@@ -228,9 +247,9 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::Back,
         &[k(Key::Esc)],
-        OVERLAYS,
+        STEPS,
         "back",
-        "one step back",
+        "one step back; then no marks, then no filter",
     ),
     bind(
         Group::Tasks,
@@ -255,6 +274,30 @@ pub(super) const BINDINGS: &[Binding] = &[
         TASKS,
         "undo",
         "take the last removal back",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Mark,
+        &[c(' ')],
+        TASKS,
+        "mark",
+        "mark the task; acts are for the marked ones",
+    ),
+    bind(
+        Group::Tasks,
+        Action::MarkRange,
+        &[c('V')],
+        TASKS,
+        "",
+        "mark from the last one marked to here",
+    ),
+    bind(
+        Group::Tasks,
+        Action::MarkAll,
+        &[c('*')],
+        TASKS,
+        "mark all",
+        "mark all shown, or none",
     ),
     bind(
         Group::Tasks,
@@ -295,6 +338,30 @@ pub(super) const BINDINGS: &[Binding] = &[
         TASKS,
         "save to",
         "save them to another folder",
+    ),
+    bind(
+        Group::Finding,
+        Action::Filter,
+        &[c('/')],
+        TASKS,
+        "filter",
+        "filter: words, state:failed, took:>5m, !not",
+    ),
+    bind(
+        Group::Finding,
+        Action::SortMenu,
+        &[c('s')],
+        TASKS,
+        "sort",
+        "choose an order",
+    ),
+    bind(
+        Group::Finding,
+        Action::ReverseSort,
+        &[c('S')],
+        TASKS,
+        "reverse",
+        "turn the order round",
     ),
     bind(
         Group::Asking,
@@ -343,6 +410,22 @@ pub(super) const BINDINGS: &[Binding] = &[
         DIALOGS,
         "do it",
         "in a dialog: do it",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Accept,
+        &[c('y')],
+        &[Context::Confirm],
+        "yes",
+        "to a question: yes",
+    ),
+    bind(
+        Group::Dialogs,
+        Action::Back,
+        &[c('n'), k(Key::Esc), c('q')],
+        &[Context::Confirm],
+        "no",
+        "to a question: no",
     ),
     bind(
         Group::Dialogs,
@@ -436,9 +519,9 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Dialogs,
         Action::Back,
         &[c('q')],
-        &[Context::Pick],
+        &[Context::Pick, Context::Sort],
         "",
-        "close the picker",
+        "close the picker or menu",
     ),
     bind(
         Group::Program,
@@ -496,11 +579,16 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::OpenResult,
             Action::Save,
             Action::OpenOriginal,
+            Action::Filter,
+            Action::SortMenu,
+            Action::Mark,
             Action::CheckOne,
             Action::Pause,
             Action::Undo,
             Action::Detail,
+            Action::MarkAll,
             Action::CheckAll,
+            Action::ReverseSort,
             Action::Quit,
             Action::Help,
         ],
@@ -516,14 +604,15 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Quit,
             Action::Help,
         ],
-        Context::Folder => &[Action::Accept, Action::Back],
         Context::Add => &[
             Action::Accept,
             Action::Toggle,
             Action::NextField,
             Action::Back,
         ],
-        Context::Pick => &[Action::Accept, Action::Back],
+        Context::Pick | Context::Folder | Context::Filter | Context::Sort | Context::Confirm => {
+            &[Action::Accept, Action::Back]
+        }
         Context::Link | Context::Help => &[Action::Back],
     }
 }

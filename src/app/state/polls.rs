@@ -8,7 +8,7 @@ use std::{
 use crate::domain::{
     report::PollError,
     schedule::{
-        Attempt, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
+        Attempt, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
         TROUBLE_SPAN,
     },
     task::TaskId,
@@ -23,6 +23,8 @@ pub struct Hold {
     pub error: PollError,
     /// How many answers in a row said so.
     pub failures: u32,
+    /// Since when.
+    pub since: Mono,
     /// When one poll tries again.
     pub until: Mono,
 }
@@ -134,27 +136,31 @@ impl Polls {
         }
     }
 
-    /// Holds every poll, and lets the other instances know.
+    /// Holds every poll, and lets the other instances know what is true for them too.
     fn hold_until(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
-        self.news = Some(Word::Hold {
-            error: error.clone(),
-            failures,
-            wait: until.since(now),
-        });
+        if !error.is_own_affair() {
+            self.news = Some(Word::Hold {
+                error: error.clone(),
+                failures,
+                wait: until.since(now),
+            });
+        }
         self.hold = Some(Hold {
             error,
             failures,
+            since: now,
             until,
         });
         self.forget_trouble();
     }
 
     /// Takes over the hold that another instance told of.
-    pub fn adopt_hold(&mut self, error: PollError, failures: u32, until: Mono) {
+    pub fn adopt_hold(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
         let own = self.hold.take().map_or(until, |hold| hold.until);
         self.hold = Some(Hold {
             error,
             failures,
+            since: now,
             until: own.max(until),
         });
         self.forget_trouble();
@@ -211,6 +217,16 @@ impl Polls {
     /// An answer to a question from before the hold tells nothing of it.
     pub fn release(&mut self, asked: Mono) -> Option<Hold> {
         self.hold.take_if(|hold| asked >= hold.until)
+    }
+
+    /// Ends the hold after another instance was answered, as its news of now say; returns what it was.
+    ///
+    /// The news of the hold's own beginning may be of a question from before. A limit lasts as long as it was told.
+    pub fn release_by_news(&mut self, now: Mono) -> Option<Hold> {
+        self.hold.take_if(|hold| {
+            let is_over = hold.until <= now;
+            is_over || (!hold.error.is_limit() && hold.since.after(FLOOR) <= now)
+        })
     }
 
     /// Forgets a hold that is over while nothing is left to try with.
@@ -410,6 +426,18 @@ mod tests {
             hold.until.after(Duration::from_secs(1)),
         );
         assert_eq!(polls.hold().unwrap().failures, 2);
+    }
+
+    #[test]
+    fn the_others_are_not_told_that_we_have_no_key() {
+        let mut polls = Polls::new(Pace::default(), Jitter::seeded(1));
+        let unread = PollError::KeyUnread(crate::domain::text::CleanText::line("x", 9));
+        for error in [PollError::NoKey, unread] {
+            polls.hold_back(error, at(0), at(100));
+            assert_eq!(polls.take_news(), None);
+        }
+        polls.hold_back(PollError::Maintenance, at(0), at(200));
+        assert!(polls.hold().is_some());
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct SaveQueue {
     jobs: Vec<SaveJob>,
     last: SaveAttempt,
     /// Whose save the next press stops, and until when.
-    pub(in crate::app) stop_offered: Option<(TaskId, Mono)>,
+    pub(in crate::app) stop_offered: Option<(Vec<TaskId>, Mono)>,
     /// When files and links were looked after last.
     pub(in crate::app) tended: Option<Mono>,
     /// Whether an answer about files is awaited.
@@ -64,6 +64,14 @@ impl SaveQueue {
     /// Returns how far the files of a task are; none when none is on its way.
     pub fn saving(&self, task: &TaskId) -> Option<Saving> {
         sum(self.of(task))
+    }
+
+    /// Returns how far the files of these tasks are together; none when none is on its way.
+    pub fn of_all(&self, tasks: &[TaskId]) -> Option<Saving> {
+        sum(self
+            .jobs
+            .iter()
+            .filter(|job| tasks.contains(&job.order.task)))
     }
 
     /// Returns how far all files are; none when none is on its way.

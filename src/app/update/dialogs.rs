@@ -3,27 +3,38 @@
 use tui_input::InputRequest;
 
 use super::{
+    finding,
     notices::{nothing_of, notify, quoted, refuses_changes, step},
-    selection, storing,
+    removing, selection, storing,
 };
 use crate::{
     app::{
         keymap::{Action, Key, KeyChord},
         msg::Effect,
-        state::{AddDialog, AddField, Loading, Overlay, Picker, ShownLink, State, Tone, VideoKind},
+        state::{
+            AddDialog, AddField, Confirm, Loading, Overlay, Picker, ShownLink, State, Tone,
+            VideoKind,
+        },
     },
     domain::{
         change::{Access, Change},
         comparison::{Comparison, MissingSide},
+        query::Sort,
         task::{Family, TaskId, VideoUrl},
         time::Now,
+        watchlist::Watched,
     },
 };
 
-/// Takes pasted text in: it opens the add dialog wherever it comes, and never is a command.
-pub(super) fn pasted(state: &mut State, text: &str) {
+/// Takes pasted text in: into the line a filter or a folder is typed in, else it opens the add dialog. It never is a
+/// command.
+pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
     if let Some(Overlay::Folder(dialog)) = &mut state.overlay {
         return dialog.paste(text);
+    }
+    if let Some(Overlay::Filter(line)) = &mut state.overlay {
+        let query = line.paste(text);
+        return finding::typed(state, query, now);
     }
     if !matches!(state.overlay, Some(Overlay::Add(_))) {
         state.overlay = Some(Overlay::Add(Box::default()));
@@ -40,8 +51,8 @@ pub(super) fn open_add(state: &mut State, now: Now) {
     }
 }
 
-/// Takes a key in that the table leaves free: typed into a dialog, a number of the picker, or nothing.
-pub(super) fn typed(state: &mut State, chord: KeyChord) {
+/// Takes a key in that the table leaves free: typed into a line, a number of a menu, or nothing.
+pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now) {
     match &mut state.overlay {
         Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
             (Some(c), _) => dialog.insert(c, &state.list),
@@ -53,20 +64,33 @@ pub(super) fn typed(state: &mut State, chord: KeyChord) {
             (None, Some(edit)) => dialog.edit(edit),
             (None, None) => {}
         },
+        Some(Overlay::Filter(line)) => {
+            let query = match (chord.typed(), edit(chord)) {
+                (Some(c), _) => line.insert(c),
+                (None, Some(edit)) => line.edit(edit),
+                (None, None) => return,
+            };
+            finding::typed(state, query, now);
+        }
         Some(Overlay::Pick(picker)) => {
-            let number = chord
-                .typed()
-                .and_then(|c| c.to_digit(10))
-                .and_then(|n| usize::try_from(n).ok());
-            if let Some(at) = number
-                .and_then(|n| n.checked_sub(1))
-                .filter(|at| *at < picker.videos.len())
-            {
+            if let Some(at) = number(chord, picker.videos.len()) {
                 picker.cursor = at;
             }
         }
-        Some(Overlay::Link(_) | Overlay::Help { .. }) | None => {}
+        Some(Overlay::Sort { cursor }) => {
+            if let Some(at) = number(chord, Sort::ALL.len()) {
+                *cursor = at;
+            }
+        }
+        Some(Overlay::Link(_) | Overlay::Help { .. } | Overlay::Confirm(_)) | None => {}
     }
+}
+
+/// Returns which of so many lines a digit stands for, from zero.
+fn number(chord: KeyChord, count: usize) -> Option<usize> {
+    let digit = chord.typed()?.to_digit(10)?;
+    let at = usize::try_from(digit).ok()?.checked_sub(1)?;
+    (at < count).then_some(at)
 }
 
 /// Returns the edit of a line that a key stands for.
@@ -187,19 +211,97 @@ pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>)
     effects.push(Effect::Store(changes));
 }
 
-/// Opens a video of the selected task: at once when there is one, through the picker when there are several.
+/// How many videos are opened without a question.
+const MOST_UNASKED: usize = 3;
+
+/// Opens a video of the task meant: at once when there is one, through the picker when there are several. Of several
+/// tasks, the first video of each; of many, after a yes.
 pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: &mut Vec<Effect>) {
-    let Some(watched) = state.selected() else {
-        return notify(state, Tone::Plain, "No task selected.", now);
-    };
-    let task = watched.id().clone();
-    let videos: Vec<_> = match kind {
+    let targets = state.targets();
+    match targets.as_slice() {
+        [] => notify(state, Tone::Plain, "No task selected.", now),
+        [watched] => {
+            let (task, videos) = (watched.id().clone(), videos(watched, kind));
+            open_one(state, task, videos, kind, now, effects);
+        }
+        several => {
+            let found: Vec<_> = several
+                .iter()
+                .filter_map(|watched| {
+                    let video = videos(watched, kind).into_iter().next()?;
+                    Some((watched.id().clone(), video))
+                })
+                .collect();
+            let without = several.len() - found.len();
+            open_several(state, found, without, kind, now, effects);
+        }
+    }
+}
+
+/// Returns the videos of a task of that kind.
+fn videos(watched: &Watched, kind: VideoKind) -> Vec<VideoUrl> {
+    match kind {
         VideoKind::Result => watched.task.state().videos().cloned().collect(),
         VideoKind::Original => watched.task.originals().into_iter().cloned().collect(),
+    }
+}
+
+fn open_several(
+    state: &mut State,
+    videos: Vec<(TaskId, VideoUrl)>,
+    without: usize,
+    kind: VideoKind,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    if videos.is_empty() {
+        let text = format!("None of the {without} marked tasks has a video to open.");
+        return notify(state, Tone::Warning, text, now);
+    }
+    if videos.len() > MOST_UNASKED {
+        state.overlay = Some(Overlay::Confirm(Confirm::Open { videos, kind }));
+        return;
+    }
+    if without > 0 {
+        let text = format!(
+            "Opening {}; the other {without} have no video.",
+            videos.len()
+        );
+        notify(state, Tone::Plain, text, now);
+    }
+    open_all(videos, effects);
+}
+
+fn open_all(videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
+    effects.extend(
+        videos
+            .into_iter()
+            .map(|(task, url)| Effect::Open { task, url }),
+    );
+}
+
+/// Does what was asked about.
+pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(Overlay::Confirm(confirm)) = state.overlay.take() else {
+        return;
     };
+    match confirm {
+        Confirm::Remove { tasks, .. } => removing::remove_all(state, tasks, now, effects),
+        Confirm::Open { videos, .. } => open_all(videos, effects),
+    }
+}
+
+fn open_one(
+    state: &mut State,
+    task: TaskId,
+    videos: Vec<VideoUrl>,
+    kind: VideoKind,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
     match videos.as_slice() {
         [] => {
-            let reason = nothing_to_open(state, kind, now);
+            let reason = nothing_to_open(state, &task, kind, now);
             notify(state, Tone::Warning, reason, now);
         }
         [url] => effects.push(Effect::Open {
@@ -250,9 +352,9 @@ pub(super) fn compared(state: &mut State, task: &TaskId, result: Result<(), Stri
 }
 
 /// Returns why there is nothing to open, with the next step.
-fn nothing_to_open(state: &State, kind: VideoKind, now: Now) -> String {
-    let Some(watched) = state.selected() else {
-        return "No task selected.".to_owned();
+fn nothing_to_open(state: &State, task: &TaskId, kind: VideoKind, now: Now) -> String {
+    let Some(watched) = state.list.get(task) else {
+        return "It is not on the list any more.".to_owned();
     };
     if kind == VideoKind::Original {
         return "The server named no input video that can be opened.".to_owned();
@@ -307,7 +409,12 @@ pub(super) fn opened(
             }
         }
         // What is being typed or chosen stays; the link is said below it.
-        Err(reason) if matches!(state.overlay, Some(Overlay::Add(_))) => {
+        Err(reason)
+            if matches!(
+                state.overlay,
+                Some(Overlay::Add(_) | Overlay::Filter(_) | Overlay::Confirm(_))
+            ) =>
+        {
             let text = format!("{reason}: {}", url.as_str());
             notify(state, Tone::Bad, text, now);
         }

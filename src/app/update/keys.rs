@@ -1,9 +1,9 @@
 //! What a user wants: a key becomes an action, and every refused action says why.
 
 use super::{
-    dialogs,
-    notices::{notify, quoted, refuses_changes, step},
-    pacing, picturing, saving, selection,
+    dialogs, finding, marking,
+    notices::{notify, quoted, step},
+    pacing, picturing, removing, saving, selection,
 };
 use crate::{
     app::{
@@ -11,7 +11,7 @@ use crate::{
         msg::Effect,
         state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
     },
-    domain::{change::Change, schedule::Polling, status::Tab, time::Now},
+    domain::{query::Sort, schedule::Polling, status::Tab, time::Now, watchlist::Watched},
 };
 
 /// Takes a key in.
@@ -29,7 +29,7 @@ pub(super) fn pressed(
         action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
         Some(action) => act(state, action, chord, context, now, effects),
-        None => dialogs::typed(state, chord),
+        None => dialogs::typed(state, chord, now),
     }
 }
 
@@ -75,11 +75,18 @@ fn act(
         Action::PreviousTab => turn(state, Turn::Previous, now),
         Action::ShowTab(tab) => selection::show_tab(state, tab, now),
         Action::Detail => show_detail(state, now),
-        Action::Back => back(state),
+        Action::Back if context == Context::Filter => finding::clear_filter(state, now),
+        Action::Back => marking::back(state, now),
         Action::Add => dialogs::open_add(state, now),
-        Action::Remove => remove(state, now, effects),
-        Action::Undo => undo(state, now, effects),
-        Action::CheckOne => check_one(state, now),
+        Action::Remove => removing::remove(state, now, effects),
+        Action::Undo => removing::undo(state, now, effects),
+        Action::Mark => marking::toggle(state, now),
+        Action::MarkRange => marking::range(state, now),
+        Action::MarkAll => marking::all(state, now),
+        Action::Filter => finding::open_filter(state),
+        Action::SortMenu => finding::open_sorts(state),
+        Action::ReverseSort => finding::reverse(state, now),
+        Action::CheckOne => check(state, now),
         Action::CheckAll => check_all(state, now),
         Action::Pause => pause(state, now),
         Action::Slower => set_pace(state, Speed::Slower, now),
@@ -90,12 +97,23 @@ fn act(
         Action::Save => saving::save(state, now, effects),
         Action::SaveTo => saving::choose_folder(state, now),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
-        Action::Accept if context == Context::Add => dialogs::accept_add(state, now, effects),
-        Action::Accept if context == Context::Folder => saving::accept_folder(state, now, effects),
-        Action::Accept => dialogs::accept_pick(state, effects),
+        Action::Accept => accept(state, context, now, effects),
         Action::Toggle => dialogs::toggle(state, chord),
         Action::NextField => dialogs::next_field(state),
         Action::PreviousField => dialogs::previous_field(state),
+    }
+}
+
+/// Does what the box offers.
+fn accept(state: &mut State, context: Context, now: Now, effects: &mut Vec<Effect>) {
+    match context {
+        Context::Add => dialogs::accept_add(state, now, effects),
+        Context::Pick => dialogs::accept_pick(state, effects),
+        Context::Folder => saving::accept_folder(state, now, effects),
+        Context::Filter => finding::accept_filter(state),
+        Context::Sort => finding::accept_sort(state, now),
+        Context::Confirm => dialogs::accept_confirm(state, now, effects),
+        Context::List | Context::Detail | Context::Link | Context::Help => {}
     }
 }
 
@@ -106,6 +124,7 @@ pub(super) fn leave(state: &mut State, effects: &mut Vec<Effect>) {
     if !unsaved.is_empty() {
         effects.push(Effect::Store(unsaved));
     }
+    finding::remember_now(state, effects);
     effects.push(Effect::Quit);
 }
 
@@ -123,7 +142,18 @@ fn move_by(state: &mut State, by: isize) {
             let last = picker.videos.len().saturating_sub(1);
             picker.cursor = picker.cursor.saturating_add_signed(by).min(last);
         }
-        (Some(Overlay::Link(_) | Overlay::Folder(_)), _) => {}
+        (Some(Overlay::Sort { cursor }), _) => {
+            let last = Sort::ALL.len().saturating_sub(1);
+            *cursor = cursor.saturating_add_signed(by).min(last);
+        }
+        (Some(Overlay::Link(_) | Overlay::Folder(_) | Overlay::Confirm(_)), _) => {}
+        (Some(Overlay::Filter(line)), _) => {
+            // The line is about the list: the row chosen meanwhile is the one to come back to.
+            let mut line = std::mem::take(line);
+            selection::step(state, by);
+            line.select(state.selected.clone());
+            state.overlay = Some(Overlay::Filter(line));
+        }
         (None, Screen::List) => selection::step(state, by),
     }
 }
@@ -176,41 +206,6 @@ fn show_detail(state: &mut State, now: Now) {
     };
 }
 
-/// Goes one step back: out of the box, else out of the detail.
-fn back(state: &mut State) {
-    if state.overlay.take().is_none() {
-        state.screen = Screen::List;
-        selection::settle(state);
-    }
-}
-
-fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if refuses_changes(state, now) {
-        return;
-    }
-    let Some(watched) = state.selected() else {
-        return notify(state, Tone::Plain, "No task to remove.", now);
-    };
-    let change = Change::Remove {
-        task: watched.id().clone(),
-        at: now.wall,
-    };
-    state.screen = Screen::List;
-    selection::settle(state);
-    effects.push(Effect::Store(vec![change]));
-}
-
-fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if refuses_changes(state, now) {
-        return;
-    }
-    let Some(batch) = state.removed.pop() else {
-        return notify(state, Tone::Plain, "Nothing to undo.", now);
-    };
-    let restore = |task| Change::Restore { task, at: now.wall };
-    effects.push(Effect::Store(batch.into_iter().map(restore).collect()));
-}
-
 /// Lets a poll through a hold at once; but not through a limit, which more questions would only make longer.
 fn may_ask(state: &mut State, now: Now) -> bool {
     let Some(hold) = state.polls.hold().cloned() else {
@@ -229,22 +224,40 @@ fn may_ask(state: &mut State, now: Now) -> bool {
     true
 }
 
-fn check_one(state: &mut State, now: Now) {
-    let Some(watched) = state.selected() else {
-        return notify(state, Tone::Plain, "No task to ask after.", now);
+/// Asks after the tasks meant. One that is being asked after already is not asked twice.
+fn check(state: &mut State, now: Now) {
+    let targets = state.targets();
+    let is_idle = |watched: &&&Watched| !matches!(watched.polling, Polling::InFlight { .. });
+    let idle: Vec<_> = targets.iter().filter(is_idle).collect();
+    let what = match idle.as_slice() {
+        [] if targets.is_empty() => {
+            return notify(state, Tone::Plain, "No task to ask after.", now);
+        }
+        [] if targets.len() == 1 => {
+            return notify(
+                state,
+                Tone::Plain,
+                "It is being asked after right now.",
+                now,
+            );
+        }
+        [] => {
+            return notify(
+                state,
+                Tone::Plain,
+                "They are being asked after right now.",
+                now,
+            );
+        }
+        [one] => quoted(one),
+        several => format!("{} tasks", several.len()),
     };
-    if matches!(watched.polling, Polling::InFlight { .. }) {
-        return notify(
-            state,
-            Tone::Plain,
-            "It is being asked after right now.",
-            now,
-        );
-    }
-    let (id, title) = (watched.id().clone(), quoted(watched));
+    let ids: Vec<_> = idle.iter().map(|watched| watched.id().clone()).collect();
     if may_ask(state, now) {
-        state.polls.ask_for(id);
-        notify(state, Tone::Plain, format!("Asking after {title}."), now);
+        for id in ids {
+            state.polls.ask_for(id);
+        }
+        notify(state, Tone::Plain, format!("Asking after {what}."), now);
     }
 }
 

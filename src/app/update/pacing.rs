@@ -14,12 +14,17 @@ use crate::{
     },
 };
 
+/// What is said when a hold ends.
+const AGAIN: &str = "The server answers again.";
+
 /// Ends the hold when the server answered for a task, and lets it go on when its one try told nothing. Trouble with
 /// many tasks begins one.
 pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mono, now: Now) {
     if Heard::of(answer) == Heard::Server {
         state.polls.no_trouble();
-        release(state, asked, now);
+        if state.polls.release(asked).is_some() {
+            notify(state, Tone::Good, AGAIN, now);
+        }
     } else if let Err(error) = answer {
         if error.is_trouble() {
             state.polls.trouble(task, error, now.mono);
@@ -28,10 +33,10 @@ pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mo
     }
 }
 
-/// Ends the hold, if there is one, as the server answered a question asked then.
-pub(super) fn release(state: &mut State, asked: Mono, now: Now) {
-    if state.polls.release(asked).is_some() {
-        notify(state, Tone::Good, "The server answers again.", now);
+/// Ends the hold when another instance was answered: it was that one's try, and nothing may come to be asked here.
+pub(super) fn release_by_news(state: &mut State, now: Now) {
+    if state.polls.release_by_news(now.mono).is_some() {
+        notify(state, Tone::Good, AGAIN, now);
     }
 }
 

@@ -174,7 +174,7 @@ pub(super) fn put_off(
         }
         Refusal::Held { error, failures } => {
             due_again(state, task, now.mono);
-            state.polls.adopt_hold(error, failures, until);
+            state.polls.adopt_hold(error, failures, until, now.mono);
         }
     }
 }

@@ -31,34 +31,54 @@ const TEND_EVERY: Duration = Duration::from_mins(1);
 /// How long a link about to die is not spoken of again.
 const WARN_AGAIN: Duration = Duration::from_hours(24);
 
-/// Saves the results of the selected task; pressed again while that runs, it tells how far it is, and then stops it.
+/// Saves the results of the marked tasks, else of the selected one; pressed again while that runs, it tells how far
+/// they are, and then stops them.
 pub(super) fn save(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some(id) = state.selected.clone() else {
+    let tasks = targets(state);
+    if tasks.is_empty() {
         return notify(state, Tone::Plain, "No task selected.", now);
-    };
+    }
     if refuses_changes(state, now) {
         return;
     }
-    if state.saves.saving(&id).is_some() {
-        return ask_or_stop(state, &id, now, effects);
+    if tasks.iter().all(|task| state.saves.saving(task).is_some()) {
+        return ask_or_stop(state, &tasks, now, effects);
     }
-    let folder = begun_folder(state, &id);
-    save_all(state, &[id], &folder, now, effects);
+    // A single one goes on where it was interrupted.
+    let begun = match tasks.as_slice() {
+        [one] => state
+            .list
+            .get(one)
+            .and_then(|watched| watched.saves.begun.clone()),
+        _ => None,
+    };
+    let folder = begun.unwrap_or_else(|| state.settings.save_folder.clone());
+    save_all(state, &tasks, &folder, now, effects);
+}
+
+fn targets(state: &State) -> Vec<TaskId> {
+    let targets = state.targets().into_iter();
+    targets.map(|watched| watched.id().clone()).collect()
 }
 
 /// Opens the box in which a folder is typed.
 pub(super) fn choose_folder(state: &mut State, now: Now) {
-    let Some(id) = state.selected.clone() else {
+    let mut tasks = targets(state);
+    if tasks.is_empty() {
         return notify(state, Tone::Plain, "No task selected.", now);
-    };
+    }
     if refuses_changes(state, now) {
         return;
     }
-    if let Some(why) = nothing_to_save(state, &id, now) {
+    let why = tasks
+        .first()
+        .and_then(|task| nothing_to_save(state, task, now));
+    tasks.retain(|task| nothing_to_save(state, task, now).is_none());
+    if let Some(why) = why.filter(|_| tasks.is_empty()) {
         return notify(state, Tone::Warning, why, now);
     }
     let folder = PathBuf::from(state.settings.shown(&state.settings.save_folder));
-    let dialog = FolderDialog::new(vec![id], &folder);
+    let dialog = FolderDialog::new(tasks, &folder);
     state.overlay = Some(Overlay::Folder(Box::new(dialog)));
 }
 
@@ -92,18 +112,20 @@ fn save_all(
     let mut begun = Vec::new();
     let mut refused = None;
     for task in tasks {
-        match nothing_to_save(state, task, now) {
-            Some(why) => refused = Some(why),
-            None => {
-                begin(state, task, folder, now, effects);
-                begun.push(task);
-            }
+        refused = nothing_to_save(state, task, now).or(refused);
+        if state
+            .list
+            .get(task)
+            .is_some_and(|watched| !watched.save_orders(folder).is_empty())
+        {
+            begin(state, task, folder, now, effects);
+            begun.push(task);
         }
     }
     let what = match (begun.as_slice(), refused) {
         ([], Some(why)) => return notify(state, Tone::Warning, why, now),
         ([], None) => return,
-        ([one], _) => state.list.get(*one).map_or_else(String::new, quoted),
+        ([one], _) => state.list.get(one).map_or_else(String::new, quoted),
         (many, _) => format!("the results of {} tasks", many.len()),
     };
     let folder = state.settings.shown(folder);
@@ -141,7 +163,7 @@ fn begin(state: &mut State, task: &TaskId, folder: &Path, now: Now, effects: &mu
     }
     state.saves.add(orders);
     state.list.change(task, |watched| {
-        watched.saves.begun = Some(folder.to_owned())
+        watched.saves.begun = Some(folder.to_owned());
     });
     let change = Change::SaveBegun {
         task: task.clone(),
@@ -189,47 +211,43 @@ pub(super) fn go_on(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     notify(state, Tone::Plain, format!("{what} and goes on."), now);
 }
 
-/// Returns where an interrupted save of a task went, else the usual folder.
-fn begun_folder(state: &State, task: &TaskId) -> PathBuf {
-    let begun = state
-        .list
-        .get(task)
-        .and_then(|watched| watched.saves.begun.clone());
-    begun.unwrap_or_else(|| state.settings.save_folder.clone())
-}
-
-/// Says how far a save is; asked again soon, stops it.
-fn ask_or_stop(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
+/// Says how far saves are; asked again soon, stops them.
+fn ask_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Vec<Effect>) {
     let is_meant = state
         .saves
         .stop_offered
         .take()
-        .is_some_and(|(offered, until)| offered == *task && now.mono < until);
+        .is_some_and(|(offered, until)| offered == tasks && now.mono < until);
     if is_meant {
-        stop(state, task, effects);
-        let change = Change::NotSaved {
+        for task in tasks {
+            stop(state, task, effects);
+            forget_begun(state, task, &SaveError::Stopped);
+            selection::forget_journal(state, task);
+        }
+        let stopped = |task: &TaskId| Change::NotSaved {
             task: task.clone(),
             at: now.wall,
             error: SaveError::Stopped,
         };
-        forget_begun(state, task, &SaveError::Stopped);
-        storing::write(state, vec![change], effects);
-        selection::forget_journal(state, task);
+        storing::write(state, tasks.iter().map(stopped).collect(), effects);
         let step = step(state, Action::Save, "goes on");
         let text = format!("Stopped; what came is kept.{step}");
         return notify(state, Tone::Plain, text, now);
     }
-    let Some(saving) = state.saves.saving(task) else {
+    let Some(saving) = state.saves.of_all(tasks) else {
         return;
     };
-    let title = state.list.get(task).map_or_else(String::new, quoted);
+    let what = match tasks {
+        [one] => state.list.get(one).map_or_else(String::new, quoted),
+        many => format!("the results of {} tasks", many.len()),
+    };
     let far = match saving.progress.percent() {
-        Some(percent) => format!("{percent}% of {title} is here"),
-        None if saving.waiting == saving.files => format!("{title} waits for its turn"),
-        None => format!("{title} is being saved"),
+        Some(percent) => format!("{percent}% of {what} is here"),
+        None if saving.waiting == saving.files => format!("{what}: waiting for a turn"),
+        None => format!("{what}: {} files on their way", saving.files),
     };
     let step = step(state, Action::Save, "again stops it");
-    state.saves.stop_offered = Some((task.clone(), now.mono.after(NOTICE_TIME)));
+    state.saves.stop_offered = Some((tasks.to_vec(), now.mono.after(NOTICE_TIME)));
     notify(state, Tone::Plain, format!("{far}.{step}"), now);
 }
 
@@ -387,7 +405,7 @@ fn warn(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .list
         .expiring_ids(now)
         .filter(|id| {
-            state.list.get(*id).is_some_and(|watched| {
+            state.list.get(id).is_some_and(|watched| {
                 let warned = watched.saves.warned;
                 let is_silent = warned.is_none_or(|at| now.age_of(at) >= WARN_AGAIN);
                 is_silent && watched.saves.begun.is_none()
@@ -399,10 +417,10 @@ fn warn(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         [] => return,
         [one] => match state.list.get(one) {
             Some(watched) => {
-                let left = match watched.link_life(state.settings.retention, now) {
-                    LinkLife::Left(left) => rough(left),
-                    _ => "two days".into(),
+                let LinkLife::Left(left) = watched.link_life(state.settings.retention, now) else {
+                    return;
                 };
+                let left = rough(left);
                 let step = step(state, Action::Save, "saves it");
                 format!(
                     "The link of {} dies in about {left}.{step}",

@@ -1,13 +1,12 @@
 //! What is under the cursor. Selection and first visible row are kept by id: nothing moves under the hand.
 
-use jiff::Timestamp;
-
 use crate::{
     app::{
         msg::Effect,
         state::{Screen, State},
     },
     domain::{
+        query::{Lens, Standing},
         schedule::Polling,
         status::Tab,
         task::TaskId,
@@ -41,10 +40,10 @@ pub(super) fn page(state: &State) -> isize {
     isize::try_from(state.size.page.max(1)).unwrap_or(1)
 }
 
-/// Shows another tab; the selection stays where the task is on it, else goes to the first row.
-pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
+/// Looks at the list in another way; the selection stays where its task is still shown, else goes to the first row.
+pub(super) fn look(state: &mut State, lens: Lens, now: Now) {
     let first = state.shown().get(state.top).cloned();
-    state.view.rebuild(tab, &state.list, now);
+    state.view.look(lens, &state.list, now);
     if state.position().is_none() {
         state.top = 0;
         return go_to(state, 0);
@@ -55,9 +54,18 @@ pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
     keep_visible(state);
 }
 
-/// Follows the clock on the tab of ending links: there, rows come and go by time alone.
+/// Shows another tab.
+pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
+    let lens = Lens {
+        tab,
+        ..state.lens().clone()
+    };
+    look(state, lens, now);
+}
+
+/// Follows the clock: on the tab of ending links, and through some filters, rows come and go by time alone.
 pub(super) fn follow_time(state: &mut State, now: Now) {
-    if state.view.is_outdated(now) {
+    if state.view.is_outdated(&state.list, now) {
         steadily(state, now, |rows| {
             rows.rebuild();
         });
@@ -128,10 +136,8 @@ impl Rows<'_> {
         let State {
             view, list, polls, ..
         } = &mut *self.state;
-        let at = view.position(watched.id(), list);
-        let before = list.get(watched.id());
-        let began = before.map_or_else(|| watched.submitted(), Watched::submitted);
-        if let Some(before) = before {
+        let standing = view.standing(watched.id(), list);
+        if let Some(before) = list.get(watched.id()) {
             if matches!(before.polling, Polling::InFlight { .. }) {
                 watched.polling = before.polling;
             }
@@ -140,16 +146,21 @@ impl Rows<'_> {
         }
         let id = watched.id().clone();
         list.insert(watched);
-        self.follow(&id, at, began);
+        self.follow(&id, standing);
     }
 
-    /// Takes a task off the list.
+    /// Takes a task off the list, and its mark with it.
     pub(super) fn remove(&mut self, id: &TaskId) -> Option<Watched> {
         let State {
-            view, list, polls, ..
+            view,
+            list,
+            polls,
+            marks,
+            ..
         } = &mut *self.state;
         view.withdraw(list.get(id)?, list);
         let watched = list.remove(id)?;
+        marks.remove(id);
         if let Polling::InFlight { attempt, since } = watched.polling {
             polls.stray(id.clone(), attempt, since);
         }
@@ -163,10 +174,9 @@ impl Rows<'_> {
         change: impl FnOnce(&mut Watched) -> R,
     ) -> Option<R> {
         let State { view, list, .. } = &mut *self.state;
-        let at = view.position(id, list);
-        let began = list.get(id)?.submitted();
+        let standing = view.standing(id, list);
         let result = list.change(id, change);
-        self.follow(id, at, began);
+        self.follow(id, standing);
         result
     }
 
@@ -180,16 +190,16 @@ impl Rows<'_> {
         self.rebuild();
     }
 
-    /// Shows the same tab afresh.
+    /// Builds the view afresh.
     pub(super) fn rebuild(&mut self) {
         let State { view, list, .. } = &mut *self.state;
-        view.rebuild(view.tab(), list, self.now);
+        view.rebuild(list, self.now);
     }
 
-    fn follow(&mut self, id: &TaskId, at: Option<usize>, began: Timestamp) {
+    fn follow(&mut self, id: &TaskId, before: Standing) {
         let State { view, list, .. } = &mut *self.state;
         if let Some(watched) = list.get(id) {
-            view.follow(at, began, watched, list, self.now);
+            view.follow(before, watched, list, self.now);
         }
     }
 }

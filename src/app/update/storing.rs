@@ -68,8 +68,7 @@ fn adopt(state: &mut State, news: Watched, now: Now) -> Option<TaskId> {
         news.freshness.last_error.is_none() && news.freshness.checks > before.freshness.checks
     });
     if is_answered {
-        // It was another's try, and the tasks may never come to be asked after here.
-        pacing::release(state, now.mono, now);
+        pacing::release_by_news(state, now);
     }
     selection::steadily(state, now, |rows| rows.insert(news));
     selection::forget_journal(state, &id);
@@ -267,6 +266,9 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
             String::new()
         };
         notify(state, Tone::Plain, format!("{verb} {what}.{rest}"), now);
+    } else if is_undo && removed.is_empty() {
+        let text = "Nothing was brought back: it is watched already, or was removed too long ago.";
+        notify(state, Tone::Plain, text, now);
     } else if known > 0 {
         notify(state, Tone::Plain, "Watched already, nothing to add.", now);
     }

@@ -39,12 +39,18 @@ pub(super) struct Burst {
 impl Burst {
     /// Takes a key or a mouse report in.
     pub(super) fn take(&mut self, input: Input, now: Instant) {
-        match (&mut self.paste, &input) {
-            (Some(paste), Input::Key { chord, .. }) => paste.extend(text_of(*chord)),
-            (_, Input::Paste(_)) => self.paste(input, now),
-            (_, Input::Answer(_)) => self.ready.push_back(input),
-            (_, Input::Mouse(_) | Input::Focus(_)) => self.held.push(input),
-            (None, Input::Key { .. }) => {
+        match input {
+            Input::Paste(text) => {
+                self.hand_on(now);
+                self.paste.get_or_insert_default().push_str(&text);
+            }
+            Input::Answer(_) => self.ready.push_back(input),
+            Input::Mouse(_) | Input::Focus(_) => self.held.push(input),
+            Input::Key { chord, .. } => {
+                if let Some(paste) = &mut self.paste {
+                    paste.extend(text_of(chord));
+                    return;
+                }
                 self.held.push(input);
                 self.look(now);
             }
@@ -82,12 +88,6 @@ impl Burst {
     /// Returns the next event that is decided on.
     pub(super) fn pop(&mut self) -> Option<Input> {
         self.ready.pop_front()
-    }
-
-    fn paste(&mut self, input: Input, now: Instant) {
-        let Input::Paste(text) = input else { return };
-        self.hand_on(now);
-        self.paste.get_or_insert_default().push_str(&text);
     }
 
     /// Turns what is held into a paste when no hand could have typed it.

@@ -161,11 +161,11 @@ fn mouse(event: MouseEvent) -> MouseReport {
 mod tests {
     use super::*;
 
-    fn press(chord: KeyChord) -> Option<Input> {
-        Some(Input::Key {
+    fn press(chord: KeyChord) -> Input {
+        Input::Key {
             chord,
             is_repeat: false,
-        })
+        }
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             for spelling in spellings {
                 assert_eq!(
                     sequence(spelling.as_bytes()),
-                    press(KeyChord::plain(key)),
+                    Some(press(KeyChord::plain(key))),
                     "{spelling:?}"
                 );
             }
@@ -231,7 +231,11 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(sequence(spelling.as_bytes()), press(chord), "{spelling:?}");
+            assert_eq!(
+                sequence(spelling.as_bytes()),
+                Some(press(chord)),
+                "{spelling:?}"
+            );
         }
     }
 
@@ -250,7 +254,7 @@ mod tests {
             ('\0', KeyChord::ctrl(' ')),
             ('\u{1c}', KeyChord::ctrl('4')),
         ] {
-            assert_eq!(Some(character(c)), press(chord), "{c:?}");
+            assert_eq!(character(c), press(chord), "{c:?}");
         }
     }
 

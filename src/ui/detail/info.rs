@@ -359,9 +359,8 @@ pub(super) fn source(watched: &Watched) -> Option<&Link> {
 fn link_life(watched: &Watched, scene: &Scene<'_>) -> Option<String> {
     let retention = scene.state.settings().retention;
     match watched.link_life(retention, scene.now) {
-        LinkLife::None => None,
+        LinkLife::None | LinkLife::Saved => None,
         LinkLife::Unknown => Some("unknown how long it lives".to_owned()),
-        LinkLife::Saved => None,
         LinkLife::Gone => Some("probably expired".to_owned()),
         LinkLife::Left(left) => {
             let end = status::expires_at(&watched.task, retention).map_or_else(String::new, |at| {

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use crate::{
     domain::{
+        fuzzy::Searcher,
         report::PollError,
         save::Saving,
         status::{LinkLife, Status, Urgency},
@@ -21,6 +22,7 @@ const BAR: u16 = 6;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Columns {
     breadth: Breadth,
+    mark: u16,
     glyph: u16,
     status: Option<Span>,
     title: Span,
@@ -59,6 +61,7 @@ impl Columns {
                 let age_end = time.start.saturating_sub(1);
                 Self {
                     breadth,
+                    mark: 1,
                     glyph: 2,
                     status: Some(Span {
                         start: 4,
@@ -78,6 +81,8 @@ impl Columns {
                 let age_end = time.start.saturating_sub(1);
                 Self {
                     breadth,
+                    // Over the pointer: the selected row is told by its style as well.
+                    mark: 0,
                     glyph: 1,
                     status: Some(Span { start: 3, width: 5 }),
                     title: title_to(9, age_end.saturating_sub(5)),
@@ -88,6 +93,7 @@ impl Columns {
             }
             Breadth::Tiny => Self {
                 breadth,
+                mark: 0,
                 glyph: 1,
                 status: None,
                 title: title_to(3, edge),
@@ -121,7 +127,14 @@ impl Columns {
     }
 
     /// Draws a task.
-    pub(super) fn draw_row(&self, pen: &mut Pen<'_>, y: u16, watched: &Watched, scene: &Scene<'_>) {
+    pub(super) fn draw_row(
+        &self,
+        pen: &mut Pen<'_>,
+        y: u16,
+        watched: &Watched,
+        scene: &Scene<'_>,
+        searcher: &mut Searcher,
+    ) {
         let is_selected = scene.state.is_selected(watched.id());
         let paint = Paint { scene, is_selected };
         let status = scene.status_of(watched);
@@ -131,12 +144,18 @@ impl Columns {
             let pointer = scene.theme.glyphs().pointer;
             pen.text(0, y, pointer, paint.of(Role::Text));
         }
+        if scene.state.marks().has(watched.id()) {
+            pen.text(self.mark, y, "*", paint.of(Role::Accent));
+        }
         pen.text(self.glyph, y, look.glyph, paint.of(look.role));
         if let Some(span) = self.status {
             self.draw_status(pen, y, span, watched, status, &paint);
         }
         let (title, role) = title(watched, usize::from(self.title.width), scene);
         pen.text(self.title.start, y, &title, paint.of(role));
+        if role == Role::Text {
+            self.point_out(pen, y, &title, scene, searcher);
+        }
         if let Some(end) = self.age_end {
             let age = format::age(scene.now.age_of(watched.submitted()));
             pen.text_before(end, y, &age, paint.of(Role::Muted));
@@ -168,6 +187,32 @@ impl Columns {
                 pen.text_before(span.end(), y, &text, paint.of(role));
             }
             (None, _) => {}
+        }
+    }
+
+    /// Underlines what of a title the filter looked for.
+    fn point_out(
+        &self,
+        pen: &mut Pen<'_>,
+        y: u16,
+        title: &str,
+        scene: &Scene<'_>,
+        searcher: &mut Searcher,
+    ) {
+        let query = &scene.state.lens().query;
+        if query.is_empty() {
+            return;
+        }
+        let places = query.places(title, searcher);
+        let mut places = places.iter().peekable();
+        let mut x = self.title.start;
+        for (at, (_, width)) in (0..).zip(format::cells(title)) {
+            let width = u16::try_from(width).unwrap_or_default();
+            if places.next_if_eq(&&at).is_some() {
+                let style = Style::new().add_modifier(Modifier::UNDERLINED);
+                pen.style_cells(x, y, width, style);
+            }
+            x = x.saturating_add(width);
         }
     }
 

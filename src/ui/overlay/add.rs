@@ -2,7 +2,6 @@
 
 use ratatui::buffer::Buffer;
 use tui_input::Input;
-use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{draw_hints, first_seen, open, place};
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     ui::{
         Scene,
         footer::Hint,
-        format,
+        format, input,
         pen::{Pen, cells},
         theme::Role,
     },
@@ -122,7 +121,7 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
         Part::Ids => {
             let here = field == AddField::Ids;
             let hint = "type or paste ids";
-            draw_input(pen, y, "ids: ", dialog.ids(), here, hint, scene);
+            draw_field(pen, y, "ids: ", dialog.ids(), here, hint, scene);
         }
         Part::Try => {
             let x = pen.text(1, y, "try: ", muted);
@@ -146,7 +145,7 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
         }
         Part::Label => {
             let here = field == AddField::Label;
-            draw_input(
+            draw_field(
                 pen,
                 y,
                 "label for all: ",
@@ -220,8 +219,8 @@ fn draw_candidate(
     }
 }
 
-/// Draws a line that is typed into, scrolled so that its cursor is seen.
-pub(super) fn draw_input(
+/// Draws a field: its name, and the line that is typed into where the keyboard is there.
+pub(super) fn draw_field(
     pen: &mut Pen<'_>,
     y: u16,
     name: &str,
@@ -232,7 +231,6 @@ pub(super) fn draw_input(
 ) {
     let name_role = if is_here { Role::Title } else { Role::Muted };
     let start = pen.text(1, y, name, scene.style(name_role));
-    let text = scene.style(Role::Text);
     if !is_here {
         let (shown, role) = if input.value().is_empty() {
             (hint, Role::Muted)
@@ -244,39 +242,9 @@ pub(super) fn draw_input(
         pen.text(start, y, &shown, scene.style(role));
         return;
     }
-    let at = input
-        .value()
-        .char_indices()
-        .nth(input.cursor())
-        .map_or(input.value().len(), |(at, _)| at);
-    let (before, after) = input.value().split_at_checked(at).unwrap_or_default();
-    let room = pen.width().saturating_sub(start + 2);
-    let before = tail(before, usize::from(room));
-    let x = pen.text(start, y, before, text);
-    let cursor = scene.style(Role::Cursor);
-    if let Some(under) = after.graphemes(true).next() {
-        let next = pen.text(x, y, under, cursor);
-        let rest = after.get(under.len()..).unwrap_or_default();
-        let room = usize::from(pen.width().saturating_sub(next + 1));
-        let rest = format::fit_end(rest, room, scene.ellipsis());
-        pen.text(next, y, &rest, text);
-        return;
-    }
-    let x = pen.text(x, y, "_", scene.style(Role::Accent));
+    let end = pen.width().saturating_sub(1);
+    let x = input::draw(pen, (start, y), end, input, None, scene);
     if input.value().is_empty() && cells(hint) + 1 < pen.width().saturating_sub(x) {
         pen.text(x + 1, y, hint, scene.style(Role::Muted));
     }
-}
-
-/// Returns the longest end of a text that takes at most `most` cells.
-fn tail(text: &str, most: usize) -> &str {
-    let mut text = text;
-    while format::width(text) > most {
-        let mut graphemes = text.graphemes(true);
-        if graphemes.next().is_none() {
-            break;
-        }
-        text = graphemes.as_str();
-    }
-    text
 }

@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 
-use super::{add::draw_input, draw_hints, open, place};
+use super::{add::draw_field, draw_hints, open, place};
 use crate::{
     app::{
         keymap::{Action, Context},
@@ -22,7 +22,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &FolderDialog
         count => format!("Save {count} results to which folder?"),
     };
     let mut pen = open(buffer, scene, area, &title, "");
-    draw_input(
+    draw_field(
         &mut pen,
         0,
         "folder: ",

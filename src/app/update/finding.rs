@@ -1,0 +1,168 @@
+//! Finding tasks in a long list: the filter line, the menu of orders; and what of it is remembered.
+
+use std::time::Duration;
+
+use super::{notices::notify, selection};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{FilterLine, Loading, Overlay, Screen, State, Tone},
+    },
+    domain::{
+        change::Access,
+        memory::Memory,
+        query::{Lens, Order, Query, Sort},
+        task::TaskId,
+        time::Now,
+    },
+};
+
+/// How long after the last change of tab, order or filter it is remembered.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Opens the filter line, with the filter in force in it; out of the full detail, to the list it is about.
+pub(super) fn open_filter(state: &mut State) {
+    if state.screen != Screen::List {
+        state.screen = Screen::List;
+        selection::settle(state);
+    }
+    let first = state.shown().get(state.top).cloned();
+    let line = FilterLine::open(&state.lens().query, state.selected.clone(), first);
+    state.overlay = Some(Overlay::Filter(Box::new(line)));
+}
+
+/// Filters by what is typed by now; a text that is no filter changes nothing.
+pub(super) fn typed(state: &mut State, query: Option<Query>, now: Now) {
+    let Some(query) = query else { return };
+    let Some(Overlay::Filter(line)) = &state.overlay else {
+        return;
+    };
+    let before = (line.selected().cloned(), line.first().cloned());
+    if query != state.lens().query {
+        filter(state, query, now);
+        come_back(state, before);
+    }
+}
+
+/// Keeps the filter and closes the line; one with a fault stays open, and says it.
+pub(super) fn accept_filter(state: &mut State) {
+    if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.fault().is_none()) {
+        state.overlay = None;
+    }
+}
+
+/// Closes the line and takes the filter off.
+pub(super) fn clear_filter(state: &mut State, now: Now) {
+    let Some(Overlay::Filter(line)) = state.overlay.take() else {
+        return;
+    };
+    let before = (state.selected.clone(), line.first().cloned());
+    filter(state, Query::default(), now);
+    come_back(state, before);
+}
+
+/// Lets through what a filter lets through.
+pub(super) fn filter(state: &mut State, query: Query, now: Now) {
+    let lens = Lens {
+        query,
+        ..state.lens().clone()
+    };
+    selection::look(state, lens, now);
+}
+
+/// Selects the row again that was selected, and begins with the one that was first, where they are shown.
+fn come_back(state: &mut State, (selected, first): (Option<TaskId>, Option<TaskId>)) {
+    if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
+        state.top = at;
+    }
+    match selected {
+        Some(id) if state.view.position(&id, &state.list).is_some() => {
+            selection::select(state, &id);
+        }
+        _ => selection::keep_visible(state),
+    }
+}
+
+/// Opens the menu of orders, at the one in force.
+pub(super) fn open_sorts(state: &mut State) {
+    let sort = state.lens().order.sort;
+    let at = Sort::ALL.iter().position(|other| *other == sort);
+    state.overlay = Some(Overlay::Sort {
+        cursor: at.unwrap_or_default(),
+    });
+}
+
+/// Orders the list by what is under the menu's cursor.
+pub(super) fn accept_sort(state: &mut State, now: Now) {
+    if let Some(Overlay::Sort { cursor }) = state.overlay
+        && let Some(sort) = Sort::ALL.get(cursor)
+    {
+        state.overlay = None;
+        sort_by(state, *sort, now);
+    }
+}
+
+/// Orders the list by something; by the same again, from the other end.
+pub(super) fn sort_by(state: &mut State, sort: Sort, now: Now) {
+    let order = state.lens().order;
+    let order = if order.sort == sort {
+        order.reversed()
+    } else {
+        Order::by(sort)
+    };
+    sort_in(state, order, now);
+}
+
+/// Turns the order round.
+pub(super) fn reverse(state: &mut State, now: Now) {
+    let order = state.lens().order.reversed();
+    sort_in(state, order, now);
+}
+
+fn sort_in(state: &mut State, order: Order, now: Now) {
+    let lens = Lens {
+        order,
+        ..state.lens().clone()
+    };
+    selection::look(state, lens, now);
+    let text = format!("Sorted: {}.", order.name());
+    notify(state, Tone::Plain, text, now);
+}
+
+/// Takes in what was known at the end of the last run. What was chosen since the start stays.
+pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) {
+    let Memory { lens, removals } = memory;
+    state.removed.splice(0..0, removals);
+    state.outlook.remembered = lens.clone();
+    if *state.lens() == Lens::default() && !matches!(state.overlay, Some(Overlay::Filter(_))) {
+        selection::look(state, lens, now);
+    }
+}
+
+/// Has the way the list is looked at remembered, a moment after it last changed.
+pub(super) fn remember(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let is_typing = matches!(state.overlay, Some(Overlay::Filter(_)));
+    if is_typing || !can_remember(state) || *state.lens() == state.outlook.remembered {
+        state.outlook.due = None;
+        return;
+    }
+    match state.outlook.due {
+        Some(due) if due <= now.mono => remember_now(state, effects),
+        Some(_) => {}
+        None => state.outlook.due = Some(now.mono.after(SETTLED)),
+    }
+}
+
+/// Has it remembered at once, as on the way out.
+pub(super) fn remember_now(state: &mut State, effects: &mut Vec<Effect>) {
+    state.outlook.due = None;
+    if can_remember(state) && *state.lens() != state.outlook.remembered {
+        let lens = state.lens().clone();
+        state.outlook.remembered = lens.clone();
+        effects.push(Effect::Remember(lens));
+    }
+}
+
+fn can_remember(state: &State) -> bool {
+    state.settings.access == Access::Full && state.loading == Loading::Done
+}

@@ -1,0 +1,58 @@
+//! Removals and their undo: several at once are asked about once, and taken back whole.
+
+use super::{
+    notices::{notify, refuses_changes},
+    selection,
+};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{Confirm, Overlay, Screen, State, Tone},
+    },
+    domain::{change::Change, task::TaskId, time::Now},
+};
+
+/// Removes the task meant; several of them after a yes.
+pub(super) fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let targets = state.targets();
+    let tasks: Vec<_> = targets
+        .into_iter()
+        .map(|watched| watched.id().clone())
+        .collect();
+    match tasks.len() {
+        0 => notify(state, Tone::Plain, "No task to remove.", now),
+        1 => remove_all(state, tasks, now, effects),
+        _ => {
+            let hidden = state.hidden_marks();
+            state.overlay = Some(Overlay::Confirm(Confirm::Remove { tasks, hidden }));
+        }
+    }
+}
+
+/// Orders tasks to be removed, in one change that one undo takes back.
+pub(super) fn remove_all(
+    state: &mut State,
+    tasks: Vec<TaskId>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    state.screen = Screen::List;
+    selection::settle(state);
+    let remove = |task| Change::Remove { task, at: now.wall };
+    effects.push(Effect::Store(tasks.into_iter().map(remove).collect()));
+}
+
+/// Takes the last removal back, one of an earlier run too.
+pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let Some(batch) = state.removed.pop() else {
+        return notify(state, Tone::Plain, "Nothing to undo.", now);
+    };
+    let restore = |task| Change::Restore { task, at: now.wall };
+    effects.push(Effect::Store(batch.into_iter().map(restore).collect()));
+}

@@ -1,0 +1,280 @@
+//! The user's settings: file, environment and options become one checked [`Config`], or everything that is wrong.
+//!
+//! An option goes before the environment, that before the profile, that before the rest of the file, that before the
+//! default. The file is the one named, or `kietop/config.toml` under the config home; the working directory is never
+//! looked into. A stored key belongs to the API address of its own section and goes to no other.
+//!
+//! Knows neither the command line's parser nor what the settings are used for.
+
+mod check;
+mod fault;
+pub mod places;
+mod reader;
+pub mod themes;
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use self::check::{Account, Checked};
+pub use self::fault::{Fault, Faults, Place};
+use crate::{
+    adapters::kie::{ApiOrigin, StoredKey},
+    app::keymap::Keymap,
+    domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
+    ui::theme::Palette,
+};
+
+/// The default file: every setting that works, commented out, with its default.
+pub const DEFAULT_FILE: &str = include_str!("../assets/config.toml");
+
+/// The largest config or theme file, in bytes; a larger one is some other file.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Is what was asked for on the command line or in the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The config file.
+    pub config: Option<PathBuf>,
+    /// The profile.
+    pub profile: Option<String>,
+    /// The API's address.
+    pub api_url: Option<String>,
+    /// The list file.
+    pub store: Option<PathBuf>,
+}
+
+/// Is every setting, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// The profile in force.
+    pub profile: Option<String>,
+    /// Where the API is.
+    pub origin: ApiOrigin,
+    /// Where the stored key comes from; the environment's goes before it.
+    pub key: Option<StoredKey>,
+    /// The list file; `None` for the one under the data home.
+    pub store: Option<PathBuf>,
+    /// What is the same in every profile.
+    pub settings: Settings,
+}
+
+/// Is what is the same in every profile.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// How often tasks are asked after.
+    pub pace: Pace,
+    /// How long results live.
+    pub retention: Retention,
+    /// Where and when videos are saved.
+    pub saving: Saving,
+    /// The browser's command line; empty for the system's choice.
+    pub browser: Vec<String>,
+    /// How endings are told beside the title.
+    pub notifications: Notifications,
+    /// Who has the mouse.
+    pub mouse: Mouse,
+    /// Whether only ASCII is drawn.
+    pub ascii: Ascii,
+    /// The colours.
+    pub palette: Palette,
+    /// How pictures are drawn.
+    pub preview: Preview,
+    /// What the keys mean.
+    pub keymap: Keymap,
+}
+
+/// Is how long results live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention(pub Duration);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self(crate::domain::status::RETENTION)
+    }
+}
+
+/// Tells where and when videos are saved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Saving {
+    /// The folder; `None` for the user's video folder.
+    pub folder: Option<PathBuf>,
+    /// Whether a video is saved as soon as it is ready.
+    pub is_automatic: bool,
+}
+
+/// Tells how endings are told beside the title.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notifications {
+    /// The terminal's bell.
+    pub bell: bool,
+    /// The terminal's own notification (OSC 9, 777, 99).
+    pub osc: bool,
+    /// The desktop's notification.
+    pub desktop: bool,
+    /// A command line, run with the facts in its environment; empty for none.
+    pub command: Vec<String>,
+}
+
+/// Tells who has the mouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mouse {
+    /// kietop: clicks select, the wheel scrolls.
+    #[default]
+    On,
+    /// The terminal: text is selected as everywhere else.
+    Off,
+}
+
+/// Tells whether only ASCII is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ascii {
+    /// Where the locale has no more.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Config {
+    /// Reads the file and puts everything together; else returns everything that is wrong.
+    pub fn load(asked: &Asked) -> Result<Self, Faults> {
+        let file = file_of(asked);
+        let need = match asked.config {
+            Some(_) => Need::Required,
+            None => Need::Optional,
+        };
+        let text = match &file {
+            Some(file) => read(file, need)?,
+            None => None,
+        };
+        Self::parse(text.as_deref().unwrap_or_default(), file.as_deref(), asked)
+    }
+
+    /// Puts a file's text and what was asked for together.
+    pub fn parse(text: &str, file: Option<&Path>, asked: &Asked) -> Result<Self, Faults> {
+        let Checked {
+            account,
+            profiles,
+            settings,
+        } = check::check(text, file)?;
+        let wrong = |what: &str| Faults::one(None, what);
+        let chosen =
+            match &asked.profile {
+                None => None,
+                Some(name) => Some(profiles.get(name.as_str()).ok_or_else(|| {
+                    wrong(&no_profile(name, profiles.keys().map(String::as_str)))
+                })?),
+            };
+        let asked_origin = match &asked.api_url {
+            None => None,
+            Some(url) => Some(
+                // Without the address itself: there may be a password in it.
+                ApiOrigin::parse(url).map_err(|error| wrong(&format!("--api-url: {error}")))?,
+            ),
+        };
+        let (origin, key) = account_in_force(&account, chosen, asked_origin);
+        let own_list = |name: &String| PathBuf::from(format!("{name}.db"));
+        let store = asked
+            .store
+            .clone()
+            .or_else(|| chosen.and_then(|profile| profile.store.clone()))
+            .or_else(|| match (&asked.profile, places::data_folder()) {
+                (Some(name), Ok(folder)) => Some(folder.join(own_list(name))),
+                (Some(_), Err(_)) | (None, _) => None,
+            })
+            .or_else(|| account.store.clone().filter(|_| asked.profile.is_none()));
+        Ok(Self {
+            profile: asked.profile.clone(),
+            origin,
+            key,
+            store,
+            settings,
+        })
+    }
+}
+
+/// Returns the file that is read: the one named, else the one under the config home; `None` without a home.
+pub fn file_of(asked: &Asked) -> Option<PathBuf> {
+    asked.config.clone().or_else(|| places::config_file().ok())
+}
+
+/// Returns every key the file may hold, as paths with dots; those below `keys` and `profiles` are the user's own.
+pub fn known_keys() -> Vec<String> {
+    check::known_keys()
+}
+
+/// Returns the address in force and the stored key that may go there.
+fn account_in_force(
+    top: &Account,
+    profile: Option<&Account>,
+    asked: Option<ApiOrigin>,
+) -> (ApiOrigin, Option<StoredKey>) {
+    let top_origin = top.origin.clone().unwrap_or_default();
+    let profile_origin = profile
+        .and_then(|profile| profile.origin.clone())
+        .unwrap_or_else(|| top_origin.clone());
+    let stored = match (profile.and_then(|profile| profile.key.clone()), &top.key) {
+        (Some(key), _) => Some((key, profile_origin.clone())),
+        (None, Some(key)) => Some((key.clone(), top_origin)),
+        (None, None) => None,
+    };
+    let origin = asked.unwrap_or(profile_origin);
+    let key = stored.map(|(key, belongs_to)| {
+        if belongs_to == origin {
+            key
+        } else {
+            StoredKey::Elsewhere {
+                belongs_to,
+                asked: origin.clone(),
+            }
+        }
+    });
+    (origin, key)
+}
+
+fn no_profile<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let all: Vec<_> = known.clone().collect();
+    let others = match all.as_slice() {
+        [] => "; the config file has none".to_owned(),
+        [..] => format!("; there are {}", all.join(", ")),
+    };
+    let hint = did_you_mean(name, known);
+    let tail = if hint.is_empty() { others } else { hint };
+    format!("there is no profile \"{name}\"{tail}")
+}
+
+/// Tells whether a file has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// It was asked for.
+    Required,
+    /// Without it the defaults hold.
+    Optional,
+}
+
+/// Reads a file; `None` when it is not there and need not be.
+fn read(file: &Path, need: Need) -> Result<Option<String>, Faults> {
+    let wrong = |what: String| Faults::one(Some(file.to_owned()), &what);
+    let mut bytes = Vec::new();
+    let opened =
+        File::open(file).and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
+    match opened {
+        Err(error) if error.kind() == ErrorKind::NotFound && need == Need::Optional => {
+            return Ok(None);
+        }
+        Err(error) => return Err(wrong(format!("it cannot be read: {error}"))),
+        Ok(_) if bytes.len() as u64 > LARGEST => {
+            return Err(wrong("it is larger than any config file".to_owned()));
+        }
+        Ok(_) => {}
+    }
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|_not_text| wrong("it is no UTF-8 text".to_owned()))
+}

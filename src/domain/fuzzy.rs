@@ -1,0 +1,218 @@
+//! Finding what a person types in what a task is called: letters in their order, case and accents folded.
+//!
+//! The only room of the matcher's crate. Knows no tasks and no query language.
+
+use std::fmt;
+
+use nucleo_matcher::{
+    Config, Matcher, Utf32Str,
+    pattern::{Atom, AtomKind, CaseMatching, Normalization},
+};
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// The longest word whose letters may stand apart, in characters; longer ones are looked for as they are.
+const LONGEST_FUZZY: usize = 64;
+
+/// The longest text looked for, in characters; of a longer one the beginning counts. The matcher's score has room for
+/// twice as many.
+const LONGEST: usize = 1024;
+
+/// What a letter is worth beside its neighbour, and what less where it begins a chunk.
+///
+/// A word must be worth what it would be with all its letters together, in the middle of another word. Letters that begin words
+/// are worth more, and each gap costs: so the beginnings of words near each other are found, and letters strewn over a
+/// long text, which would hold any word, are not.
+const PER_LETTER: usize = 20;
+const FIRST_LESS: usize = 4;
+
+/// Is what is looked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Needle {
+    text: Box<str>,
+    atom: Atom,
+    least: u16,
+}
+
+impl Needle {
+    /// Returns a word whose letters may stand apart.
+    pub fn fuzzy(word: &str) -> Self {
+        let letters = word.graphemes(true).count();
+        if letters > LONGEST_FUZZY {
+            return Self::literal(word);
+        }
+        let least = (letters * PER_LETTER).saturating_sub(FIRST_LESS);
+        Self {
+            least: u16::try_from(least).unwrap_or(u16::MAX),
+            ..Self::of(word, AtomKind::Fuzzy)
+        }
+    }
+
+    /// Returns a text that must be there as it is, but for case and accents.
+    pub fn literal(text: &str) -> Self {
+        Self::of(text, AtomKind::Substring)
+    }
+
+    fn of(text: &str, kind: AtomKind) -> Self {
+        let end = text.char_indices().nth(LONGEST).map(|(at, _)| at);
+        Self {
+            text: text.into(),
+            atom: Atom::new(
+                end.and_then(|end| text.get(..end)).unwrap_or(text),
+                CaseMatching::Ignore,
+                Normalization::Smart,
+                kind,
+                false,
+            ),
+            least: 0,
+        }
+    }
+
+    /// Returns the text as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Needle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Needle({:?})", self.text)
+    }
+}
+
+/// Looks for needles; holds the matcher's memory, so one is used for many texts.
+#[derive(Default)]
+pub struct Searcher {
+    matcher: Option<Box<Matcher>>,
+    letters: Vec<char>,
+    places: Vec<u32>,
+}
+
+impl fmt::Debug for Searcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Searcher").finish_non_exhaustive()
+    }
+}
+
+impl Searcher {
+    /// Reports whether a text holds what is looked for.
+    pub fn finds(&mut self, needle: &Needle, text: &str) -> bool {
+        self.score(needle, text).is_some()
+    }
+
+    /// Returns how well a text holds what is looked for, if it does; more is better.
+    pub fn score(&mut self, needle: &Needle, text: &str) -> Option<u16> {
+        let matcher = self
+            .matcher
+            .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
+        let haystack = haystack(text, &mut self.letters);
+        needle
+            .atom
+            .score(haystack, matcher)
+            .filter(|score| *score >= needle.least)
+    }
+
+    /// Returns where a text holds what is looked for: the numbers of its graphemes, in order; empty where it does not.
+    pub fn places(&mut self, needle: &Needle, text: &str) -> &[u32] {
+        self.places.clear();
+        let matcher = self
+            .matcher
+            .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
+        let haystack = haystack(text, &mut self.letters);
+        let score = needle.atom.indices(haystack, matcher, &mut self.places);
+        if score.is_none_or(|score| score < needle.least) {
+            self.places.clear();
+        }
+        self.places.sort_unstable();
+        &self.places
+    }
+}
+
+/// Returns a text as the matcher takes it: one letter for each grapheme.
+fn haystack<'a>(text: &'a str, letters: &'a mut Vec<char>) -> Utf32Str<'a> {
+    if text.is_ascii() {
+        return Utf32Str::Ascii(text.as_bytes());
+    }
+    letters.clear();
+    letters.extend(
+        text.graphemes(true)
+            .filter_map(|grapheme| grapheme.chars().next()),
+    );
+    Utf32Str::Unicode(letters)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn finds(word: &str, text: &str) -> bool {
+        Searcher::default().finds(&Needle::fuzzy(word), text)
+    }
+
+    #[test]
+    fn letters_stand_in_their_order_and_near() {
+        let prompt =
+            "Turn the street into a neon city at night, wet asphalt, slow camera pan to the left.";
+
+        for word in ["neon", "NEON", "ncity", "neoncity", "slowpan", "n", "wet"] {
+            assert!(finds(word, prompt), "{word}");
+        }
+        for word in ["noen", "harbour", "titanic"] {
+            assert!(!finds(word, prompt), "{word}");
+        }
+    }
+
+    #[test]
+    fn case_and_accents_are_folded() {
+        assert!(finds("uberflieger", "Über den Dächern: Überflieger"));
+        assert!(finds("dacher", "Über den Dächern"));
+        assert!(finds("DÄCHER", "über den dächern"));
+        assert!(!finds("dächer", "dacher"), "an accent written is meant");
+        assert!(finds("雨", "夜の雨の街"));
+    }
+
+    #[test]
+    fn places_count_graphemes() {
+        let mut searcher = Searcher::default();
+
+        assert_eq!(
+            searcher.places(&Needle::fuzzy("city"), "e\u{301} 👩🚀 city"),
+            [5, 6, 7, 8]
+        );
+        assert_eq!(
+            searcher.places(&Needle::literal("b c"), "a b c b c"),
+            [2, 3, 4]
+        );
+        assert!(
+            searcher
+                .places(&Needle::fuzzy("xyz"), "a b c b c")
+                .is_empty()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_breaks_it(word in "\\PC{0,80}", text in "\\PC{0,200}", long in 0_usize..2000) {
+            let mut searcher = Searcher::default();
+            let long = "a\u{e4}".repeat(long);
+            for needle in [Needle::fuzzy(&word), Needle::literal(&word), Needle::literal(&long)] {
+                for text in [&text, &long, &word] {
+                    let places = searcher.places(&needle, text).to_vec();
+                    let letters = u32::try_from(text.graphemes(true).count()).unwrap();
+                    prop_assert!(places.iter().all(|at| *at < letters));
+                    prop_assert!(places.is_sorted());
+                    prop_assert!(places.is_empty() || searcher.finds(&needle, text));
+                }
+            }
+        }
+
+        #[test]
+        fn what_stands_there_is_found(before in "[a-z ]{0,40}", word in "[a-z]{1,12}", behind in "[a-z ]{0,40}") {
+            let text = before + &word + &behind;
+            prop_assert!(finds(&word, &text));
+            let literal = Needle::literal(&word);
+            prop_assert!(Searcher::default().finds(&literal, &text));
+        }
+    }
+}

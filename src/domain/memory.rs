@@ -1,0 +1,12 @@
+//! What a program knows of the one that ran before it on the same list.
+
+use super::{query::Lens, task::TaskId};
+
+/// Is what was known at the end of the last run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// How the list was looked at.
+    pub lens: Lens,
+    /// The last removals that can be taken back, each whole, the latest last.
+    pub removals: Vec<Vec<TaskId>>,
+}

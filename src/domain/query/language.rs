@@ -1,0 +1,273 @@
+//! The words of the filter language, and how they are written.
+
+use std::{fmt, time::Duration};
+
+use crate::domain::fuzzy::Needle;
+
+/// Is a filter: the tests a task must pass, all of them. The empty one lets everything through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    pub(super) terms: Vec<Term>,
+}
+
+impl Query {
+    /// Reports whether it lets everything through.
+    pub const fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+}
+
+/// Is one test, or its opposite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Term {
+    pub(super) is_negated: bool,
+    pub(super) test: Test,
+}
+
+/// Is one test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Test {
+    /// A word, wherever a person would look for one.
+    Word(Needle),
+    /// A text in quotes, likewise.
+    Phrase(Needle),
+    /// A text in one place.
+    Text(TextField, Needle),
+    /// One of these states.
+    State(Vec<StateWord>),
+    /// The error code as it is spelt.
+    Code(Needle),
+    /// The error code as a number.
+    CodeNumber(Comparison, i64),
+    /// A span of time.
+    Span(SpanField, Comparison, Duration),
+}
+
+/// Is a place where a text may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextField {
+    Label,
+    Prompt,
+    Id,
+    Error,
+}
+
+/// Is a span of time of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SpanField {
+    /// How long it took, once it has ended.
+    Took,
+    /// How long ago it began.
+    Age,
+    /// How long its link still lives.
+    Left,
+}
+
+/// Is a field of the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Text(TextField),
+    Span(SpanField),
+    State,
+    Code,
+}
+
+impl Field {
+    /// The fields, in the order they are named to people.
+    pub(super) const ALL: [Self; 9] = [
+        Self::State,
+        Self::Code,
+        Self::Text(TextField::Label),
+        Self::Text(TextField::Prompt),
+        Self::Text(TextField::Id),
+        Self::Text(TextField::Error),
+        Self::Span(SpanField::Took),
+        Self::Span(SpanField::Age),
+        Self::Span(SpanField::Left),
+    ];
+
+    /// Returns its name in the language.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Code => "code",
+            Self::Text(TextField::Label) => "label",
+            Self::Text(TextField::Prompt) => "prompt",
+            Self::Text(TextField::Id) => "id",
+            Self::Text(TextField::Error) => "error",
+            Self::Span(SpanField::Took) => "took",
+            Self::Span(SpanField::Age) => "age",
+            Self::Span(SpanField::Left) => "left",
+        }
+    }
+
+    /// Returns how it is used.
+    pub(super) const fn example(self) -> &'static str {
+        match self {
+            Self::State => "state:failed",
+            Self::Code => "code:501",
+            Self::Text(TextField::Label) => "label:campaign",
+            Self::Text(TextField::Prompt) => "prompt:\"slow pan\"",
+            Self::Text(TextField::Id) => "id:774d",
+            Self::Text(TextField::Error) => "error:person",
+            Self::Span(SpanField::Took) => "took:>5m",
+            Self::Span(SpanField::Age) => "age:<2h",
+            Self::Span(SpanField::Left) => "left:<2d",
+        }
+    }
+}
+
+/// Is a word for a state: those of JSON, and those on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StateWord {
+    New,
+    Generating,
+    Late,
+    Active,
+    Succeeded,
+    Ready,
+    Rescued,
+    Failed,
+    NotFound,
+    Unknown,
+    Expiring,
+    Expired,
+}
+
+impl StateWord {
+    pub(super) const ALL: [Self; 12] = [
+        Self::New,
+        Self::Generating,
+        Self::Late,
+        Self::Active,
+        Self::Succeeded,
+        Self::Ready,
+        Self::Rescued,
+        Self::Failed,
+        Self::NotFound,
+        Self::Unknown,
+        Self::Expiring,
+        Self::Expired,
+    ];
+
+    /// Returns the word; where JSON has the state, its word there.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Generating => "generating",
+            Self::Late => "late",
+            Self::Active => "active",
+            Self::Succeeded => "succeeded",
+            Self::Ready => "ready",
+            Self::Rescued => "rescued",
+            Self::Failed => "failed",
+            Self::NotFound => "not_found",
+            Self::Unknown => "unknown",
+            Self::Expiring => "expiring",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Is how a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+impl Comparison {
+    /// The comparisons; a longer sign stands before the one it begins with.
+    pub(super) const ALL: [Self; 4] = [Self::AtMost, Self::AtLeast, Self::Less, Self::More];
+
+    pub(super) const fn sign(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::More => ">",
+            Self::AtLeast => ">=",
+        }
+    }
+}
+
+/// Writes the query so that parsing gives the same one again.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, term) in self.terms.iter().enumerate() {
+            if at > 0 {
+                f.write_str(" ")?;
+            }
+            if term.is_negated {
+                f.write_str("!")?;
+            }
+            write_test(f, &term.test)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_test(f: &mut fmt::Formatter<'_>, test: &Test) -> fmt::Result {
+    match test {
+        Test::Word(word) => f.write_str(word.as_str()),
+        Test::Phrase(text) => write_quoted(f, text.as_str()),
+        Test::Text(field, text) => {
+            write!(f, "{}:", Field::Text(*field).name())?;
+            write_value(f, text.as_str())
+        }
+        Test::State(words) => {
+            let names: Vec<_> = words.iter().map(|word| word.name()).collect();
+            write!(f, "{}:{}", Field::State.name(), names.join(","))
+        }
+        Test::Code(text) => {
+            write!(f, "{}:", Field::Code.name())?;
+            write_value(f, text.as_str())
+        }
+        Test::CodeNumber(how, number) => {
+            write!(f, "{}:{}{number}", Field::Code.name(), how.sign())
+        }
+        Test::Span(field, how, span) => {
+            write!(f, "{}:{}", Field::Span(*field).name(), how.sign())?;
+            write_span(f, *span)
+        }
+    }
+}
+
+/// Writes a value, in quotes where it would not be read as one without.
+fn write_value(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let is_plain = !text.chars().any(char::is_whitespace) && !text.starts_with(['"', '<', '>']);
+    if is_plain {
+        f.write_str(text)
+    } else {
+        write_quoted(f, text)
+    }
+}
+
+fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            f.write_str("\\")?;
+        }
+        write!(f, "{c}")?;
+    }
+    f.write_str("\"")
+}
+
+/// The units of a span, in seconds, the largest first; weeks are read and written as days.
+pub(super) const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+fn write_span(f: &mut fmt::Formatter<'_>, span: Duration) -> fmt::Result {
+    let mut left = span.as_secs();
+    if left == 0 {
+        return f.write_str("0s");
+    }
+    for (unit, seconds) in UNITS {
+        if left >= seconds {
+            write!(f, "{}{unit}", left / seconds)?;
+            left %= seconds;
+        }
+    }
+    Ok(())
+}

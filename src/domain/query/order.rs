@@ -1,0 +1,250 @@
+//! The orders a list can stand in. Each is total and depends on the tasks alone: one that keeps its facts keeps its
+//! place, whatever the clock says.
+
+use std::cmp::{Ordering, Reverse};
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    status::{self, Tab},
+    task::{FailedStage, TaskId, TaskState},
+    watchlist::Watched,
+};
+
+/// How much of a title counts for its place, in characters.
+const TITLE_PLACE: usize = 64;
+
+/// Is what a list is ordered by: a column, or what a column does not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Sort {
+    /// The age.
+    #[default]
+    Age,
+    /// The status, by the order of the tabs.
+    Status,
+    /// The title, by the alphabet.
+    Title,
+    /// How long it has been running, or took.
+    Took,
+    /// When the link expires.
+    Link,
+    /// When something last happened to it: added, begun, or ended.
+    Change,
+}
+
+impl Sort {
+    /// The sorts in the order of the menu.
+    pub const ALL: [Self; 6] = [
+        Self::Age,
+        Self::Status,
+        Self::Title,
+        Self::Took,
+        Self::Link,
+        Self::Change,
+    ];
+
+    /// Returns the name under which it is remembered.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Status => "status",
+            Self::Title => "title",
+            Self::Took => "took",
+            Self::Link => "link",
+            Self::Change => "change",
+        }
+    }
+}
+
+/// Is the order of a list: by what, and from which end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Order {
+    /// By what.
+    pub sort: Sort,
+    /// Whether the usual last one comes first.
+    pub is_reversed: bool,
+}
+
+impl Order {
+    /// Returns the order by something, from its usual end.
+    pub const fn by(sort: Sort) -> Self {
+        Self {
+            sort,
+            is_reversed: false,
+        }
+    }
+
+    /// Returns the same from the other end.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self {
+            is_reversed: !self.is_reversed,
+            ..self
+        }
+    }
+
+    /// Returns what comes first: "newest first".
+    pub const fn name(self) -> &'static str {
+        match (self.sort, self.is_reversed) {
+            (Sort::Age, false) => "newest first",
+            (Sort::Age, true) => "oldest first",
+            (Sort::Status, false) => "active first",
+            (Sort::Status, true) => "failed first",
+            (Sort::Title, false) => "title A to Z",
+            (Sort::Title, true) => "title Z to A",
+            (Sort::Took, false) => "longest first",
+            (Sort::Took, true) => "shortest first",
+            (Sort::Link, false) => "expiring first",
+            (Sort::Link, true) => "expiring last",
+            (Sort::Change, false) => "latest change first",
+            (Sort::Change, true) => "latest change last",
+        }
+    }
+
+    /// Returns the same in one word or two, where room is scarce.
+    pub const fn short(self) -> &'static str {
+        match (self.sort, self.is_reversed) {
+            (Sort::Age, false) => "newest",
+            (Sort::Age, true) => "oldest",
+            (Sort::Status, false) => "active",
+            (Sort::Status, true) => "failed",
+            (Sort::Title, false) => "A to Z",
+            (Sort::Title, true) => "Z to A",
+            (Sort::Took, false) => "longest",
+            (Sort::Took, true) => "shortest",
+            (Sort::Link, false) => "expiring",
+            (Sort::Link, true) => "lasting",
+            (Sort::Change, false) => "changed",
+            (Sort::Change, true) => "unchanged",
+        }
+    }
+
+    /// Returns the name under which it is remembered: "age", and "-age" for the reverse.
+    pub fn key(self) -> String {
+        let sign = if self.is_reversed { "-" } else { "" };
+        format!("{sign}{}", self.sort.name())
+    }
+
+    /// Finds an order by the name under which it was remembered.
+    pub fn named(key: &str) -> Option<Self> {
+        let name = key.strip_prefix('-').unwrap_or(key);
+        let sort = Sort::ALL.into_iter().find(|sort| sort.name() == name)?;
+        Some(Self {
+            sort,
+            is_reversed: name.len() < key.len(),
+        })
+    }
+
+    /// Returns where a task belongs. Links that were dead at `as_of` come after those that were not.
+    pub(super) fn place(
+        self,
+        watched: &Watched,
+        as_of: Timestamp,
+        retention: std::time::Duration,
+    ) -> Place {
+        let submitted = watched.submitted();
+        let time = |at: Timestamp| i128::from(at.as_microsecond());
+        let mut title = None;
+        let (class, value) = match self.sort {
+            Sort::Age => (0, -time(submitted)),
+            Sort::Change => (0, -time(watched.changed())),
+            Sort::Status => (0, i128::from(state_rank(watched))),
+            Sort::Title => {
+                let folded = folded(watched.title());
+                let value = beginning(&folded);
+                title = Some(folded);
+                (0, value)
+            }
+            Sort::Took => match watched.task.took() {
+                // The oldest has been running longest; all of them go on, so they stand together.
+                None if !watched.task.state().is_final() => (0, time(submitted)),
+                None => (2, 0),
+                Some(took) => (1, -i128::try_from(took.as_micros()).unwrap_or(i128::MAX)),
+            },
+            Sort::Link => match status::expires_at(&watched.task, retention) {
+                Some(end) if end > as_of => (0, time(end)),
+                None if watched.task.state().videos().next().is_some() => (1, 0),
+                // The one that died last is the one a person may still miss.
+                Some(end) => (2, -time(end)),
+                None => (3, 0),
+            },
+        };
+        Place {
+            class,
+            value,
+            title,
+            submitted,
+        }
+    }
+
+    /// Compares two places; equals by age, newest first, then by id, so that the order is total.
+    pub(super) fn compare(self, a: (&Place, &TaskId), b: (&Place, &TaskId)) -> Ordering {
+        let ((a, a_id), (b, b_id)) = (a, b);
+        let main = (a.value, &a.title).cmp(&(b.value, &b.title));
+        let main = if self.is_reversed {
+            main.reverse()
+        } else {
+            main
+        };
+        let age = Reverse(a.submitted).cmp(&Reverse(b.submitted));
+        let age = if self == Self::by(Sort::Age).reversed() {
+            age.reverse()
+        } else {
+            age
+        };
+        a.class
+            .cmp(&b.class)
+            .then(main)
+            .then(age)
+            .then_with(|| a_id.cmp(b_id))
+    }
+}
+
+/// Is where a task belongs in an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Which part of the list, whatever the direction: what has no such value is last both ways.
+    class: u8,
+    value: i128,
+    /// The title where it decides.
+    title: Option<Box<str>>,
+    submitted: Timestamp,
+}
+
+/// Returns the rank of a state by the order of the tabs, and within them of what needs a look first.
+fn state_rank(watched: &Watched) -> u8 {
+    match (watched.tab(), watched.task.state()) {
+        (_, TaskState::Running { .. }) => 0,
+        (_, TaskState::New) => 1,
+        (_, TaskState::Unrecognised) => 2,
+        (_, TaskState::NotFound) => 3,
+        (Tab::Rescued, _) => 5,
+        (
+            _,
+            TaskState::Failed {
+                stage: FailedStage::Generation,
+            },
+        ) => 6,
+        (_, TaskState::Failed { .. }) => 7,
+        (_, TaskState::Succeeded { .. }) => 4,
+    }
+}
+
+/// Returns the beginning of a title, in small letters.
+fn folded(title: &str) -> Box<str> {
+    title
+        .chars()
+        .take(TITLE_PLACE)
+        .flat_map(char::to_lowercase)
+        .collect::<String>()
+        .into()
+}
+
+/// Returns the first bytes of a text as a number that sorts like it: most titles differ there, and a number is
+/// compared without a look elsewhere.
+fn beginning(text: &str) -> i128 {
+    text.bytes()
+        .chain(std::iter::repeat(0))
+        .take(15)
+        .fold(0, |number, byte| number << 8 | i128::from(byte))
+}

@@ -1,0 +1,436 @@
+//! Reads a query. Total: every text is a query, or a fault with its place and a sentence that helps.
+
+use std::{ops::Range, time::Duration};
+
+use super::language::{Comparison, Field, Query, SpanField, StateWord, Term, Test, UNITS};
+use crate::domain::{fuzzy::Needle, nearest::did_you_mean};
+
+/// The longest query read, in bytes.
+pub const LONGEST_QUERY: usize = 1024;
+
+/// Says what is wrong with a query, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// Which bytes of the query are meant; on the borders of characters.
+    pub at: Range<usize>,
+    /// What is wrong and what would be right, without a full stop.
+    pub message: String,
+}
+
+impl Query {
+    /// Reads a query. Fields, states and units may be written in any case.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        if text.len() > LONGEST_QUERY {
+            return Err(QueryError {
+                at: text.floor_char_boundary(LONGEST_QUERY)..text.len(),
+                message: format!("a filter has at most {LONGEST_QUERY} bytes"),
+            });
+        }
+        let mut reader = Reader { text, at: 0 };
+        let mut terms = Vec::new();
+        loop {
+            reader.skip(char::is_whitespace);
+            if reader.rest().is_empty() {
+                return Ok(Self { terms });
+            }
+            terms.push(reader.term()?);
+        }
+    }
+}
+
+/// Is a piece of the query with its place.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    text: &'a str,
+    start: usize,
+}
+
+impl Piece<'_> {
+    const fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+
+    fn fault(&self, message: String) -> QueryError {
+        QueryError {
+            at: self.start..self.end(),
+            message,
+        }
+    }
+}
+
+/// Goes through the query.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes the characters that are of a kind.
+    fn skip(&mut self, is_meant: impl Fn(char) -> bool) -> Piece<'a> {
+        let rest = self.rest();
+        let end = rest.find(|c| !is_meant(c)).unwrap_or(rest.len());
+        let piece = Piece {
+            text: rest.get(..end).unwrap_or_default(),
+            start: self.at,
+        };
+        self.at = piece.end();
+        piece
+    }
+
+    fn term(&mut self) -> Result<Term, QueryError> {
+        let signs = self.skip(|c| c == '!');
+        if self.rest().chars().next().is_none_or(char::is_whitespace) {
+            let message = "\"!\" needs what is not wanted, as in !state:failed";
+            return Err(signs.fault(message.into()));
+        }
+        Ok(Term {
+            is_negated: signs.text.len() % 2 == 1,
+            test: self.test()?,
+        })
+    }
+
+    fn test(&mut self) -> Result<Test, QueryError> {
+        if self.rest().starts_with('"') {
+            return Ok(Test::Phrase(Needle::literal(&self.quoted()?)));
+        }
+        let word = self.skip(|c| !c.is_whitespace());
+        let Some((name, _)) = word.text.split_once(':').filter(|(name, _)| is_name(name)) else {
+            return Ok(Test::Word(Needle::fuzzy(word.text)));
+        };
+        let name = Piece {
+            text: name,
+            start: word.start,
+        };
+        let field = field(name)?;
+        self.at = name.end() + 1;
+        self.field(field, name)
+    }
+
+    fn field(&mut self, field: Field, name: Piece<'_>) -> Result<Test, QueryError> {
+        let is_quoted = self.rest().starts_with('"');
+        let start = self.at;
+        let quoted;
+        let value = if is_quoted {
+            quoted = self.quoted()?;
+            Piece {
+                text: &quoted,
+                start,
+            }
+        } else {
+            self.skip(|c| !c.is_whitespace())
+        };
+        if value.text.is_empty() {
+            let message = format!("{} needs a value, as in {}", field.name(), field.example());
+            return Err(QueryError {
+                at: name.start..start,
+                message,
+            });
+        }
+        let test = match field {
+            Field::Text(field) => Ok(Test::Text(field, Needle::literal(value.text))),
+            Field::State => states(value).map(Test::State),
+            Field::Code if is_quoted => Ok(Test::Code(Needle::literal(value.text))),
+            Field::Code => code(value),
+            Field::Span(span) => compared(span, value),
+        };
+        test.map_err(|fault| QueryError {
+            // Within quotes a place would have to be counted past the backslashes.
+            at: if is_quoted { start..self.at } else { fault.at },
+            ..fault
+        })
+    }
+
+    /// Takes a text in quotes. In it, a backslash stands before a quote or a backslash that is meant.
+    fn quoted(&mut self) -> Result<String, QueryError> {
+        let start = self.at;
+        let mut text = String::new();
+        let mut is_escaped = false;
+        for (at, c) in self.rest().char_indices().skip(1) {
+            match c {
+                '"' if !is_escaped => {
+                    self.at = start + at + 1;
+                    if text.is_empty() {
+                        let at = start..self.at;
+                        let message = "there is nothing between the quotes".into();
+                        return Err(QueryError { at, message });
+                    }
+                    return Ok(text);
+                }
+                '\\' if !is_escaped => is_escaped = true,
+                c => {
+                    if is_escaped && !matches!(c, '"' | '\\') {
+                        text.push('\\');
+                    }
+                    text.push(c);
+                    is_escaped = false;
+                }
+            }
+        }
+        Err(QueryError {
+            at: start..self.text.len(),
+            message: "the quotes are not closed".into(),
+        })
+    }
+}
+
+/// Reports whether what stands before a colon is meant as the name of a field: `12:30` and `:` are words.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphabetic() || c == '_')
+}
+
+fn field(name: Piece<'_>) -> Result<Field, QueryError> {
+    let lower = name.text.to_lowercase();
+    let known = Field::ALL.into_iter().find(|field| field.name() == lower);
+    known.ok_or_else(|| {
+        let names = || Field::ALL.iter().map(|field| field.name());
+        let mut hint = did_you_mean(name.text, names());
+        if hint.is_empty() {
+            let all: Vec<_> = names().collect();
+            hint = format!("; fields are {}, and a text goes in quotes", all.join(", "));
+        }
+        name.fault(format!("there is no field \"{}\"{hint}", name.text))
+    })
+}
+
+fn states(value: Piece<'_>) -> Result<Vec<StateWord>, QueryError> {
+    let mut states = Vec::new();
+    let mut start = value.start;
+    for text in value.text.split(',') {
+        let piece = Piece { text, start };
+        start = piece.end() + 1;
+        let state = state(piece.or(value))?;
+        if !states.contains(&state) {
+            states.push(state);
+        }
+    }
+    Ok(states)
+}
+
+fn state(piece: Piece<'_>) -> Result<StateWord, QueryError> {
+    let lower = piece.text.to_lowercase().replace(['-', ' '], "_");
+    let known = StateWord::ALL
+        .into_iter()
+        .find(|state| state.name() == lower);
+    known.ok_or_else(|| {
+        let names = || StateWord::ALL.iter().map(|state| state.name());
+        let mut hint = did_you_mean(&lower, names());
+        if hint.is_empty() {
+            let all: Vec<_> = names().collect();
+            hint = format!("; states are {}", all.join(", "));
+        }
+        piece.fault(format!("there is no state \"{}\"{hint}", piece.text))
+    })
+}
+
+fn code(value: Piece<'_>) -> Result<Test, QueryError> {
+    let Some((how, number)) = comparison(value) else {
+        return Ok(Test::Code(Needle::literal(value.text)));
+    };
+    let number = number.text.parse().map_err(|_| {
+        let message = "codes are compared with a number, as in code:>=500";
+        number.or(value).fault(message.into())
+    })?;
+    Ok(Test::CodeNumber(how, number))
+}
+
+impl Piece<'_> {
+    /// Returns the piece, or the one around it where it is empty.
+    const fn or(self, around: Self) -> Self {
+        if self.text.is_empty() { around } else { self }
+    }
+}
+
+fn compared(span: SpanField, value: Piece<'_>) -> Result<Test, QueryError> {
+    let field = Field::Span(span);
+    let Some((how, than)) = comparison(value) else {
+        let message = format!("{} is compared, as in {}", field.name(), field.example());
+        return Err(value.fault(message));
+    };
+    Ok(Test::Span(span, how, duration(than, field)?))
+}
+
+/// Splits a sign of comparison off.
+fn comparison(value: Piece<'_>) -> Option<(Comparison, Piece<'_>)> {
+    Comparison::ALL.into_iter().find_map(|how| {
+        let text = value.text.strip_prefix(how.sign())?;
+        let start = value.start + how.sign().len();
+        Some((how, Piece { text, start }))
+    })
+}
+
+/// Reads a span of time: `90s`, `2h30m`, `1w`.
+fn duration(piece: Piece<'_>, field: Field) -> Result<Duration, QueryError> {
+    let fault = |message: String| piece.fault(message);
+    if piece.text.is_empty() {
+        let message = format!("a time is missing, as in {}", field.example());
+        let at = piece.start.saturating_sub(1)..piece.start;
+        return Err(QueryError { at, message });
+    }
+    let mut seconds = 0_u64;
+    let mut number = String::new();
+    for c in piece.text.chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let unit = match c.to_ascii_lowercase() {
+            'w' => Some(7 * 86_400),
+            c => UNITS
+                .into_iter()
+                .find(|(unit, _)| *unit == c)
+                .map(|(_, seconds)| seconds),
+        };
+        let (Some(unit), Ok(count)) = (unit, number.parse::<u64>()) else {
+            let text = piece.text;
+            return Err(fault(format!(
+                "\"{text}\" is no time; write 90s, 5m, 2h30m, 3d or 1w"
+            )));
+        };
+        number.clear();
+        seconds = seconds.saturating_add(count.saturating_mul(unit));
+    }
+    if !number.is_empty() {
+        let text = piece.text;
+        return Err(fault(format!("\"{text}\" lacks its unit: s, m, h, d or w")));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Returns a query as it is written back.
+    fn back(text: &str) -> String {
+        Query::parse(text).unwrap().to_string()
+    }
+
+    /// Returns the part of a query that a fault is about, and its message.
+    fn fault(text: &str) -> (&str, String) {
+        let error = Query::parse(text).unwrap_err();
+        (text.get(error.at.clone()).unwrap(), error.message)
+    }
+
+    #[test]
+    fn what_is_read_is_written_back() {
+        for text in [
+            "",
+            "neon",
+            "neon city",
+            "!neon",
+            "\"slow pan\"",
+            "!\"a \\\"b\\\" \\\\\"",
+            "state:failed",
+            "!state:failed,late",
+            "code:501",
+            "code:>=500",
+            "label:campaign",
+            "prompt:\"slow pan\"",
+            "took:>5m",
+            "age:<=1d2h",
+            "left:<2d !rain",
+            "12:30",
+            "5\"",
+            "🚀 日本",
+        ] {
+            assert_eq!(back(text), text);
+        }
+        assert_eq!(back("  !!x \t!!!y "), "x !y");
+        assert_eq!(back("STATE:Not-Found,not_found"), "state:not_found");
+        assert_eq!(
+            back("took:>90m age:<1W left:>0h"),
+            "took:>1h30m age:<7d left:>0s"
+        );
+        assert_eq!(back("\"a\\b\""), "\"a\\\\b\"");
+        assert_eq!(back("label:\"x\""), "label:x");
+        assert_eq!(back("\"a\"b"), "\"a\" b");
+    }
+
+    #[test]
+    fn a_fault_has_its_place_and_a_sentence() {
+        let said = |place: &'static str, message: &str| (place, message.to_owned());
+        let table = [
+            (
+                "neon stat:failed",
+                said(
+                    "stat",
+                    "there is no field \"stat\"; did you mean \"state\"?",
+                ),
+            ),
+            (
+                "state:failed,redy",
+                said(
+                    "redy",
+                    "there is no state \"redy\"; did you mean \"ready\"?",
+                ),
+            ),
+            (
+                "state:",
+                said("state:", "state needs a value, as in state:failed"),
+            ),
+            ("took:5m", said("5m", "took is compared, as in took:>5m")),
+            (
+                "x took:>5x",
+                said("5x", "\"5x\" is no time; write 90s, 5m, 2h30m, 3d or 1w"),
+            ),
+            ("age:<2", said("2", "\"2\" lacks its unit: s, m, h, d or w")),
+            ("left:<", said("<", "a time is missing, as in left:<2d")),
+            (
+                "code:>x",
+                said("x", "codes are compared with a number, as in code:>=500"),
+            ),
+            (
+                "code:>",
+                said(">", "codes are compared with a number, as in code:>=500"),
+            ),
+            (
+                "a !! b",
+                said("!!", "\"!\" needs what is not wanted, as in !state:failed"),
+            ),
+            ("a \"b c", said("\"b c", "the quotes are not closed")),
+            (
+                "a \"\"",
+                said("\"\"", "there is nothing between the quotes"),
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(fault(text), expected, "{text}");
+        }
+        let (place, message) = fault("https://ex.com");
+        assert_eq!(place, "https");
+        assert!(message.ends_with("a text goes in quotes"), "{message}");
+    }
+
+    #[test]
+    fn a_query_has_an_end() {
+        let long = "ä".repeat(5_000);
+
+        let (place, message) = fault(&long);
+
+        assert_eq!(place.len(), 10_000 - LONGEST_QUERY);
+        assert!(message.contains("1024"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_read_or_refused(text in "\\PC{0,60}|[a-z!:\"<>=, \\\\0-9]{0,30}|(state|took|code|label|age):[!\"<>a-z0-9\\\\ ,]{0,12}") {
+            match Query::parse(&text) {
+                Ok(query) => {
+                    let written = query.to_string();
+                    prop_assert_eq!(Query::parse(&written), Ok(query), "{}", written);
+                }
+                Err(error) => {
+                    prop_assert!(text.get(error.at.clone()).is_some_and(|place| !place.is_empty()));
+                    prop_assert!(!error.message.ends_with('.') && !error.message.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What the roles look like: one style each, written in words that theme files use too.
+//!
+//! The built-in palettes name only the sixteen colours of the terminal's own palette, and text in its own foreground,
+//! so that dark and light grounds both read well.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::domain::nearest::did_you_mean;
+
+/// Tells what a piece of text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What is read first.
+    Text,
+    /// What is read second: labels, units, hints.
+    Muted,
+    /// What belongs to the program and stands out: its name, the current tab.
+    Accent,
+    /// The row under the cursor.
+    Selected,
+    /// A good ending.
+    Ok,
+    /// Under way.
+    Busy,
+    /// Something to know.
+    Warn,
+    /// Something failed.
+    Error,
+    /// The name of a box or a task.
+    Title,
+    /// A border.
+    Border,
+    /// The border of the box that has the keyboard.
+    Focus,
+    /// The heads of columns.
+    Heading,
+    /// A key that can be pressed.
+    Key,
+    /// The place where the next character goes.
+    Cursor,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 14] = [
+        Self::Text,
+        Self::Muted,
+        Self::Accent,
+        Self::Selected,
+        Self::Ok,
+        Self::Busy,
+        Self::Warn,
+        Self::Error,
+        Self::Title,
+        Self::Border,
+        Self::Focus,
+        Self::Heading,
+        Self::Key,
+        Self::Cursor,
+    ];
+
+    /// Returns the name it has in theme files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Muted => "muted",
+            Self::Accent => "accent",
+            Self::Selected => "selected",
+            Self::Ok => "ok",
+            Self::Busy => "busy",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Title => "title",
+            Self::Border => "border",
+            Self::Focus => "focus",
+            Self::Heading => "heading",
+            Self::Key => "key",
+            Self::Cursor => "cursor",
+        }
+    }
+}
+
+/// Is a style for every role, and the ground they stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Palette {
+    ground: Style,
+    text: Style,
+    muted: Style,
+    accent: Style,
+    selected: Style,
+    ok: Style,
+    busy: Style,
+    warn: Style,
+    error: Style,
+    title: Style,
+    border: Style,
+    focus: Style,
+    heading: Style,
+    key: Style,
+    cursor: Style,
+}
+
+impl Default for Palette {
+    fn default() -> Self {
+        Self::ansi()
+    }
+}
+
+impl Palette {
+    /// Returns the palette in the terminal's own colours, for dark and light grounds.
+    ///
+    /// The selected row is the accent in reverse: its letters take the terminal's own ground, so they read
+    /// as well as the accent does, whatever that ground is.
+    pub const fn ansi() -> Self {
+        let plain = Style::new();
+        let dim = plain.add_modifier(Modifier::DIM);
+        Self {
+            ground: plain,
+            text: plain,
+            muted: dim,
+            accent: plain.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
+            selected: plain.fg(Color::LightBlue).add_modifier(Modifier::REVERSED),
+            ok: plain.fg(Color::Green),
+            busy: plain.fg(Color::Cyan),
+            warn: plain.fg(Color::Magenta),
+            error: plain.fg(Color::Red),
+            title: plain.add_modifier(Modifier::BOLD),
+            border: dim,
+            focus: plain.fg(Color::LightBlue),
+            heading: dim,
+            key: plain.fg(Color::LightBlue),
+            cursor: plain.add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// Returns the palette without colour: bold, dim and reverse tell the roles.
+    pub const fn monochrome() -> Self {
+        let plain = Style::new();
+        let (dim, bold) = (
+            plain.add_modifier(Modifier::DIM),
+            plain.add_modifier(Modifier::BOLD),
+        );
+        let reversed = plain.add_modifier(Modifier::REVERSED);
+        Self {
+            ground: plain,
+            text: plain,
+            muted: dim,
+            accent: bold,
+            selected: reversed,
+            ok: plain,
+            busy: plain,
+            warn: bold,
+            error: bold,
+            title: bold,
+            border: dim,
+            focus: plain,
+            heading: dim,
+            key: bold,
+            cursor: reversed,
+        }
+    }
+
+    /// Returns the style of the ground: nothing where the terminal's own stays.
+    pub const fn ground(&self) -> Style {
+        self.ground
+    }
+
+    /// Paints another ground.
+    #[must_use]
+    pub const fn on(self, ground: Style) -> Self {
+        Self { ground, ..self }
+    }
+
+    /// Returns the style of a role.
+    pub const fn style(&self, role: Role) -> Style {
+        match role {
+            Role::Text => self.text,
+            Role::Muted => self.muted,
+            Role::Accent => self.accent,
+            Role::Selected => self.selected,
+            Role::Ok => self.ok,
+            Role::Busy => self.busy,
+            Role::Warn => self.warn,
+            Role::Error => self.error,
+            Role::Title => self.title,
+            Role::Border => self.border,
+            Role::Focus => self.focus,
+            Role::Heading => self.heading,
+            Role::Key => self.key,
+            Role::Cursor => self.cursor,
+        }
+    }
+
+    /// Gives a role another style.
+    #[must_use]
+    pub const fn with(mut self, role: Role, style: Style) -> Self {
+        let place = match role {
+            Role::Text => &mut self.text,
+            Role::Muted => &mut self.muted,
+            Role::Accent => &mut self.accent,
+            Role::Selected => &mut self.selected,
+            Role::Ok => &mut self.ok,
+            Role::Busy => &mut self.busy,
+            Role::Warn => &mut self.warn,
+            Role::Error => &mut self.error,
+            Role::Title => &mut self.title,
+            Role::Border => &mut self.border,
+            Role::Focus => &mut self.focus,
+            Role::Heading => &mut self.heading,
+            Role::Key => &mut self.key,
+            Role::Cursor => &mut self.cursor,
+        };
+        *place = style;
+        self
+    }
+}
+
+/// The colours that have names: the terminal's own sixteen.
+const COLOURS: [(&str, Color); 16] = [
+    ("black", Color::Black),
+    ("red", Color::Red),
+    ("green", Color::Green),
+    ("yellow", Color::Yellow),
+    ("blue", Color::Blue),
+    ("magenta", Color::Magenta),
+    ("cyan", Color::Cyan),
+    ("white", Color::Gray),
+    ("bright-black", Color::DarkGray),
+    ("bright-red", Color::LightRed),
+    ("bright-green", Color::LightGreen),
+    ("bright-yellow", Color::LightYellow),
+    ("bright-blue", Color::LightBlue),
+    ("bright-magenta", Color::LightMagenta),
+    ("bright-cyan", Color::LightCyan),
+    ("bright-white", Color::White),
+];
+
+/// The ways a text can be set off without colour.
+const MODIFIERS: [(&str, Modifier); 4] = [
+    ("bold", Modifier::BOLD),
+    ("dim", Modifier::DIM),
+    ("underlined", Modifier::UNDERLINED),
+    ("reversed", Modifier::REVERSED),
+];
+
+/// Reads a style in words: `bright-blue bold`, `#ffb000 on black`, `reversed`, `plain`. Says what is wrong with it.
+pub fn parse_style(text: &str) -> Result<Style, String> {
+    let mut style = Style::new();
+    let mut words = text.split_whitespace();
+    while let Some(word) = words.next() {
+        let modifier = MODIFIERS.iter().find(|(name, _)| *name == word);
+        if let Some((_, modifier)) = modifier {
+            style = style.add_modifier(*modifier);
+        } else if word == "on" {
+            style = style.bg(colour(words.next().unwrap_or_default())?);
+        } else if word != "plain" {
+            style = style.fg(colour(word)?);
+        }
+    }
+    Ok(style)
+}
+
+/// Reads a colour: one of the sixteen by its name, or `#rrggbb`.
+fn colour(word: &str) -> Result<Color, String> {
+    if let Some((_, colour)) = COLOURS.iter().find(|(name, _)| *name == word) {
+        return Ok(*colour);
+    }
+    let digits = word
+        .strip_prefix('#')
+        .filter(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    if let Some(number) = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+        return Ok(Color::from_u32(number));
+    }
+    let known = COLOURS.iter().map(|(name, _)| *name);
+    let known = known.chain(MODIFIERS.iter().map(|(name, _)| *name));
+    Err(format!(
+        "\"{word}\" is no colour; there are the terminal's sixteen (red, bright-blue, …) and #rrggbb{}",
+        did_you_mean(word, known)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn styles_are_read_as_they_are_written() {
+        let plain = Style::new();
+        let table = [
+            ("", plain),
+            ("plain", plain),
+            (
+                "bright-blue bold",
+                plain.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
+            ),
+            (
+                "#ffB000 on black",
+                plain.fg(Color::from_u32(0x00ff_b000)).bg(Color::Black),
+            ),
+            ("reversed", plain.add_modifier(Modifier::REVERSED)),
+        ];
+        for (text, style) in table {
+            assert_eq!(parse_style(text), Ok(style), "{text}");
+        }
+        for text in ["bleu", "#12", "#12345é", "on", "#1234567", "bright blue"] {
+            assert!(parse_style(text).is_err(), "{text}");
+        }
+        let said = parse_style("megenta").unwrap_err();
+        assert!(said.ends_with("did you mean \"magenta\"?"), "{said}");
+    }
+
+    #[test]
+    fn every_role_has_a_place_of_its_own() {
+        let mark = Style::new().fg(Color::Yellow);
+        for role in Role::ALL {
+            let palette = Palette::monochrome().with(role, mark);
+            for other in Role::ALL {
+                let is_marked = palette.style(other) == mark;
+                assert_eq!(is_marked, other == role, "{role:?} {other:?}");
+            }
+        }
+    }
+}

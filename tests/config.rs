@@ -1,0 +1,508 @@
+//! The settings: what the file may say, what goes before what, and that everything wrong is named with its place.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "test code: what is not as expected is to fail loudly"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+    time::Duration,
+};
+
+use assert_cmd::Command;
+use kietop::{
+    adapters::kie::{ApiOrigin, StoredKey},
+    app::keymap::{Action, Context, KeyChord},
+    config::{Ascii, Asked, Config, DEFAULT_FILE, Mouse, known_keys},
+    domain::{picture::Preview, schedule::Pace},
+};
+
+fn parse(text: &str) -> Config {
+    parse_for(text, &Asked::default()).unwrap()
+}
+
+fn parse_for(text: &str, asked: &Asked) -> Result<Config, String> {
+    let file = Path::new("/etc/kietop/config.toml");
+    Config::parse(text, Some(file), asked).map_err(|faults| faults.to_string())
+}
+
+/// Returns what is wrong, without the file's name.
+fn faults(text: &str) -> Vec<String> {
+    let said = parse_for(text, &Asked::default()).unwrap_err();
+    let lines = said.lines();
+    lines
+        .map(|line| {
+            line.trim_start_matches("/etc/kietop/config.toml:")
+                .to_owned()
+        })
+        .collect()
+}
+
+fn profile(name: &str) -> Asked {
+    Asked {
+        profile: Some(name.into()),
+        ..Asked::default()
+    }
+}
+
+// The default file.
+
+/// The settings whose line in the default file is an example, as they have no default to show.
+const EXAMPLES: [&str; 5] = ["key_command", "key_file", "store", "back", "api_url"];
+
+/// The settings that nothing uses yet, which the default file therefore does not offer.
+const NOT_OFFERED: [&str; 7] = [
+    "mouse",
+    "save_folder",
+    "auto_save",
+    "notifications.bell",
+    "notifications.osc",
+    "notifications.desktop",
+    "notifications.command",
+];
+
+/// Takes the `#` before each setting of the default file away.
+fn awake(is_wanted: impl Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    for line in DEFAULT_FILE.lines() {
+        let setting = line
+            .strip_prefix('#')
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['));
+        let line = setting.filter(|setting| is_wanted(setting)).unwrap_or(line);
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn the_default_file_says_the_defaults() {
+    assert_eq!(parse(DEFAULT_FILE), Config::default());
+
+    let is_default = |setting: &str| {
+        let name = setting.split(' ').next().unwrap();
+        !setting.starts_with('[') && !EXAMPLES.contains(&name)
+    };
+    let text = awake(is_default);
+    assert!(text.contains("\nyoung = 10\n"), "{text}");
+    assert_eq!(parse(&text), Config::default());
+}
+
+#[test]
+fn every_example_of_the_default_file_is_valid() {
+    let text = awake(|_| true).replace("~/", "/home/me/");
+    let config = parse_for(&text, &profile("studio")).unwrap();
+    assert_eq!(config.origin, ApiOrigin::default());
+    assert!(matches!(config.key, Some(StoredKey::Command(words)) if words[2] == "kie-studio"));
+}
+
+#[test]
+fn the_default_file_mentions_every_setting_that_works() {
+    let text = awake(|_| true);
+    for key in known_keys() {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
+        let is_section = known_keys()
+            .iter()
+            .any(|other| other.starts_with(&format!("{key}.")));
+        if is_section || ["keys", "keys.in", "profiles"].contains(&key.as_str()) {
+            continue;
+        }
+        let part = match section {
+            "" => text.split("\n[").next().unwrap(),
+            section => text
+                .split(&format!("\n[{section}]\n"))
+                .nth(1)
+                .unwrap_or_default(),
+        };
+        let is_mentioned =
+            part.contains(&format!("\n{name} = ")) || part.starts_with(&format!("{name} = "));
+        assert_eq!(is_mentioned, !NOT_OFFERED.contains(&key.as_str()), "{key}");
+    }
+}
+
+// What may be said.
+
+#[test]
+fn every_setting_is_taken() {
+    let config = parse(
+        r#"
+        api_url = "http://localhost:4010"
+        key_command = ["pass", "show", "kie"]
+        store = "lists/a.db"
+        theme = "dark"
+        ascii = "on"
+        mouse = false
+        browser = ["firefox", "--new-window", "%s"]
+        save_folder = "/videos"
+        auto_save = true
+        retention_days = 3
+        preview = "sixel"
+        [pace]
+        young = 2
+        [notifications]
+        bell = true
+        command = "notify-me"
+        [keys]
+        open_result = ["x", "f5"]
+        [keys.in.help]
+        back = "esc"
+        "#,
+    );
+    let settings = config.settings;
+    assert_eq!(config.origin.as_str(), "http://localhost:4010");
+    assert_eq!(config.store, Some(PathBuf::from("/etc/kietop/lists/a.db")));
+    assert_eq!(settings.ascii, Ascii::On);
+    assert_eq!(settings.mouse, Mouse::Off);
+    assert_eq!(settings.browser.len(), 3);
+    assert_eq!(settings.saving.folder, Some(PathBuf::from("/videos")));
+    assert!(settings.saving.is_automatic);
+    assert_eq!(settings.retention.0, Duration::from_hours(72));
+    assert_eq!(settings.preview, Preview::Sixel);
+    assert_eq!(settings.pace.young, Duration::from_secs(2));
+    assert_eq!(settings.pace.steady, Pace::default().steady);
+    assert!(settings.notifications.bell);
+    assert_eq!(settings.notifications.command, ["notify-me"]);
+    let keymap = settings.keymap;
+    let action = keymap.lookup(KeyChord::char('x'), Context::List);
+    assert_eq!(action, Some(Action::OpenResult));
+    assert_eq!(keymap.lookup(KeyChord::char('q'), Context::Help), None);
+}
+
+#[test]
+fn every_fault_is_named_with_its_place() {
+    let text = "thme = \"dark\"\ntheme = \"drak\"\nascii = true\nmouse = \"yes\"\nretention_days = 0\n\
+                preview = \"sixels\"\nbrowser = \"firefox --new\"\nsave_folder = \"\"\napi_url = \"http://api.kie.ai\"\n\
+                [pace]\nyoung = 1\nsteady = 1.5\nlate = -3\nfast = 3\n\
+                [notifications]\ncommand = [1]\n\
+                [keys]\nopen_reslut = \"x\"\nundo = \"gg\"\n[keys.in.hepl]\nback = \"x\"\n\
+                [profiles.\"a b\"]\nkey = \"sk\"\n[profiles.studio]\nkey_comand = \"x\"\n";
+    let expected = [
+        "1:1: unknown key \"thme\"; did you mean \"theme\"?",
+        "2:9: there is no theme \"drak\"; did you mean \"dark\"?",
+        "3:9: ascii must be a text in quotes, not true or false.",
+        "4:9: mouse must be true or false, not a text.",
+        "5:18: retention_days must be 1 to 365 days.",
+        "6:11: preview must be \"auto\" or \"kitty\" or \"sixel\" or \"iterm2\" or \"halfblocks\" or \"off\", not \"sixels\"; did you mean \"sixel\"?",
+        "7:11: browser must be a list of words, like [\"pass\", \"show\", \"kie\"]; no shell runs it.",
+        "8:15: save_folder is empty.",
+        "9:11: the API address must begin with https:// (http:// is for localhost, 127.0.0.1 and [::1] only).",
+        "11:9: pace.young must be 2 to 3600 seconds.",
+        "12:10: pace.steady must be a whole number of seconds, not a number with a point.",
+        "13:8: pace.late must be 2 to 3600 seconds.",
+        "14:1: unknown key \"fast\" in [pace].",
+        "16:12: notifications.command must be a list of texts in quotes, not a whole number.",
+        "18:1: there is no action \"open_reslut\"; did you mean \"open_result\"?",
+        "19:8: \"gg\" is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1.",
+        "20:10: there is no place \"hepl\" for keys; did you mean \"help\"?",
+        "22:11: \"a b\" cannot name a profile: 1 to 32 letters, digits, - and _.",
+        "23:1: unknown key \"key\" in [profiles.a b]; did you mean \"key_file\"?",
+        "25:1: unknown key \"key_comand\" in [profiles.studio]; did you mean \"key_command\"?",
+    ];
+    let said = faults(text);
+    for (said, expected) in said.iter().zip(expected) {
+        assert_eq!(said, expected);
+    }
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+}
+
+#[test]
+fn what_is_no_toml_is_named_and_the_rest_read_all_the_same() {
+    let said =
+        faults("thme = 1\ntheme = dark\nascii = \"no\"\n[pace\nyoung = 1\n[keys]\nnxt = \"x\"\n");
+    let places: Vec<_> = said
+        .iter()
+        .map(|said| said.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        ["1:1:", "2:9:", "3:9:", "4:6:", "7:1:"],
+        "{said:#?}"
+    );
+    let twice = faults("theme = \"dark\"\ntheme = \"light\"\n");
+    assert!(twice[0].starts_with("2:1: "), "{twice:?}");
+}
+
+#[test]
+fn a_key_bound_twice_is_named_with_both_actions_where_it_stands() {
+    assert_eq!(
+        faults("[keys]\nnext = \"n\"\nundo = [\"d\"]\n"),
+        ["3:1: d means undo and remove in \"list\"; give one of them another key."]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_lines_are_no_fault() {
+    let config = parse("\u{feff}ascii = \"on\"\r\n[pace]\r\nyoung = 5\r\n");
+    assert_eq!(config.settings.ascii, Ascii::On);
+    assert_eq!(config.settings.pace.young, Duration::from_secs(5));
+}
+
+// What goes before what.
+
+const ACCOUNTS: &str = r#"
+    api_url = "https://one.example"
+    key_file = "/keys/one"
+    store = "/lists/one.db"
+    [profiles.studio]
+    api_url = "https://two.example"
+    key_file = "/keys/two"
+    store = "/lists/two.db"
+    [profiles.bare]
+    [profiles.keyless]
+    api_url = "https://three.example"
+"#;
+
+#[test]
+fn an_option_goes_before_the_profile_and_that_before_the_file() {
+    let file = parse(ACCOUNTS);
+    assert_eq!(file.origin.host(), "one.example");
+    assert_eq!(file.store, Some("/lists/one.db".into()));
+
+    let studio = parse_for(ACCOUNTS, &profile("studio")).unwrap();
+    assert_eq!(studio.profile.as_deref(), Some("studio"));
+    assert_eq!(studio.origin.host(), "two.example");
+    assert_eq!(studio.key, Some(StoredKey::File("/keys/two".into())));
+    assert_eq!(studio.store, Some("/lists/two.db".into()));
+
+    let asked = Asked {
+        store: Some("/else.db".into()),
+        api_url: Some("https://two.example/".into()),
+        ..profile("studio")
+    };
+    let studio = parse_for(ACCOUNTS, &asked).unwrap();
+    assert_eq!(studio.store, Some("/else.db".into()));
+    assert_eq!(studio.key, Some(StoredKey::File("/keys/two".into())));
+}
+
+#[test]
+fn a_profile_has_a_list_of_its_own_and_the_file_s_key_for_the_same_address_only() {
+    let bare = parse_for(ACCOUNTS, &profile("bare")).unwrap();
+    assert_eq!(bare.origin.host(), "one.example");
+    assert_eq!(bare.key, Some(StoredKey::File("/keys/one".into())));
+    assert!(bare.store.unwrap().ends_with("kietop/bare.db"));
+
+    let keyless = parse_for(ACCOUNTS, &profile("keyless")).unwrap();
+    let elsewhere = |belongs_to: &str, asked: &str| {
+        let of = |text| ApiOrigin::parse(text).unwrap();
+        Some(StoredKey::Elsewhere {
+            belongs_to: of(belongs_to),
+            asked: of(asked),
+        })
+    };
+    assert_eq!(
+        keyless.key,
+        elsewhere("https://one.example", "https://three.example")
+    );
+    let asked = Asked {
+        api_url: Some("https://evil.example".into()),
+        ..profile("studio")
+    };
+    let lured = parse_for(ACCOUNTS, &asked).unwrap();
+    assert_eq!(
+        lured.key,
+        elsewhere("https://two.example", "https://evil.example")
+    );
+}
+
+#[test]
+fn an_unknown_profile_is_named_with_the_nearest() {
+    let said = |name| parse_for(ACCOUNTS, &profile(name)).unwrap_err();
+    assert_eq!(
+        said("stduio"),
+        "there is no profile \"stduio\"; did you mean \"studio\"?"
+    );
+    assert_eq!(
+        said("x"),
+        "there is no profile \"x\"; there are bare, keyless, studio."
+    );
+}
+
+// The program.
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(config: Option<&str>) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        if let Some(text) = config {
+            fs::create_dir_all(home.file().parent().unwrap()).unwrap();
+            fs::write(home.file(), text).unwrap();
+        }
+        home
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join(".config/kietop/config.toml")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
+        command
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(self.0.path())
+            .args(words);
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> (i32, String, String) {
+        said(&self.command(words).output().unwrap())
+    }
+}
+
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
+
+#[test]
+fn the_config_commands_print_the_default_the_path_and_every_fault() {
+    let home = Home::new(None);
+    assert_eq!(
+        home.run(&["config", "default"]),
+        (0, DEFAULT_FILE.into(), String::new())
+    );
+    let (code, path, beside) = home.run(&["config", "path"]);
+    assert_eq!((code, path.trim_end()), (0, home.file().to_str().unwrap()));
+    assert!(beside.starts_with("It is not there"), "{beside}");
+    assert_eq!(home.run(&["config", "check"]).0, 0);
+
+    let home = Home::new(Some("thme = 1\n[pace]\nyoung = 0\n"));
+    assert!(home.run(&["config", "path"]).2.starts_with("It is there"));
+    let (code, out, err) = home.run(&["config", "check"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(
+        err.contains("config.toml:1:1: unknown key \"thme\""),
+        "{err}"
+    );
+    assert!(err.contains("config.toml:3:9: pace.young must be"), "{err}");
+
+    let good = Home::new(Some("ascii = \"on\"\n"));
+    let (code, out, _) = good.run(&["config", "check"]);
+    assert_eq!(code, 0);
+    assert!(out.ends_with("config.toml: no fault.\n"), "{out}");
+}
+
+#[test]
+fn a_broken_file_stops_a_command_before_it_does_anything() {
+    let home = Home::new(Some("thme = 1\n"));
+    for words in [vec!["list"], vec!["add", ID], vec!["show", ID]] {
+        let (code, out, err) = home.run(&words);
+        assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
+        assert!(err.contains("unknown key \"thme\""), "{err}");
+    }
+    assert!(!home.0.path().join(".local").exists());
+    assert_eq!(home.run(&["config", "default"]).0, 0);
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let home = Home::new(None);
+    let (code, _, err) = home.run(&["--config", "/nowhere/x.toml", "list"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("/nowhere/x.toml: it cannot be read"), "{err}");
+}
+
+#[test]
+fn the_working_directory_is_never_looked_into() {
+    let home = Home::new(None);
+    for name in ["config.toml", "kietop.toml", ".kietop.toml", ".env"] {
+        fs::write(home.0.path().join(name), "thme = 1\nKIE_API_KEY=x\n").unwrap();
+    }
+    fs::create_dir(home.0.path().join("kietop")).unwrap();
+    fs::write(home.0.path().join("kietop/config.toml"), "thme = 1\n").unwrap();
+    let listed = home
+        .command(&["list"])
+        .env("XDG_CONFIG_HOME", ".")
+        .output()
+        .unwrap();
+    assert_eq!(said(&listed), (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_profile_keeps_its_own_list() {
+    let home = Home::new(Some("[profiles.studio]\n"));
+    assert_eq!(home.run(&["add", ID]).0, 0);
+    assert_eq!(
+        home.run(&["--profile", "studio", "list"]),
+        (0, String::new(), String::new())
+    );
+    let added = home
+        .command(&["add", ID])
+        .env("KIETOP_PROFILE", "studio")
+        .output()
+        .unwrap();
+    assert_eq!(said(&added).1, format!("{ID} added\n"));
+    assert!(home.0.path().join(".local/share/kietop/studio.db").exists());
+    assert_eq!(home.run(&["--profile", "x", "list"]).0, 2);
+}
+
+#[tokio::test]
+async fn a_command_s_key_is_sent_and_read_again_when_it_is_refused() {
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::header};
+    let server = MockServer::start().await;
+    let answer = |code: u16| {
+        ResponseTemplate::new(200).set_body_string(format!("{{\"code\":{code},\"msg\":\"no\"}}"))
+    };
+    for (key, code) in [("Bearer canary-old", 401), ("Bearer canary-new", 402)] {
+        Mock::given(header("Authorization", key))
+            .respond_with(answer(code))
+            .expect(1)
+            .mount(&server)
+            .await;
+    }
+    let home = Home::new(None);
+    let key = home.0.path().join("key");
+    let config = format!(
+        "api_url = \"{}\"\nkey_command = [\"cat\", \"{}\"]\n",
+        server.uri(),
+        key.display()
+    );
+    fs::create_dir_all(home.file().parent().unwrap()).unwrap();
+    fs::write(home.file(), config).unwrap();
+    let asked = Asked {
+        config: Some(home.file()),
+        ..Asked::default()
+    };
+    let config = Config::load(&asked).unwrap();
+    let source = kietop::adapters::kie::KeySource::Stored(config.key.unwrap());
+    let limits = kietop::adapters::kie::Limits::default();
+    let client = kietop::adapters::kie::KieClient::new(config.origin, source, limits);
+    let id = kietop::domain::task::TaskId::parse(ID).unwrap();
+    let ask = async || {
+        let answer =
+            kietop::ports::TaskApi::fetch(&client, &id, kietop::domain::task::Family::default());
+        answer.await.unwrap_err().kind()
+    };
+
+    assert_eq!(ask().await, "key_unread", "there is no such file yet");
+    fs::write(&key, "canary-old\nsecond line\n").unwrap();
+    assert_eq!(ask().await, "unauthorized");
+    fs::write(&key, "canary-new\n").unwrap();
+    assert_eq!(ask().await, "out_of_credits");
+}
+
+#[test]
+fn a_failing_command_is_said_without_its_output() {
+    let home = Home::new(Some(
+        "key_command = [\"sh\", \"-c\", \"echo canary; echo canary >&2; exit 7\"]\n",
+    ));
+    home.run(&["add", ID]);
+    let (code, out, err) = home.run(&["list", "--refresh"]);
+    assert_eq!(code, 4);
+    assert!(
+        err.contains("The API key cannot be read: key_command failed (exit status: 7)"),
+        "{err}"
+    );
+    assert!(!format!("{out}{err}").contains("canary"), "{out}{err}");
+}

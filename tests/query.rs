@@ -1,0 +1,250 @@
+//! The filter language against tasks of every kind, and the orders a list can stand in.
+
+mod support;
+
+use kietop::domain::{
+    fuzzy::Searcher,
+    query::{Lens, Order, Query, Sight, Sort, View},
+    report::PollError,
+    status::RETENTION,
+    task::Delivery,
+    watchlist::{Watched, Watchlist},
+};
+use support::{TaskBuilder, line, now, task};
+
+/// Returns one task of each kind.
+fn tasks() -> Vec<Watched> {
+    let builders: [TaskBuilder; 10] = [
+        task("aa11")
+            .label("neon city, rain")
+            .prompt("Turn the street into a neon city at night, slow pan left.")
+            .running()
+            .created_ago("3m"),
+        task("bb22")
+            .prompt("snow globe turns to summer")
+            .running()
+            .created_ago("30m"),
+        task("cc33")
+            .label("Überflieger")
+            .ready("5m09s")
+            .created_ago("22m"),
+        task("dd44")
+            .prompt("paper-cut forest, fox runs")
+            .rescued("6m02s")
+            .created_ago("12d20h"),
+        task("ee55")
+            .prompt("crowd becomes starlings")
+            .failed("501", "Generation failed: the input shows a real person.")
+            .created_ago("2h"),
+        task("ff66")
+            .not_created("422", "The video is longer than 10 seconds")
+            .created_ago("3h"),
+        task("a177").ready("4m40s").created_ago("16d"),
+        task("b288").not_found().added("14:00"),
+        task("c399").unknown("7").created_ago("6h").check_failed(
+            PollError::Server {
+                code: 502,
+                message: line("Bad gateway"),
+            },
+            "20s",
+        ),
+        task("d4aa").label("a \"quoted\" name").added("14:31"),
+    ];
+    builders.into_iter().map(TaskBuilder::build).collect()
+}
+
+/// Returns a list of these tasks.
+fn list(tasks: &[Watched]) -> Watchlist {
+    let mut list = Watchlist::new(RETENTION);
+    for watched in tasks {
+        list.insert(watched.clone());
+    }
+    list
+}
+
+/// Returns the ids that pass a filter, in the order of `tasks`.
+fn found(filter: &str) -> String {
+    let tasks = tasks();
+    let query = Query::parse(filter).unwrap();
+    let sight = Sight::of(&list(&tasks), now());
+    let mut searcher = Searcher::default();
+    let ids = tasks
+        .iter()
+        .filter(|watched| query.accepts(watched, &sight, &mut searcher))
+        .map(|watched| watched.id().as_str());
+    ids.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_filter_finds_what_it_says() {
+    let all = "aa11 bb22 cc33 dd44 ee55 ff66 a177 b288 c399 d4aa";
+    let table = [
+        ("", all),
+        // Words, wherever a person would look for them.
+        ("neon", "aa11"),
+        ("NEON rain", "aa11"),
+        ("ncity", "aa11"),
+        ("neon fox", ""),
+        ("!neon", "bb22 cc33 dd44 ee55 ff66 a177 b288 c399 d4aa"),
+        ("!!neon", "aa11"),
+        ("uberflieger", "cc33"),
+        ("ÜBER", "cc33"),
+        ("person", "ee55"),
+        ("gateway", "c399"),
+        ("bb", "bb22"),
+        ("B22", ""),
+        ("bb22", "bb22"),
+        ("\"slow pan\"", "aa11"),
+        ("\"pan slow\"", ""),
+        ("\"a \\\"quoted\\\"\"", "d4aa"),
+        // One place.
+        ("label:neon", "aa11"),
+        ("label:summer", ""),
+        ("prompt:summer", "bb22"),
+        ("id:a1", "aa11 a177"),
+        ("error:longer", "ff66"),
+        ("error:\"real person\"", "ee55"),
+        // States, by JSON's words and the screen's.
+        ("state:generating", "aa11 bb22"),
+        ("state:late", "bb22"),
+        ("state:active", "aa11 bb22 b288 c399 d4aa"),
+        ("state:new", "d4aa"),
+        ("state:succeeded", "cc33 a177"),
+        ("state:ready", "cc33 a177"),
+        ("state:rescued", "dd44"),
+        ("state:failed", "ee55 ff66"),
+        ("state:not_found,unknown", "b288 c399"),
+        ("state:expiring", "dd44"),
+        ("state:expired", "a177"),
+        ("state:ready !state:expired", "cc33"),
+        // Codes.
+        ("code:501", "ee55"),
+        ("code:50", ""),
+        ("code:502", "c399"),
+        ("code:>=500", "ee55 c399"),
+        ("code:<500", "ff66"),
+        // Times.
+        ("took:>5m", "cc33 dd44"),
+        ("took:<=1m30s", "ee55 ff66"),
+        ("age:<5m", "aa11 d4aa"),
+        ("age:>=1w", "dd44 a177"),
+        ("left:<2d", "dd44"),
+        ("left:>0s", "cc33 dd44"),
+        ("!left:>0s state:succeeded,rescued", "a177"),
+    ];
+    for (filter, expected) in table {
+        assert_eq!(found(filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn what_was_looked_for_is_pointed_out_in_the_title() {
+    let places = |filter: &str, title: &str| {
+        let query = Query::parse(filter).unwrap();
+        query.places(title, &mut Searcher::default())
+    };
+
+    assert_eq!(places("city", "neon city"), [5, 6, 7, 8]);
+    assert_eq!(places("neon label:on", "neon"), [0, 1, 2, 3]);
+    assert_eq!(places("雨 !街 state:failed", "夜の雨の街"), [2]);
+    assert!(places("!neon id:neon", "neon").is_empty());
+}
+
+/// Returns the ids in an order.
+fn ordered(order: Order) -> String {
+    let list = list(&tasks());
+    let mut view = View::default();
+    let lens = Lens {
+        order,
+        ..Lens::default()
+    };
+    view.look(lens, &list, now());
+    let ids: Vec<_> = view.ids().iter().map(|id| id.as_str()).collect();
+    ids.join(" ")
+}
+
+#[test]
+fn every_order_has_two_ends_and_keeps_what_it_cannot_tell_last() {
+    let table = [
+        (
+            Sort::Age,
+            "d4aa aa11 cc33 bb22 b288 ee55 ff66 c399 dd44 a177",
+        ),
+        (
+            Sort::Status,
+            "aa11 bb22 d4aa c399 b288 cc33 a177 dd44 ee55 ff66",
+        ),
+        (
+            Sort::Title,
+            "d4aa a177 b288 c399 ee55 ff66 aa11 dd44 bb22 cc33",
+        ),
+        (
+            Sort::Took,
+            "c399 b288 bb22 aa11 d4aa dd44 cc33 a177 ee55 ff66",
+        ),
+        (
+            Sort::Link,
+            "dd44 cc33 a177 d4aa aa11 bb22 b288 ee55 ff66 c399",
+        ),
+        (
+            Sort::Change,
+            "d4aa aa11 cc33 bb22 b288 ee55 ff66 c399 dd44 a177",
+        ),
+    ];
+    for (sort, expected) in table {
+        assert_eq!(ordered(Order::by(sort)), expected, "{sort:?}");
+    }
+    let table = [
+        (
+            Sort::Age,
+            "a177 dd44 c399 ff66 ee55 b288 bb22 cc33 aa11 d4aa",
+        ),
+        (
+            Sort::Status,
+            "ff66 ee55 dd44 cc33 a177 b288 c399 d4aa aa11 bb22",
+        ),
+        (
+            Sort::Took,
+            "d4aa aa11 bb22 b288 c399 ee55 ff66 a177 cc33 dd44",
+        ),
+        (
+            Sort::Link,
+            "cc33 dd44 a177 d4aa aa11 bb22 b288 ee55 ff66 c399",
+        ),
+    ];
+    for (sort, expected) in table {
+        assert_eq!(ordered(Order::by(sort).reversed()), expected, "{sort:?}");
+    }
+}
+
+#[test]
+fn an_order_is_remembered_by_its_name() {
+    for sort in Sort::ALL {
+        for order in [Order::by(sort), Order::by(sort).reversed()] {
+            assert_eq!(Order::named(&order.key()), Some(order));
+            assert!(order.short().len() <= order.name().len());
+        }
+    }
+    assert_eq!(Order::named("shoe size"), None);
+    assert_eq!(Order::named("--age"), None);
+}
+
+#[test]
+fn a_link_whose_video_has_no_time_is_told_from_none() {
+    let made = |id: &str| task(id).made("1m", Delivery::Done, &["https://ex.com/1.mp4"]);
+    let tasks = [
+        task("a").ready("1m").created_ago("1h").build(),
+        made("b").build(),
+        task("c").running().created_ago("1m").build(),
+    ];
+    let list = list(&tasks);
+    let mut view = View::default();
+    let lens = Lens {
+        order: Order::by(Sort::Link),
+        ..Lens::default()
+    };
+    view.look(lens, &list, now());
+
+    let ids: Vec<_> = view.ids().iter().map(|id| id.as_str()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+}

@@ -1,0 +1,510 @@
+//! The core's side of saving: keys, queue, endings, what survives a restart, and links about to die.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: what is not as expected is to fail loudly"
+)]
+
+mod support;
+
+use std::{path::PathBuf, time::Duration};
+
+use kietop::{
+    app::{
+        msg::{Effect, Msg},
+        state::{Settings, State},
+        update::update,
+    },
+    domain::{
+        change::{Access, Applied, Change, Delta},
+        report::{Observation, PollError},
+        save::{Progress, SaveAttempt, SaveError, SaveOrder, Saves},
+        status::{LinkLife, Status, Tab},
+        task::{Delivery, Links, TaskState},
+        watchlist::Watched,
+    },
+};
+use support::{TaskBuilder, answer, id, later, now, press, program, task, type_text};
+
+const ONE: &[&str] = &["https://ex.com/1.mp4"];
+const THREE: &[&str] = &[
+    "https://ex.com/1.mp4",
+    "https://ex.com/2.mp4",
+    "https://ex.com/3.mp4",
+];
+
+fn made(name: &str, urls: &[&str]) -> TaskBuilder {
+    task(name)
+        .created("14:00")
+        .made("5m09s", Delivery::Done, urls)
+}
+
+fn at_home(settings: &mut Settings) {
+    settings.home = Some("/home/me".into());
+    settings.here = "/work".into();
+    settings.save_folder = "/home/me/Videos/kietop".into();
+}
+
+fn said(state: &State) -> &str {
+    state.notice().map_or("", |notice| notice.text.as_str())
+}
+
+fn saves(effects: &[Effect]) -> Vec<(SaveAttempt, SaveOrder)> {
+    let saves = effects.iter().filter_map(|effect| match effect {
+        Effect::Save { attempt, order } => Some((*attempt, order.clone())),
+        _ => None,
+    });
+    saves.collect()
+}
+
+fn written(effects: &[Effect]) -> Vec<Change> {
+    let changes = effects.iter().filter_map(|effect| match effect {
+        Effect::Store(changes) => Some(changes.clone()),
+        _ => None,
+    });
+    changes.flatten().collect()
+}
+
+fn end(state: &mut State, attempt: SaveAttempt, result: Result<&str, SaveError>) -> Vec<Effect> {
+    let result = result.map(PathBuf::from);
+    update(state, Msg::SaveEnded { attempt, result }, now())
+}
+
+fn status(state: &State, name: &str) -> Status {
+    let watched = state.list().get(&id(name)).unwrap();
+    state.status_of(watched, &state.estimate(), now())
+}
+
+fn life(state: &State, name: &str) -> LinkLife {
+    let watched = state.list().get(&id(name)).unwrap();
+    watched.link_life(state.settings().retention, now())
+}
+
+fn success() -> Observation {
+    Observation {
+        state: TaskState::Succeeded {
+            videos: Links::parse(ONE.iter().copied()),
+            delivery: Delivery::Done,
+        },
+        facts: kietop::domain::task::Facts::default(),
+        raw: "{}".into(),
+    }
+}
+
+/// Returns a program that has just read this list.
+fn started(tasks: Vec<Watched>, change: impl FnOnce(&mut Settings)) -> (State, Vec<Effect>) {
+    let mut settings = Settings::default();
+    at_home(&mut settings);
+    change(&mut settings);
+    let mut state = State::new(settings);
+    let (width, height, page) = (120, 36, 20);
+    let size = Msg::Resized {
+        width,
+        height,
+        page,
+    };
+    update(&mut state, size, now());
+    let effects = update(&mut state, Msg::Loaded(Ok(tasks)), now());
+    (state, effects)
+}
+
+#[test]
+fn a_key_saves_and_what_is_on_disk_is_called_saved() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+
+    let effects = press(&mut state, &["w"]);
+
+    let begun = saves(&effects);
+    assert_eq!(begun.len(), 1);
+    assert_eq!(begun[0].1.folder, PathBuf::from("/home/me/Videos/kietop"));
+    let expected = Change::SaveBegun {
+        task: id("a"),
+        at: now().wall,
+        folder: "/home/me/Videos/kietop".into(),
+    };
+    assert_eq!(written(&effects), [expected]);
+    assert_eq!(said(&state), "Saving \"a\" to ~/Videos/kietop.");
+    assert_eq!(status(&state, "a"), Status::Ready);
+
+    let effects = end(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+
+    assert_eq!(said(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
+    assert_eq!(status(&state, "a"), Status::Saved);
+    assert_eq!(life(&state, "a"), LinkLife::Saved);
+    assert!(matches!(
+        &written(&effects)[..],
+        [Change::Saved { number: 1, .. }]
+    ));
+    assert!(state.saves().is_empty());
+    press(&mut state, &["w"]);
+    assert_eq!(said(&state), "Saved already: ~/Videos/kietop/a.mp4.");
+}
+
+#[test]
+fn two_files_at_a_time_and_all_of_them_before_it_is_saved() {
+    let mut state = program().set(at_home).with(made("a", THREE)).build();
+
+    let begun = saves(&press(&mut state, &["w"]));
+    assert_eq!(begun.len(), 2);
+    let saving = state.saves().saving(&id("a")).unwrap();
+    assert_eq!((saving.files, saving.waiting), (3, 1));
+
+    let third = saves(&end(&mut state, begun[1].0, Ok("/v/2.mp4")));
+    assert_eq!(third[0].1.number, 3);
+    end(&mut state, begun[0].0, Ok("/v/1.mp4"));
+    assert_eq!(status(&state, "a"), Status::Ready);
+    end(&mut state, third[0].0, Ok("/v/3.mp4"));
+    assert_eq!(status(&state, "a"), Status::Saved);
+}
+
+#[test]
+fn pressed_again_it_tells_how_far_and_then_stops() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+    let progress = Progress {
+        bytes: 42,
+        total: Some(100),
+        rate: 10,
+    };
+    let attempt = begun[0].0;
+    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
+
+    assert_eq!(saves(&press(&mut state, &["w"])), []);
+    assert_eq!(said(&state), "42% of \"a\" is here. w again stops it.");
+
+    let effects = press(&mut state, &["w"]);
+    assert!(effects.contains(&Effect::StopSave(attempt)), "{effects:?}");
+    assert!(matches!(
+        &written(&effects)[..],
+        [Change::NotSaved {
+            error: SaveError::Stopped,
+            ..
+        }]
+    ));
+    assert_eq!(said(&state), "Stopped; what came is kept. w goes on.");
+    let effects = end(&mut state, attempt, Err(SaveError::Stopped));
+    assert_eq!(
+        (written(&effects), said(&state)),
+        (Vec::new(), "Stopped; what came is kept. w goes on.")
+    );
+    assert_eq!(saves(&press(&mut state, &["w"])).len(), 1, "and on it goes");
+}
+
+#[test]
+fn a_stop_is_not_meant_by_a_press_long_after() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    press(&mut state, &["w", "w"]);
+    update(&mut state, Msg::Tick, later(Duration::from_secs(60)));
+
+    let key = Msg::Key {
+        chord: support::chord("w"),
+        is_repeat: false,
+    };
+    let effects = update(&mut state, key, later(Duration::from_secs(60)));
+
+    assert!(
+        !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::StopSave(_)))
+    );
+}
+
+#[test]
+fn a_removed_task_is_saved_no_further_and_that_is_said() {
+    let mut state = program().set(at_home).with(made("a", THREE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+    let effects = press(&mut state, &["d"]);
+    let changes = written(&effects);
+
+    let result = Ok(vec![Applied::Removed; changes.len()]);
+    let effects = update(&mut state, Msg::Stored { changes, result }, now());
+
+    for (attempt, _) in &begun {
+        assert!(effects.contains(&Effect::StopSave(*attempt)));
+    }
+    assert_eq!(saves(&effects), []);
+    assert!(
+        said(&state).ends_with("Its saving ended; what came is kept."),
+        "{}",
+        said(&state)
+    );
+    end(&mut state, begun[0].0, Ok("/v/1.mp4"));
+    assert_eq!(state.list().len(), 0, "a late end brings nothing back");
+}
+
+#[test]
+fn a_failure_is_said_with_the_next_step_and_written_down() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+
+    let effects = end(&mut state, begun[0].0, Err(SaveError::DiskFull));
+
+    assert_eq!(
+        said(&state),
+        "\"a\" is not saved: the disk is full. Free some space, then save again to go on."
+    );
+    assert!(matches!(
+        &written(&effects)[..],
+        [Change::NotSaved {
+            error: SaveError::DiskFull,
+            ..
+        }]
+    ));
+    let begun = &state.list().get(&id("a")).unwrap().saves.begun;
+    assert!(begun.is_some(), "it is offered again at the next start");
+
+    let again = saves(&press(&mut state, &["w"]));
+    let gone = SaveError::LinkGone {
+        status: 404,
+        why: None,
+    };
+    end(&mut state, again[0].0, Err(gone));
+    assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
+    assert_eq!(state.list().get(&id("a")).unwrap().saves.begun, None);
+}
+
+#[test]
+fn what_cannot_be_saved_says_why() {
+    let table = [
+        (
+            task("a").running().created("14:31"),
+            "Still being made: nothing to save yet.",
+        ),
+        (
+            task("a").failed("500", "x"),
+            "It failed: there is no video. O opens the input.",
+        ),
+        (
+            task("a"),
+            "Not answered for yet: nothing to save. r asks now.",
+        ),
+    ];
+    for (task, expected) in table {
+        let mut state = program().set(at_home).with(task).build();
+        for key in ["w", "W"] {
+            let effects = press(&mut state, &[key]);
+            assert_eq!((saves(&effects), said(&state)), (Vec::new(), expected));
+        }
+    }
+    let read_only = |settings: &mut Settings| settings.access = Access::ReadOnly;
+    let mut state = program().set(read_only).with(made("a", ONE)).build();
+    assert_eq!(saves(&press(&mut state, &["w"])), []);
+    assert_eq!(said(&state), "The list is read-only (--read-only).");
+}
+
+#[test]
+fn another_folder_is_typed_as_people_write_it() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    press(&mut state, &["W", "ctrl-u"]);
+    let nothing = press(&mut state, &["enter"]);
+    assert_eq!(
+        (saves(&nothing), said(&state)),
+        (Vec::new(), "No folder in there yet: type one.")
+    );
+
+    type_text(&mut state, "~/x");
+    update(&mut state, Msg::Pasted("y/z\n".into()), now());
+    let begun = saves(&press(&mut state, &["enter"]));
+
+    assert_eq!(begun[0].1.folder, PathBuf::from("/home/me/xy/z"));
+    assert!(state.overlay().is_none());
+    press(&mut state, &["W"]);
+    assert!(state.overlay().is_some());
+    press(&mut state, &["esc"]);
+    assert!(state.overlay().is_none());
+}
+
+#[test]
+fn a_result_is_saved_by_itself_where_that_is_wanted() {
+    let wanted = |settings: &mut Settings| {
+        at_home(settings);
+        settings.auto_save = true;
+    };
+    let running = || task("a").running().created("14:30").in_flight();
+    let mut state = program().set(wanted).with(running()).build();
+    let effects = answer(&mut state, "a", Ok(success()));
+    assert_eq!(saves(&effects).len(), 1);
+
+    let mut state = program().set(at_home).with(running()).build();
+    assert_eq!(saves(&answer(&mut state, "a", Ok(success()))), []);
+
+    // Another instance heard of the ending.
+    let mut state = program().set(wanted).with(running()).build();
+    let delta = Delta::Changed(Box::new(made("a", ONE).build()));
+    let effects = update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
+    assert_eq!(saves(&effects).len(), 1);
+}
+
+#[test]
+fn an_interrupted_save_goes_on_or_is_offered() {
+    let mut watched = made("a", ONE).build();
+    watched.saves.begun = Some("/elsewhere".into());
+
+    let (mut state, effects) = started(vec![watched.clone()], |_| {});
+    assert_eq!(saves(&effects), []);
+    assert_eq!(
+        said(&state),
+        "The saving of \"a\" was interrupted. w goes on with it."
+    );
+    let begun = saves(&press(&mut state, &["w"]));
+    assert_eq!(begun[0].1.folder, PathBuf::from("/elsewhere"));
+
+    let (state, effects) = started(vec![watched], |settings| settings.auto_save = true);
+    assert_eq!(saves(&effects).len(), 1);
+    assert_eq!(
+        said(&state),
+        "The saving of \"a\" was interrupted and goes on."
+    );
+}
+
+fn dying(name: &str) -> Watched {
+    let end = |span: &str| {
+        let created = support::ago(span);
+        task(name)
+            .created(&created.to_string())
+            .ready("5m09s")
+            .build()
+    };
+    end("12d19h")
+}
+
+#[test]
+fn a_link_about_to_die_is_spoken_of_once_a_day() {
+    let (mut state, effects) = started(vec![dying("a")], |_| {});
+
+    assert_eq!(
+        said(&state),
+        "The link of \"a\" dies in about 29 hours. w saves it."
+    );
+    let warned = Change::Warned {
+        task: id("a"),
+        at: now().wall,
+    };
+    assert_eq!(written(&effects), std::slice::from_ref(&warned));
+    for minutes in 1..120 {
+        let effects = update(&mut state, Msg::Tick, later(Duration::from_mins(minutes)));
+        assert_eq!(written(&effects), [], "after {minutes} minutes");
+    }
+
+    // What was written down holds over a restart.
+    let mut known = dying("a");
+    known.saves.warned = Some(now().wall);
+    let (state, effects) = started(vec![known.clone()], |_| {});
+    assert_eq!((said(&state), written(&effects)), ("", Vec::new()));
+    known.saves.warned = Some(support::ago("24h"));
+    let (state, _) = started(vec![known], |_| {});
+    assert!(said(&state).starts_with("The link of"), "{}", said(&state));
+
+    let (state, _) = started(vec![dying("a"), dying("b")], |_| {});
+    assert_eq!(
+        said(&state),
+        "The links of 2 results die within two days. 6 shows them."
+    );
+}
+
+#[test]
+fn what_is_on_disk_dies_no_more() {
+    let mut saved = dying("a");
+    saved.saves = Saves::restored([(1, "/v/a.mp4".into())], None, None);
+    let (mut state, effects) = started(vec![saved, dying("b")], |_| {});
+
+    let looked: Vec<_> = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::LookFor(_)))
+        .collect();
+    assert_eq!(
+        looked,
+        [&Effect::LookFor(vec![(id("a"), "/v/a.mp4".into())])]
+    );
+    assert_eq!(
+        said(&state),
+        "The link of \"b\" dies in about 29 hours. w saves it."
+    );
+    press(&mut state, &["6"]);
+    assert_eq!(
+        (state.tab(), state.shown()),
+        (Tab::Expiring, &[id("b")][..])
+    );
+
+    // The file was moved away: the link counts again.
+    let files = vec![(id("a"), "/v/a.mp4".into(), false)];
+    update(&mut state, Msg::LookedFor(files), now());
+    assert!(matches!(life(&state, "a"), LinkLife::Left(_)));
+    assert_eq!(state.shown().len(), 2);
+    let files = vec![(id("a"), "/v/a.mp4".into(), true)];
+    update(&mut state, Msg::LookedFor(files), now());
+    assert_eq!(
+        (life(&state, "a"), state.shown().len()),
+        (LinkLife::Saved, 1)
+    );
+}
+
+#[test]
+fn news_of_another_instance_keep_what_is_not_written_yet() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+    end(&mut state, begun[0].0, Ok("/v/a.mp4"));
+
+    let delta = Delta::Changed(Box::new(made("a", ONE).build()));
+    update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
+
+    assert_eq!(status(&state, "a"), Status::Saved);
+}
+
+#[test]
+fn a_rescued_result_is_saved_and_said_to_be_one() {
+    let rescued = task("a").created("14:00").rescued("5m09s");
+    let mut state = program().set(at_home).with(rescued).build();
+    let begun = saves(&press(&mut state, &["w"]));
+
+    end(&mut state, begun[0].0, Ok("/v/a.mp4"));
+
+    assert_eq!(
+        said(&state),
+        "Saved \"a\" to /v/a.mp4. The video was made; only its delivery to the callback URL failed."
+    );
+    assert_eq!(life(&state, "a"), LinkLife::Saved);
+    assert_eq!(status(&state, "a"), Status::CallbackFailed);
+}
+
+#[test]
+fn late_news_of_an_ended_save_change_nothing() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+    let cut_off = SaveError::NoAnswer(PollError::CutOff);
+    end(&mut state, begun[0].0, Err(cut_off.clone()));
+    let before = format!("{state:?}");
+
+    let attempt = begun[0].0;
+    let progress = Progress::default();
+    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
+    let effects = end(&mut state, attempt, Err(cut_off));
+
+    assert_eq!((format!("{state:?}"), effects), (before, Vec::new()));
+}
+
+#[test]
+fn marked_results_are_saved_together_and_stopped_together() {
+    let mut state = program()
+        .set(at_home)
+        .with(made("a", ONE))
+        .with(made("b", ONE))
+        .with(task("c").running().created("14:31"))
+        .build();
+    press(&mut state, &["*"]);
+
+    let begun = saves(&press(&mut state, &["w"]));
+    assert_eq!(begun.len(), 2);
+    assert_eq!(
+        said(&state),
+        "Saving the results of 2 tasks to ~/Videos/kietop."
+    );
+
+    press(&mut state, &["esc"]);
+    press(&mut state, &["g", "w"]);
+    assert_eq!(said(&state), "Still being made: nothing to save yet.");
+    press(&mut state, &["j", "space", "space", "w", "w"]);
+    assert!(said(&state).starts_with("Stopped"), "{}", said(&state));
+}
