@@ -1,7 +1,7 @@
 //! The program: reads the command line, puts the parts together, runs them, says what failed, and ends.
 
 use std::{
-    env,
+    env, fs,
     hash::{BuildHasher as _, RandomState},
     io::{self, IsTerminal as _},
     path::PathBuf,

@@ -640,7 +640,14 @@ fn the_detail_goes_and_comes() {
         matches!(state.screen(), Screen::Detail { scroll: 0, .. }),
         "no further than the text"
     );
-    update(&mut state, Msg::Measured { most_scroll: 2 }, now());
+    update(
+        &mut state,
+        Msg::Measured {
+            most_scroll: 2,
+            room: None,
+        },
+        now(),
+    );
     press(&mut state, &["j", "j", "j"]);
     assert!(matches!(state.screen(), Screen::Detail { scroll: 2, .. }));
     press(&mut state, &["Esc"]);

@@ -27,8 +27,9 @@ pub use self::{
 use super::keymap::{Context, Keymap};
 use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
+    comparison::Comparison,
     estimate::Estimate,
-    picture::Preview,
+    picture::{PictureError, PictureOrder, Preview, Room},
     query::{Lens, View},
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
@@ -504,6 +505,44 @@ impl State {
     /// Returns the saves of the moment.
     pub const fn saves(&self) -> &SaveQueue {
         &self.saves
+    }
+
+    /// Reports whether room is to be left for pictures of the selected task: its result is on this disk, its input is
+    /// or can be fetched, and nothing speaks against showing them.
+    pub fn wants_picture(&self) -> bool {
+        let comparison = self.picturable();
+        comparison.is_some_and(|comparison| self.pictures.error(&comparison.task).is_none())
+    }
+
+    /// Returns the pictures of the selected task, as far as they are.
+    pub fn picture(&self) -> Option<&Picture> {
+        self.pictures.of(self.selected.as_ref()?)
+    }
+
+    /// Returns the room for each picture, as last measured.
+    pub const fn picture_room(&self) -> Option<Room> {
+        self.pictures.room()
+    }
+
+    /// Returns why the selected task has no pictures, where it could have some.
+    pub fn picture_error(&self) -> Option<PictureError> {
+        self.pictures.error(&self.picturable()?.task)
+    }
+
+    /// Returns what pictures of the selected task are to be made from.
+    pub(in crate::app) fn picture_order(&self) -> Option<PictureOrder> {
+        let comparison = self.picturable().filter(|_| self.wants_picture())?;
+        self.pictures.order(comparison)
+    }
+
+    /// Returns the selected task's videos, when pictures are shown at all and its result is on this disk.
+    fn picturable(&self) -> Option<Comparison> {
+        let watched = self
+            .selected()
+            .filter(|_| self.settings.preview != Preview::Off)?;
+        // Most tasks have nothing saved; they are done with here.
+        watched.saves.there().next()?;
+        Comparison::of(watched).ok()
     }
 
     /// Returns the notice of the moment.

@@ -1,9 +1,9 @@
 //! The two pictures of the selected task: what was ordered, and how far it is.
 
-use super::State;
 use crate::domain::{
-    comparison::Comparison,
-    picture::{PictureError, PictureNumber, PictureOrder, Preview, Room},
+    comparison::{Clip, Comparison},
+    picture::{PictureError, PictureNumber, PictureOrder, Room},
+    task::TaskId,
 };
 
 /// Tells how far pictures are.
@@ -34,61 +34,37 @@ pub struct Pictures {
     pub(in crate::app) number: PictureNumber,
 }
 
-impl State {
-    /// Reports whether room is to be left for pictures of the selected task: its result is on this disk, its input is
-    /// or can be fetched, and nothing speaks against showing them.
-    pub fn wants_picture(&self) -> bool {
-        let failed = match &self.pictures.last {
-            Some(Picture {
-                order,
-                stage: PictureStage::Failed(error),
-            }) => error.is_everywhere() || self.is_selected(&order.task),
-            Some(_) | None => false,
-        };
-        !failed && self.pictured().is_some()
+impl Pictures {
+    /// Returns what is last known of a task's pictures.
+    pub(super) fn of(&self, task: &TaskId) -> Option<&Picture> {
+        self.last.as_ref().filter(|last| last.order.task == *task)
     }
 
-    /// Returns the room for each picture, as last measured.
-    pub const fn picture_room(&self) -> Option<Room> {
-        self.pictures.room
-    }
-
-    /// Returns the pictures of the selected task, as far as they are.
-    pub fn picture(&self) -> Option<&Picture> {
-        let last = self.pictures.last.as_ref();
-        last.filter(|picture| self.is_selected(&picture.order.task))
-    }
-
-    /// Returns why the selected task has no pictures, where that is worth saying.
-    pub fn picture_error(&self) -> Option<PictureError> {
-        self.pictured()?;
-        match self.pictures.last.as_ref()?.stage {
-            PictureStage::Failed(error) if error.is_everywhere() => Some(error),
-            PictureStage::Failed(error) => self.picture().map(|_| error),
-            PictureStage::Reading | PictureStage::Shown => None,
+    /// Returns why a task has no pictures, as far as that is known.
+    pub(super) fn error(&self, task: &TaskId) -> Option<PictureError> {
+        let last = self.last.as_ref()?;
+        match last.stage {
+            PictureStage::Failed(error) if error.is_everywhere() || last.order.task == *task => {
+                Some(error)
+            }
+            PictureStage::Failed(_) | PictureStage::Reading | PictureStage::Shown => None,
         }
     }
 
-    /// Returns what pictures of the selected task, in the room there is, are to be made from.
-    pub(in crate::app) fn picture_order(&self) -> Option<PictureOrder> {
-        let comparison = self.pictured().filter(|_| self.wants_picture())?;
-        let result = comparison.results.into_iter().find_map(|clip| clip.file)?;
-        Some(PictureOrder {
-            number: self.pictures.number.next(),
-            task: comparison.task,
-            input: comparison.inputs.into_iter().next()?,
-            result,
-            room: self.pictures.room?,
-        })
+    /// Returns the room for each picture, as last measured.
+    pub(super) const fn room(&self) -> Option<Room> {
+        self.room
     }
 
-    /// Returns the selected task's videos, when pictures are shown at all and its result is on this disk.
-    fn pictured(&self) -> Option<Comparison> {
-        let watched = self
-            .selected()
-            .filter(|_| self.settings.preview != Preview::Off)?;
-        // Most tasks have nothing saved; they are done with here.
-        watched.saves.there().next()?;
-        Comparison::of(watched).ok()
+    /// Returns what pictures of a task, in the room there is, are to be made from.
+    pub(super) fn order(&self, comparison: Comparison) -> Option<PictureOrder> {
+        let file = |clip: Clip| clip.file;
+        Some(PictureOrder {
+            number: self.number.next(),
+            result: comparison.results.into_iter().find_map(file)?,
+            input: comparison.inputs.into_iter().next()?,
+            task: comparison.task,
+            room: self.room?,
+        })
     }
 }

@@ -298,7 +298,6 @@ mod tests {
         for answer in [
             "\x1b[12;40R",
             "\x1b[0n",
-            "\x1b[?62;22c",
             "\x1b[>1;4000;0c",
             "\x1b[?2026;2$y",
             "\x1b[?1u",
@@ -319,6 +318,15 @@ mod tests {
         ] {
             assert_eq!(sequence(answer.as_bytes()), None, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_told() {
+        let attributes = Answer::Attributes { has_sixel: true };
+        let answer = sequence(b"\x1b[?62;4;22c");
+        assert_eq!(answer, Some(Input::Answer(attributes)));
+        let answer = sequence(b"\x1b[6;18;9t");
+        assert!(matches!(answer, Some(Input::Answer(Answer::CellSize(_)))));
     }
 
     #[test]
