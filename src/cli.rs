@@ -5,6 +5,7 @@
 
 pub mod add;
 pub mod config;
+pub mod csv;
 pub mod json;
 pub mod list;
 pub mod manual;
@@ -190,12 +191,18 @@ pub struct List {
     /// Only tasks in this state (may be given several times)
     #[arg(long, value_name = "STATE")]
     pub state: Vec<StateName>,
+    /// Only tasks that pass this filter: words, state:failed, took:>5m, !not …, as in the dashboard
+    #[arg(long, value_name = "QUERY")]
+    pub filter: Option<String>,
     /// Ask after every unfinished task first, once
     #[arg(long)]
     pub refresh: bool,
     /// One JSON array
     #[arg(long)]
     pub json: bool,
+    /// Comma-separated values with a head, the names of JSON as columns
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }
 
 /// What to show, and how.

@@ -35,9 +35,13 @@
 //!   [five](domain::schedule::MOST_PER_SECOND) start in a second. The same holds over all instances on a list, by the
 //!   [book of turns](domain::turns::Book) beside it; where that cannot be had, each keeps its own limits.
 //! - A failed check never changes a state; a final state is never demoted ([`domain::task::Task::absorb`]).
-//! - Selection and first visible row are kept by id.
+//! - Selection, first visible row and marks are kept by id. What a key acts on is
+//!   [`State::targets`](app::state::State::targets): the marked tasks, else the selected one.
+//! - The rows shown equal the list looked at afresh through the [lens](domain::query::Lens), though one answer moves one
+//!   row: `tests/properties.rs` compares the two after every message.
 //! - Text from outside is [clean](domain::text::CleanText) from the door on.
 //! - What a person asked for is on the disk before it is shown as done.
+//! - A saved file carries its final name only when it is whole and a video ([`adapters::download`]).
 //! - At rest the loop wakes once a minute, and only because ages on the screen would lie otherwise; with an empty list
 //!   it does not wake at all.
 //!
@@ -47,6 +51,9 @@
 //!   `task` had grown four jobs.
 //! - A screen below and an optional box above it (`Screen`, `Overlay`) in place of one `Mode`: closing a box then needs
 //!   no memory of where it was opened.
+//! - Filter and order grew from one file to a folder (`domain::query`), with the matcher's crate behind `domain::fuzzy`.
+//! - How the list was looked at, and the removals to undo, are read before the list (`Effect::Recall`), so that the
+//!   first screenful is the right one; they are in the list file, which needs no second way of writing safely.
 //! - `draw` reports how far its text can scroll, and the core is told: it cannot know how a text wraps.
 //! - The config file is walked by hand over the parsed table, not read by serde, which stops at the first fault: every fault
 //!   is named with its place, and a key is known exactly when something asks for it.

@@ -76,6 +76,61 @@ fn ids_are_added_found_in_text_named_when_known_and_removed() {
 }
 
 #[test]
+fn a_list_is_filtered_as_in_the_dashboard_and_a_fault_is_shown_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID, "--label", "neon city"]);
+    run(&store, &["add", OTHER, "--label", "=1+1"]);
+    let ids = |filter: &str| {
+        let listed = run(&store, &["list", "--json", "--filter", filter]);
+        assert_eq!(listed.status.code(), Some(0), "{}", err(&listed));
+        let listed: Value = serde_json::from_str(out(&listed)).unwrap();
+        let tasks = listed.as_array().unwrap().iter();
+        tasks
+            .map(|task| task["taskId"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+
+    assert_eq!(ids("neon"), [ID]);
+    assert_eq!(ids("!neon state:new"), [OTHER]);
+    assert_eq!(ids("id:774d"), [ID]);
+    assert_eq!(ids("age:>1d"), [""; 0]);
+    let both = ["list", "--filter", "neon", "--state", "failed"];
+    assert_eq!(out(&run(&store, &both)), "");
+
+    let faulty = run(&store, &["list", "--filter", "\u{1b}雨 stat:new x"]);
+    assert_eq!((faulty.status.code(), out(&faulty)), (Some(2), ""));
+    assert_eq!(
+        err(&faulty),
+        "kietop: there is no field \"stat\"; did you mean \"state\"?\n  ␛雨 stat:new x\n      ^^^^\n"
+    );
+    let long = run(&store, &["list", "--filter", &"x".repeat(10_000)]);
+    assert_eq!(long.status.code(), Some(2));
+    assert!(err(&long).len() < 100, "{}", err(&long));
+}
+
+#[test]
+fn a_list_goes_into_a_spreadsheet_without_a_formula() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let head = "taskId,family,label,state,successFlag,prompt,videoUrl,callBackUrl,waterMark,createTime,\
+        completeTime,durationMs,errorCode,errorMessage,originUrls,resultUrls,addedAt,checkedAt,checkError,\
+        expiresAt,savedTo\r\n";
+    assert_eq!(out(&run(&store, &["list", "--csv"])), head);
+    run(&store, &["add", ID, "--label", "=HYPERLINK(\"x\", \"y\")"]);
+
+    let listed = run(&store, &["list", "--csv"]);
+
+    let row = out(&listed).strip_prefix(head).unwrap();
+    let start = format!("{ID},luma-modify,\"'=HYPERLINK(\"\"x\"\", \"\"y\"\")\",new,,");
+    assert!(row.starts_with(&start) && row.ends_with("\r\n"), "{row}");
+    assert_eq!(
+        run(&store, &["list", "--csv", "--json"]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
 fn exit_codes_are_as_documented() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");

@@ -162,12 +162,12 @@ impl Fleet {
                 let lines = Ok(Vec::new());
                 self.later(SECOND, by, Event::Said(Msg::JournalRead { task, lines }));
             }
-            Effect::Save { .. }
+            Effect::Recall
+            | Effect::Remember(_)
+            | Effect::Save { .. }
             | Effect::StopSave(_)
             | Effect::LookFor(_)
-            | Effect::Recall
-            | Effect::Remember(_) => {}
-            Effect::Load
+            | Effect::Load
             | Effect::Open { .. }
             | Effect::Compare(_)
             | Effect::Picture(_)

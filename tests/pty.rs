@@ -147,6 +147,10 @@ fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() 
     pty.type_bytes(b"x");
     pty.wait_for_text("stop watching the task");
     pty.type_bytes(b"\x1b");
+    // A key that comes with it would make the two Alt and a letter.
+    pty.wait_for("the help gone", |screen| {
+        !screen.contents().contains("stop watching the task")
+    });
     fs::write(&pipe, "two words\n").unwrap();
     pty.wait_for_text("key_command: the key has an invalid character at position 4");
     pty.type_bytes(b"q");

@@ -1,5 +1,10 @@
 //! The filter language against tasks of every kind, and the orders a list can stand in.
 
+#![expect(
+    clippy::expect_used,
+    reason = "test code: a wrong literal is to fail loudly"
+)]
+
 mod support;
 
 use kietop::domain::{
@@ -7,7 +12,7 @@ use kietop::domain::{
     query::{Lens, Order, Query, Sight, Sort, View},
     report::PollError,
     status::RETENTION,
-    task::Delivery,
+    task::{Delivery, TaskId},
     watchlist::{Watched, Watchlist},
 };
 use support::{TaskBuilder, line, now, task};
@@ -65,7 +70,7 @@ fn list(tasks: &[Watched]) -> Watchlist {
 /// Returns the ids that pass a filter, in the order of `tasks`.
 fn found(filter: &str) -> String {
     let tasks = tasks();
-    let query = Query::parse(filter).unwrap();
+    let query = Query::parse(filter).expect("a filter");
     let sight = Sight::of(&list(&tasks), now());
     let mut searcher = Searcher::default();
     let ids = tasks
@@ -159,7 +164,7 @@ fn ordered(order: Order) -> String {
         ..Lens::default()
     };
     view.look(lens, &list, now());
-    let ids: Vec<_> = view.ids().iter().map(|id| id.as_str()).collect();
+    let ids: Vec<_> = view.ids().iter().map(TaskId::as_str).collect();
     ids.join(" ")
 }
 
@@ -245,6 +250,6 @@ fn a_link_whose_video_has_no_time_is_told_from_none() {
     };
     view.look(lens, &list, now());
 
-    let ids: Vec<_> = view.ids().iter().map(|id| id.as_str()).collect();
+    let ids: Vec<_> = view.ids().iter().map(TaskId::as_str).collect();
     assert_eq!(ids, ["a", "b", "c"]);
 }

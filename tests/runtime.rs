@@ -463,3 +463,22 @@ async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
         assert_eq!(run.screen.contains("reading the frames broke"), is_broken);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_save_under_way_is_shown_and_does_not_hold_up_the_end() {
+    let run = run(
+        vec![task("a").created("14:00").ready("5m09s").build()],
+        1,
+        0,
+        vec![(5, 'w'), (10, 'q')],
+    )
+    .await;
+
+    assert_eq!(run.code, 0);
+    assert!(run.screen.contains("50% 5s"), "{}", run.screen);
+    assert!(
+        matches!(&run.written[..], [Change::SaveBegun { .. }]),
+        "it is offered again at the next start: {:?}",
+        run.written
+    );
+}

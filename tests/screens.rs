@@ -1,6 +1,11 @@
 //! Pixels: every screen in every condition, as text and as styles, and no panic at any size.
 
-#![expect(clippy::expect_used, reason = "test code")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "test code"
+)]
 
 mod support;
 
@@ -9,7 +14,7 @@ use std::fmt::Write as _;
 use insta::assert_snapshot;
 use kietop::{
     app::{
-        msg::Msg,
+        msg::{Effect, Msg},
         state::{Overlay, Screen, State},
         update::update,
     },
@@ -17,6 +22,7 @@ use kietop::{
     domain::{
         change::{Change, JournalEvent, StoreError},
         report::PollError,
+        save::Progress,
         task::Delivery,
         time::Now,
     },
@@ -350,6 +356,47 @@ fn wide_glyphs() -> State {
                 .created_ago("2h"),
         )
         .build()
+}
+
+/// The sample while a filter is typed.
+fn filtering(text: &str) -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["/"]);
+    type_text(&mut state, text);
+    state
+}
+
+/// The sample with three marks, two of them shown.
+fn marked() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["j", "j", "j", "Space", "Space", "Space"]);
+    press(&mut state, &["/"]);
+    type_text(&mut state, "state:ready");
+    press(&mut state, &["Enter"]);
+    state
+}
+
+/// The sample with the question before a removal of three.
+fn asked() -> State {
+    let mut state = marked();
+    press(&mut state, &["d"]);
+    state
+}
+
+/// The sample with the menu of orders, another order in force.
+fn sorting() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["s", "5", "Enter", "s", "j"]);
+    state
+}
+
+/// Wide letters, marked and pointed out.
+fn marked_glyphs() -> State {
+    let mut state = wide_glyphs();
+    press(&mut state, &["Space", "j", "Space", "/"]);
+    type_text(&mut state, "n !xyz");
+    press(&mut state, &["Enter"]);
+    state
 }
 
 const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
@@ -701,6 +748,45 @@ fn what_is_being_made_turns_by_the_second() {
 }
 
 #[test]
+fn finding_and_marking() {
+    for size in SIZES {
+        let (width, height) = size;
+        let screens = [
+            ("filter_typed", filtering("prompt:o !state:failed")),
+            ("filter_fault", filtering("cat state:faild")),
+            ("filter_nothing", filtering("xyzzy")),
+            ("marks", marked()),
+            ("confirm_remove", asked()),
+            ("sort_menu", sorting()),
+        ];
+        for (name, mut state) in screens {
+            let name = format!("{name}_{width}x{height}");
+            assert_snapshot!(name, shot(&mut state, size));
+        }
+    }
+    let mut state = marked();
+    press(&mut state, &["p"]);
+    assert_snapshot!("filter_below_banner_120x36", shot(&mut state, (120, 36)));
+}
+
+#[test]
+fn what_was_looked_for_is_underlined_whatever_the_letters() {
+    let buffer = draw(&mut marked_glyphs(), (80, 24), now(), &Theme::ansi());
+    let mut state = wide_glyphs();
+    press(&mut state, &["/"]);
+    type_text(&mut state, "雨の街 ");
+    let wide = draw(&mut state, (80, 24), now(), &Theme::ansi());
+    let underlined = |buffer: &Buffer, y| {
+        let cells = (0..80).filter(|x| buffer[(*x, y)].modifier.contains(Modifier::UNDERLINED));
+        cells.map(|x| buffer[(x, y)].symbol()).collect::<String>()
+    };
+
+    assert_snapshot!("marks_on_wide_glyphs_80x24", text(&buffer));
+    assert_eq!(underlined(&buffer, 3), "n", "the first of neon");
+    assert_eq!(underlined(&wide, 3).replace(' ', ""), "雨の街");
+}
+
+#[test]
 fn columns_align_whatever_the_letters() {
     for (width, height) in [(120, 36), (80, 24), (100, 40), (160, 50)] {
         let buffer = draw(&mut wide_glyphs(), (width, height), now(), &Theme::ansi());
@@ -780,6 +866,10 @@ fn odd_sizes_break_no_screen() {
         picking(),
         linked(),
         helped(),
+        filtering("n prompt:雨の街を歩く男 stat:failed"),
+        sorting(),
+        asked(),
+        marked_glyphs(),
     ];
     for mut state in states {
         // All small sizes are drawn in `extremes.rs`.
@@ -814,4 +904,95 @@ fn footer_help_and_advice_name_the_keys_in_force() {
     assert!(!list.contains("remove"), "{list}");
     assert!(help.contains("F5            open the result"), "{help}");
     assert!(!help.contains("stop watching"), "{help}");
+}
+
+/// Returns a list with a result on disk, one that is no longer there, one on its way and one that waits.
+fn saving() -> State {
+    let three = ["1", "2", "3"].map(|name| format!("https://ex.com/{name}.mp4"));
+    let three: Vec<_> = three.iter().map(String::as_str).collect();
+    let mut state = program()
+        .set(|settings| {
+            settings.home = Some("/home/me".into());
+            settings.save_folder = "/home/me/Videos/kietop".into();
+        })
+        .with(
+            task("b7d1e2f0a3c4b5d6")
+                .label("oil-paint harbour at dawn")
+                .created("14:10")
+                .made("5m09s", Delivery::Done, &three),
+        )
+        .with(
+            task("c7d1e2f0a3c4b5d6")
+                .label("desert to ocean floor")
+                .created("13:51")
+                .ready("4m51s"),
+        )
+        .with(
+            task("d7d1e2f0a3c4b5d6")
+                .label("paper-cut forest")
+                .created("13:32")
+                .rescued("6m02s"),
+        )
+        .with(
+            task("e7d1e2f0a3c4b5d6")
+                .label("moved away")
+                .created("13:30")
+                .ready("6m02s"),
+        )
+        .build();
+    let mut attempts = Vec::new();
+    for _ in 0..4 {
+        let effects = press(&mut state, &["w", "j"]);
+        attempts.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Save { attempt, order } => Some((attempt, order.task)),
+            _ => None,
+        }));
+    }
+    // The harbour's first file is on disk; all others follow it but the last of the harbour.
+    let mut end = |attempt, path: &str| {
+        let result = Ok(path.into());
+        let effects = update(&mut state, Msg::SaveEnded { attempt, result }, now());
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Save { attempt, order } => Some((attempt, order.task)),
+            _ => None,
+        })
+    };
+    let third = end(attempts[1].0, "/home/me/Videos/kietop/harbour-2.mp4").unwrap();
+    let desert = end(third.0, "/home/me/Videos/kietop/harbour-3.mp4").unwrap();
+    let forest = end(
+        desert.0,
+        "/home/me/Videos/kietop/desert-c7d1e2f0a3c4b5d6.mp4",
+    )
+    .unwrap();
+    let moved = end(forest.0, "/home/me/Videos/kietop/forest.mp4").unwrap();
+    end(moved.0, "/home/me/moved.mp4");
+    let gone = vec![(id("e7d1e2f0a3c4b5d6"), "/home/me/moved.mp4".into(), false)];
+    update(&mut state, Msg::LookedFor(gone), now());
+    let progress = Progress {
+        bytes: 12_300_000,
+        total: Some(29_100_000),
+        rate: 3_100_000,
+    };
+    let attempt = attempts[0].0;
+    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
+    press(&mut state, &["g"]);
+    state
+}
+
+#[test]
+fn results_on_their_way_to_the_disk_and_on_it() {
+    for size in [(120, 36), (80, 24), (60, 18)] {
+        let suffix = format!("{}x{}", size.0, size.1);
+        assert_snapshot!(format!("saving_{suffix}"), shot(&mut saving(), size));
+    }
+    let mut state = saving();
+    press(&mut state, &["j"]);
+    assert_snapshot!("saved_120x36", shot(&mut state, (120, 36)));
+    press(&mut state, &["Enter"]);
+    assert_snapshot!("saved_detail_80x24", shot(&mut state, (80, 24)));
+    let mut state = saving();
+    press(&mut state, &["G"]);
+    assert_snapshot!("saved_and_moved_120x36", shot(&mut state, (120, 36)));
+    press(&mut state, &["W"]);
+    assert_snapshot!("save_to_80x24", shot(&mut state, (80, 24)));
 }

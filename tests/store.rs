@@ -9,7 +9,10 @@ use kietop::{
     adapters::store::SqliteStore,
     domain::{
         change::{Applied, Change, Delta, JournalEvent, StoreError},
+        memory::Memory,
+        query::{Lens, Order, Query, Sort},
         report::{CheckError, Observation, PollError},
+        status::Tab,
         task::{Delivery, Facts, FailedStage, Flag, Link, Links, Task, TaskState},
         text::CleanText,
         watchlist::Watched,
@@ -94,6 +97,65 @@ fn a_removal_can_be_taken_back_after_a_restart() {
         ]
     );
     assert_eq!(store.load().unwrap(), known);
+}
+
+#[test]
+fn removals_of_an_earlier_run_are_recalled_whole_the_latest_last() {
+    let list = List::new();
+    let mut store = list.open();
+    store.apply(&["a", "b", "c", "d", "e"].map(add)).unwrap();
+    store.apply(&[remove_at("b", 7)]).unwrap();
+    store
+        .apply(&["c", "a"].map(|task| remove_at(task, 9)))
+        .unwrap();
+    store.apply(&[remove_at("d", 8), restore("d")]).unwrap();
+    drop(store);
+
+    let memory = list.open().recall().unwrap();
+
+    assert_eq!(memory.removals, [vec![id("b")], vec![id("a"), id("c")]]);
+}
+
+#[test]
+fn the_way_a_list_is_looked_at_is_there_after_a_restart_and_no_news_to_others() {
+    let list = List::new();
+    let (mut store, mut other) = (list.open(), list.open());
+    assert_eq!(store.recall().unwrap(), Memory::default());
+    let lens = |tab, filter: &str| Lens {
+        tab,
+        order: Order::by(Sort::Link).reversed(),
+        query: Query::parse(filter).unwrap(),
+    };
+
+    store
+        .remember(&lens(Tab::Failed, "state:failed \"a \\\"b\""))
+        .unwrap();
+    store.remember(&lens(Tab::Ready, "!neon")).unwrap();
+
+    assert_eq!(other.changes().unwrap(), []);
+    assert_eq!(other.recall().unwrap().lens, lens(Tab::Ready, "!neon"));
+    drop(store);
+    assert_eq!(
+        list.open().recall().unwrap().lens,
+        lens(Tab::Ready, "!neon")
+    );
+    list.sql("UPDATE outlook SET value = 'what a newer program wrote: x:'");
+    assert_eq!(list.open().recall().unwrap().lens, Lens::default());
+}
+
+#[test]
+fn an_older_file_gets_its_place_for_the_outlook_and_keeps_its_tasks() {
+    let list = List::new();
+    let mut store = list.open();
+    store.apply(&[add("a")]).unwrap();
+    drop(store);
+    list.sql("DROP TABLE outlook; PRAGMA user_version = 1");
+
+    let mut store = list.open();
+
+    assert_eq!(store.load().unwrap().len(), 1);
+    store.remember(&Lens::default()).unwrap();
+    assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
 }
 
 #[test]

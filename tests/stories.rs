@@ -5,6 +5,8 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "stories/finding.rs"]
+mod finding;
 #[path = "support/story.rs"]
 mod story;
 mod support;

@@ -34,7 +34,8 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
     pacing::notice_sleep(state, now);
     match msg {
-        Msg::Tick => {}
+        // What cannot be recalled or remembered is done without; what is wrong with the list, reading it says.
+        Msg::Tick | Msg::Recalled(Err(_)) | Msg::Remembered(_) => {}
         Msg::Pasted(_) if state.is_leaving => {}
         Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
         Msg::Pasted(text) => dialogs::pasted(state, &text, now),
@@ -55,8 +56,6 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             keys::measured(state, most_scroll);
         }
         Msg::Recalled(Ok(memory)) => finding::recalled(state, memory, now),
-        // Then nothing is remembered; what is wrong with the list, reading it says.
-        Msg::Recalled(Err(_)) | Msg::Remembered(_) => {}
         Msg::Loaded(result) => {
             storing::loaded(state, result, now);
             saving::go_on(state, now, &mut effects);

@@ -13,6 +13,31 @@ use crate::domain::{
     watchlist::Watched,
 };
 
+/// The names of a record, in their order.
+pub const NAMES: [&str; 21] = [
+    "taskId",
+    "family",
+    "label",
+    "state",
+    "successFlag",
+    "prompt",
+    "videoUrl",
+    "callBackUrl",
+    "waterMark",
+    "createTime",
+    "completeTime",
+    "durationMs",
+    "errorCode",
+    "errorMessage",
+    "originUrls",
+    "resultUrls",
+    "addedAt",
+    "checkedAt",
+    "checkError",
+    "expiresAt",
+    "savedTo",
+];
+
 /// Returns a task as documented; what is unknown is null, times are RFC 3339 in UTC.
 pub fn record(watched: &Watched, retention: Duration) -> Value {
     let task = &watched.task;
@@ -126,6 +151,18 @@ impl Formatter for Safe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::task::{Family, Task, TaskId};
+
+    #[test]
+    fn a_record_has_the_names_in_their_order() {
+        let task = Task::new(TaskId::parse("a").unwrap(), Family::default());
+        let watched = Watched::new(task, None, Timestamp::UNIX_EPOCH);
+
+        let record = record(&watched, Duration::ZERO);
+
+        let names: Vec<_> = record.as_object().unwrap().keys().collect();
+        assert_eq!(names, NAMES);
+    }
 
     #[test]
     fn every_scalar_is_written_safely_and_read_back() {

@@ -4,12 +4,14 @@ use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
-use super::{Failure, Global, List, Show, exit, json, output, place, refresh};
+use super::{Failure, Global, List, Show, csv, exit, json, output, place, refresh};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
         change::Change,
         estimate::RunTimes,
+        fuzzy::Searcher,
+        query::{LONGEST_QUERY, Query, Sight},
         report::PollError,
         schedule::Polling,
         task::{Family, TaskId},
@@ -25,6 +27,7 @@ const JOURNAL_LINES: usize = 1000;
 
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
+    let query = query(list.filter.as_deref().unwrap_or_default())?;
     let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
@@ -37,27 +40,70 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
             .collect();
         refused = ask(&mut store, &mut tasks, unfinished, global).await?.err();
     }
+    // What to expect of a running task, all of them tell.
+    let sight = sight(&tasks, retention);
+    let mut searcher = Searcher::default();
     tasks.retain(|watched| {
-        list.state.is_empty()
-            || list
-                .state
-                .iter()
-                .any(|state| state.as_str() == watched.task.state().name())
+        let state = watched.task.state().name();
+        let is_meant =
+            list.state.is_empty() || list.state.iter().any(|meant| meant.as_str() == state);
+        is_meant && query.accepts(watched, &sight, &mut searcher)
     });
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
     for watched in &mut tasks {
         place::look(watched);
     }
+    let records = || tasks.iter().map(|watched| json::record(watched, retention));
     if list.json {
-        let records = tasks
-            .iter()
-            .map(|watched| json::record(watched, retention))
-            .collect();
-        output::data(&format!("{}\n", json::write(&records)))?;
+        output::data(&format!("{}\n", json::write(&records().collect())))?;
+    } else if list.csv {
+        output::data(&csv::write(&records().collect::<Vec<_>>(), &json::NAMES))?;
     } else {
-        output::data(&table(&tasks, retention))?;
+        output::data(&table(&tasks, &sight))?;
     }
     refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+}
+
+/// Reads the filter; a fault is shown where it is.
+fn query(text: &str) -> Result<Query, Failure> {
+    Query::parse(text).map_err(|fault| {
+        let mut said = on_one_line(&fault.message);
+        if !said.ends_with('?') {
+            said.push('.');
+        }
+        // A filter too long to be read is too long to be shown.
+        if text.len() <= LONGEST_QUERY {
+            let piece = |at| on_one_line(text.get(at).unwrap_or_default());
+            let (before, meant) = (piece(0..fault.at.start), piece(fault.at.clone()));
+            let behind = piece(fault.at.end..text.len());
+            let lead = " ".repeat(format::width(&before));
+            let marks = "^".repeat(format::width(&meant).max(1));
+            // Writing into a `String` cannot fail.
+            write!(said, "\n  {before}{meant}{behind}\n  {lead}{marks}").unwrap_or_default();
+        }
+        Failure::new(exit::USAGE, said)
+    })
+}
+
+/// Returns a piece of text that acts on no terminal, its spaces kept at both ends.
+fn on_one_line(text: &str) -> String {
+    let clean = CleanText::line(&format!("|{text}|"), usize::MAX);
+    let inner = clean.as_str().strip_prefix('|');
+    let inner = inner.and_then(|text| text.strip_suffix('|'));
+    inner.unwrap_or_default().to_owned()
+}
+
+/// Returns what a list knows beside each task.
+fn sight(tasks: &[Watched], retention: Duration) -> Sight {
+    let mut run_times = RunTimes::default();
+    for watched in tasks {
+        run_times.note(&watched.task);
+    }
+    Sight {
+        estimate: run_times.estimate(),
+        retention,
+        now: SystemClock::start().now(),
+    }
 }
 
 /// Prints one task.
@@ -179,13 +225,12 @@ fn account_failed(error: &PollError) -> Failure {
 }
 
 /// Returns the list as aligned lines, without colour.
-fn table(tasks: &[Watched], retention: Duration) -> String {
-    let now = SystemClock::start().now();
-    let mut run_times = RunTimes::default();
-    for watched in tasks {
-        run_times.note(&watched.task);
-    }
-    let estimate = run_times.estimate();
+fn table(tasks: &[Watched], sight: &Sight) -> String {
+    let Sight {
+        estimate,
+        retention,
+        now,
+    } = *sight;
     let mut text = String::new();
     for watched in tasks {
         let status = watched.status(&estimate, retention, now);

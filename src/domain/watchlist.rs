@@ -612,7 +612,7 @@ mod tests {
                 }
                 if let Some(watched) = list.get(&id) {
                     for (view, before) in views.iter_mut().zip(places) {
-                        view.follow(before, watched, &list, now);
+                        view.follow(&before, watched, &list, now);
                         if view.is_outdated(&list, now) {
                             view.rebuild(&list, now);
                         }

@@ -21,7 +21,7 @@ use crate::{
     },
     domain::{
         change::Access,
-        query,
+        query::{self, Order},
         status::{Status, Tab},
     },
 };
@@ -181,8 +181,9 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         return draw_banner(pen, scene, &banner);
     }
     let orders = orders(scene);
-    // A filter in force is said before the last tabs are.
-    let least = orders.last().filter(|_| is_filtered(scene)).map(line_width);
+    // A filter in force, or an order of the user's own, is said before the last tabs are.
+    let is_told = is_filtered(scene) || scene.state.lens().order != Order::default();
+    let least = orders.iter().map(line_width).min().filter(|_| is_told);
     let room = right.saturating_sub(least.map_or(0, |least| least + 3));
     let x = pen.line(1, 0, &tabs(scene, room));
     let order = orders
@@ -310,7 +311,8 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
 /// The most cells of a filter at the top.
 const FILTER_WIDTH: usize = 30;
 
-fn is_filtered(scene: &Scene<'_>) -> bool {
+/// Reports whether a filter is in force.
+pub(super) fn is_filtered(scene: &Scene<'_>) -> bool {
     !scene.state.lens().query.is_empty()
 }
 
@@ -333,6 +335,8 @@ fn filter(scene: &Scene<'_>) -> Line<'static> {
 fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     let muted = scene.style(Role::Muted);
     let order = scene.state.lens().order;
+    // Which rows are seen can be counted; an order of the user's own cannot.
+    let is_told = is_filtered(scene) || order != Order::default();
     let is_wide = scene.areas.breadth == Breadth::Wide;
     let order = if is_wide {
         format!("sort: {}", order.name())
@@ -347,10 +351,9 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     if let Some(seen) = &seen {
         texts.push(format!("{seen} {dot} {order}"));
     }
-    if is_filtered(scene) || seen.is_none() {
+    if is_told || seen.is_none() {
         texts.push(order);
-    }
-    if !is_filtered(scene) {
+    } else {
         texts.extend(seen);
     }
     let plain = texts.into_iter().map(|text| Line::styled(text, muted));

@@ -10,7 +10,7 @@ use self::row::Columns;
 use super::{
     Drawn, Scene,
     areas::{Breadth, DetailForm},
-    detail, empty,
+    detail, empty, header,
     pen::{Head, Pen},
     stats,
     theme::Role,
@@ -46,9 +46,16 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
 fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
     let areas = &scene.areas;
     if areas.is_boxed {
+        // Where the banner takes the place of the filter in force, the box says it.
+        let title = if header::is_filtered(scene) && header::banner(scene).is_some() {
+            format!("Watched tasks, filter: {}", scene.state.lens().query)
+        } else {
+            "Watched tasks".to_owned()
+        };
+        let right = seen(scene);
         let head = Head {
-            title: "Watched tasks",
-            right: &seen(scene),
+            title: &title,
+            right: &right,
             focus: scene.focus(),
         };
         Pen::new(buffer, areas.list).frame(&head, scene.theme);

@@ -1,6 +1,10 @@
 //! How long the core takes for what happens often, at three lengths of the list: an answer, a key, a tab, a start.
 
-#![expect(clippy::expect_used, reason = "a wrong literal is to fail loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a wrong literal is to fail loudly"
+)]
 
 use std::{cell::RefCell, time::Duration};
 
@@ -8,7 +12,7 @@ use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use kietop::{
     app::{
-        keymap::KeyChord,
+        keymap::{Key, KeyChord},
         msg::{Effect, Msg},
         state::{Settings, State},
         update::{next_wakeup, update},
@@ -19,6 +23,7 @@ use kietop::{
         report::Observation,
         schedule::{Freshness, Polling},
         task::{Delivery, Facts, Family, Links, Task, TaskId, TaskState},
+        text::CleanText,
         time::{Mono, Now},
         watchlist::Watched,
     },
@@ -181,6 +186,128 @@ fn tab(bencher: Bencher<'_, '_>, count: i64) {
     bencher
         .with_inputs(|| key(&mut state.borrow_mut(), '2'))
         .bench_local_values(|_| key(&mut state.borrow_mut(), '1'));
+}
+
+/// Words of which the prompts of the filter's benches are made.
+const WORDS: [&str; 24] = [
+    "neon",
+    "street",
+    "harbour",
+    "at",
+    "dawn",
+    "slow",
+    "camera",
+    "pan",
+    "to",
+    "the",
+    "left",
+    "wet",
+    "asphalt",
+    "snow",
+    "globe",
+    "turns",
+    "into",
+    "summer",
+    "keep",
+    "walking",
+    "man",
+    "paper-cut",
+    "forest",
+    "fox",
+];
+
+/// Returns a program whose tasks have prompts of two hundred letters, and one in four a label.
+fn prompted(count: i64) -> State {
+    let mut state = program(0);
+    let tasks = tasks(count).into_iter().zip(1_usize..).map(|(watched, n)| {
+        let words: Vec<_> = (0..34)
+            .map(|at| WORDS[(n * 7 + at * (n % 11 + 1)) % WORDS.len()])
+            .collect();
+        let facts = Facts {
+            prompt: Some(CleanText::block(&words.join(" "), 8192)),
+            ..watched.task.facts().clone()
+        };
+        let task = Task::restored(
+            watched.id().clone(),
+            Family::default(),
+            watched.task.state().clone(),
+            facts,
+        );
+        let label = n
+            .is_multiple_of(4)
+            .then(|| CleanText::line(&format!("campaign-{n:05}"), 256));
+        Watched {
+            task,
+            label,
+            ..watched
+        }
+    });
+    update(&mut state, Msg::Loaded(Ok(tasks.collect())), now());
+    state
+}
+
+/// One more letter of a filter: after it, few tasks, many, or nearly all are left.
+#[divan::bench(args = [(10_000, "harbou", 'r'), (10_000, "", 'n'), (100_000, "harbou", 'r'), (100_000, "", 'n'), (100_000, "ngslwp", 'a'), (100_000, "xyz", 'q'), (100_000, "took:>4", 'm')])]
+fn filter_letter(bencher: Bencher<'_, '_>, (count, before, letter): (i64, &str, char)) {
+    let state = RefCell::new(prompted(count));
+    key(&mut state.borrow_mut(), '/');
+    for c in before.chars() {
+        key(&mut state.borrow_mut(), c);
+    }
+    let erase = Msg::Key {
+        chord: KeyChord::plain(Key::Backspace),
+        is_repeat: false,
+    };
+    bencher.with_inputs(|| ()).bench_local_values(|()| {
+        key(&mut state.borrow_mut(), letter);
+        update(&mut state.borrow_mut(), erase.clone(), now());
+    });
+}
+
+/// Another order, twice: the title's, which compares most, and back to the age.
+#[divan::bench(args = [10_000, 100_000])]
+fn sort_and_back(bencher: Bencher<'_, '_>, count: i64) {
+    let mut state = prompted(count);
+    bencher.bench_local(|| {
+        for place in ['3', '1'] {
+            key(&mut state, 's');
+            key(&mut state, place);
+            let enter = Msg::Key {
+                chord: KeyChord::plain(Key::Enter),
+                is_repeat: false,
+            };
+            update(&mut state, enter, now());
+        }
+    });
+}
+
+/// One answer about a task that a filter shows, in the order of the titles.
+#[divan::bench(args = SIZES, sample_size = 1, sample_count = 500)]
+fn answer_through_a_filter(bencher: Bencher<'_, '_>, count: i64) {
+    let bench = RefCell::new(Bench {
+        state: prompted(count),
+        now: now(),
+    });
+    for c in ['s', '3', '\n', '/', 'n', 'e', 'o', 'n', '\n', 'G'] {
+        let chord = match c {
+            '\n' => KeyChord::plain(Key::Enter),
+            c => KeyChord::char(c),
+        };
+        bench.borrow_mut().say(Msg::Key {
+            chord,
+            is_repeat: false,
+        });
+    }
+    bencher
+        .with_inputs(|| bench.borrow_mut().ask())
+        .bench_local_values(|msg| bench.borrow_mut().say(msg));
+}
+
+/// Everything marked, and no mark again.
+#[divan::bench(args = [10_000, 100_000])]
+fn mark_all(bencher: Bencher<'_, '_>, count: i64) {
+    let mut state = program(count);
+    bencher.bench_local(|| (key(&mut state, '*'), key(&mut state, '*')));
 }
 
 /// Everything asked after at once, by hand.

@@ -3,6 +3,7 @@
 //! What is read is never repeated, neither in an error nor in the log; nor is what a command says of itself.
 
 use std::{
+    fmt,
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
@@ -32,7 +33,9 @@ const MOST: u64 = 8 * 1024;
 const REASON: usize = 300;
 
 /// Is where a key is kept outside of the environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Neither `Debug` nor an error repeats command or path: some put the key itself there by mistake.
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoredKey {
     /// A command line; the key is the first line it prints.
     Command(Vec<String>),
@@ -45,6 +48,16 @@ pub enum StoredKey {
         /// Where it may not.
         asked: ApiOrigin,
     },
+}
+
+impl fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Command(_) => "Command(…)",
+            Self::File(_) => "File(…)",
+            Self::Elsewhere { .. } => "Elsewhere(…)",
+        })
+    }
 }
 
 /// Is where a client's key comes from.
@@ -93,7 +106,7 @@ impl StoredKey {
                 let text = task::spawn_blocking(move || private_text(&path)).await;
                 let text = text.unwrap_or_else(|_| Err("cannot be read".to_owned()));
                 text.and_then(|text| parse(&text).map_err(|reason| format!("is no key: {reason}")))
-                    .map_err(|reason| format!("key_file {} {reason}", file.display()))
+                    .map_err(|reason| format!("key_file {reason}"))
             }
             Self::Elsewhere { belongs_to, asked } => Err(format!(
                 "the stored key is for {belongs_to} and does not go to {asked}"
@@ -123,10 +136,9 @@ async fn first_line(words: &[String]) -> Result<Vec<u8>, String> {
     for secret in SECRETS {
         command.env_remove(secret);
     }
-    // What the program is called may be said; what it prints may not.
     let mut child = command
         .spawn()
-        .map_err(|error| format!("cannot start {program}: {error}"))?;
+        .map_err(|error| format!("cannot be started: {error}"))?;
     let group = Group::of(&child);
     let outcome = time::timeout(PATIENCE, output(&mut child)).await;
     drop(group);
@@ -234,7 +246,7 @@ mod tests {
             ),
             (
                 command(&["/nowhere/at-all"]),
-                "key_command cannot start /nowhere/at-all: No such file or directory (os error 2)",
+                "key_command cannot be started: No such file or directory (os error 2)",
             ),
         ];
         for (source, expected) in table {
@@ -277,6 +289,17 @@ mod tests {
         }
         let folder = KeySource::Stored(StoredKey::File(folder.path().to_owned()));
         assert!(reason(&folder).await.ends_with("is no file"));
+    }
+
+    #[tokio::test]
+    async fn a_key_written_in_the_wrong_place_is_not_repeated() {
+        let words = vec!["canary-three".to_owned()];
+        let path = PathBuf::from("/nowhere/canary-three");
+        for stored in [StoredKey::Command(words), StoredKey::File(path)] {
+            let debug = format!("{stored:?}");
+            let reason = reason(&KeySource::Stored(stored)).await;
+            assert!(!format!("{debug} {reason}").contains("canary"), "{reason}");
+        }
     }
 
     #[tokio::test]

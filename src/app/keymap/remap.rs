@@ -286,9 +286,9 @@ impl Remap {
         for Line { binding, change } in lines {
             let is_unread = self.unread.contains(&binding.action);
             // From the list, the way back leads to marks and filter only.
-            let leads_out = binding.action == Action::Quit
+            let is_out = binding.action == Action::Quit
                 || (binding.action == Action::Back && place != Context::List);
-            has_way_out |= leads_out && (is_unread || !binding.chords.is_empty());
+            has_way_out |= is_out && (is_unread || !binding.chords.is_empty());
             if is_unread {
                 continue;
             }

@@ -39,7 +39,7 @@ impl FilterLine {
         &self.input
     }
 
-    /// Returns what is wrong with the text; the list then shows what the last good one let through.
+    /// Returns what is wrong with the text; the list then shows what the rest of it lets through.
     pub const fn fault(&self) -> Option<&QueryError> {
         self.fault.as_ref()
     }
@@ -59,20 +59,20 @@ impl FilterLine {
         self.first.as_ref()
     }
 
-    /// Types a character; returns the filter if there is a good one.
-    pub(in crate::app) fn insert(&mut self, c: char) -> Option<Query> {
+    /// Types a character; returns the filter that what can be read of the line is.
+    pub(in crate::app) fn insert(&mut self, c: char) -> Query {
         insert(&mut self.input, c, LONGEST_QUERY);
         self.read()
     }
 
-    /// Edits the line; returns the filter if there is a good one.
-    pub(in crate::app) fn edit(&mut self, edit: InputRequest) -> Option<Query> {
+    /// Edits the line, likewise.
+    pub(in crate::app) fn edit(&mut self, edit: InputRequest) -> Query {
         self.input.handle(edit);
         self.read()
     }
 
-    /// Types the first line of a pasted text; returns the filter if there is a good one.
-    pub(in crate::app) fn paste(&mut self, text: &str) -> Option<Query> {
+    /// Types the first line of a pasted text, likewise.
+    pub(in crate::app) fn paste(&mut self, text: &str) -> Query {
         let line = text.trim_start().lines().next().unwrap_or_default();
         for c in CleanText::line(line, LONGEST_QUERY).as_str().chars() {
             insert(&mut self.input, c, LONGEST_QUERY);
@@ -80,11 +80,8 @@ impl FilterLine {
         self.read()
     }
 
-    fn read(&mut self) -> Option<Query> {
-        let (query, fault) = match Query::parse(self.input.value()) {
-            Ok(query) => (Some(query), None),
-            Err(fault) => (None, Some(fault)),
-        };
+    fn read(&mut self) -> Query {
+        let (query, fault) = Query::parse_typed(self.input.value());
         self.fault = fault;
         query
     }

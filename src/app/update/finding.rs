@@ -31,9 +31,8 @@ pub(super) fn open_filter(state: &mut State) {
     state.overlay = Some(Overlay::Filter(Box::new(line)));
 }
 
-/// Filters by what is typed by now; a text that is no filter changes nothing.
-pub(super) fn typed(state: &mut State, query: Option<Query>, now: Now) {
-    let Some(query) = query else { return };
+/// Filters by what is typed by now.
+pub(super) fn typed(state: &mut State, query: Query, now: Now) {
     let Some(Overlay::Filter(line)) = &state.overlay else {
         return;
     };

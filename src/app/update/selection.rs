@@ -124,6 +124,9 @@ pub(super) fn steadily<R>(
     result
 }
 
+/// From how many tasks at once on the view is built afresh: row by row, each would move all rows below it.
+const BULK: usize = 64;
+
 /// Gives access to the list so that the view follows each change.
 pub(super) struct Rows<'a> {
     state: &'a mut State,
@@ -132,11 +135,16 @@ pub(super) struct Rows<'a> {
 
 impl Rows<'_> {
     /// Puts a task on the list, or in the place of what was known of it. A question still under way goes on.
-    pub(super) fn insert(&mut self, mut watched: Watched) {
-        let State {
-            view, list, polls, ..
-        } = &mut *self.state;
-        let standing = view.standing(watched.id(), list);
+    pub(super) fn insert(&mut self, watched: Watched) {
+        let id = watched.id().clone();
+        let standing = self.state.view.standing(&id, &self.state.list);
+        self.put(watched);
+        self.follow(&id, &standing);
+    }
+
+    /// Puts a task on the list behind the view's back.
+    fn put(&mut self, mut watched: Watched) {
+        let State { list, polls, .. } = &mut *self.state;
         if let Some(before) = list.get(watched.id()) {
             if matches!(before.polling, Polling::InFlight { .. }) {
                 watched.polling = before.polling;
@@ -144,21 +152,42 @@ impl Rows<'_> {
         } else if let Some((attempt, since)) = polls.take_stray(watched.id()) {
             watched.polling = Polling::InFlight { attempt, since };
         }
-        let id = watched.id().clone();
         list.insert(watched);
-        self.follow(&id, standing);
+    }
+
+    /// Puts several tasks on the list.
+    pub(super) fn insert_all(&mut self, all: Vec<Watched>) {
+        if all.len() < BULK {
+            return all.into_iter().for_each(|watched| self.insert(watched));
+        }
+        for watched in all {
+            self.put(watched);
+        }
+        self.rebuild();
     }
 
     /// Takes a task off the list, and its mark with it.
     pub(super) fn remove(&mut self, id: &TaskId) -> Option<Watched> {
-        let State {
-            view,
-            list,
-            polls,
-            marks,
-            ..
-        } = &mut *self.state;
+        let State { view, list, .. } = &mut *self.state;
         view.withdraw(list.get(id)?, list);
+        self.take(id)
+    }
+
+    /// Takes several tasks off the list; returns those that were there.
+    pub(super) fn remove_all(&mut self, ids: &[&TaskId]) -> Vec<Watched> {
+        if ids.len() < BULK {
+            return ids.iter().filter_map(|id| self.remove(id)).collect();
+        }
+        let removed = ids.iter().filter_map(|id| self.take(id)).collect();
+        self.rebuild();
+        removed
+    }
+
+    /// Takes a task off the list behind the view's back.
+    fn take(&mut self, id: &TaskId) -> Option<Watched> {
+        let State {
+            list, polls, marks, ..
+        } = &mut *self.state;
         let watched = list.remove(id)?;
         marks.remove(id);
         if let Polling::InFlight { attempt, since } = watched.polling {
@@ -176,7 +205,7 @@ impl Rows<'_> {
         let State { view, list, .. } = &mut *self.state;
         let standing = view.standing(id, list);
         let result = list.change(id, change);
-        self.follow(id, standing);
+        self.follow(id, &standing);
         result
     }
 
@@ -196,7 +225,7 @@ impl Rows<'_> {
         view.rebuild(list, self.now);
     }
 
-    fn follow(&mut self, id: &TaskId, before: Standing) {
+    fn follow(&mut self, id: &TaskId, before: &Standing) {
         let State { view, list, .. } = &mut *self.state;
         if let Some(watched) = list.get(id) {
             view.follow(before, watched, list, self.now);

@@ -221,7 +221,7 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
 
 /// Shows what a person's changes became, in one sentence for all of them.
 fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now) {
-    let (mut added, mut known, mut removed) = (Vec::new(), 0_usize, Vec::new());
+    let (mut added, mut known, mut gone) = (Vec::new(), 0_usize, Vec::new());
     for (change, applied) in changes.iter().zip(applied) {
         let id = change.task();
         match (change, applied) {
@@ -230,12 +230,11 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
                     Some(_) => joined(state, *watched, now),
                     None => *watched,
                 };
-                selection::steadily(state, now, |rows| rows.insert(watched));
-                added.push(id.clone());
+                added.push(watched);
             }
             (Change::Add { .. }, Applied::AlreadyWatched) => known += 1,
             (Change::Remove { .. }, Applied::Removed | Applied::NotWatched) => {
-                removed.extend(selection::steadily(state, now, |rows| rows.remove(id)));
+                gone.push(id);
             }
             (Change::Observed { .. } | Change::CheckFailed { .. }, Applied::NotWatched) => {
                 selection::steadily(state, now, |rows| rows.remove(id));
@@ -244,10 +243,15 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         }
         selection::forget_journal(state, id);
     }
+    let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
+    let removed = selection::steadily(state, now, |rows| {
+        rows.insert_all(added);
+        rows.remove_all(&gone)
+    });
     let is_undo = changes
         .iter()
         .any(|change| matches!(change, Change::Restore { .. }));
-    if let Some(first) = added.first() {
+    if let Some(first) = new.first() {
         if state.screen == Screen::List {
             selection::select(state, first);
         }
@@ -256,7 +260,7 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         } else {
             "Watching"
         };
-        let what = match (added.len(), state.list.get(first)) {
+        let what = match (new.len(), state.list.get(first)) {
             (1, Some(watched)) => quoted(watched),
             (count, _) => format!("{count} tasks"),
         };
@@ -265,7 +269,14 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         } else {
             String::new()
         };
-        notify(state, Tone::Plain, format!("{verb} {what}.{rest}"), now);
+        let is_seen = |id: &TaskId| state.view.position(id, &state.list).is_some();
+        let hidden = if new.iter().any(is_seen) {
+            ""
+        } else {
+            " The tab or the filter hides it."
+        };
+        let text = format!("{verb} {what}.{rest}{hidden}");
+        notify(state, Tone::Plain, text, now);
     } else if is_undo && removed.is_empty() {
         let text = "Nothing was brought back: it is watched already, or was removed too long ago.";
         notify(state, Tone::Plain, text, now);

@@ -211,18 +211,18 @@ impl fmt::Display for Query {
 fn write_test(f: &mut fmt::Formatter<'_>, test: &Test) -> fmt::Result {
     match test {
         Test::Word(word) => f.write_str(word.as_str()),
-        Test::Phrase(text) => write_quoted(f, text.as_str()),
-        Test::Text(field, text) => {
+        Test::Phrase(phrase) => write_quoted(f, phrase.as_str()),
+        Test::Text(field, value) => {
             write!(f, "{}:", Field::Text(*field).name())?;
-            write_value(f, text.as_str())
+            write_value(f, value.as_str())
         }
         Test::State(words) => {
             let names: Vec<_> = words.iter().map(|word| word.name()).collect();
             write!(f, "{}:{}", Field::State.name(), names.join(","))
         }
-        Test::Code(text) => {
+        Test::Code(value) => {
             write!(f, "{}:", Field::Code.name())?;
-            write_value(f, text.as_str())
+            write_value(f, value.as_str())
         }
         Test::CodeNumber(how, number) => {
             write!(f, "{}:{}{number}", Field::Code.name(), how.sign())

@@ -47,9 +47,9 @@ impl Query {
     pub fn accepts(&self, watched: &Watched, sight: &Sight, searcher: &mut Searcher) -> bool {
         // What costs a look comes before what costs a search.
         let looks = self.terms.iter().filter(|term| !term.test.is_search());
-        let searches = self.terms.iter().filter(|term| term.test.is_search());
+        let finds = self.terms.iter().filter(|term| term.test.is_search());
         looks
-            .chain(searches)
+            .chain(finds)
             .all(|term| term.accepts(watched, sight, searcher))
     }
 

@@ -21,20 +21,37 @@ pub struct QueryError {
 impl Query {
     /// Reads a query. Fields, states and units may be written in any case.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
+        match Self::parse_typed(text) {
+            (query, None) => Ok(query),
+            (_, Some(fault)) => Err(fault),
+        }
+    }
+
+    /// Reads what can be read of a query that is still being typed, and says what is wrong with the rest.
+    pub fn parse_typed(text: &str) -> (Self, Option<QueryError>) {
+        let mut terms = Vec::new();
         if text.len() > LONGEST_QUERY {
-            return Err(QueryError {
+            let fault = QueryError {
                 at: text.floor_char_boundary(LONGEST_QUERY)..text.len(),
                 message: format!("a filter has at most {LONGEST_QUERY} bytes"),
-            });
+            };
+            return (Self { terms }, Some(fault));
         }
         let mut reader = Reader { text, at: 0 };
-        let mut terms = Vec::new();
+        let mut first_fault = None;
         loop {
             reader.skip(char::is_whitespace);
             if reader.rest().is_empty() {
-                return Ok(Self { terms });
+                return (Self { terms }, first_fault);
             }
-            terms.push(reader.term()?);
+            match reader.term() {
+                Ok(term) => terms.push(term),
+                Err(fault) => {
+                    reader.at = reader.at.max(fault.at.end);
+                    reader.skip(|c| !c.is_whitespace());
+                    first_fault = first_fault.or(Some(fault));
+                }
+            }
         }
     }
 }
@@ -231,11 +248,11 @@ fn code(value: Piece<'_>) -> Result<Test, QueryError> {
     let Some((how, number)) = comparison(value) else {
         return Ok(Test::Code(Needle::literal(value.text)));
     };
-    let number = number.text.parse().map_err(|_| {
+    let Ok(than) = number.text.parse() else {
         let message = "codes are compared with a number, as in code:>=500";
-        number.or(value).fault(message.into())
-    })?;
-    Ok(Test::CodeNumber(how, number))
+        return Err(number.or(value).fault(message.into()));
+    };
+    Ok(Test::CodeNumber(how, than))
 }
 
 impl Piece<'_> {
@@ -406,6 +423,19 @@ mod tests {
         let (place, message) = fault("https://ex.com");
         assert_eq!(place, "https");
         assert!(message.ends_with("a text goes in quotes"), "{message}");
+    }
+
+    #[test]
+    fn what_is_good_counts_while_the_rest_is_typed() {
+        let typed = |text: &str| {
+            let (query, fault) = Query::parse_typed(text);
+            (query.to_string(), fault.map(|fault| fault.at))
+        };
+
+        assert_eq!(typed("neon state:"), ("neon".into(), Some(5..11)));
+        assert_eq!(typed("stat:x neon !"), ("neon".into(), Some(0..4)));
+        assert_eq!(typed("neon \"slow"), ("neon".into(), Some(5..10)));
+        assert_eq!(typed("neon slow"), ("neon slow".into(), None));
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl View {
     /// Follows a change of a task that stood so before it.
     ///
     /// One that keeps its place is not moved: most answers change neither the order nor what is shown.
-    pub fn follow(&mut self, before: Standing, watched: &Watched, list: &Watchlist, now: Now) {
+    pub fn follow(&mut self, before: &Standing, watched: &Watched, list: &Watchlist, now: Now) {
         let sight = Sight::of(list, now);
         let place = self.place(watched, list);
         let is_shown = self.lens.shows(watched, &sight, &mut Searcher::default());

@@ -264,9 +264,16 @@ fn links(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     if let Some(text) = link_life(watched, scene) {
         sheet.field("Link", &text, Role::Text);
     }
-    if let Some((text, role)) = saved(watched, scene) {
-        let text = format::url_tail(&text, room, ellipsis);
-        sheet.keyed("Saved", &text, role, &scene.key(Action::Save));
+    match saved(watched, scene) {
+        // How far it is stands in words, of which the first matter most.
+        Some((text, role)) if scene.state.saves().saving(watched.id()).is_some() => {
+            sheet.text("Saved", &text, role, 2);
+        }
+        Some((text, role)) => {
+            let text = format::url_tail(&text, room, ellipsis);
+            sheet.keyed("Saved", &text, role, &scene.key(Action::Save));
+        }
+        None => {}
     }
     no_picture(sheet, scene);
     if let Some(callback) = facts.callback.as_ref().filter(|text| !text.is_empty()) {

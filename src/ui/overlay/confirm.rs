@@ -40,7 +40,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
     };
     let named = names(scene, &tasks);
     let wanted = 2 + named.len() + usize::from(!note.is_empty()) + 2;
-    let height = u16::try_from(wanted).unwrap_or(u16::MAX).saturating_add(1);
+    let height = u16::try_from(wanted).unwrap_or(u16::MAX);
     let area = place(scene, WIDTH, height);
     let mut pen = open(buffer, scene, area, &question, "");
     let room = usize::from(pen.width().saturating_sub(3));
@@ -72,7 +72,7 @@ fn names(scene: &Scene<'_>, tasks: &[&TaskId]) -> Vec<String> {
     let mut names: Vec<_> = tasks
         .iter()
         .take(MOST_NAMED)
-        .filter_map(|id| scene.state.list().get(*id))
+        .filter_map(|id| scene.state.list().get(id))
         .map(|watched| watched.title().to_owned())
         .collect();
     if tasks.len() > MOST_NAMED {

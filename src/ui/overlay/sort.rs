@@ -13,7 +13,7 @@ use crate::{
 const WIDTH: u16 = 46;
 
 /// The room of the name of an order.
-const NAME: usize = 19;
+const NAME: usize = 20;
 
 /// Returns what a menu line says of an order.
 const fn column(sort: Sort) -> &'static str {

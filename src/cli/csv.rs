@@ -1,0 +1,123 @@
+//! Tasks as comma-separated values (RFC 4180), for spreadsheets: the columns of JSON, and no cell that a spreadsheet
+//! would take for a formula.
+//!
+//! Other than JSON it has no way to write a character that acts on a terminal, so texts are in their clean form.
+
+use serde_json::Value;
+
+use crate::domain::text::CleanText;
+
+/// The longest cell, in bytes: what common spreadsheets take.
+const LONGEST_CELL: usize = 32 * 1024;
+
+/// Writes records as lines with their names first. All have the names of the first.
+pub fn write(records: &[Value], names: &[&str]) -> String {
+    let mut text = names.join(",");
+    text.push_str("\r\n");
+    for record in records {
+        let cells: Vec<_> = names
+            .iter()
+            .map(|name| cell(record.get(*name).unwrap_or(&Value::Null)))
+            .collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// Returns a cell, quoted where it must be.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::Bool(_) | Value::Number(_) => return value.to_string(),
+        Value::String(text) => text.clone(),
+        // Links, in which there is no space.
+        Value::Array(items) => {
+            let texts: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            texts.join(" ")
+        }
+        Value::Object(parts) => {
+            let texts: Vec<_> = parts
+                .values()
+                .filter(|part| !part.is_null())
+                .map(|part| {
+                    part.as_str()
+                        .map_or_else(|| part.to_string(), str::to_owned)
+                })
+                .collect();
+            texts.join(": ")
+        }
+    };
+    quoted(&harmless(&text))
+}
+
+/// Returns a text that no spreadsheet takes for a formula: those begin with one of a few characters, some of which
+/// stand behind spaces too.
+fn harmless(text: &str) -> String {
+    let is_formula = |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let clean = CleanText::block(text, LONGEST_CELL);
+    if is_formula(text) || is_formula(text.trim_start()) || is_formula(clean.as_str()) {
+        format!("'{clean}")
+    } else {
+        clean.to_string()
+    }
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_no_formula() {
+        let table = [
+            (json!(null), ""),
+            (json!(309_000), "309000"),
+            (json!(-1), "-1"),
+            (json!("neon"), "neon"),
+            (json!("a, b"), "\"a, b\""),
+            (json!("a \"b\"\nc"), "\"a \"\"b\"\"\nc\""),
+            (json!("=1+1"), "'=1+1"),
+            (json!("+49"), "'+49"),
+            (json!("-x"), "'-x"),
+            (json!("@SUM(A1)"), "'@SUM(A1)"),
+            (json!("\t=cmd"), "'=cmd"),
+            (json!("\r=cmd"), "'=cmd"),
+            (json!("  =cmd|' /c'"), "'=cmd|' /c'"),
+            (json!("\u{202e}=x"), "<U+202E>=x"),
+            (json!("\u{1b}[2J"), "␛[2J"),
+            (json!([]), ""),
+            (
+                json!(["https://a/1", "https://a/2"]),
+                "https://a/1 https://a/2",
+            ),
+            (
+                json!({"kind": "server", "code": 502, "message": "bad"}),
+                "server: 502: bad",
+            ),
+            (
+                json!({"kind": "lost", "code": null, "message": "=x"}),
+                "lost: =x",
+            ),
+        ];
+        for (value, expected) in table {
+            assert_eq!(cell(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_head_and_one_line_for_each() {
+        let records = [json!({"a": "x", "b": 1}), json!({"b": null, "a": "y"})];
+
+        assert_eq!(write(&records, &["a", "b"]), "a,b\r\nx,1\r\ny,\r\n");
+    }
+}
