@@ -13,6 +13,7 @@
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "test code fails loudly, and a browser plays in real time"
 )]
 
@@ -89,7 +90,7 @@ impl Driver {
             base: format!("http://127.0.0.1:{port}"),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while driver
             .client
             .get(format!("{}/status", driver.base))

@@ -6,7 +6,12 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[path = "support/pty.rs"]
+mod pty;
 mod support;
+
+use std::{env, fs, os::unix::fs::PermissionsExt as _};
 
 use kietop::{
     app::{
@@ -20,6 +25,7 @@ use kietop::{
     },
     ui::{self, Drawn, theme::Theme},
 };
+use pty::Launch;
 use ratatui::{Terminal, backend::TestBackend};
 use support::{id, now, press, program, resize, task};
 
@@ -207,4 +213,48 @@ fn room_is_left_where_there_is_enough_and_only_for_pictures_that_may_come() {
     let (failed, screen) = drawn(&state);
     assert_eq!((failed.room, failed.picture), (None, None));
     assert!(screen.contains("install ffmpeg to see input"), "{screen}");
+}
+
+/// Counts how often bytes occur among others.
+fn count(all: &[u8], one: &[u8]) -> usize {
+    all.windows(one.len()).filter(|part| *part == one).count()
+}
+
+#[test]
+fn the_terminal_is_asked_only_for_a_picture_and_no_key_beside_its_answer_is_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let program = home.path().join("ffmpeg");
+    fs::write(&program, "#!/bin/sh\nprintf 'P6\\n2 1\\n255\\nABCDEF'\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = env::var("PATH").unwrap();
+    let folder = home.path().to_string_lossy();
+    let mut pty = Launch::new(env!("CARGO_BIN_EXE_kietop"))
+        .args(["demo"])
+        .env("HOME", &folder)
+        .env("XDG_CONFIG_HOME", &folder)
+        .env("PATH", &format!("{folder}:{path}"))
+        .env("LANG", "C.UTF-8")
+        // The test itself may run in tmux or over SSH, where nothing would be shown.
+        .env("SSH_CONNECTION", "")
+        .env("SSH_TTY", "")
+        .env("TMUX", "")
+        .env("STY", "")
+        .env("NO_COLOR", "")
+        .size(120, 36)
+        .spawn();
+    pty.wait_for_text("\"hero loop\" is ready.");
+    pty.type_bytes(b"3");
+    pty.wait_for_text("[Ready");
+    pty.type_bytes(b"gw");
+    let question = b"\x1b[16t\x1b[c";
+    assert_eq!(count(pty.raw(), question), 0, "nothing is shown yet");
+    pty.wait_until("a question", |pty| count(pty.raw(), question) == 1);
+
+    pty.type_bytes(b"\x1bP>|XTerm(379)\x1b\\\x1b[6;16;8t\x1b[?62;4;22c?");
+    pty.wait_for_text("stop watching the task");
+    pty.type_bytes(b"?");
+    pty.wait_until("two sixel pictures", |pty| count(pty.raw(), b"\x1bP") >= 2);
+    pty.type_bytes(b"q");
+    pty.wait_until("the end", |pty| pty.code() == Some(0));
+    assert_eq!(count(pty.raw(), question), 1);
 }
