@@ -137,7 +137,9 @@ impl Desk {
     fn holds_only(&self, right: &[&[u8]], what: &str) {
         for name in self.names() {
             let path = self.folder.path().join("videos").join(&name);
-            let is_ours = name.ends_with(".part") || name.ends_with(".meta");
+            let is_ours = path
+                .extension()
+                .is_some_and(|end| end == "part" || end == "meta");
             let is_right = || right.contains(&fs::read(&path).unwrap_or_default().as_slice());
             assert!(
                 is_ours || is_right(),
@@ -330,10 +332,13 @@ async fn what_cannot_be_told_apart_begins_anew() {
     }
 }
 
+/// Makes of offset and total what is claimed, and where the bytes really begin.
+type Lie = fn(usize, usize) -> (String, usize);
+
 #[tokio::test]
 async fn a_rest_that_lies_is_never_appended() {
     let total = FILM.len();
-    let lies: [(&str, fn(usize, usize) -> (String, usize)); 6] = [
+    let lies: [(&str, Lie); 6] = [
         ("an earlier offset", |from, total| {
             (
                 format!("bytes {}-{}/{total}", from - 1, total - 1),
@@ -563,7 +568,7 @@ async fn without_the_api_on_this_machine_nothing_here_is_asked() {
 #[tokio::test]
 async fn a_refused_link_is_asked_for_afresh_once() {
     for status in ["403 Forbidden", "404 Not Found", "410 Gone"] {
-        let code = status[..3].parse().unwrap();
+        let code = status.split(' ').next().unwrap().parse().unwrap();
         let refused = answer(status, "", 9, b"<h1>no</h");
         let fresh = RawServer::answering(whole(FILM, "")).await;
         let link = VideoUrl::parse(&format!("{}/fresh.mp4", fresh.origin()));
@@ -681,7 +686,11 @@ async fn a_stopped_save_goes_on_later_even_under_another_title() {
             assert_eq!(first.unwrap().total, Some(FILM.len() as u64));
         }
         desk.holds_only(&[], "stopped");
-        assert!(desk.names().iter().any(|name| name.ends_with(".part")));
+        assert!(
+            desk.names()
+                .iter()
+                .any(|name| Path::new(name).extension().is_some_and(|end| end == "part"))
+        );
 
         let renamed = SaveOrder {
             title: Some(CleanText::line("renamed", 99)),

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "test code"
 )]
 
