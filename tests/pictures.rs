@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
@@ -11,7 +10,7 @@
 mod pty;
 mod support;
 
-use std::{env, fs, os::unix::fs::PermissionsExt as _};
+use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use kietop::{
     app::{
@@ -25,9 +24,12 @@ use kietop::{
     },
     ui::{self, Drawn, theme::Theme},
 };
-use pty::Launch;
+use pty::{Launch, Pty};
 use ratatui::{Terminal, backend::TestBackend};
 use support::{id, now, press, program, resize, task};
+
+/// The end of what the terminal is asked.
+const QUESTION: &[u8] = b"\x1b[16t\x1b[c";
 
 const ROOM: Room = Room {
     width: 20,
@@ -63,9 +65,11 @@ fn measured(state: &mut State, room: Option<Room>) -> Vec<PictureOrder> {
 }
 
 fn orders(effects: Vec<Effect>) -> Vec<PictureOrder> {
-    let of = |effect| match effect {
-        Effect::Picture(order) => Some(*order),
-        _ => None,
+    let of = |effect| {
+        let Effect::Picture(order) = effect else {
+            return None;
+        };
+        Some(*order)
     };
     effects.into_iter().filter_map(of).collect()
 }
@@ -220,35 +224,56 @@ fn count(all: &[u8], one: &[u8]) -> usize {
     all.windows(one.len()).filter(|part| *part == one).count()
 }
 
-#[test]
-fn the_terminal_is_asked_only_for_a_picture_and_no_key_beside_its_answer_is_lost() {
-    let home = tempfile::tempdir().unwrap();
-    let program = home.path().join("ffmpeg");
-    fs::write(&program, "#!/bin/sh\nprintf 'P6\\n2 1\\n255\\nABCDEF'\n").unwrap();
+/// Starts a demo in which this script is ffmpeg, and saves its first result.
+fn saving(home: &Path, script: &str) -> Pty {
+    let program = home.join("ffmpeg");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let path = env::var("PATH").unwrap();
-    let folder = home.path().to_string_lossy();
-    let mut pty = Launch::new(env!("CARGO_BIN_EXE_kietop"))
+    let folder = home.to_string_lossy();
+    let mut launch = Launch::new(env!("CARGO_BIN_EXE_kietop"))
         .args(["demo"])
         .env("HOME", &folder)
         .env("XDG_CONFIG_HOME", &folder)
         .env("PATH", &format!("{folder}:{path}"))
         .env("LANG", "C.UTF-8")
-        // The test itself may run in tmux or over SSH, where nothing would be shown.
-        .env("SSH_CONNECTION", "")
-        .env("SSH_TTY", "")
-        .env("TMUX", "")
-        .env("STY", "")
-        .env("NO_COLOR", "")
-        .size(120, 36)
-        .spawn();
+        .size(120, 36);
+    // The test itself may run in tmux or over SSH, where nothing would be shown.
+    for between in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY", "NO_COLOR"] {
+        launch = launch.env(between, "");
+    }
+    let mut pty = launch.spawn();
     pty.wait_for_text("\"hero loop\" is ready.");
     pty.type_bytes(b"3");
     pty.wait_for_text("[Ready");
+    assert_eq!(count(pty.raw(), QUESTION), 0, "nothing is shown yet");
     pty.type_bytes(b"gw");
-    let question = b"\x1b[16t\x1b[c";
-    assert_eq!(count(pty.raw(), question), 0, "nothing is shown yet");
-    pty.wait_until("a question", |pty| count(pty.raw(), question) == 1);
+    pty
+}
+
+#[test]
+fn a_picture_under_way_dies_with_the_program() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = format!("34.{}", std::process::id());
+    let hangs = || {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        lines.any(|line| count(&line, mark.as_bytes()) > 0)
+    };
+    let mut pty = saving(home.path(), &format!("sleep {mark}"));
+    pty.wait_until("ffmpeg", |_| hangs());
+
+    pty.type_bytes(b"q");
+
+    pty.wait_until("the end", |pty| pty.code() == Some(0));
+    pty.wait_until("the end of ffmpeg", |_| !hangs());
+}
+
+#[test]
+fn the_terminal_is_asked_only_for_a_picture_and_no_key_beside_its_answer_is_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = saving(home.path(), r"printf 'P6\n2 1\n255\nABCDEF'");
+    pty.wait_until("a question", |pty| count(pty.raw(), QUESTION) == 1);
 
     pty.type_bytes(b"\x1bP>|XTerm(379)\x1b\\\x1b[6;16;8t\x1b[?62;4;22c?");
     pty.wait_for_text("stop watching the task");
@@ -256,5 +281,5 @@ fn the_terminal_is_asked_only_for_a_picture_and_no_key_beside_its_answer_is_lost
     pty.wait_until("two sixel pictures", |pty| count(pty.raw(), b"\x1bP") >= 2);
     pty.type_bytes(b"q");
     pty.wait_until("the end", |pty| pty.code() == Some(0));
-    assert_eq!(count(pty.raw(), question), 1);
+    assert_eq!(count(pty.raw(), QUESTION), 1);
 }
