@@ -15,6 +15,7 @@ pub mod place;
 pub mod refresh;
 pub mod remove;
 pub mod save;
+pub mod scribe;
 pub mod simulate;
 pub mod wait;
 

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod nearest;
 pub mod picture;
 pub mod query;
+pub mod record;
 pub mod report;
 pub mod save;
 pub mod schedule;

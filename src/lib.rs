@@ -19,7 +19,7 @@
 //! | [`ports`] | the outside as traits, in words of the domain | HTTP, SQL |
 //! | [`app`] | keymap, messages, effects, state, `update` | the ports, the screen |
 //! | [`ui`] | `draw`, formats, themes | the terminal's crate, the network |
-//! | [`adapters`] | the API's client, the list on disk, the page of a comparison, frames of videos, browser and clocks, the log | the core, the screen |
+//! | [`adapters`] | the API's client, the list on disk, clocks, browser, the page of a comparison, frames of videos, clipboard, notices, the log | the core, the screen |
 //! | [`simulator`] | the API as a server of our own | the client it is asked by |
 //! | [`config`] | file, environment and options as one checked value | what the settings are used for |
 //! | [`cli`] | the command line, a file a headless command | the loop |
@@ -29,8 +29,8 @@
 //!
 //! # Invariants
 //!
-//! - Every effect but a word to other instances, redraw and quit is answered by exactly one message; a question never answered is
-//!   [lost](domain::schedule::LOST_AFTER) and asked again.
+//! - Every effect is answered by exactly one message, but those for which nothing waits ([`app::msg::Effect`] names
+//!   them); a question never answered is [lost](domain::schedule::LOST_AFTER) and asked again.
 //! - A task is in flight at most once; at most [four](domain::schedule::MOST_IN_FLIGHT) are, and at most
 //!   [five](domain::schedule::MOST_PER_SECOND) start in a second. The same holds over all instances on a list, by the
 //!   [book of turns](domain::turns::Book) beside it; where that cannot be had, each keeps its own limits.

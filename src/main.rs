@@ -12,16 +12,26 @@ use clap::Parser as _;
 use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
+        clipboard::SystemClipboard,
         compare::ComparePages,
         desktop::{Browser, SystemClock},
         frames::Ffmpeg,
+        helper::Programs,
         inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
+        notify::SystemNotifier,
         store::{self, SqliteStore},
+        surroundings::is_set,
     },
-    app::state::{Settings, State},
-    cli::{self, Cli, Command, Failure, Global, World, exit, output, place, wait::Waiting},
+    app::{
+        state::{Settings, State},
+        tidings::{NoticeSettings, NoticeWay},
+    },
+    cli::{
+        self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
+        wait::Waiting,
+    },
     config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
@@ -38,7 +48,7 @@ use kietop::{
         effects::{OpenStore, OpenedStore, Outside},
         headless,
         input::Keyboard,
-        terminal::{Screen, ScreenOptions, finish, harden_process},
+        terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::{Palette, Theme},
@@ -113,7 +123,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     };
     let store = open_file(file, access, |store| Box::new(store));
     let outside = outside(client, SystemClock::start(), turns, &settings, store);
-    show(state, &theme(&settings), outside).await
+    show(state, &settings, outside).await
 }
 
 /// Waits until tasks have ended, with the dashboard's own core and no screen.
@@ -129,8 +139,9 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         pace: config.settings.pace,
         retention: config.settings.retention.0,
         access,
-        // A command that waits fetches nothing.
+        // A command that waits fetches nothing, and tells by its lines and its exit code.
         auto_save: false,
+        notices: NoticeSettings::default(),
         ..state_settings(&config.settings)
     });
     let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
@@ -165,10 +176,13 @@ fn outside(
         clock: Arc::new(clock),
         turns,
         downloader: Arc::clone(&downloader),
+        scribe: Arc::new(TaskScribe::of(client.origin().clone(), config.retention.0)),
+        clipboard: Arc::new(SystemClipboard::here()),
+        notifier: Arc::new(SystemNotifier::here()),
         api: client,
         opener: Arc::new(browser.clone()),
         comparer: Arc::new(ComparePages::new(place::page_folder(), browser)),
-        frames: Arc::new(Ffmpeg::on_path()),
+        frames: Arc::new(Ffmpeg::among(Programs::of_path())),
         inputs: Arc::new(InputCache::new(place::input_folder(), downloader)),
         open_store,
     }
@@ -239,7 +253,7 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         inputs: Arc::new(inputs),
         ..outside
     };
-    let code = show(state, &theme(&config), outside).await;
+    let code = show(state, &config, outside).await;
     // What cannot be removed goes with the machine's other temporary files.
     fs::remove_dir_all(&folder).unwrap_or_default();
     code
@@ -262,11 +276,22 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32, Failure> {
-    let entered = Screen::enter(ScreenOptions::default());
+async fn show(
+    state: Settings,
+    config: &config::Settings,
+    outside: Outside,
+) -> Result<i32, Failure> {
+    let options = ScreenOptions {
+        mouse: match config.mouse {
+            config::Mouse::On => Mouse::On,
+            config::Mouse::Off => Mouse::Off,
+        },
+        dialect: Dialect::of(|name| env::var_os(name)),
+    };
+    let entered = Screen::enter(options);
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
-    let state = State::new(settings);
+    let state = State::new(state);
     let keyboard = Keyboard::open()
         .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
     let code = runtime::run(
@@ -274,7 +299,7 @@ async fn show(settings: Settings, theme: &Theme, outside: Outside) -> Result<i32
         keyboard.events(),
         interruptions,
         state,
-        *theme,
+        theme(config),
         outside,
     )
     .await;
@@ -291,6 +316,7 @@ fn state_settings(config: &config::Settings) -> Settings {
         auto_save: config.saving.is_automatic,
         home: env::home_dir(),
         here: env::current_dir().unwrap_or_default(),
+        notices: notices(&config.notifications),
         zone: TimeZone::system(),
         preview: preview(config),
         seed: RandomState::new().hash_one(std::process::id()),
@@ -300,8 +326,7 @@ fn state_settings(config: &config::Settings) -> Settings {
 
 /// Returns what is left of the user's choice here: no pictures where no colour is wanted.
 fn preview(config: &config::Settings) -> Preview {
-    let is_plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if is_plain || config.palette == Palette::monochrome() {
+    if is_set("NO_COLOR") || config.palette == Palette::monochrome() {
         Preview::Off
     } else {
         config.preview.through(way())
@@ -310,7 +335,6 @@ fn preview(config: &config::Settings) -> Preview {
 
 /// Tells what lies between us and the terminal.
 fn way() -> Way {
-    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let between = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
     let is_console = env::var("TERM").is_ok_and(|term| term == "linux");
     if between.into_iter().any(is_set) || is_console {
@@ -320,9 +344,23 @@ fn way() -> Way {
     }
 }
 
+/// Returns how endings are told of: by the title, and as the settings say.
+fn notices(config: &config::Notifications) -> NoticeSettings {
+    let chosen = [
+        (true, NoticeWay::Title),
+        (config.bell, NoticeWay::Bell),
+        (config.osc, NoticeWay::Terminal),
+        (config.desktop, NoticeWay::Desktop),
+    ];
+    let ways = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
+    NoticeSettings {
+        ways: ways.map(|(_, way)| way).collect(),
+        command: config.command.clone(),
+    }
+}
+
 /// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
 fn theme(config: &config::Settings) -> Theme {
-    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") {
         Theme::monochrome()
     } else {

@@ -10,12 +10,15 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::{Clip, Comparison},
     memory::Memory,
     picture::PictureError,
     query::Lens,
+    record::Record,
     report::{Answer, PollError},
     save::{Progress, SaveError, SaveOrder},
     task::{Family, TaskId, VideoUrl},
@@ -56,11 +59,17 @@ pub trait ListStore: fmt::Debug + Send {
     /// Returns the last lines of a task's journal, oldest first, at most `most`.
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError>;
 
-    /// Reads how the list was looked at last, and the last removals that can be taken back.
+    /// Returns the server's last good answer about a task, set out in lines; nothing when there was none.
+    fn record(&mut self, task: &TaskId) -> Result<Option<Record>, StoreError>;
+
+    /// Reads how the list was looked at last, until when, and the last removals that can be taken back.
     fn recall(&mut self) -> Result<Memory, StoreError>;
 
     /// Writes down how the list is looked at. No one waits for it: a power cut may cost it.
     fn remember(&mut self, lens: &Lens) -> Result<(), StoreError>;
+
+    /// Notes that the list was looked at until then. No one waits for it either.
+    fn note_visit(&mut self, at: Timestamp) -> Result<(), StoreError>;
 
     /// Returns, once, the sentence about a damaged list that was kept aside while the store was in use.
     fn take_rescued(&mut self) -> Option<String> {
@@ -175,4 +184,29 @@ pub trait InputKeeper: fmt::Debug + Send + Sync {
         task: &'a TaskId,
         input: &'a Clip,
     ) -> Pending<'a, Result<PathBuf, PictureError>>;
+}
+
+/// Puts text on a clipboard by a program of this machine. Blocking: called off the loop.
+pub trait Clipboard: fmt::Debug + Send + Sync {
+    /// Returns the name of the program that took the text, within a few seconds; else why none did, half a sentence.
+    fn copy(&self, text: &str) -> Result<String, String>;
+}
+
+/// Tells of endings outside the program. Blocking: called off the loop.
+pub trait Notifier: fmt::Debug + Send + Sync {
+    /// Shows a notice on the desktop; fails with a sentence where there is none that can.
+    fn show(&self, title: &str, body: &str) -> Result<(), String>;
+
+    /// Starts the user's program with the facts in its environment, without a shell, and does not wait for its end;
+    /// fails with a sentence when it cannot be started.
+    fn run(&self, command: &[String], facts: &[(&'static str, String)]) -> Result<(), String>;
+}
+
+/// Writes tasks down for other programs.
+pub trait Scribe: fmt::Debug + Send + Sync {
+    /// Returns the lossless record as JSON safe for any terminal: an object for one task, an array for several.
+    fn records(&self, tasks: &[Watched]) -> String;
+
+    /// Returns a shell command for each task, a line each, that asks the API after it. The key is not in it.
+    fn commands(&self, tasks: &[(TaskId, Family)]) -> String;
 }

@@ -17,13 +17,13 @@ use tokio::{sync::mpsc, time};
 
 use self::{
     effects::{Hands, Outside},
-    input::{CellSize, Input},
+    input::{CellSize, Input, MouseReport},
     pictures::{Gallery, Hung},
     terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
 };
 use crate::{
     app::{
-        msg::{Effect, Msg},
+        msg::{Effect, Msg, Request},
         state::State,
         update::{next_wakeup, start, update},
     },
@@ -52,12 +52,16 @@ pub trait Surface {
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again after a stop from outside.
     fn resume(&mut self) -> io::Result<()>;
+    /// Sets the window's title; the same one again costs nothing.
+    fn set_title(&mut self, title: &str) -> io::Result<()>;
+    /// Asks for what is not on the screen: the terminal's clipboard, a notice, the bell.
+    fn ask(&mut self, request: &Request) -> io::Result<()>;
     /// Returns the size of a cell in pixels, where it is known.
     fn cell(&self) -> Option<CellSize> {
         None
     }
-    /// Asks the terminal something; what it answers comes with the keys.
-    fn ask(&mut self, _question: &[u8]) -> io::Result<()> {
+    /// Sends the terminal a question; what it answers comes with the keys.
+    fn question(&mut self, _question: &[u8]) -> io::Result<()> {
         Ok(())
     }
 }
@@ -83,12 +87,24 @@ impl Surface for Screen {
         Self::resume(self)
     }
 
+    fn set_title(&mut self, title: &str) -> io::Result<()> {
+        Self::set_title(self, title)
+    }
+
+    fn ask(&mut self, request: &Request) -> io::Result<()> {
+        match request {
+            Request::Copy(text) => self.copy(text),
+            Request::Notify { title, body } => self.notify(title, body),
+            Request::Ring => self.ring(),
+        }
+    }
+
     fn cell(&self) -> Option<CellSize> {
         Self::cell(self)
     }
 
-    fn ask(&mut self, question: &[u8]) -> io::Result<()> {
-        Self::ask(self, question)
+    fn question(&mut self, question: &[u8]) -> io::Result<()> {
+        Self::question(self, question)
     }
 }
 
@@ -211,11 +227,17 @@ impl<S: Surface> House<'_, S> {
                         self.take(Msg::Resumed, Want::Now);
                     }
                 }
+                Effect::Ask(request) => {
+                    // As above.
+                    self.surface.ask(&request).unwrap_or_default();
+                }
                 Effect::Quit => {}
                 Effect::Picture(order) => {
                     if self.gallery.has_to_ask(self.surface.cell()) {
                         // A terminal that is gone says so at the next draw.
-                        self.surface.ask(pictures::QUESTION).unwrap_or_default();
+                        self.surface
+                            .question(pictures::QUESTION)
+                            .unwrap_or_default();
                     }
                     self.hands.carry_out(Effect::Picture(order));
                 }
@@ -226,6 +248,10 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Tell(_)
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
+                | Effect::ReadRecord(_)
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Announce(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
                 | Effect::Save { .. }
@@ -238,6 +264,7 @@ impl<S: Surface> House<'_, S> {
     fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
         match input {
             Ok(Input::Answer(answer)) => self.gallery.answered(answer),
+            Ok(Input::Mouse(report)) => self.pointed(report),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
                     self.take(msg, Want::Now);
@@ -249,6 +276,16 @@ impl<S: Surface> House<'_, S> {
             }
         }
         None
+    }
+
+    /// Finds out what lies under the pointer and tells the core.
+    fn pointed(&mut self, report: MouseReport) {
+        let Some((gesture, at)) = input::pointed(report) else {
+            return;
+        };
+        let size = self.size.unwrap_or_default();
+        let spot = ui::spot(&self.state, self.clock.now(), &self.theme, size, at);
+        self.take(Msg::Pointed { gesture, spot }, Want::Now);
     }
 
     fn interrupted(&mut self, interruption: Interruption) -> Option<i32> {
@@ -339,6 +376,9 @@ impl<S: Surface> House<'_, S> {
         let now = self.clock.now();
         let (state, theme) = (&self.state, &self.theme);
         let mut drawn = ui::Drawn::default();
+        if let Some(title) = ui::title(state, theme) {
+            self.surface.set_title(&title)?;
+        }
         let (gallery, mut hung) = (&mut self.gallery, None);
         self.surface.draw(&mut |frame| {
             drawn = ui::draw(frame, state, now, theme);

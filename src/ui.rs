@@ -15,15 +15,21 @@ mod overlay;
 mod pen;
 mod stats;
 pub mod theme;
+mod title;
+
+use std::cell::RefCell;
 
 use ratatui::{
     Frame,
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     style::{Color, Style},
 };
 
-pub use self::areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows};
+pub use self::{
+    areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows},
+    title::title,
+};
 use self::{
     pen::Pen,
     theme::{Role, Theme},
@@ -31,6 +37,7 @@ use self::{
 use crate::{
     app::{
         keymap::Action,
+        pointer::Spot,
         state::{Screen, State},
     },
     domain::{estimate::Estimate, picture::Room, status::Status, time::Now, watchlist::Watched},
@@ -58,11 +65,44 @@ pub struct PicturePlace {
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State, now: Now, theme: &Theme) -> Drawn {
-    paint(frame.buffer_mut(), state, now, theme)
+    paint(frame.buffer_mut(), state, now, theme, None)
+}
+
+/// Returns what lies at a column and row of a screen of that size.
+///
+/// The screen is drawn once more, into nothing, and what is drawn there says what it is: so the mouse meets what the
+/// eye sees, and no place is worked out twice.
+pub fn spot(
+    state: &State,
+    now: Now,
+    theme: &Theme,
+    (width, height): (u16, u16),
+    at: (u16, u16),
+) -> Spot {
+    let probe = Probe {
+        at: at.into(),
+        spot: RefCell::default(),
+    };
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    paint(&mut buffer, state, now, theme, Some(&probe));
+    probe.spot.into_inner()
+}
+
+/// Asks a frame what is drawn in one place.
+#[derive(Debug)]
+struct Probe {
+    at: Position,
+    spot: RefCell<Spot>,
 }
 
 /// Draws the whole screen into a buffer.
-fn paint(buffer: &mut Buffer, state: &State, now: Now, theme: &Theme) -> Drawn {
+fn paint(
+    buffer: &mut Buffer,
+    state: &State,
+    now: Now,
+    theme: &Theme,
+    probe: Option<&Probe>,
+) -> Drawn {
     let screen = *buffer.area();
     let areas = areas((screen.width, screen.height));
     if areas.is_too_small() {
@@ -75,6 +115,7 @@ fn paint(buffer: &mut Buffer, state: &State, now: Now, theme: &Theme) -> Drawn {
         theme,
         estimate: state.estimate(),
         areas,
+        probe,
     };
     header::draw(buffer, &scene);
     let drawn = match state.screen() {
@@ -126,12 +167,20 @@ struct Scene<'a> {
     theme: &'a Theme,
     estimate: Estimate,
     areas: Areas,
+    probe: Option<&'a Probe>,
 }
 
 impl Scene<'_> {
     /// Returns the status of a task in this frame.
     fn status_of(&self, watched: &Watched) -> Status {
         self.state.status_of(watched, &self.estimate, self.now)
+    }
+
+    /// Says what lies in a part of the screen; what is said later lies above.
+    fn mark(&self, area: Rect, spot: impl FnOnce() -> Spot) {
+        if let Some(probe) = self.probe.filter(|probe| area.contains(probe.at)) {
+            *probe.spot.borrow_mut() = spot();
+        }
     }
 
     /// Returns the mark of a shortened text.

@@ -257,7 +257,7 @@ async fn finished(world: &simulator::Simulator, results: usize) -> Watched {
 #[ignore = "needs chromium and chromedriver; see the head of this file"]
 async fn input_and_result_play_in_step_from_links_and_from_files() {
     let home = tempfile::tempdir().unwrap();
-    let pages = ComparePages::new(home.path().join("kietop"), Browser::default());
+    let pages = ComparePages::new(home.path().join("kietop"), Browser::new(Vec::new()));
     let settings = simulator::Settings {
         faults: false,
         latency: false,

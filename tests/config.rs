@@ -54,15 +54,7 @@ fn profile(name: &str) -> Asked {
 const EXAMPLES: [&str; 5] = ["key_command", "key_file", "store", "back", "api_url"];
 
 /// The settings that nothing uses yet, which the default file therefore does not offer.
-const NOT_OFFERED: [&str; 7] = [
-    "mouse",
-    "save_folder",
-    "auto_save",
-    "notifications.bell",
-    "notifications.osc",
-    "notifications.desktop",
-    "notifications.command",
-];
+const NOT_OFFERED: [&str; 2] = ["save_folder", "auto_save"];
 
 /// Takes the `#` before each setting of the default file away.
 fn awake(is_wanted: impl Fn(&str) -> bool) -> String {

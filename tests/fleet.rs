@@ -171,6 +171,11 @@ impl Fleet {
             | Effect::Open { .. }
             | Effect::Compare(_)
             | Effect::Picture(_)
+            | Effect::ReadRecord(_)
+            | Effect::NoteVisit(_)
+            | Effect::Copy(_)
+            | Effect::Ask(_)
+            | Effect::Announce(_)
             | Effect::Redraw
             | Effect::Suspend
             | Effect::Quit => {}
@@ -221,6 +226,8 @@ impl Fleet {
             | Change::Remove { .. }
             | Change::Restore { .. }
             | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. }
             | Change::SaveBegun { .. }
             | Change::Saved { .. }
             | Change::NotSaved { .. }

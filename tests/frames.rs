@@ -23,7 +23,7 @@ use std::{
 };
 
 use kietop::{
-    adapters::frames::Ffmpeg,
+    adapters::{frames::Ffmpeg, helper::Programs},
     domain::picture::PictureError,
     ports::{FrameReader as _, Still},
 };
@@ -38,7 +38,7 @@ fn machine(script: &str) -> (TempDir, Ffmpeg) {
     let program = folder.path().join("ffmpeg");
     fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let ffmpeg = Ffmpeg::among(Some(folder.path().into()));
+    let ffmpeg = Ffmpeg::among(Programs::within(folder.path().as_os_str()));
     (folder, ffmpeg)
 }
 
@@ -156,13 +156,12 @@ async fn ffmpeg_is_looked_for_at_whole_paths_only() {
     assert!(Path::new(&relative).join("ffmpeg").is_file());
 
     for (path, expected) in [
-        (Some(relative.clone()), Err(PictureError::NoFfmpeg)),
-        (Some(String::new()), Err(PictureError::NoFfmpeg)),
-        (None, Err(PictureError::NoFfmpeg)),
-        (Some("/no/such".to_owned()), Err(PictureError::NoFfmpeg)),
-        (Some(format!("{relative}:/no/such:{whole}")), Ok(())),
+        (relative.clone(), Err(PictureError::NoFfmpeg)),
+        (String::new(), Err(PictureError::NoFfmpeg)),
+        ("/no/such".to_owned(), Err(PictureError::NoFfmpeg)),
+        (format!("{relative}:/no/such:{whole}"), Ok(())),
     ] {
-        let ffmpeg = Ffmpeg::among(path.clone().map(Into::into));
+        let ffmpeg = Ffmpeg::among(Programs::within(path.as_ref()));
         assert_eq!(frame(&ffmpeg, DEMO).await.map(|_| ()), expected, "{path:?}");
     }
     fs::set_permissions(
@@ -170,7 +169,7 @@ async fn ffmpeg_is_looked_for_at_whole_paths_only() {
         fs::Permissions::from_mode(0o644),
     )
     .unwrap();
-    let ffmpeg = Ffmpeg::among(Some(whole.into()));
+    let ffmpeg = Ffmpeg::among(Programs::within(whole.as_ref()));
     assert_eq!(
         frame(&ffmpeg, DEMO).await.unwrap_err(),
         PictureError::NoFfmpeg
@@ -247,7 +246,7 @@ fn made(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
 #[tokio::test]
 #[ignore = "needs ffmpeg; see the head of this file"]
 async fn the_real_ffmpeg_reads_videos_and_refuses_everything_else() {
-    let ffmpeg = Ffmpeg::on_path();
+    let ffmpeg = Ffmpeg::among(Programs::of_path());
     let folder = tempfile::tempdir().unwrap();
     let copied = |name: &str, flags: &[&str]| {
         made(

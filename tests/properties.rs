@@ -205,6 +205,11 @@ impl Outside {
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)
+                | Effect::ReadRecord(_)
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Ask(_)
+                | Effect::Announce(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -328,6 +333,8 @@ impl Outside {
             Change::Observed { .. }
             | Change::CheckFailed { .. }
             | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. }
             | Change::SaveBegun { .. }
             | Change::Saved { .. }
             | Change::NotSaved { .. }

@@ -18,10 +18,13 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt as _, stream};
+use jiff::Timestamp;
 use kietop::{
     app::{
         keymap::KeyChord,
+        msg::Request,
         state::{Settings, State},
+        tidings::NoticeWay,
     },
     domain::save::{Progress, SaveError, SaveOrder},
     domain::{
@@ -30,14 +33,15 @@ use kietop::{
         memory::Memory,
         picture::{PictureError, Preview},
         query::Lens,
+        record::Record,
         report::{Answer, Observation},
         task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
         time::{Mono, Now},
         watchlist::Watched,
     },
     ports::{
-        Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Opener, Pending, Still,
-        TaskApi,
+        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,
+        Opener, Pending, Scribe, Still, TaskApi,
     },
     runtime::{
         self, Surface,
@@ -131,6 +135,12 @@ impl ListStore for FakeStore {
     fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
         Ok(Vec::new())
     }
+    fn record(&mut self, _: &TaskId) -> Result<Option<Record>, StoreError> {
+        Ok(Some(Record::read(now().wall, "{\"taskId\":\"a\"}")))
+    }
+    fn note_visit(&mut self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
     fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.is_read.send(()).unwrap_or_default();
         Ok(Vec::new())
@@ -145,6 +155,33 @@ impl ListStore for FakeStore {
 
 #[derive(Debug)]
 struct NoBrowser;
+
+#[derive(Debug)]
+struct NoPrograms;
+
+impl Clipboard for NoPrograms {
+    fn copy(&self, _: &str) -> Result<String, String> {
+        Err("no clipboard program was found".into())
+    }
+}
+
+impl Scribe for NoPrograms {
+    fn records(&self, tasks: &[Watched]) -> String {
+        format!("{} records", tasks.len())
+    }
+    fn commands(&self, tasks: &[(TaskId, Family)]) -> String {
+        format!("{} commands", tasks.len())
+    }
+}
+
+impl Notifier for NoPrograms {
+    fn show(&self, _: &str, _: &str) -> Result<(), String> {
+        Err("There is no desktop here.".into())
+    }
+    fn run(&self, _: &[String], _: &[(&'static str, String)]) -> Result<(), String> {
+        Ok(())
+    }
+}
 
 impl Opener for NoBrowser {
     fn open(&self, _: &VideoUrl) -> Result<(), String> {
@@ -223,6 +260,8 @@ impl InputKeeper for Paints {
 struct Paper {
     terminal: Terminal<TestBackend>,
     frames: usize,
+    titles: Vec<String>,
+    requests: Vec<Request>,
 }
 
 impl Surface for Paper {
@@ -243,6 +282,16 @@ impl Surface for Paper {
     fn resume(&mut self) -> io::Result<()> {
         Ok(())
     }
+    fn set_title(&mut self, title: &str) -> io::Result<()> {
+        if self.titles.last().is_none_or(|last| last != title) {
+            self.titles.push(title.to_owned());
+        }
+        Ok(())
+    }
+    fn ask(&mut self, request: &Request) -> io::Result<()> {
+        self.requests.push(request.clone());
+        Ok(())
+    }
 }
 
 struct Run {
@@ -252,6 +301,15 @@ struct Run {
     frames: usize,
     asked: Vec<(TaskId, Duration)>,
     written: Vec<Change>,
+    titles: Vec<String>,
+    requests: Vec<Request>,
+}
+
+/// Returns the settings of someone who wants to hear of endings.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.notices.ways = NoticeWay::ALL.to_vec();
+    settings
 }
 
 /// Returns the colours of pictures.
@@ -285,6 +343,9 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         frames: Arc::new(Paints),
         inputs: Arc::new(Paints),
         downloader: Arc::new(HalfAFile),
+        clipboard: Arc::new(NoPrograms),
+        scribe: Arc::new(NoPrograms),
+        notifier: Arc::new(NoPrograms),
         open_store: Box::new(move |_| {
             Ok(OpenedStore {
                 store: Box::new(FakeStore {
@@ -300,16 +361,15 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     let mut paper = Paper {
         terminal: Terminal::new(TestBackend::new(120, 36)).unwrap(),
         frames: 0,
+        titles: Vec::new(),
+        requests: Vec::new(),
     };
     let (_alive, interruptions) = mpsc::channel(1);
     let code = runtime::run(
         &mut paper,
         typed(started, keys),
         interruptions,
-        State::new(Settings {
-            preview: Preview::HalfBlocks,
-            ..Settings::default()
-        }),
+        State::new(settings()),
         Theme::monochrome(),
         outside,
     )
@@ -320,6 +380,8 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         screen: paper.terminal.backend().to_string(),
         colours: colours(paper.terminal.backend().buffer()),
         frames: paper.frames,
+        titles: paper.titles,
+        requests: paper.requests,
         asked: Vec::new(),
         written: Vec::new(),
     };
@@ -480,5 +542,47 @@ async fn a_save_under_way_is_shown_and_does_not_hold_up_the_end() {
         matches!(&run.written[..], [Change::SaveBegun { .. }]),
         "it is offered again at the next start: {:?}",
         run.written
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_program_copies_goes_to_the_terminal() {
+    let tasks = vec![task("a").ready("5m").created("14:00").build()];
+    let keys = vec![
+        (1, 'y'),
+        (2, 'y'),
+        (3, 'y'),
+        (4, 'j'),
+        (5, 'y'),
+        (6, 'c'),
+        (9, 'q'),
+    ];
+
+    let run = run(tasks, 1, 0, keys).await;
+
+    let copies: Vec<_> = run
+        .requests
+        .iter()
+        .map(|request| format!("{request:?}"))
+        .collect();
+    assert_eq!(
+        copies,
+        ["Copy(\"a\")", "Copy(\"1 records\")", "Copy(\"1 commands\")"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ending_is_told_by_every_way_and_the_title_counts() {
+    let tasks = vec![task("a").running().created("14:31").build()];
+
+    let run = run(tasks, 1, 20, vec![(120, 'q')]).await;
+
+    assert_eq!(run.titles, ["kietop", "kietop ◐1", "kietop ✓1"]);
+    let [Request::Ring, Request::Notify { title, body }] = &run.requests[..] else {
+        panic!("{:?}", run.requests);
+    };
+    assert_eq!(
+        (title.as_str(), body.as_str()),
+        ("kietop", "\"a\" is ready.")
     );
 }

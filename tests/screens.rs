@@ -3,6 +3,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "test code"
@@ -15,15 +16,21 @@ use std::fmt::Write as _;
 use insta::assert_snapshot;
 use kietop::{
     app::{
+        keymap::Action,
         msg::{Effect, Msg},
-        state::{Overlay, Screen, State},
+        pointer::Spot,
+        state::{DetailPage, Overlay, Screen, State},
         update::update,
     },
     config::themes,
     domain::{
         change::{Change, JournalEvent, StoreError},
+        memory::Memory,
+        query::Sort,
+        record::Record,
         report::PollError,
         save::Progress,
+        status::Tab,
         task::Delivery,
         time::Now,
     },
@@ -599,10 +606,198 @@ fn the_other_boxes() {
         assert_snapshot!(format!("link_{suffix}"), shot(&mut linked(), size));
         assert_snapshot!(format!("help_{suffix}"), shot(&mut helped(), size));
     }
+    let mut state = mixed_state();
+    press(&mut state, &["Enter", "?"]);
+    assert_snapshot!("help_detail_120x36", shot(&mut state, (120, 36)));
     let mut state = helped();
     shot(&mut state, (80, 24));
     press(&mut state, &["G"]);
     assert_snapshot!("help_end_80x24", shot(&mut state, (80, 24)));
+}
+
+fn copying() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["y"]);
+    state
+}
+
+fn copying_many() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["*", "y", "Down"]);
+    state
+}
+
+fn labelling() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["e"]);
+    state
+}
+
+fn commanding(words: &str) -> State {
+    let mut state = mixed_state();
+    press(&mut state, &[":"]);
+    type_text(&mut state, words);
+    state
+}
+
+/// Shows the raw record of a task; its prompt is long, wide, and tries to act on the terminal.
+fn raw() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["i"]);
+    let prompt = "雨の街を歩く、カメラはゆっくり左へ。\u{202e}\u{1b}[31m".repeat(4);
+    let json = format!(
+        r#"{{"taskId":"{NEON}","paramJson":"{{\"prompt\":\"{prompt}\"}}","successFlag":0,"errorCode":null,"response":{{"resultUrls":[],"originUrls":["https://tempfile.example/in/1.mp4"]}},"createTime":1.7778914e12,"done":false}}"#
+    );
+    let msg = Msg::RecordRead {
+        task: id(NEON),
+        record: Ok(Some(std::sync::Arc::new(Record::read(
+            at("14:29:01"),
+            &json,
+        )))),
+    };
+    update(&mut state, msg, now());
+    state
+}
+
+#[test]
+fn the_boxes_of_acts() {
+    for size in [(120, 36), (80, 24), (60, 18)] {
+        let suffix = format!("{}x{}", size.0, size.1);
+        assert_snapshot!(format!("copy_{suffix}"), shot(&mut copying(), size));
+        assert_snapshot!(
+            format!("copy_many_{suffix}"),
+            shot(&mut copying_many(), size)
+        );
+        assert_snapshot!(format!("label_{suffix}"), shot(&mut labelling(), size));
+        assert_snapshot!(format!("palette_{suffix}"), shot(&mut commanding(""), size));
+        assert_snapshot!(
+            format!("palette_typed_{suffix}"),
+            shot(&mut commanding("copy re"), size)
+        );
+        assert_snapshot!(format!("detail_json_{suffix}"), shot(&mut raw(), size));
+    }
+    assert_snapshot!("palette_none_80x24", shot(&mut commanding("qqq"), (80, 24)));
+    let buffer = draw(&mut raw(), (80, 24), now(), &Theme::ansi());
+    assert_snapshot!("styles_json_80x24", styles(&buffer));
+}
+
+#[test]
+fn the_record_scrolls_to_its_last_row_and_no_further() {
+    for size in [(120, 36), (80, 24), (60, 18), (30, 8)] {
+        let mut state = raw();
+        shot(&mut state, size);
+        press(&mut state, &["G"]);
+        let end = shot(&mut state, size);
+        let last = "\"done\": false";
+        assert!(
+            end.contains(last) && end.split(last).any(|rest| rest.contains(" }")),
+            "{end}"
+        );
+        press(&mut state, &["j"]);
+        assert_eq!(shot(&mut state, size), end);
+        press(&mut state, &["g"]);
+        assert!(shot(&mut state, size).contains("so since 14:29:01"));
+    }
+}
+
+#[test]
+fn the_digest_stands_in_the_strip() {
+    let mut state = program()
+        .with(task("a").ready("5m").created("14:00"))
+        .loading()
+        .build();
+    let memory = Memory {
+        visited: Some(at("13:52:07")),
+        ..Memory::default()
+    };
+    update(&mut state, Msg::Recalled(Ok(memory)), now());
+    let tasks = vec![
+        task("a").ready("5m").created("14:00").build(),
+        task("b").failed("501", "no").created("14:10").build(),
+    ];
+    update(&mut state, Msg::Loaded(Ok(tasks)), now());
+
+    let screen = shot(&mut state, (120, 36));
+
+    assert!(
+        screen.contains("since you left (40m): +1 ready +1 failed"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("Since you left (40m): +1 ready, +1 failed."),
+        "{screen}"
+    );
+}
+
+#[test]
+fn the_title_counts_and_is_still() {
+    let state = mixed_state();
+    assert_eq!(
+        ui::title(&state, &Theme::ansi()).as_deref(),
+        Some("kietop studio ◐3 ✓5 !1 ✗2")
+    );
+    let ascii = Theme::monochrome().with_ascii();
+    assert_eq!(
+        ui::title(&state, &ascii).as_deref(),
+        Some("kietop studio o3 +5 !1 x2")
+    );
+    let silent = mixed()
+        .set(|settings| settings.notices.ways.clear())
+        .build();
+    assert_eq!(ui::title(&silent, &ascii), None);
+}
+
+/// Returns what lies where a text is drawn.
+fn spot_of(state: &mut State, size: (u16, u16), text: &str) -> Spot {
+    let buffer = draw(state, size, now(), &Theme::ansi());
+    let area = *buffer.area();
+    for y in 0..area.height {
+        let rest = |x: u16| {
+            (x..area.width)
+                .map(|x| buffer[(x, y)].symbol())
+                .collect::<String>()
+        };
+        if let Some(x) = (0..area.width).find(|x| rest(*x).starts_with(text)) {
+            return ui::spot(state, now(), &Theme::ansi(), size, (x, y));
+        }
+    }
+    panic!("{text} is not on the screen");
+}
+
+#[test]
+fn the_mouse_meets_what_the_eye_sees() {
+    for size in [(120, 36), (80, 24), (60, 20)] {
+        let mut state = mixed_state();
+        let spot = |state: &mut State, text: &str| spot_of(state, size, text);
+        assert_eq!(spot(&mut state, "Failed 2"), Spot::Tab(Tab::Failed));
+        assert_eq!(spot(&mut state, "[All"), Spot::Tab(Tab::All));
+        assert_eq!(spot(&mut state, "TITLE"), Spot::Head(Sort::Title));
+        assert_eq!(spot(&mut state, "AGE"), Spot::Head(Sort::Age));
+        assert_eq!(
+            spot(&mut state, "claymation"),
+            Spot::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21"))
+        );
+        assert_eq!(spot(&mut state, "? help"), Spot::Hint(Action::Help));
+        press(&mut state, &["Enter"]);
+        assert_eq!(spot(&mut state, "JSON"), Spot::Page(DetailPage::Json));
+        assert_eq!(spot(&mut state, "[Info]"), Spot::Page(DetailPage::Info));
+        assert_eq!(spot(&mut state, "Esc back"), Spot::Hint(Action::Back));
+        press(&mut state, &["y"]);
+        assert_eq!(spot(&mut state, "the prompt"), Spot::Choice(3));
+        assert_eq!(spot(&mut state, "Enter copy"), Spot::Hint(Action::Accept));
+        assert_eq!(spot(&mut state, "Copy"), Spot::Text);
+        assert_eq!(
+            ui::spot(&state, now(), &Theme::ansi(), size, (0, 0)),
+            Spot::Outside
+        );
+    }
+    let state = mixed_state();
+    for at in [(500, 500), (u16::MAX, u16::MAX)] {
+        assert_eq!(
+            ui::spot(&state, now(), &Theme::ansi(), (80, 24), at),
+            Spot::Nothing
+        );
+    }
 }
 
 #[test]
@@ -867,6 +1062,10 @@ fn odd_sizes_break_no_screen() {
         picking(),
         linked(),
         helped(),
+        copying(),
+        labelling(),
+        commanding("o"),
+        raw(),
         filtering("n prompt:雨の街を歩く男 stat:failed"),
         sorting(),
         asked(),

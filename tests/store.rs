@@ -21,6 +21,8 @@ use kietop::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
+#[path = "store/acts.rs"]
+mod acts;
 #[path = "store/damage.rs"]
 mod damage;
 #[path = "store/files.rs"]
@@ -144,12 +146,15 @@ fn the_way_a_list_is_looked_at_is_there_after_a_restart_and_no_news_to_others() 
 }
 
 #[test]
-fn an_older_file_gets_its_place_for_the_outlook_and_keeps_its_tasks() {
+fn an_older_file_gets_the_tables_it_lacks_and_keeps_its_tasks() {
     let list = List::new();
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     drop(store);
-    list.sql("DROP TABLE outlook; PRAGMA user_version = 1");
+    list.sql(
+        "DROP TABLE outlook; DROP TABLE quiet; ALTER TABLE task DROP COLUMN saves;
+         PRAGMA user_version = 1",
+    );
 
     let mut store = list.open();
 

@@ -69,6 +69,8 @@ fn store(state: &mut State, effects: Vec<Effect>) {
                 Change::Observed { .. }
                 | Change::CheckFailed { .. }
                 | Change::Opened { .. }
+                | Change::Label { .. }
+                | Change::Notify { .. }
                 | Change::SaveBegun { .. }
                 | Change::Saved { .. }
                 | Change::NotSaved { .. }

@@ -313,7 +313,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("kietop");
-        let pages = ComparePages::new(folder.clone(), Browser::default());
+        let pages = ComparePages::new(folder.clone(), Browser::new(Vec::new()));
         let write = |id: &str| {
             let task = TaskId::parse(id).unwrap();
             let comparison = Comparison {
@@ -347,7 +347,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let pages = ComparePages::new(home.path().to_owned(), Browser::default());
+        let pages = ComparePages::new(home.path().to_owned(), Browser::new(Vec::new()));
 
         let reason = pages.compare(&comparison()).unwrap_err();
 
@@ -360,7 +360,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let victim = home.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        let pages = ComparePages::new(home.path().to_owned(), Browser::default());
+        let pages = ComparePages::new(home.path().to_owned(), Browser::new(Vec::new()));
         let page = pages.write(&comparison()).unwrap();
         for name in [page.clone(), page.with_extension("part")] {
             fs::remove_file(&name).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::{
     env,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus},
     sync::mpsc,
     thread,
     time::Duration,
@@ -13,6 +13,10 @@ use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 use url::Url;
 
+use super::{
+    helper::{self, Programs},
+    surroundings::{has_display, is_set},
+};
 use crate::{
     domain::{
         task::VideoUrl,
@@ -20,12 +24,6 @@ use crate::{
     },
     ports::{Clock, Opener},
 };
-
-/// The variables no child of ours may see.
-///
-/// They stay in our own environment, as taking one out is unsafe beside threads; where the process is hardened, nobody
-/// else can read it there.
-pub(super) const SECRETS: [&str; 1] = ["KIE_API_KEY"];
 
 /// How long a launcher is given to fail; one that still runs by then has opened something.
 const LAUNCH: Duration = Duration::from_millis(1500);
@@ -80,15 +78,32 @@ impl Clock for SystemClock {
 }
 
 /// Starts the user's browser: the one of the settings first, then `$BROWSER`, then what the desktop offers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Browser {
     chosen: Vec<String>,
+    programs: Programs,
 }
 
 impl Browser {
     /// Returns a starter for the command line of the settings; an empty one leaves the choice to the system.
-    pub const fn new(chosen: Vec<String>) -> Self {
-        Self { chosen }
+    pub fn new(chosen: Vec<String>) -> Self {
+        Self {
+            chosen,
+            programs: Programs::of_path(),
+        }
+    }
+
+    /// Returns the commands worth trying, in their order; of the desktop's none where no window has anywhere to appear.
+    fn launchers(&self, own: &str, link: &str, has_display: bool) -> Vec<Command> {
+        let chosen = named(self.chosen.iter().map(String::as_str), link);
+        let named_there = own
+            .split(':')
+            .filter_map(|entry| named(entry.split_whitespace(), link));
+        let mut launchers: Vec<_> = chosen.into_iter().chain(named_there).collect();
+        if has_display {
+            launchers.extend(open::commands(link));
+        }
+        launchers
     }
 }
 
@@ -106,17 +121,10 @@ impl Browser {
 
     fn start(&self, link: &str) -> Result<(), String> {
         let own = env::var("BROWSER").unwrap_or_default();
-        let chosen = named(self.chosen.iter().map(String::as_str), link);
-        let named_there = own
-            .split(':')
-            .filter_map(|entry| named(entry.split_whitespace(), link));
-        let mut launchers: Vec<_> = chosen.into_iter().chain(named_there).collect();
-        if launchers.is_empty() && !has_display() {
-            return Err("There is no display here to start a browser on.".into());
-        }
-        launchers.extend(open::commands(link));
-        let mut reason = "No browser was found.".to_owned();
-        for launcher in launchers {
+        let launchers = self.launchers(&own, link, has_display(is_set));
+        let mut reason = "There is no display here to start a browser on.".to_owned();
+        for mut launcher in launchers {
+            self.programs.tame(&mut launcher);
             match launch(launcher) {
                 Ok(()) => return Ok(()),
                 Err(why) => reason = why,
@@ -153,48 +161,28 @@ fn named<'a>(mut words: impl Iterator<Item = &'a str>, link: &str) -> Option<Com
     Some(command)
 }
 
-/// Reports whether a browser has somewhere to appear.
-fn has_display() -> bool {
-    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    cfg!(not(target_os = "linux"))
-        || is_set("DISPLAY")
-        || is_set("WAYLAND_DISPLAY")
-        || is_set("WSL_DISTRO_NAME")
-}
-
-/// Starts a launcher in a group of its own, without our key, terminal or ears, and waits until it cannot fail quickly.
+/// Starts a launcher and waits until it cannot fail quickly any more.
 fn launch(mut command: Command) -> Result<(), String> {
-    for secret in SECRETS {
-        command.env_remove(secret);
-    }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let name = command.get_program().to_string_lossy().into_owned();
+    let name = helper::name(&command);
     let child = command
         .spawn()
         .map_err(|error| format!("{name} cannot be started: {error}."))?;
     match ended(child) {
-        Some(code) if code != 0 => Err(format!("{name} failed (code {code}).")),
+        Some(status) if !status.success() => Err(helper::failed(&name, status)),
         _ => Ok(()),
     }
 }
 
-/// Returns the code of a child that ends soon; one that lives on is waited for on a thread, so that no zombie stays.
-fn ended(mut child: Child) -> Option<i32> {
+/// Returns how a child ended that ends soon; one that lives on is waited for on a thread, so that no zombie stays.
+fn ended(mut child: Child) -> Option<ExitStatus> {
     let (tell, told) = mpsc::channel();
     let reaper = thread::Builder::new()
         .name("browser".into())
         .spawn(move || {
-            let code = child
-                .wait()
-                .ok()
-                .map_or(-1, |status| status.code().unwrap_or(-1));
-            // Nobody listens once the launcher was taken for a success.
-            tell.send(code).unwrap_or_default();
+            if let Ok(status) = child.wait() {
+                // Nobody listens once the launcher was taken for a success.
+                tell.send(status).unwrap_or_default();
+            }
         });
     reaper.ok().and_then(|_| told.recv_timeout(LAUNCH).ok())
 }
@@ -223,6 +211,24 @@ mod tests {
             ["run", &format!("--url={link}"), "-x"]
         );
         assert!(named(std::iter::empty(), link).is_none());
+    }
+
+    #[test]
+    fn the_settings_come_before_the_variable_and_both_before_the_desktop() {
+        let browser = Browser::new(vec!["mine".into(), "--new".into()]);
+        let names = |display| {
+            let launchers = browser.launchers("first:second %s", "https://ex.com/", display);
+            launchers.iter().map(helper::name).collect::<Vec<_>>()
+        };
+
+        assert_eq!(names(false), ["mine", "first", "second"]);
+        assert_eq!(names(true).get(..3), Some(&names(false)[..]));
+        assert!(names(true).len() > 3);
+        assert!(
+            Browser::new(Vec::new())
+                .launchers("", "https://ex.com/", false)
+                .is_empty()
+        );
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! bounds of its own.
 
 use std::{
-    env,
     ffi::OsString,
     fs::{self, File},
     io::{self, Cursor, Read as _},
@@ -22,6 +21,7 @@ use tokio::{
     task, time,
 };
 
+use super::helper::Programs;
 use crate::{
     domain::picture::PictureError,
     ports::{FrameReader, Pending, Still},
@@ -52,32 +52,19 @@ const BOUNDED: &str = if cfg!(target_os = "linux") {
 };
 
 /// Reads frames by ffmpeg.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Ffmpeg {
-    path: Option<OsString>,
+    programs: Programs,
 }
 
 impl Ffmpeg {
-    /// Returns a reader that looks for ffmpeg on this machine's `PATH`.
-    pub fn on_path() -> Self {
-        Self::among(env::var_os("PATH"))
-    }
-
-    /// Returns a reader that looks for ffmpeg in those folders, spelt like a `PATH`; relative ones do not count.
-    pub const fn among(path: Option<OsString>) -> Self {
-        Self { path }
-    }
-
-    /// Finds the program. Looked for each time: it may be installed meanwhile.
-    fn program(&self) -> Option<PathBuf> {
-        env::split_paths(self.path.as_deref()?)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join("ffmpeg"))
-            .find(|file| is_program(file))
+    /// Returns a reader that looks for ffmpeg among those programs, each time: it may be installed meanwhile.
+    pub const fn among(programs: Programs) -> Self {
+        Self { programs }
     }
 
     async fn read(&self, file: &Path, at: Duration) -> Result<Still, PictureError> {
-        let program = self.program().ok_or(PictureError::NoFfmpeg)?;
+        let program = self.programs.find("ffmpeg").ok_or(PictureError::NoFfmpeg)?;
         let file = file.to_owned();
         let checked = task::spawn_blocking(move || checked(&file)).await;
         let file = checked.map_err(|_panic| PictureError::Broke)??;
@@ -203,9 +190,4 @@ fn still(bytes: &[u8]) -> Result<Still, PictureError> {
     let (width, height) = (image.width(), image.height());
     let pixels = image.into_rgb8().into_raw();
     Still::new(width, height, pixels).ok_or(PictureError::Refused)
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

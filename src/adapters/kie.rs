@@ -57,6 +57,14 @@ pub const fn api_of(family: Family) -> FamilyApi {
     }
 }
 
+/// Returns the whole address that is asked after a task. The key is no part of it.
+pub fn address(origin: &ApiOrigin, task: &TaskId, family: Family) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("taskId", task.as_str())
+        .finish();
+    format!("{origin}{}?{query}", api_of(family).path)
+}
+
 /// Bounds one question: how long it may take and how large its answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -186,8 +194,7 @@ impl KieClient {
             Err(error) => return Err(self.unanswered(error)),
         };
         let sent = client
-            .get(format!("{}{}", self.origin, api_of(family).path))
-            .query(&[("taskId", task.as_str())])
+            .get(address(&self.origin, task, family))
             .header(header::ACCEPT, "application/json")
             // Per request and not as a default header: those are printed by the client's `Debug`.
             .bearer_auth(key.expose())

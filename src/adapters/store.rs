@@ -29,6 +29,7 @@ use crate::{
         change::{Access, Applied, Change, Delta, JournalLine, StoreError},
         memory::Memory,
         query::Lens,
+        record::Record,
         task::TaskId,
         watchlist::Watched,
     },
@@ -38,6 +39,7 @@ use crate::{
 mod apply;
 mod file;
 mod outlook;
+mod quiet;
 mod read;
 mod rescue;
 mod rows;
@@ -329,11 +331,12 @@ impl SqliteStore {
         for id in old {
             let gone = tx.execute(
                 "DELETE FROM task WHERE id = ?1 AND removed_at < ?2",
-                params![id, before.as_millisecond()],
+                params![&id, before.as_millisecond()],
             )?;
             if gone > 0 {
                 tx.execute("UPDATE meta SET rows = rows - 1", [])?;
-                tx.execute("DELETE FROM raw WHERE task = ?1", [id])?;
+                tx.execute("DELETE FROM raw WHERE task = ?1", [&id])?;
+                tx.execute("DELETE FROM quiet WHERE task = ?1", [&id])?;
             }
         }
         tx.commit()?;
@@ -419,11 +422,13 @@ impl SqliteStore {
                 tx.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE rev > ?1"))?;
             let mut found = statement.query([self.seen])?;
             while let Some(row) = found.next()? {
-                let stored = rows::decode(&read::cells(row)?)?;
+                let mut stored = rows::decode(&read::cells(row)?)?;
                 let id = stored.watched.id();
                 if self.own.get(id) == Some(&stored.rev) {
                     continue;
                 }
+                stored.watched.notices = quiet::notices(&tx, id)?;
+                let id = stored.watched.id();
                 deltas.push(match stored.removed_at {
                     Some(_) => Delta::Gone(id.clone()),
                     None => Delta::Changed(Box::new(stored.watched)),
@@ -502,6 +507,22 @@ impl ListStore for SqliteStore {
 
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
         self.mending(|store| read::journal(&store.conn, task, most))
+    }
+
+    fn record(&mut self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        let found = self.raw(task)?;
+        Ok(found.map(|(since, json)| Record::read(since, &json)))
+    }
+
+    /// Does nothing where the file may only be read.
+    fn note_visit(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        if self.read_only.is_some() {
+            return Ok(());
+        }
+        self.mending(|store| {
+            store.flush_commits(false)?;
+            outlook::note_visit(&store.conn, at)
+        })
     }
 
     fn take_rescued(&mut self) -> Option<String> {

@@ -1,15 +1,23 @@
 //! What may happen ([`Msg`], facts, past tense) and what the core orders ([`Effect`], imperative). Data only.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
 
 use crate::{
-    app::keymap::KeyChord,
+    app::{
+        clip::Clip,
+        keymap::KeyChord,
+        pointer::{Gesture, Spot},
+        tidings::{Focus, Tidings},
+    },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
         memory::Memory,
         picture::{PictureError, PictureNumber, PictureOrder, Room},
         query::Lens,
+        record::Record,
         report::Answer,
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
@@ -30,6 +38,13 @@ pub enum Msg {
         chord: KeyChord,
         /// Whether it is the terminal's own repetition; only movement takes those.
         is_repeat: bool,
+    },
+    /// The mouse did something.
+    Pointed {
+        /// What.
+        gesture: Gesture,
+        /// To what.
+        spot: Spot,
     },
     /// Text was pasted. It is never a command.
     Pasted(String),
@@ -89,6 +104,26 @@ pub enum Msg {
         /// Its last lines, oldest first.
         lines: Result<Vec<JournalLine>, StoreError>,
     },
+    /// A task's raw record was read; nothing when the server never gave one.
+    RecordRead {
+        /// Whose.
+        task: TaskId,
+        /// The record.
+        record: Result<Option<Arc<Record>>, StoreError>,
+    },
+    /// Something was put on a clipboard, or not.
+    Copied {
+        /// What it is called.
+        what: String,
+        /// The text.
+        text: String,
+        /// The program that took it, or why none did.
+        result: Result<String, String>,
+    },
+    /// The news of endings was handed on; the sentence says what failed of it.
+    Announced(Result<(), String>),
+    /// The terminal came to the front, or went behind others.
+    Focused(Focus),
     /// The browser was started, or not.
     Opened {
         /// Whose video.
@@ -136,8 +171,24 @@ pub enum Msg {
     Interrupted,
 }
 
-/// Is one order. Each but [`Tell`](Effect::Tell), [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw) and
-/// [`Quit`](Effect::Quit), for which nothing waits, is answered by exactly one [`Msg`].
+/// Is something the terminal itself is asked for beside the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// To put a text on its clipboard (OSC 52). Whether it does, it never says.
+    Copy(String),
+    /// To show a notice in its own way, or ring where it has none.
+    Notify {
+        /// What is read first; clean.
+        title: String,
+        /// The rest; clean.
+        body: String,
+    },
+    /// To ring.
+    Ring,
+}
+
+/// Is one order. Each is answered by exactly one [`Msg`], but those for which nothing waits: [`Tell`](Effect::Tell),
+/// [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read what the last run left behind; answered by [`Msg::Recalled`].
@@ -161,6 +212,16 @@ pub enum Effect {
     Store(Vec<Change>),
     /// Read a task's journal; answered by [`Msg::JournalRead`].
     ReadJournal(TaskId),
+    /// Read a task's raw record; answered by [`Msg::RecordRead`].
+    ReadRecord(TaskId),
+    /// Write down that the list was looked at until then.
+    NoteVisit(Timestamp),
+    /// Put something on the clipboard; answered by [`Msg::Copied`].
+    Copy(Clip),
+    /// Ask the terminal for something. Terminals do not answer.
+    Ask(Request),
+    /// Tell of endings by a desktop notice or a command; answered by [`Msg::Announced`].
+    Announce(Tidings),
     /// Open a video in the browser; answered by [`Msg::Opened`].
     Open {
         /// Whose.

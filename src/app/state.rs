@@ -1,9 +1,12 @@
 //! What the program knows, with questions about it. Changed by `update` only.
 
 mod add;
+mod away;
+mod boxes;
 mod filter;
 mod line;
 mod marks;
+mod palette;
 mod picture;
 mod polls;
 mod saves;
@@ -11,26 +14,34 @@ mod saves;
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 pub use self::{
     add::{AddDialog, AddField, Candidate},
+    away::{Away, Digest},
+    boxes::{CopyChoice, CopyMenu, LabelEditor},
     filter::FilterLine,
     marks::Marks,
+    palette::{Found, Palette},
     picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
     saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
 };
-use super::keymap::{Context, Keymap};
+use super::{
+    keymap::{Context, Keymap},
+    tidings::{Burst, Focus, NoticeSettings},
+};
 use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
     comparison::Comparison,
     estimate::Estimate,
     picture::{PictureError, PictureOrder, Preview, Room},
     query::{Lens, View},
+    record::Record,
     schedule::{Jitter, Pace},
     status::{RETENTION, Status, Tab},
     task::{TaskId, TaskState, VideoUrl},
@@ -71,6 +82,8 @@ pub struct Settings {
     pub here: PathBuf,
     /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
     pub suggestions: Vec<TaskId>,
+    /// How endings are told of.
+    pub notices: NoticeSettings,
 }
 
 impl Default for Settings {
@@ -89,6 +102,7 @@ impl Default for Settings {
             home: None,
             here: PathBuf::from("."),
             suggestions: Vec::new(),
+            notices: NoticeSettings::default(),
         }
     }
 }
@@ -134,17 +148,40 @@ pub enum DetailPage {
     Info,
     /// The journal.
     Time,
+    /// The server's last answer as it came.
+    Json,
 }
 
 impl DetailPage {
     /// The pages in their order.
-    pub const ALL: [Self; 2] = [Self::Info, Self::Time];
+    pub const ALL: [Self; 3] = [Self::Info, Self::Time, Self::Json];
 
     /// Returns the page's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "Info",
             Self::Time => "Time",
+            Self::Json => "JSON",
+        }
+    }
+
+    /// Returns the page to the right, around the end.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Info => Self::Time,
+            Self::Time => Self::Json,
+            Self::Json => Self::Info,
+        }
+    }
+
+    /// Returns the page to the left, around the start.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        match self {
+            Self::Info => Self::Json,
+            Self::Time => Self::Info,
+            Self::Json => Self::Time,
         }
     }
 }
@@ -160,6 +197,12 @@ pub enum Overlay {
     Folder(Box<FolderDialog>),
     /// A link that no browser could be started for, shown whole.
     Link(ShownLink),
+    /// The menu of what can be copied.
+    Copy(CopyMenu),
+    /// The editor of a label.
+    Label(Box<LabelEditor>),
+    /// The command palette.
+    Palette(Box<Palette>),
     /// The keys.
     Help {
         /// How many lines are scrolled away.
@@ -293,6 +336,8 @@ pub struct Outlook {
     pub(super) remembered: Lens,
     /// When it is told of another way to look; `None` while there is none.
     pub(super) due: Option<Mono>,
+    /// Until when it was looked at before this run, as long as that is still to be told of.
+    pub(super) visited: Option<Timestamp>,
 }
 
 /// Is the size of the terminal.
@@ -304,6 +349,17 @@ pub struct Size {
     pub height: u16,
     /// Rows of the list.
     pub page: u16,
+}
+
+/// Is the raw record of a task, as far as it was read.
+#[derive(Debug, Clone)]
+pub struct RawRecord {
+    /// Whose.
+    pub task: TaskId,
+    /// The record; nothing when the server never gave one.
+    pub record: Result<Option<Arc<Record>>, StoreError>,
+    /// Whether the server has answered since.
+    pub is_outdated: bool,
 }
 
 /// Is the whole of what the program knows.
@@ -330,6 +386,11 @@ pub struct State {
     pub(super) outlook: Outlook,
     pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
     pub(super) journal_asked: Option<TaskId>,
+    pub(super) raw: Option<RawRecord>,
+    pub(super) raw_asked: Option<TaskId>,
+    pub(super) burst: Option<Burst>,
+    pub(super) focus: Focus,
+    pub(super) away: Option<Away>,
     pub(super) unsaved: Unsaved,
     pub(super) is_leaving: bool,
     /// When the last message came.
@@ -363,6 +424,11 @@ impl State {
             outlook: Outlook::default(),
             journal: None,
             journal_asked: None,
+            raw: None,
+            raw_asked: None,
+            burst: None,
+            focus: Focus::default(),
+            away: None,
             unsaved: Unsaved::default(),
             is_leaving: false,
             seen: None,
@@ -488,6 +554,9 @@ impl State {
             (Some(Overlay::Pick(_)), _) => Context::Pick,
             (Some(Overlay::Folder(_)), _) => Context::Folder,
             (Some(Overlay::Link(_)), _) => Context::Link,
+            (Some(Overlay::Copy(_)), _) => Context::Copy,
+            (Some(Overlay::Label(_)), _) => Context::Label,
+            (Some(Overlay::Palette(_)), _) => Context::Palette,
             (Some(Overlay::Help { .. }), _) => Context::Help,
             (Some(Overlay::Filter(_)), _) => Context::Filter,
             (Some(Overlay::Sort { .. }), _) => Context::Sort,
@@ -566,6 +635,21 @@ impl State {
             Some((id, lines)) if self.is_selected(id) => lines,
             _ => &[],
         }
+    }
+
+    /// Returns the raw record of the selected task; nothing while it is being read.
+    pub fn raw(&self) -> Option<&RawRecord> {
+        self.raw.as_ref().filter(|raw| self.is_selected(&raw.task))
+    }
+
+    /// Returns what has ended while nobody looked, if it was looked away at all.
+    pub fn digest(&self, now: Now) -> Option<Digest> {
+        self.away.as_ref().map(|away| away.digest(&self.list, now))
+    }
+
+    /// Returns the endings that wait to be told of.
+    pub const fn burst(&self) -> Option<&Burst> {
+        self.burst.as_ref()
     }
 
     /// Reports whether there is a removal to take back.

@@ -2,16 +2,21 @@
 //!
 //! One file a family of messages: `keys` what a user wants, `finding` filter and order, `marking` marks and the way
 //! back, `removing` removals and their undo, `dialogs` the boxes above the list, `polling` questions and answers,
-//! `pacing` the account's holds and sleep, `saving` results on their way to the disk, `picturing` frames of the selected
-//! task, `storing` the list on disk, `selection` what is under the cursor, `notices` the message line.
+//! `pacing` the account's holds and sleep, `saving` results on their way to the disk, `picturing` frames of
+//! the selected task, `storing` the list on disk, `selection` what is under the cursor, `copying` what goes to a clipboard, `labels` what a person says of a task,
+//! `pointing` the mouse, `palette` actions by their names, `notices` the message line and what is told beyond it.
 
+mod copying;
 mod dialogs;
 mod finding;
 mod keys;
+mod labels;
 mod marking;
 mod notices;
 mod pacing;
+mod palette;
 mod picturing;
+mod pointing;
 mod polling;
 mod removing;
 mod saving;
@@ -35,9 +40,12 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     pacing::notice_sleep(state, now);
     match msg {
         // What cannot be recalled or remembered is done without; what is wrong with the list, reading it says.
-        Msg::Tick | Msg::Recalled(Err(_)) | Msg::Remembered(_) => {}
-        Msg::Pasted(_) if state.is_leaving => {}
+        Msg::Tick | Msg::Recalled(Err(_)) | Msg::Remembered(_) | Msg::Announced(Ok(())) => {}
+        Msg::Pasted(_) | Msg::Pointed { .. } | Msg::Focused(_) if state.is_leaving => {}
         Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
+        Msg::Pointed { gesture, spot } => {
+            pointing::pointed(state, gesture, spot, now, &mut effects);
+        }
         Msg::Pasted(text) => dialogs::pasted(state, &text, now),
         Msg::Resized {
             width,
@@ -79,6 +87,12 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         } => polling::put_off(state, &task, attempt, put_off, now),
         Msg::Stored { changes, result } => storing::stored(state, changes, result, now),
         Msg::JournalRead { task, lines } => storing::journal_read(state, task, lines),
+        Msg::RecordRead { task, record } => storing::record_read(state, task, record),
+        Msg::Copied { what, text, result } => {
+            copying::copied(state, &what, text, result, now, &mut effects);
+        }
+        Msg::Announced(Err(reason)) => notices::notify(state, Tone::Warning, reason, now),
+        Msg::Focused(focus) => notices::focused(state, focus, now, &mut effects),
         Msg::Opened { task, url, result } => {
             dialogs::opened(state, &task, url, result, now, &mut effects);
         }
@@ -91,7 +105,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Pictured { number, result } => picturing::pictured(state, number, result),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
-        Msg::Interrupted => keys::leave(state, &mut effects),
+        Msg::Interrupted => keys::leave(state, now, &mut effects),
     }
     if !state.is_leaving {
         tend(state, now, &mut effects);
@@ -108,7 +122,8 @@ pub fn start() -> Vec<Effect> {
 /// Returns when `update` wants to see a [`Msg::Tick`] at the latest; `None` while nothing can change by itself.
 ///
 /// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the next try to
-/// write, the time to remember how the list is looked at, and the next change of a figure on the screen: a second while a clock runs, else a minute.
+/// write, news to be told, the time to remember how the list is looked at, and the next change of a figure on the screen:
+/// a second while a clock runs, else a minute.
 pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
     if state.is_leaving {
         return None;
@@ -127,6 +142,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         lost,
         notice,
         state.unsaved.retry,
+        state.burst.as_ref().map(|burst| burst.due),
         state.outlook.due,
         next_figure(state, now),
     ]
@@ -178,6 +194,8 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     saving::tend(state, now, effects);
     finding::remember(state, now, effects);
     selection::follow_time(state, now);
+    notices::tell(state, now, effects);
     selection::follow_journal(state, effects);
+    selection::follow_raw(state, effects);
     picturing::follow(state, effects);
 }

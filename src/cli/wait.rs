@@ -5,6 +5,8 @@
 
 use std::{collections::HashSet, ops::ControlFlow, str::FromStr, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{Failure, Global, Wait, exit, json, output, place};
 use crate::{
     adapters::store::SqliteStore,
@@ -13,6 +15,7 @@ use crate::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         memory::Memory,
         query::Lens,
+        record::Record,
         report::PollError,
         schedule::Polling,
         task::{TaskId, TaskState},
@@ -251,6 +254,15 @@ impl ListStore for Only {
 
     /// Keeps how a person looked at the list.
     fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn record(&mut self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        ListStore::record(&mut self.store, task)
+    }
+
+    /// Keeps until when a person looked at the list.
+    fn note_visit(&mut self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 

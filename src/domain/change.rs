@@ -9,7 +9,7 @@ use super::{
     save::SaveError,
     task::{Family, TaskId},
     text::CleanText,
-    watchlist::Watched,
+    watchlist::{Notices, Watched},
 };
 
 /// Tells whether the list may be changed.
@@ -112,6 +112,24 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
+    /// Call a task something else.
+    Label {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// What; nothing takes the label away.
+        label: Option<CleanText>,
+    },
+    /// Tell of a task's ending, or do not.
+    Notify {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Timestamp,
+        /// Whether.
+        notices: Notices,
+    },
 }
 
 impl Change {
@@ -139,6 +157,8 @@ impl Change {
             | Self::Observed { task, .. }
             | Self::CheckFailed { task, .. }
             | Self::Opened { task, .. }
+            | Self::Label { task, .. }
+            | Self::Notify { task, .. }
             | Self::SaveBegun { task, .. }
             | Self::Saved { task, .. }
             | Self::NotSaved { task, .. }
@@ -154,6 +174,8 @@ impl Change {
             | Self::Restore { at, .. }
             | Self::Observed { at, .. }
             | Self::Opened { at, .. }
+            | Self::Label { at, .. }
+            | Self::Notify { at, .. }
             | Self::SaveBegun { at, .. }
             | Self::Saved { at, .. }
             | Self::NotSaved { at, .. }
@@ -166,7 +188,11 @@ impl Change {
     pub const fn is_acknowledged(&self) -> bool {
         matches!(
             self,
-            Self::Add { .. } | Self::Remove { .. } | Self::Restore { .. }
+            Self::Add { .. }
+                | Self::Remove { .. }
+                | Self::Restore { .. }
+                | Self::Label { .. }
+                | Self::Notify { .. }
         )
     }
 }
@@ -257,6 +283,8 @@ pub enum JournalEvent {
     Saved(CleanText),
     /// A result could not be saved, for that reason.
     NotSaved(CleanText),
+    /// Called that; empty when the label was taken away.
+    Labelled(CleanText),
     /// Something a newer program wrote.
     Other(CleanText),
 }
@@ -275,6 +303,8 @@ impl JournalEvent {
                 format!("contradicted by the server, left aside: {what}")
             }
             Self::Opened(url) => format!("opened {url}"),
+            Self::Labelled(label) if label.is_empty() => "label taken away".to_owned(),
+            Self::Labelled(label) => format!("called \"{label}\""),
             Self::Saved(path) => format!("saved to {path}"),
             Self::NotSaved(why) => format!("not saved: {why}"),
             Self::Other(text) => text.to_string(),

@@ -1,5 +1,7 @@
 //! What a program knows of the one that ran before it on the same list.
 
+use jiff::Timestamp;
+
 use super::{query::Lens, task::TaskId};
 
 /// Is what was known at the end of the last run.
@@ -9,4 +11,6 @@ pub struct Memory {
     pub lens: Lens,
     /// The last removals that can be taken back, each whole, the latest last.
     pub removals: Vec<Vec<TaskId>>,
+    /// Until when the list was looked at; nothing when it never was.
+    pub visited: Option<Timestamp>,
 }

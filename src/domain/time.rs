@@ -74,6 +74,18 @@ pub fn later(from: Timestamp, by: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Returns an age in its largest unit: "9s", "3m", "1h", "12d", "3y".
+pub fn age(age: Duration) -> String {
+    let s = age.as_secs();
+    match s {
+        0..60 => format!("{s}s"),
+        60..3_600 => format!("{}m", s / 60),
+        3_600..86_400 => format!("{}h", s / 3_600),
+        86_400.. if s / 86_400 < 1000 => format!("{}d", s / 86_400),
+        86_400.. => format!("{}y", (s / 86_400 / 365).min(999)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,16 @@ use super::{
 /// The longest label kept, in bytes.
 pub const LONGEST_LABEL: usize = 256;
 
+/// Tells whether a task's ending is told of outside the program's own screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Notices {
+    /// It is, by the ways the settings name.
+    #[default]
+    On,
+    /// It is not.
+    Off,
+}
+
 /// Is a task with our side of it: its label, since when it is watched, how sure we are, what we do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watched {
@@ -43,6 +53,8 @@ pub struct Watched {
     pub polling: Polling,
     /// How often it was seen to have ended well with no link; a few times, then that is that. Not stored.
     pub linkless: u32,
+    /// Whether its ending is told of.
+    pub notices: Notices,
 }
 
 impl Watched {
@@ -77,6 +89,7 @@ impl Watched {
             saves: Saves::default(),
             polling,
             linkless: 0,
+            notices: Notices::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
     task, time,
@@ -21,7 +22,11 @@ use tokio::{
 
 use super::pictures::Studio;
 use crate::{
-    app::msg::{Effect, Msg},
+    app::{
+        clip::{Clip, ClipContent},
+        msg::{Effect, Msg},
+        tidings::Tidings,
+    },
     domain::{
         change::{Change, StoreError},
         comparison::Comparison,
@@ -33,7 +38,8 @@ use crate::{
         turns::{Heard, PutOff, Turn, Word},
     },
     ports::{
-        Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Opener, TaskApi, Turns,
+        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,
+        Opener, Scribe, TaskApi, Turns,
     },
 };
 
@@ -103,6 +109,12 @@ pub struct Outside {
     pub inputs: Arc<dyn InputKeeper>,
     /// Fetches videos to the disk.
     pub downloader: Arc<dyn Downloader>,
+    /// Takes what is copied.
+    pub clipboard: Arc<dyn Clipboard>,
+    /// Writes tasks down for other programs.
+    pub scribe: Arc<dyn Scribe>,
+    /// Tells of endings.
+    pub notifier: Arc<dyn Notifier>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
@@ -118,6 +130,9 @@ impl fmt::Debug for Outside {
             frames,
             inputs,
             downloader,
+            clipboard,
+            scribe,
+            notifier,
             open_store: _,
         } = self;
         f.debug_struct("Outside")
@@ -129,6 +144,9 @@ impl fmt::Debug for Outside {
             .field("frames", frames)
             .field("inputs", inputs)
             .field("downloader", downloader)
+            .field("clipboard", clipboard)
+            .field("scribe", scribe)
+            .field("notifier", notifier)
             .finish_non_exhaustive()
     }
 }
@@ -141,6 +159,8 @@ enum Order {
     Load,
     Apply(Vec<Change>),
     Journal(TaskId),
+    Record(TaskId),
+    Visit(Timestamp),
     Look,
     Close(oneshot::Sender<()>),
 }
@@ -167,6 +187,9 @@ pub(super) struct Hands {
     downloader: Arc<dyn Downloader>,
     /// What stops each save: to be told, or to be dropped.
     saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
+    clipboard: Arc<dyn Clipboard>,
+    scribe: Arc<dyn Scribe>,
+    notifier: Arc<dyn Notifier>,
     list: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
 }
@@ -203,6 +226,9 @@ impl Hands {
                 studio,
                 downloader: outside.downloader,
                 saves: HashMap::new(),
+                clipboard: outside.clipboard,
+                scribe: outside.scribe,
+                notifier: outside.notifier,
                 list,
                 answers,
             },
@@ -240,10 +266,14 @@ impl Hands {
                 } = self;
                 studio.make(*order, frames, inputs, answers);
             }
+            Effect::ReadRecord(task) => self.tell(Order::Record(task)),
+            Effect::NoteVisit(at) => self.tell(Order::Visit(at)),
+            Effect::Copy(clip) => self.copy(clip),
+            Effect::Announce(tidings) => self.announce(tidings),
             Effect::Save { attempt, order } => self.save(attempt, order),
             Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
             Effect::LookFor(files) => self.look_for(files),
-            Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+            Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
@@ -338,6 +368,51 @@ impl Hands {
             // What broke while it was looked for is looked for again later.
             let files = looked.await.unwrap_or_default();
             send(&answers, Msg::LookedFor(files)).await;
+        });
+    }
+
+    /// Writes down what is to be copied, and hands it to a program.
+    fn copy(&self, clip: Clip) {
+        let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.scribe));
+        let answers = self.answers.clone();
+        task::spawn(async move {
+            let Clip { what, content } = clip;
+            let copied = task::spawn_blocking(move || {
+                let text = match content {
+                    ClipContent::Text(text) => text,
+                    ClipContent::Records(tasks) => scribe.records(&tasks),
+                    ClipContent::Commands(tasks) => scribe.commands(&tasks),
+                };
+                let result = clipboard.copy(&text);
+                (text, result)
+            });
+            let msg = match copied.await {
+                Ok((text, result)) => Msg::Copied { what, text, result },
+                Err(_) => Msg::Broke(format!("Copying {what} broke.")),
+            };
+            send(&answers, msg).await;
+        });
+    }
+
+    /// Shows news on the desktop, and starts the user's program.
+    fn announce(&self, tidings: Tidings) {
+        let (notifier, answers) = (Arc::clone(&self.notifier), self.answers.clone());
+        task::spawn(async move {
+            let told = task::spawn_blocking(move || {
+                let shown = match &tidings.shown {
+                    Some((title, body)) => notifier.show(title, body),
+                    None => Ok(()),
+                };
+                if tidings.command.is_empty() {
+                    return shown;
+                }
+                let run = notifier.run(&tidings.command, &tidings.facts);
+                shown.and(run)
+            });
+            let result = told
+                .await
+                .unwrap_or_else(|_| Err("Telling of an ending broke.".into()));
+            send(&answers, Msg::Announced(result)).await;
         });
     }
 
@@ -476,6 +551,17 @@ impl Keeper {
                 Order::Journal(task) => {
                     let lines = on(&mut list, |store| store.journal(&task, JOURNAL_LINES));
                     Some(Msg::JournalRead { task, lines })
+                }
+                Order::Record(task) => {
+                    let record = on(&mut list, |store| store.record(&task));
+                    let record = record.map(|record| record.map(Arc::new));
+                    Some(Msg::RecordRead { task, record })
+                }
+                Order::Visit(at) => {
+                    if let Err(error) = on(&mut list, |store| store.note_visit(at)) {
+                        tracing::debug!(%error, "the visit is not noted");
+                    }
+                    None
                 }
                 Order::Look => look(&mut list),
                 Order::Close(done) => {

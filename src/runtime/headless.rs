@@ -36,7 +36,7 @@ pub async fn follow<B>(
         for effect in effects.drain(..) {
             match effect {
                 // There is no screen, and nobody at it.
-                Effect::Redraw | Effect::Suspend | Effect::Quit => {}
+                Effect::Redraw | Effect::Suspend | Effect::Ask(_) | Effect::Quit => {}
                 effect @ (Effect::Recall
                 | Effect::Remember(_)
                 | Effect::Load
@@ -44,6 +44,10 @@ pub async fn follow<B>(
                 | Effect::Tell(_)
                 | Effect::Store(_)
                 | Effect::ReadJournal(_)
+                | Effect::ReadRecord(_)
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Announce(_)
                 | Effect::Open { .. }
                 | Effect::Compare(_)
                 | Effect::Picture(_)

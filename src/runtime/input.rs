@@ -24,7 +24,7 @@ use self::{
     burst::Burst,
     tokens::{Token, Tokens},
 };
-use crate::app::{keymap::KeyChord, msg::Msg};
+use crate::app::{keymap::KeyChord, msg::Msg, pointer::Gesture, tidings::Focus};
 
 /// Is one thing a person did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +101,31 @@ pub fn translate(input: Input) -> Option<Msg> {
     match input {
         Input::Key { chord, is_repeat } => Some(Msg::Key { chord, is_repeat }),
         Input::Paste(text) => Some(Msg::Pasted(text)),
-        Input::Mouse(_) | Input::Answer(_) | Input::Focus(_) => None,
+        Input::Focus(is_here) => Some(Msg::Focused(if is_here {
+            Focus::Here
+        } else {
+            Focus::Away
+        })),
+        Input::Answer(_) => None,
+        // What it was done to is the screen's to say: see `pointed`.
+        Input::Mouse(_) => None,
     }
+}
+
+/// Turns a report of the mouse into what was done and where, in columns and rows; releases, moves and other buttons
+/// become nothing.
+pub fn pointed(report: MouseReport) -> Option<(Gesture, (u16, u16))> {
+    let gesture = match report.act {
+        MouseAct::Press(MouseButton::Left) => Gesture::Press,
+        MouseAct::Turn(Wheel::Down) => Gesture::WheelDown,
+        MouseAct::Turn(Wheel::Up) => Gesture::WheelUp,
+        MouseAct::Press(MouseButton::Middle | MouseButton::Right)
+        | MouseAct::Release(_)
+        | MouseAct::Drag(_)
+        | MouseAct::Move
+        | MouseAct::Turn(Wheel::Left | Wheel::Right) => return None,
+    };
+    Some((gesture, (report.column, report.row)))
 }
 
 /// Turns bytes into what a person did. It reads no clock and no file: both are handed in.
@@ -264,7 +287,16 @@ mod tests {
             act: MouseAct::Move,
         };
         assert_eq!(translate(Input::Mouse(report)), None);
-        assert_eq!(translate(Input::Focus(true)), None);
+        assert_eq!(pointed(report), None);
+        let press = MouseReport {
+            act: MouseAct::Press(MouseButton::Left),
+            ..report
+        };
+        assert_eq!(pointed(press), Some((Gesture::Press, (1, 1))));
+        assert_eq!(
+            translate(Input::Focus(false)),
+            Some(Msg::Focused(Focus::Away))
+        );
         assert_eq!(translate(paste("q")), Some(Msg::Pasted("q".into())));
     }
 }

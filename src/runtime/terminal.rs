@@ -3,6 +3,7 @@
 //! This file holds [`Screen`], the loop's only handle on the terminal. Beneath it, one job each:
 //!
 //! - `guard`: what was changed and how it is undone, from any thread, at any moment;
+//! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is there;
 //! - `output`: one frame becomes one write;
 //! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
 //! - `hangup`: the terminal that vanishes takes the program with it;
@@ -20,6 +21,7 @@ mod hangup;
 mod output;
 mod panics;
 mod process;
+mod requests;
 mod signals;
 
 use std::io;
@@ -31,6 +33,7 @@ use ratatui::{Frame, Terminal};
 use tokio::sync::mpsc;
 
 pub use self::process::{finish, harden_process};
+pub use self::requests::Dialect;
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 
 use super::input::CellSize;
@@ -61,6 +64,8 @@ pub enum Mouse {
 pub struct ScreenOptions {
     /// Who gets the mouse.
     pub mouse: Mouse,
+    /// Which words the terminal understands.
+    pub dialect: Dialect,
 }
 
 /// Holds the terminal: raw mode, alternate screen, hidden cursor, bracketed paste.
@@ -69,7 +74,7 @@ pub struct ScreenOptions {
 ///
 /// - However the program ends (return, error, panic, signal, stuck loop, blocked write), the
 ///   modes found at [`Screen::enter`] are put back, once.
-/// - It sends no query of its own; what [`Screen::ask`] sends is never waited for. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
+/// - It sends no query of its own; what [`Screen::question`] sends is never waited for. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
 ///   2 s when an event reader takes the answer, so it is not reachable through this type.
 /// - It never prints and never panics on a dead terminal.
 ///
@@ -81,6 +86,7 @@ pub struct Screen {
     terminal: Terminal<Output>,
     guard: Arc<Guard>,
     title: String,
+    dialect: Dialect,
     continues_seen: u32,
 }
 
@@ -107,6 +113,7 @@ impl Screen {
             continues_seen: guard.continues(),
             guard,
             title: String::new(),
+            dialect: options.dialect,
         };
         Ok((screen, receiver))
     }
@@ -214,12 +221,12 @@ impl Screen {
         self.write_title()
     }
 
-    /// Asks the terminal something, apart from any frame; the answer comes with the keys, or never.
+    /// Sends the terminal a question, apart from any frame; the answer comes with the keys, or never.
     ///
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn ask(&self, question: &[u8]) -> io::Result<()> {
+    pub fn question(&self, question: &[u8]) -> io::Result<()> {
         if self.guard.phase() != Phase::Present {
             return Ok(());
         }
@@ -229,6 +236,33 @@ impl Screen {
     /// Returns the size of a cell in pixels, as the system knows it; many terminals do not tell.
     pub fn cell(&self) -> Option<CellSize> {
         self.terminal.backend().cell()
+    }
+
+    /// Asks the terminal to put a text on its clipboard (OSC 52). It never says whether it did.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn copy(&self, text: &str) -> io::Result<()> {
+        self.send(&self.dialect.copying(text))
+    }
+
+    /// Asks the terminal to show a notice in its own way, or rings where it has none.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn notify(&self, title: &str, body: &str) -> io::Result<()> {
+        self.send(&self.dialect.notice(title, body))
+    }
+
+    /// Rings the terminal's bell.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn ring(&self) -> io::Result<()> {
+        self.send(requests::BELL)
     }
 
     /// Gives the terminal back. Dropping does the same; this says it aloud.
@@ -246,11 +280,15 @@ impl Screen {
     }
 
     fn write_title(&self) -> io::Result<()> {
+        self.send(&format!("\x1b]2;{}\x07", self.title))
+    }
+
+    /// Writes what is no frame, between two of them; nothing while the terminal is not ours.
+    fn send(&self, sequence: &str) -> io::Result<()> {
         if self.guard.phase() != Phase::Present {
             return Ok(());
         }
-        self.guard
-            .write(format!("\x1b]2;{}\x07", self.title).as_bytes())
+        self.guard.write(sequence.as_bytes())
     }
 }
 

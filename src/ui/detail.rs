@@ -5,6 +5,7 @@ mod brief;
 mod info;
 mod journal;
 mod picture;
+mod record;
 mod saved;
 mod sheet;
 
@@ -13,14 +14,12 @@ use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 use super::{
     Drawn, Scene,
     areas::Breadth,
-    pen::{Head, Pen, inside},
+    pen::{Head, Pen, cells, inside},
 };
-use crate::{
-    app::{
-        keymap::{Action, Context},
-        state::DetailPage,
-    },
-    domain::watchlist::Watched,
+use crate::app::{
+    keymap::{Action, Context},
+    pointer::Spot,
+    state::DetailPage,
 };
 
 /// How much of the prompt and of the journal the side shows; the first pair that fits is taken.
@@ -107,14 +106,10 @@ pub(super) fn draw_full(
     };
     let (inner, drawn) = match page {
         DetailPage::Info => picture::draw(buffer, inner, scene),
-        DetailPage::Time => (inner, Drawn::default()),
+        DetailPage::Time | DetailPage::Json => (inner, Drawn::default()),
     };
-    let lines = scene
-        .state
-        .selected()
-        .map(|watched| page_lines(watched, scene, page, inner.width))
-        .unwrap_or_default();
-    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let sheet = Sheet::of(scene, page, inner.width);
+    let count = u16::try_from(sheet.count()).unwrap_or(u16::MAX);
     let most_scroll = count.saturating_sub(inner.height);
     let scroll = scroll.min(most_scroll);
     let pages = DetailPage::ALL
@@ -142,21 +137,19 @@ pub(super) fn draw_full(
         right: &right,
         focus: scene.focus(),
     };
+    scene.mark(area, || Spot::Text);
     let mut pen = Pen::new(buffer, area);
-    if is_boxed {
-        pen.frame(&head, scene.theme);
+    let right = if is_boxed {
+        pen.frame(&head, scene.theme)
     } else {
-        pen.rule(0, 0, &head, scene.theme);
-    }
+        pen.rule(0, 0, &head, scene.theme)
+    };
+    mark_pages(right, page, scene);
     if scene.areas.rule.height > 0 && !is_boxed {
         Pen::new(buffer, scene.areas.rule).rule(0, 0, &Head::default(), scene.theme);
     }
     let mut pen = Pen::new(buffer, inner);
-    let seen: Vec<_> = lines
-        .into_iter()
-        .skip(usize::from(scroll))
-        .take(usize::from(inner.height))
-        .collect();
+    let seen = sheet.seen(usize::from(scroll), usize::from(inner.height), scene);
     draw_lines(&mut pen, &seen);
     Drawn {
         most_scroll,
@@ -164,15 +157,63 @@ pub(super) fn draw_full(
     }
 }
 
-fn page_lines<'a>(
-    watched: &'a Watched,
-    scene: &Scene<'a>,
-    page: DetailPage,
-    width: u16,
-) -> Vec<Line<'a>> {
-    match page {
-        DetailPage::Info => info::full(watched, scene, width),
-        DetailPage::Time => journal::full(watched, scene, width),
+/// Says where the names of the pages are, at the end of the text in the border.
+fn mark_pages(right: Rect, shown: DetailPage, scene: &Scene<'_>) {
+    let mut end = right.right();
+    for page in DetailPage::ALL.into_iter().rev() {
+        let width = cells(page.name()) + if page == shown { 2 } else { 0 };
+        let start = end.saturating_sub(width).max(right.left());
+        let place = Rect {
+            x: start,
+            width: end - start,
+            ..right
+        };
+        scene.mark(place, || Spot::Page(page));
+        end = start.saturating_sub(1).max(right.left());
+    }
+}
+
+/// Is a page of the whole screen: lines that are all built, and behind them a record of which only what is seen is.
+struct Sheet<'a> {
+    lines: Vec<Line<'a>>,
+    record: Option<record::Page<'a>>,
+}
+
+impl<'a> Sheet<'a> {
+    fn of(scene: &Scene<'a>, page: DetailPage, width: u16) -> Self {
+        let Some(watched) = scene.state.selected() else {
+            return Self {
+                lines: Vec::new(),
+                record: None,
+            };
+        };
+        let (lines, record) = match page {
+            DetailPage::Info => (info::full(watched, scene, width), None),
+            DetailPage::Time => (journal::full(watched, scene, width), None),
+            DetailPage::Json => {
+                let record = scene
+                    .state
+                    .raw()
+                    .and_then(|raw| raw.record.as_ref().ok()?.as_deref());
+                let page = record.map(|record| record::Page::new(record, width));
+                (record::head(watched, scene, width), page)
+            }
+        };
+        Self { lines, record }
+    }
+
+    fn count(&self) -> usize {
+        self.lines.len() + self.record.as_ref().map_or(0, record::Page::count)
+    }
+
+    fn seen(self, first: usize, most: usize, scene: &Scene<'_>) -> Vec<Line<'a>> {
+        let above = self.lines.len();
+        let mut seen: Vec<_> = self.lines.into_iter().skip(first).take(most).collect();
+        if let Some(record) = self.record {
+            let wanted = most - seen.len();
+            seen.extend(record.seen(first.saturating_sub(above), wanted, scene));
+        }
+        seen
     }
 }
 

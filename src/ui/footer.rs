@@ -10,6 +10,7 @@ use super::{
 use crate::{
     app::{
         keymap::{self, Action, Context},
+        pointer::Spot,
         state::{FilterLine, Overlay},
     },
     domain::query,
@@ -149,6 +150,7 @@ fn is_idle(action: Action, scene: &Scene<'_>) -> bool {
 
 /// Is a key with what it does.
 pub(super) struct Hint {
+    action: Action,
     key: String,
     word: String,
 }
@@ -163,6 +165,7 @@ impl Hint {
             word
         };
         Some(Self {
+            action,
             key: scene.theme.key(chord),
             word: word.to_owned(),
         })
@@ -189,6 +192,7 @@ impl Hint {
 
     /// Draws it in a row and returns the column after it.
     pub(super) fn draw_in(&self, pen: &mut Pen<'_>, x: u16, y: u16, scene: &Scene<'_>) -> u16 {
+        scene.mark(pen.strip(x, y, self.width()), || Spot::Hint(self.action));
         let x = pen.text(x, y, &self.key, scene.style(Role::Key));
         pen.text(x + 1, y, &self.word, scene.style(Role::Muted))
     }

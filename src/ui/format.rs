@@ -8,6 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
+pub use crate::domain::time::age;
 use crate::domain::{
     save::{Progress, Saving},
     status::{LinkLife, Urgency},
@@ -188,18 +189,6 @@ pub fn run_time(time: Duration) -> String {
         MINUTE..HOUR => format!("{}m{:02}s", s / MINUTE, s % MINUTE),
         HOUR..DAY => format!("{}h{:02}m", s / HOUR, s % HOUR / MINUTE),
         DAY.. => format!("{}d {}h", s / DAY, s % DAY / HOUR),
-    }
-}
-
-/// Returns an age in its largest unit: "9s", "3m", "1h", "12d", "3y".
-pub fn age(age: Duration) -> String {
-    let s = age.as_secs();
-    match s {
-        0..MINUTE => format!("{s}s"),
-        MINUTE..HOUR => format!("{}m", s / MINUTE),
-        HOUR..DAY => format!("{}h", s / HOUR),
-        DAY.. if s / DAY < 1000 => format!("{}d", s / DAY),
-        DAY.. => format!("{}y", (s / DAY / 365).min(999)),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     app::{
         keymap::Action,
+        pointer::Spot,
         state::{Loading, Screen},
     },
     domain::{
@@ -185,7 +186,7 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let is_told = is_filtered(scene) || scene.state.lens().order != Order::default();
     let least = orders.iter().map(line_width).min().filter(|_| is_told);
     let room = right.saturating_sub(least.map_or(0, |least| least + 3));
-    let x = pen.line(1, 0, &tabs(scene, room));
+    let x = draw_lead(pen, &tabs(scene, room), scene);
     let order = orders
         .iter()
         .find(|order| x + line_width(order) + 1 < right);
@@ -209,7 +210,7 @@ fn draw_place(pen: &mut Pen<'_>, scene: &Scene<'_>) {
 fn draw_banner(pen: &mut Pen<'_>, scene: &Scene<'_>, banner: &Banner) {
     let right = pen.width().saturating_sub(1);
     let Placed { lead, text, .. } = placed(scene, banner);
-    let x = pen.line(1, 0, &lead) + BANNER_GAP;
+    let x = draw_lead(pen, &lead, scene) + BANNER_GAP;
     let room = usize::from(right.saturating_sub(x));
     let text = format::fit_end(&text, room, scene.ellipsis());
     pen.text(x, 0, &text, scene.style(banner.role));
@@ -218,9 +219,41 @@ fn draw_banner(pen: &mut Pen<'_>, scene: &Scene<'_>, banner: &Banner) {
 /// The space between tabs and banner.
 const BANNER_GAP: u16 = 2;
 
+/// Is a part of what stands at the left of the line.
+enum Part {
+    /// A tab.
+    Tab(Tab, Span<'static>),
+    /// A text.
+    Text(Span<'static>),
+}
+
+impl Part {
+    const fn span(&self) -> &Span<'static> {
+        match self {
+            Self::Tab(_, span) | Self::Text(span) => span,
+        }
+    }
+
+    fn width(&self) -> u16 {
+        cells(&self.span().content)
+    }
+}
+
+/// Draws what stands at the left of the line, and returns the column after it.
+fn draw_lead(pen: &mut Pen<'_>, parts: &[Part], scene: &Scene<'_>) -> u16 {
+    let mut x = 1;
+    for part in parts {
+        if let Part::Tab(tab, _) = part {
+            scene.mark(pen.strip(x, 0, part.width()), || Spot::Tab(*tab));
+        }
+        x = pen.text(x, 0, &part.span().content, part.span().style);
+    }
+    x
+}
+
 /// Is a banner in its place, with what stands before it.
 struct Placed {
-    lead: Line<'static>,
+    lead: Vec<Part>,
     text: String,
     is_whole: bool,
 }
@@ -232,10 +265,16 @@ fn placed(scene: &Scene<'_>, banner: &Banner) -> Placed {
     let whole = banner.whole();
     let lead = |room| match scene.state.screen() {
         Screen::List => tabs(scene, room),
-        Screen::Detail { .. } => place(scene),
+        Screen::Detail { .. } => place(scene).spans.into_iter().map(Part::Text).collect(),
     };
     let all = lead(u16::MAX);
-    if line_width(&all).saturating_add(cells(&whole)) <= room {
+    if all
+        .iter()
+        .map(Part::width)
+        .fold(0, u16::saturating_add)
+        .saturating_add(cells(&whole))
+        <= room
+    {
         return Placed {
             lead: all,
             text: whole,
@@ -266,7 +305,7 @@ fn place(scene: &Scene<'_>) -> Line<'static> {
 
 /// Returns the tabs with their counts; those that do not fit into `room` are left out from the right, but
 /// never the one that is shown.
-fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
+fn tabs(scene: &Scene<'_>, room: u16) -> Vec<Part> {
     let gap = if scene.areas.breadth == Breadth::Wide {
         " "
     } else {
@@ -287,15 +326,15 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
             (false, 0) => Role::Muted,
             (false, _) => Role::Text,
         };
-        (text, role, is_shown)
+        (tab, text, role, is_shown)
     });
     let mut left = texts
         .iter()
-        .filter(|(_, _, is_shown)| *is_shown)
-        .fold(room, |left, (text, ..)| left.saturating_sub(cells(text)));
+        .filter(|(.., is_shown)| *is_shown)
+        .fold(room, |left, (_, text, ..)| left.saturating_sub(cells(text)));
     let mut is_full = false;
-    let mut line = Line::default();
-    for (text, role, is_shown) in texts {
+    let mut parts = Vec::new();
+    for (tab, text, role, is_shown) in texts {
         is_full |= !is_shown && cells(&text) > left;
         if !is_shown {
             if is_full {
@@ -303,9 +342,9 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Line<'static> {
             }
             left -= cells(&text);
         }
-        line.push_span(Span::styled(text, scene.style(role)));
+        parts.push(Part::Tab(tab, Span::styled(text, scene.style(role))));
     }
-    line
+    parts
 }
 
 /// The most cells of a filter at the top.

@@ -16,7 +16,7 @@ use super::{
     theme::Role,
 };
 use crate::{
-    app::{keymap::Action, state::Loading},
+    app::{keymap::Action, pointer::Spot, state::Loading},
     domain::{fuzzy::Searcher, query},
 };
 
@@ -60,6 +60,7 @@ fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
         };
         Pen::new(buffer, areas.list).frame(&head, scene.theme);
     }
+    scene.mark(areas.list, || Spot::List);
     let columns = Columns::of(areas.breadth, areas.rows.width);
     columns.draw_heads(&mut Pen::new(buffer, areas.heads), scene);
     let mut pen = Pen::new(buffer, areas.rows);
@@ -72,6 +73,7 @@ fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
     let rows = usize::from(areas.rows.height);
     let mut searcher = Searcher::default();
     for (y, watched) in (0..areas.rows.height).zip(scene.state.visible(rows)) {
+        scene.mark(pen.row(y), || Spot::Task(watched.id().clone()));
         columns.draw_row(&mut pen, y, watched, scene, &mut searcher);
     }
 }

@@ -2,9 +2,12 @@
 
 mod add;
 mod confirm;
+mod copy;
 mod folder;
 mod help;
+mod label;
 mod link;
+mod palette;
 mod pick;
 mod sort;
 
@@ -15,7 +18,7 @@ use super::{
     footer::Hint,
     pen::{Focus, Head, Pen, inside},
 };
-use crate::app::state::Overlay;
+use crate::app::{pointer::Spot, state::Overlay};
 
 /// Draws the box above the screen, if there is one, and says how far its text can be scrolled.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
@@ -34,6 +37,18 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
         }
         Overlay::Link(link) => {
             link::draw(buffer, scene, link);
+            Some(Drawn::default())
+        }
+        Overlay::Copy(menu) => {
+            copy::draw(buffer, scene, menu);
+            Some(Drawn::default())
+        }
+        Overlay::Label(editor) => {
+            label::draw(buffer, scene, editor);
+            Some(Drawn::default())
+        }
+        Overlay::Palette(palette) => {
+            palette::draw(buffer, scene, palette);
             Some(Drawn::default())
         }
         Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
@@ -83,6 +98,8 @@ fn open<'b>(
     title: &str,
     right: &str,
 ) -> Pen<'b> {
+    scene.mark(scene.areas.screen, || Spot::Outside);
+    scene.mark(area, || Spot::Text);
     let mut pen = Pen::new(buffer, area);
     pen.clear();
     let head = Head {

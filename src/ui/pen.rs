@@ -32,6 +32,22 @@ impl<'a> Pen<'a> {
         self.area.height
     }
 
+    /// Returns the place of so many columns of a row, on the screen.
+    pub(crate) fn strip(&self, x: u16, y: u16, width: u16) -> Rect {
+        let strip = Rect {
+            x: self.area.x.saturating_add(x),
+            y: self.area.y.saturating_add(y),
+            width,
+            height: 1,
+        };
+        strip.intersection(self.area)
+    }
+
+    /// Returns the place of a row, on the screen.
+    pub(crate) fn row(&self, y: u16) -> Rect {
+        self.strip(0, y, self.area.width)
+    }
+
     /// Writes a text and returns the column after it. What is outside is left out.
     pub(crate) fn text(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         if y >= self.area.height || x >= self.area.width {
@@ -108,7 +124,9 @@ impl<'a> Pen<'a> {
     }
 
     /// Draws a horizontal line with a title in it at the left, and a text at the right where both fit.
-    pub(crate) fn rule(&mut self, y: u16, lead: u16, head: &Head<'_>, theme: &Theme) {
+    ///
+    /// Returns where the text at the right is; a place without columns when it is not there.
+    pub(crate) fn rule(&mut self, y: u16, lead: u16, head: &Head<'_>, theme: &Theme) -> Rect {
         let line = theme.style(head.border());
         self.repeat(
             lead,
@@ -127,7 +145,9 @@ impl<'a> Pen<'a> {
         let start = self.width().saturating_sub(4 + tail);
         if tail > 0 && start > end {
             self.label(start, y, head.right, theme.style(Role::Muted));
+            return self.strip(start + 1, y, tail);
         }
+        Rect::default()
     }
 
     /// Writes a text into a line, with a space at both ends, and returns the column after it.
@@ -146,8 +166,8 @@ impl<'a> Pen<'a> {
         end
     }
 
-    /// Draws a box around the whole part.
-    pub(crate) fn frame(&mut self, head: &Head<'_>, theme: &Theme) {
+    /// Draws a box around the whole part, and returns where the text at the right of its upper border is.
+    pub(crate) fn frame(&mut self, head: &Head<'_>, theme: &Theme) -> Rect {
         let line = theme.style(head.border());
         let (right, bottom) = (
             self.width().saturating_sub(1),
@@ -159,12 +179,13 @@ impl<'a> Pen<'a> {
             self.repeat(right, y, 1, glyphs.vertical, line);
         }
         self.repeat(1, bottom, right.saturating_sub(1), glyphs.horizontal, line);
-        self.rule(0, 1, head, theme);
+        let right_text = self.rule(0, 1, head, theme);
         let [top_left, top_right, bottom_left, bottom_right] = glyphs.corners;
         self.repeat(0, 0, 1, top_left, line);
         self.repeat(right, 0, 1, top_right, line);
         self.repeat(0, bottom, 1, bottom_left, line);
         self.repeat(right, bottom, 1, bottom_right, line);
+        right_text
     }
 }
 

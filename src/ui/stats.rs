@@ -11,6 +11,7 @@ use super::{
 };
 use crate::domain::{
     estimate::LOOK_BACK,
+    status::Tab,
     task::{Delivery, TaskState},
 };
 
@@ -175,6 +176,35 @@ fn draw_today(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         let role = if count == 0 { Role::Muted } else { role };
         x = pen.text(x, 1, &count.to_string(), scene.style(role));
         x = pen.text(x + 1, 1, word, scene.style(Role::Muted)) + 2;
+    }
+    draw_digest(pen, x + 2, scene);
+}
+
+/// Draws what has ended while nobody looked, where there is room for it.
+fn draw_digest(pen: &mut Pen<'_>, x: u16, scene: &Scene<'_>) {
+    let digest = scene.state.digest(scene.now);
+    let Some(digest) = digest.filter(|digest| !digest.is_empty()) else {
+        return;
+    };
+    let lead = format!("since you left ({}):", format::age(digest.span));
+    let parts: Vec<_> = digest
+        .parts()
+        .map(|(count, word, tab)| (format!("+{count} {word}"), tab))
+        .collect();
+    let width = parts
+        .iter()
+        .fold(cells(&lead), |width, (text, _)| width + 1 + cells(text));
+    if x + width + 1 > pen.width() {
+        return;
+    }
+    let mut x = pen.text(x, 1, &lead, scene.style(Role::Muted));
+    for (text, tab) in parts {
+        let role = match tab {
+            Tab::Ready => Role::Ok,
+            Tab::Failed => Role::Error,
+            Tab::All | Tab::Active | Tab::Rescued | Tab::Expiring => Role::Warn,
+        };
+        x = pen.text(x + 1, 1, &text, scene.style(role));
     }
 }
 

@@ -131,7 +131,7 @@ fn a_list_that_may_only_be_read_is_shown() {
 
 #[test]
 fn a_newer_file_is_left_byte_for_byte() {
-    for version in [4, 99] {
+    for version in [5, 99] {
         let list = List::new();
         list.open().apply(&[add("a")]).unwrap();
         list.sql(&format!("PRAGMA user_version = {version}"));
@@ -142,7 +142,7 @@ fn a_newer_file_is_left_byte_for_byte() {
         let error = result.unwrap_err();
         let expected = StoreError::Newer {
             found: version,
-            known: 3,
+            known: 4,
         };
         assert_eq!(error, expected);
         assert_eq!(fs::read(list.path()).unwrap(), before);

@@ -502,7 +502,7 @@ fn a_start_looks_at_the_list_as_the_last_run_did() {
     let recalled = |lens: &Lens| {
         Msg::Recalled(Ok(Memory {
             lens: lens.clone(),
-            removals: Vec::new(),
+            ..Memory::default()
         }))
     };
     let mut state = program().loading().build();

@@ -46,8 +46,11 @@ pub(crate) fn run(drawing: bool) -> ! {
         .build()
         .expect("tokio");
     let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-        let (screen, interruptions) =
-            Screen::enter(ScreenOptions { mouse: Mouse::On }).expect("a terminal");
+        let (screen, interruptions) = Screen::enter(ScreenOptions {
+            mouse: Mouse::On,
+            ..ScreenOptions::default()
+        })
+        .expect("a terminal");
         runtime.block_on(turn(screen, interruptions, drawing))
     }));
     runtime.shutdown_background();

@@ -119,6 +119,12 @@ impl Story {
                     let lines = Ok(Vec::new());
                     self.say(Msg::JournalRead { task, lines });
                 }
+                Effect::ReadRecord(task) => {
+                    self.say(Msg::RecordRead {
+                        task,
+                        record: Ok(None),
+                    });
+                }
                 Effect::Remember(lens) => {
                     self.remembered = Some(lens);
                     self.say(Msg::Remembered(Ok(())));
@@ -132,6 +138,10 @@ impl Story {
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)
+                | Effect::NoteVisit(_)
+                | Effect::Copy(_)
+                | Effect::Ask(_)
+                | Effect::Announce(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -184,6 +194,8 @@ impl Story {
             Change::Observed { .. }
             | Change::CheckFailed { .. }
             | Change::Opened { .. }
+            | Change::Label { .. }
+            | Change::Notify { .. }
             | Change::SaveBegun { .. }
             | Change::Saved { .. }
             | Change::NotSaved { .. }

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{ApiKey, ApiOrigin};
 use crate::{
-    adapters::desktop::SECRETS,
+    adapters::helper::SECRETS,
     domain::{report::PollError, text::CleanText},
 };
 

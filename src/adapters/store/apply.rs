@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::{
-    read,
+    quiet, read,
     rows::{self, COLUMNS, Stored, WIDTH, whole},
 };
 use crate::domain::{
@@ -105,6 +105,21 @@ impl<'a> Writer<'a> {
             }
             (Change::CheckFailed { error, .. }, Some(stored)) => {
                 self.learn(stored, &Err(error.error.clone()), error.at, "not_found")?;
+                Ok(Applied::Noted)
+            }
+            (Change::Label { task, at, label }, Some(mut stored)) => {
+                if stored.watched.label != *label {
+                    stored.watched.label.clone_from(label);
+                    self.write(stored, false)?;
+                    let label = label.as_ref().map_or("", CleanText::original);
+                    self.note(task, *at, "labelled", Some(label))?;
+                }
+                Ok(Applied::Noted)
+            }
+            (Change::Notify { task, notices, .. }, Some(stored)) => {
+                quiet::set_notices(self.tx, task, *notices)?;
+                // For the other instances: they read what has a new revision.
+                self.write(stored, false)?;
                 Ok(Applied::Noted)
             }
             (Change::Opened { task, at, url }, Some(_)) => {

@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::domain::{
     change::StoreError,
@@ -17,6 +18,7 @@ use crate::domain::{
 const TAB: &str = "tab";
 const ORDER: &str = "order";
 const FILTER: &str = "filter";
+const VISITED: &str = "visited";
 
 /// How many removals back an undo can go; each of them may be of many tasks.
 const MOST_REMOVALS: i64 = 20;
@@ -26,23 +28,42 @@ pub(super) fn recall(conn: &Connection) -> Result<Memory, StoreError> {
     Ok(Memory {
         lens: lens(conn)?,
         removals: removals(conn)?,
+        visited: visited(conn)?,
     })
 }
 
 /// Writes how the list is looked at.
 pub(super) fn remember(conn: &Connection, lens: &Lens) -> Result<(), StoreError> {
-    let mut write = conn.prepare_cached(
-        "INSERT INTO outlook (name, value) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )?;
     let values = [
         (TAB, lens.tab.name().to_owned()),
         (ORDER, lens.order.key()),
         (FILTER, lens.query.to_string()),
     ];
     for (name, value) in values {
-        write.execute(params![name, value])?;
+        write(conn, name, &value)?;
     }
+    Ok(())
+}
+
+/// Writes until when the list was looked at.
+pub(super) fn note_visit(conn: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    write(conn, VISITED, &at.to_string())
+}
+
+fn visited(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let value: Option<String> = conn
+        .prepare_cached("SELECT value FROM outlook WHERE name = ?1")?
+        .query_row([VISITED], |row| row.get(0))
+        .optional()?;
+    Ok(value.and_then(|value| value.parse().ok()))
+}
+
+fn write(conn: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO outlook (name, value) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![name, value])?;
     Ok(())
 }
 

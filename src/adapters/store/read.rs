@@ -75,6 +75,7 @@ pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watc
             return Err(damaged("a row is not as it was written"));
         }
     }
+    super::quiet::fill_notices(conn, &mut all)?;
     if count_seen != count {
         return Err(damaged(&format!(
             "it has {count_seen} tasks instead of {count}"
@@ -147,7 +148,9 @@ pub(super) fn one(conn: &Connection, task: &TaskId) -> Result<Option<Stored>, St
     let Some(row) = found.next()? else {
         return Ok(None);
     };
-    rows::decode(&cells(row)?).map(Some)
+    let mut stored = rows::decode(&cells(row)?)?;
+    stored.watched.notices = super::quiet::notices(conn, task)?;
+    Ok(Some(stored))
 }
 
 /// Reads the last lines of a task's journal, oldest first.
@@ -185,6 +188,7 @@ fn event(kind: &str, detail: Option<String>) -> JournalEvent {
         "opened" => JournalEvent::Opened(detail),
         "saved" => JournalEvent::Saved(detail),
         "not_saved" => JournalEvent::NotSaved(detail),
+        "labelled" => JournalEvent::Labelled(detail),
         other => JournalEvent::Other(CleanText::line(
             &format!("{other} {detail}"),
             LONGEST_DETAIL,

@@ -143,6 +143,8 @@ struct Found {
     /// Raw answers and journal lines, as far as they could be read.
     raw: Vec<(String, i64, String)>,
     journal: Vec<(i64, String, String, Option<String>)>,
+    /// The tasks whose endings are not told of.
+    quiet: Vec<String>,
 }
 
 impl Found {
@@ -205,6 +207,10 @@ fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     }
     drop(each(&conn, "SELECT task, at, body FROM raw", |row| {
         found.raw.push((row.get(0)?, row.get(1)?, row.get(2)?));
+        Ok(())
+    }));
+    drop(each(&conn, "SELECT task FROM quiet", |row| {
+        found.quiet.push(row.get(0)?);
         Ok(())
     }));
     each(
@@ -376,6 +382,9 @@ fn fill(fresh: &Path, found: &Found, at: Timestamp) -> Result<(usize, usize), St
             "INSERT OR IGNORE INTO raw (task, at, body) VALUES (?1, ?2, ?3)",
             (&row.0, row.1, &row.2),
         )?;
+    }
+    for task in &found.quiet {
+        tx.execute("INSERT OR IGNORE INTO quiet (task) VALUES (?1)", [task])?;
     }
     for line in &found.journal {
         tx.execute(

@@ -18,7 +18,7 @@ const APPLICATION_ID: i64 = 0x6b69_6574;
 /// The table of tasks is kept in the order of its ids without an index beside it, so what was read is
 /// what lookups find; `task_rev` and `task_removed` hold nothing that is not in it. `outlook` is how the list was looked
 /// at last; it is here and not in a file of its own because it belongs to this list, and needs no second way of writing.
-const SCRIPTS: [&str; 3] = [
+const SCRIPTS: [&str; 4] = [
     "
     CREATE TABLE task (
         id TEXT NOT NULL PRIMARY KEY,
@@ -75,6 +75,10 @@ const SCRIPTS: [&str; 3] = [
         name TEXT NOT NULL PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+",
+    // Also the journal's word `labelled`.
+    "
+    CREATE TABLE quiet (task TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
 ",
     // Results on disk. Behind the checksum, which covers it where it holds something: rows of before stay right.
     "
@@ -185,6 +189,7 @@ pub(super) fn probe(conn: &Connection) -> Result<(), StoreError> {
         "SELECT seq, at, task, kind, detail FROM journal",
         "SELECT rev, rows FROM meta",
         "SELECT name, value FROM outlook",
+        "SELECT task FROM quiet",
     ] {
         if let Err(error) = conn.prepare(sql) {
             let error = StoreError::from(error);

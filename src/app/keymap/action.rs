@@ -2,7 +2,7 @@
 //!
 //! The names stand in config files, the palette and the manual: a renamed one breaks people's files. Knows no keys.
 
-use crate::domain::status::Tab;
+use crate::{app::clip::CopyKind, domain::status::Tab};
 
 /// Is what a user wants, whatever the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +71,18 @@ pub enum Action {
     Save,
     /// Save them to a folder that is asked for.
     SaveTo,
+    /// Choose what to copy.
+    CopyMenu,
+    /// Copy that.
+    Copy(CopyKind),
+    /// Edit the label.
+    EditLabel,
+    /// Show the raw record.
+    Raw,
+    /// Tell of the task's ending, or do not.
+    ToggleNotices,
+    /// Choose an action by its name.
+    Palette,
     /// Show the keys.
     Help,
     /// Draw the whole screen again.
@@ -104,6 +116,12 @@ pub enum Context {
     Folder,
     /// A link shown whole.
     Link,
+    /// The menu of what can be copied.
+    Copy,
+    /// The editor of a label; characters are typed.
+    Label,
+    /// The command palette; characters are typed.
+    Palette,
     /// The help.
     Help,
     /// The filter line; characters are typed.
@@ -116,13 +134,16 @@ pub enum Context {
 
 impl Context {
     /// Every context there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::List,
         Self::Detail,
         Self::Add,
         Self::Pick,
         Self::Folder,
         Self::Link,
+        Self::Copy,
+        Self::Label,
+        Self::Palette,
         Self::Help,
         Self::Filter,
         Self::Sort,
@@ -171,6 +192,17 @@ impl Action {
             Self::Compare => "compare",
             Self::Save => "save",
             Self::SaveTo => "save_to",
+            Self::CopyMenu => "copy",
+            Self::Copy(CopyKind::Id) => "copy_id",
+            Self::Copy(CopyKind::Result) => "copy_result",
+            Self::Copy(CopyKind::Original) => "copy_original",
+            Self::Copy(CopyKind::Prompt) => "copy_prompt",
+            Self::Copy(CopyKind::Json) => "copy_json",
+            Self::Copy(CopyKind::Curl) => "copy_curl",
+            Self::EditLabel => "edit_label",
+            Self::Raw => "raw_record",
+            Self::ToggleNotices => "notices",
+            Self::Palette => "palette",
             Self::Help => "help",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",
@@ -198,6 +230,9 @@ impl Context {
             Self::Pick => "pick",
             Self::Folder => "folder",
             Self::Link => "link",
+            Self::Copy => "copy",
+            Self::Label => "label",
+            Self::Palette => "palette",
             Self::Help => "help",
             Self::Filter => "filter",
             Self::Sort => "sort",
@@ -208,11 +243,12 @@ impl Context {
     /// Reports whether characters are typed there, so that none of them can be a key.
     pub const fn is_typing(self) -> bool {
         match self {
-            Self::Add | Self::Folder | Self::Filter => true,
+            Self::Add | Self::Folder | Self::Label | Self::Palette | Self::Filter => true,
             Self::List
             | Self::Detail
             | Self::Pick
             | Self::Link
+            | Self::Copy
             | Self::Help
             | Self::Sort
             | Self::Confirm => false,

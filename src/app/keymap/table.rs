@@ -6,7 +6,7 @@ use super::{
     action::{Action, Context},
     chord::{Key, KeyChord},
 };
-use crate::domain::status::Tab;
+use crate::{app::clip::CopyKind, domain::status::Tab};
 
 /// Is a group of keys in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Group {
     Finding,
     /// Asking the server.
     Asking,
+    /// Inside the copy menu.
+    Copying,
     /// Inside a dialog.
     Dialogs,
     /// The program itself.
@@ -27,11 +29,12 @@ pub enum Group {
 
 impl Group {
     /// The groups in the order of the help.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Moving,
         Self::Tasks,
         Self::Finding,
         Self::Asking,
+        Self::Copying,
         Self::Dialogs,
         Self::Program,
     ];
@@ -43,6 +46,7 @@ impl Group {
             Self::Tasks => "Tasks",
             Self::Finding => "Finding",
             Self::Asking => "Asking",
+            Self::Copying => "In the copy menu",
             Self::Dialogs => "Dialogs",
             Self::Program => "Program",
         }
@@ -83,14 +87,23 @@ const MOVES: &[Context] = &[
     Context::Help,
     Context::Sort,
 ];
-const TYPED_MOVES: &[Context] = &[Context::Add, Context::Filter];
+const TYPED_MOVES: &[Context] = &[
+    Context::Add,
+    Context::Filter,
+    Context::Copy,
+    Context::Palette,
+];
 const DIALOGS: &[Context] = &[
     Context::Add,
     Context::Pick,
     Context::Folder,
     Context::Filter,
     Context::Sort,
+    Context::Copy,
+    Context::Label,
+    Context::Palette,
 ];
+const COPY: &[Context] = &[Context::Copy];
 const ADD: &[Context] = &[Context::Add];
 const STEPS: &[Context] = &[
     Context::List,
@@ -99,6 +112,9 @@ const STEPS: &[Context] = &[
     Context::Pick,
     Context::Folder,
     Context::Link,
+    Context::Copy,
+    Context::Label,
+    Context::Palette,
     Context::Help,
     Context::Filter,
     Context::Sort,
@@ -340,6 +356,38 @@ pub(super) const BINDINGS: &[Binding] = &[
         "save them to another folder",
     ),
     bind(
+        Group::Tasks,
+        Action::CopyMenu,
+        &[c('y')],
+        TASKS,
+        "copy",
+        "copy id, links, prompt, JSON, curl",
+    ),
+    bind(
+        Group::Tasks,
+        Action::Raw,
+        &[c('i')],
+        TASKS,
+        "raw",
+        "the server's last answer as it came",
+    ),
+    bind(
+        Group::Tasks,
+        Action::EditLabel,
+        &[c('e')],
+        TASKS,
+        "label",
+        "edit the label",
+    ),
+    bind(
+        Group::Tasks,
+        Action::ToggleNotices,
+        &[c('N')],
+        TASKS,
+        "notices",
+        "tell of its ending or not",
+    ),
+    bind(
         Group::Finding,
         Action::Filter,
         &[c('/')],
@@ -412,6 +460,54 @@ pub(super) const BINDINGS: &[Binding] = &[
         "in a dialog: do it",
     ),
     bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Id),
+        &[c('y')],
+        COPY,
+        "id",
+        "copy the id",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Result),
+        &[c('u')],
+        COPY,
+        "result",
+        "copy the result link",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Original),
+        &[c('o')],
+        COPY,
+        "original",
+        "copy the original's link",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Prompt),
+        &[c('p')],
+        COPY,
+        "prompt",
+        "copy the prompt",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Json),
+        &[c('j')],
+        COPY,
+        "JSON",
+        "copy all of it as JSON",
+    ),
+    bind(
+        Group::Copying,
+        Action::Copy(CopyKind::Curl),
+        &[c('c')],
+        COPY,
+        "curl",
+        "copy a curl command, without the key",
+    ),
+    bind(
         Group::Dialogs,
         Action::Accept,
         &[c('y')],
@@ -469,6 +565,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Program,
+        Action::Palette,
+        &[c(':')],
+        TASKS,
+        "command",
+        "an action by its name",
+    ),
+    bind(
+        Group::Program,
         Action::Help,
         &[c('?'), k(Key::F(1))],
         TASKS,
@@ -519,7 +623,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Dialogs,
         Action::Back,
         &[c('q')],
-        &[Context::Pick, Context::Sort],
+        &[Context::Pick, Context::Sort, Context::Copy],
         "",
         "close the picker or menu",
     ),
@@ -578,14 +682,17 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Remove,
             Action::OpenResult,
             Action::Save,
+            Action::CopyMenu,
             Action::Filter,
             Action::SortMenu,
             Action::Mark,
             Action::CheckOne,
             Action::Pause,
+            Action::Palette,
             Action::Undo,
             Action::OpenOriginal,
             Action::Detail,
+            Action::EditLabel,
             Action::MarkAll,
             Action::CheckAll,
             Action::ReverseSort,
@@ -598,6 +705,9 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Save,
             Action::OpenOriginal,
             Action::Compare,
+            Action::CopyMenu,
+            Action::Raw,
+            Action::EditLabel,
             Action::CheckOne,
             Action::Remove,
             Action::Pause,
@@ -610,9 +720,14 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::NextField,
             Action::Back,
         ],
-        Context::Pick | Context::Folder | Context::Filter | Context::Sort | Context::Confirm => {
-            &[Action::Accept, Action::Back]
-        }
+        Context::Pick
+        | Context::Folder
+        | Context::Filter
+        | Context::Sort
+        | Context::Confirm
+        | Context::Copy
+        | Context::Label
+        | Context::Palette => &[Action::Accept, Action::Back],
         Context::Link | Context::Help => &[Action::Back],
     }
 }

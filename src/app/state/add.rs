@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 
-use super::line::insert;
+use super::line::{insert, paste};
 use crate::domain::{
     harvest::{Harvest, harvest},
     task::TaskId,
@@ -130,11 +130,7 @@ impl AddDialog {
     /// Takes pasted text: into the label when the keyboard is there, else as text to look for ids in.
     pub fn paste(&mut self, text: &str, list: &Watchlist) {
         if self.field == AddField::Label {
-            let line = CleanText::line(text, LONGEST_LABEL);
-            for c in line.as_str().chars() {
-                insert(&mut self.label, c, LONGEST_LINE);
-            }
-            return;
+            return paste(&mut self.label, text, LONGEST_LABEL);
         }
         let room = LONGEST_PASTE.saturating_sub(self.pasted.len());
         if !self.pasted.is_empty() {
@@ -216,6 +212,14 @@ impl AddDialog {
             .cursor
             .saturating_add_signed(by)
             .min(self.found.len() - 1);
+    }
+
+    /// Puts the keyboard on that id, or the last one.
+    pub fn go_to(&mut self, at: usize) {
+        if !self.found.is_empty() {
+            self.field = AddField::Found;
+            self.cursor = at.min(self.found.len() - 1);
+        }
     }
 
     /// Looks for ids again, keeping what the user took out. What was pasted is not read again for every letter typed.

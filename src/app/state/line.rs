@@ -1,8 +1,8 @@
-//! What may be typed into a line, and how much of it.
+//! What may be typed or pasted into a line, and how much of it.
 
 use tui_input::{Input, InputRequest};
 
-use crate::domain::text;
+use crate::domain::text::{self, CleanText};
 
 /// Types a character unless the line is full, or the character could hide or be one mark too many.
 pub(super) fn insert(line: &mut Input, c: char, longest: usize) {
@@ -12,5 +12,12 @@ pub(super) fn insert(line: &mut Input, c: char, longest: usize) {
     let before: String = line.value().chars().take(line.cursor()).collect();
     if text::may_follow(&before, c) {
         line.handle(InputRequest::InsertChar(c));
+    }
+}
+
+/// Pastes text, as one line.
+pub(super) fn paste(line: &mut Input, text: &str, longest: usize) {
+    for c in CleanText::line(text, longest).as_str().chars() {
+        insert(line, c, longest);
     }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     app::{
+        clip::Clip,
         keymap::{Action, Key, KeyChord},
         msg::Effect,
         state::{
@@ -26,15 +27,17 @@ use crate::{
     },
 };
 
-/// Takes pasted text in: into the line a filter or a folder is typed in, else it opens the add dialog. It never is a
-/// command.
+/// Takes pasted text in: into the line that is typed in, else it opens the add dialog. It never is a command.
 pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
-    if let Some(Overlay::Folder(dialog)) = &mut state.overlay {
-        return dialog.paste(text);
-    }
-    if let Some(Overlay::Filter(line)) = &mut state.overlay {
-        let query = line.paste(text);
-        return finding::typed(state, query, now);
+    match &mut state.overlay {
+        Some(Overlay::Filter(line)) => {
+            let query = line.paste(text);
+            return finding::typed(state, query, now);
+        }
+        Some(Overlay::Folder(dialog)) => return dialog.paste(text),
+        Some(Overlay::Label(editor)) => return editor.paste(text),
+        Some(Overlay::Palette(palette)) => return palette.paste(text, &state.settings.keymap),
+        _ => {}
     }
     if !matches!(state.overlay, Some(Overlay::Add(_))) {
         state.overlay = Some(Overlay::Add(Box::default()));
@@ -77,12 +80,23 @@ pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now) {
                 picker.cursor = at;
             }
         }
+        Some(Overlay::Label(editor)) => match (chord.typed(), edit(chord)) {
+            (Some(c), _) => editor.insert(c),
+            (None, Some(edit)) => editor.edit(edit),
+            (None, None) => {}
+        },
+        Some(Overlay::Palette(palette)) => match (chord.typed(), edit(chord)) {
+            (Some(c), _) => palette.insert(c, &state.settings.keymap),
+            (None, Some(edit)) => palette.edit(edit, &state.settings.keymap),
+            (None, None) => {}
+        },
         Some(Overlay::Sort { cursor }) => {
             if let Some(at) = number(chord, Sort::ALL.len()) {
                 *cursor = at;
             }
         }
-        Some(Overlay::Link(_) | Overlay::Help { .. } | Overlay::Confirm(_)) | None => {}
+        Some(Overlay::Link(_) | Overlay::Copy(_) | Overlay::Help { .. } | Overlay::Confirm(_))
+        | None => {}
     }
 }
 
@@ -412,12 +426,17 @@ pub(super) fn opened(
         Err(reason)
             if matches!(
                 state.overlay,
-                Some(Overlay::Add(_) | Overlay::Filter(_) | Overlay::Confirm(_))
+                Some(
+                    Overlay::Add(_) | Overlay::Label(_) | Overlay::Filter(_) | Overlay::Confirm(_)
+                )
             ) =>
         {
             let text = format!("{reason}: {}", url.as_str());
             notify(state, Tone::Bad, text, now);
         }
-        Err(reason) => state.overlay = Some(Overlay::Link(ShownLink { url, reason })),
+        Err(reason) => {
+            effects.push(Effect::Copy(Clip::text("the link", url.as_str())));
+            state.overlay = Some(Overlay::Link(ShownLink { url, reason }));
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{notices::notify, selection};
+use super::{
+    notices::{self, notify},
+    selection,
+};
 use crate::{
     app::{
         msg::Effect,
@@ -130,12 +133,18 @@ fn sort_in(state: &mut State, order: Order, now: Now) {
 
 /// Takes in what was known at the end of the last run. What was chosen since the start stays.
 pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) {
-    let Memory { lens, removals } = memory;
+    let Memory {
+        lens,
+        removals,
+        visited,
+    } = memory;
+    state.outlook.visited = visited;
     state.removed.splice(0..0, removals);
     state.outlook.remembered = lens.clone();
     if *state.lens() == Lens::default() && !matches!(state.overlay, Some(Overlay::Filter(_))) {
         selection::look(state, lens, now);
     }
+    notices::returned(state, now);
 }
 
 /// Has the way the list is looked at remembered, a moment after it last changed.

@@ -1,15 +1,16 @@
 //! What a user wants: a key becomes an action, and every refused action says why.
 
 use super::{
-    dialogs, finding, marking,
-    notices::{notify, quoted, step},
-    pacing, picturing, removing, saving, selection,
+    copying, dialogs, finding, labels, marking,
+    notices::{self, notify, quoted, step},
+    pacing, palette, picturing, removing, saving, selection,
 };
 use crate::{
     app::{
-        keymap::{Action, Context, KeyChord},
+        keymap::{Action, Context, Key, KeyChord},
         msg::Effect,
         state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
+        tidings::Focus,
     },
     domain::{query::Sort, schedule::Polling, status::Tab, time::Now, watchlist::Watched},
 };
@@ -48,7 +49,8 @@ const fn is_movement(action: Action) -> bool {
     )
 }
 
-fn act(
+/// Does what a user wants.
+pub(super) fn act(
     state: &mut State,
     action: Action,
     chord: KeyChord,
@@ -57,7 +59,7 @@ fn act(
     effects: &mut Vec<Effect>,
 ) {
     match action {
-        Action::Quit => leave(state, effects),
+        Action::Quit => leave(state, now, effects),
         Action::Redraw => {
             picturing::forget_failure(state);
             effects.push(Effect::Redraw);
@@ -96,6 +98,12 @@ fn act(
         Action::Compare => dialogs::compare(state, now, effects),
         Action::Save => saving::save(state, now, effects),
         Action::SaveTo => saving::choose_folder(state, now),
+        Action::CopyMenu => copying::open_menu(state, now),
+        Action::Copy(kind) => copying::copy(state, kind, now, effects),
+        Action::EditLabel => labels::open(state, now),
+        Action::Raw => show_raw(state, now),
+        Action::Palette => palette::open(state),
+        Action::ToggleNotices => labels::toggle_notices(state, now, effects),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Accept => accept(state, context, now, effects),
         Action::Toggle => dialogs::toggle(state, chord),
@@ -110,6 +118,14 @@ fn accept(state: &mut State, context: Context, now: Now, effects: &mut Vec<Effec
         Context::Add => dialogs::accept_add(state, now, effects),
         Context::Pick => dialogs::accept_pick(state, effects),
         Context::Folder => saving::accept_folder(state, now, effects),
+        Context::Copy => copying::accept(state, now, effects),
+        Context::Label => labels::accept(state, now, effects),
+        Context::Palette => {
+            if let Some((action, context)) = palette::accept(state, now) {
+                let chord = KeyChord::plain(Key::Enter);
+                act(state, action, chord, context, now, effects);
+            }
+        }
         Context::Filter => finding::accept_filter(state),
         Context::Sort => finding::accept_sort(state, now),
         Context::Confirm => dialogs::accept_confirm(state, now, effects),
@@ -118,18 +134,21 @@ fn accept(state: &mut State, context: Context, now: Now, effects: &mut Vec<Effec
 }
 
 /// Leaves, after a last try to write what could not be written; a second order changes nothing.
-pub(super) fn leave(state: &mut State, effects: &mut Vec<Effect>) {
-    state.is_leaving = true;
+pub(super) fn leave(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let is_first = !std::mem::replace(&mut state.is_leaving, true);
     let unsaved: Vec<_> = state.unsaved.changes.drain(..).collect();
     if !unsaved.is_empty() {
         effects.push(Effect::Store(unsaved));
     }
     finding::remember_now(state, effects);
+    if is_first && state.focus != Focus::Away {
+        notices::note_visit(state, now, effects);
+    }
     effects.push(Effect::Quit);
 }
 
 /// Moves what the keyboard is in: a text, a picker, or the selection.
-fn move_by(state: &mut State, by: isize) {
+pub(super) fn move_by(state: &mut State, by: isize) {
     match (&mut state.overlay, &mut state.screen) {
         (Some(Overlay::Help { scroll }), _) | (None, Screen::Detail { scroll, .. }) => {
             let to = usize::from(*scroll)
@@ -142,11 +161,16 @@ fn move_by(state: &mut State, by: isize) {
             let last = picker.videos.len().saturating_sub(1);
             picker.cursor = picker.cursor.saturating_add_signed(by).min(last);
         }
+        (Some(Overlay::Copy(menu)), _) => menu.move_cursor(by),
+        (Some(Overlay::Palette(palette)), _) => palette.move_cursor(by),
         (Some(Overlay::Sort { cursor }), _) => {
             let last = Sort::ALL.len().saturating_sub(1);
             *cursor = cursor.saturating_add_signed(by).min(last);
         }
-        (Some(Overlay::Link(_) | Overlay::Folder(_) | Overlay::Confirm(_)), _) => {}
+        (
+            Some(Overlay::Link(_) | Overlay::Folder(_) | Overlay::Label(_) | Overlay::Confirm(_)),
+            _,
+        ) => {}
         (Some(Overlay::Filter(line)), _) => {
             // The line is about the list: the row chosen meanwhile is the one to come back to.
             let mut line = std::mem::take(line);
@@ -180,9 +204,9 @@ fn turn(state: &mut State, turn: Turn, now: Now) {
     match &mut state.screen {
         Screen::Detail { page, scroll } => {
             *scroll = 0;
-            *page = match *page {
-                DetailPage::Info => DetailPage::Time,
-                DetailPage::Time => DetailPage::Info,
+            *page = match turn {
+                Turn::Next => page.next(),
+                Turn::Previous => page.previous(),
             };
         }
         Screen::List => {
@@ -196,14 +220,28 @@ fn turn(state: &mut State, turn: Turn, now: Now) {
 }
 
 fn show_detail(state: &mut State, now: Now) {
+    show_page(state, DetailPage::Info, now);
+}
+
+/// Shows the raw record; where it is shown already, the page of facts.
+fn show_raw(state: &mut State, now: Now) {
+    let page = match state.screen {
+        Screen::Detail {
+            page: DetailPage::Json,
+            ..
+        } => DetailPage::Info,
+        Screen::Detail { .. } | Screen::List => DetailPage::Json,
+    };
+    show_page(state, page, now);
+}
+
+/// Shows a page of the selected task.
+pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
     if state.selected().is_none() {
         let text = format!("No task to show.{}", step(state, Action::Add, "adds one"));
         return notify(state, Tone::Plain, text, now);
     }
-    state.screen = Screen::Detail {
-        page: DetailPage::Info,
-        scroll: 0,
-    };
+    state.screen = Screen::Detail { page, scroll: 0 };
 }
 
 /// Lets a poll through a hold at once; but not through a limit, which more questions would only make longer.

@@ -1,12 +1,33 @@
-//! The message line: what is said there, and the words for it. Knows none of the other families.
+//! The message line and what goes beyond it: what is said of endings, in which words, and by which ways.
+//!
+//! Endings of a few seconds become one notice. Knows none of the other families.
+
+use std::time::Duration;
 
 use crate::{
     app::{
         keymap::Action,
-        state::{Loading, NOTICE_TIME, Notice, State, Tone},
+        msg::{Effect, Request},
+        state::{Away, Loading, NOTICE_TIME, Notice, State, Tone},
+        tidings::{Burst, Ending, Focus, NoticeWay, Tidings, facts},
     },
-    domain::{change::Access, status::Status, task::TaskId, time::Now, watchlist::Watched},
+    domain::{
+        change::Access,
+        status::Status,
+        task::{TaskId, TaskState},
+        time::Now,
+        watchlist::{Notices, Watched},
+    },
 };
+
+/// How long further endings are waited for before one notice goes out for all of them.
+const BURST: Duration = Duration::from_secs(3);
+
+/// The most endings a notice names; more are counted.
+const MOST_NAMED: usize = 3;
+
+/// The most endings a command is told of one by one.
+const MOST_TOLD: usize = 50;
 
 /// Says something in the message line.
 pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
@@ -35,11 +56,170 @@ pub(super) fn refuses_changes(state: &mut State, now: Now) -> bool {
     true
 }
 
-/// Says that a task has ended.
+/// Says that a task has ended: in the message line at once, elsewhere when no further ending has come for a while.
 pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
-    let Some(watched) = state.list.get(task) else {
+    let Some((tone, sentence)) = ending(state, task, now) else {
         return;
     };
+    let completed = state
+        .list
+        .get(task)
+        .and_then(|watched| watched.task.facts().completed);
+    let is_meanwhile = state
+        .away
+        .as_mut()
+        .is_some_and(|away| away.note(task, completed));
+    // An answer that is not understood is no ending; it is said, and asked after again.
+    let is_ended = |watched: &Watched| *watched.task.state() != TaskState::Unrecognised;
+    if !state.list.get(task).is_some_and(is_ended) {
+        return notify(state, tone, sentence, now);
+    }
+    let burst = state.burst.get_or_insert_with(|| Burst {
+        endings: Vec::new(),
+        due: now.mono.after(BURST),
+    });
+    burst.endings.retain(|ending| ending.task != *task);
+    burst.endings.push(Ending {
+        task: task.clone(),
+        sentence: sentence.clone(),
+    });
+    let count = burst.endings.len();
+    let digest = state.digest(now).filter(|_| is_meanwhile);
+    match digest.filter(|digest| !digest.is_empty()) {
+        Some(digest) => notify(state, Tone::Plain, digest.sentence(), now),
+        None if count > 1 => {
+            let text = summary(&ended_of(state));
+            notify(state, tone, text, now);
+        }
+        None => notify(state, tone, sentence, now),
+    }
+}
+
+/// Returns the tasks of the burst that are still on the list.
+fn ended_of(state: &State) -> Vec<&Watched> {
+    let endings = state.burst.iter().flat_map(|burst| &burst.endings);
+    endings
+        .filter_map(|ending| state.list.get(&ending.task))
+        .collect()
+}
+
+/// Returns how several tasks ended: "3 tasks have ended: 2 ready, 1 failed."
+fn summary(tasks: &[&Watched]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for watched in tasks {
+        let word = match watched.task.state().name() {
+            "succeeded" => "ready",
+            "not_found" => "not found",
+            name => name,
+        };
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let parts = counts.iter().map(|(word, count)| format!("{count} {word}"));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    format!("{} tasks have ended: {parts}.", tasks.len())
+}
+
+/// Sends out what was waited with, once it is due.
+pub(super) fn tell(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(burst) = state.burst.take_if(|burst| burst.due <= now.mono) else {
+        return;
+    };
+    let told: Vec<_> = burst
+        .endings
+        .iter()
+        .filter_map(|ending| Some((state.list.get(&ending.task)?, &ending.sentence)))
+        .filter(|(watched, _)| watched.notices == Notices::On)
+        .collect();
+    let tasks: Vec<_> = told.iter().map(|(watched, _)| *watched).collect();
+    let Some((_, first)) = told.first() else {
+        return;
+    };
+    let (title, body) = if tasks.len() == 1 {
+        ("kietop".to_owned(), (*first).clone())
+    } else {
+        let named = told.iter().take(MOST_NAMED).map(|(_, text)| text.as_str());
+        let more = match tasks.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" And {more} more."),
+        };
+        let body = named.collect::<Vec<_>>().join(" ");
+        (summary(&tasks), format!("{body}{more}"))
+    };
+    let settings = &state.settings.notices;
+    // Whoever looks at the screen has seen it there.
+    let is_looking = state.focus == Focus::Here;
+    if settings.has(NoticeWay::Bell) {
+        effects.push(Effect::Ask(Request::Ring));
+    }
+    if settings.has(NoticeWay::Terminal) && !is_looking {
+        effects.push(Effect::Ask(Request::Notify {
+            title: title.clone(),
+            body: body.clone(),
+        }));
+    }
+    let shown = settings.has(NoticeWay::Desktop) && !is_looking;
+    if shown || !settings.command.is_empty() {
+        let message = if tasks.len() == 1 { &body } else { &title };
+        let facts = facts(message, tasks.get(..MOST_TOLD).unwrap_or(&tasks));
+        effects.push(Effect::Announce(Tidings {
+            facts,
+            command: settings.command.clone(),
+            shown: shown.then_some((title, body)),
+        }));
+    }
+}
+
+/// Takes in that the terminal came to the front, or went behind others.
+pub(super) fn focused(state: &mut State, focus: Focus, now: Now, effects: &mut Vec<Effect>) {
+    if state.focus == focus {
+        return;
+    }
+    state.focus = focus;
+    match focus {
+        Focus::Away => {
+            state.away = Some(Away::beginning(now.wall));
+            note_visit(state, now, effects);
+        }
+        Focus::Here => {
+            if state.away.as_mut().is_some_and(|away| away.end(now.wall)) {
+                tell_digest(state, now);
+            }
+        }
+        Focus::Unknown => {}
+    }
+}
+
+/// Says what has ended since the list was looked at before this run, once both are known.
+pub(super) fn returned(state: &mut State, now: Now) {
+    if state.loading == Loading::Done
+        && state.away.is_none()
+        && let Some(last) = state.outlook.visited.take()
+    {
+        state.away = Some(Away::between(last, now.wall, &state.list));
+        tell_digest(state, now);
+    }
+}
+
+fn tell_digest(state: &mut State, now: Now) {
+    let digest = state.digest(now).filter(|digest| !digest.is_empty());
+    if let Some(digest) = digest {
+        notify(state, Tone::Plain, digest.sentence(), now);
+    }
+}
+
+/// Orders it to be written down that the list was looked at until now.
+pub(super) fn note_visit(state: &State, now: Now, effects: &mut Vec<Effect>) {
+    if state.settings.access == Access::Full && state.loading == Loading::Done {
+        effects.push(Effect::NoteVisit(now.wall));
+    }
+}
+
+/// Returns the sentence about a task's ending, if it is one.
+fn ending(state: &State, task: &TaskId, now: Now) -> Option<(Tone, String)> {
+    let watched = state.list.get(task)?;
     let status = state.status_of(watched, &state.estimate(), now);
     let (tone, ending) = match status {
         Status::Ready | Status::Saved | Status::LinkGone => (Tone::Good, "is ready"),
@@ -49,10 +229,9 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
         Status::GenerationFailed => (Tone::Bad, "failed"),
         Status::NotFound => (Tone::Warning, "is not known to the server"),
         Status::Unknown => (Tone::Warning, "got an answer kietop does not understand"),
-        Status::New | Status::Generating | Status::Finishing | Status::Late => return,
+        Status::New | Status::Generating | Status::Finishing | Status::Late => return None,
     };
-    let text = format!("{} {ending}.", quoted(watched));
-    notify(state, tone, text, now);
+    Some((tone, format!("{} {ending}.", quoted(watched))))
 }
 
 /// Returns a task's title in quotes, short enough for a sentence.

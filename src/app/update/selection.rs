@@ -3,7 +3,7 @@
 use crate::{
     app::{
         msg::Effect,
-        state::{Screen, State},
+        state::{DetailPage, Screen, State},
     },
     domain::{
         query::{Lens, Standing},
@@ -26,6 +26,17 @@ pub(super) fn go_to(state: &mut State, at: usize) {
     let last = state.shown().len().saturating_sub(1);
     state.selected = state.shown().get(at.min(last)).cloned();
     keep_visible(state);
+}
+
+/// Scrolls the list by rows; the selection goes along where it would leave the screen.
+pub(super) fn scroll(state: &mut State, by: isize) {
+    let rows = usize::from(state.size.page).max(1);
+    let most = state.shown().len().saturating_sub(rows);
+    state.top = state.top.saturating_add_signed(by).min(most);
+    if let Some(at) = state.position() {
+        let seen = at.clamp(state.top, state.top + rows - 1);
+        go_to(state, seen);
+    }
 }
 
 /// Selects a task where the tab shows it.
@@ -246,8 +257,34 @@ pub(super) fn follow_journal(state: &mut State, effects: &mut Vec<Effect>) {
     effects.push(Effect::ReadJournal(selected.clone()));
 }
 
-/// Lets the journal be read again, as after a change of the selected task.
+/// Reads the raw record of the selected task where it is looked at, once the last reading was answered.
+pub(super) fn follow_raw(state: &mut State, effects: &mut Vec<Effect>) {
+    let is_shown = matches!(
+        state.screen,
+        Screen::Detail {
+            page: DetailPage::Json,
+            ..
+        }
+    );
+    let Some(selected) = state.selected.as_ref().filter(|_| is_shown) else {
+        return;
+    };
+    let is_known = state
+        .raw
+        .as_ref()
+        .is_some_and(|raw| raw.task == *selected && !raw.is_outdated);
+    if is_known || state.raw_asked.is_some() {
+        return;
+    }
+    state.raw_asked = Some(selected.clone());
+    effects.push(Effect::ReadRecord(selected.clone()));
+}
+
+/// Lets what the list holds of a task be read again, as after a change of it. The raw record is shown until then.
 pub(super) fn forget_journal(state: &mut State, task: &TaskId) {
+    if let Some(raw) = state.raw.as_mut().filter(|raw| raw.task == *task) {
+        raw.is_outdated = true;
+    }
     if state.journal.as_ref().is_some_and(|(id, _)| id == task) {
         state.journal = None;
     }

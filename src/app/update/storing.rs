@@ -1,18 +1,22 @@
 //! The list on disk: what was read, written, or changed by another instance.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    notices::{announce, notify, quoted},
+    labels,
+    notices::{self, announce, notify, quoted},
     pacing, selection,
 };
 use crate::{
     app::{
         msg::Effect,
-        state::{AddDialog, Loading, Overlay, Screen, State, Tone, Unsaved},
+        state::{
+            AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone, Unsaved,
+        },
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        record::Record,
         schedule::{self, Polling, Stop},
         task::TaskId,
         time::Now,
@@ -35,6 +39,7 @@ pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>
         Ok(all) => {
             state.loading = Loading::Done;
             selection::steadily(state, now, |rows| rows.replace(all));
+            notices::returned(state, now);
         }
         Err(error) => state.loading = Loading::Failed(error),
     }
@@ -179,19 +184,39 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             now,
         );
     }
-    let (mut unadded, mut label) = (Vec::new(), None);
+    let (mut unadded, mut unlabelled, mut label) = (Vec::new(), Vec::new(), None);
     for change in &changes {
-        if let Change::Add {
-            task, label: told, ..
-        } = change
-        {
-            unadded.push(task.clone());
-            label = told.as_ref();
+        match change {
+            Change::Add {
+                task, label: told, ..
+            } => {
+                unadded.push(task.clone());
+                label = told.as_ref();
+            }
+            Change::Label {
+                task, label: told, ..
+            } => {
+                unlabelled.push(task.clone());
+                label = told.as_ref();
+            }
+            Change::Remove { .. }
+            | Change::Restore { .. }
+            | Change::Observed { .. }
+            | Change::CheckFailed { .. }
+            | Change::Opened { .. }
+            | Change::SaveBegun { .. }
+            | Change::Saved { .. }
+            | Change::NotSaved { .. }
+            | Change::Warned { .. }
+            | Change::Notify { .. } => {}
         }
     }
     // The dialog was closed; its ids may be nowhere else.
     if !unadded.is_empty() && state.overlay.is_none() {
         state.overlay = Some(Overlay::Add(Box::new(AddDialog::again(unadded, label))));
+    } else if !unlabelled.is_empty() && state.overlay.is_none() {
+        let editor = LabelEditor::again(unlabelled, label);
+        state.overlay = Some(Overlay::Label(Box::new(editor)));
     }
     let unrestored: Vec<_> = changes
         .iter()
@@ -222,6 +247,7 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
 /// Shows what a person's changes became, in one sentence for all of them.
 fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now) {
     let (mut added, mut known, mut gone) = (Vec::new(), 0_usize, Vec::new());
+    let mut said = Vec::new();
     for (change, applied) in changes.iter().zip(applied) {
         let id = change.task();
         match (change, applied) {
@@ -236,6 +262,7 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
             (Change::Remove { .. }, Applied::Removed | Applied::NotWatched) => {
                 gone.push(id);
             }
+            (Change::Label { .. } | Change::Notify { .. }, Applied::Noted) => said.push(change),
             (Change::Observed { .. } | Change::CheckFailed { .. }, Applied::NotWatched) => {
                 selection::steadily(state, now, |rows| rows.remove(id));
             }
@@ -243,6 +270,7 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         }
         selection::forget_journal(state, id);
     }
+    labels::taken_in(state, &said, now);
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
     let removed = selection::steadily(state, now, |rows| {
         rows.insert_all(added);
@@ -309,4 +337,18 @@ pub(super) fn journal_read(
 ) {
     state.journal_asked = None;
     state.journal = Some((task, lines.unwrap_or_default()));
+}
+
+/// Takes a raw record in.
+pub(super) fn record_read(
+    state: &mut State,
+    task: TaskId,
+    record: Result<Option<Arc<Record>>, StoreError>,
+) {
+    state.raw_asked = None;
+    state.raw = Some(RawRecord {
+        task,
+        record,
+        is_outdated: false,
+    });
 }

@@ -25,8 +25,8 @@ use super::Mouse;
 /// Remembers the window's and the icon's title.
 const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
 
-/// Alternate screen, cursor hidden, bracketed paste.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h";
+/// Alternate screen, cursor hidden, bracketed paste, word of gaining and losing the focus.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[?1004h";
 
 /// Presses and the wheel, in the form that has no limit at column 223.
 const ENTER_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
@@ -342,7 +342,7 @@ mod tests {
     fn leaving_undoes_what_entering_does() {
         let leave = String::from_utf8(LEAVE.to_vec()).unwrap();
 
-        for mode in ["?1049", "?2004", "?1000", "?1006"] {
+        for mode in ["?1049", "?2004", "?1004", "?1000", "?1006"] {
             let set = format!("\x1b[{mode}h");
             let entered = [ENTER, ENTER_MOUSE].concat();
             assert!(

@@ -11,7 +11,7 @@ use crate::{
         schedule::{Polling, Stop},
         status::{self, LinkLife, Status},
         task::{Link, TaskState},
-        watchlist::Watched,
+        watchlist::{Notices, Watched},
     },
     ui::{Scene, format, list, theme::Role},
 };
@@ -83,6 +83,14 @@ pub(super) fn full<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> V
     }
     if let Some(mark) = facts.watermark.as_ref().filter(|mark| !mark.is_empty()) {
         sheet.text("Watermark", mark.as_str(), Role::Text, 4);
+    }
+    if watched.notices == Notices::Off {
+        sheet.keyed(
+            "Notices",
+            "off",
+            Role::Warn,
+            &scene.key(Action::ToggleNotices),
+        );
     }
     let zone = &scene.state.settings().zone;
     sheet.field("Family", watched.task.family().name(), Role::Text);

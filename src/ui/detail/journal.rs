@@ -97,7 +97,8 @@ fn entry(line: &JournalLine) -> Entry {
         | JournalEvent::Removed
         | JournalEvent::Restored
         | JournalEvent::Recovered
-        | JournalEvent::Opened(_) => Role::Text,
+        | JournalEvent::Opened(_)
+        | JournalEvent::Labelled(_) => Role::Text,
         JournalEvent::Other(_) => Role::Muted,
     };
     Entry {

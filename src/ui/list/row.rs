@@ -5,14 +5,22 @@ use std::borrow::Cow;
 use ratatui::style::{Modifier, Style};
 
 use crate::{
+    app::pointer::Spot,
     domain::{
         fuzzy::Searcher,
+        query::Sort,
         report::PollError,
         save::Saving,
         status::{LinkLife, Status, Urgency},
         watchlist::Watched,
     },
-    ui::{Scene, areas::Breadth, format, pen::Pen, theme::Role},
+    ui::{
+        Scene,
+        areas::Breadth,
+        format,
+        pen::{Pen, cells},
+        theme::Role,
+    },
 };
 
 /// How many cells a progress bar has.
@@ -111,17 +119,21 @@ impl Columns {
             Breadth::Wide | Breadth::Middle => ("STATUS", "TOOK / LEFT"),
             Breadth::Narrow | Breadth::Tiny => ("ST", "LEFT/LINK"),
         };
+        let mut head = |x: u16, text: &str, sort| {
+            scene.mark(pen.strip(x, 0, cells(text)), || Spot::Head(sort));
+            pen.text(x, 0, text, style);
+        };
         if let Some(span) = self.status {
-            pen.text(span.start, 0, status, style);
+            head(span.start, status, Sort::Status);
         }
-        pen.text(self.title.start, 0, "TITLE", style);
-        for (end, text) in [
-            (self.age_end, "AGE"),
-            (self.time.map(Span::end), time),
-            (self.link_end, "LINK"),
+        head(self.title.start, "TITLE", Sort::Title);
+        for (end, text, sort) in [
+            (self.age_end, "AGE", Sort::Age),
+            (self.time.map(Span::end), time, Sort::Took),
+            (self.link_end, "LINK", Sort::Link),
         ] {
             if let Some(end) = end {
-                pen.text_before(end, 0, text, style);
+                head(end.saturating_sub(cells(text)), text, sort);
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{draw_hints, first_seen, open, place};
 use crate::{
     app::{
         keymap::{Action, Context},
+        pointer::Spot,
         state::{AddDialog, AddField, Candidate},
     },
     ui::{
@@ -139,6 +140,7 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
         }
         Part::Found(at) => {
             if let Some(candidate) = dialog.found().get(*at) {
+                scene.mark(pen.row(y), || Spot::Choice(*at));
                 let here = field == AddField::Found && dialog.cursor() == *at;
                 draw_candidate(pen, y, candidate, here, scene);
             }

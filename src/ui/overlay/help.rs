@@ -1,4 +1,4 @@
-//! The keys, in groups, from the one table.
+//! The keys, in groups, from the one table: those that count where the help was opened, and those of boxes.
 
 use ratatui::{
     buffer::Buffer,
@@ -7,7 +7,10 @@ use ratatui::{
 
 use super::{open, place, room};
 use crate::{
-    app::keymap::{Action, Context, Group},
+    app::{
+        keymap::{Action, Binding, Context, Group},
+        state::Screen,
+    },
     domain::status::Tab,
     ui::{Drawn, Scene, format, pen::Pen, theme::Role},
 };
@@ -21,7 +24,8 @@ const KEYS: usize = 14;
 /// Draws the keys from line `scroll` on; in two columns where they fit.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn {
     let room = room(scene);
-    let blocks: Vec<_> = Group::ALL.map(|group| block(group, scene)).into();
+    let groups = Group::ALL.into_iter().map(|group| block(group, scene));
+    let blocks: Vec<_> = groups.filter(|lines| !lines.is_empty()).collect();
     let is_broad = room.width >= COLUMN * 2 + 2;
     let mut columns = if is_broad {
         halves(blocks)
@@ -54,7 +58,11 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
         let bottom = scroll + height;
         format!("{}-{bottom} of {count}  {close}", scroll + 1)
     };
-    let mut pen = open(buffer, scene, area, "Keys", &right);
+    let title = match scene.state.screen() {
+        Screen::Detail { .. } => "Keys in the detail",
+        Screen::List => "Keys in the list",
+    };
+    let mut pen = open(buffer, scene, area, title, &right);
     for (x, lines) in (0..).step_by(usize::from(COLUMN)).zip(&columns) {
         draw_column(&mut pen, x, scroll, lines);
     }
@@ -85,7 +93,23 @@ fn halves(blocks: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
     vec![left, right]
 }
 
-/// Returns the lines of a group: its name, its keys, a free line.
+/// Returns where the help was opened.
+const fn opened_in(scene: &Scene<'_>) -> Context {
+    match scene.state.screen() {
+        Screen::List => Context::List,
+        Screen::Detail { .. } => Context::Detail,
+    }
+}
+
+/// Reports whether a line of the table is of use: it counts where the help was opened, or in a box.
+fn is_of_use(binding: &Binding, scene: &Scene<'_>) -> bool {
+    let here = opened_in(scene);
+    let is_use =
+        |context: &Context| *context == here || !matches!(context, Context::List | Context::Detail);
+    !binding.chords.is_empty() && binding.contexts.iter().any(is_use)
+}
+
+/// Returns the lines of a group: its name, its keys, a free line; none where nothing of it is of use.
 fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled(
         format!(" {}", group.name()),
@@ -96,7 +120,7 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
         .keymap()
         .bindings()
         .iter()
-        .filter(|binding| binding.group == group && !binding.chords.is_empty());
+        .filter(|binding| binding.group == group && is_of_use(binding, scene));
     for binding in bindings {
         if let Action::ShowTab(tab) = binding.action {
             // The tabs share one line.
@@ -111,6 +135,9 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
             .map(|chord| scene.theme.key(*chord))
             .collect();
         lines.push(key_line(&keys.join(" "), binding.help, scene));
+    }
+    if lines.len() == 1 {
+        return Vec::new();
     }
     lines.push(Line::default());
     lines

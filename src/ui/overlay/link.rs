@@ -8,6 +8,7 @@ use super::room;
 use crate::{
     app::{
         keymap::{Action, Context},
+        pointer::Spot,
         state::ShownLink,
     },
     domain::text::CleanText,
@@ -41,6 +42,8 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
         height,
         ..room
     };
+    scene.mark(scene.areas.screen, || Spot::Outside);
+    scene.mark(area, || Spot::Text);
     let mut pen = Pen::new(buffer, area);
     pen.clear();
     let is_cut = wanted > usize::from(height);

@@ -6,6 +6,7 @@ use super::{draw_hints, first_seen, open, place};
 use crate::{
     app::{
         keymap::{Action, Context},
+        pointer::Spot,
         state::Picker,
     },
     ui::{Scene, footer::Hint, format, pen::cells, theme::Role},
@@ -38,6 +39,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, picker: &Picker) {
     let rows = pen.height().saturating_sub(below);
     let first = first_seen(picker.cursor, count, usize::from(rows));
     for (y, (at, url)) in (0..rows).zip(picker.videos.iter().enumerate().skip(first)) {
+        scene.mark(pen.row(y), || Spot::Choice(at));
         let is_here = at == picker.cursor;
         let of = |role| scene.style(if is_here { Role::Selected } else { role });
         if is_here {

@@ -4,7 +4,10 @@ use ratatui::buffer::Buffer;
 
 use super::{draw_hints, first_seen, open, place};
 use crate::{
-    app::keymap::{Action, Context},
+    app::{
+        keymap::{Action, Context},
+        pointer::Spot,
+    },
     domain::query::{Order, Sort},
     ui::{Scene, footer::Hint, format, theme::Role},
 };
@@ -42,6 +45,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, cursor: usize) {
     let rows = pen.height().saturating_sub(below);
     let first = first_seen(cursor, count, usize::from(rows));
     for (y, (at, sort)) in (0..rows).zip(Sort::ALL.into_iter().enumerate().skip(first)) {
+        scene.mark(pen.row(y), || Spot::Choice(at));
         let is_here = at == cursor;
         let of = |role| scene.style(if is_here { Role::Selected } else { role });
         if is_here {

@@ -1,0 +1,217 @@
+//! The clipboard, by the programs that own one: tmux where we run inside it, else those of the desktop before us.
+//!
+//! No library: those hold the text only while their handle lives, and over SSH they ask a desktop that is not there.
+//! Where no program can do it the terminal may still be asked (OSC 52); that is the terminal's business, not ours.
+
+use std::{env, ffi::OsString, time::Duration};
+
+use super::helper::{self, Programs};
+use crate::ports::Clipboard;
+
+/// How long a program is given; a display that does not answer holds it for good.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Is a program that puts its standard input on a clipboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Copier {
+    name: &'static str,
+    args: &'static [&'static str],
+    encoding: Encoding,
+}
+
+/// Tells how a program wants its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    /// What `clip.exe` takes: anything else it reads in the machine's own old code page.
+    Utf16,
+}
+
+/// `-w` hands the text on to the terminal around tmux as well (tmux 3.2).
+const TMUX: Copier = utf8("tmux", &["load-buffer", "-w", "-"]);
+const WAYLAND: Copier = utf8("wl-copy", &["--type", "text/plain"]);
+const XCLIP: Copier = utf8("xclip", &["-selection", "clipboard", "-in"]);
+const XSEL: Copier = utf8("xsel", &["--clipboard", "--input"]);
+const MAC: Copier = utf8("pbcopy", &[]);
+const WINDOWS: Copier = Copier {
+    name: "clip.exe",
+    args: &[],
+    encoding: Encoding::Utf16,
+};
+
+const fn utf8(name: &'static str, args: &'static [&'static str]) -> Copier {
+    Copier {
+        name,
+        args,
+        encoding: Encoding::Utf8,
+    }
+}
+
+/// Puts text on the clipboard of tmux or of the desktop.
+#[derive(Debug)]
+pub struct SystemClipboard {
+    programs: Programs,
+    copiers: Vec<Copier>,
+}
+
+impl SystemClipboard {
+    /// Returns the clipboard of where we run.
+    pub fn here() -> Self {
+        Self::with(Programs::of_path(), |name| env::var_os(name))
+    }
+
+    /// Returns the clipboard of a place with those programs and variables.
+    pub fn with(programs: Programs, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let copiers = ladder(|name| variable(name).is_some_and(|value| !value.is_empty()));
+        Self { programs, copiers }
+    }
+}
+
+/// Returns the programs worth trying, in their order. Over SSH the desktop is the one in front of nobody.
+fn ladder(is_set: impl Fn(&str) -> bool) -> Vec<Copier> {
+    let mut copiers = Vec::new();
+    if is_set("TMUX") {
+        copiers.push(TMUX);
+    }
+    if super::surroundings::is_remote(&is_set) {
+        return copiers;
+    }
+    if cfg!(target_os = "macos") {
+        copiers.push(MAC);
+    }
+    if is_set("WAYLAND_DISPLAY") {
+        copiers.push(WAYLAND);
+    }
+    if is_set("DISPLAY") {
+        copiers.extend([XCLIP, XSEL]);
+    }
+    if is_set("WSL_DISTRO_NAME") {
+        copiers.push(WINDOWS);
+    }
+    copiers
+}
+
+impl Clipboard for SystemClipboard {
+    fn copy(&self, text: &str) -> Result<String, String> {
+        let mut reason = "no clipboard program was found".to_owned();
+        for copier in &self.copiers {
+            let Some(program) = self.programs.find(copier.name) else {
+                continue;
+            };
+            let mut command = self.programs.command(&program);
+            command.args(copier.args);
+            if *copier == MAC {
+                // Without a locale it takes the text for Mac Roman.
+                command.env("LC_CTYPE", "UTF-8");
+            }
+            match helper::run(command, &copier.encoding.encode(text), LIMIT) {
+                Ok(()) => return Ok(copier.name.to_owned()),
+                Err(why) => why.trim_end_matches('.').clone_into(&mut reason),
+            }
+        }
+        Err(reason)
+    }
+}
+
+impl Encoding {
+    fn encode(self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Utf8 => text.as_bytes().to_vec(),
+            Self::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::PermissionsExt as _,
+        path::{Path, PathBuf},
+    };
+
+    use super::*;
+
+    /// Returns a folder of fake programs that write what they were given and how they were called beside themselves.
+    fn bin(programs: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, script) in programs {
+            let path = folder.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        folder
+    }
+
+    fn clipboard(bin: &Path, variables: &'static [&'static str]) -> SystemClipboard {
+        let path = env::join_paths([bin, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
+        SystemClipboard::with(Programs::within(&path), |name| {
+            variables.contains(&name).then(|| "1".into())
+        })
+    }
+
+    fn names(variables: &[&str]) -> Vec<&'static str> {
+        let copiers = ladder(|name| variables.contains(&name));
+        copiers.iter().map(|copier| copier.name).collect()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_ladder_fits_the_place() {
+        assert_eq!(names(&[]), [""; 0]);
+        assert_eq!(names(&["TMUX", "SSH_TTY", "DISPLAY"]), ["tmux"]);
+        assert_eq!(names(&["SSH_CONNECTION", "WAYLAND_DISPLAY"]), [""; 0]);
+        assert_eq!(
+            names(&["WAYLAND_DISPLAY", "DISPLAY"]),
+            ["wl-copy", "xclip", "xsel"]
+        );
+        assert_eq!(names(&["WSL_DISTRO_NAME"]), ["clip.exe"]);
+    }
+
+    #[test]
+    fn the_text_reaches_the_program_and_the_key_does_not() {
+        let script = "cat > \"$0.text\"; echo \"$*\" > \"$0.args\"; env > \"$0.env\"";
+        let folder = bin(&[("wl-copy", script)]);
+        let beside = |end: &str| -> PathBuf { folder.path().join(format!("wl-copy.{end}")) };
+
+        let result = clipboard(folder.path(), &["WAYLAND_DISPLAY"]).copy("日本 'x' $(id)\ntwo");
+
+        assert_eq!(result, Ok("wl-copy".into()));
+        let read = |end| fs::read_to_string(beside(end)).unwrap();
+        assert_eq!(read("text"), "日本 'x' $(id)\ntwo");
+        assert_eq!(read("args"), "--type text/plain\n");
+        assert!(!read("env").contains("KIE_API_KEY"));
+    }
+
+    #[test]
+    fn one_that_fails_is_followed_by_the_next() {
+        let folder = bin(&[("xclip", "exit 1"), ("xsel", "cat > /dev/null")]);
+        assert_eq!(
+            clipboard(folder.path(), &["DISPLAY"]).copy("x"),
+            Ok("xsel".into())
+        );
+
+        let folder = bin(&[("xclip", "exit 1"), ("xsel", "exit 7")]);
+        assert_eq!(
+            clipboard(folder.path(), &["DISPLAY"]).copy("x"),
+            Err("xsel failed (code 7)".into())
+        );
+        assert_eq!(
+            clipboard(folder.path(), &[]).copy("x"),
+            Err("no clipboard program was found".into())
+        );
+    }
+
+    #[test]
+    fn windows_gets_its_own_encoding() {
+        let folder = bin(&[("clip.exe", "cat > \"$0.text\"")]);
+
+        let result = clipboard(folder.path(), &["WSL_DISTRO_NAME"]).copy("é");
+
+        assert_eq!(result, Ok("clip.exe".into()));
+        assert_eq!(
+            fs::read(folder.path().join("clip.exe.text")).unwrap(),
+            [0xe9, 0]
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Other programs, started safely: found in absolute folders only, without our key, each for a limited time.
+//!
+//! Knows nothing of what they are started for. Blocking: to be called off the loop.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::Write as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// The variables no child of ours may see.
+///
+/// They stay in our own environment, as taking one out is unsafe beside threads; where the process is hardened, nobody
+/// else can read it there.
+pub(super) const SECRETS: [&str; 1] = ["KIE_API_KEY"];
+
+/// How often a child is looked after.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Is the set of folders in which programs are looked for.
+///
+/// Only the absolute ones of `PATH`: a relative one would let whatever lies in the present folder be run by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Programs(Vec<PathBuf>);
+
+impl Programs {
+    /// Returns the folders of our own `PATH`.
+    pub fn of_path() -> Self {
+        Self::within(&env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// Returns the folders of a list written like `PATH`.
+    pub fn within(path: &OsStr) -> Self {
+        Self(
+            env::split_paths(path)
+                .filter(|folder| folder.is_absolute())
+                .collect(),
+        )
+    }
+
+    /// Finds a program by its name; a name with a slash has to be absolute.
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        let is_program = |path: &PathBuf| {
+            path.metadata()
+                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        };
+        if name.contains('/') {
+            return Some(PathBuf::from(name)).filter(|path| path.is_absolute() && is_program(path));
+        }
+        self.0
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(is_program)
+    }
+
+    /// Returns a command for a program that was found, tamed.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        self.tame(&mut command);
+        command
+    }
+
+    /// Takes from a command what it must not have: our key, our terminal, our ears, and relative folders.
+    pub(super) fn tame(&self, command: &mut Command) {
+        for secret in SECRETS {
+            command.env_remove(secret);
+        }
+        // Folders that cannot be joined were split from one text a moment ago.
+        command.env("PATH", env::join_paths(&self.0).unwrap_or_default());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+    }
+}
+
+/// Runs a command to its end, hands it `input`, and kills it with its whole group when it takes longer than `limit`.
+///
+/// Fails with a sentence: it cannot be started, failed, or did not end.
+pub(super) fn run(mut command: Command, input: &[u8], limit: Duration) -> Result<(), String> {
+    let name = name(&command);
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("{name} cannot be started: {error}."))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        let input = input.to_vec();
+        // A child that does not read must not hold us: the pipe breaks when it is killed. Its failure shows in its code.
+        let feeder = thread::Builder::new()
+            .name("feeder".into())
+            .spawn(move || pipe.write_all(&input).is_ok());
+        if let Err(error) = feeder {
+            kill(&mut child);
+            return Err(format!("{name} cannot be fed: {error}."));
+        }
+    }
+    match wait(&mut child, limit) {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(failed(&name, status)),
+        None => {
+            kill(&mut child);
+            Err(format!("{name} did not end within {}s.", limit.as_secs()))
+        }
+    }
+}
+
+/// Returns what a failed program is said to have done.
+pub(super) fn failed(name: &str, status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("{name} failed (code {code})."),
+        None => format!("{name} was killed."),
+    }
+}
+
+/// Returns the last part of a program's path: what people call it.
+pub(super) fn name(command: &Command) -> String {
+    let path = Path::new(command.get_program());
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// Waits for a child's end; nothing when it takes longer.
+pub(super) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let looks = limit.as_millis() / LOOK.as_millis();
+    for _ in 0..=looks {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) => thread::park_timeout(LOOK),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Ends a child with its whole group, and takes its end in so that no zombie stays.
+fn kill(child: &mut Child) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // It may just have ended by itself.
+        kill_process_group(group, Signal::KILL).unwrap_or_default();
+    }
+    child.kill().unwrap_or_default();
+    drop(child.wait());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let programs = Programs::of_path();
+        let mut command = programs.command(&programs.find("sh").unwrap());
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn relative_folders_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("tool");
+        std::fs::write(&program, "").unwrap();
+        let path = env::join_paths([Path::new("."), Path::new(""), folder.path()]).unwrap();
+        let programs = Programs::within(&path);
+
+        assert_eq!(programs.find("tool"), None, "not executable");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(programs.find("tool"), Some(program.clone()));
+        assert_eq!(programs.find("./tool"), None);
+        assert_eq!(programs.find(program.to_str().unwrap()), Some(program));
+        assert_eq!(programs.0, [folder.path()]);
+    }
+
+    #[test]
+    fn a_child_gets_the_text_and_says_how_it_ended() {
+        let second = Duration::from_secs(10);
+        let ends = |script: &str, input: &str| run(sh(script), input.as_bytes(), second);
+
+        assert_eq!(ends("[ \"$(cat)\" = hello ]", "hello"), Ok(()));
+        assert_eq!(
+            ends("exit 3", "not read"),
+            Err("sh failed (code 3).".into())
+        );
+        assert_eq!(ends("kill -9 $$", ""), Err("sh was killed.".into()));
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_ended_with_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("pid");
+        let script = format!("sleep 1000 & echo $! > {}; wait", mark.display());
+
+        let result = run(sh(&script), b"text", Duration::from_millis(500));
+
+        assert_eq!(result, Err("sh did not end within 0s.".into()));
+        let sleeper: i32 = std::fs::read_to_string(mark)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let looks = (0..500).find(|_| {
+            thread::park_timeout(LOOK);
+            // A zombie waits for its new parent; it runs no more.
+            std::fs::read_to_string(format!("/proc/{sleeper}/stat"))
+                .map_or(true, |stat| stat.contains(") Z "))
+        });
+        assert!(looks.is_some(), "the child of the child lives on");
+    }
+}

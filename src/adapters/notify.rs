@@ -1,0 +1,179 @@
+//! Notices outside the program: the desktop's, and a program of the user's own.
+//!
+//! Texts go as arguments behind `--`, never through a shell; markup that a desktop would read is spelled out.
+
+use std::{env, ffi::OsString, thread, time::Duration};
+
+use super::{
+    helper::{self, Programs},
+    surroundings::{has_display, is_remote},
+};
+use crate::ports::Notifier;
+
+/// How long the desktop is given.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The longest text shown, in bytes.
+const LONGEST: usize = 256;
+
+/// Tells of endings by `notify-send` (or `osascript`), and by the user's own program.
+#[derive(Debug)]
+pub struct SystemNotifier {
+    programs: Programs,
+    is_reachable: bool,
+}
+
+impl SystemNotifier {
+    /// Returns the notifier of where we run.
+    pub fn here() -> Self {
+        Self::with(Programs::of_path(), |name| env::var_os(name))
+    }
+
+    /// Returns the notifier of a place with those programs and variables.
+    pub fn with(programs: Programs, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        Self {
+            programs,
+            // Over SSH the desktop is in front of nobody, or of somebody else.
+            is_reachable: !is_remote(is_set) && has_display(is_set),
+        }
+    }
+}
+
+impl Notifier for SystemNotifier {
+    fn show(&self, title: &str, body: &str) -> Result<(), String> {
+        if !self.is_reachable {
+            return Err("There is no desktop here for a notice.".into());
+        }
+        let (title, body) = (cut(title), cut(body));
+        if let Some(program) = self.programs.find("notify-send") {
+            let mut command = self.programs.command(&program);
+            command.args(["--app-name=kietop", "--", title, &escaped(body)]);
+            return helper::run(command, b"", LIMIT);
+        }
+        if let Some(program) = self.programs.find("osascript") {
+            let mut command = self.programs.command(&program);
+            // The script is ours alone; the texts are its arguments.
+            let script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run";
+            command.args(["-e", script, "--", title, body]);
+            return helper::run(command, b"", LIMIT);
+        }
+        Err("For notices on the desktop install notify-send (libnotify).".into())
+    }
+
+    fn run(&self, command: &[String], facts: &[(&'static str, String)]) -> Result<(), String> {
+        let Some((name, args)) = command.split_first() else {
+            return Ok(());
+        };
+        let program = self
+            .programs
+            .find(name)
+            .ok_or_else(|| format!("The command for notices, {name}, was not found."))?;
+        let mut command = self.programs.command(&program);
+        command
+            .args(args)
+            .envs(facts.iter().map(|(name, value)| (name, value)));
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("The command for notices cannot be started: {error}."))?;
+        // It may take as long as it likes; its end is taken in, so that no zombie stays.
+        let reaper = thread::Builder::new()
+            .name("notice".into())
+            .spawn(move || child.wait().is_ok());
+        reaper
+            .map(drop)
+            .map_err(|error| format!("The command for notices cannot be watched: {error}."))
+    }
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST))
+        .unwrap_or_default()
+}
+
+/// Spells out what a desktop's markup would be made of.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+    use super::*;
+
+    /// Returns a folder with a fake program that writes down how it was called.
+    fn bin(name: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let script = "#!/bin/sh\nenv > \"$0.env\"\nfor a in \"$@\"; do echo \"[$a]\"; done > \"$0.tmp\"\nmv \"$0.tmp\" \"$0.args\"\n";
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        folder
+    }
+
+    fn notifier(bin: &Path, variables: &'static [&'static str]) -> SystemNotifier {
+        let path = env::join_paths([bin, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
+        SystemNotifier::with(Programs::within(&path), |name| {
+            variables.contains(&name).then(|| "1".into())
+        })
+    }
+
+    fn read(path: &Path) -> String {
+        let found = (0..1000).find_map(|_| {
+            thread::park_timeout(Duration::from_millis(10));
+            fs::read_to_string(path).ok()
+        });
+        found.unwrap()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_desktop_gets_two_arguments_without_markup() {
+        let folder = bin("notify-send");
+        let long = "x".repeat(1000);
+
+        let shown = notifier(folder.path(), &["DISPLAY"]).show("-u critical", "<b>a</b> & $(id)");
+
+        assert_eq!(shown, Ok(()));
+        assert_eq!(
+            read(&folder.path().join("notify-send.args")),
+            "[--app-name=kietop]\n[--]\n[-u critical]\n[&lt;b&gt;a&lt;/b&gt; &amp; $(id)]\n"
+        );
+        notifier(folder.path(), &["DISPLAY"])
+            .show("t", &long)
+            .unwrap();
+        assert!(
+            read(&folder.path().join("notify-send.args"))
+                .contains(&format!("[{}]", "x".repeat(LONGEST)))
+        );
+    }
+
+    #[test]
+    fn without_a_desktop_it_says_so() {
+        let folder = bin("notify-send");
+        for variables in [&["SSH_TTY", "DISPLAY"][..], &[]] {
+            let shown = notifier(folder.path(), variables).show("t", "b");
+            assert!(shown.is_err_and(|why| why.contains("no desktop")));
+        }
+    }
+
+    #[test]
+    fn a_command_gets_the_facts_and_never_a_shell() {
+        let folder = bin("tell");
+        let command = ["tell", "a b", "$(id)"].map(String::from);
+        let facts = [("KIETOP_TITLE", "neon; $(id)\ntwo".to_owned())];
+
+        let run = notifier(folder.path(), &[]).run(&command, &facts);
+
+        assert_eq!(run, Ok(()));
+        assert_eq!(read(&folder.path().join("tell.args")), "[a b]\n[$(id)]\n");
+        let env = read(&folder.path().join("tell.env"));
+        assert!(env.contains("KIETOP_TITLE=neon; $(id)\ntwo"), "{env}");
+        assert!(!env.contains("KIE_API_KEY"));
+        let missing = notifier(folder.path(), &[]).run(&["no-such-thing".into()], &[]);
+        assert!(missing.is_err_and(|why| why.contains("was not found")));
+    }
+}

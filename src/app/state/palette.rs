@@ -1,0 +1,159 @@
+//! The command palette: every action by its name, those that fit best first.
+
+use std::cmp::Reverse;
+
+use tui_input::{Input, InputRequest};
+
+use super::line;
+use crate::{
+    app::keymap::{Action, Binding, Context, Group, Keymap},
+    domain::fuzzy::{Needle, Searcher},
+};
+
+/// The longest text in the line, in bytes.
+const LONGEST: usize = 256;
+
+/// Is the palette.
+#[derive(Debug, Clone)]
+pub struct Palette {
+    context: Context,
+    input: Input,
+    found: Vec<Found>,
+    cursor: usize,
+}
+
+/// Is an action that fits what was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Which.
+    pub action: Action,
+    /// Whether it makes sense where the palette was opened.
+    pub is_fitting: bool,
+}
+
+impl Palette {
+    /// Returns the palette as opened there: with every action.
+    pub fn of(context: Context, keymap: &Keymap) -> Self {
+        let mut palette = Self {
+            context,
+            input: Input::default(),
+            found: Vec::new(),
+            cursor: 0,
+        };
+        palette.search(keymap);
+        palette
+    }
+
+    /// Returns the line.
+    pub const fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// Returns the actions that fit, the best first; those that make no sense here come last.
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    /// Returns which is under the cursor.
+    pub const fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// Returns the action under the cursor.
+    pub fn chosen(&self) -> Option<Found> {
+        self.found.get(self.cursor).copied()
+    }
+
+    /// Moves the cursor, held at the ends.
+    pub fn move_cursor(&mut self, by: isize) {
+        self.go_to(self.cursor.saturating_add_signed(by));
+    }
+
+    /// Puts the cursor on that action, or the last one.
+    pub fn go_to(&mut self, at: usize) {
+        self.cursor = at.min(self.found.len().saturating_sub(1));
+    }
+
+    /// Types a character.
+    pub fn insert(&mut self, c: char, keymap: &Keymap) {
+        line::insert(&mut self.input, c, LONGEST);
+        self.search(keymap);
+    }
+
+    /// Pastes text, as one line.
+    pub fn paste(&mut self, text: &str, keymap: &Keymap) {
+        line::paste(&mut self.input, text, LONGEST);
+        self.search(keymap);
+    }
+
+    /// Edits the line.
+    pub fn edit(&mut self, edit: InputRequest, keymap: &Keymap) {
+        self.input.handle(edit);
+        self.search(keymap);
+    }
+
+    /// Looks for what fits: by name, then by what is said of it. Among equals the table's order holds.
+    fn search(&mut self, keymap: &Keymap) {
+        let words = self.input.value().replace('_', " ");
+        let needles: Vec<_> = words.split_whitespace().map(Needle::fuzzy).collect();
+        let mut searcher = Searcher::default();
+        let mut score = |text: &str| {
+            let mut scores = needles.iter().map(|needle| searcher.score(needle, text));
+            scores.try_fold(0_u32, |sum, score| Some(sum + u32::from(score?)))
+        };
+        let mut found: Vec<_> = lines(keymap)
+            .filter_map(|line| {
+                let names = line.action.name().replace('_', " ");
+                let by_name = score(&names);
+                let by_help = score(&format!("{names} {}", line.help));
+                // A hit in the name counts twice: it is what a person remembers.
+                let score = by_name.map(|score| score * 2).max(by_help)?;
+                let found = Found {
+                    action: line.action,
+                    is_fitting: is_fitting(line.action, self.context, keymap),
+                };
+                Some((rank(line.group), score, found))
+            })
+            .collect();
+        found.sort_by_key(|(rank, score, found)| (!found.is_fitting, Reverse(*score), *rank));
+        self.found = found.into_iter().map(|(.., found)| found).collect();
+        self.cursor = 0;
+    }
+}
+
+/// Returns a line for each action that can be chosen by name; what only moves within a box cannot.
+fn lines(keymap: &Keymap) -> impl Iterator<Item = &Binding> {
+    let is_choice = |line: &&Binding| {
+        !matches!(
+            line.action,
+            Action::Palette
+                | Action::Accept
+                | Action::Toggle
+                | Action::NextField
+                | Action::PreviousField
+        )
+    };
+    keymap.actions().filter(is_choice)
+}
+
+/// Returns the place of a group where all fit equally: what is done first, what the fingers know by heart last.
+const fn rank(group: Group) -> usize {
+    match group {
+        Group::Tasks => 0,
+        Group::Copying => 1,
+        Group::Finding => 2,
+        Group::Asking => 3,
+        Group::Program => 4,
+        Group::Moving => 5,
+        Group::Dialogs => 6,
+    }
+}
+
+/// Reports whether an action means something there: it has a line for the place, or needs no place but a task.
+fn is_fitting(action: Action, context: Context, keymap: &Keymap) -> bool {
+    matches!(action, Action::Copy(_))
+        || keymap
+            .bindings()
+            .iter()
+            .any(|line| line.action == action && line.contexts.contains(&context))
+}

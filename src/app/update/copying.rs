@@ -1,0 +1,108 @@
+//! Copying: what is taken, and which way it went.
+
+use super::notices::notify;
+use crate::{
+    app::{
+        clip::{Clip, CopyKind},
+        msg::{Effect, Request},
+        state::{CopyMenu, DetailPage, Overlay, Screen, State, Tone},
+    },
+    domain::{time::Now, watchlist::Watched},
+};
+
+/// The longest text a terminal is asked to put on its clipboard, in bytes: xterm takes no more than 75,000 characters
+/// of base64, and those that take more are not told apart.
+const LONGEST_FOR_TERMINAL: usize = 56_000;
+
+/// Opens the menu of what can be copied.
+pub(super) fn open_menu(state: &mut State, now: Now) {
+    let menu = CopyMenu::of(&state.targets());
+    if menu.tasks().is_empty() {
+        return notify(state, Tone::Plain, "No task to copy from.", now);
+    }
+    state.overlay = Some(Overlay::Copy(menu));
+}
+
+/// Copies what the cursor of the menu is on.
+pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if let Some(Overlay::Copy(menu)) = &state.overlay
+        && let Some(kind) = menu.chosen()
+    {
+        copy(state, kind, now, effects);
+    }
+}
+
+/// Copies that of the tasks the menu is about, else of those an act applies to; the menu stays when there is none.
+pub(super) fn copy(state: &mut State, kind: CopyKind, now: Now, effects: &mut Vec<Effect>) {
+    let clip = shown_record(state, kind).map_or_else(|| Clip::of(kind, &meant(state)), Ok);
+    match clip {
+        Ok(clip) => {
+            state.overlay = None;
+            effects.push(Effect::Copy(clip));
+        }
+        Err(reason) => notify(
+            state,
+            Tone::Warning,
+            format!("Nothing to copy: {reason}."),
+            now,
+        ),
+    }
+}
+
+fn meant(state: &State) -> Vec<&Watched> {
+    match &state.overlay {
+        Some(Overlay::Copy(menu)) => {
+            let tasks = menu.tasks().iter();
+            tasks.filter_map(|id| state.list.get(id)).collect()
+        }
+        _ => state.targets(),
+    }
+}
+
+/// Returns the raw record where it is what one looks at.
+fn shown_record(state: &State, kind: CopyKind) -> Option<Clip> {
+    let is_shown = matches!(
+        state.screen,
+        Screen::Detail {
+            page: DetailPage::Json,
+            ..
+        }
+    );
+    if kind != CopyKind::Json || !is_shown {
+        return None;
+    }
+    let record = state.raw()?.record.as_ref().ok()?.as_ref()?;
+    Some(Clip::text("the raw record", record.to_text()))
+}
+
+/// Says which way a text went; where no program took it, the terminal is asked.
+pub(super) fn copied(
+    state: &mut State,
+    what: &str,
+    text: String,
+    result: Result<String, String>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    match result {
+        Ok(program) => notify(
+            state,
+            Tone::Plain,
+            format!("Copied {what} with {program}."),
+            now,
+        ),
+        Err(reason) if text.len() > LONGEST_FOR_TERMINAL => {
+            let size = text.len() / 1000;
+            let text = format!(
+                "Not copied: {reason}, and {size} kB are too much for a terminal's clipboard."
+            );
+            notify(state, Tone::Bad, text, now);
+        }
+        Err(_) => {
+            effects.push(Effect::Ask(Request::Copy(text)));
+            let text =
+                format!("Sent {what} to the terminal (OSC 52); not every terminal takes it.");
+            notify(state, Tone::Plain, text, now);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a person says of a task: what it is called, and whether its ending is told of.
+
+use super::{
+    notices::{notify, quoted, refuses_changes},
+    selection,
+};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{LabelEditor, Overlay, State, Tone},
+    },
+    domain::{
+        change::Change,
+        task::TaskId,
+        time::Now,
+        watchlist::{Notices, Watched},
+    },
+};
+
+/// Opens the editor of the label.
+pub(super) fn open(state: &mut State, now: Now) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let editor = LabelEditor::of(&state.targets());
+    if editor.tasks().is_empty() {
+        return notify(state, Tone::Plain, "No task to label.", now);
+    }
+    state.overlay = Some(Overlay::Label(Box::new(editor)));
+}
+
+/// Orders the label to be written and closes the editor.
+pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let Some(Overlay::Label(editor)) = &state.overlay else {
+        return;
+    };
+    let label = editor.label();
+    let change = |task: &TaskId| Change::Label {
+        task: task.clone(),
+        at: now.wall,
+        label: label.clone(),
+    };
+    let changes = editor.tasks().iter().map(change).collect();
+    state.overlay = None;
+    effects.push(Effect::Store(changes));
+}
+
+/// Turns the notices of the tasks off when those of all are on or mixed, else on.
+pub(super) fn toggle_notices(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if refuses_changes(state, now) {
+        return;
+    }
+    let targets = state.targets();
+    if targets.is_empty() {
+        return notify(state, Tone::Plain, "No task selected.", now);
+    }
+    let is_off = |watched: &&Watched| watched.notices == Notices::Off;
+    let notices = if targets.iter().all(is_off) {
+        Notices::On
+    } else {
+        Notices::Off
+    };
+    let change = |watched: &&Watched| Change::Notify {
+        task: watched.id().clone(),
+        at: now.wall,
+        notices,
+    };
+    let changes = targets.iter().map(change).collect();
+    effects.push(Effect::Store(changes));
+}
+
+/// Takes in what a person said of tasks, and says what it came to.
+pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
+    selection::steadily(state, now, |rows| {
+        for change in changes {
+            rows.change(change.task(), |watched| match change {
+                Change::Label { label, .. } => watched.label.clone_from(label),
+                Change::Notify { notices, .. } => watched.notices = *notices,
+                Change::Add { .. }
+                | Change::Remove { .. }
+                | Change::Restore { .. }
+                | Change::Observed { .. }
+                | Change::CheckFailed { .. }
+                | Change::Opened { .. }
+                | Change::SaveBegun { .. }
+                | Change::Saved { .. }
+                | Change::NotSaved { .. }
+                | Change::Warned { .. } => {}
+            });
+        }
+    });
+    let count = changes.len();
+    let text = match changes.first() {
+        Some(Change::Label { label, .. }) => match (label, count) {
+            (Some(label), 1) => format!("Now called \"{label}\"."),
+            (Some(label), _) => format!("{count} tasks are now called \"{label}\"."),
+            (None, 1) => "The label is gone.".to_owned(),
+            (None, _) => format!("The labels of {count} tasks are gone."),
+        },
+        Some(Change::Notify { task, notices, .. }) => {
+            let what = match (count, state.list.get(task)) {
+                (1, Some(watched)) => quoted(watched),
+                _ => format!("{count} tasks"),
+            };
+            match notices {
+                Notices::On => format!("The ending of {what} is told of again."),
+                Notices::Off => format!("The ending of {what} is not told of outside this screen."),
+            }
+        }
+        _ => return,
+    };
+    notify(state, Tone::Plain, text, now);
+}

@@ -1,0 +1,196 @@
+//! What a terminal is asked for beside the screen, in the words of the one that is there: its clipboard, a notice.
+//!
+//! No terminal answers these; those that do not know one pass over it. Pure: text in, bytes out.
+
+use std::{ffi::OsString, fmt::Write as _};
+
+use crossterm::{Command as _, clipboard::CopyToClipboard};
+
+/// Rings.
+pub(super) const BELL: &str = "\x07";
+
+/// The longest notice sent, title and body each, in bytes.
+const LONGEST_NOTICE: usize = 256;
+
+/// Is how the terminal wants to be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dialect {
+    notices: Notices,
+    layer: Layer,
+}
+
+/// Tells which sequence shows a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Notices {
+    /// None that is known of: the bell.
+    #[default]
+    Bell,
+    /// `OSC 9 ; body` (iTerm2, `ConEmu` and Windows Terminal).
+    Osc9,
+    /// `OSC 777 ; notify ; title ; body` (foot, `WezTerm`, Ghostty, urxvt).
+    Osc777,
+    /// `OSC 99`, title and body in a sequence each (kitty).
+    Osc99,
+}
+
+/// Tells what stands between us and the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Layer {
+    /// Nothing.
+    #[default]
+    None,
+    /// tmux, which lets a sequence through in a wrapping of its own, where `allow-passthrough` is on.
+    Tmux,
+}
+
+impl Dialect {
+    /// Finds the dialect by the environment's variables. Inside tmux those of the terminal that started it count, as
+    /// far as they are still there.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let text = |name: &str| {
+            let value = variable(name).unwrap_or_default();
+            value.to_string_lossy().into_owned()
+        };
+        let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        let (term, program) = (text("TERM"), text("TERM_PROGRAM"));
+        let notices = match program.as_str() {
+            "iTerm.app" => Notices::Osc9,
+            "WezTerm" | "ghostty" => Notices::Osc777,
+            _ if term.contains("kitty") || is_set("KITTY_WINDOW_ID") => Notices::Osc99,
+            _ if ["foot", "rxvt-unicode", "xterm-ghostty", "wezterm"]
+                .iter()
+                .any(|name| term.starts_with(name)) =>
+            {
+                Notices::Osc777
+            }
+            _ if is_set("WEZTERM_PANE") || is_set("GHOSTTY_RESOURCES_DIR") => Notices::Osc777,
+            _ if is_set("WT_SESSION") || is_set("ConEmuPID") || text("LC_TERMINAL") == "iTerm2" => {
+                Notices::Osc9
+            }
+            _ => Notices::Bell,
+        };
+        let layer = if is_set("TMUX") {
+            Layer::Tmux
+        } else {
+            Layer::None
+        };
+        Self { notices, layer }
+    }
+
+    /// Returns the order to put a text on the clipboard. The text goes in base64, so nothing in it can act.
+    pub(super) fn copying(self, text: &str) -> String {
+        let mut order = String::new();
+        // Writing into a `String` cannot fail.
+        CopyToClipboard::to_clipboard_from(text)
+            .write_ansi(&mut order)
+            .unwrap_or_default();
+        self.layer.wrap(order)
+    }
+
+    /// Returns the order to show a notice.
+    pub(super) fn notice(self, title: &str, body: &str) -> String {
+        let (title, body) = (harmless(title), harmless(body));
+        let order = match self.notices {
+            // tmux hands the bell on by itself.
+            Notices::Bell => return BELL.to_owned(),
+            Notices::Osc9 => format!("\x1b]9;{title}: {body}\x1b\\"),
+            // Its parts are divided by semicolons.
+            Notices::Osc777 => {
+                let title = title.replace(';', ",");
+                format!("\x1b]777;notify;{title};{body}\x1b\\")
+            }
+            Notices::Osc99 => {
+                format!("\x1b]99;i=kietop:d=0;{title}\x1b\\\x1b]99;i=kietop:p=body;{body}\x1b\\")
+            }
+        };
+        self.layer.wrap(order)
+    }
+}
+
+impl Layer {
+    /// Wraps an order so that it reaches the terminal.
+    fn wrap(self, order: String) -> String {
+        match self {
+            Self::None => order,
+            Self::Tmux => {
+                let mut wrapped = String::from("\x1bPtmux;");
+                for c in order.chars() {
+                    if c == '\x1b' {
+                        wrapped.push(c);
+                    }
+                    wrapped.push(c);
+                }
+                // Writing into a `String` cannot fail.
+                write!(wrapped, "\x1b\\").unwrap_or_default();
+                wrapped
+            }
+        }
+    }
+}
+
+/// Returns a text without what could end its sequence, short enough to be taken. It is clean already; here as well,
+/// for the same reason as in a title.
+fn harmless(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    text.get(..text.floor_char_boundary(LONGEST_NOTICE))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialect(variables: &'static [(&'static str, &'static str)]) -> Dialect {
+        Dialect::of(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).into())
+        })
+    }
+
+    #[test]
+    fn each_terminal_is_spoken_to_in_its_words() {
+        let notice = |variables| dialect(variables).notice("a;b", "c\x1b\\d");
+
+        assert_eq!(notice(&[("TERM", "xterm-256color")]), "\x07");
+        assert_eq!(
+            notice(&[("TERM_PROGRAM", "iTerm.app")]),
+            "\x1b]9;a;b: c\\d\x1b\\"
+        );
+        assert_eq!(
+            notice(&[("TERM", "foot")]),
+            "\x1b]777;notify;a,b;c\\d\x1b\\"
+        );
+        assert_eq!(
+            notice(&[("TERM", "xterm-kitty")]),
+            "\x1b]99;i=kietop:d=0;a;b\x1b\\\x1b]99;i=kietop:p=body;c\\d\x1b\\"
+        );
+    }
+
+    #[test]
+    fn what_goes_through_tmux_is_wrapped_and_the_bell_is_not() {
+        let inside = dialect(&[("TMUX", "/tmp/x,1,0"), ("TERM", "tmux-256color")]);
+        assert_eq!(inside.notice("a", "b"), "\x07");
+        assert_eq!(
+            inside.copying("hi"),
+            "\x1bPtmux;\x1b\x1b]52;c;aGk=\x1b\x1b\\\x1b\\"
+        );
+        let kitty = dialect(&[("TMUX", "x"), ("KITTY_WINDOW_ID", "1")]);
+        assert!(kitty.notice("a", "b").starts_with("\x1bPtmux;\x1b\x1b]99;"));
+    }
+
+    #[test]
+    fn no_text_ends_its_own_sequence() {
+        let all: String = (0..0x300).filter_map(char::from_u32).collect();
+        for variables in [&[("TERM", "foot")], &[("TERM", "xterm-kitty")]] {
+            for text in [all.as_str(), "\u{9c}\x07\x1b\\\x1b]52;c;x"] {
+                let order = dialect(variables).notice(text, text);
+                let starts = order.matches("\x1b]").count();
+                assert_eq!(order.matches("\x1b\\").count(), starts);
+                let rest = order.replace("\x1b]", "").replace("\x1b\\", "");
+                assert!(!rest.contains(|c: char| c.is_control()), "{rest:?}");
+            }
+        }
+        assert_eq!(dialect(&[]).copying("\x1b\x07"), "\x1b]52;c;Gwc=\x1b\\");
+    }
+}

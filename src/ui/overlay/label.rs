@@ -1,0 +1,45 @@
+//! The editor of a label: one line.
+
+use ratatui::buffer::Buffer;
+
+use super::{add::draw_field, draw_hints, open, place};
+use crate::{
+    app::{
+        keymap::{Action, Context},
+        state::LabelEditor,
+    },
+    ui::{Scene, footer::Hint},
+};
+
+/// The width of the box, borders included.
+const WIDTH: u16 = 61;
+
+/// Draws the editor.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, editor: &LabelEditor) {
+    let area = place(scene, WIDTH, 5);
+    let right = match editor.tasks().len() {
+        0 | 1 => String::new(),
+        tasks => format!("of {tasks} tasks"),
+    };
+    let mut pen = open(buffer, scene, area, "Label", &right);
+    let hint = if editor.is_mixed() {
+        "they have different ones"
+    } else {
+        "none"
+    };
+    draw_field(&mut pen, 0, "label: ", editor.input(), true, hint, scene);
+    let hint = |action| Hint::of(action, Context::Label, scene);
+    let accept = if editor.label().is_some() {
+        "keep"
+    } else {
+        "take the label away"
+    };
+    let hints = vec![
+        hint(Action::Accept).map(|hint| hint.saying(accept)),
+        hint(Action::Back).map(|hint| hint.saying("cancel")),
+    ];
+    let y = pen.height().saturating_sub(1);
+    if y > 0 {
+        draw_hints(&mut pen, y, hints, scene);
+    }
+}
