@@ -309,6 +309,7 @@ struct Run {
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.notices.ways = NoticeWay::ALL.to_vec();
+    settings.preview = Preview::HalfBlocks;
     settings
 }
 
