@@ -106,9 +106,8 @@ pub fn translate(input: Input) -> Option<Msg> {
         } else {
             Focus::Away
         })),
-        Input::Answer(_) => None,
-        // What it was done to is the screen's to say: see `pointed`.
-        Input::Mouse(_) => None,
+        // What the mouse did something to is the screen's to say (see `pointed`); answers are for who asked.
+        Input::Mouse(_) | Input::Answer(_) => None,
     }
 }
 
