@@ -5,7 +5,7 @@
 use std::fmt;
 
 use nucleo_matcher::{
-    Config, Matcher, Utf32Str,
+    Config, Matcher, Utf32Str, chars,
     pattern::{Atom, AtomKind, CaseMatching, Normalization},
 };
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -29,7 +29,10 @@ const FIRST_LESS: usize = 4;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Needle {
     text: Box<str>,
-    atom: Atom,
+    literal: Atom,
+    /// Whether accents are folded: those that are written are meant.
+    folds_accents: bool,
+    /// What a match with the letters apart must be worth; zero where they must stand together.
     least: u16,
 }
 
@@ -43,28 +46,35 @@ impl Needle {
         let least = (letters * PER_LETTER).saturating_sub(FIRST_LESS);
         Self {
             least: u16::try_from(least).unwrap_or(u16::MAX),
-            ..Self::of(word, AtomKind::Fuzzy)
+            ..Self::literal(word)
         }
     }
 
     /// Returns a text that must be there as it is, but for case and accents.
     pub fn literal(text: &str) -> Self {
-        Self::of(text, AtomKind::Substring)
-    }
-
-    fn of(text: &str, kind: AtomKind) -> Self {
         let end = text.char_indices().nth(LONGEST).map(|(at, _)| at);
+        let beginning = end.and_then(|end| text.get(..end)).unwrap_or(text);
         Self {
             text: text.into(),
-            atom: Atom::new(
-                end.and_then(|end| text.get(..end)).unwrap_or(text),
+            literal: Atom::new(
+                beginning,
                 CaseMatching::Ignore,
                 Normalization::Smart,
-                kind,
+                AtomKind::Substring,
                 false,
             ),
+            folds_accents: text
+                .chars()
+                .map(chars::to_lower_case)
+                .all(|c| chars::normalize(c) == c),
             least: 0,
         }
+    }
+
+    /// Has the matcher fold what is folded for this needle.
+    fn set(&self, matcher: &mut Matcher) {
+        matcher.config.ignore_case = true;
+        matcher.config.normalize = self.folds_accents;
     }
 
     /// Returns the text as it was written.
@@ -105,10 +115,18 @@ impl Searcher {
             .matcher
             .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
         let haystack = haystack(text, &mut self.letters);
-        needle
-            .atom
-            .score(haystack, matcher)
-            .filter(|score| *score >= needle.least)
+        if needle.least == 0 {
+            return needle.literal.score(haystack, matcher);
+        }
+        // The first match from the left, drawn together, and not the best of all: that costs the text's length once
+        // and not as often as the word has letters; thousands of prompts are searched for each letter typed. Only
+        // where it is worth too little may the word still stand there whole.
+        needle.set(matcher);
+        let score = matcher.fuzzy_match_greedy(haystack, needle.literal.needle_text())?;
+        if score >= needle.least {
+            return Some(score);
+        }
+        needle.literal.score(haystack, matcher)
     }
 
     /// Returns where a text holds what is looked for: the numbers of its graphemes, in order; empty where it does not.
@@ -118,9 +136,15 @@ impl Searcher {
             .matcher
             .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
         let haystack = haystack(text, &mut self.letters);
-        let score = needle.atom.indices(haystack, matcher, &mut self.places);
-        if score.is_none_or(|score| score < needle.least) {
-            self.places.clear();
+        let places = &mut self.places;
+        if needle.literal.indices(haystack, matcher, places).is_none() && needle.least > 0 {
+            places.clear();
+            needle.set(matcher);
+            let letters = needle.literal.needle_text();
+            let score = matcher.fuzzy_indices_greedy(haystack, letters, places);
+            if score.is_none_or(|score| score < needle.least) {
+                places.clear();
+            }
         }
         self.places.sort_unstable();
         &self.places

@@ -60,6 +60,19 @@ impl Query {
         )
     }
 
+    /// Reports whether time alone may change an answer.
+    pub(super) fn asks_for_time(&self) -> bool {
+        self.terms.iter().any(|term| match &term.test {
+            Test::State(_) | Test::Span(SpanField::Age | SpanField::Left, ..) => true,
+            Test::Span(SpanField::Took, ..)
+            | Test::Word(_)
+            | Test::Phrase(_)
+            | Test::Text(..)
+            | Test::Code(_)
+            | Test::CodeNumber(..) => false,
+        })
+    }
+
     /// Returns when time alone may change the answer about a task.
     pub(super) fn next_turn(&self, watched: &Watched, sight: &Sight) -> Option<Timestamp> {
         self.terms

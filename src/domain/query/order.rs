@@ -142,19 +142,28 @@ impl Order {
         as_of: Timestamp,
         retention: std::time::Duration,
     ) -> Place {
+        let title = (self.sort == Sort::Title).then(|| folded(watched.title()));
+        Place {
+            rank: self.rank(watched, as_of, retention),
+            title,
+            submitted: watched.submitted(),
+        }
+    }
+
+    /// Returns what of a place decides nearly always, as numbers.
+    pub(super) fn rank(
+        self,
+        watched: &Watched,
+        as_of: Timestamp,
+        retention: std::time::Duration,
+    ) -> Rank {
         let submitted = watched.submitted();
         let time = |at: Timestamp| i128::from(at.as_microsecond());
-        let mut title = None;
         let (class, value) = match self.sort {
             Sort::Age => (0, -time(submitted)),
             Sort::Change => (0, -time(watched.changed())),
             Sort::Status => (0, i128::from(state_rank(watched))),
-            Sort::Title => {
-                let folded = folded(watched.title());
-                let value = beginning(&folded);
-                title = Some(folded);
-                (0, value)
-            }
+            Sort::Title => (0, beginning(watched.title())),
             Sort::Took => match watched.task.took() {
                 // The oldest has been running longest; all of them go on, so they stand together.
                 None if !watched.task.state().is_final() => (0, time(submitted)),
@@ -169,22 +178,18 @@ impl Order {
                 None => (3, 0),
             },
         };
-        Place {
-            class,
-            value,
-            title,
-            submitted,
-        }
+        let value = if self.is_reversed { -value } else { value };
+        Rank { class, value }
     }
 
     /// Compares two places; equals by age, newest first, then by id, so that the order is total.
     pub(super) fn compare(self, a: (&Place, &TaskId), b: (&Place, &TaskId)) -> Ordering {
         let ((a, a_id), (b, b_id)) = (a, b);
-        let main = (a.value, &a.title).cmp(&(b.value, &b.title));
-        let main = if self.is_reversed {
-            main.reverse()
+        let title = a.title.cmp(&b.title);
+        let title = if self.is_reversed {
+            title.reverse()
         } else {
-            main
+            title
         };
         let age = Reverse(a.submitted).cmp(&Reverse(b.submitted));
         let age = if self == Self::by(Sort::Age).reversed() {
@@ -192,20 +197,27 @@ impl Order {
         } else {
             age
         };
-        a.class
-            .cmp(&b.class)
-            .then(main)
+        a.rank
+            .cmp(&b.rank)
+            .then(title)
             .then(age)
             .then_with(|| a_id.cmp(b_id))
     }
 }
 
+/// Is what of a place decides nearly always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// Which part of the list, whatever the direction: what has no such value is last both ways.
+    class: u8,
+    /// Where in it, turned round already where the order is.
+    value: i128,
+}
+
 /// Is where a task belongs in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Which part of the list, whatever the direction: what has no such value is last both ways.
-    class: u8,
-    value: i128,
+    rank: Rank,
     /// The title where it decides.
     title: Option<Box<str>>,
     submitted: Timestamp,
@@ -240,11 +252,17 @@ fn folded(title: &str) -> Box<str> {
         .into()
 }
 
-/// Returns the first bytes of a text as a number that sorts like it: most titles differ there, and a number is
-/// compared without a look elsewhere.
-fn beginning(text: &str) -> i128 {
-    text.bytes()
-        .chain(std::iter::repeat(0))
-        .take(15)
-        .fold(0, |number, byte| number << 8 | i128::from(byte))
+/// Returns the first bytes of a title, in small letters, as a number that sorts like them: most titles differ there,
+/// and a number is compared without a look elsewhere.
+fn beginning(title: &str) -> i128 {
+    let mut number = 0;
+    let mut room = 15;
+    let mut utf8 = [0; 4];
+    for c in title.chars().take(15).flat_map(char::to_lowercase) {
+        for byte in c.encode_utf8(&mut utf8).bytes().take(room) {
+            number = number << 8 | i128::from(byte);
+            room -= 1;
+        }
+    }
+    number << (8 * room)
 }

@@ -127,20 +127,35 @@ impl View {
         let mut shown: Vec<_> = list
             .iter()
             .filter(|watched| lens.shows(watched, &sight, &mut searcher))
-            .map(|watched| {
-                (
-                    order.place(watched, now.wall, sight.retention),
-                    watched.id(),
-                )
-            })
+            .map(|watched| (order.rank(watched, now.wall, sight.retention), watched))
             .collect();
-        shown.sort_unstable_by(|a, b| order.compare((&a.0, a.1), (&b.0, b.1)));
-        self.ids = shown.into_iter().map(|(_, id)| id.clone()).collect();
+        shown.sort_unstable_by_key(|(rank, _)| *rank);
+        // Where numbers do not tell, whole places do; each is made once.
+        for equals in shown.chunk_by_mut(|(a, _), (b, _)| a == b) {
+            if equals.len() > 1 {
+                let place = |watched| order.place(watched, now.wall, sight.retention);
+                let mut placed: Vec<_> = equals
+                    .iter()
+                    .map(|(_, watched)| (place(watched), *watched))
+                    .collect();
+                placed.sort_unstable_by(|(a, one), (b, other)| {
+                    order.compare((a, one.id()), (b, other.id()))
+                });
+                for (row, (_, watched)) in equals.iter_mut().zip(placed) {
+                    row.1 = watched;
+                }
+            }
+        }
+        self.ids = shown
+            .into_iter()
+            .map(|(_, watched)| watched.id().clone())
+            .collect();
         self.as_of = now.wall;
         self.late = sight.estimate.late;
-        self.until = list
-            .iter()
-            .filter_map(|watched| self.lens.query.next_turn(watched, &sight))
+        let query = &self.lens.query;
+        let timed = list.iter().take_while(|_| query.asks_for_time());
+        self.until = timed
+            .filter_map(|watched| query.next_turn(watched, &sight))
             .min();
         self.follow_links(list, now);
     }
