@@ -1,13 +1,16 @@
-//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, files, the machine's own programs;
-//! and the log.
+//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, files, frames of videos, the
+//! page of a comparison, the machine's own programs; and the log.
 //!
 //! Each adapter knows its own outside (HTTP, SQL, a desktop) and the domain; none knows another, the core or the
-//! screen. Those that start programs share the one safe way to do it (`helper`).
+//! screen. Those that start programs share the one safe way to do it (`helper`), and the comparison starts the browser.
 
 pub mod clipboard;
+pub mod compare;
 pub mod desktop;
 pub mod download;
+pub mod frames;
 pub mod helper;
+pub mod inputs;
 pub mod kie;
 pub mod log;
 pub mod notify;

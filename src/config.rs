@@ -24,7 +24,7 @@ pub use self::fault::{Fault, Faults, Place};
 use crate::{
     adapters::kie::{ApiOrigin, StoredKey},
     app::keymap::Keymap,
-    domain::{nearest::did_you_mean, schedule::Pace},
+    domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
     ui::theme::Palette,
 };
 
@@ -138,24 +138,6 @@ pub enum Ascii {
     /// Always.
     On,
     /// Never.
-    Off,
-}
-
-/// Tells how pictures are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Preview {
-    /// As well as the terminal can.
-    #[default]
-    Auto,
-    /// By kitty's protocol.
-    Kitty,
-    /// As sixels.
-    Sixel,
-    /// By iTerm2's protocol.
-    Iterm2,
-    /// As half blocks of colour.
-    HalfBlocks,
-    /// Not at all.
     Off,
 }
 

@@ -3,11 +3,13 @@
 //! Pure: no I/O, no clock, no async, no terminal. Everything that depends on time takes a [`time::Now`].
 
 pub mod change;
+pub mod comparison;
 pub mod estimate;
 pub mod fuzzy;
 pub mod harvest;
 pub mod memory;
 pub mod nearest;
+pub mod picture;
 pub mod query;
 pub mod record;
 pub mod report;

@@ -19,11 +19,11 @@
 //! | [`ports`] | the outside as traits, in words of the domain | HTTP, SQL |
 //! | [`app`] | keymap, messages, effects, state, `update` | the ports, the screen |
 //! | [`ui`] | `draw`, formats, themes | the terminal's crate, the network |
-//! | [`adapters`] | the API's client, the list on disk, clocks, browser, clipboard, notices, the log | the core, the screen |
+//! | [`adapters`] | the API's client, the list on disk, clocks, browser, the page of a comparison, frames of videos, clipboard, notices, the log | the core, the screen |
 //! | [`simulator`] | the API as a server of our own | the client it is asked by |
 //! | [`config`] | file, environment and options as one checked value | what the settings are used for |
 //! | [`cli`] | the command line, a file a headless command | the loop |
-//! | [`runtime`] | the loop, effects, input, terminal | HTTP, SQL |
+//! | [`runtime`] | the loop, effects, input, terminal, pictures | HTTP, SQL |
 //!
 //! `tests/layering.rs` holds this table against the source.
 //!
@@ -42,6 +42,10 @@
 //! - Text from outside is [clean](domain::text::CleanText) from the door on.
 //! - What a person asked for is on the disk before it is shown as done.
 //! - A saved file carries its final name only when it is whole and a video ([`adapters::download`]).
+//! - A link of the API is never a file: the one `file:` address that is opened is a page we wrote
+//!   ([`adapters::compare`]). ffmpeg is given files on this disk and never a link ([`adapters::frames`]).
+//! - Pixels stay in the runtime; the core knows that there are pictures, the screen where they go. One pair is made at a
+//!   time, and one that comes late is not taken for another task's ([`domain::picture::PictureNumber`]).
 //! - At rest the loop wakes once a minute, and only because ages on the screen would lie otherwise; with an empty list
 //!   it does not wake at all.
 //!
@@ -60,6 +64,11 @@
 //! - Keys are parsed by our own table, not by crokey: that speaks in the terminal's types, which the core must not know.
 //! - The theme `auto` is one palette for dark and light grounds and asks the terminal nothing: colours that change after the
 //!   first frame, or a first frame that waits for an answer, are worth less than colours that read on both.
+//! - A frame comes from ffmpeg as a plain pixel map, not as a PNG: nothing is unpacked, so its size is bounded by what is
+//!   read of it.
+//! - The terminal is asked what it shows when the first picture is ordered, and its answers are read with the keys: no
+//!   key can be lost to them, no start waits for them, and a terminal that shows no picture is never asked.
+//!   `ratatui-image` draws, but its own query is not used.
 //! - A stored key is read at the first question and not at the start, so that no command delays the first paint.
 //! - The list is opened on its own thread after the first frame, so that no disk delays the first paint.
 //! - Schedules run on a clock that counts the machine's sleep (not on `Instant`, which stands still on Linux): after

@@ -1,7 +1,7 @@
 //! The program: reads the command line, puts the parts together, runs them, says what failed, and ends.
 
 use std::{
-    env,
+    env, fs,
     hash::{BuildHasher as _, RandomState},
     io::{self, IsTerminal as _},
     path::PathBuf,
@@ -13,7 +13,11 @@ use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
         clipboard::SystemClipboard,
+        compare::ComparePages,
         desktop::{Browser, SystemClock},
+        frames::Ffmpeg,
+        helper::Programs,
+        inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
         notify::SystemNotifier,
@@ -31,13 +35,14 @@ use kietop::{
     config::{self, Ascii, Config},
     domain::{
         change::{Access, Change},
+        picture::{Preview, Way},
         schedule::Pace,
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, ListStore, Turns},
+    ports::{Clock, Downloader, ListStore, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
@@ -46,7 +51,7 @@ use kietop::{
         terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
-    ui::theme::Theme,
+    ui::theme::{Palette, Theme},
 };
 
 /// The variable that says how much is logged: error, warn, info, debug, trace.
@@ -165,15 +170,20 @@ fn outside(
     config: &config::Settings,
     open_store: OpenStore,
 ) -> Outside {
+    let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
+    let browser = Browser::new(config.browser.clone());
     Outside {
         clock: Arc::new(clock),
         turns,
-        downloader: Arc::new(place::downloader(&client)),
+        downloader: Arc::clone(&downloader),
         scribe: Arc::new(TaskScribe::of(client.origin().clone(), config.retention.0)),
         clipboard: Arc::new(SystemClipboard::here()),
         notifier: Arc::new(SystemNotifier::here()),
         api: client,
-        opener: Arc::new(Browser::new(config.browser.clone())),
+        opener: Arc::new(browser.clone()),
+        comparer: Arc::new(ComparePages::new(place::page_folder(), browser)),
+        frames: Arc::new(Ffmpeg::among(Programs::of_path())),
+        inputs: Arc::new(InputCache::new(place::input_folder(), downloader)),
         open_store,
     }
 }
@@ -233,8 +243,20 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
             watch: None,
         })
     });
+    // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
+    let folder = place::passing_folder().unwrap_or_default();
     let outside = outside(Arc::new(client), clock, None, &config, open_store);
-    show(state, &config, outside).await
+    let pages = ComparePages::new(folder.clone(), Browser::new(config.browser.clone()));
+    let inputs = InputCache::new(folder.join("inputs"), Arc::clone(&outside.downloader));
+    let outside = Outside {
+        comparer: Arc::new(pages),
+        inputs: Arc::new(inputs),
+        ..outside
+    };
+    let code = show(state, &config, outside).await;
+    // What cannot be removed goes with the machine's other temporary files.
+    fs::remove_dir_all(&folder).unwrap_or_default();
+    code
 }
 
 /// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
@@ -296,8 +318,29 @@ fn state_settings(config: &config::Settings) -> Settings {
         here: env::current_dir().unwrap_or_default(),
         notices: notices(&config.notifications),
         zone: TimeZone::system(),
+        preview: preview(config),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
+    }
+}
+
+/// Returns what is left of the user's choice here: no pictures where no colour is wanted.
+fn preview(config: &config::Settings) -> Preview {
+    if is_set("NO_COLOR") || config.palette == Palette::monochrome() {
+        Preview::Off
+    } else {
+        config.preview.through(way())
+    }
+}
+
+/// Tells what lies between us and the terminal.
+fn way() -> Way {
+    let between = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
+    let is_console = env::var("TERM").is_ok_and(|term| term == "linux");
+    if between.into_iter().any(is_set) || is_console {
+        Way::Indirect
+    } else {
+        Way::Direct
     }
 }
 

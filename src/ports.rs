@@ -7,13 +7,16 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
+    time::Duration,
 };
 
 use jiff::Timestamp;
 
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
+    comparison::{Clip, Comparison},
     memory::Memory,
+    picture::PictureError,
     query::Lens,
     record::Record,
     report::{Answer, PollError},
@@ -95,6 +98,59 @@ pub trait Opener: fmt::Debug + Send + Sync {
     fn open(&self, url: &VideoUrl) -> Result<(), String>;
 }
 
+/// Shows a task's input beside its result in the browser. Blocking: called off the loop.
+pub trait Comparer: fmt::Debug + Send + Sync {
+    /// Starts the browser and returns without waiting for it to end; fails with a sentence when nothing can be shown.
+    fn compare(&self, comparison: &Comparison) -> Result<(), String>;
+}
+
+/// Is one frame of a video, in red, green and blue, row by row.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Still {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Still {
+    /// Returns a frame; nothing when the pixels are not as many as its sides say, or there are none.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
+        let count = usize::try_from(u64::from(width) * u64::from(height) * 3).ok()?;
+        (count > 0 && pixels.len() == count).then_some(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// Returns width and height, in pixels.
+    pub const fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Returns the pixels, three bytes each.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+}
+
+impl fmt::Debug for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Still({}x{})", self.width, self.height)
+    }
+}
+
+/// Takes frames out of videos on this disk.
+pub trait FrameReader: fmt::Debug + Send + Sync {
+    /// Returns the frame at that time, which is [refused](PictureError::Refused) beyond the end. Ends within 6 s, and may
+    /// be dropped at any moment, which ends whatever was started for it.
+    fn frame<'a>(
+        &'a self,
+        file: &'a Path,
+        at: Duration,
+    ) -> Pending<'a, Result<Still, PictureError>>;
+}
+
 /// Asks the API for fresh links to its files.
 pub trait FreshLinks: fmt::Debug + Send + Sync {
     /// Asks for a link to the same file that lives again for a while (20 min). Changes nothing at the server; ends
@@ -117,6 +173,17 @@ pub trait Downloader: fmt::Debug + Send + Sync {
 
     /// Reports whether a file is there. Blocking: called off the loop.
     fn is_there(&self, file: &Path) -> bool;
+}
+
+/// Keeps the inputs that pictures are made of.
+pub trait InputKeeper: fmt::Debug + Send + Sync {
+    /// Returns where an input is on this disk: where it was saved, else fetched once and kept for a while. May be
+    /// dropped at any moment.
+    fn file<'a>(
+        &'a self,
+        task: &'a TaskId,
+        input: &'a Clip,
+    ) -> Pending<'a, Result<PathBuf, PictureError>>;
 }
 
 /// Puts text on a clipboard by a program of this machine. Blocking: called off the loop.

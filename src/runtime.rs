@@ -6,6 +6,7 @@
 pub mod effects;
 pub mod headless;
 pub mod input;
+mod pictures;
 pub mod terminal;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
@@ -16,7 +17,8 @@ use tokio::{sync::mpsc, time};
 
 use self::{
     effects::{Hands, Outside},
-    input::{Input, MouseReport},
+    input::{CellSize, Input, MouseReport},
+    pictures::{Gallery, Hung},
     terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
 };
 use crate::{
@@ -54,6 +56,14 @@ pub trait Surface {
     fn set_title(&mut self, title: &str) -> io::Result<()>;
     /// Asks for what is not on the screen: the terminal's clipboard, a notice, the bell.
     fn ask(&mut self, request: &Request) -> io::Result<()>;
+    /// Returns the size of a cell in pixels, where it is known.
+    fn cell(&self) -> Option<CellSize> {
+        None
+    }
+    /// Sends the terminal a question; what it answers comes with the keys.
+    fn question(&mut self, _question: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Surface for Screen {
@@ -88,6 +98,14 @@ impl Surface for Screen {
             Request::Ring => self.ring(),
         }
     }
+
+    fn cell(&self) -> Option<CellSize> {
+        Self::cell(self)
+    }
+
+    fn question(&mut self, question: &[u8]) -> io::Result<()> {
+        Self::question(self, question)
+    }
 }
 
 /// Runs the dashboard until it is left; returns the exit code. What was to be written is written by then, if the
@@ -101,13 +119,16 @@ pub async fn run(
     outside: Outside,
 ) -> i32 {
     let clock = Arc::clone(&outside.clock);
-    let (hands, mut answers) = Hands::new(outside);
+    let (gallery, studio) = pictures::open(state.settings().preview);
+    let (hands, mut answers) = Hands::new(outside, studio);
     let mut house = House {
         surface,
         state,
         theme,
         clock,
         hands,
+        gallery,
+        hung: None,
         size: None,
         frame: Frames::default(),
     };
@@ -180,6 +201,8 @@ struct House<'a, S> {
     theme: Theme,
     clock: Arc<dyn Clock>,
     hands: Hands,
+    gallery: Gallery,
+    hung: Hung,
     size: Option<(u16, u16)>,
     frame: Frames,
 }
@@ -209,6 +232,15 @@ impl<S: Surface> House<'_, S> {
                     self.surface.ask(&request).unwrap_or_default();
                 }
                 Effect::Quit => {}
+                Effect::Picture(order) => {
+                    if self.gallery.has_to_ask(self.surface.cell()) {
+                        // A terminal that is gone says so at the next draw.
+                        self.surface
+                            .question(pictures::QUESTION)
+                            .unwrap_or_default();
+                    }
+                    self.hands.carry_out(Effect::Picture(order));
+                }
                 effect @ (Effect::Recall
                 | Effect::Remember(_)
                 | Effect::Load
@@ -221,6 +253,7 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Copy(_)
                 | Effect::Announce(_)
                 | Effect::Open { .. }
+                | Effect::Compare(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)) => self.hands.carry_out(effect),
@@ -230,6 +263,7 @@ impl<S: Surface> House<'_, S> {
 
     fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
         match input {
+            Ok(Input::Answer(answer)) => self.gallery.answered(answer),
             Ok(Input::Mouse(report)) => self.pointed(report),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
@@ -345,12 +379,22 @@ impl<S: Surface> House<'_, S> {
         if let Some(title) = ui::title(state, theme) {
             self.surface.set_title(&title)?;
         }
-        self.surface
-            .draw(&mut |frame| drawn = ui::draw(frame, state, now, theme))?;
-        if drawn.most_scroll != self.state.most_scroll() {
+        let (gallery, mut hung) = (&mut self.gallery, None);
+        self.surface.draw(&mut |frame| {
+            drawn = ui::draw(frame, state, now, theme);
+            hung = gallery.hang(frame.buffer_mut(), state, drawn.picture);
+        })?;
+        if self.gallery.leaves_a_mark(self.hung, hung) {
+            self.surface.redraw();
+            self.frame.wanted = Want::Now;
+        }
+        self.hung = hung;
+        let known = (self.state.most_scroll(), self.state.picture_room());
+        if (drawn.most_scroll, drawn.room) != known {
             self.take(
                 Msg::Measured {
                     most_scroll: drawn.most_scroll,
+                    room: drawn.room,
                 },
                 Want::Soon,
             );

@@ -40,7 +40,7 @@ use crate::{
         pointer::Spot,
         state::{Screen, State},
     },
-    domain::{estimate::Estimate, status::Status, time::Now, watchlist::Watched},
+    domain::{estimate::Estimate, picture::Room, status::Status, time::Now, watchlist::Watched},
 };
 
 /// Is what a frame found out while it was drawn.
@@ -48,6 +48,19 @@ use crate::{
 pub struct Drawn {
     /// How many lines of the text on the screen can be scrolled away; the figure of `Msg::Measured`.
     pub most_scroll: u16,
+    /// The room for each picture of the selected task; the figure of `Msg::Measured` too.
+    pub room: Option<Room>,
+    /// Where its pictures are to be seen: nowhere while a box is above them.
+    pub picture: Option<PicturePlace>,
+}
+
+/// Is where the two pictures go, of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PicturePlace {
+    /// The frame of the input.
+    pub input: Rect,
+    /// The frame of the result.
+    pub result: Rect,
 }
 
 /// Draws the whole screen.
@@ -106,14 +119,17 @@ fn paint(
     };
     header::draw(buffer, &scene);
     let drawn = match state.screen() {
-        Screen::List => {
-            list::draw(buffer, &scene);
-            Drawn::default()
-        }
+        Screen::List => list::draw(buffer, &scene),
         Screen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
     };
     footer::draw(buffer, &scene);
-    let drawn = overlay::draw(buffer, &scene).unwrap_or(drawn);
+    let drawn = match overlay::draw(buffer, &scene) {
+        Some(above) => Drawn {
+            room: drawn.room,
+            ..above
+        },
+        None => drawn,
+    };
     paint_ground(buffer, theme.ground());
     drawn
 }

@@ -16,8 +16,8 @@ use assert_cmd::Command;
 use kietop::{
     adapters::kie::{ApiOrigin, StoredKey},
     app::keymap::{Action, Context, KeyChord},
-    config::{Ascii, Asked, Config, DEFAULT_FILE, Mouse, Preview, known_keys},
-    domain::schedule::Pace,
+    config::{Ascii, Asked, Config, DEFAULT_FILE, Mouse, known_keys},
+    domain::{picture::Preview, schedule::Pace},
 };
 
 fn parse(text: &str) -> Config {
@@ -54,7 +54,7 @@ fn profile(name: &str) -> Asked {
 const EXAMPLES: [&str; 5] = ["key_command", "key_file", "store", "back", "api_url"];
 
 /// The settings that nothing uses yet, which the default file therefore does not offer.
-const NOT_OFFERED: [&str; 3] = ["save_folder", "auto_save", "preview"];
+const NOT_OFFERED: [&str; 2] = ["save_folder", "auto_save"];
 
 /// Takes the `#` before each setting of the default file away.
 fn awake(is_wanted: impl Fn(&str) -> bool) -> String {

@@ -62,7 +62,14 @@ impl Canvas {
         self.0
             .draw(|frame| most_scroll = ui::draw(frame, state, now(), theme).most_scroll)
             .expect("a frame");
-        update(state, Msg::Measured { most_scroll }, now());
+        update(
+            state,
+            Msg::Measured {
+                most_scroll,
+                room: None,
+            },
+            now(),
+        );
         self.0.backend().buffer()
     }
 }

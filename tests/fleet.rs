@@ -169,6 +169,8 @@ impl Fleet {
             | Effect::LookFor(_)
             | Effect::Load
             | Effect::Open { .. }
+            | Effect::Compare(_)
+            | Effect::Picture(_)
             | Effect::ReadRecord(_)
             | Effect::NoteVisit(_)
             | Effect::Copy(_)

@@ -16,6 +16,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, Delta, StoreError},
+        picture::Room,
         query::View,
         report::{Answer, Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, Polling},
@@ -199,6 +200,8 @@ impl Outside {
                 | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
+                | Effect::Compare(_)
+                | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)
@@ -293,7 +296,13 @@ impl Outside {
             Step::Elsewhere(n, false) => Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(
                 task(&format!("t{n}")).running().created("14:30").build(),
             ))]),
-            Step::Measured(most_scroll) => Msg::Measured { most_scroll },
+            Step::Measured(most_scroll) => Msg::Measured {
+                most_scroll,
+                room: (most_scroll % 2 == 0).then_some(Room {
+                    width: most_scroll,
+                    height: 9,
+                }),
+            },
         })
     }
 

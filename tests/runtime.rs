@@ -3,12 +3,19 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
 mod support;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
@@ -22,7 +29,9 @@ use kietop::{
     domain::save::{Progress, SaveError, SaveOrder},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        comparison::{Clip, Comparison},
         memory::Memory,
+        picture::{PictureError, Preview},
         query::Lens,
         record::Record,
         report::{Answer, Observation},
@@ -30,7 +39,10 @@ use kietop::{
         time::{Mono, Now},
         watchlist::Watched,
     },
-    ports::{Clipboard, Clock, Downloader, ListStore, Notifier, Opener, Pending, Scribe, TaskApi},
+    ports::{
+        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,
+        Opener, Pending, Scribe, Still, TaskApi,
+    },
     runtime::{
         self, Surface,
         effects::{OpenedStore, Outside},
@@ -38,7 +50,7 @@ use kietop::{
     },
     ui::theme::Theme,
 };
-use ratatui::{Frame, Terminal, backend::TestBackend};
+use ratatui::{Frame, Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use support::{now, task};
 use tokio::{sync::mpsc, time};
 
@@ -103,12 +115,14 @@ impl ListStore for FakeStore {
     fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
         // As from a disk: what has not ended is due at once.
         let due = |watched: Watched| {
-            Watched::restored(
+            let saves = watched.saves;
+            let restored = Watched::restored(
                 watched.task,
                 watched.label,
                 watched.added,
                 watched.freshness,
-            )
+            );
+            Watched { saves, ..restored }
         };
         Ok(self.tasks.iter().cloned().map(due).collect())
     }
@@ -175,6 +189,12 @@ impl Opener for NoBrowser {
     }
 }
 
+impl Comparer for NoBrowser {
+    fn compare(&self, _: &Comparison) -> Result<(), String> {
+        panic!("a part that breaks is answered for all the same")
+    }
+}
+
 /// Tells that half of a file is here, and then holds it for ever.
 #[derive(Debug)]
 struct HalfAFile;
@@ -196,6 +216,43 @@ impl Downloader for HalfAFile {
     }
     fn is_there(&self, _: &std::path::Path) -> bool {
         true
+    }
+}
+
+/// Paints inputs red and results green.
+#[derive(Debug)]
+struct Paints;
+
+impl FrameReader for Paints {
+    fn frame<'a>(
+        &'a self,
+        file: &'a Path,
+        at: Duration,
+    ) -> Pending<'a, Result<Still, PictureError>> {
+        Box::pin(async move {
+            let name = file.to_str().unwrap();
+            assert!(!name.contains("breaks"), "a port that breaks");
+            if name.contains("short") && !at.is_zero() {
+                return Err(PictureError::Refused);
+            }
+            let pixel = match (name.contains("input"), at.is_zero()) {
+                (true, false) => [200, 0, 0],
+                (true, true) => [100, 0, 0],
+                (false, false) => [0, 200, 0],
+                (false, true) => [0, 100, 0],
+            };
+            Still::new(2, 1, [pixel, pixel].concat()).ok_or(PictureError::Broke)
+        })
+    }
+}
+
+impl InputKeeper for Paints {
+    fn file<'a>(
+        &'a self,
+        _: &'a TaskId,
+        _: &'a Clip,
+    ) -> Pending<'a, Result<PathBuf, PictureError>> {
+        Box::pin(async { Ok("/cache/input.mp4".into()) })
     }
 }
 
@@ -240,6 +297,7 @@ impl Surface for Paper {
 struct Run {
     code: i32,
     screen: String,
+    colours: BTreeSet<String>,
     frames: usize,
     asked: Vec<(TaskId, Duration)>,
     written: Vec<Change>,
@@ -251,7 +309,15 @@ struct Run {
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.notices.ways = NoticeWay::ALL.to_vec();
+    settings.preview = Preview::HalfBlocks;
     settings
+}
+
+/// Returns the colours of pictures.
+fn colours(buffer: &Buffer) -> BTreeSet<String> {
+    let cells = buffer.content().iter().flat_map(|cell| [cell.fg, cell.bg]);
+    let exact = cells.filter(|colour| matches!(colour, Color::Rgb(..)));
+    exact.map(|colour| colour.to_string()).collect()
 }
 
 /// Runs the loop over keys that come at their times.
@@ -274,6 +340,9 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         api: Arc::new(api),
         turns: None,
         opener: Arc::new(NoBrowser),
+        comparer: Arc::new(NoBrowser),
+        frames: Arc::new(Paints),
+        inputs: Arc::new(Paints),
         downloader: Arc::new(HalfAFile),
         clipboard: Arc::new(NoPrograms),
         scribe: Arc::new(NoPrograms),
@@ -310,6 +379,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
     let mut run = Run {
         code,
         screen: paper.terminal.backend().to_string(),
+        colours: colours(paper.terminal.backend().buffer()),
         frames: paper.frames,
         titles: paper.titles,
         requests: paper.requests,
@@ -330,7 +400,10 @@ fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = i
         .then(move |(at, key)| async move {
             time::sleep_until(started + Duration::from_secs(at)).await;
             Ok(Input::Key {
-                chord: KeyChord::char(key),
+                chord: match key {
+                    '\u{3}' => KeyChord::ctrl('c'),
+                    key => KeyChord::char(key),
+                },
                 is_repeat: false,
             })
         })
@@ -411,6 +484,47 @@ async fn a_port_that_panics_is_answered_for_all_the_same() {
     assert_eq!(run.code, 0);
     assert!(asked("b") >= 2, "the others go on");
     assert!(asked("panics") >= 2, "it is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comparison_that_breaks_is_answered_with_a_sentence() {
+    let ready = task("a").ready("5m").created("14:00");
+    let tasks = vec![ready.source("https://ex.com/in.mp4").build()];
+
+    let run = run(tasks, 1, 0, vec![(5, 'b'), (10, 'q')]).await;
+
+    assert!(run.screen.contains("Showing them broke."), "{}", run.screen);
+}
+
+fn saved(name: &str, file: &str) -> Watched {
+    let ready = task(name).ready("5m").created("14:00");
+    let mut watched = ready.source("https://ex.com/in.mp4").build();
+    watched.saves.add(1, file.into());
+    watched
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
+    for (file, keys, colours) in [
+        ("/saved/a.mp4", vec![], &["#00C800", "#C80000"][..]),
+        ("/saved/short.mp4", vec![], &["#006400", "#640000"]),
+        ("/saved/a.mp4", vec![(5, '?')], &[]),
+        (
+            "/saved/a.mp4",
+            vec![(5, '?'), (6, '?')],
+            &["#00C800", "#C80000"],
+        ),
+        ("/saved/breaks.mp4", vec![], &[]),
+    ] {
+        let keys = [keys, vec![(10, '\u{3}')]].concat();
+
+        let run = run(vec![saved("a", file)], 1, 0, keys).await;
+
+        let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
+        assert_eq!(found, colours, "{}", run.screen);
+        let is_broken = file.contains("breaks");
+        assert_eq!(run.screen.contains("reading the frames broke"), is_broken);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,7 +55,14 @@ fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer 
     terminal
         .draw(|frame| most_scroll = ui::draw(frame, state, now, theme).most_scroll)
         .expect("a drawn frame");
-    update(state, Msg::Measured { most_scroll }, now);
+    update(
+        state,
+        Msg::Measured {
+            most_scroll,
+            room: None,
+        },
+        now,
+    );
     terminal.backend().buffer().clone()
 }
 

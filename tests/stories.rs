@@ -820,14 +820,20 @@ fn a_held_key_moves_and_does_nothing_else() {
 #[test]
 fn the_help_scrolls_as_far_as_was_measured() {
     let mut story = Story::with([]);
-    story.say(Msg::Measured { most_scroll: 7 });
+    story.say(Msg::Measured {
+        most_scroll: 7,
+        room: None,
+    });
     story.press(&["?", "G"]);
     assert!(matches!(
         story.state.overlay(),
         Some(Overlay::Help { scroll: 7 })
     ));
 
-    story.say(Msg::Measured { most_scroll: 3 });
+    story.say(Msg::Measured {
+        most_scroll: 3,
+        room: None,
+    });
 
     assert!(matches!(
         story.state.overlay(),

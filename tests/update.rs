@@ -12,6 +12,7 @@ use kietop::{
     },
     domain::{
         change::{Access, Applied, Change, Delta, StoreError},
+        comparison::Clip,
         report::{Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
@@ -641,7 +642,14 @@ fn the_detail_goes_and_comes() {
         matches!(state.screen(), Screen::Detail { scroll: 0, .. }),
         "no further than the text"
     );
-    update(&mut state, Msg::Measured { most_scroll: 2 }, now());
+    update(
+        &mut state,
+        Msg::Measured {
+            most_scroll: 2,
+            room: None,
+        },
+        now(),
+    );
     press(&mut state, &["j", "j", "j"]);
     assert!(matches!(state.screen(), Screen::Detail { scroll: 2, .. }));
     press(&mut state, &["Esc"]);
@@ -674,6 +682,56 @@ fn other_keys_act_and_are_named() {
         said(&state),
         "Not answered for yet: nothing to open. Down asks now."
     );
+}
+
+#[test]
+fn input_and_result_are_compared_and_refusals_say_why() {
+    let urls = ["https://ex.com/1.mp4", "https://ex.com/2.mp4"];
+    let made = |name: &str| task(name).created("14:10");
+    let mut state = program()
+        .with(
+            made("a")
+                .made("1m", Delivery::CallbackFailed, &urls)
+                .source("https://ex.com/in.mp4")
+                .prompt("snow"),
+        )
+        .with(made("b").created("14:09").ready("1m"))
+        .with(made("c").created("14:08").running())
+        .with(made("d").created("14:07").failed("500", "oops"))
+        .build();
+
+    let [Effect::Compare(comparison)] = &press(&mut state, &["b"])[..] else {
+        panic!("a rescued result is compared like any other")
+    };
+    assert_eq!(comparison.task, id("a"));
+    assert_eq!(comparison.prompt.as_deref(), Some("snow"));
+    let links = |clips: &[Clip]| -> Vec<_> {
+        let links = clips.iter().map(|clip| clip.link.as_str().to_owned());
+        links.collect()
+    };
+    assert_eq!(links(&comparison.inputs), ["https://ex.com/in.mp4"]);
+    assert_eq!(links(&comparison.results), urls);
+
+    for (result, text) in [
+        (Ok(()), "Input and result of \"snow\" are in the browser."),
+        (Err("No browser.".into()), "No browser."),
+    ] {
+        let compared = Msg::Compared {
+            task: id("a"),
+            result,
+        };
+        assert_eq!(update(&mut state, compared, now()), []);
+        assert_eq!(said(&state), text);
+    }
+
+    for reason in [
+        "The server named no input link to compare with. o opens the result alone.",
+        "Still being made: nothing to compare yet.",
+        "It failed: there is no video. O opens the input.",
+    ] {
+        assert_eq!(press(&mut state, &["j", "b"]), []);
+        assert_eq!(said(&state), reason);
+    }
 }
 
 // F70

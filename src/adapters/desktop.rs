@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::Path,
     process::{Child, Command, ExitStatus},
     sync::mpsc,
     thread,
@@ -10,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
+use url::Url;
 
 use super::{
     helper::{self, Programs},
@@ -107,8 +109,19 @@ impl Browser {
 
 impl Opener for Browser {
     fn open(&self, url: &VideoUrl) -> Result<(), String> {
+        self.start(url.as_str())
+    }
+}
+
+impl Browser {
+    /// Opens a page that we wrote ourselves.
+    pub(super) fn show(&self, page: &OwnPage) -> Result<(), String> {
+        self.start(page.0.as_str())
+    }
+
+    fn start(&self, link: &str) -> Result<(), String> {
         let own = env::var("BROWSER").unwrap_or_default();
-        let launchers = self.launchers(&own, url.as_str(), has_display(is_set));
+        let launchers = self.launchers(&own, link, has_display(is_set));
         let mut reason = "There is no display here to start a browser on.".to_owned();
         for mut launcher in launchers {
             self.programs.tame(&mut launcher);
@@ -118,6 +131,19 @@ impl Opener for Browser {
             }
         }
         Err(reason)
+    }
+}
+
+/// Is a page on this disk that we wrote ourselves: the only `file:` link that is ever opened.
+///
+/// Links of the API are [`VideoUrl`]s, which cannot be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnPage(Url);
+
+impl OwnPage {
+    /// Names a file of ours by its whole path; nothing when the path is not whole.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        Url::from_file_path(path).ok().map(Self)
     }
 }
 

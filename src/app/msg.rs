@@ -13,7 +13,9 @@ use crate::{
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
+        comparison::Comparison,
         memory::Memory,
+        picture::{PictureError, PictureNumber, PictureOrder, Room},
         query::Lens,
         record::Record,
         report::Answer,
@@ -55,10 +57,12 @@ pub enum Msg {
         /// How many rows of the list that leaves.
         page: u16,
     },
-    /// A frame was drawn whose text can be scrolled so far; sent when that figure changed.
+    /// A frame was drawn, and this was found out; sent when it changed.
     Measured {
         /// The most lines that can be scrolled away.
         most_scroll: u16,
+        /// The room for each picture of the selected task, where there is some.
+        room: Option<Room>,
     },
     /// What the last run on this list left behind was read.
     Recalled(Result<Memory, StoreError>),
@@ -129,6 +133,13 @@ pub enum Msg {
         /// The reason when no browser could be started.
         result: Result<(), String>,
     },
+    /// Input and result were shown side by side in the browser, or not.
+    Compared {
+        /// Whose.
+        task: TaskId,
+        /// The reason when they could not be.
+        result: Result<(), String>,
+    },
     /// A file that is being saved has come so far. Between its order and its end this is told any number of times.
     SaveProgressed {
         /// Which try.
@@ -145,6 +156,13 @@ pub enum Msg {
     },
     /// Saved files were looked for.
     LookedFor(Vec<(TaskId, PathBuf, bool)>),
+    /// Pictures were made, and are with whoever draws them; or not.
+    Pictured {
+        /// Which order.
+        number: PictureNumber,
+        /// Why there are none.
+        result: Result<(), PictureError>,
+    },
     /// The terminal is ours again after a suspension.
     Resumed,
     /// A part of the program broke and was contained; the sentence says which.
@@ -211,6 +229,8 @@ pub enum Effect {
         /// Which.
         url: VideoUrl,
     },
+    /// Show input and result side by side in the browser; answered by [`Msg::Compared`].
+    Compare(Box<Comparison>),
     /// Fetch a result to the disk; answered by [`Msg::SaveEnded`], after any number of [`Msg::SaveProgressed`].
     Save {
         /// Which try.
@@ -222,6 +242,8 @@ pub enum Effect {
     StopSave(SaveAttempt),
     /// Look whether saved files are there; answered by [`Msg::LookedFor`].
     LookFor(Vec<(TaskId, PathBuf)>),
+    /// Make pictures of a task's videos; answered by [`Msg::Pictured`].
+    Picture(Box<PictureOrder>),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

@@ -7,6 +7,7 @@ mod filter;
 mod line;
 mod marks;
 mod palette;
+mod picture;
 mod polls;
 mod saves;
 
@@ -26,6 +27,7 @@ pub use self::{
     filter::FilterLine,
     marks::Marks,
     palette::{Found, Palette},
+    picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
     saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
 };
@@ -35,7 +37,9 @@ use super::{
 };
 use crate::domain::{
     change::{Access, Change, JournalLine, StoreError},
+    comparison::Comparison,
     estimate::Estimate,
+    picture::{PictureError, PictureOrder, Preview, Room},
     query::{Lens, View},
     record::Record,
     schedule::{Jitter, Pace},
@@ -66,6 +70,8 @@ pub struct Settings {
     pub access: Access,
     /// What the keys mean.
     pub keymap: Keymap,
+    /// Whether pictures are shown, and how.
+    pub preview: Preview,
     /// Where saved videos go.
     pub save_folder: PathBuf,
     /// Whether a result is saved as soon as it is made.
@@ -90,6 +96,7 @@ impl Default for Settings {
             seed: 0,
             access: Access::default(),
             keymap: Keymap::default(),
+            preview: Preview::Off,
             save_folder: PathBuf::from("."),
             auto_save: false,
             home: None,
@@ -372,6 +379,7 @@ pub struct State {
     pub(super) overlay: Option<Overlay>,
     pub(super) polls: Polls,
     pub(super) saves: SaveQueue,
+    pub(super) pictures: Pictures,
     pub(super) notice: Option<Notice>,
     pub(super) loading: Loading,
     pub(super) removed: Vec<Vec<TaskId>>,
@@ -399,6 +407,7 @@ impl State {
             polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
             settings,
             saves: SaveQueue::default(),
+            pictures: Pictures::default(),
             view: View::default(),
             selected: None,
             marks: Marks::default(),
@@ -565,6 +574,44 @@ impl State {
     /// Returns the saves of the moment.
     pub const fn saves(&self) -> &SaveQueue {
         &self.saves
+    }
+
+    /// Reports whether room is to be left for pictures of the selected task: its result is on this disk, its input is
+    /// or can be fetched, and nothing speaks against showing them.
+    pub fn wants_picture(&self) -> bool {
+        let comparison = self.picturable();
+        comparison.is_some_and(|comparison| self.pictures.error(&comparison.task).is_none())
+    }
+
+    /// Returns the pictures of the selected task, as far as they are.
+    pub fn picture(&self) -> Option<&Picture> {
+        self.pictures.of(self.selected.as_ref()?)
+    }
+
+    /// Returns the room for each picture, as last measured.
+    pub const fn picture_room(&self) -> Option<Room> {
+        self.pictures.room()
+    }
+
+    /// Returns why the selected task has no pictures, where it could have some.
+    pub fn picture_error(&self) -> Option<PictureError> {
+        self.pictures.error(&self.picturable()?.task)
+    }
+
+    /// Returns what pictures of the selected task are to be made from.
+    pub(in crate::app) fn picture_order(&self) -> Option<PictureOrder> {
+        let comparison = self.picturable().filter(|_| self.wants_picture())?;
+        self.pictures.order(comparison)
+    }
+
+    /// Returns the selected task's videos, when pictures are shown at all and its result is on this disk.
+    fn picturable(&self) -> Option<Comparison> {
+        let watched = self
+            .selected()
+            .filter(|_| self.settings.preview != Preview::Off)?;
+        // Most tasks have nothing saved; they are done with here.
+        watched.saves.there().next()?;
+        Comparison::of(watched).ok()
     }
 
     /// Returns the notice of the moment.

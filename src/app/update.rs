@@ -2,8 +2,8 @@
 //!
 //! One file a family of messages: `keys` what a user wants, `finding` filter and order, `marking` marks and the way
 //! back, `removing` removals and their undo, `dialogs` the boxes above the list, `polling` questions and answers,
-//! `pacing` the account's holds and sleep, `saving` results on their way to the disk, `storing` the list on disk,
-//! `selection` what is under the cursor, `copying` what goes to a clipboard, `labels` what a person says of a task,
+//! `pacing` the account's holds and sleep, `saving` results on their way to the disk, `picturing` frames of
+//! the selected task, `storing` the list on disk, `selection` what is under the cursor, `copying` what goes to a clipboard, `labels` what a person says of a task,
 //! `pointing` the mouse, `palette` actions by their names, `notices` the message line and what is told beyond it.
 
 mod copying;
@@ -15,6 +15,7 @@ mod marking;
 mod notices;
 mod pacing;
 mod palette;
+mod picturing;
 mod pointing;
 mod polling;
 mod removing;
@@ -58,7 +59,10 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             };
             selection::keep_visible(state);
         }
-        Msg::Measured { most_scroll } => keys::measured(state, most_scroll),
+        Msg::Measured { most_scroll, room } => {
+            state.pictures.room = room;
+            keys::measured(state, most_scroll);
+        }
         Msg::Recalled(Ok(memory)) => finding::recalled(state, memory, now),
         Msg::Loaded(result) => {
             storing::loaded(state, result, now);
@@ -92,11 +96,13 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Opened { task, url, result } => {
             dialogs::opened(state, &task, url, result, now, &mut effects);
         }
+        Msg::Compared { task, result } => dialogs::compared(state, &task, result, now),
         Msg::SaveProgressed { attempt, progress } => saving::progressed(state, attempt, progress),
         Msg::SaveEnded { attempt, result } => {
             saving::ended(state, attempt, result, now, &mut effects);
         }
         Msg::LookedFor(files) => saving::looked(state, files, now),
+        Msg::Pictured { number, result } => picturing::pictured(state, number, result),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, now, &mut effects),
@@ -191,4 +197,5 @@ fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     notices::tell(state, now, effects);
     selection::follow_journal(state, effects);
     selection::follow_raw(state, effects);
+    picturing::follow(state, effects);
 }

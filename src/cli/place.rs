@@ -1,6 +1,11 @@
 //! Where things are: the list file, the log, the key; and what is opened there.
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{
+    env, fs,
+    hash::{BuildHasher as _, RandomState},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{Failure, Global, exit, output};
 use crate::{
@@ -62,6 +67,35 @@ pub fn list_file(config: &Config) -> Result<PathBuf, Failure> {
 pub fn log_file() -> Result<PathBuf, Failure> {
     let folder = places::state_folder().map_err(|error| no_home(&error))?;
     Ok(folder.join("kietop.log"))
+}
+
+/// Makes a folder that is ours alone, for what is not to be kept.
+pub fn passing_folder() -> std::io::Result<PathBuf> {
+    let mark = RandomState::new().hash_one(std::process::id());
+    let folder = env::temp_dir().join(format!("kietop-{mark:016x}"));
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&folder)?;
+    Ok(folder)
+}
+
+/// Returns the folder for inputs that are fetched to show a frame of them.
+pub fn input_folder() -> PathBuf {
+    let folder = places::cache_folder();
+    folder
+        .unwrap_or_else(|_no_home| env::temp_dir().join("kietop"))
+        .join("inputs")
+}
+
+/// Returns the folder for pages of our own: under the runtime folder, which is the user's alone and does not outlive
+/// the session; else under the cache home, else beside other temporary files.
+pub fn page_folder() -> PathBuf {
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match runtime.filter(|folder| folder.is_dir()) {
+        Some(folder) => folder.join("kietop"),
+        None => places::cache_folder().unwrap_or_else(|_no_home| env::temp_dir().join("kietop")),
+    }
 }
 
 fn no_home(error: &NoHome) -> Failure {

@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    Ascii, Faults, Mouse, Notifications, Preview, Retention, Saving, Settings, places,
+    Ascii, Faults, Mouse, Notifications, Retention, Saving, Settings, places,
     reader::{At, Content, Entry, Reader, Section},
     themes,
 };
 use crate::{
     adapters::kie::{ApiOrigin, StoredKey},
     app::keymap::{Context, KeyChange, Keymap},
-    domain::{nearest::did_you_mean, schedule::Pace},
+    domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
 };
 
 /// A day, in seconds.

@@ -34,6 +34,11 @@ pub fn state_folder() -> Result<PathBuf, NoHome> {
     Ok(home.state_dir().unwrap_or_else(|| home.data_dir()))
 }
 
+/// Returns the folder of what can be had again.
+pub fn cache_folder() -> Result<PathBuf, NoHome> {
+    Ok(home()?.cache_dir())
+}
+
 /// Returns the user's own folder.
 pub fn home_folder() -> Result<PathBuf, NoHome> {
     Ok(home()?.home_dir().to_owned())

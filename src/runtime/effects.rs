@@ -20,6 +20,7 @@ use tokio::{
     task, time,
 };
 
+use super::pictures::Studio;
 use crate::{
     app::{
         clip::{Clip, ClipContent},
@@ -28,6 +29,7 @@ use crate::{
     },
     domain::{
         change::{Change, StoreError},
+        comparison::Comparison,
         query::Lens,
         report::PollError,
         save::{SaveAttempt, SaveError, SaveOrder},
@@ -35,7 +37,10 @@ use crate::{
         task::{Family, TaskId, VideoUrl},
         turns::{Heard, PutOff, Turn, Word},
     },
-    ports::{Clipboard, Clock, Downloader, ListStore, Notifier, Opener, Scribe, TaskApi, Turns},
+    ports::{
+        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,
+        Opener, Scribe, TaskApi, Turns,
+    },
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
@@ -96,6 +101,12 @@ pub struct Outside {
     pub turns: Option<Arc<dyn Turns>>,
     /// Opens videos.
     pub opener: Arc<dyn Opener>,
+    /// Shows input and result side by side.
+    pub comparer: Arc<dyn Comparer>,
+    /// Takes frames out of videos.
+    pub frames: Arc<dyn FrameReader>,
+    /// Keeps the inputs they are taken of.
+    pub inputs: Arc<dyn InputKeeper>,
     /// Fetches videos to the disk.
     pub downloader: Arc<dyn Downloader>,
     /// Takes what is copied.
@@ -115,6 +126,9 @@ impl fmt::Debug for Outside {
             api,
             turns,
             opener,
+            comparer,
+            frames,
+            inputs,
             downloader,
             clipboard,
             scribe,
@@ -126,6 +140,9 @@ impl fmt::Debug for Outside {
             .field("api", api)
             .field("turns", turns)
             .field("opener", opener)
+            .field("comparer", comparer)
+            .field("frames", frames)
+            .field("inputs", inputs)
             .field("downloader", downloader)
             .field("clipboard", clipboard)
             .field("scribe", scribe)
@@ -163,6 +180,10 @@ pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
     turns: Option<mpsc::UnboundedSender<TurnOrder>>,
     opener: Arc<dyn Opener>,
+    comparer: Arc<dyn Comparer>,
+    frames: Arc<dyn FrameReader>,
+    inputs: Arc<dyn InputKeeper>,
+    studio: Studio,
     downloader: Arc<dyn Downloader>,
     /// What stops each save: to be told, or to be dropped.
     saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
@@ -175,7 +196,7 @@ pub(super) struct Hands {
 
 impl Hands {
     /// Returns hands, and where their answers come out.
-    pub(super) fn new(outside: Outside) -> (Self, mpsc::Receiver<Msg>) {
+    pub(super) fn new(outside: Outside, studio: Studio) -> (Self, mpsc::Receiver<Msg>) {
         let (answers, received) = mpsc::channel(QUEUE);
         let (list, told) = orders::channel();
         let keeper = Keeper {
@@ -199,6 +220,10 @@ impl Hands {
                 api: outside.api,
                 turns,
                 opener: outside.opener,
+                comparer: outside.comparer,
+                frames: outside.frames,
+                inputs: outside.inputs,
+                studio,
                 downloader: outside.downloader,
                 saves: HashMap::new(),
                 clipboard: outside.clipboard,
@@ -230,6 +255,17 @@ impl Hands {
                 }
             }
             Effect::Open { task, url } => self.open(task, url),
+            Effect::Compare(comparison) => self.compare(comparison),
+            Effect::Picture(order) => {
+                let Self {
+                    studio,
+                    frames,
+                    inputs,
+                    answers,
+                    ..
+                } = self;
+                studio.make(*order, frames, inputs, answers);
+            }
             Effect::ReadRecord(task) => self.tell(Order::Record(task)),
             Effect::NoteVisit(at) => self.tell(Order::Visit(at)),
             Effect::Copy(clip) => self.copy(clip),
@@ -245,6 +281,7 @@ impl Hands {
     /// is kept.
     pub(super) async fn close(mut self) {
         self.saves.clear();
+        self.studio.close();
         let (done, closed) = oneshot::channel();
         self.tell(Order::Close(done));
         let (given, back) = oneshot::channel();
@@ -394,6 +431,16 @@ impl Hands {
                 },
             )
             .await;
+        });
+    }
+
+    fn compare(&self, comparison: Box<Comparison>) {
+        let (comparer, answers) = (Arc::clone(&self.comparer), self.answers.clone());
+        task::spawn(async move {
+            let id = comparison.task.clone();
+            let outcome = task::spawn_blocking(move || comparer.compare(&comparison)).await;
+            let result = outcome.unwrap_or_else(|_| Err("Showing them broke.".to_owned()));
+            send(&answers, Msg::Compared { task: id, result }).await;
         });
     }
 }

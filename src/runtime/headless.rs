@@ -6,11 +6,17 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use tokio::time;
 
-use super::effects::{Hands, Outside};
-use crate::app::{
-    msg::{Effect, Msg},
-    state::State,
-    update::{next_wakeup, start, update},
+use super::{
+    effects::{Hands, Outside},
+    pictures,
+};
+use crate::{
+    app::{
+        msg::{Effect, Msg},
+        state::State,
+        update::{next_wakeup, start, update},
+    },
+    domain::picture::Preview,
 };
 
 /// Runs the core until `look`, which sees the state after every change, breaks off; returns what it broke off with. What
@@ -23,7 +29,8 @@ pub async fn follow<B>(
     mut look: impl FnMut(&State) -> ControlFlow<B>,
 ) -> B {
     let clock = Arc::clone(&outside.clock);
-    let (mut hands, mut answers) = Hands::new(outside);
+    let (_, studio) = pictures::open(Preview::Off);
+    let (mut hands, mut answers) = Hands::new(outside, studio);
     let mut effects = start();
     loop {
         for effect in effects.drain(..) {
@@ -42,6 +49,8 @@ pub async fn follow<B>(
                 | Effect::Copy(_)
                 | Effect::Announce(_)
                 | Effect::Open { .. }
+                | Effect::Compare(_)
+                | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)) => hands.carry_out(effect),

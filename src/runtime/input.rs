@@ -4,9 +4,11 @@
 //!
 //! - `keyboard`: reads the terminal's bytes as they come;
 //! - `tokens`: cuts them into characters, whole sequences and whole pastes;
+//! - `answer`: what the terminal answers when it is asked;
 //! - `decode`: says what each means, with the parser library that nobody else knows;
 //! - `burst`: keeps pasted text, marked or not, from being read as commands.
 
+mod answer;
 mod burst;
 mod decode;
 mod keyboard;
@@ -14,7 +16,10 @@ mod tokens;
 
 use tokio::time::Instant;
 
-pub use self::keyboard::Keyboard;
+pub use self::{
+    answer::{Answer, CellSize},
+    keyboard::Keyboard,
+};
 use self::{
     burst::Burst,
     tokens::{Token, Tokens},
@@ -35,6 +40,8 @@ pub enum Input {
     Paste(String),
     /// Did something with the mouse.
     Mouse(MouseReport),
+    /// Nothing: the terminal answered a question.
+    Answer(Answer),
     /// Came to this terminal (true) or went to another.
     Focus(bool),
 }
@@ -99,8 +106,8 @@ pub fn translate(input: Input) -> Option<Msg> {
         } else {
             Focus::Away
         })),
-        // What it was done to is the screen's to say: see `pointed`.
-        Input::Mouse(_) => None,
+        // What the mouse did something to is the screen's to say (see `pointed`); answers are for who asked.
+        Input::Mouse(_) | Input::Answer(_) => None,
     }
 }
 
@@ -165,6 +172,7 @@ fn told(burst: &mut Burst, token: Token, now: Instant) {
     let input = match token {
         Token::Char(c) => Some(decode::character(c)),
         Token::Sequence(bytes) => decode::sequence(&bytes),
+        Token::Answer(bytes) => Answer::read(&bytes).map(Input::Answer),
         Token::Paste(text) => Some(Input::Paste(text)),
     };
     if let Some(input) = input {
@@ -264,7 +272,10 @@ mod tests {
     #[test]
     fn answers_of_the_terminal_press_nothing() {
         let answers = b"\x1b[12;40R\x1b[?62;22c\x1b]11;rgb:0/0/0\x07\x1bP>|x\x1b\\\x1b[0n";
-        assert_eq!(read(&[(0, answers)]), []);
+        let seen = read(&[(0, answers)]);
+        assert_eq!(seen.len(), 2);
+        let mut messages = seen.into_iter().filter_map(|(_, input)| translate(input));
+        assert_eq!(messages.next(), None);
     }
 
     #[test]

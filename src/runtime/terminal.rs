@@ -4,7 +4,7 @@
 //!
 //! - `guard`: what was changed and how it is undone, from any thread, at any moment;
 //! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is there;
-//! - `output`: one frame becomes one write, and no query is ever sent;
+//! - `output`: one frame becomes one write;
 //! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
 //! - `hangup`: the terminal that vanishes takes the program with it;
 //! - `panics`: a panic's text is read on the normal screen, not smeared over the alternate one;
@@ -35,6 +35,8 @@ use tokio::sync::mpsc;
 pub use self::process::{finish, harden_process};
 pub use self::requests::Dialect;
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
+
+use super::input::CellSize;
 
 use self::guard::{Guard, Phase};
 use self::output::Output;
@@ -72,7 +74,7 @@ pub struct ScreenOptions {
 ///
 /// - However the program ends (return, error, panic, signal, stuck loop, blocked write), the
 ///   modes found at [`Screen::enter`] are put back, once.
-/// - It sends no query. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
+/// - It sends no query of its own; what [`Screen::question`] sends is never waited for. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
 ///   2 s when an event reader takes the answer, so it is not reachable through this type.
 /// - It never prints and never panics on a dead terminal.
 ///
@@ -217,6 +219,23 @@ impl Screen {
         }
         self.title = title;
         self.write_title()
+    }
+
+    /// Sends the terminal a question, apart from any frame; the answer comes with the keys, or never.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub fn question(&self, question: &[u8]) -> io::Result<()> {
+        if self.guard.phase() != Phase::Present {
+            return Ok(());
+        }
+        self.guard.write(question)
+    }
+
+    /// Returns the size of a cell in pixels, as the system knows it; many terminals do not tell.
+    pub fn cell(&self) -> Option<CellSize> {
+        self.terminal.backend().cell()
     }
 
     /// Asks the terminal to put a text on its clipboard (OSC 52). It never says whether it did.

@@ -4,6 +4,7 @@ mod advice;
 mod brief;
 mod info;
 mod journal;
+mod picture;
 mod record;
 mod saved;
 mod sheet;
@@ -24,8 +25,8 @@ use crate::app::{
 /// How much of the prompt and of the journal the side shows; the first pair that fits is taken.
 const SIDE_SHARES: [(usize, usize); 6] = [(12, 8), (8, 6), (6, 4), (4, 2), (2, 0), (1, 0)];
 
-/// Draws the detail beside the list.
-pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
+/// Draws the detail beside the list, and says where its pictures go.
+pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
     let area = scene.areas.detail;
     let hint = enter_hint(scene);
     let head = Head {
@@ -39,9 +40,10 @@ pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
     };
     Pen::new(buffer, area).frame(&head, scene.theme);
     let Some(watched) = scene.state.selected() else {
-        return;
+        return Drawn::default();
     };
-    let mut pen = Pen::new(buffer, inside(area));
+    let (text, drawn) = picture::draw(buffer, inside(area), scene);
+    let mut pen = Pen::new(buffer, text);
     let (width, height) = (pen.width(), usize::from(pen.height()));
     let mut lines = Vec::new();
     for (prompt, journal) in SIDE_SHARES {
@@ -51,6 +53,7 @@ pub(super) fn draw_side(buffer: &mut Buffer, scene: &Scene<'_>) {
         }
     }
     draw_lines(&mut pen, &lines);
+    drawn
 }
 
 /// Draws the detail below the list.
@@ -101,6 +104,10 @@ pub(super) fn draw_full(
     } else {
         split_top(area).1
     };
+    let (inner, drawn) = match page {
+        DetailPage::Info => picture::draw(buffer, inner, scene),
+        DetailPage::Time | DetailPage::Json => (inner, Drawn::default()),
+    };
     let sheet = Sheet::of(scene, page, inner.width);
     let count = u16::try_from(sheet.count()).unwrap_or(u16::MAX);
     let most_scroll = count.saturating_sub(inner.height);
@@ -144,7 +151,10 @@ pub(super) fn draw_full(
     let mut pen = Pen::new(buffer, inner);
     let seen = sheet.seen(usize::from(scroll), usize::from(inner.height), scene);
     draw_lines(&mut pen, &seen);
-    Drawn { most_scroll }
+    Drawn {
+        most_scroll,
+        ..drawn
+    }
 }
 
 /// Says where the names of the pages are, at the end of the text in the border.

@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 
 use self::row::Columns;
 use super::{
-    Scene,
+    Drawn, Scene,
     areas::{Breadth, DetailForm},
     detail, empty, header,
     pen::{Head, Pen},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Draws everything between tabs and footer.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
     let areas = &scene.areas;
     if areas.rule.height > 0 {
         let mut pen = Pen::new(buffer, areas.rule);
@@ -29,16 +29,18 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
     }
     if scene.state.list().is_empty() {
         empty::draw(buffer, scene);
-        return;
+        return Drawn::default();
     }
     draw_table(buffer, scene);
+    let mut drawn = Drawn::default();
     match areas.detail_form {
         DetailForm::None => {}
         DetailForm::Compact => detail::draw_compact(buffer, scene),
         DetailForm::Below => detail::draw_below(buffer, scene),
-        DetailForm::Side => detail::draw_side(buffer, scene),
+        DetailForm::Side => drawn = detail::draw_side(buffer, scene),
     }
     stats::draw(buffer, scene);
+    drawn
 }
 
 fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {

@@ -107,7 +107,7 @@ async fn turn(
                     None => stop = chord == KeyChord::ctrl('z'),
                 },
                 Ok(Input::Paste(text)) => probe.keys += text.matches('n').count(),
-                Ok(Input::Mouse(_) | Input::Focus(_)) => {}
+                Ok(Input::Mouse(_) | Input::Answer(_) | Input::Focus(_)) => {}
                 Err(_) => {
                     screen.leave();
                     return HUNG_UP;

@@ -133,6 +133,8 @@ impl Story {
                 | Effect::Load
                 | Effect::Tell(_)
                 | Effect::Open { .. }
+                | Effect::Compare(_)
+                | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)

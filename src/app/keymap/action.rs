@@ -65,6 +65,8 @@ pub enum Action {
     OpenResult,
     /// Open the input video in the browser.
     OpenOriginal,
+    /// Show input and result side by side in the browser.
+    Compare,
     /// Save the result videos; while that runs, say how far it is, and stop it.
     Save,
     /// Save them to a folder that is asked for.
@@ -187,6 +189,7 @@ impl Action {
             Self::Faster => "faster",
             Self::OpenResult => "open_result",
             Self::OpenOriginal => "open_original",
+            Self::Compare => "compare",
             Self::Save => "save",
             Self::SaveTo => "save_to",
             Self::CopyMenu => "copy",

@@ -333,6 +333,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Tasks,
+        Action::Compare,
+        &[c('b')],
+        TASKS,
+        "compare",
+        "input beside result in the browser",
+    ),
+    bind(
+        Group::Tasks,
         Action::Save,
         &[c('w')],
         TASKS,
@@ -696,6 +704,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::OpenResult,
             Action::Save,
             Action::OpenOriginal,
+            Action::Compare,
             Action::CopyMenu,
             Action::Raw,
             Action::EditLabel,

@@ -4,13 +4,13 @@ use tui_input::InputRequest;
 
 use super::{
     finding,
-    notices::{nothing_of, notify, refuses_changes},
+    notices::{nothing_of, notify, quoted, refuses_changes, step},
     removing, selection, storing,
 };
 use crate::{
     app::{
         clip::Clip,
-        keymap::{Key, KeyChord},
+        keymap::{Action, Key, KeyChord},
         msg::Effect,
         state::{
             AddDialog, AddField, Confirm, Loading, Overlay, Picker, ShownLink, State, Tone,
@@ -19,6 +19,7 @@ use crate::{
     },
     domain::{
         change::{Access, Change},
+        comparison::{Comparison, MissingSide},
         query::Sort,
         task::{Family, TaskId, VideoUrl},
         time::Now,
@@ -330,6 +331,38 @@ fn open_one(
             }));
         }
     }
+}
+
+/// Shows the selected task's input beside its result.
+pub(super) fn compare(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(watched) = state.selected() else {
+        return notify(state, Tone::Plain, "No task selected.", now);
+    };
+    let reason = match Comparison::of(watched) {
+        Ok(comparison) => return effects.push(Effect::Compare(Box::new(comparison))),
+        Err(MissingSide::Result) => nothing_of(state, watched, "compare", now),
+        Err(MissingSide::Input) => {
+            let next = step(state, Action::OpenResult, "opens the result alone");
+            format!("The server named no input link to compare with.{next}")
+        }
+    };
+    notify(state, Tone::Warning, reason, now);
+}
+
+/// Says that input and result are shown, or why not.
+pub(super) fn compared(state: &mut State, task: &TaskId, result: Result<(), String>, now: Now) {
+    let (tone, text) = match result {
+        Ok(()) => {
+            let name = state
+                .list
+                .get(task)
+                .map_or_else(|| task.to_string(), quoted);
+            let text = format!("Input and result of {name} are in the browser.");
+            (Tone::Plain, text)
+        }
+        Err(reason) => (Tone::Bad, reason),
+    };
+    notify(state, tone, text, now);
 }
 
 /// Returns why there is nothing to open, with the next step.

@@ -3,7 +3,7 @@
 use super::{
     copying, dialogs, finding, labels, marking,
     notices::{self, notify, quoted, step},
-    pacing, palette, removing, saving, selection,
+    pacing, palette, picturing, removing, saving, selection,
 };
 use crate::{
     app::{
@@ -60,7 +60,10 @@ pub(super) fn act(
 ) {
     match action {
         Action::Quit => leave(state, now, effects),
-        Action::Redraw => effects.push(Effect::Redraw),
+        Action::Redraw => {
+            picturing::forget_failure(state);
+            effects.push(Effect::Redraw);
+        }
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Next => move_by(state, 1),
         Action::Previous => move_by(state, -1),
@@ -92,6 +95,7 @@ pub(super) fn act(
         Action::Faster => set_pace(state, Speed::Faster, now),
         Action::OpenResult => dialogs::open_video(state, VideoKind::Result, now, effects),
         Action::OpenOriginal => dialogs::open_video(state, VideoKind::Original, now, effects),
+        Action::Compare => dialogs::compare(state, now, effects),
         Action::Save => saving::save(state, now, effects),
         Action::SaveTo => saving::choose_folder(state, now),
         Action::CopyMenu => copying::open_menu(state, now),

@@ -44,6 +44,7 @@ impl Burst {
                 self.hand_on(now);
                 self.paste.get_or_insert_default().push_str(&text);
             }
+            Input::Answer(_) => self.ready.push_back(input),
             Input::Mouse(_) | Input::Focus(_) => self.held.push(input),
             Input::Key { chord, .. } => {
                 if let Some(paste) = &mut self.paste {
@@ -132,7 +133,11 @@ impl Burst {
 fn typed(input: &Input) -> Option<KeyChord> {
     match input {
         Input::Key { chord, .. } if is_text(*chord) => Some(*chord),
-        Input::Key { .. } | Input::Paste(_) | Input::Mouse(_) | Input::Focus(_) => None,
+        Input::Key { .. }
+        | Input::Paste(_)
+        | Input::Mouse(_)
+        | Input::Answer(_)
+        | Input::Focus(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use termina::{
     },
 };
 
-use super::{Input, MouseAct, MouseButton, MouseReport, Wheel};
+use super::{Answer, Input, MouseAct, MouseButton, MouseReport, Wheel};
 use crate::app::keymap::{Key, KeyChord};
 
 /// Turns a character as the terminal sends it into the key it stands for.
@@ -43,6 +43,9 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
                 },
                 is_repeat: false,
             });
+        }
+        [0x1b, b'[', b'?', .., b'c'] | [0x1b, b'[', b'6', b';', .., b't'] => {
+            return Answer::read(bytes.get(1..)?).map(Input::Answer);
         }
         // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
         // up at it, and its rest would be a key.
@@ -295,7 +298,6 @@ mod tests {
         for answer in [
             "\x1b[12;40R",
             "\x1b[0n",
-            "\x1b[?62;22c",
             "\x1b[>1;4000;0c",
             "\x1b[?2026;2$y",
             "\x1b[?1u",
@@ -316,6 +318,15 @@ mod tests {
         ] {
             assert_eq!(sequence(answer.as_bytes()), None, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_told() {
+        let attributes = Answer::Attributes { has_sixel: true };
+        let answer = sequence(b"\x1b[?62;4;22c");
+        assert_eq!(answer, Some(Input::Answer(attributes)));
+        let answer = sequence(b"\x1b[6;18;9t");
+        assert!(matches!(answer, Some(Input::Answer(Answer::CellSize(_)))));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) enum Token {
     Char(char),
     /// An escape sequence, from its Esc to its last byte; a lone Esc too.
     Sequence(Vec<u8>),
+    /// A string that only a terminal's answer is, without its Esc and its end.
+    Answer(Vec<u8>),
     /// A paste with its marks taken off, as text.
     Paste(String),
 }
@@ -51,12 +53,8 @@ enum Place {
     Char(Vec<u8>),
     /// A sequence: at least an Esc.
     Sequence(Vec<u8>),
-    /// A string that only a terminal's answer is: read to its end and dropped.
-    Answer {
-        ends: bool,
-        opened_by: u8,
-        is_empty: bool,
-    },
+    /// A string that only a terminal's answer is, with what opened it; `ends` after an Esc.
+    Answer { ends: bool, text: Vec<u8> },
     /// Between the marks of a paste; `matched` bytes of the end mark were seen.
     Paste { text: Vec<u8>, matched: usize },
 }
@@ -97,11 +95,10 @@ impl Tokens {
             Place::Paste { text, .. } => found(pasted(&text)),
             // Esc, and Alt with a key that could have begun a longer sequence.
             Place::Sequence(sequence) if sequence.len() <= 2 => found(Token::Sequence(sequence)),
-            Place::Answer {
-                opened_by,
-                is_empty: true,
-                ..
-            } => found(Token::Sequence(vec![ESC, opened_by])),
+            Place::Answer { mut text, .. } if text.len() == 1 => {
+                text.insert(0, ESC);
+                found(Token::Sequence(text));
+            }
             Place::Ground | Place::Char(_) | Place::Sequence(_) | Place::Answer { .. } => {}
         }
     }
@@ -115,7 +112,7 @@ impl Tokens {
             Place::Ground => None,
             Place::Paste { .. } => Some(PASTE_WAITS),
             Place::Sequence(sequence) if sequence.len() <= 2 => Some(ESC_WAITS),
-            Place::Answer { is_empty: true, .. } => Some(ESC_WAITS),
+            Place::Answer { text, .. } if text.len() == 1 => Some(ESC_WAITS),
             Place::Char(_) | Place::Sequence(_) | Place::Answer { .. } => Some(SEQUENCE_WAITS),
         }
     }
@@ -125,17 +122,7 @@ impl Tokens {
             Place::Ground => begun(byte, found),
             Place::Char(bytes) => character(bytes, byte, found),
             Place::Sequence(bytes) => sequence(bytes, byte, found),
-            Place::Answer {
-                ends, opened_by, ..
-            } => match (ends, byte) {
-                // BEL, or the second byte of ST.
-                (_, 0x07) | (true, b'\\') => Place::Ground,
-                (_, byte) => Place::Answer {
-                    ends: byte == ESC,
-                    opened_by,
-                    is_empty: false,
-                },
-            },
+            Place::Answer { ends, text } => answer(ends, text, byte, found),
             Place::Paste { text, matched } => paste(text, matched, byte, found),
         };
     }
@@ -181,8 +168,7 @@ fn sequence(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Plac
         [_, opened_by @ (b']' | b'P' | b'_' | b'^' | b'X')] => {
             return Place::Answer {
                 ends: false,
-                opened_by: *opened_by,
-                is_empty: true,
+                text: vec![*opened_by],
             };
         }
         [_, b'[' | b'O'] => false,
@@ -211,6 +197,24 @@ fn sequence(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Plac
         found(Token::Sequence(bytes));
     }
     Place::Ground
+}
+
+fn answer(ends: bool, mut text: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Place {
+    // BEL, or the second byte of ST.
+    if byte == 0x07 || (ends && byte == b'\\') {
+        text.truncate(text.len() - usize::from(ends && text.last() == Some(&ESC)));
+        if text.len() < LONGEST_SEQUENCE {
+            found(Token::Answer(text));
+        }
+        return Place::Ground;
+    }
+    if text.len() < LONGEST_SEQUENCE {
+        text.push(byte);
+    }
+    Place::Answer {
+        ends: byte == ESC,
+        text,
+    }
 }
 
 fn paste(mut text: Vec<u8>, matched: usize, byte: u8, found: &mut impl FnMut(Token)) -> Place {
@@ -295,7 +299,9 @@ mod tests {
             "\x1b^q\x1b\\",
             "\x1b]52;c;cQ==\x07",
         ] {
-            assert_eq!(found(&[answer.as_bytes(), b"q"]), text("q"), "{answer:?}");
+            let mut tokens = found(&[answer.as_bytes(), b"q"]);
+            assert!(matches!(tokens.remove(0), Token::Answer(_)), "{answer:?}");
+            assert_eq!(tokens, text("q"), "{answer:?}");
         }
         let long = format!("\x1b[{}c", "1;".repeat(500));
         assert_eq!(found(&[long.as_bytes(), b"q"]), text("q"));

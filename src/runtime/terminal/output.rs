@@ -14,6 +14,7 @@ use ratatui::layout::{Position, Size};
 use rustix::termios::tcgetwinsize;
 
 use super::guard::Guard;
+use crate::runtime::input::CellSize;
 
 /// Nothing is drawn beyond these. A terminal may claim 65535×65535, and two buffers of that many
 /// cells do not fit into any memory (2000×2000 already takes 379 MB).
@@ -50,6 +51,14 @@ impl Output {
         };
         output.begin_frame();
         output
+    }
+
+    /// Returns the size of a cell in pixels, where the system knows it.
+    pub(super) fn cell(&self) -> Option<CellSize> {
+        let size = tcgetwinsize(self.guard.tty()).ok()?;
+        let width = size.ws_xpixel.checked_div(size.ws_col)?;
+        let height = size.ws_ypixel.checked_div(size.ws_row)?;
+        (width > 0 && height > 0).then_some(CellSize { width, height })
     }
 
     /// Drops what was collected and begins the next frame with a cleared screen.

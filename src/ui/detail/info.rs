@@ -76,6 +76,7 @@ pub(super) fn full<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> V
     }
     whole_links(&mut sheet, watched);
     whole_paths(&mut sheet, watched, scene);
+    no_picture(&mut sheet, scene);
     sheet.space();
     if let Some(label) = &watched.label {
         sheet.text("Label", label.as_str(), Role::Text, 4);
@@ -282,6 +283,7 @@ fn links(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
         }
         None => {}
     }
+    no_picture(sheet, scene);
     if let Some(callback) = facts.callback.as_ref().filter(|text| !text.is_empty()) {
         let text = format::bare_url(callback.as_str());
         sheet.field("Callback", text, Role::Text);
@@ -319,6 +321,13 @@ fn whole_links(sheet: &mut Sheet<'_, '_>, watched: &Watched) {
     }
     if let Some(callback) = facts.callback.as_ref().filter(|text| !text.is_empty()) {
         sheet.link("Callback", callback.as_str(), Role::Text);
+    }
+}
+
+/// Writes why there are no pictures where there could be.
+fn no_picture(sheet: &mut Sheet<'_, '_>, scene: &Scene<'_>) {
+    if let Some(error) = scene.state.picture_error() {
+        sheet.text("Picture", error.message(), Role::Muted, 2);
     }
 }
 

@@ -66,7 +66,10 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
     for (x, lines) in (0..).step_by(usize::from(COLUMN)).zip(&columns) {
         draw_column(&mut pen, x, scroll, lines);
     }
-    Drawn { most_scroll }
+    Drawn {
+        most_scroll,
+        ..Drawn::default()
+    }
 }
 
 fn draw_column(pen: &mut Pen<'_>, x: u16, scroll: u16, lines: &[Line<'_>]) {

@@ -1,0 +1,375 @@
+//! A task's input beside its result: one page of our own, written to this disk and opened in the browser.
+//!
+//! The page is `assets/compare.html`. What the server told stands in it as data that no markup can come out of, and
+//! the page may load nothing but the videos it names. It must not know how videos are saved.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File, OpenOptions},
+    hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use url::{Host, Url};
+
+use super::desktop::{Browser, OwnPage};
+use crate::{
+    domain::{
+        comparison::{Clip, Comparison},
+        task::TaskId,
+    },
+    ports::Comparer,
+};
+
+/// The page, with places for what is told.
+const PAGE: &str = include_str!("../../assets/compare.html");
+
+/// How our pages' names begin; nothing else in the folder is touched.
+const PREFIX: &str = "before-after-";
+
+/// How many pages stay: a browser may still show the last ones, and load them again.
+const KEPT: usize = 16;
+
+/// Writes pages into a folder of the user's own and opens them.
+#[derive(Debug, Clone)]
+pub struct ComparePages {
+    folder: PathBuf,
+    browser: Browser,
+}
+
+impl ComparePages {
+    /// Returns a writer into that folder, which is made when it is not there.
+    pub const fn new(folder: PathBuf, browser: Browser) -> Self {
+        Self { folder, browser }
+    }
+
+    /// Writes the page and returns where it is. Fails when the folder or the file cannot be written.
+    pub fn write(&self, comparison: &Comparison) -> io::Result<PathBuf> {
+        make_private(&self.folder)?;
+        // A browser is handed a whole path, wherever it was started.
+        let folder = self.folder.canonicalize()?;
+        let path = folder.join(file_name(&comparison.task));
+        let part = path.with_extension("part");
+        // What lies there is the rest of an earlier try, or a link put in our way: neither is written through.
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        create_private(&part)?.write_all(page(comparison)?.as_bytes())?;
+        fs::rename(&part, &path)?;
+        tidy(&folder, &path);
+        Ok(path)
+    }
+}
+
+impl Comparer for ComparePages {
+    fn compare(&self, comparison: &Comparison) -> Result<(), String> {
+        let path = self.write(comparison).map_err(|error| {
+            let folder = self.folder.display();
+            format!("The page cannot be written into {folder}: {error}.")
+        })?;
+        let page = OwnPage::at(&path).ok_or("The page has no whole path.")?;
+        self.browser.show(&page).map_err(|reason| {
+            // The path first: a message line may be cut at its end.
+            let path = path.display();
+            format!("{path} cannot be shown: {reason}")
+        })
+    }
+}
+
+/// Returns the name of a task's page: its id as far as it is plain, and a number that keeps ids apart.
+fn file_name(task: &TaskId) -> String {
+    let plain: String = task
+        .as_str()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
+    let mut hasher = DefaultHasher::new();
+    task.as_str().hash(&mut hasher);
+    format!("{PREFIX}{plain}-{:016x}.html", hasher.finish())
+}
+
+/// Is what the page's script is told.
+#[derive(Serialize)]
+struct Told<'a> {
+    title: &'a str,
+    prompt: Option<&'a str>,
+    inputs: Vec<Side>,
+    results: Vec<Side>,
+}
+
+/// Is one video of the page: its name in the chooser, and where it can be had, the best first.
+#[derive(Serialize)]
+struct Side {
+    name: String,
+    ways: Vec<String>,
+}
+
+impl Side {
+    fn all(clips: &[Clip]) -> Vec<Self> {
+        let numbered = clips.iter().zip(1..);
+        numbered
+            .map(|(clip, number)| Self {
+                name: format!("{number}: {}", clip.link.file_name()),
+                ways: ways(clip).map(String::from).collect(),
+            })
+            .collect()
+    }
+}
+
+/// Returns where a video can be had: on this disk, then at the server.
+fn ways(clip: &Clip) -> impl Iterator<Item = Url> {
+    let file = clip
+        .file
+        .as_ref()
+        .filter(|file| file.is_file())
+        .and_then(|file| Url::from_file_path(file).ok());
+    file.into_iter().chain(clip.link.to_url())
+}
+
+/// Returns the page of a comparison.
+fn page(comparison: &Comparison) -> io::Result<String> {
+    let told = Told {
+        title: &comparison.title,
+        prompt: comparison.prompt.as_deref(),
+        inputs: Side::all(&comparison.inputs),
+        results: Side::all(&comparison.results),
+    };
+    let told = inert(&serde_json::to_string(&told)?);
+    let clips = comparison.inputs.iter().chain(&comparison.results);
+    let mut media: Vec<_> = clips.flat_map(ways).map(|url| media_source(&url)).collect();
+    media.sort();
+    media.dedup();
+    let nonce = format!(
+        "{:016x}{:016x}",
+        RandomState::new().hash_one(0),
+        RandomState::new().hash_one(1)
+    );
+    // What is told goes in last: a title that spells one of the places stays a title.
+    Ok(PAGE
+        .replace("@NONCE@", &nonce)
+        .replace("@MEDIA@", &media.join(" "))
+        .replacen("@TOLD@", &told, 1))
+}
+
+/// Writes JSON so that nothing in it can end the element it stands in, or a line of script.
+fn inert(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                write!(safe, "\\u{:04x}", u32::from(c)).unwrap_or_default();
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Returns the source that lets the page load this video, and as little else as the language of such sources can say.
+///
+/// It has no word for a single file on this disk, nor for an IPv6 address: there the scheme stands.
+fn media_source(url: &Url) -> String {
+    match url.host() {
+        Some(Host::Domain(_) | Host::Ipv4(_)) => {
+            let path = url.path().replace(';', "%3B").replace(',', "%2C");
+            format!("{}{}", url.origin().ascii_serialization(), path)
+        }
+        Some(Host::Ipv6(_)) | None => format!("{}:", url.scheme()),
+    }
+}
+
+/// Makes a folder that is its owner's alone; one that is there already must be ours to write, and ours only.
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::metadata(folder)?;
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+        if !is_ours || found.mode() & 0o022 != 0 {
+            return Err(io::Error::other("others may write there"));
+        }
+    }
+    Ok(())
+}
+
+/// Creates a file that is its owner's alone, and was not there.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Removes the oldest pages. What cannot be removed is left to the next time.
+fn tidy(folder: &Path, newest: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let mut pages: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .filter(|entry| entry.path() != newest)
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    pages.sort();
+    let surplus = (pages.len() + 1).saturating_sub(KEPT);
+    for (_, path) in pages.iter().take(surplus) {
+        if let Err(error) = fs::remove_file(path) {
+            tracing::debug!(%error, "an old page stays");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::VideoUrl;
+
+    fn clip(link: &str) -> Clip {
+        Clip {
+            link: VideoUrl::parse(link).unwrap(),
+            file: None,
+        }
+    }
+
+    fn comparison() -> Comparison {
+        Comparison {
+            task: TaskId::parse("../../a\u{430}b").unwrap(),
+            title: "</script><script>alert(1)</script>".into(),
+            prompt: Some("@NONCE@ <!-- & \u{2028} ' \" \\".into()),
+            inputs: vec![clip("https://in.example/a.mp4?x=</script>&y=1")],
+            results: vec![clip("http://127.0.0.1:8080/r;1,2.mp4")],
+        }
+    }
+
+    /// Returns what stands between two texts.
+    fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+        let (_, rest) = text.split_once(start).unwrap();
+        rest.split_once(end).unwrap().0
+    }
+
+    #[test]
+    fn what_is_told_stays_data() {
+        let page = page(&comparison()).unwrap();
+
+        let told = between(&page, "type=\"application/json\">", "</script>");
+        assert!(!told.contains(['<', '>', '&', '\u{2028}']));
+        let read: serde_json::Value = serde_json::from_str(told).unwrap();
+        assert_eq!(read["title"], comparison().title);
+        assert_eq!(read["prompt"], *comparison().prompt.unwrap());
+        let link = comparison().inputs[0].link.as_str().to_owned();
+        assert_eq!(read["inputs"][0]["ways"][0], link);
+        assert_eq!(page.matches("</script>").count(), 2, "the page's own");
+    }
+
+    #[test]
+    fn the_page_may_load_its_videos_and_nothing_else() {
+        let first = page(&comparison()).unwrap();
+        let policy = between(&first, "Content-Security-Policy\" content=\"", "\"");
+        let nonce = between(policy, "'nonce-", "'");
+
+        assert_eq!(nonce.len(), 32);
+        assert_eq!(
+            policy,
+            format!(
+                "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+                 media-src http://127.0.0.1:8080/r%3B1%2C2.mp4 https://in.example/a.mp4; \
+                 base-uri 'none'; form-action 'none'"
+            )
+        );
+        assert_ne!(
+            nonce,
+            between(&page(&comparison()).unwrap(), "'nonce-", "'")
+        );
+    }
+
+    #[test]
+    fn a_file_goes_before_its_link_while_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a #1?.mp4");
+        let mut saved = clip("https://[::1]/a.mp4");
+        saved.file = Some(file.clone());
+
+        assert_eq!(ways(&saved).count(), 1);
+        fs::write(&file, "video").unwrap();
+        let ways: Vec<_> = ways(&saved).collect();
+        assert!(ways[0].as_str().ends_with("/a%20%231%3F.mp4"));
+        assert_eq!(media_source(&ways[0]), "file:");
+        assert_eq!(media_source(&ways[1]), "https:");
+    }
+
+    #[test]
+    fn pages_are_private_stay_in_their_folder_and_are_few() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("kietop");
+        let pages = ComparePages::new(folder.clone(), Browser::new(Vec::new()));
+        let write = |id: &str| {
+            let task = TaskId::parse(id).unwrap();
+            let comparison = Comparison {
+                task,
+                ..comparison()
+            };
+            pages.write(&comparison).unwrap()
+        };
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+
+        let page = write("../../etc/x");
+        assert_eq!(page.parent().unwrap(), folder.canonicalize().unwrap());
+        assert_eq!((mode(&folder), mode(&page)), (0o700, 0o600));
+        assert_ne!(write("a/b"), write("a-b"), "ids are kept apart");
+        assert_eq!(write("a/b"), write("a/b"), "one page a task");
+
+        fs::write(folder.join("notes.txt"), "mine").unwrap();
+        for number in 0..40 {
+            assert!(write(&format!("task{number}")).is_file());
+        }
+        let left: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left.len(), KEPT + 1, "{left:?}");
+        assert!(left.contains(&"notes.txt".into()));
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_not_used() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let pages = ComparePages::new(home.path().to_owned(), Browser::new(Vec::new()));
+
+        let reason = pages.compare(&comparison()).unwrap_err();
+
+        assert!(reason.ends_with("others may write there."), "{reason}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_not_written_through() {
+        let home = tempfile::tempdir().unwrap();
+        let victim = home.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let pages = ComparePages::new(home.path().to_owned(), Browser::new(Vec::new()));
+        let page = pages.write(&comparison()).unwrap();
+        for name in [page.clone(), page.with_extension("part")] {
+            fs::remove_file(&name).unwrap_or_default();
+            std::os::unix::fs::symlink(&victim, &name).unwrap();
+        }
+
+        let again = pages.write(&comparison()).unwrap();
+
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(again).unwrap().is_file());
+    }
+}

@@ -1,0 +1,193 @@
+//! Frames out of videos, by the `ffmpeg` found on this machine, which is trusted with nothing.
+//!
+//! It gets a file of ours, never a link: a playlist in a video's clothes would make it fetch. It may read nothing but
+//! files, as nothing but MP4; it runs in a process group of its own with bounds on memory, time and output, with no
+//! environment and no key, and dies when its answer is no longer wanted. What it says is read as a plain pixel map with
+//! bounds of its own.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Cursor, Read as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use image::{ImageFormat, ImageReader, Limits};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+    task, time,
+};
+
+use super::helper::Programs;
+use crate::{
+    domain::picture::PictureError,
+    ports::{FrameReader, Pending, Still},
+};
+
+/// The longest one call may take.
+const WALL: Duration = Duration::from_secs(5);
+
+/// The longest side of a frame, in pixels.
+const LONGEST_SIDE: u32 = 480;
+
+/// The most that is read of an answer: a frame of that size, three bytes a pixel, and its head.
+const LONGEST_ANSWER: u64 = 480 * 480 * 3 + 64;
+
+/// The most memory the pixel map's decoder may take.
+const DECODER_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The largest sides the decoder accepts.
+const DECODER_SIDE: u32 = 4096;
+
+/// Bounds the process before it becomes ffmpeg: 5 s of processor time, 512 MB of memory, no file written, no core. A
+/// shell does it because there is no safe way to between fork and exec; nothing of ours is in its text.
+const BOUNDED: &str = if cfg!(target_os = "linux") {
+    r#"ulimit -t 5 && ulimit -v 524288 && ulimit -f 0 && ulimit -c 0 && exec "$0" "$@""#
+} else {
+    // Elsewhere shells cannot bound the memory.
+    r#"ulimit -t 5 && ulimit -f 0 && ulimit -c 0 && exec "$0" "$@""#
+};
+
+/// Reads frames by ffmpeg.
+#[derive(Debug, Clone)]
+pub struct Ffmpeg {
+    programs: Programs,
+}
+
+impl Ffmpeg {
+    /// Returns a reader that looks for ffmpeg among those programs, each time: it may be installed meanwhile.
+    pub const fn among(programs: Programs) -> Self {
+        Self { programs }
+    }
+
+    async fn read(&self, file: &Path, at: Duration) -> Result<Still, PictureError> {
+        let program = self.programs.find("ffmpeg").ok_or(PictureError::NoFfmpeg)?;
+        let file = file.to_owned();
+        let checked = task::spawn_blocking(move || checked(&file)).await;
+        let file = checked.map_err(|_panic| PictureError::Broke)??;
+        let child = command(&program, &file, at).spawn().map_err(|error| {
+            tracing::warn!(%error, "ffmpeg cannot be started");
+            PictureError::Broke
+        })?;
+        let mut child = Group(child);
+        let answer = time::timeout(WALL, child.answer()).await;
+        let answer = answer.map_err(|_elapsed| PictureError::TooSlow)?;
+        let bytes = answer.map_err(|error| {
+            tracing::debug!(%error, "ffmpeg's answer cannot be read");
+            PictureError::Broke
+        })?;
+        task::spawn_blocking(move || still(&bytes))
+            .await
+            .map_err(|_panic| PictureError::Refused)?
+    }
+}
+
+impl FrameReader for Ffmpeg {
+    fn frame<'a>(
+        &'a self,
+        file: &'a Path,
+        at: Duration,
+    ) -> Pending<'a, Result<Still, PictureError>> {
+        Box::pin(self.read(file, at))
+    }
+}
+
+/// Is a process with all it started; ended when dropped.
+struct Group(Child);
+
+impl Group {
+    /// Returns what it writes, up to the bound, once it has ended; nothing when it failed.
+    async fn answer(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let Some(out) = &mut self.0.stdout {
+            out.take(LONGEST_ANSWER + 1).read_to_end(&mut bytes).await?;
+        }
+        // One that writes more is not waited for, and no answer.
+        if u64::try_from(bytes.len()).is_ok_and(|count| count > LONGEST_ANSWER) {
+            return Ok(Vec::new());
+        }
+        let status = self.0.wait().await?;
+        Ok(if status.success() { bytes } else { Vec::new() })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Without an id it has ended and was waited for.
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
+            let signal = rustix::process::Signal::KILL;
+            rustix::process::kill_process_group(group, signal).unwrap_or_default();
+        }
+    }
+}
+
+/// Returns the file's whole path, when it is a plain file that begins like an MP4.
+fn checked(file: &Path) -> Result<PathBuf, PictureError> {
+    let path = fs::canonicalize(file).map_err(|error| {
+        tracing::debug!(%error, "a video is not there");
+        PictureError::NoFile
+    })?;
+    let is_plain = fs::metadata(&path).is_ok_and(|found| found.is_file());
+    if !is_plain {
+        return Err(PictureError::NoFile);
+    }
+    let mut head = [0; 8];
+    let read = File::open(&path).and_then(|mut file| file.read_exact(&mut head));
+    match (read, head) {
+        (Ok(()), [_, _, _, _, b'f', b't', b'y', b'p']) => Ok(path),
+        _ => Err(PictureError::Refused),
+    }
+}
+
+/// Returns the bounded call that writes one frame of a file as a pixel map.
+fn command(program: &Path, file: &Path, at: Duration) -> Command {
+    let mut name = OsString::from("file:");
+    name.push(file);
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", BOUNDED])
+        .arg(program)
+        .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
+        .args(["-protocol_whitelist", "file", "-f", "mov"])
+        .args(["-max_pixels", "33177600", "-threads", "1"])
+        .arg("-ss")
+        .arg(format!("{:.3}", at.as_secs_f64()))
+        .arg("-i")
+        .arg(name)
+        .args(["-map", "0:v:0", "-an", "-sn", "-dn", "-frames:v", "1"])
+        .args(["-filter_threads", "1", "-vf"])
+        .arg(format!(
+            "scale=w='min({LONGEST_SIDE},iw)':h='min({LONGEST_SIDE},ih)':force_original_aspect_ratio=decrease"
+        ))
+        .args(["-f", "image2pipe", "-c:v", "ppm", "pipe:1"])
+        .current_dir("/")
+        .env_clear()
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
+    command
+}
+
+/// Reads a pixel map.
+fn still(bytes: &[u8]) -> Result<Still, PictureError> {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(DECODER_SIDE);
+    limits.max_image_height = Some(DECODER_SIDE);
+    limits.max_alloc = Some(DECODER_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Pnm);
+    reader.limits(limits);
+    let image = reader.decode().map_err(|error| {
+        tracing::debug!(%error, "no frame");
+        PictureError::Refused
+    })?;
+    let (width, height) = (image.width(), image.height());
+    let pixels = image.into_rgb8().into_raw();
+    Still::new(width, height, pixels).ok_or(PictureError::Refused)
+}

@@ -1,0 +1,108 @@
+//! Inputs that pictures are made of: where they were saved, else fetched once into a cache of a few.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::task;
+
+use crate::{
+    domain::{comparison::Clip, picture::PictureError, save::SaveOrder, task::TaskId},
+    ports::{Downloader, InputKeeper, Pending},
+};
+
+/// How many inputs stay in the cache.
+const KEPT: usize = 8;
+
+/// Keeps inputs in a folder, each in one of its own.
+#[derive(Debug, Clone)]
+pub struct InputCache {
+    folder: PathBuf,
+    downloader: Arc<dyn Downloader>,
+}
+
+impl InputCache {
+    /// Returns a cache in that folder, filled by that downloader.
+    pub const fn new(folder: PathBuf, downloader: Arc<dyn Downloader>) -> Self {
+        Self { folder, downloader }
+    }
+
+    async fn find(&self, task: &TaskId, input: &Clip) -> Result<PathBuf, PictureError> {
+        if let Some(file) = &input.file {
+            return Ok(file.clone());
+        }
+        let own = self.folder.join(folder_name(input));
+        let looked = own.clone();
+        let there = task::spawn_blocking(move || finished(&looked)).await;
+        if let Some(file) = there.map_err(|_panic| PictureError::Broke)? {
+            return Ok(file);
+        }
+        let order = SaveOrder {
+            task: task.clone(),
+            number: 1,
+            of: 1,
+            url: input.link.clone(),
+            folder: own.clone(),
+            title: None,
+        };
+        let file = self.downloader.save(&order, &|_| ()).await;
+        let file = file.map_err(|error| {
+            tracing::info!(task = %order.task, why = error.message(), "no input for a picture");
+            PictureError::NoInput
+        })?;
+        let folder = self.folder.clone();
+        let tidied = task::spawn_blocking(move || tidy(&folder, &own)).await;
+        if let Ok(Err(error)) = tidied {
+            tracing::debug!(%error, "old inputs stay");
+        }
+        Ok(file)
+    }
+}
+
+impl InputKeeper for InputCache {
+    fn file<'a>(
+        &'a self,
+        task: &'a TaskId,
+        input: &'a Clip,
+    ) -> Pending<'a, Result<PathBuf, PictureError>> {
+        Box::pin(self.find(task, input))
+    }
+}
+
+/// Returns the name of an input's folder: a number that follows from its link.
+fn folder_name(input: &Clip) -> String {
+    let mut hasher = DefaultHasher::new();
+    input.link.as_str().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// Returns the whole file in a folder; parts of one do not count.
+fn finished(folder: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?;
+    let mut files = entries.flatten().map(|entry| entry.path());
+    files.find(|file| file.extension().is_some_and(|end| end == "mp4") && file.is_file())
+}
+
+/// Removes the oldest inputs. Only folders that are named like ours are touched.
+fn tidy(folder: &Path, newest: &Path) -> io::Result<()> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_ours = name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_ours && entry.path() != newest {
+            folders.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    folders.sort();
+    let surplus = (folders.len() + 1).saturating_sub(KEPT);
+    for (_, old) in folders.iter().take(surplus) {
+        fs::remove_dir_all(old)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! What this terminal shows: asked once, answered through the keyboard's reader, so no key is lost and nothing waits.
+//!
+//! ratatui-image's own query is not used: it reads standard input itself, and in tmux changes an option of the user's.
+
+use crate::{
+    domain::picture::Preview,
+    runtime::input::{Answer, CellSize},
+};
+
+/// Asks for: kitty's graphics (answered by an APC string when there are), the terminal's name, the size of a cell,
+/// and its attributes, which every terminal answers, and last.
+pub(in crate::runtime) const QUESTION: &[u8] =
+    b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c";
+
+/// The first version of kitty that knows placeholders, by which a picture is a text like any other.
+const KITTY: (u32, u32) = (0, 28);
+
+/// What half blocks are drawn for: their two pixels are about square whatever the font.
+pub(super) const USUAL_CELL: CellSize = CellSize {
+    width: 10,
+    height: 20,
+};
+
+/// Is how pictures are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Graphics {
+    /// As characters in two colours.
+    HalfBlocks,
+    /// Sixels, for cells of that size.
+    Sixel(CellSize),
+    /// kitty's protocol.
+    Kitty(CellSize),
+    /// iTerm2's.
+    Iterm2(CellSize),
+}
+
+impl Graphics {
+    /// Returns the size of a cell.
+    pub(super) const fn cell(self) -> CellSize {
+        match self {
+            Self::HalfBlocks => USUAL_CELL,
+            Self::Sixel(cell) | Self::Kitty(cell) | Self::Iterm2(cell) => cell,
+        }
+    }
+}
+
+/// Collects answers.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    has_kitty: bool,
+    has_sixel: bool,
+    name: String,
+    cell: Option<CellSize>,
+}
+
+impl Answers {
+    /// Takes in the size of a cell as the system tells it; the terminal's own word goes before.
+    pub(super) fn measured(&mut self, cell: Option<CellSize>) {
+        self.cell = self.cell.or(cell);
+    }
+
+    /// Takes one answer in; reports whether it was the last.
+    pub(super) fn take(&mut self, answer: Answer) -> bool {
+        match answer {
+            Answer::KittyGraphics => self.has_kitty = true,
+            Answer::Name(name) => self.name = name.to_lowercase(),
+            Answer::CellSize(cell) => self.cell = Some(cell),
+            Answer::Attributes { has_sixel } => {
+                self.has_sixel = has_sixel;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Returns the best way of those the user allows. Without the size of a cell pixels cannot be placed.
+    pub(super) fn graphics(&self, preview: Preview) -> Graphics {
+        let Some(cell) = self.cell else {
+            return Graphics::HalfBlocks;
+        };
+        let is_named = |names: &[&str]| names.iter().any(|name| self.name.contains(name));
+        match preview {
+            Preview::Kitty => Graphics::Kitty(cell),
+            Preview::Sixel => Graphics::Sixel(cell),
+            Preview::Iterm2 => Graphics::Iterm2(cell),
+            Preview::Auto if is_named(&["iterm2", "wezterm"]) => Graphics::Iterm2(cell),
+            // It says yes to both, and draws neither right.
+            Preview::Auto if is_named(&["konsole"]) => Graphics::HalfBlocks,
+            Preview::Auto if self.has_kitty && self.has_placeholders() => Graphics::Kitty(cell),
+            Preview::Auto if self.has_sixel => Graphics::Sixel(cell),
+            Preview::Auto | Preview::HalfBlocks | Preview::Off => Graphics::HalfBlocks,
+        }
+    }
+
+    /// Reports whether pictures can be placed by characters: many say yes to kitty's graphics and cannot.
+    fn has_placeholders(&self) -> bool {
+        if self.name.starts_with("ghostty") {
+            return true;
+        }
+        let Some(version) = self.name.strip_prefix("kitty(") else {
+            return false;
+        };
+        let mut numbers = version
+            .split(['.', ')'])
+            .map_while(|number| number.parse::<u32>().ok());
+        matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= KITTY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graphics(preview: Preview, answers: &[&str]) -> Graphics {
+        let mut collected = Answers::default();
+        let count = answers.len();
+        for (at, answer) in answers.iter().enumerate() {
+            let answer = Answer::read(answer.as_bytes()).unwrap();
+            assert_eq!(collected.take(answer), at + 1 == count);
+        }
+        collected.graphics(preview)
+    }
+
+    #[test]
+    fn each_terminal_gets_what_it_can_show() {
+        let cell = CellSize {
+            width: 9,
+            height: 18,
+        };
+        let (yes, size) = ("_Gi=31;OK", "[6;18;9t");
+        for (answers, expected) in [
+            (
+                &[yes, "P>|kitty(0.41.1)", size, "[?62c"][..],
+                Graphics::Kitty(cell),
+            ),
+            (
+                &[yes, "P>|kitty(0.26.5)", size, "[?62c"],
+                Graphics::HalfBlocks,
+            ),
+            (
+                &[yes, "P>|kitty(1.0.0)", size, "[?62c"],
+                Graphics::Kitty(cell),
+            ),
+            (
+                &[yes, "P>|ghostty 1.2.0", size, "[?62;22c"],
+                Graphics::Kitty(cell),
+            ),
+            (
+                &["P>|XTerm(379)", size, "[?62;4;22c"],
+                Graphics::Sixel(cell),
+            ),
+            (&["P>|XTerm(379)", size, "[?62;22c"], Graphics::HalfBlocks),
+            (
+                &["P>|foot(1.13.1)", size, "[?62;4;22c"],
+                Graphics::Sixel(cell),
+            ),
+            (
+                &[yes, "P>|WezTerm 2024", size, "[?65;4c"],
+                Graphics::Iterm2(cell),
+            ),
+            (
+                &[yes, "P>|Konsole 24", size, "[?62;4c"],
+                Graphics::HalfBlocks,
+            ),
+            (&["P>|foot(1.13.1)", "[?62;4;22c"], Graphics::HalfBlocks),
+            (&["[?6c"], Graphics::HalfBlocks),
+        ] {
+            assert_eq!(graphics(Preview::Auto, answers), expected, "{answers:?}");
+        }
+        let forced = graphics(Preview::Sixel, &["[6;18;9t", "[?6c"]);
+        assert_eq!(forced, Graphics::Sixel(cell));
+    }
+}
