@@ -95,7 +95,10 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Open(open)) => cli::open::run(&open, &global)?,
         Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Config(command)) => cli::config::run(command, &global)?,
-        Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+        Some(Command::Simulate(simulate)) => {
+            global.refuse_for_a_world("simulate")?;
+            cli::simulate::run(&simulate).await?;
+        }
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
         Some(Command::Man) => cli::manual::man()?,
     }
@@ -111,6 +114,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     start_log();
     let access = place::access(global);
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let key = place::key_standing(&config)?;
     let Config {
         profile, settings, ..
     } = config;
@@ -119,6 +123,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         pace: settings.pace,
         retention: settings.retention.0,
         access,
+        key,
         ..state_settings(&settings)
     };
     let store = open_file(file, access, |store| Box::new(store));
@@ -132,8 +137,9 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
     let client = Arc::new(place::client(&config)?);
     start_log();
-    let access = place::access(global);
-    let store = open_file(place::list_file(&config)?, access, waiting.filter());
+    let file = place::list_file(&config)?;
+    let access = place::access_to_read(&file, global);
+    let store = open_file(file, access, waiting.filter());
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
     let state = State::new(Settings {
         pace: config.settings.pace,
@@ -191,6 +197,7 @@ fn outside(
 /// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
 /// faulty config file the default ones.
 async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
+    global.refuse_for_a_world("demo")?;
     needs_terminal()?;
     let config = place::config(global).unwrap_or_default().settings;
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;

@@ -39,7 +39,7 @@ pub const NAMES: [&str; 22] = [
     "savedFiles",
 ];
 
-/// Returns a task as documented; what is unknown is null, times are RFC 3339 in UTC.
+/// Returns a task as documented; what is unknown is null, times are RFC 3339 in UTC with milliseconds.
 pub fn record(watched: &Watched, retention: Duration) -> Value {
     let task = &watched.task;
     let facts = task.facts();
@@ -104,7 +104,8 @@ fn text(text: Option<&CleanText>) -> Option<&str> {
 }
 
 fn time(at: Option<Timestamp>) -> Option<String> {
-    at.map(|at| at.to_string())
+    // Always with milliseconds, so that they sort as text.
+    at.map(|at| format!("{at:.3}"))
 }
 
 fn links(links: &Links) -> Value {
