@@ -103,6 +103,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
     use super::*;
+    use crate::adapters::helper::tests::with_canary_key;
 
     /// Returns a folder with a fake program that writes down how it was called.
     fn bin(name: &str) -> tempfile::TempDir {
@@ -161,7 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_command_gets_the_facts_and_never_a_shell() {
+    fn a_command_gets_the_facts_and_neither_a_shell_nor_the_key() {
+        let test =
+            "adapters::notify::tests::a_command_gets_the_facts_and_neither_a_shell_nor_the_key";
+        with_canary_key(test, a_command_gets_the_facts);
+    }
+
+    fn a_command_gets_the_facts() {
         let folder = bin("tell");
         let command = ["tell", "a b", "$(id)"].map(String::from);
         let facts = [("KIETOP_TITLE", "neon; $(id)\ntwo".to_owned())];
@@ -172,7 +179,7 @@ mod tests {
         assert_eq!(read(&folder.path().join("tell.args")), "[a b]\n[$(id)]\n");
         let env = read(&folder.path().join("tell.env"));
         assert!(env.contains("KIETOP_TITLE=neon; $(id)\ntwo"), "{env}");
-        assert!(!env.contains("KIE_API_KEY"));
+        assert!(!env.contains("canary"), "{env}");
         let missing = notifier(folder.path(), &[]).run(&["no-such-thing".into()], &[]);
         assert!(missing.is_err_and(|why| why.contains("was not found")));
     }
