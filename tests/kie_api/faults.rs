@@ -338,16 +338,6 @@ async fn a_connection_that_hangs_is_offline() {
     assert_eq!(offline(answer, &origin), "no connection to HOST in time");
 }
 
-// F5
-#[tokio::test]
-async fn a_name_with_a_dead_first_address_still_works() {
-    // `localhost` is ::1 as well on most machines; there the server does not listen.
-    let raw = RawServer::answering(answer("200 OK", RUNNING)).await;
-    let origin = raw.origin().replace("127.0.0.1", "localhost");
-
-    assert!(ask_at(&origin).await.is_ok());
-}
-
 // F8
 #[tokio::test]
 async fn plain_http_behind_https_is_offline() {
