@@ -12,6 +12,10 @@ use base64::{Engine as _, engine::general_purpose};
 /// How often one spelling may be wrapped into another: a link in JSON within JSON is three deep.
 const MOST_STEPS: usize = 8;
 
+/// The longest text out of which a secret is cut, in bytes; ten times a record. To know where each byte came from takes
+/// several times the text, and a longer one that holds a secret was made to do harm: it goes as a whole.
+const LONGEST_CUT: usize = 128 * 1024;
+
 /// Is a text decoded so far, with the place each byte has in the text as it came.
 struct Decoded {
     bytes: Vec<u8>,
@@ -19,12 +23,17 @@ struct Decoded {
     starts: Vec<usize>,
 }
 
-/// Returns `text` with `instead` wherever `secret` is spelled in it; nothing, when it is nowhere.
+/// Returns `text` with `instead` wherever `secret` is spelled in it, or in place of all of it when it is huge; nothing,
+/// when the secret is nowhere.
 pub(super) fn redacted(text: &str, secret: &str, instead: &str) -> Option<String> {
-    let found = spans(text.as_bytes(), &needles(secret));
-    if found.is_empty() {
+    let needles = needles(secret);
+    if !holds(text.as_bytes(), &needles) {
         return None;
     }
+    if text.len() > LONGEST_CUT {
+        return Some(instead.to_owned());
+    }
+    let found = spans(text.as_bytes(), &needles);
     let (mut clean, mut at) = (String::with_capacity(text.len()), 0);
     for span in found {
         if span.start >= at {
@@ -35,6 +44,63 @@ pub(super) fn redacted(text: &str, secret: &str, instead: &str) -> Option<String
     }
     clean.push_str(text.get(at..).unwrap_or_default());
     Some(clean)
+}
+
+/// Reports whether a needle comes to light at any step; takes no more room than the text itself.
+fn holds(text: &[u8], needles: &[Vec<u8>]) -> bool {
+    let mut bytes = text.to_vec();
+    for _ in 0..=MOST_STEPS {
+        if !found_in(&bytes, needles).is_empty() {
+            return true;
+        }
+        if !undo(&mut bytes) {
+            return false;
+        }
+    }
+    false
+}
+
+/// Undoes one layer of JSON's escapes and of percent signs; reports whether there was one.
+fn undo(bytes: &mut Vec<u8>) -> bool {
+    let (mut read, mut written) = (0, 0);
+    while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
+        let (byte, length) = first(rest);
+        if let Some(place) = bytes.get_mut(written) {
+            *place = byte;
+        }
+        read += length;
+        written += 1;
+    }
+    let is_shorter = written < bytes.len();
+    bytes.truncate(written);
+    is_shorter
+}
+
+/// Returns where the needles stand, in capitals or not: the names of hosts have none.
+fn found_in(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
+    // Most bytes begin none of them, and a body may have a million.
+    let is_first: [bool; 256] = std::array::from_fn(|byte| {
+        let begins = |needle: &Vec<u8>| {
+            let first = needle.first().map(u8::to_ascii_lowercase);
+            first.map(usize::from) == Some(byte)
+        };
+        needles.iter().any(begins)
+    });
+    let mut found = Vec::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        let lower = usize::from(byte.to_ascii_lowercase());
+        if !is_first.get(lower).copied().unwrap_or_default() {
+            continue;
+        }
+        for needle in needles {
+            let span = at..at + needle.len();
+            let here = bytes.get(span.clone());
+            if here.is_some_and(|here| here.eq_ignore_ascii_case(needle)) {
+                found.push(span);
+            }
+        }
+    }
+    found
 }
 
 /// Returns the places of all needles in a text, in order of their beginning.
@@ -59,13 +125,9 @@ fn spans(text: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
 /// its base64, which depends on where in a group of three it begins.
 fn needles(secret: &str) -> Vec<Vec<u8>> {
     let mut needles = vec![secret.as_bytes().to_vec()];
-    let mut decoded = Decoded {
-        bytes: secret.as_bytes().to_vec(),
-        starts: (0..=secret.len()).collect(),
-    };
-    while let Some(next) = decoded.step() {
-        decoded = next;
-        needles.push(decoded.bytes.clone());
+    let mut decoded = secret.as_bytes().to_vec();
+    while undo(&mut decoded) {
+        needles.push(decoded.clone());
     }
     for before in 0..3 {
         let mut padded = vec![0; before];
@@ -87,37 +149,20 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
 }
 
 impl Decoded {
-    /// Notes where the needles stand, in capitals or not: the names of hosts have none.
+    /// Notes where the needles stand in the text as it came.
     fn find(&self, needles: &[Vec<u8>], found: &mut Vec<Range<usize>>) {
-        // Most bytes begin none of them, and a body may have a million.
-        let is_first: [bool; 256] = std::array::from_fn(|byte| {
-            let begins = |needle: &Vec<u8>| {
-                let first = needle.first().map(u8::to_ascii_lowercase);
-                first.map(usize::from) == Some(byte)
-            };
-            needles.iter().any(begins)
-        });
-        for (at, byte) in self.bytes.iter().enumerate() {
-            let lower = usize::from(byte.to_ascii_lowercase());
-            if !is_first.get(lower).copied().unwrap_or_default() {
-                continue;
-            }
-            for needle in needles {
-                let end = at + needle.len();
-                let here = self.bytes.get(at..end);
-                if here.is_some_and(|here| here.eq_ignore_ascii_case(needle)) {
-                    let (start, end) = (self.starts.get(at), self.starts.get(end));
-                    found.extend(start.zip(end).map(|(&start, &end)| start..end));
-                }
-            }
-        }
+        found.extend(
+            found_in(&self.bytes, needles)
+                .into_iter()
+                .filter_map(|span| {
+                    let (start, end) = (self.starts.get(span.start)?, self.starts.get(span.end)?);
+                    Some(*start..*end)
+                }),
+        );
     }
 
-    /// Undoes one layer of JSON's escapes and of percent signs; nothing, when there is none.
+    /// Undoes one layer, as [`undo`] does; nothing, when there is none.
     fn step(&self) -> Option<Self> {
-        if !self.bytes.iter().any(|byte| matches!(byte, b'\\' | b'%')) {
-            return None;
-        }
         let mut next = Self {
             bytes: Vec::with_capacity(self.bytes.len()),
             starts: Vec::with_capacity(self.starts.len()),
@@ -220,6 +265,14 @@ mod tests {
             let json = serde_json::to_string(secret).unwrap();
             assert_eq!(redacted(&json, secret, "(…)").unwrap(), "\"(…)\"");
         }
+    }
+
+    #[test]
+    fn a_huge_text_with_it_goes_as_a_whole() {
+        let filler = "x".repeat(LONGEST_CUT);
+        let escaped = SECRET.replace('/', "\\/");
+        assert_eq!(clean(&format!("{filler}{escaped}")), "(…)");
+        assert_eq!(clean(&filler), filler);
     }
 
     #[test]
