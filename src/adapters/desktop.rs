@@ -246,6 +246,7 @@ mod tests {
         );
     }
 
+    // F67
     #[test]
     fn a_link_to_this_machine_is_for_an_api_on_it_alone() {
         let table = [
