@@ -4,6 +4,7 @@
 //! so a frame costs the same for ten tasks and for a hundred thousand.
 
 mod areas;
+mod banner;
 mod detail;
 mod empty;
 mod footer;
@@ -31,7 +32,7 @@ pub use self::{
     title::title,
 };
 use self::{
-    pen::Pen,
+    pen::{Head, Pen},
     theme::{Role, Theme},
 };
 use crate::{
@@ -119,7 +120,7 @@ fn paint(
     };
     header::draw(buffer, &scene);
     let drawn = match state.screen() {
-        Screen::List => list::draw(buffer, &scene),
+        Screen::List => draw_list(buffer, &scene),
         Screen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
     };
     footer::draw(buffer, &scene);
@@ -131,6 +132,29 @@ fn paint(
         None => drawn,
     };
     paint_ground(buffer, theme.ground());
+    drawn
+}
+
+/// Draws everything between tabs and footer: the table, with the detail and the statistics where they fit.
+fn draw_list(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
+    let areas = &scene.areas;
+    if areas.rule.height > 0 {
+        let mut pen = Pen::new(buffer, areas.rule);
+        pen.rule(0, 0, &Head::default(), scene.theme);
+    }
+    if scene.state.list().is_empty() {
+        empty::draw(buffer, scene);
+        return Drawn::default();
+    }
+    list::draw(buffer, scene);
+    let mut drawn = Drawn::default();
+    match areas.detail_form {
+        DetailForm::None => {}
+        DetailForm::Compact => detail::draw_compact(buffer, scene),
+        DetailForm::Below => detail::draw_below(buffer, scene),
+        DetailForm::Side => drawn = detail::draw_side(buffer, scene),
+    }
+    stats::draw(buffer, scene);
     drawn
 }
 
@@ -174,6 +198,22 @@ impl Scene<'_> {
     /// Returns the status of a task in this frame.
     fn status_of(&self, watched: &Watched) -> Status {
         self.state.status_of(watched, &self.estimate, self.now)
+    }
+
+    /// Reports whether a filter is in force.
+    fn is_filtered(&self) -> bool {
+        !self.state.lens().query.is_empty()
+    }
+
+    /// Returns which rows are seen: "1-11 of 11".
+    fn seen(&self) -> String {
+        let count = self.state.shown().len();
+        if count == 0 {
+            return "none".to_owned();
+        }
+        let top = self.state.top().min(count - 1);
+        let bottom = (top + usize::from(self.areas.rows.height)).min(count);
+        format!("{}-{bottom} of {count}", top + 1)
     }
 
     /// Says what lies in a part of the screen; what is said later lies above.

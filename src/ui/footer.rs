@@ -38,7 +38,7 @@ fn draw_message(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     if let Some(notice) = scene.state.notice() {
         let text = format::fit_end(&notice.text, room, scene.ellipsis());
         pen.text(x, 0, &text, scene.theme.tone(notice.tone));
-    } else if let Some(step) = header::banner(scene).and_then(|banner| banner.left_over(scene)) {
+    } else if let Some(step) = header::left_over(scene) {
         let text = format::fit_end(&step, room, scene.ellipsis());
         pen.text(x, 0, &text, scene.style(Role::Text));
     }

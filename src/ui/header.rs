@@ -10,13 +10,13 @@ use ratatui::{
 use super::{
     Scene,
     areas::Breadth,
+    banner::{Banner, banner},
     format,
     pen::{Pen, cells},
     theme::Role,
 };
 use crate::{
     app::{
-        keymap::Action,
         pointer::Spot,
         state::{Loading, Screen},
     },
@@ -77,7 +77,7 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
             x = pen.text(x, 0, &tab, scene.style(Role::Accent)) + 1;
         }
     }
-    if scene.areas.tabs.height == 0 && is_filtered(scene) {
+    if scene.areas.tabs.height == 0 && scene.is_filtered() {
         let filter = filter(scene);
         if x + line_width(&filter) < right {
             x = pen.line(x, 0, &filter) + 1;
@@ -183,7 +183,7 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
     let orders = orders(scene);
     // A filter in force, or an order of the user's own, is said before the last tabs are.
-    let is_told = is_filtered(scene) || scene.state.lens().order != Order::default();
+    let is_told = scene.is_filtered() || scene.state.lens().order != Order::default();
     let least = orders.iter().map(line_width).min().filter(|_| is_told);
     let room = right.saturating_sub(least.map_or(0, |least| least + 3));
     let x = draw_lead(pen, &tabs(scene, room), scene);
@@ -350,11 +350,6 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Vec<Part> {
 /// The most cells of a filter at the top.
 const FILTER_WIDTH: usize = 30;
 
-/// Reports whether a filter is in force.
-pub(super) fn is_filtered(scene: &Scene<'_>) -> bool {
-    !scene.state.lens().query.is_empty()
-}
-
 /// Returns the filter in force.
 fn filter(scene: &Scene<'_>) -> Line<'static> {
     let query = &scene.state.lens().query;
@@ -375,7 +370,7 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     let muted = scene.style(Role::Muted);
     let order = scene.state.lens().order;
     // Which rows are seen can be counted; an order of the user's own cannot.
-    let is_told = is_filtered(scene) || order != Order::default();
+    let is_told = scene.is_filtered() || order != Order::default();
     let is_wide = scene.areas.breadth == Breadth::Wide;
     let order = if is_wide {
         format!("sort: {}", order.name())
@@ -384,7 +379,7 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     };
     let (rows, count) = (scene.areas.rows.height, scene.state.shown().len());
     let has_more = !scene.areas.is_boxed && count > usize::from(rows);
-    let seen = has_more.then(|| super::list::seen(scene));
+    let seen = has_more.then(|| scene.seen());
     let dot = scene.theme.glyphs().dot;
     let mut texts = Vec::new();
     if let Some(seen) = &seen {
@@ -396,7 +391,7 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
         texts.extend(seen);
     }
     let plain = texts.into_iter().map(|text| Line::styled(text, muted));
-    if !is_filtered(scene) && !is_wide {
+    if !scene.is_filtered() && !is_wide {
         return plain.collect();
     }
     let filter = filter(scene);
@@ -410,80 +405,17 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
         );
         line
     });
-    if is_filtered(scene) {
+    if scene.is_filtered() {
         return with_filter.chain([filter.clone()]).collect();
     }
     with_filter.chain(plain.clone()).collect()
 }
 
-/// Is what concerns the whole account or list; said once, with what happens next.
-#[derive(Debug)]
-pub(super) struct Banner {
-    /// What is the matter, and when it is tried again.
-    pub(super) headline: String,
-    /// What the user can do.
-    pub(super) next_step: String,
-    role: Role,
-}
-
-impl Banner {
-    fn whole(&self) -> String {
-        if self.next_step.is_empty() {
-            self.headline.clone()
-        } else {
-            format!("{} {}", self.headline, self.next_step)
-        }
-    }
-
-    /// Returns the next step where the top of the screen had no room for it.
-    pub(super) fn left_over(&self, scene: &Scene<'_>) -> Option<String> {
-        let is_shown = scene.areas.tabs.height > 0 && placed(scene, self).is_whole;
-        (!is_shown && !self.next_step.is_empty()).then(|| self.next_step.clone())
-    }
-}
-
-/// Returns what concerns the whole account or list, the gravest first. A list that could not be read is not
-/// among it: that is said where the list would be.
-pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
-    let Scene { state, now, .. } = scene;
-    if let Some(error) = &state.unsaved().error {
-        let again = state.unsaved().retry.map_or_else(
-            || "Trying again now.".to_owned(),
-            |at| format!("Trying again in {}.", format::wait(at.since(now.mono))),
-        );
-        return Some(Banner {
-            headline: format!("Not saved: {error}."),
-            next_step: again,
-            role: Role::Error,
-        });
-    }
-    if let Some(hold) = state.polls().hold() {
-        let wait = hold.until.since(now.mono);
-        let again = if state.polls().is_paused() {
-            "Paused.".to_owned()
-        } else if wait.is_zero() || state.list().tally().in_flight > 0 {
-            "Asking now.".to_owned()
-        } else {
-            format!("Asking again in {}.", format::wait(wait))
-        };
-        return Some(Banner {
-            headline: format!("{}. {again}", format::sentence(&hold.error.message())),
-            next_step: hold.error.next_step().to_owned(),
-            role: Role::Error,
-        });
-    }
-    if state.polls().is_paused() {
-        let key = state
-            .keymap()
-            .key_of(Action::Pause)
-            .map(|key| scene.theme.key(key));
-        return Some(Banner {
-            headline: "Paused: nothing is asked by itself.".to_owned(),
-            next_step: key.map_or_else(String::new, |key| format!("{key} goes on.")),
-            role: Role::Warn,
-        });
-    }
-    None
+/// Returns the banner's next step where the top of the screen has no room for it.
+pub(super) fn left_over(scene: &Scene<'_>) -> Option<String> {
+    let banner = banner(scene)?;
+    let is_shown = scene.areas.tabs.height > 0 && placed(scene, &banner).is_whole;
+    (!is_shown && !banner.next_step.is_empty()).then_some(banner.next_step)
 }
 
 fn line_width(line: &Line<'_>) -> u16 {

@@ -1,4 +1,4 @@
-//! The table of watched tasks, with the detail and the statistics beside it where they fit.
+//! The table of watched tasks.
 //!
 //! Builds the rows that are seen, no others.
 
@@ -8,11 +8,10 @@ use ratatui::buffer::Buffer;
 
 use self::row::Columns;
 use super::{
-    Drawn, Scene,
-    areas::{Breadth, DetailForm},
-    detail, empty, header,
+    Scene,
+    areas::Breadth,
+    banner::banner,
     pen::{Head, Pen},
-    stats,
     theme::Role,
 };
 use crate::{
@@ -20,39 +19,17 @@ use crate::{
     domain::{fuzzy::Searcher, query},
 };
 
-/// Draws everything between tabs and footer.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Drawn {
-    let areas = &scene.areas;
-    if areas.rule.height > 0 {
-        let mut pen = Pen::new(buffer, areas.rule);
-        pen.rule(0, 0, &Head::default(), scene.theme);
-    }
-    if scene.state.list().is_empty() {
-        empty::draw(buffer, scene);
-        return Drawn::default();
-    }
-    draw_table(buffer, scene);
-    let mut drawn = Drawn::default();
-    match areas.detail_form {
-        DetailForm::None => {}
-        DetailForm::Compact => detail::draw_compact(buffer, scene),
-        DetailForm::Below => detail::draw_below(buffer, scene),
-        DetailForm::Side => drawn = detail::draw_side(buffer, scene),
-    }
-    stats::draw(buffer, scene);
-    drawn
-}
-
-fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
+/// Draws the table.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
     let areas = &scene.areas;
     if areas.is_boxed {
         // Where the banner takes the place of the filter in force, the box says it.
-        let title = if header::is_filtered(scene) && header::banner(scene).is_some() {
+        let title = if scene.is_filtered() && banner(scene).is_some() {
             format!("Watched tasks, filter: {}", scene.state.lens().query)
         } else {
             "Watched tasks".to_owned()
         };
-        let right = seen(scene);
+        let right = scene.seen();
         let head = Head {
             title: &title,
             right: &right,
@@ -81,7 +58,7 @@ fn draw_table(buffer: &mut Buffer, scene: &Scene<'_>) {
 /// Says why no row is seen, and what shows some.
 fn nothing(scene: &Scene<'_>) -> String {
     let tab = scene.state.tab();
-    if scene.state.lens().query.is_empty() {
+    if !scene.is_filtered() {
         return format!("No task under {}.", tab.name());
     }
     let on_tab = query::count(tab, scene.state.list(), scene.now);
@@ -95,15 +72,4 @@ fn nothing(scene: &Scene<'_>) -> String {
     } else {
         format!("None of {all} tasks passes the filter; {key} clears it.")
     }
-}
-
-/// Returns which rows are seen: "1-11 of 11".
-pub(super) fn seen(scene: &Scene<'_>) -> String {
-    let count = scene.state.shown().len();
-    if count == 0 {
-        return "none".to_owned();
-    }
-    let top = scene.state.top().min(count - 1);
-    let bottom = (top + usize::from(scene.areas.rows.height)).min(count);
-    format!("{}-{bottom} of {count}", top + 1)
 }

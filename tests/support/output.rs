@@ -23,7 +23,7 @@ const LEAVE: &[u8] = b"\x1b[?1049l";
 /// Watches a program's bytes to its terminal, in pieces of any size.
 ///
 /// While the program does not have the screen (before it, after it, stopped by Ctrl-Z) the terminal itself echoes what
-/// is typed: its control characters as `^X`, its other bytes as they are, which need not be text.
+/// is typed, which need not be text; but no escape sequence, for it echoes an escape as `^[`.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pending: Vec<u8>,
@@ -68,9 +68,10 @@ impl Watch {
     }
 }
 
-/// Tells whether the first byte may be the terminal's echo of one that was typed.
+/// Tells whether the first byte may be the terminal's echo of what was typed: it echoes an escape as `^[`, an erased
+/// character as a step back.
 fn is_echo(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|byte| *byte >= 0x80)
+    bytes.first().is_some_and(|byte| *byte != 0x1b)
 }
 
 /// Returns the length of the first whole thing, 0 when more bytes are needed.
