@@ -15,6 +15,7 @@ use kietop::{
         clipboard::SystemClipboard,
         compare::ComparePages,
         desktop::{Browser, SystemClock},
+        download::Reach,
         frames::Ffmpeg,
         helper::Programs,
         inputs::InputCache,
@@ -177,7 +178,7 @@ fn outside(
     open_store: OpenStore,
 ) -> Outside {
     let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
-    let browser = Browser::new(config.browser.clone());
+    let browser = Browser::new(config.browser.clone(), Reach::of(client.origin()));
     Outside {
         clock: Arc::new(clock),
         turns,
@@ -253,7 +254,8 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
     // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
     let folder = place::passing_folder().unwrap_or_default();
     let outside = outside(Arc::new(client), clock, None, &config, open_store);
-    let pages = ComparePages::new(folder.clone(), Browser::new(config.browser.clone()));
+    let browser = Browser::new(config.browser.clone(), Reach::ThisMachine);
+    let pages = ComparePages::new(folder.clone(), browser);
     let inputs = InputCache::new(folder.join("inputs"), Arc::clone(&outside.downloader));
     let outside = Outside {
         comparer: Arc::new(pages),

@@ -178,7 +178,7 @@ impl SqliteStore {
     }
 
     /// Returns the last good answer about a task as it came (at most 64 KiB of JSON), and when it was
-    /// first given so; for lossless output, never for a terminal.
+    /// first given so; for JSON, never for a terminal.
     pub fn raw(&mut self, task: &TaskId) -> Result<Option<(Timestamp, String)>, StoreError> {
         self.mending(|store| read::raw(&store.conn, task))
     }

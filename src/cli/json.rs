@@ -1,4 +1,8 @@
-//! Tasks as JSON, in the API's own names where it has one; lossless, and safe to look at in a terminal.
+//! Tasks as JSON, in the API's own names where it has one; safe to look at in a terminal.
+//!
+//! Texts are as the server sent them, characters that act on a terminal included (as JSON escapes): white space and byte
+//! order marks at both ends are gone, and what is beyond 64 KiB of one text. So it is lossless up to there and no
+//! further; the same bounds hold for the raw record, which keeps the fields nobody here reads.
 
 use std::{io, time::Duration};
 

@@ -193,11 +193,7 @@ pub fn key_standing(config: &Config) -> Result<KeyStanding, Failure> {
 
 /// Returns what fetches files: from public addresses, and from this machine when the API is on it.
 pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
-    let reach = if client.origin().is_loopback() {
-        Reach::ThisMachine
-    } else {
-        Reach::Public
-    };
+    let reach = Reach::of(client.origin());
     HttpDownloader::new(reach, Arc::clone(client) as _, download::Limits::default())
 }
 
