@@ -6,6 +6,9 @@ use std::{fs, path::Path, process::Command};
 
 #[path = "support/endings.rs"]
 mod endings;
+#[expect(dead_code, reason = "this file needs a part of the table")]
+#[path = "support/harmful.rs"]
+mod harmful;
 #[expect(dead_code, reason = "this file needs a part of the server")]
 #[path = "support/hostile.rs"]
 mod hostile;
