@@ -17,7 +17,7 @@ use kietop::{
         desktop::{Browser, SystemClock},
         download::Reach,
         frames::Ffmpeg,
-        helper::Programs,
+        helper::{self, Programs},
         inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
@@ -49,7 +49,7 @@ use kietop::{
         effects::{OpenStore, OpenedStore, Outside},
         headless,
         input::Keyboard,
-        terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
+        terminal::{Dialect, Mouse, Screen, ScreenOptions, clean_panics, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::{Palette, Theme},
@@ -59,6 +59,7 @@ use kietop::{
 const LOG_LEVEL: &str = "KIETOP_LOG";
 
 fn main() {
+    clean_panics();
     let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
@@ -80,6 +81,7 @@ fn main() {
             exit::FAILED
         }
     };
+    helper::end_all();
     finish(code)
 }
 

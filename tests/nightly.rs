@@ -17,6 +17,9 @@
 mod damage;
 #[path = "support/endings.rs"]
 mod endings;
+#[expect(dead_code, reason = "this file needs a part of the table")]
+#[path = "support/harmful.rs"]
+mod harmful;
 #[path = "support/hostile.rs"]
 mod hostile;
 #[path = "store/kills.rs"]

@@ -9,6 +9,7 @@ use std::{
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicI32, Ordering},
     thread,
     time::Duration,
 };
@@ -23,6 +24,46 @@ pub(super) const SECRETS: [&str; 1] = ["KIE_API_KEY"];
 
 /// How often a child is looked after.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// The groups of the helpers that run now, so that [`end_all`] finds them; 0 is a free place. One that finds no place
+/// has its limit, as all have.
+static RUNNING: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
+
+/// Is a helper's place among those that run, given up when dropped.
+struct Place(Option<&'static AtomicI32>);
+
+impl Place {
+    fn of(child: &Child) -> Self {
+        let group = i32::try_from(child.id()).unwrap_or_default();
+        let place = RUNNING.iter().find(|place| {
+            place
+                .compare_exchange(0, group, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        });
+        Self(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            place.store(0, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Ends every helper that still runs, each with its group: the last thing before the process ends.
+///
+/// Not what was started to outlive us: a browser, and the command for notices, which is the user's own and may be busy
+/// with a file. A clipboard program that went on in the background to own the text has ended as a helper by then.
+pub fn end_all() {
+    for place in &RUNNING {
+        if let Some(group) = Pid::from_raw(place.swap(0, Ordering::SeqCst)) {
+            // It may just have ended by itself.
+            kill_process_group(group, Signal::KILL).unwrap_or_default();
+        }
+    }
+}
 
 /// Is the set of folders in which programs are looked for.
 ///
@@ -96,6 +137,7 @@ pub(super) fn run(mut command: Command, input: &[u8], limit: Duration) -> Result
     let mut child = command
         .spawn()
         .map_err(|error| format!("{name} cannot be started: {error}."))?;
+    let _running = Place::of(&child);
     if let Some(mut pipe) = child.stdin.take() {
         let input = input.to_vec();
         // A child that does not read must not hold us: the pipe breaks when it is killed. Its failure shows in its code.

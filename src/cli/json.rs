@@ -124,7 +124,7 @@ fn link(link: &Link) -> &str {
 }
 
 /// Writes JSON so that no character of it can act on a terminal: what `serde_json` leaves raw beyond U+001F (DEL, C1,
-/// bidi, zero-width, tags) becomes `\uXXXX`, and every reader gets the same text back.
+/// format characters, whatever is drawn as nothing) becomes `\uXXXX`, and every reader gets the same text back.
 pub fn write(value: &Value) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Safe);
@@ -168,15 +168,5 @@ mod tests {
 
         let names: Vec<_> = record.as_object().unwrap().keys().collect();
         assert_eq!(names, NAMES);
-    }
-
-    #[test]
-    fn every_scalar_is_written_safely_and_read_back() {
-        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).collect();
-
-        let written = write(&Value::String(all.clone()));
-
-        assert_eq!(written.chars().find(|&c| is_unsafe(c)), None);
-        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Escape is only ever our own backend's: so whatever a server, a link or a paste holds, none of it can act.
 
+use crate::harmful::is_harmful;
+
 /// Ends of `CSI` sequences that draw, each with the parameters it may have.
 const DRAWING: [char; 3] = ['m', 'H', 'J'];
 
@@ -98,7 +100,7 @@ fn token(bytes: &[u8]) -> Result<usize, &'static str> {
             let text = std::str::from_utf8(character)
                 .ok()
                 .ok_or("bytes that are no text")?;
-            if text.chars().any(is_forbidden) {
+            if text.chars().any(is_harmful) {
                 return Err("a forbidden character");
             }
             Ok(length)
@@ -160,7 +162,7 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
             .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))
     };
     let is_ours = match text.split_once(';') {
-        Some(("2", title)) => !title.chars().any(is_forbidden),
+        Some(("2", title)) => !title.chars().any(is_harmful),
         Some(("52", copied)) => copied.strip_prefix("c;").is_some_and(is_base64),
         Some(_) | None => false,
     };
@@ -169,14 +171,4 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
     } else {
         Err("a string that is not ours")
     }
-}
-
-/// Tells whether a character must not be sent: C0, DEL, C1, bidi, zero-width, tags.
-pub(crate) fn is_forbidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }
