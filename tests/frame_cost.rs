@@ -1,7 +1,5 @@
 //! What a frame and a key cost, in memory taken, however long the list is. No clock: a busy machine changes nothing.
 
-#![expect(clippy::unwrap_used, reason = "test code")]
-
 mod support;
 
 use std::alloc::System;

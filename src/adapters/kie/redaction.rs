@@ -211,11 +211,12 @@ mod tests {
     // F71
     #[test]
     fn it_is_found_in_every_spelling() {
-        let unicode = |text: &str, backslash: &str| -> String {
-            let one = |b: u8| format!("{backslash}u00{b:02x}");
-            text.bytes().map(one).collect()
+        let spelled =
+            |text: &str, one: &dyn Fn(u8) -> String| -> String { text.bytes().map(one).collect() };
+        let unicode = |text: &str, backslash: &str| {
+            spelled(text, &|byte| format!("{backslash}u00{byte:02x}"))
         };
-        let percent: String = SECRET.bytes().map(|b| format!("%{b:02X}")).collect();
+        let percent = spelled(SECRET, &|byte| format!("%{byte:02X}"));
         let table = [
             SECRET.to_owned(),
             SECRET.to_lowercase(),
