@@ -426,7 +426,7 @@ fn a_world_of_its_own_takes_no_list_and_no_numbers_it_would_not_keep() {
 }
 
 #[tokio::test]
-async fn a_task_that_could_not_be_asked_after_says_that_it_is_the_account() {
+async fn a_task_is_shown_as_last_known_when_the_account_is_refused() {
     let server = MockServer::start().await;
     Mock::given(path("/api/v1/modify/record-info"))
         .respond_with(
@@ -445,10 +445,10 @@ async fn a_task_that_could_not_be_asked_after_says_that_it_is_the_account() {
     let shown = asked.await.unwrap().unwrap();
 
     assert_eq!(shown.status.code(), Some(4), "{}", err(&shown));
-    let later = run(&store, &["show", ID]);
     assert!(
-        out(&later).contains("The API key was refused (401). This concerns the account"),
+        err(&shown).contains("The API key was refused (401)"),
         "{}",
-        out(&later)
+        err(&shown)
     );
+    assert!(out(&shown).contains(ID), "{}", out(&shown));
 }

@@ -96,7 +96,7 @@ impl Finder {
                     .map(bare)
                     .for_each(|word| self.plain_word(word));
             }
-            (Some(_), _) | (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn what_is_stuck_to_an_id_is_odd_unless_it_is_named_an_id() {
-        let (glued, short) = (format!("new{B}"), &B[..30]);
+        let (glued, short) = (format!("new{B}"), B.get(..30).unwrap());
         for (text, odd) in [
             (glued.clone(), 1),
             (format!("{glued}\n{glued}"), 1),

@@ -126,13 +126,10 @@ impl Watched {
             return title.into();
         }
         let prompt = self.task.facts().prompt.as_ref();
-        let more = match prompt.filter(|prompt| !prompt.is_empty()) {
-            Some(prompt) => prompt.as_str(),
-            None => {
-                let id = self.id().as_str();
-                id.get(..id.floor_char_boundary(ID_BEGINNING)).unwrap_or(id)
-            }
-        };
+        let prompt = prompt.filter(|prompt| !prompt.is_empty());
+        let id = self.id().as_str();
+        let beginning = id.get(..id.floor_char_boundary(ID_BEGINNING)).unwrap_or(id);
+        let more = prompt.map_or(beginning, CleanText::as_str);
         format!("{title} · {more}").into()
     }
 
