@@ -121,6 +121,7 @@ fn joined(state: &State, mut news: Watched, now: Now) -> Watched {
     news.polling = match (before.polling, news.polling) {
         (asked @ Polling::InFlight { .. }, _) => asked,
         (_, stopped @ Polling::Stopped(_)) => stopped,
+        (own @ Polling::DueAt(_), _) if state.polls.needs_own_try(now.mono) => own,
         (Polling::DueAt(_) | Polling::Stopped(Stop::Refused), _) if is_answered && is_recent => {
             let (pace, jitter) = (state.polls.pace(), state.polls.jitter());
             let late_after = state.estimate().late;
