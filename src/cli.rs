@@ -16,6 +16,7 @@ pub mod refresh;
 pub mod remove;
 pub mod save;
 pub mod scribe;
+pub mod signals;
 pub mod simulate;
 pub mod wait;
 
@@ -42,6 +43,8 @@ pub mod exit {
     pub const WAIT_FAILED: i32 = 3;
     /// `wait`: time ran out.
     pub const TIMED_OUT: i32 = 124;
+    /// A signal came before the end: this and its number.
+    pub const SIGNAL_BASE: i32 = 128;
     /// Ctrl-C came before the end.
     pub const INTERRUPTED: i32 = 130;
 }

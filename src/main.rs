@@ -31,7 +31,7 @@ use kietop::{
     },
     cli::{
         self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
-        wait::Waiting,
+        signals::Signals, wait::Waiting,
     },
     config::{self, Ascii, Config},
     domain::{
@@ -47,7 +47,7 @@ use kietop::{
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
-        headless,
+        headless::{self, Ended},
         input::Keyboard,
         terminal::{Dialect, Mouse, Screen, ScreenOptions, clean_panics, finish, harden_process},
     },
@@ -154,8 +154,8 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         ..state_settings(&config.settings)
     });
     let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
-    let outcome = {
-        let following = headless::follow(state, outside, |state| waiting.look(state));
+    let mut signals = Signals::listen();
+    let until = async {
         let timeout = async {
             match &wait.timeout {
                 Some(span) => tokio::time::sleep(span.0).await,
@@ -163,12 +163,15 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
             }
         };
         tokio::select! {
-            outcome = following => Some(outcome),
-            _ = tokio::signal::ctrl_c() => Some(Err(cli::wait::interrupted())),
+            signal = signals.next() => Some(signal),
             () = timeout => None,
         }
     };
-    outcome.unwrap_or_else(|| Err(waiting.timed_out()))
+    match headless::follow(state, outside, until, |state| waiting.look(state)).await {
+        Ended::Broke(outcome) => outcome,
+        Ended::Until(Some(signal)) => Err(cli::wait::interrupted(signal)),
+        Ended::Until(None) => Err(waiting.timed_out()),
+    }
 }
 
 /// Returns the outside as it really is: the API of that client, the list, files and browser.
@@ -402,7 +405,7 @@ fn needs_terminal() -> Result<(), Failure> {
 fn open_file(
     file: PathBuf,
     access: Access,
-    seen: impl FnOnce(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+    mut seen: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
     Box::new(move |notice| {
         let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;

@@ -3,8 +3,6 @@
 //!
 //! Judged by Unicode's own tables (`support/harmful.rs`), not by the list that the program cleans with.
 
-#![expect(clippy::unwrap_used, reason = "test code fails loudly")]
-
 #[path = "support/harmful.rs"]
 mod harmful;
 

@@ -212,9 +212,9 @@ mod tests {
         let mut other = LogFile(Arc::new(Log::open(&file).unwrap()));
         log.write_all(b"one \x1b[2J \xff\n").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "one ␛[2J \u{fffd}\n");
-        let long = "x".repeat(LONGEST_LINE);
+        let line = "x".repeat(LONGEST_LINE);
         for _ in 0..3 * LONGEST_LOG / 2 / u64::try_from(LONGEST_LINE).unwrap() {
-            log.write_all(long.as_bytes()).unwrap();
+            log.write_all(line.as_bytes()).unwrap();
         }
 
         let most = LONGEST_LOG + 2 * u64::try_from(LONGEST_LINE).unwrap();

@@ -4,22 +4,28 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     io::{self, IsTerminal as _},
+    ops::ControlFlow,
+    sync::Arc,
     time::Duration,
 };
 
 use clap::ValueEnum as _;
 use serde_json::Value;
 
-use super::{Failure, Global, List, Show, StateName, csv, exit, json, output, place, refresh};
+use super::{
+    Failure, Global, List, Show, StateName, csv, exit, json, output, place,
+    refresh::{self, Desk, Stopped},
+    signals::Signals,
+};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
-        change::Change,
+        change::{Access, Change, StoreError},
         estimate::RunTimes,
         fuzzy::Searcher,
         names::Names,
         query::{LONGEST_QUERY, Query, Sight},
-        report::{PollError, Scope},
+        report::{Answer, PollError, Scope},
         schedule::Polling,
         task::{Family, TaskId, TaskState},
         text::CleanText,
@@ -192,8 +198,8 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     }
 }
 
-/// Asks after some of the tasks once and takes the answers in: by way of the disk, unless it may only be read. The
-/// inner error is account-wide. After Ctrl-C the answers so far are taken in, and then it fails.
+/// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be
+/// read. The inner error is account-wide. After a signal the answers to what was asked are taken in, and then it fails.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,
@@ -209,40 +215,74 @@ async fn ask(
     let outside = refresh::Asked {
         api: &client,
         clock: &clock,
-        turns: turns.as_ref().map(|turns| turns as &dyn Turns),
+        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+        signals: &mut Signals::listen(),
     };
-    let mut answers = Vec::new();
-    let asking = refresh::once(wanted, outside, |task, answer| {
-        answers.push((task, answer, clock.now().wall));
-    });
-    let asked = tokio::select! {
-        asked = asking => Ok(asked),
-        () = refresh::interrupted() => Err(interrupted()),
-    };
-    if global.read_only {
-        let told: HashMap<_, _> = answers
+    let mut desk = ListDesk {
+        checks: tasks
             .iter()
-            .map(|(task, answer, at)| (task, (answer, *at)))
-            .collect();
-        for watched in tasks {
-            if let Some((answer, at)) = told.get(watched.id()) {
-                watched.learn(answer, *at);
-            }
-        }
-        return asked;
+            .map(|watched| (watched.id().clone(), watched.freshness.checks))
+            .collect(),
+        store,
+        tasks,
+        clock: &clock,
+        access: place::access(global),
+        error: None,
+    };
+    let asked = refresh::once(wanted, outside, &mut desk).await;
+    let error = desk.error.take();
+    if !global.read_only {
+        *tasks = store.load().map_err(|error| place::store_failed(&error))?;
     }
-    let changes: Vec<_> = answers
-        .into_iter()
-        .map(|(task, answer, at)| Change::of_answer(task, answer, at))
-        .collect();
-    let written = store.apply(&changes).and_then(|_| store.load());
-    *tasks = written.map_err(|error| place::store_failed(&error))?;
-    asked
+    if let Some(error) = error {
+        return Err(place::store_failed(&error));
+    }
+    match asked {
+        Ok(()) | Err(Stopped::Desk) => Ok(Ok(())),
+        Err(Stopped::Account(error)) => Ok(Err(error)),
+        Err(Stopped::Signal(signal)) => Err(interrupted(signal)),
+    }
 }
 
-fn interrupted() -> Failure {
+/// Takes answers into the list.
+struct ListDesk<'a> {
+    store: &'a mut SqliteStore,
+    tasks: &'a mut Vec<Watched>,
+    clock: &'a SystemClock,
+    access: Access,
+    /// How often each task was checked when this began.
+    checks: HashMap<TaskId, u32>,
+    error: Option<StoreError>,
+}
+
+impl Desk for ListDesk<'_> {
+    fn is_answered(&mut self, task: &TaskId) -> bool {
+        let now = self.store.get(task).ok().flatten();
+        let checks = now.map(|watched| watched.freshness.checks);
+        checks.is_some_and(|checks| self.checks.get(task).is_some_and(|before| *before < checks))
+    }
+
+    fn answered(&mut self, task: TaskId, answer: Answer) -> ControlFlow<()> {
+        let at = self.clock.now().wall;
+        if self.access == Access::ReadOnly {
+            if let Some(watched) = self.tasks.iter_mut().find(|watched| *watched.id() == task) {
+                watched.learn(&answer, at);
+            }
+            return ControlFlow::Continue(());
+        }
+        match self.store.apply(&[Change::of_answer(task, answer, at)]) {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+fn interrupted(signal: i32) -> Failure {
     Failure::new(
-        exit::INTERRUPTED,
+        exit::SIGNAL_BASE + signal,
         "Interrupted; what was answered by then is kept.",
     )
 }

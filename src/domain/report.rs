@@ -137,6 +137,13 @@ impl PollError {
         matches!(self, Self::NoKey | Self::KeyUnread(_))
     }
 
+    /// Reports whether it is said of a key, and may be otherwise with another.
+    pub const fn is_of_key(&self) -> bool {
+        self.is_own_affair()
+            || self.is_limit()
+            || matches!(self, Self::Unauthorized(_) | Self::OutOfCredits)
+    }
+
     /// Reports whether the server itself asked for a pause: no key of ours shortens that.
     pub const fn is_limit(&self) -> bool {
         matches!(self, Self::RateLimited { .. })

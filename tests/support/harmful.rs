@@ -21,5 +21,5 @@ pub(crate) fn is_harmful(c: char) -> bool {
 
 /// Returns every character there is.
 pub(crate) fn scalars() -> impl Iterator<Item = char> {
-    ('\0'..=char::MAX).into_iter()
+    '\0'..=char::MAX
 }
