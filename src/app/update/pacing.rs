@@ -2,7 +2,7 @@
 //!
 //! Knows no single question: those are `polling`'s.
 
-use super::notices::notify;
+use super::notices::inform;
 use crate::{
     app::state::{State, Tone},
     domain::{
@@ -23,7 +23,7 @@ pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mo
     if Heard::of(answer) == Heard::Server {
         state.polls.no_trouble();
         if state.polls.release(asked).is_some() {
-            notify(state, Tone::Good, AGAIN, now);
+            inform(state, Tone::Good, AGAIN, now);
         }
     } else if let Err(error) = answer {
         if error.is_trouble() {
@@ -36,7 +36,7 @@ pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mo
 /// Ends the hold when another instance was answered: it was that one's try, and nothing may come to be asked here.
 pub(super) fn release_by_news(state: &mut State, now: Now) {
     if state.polls.release_by_news(now.mono).is_some() {
-        notify(state, Tone::Good, AGAIN, now);
+        inform(state, Tone::Good, AGAIN, now);
     }
 }
 
