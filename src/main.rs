@@ -15,8 +15,9 @@ use kietop::{
         clipboard::SystemClipboard,
         compare::ComparePages,
         desktop::{Browser, SystemClock},
+        download::Reach,
         frames::Ffmpeg,
-        helper::Programs,
+        helper::{self, Programs},
         inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
@@ -48,7 +49,7 @@ use kietop::{
         effects::{OpenStore, OpenedStore, Outside},
         headless,
         input::Keyboard,
-        terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
+        terminal::{Dialect, Mouse, Screen, ScreenOptions, clean_panics, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::{Palette, Theme},
@@ -58,6 +59,7 @@ use kietop::{
 const LOG_LEVEL: &str = "KIETOP_LOG";
 
 fn main() {
+    clean_panics();
     let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
@@ -79,6 +81,7 @@ fn main() {
             exit::FAILED
         }
     };
+    helper::end_all();
     finish(code)
 }
 
@@ -95,7 +98,10 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Open(open)) => cli::open::run(&open, &global)?,
         Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Config(command)) => cli::config::run(command, &global)?,
-        Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+        Some(Command::Simulate(simulate)) => {
+            global.refuse_for_a_world("simulate")?;
+            cli::simulate::run(&simulate).await?;
+        }
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
         Some(Command::Man) => cli::manual::man()?,
     }
@@ -111,6 +117,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     start_log();
     let access = place::access(global);
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let key = place::key_standing(&config)?;
     let Config {
         profile, settings, ..
     } = config;
@@ -119,6 +126,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         pace: settings.pace,
         retention: settings.retention.0,
         access,
+        key,
         ..state_settings(&settings)
     };
     let store = open_file(file, access, |store| Box::new(store));
@@ -132,8 +140,9 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
     let client = Arc::new(place::client(&config)?);
     start_log();
-    let access = place::access(global);
-    let store = open_file(place::list_file(&config)?, access, waiting.filter());
+    let file = place::list_file(&config)?;
+    let access = place::access_to_read(&file, global);
+    let store = open_file(file, access, waiting.filter());
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
     let state = State::new(Settings {
         pace: config.settings.pace,
@@ -171,7 +180,7 @@ fn outside(
     open_store: OpenStore,
 ) -> Outside {
     let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
-    let browser = Browser::new(config.browser.clone());
+    let browser = Browser::new(config.browser.clone(), Reach::of(client.origin()));
     Outside {
         clock: Arc::new(clock),
         turns,
@@ -191,6 +200,7 @@ fn outside(
 /// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
 /// faulty config file the default ones.
 async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
+    global.refuse_for_a_world("demo")?;
     needs_terminal()?;
     let config = place::config(global).unwrap_or_default().settings;
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
@@ -246,7 +256,8 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
     // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
     let folder = place::passing_folder().unwrap_or_default();
     let outside = outside(Arc::new(client), clock, None, &config, open_store);
-    let pages = ComparePages::new(folder.clone(), Browser::new(config.browser.clone()));
+    let browser = Browser::new(config.browser.clone(), Reach::ThisMachine);
+    let pages = ComparePages::new(folder.clone(), browser);
     let inputs = InputCache::new(folder.join("inputs"), Arc::clone(&outside.downloader));
     let outside = Outside {
         comparer: Arc::new(pages),

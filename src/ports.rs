@@ -204,7 +204,8 @@ pub trait Notifier: fmt::Debug + Send + Sync {
 
 /// Writes tasks down for other programs.
 pub trait Scribe: fmt::Debug + Send + Sync {
-    /// Returns the lossless record as JSON safe for any terminal: an object for one task, an array for several.
+    /// Returns the record as JSON safe for any terminal: an object for one task, an array for several. Texts are as they
+    /// came: trimmed, at most 64 KiB each.
     fn records(&self, tasks: &[Watched]) -> String;
 
     /// Returns a shell command for each task, a line each, that asks the API after it. The key is not in it.

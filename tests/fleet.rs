@@ -557,7 +557,6 @@ fn a_refused_key_is_tried_by_one_of_them_every_five_minutes_and_at_once_by_hand(
 }
 
 // F11: the machine slept.
-
 #[test]
 fn after_a_sleep_each_task_is_asked_after_once_and_not_all_at_once() {
     for (instances, tasks) in [(1, 12), (1, 500), (5, 40), (5, 500)] {

@@ -30,6 +30,7 @@ pub mod key_source;
 pub mod luma_modify;
 pub mod origin;
 pub mod read;
+mod redaction;
 pub mod retry_after;
 
 pub use self::{

@@ -86,6 +86,18 @@ pub struct Settings {
     pub suggestions: Vec<TaskId>,
     /// How endings are told of.
     pub notices: NoticeSettings,
+    /// Whether there is a key to ask with.
+    pub key: KeyStanding,
+}
+
+/// Tells whether there is a key to ask with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyStanding {
+    /// There is, or the settings say where to read it.
+    #[default]
+    Named,
+    /// There is none, and none can come while the program runs.
+    Missing,
 }
 
 impl Default for Settings {
@@ -105,6 +117,7 @@ impl Default for Settings {
             here: PathBuf::from("."),
             suggestions: Vec::new(),
             notices: NoticeSettings::default(),
+            key: KeyStanding::default(),
         }
     }
 }

@@ -1,20 +1,27 @@
 //! `kietop list` and `kietop show`: what is known, asked again first if wished.
 
-use std::{collections::HashMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
 
+use clap::ValueEnum as _;
 use serde_json::Value;
 
-use super::{Failure, Global, List, Show, csv, exit, json, output, place, refresh};
+use super::{Failure, Global, List, Show, StateName, csv, exit, json, output, place, refresh};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
         change::Change,
         estimate::RunTimes,
         fuzzy::Searcher,
+        names::Names,
         query::{LONGEST_QUERY, Query, Sight},
-        report::PollError,
+        report::{PollError, Scope},
         schedule::Polling,
-        task::{Family, TaskId},
+        task::{Family, TaskId, TaskState},
         text::CleanText,
         watchlist::Watched,
     },
@@ -28,8 +35,9 @@ const JOURNAL_LINES: usize = 1000;
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     let query = query(list.filter.as_deref().unwrap_or_default())?;
+    let states = states(&list.state)?;
     let retention = place::config(global)?.settings.retention.0;
-    let mut store = place::list(global)?;
+    let (mut store, loss) = place::list_to_read(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
     let mut refused = None;
     if list.refresh {
@@ -42,13 +50,18 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     }
     // What to expect of a running task, all of them tell.
     let sight = sight(&tasks, retention);
+    let mut names = Names::default();
+    for watched in &tasks {
+        names.note(watched.label.as_ref());
+    }
     let mut searcher = Searcher::default();
     tasks.retain(|watched| {
-        let state = watched.task.state().name();
-        let is_meant =
-            list.state.is_empty() || list.state.iter().any(|meant| meant.as_str() == state);
-        is_meant && query.accepts(watched, &sight, &mut searcher)
+        states.accepts(watched, &sight, &mut searcher)
+            && query.accepts(watched, &sight, &mut searcher)
     });
+    if tasks.is_empty() && names.count() > 0 && !(query.is_empty() && states.is_empty()) {
+        output::talk("kietop: No task on the list passes the filter.");
+    }
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
     for watched in &mut tasks {
         place::look(watched);
@@ -59,9 +72,35 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     } else if list.csv {
         output::data(&csv::write(&records().collect::<Vec<_>>(), &json::NAMES))?;
     } else {
-        output::data(&table(&tasks, &sight))?;
+        let mut text = table(&tasks, &names, &sight);
+        if io::stdout().is_terminal() && !tasks.is_empty() {
+            text.insert_str(0, &head(&tasks));
+        }
+        output::data(&text)?;
     }
-    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+    match (refused, loss) {
+        (None, None) => Ok(()),
+        (None, Some(loss)) => Err(loss),
+        (Some(error), loss) => {
+            if let Some(loss) = loss {
+                output::talk(&format!("kietop: {loss}"));
+            }
+            Err(account_failed(&error))
+        }
+    }
+}
+
+/// Returns the filter that `--state` stands for: one of these, or nothing where none was given.
+fn states(states: &[StateName]) -> Result<Query, Failure> {
+    if states.is_empty() {
+        return Ok(Query::default());
+    }
+    let words: Vec<_> = states
+        .iter()
+        .filter_map(StateName::to_possible_value)
+        .map(|word| word.get_name().to_owned())
+        .collect();
+    query(&format!("state:{}", words.join(",")))
 }
 
 /// Reads the filter; a fault is shown where it is.
@@ -109,7 +148,7 @@ fn sight(tasks: &[Watched], retention: Duration) -> Sight {
 /// Prints one task.
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let retention = place::config(global)?.settings.retention.0;
-    let mut store = place::list(global)?;
+    let (mut store, loss) = place::list_to_read(global)?;
     let id = place::resolve(&mut store, &show.id)?;
     let mut refused = None;
     let mut tasks = vec![place::find(&mut store, &id)?];
@@ -141,7 +180,16 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         }
         output::data(&text)?;
     }
-    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+    match (refused, loss) {
+        (None, None) => Ok(()),
+        (None, Some(loss)) => Err(loss),
+        (Some(error), loss) => {
+            if let Some(loss) = loss {
+                output::talk(&format!("kietop: {loss}"));
+            }
+            Err(account_failed(&error))
+        }
+    }
 }
 
 /// Asks after some of the tasks once and takes the answers in: by way of the disk, unless it may only be read. The
@@ -152,6 +200,9 @@ async fn ask(
     wanted: Vec<(TaskId, Family)>,
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
+    if wanted.is_empty() {
+        return Ok(Ok(()));
+    }
     let config = place::config(global)?;
     let (client, clock) = (place::client(&config)?, SystemClock::start());
     let turns = place::turns(&config, place::access(global))?;
@@ -225,38 +276,89 @@ fn account_failed(error: &PollError) -> Failure {
 }
 
 /// Returns the list as aligned lines, without colour.
-fn table(tasks: &[Watched], sight: &Sight) -> String {
+fn table(tasks: &[Watched], names: &Names, sight: &Sight) -> String {
     let Sight {
         estimate,
         retention,
         now,
     } = *sight;
+    let width = id_width(tasks);
     let mut text = String::new();
     for watched in tasks {
         let status = watched.status(&estimate, retention, now);
         let word = Theme::monochrome().look(status, now).word;
-        let took = watched
-            .task
-            .took()
-            .map_or_else(|| "-".into(), format::run_time);
+        let age = format::age(now.age_of(watched.submitted()));
         let link = format::link_life(watched.link_life(retention, now));
+        let title = watched.title_among(names);
+        let title = title.lines().next().unwrap_or_default();
         let cells = [
-            format::pad_end(watched.id().as_str(), 32),
-            format::pad_end(word, 13),
-            format::pad_start(&format::age(now.age_of(watched.submitted())), 4),
-            format::pad_start(&took, 7),
-            format::pad_end(&link, 9),
-            watched
-                .title()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            watched.id().as_str(),
+            word,
+            &age,
+            &took(watched),
+            &link,
+            title,
         ];
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+        line(&mut text, width, cells);
     }
     text
+}
+
+/// Returns the heads of the table's columns.
+fn head(tasks: &[Watched]) -> String {
+    let mut text = String::new();
+    let heads = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"];
+    line(&mut text, id_width(tasks), heads);
+    text
+}
+
+/// Returns the width of the widest id.
+fn id_width(tasks: &[Watched]) -> usize {
+    let widths = tasks
+        .iter()
+        .map(|watched| format::width(watched.id().as_str()));
+    widths.max().unwrap_or_default().max(32)
+}
+
+fn line(text: &mut String, id_width: usize, [id, word, age, took, link, title]: [&str; 6]) {
+    let cells = [
+        format::pad_end(id, id_width),
+        format::pad_end(word, 13),
+        format::pad_start(age, 4),
+        format::pad_start(took, 7),
+        format::pad_end(link, 9),
+        title.to_owned(),
+    ];
+    text.push_str(cells.join("  ").trim_end());
+    text.push('\n');
+}
+
+/// Returns how long it took, or in that place the error code of one that failed, as the dashboard has it.
+fn took(watched: &Watched) -> String {
+    let code = watched.task.facts().error_code.as_ref();
+    match watched.task.state() {
+        TaskState::Failed { .. } => code.filter(|code| !code.is_empty()).map_or_else(
+            || "-".into(),
+            |code| format::fit_end(code.as_str(), 7, "…").into_owned(),
+        ),
+        TaskState::New
+        | TaskState::Running { .. }
+        | TaskState::Succeeded { .. }
+        | TaskState::NotFound
+        | TaskState::Unrecognised => watched
+            .task
+            .took()
+            .map_or_else(|| "-".into(), format::run_time),
+    }
+}
+
+/// Says what the last check failed of; of an account's trouble, that it is none of the task's.
+fn check_failed(error: &PollError) -> String {
+    let what = format::sentence(&error.message());
+    match error.scope() {
+        Scope::Account => format!("{what}. This concerns the account, not the task."),
+        Scope::Task => format!("{what}. {}", error.next_step()),
+    }
 }
 
 /// Returns one task as lines of name and value.
@@ -264,8 +366,12 @@ fn card(watched: &Watched, retention: Duration) -> String {
     let record = json::record(watched, retention);
     let mut text = String::new();
     for (name, value) in record.as_object().into_iter().flatten() {
+        let failed = watched.freshness.last_error.as_ref();
         let value = match value {
             Value::Null => continue,
+            Value::Object(_) if name == "checkError" && failed.is_some() => failed
+                .map(|failed| check_failed(&failed.error))
+                .unwrap_or_default(),
             Value::String(value) => value.clone(),
             Value::Array(values) if values.is_empty() => continue,
             Value::Array(values) => values

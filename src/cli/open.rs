@@ -2,7 +2,10 @@
 
 use super::{Failure, Global, Open, output, place};
 use crate::{
-    adapters::desktop::{Browser, SystemClock},
+    adapters::{
+        desktop::{Browser, SystemClock},
+        download::Reach,
+    },
     domain::{change::Change, task::VideoUrl},
     ports::{ListStore as _, Opener as _},
 };
@@ -26,7 +29,8 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     for other in videos.iter().skip(1) {
         output::talk(&format!("kietop: there is another one: {}", other.as_str()));
     }
-    let browser = Browser::new(place::config(global)?.settings.browser);
+    let config = place::config(global)?;
+    let browser = Browser::new(config.settings.browser, Reach::of(&config.origin));
     if let Err(reason) = browser.open(url) {
         output::data(&format!("{}\n", url.as_str()))?;
         return Err(Failure::plain(format!("{reason} The link is above.")));

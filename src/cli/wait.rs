@@ -81,7 +81,7 @@ impl Waiting {
     pub fn new(wait: &Wait, global: &Global, retention: Duration) -> Result<Self, Failure> {
         let mut wanted = None;
         if !wait.ids.is_empty() {
-            let mut store = place::list(global)?;
+            let (mut store, _) = place::list_to_read(global)?;
             let mut ids = Vec::new();
             for text in &wait.ids {
                 let id = place::resolve(&mut store, text)?;

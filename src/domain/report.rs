@@ -19,7 +19,8 @@ pub struct Observation {
     pub state: TaskState,
     /// Everything else it tells.
     pub facts: Facts,
-    /// The answer's `data` as it came, at most 64 KiB: the raw record, for lossless JSON only.
+    /// The answer's `data` as it was read, written as JSON again and cut at 64 KiB, without the key: the raw record, for
+    /// JSON only.
     pub raw: Arc<str>,
 }
 

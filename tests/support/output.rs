@@ -2,13 +2,17 @@
 //!
 //! Escape is only ever our own backend's: so whatever a server, a link or a paste holds, none of it can act.
 
+use crate::harmful::is_harmful;
+
 /// Ends of `CSI` sequences that draw, each with the parameters it may have.
 const DRAWING: [char; 3] = ['m', 'H', 'J'];
 
-/// The private modes that are set and unset.
-const MODES: [&str; 9] = [
-    "25", "1000", "1002", "1003", "1004", "1006", "1015", "1049", "2004",
-];
+/// The private modes that are set: the cursor, presses of the mouse in the form without a limit, word of the focus, the
+/// other screen, marked pastes.
+const SET: [&str; 6] = ["25", "1000", "1004", "1006", "1049", "2004"];
+
+/// Those that are only unset, should somebody have left them on.
+const UNSET: [&str; 3] = ["1002", "1003", "1015"];
 
 /// Brackets a frame.
 const SYNCHRONIZED: &str = "2026";
@@ -98,7 +102,7 @@ fn token(bytes: &[u8]) -> Result<usize, &'static str> {
             let text = std::str::from_utf8(character)
                 .ok()
                 .ok_or("bytes that are no text")?;
-            if text.chars().any(is_forbidden) {
+            if text.chars().any(is_harmful) {
                 return Err("a forbidden character");
             }
             Ok(length)
@@ -124,7 +128,8 @@ fn csi(rest: &[u8]) -> Result<usize, &'static str> {
             .all(|c| c.is_ascii_digit() || [';', ':'].contains(&c))
     };
     let is_ours = match (parameters.strip_prefix('?'), last) {
-        (Some(mode), 'h' | 'l') => MODES.contains(&mode) || mode == SYNCHRONIZED,
+        (Some(mode), 'h') => SET.contains(&mode) || mode == SYNCHRONIZED,
+        (Some(mode), 'l') => [&SET[..], &UNSET, &[SYNCHRONIZED]].concat().contains(&mode),
         (None, 't') => ["22;0", "23;0"].contains(&parameters),
         (None, last) => DRAWING.contains(&last) && are_numbers(parameters),
         (Some(_), _) => false,
@@ -136,7 +141,8 @@ fn csi(rest: &[u8]) -> Result<usize, &'static str> {
     }
 }
 
-/// Takes a title, or a copy to the clipboard.
+/// Takes a title, or a copy to the clipboard. Notices (OSC 9, 777, 99) and pictures (kitty, sixel, iTerm2) are not
+/// ours here: the programs watched have neither switched on, so whatever looks like one came from outside.
 fn osc(rest: &[u8]) -> Result<usize, &'static str> {
     let Some(end) = rest.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) else {
         return if rest.len() > 64 * LONGEST {
@@ -160,7 +166,7 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
             .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))
     };
     let is_ours = match text.split_once(';') {
-        Some(("2", title)) => !title.chars().any(is_forbidden),
+        Some(("2", title)) => !title.chars().any(is_harmful),
         Some(("52", copied)) => copied.strip_prefix("c;").is_some_and(is_base64),
         Some(_) | None => false,
     };
@@ -169,14 +175,4 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
     } else {
         Err("a string that is not ours")
     }
-}
-
-/// Tells whether a character must not be sent: C0, DEL, C1, bidi, zero-width, tags.
-pub(crate) fn is_forbidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }
