@@ -16,24 +16,25 @@ use std::{sync::Arc, time::Duration};
 
 use kietop::{
     app::{
-        clip::{Clip, ClipContent},
+        clip::{Clip, ClipContent, CopyKind},
         keymap::{Action, Context},
         msg::{Effect, Msg, Request},
         pointer::{Gesture, Spot},
-        state::{DetailPage, Overlay, Screen},
+        state::{DetailPage, NOTICE_TIME, Overlay, Screen},
         tidings::{Focus, NoticeWay, Tidings},
     },
     domain::{
         change::{Access, Change, StoreError},
         memory::Memory,
         record::Record,
-        report::Observation,
+        report::{Observation, PollError},
         status::Tab,
         task::Delivery,
+        turns::{PutOff, Refusal},
         watchlist::Notices,
     },
 };
-use story::{Story, made, not_made};
+use story::{Story, made, not_made, running};
 use support::{at, id, program, task, type_text};
 
 const URL: &str = "https://tempfile.example/r/new.mp4";
@@ -71,7 +72,7 @@ fn each_key_of_the_menu_copies_its_part() {
             "the result link",
             "https://tempfile.example/r/made.mp4",
         ),
-        ("o", "the link of the original", "https://ex.com/in.mp4"),
+        ("o", "the original's link", "https://ex.com/in.mp4"),
         ("p", "the prompt", "oil paint\nat dawn"),
     ] {
         for screen in [&[][..], &["Enter"]] {
@@ -124,7 +125,7 @@ fn several_videos_are_a_line_each_and_the_cursor_chooses_too() {
 }
 
 #[test]
-fn what_is_not_there_is_said_and_the_menu_stays() {
+fn what_is_not_there_is_said_and_the_menu_closes() {
     let mut story = Story::with([task("a").running().created("14:30")]);
 
     assert_eq!(story.press(&["y", "u"]), []);
@@ -132,8 +133,14 @@ fn what_is_not_there_is_said_and_the_menu_stays() {
         story.said(),
         "Nothing to copy: there is no result link yet."
     );
-    assert_eq!(story.press(&["p"]), []);
+    assert_eq!(story.state.context(), Context::List);
+    assert_eq!(story.press(&["y", "p"]), []);
     assert_eq!(story.said(), "Nothing to copy: the server told no prompt.");
+    story.press(&["y", "x"]);
+    assert_eq!(
+        story.said(),
+        "Nothing is copied by x; the menu names the keys."
+    );
     assert_eq!(story.state.context(), Context::Copy);
     story.press(&["Esc"]);
     assert_eq!(story.state.context(), Context::List);
@@ -300,7 +307,203 @@ fn where_no_browser_starts_the_link_is_shown_and_copied() {
         text_of(&effects),
         ("the link", "https://tempfile.example/r/made.mp4")
     );
-    assert!(matches!(story.state.overlay(), Some(Overlay::Link(_))));
+    let copied = |story: &Story| match story.state.overlay() {
+        Some(Overlay::Link(links)) => links.copied.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(copied(&story), None);
+    story.say(Msg::Copied {
+        what: "the link".into(),
+        text: "x".into(),
+        result: Ok("wl-copy".into()),
+    });
+    assert_eq!(
+        copied(&story).as_deref(),
+        Some("Copied the link with wl-copy.")
+    );
+}
+
+#[test]
+fn where_no_browser_starts_the_links_of_several_come_together() {
+    let names = ["a", "b", "c"];
+    let mut story = Story::with(names.map(|name| task(name).ready("1m").created("14:00")));
+    let opens = story.press(&["*", "o"]);
+    assert_eq!(opens.len(), 3);
+
+    let mut copies = Vec::new();
+    for effect in opens {
+        assert!(story.state.overlay().is_none(), "not before all are known");
+        if let Effect::Open { task, url } = effect {
+            let result = Err("no display".into());
+            copies.extend(story.say(Msg::Opened { task, url, result }));
+        }
+    }
+
+    let (what, text) = text_of(&copies);
+    assert_eq!((what, text.lines().count()), ("3 links", 3));
+    assert!(matches!(story.state.overlay(), Some(Overlay::Link(links)) if links.urls.len() == 3));
+}
+
+#[test]
+fn the_palette_prefers_names_that_begin_so() {
+    let mut story = Story::with([made_task()]);
+    for (typed, best) in [
+        ("sor", Action::SortMenu),
+        ("pau", Action::Pause),
+        ("copy res", Action::Copy(CopyKind::Result)),
+        ("undo", Action::Undo),
+    ] {
+        story.press(&[":"]);
+        type_text(&mut story.state, typed);
+        let Some(Overlay::Palette(palette)) = story.state.overlay() else {
+            panic!("the palette");
+        };
+        assert_eq!(
+            palette.chosen().map(|found| found.action),
+            Some(best),
+            "{typed}"
+        );
+        story.press(&["Esc"]);
+    }
+}
+
+#[test]
+fn an_answer_stands_its_time_and_news_wait_for_it() {
+    let mut story = telling();
+    story.press(&["p"]);
+    let paused = story.said().to_owned();
+    assert!(paused.starts_with("Paused"));
+    answer(&mut story, "a", made(&[URL]));
+    answer(&mut story, "b", not_made());
+    assert_eq!(story.said(), paused);
+
+    story.wait(NOTICE_TIME);
+
+    assert_eq!(story.said(), "2 tasks have ended: 1 ready, 1 failed.");
+    story.press(&["m"]);
+    assert!(matches!(
+        story.state.overlay(),
+        Some(Overlay::Messages { .. })
+    ));
+    let past: Vec<_> = story.state.past().map(|said| said.text.as_str()).collect();
+    assert_eq!(past, ["2 tasks have ended: 1 ready, 1 failed.", &paused]);
+}
+
+#[test]
+fn news_cut_off_at_once_come_again_and_those_read_do_not() {
+    for (seconds, comes_again) in [(1, true), (4, false)] {
+        let mut story = telling();
+        answer(&mut story, "a", made(&[URL]));
+        story.wait(Duration::from_secs(seconds));
+        story.press(&["p"]);
+        story.wait(NOTICE_TIME);
+        let said = if comes_again { "\"a\" is ready." } else { "" };
+        assert_eq!(story.said(), said, "after {seconds}s");
+    }
+}
+
+#[test]
+fn what_ended_before_this_run_is_no_news() {
+    let ended = |name: &str| {
+        let ending = task(name).ready("20m").created("14:05").build().task;
+        Ok(Observation {
+            state: ending.state().clone(),
+            facts: ending.facts().clone(),
+            raw: "{}".into(),
+        })
+    };
+    let mut story = telling();
+    for name in ["a", "b", "c"] {
+        answer(&mut story, name, ended(name));
+    }
+
+    assert_eq!(story.said(), "3 tasks known: 3 ready.");
+    assert_eq!(told(&mut story), [], "no bell, no notice");
+}
+
+#[test]
+fn what_was_seen_to_end_before_one_left_is_not_told_again() {
+    // By the server's clock, an hour ahead, it ended after that.
+    let mut seen = task("seen").ready("1m").created("14:50").build();
+    seen.freshness.last_ok = Some(at("13:50"));
+    let mut story = Story::of(program());
+    story.say(Msg::Recalled(Ok(Memory {
+        visited: Some(at("13:52:07")),
+        ..Memory::default()
+    })));
+
+    story.say(Msg::Loaded(Ok(vec![seen])));
+
+    assert_eq!(story.said(), "");
+}
+
+#[test]
+fn a_check_put_off_says_the_truth_of_it() {
+    let put_off = |story: &mut Story| {
+        let (task, attempt) = story.open().last().cloned().expect("a question");
+        let why = Refusal::Elsewhere;
+        let wait = Duration::from_secs(2);
+        let put_off = PutOff { why, wait };
+        story.say(Msg::PutOff {
+            task,
+            attempt,
+            put_off,
+        });
+    };
+    let due = || task("a").running().created("14:30").due_in("0s");
+
+    let mut story = Story::with([due()]);
+    story.answer("a", running());
+    story.press(&["r"]);
+    put_off(&mut story);
+    assert_eq!(
+        story.said(),
+        "It was asked after just now; 2s must lie between."
+    );
+
+    let mut story = Story::with([due()]);
+    story.answer("a", Err(PollError::NoKey));
+    story.press(&["r"]);
+    put_off(&mut story);
+    assert_eq!(
+        story.said(),
+        "Held back: no API key is set. Asking again in 2s."
+    );
+
+    let mut story = Story::with([task("a").ready("1m").created("14:00")]);
+    story.press(&["r"]);
+    put_off(&mut story);
+    assert!(story.said().starts_with("Another kietop"));
+}
+
+#[test]
+fn what_was_never_sent_is_not_counted_and_a_refused_key_is_an_answer() {
+    let due = || task("a").due_in("0s");
+    let rate = |story: &Story| story.state.polls().per_minute(story.now().mono);
+
+    let mut story = Story::with([due()]);
+    story.answer("a", Err(PollError::NoKey));
+    assert_eq!(rate(&story), 0);
+    assert_eq!(story.state.polls().turned_away(&id("a")), None);
+
+    let mut story = Story::with([due()]);
+    story.answer("a", Err(PollError::Unauthorized(401)));
+    assert_eq!(rate(&story), 1);
+    assert_eq!(
+        story.state.polls().turned_away(&id("a")),
+        Some(story.now().mono)
+    );
+}
+
+#[test]
+fn a_read_only_list_refuses_a_paste_at_once() {
+    let mut story = Story::of(program().set(|settings| settings.access = Access::ReadOnly));
+    story.say(Msg::Loaded(Ok(vec![made_task().build()])));
+
+    story.say(Msg::Pasted("774d9a7dd608a0e49293903095e45a4c".into()));
+
+    assert!(story.state.overlay().is_none());
+    assert!(story.said().contains("read-only"), "{}", story.said());
 }
 
 #[test]

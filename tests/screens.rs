@@ -24,7 +24,7 @@ use kietop::{
     },
     config::themes,
     domain::{
-        change::{Change, JournalEvent, StoreError},
+        change::{Applied, Change, JournalEvent, StoreError},
         memory::Memory,
         query::Sort,
         record::Record,
@@ -394,7 +394,7 @@ fn asked() -> State {
 /// The sample with the menu of orders, another order in force.
 fn sorting() -> State {
     let mut state = mixed_state();
-    press(&mut state, &["s", "5", "Enter", "s", "j"]);
+    press(&mut state, &["s", "5", "s", "j"]);
     state
 }
 
@@ -617,7 +617,7 @@ fn picking() -> State {
                 .created_ago("22m"),
         )
         .build();
-    press(&mut state, &["o", "2"]);
+    press(&mut state, &["o", "j"]);
     assert!(matches!(state.overlay(), Some(Overlay::Pick(_))));
     state
 }
@@ -741,7 +741,7 @@ fn the_record_scrolls_to_its_last_row_and_no_further() {
         press(&mut state, &["j"]);
         assert_eq!(shot(&mut state, size), end);
         press(&mut state, &["g"]);
-        assert!(shot(&mut state, size).contains("so since 14:29:01"));
+        assert!(shot(&mut state, size).contains("received at 14:29:01"));
     }
 }
 
@@ -819,6 +819,11 @@ fn the_mouse_meets_what_the_eye_sees() {
         assert_eq!(spot(&mut state, "TITLE"), Spot::Head(Sort::Title));
         assert_eq!(spot(&mut state, "AGE"), Spot::Head(Sort::Age));
         assert_eq!(
+            spot(&mut state, "  TITLE"),
+            Spot::Head(Sort::Title),
+            "a gap is the nearer head's"
+        );
+        assert_eq!(
             spot(&mut state, "claymation"),
             Spot::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21"))
         );
@@ -857,10 +862,17 @@ fn what_concerns_all_is_said_once() {
     let mut refused = hold(PollError::Unauthorized(401));
     assert_snapshot!("banner_refused_120x36", shot(&mut refused, (120, 36)));
     assert_snapshot!("banner_refused_80x24", shot(&mut refused, (80, 24)));
-    press(&mut refused, &["Enter"]);
+    assert_snapshot!("banner_refused_60x18", shot(&mut refused, (60, 18)));
+    press(&mut refused, &["/"]);
+    type_text(&mut refused, "state:ready");
+    press(&mut refused, &["Enter", "3"]);
+    assert_snapshot!("banner_filtered_80x24", shot(&mut refused, (80, 24)));
+    press(&mut refused, &["1", "Esc", "g", "Enter"]);
     assert_snapshot!("banner_in_detail_80x24", shot(&mut refused, (80, 24)));
 
     let mut keyless = hold(PollError::NoKey);
+    // Below the list it waits for the notice of the moment.
+    update(&mut keyless, Msg::Tick, later(span("9s")));
     let seen = shot(&mut keyless, (120, 36));
     assert!(
         seen.contains("No API key is set: set KIE_API_KEY and start again."),
@@ -872,6 +884,7 @@ fn what_concerns_all_is_said_once() {
     );
     let why = kietop::domain::text::CleanText::line("the command failed", 80);
     let mut unread = hold(PollError::KeyUnread(why));
+    update(&mut unread, Msg::Tick, later(span("9s")));
     let seen = shot(&mut unread, (120, 36));
     assert!(seen.contains("Reading it again in "), "{seen}");
 
@@ -896,11 +909,48 @@ fn what_concerns_all_is_said_once() {
     assert_snapshot!("banner_unsaved_120x36", shot(&mut unsaved, (120, 36)));
     assert_snapshot!("banner_unsaved_80x24", shot(&mut unsaved, (80, 24)));
 
+    let mut fresh = program().with(task("zz").in_flight()).build();
+    answer(&mut fresh, "zz", Err(PollError::Unauthorized(401)));
+    assert_snapshot!("refused_unseen_120x36", shot(&mut fresh, (120, 36)));
+
     let mut broken = program().loading().build();
     let newer = StoreError::Newer { found: 9, known: 1 };
     update(&mut broken, Msg::Loaded(Err(newer)), now());
     assert_snapshot!("load_failed_120x36", shot(&mut broken, (120, 36)));
     assert_snapshot!("load_failed_60x18", shot(&mut broken, (60, 18)));
+}
+
+#[test]
+fn what_was_said_can_be_read_again() {
+    let mut state = mixed_state();
+    press(&mut state, &["p", "o", "p", "s", "2", "m"]);
+    for size in [(120, 36), (60, 18)] {
+        let name = format!("messages_{}x{}", size.0, size.1);
+        assert_snapshot!(name, shot(&mut state, size));
+    }
+}
+
+#[test]
+fn the_next_step_stays_where_the_line_is_too_short() {
+    let title = "a title that takes all the room there is, and then some";
+    let mut state = program()
+        .with(task("a").label(title).ready("1m").created("14:00"))
+        .with(task("b").ready("1m").created("13:00"))
+        .build();
+    let changes = vec![Change::Remove {
+        task: id("a"),
+        at: now().wall,
+    }];
+    let result = Ok(vec![Applied::Removed]);
+    update(&mut state, Msg::Stored { changes, result }, now());
+
+    let screen = shot(&mut state, (60, 18));
+
+    let line = screen.lines().find(|line| line.contains("Removed"));
+    assert!(
+        line.is_some_and(|line| line.contains("… u undoes it.")),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -1051,7 +1101,9 @@ fn columns_align_whatever_the_letters() {
             let line: Vec<_> = (plan.heads.x..plan.heads.right())
                 .map(|x| buffer[(x, plan.heads.y)].symbol().to_owned())
                 .collect();
-            let at = line.concat().find(name).expect("a head of a column");
+            let heads = line.concat();
+            let (before, _) = heads.split_once(name).expect("a head of a column");
+            let at = before.chars().count();
             plan.heads.x + u16::try_from(at).expect("a column")
         };
         let (title, link) = (column("TITLE"), column("LINK"));

@@ -519,7 +519,7 @@ fn a_refused_key_says_why() {
         ("d", "No task"),
         ("o", "No task"),
         ("r", "No task"),
-        ("R", "Every task has ended"),
+        ("R", "Nothing is watched yet. a adds tasks."),
         ("u", "Nothing to undo"),
         ("Enter", "No task to show"),
     ] {

@@ -38,7 +38,7 @@ impl CopyKind {
         let (one, many) = match self {
             Self::Id => ("the id", "ids"),
             Self::Result => ("the result link", "result links"),
-            Self::Original => ("the link of the original", "links of originals"),
+            Self::Original => ("the original's link", "original links"),
             Self::Prompt => ("the prompt", "prompts"),
             Self::Json => ("the JSON", "tasks as JSON"),
             Self::Curl => ("the curl command", "curl commands"),
@@ -50,13 +50,16 @@ impl CopyKind {
         }
     }
 
-    /// Returns why none of the tasks has one.
-    const fn missing(self) -> &'static str {
-        match self {
-            Self::Id | Self::Json | Self::Curl => "no task is selected",
-            Self::Result => "there is no result link yet",
-            Self::Original => "the server named no input video",
-            Self::Prompt => "the server told no prompt",
+    /// Returns why none of so many tasks has one.
+    const fn missing(self, tasks: usize) -> &'static str {
+        match (self, tasks) {
+            (Self::Id | Self::Json | Self::Curl, _) => "no task is selected",
+            (Self::Result, 1) => "there is no result link yet",
+            (Self::Result, _) => "none of them has a result link yet",
+            (Self::Original, 1) => "the server named no input video",
+            (Self::Original, _) => "the server named no input video of theirs",
+            (Self::Prompt, 1) => "the server told no prompt",
+            (Self::Prompt, _) => "the server told no prompt of theirs",
         }
     }
 }
@@ -108,7 +111,7 @@ impl Clip {
             CopyKind::Json | CopyKind::Curl => return Self::written(kind, tasks),
         };
         if lines.is_empty() {
-            return Err(kind.missing());
+            return Err(kind.missing(tasks.len()));
         }
         Ok(Self::text(kind.named(lines.len()), lines.join("\n")))
     }
@@ -116,7 +119,7 @@ impl Clip {
     /// Returns what another part has to write.
     fn written(kind: CopyKind, tasks: &[&Watched]) -> Result<Self, &'static str> {
         if tasks.is_empty() {
-            return Err(kind.missing());
+            return Err(kind.missing(tasks.len()));
         }
         let content = if kind == CopyKind::Json {
             ClipContent::Records(tasks.iter().map(|watched| (*watched).clone()).collect())

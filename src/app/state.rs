@@ -2,6 +2,7 @@
 
 mod add;
 mod away;
+mod board;
 mod boxes;
 mod filter;
 mod line;
@@ -13,6 +14,7 @@ mod saves;
 mod unsaved;
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,8 +25,9 @@ use jiff::{Timestamp, tz::TimeZone};
 pub use self::{
     add::{AddDialog, AddField, Candidate},
     away::{Away, Digest},
+    board::{Board, NOTICE_TIME, Notice, Said, Tone},
     boxes::{CopyChoice, CopyMenu, LabelEditor},
-    filter::FilterLine,
+    filter::{FilterLine, Former, Place},
     marks::Marks,
     palette::{Found, Palette},
     picture::{Picture, PictureStage, Pictures},
@@ -209,8 +212,8 @@ pub enum Overlay {
     Pick(Picker),
     /// The box in which a folder is typed.
     Folder(Box<FolderDialog>),
-    /// A link that no browser could be started for, shown whole.
-    Link(ShownLink),
+    /// Links that no browser could be started for, shown whole.
+    Link(ShownLinks),
     /// The menu of what can be copied.
     Copy(CopyMenu),
     /// The editor of a label.
@@ -219,6 +222,11 @@ pub enum Overlay {
     Palette(Box<Palette>),
     /// The keys.
     Help {
+        /// How many lines are scrolled away.
+        scroll: u16,
+    },
+    /// What was said of late.
+    Messages {
         /// How many lines are scrolled away.
         scroll: u16,
     },
@@ -284,41 +292,25 @@ impl VideoKind {
     }
 }
 
-/// Is a link shown whole.
+/// Is links shown whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownLink {
-    /// The link.
-    pub url: VideoUrl,
-    /// Why it is shown.
+pub struct ShownLinks {
+    /// The links; never empty.
+    pub urls: Vec<VideoUrl>,
+    /// Why they are shown.
     pub reason: String,
+    /// What became of copying them, once that is known.
+    pub copied: Option<String>,
 }
 
-/// Tells what a notice means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// For the record.
-    Plain,
-    /// A good ending.
-    Good,
-    /// Something to know.
-    Warning,
-    /// Something failed.
-    Bad,
+/// Is what became of videos on their way to the browser, until all of them are answered for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Opening {
+    /// How many are not.
+    pub(super) waiting: usize,
+    /// Those that no browser could be started for, and why.
+    pub(super) failed: Vec<(VideoUrl, String)>,
 }
-
-/// Is a timed line of text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// The sentence.
-    pub text: String,
-    /// What it means.
-    pub tone: Tone,
-    /// When it goes.
-    pub until: Mono,
-}
-
-/// How long a notice stays.
-pub const NOTICE_TIME: Duration = Duration::from_secs(8);
 
 /// Tells how far the reading of the list is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -372,6 +364,7 @@ pub struct State {
     pub(super) list: Watchlist,
     pub(super) view: View,
     pub(super) selected: Option<TaskId>,
+    pub(super) former: Option<Former>,
     pub(super) marks: Marks,
     pub(super) top: usize,
     pub(super) left_at: Option<usize>,
@@ -379,11 +372,19 @@ pub struct State {
     pub(super) size: Size,
     pub(super) most_scroll: u16,
     pub(super) screen: Screen,
+    pub(super) record_from: Option<Screen>,
     pub(super) overlay: Option<Overlay>,
+    pub(super) opening: Opening,
     pub(super) polls: Polls,
     pub(super) saves: SaveQueue,
     pub(super) pictures: Pictures,
-    pub(super) notice: Option<Notice>,
+    pub(super) board: Board,
+    /// When the first message came, on the wall.
+    pub(super) begun: Option<Timestamp>,
+    /// The tasks the server has answered for in this run.
+    pub(super) met: HashSet<TaskId>,
+    /// The endings from before this run that were learnt of just now.
+    pub(super) known: Vec<TaskId>,
     pub(super) loading: Loading,
     pub(super) removed: Vec<Vec<TaskId>>,
     pub(super) outlook: Outlook,
@@ -415,6 +416,7 @@ impl State {
             pictures: Pictures::default(),
             view: View::default(),
             selected: None,
+            former: None,
             marks: Marks::default(),
             top: 0,
             left_at: None,
@@ -422,8 +424,13 @@ impl State {
             size: Size::default(),
             most_scroll: 0,
             screen: Screen::default(),
+            record_from: None,
             overlay: None,
-            notice: None,
+            opening: Opening::default(),
+            board: Board::default(),
+            begun: None,
+            met: HashSet::new(),
+            known: Vec::new(),
             loading: Loading::default(),
             removed: Vec::new(),
             outlook: Outlook::default(),
@@ -526,6 +533,14 @@ impl State {
         self.marks.len().saturating_sub(shown)
     }
 
+    /// Returns how many of the tasks an act is for cannot be seen: the tab or the filter hides them.
+    pub fn hidden_targets(&self) -> usize {
+        match self.screen {
+            Screen::List => self.hidden_marks(),
+            Screen::Detail { .. } => 0,
+        }
+    }
+
     /// Returns where the selected task stands in the tab, from zero.
     pub fn position(&self) -> Option<usize> {
         self.selected
@@ -548,6 +563,18 @@ impl State {
         self.screen
     }
 
+    /// Returns where one was before the page of the record, as long as that is shown.
+    pub fn came_from(&self) -> Option<Screen> {
+        let is_record = matches!(
+            self.screen,
+            Screen::Detail {
+                page: DetailPage::Json,
+                ..
+            }
+        );
+        self.record_from.filter(|_| is_record)
+    }
+
     /// Returns the box above it.
     pub const fn overlay(&self) -> Option<&Overlay> {
         self.overlay.as_ref()
@@ -563,7 +590,7 @@ impl State {
             (Some(Overlay::Copy(_)), _) => Context::Copy,
             (Some(Overlay::Label(_)), _) => Context::Label,
             (Some(Overlay::Palette(_)), _) => Context::Palette,
-            (Some(Overlay::Help { .. }), _) => Context::Help,
+            (Some(Overlay::Help { .. } | Overlay::Messages { .. }), _) => Context::Help,
             (Some(Overlay::Filter(_)), _) => Context::Filter,
             (Some(Overlay::Sort { .. }), _) => Context::Sort,
             (Some(Overlay::Confirm(_)), _) => Context::Confirm,
@@ -621,8 +648,13 @@ impl State {
     }
 
     /// Returns the notice of the moment.
-    pub const fn notice(&self) -> Option<&Notice> {
-        self.notice.as_ref()
+    pub fn notice(&self) -> Option<&Notice> {
+        self.board.notice()
+    }
+
+    /// Returns what was said, the latest first.
+    pub fn past(&self) -> impl Iterator<Item = &Said> {
+        self.board.past()
     }
 
     /// Returns how far the reading of the list is.
@@ -687,7 +719,7 @@ impl State {
             )
         };
         self.polls.hold().is_some()
-            || self.notice.is_some()
+            || self.notice().is_some()
             || self.list.tally().in_flight + self.polls.strays() > 0
             || (!self.polls.is_paused() && self.list.next_due().is_some())
             || self.visible(usize::from(self.size.page)).any(runs)

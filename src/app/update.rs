@@ -37,6 +37,7 @@ use crate::domain::{
 /// Takes one message in and returns what is to be done. Total: no message in no state panics or waits.
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
+    state.begun.get_or_insert(now.wall);
     pacing::notice_sleep(state, now);
     match msg {
         // What cannot be recalled or remembered is done without; what is wrong with the list, reading it says.
@@ -91,7 +92,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Copied { what, text, result } => {
             copying::copied(state, &what, text, result, now, &mut effects);
         }
-        Msg::Announced(Err(reason)) => notices::notify(state, Tone::Warning, reason, now),
+        Msg::Announced(Err(reason)) => notices::inform(state, Tone::Warning, reason, now),
         Msg::Focused(focus) => notices::focused(state, focus, now, &mut effects),
         Msg::Opened { task, url, result } => {
             dialogs::opened(state, &task, url, result, now, &mut effects);
@@ -136,7 +137,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         .into_iter()
         .chain(state.polls.next_lost())
         .min();
-    let notice = state.notice.as_ref().map(|notice| notice.until);
+    let notice = state.notice().map(|notice| notice.until);
     [
         polling::next_start(state, now),
         lost,
@@ -179,13 +180,7 @@ fn until_next(step: Duration, now: Now) -> Mono {
 
 /// Does what is due whatever the message was.
 fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if state
-        .notice
-        .as_ref()
-        .is_some_and(|notice| notice.until <= now.mono)
-    {
-        state.notice = None;
-    }
+    notices::turn(state, now);
     polling::give_up_lost(state, now, effects);
     // Before the next question: others must not refuse the one try that a person wants.
     effects.extend(state.polls.take_news().map(Effect::Tell));

@@ -3,7 +3,9 @@
 use ratatui::buffer::Buffer;
 
 use super::{
-    Scene, format, header, input,
+    Scene,
+    banner::banner,
+    format, header, input,
     pen::{Pen, cells},
     theme::Role,
 };
@@ -13,7 +15,7 @@ use crate::{
         pointer::Spot,
         state::{FilterLine, Overlay},
     },
-    domain::query,
+    domain::{change::Access, query},
 };
 
 /// Draws the bottom lines.
@@ -31,16 +33,29 @@ fn draw_message(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let mut x = 1;
     let marked = scene.state.marks().len();
     if marked > 0 {
-        let text = format!("{marked} marked.");
+        let text = match scene.state.hidden_marks() {
+            0 => format!("{marked} marked."),
+            hidden => format!("{marked} marked ({hidden} hidden)."),
+        };
         x = pen.text(x, 0, &text, scene.style(Role::Accent)) + 1;
     }
     let room = usize::from(pen.width().saturating_sub(x + 1));
     if let Some(notice) = scene.state.notice() {
-        let text = format::fit_end(&notice.text, room, scene.ellipsis());
-        pen.text(x, 0, &text, scene.theme.tone(notice.tone));
-    } else if let Some(step) = header::left_over(scene) {
-        let text = format::fit_end(&step, room, scene.ellipsis());
-        pen.text(x, 0, &text, scene.style(Role::Text));
+        let (text, step) = notice.parts();
+        let room = room.saturating_sub(format::width(step));
+        let shown = format::fit_end(text, room, scene.ellipsis());
+        let style = scene.theme.tone(notice.tone);
+        x = pen.text(x, 0, &shown, style);
+        x = pen.text(x, 0, step, style) + 2;
+        let is_said = banner(scene).is_none_or(|banner| text.starts_with(&banner.headline));
+        if is_said || !header::is_below(scene) {
+            return;
+        }
+    }
+    let room = usize::from(pen.width().saturating_sub(x + 1));
+    if let Some((text, role)) = header::left_over(scene).filter(|_| room > 0) {
+        let text = format::fit_end(&text, room, scene.ellipsis());
+        pen.text(x, 0, &text, scene.style(role));
     }
 }
 
@@ -136,8 +151,11 @@ fn draw_hints(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
 }
 
-/// Reports whether there is nothing an action could act on.
+/// Reports whether there is nothing an action could act on, or it would be refused.
 fn is_idle(action: Action, scene: &Scene<'_>) -> bool {
+    if action.changes_the_list() && scene.state.settings().access == Access::ReadOnly {
+        return true;
+    }
     if action == Action::Undo {
         return !scene.state.can_undo();
     }
@@ -161,6 +179,8 @@ impl Hint {
         let (chord, word) = scene.state.keymap().hint(action, context)?;
         let word = if action == Action::Pause && scene.state.polls().is_paused() {
             "go on"
+        } else if action == Action::Quit && scene.state.came_from().is_some() {
+            "back"
         } else {
             word
         };

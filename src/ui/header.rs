@@ -42,11 +42,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
 fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     let right = pen.width().saturating_sub(1);
     let banner = banner(scene).filter(|_| scene.areas.tabs.height == 0);
-    let status = banner.as_ref().map_or_else(
-        || clock(scene),
-        |banner| Line::styled(banner.headline.as_str(), scene.style(banner.role)),
-    );
-    let is_banner = banner.is_some();
+    let status = clock(scene);
     let status_width = line_width(&status);
     let status_start = right.saturating_sub(status_width);
     let mut x = 1;
@@ -61,16 +57,15 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         }
         x += 1;
     }
-    if is_banner {
-        let room = usize::from(right.saturating_sub(x));
-        let banner = status.spans.first().map_or("", |span| &span.content);
-        let text = format::fit_end(banner, room, scene.ellipsis());
-        pen.text(x, 0, &text, status.style);
-        return;
-    }
     let counts = counts(scene);
     if !scene.state.list().is_empty() && x + line_width(&counts) < right {
         x = pen.line(x, 0, &counts) + 2;
+    }
+    if let Some(banner) = banner {
+        let room = usize::from(right.saturating_sub(x));
+        let text = format::fit_end(&banner.headline, room, scene.ellipsis());
+        pen.text(x, 0, &text, scene.style(banner.role));
+        return;
     }
     if scene.areas.tabs.height == 0 && scene.state.tab() != Tab::All {
         let tab = format!("[{}]", scene.state.tab().name());
@@ -182,7 +177,7 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         return;
     }
     let right = pen.width().saturating_sub(1);
-    if let Some(banner) = banner(scene) {
+    if let Some(banner) = banner(scene).filter(|_| !is_below(scene)) {
         return draw_banner(pen, scene, &banner);
     }
     let orders = orders(scene);
@@ -197,6 +192,13 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     if let Some(order) = order {
         pen.line(right.saturating_sub(line_width(order)), 0, order);
     }
+}
+
+/// Reports whether the banner stands in the message line: on a broad screen, where tabs, order and filter stay whole.
+pub(super) fn is_below(scene: &Scene<'_>) -> bool {
+    scene.areas.breadth == Breadth::Wide
+        && scene.areas.tabs.height > 0
+        && scene.state.screen() == Screen::List
 }
 
 /// Draws where the task of the full detail stands, and at the right the banner.
@@ -268,28 +270,50 @@ fn placed(scene: &Scene<'_>, banner: &Banner) -> Placed {
     let room = scene.areas.tabs.width.saturating_sub(2 + BANNER_GAP);
     let whole = banner.whole();
     let lead = |room| match scene.state.screen() {
-        Screen::List => tabs(scene, room),
+        Screen::List => tabs_and_filter(scene, room),
         Screen::Detail { .. } => place(scene).spans.into_iter().map(Part::Text).collect(),
     };
+    let width = |parts: &[Part]| {
+        let widths = parts.iter().map(Part::width);
+        widths.fold(0, u16::saturating_add)
+    };
     let all = lead(u16::MAX);
-    if all
-        .iter()
-        .map(Part::width)
-        .fold(0, u16::saturating_add)
-        .saturating_add(cells(&whole))
-        <= room
-    {
+    if width(&all).saturating_add(cells(&whole)) <= room {
         return Placed {
             lead: all,
             text: whole,
             is_whole: true,
         };
     }
+    let lead = lead(room.saturating_sub(cells(&banner.headline)));
+    let is_cut = width(&lead).saturating_add(cells(&banner.headline)) > room;
     Placed {
-        lead: lead(room.saturating_sub(cells(&banner.headline))),
+        lead,
         text: banner.headline.clone(),
-        is_whole: banner.next_step.is_empty(),
+        is_whole: banner.next_step.is_empty() && !is_cut,
     }
+}
+
+/// Returns what of tabs and filter stands before a banner: the tab shown and the filter in force always, the first tab
+/// too, the others as far as there is room.
+fn tabs_and_filter(scene: &Scene<'_>, room: u16) -> Vec<Part> {
+    let filter = if scene.is_filtered() {
+        filter(scene).spans
+    } else {
+        Vec::new()
+    };
+    let taken: u16 = filter.iter().map(|span| cells(&span.content) + 1).sum();
+    let mut parts = tabs(scene, room.saturating_sub(taken));
+    let is_first = |part: &Part| matches!(part, Part::Tab(Tab::All, _));
+    if !parts.iter().any(is_first) {
+        let all = tabs(scene, u16::MAX).into_iter().find(is_first);
+        parts.splice(0..0, all);
+    }
+    if !filter.is_empty() {
+        parts.push(Part::Text(Span::raw(" ")));
+        parts.extend(filter.into_iter().map(Part::Text));
+    }
+    parts
 }
 
 fn shown_tab(scene: &Scene<'_>) -> Line<'static> {
@@ -415,11 +439,24 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     with_filter.chain(plain.clone()).collect()
 }
 
-/// Returns the banner's next step where the top of the screen has no room for it.
-pub(super) fn left_over(scene: &Scene<'_>) -> Option<String> {
+/// Returns what of the banner the top of the screen has no room for.
+pub(super) fn left_over(scene: &Scene<'_>) -> Option<(String, Role)> {
     let banner = banner(scene)?;
-    let is_shown = scene.areas.tabs.height > 0 && placed(scene, &banner).is_whole;
-    (!is_shown && !banner.next_step.is_empty()).then_some(banner.next_step)
+    if is_below(scene) {
+        return Some((banner.whole(), banner.role));
+    }
+    if scene.areas.tabs.height == 0 {
+        // What stands behind the counts may be cut.
+        let is_cut = scene.areas.breadth < Breadth::Wide;
+        let text = if is_cut {
+            banner.whole()
+        } else {
+            banner.next_step
+        };
+        return Some((text, Role::Text)).filter(|(text, _)| !text.is_empty());
+    }
+    let Placed { is_whole, .. } = placed(scene, &banner);
+    (!is_whole && !banner.next_step.is_empty()).then_some((banner.next_step, Role::Text))
 }
 
 fn line_width(line: &Line<'_>) -> u16 {

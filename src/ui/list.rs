@@ -10,7 +10,6 @@ use self::row::Columns;
 use super::{
     Scene,
     areas::Breadth,
-    banner::banner,
     pen::{Head, Pen},
     theme::Role,
 };
@@ -23,15 +22,9 @@ use crate::{
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
     let areas = &scene.areas;
     if areas.is_boxed {
-        // Where the banner takes the place of the filter in force, the box says it.
-        let title = if scene.is_filtered() && banner(scene).is_some() {
-            format!("Watched tasks, filter: {}", scene.state.lens().query)
-        } else {
-            "Watched tasks".to_owned()
-        };
         let right = scene.seen();
         let head = Head {
-            title: &title,
+            title: "Watched tasks",
             right: &right,
             focus: scene.focus(),
         };
@@ -65,10 +58,16 @@ fn nothing(scene: &Scene<'_>) -> String {
     let all = scene.state.list().len();
     let key = scene.key(Action::Back);
     if on_tab < all {
-        format!(
-            "None of the {on_tab} tasks under {} passes the filter; {key} clears it.",
-            tab.name()
-        )
+        let tab = tab.name();
+        match on_tab {
+            0 => format!("No task under {tab}; {key} clears the filter."),
+            1 => format!("The one task under {tab} does not pass the filter; {key} clears it."),
+            _ => format!(
+                "None of the {on_tab} tasks under {tab} passes the filter; {key} clears it."
+            ),
+        }
+    } else if all == 1 {
+        format!("The one task does not pass the filter; {key} clears it.")
     } else {
         format!("None of {all} tasks passes the filter; {key} clears it.")
     }

@@ -7,6 +7,7 @@ mod folder;
 mod help;
 mod label;
 mod link;
+mod messages;
 mod palette;
 mod pick;
 mod sort;
@@ -52,6 +53,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
             Some(Drawn::default())
         }
         Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
+        Overlay::Messages { scroll } => Some(messages::draw(buffer, scene, *scroll)),
         // It is a line, not a box: the footer draws it.
         Overlay::Filter(_) => None,
         Overlay::Sort { cursor } => {

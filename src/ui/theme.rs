@@ -49,6 +49,10 @@ pub struct Glyphs {
     pub horizontal: &'static str,
     /// A vertical line.
     pub vertical: &'static str,
+    /// Marks the column the list is ordered by where its figures grow downwards.
+    pub ascending: &'static str,
+    /// Marks it where they grow upwards.
+    pub descending: &'static str,
     /// The corners: top left, top right, bottom left, bottom right.
     pub corners: [&'static str; 4],
 }
@@ -64,6 +68,8 @@ const UNICODE: Glyphs = Glyphs {
     bar: "█",
     horizontal: "─",
     vertical: "│",
+    ascending: "▲",
+    descending: "▼",
     corners: ["┌", "┐", "└", "┘"],
 };
 
@@ -78,6 +84,8 @@ const ASCII: Glyphs = Glyphs {
     bar: "#",
     horizontal: "-",
     vertical: "|",
+    ascending: "^",
+    descending: "v",
     corners: ["+", "+", "+", "+"],
 };
 

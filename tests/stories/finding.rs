@@ -5,7 +5,7 @@ use std::time::Duration;
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{Confirm, Overlay, Screen, State},
+        state::{Confirm, DetailPage, Overlay, Screen, State},
         update::update,
     },
     domain::{
@@ -150,7 +150,7 @@ fn the_selection_comes_back_when_a_filter_is_widened() {
     let mut state = program().with_all(six()).sized(80, 24).build();
     press(&mut state, &["j", "j", "j", "/"]);
     type_text(&mut state, "neon");
-    assert_eq!(selected(&state), "a1", "the first that is left");
+    assert_eq!(selected(&state), "a3", "the nearest that is left");
 
     press(
         &mut state,
@@ -159,12 +159,110 @@ fn the_selection_comes_back_when_a_filter_is_widened() {
     assert_eq!(selected(&state), "a4");
 
     type_text(&mut state, "neon");
-    press(&mut state, &["Down", "Esc"]);
+    press(&mut state, &["Up", "Esc"]);
     assert_eq!(
         selected(&state),
-        "a3",
+        "a1",
         "a row chosen meanwhile stays chosen"
     );
+}
+
+#[test]
+fn a_filter_taken_off_leads_back_to_where_one_was() {
+    let many = (0..60).map(|n| task(&format!("t{n:02}")).ready("1m").created_ago("9m"));
+    let mut state = program().with_all(many).sized(80, 24).build();
+    press(&mut state, &["PageDown", "PageDown", "PageDown", "k", "k"]);
+    let place = |state: &State| (selected(state).to_owned(), state.top());
+    let before = place(&state);
+    assert!(before.1 > 0);
+
+    press(&mut state, &["/"]);
+    type_text(&mut state, "nothing-is-called-that");
+    assert_eq!(shown(&state), "");
+    press(&mut state, &["Esc"]);
+    assert_eq!(place(&state), before, "a filter nothing passes");
+
+    press(&mut state, &["/"]);
+    type_text(&mut state, "id:t0");
+    press(&mut state, &["Enter"]);
+    assert_ne!(place(&state), before);
+    press(&mut state, &["Esc"]);
+    assert_eq!(place(&state), before, "a filter that was kept");
+
+    press(&mut state, &["/"]);
+    type_text(&mut state, "id:t0");
+    press(&mut state, &["Enter", "g", "Esc"]);
+    assert_eq!(selected(&state), "t00", "whoever moved stays there");
+}
+
+#[test]
+fn a_hidden_task_is_not_removed_without_a_question() {
+    let mut story = Story::with(six());
+    let marked = story.selected().to_owned();
+    story.press(&["Space", "5", "d"]);
+
+    let is_asked = matches!(
+        story.state.overlay(),
+        Some(Overlay::Confirm(Confirm::Remove { tasks, hidden: 1 })) if tasks.as_slice() == [id(&marked)]
+    );
+    assert!(is_asked, "{:?}", story.state.overlay());
+    story.press(&["n"]);
+    assert_eq!(story.state.list().len(), 6);
+}
+
+#[test]
+fn the_record_leads_back_to_where_one_came_from() {
+    let detail = |state: &State| matches!(state.screen(), Screen::Detail { .. });
+    for key in ["q", "Esc", "i"] {
+        let mut state = program().with_all(six()).build();
+        press(&mut state, &["i"]);
+        assert!(detail(&state));
+        assert_eq!(press(&mut state, &[key]), []);
+        assert_eq!(state.screen(), Screen::List, "{key}");
+
+        press(&mut state, &["Enter", "l"]);
+        let before = state.screen();
+        press(&mut state, &["i", key]);
+        assert_eq!(state.screen(), before, "{key}");
+        assert!(press(&mut state, &["q"]).contains(&Effect::Quit));
+    }
+}
+
+#[test]
+fn every_key_on_the_detail_acts_or_says_why_not() {
+    let mut state = program().with_all(six()).build();
+    press(&mut state, &["Enter", "3"]);
+    assert_eq!(
+        state.screen(),
+        Screen::Detail {
+            page: DetailPage::Json,
+            scroll: 0
+        }
+    );
+    for (key, text) in [
+        ("Space", "Marked \"neon"),
+        ("5", "The detail has 3 pages"),
+        ("V", "V is a key of the list. Esc goes back to it."),
+        ("*", "* is a key of the list."),
+    ] {
+        press(&mut state, &[key]);
+        assert!(said(&state).starts_with(text), "{key}: {}", said(&state));
+    }
+}
+
+#[test]
+fn a_start_is_at_the_top_until_a_key_is_pressed() {
+    let mut story = Story::with([task("old").ready("1m").created("14:00")]);
+    let news = |name: &str| {
+        let news = task(name).running().created("14:31").build();
+        Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(news))])
+    };
+    story.say(news("new"));
+    assert_eq!(story.selected(), "new");
+
+    story.press(&["j"]);
+    story.say(news("newer"));
+    assert_eq!(story.selected(), "old");
 }
 
 #[test]
@@ -213,7 +311,7 @@ fn an_answer_brings_a_task_through_a_filter_or_takes_it_out() {
 #[test]
 fn an_order_is_chosen_turned_round_and_keeps_the_row_under_the_cursor() {
     let mut state = program().with_all(six()).build();
-    press(&mut state, &["j", "s", "3", "Enter"]);
+    press(&mut state, &["j", "s", "3"]);
     assert_eq!(shown(&state), "a5 a4 a6 a1 a3 a2");
     assert_eq!(
         (selected(&state), said(&state)),
@@ -226,10 +324,12 @@ fn an_order_is_chosen_turned_round_and_keeps_the_row_under_the_cursor() {
     press(&mut state, &["s", "Enter"]);
     assert_eq!(
         state.lens().order,
-        Order::by(Sort::Title),
-        "the same again turns round"
+        Order::by(Sort::Title).reversed(),
+        "the menu opens at what is in force, and keeps it"
     );
     press(&mut state, &["s", "j", "Esc"]);
+    assert_eq!(state.lens().order.sort, Sort::Title);
+    press(&mut state, &["s", "S", "Enter"]);
     assert_eq!(state.lens().order, Order::by(Sort::Title));
 }
 
@@ -265,7 +365,7 @@ fn a_range_without_a_beginning_begins_here() {
 #[test]
 fn marks_survive_order_filter_tab_and_news() {
     let mut state = program().with_all(six()).build();
-    press(&mut state, &["Space", "j", "Space", "s", "3", "Enter", "2"]);
+    press(&mut state, &["Space", "j", "Space", "s", "3", "2"]);
     press(&mut state, &["/"]);
     type_text(&mut state, "neon");
     press(&mut state, &["Enter"]);

@@ -83,6 +83,8 @@ pub enum Action {
     ToggleNotices,
     /// Choose an action by its name.
     Palette,
+    /// Show what was said of late.
+    Messages,
     /// Show the keys.
     Help,
     /// Draw the whole screen again.
@@ -152,6 +154,20 @@ impl Context {
 }
 
 impl Action {
+    /// Reports whether a list that is read-only refuses it.
+    pub const fn changes_the_list(self) -> bool {
+        matches!(
+            self,
+            Self::Add
+                | Self::Remove
+                | Self::Undo
+                | Self::Save
+                | Self::SaveTo
+                | Self::EditLabel
+                | Self::ToggleNotices
+        )
+    }
+
     /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -203,6 +219,7 @@ impl Action {
             Self::Raw => "raw_record",
             Self::ToggleNotices => "notices",
             Self::Palette => "palette",
+            Self::Messages => "messages",
             Self::Help => "help",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",

@@ -79,6 +79,7 @@ const fn k(key: Key) -> KeyChord {
 }
 
 const LIST: &[Context] = &[Context::List];
+const ORDERS: &[Context] = &[Context::List, Context::Detail, Context::Sort];
 const TASKS: &[Context] = &[Context::List, Context::Detail];
 const MOVES: &[Context] = &[
     Context::List,
@@ -192,7 +193,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Action::NextTab,
         &[c('l'), k(Key::Right)],
         TASKS,
-        "",
+        "page",
         "tab to the right",
     ),
     bind(
@@ -207,7 +208,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::ShowTab(Tab::All),
         &[c('1')],
-        LIST,
+        TASKS,
         "",
         "tab All",
     ),
@@ -215,7 +216,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::ShowTab(Tab::Active),
         &[c('2')],
-        LIST,
+        TASKS,
         "",
         "tab Active",
     ),
@@ -223,7 +224,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::ShowTab(Tab::Ready),
         &[c('3')],
-        LIST,
+        TASKS,
         "",
         "tab Ready",
     ),
@@ -231,7 +232,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::ShowTab(Tab::Rescued),
         &[c('4')],
-        LIST,
+        TASKS,
         "",
         "tab Rescued",
     ),
@@ -239,7 +240,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::ShowTab(Tab::Failed),
         &[c('5')],
-        LIST,
+        TASKS,
         "",
         "tab Failed",
     ),
@@ -247,7 +248,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Moving,
         Action::ShowTab(Tab::Expiring),
         &[c('6')],
-        LIST,
+        TASKS,
         "",
         "tab Expiring",
     ),
@@ -303,7 +304,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Tasks,
         Action::MarkRange,
         &[c('V')],
-        TASKS,
+        LIST,
         "",
         "mark from the last one marked to here",
     ),
@@ -311,7 +312,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Tasks,
         Action::MarkAll,
         &[c('*')],
-        TASKS,
+        LIST,
         "mark all",
         "mark all shown, or none",
     ),
@@ -407,7 +408,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Group::Finding,
         Action::ReverseSort,
         &[c('S')],
-        TASKS,
+        ORDERS,
         "reverse",
         "turn the order round",
     ),
@@ -573,6 +574,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Program,
+        Action::Messages,
+        &[c('m')],
+        TASKS,
+        "messages",
+        "what was said of late",
+    ),
+    bind(
+        Group::Program,
         Action::Help,
         &[c('?'), k(Key::F(1))],
         TASKS,
@@ -655,6 +664,27 @@ const fn bind(
     }
 }
 
+impl Binding {
+    /// Returns what the help says of it there: on the full detail some keys mean another thing than in the list.
+    pub const fn help_in(&self, context: Context) -> &'static str {
+        match (context, self.action) {
+            (Context::Detail, Action::Next) => "a line down",
+            (Context::Detail, Action::Previous) => "a line up",
+            (Context::Detail, Action::First) => "to the beginning",
+            (Context::Detail, Action::Last) => "to the end",
+            (Context::Detail, Action::NextTab) => "page to the right",
+            (Context::Detail, Action::PreviousTab) => "page to the left",
+            (Context::Detail, Action::Mark) => "mark it for the acts of the list",
+            (Context::Detail, Action::Back) => "one step back",
+            (Context::Detail, Action::Filter) => "to the list, with a filter",
+            (Context::Detail, Action::SortMenu) => "choose an order of the list",
+            (Context::Detail, Action::ReverseSort) => "turn the list's order round",
+            (Context::Detail, Action::Raw) => "the server's last answer as it came, and back",
+            _ => self.help,
+        }
+    }
+}
+
 impl Action {
     /// Returns every action of the table, each once, in the table's order.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -701,12 +731,13 @@ pub const fn footer(context: Context) -> &'static [Action] {
         ],
         Context::Detail => &[
             Action::Back,
+            Action::NextTab,
             Action::OpenResult,
             Action::Save,
-            Action::OpenOriginal,
-            Action::Compare,
             Action::CopyMenu,
             Action::Raw,
+            Action::OpenOriginal,
+            Action::Compare,
             Action::EditLabel,
             Action::CheckOne,
             Action::Remove,

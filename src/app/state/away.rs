@@ -8,7 +8,7 @@ use crate::domain::{
     status::Tab,
     task::TaskId,
     time::{self, Now},
-    watchlist::Watchlist,
+    watchlist::{Watched, Watchlist},
 };
 
 /// Is the last time the list was out of sight.
@@ -74,8 +74,14 @@ impl Away {
     }
 
     /// Returns the time between two runs of the program, with what the list says has ended in it.
+    ///
+    /// What was known here by then was told: the server's clock may be ahead of ours.
     pub fn between(since: Timestamp, back: Timestamp, list: &Watchlist) -> Self {
-        let ended = list.ended().take_while(|(at, _)| *at > since);
+        let is_new = |watched: &Watched| watched.freshness.last_ok.is_none_or(|seen| seen > since);
+        let ended = list
+            .ended()
+            .take_while(|(at, _)| *at > since)
+            .filter(|(_, watched)| is_new(watched));
         Self {
             since,
             back: Some(back),

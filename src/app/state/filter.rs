@@ -14,23 +14,35 @@ use crate::domain::{
 pub struct FilterLine {
     input: Input,
     fault: Option<QueryError>,
-    /// The row that was selected, and the first one seen: a filter widened again comes back to them.
-    selected: Option<TaskId>,
-    first: Option<TaskId>,
+    /// Where one was: a filter widened again, or taken off, comes back there.
+    place: Place,
+}
+
+/// Is a place in the list, by ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The selected row.
+    pub selected: Option<TaskId>,
+    /// The first row seen.
+    pub first: Option<TaskId>,
+}
+
+/// Is where one was before a filter that is kept took the selection elsewhere.
+#[derive(Debug, Clone)]
+pub struct Former {
+    /// Where that was.
+    pub place: Place,
+    /// The row that was selected instead; whoever has left it since stays where they are.
+    pub instead: Option<TaskId>,
 }
 
 impl FilterLine {
-    /// Returns a line with a filter in it, opened at these rows.
-    pub(in crate::app) fn open(
-        query: &Query,
-        selected: Option<TaskId>,
-        first: Option<TaskId>,
-    ) -> Self {
+    /// Returns a line with a filter in it, opened at that place.
+    pub(in crate::app) fn open(query: &Query, place: Place) -> Self {
         Self {
             input: Input::from(query.to_string()),
             fault: None,
-            selected,
-            first,
+            place,
         }
     }
 
@@ -44,19 +56,14 @@ impl FilterLine {
         self.fault.as_ref()
     }
 
-    /// Returns the row that was selected when the line was opened.
-    pub(in crate::app) const fn selected(&self) -> Option<&TaskId> {
-        self.selected.as_ref()
+    /// Returns where one was when the line was opened.
+    pub(in crate::app) const fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Notes that another row was selected by hand.
     pub(in crate::app) fn select(&mut self, id: Option<TaskId>) {
-        self.selected = id;
-    }
-
-    /// Returns the first row seen when the line was opened.
-    pub(in crate::app) const fn first(&self) -> Option<&TaskId> {
-        self.first.as_ref()
+        self.place.selected = id;
     }
 
     /// Types a character; returns the filter that what can be read of the line is.

@@ -92,22 +92,18 @@ impl Palette {
         self.search(keymap);
     }
 
-    /// Looks for what fits: by name, then by what is said of it. Among equals the table's order holds.
+    /// Looks for what fits: by name, then by what is said of it. Among equals the group and the table's order hold.
     fn search(&mut self, keymap: &Keymap) {
         let words = self.input.value().replace('_', " ");
-        let needles: Vec<_> = words.split_whitespace().map(Needle::fuzzy).collect();
+        let needles: Vec<_> = words.split_whitespace().map(Wanted::of).collect();
         let mut searcher = Searcher::default();
-        let mut score = |text: &str| {
-            let mut scores = needles.iter().map(|needle| searcher.score(needle, text));
-            scores.try_fold(0_u32, |sum, score| Some(sum + u32::from(score?)))
-        };
         let mut found: Vec<_> = lines(keymap)
             .filter_map(|line| {
                 let names = line.action.name().replace('_', " ");
-                let by_name = score(&names);
-                let by_help = score(&format!("{names} {}", line.help));
-                // A hit in the name counts twice: it is what a person remembers.
-                let score = by_name.map(|score| score * 2).max(by_help)?;
+                let mut fits = needles
+                    .iter()
+                    .map(|wanted| wanted.fit(&names, line.help, &mut searcher));
+                let score = fits.try_fold(0, |sum, fit| Some(sum + fit?))?;
                 let found = Found {
                     action: line.action,
                     is_fitting: is_fitting(line.action, self.context, keymap),
@@ -118,6 +114,48 @@ impl Palette {
         found.sort_by_key(|(rank, score, found)| (!found.is_fitting, Reverse(*score), *rank));
         self.found = found.into_iter().map(|(.., found)| found).collect();
         self.cursor = 0;
+    }
+}
+
+/// Is a word that was typed.
+struct Wanted {
+    text: String,
+    whole: Needle,
+    apart: Needle,
+}
+
+impl Wanted {
+    fn of(word: &str) -> Self {
+        Self {
+            text: word.to_lowercase(),
+            whole: Needle::literal(word),
+            apart: Needle::fuzzy(word),
+        }
+    }
+
+    /// Returns how well an action fits, if it does: a name that begins so before one with a word that does, before one
+    /// that has it anywhere, before one that has its letters. What is said of it must have it whole.
+    fn fit(&self, name: &str, help: &str, searcher: &mut Searcher) -> Option<u32> {
+        let begins = |text: &str| text.to_lowercase().starts_with(&self.text);
+        let has_word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(begins);
+        if begins(name) {
+            // Of two that begin so, the shorter is meant.
+            let rest = name.len().saturating_sub(self.text.len()).min(20);
+            return Some(80 - u32::try_from(rest).unwrap_or_default());
+        }
+        if has_word(name) {
+            return Some(50);
+        }
+        if searcher.finds(&self.whole, name) {
+            return Some(40);
+        }
+        if has_word(help) {
+            return Some(30);
+        }
+        if searcher.finds(&self.apart, name) {
+            return Some(20);
+        }
+        searcher.finds(&self.whole, help).then_some(10)
     }
 }
 

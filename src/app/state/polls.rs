@@ -1,7 +1,7 @@
 //! The account's side of polling: pause, hold after account-wide errors, the rate, the numbering.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -64,6 +64,10 @@ pub struct Polls {
     last_troubled: Option<TaskId>,
     /// What the other instances are to be told.
     news: Option<Word>,
+    /// The tasks answered for of late, with the time of it.
+    ended: VecDeque<(Mono, TaskId)>,
+    /// The tasks whose question the account's trouble was the answer to, while that lasts.
+    turned_away: HashMap<TaskId, Mono>,
 }
 
 impl Polls {
@@ -85,6 +89,8 @@ impl Polls {
             in_a_row: 0,
             last_troubled: None,
             news: None,
+            ended: VecDeque::new(),
+            turned_away: HashMap::new(),
         }
     }
 
@@ -281,6 +287,32 @@ impl Polls {
         if let Some(at) = self.sent.iter().rposition(|sent| *sent == started) {
             self.sent.remove(at);
         }
+    }
+
+    /// Notes that a question after a task is over.
+    pub fn note_end(&mut self, task: &TaskId, now: Mono) {
+        self.ended.retain(|(at, _)| now.since(*at) < FLOOR);
+        self.ended.push_back((now, task.clone()));
+    }
+
+    /// Reports whether this instance asked after a task so lately that it gets no turn for it yet.
+    pub fn has_just_asked(&self, task: &TaskId, now: Mono) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|(at, other)| other == task && now.since(*at) < FLOOR)
+    }
+
+    /// Notes that the account's trouble was the answer to a question after a task.
+    pub fn turn_away(&mut self, task: &TaskId, now: Mono) {
+        if self.hold.is_none() {
+            self.turned_away.clear();
+        }
+        self.turned_away.insert(task.clone(), now);
+    }
+
+    /// Returns when the account's trouble, as long as it lasts, was the answer to a question after a task.
+    pub fn turned_away(&self, task: &TaskId) -> Option<Mono> {
+        let at = self.turned_away.get(task).copied();
+        at.filter(|_| self.hold.is_some())
     }
 
     /// Notes that a person asked for this poll.

@@ -32,14 +32,12 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Copies that of the tasks the menu is about, else of those an act applies to; the menu stays when there is none.
+/// Copies that of the tasks the menu is about, else of those an act applies to, and closes the menu.
 pub(super) fn copy(state: &mut State, kind: CopyKind, now: Now, effects: &mut Vec<Effect>) {
     let clip = shown_record(state, kind).map_or_else(|| Clip::of(kind, &meant(state)), Ok);
+    state.overlay = None;
     match clip {
-        Ok(clip) => {
-            state.overlay = None;
-            effects.push(Effect::Copy(clip));
-        }
+        Ok(clip) => effects.push(Effect::Copy(clip)),
         Err(reason) => notify(
             state,
             Tone::Warning,
@@ -75,7 +73,7 @@ fn shown_record(state: &State, kind: CopyKind) -> Option<Clip> {
     Some(Clip::text("the raw record", record.to_text()))
 }
 
-/// Says which way a text went; where no program took it, the terminal is asked.
+/// Says which way a text went, on the screen of links as well; where no program took it, the terminal is asked.
 pub(super) fn copied(
     state: &mut State,
     what: &str,
@@ -84,25 +82,24 @@ pub(super) fn copied(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    match result {
-        Ok(program) => notify(
-            state,
-            Tone::Plain,
-            format!("Copied {what} with {program}."),
-            now,
-        ),
+    let (tone, text) = match result {
+        Ok(program) => (Tone::Plain, format!("Copied {what} with {program}.")),
         Err(reason) if text.len() > LONGEST_FOR_TERMINAL => {
             let size = text.len() / 1000;
             let text = format!(
                 "Not copied: {reason}, and {size} kB are too much for a terminal's clipboard."
             );
-            notify(state, Tone::Bad, text, now);
+            (Tone::Bad, text)
         }
         Err(_) => {
             effects.push(Effect::Ask(Request::Copy(text)));
             let text =
                 format!("Sent {what} to the terminal (OSC 52); not every terminal takes it.");
-            notify(state, Tone::Plain, text, now);
+            (Tone::Plain, text)
         }
+    };
+    if let Some(Overlay::Link(links)) = &mut state.overlay {
+        links.copied = Some(text.clone());
     }
+    notify(state, tone, text, now);
 }

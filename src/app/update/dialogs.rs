@@ -10,11 +10,11 @@ use super::{
 use crate::{
     app::{
         clip::Clip,
-        keymap::{Action, Key, KeyChord},
+        keymap::{Action, Context, Key, KeyChord},
         msg::Effect,
         state::{
-            AddDialog, AddField, Confirm, Loading, Overlay, Picker, ShownLink, State, Tone,
-            VideoKind,
+            AddDialog, AddField, Confirm, Loading, Overlay, Picker, Screen, ShownLinks, State,
+            Tone, VideoKind,
         },
     },
     domain::{
@@ -40,6 +40,10 @@ pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
         _ => {}
     }
     if !matches!(state.overlay, Some(Overlay::Add(_))) {
+        if state.settings.access == Access::ReadOnly {
+            refuses_changes(state, now);
+            return;
+        }
         state.overlay = Some(Overlay::Add(Box::default()));
     }
     if let Some(Overlay::Add(dialog)) = &mut state.overlay {
@@ -55,7 +59,7 @@ pub(super) fn open_add(state: &mut State, now: Now) {
 }
 
 /// Takes a key in that the table leaves free: typed into a line, a number of a menu, or nothing.
-pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now) {
+pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now, effects: &mut Vec<Effect>) {
     match &mut state.overlay {
         Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
             (Some(c), _) => dialog.insert(c, &state.list),
@@ -78,6 +82,7 @@ pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now) {
         Some(Overlay::Pick(picker)) => {
             if let Some(at) = number(chord, picker.videos.len()) {
                 picker.cursor = at;
+                accept_pick(state, effects);
             }
         }
         Some(Overlay::Label(editor)) => match (chord.typed(), edit(chord)) {
@@ -93,11 +98,33 @@ pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now) {
         Some(Overlay::Sort { cursor }) => {
             if let Some(at) = number(chord, Sort::ALL.len()) {
                 *cursor = at;
+                finding::accept_sort(state, now);
             }
         }
-        Some(Overlay::Link(_) | Overlay::Copy(_) | Overlay::Help { .. } | Overlay::Confirm(_))
-        | None => {}
+        Some(Overlay::Copy(_)) => {
+            if let Some(c) = chord.typed() {
+                let text = format!("Nothing is copied by {c}; the menu names the keys.");
+                notify(state, Tone::Warning, text, now);
+            }
+        }
+        Some(
+            Overlay::Link(_)
+            | Overlay::Help { .. }
+            | Overlay::Messages { .. }
+            | Overlay::Confirm(_),
+        ) => {}
+        None => key_of_the_list(state, chord, now),
     }
+}
+
+/// Says of a key pressed on the full detail that it is for the list alone.
+fn key_of_the_list(state: &mut State, chord: KeyChord, now: Now) {
+    if state.screen == Screen::List || state.keymap().lookup(chord, Context::List).is_none() {
+        return;
+    }
+    let back = step(state, Action::Back, "goes back to it");
+    let text = format!("{} is a key of the list.{back}", chord.ascii());
+    notify(state, Tone::Plain, text, now);
 }
 
 /// Returns which of so many lines a digit stands for, from zero.
@@ -269,7 +296,11 @@ fn open_several(
     effects: &mut Vec<Effect>,
 ) {
     if videos.is_empty() {
-        let text = format!("None of the {without} marked tasks has a video to open.");
+        let text = if without == 1 {
+            "The marked task has no video to open.".to_owned()
+        } else {
+            format!("None of the {without} marked tasks has a video to open.")
+        };
         return notify(state, Tone::Warning, text, now);
     }
     if videos.len() > MOST_UNASKED {
@@ -283,10 +314,11 @@ fn open_several(
         );
         notify(state, Tone::Plain, text, now);
     }
-    open_all(videos, effects);
+    open_all(state, videos, effects);
 }
 
-fn open_all(videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
+fn open_all(state: &mut State, videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
+    state.opening.waiting += videos.len();
     effects.extend(
         videos
             .into_iter()
@@ -301,7 +333,7 @@ pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effe
     };
     match confirm {
         Confirm::Remove { tasks, .. } => removing::remove_all(state, tasks, now, effects),
-        Confirm::Open { videos, .. } => open_all(videos, effects),
+        Confirm::Open { videos, .. } => open_all(state, videos, effects),
     }
 }
 
@@ -318,10 +350,7 @@ fn open_one(
             let reason = nothing_to_open(state, &task, kind, now);
             notify(state, Tone::Warning, reason, now);
         }
-        [url] => effects.push(Effect::Open {
-            task,
-            url: url.clone(),
-        }),
+        [url] => open_all(state, vec![(task, url.clone())], effects),
         _ => {
             state.overlay = Some(Overlay::Pick(Picker {
                 task,
@@ -388,11 +417,12 @@ pub(super) fn accept_pick(state: &mut State, effects: &mut Vec<Effect>) {
         ..
     } = picker;
     if let Some(url) = videos.into_iter().nth(cursor) {
-        effects.push(Effect::Open { task, url });
+        open_all(state, vec![(task, url)], effects);
     }
 }
 
-/// Says that the browser was started, or shows the link whole where none could be.
+/// Says that the browser was started; where none could be, shows the link whole, once all that were to be opened are
+/// answered for.
 pub(super) fn opened(
     state: &mut State,
     task: &TaskId,
@@ -401,6 +431,7 @@ pub(super) fn opened(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
+    state.opening.waiting = state.opening.waiting.saturating_sub(1);
     match result {
         Ok(()) => {
             let host = url.host().to_owned();
@@ -422,21 +453,38 @@ pub(super) fn opened(
                 selection::forget_journal(state, task);
             }
         }
-        // What is being typed or chosen stays; the link is said below it.
-        Err(reason)
-            if matches!(
-                state.overlay,
-                Some(
-                    Overlay::Add(_) | Overlay::Label(_) | Overlay::Filter(_) | Overlay::Confirm(_)
-                )
-            ) =>
-        {
-            let text = format!("{reason}: {}", url.as_str());
-            notify(state, Tone::Bad, text, now);
-        }
-        Err(reason) => {
-            effects.push(Effect::Copy(Clip::text("the link", url.as_str())));
-            state.overlay = Some(Overlay::Link(ShownLink { url, reason }));
-        }
+        Err(reason) => state.opening.failed.push((url, reason)),
     }
+    if state.opening.waiting == 0 {
+        show_links(state, now, effects);
+    }
+}
+
+/// Shows and copies the links that no browser could be started for.
+fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let (urls, reasons): (Vec<_>, Vec<_>) = std::mem::take(&mut state.opening.failed)
+        .into_iter()
+        .unzip();
+    let Some(reason) = reasons.into_iter().next() else {
+        return;
+    };
+    let lines: Vec<_> = urls.iter().map(VideoUrl::as_str).collect();
+    // What is being typed or chosen stays; the links are said below it.
+    if matches!(
+        state.overlay,
+        Some(Overlay::Add(_) | Overlay::Label(_) | Overlay::Filter(_) | Overlay::Confirm(_))
+    ) {
+        let text = format!("{reason}: {}", lines.join(" "));
+        return notify(state, Tone::Bad, text, now);
+    }
+    let what = match lines.len() {
+        1 => "the link".to_owned(),
+        count => format!("{count} links"),
+    };
+    effects.push(Effect::Copy(Clip::text(what, lines.join("\n"))));
+    state.overlay = Some(Overlay::Link(ShownLinks {
+        urls,
+        reason,
+        copied: None,
+    }));
 }

@@ -9,13 +9,12 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{FilterLine, Loading, Overlay, Screen, State, Tone},
+        state::{FilterLine, Former, Loading, Overlay, Place, Screen, State, Tone},
     },
     domain::{
         change::Access,
         memory::Memory,
         query::{Lens, Order, Query, Sort},
-        task::TaskId,
         time::Now,
     },
 };
@@ -29,8 +28,11 @@ pub(super) fn open_filter(state: &mut State) {
         state.screen = Screen::List;
         selection::settle(state);
     }
-    let first = state.shown().get(state.top).cloned();
-    let line = FilterLine::open(&state.lens().query, state.selected.clone(), first);
+    let place = former(state).unwrap_or_else(|| Place {
+        selected: state.selected.clone(),
+        first: state.shown().get(state.top).cloned(),
+    });
+    let line = FilterLine::open(&state.lens().query, place);
     state.overlay = Some(Overlay::Filter(Box::new(line)));
 }
 
@@ -39,7 +41,7 @@ pub(super) fn typed(state: &mut State, query: Query, now: Now) {
     let Some(Overlay::Filter(line)) = &state.overlay else {
         return;
     };
-    let before = (line.selected().cloned(), line.first().cloned());
+    let before = line.place().clone();
     if query != state.lens().query {
         filter(state, query, now);
         come_back(state, before);
@@ -49,7 +51,32 @@ pub(super) fn typed(state: &mut State, query: Query, now: Now) {
 /// Keeps the filter and closes the line; one with a fault stays open, and says it.
 pub(super) fn accept_filter(state: &mut State) {
     if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.fault().is_none()) {
-        state.overlay = None;
+        keep_filter(state);
+    }
+}
+
+fn keep_filter(state: &mut State) {
+    let Some(Overlay::Filter(line)) = state.overlay.take() else {
+        return;
+    };
+    state.former = (line.place().selected != state.selected).then(|| Former {
+        place: line.place().clone(),
+        instead: state.selected.clone(),
+    });
+}
+
+/// Takes the place where one was before the filter in force, as long as nobody has moved since.
+fn former(state: &mut State) -> Option<Place> {
+    let former = state.former.take()?;
+    (former.instead == state.selected).then_some(former.place)
+}
+
+/// Takes the filter off.
+pub(super) fn filter_off(state: &mut State, now: Now) {
+    let place = former(state);
+    filter(state, Query::default(), now);
+    if let Some(place) = place {
+        come_back(state, place);
     }
 }
 
@@ -58,7 +85,7 @@ pub(super) fn clear_filter(state: &mut State, now: Now) {
     let Some(Overlay::Filter(line)) = state.overlay.take() else {
         return;
     };
-    let before = (state.selected.clone(), line.first().cloned());
+    let before = line.place().clone();
     filter(state, Query::default(), now);
     come_back(state, before);
 }
@@ -72,16 +99,15 @@ pub(super) fn filter(state: &mut State, query: Query, now: Now) {
     selection::look(state, lens, now);
 }
 
-/// Selects the row again that was selected, and begins with the one that was first, where they are shown.
-fn come_back(state: &mut State, (selected, first): (Option<TaskId>, Option<TaskId>)) {
+/// Selects the row again that was selected, or the nearest to it, and begins with the one that was first, where they
+/// are shown.
+fn come_back(state: &mut State, Place { selected, first }: Place) {
     if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
         state.top = at;
     }
-    match selected {
-        Some(id) if state.view.position(&id, &state.list).is_some() => {
-            selection::select(state, &id);
-        }
-        _ => selection::keep_visible(state),
+    match selected.and_then(|id| state.view.nearest(&id, &state.list)) {
+        Some(at) => selection::go_to(state, at),
+        None => selection::keep_visible(state),
     }
 }
 
@@ -94,13 +120,14 @@ pub(super) fn open_sorts(state: &mut State) {
     });
 }
 
-/// Orders the list by what is under the menu's cursor.
+/// Orders the list by what is under the menu's cursor; the order in force stays as it is.
 pub(super) fn accept_sort(state: &mut State, now: Now) {
     if let Some(Overlay::Sort { cursor }) = state.overlay
         && let Some(sort) = Sort::ALL.get(cursor)
     {
         state.overlay = None;
-        sort_by(state, *sort, now);
+        let order = state.lens().order.offered(*sort);
+        sort_in(state, order, now);
     }
 }
 

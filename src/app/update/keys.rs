@@ -30,7 +30,7 @@ pub(super) fn pressed(
         action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
         Some(action) => act(state, action, chord, context, now, effects),
-        None => dialogs::typed(state, chord, now),
+        None => dialogs::typed(state, chord, now, effects),
     }
 }
 
@@ -59,6 +59,9 @@ pub(super) fn act(
     effects: &mut Vec<Effect>,
 ) {
     match action {
+        Action::Quit if chord == KeyChord::char('q') && state.came_from().is_some() => {
+            marking::back(state, now);
+        }
         Action::Quit => leave(state, now, effects),
         Action::Redraw => {
             picturing::forget_failure(state);
@@ -75,7 +78,7 @@ pub(super) fn act(
         Action::Last => move_by(state, isize::MAX),
         Action::NextTab => turn(state, Turn::Next, now),
         Action::PreviousTab => turn(state, Turn::Previous, now),
-        Action::ShowTab(tab) => selection::show_tab(state, tab, now),
+        Action::ShowTab(tab) => show_tab(state, tab, now),
         Action::Detail => show_detail(state, now),
         Action::Back if context == Context::Filter => finding::clear_filter(state, now),
         Action::Back => marking::back(state, now),
@@ -104,6 +107,7 @@ pub(super) fn act(
         Action::Raw => show_raw(state, now),
         Action::Palette => palette::open(state),
         Action::ToggleNotices => labels::toggle_notices(state, now, effects),
+        Action::Messages => show_messages(state, now),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Accept => accept(state, context, now, effects),
         Action::Toggle => dialogs::toggle(state, chord),
@@ -150,7 +154,8 @@ pub(super) fn leave(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 /// Moves what the keyboard is in: a text, a picker, or the selection.
 pub(super) fn move_by(state: &mut State, by: isize) {
     match (&mut state.overlay, &mut state.screen) {
-        (Some(Overlay::Help { scroll }), _) | (None, Screen::Detail { scroll, .. }) => {
+        (Some(Overlay::Help { scroll } | Overlay::Messages { scroll }), _)
+        | (None, Screen::Detail { scroll, .. }) => {
             let to = usize::from(*scroll)
                 .saturating_add_signed(by)
                 .min(usize::from(state.most_scroll));
@@ -186,7 +191,8 @@ pub(super) fn move_by(state: &mut State, by: isize) {
 pub(super) fn measured(state: &mut State, most_scroll: u16) {
     state.most_scroll = most_scroll;
     match (&mut state.overlay, &mut state.screen) {
-        (Some(Overlay::Help { scroll }), _) | (None, Screen::Detail { scroll, .. }) => {
+        (Some(Overlay::Help { scroll } | Overlay::Messages { scroll }), _)
+        | (None, Screen::Detail { scroll, .. }) => {
             *scroll = (*scroll).min(state.most_scroll);
         }
         _ => {}
@@ -203,6 +209,7 @@ enum Turn {
 fn turn(state: &mut State, turn: Turn, now: Now) {
     match &mut state.screen {
         Screen::Detail { page, scroll } => {
+            state.record_from = None;
             *scroll = 0;
             *page = match turn {
                 Turn::Next => page.next(),
@@ -223,16 +230,34 @@ fn show_detail(state: &mut State, now: Now) {
     show_page(state, DetailPage::Info, now);
 }
 
-/// Shows the raw record; where it is shown already, the page of facts.
+/// Shows the raw record; where it is shown already, what was there before, else the page of facts.
 fn show_raw(state: &mut State, now: Now) {
-    let page = match state.screen {
+    let before = state.screen;
+    match before {
+        _ if state.came_from().is_some() => marking::back(state, now),
         Screen::Detail {
             page: DetailPage::Json,
             ..
-        } => DetailPage::Info,
-        Screen::Detail { .. } | Screen::List => DetailPage::Json,
-    };
-    show_page(state, page, now);
+        } => show_page(state, DetailPage::Info, now),
+        Screen::Detail { .. } | Screen::List => {
+            show_page(state, DetailPage::Json, now);
+            state.record_from = (state.screen != before).then_some(before);
+        }
+    }
+}
+
+/// Shows a tab of the list; on the full detail the page of that number.
+fn show_tab(state: &mut State, tab: Tab, now: Now) {
+    if state.screen == Screen::List {
+        return selection::show_tab(state, tab, now);
+    }
+    let at = Tab::ALL.iter().position(|other| *other == tab);
+    if let Some(page) = at.and_then(|at| DetailPage::ALL.get(at)) {
+        return show_page(state, *page, now);
+    }
+    let count = DetailPage::ALL.len();
+    let text = format!("The detail has {count} pages; the tabs are the list's.");
+    notify(state, Tone::Plain, text, now);
 }
 
 /// Shows a page of the selected task.
@@ -242,6 +267,15 @@ pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
         return notify(state, Tone::Plain, text, now);
     }
     state.screen = Screen::Detail { page, scroll: 0 };
+    state.record_from = None;
+}
+
+/// Shows what was said of late.
+fn show_messages(state: &mut State, now: Now) {
+    if state.past().next().is_none() {
+        return notify(state, Tone::Plain, "Nothing was said yet.", now);
+    }
+    state.overlay = Some(Overlay::Messages { scroll: 0 });
 }
 
 /// Lets a poll through a hold at once; but not through a limit, which more questions would only make longer.
@@ -307,7 +341,12 @@ fn check_all(state: &mut State, now: Now) {
         .map(|watched| watched.id().clone())
         .collect();
     if unfinished.is_empty() {
-        let reason = if state.list.tally().in_flight > 0 {
+        let reason = if state.list.is_empty() {
+            format!(
+                "Nothing is watched yet.{}",
+                step(state, Action::Add, "adds tasks")
+            )
+        } else if state.list.tally().in_flight > 0 {
             "They are being asked after right now.".to_owned()
         } else if state.list.tally().active > 0 {
             let once = step(state, Action::CheckOne, "asks after one of them once again");

@@ -106,8 +106,10 @@ pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
                 _ => format!("{count} tasks"),
             };
             match notices {
-                Notices::On => format!("The ending of {what} is told of again."),
-                Notices::Off => format!("The ending of {what} is not told of outside this screen."),
+                Notices::On => format!("On: the ending of {what} is told of again."),
+                Notices::Off => {
+                    format!("Off: the ending of {what} is told of on this screen alone.")
+                }
             }
         }
         _ => return,

@@ -1,12 +1,16 @@
 //! Marking tasks, and going back a step: out of the box, out of the detail, then no marks, then no filter.
 
-use super::{finding, notices::notify, selection};
+use super::{
+    finding,
+    notices::{notify, quoted},
+    selection,
+};
 use crate::{
     app::{
         keymap::Action,
         state::{Screen, State, Tone},
     },
-    domain::{query::Query, task::TaskId, time::Now},
+    domain::{task::TaskId, time::Now},
 };
 
 /// Marks the selected task or takes its mark off; in the list it goes on to the next row.
@@ -16,8 +20,16 @@ pub(super) fn toggle(state: &mut State, now: Now) {
     };
     state.marks.toggle(&id);
     if state.screen == Screen::List {
-        selection::step(state, 1);
+        return selection::step(state, 1);
     }
+    // Nothing on the full detail shows it.
+    let verb = if state.marks.has(&id) {
+        "Marked"
+    } else {
+        "No longer marked:"
+    };
+    let title = state.list.get(&id).map_or_else(String::new, quoted);
+    notify(state, Tone::Plain, format!("{verb} {title}."), now);
 }
 
 /// Marks every row from the last one marked by hand to the selected one; without such a row, the selected one.
@@ -69,8 +81,12 @@ pub(super) fn back(state: &mut State, now: Now) {
         return;
     }
     if state.screen != Screen::List {
-        state.screen = Screen::List;
-        return selection::settle(state);
+        state.screen = state.came_from().unwrap_or_default();
+        state.record_from = None;
+        if state.screen == Screen::List {
+            selection::settle(state);
+        }
+        return;
     }
     if !state.marks.is_empty() {
         return state.marks.clear();
@@ -82,7 +98,7 @@ pub(super) fn back(state: &mut State, now: Now) {
         );
         return notify(state, Tone::Plain, text, now);
     }
-    finding::filter(state, Query::default(), now);
+    finding::filter_off(state, now);
     notify(state, Tone::Plain, "The filter is off.", now);
 }
 

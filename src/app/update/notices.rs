@@ -8,7 +8,7 @@ use crate::{
     app::{
         keymap::Action,
         msg::{Effect, Request},
-        state::{Away, Loading, NOTICE_TIME, Notice, State, Tone},
+        state::{Away, Loading, State, Tone},
         tidings::{Burst, Ending, Focus, NoticeWay, Tidings, facts},
     },
     domain::{
@@ -29,13 +29,45 @@ const MOST_NAMED: usize = 3;
 /// The most endings a command is told of one by one.
 const MOST_TOLD: usize = 50;
 
-/// Says something in the message line.
+/// Answers a person in the message line.
 pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.notice = Some(Notice {
-        text: text.into(),
-        tone,
-        until: now.mono.after(NOTICE_TIME),
-    });
+    state.board.answer(text.into(), 0, tone, now);
+}
+
+/// Answers a person, with the next step, which stays where the line is too short for all of it.
+pub(super) fn notify_with_step(state: &mut State, tone: Tone, text: &str, step: &str, now: Now) {
+    let text = format!("{text}{step}");
+    state.board.answer(text, step.len(), tone, now);
+}
+
+/// Says news in the message line, once no answer stands there.
+pub(super) fn inform(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
+    state.board.tell(text.into(), tone, now);
+}
+
+/// Takes off what has stood its time, and tells of the endings that had to wait for it.
+pub(super) fn turn(state: &mut State, now: Now) {
+    let endings = state.board.turn(now);
+    if state.notice().is_none() {
+        state.known.clear();
+    }
+    let endings: Vec<_> = endings
+        .iter()
+        .filter_map(|task| state.list.get(task))
+        .collect();
+    match endings.as_slice() {
+        [] => {}
+        [one] => {
+            let one = one.id().clone();
+            if let Some((tone, sentence)) = ending(state, &one, now) {
+                inform(state, tone, sentence, now);
+            }
+        }
+        several => {
+            let text = summary("have ended", several);
+            inform(state, Tone::Plain, text, now);
+        }
+    }
 }
 
 /// Returns a sentence with the key that does something, to follow another: " r asks again."; empty without a key.
@@ -57,6 +89,8 @@ pub(super) fn refuses_changes(state: &mut State, now: Now) -> bool {
 }
 
 /// Says that a task has ended: in the message line at once, elsewhere when no further ending has come for a while.
+///
+/// What had ended before this run and is only learnt of now is no news: it is said here alone.
 pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     let Some((tone, sentence)) = ending(state, task, now) else {
         return;
@@ -72,8 +106,40 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     // An answer that is not understood is no ending; it is said, and asked after again.
     let is_ended = |watched: &Watched| *watched.task.state() != TaskState::Unrecognised;
     if !state.list.get(task).is_some_and(is_ended) {
-        return notify(state, tone, sentence, now);
+        return inform(state, tone, sentence, now);
     }
+    let is_known = !state.met.contains(task)
+        && completed
+            .zip(state.begun)
+            .is_some_and(|(completed, begun)| completed <= begun);
+    if is_known {
+        if !state.known.contains(task) {
+            state.known.push(task.clone());
+        }
+    } else {
+        wait_for_more(state, task, &sentence, now);
+    }
+    let digest = state.digest(now).filter(|_| is_meanwhile);
+    let ended = if is_known {
+        listed(state, &state.known)
+    } else {
+        ended_of(state)
+    };
+    let (tone, text) = match digest.filter(|digest| !digest.is_empty()) {
+        Some(digest) => (Tone::Plain, digest.sentence()),
+        None if ended.len() > 1 && is_known => (Tone::Plain, summary("known", &ended)),
+        None if ended.len() > 1 => (tone, summary("have ended", &ended)),
+        None => (tone, sentence),
+    };
+    if state.board.is_taken() {
+        state.board.keep_ending(task.clone());
+    } else {
+        inform(state, tone, text, now);
+    }
+}
+
+/// Lets an ending be told of outside this screen, together with those of the next seconds.
+fn wait_for_more(state: &mut State, task: &TaskId, sentence: &str, now: Now) {
     let burst = state.burst.get_or_insert_with(|| Burst {
         endings: Vec::new(),
         due: now.mono.after(BURST),
@@ -81,18 +147,16 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     burst.endings.retain(|ending| ending.task != *task);
     burst.endings.push(Ending {
         task: task.clone(),
-        sentence: sentence.clone(),
+        sentence: sentence.to_owned(),
     });
-    let count = burst.endings.len();
-    let digest = state.digest(now).filter(|_| is_meanwhile);
-    match digest.filter(|digest| !digest.is_empty()) {
-        Some(digest) => notify(state, Tone::Plain, digest.sentence(), now),
-        None if count > 1 => {
-            let text = summary(&ended_of(state));
-            notify(state, tone, text, now);
-        }
-        None => notify(state, tone, sentence, now),
-    }
+}
+
+/// Returns those of the tasks that are on the list.
+fn listed<'a>(state: &'a State, tasks: &[TaskId]) -> Vec<&'a Watched> {
+    tasks
+        .iter()
+        .filter_map(|task| state.list.get(task))
+        .collect()
 }
 
 /// Returns the tasks of the burst that are still on the list.
@@ -104,7 +168,7 @@ fn ended_of(state: &State) -> Vec<&Watched> {
 }
 
 /// Returns how several tasks ended: "3 tasks have ended: 2 ready, 1 failed."
-fn summary(tasks: &[&Watched]) -> String {
+fn summary(what: &str, tasks: &[&Watched]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for watched in tasks {
         let word = match watched.task.state().name() {
@@ -119,7 +183,7 @@ fn summary(tasks: &[&Watched]) -> String {
     }
     let parts = counts.iter().map(|(word, count)| format!("{count} {word}"));
     let parts = parts.collect::<Vec<_>>().join(", ");
-    format!("{} tasks have ended: {parts}.", tasks.len())
+    format!("{} tasks {what}: {parts}.", tasks.len())
 }
 
 /// Sends out what was waited with, once it is due.
@@ -146,7 +210,7 @@ pub(super) fn tell(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
             more => format!(" And {more} more."),
         };
         let body = named.collect::<Vec<_>>().join(" ");
-        (summary(&tasks), format!("{body}{more}"))
+        (summary("have ended", &tasks), format!("{body}{more}"))
     };
     let settings = &state.settings.notices;
     // Whoever looks at the screen has seen it there.
@@ -206,7 +270,7 @@ pub(super) fn returned(state: &mut State, now: Now) {
 fn tell_digest(state: &mut State, now: Now) {
     let digest = state.digest(now).filter(|digest| !digest.is_empty());
     if let Some(digest) = digest {
-        notify(state, Tone::Plain, digest.sentence(), now);
+        inform(state, Tone::Plain, digest.sentence(), now);
     }
 }
 

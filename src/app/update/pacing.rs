@@ -2,7 +2,7 @@
 //!
 //! Knows no single question: those are `polling`'s.
 
-use super::notices::notify;
+use super::notices::inform;
 use crate::{
     app::state::{State, Tone},
     domain::{
@@ -23,7 +23,7 @@ pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mo
     if Heard::of(answer) == Heard::Server {
         state.polls.no_trouble();
         if state.polls.release(asked).is_some() {
-            notify(state, Tone::Good, AGAIN, now);
+            inform(state, Tone::Good, AGAIN, now);
         }
     } else if let Err(error) = answer {
         if error.is_trouble() {
@@ -38,7 +38,7 @@ pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mo
 pub(super) fn release_by_news(state: &mut State, now: Now) {
     let access = state.settings.access;
     if state.polls.release_by_news(access, now.mono).is_some() {
-        notify(state, Tone::Good, AGAIN, now);
+        inform(state, Tone::Good, AGAIN, now);
     }
 }
 

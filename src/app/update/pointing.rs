@@ -40,7 +40,7 @@ fn pressed(state: &mut State, spot: Spot, now: Now, effects: &mut Vec<Effect>) {
         Spot::Outside => act(state, Action::Back, now, effects),
         Spot::Task(id) if state.is_selected(&id) => act(state, Action::Detail, now, effects),
         Spot::Task(id) => selection::select(state, &id),
-        Spot::Tab(tab) => act(state, Action::ShowTab(tab), now, effects),
+        Spot::Tab(tab) => selection::show_tab(state, tab, now),
         Spot::Head(sort) => finding::sort_by(state, sort, now),
         Spot::Page(page) => keys::show_page(state, page, now),
         Spot::Hint(action) => act(state, action, now, effects),
@@ -76,6 +76,7 @@ fn choose(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>) {
             | Overlay::Folder(_)
             | Overlay::Label(_)
             | Overlay::Help { .. }
+            | Overlay::Messages { .. }
             | Overlay::Filter(_)
             | Overlay::Confirm(_),
         )
@@ -88,7 +89,8 @@ fn scroll(state: &mut State, spot: &Spot, by: isize) {
     match (&state.overlay, state.screen, spot) {
         (Some(Overlay::Filter(_)), ..) => keys::move_by(state, by.signum()),
         (Some(_), _, Spot::Outside) => {}
-        (Some(Overlay::Help { .. }), ..) | (None, Screen::Detail { .. }, _) => {
+        (Some(Overlay::Help { .. } | Overlay::Messages { .. }), ..)
+        | (None, Screen::Detail { .. }, _) => {
             keys::move_by(state, by);
         }
         (Some(_), ..) => keys::move_by(state, by.signum()),

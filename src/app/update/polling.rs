@@ -115,9 +115,16 @@ pub(super) fn answered(
         }
         return;
     };
+    state.polls.note_end(task, now.mono);
     match answer {
         Err(error) if error.scope() == Scope::Account => {
             due_again(state, task, now.mono);
+            if error.is_own_affair() {
+                // It never was sent.
+                state.polls.take_back(since);
+            } else {
+                state.polls.turn_away(task, now.mono);
+            }
             state.polls.hold_back(error, since, now.mono);
         }
         answer => {
@@ -170,8 +177,7 @@ pub(super) fn put_off(
             let at = until.max(after_last_check(state, task, now));
             due_again(state, task, at);
             if is_by_hand {
-                let text = "Another kietop is asking after it; its answer shows here too.";
-                notify(state, Tone::Plain, text, now);
+                say_put_off(state, task, put_off.wait, now);
             }
         }
         Refusal::Crowded => {
@@ -187,6 +193,22 @@ pub(super) fn put_off(
             state.polls.adopt_hold(error, failures, until, now.mono);
         }
     }
+}
+
+/// Says why a task that a person asked for is not asked after at once: this very program, or another one, just did.
+fn say_put_off(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
+    let wait = wait.as_secs_f64().ceil();
+    let text = match state.polls.hold() {
+        _ if !state.polls.has_just_asked(task, now.mono) => {
+            "Another kietop is asking after it; its answer shows here too.".to_owned()
+        }
+        Some(hold) => {
+            let why = hold.error.message();
+            format!("Held back: {why}. Asking again in {wait}s.")
+        }
+        None => format!("It was asked after just now; {wait}s must lie between."),
+    };
+    notify(state, Tone::Plain, text, now);
 }
 
 /// Returns when a task's interval since its last check is over: the other instance's answer may be here already.
@@ -220,6 +242,9 @@ fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &m
     if absorbed == Some(Absorbed::Moved) {
         announce(state, task, now);
         saving::made(state, task, now, effects);
+    }
+    if answer.is_ok() {
+        state.met.insert(task.clone());
     }
     record(state, task, answer, now, effects);
 }

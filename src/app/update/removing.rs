@@ -12,7 +12,7 @@ use crate::{
     domain::{change::Change, task::TaskId, time::Now},
 };
 
-/// Removes the task meant; several of them after a yes.
+/// Removes the task meant; several of them, or one that is not to be seen, after a yes.
 pub(super) fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if refuses_changes(state, now) {
         return;
@@ -22,11 +22,11 @@ pub(super) fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .into_iter()
         .map(|watched| watched.id().clone())
         .collect();
+    let hidden = state.hidden_targets();
     match tasks.len() {
         0 => notify(state, Tone::Plain, "No task to remove.", now),
-        1 => remove_all(state, tasks, now, effects),
+        1 if hidden == 0 => remove_all(state, tasks, now, effects),
         _ => {
-            let hidden = state.hidden_marks();
             state.overlay = Some(Overlay::Confirm(Confirm::Remove { tasks, hidden }));
         }
     }

@@ -128,11 +128,15 @@ fn save_all(
         ([one], _) => state.list.get(one).map_or_else(String::new, quoted),
         (many, _) => format!("the results of {} tasks", many.len()),
     };
+    let hidden = match state.hidden_targets() {
+        0 => String::new(),
+        hidden => format!(" ({hidden} hidden)"),
+    };
     let folder = state.settings.shown(folder);
     notify(
         state,
         Tone::Plain,
-        format!("Saving {what} to {folder}."),
+        format!("Saving {what}{hidden} to {folder}."),
         now,
     );
 }
@@ -266,11 +270,7 @@ fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
     for task in &gone {
         stop(state, task, effects);
     }
-    if let Some(notice) = &mut state.notice {
-        notice
-            .text
-            .push_str(" Its saving ended; what came is kept.");
-    }
+    state.board.append(" Its saving ended; what came is kept.");
 }
 
 fn forget_begun(state: &mut State, task: &TaskId, error: &SaveError) {
@@ -368,7 +368,7 @@ pub(super) fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let is_first = state.saves.tended.is_none();
     look(state, is_first, effects);
     // Not where nobody looks on, and what is being read now is not pushed aside.
-    if state.notice.is_none() && state.size.page > 0 {
+    if state.notice().is_none() && state.size.page > 0 {
         warn(state, now, effects);
     }
     state.saves.tended = Some(now.mono);

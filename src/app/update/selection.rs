@@ -119,6 +119,7 @@ pub(super) fn steadily<R>(
     // Before the first key nobody has chosen where to look, and a list that is just being learnt of starts at its top.
     if state.is_untouched {
         state.top = 0;
+        state.selected = state.shown().first().cloned();
     } else if let Some(at) = first.and_then(|id| state.view.position(&id, &state.list)) {
         state.top = at;
     }

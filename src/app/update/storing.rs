@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     labels,
-    notices::{self, announce, notify, quoted},
+    notices::{self, announce, notify, notify_with_step, quoted, step},
     pacing, selection,
 };
 use crate::{
     app::{
+        keymap::Action,
         msg::Effect,
         state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone},
     },
@@ -310,12 +311,9 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         } else {
             format!("{} tasks", removed.len())
         };
-        notify(
-            state,
-            Tone::Plain,
-            format!("Removed {what}. u undoes it."),
-            now,
-        );
+        let step = step(state, Action::Undo, "undoes it");
+        let text = format!("Removed {what}.");
+        notify_with_step(state, Tone::Plain, &text, &step, now);
         state
             .removed
             .push(removed.iter().map(|watched| watched.id().clone()).collect());

@@ -83,6 +83,21 @@ impl Order {
         }
     }
 
+    /// Returns the order a menu offers for something: the one in force where it is by that, else from its usual end.
+    #[must_use]
+    pub fn offered(self, sort: Sort) -> Self {
+        if self.sort == sort {
+            self
+        } else {
+            Self::by(sort)
+        }
+    }
+
+    /// Reports whether the column's figures grow downwards in it.
+    pub const fn is_ascending(self) -> bool {
+        matches!(self.sort, Sort::Took | Sort::Change) == self.is_reversed
+    }
+
     /// Returns what comes first: "newest first".
     pub const fn name(self) -> &'static str {
         match (self.sort, self.is_reversed) {

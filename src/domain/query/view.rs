@@ -167,6 +167,14 @@ impl View {
             .ok()
     }
 
+    /// Returns where a watched task stands, or the row that would have it as its neighbour.
+    pub fn nearest(&self, id: &TaskId, list: &Watchlist) -> Option<usize> {
+        let watched = list.get(id)?;
+        let end = self.ids.len().checked_sub(1)?;
+        let found = self.search(&self.place(watched, list), id, list);
+        Some(found.unwrap_or_else(|at| at.min(end)))
+    }
+
     /// Takes a task out before it changes. `before` is the task as the view knows it.
     pub fn withdraw(&mut self, before: &Watched, list: &Watchlist) -> Option<usize> {
         let place = self.place(before, list);

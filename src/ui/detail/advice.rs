@@ -120,6 +120,10 @@ fn no_link(watched: &Watched, check: &str) -> String {
 pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
     let failed = watched.freshness.last_error.as_ref()?;
     let ago = format::ago(scene.now.age_of(failed.at));
+    // The advice for the status says both what is the matter and what can be done.
+    if failed.error == PollError::NotFound && scene.status_of(watched) == Status::NotFound {
+        return None;
+    }
     let mut next = failed.error.next_step().to_owned();
     let asks_once = matches!(
         failed.error,

@@ -207,7 +207,13 @@ pub(super) fn failure(watched: &Watched) -> Option<String> {
 /// Returns when a task was last answered for, how often it is asked after, and how often it was.
 pub(super) fn checked(watched: &Watched, scene: &Scene<'_>) -> String {
     let freshness = &watched.freshness;
+    let polls = scene.state.polls();
+    let turned_away = polls.hold().zip(polls.turned_away(watched.id()));
     let last = match (freshness.last_ok, freshness.failures) {
+        (None, 0) if let Some((hold, at)) = turned_away => {
+            let ago = format::ago(scene.now.mono.since(at));
+            format!("asked {ago}: {}", hold.error.message())
+        }
         (None, 0) => "never".to_owned(),
         (None, _) => "never answered".to_owned(),
         (Some(at), 0) => format::ago(scene.now.age_of(at)),
@@ -234,6 +240,10 @@ pub(super) fn checked(watched: &Watched, scene: &Scene<'_>) -> String {
             format!("every {}", format::age(every))
         }
     };
+    if freshness.checks == 0 && turned_away.is_some() {
+        // It was asked after; that none of it counts as a check needs no figure.
+        return format!("{last}, {pace}");
+    }
     format!("{last}, {pace}, {polls}")
 }
 

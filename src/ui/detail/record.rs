@@ -38,7 +38,7 @@ pub(super) fn head<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> V
         }
         Some(Ok(Some(record))) => {
             let since = format::moment(record.since(), scene.now, zone);
-            sheet.plain(&format!("so since {since}"), Role::Muted);
+            sheet.plain(&format!("received at {since}"), Role::Muted);
             if !record.is_whole() {
                 sheet.plain("It was too long: its end is not kept.", Role::Warn);
             }

@@ -14,13 +14,7 @@ use crate::{
         status::{LinkLife, Status, Urgency},
         watchlist::Watched,
     },
-    ui::{
-        Scene,
-        areas::Breadth,
-        format,
-        pen::{Pen, cells},
-        theme::Role,
-    },
+    ui::{Scene, areas::Breadth, format, pen::Pen, theme::Role},
 };
 
 /// How many cells a progress bar has.
@@ -119,23 +113,39 @@ impl Columns {
             Breadth::Wide | Breadth::Middle => ("STATUS", "TOOK / LEFT"),
             Breadth::Narrow | Breadth::Tiny => ("ST", "LEFT/LINK"),
         };
-        let mut head = |x: u16, text: &str, sort| {
-            scene.mark(pen.strip(x, 0, cells(text)), || Spot::Head(sort));
-            pen.text(x, 0, text, style);
+        let arrow = if scene.state.lens().order.is_ascending() {
+            scene.theme.glyphs().ascending
+        } else {
+            scene.theme.glyphs().descending
         };
-        if let Some(span) = self.status {
-            head(span.start, status, Sort::Status);
-        }
-        head(self.title.start, "TITLE", Sort::Title);
-        for (end, text, sort) in [
+        let sort = scene.state.lens().order.sort;
+        let from_left = [
+            (self.status.map(|span| span.start), status, Sort::Status),
+            (Some(self.title.start), "TITLE", Sort::Title),
+        ];
+        let from_right = [
             (self.age_end, "AGE", Sort::Age),
             (self.time.map(Span::end), time, Sort::Took),
             (self.link_end, "LINK", Sort::Link),
-        ] {
-            if let Some(end) = end {
-                head(end.saturating_sub(cells(text)), text, sort);
+        ];
+        let mut heads = Vec::with_capacity(5);
+        for (start, text, by) in from_left {
+            let Some(start) = start else { continue };
+            let end = pen.text(start, 0, text, style);
+            if by == sort {
+                pen.text(end, 0, arrow, style);
             }
+            heads.push((start, end, by));
         }
+        for (end, text, by) in from_right {
+            let Some(end) = end else { continue };
+            let start = pen.text_before(end, 0, text, style);
+            if by == sort {
+                pen.text_before(start, 0, arrow, style);
+            }
+            heads.push((start, end, by));
+        }
+        mark_heads(pen, &heads, scene);
     }
 
     /// Draws a task.
@@ -272,6 +282,18 @@ impl Columns {
             let mark = format::fit_end(mark, room, "");
             pen.text(x, y, &mark, paint.of(Role::Muted));
         }
+    }
+}
+
+/// Says whose head lies where, from the left: what is between two heads belongs to the nearer one.
+fn mark_heads(pen: &Pen<'_>, heads: &[(u16, u16, Sort)], scene: &Scene<'_>) {
+    let mut from = 0;
+    for (at, (_, end, sort)) in heads.iter().enumerate() {
+        let next = heads.get(at + 1).map(|(start, ..)| *start);
+        let to = next.map_or(pen.width(), |next| end.midpoint(next));
+        let width = to.saturating_sub(from);
+        scene.mark(pen.strip(from, 0, width), || Spot::Head(*sort));
+        from = to;
     }
 }
 

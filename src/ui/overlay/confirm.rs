@@ -22,8 +22,12 @@ const MOST_NAMED: usize = 5;
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
     let (question, note, verb, tasks) = match confirm {
         Confirm::Remove { tasks, hidden } => (
-            format!("Stop watching {} tasks?", tasks.len()),
+            match tasks.len() {
+                1 => "Stop watching it?".to_owned(),
+                tasks => format!("Stop watching {tasks} tasks?"),
+            },
             match hidden {
+                1 if tasks.len() == 1 => "It is not shown here.".to_owned(),
                 0 => String::new(),
                 1 => "One of them is not shown here.".to_owned(),
                 hidden => format!("{hidden} of them are not shown here."),

@@ -9,7 +9,7 @@ use super::{open, place, room};
 use crate::{
     app::{
         keymap::{Action, Binding, Context, Group},
-        state::Screen,
+        state::{DetailPage, Screen},
     },
     domain::status::Tab,
     ui::{Drawn, Scene, format, pen::Pen, theme::Role},
@@ -134,7 +134,8 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
             .iter()
             .map(|chord| scene.theme.key(*chord))
             .collect();
-        lines.push(key_line(&keys.join(" "), binding.help, scene));
+        let help = binding.help_in(opened_in(scene));
+        lines.push(key_line(&keys.join(" "), help, scene));
     }
     if lines.len() == 1 {
         return Vec::new();
@@ -145,6 +146,14 @@ fn block(group: Group, scene: &Scene<'_>) -> Vec<Line<'static>> {
 
 /// Returns the line of the keys that show a tab.
 fn tabs_line(scene: &Scene<'_>) -> Line<'static> {
+    let names = match scene.state.screen() {
+        Screen::List => Tab::ALL.map(Tab::name).to_vec(),
+        Screen::Detail { .. } => DetailPage::ALL.map(DetailPage::name).to_vec(),
+    };
+    let what = match scene.state.screen() {
+        Screen::List => "tab",
+        Screen::Detail { .. } => "page",
+    };
     let keys: Vec<_> = scene
         .state
         .keymap()
@@ -152,10 +161,11 @@ fn tabs_line(scene: &Scene<'_>) -> Line<'static> {
         .iter()
         .filter(|binding| matches!(binding.action, Action::ShowTab(_)))
         .filter_map(|binding| binding.chords.first())
+        .take(names.len())
         .map(|chord| scene.theme.key(*chord))
         .collect();
-    let [first, .., last] = Tab::ALL.map(Tab::name);
-    let text = format!("a tab, from {first} to {last}");
+    let (first, last) = (names.first().unwrap_or(&""), names.last().unwrap_or(&""));
+    let text = format!("a {what}, from {first} to {last}");
     key_line(&keys.join(" "), &text, scene)
 }
 

@@ -21,7 +21,12 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, editor: &LabelEditor)
         0 | 1 => String::new(),
         tasks => format!("of {tasks} tasks"),
     };
-    let mut pen = open(buffer, scene, area, "Label", &right);
+    let right = match scene.state.hidden_targets() {
+        0 => right,
+        hidden => format!("{right} ({hidden} hidden)"),
+    };
+    let right = right.trim_start();
+    let mut pen = open(buffer, scene, area, "Label", right);
     let hint = if editor.is_mixed() {
         "they have different ones"
     } else {
@@ -34,10 +39,14 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, editor: &LabelEditor)
     } else {
         "take the label away"
     };
-    let hints = vec![
+    let hints = [
         hint(Action::Accept).map(|hint| hint.saying(accept)),
         hint(Action::Back).map(|hint| hint.saying("cancel")),
     ];
+    // What takes the label away is to be known before how not to.
+    let width: u16 = hints.iter().flatten().map(|hint| hint.width() + 3).sum();
+    let most = if width <= pen.width() { 2 } else { 1 };
+    let hints = hints.into_iter().take(most).collect();
     let y = pen.height().saturating_sub(1);
     if y > 0 {
         draw_hints(&mut pen, y, hints, scene);

@@ -1,4 +1,4 @@
-//! A link shown whole, for a terminal where no browser can be started.
+//! Links shown whole, for a terminal where no browser can be started.
 //!
 //! Its lines begin at the screen's edge and hold nothing else, so that a mouse selects the link alone.
 
@@ -9,7 +9,7 @@ use crate::{
     app::{
         keymap::{Action, Context},
         pointer::Spot,
-        state::ShownLink,
+        state::ShownLinks,
     },
     domain::text::CleanText,
     ui::{
@@ -24,15 +24,22 @@ use crate::{
 /// The longest reason shown, in bytes: it comes from the system.
 const LONGEST_REASON: usize = 400;
 
-/// Draws the link between two lines.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
+/// Draws the links between two lines, each from a line of its own.
+pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, links: &ShownLinks) {
     let room = room(scene);
     let width = usize::from(room.width);
-    let reason = CleanText::line(&link.reason, LONGEST_REASON);
+    let reason = CleanText::line(&links.reason, LONGEST_REASON);
     let inner = width.saturating_sub(2);
     let reason = format::wrap(reason.as_str(), inner, 3, scene.ellipsis());
-    let rows = format::chop(link.url.as_str(), width.max(1));
-    let all = rows.len() + reason.len() + 5;
+    let copied = links.copied.as_deref().map_or_else(Vec::new, |text| {
+        let text = CleanText::line(text, LONGEST_REASON);
+        format::wrap(text.as_str(), inner, 2, scene.ellipsis())
+    });
+    let urls = links.urls.iter();
+    let rows: Vec<_> = urls
+        .flat_map(|url| format::chop(url.as_str(), width.max(1)))
+        .collect();
+    let all = rows.len() + reason.len() + copied.len() + 5;
     let is_tight = all > usize::from(room.height);
     // The link comes first: where it is tight, reason, space and key go.
     let wanted = if is_tight { rows.len() + 2 } else { all };
@@ -48,9 +55,13 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
     pen.clear();
     let is_cut = wanted > usize::from(height);
     let head = Head {
-        title: "Link",
+        title: if links.urls.len() == 1 {
+            "Link"
+        } else {
+            "Links"
+        },
         right: if is_cut {
-            "its end needs a larger screen"
+            "the end needs a larger screen"
         } else {
             ""
         },
@@ -61,6 +72,10 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, link: &ShownLink) {
     if !is_tight {
         for line in &reason {
             pen.text(1, y, line, scene.style(Role::Warn));
+            y += 1;
+        }
+        for line in &copied {
+            pen.text(1, y, line, scene.style(Role::Text));
             y += 1;
         }
         y += 1;

@@ -80,11 +80,13 @@ fn draw_found(pen: &mut Pen<'_>, y: u16, found: Found, is_here: bool, scene: &Sc
         pen.style_row(y, of(Role::Text));
         pen.text(0, y, scene.theme.glyphs().pointer, of(Role::Text));
     }
-    let key = scene
-        .state
-        .keymap()
-        .key_of(found.action)
-        .map_or_else(String::new, |chord| scene.theme.key(chord));
+    let own = scene.key(found.action);
+    let key = if matches!(found.action, Action::Copy(_)) {
+        // The way there: the menu, then its key.
+        format!("{} {own}", scene.key(Action::CopyMenu))
+    } else {
+        own
+    };
     let x = pen.text(2, y, &format::pad_end(&key, KEY), of(Role::Key));
     let name = found.action.name().replace('_', " ");
     let x = pen.text(x, y, &format::pad_end(&name, NAME), of(Role::Text)) + 1;

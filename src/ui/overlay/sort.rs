@@ -8,7 +8,7 @@ use crate::{
         keymap::{Action, Context},
         pointer::Spot,
     },
-    domain::query::{Order, Sort},
+    domain::query::Sort,
     ui::{Scene, footer::Hint, format, theme::Role},
 };
 
@@ -52,12 +52,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, cursor: usize) {
             pen.style_row(y, of(Role::Text));
             pen.text(1, y, scene.theme.glyphs().pointer, of(Role::Text));
         }
-        // What choosing it would do: the order in force is turned round.
-        let order = if sort == now.sort {
-            now.reversed()
-        } else {
-            Order::by(sort)
-        };
+        let order = now.offered(sort);
         let x = pen.text(3, y, &(at + 1).to_string(), of(Role::Key)) + 2;
         let name = format::pad_end(order.name(), NAME);
         let x = pen.text(x, y, &name, of(Role::Text)) + 1;
@@ -69,6 +64,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, cursor: usize) {
         let hint = |action| Hint::of(action, Context::Sort, scene);
         let hints = vec![
             hint(Action::Accept).map(|hint| hint.saying("sort")),
+            hint(Action::ReverseSort),
             hint(Action::Back).map(|hint| hint.saying("cancel")),
         ];
         let y = pen.height() - 1;
