@@ -1,6 +1,7 @@
 //! Inputs that pictures are made of: where they were saved, else fetched once into a cache of a few.
 
 use std::{
+    ffi::OsStr,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io,
@@ -84,7 +85,8 @@ fn folder_name(input: &Clip) -> String {
 fn finished(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?;
     let mut files = entries.flatten().map(|entry| entry.path());
-    files.find(|file| file.extension().is_some_and(|end| end == "mp4") && file.is_file())
+    let is_of_a_part = |end: &OsStr| end == "part" || end == "meta" || end == "new";
+    files.find(|file| file.extension().is_some_and(|end| !is_of_a_part(end)) && file.is_file())
 }
 
 /// Removes the oldest inputs. Only folders that are named like ours are touched.
@@ -105,4 +107,26 @@ fn tidy(folder: &Path, newest: &Path) -> io::Result<()> {
         fs::remove_dir_all(old)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_input_is_found_whatever_its_kind_and_a_part_is_not() {
+        for (name, is_whole) in [
+            ("774d.mp4", true),
+            ("774d.mov", true),
+            ("774d.webm", true),
+            ("774d.1a2b3c4d.part", false),
+            ("774d.1a2b3c4d.meta", false),
+            ("774d.1a2b3c4d.meta.new", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), "film").unwrap();
+
+            assert_eq!(finished(folder.path()).is_some(), is_whole, "{name}");
+        }
+    }
 }
