@@ -7,14 +7,26 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::task;
+use tokio::{task, time};
 
 use crate::{
-    domain::{comparison::Clip, picture::PictureError, save::SaveOrder, task::TaskId},
+    domain::{
+        comparison::Clip,
+        picture::PictureError,
+        save::{SaveError, SaveOrder},
+        task::TaskId,
+    },
     ports::{Downloader, InputKeeper, Pending},
 };
+
+/// The largest input that is fetched for a picture, in bytes.
+pub const LARGEST: u64 = 200_000_000;
+
+/// How long it may take to fetch one.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How many inputs stay in the cache.
 const KEPT: usize = 8;
@@ -27,7 +39,7 @@ pub struct InputCache {
 }
 
 impl InputCache {
-    /// Returns a cache in that folder, filled by that downloader.
+    /// Returns a cache in that folder, filled by that downloader: one of its own, so that pictures take no save's turn.
     pub const fn new(folder: PathBuf, downloader: Arc<dyn Downloader>) -> Self {
         Self { folder, downloader }
     }
@@ -50,11 +62,14 @@ impl InputCache {
             folder: own.clone(),
             title: None,
         };
-        let file = self.downloader.save(&order, &|_| ()).await;
-        let file = file.map_err(|error| {
-            tracing::info!(task = %order.task, why = error.message(), "no input for a picture");
-            PictureError::NoInput
-        })?;
+        let fetching = time::timeout(DEADLINE, self.downloader.save(&order, &|_| ()));
+        let fetched = fetching.await;
+        let file = fetched
+            .unwrap_or(Err(SaveError::Stopped))
+            .map_err(|error| {
+                tracing::info!(task = %order.task, why = error.message(), "no input for a picture");
+                PictureError::NoInput
+            })?;
         let folder = self.folder.clone();
         let tidied = task::spawn_blocking(move || tidy(&folder, &own)).await;
         if let Ok(Err(error)) = tidied {

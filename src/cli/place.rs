@@ -12,6 +12,7 @@ use crate::{
     adapters::{
         desktop::SystemClock,
         download::{self, HttpDownloader, Reach},
+        inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::SqliteStore,
         turns::FileTurns,
@@ -154,12 +155,30 @@ pub fn client(config: &Config) -> Result<KieClient, Failure> {
 
 /// Returns what fetches files: from public addresses, and from this machine when the API is on it.
 pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
-    let reach = if client.origin().is_loopback() {
+    HttpDownloader::new(
+        reach(client),
+        Arc::clone(client) as _,
+        download::Limits::default(),
+    )
+}
+
+/// Returns what fetches inputs for pictures: as little and as short as a look is worth.
+pub fn input_downloader(client: &Arc<KieClient>) -> HttpDownloader {
+    let limits = download::Limits {
+        largest: inputs::LARGEST,
+        tries: 2,
+        ..download::Limits::default()
+    };
+    HttpDownloader::new(reach(client), Arc::clone(client) as _, limits)
+}
+
+/// Returns where files may come from: public addresses, and this machine when the API is on it.
+fn reach(client: &KieClient) -> Reach {
+    if client.origin().is_loopback() {
         Reach::ThisMachine
     } else {
         Reach::Public
-    };
-    HttpDownloader::new(reach, Arc::clone(client) as _, download::Limits::default())
+    }
 }
 
 /// Returns the folder saved videos go to: as the config file says, else `kietop` under the user's folder of videos.
