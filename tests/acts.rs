@@ -288,7 +288,7 @@ fn on_the_page_of_the_record_json_is_the_record() {
 fn where_no_browser_starts_the_link_is_shown_and_copied() {
     let mut story = Story::with([made_task()]);
     let effects = story.press(&["o"]);
-    let [Effect::Open { task, url }] = &effects[..] else {
+    let [Effect::Open { task, url, .. }] = &effects[..] else {
         panic!("{effects:?}");
     };
     let (task, url) = (task.clone(), url.clone());

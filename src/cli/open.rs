@@ -1,4 +1,4 @@
-//! `kietop open`: a task's video in the browser; without a browser, its link.
+//! `kietop open`: a task's video in the browser, from the disk where it was saved; without a browser, its link.
 
 use super::{Failure, Global, Open, output, place};
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
 pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &open.id)?;
-    let watched = place::find(&mut store, &id)?;
+    let mut watched = place::find(&mut store, &id)?;
+    place::look(&mut watched);
     let videos: Vec<&VideoUrl> = if open.origin {
         watched.task.originals()
     } else {
@@ -27,7 +28,9 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
         output::talk(&format!("kietop: there is another one: {}", other.as_str()));
     }
     let browser = Browser::new(place::config(global)?.settings.browser);
-    if let Err(reason) = browser.open(url) {
+    let file = watched.file_of(url);
+    let opened = file.map_or_else(|| browser.open(url), |file| browser.open_file(file));
+    if let Err(reason) = opened {
         output::data(&format!("{}\n", url.as_str()))?;
         return Err(Failure::plain(format!("{reason} The link is above.")));
     }
@@ -37,7 +40,10 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     let change = Change::Opened {
         task: id,
         at: SystemClock::wall(),
-        url: url.as_str().to_owned(),
+        url: file.map_or_else(
+            || url.as_str().to_owned(),
+            |file| file.to_string_lossy().into_owned(),
+        ),
     };
     let noted = store.apply(&[change]);
     noted.map(drop).map_err(|error| place::store_failed(&error))

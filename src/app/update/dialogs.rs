@@ -1,5 +1,7 @@
 //! The boxes above the list: adding, picking, opening.
 
+use std::path::Path;
+
 use tui_input::InputRequest;
 
 use super::{
@@ -283,15 +285,23 @@ fn open_several(
         );
         notify(state, Tone::Plain, text, now);
     }
-    open_all(videos, effects);
+    open_all(state, videos, effects);
 }
 
-fn open_all(videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
-    effects.extend(
-        videos
-            .into_iter()
-            .map(|(task, url)| Effect::Open { task, url }),
-    );
+fn open_all(state: &State, videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
+    let videos = videos.into_iter();
+    effects.extend(videos.map(|(task, url)| opening(state, task, url)));
+}
+
+/// Returns the order to open a video: its saved file where there is one, else its link.
+fn opening(state: &State, task: TaskId, url: VideoUrl) -> Effect {
+    let watched = state.list.get(&task);
+    let file = watched.and_then(|watched| watched.file_of(&url));
+    Effect::Open {
+        file: file.map(Path::to_owned),
+        task,
+        url,
+    }
 }
 
 /// Does what was asked about.
@@ -301,7 +311,7 @@ pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effe
     };
     match confirm {
         Confirm::Remove { tasks, .. } => removing::remove_all(state, tasks, now, effects),
-        Confirm::Open { videos, .. } => open_all(videos, effects),
+        Confirm::Open { videos, .. } => open_all(state, videos, effects),
     }
 }
 
@@ -318,10 +328,7 @@ fn open_one(
             let reason = nothing_to_open(state, &task, kind, now);
             notify(state, Tone::Warning, reason, now);
         }
-        [url] => effects.push(Effect::Open {
-            task,
-            url: url.clone(),
-        }),
+        [url] => effects.push(opening(state, task, url.clone())),
         _ => {
             state.overlay = Some(Overlay::Pick(Picker {
                 task,
@@ -388,7 +395,7 @@ pub(super) fn accept_pick(state: &mut State, effects: &mut Vec<Effect>) {
         ..
     } = picker;
     if let Some(url) = videos.into_iter().nth(cursor) {
-        effects.push(Effect::Open { task, url });
+        effects.push(opening(state, task, url));
     }
 }
 
@@ -412,15 +419,7 @@ pub(super) fn opened(
                 format!("Opened in the browser ({host}).{rescue}"),
                 now,
             );
-            if state.settings.access == Access::Full && state.loading == Loading::Done {
-                let change = Change::Opened {
-                    task: task.clone(),
-                    at: now.wall,
-                    url: url.as_str().to_owned(),
-                };
-                storing::write(state, vec![change], effects);
-                selection::forget_journal(state, task);
-            }
+            note_opened(state, task, url.as_str(), now, effects);
         }
         // What is being typed or chosen stays; the link is said below it.
         Err(reason)
@@ -438,5 +437,38 @@ pub(super) fn opened(
             effects.push(Effect::Copy(Clip::text("the link", url.as_str())));
             state.overlay = Some(Overlay::Link(ShownLink { url, reason }));
         }
+    }
+}
+
+/// Says that a saved file was opened.
+pub(super) fn opened_file(
+    state: &mut State,
+    task: &TaskId,
+    file: &Path,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let watched = state.list.get(task);
+    let rescue = watched.map_or("", |watched| watched.task.state().rescue());
+    let shown = state.settings.shown(file);
+    notify(
+        state,
+        Tone::Plain,
+        format!("Opened from the disk ({shown}).{rescue}"),
+        now,
+    );
+    note_opened(state, task, &file.to_string_lossy(), now, effects);
+}
+
+/// Writes down what was opened.
+fn note_opened(state: &mut State, task: &TaskId, what: &str, now: Now, effects: &mut Vec<Effect>) {
+    if state.settings.access == Access::Full && state.loading == Loading::Done {
+        let change = Change::Opened {
+            task: task.clone(),
+            at: now.wall,
+            url: what.to_owned(),
+        };
+        storing::write(state, vec![change], effects);
+        selection::forget_journal(state, task);
     }
 }
