@@ -16,10 +16,14 @@ pub mod refresh;
 pub mod remove;
 pub mod save;
 pub mod scribe;
+pub mod signals;
 pub mod simulate;
 pub mod wait;
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -39,6 +43,8 @@ pub mod exit {
     pub const WAIT_FAILED: i32 = 3;
     /// `wait`: time ran out.
     pub const TIMED_OUT: i32 = 124;
+    /// A signal came before the end: this and its number.
+    pub const SIGNAL_BASE: i32 = 128;
     /// Ctrl-C came before the end.
     pub const INTERRUPTED: i32 = 130;
 }
@@ -101,6 +107,44 @@ pub struct Global {
     pub read_only: bool,
 }
 
+impl Global {
+    /// Refuses what was named on the command line but is of no use to a world of its own.
+    pub fn refuse_for_a_world(&self, command: &str) -> Result<(), Failure> {
+        let is_named = |variable: &str, value: Option<&OsStr>| {
+            value.is_some() && std::env::var_os(variable).as_deref() != value
+        };
+        let named = [
+            (
+                "--store",
+                "KIETOP_STORE",
+                self.store.as_deref().map(Path::as_os_str),
+            ),
+            (
+                "--profile",
+                "KIETOP_PROFILE",
+                self.profile.as_deref().map(OsStr::new),
+            ),
+            (
+                "--api-url",
+                "KIETOP_API_URL",
+                self.api_url.as_deref().map(OsStr::new),
+            ),
+        ];
+        match named
+            .into_iter()
+            .find(|(_, variable, value)| is_named(variable, *value))
+        {
+            None => Ok(()),
+            Some((option, ..)) => Err(Failure::new(
+                exit::USAGE,
+                format!(
+                    "{option} does not go with {command}, which has a world of its own; leave it out."
+                ),
+            )),
+        }
+    }
+}
+
 /// The commands beside the dashboard.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -145,15 +189,30 @@ pub enum ConfigCommand {
 /// What the simulated world is like.
 #[derive(Debug, Clone, Args)]
 pub struct World {
-    /// How many tasks it starts with
-    #[arg(long, default_value_t = simulator::Settings::default().tasks, value_name = "N")]
+    /// How many tasks it starts with, at most 10000
+    #[arg(long, default_value_t = simulator::Settings::default().tasks, value_name = "N", value_parser = tasks)]
     pub tasks: usize,
-    /// Simulated seconds per second
-    #[arg(long, default_value_t = simulator::Settings::default().speed, value_name = "X")]
+    /// Simulated seconds per second, 0.01 to 10000
+    #[arg(long, default_value_t = simulator::Settings::default().speed, value_name = "X", value_parser = speed)]
     pub speed: f64,
     /// Another number, another world
     #[arg(long, default_value_t = simulator::Settings::default().seed, value_name = "N")]
     pub seed: u64,
+}
+
+/// Reads how many tasks a world is to have.
+fn tasks(text: &str) -> Result<usize, String> {
+    let tasks = text.parse().ok();
+    let tasks = tasks.filter(|tasks| *tasks <= simulator::MOST_TASKS);
+    tasks.ok_or_else(|| format!("a world has 0 to {} tasks", simulator::MOST_TASKS))
+}
+
+/// Reads how fast a world is to run.
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok();
+    let speed = speed.filter(|speed| simulator::SPEEDS.contains(speed));
+    let (least, most) = (simulator::SPEEDS.start(), simulator::SPEEDS.end());
+    speed.ok_or_else(|| format!("a speed is {least} to {most}"))
 }
 
 /// What to simulate, and where.
@@ -170,7 +229,7 @@ pub struct Simulate {
 /// What to add.
 #[derive(Debug, Args)]
 pub struct Add {
-    /// Task ids; `-` finds ids in whatever stands on standard input
+    /// Task ids, links or JSON that name some; `-` finds ids in whatever stands on standard input
     #[arg(required = true, value_name = "ID|-")]
     pub ids: Vec<String>,
     /// What to call them
@@ -267,7 +326,7 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-/// The names of states, as in JSON.
+/// The words for states, those of the filter's `state:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum StateName {
@@ -275,8 +334,14 @@ pub enum StateName {
     New,
     /// Being made
     Generating,
+    /// Being made for longer than most
+    Late,
+    /// Not ended yet
+    Active,
     /// Made
     Succeeded,
+    /// Made and delivered
+    Ready,
     /// Made, only the callback failed
     Rescued,
     /// Not made
@@ -285,21 +350,12 @@ pub enum StateName {
     NotFound,
     /// An answer kietop does not understand
     Unknown,
-}
-
-impl StateName {
-    /// Returns the name as `TaskState::name` has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Generating => "generating",
-            Self::Succeeded => "succeeded",
-            Self::Rescued => "rescued",
-            Self::Failed => "failed",
-            Self::NotFound => "not_found",
-            Self::Unknown => "unknown",
-        }
-    }
+    /// Made, the link dies within two days
+    Expiring,
+    /// Made, the link is gone
+    Expired,
+    /// Made, every result is on this disk
+    Saved,
 }
 
 /// Is a command that did not do what was asked: an exit code and a sentence with the next step.

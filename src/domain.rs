@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod fuzzy;
 pub mod harvest;
 pub mod memory;
+pub mod names;
 pub mod nearest;
 pub mod picture;
 pub mod query;

@@ -78,6 +78,9 @@
 //!   it could. A leader by lock would leave a list unasked when it is paused, stopped or held by its own network.
 //! - A task whose generation failed (code 501) is not asked after once more to confirm it: an end is never demoted, so a
 //!   second answer could change nothing.
+//! - A certificate that is not trusted is tried again every five minutes and not only on `r`: it is mended elsewhere, often
+//!   with nobody at the keyboard, and the key is never sent over it.
+//! - How far the server's clock is from ours is not shown; only `Retry-After` is measured by the answer's own `Date`.
 //! - No network is tried again within a minute however long it lasts; other trouble waits up to ten minutes after an
 //!   hour of it. A limit (429 and its kin) is the only hold that a person's `r` does not end.
 

@@ -15,8 +15,9 @@ use kietop::{
         clipboard::SystemClipboard,
         compare::ComparePages,
         desktop::{Browser, SystemClock},
+        download::Reach,
         frames::Ffmpeg,
-        helper::Programs,
+        helper::{self, Programs},
         inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
@@ -30,7 +31,7 @@ use kietop::{
     },
     cli::{
         self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
-        wait::Waiting,
+        signals::Signals, wait::Waiting,
     },
     config::{self, Ascii, Config},
     domain::{
@@ -46,9 +47,9 @@ use kietop::{
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
-        headless,
+        headless::{self, Ended},
         input::Keyboard,
-        terminal::{Dialect, Mouse, Screen, ScreenOptions, finish, harden_process},
+        terminal::{Dialect, Mouse, Screen, ScreenOptions, clean_panics, finish, harden_process},
     },
     simulator::{self, SimulatedClock},
     ui::theme::{Palette, Theme},
@@ -58,6 +59,7 @@ use kietop::{
 const LOG_LEVEL: &str = "KIETOP_LOG";
 
 fn main() {
+    clean_panics();
     let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
@@ -79,6 +81,7 @@ fn main() {
             exit::FAILED
         }
     };
+    helper::end_all();
     finish(code)
 }
 
@@ -95,7 +98,10 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
         Some(Command::Open(open)) => cli::open::run(&open, &global)?,
         Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Config(command)) => cli::config::run(command, &global)?,
-        Some(Command::Simulate(simulate)) => cli::simulate::run(&simulate).await?,
+        Some(Command::Simulate(simulate)) => {
+            global.refuse_for_a_world("simulate")?;
+            cli::simulate::run(&simulate).await?;
+        }
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
         Some(Command::Man) => cli::manual::man()?,
     }
@@ -111,6 +117,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     start_log();
     let access = place::access(global);
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let key = place::key_standing(&config)?;
     let Config {
         profile, settings, ..
     } = config;
@@ -119,6 +126,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         pace: settings.pace,
         retention: settings.retention.0,
         access,
+        key,
         ..state_settings(&settings)
     };
     let store = open_file(file, access, |store| Box::new(store));
@@ -132,8 +140,9 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
     let client = Arc::new(place::client(&config)?);
     start_log();
-    let access = place::access(global);
-    let store = open_file(place::list_file(&config)?, access, waiting.filter());
+    let file = place::list_file(&config)?;
+    let access = place::access_to_read(&file, global);
+    let store = open_file(file, access, waiting.filter());
     let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
     let state = State::new(Settings {
         pace: config.settings.pace,
@@ -145,8 +154,8 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         ..state_settings(&config.settings)
     });
     let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
-    let outcome = {
-        let following = headless::follow(state, outside, |state| waiting.look(state));
+    let mut signals = Signals::listen();
+    let until = async {
         let timeout = async {
             match &wait.timeout {
                 Some(span) => tokio::time::sleep(span.0).await,
@@ -154,12 +163,15 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
             }
         };
         tokio::select! {
-            outcome = following => Some(outcome),
-            _ = tokio::signal::ctrl_c() => Some(Err(cli::wait::interrupted())),
+            signal = signals.next() => Some(signal),
             () = timeout => None,
         }
     };
-    outcome.unwrap_or_else(|| Err(waiting.timed_out()))
+    match headless::follow(state, outside, until, |state| waiting.look(state)).await {
+        Ended::Broke(outcome) => outcome,
+        Ended::Until(Some(signal)) => Err(cli::wait::interrupted(signal)),
+        Ended::Until(None) => Err(waiting.timed_out()),
+    }
 }
 
 /// Returns the outside as it really is: the API of that client, the list, files and browser.
@@ -174,7 +186,7 @@ fn outside(
         place::input_folder(),
         Arc::new(place::input_downloader(&client)),
     );
-    let browser = Browser::new(config.browser.clone());
+    let browser = Browser::new(config.browser.clone(), Reach::of(client.origin()));
     Outside {
         clock: Arc::new(clock),
         turns,
@@ -194,6 +206,7 @@ fn outside(
 /// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
 /// faulty config file the default ones.
 async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
+    global.refuse_for_a_world("demo")?;
     needs_terminal()?;
     let config = place::config(global).unwrap_or_default().settings;
     let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
@@ -254,7 +267,8 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         Arc::new(place::input_downloader(&client)),
     );
     let outside = outside(client, clock, None, &config, open_store);
-    let pages = ComparePages::new(folder.clone(), Browser::new(config.browser.clone()));
+    let browser = Browser::new(config.browser.clone(), Reach::ThisMachine);
+    let pages = ComparePages::new(folder.clone(), browser);
     let outside = Outside {
         comparer: Arc::new(pages),
         inputs: Arc::new(inputs),
@@ -398,7 +412,7 @@ fn needs_terminal() -> Result<(), Failure> {
 fn open_file(
     file: PathBuf,
     access: Access,
-    seen: impl FnOnce(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+    mut seen: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
     Box::new(move |notice| {
         let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;

@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{self, Future},
     path::{Path, PathBuf},
     pin::Pin,
     time::Duration,
@@ -23,7 +23,7 @@ use crate::domain::{
     save::{Progress, SaveError, SaveOrder},
     task::{Family, TaskId, VideoUrl},
     time::Now,
-    turns::{Heard, PutOff, Turn, Word},
+    turns::{Account, Heard, PutOff, Turn, Word},
     watchlist::Watched,
 };
 
@@ -41,6 +41,12 @@ pub trait TaskApi: fmt::Debug + Send + Sync {
     /// Asks after one task. Changes nothing at the server and may be repeated; ends within 20 s with an
     /// observation or a named error, and may be dropped at any moment.
     fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer>;
+
+    /// Returns who asks whom now, or why nobody can: what the server says of the account holds for that one. Ends
+    /// within 10 s, and may be dropped at any moment.
+    fn account(&self) -> Pending<'_, Result<Account, PollError>> {
+        Box::pin(future::ready(Ok(Account::default())))
+    }
 }
 
 /// Keeps the list and its journal. Blocking: called off the loop.
@@ -77,19 +83,20 @@ pub trait ListStore: fmt::Debug + Send {
     }
 }
 
-/// Shares the limits on asking with the other instances on the list. Blocking, for a fraction of a second at most:
-/// called off the loop.
+/// Shares the limits on asking with the other instances on the list. Blocking, for a second at most: called off the
+/// loop.
 ///
-/// Never stands in the way: where the others cannot be heard every turn is given, and only the caller's own limits hold.
+/// Never stands in the way for long: where the others cannot be heard at all every turn is given, and only the caller's
+/// own limits hold.
 pub trait Turns: fmt::Debug + Send + Sync {
-    /// Takes the turn to ask after a task now, or says why there is none.
-    fn take(&self, task: &TaskId) -> Result<Turn, PutOff>;
+    /// Takes the turn to ask after a task with that account now, or says why there is none.
+    fn take(&self, task: &TaskId, account: Account) -> Result<Turn, PutOff>;
 
     /// Gives a turn back, with what the question brought to light.
-    fn end(&self, turn: &Turn, heard: Heard);
+    fn end(&self, turn: &Turn, heard: &Heard);
 
     /// Lets the others know of the account's state.
-    fn tell(&self, word: &Word);
+    fn tell(&self, word: &Word, account: Account);
 }
 
 /// Opens videos in the browser. Blocking: called off the loop.
@@ -207,7 +214,8 @@ pub trait Notifier: fmt::Debug + Send + Sync {
 
 /// Writes tasks down for other programs.
 pub trait Scribe: fmt::Debug + Send + Sync {
-    /// Returns the lossless record as JSON safe for any terminal: an object for one task, an array for several.
+    /// Returns the record as JSON safe for any terminal: an object for one task, an array for several. Texts are as they
+    /// came: trimmed, at most 64 KiB each.
     fn records(&self, tasks: &[Watched]) -> String;
 
     /// Returns a shell command for each task, a line each, that asks the API after it. The key is not in it.

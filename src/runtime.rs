@@ -1,7 +1,8 @@
 //! The loop: it sleeps until a key, an answer or the clock has something to say, updates, draws, and sleeps again.
 //!
 //! The only owner of [`State`]. It awaits nothing but its own `select!`, which is biased: interruptions, then keys,
-//! then answers. So no key waits behind an answer, and at rest nothing wakes.
+//! then what the terminal has yet to take, then answers. So no key waits behind an answer, a terminal that reads
+//! nothing holds up frames and nothing else, and at rest nothing wakes.
 
 pub mod effects;
 pub mod headless;
@@ -9,7 +10,7 @@ pub mod input;
 mod pictures;
 pub mod terminal;
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{future, io, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
 use ratatui::Frame;
@@ -44,6 +45,14 @@ const HUNG_UP: i32 = SIGNAL_EXIT_BASE + 1;
 pub trait Surface {
     /// Returns the size in columns and rows.
     fn size(&self) -> io::Result<(u16, u16)>;
+    /// Tells whether the terminal has yet to take what it was sent; no frame is drawn meanwhile.
+    fn is_behind(&self) -> bool {
+        false
+    }
+    /// Waits until the terminal has taken everything, for ever when it has; an error means it is gone.
+    fn catch_up(&mut self) -> impl Future<Output = io::Result<()>> {
+        future::pending()
+    }
     /// Draws one frame; an error means the terminal is gone.
     fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
     /// Lets the next frame paint everything.
@@ -69,6 +78,14 @@ pub trait Surface {
 impl Surface for Screen {
     fn size(&self) -> io::Result<(u16, u16)> {
         Self::size(self).map(|size| (size.width, size.height))
+    }
+
+    fn is_behind(&self) -> bool {
+        Self::is_behind(self)
+    }
+
+    fn catch_up(&mut self) -> impl Future<Output = io::Result<()>> {
+        Self::catch_up(self)
     }
 
     fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
@@ -144,6 +161,7 @@ pub async fn run(
             biased;
             Some(interruption) = interruptions.recv() => house.interrupted(interruption),
             Some(input) = keys.next() => house.typed(input),
+            taken = house.surface.catch_up() => taken.err().map(|error| cannot_be_written(&error)),
             Some(msg) = answers.recv() => {
                 house.answered(msg);
                 for _ in 1..BATCH {
@@ -336,26 +354,31 @@ impl<S: Surface> House<'_, S> {
         let now = self.clock.now();
         let due = next_wakeup(&self.state, now).map(|at| at.since(now.mono));
         // Without anything to wait for, the sleep only has to be long; tokio holds it at its own limit.
-        [due, self.frame.wait()]
+        [due, self.frame_wait()]
             .into_iter()
             .flatten()
             .min()
             .unwrap_or(Duration::MAX)
     }
 
+    /// Returns how long the next frame waits for its turn; `None` when none can be drawn or none is wanted.
+    fn frame_wait(&self) -> Option<Duration> {
+        if self.surface.is_behind() {
+            return None;
+        }
+        self.frame.wait()
+    }
+
     /// Draws when a frame is wanted and its turn has come. An exit code means the terminal is gone.
     fn draw_if_due(&mut self) -> Option<i32> {
-        if self.frame.wait() != Some(Duration::ZERO) {
+        if self.frame_wait() != Some(Duration::ZERO) {
             return None;
         }
         self.frame = Frames {
             drawn: Some(time::Instant::now()),
             wanted: Want::Nothing,
         };
-        self.paint().err().map(|error| {
-            tracing::debug!(%error, "the terminal cannot be written");
-            HUNG_UP
-        })
+        self.paint().err().map(|error| cannot_be_written(&error))
     }
 
     fn paint(&mut self) -> io::Result<()> {
@@ -401,4 +424,10 @@ impl<S: Surface> House<'_, S> {
         }
         Ok(())
     }
+}
+
+/// Notes why the terminal takes nothing any more, and returns the exit code for it.
+fn cannot_be_written(error: &io::Error) -> i32 {
+    tracing::debug!(%error, "the terminal cannot be written");
+    HUNG_UP
 }

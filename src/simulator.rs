@@ -15,6 +15,7 @@ mod world;
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,9 @@ use world::World;
 /// The speed without a word from the user: a task of five minutes takes fifty seconds.
 const DEFAULT_SPEED: f64 = 6.0;
 /// The most tasks a world starts with.
-const MOST_TASKS: usize = 10_000;
+pub const MOST_TASKS: usize = 10_000;
+/// How fast a world may run, in simulated seconds per real one.
+pub const SPEEDS: RangeInclusive<f64> = 0.01..=10_000.0;
 /// How long open connections may hold up the end of the server.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -230,7 +233,7 @@ fn sane_speed(speed: f64) -> f64 {
     if speed.is_nan() {
         return DEFAULT_SPEED;
     }
-    speed.clamp(0.01, 10_000.0)
+    speed.clamp(*SPEEDS.start(), *SPEEDS.end())
 }
 
 fn seeded(cue: Cue) -> Seeded {

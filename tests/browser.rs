@@ -29,6 +29,7 @@ use kietop::{
     adapters::{
         compare::ComparePages,
         desktop::Browser,
+        download::Reach,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
     },
     domain::{
@@ -257,7 +258,10 @@ async fn finished(world: &simulator::Simulator, results: usize) -> Watched {
 #[ignore = "needs chromium and chromedriver; see the head of this file"]
 async fn input_and_result_play_in_step_from_links_and_from_files() {
     let home = tempfile::tempdir().unwrap();
-    let pages = ComparePages::new(home.path().join("kietop"), Browser::new(Vec::new()));
+    let pages = ComparePages::new(
+        home.path().join("kietop"),
+        Browser::new(Vec::new(), Reach::ThisMachine),
+    );
     let settings = simulator::Settings {
         faults: false,
         latency: false,

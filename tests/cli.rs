@@ -255,3 +255,200 @@ async fn ctrl_c_keeps_what_was_answered() {
     let kept: Value = serde_json::from_str(out(&run(&store, &["show", ID, "--json"]))).unwrap();
     assert_eq!(kept["state"], "generating");
 }
+
+#[test]
+fn an_argument_to_add_is_an_id_or_names_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let link = format!("https://api.kie.ai/api/v1/modify/record-info?taskId={ID}");
+    assert_eq!(out(&run(&store, &["add", &link])), format!("{ID} added\n"));
+
+    for (word, reason) in [
+        ("zz", "too short"),
+        ("https://t.example/l/1.mp4", "there is no task id in it"),
+    ] {
+        let refused = run(&store, &["add", word]);
+        assert_eq!((refused.status.code(), out(&refused)), (Some(2), ""));
+        assert!(err(&refused).contains(reason), "{}", err(&refused));
+    }
+
+    let twin = ID.to_uppercase();
+    let added = run(&store, &["add", &twin]);
+    assert_eq!(out(&added), format!("{twin} added\n"));
+    assert!(
+        err(&added).contains(&format!("another spelling of {ID}")),
+        "{}",
+        err(&added)
+    );
+    assert_eq!(err(&run(&store, &["add", OTHER])), "");
+}
+
+#[test]
+fn what_is_stuck_to_an_id_is_left_out_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+
+    let found = kietop(&store, &["add", "-"])
+        .write_stdin(format!("{ID}\nnew{OTHER}\n"))
+        .output()
+        .unwrap();
+
+    assert_eq!(out(&found), format!("{ID} added\n"));
+    assert!(
+        err(&found).contains(&format!("kietop add new{OTHER}")),
+        "{}",
+        err(&found)
+    );
+}
+
+#[test]
+fn reading_a_list_that_is_not_there_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("data/list.db");
+    for (words, code) in [
+        (["list"].as_slice(), 0),
+        (&["list", "--refresh"], 0),
+        (&["show", ID], 5),
+    ] {
+        let read = run(&store, words);
+        assert_eq!((read.status.code(), out(&read)), (Some(code), ""));
+        let named = format!("There is no list at {} yet", store.display());
+        assert!(err(&read).contains(&named), "{}", err(&read));
+    }
+    assert!(!store.parent().unwrap().exists());
+}
+
+#[test]
+fn a_list_that_lost_tasks_to_damage_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    std::fs::write(&store, "no list at all".repeat(1000)).unwrap();
+
+    let listed = run(&store, &["list"]);
+
+    assert_eq!((listed.status.code(), out(&listed)), (Some(1), ""));
+    assert!(
+        err(&listed).contains("is kept as ") && err(&listed).contains(".corrupt-"),
+        "{}",
+        err(&listed)
+    );
+    assert_eq!(run(&store, &["list"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_removal_names_every_fault_and_removes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID]);
+
+    let refused = run(&store, &["remove", ID, "no-such-id", "77"]);
+
+    assert_eq!((refused.status.code(), out(&refused)), (Some(5), ""));
+    assert_eq!(
+        err(&refused),
+        "kietop: No task no-such-id on the list; kietop list shows what is watched.\n\
+         No task 77 on the list; a beginning needs 4 characters to stand for an id.\n\
+         Nothing was removed.\n"
+    );
+    assert!(out(&run(&store, &["list"])).starts_with(ID));
+}
+
+#[test]
+fn a_table_is_aligned_and_tells_tasks_of_one_label_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let long = "日".repeat(20);
+    run(&store, &["add", ID, OTHER, &long, "--label", "take"]);
+
+    let listed = run(&store, &["list"]);
+
+    let lines: Vec<_> = out(&listed).lines().collect();
+    assert_eq!(lines.len(), 3, "no head where no person reads: {lines:?}");
+    let start = |line: &str| kietop::ui::format::width(&line[..line.find("  new").unwrap()]);
+    assert!(lines.iter().all(|line| start(line) == 40), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.ends_with("take · 774d9a7d")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn states_are_the_words_of_the_filter_and_no_hit_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID]);
+
+    for (state, is_in) in [
+        ("new", true),
+        ("active", true),
+        ("saved", false),
+        ("late", false),
+    ] {
+        let by_option = run(&store, &["list", "--state", state]);
+        let by_filter = run(&store, &["list", "--filter", &format!("state:{state}")]);
+        assert_eq!(out(&by_option), out(&by_filter), "{state}");
+        assert_eq!(out(&by_option).starts_with(ID), is_in, "{state}");
+        let said = if is_in {
+            ""
+        } else {
+            "kietop: No task on the list passes the filter.\n"
+        };
+        assert_eq!(err(&by_option), said, "{state}");
+    }
+    let both = run(&store, &["list", "--state", "saved", "--state", "active"]);
+    assert!(out(&both).starts_with(ID));
+}
+
+#[test]
+fn times_have_milliseconds_so_that_they_sort_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID]);
+
+    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+
+    let added = listed[0]["addedAt"].as_str().unwrap();
+    assert_eq!(added.len(), "2026-03-01T12:00:00.000Z".len(), "{added}");
+}
+
+#[test]
+fn a_world_of_its_own_takes_no_list_and_no_numbers_it_would_not_keep() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let refused = run(&store, &["simulate"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(err(&refused).contains("--store does not go with simulate"));
+    for words in [["demo", "--speed", "0"], ["demo", "--tasks", "100000"]] {
+        let refused = run(&store, &words);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(err(&refused).contains("10000"), "{}", err(&refused));
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_shown_as_last_known_when_the_account_is_refused() {
+    let server = MockServer::start().await;
+    Mock::given(path("/api/v1/modify/record-info"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_raw(r#"{"code":401,"msg":"no"}"#, "application/json"),
+        )
+        .mount(&server)
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID]);
+    let words = ["--api-url", &server.uri(), "show", ID, "--refresh"];
+    let mut command = kietop(&store, &words);
+    let asked = tokio::task::spawn_blocking(move || command.env("KIE_API_KEY", "x").output());
+
+    let shown = asked.await.unwrap().unwrap();
+
+    assert_eq!(shown.status.code(), Some(4), "{}", err(&shown));
+    assert!(
+        err(&shown).contains("The API key was refused (401)"),
+        "{}",
+        err(&shown)
+    );
+    assert!(out(&shown).contains(ID), "{}", out(&shown));
+}

@@ -170,7 +170,7 @@ fn every_fault_is_named_with_its_place() {
                 [pace]\nyoung = 1\nsteady = 1.5\nlate = -3\nfast = 3\n\
                 [notifications]\ncommand = [1]\n\
                 [keys]\nopen_reslut = \"x\"\nundo = \"gg\"\n[keys.in.hepl]\nback = \"x\"\n\
-                [profiles.\"a b\"]\nkey = \"sk\"\n[profiles.studio]\nkey_comand = \"x\"\n";
+                [profiles.\"a b\"]\nkey = \"sk\"\n[profiles.studio]\nkey_comand = \"x\"\ntheme = \"dark\"\n";
     let expected = [
         "1:1: unknown key \"thme\"; did you mean \"theme\"?",
         "2:9: there is no theme \"drak\"; did you mean \"dark\"?",
@@ -192,6 +192,7 @@ fn every_fault_is_named_with_its_place() {
         "22:11: \"a b\" cannot name a profile: 1 to 32 letters, digits, - and _.",
         "23:1: unknown key \"key\" in [profiles.a b]; did you mean \"key_file\"?",
         "25:1: unknown key \"key_comand\" in [profiles.studio]; did you mean \"key_command\"?",
+        "26:1: unknown key \"theme\" in [profiles.studio]; it belongs at the top, before the first section.",
     ];
     let said = faults(text);
     for (said, expected) in said.iter().zip(expected) {
@@ -418,16 +419,23 @@ fn the_working_directory_is_never_looked_into() {
         .env("XDG_CONFIG_HOME", ".")
         .output()
         .unwrap();
-    assert_eq!(said(&listed), (0, String::new(), String::new()));
+    let (code, out, err) = said(&listed);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(
+        !err.contains("thme") && !err.contains("KIE_API_KEY"),
+        "{err}"
+    );
 }
 
 #[test]
 fn a_profile_keeps_its_own_list() {
     let home = Home::new(Some("[profiles.studio]\n"));
     assert_eq!(home.run(&["add", ID]).0, 0);
-    assert_eq!(
-        home.run(&["--profile", "studio", "list"]),
-        (0, String::new(), String::new())
+    let (code, out, err) = home.run(&["--profile", "studio", "list"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(
+        err.contains("no list at") && err.contains("studio.db"),
+        "{err}"
     );
     let added = home
         .command(&["add", ID])

@@ -2,10 +2,16 @@
 
 #![expect(clippy::expect_used, reason = "test code")]
 
+#[path = "support/harmful.rs"]
+mod harmful;
 mod support;
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use harmful::{is_harmful, scalars};
+use jiff::Timestamp;
 use kietop::{
     app::{
         msg::Msg,
@@ -14,13 +20,18 @@ use kietop::{
     },
     domain::{
         change::JournalEvent,
+        record::Record,
         report::PollError,
-        task::{Delivery, TaskId, VideoUrl},
-        text::is_unsafe,
+        task::{Delivery, VideoUrl},
     },
     ui::{self, theme::Theme},
 };
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Rect};
+use ratatui::{
+    Terminal,
+    backend::{Backend, ClearType, WindowSize},
+    buffer::{Buffer, Cell},
+    layout::{Position, Rect, Size},
+};
 use support::{
     ProgramBuilder, TaskBuilder, id, journal, line, now, press, program, resize, task, type_text,
 };
@@ -33,7 +44,7 @@ const LARGEST: (u16, u16) = (1000, 500);
 const MOST_MARKS: usize = 4;
 
 /// The screens and the boxes over them, by the keys that lead there from the list; what does not open changes nothing.
-const WAYS: [&[&str]; 8] = [
+const WAYS: [&[&str]; 18] = [
     &[],
     &["Enter"],
     &["Enter", "l"],
@@ -42,26 +53,78 @@ const WAYS: [&[&str]; 8] = [
     &["a"],
     &["o"],
     &["G", "o"],
+    &["i"],
+    &["/"],
+    &["s"],
+    &["y"],
+    &["*", "y"],
+    &["e"],
+    &[":"],
+    &["*", "d"],
+    &["W"],
+    &["*", "W"],
 ];
 
-/// Is one canvas for all sizes.
-struct Canvas(Terminal<TestBackend>);
+/// Is a terminal that takes everything and shows it to nobody: what counts is the buffer before it.
+struct Nowhere;
+
+impl Backend for Nowhere {
+    type Error = Infallible;
+
+    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(
+        &mut self,
+        _: I,
+    ) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn hide_cursor(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn show_cursor(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn get_cursor_position(&mut self) -> Result<Position, Infallible> {
+        Ok(Position::ORIGIN)
+    }
+    fn set_cursor_position<P: Into<Position>>(&mut self, _: P) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn clear(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn clear_region(&mut self, _: ClearType) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn size(&self) -> Result<Size, Infallible> {
+        Ok(Size::default())
+    }
+    fn window_size(&mut self) -> Result<WindowSize, Infallible> {
+        Ok(WindowSize {
+            columns_rows: Size::default(),
+            pixels: Size::default(),
+        })
+    }
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Is one canvas for all sizes: a frame is drawn into one buffer, and neither compared nor copied.
+struct Canvas(Terminal<Nowhere>);
 
 impl Canvas {
     fn new() -> Self {
-        Self(Terminal::new(TestBackend::new(1, 1)).expect("a test terminal"))
+        Self(Terminal::new(Nowhere).expect("a test terminal"))
     }
 
     fn draw(&mut self, state: &mut State, size: (u16, u16), theme: &Theme) -> &Buffer {
         resize(state, size);
-        self.0.backend_mut().resize(size.0, size.1);
         self.0
             .resize(Rect::new(0, 0, size.0, size.1))
             .expect("another size");
-        let mut most_scroll = 0;
-        self.0
-            .draw(|frame| most_scroll = ui::draw(frame, state, now(), theme).most_scroll)
-            .expect("a frame");
+        self.0.current_buffer_mut().reset();
+        let mut frame = self.0.get_frame();
+        let most_scroll = ui::draw(&mut frame, state, now(), theme).most_scroll;
         update(
             state,
             Msg::Measured {
@@ -70,7 +133,7 @@ impl Canvas {
             },
             now(),
         );
-        self.0.backend().buffer()
+        self.0.current_buffer_mut()
     }
 }
 
@@ -127,13 +190,27 @@ fn lists() -> [ProgramBuilder; 4] {
     ]
 }
 
+/// Goes a way, and answers where the raw record is asked for, with that text in it.
+fn go(state: &mut State, way: &[&str], text: &str) {
+    press(state, way);
+    if way == ["i"] {
+        let json = serde_json::json!({"taskId": "a", "data": {"prompt": text}}).to_string();
+        let raw = format!("{json} {text}");
+        let msg = Msg::RecordRead {
+            task: id("a"),
+            record: Ok(Some(Arc::new(Record::read(Timestamp::UNIX_EPOCH, &raw)))),
+        };
+        update(state, msg, now());
+    }
+}
+
 /// Returns every screen of a program. A way that leads nowhere on this list is the list once more, and left out.
 fn screens(program: &ProgramBuilder) -> Vec<State> {
     let mut screens: Vec<_> = WAYS
         .iter()
         .filter_map(|way| {
             let mut state = program.clone().build();
-            press(&mut state, way);
+            go(&mut state, way, "plain");
             let is_elsewhere = state.screen() != Screen::List || state.overlay().is_some();
             (way.is_empty() || is_elsewhere).then_some(state)
         })
@@ -161,6 +238,29 @@ fn screens(program: &ProgramBuilder) -> Vec<State> {
     update(&mut linked, msg, now());
     screens.push(linked);
     screens
+}
+
+#[test]
+fn every_way_opens_something() {
+    let [_, mixed, _, _] = lists();
+    let mut canvas = Canvas::new();
+    let mut draw = |way: &[&str]| {
+        let mut state = mixed.clone().build();
+        // The one with a picture to see and several results.
+        press(&mut state, &["G"]);
+        go(&mut state, way, "plain");
+        canvas.draw(&mut state, (100, 40), &Theme::ansi()).clone()
+    };
+    let list = draw(&[]);
+    for way in WAYS.iter().skip(1) {
+        let drawn = draw(way);
+        let changed = list
+            .content()
+            .iter()
+            .zip(drawn.content())
+            .filter(|(a, b)| a != b);
+        assert!(changed.count() > 20, "{way:?} opens nothing");
+    }
 }
 
 #[test]
@@ -226,13 +326,9 @@ fn fault(buffer: &Buffer) -> Option<String> {
             return None;
         }
         let marks = symbol.chars().filter(|c| c.width() == Some(0)).count();
-        let is_bad = marks > MOST_MARKS || symbol.chars().any(is_unsafe);
+        let is_bad = marks > MOST_MARKS || symbol.chars().any(is_harmful);
         is_bad.then(|| format!("{symbol:?} holds {marks} marks"))
     })
-}
-
-fn scalars() -> impl Iterator<Item = char> {
-    (0..=0x10_ffff).filter_map(char::from_u32)
 }
 
 /// Puts a text into every field that takes one.
@@ -260,7 +356,7 @@ fn assert_harmless(canvas: &mut Canvas, text: &str, ways: &[&[&str]]) {
     let program = program().named(text).with(everywhere("a", text));
     for way in ways {
         let mut state = program.clone().build();
-        press(&mut state, way);
+        go(&mut state, way, text);
         let event = JournalEvent::CheckFailed(line(text));
         journal(&mut state, "a", &[("14:28:59", event)]);
         let found = fault(canvas.draw(&mut state, (180, 80), &Theme::ansi()));
@@ -310,7 +406,7 @@ fn what_hides_or_acts_is_harmless_in_every_field_on_every_screen() {
     let mut canvas = Canvas::new();
     let odd: Vec<_> = scalars()
         .filter(|c| {
-            is_unsafe(*c) || c.width() != Some(1) && u32::from(*c) < 0x3000 || c.width() == Some(0)
+            is_harmful(*c) || c.width() != Some(1) && u32::from(*c) < 0x3000 || c.width() == Some(0)
         })
         .collect();
     assert!(odd.len() > 6000, "{}", odd.len());
@@ -318,8 +414,33 @@ fn what_hides_or_acts_is_harmless_in_every_field_on_every_screen() {
         // A base before each, so that marks have something to pile up on.
         let spread: String = batch.iter().flat_map(|c| ['x', *c]).collect();
         let piled: String = batch.iter().collect();
-        assert_harmless(&mut canvas, &spread, &WAYS);
-        assert_harmless(&mut canvas, &format!("e{piled}"), &WAYS);
+        assert_harmless(&mut canvas, &spread, &WAYS[..8]);
+        assert_harmless(&mut canvas, &format!("e{piled}"), &WAYS[8..]);
+    }
+}
+
+#[test]
+fn a_raw_record_and_a_filter_are_harmless() {
+    let mut canvas = Canvas::new();
+    let all: Vec<_> = scalars().collect();
+    for batch in all.chunks(4000) {
+        let text: String = batch.iter().collect();
+        assert_harmless(&mut canvas, &text, &[&["i"]]);
+    }
+    let odd: Vec<_> = all
+        .into_iter()
+        .filter(|c| is_harmful(*c) || c.width() == Some(0))
+        .collect();
+    for batch in odd.chunks(100) {
+        let text: String = batch.iter().flat_map(|c| ['x', *c]).collect();
+        let mut state = program().with(everywhere("a", "plain")).build();
+        press(&mut state, &["/"]);
+        type_text(&mut state, &text);
+        let found = fault(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
+        assert_eq!(found, None, "typed from {:?} on", batch.first());
+        press(&mut state, &["Enter"]);
+        let found = fault(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
+        assert_eq!(found, None, "kept from {:?} on", batch.first());
     }
 }
 
@@ -337,7 +458,7 @@ fn what_is_typed_or_pasted_into_the_dialog_is_harmless() {
     }
     for batch in all.chunks(60) {
         let text: String = batch.iter().collect();
-        let is_odd = |c: &char| c.width() != Some(1) || is_unsafe(*c);
+        let is_odd = |c: &char| c.width() != Some(1) || is_harmful(*c);
         // The rest of the plain ones go the same way as those seen.
         if !batch.iter().any(is_odd) && u32::from(batch[0]) % 7 != 0 {
             continue;
@@ -347,18 +468,5 @@ fn what_is_typed_or_pasted_into_the_dialog_is_harmless() {
         type_text(&mut state, &text);
         let found = fault(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
         assert_eq!(found, None, "typed from {:?} on", batch.first());
-    }
-}
-
-#[test]
-fn no_id_holds_what_could_act() {
-    for c in scalars() {
-        if let Ok(id) = TaskId::parse(&format!("a{c}b")) {
-            assert!(
-                !id.as_str().chars().any(is_unsafe),
-                "U+{:04X}",
-                u32::from(c)
-            );
-        }
     }
 }

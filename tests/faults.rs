@@ -20,6 +20,7 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
+        change::Delta,
         report::PollError,
         schedule::{MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         task::TaskState,
@@ -27,7 +28,7 @@ use kietop::{
         turns::{PutOff, Refusal, Word},
     },
 };
-use story::{Story, made, not_made, running, seen, trouble};
+use story::{Story, limited as told_to_wait, made, not_made, running, seen, trouble};
 use support::{id, line, program, task};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -596,4 +597,36 @@ fn a_hold_of_others_is_the_banner_here_and_ends_here() {
     story.wait(MINUTE);
 
     assert_eq!(story.state.polls().hold(), None);
+}
+
+#[test]
+fn what_is_said_of_the_account_counts_though_its_task_was_removed() {
+    let mut story = Story::with(many(2));
+    story.say(Msg::Tick);
+    let name = story.open()[0].0.to_string();
+    story.say(Msg::ChangedElsewhere(vec![Delta::Gone(id(&name))]));
+
+    story.answer(&name, Err(PollError::Unauthorized(401)));
+
+    let hold = story.state.polls().hold().map(|hold| hold.error.clone());
+    assert_eq!(hold, Some(PollError::Unauthorized(401)));
+}
+
+#[test]
+fn a_pause_does_not_forget_that_one_is_to_try_first() {
+    let mut story = Story::with(many(9));
+    story.say(Msg::Tick);
+    let name = story.open()[0].0.to_string();
+    story.answer(&name, told_to_wait(10));
+    for (name, _) in story.open().to_vec() {
+        story.answer(name.as_str(), running());
+    }
+    story.press(&["p"]);
+    story.wait(Duration::from_mins(1));
+    assert!(story.state.polls().is_paused());
+    let before = story.polls();
+
+    story.press(&["p"]);
+
+    assert_eq!(story.polls() - before, 1, "one tries");
 }

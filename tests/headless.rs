@@ -8,6 +8,10 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "support/harmful.rs"]
+mod harmful;
+
+use harmful::{is_harmful, scalars};
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
@@ -20,7 +24,6 @@ use std::{
     thread,
 };
 
-use kietop::domain::text::is_unsafe;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
@@ -56,7 +59,7 @@ fn safe(home: &Path, words: &[&str]) -> String {
 fn said_safely(words: &[impl std::fmt::Debug], output: &Output) {
     for bytes in [&output.stdout, &output.stderr] {
         let text = std::str::from_utf8(bytes).unwrap();
-        let bad = text.chars().find(|&c| is_unsafe(c) && c != '\n');
+        let bad = text.chars().find(|&c| is_harmful(c) && c != '\n');
         assert_eq!(bad, None, "{words:?}: {text:?}");
         assert!(!text.contains("panicked"), "{words:?}: {text}");
     }
@@ -79,10 +82,7 @@ fn attacks() -> Vec<String> {
         "{\"a\": \"\\ud83d\", \"b\": [1]}".to_owned(),
         "語\u{ff21}\u{1f600}\u{1f468}\u{1f3fd}\u{e000}\u{10ffff}\u{fffd}\u{fffe}".to_owned(),
     ];
-    let all: Vec<_> = (0..=0x10_ffff)
-        .filter_map(char::from_u32)
-        .filter(|&c| is_unsafe(c))
-        .collect();
+    let all: Vec<_> = scalars().filter(|&c| is_harmful(c)).collect();
     attacks.extend(all.chunks(450).map(|part| part.iter().collect()));
     // Framed, so that what is trimmed at the ends can be told from what is lost.
     attacks.iter().map(|attack| format!("a{attack}z")).collect()

@@ -202,6 +202,98 @@ fn no_canary_below(folder: &Path) {
     }
 }
 
+/// A key with what JSON and links spell otherwise.
+const ODD_KEY: &str = "Canary/5d1f+0c2b\"Key=";
+
+/// Spells each letter of a text by a rule.
+fn spelled(text: &str, one: impl Fn(u8) -> String) -> String {
+    text.bytes().map(one).collect()
+}
+
+/// Every spelling of the odd key that a reader of JSON, or of a link in it, would undo; as written in a body.
+fn spellings() -> Vec<String> {
+    let json = ODD_KEY.replace('"', "\\\"");
+    let percent = spelled(ODD_KEY, |byte| format!("%{byte:02X}"));
+    let escaped = |byte| format!("\\u00{byte:02x}");
+    vec![
+        json.clone(),
+        json.replace('/', "\\/"),
+        json.replace('C', "\\u0043"),
+        spelled(ODD_KEY, escaped),
+        spelled(&ODD_KEY.to_lowercase(), escaped),
+        json.replace('/', "%2F").replace('+', "%2b"),
+        spelled(&percent, escaped),
+        // JSON within JSON.
+        json.replace('\\', "\\\\\\").replace('/', "\\\\/"),
+        spelled(ODD_KEY, |byte| format!("\\\\u00{byte:02X}")),
+        percent,
+    ]
+}
+
+/// Looks for the odd key in a text, as it is and with all that a reader could undo undone.
+#[track_caller]
+fn no_odd_key(what: &str, text: &str) {
+    let mut plain = text.to_lowercase();
+    for _ in 0..5 {
+        for byte in ODD_KEY.to_lowercase().bytes() {
+            let letter = char::from(byte).to_string();
+            plain = plain.replace(&format!("\\u00{byte:02x}"), &letter);
+            plain = plain.replace(&format!("%{byte:02x}"), &letter);
+        }
+        plain = plain
+            .replace("\\/", "/")
+            .replace("\\\"", "\"")
+            .replace("\\\\", "\\");
+        plain = plain.replace("%25", "%");
+        assert!(
+            !plain.contains(&ODD_KEY.to_lowercase()),
+            "the key is in {what}: {text:.2000}"
+        );
+    }
+}
+
+// F71
+#[test]
+fn a_key_that_comes_back_in_another_spelling_is_not_shown_nor_kept() {
+    let fill = |template: String| -> Vec<String> {
+        let one = |spelling: String| template.replace(CANARY, &spelling);
+        spellings().into_iter().map(one).collect()
+    };
+    let mut bodies = fill(repeating(CANARY));
+    bodies.extend(fill(format!(
+        r#"{{"code":200,"data":{{"taskId":"{ID}","successFlag":0,"{CANARY}":["{CANARY}"]}}}}"#
+    )));
+    bodies.extend(fill(format!(r#"{{"code":422,"msg":"bad {CANARY}"}}"#)));
+    let count = bodies.len();
+    let api = Server::start(move |n| answer("200 OK", &bodies[n % bodies.len()]));
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join("trap")).unwrap();
+
+    for number in 0..count {
+        let store = home.join(format!("{number}.db")).display().to_string();
+        let run = |words: &[&str]| {
+            let words: Vec<_> = ["--store", &store].iter().chain(words).copied().collect();
+            let output = kietop_with(ODD_KEY, home, &api.origin, &words);
+            no_odd_key("the output", &String::from_utf8_lossy(&output.stdout));
+            no_odd_key("an error", &String::from_utf8_lossy(&output.stderr));
+            output
+        };
+        assert!(run(&["add", ID]).status.success());
+        run(&["show", ID, "--refresh", "--json"]);
+        run(&["show", ID]);
+    }
+
+    assert_eq!(api.heard().len(), count);
+    for entry in fs::read_dir(home).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            no_odd_key(&path.display().to_string(), &text);
+        }
+    }
+}
+
 #[tokio::test]
 async fn ten_thousand_questions_take_the_key_to_one_origin_only() {
     const QUESTIONS: usize = 10_000;
@@ -256,11 +348,16 @@ async fn ten_thousand_questions_take_the_key_to_one_origin_only() {
 
 /// Runs a headless command with the canary as key, in a folder that is a trap.
 fn kietop(home: &Path, origin: &str, words: &[&str]) -> Output {
+    kietop_with(&format!("\u{feff} {CANARY}\r\n"), home, origin, words)
+}
+
+/// Runs a headless command with that key.
+fn kietop_with(key: &str, home: &Path, origin: &str, words: &[&str]) -> Output {
     Command::new(KIETOP)
         .current_dir(home.join("trap"))
         .env_clear()
         .env("HOME", home)
-        .env("KIE_API_KEY", format!("\u{feff} {CANARY}\r\n"))
+        .env("KIE_API_KEY", key)
         .env("KIETOP_API_URL", origin)
         .env("KIETOP_LOG", "trace")
         .args(words)

@@ -17,6 +17,9 @@
 mod damage;
 #[path = "support/endings.rs"]
 mod endings;
+#[expect(dead_code, reason = "this file needs a part of the table")]
+#[path = "support/harmful.rs"]
+mod harmful;
 #[path = "support/hostile.rs"]
 mod hostile;
 #[path = "store/kills.rs"]
@@ -77,6 +80,11 @@ fn tell(what: &str, begun: Instant, figures: &str) {
     println!("{today} | {what} | {seconds} s | {figures}");
 }
 
+/// Fails when the worst took longer than the limit, and so much again for a machine that is busy with other long runs.
+fn judge(worst: &endings::Worst, limit: Duration) {
+    assert!(worst.slowest <= limit * 2, "{worst:?} over {limit:?}");
+}
+
 #[test]
 #[ignore = "long run: see README"]
 fn kills_lose_no_acknowledged_change() {
@@ -115,6 +123,35 @@ fn signals_give_the_terminal_back() {
         worst.slowest.as_millis()
     );
     tell("signals", begun, &figures);
+    judge(&worst, Duration::from_millis(200));
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn suspensions_give_the_terminal_back_and_take_it_again() {
+    let begun = Instant::now();
+    let worst = endings::suspensions(KIETOP, scaled(50));
+    let figures = format!(
+        "{} suspensions by key and signal: modes as before, slowest whole frame after it {} ms",
+        worst.ends,
+        worst.slowest.as_millis()
+    );
+    tell("suspensions", begun, &figures);
+    judge(&worst, Duration::from_millis(300));
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn pastes_are_text_and_quick() {
+    let begun = Instant::now();
+    let worst = endings::pastes(KIETOP, scaled(20));
+    let figures = format!(
+        "{} pastes of 4 MB: no key of them acted, slowest {} ms",
+        worst.ends,
+        worst.slowest.as_millis()
+    );
+    tell("pastes", begun, &figures);
+    judge(&worst, Duration::from_millis(1500));
 }
 
 #[test]

@@ -2,10 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
+#[expect(dead_code, reason = "this file needs a part of the endings")]
 #[path = "support/endings.rs"]
 mod endings;
+#[expect(dead_code, reason = "this file needs a part of the table")]
+#[path = "support/harmful.rs"]
+mod harmful;
 #[expect(dead_code, reason = "this file needs a part of the server")]
 #[path = "support/hostile.rs"]
 mod hostile;
@@ -344,8 +361,10 @@ fn no_text_from_outside_acts_on_the_terminal() {
         .spawn();
     pty.wait_for_text("kietop");
 
-    for _ in &ids {
-        for key in ["j", "\r", "l", "\x1b"] {
+    for n in 0..ids.len() {
+        // From the first row on; on the last, where there is no further one, nothing would be drawn for the key.
+        let keys = ["j", "\r", "l", "\x1b"];
+        for key in keys.into_iter().skip(usize::from(n == 0)) {
             let seen = pty.raw().len();
             pty.type_bytes(key.as_bytes());
             pty.wait_until("a frame", |pty| pty.raw().len() > seen);
@@ -390,4 +409,169 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
     pty.type_bytes(b"q");
 
     assert_eq!(pty.end().code, 0);
+}
+
+/// Is a server whose one task runs until it is told to end it.
+struct OneTask {
+    origin: String,
+    is_ended: Arc<AtomicBool>,
+}
+
+impl OneTask {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let is_ended = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&is_ended);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let ended = Arc::clone(&ended);
+                thread::spawn(move || answer(&stream, &ended));
+            }
+        });
+        Self { origin, is_ended }
+    }
+
+    fn end(&self) {
+        self.is_ended.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Answers every request of a connection.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server's times are of its own clock"
+)]
+fn answer(mut stream: &TcpStream, is_ended: &AtomicBool) {
+    let begun = jiff::Timestamp::now().as_millisecond() - 60_000;
+    for line in BufReader::new(stream).lines() {
+        match line {
+            Ok(line) if line.is_empty() => {}
+            Ok(_) => continue,
+            Err(_) => return,
+        }
+        let is_ended = is_ended.load(Ordering::SeqCst);
+        let body = serde_json::json!({"code": 200, "msg": "success", "data": {
+            "taskId": ID,
+            "createTime": begun,
+            "completeTime": is_ended.then_some(begun + 30_000),
+            "response": {"taskId": ID, "resultUrls": ["https://ex.example/1.mp4"]},
+            "successFlag": u8::from(is_ended),
+        }})
+        .to_string();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        if stream.write_all((head + &body).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Starts the dashboard with that server's task on the list, and sees it running.
+fn watching_one(home: &Path, server: &OneTask) -> Pty {
+    let added = Command::new(KIETOP)
+        .args(["add", ID, "--store"])
+        .arg(home.join("list.db"))
+        .output();
+    assert!(added.unwrap().status.success());
+    let mut pty = Launch::new(KIETOP)
+        .args(["--api-url", &server.origin, "--store"])
+        .args([home.join("list.db")])
+        .env("KIE_API_KEY", "frozen")
+        .env("HOME", &home.to_string_lossy())
+        .env("PATH", &home.to_string_lossy())
+        .env("LANG", "C.UTF-8")
+        .size(120, 50)
+        .spawn();
+    pty.wait_for_text("generating");
+    pty
+}
+
+/// Stops reading, fills the terminal, and has the program paint, which it cannot.
+fn freeze(pty: &mut Pty) {
+    pty.freeze();
+    // Three times: the system moves a part out of the way a little later, which makes room again.
+    for _ in 0..3 {
+        pty.wait_until("the terminal takes nothing more", |pty| {
+            (0..1000).any(|_| pty.is_full())
+        });
+        pty.watch_for(Duration::from_millis(50));
+    }
+    pty.type_bytes(b"\x0c");
+}
+
+fn list(home: &Path) -> String {
+    let listed = Command::new(KIETOP)
+        .args(["list", "--json", "--store"])
+        .arg(home.join("list.db"))
+        .output()
+        .unwrap();
+    String::from_utf8(listed.stdout).unwrap()
+}
+
+#[test]
+fn a_frozen_terminal_stops_neither_the_checks_nor_the_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let server = OneTask::start();
+    let mut pty = watching_one(home.path(), &server);
+    freeze(&mut pty);
+
+    server.end();
+    pty.type_bytes(b"r");
+    pty.wait_until("the ending is in the list file", |_| {
+        list(home.path()).contains("ex.example/1.mp4")
+    });
+    pty.thaw();
+    pty.wait_for_text("ready");
+
+    freeze(&mut pty);
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+    assert_eq!(ended.code, 0);
+    assert_eq!(ended.modes_after, ended.modes_before);
+}
+
+#[test]
+fn a_helper_that_hangs_is_dead_when_the_program_is_left() {
+    let home = tempfile::tempdir().unwrap();
+    let bin = home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let pids = home.path().join("pids");
+    let program = bin.join("wl-copy");
+    let script = format!(
+        "#!/bin/sh\nsleep 1000 &\necho $$ $! > {}\nwait\n",
+        pids.display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let added = Command::new(KIETOP)
+        .args(["add", ID, "--label", "neon", "--store"])
+        .arg(home.path().join("list.db"))
+        .output();
+    assert!(added.unwrap().status.success());
+    let mut pty = Launch::new(KIETOP)
+        .args(["--api-url", "http://127.0.0.1:9", "--store"])
+        .args([home.path().join("list.db")])
+        .env("HOME", &home.path().to_string_lossy())
+        .env("PATH", &format!("{}:/usr/bin:/bin", bin.display()))
+        .env("WAYLAND_DISPLAY", "wayland-0")
+        .env("SSH_CONNECTION", "")
+        .env("SSH_TTY", "")
+        .env("TMUX", "")
+        .env("LANG", "C.UTF-8")
+        .spawn();
+    pty.wait_for_text("neon");
+
+    pty.type_bytes(b"y");
+    pty.wait_for_text("Copy");
+    pty.type_bytes(b"\r");
+    let started = || fs::read_to_string(&pids).unwrap_or_default();
+    pty.wait_until("the helper runs", |_| started().ends_with('\n'));
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+
+    for pid in started().split_whitespace() {
+        // A zombie waits for its new parent; it runs no more.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    }
 }

@@ -122,6 +122,10 @@ fn a_filter_finds_what_it_says() {
         ("state:expiring", "dd44"),
         ("state:expired", "a177"),
         ("state:ready !state:expired", "cc33"),
+        // A bare word for a state finds the tasks in it, and what has it in its texts.
+        ("ready", "cc33 a177"),
+        ("LATE", "bb22"),
+        ("!active !failed", "cc33 dd44 a177"),
         // Codes.
         ("code:501", "ee55"),
         ("code:50", ""),

@@ -353,9 +353,9 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         open_store: Box::new(move |_| {
             Ok(OpenedStore {
                 store: Box::new(FakeStore {
-                    tasks,
-                    written,
-                    is_read,
+                    tasks: tasks.clone(),
+                    written: written.clone(),
+                    is_read: is_read.clone(),
                 }),
                 rescued: None,
                 watch: None,

@@ -19,7 +19,7 @@ use kietop::{
         keymap::Action,
         msg::{Effect, Msg},
         pointer::Spot,
-        state::{DetailPage, Overlay, Screen, State},
+        state::{DetailPage, KeyStanding, Overlay, Screen, State},
         update::update,
     },
     config::themes,
@@ -444,6 +444,13 @@ fn the_list_on_other_sizes() {
         let name = format!("list_mixed_{}x{}", size.0, size.1);
         assert_snapshot!(name, shot(&mut mixed_state(), size));
     }
+    for size in [(120, 36), (80, 24), (60, 18)] {
+        let name = format!("first_run_without_key_{}x{}", size.0, size.1);
+        let mut state = program()
+            .set(|settings| settings.key = KeyStanding::Missing)
+            .build();
+        assert_snapshot!(name, shot(&mut state, size));
+    }
     for size in [(40, 10), (24, 5)] {
         let name = format!("list_empty_{}x{}", size.0, size.1);
         assert_snapshot!(name, shot(&mut program().build(), size));
@@ -553,6 +560,44 @@ fn the_add_dialog() {
     update(&mut state, Msg::Pasted(many), now());
     press(&mut state, &["PgDn", "PgDn", "PgDn"]);
     assert_snapshot!("add_many_80x24", shot(&mut state, (80, 24)));
+}
+
+#[test]
+fn the_add_dialog_drops_nothing_in_silence() {
+    let mut typed = mixed_state();
+    press(&mut typed, &["a"]);
+    type_text(
+        &mut typed,
+        "774d9a7d 1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21 hello",
+    );
+    let seen = shot(&mut typed, (80, 24));
+    assert!(seen.contains("not ids: 774d9a7d, hello"), "{seen}");
+
+    let mut crowd = mixed_state();
+    let words = "55ed9a7dd608a0e49293903095e45a4c aaaa bbbb cccc dddd eeee ffff gggg";
+    update(&mut crowd, Msg::Pasted(words.to_owned()), now());
+    let seen = shot(&mut crowd, (80, 24));
+    assert!(
+        seen.contains("not ids: aaaa, bbbb, cccc, dddd, eeee, +2 more"),
+        "{seen}"
+    );
+
+    let mut prose = mixed_state();
+    let text = "Dear all,\nthe videos are on their way.";
+    update(&mut prose, Msg::Pasted(text.to_owned()), now());
+    let seen = shot(&mut prose, (80, 24));
+    assert!(
+        seen.contains("No task id in the pasted text: Dear all,"),
+        "{seen}"
+    );
+
+    let mut glued = mixed_state();
+    let text = "new1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
+    update(&mut glued, Msg::Pasted(text.to_owned()), now());
+    assert_snapshot!("add_glued_80x24", shot(&mut glued, (80, 24)));
+    press(&mut glued, &["Space"]);
+    let seen = shot(&mut glued, (80, 24));
+    assert!(seen.contains("[x] new1f0c2b6f"), "{seen}");
 }
 
 fn picking() -> State {
@@ -814,6 +859,21 @@ fn what_concerns_all_is_said_once() {
     assert_snapshot!("banner_refused_80x24", shot(&mut refused, (80, 24)));
     press(&mut refused, &["Enter"]);
     assert_snapshot!("banner_in_detail_80x24", shot(&mut refused, (80, 24)));
+
+    let mut keyless = hold(PollError::NoKey);
+    let seen = shot(&mut keyless, (120, 36));
+    assert!(
+        seen.contains("No API key is set: set KIE_API_KEY and start again."),
+        "{seen}"
+    );
+    assert!(
+        !seen.contains("sking again") && !seen.contains("next poll"),
+        "{seen}"
+    );
+    let why = kietop::domain::text::CleanText::line("the command failed", 80);
+    let mut unread = hold(PollError::KeyUnread(why));
+    let seen = shot(&mut unread, (120, 36));
+    assert!(seen.contains("Reading it again in "), "{seen}");
 
     let mut paused = mixed().build();
     press(&mut paused, &["p"]);

@@ -69,8 +69,9 @@ impl Caller {
     }
 
     async fn ask(&self, id: &str) -> Value {
-        let url = self.url("/api/v1/modify/record-info");
-        let request = self.client.get(url).query(&[("taskId", id)]);
+        let mut url = self.url("/api/v1/modify/record-info");
+        url.query_pairs_mut().append_pair("taskId", id);
+        let request = self.client.get(url);
         body(self.signed(request).send().await.unwrap()).await
     }
 

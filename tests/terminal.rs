@@ -21,6 +21,8 @@ const PROBE_TEST: &str = "quits_by_key_and_gives_the_terminal_back";
 
 /// Draws only when something happened.
 const IDLE: &str = "idle";
+/// Takes no screen and panics.
+const FALLING: &str = "falling";
 /// Draws another screen every few milliseconds.
 const DRAWING: &str = "drawing";
 
@@ -29,6 +31,9 @@ const DEADLY: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUI
 #[test]
 fn quits_by_key_and_gives_the_terminal_back() {
     if let Ok(pace) = std::env::var(guard_probe::PACE) {
+        if pace == FALLING {
+            guard_probe::fall_over();
+        }
         guard_probe::run(pace == DRAWING);
     }
 
@@ -90,14 +95,32 @@ fn a_panic_in_the_loop_is_read_on_the_normal_screen() {
             !ended.raw.ends_with(b"\x1b[2J"),
             "what the text quotes is not obeyed"
         );
-        assert!(shown.contains("[2J"), "{shown}");
+        assert!(shown.contains("[2J<U+202E>"), "{shown}");
     }
+}
+
+#[test]
+fn a_panic_without_a_screen_is_cleaned_too() {
+    let output = std::process::Command::new(this_binary())
+        .args(["--exact", PROBE_TEST, "--nocapture", "--test-threads=1"])
+        .env(guard_probe::PACE, FALLING)
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+
+    assert!(
+        said.contains("fell over without a screen ␛[2J<U+202E><U+009B>2J"),
+        "{said}"
+    );
+    assert!(said.contains("fall_over"), "the trace is there: {said}");
+    assert_eq!(said.chars().find(|c| c.is_control() && *c != '\n'), None);
 }
 
 #[test]
 fn a_panic_elsewhere_leaves_the_screen_alone_and_reaches_the_loop() {
     for (key, words) in [
-        (b"b", "fell over in a thread"),
+        (b"b", "fell over in a thread<U+202E>"),
         (b"t", "fell over in a task"),
     ] {
         for pace in paces() {
@@ -171,7 +194,7 @@ fn a_frozen_terminal_cannot_hold_the_program() {
     for _ in 0..rounds() {
         let mut pty = start(DRAWING);
         pty.freeze();
-        pty.wait_until("the program is blocked in a write", is_blocked);
+        pty.wait_until("the terminal takes nothing more", Pty::is_full);
         pty.signal(Signal::TERM);
         let ended = pty.end();
 
@@ -181,6 +204,73 @@ fn a_frozen_terminal_cannot_hold_the_program() {
     }
     // The terminal may have stopped anywhere, so leaving its screen cannot be promised.
     println!("alternate screen left {left} of {} times", rounds());
+}
+
+#[test]
+fn keys_count_while_the_terminal_is_frozen() {
+    for _ in 0..rounds() {
+        let mut pty = start(DRAWING);
+        pty.freeze();
+        pty.wait_until("the terminal takes nothing more", Pty::is_full);
+        pty.type_bytes(b"nnq");
+        let ended = pty.end();
+
+        assert_eq!(ended.code, 0);
+        assert_eq!(ended.modes_after, ended.modes_before);
+    }
+}
+
+#[test]
+fn a_suspension_while_frozen_stops_and_comes_back() {
+    let mut pty = start(DRAWING);
+    pty.freeze();
+    pty.wait_until("the terminal takes nothing more", Pty::is_full);
+    pty.type_bytes(b"\x1a");
+    pty.wait_until("the program is stopped", Pty::is_stopped);
+    assert_eq!(pty.modes(), pty.modes_before());
+
+    pty.thaw();
+    pty.signal(Signal::CONT);
+    pty.type_bytes(b"n");
+    pty.wait_for_text("keys 1 ");
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+    assert_eq!(ended.code, 0);
+    assert_eq!(ended.modes_after, ended.modes_before);
+}
+
+#[test]
+fn what_was_drawn_before_a_freeze_is_whole_after_it() {
+    for _ in 0..rounds() {
+        let mut pty = start(DRAWING);
+        pty.freeze();
+        pty.wait_until("the terminal takes nothing more", Pty::is_full);
+        pty.type_bytes(b"nn");
+        pty.thaw();
+        pty.wait_for_text("keys 2 ");
+        pty.resize(70, 20);
+        pty.wait_for("a whole screen of one letter", |screen| {
+            let shown = screen.contents();
+            let mut lines = shown.lines();
+            lines.next().is_some_and(|line| line.contains("70×20"))
+                && lines.skip(2).all(|line| {
+                    let first = line.chars().next();
+                    line.chars().count() == 70 && line.chars().all(|c| Some(c) == first)
+                })
+        });
+        pty.type_bytes(b"q");
+        let mut ended = pty.end();
+        // What the harness itself filled the terminal with.
+        ended.raw.retain(|byte| *byte != 0);
+
+        assert_eq!(ended.code, 0);
+        assert_given_back(&ended);
+        assert_eq!(
+            count(&ended.raw, "\x1b[?2026h"),
+            count(&ended.raw, "\x1b[?2026l") - 1,
+            "each frame is whole; the last end belongs to the leaving"
+        );
+    }
 }
 
 #[test]
@@ -439,27 +529,6 @@ fn start(pace: &str) -> Pty {
 
 fn code_of(signal: Signal) -> u32 {
     (SIGNAL_EXIT_BASE + signal.as_raw()).cast_unsigned()
-}
-
-/// Tells whether the main thread sleeps in the terminal's write.
-#[cfg(target_os = "linux")]
-fn is_blocked(pty: &Pty) -> bool {
-    // 1 is write(2) on x86-64, 64 on most others.
-    let write = if cfg!(target_arch = "x86_64") {
-        "1 "
-    } else {
-        "64 "
-    };
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", pty.pid()));
-    tasks.into_iter().flatten().flatten().any(|task| {
-        std::fs::read_to_string(task.path().join("syscall"))
-            .is_ok_and(|call| call.starts_with(write))
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_blocked(_: &Pty) -> bool {
-    true
 }
 
 fn count(bytes: &[u8], text: &str) -> usize {

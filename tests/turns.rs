@@ -12,6 +12,7 @@ use std::{
     fs::{self, File, Permissions},
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -22,7 +23,7 @@ use kietop::{
         report::PollError,
         schedule::MOST_IN_FLIGHT,
         time::Mono,
-        turns::{Heard, Refusal, Word},
+        turns::{Account, Heard, Refusal, Word},
     },
     ports::Turns as _,
 };
@@ -53,6 +54,10 @@ fn still() -> Mono {
     Mono::at(Duration::from_nanos(3_600_123_456_789))
 }
 
+fn mine() -> Account {
+    Account::of("https://api.example", "canary-key")
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -63,21 +68,28 @@ fn two_instances_hear_each_other_and_nobody_else_can_read_it() {
     let one = FileTurns::beside(place.list.clone(), still);
     let other = FileTurns::beside(place.list.clone(), still);
 
-    let turn = one.take(&id("a")).unwrap();
-    assert_eq!(other.take(&id("a")).unwrap_err().why, Refusal::Elsewhere);
+    let turn = one.take(&id("a"), mine()).unwrap();
+    assert_eq!(
+        other.take(&id("a"), mine()).unwrap_err().why,
+        Refusal::Elsewhere
+    );
     for name in ["b", "c", "d"] {
-        other.take(&id(name)).unwrap();
+        other.take(&id(name), mine()).unwrap();
     }
-    assert_eq!(one.take(&id("e")).unwrap_err().why, Refusal::Crowded);
-    one.end(&turn, Heard::Server);
-    one.take(&id("e")).unwrap();
+    assert_eq!(
+        one.take(&id("e"), mine()).unwrap_err().why,
+        Refusal::Crowded
+    );
+    one.end(&turn, &Heard::Server);
+    one.take(&id("e"), mine()).unwrap();
 
-    one.tell(&Word::Hold {
+    let word = Word::Hold {
         error: PollError::Unauthorized(401),
         failures: 3,
         wait: Duration::from_mins(1),
-    });
-    let put_off = other.take(&id("f")).unwrap_err();
+    };
+    one.tell(&word, mine());
+    let put_off = other.take(&id("f"), mine()).unwrap_err();
     let held = Refusal::Held {
         error: PollError::Unauthorized(401),
         failures: 3,
@@ -95,10 +107,10 @@ fn a_link_to_the_list_leads_to_the_same_book() {
     symlink(&place.list, &link).unwrap();
 
     FileTurns::beside(place.list.clone(), still)
-        .take(&id("a"))
+        .take(&id("a"), mine())
         .unwrap();
 
-    let by_link = FileTurns::beside(link, still).take(&id("a"));
+    let by_link = FileTurns::beside(link, still).take(&id("a"), mine());
     assert_eq!(by_link.unwrap_err().why, Refusal::Elsewhere);
 }
 
@@ -117,9 +129,12 @@ fn a_damaged_book_is_begun_anew() {
         fs::write(&place.book, text).unwrap();
         let one = FileTurns::beside(place.list.clone(), still);
 
-        one.take(&id("a")).unwrap();
+        one.take(&id("a"), mine()).unwrap();
 
-        assert_eq!(one.take(&id("a")).unwrap_err().why, Refusal::Elsewhere);
+        assert_eq!(
+            one.take(&id("a"), mine()).unwrap_err().why,
+            Refusal::Elsewhere
+        );
         assert!(fs::metadata(&place.book).unwrap().len() < 1000);
     }
 }
@@ -128,10 +143,10 @@ fn a_damaged_book_is_begun_anew() {
 fn a_book_that_cannot_be_had_stops_nobody() {
     let asks = |list: &Path| {
         let one = turns(list);
-        let turn = one.take(&id("a")).unwrap();
-        one.take(&id("a")).unwrap();
-        one.end(&turn, Heard::Nothing);
-        one.tell(&Word::TryNow);
+        let turn = one.take(&id("a"), mine()).unwrap();
+        one.take(&id("a"), mine()).unwrap();
+        one.end(&turn, &Heard::Nothing);
+        one.tell(&Word::TryNow, mine());
     };
 
     asks(Path::new("/nowhere/at/all/kietop.db"));
@@ -146,11 +161,6 @@ fn a_book_that_cannot_be_had_stops_nobody() {
     symlink(&target, &linked.book).unwrap();
     asks(&linked.list);
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-
-    let locked = place();
-    let held = File::create(&locked.book).unwrap();
-    held.lock().unwrap();
-    asks(&locked.list);
 
     let pipe = place();
     let made = std::process::Command::new("mkfifo")
@@ -170,6 +180,52 @@ fn a_book_that_cannot_be_had_stops_nobody() {
 }
 
 #[test]
+fn a_lock_is_waited_for_and_done_without_only_when_it_is_never_let_go() {
+    /// A clock that is six seconds further each time it is read.
+    fn hurried() -> Mono {
+        static READ: AtomicU64 = AtomicU64::new(100);
+        Mono::at(Duration::from_secs(READ.fetch_add(6, Ordering::Relaxed)))
+    }
+    let place = place();
+    let held = File::create(&place.book).unwrap();
+    held.lock().unwrap();
+
+    let one = FileTurns::beside(place.list.clone(), still);
+    assert_eq!(
+        one.take(&id("a"), mine()).unwrap_err().why,
+        Refusal::Crowded
+    );
+    let other = FileTurns::beside(place.list.clone(), hurried);
+    assert!(other.take(&id("a"), mine()).is_err());
+    assert!(other.take(&id("a"), mine()).is_err());
+    assert!(other.take(&id("a"), mine()).is_ok(), "it was stopped");
+    drop(held);
+    assert!(one.take(&id("a"), mine()).is_ok());
+    assert!(other.take(&id("b"), mine()).is_ok());
+}
+
+#[test]
+fn neither_key_nor_its_bare_fingerprint_is_in_the_file() {
+    let place = place();
+    let one = turns(&place.list);
+    one.take(&id("a"), mine()).unwrap();
+    let word = Word::Hold {
+        error: PollError::Unauthorized(401),
+        failures: 1,
+        wait: Duration::from_mins(1),
+    };
+    one.tell(&word, mine());
+
+    let text = fs::read_to_string(&place.book).unwrap();
+    assert!(text.contains("held") && !text.contains("canary"), "{text}");
+    assert!(!text.contains(&format!("{:016x}", mine().number())));
+    let restarted = turns(&place.list);
+    assert!(restarted.take(&id("b"), mine()).is_err(), "the same key");
+    let other = Account::of("https://api.example", "canary-other");
+    assert!(restarted.take(&id("b"), other).is_ok(), "another key");
+}
+
+#[test]
 fn many_at_once_are_given_four_turns_between_them() {
     let place = place();
     let ask = |n: usize| {
@@ -177,7 +233,7 @@ fn many_at_once_are_given_four_turns_between_them() {
         thread::spawn(move || {
             let own = FileTurns::beside(list, still);
             let tasks = (0..3).map(|round| id(&format!("t{n}-{round}")));
-            tasks.filter(|task| own.take(task).is_ok()).count()
+            tasks.filter(|task| own.take(task, mine()).is_ok()).count()
         })
     };
     let asking: Vec<_> = (0..8).map(ask).collect();

@@ -764,3 +764,28 @@ fn a_wall_clock_that_jumps_neither_hurries_nor_holds_a_check() {
         );
     }
 }
+
+#[test]
+fn a_list_that_another_program_holds_is_read_once_it_lets_go() {
+    let mut state = program().loading().build();
+    update(&mut state, Msg::Loaded(Err(StoreError::Busy)), now());
+    let at = next_wakeup(&state, now()).expect("a time for another try");
+    assert_eq!(at, now().mono.after(Duration::from_secs(5)));
+
+    let effects = update(&mut state, Msg::Tick, later(Duration::from_secs(5)));
+    assert_eq!(effects, [Effect::Recall, Effect::Load]);
+    let again = update(&mut state, Msg::Tick, later(Duration::from_secs(20)));
+    assert_eq!(again, [], "one at a time");
+    let watched = task("a").running().build();
+    update(
+        &mut state,
+        Msg::Loaded(Ok(vec![watched])),
+        later(Duration::from_secs(21)),
+    );
+    assert_eq!(state.list().len(), 1);
+
+    let mut state = program().loading().build();
+    let damaged = StoreError::Damaged("x".into());
+    update(&mut state, Msg::Loaded(Err(damaged)), now());
+    assert_eq!(next_wakeup(&state, now()), None, "no time mends that");
+}

@@ -14,11 +14,14 @@ use std::{
 use serde::Serialize;
 use url::{Host, Url};
 
-use super::desktop::{Browser, OwnFile};
+use super::{
+    desktop::{Browser, OwnFile},
+    download::Reach,
+};
 use crate::{
     domain::{
         comparison::{Clip, Comparison},
-        task::TaskId,
+        task::{TaskId, VideoUrl},
     },
     ports::Comparer,
 };
@@ -57,7 +60,7 @@ impl ComparePages {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        create_private(&part)?.write_all(page(comparison)?.as_bytes())?;
+        create_private(&part)?.write_all(page(comparison, self.browser.reach())?.as_bytes())?;
         fs::rename(&part, &path)?;
         tidy(&folder, &path);
         Ok(path)
@@ -109,38 +112,42 @@ struct Side {
 }
 
 impl Side {
-    fn all(clips: &[Clip]) -> Vec<Self> {
+    fn all(clips: &[Clip], reach: Reach) -> Vec<Self> {
         let numbered = clips.iter().zip(1..);
         numbered
             .map(|(clip, number)| Self {
                 name: format!("{number}: {}", clip.link.file_name()),
-                ways: ways(clip).map(String::from).collect(),
+                ways: ways(clip, reach).map(String::from).collect(),
             })
             .collect()
     }
 }
 
-/// Returns where a video can be had: on this disk, then at the server.
-fn ways(clip: &Clip) -> impl Iterator<Item = Url> {
+/// Returns where a video can be had: on this disk, then at the server, if that is no nearer than `reach`.
+fn ways(clip: &Clip, reach: Reach) -> impl Iterator<Item = Url> {
     let file = clip
         .file
         .as_ref()
         .filter(|file| file.is_file())
         .and_then(|file| Url::from_file_path(file).ok());
-    file.into_iter().chain(clip.link.to_url())
+    let link = Some(&clip.link).filter(|link| reach.may_open(link));
+    file.into_iter().chain(link.and_then(VideoUrl::to_url))
 }
 
 /// Returns the page of a comparison.
-fn page(comparison: &Comparison) -> io::Result<String> {
+fn page(comparison: &Comparison, reach: Reach) -> io::Result<String> {
     let told = Told {
         title: &comparison.title,
         prompt: comparison.prompt.as_deref(),
-        inputs: Side::all(&comparison.inputs),
-        results: Side::all(&comparison.results),
+        inputs: Side::all(&comparison.inputs, reach),
+        results: Side::all(&comparison.results, reach),
     };
     let told = inert(&serde_json::to_string(&told)?);
     let clips = comparison.inputs.iter().chain(&comparison.results);
-    let mut media: Vec<_> = clips.flat_map(ways).map(|url| media_source(&url)).collect();
+    let mut media: Vec<_> = clips
+        .flat_map(|clip| ways(clip, reach))
+        .map(|url| media_source(&url))
+        .collect();
     media.sort();
     media.dedup();
     let nonce = format!(
@@ -230,7 +237,6 @@ fn tidy(folder: &Path, newest: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::VideoUrl;
 
     fn clip(link: &str) -> Clip {
         Clip {
@@ -259,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_told_stays_data() {
-        let page = page(&comparison()).unwrap();
+        let page = page(&comparison(), Reach::ThisMachine).unwrap();
 
         let told = between(&page, "type=\"application/json\">", "</script>");
         assert!(!told.contains(['<', '>', '&', '\u{2028}']));
@@ -273,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_page_may_load_its_videos_and_nothing_else() {
-        let first = page(&comparison()).unwrap();
+        let first = page(&comparison(), Reach::ThisMachine).unwrap();
         let policy = between(&first, "Content-Security-Policy\" content=\"", "\"");
         let nonce = between(policy, "'nonce-", "'");
 
@@ -292,8 +298,22 @@ mod tests {
         );
         assert_ne!(
             nonce,
-            between(&page(&comparison()).unwrap(), "'nonce-", "'")
+            between(
+                &page(&comparison(), Reach::ThisMachine).unwrap(),
+                "'nonce-",
+                "'"
+            )
         );
+    }
+
+    // F67
+    #[test]
+    fn a_link_to_this_machine_is_for_an_api_on_it_alone() {
+        let page = page(&comparison(), Reach::Public).unwrap();
+
+        assert!(page.contains("https://in.example/a.mp4"));
+        // The name in the chooser may stay; there is nowhere to load it from.
+        assert!(!page.contains("127.0.0.1"), "{page}");
     }
 
     #[test]
@@ -303,9 +323,9 @@ mod tests {
         let mut saved = clip("https://[::1]/a.mp4");
         saved.file = Some(file.clone());
 
-        assert_eq!(ways(&saved).count(), 1);
+        assert_eq!(ways(&saved, Reach::ThisMachine).count(), 1);
         fs::write(&file, "video").unwrap();
-        let ways: Vec<_> = ways(&saved).collect();
+        let ways: Vec<_> = ways(&saved, Reach::ThisMachine).collect();
         assert!(ways[0].as_str().ends_with("/a%20%231%3F.mp4"));
         assert_eq!(media_source(&ways[0]), "file:");
         assert_eq!(media_source(&ways[1]), "https:");
@@ -318,7 +338,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("kietop");
-        let pages = ComparePages::new(folder.clone(), Browser::new(Vec::new()));
+        let pages = ComparePages::new(folder.clone(), Browser::new(Vec::new(), Reach::Public));
         let write = |id: &str| {
             let task = TaskId::parse(id).unwrap();
             let comparison = Comparison {
@@ -352,7 +372,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let pages = ComparePages::new(home.path().to_owned(), Browser::new(Vec::new()));
+        let pages = ComparePages::new(
+            home.path().to_owned(),
+            Browser::new(Vec::new(), Reach::Public),
+        );
 
         let reason = pages.compare(&comparison()).unwrap_err();
 
@@ -365,7 +388,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let victim = home.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        let pages = ComparePages::new(home.path().to_owned(), Browser::new(Vec::new()));
+        let pages = ComparePages::new(
+            home.path().to_owned(),
+            Browser::new(Vec::new(), Reach::Public),
+        );
         let page = pages.write(&comparison()).unwrap();
         for name in [page.clone(), page.with_extension("part")] {
             fs::remove_file(&name).unwrap_or_default();

@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use url::Url;
 
 use super::{
+    download::Reach,
     helper::{self, Programs},
     surroundings::{has_display, is_set},
 };
@@ -82,15 +83,23 @@ impl Clock for SystemClock {
 pub struct Browser {
     chosen: Vec<String>,
     programs: Programs,
+    reach: Reach,
 }
 
 impl Browser {
-    /// Returns a starter for the command line of the settings; an empty one leaves the choice to the system.
-    pub fn new(chosen: Vec<String>) -> Self {
+    /// Returns a starter for the command line of the settings, an empty one leaving the choice to the system, that is
+    /// sent no nearer than `reach`.
+    pub fn new(chosen: Vec<String>, reach: Reach) -> Self {
         Self {
             chosen,
             programs: Programs::of_path(),
+            reach,
         }
+    }
+
+    /// Returns how near its links may lead.
+    pub(super) const fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Returns the commands worth trying, in their order; of the desktop's none where no window has anywhere to appear.
@@ -109,6 +118,12 @@ impl Browser {
 
 impl Opener for Browser {
     fn open(&self, url: &VideoUrl) -> Result<(), String> {
+        if !self.reach.may_open(url) {
+            let host = url.host();
+            return Err(format!(
+                "The link leads to this machine ({host}), where the API is not: it is not followed."
+            ));
+        }
         self.start(url.as_str())
     }
 
@@ -130,7 +145,7 @@ impl Browser {
         let mut reason = "There is no display here to start a browser on.".to_owned();
         for mut launcher in launchers {
             self.programs.tame(&mut launcher);
-            match launch(launcher) {
+            match launch(launcher, LAUNCH) {
                 Ok(()) => return Ok(()),
                 Err(why) => reason = why,
             }
@@ -172,20 +187,20 @@ fn named<'a>(mut words: impl Iterator<Item = &'a str>, link: &str) -> Option<Com
     Some(command)
 }
 
-/// Starts a launcher and waits until it cannot fail quickly any more.
-fn launch(mut command: Command) -> Result<(), String> {
+/// Starts a launcher and waits up to `limit` for it to fail.
+fn launch(mut command: Command, limit: Duration) -> Result<(), String> {
     let name = helper::name(&command);
     let child = command
         .spawn()
         .map_err(|error| format!("{name} cannot be started: {error}."))?;
-    match ended(child) {
+    match ended(child, limit) {
         Some(status) if !status.success() => Err(helper::failed(&name, status)),
         _ => Ok(()),
     }
 }
 
-/// Returns how a child ended that ends soon; one that lives on is waited for on a thread, so that no zombie stays.
-fn ended(mut child: Child) -> Option<ExitStatus> {
+/// Returns how a child ended that ends soon; one that lives on beyond `limit` is waited for on a thread, so that no zombie stays.
+fn ended(mut child: Child, limit: Duration) -> Option<ExitStatus> {
     let (tell, told) = mpsc::channel();
     let reaper = thread::Builder::new()
         .name("browser".into())
@@ -195,7 +210,7 @@ fn ended(mut child: Child) -> Option<ExitStatus> {
                 tell.send(status).unwrap_or_default();
             }
         });
-    reaper.ok().and_then(|_| told.recv_timeout(LAUNCH).ok())
+    reaper.ok().and_then(|_| told.recv_timeout(limit).ok())
 }
 
 #[cfg(test)]
@@ -226,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_settings_come_before_the_variable_and_both_before_the_desktop() {
-        let browser = Browser::new(vec!["mine".into(), "--new".into()]);
+        let browser = Browser::new(vec!["mine".into(), "--new".into()], Reach::Public);
         let names = |display| {
             let launchers = browser.launchers("first:second %s", "https://ex.com/", display);
             launchers.iter().map(helper::name).collect::<Vec<_>>()
@@ -236,10 +251,39 @@ mod tests {
         assert_eq!(names(true).get(..3), Some(&names(false)[..]));
         assert!(names(true).len() > 3);
         assert!(
-            Browser::new(Vec::new())
+            Browser::new(Vec::new(), Reach::Public)
                 .launchers("", "https://ex.com/", false)
                 .is_empty()
         );
+    }
+
+    // F67
+    #[test]
+    fn a_link_to_this_machine_is_for_an_api_on_it_alone() {
+        let table = [
+            ("http://127.0.0.1:8080/admin", true),
+            ("https://127.1.2.3/", true),
+            ("http://2130706433/", true),
+            ("http://localhost/", true),
+            ("http://LOCALHOST.:1/", true),
+            ("https://a.localhost/", true),
+            ("http://[::1]/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("https://localhost.example/a.mp4", false),
+            ("http://ex.com/a.mp4", false),
+            ("https://ex.com/a.mp4", false),
+        ];
+        for (link, is_here) in table {
+            let link = VideoUrl::parse(link).unwrap();
+            assert_eq!(link.is_on_this_machine(), is_here, "{link:?}");
+            assert_eq!(Reach::Public.may_open(&link), !is_here, "{link:?}");
+            assert!(Reach::ThisMachine.may_open(&link), "{link:?}");
+            if is_here {
+                let opened = Browser::new(Vec::new(), Reach::Public).open(&link);
+                let why = opened.unwrap_err();
+                assert!(why.contains("leads to this machine"), "{why}");
+            }
+        }
     }
 
     #[test]
@@ -260,6 +304,9 @@ mod tests {
 
     #[test]
     fn a_launcher_that_fails_says_so() {
+        // None of them lives on, so only a machine that stands still reaches this.
+        let limit = Duration::from_mins(5);
+        let launch = |command| launch(command, limit);
         assert_eq!(launch(Command::new("true")), Ok(()));
         assert_eq!(
             launch(Command::new("false")),

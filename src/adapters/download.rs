@@ -34,6 +34,7 @@ use crate::{
     ports::{Downloader, FreshLinks, Pending},
 };
 
+mod claim;
 mod names;
 mod part;
 mod reach;

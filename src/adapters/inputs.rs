@@ -26,7 +26,7 @@ use crate::{
 pub const LARGEST: u64 = 200_000_000;
 
 /// How long it may take to fetch one.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How many inputs stay in the cache.
 const KEPT: usize = 8;

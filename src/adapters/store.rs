@@ -148,6 +148,21 @@ impl SqliteStore {
         self.mending(|store| read::resolve(&store.conn, prefix))
     }
 
+    /// Returns a watched task whose id differs from this one in capitals only.
+    pub fn spelt_like(&mut self, task: &TaskId) -> Result<Option<TaskId>, StoreError> {
+        let small = task.as_str().to_ascii_lowercase();
+        let great = task.as_str().to_ascii_uppercase();
+        for spelt in [small, great] {
+            let known = self.mending(|store| read::resolve(&store.conn, &spelt))?;
+            let mut known = known.into_iter();
+            let twin = known.find(|id| id != task && id.as_str() == spelt);
+            if twin.is_some() {
+                return Ok(twin);
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns a watched task.
     pub fn get(&mut self, task: &TaskId) -> Result<Option<Watched>, StoreError> {
         let found = self.mending(|store| read::one(&store.conn, task))?;
@@ -163,7 +178,7 @@ impl SqliteStore {
     }
 
     /// Returns the last good answer about a task as it came (at most 64 KiB of JSON), and when it was
-    /// first given so; for lossless output, never for a terminal.
+    /// first given so; for JSON, never for a terminal.
     pub fn raw(&mut self, task: &TaskId) -> Result<Option<(Timestamp, String)>, StoreError> {
         self.mending(|store| read::raw(&store.conn, task))
     }

@@ -2,13 +2,18 @@
 //!
 //! A small text, read and written whole under the file's lock: microseconds, no sync to the disk (what it says is stale
 //! in seconds anyway), and no write to the list, which would wake everybody. Whatever is wrong with it (no room, no
-//! right, a strange text, a lock that somebody keeps) stops nobody: the turn is given, and the caller's own limits hold.
+//! right, a strange text) stops nobody: the turn is given, and the caller's own limits hold. A lock that others hold is
+//! waited for: on a busy machine that is how the limits hold; only one that is never let go is done without.
+//!
+//! Of address and key there is a fingerprint in it, with a salt of the file's own; never the key.
 
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
+    hash::{BuildHasher as _, RandomState},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -20,13 +25,13 @@ use crate::{
         task::TaskId,
         text::CleanText,
         time::Mono,
-        turns::{Book, Heard, Held, PutOff, Turn, Word},
+        turns::{Account, Book, Heard, Held, PutOff, Refusal, Turn, Word},
     },
     ports::Turns,
 };
 
 /// What the file begins with; another version's text is none of ours.
-const TITLE: &str = "kietop turns 1";
+const TITLE: &str = "kietop turns 2";
 
 /// The most of the file that is read; a whole book is a few thousand bytes.
 const MOST_BYTES: u64 = 16 * 1024;
@@ -34,23 +39,46 @@ const MOST_BYTES: u64 = 16 * 1024;
 /// The longest text of an error kept.
 const MOST_TEXT: usize = 512;
 
-/// How often the lock is tried, and how far apart: a fifth of a second in all. It is held for microseconds, but an
-/// instance may be stopped just then.
-const TRIES: u32 = 400;
+/// How often the lock is tried, and how far apart: a second in all. It is held for microseconds, but many may want it,
+/// and who holds it may have to wait for a processor.
+const TRIES: u32 = 1000;
 /// See [`TRIES`].
-const BETWEEN_TRIES: Duration = Duration::from_micros(500);
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
+
+/// How long a lock may be held before it is done without: whoever holds it was stopped just then.
+const LONGEST_LOCK: Duration = Duration::from_secs(10);
+
+/// How long who did not get the lock waits before the next try.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Is the book beside a list.
 #[derive(Debug)]
 pub struct FileTurns {
     list: PathBuf,
     clock: fn() -> Mono,
+    /// Since when the lock is not to be had, in milliseconds of the clock; zero while it is.
+    locked_since: AtomicU64,
+}
+
+/// Says why the book is not to be had.
+#[derive(Debug, thiserror::Error)]
+enum NoBook {
+    /// Others hold its lock.
+    #[error("others hold its lock")]
+    Locked,
+    /// It is broken, or cannot be.
+    #[error(transparent)]
+    Broken(#[from] io::Error),
 }
 
 impl FileTurns {
     /// Returns the book beside that list, by a clock that all programs of the host share.
     pub const fn beside(list: PathBuf, clock: fn() -> Mono) -> Self {
-        Self { list, clock }
+        Self {
+            list,
+            clock,
+            locked_since: AtomicU64::new(0),
+        }
     }
 
     /// Returns the book's file: beside the list itself, not beside a link to it.
@@ -63,18 +91,41 @@ impl FileTurns {
 
     /// Returns the present as finely as the file tells it, so that a turn is known again.
     fn now(&self) -> Mono {
-        let millis = (self.clock)().since_start().as_millis();
-        Mono::at(Duration::from_millis(millis.try_into().unwrap_or(u64::MAX)))
+        Mono::at(Duration::from_millis(millis((self.clock)().since_start())))
     }
 
-    /// Does something in the book, and writes it back; `None` when it cannot be had.
-    fn with<T>(&self, work: impl FnOnce(&mut Book, Mono) -> T) -> Option<T> {
-        self.try_with(work)
-            .map_err(|error| tracing::debug!(%error, "the turns of other instances are not known"))
-            .ok()
+    /// Does something in the book, which is told its salt, and writes it back.
+    fn with<T>(&self, work: impl FnOnce(&mut Book, u64, Mono) -> T) -> Result<T, NoBook> {
+        let done = self.try_with(work);
+        let now = u64::try_from(self.now().since_start().as_millis()).unwrap_or(u64::MAX);
+        let done = match done {
+            Err(NoBook::Locked) => {
+                // Zero means that it is to be had.
+                let now = now.max(1);
+                let first = self.locked_since.compare_exchange(
+                    0,
+                    now,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                let since = first.err().unwrap_or(now);
+                if now.saturating_sub(since) < millis(LONGEST_LOCK) {
+                    Err(NoBook::Locked)
+                } else {
+                    Err(io::Error::other("somebody keeps it locked").into())
+                }
+            }
+            done => {
+                self.locked_since.store(0, Ordering::Relaxed);
+                done
+            }
+        };
+        done.inspect_err(
+            |error| tracing::debug!(%error, "the turns of other instances are not known"),
+        )
     }
 
-    fn try_with<T>(&self, work: impl FnOnce(&mut Book, Mono) -> T) -> io::Result<T> {
+    fn try_with<T>(&self, work: impl FnOnce(&mut Book, u64, Mono) -> T) -> Result<T, NoBook> {
         let mut file = open(&self.path())?;
         lock(&file)?;
         let mut text = String::new();
@@ -82,9 +133,10 @@ impl FileTurns {
         if (&file).take(MOST_BYTES).read_to_string(&mut text).is_err() {
             text.clear();
         }
-        let mut book = read(&text);
-        let result = work(&mut book, self.now());
-        let text = written(&book);
+        let (mut book, salt) = read(&text);
+        let salt = salt.unwrap_or_else(|| RandomState::new().hash_one(TITLE));
+        let result = work(&mut book, salt, self.now());
+        let text = written(&book, salt);
         file.rewind()?;
         file.write_all(text.as_bytes())?;
         file.set_len(text.len().try_into().unwrap_or(MOST_BYTES))?;
@@ -93,24 +145,38 @@ impl FileTurns {
 }
 
 impl Turns for FileTurns {
-    fn take(&self, task: &TaskId) -> Result<Turn, PutOff> {
-        let alone = || Turn {
-            task: task.clone(),
-            since: self.now(),
-        };
-        self.with(|book, now| book.take(task, now))
-            .unwrap_or_else(|| Ok(alone()))
+    fn take(&self, task: &TaskId, account: Account) -> Result<Turn, PutOff> {
+        match self.with(|book, salt, now| book.take(task, account.salted(salt), now)) {
+            Ok(taken) => taken,
+            Err(NoBook::Locked) => Err(PutOff {
+                why: Refusal::Crowded,
+                wait: LOOK_AGAIN,
+            }),
+            // What such a turn brings to light is nobody's: no fingerprint without salt gets into the file.
+            Err(NoBook::Broken(_)) => Ok(Turn {
+                task: task.clone(),
+                account: Account::default(),
+                since: self.now(),
+            }),
+        }
     }
 
-    fn end(&self, turn: &Turn, heard: Heard) {
-        self.with(|book, now| book.end(turn, heard, now))
+    fn end(&self, turn: &Turn, heard: &Heard) {
+        // What cannot be told ends by itself.
+        self.with(|book, _, now| book.end(turn, heard, now))
             .unwrap_or_default();
     }
 
-    fn tell(&self, word: &Word) {
-        self.with(|book, now| book.note(word, now))
+    fn tell(&self, word: &Word, account: Account) {
+        // As above.
+        self.with(|book, salt, now| book.note(word, account.salted(salt), now))
             .unwrap_or_default();
     }
+}
+
+/// Returns a span in milliseconds.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Opens the file, or makes it for this user alone. A link in its place is not followed.
@@ -133,21 +199,21 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Takes the file's lock; it goes with the file.
-fn lock(file: &File) -> io::Result<()> {
+fn lock(file: &File) -> Result<(), NoBook> {
     for _ in 0..TRIES {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(fs::TryLockError::WouldBlock) => thread::park_timeout(BETWEEN_TRIES),
-            Err(fs::TryLockError::Error(error)) => return Err(error),
+            Err(fs::TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(io::Error::other("another instance keeps it locked"))
+    Err(NoBook::Locked)
 }
 
 /// Writes a book out: a line each, times in milliseconds.
-fn written(book: &Book) -> String {
+fn written(book: &Book, salt: u64) -> String {
     let millis = |at: Mono| at.since_start().as_millis();
-    let mut text = format!("{TITLE}\n");
+    let mut text = format!("{TITLE}\nsalt {salt:016x}\n");
     let mut line = |line: std::fmt::Arguments<'_>| {
         // Writing into a `String` cannot fail.
         writeln!(text, "{line}").unwrap_or_default();
@@ -155,52 +221,63 @@ fn written(book: &Book) -> String {
     for at in &book.started {
         line(format_args!("started {}", millis(*at)));
     }
-    for Turn { task, since } in &book.asking {
-        line(format_args!("asking {} {task}", millis(*since)));
+    for (word, turns) in [("asking", &book.asking), ("asked", &book.asked)] {
+        for Turn {
+            task,
+            account,
+            since,
+        } in turns
+        {
+            let (since, account) = (millis(*since), account.number());
+            line(format_args!("{word} {since} {account:016x} {task}"));
+        }
     }
-    for Turn { task, since } in &book.asked {
-        line(format_args!("asked {} {task}", millis(*since)));
-    }
-    if let Some(Held {
+    for Held {
+        account,
         error,
         failures,
         since,
         until,
-    }) = &book.held
+    } in &book.held
     {
         let (since, until) = (millis(*since), millis(*until));
         let (kind, code) = (error.kind(), error.code().unwrap_or_default());
-        let why = error.text().map_or("", CleanText::as_str);
+        let (account, why) = (account.number(), error.text().map_or("", CleanText::as_str));
         line(format_args!(
-            "held {since} {until} {failures} {kind} {code} {why}"
+            "held {since} {until} {account:016x} {failures} {kind} {code} {why}"
         ));
     }
     text
 }
 
-/// Reads a book. A line that makes no sense is left out; so is all of a text that is not ours.
-fn read(text: &str) -> Book {
-    let mut book = Book::default();
+/// Reads a book and its salt. A line that makes no sense is left out; so is all of a text that is not ours.
+fn read(text: &str) -> (Book, Option<u64>) {
+    let (mut book, mut salt) = (Book::default(), None);
     let mut lines = text.lines();
     if lines.next() != Some(TITLE) {
-        return book;
+        return (book, salt);
     }
     for line in lines {
-        read_line(line, &mut book).unwrap_or_default();
+        match line.strip_prefix("salt ") {
+            Some(number) => salt = u64::from_str_radix(number, 16).ok(),
+            None => read_line(line, &mut book).unwrap_or_default(),
+        }
     }
     // A strange text must not hold up anybody: a whole book has no more than that.
     book.asking.truncate(MOST_IN_FLIGHT);
-    book
+    (book, salt)
 }
 
 fn read_line(line: &str, book: &mut Book) -> Option<()> {
     let (word, rest) = line.split_once(' ')?;
     let moment = |text: &str| Some(Mono::at(Duration::from_millis(text.parse().ok()?)));
+    let account = |text: &str| Some(Account::numbered(u64::from_str_radix(text, 16).ok()?));
     let turn = |rest: &str| {
-        let (since, task) = rest.split_once(' ')?;
+        let mut words = rest.splitn(3, ' ');
         Some(Turn {
-            task: TaskId::parse(task).ok()?,
-            since: moment(since)?,
+            since: moment(words.next()?)?,
+            account: account(words.next()?)?,
+            task: TaskId::parse(words.next()?).ok()?,
         })
     };
     match word {
@@ -208,13 +285,15 @@ fn read_line(line: &str, book: &mut Book) -> Option<()> {
         "asking" => book.asking.push(turn(rest)?),
         "asked" => book.asked.push(turn(rest)?),
         "held" => {
-            let mut words = rest.splitn(6, ' ');
+            let mut words = rest.splitn(7, ' ');
             let mut next = || words.next();
             let (since, until) = (moment(next()?)?, moment(next()?)?);
+            let account = account(next()?)?;
             let failures = next()?.parse().ok()?;
             let (kind, code) = (next()?, next()?.parse().ok()?);
             let why = CleanText::line(next()?, MOST_TEXT);
-            book.held = Some(Held {
+            book.held.push(Held {
+                account,
                 error: PollError::restored(kind, Some(code), why),
                 failures,
                 since,
@@ -241,13 +320,16 @@ mod tests {
             started: vec![at(1), at(2)],
             asking: vec![Turn {
                 task: id("a"),
+                account: Account::numbered(7),
                 since: at(1),
             }],
             asked: vec![Turn {
                 task: id("b"),
+                account: Account::numbered(u64::MAX),
                 since: at(3),
             }],
-            held: Some(Held {
+            held: vec![Held {
+                account: Account::numbered(7),
                 error: PollError::Server {
                     code: 502,
                     message: CleanText::line("bad gate way", 99),
@@ -255,11 +337,12 @@ mod tests {
                 failures: 5,
                 since: at(4),
                 until: at(5000),
-            }),
+            }],
         };
 
-        assert_eq!(read(&written(&book)), book);
-        assert_eq!(read(&written(&Book::default())), Book::default());
+        assert_eq!(read(&written(&book, 5)), (book, Some(5)));
+        let empty = Book::default();
+        assert_eq!(read(&written(&empty, 0)), (empty, Some(0)));
     }
 
     #[test]
@@ -269,14 +352,15 @@ mod tests {
             String::new(),
             "asking 1 a\n".to_owned(),
             format!(
-                "{title}asking\nasking 1\nasking x a\nasking 1 a b\nheld 1 2 3\nnonsense 1\n\0\u{202e}"
+                "{title}asking\nasking 1\nasking x a\nasking 1 x b\nsalt x\nheld 1 2 3\nnonsense 1\n\0\u{202e}"
             ),
             format!("{title}held -1 2 3 offline 0 x\nstarted 99999999999999999999999999\n"),
         ];
         for text in strange {
-            assert_eq!(read(&text), Book::default(), "{text:?}");
+            assert_eq!(read(&text), (Book::default(), None), "{text:?}");
         }
-        let many = "asking 1 a\n".repeat(100);
-        assert!(read(&format!("{title}{many}")).asking.len() <= MOST_IN_FLIGHT);
+        let many = "asking 1 7 a\n".repeat(100);
+        let (book, _) = read(&format!("{title}{many}"));
+        assert_eq!(book.asking.len(), MOST_IN_FLIGHT);
     }
 }

@@ -10,9 +10,9 @@ mod palette;
 mod picture;
 mod polls;
 mod saves;
+mod unsaved;
 
 use std::{
-    collections::VecDeque,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -30,13 +30,14 @@ pub use self::{
     picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
     saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
+    unsaved::Unsaved,
 };
 use super::{
     keymap::{Context, Keymap},
     tidings::{Burst, Focus, NoticeSettings},
 };
 use crate::domain::{
-    change::{Access, Change, JournalLine, StoreError},
+    change::{Access, JournalLine, StoreError},
     comparison::Comparison,
     estimate::Estimate,
     picture::{PictureError, PictureOrder, Preview, Room},
@@ -84,6 +85,18 @@ pub struct Settings {
     pub suggestions: Vec<TaskId>,
     /// How endings are told of.
     pub notices: NoticeSettings,
+    /// Whether there is a key to ask with.
+    pub key: KeyStanding,
+}
+
+/// Tells whether there is a key to ask with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyStanding {
+    /// There is, or the settings say where to read it.
+    #[default]
+    Named,
+    /// There is none, and none can come while the program runs.
+    Missing,
 }
 
 impl Default for Settings {
@@ -103,6 +116,7 @@ impl Default for Settings {
             here: PathBuf::from("."),
             suggestions: Vec::new(),
             notices: NoticeSettings::default(),
+            key: KeyStanding::default(),
         }
     }
 }
@@ -318,17 +332,6 @@ pub enum Loading {
     Failed(StoreError),
 }
 
-/// Is what could not be written yet; tried again until it can.
-#[derive(Debug, Clone, Default)]
-pub struct Unsaved {
-    /// The changes, oldest first.
-    pub changes: VecDeque<Change>,
-    /// Why.
-    pub error: Option<StoreError>,
-    /// When the next try is due; `None` while one is under way.
-    pub retry: Option<Mono>,
-}
-
 /// Is what is known of how the list was looked at, for the next start.
 #[derive(Debug, Clone, Default)]
 pub struct Outlook {
@@ -392,6 +395,8 @@ pub struct State {
     pub(super) focus: Focus,
     pub(super) away: Option<Away>,
     pub(super) unsaved: Unsaved,
+    /// When a list that could not be read is to be read again.
+    pub(super) reload: Option<Mono>,
     pub(super) is_leaving: bool,
     /// When the last message came.
     pub(super) seen: Option<Mono>,
@@ -430,6 +435,7 @@ impl State {
             focus: Focus::default(),
             away: None,
             unsaved: Unsaved::default(),
+            reload: None,
             is_leaving: false,
             seen: None,
         }

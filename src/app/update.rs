@@ -144,6 +144,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         lost,
         notice,
         state.unsaved.retry,
+        state.reload,
         state.burst.as_ref().map(|burst| burst.due),
         state.outlook.due,
         next_figure(state, now),

@@ -1,20 +1,33 @@
 //! `kietop list` and `kietop show`: what is known, asked again first if wished.
 
-use std::{collections::HashMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    io::{self, IsTerminal as _},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
 
+use clap::ValueEnum as _;
 use serde_json::Value;
 
-use super::{Failure, Global, List, Show, csv, exit, json, output, place, refresh};
+use super::{
+    Failure, Global, List, Show, StateName, csv, exit, json, output, place,
+    refresh::{self, Desk, Stopped},
+    signals::Signals,
+};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
-        change::{Change, JournalLine},
+        change::{Access, Change, JournalLine, StoreError},
         estimate::RunTimes,
         fuzzy::Searcher,
+        names::Names,
         query::{LONGEST_QUERY, Query, Sight},
-        report::PollError,
+        report::{Answer, PollError, Scope},
         schedule::Polling,
-        task::{Family, TaskId},
+        task::{Family, TaskId, TaskState},
         text::CleanText,
         watchlist::Watched,
     },
@@ -28,8 +41,9 @@ const JOURNAL_LINES: usize = 1000;
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     let query = query(list.filter.as_deref().unwrap_or_default())?;
+    let states = states(&list.state)?;
     let retention = place::config(global)?.settings.retention.0;
-    let mut store = place::list(global)?;
+    let (mut store, loss) = place::list_to_read(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
     let mut refused = None;
     if list.refresh {
@@ -46,13 +60,18 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     }
     // What to expect of a running task, all of them tell.
     let sight = sight(&tasks, retention);
+    let mut names = Names::default();
+    for watched in &tasks {
+        names.note(watched.label.as_ref());
+    }
     let mut searcher = Searcher::default();
     tasks.retain(|watched| {
-        let state = watched.task.state().name();
-        let is_meant =
-            list.state.is_empty() || list.state.iter().any(|meant| meant.as_str() == state);
-        is_meant && query.accepts(watched, &sight, &mut searcher)
+        states.accepts(watched, &sight, &mut searcher)
+            && query.accepts(watched, &sight, &mut searcher)
     });
+    if tasks.is_empty() && names.count() > 0 && !(query.is_empty() && states.is_empty()) {
+        output::talk("kietop: No task on the list passes the filter.");
+    }
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
     let records = || tasks.iter().map(|watched| json::record(watched, retention));
     if list.json {
@@ -60,9 +79,35 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     } else if list.csv {
         output::data(&csv::write(&records().collect::<Vec<_>>(), &json::NAMES))?;
     } else {
-        output::data(&table(&tasks, &sight))?;
+        let mut text = table(&tasks, &names, &sight);
+        if io::stdout().is_terminal() && !tasks.is_empty() {
+            text.insert_str(0, &head(&tasks));
+        }
+        output::data(&text)?;
     }
-    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+    match (refused, loss) {
+        (None, None) => Ok(()),
+        (None, Some(loss)) => Err(loss),
+        (Some(error), loss) => {
+            if let Some(loss) = loss {
+                output::talk(&format!("kietop: {loss}"));
+            }
+            Err(account_failed(&error))
+        }
+    }
+}
+
+/// Returns the filter that `--state` stands for: one of these, or nothing where none was given.
+fn states(states: &[StateName]) -> Result<Query, Failure> {
+    if states.is_empty() {
+        return Ok(Query::default());
+    }
+    let words: Vec<_> = states
+        .iter()
+        .filter_map(StateName::to_possible_value)
+        .map(|word| word.get_name().to_owned())
+        .collect();
+    query(&format!("state:{}", words.join(",")))
 }
 
 /// Reads the filter; a fault is shown where it is.
@@ -110,7 +155,7 @@ fn sight(tasks: &[Watched], retention: Duration) -> Sight {
 /// Prints one task.
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let retention = place::config(global)?.settings.retention.0;
-    let mut store = place::list(global)?;
+    let (mut store, loss) = place::list_to_read(global)?;
     let id = match place::resolve(&mut store, &show.id) {
         Ok(id) => id,
         Err(failure) => return show_removed(&mut store, show, failure),
@@ -142,7 +187,16 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         text.push_str(&history(&journal));
         output::data(&text)?;
     }
-    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+    match (refused, loss) {
+        (None, None) => Ok(()),
+        (None, Some(loss)) => Err(loss),
+        (Some(error), loss) => {
+            if let Some(loss) = loss {
+                output::talk(&format!("kietop: {loss}"));
+            }
+            Err(account_failed(&error))
+        }
+    }
 }
 
 /// Prints what was noted of a task that is on the list no more, named by its whole id; else it is not known.
@@ -170,54 +224,91 @@ fn history(journal: &[JournalLine]) -> String {
     text
 }
 
-/// Asks after some of the tasks once and takes the answers in: by way of the disk, unless it may only be read. The
-/// inner error is account-wide. After Ctrl-C the answers so far are taken in, and then it fails.
+/// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be
+/// read. The inner error is account-wide. After a signal the answers to what was asked are taken in, and then it fails.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,
     wanted: Vec<(TaskId, Family)>,
     global: &Global,
 ) -> Result<Result<(), PollError>, Failure> {
+    if wanted.is_empty() {
+        return Ok(Ok(()));
+    }
     let config = place::config(global)?;
     let (client, clock) = (place::client(&config)?, SystemClock::start());
     let turns = place::turns(&config, place::access(global))?;
     let outside = refresh::Asked {
         api: &client,
         clock: &clock,
-        turns: turns.as_ref().map(|turns| turns as &dyn Turns),
+        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+        signals: &mut Signals::listen(),
     };
-    let mut answers = Vec::new();
-    let asking = refresh::once(wanted, outside, |task, answer| {
-        answers.push((task, answer, clock.now().wall));
-    });
-    let asked = tokio::select! {
-        asked = asking => Ok(asked),
-        () = refresh::interrupted() => Err(interrupted()),
-    };
-    if global.read_only {
-        let told: HashMap<_, _> = answers
+    let mut desk = ListDesk {
+        checks: tasks
             .iter()
-            .map(|(task, answer, at)| (task, (answer, *at)))
-            .collect();
-        for watched in tasks {
-            if let Some((answer, at)) = told.get(watched.id()) {
-                watched.learn(answer, *at);
-            }
-        }
-        return asked;
+            .map(|watched| (watched.id().clone(), watched.freshness.checks))
+            .collect(),
+        store,
+        tasks,
+        clock: &clock,
+        access: place::access(global),
+        error: None,
+    };
+    let asked = refresh::once(wanted, outside, &mut desk).await;
+    let error = desk.error.take();
+    if !global.read_only {
+        *tasks = store.load().map_err(|error| place::store_failed(&error))?;
     }
-    let changes: Vec<_> = answers
-        .into_iter()
-        .map(|(task, answer, at)| Change::of_answer(task, answer, at))
-        .collect();
-    let written = store.apply(&changes).and_then(|_| store.load());
-    *tasks = written.map_err(|error| place::store_failed(&error))?;
-    asked
+    if let Some(error) = error {
+        return Err(place::store_failed(&error));
+    }
+    match asked {
+        Ok(()) | Err(Stopped::Desk) => Ok(Ok(())),
+        Err(Stopped::Account(error)) => Ok(Err(error)),
+        Err(Stopped::Signal(signal)) => Err(interrupted(signal)),
+    }
 }
 
-fn interrupted() -> Failure {
+/// Takes answers into the list.
+struct ListDesk<'a> {
+    store: &'a mut SqliteStore,
+    tasks: &'a mut Vec<Watched>,
+    clock: &'a SystemClock,
+    access: Access,
+    /// How often each task was checked when this began.
+    checks: HashMap<TaskId, u32>,
+    error: Option<StoreError>,
+}
+
+impl Desk for ListDesk<'_> {
+    fn is_answered(&mut self, task: &TaskId) -> bool {
+        let now = self.store.get(task).ok().flatten();
+        let checks = now.map(|watched| watched.freshness.checks);
+        checks.is_some_and(|checks| self.checks.get(task).is_some_and(|before| *before < checks))
+    }
+
+    fn answered(&mut self, task: TaskId, answer: Answer) -> ControlFlow<()> {
+        let at = self.clock.now().wall;
+        if self.access == Access::ReadOnly {
+            if let Some(watched) = self.tasks.iter_mut().find(|watched| *watched.id() == task) {
+                watched.learn(&answer, at);
+            }
+            return ControlFlow::Continue(());
+        }
+        match self.store.apply(&[Change::of_answer(task, answer, at)]) {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+fn interrupted(signal: i32) -> Failure {
     Failure::new(
-        exit::INTERRUPTED,
+        exit::SIGNAL_BASE + signal,
         "Interrupted; what was answered by then is kept.",
     )
 }
@@ -251,38 +342,89 @@ fn account_failed(error: &PollError) -> Failure {
 }
 
 /// Returns the list as aligned lines, without colour.
-fn table(tasks: &[Watched], sight: &Sight) -> String {
+fn table(tasks: &[Watched], names: &Names, sight: &Sight) -> String {
     let Sight {
         estimate,
         retention,
         now,
     } = *sight;
+    let width = id_width(tasks);
     let mut text = String::new();
     for watched in tasks {
         let status = watched.status(&estimate, retention, now);
         let word = Theme::monochrome().look(status, now).word;
-        let took = watched
-            .task
-            .took()
-            .map_or_else(|| "-".into(), format::run_time);
+        let age = format::age(now.age_of(watched.submitted()));
         let link = format::link_life(watched.link_life(retention, now));
+        let title = watched.title_among(names);
+        let title = title.lines().next().unwrap_or_default();
         let cells = [
-            format::pad_end(watched.id().as_str(), 32),
-            format::pad_end(word, 13),
-            format::pad_start(&format::age(now.age_of(watched.submitted())), 4),
-            format::pad_start(&took, 7),
-            format::pad_end(&link, 9),
-            watched
-                .title()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            watched.id().as_str(),
+            word,
+            &age,
+            &took(watched),
+            &link,
+            title,
         ];
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+        line(&mut text, width, cells);
     }
     text
+}
+
+/// Returns the heads of the table's columns.
+fn head(tasks: &[Watched]) -> String {
+    let mut text = String::new();
+    let heads = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"];
+    line(&mut text, id_width(tasks), heads);
+    text
+}
+
+/// Returns the width of the widest id.
+fn id_width(tasks: &[Watched]) -> usize {
+    let widths = tasks
+        .iter()
+        .map(|watched| format::width(watched.id().as_str()));
+    widths.max().unwrap_or_default().max(32)
+}
+
+fn line(text: &mut String, id_width: usize, [id, word, age, took, link, title]: [&str; 6]) {
+    let cells = [
+        format::pad_end(id, id_width),
+        format::pad_end(word, 13),
+        format::pad_start(age, 4),
+        format::pad_start(took, 7),
+        format::pad_end(link, 9),
+        title.to_owned(),
+    ];
+    text.push_str(cells.join("  ").trim_end());
+    text.push('\n');
+}
+
+/// Returns how long it took, or in that place the error code of one that failed, as the dashboard has it.
+fn took(watched: &Watched) -> String {
+    let code = watched.task.facts().error_code.as_ref();
+    match watched.task.state() {
+        TaskState::Failed { .. } => code.filter(|code| !code.is_empty()).map_or_else(
+            || "-".into(),
+            |code| format::fit_end(code.as_str(), 7, "…").into_owned(),
+        ),
+        TaskState::New
+        | TaskState::Running { .. }
+        | TaskState::Succeeded { .. }
+        | TaskState::NotFound
+        | TaskState::Unrecognised => watched
+            .task
+            .took()
+            .map_or_else(|| "-".into(), format::run_time),
+    }
+}
+
+/// Says what the last check failed of; of an account's trouble, that it is none of the task's.
+fn check_failed(error: &PollError) -> String {
+    let what = format::sentence(&error.message());
+    match error.scope() {
+        Scope::Account => format!("{what}. This concerns the account, not the task."),
+        Scope::Task => format!("{what}. {}", error.next_step()),
+    }
 }
 
 /// Returns one task as lines of name and value.
@@ -290,8 +432,12 @@ fn card(watched: &Watched, retention: Duration) -> String {
     let record = json::record(watched, retention);
     let mut text = String::new();
     for (name, value) in record.as_object().into_iter().flatten() {
+        let failed = watched.freshness.last_error.as_ref();
         let value = match value {
             Value::Null => continue,
+            Value::Object(_) if name == "checkError" && failed.is_some() => failed
+                .map(|failed| check_failed(&failed.error))
+                .unwrap_or_default(),
             Value::String(value) => value.clone(),
             Value::Array(values) if values.is_empty() => continue,
             Value::Array(values) => values

@@ -2,7 +2,10 @@
 
 use super::{Failure, Global, Open, output, place};
 use crate::{
-    adapters::desktop::{Browser, SystemClock},
+    adapters::{
+        desktop::{Browser, SystemClock},
+        download::Reach,
+    },
     domain::{change::Change, task::VideoUrl},
     ports::{ListStore as _, Opener as _},
 };
@@ -27,7 +30,8 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     for other in videos.iter().skip(1) {
         output::talk(&format!("kietop: there is another one: {}", other.as_str()));
     }
-    let browser = Browser::new(place::config(global)?.settings.browser);
+    let config = place::config(global)?;
+    let browser = Browser::new(config.settings.browser, Reach::of(&config.origin));
     let file = watched.file_of(url);
     let opened = file.map_or_else(|| browser.open(url), |file| browser.open_file(file));
     if let Err(reason) = opened {

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     hash::{BuildHasher as _, RandomState},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -14,9 +14,10 @@ use crate::{
         download::{self, HttpDownloader, Reach},
         inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
-        store::SqliteStore,
+        store::{SHORTEST_PREFIX, SqliteStore},
         turns::FileTurns,
     },
+    app::state::KeyStanding,
     config::{
         self, Asked, Config,
         places::{self, NoHome},
@@ -107,6 +108,36 @@ fn no_home(error: &NoHome) -> Failure {
     )
 }
 
+/// Opens the list for a command that reads: where there is no file none is made, and the empty list is said to be one.
+///
+/// With it comes the failure to end with when a damaged file was kept aside and not every task of it carried over.
+pub fn list_to_read(global: &Global) -> Result<(SqliteStore, Option<Failure>), Failure> {
+    let file = list_file(&config(global)?)?;
+    let opened = SqliteStore::open_as(&file, access_to_read(&file, global), SystemClock::wall())
+        .map_err(|error| store_failed(&error))?;
+    let mut failure = None;
+    if let Some(rescued) = opened.rescued {
+        if rescued.is_complete() {
+            output::talk(&format!("kietop: {rescued}"));
+        } else {
+            failure = Some(Failure::plain(rescued.to_string()));
+        }
+    }
+    Ok((opened.store, failure))
+}
+
+/// Returns how a list is opened that is only looked at; one that is not there is not made, and that is said.
+pub fn access_to_read(file: &Path, global: &Global) -> Access {
+    if file.exists() {
+        return access(global);
+    }
+    output::talk(&format!(
+        "kietop: There is no list at {} yet; kietop add begins one.",
+        file.display()
+    ));
+    Access::ReadOnly
+}
+
 /// Opens the list for a headless command; a damaged file that was kept aside is said.
 pub fn list(global: &Global) -> Result<SqliteStore, Failure> {
     let opened = SqliteStore::open_as(
@@ -153,10 +184,18 @@ pub fn client(config: &Config) -> Result<KieClient, Failure> {
     ))
 }
 
+/// Tells whether there is a key, without reading a stored one.
+pub fn key_standing(config: &Config) -> Result<KeyStanding, Failure> {
+    Ok(match (key()?, &config.key) {
+        (None, None) => KeyStanding::Missing,
+        (Some(_), _) | (None, Some(_)) => KeyStanding::Named,
+    })
+}
+
 /// Returns what fetches files: from public addresses, and from this machine when the API is on it.
 pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
     HttpDownloader::new(
-        reach(client),
+        Reach::of(client.origin()),
         Arc::clone(client) as _,
         download::Limits::default(),
     )
@@ -169,16 +208,7 @@ pub fn input_downloader(client: &Arc<KieClient>) -> HttpDownloader {
         tries: 2,
         ..download::Limits::default()
     };
-    HttpDownloader::new(reach(client), Arc::clone(client) as _, limits)
-}
-
-/// Returns where files may come from: public addresses, and this machine when the API is on it.
-fn reach(client: &KieClient) -> Reach {
-    if client.origin().is_loopback() {
-        Reach::ThisMachine
-    } else {
-        Reach::Public
-    }
+    HttpDownloader::new(Reach::of(client.origin()), Arc::clone(client) as _, limits)
 }
 
 /// Returns the folder saved videos go to: as the config file says, else `kietop` under the user's folder of videos.
@@ -243,6 +273,12 @@ pub fn resolve(store: &mut SqliteStore, text: &str) -> Result<TaskId, Failure> {
         .into_iter();
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),
+        (None, _) if text.chars().count() < SHORTEST_PREFIX => Err(Failure::new(
+            exit::NO_SUCH_TASK,
+            format!(
+                "No task {shown} on the list; a beginning needs {SHORTEST_PREFIX} characters to stand for an id."
+            ),
+        )),
         (None, _) => Err(Failure::new(
             exit::NO_SUCH_TASK,
             format!("No task {shown} on the list; kietop list shows what is watched."),

@@ -1,9 +1,11 @@
 //! Asking once after some tasks, within the limits that hold for the dashboard too.
 
-use std::{collections::VecDeque, future, time::Duration};
+use std::{collections::VecDeque, future, ops::ControlFlow, sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::task;
 
+use super::signals::Signals;
 use crate::{
     app::state::Polls,
     domain::{
@@ -11,7 +13,7 @@ use crate::{
         schedule::{Jitter, Pace},
         task::{Family, TaskId},
         time::Mono,
-        turns::{Heard, PutOff, Refusal, Word},
+        turns::{Account, Heard, PutOff, Refusal, Turn, Word},
     },
     ports::{Clock, TaskApi, Turns},
 };
@@ -27,25 +29,58 @@ pub struct Asked<'a> {
     /// The clocks.
     pub clock: &'a dyn Clock,
     /// The turns of all instances on the list; `None` where only this one asks.
-    pub turns: Option<&'a dyn Turns>,
+    pub turns: Option<Arc<dyn Turns>>,
+    /// What ends it early.
+    pub signals: &'a mut Signals,
+}
+
+/// Takes answers in, one at a time.
+pub trait Desk {
+    /// Reports whether another instance was answered about a task since this one began: it need not be asked after.
+    fn is_answered(&mut self, task: &TaskId) -> bool;
+
+    /// Takes an answer in, so that others can see it; breaks off where that fails.
+    fn answered(&mut self, task: TaskId, answer: Answer) -> ControlFlow<()>;
+}
+
+/// Says why not all were asked after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// The account, or the way to the server, is the trouble: the rest would be refused too.
+    Account(PollError),
+    /// A signal of that number came.
+    Signal(i32),
+    /// The desk broke off.
+    Desk,
 }
 
 /// Asks after each task once: at most four under way, at most five starting in a second, over all instances.
 ///
-/// Each answer about a task is handed on as it comes. An account-wide error ends it: the rest would be refused too. It
-/// is the same when another instance was told so of late; but a hold that is no limit is tried, as a person wants it.
+/// Each answer about a task is taken in as it comes, before others may ask after it again. An account-wide error, also
+/// one that another instance with the same key was told of late, starts no more questions; but a hold that is no limit
+/// is tried, as a person wants it. Nor does a signal. What is under way then is still waited for; a second signal ends
+/// that too.
 pub async fn once(
     tasks: Vec<(TaskId, Family)>,
     outside: Asked<'_>,
-    mut answered: impl FnMut(TaskId, Answer),
-) -> Result<(), PollError> {
-    let Asked { api, clock, turns } = outside;
+    desk: &mut impl Desk,
+) -> Result<(), Stopped> {
+    let Asked {
+        api,
+        clock,
+        turns,
+        signals,
+    } = outside;
     let mut polls = Polls::new(Pace::default(), Jitter::seeded(0));
     let mut waiting: VecDeque<_> = tasks.into();
     let mut asked = FuturesUnordered::new();
     // The turn of the first one waiting is not worth asking for before.
     let mut not_before = Mono::default();
+    let mut stopped = None;
     loop {
+        if stopped.is_some() {
+            waiting.clear();
+        }
         let now = clock.now().mono;
         let opens = (!waiting.is_empty())
             .then(|| polls.opens_at(asked.len(), now))
@@ -54,38 +89,30 @@ pub async fn once(
         if opens.is_some_and(|at| at <= now)
             && let Some((id, family)) = waiting.pop_front()
         {
-            match take(turns, &id) {
+            if desk.is_answered(&id) {
+                continue;
+            }
+            match take(api, turns.as_ref(), &id).await {
                 Ok(turn) => {
                     polls.start(now);
-                    asked.push(async move {
-                        let answer = api.fetch(&id, family).await;
-                        if let (Some(turns), Some(turn)) = (turns, turn) {
-                            turns.end(&turn, Heard::of(&answer));
-                        }
-                        (id, answer)
-                    });
+                    asked.push(async move { (api.fetch(&id, family).await, id, turn) });
                 }
-                Err(PutOff {
-                    why: Refusal::Held { error, .. },
-                    ..
-                }) => return Err(error),
-                Err(PutOff { why, wait }) => {
+                Err(NoTurn::Stopped(error)) => stopped = Some(Stopped::Account(error)),
+                Err(NoTurn::Elsewhere(wait)) => {
+                    // The others need not wait for this one, where there are others.
+                    let wait = if waiting.is_empty() { wait } else { SHORTEST };
+                    waiting.push_back((id, family));
                     not_before = now.after(wait.max(SHORTEST));
-                    if why == Refusal::Elsewhere {
-                        // The others need not wait for this one, where there are others.
-                        waiting.push_back((id, family));
-                        if waiting.len() > 1 {
-                            not_before = now.after(SHORTEST);
-                        }
-                    } else {
-                        waiting.push_front((id, family));
-                    }
+                }
+                Err(NoTurn::Crowded(wait)) => {
+                    waiting.push_front((id, family));
+                    not_before = now.after(wait.max(SHORTEST));
                 }
             }
             continue;
         }
-        if opens.is_none() && asked.is_empty() {
-            return Ok(());
+        if waiting.is_empty() && asked.is_empty() {
+            return stopped.map_or(Ok(()), Err);
         }
         let wait = async {
             match opens {
@@ -94,43 +121,92 @@ pub async fn once(
             }
         };
         tokio::select! {
-            Some((id, answer)) = asked.next() => match answer {
-                Err(error) if error.scope() == Scope::Account => {
-                    if let Some(turns) = turns.filter(|_| !error.is_own_affair()) {
-                        let wait = Jitter::seeded(0).hold(&error, 1);
-                        turns.tell(&Word::Hold { error: error.clone(), failures: 1, wait });
+            Some((answer, id, turn)) = asked.next() => {
+                let heard = Heard::of(&answer);
+                match answer {
+                    Err(error) if error.scope() == Scope::Account => {
+                        stopped = stopped.or(Some(Stopped::Account(error)));
                     }
-                    return Err(error);
+                    answer => {
+                        if desk.answered(id, answer).is_break() {
+                            stopped = stopped.or(Some(Stopped::Desk));
+                        }
+                    }
                 }
-                answer => answered(id, answer),
+                turn.end(&heard);
+            }
+            signal = signals.next() => match stopped {
+                Some(Stopped::Signal(_)) => return Err(Stopped::Signal(signal)),
+                _ => stopped = Some(Stopped::Signal(signal)),
             },
             () = wait => {}
         }
     }
 }
 
-/// Takes a turn. This is a person's wish: a hold that is no limit is tried once at once.
-fn take(
-    turns: Option<&dyn Turns>,
+/// Is a turn that is given back whatever happens.
+struct Taken(Option<(Arc<dyn Turns>, Turn)>);
+
+impl Taken {
+    fn end(mut self, heard: &Heard) {
+        if let Some((turns, turn)) = self.0.take() {
+            turns.end(&turn, heard);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some((turns, turn)) = self.0.take() {
+            turns.end(&turn, &Heard::Nothing);
+        }
+    }
+}
+
+/// Says why there is no turn.
+enum NoTurn {
+    /// There will be none.
+    Stopped(PollError),
+    /// Another instance asks after this very task.
+    Elsewhere(Duration),
+    /// Others took them all.
+    Crowded(Duration),
+}
+
+/// Takes a turn, off the loop.
+async fn take(
+    api: &dyn TaskApi,
+    turns: Option<&Arc<dyn Turns>>,
     task: &TaskId,
-) -> Result<Option<crate::domain::turns::Turn>, PutOff> {
-    let Some(turns) = turns else { return Ok(None) };
-    let taken = match turns.take(task) {
+) -> Result<Taken, NoTurn> {
+    let account = api.account().await.map_err(NoTurn::Stopped)?;
+    let Some(turns) = turns else {
+        return Ok(Taken(None));
+    };
+    let (theirs, task) = (Arc::clone(turns), task.clone());
+    let taken = task::spawn_blocking(move || take_or_try(theirs.as_ref(), &task, account)).await;
+    match taken {
+        Ok(Ok(turn)) => Ok(Taken(Some((Arc::clone(turns), turn)))),
+        Ok(Err(PutOff { why, wait })) => Err(match why {
+            Refusal::Held { error, .. } => NoTurn::Stopped(error),
+            Refusal::Elsewhere => NoTurn::Elsewhere(wait),
+            Refusal::Crowded => NoTurn::Crowded(wait),
+        }),
+        // Taking it broke: only our own limits hold.
+        Err(_broke) => Ok(Taken(None)),
+    }
+}
+
+/// Takes a turn. This is a person's wish: a hold that is no limit is tried once at once.
+fn take_or_try(turns: &dyn Turns, task: &TaskId, account: Account) -> Result<Turn, PutOff> {
+    match turns.take(task, account) {
         Err(PutOff {
             why: Refusal::Held { error, .. },
             ..
         }) if !error.is_limit() => {
-            turns.tell(&Word::TryNow);
-            turns.take(task)
+            turns.tell(&Word::TryNow, account);
+            turns.take(task, account)
         }
         taken => taken,
-    };
-    taken.map(Some)
-}
-
-/// Waits for Ctrl-C; for ever where there are no signals.
-pub async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        future::pending::<()>().await;
     }
 }

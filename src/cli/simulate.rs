@@ -37,6 +37,10 @@ pub async fn run(simulate: &Simulate) -> Result<(), Failure> {
         said.push('\n');
     }
     output::data(&said)?;
+    let (tasks, spare) = (simulator.watched().len(), simulator.spare_ids().len());
+    output::talk(&format!(
+        "{tasks} tasks, and {spare} more ids that begin when they are first asked after."
+    ));
     output::talk(&format!(
         "Any key will do: KIE_API_KEY=x KIETOP_API_URL={url} kietop. Ctrl-C ends it."
     ));

@@ -81,7 +81,7 @@ impl Waiting {
     pub fn new(wait: &Wait, global: &Global, retention: Duration) -> Result<Self, Failure> {
         let mut wanted = None;
         if !wait.ids.is_empty() {
-            let mut store = place::list(global)?;
+            let (mut store, _) = place::list_to_read(global)?;
             let mut ids = Vec::new();
             for text in &wait.ids {
                 let id = place::resolve(&mut store, text)?;
@@ -101,12 +101,12 @@ impl Waiting {
     }
 
     /// Returns what makes a list show no other tasks than those waited for: no others are asked after.
-    pub fn filter(&self) -> impl FnOnce(SqliteStore) -> Box<dyn ListStore> + use<> {
-        let ids = self.wanted.clone();
+    pub fn filter(&self) -> impl FnMut(SqliteStore) -> Box<dyn ListStore> + use<> {
+        let ids: Option<HashSet<_>> = self.wanted.clone().map(|ids| ids.into_iter().collect());
         move |store| {
             Box::new(Only {
                 store,
-                ids: ids.map(|ids| ids.into_iter().collect()),
+                ids: ids.clone(),
             })
         }
     }
@@ -144,7 +144,11 @@ impl Waiting {
             return ControlFlow::Break(Ok(code));
         }
         match state.polls().hold() {
-            Some(hold) if matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) => {
+            // Another's word for it is tried first: it may be an old one.
+            Some(hold)
+                if !hold.is_told
+                    && matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) =>
+            {
                 let what = format::sentence(&hold.error.message());
                 let what = what.trim_end_matches('.');
                 let message = format!("{what}. {}", hold.error.next_step());
@@ -271,10 +275,10 @@ impl ListStore for Only {
     }
 }
 
-/// Returns the words of Ctrl-C.
-pub fn interrupted() -> Failure {
+/// Returns the words of Ctrl-C, and of other signals that end a command.
+pub fn interrupted(signal: i32) -> Failure {
     Failure::new(
-        exit::INTERRUPTED,
+        exit::SIGNAL_BASE + signal,
         "Interrupted; what was heard by then is kept.",
     )
 }

@@ -120,6 +120,7 @@ fn checked(reader: &Reader<'_>, file: Option<&Path>) -> Checked {
         notifications: notifications(root.section("notifications")),
         keymap: keymap(reader, root.section("keys")),
     };
+    // Last: what a profile may not have is known by then to be the file's own.
     let profiles = profiles(reader, root.section("profiles"), folder);
     root.finish();
     Checked {

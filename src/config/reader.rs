@@ -237,8 +237,14 @@ impl<'a> Section<'a> {
             if self.reader.is_in_broken_section(at) {
                 continue;
             }
-            let hint = did_you_mean(name, self.names.iter().copied());
             let section = self.path.trim_end_matches('.');
+            let known = self.reader.known.borrow();
+            let hint = if !section.is_empty() && known.iter().any(|path| path == name) {
+                "; it belongs at the top, before the first section".to_owned()
+            } else {
+                did_you_mean(name, self.names.iter().copied())
+            };
+            drop(known);
             let place = if section.is_empty() {
                 String::new()
             } else {

@@ -10,13 +10,25 @@ const LONGEST_TEXT: usize = 4 * 1024 * 1024;
 /// The most ids taken from one text.
 const MOST_IDS: usize = 10_000;
 
+/// The most words named that are no ids.
+const MOST_REJECTED: usize = 5;
+
+/// From how many hexadecimal digits in a row on a word is taken for a damaged or a longer id.
+const ODD_RUN: usize = 24;
+
 /// Is what a text held.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Harvest {
     /// The ids, each once, in the order of the text.
     pub ids: Vec<TaskId>,
-    /// Whole lines of one word that are no ids, at most a few of them: what the user may have meant.
+    /// Those of the ids that look like one with something stuck to it: to be asked about, not taken in silence.
+    pub odd: HashSet<TaskId>,
+    /// Words of plain text that are no ids, at most a few of them: what the user may have meant.
     pub rejected: Vec<CleanText>,
+    /// How many more such words there were.
+    pub more_rejected: usize,
+    /// How the text begins, where it holds no id.
+    pub beginning: Option<CleanText>,
     /// Whether the text was too long to be read whole.
     pub is_cut: bool,
 }
@@ -24,7 +36,8 @@ pub struct Harvest {
 /// Finds the ids of a text.
 ///
 /// Taken are values named `taskId` or `task_id` (in JSON, query strings, tables), words of 32 hexadecimal
-/// digits or UUIDs that are no part of a link's path, and lines of one word that looks like an id.
+/// digits or UUIDs that are no part of a link's path, and lines of one word that looks like an id. Where a line is
+/// nothing but words, those that are no ids are named.
 pub fn harvest(text: &str) -> Harvest {
     let whole = text;
     let text = text
@@ -40,6 +53,10 @@ pub fn harvest(text: &str) -> Harvest {
             break;
         }
         found.line(line);
+    }
+    if found.harvest.ids.is_empty() {
+        let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+        found.harvest.beginning = first.map(|line| CleanText::line(line, 200));
     }
     found.harvest
 }
@@ -67,20 +84,64 @@ impl Finder {
         for value in named_values(line) {
             is_repeat |= self.is_known(value);
             self.take(value);
+            // What is named a task's id is one, however it looks.
+            self.harvest.odd.remove(value);
         }
-        if self.seen.len() > before || is_repeat {
+        let has_found = self.seen.len() > before || is_repeat;
+        let mut words = line.split_whitespace().map(bare);
+        match (words.next(), words.next()) {
+            (Some(word), None) if !has_found => self.lone_word(word),
+            (Some(_), Some(_)) if line.split_whitespace().map(bare).all(is_plain) => {
+                line.split_whitespace()
+                    .map(bare)
+                    .for_each(|word| self.plain_word(word));
+            }
+            (Some(_) | None, _) => {}
+        }
+    }
+
+    /// Takes a line of one word in.
+    fn lone_word(&mut self, word: &str) {
+        if looks_odd(word) {
+            self.take_odd(word);
+        } else if looks_like_plain_id(word) {
+            self.take(word);
+        } else {
+            self.reject(word);
+        }
+    }
+
+    /// Takes a word among others in.
+    fn plain_word(&mut self, word: &str) {
+        if looks_odd(word) {
+            self.take_odd(word);
+        } else if !looks_like_hex_id(word) {
+            self.reject(word);
+        }
+    }
+
+    fn take_odd(&mut self, word: &str) {
+        let is_new = !self.is_known(word);
+        self.take(word);
+        if let (true, Ok(id)) = (is_new, TaskId::parse(word)) {
+            self.harvest.odd.insert(id);
+        }
+    }
+
+    /// Names a word that is no id; signs and the numbers of a list are not meant as one.
+    fn reject(&mut self, word: &str) {
+        let is_number = word.len() < 4 && word.bytes().all(|b| b.is_ascii_digit());
+        if is_number || !word.contains(char::is_alphanumeric) {
             return;
         }
-        let line = line
-            .trim()
-            .trim_matches(|c| matches!(c, '"' | '\'' | ',' | ';'));
-        if line.is_empty() || line.contains(char::is_whitespace) {
+        let word = CleanText::line(word, 80);
+        if self.harvest.rejected.contains(&word) {
             return;
         }
-        if looks_like_plain_id(line) {
-            self.take(line);
-        } else if self.harvest.rejected.len() < 5 {
-            self.harvest.rejected.push(CleanText::line(line, 80));
+        if self.harvest.rejected.len() < MOST_REJECTED {
+            self.harvest.rejected.push(word);
+        } else {
+            self.harvest.more_rejected += 1;
         }
     }
 
@@ -116,6 +177,24 @@ fn looks_like_hex_id(word: &str) -> bool {
     digits == 32
         && digits + dashes.len() == word.len()
         && (dashes.is_empty() || dashes == [8, 13, 18, 23])
+}
+
+/// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is no such id.
+fn looks_odd(word: &str) -> bool {
+    let runs = word.split(|c: char| !c.is_ascii_hexdigit());
+    looks_like_plain_id(word)
+        && !looks_like_hex_id(word)
+        && runs.map(str::len).max().unwrap_or_default() >= ODD_RUN
+}
+
+/// Returns a word without what lists and sentences put around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c| matches!(c, '"' | '\'' | ',' | ';' | '.' | '(' | ')'))
+}
+
+/// Reports whether a word is made of what ids are made of, or of nothing.
+fn is_plain(word: &str) -> bool {
+    word.chars().all(is_word)
 }
 
 /// Reports whether a lone word may be an id of another shape: long enough, with a digit, only id letters.
@@ -246,20 +325,56 @@ mod tests {
 
     #[test]
     fn prose_holds_no_ids_and_lone_words_are_named() {
+        let prose = harvest("\nrm -rf / would be a bad idea\nhello there");
         assert_eq!(
-            harvest("rm -rf / would be a bad idea\nhello there"),
-            Harvest::default()
+            (prose.ids.len(), named(&prose)),
+            (0, vec!["hello", "there"])
         );
-        let found = harvest("qqqqq\nnot-an-id");
+        let beginning = prose.beginning.unwrap();
+        assert_eq!(beginning.as_str(), "rm -rf / would be a bad idea");
+
+        let found = harvest("qqqqq\nnot-an-id\n");
         assert_eq!(found.ids, []);
+        assert_eq!(named(&found), ["qqqqq", "not-an-id"]);
+    }
+
+    fn named(found: &Harvest) -> Vec<&str> {
+        found.rejected.iter().map(CleanText::as_str).collect()
+    }
+
+    #[test]
+    fn words_beside_an_id_are_named_and_many_are_counted() {
+        let found = harvest(&format!("1. 774d9a7d {B} hello, {B} hello"));
         assert_eq!(
-            found
-                .rejected
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-            ["qqqqq", "not-an-id"]
+            (found.ids.len(), named(&found)),
+            (1, vec!["774d9a7d", "hello"])
         );
+        assert_eq!(found.beginning, None);
+
+        let found = harvest(&format!("{A} aaa bbb ccc ddd eee fff ggg"));
+        assert_eq!((found.rejected.len(), found.more_rejected), (5, 2));
+
+        let json = format!(r#"{{ "code": 200, "taskId": "{A}" }}"#);
+        assert_eq!(named(&harvest(&json)), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_stuck_to_an_id_is_odd_unless_it_is_named_an_id() {
+        let (glued, short) = (format!("new{B}"), B.get(..30).unwrap());
+        for (text, odd) in [
+            (glued.clone(), 1),
+            (format!("{glued}\n{glued}"), 1),
+            (format!("see {glued}"), 1),
+            (short.to_owned(), 1),
+            (format!("taskId={glued}"), 0),
+            (format!("{glued}\ntaskId={glued}"), 0),
+            (B.to_owned(), 0),
+            ("luma_task_9f3a77".to_owned(), 0),
+            ("f782018c-6be4-4990-96ba-7231cd5a39e7".to_owned(), 0),
+        ] {
+            let found = harvest(&text);
+            assert_eq!((found.ids.len(), found.odd.len()), (1, odd), "{text}");
+        }
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub struct Observation {
     pub state: TaskState,
     /// Everything else it tells.
     pub facts: Facts,
-    /// The answer's `data` as it came, at most 64 KiB: the raw record, for lossless JSON only.
+    /// The answer's `data` as it was read, written as JSON again and cut at 64 KiB, without the key: the raw record, for
+    /// JSON only.
     pub raw: Arc<str>,
 }
 
@@ -134,6 +135,13 @@ impl PollError {
     /// Reports whether it never left this instance: another one, or the next start, may well have a key.
     pub const fn is_own_affair(&self) -> bool {
         matches!(self, Self::NoKey | Self::KeyUnread(_))
+    }
+
+    /// Reports whether it is said of a key, and may be otherwise with another.
+    pub const fn is_of_key(&self) -> bool {
+        self.is_own_affair()
+            || self.is_limit()
+            || matches!(self, Self::Unauthorized(_) | Self::OutOfCredits)
     }
 
     /// Reports whether the server itself asked for a pause: no key of ours shortens that.

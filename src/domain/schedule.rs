@@ -247,6 +247,10 @@ impl Jitter {
     ///
     /// What the server asked for wins, held between one second and fifteen minutes, plus up to a tenth. No network
     /// costs the server nothing, so the waits for it stay within a minute however long it lasts: it is back soon after.
+    ///
+    /// What only a person can mend (a key, credits, an address, a certificate) is tried every five minutes all the same:
+    /// it is often mended elsewhere, with nobody at this keyboard, and such a question costs the server next to nothing.
+    /// Over a certificate that is not trusted the key is never sent.
     pub fn hold(self, error: &PollError, failures: u32) -> Duration {
         let told = match error {
             PollError::RateLimited {

@@ -118,7 +118,8 @@ impl Family {
 }
 
 /// Is a link that may be opened: http or https, with a host, without user name or password, and not at an address
-/// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos.
+/// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos. Who
+/// opens, saves or compares takes such a link only where the API is on this machine too ([`Self::is_on_this_machine`]).
 ///
 /// Held in its normal form, in which no control character, space or quote can occur. As text: parsed, a
 /// link takes four times the room, and a list may hold 300,000.
@@ -155,6 +156,20 @@ impl VideoUrl {
         match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
             _ => host,
+        }
+    }
+
+    /// Reports whether the link leads to a server on this machine, as far as its host is written so.
+    pub fn is_on_this_machine(&self) -> bool {
+        match self.to_url().as_ref().and_then(Url::host) {
+            // `localhost.` and the names below it are the same by RFC 6761.
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            Some(Host::Ipv4(v4)) => v4.is_loopback(),
+            Some(Host::Ipv6(v6)) => v6.to_canonical().is_loopback(),
+            None => false,
         }
     }
 

@@ -5,12 +5,18 @@
 //!
 //! A turn never given back (a killed instance) ends by itself when its answer would count as lost. Whatever is wrong
 //! with the book costs at most the others' limits: every instance keeps its own all the same.
+//!
+//! How many may ask is counted over all. What the server says of an account holds for those only who ask the same
+//! address with the same key.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
 
 use super::{
-    report::PollError,
-    schedule::{CEILING, FLOOR, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND},
+    report::{PollError, Scope},
+    schedule::{CEILING, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND},
     task::TaskId,
     time::Mono,
 };
@@ -21,11 +27,47 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long who finds another's try under way waits before it looks again.
 const TRY_TIME: Duration = Duration::from_secs(1);
 
+/// The most accounts whose holds are kept; more than any list is watched with.
+const MOST_HELD: usize = 8;
+
+/// Is a fingerprint of who asks whom: the same for the same address and key, and neither can be read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Account(u64);
+
+impl Account {
+    /// Returns the fingerprint of an address and a key.
+    pub fn of(origin: &str, key: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (origin, key).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
+    /// Returns what stands for it in one book: in another it is another, so that no two files can be compared.
+    #[must_use]
+    pub fn salted(self, salt: u64) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (salt, self.0).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
+    /// Returns the fingerprint that a number stands for.
+    pub const fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number that stands for it.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Is the right to ask after one task now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// After which task.
     pub task: TaskId,
+    /// Who asks whom.
+    pub account: Account,
     /// When it was given.
     pub since: Mono,
 }
@@ -37,7 +79,7 @@ pub enum Refusal {
     Elsewhere,
     /// As many questions are under way, or started in this second, as may be.
     Crowded,
-    /// Another instance learnt of an account-wide error: every question waits.
+    /// Another instance learnt of an account-wide error with the same key: every question waits.
     Held {
         /// Which.
         error: PollError,
@@ -56,20 +98,26 @@ pub struct PutOff {
 }
 
 /// Tells what a question brought to light about the server, whatever it said of the task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// It answers for tasks: a hold is over.
     Server,
-    /// Nothing of the kind.
+    /// It says something of the account: every question with this key waits.
+    Account(PollError),
+    /// An answer of which nothing follows: a hold goes on.
+    Trouble,
+    /// Nothing was answered, or even asked.
     Nothing,
 }
 
 impl Heard {
     /// Returns what an answer tells.
-    pub const fn of(answer: &super::report::Answer) -> Self {
+    pub fn of(answer: &super::report::Answer) -> Self {
         match answer {
             Ok(_) | Err(PollError::NotFound | PollError::Refused { .. }) => Self::Server,
-            Err(_) => Self::Nothing,
+            Err(error) if error.is_own_affair() => Self::Nothing,
+            Err(error) if error.scope() == Scope::Account => Self::Account(error.clone()),
+            Err(_) => Self::Trouble,
         }
     }
 }
@@ -93,6 +141,8 @@ pub enum Word {
 /// Is an account-wide error as the book holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
+    /// Whom it concerns.
+    pub account: Account,
     /// Which.
     pub error: PollError,
     /// How many answers in a row said so.
@@ -112,15 +162,15 @@ pub struct Book {
     pub asking: Vec<Turn>,
     /// The turns given back of late, with the time of that: the answer may not be seen on the list yet.
     pub asked: Vec<Turn>,
-    /// Why every question waits.
-    pub held: Option<Held>,
+    /// Why every question of an account waits; at most one an account, and eight in all.
+    pub held: Vec<Held>,
 }
 
 impl Book {
     /// Gives the turn to ask after a task now, or says why not.
-    pub fn take(&mut self, task: &TaskId, now: Mono) -> Result<Turn, PutOff> {
+    pub fn take(&mut self, task: &TaskId, account: Account, now: Mono) -> Result<Turn, PutOff> {
         self.tidy(now);
-        if let Some(wait) = self.held_for(now) {
+        if let Some(wait) = self.held_for(account, now) {
             return Err(wait);
         }
         let put_off = |why, wait| Err(PutOff { why, wait });
@@ -142,6 +192,7 @@ impl Book {
         }
         let turn = Turn {
             task: task.clone(),
+            account,
             since: now,
         };
         self.started.push(now);
@@ -149,12 +200,17 @@ impl Book {
         Ok(turn)
     }
 
-    /// Says why nobody may ask at all. Once a hold is over one question at a time tries.
-    fn held_for(&self, now: Mono) -> Option<PutOff> {
-        let held = self.held.as_ref()?;
+    fn hold_of(&self, account: Account) -> Option<&Held> {
+        self.held.iter().find(|held| held.account == account)
+    }
+
+    /// Says why nobody may ask with that key at all. Once a hold is over one question at a time tries.
+    fn held_for(&self, account: Account, now: Mono) -> Option<PutOff> {
+        let held = self.hold_of(account)?;
+        let is_try = |turn: &Turn| turn.account == account && turn.since >= held.until;
         let wait = if now < held.until {
             held.until.since(now)
-        } else if self.asking.iter().any(|turn| turn.since >= held.until) {
+        } else if self.asking.iter().any(is_try) {
             TRY_TIME
         } else {
             return None;
@@ -166,21 +222,42 @@ impl Book {
         Some(PutOff { why, wait })
     }
 
-    /// Takes a turn back. A server that answers for a task asked after since the end of a hold ends it.
-    pub fn end(&mut self, turn: &Turn, heard: Heard, now: Mono) {
+    /// Takes a turn back, with what it brought to light: so the end of a hold's try is its end or the next hold, and
+    /// nobody tries in between.
+    ///
+    /// As in every instance: only what was asked since the end of a hold ends it or makes it grow.
+    pub fn end(&mut self, turn: &Turn, heard: &Heard, now: Mono) {
         self.tidy(now);
         self.asking.retain(|other| other != turn);
         self.asked.push(Turn {
-            task: turn.task.clone(),
             since: now,
+            ..turn.clone()
         });
-        if heard == Heard::Server {
-            self.held.take_if(|held| turn.since >= held.until);
-        }
+        let account = turn.account;
+        let held = self.hold_of(account).cloned();
+        let is_try = held.as_ref().is_some_and(|held| turn.since >= held.until);
+        let (error, failures) = match (heard, held) {
+            (Heard::Server, _) if is_try => {
+                self.held.retain(|held| held.account != account);
+                return;
+            }
+            (Heard::Trouble, Some(held)) if is_try => (held.error, held.failures.saturating_add(1)),
+            (Heard::Server | Heard::Nothing | Heard::Trouble, _) => return,
+            (Heard::Account(error), None) => (error.clone(), 1),
+            (Heard::Account(error), Some(held)) if is_try => {
+                (error.clone(), held.failures.saturating_add(1))
+            }
+            (Heard::Account(error), Some(held)) if held.error == *error => return,
+            (Heard::Account(error), Some(held)) => (error.clone(), held.failures),
+        };
+        // Another spread each time, and the same for everybody who reads it.
+        let seed = u64::try_from(now.since_start().as_nanos()).unwrap_or_default();
+        let wait = Jitter::seeded(seed).hold(&error, failures);
+        self.hold(account, error, failures, now.after(wait), now);
     }
 
-    /// Takes in what an instance tells the others. No word makes a hold shorter, but a person's.
-    pub fn note(&mut self, word: &Word, now: Mono) {
+    /// Takes in what an instance tells the others of its key. No word makes a hold shorter, but a person's.
+    pub fn note(&mut self, word: &Word, account: Account, now: Mono) {
         self.tidy(now);
         match word {
             Word::Hold {
@@ -189,21 +266,35 @@ impl Book {
                 wait,
             } => {
                 let until = now.after((*wait).min(CEILING));
-                if self.held.as_ref().is_none_or(|held| held.until <= until) {
-                    self.held = Some(Held {
-                        error: error.clone(),
-                        failures: *failures,
-                        since: now,
-                        until,
-                    });
-                }
+                self.hold(account, error.clone(), *failures, until, now);
             }
             Word::TryNow => {
-                if let Some(held) = &mut self.held {
-                    held.until = held.until.min(now);
+                for held in &mut self.held {
+                    if held.account == account {
+                        held.until = held.until.min(now);
+                    }
                 }
             }
         }
+    }
+
+    /// Holds an account back, unless it is held for longer.
+    fn hold(&mut self, account: Account, error: PollError, failures: u32, until: Mono, now: Mono) {
+        let known = self.hold_of(account);
+        if known.is_some_and(|held| held.until > until) {
+            return;
+        }
+        let failures = known.map_or(failures, |held| held.failures.max(failures));
+        self.held.retain(|held| held.account != account);
+        let surplus = (self.held.len() + 1).saturating_sub(MOST_HELD);
+        self.held.drain(..surplus);
+        self.held.push(Held {
+            account,
+            error,
+            failures,
+            since: now,
+            until: until.min(now.after(CEILING)),
+        });
     }
 
     /// Forgets what is over, and what cannot be: times ahead of the clock are from before the host's last start.
@@ -214,10 +305,10 @@ impl Book {
         self.asking.retain(|turn| is_within(turn.since, LOST_AFTER));
         self.asked.retain(|turn| is_within(turn.since, FLOOR));
         // Whoever tries after a hold ends it or makes it a new one; with nobody left to try it ends here.
-        self.held.take_if(|held| {
-            held.since > now
-                || held.until > held.since.after(CEILING)
-                || held.until.after(CEILING) <= now
+        self.held.retain(|held| {
+            held.since <= now
+                && held.until <= held.since.after(CEILING)
+                && held.until.after(CEILING) > now
         });
     }
 }
@@ -230,6 +321,9 @@ mod tests {
     fn at(millis: u64) -> Mono {
         Mono::at(Duration::from_hours(1)).after(Duration::from_millis(millis))
     }
+
+    const MINE: Account = Account(1);
+    const THEIRS: Account = Account(2);
 
     fn id(name: &str) -> TaskId {
         TaskId::parse(name).unwrap()
@@ -255,104 +349,187 @@ mod tests {
         let mut book = Book::default();
         let turns: Vec<_> = ["a", "b", "c", "d"]
             .iter()
-            .map(|name| book.take(&id(name), at(0)).unwrap())
+            .map(|name| book.take(&id(name), MINE, at(0)).unwrap())
             .collect();
 
-        assert_eq!(book.take(&id("e"), at(1)), refused(Refusal::Crowded, 200));
-        book.end(&turns[0], Heard::Server, at(2));
-        assert!(book.take(&id("e"), at(3)).is_ok());
-        book.end(&turns[1], Heard::Server, at(4));
-        assert_eq!(book.take(&id("f"), at(5)), refused(Refusal::Crowded, 995));
-        assert!(book.take(&id("f"), at(1000)).is_ok());
+        assert_eq!(
+            book.take(&id("e"), MINE, at(1)),
+            refused(Refusal::Crowded, 200)
+        );
+        book.end(&turns[0], &Heard::Server, at(2));
+        assert!(book.take(&id("e"), MINE, at(3)).is_ok());
+        book.end(&turns[1], &Heard::Server, at(4));
+        assert_eq!(
+            book.take(&id("f"), MINE, at(5)),
+            refused(Refusal::Crowded, 995)
+        );
+        assert!(book.take(&id("f"), MINE, at(1000)).is_ok());
     }
 
     #[test]
     fn nobody_asks_after_a_task_that_another_asks_or_just_asked_after() {
         let mut book = Book::default();
-        let turn = book.take(&id("a"), at(0)).unwrap();
+        let turn = book.take(&id("a"), MINE, at(0)).unwrap();
 
         assert_eq!(
-            book.take(&id("a"), at(1500)),
+            book.take(&id("a"), MINE, at(1500)),
             refused(Refusal::Elsewhere, 2000)
         );
-        book.end(&turn, Heard::Nothing, at(3000));
+        book.end(&turn, &Heard::Nothing, at(3000));
         assert_eq!(
-            book.take(&id("a"), at(3500)),
+            book.take(&id("a"), MINE, at(3500)),
             refused(Refusal::Elsewhere, 1500)
         );
-        assert!(book.take(&id("a"), at(5000)).is_ok());
+        assert!(book.take(&id("a"), MINE, at(5000)).is_ok());
     }
 
     #[test]
     fn a_turn_never_given_back_ends_by_itself() {
         let mut book = Book::default();
         for name in ["a", "b", "c", "d"] {
-            book.take(&id(name), at(0)).unwrap();
+            book.take(&id(name), MINE, at(0)).unwrap();
         }
 
-        assert!(book.take(&id("a"), at(24_999)).is_err());
-        assert!(book.take(&id("a"), at(25_000)).is_ok());
+        assert!(book.take(&id("a"), MINE, at(24_999)).is_err());
+        assert!(book.take(&id("a"), MINE, at(25_000)).is_ok());
         assert_eq!(book.asking.len(), 1);
     }
 
     #[test]
     fn after_a_hold_one_tries_and_what_it_hears_decides() {
         let mut book = Book::default();
-        let early = book.take(&id("a"), at(0)).unwrap();
-        book.note(&limited(10), at(0));
+        let early = book.take(&id("a"), MINE, at(0)).unwrap();
+        book.note(&limited(10), MINE, at(0));
         let held = |millis| {
             let (error, failures) = (PollError::Maintenance, 2);
             refused(Refusal::Held { error, failures }, millis)
         };
 
-        assert_eq!(book.take(&id("b"), at(1000)), held(9000));
-        book.note(&limited(3), at(2000));
-        book.end(&early, Heard::Server, at(2500));
+        assert_eq!(book.take(&id("b"), MINE, at(1000)), held(9000));
+        book.note(&limited(3), MINE, at(2000));
+        book.end(&early, &Heard::Server, at(2500));
         assert_eq!(
-            book.take(&id("b"), at(3000)),
+            book.take(&id("b"), MINE, at(3000)),
             held(7000),
             "nothing from before shortens it"
         );
-        let probe = book.take(&id("b"), at(10_000)).unwrap();
-        assert_eq!(book.take(&id("c"), at(10_100)), held(1000));
-        book.end(&probe, Heard::Nothing, at(10_200));
-        let probe = book.take(&id("c"), at(10_300)).unwrap();
-        book.end(&probe, Heard::Server, at(10_400));
-        assert_eq!(book.held, None);
+        let probe = book.take(&id("b"), MINE, at(10_000)).unwrap();
+        assert_eq!(book.take(&id("c"), MINE, at(10_100)), held(1000));
+        book.end(&probe, &Heard::Nothing, at(10_200));
+        let probe = book.take(&id("c"), MINE, at(10_300)).unwrap();
+        book.end(&probe, &Heard::Server, at(10_400));
+        assert_eq!(book.held, []);
     }
 
     #[test]
     fn a_person_may_try_at_once() {
         let mut book = Book::default();
-        book.note(&limited(300), at(0));
+        book.note(&limited(300), MINE, at(0));
 
-        book.note(&Word::TryNow, at(1000));
+        book.note(&Word::TryNow, MINE, at(1000));
 
-        assert!(book.take(&id("a"), at(1000)).is_ok());
-        assert!(book.take(&id("b"), at(1000)).is_err(), "one at a time");
+        assert!(book.take(&id("a"), MINE, at(1000)).is_ok());
+        assert!(
+            book.take(&id("b"), MINE, at(1000)).is_err(),
+            "one at a time"
+        );
     }
 
     #[test]
     fn times_of_an_earlier_start_of_the_host_and_hostile_waits_hold_nobody() {
         let mut book = Book::default();
         for name in ["a", "b", "c", "d"] {
-            book.take(&id(name), at(9_000_000)).unwrap();
+            book.take(&id(name), MINE, at(9_000_000)).unwrap();
         }
         let forever = Word::Hold {
             error: PollError::Offline(CleanText::line("x", 9)),
             failures: u32::MAX,
             wait: Duration::MAX,
         };
-        book.note(&forever, at(9_000_000));
+        book.note(&forever, MINE, at(9_000_000));
 
-        assert!(book.take(&id("a"), at(0)).is_ok());
+        assert!(book.take(&id("a"), MINE, at(0)).is_ok());
 
-        book.note(&forever, at(0));
-        let waits = book.take(&id("b"), at(1)).unwrap_err().wait;
+        book.note(&forever, MINE, at(0));
+        let waits = book.take(&id("b"), MINE, at(1)).unwrap_err().wait;
         assert!(waits <= CEILING);
-        if let Some(held) = &mut book.held {
+        if let [held] = book.held.as_mut_slice() {
             held.until = Mono::NEVER;
         }
-        assert!(book.take(&id("b"), at(2)).is_ok());
+        assert!(book.take(&id("b"), MINE, at(2)).is_ok());
+    }
+
+    #[test]
+    fn a_refused_key_holds_back_nobody_with_another() {
+        let mut book = Book::default();
+        let refused = Heard::Account(PollError::Unauthorized(401));
+        let turn = book.take(&id("a"), THEIRS, at(0)).unwrap();
+        book.end(&turn, &refused, at(100));
+
+        assert!(book.take(&id("b"), THEIRS, at(200)).is_err());
+        let mine = book.take(&id("b"), MINE, at(200)).unwrap();
+        assert_eq!(
+            book.take(&id("b"), MINE, at(300)),
+            self::refused(Refusal::Elsewhere, 2000),
+            "the same task is still nobody else's"
+        );
+        book.end(&mine, &Heard::Server, at(400));
+        assert!(book.take(&id("c"), THEIRS, at(500)).is_err(), "nor ends it");
+        book.note(&limited(60), MINE, at(600));
+        book.note(&Word::TryNow, THEIRS, at(700));
+        assert!(book.take(&id("c"), MINE, at(800)).is_err());
+        assert!(book.take(&id("c"), THEIRS, at(800)).is_ok());
+    }
+
+    #[test]
+    fn turns_are_counted_over_all_keys() {
+        let mut book = Book::default();
+        for (name, account) in [("a", MINE), ("b", THEIRS), ("c", MINE), ("d", THEIRS)] {
+            book.take(&id(name), account, at(0)).unwrap();
+        }
+
+        let crowded = self::refused(Refusal::Crowded, 200);
+        assert_eq!(book.take(&id("e"), MINE, at(1)), crowded);
+    }
+
+    #[test]
+    fn the_end_of_a_try_is_the_next_and_longer_hold() {
+        let limit = || {
+            Heard::Account(PollError::RateLimited {
+                code: 429,
+                retry_after: None,
+            })
+        };
+        let mut book = Book::default();
+        let early = ["a", "b"].map(|name| book.take(&id(name), MINE, at(0)).unwrap());
+        for turn in &early {
+            book.end(turn, &limit(), at(100));
+        }
+        assert_eq!(book.held[0].failures, 1, "one and the same moment");
+        let mut waits = Vec::new();
+        let mut now = at(100);
+        for (failures, heard) in [(2, limit()), (3, Heard::Trouble), (4, limit())] {
+            now = book.held[0].until;
+            let probe = book.take(&id("c"), MINE, now).unwrap();
+            now = now.after(Duration::from_secs(2));
+            book.end(&probe, &heard, now);
+
+            assert_eq!(book.held[0].failures, failures);
+            assert!(book.take(&id("d"), MINE, now).is_err(), "no second try");
+            waits.push(book.held[0].until.since(now));
+        }
+        assert!(waits.is_sorted() && waits[0] >= Duration::from_secs(20));
+        let probe = book.take(&id("c"), MINE, book.held[0].until).unwrap();
+        book.end(&probe, &Heard::Nothing, now.after(CEILING));
+        assert!(book.held.len() <= 1);
+    }
+
+    #[test]
+    fn a_fingerprint_tells_keys_and_addresses_apart() {
+        let one = Account::of("https://api.example", "canary-1");
+        assert_eq!(one, Account::of("https://api.example", "canary-1"));
+        assert_ne!(one, Account::of("https://api.example", "canary-2"));
+        assert_ne!(one, Account::of("https://api2.example", "canary-1"));
+        assert_ne!(one.salted(1), one.salted(2));
     }
 }

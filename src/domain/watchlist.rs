@@ -4,6 +4,7 @@
 //! run times) true at a cost that does not depend on the list's length.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     ops::Bound,
     path::{Path, PathBuf},
@@ -14,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     estimate::{Estimate, RunTimes},
+    names::Names,
     report::{Answer, CheckError, PollError},
     save::{SaveOrder, Saves},
     schedule::{Freshness, GRACE, Polling, Standing, Stop},
@@ -25,6 +27,9 @@ use super::{
 
 /// The longest label kept, in bytes.
 pub const LONGEST_LABEL: usize = 256;
+
+/// How much of an id tells tasks of one label apart, in bytes.
+const ID_BEGINNING: usize = 8;
 
 /// Tells whether a task's ending is told of outside the program's own screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,6 +115,22 @@ impl Watched {
             .as_ref()
             .or(prompt)
             .map_or_else(|| self.id().as_str(), CleanText::as_str)
+    }
+
+    /// Returns what the row is called among others: behind a label that another has too stands the prompt, else the
+    /// beginning of the id.
+    pub fn title_among(&self, names: &Names) -> Cow<'_, str> {
+        let title = self.title();
+        let is_shared = |label: &CleanText| names.is_shared(label);
+        if !self.label.as_ref().is_some_and(is_shared) {
+            return title.into();
+        }
+        let prompt = self.task.facts().prompt.as_ref();
+        let prompt = prompt.filter(|prompt| !prompt.is_empty());
+        let id = self.id().as_str();
+        let beginning = id.get(..id.floor_char_boundary(ID_BEGINNING)).unwrap_or(id);
+        let more = prompt.map_or(beginning, CleanText::as_str);
+        format!("{title} · {more}").into()
     }
 
     /// Returns when the task began as far as we know: at the server, else on the list.
@@ -326,6 +347,7 @@ pub struct Watchlist {
     /// How many links die within two days of a moment: from it the count of any later moment is a few steps away.
     counted: (Timestamp, usize),
     tally: Tally,
+    names: Names,
     run_times: RunTimes,
     retention: Duration,
 }
@@ -341,6 +363,7 @@ impl Watchlist {
             ended: BTreeSet::new(),
             counted: (Timestamp::MIN, 0),
             tally: Tally::default(),
+            names: Names::default(),
             run_times: RunTimes::default(),
             retention,
         }
@@ -369,6 +392,11 @@ impl Watchlist {
     /// Returns the counts.
     pub const fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Returns which labels tasks share.
+    pub const fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Returns the run times of what has ended well.
@@ -499,6 +527,7 @@ impl Watchlist {
             self.ended.insert((watched.ended(), id.clone()));
         }
         self.run_times.note(&watched.task);
+        self.names.note(watched.label.as_ref());
         self.tally.count(watched, 1);
     }
 
@@ -516,6 +545,7 @@ impl Watchlist {
         }
         self.ended.remove(&(watched.ended(), id.clone()));
         self.run_times.forget(&watched.task);
+        self.names.forget(watched.label.as_ref());
         self.tally.count(watched, -1);
     }
 }
@@ -695,6 +725,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn tasks_of_one_label_are_told_apart_by_prompt_or_id() {
+        let mut list = Watchlist::new(RETENTION);
+        let named = |id: &str, label: &str, prompt: Option<&str>| {
+            let mut task = Task::new(TaskId::parse(id).unwrap(), Family::default());
+            let facts = Facts {
+                prompt: prompt.map(|prompt| CleanText::block(prompt, 100)),
+                ..Facts::default()
+            };
+            task.absorb(&TaskState::New, &facts);
+            Watched::new(task, Some(CleanText::line(label, 100)), second(0))
+        };
+        list.insert(named("774d9a7dd608", "take", Some("neon city")));
+        list.insert(named("99999999", "alone", Some("snow")));
+        let title = |list: &Watchlist, id: &str| {
+            let watched = list.get(&TaskId::parse(id).unwrap()).unwrap();
+            watched.title_among(list.names()).into_owned()
+        };
+        assert_eq!(title(&list, "774d9a7dd608"), "take");
+
+        list.insert(named("1f0c2b6f1d3b", "take", None));
+
+        assert_eq!(title(&list, "774d9a7dd608"), "take · neon city");
+        assert_eq!(title(&list, "1f0c2b6f1d3b"), "take · 1f0c2b6f");
+        assert_eq!(title(&list, "99999999"), "alone");
+        list.remove(&TaskId::parse("774d9a7dd608").unwrap());
+        assert_eq!(title(&list, "1f0c2b6f1d3b"), "take");
     }
 
     #[test]

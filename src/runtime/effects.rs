@@ -1,25 +1,26 @@
 //! Orders become work, and each work exactly one answer: the only place where the core's words meet the ports.
 //!
-//! Questions run as tasks under a deadline, each in its turn among all instances; the list lives on a thread of its own, which takes its orders one after
-//! the other; the browser starts on the blocking pool. A part that panics answers all the same.
+//! Questions run as tasks under a deadline, each in its turn among all instances (`turns`); the list lives on a thread
+//! of its own (`list`); the browser starts on the blocking pool. A part that panics answers all the same.
+
+mod list;
+mod turns;
 
 use std::{
-    collections::HashMap,
-    fmt,
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    sync::{Arc, mpsc as orders},
-    thread,
-    time::Duration,
+    collections::HashMap, fmt, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
     task, time,
 };
 
+pub use self::list::{ListNotice, OpenStore, OpenedStore};
+use self::{
+    list::{ListHand, Order},
+    turns::TurnHand,
+};
 use super::pictures::Studio;
 use crate::{
     app::{
@@ -28,68 +29,27 @@ use crate::{
         tidings::Tidings,
     },
     domain::{
-        change::{Change, StoreError},
         comparison::Comparison,
-        query::Lens,
-        report::PollError,
+        report::{Answer, PollError},
         save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
         task::{Family, TaskId, VideoUrl},
-        turns::{Heard, PutOff, Turn, Word},
+        turns::Heard,
     },
     ports::{
-        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,
-        Opener, Scribe, TaskApi, Turns,
+        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, Notifier, Opener,
+        Pending, Scribe, TaskApi, Turns,
     },
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(22);
 
-/// The longest a question waits for its turn to be found: a disk that hangs stops no asking.
-const TURN_DEADLINE: Duration = Duration::from_secs(2);
-
 /// The longest the end waits for what is still to be written.
 const PARTING: Duration = Duration::from_millis(300);
 
 /// How many answers may wait for the loop; more make their senders wait, never fall away.
 const QUEUE: usize = 256;
-
-/// The most journal lines read for the detail.
-const JOURNAL_LINES: usize = 200;
-
-/// Opens the list; called on the thread that keeps it, after the first frame.
-pub type OpenStore = Box<dyn FnOnce(ListNotice) -> Result<OpenedStore, StoreError> + Send>;
-
-/// Is a list just opened, with what must live as long.
-pub struct OpenedStore {
-    /// The list.
-    pub store: Box<dyn ListStore>,
-    /// The sentence about a damaged file that was kept aside, if there was one.
-    pub rescued: Option<String>,
-    /// Keeps the notice of other instances' changes alive.
-    pub watch: Option<Box<dyn Send>>,
-}
-
-impl fmt::Debug for OpenedStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenedStore")
-            .field("store", &self.store)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Tells the list's thread that the file changed.
-#[derive(Debug, Clone)]
-pub struct ListNotice(orders::Sender<Order>);
-
-impl ListNotice {
-    /// Says that the file changed; may be called from any thread, as often as one likes.
-    pub fn changed(&self) {
-        // The receiver is gone only when the program ends.
-        self.0.send(Order::Look).unwrap_or_default();
-    }
-}
 
 /// Is the outside the dashboard works with.
 pub struct Outside {
@@ -151,34 +111,11 @@ impl fmt::Debug for Outside {
     }
 }
 
-/// Is what the list's thread may be told.
-#[derive(Debug)]
-enum Order {
-    Recall,
-    Remember(Lens),
-    Load,
-    Apply(Vec<Change>),
-    Journal(TaskId),
-    Record(TaskId),
-    Visit(Timestamp),
-    Look,
-    Close(oneshot::Sender<()>),
-}
-
-/// Is what the keeper of the turns may be told; one after the other, as a word goes before the question it is about.
-#[derive(Debug)]
-enum TurnOrder {
-    Take(TaskId, oneshot::Sender<Result<Turn, PutOff>>),
-    End(Turn, Heard),
-    Tell(Word),
-    Close(oneshot::Sender<()>),
-}
-
 /// Carries orders out.
 #[derive(Debug)]
 pub(super) struct Hands {
     api: Arc<dyn TaskApi>,
-    turns: Option<mpsc::UnboundedSender<TurnOrder>>,
+    turns: TurnHand,
     opener: Arc<dyn Opener>,
     comparer: Arc<dyn Comparer>,
     frames: Arc<dyn FrameReader>,
@@ -190,7 +127,7 @@ pub(super) struct Hands {
     clipboard: Arc<dyn Clipboard>,
     scribe: Arc<dyn Scribe>,
     notifier: Arc<dyn Notifier>,
-    list: orders::Sender<Order>,
+    list: ListHand,
     answers: mpsc::Sender<Msg>,
 }
 
@@ -198,27 +135,10 @@ impl Hands {
     /// Returns hands, and where their answers come out.
     pub(super) fn new(outside: Outside, studio: Studio) -> (Self, mpsc::Receiver<Msg>) {
         let (answers, received) = mpsc::channel(QUEUE);
-        let (list, told) = orders::channel();
-        let keeper = Keeper {
-            answers: answers.clone(),
-            notice: ListNotice(list.clone()),
-        };
-        let open = outside.open_store;
-        let started = thread::Builder::new()
-            .name("list".into())
-            .spawn(move || keeper.keep(open, &told));
-        if let Err(error) = started {
-            tracing::error!(%error, "the thread for the list cannot be started");
-        }
-        let turns = outside.turns.map(|turns| {
-            let (orders, told) = mpsc::unbounded_channel();
-            task::spawn(keep_turns(turns, told));
-            orders
-        });
         (
             Self {
                 api: outside.api,
-                turns,
+                turns: TurnHand::start(outside.turns),
                 opener: outside.opener,
                 comparer: outside.comparer,
                 frames: outside.frames,
@@ -229,7 +149,7 @@ impl Hands {
                 clipboard: outside.clipboard,
                 scribe: outside.scribe,
                 notifier: outside.notifier,
-                list,
+                list: ListHand::start(outside.open_store, answers.clone()),
                 answers,
             },
             received,
@@ -239,21 +159,17 @@ impl Hands {
     /// Carries one order out; those of the terminal are the loop's.
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Recall => self.tell(Order::Recall),
-            Effect::Remember(lens) => self.tell(Order::Remember(lens)),
-            Effect::Load => self.tell(Order::Load),
-            Effect::Store(changes) => self.tell(Order::Apply(changes)),
-            Effect::ReadJournal(task) => self.tell(Order::Journal(task)),
+            Effect::Recall => self.list.tell(Order::Recall),
+            Effect::Remember(lens) => self.list.tell(Order::Remember(lens)),
+            Effect::Load => self.list.tell(Order::Load),
+            Effect::Store(changes) => self.list.tell(Order::Apply(changes)),
+            Effect::ReadJournal(task) => self.list.tell(Order::Journal(task)),
             Effect::Poll {
                 task,
                 family,
                 attempt,
             } => self.poll(task, family, attempt),
-            Effect::Tell(word) => {
-                if let Some(turns) = &self.turns {
-                    order(turns, TurnOrder::Tell(word));
-                }
-            }
+            Effect::Tell(word) => self.turns.tell(word),
             Effect::Open { task, url, file } => self.open(task, url, file),
             Effect::Compare(comparison) => self.compare(comparison),
             Effect::Picture(order) => {
@@ -266,8 +182,8 @@ impl Hands {
                 } = self;
                 studio.make(*order, frames, inputs, answers);
             }
-            Effect::ReadRecord(task) => self.tell(Order::Record(task)),
-            Effect::NoteVisit(at) => self.tell(Order::Visit(at)),
+            Effect::ReadRecord(task) => self.list.tell(Order::Record(task)),
+            Effect::NoteVisit(at) => self.list.tell(Order::Visit(at)),
             Effect::Copy(clip) => self.copy(clip),
             Effect::Announce(tidings) => self.announce(tidings),
             Effect::Save { attempt, order } => self.save(attempt, order),
@@ -283,12 +199,8 @@ impl Hands {
         self.saves.clear();
         self.studio.close();
         let (done, closed) = oneshot::channel();
-        self.tell(Order::Close(done));
-        let (given, back) = oneshot::channel();
-        match &self.turns {
-            Some(turns) => order(turns, TurnOrder::Close(given)),
-            None => drop(given),
-        }
+        self.list.tell(Order::Close(done));
+        let back = self.turns.close();
         // An error means that the thread has gone; a time-out that the disk does not answer.
         if time::timeout(PARTING, async { (closed.await, back.await) })
             .await
@@ -298,38 +210,29 @@ impl Hands {
         }
     }
 
-    fn tell(&self, order: Order) {
-        if self.list.send(order).is_err() {
-            tracing::error!("the list's thread is gone");
-        }
-    }
-
     fn poll(&self, id: TaskId, family: Family, attempt: Attempt) {
         let (api, answers) = (Arc::clone(&self.api), self.answers.clone());
         let turns = self.turns.clone();
         task::spawn(async move {
-            let msg = match take_turn(turns.as_ref(), &id).await {
-                Err(put_off) => Msg::PutOff {
-                    task: id,
-                    attempt,
-                    put_off,
-                },
-                Ok(turn) => {
-                    let fetch = AssertUnwindSafe(api.fetch(&id, family)).catch_unwind();
-                    let answer = match time::timeout(ANSWER_DEADLINE, fetch).await {
-                        Ok(Ok(answer)) => answer,
-                        Ok(Err(_panic)) => Err(PollError::Lost),
-                        Err(_elapsed) => Err(PollError::TimedOut),
-                    };
-                    if let (Some(turns), Some(turn)) = (&turns, turn) {
-                        order(turns, TurnOrder::End(turn, Heard::of(&answer)));
-                    }
-                    Msg::Polled {
+            let end = time::Instant::now() + ANSWER_DEADLINE;
+            let account = within(end, api.account()).await;
+            let msg = match account {
+                // Without a key nothing is sent, so no turn is needed.
+                Err(error) => polled(id, attempt, Err(error)),
+                Ok(account) => match turns.take(&id, account).await {
+                    Err(put_off) => Msg::PutOff {
                         task: id,
                         attempt,
-                        answer: Box::new(answer),
+                        put_off,
+                    },
+                    Ok(turn) => {
+                        let answer = within(end, api.fetch(&id, family)).await;
+                        if let Some(turn) = turn {
+                            turns.end(turn, Heard::of(&answer));
+                        }
+                        polled(id, attempt, answer)
                     }
-                }
+                },
             };
             send(&answers, msg).await;
         });
@@ -452,172 +355,29 @@ impl Hands {
     }
 }
 
-/// Takes a turn; none is needed where nobody else asks, or where the keeper does not answer in time.
-async fn take_turn(
-    turns: Option<&mpsc::UnboundedSender<TurnOrder>>,
-    task: &TaskId,
-) -> Result<Option<Turn>, PutOff> {
-    let Some(turns) = turns else { return Ok(None) };
-    let (give, given) = oneshot::channel();
-    order(turns, TurnOrder::Take(task.clone(), give));
-    match time::timeout(TURN_DEADLINE, given).await {
-        Ok(Ok(turn)) => turn.map(Some),
-        Ok(Err(_)) | Err(_) => Ok(None),
+/// Waits for the API until then. A panic in it becomes an error.
+async fn within<T>(
+    end: time::Instant,
+    asked: Pending<'_, Result<T, PollError>>,
+) -> Result<T, PollError> {
+    match time::timeout_at(end, AssertUnwindSafe(asked).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_panic)) => Err(PollError::Lost),
+        Err(_elapsed) => Err(PollError::TimedOut),
     }
 }
 
-fn order(turns: &mpsc::UnboundedSender<TurnOrder>, order: TurnOrder) {
-    if turns.send(order).is_err() {
-        tracing::debug!("the keeper of the turns is gone");
+fn polled(task: TaskId, attempt: Attempt, answer: Answer) -> Msg {
+    Msg::Polled {
+        task,
+        attempt,
+        answer: Box::new(answer),
     }
-}
-
-/// Takes turns and gives them back, one order after the other, on the blocking pool. At the end those still out are
-/// given back: nobody is to wait for answers that will not come.
-async fn keep_turns(turns: Arc<dyn Turns>, mut told: mpsc::UnboundedReceiver<TurnOrder>) {
-    let mut out: Vec<Turn> = Vec::new();
-    while let Some(order) = told.recv().await {
-        match order {
-            TurnOrder::Take(task, give) => {
-                let taken = on_pool(&turns, move |turns| turns.take(&task)).await;
-                // Where taking it broke nothing is given, and the question goes on without.
-                let Some(taken) = taken else { continue };
-                out.extend(taken.clone().ok());
-                if let Err(Ok(unwanted)) = give.send(taken) {
-                    out.retain(|turn| *turn != unwanted);
-                    on_pool(&turns, move |turns| turns.end(&unwanted, Heard::Nothing)).await;
-                }
-            }
-            TurnOrder::End(turn, heard) => {
-                out.retain(|other| *other != turn);
-                on_pool(&turns, move |turns| turns.end(&turn, heard)).await;
-            }
-            TurnOrder::Tell(word) => {
-                on_pool(&turns, move |turns| turns.tell(&word)).await;
-            }
-            TurnOrder::Close(done) => {
-                let give_back = move |turns: &dyn Turns| {
-                    for turn in out {
-                        turns.end(&turn, Heard::Nothing);
-                    }
-                };
-                on_pool(&turns, give_back).await;
-                // The loop may have stopped waiting.
-                done.send(()).unwrap_or_default();
-                return;
-            }
-        }
-    }
-}
-
-/// Does something with the turns off the loop; `None` when it broke.
-async fn on_pool<T: Send + 'static>(
-    turns: &Arc<dyn Turns>,
-    work: impl FnOnce(&dyn Turns) -> T + Send + 'static,
-) -> Option<T> {
-    let turns = Arc::clone(turns);
-    task::spawn_blocking(move || work(turns.as_ref()))
-        .await
-        .map_err(|error| tracing::warn!(%error, "a turn among the instances broke"))
-        .ok()
 }
 
 /// Sends an answer and waits for room: an answer is never dropped, except when the loop has ended.
 async fn send(answers: &mpsc::Sender<Msg>, msg: Msg) {
     if answers.send(msg).await.is_err() {
         tracing::debug!("an answer came after the end");
-    }
-}
-
-/// Keeps the list, on a thread of its own.
-struct Keeper {
-    answers: mpsc::Sender<Msg>,
-    notice: ListNotice,
-}
-
-impl Keeper {
-    fn keep(self, open: OpenStore, told: &orders::Receiver<Order>) {
-        let mut open = Some(open);
-        let mut list: Result<OpenedStore, StoreError> =
-            Err(StoreError::Other("it was not opened yet".into()));
-        while let Ok(order) = told.recv() {
-            if let Some(open) = open.take_if(|_| matches!(order, Order::Recall | Order::Load)) {
-                list = open(self.notice.clone());
-            }
-            let answer = match order {
-                Order::Recall => Some(Msg::Recalled(on(&mut list, |store| store.recall()))),
-                Order::Remember(lens) => {
-                    let result = on(&mut list, |store| store.remember(&lens));
-                    Some(Msg::Remembered(result))
-                }
-                Order::Load => Some(Msg::Loaded(on(&mut list, |store| store.load()))),
-                Order::Apply(changes) => {
-                    let result = on(&mut list, |store| store.apply(&changes));
-                    Some(Msg::Stored { changes, result })
-                }
-                Order::Journal(task) => {
-                    let lines = on(&mut list, |store| store.journal(&task, JOURNAL_LINES));
-                    Some(Msg::JournalRead { task, lines })
-                }
-                Order::Record(task) => {
-                    let record = on(&mut list, |store| store.record(&task));
-                    let record = record.map(|record| record.map(Arc::new));
-                    Some(Msg::RecordRead { task, record })
-                }
-                Order::Visit(at) => {
-                    if let Err(error) = on(&mut list, |store| store.note_visit(at)) {
-                        tracing::debug!(%error, "the visit is not noted");
-                    }
-                    None
-                }
-                Order::Look => look(&mut list),
-                Order::Close(done) => {
-                    drop(list);
-                    // The loop may have stopped waiting.
-                    done.send(()).unwrap_or_default();
-                    return;
-                }
-            };
-            if let Some(answer) = answer {
-                self.say(answer);
-            }
-            self.tell_rescue(&mut list);
-        }
-    }
-
-    fn tell_rescue(&self, list: &mut Result<OpenedStore, StoreError>) {
-        let Ok(opened) = list else { return };
-        let late = opened.store.take_rescued();
-        for sentence in opened.rescued.take().into_iter().chain(late) {
-            self.say(Msg::Broke(sentence));
-        }
-    }
-
-    fn say(&self, msg: Msg) {
-        if self.answers.blocking_send(msg).is_err() {
-            tracing::debug!("the list answered after the end");
-        }
-    }
-}
-
-/// Does something with the list, or says why there is none. A panic in it becomes an error.
-fn on<T>(
-    list: &mut Result<OpenedStore, StoreError>,
-    work: impl FnOnce(&mut dyn ListStore) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let store = list.as_mut().map_err(|error| error.clone())?.store.as_mut();
-    std::panic::catch_unwind(AssertUnwindSafe(|| work(store)))
-        .unwrap_or_else(|_| Err(StoreError::Other("reading or writing it broke".into())))
-}
-
-/// Reads what other instances changed.
-fn look(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
-    match on(list, |store| store.changes()) {
-        Ok(deltas) if deltas.is_empty() => None,
-        Ok(deltas) => Some(Msg::ChangedElsewhere(deltas)),
-        Err(error) => {
-            tracing::warn!(%error, "other instances' changes cannot be read");
-            None
-        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! For commands that wait for something to happen.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{future::Future, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time;
 
@@ -16,21 +16,30 @@ use crate::{
         state::State,
         update::{next_wakeup, start, update},
     },
-    domain::picture::Preview,
+    domain::{picture::Preview, time::Now},
 };
 
-/// Runs the core until `look`, which sees the state after every change, breaks off; returns what it broke off with. What
-/// was to be written is written by then, if the disk takes it within a moment.
-///
-/// May be dropped at any moment; then what was not yet written is learnt again later.
-pub async fn follow<B>(
+/// Says what ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended<B, U> {
+    /// What was seen of the state.
+    Broke(B),
+    /// What it was to run until.
+    Until(U),
+}
+
+/// Runs the core until `look`, which sees the state after every change, breaks off, or `until` is over. What was to be
+/// written is written by then, and every turn given back, if the disk takes it within a moment.
+pub async fn follow<B, U>(
     mut state: State,
     outside: Outside,
+    until: impl Future<Output = U>,
     mut look: impl FnMut(&State) -> ControlFlow<B>,
-) -> B {
+) -> Ended<B, U> {
     let clock = Arc::clone(&outside.clock);
     let (_, studio) = pictures::open(Preview::Off);
     let (mut hands, mut answers) = Hands::new(outside, studio);
+    let mut until = pin!(until);
     let mut effects = start();
     loop {
         for effect in effects.drain(..) {
@@ -57,19 +66,27 @@ pub async fn follow<B>(
             }
         }
         if let ControlFlow::Break(end) = look(&state) {
-            let last = update(&mut state, Msg::Interrupted, clock.now());
-            for effect in last {
-                hands.carry_out(effect);
-            }
-            hands.close().await;
-            return end;
+            leave(state, hands, clock.now()).await;
+            return Ended::Broke(end);
         }
         let now = clock.now();
         let wait = next_wakeup(&state, now).map_or(Duration::MAX, |at| at.since(now.mono));
         let msg = tokio::select! {
+            end = &mut until => {
+                leave(state, hands, clock.now()).await;
+                return Ended::Until(end);
+            }
             Some(msg) = answers.recv() => msg,
             () = time::sleep(wait) => Msg::Tick,
         };
         effects = update(&mut state, msg, clock.now());
     }
+}
+
+/// Writes what is to be written.
+async fn leave(mut state: State, mut hands: Hands, now: Now) {
+    for effect in update(&mut state, Msg::Interrupted, now) {
+        hands.carry_out(effect);
+    }
+    hands.close().await;
 }

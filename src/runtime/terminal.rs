@@ -4,7 +4,8 @@
 //!
 //! - `guard`: what was changed and how it is undone, from any thread, at any moment;
 //! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is there;
-//! - `output`: one frame becomes one write;
+//! - `output`: one frame becomes one piece of bytes;
+//! - `outlet`: bytes go as far as the terminal takes them, and no write waits;
 //! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
 //! - `hangup`: the terminal that vanishes takes the program with it;
 //! - `panics`: a panic's text is read on the normal screen, not smeared over the alternate one;
@@ -18,6 +19,7 @@
 
 mod guard;
 mod hangup;
+mod outlet;
 mod output;
 mod panics;
 mod process;
@@ -32,6 +34,7 @@ use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 use tokio::sync::mpsc;
 
+pub use self::panics::clean_panics;
 pub use self::process::{finish, harden_process};
 pub use self::requests::Dialect;
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
@@ -39,11 +42,15 @@ pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 use super::input::CellSize;
 
 use self::guard::{Guard, Phase};
+use self::outlet::Outlet;
 use self::output::Output;
 
 /// How many interruptions wait for the loop. A loop that lets this many lie is stuck, and the
 /// limits in `signals` and `hangup` end the program without it.
 const QUEUE: usize = 16;
+
+/// While so many bytes wait for a terminal that takes none, no clipboard, notice or bell is asked of it any more.
+const MOST_WAITING: usize = 64 * 1024;
 
 /// The longest title sent: longer ones are cut by every window list anyway.
 const TITLE_CHARS: usize = 120;
@@ -77,6 +84,8 @@ pub struct ScreenOptions {
 /// - It sends no query of its own; what [`Screen::question`] sends is never waited for. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
 ///   2 s when an event reader takes the answer, so it is not reachable through this type.
 /// - It never prints and never panics on a dead terminal.
+/// - It never waits for a terminal that reads nothing: what is not taken is [behind](Screen::is_behind) until the
+///   caller [catches up](Screen::catch_up).
 ///
 /// The thread that calls [`Screen::enter`] is the UI thread, and the loop must run in the root
 /// future of `block_on`: a panic there ends the program, while a panic in a spawned task or
@@ -99,17 +108,21 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// When neither standard output nor `/dev/tty` is a terminal, or a thread cannot be started.
+    /// When neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or outside a tokio
+    /// runtime with I/O.
     pub fn enter(options: ScreenOptions) -> io::Result<(Self, mpsc::Receiver<Interruption>)> {
         let guard = Arc::new(Guard::open(options.mouse)?);
+        let mut outlet = Outlet::open(guard.tty())?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         panics::install(Arc::clone(&guard), sender.clone());
         signals::watch(Arc::clone(&guard), sender.clone())?;
         hangup::watch(Arc::clone(&guard), sender)?;
-        guard.enter()?;
+        guard.enter(&mut outlet)?;
+        let terminal = Terminal::new(Output::new(Arc::clone(&guard), outlet))
+            // The way out went with the output.
+            .inspect_err(|_| guard.rescue())?;
         let screen = Self {
-            terminal: Terminal::new(Output::new(Arc::clone(&guard)))
-                .inspect_err(|_| guard.leave())?,
+            terminal,
             continues_seen: guard.continues(),
             guard,
             title: String::new(),
@@ -129,9 +142,31 @@ impl Screen {
         self.terminal.backend().size()
     }
 
-    /// Draws one frame as one write inside a synchronized update.
+    /// Tells whether the terminal has yet to take what it was sent.
     ///
-    /// Nothing is written when nothing changed. At size 0 and after the terminal was given back
+    /// A frame drawn meanwhile would only wait behind it: draw when it has [caught up](Self::catch_up).
+    pub fn is_behind(&self) -> bool {
+        self.terminal.backend().waiting() > 0
+    }
+
+    /// Waits until the terminal has taken everything; for ever when it has. May be dropped at any time.
+    ///
+    /// Nothing more is sent after the terminal was given back.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal is gone.
+    pub async fn catch_up(&mut self) -> io::Result<()> {
+        if self.guard.phase() != Phase::Present {
+            self.outlet().discard();
+        }
+        let caught_up = self.outlet().catch_up().await;
+        caught_up.map_err(|errno| self.guard.noted(errno))
+    }
+
+    /// Draws one frame as one piece inside a synchronized update.
+    ///
+    /// Nothing is sent when nothing changed. At size 0 and after the terminal was given back
     /// (a signal's limit ran out, a panic) nothing is drawn: whoever gave it back also sent an
     /// [`Interruption`] or is ending the process.
     ///
@@ -176,13 +211,13 @@ impl Screen {
     ///
     /// When the terminal cannot be taken again: treat it as [`Interruption::HungUp`].
     pub fn suspend(&mut self) -> io::Result<()> {
-        self.guard.leave();
+        self.guard.leave(self.terminal.backend_mut().outlet());
         self.guard.stop_process_group();
         self.continues_seen = self.guard.continues();
         if self.guard.is_ending() {
             return Ok(());
         }
-        self.guard.enter()?;
+        self.guard.enter(self.terminal.backend_mut().outlet())?;
         self.repair()
     }
 
@@ -200,7 +235,8 @@ impl Screen {
             return Ok(());
         }
         self.continues_seen = continues;
-        self.guard.assert_modes()?;
+        self.guard
+            .assert_modes(self.terminal.backend_mut().outlet())?;
         self.repair()
     }
 
@@ -226,11 +262,8 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn question(&self, question: &[u8]) -> io::Result<()> {
-        if self.guard.phase() != Phase::Present {
-            return Ok(());
-        }
-        self.guard.write(question)
+    pub fn question(&mut self, question: &[u8]) -> io::Result<()> {
+        self.send(question)
     }
 
     /// Returns the size of a cell in pixels, as the system knows it; many terminals do not tell.
@@ -243,8 +276,8 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn copy(&self, text: &str) -> io::Result<()> {
-        self.send(&self.dialect.copying(text))
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.request(&self.dialect.copying(text))
     }
 
     /// Asks the terminal to show a notice in its own way, or rings where it has none.
@@ -252,8 +285,8 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn notify(&self, title: &str, body: &str) -> io::Result<()> {
-        self.send(&self.dialect.notice(title, body))
+    pub fn notify(&mut self, title: &str, body: &str) -> io::Result<()> {
+        self.request(&self.dialect.notice(title, body))
     }
 
     /// Rings the terminal's bell.
@@ -261,8 +294,8 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn ring(&self) -> io::Result<()> {
-        self.send(requests::BELL)
+    pub fn ring(&mut self) -> io::Result<()> {
+        self.request(requests::BELL)
     }
 
     /// Gives the terminal back. Dropping does the same; this says it aloud.
@@ -279,22 +312,35 @@ impl Screen {
         self.write_title()
     }
 
-    fn write_title(&self) -> io::Result<()> {
-        self.send(&format!("\x1b]2;{}\x07", self.title))
+    fn write_title(&mut self) -> io::Result<()> {
+        self.send(format!("\x1b]2;{}\x07", self.title).as_bytes())
     }
 
-    /// Writes what is no frame, between two of them; nothing while the terminal is not ours.
-    fn send(&self, sequence: &str) -> io::Result<()> {
+    /// Sends what the terminal is asked for; a terminal that takes nothing is not asked without end.
+    fn request(&mut self, sequence: &str) -> io::Result<()> {
+        if self.terminal.backend().waiting() > MOST_WAITING {
+            return Ok(());
+        }
+        self.send(sequence.as_bytes())
+    }
+
+    /// Sends what is no frame, between two of them; nothing while the terminal is not ours.
+    fn send(&mut self, sequence: &[u8]) -> io::Result<()> {
         if self.guard.phase() != Phase::Present {
             return Ok(());
         }
-        self.guard.write(sequence.as_bytes())
+        let outlet = self.terminal.backend_mut().outlet();
+        self.guard.write(outlet, sequence)
+    }
+
+    fn outlet(&mut self) -> &mut Outlet {
+        self.terminal.backend_mut().outlet()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        self.guard.leave();
+        self.guard.leave(self.terminal.backend_mut().outlet());
     }
 }
 

@@ -3,7 +3,7 @@
 //! Where it stands, and how much of it fits, is the header's and the footer's to say.
 
 use super::{Scene, format, theme::Role};
-use crate::app::keymap::Action;
+use crate::{app::keymap::Action, domain::report::PollError};
 
 /// Is what concerns the whole account or list; said once, with what happens next.
 #[derive(Debug)]
@@ -44,12 +44,25 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
     }
     if let Some(hold) = state.polls().hold() {
         let wait = hold.until.since(now.mono);
+        if hold.error == PollError::NoKey {
+            // A variable cannot appear in a program that runs: there is nothing to wait for.
+            return Some(Banner {
+                headline: "No API key is set: set KIE_API_KEY and start again.".to_owned(),
+                next_step: String::new(),
+                role: Role::Error,
+            });
+        }
+        let asking = if matches!(hold.error, PollError::KeyUnread(_)) {
+            "Reading it again"
+        } else {
+            "Asking again"
+        };
         let again = if state.polls().is_paused() {
             "Paused.".to_owned()
         } else if wait.is_zero() || state.list().tally().in_flight > 0 {
             "Asking now.".to_owned()
         } else {
-            format!("Asking again in {}.", format::wait(wait))
+            format!("{asking} in {}.", format::wait(wait))
         };
         return Some(Banner {
             headline: format!("{}. {again}", format::sentence(&hold.error.message())),

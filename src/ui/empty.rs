@@ -11,7 +11,10 @@ use super::{
     pen::{Head, Pen, inside},
     theme::Role,
 };
-use crate::app::{keymap::Action, state::Loading};
+use crate::app::{
+    keymap::Action,
+    state::{KeyStanding, Loading},
+};
 
 /// Draws the empty list over the whole body.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
@@ -76,6 +79,12 @@ fn first_steps(width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
         steps.push((
             "paste".into(),
             "ids, JSON, links, curl logs: ids are found in any text",
+        ));
+    }
+    if scene.state.settings().key == KeyStanding::Missing {
+        steps.push((
+            "KIE_API_KEY".into(),
+            "not set: export it (see https://kie.ai/api-key), start again",
         ));
     }
     if !is_demo {

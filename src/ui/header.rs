@@ -23,6 +23,7 @@ use crate::{
     domain::{
         change::Access,
         query::{self, Order},
+        report::PollError,
         status::{Status, Tab},
     },
 };
@@ -139,7 +140,10 @@ fn clock(scene: &Scene<'_>) -> Line<'static> {
         // Nothing wakes the program then: a clock would stand still.
         return Line::default();
     }
-    let next = state.next_poll(*now).map(format::wait);
+    let has_key = polls
+        .hold()
+        .is_none_or(|hold| hold.error != PollError::NoKey);
+    let next = state.next_poll(*now).filter(|_| has_key).map(format::wait);
     match (next, breadth) {
         (_, Breadth::Tiny) => {}
         (Some(wait), Breadth::Wide) => parts.push(format!("next poll {wait}").into()),

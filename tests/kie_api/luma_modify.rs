@@ -232,6 +232,7 @@ fn links_that_a_click_must_not_follow_are_shown_only() {
     }
     for url in [
         VIDEO,
+        // Kept as a link; whether it may be followed depends on where the API is, and is asked when it is opened.
         "http://127.0.0.1:4010/a.mp4",
         "https://172.32.0.1/a.mp4",
         "https://[2001:db8::1]/a.mp4",

@@ -94,6 +94,66 @@ pub(crate) fn hang_ups(program: &str, rounds: usize) -> Worst {
     worst
 }
 
+/// Suspends and continues one program so often, by key and by signal in turn; fails at the first that is not clean.
+///
+/// The slowest is from the continuation to a whole new frame.
+pub(crate) fn suspensions(program: &str, rounds: usize) -> Worst {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut worst = Worst::default();
+    let mut pty = start(program, home.path());
+    let raw = pty.modes();
+    for round in 0..rounds {
+        if round % 2 == 0 {
+            pty.type_bytes(b"\x1a");
+        } else {
+            pty.signal(Signal::TSTP);
+        }
+        pty.wait_until("the program is stopped", Pty::is_stopped);
+        pty.wait_for("the normal screen", |screen| !screen.alternate_screen());
+        assert_eq!(pty.modes(), pty.modes_before(), "in round {round}");
+        pty.take_raw();
+        let begun = Instant::now();
+        pty.signal(Signal::CONT);
+        pty.wait_until("a whole new frame", |pty| {
+            let seen = pty.raw();
+            count(seen, b"\x1b[2J") == 1 && count(seen, b"\x1b[?2026l") > 0
+        });
+        worst.slowest = worst.slowest.max(begun.elapsed());
+        worst.ends += 1;
+        assert_eq!(pty.modes(), raw, "in round {round}");
+        assert_eq!(count(pty.raw(), b"\x1b[6n"), 0, "the cursor is asked for");
+    }
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+    worst
+}
+
+/// Pastes four megabytes of keys so often; fails when one of them acts.
+///
+/// The slowest is from the first byte typed to the dialog that shows the paste.
+pub(crate) fn pastes(program: &str, rounds: usize) -> Worst {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut worst = Worst::default();
+    let mut pty = start(program, home.path());
+    let paste = format!("\x1b[200~{}\x1b[201~", "d q d\r".repeat(700_000));
+    for _ in 0..rounds {
+        let begun = Instant::now();
+        pty.type_bytes(paste.as_bytes());
+        pty.wait_for_text("Esc cancel");
+        worst.slowest = worst.slowest.max(begun.elapsed());
+        worst.ends += 1;
+        pty.type_bytes(b"\x1b");
+        pty.wait_for("the dialog is gone", |screen| {
+            !screen.contents().contains("Esc cancel")
+        });
+        assert_eq!(pty.code(), None, "a pasted q is no key");
+        pty.take_raw();
+    }
+    pty.type_bytes(b"q");
+    assert_eq!(pty.end().code, 0);
+    worst
+}
+
 fn count(bytes: &[u8], what: &[u8]) -> usize {
     bytes
         .windows(what.len())

@@ -16,7 +16,8 @@ use futures_util::StreamExt as _;
 use kietop::app::keymap::KeyChord;
 use kietop::runtime::input::{Input, Keyboard};
 use kietop::runtime::terminal::{
-    Interruption, Mouse, SIGNAL_EXIT_BASE, Screen, ScreenOptions, finish, harden_process,
+    Interruption, Mouse, SIGNAL_EXIT_BASE, Screen, ScreenOptions, clean_panics, finish,
+    harden_process,
 };
 use ratatui::Frame;
 use ratatui::style::{Style, Styled as _};
@@ -38,6 +39,12 @@ struct Probe {
     message: String,
 }
 
+/// Falls over as a command without a screen does; never returns to the test that started it.
+pub(crate) fn fall_over() -> ! {
+    clean_panics();
+    panic!("fell over without a screen \x1b[2J\u{202e}\u{9b}2J");
+}
+
 /// Runs the program and never returns to the test that started it.
 pub(crate) fn run(drawing: bool) -> ! {
     harden_process().expect("no core dumps");
@@ -46,6 +53,7 @@ pub(crate) fn run(drawing: bool) -> ! {
         .build()
         .expect("tokio");
     let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        let _inside = runtime.enter();
         let (screen, interruptions) = Screen::enter(ScreenOptions {
             mouse: Mouse::On,
             ..ScreenOptions::default()
@@ -66,10 +74,12 @@ async fn turn(
     let mut keys = pin!(Keyboard::open().expect("a keyboard").events());
     let mut ticker = tokio::time::interval(Duration::from_millis(3));
     loop {
-        screen.set_title("kietop probe\x1b[31m").ok();
-        if screen.draw(|frame| probe.draw(frame)).is_err() {
-            screen.leave();
-            return HUNG_UP;
+        if !screen.is_behind() {
+            screen.set_title("kietop probe\x1b[31m").ok();
+            if screen.draw(|frame| probe.draw(frame)).is_err() {
+                screen.leave();
+                return HUNG_UP;
+            }
         }
         let mut stop = false;
         tokio::select! {
@@ -113,6 +123,12 @@ async fn turn(
                     return HUNG_UP;
                 }
             },
+            taken = screen.catch_up() => {
+                if taken.is_err() {
+                    screen.leave();
+                    return HUNG_UP;
+                }
+            }
             _ = ticker.tick(), if drawing => probe.ticks += 1,
         }
         if stop && screen.suspend().is_err() {
@@ -125,8 +141,10 @@ impl Probe {
     fn obey(&mut self, key: char, screen: &mut Screen) {
         match key {
             'n' => self.keys += 1,
-            'p' => panic!("fell over in the loop \x1b[2J"),
-            'b' => drop(std::thread::spawn(|| panic!("fell over in a thread"))),
+            'p' => panic!("fell over in the loop \x1b[2J\u{202e}"),
+            'b' => drop(std::thread::spawn(|| {
+                panic!("fell over in a thread\u{202e}")
+            })),
             't' => drop(tokio::spawn(async { panic!("fell over in a task") })),
             's' => {
                 self.message = "stuck now".into();

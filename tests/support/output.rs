@@ -2,13 +2,17 @@
 //!
 //! Escape is only ever our own backend's: so whatever a server, a link or a paste holds, none of it can act.
 
+use crate::harmful::is_harmful;
+
 /// Ends of `CSI` sequences that draw, each with the parameters it may have.
 const DRAWING: [char; 3] = ['m', 'H', 'J'];
 
-/// The private modes that are set and unset.
-const MODES: [&str; 9] = [
-    "25", "1000", "1002", "1003", "1004", "1006", "1015", "1049", "2004",
-];
+/// The private modes that are set: the cursor, presses of the mouse in the form without a limit, word of the focus, the
+/// other screen, marked pastes.
+const SET: [&str; 6] = ["25", "1000", "1004", "1006", "1049", "2004"];
+
+/// Those that are only unset, should somebody have left them on.
+const UNSET: [&str; 3] = ["1002", "1003", "1015"];
 
 /// Brackets a frame.
 const SYNCHRONIZED: &str = "2026";
@@ -23,7 +27,7 @@ const LEAVE: &[u8] = b"\x1b[?1049l";
 /// Watches a program's bytes to its terminal, in pieces of any size.
 ///
 /// While the program does not have the screen (before it, after it, stopped by Ctrl-Z) the terminal itself echoes what
-/// is typed: its control characters as `^X`, its other bytes as they are, which need not be text.
+/// is typed, which need not be text; but no escape sequence, for it echoes an escape as `^[`.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pending: Vec<u8>,
@@ -68,9 +72,10 @@ impl Watch {
     }
 }
 
-/// Tells whether the first byte may be the terminal's echo of one that was typed.
+/// Tells whether the first byte may be the terminal's echo of what was typed: it echoes an escape as `^[`, an erased
+/// character as a step back.
 fn is_echo(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|byte| *byte >= 0x80)
+    bytes.first().is_some_and(|byte| *byte != 0x1b)
 }
 
 /// Returns the length of the first whole thing, 0 when more bytes are needed.
@@ -97,7 +102,7 @@ fn token(bytes: &[u8]) -> Result<usize, &'static str> {
             let text = std::str::from_utf8(character)
                 .ok()
                 .ok_or("bytes that are no text")?;
-            if text.chars().any(is_forbidden) {
+            if text.chars().any(is_harmful) {
                 return Err("a forbidden character");
             }
             Ok(length)
@@ -123,7 +128,8 @@ fn csi(rest: &[u8]) -> Result<usize, &'static str> {
             .all(|c| c.is_ascii_digit() || [';', ':'].contains(&c))
     };
     let is_ours = match (parameters.strip_prefix('?'), last) {
-        (Some(mode), 'h' | 'l') => MODES.contains(&mode) || mode == SYNCHRONIZED,
+        (Some(mode), 'h') => SET.contains(&mode) || mode == SYNCHRONIZED,
+        (Some(mode), 'l') => [&SET[..], &UNSET, &[SYNCHRONIZED]].concat().contains(&mode),
         (None, 't') => ["22;0", "23;0"].contains(&parameters),
         (None, last) => DRAWING.contains(&last) && are_numbers(parameters),
         (Some(_), _) => false,
@@ -135,7 +141,8 @@ fn csi(rest: &[u8]) -> Result<usize, &'static str> {
     }
 }
 
-/// Takes a title, or a copy to the clipboard.
+/// Takes a title, or a copy to the clipboard. Notices (OSC 9, 777, 99) and pictures (kitty, sixel, iTerm2) are not
+/// ours here: the programs watched have neither switched on, so whatever looks like one came from outside.
 fn osc(rest: &[u8]) -> Result<usize, &'static str> {
     let Some(end) = rest.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) else {
         return if rest.len() > 64 * LONGEST {
@@ -159,7 +166,7 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
             .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))
     };
     let is_ours = match text.split_once(';') {
-        Some(("2", title)) => !title.chars().any(is_forbidden),
+        Some(("2", title)) => !title.chars().any(is_harmful),
         Some(("52", copied)) => copied.strip_prefix("c;").is_some_and(is_base64),
         Some(_) | None => false,
     };
@@ -168,14 +175,4 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
     } else {
         Err("a string that is not ours")
     }
-}
-
-/// Tells whether a character must not be sent: C0, DEL, C1, bidi, zero-width, tags.
-pub(crate) fn is_forbidden(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }

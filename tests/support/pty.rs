@@ -293,6 +293,20 @@ impl Pty {
         self.order(Order::Freeze);
     }
 
+    /// Reads on after [`Pty::freeze`].
+    pub(crate) fn thaw(&mut self) {
+        self.order(Order::Thaw);
+    }
+
+    /// Tells whether the terminal takes nothing more from the program, by giving it a NUL, which is drawn as nothing.
+    ///
+    /// Not by poll(2): it may call a terminal writable that takes nothing.
+    pub(crate) fn is_full(&self) -> bool {
+        let mut slave = self.slave.as_ref().expect("our own descriptor");
+        let given = slave.write(b"\0");
+        given.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Closes the terminal under the program: the window or the connection is gone.
     #[track_caller]
     pub(crate) fn hang_up(&mut self) {

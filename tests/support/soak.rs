@@ -23,6 +23,16 @@ const LOOKS: u32 = 120;
 /// Growth is only a slope over at least so long.
 const LONG_ENOUGH: Duration = Duration::from_mins(20);
 
+/// How many requests the program may begin in a second (`domain/schedule.rs`).
+const MOST_PER_SECOND: usize = 5;
+
+/// How long before the server counts a request it may have been sent: the server shares two cores with the program, and
+/// counts when its thread has read the whole head. So what it sees in a span was begun in that span and this much more.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// The spans over which the rate is judged; over the longer one the tolerance hardly counts.
+const SPANS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+
 /// Is what was seen, from the end of the warm-up on.
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -34,7 +44,8 @@ pub(crate) struct Seen {
     /// KiB an hour, by least squares.
     slope: f64,
     per_minute: (usize, f64),
-    most_in_a_second: usize,
+    /// The most requests in each of the spans.
+    most_in: [usize; 2],
     bytes: usize,
 }
 
@@ -44,7 +55,7 @@ impl fmt::Display for Seen {
         write!(
             f,
             "{TASKS} tasks, {} min: RSS {} / {} / {} KiB at 1/6, 1/2, 1 of it, {:+.0} KiB/h; files {:?}; threads {:?}; \
-             CPU {} ms; requests/min most {} mean {:.1}, most in a second {}; {} bytes to the terminal",
+             CPU {} ms; requests/min most {} mean {:.1}, most in 1 s and 10 s {:?}; {} bytes to the terminal",
             self.time.as_secs() / 60,
             tenth.rss,
             half.rss,
@@ -55,14 +66,14 @@ impl fmt::Display for Seen {
             whole.cpu,
             self.per_minute.0,
             self.per_minute.1,
-            self.most_in_a_second,
+            self.most_in,
             self.bytes,
         )
     }
 }
 
 impl Seen {
-    /// Fails when the program grows.
+    /// Fails when the program grows, or asks more often than it may.
     pub(crate) fn judge(&self) {
         assert!(self.time < LONG_ENOUGH || self.slope <= 1024.0, "{self}");
         // Two more or fewer than in the middle: connections under way are files too.
@@ -72,6 +83,10 @@ impl Seen {
         let (least, most) = self.threads;
         // The blocking pool comes and goes by one.
         assert!(most - least <= 1, "{self}");
+        for (span, seen) in SPANS.into_iter().zip(self.most_in) {
+            let seconds = usize::try_from((span + TOLERANCE).as_secs()).unwrap_or_default();
+            assert!(seen <= MOST_PER_SECOND * seconds, "in {span:?}: {self}");
+        }
     }
 }
 
@@ -132,7 +147,7 @@ pub(crate) fn play(program: &str, time: Duration, seed: u64) -> Seen {
             server.most_in_a_minute(),
             f64::from(u32::try_from(requests).unwrap_or(u32::MAX)) / (time.as_secs_f64() / 60.0),
         ),
-        most_in_a_second: server.most_in(Duration::from_secs(1)),
+        most_in: SPANS.map(|span| server.most_in(span)),
         bytes: watch.bytes,
     }
 }

@@ -14,7 +14,9 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Limits, names,
+    Limits,
+    claim::rename_new,
+    names,
     video::{self, Length},
 };
 use crate::domain::{
@@ -367,31 +369,6 @@ fn same_bytes(one: File, other: File) -> io::Result<bool> {
         }
         one.consume(both);
         other.consume(both);
-    }
-}
-
-/// Gives a file its name where nothing has that name, not even a link that leads nowhere.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::{
-            fs::{CWD, RenameFlags, renameat_with},
-            io::Errno,
-        };
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // A file system or a kernel that cannot.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-            result => return Ok(result?),
-        }
-    }
-    match fs::hard_link(from, to) {
-        Ok(()) => fs::remove_file(from),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        Err(_) => {
-            // Without hard links the name is taken first, by a file that is ours to replace.
-            drop(OpenOptions::new().write(true).create_new(true).open(to)?);
-            fs::rename(from, to)
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where files may be fetched from: https and public addresses, checked before each hop and after each name's lookup.
 //!
 //! A link comes from a server; it must not lead into the user's own network (a router, a cloud machine's metadata,
-//! a service on this machine). Only when the API itself is on this machine may files be too: demo and tests.
+//! a service on this machine). Only when the API itself is on this machine may files be too: demo and tests. The same
+//! goes for what a browser is sent to.
 
 use std::{
     error::Error as StdError,
@@ -13,6 +14,8 @@ use reqwest::{
     redirect::Policy,
 };
 use url::{Host, Url};
+
+use crate::{adapters::kie::ApiOrigin, domain::task::VideoUrl};
 
 /// How many redirects are followed.
 const MOST_HOPS: usize = 5;
@@ -32,6 +35,22 @@ pub enum Reach {
 pub(super) struct NotAllowed(pub(super) String);
 
 impl Reach {
+    /// Returns how near files may be that the API at `origin` tells of.
+    pub const fn of(origin: &ApiOrigin) -> Self {
+        if origin.is_loopback() {
+            Self::ThisMachine
+        } else {
+            Self::Public
+        }
+    }
+
+    /// Reports whether a browser may be sent to a link.
+    ///
+    /// Plain http to a public host is: nothing of ours goes with it, and the browser warns by itself.
+    pub(in crate::adapters) fn may_open(self, link: &VideoUrl) -> bool {
+        self == Self::ThisMachine || !link.is_on_this_machine()
+    }
+
     /// Checks a link before anything is sent: scheme, user information, and the host where it is an address.
     pub(super) fn check(self, url: &Url) -> Result<(), NotAllowed> {
         let refused = |why: String| Err(NotAllowed(why));

@@ -292,6 +292,49 @@ mod tests {
         failed_to_ask(sent.await.unwrap_err(), origin.host(), Some("corp:3128"))
     }
 
+    /// Returns a listener at another address of this machine whose queue is full: a connection to it hangs.
+    async fn hole() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        let connect = || tokio::net::TcpStream::connect(address);
+        while let Ok(stream) = tokio::time::timeout(Duration::from_millis(500), connect()).await {
+            queue.push(stream.unwrap());
+        }
+        (listener, queue)
+    }
+
+    // F5
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_name_with_a_dead_first_address_still_works() {
+        let (hole, _queue) = hole().await;
+        let port = hole.local_addr().unwrap().port();
+        let live = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = live.accept().await.unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            stream.write_all(answer).await.unwrap();
+        });
+        let origin = ApiOrigin::parse(&format!("http://localhost:{port}")).unwrap();
+        let limits = Limits::default();
+        // The one that hangs, one that refuses, and at last the server. Only a test says where a name leads.
+        let addresses = ["127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"];
+        let addresses = addresses.map(|address| address.parse().unwrap());
+        let client = http_client(|| {
+            settings(&origin, &limits, Reuse::Pooled).resolve_to_addrs("localhost", &addresses)
+        });
+
+        let answer = client.unwrap().get(origin.as_str()).send().await.unwrap();
+
+        assert_eq!(answer.text().await.unwrap(), "ok");
+        server.await.unwrap();
+    }
+
     // F10
     #[tokio::test]
     async fn a_proxy_that_refuses_is_named() {

@@ -6,6 +6,8 @@ use std::{borrow::Cow, fmt};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::redaction;
+
 /// The longest key accepted, in characters: more is a pasted file, not a key.
 const LONGEST: usize = 1024;
 
@@ -59,20 +61,13 @@ impl ApiKey {
         self.0.expose_secret()
     }
 
-    /// Returns `text` without the key, in capitals or not, as the names of hosts have none.
+    /// Returns `text` without the key, however it is spelled there.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let key = self.expose();
         if key.len() < SHORTEST_REDACTED {
             return Cow::Borrowed(text);
         }
-        if text.contains(key) {
-            return Cow::Owned(text.replace(key, INSTEAD));
-        }
-        let key = key.to_ascii_lowercase();
-        if text.contains(&key) {
-            return Cow::Owned(text.replace(&key, INSTEAD));
-        }
-        Cow::Borrowed(text)
+        redaction::redacted(text, key, INSTEAD).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// Returns a body without the key.

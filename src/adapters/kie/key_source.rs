@@ -12,19 +12,23 @@ use std::{
 };
 
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::{Child, Command},
     task, time,
 };
 
 use super::{ApiKey, ApiOrigin};
 use crate::{
-    adapters::helper::SECRETS,
+    adapters::helper::{self, Programs},
     domain::{report::PollError, text::CleanText},
 };
 
 /// How long a command may take to say the key: some ask a person first.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a command that has said its line may take to end: a bad end says that the line was no key. One that goes
+/// on has said the key all the same.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// The most read of a key file or a command's first line, in bytes: far more than a key.
 const MOST: u64 = 8 * 1024;
@@ -37,7 +41,8 @@ const REASON: usize = 300;
 /// Neither `Debug` nor an error repeats command or path: some put the key itself there by mistake.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoredKey {
-    /// A command line; the key is the first line it prints.
+    /// A program, absolute or by the name of one in an absolute folder of `PATH`, and its arguments; the key is the
+    /// first line it prints.
     Command(Vec<String>),
     /// A file that nobody else may read.
     File(PathBuf),
@@ -120,27 +125,29 @@ fn parse(bytes: &[u8]) -> Result<ApiKey, String> {
     ApiKey::parse(text).map_err(|error| error.to_string())
 }
 
-/// Runs a command in a group of its own, without our secrets, terminal or ears, and returns its first line.
+/// Runs a program in a group of its own, without our secrets or ears, and returns its first line.
+///
+/// Its input is empty, and reading from our terminal stops it. Writing there cannot be kept from it.
 async fn first_line(words: &[String]) -> Result<Vec<u8>, String> {
-    let Some((program, arguments)) = words.split_first() else {
+    let Some((name, arguments)) = words.split_first() else {
         return Err("names no program".to_owned());
     };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
-    for secret in SECRETS {
-        command.env_remove(secret);
-    }
-    let mut child = command
+    let programs = Programs::of_path();
+    let Some(program) = programs.find(name) else {
+        return Err(if name.contains('/') && !name.starts_with('/') {
+            "must name its program in full, from /, or by its name in PATH".to_owned()
+        } else {
+            "names a program that was not found".to_owned()
+        });
+    };
+    let mut command = programs.command(&program);
+    command.args(arguments).stdout(Stdio::piped());
+    let mut child = Command::from(command)
+        .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("cannot be started: {error}"))?;
-    let group = Group::of(&child);
-    let outcome = time::timeout(PATIENCE, output(&mut child)).await;
+    let group = Group(child.id());
+    let outcome = time::timeout(PATIENCE, line_of(&mut child)).await;
     drop(group);
     match outcome {
         Ok(line) => line,
@@ -148,39 +155,32 @@ async fn first_line(words: &[String]) -> Result<Vec<u8>, String> {
     }
 }
 
-async fn output(child: &mut Child) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    if let Some(out) = child.stdout.take() {
-        let read = out.take(MOST).read_to_end(&mut bytes).await;
+/// Returns the first line of what a child says: at its end, whoever may still hold the other end of the pipe.
+async fn line_of(child: &mut Child) -> Result<Vec<u8>, String> {
+    let mut line = Vec::new();
+    let mut out = child
+        .stdout
+        .take()
+        .map(|out| BufReader::new(out.take(MOST)));
+    if let Some(out) = &mut out {
+        let read = out.read_until(b'\n', &mut line).await;
         read.map_err(|error| format!("cannot be heard: {error}"))?;
     }
-    let status = child
-        .wait()
-        .await
-        .map_err(|error| format!("cannot be waited for: {error}"))?;
-    if !status.success() {
-        return Err(format!("failed ({status})"));
-    }
-    let line = bytes.split(|byte| *byte == b'\n').next();
-    Ok(line.unwrap_or_default().to_vec())
-}
-
-/// Ends a command's whole group when it is dropped: a shell's children would go on otherwise.
-struct Group(Option<rustix::process::Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(rustix::process::Pid::from_raw))
+    // `out` stays open: one that has more to say must not be ended by a broken pipe.
+    match time::timeout(AFTERMATH, child.wait()).await {
+        Ok(Ok(status)) if !status.success() => Err(format!("failed ({status})")),
+        Ok(Ok(_)) | Err(_) => Ok(line),
+        Ok(Err(error)) => Err(format!("cannot be waited for: {error}")),
     }
 }
+
+/// Ends a command's whole group when it is dropped.
+struct Group(Option<u32>);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // It has usually ended by itself.
-            rustix::process::kill_process_group(group, rustix::process::Signal::KILL)
-                .unwrap_or_default();
+        if let Some(leader) = self.0 {
+            helper::end_group(leader);
         }
     }
 }
@@ -212,6 +212,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+    use crate::adapters::helper::tests::{assert_gone, with_canary_key};
 
     fn command(words: &[&str]) -> KeySource {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
@@ -246,8 +247,22 @@ mod tests {
             ),
             (
                 command(&["/nowhere/at-all"]),
-                "key_command cannot be started: No such file or directory (os error 2)",
+                "key_command names a program that was not found",
             ),
+            (
+                command(&["no-such-program-at-all"]),
+                "key_command names a program that was not found",
+            ),
+            // It is there, but in the folder we happen to be in.
+            (
+                command(&["./Cargo.toml"]),
+                "key_command must name its program in full, from /, or by its name in PATH",
+            ),
+            (
+                command(&["src/../Cargo.toml"]),
+                "key_command must name its program in full, from /, or by its name in PATH",
+            ),
+            (command(&[]), "key_command names no program"),
         ];
         for (source, expected) in table {
             assert_eq!(reason(&source).await, expected);
@@ -255,18 +270,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_does_not_see_our_own_key_nor_our_terminal() {
-        let source = command(&["sh", "-c", "env | grep -c KIE_API_KEY; read line"]);
-        assert_eq!(reason(&source).await, "key_command failed (exit status: 1)");
+    async fn a_line_is_enough_while_others_hold_the_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("child");
+        let child = format!("sleep 600 & echo $! > '{}'", mark.display());
+        let scripts = [
+            format!("{child}; echo canary-four"),
+            format!("{child}; echo canary-four; echo more; wait"),
+        ];
+        for script in scripts {
+            let key = command(&["sh", "-c", &script]).read().await;
+            assert_eq!(key.unwrap().expose(), "canary-four");
+            assert_gone(&fs::read_to_string(&mark).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_command_does_not_see_our_own_key_nor_our_terminal() {
+        let test =
+            "adapters::kie::key_source::tests::a_command_does_not_see_our_own_key_nor_our_terminal";
+        with_canary_key(test, || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let script = "read line; echo \"${KIE_API_KEY-none}:$line:\"";
+            let key = runtime.block_on(command(&["sh", "-c", script]).read());
+            assert_eq!(key.unwrap().expose(), "none::");
+        });
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_command_that_hangs_is_ended_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("child");
-        let script = format!("sleep 600 & echo $! > {}; wait", mark.display());
+        let script = format!(
+            "sleep 600 & echo $! > '{0}.part'; mv '{0}.part' '{0}'; wait",
+            mark.display()
+        );
         let source = command(&["sh", "-c", &script]);
-        assert_eq!(reason(&source).await, "key_command said nothing within 10s");
+        let reading = tokio::spawn(async move { reason(&source).await });
+        // The clock stands: it may go on when the child is there.
+        while !mark.exists() {
+            task::yield_now().await;
+        }
+        assert_eq!(
+            reading.await.unwrap(),
+            "key_command said nothing within 10s"
+        );
+        assert_gone(&fs::read_to_string(&mark).unwrap());
     }
 
     #[tokio::test]

@@ -41,6 +41,23 @@ pub struct Rescued {
     pub whole: usize,
     /// How many by their name only: they are asked after anew.
     pub named: usize,
+    /// How many rows the damaged file said it had, where that could be read.
+    pub counted: Option<i64>,
+    /// How many rows were carried over, those of removed tasks with them.
+    pub carried: i64,
+}
+
+impl Rescued {
+    /// Reports whether every row the file had is carried over with all that was known of it.
+    ///
+    /// A file that cannot say how many it had is taken to have lost some.
+    pub const fn is_complete(&self) -> bool {
+        self.named == 0
+            && match self.counted {
+                Some(counted) => self.carried >= counted,
+                None => false,
+            }
+    }
 }
 
 impl fmt::Display for Rescued {
@@ -50,6 +67,7 @@ impl fmt::Display for Rescued {
             why,
             whole,
             named,
+            ..
         } = self;
         let kept_as = CleanText::line(&kept_as.to_string_lossy(), 1024);
         write!(
@@ -63,6 +81,15 @@ impl fmt::Display for Rescued {
                 f,
                 "{whole} tasks were carried over, and {named} by their id only: they are asked after anew."
             ),
+        }?;
+        let lost = self
+            .counted
+            .map(|counted| counted.saturating_sub(self.carried));
+        match lost {
+            Some(1..) | None if *whole + *named > 0 && !self.is_complete() => {
+                f.write_str(" Some may be lost; look there before you delete it.")
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -107,11 +134,13 @@ pub(super) fn rescue(
     let fresh = file::free_name(path, ".new", file::create).map_err(kept)?;
 
     let found = read_what_is_left(path, &aside);
-    let rescued = fill(&fresh, &found, at).map(|(whole, named)| Rescued {
+    let rescued = fill(&fresh, &found, at).map(|filled| Rescued {
         kept_as: aside.clone(),
         why: CleanText::line(why, 256).as_str().to_owned(),
-        whole,
-        named,
+        whole: filled.whole,
+        named: filled.named,
+        counted: found.counted,
+        carried: filled.rows,
     });
     let rescued = match rescued {
         Ok(rescued) => rescued,
@@ -145,6 +174,18 @@ struct Found {
     journal: Vec<(i64, String, String, Option<String>)>,
     /// The tasks whose endings are not told of.
     quiet: Vec<String>,
+    /// How many rows the file said it had.
+    counted: Option<i64>,
+}
+
+/// Is what a new file was filled with.
+struct Filled {
+    /// Watched tasks with all that was known of them.
+    whole: usize,
+    /// Watched tasks by their name only.
+    named: usize,
+    /// All rows.
+    rows: i64,
 }
 
 impl Found {
@@ -186,6 +227,9 @@ fn read_what_is_left(path: &Path, aside: &Path) -> Found {
 fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(copy, flags)?;
+    found.counted = conn
+        .query_row("SELECT rows FROM meta", [], |row| row.get(0))
+        .ok();
     // An older file has fewer columns.
     let columns = if conn.prepare(&format!("SELECT {COLUMNS} FROM task")).is_ok() {
         COLUMNS.to_owned()
@@ -345,8 +389,8 @@ fn integer(bytes: &[u8]) -> i64 {
         .fold(start, |value, byte| value << 8 | i64::from(*byte))
 }
 
-/// Writes a new file with what was found, and returns how many watched tasks are whole and named.
-fn fill(fresh: &Path, found: &Found, at: Timestamp) -> Result<(usize, usize), StoreError> {
+/// Writes a new file with what was found, and tells how much that was.
+fn fill(fresh: &Path, found: &Found, at: Timestamp) -> Result<Filled, StoreError> {
     let (mut conn, _) = file::connect(fresh)?;
     file::settle(&conn)?;
     conn.pragma_update(None, "page_size", 8192)?;
@@ -396,5 +440,9 @@ fn fill(fresh: &Path, found: &Found, at: Timestamp) -> Result<(usize, usize), St
     tx.commit()?;
     conn.close().map_err(|(_, error)| StoreError::from(error))?;
     let watched = found.whole.values().filter(|row| row.removed_at.is_none());
-    Ok((watched.count(), bare))
+    Ok(Filled {
+        whole: watched.count(),
+        named: bare,
+        rows,
+    })
 }

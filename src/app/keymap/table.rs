@@ -265,7 +265,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[k(Key::Esc)],
         STEPS,
         "back",
-        "one step back; marks off; filter off",
+        "step back or close; marks, filter off",
     ),
     bind(
         Group::Tasks,

@@ -1,5 +1,7 @@
 //! The dialog that adds tasks: what was typed or pasted, and which ids in it are to be watched.
 
+use std::collections::{HashMap, HashSet};
+
 use tui_input::Input;
 
 use super::line::{insert, paste};
@@ -23,6 +25,8 @@ pub struct Candidate {
     pub id: TaskId,
     /// Whether it is on the list already; then it cannot be taken.
     pub is_watched: bool,
+    /// Whether it looks like an id with something stuck to it; then it is not taken by itself.
+    pub is_odd: bool,
     /// Whether it is to be added.
     pub is_taken: bool,
 }
@@ -48,6 +52,7 @@ pub struct AddDialog {
     from_paste: Harvest,
     found: Vec<Candidate>,
     rejected: Vec<CleanText>,
+    more_rejected: usize,
     is_cut: bool,
     field: AddField,
     cursor: usize,
@@ -59,6 +64,7 @@ impl AddDialog {
         let found = ids.iter().cloned().map(|id| Candidate {
             id,
             is_watched: false,
+            is_odd: false,
             is_taken: true,
         });
         Self {
@@ -91,6 +97,16 @@ impl AddDialog {
     /// Returns lone words that are no ids, a few of them.
     pub fn rejected(&self) -> &[CleanText] {
         &self.rejected
+    }
+
+    /// Returns how many more such words there are.
+    pub const fn more_rejected(&self) -> usize {
+        self.more_rejected
+    }
+
+    /// Returns how the pasted text begins, when no id was found in it.
+    pub const fn fruitless_paste(&self) -> Option<&CleanText> {
+        self.from_paste.beginning.as_ref()
     }
 
     /// Reports whether the text was too long to be read whole.
@@ -222,11 +238,11 @@ impl AddDialog {
         }
     }
 
-    /// Looks for ids again, keeping what the user took out. What was pasted is not read again for every letter typed.
+    /// Looks for ids again, keeping what the user took in and out. What was pasted is not read again for every letter typed.
     fn search(&mut self, list: &Watchlist) {
         let typed = harvest(self.ids.value());
         let pasted = &self.from_paste;
-        let known: std::collections::HashSet<_> = pasted.ids.iter().collect();
+        let known: HashSet<_> = pasted.ids.iter().collect();
         let more = typed.ids.iter().filter(|id| !known.contains(id));
         let ids: Vec<_> = pasted.ids.iter().chain(more).cloned().collect();
         let rejected: Vec<_> = pasted
@@ -236,24 +252,27 @@ impl AddDialog {
             .cloned()
             .collect();
         let is_cut = pasted.is_cut || typed.is_cut;
-        let left_out: std::collections::HashSet<_> = self
+        let chosen: HashMap<_, _> = self
             .found
             .iter()
-            .filter(|candidate| !candidate.is_taken && !candidate.is_watched)
-            .map(|candidate| candidate.id.clone())
+            .filter(|candidate| !candidate.is_watched)
+            .map(|candidate| (candidate.id.clone(), candidate.is_taken))
             .collect();
         self.found = ids
             .into_iter()
             .map(|id| {
                 let is_watched = list.get(&id).is_some();
-                let is_taken = !is_watched && !left_out.contains(&id);
+                let is_odd = pasted.odd.contains(&id) || typed.odd.contains(&id);
+                let is_taken = chosen.get(&id).copied().unwrap_or(!is_odd) && !is_watched;
                 Candidate {
                     id,
                     is_watched,
+                    is_odd,
                     is_taken,
                 }
             })
             .collect();
+        self.more_rejected = pasted.more_rejected + typed.more_rejected;
         self.cursor = self.cursor.min(self.found.len().saturating_sub(1));
         (self.rejected, self.is_cut) = (rejected, is_cut);
     }

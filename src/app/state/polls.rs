@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::domain::{
+    change::Access,
     report::PollError,
     schedule::{
         Attempt, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
@@ -27,6 +28,8 @@ pub struct Hold {
     pub since: Mono,
     /// When one poll tries again.
     pub until: Mono,
+    /// Whether another instance told of it, and no answer of our own has.
+    pub is_told: bool,
 }
 
 /// Is a question under way after a task that was taken off the list.
@@ -150,6 +153,7 @@ impl Polls {
             failures,
             since: now,
             until,
+            is_told: false,
         });
         self.forget_trouble();
     }
@@ -162,6 +166,7 @@ impl Polls {
             failures,
             since: now,
             until: own.max(until),
+            is_told: true,
         });
         self.forget_trouble();
     }
@@ -221,12 +226,29 @@ impl Polls {
 
     /// Ends the hold after another instance was answered, as its news of now say; returns what it was.
     ///
-    /// The news of the hold's own beginning may be of a question from before. A limit lasts as long as it was told.
-    pub fn release_by_news(&mut self, now: Mono) -> Option<Hold> {
-        self.hold.take_if(|hold| {
-            let is_over = hold.until <= now;
-            is_over || (!hold.error.is_limit() && hold.since.after(FLOOR) <= now)
-        })
+    /// The news of the hold's own beginning may be of a question from before. And the other's key may be another one:
+    /// what is said of a key is not over by news. The book of turns knows whose hold it was, so that is asked at once;
+    /// it refuses without a request as long as the hold stands. Without a book there is nobody to ask.
+    pub fn release_by_news(&mut self, access: Access, now: Mono) -> Option<Hold> {
+        let hold = self.hold.as_mut()?;
+        let (is_over, is_limit) = (hold.until <= now, hold.error.is_limit());
+        let is_old = hold.since.after(FLOOR) <= now;
+        if hold.error.is_of_key() {
+            if access == Access::ReadOnly {
+                return None;
+            }
+            if is_old && !is_limit {
+                hold.until = hold.until.min(now);
+            }
+            return self.hold.take_if(|_| is_over && is_limit);
+        }
+        self.hold.take_if(|_| is_over || is_old)
+    }
+
+    /// Reports whether a hold is over and only an answer of our own can end it: news are no reason to put that off.
+    pub fn needs_own_try(&self, now: Mono) -> bool {
+        let is_over = |hold: &Hold| hold.error.is_of_key() && hold.until <= now;
+        self.hold.as_ref().is_some_and(is_over)
     }
 
     /// Forgets a hold that is over while nothing is left to try with.
@@ -294,6 +316,13 @@ impl Polls {
             attempt,
             since,
         });
+    }
+
+    /// Ends the question after a task that was taken off the list; returns since when it was under way.
+    pub fn end_stray(&mut self, attempt: Attempt) -> Option<Mono> {
+        let is_it = |stray: &Stray| stray.attempt == attempt;
+        let at = self.strays.iter().position(is_it)?;
+        Some(self.strays.swap_remove(at).since)
     }
 
     /// Returns the question still under way after a task that comes back.

@@ -136,7 +136,7 @@ fn accept(state: &mut State, context: Context, now: Now, effects: &mut Vec<Effec
 /// Leaves, after a last try to write what could not be written; a second order changes nothing.
 pub(super) fn leave(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let is_first = !std::mem::replace(&mut state.is_leaving, true);
-    let unsaved: Vec<_> = state.unsaved.changes.drain(..).collect();
+    let unsaved = state.unsaved.drain();
     if !unsaved.is_empty() {
         effects.push(Effect::Store(unsaved));
     }

@@ -33,16 +33,19 @@ pub(super) fn heard(state: &mut State, task: &TaskId, answer: &Answer, asked: Mo
     }
 }
 
-/// Ends the hold when another instance was answered: it was that one's try, and nothing may come to be asked here.
+/// Ends the hold when another instance was answered, as far as that tells of our key: it was that one's try, and
+/// nothing may come to be asked here.
 pub(super) fn release_by_news(state: &mut State, now: Now) {
-    if state.polls.release_by_news(now.mono).is_some() {
+    let access = state.settings.access;
+    if state.polls.release_by_news(access, now.mono).is_some() {
         notify(state, Tone::Good, AGAIN, now);
     }
 }
 
 /// Forgets a hold that is over while nothing is to be asked by itself: nobody would ever end it.
 pub(super) fn forget_idle_hold(state: &mut State, now: Now) {
-    let is_idle = (state.polls.is_paused() || state.list.next_due().is_none())
+    // A pause ends: then one tries, not all at once.
+    let is_idle = state.list.next_due().is_none()
         && state.polls.asked_for().is_empty()
         && state.list.tally().in_flight == 0;
     if is_idle {

@@ -93,7 +93,8 @@ pub(super) fn give_up_lost(state: &mut State, now: Now, effects: &mut Vec<Effect
     }
 }
 
-/// Takes an answer in. One to an old question, or after a task no longer watched, is left aside.
+/// Takes an answer in. One to an old question is left aside; of one after a task no longer watched counts what it says
+/// of the account.
 pub(super) fn answered(
     state: &mut State,
     task: &TaskId,
@@ -102,7 +103,16 @@ pub(super) fn answered(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
+    let stray = state.polls.end_stray(attempt);
     let Some((since, _)) = under_way(state, task, attempt, now) else {
+        if let Some(since) = stray {
+            match answer {
+                Err(error) if error.scope() == Scope::Account => {
+                    state.polls.hold_back(error, since, now.mono);
+                }
+                answer => pacing::heard(state, task, &answer, since, now),
+            }
+        }
         return;
     };
     match answer {

@@ -10,9 +10,7 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{
-            AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone, Unsaved,
-        },
+        state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone},
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
@@ -30,9 +28,6 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long another instance is given to ask first after a task that it added.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// The most changes kept for a disk that takes none: what was learnt can be asked again, so this is enough.
-const MOST_UNSAVED: usize = 10_000;
-
 /// Takes the list in as it was read.
 pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>, now: Now) {
     match result {
@@ -41,7 +36,12 @@ pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>
             selection::steadily(state, now, |rows| rows.replace(all));
             notices::returned(state, now);
         }
-        Err(error) => state.loading = Loading::Failed(error),
+        Err(error) => {
+            // Another program lets go of it, or room is made: then it is read after all.
+            let may_pass = matches!(error, StoreError::Busy | StoreError::Full);
+            state.reload = may_pass.then(|| now.mono.after(RETRY));
+            state.loading = Loading::Failed(error);
+        }
     }
 }
 
@@ -121,6 +121,7 @@ fn joined(state: &State, mut news: Watched, now: Now) -> Watched {
     news.polling = match (before.polling, news.polling) {
         (asked @ Polling::InFlight { .. }, _) => asked,
         (_, stopped @ Polling::Stopped(_)) => stopped,
+        (own @ Polling::DueAt(_), _) if state.polls.needs_own_try(now.mono) => own,
         (Polling::DueAt(_) | Polling::Stopped(Stop::Refused), _) if is_answered && is_recent => {
             let (pace, jitter) = (state.polls.pace(), state.polls.jitter());
             let late_after = state.estimate().late;
@@ -133,21 +134,17 @@ fn joined(state: &State, mut news: Watched, now: Now) -> Watched {
 
 /// Orders changes to be written; behind what waits already, so that the order holds.
 pub(super) fn write(state: &mut State, changes: Vec<Change>, effects: &mut Vec<Effect>) {
-    if state.unsaved.error.is_none() {
-        effects.push(Effect::Store(changes));
-        return;
-    }
-    state.unsaved.changes.extend(changes);
-    while state.unsaved.changes.len() > MOST_UNSAVED {
-        state.unsaved.changes.pop_front();
-    }
+    effects.extend(state.unsaved.write(changes).map(Effect::Store));
 }
 
-/// Tries again to write what could not be written.
+/// Tries again to write what could not be written, and to read a list that could not be read.
 pub(super) fn retry(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if state.unsaved.retry.is_some_and(|at| at <= now.mono) {
         state.unsaved.retry = None;
-        effects.push(Effect::Store(state.unsaved.changes.drain(..).collect()));
+        effects.push(Effect::Store(state.unsaved.drain()));
+    }
+    if state.reload.take_if(|at| *at <= now.mono).is_some() {
+        effects.extend([Effect::Recall, Effect::Load]);
     }
 }
 
@@ -161,9 +158,10 @@ pub(super) fn stored(
     match result {
         Ok(applied) => {
             if state.unsaved.error.take().is_some() {
-                state.unsaved.retry = (!state.unsaved.changes.is_empty()).then_some(now.mono);
+                state.unsaved.retry = None;
                 notify(state, Tone::Good, "The list is saved again.", now);
             }
+            state.unsaved.answered(now.mono);
             settle(state, &changes, applied, now);
         }
         Err(error) => keep(state, changes, error, now),
@@ -226,22 +224,17 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
     if !unrestored.is_empty() {
         state.removed.push(unrestored);
     }
-    let Unsaved {
-        changes: waiting,
-        error: known,
-        retry,
-    } = &mut state.unsaved;
-    for change in changes
-        .into_iter()
-        .rev()
-        .filter(|change| !change.is_acknowledged())
-    {
-        waiting.push_front(change);
+    let unsaved = &mut state.unsaved;
+    unsaved.take_back(
+        changes
+            .into_iter()
+            .filter(|change| !change.is_acknowledged()),
+    );
+    if !unsaved.changes.is_empty() {
+        unsaved.error = Some(error);
+        unsaved.retry = Some(now.mono.after(RETRY));
     }
-    if !waiting.is_empty() {
-        *known = Some(error);
-        *retry = Some(now.mono.after(RETRY));
-    }
+    unsaved.answered(now.mono);
 }
 
 /// Shows what a person's changes became, in one sentence for all of them.

@@ -27,8 +27,8 @@ pub(super) struct Term {
 /// Is one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Test {
-    /// A word, wherever a person would look for one.
-    Word(Needle),
+    /// A word, wherever a person would look for one; one that names a state finds the tasks in it too.
+    Word(Needle, Option<StateWord>),
     /// A text in quotes, likewise.
     Phrase(Needle),
     /// A text in one place.
@@ -152,6 +152,12 @@ impl StateWord {
         Self::Saved,
     ];
 
+    /// Returns the state that a bare word names, if any.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|state| state.name().eq_ignore_ascii_case(word))
+    }
+
     /// Returns the word; where JSON has the state, its word there.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -213,7 +219,7 @@ impl fmt::Display for Query {
 
 fn write_test(f: &mut fmt::Formatter<'_>, test: &Test) -> fmt::Result {
     match test {
-        Test::Word(word) => f.write_str(word.as_str()),
+        Test::Word(word, _) => f.write_str(word.as_str()),
         Test::Phrase(phrase) => write_quoted(f, phrase.as_str()),
         Test::Text(field, value) => {
             write!(f, "{}:", Field::Text(*field).name())?;

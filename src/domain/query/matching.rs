@@ -55,17 +55,19 @@ impl Query {
 
     /// Reports whether it asks who is late, which other tasks' run times decide as well.
     pub(super) fn asks_for_late(&self) -> bool {
-        self.terms.iter().any(
-            |term| matches!(&term.test, Test::State(words) if words.contains(&StateWord::Late)),
-        )
+        self.terms
+            .iter()
+            .any(|term| term.test.states().contains(&StateWord::Late))
     }
 
     /// Reports whether time alone may change an answer.
     pub(super) fn asks_for_time(&self) -> bool {
         self.terms.iter().any(|term| match &term.test {
-            Test::State(_) | Test::Span(SpanField::Age | SpanField::Left, ..) => true,
+            Test::State(_)
+            | Test::Word(_, Some(_))
+            | Test::Span(SpanField::Age | SpanField::Left, ..) => true,
             Test::Span(SpanField::Took, ..)
-            | Test::Word(_)
+            | Test::Word(_, None)
             | Test::Phrase(_)
             | Test::Text(..)
             | Test::Code(_)
@@ -86,7 +88,7 @@ impl Query {
         let mut places = Vec::new();
         for term in self.terms.iter().filter(|term| !term.is_negated) {
             match &term.test {
-                Test::Word(needle)
+                Test::Word(needle, _)
                 | Test::Phrase(needle)
                 | Test::Text(TextField::Label | TextField::Prompt, needle) => {
                     places.extend_from_slice(searcher.places(needle, title));
@@ -111,16 +113,33 @@ impl Term {
 }
 
 impl Test {
+    /// Returns the states it asks for.
+    fn states(&self) -> &[StateWord] {
+        match self {
+            Self::State(words) => words,
+            Self::Word(_, state) => state.as_slice(),
+            Self::Phrase(_)
+            | Self::Text(..)
+            | Self::Code(_)
+            | Self::CodeNumber(..)
+            | Self::Span(..) => &[],
+        }
+    }
+
     const fn is_search(&self) -> bool {
         match self {
-            Self::Word(_) | Self::Phrase(_) | Self::Text(..) => true,
+            Self::Word(..) | Self::Phrase(_) | Self::Text(..) => true,
             Self::State(_) | Self::Code(_) | Self::CodeNumber(..) | Self::Span(..) => false,
         }
     }
 
     fn holds(&self, watched: &Watched, sight: &Sight, searcher: &mut Searcher) -> bool {
         match self {
-            Self::Word(needle) | Self::Phrase(needle) => {
+            Self::Word(needle, _) | Self::Phrase(needle) => {
+                let is_in = |word: &StateWord| word.holds(watched, sight);
+                if self.states().iter().any(is_in) {
+                    return true;
+                }
                 let holds = |field| text_holds(field, needle, watched, searcher);
                 [TextField::Label, TextField::Prompt, TextField::Error]
                     .into_iter()
@@ -149,7 +168,7 @@ impl Test {
             ends?.checked_sub(by).ok()
         };
         let turns = match self {
-            Self::State(_) => {
+            Self::State(_) | Self::Word(_, Some(_)) => {
                 let is_running = matches!(watched.task.state(), TaskState::Running { .. });
                 let created = watched.task.facts().created.filter(|_| is_running);
                 let late = created.map(|created| sight.estimate.late_from(created));
@@ -160,7 +179,7 @@ impl Test {
             }
             Self::Span(SpanField::Left, _, than) => [before_end(*than), ends, None],
             Self::Span(SpanField::Took, ..)
-            | Self::Word(_)
+            | Self::Word(_, None)
             | Self::Phrase(_)
             | Self::Text(..)
             | Self::Code(_)

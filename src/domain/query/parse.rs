@@ -117,7 +117,8 @@ impl<'a> Reader<'a> {
         }
         let word = self.skip(|c| !c.is_whitespace());
         let Some((name, _)) = word.text.split_once(':').filter(|(name, _)| is_name(name)) else {
-            return Ok(Test::Word(Needle::fuzzy(word.text)));
+            let state = StateWord::named(word.text);
+            return Ok(Test::Word(Needle::fuzzy(word.text), state));
         };
         let name = Piece {
             text: name,

@@ -1,26 +1,25 @@
 //! What was changed on the terminal, and how it is undone from any thread.
 //!
-//! Two ways back. `leave` is the orderly one, on the UI thread, and may wait for a slow terminal.
-//! `rescue` is for a panic or a limit that ran out: it never waits, because the UI thread may be
-//! blocked in a write on a terminal that nobody reads (six frames fill a pseudo-terminal).
+//! Two ways back. `leave` is the orderly one, on the UI thread, and waits a moment for a slow terminal.
+//! `rescue` is for a panic or a limit that ran out, from any thread: it never waits, because nobody
+//! may be reading that terminal (six frames fill a pseudo-terminal).
 //! A [`Phase`] decides which of them acts, so the terminal is given back once.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::watch;
 
 use super::Mouse;
+use super::outlet::{Outlet, open_without_waiting};
 
 /// Remembers the window's and the icon's title.
 const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
@@ -44,6 +43,9 @@ const RESCUE_TRIES: usize = 20;
 
 /// The pause between two such tries, and between two looks at another thread's rescue.
 const RESCUE_PAUSE: Duration = Duration::from_millis(5);
+
+/// How many pauses of 10 ms an orderly leave grants a terminal that is slow.
+const LEAVE_PAUSES: usize = 20;
 
 /// How many pauses an orderly leave waits for a rescue under way: one second.
 const RESCUE_LOOKS: usize = 200;
@@ -175,33 +177,35 @@ impl Guard {
     ///
     /// Modes first: when the program is in the background this is where the kernel stops it,
     /// before a byte has reached the shell's screen.
-    pub(super) fn enter(&self) -> io::Result<()> {
+    pub(super) fn enter(&self, outlet: &mut Outlet) -> io::Result<()> {
         if self.phase() == Phase::Gone {
             return Err(hung_up());
         }
         self.saved.send_replace(tcgetattr(&self.tty)?);
         self.set_phase(Phase::Present);
         let entered = crossterm::terminal::enable_raw_mode()
-            .and_then(|()| self.write(&[PUSH_TITLE, ENTER, self.mouse_modes()].concat()));
+            .and_then(|()| self.write(outlet, &[PUSH_TITLE, ENTER, self.mouse_modes()].concat()));
         if entered.is_err() {
-            self.leave();
+            self.leave(outlet);
         }
         entered
     }
 
     /// Sets every mode again without noting the present ones: after a stop that was not ours
     /// they are the shell's, or raw already.
-    pub(super) fn assert_modes(&self) -> io::Result<()> {
+    pub(super) fn assert_modes(&self, outlet: &mut Outlet) -> io::Result<()> {
         let mut raw = self.saved.borrow().clone();
         raw.make_raw();
         tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
-        self.write(&[ENTER, self.mouse_modes()].concat())
+        self.write(outlet, &[ENTER, self.mouse_modes()].concat())
     }
 
     /// Gives the terminal back in order; does nothing when it is not ours any more.
     ///
-    /// Errors are ignored, for there is nothing left to do about them, and nobody to tell.
-    pub(super) fn leave(&self) {
+    /// What the terminal has not taken yet goes out first; a terminal that takes nothing for a
+    /// moment loses it, as in a rescue. Errors are ignored, for there is nothing left to do about
+    /// them, and nobody to tell.
+    pub(super) fn leave(&self, outlet: &mut Outlet) {
         if !self.change_phase(&[Phase::Present], Phase::Leaving) {
             // The process must not end under a rescue: that thread is faster than this second.
             for _ in 0..RESCUE_LOOKS {
@@ -215,34 +219,22 @@ impl Guard {
         self.restore_modes();
         // Keeps crossterm's own notion of the mode in step, so a later enter works.
         crossterm::terminal::disable_raw_mode().ok();
-        self.write(LEAVE).ok();
+        if outlet.send_within(LEAVE, LEAVE_PAUSES) == Err(Errno::AGAIN) {
+            self.force();
+        }
+        outlet.discard();
         self.change_phase(&[Phase::Leaving], Phase::Away);
     }
 
     /// Gives the terminal back at once, from any thread, without ever waiting for it.
     ///
-    /// What the terminal has not read yet is discarded, which also frees a blocked writer. The
-    /// bytes go through a descriptor of our own: `O_NONBLOCK` on standard output would be shared
-    /// with the shell. The blocked writer holds the terminal's write lock until the rest of its
-    /// frame is out, hence the tries; each throws that rest away.
+    /// What the terminal has not read yet is discarded.
     pub(super) fn rescue(&self) {
         if !self.change_phase(&[Phase::Present, Phase::Leaving], Phase::Rescuing) {
             return;
         }
-        tcflush(&self.tty, QueueSelector::OFlush).ok();
         self.restore_modes();
-        if let Ok(tty) = open_without_waiting() {
-            for _ in 0..RESCUE_TRIES {
-                match rustix::io::write(&tty, LEAVE) {
-                    Ok(count) if count == LEAVE.len() => break,
-                    Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {
-                        thread::park_timeout(RESCUE_PAUSE);
-                        tcflush(&self.tty, QueueSelector::OFlush).ok();
-                    }
-                    Err(_) => break,
-                }
-            }
-        }
+        self.force();
         self.change_phase(&[Phase::Rescuing], Phase::Away);
     }
 
@@ -263,21 +255,9 @@ impl Guard {
         }
     }
 
-    /// Writes all of it, waiting for a slow terminal; a terminal that is gone is noted.
-    pub(super) fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match rustix::io::write(&self.tty, bytes) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                // Another program of this terminal may have set O_NONBLOCK on the shared file.
-                Err(Errno::AGAIN) => {
-                    poll(&mut [PollFd::new(&self.tty, PollFlags::OUT)], None)?;
-                }
-                Err(errno) => return Err(self.noted(errno)),
-            }
-        }
-        Ok(())
+    /// Writes through the outlet, without waiting; a terminal that is gone is noted.
+    pub(super) fn write(&self, outlet: &mut Outlet, bytes: &[u8]) -> io::Result<()> {
+        outlet.send(bytes).map_err(|errno| self.noted(errno))
     }
 
     /// Turns the kernel's word for a dead terminal into a phase, and any error into ours.
@@ -286,6 +266,27 @@ impl Guard {
             self.lose();
         }
         errno.into()
+    }
+
+    /// Throws away what the terminal has not read, and sends [`LEAVE`] into the room this makes.
+    ///
+    /// Through a descriptor of its own, as it may run beside any other use. Another program of
+    /// this terminal may be blocked in a write and take the room first, hence the tries.
+    fn force(&self) {
+        tcflush(&self.tty, QueueSelector::OFlush).ok();
+        let Ok(tty) = open_without_waiting(Path::new("/dev/tty")) else {
+            return;
+        };
+        for _ in 0..RESCUE_TRIES {
+            match rustix::io::write(&tty, LEAVE) {
+                Ok(count) if count == LEAVE.len() => break,
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {
+                    thread::park_timeout(RESCUE_PAUSE);
+                    tcflush(&self.tty, QueueSelector::OFlush).ok();
+                }
+                Err(_) => break,
+            }
+        }
     }
 
     fn restore_modes(&self) {
@@ -311,14 +312,6 @@ impl Guard {
                 .is_ok()
         })
     }
-}
-
-fn open_without_waiting() -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-        .open("/dev/tty")
 }
 
 #[cfg(test)]

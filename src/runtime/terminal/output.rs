@@ -1,4 +1,4 @@
-//! Frames become bytes: one write each, inside a synchronized update, none when nothing changed.
+//! Frames become bytes: one piece each, inside a synchronized update, none when nothing changed.
 //!
 //! ratatui's `CrosstermBackend` translates, this wraps it, because on its own it flushes at every
 //! cursor command (several writes a frame), hides the cursor again in every frame, ends an empty
@@ -14,6 +14,7 @@ use ratatui::layout::{Position, Size};
 use rustix::termios::tcgetwinsize;
 
 use super::guard::Guard;
+use super::outlet::Outlet;
 use crate::runtime::input::CellSize;
 
 /// Nothing is drawn beyond these. A terminal may claim 65535×65535, and two buffers of that many
@@ -35,6 +36,7 @@ const END_UPDATE: &[u8] = b"\x1b[?2026l";
 #[derive(Debug)]
 pub(super) struct Output {
     guard: Arc<Guard>,
+    outlet: Outlet,
     frame: Vec<u8>,
     /// Whether the cursor is shown; `None` when the terminal was out of our hands.
     cursor_shown: Option<bool>,
@@ -42,15 +44,26 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(guard: Arc<Guard>) -> Self {
+    pub(super) fn new(guard: Arc<Guard>, outlet: Outlet) -> Self {
         let mut output = Self {
             guard,
+            outlet,
             frame: Vec::new(),
             cursor_shown: None,
             cursor_at: None,
         };
         output.begin_frame();
         output
+    }
+
+    /// Returns the way out, for what is no frame.
+    pub(super) fn outlet(&mut self) -> &mut Outlet {
+        &mut self.outlet
+    }
+
+    /// Returns how many bytes the terminal has not taken yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.outlet.waiting()
     }
 
     /// Returns the size of a cell in pixels, where the system knows it.
@@ -153,13 +166,13 @@ impl Backend for Output {
         })
     }
 
-    /// Writes the frame, if it holds anything.
+    /// Sends the frame, if it holds anything.
     fn flush(&mut self) -> io::Result<()> {
         if self.frame.len() == BEGIN_UPDATE.len() {
             return Ok(());
         }
         self.frame.extend_from_slice(END_UPDATE);
-        let written = self.guard.write(&self.frame);
+        let written = self.guard.write(&mut self.outlet, &self.frame);
         self.begin_frame();
         written
     }

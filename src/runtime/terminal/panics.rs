@@ -4,6 +4,8 @@
 //! then written to the normal screen. Anywhere else nothing is restored, for the loop goes on
 //! drawing (ratatui's own hook restores there: ten more frames landed on the shell's screen);
 //! the text is handed to the loop, which shows it or ends in order.
+//!
+//! Without a screen, in a headless command or before one is taken, it is only cleaned.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
@@ -15,6 +17,20 @@ use tokio::sync::mpsc;
 
 use super::guard::{Guard, Phase};
 use super::signals::{Interruption, tell};
+use crate::domain::text::CleanText;
+
+/// The longest text of a panic that is shown, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// The longest trace of the calls that led to it, in bytes.
+const LONGEST_TRACE: usize = 256 * 1024;
+
+/// Sees to it that no panic's text acts on a terminal, from now on and until a screen is taken.
+///
+/// A panic may quote what came from the server. Call it before anything else runs.
+pub fn clean_panics() {
+    panic::set_hook(Box::new(|info| report(describe(info))));
+}
 
 /// Replaces the panic hook of the process.
 pub(super) fn install(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) {
@@ -34,8 +50,7 @@ pub(super) fn install(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) {
     }));
 }
 
-/// Says which thread panicked, where and with what words, without control characters: a panic
-/// may quote text that came from the server.
+/// Says which thread panicked, where and with what words, cleaned: a panic may quote text that came from the server.
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed");
@@ -43,19 +58,14 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info
         .location()
         .map_or_else(String::new, |place| format!(" at {place}"));
-    clean(&format!("thread '{name}' panicked{place}:\n{words}"))
+    clean(
+        &format!("thread '{name}' panicked{place}:\n{words}"),
+        LONGEST,
+    )
 }
 
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|char| {
-            if char.is_control() && char != '\n' {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                char
-            }
-        })
-        .collect()
+fn clean(text: &str, longest: usize) -> String {
+    CleanText::block(text, longest).to_string()
 }
 
 /// Writes to standard error without its lock, which another thread may hold for ever, and
@@ -63,7 +73,8 @@ fn clean(text: &str) -> String {
 fn report(mut text: String) {
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
-        write!(text, "\n{trace}").ok();
+        // A trace names files, and those may be named anything.
+        write!(text, "\n{}", clean(&trace.to_string(), LONGEST_TRACE)).ok();
     }
     text.insert_str(0, "kietop met a fault of its own and stopped: ");
     text.push('\n');
@@ -83,8 +94,8 @@ mod tests {
     #[test]
     fn a_quoted_escape_does_not_reach_the_terminal() {
         assert_eq!(
-            clean("byte 3 of `\x1b[2J\u{9b}x`\nnext"),
-            "byte 3 of `\u{fffd}[2J\u{fffd}x`\nnext"
+            clean("byte 3 of `\x1b[2J\u{9b}x\u{202e}`\nnext", LONGEST),
+            "byte 3 of `␛[2J<U+009B>x<U+202E>`\nnext"
         );
     }
 }

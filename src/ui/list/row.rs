@@ -317,12 +317,18 @@ pub(in crate::ui) fn word(
 
 /// Returns what a row is called, in so many cells; a bare id keeps both its ends.
 fn title<'a>(watched: &'a Watched, width: usize, scene: &Scene<'_>) -> (Cow<'a, str>, Role) {
-    let title = watched.title();
-    if title == watched.id().as_str() {
-        let id = format::short_id(title, width, scene.ellipsis());
-        return (id, Role::Muted);
+    let id = watched.id().as_str();
+    if watched.title() == id {
+        return (format::short_id(id, width, scene.ellipsis()), Role::Muted);
     }
-    (format::fit_end(title, width, scene.ellipsis()), Role::Text)
+    let title = match watched.title_among(scene.state.list().names()) {
+        Cow::Borrowed(title) => format::fit_end(title, width, scene.ellipsis()),
+        Cow::Owned(title) => {
+            let fitted = format::fit_end(&title, width, scene.ellipsis());
+            fitted.into_owned().into()
+        }
+    };
+    (title, Role::Text)
 }
 
 struct Cell {

@@ -10,6 +10,7 @@ use crate::{
         pointer::Spot,
         state::{AddDialog, AddField, Candidate},
     },
+    domain::text::CleanText,
     ui::{
         Scene,
         footer::Hint,
@@ -33,6 +34,7 @@ enum Part {
     FoundHead,
     Found(usize),
     Label,
+    Fruitless,
     Rejected,
     Cut,
     Hints,
@@ -67,7 +69,12 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &AddDialog) {
 fn plan(scene: &Scene<'_>, dialog: &AddDialog, most: usize) -> Vec<Part> {
     let found = dialog.found().len();
     let can_try = !scene.state.settings().suggestions.is_empty();
-    let is_blank = found == 0 && dialog.ids().value().is_empty() && dialog.rejected().is_empty();
+    let is_fruitless =
+        found == 0 && dialog.ids().value().is_empty() && dialog.fruitless_paste().is_some();
+    let is_blank = found == 0
+        && dialog.ids().value().is_empty()
+        && dialog.rejected().is_empty()
+        && !is_fruitless;
     let mut spare = most.saturating_sub(2);
     let mut take = |wanted: bool| {
         let taken = wanted && spare > 0;
@@ -76,7 +83,8 @@ fn plan(scene: &Scene<'_>, dialog: &AddDialog, most: usize) -> Vec<Part> {
     };
     let has_first = take(found > 0);
     let has_hints = take(true);
-    let has_rejected = take(!dialog.rejected().is_empty());
+    let has_fruitless = take(is_fruitless);
+    let has_rejected = take(!dialog.rejected().is_empty() && !is_fruitless);
     let has_cut = take(dialog.is_cut());
     let has_try = take(is_blank && can_try);
     let has_head = take(found > 0);
@@ -97,6 +105,9 @@ fn plan(scene: &Scene<'_>, dialog: &AddDialog, most: usize) -> Vec<Part> {
     }
     if rows > 0 && has_first {
         parts.extend((first..first + rows).map(Part::Found));
+    }
+    if has_fruitless {
+        parts.push(Part::Fruitless);
     }
     if has_rejected {
         parts.push(Part::Rejected);
@@ -157,11 +168,21 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
                 scene,
             );
         }
-        Part::Rejected => {
-            let words: Vec<_> = dialog.rejected().iter().map(ToString::to_string).collect();
-            let text = format!("not ids: {}", words.join(", "));
+        Part::Fruitless => {
+            let beginning = dialog.fruitless_paste().map_or("", CleanText::as_str);
             let room = usize::from(pen.width().saturating_sub(2));
+            let head = "No task id in the pasted text: ";
+            let left = room.saturating_sub(format::width(head));
+            let text = format!(
+                "{head}{}",
+                format::fit_end(beginning, left, scene.ellipsis())
+            );
             let text = format::fit_end(&text, room, scene.ellipsis());
+            pen.text(1, y, &text, scene.style(Role::Warn));
+        }
+        Part::Rejected => {
+            let room = usize::from(pen.width().saturating_sub(2));
+            let text = rejected(dialog, room, scene.ellipsis());
             pen.text(1, y, &text, scene.style(Role::Warn));
         }
         Part::Cut => {
@@ -186,6 +207,25 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
     }
 }
 
+/// Names the words that are no ids, as many as fit, and counts the rest.
+fn rejected(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
+    let words: Vec<_> = dialog.rejected().iter().map(CleanText::as_str).collect();
+    let all = words.len() + dialog.more_rejected();
+    let naming = |count: usize| {
+        let named = words.get(..count).unwrap_or_default().join(", ");
+        match all.saturating_sub(count) {
+            0 => format!("not ids: {named}"),
+            more => format!("not ids: {named}, +{more} more"),
+        }
+    };
+    let fits = |text: &String| format::width(text) <= room;
+    let named = (1..=words.len()).rev().map(naming).find(fits);
+    named.unwrap_or_else(|| {
+        let text = format!("not ids: {}", words.join(", "));
+        format::fit_end(&text, room, ellipsis).into_owned()
+    })
+}
+
 fn draw_candidate(
     pen: &mut Pen<'_>,
     y: u16,
@@ -196,6 +236,7 @@ fn draw_candidate(
     let (mark, word, role) = match (candidate.is_watched, candidate.is_taken) {
         (true, _) => ("[ ]", "watched already", Role::Muted),
         (false, true) => ("[x]", "new", Role::Ok),
+        (false, false) if candidate.is_odd => ("[ ]", "looks odd", Role::Warn),
         (false, false) => ("[ ]", "left out", Role::Muted),
     };
     let of = |role| scene.style(if is_here { Role::Selected } else { role });

@@ -1,0 +1,299 @@
+//! Takes a secret out of a text, in whatever spelling a server may send it back.
+//!
+//! Knows nothing of where secret and text come from. A server that repeats the key rarely spells it as we did: JSON
+//! writes `/` as `\/` and any letter as `\u0041`, a link writes them as `%2F` and `%41`, JSON within JSON doubles each
+//! backslash, and a header as a whole is often seen in base64. So the text is decoded, step by step, beside itself;
+//! where the secret comes to light at any step, what it was spelled with is taken out of the text as it came.
+
+use std::ops::Range;
+
+use base64::{Engine as _, engine::general_purpose};
+
+/// How often one spelling may be wrapped into another: a link in JSON within JSON is three deep.
+const MOST_STEPS: usize = 8;
+
+/// The longest text out of which a secret is cut, in bytes; ten times a record. To know where each byte came from takes
+/// several times the text, and a longer one that holds a secret was made to do harm: it goes as a whole.
+const LONGEST_CUT: usize = 128 * 1024;
+
+/// Is a text decoded so far, with the place each byte has in the text as it came.
+struct Decoded {
+    bytes: Vec<u8>,
+    /// Where each byte begins; one more than there are bytes, for the end of the last.
+    starts: Vec<usize>,
+}
+
+/// Returns `text` with `instead` wherever `secret` is spelled in it, or in place of all of it when it is huge; nothing,
+/// when the secret is nowhere.
+pub(super) fn redacted(text: &str, secret: &str, instead: &str) -> Option<String> {
+    let needles = needles(secret);
+    if !holds(text.as_bytes(), &needles) {
+        return None;
+    }
+    if text.len() > LONGEST_CUT {
+        return Some(instead.to_owned());
+    }
+    let found = spans(text.as_bytes(), &needles);
+    let (mut clean, mut at) = (String::with_capacity(text.len()), 0);
+    for span in found {
+        if span.start >= at {
+            clean.push_str(text.get(at..span.start).unwrap_or_default());
+            clean.push_str(instead);
+        }
+        at = at.max(span.end);
+    }
+    clean.push_str(text.get(at..).unwrap_or_default());
+    Some(clean)
+}
+
+/// Reports whether a needle comes to light at any step; takes no more room than the text itself.
+fn holds(text: &[u8], needles: &[Vec<u8>]) -> bool {
+    let mut bytes = text.to_vec();
+    for _ in 0..=MOST_STEPS {
+        if !found_in(&bytes, needles).is_empty() {
+            return true;
+        }
+        if !undo(&mut bytes) {
+            return false;
+        }
+    }
+    false
+}
+
+/// Undoes one layer of JSON's escapes and of percent signs; reports whether there was one.
+fn undo(bytes: &mut Vec<u8>) -> bool {
+    let (mut read, mut written) = (0, 0);
+    while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
+        let (byte, length) = first(rest);
+        if let Some(place) = bytes.get_mut(written) {
+            *place = byte;
+        }
+        read += length;
+        written += 1;
+    }
+    let is_shorter = written < bytes.len();
+    bytes.truncate(written);
+    is_shorter
+}
+
+/// Returns where the needles stand, in capitals or not: the names of hosts have none.
+fn found_in(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
+    // Most bytes begin none of them, and a body may have a million.
+    let is_first: [bool; 256] = std::array::from_fn(|byte| {
+        let begins = |needle: &Vec<u8>| {
+            let first = needle.first().map(u8::to_ascii_lowercase);
+            first.map(usize::from) == Some(byte)
+        };
+        needles.iter().any(begins)
+    });
+    let mut found = Vec::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        let lower = usize::from(byte.to_ascii_lowercase());
+        if !is_first.get(lower).copied().unwrap_or_default() {
+            continue;
+        }
+        for needle in needles {
+            let span = at..at + needle.len();
+            let here = bytes.get(span.clone());
+            if here.is_some_and(|here| here.eq_ignore_ascii_case(needle)) {
+                found.push(span);
+            }
+        }
+    }
+    found
+}
+
+/// Returns the places of all needles in a text, in order of their beginning.
+fn spans(text: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut decoded = Decoded {
+        bytes: text.to_vec(),
+        starts: (0..=text.len()).collect(),
+    };
+    for _ in 0..=MOST_STEPS {
+        decoded.find(needles, &mut found);
+        match decoded.step() {
+            Some(next) => decoded = next,
+            None => break,
+        }
+    }
+    found.sort_by_key(|span| (span.start, span.end));
+    found
+}
+
+/// Returns what is looked for: the secret, what decoding makes of one that looks encoded itself, and the middle of
+/// its base64, which depends on where in a group of three it begins.
+fn needles(secret: &str) -> Vec<Vec<u8>> {
+    let mut needles = vec![secret.as_bytes().to_vec()];
+    let mut decoded = secret.as_bytes().to_vec();
+    while undo(&mut decoded) {
+        needles.push(decoded.clone());
+    }
+    for before in 0..3 {
+        let mut padded = vec![0; before];
+        padded.extend_from_slice(secret.as_bytes());
+        for engine in [
+            general_purpose::STANDARD_NO_PAD,
+            general_purpose::URL_SAFE_NO_PAD,
+        ] {
+            // The digits at both ends hold bits of what stands beside the secret.
+            let first = (before * 8_usize).div_ceil(6);
+            let last = padded.len() * 8 / 6;
+            let middle = engine.encode(&padded).get(first..last).map(str::to_owned);
+            needles.extend(middle.map(String::into_bytes));
+        }
+    }
+    needles.sort();
+    needles.dedup();
+    needles
+}
+
+impl Decoded {
+    /// Notes where the needles stand in the text as it came.
+    fn find(&self, needles: &[Vec<u8>], found: &mut Vec<Range<usize>>) {
+        found.extend(
+            found_in(&self.bytes, needles)
+                .into_iter()
+                .filter_map(|span| {
+                    let (start, end) = (self.starts.get(span.start)?, self.starts.get(span.end)?);
+                    Some(*start..*end)
+                }),
+        );
+    }
+
+    /// Undoes one layer, as [`undo`] does; nothing, when there is none.
+    fn step(&self) -> Option<Self> {
+        let mut next = Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            starts: Vec::with_capacity(self.starts.len()),
+        };
+        let mut at = 0;
+        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let (byte, length) = first(rest);
+            next.bytes.push(byte);
+            next.starts.extend(self.starts.get(at));
+            at += length;
+        }
+        next.starts.extend(self.starts.last());
+        (next.bytes.len() < self.bytes.len()).then_some(next)
+    }
+}
+
+/// Reads what a text begins with: a byte, and how much of the text spells it. What spells no byte is itself.
+fn first(text: &[u8]) -> (u8, usize) {
+    match text {
+        [b'%', high, low, ..] => byte([*high, *low]).map(|byte| (byte, 3)),
+        [b'\\', b'u', b'0', b'0', high, low, ..] => byte([*high, *low])
+            .filter(u8::is_ascii)
+            .map(|byte| (byte, 6)),
+        [b'\\', escaped @ (b'/' | b'\\' | b'"'), ..] => Some((*escaped, 2)),
+        _ => None,
+    }
+    .unwrap_or((text.first().copied().unwrap_or_default(), 1))
+}
+
+/// Reads two hexadecimal digits.
+fn byte(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? * 16 + low?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "Canary/5d1f+Key=";
+
+    fn clean(text: &str) -> String {
+        redacted(text, SECRET, "(…)").unwrap_or_else(|| text.to_owned())
+    }
+
+    // F71
+    #[test]
+    fn it_is_found_in_every_spelling() {
+        let spelled =
+            |text: &str, one: &dyn Fn(u8) -> String| -> String { text.bytes().map(one).collect() };
+        let unicode = |text: &str, backslash: &str| {
+            spelled(text, &|byte| format!("{backslash}u00{byte:02x}"))
+        };
+        let percent = spelled(SECRET, &|byte| format!("%{byte:02X}"));
+        let table = [
+            SECRET.to_owned(),
+            SECRET.to_lowercase(),
+            SECRET.to_uppercase(),
+            SECRET.replace('/', "\\/"),
+            SECRET.replace('/', "\\\\\\/"),
+            SECRET.replace('C', "\\u0043"),
+            SECRET.replace('C', "\\u005cu0043"),
+            unicode(SECRET, "\\"),
+            unicode(SECRET, "\\\\"),
+            unicode(SECRET, "\\\\\\\\"),
+            SECRET.replace('/', "%2F").replace('+', "%2b"),
+            SECRET.replace('/', "%252F"),
+            percent.clone(),
+            unicode(&percent, "\\"),
+        ];
+        for text in table {
+            assert_eq!(clean(&text), "(…)", "{text}");
+            assert_eq!(clean(&format!("ü {text}%4")), "ü (…)%4", "{text}");
+        }
+    }
+
+    // F71
+    #[test]
+    fn it_is_found_in_base64_wherever_it_begins() {
+        for before in ["", "k", "ke", "Bearer "] {
+            for after in ["", "x", "xy", " and more"] {
+                let plain = format!("{before}{SECRET}{after}");
+                for engine in [general_purpose::STANDARD, general_purpose::URL_SAFE] {
+                    let shown = clean(&engine.encode(&plain));
+                    assert!(shown.contains("(…)"), "{plain}: {shown}");
+                    assert!(shown.len() < 32, "{plain}: {shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_looks_encoded_is_found_as_it_is() {
+        for secret in [
+            "%41bc%2Fdef-0123",
+            "a\\u0041bc\\/def-0123",
+            "%%41\\\\\\u0041",
+        ] {
+            let text = format!("<{secret}>");
+            assert_eq!(redacted(&text, secret, "(…)").unwrap(), "<(…)>");
+            let json = serde_json::to_string(secret).unwrap();
+            assert_eq!(redacted(&json, secret, "(…)").unwrap(), "\"(…)\"");
+        }
+    }
+
+    #[test]
+    fn a_huge_text_with_it_goes_as_a_whole() {
+        let filler = "x".repeat(LONGEST_CUT);
+        let escaped = SECRET.replace('/', "\\/");
+        assert_eq!(clean(&format!("{filler}{escaped}")), "(…)");
+        assert_eq!(clean(&filler), filler);
+    }
+
+    #[test]
+    fn what_is_not_it_stays() {
+        for text in [
+            "",
+            "%",
+            "%4",
+            "\\",
+            "\\u00",
+            "\\u00zz",
+            "%zz",
+            "Canary/5d1f+Kex=",
+            "日本 \\n",
+        ] {
+            assert_eq!(redacted(text, SECRET, "(…)"), None, "{text}");
+        }
+        assert_eq!(
+            clean("a Canary/5d1f+Key=, b canary%2f5d1f+key= c"),
+            "a (…), b (…) c"
+        );
+    }
+}

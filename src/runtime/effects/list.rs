@@ -1,0 +1,239 @@
+//! The list's own thread: opens the list, takes orders one after the other, and answers each that waits for an answer.
+//!
+//! A list that cannot be opened now may be another time: it is opened again whenever it is to be read. Whatever breaks
+//! in it becomes an error, and a thread that is gone answers with one too.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc as orders},
+    thread,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task,
+};
+
+use super::send;
+use crate::{
+    app::msg::Msg,
+    domain::{
+        change::{Change, StoreError},
+        query::Lens,
+        task::TaskId,
+    },
+    ports::ListStore,
+};
+
+/// The most journal lines read for the detail.
+const JOURNAL_LINES: usize = 200;
+
+/// Opens the list; called on the thread that keeps it, after the first frame, and again where that failed.
+pub type OpenStore = Box<dyn FnMut(ListNotice) -> Result<OpenedStore, StoreError> + Send>;
+
+/// Is a list just opened, with what must live as long.
+pub struct OpenedStore {
+    /// The list.
+    pub store: Box<dyn ListStore>,
+    /// The sentence about a damaged file that was kept aside, if there was one.
+    pub rescued: Option<String>,
+    /// Keeps the notice of other instances' changes alive.
+    pub watch: Option<Box<dyn Send>>,
+}
+
+impl fmt::Debug for OpenedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedStore")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the list's thread that the file changed.
+#[derive(Debug, Clone)]
+pub struct ListNotice(orders::Sender<Order>);
+
+impl ListNotice {
+    /// Says that the file changed; may be called from any thread, as often as one likes.
+    pub fn changed(&self) {
+        // The receiver is gone only when the program ends.
+        self.0.send(Order::Look).unwrap_or_default();
+    }
+}
+
+/// Is what the list's thread may be told.
+#[derive(Debug)]
+pub(super) enum Order {
+    Recall,
+    Remember(Lens),
+    Load,
+    Apply(Vec<Change>),
+    Journal(TaskId),
+    Record(TaskId),
+    Visit(Timestamp),
+    Look,
+    Close(oneshot::Sender<()>),
+}
+
+/// Hands orders to the list's thread.
+#[derive(Debug)]
+pub(super) struct ListHand {
+    orders: orders::Sender<Order>,
+    answers: mpsc::Sender<Msg>,
+}
+
+impl ListHand {
+    /// Starts the thread.
+    pub(super) fn start(open: OpenStore, answers: mpsc::Sender<Msg>) -> Self {
+        let (list, told) = orders::channel();
+        let keeper = Keeper {
+            answers: answers.clone(),
+            notice: ListNotice(list.clone()),
+            open,
+            list: Err(StoreError::Other("it was not opened yet".into())),
+            is_asked_for: false,
+        };
+        let started = thread::Builder::new()
+            .name("list".into())
+            .spawn(move || keeper.keep(&told));
+        if let Err(error) = started {
+            tracing::error!(%error, "the thread for the list cannot be started");
+        }
+        Self {
+            orders: list,
+            answers,
+        }
+    }
+
+    /// Gives an order. Where the thread is gone the answer is an error.
+    pub(super) fn tell(&self, order: Order) {
+        let Err(orders::SendError(order)) = self.orders.send(order) else {
+            return;
+        };
+        tracing::error!("the list's thread is gone");
+        let answers = self.answers.clone();
+        let gone = StoreError::Other("reading or writing it broke; start kietop again".into());
+        if let Some(refusal) = carry_out(order, &mut Err(gone)) {
+            task::spawn(async move { send(&answers, refusal).await });
+        }
+    }
+}
+
+/// Keeps the list, on a thread of its own.
+struct Keeper {
+    answers: mpsc::Sender<Msg>,
+    notice: ListNotice,
+    open: OpenStore,
+    list: Result<OpenedStore, StoreError>,
+    /// Whether it was opened, or tried to be, for the next reading already.
+    is_asked_for: bool,
+}
+
+impl Keeper {
+    fn keep(mut self, told: &orders::Receiver<Order>) {
+        while let Ok(order) = told.recv() {
+            match &order {
+                Order::Recall => self.open_again(),
+                Order::Load if !self.is_asked_for => self.open_again(),
+                Order::Load
+                | Order::Remember(_)
+                | Order::Apply(_)
+                | Order::Journal(_)
+                | Order::Record(_)
+                | Order::Visit(_)
+                | Order::Look
+                | Order::Close(_) => {}
+            }
+            // What a reading tells of the start, the next one does not take on trust.
+            self.is_asked_for = matches!(order, Order::Recall);
+            if let Order::Close(done) = order {
+                drop(self.list);
+                // The loop may have stopped waiting.
+                done.send(()).unwrap_or_default();
+                return;
+            }
+            if let Some(answer) = carry_out(order, &mut self.list) {
+                self.say(answer);
+            }
+            self.tell_rescue();
+        }
+    }
+
+    fn open_again(&mut self) {
+        if self.list.is_err() {
+            let (open, notice) = (&mut self.open, self.notice.clone());
+            self.list = catch_unwind(AssertUnwindSafe(|| open(notice)))
+                .unwrap_or_else(|_| Err(StoreError::Other("opening it broke".into())));
+        }
+    }
+
+    fn tell_rescue(&mut self) {
+        let late = on(&mut self.list, |store| Ok(store.take_rescued()));
+        let early = self.list.as_mut().ok();
+        let early = early.and_then(|opened| opened.rescued.take());
+        for sentence in early.into_iter().chain(late.ok().flatten()) {
+            self.say(Msg::Broke(sentence));
+        }
+    }
+
+    fn say(&self, msg: Msg) {
+        if self.answers.blocking_send(msg).is_err() {
+            tracing::debug!("the list answered after the end");
+        }
+    }
+}
+
+/// Carries an order out, and returns its answer where there is one.
+fn carry_out(order: Order, list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
+    Some(match order {
+        Order::Recall => Msg::Recalled(on(list, |store| store.recall())),
+        Order::Remember(lens) => Msg::Remembered(on(list, |store| store.remember(&lens))),
+        Order::Load => Msg::Loaded(on(list, |store| store.load())),
+        Order::Apply(changes) => {
+            let result = on(list, |store| store.apply(&changes));
+            Msg::Stored { changes, result }
+        }
+        Order::Journal(task) => {
+            let lines = on(list, |store| store.journal(&task, JOURNAL_LINES));
+            Msg::JournalRead { task, lines }
+        }
+        Order::Record(task) => {
+            let record = on(list, |store| store.record(&task));
+            let record = record.map(|record| record.map(Arc::new));
+            Msg::RecordRead { task, record }
+        }
+        Order::Visit(at) => {
+            if let Err(error) = on(list, |store| store.note_visit(at)) {
+                tracing::debug!(%error, "the visit is not noted");
+            }
+            return None;
+        }
+        Order::Look => return look(list),
+        // Who waits hears that it is dropped.
+        Order::Close(_) => return None,
+    })
+}
+
+/// Does something with the list, or says why there is none. A panic in it becomes an error.
+fn on<T>(
+    list: &mut Result<OpenedStore, StoreError>,
+    work: impl FnOnce(&mut dyn ListStore) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let store = list.as_mut().map_err(|error| error.clone())?.store.as_mut();
+    catch_unwind(AssertUnwindSafe(|| work(store)))
+        .unwrap_or_else(|_| Err(StoreError::Other("reading or writing it broke".into())))
+}
+
+/// Reads what other instances changed.
+fn look(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
+    match on(list, |store| store.changes()) {
+        Ok(deltas) if deltas.is_empty() => None,
+        Ok(deltas) => Some(Msg::ChangedElsewhere(deltas)),
+        Err(error) => {
+            tracing::warn!(%error, "other instances' changes cannot be read");
+            None
+        }
+    }
+}
