@@ -43,7 +43,7 @@ use kietop::{
         time::Now,
         watchlist::LONGEST_LABEL,
     },
-    ports::{Clock, Downloader, ListStore, Turns},
+    ports::{Clock, ListStore, Turns},
     runtime::{
         self,
         effects::{OpenStore, OpenedStore, Outside},
@@ -182,12 +182,15 @@ fn outside(
     config: &config::Settings,
     open_store: OpenStore,
 ) -> Outside {
-    let downloader: Arc<dyn Downloader> = Arc::new(place::downloader(&client));
+    let inputs = InputCache::new(
+        place::input_folder(),
+        Arc::new(place::input_downloader(&client)),
+    );
     let browser = Browser::new(config.browser.clone(), Reach::of(client.origin()));
     Outside {
         clock: Arc::new(clock),
         turns,
-        downloader: Arc::clone(&downloader),
+        downloader: Arc::new(place::downloader(&client)),
         scribe: Arc::new(TaskScribe::of(client.origin().clone(), config.retention.0)),
         clipboard: Arc::new(SystemClipboard::here()),
         notifier: Arc::new(SystemNotifier::here()),
@@ -195,7 +198,7 @@ fn outside(
         opener: Arc::new(browser.clone()),
         comparer: Arc::new(ComparePages::new(place::page_folder(), browser)),
         frames: Arc::new(Ffmpeg::among(Programs::of_path())),
-        inputs: Arc::new(InputCache::new(place::input_folder(), downloader)),
+        inputs: Arc::new(inputs),
         open_store,
     }
 }
@@ -258,10 +261,14 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
     });
     // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
     let folder = place::passing_folder().unwrap_or_default();
-    let outside = outside(Arc::new(client), clock, None, &config, open_store);
+    let client = Arc::new(client);
+    let inputs = InputCache::new(
+        folder.join("inputs"),
+        Arc::new(place::input_downloader(&client)),
+    );
+    let outside = outside(client, clock, None, &config, open_store);
     let browser = Browser::new(config.browser.clone(), Reach::ThisMachine);
     let pages = ComparePages::new(folder.clone(), browser);
-    let inputs = InputCache::new(folder.join("inputs"), Arc::clone(&outside.downloader));
     let outside = Outside {
         comparer: Arc::new(pages),
         inputs: Arc::new(inputs),

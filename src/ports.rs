@@ -103,6 +103,9 @@ pub trait Turns: fmt::Debug + Send + Sync {
 pub trait Opener: fmt::Debug + Send + Sync {
     /// Starts the browser and returns without waiting for it to end; fails with a sentence when none can start.
     fn open(&self, url: &VideoUrl) -> Result<(), String>;
+
+    /// Starts the browser with a video that was saved on this disk, in the same way.
+    fn open_file(&self, file: &Path) -> Result<(), String>;
 }
 
 /// Shows a task's input beside its result in the browser. Blocking: called off the loop.

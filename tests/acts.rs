@@ -295,7 +295,7 @@ fn on_the_page_of_the_record_json_is_the_record() {
 fn where_no_browser_starts_the_link_is_shown_and_copied() {
     let mut story = Story::with([made_task()]);
     let effects = story.press(&["o"]);
-    let [Effect::Open { task, url }] = &effects[..] else {
+    let [Effect::Open { task, url, .. }] = &effects[..] else {
         panic!("{effects:?}");
     };
     let (task, url) = (task.clone(), url.clone());
@@ -333,7 +333,7 @@ fn where_no_browser_starts_the_links_of_several_come_together() {
     let mut copies = Vec::new();
     for effect in opens {
         assert!(story.state.overlay().is_none(), "not before all are known");
-        if let Effect::Open { task, url } = effect {
+        if let Effect::Open { task, url, .. } = effect {
             let result = Err("no display".into());
             copies.extend(story.say(Msg::Opened { task, url, result }));
         }

@@ -9,7 +9,7 @@ use std::{fmt::Write as _, fs};
 
 use clap::CommandFactory as _;
 use kietop::{
-    app::keymap::Keymap,
+    app::keymap::{Context, Keymap},
     cli::Cli,
     config::{Asked, Config, known_keys, themes},
 };
@@ -97,10 +97,29 @@ fn the_readme_s_settings_are_true() {
         assert!(table.contains(&format!("`{name}`")), "theme {name}");
     }
     for key in known_keys() {
-        let is_offered = kietop::config::DEFAULT_FILE.contains(&format!("#{key} = "));
+        let name = key.rsplit('.').next().unwrap();
+        let is_offered = kietop::config::DEFAULT_FILE
+            .lines()
+            .any(|line| line.starts_with(&format!("#{name} = ")) || is_section(line, &key));
+        assert!(is_offered, "the default file does not offer {key}");
         assert!(
-            !is_offered || table.contains(&format!("| `{key}` |")),
+            table.contains(&format!("| `{key}` |")) || table.contains(&format!("| `{key}.")),
             "the README does not name {key}"
         );
     }
+}
+
+/// Reports whether a line of the default file begins that section, or one below it.
+fn is_section(line: &str, key: &str) -> bool {
+    let section = line
+        .trim_start_matches('#')
+        .strip_prefix(&format!("[{key}"));
+    section.is_some_and(|rest| rest.starts_with([']', '.']))
+}
+
+#[test]
+fn the_default_file_names_every_place_of_keys() {
+    let places: Vec<_> = Context::ALL.into_iter().map(Context::name).collect();
+    let line = format!("# Keys of one place only: {}.", places.join(", "));
+    assert!(kietop::config::DEFAULT_FILE.contains(&line), "{line}");
 }

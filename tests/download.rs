@@ -385,6 +385,25 @@ async fn a_rest_that_lies_is_never_appended() {
         ]
     };
     plays("another version's rest", script, End::Film).await;
+    for (first, then, name) in [
+        (ETAG, "", "a rest of no version"),
+        (MODIFIED, "", "a rest of no date"),
+        (
+            MODIFIED,
+            "Last-Modified: Mon, 04 May 2026 11:00:00 GMT\r\n",
+            "a rest of another date",
+        ),
+    ] {
+        let script = move |at| {
+            let lying = reply(move |head| rest_from(wanted(head).unwrap(), then));
+            vec![
+                say(cut(usize::max(at, 300), first)),
+                lying,
+                say(whole(OTHER, first)),
+            ]
+        };
+        plays(name, script, End::Other).await;
+    }
     let script = |at| {
         let page = b"<html>416 Requested Range Not Satisfiable</html>";
         let lying = answer("416 No", "", page.len(), page);
@@ -402,6 +421,27 @@ async fn a_rest_that_lies_is_never_appended() {
     let script = |at| vec![say(rest_from(at, ETAG))];
     let is_it = |error: &SaveError| *error == SaveError::Answered(206);
     plays("a rest nobody asked for", script, End::Error(is_it)).await;
+}
+
+#[tokio::test]
+async fn what_never_gets_further_is_given_up() {
+    // Each answer brings a byte more than the last, and nothing to go on from.
+    let growing = |n: usize| say(cut(300 + n, ""));
+    let script: Vec<_> = (0..50).map(growing).collect();
+    let mut server = RawServer::start(script).await;
+    let error = Desk::new(LIMITS).save_from(&server).await.unwrap_err();
+    assert!(is_cut_off(&error), "{error:?}");
+    assert_eq!(server.requests().len(), LIMITS.tries as usize);
+
+    // What comes can be gone on from, and what goes on never fits.
+    let lying = || reply(|head| rest_from(wanted(head).unwrap(), "ETag: \"v2\"\r\n"));
+    let script: Vec<_> = (0..50)
+        .flat_map(|_| [say(cut(20_000, ETAG)), lying()])
+        .collect();
+    let mut server = RawServer::start(script).await;
+    let error = Desk::new(LIMITS).save_from(&server).await.unwrap_err();
+    assert!(is_cut_off(&error), "{error:?}");
+    assert!(server.requests().len() < 10, "not without end");
 }
 
 #[tokio::test]

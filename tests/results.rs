@@ -229,7 +229,9 @@ async fn a_result_is_saved_named_and_known_as_saved() {
     let home = Home::with(&[ID]);
     home.run(&api.origin(), &["wait"]).await;
 
-    let saved = home.run(&api.origin(), &["save", &ID[..4]]).await;
+    // Named twice it is fetched once.
+    let words = ["save", &ID[..4], ID, &ID[..6]];
+    let saved = home.run(&api.origin(), &words).await;
 
     assert_eq!(saved.status.code(), Some(0), "{}", err(&saved));
     let path = home
@@ -240,7 +242,9 @@ async fn a_result_is_saved_named_and_known_as_saved() {
     assert_eq!(fs::read(&path).unwrap(), FILM);
     assert_eq!(home.videos(), std::slice::from_ref(&path));
     assert!(!err(&saved).contains('\r'), "no progress in a pipe");
-    for (_, head) in files.requests() {
+    let requests = files.requests();
+    assert_eq!(requests.len(), 1);
+    for (_, head) in requests {
         assert!(
             !head.to_ascii_lowercase().contains("authorization"),
             "{head}"
@@ -263,7 +267,12 @@ async fn a_result_is_saved_named_and_known_as_saved() {
         out(&again),
         format!("{ID} saved already {}\n", path.display())
     );
+    let on_disk = ["list", "--filter", "state:saved"];
+    let listed = home.run(&api.origin(), &on_disk).await;
+    assert!(out(&listed).starts_with(ID), "{}", out(&listed));
     fs::remove_file(&path).unwrap();
+    let listed = home.run(&api.origin(), &on_disk).await;
+    assert_eq!(out(&listed), "", "what is not there is not found");
     let listed = home.run(&api.origin(), &["list", "--json"]).await;
     let listed: Value = serde_json::from_str(out(&listed)).unwrap();
     assert_eq!(
@@ -279,6 +288,25 @@ async fn a_result_is_saved_named_and_known_as_saved() {
         fs::read_dir(home.path().join("out/here")).unwrap().count(),
         1
     );
+}
+
+#[tokio::test]
+async fn what_was_noted_of_a_removed_task_is_shown() {
+    let home = Home::with(&[ID]);
+    let nowhere = "http://127.0.0.1:9";
+    home.run(nowhere, &["remove", ID]).await;
+
+    let shown = home.run(nowhere, &["show", ID]).await;
+
+    assert_eq!(shown.status.code(), Some(0), "{}", err(&shown));
+    let text = out(&shown);
+    assert!(text.contains("list          removed\n"), "{text}");
+    assert!(
+        text.contains("added to the list\n") && text.contains("removed from the list\n"),
+        "{text}"
+    );
+    let unknown = home.run(nowhere, &["show", OTHER]).await;
+    assert_eq!((unknown.status.code(), out(&unknown)), (Some(5), ""));
 }
 
 #[tokio::test]

@@ -187,6 +187,9 @@ impl Opener for NoBrowser {
     fn open(&self, _: &VideoUrl) -> Result<(), String> {
         Err("There is no display here.".into())
     }
+    fn open_file(&self, _: &Path) -> Result<(), String> {
+        Err("There is no display here.".into())
+    }
 }
 
 impl Comparer for NoBrowser {

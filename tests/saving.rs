@@ -337,6 +337,50 @@ fn a_result_is_saved_by_itself_where_that_is_wanted() {
 }
 
 #[test]
+fn what_another_instance_saves_is_not_saved_here_too() {
+    let wanted = |settings: &mut Settings| {
+        at_home(settings);
+        settings.auto_save = true;
+    };
+    // It heard of the ending, and began to save at once.
+    let running = || task("a").running().created("14:30").in_flight();
+    let mut state = program().set(wanted).with(running()).build();
+    let mut begun = made("a", ONE).build();
+    begun.saves.begun = Some("/v".into());
+    let delta = Delta::Changed(Box::new(begun));
+    let effects = update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
+    assert_eq!(saves(&effects), []);
+
+    // It saved what still waits here.
+    let mut state = program().set(at_home).with(made("a", THREE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+    let mut saved = made("a", THREE).build();
+    saved.saves = Saves::restored([(3, "/v/3.mp4".into())], None, None);
+    let delta = Delta::Changed(Box::new(saved));
+    update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
+    assert_eq!(saves(&end(&mut state, begun[0].0, Ok("/v/1.mp4"))), []);
+    end(&mut state, begun[1].0, Ok("/v/2.mp4"));
+    assert!(state.saves().is_empty());
+    assert_eq!(status(&state, "a"), Status::Saved);
+}
+
+#[test]
+fn ten_thousand_results_are_written_down_as_begun_in_one_go() {
+    let all = (0..10_000).map(|n| made(&format!("t{n}"), ONE));
+    let mut state = all
+        .fold(program().set(at_home), support::ProgramBuilder::with)
+        .build();
+
+    let effects = press(&mut state, &["*", "w"]);
+
+    let stores = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Store(_)));
+    assert_eq!((stores.count(), written(&effects).len()), (1, 10_000));
+    assert_eq!(state.saves().all().unwrap().files, 10_000);
+}
+
+#[test]
 fn an_interrupted_save_goes_on_or_is_offered() {
     let mut watched = made("a", ONE).build();
     watched.saves.begun = Some("/elsewhere".into());
@@ -438,6 +482,32 @@ fn what_is_on_disk_dies_no_more() {
         (life(&state, "a"), state.shown().len()),
         (LinkLife::Saved, 1)
     );
+}
+
+#[test]
+fn what_is_on_disk_is_opened_from_there() {
+    let mut saved = made("a", ONE).build();
+    saved.saves = Saves::restored([(1, "/v/a.mp4".into())], None, None);
+    let (mut state, _) = started(vec![saved], |_| {});
+    let opened = |state: &mut State| match press(state, &["o"]).pop() {
+        Some(Effect::Open { file, .. }) => file,
+        other => panic!("{other:?}"),
+    };
+
+    assert_eq!(opened(&mut state), Some("/v/a.mp4".into()));
+    let (task, file) = (id("a"), PathBuf::from("/v/a.mp4"));
+    let effects = update(&mut state, Msg::OpenedFile { task, file }, now());
+    assert_eq!(said(&state), "Opened from the disk (/v/a.mp4).");
+    let expected = Change::Opened {
+        task: id("a"),
+        at: now().wall,
+        url: "/v/a.mp4".into(),
+    };
+    assert_eq!(written(&effects), [expected]);
+
+    let files = vec![(id("a"), "/v/a.mp4".into(), false)];
+    update(&mut state, Msg::LookedFor(files), now());
+    assert_eq!(opened(&mut state), None, "then by its link");
 }
 
 #[test]

@@ -772,7 +772,7 @@ fn a_list_that_may_not_be_changed_says_so_and_asks_all_the_same() {
 fn a_browser_that_cannot_start_shows_the_link_but_takes_no_dialog_away() {
     let mut story = Story::with([task("a").ready("5m").created("14:00")]);
     let effects = story.press(&["o"]);
-    let Some(Effect::Open { task, url }) = effects.into_iter().next() else {
+    let Some(Effect::Open { task, url, .. }) = effects.into_iter().next() else {
         panic!("one video opens at once");
     };
     let failed = Msg::Opened {

@@ -550,7 +550,12 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
         .with(task("b").made("1m", Delivery::Done, &urls).created("14:10"))
         .build();
 
-    let [Effect::Open { task: opened, url }] = &press(&mut state, &["o"])[..] else {
+    let [
+        Effect::Open {
+            task: opened, url, ..
+        },
+    ] = &press(&mut state, &["o"])[..]
+    else {
         panic!("opens at once")
     };
     assert_eq!(opened, &id("a"));

@@ -126,12 +126,17 @@ impl Opener for Browser {
         }
         self.start(url.as_str())
     }
+
+    fn open_file(&self, file: &Path) -> Result<(), String> {
+        let file = OwnFile::video(file).ok_or("The saved file is no video by its name.")?;
+        self.show(&file)
+    }
 }
 
 impl Browser {
-    /// Opens a page that we wrote ourselves.
-    pub(super) fn show(&self, page: &OwnPage) -> Result<(), String> {
-        self.start(page.0.as_str())
+    /// Opens a file that we wrote ourselves.
+    pub(super) fn show(&self, file: &OwnFile) -> Result<(), String> {
+        self.start(file.0.as_str())
     }
 
     fn start(&self, link: &str) -> Result<(), String> {
@@ -149,16 +154,22 @@ impl Browser {
     }
 }
 
-/// Is a page on this disk that we wrote ourselves: the only `file:` link that is ever opened.
+/// Is a page or a video on this disk that we wrote ourselves: no other `file:` link is ever opened.
 ///
 /// Links of the API are [`VideoUrl`]s, which cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OwnPage(Url);
+pub(super) struct OwnFile(Url);
 
-impl OwnPage {
+impl OwnFile {
     /// Names a file of ours by its whole path; nothing when the path is not whole.
     pub(super) fn at(path: &Path) -> Option<Self> {
         Url::from_file_path(path).ok().map(Self)
+    }
+
+    /// Names a video that was saved; nothing when its name has no ending that we give: the system starts programs by it.
+    fn video(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?;
+        matches!(ending, "mp4" | "mov" | "webm").then(|| Self::at(path))?
     }
 }
 
@@ -272,6 +283,22 @@ mod tests {
                 let why = opened.unwrap_err();
                 assert!(why.contains("leads to this machine"), "{why}");
             }
+        }
+    }
+
+    #[test]
+    fn only_videos_of_this_disk_are_opened_as_files() {
+        let link = |path: &str| OwnFile::video(Path::new(path)).map(|file| file.0.to_string());
+
+        assert_eq!(link("/v/a b.mp4"), Some("file:///v/a%20b.mp4".into()));
+        for odd in [
+            "a.mp4",
+            "/v/a.desktop",
+            "/v/mp4",
+            "/v/a.mp4.sh",
+            "https://ex.com/a.mp4",
+        ] {
+            assert_eq!(link(odd), None, "{odd}");
         }
     }
 

@@ -129,10 +129,10 @@ impl HttpDownloader {
         told: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<PathBuf, SaveError> {
         let client = self.client().await?;
-        let (mut failures, mut is_fresh, mut is_doubted) = (0, false, false);
+        let (mut tries, mut is_fresh, mut is_doubted) = (Tries::new(&self.limits), false, false);
         loop {
             let mut part = kept.take().ok_or(SaveError::Broke)?;
-            let before = part.offset();
+            tries.reached(&part);
             let ended = if part.is_whole() {
                 *kept = Some(part);
                 Ok(Length::Told)
@@ -156,6 +156,9 @@ impl HttpDownloader {
                     let (back, begun) = blocking(move || part.forget()).await?;
                     *kept = Some(back);
                     begun?;
+                    if tries.failed().is_none() {
+                        return Err(SaveError::NoAnswer(PollError::CutOff));
+                    }
                 }
                 Err(Ended::Refused(status)) => {
                     *kept = Some(part);
@@ -166,16 +169,13 @@ impl HttpDownloader {
                     url = self.fresh(&order.url, status).await?;
                 }
                 Err(Ended::Failed(error)) => {
-                    if part.offset() > before {
-                        failures = 0;
-                    }
+                    tries.reached(&part);
                     *kept = Some(part);
-                    failures += 1;
-                    if failures >= self.limits.tries || !is_worth_a_try(&error) {
+                    let Some(wait) = tries.failed().filter(|_| is_worth_a_try(&error)) else {
                         return Err(error);
-                    }
-                    tracing::debug!(?error, failures, "a file broke off");
-                    time::sleep(self.limits.wait * 2_u32.saturating_pow(failures - 1)).await;
+                    };
+                    tracing::debug!(?error, ?wait, "a file broke off");
+                    time::sleep(wait).await;
                 }
             }
         }
@@ -237,6 +237,46 @@ impl HttpDownloader {
                 })
         });
         built.await
+    }
+}
+
+/// How often a file is asked for at all, for each try in a row that it has: also where every try brings a little.
+const TRIES_IN_ALL: u32 = 20;
+
+/// Counts what went wrong with one file.
+#[derive(Debug)]
+struct Tries {
+    limits: Limits,
+    in_all: u32,
+    in_a_row: u32,
+    furthest: u64,
+}
+
+impl Tries {
+    const fn new(limits: &Limits) -> Self {
+        Self {
+            limits: *limits,
+            in_all: 0,
+            in_a_row: 0,
+            furthest: 0,
+        }
+    }
+
+    /// Takes in how far the file is. Only what the next try can go on from is a step ahead.
+    fn reached(&mut self, part: &Part) {
+        if part.offset() > self.furthest && part.source().validator().is_some() {
+            self.furthest = part.offset();
+            self.in_a_row = 0;
+        }
+    }
+
+    /// Counts a failure, and returns how long to wait for the next try; none when there is to be none.
+    fn failed(&mut self) -> Option<Duration> {
+        let Limits { tries, wait, .. } = self.limits;
+        self.in_all += 1;
+        self.in_a_row += 1;
+        let is_over = self.in_a_row >= tries || self.in_all >= tries.saturating_mul(TRIES_IN_ALL);
+        (!is_over).then(|| wait * 2_u32.saturating_pow(self.in_a_row - 1))
     }
 }
 

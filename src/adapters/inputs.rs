@@ -1,19 +1,32 @@
 //! Inputs that pictures are made of: where they were saved, else fetched once into a cache of a few.
 
 use std::{
+    ffi::OsStr,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::task;
+use tokio::{task, time};
 
 use crate::{
-    domain::{comparison::Clip, picture::PictureError, save::SaveOrder, task::TaskId},
+    domain::{
+        comparison::Clip,
+        picture::PictureError,
+        save::{SaveError, SaveOrder},
+        task::TaskId,
+    },
     ports::{Downloader, InputKeeper, Pending},
 };
+
+/// The largest input that is fetched for a picture, in bytes.
+pub const LARGEST: u64 = 200_000_000;
+
+/// How long it may take to fetch one.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How many inputs stay in the cache.
 const KEPT: usize = 8;
@@ -26,7 +39,7 @@ pub struct InputCache {
 }
 
 impl InputCache {
-    /// Returns a cache in that folder, filled by that downloader.
+    /// Returns a cache in that folder, filled by that downloader: one of its own, so that pictures take no save's turn.
     pub const fn new(folder: PathBuf, downloader: Arc<dyn Downloader>) -> Self {
         Self { folder, downloader }
     }
@@ -49,11 +62,14 @@ impl InputCache {
             folder: own.clone(),
             title: None,
         };
-        let file = self.downloader.save(&order, &|_| ()).await;
-        let file = file.map_err(|error| {
-            tracing::info!(task = %order.task, why = error.message(), "no input for a picture");
-            PictureError::NoInput
-        })?;
+        let fetching = time::timeout(DEADLINE, self.downloader.save(&order, &|_| ()));
+        let fetched = fetching.await;
+        let file = fetched
+            .unwrap_or(Err(SaveError::Stopped))
+            .map_err(|error| {
+                tracing::info!(task = %order.task, why = error.message(), "no input for a picture");
+                PictureError::NoInput
+            })?;
         let folder = self.folder.clone();
         let tidied = task::spawn_blocking(move || tidy(&folder, &own)).await;
         if let Ok(Err(error)) = tidied {
@@ -84,7 +100,8 @@ fn folder_name(input: &Clip) -> String {
 fn finished(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?;
     let mut files = entries.flatten().map(|entry| entry.path());
-    files.find(|file| file.extension().is_some_and(|end| end == "mp4") && file.is_file())
+    let is_of_a_part = |end: &OsStr| end == "part" || end == "meta" || end == "new";
+    files.find(|file| file.extension().is_some_and(|end| !is_of_a_part(end)) && file.is_file())
 }
 
 /// Removes the oldest inputs. Only folders that are named like ours are touched.
@@ -105,4 +122,26 @@ fn tidy(folder: &Path, newest: &Path) -> io::Result<()> {
         fs::remove_dir_all(old)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_input_is_found_whatever_its_kind_and_a_part_is_not() {
+        for (name, is_whole) in [
+            ("774d.mp4", true),
+            ("774d.mov", true),
+            ("774d.webm", true),
+            ("774d.1a2b3c4d.part", false),
+            ("774d.1a2b3c4d.meta", false),
+            ("774d.1a2b3c4d.meta.new", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), "film").unwrap();
+
+            assert_eq!(finished(folder.path()).is_some(), is_whole, "{name}");
+        }
+    }
 }

@@ -7,6 +7,12 @@ pub fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
+/// Returns how wide the terminal is that hears of errors; nothing where it is none.
+pub fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Reports whether we are reached over SSH: then the desktop here, if there is one, is in front of nobody.
 pub(super) fn is_remote(is_set: impl Fn(&str) -> bool) -> bool {
     ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]

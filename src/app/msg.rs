@@ -133,6 +133,13 @@ pub enum Msg {
         /// The reason when no browser could be started.
         result: Result<(), String>,
     },
+    /// A saved file was opened.
+    OpenedFile {
+        /// Whose.
+        task: TaskId,
+        /// Which.
+        file: PathBuf,
+    },
     /// Input and result were shown side by side in the browser, or not.
     Compared {
         /// Whose.
@@ -222,12 +229,15 @@ pub enum Effect {
     Ask(Request),
     /// Tell of endings by a desktop notice or a command; answered by [`Msg::Announced`].
     Announce(Tidings),
-    /// Open a video in the browser; answered by [`Msg::Opened`].
+    /// Open a video in the browser: its saved file where that is still there, else its link; answered by [`Msg::Opened`]
+    /// or [`Msg::OpenedFile`].
     Open {
         /// Whose.
         task: TaskId,
         /// Which.
         url: VideoUrl,
+        /// Where it was saved.
+        file: Option<PathBuf>,
     },
     /// Show input and result side by side in the browser; answered by [`Msg::Compared`].
     Compare(Box<Comparison>),

@@ -70,9 +70,8 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             saving::go_on(state, now, &mut effects);
         }
         Msg::ChangedElsewhere(deltas) => {
-            for task in storing::changed_elsewhere(state, deltas, now) {
-                saving::made(state, &task, now, &mut effects);
-            }
+            let ended = storing::changed_elsewhere(state, deltas, now);
+            saving::made_elsewhere(state, &ended, now, &mut effects);
         }
         Msg::Polled {
             task,
@@ -96,6 +95,9 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Focused(focus) => notices::focused(state, focus, now, &mut effects),
         Msg::Opened { task, url, result } => {
             dialogs::opened(state, &task, url, result, now, &mut effects);
+        }
+        Msg::OpenedFile { task, file } => {
+            dialogs::opened_file(state, &task, &file, now, &mut effects);
         }
         Msg::Compared { task, result } => dialogs::compared(state, &task, result, now),
         Msg::SaveProgressed { attempt, progress } => saving::progressed(state, attempt, progress),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
-        change::{Access, Change, StoreError},
+        change::{Access, Change, JournalLine, StoreError},
         estimate::RunTimes,
         fuzzy::Searcher,
         names::Names,
@@ -54,6 +54,10 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
             .collect();
         refused = ask(&mut store, &mut tasks, unfinished, global).await?.err();
     }
+    // Before the filter, which may ask for what is saved.
+    for watched in &mut tasks {
+        place::look(watched);
+    }
     // What to expect of a running task, all of them tell.
     let sight = sight(&tasks, retention);
     let mut names = Names::default();
@@ -69,9 +73,6 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         output::talk("kietop: No task on the list passes the filter.");
     }
     tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
-    for watched in &mut tasks {
-        place::look(watched);
-    }
     let records = || tasks.iter().map(|watched| json::record(watched, retention));
     if list.json {
         output::data(&format!("{}\n", json::write(&records().collect())))?;
@@ -155,7 +156,10 @@ fn sight(tasks: &[Watched], retention: Duration) -> Sight {
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let retention = place::config(global)?.settings.retention.0;
     let (mut store, loss) = place::list_to_read(global)?;
-    let id = place::resolve(&mut store, &show.id)?;
+    let id = match place::resolve(&mut store, &show.id) {
+        Ok(id) => id,
+        Err(failure) => return show_removed(&mut store, show, failure),
+    };
     let mut refused = None;
     let mut tasks = vec![place::find(&mut store, &id)?];
     if show.refresh {
@@ -180,10 +184,7 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
             .journal(&id, JOURNAL_LINES)
             .map_err(|error| place::store_failed(&error))?;
         let mut text = card(&watched, retention);
-        for line in journal {
-            // Writing into a `String` cannot fail.
-            writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
-        }
+        text.push_str(&history(&journal));
         output::data(&text)?;
     }
     match (refused, loss) {
@@ -196,6 +197,31 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
             Err(account_failed(&error))
         }
     }
+}
+
+/// Prints what was noted of a task that is on the list no more, named by its whole id; else it is not known.
+fn show_removed(store: &mut SqliteStore, show: &Show, failure: Failure) -> Result<(), Failure> {
+    let Some(id) = TaskId::parse(&show.id).ok().filter(|_| !show.json) else {
+        return Err(failure);
+    };
+    let journal = store
+        .journal(&id, JOURNAL_LINES)
+        .map_err(|error| place::store_failed(&error))?;
+    if journal.is_empty() {
+        return Err(failure);
+    }
+    let head = format!("{:<13} {id}\n{:<13} removed\n", "taskId", "list");
+    output::data(&format!("{head}{}", history(&journal)))
+}
+
+/// Returns a journal, a line each.
+fn history(journal: &[JournalLine]) -> String {
+    let mut text = String::new();
+    for line in journal {
+        // Writing into a `String` cannot fail.
+        writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
+    }
+    text
 }
 
 /// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be

@@ -1,4 +1,4 @@
-//! `kietop open`: a task's video in the browser; without a browser, its link.
+//! `kietop open`: a task's video in the browser, from the disk where it was saved; without a browser, its link.
 
 use super::{Failure, Global, Open, output, place};
 use crate::{
@@ -14,7 +14,8 @@ use crate::{
 pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     let mut store = place::list(global)?;
     let id = place::resolve(&mut store, &open.id)?;
-    let watched = place::find(&mut store, &id)?;
+    let mut watched = place::find(&mut store, &id)?;
+    place::look(&mut watched);
     let videos: Vec<&VideoUrl> = if open.origin {
         watched.task.originals()
     } else {
@@ -31,7 +32,9 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     }
     let config = place::config(global)?;
     let browser = Browser::new(config.settings.browser, Reach::of(&config.origin));
-    if let Err(reason) = browser.open(url) {
+    let file = watched.file_of(url);
+    let opened = file.map_or_else(|| browser.open(url), |file| browser.open_file(file));
+    if let Err(reason) = opened {
         output::data(&format!("{}\n", url.as_str()))?;
         return Err(Failure::plain(format!("{reason} The link is above.")));
     }
@@ -41,7 +44,10 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     let change = Change::Opened {
         task: id,
         at: SystemClock::wall(),
-        url: url.as_str().to_owned(),
+        url: file.map_or_else(
+            || url.as_str().to_owned(),
+            |file| file.to_string_lossy().into_owned(),
+        ),
     };
     let noted = store.apply(&[change]);
     noted.map(drop).map_err(|error| place::store_failed(&error))

@@ -12,6 +12,7 @@ use crate::{
     adapters::{
         desktop::SystemClock,
         download::{self, HttpDownloader, Reach},
+        inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::{SHORTEST_PREFIX, SqliteStore},
         turns::FileTurns,
@@ -193,8 +194,21 @@ pub fn key_standing(config: &Config) -> Result<KeyStanding, Failure> {
 
 /// Returns what fetches files: from public addresses, and from this machine when the API is on it.
 pub fn downloader(client: &Arc<KieClient>) -> HttpDownloader {
-    let reach = Reach::of(client.origin());
-    HttpDownloader::new(reach, Arc::clone(client) as _, download::Limits::default())
+    HttpDownloader::new(
+        Reach::of(client.origin()),
+        Arc::clone(client) as _,
+        download::Limits::default(),
+    )
+}
+
+/// Returns what fetches inputs for pictures: as little and as short as a look is worth.
+pub fn input_downloader(client: &Arc<KieClient>) -> HttpDownloader {
+    let limits = download::Limits {
+        largest: inputs::LARGEST,
+        tries: 2,
+        ..download::Limits::default()
+    };
+    HttpDownloader::new(Reach::of(client.origin()), Arc::clone(client) as _, limits)
 }
 
 /// Returns the folder saved videos go to: as the config file says, else `kietop` under the user's folder of videos.

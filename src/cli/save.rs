@@ -1,8 +1,8 @@
 //! `kietop save`: result videos to the disk, whole or not at all, and how far they are while a person looks on.
 
 use std::{
-    cell::RefCell,
-    collections::BTreeMap,
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +13,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::{Failure, Global, Save, exit, output, place};
 use crate::{
-    adapters::{desktop::SystemClock, store::SqliteStore},
+    adapters::{desktop::SystemClock, store::SqliteStore, surroundings::columns},
     config,
     domain::{
         change::Change,
@@ -38,8 +38,12 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
     let downloader = place::downloader(&client);
     let mut failures = 0;
     let mut orders = Vec::new();
+    let mut seen = BTreeSet::new();
     for text in &save.ids {
         let id = place::resolve(&mut store, text)?;
+        if !seen.insert(id.clone()) {
+            continue;
+        }
         let watched = place::find(&mut store, &id)?;
         match wanted(watched, &folder, config.settings.retention.0)? {
             Ok(found) => orders.extend(found),
@@ -49,7 +53,6 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
             }
         }
     }
-    orders.dedup();
     note_begun(&mut store, &orders)?;
     let saving = save_all(&orders, &downloader, &mut store);
     failures += tokio::select! {
@@ -125,7 +128,7 @@ async fn save_all(
     downloader: &dyn Downloader,
     store: &mut SqliteStore,
 ) -> Result<usize, Failure> {
-    let bar = Bar::new();
+    let bar = Bar::new(orders.len());
     let mut saves: FuturesUnordered<_> = orders
         .iter()
         .enumerate()
@@ -189,21 +192,46 @@ fn line(task: &TaskId, word: &str, path: &Path) -> String {
     format!("{task} {word} {path}\n")
 }
 
+/// Returns how far files are, in one line: those under way together, and how many of all have ended.
+fn summary(running: &[Progress], ended: usize, files: usize) -> String {
+    if running.is_empty() {
+        return String::new();
+    }
+    let nothing = Progress {
+        total: Some(0),
+        ..Progress::default()
+    };
+    let sum = running.iter().fold(nothing, |sum, one| Progress {
+        bytes: sum.bytes.saturating_add(one.bytes),
+        total: sum.total.zip(one.total).map(|(a, b)| a.saturating_add(b)),
+        rate: sum.rate.saturating_add(one.rate),
+    });
+    let far = format::progress(sum);
+    if files == 1 {
+        return far;
+    }
+    format!("{ended} of {files} files, {far}")
+}
+
 /// How often the progress line is drawn.
 const SHOWN_EVERY: Duration = Duration::from_millis(250);
 
 /// Is the line that tells a person at a terminal how far it is; in a pipe there is none.
 struct Bar {
     is_shown: bool,
+    files: usize,
+    ended: Cell<usize>,
     told: tokio::sync::watch::Sender<BTreeMap<usize, Progress>>,
     drawn: RefCell<String>,
 }
 
 impl Bar {
-    fn new() -> Self {
+    fn new(files: usize) -> Self {
         let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         Self {
             is_shown: io::stderr().is_terminal() && !is_dumb,
+            files,
+            ended: Cell::new(0),
             told: tokio::sync::watch::Sender::default(),
             drawn: RefCell::default(),
         }
@@ -224,18 +252,16 @@ impl Bar {
         self.told.send_modify(|all| {
             all.remove(&at);
         });
+        self.ended.update(|ended| ended + 1);
         self.write(String::new());
     }
 
     fn draw(&self) {
-        let all: Vec<_> = self
-            .told
-            .borrow()
-            .values()
-            .copied()
-            .map(format::progress)
-            .collect();
-        self.write(all.join("  |  "));
+        let running: Vec<_> = self.told.borrow().values().copied().collect();
+        let text = summary(&running, self.ended.get(), self.files);
+        // In the last column it would go on in the next line, which is never taken back.
+        let most = columns().unwrap_or(80).saturating_sub(1);
+        self.write(format::fit_end(&text, most, "...").into_owned());
     }
 
     fn write(&self, text: String) {
@@ -252,5 +278,27 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.write(String::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_are_one_line() {
+        let one = Progress {
+            bytes: 1_000_000,
+            total: Some(4_000_000),
+            rate: 500_000,
+        };
+        let unsized_one = Progress { total: None, ..one };
+
+        assert_eq!(summary(&[], 1, 3), "");
+        assert_eq!(summary(&[one], 0, 1), format::progress(one));
+        let both = summary(&[one, one], 1, 3);
+        assert!(both.starts_with("1 of 3 files, 25%, "), "{both}");
+        let untold = summary(&[one, unsized_one], 0, 2);
+        assert!(!untold.contains('%'), "{untold}");
     }
 }

@@ -19,7 +19,7 @@ use super::{
 pub const MOST_AT_ONCE: usize = 2;
 
 /// Numbers a try to fetch a file, so that what is told of one is not taken for another's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SaveAttempt(u32);
 
 impl SaveAttempt {

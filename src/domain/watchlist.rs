@@ -20,7 +20,7 @@ use super::{
     save::{SaveOrder, Saves},
     schedule::{Freshness, GRACE, Polling, Standing, Stop},
     status::{self, EXPIRING, Keeping, LinkLife, Status, Tab},
-    task::{Absorbed, Delivery, Task, TaskId, TaskState},
+    task::{Absorbed, Delivery, Task, TaskId, TaskState, VideoUrl},
     text::CleanText,
     time::{Mono, Now},
 };
@@ -255,6 +255,14 @@ impl Watched {
             .collect()
     }
 
+    /// Returns where the result behind a link was saved, as long as the file was there when last looked.
+    pub fn file_of(&self, url: &VideoUrl) -> Option<&Path> {
+        let mut results = self.task.state().videos().zip(1..);
+        let (_, number) = results.find(|(result, _)| *result == url)?;
+        let file = self.saves.there().find(|file| file.number == number)?;
+        Some(&file.path)
+    }
+
     /// Takes in that a result was saved; with the last one the save is over.
     pub fn saved(&mut self, number: usize, path: PathBuf) {
         self.saves.add(number, path);
@@ -336,6 +344,8 @@ pub struct Watchlist {
     asked: BTreeSet<(Mono, TaskId)>,
     ends: BTreeSet<(Timestamp, TaskId)>,
     ended: BTreeSet<(Timestamp, TaskId)>,
+    /// How many links die within two days of a moment: from it the count of any later moment is a few steps away.
+    counted: (Timestamp, usize),
     tally: Tally,
     names: Names,
     run_times: RunTimes,
@@ -351,6 +361,7 @@ impl Watchlist {
             asked: BTreeSet::new(),
             ends: BTreeSet::new(),
             ended: BTreeSet::new(),
+            counted: (Timestamp::MIN, 0),
             tally: Tally::default(),
             names: Names::default(),
             run_times: RunTimes::default(),
@@ -400,18 +411,42 @@ impl Watchlist {
 
     /// Returns how many links die within two days and are not dead yet.
     pub fn expiring(&self, now: Now) -> usize {
-        self.expiring_ids(now).count()
+        let (then, known) = self.counted;
+        if now.wall < then {
+            return self.expiring_ids(now).count();
+        }
+        let come = self.ending(
+            super::time::later(then, EXPIRING),
+            super::time::later(now.wall, EXPIRING),
+        );
+        let gone = self.ending(then, now.wall);
+        (known + come.count()).saturating_sub(gone.count())
+    }
+
+    /// Counts afresh from this moment on, so that counting stays cheap as time goes by.
+    pub fn advance(&mut self, now: Now) {
+        self.counted = (now.wall, self.expiring(now));
+    }
+
+    /// Returns the links that end after one moment and not after another.
+    fn ending(&self, after: Timestamp, until: Timestamp) -> impl Iterator<Item = &TaskId> {
+        let bounds = (
+            Bound::Excluded((after, TaskId::last())),
+            Bound::Included((until.max(after), TaskId::last())),
+        );
+        let ends = (after < until).then(|| self.ends.range(bounds));
+        ends.into_iter().flatten().map(|(_, id)| id)
+    }
+
+    /// Reports whether a link's end counts among those within two days of the moment counted from.
+    fn is_counted(&self, end: Timestamp) -> bool {
+        let (then, _) = self.counted;
+        then < end && end <= super::time::later(then, EXPIRING)
     }
 
     /// Returns the tasks whose links die within two days, the first to die first.
     pub fn expiring_ids(&self, now: Now) -> impl Iterator<Item = &TaskId> {
-        let end = super::time::later(now.wall, EXPIRING);
-        self.ends
-            .range((
-                Bound::Excluded((now.wall, TaskId::last())),
-                Bound::Included((end, TaskId::last())),
-            ))
-            .map(|(_, id)| id)
+        self.ending(now.wall, super::time::later(now.wall, EXPIRING))
     }
 
     /// Returns when the next link dies, or comes to its last two days.
@@ -485,6 +520,7 @@ impl Watchlist {
             Polling::Stopped(_) => {}
         }
         if let Some(end) = watched.matters_until(self.retention) {
+            self.counted.1 += usize::from(self.is_counted(end));
             self.ends.insert((end, id.clone()));
         }
         if watched.task.state().is_final() {
@@ -503,6 +539,8 @@ impl Watchlist {
             Polling::Stopped(_) => {}
         }
         if let Some(end) = watched.matters_until(self.retention) {
+            let is_counted = self.is_counted(end);
+            self.counted.1 = self.counted.1.saturating_sub(is_counted.into());
             self.ends.remove(&(end, id.clone()));
         }
         self.ended.remove(&(watched.ended(), id.clone()));
@@ -588,6 +626,7 @@ mod tests {
                 .map(|(at, id)| (at, id.clone()))
                 .collect::<Vec<_>>(),
             list.expiring_ids(now).cloned().collect::<Vec<_>>(),
+            list.expiring(now),
             list.ended()
                 .map(|(at, watched)| (at, watched.id().clone()))
                 .collect::<Vec<_>>(),
@@ -641,6 +680,8 @@ mod tests {
                 let news = watched(name, kind);
                 let id = news.id().clone();
                 let places: Vec<_> = views.iter().map(|view| view.standing(&id, &list)).collect();
+                // The count of links about to die holds from wherever it was taken up.
+                list.advance(self::now(i64::from(kind % 90) - 45));
                 match act {
                     0 => {
                         if let Some(before) = list.get(&id) {
@@ -667,6 +708,7 @@ mod tests {
             for watched in list.iter() {
                 again.insert(watched.clone());
             }
+            prop_assert_eq!(list.expiring(now), list.expiring_ids(now).count());
             prop_assert_eq!(format!("{:?}", told(&list, now)), format!("{:?}", told(&again, now)));
             let mut ends: Vec<_> = again.ended().map(|(at, _)| at).collect();
             ends.reverse();

@@ -170,7 +170,7 @@ impl Hands {
                 attempt,
             } => self.poll(task, family, attempt),
             Effect::Tell(word) => self.turns.tell(word),
-            Effect::Open { task, url } => self.open(task, url),
+            Effect::Open { task, url, file } => self.open(task, url, file),
             Effect::Compare(comparison) => self.compare(comparison),
             Effect::Picture(order) => {
                 let Self {
@@ -319,21 +319,28 @@ impl Hands {
         });
     }
 
-    fn open(&self, id: TaskId, url: VideoUrl) {
+    fn open(&self, task: TaskId, url: VideoUrl, file: Option<PathBuf>) {
         let (opener, answers) = (Arc::clone(&self.opener), self.answers.clone());
+        let downloader = Arc::clone(&self.downloader);
         task::spawn(async move {
             let link = url.clone();
-            let outcome = task::spawn_blocking(move || opener.open(&link)).await;
-            let result = outcome.unwrap_or_else(|_| Err("starting the browser broke".to_owned()));
-            send(
-                &answers,
-                Msg::Opened {
-                    task: id,
+            let outcome =
+                task::spawn_blocking(
+                    move || match file.filter(|file| downloader.is_there(file)) {
+                        Some(file) => opener.open_file(&file).map(|()| Some(file)),
+                        None => opener.open(&link).map(|()| None),
+                    },
+                );
+            let broke = || Err("starting the browser broke".to_owned());
+            let msg = match outcome.await.unwrap_or_else(|_panic| broke()) {
+                Ok(Some(file)) => Msg::OpenedFile { task, file },
+                result => Msg::Opened {
+                    task,
                     url,
-                    result,
+                    result: result.map(drop),
                 },
-            )
-            .await;
+            };
+            send(&answers, msg).await;
         });
     }
 

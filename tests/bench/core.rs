@@ -310,6 +310,27 @@ fn mark_all(bencher: Bencher<'_, '_>, count: i64) {
     bencher.bench_local(|| (key(&mut state, '*'), key(&mut state, '*')));
 }
 
+/// Everything marked and saved.
+#[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
+fn save_all(bencher: Bencher<'_, '_>, count: i64) {
+    bencher
+        .with_inputs(|| {
+            let mut state = program(count);
+            key(&mut state, '*');
+            state
+        })
+        .bench_local_values(|mut state| (key(&mut state, 'w'), state));
+}
+
+/// The clock's knock while everything is being saved.
+#[divan::bench(args = SIZES)]
+fn tick_while_saving(bencher: Bencher<'_, '_>, count: i64) {
+    let bench = Bench::of(count);
+    key(&mut bench.borrow_mut().state, '*');
+    key(&mut bench.borrow_mut().state, 'w');
+    bencher.bench_local(|| bench.borrow_mut().say(Msg::Tick));
+}
+
 /// Everything asked after at once, by hand.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn check_all(bencher: Bencher<'_, '_>, count: i64) {

@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -75,12 +75,7 @@ impl Part {
             left_over(folder, &mark).unwrap_or_else(|| folder.join(format!("{stem}.{mark}.part")));
         let note = path.with_extension("meta");
         let file = open_own(&path).map_err(|error| cannot("written", &path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SaveError::Busy),
-            // A file system without locks: then the marks alone keep programs apart.
-            Err(TryLockError::Error(error)) => tracing::debug!(%error, "no lock"),
-        }
+        let file = locked(file, &path)?;
         let mut part = Self {
             file,
             path,
@@ -192,6 +187,14 @@ impl Part {
             let path = self.folder.join(name);
             match rename_new(&self.path, &path) {
                 Ok(()) => break path,
+                // It was saved before, and that was not written down, or another program did it meanwhile.
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists
+                        && is_equal(&self.path, &path) =>
+                {
+                    remove_quietly(&self.path);
+                    break path;
+                }
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_NAMES =>
                 {
@@ -201,7 +204,10 @@ impl Part {
             }
         };
         remove_quietly(&self.note);
-        sync_folder(&self.folder).map_err(|error| self.failed(&error))?;
+        // The file is there and whole; only whether its name outlives a power cut is not known.
+        if let Err(error) = sync_folder(&self.folder) {
+            tracing::warn!(%error, path = %path.display(), "a folder cannot be flushed");
+        }
         Ok(path)
     }
 
@@ -299,6 +305,73 @@ fn open_own(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Takes a part that was just opened for us alone.
+///
+/// Fails with [`SaveError::Busy`] while somebody else writes it, and where it became the finished file of somebody else
+/// between the opening and the lock: what was opened is then no part any more.
+fn locked(file: File, path: &Path) -> Result<File, SaveError> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(SaveError::Busy),
+        // A file system without locks: then the marks alone keep programs apart.
+        Err(TryLockError::Error(error)) => tracing::debug!(%error, "no lock"),
+    }
+    if is_still(&file, path) {
+        Ok(file)
+    } else {
+        Err(SaveError::Busy)
+    }
+}
+
+/// Reports whether the open file is what has that name.
+fn is_still(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
+            return false;
+        };
+        (open.dev(), open.ino()) == (named.dev(), named.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        // An open file keeps its name there.
+        let _ = file;
+        path.exists()
+    }
+}
+
+/// Reports whether two files are the same, byte for byte; a link is never the same as what it leads to.
+fn is_equal(one: &Path, other: &Path) -> bool {
+    let length = |path| {
+        let known = fs::symlink_metadata(path).ok()?;
+        known.is_file().then_some(known.len())
+    };
+    if length(one).is_none() || length(one) != length(other) {
+        return false;
+    }
+    let (Ok(one), Ok(other)) = (open_own(one), open_own(other)) else {
+        return false;
+    };
+    same_bytes(one, other).unwrap_or(false)
+}
+
+fn same_bytes(one: File, other: File) -> io::Result<bool> {
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let both = left.len().min(right.len());
+        if both == 0 {
+            return Ok(left.len() == right.len());
+        }
+        if left.get(..both) != right.get(..both) {
+            return Ok(false);
+        }
+        one.consume(both);
+        other.consume(both);
+    }
+}
+
 /// Makes a new name last.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
@@ -339,4 +412,83 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> SaveError {
     }
     let text = format!("{} cannot be {what}: {error}", path.display());
     SaveError::Folder(CleanText::line(&text, 600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::{TaskId, VideoUrl};
+
+    /// A small film.
+    const FILM: &[u8] = include_bytes!("../../../assets/demo/lamp-input.mp4");
+
+    fn order(folder: &Path) -> SaveOrder {
+        SaveOrder {
+            task: TaskId::parse("774d9a7d").unwrap(),
+            number: 1,
+            of: 1,
+            url: VideoUrl::parse("https://ex.com/v.mp4").unwrap(),
+            folder: folder.to_owned(),
+            title: None,
+        }
+    }
+
+    /// Saves the film as far as its name.
+    fn saved(folder: &Path) -> PathBuf {
+        let mut part = Part::open(&order(folder)).unwrap();
+        part.begin(Source::default()).unwrap();
+        part.append(FILM).unwrap();
+        let (_part, named) = part.finish(Length::Told);
+        named.unwrap()
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_part_that_became_a_finished_file_meanwhile_is_not_taken_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = Part::open(&order(folder.path())).unwrap();
+        let path = part.path.clone();
+        // Another program opens the part, and gets no further for a while.
+        let late = open_own(&path).unwrap();
+        drop(part);
+        let done = saved(folder.path());
+
+        let result = locked(late, &path);
+
+        assert!(matches!(result, Err(SaveError::Busy)), "{result:?}");
+        assert_eq!(fs::read(done).unwrap(), FILM);
+    }
+
+    #[test]
+    fn the_same_film_saved_again_stays_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = saved(folder.path());
+
+        let second = saved(folder.path());
+
+        assert_eq!(second, first);
+        let names = fs::read_dir(folder.path()).unwrap();
+        assert_eq!(names.count(), 1, "neither a second file nor a part");
+        assert_eq!(fs::read(first).unwrap(), FILM);
+    }
+
+    #[test]
+    fn files_are_the_same_only_byte_for_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let long = vec![7; 100_000];
+        let mut other = long.clone();
+        other.pop();
+        other.push(8);
+        let (a, b) = (file("a", &long), file("b", &long));
+
+        assert!(is_equal(&a, &b));
+        assert!(!is_equal(&a, &file("c", &other)));
+        assert!(!is_equal(&a, &file("d", b"")));
+        assert!(!is_equal(&a, &folder.path().join("gone")));
+    }
 }

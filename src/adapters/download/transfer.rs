@@ -149,8 +149,8 @@ fn accept(response: &Response, link: String, part: Option<&Part>) -> Result<Acce
     }
 }
 
-/// Reports whether a partial answer begins where the part ends, is of a file just as long, goes to its end, and is of
-/// the same version where it says of which.
+/// Reports whether a partial answer begins where the part ends, is of a file just as long, goes to its end, and says
+/// that it is of the same version.
 fn continues(response: &Response, part: &Part) -> bool {
     let source = part.source();
     let text = |name| {
@@ -162,9 +162,11 @@ fn continues(response: &Response, part: &Part) -> bool {
     let Some((first, last, total)) = text(header::CONTENT_RANGE).and_then(range) else {
         return false;
     };
-    let is_same = match (&source.etag, text(header::ETAG)) {
-        (Some(known), Some(told)) => known == told,
-        _ => true,
+    // By the mark it was asked for with; an answer without that mark proves nothing.
+    let is_same = match (&source.etag, &source.modified) {
+        (Some(known), _) => text(header::ETAG) == Some(known.as_str()),
+        (None, Some(known)) => text(header::LAST_MODIFIED) == Some(known.as_str()),
+        (None, None) => false,
     };
     let is_sized = response
         .content_length()

@@ -1,6 +1,9 @@
 //! The saves of the moment: what waits, what runs, how far it is; and the line a folder is typed into.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    path::{Path, PathBuf},
+};
 
 use tui_input::{Input, InputRequest};
 
@@ -40,8 +43,13 @@ pub struct SaveJob {
 /// Is what waits and what runs, in the order it was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct SaveQueue {
-    jobs: Vec<SaveJob>,
+    jobs: BTreeMap<SaveAttempt, SaveJob>,
+    /// Which job is for which result.
+    by_result: BTreeMap<(TaskId, usize), SaveAttempt>,
+    waiting: BTreeSet<SaveAttempt>,
     last: SaveAttempt,
+    /// Whether tasks left the list since it was last looked for saves of theirs.
+    pub(in crate::app) has_lost_tasks: bool,
     /// Whose save the next press stops, and until when.
     pub(in crate::app) stop_offered: Option<(Vec<TaskId>, Mono)>,
     /// When files and links were looked after last.
@@ -52,13 +60,15 @@ pub struct SaveQueue {
 
 impl SaveQueue {
     /// Reports whether nothing is on its way.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
     /// Returns the files of a task that are on their way.
     pub fn of(&self, task: &TaskId) -> impl Iterator<Item = &SaveJob> {
-        self.jobs.iter().filter(move |job| job.order.task == *task)
+        let all = (task.clone(), 0)..=(task.clone(), usize::MAX);
+        let attempts = self.by_result.range(all).map(|(_, attempt)| attempt);
+        attempts.filter_map(|attempt| self.jobs.get(attempt))
     }
 
     /// Returns how far the files of a task are; none when none is on its way.
@@ -68,54 +78,53 @@ impl SaveQueue {
 
     /// Returns how far the files of these tasks are together; none when none is on its way.
     pub fn of_all(&self, tasks: &[TaskId]) -> Option<Saving> {
-        sum(self
-            .jobs
-            .iter()
-            .filter(|job| tasks.contains(&job.order.task)))
+        sum(tasks.iter().flat_map(|task| self.of(task)))
     }
 
     /// Returns how far all files are; none when none is on its way.
     pub fn all(&self) -> Option<Saving> {
-        sum(self.jobs.iter())
+        sum(self.jobs.values())
     }
 
     /// Lets files wait for their turn, but for those on their way already.
     pub(in crate::app) fn add(&mut self, orders: Vec<SaveOrder>) {
         for order in orders {
-            let is_known =
-                |job: &SaveJob| job.order.task == order.task && job.order.number == order.number;
-            if !self.jobs.iter().any(is_known) {
-                self.last = self.last.next();
-                self.jobs.push(SaveJob {
-                    attempt: self.last,
-                    order,
-                    stage: SaveStage::Waiting,
-                });
-            }
+            let Entry::Vacant(free) = self.by_result.entry((order.task.clone(), order.number))
+            else {
+                continue;
+            };
+            self.last = self.last.next();
+            free.insert(self.last);
+            self.waiting.insert(self.last);
+            let job = SaveJob {
+                attempt: self.last,
+                order,
+                stage: SaveStage::Waiting,
+            };
+            self.jobs.insert(self.last, job);
         }
     }
 
-    /// Begins the next file where its turn has come.
-    pub(in crate::app) fn begin_next(&mut self) -> Option<(SaveAttempt, SaveOrder)> {
-        let running = self
-            .jobs
-            .iter()
-            .filter(|job| job.stage != SaveStage::Waiting);
-        if running.count() >= MOST_AT_ONCE {
-            return None;
+    /// Begins the next file where its turn has come; what `is_done` meanwhile waits no longer.
+    pub(in crate::app) fn begin_next(
+        &mut self,
+        is_done: impl Fn(&SaveOrder) -> bool,
+    ) -> Option<(SaveAttempt, SaveOrder)> {
+        while self.jobs.len() - self.waiting.len() < MOST_AT_ONCE {
+            let attempt = self.waiting.pop_first()?;
+            let job = self.jobs.get_mut(&attempt)?;
+            if !is_done(&job.order) {
+                job.stage = SaveStage::Running(Progress::default());
+                return Some((attempt, job.order.clone()));
+            }
+            self.end(attempt);
         }
-        let next = self
-            .jobs
-            .iter_mut()
-            .find(|job| job.stage == SaveStage::Waiting)?;
-        next.stage = SaveStage::Running(Progress::default());
-        Some((next.attempt, next.order.clone()))
+        None
     }
 
     /// Notes how far a file is.
     pub(in crate::app) fn progressed(&mut self, attempt: SaveAttempt, progress: Progress) {
-        let mut jobs = self.jobs.iter_mut();
-        if let Some(job) = jobs.find(|job| job.attempt == attempt)
+        if let Some(job) = self.jobs.get_mut(&attempt)
             && let SaveStage::Running(known) = &mut job.stage
         {
             *known = progress;
@@ -124,15 +133,18 @@ impl SaveQueue {
 
     /// Takes a file out that has ended.
     pub(in crate::app) fn end(&mut self, attempt: SaveAttempt) -> Option<SaveJob> {
-        let at = self.jobs.iter().position(|job| job.attempt == attempt)?;
-        Some(self.jobs.remove(at))
+        let job = self.jobs.remove(&attempt)?;
+        self.waiting.remove(&attempt);
+        self.by_result
+            .remove(&(job.order.task.clone(), job.order.number));
+        Some(job)
     }
 
     /// Returns the tasks for which that holds and that have files waiting or running.
     pub(in crate::app) fn unwatched(&self, is_gone: impl Fn(&TaskId) -> bool) -> Vec<TaskId> {
         let mut gone: Vec<_> = self
             .jobs
-            .iter()
+            .values()
             .filter(|job| job.stage != SaveStage::Stopping && is_gone(&job.order.task))
             .map(|job| job.order.task.clone())
             .collect();
@@ -142,18 +154,21 @@ impl SaveQueue {
 
     /// Forgets the waiting files of a task, and returns the running ones, which are to be stopped.
     pub(in crate::app) fn stop(&mut self, task: &TaskId) -> Vec<SaveAttempt> {
-        let is_waiting = |job: &SaveJob| job.order.task == *task && job.stage == SaveStage::Waiting;
-        self.jobs.retain(|job| !is_waiting(job));
-        let running = self
-            .jobs
-            .iter_mut()
-            .filter(|job| job.order.task == *task && matches!(job.stage, SaveStage::Running(_)));
+        let own: Vec<_> = self.of(task).map(|job| (job.attempt, job.stage)).collect();
+        let mut running = Vec::new();
+        for (attempt, stage) in own {
+            match stage {
+                SaveStage::Waiting => drop(self.end(attempt)),
+                SaveStage::Running(_) => {
+                    if let Some(job) = self.jobs.get_mut(&attempt) {
+                        job.stage = SaveStage::Stopping;
+                    }
+                    running.push(attempt);
+                }
+                SaveStage::Stopping => {}
+            }
+        }
         running
-            .map(|job| {
-                job.stage = SaveStage::Stopping;
-                job.attempt
-            })
-            .collect()
     }
 }
 
@@ -275,16 +290,31 @@ mod tests {
         queue.add(vec![order("a", 1), order("a", 2), order("b", 1)]);
         queue.add(vec![order("a", 2)]);
 
-        let first = queue.begin_next().unwrap();
-        let second = queue.begin_next().unwrap();
+        let first = queue.begin_next(|_| false).unwrap();
+        let second = queue.begin_next(|_| false).unwrap();
 
         assert_eq!((first.1, second.1), (order("a", 1), order("a", 2)));
-        assert_eq!(queue.begin_next(), None);
+        assert_eq!(queue.begin_next(|_| false), None);
         assert_eq!(queue.all().unwrap().files, 3);
         queue.end(first.0).unwrap();
-        assert_eq!(queue.begin_next().unwrap().1, order("b", 1));
+        assert_eq!(queue.begin_next(|_| false).unwrap().1, order("b", 1));
         assert_eq!(queue.stop(&TaskId::parse("a").unwrap()), [second.0]);
         assert_eq!(queue.stop(&TaskId::parse("a").unwrap()), []);
+    }
+
+    #[test]
+    fn what_is_there_by_now_waits_no_longer() {
+        let mut queue = SaveQueue::default();
+        queue.add(vec![order("a", 1), order("a", 2), order("b", 1)]);
+
+        let first = queue
+            .begin_next(|order| order.task.as_str() == "a")
+            .unwrap();
+
+        assert_eq!(first.1, order("b", 1));
+        assert_eq!(queue.all().unwrap().files, 1);
+        queue.add(vec![order("a", 1)]);
+        assert_eq!(queue.begin_next(|_| false).unwrap().1, order("a", 1));
     }
 
     #[test]

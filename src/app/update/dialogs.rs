@@ -1,5 +1,7 @@
 //! The boxes above the list: adding, picking, opening.
 
+use std::path::Path;
+
 use tui_input::InputRequest;
 
 use super::{
@@ -319,11 +321,19 @@ fn open_several(
 
 fn open_all(state: &mut State, videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
     state.opening.waiting += videos.len();
-    effects.extend(
-        videos
-            .into_iter()
-            .map(|(task, url)| Effect::Open { task, url }),
-    );
+    let videos = videos.into_iter();
+    effects.extend(videos.map(|(task, url)| opening(state, task, url)));
+}
+
+/// Returns the order to open a video: its saved file where there is one, else its link.
+fn opening(state: &State, task: TaskId, url: VideoUrl) -> Effect {
+    let watched = state.list.get(&task);
+    let file = watched.and_then(|watched| watched.file_of(&url));
+    Effect::Open {
+        file: file.map(Path::to_owned),
+        task,
+        url,
+    }
 }
 
 /// Does what was asked about.
@@ -431,7 +441,6 @@ pub(super) fn opened(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    state.opening.waiting = state.opening.waiting.saturating_sub(1);
     match result {
         Ok(()) => {
             let host = url.host().to_owned();
@@ -443,21 +452,11 @@ pub(super) fn opened(
                 format!("Opened in the browser ({host}).{rescue}"),
                 now,
             );
-            if state.settings.access == Access::Full && state.loading == Loading::Done {
-                let change = Change::Opened {
-                    task: task.clone(),
-                    at: now.wall,
-                    url: url.as_str().to_owned(),
-                };
-                storing::write(state, vec![change], effects);
-                selection::forget_journal(state, task);
-            }
+            note_opened(state, task, url.as_str(), now, effects);
         }
         Err(reason) => state.opening.failed.push((url, reason)),
     }
-    if state.opening.waiting == 0 {
-        show_links(state, now, effects);
-    }
+    answered(state, now, effects);
 }
 
 /// Shows and copies the links that no browser could be started for.
@@ -487,4 +486,46 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         reason,
         copied: None,
     }));
+}
+
+/// Says that a saved file was opened.
+pub(super) fn opened_file(
+    state: &mut State,
+    task: &TaskId,
+    file: &Path,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let watched = state.list.get(task);
+    let rescue = watched.map_or("", |watched| watched.task.state().rescue());
+    let shown = state.settings.shown(file);
+    notify(
+        state,
+        Tone::Plain,
+        format!("Opened from the disk ({shown}).{rescue}"),
+        now,
+    );
+    note_opened(state, task, &file.to_string_lossy(), now, effects);
+    answered(state, now, effects);
+}
+
+/// Counts one opened video as answered for; after the last, the links that could not be opened are shown.
+fn answered(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    state.opening.waiting = state.opening.waiting.saturating_sub(1);
+    if state.opening.waiting == 0 {
+        show_links(state, now, effects);
+    }
+}
+
+/// Writes down what was opened.
+fn note_opened(state: &mut State, task: &TaskId, what: &str, now: Now, effects: &mut Vec<Effect>) {
+    if state.settings.access == Access::Full && state.loading == Loading::Done {
+        let change = Change::Opened {
+            task: task.clone(),
+            at: now.wall,
+            url: what.to_owned(),
+        };
+        storing::write(state, vec![change], effects);
+        selection::forget_journal(state, task);
+    }
 }

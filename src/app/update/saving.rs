@@ -17,7 +17,7 @@ use crate::{
     },
     domain::{
         change::{Access, Change},
-        save::{Progress, SaveAttempt, SaveError},
+        save::{Progress, SaveAttempt, SaveError, SaveOrder},
         status::{Keeping, LinkLife, Tab},
         task::TaskId,
         time::Now,
@@ -111,17 +111,15 @@ fn save_all(
 ) {
     let mut begun = Vec::new();
     let mut refused = None;
+    let mut changes = Vec::new();
     for task in tasks {
         refused = nothing_to_save(state, task, now).or(refused);
-        if state
-            .list
-            .get(task)
-            .is_some_and(|watched| !watched.save_orders(folder).is_empty())
-        {
-            begin(state, task, folder, now, effects);
+        if let Some(change) = begin(state, task, folder, now) {
+            changes.push(change);
             begun.push(task);
         }
     }
+    write(state, changes, effects);
     let what = match (begun.as_slice(), refused) {
         ([], Some(why)) => return notify(state, Tone::Warning, why, now),
         ([], None) => return,
@@ -156,25 +154,28 @@ fn nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<String> {
     }
 }
 
-/// Lets the results of a task that are not on disk wait for their turn.
-fn begin(state: &mut State, task: &TaskId, folder: &Path, now: Now, effects: &mut Vec<Effect>) {
-    let Some(watched) = state.list.get(task) else {
-        return;
-    };
-    let orders = watched.save_orders(folder);
+/// Lets the results of a task that are not on disk wait for their turn; returns what is to be written down of that.
+fn begin(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Option<Change> {
+    let orders = state.list.get(task)?.save_orders(folder);
     if orders.is_empty() {
-        return;
+        return None;
     }
     state.saves.add(orders);
     state.list.change(task, |watched| {
         watched.saves.begun = Some(folder.to_owned());
     });
-    let change = Change::SaveBegun {
+    Some(Change::SaveBegun {
         task: task.clone(),
         at: now.wall,
         folder: folder.to_owned(),
-    };
-    storing::write(state, vec![change], effects);
+    })
+}
+
+/// Orders changes to be written together, if there are any.
+fn write(state: &mut State, changes: Vec<Change>, effects: &mut Vec<Effect>) {
+    if !changes.is_empty() {
+        storing::write(state, changes, effects);
+    }
 }
 
 /// Saves a result just made, where the user wants that.
@@ -182,7 +183,23 @@ pub(super) fn made(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec
     let is_wanted = state.settings.auto_save && state.settings.access == Access::Full;
     if is_wanted {
         let folder = state.settings.save_folder.clone();
-        begin(state, task, &folder, now, effects);
+        let change = begin(state, task, &folder, now);
+        write(state, change.into_iter().collect(), effects);
+    }
+}
+
+/// Saves results of which other instances heard, where the user wants that and none of them saves it already.
+pub(super) fn made_elsewhere(
+    state: &mut State,
+    tasks: &[TaskId],
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    for task in tasks {
+        let is_begun = |watched: &Watched| watched.saves.begun.is_some();
+        if !state.list.get(task).is_some_and(is_begun) {
+            made(state, task, now, effects);
+        }
     }
 }
 
@@ -209,9 +226,11 @@ pub(super) fn go_on(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         let step = step(state, Action::Save, "goes on with it");
         return notify(state, Tone::Warning, format!("{what}.{step}"), now);
     }
-    for (task, folder) in begun {
-        begin(state, &task, &folder, now, effects);
-    }
+    let changes = begun.iter();
+    let changes = changes
+        .filter_map(|(task, folder)| begin(state, task, folder, now))
+        .collect();
+    write(state, changes, effects);
     notify(state, Tone::Plain, format!("{what} and goes on."), now);
 }
 
@@ -262,6 +281,9 @@ fn stop(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
 
 /// Stops the saves of tasks that are watched no more, and says so behind what was said of that.
 fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
+    if !std::mem::take(&mut state.saves.has_lost_tasks) {
+        return;
+    }
     let list = &state.list;
     let gone = state.saves.unwatched(|task| list.get(task).is_none());
     if gone.is_empty() {
@@ -355,7 +377,13 @@ pub(super) fn looked(state: &mut State, files: Vec<(TaskId, PathBuf, bool)>, now
 /// Does what is due: begins the next files, and once a minute looks for saved ones and points out links about to die.
 pub(super) fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     stop_unwatched(state, effects);
-    while let Some((attempt, order)) = state.saves.begin_next() {
+    let State { saves, list, .. } = &mut *state;
+    // Another instance may have saved it while it waited here.
+    let is_done = |order: &SaveOrder| {
+        let watched = list.get(&order.task);
+        watched.is_some_and(|watched| watched.saves.has(order.number))
+    };
+    while let Some((attempt, order)) = saves.begin_next(is_done) {
         effects.push(Effect::Save { attempt, order });
     }
     let is_time = state

@@ -76,6 +76,7 @@ pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
 
 /// Follows the clock: on the tab of ending links, and through some filters, rows come and go by time alone.
 pub(super) fn follow_time(state: &mut State, now: Now) {
+    state.list.advance(now);
     if state.view.is_outdated(&state.list, now) {
         steadily(state, now, |rows| {
             rows.rebuild();
@@ -198,10 +199,15 @@ impl Rows<'_> {
     /// Takes a task off the list behind the view's back.
     fn take(&mut self, id: &TaskId) -> Option<Watched> {
         let State {
-            list, polls, marks, ..
+            list,
+            polls,
+            marks,
+            saves,
+            ..
         } = &mut *self.state;
         let watched = list.remove(id)?;
         marks.remove(id);
+        saves.has_lost_tasks = true;
         if let Polling::InFlight { attempt, since } = watched.polling {
             polls.stray(id.clone(), attempt, since);
         }
@@ -228,6 +234,7 @@ impl Rows<'_> {
             list.insert(watched);
         }
         self.state.list = list;
+        self.state.saves.has_lost_tasks = true;
         self.rebuild();
     }
 

@@ -86,7 +86,7 @@ fn ready(open: &str, save: &str, life: LinkLife) -> String {
             "{open} opens the video, {save} saves it. Its link lives about {} more.",
             format::run_time(left)
         ),
-        LinkLife::Saved => format!("The video is on disk; {open} opens it in the browser."),
+        LinkLife::Saved => format!("The video is on disk; {open} opens it."),
         LinkLife::None | LinkLife::Gone | LinkLife::Unknown => {
             format!("{open} opens the video, {save} saves it.")
         }
