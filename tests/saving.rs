@@ -42,7 +42,7 @@ fn made(name: &str, urls: &[&str]) -> TaskBuilder {
 
 fn at_home(settings: &mut Settings) {
     settings.home = Some("/home/me".into());
-    settings.here = "/work".into();
+    settings.here = "/srv".into();
     settings.save_folder = "/home/me/Videos/kietop".into();
 }
 

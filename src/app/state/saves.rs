@@ -320,13 +320,13 @@ mod tests {
     #[test]
     fn folders_are_read_as_people_write_them() {
         let home = Some(Path::new("/home/me"));
-        let read = |typed| whole_folder(typed, home, Path::new("/work"));
+        let read = |typed| whole_folder(typed, home, Path::new("/srv"));
 
         assert_eq!(read("~"), Some("/home/me".into()));
         assert_eq!(read("~/Videos"), Some("/home/me/Videos".into()));
-        assert_eq!(read(" /tmp/x "), Some("/tmp/x".into()));
-        assert_eq!(read("out"), Some("/work/out".into()));
-        assert_eq!(read("~other"), Some("/work/~other".into()));
+        assert_eq!(read(" /mnt/x "), Some("/mnt/x".into()));
+        assert_eq!(read("out"), Some("/srv/out".into()));
+        assert_eq!(read("~other"), Some("/srv/~other".into()));
         assert_eq!(read("  "), None);
     }
 }
