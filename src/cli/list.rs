@@ -85,16 +85,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         }
         output::data(&text)?;
     }
-    match (refused, loss) {
-        (None, None) => Ok(()),
-        (None, Some(loss)) => Err(loss),
-        (Some(error), loss) => {
-            if let Some(loss) = loss {
-                output::talk(&format!("kietop: {loss}"));
-            }
-            Err(account_failed(&error))
-        }
-    }
+    outcome(refused, loss)
 }
 
 /// Returns the filter that `--state` stands for: one of these, or nothing where none was given.
@@ -187,16 +178,7 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         text.push_str(&history(&journal));
         output::data(&text)?;
     }
-    match (refused, loss) {
-        (None, None) => Ok(()),
-        (None, Some(loss)) => Err(loss),
-        (Some(error), loss) => {
-            if let Some(loss) = loss {
-                output::talk(&format!("kietop: {loss}"));
-            }
-            Err(account_failed(&error))
-        }
-    }
+    outcome(refused, loss)
 }
 
 /// Prints what was noted of a task that is on the list no more, named by its whole id; else it is not known.
@@ -222,6 +204,20 @@ fn history(journal: &[JournalLine]) -> String {
         writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
     }
     text
+}
+
+/// Returns how the command ends: the account's error goes before what a damaged list lost, which is then only said.
+fn outcome(refused: Option<PollError>, loss: Option<Failure>) -> Result<(), Failure> {
+    match (refused, loss) {
+        (None, None) => Ok(()),
+        (None, Some(loss)) => Err(loss),
+        (Some(error), loss) => {
+            if let Some(loss) = loss {
+                output::talk(&format!("kietop: {loss}"));
+            }
+            Err(account_failed(&error))
+        }
+    }
 }
 
 /// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be
