@@ -5,6 +5,7 @@ mod away;
 mod board;
 mod boxes;
 mod filter;
+mod folder;
 mod line;
 mod marks;
 mod palette;
@@ -28,11 +29,12 @@ pub use self::{
     board::{Board, NOTICE_TIME, Notice, Said, Tone},
     boxes::{CopyChoice, CopyMenu, LabelEditor},
     filter::{FilterLine, Former, Place},
+    folder::FolderDialog,
     marks::Marks,
     palette::{Found, Palette},
     picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
-    saves::{FolderDialog, SaveJob, SaveQueue, SaveStage},
+    saves::{SaveJob, SaveQueue, SaveStage},
     unsaved::Unsaved,
 };
 use super::{

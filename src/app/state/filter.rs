@@ -2,11 +2,10 @@
 
 use tui_input::{Input, InputRequest};
 
-use super::line::insert;
+use super::line::{insert, paste};
 use crate::domain::{
     query::{LONGEST_QUERY, Query, QueryError},
     task::TaskId,
-    text::CleanText,
 };
 
 /// Is the line.
@@ -81,9 +80,7 @@ impl FilterLine {
     /// Types the first line of a pasted text, likewise.
     pub(in crate::app) fn paste(&mut self, text: &str) -> Query {
         let line = text.trim_start().lines().next().unwrap_or_default();
-        for c in CleanText::line(line, LONGEST_QUERY).as_str().chars() {
-            insert(&mut self.input, c, LONGEST_QUERY);
-        }
+        paste(&mut self.input, line, LONGEST_QUERY);
         self.read()
     }
 

@@ -1,22 +1,12 @@
-//! The saves of the moment: what waits, what runs, how far it is; and the line a folder is typed into.
+//! The saves of the moment: what waits, what runs, how far it is.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use tui_input::{Input, InputRequest};
-
-use super::line::insert;
 use crate::domain::{
     save::{MOST_AT_ONCE, Progress, SaveAttempt, SaveOrder, Saving},
     task::TaskId,
-    text::CleanText,
     time::Mono,
 };
-
-/// The longest folder typed, in bytes.
-const LONGEST_FOLDER: usize = 1024;
 
 /// Tells how far one file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,75 +189,6 @@ fn sum<'a>(jobs: impl Iterator<Item = &'a SaveJob>) -> Option<Saving> {
     (all.files > 0).then_some(all)
 }
 
-/// Is the box in which a folder is typed.
-#[derive(Debug, Clone)]
-pub struct FolderDialog {
-    tasks: Vec<TaskId>,
-    line: Input,
-}
-
-impl FolderDialog {
-    /// Returns a box for the results of these tasks that offers a folder.
-    pub fn new(tasks: Vec<TaskId>, folder: &Path) -> Self {
-        let folder = CleanText::line(&folder.to_string_lossy(), LONGEST_FOLDER);
-        Self {
-            tasks,
-            line: Input::new(folder.as_str().to_owned()),
-        }
-    }
-
-    /// Returns the line.
-    pub const fn line(&self) -> &Input {
-        &self.line
-    }
-
-    /// Returns whose results go there.
-    pub fn tasks(&self) -> &[TaskId] {
-        &self.tasks
-    }
-
-    /// Types a character.
-    pub fn insert(&mut self, c: char) {
-        insert(&mut self.line, c, LONGEST_FOLDER);
-    }
-
-    /// Pastes text as one line.
-    pub fn paste(&mut self, text: &str) {
-        for c in CleanText::line(text, LONGEST_FOLDER).as_str().chars() {
-            self.insert(c);
-        }
-    }
-
-    /// Edits the line.
-    pub fn edit(&mut self, edit: InputRequest) {
-        self.line.handle(edit);
-    }
-
-    /// Returns the folder that was typed, whole: `~` is the home, and what does not begin at the root begins where the
-    /// program was started. None when nothing was typed.
-    pub fn folder(&self, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
-        whole_folder(self.line.value(), home, here)
-    }
-}
-
-/// Returns a folder as a person writes it, whole.
-fn whole_folder(typed: &str, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
-    let typed = typed.trim();
-    if typed.is_empty() {
-        return None;
-    }
-    let rest = match typed.strip_prefix('~') {
-        Some("") => Some(""),
-        Some(rest) => rest.strip_prefix('/'),
-        None => None,
-    };
-    Some(match (rest, home) {
-        (Some(""), Some(home)) => home.to_owned(),
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => here.join(typed),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,18 +236,5 @@ mod tests {
         assert_eq!(queue.all().unwrap().files, 1);
         queue.add(vec![order("a", 1)]);
         assert_eq!(queue.begin_next(|_| false).unwrap().1, order("a", 1));
-    }
-
-    #[test]
-    fn folders_are_read_as_people_write_them() {
-        let home = Some(Path::new("/home/me"));
-        let read = |typed| whole_folder(typed, home, Path::new("/srv"));
-
-        assert_eq!(read("~"), Some("/home/me".into()));
-        assert_eq!(read("~/Videos"), Some("/home/me/Videos".into()));
-        assert_eq!(read(" /mnt/x "), Some("/mnt/x".into()));
-        assert_eq!(read("out"), Some("/srv/out".into()));
-        assert_eq!(read("~other"), Some("/srv/~other".into()));
-        assert_eq!(read("  "), None);
     }
 }

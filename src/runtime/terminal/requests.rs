@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_goes_through_tmux_is_wrapped_and_the_bell_is_not() {
-        let inside = dialect(&[("TMUX", "/tmp/x,1,0"), ("TERM", "tmux-256color")]);
+        let inside = dialect(&[("TMUX", "/run/tmux,1,0"), ("TERM", "tmux-256color")]);
         assert_eq!(inside.notice("a", "b"), "\x07");
         assert_eq!(
             inside.copying("hi"),
