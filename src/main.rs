@@ -113,10 +113,10 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     needs_terminal()?;
     let config = place::config(global)?;
     let file = place::list_file(&config)?;
-    let client = Arc::new(place::client(&config)?);
     start_log();
     let access = place::access(global);
-    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let turns = place::turns(&config, access)?;
+    let client = Arc::new(place::client(&config, &turns)?);
     let key = place::key_standing(&config)?;
     let Config {
         profile, settings, ..
@@ -138,12 +138,12 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
 async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     let config = place::config(global)?;
     let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
-    let client = Arc::new(place::client(&config)?);
     start_log();
     let file = place::list_file(&config)?;
     let access = place::access_to_read(&file, global);
     let store = open_file(file, access, waiting.filter());
-    let turns = place::turns(&config, access)?.map(|turns| Arc::new(turns) as Arc<dyn Turns>);
+    let turns = place::turns(&config, access)?;
+    let client = Arc::new(place::client(&config, &turns)?);
     let state = State::new(Settings {
         pace: config.settings.pace,
         retention: config.settings.retention.0,

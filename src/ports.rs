@@ -39,7 +39,8 @@ pub trait Clock: fmt::Debug + Send + Sync {
 /// Asks the API after tasks.
 pub trait TaskApi: fmt::Debug + Send + Sync {
     /// Asks after one task. Changes nothing at the server and may be repeated; ends within 20 s with an
-    /// observation or a named error, and may be dropped at any moment.
+    /// observation or a named error, and may be dropped at any moment. Who calls it has a turn for one request; a
+    /// second one is counted by [`Turns::again`].
     fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer>;
 
     /// Returns who asks whom now, or why nobody can: what the server says of the account holds for that one. Ends
@@ -91,6 +92,9 @@ pub trait ListStore: fmt::Debug + Send {
 pub trait Turns: fmt::Debug + Send + Sync {
     /// Takes the turn to ask after a task with that account now, or says why there is none.
     fn take(&self, task: &TaskId, account: Account) -> Result<Turn, PutOff>;
+
+    /// Counts that a question in its turn is put a second time; or says how long that must wait.
+    fn again(&self) -> Result<(), Duration>;
 
     /// Gives a turn back, with what the question brought to light.
     fn end(&self, turn: &Turn, heard: &Heard);
@@ -163,9 +167,13 @@ pub trait FrameReader: fmt::Debug + Send + Sync {
 
 /// Asks the API for fresh links to its files.
 pub trait FreshLinks: fmt::Debug + Send + Sync {
-    /// Asks for a link to the same file that lives again for a while (20 min). Changes nothing at the server; ends
-    /// within 20 s with a link or a named error, and may be dropped at any moment.
-    fn fresh_link<'a>(&'a self, url: &'a VideoUrl) -> Pending<'a, Result<VideoUrl, PollError>>;
+    /// Asks for a link to the same file of that task that lives again for a while (20 min), in a turn of its own.
+    /// Changes nothing at the server; ends within 20 s with a link or a named error, and may be dropped at any moment.
+    fn fresh_link<'a>(
+        &'a self,
+        task: &'a TaskId,
+        url: &'a VideoUrl,
+    ) -> Pending<'a, Result<VideoUrl, PollError>>;
 }
 
 /// Fetches result videos to the disk.

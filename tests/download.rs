@@ -66,7 +66,11 @@ struct Links {
 }
 
 impl FreshLinks for Links {
-    fn fresh_link<'a>(&'a self, _: &'a VideoUrl) -> Pending<'a, Result<VideoUrl, PollError>> {
+    fn fresh_link<'a>(
+        &'a self,
+        _: &'a TaskId,
+        _: &'a VideoUrl,
+    ) -> Pending<'a, Result<VideoUrl, PollError>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { self.answer.clone() })
     }

@@ -38,6 +38,8 @@ mod faults;
 mod fresh_link;
 #[path = "kie_api/luma_modify.rs"]
 mod luma_modify;
+#[path = "kie_api/sharing.rs"]
+mod sharing;
 
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const CANARY: &str = "canary-5d1f0c2b-key";

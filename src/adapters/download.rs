@@ -166,7 +166,7 @@ impl HttpDownloader {
                         return Err(SaveError::LinkGone { status, why: None });
                     }
                     is_fresh = true;
-                    url = self.fresh(&order.url, status).await?;
+                    url = self.fresh(order, status).await?;
                 }
                 Err(Ended::Failed(error)) => {
                     tries.reached(&part);
@@ -196,8 +196,9 @@ impl HttpDownloader {
     }
 
     /// Asks for a link that lives, in the place of one that was refused.
-    async fn fresh(&self, url: &VideoUrl, status: u16) -> Result<Url, SaveError> {
-        match self.fresh_links.fresh_link(url).await {
+    async fn fresh(&self, order: &SaveOrder, status: u16) -> Result<Url, SaveError> {
+        let SaveOrder { task, url, .. } = order;
+        match self.fresh_links.fresh_link(task, url).await {
             Ok(fresh) => self.checked(&fresh),
             Err(PollError::NotFound) => Err(SaveError::LinkGone { status, why: None }),
             Err(PollError::Refused { message, .. }) => Err(SaveError::LinkGone {

@@ -14,6 +14,7 @@ use self::{
     envelope::{Reply, malformed},
 };
 use crate::{
+    adapters::turns::asking::{self, Shared},
     domain::{
         report::{Answer, PollError},
         task::{Facts, Family, TaskId, TaskState},
@@ -105,6 +106,7 @@ pub struct KieClient {
     limits: Limits,
     pooled: OnceCell<Client>,
     fresh: OnceCell<Client>,
+    turns: Shared,
 }
 
 /// Holds the key once it is read; questions that come meanwhile wait for the same reading.
@@ -122,7 +124,14 @@ impl KieClient {
             limits,
             pooled: OnceCell::const_new(),
             fresh: OnceCell::const_new(),
+            turns: None,
         }
+    }
+
+    /// Counts in the book of turns what is more than the one request for which the caller has a turn.
+    #[must_use]
+    pub fn sharing(self, turns: Shared) -> Self {
+        Self { turns, ..self }
     }
 
     /// Returns the address that is asked.
@@ -165,10 +174,14 @@ impl KieClient {
     }
 
     /// Asks, and asks once more on a new connection when the first broke before any answer: the server may have
-    /// closed an idle connection just as it was taken. A question changes nothing, so it may be put twice.
+    /// closed an idle connection just as it was taken. A question changes nothing, so it may be put twice; it counts
+    /// twice too.
     async fn ask(&self, key: &ApiKey, task: &TaskId, family: Family) -> Answer {
         let response = match self.send(Reuse::Pooled, key, task, family).await {
-            Err(PollError::CutOff) => self.send(Reuse::Fresh, key, task, family).await,
+            Err(PollError::CutOff) => {
+                asking::once_more(&self.turns).await;
+                self.send(Reuse::Fresh, key, task, family).await
+            }
             response => response,
         }?;
         self.straight(response, key).await?.judge(task, family)

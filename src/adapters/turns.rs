@@ -30,6 +30,8 @@ use crate::{
     ports::Turns,
 };
 
+pub mod asking;
+
 /// What the file begins with; another version's text is none of ours.
 const TITLE: &str = "kietop turns 2";
 
@@ -158,6 +160,14 @@ impl Turns for FileTurns {
                 account: Account::default(),
                 since: self.now(),
             }),
+        }
+    }
+
+    fn again(&self) -> Result<(), Duration> {
+        match self.with(|book, _, now| book.again(now)) {
+            Ok(counted) => counted,
+            Err(NoBook::Locked) => Err(LOOK_AGAIN),
+            Err(NoBook::Broken(_)) => Ok(()),
         }
     }
 

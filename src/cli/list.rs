@@ -5,7 +5,6 @@ use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _},
     ops::ControlFlow,
-    sync::Arc,
     time::Duration,
 };
 
@@ -31,7 +30,7 @@ use crate::{
         text::CleanText,
         watchlist::Watched,
     },
-    ports::{Clock as _, ListStore as _, Turns},
+    ports::{Clock as _, ListStore as _},
     ui::{format, theme::Theme},
 };
 
@@ -232,12 +231,12 @@ async fn ask(
         return Ok(Ok(()));
     }
     let config = place::config(global)?;
-    let (client, clock) = (place::client(&config)?, SystemClock::start());
     let turns = place::turns(&config, place::access(global))?;
+    let (client, clock) = (place::client(&config, &turns)?, SystemClock::start());
     let outside = refresh::Asked {
         api: &client,
         clock: &clock,
-        turns: turns.map(|turns| Arc::new(turns) as Arc<dyn Turns>),
+        turns,
         signals: &mut Signals::listen(),
     };
     let mut desk = ListDesk {

@@ -15,7 +15,7 @@ use crate::{
         inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::{SHORTEST_PREFIX, SqliteStore},
-        turns::FileTurns,
+        turns::{FileTurns, asking::Shared},
     },
     app::state::KeyStanding,
     config::{
@@ -162,26 +162,24 @@ pub const fn access(global: &Global) -> Access {
 }
 
 /// Returns the book of turns beside the list; none where no file may be made, so that only our own limits hold.
-pub fn turns(config: &Config, access: Access) -> Result<Option<FileTurns>, Failure> {
+pub fn turns(config: &Config, access: Access) -> Result<Shared, Failure> {
     if access == Access::ReadOnly {
         return Ok(None);
     }
     let list = list_file(config)?;
-    Ok(Some(FileTurns::beside(list, SystemClock::since_boot)))
+    let turns = FileTurns::beside(list, SystemClock::since_boot);
+    Ok(Some(Arc::new(turns)))
 }
 
-/// Returns the client of the API. The environment's key goes before the stored one, which is read when it is needed.
-pub fn client(config: &Config) -> Result<KieClient, Failure> {
+/// Returns the client of the API, which counts in the book of turns. The environment's key goes before the stored one, which is read when it is needed.
+pub fn client(config: &Config, turns: &Shared) -> Result<KieClient, Failure> {
     let key = match (key()?, &config.key) {
         (Some(key), _) => KeySource::Given(key),
         (None, Some(stored)) => KeySource::Stored(stored.clone()),
         (None, None) => KeySource::None,
     };
-    Ok(KieClient::new(
-        config.origin.clone(),
-        key,
-        Limits::default(),
-    ))
+    let client = KieClient::new(config.origin.clone(), key, Limits::default());
+    Ok(client.sharing(turns.clone()))
 }
 
 /// Tells whether there is a key, without reading a stored one.

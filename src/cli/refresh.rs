@@ -1,12 +1,10 @@
 //! Asking once after some tasks, within the limits that hold for the dashboard too.
 
-use std::{collections::VecDeque, future, ops::ControlFlow, sync::Arc, time::Duration};
-
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::task;
+use std::{collections::VecDeque, future, ops::ControlFlow, time::Duration};
 
 use super::signals::Signals;
 use crate::{
+    adapters::turns::asking::{self, SHORTEST, Shared, Taken},
     app::state::Polls,
     domain::{
         report::{Answer, PollError, Scope},
@@ -17,9 +15,7 @@ use crate::{
     },
     ports::{Clock, TaskApi, Turns},
 };
-
-/// The shortest wait for a turn that was refused.
-const SHORTEST: Duration = Duration::from_millis(50);
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 /// Is the outside that is asked, and who else asks it.
 #[derive(Debug)]
@@ -29,7 +25,7 @@ pub struct Asked<'a> {
     /// The clocks.
     pub clock: &'a dyn Clock,
     /// The turns of all instances on the list; `None` where only this one asks.
-    pub turns: Option<Arc<dyn Turns>>,
+    pub turns: Shared,
     /// What ends it early.
     pub signals: &'a mut Signals,
 }
@@ -92,7 +88,7 @@ pub async fn once(
             if desk.is_answered(&id) {
                 continue;
             }
-            match take(api, turns.as_ref(), &id).await {
+            match take(api, &turns, &id).await {
                 Ok(turn) => {
                     polls.start(now);
                     asked.push(async move { (api.fetch(&id, family).await, id, turn) });
@@ -133,32 +129,13 @@ pub async fn once(
                         }
                     }
                 }
-                turn.end(&heard);
+                turn.end(heard).await;
             }
             signal = signals.next() => match stopped {
                 Some(Stopped::Signal(_)) => return Err(Stopped::Signal(signal)),
                 _ => stopped = Some(Stopped::Signal(signal)),
             },
             () = wait => {}
-        }
-    }
-}
-
-/// Is a turn that is given back whatever happens.
-struct Taken(Option<(Arc<dyn Turns>, Turn)>);
-
-impl Taken {
-    fn end(mut self, heard: &Heard) {
-        if let Some((turns, turn)) = self.0.take() {
-            turns.end(&turn, heard);
-        }
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        if let Some((turns, turn)) = self.0.take() {
-            turns.end(&turn, &Heard::Nothing);
         }
     }
 }
@@ -174,27 +151,15 @@ enum NoTurn {
 }
 
 /// Takes a turn, off the loop.
-async fn take(
-    api: &dyn TaskApi,
-    turns: Option<&Arc<dyn Turns>>,
-    task: &TaskId,
-) -> Result<Taken, NoTurn> {
+async fn take(api: &dyn TaskApi, turns: &Shared, task: &TaskId) -> Result<Taken, NoTurn> {
     let account = api.account().await.map_err(NoTurn::Stopped)?;
-    let Some(turns) = turns else {
-        return Ok(Taken(None));
-    };
-    let (theirs, task) = (Arc::clone(turns), task.clone());
-    let taken = task::spawn_blocking(move || take_or_try(theirs.as_ref(), &task, account)).await;
-    match taken {
-        Ok(Ok(turn)) => Ok(Taken(Some((Arc::clone(turns), turn)))),
-        Ok(Err(PutOff { why, wait })) => Err(match why {
-            Refusal::Held { error, .. } => NoTurn::Stopped(error),
-            Refusal::Elsewhere => NoTurn::Elsewhere(wait),
-            Refusal::Crowded => NoTurn::Crowded(wait),
-        }),
-        // Taking it broke: only our own limits hold.
-        Err(_broke) => Ok(Taken(None)),
-    }
+    let task = task.clone();
+    let taken = asking::take(turns, move |turns| take_or_try(turns, &task, account)).await;
+    taken.map_err(|PutOff { why, wait }| match why {
+        Refusal::Held { error, .. } => NoTurn::Stopped(error),
+        Refusal::Elsewhere => NoTurn::Elsewhere(wait),
+        Refusal::Crowded => NoTurn::Crowded(wait),
+    })
 }
 
 /// Takes a turn. This is a person's wish: a hold that is no limit is tried once at once.

@@ -34,7 +34,8 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
     let mut store = place::list(global)?;
     let config = place::config(global)?;
     let folder = folder(save, &config.settings)?;
-    let client = Arc::new(place::client(&config)?);
+    let turns = place::turns(&config, place::access(global))?;
+    let client = Arc::new(place::client(&config, &turns)?);
     let downloader = place::downloader(&client);
     let mut failures = 0;
     let mut orders = Vec::new();

@@ -112,7 +112,7 @@ pub enum Heard {
 
 impl Heard {
     /// Returns what an answer tells.
-    pub fn of(answer: &super::report::Answer) -> Self {
+    pub fn of<T>(answer: &Result<T, PollError>) -> Self {
         match answer {
             Ok(_) | Err(PollError::NotFound | PollError::Refused { .. }) => Self::Server,
             Err(error) if error.is_own_affair() => Self::Nothing,
@@ -156,7 +156,7 @@ pub struct Held {
 /// Is what the instances of a list must know of each other to ask no more than one would.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Book {
-    /// When the last turns were given, oldest first; at most five.
+    /// When requests were made of late, those put a second time too, oldest first; at most five.
     pub started: Vec<Mono>,
     /// The turns under way; at most four.
     pub asking: Vec<Turn>,
@@ -184,10 +184,7 @@ impl Book {
         if self.asking.len() >= MOST_IN_FLIGHT {
             return put_off(Refusal::Crowded, LOOK_AGAIN);
         }
-        if self.started.len() >= MOST_PER_SECOND
-            && let Some(first) = self.started.first()
-        {
-            let wait = first.after(Duration::from_secs(1)).since(now);
+        if let Some(wait) = self.rated(now) {
             return put_off(Refusal::Crowded, wait);
         }
         let turn = Turn {
@@ -198,6 +195,24 @@ impl Book {
         self.started.push(now);
         self.asking.push(turn.clone());
         Ok(turn)
+    }
+
+    /// Counts that a question in its turn is put a second time, as its connection broke; or says how long that must wait
+    /// for its place in the second.
+    pub fn again(&mut self, now: Mono) -> Result<(), Duration> {
+        self.tidy(now);
+        if let Some(wait) = self.rated(now) {
+            return Err(wait);
+        }
+        self.started.push(now);
+        Ok(())
+    }
+
+    /// Returns how long the next request must wait, where as many were made in this second as may be.
+    fn rated(&self, now: Mono) -> Option<Duration> {
+        let first = self.started.first()?;
+        (self.started.len() >= MOST_PER_SECOND)
+            .then(|| first.after(Duration::from_secs(1)).since(now))
     }
 
     fn hold_of(&self, account: Account) -> Option<&Held> {
@@ -364,6 +379,30 @@ mod tests {
             refused(Refusal::Crowded, 995)
         );
         assert!(book.take(&id("f"), MINE, at(1000)).is_ok());
+    }
+
+    #[test]
+    fn what_is_put_a_second_time_counts_twice() {
+        let mut book = Book::default();
+        for name in ["a", "b", "c", "d"] {
+            book.take(&id(name), MINE, at(0)).unwrap();
+        }
+
+        assert_eq!(book.again(at(100)), Ok(()), "its own turn is no hindrance");
+        assert_eq!(book.again(at(200)), Err(Duration::from_millis(800)));
+        assert_eq!(book.again(at(1000)), Ok(()));
+        let turn = book.asking[0].clone();
+        book.end(&turn, &Heard::Server, at(1001));
+        for name in ["e", "f", "g"] {
+            let turn = book.take(&id(name), MINE, at(1200)).unwrap();
+            book.end(&turn, &Heard::Server, at(1201));
+        }
+        let fifth = book.take(&id("h"), MINE, at(1300)).unwrap();
+        book.end(&fifth, &Heard::Server, at(1301));
+        assert_eq!(
+            book.take(&id("i"), MINE, at(1400)),
+            refused(Refusal::Crowded, 600)
+        );
     }
 
     #[test]

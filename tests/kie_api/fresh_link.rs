@@ -7,7 +7,7 @@ use kietop::{
 };
 
 use super::{
-    answer, client,
+    answer, client, id,
     raw_server::{RawServer, Step},
 };
 
@@ -19,7 +19,9 @@ async fn fresh(body: &str) -> (Result<VideoUrl, PollError>, RawServer) {
     let server = RawServer::start(vec![read]).await;
     let client = client(&server.origin(), Limits::default());
     (
-        client.fresh_link(&VideoUrl::parse(OLD).unwrap()).await,
+        client
+            .fresh_link(&id(), &VideoUrl::parse(OLD).unwrap())
+            .await,
         server,
     )
 }

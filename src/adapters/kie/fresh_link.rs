@@ -9,7 +9,12 @@ use serde_json::json;
 
 use super::{ApiKey, KieClient, Reuse, connection};
 use crate::{
-    domain::{report::PollError, task::VideoUrl},
+    adapters::turns::asking,
+    domain::{
+        report::PollError,
+        task::{TaskId, VideoUrl},
+        turns::{Account, Heard},
+    },
     ports::{FreshLinks, Pending},
 };
 
@@ -17,9 +22,13 @@ use crate::{
 const PATH: &str = "/api/v1/common/download-url";
 
 impl KieClient {
-    async fn ask_for_link(&self, url: &VideoUrl) -> Result<VideoUrl, PollError> {
+    async fn ask_for_link(&self, task: &TaskId, url: &VideoUrl) -> Result<VideoUrl, PollError> {
         let cell = Arc::clone(&*self.key.lock().await);
-        let link = self.ask_with(self.key_in(&cell).await?, url).await;
+        let key = self.key_in(&cell).await?;
+        let account = Account::of(self.origin.as_str(), key.expose());
+        let turn = asking::wait_for(&self.turns, task, account).await?;
+        let link = self.ask_with(key, url).await;
+        turn.end(Heard::of(&link)).await;
         self.forget_refused(&cell, &link).await;
         link
     }
@@ -51,9 +60,13 @@ impl KieClient {
 }
 
 impl FreshLinks for KieClient {
-    fn fresh_link<'a>(&'a self, url: &'a VideoUrl) -> Pending<'a, Result<VideoUrl, PollError>> {
+    fn fresh_link<'a>(
+        &'a self,
+        task: &'a TaskId,
+        url: &'a VideoUrl,
+    ) -> Pending<'a, Result<VideoUrl, PollError>> {
         Box::pin(async move {
-            match tokio::time::timeout(self.limits.total, self.ask_for_link(url)).await {
+            match tokio::time::timeout(self.limits.total, self.ask_for_link(task, url)).await {
                 Ok(link) => link,
                 Err(_) => Err(PollError::TimedOut),
             }
