@@ -165,6 +165,7 @@ pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) {
         removals,
         visited,
     } = memory;
+    state.outlook.is_recalled = true;
     state.outlook.visited = visited;
     state.removed.splice(0..0, removals);
     state.outlook.remembered = lens.clone();
