@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     task::TaskId,
+    text::CleanText,
     time::{Mono, Now},
 };
 
@@ -105,7 +106,8 @@ impl Board {
     }
 
     /// Answers a person at once; the last `step` bytes of the text are the next step.
-    pub(in crate::app) fn answer(&mut self, text: String, step: usize, tone: Tone, now: Now) {
+    pub(in crate::app) fn answer(&mut self, text: &str, step: usize, tone: Tone, now: Now) {
+        let text = clean(text);
         if let Some((Kind::News, cut)) = self.shown.take_if(|(_, notice)| notice.until > now.mono) {
             let stood = NOTICE_TIME.saturating_sub(cut.until.since(now.mono));
             if stood < READ && cut.text != text {
@@ -116,7 +118,8 @@ impl Board {
     }
 
     /// Says news when the line is free, else behind the answer that stands there.
-    pub(in crate::app) fn tell(&mut self, text: String, tone: Tone, now: Now) {
+    pub(in crate::app) fn tell(&mut self, text: &str, tone: Tone, now: Now) {
+        let text = clean(text);
         if self.is_taken() {
             self.waiting.push_back((text, tone));
             self.waiting.truncate(MOST_PAST);
@@ -183,4 +186,10 @@ impl Board {
         };
         self.shown = Some((kind, notice));
     }
+}
+
+/// Returns a sentence that acts on no terminal. What a system or another program says of itself is in some, paths and
+/// the words of a panic too, and not all of it came through a door that cleans.
+fn clean(text: &str) -> String {
+    CleanText::line(text, usize::MAX).to_string()
 }

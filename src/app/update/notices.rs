@@ -31,18 +31,18 @@ const MOST_TOLD: usize = 50;
 
 /// Answers a person in the message line.
 pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.board.answer(text.into(), 0, tone, now);
+    state.board.answer(&text.into(), 0, tone, now);
 }
 
 /// Answers a person, with the next step, which stays where the line is too short for all of it.
 pub(super) fn notify_with_step(state: &mut State, tone: Tone, text: &str, step: &str, now: Now) {
     let text = format!("{text}{step}");
-    state.board.answer(text, step.len(), tone, now);
+    state.board.answer(&text, step.len(), tone, now);
 }
 
 /// Says news in the message line, once no answer stands there.
 pub(super) fn inform(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.board.tell(text.into(), tone, now);
+    state.board.tell(&text.into(), tone, now);
 }
 
 /// Takes off what has stood its time, and tells of the endings that had to wait for it.
