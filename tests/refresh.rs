@@ -249,8 +249,8 @@ async fn two_refreshes_at_once_ask_after_each_task_once_between_them() {
         assert_eq!(rows.count(), ids.len());
     }
     heads.extend(api.requests());
-    let once = ids.map(|id| (id.to_owned(), 1));
-    assert_eq!(tally(&heads), BTreeMap::from(once));
+    let wanted = ids.map(|id| (id.to_owned(), 1));
+    assert_eq!(tally(&heads), BTreeMap::from(wanted));
 }
 
 /// Has another instance say that the account is held back for so long.

@@ -282,6 +282,10 @@ mod tests {
     }
 
     /// Gives every order there is, and the end, and returns all that is answered: of each its name and its error.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only answers of the list are wanted"
+    )]
     async fn answers(
         hand: ListHand,
         mut told: mpsc::Receiver<Msg>,
