@@ -214,6 +214,29 @@ async fn a_second_signal_waits_for_no_answer() {
     assert!(!book.contains("asking"), "its turn is given back: {book}");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_was_killed_while_asking_holds_up_nobody() {
+    let ids = ["task-a", "task-b", "task-c", "task-d"];
+    let (mut api, gate) = gated(NOT_MADE).await;
+    let home = Home::with(&ids);
+    let killed = home.start(&api, &["list", "--refresh"]);
+    asked(&mut api, 4).await;
+    signal(&killed, Signal::KILL);
+    gate.send(true).unwrap();
+    ended(killed).await;
+    let book = fs::read_to_string(home.book()).unwrap();
+    assert_eq!(book.matches("asking").count(), 4, "{book}");
+
+    // By themselves its turns would end after 25 seconds.
+    let soon = Duration::from_secs(15);
+    let refreshed = tokio::time::timeout(soon, home.run(&api, &["list", "--refresh"])).await;
+
+    let refreshed = refreshed.expect("nobody is waited for");
+    assert_eq!(refreshed.status.code(), Some(0), "{}", err(&refreshed));
+    assert_eq!(out(&refreshed).matches("gen. failed").count(), ids.len());
+}
+
 #[tokio::test]
 async fn two_refreshes_at_once_ask_after_each_task_once_between_them() {
     let ids = ["task-a", "task-b", "task-c", "task-d", "task-e", "task-f"];
