@@ -191,6 +191,10 @@ pub trait Downloader: fmt::Debug + Send + Sync {
 
     /// Reports whether a file is there. Blocking: called off the loop.
     fn is_there(&self, file: &Path) -> bool;
+
+    /// Reports whether somebody is fetching that file at this moment, this program or another. Changes nothing, and
+    /// knows nothing of what waits for its turn. Blocking: called off the loop.
+    fn is_held(&self, order: &SaveOrder) -> bool;
 }
 
 /// Keeps the inputs that pictures are made of.

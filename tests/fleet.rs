@@ -175,6 +175,7 @@ impl Fleet {
             | Effect::Save { .. }
             | Effect::StopSave(_)
             | Effect::LookFor(_)
+            | Effect::FindHolders(_)
             | Effect::Load
             | Effect::Open { .. }
             | Effect::Compare(_)

@@ -205,6 +205,7 @@ impl Outside {
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)
+                | Effect::FindHolders(_)
                 | Effect::ReadRecord(_)
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)

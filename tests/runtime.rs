@@ -220,6 +220,9 @@ impl Downloader for HalfAFile {
     fn is_there(&self, _: &std::path::Path) -> bool {
         true
     }
+    fn is_held(&self, _: &SaveOrder) -> bool {
+        true
+    }
 }
 
 /// Paints inputs red and results green.

@@ -163,6 +163,8 @@ pub enum Msg {
     },
     /// Saved files were looked for.
     LookedFor(Vec<(TaskId, PathBuf, bool)>),
+    /// It was found out of each of these tasks whether somebody is fetching a result of it.
+    HoldersFound(Vec<(TaskId, bool)>),
     /// Pictures were made, and are with whoever draws them; or not.
     Pictured {
         /// Which order.
@@ -252,6 +254,8 @@ pub enum Effect {
     StopSave(SaveAttempt),
     /// Look whether saved files are there; answered by [`Msg::LookedFor`].
     LookFor(Vec<(TaskId, PathBuf)>),
+    /// Find out whether somebody is fetching these files; answered by [`Msg::HoldersFound`].
+    FindHolders(Vec<SaveOrder>),
     /// Make pictures of a task's videos; answered by [`Msg::Pictured`].
     Picture(Box<PictureOrder>),
     /// Draw the whole screen again.

@@ -7,7 +7,12 @@ mod list;
 mod turns;
 
 use std::{
-    collections::HashMap, fmt, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
@@ -189,6 +194,7 @@ impl Hands {
             Effect::Save { attempt, order } => self.save(attempt, order),
             Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
             Effect::LookFor(files) => self.look_for(files),
+            Effect::FindHolders(orders) => self.find_holders(orders),
             Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
@@ -271,6 +277,23 @@ impl Hands {
             // What broke while it was looked for is looked for again later.
             let files = looked.await.unwrap_or_default();
             send(&answers, Msg::LookedFor(files)).await;
+        });
+    }
+
+    fn find_holders(&self, orders: Vec<SaveOrder>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        task::spawn(async move {
+            let looked = task::spawn_blocking(move || {
+                let mut found = BTreeMap::new();
+                for order in orders {
+                    let is_held = downloader.is_held(&order);
+                    *found.entry(order.task).or_default() |= is_held;
+                }
+                found.into_iter().collect()
+            });
+            // As above.
+            let found = looked.await.unwrap_or_default();
+            send(&answers, Msg::HoldersFound(found)).await;
         });
     }
 

@@ -62,7 +62,8 @@ pub async fn follow<B, U>(
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
-                | Effect::LookFor(_)) => hands.carry_out(effect),
+                | Effect::LookFor(_)
+                | Effect::FindHolders(_)) => hands.carry_out(effect),
             }
         }
         if let ControlFlow::Break(end) = look(&state) {

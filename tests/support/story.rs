@@ -138,6 +138,7 @@ impl Story {
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::LookFor(_)
+                | Effect::FindHolders(_)
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)
                 | Effect::Ask(_)

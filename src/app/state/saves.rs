@@ -46,6 +46,12 @@ pub struct SaveQueue {
     pub(in crate::app) tended: Option<Mono>,
     /// Whether an answer about files is awaited.
     pub(in crate::app) is_looking: bool,
+    /// What an earlier run began, as long as it is not known whether another instance is at it.
+    pub(in crate::app) unjudged: BTreeSet<TaskId>,
+    /// What another instance is saving, each since when that is thought.
+    pub(in crate::app) elsewhere: BTreeMap<TaskId, Mono>,
+    /// Whether an answer about them is awaited.
+    pub(in crate::app) is_asking: bool,
 }
 
 impl SaveQueue {
@@ -64,6 +70,11 @@ impl SaveQueue {
     /// Returns how far the files of a task are; none when none is on its way.
     pub fn saving(&self, task: &TaskId) -> Option<Saving> {
         sum(self.of(task))
+    }
+
+    /// Reports whether another instance is saving the results of a task, as far as is known.
+    pub fn is_elsewhere(&self, task: &TaskId) -> bool {
+        self.elsewhere.contains_key(task)
     }
 
     /// Returns how far the files of these tasks are together; none when none is on its way.
