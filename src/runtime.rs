@@ -274,6 +274,7 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Compare(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::LookFor(_)
                 | Effect::FindHolders(_)) => self.hands.carry_out(effect),
             }

@@ -174,6 +174,7 @@ impl Fleet {
             | Effect::Remember(_)
             | Effect::Save { .. }
             | Effect::StopSave(_)
+            | Effect::StopPicture(_)
             | Effect::LookFor(_)
             | Effect::FindHolders(_)
             | Effect::Load

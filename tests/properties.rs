@@ -204,6 +204,7 @@ impl Outside {
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::LookFor(_)
                 | Effect::FindHolders(_)
                 | Effect::ReadRecord(_)

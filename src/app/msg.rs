@@ -197,7 +197,7 @@ pub enum Request {
 }
 
 /// Is one order. Each is answered by exactly one [`Msg`], but those for which nothing waits: [`Tell`](Effect::Tell),
-/// [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
+/// [`StopSave`](Effect::StopSave), [`StopPicture`](Effect::StopPicture), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read what the last run left behind; answered by [`Msg::Recalled`].
@@ -258,6 +258,8 @@ pub enum Effect {
     FindHolders(Vec<SaveOrder>),
     /// Make pictures of a task's videos; answered by [`Msg::Pictured`].
     Picture(Box<PictureOrder>),
+    /// Stop making those, which then end. Made ones are no longer to be stopped.
+    StopPicture(PictureNumber),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

@@ -187,6 +187,7 @@ impl Hands {
                 } = self;
                 studio.make(*order, frames, inputs, answers);
             }
+            Effect::StopPicture(number) => self.studio.stop(number),
             Effect::ReadRecord(task) => self.list.tell(Order::Record(task)),
             Effect::NoteVisit(at) => self.list.tell(Order::Visit(at)),
             Effect::Copy(clip) => self.copy(clip),

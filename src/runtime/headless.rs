@@ -62,6 +62,7 @@ pub async fn follow<B, U>(
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::LookFor(_)
                 | Effect::FindHolders(_)) => hands.carry_out(effect),
             }

@@ -137,6 +137,7 @@ impl Story {
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::LookFor(_)
                 | Effect::FindHolders(_)
                 | Effect::NoteVisit(_)
