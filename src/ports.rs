@@ -206,6 +206,9 @@ pub trait InputKeeper: fmt::Debug + Send + Sync {
         task: &'a TaskId,
         input: &'a Clip,
     ) -> Pending<'a, Result<PathBuf, PictureError>>;
+
+    /// Returns where an input lies that was kept, if it does. Fetches nothing. Blocking: called off the loop.
+    fn kept(&self, link: &VideoUrl) -> Option<PathBuf>;
 }
 
 /// Puts text on a clipboard by a program of this machine. Blocking: called off the loop.

@@ -231,8 +231,8 @@ pub enum Effect {
     Ask(Request),
     /// Tell of endings by a desktop notice or a command; answered by [`Msg::Announced`].
     Announce(Tidings),
-    /// Open a video in the browser: its saved file where that is still there, else its link; answered by [`Msg::Opened`]
-    /// or [`Msg::OpenedFile`].
+    /// Open a video in the browser: its saved file where that is still there, else what was kept of it as an input, else
+    /// its link; answered by [`Msg::Opened`] or [`Msg::OpenedFile`].
     Open {
         /// Whose.
         task: TaskId,

@@ -345,16 +345,16 @@ impl Hands {
 
     fn open(&self, task: TaskId, url: VideoUrl, file: Option<PathBuf>) {
         let (opener, answers) = (Arc::clone(&self.opener), self.answers.clone());
-        let downloader = Arc::clone(&self.downloader);
+        let (downloader, inputs) = (Arc::clone(&self.downloader), Arc::clone(&self.inputs));
         task::spawn(async move {
             let link = url.clone();
-            let outcome =
-                task::spawn_blocking(
-                    move || match file.filter(|file| downloader.is_there(file)) {
-                        Some(file) => opener.open_file(&file).map(|()| Some(file)),
-                        None => opener.open(&link).map(|()| None),
-                    },
-                );
+            let outcome = task::spawn_blocking(move || {
+                let saved = file.filter(|file| downloader.is_there(file));
+                match saved.or_else(|| inputs.kept(&link)) {
+                    Some(file) => opener.open_file(&file).map(|()| Some(file)),
+                    None => opener.open(&link).map(|()| None),
+                }
+            });
             let broke = || Err("starting the browser broke".to_owned());
             let msg = match outcome.await.unwrap_or_else(|_panic| broke()) {
                 Ok(Some(file)) => Msg::OpenedFile { task, file },
