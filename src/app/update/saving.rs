@@ -383,7 +383,11 @@ pub(super) fn ended(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = state.saves.end(attempt) else {
+    let job = match &result {
+        Ok(_) => state.saves.came(attempt),
+        Err(_) => state.saves.end(attempt),
+    };
+    let Some(job) = job else {
         return;
     };
     let task = job.order.task;
