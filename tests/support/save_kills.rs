@@ -179,7 +179,6 @@ impl<'a> Desk<'a> {
         );
         fs::write(desk.home.path().join("config.toml"), settings).expect("settings");
         desk.run(&["add", id]);
-        desk.run(&["list", "--refresh"]);
         desk
     }
 
@@ -230,6 +229,8 @@ impl<'a> Desk<'a> {
 
     /// Kills the command; reports whether it was still running.
     fn kill_command(&self, kill: &Kill, what: &str) -> bool {
+        // A dashboard may have been killed before it was answered.
+        self.run(&["list", "--refresh"]);
         let mut child = self
             .command(&["save", &self.id])
             .stdout(Stdio::null())
@@ -255,6 +256,13 @@ impl<'a> Desk<'a> {
             .env("HOME", &self.home.path().to_string_lossy())
             .env("KIE_API_KEY", "kills")
             .spawn();
+        pty.wait_until("a result", |pty| {
+            self.is_time(kill) || pty.screen().contents().contains("ready")
+        });
+        if !self.is_time(kill) {
+            // It saves by itself what it heard of, and what was begun; not what a command heard of and was killed over.
+            pty.type_bytes(b"w");
+        }
         pty.wait_until("the moment of the kill", |_| self.is_time(kill));
         pty.watch_for(kill.later);
         pty.signal(Signal::KILL);
@@ -325,6 +333,7 @@ impl<'a> Desk<'a> {
         let told = &self.host.told;
         told.pause.store(0, SeqCst);
         told.cut.store(usize::MAX, SeqCst);
+        self.run(&["list", "--refresh"]);
         self.run(&["save", &self.id]);
         let (named, _) = self.look(what);
         let names = self.names();
