@@ -1315,6 +1315,6 @@ fn results_on_their_way_to_the_disk_and_on_it() {
     begun.saves.begun = Some("/v".into());
     let delta = Delta::Changed(Box::new(begun));
     update(&mut elsewhere, Msg::ChangedElsewhere(vec![delta]), now());
-    let detail = shot(&mut elsewhere, (120, 36)).to_string();
+    let detail = shot(&mut elsewhere, (120, 36));
     assert!(detail.contains("another kietop is saving it"), "{detail}");
 }

@@ -84,35 +84,35 @@ impl fmt::Display for Seen {
 pub(crate) fn play(program: &str, kills: usize, seed: u64) -> Seen {
     let host = Host::start();
     let mut chance = Chance(seed);
-    let mut seen = Seen::default();
+    let mut told = Seen::default();
     let mut tasks = 0;
-    while seen.kills() < kills {
+    while told.kills() < kills {
         tasks += 1;
         let desk = Desk::new(program, &host, &format!("{:08x}{tasks:024x}", seed >> 32));
         for _ in 0..=chance.roll(3) {
             let total = desk.films.values().map(Vec::len).sum();
             let kill = Kill::draw(&mut chance, &host, total);
-            let is_dashboard = seen.kills() % 3 == 2;
+            let is_dashboard = told.kills() % 3 == 2;
             let what = format!("{kill:?}, task {tasks}, dashboard {is_dashboard}, seed {seed}");
             if is_dashboard {
                 desk.kill_dashboard(&kill);
-                seen.dashboards += 1;
+                told.dashboards += 1;
             } else {
-                seen.commands += usize::from(desk.kill_command(&kill, &what));
+                told.commands += usize::from(desk.kill_command(&kill, &what));
             }
             let (named, parts) = desk.look(&what);
-            seen.named += named;
-            seen.parts += parts;
-            if seen.kills() == kills {
+            told.named += named;
+            told.parts += parts;
+            if told.kills() == kills {
                 break;
             }
         }
         desk.finish(&format!("task {tasks}, seed {seed}"));
-        seen.files += RESULTS;
-        seen.bytes += desk.films.values().map(Vec::len).sum::<usize>();
+        told.files += RESULTS;
+        told.bytes += desk.films.values().map(Vec::len).sum::<usize>();
     }
-    seen.rests = host.told.rests.load(SeqCst);
-    seen
+    told.rests = host.told.rests.load(SeqCst);
+    told
 }
 
 /// Is the moment of a kill.
@@ -174,8 +174,8 @@ impl<'a> Desk<'a> {
             films: films.collect(),
         };
         let settings = format!(
-            "auto_save = true\npreview = \"off\"\nsave_folder = {:?}\n",
-            desk.folder()
+            "auto_save = true\npreview = \"off\"\nsave_folder = '{}'\n",
+            desk.folder().display()
         );
         fs::write(desk.home.path().join("config.toml"), settings).expect("settings");
         desk.run(&["add", id]);
@@ -273,16 +273,13 @@ impl<'a> Desk<'a> {
     fn look(&self, what: &str) -> (usize, usize) {
         let (mut named, mut parts) = (0, 0);
         for name in self.names() {
-            match self.films.get(&name) {
-                Some(film) => {
-                    named += 1;
-                    let is_right = fs::read(self.folder().join(&name)).is_ok_and(|it| it == *film);
-                    assert!(is_right, "{name} is not the film: {what}");
-                }
-                None => {
-                    assert!(self.is_leftover(&name), "{name} is foreign: {what}");
-                    parts += usize::from(has_end(&name, "part"));
-                }
+            if let Some(film) = self.films.get(&name) {
+                named += 1;
+                let is_right = fs::read(self.folder().join(&name)).is_ok_and(|it| it == *film);
+                assert!(is_right, "{name} is not the film: {what}");
+            } else {
+                assert!(self.is_leftover(&name), "{name} is foreign: {what}");
+                parts += usize::from(has_end(&name, "part"));
             }
         }
         assert!(parts <= RESULTS, "{parts} parts: {what}");
@@ -294,9 +291,11 @@ impl<'a> Desk<'a> {
         };
         let id = TaskId::parse(&self.id).expect("an id");
         let journal = store.journal(&id, 999).expect("the journal");
-        let told = journal.into_iter().filter_map(|line| match line.event {
-            JournalEvent::Saved(path) => Some(path),
-            _ => None,
+        let told = journal.into_iter().filter_map(|line| {
+            let JournalEvent::Saved(path) = line.event else {
+                return None;
+            };
+            Some(path)
         });
         let noted = task.saves.files().iter();
         let noted = noted.map(|file| CleanText::line(&file.path.to_string_lossy(), 8 * 1024));
@@ -336,12 +335,8 @@ impl<'a> Desk<'a> {
         self.run(&["list", "--refresh"]);
         self.run(&["save", &self.id]);
         let (named, _) = self.look(what);
-        let names = self.names();
-        assert_eq!(
-            (named, names.len()),
-            (RESULTS, RESULTS),
-            "{names:?}: {what}"
-        );
+        let all = self.names();
+        assert_eq!((named, all.len()), (RESULTS, RESULTS), "{all:?}: {what}");
     }
 }
 
@@ -407,12 +402,12 @@ fn serve(mut stream: TcpStream, told: &Told) -> std::io::Result<()> {
     let target = head.first().and_then(|line| line.split(' ').nth(1));
     let target = target.unwrap_or_default();
     if let Some((_, id)) = target.split_once("taskId=") {
-        let links: Vec<_> = (1..=RESULTS)
+        let results: Vec<_> = (1..=RESULTS)
             .map(|number| format!("\"{origin}/{id}/{number}.mp4\""))
             .collect();
         let body = format!(
             r#"{{"code":200,"msg":"success","data":{{"successFlag":1,"response":{{"resultUrls":[{}]}}}}}}"#,
-            links.join(",")
+            results.join(",")
         );
         let head = head_of("200 OK", body.len(), "");
         return stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
