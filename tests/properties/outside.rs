@@ -13,7 +13,7 @@ use kietop::{
         memory::Memory,
         picture::PictureError,
         record::Record,
-        save::{Progress, SaveAttempt},
+        save::{Progress, SaveAttempt, SaveOrder},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT},
         task::TaskId,
         time::Now,
@@ -74,12 +74,14 @@ impl Outside {
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::LookFor(_)
+                | Effect::FindHolders(_)
                 | Effect::Copy(_)
                 | Effect::Announce(_)
                 | Effect::Suspend) => self.orders.push(effect),
                 // Others are told; a hold of theirs comes back as `PutOff`.
                 Effect::Tell(_)
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::NoteVisit(_)
                 | Effect::Ask(_)
                 | Effect::Redraw
@@ -322,6 +324,10 @@ fn answer_to(order: Effect, kind: u8) -> Option<Msg> {
             let look = |(task, path)| (task, path, is_good);
             Msg::LookedFor(files.into_iter().map(look).collect())
         }
+        Effect::FindHolders(orders) => {
+            let found = |order: SaveOrder| (order.task, is_good);
+            Msg::HoldersFound(orders.into_iter().map(found).collect())
+        }
         Effect::Copy(clip) => Msg::Copied {
             what: clip.what,
             text: "x".repeat(usize::from(kind) * 400),
@@ -337,6 +343,7 @@ fn answer_to(order: Effect, kind: u8) -> Option<Msg> {
         | Effect::Tell(_)
         | Effect::Store(_)
         | Effect::StopSave(_)
+        | Effect::StopPicture(_)
         | Effect::NoteVisit(_)
         | Effect::Ask(_)
         | Effect::Redraw

@@ -5,7 +5,11 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     app::state::PictureStage,
     domain::picture::Room,
-    ui::{Drawn, PicturePlace, Scene, pen::Pen, theme::Role},
+    ui::{
+        pen::Pen,
+        scene::{Drawn, PicturePlace, Scene},
+        theme::Role,
+    },
 };
 
 /// The columns of one picture: below the first it says nothing, above the second it is only large.
@@ -49,7 +53,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> (Rect,
     pen.text(1, text.height, "input", style);
     pen.text(width + 2, text.height, "result", style);
     let stage = scene.state.picture().map(|picture| picture.stage);
-    if stage == Some(PictureStage::Reading) {
+    if matches!(stage, Some(PictureStage::Reading | PictureStage::Stopping)) {
         let word = format!("reading{}", scene.ellipsis());
         pen.text(1, text.height + 1 + height / 2, &word, style);
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{status::Status, watchlist::Watched},
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// Returns what the sheet says of it; nothing for a task of which nothing can be saved.
@@ -10,6 +10,9 @@ pub(super) fn saved(watched: &Watched, scene: &Scene<'_>) -> Option<(String, Rol
     let settings = scene.state.settings();
     if let Some(saving) = scene.state.saves().saving(watched.id()) {
         return Some((format::saving(&saving), Role::Busy));
+    }
+    if scene.state.saves().is_elsewhere(watched.id()) && watched.saves.begun.is_some() {
+        return Some(("another kietop is saving it".into(), Role::Busy));
     }
     let mut files = watched.saves.files().iter();
     if let Some(file) = files.next() {
