@@ -16,6 +16,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, Delta, StoreError},
+        noticed::Noticed,
         picture::Room,
         query::View,
         report::{Answer, Observation, PollError},
@@ -243,6 +244,7 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                    noticed: Noticed::default(),
                 }
             }
             Step::PutOff(kind) => {
@@ -265,6 +267,7 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                    noticed: Noticed::default(),
                 }
             }
             Step::Disk(false) => {

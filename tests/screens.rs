@@ -11,9 +11,10 @@
 
 mod support;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use insta::assert_snapshot;
+use jiff::SignedDuration;
 use kietop::{
     app::{
         keymap::Action,
@@ -26,12 +27,13 @@ use kietop::{
     domain::{
         change::{Applied, Change, JournalEvent, StoreError},
         memory::Memory,
+        noticed::{Noticed, Oddity},
         query::Sort,
         record::Record,
-        report::PollError,
+        report::{Answer, Observation, PollError},
         save::Progress,
         status::Tab,
-        task::Delivery,
+        task::{Delivery, Facts, TaskState},
         time::Now,
     },
     ui::{self, theme::Theme},
@@ -928,6 +930,79 @@ fn what_was_said_can_be_read_again() {
         let name = format!("messages_{}x{}", size.0, size.1);
         assert_snapshot!(name, shot(&mut state, size));
     }
+}
+
+/// Asks after the selected task by hand and answers at that time, with what was noticed.
+fn odd_answer(state: &mut State, at: Now, answer: Answer, noticed: Noticed) {
+    let chord = support::chord("r");
+    let is_repeat = false;
+    let effects = update(state, Msg::Key { chord, is_repeat }, at);
+    let asked = effects.into_iter().find_map(|effect| match effect {
+        Effect::Poll { task, attempt, .. } => Some((task, attempt)),
+        _ => None,
+    });
+    let (task, attempt) = asked.expect("a question");
+    let msg = Msg::Polled {
+        task,
+        attempt,
+        answer: Box::new(answer),
+        noticed,
+    };
+    update(state, msg, at);
+}
+
+// F64, F37
+#[test]
+fn what_was_noticed_about_the_answers_can_be_read() {
+    let mut state = mixed_state();
+    press(&mut state, &["M"]);
+    assert_snapshot!("diagnostics_nothing_80x24", shot(&mut state, (80, 24)));
+    press(&mut state, &["Esc"]);
+    for second in 0..3 {
+        let at = later(Duration::from_secs(second * 10));
+        let date = Some(at.wall - SignedDuration::from_secs(192));
+        let mut noticed = Noticed {
+            date,
+            ..Noticed::default()
+        };
+        let answer = match second {
+            0 => Err(PollError::Malformed(line(
+                "it is the answer for another task",
+            ))),
+            _ => Ok(Observation {
+                state: TaskState::Running {
+                    is_finishing: false,
+                },
+                facts: Facts::default(),
+                raw: "{}".into(),
+            }),
+        };
+        if second == 0 {
+            noticed.note(Oddity::OtherTask);
+        } else if second == 2 {
+            noticed.note(Oddity::KeyTwice);
+            noticed.note(Oddity::NoCode);
+        }
+        noticed.keep(&odd_text());
+        odd_answer(&mut state, at, answer, noticed);
+    }
+    press(&mut state, &["M"]);
+    for size in [(80, 24), (120, 36), (30, 8)] {
+        let name = format!("diagnostics_{}x{}", size.0, size.1);
+        assert_snapshot!(name, shot(&mut state, size));
+    }
+    shot(&mut state, (80, 24));
+    press(&mut state, &["G"]);
+    assert_snapshot!("diagnostics_end_80x24", shot(&mut state, (80, 24)));
+}
+
+/// Returns an answer longer than a screen, of words and without any break.
+fn odd_text() -> String {
+    let words = "it was a dark and stormy night ".repeat(30);
+    let link = "f".repeat(700);
+    format!(
+        "{{\"msg\":\"{words}\u{1b}[2J\",\n\"data\":{{\"taskId\":1,\"taskId\":2,\"x\":\"{link}\"}}}}"
+    )
 }
 
 #[test]

@@ -21,6 +21,7 @@ use kietop::{
     },
     domain::{
         change::{Access, Change, Delta, StoreError},
+        noticed::Noticed,
         report::PollError,
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
@@ -225,6 +226,7 @@ fn an_answer_that_never_comes_is_lost_and_its_late_ghost_is_ignored() {
         task: ghost,
         attempt,
         answer: Box::new(made(&[URL])),
+        noticed: Noticed::default(),
     });
     assert_eq!(story.name("a"), "generating");
     story.wait(2 * MINUTE);
@@ -241,6 +243,7 @@ fn an_answer_with_the_wrong_number_changes_nothing() {
             task: id("a"),
             attempt: Attempt(number),
             answer: Box::new(made(&[URL])),
+            noticed: Noticed::default(),
         });
     }
 
@@ -628,6 +631,7 @@ fn removed_tasks_do_not_make_room_for_more_than_four_questions() {
         task: gone.0,
         attempt: gone.1,
         answer: Box::new(running()),
+        noticed: Noticed::default(),
     });
     assert_eq!(story.polls(), 5);
     story.wait(LOST_AFTER);

@@ -77,8 +77,9 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             task,
             attempt,
             answer,
+            noticed,
         } => {
-            polling::answered(state, &task, attempt, *answer, now, &mut effects);
+            polling::answered(state, &task, attempt, (*answer, noticed), now, &mut effects);
         }
         Msg::PutOff {
             task,

@@ -205,6 +205,20 @@ impl Watched {
         }
     }
 
+    /// Reports whether an answer takes back what the server told before: an ending, or a result. Of two endings the better
+    /// one stays, whichever was told first.
+    pub fn is_taken_back_by(&self, answer: &Answer) -> bool {
+        let state = self.task.state();
+        match answer {
+            Ok(seen) => {
+                let is_rescued = matches!(state, TaskState::Failed { .. })
+                    && matches!(seen.state, TaskState::Succeeded { .. });
+                is_rescued || self.task.would_ignore(&seen.state)
+            }
+            Err(error) => state.is_final() && *error == PollError::NotFound,
+        }
+    }
+
     /// Tells where its results are: on disk when each that can be opened is.
     pub fn keeping(&self) -> Keeping {
         if self.saves.files().is_empty() {
