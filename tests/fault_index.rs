@@ -110,9 +110,9 @@ const FAULTS: [(u32, &str); 74] = [
     (55, "flag 4: made, only the callback failed"),
     (56, "a flag nobody knows: shown, and asked on"),
     (57, "a flag in another spelling"),
-    // Noted in the task's journal as contradicted, with what the answer said, and counted among the odd answers, like all
-    // that make no sense; the beginning of the last one is kept in memory. A 404 afterwards is a failed check of the row
-    // like any other and has no note of its own ("no longer on the server").
+    // Noted in the task's journal as contradicted, with what the answer said; as no longer on the server after a 404 or
+    // no data. Counted among the odd answers, like all that make no sense; the beginning of the last one is kept in
+    // memory.
     (58, "an ending taken back: stays, and is noted"),
     (59, "error codes of every kind"),
     (60, "an error message that is long, or attacks"),

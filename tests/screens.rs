@@ -1005,6 +1005,23 @@ fn odd_text() -> String {
     )
 }
 
+// F58
+#[test]
+fn an_ended_task_that_the_server_forgot_says_so() {
+    let mut state = mixed()
+        .with(task("zz").ready("5m").created("14:31"))
+        .build();
+    press(&mut state, &["r"]);
+    answer(&mut state, "zz", Err(PollError::NotFound));
+    assert_snapshot!("forgotten_80x24", shot(&mut state, (80, 24)));
+    let side = shot(&mut state, (120, 36));
+    assert!(side.contains("no longer on server, just now"), "{side}");
+    press(&mut state, &["/"]);
+    type_text(&mut state, "error:\"no longer on server\"");
+    press(&mut state, &["Enter"]);
+    assert_eq!(state.shown(), [id("zz")]);
+}
+
 #[test]
 fn the_next_step_stays_where_the_line_is_too_short() {
     let title = "a title that takes all the room there is, and then some";

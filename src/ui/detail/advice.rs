@@ -120,11 +120,17 @@ fn no_link(watched: &Watched, check: &str) -> String {
 pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
     let failed = watched.freshness.last_error.as_ref()?;
     let ago = format::ago(scene.now.age_of(failed.at));
+    let status = scene.status_of(watched);
     // The advice for the status says both what is the matter and what can be done.
-    if failed.error == PollError::NotFound && scene.status_of(watched) == Status::NotFound {
+    if failed.error == PollError::NotFound && status == Status::NotFound {
         return None;
     }
-    let mut next = failed.error.next_step().to_owned();
+    let message = watched.check_message()?;
+    let mut next = if watched.is_no_longer_there() {
+        "What was known of it is kept.".to_owned()
+    } else {
+        failed.error.next_step().to_owned()
+    };
     let asks_once = matches!(
         failed.error,
         PollError::NotFound | PollError::Refused { .. }
@@ -133,5 +139,5 @@ pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(Strin
     if asks_once && !check.is_empty() {
         next = format!("{next} {check} asks again.");
     }
-    Some((format!("{}, {ago}", failed.error.message()), next))
+    Some((format!("{message}, {ago}"), next))
 }
