@@ -86,7 +86,8 @@ const FAULTS: [(u32, &str); 74] = [
         "the same key twice: the last one counts, and it is noticed",
     ),
     (38, "a document that is no object"),
-    // The API answers so for ids it does not know, as it does with 404 and 422: one fault, one message.
+    // The API answers so for ids it does not know, as it does with 404 and 422: one fault, told by the task's time on the
+    // list. In its grace there are no details yet; after ten minutes the server returns no data.
     (39, "no data: not known to the server"),
     (40, "data that is a list or a text"),
     (41, "the answer for another task: left aside, and noticed"),

@@ -1022,6 +1022,26 @@ fn an_ended_task_that_the_server_forgot_says_so() {
     assert_eq!(state.shown(), [id("zz")]);
 }
 
+// F39
+#[test]
+fn what_is_said_of_a_task_without_data_depends_on_how_long() {
+    for (added, words) in [
+        ("14:32:00", "No details yet: the server may not know"),
+        ("14:25", "The server knows no such task."),
+        (
+            "14:20",
+            "The server returns no data of it, after 12m on the list.",
+        ),
+    ] {
+        let mut state = program().with(task("zz").added(added).in_flight()).build();
+        answer(&mut state, "zz", Err(PollError::NotFound));
+        press(&mut state, &["Enter"]);
+        let screen = shot(&mut state, (100, 36));
+        assert!(screen.contains(words), "{screen}");
+        assert!(!screen.contains("Not answered for yet"), "{screen}");
+    }
+}
+
 #[test]
 fn the_next_step_stays_where_the_line_is_too_short() {
     let title = "a title that takes all the room there is, and then some";
