@@ -62,8 +62,9 @@ const FAULTS: [(u32, &str); 74] = [
     ),
     (
         23,
-        // How long it has gone on does not tell which limit it is: the key's own is named by its codes, 430 and 433.
-        "429 for a long time: one question a pause, pauses grow to fifteen minutes",
+        // The key's own limit is named by its codes, 430 and 433; 429 for an hour may be one of them too, and the banner
+        // says so.
+        "429 for a long time: one question a pause, pauses grow to fifteen minutes; the key's limit is named",
     ),
     (24, "no body"),
     (25, "a body that stops early: cut off, not bad JSON"),

@@ -1042,6 +1042,43 @@ fn what_is_said_of_a_task_without_data_depends_on_how_long() {
     }
 }
 
+// F23
+#[test]
+fn a_limit_that_lasts_may_be_the_keys_and_counts_down_all_the_same() {
+    let limit = || {
+        Err(PollError::RateLimited {
+            code: 429,
+            retry_after: None,
+        })
+    };
+    let mut state = mixed()
+        .with(task("zz").running().created_ago("30s").in_flight())
+        .build();
+    answer(&mut state, "zz", limit());
+    let mut at = now();
+    let end = later(Duration::from_mins(61));
+    while at.mono < end.mono {
+        let hold = state.polls().hold().expect("a hold");
+        at = later(hold.until.since(now().mono));
+        for effect in update(&mut state, Msg::Tick, at) {
+            if let Effect::Poll { task, attempt, .. } = effect {
+                let msg = Msg::Polled {
+                    task,
+                    attempt,
+                    answer: Box::new(limit()),
+                    noticed: Noticed::default(),
+                };
+                update(&mut state, msg, at);
+            }
+        }
+    }
+    for size in [(120, 36), (80, 24)] {
+        let name = format!("banner_limit_{}x{}", size.0, size.1);
+        let buffer = draw(&mut state, size, at, &Theme::ansi());
+        assert_snapshot!(name, text(&buffer));
+    }
+}
+
 #[test]
 fn the_next_step_stays_where_the_line_is_too_short() {
     let title = "a title that takes all the room there is, and then some";

@@ -152,6 +152,7 @@ fn an_unknown_flag_is_shown_and_asked_after_for_ever() {
     assert!(story.polls() > 50, "{}", story.polls());
 }
 
+// F18
 #[test]
 fn a_fresh_id_that_is_not_found_has_its_grace_and_then_is_asked_after_ever_more_rarely() {
     let mut story = Story::with([task("a").added("14:32:07").due_in("0s")])
@@ -308,7 +309,17 @@ fn holds_grow_and_mark_no_row() {
         }))
     });
 
-    story.wait(2 * HOUR);
+    let said = |story: &Story| {
+        let hold = story.state.polls().hold();
+        hold.map(|hold| hold.message(story.now().mono).into_owned())
+    };
+    story.wait(58 * MINUTE);
+    assert_eq!(said(&story).as_deref(), Some("asked too often (429)"));
+    story.wait(4 * MINUTE);
+    let limit = "the limit of this key may be reached (hourly, daily or in all)";
+    assert_eq!(said(&story).as_deref(), Some(limit));
+    story.wait(58 * MINUTE);
+    assert_eq!(said(&story).as_deref(), Some(limit));
 
     let starts = story.starts(None);
     let gaps: Vec<_> = starts

@@ -302,7 +302,7 @@ fn may_ask(state: &mut State, now: Now) -> bool {
     if hold.error.is_limit() && wait > 0.0 {
         let text = format!(
             "Not now: {}. Asking again in {wait}s.",
-            hold.error.message()
+            hold.message(now.mono)
         );
         notify(state, Tone::Warning, text, now);
         return false;

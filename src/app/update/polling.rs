@@ -239,7 +239,7 @@ fn say_put_off(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
             "Another kietop is asking after it; its answer shows here too.".to_owned()
         }
         Some(hold) => {
-            let why = hold.error.message();
+            let why = hold.message(now.mono);
             format!("Held back: {why}. Asking again in {wait}s.")
         }
         None => format!("It was asked after just now; {wait}s must lie between."),
