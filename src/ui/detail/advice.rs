@@ -11,7 +11,7 @@ use crate::{
         task::TaskState,
         watchlist::Watched,
     },
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// How long a task is on the list until no data of it is called that.

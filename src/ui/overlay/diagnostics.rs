@@ -14,7 +14,11 @@ use crate::{
         keymap::{Action, Context},
         state::OddAnswer,
     },
-    ui::{Drawn, Scene, format, theme::Role},
+    ui::{
+        format,
+        scene::{Drawn, Scene},
+        theme::Role,
+    },
 };
 
 /// The widest the box gets, borders included.
