@@ -23,7 +23,7 @@ use kietop::{
 };
 
 use crate::{
-    steps::{Step, answer_of, hostile, put_off_of, save_error_of},
+    steps::{Step, answer_of, hostile, noticed_of, put_off_of, save_error_of},
     support::{id, task},
 };
 
@@ -114,6 +114,7 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                    noticed: noticed_of(kind),
                 }
             }
             Step::PutOff(kind) => {
@@ -133,6 +134,7 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                    noticed: noticed_of(kind),
                 }
             }
             Step::Disk(kind) => self.write((kind % 4 == 3).then_some(StoreError::Full), state)?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kietop::{
     app::{
         keymap::{Key, KeyChord},
@@ -9,6 +10,7 @@ use kietop::{
         tidings::Focus,
     },
     domain::{
+        noticed::{EXCERPT_BYTES, Noticed, Oddity},
         report::{Answer, Observation, PollError},
         save::SaveError,
         task::{Delivery, Facts, FailedStage, Link, Links, TaskState},
@@ -184,6 +186,18 @@ pub(crate) fn answer_of(kind: u8) -> Answer {
         kind => seen(TaskState::Running {
             is_finishing: kind == 12,
         }),
+    }
+}
+
+/// Returns what is noticed beside an answer, often nothing.
+pub(crate) fn noticed_of(kind: u8) -> Noticed {
+    if kind % 5 > 1 {
+        return Noticed::default();
+    }
+    Noticed {
+        date: Timestamp::from_second(i64::from(kind) << (kind % 32)).ok(),
+        oddities: vec![Oddity::ALL[usize::from(kind) % Oddity::ALL.len()]],
+        text: Some(CleanText::block(hostile(kind / 16), EXCERPT_BYTES)),
     }
 }
 
