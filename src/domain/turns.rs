@@ -17,7 +17,7 @@ use std::{
 
 use super::{
     report::{PollError, Scope},
-    schedule::{CEILING, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND},
+    schedule::{CEILING, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, RATE_SPAN},
     task::TaskId,
     time::Mono,
 };
@@ -243,8 +243,7 @@ impl Book {
     /// Returns how long the next request must wait, where as many were made in this second as may be.
     fn rated(&self, now: Mono) -> Option<Duration> {
         let first = self.started.first()?;
-        (self.started.len() >= MOST_PER_SECOND)
-            .then(|| first.after(Duration::from_secs(1)).since(now))
+        (self.started.len() >= MOST_PER_SECOND).then(|| first.after(RATE_SPAN).since(now))
     }
 
     fn hold_of(&self, account: Account) -> Option<&Held> {
@@ -347,8 +346,7 @@ impl Book {
     /// Forgets what is over, and what cannot be: times ahead of the clock are from before the host's last start.
     fn tidy(&mut self, now: Mono) {
         let is_within = |since: Mono, span| since <= now && now < since.after(span);
-        self.started
-            .retain(|at| is_within(*at, Duration::from_secs(1)));
+        self.started.retain(|at| is_within(*at, RATE_SPAN));
         self.asking.retain(|turn| is_within(turn.since, LOST_AFTER));
         self.asked.retain(|turn| is_within(turn.since, FLOOR));
         // Whoever tries after a hold ends it or makes it a new one; with nobody left to try it ends here.
@@ -408,9 +406,9 @@ mod tests {
         book.end(&turns[1], &Heard::Server, at(4));
         assert_eq!(
             book.take(&id("f"), MINE, at(5)),
-            refused(Refusal::Crowded, 995)
+            refused(Refusal::Crowded, 1095)
         );
-        assert!(book.take(&id("f"), MINE, at(1000)).is_ok());
+        assert!(book.take(&id("f"), MINE, at(1100)).is_ok());
     }
 
     #[test]
@@ -421,10 +419,10 @@ mod tests {
         }
 
         assert_eq!(book.again(at(100)), Ok(()), "its own turn is no hindrance");
-        assert_eq!(book.again(at(200)), Err(Duration::from_millis(800)));
-        assert_eq!(book.again(at(1000)), Ok(()));
+        assert_eq!(book.again(at(200)), Err(Duration::from_millis(900)));
+        assert_eq!(book.again(at(1100)), Ok(()));
         let turn = book.asking[0].clone();
-        book.end(&turn, &Heard::Server, at(1001));
+        book.end(&turn, &Heard::Server, at(1101));
         for name in ["e", "f", "g"] {
             let turn = book.take(&id(name), MINE, at(1200)).unwrap();
             book.end(&turn, &Heard::Server, at(1201));
@@ -433,7 +431,7 @@ mod tests {
         book.end(&fifth, &Heard::Server, at(1301));
         assert_eq!(
             book.take(&id("i"), MINE, at(1400)),
-            refused(Refusal::Crowded, 600)
+            refused(Refusal::Crowded, 800)
         );
     }
 
@@ -485,10 +483,10 @@ mod tests {
         assert!(book.take(&id("a"), MINE, at(1)).is_ok());
         assert_eq!(
             book.take(&id("b"), MINE, at(2)),
-            refused(Refusal::Crowded, 998),
+            refused(Refusal::Crowded, 1098),
             "five have started"
         );
-        assert!(book.take(&id("b"), MINE, at(1000)).is_ok());
+        assert!(book.take(&id("b"), MINE, at(1100)).is_ok());
         for name in ["c", "d"] {
             let other = book.take(&id(name), MINE, at(2000)).unwrap_err();
             assert_eq!(other.why, Refusal::Elsewhere, "{name} is still asked after");

@@ -10,8 +10,8 @@ use crate::domain::{
     change::Access,
     report::PollError,
     schedule::{
-        Attempt, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, TROUBLE_MOST,
-        TROUBLE_SPAN,
+        Attempt, FLOOR, Jitter, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Pace, RATE_SPAN,
+        TROUBLE_MOST, TROUBLE_SPAN,
     },
     task::TaskId,
     time::Mono,
@@ -445,7 +445,7 @@ impl Polls {
             .checked_sub(MOST_PER_SECOND)
             .and_then(|at| self.sent.get(at))
         {
-            Some(sent) => sent.after(Duration::from_secs(1)),
+            Some(sent) => sent.after(RATE_SPAN),
             None => now,
         };
         Some(held.max(rated))
@@ -494,10 +494,10 @@ mod tests {
             polls.start(at(n));
         }
 
-        assert_eq!(polls.opens_at(0, at(5)), Some(at(1000)));
-        assert_eq!(polls.opens_at(0, at(1000)), Some(at(1000)));
-        assert_eq!(polls.opens_at(4, at(1000)), None);
-        assert_eq!(polls.per_minute(at(1000)), 5);
+        assert_eq!(polls.opens_at(0, at(5)), Some(at(1100)));
+        assert_eq!(polls.opens_at(0, at(1100)), Some(at(1100)));
+        assert_eq!(polls.opens_at(4, at(1100)), None);
+        assert_eq!(polls.per_minute(at(1100)), 5);
         assert_eq!(polls.per_minute(at(60_003)), 1);
     }
 
