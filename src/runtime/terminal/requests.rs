@@ -43,6 +43,41 @@ enum Layer {
     Tmux,
 }
 
+/// Tells which colours the terminal knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Its own sixteen, as far as anybody knows.
+    Sixteen,
+    /// 256.
+    Palette,
+    /// All.
+    Exact,
+}
+
+impl Depth {
+    /// Finds it by the environment's variables. What calls itself xterm has 256 for many years now, whatever its name
+    /// says of it.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let text = |name: &str| {
+            let value = variable(name).unwrap_or_default();
+            value.to_string_lossy().into_owned()
+        };
+        let (term, depth) = (text("TERM"), text("COLORTERM"));
+        if ["truecolor", "24bit"].contains(&depth.as_str()) || term.ends_with("-direct") {
+            return Self::Exact;
+        }
+        let has_256 = term.contains("256color")
+            || ["xterm", "foot", "alacritty", "contour", "wezterm"]
+                .iter()
+                .any(|name| term.starts_with(name));
+        if has_256 {
+            Self::Palette
+        } else {
+            Self::Sixteen
+        }
+    }
+}
+
 impl Dialect {
     /// Finds the dialect by the environment's variables. Inside tmux those of the terminal that started it count, as
     /// far as they are still there.
@@ -165,6 +200,29 @@ mod tests {
             notice(&[("TERM", "xterm-kitty")]),
             "\x1b]99;i=kietop:d=0;a;b\x1b\\\x1b]99;i=kietop:p=body;c\\d\x1b\\"
         );
+    }
+
+    #[test]
+    fn colours_are_those_the_terminal_says_it_has() {
+        for (term, colorterm, expected) in [
+            ("xterm-256color", "", Depth::Palette),
+            ("xterm-256color", "truecolor", Depth::Exact),
+            ("tmux-256color", "24bit", Depth::Exact),
+            ("xterm-direct", "", Depth::Exact),
+            ("xterm", "", Depth::Palette),
+            ("xterm-kitty", "", Depth::Palette),
+            ("screen.xterm-256color", "", Depth::Palette),
+            ("linux", "", Depth::Sixteen),
+            ("screen", "", Depth::Sixteen),
+            ("vt220", "yes", Depth::Sixteen),
+            ("", "", Depth::Sixteen),
+        ] {
+            let found = Depth::of(|name| {
+                let value = if name == "TERM" { term } else { colorterm };
+                Some(value.into())
+            });
+            assert_eq!(found, expected, "{term} {colorterm}");
+        }
     }
 
     #[test]
