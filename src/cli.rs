@@ -25,9 +25,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
-use crate::simulator;
+use crate::{domain::query::StateWord, simulator};
 
 /// The documented exit codes beside 0 and clap's own 2.
 pub mod exit {
@@ -250,7 +250,7 @@ pub struct Remove {
 pub struct List {
     /// Only tasks in this state (may be given several times)
     #[arg(long, value_name = "STATE")]
-    pub state: Vec<StateName>,
+    pub state: Vec<StateWord>,
     /// Only tasks that pass this filter: words, state:failed, took:>5m, !not …, as in the dashboard
     #[arg(long, value_name = "QUERY")]
     pub filter: Option<String>,
@@ -326,36 +326,15 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-/// The words for states, those of the filter's `state:`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum StateName {
-    /// Never answered for yet
-    New,
-    /// Being made
-    Generating,
-    /// Being made for longer than most
-    Late,
-    /// Not ended yet
-    Active,
-    /// Made
-    Succeeded,
-    /// Made and delivered
-    Ready,
-    /// Made, only the callback failed
-    Rescued,
-    /// Not made
-    Failed,
-    /// Not known to the server
-    NotFound,
-    /// An answer kietop does not understand
-    Unknown,
-    /// Made, the link dies within two days
-    Expiring,
-    /// Made, the link is gone
-    Expired,
-    /// Made, every result is on this disk
-    Saved,
+/// The words for states on the command line are those of the filter's `state:`.
+impl ValueEnum for StateWord {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.meaning()))
+    }
 }
 
 /// Is a command that did not do what was asked: an exit code and a sentence with the next step.

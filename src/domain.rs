@@ -16,6 +16,7 @@ pub mod record;
 pub mod report;
 pub mod save;
 pub mod schedule;
+pub mod span;
 pub mod status;
 pub mod task;
 pub mod text;

@@ -70,6 +70,10 @@
 //!   key can be lost to them, no start waits for them, and a terminal that shows no picture is never asked.
 //!   `ratatui-image` draws, but its own query is not used.
 //! - A stored key is read at the first question and not at the start, so that no command delays the first paint.
+//! - A frame goes out by an outlet that never waits (`runtime::terminal`): what the terminal does not take at once is
+//!   sent later, and no new frame is drawn meanwhile, so that a frozen terminal stops neither checks nor keys.
+//! - The one repetition of a question whose connection broke, and asking for a fresh link, count in the book of turns
+//!   like any question ([`adapters::turns::asking`]): a server that resets connections saw nine in a second without.
 //! - The list is opened on its own thread after the first frame, so that no disk delays the first paint.
 //! - Schedules run on a clock that counts the machine's sleep (not on `Instant`, which stands still on Linux): after
 //!   hours of sleep what is shown is old and asked after within seconds. That it is no burst is the core's doing: what

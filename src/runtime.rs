@@ -62,8 +62,8 @@ pub trait Surface {
     fn redraw(&mut self);
     /// Hands the terminal to the shell and comes back after `fg`.
     fn suspend(&mut self) -> io::Result<()>;
-    /// Takes the terminal again after a stop from outside.
-    fn resume(&mut self) -> io::Result<()>;
+    /// Takes the terminal again after a stop from outside; `false` where there was none, or it is taken again already.
+    fn resume(&mut self) -> io::Result<bool>;
     /// Sets the window's title; the same one again costs nothing.
     fn set_title(&mut self, title: &str) -> io::Result<()>;
     /// Asks for what is not on the screen: the terminal's clipboard, a notice, the bell.
@@ -103,7 +103,7 @@ impl Surface for Screen {
         Self::suspend(self)
     }
 
-    fn resume(&mut self) -> io::Result<()> {
+    fn resume(&mut self) -> io::Result<bool> {
         Self::resume(self)
     }
 
@@ -333,12 +333,11 @@ impl<S: Surface> House<'_, S> {
             }
             Interruption::HungUp => return Some(HUNG_UP),
             Interruption::Suspend => self.carry_out(vec![Effect::Suspend]),
-            Interruption::Continued => {
-                if self.surface.resume().is_err() {
-                    return Some(HUNG_UP);
-                }
-                self.take(Msg::Resumed, Want::Now);
-            }
+            Interruption::Continued => match self.surface.resume() {
+                Ok(true) => self.take(Msg::Resumed, Want::Now),
+                Ok(false) => {}
+                Err(_) => return Some(HUNG_UP),
+            },
             Interruption::Resized => self.frame.wanted = Want::Now,
             Interruption::Panicked(what) => {
                 self.take(

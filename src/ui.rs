@@ -14,6 +14,7 @@ mod input;
 mod list;
 mod overlay;
 mod pen;
+mod scene;
 mod stats;
 pub mod theme;
 mod title;
@@ -23,46 +24,27 @@ use std::cell::RefCell;
 use ratatui::{
     Frame,
     buffer::Buffer,
-    layout::{Position, Rect},
+    layout::Rect,
     style::{Color, Style},
 };
 
 pub use self::{
     areas::{Areas, Breadth, DetailForm, SMALLEST, areas, page_rows},
+    scene::{Drawn, PicturePlace},
     title::title,
 };
 use self::{
     pen::{Head, Pen},
+    scene::{Probe, Scene},
     theme::{Role, Theme},
 };
 use crate::{
     app::{
-        keymap::Action,
         pointer::Spot,
         state::{Screen, State},
     },
-    domain::{estimate::Estimate, picture::Room, status::Status, time::Now, watchlist::Watched},
+    domain::time::Now,
 };
-
-/// Is what a frame found out while it was drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Drawn {
-    /// How many lines of the text on the screen can be scrolled away; the figure of `Msg::Measured`.
-    pub most_scroll: u16,
-    /// The room for each picture of the selected task; the figure of `Msg::Measured` too.
-    pub room: Option<Room>,
-    /// Where its pictures are to be seen: nowhere while a box is above them.
-    pub picture: Option<PicturePlace>,
-}
-
-/// Is where the two pictures go, of one size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PicturePlace {
-    /// The frame of the input.
-    pub input: Rect,
-    /// The frame of the result.
-    pub result: Rect,
-}
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State, now: Now, theme: &Theme) -> Drawn {
@@ -87,13 +69,6 @@ pub fn spot(
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     paint(&mut buffer, state, now, theme, Some(&probe));
     probe.spot.into_inner()
-}
-
-/// Asks a frame what is drawn in one place.
-#[derive(Debug)]
-struct Probe {
-    at: Position,
-    spot: RefCell<Spot>,
 }
 
 /// Draws the whole screen into a buffer.
@@ -181,69 +156,4 @@ fn too_small(buffer: &mut Buffer, areas: &Areas, theme: &Theme) {
         areas.screen.width, areas.screen.height
     );
     Pen::new(buffer, areas.screen).text(0, 0, &text, theme.style(Role::Warn));
-}
-
-/// Is what every part of a frame draws from.
-#[derive(Debug)]
-struct Scene<'a> {
-    state: &'a State,
-    now: Now,
-    theme: &'a Theme,
-    estimate: Estimate,
-    areas: Areas,
-    probe: Option<&'a Probe>,
-}
-
-impl Scene<'_> {
-    /// Returns the status of a task in this frame.
-    fn status_of(&self, watched: &Watched) -> Status {
-        self.state.status_of(watched, &self.estimate, self.now)
-    }
-
-    /// Reports whether a filter is in force.
-    fn is_filtered(&self) -> bool {
-        !self.state.lens().query.is_empty()
-    }
-
-    /// Returns which rows are seen: "1-11 of 11".
-    fn seen(&self) -> String {
-        let count = self.state.shown().len();
-        if count == 0 {
-            return "none".to_owned();
-        }
-        let top = self.state.top().min(count - 1);
-        let bottom = (top + usize::from(self.areas.rows.height)).min(count);
-        format!("{}-{bottom} of {count}", top + 1)
-    }
-
-    /// Says what lies in a part of the screen; what is said later lies above.
-    fn mark(&self, area: Rect, spot: impl FnOnce() -> Spot) {
-        if let Some(probe) = self.probe.filter(|probe| area.contains(probe.at)) {
-            *probe.spot.borrow_mut() = spot();
-        }
-    }
-
-    /// Returns the mark of a shortened text.
-    const fn ellipsis(&self) -> &'static str {
-        self.theme.glyphs().ellipsis
-    }
-
-    /// Returns the style of a role.
-    const fn style(&self, role: Role) -> ratatui::style::Style {
-        self.theme.style(role)
-    }
-
-    /// Returns the name of the key of an action, as it is drawn; empty where it has none.
-    fn key(&self, action: Action) -> String {
-        let chord = self.state.keymap().key_of(action);
-        chord.map_or_else(String::new, |chord| self.theme.key(chord))
-    }
-
-    /// Returns whether a part of the screen, or a box above it, has the keyboard.
-    const fn focus(&self) -> pen::Focus {
-        match self.state.overlay() {
-            None => pen::Focus::Here,
-            Some(_) => pen::Focus::Elsewhere,
-        }
-    }
 }

@@ -417,7 +417,7 @@ fn what_ended_before_this_run_is_no_news() {
         answer(&mut story, name, ended(name));
     }
 
-    assert_eq!(story.said(), "3 tasks known: 3 ready.");
+    assert_eq!(story.said(), "3 tasks had ended before: 3 ready.");
     assert_eq!(told(&mut story), [], "no bell, no notice");
 }
 

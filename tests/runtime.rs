@@ -282,8 +282,8 @@ impl Surface for Paper {
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
-    fn resume(&mut self) -> io::Result<()> {
-        Ok(())
+    fn resume(&mut self) -> io::Result<bool> {
+        Ok(true)
     }
     fn set_title(&mut self, title: &str) -> io::Result<()> {
         if self.titles.last().is_none_or(|last| last != title) {

@@ -8,11 +8,10 @@ use std::{
     time::Duration,
 };
 
-use clap::ValueEnum as _;
 use serde_json::Value;
 
 use super::{
-    Failure, Global, List, Show, StateName, csv, exit, json, output, place,
+    Failure, Global, List, Show, csv, exit, json, output, place,
     refresh::{self, Desk, Stopped},
     signals::Signals,
 };
@@ -40,7 +39,7 @@ const JOURNAL_LINES: usize = 1000;
 /// Prints the list.
 pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     let query = query(list.filter.as_deref().unwrap_or_default())?;
-    let states = states(&list.state)?;
+    let states = Query::of_states(&list.state);
     let retention = place::config(global)?.settings.retention.0;
     let (mut store, loss) = place::list_to_read(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
@@ -85,19 +84,6 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         output::data(&text)?;
     }
     outcome(refused, loss)
-}
-
-/// Returns the filter that `--state` stands for: one of these, or nothing where none was given.
-fn states(states: &[StateName]) -> Result<Query, Failure> {
-    if states.is_empty() {
-        return Ok(Query::default());
-    }
-    let words: Vec<_> = states
-        .iter()
-        .filter_map(StateName::to_possible_value)
-        .map(|word| word.get_name().to_owned())
-        .collect();
-    query(&format!("state:{}", words.join(",")))
 }
 
 /// Reads the filter; a fault is shown where it is.

@@ -18,6 +18,7 @@ use crate::{
         record::Record,
         report::PollError,
         schedule::Polling,
+        span::{self, Bare},
         task::{TaskId, TaskState},
         watchlist::Watched,
     },
@@ -33,35 +34,9 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text} is no span of time: 90s, 15m, 2h30m, 1d");
-        let mut rest = text.trim();
-        let mut seconds = 0_u64;
-        if rest.is_empty() {
-            return Err(wrong());
-        }
-        while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            let (number, more) = rest.split_at_checked(digits).ok_or_else(wrong)?;
-            let number: u64 = number.parse().map_err(|_not_a_number| wrong())?;
-            let unit = more.chars().next();
-            let factor = match unit {
-                None | Some('s') => 1,
-                Some('m') => 60,
-                Some('h') => 3_600,
-                Some('d') => 86_400,
-                Some(_) => return Err(wrong()),
-            };
-            let more_seconds = number.checked_mul(factor);
-            seconds = more_seconds
-                .and_then(|more| seconds.checked_add(more))
-                .ok_or_else(wrong)?;
-            rest = more
-                .get(unit.map_or(0, char::len_utf8)..)
-                .unwrap_or_default();
-        }
-        Ok(Self(Duration::from_secs(seconds)))
+        span::read(text.trim(), Bare::Seconds)
+            .map(Self)
+            .map_err(|_no_span| format!("{text} is no span of time: 90s, 15m, 2h30m, 1d"))
     }
 }
 
@@ -281,30 +256,4 @@ pub fn interrupted(signal: i32) -> Failure {
         exit::SIGNAL_BASE + signal,
         "Interrupted; what was heard by then is kept.",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_read_as_people_type_them() {
-        let read = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
-
-        assert_eq!(read("90"), Ok(90));
-        assert_eq!(read("90s"), Ok(90));
-        assert_eq!(read("2h30m"), Ok(9_000));
-        assert_eq!(read("1d1s"), Ok(86_401));
-        for odd in [
-            "",
-            "m",
-            "5x",
-            "-5",
-            "1.5h",
-            "99999999999999999999s",
-            "9999999999999999999d",
-        ] {
-            assert!(read(odd).is_err(), "{odd}");
-        }
-    }
 }

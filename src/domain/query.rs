@@ -21,7 +21,7 @@ mod parse;
 mod view;
 
 pub use self::{
-    language::Query,
+    language::{Query, StateWord},
     matching::Sight,
     order::{Order, Sort},
     parse::{LONGEST_QUERY, QueryError},

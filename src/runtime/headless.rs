@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     app::{
-        msg::{Effect, Msg},
+        msg::Msg,
         state::State,
         update::{next_wakeup, start, update},
     },
@@ -43,27 +43,8 @@ pub async fn follow<B, U>(
     let mut effects = start();
     loop {
         for effect in effects.drain(..) {
-            match effect {
-                // There is no screen, and nobody at it.
-                Effect::Redraw | Effect::Suspend | Effect::Ask(_) | Effect::Quit => {}
-                effect @ (Effect::Recall
-                | Effect::Remember(_)
-                | Effect::Load
-                | Effect::Poll { .. }
-                | Effect::Tell(_)
-                | Effect::Store(_)
-                | Effect::ReadJournal(_)
-                | Effect::ReadRecord(_)
-                | Effect::NoteVisit(_)
-                | Effect::Copy(_)
-                | Effect::Announce(_)
-                | Effect::Open { .. }
-                | Effect::Compare(_)
-                | Effect::Picture(_)
-                | Effect::Save { .. }
-                | Effect::StopSave(_)
-                | Effect::LookFor(_)) => hands.carry_out(effect),
-            }
+            // What is the terminal's is left aside there: there is no screen, and nobody at it.
+            hands.carry_out(effect);
         }
         if let ControlFlow::Break(end) = look(&state) {
             leave(state, hands, clock.now()).await;

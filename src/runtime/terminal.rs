@@ -236,23 +236,24 @@ impl Screen {
         self.repair()
     }
 
-    /// Sets the modes again after a stop that was not ours (`kill -STOP`, then `fg`).
+    /// Sets the modes again after a stop that was not ours (`kill -STOP`, then `fg`), and says whether it was such a one.
     ///
     /// Call it for [`Interruption::Continued`]; after [`Screen::suspend`] it does nothing, as
-    /// everything is done already. Draw afterwards.
+    /// everything is done already. Draw afterwards where it says so.
     ///
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn resume(&mut self) -> io::Result<()> {
+    pub fn resume(&mut self) -> io::Result<bool> {
         let continues = self.guard.continues();
         if continues == self.continues_seen || self.guard.phase() != Phase::Present {
-            return Ok(());
+            return Ok(false);
         }
         self.continues_seen = continues;
         self.guard
             .assert_modes(self.terminal.backend_mut().outlet())?;
-        self.repair()
+        self.repair()?;
+        Ok(true)
     }
 
     /// Sets the window's title; the one found at the start comes back when the screen is left.

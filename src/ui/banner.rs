@@ -2,7 +2,7 @@
 //!
 //! Where it stands, and how much of it fits, is the header's and the footer's to say.
 
-use super::{Scene, format, theme::Role};
+use super::{format, scene::Scene, theme::Role};
 use crate::{app::keymap::Action, domain::report::PollError};
 
 /// Is what concerns the whole account or list; said once, with what happens next.

@@ -12,9 +12,9 @@ mod sheet;
 use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 
 use super::{
-    Drawn, Scene,
     areas::Breadth,
     pen::{Head, Pen, cells, inside},
+    scene::{Drawn, Scene},
 };
 use crate::app::{
     keymap::{Action, Context},

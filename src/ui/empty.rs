@@ -7,8 +7,9 @@ use ratatui::{
 };
 
 use super::{
-    Scene, format,
+    format,
     pen::{Head, Pen, inside},
+    scene::Scene,
     theme::Role,
 };
 use crate::app::{

@@ -3,10 +3,10 @@
 use ratatui::buffer::Buffer;
 
 use super::{
-    Scene,
     banner::banner,
     format, header, input,
     pen::{Pen, cells},
+    scene::Scene,
     theme::Role,
 };
 use crate::{

@@ -8,11 +8,11 @@ use ratatui::{
 };
 
 use super::{
-    Scene,
     areas::Breadth,
     banner::{Banner, banner},
     format,
     pen::{Pen, cells},
+    scene::Scene,
     theme::Role,
 };
 use crate::{

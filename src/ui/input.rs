@@ -7,8 +7,9 @@ use tui_input::Input;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{
-    Scene, format,
+    format,
     pen::{Pen, cells},
+    scene::Scene,
     theme::Role,
 };
 

@@ -8,9 +8,9 @@ use ratatui::buffer::Buffer;
 
 use self::row::Columns;
 use super::{
-    Scene,
     areas::Breadth,
     pen::{Head, Pen},
+    scene::Scene,
     theme::Role,
 };
 use crate::{

@@ -15,9 +15,9 @@ mod sort;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
-    Drawn, Scene,
     footer::Hint,
     pen::{Focus, Head, Pen, inside},
+    scene::{Drawn, Scene},
 };
 use crate::app::{pointer::Spot, state::Overlay};
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 
 use super::{
-    Scene, format,
+    format,
     pen::{Head, Pen, cells, inside},
+    scene::Scene,
     theme::Role,
 };
 use crate::domain::{

@@ -127,7 +127,7 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     };
     let (tone, text) = match digest.filter(|digest| !digest.is_empty()) {
         Some(digest) => (Tone::Plain, digest.sentence()),
-        None if ended.len() > 1 && is_known => (Tone::Plain, summary("known", &ended)),
+        None if ended.len() > 1 && is_known => (Tone::Plain, summary("had ended before", &ended)),
         None if ended.len() > 1 => (tone, summary("have ended", &ended)),
         None => (tone, sentence),
     };

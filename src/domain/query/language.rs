@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::domain::fuzzy::Needle;
+use crate::domain::{fuzzy::Needle, span::Written};
 
 /// Is a filter: the tests a task must pass, all of them. The empty one lets everything through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,6 +11,17 @@ pub struct Query {
 }
 
 impl Query {
+    /// Returns the filter for tasks in one of these states; without any, the one that lets everything through.
+    pub fn of_states(states: &[StateWord]) -> Self {
+        let term = Term {
+            is_negated: false,
+            test: Test::State(states.to_vec()),
+        };
+        Self {
+            terms: (!states.is_empty()).then_some(term).into_iter().collect(),
+        }
+    }
+
     /// Reports whether it lets everything through.
     pub const fn is_empty(&self) -> bool {
         self.terms.is_empty()
@@ -119,24 +130,38 @@ impl Field {
 
 /// Is a word for a state: those of JSON, and those on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StateWord {
+pub enum StateWord {
+    /// Never answered for yet.
     New,
+    /// Being made.
     Generating,
+    /// Being made for longer than most.
     Late,
+    /// Not ended yet.
     Active,
+    /// Made.
     Succeeded,
+    /// Made and delivered.
     Ready,
+    /// Made, only the callback failed.
     Rescued,
+    /// Not made.
     Failed,
+    /// Not known to the server.
     NotFound,
+    /// An answer kietop does not understand.
     Unknown,
+    /// Made, the link dies within two days.
     Expiring,
+    /// Made, the link is gone.
     Expired,
+    /// Made, every result is on this disk.
     Saved,
 }
 
 impl StateWord {
-    pub(super) const ALL: [Self; 13] = [
+    /// The words, in the order they are named to people.
+    pub const ALL: [Self; 13] = [
         Self::New,
         Self::Generating,
         Self::Late,
@@ -158,8 +183,27 @@ impl StateWord {
         all.find(|state| state.name().eq_ignore_ascii_case(word))
     }
 
+    /// Returns what it means, in a few words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::New => "Never answered for yet",
+            Self::Generating => "Being made",
+            Self::Late => "Being made for longer than most",
+            Self::Active => "Not ended yet",
+            Self::Succeeded => "Made",
+            Self::Ready => "Made and delivered",
+            Self::Rescued => "Made, only the callback failed",
+            Self::Failed => "Not made",
+            Self::NotFound => "Not known to the server",
+            Self::Unknown => "An answer kietop does not understand",
+            Self::Expiring => "Made, the link dies within two days",
+            Self::Expired => "Made, the link is gone",
+            Self::Saved => "Made, every result is on this disk",
+        }
+    }
+
     /// Returns the word; where JSON has the state, its word there.
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Generating => "generating",
@@ -238,7 +282,7 @@ fn write_test(f: &mut fmt::Formatter<'_>, test: &Test) -> fmt::Result {
         }
         Test::Span(field, how, span) => {
             write!(f, "{}:{}", Field::Span(*field).name(), how.sign())?;
-            write_span(f, *span)
+            write!(f, "{}", Written(*span))
         }
     }
 }
@@ -262,21 +306,4 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         write!(f, "{c}")?;
     }
     f.write_str("\"")
-}
-
-/// The units of a span, in seconds, the largest first; weeks are read and written as days.
-pub(super) const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
-
-fn write_span(f: &mut fmt::Formatter<'_>, span: Duration) -> fmt::Result {
-    let mut left = span.as_secs();
-    if left == 0 {
-        return f.write_str("0s");
-    }
-    for (unit, seconds) in UNITS {
-        if left >= seconds {
-            write!(f, "{}{unit}", left / seconds)?;
-            left %= seconds;
-        }
-    }
-    Ok(())
 }

@@ -2,8 +2,12 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::language::{Comparison, Field, Query, SpanField, StateWord, Term, Test, UNITS};
-use crate::domain::{fuzzy::Needle, nearest::did_you_mean};
+use super::language::{Comparison, Field, Query, SpanField, StateWord, Term, Test};
+use crate::domain::{
+    fuzzy::Needle,
+    nearest::did_you_mean,
+    span::{self, Bare, SpanError},
+};
 
 /// The longest query read, in bytes.
 pub const LONGEST_QUERY: usize = 1024;
@@ -281,42 +285,19 @@ fn comparison(value: Piece<'_>) -> Option<(Comparison, Piece<'_>)> {
     })
 }
 
-/// Reads a span of time: `90s`, `2h30m`, `1w`.
+/// Reads a span of time; a bare number is none, as nobody can tell what it means.
 fn duration(piece: Piece<'_>, field: Field) -> Result<Duration, QueryError> {
-    let fault = |message: String| piece.fault(message);
-    if piece.text.is_empty() {
-        let message = format!("a time is missing, as in {}", field.example());
-        let at = piece.start.saturating_sub(1)..piece.start;
-        return Err(QueryError { at, message });
-    }
-    let mut seconds = 0_u64;
-    let mut number = String::new();
-    for c in piece.text.chars() {
-        if c.is_ascii_digit() {
-            number.push(c);
-            continue;
-        }
-        let unit = match c.to_ascii_lowercase() {
-            'w' => Some(7 * 86_400),
-            c => UNITS
-                .into_iter()
-                .find(|(unit, _)| *unit == c)
-                .map(|(_, seconds)| seconds),
-        };
-        let (Some(unit), Ok(count)) = (unit, number.parse::<u64>()) else {
-            let text = piece.text;
-            return Err(fault(format!(
-                "\"{text}\" is no time; write 90s, 5m, 2h30m, 3d or 1w"
-            )));
-        };
-        number.clear();
-        seconds = seconds.saturating_add(count.saturating_mul(unit));
-    }
-    if !number.is_empty() {
-        let text = piece.text;
-        return Err(fault(format!("\"{text}\" lacks its unit: s, m, h, d or w")));
-    }
-    Ok(Duration::from_secs(seconds))
+    let text = piece.text;
+    span::read(text, Bare::Refused).map_err(|error| match error {
+        SpanError::Missing => QueryError {
+            at: piece.start.saturating_sub(1)..piece.start,
+            message: format!("a time is missing, as in {}", field.example()),
+        },
+        SpanError::NoSpan => piece.fault(format!(
+            "\"{text}\" is no time; write 90s, 5m, 2h30m, 3d or 1w"
+        )),
+        SpanError::NoUnit => piece.fault(format!("\"{text}\" lacks its unit: s, m, h, d or w")),
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
         task::TaskState,
         watchlist::Watched,
     },
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// Returns the sentences, in the order they are read.

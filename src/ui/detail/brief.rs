@@ -6,7 +6,7 @@ use super::{advice, info, journal, sheet::Sheet};
 use crate::{
     app::keymap::{Action, Context},
     domain::watchlist::Watched,
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// Returns the detail for so many lines below the list.

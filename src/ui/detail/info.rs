@@ -13,7 +13,7 @@ use crate::{
         task::{Link, TaskState},
         watchlist::{Notices, Watched},
     },
-    ui::{Scene, format, list, theme::Role},
+    ui::{format, list, scene::Scene, theme::Role},
 };
 
 /// Returns the page for the side of the list, with so many lines of the prompt and of the journal.

@@ -9,7 +9,7 @@ use crate::{
         change::{JournalEvent, JournalLine},
         watchlist::Watched,
     },
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// Is one line of the history.

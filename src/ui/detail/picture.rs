@@ -5,7 +5,11 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     app::state::PictureStage,
     domain::picture::Room,
-    ui::{Drawn, PicturePlace, Scene, pen::Pen, theme::Role},
+    ui::{
+        pen::Pen,
+        scene::{Drawn, PicturePlace, Scene},
+        theme::Role,
+    },
 };
 
 /// The columns of one picture: below the first it says nothing, above the second it is only large.

@@ -11,7 +11,7 @@ use crate::{
         record::{Record, RecordLine, Token},
         watchlist::Watched,
     },
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// How far a level is set in, and the margin before all of them.

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{status::Status, watchlist::Watched},
-    ui::{Scene, format, theme::Role},
+    ui::{format, scene::Scene, theme::Role},
 };
 
 /// Returns what the sheet says of it; nothing for a task of which nothing can be saved.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ratatui::text::{Line, Span};
 
-use crate::ui::{Scene, format, theme::Role};
+use crate::ui::{format, scene::Scene, theme::Role};
 
 /// The width of the names, with the margin before and the gap behind.
 const LEAD: usize = 10;

@@ -14,7 +14,7 @@ use crate::{
         status::{LinkLife, Status, Urgency},
         watchlist::Watched,
     },
-    ui::{Scene, areas::Breadth, format, pen::Pen, theme::Role},
+    ui::{areas::Breadth, format, pen::Pen, scene::Scene, theme::Role},
 };
 
 /// How many cells a progress bar has.

@@ -12,10 +12,10 @@ use crate::{
     },
     domain::text::CleanText,
     ui::{
-        Scene,
         footer::Hint,
         format, input,
         pen::{Pen, cells},
+        scene::Scene,
         theme::Role,
     },
 };

@@ -9,7 +9,7 @@ use crate::{
         pointer::Spot,
         state::{CopyChoice, CopyMenu},
     },
-    ui::{Scene, footer::Hint, format, pen::Pen, theme::Role},
+    ui::{footer::Hint, format, pen::Pen, scene::Scene, theme::Role},
 };
 
 /// The width of the box, borders included.

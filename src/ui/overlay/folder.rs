@@ -8,7 +8,7 @@ use crate::{
         keymap::{Action, Context},
         state::FolderDialog,
     },
-    ui::{Scene, footer::Hint},
+    ui::{footer::Hint, scene::Scene},
 };
 
 /// How wide the box is, borders included.

@@ -12,7 +12,12 @@ use crate::{
         state::{DetailPage, Screen},
     },
     domain::status::Tab,
-    ui::{Drawn, Scene, format, pen::Pen, theme::Role},
+    ui::{
+        format,
+        pen::Pen,
+        scene::{Drawn, Scene},
+        theme::Role,
+    },
 };
 
 /// The width of one column of keys and words.

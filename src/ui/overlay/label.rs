@@ -8,7 +8,7 @@ use crate::{
         keymap::{Action, Context},
         state::LabelEditor,
     },
-    ui::{Scene, footer::Hint},
+    ui::{footer::Hint, scene::Scene},
 };
 
 /// The width of the box, borders included.

@@ -13,10 +13,10 @@ use crate::{
     },
     domain::text::CleanText,
     ui::{
-        Scene,
         footer::Hint,
         format,
         pen::{Focus, Head, Pen},
+        scene::Scene,
         theme::Role,
     },
 };

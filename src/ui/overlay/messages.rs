@@ -5,7 +5,11 @@ use ratatui::buffer::Buffer;
 use super::{open, place, room};
 use crate::{
     app::keymap::{Action, Context},
-    ui::{Drawn, Scene, format, theme::Role},
+    ui::{
+        format,
+        scene::{Drawn, Scene},
+        theme::Role,
+    },
 };
 
 /// The widest the box gets, borders included.

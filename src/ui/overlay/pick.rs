@@ -9,7 +9,7 @@ use crate::{
         pointer::Spot,
         state::Picker,
     },
-    ui::{Scene, footer::Hint, format, pen::cells, theme::Role},
+    ui::{footer::Hint, format, pen::cells, scene::Scene, theme::Role},
 };
 
 /// The widest the box gets, borders included.

@@ -9,7 +9,7 @@ use crate::{
         pointer::Spot,
     },
     domain::query::Sort,
-    ui::{Scene, footer::Hint, format, theme::Role},
+    ui::{footer::Hint, format, scene::Scene, theme::Role},
 };
 
 /// The width of the box, borders included.
