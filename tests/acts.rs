@@ -24,7 +24,7 @@ use kietop::{
         tidings::{Focus, NoticeWay, Tidings},
     },
     domain::{
-        change::{Access, Change, StoreError},
+        change::{Access, Change, Delta, StoreError},
         memory::Memory,
         record::Record,
         report::{Observation, PollError},
@@ -190,12 +190,86 @@ fn a_label_is_edited_kept_and_taken_away() {
     story.say(Msg::Pasted("night\u{1b}[2J\nrun q ".into()));
     story.press(&["7", "Enter"]);
     assert_eq!(story.task("made").title(), "night␛[2J run q7");
-    assert_eq!(story.said(), "Now called \"night␛[2J run q7\".");
+    assert_eq!(
+        story.said(),
+        "Now called \"night␛[2J run q7\". u undoes it."
+    );
     assert!(story.state.overlay().is_none());
 
     story.press(&["e", "Ctrl-U", "Enter"]);
     assert_eq!(story.task("made").label, None);
-    assert_eq!(story.said(), "The label is gone.");
+    assert_eq!(story.said(), "The label is gone. u undoes it.");
+
+    story.press(&["u"]);
+    assert_eq!(story.task("made").title(), "night␛[2J run q7");
+    assert_eq!(story.said(), "Called \"night␛[2J run q7\" again.");
+    story.press(&["u"]);
+    assert_eq!(story.task("made").title(), "harbour");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+    story.press(&["e", "Enter"]);
+    assert_eq!(story.said(), "Now called \"harbour\".", "as before");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn labels_of_several_tasks_are_taken_back_together_and_in_turn_with_removals() {
+    let label = |story: &Story, name| {
+        let label = story.task(name).label.clone();
+        label.map(|label| label.to_string())
+    };
+    let mut story = Story::with([
+        task("a").ready("5m").created("14:00").label("one"),
+        task("b").ready("5m").created("13:00").label("both"),
+        task("c").ready("5m").created("12:00"),
+    ]);
+    story.press(&["*", "e"]);
+    story.say(Msg::Pasted("both".into()));
+    story.press(&["Enter"]);
+    assert_eq!(
+        story.said(),
+        "3 tasks are now called \"both\". u undoes it."
+    );
+    story.press(&["Esc", "G", "d"]);
+    assert_eq!(story.said(), "Removed \"both\". u undoes it.");
+
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Watching again \"both\".");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "The labels of 2 tasks are as before.");
+    assert_eq!(label(&story, "a"), Some("one".into()));
+    assert_eq!(label(&story, "b"), Some("both".into()));
+    assert_eq!(label(&story, "c"), None);
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn a_label_whose_return_the_disk_refused_can_be_taken_back_later() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter"]);
+    story.disk = Err(StoreError::Full);
+    story.press(&["u"]);
+    assert!(story.said().starts_with("Nothing was changed:"));
+    assert!(story.state.overlay().is_none());
+    assert_eq!(story.task("made").title(), "harbour2");
+
+    story.disk = Ok(());
+    story.press(&["u"]);
+    assert_eq!(story.task("made").title(), "harbour");
+}
+
+#[test]
+fn a_label_of_a_task_that_another_instance_removed_stays_away() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter"]);
+    story.say(Msg::ChangedElsewhere(vec![Delta::Gone(id("made"))]));
+    story.press(&["u"]);
+    assert_eq!(
+        story.said(),
+        "The label was not brought back: its task is not watched any more."
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod palette;
 mod picture;
 mod polls;
 mod saves;
+mod undo;
 mod unsaved;
 
 use std::{
@@ -23,6 +24,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
+pub(super) use self::undo::{Labels, Undo, Undos};
 pub use self::{
     add::{AddDialog, AddField, Candidate},
     away::{Away, Digest},
@@ -388,7 +390,7 @@ pub struct State {
     /// The endings from before this run that were learnt of just now.
     pub(super) known: Vec<TaskId>,
     pub(super) loading: Loading,
-    pub(super) removed: Vec<Vec<TaskId>>,
+    pub(super) undos: Undos,
     pub(super) outlook: Outlook,
     pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
     pub(super) journal_asked: Option<TaskId>,
@@ -434,7 +436,7 @@ impl State {
             met: HashSet::new(),
             known: Vec::new(),
             loading: Loading::default(),
-            removed: Vec::new(),
+            undos: Undos::default(),
             outlook: Outlook::default(),
             journal: None,
             journal_asked: None,
@@ -692,9 +694,9 @@ impl State {
         self.burst.as_ref()
     }
 
-    /// Reports whether there is a removal to take back.
+    /// Reports whether there is a removal or a label to take back.
     pub const fn can_undo(&self) -> bool {
-        !self.removed.is_empty()
+        !self.undos.is_empty()
     }
 
     /// Reports whether the program is on its way out.

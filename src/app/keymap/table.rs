@@ -290,7 +290,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('u')],
         TASKS,
         "undo",
-        "take the last removal back",
+        "take the last removal or label back",
     ),
     bind(
         Group::Tasks,

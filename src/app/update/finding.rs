@@ -166,7 +166,7 @@ pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) {
         visited,
     } = memory;
     state.outlook.visited = visited;
-    state.removed.splice(0..0, removals);
+    state.undos.recall(removals);
     state.outlook.remembered = lens.clone();
     if *state.lens() == Lens::default() && !matches!(state.overlay, Some(Overlay::Filter(_))) {
         selection::look(state, lens, now);
