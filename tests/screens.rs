@@ -391,6 +391,13 @@ fn asked() -> State {
     state
 }
 
+/// The sample with the question before several results are opened at once.
+fn asked_to_open() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["*", "o"]);
+    state
+}
+
 /// The sample with the menu of orders, another order in force.
 fn sorting() -> State {
     let mut state = mixed_state();
@@ -1073,6 +1080,15 @@ fn finding_and_marking() {
     let mut state = marked();
     press(&mut state, &["p"]);
     assert_snapshot!("filter_below_banner_120x36", shot(&mut state, (120, 36)));
+}
+
+#[test]
+fn many_videos_are_asked_about_before_they_are_opened() {
+    for size in SIZES {
+        let (width, height) = size;
+        let name = format!("confirm_open_{width}x{height}");
+        assert_snapshot!(name, shot(&mut asked_to_open(), size));
+    }
 }
 
 #[test]
