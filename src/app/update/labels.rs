@@ -1,12 +1,11 @@
 //! What a person says of a task: what it is called, and whether its ending is told of.
 
 use super::{
-    notices::{notify, notify_with_step, quoted, refuses_changes, step},
+    notices::{notify, offer_undo, quoted, refuses_changes},
     selection,
 };
 use crate::{
     app::{
-        keymap::Action,
         msg::Effect,
         state::{LabelEditor, Labels, Overlay, State, Tone, Undo},
     },
@@ -102,8 +101,7 @@ pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
         return notify(state, Tone::Plain, text, now);
     }
     state.undos.push(Undo::Labels(before));
-    let step = step(state, Action::Undo, "undoes it");
-    notify_with_step(state, Tone::Plain, &text, &step, now);
+    offer_undo(state, &text, now);
 }
 
 /// Takes in the labels that were brought back, and says so.

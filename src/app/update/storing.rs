@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     labels,
-    notices::{self, announce, notify, notify_with_step, quoted, step},
+    notices::{self, announce, notify, offer_undo, quoted},
     pacing, selection,
 };
 use crate::{
     app::{
-        keymap::Action,
         msg::Effect,
         state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone, Undo},
     },
@@ -317,9 +316,7 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         } else {
             format!("{} tasks", removed.len())
         };
-        let step = step(state, Action::Undo, "undoes it");
-        let text = format!("Removed {what}.");
-        notify_with_step(state, Tone::Plain, &text, &step, now);
+        offer_undo(state, &format!("Removed {what}."), now);
         let removed = removed.iter().map(|watched| watched.id().clone());
         state.undos.push(Undo::Removal(removed.collect()));
     }
