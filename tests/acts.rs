@@ -419,6 +419,93 @@ fn where_no_browser_starts_the_links_of_several_come_together() {
 }
 
 #[test]
+fn quit_in_the_palette_leaves_from_the_raw_record_too() {
+    for way in [&["i"][..], &["Enter"], &["Enter", "i"], &[]] {
+        let mut story = Story::with([made_task()]);
+        story.press(way);
+        story.press(&[":", "q", "u", "i", "t"]);
+        let effects = story.press(&["Enter"]);
+        assert!(effects.contains(&Effect::Quit), "{way:?}: {effects:?}");
+    }
+}
+
+#[test]
+fn the_next_task_is_shown_without_a_way_back_to_the_list() {
+    let mut story = Story::with([
+        task("a").ready("5m").created("14:00"),
+        task("b").running().created("13:00"),
+        task("c").ready("5m").created("12:00"),
+    ]);
+    let shown = |story: &Story| story.state.selected().map(|watched| watched.id().clone());
+    story.press(&["Enter", "l", "J"]);
+    assert_eq!(shown(&story), Some(id("b")));
+    assert_eq!(
+        story.state.screen(),
+        Screen::Detail {
+            page: DetailPage::Time,
+            scroll: 0
+        }
+    );
+    story.press(&["J", "J"]);
+    assert_eq!(shown(&story), Some(id("c")));
+    assert_eq!(story.said(), "That is the last task shown.");
+    story.press(&["K", "K", "K"]);
+    assert_eq!(shown(&story), Some(id("a")));
+    assert_eq!(story.said(), "That is the first task shown.");
+
+    // Its place in the tab is taken by the next one when it ends.
+    story.press(&["Esc", "2", "Enter"]);
+    assert_eq!(shown(&story), Some(id("b")));
+    let asked = story.press(&["r"]);
+    assert!(
+        asked
+            .iter()
+            .any(|effect| matches!(effect, Effect::Poll { .. }))
+    );
+    story.press(&["J"]);
+    assert_eq!(shown(&story), Some(id("b")));
+    assert_eq!(story.said(), "That is the last task shown.");
+}
+
+#[test]
+fn earlier_filters_come_back_in_the_line() {
+    let typed = |story: &Story| match story.state.overlay() {
+        Some(Overlay::Filter(line)) => line.input().value().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let keep = |story: &mut Story, text: &str| {
+        story.press(&["/", "Ctrl-U"]);
+        type_text(&mut story.state, text);
+        story.press(&["Enter"]);
+    };
+    let mut story = Story::with([made_task()]);
+    story.press(&["/", "Ctrl-P", "Ctrl-N"]);
+    assert_eq!(typed(&story), "", "there is none yet");
+    story.press(&["Esc"]);
+    for text in ["harbour", "state:ready", "harbour", ""] {
+        keep(&mut story, text);
+    }
+
+    story.press(&["/", "x", "Ctrl-P"]);
+    assert_eq!(typed(&story), "harbour");
+    assert_eq!(story.state.lens().query.to_string(), "harbour");
+    story.press(&["Ctrl-P", "Ctrl-P"]);
+    assert_eq!(typed(&story), "state:ready", "each is there once");
+    story.press(&["Ctrl-N", "Ctrl-N", "Ctrl-N"]);
+    assert_eq!(typed(&story), "x", "what was begun is not lost");
+
+    story.press(&["Esc"]);
+    for number in 0..30 {
+        keep(&mut story, &format!("n{number}"));
+    }
+    story.press(&["/"]);
+    for _ in 0..40 {
+        story.press(&["Ctrl-P"]);
+    }
+    assert_eq!(typed(&story), "n10", "twenty are kept");
+}
+
+#[test]
 fn the_palette_prefers_names_that_begin_so() {
     let mut story = Story::with([made_task()]);
     for (typed, best) in [

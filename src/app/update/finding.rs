@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{FilterLine, Former, Loading, Overlay, Place, Screen, State, Tone},
+        state::{FilterLine, Former, Loading, Overlay, Place, Screen, State, Step, Tone},
     },
     domain::{
         change::Access,
@@ -21,6 +21,9 @@ use crate::{
 
 /// How long after the last change of tab, order or filter it is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// The most filters that are kept to be called back.
+const MOST_FILTERS: usize = 20;
 
 /// Opens the filter line, with the filter in force in it; out of the full detail, to the list it is about.
 pub(super) fn open_filter(state: &mut State) {
@@ -48,6 +51,19 @@ pub(super) fn typed(state: &mut State, query: Query, now: Now) {
     }
 }
 
+/// Has an earlier filter in the line, and in force.
+pub(super) fn recall(state: &mut State, step: Step, now: Now) {
+    let State {
+        overlay, filters, ..
+    } = &mut *state;
+    let Some(Overlay::Filter(line)) = overlay else {
+        return;
+    };
+    if let Some(query) = line.recall(filters, step) {
+        typed(state, query, now);
+    }
+}
+
 /// Keeps the filter and closes the line; one with a fault stays open, and says it.
 pub(super) fn accept_filter(state: &mut State) {
     if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.fault().is_none()) {
@@ -59,6 +75,13 @@ fn keep_filter(state: &mut State) {
     let Some(Overlay::Filter(line)) = state.overlay.take() else {
         return;
     };
+    let text = state.lens().query.to_string();
+    if !text.is_empty() {
+        let filters = &mut state.filters;
+        filters.retain(|past| *past != text);
+        filters.push(text);
+        filters.drain(..filters.len().saturating_sub(MOST_FILTERS));
+    }
     state.former = (line.place().selected != state.selected).then(|| Former {
         place: line.place().clone(),
         instead: state.selected.clone(),
