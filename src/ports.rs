@@ -191,6 +191,10 @@ pub trait Downloader: fmt::Debug + Send + Sync {
 
     /// Reports whether a file is there. Blocking: called off the loop.
     fn is_there(&self, file: &Path) -> bool;
+
+    /// Reports whether somebody is fetching that file at this moment, this program or another. Changes nothing, and
+    /// knows nothing of what waits for its turn. Blocking: called off the loop.
+    fn is_held(&self, order: &SaveOrder) -> bool;
 }
 
 /// Keeps the inputs that pictures are made of.
@@ -202,6 +206,9 @@ pub trait InputKeeper: fmt::Debug + Send + Sync {
         task: &'a TaskId,
         input: &'a Clip,
     ) -> Pending<'a, Result<PathBuf, PictureError>>;
+
+    /// Returns where an input lies that was kept, if it does. Fetches nothing. Blocking: called off the loop.
+    fn kept(&self, link: &VideoUrl) -> Option<PathBuf>;
 }
 
 /// Puts text on a clipboard by a program of this machine. Blocking: called off the loop.

@@ -279,7 +279,9 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Compare(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
-                | Effect::LookFor(_)) => self.hands.carry_out(effect),
+                | Effect::StopPicture(_)
+                | Effect::LookFor(_)
+                | Effect::FindHolders(_)) => self.hands.carry_out(effect),
             }
         }
     }

@@ -580,6 +580,12 @@ fn what_ended_before_this_run_is_no_news() {
 
     assert_eq!(story.said(), "3 tasks had ended before: 3 ready.");
     assert_eq!(told(&mut story), [], "no bell, no notice");
+    let past: Vec<_> = story.state.past().map(|said| said.text.as_str()).collect();
+    assert_eq!(
+        past,
+        ["3 tasks had ended before: 3 ready.", "\"a\" is ready."],
+        "a sum that grows is one"
+    );
 }
 
 #[test]

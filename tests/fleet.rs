@@ -174,7 +174,9 @@ impl Fleet {
             | Effect::Remember(_)
             | Effect::Save { .. }
             | Effect::StopSave(_)
+            | Effect::StopPicture(_)
             | Effect::LookFor(_)
+            | Effect::FindHolders(_)
             | Effect::Load
             | Effect::Open { .. }
             | Effect::Compare(_)

@@ -33,6 +33,8 @@ mod process;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
+#[path = "support/save_kills.rs"]
+mod save_kills;
 #[path = "support/soak.rs"]
 mod soak;
 #[expect(dead_code, reason = "this file needs a part of the words")]
@@ -95,6 +97,15 @@ fn kills_lose_no_acknowledged_change() {
         told.adds, told.removals
     );
     tell("kills", begun, &figures);
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn kills_while_saving_leave_no_wrong_file() {
+    let (begun, kills, seed) = (Instant::now(), scaled(200), seed());
+    println!("kills while saving: seed {seed}");
+    let told = save_kills::play(KIETOP, kills, seed);
+    tell("kills while saving", begun, &format!("{told}, seed {seed}"));
 }
 
 #[test]

@@ -112,8 +112,13 @@ fn while_one_pair_is_read_no_other_is_and_late_ones_are_not_taken_for_others() {
     let mut state = three(Preview::Auto);
     let first = measured(&mut state, Some(ROOM)).pop().unwrap();
 
-    assert_eq!(orders(press(&mut state, &["j"])), []);
+    assert_eq!(
+        press(&mut state, &["j"]).first(),
+        Some(&Effect::StopPicture(first.number)),
+        "nobody sees it any more"
+    );
     assert_eq!(stage(&state), None, "those of another task");
+    // It was made just before.
     let second = ended(&mut state, first.number, Ok(())).pop().unwrap();
     assert_eq!(second.task, id("b"));
     assert_eq!(ended(&mut state, first.number, Ok(())), []);
@@ -123,6 +128,46 @@ fn while_one_pair_is_read_no_other_is_and_late_ones_are_not_taken_for_others() {
 
     assert_eq!(orders(press(&mut state, &["j"])), [], "nothing saved");
     assert!(!state.wants_picture());
+}
+
+#[test]
+fn what_is_passed_over_is_stopped_once_and_ordered_again_when_it_is_seen_again() {
+    let mut state = three(Preview::Auto);
+    let first = measured(&mut state, Some(ROOM)).pop().unwrap();
+    let stops = |effects: Vec<Effect>| {
+        let is_stop = |effect: &&Effect| matches!(effect, Effect::StopPicture(_));
+        effects.iter().filter(is_stop).count()
+    };
+    // The window grows: what is read now is as good for the larger room.
+    let larger = Room { width: 30, ..ROOM };
+    let (most_scroll, room) = (0, Some(larger));
+    assert_eq!(
+        stops(update(
+            &mut state,
+            Msg::Measured { most_scroll, room },
+            now()
+        )),
+        0
+    );
+    assert_eq!(stops(press(&mut state, &["?", "?"])), 0, "a box over it");
+
+    // Down, past a task without a picture, and up again, before the answer.
+    assert_eq!(stops(press(&mut state, &["j", "j", "k", "k"])), 1);
+    assert_eq!(stage(&state), Some(PictureStage::Stopping));
+    let again = ended(&mut state, first.number, Err(PictureError::Stopped));
+    let [again] = &again[..] else {
+        panic!("{again:?}")
+    };
+    assert_eq!((&again.task, again.room), (&id("a"), larger));
+    assert_eq!(stage(&state), Some(PictureStage::Reading));
+    assert_eq!(state.picture_error(), None);
+
+    assert_eq!(stops(press(&mut state, &["G"])), 1);
+    assert_eq!(
+        ended(&mut state, again.number, Err(PictureError::Stopped)),
+        []
+    );
+    assert_eq!(orders(press(&mut state, &["g"])).len(), 1);
 }
 
 #[test]

@@ -204,7 +204,9 @@ impl Outside {
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::LookFor(_)
+                | Effect::FindHolders(_)
                 | Effect::ReadRecord(_)
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)

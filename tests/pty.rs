@@ -34,6 +34,8 @@ mod process;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
+#[path = "support/save_kills.rs"]
+mod save_kills;
 
 use hostile::{ATTACKS, Hostile, Mix};
 use output::Watch;
@@ -574,4 +576,9 @@ fn a_helper_that_hangs_is_dead_when_the_program_is_left() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
     }
+}
+
+#[test]
+fn a_kill_while_saving_leaves_no_wrong_file() {
+    assert_eq!(save_kills::play(KIETOP, 6, 11).kills(), 6);
 }

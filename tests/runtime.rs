@@ -188,7 +188,7 @@ impl Opener for NoBrowser {
         Err("There is no display here.".into())
     }
     fn open_file(&self, _: &Path) -> Result<(), String> {
-        Err("There is no display here.".into())
+        Ok(())
     }
 }
 
@@ -218,6 +218,9 @@ impl Downloader for HalfAFile {
         })
     }
     fn is_there(&self, _: &std::path::Path) -> bool {
+        true
+    }
+    fn is_held(&self, _: &SaveOrder) -> bool {
         true
     }
 }
@@ -252,10 +255,19 @@ impl FrameReader for Paints {
 impl InputKeeper for Paints {
     fn file<'a>(
         &'a self,
-        _: &'a TaskId,
+        task: &'a TaskId,
         _: &'a Clip,
     ) -> Pending<'a, Result<PathBuf, PictureError>> {
-        Box::pin(async { Ok("/cache/input.mp4".into()) })
+        Box::pin(async {
+            if task.as_str() == "far" {
+                std::future::pending::<()>().await;
+            }
+            Ok("/cache/input.mp4".into())
+        })
+    }
+
+    fn kept(&self, link: &VideoUrl) -> Option<PathBuf> {
+        (link.as_str() == "https://ex.com/in.mp4").then(|| "/cache/input.mp4".into())
     }
 }
 
@@ -528,6 +540,33 @@ async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
         let is_broken = file.contains("breaks");
         assert_eq!(run.screen.contains("reading the frames broke"), is_broken);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_takes_for_ever_is_given_up_when_the_selection_goes_on() {
+    let tasks = vec![
+        saved("far", "/saved/far.mp4"),
+        saved("near", "/saved/near.mp4"),
+    ];
+
+    let run = run(tasks, 1, 0, vec![(5, 'j'), (10, '\u{3}')]).await;
+
+    let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
+    assert_eq!(found, ["#00C800", "#C80000"], "{}", run.screen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_was_kept_is_opened_from_the_disk() {
+    let run = run(
+        vec![saved("a", "/saved/a.mp4")],
+        1,
+        0,
+        vec![(5, 'O'), (7, 'q')],
+    )
+    .await;
+
+    let said = "Opened from the disk (/cache/input.mp4).";
+    assert!(run.screen.contains(said), "{}", run.screen);
 }
 
 #[tokio::test(start_paused = true)]

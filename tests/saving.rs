@@ -22,6 +22,7 @@ use kietop::{
         save::{Progress, SaveAttempt, SaveError, SaveOrder, Saves},
         status::{LinkLife, Status, Tab},
         task::{Delivery, Links, TaskState},
+        time::Now,
         watchlist::Watched,
     },
 };
@@ -406,7 +407,10 @@ fn an_interrupted_save_goes_on_or_is_offered() {
     watched.saves.begun = Some("/elsewhere".into());
 
     let (mut state, effects) = started(vec![watched.clone()], |_| {});
-    assert_eq!(saves(&effects), []);
+    assert_eq!((saves(&effects), said(&state)), (Vec::new(), ""));
+    let asked = watched.save_orders(&PathBuf::from("/elsewhere"));
+    assert!(effects.contains(&Effect::FindHolders(asked)), "{effects:?}");
+    assert_eq!(saves(&held(&mut state, &[("a", false)], now())), []);
     assert_eq!(
         said(&state),
         "The saving of \"a\" was interrupted. w goes on with it."
@@ -414,12 +418,94 @@ fn an_interrupted_save_goes_on_or_is_offered() {
     let begun = saves(&press(&mut state, &["w"]));
     assert_eq!(begun[0].1.folder, PathBuf::from("/elsewhere"));
 
-    let (state, effects) = started(vec![watched], |settings| settings.auto_save = true);
+    let (mut state, _) = started(vec![watched], |settings| settings.auto_save = true);
+    let effects = held(&mut state, &[("a", false)], now());
     assert_eq!(saves(&effects).len(), 1);
     assert_eq!(
         said(&state),
         "The saving of \"a\" was interrupted and goes on."
     );
+}
+
+fn held(state: &mut State, found: &[(&str, bool)], now: Now) -> Vec<Effect> {
+    let found = found.iter().map(|(task, is_held)| (id(task), *is_held));
+    update(state, Msg::HoldersFound(found.collect()), now)
+}
+
+fn asks_for_holders(effects: &[Effect]) -> bool {
+    let is_asked = |effect: &Effect| matches!(effect, Effect::FindHolders(_));
+    effects.iter().any(is_asked)
+}
+
+fn begun(name: &str) -> Watched {
+    let mut watched = made(name, ONE).build();
+    watched.saves.begun = Some("/v".into());
+    watched
+}
+
+#[test]
+fn what_another_instance_saves_is_not_interrupted_until_nobody_holds_it() {
+    let all = vec![begun("a"), begun("b"), made("c", ONE).build()];
+    let (mut state, _) = started(all, |settings| settings.auto_save = true);
+
+    // It fetches two at a time; the others wait for their turn there.
+    let effects = held(&mut state, &[("a", true), ("b", false)], now());
+    assert_eq!((saves(&effects), said(&state)), (Vec::new(), ""));
+    assert!(
+        ["a", "b"]
+            .map(id)
+            .iter()
+            .all(|task| state.saves().is_elsewhere(task))
+    );
+    assert!(!state.saves().is_elsewhere(&id("c")));
+
+    let next = later(Duration::from_mins(1));
+    let effects = update(&mut state, Msg::Tick, next);
+    assert!(asks_for_holders(&effects), "{effects:?}");
+    let mut done = begun("a");
+    done.saved(1, "/v/a.mp4".into());
+    let delta = Delta::Changed(Box::new(done));
+    update(&mut state, Msg::ChangedElsewhere(vec![delta]), next);
+    let effects = held(&mut state, &[("a", false), ("b", false)], next);
+
+    assert_eq!(saves(&effects).len(), 1, "that one was killed");
+    assert_eq!(
+        said(&state),
+        "The saving of \"b\" was interrupted and goes on."
+    );
+}
+
+#[test]
+fn what_another_instance_just_began_need_not_be_held_yet() {
+    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
+    let delta = Delta::Changed(Box::new(begun("a")));
+    let just = later(Duration::from_secs(55));
+    update(&mut state, Msg::ChangedElsewhere(vec![delta]), just);
+    assert!(state.saves().is_elsewhere(&id("a")));
+
+    let minute = |n: u64| later(Duration::from_secs(60 * n));
+    assert!(asks_for_holders(&update(&mut state, Msg::Tick, minute(1))));
+    held(&mut state, &[("a", false)], minute(1));
+    assert_eq!(said(&state), "");
+
+    assert!(asks_for_holders(&update(&mut state, Msg::Tick, minute(2))));
+    held(&mut state, &[("a", false)], minute(2));
+    assert!(said(&state).contains("was interrupted"), "{}", said(&state));
+
+    // Said once.
+    update(&mut state, Msg::Tick, minute(3));
+    held(&mut state, &[("a", false)], minute(3));
+    assert_eq!(said(&state), "");
+}
+
+#[test]
+fn a_save_refused_because_another_instance_is_at_it_is_shown_as_its() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+
+    end(&mut state, begun[0].0, Err(SaveError::Busy));
+
+    assert!(state.saves().is_elsewhere(&id("a")));
 }
 
 fn dying(name: &str) -> Watched {

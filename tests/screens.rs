@@ -24,7 +24,7 @@ use kietop::{
     },
     config::themes,
     domain::{
-        change::{Applied, Change, JournalEvent, StoreError},
+        change::{Applied, Change, Delta, JournalEvent, StoreError},
         memory::Memory,
         query::Sort,
         record::Record,
@@ -1323,4 +1323,14 @@ fn results_on_their_way_to_the_disk_and_on_it() {
     assert_snapshot!("saved_and_moved_120x36", shot(&mut state, (120, 36)));
     press(&mut state, &["W"]);
     assert_snapshot!("save_to_80x24", shot(&mut state, (80, 24)));
+
+    let mut elsewhere = program()
+        .with(task("a").created("14:00").ready("5m"))
+        .build();
+    let mut begun = elsewhere.selected().unwrap().clone();
+    begun.saves.begun = Some("/v".into());
+    let delta = Delta::Changed(Box::new(begun));
+    update(&mut elsewhere, Msg::ChangedElsewhere(vec![delta]), now());
+    let detail = shot(&mut elsewhere, (120, 36));
+    assert!(detail.contains("another kietop is saving it"), "{detail}");
 }

@@ -351,6 +351,10 @@ impl Downloader for HttpDownloader {
     fn is_there(&self, file: &Path) -> bool {
         is_there(file)
     }
+
+    fn is_held(&self, order: &SaveOrder) -> bool {
+        part::is_held(order)
+    }
 }
 
 impl fmt::Debug for HttpDownloader {

@@ -17,7 +17,7 @@ use crate::{
         comparison::Clip,
         picture::PictureError,
         save::{SaveError, SaveOrder},
-        task::TaskId,
+        task::{TaskId, VideoUrl},
     },
     ports::{Downloader, InputKeeper, Pending},
 };
@@ -48,7 +48,7 @@ impl InputCache {
         if let Some(file) = &input.file {
             return Ok(file.clone());
         }
-        let own = self.folder.join(folder_name(input));
+        let own = self.folder.join(folder_name(&input.link));
         let looked = own.clone();
         let there = task::spawn_blocking(move || finished(&looked)).await;
         if let Some(file) = there.map_err(|_panic| PictureError::Broke)? {
@@ -87,12 +87,21 @@ impl InputKeeper for InputCache {
     ) -> Pending<'a, Result<PathBuf, PictureError>> {
         Box::pin(self.find(task, input))
     }
+
+    fn kept(&self, link: &VideoUrl) -> Option<PathBuf> {
+        kept(&self.folder, link)
+    }
+}
+
+/// Returns where the input behind a link lies in a folder of kept ones, if it does. Waits for the disk.
+pub fn kept(folder: &Path, link: &VideoUrl) -> Option<PathBuf> {
+    finished(&folder.join(folder_name(link)))
 }
 
 /// Returns the name of an input's folder: a number that follows from its link.
-fn folder_name(input: &Clip) -> String {
+fn folder_name(link: &VideoUrl) -> String {
     let mut hasher = DefaultHasher::new();
-    input.link.as_str().hash(&mut hasher);
+    link.as_str().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -127,6 +136,28 @@ fn tidy(folder: &Path, newest: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_input_is_found_by_its_link_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = |text| VideoUrl::parse(text).unwrap();
+        let own = folder
+            .path()
+            .join(folder_name(&link("https://ex.com/a.mp4?x=1")));
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join("774d.mp4"), "film").unwrap();
+
+        let found = |text| kept(folder.path(), &link(text));
+        assert_eq!(
+            found("https://ex.com/a.mp4?x=1"),
+            Some(own.join("774d.mp4"))
+        );
+        assert_eq!(found("https://ex.com/a.mp4"), None);
+        assert_eq!(
+            kept(Path::new("/nowhere"), &link("https://ex.com/a.mp4")),
+            None
+        );
+    }
 
     #[test]
     fn a_whole_input_is_found_whatever_its_kind_and_a_part_is_not() {

@@ -163,6 +163,8 @@ pub enum Msg {
     },
     /// Saved files were looked for.
     LookedFor(Vec<(TaskId, PathBuf, bool)>),
+    /// It was found out of each of these tasks whether somebody is fetching a result of it.
+    HoldersFound(Vec<(TaskId, bool)>),
     /// Pictures were made, and are with whoever draws them; or not.
     Pictured {
         /// Which order.
@@ -195,7 +197,7 @@ pub enum Request {
 }
 
 /// Is one order. Each is answered by exactly one [`Msg`], but those for which nothing waits: [`Tell`](Effect::Tell),
-/// [`StopSave`](Effect::StopSave), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
+/// [`StopSave`](Effect::StopSave), [`StopPicture`](Effect::StopPicture), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Read what the last run left behind; answered by [`Msg::Recalled`].
@@ -229,8 +231,8 @@ pub enum Effect {
     Ask(Request),
     /// Tell of endings by a desktop notice or a command; answered by [`Msg::Announced`].
     Announce(Tidings),
-    /// Open a video in the browser: its saved file where that is still there, else its link; answered by [`Msg::Opened`]
-    /// or [`Msg::OpenedFile`].
+    /// Open a video in the browser: its saved file where that is still there, else what was kept of it as an input, else
+    /// its link; answered by [`Msg::Opened`] or [`Msg::OpenedFile`].
     Open {
         /// Whose.
         task: TaskId,
@@ -252,8 +254,12 @@ pub enum Effect {
     StopSave(SaveAttempt),
     /// Look whether saved files are there; answered by [`Msg::LookedFor`].
     LookFor(Vec<(TaskId, PathBuf)>),
+    /// Find out whether somebody is fetching these files; answered by [`Msg::HoldersFound`].
+    FindHolders(Vec<SaveOrder>),
     /// Make pictures of a task's videos; answered by [`Msg::Pictured`].
     Picture(Box<PictureOrder>),
+    /// Stop making those, which then end. Made ones are no longer to be stopped.
+    StopPicture(PictureNumber),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

@@ -67,7 +67,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Recalled(Ok(memory)) => finding::recalled(state, memory, now),
         Msg::Loaded(result) => {
             storing::loaded(state, result, now);
-            saving::go_on(state, now, &mut effects);
+            saving::go_on(state, &mut effects);
         }
         Msg::ChangedElsewhere(deltas) => {
             let ended = storing::changed_elsewhere(state, deltas, now);
@@ -105,6 +105,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             saving::ended(state, attempt, result, now, &mut effects);
         }
         Msg::LookedFor(files) => saving::looked(state, files, now),
+        Msg::HoldersFound(found) => saving::holders_found(state, found, now, &mut effects),
         Msg::Pictured { number, result } => picturing::pictured(state, number, result),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),

@@ -1,10 +1,13 @@
 //! `kietop open`: a task's video in the browser, from the disk where it was saved; without a browser, its link.
 
+use std::path::Path;
+
 use super::{Failure, Global, Open, output, place};
 use crate::{
     adapters::{
         desktop::{Browser, SystemClock},
         download::Reach,
+        inputs,
     },
     domain::{change::Change, task::VideoUrl},
     ports::{ListStore as _, Opener as _},
@@ -32,8 +35,12 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     }
     let config = place::config(global)?;
     let browser = Browser::new(config.settings.browser, Reach::of(&config.origin));
-    let file = watched.file_of(url);
-    let opened = file.map_or_else(|| browser.open(url), |file| browser.open_file(file));
+    let file = watched.file_of(url).map(Path::to_owned);
+    let file = file.or_else(|| inputs::kept(&place::input_folder(), url));
+    let opened = match &file {
+        Some(file) => browser.open_file(file),
+        None => browser.open(url),
+    };
     if let Err(reason) = opened {
         output::data(&format!("{}\n", url.as_str()))?;
         return Err(Failure::plain(format!("{reason} The link is above.")));

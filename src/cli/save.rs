@@ -17,7 +17,7 @@ use crate::{
     config,
     domain::{
         change::Change,
-        save::{Progress, SaveError, SaveOrder},
+        save::{AllSaves, Progress, SaveError, SaveOrder},
         task::TaskId,
         text::CleanText,
         watchlist::Watched,
@@ -155,7 +155,7 @@ async fn save_all(
         let Some((at, order, result)) = ended else {
             return Ok(failures);
         };
-        bar.end(at);
+        bar.end(at, result.is_ok());
         let change = outcome(order, &result);
         let noted = store.apply(&[change]);
         noted.map_err(|error| place::store_failed(&error))?;
@@ -193,25 +193,13 @@ fn line(task: &TaskId, word: &str, path: &Path) -> String {
     format!("{task} {word} {path}\n")
 }
 
-/// Returns how far files are, in one line: those under way together, and how many of all have ended.
-fn summary(running: &[Progress], ended: usize, files: usize) -> String {
-    if running.is_empty() {
-        return String::new();
+/// Returns how far files are, in one line.
+fn summary(running: &[Progress], here: (usize, u64), waiting: usize) -> String {
+    match (running, here, waiting) {
+        ([], _, _) => String::new(),
+        ([one], (0, _), 0) => format::progress(*one),
+        _ => format::all_saves(&AllSaves::of(here, running.iter().copied(), waiting)).join(", "),
     }
-    let nothing = Progress {
-        total: Some(0),
-        ..Progress::default()
-    };
-    let sum = running.iter().fold(nothing, |sum, one| Progress {
-        bytes: sum.bytes.saturating_add(one.bytes),
-        total: sum.total.zip(one.total).map(|(a, b)| a.saturating_add(b)),
-        rate: sum.rate.saturating_add(one.rate),
-    });
-    let far = format::progress(sum);
-    if files == 1 {
-        return far;
-    }
-    format!("{ended} of {files} files, {far}")
 }
 
 /// How often the progress line is drawn.
@@ -222,6 +210,8 @@ struct Bar {
     is_shown: bool,
     files: usize,
     ended: Cell<usize>,
+    /// How many are on disk, and their bytes.
+    here: Cell<(usize, u64)>,
     told: tokio::sync::watch::Sender<BTreeMap<usize, Progress>>,
     drawn: RefCell<String>,
 }
@@ -233,6 +223,7 @@ impl Bar {
             is_shown: io::stderr().is_terminal() && !is_dumb,
             files,
             ended: Cell::new(0),
+            here: Cell::default(),
             told: tokio::sync::watch::Sender::default(),
             drawn: RefCell::default(),
         }
@@ -248,18 +239,25 @@ impl Bar {
         }
     }
 
-    /// Forgets a file, and clears the line for what is said of its end.
-    fn end(&self, at: usize) {
-        self.told.send_modify(|all| {
-            all.remove(&at);
-        });
+    /// Takes a file out that has ended, and clears the line for what is said of that.
+    fn end(&self, at: usize, is_here: bool) {
+        let mut last = None;
+        self.told.send_modify(|all| last = all.remove(&at));
         self.ended.update(|ended| ended + 1);
+        if is_here {
+            let bytes = last.map_or(0, |last| last.total.unwrap_or(last.bytes));
+            self.here
+                .update(|(files, all)| (files + 1, all.saturating_add(bytes)));
+        }
         self.write(String::new());
     }
 
     fn draw(&self) {
         let running: Vec<_> = self.told.borrow().values().copied().collect();
-        let text = summary(&running, self.ended.get(), self.files);
+        let waiting = self
+            .files
+            .saturating_sub(self.ended.get().saturating_add(running.len()));
+        let text = summary(&running, self.here.get(), waiting);
         // In the last column it would go on in the next line, which is never taken back.
         let most = columns().unwrap_or(80).saturating_sub(1);
         self.write(format::fit_end(&text, most, "...").into_owned());
@@ -295,11 +293,15 @@ mod tests {
         };
         let unsized_one = Progress { total: None, ..one };
 
-        assert_eq!(summary(&[], 1, 3), "");
-        assert_eq!(summary(&[one], 0, 1), format::progress(one));
-        let both = summary(&[one, one], 1, 3);
-        assert!(both.starts_with("1 of 3 files, 25%, "), "{both}");
-        let untold = summary(&[one, unsized_one], 0, 2);
-        assert!(!untold.contains('%'), "{untold}");
+        assert_eq!(summary(&[], (1, 9), 3), "");
+        assert_eq!(summary(&[one], (0, 0), 0), format::progress(one));
+        assert_eq!(
+            summary(&[one, one], (1, 4_000_000), 2),
+            "1 of 5 files saved, 30%, 1.0 MB/s, 14s left"
+        );
+        assert_eq!(
+            summary(&[unsized_one], (0, 0), 1),
+            "0 of 2 files saved, 500.0 kB/s"
+        );
     }
 }

@@ -48,14 +48,19 @@ pub struct PictureOrder {
 impl PictureOrder {
     /// Reports whether both orders lead to the same pictures.
     pub fn is_same_as(&self, other: &Self) -> bool {
+        self.is_of_the_same(other) && self.room == other.room
+    }
+
+    /// Reports whether both are of the same videos, whatever the room.
+    pub fn is_of_the_same(&self, other: &Self) -> bool {
         let Self {
             number: _,
             task,
             input,
             result,
-            room,
+            room: _,
         } = self;
-        (task, input, result, room) == (&other.task, &other.input, &other.result, &other.room)
+        (task, input, result) == (&other.task, &other.input, &other.result)
     }
 
     /// Returns the input's link.
@@ -79,7 +84,9 @@ pub enum PictureError {
     TooSlow,
     /// This terminal shows no pictures.
     NoTerminal,
-    /// A part of the program broke, or is ending.
+    /// The order was taken back, or the program is ending.
+    Stopped,
+    /// A part of the program broke.
     Broke,
 }
 
@@ -88,7 +95,12 @@ impl PictureError {
     pub const fn is_everywhere(self) -> bool {
         match self {
             Self::NoFfmpeg | Self::NoTerminal => true,
-            Self::NoInput | Self::NoFile | Self::Refused | Self::TooSlow | Self::Broke => false,
+            Self::NoInput
+            | Self::NoFile
+            | Self::Refused
+            | Self::TooSlow
+            | Self::Stopped
+            | Self::Broke => false,
         }
     }
 
@@ -101,6 +113,7 @@ impl PictureError {
             Self::Refused => "a file is no video that ffmpeg reads",
             Self::TooSlow => "ffmpeg took longer than 5s",
             Self::NoTerminal => "this terminal shows no pictures",
+            Self::Stopped => "the reading was stopped",
             Self::Broke => "reading the frames broke",
         }
     }

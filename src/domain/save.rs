@@ -73,7 +73,55 @@ impl Progress {
     }
 }
 
-/// Is how far the files of one task, or of all, are together.
+/// Is how far everything that is being saved is together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllSaves {
+    /// How many files are on disk of those that were asked for.
+    pub here: usize,
+    /// How many were asked for.
+    pub files: usize,
+    /// Bytes here, bytes in all, bytes a second. A file whose length is not known yet counts as long as the others are
+    /// on average.
+    pub progress: Progress,
+}
+
+impl AllSaves {
+    /// Sums up files that are here, with their bytes, those under way, and those that wait for their turn.
+    pub fn of(
+        (here, bytes_here): (usize, u64),
+        running: impl IntoIterator<Item = Progress>,
+        waiting: usize,
+    ) -> Self {
+        let (mut known, mut length) = (here, bytes_here);
+        let (mut unknown, mut bytes, mut rate) = (waiting, bytes_here, 0_u64);
+        for file in running {
+            match file.total {
+                Some(total) => {
+                    known += 1;
+                    length = length.saturating_add(total);
+                }
+                None => unknown += 1,
+            }
+            bytes = bytes.saturating_add(file.bytes);
+            rate = rate.saturating_add(file.rate);
+        }
+        let files = known + unknown;
+        let mean = u128::from(length).checked_div(known as u128);
+        let total = mean.map(|mean| {
+            let rest = u64::try_from(mean * unknown as u128).unwrap_or(u64::MAX);
+            // What was guessed too low is not taken for all of it.
+            let least = bytes.saturating_add(u64::from(unknown > 0));
+            length.saturating_add(rest).max(least)
+        });
+        Self {
+            here,
+            files,
+            progress: Progress { bytes, total, rate },
+        }
+    }
+}
+
+/// Is how far the files of one task, or of several, are together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saving {
     /// Bytes here, bytes in all where every length is known, bytes a second.
@@ -301,6 +349,33 @@ mod tests {
             Some(Duration::from_secs(0))
         );
         assert_eq!(progress(u64::MAX, Some(u64::MAX), 1).percent(), Some(100));
+    }
+
+    #[test]
+    fn all_files_count_as_long_as_those_known() {
+        let running = |bytes, total| Progress {
+            bytes,
+            total,
+            rate: 10,
+        };
+        let all = |here, running: &[Progress], waiting| {
+            let all = AllSaves::of(here, running.iter().copied(), waiting);
+            let Progress { bytes, total, rate } = all.progress;
+            (all.here, all.files, bytes, total, rate)
+        };
+
+        assert_eq!(all((0, 0), &[], 3), (0, 3, 0, None, 0));
+        let untold = running(5, None);
+        assert_eq!(all((0, 0), &[untold], 1), (0, 2, 5, None, 10));
+        let told = running(50, Some(100));
+        assert_eq!(all((0, 0), &[told], 0), (0, 1, 50, Some(100), 10));
+        assert_eq!(all((1, 300), &[told], 2), (1, 4, 350, Some(800), 10));
+        assert_eq!(all((1, 4), &[untold], 0), (1, 2, 9, Some(10), 10));
+        let huge = running(u64::MAX, Some(u64::MAX));
+        assert_eq!(
+            all((1, u64::MAX), &[huge], 9),
+            (1, 11, u64::MAX, Some(u64::MAX), 10)
+        );
     }
 
     #[test]

@@ -7,7 +7,12 @@ mod list;
 mod turns;
 
 use std::{
-    collections::HashMap, fmt, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
@@ -182,6 +187,7 @@ impl Hands {
                 } = self;
                 studio.make(*order, frames, inputs, answers);
             }
+            Effect::StopPicture(number) => self.studio.stop(number),
             Effect::ReadRecord(task) => self.list.tell(Order::Record(task)),
             Effect::NoteVisit(at) => self.list.tell(Order::Visit(at)),
             Effect::Copy(clip) => self.copy(clip),
@@ -189,6 +195,7 @@ impl Hands {
             Effect::Save { attempt, order } => self.save(attempt, order),
             Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
             Effect::LookFor(files) => self.look_for(files),
+            Effect::FindHolders(orders) => self.find_holders(orders),
             Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
@@ -274,6 +281,23 @@ impl Hands {
         });
     }
 
+    fn find_holders(&self, orders: Vec<SaveOrder>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+        task::spawn(async move {
+            let looked = task::spawn_blocking(move || {
+                let mut found = BTreeMap::new();
+                for order in orders {
+                    let is_held = downloader.is_held(&order);
+                    *found.entry(order.task).or_default() |= is_held;
+                }
+                found.into_iter().collect()
+            });
+            // As above.
+            let found = looked.await.unwrap_or_default();
+            send(&answers, Msg::HoldersFound(found)).await;
+        });
+    }
+
     /// Writes down what is to be copied, and hands it to a program.
     fn copy(&self, clip: Clip) {
         let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.scribe));
@@ -321,16 +345,16 @@ impl Hands {
 
     fn open(&self, task: TaskId, url: VideoUrl, file: Option<PathBuf>) {
         let (opener, answers) = (Arc::clone(&self.opener), self.answers.clone());
-        let downloader = Arc::clone(&self.downloader);
+        let (downloader, inputs) = (Arc::clone(&self.downloader), Arc::clone(&self.inputs));
         task::spawn(async move {
             let link = url.clone();
-            let outcome =
-                task::spawn_blocking(
-                    move || match file.filter(|file| downloader.is_there(file)) {
-                        Some(file) => opener.open_file(&file).map(|()| Some(file)),
-                        None => opener.open(&link).map(|()| None),
-                    },
-                );
+            let outcome = task::spawn_blocking(move || {
+                let saved = file.filter(|file| downloader.is_there(file));
+                match saved.or_else(|| inputs.kept(&link)) {
+                    Some(file) => opener.open_file(&file).map(|()| Some(file)),
+                    None => opener.open(&link).map(|()| None),
+                }
+            });
             let broke = || Err("starting the browser broke".to_owned());
             let msg = match outcome.await.unwrap_or_else(|_panic| broke()) {
                 Ok(Some(file)) => Msg::OpenedFile { task, file },

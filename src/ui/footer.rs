@@ -30,6 +30,12 @@ fn draw_message(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     if let Some(Overlay::Filter(line)) = scene.state.overlay() {
         return draw_filter(pen, scene, line);
     }
+    let end = draw_said(pen, scene);
+    draw_saves(pen, end, scene);
+}
+
+/// Draws marks and what was said, and returns the column after it.
+fn draw_said(pen: &mut Pen<'_>, scene: &Scene<'_>) -> u16 {
     let mut x = 1;
     let marked = scene.state.marks().len();
     if marked > 0 {
@@ -49,13 +55,32 @@ fn draw_message(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         x = pen.text(x, 0, step, style) + 2;
         let is_said = banner(scene).is_none_or(|banner| text.starts_with(&banner.headline));
         if is_said || !header::is_below(scene) {
-            return;
+            return x;
         }
     }
     let room = usize::from(pen.width().saturating_sub(x + 1));
     if let Some((text, role)) = header::left_over(scene).filter(|_| room > 0) {
         let text = format::fit_end(&text, room, scene.ellipsis());
-        pen.text(x, 0, &text, scene.style(role));
+        x = pen.text(x, 0, &text, scene.style(role)) + 2;
+    }
+    x
+}
+
+/// Draws at the right how far several saves are together: as much of it as what was said leaves room for.
+fn draw_saves(pen: &mut Pen<'_>, said: u16, scene: &Scene<'_>) {
+    let Some(all) = scene.state.saves().all().filter(|all| all.files > 1) else {
+        return;
+    };
+    let right = pen.width().saturating_sub(1);
+    let dot = format!(" {} ", scene.theme.glyphs().dot);
+    let mut parts = format::all_saves(&all);
+    while !parts.is_empty() {
+        let text = parts.join(&dot);
+        if said + cells(&text) <= right {
+            pen.text_before(right, 0, &text, scene.style(Role::Busy));
+            return;
+        }
+        parts.pop();
     }
 }
 

@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 pub use crate::domain::time::age;
 use crate::domain::{
-    save::{Progress, Saving},
+    save::{AllSaves, Progress, Saving},
     status::{LinkLife, Urgency},
     time::Now,
 };
@@ -270,6 +270,22 @@ pub fn progress(progress: Progress) -> String {
     }
     parts.extend(progress.left().map(|left| format!("{} left", wait(left))));
     parts.join(", ")
+}
+
+/// Returns how far all files are, the most telling first: "2 of 5 files saved", "43%", "3.1 MB/s", "12s left".
+pub fn all_saves(all: &AllSaves) -> Vec<String> {
+    let AllSaves {
+        here,
+        files,
+        progress,
+    } = all;
+    let mut parts = vec![format!("{here} of {files} files saved")];
+    parts.extend(progress.percent().map(|percent| format!("{percent}%")));
+    if progress.rate > 0 {
+        parts.push(format!("{}/s", size(progress.rate)));
+    }
+    parts.extend(progress.left().map(|left| format!("{} left", wait(left))));
+    parts
 }
 
 /// Returns how far the files of a task are together.

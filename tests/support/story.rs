@@ -137,7 +137,9 @@ impl Story {
                 | Effect::Picture(_)
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
+                | Effect::StopPicture(_)
                 | Effect::LookFor(_)
+                | Effect::FindHolders(_)
                 | Effect::NoteVisit(_)
                 | Effect::Copy(_)
                 | Effect::Ask(_)

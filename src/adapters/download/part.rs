@@ -258,6 +258,26 @@ impl Part {
     }
 }
 
+/// Reports whether somebody writes the part of an order's file. Leaves it as it is; where there are no locks, nobody does.
+pub(super) fn is_held(order: &SaveOrder) -> bool {
+    let path = left_over(&order.folder, &names::mark(order));
+    let file = path.and_then(|path| open_to_look(&path).ok());
+    // Shared, so that two that look are not taken for one that writes.
+    file.is_some_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Opens a part for nothing but a look at its lock.
+fn open_to_look(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    options.open(path)
+}
+
 /// Returns the part an earlier run left under another title.
 fn left_over(folder: &Path, mark: &str) -> Option<PathBuf> {
     let ending = format!(".{mark}.part");
@@ -457,6 +477,28 @@ mod tests {
 
         assert!(matches!(result, Err(SaveError::Busy)), "{result:?}");
         assert_eq!(fs::read(done).unwrap(), FILM);
+    }
+
+    #[test]
+    fn a_part_is_held_while_somebody_writes_it_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = order(folder.path());
+        assert!(!is_held(&order), "no part");
+        let mut part = Part::open(&order).unwrap();
+        part.begin(Source::default()).unwrap();
+        part.append(FILM).unwrap();
+
+        assert!(is_held(&order));
+        let another = SaveOrder {
+            number: 2,
+            ..order.clone()
+        };
+        assert!(!is_held(&another));
+
+        let path = part.path.clone();
+        drop(part);
+        assert!(!is_held(&order), "interrupted");
+        assert_eq!(fs::read(path).unwrap(), FILM, "and left as it is");
     }
 
     #[test]

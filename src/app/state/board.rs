@@ -78,6 +78,8 @@ enum Kind {
     Offer,
     /// Whoever looks.
     News,
+    /// Whoever looks, of several things together; the next one of the kind takes its place.
+    Sum,
 }
 
 /// Is the message line with what is behind it.
@@ -120,12 +122,16 @@ impl Board {
     pub(in crate::app) fn follow_up(&mut self, text: String, tone: Tone, now: Now) {
         match self.shown {
             Some((Kind::Offer, _)) => self.tell(text, tone, now),
-            Some((Kind::Answer | Kind::News, _)) | None => self.answer(text, 0, tone, now),
+            Some((Kind::Answer | Kind::News | Kind::Sum, _)) | None => {
+                self.answer(text, 0, tone, now);
+            }
         }
     }
 
     fn put(&mut self, kind: Kind, text: String, step: usize, tone: Tone, now: Now) {
-        if let Some((Kind::News, cut)) = self.shown.take_if(|(_, notice)| notice.until > now.mono) {
+        if let Some((Kind::News | Kind::Sum, cut)) =
+            self.shown.take_if(|(_, notice)| notice.until > now.mono)
+        {
             let stood = NOTICE_TIME.saturating_sub(cut.until.since(now.mono));
             if stood < READ && cut.text != text {
                 self.waiting.push_front((cut.text, cut.tone));
@@ -142,6 +148,19 @@ impl Board {
         } else {
             self.show(Kind::News, text, 0, tone, now);
         }
+    }
+
+    /// Says news of several things together, in the place of the last such where that still stands; else as other news.
+    pub(in crate::app) fn sum_up(&mut self, text: String, tone: Tone, now: Now) {
+        if self.is_taken() {
+            return self.tell(text, tone, now);
+        }
+        if let Some((Kind::Sum, last)) = &self.shown
+            && self.past.back().is_some_and(|said| said.text == last.text)
+        {
+            self.past.pop_back();
+        }
+        self.show(Kind::Sum, text, 0, tone, now);
     }
 
     /// Keeps an ending for when the line is free.

@@ -11,6 +11,8 @@ use crate::domain::{
 pub enum PictureStage {
     /// They are being read.
     Reading,
+    /// They were to be read, but nobody would see them any more; an answer is still awaited.
+    Stopping,
     /// They are there.
     Shown,
     /// There are none.
@@ -47,7 +49,10 @@ impl Pictures {
             PictureStage::Failed(error) if error.is_everywhere() || last.order.task == *task => {
                 Some(error)
             }
-            PictureStage::Failed(_) | PictureStage::Reading | PictureStage::Shown => None,
+            PictureStage::Failed(_)
+            | PictureStage::Reading
+            | PictureStage::Stopping
+            | PictureStage::Shown => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::domain::{
-    save::{MOST_AT_ONCE, Progress, SaveAttempt, SaveOrder, Saving},
+    save::{AllSaves, MOST_AT_ONCE, Progress, SaveAttempt, SaveOrder, Saving},
     task::TaskId,
     time::Mono,
 };
@@ -38,6 +38,8 @@ pub struct SaveQueue {
     by_result: BTreeMap<(TaskId, usize), SaveAttempt>,
     waiting: BTreeSet<SaveAttempt>,
     last: SaveAttempt,
+    /// How many files came since nothing was on its way, and their bytes.
+    here: (usize, u64),
     /// Whether tasks left the list since it was last looked for saves of theirs.
     pub(in crate::app) has_lost_tasks: bool,
     /// Whose save the next press stops, and until when.
@@ -46,6 +48,12 @@ pub struct SaveQueue {
     pub(in crate::app) tended: Option<Mono>,
     /// Whether an answer about files is awaited.
     pub(in crate::app) is_looking: bool,
+    /// What an earlier run began, as long as it is not known whether another instance is at it.
+    pub(in crate::app) unjudged: BTreeSet<TaskId>,
+    /// What another instance is saving, each since when that is thought.
+    pub(in crate::app) elsewhere: BTreeMap<TaskId, Mono>,
+    /// Whether an answer about them is awaited.
+    pub(in crate::app) is_asking: bool,
 }
 
 impl SaveQueue {
@@ -66,14 +74,30 @@ impl SaveQueue {
         sum(self.of(task))
     }
 
+    /// Reports whether another instance is saving the results of a task, as far as is known.
+    pub fn is_elsewhere(&self, task: &TaskId) -> bool {
+        self.elsewhere.contains_key(task)
+    }
+
     /// Returns how far the files of these tasks are together; none when none is on its way.
     pub fn of_all(&self, tasks: &[TaskId]) -> Option<Saving> {
         sum(tasks.iter().flat_map(|task| self.of(task)))
     }
 
-    /// Returns how far all files are; none when none is on its way.
-    pub fn all(&self) -> Option<Saving> {
-        sum(self.jobs.values())
+    /// Returns how far all files are, with those that came since the first of them was asked for; none when none is on
+    /// its way. Costs the same however many wait.
+    pub fn all(&self) -> Option<AllSaves> {
+        // Their turns come in the order of their numbers.
+        let begun = match self.waiting.first() {
+            Some(first) => self.jobs.range(..first),
+            None => self.jobs.range(..),
+        };
+        let running = begun.filter_map(|(_, job)| match job.stage {
+            SaveStage::Running(progress) => Some(progress),
+            SaveStage::Waiting | SaveStage::Stopping => None,
+        });
+        let all = AllSaves::of(self.here, running, self.waiting.len());
+        (all.here < all.files).then_some(all)
     }
 
     /// Lets files wait for their turn, but for those on their way already.
@@ -121,9 +145,26 @@ impl SaveQueue {
         }
     }
 
+    /// Takes a file out that is on disk now.
+    pub(in crate::app) fn came(&mut self, attempt: SaveAttempt) -> Option<SaveJob> {
+        if let Some(SaveJob {
+            stage: SaveStage::Running(progress),
+            ..
+        }) = self.jobs.get(&attempt)
+        {
+            let (files, bytes) = &mut self.here;
+            *files += 1;
+            *bytes = bytes.saturating_add(progress.total.unwrap_or(progress.bytes));
+        }
+        self.end(attempt)
+    }
+
     /// Takes a file out that has ended.
     pub(in crate::app) fn end(&mut self, attempt: SaveAttempt) -> Option<SaveJob> {
         let job = self.jobs.remove(&attempt)?;
+        if self.jobs.is_empty() {
+            self.here = (0, 0);
+        }
         self.waiting.remove(&attempt);
         self.by_result
             .remove(&(job.order.task.clone(), job.order.number));
@@ -216,7 +257,14 @@ mod tests {
 
         assert_eq!((first.1, second.1), (order("a", 1), order("a", 2)));
         assert_eq!(queue.begin_next(|_| false), None);
+        let progress = Progress {
+            bytes: 30,
+            total: Some(100),
+            rate: 7,
+        };
+        queue.progressed(second.0, progress);
         assert_eq!(queue.all().unwrap().files, 3);
+        assert_eq!(queue.all().unwrap().progress.percent(), Some(10));
         queue.end(first.0).unwrap();
         assert_eq!(queue.begin_next(|_| false).unwrap().1, order("b", 1));
         assert_eq!(queue.stop(&TaskId::parse("a").unwrap()), [second.0]);

@@ -131,16 +131,20 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     } else {
         ended_of(state)
     };
-    let (tone, text) = match digest.filter(|digest| !digest.is_empty()) {
-        Some(digest) => (Tone::Plain, digest.sentence()),
-        None if ended.len() > 1 && is_known => (Tone::Plain, summary("had ended before", &ended)),
-        None if ended.len() > 1 => (tone, summary("have ended", &ended)),
-        None => (tone, sentence),
+    let sum = match digest.filter(|digest| !digest.is_empty()) {
+        Some(digest) => Some((Tone::Plain, digest.sentence())),
+        None if ended.len() > 1 && is_known => {
+            Some((Tone::Plain, summary("had ended before", &ended)))
+        }
+        None if ended.len() > 1 => Some((tone, summary("have ended", &ended))),
+        None => None,
     };
     if state.board.is_taken() {
         state.board.keep_ending(task.clone());
+    } else if let Some((tone, sum)) = sum {
+        state.board.sum_up(sum, tone, now);
     } else {
-        inform(state, tone, text, now);
+        inform(state, tone, sentence, now);
     }
 }
 

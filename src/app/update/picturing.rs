@@ -5,17 +5,23 @@ use crate::{
         msg::Effect,
         state::{Picture, PictureStage, State},
     },
-    domain::picture::{PictureError, PictureNumber},
+    domain::picture::{PictureError, PictureNumber, PictureOrder},
 };
 
-/// Takes in how an order ended.
+/// Takes in how an order ended. What was stopped is forgotten, so that it is ordered again when it is wanted again.
 pub(super) fn pictured(state: &mut State, number: PictureNumber, result: Result<(), PictureError>) {
     if let Some(picture) = &mut state.pictures.last
         && picture.order.number == number
     {
-        picture.stage = match result {
-            Ok(()) => PictureStage::Shown,
-            Err(error) => PictureStage::Failed(error),
+        picture.stage = match (result, picture.stage) {
+            (Ok(()), _) => PictureStage::Shown,
+            (Err(_), PictureStage::Stopping) => {
+                state.pictures.last = None;
+                return;
+            }
+            (Err(error), PictureStage::Reading | PictureStage::Shown | PictureStage::Failed(_)) => {
+                PictureStage::Failed(error)
+            }
         };
     }
 }
@@ -29,13 +35,28 @@ pub(super) fn forget_failure(state: &mut State) {
     }
 }
 
-/// Orders the pictures that are wanted now. While others are being read it waits for their answer.
+/// Orders the pictures that are wanted now. While others are being read it waits for their answer; those of videos that
+/// nobody looks at any more are stopped before.
 pub(super) fn follow(state: &mut State, effects: &mut Vec<Effect>) {
-    let is_busy = |picture: &Picture| picture.stage == PictureStage::Reading;
-    if state.overlay.is_some() || state.pictures.last.as_ref().is_some_and(is_busy) {
+    if state.overlay.is_some() {
         return;
     }
-    let Some(order) = state.picture_order() else {
+    let order = state.picture_order();
+    if let Some(last) = &mut state.pictures.last {
+        match last.stage {
+            PictureStage::Reading => {
+                let is_wanted = |order: &PictureOrder| order.is_of_the_same(&last.order);
+                if !order.as_ref().is_some_and(is_wanted) {
+                    last.stage = PictureStage::Stopping;
+                    effects.push(Effect::StopPicture(last.order.number));
+                }
+                return;
+            }
+            PictureStage::Stopping => return,
+            PictureStage::Shown | PictureStage::Failed(_) => {}
+        }
+    }
+    let Some(order) = order else {
         return;
     };
     let is_known = |picture: &Picture| picture.order.is_same_as(&order);

@@ -28,6 +28,9 @@ use crate::{
 /// How often files are looked for and links about to die are pointed out.
 const TEND_EVERY: Duration = Duration::from_mins(1);
 
+/// How long what another instance just began may be held by nobody yet.
+const BEGINNING: Duration = Duration::from_secs(10);
+
 /// How long a link about to die is not spoken of again.
 const WARN_AGAIN: Duration = Duration::from_hours(24);
 
@@ -203,20 +206,83 @@ pub(super) fn made_elsewhere(
     }
 }
 
-/// Goes on with what the last run left unfinished, or offers it.
-pub(super) fn go_on(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+/// Looks into what was begun and has not ended: another instance may be at it, else it was interrupted.
+pub(super) fn go_on(state: &mut State, effects: &mut Vec<Effect>) {
     state.saves.tended = None;
-    let begun: Vec<_> = state
-        .list
-        .iter()
-        .filter(|watched| !watched.save_orders(Path::new("")).is_empty())
-        .filter_map(|watched| Some((watched.id().clone(), watched.saves.begun.clone()?)))
-        .collect();
-    if begun.is_empty() || state.settings.access == Access::ReadOnly {
+    state.saves.unjudged = begun(state).collect();
+    find_holders(state, effects);
+}
+
+/// Returns the tasks of which a save was begun, here or elsewhere, and has not ended.
+fn begun(state: &State) -> impl Iterator<Item = TaskId> {
+    let begun = state.list.iter().filter(|watched| is_begun(watched));
+    begun.map(|watched| watched.id().clone())
+}
+
+fn is_begun(watched: &Watched) -> bool {
+    watched.saves.begun.is_some() && !watched.save_orders(Path::new("")).is_empty()
+}
+
+/// Lets be found out who is at what was begun and is not on its way here.
+fn find_holders(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.saves.is_asking {
         return;
     }
-    let what = match begun.as_slice() {
-        [(one, _)] => {
+    let orders: Vec<_> = begun(state)
+        .filter(|task| state.saves.saving(task).is_none())
+        .filter_map(|task| {
+            let watched = state.list.get(&task)?;
+            Some(watched.save_orders(watched.saves.begun.as_ref()?))
+        })
+        .flatten()
+        .collect();
+    if !orders.is_empty() {
+        state.saves.is_asking = true;
+        effects.push(Effect::FindHolders(orders));
+    }
+}
+
+/// Takes in which of the saves begun somebody is at, and goes on with those that were interrupted, or offers them.
+pub(super) fn holders_found(
+    state: &mut State,
+    found: Vec<(TaskId, bool)>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    state.saves.is_asking = false;
+    // Whoever fetches two files at a time has others that wait for their turn, and those nobody holds.
+    let is_anybody = found.iter().any(|(_, is_held)| *is_held);
+    let mut interrupted = Vec::new();
+    for (task, _) in found {
+        let is_open = state.list.get(&task).is_some_and(is_begun);
+        let State { saves, .. } = &mut *state;
+        if !is_open || saves.saving(&task).is_some() {
+            saves.elsewhere.remove(&task);
+        } else if is_anybody {
+            saves.elsewhere.entry(task).or_insert(now.mono);
+        } else if let Some(since) = saves.elsewhere.get(&task).copied() {
+            // What was just begun may not be held yet.
+            if now.mono.since(since) >= BEGINNING {
+                saves.elsewhere.remove(&task);
+                interrupted.push(task);
+            }
+        } else if saves.unjudged.contains(&task) {
+            interrupted.push(task);
+        }
+    }
+    for task in &interrupted {
+        state.saves.unjudged.remove(task);
+    }
+    take_up(state, &interrupted, now, effects);
+}
+
+/// Goes on with interrupted saves, or offers them.
+fn take_up(state: &mut State, interrupted: &[TaskId], now: Now, effects: &mut Vec<Effect>) {
+    if interrupted.is_empty() || state.settings.access == Access::ReadOnly {
+        return;
+    }
+    let what = match interrupted {
+        [one] => {
             let title = state.list.get(one).map_or_else(String::new, quoted);
             format!("The saving of {title} was interrupted")
         }
@@ -226,9 +292,12 @@ pub(super) fn go_on(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         let step = step(state, Action::Save, "goes on with it");
         return notify(state, Tone::Warning, format!("{what}.{step}"), now);
     }
-    let changes = begun.iter();
-    let changes = changes
-        .filter_map(|(task, folder)| begin(state, task, folder, now))
+    let changes = interrupted
+        .iter()
+        .filter_map(|task| {
+            let folder = state.list.get(task)?.saves.begun.clone()?;
+            begin(state, task, &folder, now)
+        })
         .collect();
     write(state, changes, effects);
     notify(state, Tone::Plain, format!("{what} and goes on."), now);
@@ -314,7 +383,11 @@ pub(super) fn ended(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = state.saves.end(attempt) else {
+    let job = match &result {
+        Ok(_) => state.saves.came(attempt),
+        Err(_) => state.saves.end(attempt),
+    };
+    let Some(job) = job else {
         return;
     };
     let task = job.order.task;
@@ -340,6 +413,9 @@ pub(super) fn ended(
         }
         Err(_) if job.stage == SaveStage::Stopping => return,
         Err(error) => {
+            if error == SaveError::Busy {
+                state.saves.elsewhere.insert(task.clone(), now.mono);
+            }
             forget_begun(state, &task, &error);
             let text = format!(
                 "{title} is not saved: {}. {}",
@@ -395,6 +471,7 @@ pub(super) fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     }
     let is_first = state.saves.tended.is_none();
     look(state, is_first, effects);
+    find_holders(state, effects);
     // Not where nobody looks on, and what is being read now is not pushed aside.
     if state.notice().is_none() && state.size.page > 0 {
         warn(state, now, effects);

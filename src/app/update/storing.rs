@@ -67,6 +67,7 @@ fn adopt(state: &mut State, news: Watched, now: Now) -> Option<TaskId> {
     let id = news.id().clone();
     let before = state.list.get(&id);
     let was_final = before.is_none_or(|before| before.task.state().is_final());
+    let was_begun = before.is_some_and(|before| before.saves.begun.is_some());
     let news = joined(state, news, now);
     let is_final = news.task.state().is_final();
     let is_answered = before.is_some_and(|before| {
@@ -74,6 +75,9 @@ fn adopt(state: &mut State, news: Watched, now: Now) -> Option<TaskId> {
     });
     if is_answered {
         pacing::release_by_news(state, now);
+    }
+    if news.saves.begun.is_some() && !was_begun {
+        state.saves.elsewhere.insert(id.clone(), now.mono);
     }
     selection::steadily(state, now, |rows| rows.insert(news));
     selection::forget_journal(state, &id);

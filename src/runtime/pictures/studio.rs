@@ -1,6 +1,6 @@
 //! Makes a pair of pictures: the input fetched where it is not here, a frame of each, scaled and encoded.
 //!
-//! All of it beside the loop; each order ends with one word, and dies with the studio.
+//! All of it beside the loop; each order ends with one word, also where it is stopped, and dies with the studio.
 
 use std::{
     collections::VecDeque,
@@ -50,6 +50,8 @@ pub(in crate::runtime) struct Studio {
     keep: mpsc::UnboundedSender<(Name, Arc<Still>)>,
     to_keep: mpsc::UnboundedReceiver<(Name, Arc<Still>)>,
     numbers: u32,
+    /// What stops the order made last.
+    last: Option<(PictureNumber, CancellationToken)>,
     end: CancellationToken,
 }
 
@@ -72,6 +74,7 @@ impl Studio {
             keep,
             to_keep,
             numbers: 0,
+            last: None,
             end: CancellationToken::new(),
         }
     }
@@ -99,13 +102,15 @@ impl Studio {
             graphics: self.graphics.clone(),
             first_number: self.numbers,
         };
-        let (made, answers, end) = (self.made.clone(), answers.clone(), self.end.clone());
+        let stop = self.end.child_token();
+        self.last = Some((order.number, stop.clone()));
+        let (made, answers) = (self.made.clone(), answers.clone());
         task::spawn(async move {
             let number = order.number;
             let making = AssertUnwindSafe(work.pair(order)).catch_unwind();
             let made_pair = tokio::select! {
                 pair = making => pair.unwrap_or(Err(PictureError::Broke)),
-                () = end.cancelled() => Err(PictureError::Broke),
+                () = stop.cancelled() => Err(PictureError::Stopped),
             };
             let result = made_pair.and_then(|(input, result)| {
                 let pair = Pair {
@@ -117,6 +122,15 @@ impl Studio {
             });
             answered(&answers, number, result).await;
         });
+    }
+
+    /// Ends what is being made for that order: nothing is fetched and read for it any more.
+    pub(in crate::runtime) fn stop(&self, number: PictureNumber) {
+        if let Some((last, stop)) = &self.last
+            && *last == number
+        {
+            stop.cancel();
+        }
     }
 
     /// Ends what is being made.

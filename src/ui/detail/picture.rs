@@ -53,7 +53,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> (Rect,
     pen.text(1, text.height, "input", style);
     pen.text(width + 2, text.height, "result", style);
     let stage = scene.state.picture().map(|picture| picture.stage);
-    if stage == Some(PictureStage::Reading) {
+    if matches!(stage, Some(PictureStage::Reading | PictureStage::Stopping)) {
         let word = format!("reading{}", scene.ellipsis());
         pen.text(1, text.height + 1 + height / 2, &word, style);
     }

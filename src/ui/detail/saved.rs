@@ -11,6 +11,9 @@ pub(super) fn saved(watched: &Watched, scene: &Scene<'_>) -> Option<(String, Rol
     if let Some(saving) = scene.state.saves().saving(watched.id()) {
         return Some((format::saving(&saving), Role::Busy));
     }
+    if scene.state.saves().is_elsewhere(watched.id()) && watched.saves.begun.is_some() {
+        return Some(("another kietop is saving it".into(), Role::Busy));
+    }
     let mut files = watched.saves.files().iter();
     if let Some(file) = files.next() {
         let path = settings.shown(&file.path);
