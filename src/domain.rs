@@ -10,6 +10,7 @@ pub mod harvest;
 pub mod memory;
 pub mod names;
 pub mod nearest;
+pub mod noticed;
 pub mod picture;
 pub mod query;
 pub mod record;

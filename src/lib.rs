@@ -40,6 +40,8 @@
 //! - The rows shown equal the list looked at afresh through the [lens](domain::query::Lens), though one answer moves one
 //!   row: `tests/properties.rs` compares the two after every message.
 //! - Text from outside is [clean](domain::text::CleanText) from the door on.
+//! - Of an odd answer the kind is counted and the beginning kept, without the key and in memory only
+//!   ([`domain::noticed`]).
 //! - What a person asked for is on the disk before it is shown as done.
 //! - A saved file carries its final name only when it is whole and a video ([`adapters::download`]).
 //! - A link of the API is never a file: the one `file:` address that is opened is a page we wrote

@@ -16,6 +16,7 @@ use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::{Clip, Comparison},
     memory::Memory,
+    noticed::Noticed,
     picture::PictureError,
     query::Lens,
     record::Record,
@@ -40,8 +41,13 @@ pub trait Clock: fmt::Debug + Send + Sync {
 pub trait TaskApi: fmt::Debug + Send + Sync {
     /// Asks after one task. Changes nothing at the server and may be repeated; ends within 20 s with an
     /// observation or a named error, and may be dropped at any moment. Who calls it has a turn for one request; a
-    /// second one is counted by [`Turns::again`].
-    fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer>;
+    /// second one is counted by [`Turns::again`]. What is noticed beside the answer goes into `noticed`.
+    fn fetch<'a>(
+        &'a self,
+        task: &'a TaskId,
+        family: Family,
+        noticed: &'a mut Noticed,
+    ) -> Pending<'a, Answer>;
 
     /// Returns who asks whom now, or why nobody can: what the server says of the account holds for that one. Ends
     /// within 10 s, and may be dropped at any moment.

@@ -34,6 +34,7 @@ use kietop::{
     },
     domain::{
         comparison::{Clip, Comparison},
+        noticed::Noticed,
         task::{Family, Task, TaskId, VideoUrl},
         watchlist::Watched,
     },
@@ -243,7 +244,9 @@ async fn finished(world: &simulator::Simulator, results: usize) -> Watched {
     let now = world.clock().now();
     for seeded in world.watched() {
         let id = TaskId::parse(&seeded.id).unwrap();
-        let answer = client.fetch(&id, Family::default()).await;
+        let answer = client
+            .fetch(&id, Family::default(), &mut Noticed::default())
+            .await;
         let mut watched = Watched::new(Task::new(id, Family::default()), None, now);
         watched.learn(&answer, now);
         if watched.task.state().videos().count() >= results && !watched.task.originals().is_empty()

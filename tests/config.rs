@@ -484,8 +484,13 @@ async fn a_command_s_key_is_sent_and_read_again_when_it_is_refused() {
     let client = kietop::adapters::kie::KieClient::new(config.origin, source, limits);
     let id = kietop::domain::task::TaskId::parse(ID).unwrap();
     let ask = async || {
-        let answer =
-            kietop::ports::TaskApi::fetch(&client, &id, kietop::domain::task::Family::default());
+        let mut noticed = kietop::domain::noticed::Noticed::default();
+        let answer = kietop::ports::TaskApi::fetch(
+            &client,
+            &id,
+            kietop::domain::task::Family::default(),
+            &mut noticed,
+        );
         answer.await.unwrap_err().kind()
     };
 

@@ -20,8 +20,10 @@ use kietop::{
     },
     domain::{
         change::JournalEvent,
+        noticed::{Noticed, Oddity},
         record::Record,
         report::PollError,
+        schedule::Attempt,
         task::{Delivery, VideoUrl},
     },
     ui::{self, theme::Theme},
@@ -44,12 +46,13 @@ const LARGEST: (u16, u16) = (1000, 500);
 const MOST_MARKS: usize = 4;
 
 /// The screens and the boxes over them, by the keys that lead there from the list; what does not open changes nothing.
-const WAYS: [&[&str]; 18] = [
+const WAYS: [&[&str]; 19] = [
     &[],
     &["Enter"],
     &["Enter", "l"],
     &["Enter", "Enter", "PgDn"],
     &["?"],
+    &["M"],
     &["a"],
     &["o"],
     &["G", "o"],
@@ -190,9 +193,21 @@ fn lists() -> [ProgramBuilder; 4] {
     ]
 }
 
-/// Goes a way, and answers where the raw record is asked for, with that text in it.
+/// Goes a way, and answers where the raw record is asked for, with that text in it; also an odd answer holds it.
 fn go(state: &mut State, way: &[&str], text: &str) {
     press(state, way);
+    if way == ["M"] {
+        let mut noticed = Noticed::default();
+        noticed.note(Oddity::KeyTwice);
+        noticed.keep(text);
+        let msg = Msg::Polled {
+            task: id("a"),
+            attempt: Attempt(u32::MAX),
+            answer: Box::new(Err(PollError::Malformed(line(text)))),
+            noticed,
+        };
+        update(state, msg, now());
+    }
     if way == ["i"] {
         let json = serde_json::json!({"taskId": "a", "data": {"prompt": text}}).to_string();
         let raw = format!("{json} {text}");

@@ -62,8 +62,9 @@ const FAULTS: [(u32, &str); 74] = [
     ),
     (
         23,
-        // How long it has gone on does not tell which limit it is: the key's own is named by its codes, 430 and 433.
-        "429 for a long time: one question a pause, pauses grow to fifteen minutes",
+        // The key's own limit is named by its codes, 430 and 433; 429 for an hour may be one of them too, and the banner
+        // says so.
+        "429 for a long time: one question a pause, pauses grow to fifteen minutes; the key's limit is named",
     ),
     (24, "no body"),
     (25, "a body that stops early: cut off, not bad JSON"),
@@ -81,13 +82,20 @@ const FAULTS: [(u32, &str); 74] = [
     ),
     (35, "broken UTF-8 and half surrogates: used all the same"),
     (36, "ten thousand levels deep"),
-    (37, "the same key twice: the last one counts"),
+    (
+        37,
+        "the same key twice: the last one counts, and it is noticed",
+    ),
     (38, "a document that is no object"),
-    // The API answers so for ids it does not know, as it does with 404 and 422: one fault, one message.
+    // The API answers so for ids it does not know, as it does with 404 and 422: one fault, told by the task's time on the
+    // list. In its grace there are no details yet; after ten minutes the server returns no data.
     (39, "no data: not known to the server"),
     (40, "data that is a list or a text"),
-    (41, "the answer for another task: left aside"),
-    (42, "the code in another spelling, or none"),
+    (41, "the answer for another task: left aside, and noticed"),
+    (
+        42,
+        "the code in another spelling, or none: the latter is noticed",
+    ),
     (43, "code 401 in HTTP 200"),
     (44, "code 404 in HTTP 200"),
     (45, "code 422: the task is not asked after any more"),
@@ -104,21 +112,26 @@ const FAULTS: [(u32, &str); 74] = [
     (55, "flag 4: made, only the callback failed"),
     (56, "a flag nobody knows: shown, and asked on"),
     (57, "a flag in another spelling"),
-    // Noted in the task's journal as contradicted, with what the answer said. A 404 afterwards is a failed check of the
-    // row like any other and has no note of its own ("no longer on the server"); anomalies are not counted, and of an
-    // answer that made no sense nothing is kept but its reason.
+    // Noted in the task's journal as contradicted, with what the answer said; as no longer on the server after a 404 or
+    // no data. Counted among the odd answers, like all that make no sense; the beginning of the last one is kept in
+    // memory.
     (58, "an ending taken back: stays, and is noted"),
     (59, "error codes of every kind"),
     (60, "an error message that is long, or attacks"),
     (61, "parameters that cannot be read"),
     (62, "times in every unit, and out of reason"),
     (63, "an end before its beginning"),
-    // How far the clocks are apart (the header `Date`) is shown nowhere: only `Retry-After` is measured by it.
-    (64, "a beginning after now: kept, and its age is none"),
+    (
+        64,
+        "a beginning after now: kept, and its age is none; how far the clocks are apart can be read",
+    ),
     (65, "an end beside flag 0: the flag wins"),
     (66, "links without number: the first 32"),
     (67, "links that must not be opened"),
-    (68, "answers that contradict each other in turn"),
+    (
+        68,
+        "answers that contradict each other in turn: the better ending stays, and it is noticed",
+    ),
     (
         69,
         "the disk is full or read-only: said, and nothing kept in silence",

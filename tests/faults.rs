@@ -21,6 +21,7 @@ use kietop::{
     },
     domain::{
         change::Delta,
+        noticed::{Noticed, Oddity},
         report::PollError,
         schedule::{MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         task::TaskState,
@@ -215,6 +216,139 @@ fn no_fault_demotes_an_ending_or_loses_a_link() {
         assert_eq!(story.name("a"), "succeeded", "F58 F68: {:?}", answer());
         assert_eq!(story.task("a").task.state().videos().count(), 1);
     }
+}
+
+// F58, F68
+#[test]
+fn what_contradicts_an_ending_is_counted_and_kept_and_changes_nothing() {
+    let taken_back = [
+        (running(), Some("{}")),
+        (not_made(), Some("{}")),
+        (made(&[]), Some("{}")),
+        (Err(PollError::NotFound), None),
+    ];
+    let mut story = Story::with([
+        task("a").ready("5m").created("14:00"),
+        task("b").failed("1", "no").created("13:00"),
+    ]);
+    for (count, (answer, text)) in (1..).zip(taken_back) {
+        story.press(&["r"]);
+        story.answer("a", answer);
+
+        let diagnostics = story.state.diagnostics();
+        let counted: Vec<_> = diagnostics.oddities().collect();
+        assert_eq!(counted, [(Oddity::TakenBack, count)]);
+        let last = diagnostics.last().expect("an odd answer");
+        assert_eq!(last.task, id("a"));
+        let kept = last
+            .text
+            .as_ref()
+            .map(kietop::domain::text::CleanText::as_str);
+        assert_eq!(kept, text);
+        assert_eq!(story.name("a"), "succeeded");
+        story.wait(5 * SECOND);
+    }
+    // Two servers that do not agree: of two endings the better one stays, and that is odd too.
+    story.press(&["j", "r"]);
+    story.answer("b", made(&["https://ex.com/1.mp4"]));
+    assert_eq!(story.name("b"), "succeeded");
+    assert_eq!(story.state.diagnostics().odd_answers(), 5);
+    // What agrees with what is known is not.
+    story.wait(5 * SECOND);
+    story.press(&["r"]);
+    story.answer("b", made(&["https://ex.com/1.mp4"]));
+    story.wait(5 * SECOND);
+    story.press(&["r"]);
+    story.answer("b", Err(PollError::TimedOut));
+    assert_eq!(story.state.diagnostics().odd_answers(), 5);
+}
+
+/// Asks after the selected task by hand, unless that is under way, and lets a second pass.
+fn ask(story: &mut Story) {
+    story.wait(5 * SECOND);
+    story.press(&["r"]);
+    story.wait(SECOND);
+}
+
+#[test]
+fn odd_answers_are_counted_by_kind_and_only_the_last_is_kept() {
+    // F37, F41, F56: whatever becomes of the question, also one nobody waits for any more.
+    let mut story = Story::with([due("a"), due("b")]);
+    let noticed = |oddity, text: &str| {
+        let mut noticed = Noticed::default();
+        noticed.note(oddity);
+        noticed.keep(text);
+        noticed
+    };
+    story.answer_noticing("a", running(), noticed(Oddity::KeyTwice, "first"));
+    story.press(&["j", "d"]);
+    let malformed = Err(PollError::Malformed(line(
+        "it is the answer for another task",
+    )));
+    story.answer_noticing("b", malformed, noticed(Oddity::OtherTask, "second"));
+    ask(&mut story);
+    story.answer("a", seen(TaskState::Unrecognised));
+    ask(&mut story);
+    story.answer("a", Err(PollError::Malformed(line("x"))));
+
+    let diagnostics = story.state.diagnostics();
+    let counted: Vec<_> = diagnostics.oddities().collect();
+    let expected = [
+        (Oddity::Malformed, 1),
+        (Oddity::OtherTask, 1),
+        (Oddity::KeyTwice, 1),
+        (Oddity::UnknownFlag, 1),
+    ];
+    assert_eq!(counted, expected);
+    assert_eq!(diagnostics.odd_answers(), 4);
+    let last = diagnostics.last().expect("an odd answer");
+    assert_eq!(last.error.as_deref(), Some("the answer made no sense: x"));
+    assert_eq!(last.text, None);
+}
+
+#[test]
+fn the_clocks_are_compared_at_every_answer_and_the_least_gap_counts() {
+    // F64: our clock is ahead by a hundred seconds; one answer was kept for us by somebody, for an hour.
+    let mut story = Story::with([task("a").running().created("14:31")]);
+    for (question, behind) in (1..).zip([100, 3700, 100, 100]) {
+        ask(&mut story);
+        let behind = jiff::SignedDuration::from_secs(behind);
+        let noticed = Noticed {
+            date: Some(story.now().wall - behind),
+            ..Noticed::default()
+        };
+        story.answer_noticing("a", running(), noticed);
+        let gap = story.state.diagnostics().clock_gap();
+        let told = gap.map(|gap| gap.as_secs());
+        assert_eq!(told.is_some(), question >= 3, "{told:?}");
+        assert!(
+            told.is_none_or(|told| (98..=100).contains(&told)),
+            "{told:?}"
+        );
+    }
+    let gap = |story: &Story| story.state.diagnostics().clock_gap();
+    // An answer without a date tells nothing, and eight that agree forget what was.
+    ask(&mut story);
+    story.answer("a", running());
+    assert!(gap(&story).is_some_and(|gap| gap.as_secs() > 90));
+    for _ in 0..8 {
+        ask(&mut story);
+        let noticed = Noticed {
+            date: Some(story.now().wall),
+            ..Noticed::default()
+        };
+        story.answer_noticing("a", running(), noticed);
+    }
+    assert_eq!(gap(&story), Some(jiff::SignedDuration::ZERO));
+}
+
+#[test]
+fn a_task_from_after_now_is_as_young_as_can_be() {
+    // F64.
+    let mut story = Story::with([task("a").running().created("23:00").due_in("0s")]);
+    assert_eq!(story.task("a").run_time(story.now()), Duration::ZERO);
+    story.answer("a", running());
+    assert_eq!(story.name("a"), "generating");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, Delta},
+        noticed::Noticed,
         report::{Answer, Observation, PollError},
         schedule::{Attempt, CEILING, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND},
         task::{Facts, TaskId, TaskState},
@@ -308,6 +309,7 @@ impl Fleet {
                     task: turn.task,
                     attempt,
                     answer,
+                    noticed: Noticed::default(),
                 };
                 self.say(to, msg);
             }

@@ -26,8 +26,10 @@ use kietop::{
         log,
     },
     domain::{
+        noticed::Noticed,
         report::PollError,
         task::{Family, TaskId},
+        text::CleanText,
     },
     ports::TaskApi as _,
 };
@@ -317,9 +319,11 @@ async fn ten_thousand_questions_take_the_key_to_one_origin_only() {
 
     let shown: Vec<_> = stream::iter(0..QUESTIONS)
         .map(|_| async move {
-            let answer = client.fetch(id, Family::LumaModify).await;
+            let mut noticed = Noticed::default();
+            let answer = client.fetch(id, Family::LumaModify, &mut noticed).await;
             let said = answer.as_ref().err().map(PollError::message);
-            format!("{answer:?} {said:?}")
+            let kept = noticed.text.as_ref().map(CleanText::original);
+            format!("{answer:?} {said:?} {noticed:?} {kept:?}")
         })
         .buffer_unordered(4)
         .collect()

@@ -15,6 +15,7 @@ use std::{
 use kietop::{
     adapters::kie::{ApiKey, ApiOrigin, KieClient, Limits},
     domain::{
+        noticed::Noticed,
         report::{Answer, PollError},
         task::{Family, TaskId},
         text::CleanText,
@@ -55,10 +56,15 @@ fn client(origin: &str, limits: Limits) -> KieClient {
 }
 
 async fn ask(client: &KieClient) -> Answer {
-    let answer = client.fetch(&id(), Family::LumaModify).await;
-    let shown = format!("{answer:?} {client:?} {client:#?}");
+    ask_and_notice(client).await.0
+}
+
+async fn ask_and_notice(client: &KieClient) -> (Answer, Noticed) {
+    let mut noticed = Noticed::default();
+    let answer = client.fetch(&id(), Family::LumaModify, &mut noticed).await;
+    let shown = format!("{answer:?} {noticed:?} {client:?} {client:#?}");
     assert!(!shown.contains("canary"), "the key is shown: {shown}");
-    answer
+    (answer, noticed)
 }
 
 /// Asks a server of which nothing but the deadlines is expected to bite.
@@ -135,12 +141,45 @@ async fn an_id_is_escaped_in_the_query() {
     let client = client(&server.origin(), Limits::default());
     let odd = TaskId::parse("a&b=c#d/é%20").unwrap();
 
-    client.fetch(&odd, Family::LumaModify).await.unwrap();
+    client
+        .fetch(&odd, Family::LumaModify, &mut Noticed::default())
+        .await
+        .unwrap();
 
     let (_, head) = server.requests().remove(0);
     assert!(head.starts_with(
         "GET /api/v1/modify/record-info?taskId=a%26b%3Dc%23d%2F%C3%A9%2520 HTTP/1.1\r\n"
     ));
+}
+
+// F64
+#[tokio::test]
+async fn the_servers_clock_is_noticed_and_odd_answers_are_kept_without_the_key() {
+    let odd = format!("{{\"code\":999,\"msg\":\"bad key {CANARY}\u{202e}\"}}");
+    let date = "Date: Mon, 04 May 2026 14:32:07 GMT\r\n";
+    for (head, body, text) in [
+        ("200 OK", RUNNING, None),
+        (
+            "200 OK",
+            odd.as_str(),
+            Some(r#"{"code":999,"msg":"bad key (the key)<U+202E>"}"#),
+        ),
+        ("500 Oops", "<html>", None),
+    ] {
+        let head = format!("{head}\r\n{date}X: x");
+        let server = RawServer::answering(answer(&head, body)).await;
+
+        let (_, noticed) = ask_and_notice(&client(&server.origin(), Limits::default())).await;
+
+        assert_eq!(noticed.date, "2026-05-04T14:32:07Z".parse().ok(), "{body}");
+        let kept = noticed.text.as_ref().map(CleanText::as_str);
+        assert_eq!(kept, text);
+        let original = noticed.text.as_ref().map(CleanText::original);
+        assert!(!original.is_some_and(|original| original.contains(CANARY)));
+    }
+    let server = RawServer::answering(answer("200 OK\r\nDate: yesterday", RUNNING)).await;
+    let (_, noticed) = ask_and_notice(&client(&server.origin(), Limits::default())).await;
+    assert_eq!(noticed, Noticed::default());
 }
 
 #[tokio::test]

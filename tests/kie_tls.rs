@@ -24,6 +24,7 @@ use kietop::{
         log,
     },
     domain::{
+        noticed::Noticed,
         report::{Answer, PollError, Scope},
         task::{Family, TaskId},
     },
@@ -181,7 +182,9 @@ fn client(origin: &str) -> KieClient {
 
 async fn ask(client: &KieClient) -> Answer {
     let id = TaskId::parse("774d9a7dd608a0e49293903095e45a4c").unwrap();
-    client.fetch(&id, Family::LumaModify).await
+    client
+        .fetch(&id, Family::LumaModify, &mut Noticed::default())
+        .await
 }
 
 /// Reads the head of a request.

@@ -16,6 +16,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, Delta, StoreError},
+        noticed::Noticed,
         picture::Room,
         query::View,
         report::{Answer, Observation, PollError},
@@ -245,6 +246,7 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                    noticed: Noticed::default(),
                 }
             }
             Step::PutOff(kind) => {
@@ -267,6 +269,7 @@ impl Outside {
                     task,
                     attempt,
                     answer: Box::new(answer_of(kind)),
+                    noticed: Noticed::default(),
                 }
             }
             Step::Disk(false) => {

@@ -31,6 +31,7 @@ use kietop::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::{Clip, Comparison},
         memory::Memory,
+        noticed::Noticed,
         picture::{PictureError, Preview},
         query::Lens,
         record::Record,
@@ -78,7 +79,7 @@ struct FakeApi {
 }
 
 impl TaskApi for FakeApi {
-    fn fetch<'a>(&'a self, task: &'a TaskId, _: Family) -> Pending<'a, Answer> {
+    fn fetch<'a>(&'a self, task: &'a TaskId, _: Family, _: &'a mut Noticed) -> Pending<'a, Answer> {
         Box::pin(async move {
             let at = self.started.elapsed();
             self.asked.send((task.clone(), at)).unwrap();

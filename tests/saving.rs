@@ -18,6 +18,7 @@ use kietop::{
     },
     domain::{
         change::{Access, Applied, Change, Delta},
+        memory::Memory,
         report::{Observation, PollError},
         save::{Progress, SaveAttempt, SaveError, SaveOrder, Saves},
         status::{LinkLife, Status, Tab},
@@ -26,7 +27,7 @@ use kietop::{
         watchlist::Watched,
     },
 };
-use support::{TaskBuilder, answer, id, later, now, press, program, task, type_text};
+use support::{TaskBuilder, answer, at, id, later, now, press, program, task, type_text};
 
 const ONE: &[&str] = &["https://ex.com/1.mp4"];
 const THREE: &[&str] = &[
@@ -355,6 +356,28 @@ fn a_result_is_saved_by_itself_where_that_is_wanted() {
     let delta = Delta::Changed(Box::new(made("a", ONE).build()));
     let effects = update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
     assert_eq!(saves(&effects).len(), 1);
+}
+
+#[test]
+fn what_a_command_heard_of_while_no_dashboard_ran_is_saved_at_the_start() {
+    // "a" ended since the last run and was heard of; "old" before it, and was left unsaved then.
+    let all = || {
+        let old = task("old").created("09:00").made("5m", Delivery::Done, ONE);
+        vec![made("a", ONE).build(), old.build()]
+    };
+    for (is_wanted, expected) in [(true, vec![id("a")]), (false, Vec::new())] {
+        let (mut state, effects) = started(all(), |settings| settings.auto_save = is_wanted);
+        assert_eq!(saves(&effects), [], "nobody knows yet since when");
+        let memory = Memory {
+            visited: Some(at("13:52:07")),
+            ..Memory::default()
+        };
+
+        let effects = update(&mut state, Msg::Recalled(Ok(memory)), now());
+
+        let begun = saves(&effects).into_iter().map(|(_, order)| order.task);
+        assert_eq!(begun.collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

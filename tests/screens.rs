@@ -11,9 +11,10 @@
 
 mod support;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use insta::assert_snapshot;
+use jiff::SignedDuration;
 use kietop::{
     app::{
         keymap::Action,
@@ -26,12 +27,13 @@ use kietop::{
     domain::{
         change::{Applied, Change, Delta, JournalEvent, StoreError},
         memory::Memory,
+        noticed::{Noticed, Oddity},
         query::Sort,
         record::Record,
-        report::PollError,
+        report::{Answer, Observation, PollError},
         save::Progress,
         status::Tab,
-        task::Delivery,
+        task::{Delivery, Facts, TaskState},
         time::Now,
     },
     ui::{self, theme::Theme},
@@ -418,7 +420,7 @@ const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
 
 #[test]
 fn the_list_in_every_condition() {
-    let conditions = [
+    let conditions = vec![
         ("empty", program().build()),
         ("mixed", mixed_state()),
         ("all_failed", all_failed()),
@@ -937,6 +939,159 @@ fn what_was_said_can_be_read_again() {
     }
 }
 
+/// Asks after the selected task by hand and answers at that time, with what was noticed.
+fn odd_answer(state: &mut State, at: Now, answer: Answer, noticed: Noticed) {
+    let chord = support::chord("r");
+    let is_repeat = false;
+    let effects = update(state, Msg::Key { chord, is_repeat }, at);
+    let asked = effects.into_iter().find_map(|effect| match effect {
+        Effect::Poll { task, attempt, .. } => Some((task, attempt)),
+        _ => None,
+    });
+    let (task, attempt) = asked.expect("a question");
+    let msg = Msg::Polled {
+        task,
+        attempt,
+        answer: Box::new(answer),
+        noticed,
+    };
+    update(state, msg, at);
+}
+
+/// The sample after answers that were odd, from a server whose clock is behind.
+fn diagnosed() -> State {
+    let mut state = mixed_state();
+    for second in 0..3 {
+        let at = later(Duration::from_secs(second * 10));
+        let date = Some(at.wall - SignedDuration::from_secs(192));
+        let mut noticed = Noticed {
+            date,
+            ..Noticed::default()
+        };
+        let answer = match second {
+            0 => Err(PollError::Malformed(line(
+                "it is the answer for another task",
+            ))),
+            _ => Ok(Observation {
+                state: TaskState::Running {
+                    is_finishing: false,
+                },
+                facts: Facts::default(),
+                raw: "{}".into(),
+            }),
+        };
+        if second == 0 {
+            noticed.note(Oddity::OtherTask);
+        } else if second == 2 {
+            noticed.note(Oddity::KeyTwice);
+            noticed.note(Oddity::NoCode);
+        }
+        noticed.keep(&odd_text());
+        odd_answer(&mut state, at, answer, noticed);
+    }
+    press(&mut state, &["M"]);
+    state
+}
+
+// F64, F37
+#[test]
+fn what_was_noticed_about_the_answers_can_be_read() {
+    let mut nothing = mixed_state();
+    press(&mut nothing, &["M"]);
+    assert_snapshot!("diagnostics_nothing_80x24", shot(&mut nothing, (80, 24)));
+    let mut state = diagnosed();
+    for size in [(80, 24), (120, 36), (30, 8)] {
+        let name = format!("diagnostics_{}x{}", size.0, size.1);
+        assert_snapshot!(name, shot(&mut state, size));
+    }
+    shot(&mut state, (80, 24));
+    press(&mut state, &["G"]);
+    assert_snapshot!("diagnostics_end_80x24", shot(&mut state, (80, 24)));
+}
+
+/// Returns an answer longer than a screen, of words and without any break.
+fn odd_text() -> String {
+    let words = "it was a dark and stormy night ".repeat(30);
+    let link = "f".repeat(700);
+    format!(
+        "{{\"msg\":\"{words}\u{1b}[2J\",\n\"data\":{{\"taskId\":1,\"taskId\":2,\"x\":\"{link}\"}}}}"
+    )
+}
+
+// F58
+#[test]
+fn an_ended_task_that_the_server_forgot_says_so() {
+    let mut state = mixed()
+        .with(task("zz").ready("5m").created("14:31"))
+        .build();
+    press(&mut state, &["r"]);
+    answer(&mut state, "zz", Err(PollError::NotFound));
+    assert_snapshot!("forgotten_80x24", shot(&mut state, (80, 24)));
+    let side = shot(&mut state, (120, 36));
+    assert!(side.contains("no longer on server, just now"), "{side}");
+    press(&mut state, &["/"]);
+    type_text(&mut state, "error:\"no longer on server\"");
+    press(&mut state, &["Enter"]);
+    assert_eq!(state.shown(), [id("zz")]);
+}
+
+// F39
+#[test]
+fn what_is_said_of_a_task_without_data_depends_on_how_long() {
+    for (added, words) in [
+        ("14:32:00", "No details yet: the server may not know"),
+        ("14:25", "The server knows no such task."),
+        (
+            "14:20",
+            "The server returns no data of it, after 12m on the list.",
+        ),
+    ] {
+        let mut state = program().with(task("zz").added(added).in_flight()).build();
+        answer(&mut state, "zz", Err(PollError::NotFound));
+        press(&mut state, &["Enter"]);
+        let screen = shot(&mut state, (100, 36));
+        assert!(screen.contains(words), "{screen}");
+        assert!(!screen.contains("Not answered for yet"), "{screen}");
+    }
+}
+
+// F23
+#[test]
+fn a_limit_that_lasts_may_be_the_keys_and_counts_down_all_the_same() {
+    let limit = || {
+        Err(PollError::RateLimited {
+            code: 429,
+            retry_after: None,
+        })
+    };
+    let mut state = mixed()
+        .with(task("zz").running().created_ago("30s").in_flight())
+        .build();
+    answer(&mut state, "zz", limit());
+    let mut at = now();
+    let end = later(Duration::from_mins(61));
+    while at.mono < end.mono {
+        let hold = state.polls().hold().expect("a hold");
+        at = later(hold.until.since(now().mono));
+        for effect in update(&mut state, Msg::Tick, at) {
+            if let Effect::Poll { task, attempt, .. } = effect {
+                let msg = Msg::Polled {
+                    task,
+                    attempt,
+                    answer: Box::new(limit()),
+                    noticed: Noticed::default(),
+                };
+                update(&mut state, msg, at);
+            }
+        }
+    }
+    for size in [(120, 36), (80, 24)] {
+        let name = format!("banner_limit_{}x{}", size.0, size.1);
+        let buffer = draw(&mut state, size, at, &Theme::ansi());
+        assert_snapshot!(name, text(&buffer));
+    }
+}
+
 #[test]
 fn the_next_step_stays_where_the_line_is_too_short() {
     let title = "a title that takes all the room there is, and then some";
@@ -1064,7 +1219,7 @@ fn what_is_being_made_turns_by_the_second() {
 fn finding_and_marking() {
     for size in SIZES {
         let (width, height) = size;
-        let screens = [
+        let screens = vec![
             ("filter_typed", filtering("prompt:o !state:failed")),
             ("filter_fault", filtering("cat state:faild")),
             ("filter_nothing", filtering("xyzzy")),
@@ -1197,6 +1352,7 @@ fn odd_sizes_break_no_screen() {
         filtering("n prompt:雨の街を歩く男 stat:failed"),
         sorting(),
         asked(),
+        diagnosed(),
         marked_glyphs(),
     ];
     for mut state in states {

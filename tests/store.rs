@@ -252,6 +252,43 @@ fn the_journal_tells_the_story_and_no_more() {
     assert_eq!(last[0].event, JournalEvent::Restored);
 }
 
+// F58
+#[test]
+fn an_ended_task_that_the_server_forgot_stays_done_with_a_note() {
+    let mut store = SqliteStore::in_memory().unwrap();
+    store
+        .apply(&[
+            add("a"),
+            observed("a", success()),
+            failed("a", PollError::NotFound),
+            failed("a", PollError::NotFound),
+        ])
+        .unwrap();
+
+    let watched = &store.load().unwrap()[0];
+    assert_eq!(watched.task.state().name(), "succeeded");
+    assert!(watched.is_no_longer_there());
+    let message = watched.check_message();
+    assert_eq!(message.as_deref(), Some("no longer on server"));
+    let last = store.journal(&id("a"), 2).unwrap();
+    let events: Vec<_> = last.into_iter().map(|line| line.event).collect();
+    assert_eq!(
+        events,
+        [
+            JournalEvent::Became(CleanText::line("succeeded", 99)),
+            JournalEvent::NoLongerThere
+        ]
+    );
+    assert_eq!(events[1].words(), "no longer on server");
+
+    for _ in 0..200 {
+        store
+            .apply(&[observed("a", success()), failed("a", PollError::NotFound)])
+            .unwrap();
+    }
+    assert!(store.journal(&id("a"), 999).unwrap().len() < 60);
+}
+
 #[test]
 fn a_bad_network_does_not_fill_the_journal() {
     let mut store = SqliteStore::in_memory().unwrap();

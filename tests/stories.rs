@@ -21,6 +21,7 @@ use kietop::{
     },
     domain::{
         change::{Access, Change, Delta, StoreError},
+        noticed::Noticed,
         report::PollError,
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
@@ -151,6 +152,7 @@ fn an_unknown_flag_is_shown_and_asked_after_for_ever() {
     assert!(story.polls() > 50, "{}", story.polls());
 }
 
+// F18
 #[test]
 fn a_fresh_id_that_is_not_found_has_its_grace_and_then_is_asked_after_ever_more_rarely() {
     let mut story = Story::with([task("a").added("14:32:07").due_in("0s")])
@@ -225,6 +227,7 @@ fn an_answer_that_never_comes_is_lost_and_its_late_ghost_is_ignored() {
         task: ghost,
         attempt,
         answer: Box::new(made(&[URL])),
+        noticed: Noticed::default(),
     });
     assert_eq!(story.name("a"), "generating");
     story.wait(2 * MINUTE);
@@ -241,6 +244,7 @@ fn an_answer_with_the_wrong_number_changes_nothing() {
             task: id("a"),
             attempt: Attempt(number),
             answer: Box::new(made(&[URL])),
+            noticed: Noticed::default(),
         });
     }
 
@@ -305,7 +309,17 @@ fn holds_grow_and_mark_no_row() {
         }))
     });
 
-    story.wait(2 * HOUR);
+    let said = |story: &Story| {
+        let hold = story.state.polls().hold();
+        hold.map(|hold| hold.message(story.now().mono).into_owned())
+    };
+    story.wait(58 * MINUTE);
+    assert_eq!(said(&story).as_deref(), Some("asked too often (429)"));
+    story.wait(4 * MINUTE);
+    let limit = "the limit of this key may be reached (hourly, daily or in all)";
+    assert_eq!(said(&story).as_deref(), Some(limit));
+    story.wait(58 * MINUTE);
+    assert_eq!(said(&story).as_deref(), Some(limit));
 
     let starts = story.starts(None);
     let gaps: Vec<_> = starts
@@ -628,6 +642,7 @@ fn removed_tasks_do_not_make_room_for_more_than_four_questions() {
         task: gone.0,
         attempt: gone.1,
         answer: Box::new(running()),
+        noticed: Noticed::default(),
     });
     assert_eq!(story.polls(), 5);
     story.wait(LOST_AFTER);

@@ -13,6 +13,7 @@ use kietop::{
     domain::{
         change::{Access, Applied, Change, Delta, StoreError},
         comparison::Clip,
+        noticed::Noticed,
         report::{Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
@@ -131,6 +132,7 @@ fn a_late_answer_from_an_old_attempt_is_ignored() {
         task: id("a"),
         attempt: Attempt(999),
         answer: Box::new(Ok(success())),
+        noticed: Noticed::default(),
     };
     let effects = update(&mut state, msg, now());
 
@@ -215,6 +217,7 @@ fn at_most_four_are_in_flight_and_five_start_in_a_second() {
                         task,
                         attempt,
                         answer,
+                        noticed: Noticed::default(),
                     },
                     at,
                 ));
@@ -340,6 +343,7 @@ fn a_fresh_id_that_is_not_found_is_given_its_grace() {
             task,
             attempt,
             answer: Box::new(Err(PollError::NotFound)),
+            noticed: Noticed::default(),
         },
         much_later,
     );

@@ -16,6 +16,7 @@ use self::{
 use crate::{
     adapters::turns::asking::{self, Shared},
     domain::{
+        noticed::Noticed,
         report::{Answer, PollError},
         task::{Facts, Family, TaskId, TaskState},
         text::CleanText,
@@ -140,9 +141,10 @@ impl KieClient {
     }
 
     /// Asks with the key as it is now known; a stored key that is refused is read again at the next question.
-    async fn ask_with_key(&self, task: &TaskId, family: Family) -> Answer {
+    async fn ask_with_key(&self, task: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
         let cell = Arc::clone(&*self.key.lock().await);
-        let answer = self.ask(self.key_in(&cell).await?, task, family).await;
+        let key = self.key_in(&cell).await?;
+        let answer = self.ask(key, task, family, noticed).await;
         self.forget_refused(&cell, &answer).await;
         answer
     }
@@ -176,7 +178,13 @@ impl KieClient {
     /// Asks, and asks once more on a new connection when the first broke before any answer: the server may have
     /// closed an idle connection just as it was taken. A question changes nothing, so it may be put twice; it counts
     /// twice too.
-    async fn ask(&self, key: &ApiKey, task: &TaskId, family: Family) -> Answer {
+    async fn ask(
+        &self,
+        key: &ApiKey,
+        task: &TaskId,
+        family: Family,
+        noticed: &mut Noticed,
+    ) -> Answer {
         let response = match self.send(Reuse::Pooled, key, task, family).await {
             Err(PollError::CutOff) => {
                 asking::once_more(&self.turns).await;
@@ -184,7 +192,9 @@ impl KieClient {
             }
             response => response,
         }?;
-        self.straight(response, key).await?.judge(task, family)
+        noticed.date = text(&response, &header::DATE).and_then(retry_after::http_date);
+        let reply = self.straight(response, key).await?;
+        reply.judge(task, family, noticed)
     }
 
     /// Reads an answer that is no redirect.
@@ -250,9 +260,8 @@ impl KieClient {
     /// on it would reach the screen, the list file and every export.
     async fn reply(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
         let status = response.status().as_u16();
-        let text = |name| response.headers().get(name)?.to_str().ok();
-        let retry_after = text(header::RETRY_AFTER)
-            .and_then(|value| retry_after::parse(value, text(header::DATE)));
+        let retry_after = text(&response, &header::RETRY_AFTER)
+            .and_then(|value| retry_after::parse(value, text(&response, &header::DATE)));
         let mut reply = Reply {
             status,
             retry_after,
@@ -298,9 +307,14 @@ impl KieClient {
 }
 
 impl TaskApi for KieClient {
-    fn fetch<'a>(&'a self, task: &'a TaskId, family: Family) -> Pending<'a, Answer> {
+    fn fetch<'a>(
+        &'a self,
+        task: &'a TaskId,
+        family: Family,
+        noticed: &'a mut Noticed,
+    ) -> Pending<'a, Answer> {
         Box::pin(async move {
-            let asked = self.ask_with_key(task, family);
+            let asked = self.ask_with_key(task, family, noticed);
             let answer = match tokio::time::timeout(self.limits.total, asked).await {
                 Ok(answer) => answer,
                 Err(_) => Err(PollError::TimedOut),
@@ -326,6 +340,11 @@ impl fmt::Debug for KieClient {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns a header of an answer, where there is one that is a text.
+fn text<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
 /// Returns the host a redirect leads to, if the answer is one.

@@ -15,6 +15,7 @@ use crate::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
         memory::Memory,
+        noticed::Noticed,
         picture::{PictureError, PictureNumber, PictureOrder, Room},
         query::Lens,
         record::Record,
@@ -80,6 +81,8 @@ pub enum Msg {
         attempt: Attempt,
         /// The answer.
         answer: Box<Answer>,
+        /// What was noticed beside it.
+        noticed: Noticed,
     },
     /// A poll was not asked, as no turn was free among all instances. It counts as no check.
     PutOff {

@@ -4,6 +4,7 @@ mod add;
 mod away;
 mod board;
 mod boxes;
+mod diagnostics;
 mod filter;
 mod folder;
 mod line;
@@ -30,6 +31,7 @@ pub use self::{
     away::{Away, Digest},
     board::{Board, NOTICE_TIME, Notice, Said, Tone},
     boxes::{CopyChoice, CopyMenu, LabelEditor},
+    diagnostics::{Diagnostics, OddAnswer},
     filter::{FilterLine, Former, Place, Step},
     folder::FolderDialog,
     marks::Marks,
@@ -234,6 +236,11 @@ pub enum Overlay {
         /// How many lines are scrolled away.
         scroll: u16,
     },
+    /// What was noticed about the server's answers.
+    Diagnostics {
+        /// How many lines are scrolled away.
+        scroll: u16,
+    },
     /// The line a filter is typed into; the list below it follows.
     Filter(Box<FilterLine>),
     /// The menu of orders.
@@ -380,6 +387,7 @@ pub struct State {
     pub(super) overlay: Option<Overlay>,
     pub(super) opening: Opening,
     pub(super) polls: Polls,
+    pub(super) diagnostics: Diagnostics,
     pub(super) saves: SaveQueue,
     pub(super) pictures: Pictures,
     pub(super) board: Board,
@@ -418,6 +426,7 @@ impl State {
             list: Watchlist::new(settings.retention),
             polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
             settings,
+            diagnostics: Diagnostics::default(),
             saves: SaveQueue::default(),
             pictures: Pictures::default(),
             view: View::default(),
@@ -597,7 +606,10 @@ impl State {
             (Some(Overlay::Copy(_)), _) => Context::Copy,
             (Some(Overlay::Label(_)), _) => Context::Label,
             (Some(Overlay::Palette(_)), _) => Context::Palette,
-            (Some(Overlay::Help { .. } | Overlay::Messages { .. }), _) => Context::Help,
+            (
+                Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Diagnostics { .. }),
+                _,
+            ) => Context::Help,
             (Some(Overlay::Filter(_)), _) => Context::Filter,
             (Some(Overlay::Sort { .. }), _) => Context::Sort,
             (Some(Overlay::Confirm(_)), _) => Context::Confirm,
@@ -609,6 +621,11 @@ impl State {
     /// Returns the account's side of polling.
     pub const fn polls(&self) -> &Polls {
         &self.polls
+    }
+
+    /// Returns what was noticed about the server's answers.
+    pub const fn diagnostics(&self) -> &Diagnostics {
+        &self.diagnostics
     }
 
     /// Returns the saves of the moment.

@@ -64,9 +64,13 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             state.pictures.room = room;
             keys::measured(state, most_scroll);
         }
-        Msg::Recalled(Ok(memory)) => finding::recalled(state, memory, now),
+        Msg::Recalled(Ok(memory)) => {
+            let ended = finding::recalled(state, memory, now);
+            saving::made_elsewhere(state, &ended, now, &mut effects);
+        }
         Msg::Loaded(result) => {
-            storing::loaded(state, result, now);
+            let ended = storing::loaded(state, result, now);
+            saving::made_elsewhere(state, &ended, now, &mut effects);
             saving::go_on(state, &mut effects);
         }
         Msg::ChangedElsewhere(deltas) => {
@@ -77,8 +81,9 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             task,
             attempt,
             answer,
+            noticed,
         } => {
-            polling::answered(state, &task, attempt, *answer, now, &mut effects);
+            polling::answered(state, &task, attempt, (*answer, noticed), now, &mut effects);
         }
         Msg::PutOff {
             task,

@@ -27,7 +27,7 @@ use crate::{
         schedule::Polling,
         task::{Family, TaskId, TaskState},
         text::CleanText,
-        watchlist::Watched,
+        watchlist::{NO_LONGER_THERE, Watched},
     },
     ports::{Clock as _, ListStore as _},
     ui::{format, theme::Theme},
@@ -400,7 +400,13 @@ fn took(watched: &Watched) -> String {
 }
 
 /// Says what the last check failed of; of an account's trouble, that it is none of the task's.
-fn check_failed(error: &PollError) -> String {
+fn check_failed(watched: &Watched, error: &PollError) -> String {
+    if watched.is_no_longer_there() {
+        return format!(
+            "{}. What was known is kept.",
+            format::sentence(NO_LONGER_THERE)
+        );
+    }
     let what = format::sentence(&error.message());
     match error.scope() {
         Scope::Account => format!("{what}. This concerns the account, not the task."),
@@ -417,7 +423,7 @@ fn card(watched: &Watched, retention: Duration) -> String {
         let value = match value {
             Value::Null => continue,
             Value::Object(_) if name == "checkError" && failed.is_some() => failed
-                .map(|failed| check_failed(&failed.error))
+                .map(|failed| check_failed(watched, &failed.error))
                 .unwrap_or_default(),
             Value::String(value) => value.clone(),
             Value::Array(values) if values.is_empty() => continue,

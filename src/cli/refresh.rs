@@ -7,6 +7,7 @@ use crate::{
     adapters::turns::asking::{self, SHORTEST, Shared, Taken},
     app::state::Polls,
     domain::{
+        noticed::Noticed,
         report::{Answer, PollError, Scope},
         schedule::{Jitter, Pace},
         task::{Family, TaskId},
@@ -91,7 +92,11 @@ pub async fn once(
             match take(api, &turns, &id).await {
                 Ok(turn) => {
                     polls.start(now);
-                    asked.push(async move { (api.fetch(&id, family).await, id, turn) });
+                    asked.push(async move {
+                        // Whoever asks once looks for no pattern in the oddities.
+                        let mut noticed = Noticed::default();
+                        (api.fetch(&id, family, &mut noticed).await, id, turn)
+                    });
                 }
                 Err(NoTurn::Stopped(error)) => stopped = Some(Stopped::Account(error)),
                 Err(NoTurn::Elsewhere(wait)) => {

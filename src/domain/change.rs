@@ -9,7 +9,7 @@ use super::{
     save::SaveError,
     task::{Family, TaskId},
     text::CleanText,
-    watchlist::{Notices, Watched},
+    watchlist::{NO_LONGER_THERE, Notices, Watched},
 };
 
 /// Tells whether the list may be changed.
@@ -273,6 +273,8 @@ pub enum JournalEvent {
     Became(CleanText),
     /// Checks began to fail: kind and words.
     CheckFailed(CleanText),
+    /// The server does not know the task any more, which has ended.
+    NoLongerThere,
     /// Checks work again.
     Recovered,
     /// The server contradicted what is known; it was left aside.
@@ -298,6 +300,7 @@ impl JournalEvent {
             Self::Restored => "put back on the list".to_owned(),
             Self::Became(state) => format!("seen {}", state.as_str().replace('_', " ")),
             Self::CheckFailed(why) => format!("check failed: {why}"),
+            Self::NoLongerThere => NO_LONGER_THERE.to_owned(),
             Self::Recovered => "checks work again".to_owned(),
             Self::Contradicted(what) => {
                 format!("contradicted by the server, left aside: {what}")

@@ -607,7 +607,7 @@ impl Task {
     ///
     /// A state is never replaced by one that tells less, and a link that can be opened never by none.
     pub fn absorb(&mut self, state: &TaskState, facts: &Facts) -> Absorbed {
-        if state.rank() < self.state.rank() {
+        if self.would_ignore(state) {
             return Absorbed::Ignored;
         }
         self.facts.absorb(facts);
@@ -616,6 +616,11 @@ impl Task {
         }
         self.state = state.clone();
         Absorbed::Moved
+    }
+
+    /// Reports whether a state tells less than is known.
+    pub fn would_ignore(&self, state: &TaskState) -> bool {
+        state.rank() < self.state.rank()
     }
 
     /// Notes that the server knows no such task; a task it has told of before stays as it was.

@@ -74,6 +74,14 @@ pub fn later(from: Timestamp, by: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Returns `from` moved back by `by`, held at the ends of the calendar.
+pub fn earlier(from: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| from.checked_sub(by).ok())
+        .unwrap_or(Timestamp::MIN)
+}
+
 /// Returns an age in its largest unit: "9s", "3m", "1h", "12d", "3y".
 pub fn age(age: Duration) -> String {
     let s = age.as_secs();
@@ -102,6 +110,7 @@ mod tests {
             Mono::NEVER
         );
         assert_eq!(later(now.wall, Duration::MAX), Timestamp::MAX);
+        assert_eq!(earlier(now.wall, Duration::MAX), Timestamp::MIN);
         assert_eq!(now.age_of(Timestamp::MAX), Duration::ZERO);
     }
 }

@@ -28,6 +28,9 @@ use super::{
 /// The longest label kept, in bytes.
 pub const LONGEST_LABEL: usize = 256;
 
+/// What is said of a task that has ended and is not known to the server any more: records are kept for a limited time.
+pub const NO_LONGER_THERE: &str = "no longer on server";
+
 /// How much of an id tells tasks of one label apart, in bytes.
 const ID_BEGINNING: usize = 8;
 
@@ -203,6 +206,36 @@ impl Watched {
                 Absorbed::Same
             }
         }
+    }
+
+    /// Reports whether an answer takes back what the server told before: an ending, or a result. Of two endings the better
+    /// one stays, whichever was told first.
+    pub fn is_taken_back_by(&self, answer: &Answer) -> bool {
+        let state = self.task.state();
+        match answer {
+            Ok(seen) => {
+                let is_rescued = matches!(state, TaskState::Failed { .. })
+                    && matches!(seen.state, TaskState::Succeeded { .. });
+                is_rescued || self.task.would_ignore(&seen.state)
+            }
+            Err(error) => state.is_final() && *error == PollError::NotFound,
+        }
+    }
+
+    /// Reports whether it has ended and the server, asked again, knows it no more. What was known of it stays.
+    pub fn is_no_longer_there(&self) -> bool {
+        let error = self.freshness.last_error.as_ref();
+        let is_unknown = error.is_some_and(|failed| failed.error == PollError::NotFound);
+        is_unknown && self.task.state().is_final()
+    }
+
+    /// Returns why the last check failed, as the start of a sentence without a full stop; nothing when it did not.
+    pub fn check_message(&self) -> Option<String> {
+        if self.is_no_longer_there() {
+            return Some(NO_LONGER_THERE.to_owned());
+        }
+        let failed = self.freshness.last_error.as_ref();
+        failed.map(|failed| failed.error.message())
     }
 
     /// Tells where its results are: on disk when each that can be opened is.

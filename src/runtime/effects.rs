@@ -35,6 +35,7 @@ use crate::{
     },
     domain::{
         comparison::Comparison,
+        noticed::Noticed,
         report::{Answer, PollError},
         save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
@@ -225,7 +226,7 @@ impl Hands {
             let account = within(end, api.account()).await;
             let msg = match account {
                 // Without a key nothing is sent, so no turn is needed.
-                Err(error) => polled(id, attempt, Err(error)),
+                Err(error) => polled(id, attempt, Err(error), Noticed::default()),
                 Ok(account) => match turns.take(&id, account).await {
                     Err(put_off) => Msg::PutOff {
                         task: id,
@@ -233,11 +234,13 @@ impl Hands {
                         put_off,
                     },
                     Ok(turn) => {
-                        let answer = within(end, api.fetch(&id, family)).await;
+                        let mut noticed = Noticed::default();
+                        let asked = api.fetch(&id, family, &mut noticed);
+                        let answer = within(end, asked).await;
                         if let Some(turn) = turn {
                             turns.end(turn, Heard::of(&answer));
                         }
-                        polled(id, attempt, answer)
+                        polled(id, attempt, answer, noticed)
                     }
                 },
             };
@@ -391,11 +394,12 @@ async fn within<T>(
     }
 }
 
-fn polled(task: TaskId, attempt: Attempt, answer: Answer) -> Msg {
+fn polled(task: TaskId, attempt: Attempt, answer: Answer, noticed: Noticed) -> Msg {
     Msg::Polled {
         task,
         attempt,
         answer: Box::new(answer),
+        noticed,
     }
 }
 

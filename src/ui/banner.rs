@@ -8,8 +8,10 @@ use crate::{app::keymap::Action, domain::report::PollError};
 /// Is what concerns the whole account or list; said once, with what happens next.
 #[derive(Debug)]
 pub(super) struct Banner {
-    /// What is the matter, and when it is tried again.
-    pub(super) headline: String,
+    /// What is the matter.
+    what: String,
+    /// When it is tried again, where anything is.
+    again: String,
     /// What the user can do.
     pub(super) next_step: String,
     /// How grave it is.
@@ -17,13 +19,45 @@ pub(super) struct Banner {
 }
 
 impl Banner {
+    /// Returns what is the matter, and when it is tried again.
+    pub(super) fn headline(&self) -> String {
+        joined(&self.what, &self.again)
+    }
+
     /// Returns all of it.
     pub(super) fn whole(&self) -> String {
-        if self.next_step.is_empty() {
-            self.headline.clone()
-        } else {
-            format!("{} {}", self.headline, self.next_step)
+        joined(&self.headline(), &self.next_step)
+    }
+
+    /// Returns the headline in so much room: of one too long the end of what is the matter goes, and the countdown stays.
+    pub(super) fn fit(&self, room: usize, ellipsis: &str) -> String {
+        let headline = self.headline();
+        let kept = format::width(&self.again) + 1;
+        if self.again.is_empty() || format::width(&headline) <= room || kept + LEAST_WHAT > room {
+            return format::fit_end(&headline, room, ellipsis).into_owned();
         }
+        let what = format::fit_end(&self.what, room - kept, ellipsis);
+        joined(&what, &self.again)
+    }
+
+    /// Returns as much of all of it as there is room for, the headline first.
+    pub(super) fn fit_whole(&self, room: usize, ellipsis: &str) -> String {
+        if format::width(&self.headline()) > room {
+            return self.fit(room, ellipsis);
+        }
+        format::fit_end(&self.whole(), room, ellipsis).into_owned()
+    }
+}
+
+/// The least of what is the matter that still says something, in cells.
+const LEAST_WHAT: usize = 16;
+
+/// Joins two sentences, of which the second may be empty.
+fn joined(first: &str, second: &str) -> String {
+    if second.is_empty() {
+        first.to_owned()
+    } else {
+        format!("{first} {second}")
     }
 }
 
@@ -37,7 +71,8 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
             |at| format!("Trying again in {}.", format::wait(at.since(now.mono))),
         );
         return Some(Banner {
-            headline: format!("Not saved: {error}."),
+            what: format!("Not saved: {error}."),
+            again: String::new(),
             next_step: again,
             role: Role::Error,
         });
@@ -47,7 +82,8 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
         if hold.error == PollError::NoKey {
             // A variable cannot appear in a program that runs: there is nothing to wait for.
             return Some(Banner {
-                headline: "No API key is set: set KIE_API_KEY and start again.".to_owned(),
+                what: "No API key is set: set KIE_API_KEY and start again.".to_owned(),
+                again: String::new(),
                 next_step: String::new(),
                 role: Role::Error,
             });
@@ -65,7 +101,8 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
             format!("{asking} in {}.", format::wait(wait))
         };
         return Some(Banner {
-            headline: format!("{}. {again}", format::sentence(&hold.error.message())),
+            what: format!("{}.", format::sentence(&hold.message(now.mono))),
+            again,
             next_step: hold.error.next_step().to_owned(),
             role: Role::Error,
         });
@@ -76,7 +113,8 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
             .key_of(Action::Pause)
             .map(|key| scene.theme.key(key));
         return Some(Banner {
-            headline: "Paused: nothing is asked by itself.".to_owned(),
+            what: "Paused: nothing is asked by itself.".to_owned(),
+            again: String::new(),
             next_step: key.map_or_else(String::new, |key| format!("{key} goes on.")),
             role: Role::Warn,
         });

@@ -53,13 +53,13 @@ fn draw_said(pen: &mut Pen<'_>, scene: &Scene<'_>) -> u16 {
         let style = scene.theme.tone(notice.tone);
         x = pen.text(x, 0, &shown, style);
         x = pen.text(x, 0, step, style) + 2;
-        let is_said = banner(scene).is_none_or(|banner| text.starts_with(&banner.headline));
+        let is_said = banner(scene).is_none_or(|banner| text.starts_with(&banner.headline()));
         if is_said || !header::is_below(scene) {
             return x;
         }
     }
     let room = usize::from(pen.width().saturating_sub(x + 1));
-    if let Some((text, role)) = header::left_over(scene).filter(|_| room > 0) {
+    if let Some((text, role)) = header::left_over(scene, room).filter(|_| room > 0) {
         let text = format::fit_end(&text, room, scene.ellipsis());
         x = pen.text(x, 0, &text, scene.style(role)) + 2;
     }

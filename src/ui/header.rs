@@ -63,7 +63,7 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
     if let Some(banner) = banner {
         let room = usize::from(right.saturating_sub(x));
-        let text = format::fit_end(&banner.headline, room, scene.ellipsis());
+        let text = banner.fit(room, scene.ellipsis());
         pen.text(x, 0, &text, scene.style(banner.role));
         return;
     }
@@ -285,11 +285,13 @@ fn placed(scene: &Scene<'_>, banner: &Banner) -> Placed {
             is_whole: true,
         };
     }
-    let lead = lead(room.saturating_sub(cells(&banner.headline)));
-    let is_cut = width(&lead).saturating_add(cells(&banner.headline)) > room;
+    let headline = cells(&banner.headline());
+    let lead = lead(room.saturating_sub(headline));
+    let left = room.saturating_sub(width(&lead));
+    let is_cut = headline > left;
     Placed {
         lead,
-        text: banner.headline.clone(),
+        text: banner.fit(usize::from(left), scene.ellipsis()),
         is_whole: banner.next_step.is_empty() && !is_cut,
     }
 }
@@ -439,17 +441,18 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     with_filter.chain(plain.clone()).collect()
 }
 
-/// Returns what of the banner the top of the screen has no room for.
-pub(super) fn left_over(scene: &Scene<'_>) -> Option<(String, Role)> {
+/// Returns what of the banner the top of the screen has no room for, in so much room where it may be cut.
+pub(super) fn left_over(scene: &Scene<'_>, room: usize) -> Option<(String, Role)> {
     let banner = banner(scene)?;
+    let whole = |banner: &Banner| banner.fit_whole(room, scene.ellipsis());
     if is_below(scene) {
-        return Some((banner.whole(), banner.role));
+        return Some((whole(&banner), banner.role));
     }
     if scene.areas.tabs.height == 0 {
         // What stands behind the counts may be cut.
         let is_cut = scene.areas.breadth < Breadth::Wide;
         let text = if is_cut {
-            banner.whole()
+            whole(&banner)
         } else {
             banner.next_step
         };

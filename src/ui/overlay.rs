@@ -3,6 +3,7 @@
 mod add;
 mod confirm;
 mod copy;
+mod diagnostics;
 mod folder;
 mod help;
 mod label;
@@ -54,6 +55,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
         }
         Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
         Overlay::Messages { scroll } => Some(messages::draw(buffer, scene, *scroll)),
+        Overlay::Diagnostics { scroll } => Some(diagnostics::draw(buffer, scene, *scroll)),
         // It is a line, not a box: the footer draws it.
         Overlay::Filter(_) => None,
         Overlay::Sort { cursor } => {

@@ -20,6 +20,7 @@ use kietop::{
     domain::{
         change::Delta,
         harvest::harvest,
+        noticed::Noticed,
         report::Observation,
         schedule::{Freshness, Polling},
         task::{Delivery, Facts, Family, Links, Task, TaskId, TaskState},
@@ -128,6 +129,7 @@ impl Bench {
                         task,
                         attempt,
                         answer: Box::new(answer),
+                        noticed: Noticed::default(),
                     };
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kietop::{
     adapters::kie::envelope::Reply,
     domain::{
+        noticed::{Noticed, Oddity},
         report::{Answer, PollError},
         task::{Delivery, FailedStage, Family, Flag, TaskState},
     },
@@ -23,7 +24,7 @@ pub(crate) fn judge(status: u16, body: impl Into<Vec<u8>>) -> Answer {
         retry_after: None,
         body: body.into(),
     };
-    reply.judge(&id(), Family::LumaModify)
+    reply.judge(&id(), Family::LumaModify, &mut Noticed::default())
 }
 
 fn refused(code: i64, message: &str) -> Answer {
@@ -131,7 +132,7 @@ fn a_server_in_trouble_that_says_when_to_come_back_is_obeyed() {
             body: body.into(),
         };
         assert_eq!(
-            reply.judge(&id(), Family::LumaModify),
+            reply.judge(&id(), Family::LumaModify, &mut Noticed::default()),
             Err(PollError::RateLimited { code, retry_after })
         );
     }
@@ -402,4 +403,80 @@ fn no_bytes_at_all_make_it_panic() {
             drop(judge(200, bent.clone()));
         }
     }
+}
+
+/// Returns what is odd about an answer, and how it was kept.
+fn noticed(status: u16, body: &str) -> (Vec<Oddity>, Option<String>) {
+    let reply = Reply {
+        status,
+        retry_after: None,
+        body: body.into(),
+    };
+    let mut noticed = Noticed::default();
+    let answer = reply.judge(&id(), Family::LumaModify, &mut noticed);
+    noticed.note_outcome(&answer);
+    let text = noticed.text.map(|text| text.as_str().to_owned());
+    (noticed.oddities, text)
+}
+
+// F34, F36, F37, F38, F40, F41, F42, F50, F51, F56
+#[test]
+fn what_is_odd_is_noticed_by_its_kind() {
+    use Oddity as Odd;
+
+    let table: [(u16, &str, &[Oddity]); 19] = [
+        (200, r#"{"code":200,"data":{"successFlag":0}}"#, &[]),
+        (200, r#"{"code":401,"msg":"no"}"#, &[]),
+        (200, r#"{"code":501,"msg":"no"}"#, &[]),
+        (500, r#"{"code":500,"msg":"no"}"#, &[]),
+        (502, "<html>", &[]),
+        (200, "<html>", &[Odd::Malformed]),
+        (200, "[200]", &[Odd::Malformed]),
+        (200, r#"{"code":200,"data":[1]}"#, &[Odd::Malformed]),
+        (200, r#"{"code":200} {"code":200}"#, &[Odd::GoesOn]),
+        (
+            200,
+            r#"{"code":200,"data":{"taskId":"b"}}"#,
+            &[Odd::OtherTask],
+        ),
+        (
+            200,
+            r#"{"code":200,"data":{"successFlag":1,"successFlag":0}}"#,
+            &[Odd::KeyTwice],
+        ),
+        (200, r#"{"data":{"successFlag":0}}"#, &[Odd::NoCode]),
+        (500, r#"{"data":{"successFlag":0}}"#, &[Odd::NoCode]),
+        (200, r#"{"code":999}"#, &[Odd::UnknownCode]),
+        (200, r#"{"code":-1}"#, &[Odd::UnknownCode]),
+        (
+            200,
+            r#"{"code":200,"data":{"successFlag":7}}"#,
+            &[Odd::UnknownFlag],
+        ),
+        (
+            500,
+            r#"{"code":200,"data":{"successFlag":0}}"#,
+            &[Odd::StatusDiffers],
+        ),
+        (
+            200,
+            r#"{"code":200,"data":"{\"successFlag\":0}"}"#,
+            &[Odd::DataAsText],
+        ),
+        (
+            200,
+            r#"{"code":200,"code":200,"data":{"taskId":"b"}}"#,
+            &[Odd::KeyTwice, Odd::OtherTask],
+        ),
+    ];
+    for (status, body, oddities) in table {
+        let (found, text) = noticed(status, body);
+        assert_eq!(found, oddities, "{status} {body}");
+        let kept = (!oddities.is_empty()).then_some(body);
+        assert_eq!(text.as_deref(), kept, "{status} {body}");
+    }
+    // Nothing by itself, but it may take an ending back.
+    let (found, text) = noticed(200, r#"{"code":200,"data":null}"#);
+    assert_eq!(found, []);
+    assert_eq!(text.as_deref(), Some(r#"{"code":200,"data":null}"#));
 }

@@ -506,7 +506,8 @@ async fn hostile_answers_take_little_memory() {
     let before = memory("VmRSS");
 
     let family = kietop::domain::task::Family::LumaModify;
-    drop(client.fetch(&super::id(), family).await);
+    let mut noticed = kietop::domain::noticed::Noticed::default();
+    drop(client.fetch(&super::id(), family, &mut noticed).await);
 
     let extra = memory("VmHWM").saturating_sub(before);
     println!("{name}: {extra} KiB, the server's own copy among them");

@@ -38,6 +38,7 @@ use kietop::{
     },
     domain::{
         change::{JournalEvent, JournalLine},
+        noticed::Noticed,
         report::{Answer, CheckError, PollError},
         schedule::{Attempt, Freshness, Polling, Stop},
         task::{Delivery, Facts, FailedStage, Family, Flag, Link, Links, Task, TaskId, TaskState},
@@ -443,6 +444,16 @@ pub fn chord(name: &str) -> KeyChord {
 
 /// Answers the question under way after a task, whatever its number.
 pub fn answer(state: &mut State, name: &str, answer: Answer) -> Vec<Effect> {
+    answer_noticing(state, name, answer, Noticed::default())
+}
+
+/// Answers the question under way after a task, with what was noticed beside the answer.
+pub fn answer_noticing(
+    state: &mut State,
+    name: &str,
+    answer: Answer,
+    noticed: Noticed,
+) -> Vec<Effect> {
     let task = id(name);
     let polling = state.list().get(&task).map(|watched| watched.polling);
     let Some(Polling::InFlight { attempt, .. }) = polling else {
@@ -452,6 +463,7 @@ pub fn answer(state: &mut State, name: &str, answer: Answer) -> Vec<Effect> {
         task,
         attempt,
         answer: Box::new(answer),
+        noticed,
     };
     update(state, msg, now())
 }

@@ -20,6 +20,7 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, StoreError},
+        noticed::Noticed,
         query::Lens,
         report::{Answer, Observation, PollError},
         schedule::{Attempt, Polling},
@@ -220,6 +221,11 @@ impl Story {
 
     /// Answers the question under way after a task.
     pub(crate) fn answer(&mut self, name: &str, answer: Answer) {
+        self.answer_noticing(name, answer, Noticed::default());
+    }
+
+    /// Answers the question under way after a task, with what was noticed beside the answer.
+    pub(crate) fn answer_noticing(&mut self, name: &str, answer: Answer, noticed: Noticed) {
         let id = support::id(name);
         let at = self.open.iter().rposition(|(task, _)| *task == id);
         let (task, attempt) = self.open.remove(at.expect("a question under way"));
@@ -227,6 +233,7 @@ impl Story {
             task,
             attempt,
             answer: Box::new(answer),
+            noticed,
         });
     }
 
@@ -255,6 +262,7 @@ impl Story {
                     task,
                     attempt,
                     answer: Box::new(answer),
+                    noticed: Noticed::default(),
                 });
                 continue;
             }

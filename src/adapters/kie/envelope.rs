@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::{
     api_of,
-    read::{self, Object},
+    read::{self, Object, Unreadable},
 };
 use crate::domain::{
+    noticed::{Noticed, Oddity},
     report::{Answer, Observation, PollError},
     task::{FailedStage, Family, TaskId, TaskState, VideoUrl},
     text::CleanText,
@@ -29,6 +30,26 @@ const PROCESSED: i64 = 200;
 
 /// The envelope's code of a generation that failed. As an HTTP status 501 means something else.
 const GENERATION_FAILED: i64 = 501;
+
+/// The codes of the envelope that the API's pages name, and 403, which its gateway uses as they use 401.
+const KNOWN_CODES: [i64; 16] = [
+    PROCESSED,
+    400,
+    401,
+    402,
+    403,
+    404,
+    408,
+    422,
+    429,
+    430,
+    433,
+    451,
+    455,
+    500,
+    GENERATION_FAILED,
+    505,
+];
 
 /// Is what came back from the server, as far as it matters.
 #[derive(Debug, Clone)]
@@ -50,12 +71,33 @@ impl Reply {
     /// Returns what the reply says about the task that was asked after: an observation or a named error.
     ///
     /// Never panics, whatever the bytes are. A broken document changes nothing that is known: it is
-    /// [`PollError::Malformed`], or what the HTTP status says when that is an error.
-    pub fn judge(&self, asked: &TaskId, family: Family) -> Answer {
-        let envelope = self.envelope()?;
+    /// [`PollError::Malformed`], or what the HTTP status says when that is an error. What is odd about it beside that is
+    /// noted in `noticed`.
+    pub fn judge(&self, asked: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
+        let answer = self.read(asked, family, noticed);
+        // No such task: odd only beside what was known of it, and that is not known here.
+        let is_worth_a_look = !noticed.oddities.is_empty()
+            || matches!(answer, Err(PollError::Malformed(_) | PollError::NotFound));
+        let is_unknown = matches!(&answer, Ok(seen) if seen.state == TaskState::Unrecognised);
+        if is_worth_a_look || is_unknown {
+            noticed.keep(&String::from_utf8_lossy(&self.body));
+        }
+        answer
+    }
+
+    fn read(&self, asked: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
+        let envelope = self.envelope(noticed)?;
         match envelope.code {
-            Some(GENERATION_FAILED) => envelope.failed(asked, family),
-            Some(PROCESSED) | None if self.is_success() => observe(envelope.data(), asked, family),
+            None => noticed.note(Oddity::NoCode),
+            Some(PROCESSED) if !self.is_success() => noticed.note(Oddity::StatusDiffers),
+            Some(code) if !KNOWN_CODES.contains(&code) => noticed.note(Oddity::UnknownCode),
+            Some(_) => {}
+        }
+        match envelope.code {
+            Some(GENERATION_FAILED) => envelope.failed(asked, family, noticed),
+            Some(PROCESSED) | None if self.is_success() => {
+                observe(envelope.data(), asked, family, noticed)
+            }
             Some(PROCESSED) | None => Err(self.by_status(Some(envelope.message()))),
             Some(code) => Err(self.by_code(code, envelope.message())),
         }
@@ -63,7 +105,7 @@ impl Reply {
 
     /// Returns the link a reply holds whose data is a bare string.
     pub fn link(&self) -> Result<VideoUrl, PollError> {
-        let envelope = self.envelope()?;
+        let envelope = self.envelope(&mut Noticed::default())?;
         match envelope.code {
             Some(PROCESSED) | None if self.is_success() => {
                 let text = read::text(envelope.data()).unwrap_or_default();
@@ -75,10 +117,10 @@ impl Reply {
     }
 
     /// Opens the envelope, or says what came in its place.
-    fn envelope(&self) -> Result<Envelope, PollError> {
+    fn envelope(&self, noticed: &mut Noticed) -> Result<Envelope, PollError> {
         let text = String::from_utf8_lossy(&self.body);
         let text = text.trim_start_matches('\u{feff}').trim();
-        match Envelope::parse(text) {
+        match Envelope::parse(text, noticed) {
             Ok(envelope) => Ok(envelope),
             // A page that is not there is a wrong address only when it is a page, not a broken answer.
             Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
@@ -137,17 +179,31 @@ struct Envelope {
 }
 
 impl Envelope {
-    fn parse(text: &str) -> Result<Self, PollError> {
+    fn parse(text: &str, noticed: &mut Noticed) -> Result<Self, PollError> {
         // What it is, is seen from its first character; servers and portals mislabel their pages.
-        let fields = match text.chars().next() {
+        let document = match text.chars().next() {
             None => return Err(malformed("it is empty")),
             Some('<') => return Err(malformed("it is a web page, not JSON")),
             Some(_) => read::document(text),
         };
-        let fields = match fields {
-            Ok(Value::Object(fields)) => fields,
-            Ok(other) => return Err(malformed(&format!("it is {}, not an object", kind(&other)))),
-            Err(error) => return Err(malformed(&error.to_string())),
+        let document = document.map_err(|error| {
+            if matches!(error, Unreadable::GoesOn(_)) {
+                noticed.note(Oddity::GoesOn);
+            }
+            malformed(&error.to_string())
+        })?;
+        if document.has_key_twice {
+            noticed.note(Oddity::KeyTwice);
+        }
+        let fields = match document.value {
+            Value::Object(fields) => fields,
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)) => {
+                return Err(malformed(&format!("it is {}, not an object", kind(&other))));
+            }
         };
         let told = read::field(&fields, "code");
         let code = read::integer(told);
@@ -173,13 +229,13 @@ impl Envelope {
     ///
     /// The record's own error texts are better than the envelope's. And a result in hand is better than any
     /// code: a record that shows its videos stays the success it says it is.
-    fn failed(&self, asked: &TaskId, family: Family) -> Answer {
+    fn failed(&self, asked: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
         let record = read::object(self.data()).unwrap_or_default();
         let Observation {
             state,
             mut facts,
             raw,
-        } = observation(&record, asked, family)?;
+        } = observation(&record, asked, family, noticed)?;
         let has_videos = state.videos().next().is_some();
         let state = match state {
             TaskState::Succeeded { .. } if has_videos => state,
@@ -210,7 +266,7 @@ impl Envelope {
 /// Reads the envelope's `data` as the record of the task that was asked after.
 ///
 /// Null, missing, or empty, it is [`PollError::NotFound`]: one of the three ways to say so.
-fn observe(data: &Value, asked: &TaskId, family: Family) -> Answer {
+fn observe(data: &Value, asked: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
     if data.as_str().is_some_and(|text| text.trim().is_empty()) {
         return Err(PollError::NotFound);
     }
@@ -221,14 +277,18 @@ fn observe(data: &Value, asked: &TaskId, family: Family) -> Answer {
         Some(other) => return Err(malformed(&format!("its data is {}", kind(&other)))),
         None => return Err(malformed("its data is a text")),
     };
-    observation(&record, asked, family)
+    if data.is_string() {
+        noticed.note(Oddity::DataAsText);
+    }
+    observation(&record, asked, family, noticed)
 }
 
 /// Reads a record, unless it names another task than the one asked after; one that names none is taken.
-fn observation(record: &Object, asked: &TaskId, family: Family) -> Answer {
+fn observation(record: &Object, asked: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
     let told = read::text(read::field(record, "taskId")).unwrap_or_default();
     let told = told.trim();
     if !told.is_empty() && told != asked.as_str() {
+        noticed.note(Oddity::OtherTask);
         return Err(malformed("it is the answer for another task"));
     }
     let (state, facts) = (api_of(family).decode)(record);

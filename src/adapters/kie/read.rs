@@ -2,14 +2,15 @@
 //!
 //! They know neither the envelope nor any field's name. What cannot be read is `None`, never a made-up value.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use jiff::{
     Timestamp,
     civil::DateTime,
     tz::{Offset, TimeZone},
 };
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 
 use crate::domain::{
     task::{Flag, Links},
@@ -49,34 +50,119 @@ pub enum Unreadable {
     /// It is built of more parts than any record: parsed, they would take up a hundred times their length.
     #[error("it has too many parts")]
     TooManyParts,
+    /// Something stands behind its end.
+    #[error("it is not JSON: {0}")]
+    GoesOn(serde_json::Error),
     /// It breaks the grammar.
     #[error("it is not JSON: {0}")]
     NotJson(serde_json::Error),
 }
 
-impl From<serde_json::Error> for Unreadable {
-    fn from(error: serde_json::Error) -> Self {
-        if error.is_eof() {
-            Self::EndsEarly
-        } else {
-            Self::NotJson(error)
-        }
-    }
+/// Is a document as it was read.
+#[derive(Debug)]
+pub struct Document {
+    /// What it holds.
+    pub value: Value,
+    /// Whether a key stands twice in one of its objects. The last one counts, as in browsers.
+    pub has_key_twice: bool,
 }
 
 /// Parses a document: a byte order mark is skipped, half of a surrogate pair becomes U+FFFD.
-///
-/// Of duplicate keys the last one counts, as in browsers.
-pub fn document(text: &str) -> Result<Value, Unreadable> {
+pub fn document(text: &str) -> Result<Document, Unreadable> {
     let text = text.trim_start_matches('\u{feff}');
     if has_too_many_parts(text) {
         return Err(Unreadable::TooManyParts);
     }
-    let read = serde_json::from_str(text).or_else(|error| match mended(text) {
-        Some(text) => serde_json::from_str(&text),
+    parsed(text).or_else(|error| match mended(text) {
+        Some(text) => parsed(&text),
         None => Err(error),
-    });
-    read.map_err(Unreadable::from)
+    })
+}
+
+/// Parses a document by the grammar alone.
+fn parsed(text: &str) -> Result<Document, Unreadable> {
+    let has_key_twice = Cell::new(false);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Part(&has_key_twice).deserialize(&mut reader);
+    let value = value.map_err(|error| {
+        if error.is_eof() {
+            Unreadable::EndsEarly
+        } else {
+            Unreadable::NotJson(error)
+        }
+    })?;
+    reader.end().map_err(Unreadable::GoesOn)?;
+    Ok(Document {
+        value,
+        has_key_twice: has_key_twice.get(),
+    })
+}
+
+/// Reads any value as [`Value`] does, and notes a key that stands twice in its object: `Value` says nothing of it.
+#[derive(Clone, Copy)]
+struct Part<'a>(&'a Cell<bool>);
+
+impl<'de> DeserializeSeed<'de> for Part<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Part<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value of JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(part) = parts.next_element_seed(self)? {
+            list.push(part);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
+        let mut object = Object::new();
+        while let Some(key) = parts.next_key::<String>()? {
+            let part = parts.next_value_seed(self)?;
+            if object.insert(key, part).is_some() {
+                self.0.set(true);
+            }
+        }
+        Ok(object.into())
+    }
 }
 
 /// Reports whether a document is built of more lists, objects or values than is to be believed, without reading it.
@@ -162,7 +248,7 @@ pub fn unwrapped(value: &Value) -> Option<Value> {
     let mut value = value.clone();
     for _ in 0..MOST_WRAPPINGS {
         match &value {
-            Value::String(text) => value = document(text).ok()?,
+            Value::String(text) => value = document(text).ok()?.value,
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -261,7 +347,7 @@ fn iso(text: &str) -> Option<Timestamp> {
 pub fn links(value: &Value) -> Links {
     match value {
         Value::Array(items) => Links::parse(items.iter().filter_map(Value::as_str)),
-        Value::String(text) => match document(text) {
+        Value::String(text) => match document(text).map(|document| document.value) {
             Ok(inner @ (Value::Array(_) | Value::Null)) => links(&inner),
             Ok(Value::String(link)) => Links::parse([link.as_str()]),
             Ok(Value::Bool(_) | Value::Number(_) | Value::Object(_)) | Err(_) => {
@@ -278,6 +364,10 @@ mod tests {
 
     use super::*;
 
+    fn value(text: &str) -> Value {
+        document(text).unwrap().value
+    }
+
     #[test]
     fn lone_surrogates_become_the_replacement_character() {
         let table = [
@@ -289,7 +379,7 @@ mod tests {
             (r#"["\\\ud83d\n"]"#, "\\\u{fffd}\n"),
         ];
         for (text, expected) in table {
-            assert_eq!(document(text).unwrap(), json!([expected]), "{text}");
+            assert_eq!(value(text), json!([expected]), "{text}");
         }
         for broken in [r#"["\ud83"#, r#"["\"#, r#"["\ud83d\"#, "[\"\\é\"]"] {
             assert!(document(broken).is_err(), "{broken}");
@@ -298,12 +388,71 @@ mod tests {
 
     #[test]
     fn documents_are_one_value_behind_any_mark() {
-        assert_eq!(document("\u{feff}{}").unwrap(), json!({}));
-        assert_eq!(document(r#"{"a":1,"a":2}"#).unwrap(), json!({"a": 2}));
+        assert_eq!(value("\u{feff}{}"), json!({}));
         for broken in ["", "{} x", "{}{}", "{", "NaN"] {
             assert!(document(broken).is_err(), "{broken}");
         }
         assert!(document(&"[".repeat(10_000)).is_err());
+    }
+
+    // F37
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_counts_and_it_is_noticed() {
+        for (text, kept, has_key_twice) in [
+            (r#"{"a":1,"a":2}"#, json!({"a": 2}), true),
+            (r#"{"a":1,"\u0061":2}"#, json!({"a": 2}), true),
+            (
+                r#"[{"x":{"a":1,"b":0,"a":2}}]"#,
+                json!([{"x": {"a": 2, "b": 0}}]),
+                true,
+            ),
+            (
+                r#"{"a":{"a":1},"b":[{"a":1},{"a":1}]}"#,
+                json!({"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]}),
+                false,
+            ),
+            (
+                r#"{"a":"{\"b\":1,\"b\":2}"}"#,
+                json!({"a": r#"{"b":1,"b":2}"#}),
+                false,
+            ),
+        ] {
+            let document = document(text).unwrap();
+            assert_eq!(
+                (document.value, document.has_key_twice),
+                (kept, has_key_twice),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_read_as_the_json_library_reads_them() {
+        for text in [
+            "null",
+            "true",
+            "0",
+            "-0",
+            "-0.0",
+            "1e30",
+            "1e400",
+            "-1",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1.755e12",
+            r#""a\n\u00e9""#,
+            r#"{"b":[],"a":{}}"#,
+            "01",
+            "[1,]",
+            "nul",
+        ] {
+            let expected: Option<Value> = serde_json::from_str(text).ok();
+            assert_eq!(
+                document(text).ok().map(|document| document.value),
+                expected,
+                "{text}"
+            );
+        }
     }
 
     #[test]

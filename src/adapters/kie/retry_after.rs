@@ -27,7 +27,7 @@ pub fn parse(value: &str, date: Option<&str>) -> Option<Duration> {
 }
 
 /// Reads a date of HTTP in its one current form, which is that of e-mail.
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new()
         .parse_timestamp(text.trim())
         .ok()

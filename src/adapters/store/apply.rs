@@ -235,7 +235,11 @@ impl<'a> Writer<'a> {
         match (answer, trouble) {
             (Ok(_), Some(_)) => self.note(&task, at, "recovered", None)?,
             (Err(error), trouble) if trouble != Some(error.kind()) => {
-                self.note(&task, at, "check_failed", Some(&error.message()))?;
+                if watched.is_no_longer_there() {
+                    self.note(&task, at, "no_longer_there", None)?;
+                } else {
+                    self.note(&task, at, "check_failed", Some(&error.message()))?;
+                }
                 self.forget_check_lines(&task)?;
             }
             _ => {}
@@ -303,9 +307,10 @@ impl<'a> Writer<'a> {
     fn forget_check_lines(&self, task: &TaskId) -> Result<(), StoreError> {
         self.tx
             .prepare_cached(
-                "DELETE FROM journal WHERE task = ?1 AND kind IN ('check_failed', 'recovered')
+                "DELETE FROM journal WHERE task = ?1
+                 AND kind IN ('check_failed', 'no_longer_there', 'recovered')
                  AND seq <= (SELECT seq FROM journal WHERE task = ?1
-                     AND kind IN ('check_failed', 'recovered')
+                     AND kind IN ('check_failed', 'no_longer_there', 'recovered')
                      ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
             )?
             .execute(params![task.as_str(), MOST_CHECK_LINES])?;

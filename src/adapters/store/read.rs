@@ -183,6 +183,7 @@ fn event(kind: &str, detail: Option<String>) -> JournalEvent {
         "restored" => JournalEvent::Restored,
         "became" => JournalEvent::Became(detail),
         "check_failed" => JournalEvent::CheckFailed(detail),
+        "no_longer_there" => JournalEvent::NoLongerThere,
         "recovered" => JournalEvent::Recovered,
         "contradicted" => JournalEvent::Contradicted(detail),
         "opened" => JournalEvent::Opened(detail),

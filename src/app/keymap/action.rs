@@ -93,6 +93,8 @@ pub enum Action {
     Palette,
     /// Show what was said of late.
     Messages,
+    /// Show what was noticed about the server's answers.
+    Diagnostics,
     /// Show the keys.
     Help,
     /// Draw the whole screen again.
@@ -232,6 +234,7 @@ impl Action {
             Self::ToggleNotices => "notices",
             Self::Palette => "palette",
             Self::Messages => "messages",
+            Self::Diagnostics => "diagnostics",
             Self::Help => "help",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",

@@ -616,6 +616,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Program,
+        Action::Diagnostics,
+        &[c('M')],
+        TASKS,
+        "diagnostics",
+        "clocks and odd answers",
+    ),
+    bind(
+        Group::Program,
         Action::Help,
         &[c('?'), k(Key::F(1))],
         TASKS,

@@ -89,6 +89,11 @@ impl Away {
         }
     }
 
+    /// Returns the tasks known to have ended in it, those taken off the list since as well.
+    pub fn ended(&self) -> impl Iterator<Item = &TaskId> {
+        self.ended.iter()
+    }
+
     /// Ends the time. Reports whether it had not ended before.
     pub const fn end(&mut self, back: Timestamp) -> bool {
         let is_first = self.back.is_none();

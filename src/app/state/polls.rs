@@ -1,6 +1,7 @@
 //! The account's side of polling: pause, hold after account-wide errors, the rate, the numbering.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
@@ -26,6 +27,8 @@ pub struct Hold {
     pub failures: u32,
     /// Since when.
     pub since: Mono,
+    /// Since when one hold has followed another for the same reason.
+    pub began: Mono,
     /// When one poll tries again.
     pub until: Mono,
     /// Whether another instance told of it, and no answer of our own has.
@@ -68,6 +71,24 @@ pub struct Polls {
     ended: VecDeque<(Mono, TaskId)>,
     /// The tasks whose question the account's trouble was the answer to, while that lasts.
     turned_away: HashMap<TaskId, Mono>,
+}
+
+/// How long the server must have limited us until the key itself may be at its limit.
+const LONG_LIMIT: Duration = Duration::from_hours(1);
+
+impl Hold {
+    /// Returns what is the matter, as the start of a sentence without a full stop.
+    ///
+    /// A key has limits for an hour, for a day and in all, and the server may call each of them "asked too often": what
+    /// does not pass by waiting for an hour is rather one of those.
+    pub fn message(&self, now: Mono) -> Cow<'static, str> {
+        let is_long = now.since(self.began) >= LONG_LIMIT;
+        if is_long && matches!(self.error, PollError::RateLimited { code: 429, .. }) {
+            "the limit of this key may be reached (hourly, daily or in all)".into()
+        } else {
+            self.error.message().into()
+        }
+    }
 }
 
 impl Polls {
@@ -155,6 +176,7 @@ impl Polls {
             });
         }
         self.hold = Some(Hold {
+            began: self.began(&error, now),
             error,
             failures,
             since: now,
@@ -166,8 +188,9 @@ impl Polls {
 
     /// Takes over the hold that another instance told of.
     pub fn adopt_hold(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
-        let own = self.hold.take().map_or(until, |hold| hold.until);
+        let own = self.hold.as_ref().map_or(until, |hold| hold.until);
         self.hold = Some(Hold {
+            began: self.began(&error, now),
             error,
             failures,
             since: now,
@@ -175,6 +198,13 @@ impl Polls {
             is_told: true,
         });
         self.forget_trouble();
+    }
+
+    /// Returns since when one hold has followed another for that reason, with one that begins now.
+    fn began(&self, error: &PollError, now: Mono) -> Mono {
+        let is_same = |held: &PollError| held.kind() == error.kind() && held.code() == error.code();
+        let before = self.hold.as_ref().filter(|hold| is_same(&hold.error));
+        before.map_or(now, |hold| hold.began)
     }
 
     /// Counts a row in trouble. When it is one of many, it is the server: every poll waits, and one tries.
@@ -216,7 +246,8 @@ impl Polls {
 
     /// Notes that a question of that time failed for a reason of its own: if it was the hold's one try, the hold goes on.
     pub fn hold_on(&mut self, asked: Mono, now: Mono) {
-        if let Some(hold) = self.hold.take_if(|hold| asked >= hold.until) {
+        let hold = self.hold.as_ref().filter(|hold| asked >= hold.until);
+        if let Some(hold) = hold.cloned() {
             let failures = hold.failures.saturating_add(1);
             let until = now.after(self.jitter.hold(&hold.error, failures));
             self.hold_until(hold.error, failures, until, now);

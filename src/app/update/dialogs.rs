@@ -113,6 +113,7 @@ pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now, effects: &mut 
             Overlay::Link(_)
             | Overlay::Help { .. }
             | Overlay::Messages { .. }
+            | Overlay::Diagnostics { .. }
             | Overlay::Confirm(_),
         ) => {}
         None => key_of_the_list(state, chord, now),

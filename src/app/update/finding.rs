@@ -15,6 +15,7 @@ use crate::{
         change::Access,
         memory::Memory,
         query::{Lens, Order, Query, Sort},
+        task::TaskId,
         time::Now,
     },
 };
@@ -181,8 +182,9 @@ fn sort_in(state: &mut State, order: Order, now: Now) {
     notify(state, Tone::Plain, text, now);
 }
 
-/// Takes in what was known at the end of the last run. What was chosen since the start stays.
-pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) {
+/// Takes in what was known at the end of the last run, and returns which tasks ended since. What was chosen since the
+/// start stays.
+pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) -> Vec<TaskId> {
     let Memory {
         lens,
         removals,
@@ -194,7 +196,7 @@ pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) {
     if *state.lens() == Lens::default() && !matches!(state.overlay, Some(Overlay::Filter(_))) {
         selection::look(state, lens, now);
     }
-    notices::returned(state, now);
+    notices::returned(state, now)
 }
 
 /// Has the way the list is looked at remembered, a moment after it last changed.

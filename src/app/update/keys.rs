@@ -116,6 +116,7 @@ pub(super) fn act(
         Action::Palette => palette::open(state),
         Action::ToggleNotices => labels::toggle_notices(state, now, effects),
         Action::Messages => show_messages(state, now),
+        Action::Diagnostics => state.overlay = Some(Overlay::Diagnostics { scroll: 0 }),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Accept => accept(state, context, now, effects),
         Action::Toggle => dialogs::toggle(state, chord),
@@ -162,7 +163,14 @@ pub(super) fn leave(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 /// Moves what the keyboard is in: a text, a picker, or the selection.
 pub(super) fn move_by(state: &mut State, by: isize) {
     match (&mut state.overlay, &mut state.screen) {
-        (Some(Overlay::Help { scroll } | Overlay::Messages { scroll }), _)
+        (
+            Some(
+                Overlay::Help { scroll }
+                | Overlay::Messages { scroll }
+                | Overlay::Diagnostics { scroll },
+            ),
+            _,
+        )
         | (None, Screen::Detail { scroll, .. }) => {
             let to = usize::from(*scroll)
                 .saturating_add_signed(by)
@@ -199,7 +207,14 @@ pub(super) fn move_by(state: &mut State, by: isize) {
 pub(super) fn measured(state: &mut State, most_scroll: u16) {
     state.most_scroll = most_scroll;
     match (&mut state.overlay, &mut state.screen) {
-        (Some(Overlay::Help { scroll } | Overlay::Messages { scroll }), _)
+        (
+            Some(
+                Overlay::Help { scroll }
+                | Overlay::Messages { scroll }
+                | Overlay::Diagnostics { scroll },
+            ),
+            _,
+        )
         | (None, Screen::Detail { scroll, .. }) => {
             *scroll = (*scroll).min(state.most_scroll);
         }
@@ -320,7 +335,7 @@ fn may_ask(state: &mut State, now: Now) -> bool {
     if hold.error.is_limit() && wait > 0.0 {
         let text = format!(
             "Not now: {}. Asking again in {wait}s.",
-            hold.error.message()
+            hold.message(now.mono)
         );
         notify(state, Tone::Warning, text, now);
         return false;

@@ -266,15 +266,19 @@ pub(super) fn focused(state: &mut State, focus: Focus, now: Now, effects: &mut V
     }
 }
 
-/// Says what has ended since the list was looked at before this run, once both are known.
-pub(super) fn returned(state: &mut State, now: Now) {
-    if state.loading == Loading::Done
-        && state.away.is_none()
-        && let Some(last) = state.outlook.visited.take()
-    {
-        state.away = Some(Away::between(last, now.wall, &state.list));
-        tell_digest(state, now);
+/// Says what has ended since the list was looked at before this run, once both are known, and returns it.
+pub(super) fn returned(state: &mut State, now: Now) -> Vec<TaskId> {
+    if state.loading != Loading::Done || state.away.is_some() {
+        return Vec::new();
     }
+    let Some(last) = state.outlook.visited.take() else {
+        return Vec::new();
+    };
+    let away = Away::between(last, now.wall, &state.list);
+    let ended = away.ended().cloned().collect();
+    state.away = Some(away);
+    tell_digest(state, now);
+    ended
 }
 
 fn tell_digest(state: &mut State, now: Now) {

@@ -77,6 +77,7 @@ fn choose(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>) {
             | Overlay::Label(_)
             | Overlay::Help { .. }
             | Overlay::Messages { .. }
+            | Overlay::Diagnostics { .. }
             | Overlay::Filter(_)
             | Overlay::Confirm(_),
         )
@@ -89,7 +90,10 @@ fn scroll(state: &mut State, spot: &Spot, by: isize) {
     match (&state.overlay, state.screen, spot) {
         (Some(Overlay::Filter(_)), ..) => keys::move_by(state, by.signum()),
         (Some(_), _, Spot::Outside) => {}
-        (Some(Overlay::Help { .. } | Overlay::Messages { .. }), ..)
+        (
+            Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Diagnostics { .. }),
+            ..,
+        )
         | (None, Screen::Detail { .. }, _) => {
             keys::move_by(state, by);
         }

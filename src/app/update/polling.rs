@@ -13,10 +13,11 @@ use crate::{
     },
     domain::{
         change::{Access, Change},
+        noticed::{self, Noticed, Oddity},
         report::{Answer, PollError, Scope},
         schedule::{self, Attempt, CEILING, LOST_AFTER, Polling, Stop},
         task::{Absorbed, TaskId},
-        time::{Mono, Now},
+        time::{self, Mono, Now},
         turns::{PutOff, Refusal},
         watchlist::Watched,
     },
@@ -89,7 +90,8 @@ pub(super) fn give_up_lost(state: &mut State, now: Now, effects: &mut Vec<Effect
         else {
             return;
         };
-        answered(state, &id, attempt, Err(PollError::Lost), now, effects);
+        let told = (Err(PollError::Lost), Noticed::default());
+        answered(state, &id, attempt, told, now, effects);
     }
 }
 
@@ -99,12 +101,15 @@ pub(super) fn answered(
     state: &mut State,
     task: &TaskId,
     attempt: Attempt,
-    answer: Answer,
+    (answer, noticed): (Answer, Noticed),
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
     let stray = state.polls.end_stray(attempt);
-    let Some((since, _)) = under_way(state, task, attempt, now) else {
+    let under_way = under_way(state, task, attempt, now).map(|(since, _)| since);
+    compare_clocks(state, &noticed, under_way.or(stray), now);
+    diagnose(state, task, &answer, noticed, under_way, now);
+    let Some(since) = under_way else {
         if let Some(since) = stray {
             match answer {
                 Err(error) if error.scope() == Scope::Account => {
@@ -132,6 +137,37 @@ pub(super) fn answered(
             learn(state, task, answer, now, effects);
         }
     }
+}
+
+/// Compares the server's clock with ours, as one answer showed it.
+fn compare_clocks(state: &mut State, noticed: &Noticed, asked: Option<Mono>, now: Now) {
+    let (Some(date), Some(asked)) = (noticed.date, asked) else {
+        return;
+    };
+    let asked = time::earlier(now.wall, now.mono.since(asked));
+    let gap = noticed::clock_gap(date, asked, now.wall);
+    state.diagnostics.compare_clocks(gap);
+}
+
+/// Counts an answer that is odd by itself, or beside what the server told before.
+fn diagnose(
+    state: &mut State,
+    task: &TaskId,
+    answer: &Answer,
+    mut noticed: Noticed,
+    under_way: Option<Mono>,
+    now: Now,
+) {
+    noticed.note_outcome(answer);
+    let watched = under_way.and_then(|_| state.list.get(task));
+    if watched.is_some_and(|watched| watched.is_taken_back_by(answer)) {
+        noticed.note(Oddity::TakenBack);
+        // Seen from itself such an answer is a good one, of which nothing was kept but the record.
+        if let (Ok(seen), None) = (answer, &noticed.text) {
+            noticed.keep(&seen.raw);
+        }
+    }
+    state.diagnostics.note(task, noticed, answer, now.wall);
 }
 
 /// Closes a question: returns since when it was under way, and whether a person asked for it. `None` when it is an
@@ -203,7 +239,7 @@ fn say_put_off(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
             "Another kietop is asking after it; its answer shows here too.".to_owned()
         }
         Some(hold) => {
-            let why = hold.error.message();
+            let why = hold.message(now.mono);
             format!("Held back: {why}. Asking again in {wait}s.")
         }
         None => format!("It was asked after just now; {wait}s must lie between."),

@@ -28,19 +28,24 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long another instance is given to ask first after a task that it added.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// Takes the list in as it was read.
-pub(super) fn loaded(state: &mut State, result: Result<Vec<Watched>, StoreError>, now: Now) {
+/// Takes the list in as it was read, and returns which tasks ended since it was looked at before this run.
+pub(super) fn loaded(
+    state: &mut State,
+    result: Result<Vec<Watched>, StoreError>,
+    now: Now,
+) -> Vec<TaskId> {
     match result {
         Ok(all) => {
             state.loading = Loading::Done;
             selection::steadily(state, now, |rows| rows.replace(all));
-            notices::returned(state, now);
+            notices::returned(state, now)
         }
         Err(error) => {
             // Another program lets go of it, or room is made: then it is read after all.
             let may_pass = matches!(error, StoreError::Busy | StoreError::Full);
             state.reload = may_pass.then(|| now.mono.after(RETRY));
             state.loading = Loading::Failed(error);
+            Vec::new()
         }
     }
 }

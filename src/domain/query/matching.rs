@@ -267,7 +267,9 @@ fn text_holds(
         TextField::Error => {
             finds(&facts.error_message)
                 || finds(&facts.error_code)
-                || last_error(watched).is_some_and(|error| searcher.finds(needle, &error.message()))
+                || watched
+                    .check_message()
+                    .is_some_and(|message| searcher.finds(needle, &message))
         }
     }
 }

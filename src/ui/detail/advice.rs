@@ -1,5 +1,7 @@
 //! What a status means for the person who paid, and what to do next, in whole sentences.
 
+use std::time::Duration;
+
 use crate::{
     app::keymap::Action,
     domain::{
@@ -12,6 +14,9 @@ use crate::{
     ui::{format, scene::Scene, theme::Role},
 };
 
+/// How long a task is on the list until no data of it is called that.
+const NO_DATA_AFTER: Duration = Duration::from_mins(10);
+
 /// Returns the sentences, in the order they are read.
 pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)> {
     let open = scene.key(Action::OpenResult);
@@ -19,7 +24,7 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
     let save = scene.key(Action::Save);
     let life = watched.link_life(scene.state.settings().retention, scene.now);
     match scene.status_of(watched) {
-        Status::New => vec![("Not answered for yet.".into(), Role::Text)],
+        Status::New => vec![(new(watched).into(), Role::Text)],
         Status::Generating => vec![
             ("Nothing to do: it is still being made.".into(), Role::Text),
             charged(),
@@ -65,7 +70,8 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
         )],
         Status::NotFound => vec![(
             format!(
-                "The server knows no such task. Is the id complete, and of this account? {check} asks again."
+                "{} Is the id complete, and of this account? {check} asks again.",
+                not_found(scene.now.age_of(watched.added))
             ),
             Role::Warn,
         )],
@@ -74,6 +80,26 @@ pub(super) fn advice(watched: &Watched, scene: &Scene<'_>) -> Vec<(String, Role)
             Role::Warn,
         )],
     }
+}
+
+/// Says of a task nothing is known of why that may be so.
+fn new(watched: &Watched) -> &'static str {
+    let failed = watched.freshness.last_error.as_ref();
+    if failed.is_some_and(|failed| failed.error == PollError::NotFound) {
+        "No details yet: the server may not know a task in its first seconds."
+    } else {
+        "Not answered for yet."
+    }
+}
+
+/// Says that the server has nothing of a task that is watched for so long. It says so in several ways, of which "no
+/// such task" is one and no data another: after a while what was meant is no comfort.
+fn not_found(watched_for: Duration) -> String {
+    if watched_for < NO_DATA_AFTER {
+        return "The server knows no such task.".to_owned();
+    }
+    let time = format::age(watched_for);
+    format!("The server returns no data of it, after {time} on the list.")
 }
 
 fn charged() -> (String, Role) {
@@ -120,11 +146,18 @@ fn no_link(watched: &Watched, check: &str) -> String {
 pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
     let failed = watched.freshness.last_error.as_ref()?;
     let ago = format::ago(scene.now.age_of(failed.at));
+    let status = scene.status_of(watched);
     // The advice for the status says both what is the matter and what can be done.
-    if failed.error == PollError::NotFound && scene.status_of(watched) == Status::NotFound {
+    let is_said = matches!(status, Status::New | Status::NotFound);
+    if failed.error == PollError::NotFound && is_said {
         return None;
     }
-    let mut next = failed.error.next_step().to_owned();
+    let message = watched.check_message()?;
+    let mut next = if watched.is_no_longer_there() {
+        "What was known of it is kept.".to_owned()
+    } else {
+        failed.error.next_step().to_owned()
+    };
     let asks_once = matches!(
         failed.error,
         PollError::NotFound | PollError::Refused { .. }
@@ -133,5 +166,5 @@ pub(super) fn check_error(watched: &Watched, scene: &Scene<'_>) -> Option<(Strin
     if asks_once && !check.is_empty() {
         next = format!("{next} {check} asks again.");
     }
-    Some((format!("{}, {ago}", failed.error.message()), next))
+    Some((format!("{message}, {ago}"), next))
 }

@@ -90,6 +90,7 @@ fn entry(line: &JournalLine) -> Entry {
     let role = match &line.event {
         JournalEvent::Became(state) => became_role(state.as_str()),
         JournalEvent::CheckFailed(_)
+        | JournalEvent::NoLongerThere
         | JournalEvent::Contradicted(_)
         | JournalEvent::NotSaved(_) => Role::Warn,
         JournalEvent::Saved(_) => Role::Ok,

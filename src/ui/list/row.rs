@@ -267,9 +267,10 @@ impl Columns {
         let word = format::fit_end(&word, width - 1, scene.ellipsis());
         let x = pen.text(span.start, y, &word, paint.of(look.role));
         if is_old {
-            let age = watched
-                .freshness
-                .last_ok
+            // How old an ending is, its age says.
+            let seen = watched.freshness.last_ok;
+            let age = seen
+                .filter(|_| !watched.task.state().is_final())
                 .map_or_else(String::new, |at| format::age(scene.now.age_of(at)));
             let mark = format!(" ~{age}");
             let used = format::width(&word) + format::width(&mark);
@@ -313,16 +314,20 @@ impl Paint<'_> {
     }
 }
 
-/// Reports whether what the row says of an unfinished task is older than it should be.
+/// Reports whether what the row says is older than it should be.
 ///
-/// "No such task" is an answer, not a lack of one.
+/// "No such task" is an answer, not a lack of one, until the task has ended: then it is the last that was known. Nothing
+/// else makes an ending old.
 fn is_stale(watched: &Watched, scene: &Scene<'_>) -> bool {
     let failed = watched
         .freshness
         .last_error
         .as_ref()
         .is_some_and(|failed| failed.error != PollError::NotFound);
-    !watched.task.state().is_final() && (failed || scene.state.polls().hold().is_some())
+    if watched.task.state().is_final() {
+        return watched.is_no_longer_there();
+    }
+    failed || scene.state.polls().hold().is_some()
 }
 
 /// Returns the status word; of an answer we do not understand, the server's own flag.
