@@ -45,8 +45,6 @@ pub mod exit {
     pub const TIMED_OUT: i32 = 124;
     /// A signal came before the end: this and its number.
     pub const SIGNAL_BASE: i32 = 128;
-    /// Ctrl-C came before the end.
-    pub const INTERRUPTED: i32 = 130;
 }
 
 /// Watches video tasks at kie.ai and never loses a result.

@@ -366,7 +366,14 @@ fn holding() -> Vec<Vec<Step>> {
 
 #[tokio::test]
 async fn a_kill_leaves_no_wrong_file_and_the_next_save_ends_right() {
-    for signal in [rustix::process::Signal::KILL, rustix::process::Signal::INT] {
+    use rustix::process::Signal;
+    for signal in [
+        Signal::KILL,
+        Signal::INT,
+        Signal::TERM,
+        Signal::HUP,
+        Signal::QUIT,
+    ] {
         let files = RawServer::start(holding()).await;
         let origin = files.origin();
         let answer = Step::reply(move |head| answers(head, &origin, 1));
@@ -392,11 +399,16 @@ async fn a_kill_leaves_no_wrong_file_and_the_next_save_ends_right() {
         let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
         let ended = ended.await.unwrap();
 
-        let expected = match signal {
-            rustix::process::Signal::KILL => (None, Some(9)),
-            _ => (Some(130), None),
+        let (code, said) = match signal {
+            Signal::KILL => (None, ""),
+            signal => (
+                Some(128 + signal.as_raw()),
+                "kietop: Interrupted; what came is kept, and the same command goes on.\n",
+            ),
         };
-        assert_eq!((ended.status.code(), ended.status.signal()), expected);
+        assert_eq!((ended.status.code(), err(&ended)), (code, said));
+        let killed_by = (signal == Signal::KILL).then_some(9);
+        assert_eq!(ended.status.signal(), killed_by);
         let names = home.videos();
         let is_leftover = |path: &PathBuf| {
             path.extension()

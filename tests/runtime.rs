@@ -7,6 +7,8 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "runtime/list.rs"]
+mod list;
 mod support;
 
 use std::{
@@ -46,7 +48,7 @@ use kietop::{
     },
     runtime::{
         self, Surface,
-        effects::{OpenedStore, Outside},
+        effects::{OpenStore, OpenedStore, Outside},
         input::Input,
     },
     ui::theme::Theme,
@@ -278,6 +280,19 @@ struct Paper {
     frames: usize,
     titles: Vec<String>,
     requests: Vec<Request>,
+    screens: Vec<String>,
+}
+
+impl Paper {
+    fn new() -> Self {
+        Self {
+            terminal: Terminal::new(TestBackend::new(120, 36)).unwrap(),
+            frames: 0,
+            titles: Vec::new(),
+            requests: Vec::new(),
+            screens: Vec::new(),
+        }
+    }
 }
 
 impl Surface for Paper {
@@ -288,8 +303,9 @@ impl Surface for Paper {
         self.frames += 1;
         self.terminal
             .draw(|frame| view(frame))
-            .map(drop)
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        self.screens.push(self.terminal.backend().to_string());
+        Ok(())
     }
     fn redraw(&mut self) {}
     fn suspend(&mut self) -> io::Result<()> {
@@ -336,6 +352,33 @@ fn colours(buffer: &Buffer) -> BTreeSet<String> {
     exact.map(|colour| colour.to_string()).collect()
 }
 
+/// Returns a list just opened.
+fn opened(store: impl ListStore + 'static) -> OpenedStore {
+    OpenedStore {
+        store: Box::new(store),
+        rescued: None,
+        watch: None,
+    }
+}
+
+/// Returns an outside of fakes, but for that list and that API.
+fn outside(started: time::Instant, api: FakeApi, open_store: OpenStore) -> Outside {
+    Outside {
+        clock: Arc::new(PausedClock(started)),
+        api: Arc::new(api),
+        turns: None,
+        opener: Arc::new(NoBrowser),
+        comparer: Arc::new(NoBrowser),
+        frames: Arc::new(Paints),
+        inputs: Arc::new(Paints),
+        downloader: Arc::new(HalfAFile),
+        clipboard: Arc::new(NoPrograms),
+        scribe: Arc::new(NoPrograms),
+        notifier: Arc::new(NoPrograms),
+        open_store,
+    }
+}
+
 /// Runs the loop over keys that come at their times.
 async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, char)>) -> Run {
     let started = time::Instant::now();
@@ -351,36 +394,16 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         started,
         asked,
     };
-    let outside = Outside {
-        clock: Arc::new(PausedClock(started)),
-        api: Arc::new(api),
-        turns: None,
-        opener: Arc::new(NoBrowser),
-        comparer: Arc::new(NoBrowser),
-        frames: Arc::new(Paints),
-        inputs: Arc::new(Paints),
-        downloader: Arc::new(HalfAFile),
-        clipboard: Arc::new(NoPrograms),
-        scribe: Arc::new(NoPrograms),
-        notifier: Arc::new(NoPrograms),
-        open_store: Box::new(move |_| {
-            Ok(OpenedStore {
-                store: Box::new(FakeStore {
-                    tasks: tasks.clone(),
-                    written: written.clone(),
-                    is_read: is_read.clone(),
-                }),
-                rescued: None,
-                watch: None,
-            })
-        }),
-    };
-    let mut paper = Paper {
-        terminal: Terminal::new(TestBackend::new(120, 36)).unwrap(),
-        frames: 0,
-        titles: Vec::new(),
-        requests: Vec::new(),
-    };
+    let open_store: OpenStore = Box::new(move |_| {
+        let store = FakeStore {
+            tasks: tasks.clone(),
+            written: written.clone(),
+            is_read: is_read.clone(),
+        };
+        Ok(opened(store))
+    });
+    let outside = outside(started, api, open_store);
+    let mut paper = Paper::new();
     let (_alive, interruptions) = mpsc::channel(1);
     let code = runtime::run(
         &mut paper,

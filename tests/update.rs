@@ -17,7 +17,7 @@ use kietop::{
         report::{Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
-        task::{Delivery, FailedStage, Links, TaskState},
+        task::{Delivery, FailedStage, Links, TaskState, VideoUrl},
         time::Now,
     },
 };
@@ -792,4 +792,43 @@ fn a_list_that_another_program_holds_is_read_once_it_lets_go() {
     let damaged = StoreError::Damaged("x".into());
     update(&mut state, Msg::Loaded(Err(damaged)), now());
     assert_eq!(next_wakeup(&state, now()), None, "no time mends that");
+}
+
+#[test]
+fn what_a_system_or_a_panic_says_acts_on_no_terminal() {
+    let hostile = "a\u{202e}b\u{1b}[2Jc\u{200b}d";
+    let is_clean = |text: &str| !text.contains(['\u{202e}', '\u{1b}', '\u{200b}']);
+    let mut state = program().with(task("a").ready("5m")).build();
+    update(&mut state, Msg::Broke(hostile.into()), now());
+    assert!(
+        is_clean(said(&state)) && said(&state).contains('d'),
+        "{}",
+        said(&state)
+    );
+
+    update(
+        &mut state,
+        Msg::Copied {
+            what: "the id".into(),
+            text: "a".into(),
+            result: Ok(hostile.into()),
+        },
+        now(),
+    );
+    assert!(is_clean(said(&state)), "{}", said(&state));
+
+    press(&mut state, &["o"]);
+    update(
+        &mut state,
+        Msg::Opened {
+            task: id("a"),
+            url: VideoUrl::parse("https://ex.com/1.mp4").expect("a link"),
+            result: Err(hostile.into()),
+        },
+        now(),
+    );
+    let Some(Overlay::Link(links)) = state.overlay() else {
+        panic!("{:?}", state.overlay());
+    };
+    assert!(is_clean(&links.reason), "{}", links.reason);
 }

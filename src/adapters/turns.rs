@@ -25,15 +25,16 @@ use crate::{
         task::TaskId,
         text::CleanText,
         time::Mono,
-        turns::{Account, Book, Heard, Held, PutOff, Refusal, Turn, Word},
+        turns::{Account, Book, Heard, Held, Holder, PutOff, Refusal, Turn, Word},
     },
     ports::Turns,
 };
 
 pub mod asking;
+mod holder;
 
 /// What the file begins with; another version's text is none of ours.
-const TITLE: &str = "kietop turns 2";
+const TITLE: &str = "kietop turns 3";
 
 /// The most of the file that is read; a whole book is a few thousand bytes.
 const MOST_BYTES: u64 = 16 * 1024;
@@ -58,6 +59,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub struct FileTurns {
     list: PathBuf,
     clock: fn() -> Mono,
+    /// This process, for the turns it takes.
+    own: Option<Holder>,
     /// Since when the lock is not to be had, in milliseconds of the clock; zero while it is.
     locked_since: AtomicU64,
 }
@@ -75,10 +78,11 @@ enum NoBook {
 
 impl FileTurns {
     /// Returns the book beside that list, by a clock that all programs of the host share.
-    pub const fn beside(list: PathBuf, clock: fn() -> Mono) -> Self {
+    pub fn beside(list: PathBuf, clock: fn() -> Mono) -> Self {
         Self {
             list,
             clock,
+            own: holder::own(),
             locked_since: AtomicU64::new(0),
         }
     }
@@ -148,7 +152,11 @@ impl FileTurns {
 
 impl Turns for FileTurns {
     fn take(&self, task: &TaskId, account: Account) -> Result<Turn, PutOff> {
-        match self.with(|book, salt, now| book.take(task, account.salted(salt), now)) {
+        let taken = self.with(|book, salt, now| {
+            book.bury(|holder| holder::is_gone(holder, self.own));
+            book.give(task, account.salted(salt), self.own, now)
+        });
+        match taken {
             Ok(taken) => taken,
             Err(NoBook::Locked) => Err(PutOff {
                 why: Refusal::Crowded,
@@ -159,6 +167,7 @@ impl Turns for FileTurns {
                 task: task.clone(),
                 account: Account::default(),
                 since: self.now(),
+                holder: None,
             }),
         }
     }
@@ -236,10 +245,21 @@ fn written(book: &Book, salt: u64) -> String {
             task,
             account,
             since,
+            holder,
         } in turns
         {
             let (since, account) = (millis(*since), account.number());
-            line(format_args!("{word} {since} {account:016x} {task}"));
+            let holder = holder.map_or_else(
+                || "-".to_owned(),
+                |Holder {
+                     world,
+                     process,
+                     begun,
+                 }| format!("{world:016x}.{process}.{begun}"),
+            );
+            line(format_args!(
+                "{word} {since} {account:016x} {holder} {task}"
+            ));
         }
     }
     for Held {
@@ -278,15 +298,27 @@ fn read(text: &str) -> (Book, Option<u64>) {
     (book, salt)
 }
 
+/// Reads who holds a turn; one that makes no sense is nobody known.
+fn holder_in(text: &str) -> Option<Holder> {
+    let (world, rest) = text.split_once('.')?;
+    let (process, begun) = rest.split_once('.')?;
+    Some(Holder {
+        world: u64::from_str_radix(world, 16).ok()?,
+        process: process.parse().ok()?,
+        begun: begun.parse().ok()?,
+    })
+}
+
 fn read_line(line: &str, book: &mut Book) -> Option<()> {
     let (word, rest) = line.split_once(' ')?;
     let moment = |text: &str| Some(Mono::at(Duration::from_millis(text.parse().ok()?)));
     let account = |text: &str| Some(Account::numbered(u64::from_str_radix(text, 16).ok()?));
     let turn = |rest: &str| {
-        let mut words = rest.splitn(3, ' ');
+        let mut words = rest.splitn(4, ' ');
         Some(Turn {
             since: moment(words.next()?)?,
             account: account(words.next()?)?,
+            holder: holder_in(words.next()?),
             task: TaskId::parse(words.next()?).ok()?,
         })
     };
@@ -332,11 +364,17 @@ mod tests {
                 task: id("a"),
                 account: Account::numbered(7),
                 since: at(1),
+                holder: Some(Holder {
+                    world: u64::MAX,
+                    process: 42,
+                    begun: 7,
+                }),
             }],
             asked: vec![Turn {
                 task: id("b"),
                 account: Account::numbered(u64::MAX),
                 since: at(3),
+                holder: None,
             }],
             held: vec![Held {
                 account: Account::numbered(7),
@@ -362,14 +400,14 @@ mod tests {
             String::new(),
             "asking 1 a\n".to_owned(),
             format!(
-                "{title}asking\nasking 1\nasking x a\nasking 1 x b\nsalt x\nheld 1 2 3\nnonsense 1\n\0\u{202e}"
+                "{title}asking\nasking 1\nasking x a\nasking 1 x b\nasking 1 7 b\nsalt x\nheld 1 2 3\nnonsense 1\n\0\u{202e}"
             ),
             format!("{title}held -1 2 3 offline 0 x\nstarted 99999999999999999999999999\n"),
         ];
         for text in strange {
             assert_eq!(read(&text), (Book::default(), None), "{text:?}");
         }
-        let many = "asking 1 7 a\n".repeat(100);
+        let many = "asking 1 7 - a\n".repeat(100);
         let (book, _) = read(&format!("{title}{many}"));
         assert_eq!(book.asking.len(), MOST_IN_FLIGHT);
     }

@@ -338,6 +338,8 @@ pub enum Loading {
 /// Is what is known of how the list was looked at, for the next start.
 #[derive(Debug, Clone, Default)]
 pub struct Outlook {
+    /// Whether the last run was recalled: once is enough, as its removals would be taken back twice.
+    pub(super) is_recalled: bool,
     /// What the disk was told last.
     pub(super) remembered: Lens,
     /// When it is told of another way to look; `None` while there is none.

@@ -206,7 +206,8 @@ fn outcome(refused: Option<PollError>, loss: Option<Failure>) -> Result<(), Fail
 }
 
 /// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be
-/// read. The inner error is account-wide. After a signal the answers to what was asked are taken in, and then it fails.
+/// read. The inner error is account-wide: it is said and not written down, as it is nothing known of a task, and whoever
+/// looks next may have another key. After a signal the answers to what was asked are taken in, and then it fails.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,

@@ -122,6 +122,12 @@ pub async fn once(
             }
         };
         tokio::select! {
+            // A signal that comes with the last answer is one that was heard.
+            biased;
+            signal = signals.next() => match stopped {
+                Some(Stopped::Signal(_)) => return Err(Stopped::Signal(signal)),
+                _ => stopped = Some(Stopped::Signal(signal)),
+            },
             Some((answer, id, turn)) = asked.next() => {
                 let heard = Heard::of(&answer);
                 match answer {
@@ -136,10 +142,6 @@ pub async fn once(
                 }
                 turn.end(heard).await;
             }
-            signal = signals.next() => match stopped {
-                Some(Stopped::Signal(_)) => return Err(Stopped::Signal(signal)),
-                _ => stopped = Some(Stopped::Signal(signal)),
-            },
             () = wait => {}
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use super::{Failure, Global, Save, exit, output, place};
+use super::{Failure, Global, Save, exit, output, place, signals::Signals};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore, surroundings::columns},
     config,
@@ -54,16 +54,13 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
             }
         }
     }
+    let mut signals = Signals::listen();
     note_begun(&mut store, &orders)?;
     let saving = save_all(&orders, &downloader, &mut store);
     failures += tokio::select! {
         failed = saving => failed?,
-        _ = tokio::signal::ctrl_c() => {
-            return Err(Failure::new(
-                exit::INTERRUPTED,
-                "Interrupted; what came is kept, and the same command goes on.",
-            ));
-        }
+        // What was under way is dropped with it: the part stays, and a turn is given back.
+        signal = signals.next() => return Err(interrupted(signal)),
     };
     match failures {
         0 => Ok(()),
@@ -72,6 +69,13 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
             "{many} results are not saved, see above."
         ))),
     }
+}
+
+fn interrupted(signal: i32) -> Failure {
+    Failure::new(
+        exit::SIGNAL_BASE + signal,
+        "Interrupted; what came is kept, and the same command goes on.",
+    )
 }
 
 /// Returns the folder, whole: as given, else the user's own for videos.

@@ -1,4 +1,4 @@
-//! The signals that end a command: Ctrl-C, and what a terminal or a system says when it goes away.
+//! The signals that end a command: Ctrl-C and Ctrl-\, and what a terminal or a system says when it goes away.
 
 use std::future;
 
@@ -18,6 +18,7 @@ impl Signals {
             SignalKind::interrupt(),
             SignalKind::terminate(),
             SignalKind::hangup(),
+            SignalKind::quit(),
         ];
         let listen = |kind: SignalKind| Some((kind.as_raw_value(), signal(kind).ok()?));
         Self {

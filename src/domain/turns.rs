@@ -3,8 +3,9 @@
 //! A [`Book`] stands beside the list. Who wants to ask takes a turn from it and gives it back afterwards. Pure: the
 //! file it lives in is an adapter's. Times in it are [`Mono`]s counted from a start that all instances share, the host's.
 //!
-//! A turn never given back (a killed instance) ends by itself when its answer would count as lost. Whatever is wrong
-//! with the book costs at most the others' limits: every instance keeps its own all the same.
+//! A turn never given back ends when its [holder](Holder) is known to be gone (a killed instance), else by itself when
+//! its answer would count as lost. Whatever is wrong with the book costs at most the others' limits: every instance keeps
+//! its own all the same.
 //!
 //! How many may ask is counted over all. What the server says of an account holds for those only who ask the same
 //! address with the same key.
@@ -61,6 +62,17 @@ impl Account {
     }
 }
 
+/// Is the process that holds a turn, told apart from every other one of its world, also from a later one of its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The world its number is of: one start of a host, and there one space of numbers.
+    pub world: u64,
+    /// Its number.
+    pub process: u32,
+    /// When it began, as the host counts.
+    pub begun: u64,
+}
+
 /// Is the right to ask after one task now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
@@ -70,6 +82,8 @@ pub struct Turn {
     pub account: Account,
     /// When it was given.
     pub since: Mono,
+    /// Which process has it; `None` where that cannot be told.
+    pub holder: Option<Holder>,
 }
 
 /// Tells why there is no turn.
@@ -167,8 +181,25 @@ pub struct Book {
 }
 
 impl Book {
-    /// Gives the turn to ask after a task now, or says why not.
+    /// Takes back the turns of those who are gone: their answers come no more. What they started still counts.
+    pub fn bury(&mut self, is_gone: impl Fn(Holder) -> bool) {
+        self.asking
+            .retain(|turn| !turn.holder.is_some_and(&is_gone));
+    }
+
+    /// Gives the turn to ask after a task now to nobody known; as [`give`](Self::give).
     pub fn take(&mut self, task: &TaskId, account: Account, now: Mono) -> Result<Turn, PutOff> {
+        self.give(task, account, None, now)
+    }
+
+    /// Gives the turn to ask after a task now, or says why not.
+    pub fn give(
+        &mut self,
+        task: &TaskId,
+        account: Account,
+        holder: Option<Holder>,
+        now: Mono,
+    ) -> Result<Turn, PutOff> {
         self.tidy(now);
         if let Some(wait) = self.held_for(account, now) {
             return Err(wait);
@@ -191,6 +222,7 @@ impl Book {
             task: task.clone(),
             account,
             since: now,
+            holder,
         };
         self.started.push(now);
         self.asking.push(turn.clone());
@@ -432,6 +464,35 @@ mod tests {
         assert!(book.take(&id("a"), MINE, at(24_999)).is_err());
         assert!(book.take(&id("a"), MINE, at(25_000)).is_ok());
         assert_eq!(book.asking.len(), 1);
+    }
+
+    #[test]
+    fn the_turns_of_those_who_are_gone_are_free_at_once_within_the_rate() {
+        let one = |process| Holder {
+            world: 1,
+            process,
+            begun: 5,
+        };
+        let mut book = Book::default();
+        for (name, process) in [("a", 1), ("b", 1), ("c", 2)] {
+            let given = book.give(&id(name), MINE, Some(one(process)), at(0));
+            given.unwrap();
+        }
+        book.take(&id("d"), MINE, at(0)).unwrap();
+
+        book.bury(|holder| holder == one(1));
+
+        assert!(book.take(&id("a"), MINE, at(1)).is_ok());
+        assert_eq!(
+            book.take(&id("b"), MINE, at(2)),
+            refused(Refusal::Crowded, 998),
+            "five have started"
+        );
+        assert!(book.take(&id("b"), MINE, at(1000)).is_ok());
+        for name in ["c", "d"] {
+            let other = book.take(&id(name), MINE, at(2000)).unwrap_err();
+            assert_eq!(other.why, Refusal::Elsewhere, "{name} is still asked after");
+        }
     }
 
     #[test]

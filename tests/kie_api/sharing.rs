@@ -57,6 +57,7 @@ impl Turns for Book {
                     task: task.clone(),
                     account,
                     since: Mono::default(),
+                    holder: None,
                 });
             }
             None => Refusal::Crowded,

@@ -9,7 +9,7 @@ use kietop::{
         update::update,
     },
     domain::{
-        change::{Access, Delta},
+        change::{Access, Delta, StoreError},
         memory::Memory,
         query::{Lens, Order, Query, Sort},
         status::Tab,
@@ -619,6 +619,32 @@ fn a_start_looks_at_the_list_as_the_last_run_did() {
         Tab::Active,
         "what was chosen since the start stays"
     );
+}
+
+#[test]
+fn a_list_that_is_read_at_the_second_try_recalls_the_last_run_once() {
+    let mut story = Story::of(program());
+    story.say(Msg::Recalled(Ok(Memory {
+        removals: vec![vec![id("a0")]],
+        ..Memory::default()
+    })));
+    story.say(Msg::Loaded(Err(StoreError::Busy)));
+
+    story.wait(Duration::from_secs(6));
+    story.say(Msg::Loaded(Ok(Vec::new())));
+
+    let recalls = |(_, effect): &&(Duration, Effect)| *effect == Effect::Recall;
+    assert_eq!(story.orders.iter().filter(recalls).count(), 0);
+    story.press(&["u"]);
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.", "it is taken back once");
+
+    // Where the last run could not be recalled either, it is asked for again.
+    let mut story = Story::of(program());
+    story.say(Msg::Recalled(Err(StoreError::Busy)));
+    story.say(Msg::Loaded(Err(StoreError::Busy)));
+    story.wait(Duration::from_secs(6));
+    assert_eq!(story.orders.iter().filter(recalls).count(), 1);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
 
@@ -35,6 +35,8 @@ pub(crate) enum Step {
     Reset,
     /// Says nothing more until the client goes away.
     Hold,
+    /// Goes on once the test has set this to true.
+    Await(watch::Receiver<bool>),
 }
 
 /// Makes an answer from the head of a request.
@@ -168,6 +170,12 @@ async fn play(
             Step::Reset => {
                 stream.set_zero_linger().expect("a socket option");
                 return;
+            }
+            Step::Await(mut gate) => {
+                // A test that is over lets nobody through.
+                if gate.wait_for(|is_open| *is_open).await.is_err() {
+                    return;
+                }
             }
             Step::Hold => while stream.read_u8().await.is_ok() {},
         }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     task::TaskId,
+    text::CleanText,
     time::{Mono, Now},
 };
 
@@ -109,17 +110,17 @@ impl Board {
     }
 
     /// Answers a person at once; the last `step` bytes of the text are the next step.
-    pub(in crate::app) fn answer(&mut self, text: String, step: usize, tone: Tone, now: Now) {
+    pub(in crate::app) fn answer(&mut self, text: &str, step: usize, tone: Tone, now: Now) {
         self.put(Kind::Answer, text, step, tone, now);
     }
 
     /// Answers a person likewise, who may take it back.
-    pub(in crate::app) fn offer(&mut self, text: String, step: usize, now: Now) {
+    pub(in crate::app) fn offer(&mut self, text: &str, step: usize, now: Now) {
         self.put(Kind::Offer, text, step, Tone::Plain, now);
     }
 
     /// Says what came of something begun earlier: at once, but behind an offer that still stands.
-    pub(in crate::app) fn follow_up(&mut self, text: String, tone: Tone, now: Now) {
+    pub(in crate::app) fn follow_up(&mut self, text: &str, tone: Tone, now: Now) {
         match self.shown {
             Some((Kind::Offer, _)) => self.tell(text, tone, now),
             Some((Kind::Answer | Kind::News | Kind::Sum, _)) | None => {
@@ -128,7 +129,8 @@ impl Board {
         }
     }
 
-    fn put(&mut self, kind: Kind, text: String, step: usize, tone: Tone, now: Now) {
+    fn put(&mut self, kind: Kind, text: &str, step: usize, tone: Tone, now: Now) {
+        let text = clean(text);
         if let Some((Kind::News | Kind::Sum, cut)) =
             self.shown.take_if(|(_, notice)| notice.until > now.mono)
         {
@@ -141,7 +143,8 @@ impl Board {
     }
 
     /// Says news when the line is free, else behind the answer that stands there.
-    pub(in crate::app) fn tell(&mut self, text: String, tone: Tone, now: Now) {
+    pub(in crate::app) fn tell(&mut self, text: &str, tone: Tone, now: Now) {
+        let text = clean(text);
         if self.is_taken() {
             self.waiting.push_back((text, tone));
             self.waiting.truncate(MOST_PAST);
@@ -151,7 +154,7 @@ impl Board {
     }
 
     /// Says news of several things together, in the place of the last such where that still stands; else as other news.
-    pub(in crate::app) fn sum_up(&mut self, text: String, tone: Tone, now: Now) {
+    pub(in crate::app) fn sum_up(&mut self, text: &str, tone: Tone, now: Now) {
         if self.is_taken() {
             return self.tell(text, tone, now);
         }
@@ -160,7 +163,7 @@ impl Board {
         {
             self.past.pop_back();
         }
-        self.show(Kind::Sum, text, 0, tone, now);
+        self.show(Kind::Sum, clean(text), 0, tone, now);
     }
 
     /// Keeps an ending for when the line is free.
@@ -221,4 +224,10 @@ impl Board {
         };
         self.shown = Some((kind, notice));
     }
+}
+
+/// Returns a sentence that acts on no terminal. What a system or another program says of itself is in some, paths and
+/// the words of a panic too, and not all of it came through a door that cleans.
+fn clean(text: &str) -> String {
+    CleanText::line(text, usize::MAX).to_string()
 }

@@ -7,7 +7,7 @@ use crate::{
         msg::{Effect, Request},
         state::{CopyMenu, DetailPage, Overlay, Screen, State, Tone},
     },
-    domain::{time::Now, watchlist::Watched},
+    domain::{text::CleanText, time::Now, watchlist::Watched},
 };
 
 /// The longest text a terminal is asked to put on its clipboard, in bytes: xterm takes no more than 75,000 characters
@@ -99,7 +99,7 @@ pub(super) fn copied(
         }
     };
     if let Some(Overlay::Link(links)) = &mut state.overlay {
-        links.copied = Some(text.clone());
+        links.copied = Some(CleanText::line(&text, usize::MAX).to_string());
     }
     notify(state, tone, text, now);
 }

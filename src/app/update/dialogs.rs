@@ -24,6 +24,7 @@ use crate::{
         comparison::{Comparison, MissingSide},
         query::Sort,
         task::{Family, TaskId, VideoUrl},
+        text::CleanText,
         time::Now,
         watchlist::Watched,
     },
@@ -484,7 +485,7 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     effects.push(Effect::Copy(Clip::text(what, lines.join("\n"))));
     state.overlay = Some(Overlay::Link(ShownLinks {
         urls,
-        reason,
+        reason: CleanText::line(&reason, usize::MAX).to_string(),
         copied: None,
     }));
 }

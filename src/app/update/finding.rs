@@ -190,6 +190,7 @@ pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) -> Vec<TaskI
         removals,
         visited,
     } = memory;
+    state.outlook.is_recalled = true;
     state.outlook.visited = visited;
     state.undos.recall(removals);
     state.outlook.remembered = lens.clone();

@@ -31,24 +31,24 @@ const MOST_TOLD: usize = 50;
 
 /// Answers a person in the message line.
 pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.board.answer(text.into(), 0, tone, now);
+    state.board.answer(&text.into(), 0, tone, now);
 }
 
 /// Answers a person who did something that can be taken back, and with which key.
 pub(super) fn offer_undo(state: &mut State, text: &str, now: Now) {
     let step = step(state, Action::Undo, "undoes it");
     let text = format!("{text}{step}");
-    state.board.offer(text, step.len(), now);
+    state.board.offer(&text, step.len(), now);
 }
 
 /// Says what came of something a person began earlier; an undo on offer is not covered by it.
 pub(super) fn follow_up(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.board.follow_up(text.into(), tone, now);
+    state.board.follow_up(&text.into(), tone, now);
 }
 
 /// Says news in the message line, once no answer stands there.
 pub(super) fn inform(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
-    state.board.tell(text.into(), tone, now);
+    state.board.tell(&text.into(), tone, now);
 }
 
 /// Takes off what has stood its time, and tells of the endings that had to wait for it.
@@ -142,7 +142,7 @@ pub(super) fn announce(state: &mut State, task: &TaskId, now: Now) {
     if state.board.is_taken() {
         state.board.keep_ending(task.clone());
     } else if let Some((tone, sum)) = sum {
-        state.board.sum_up(sum, tone, now);
+        state.board.sum_up(&sum, tone, now);
     } else {
         inform(state, tone, sentence, now);
     }

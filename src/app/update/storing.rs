@@ -153,7 +153,10 @@ pub(super) fn retry(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         effects.push(Effect::Store(state.unsaved.drain()));
     }
     if state.reload.take_if(|at| *at <= now.mono).is_some() {
-        effects.extend([Effect::Recall, Effect::Load]);
+        if !state.outlook.is_recalled {
+            effects.push(Effect::Recall);
+        }
+        effects.push(Effect::Load);
     }
 }
 

@@ -237,3 +237,136 @@ fn look(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use super::*;
+    use crate::domain::{
+        change::{Applied, Delta, JournalLine},
+        memory::Memory,
+        record::Record,
+        watchlist::Watched,
+    };
+
+    /// Breaks at whatever is wanted of it.
+    #[derive(Debug)]
+    struct Breaks;
+
+    impl ListStore for Breaks {
+        fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
+            panic_any(1)
+        }
+        fn apply(&mut self, _: &[Change]) -> Result<Vec<Applied>, StoreError> {
+            panic_any(2)
+        }
+        fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
+            panic_any(3)
+        }
+        fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
+            panic_any(4)
+        }
+        fn record(&mut self, _: &TaskId) -> Result<Option<Record>, StoreError> {
+            panic_any(5)
+        }
+        fn recall(&mut self) -> Result<Memory, StoreError> {
+            panic_any(6)
+        }
+        fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+            panic_any(7)
+        }
+        fn note_visit(&mut self, _: Timestamp) -> Result<(), StoreError> {
+            panic_any(8)
+        }
+    }
+
+    /// Gives every order there is, and the end, and returns all that is answered: of each its name and its error.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only answers of the list are wanted"
+    )]
+    async fn answers(
+        hand: ListHand,
+        mut told: mpsc::Receiver<Msg>,
+    ) -> Vec<(&'static str, StoreError)> {
+        let task = TaskId::parse("a").unwrap();
+        for order in [
+            Order::Recall,
+            Order::Load,
+            Order::Look,
+            Order::Remember(Lens::default()),
+            Order::Apply(Vec::new()),
+            Order::Visit(Timestamp::UNIX_EPOCH),
+            Order::Journal(task.clone()),
+            Order::Record(task),
+        ] {
+            hand.tell(order);
+        }
+        let (done, closed) = oneshot::channel();
+        hand.tell(Order::Close(done));
+        // An error means that there is no thread.
+        closed.await.unwrap_or_default();
+        drop(hand);
+        let mut answers = Vec::new();
+        while let Some(msg) = told.recv().await {
+            let (name, error) = match msg {
+                Msg::Recalled(result) => ("recalled", result.err()),
+                Msg::Loaded(result) => ("loaded", result.err()),
+                Msg::Remembered(result) => ("remembered", result.err()),
+                Msg::Stored { result, .. } => ("stored", result.err()),
+                Msg::JournalRead { lines, .. } => ("journal", lines.err()),
+                Msg::RecordRead { record, .. } => ("record", record.err()),
+                other => panic!("nobody asked for {other:?}"),
+            };
+            answers.push((name, error.unwrap()));
+        }
+        answers
+    }
+
+    #[tokio::test]
+    async fn every_order_is_answered_once_whatever_breaks() {
+        let in_order = [
+            "recalled",
+            "loaded",
+            "remembered",
+            "stored",
+            "journal",
+            "record",
+        ];
+        let breaks = |_| {
+            Ok(OpenedStore {
+                store: Box::new(Breaks),
+                rescued: None,
+                watch: None,
+            })
+        };
+        let other = |what: &str| StoreError::Other(what.into());
+        let cases: [(OpenStore, StoreError); 3] = [
+            (Box::new(breaks), other("reading or writing it broke")),
+            (Box::new(|_| panic_any(0)), other("opening it broke")),
+            (Box::new(|_| Err(StoreError::Full)), StoreError::Full),
+        ];
+        for (open, error) in cases {
+            let (send, told) = mpsc::channel(99);
+            let answers = answers(ListHand::start(open, send), told).await;
+
+            assert_eq!(answers, in_order.map(|name| (name, error.clone())));
+        }
+
+        // Where the thread could not even be started.
+        let (send, told) = mpsc::channel(99);
+        let (gone, _) = orders::channel();
+        let hand = ListHand {
+            orders: gone,
+            answers: send,
+        };
+        let mut answers = answers(hand, told).await;
+
+        let error = other("reading or writing it broke; start kietop again");
+        answers.sort_unstable_by_key(|(name, _)| *name);
+        let mut names = in_order;
+        names.sort_unstable();
+        assert_eq!(answers, names.map(|name| (name, error.clone())));
+    }
+}

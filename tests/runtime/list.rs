@@ -1,0 +1,137 @@
+//! The list's own thread, in the real loop: a list that opens late, and one that breaks under the hand.
+
+use futures_util::FutureExt as _;
+use kietop::{adapters::store::SqliteStore, domain::task::Task};
+use rusqlite::Connection;
+
+use super::*;
+
+/// Runs the loop on that list until a task was asked after so often, and a moment longer; returns its screens.
+async fn screens(asked_for: usize, open_store: OpenStore) -> Vec<String> {
+    let started = time::Instant::now();
+    let (asked, mut all_asked) = mpsc::unbounded_channel();
+    let api = FakeApi {
+        takes: Duration::from_secs(1),
+        ends_after: Duration::MAX,
+        started,
+        asked,
+    };
+    let mut paper = Paper::new();
+    let (_alive, interruptions) = mpsc::channel(1);
+    // The list's thread takes real time, for which paused time does not wait: it may be years later when that answers.
+    // So the end waits for what follows from it, and nothing here depends on the hour.
+    let leave = async move {
+        for _ in 0..asked_for {
+            all_asked.recv().await.unwrap();
+        }
+        time::sleep(Duration::from_secs(3)).await;
+        Ok(Input::Key {
+            chord: KeyChord::char('q'),
+            is_repeat: false,
+        })
+    };
+    let code = runtime::run(
+        &mut paper,
+        leave.into_stream().chain(stream::pending()),
+        interruptions,
+        State::new(settings()),
+        Theme::monochrome().into(),
+        outside(started, api, open_store),
+    )
+    .await;
+    assert_eq!(code, 0);
+    paper.screens
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_locked_at_the_start_is_read_once_the_lock_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kietop.db");
+    let mut store = SqliteStore::open(&path, now().wall).unwrap().store;
+    let add = Change::Add {
+        task: support::id("neon-city"),
+        family: Family::default(),
+        label: None,
+        at: now().wall,
+    };
+    store.apply(&[add]).unwrap();
+    drop(store);
+    let lock = Connection::open(&path).unwrap();
+    lock.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+        .unwrap();
+    let mut lock = Some(lock);
+
+    let screens = screens(
+        1,
+        Box::new(move |_| {
+            let result = SqliteStore::open(&path, now().wall);
+            // It stands in the way of one opening.
+            lock.take();
+            result.map(|list| opened(list.store))
+        }),
+    )
+    .await;
+
+    let at = |text: &str| screens.iter().position(|screen| screen.contains(text));
+    let refused = at("The list could not be read.").unwrap();
+    assert!(
+        screens[refused].contains("Another program holds the list file"),
+        "{}",
+        screens[refused]
+    );
+    assert!(at("neon-city").unwrap() > refused);
+    assert!(!screens.last().unwrap().contains("could not be read"));
+}
+
+/// A list that can be read once, and breaks at everything else.
+#[derive(Debug)]
+struct Breaks(Vec<Watched>);
+
+impl ListStore for Breaks {
+    fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
+        Ok(self.0.clone())
+    }
+    fn apply(&mut self, _: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        panic!("it breaks")
+    }
+    fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
+        panic!("it breaks")
+    }
+    fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
+        panic!("it breaks")
+    }
+    fn record(&mut self, _: &TaskId) -> Result<Option<Record>, StoreError> {
+        panic!("it breaks")
+    }
+    fn recall(&mut self) -> Result<Memory, StoreError> {
+        panic!("it breaks")
+    }
+    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+        panic!("it breaks")
+    }
+    fn note_visit(&mut self, _: Timestamp) -> Result<(), StoreError> {
+        panic!("it breaks")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_breaks_is_said_and_the_asking_goes_on() {
+    let task = Task::new(support::id("neon-city"), Family::default());
+    let watched = Watched::new(task, None, now().wall);
+
+    let screens = screens(
+        5,
+        Box::new(move |_| Ok(opened(Breaks(vec![watched.clone()])))),
+    )
+    .await;
+
+    let last = screens.last().unwrap();
+    assert!(
+        last.contains("neon-city") && last.contains("generating"),
+        "{last}"
+    );
+    assert!(
+        last.contains("Not saved: the list file failed: reading or writing it broke"),
+        "{last}"
+    );
+}
