@@ -25,7 +25,6 @@ use crate::{
     adapters::kie::{ApiOrigin, StoredKey},
     app::keymap::Keymap,
     domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
-    ui::theme::Palette,
 };
 
 /// The default file: every setting that works, commented out, with its default.
@@ -80,7 +79,7 @@ pub struct Settings {
     /// Whether only ASCII is drawn.
     pub ascii: Ascii,
     /// The colours.
-    pub palette: Palette,
+    pub colours: themes::Colours,
     /// How pictures are drawn.
     pub preview: Preview,
     /// What the keys mean.

@@ -64,8 +64,8 @@
 //! - The config file is walked by hand over the parsed table, not read by serde, which stops at the first fault: every fault
 //!   is named with its place, and a key is known exactly when something asks for it.
 //! - Keys are parsed by our own table, not by crokey: that speaks in the terminal's types, which the core must not know.
-//! - The theme `auto` is one palette for dark and light grounds and asks the terminal nothing: colours that change after the
-//!   first frame, or a first frame that waits for an answer, are worth less than colours that read on both.
+//! - The theme `auto` asks the terminal for its ground and draws the first frame without waiting: in colours that read
+//!   on both grounds. Only where the answer is a light one are there darker colours, once, from the next frame on.
 //! - A frame comes from ffmpeg as a plain pixel map, not as a PNG: nothing is unpacked, so its size is bounded by what is
 //!   read of it.
 //! - The terminal is asked what it shows when the first picture is ordered, and its answers are read with the keys: no

@@ -45,11 +45,14 @@ use kietop::{
     },
     ports::{Clock, ListStore, Turns},
     runtime::{
-        self,
+        self, Themes,
         effects::{OpenStore, OpenedStore, Outside},
         headless::{self, Ended},
         input::Keyboard,
-        terminal::{Dialect, Mouse, Screen, ScreenOptions, clean_panics, finish, harden_process},
+        terminal::{
+            Depth, Dialect, Mouse, Scheme, Screen, ScreenOptions, clean_panics, finish,
+            harden_process,
+        },
     },
     simulator::{self, SimulatedClock},
     ui::theme::{Palette, Theme},
@@ -302,7 +305,13 @@ async fn show(
     config: &config::Settings,
     outside: Outside,
 ) -> Result<i32, Failure> {
+    let themes = themes(config);
     let options = ScreenOptions {
+        scheme: if themes.follows_ground() {
+            Scheme::Followed
+        } else {
+            Scheme::Chosen
+        },
         mouse: match config.mouse {
             config::Mouse::On => Mouse::On,
             config::Mouse::Off => Mouse::Off,
@@ -313,14 +322,14 @@ async fn show(
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
     let state = State::new(state);
-    let keyboard = Keyboard::open()
+    let keyboard = Keyboard::open(screen.questions())
         .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
     let code = runtime::run(
         &mut screen,
         keyboard.events(),
         interruptions,
         state,
-        theme(config),
+        themes,
         outside,
     )
     .await;
@@ -347,7 +356,7 @@ fn state_settings(config: &config::Settings) -> Settings {
 
 /// Returns what is left of the user's choice here: no pictures where no colour is wanted.
 fn preview(config: &config::Settings) -> Preview {
-    if is_set("NO_COLOR") || config.palette == Palette::monochrome() {
+    if is_set("NO_COLOR") || config.colours.usual == Palette::monochrome() {
         Preview::Off
     } else {
         config.preview.through(way())
@@ -380,19 +389,40 @@ fn notices(config: &config::Notifications) -> NoticeSettings {
     }
 }
 
-/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted.
-fn theme(config: &config::Settings) -> Theme {
-    let theme = if is_set("NO_COLOR") {
-        Theme::monochrome()
-    } else {
-        Theme::of(config.palette)
+/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted; and
+/// another for a light ground, where the colours are not chosen and the terminal has those it needs.
+fn themes(config: &config::Settings) -> Themes {
+    let is_ascii = is_ascii(config);
+    let glyphs = |theme: Theme| {
+        if is_ascii { theme.with_ascii() } else { theme }
     };
+    if is_set("NO_COLOR") {
+        return glyphs(Theme::monochrome()).into();
+    }
+    let usual = Themes::from(glyphs(Theme::of(config.colours.usual)));
+    let on_light =
+        config
+            .colours
+            .on_light
+            .and_then(|palette| match Depth::of(|name| env::var_os(name)) {
+                Depth::Sixteen => None,
+                Depth::Palette => Some(palette.in_256_colours()),
+                Depth::Exact => Some(palette),
+            });
+    match on_light {
+        Some(palette) => usual.on_light(glyphs(Theme::of(palette))),
+        None => usual,
+    }
+}
+
+/// Tells whether only ASCII is drawn.
+fn is_ascii(config: &config::Settings) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
     match (config.ascii, locale.as_deref()) {
-        (Ascii::On, _) | (Ascii::Auto, Some("C" | "POSIX")) => theme.with_ascii(),
-        (Ascii::Off | Ascii::Auto, _) => theme,
+        (Ascii::On, _) | (Ascii::Auto, Some("C" | "POSIX")) => true,
+        (Ascii::Off | Ascii::Auto, _) => false,
     }
 }
 

@@ -5,6 +5,7 @@
 //! nothing holds up frames and nothing else, and at rest nothing wakes.
 
 pub mod effects;
+mod ground;
 pub mod headless;
 pub mod input;
 mod pictures;
@@ -16,9 +17,11 @@ use futures_util::{Stream, StreamExt as _};
 use ratatui::Frame;
 use tokio::{sync::mpsc, time};
 
+pub use self::ground::Themes;
 use self::{
     effects::{Hands, Outside},
-    input::{CellSize, Input, MouseReport},
+    ground::Ground,
+    input::{Answer, CellSize, Input, MouseReport},
     pictures::{Gallery, Hung},
     terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
 };
@@ -29,7 +32,7 @@ use crate::{
         update::{next_wakeup, start, update},
     },
     ports::Clock,
-    ui::{self, theme::Theme},
+    ui,
 };
 
 /// The shortest time between two frames that no key asked for.
@@ -132,7 +135,7 @@ pub async fn run(
     keys: impl Stream<Item = io::Result<Input>>,
     mut interruptions: mpsc::Receiver<Interruption>,
     state: State,
-    theme: Theme,
+    themes: Themes,
     outside: Outside,
 ) -> i32 {
     let clock = Arc::clone(&outside.clock);
@@ -141,7 +144,7 @@ pub async fn run(
     let mut house = House {
         surface,
         state,
-        theme,
+        ground: Ground::new(themes),
         clock,
         hands,
         gallery,
@@ -150,6 +153,7 @@ pub async fn run(
         frame: Frames::default(),
     };
     let mut keys = pin!(keys.fuse());
+    house.ask_for_the_ground();
     house.carry_out(start());
     let code = loop {
         if let Some(code) = house.draw_if_due() {
@@ -179,7 +183,8 @@ pub async fn run(
             break code;
         }
     };
-    house.hands.close().await;
+    let House { hands, ground, .. } = house;
+    tokio::join!(hands.close(), ground.let_answer(keys));
     code
 }
 
@@ -216,7 +221,7 @@ impl Frames {
 struct House<'a, S> {
     surface: &'a mut S,
     state: State,
-    theme: Theme,
+    ground: Ground,
     clock: Arc<dyn Clock>,
     hands: Hands,
     gallery: Gallery,
@@ -283,6 +288,12 @@ impl<S: Surface> House<'_, S> {
 
     fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
         match input {
+            Ok(Input::Answer(Answer::Ground(colour))) => {
+                if self.ground.answered(colour) {
+                    self.frame.wanted = Want::Now;
+                }
+            }
+            Ok(Input::Answer(Answer::SchemeChanged)) => self.ask_for_the_ground(),
             Ok(Input::Answer(answer)) => self.gallery.answered(answer),
             Ok(Input::Mouse(report)) => self.pointed(report),
             Ok(input) => {
@@ -298,13 +309,21 @@ impl<S: Surface> House<'_, S> {
         None
     }
 
+    /// Asks the terminal for the colour of its ground, where something hangs on it.
+    fn ask_for_the_ground(&mut self) {
+        if self.ground.has_to_ask() {
+            // A terminal that is gone says so at the next draw.
+            self.surface.question(ground::QUESTION).unwrap_or_default();
+        }
+    }
+
     /// Finds out what lies under the pointer and tells the core.
     fn pointed(&mut self, report: MouseReport) {
         let Some((gesture, at)) = input::pointed(report) else {
             return;
         };
         let size = self.size.unwrap_or_default();
-        let spot = ui::spot(&self.state, self.clock.now(), &self.theme, size, at);
+        let spot = ui::spot(&self.state, self.clock.now(), self.ground.theme(), size, at);
         self.take(Msg::Pointed { gesture, spot }, Want::Now);
     }
 
@@ -398,7 +417,7 @@ impl<S: Surface> House<'_, S> {
             );
         }
         let now = self.clock.now();
-        let (state, theme) = (&self.state, &self.theme);
+        let (state, theme) = (&self.state, self.ground.theme());
         let mut drawn = ui::Drawn::default();
         if let Some(title) = ui::title(state, theme) {
             self.surface.set_title(&title)?;

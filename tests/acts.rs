@@ -24,7 +24,7 @@ use kietop::{
         tidings::{Focus, NoticeWay, Tidings},
     },
     domain::{
-        change::{Access, Change, StoreError},
+        change::{Access, Change, Delta, StoreError},
         memory::Memory,
         record::Record,
         report::{Observation, PollError},
@@ -190,12 +190,86 @@ fn a_label_is_edited_kept_and_taken_away() {
     story.say(Msg::Pasted("night\u{1b}[2J\nrun q ".into()));
     story.press(&["7", "Enter"]);
     assert_eq!(story.task("made").title(), "night␛[2J run q7");
-    assert_eq!(story.said(), "Now called \"night␛[2J run q7\".");
+    assert_eq!(
+        story.said(),
+        "Now called \"night␛[2J run q7\". u undoes it."
+    );
     assert!(story.state.overlay().is_none());
 
     story.press(&["e", "Ctrl-U", "Enter"]);
     assert_eq!(story.task("made").label, None);
-    assert_eq!(story.said(), "The label is gone.");
+    assert_eq!(story.said(), "The label is gone. u undoes it.");
+
+    story.press(&["u"]);
+    assert_eq!(story.task("made").title(), "night␛[2J run q7");
+    assert_eq!(story.said(), "Called \"night␛[2J run q7\" again.");
+    story.press(&["u"]);
+    assert_eq!(story.task("made").title(), "harbour");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+    story.press(&["e", "Enter"]);
+    assert_eq!(story.said(), "Now called \"harbour\".", "as before");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn labels_of_several_tasks_are_taken_back_together_and_in_turn_with_removals() {
+    let label = |story: &Story, name| {
+        let label = story.task(name).label.clone();
+        label.map(|label| label.to_string())
+    };
+    let mut story = Story::with([
+        task("a").ready("5m").created("14:00").label("one"),
+        task("b").ready("5m").created("13:00").label("both"),
+        task("c").ready("5m").created("12:00"),
+    ]);
+    story.press(&["*", "e"]);
+    story.say(Msg::Pasted("both".into()));
+    story.press(&["Enter"]);
+    assert_eq!(
+        story.said(),
+        "3 tasks are now called \"both\". u undoes it."
+    );
+    story.press(&["Esc", "G", "d"]);
+    assert_eq!(story.said(), "Removed \"both\". u undoes it.");
+
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Watching again \"both\".");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "The labels of 2 tasks are as before.");
+    assert_eq!(label(&story, "a"), Some("one".into()));
+    assert_eq!(label(&story, "b"), Some("both".into()));
+    assert_eq!(label(&story, "c"), None);
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn a_label_whose_return_the_disk_refused_can_be_taken_back_later() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter"]);
+    story.disk = Err(StoreError::Full);
+    story.press(&["u"]);
+    assert!(story.said().starts_with("Nothing was changed:"));
+    assert!(story.state.overlay().is_none());
+    assert_eq!(story.task("made").title(), "harbour2");
+
+    story.disk = Ok(());
+    story.press(&["u"]);
+    assert_eq!(story.task("made").title(), "harbour");
+}
+
+#[test]
+fn a_label_of_a_task_that_another_instance_removed_stays_away() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter"]);
+    story.say(Msg::ChangedElsewhere(vec![Delta::Gone(id("made"))]));
+    story.press(&["u"]);
+    assert_eq!(
+        story.said(),
+        "The label was not brought back: its task is not watched any more."
+    );
 }
 
 #[test]
@@ -342,6 +416,93 @@ fn where_no_browser_starts_the_links_of_several_come_together() {
     let (what, text) = text_of(&copies);
     assert_eq!((what, text.lines().count()), ("3 links", 3));
     assert!(matches!(story.state.overlay(), Some(Overlay::Link(links)) if links.urls.len() == 3));
+}
+
+#[test]
+fn quit_in_the_palette_leaves_from_the_raw_record_too() {
+    for way in [&["i"][..], &["Enter"], &["Enter", "i"], &[]] {
+        let mut story = Story::with([made_task()]);
+        story.press(way);
+        story.press(&[":", "q", "u", "i", "t"]);
+        let effects = story.press(&["Enter"]);
+        assert!(effects.contains(&Effect::Quit), "{way:?}: {effects:?}");
+    }
+}
+
+#[test]
+fn the_next_task_is_shown_without_a_way_back_to_the_list() {
+    let mut story = Story::with([
+        task("a").ready("5m").created("14:00"),
+        task("b").running().created("13:00"),
+        task("c").ready("5m").created("12:00"),
+    ]);
+    let shown = |story: &Story| story.state.selected().map(|watched| watched.id().clone());
+    story.press(&["Enter", "l", "J"]);
+    assert_eq!(shown(&story), Some(id("b")));
+    assert_eq!(
+        story.state.screen(),
+        Screen::Detail {
+            page: DetailPage::Time,
+            scroll: 0
+        }
+    );
+    story.press(&["J", "J"]);
+    assert_eq!(shown(&story), Some(id("c")));
+    assert_eq!(story.said(), "That is the last task shown.");
+    story.press(&["K", "K", "K"]);
+    assert_eq!(shown(&story), Some(id("a")));
+    assert_eq!(story.said(), "That is the first task shown.");
+
+    // Its place in the tab is taken by the next one when it ends.
+    story.press(&["Esc", "2", "Enter"]);
+    assert_eq!(shown(&story), Some(id("b")));
+    let asked = story.press(&["r"]);
+    assert!(
+        asked
+            .iter()
+            .any(|effect| matches!(effect, Effect::Poll { .. }))
+    );
+    story.press(&["J"]);
+    assert_eq!(shown(&story), Some(id("b")));
+    assert_eq!(story.said(), "That is the last task shown.");
+}
+
+#[test]
+fn earlier_filters_come_back_in_the_line() {
+    let typed = |story: &Story| match story.state.overlay() {
+        Some(Overlay::Filter(line)) => line.input().value().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let keep = |story: &mut Story, text: &str| {
+        story.press(&["/", "Ctrl-U"]);
+        type_text(&mut story.state, text);
+        story.press(&["Enter"]);
+    };
+    let mut story = Story::with([made_task()]);
+    story.press(&["/", "Ctrl-P", "Ctrl-N"]);
+    assert_eq!(typed(&story), "", "there is none yet");
+    story.press(&["Esc"]);
+    for text in ["harbour", "state:ready", "harbour", ""] {
+        keep(&mut story, text);
+    }
+
+    story.press(&["/", "x", "Ctrl-P"]);
+    assert_eq!(typed(&story), "harbour");
+    assert_eq!(story.state.lens().query.to_string(), "harbour");
+    story.press(&["Ctrl-P", "Ctrl-P"]);
+    assert_eq!(typed(&story), "state:ready", "each is there once");
+    story.press(&["Ctrl-N", "Ctrl-N", "Ctrl-N"]);
+    assert_eq!(typed(&story), "x", "what was begun is not lost");
+
+    story.press(&["Esc"]);
+    for number in 0..30 {
+        keep(&mut story, &format!("n{number}"));
+    }
+    story.press(&["/"]);
+    for _ in 0..40 {
+        story.press(&["Ctrl-P"]);
+    }
+    assert_eq!(typed(&story), "n10", "twenty are kept");
 }
 
 #[test]

@@ -410,7 +410,7 @@ async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, c
         typed(started, keys),
         interruptions,
         State::new(settings()),
-        Theme::monochrome(),
+        Theme::monochrome().into(),
         outside,
     )
     .await;

@@ -13,7 +13,7 @@ use std::{path::PathBuf, time::Duration};
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{Settings, State},
+        state::{NOTICE_TIME, Settings, State},
         update::update,
     },
     domain::{
@@ -141,6 +141,26 @@ fn a_key_saves_and_what_is_on_disk_is_called_saved() {
     assert!(state.saves().is_empty());
     press(&mut state, &["w"]);
     assert_eq!(said(&state), "Saved already: ~/Videos/kietop/a.mp4.");
+}
+
+#[test]
+fn a_save_that_ends_does_not_cover_the_way_back_from_a_removal() {
+    let tasks = [made("a", ONE), made("b", ONE)];
+    let mut state = program()
+        .set(at_home)
+        .with(tasks[0].clone())
+        .with(tasks[1].clone())
+        .build();
+    let begun = saves(&press(&mut state, &["w"]));
+    let changes = written(&press(&mut state, &["j", "d"]));
+    let result = Ok(vec![Applied::Removed]);
+    update(&mut state, Msg::Stored { changes, result }, now());
+    assert_eq!(said(&state), "Removed \"b\". u undoes it.");
+
+    end(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    assert_eq!(said(&state), "Removed \"b\". u undoes it.");
+    update(&mut state, Msg::Tick, later(NOTICE_TIME));
+    assert_eq!(said(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
 }
 
 #[test]

@@ -393,6 +393,13 @@ fn asked() -> State {
     state
 }
 
+/// The sample with the question before several results are opened at once.
+fn asked_to_open() -> State {
+    let mut state = mixed_state();
+    press(&mut state, &["*", "o"]);
+    state
+}
+
 /// The sample with the menu of orders, another order in force.
 fn sorting() -> State {
     let mut state = mixed_state();
@@ -413,7 +420,7 @@ const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
 
 #[test]
 fn the_list_in_every_condition() {
-    let conditions = [
+    let conditions = vec![
         ("empty", program().build()),
         ("mixed", mixed_state()),
         ("all_failed", all_failed()),
@@ -1212,7 +1219,7 @@ fn what_is_being_made_turns_by_the_second() {
 fn finding_and_marking() {
     for size in SIZES {
         let (width, height) = size;
-        let screens = [
+        let screens = vec![
             ("filter_typed", filtering("prompt:o !state:failed")),
             ("filter_fault", filtering("cat state:faild")),
             ("filter_nothing", filtering("xyzzy")),
@@ -1228,6 +1235,15 @@ fn finding_and_marking() {
     let mut state = marked();
     press(&mut state, &["p"]);
     assert_snapshot!("filter_below_banner_120x36", shot(&mut state, (120, 36)));
+}
+
+#[test]
+fn many_videos_are_asked_about_before_they_are_opened() {
+    for size in SIZES {
+        let (width, height) = size;
+        let name = format!("confirm_open_{width}x{height}");
+        assert_snapshot!(name, shot(&mut asked_to_open(), size));
+    }
 }
 
 #[test]

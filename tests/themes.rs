@@ -67,6 +67,15 @@ fn colour(colour: Color) -> Rgb {
         Color::LightCyan,
         Color::White,
     ];
+    // The cube and the greys of the 256 are the same everywhere.
+    if let Color::Indexed(index) = colour {
+        let step = |at: u8| f64::from([0_u8, 95, 135, 175, 215, 255][usize::from(at % 6)]) / 255.0;
+        if index >= 232 {
+            return [f64::from(8 + 10 * (index - 232)) / 255.0; 3];
+        }
+        let at = index - 16;
+        return [at / 36, at / 6, at].map(step);
+    }
     if let Color::Rgb(r, g, b) = colour {
         return [r, g, b].map(|part| f64::from(part) / 255.0);
     }
@@ -146,6 +155,20 @@ fn every_role_of_every_theme_can_be_read() {
                     "{name}, {role:?} on {ground:?}: {found:.2}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn what_auto_becomes_on_a_light_ground_can_be_read_there_with_few_colours_too() {
+    let exact = themes::on_light(None, None).unwrap();
+    for (palette, colours) in [(exact, "all"), (exact.in_256_colours(), "256")] {
+        for role in Role::ALL {
+            let found = of(palette.style(role), &palette, Ground::Light);
+            assert!(
+                found >= wanted("light", role),
+                "{role:?} with {colours}: {found:.2}"
+            );
         }
     }
 }

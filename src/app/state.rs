@@ -13,6 +13,7 @@ mod palette;
 mod picture;
 mod polls;
 mod saves;
+mod undo;
 mod unsaved;
 
 use std::{
@@ -24,13 +25,14 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
+pub(super) use self::undo::{Labels, Undo, Undos};
 pub use self::{
     add::{AddDialog, AddField, Candidate},
     away::{Away, Digest},
     board::{Board, NOTICE_TIME, Notice, Said, Tone},
     boxes::{CopyChoice, CopyMenu, LabelEditor},
     diagnostics::{Diagnostics, OddAnswer},
-    filter::{FilterLine, Former, Place},
+    filter::{FilterLine, Former, Place, Step},
     folder::FolderDialog,
     marks::Marks,
     palette::{Found, Palette},
@@ -398,7 +400,9 @@ pub struct State {
     /// The endings from before this run that were learnt of just now.
     pub(super) known: Vec<TaskId>,
     pub(super) loading: Loading,
-    pub(super) removed: Vec<Vec<TaskId>>,
+    pub(super) undos: Undos,
+    /// The filters kept in this run, each once, the latest last.
+    pub(super) filters: Vec<String>,
     pub(super) outlook: Outlook,
     pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
     pub(super) journal_asked: Option<TaskId>,
@@ -445,7 +449,8 @@ impl State {
             met: HashSet::new(),
             known: Vec::new(),
             loading: Loading::default(),
-            removed: Vec::new(),
+            undos: Undos::default(),
+            filters: Vec::new(),
             outlook: Outlook::default(),
             journal: None,
             journal_asked: None,
@@ -711,9 +716,9 @@ impl State {
         self.burst.as_ref()
     }
 
-    /// Reports whether there is a removal to take back.
+    /// Reports whether there is a removal or a label to take back.
     pub const fn can_undo(&self) -> bool {
-        !self.removed.is_empty()
+        !self.undos.is_empty()
     }
 
     /// Reports whether the program is on its way out.

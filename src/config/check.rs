@@ -9,7 +9,7 @@ use std::{
 use super::{
     Ascii, Faults, Mouse, Notifications, Retention, Saving, Settings, places,
     reader::{At, Content, Entry, Reader, Section},
-    themes,
+    themes::{self, Colours},
 };
 use crate::{
     adapters::kie::{ApiOrigin, StoredKey},
@@ -67,19 +67,22 @@ fn checked(reader: &Reader<'_>, file: Option<&Path>) -> Checked {
     let folder = file.and_then(Path::parent);
     let mut root = reader.root();
     let account = account(&mut root, folder);
-    let palette =
-        root.text("theme")
-            .and_then(|At { at, value }| match themes::load(value, folder) {
-                Ok(palette) => Some(palette),
-                Err(faults) => {
-                    for what in faults {
-                        root.fault(at, &what);
-                    }
-                    None
-                }
-            });
+    let theme = root.text("theme");
+    let on_light = themes::on_light(theme.as_ref().map(|theme| theme.value), folder);
+    let palette = theme.and_then(|At { at, value }| match themes::load(value, folder) {
+        Ok(palette) => Some(palette),
+        Err(faults) => {
+            for what in faults {
+                root.fault(at, &what);
+            }
+            None
+        }
+    });
     let settings = Settings {
-        palette: palette.unwrap_or_default(),
+        colours: Colours {
+            usual: palette.unwrap_or_default(),
+            on_light,
+        },
         ascii: root
             .choice(
                 "ascii",

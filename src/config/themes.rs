@@ -1,6 +1,6 @@
 //! Themes by name: those that come with kietop, and the user's own beside the config file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     fault::{Fault, Place},
@@ -13,6 +13,9 @@ use crate::{
 
 /// The theme without a file: the terminal's own colours, chosen to read on dark and light grounds.
 const AUTO: &str = "auto";
+
+/// What it becomes on a ground that the terminal says is light.
+const ON_LIGHT: &str = "light";
 
 /// The themes that come with kietop.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -32,6 +35,24 @@ const BUILT_IN: [(&str, &str); 5] = [
     ),
 ];
 
+/// Is the palette chosen, and for the theme `auto` what to take in its place where the terminal's ground is light.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Colours {
+    /// For every ground, as far as it is known.
+    pub usual: Palette,
+    /// For those that are light; `None` where the palette was chosen by name.
+    pub on_light: Option<Palette>,
+}
+
+impl Default for Colours {
+    fn default() -> Self {
+        Self {
+            usual: Palette::ansi(),
+            on_light: on_light(None, None),
+        }
+    }
+}
+
 /// Returns the names of the themes that come with kietop.
 pub fn names() -> impl Iterator<Item = &'static str> + Clone {
     std::iter::once(AUTO).chain(BUILT_IN.iter().map(|(name, _)| *name))
@@ -41,10 +62,8 @@ pub fn names() -> impl Iterator<Item = &'static str> + Clone {
 pub fn load(name: &str, folder: Option<&Path>) -> Result<Palette, Vec<String>> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_name = !name.is_empty() && name.chars().all(is_plain);
-    let own = folder
-        .filter(|_| is_name)
-        .map(|folder| folder.join("themes").join(format!("{name}.toml")));
-    if let Some(file) = own {
+    let file = folder.filter(|_| is_name).map(|folder| own(name, folder));
+    if let Some(file) = file {
         match super::read(&file, super::Need::Optional) {
             Ok(Some(text)) => {
                 return parse(&text).map_err(|faults| {
@@ -75,6 +94,23 @@ pub fn load(name: &str, folder: Option<&Path>) -> Result<Palette, Vec<String>> {
         vec![format!("there is no theme \"{name}\"{hint}")]
     })?;
     parse(text).map_err(|faults| faults.into_iter().map(|fault| fault.what).collect())
+}
+
+/// Returns what to take in a theme's place where the ground is light; only `auto` asks, and only while it is ours.
+///
+/// `None` for a name: none is chosen.
+pub fn on_light(name: Option<&str>, folder: Option<&Path>) -> Option<Palette> {
+    let is_own = folder.is_some_and(|folder| own(AUTO, folder).exists());
+    if name.is_some_and(|name| name != AUTO) || is_own {
+        return None;
+    }
+    // A file of the user's that has faults is not asked for by name here: nobody is told, and nothing changes.
+    load(ON_LIGHT, folder).ok()
+}
+
+/// Returns where the user's theme of that name would be.
+fn own(name: &str, folder: &Path) -> PathBuf {
+    folder.join("themes").join(format!("{name}.toml"))
 }
 
 /// Reads a theme file; a role it does not name looks as in the theme `auto`.
@@ -135,6 +171,24 @@ mod tests {
             faults.contains("dark.toml:2:1: unknown key \"bussy\"; did you mean \"busy\"?"),
             "{faults}"
         );
+    }
+
+    #[test]
+    fn only_the_theme_that_is_not_chosen_follows_the_ground() {
+        for name in names() {
+            let expected = (name == "auto").then(|| load("light", None).unwrap());
+            assert_eq!(on_light(Some(name), None), expected, "{name}");
+        }
+        assert!(on_light(None, None).is_some());
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("themes")).unwrap();
+        let write = |name, text| fs::write(folder.path().join("themes").join(name), text).unwrap();
+        write("light.toml", "ok = \"red\"\n");
+        let own = on_light(None, Some(folder.path())).unwrap();
+        assert_eq!(Ok(own.style(Role::Ok)), parse_style("red"));
+
+        write("auto.toml", "ok = \"blue\"\n");
+        assert_eq!(on_light(None, Some(folder.path())), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod tokens;
 use tokio::time::Instant;
 
 pub use self::{
-    answer::{Answer, CellSize},
+    answer::{Answer, CellSize, Colour},
     keyboard::Keyboard,
 };
 use self::{
@@ -27,7 +27,7 @@ use self::{
 use crate::app::{keymap::KeyChord, msg::Msg, pointer::Gesture, tidings::Focus};
 
 /// Is one thing a person did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// Pressed a key.
     Key {
@@ -135,6 +135,11 @@ struct Reading {
 }
 
 impl Reading {
+    /// Is told that the terminal was asked something at that time.
+    fn asked(&mut self, at: Instant) {
+        self.tokens.asked(at);
+    }
+
     /// Takes in all bytes that could be read at once.
     fn take(&mut self, lot: &[u8], now: Instant) {
         let Self { tokens, burst } = self;
@@ -273,7 +278,7 @@ mod tests {
     fn answers_of_the_terminal_press_nothing() {
         let answers = b"\x1b[12;40R\x1b[?62;22c\x1b]11;rgb:0/0/0\x07\x1bP>|x\x1b\\\x1b[0n";
         let seen = read(&[(0, answers)]);
-        assert_eq!(seen.len(), 2);
+        assert_eq!(seen.len(), 3);
         let mut messages = seen.into_iter().filter_map(|(_, input)| translate(input));
         assert_eq!(messages.next(), None);
     }

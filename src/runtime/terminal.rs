@@ -32,11 +32,12 @@ use std::sync::Arc;
 use ratatui::backend::Backend as _;
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 pub use self::panics::clean_panics;
 pub use self::process::{finish, harden_process};
-pub use self::requests::Dialect;
+pub use self::requests::{Depth, Dialect};
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 
 use super::input::CellSize;
@@ -66,11 +67,23 @@ pub enum Mouse {
     On,
 }
 
+/// Whether the terminal says so when it goes dark or light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// It does not: the colours are chosen.
+    #[default]
+    Chosen,
+    /// It does, where it can (mode 2031).
+    Followed,
+}
+
 /// What [`Screen::enter`] asks of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScreenOptions {
     /// Who gets the mouse.
     pub mouse: Mouse,
+    /// Whether the terminal's scheme is followed.
+    pub scheme: Scheme,
     /// Which words the terminal understands.
     pub dialect: Dialect,
 }
@@ -97,6 +110,7 @@ pub struct Screen {
     title: String,
     dialect: Dialect,
     continues_seen: u32,
+    questions: watch::Sender<Option<Instant>>,
 }
 
 impl Screen {
@@ -111,7 +125,7 @@ impl Screen {
     /// When neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or outside a tokio
     /// runtime with I/O.
     pub fn enter(options: ScreenOptions) -> io::Result<(Self, mpsc::Receiver<Interruption>)> {
-        let guard = Arc::new(Guard::open(options.mouse)?);
+        let guard = Arc::new(Guard::open(options.mouse, options.scheme)?);
         let mut outlet = Outlet::open(guard.tty())?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         panics::install(Arc::clone(&guard), sender.clone());
@@ -127,6 +141,7 @@ impl Screen {
             guard,
             title: String::new(),
             dialect: options.dialect,
+            questions: watch::Sender::new(None),
         };
         Ok((screen, receiver))
     }
@@ -264,7 +279,13 @@ impl Screen {
     ///
     /// When the terminal is gone.
     pub fn question(&mut self, question: &[u8]) -> io::Result<()> {
+        self.questions.send_replace(Some(Instant::now()));
         self.send(question)
+    }
+
+    /// Returns word of when the last question was sent, for whoever reads the answers.
+    pub fn questions(&self) -> watch::Receiver<Option<Instant>> {
+        self.questions.subscribe()
     }
 
     /// Returns the size of a cell in pixels, as the system knows it; many terminals do not tell.

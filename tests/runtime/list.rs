@@ -35,7 +35,7 @@ async fn screens(asked_for: usize, open_store: OpenStore) -> Vec<String> {
         leave.into_stream().chain(stream::pending()),
         interruptions,
         State::new(settings()),
-        Theme::monochrome(),
+        Theme::monochrome().into(),
         outside(started, api, open_store),
     )
     .await;

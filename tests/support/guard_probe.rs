@@ -71,7 +71,11 @@ async fn turn(
     drawing: bool,
 ) -> i32 {
     let mut probe = Probe::default();
-    let mut keys = pin!(Keyboard::open().expect("a keyboard").events());
+    let mut keys = pin!(
+        Keyboard::open(screen.questions())
+            .expect("a keyboard")
+            .events()
+    );
     let mut ticker = tokio::time::interval(Duration::from_millis(3));
     loop {
         if !screen.is_behind() {

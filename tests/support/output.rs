@@ -8,8 +8,8 @@ use crate::harmful::is_harmful;
 const DRAWING: [char; 3] = ['m', 'H', 'J'];
 
 /// The private modes that are set: the cursor, presses of the mouse in the form without a limit, word of the focus, the
-/// other screen, marked pastes.
-const SET: [&str; 6] = ["25", "1000", "1004", "1006", "1049", "2004"];
+/// other screen, marked pastes, word of going dark or light.
+const SET: [&str; 7] = ["25", "1000", "1004", "1006", "1049", "2004", "2031"];
 
 /// Those that are only unset, should somebody have left them on.
 const UNSET: [&str; 3] = ["1002", "1003", "1015"];
@@ -141,7 +141,7 @@ fn csi(rest: &[u8]) -> Result<usize, &'static str> {
     }
 }
 
-/// Takes a title, or a copy to the clipboard. Notices (OSC 9, 777, 99) and pictures (kitty, sixel, iTerm2) are not
+/// Takes a title, the question after the ground's colour, or a copy to the clipboard. Notices (OSC 9, 777, 99) and pictures (kitty, sixel, iTerm2) are not
 /// ours here: the programs watched have neither switched on, so whatever looks like one came from outside.
 fn osc(rest: &[u8]) -> Result<usize, &'static str> {
     let Some(end) = rest.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) else {
@@ -166,6 +166,7 @@ fn osc(rest: &[u8]) -> Result<usize, &'static str> {
             .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))
     };
     let is_ours = match text.split_once(';') {
+        Some(("11", question)) => question == "?",
         Some(("2", title)) => !title.chars().any(is_harmful),
         Some(("52", copied)) => copied.strip_prefix("c;").is_some_and(is_base64),
         Some(_) | None => false,

@@ -194,6 +194,7 @@ impl Story {
                 }
                 None => Applied::NotWatched,
             },
+            Change::Label { .. } if self.state.list().get(id).is_none() => Applied::NotWatched,
             Change::Observed { .. }
             | Change::CheckFailed { .. }
             | Change::Opened { .. }

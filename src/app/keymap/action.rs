@@ -31,13 +31,17 @@ pub enum Action {
     ShowTab(Tab),
     /// Show the selected task on the whole screen.
     Detail,
+    /// Show the next task there.
+    NextTask,
+    /// Show the task before there.
+    PreviousTask,
     /// Go one step back.
     Back,
     /// Open the dialog that adds tasks.
     Add,
     /// Stop watching the selected task.
     Remove,
-    /// Take the last removal back.
+    /// Take the last removal or label back.
     Undo,
     /// Mark the task, or take its mark off.
     Mark,
@@ -47,6 +51,10 @@ pub enum Action {
     MarkAll,
     /// Type a filter.
     Filter,
+    /// Have the filter before in the line.
+    EarlierFilter,
+    /// Have the filter after it.
+    LaterFilter,
     /// Choose an order.
     SortMenu,
     /// Turn the order round.
@@ -190,6 +198,8 @@ impl Action {
             Self::ShowTab(Tab::Failed) => "show_failed",
             Self::ShowTab(Tab::Expiring) => "show_expiring",
             Self::Detail => "detail",
+            Self::NextTask => "next_task",
+            Self::PreviousTask => "previous_task",
             Self::Back => "back",
             Self::Add => "add",
             Self::Remove => "remove",
@@ -198,6 +208,8 @@ impl Action {
             Self::MarkRange => "mark_range",
             Self::MarkAll => "mark_all",
             Self::Filter => "filter",
+            Self::EarlierFilter => "earlier_filter",
+            Self::LaterFilter => "later_filter",
             Self::SortMenu => "sort",
             Self::ReverseSort => "reverse_sort",
             Self::CheckOne => "check",

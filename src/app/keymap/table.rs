@@ -79,6 +79,8 @@ const fn k(key: Key) -> KeyChord {
 }
 
 const LIST: &[Context] = &[Context::List];
+const DETAIL: &[Context] = &[Context::Detail];
+const FILTER: &[Context] = &[Context::Filter];
 const ORDERS: &[Context] = &[Context::List, Context::Detail, Context::Sort];
 const TASKS: &[Context] = &[Context::List, Context::Detail];
 const MOVES: &[Context] = &[
@@ -262,6 +264,22 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Moving,
+        Action::NextTask,
+        &[c('J')],
+        DETAIL,
+        "next",
+        "next task on the whole screen",
+    ),
+    bind(
+        Group::Moving,
+        Action::PreviousTask,
+        &[c('K')],
+        DETAIL,
+        "before",
+        "task before on the whole screen",
+    ),
+    bind(
+        Group::Moving,
         Action::Back,
         &[k(Key::Esc)],
         STEPS,
@@ -290,7 +308,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('u')],
         TASKS,
         "undo",
-        "take the last removal back",
+        "take a removal or label back",
     ),
     bind(
         Group::Tasks,
@@ -395,6 +413,22 @@ pub(super) const BINDINGS: &[Binding] = &[
         TASKS,
         "filter",
         "filter: words state:failed took:>5m !x",
+    ),
+    bind(
+        Group::Finding,
+        Action::EarlierFilter,
+        &[KeyChord::ctrl('p')],
+        FILTER,
+        "earlier",
+        "in the filter's line: a filter of before",
+    ),
+    bind(
+        Group::Finding,
+        Action::LaterFilter,
+        &[KeyChord::ctrl('n')],
+        FILTER,
+        "",
+        "in the filter's line: the one after it",
     ),
     bind(
         Group::Finding,
@@ -744,6 +778,7 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Save,
             Action::CopyMenu,
             Action::Raw,
+            Action::NextTask,
             Action::OpenOriginal,
             Action::Compare,
             Action::EditLabel,

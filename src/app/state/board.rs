@@ -75,6 +75,8 @@ pub struct Said {
 enum Kind {
     /// A person who did something.
     Answer,
+    /// A person who did something that can be taken back: what was begun before does not cover that.
+    Offer,
     /// Whoever looks.
     News,
     /// Whoever looks, of several things together; the next one of the kind takes its place.
@@ -104,11 +106,30 @@ impl Board {
 
     /// Reports whether news would have to wait.
     pub(in crate::app) fn is_taken(&self) -> bool {
-        matches!(self.shown, Some((Kind::Answer, _)))
+        matches!(self.shown, Some((Kind::Answer | Kind::Offer, _)))
     }
 
     /// Answers a person at once; the last `step` bytes of the text are the next step.
     pub(in crate::app) fn answer(&mut self, text: &str, step: usize, tone: Tone, now: Now) {
+        self.put(Kind::Answer, text, step, tone, now);
+    }
+
+    /// Answers a person likewise, who may take it back.
+    pub(in crate::app) fn offer(&mut self, text: &str, step: usize, now: Now) {
+        self.put(Kind::Offer, text, step, Tone::Plain, now);
+    }
+
+    /// Says what came of something begun earlier: at once, but behind an offer that still stands.
+    pub(in crate::app) fn follow_up(&mut self, text: &str, tone: Tone, now: Now) {
+        match self.shown {
+            Some((Kind::Offer, _)) => self.tell(text, tone, now),
+            Some((Kind::Answer | Kind::News | Kind::Sum, _)) | None => {
+                self.answer(text, 0, tone, now);
+            }
+        }
+    }
+
+    fn put(&mut self, kind: Kind, text: &str, step: usize, tone: Tone, now: Now) {
         let text = clean(text);
         if let Some((Kind::News | Kind::Sum, cut)) =
             self.shown.take_if(|(_, notice)| notice.until > now.mono)
@@ -118,7 +139,7 @@ impl Board {
                 self.waiting.push_front((cut.text, cut.tone));
             }
         }
-        self.show(Kind::Answer, text, step, tone, now);
+        self.show(kind, text, step, tone, now);
     }
 
     /// Says news when the line is free, else behind the answer that stands there.

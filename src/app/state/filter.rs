@@ -15,6 +15,19 @@ pub struct FilterLine {
     fault: Option<QueryError>,
     /// Where one was: a filter widened again, or taken off, comes back there.
     place: Place,
+    /// How many filters back one is; none: in what was typed.
+    back: usize,
+    /// What was typed before one went back.
+    typed: String,
+}
+
+/// Is a way to go through earlier filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// To the one before.
+    Earlier,
+    /// To the one after; after the last is what was typed.
+    Later,
 }
 
 /// Is a place in the list, by ids.
@@ -40,8 +53,8 @@ impl FilterLine {
     pub(in crate::app) fn open(query: &Query, place: Place) -> Self {
         Self {
             input: Input::from(query.to_string()),
-            fault: None,
             place,
+            ..Self::default()
         }
     }
 
@@ -84,7 +97,32 @@ impl FilterLine {
         self.read()
     }
 
+    /// Has an earlier filter in the line, likewise; `past` has the latest last. Nothing where there is none.
+    pub(in crate::app) fn recall(&mut self, past: &[String], step: Step) -> Option<Query> {
+        if self.back == 0 {
+            self.typed = self.input.value().to_owned();
+        }
+        let (back, text) = match step {
+            // The one that is in the line already is no other.
+            Step::Earlier => (self.back + 1..)
+                .zip(past.iter().rev().skip(self.back))
+                .find(|(_, text)| *text != self.input.value())?,
+            Step::Later => match self.back.checked_sub(1)? {
+                0 => (0, &self.typed),
+                back => (back, past.iter().rev().nth(back - 1)?),
+            },
+        };
+        self.input = Input::from(text.clone());
+        self.back = back;
+        Some(self.understand())
+    }
+
     fn read(&mut self) -> Query {
+        self.back = 0;
+        self.understand()
+    }
+
+    fn understand(&mut self) -> Query {
         let (query, fault) = Query::parse_typed(self.input.value());
         self.fault = fault;
         query

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{FilterLine, Former, Loading, Overlay, Place, Screen, State, Tone},
+        state::{FilterLine, Former, Loading, Overlay, Place, Screen, State, Step, Tone},
     },
     domain::{
         change::Access,
@@ -22,6 +22,9 @@ use crate::{
 
 /// How long after the last change of tab, order or filter it is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// The most filters that are kept to be called back.
+const MOST_FILTERS: usize = 20;
 
 /// Opens the filter line, with the filter in force in it; out of the full detail, to the list it is about.
 pub(super) fn open_filter(state: &mut State) {
@@ -49,6 +52,19 @@ pub(super) fn typed(state: &mut State, query: Query, now: Now) {
     }
 }
 
+/// Has an earlier filter in the line, and in force.
+pub(super) fn recall(state: &mut State, step: Step, now: Now) {
+    let State {
+        overlay, filters, ..
+    } = &mut *state;
+    let Some(Overlay::Filter(line)) = overlay else {
+        return;
+    };
+    if let Some(query) = line.recall(filters, step) {
+        typed(state, query, now);
+    }
+}
+
 /// Keeps the filter and closes the line; one with a fault stays open, and says it.
 pub(super) fn accept_filter(state: &mut State) {
     if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.fault().is_none()) {
@@ -60,6 +76,13 @@ fn keep_filter(state: &mut State) {
     let Some(Overlay::Filter(line)) = state.overlay.take() else {
         return;
     };
+    let text = state.lens().query.to_string();
+    if !text.is_empty() {
+        let filters = &mut state.filters;
+        filters.retain(|past| *past != text);
+        filters.push(text);
+        filters.drain(..filters.len().saturating_sub(MOST_FILTERS));
+    }
     state.former = (line.place().selected != state.selected).then(|| Former {
         place: line.place().clone(),
         instead: state.selected.clone(),
@@ -169,7 +192,7 @@ pub(super) fn recalled(state: &mut State, memory: Memory, now: Now) -> Vec<TaskI
     } = memory;
     state.outlook.is_recalled = true;
     state.outlook.visited = visited;
-    state.removed.splice(0..0, removals);
+    state.undos.recall(removals);
     state.outlook.remembered = lens.clone();
     if *state.lens() == Lens::default() && !matches!(state.overlay, Some(Overlay::Filter(_))) {
         selection::look(state, lens, now);

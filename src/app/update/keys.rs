@@ -9,7 +9,7 @@ use crate::{
     app::{
         keymap::{Action, Context, Key, KeyChord},
         msg::Effect,
-        state::{DetailPage, Overlay, Screen, State, Tone, VideoKind},
+        state::{DetailPage, Overlay, Screen, State, Step, Tone, VideoKind},
         tidings::Focus,
     },
     domain::{query::Sort, schedule::Polling, status::Tab, time::Now, watchlist::Watched},
@@ -46,6 +46,10 @@ const fn is_movement(action: Action) -> bool {
             | Action::HalfUp
             | Action::NextTab
             | Action::PreviousTab
+            | Action::NextTask
+            | Action::PreviousTask
+            | Action::EarlierFilter
+            | Action::LaterFilter
     )
 }
 
@@ -80,6 +84,8 @@ pub(super) fn act(
         Action::PreviousTab => turn(state, Turn::Previous, now),
         Action::ShowTab(tab) => show_tab(state, tab, now),
         Action::Detail => show_detail(state, now),
+        Action::NextTask => step_task(state, Turn::Next, now),
+        Action::PreviousTask => step_task(state, Turn::Previous, now),
         Action::Back if context == Context::Filter => finding::clear_filter(state, now),
         Action::Back => marking::back(state, now),
         Action::Add => dialogs::open_add(state, now),
@@ -89,6 +95,8 @@ pub(super) fn act(
         Action::MarkRange => marking::range(state, now),
         Action::MarkAll => marking::all(state, now),
         Action::Filter => finding::open_filter(state),
+        Action::EarlierFilter => finding::recall(state, Step::Earlier, now),
+        Action::LaterFilter => finding::recall(state, Step::Later, now),
         Action::SortMenu => finding::open_sorts(state),
         Action::ReverseSort => finding::reverse(state, now),
         Action::CheckOne => check(state, now),
@@ -239,6 +247,31 @@ fn turn(state: &mut State, turn: Turn, now: Now) {
             selection::show_tab(state, tab, now);
         }
     }
+}
+
+/// Shows the task below or above on the whole screen. One that has left the tab has its place in it still.
+fn step_task(state: &mut State, turn: Turn, now: Now) {
+    let Screen::Detail { scroll, .. } = &mut state.screen else {
+        return;
+    };
+    *scroll = 0;
+    let at = state.position();
+    let before = at.or(state.left_at).unwrap_or_default().checked_sub(1);
+    let to = match (turn, at) {
+        (Turn::Next, Some(at)) => at.checked_add(1),
+        (Turn::Next, None) => state.left_at,
+        (Turn::Previous, _) => before,
+    };
+    if let Some(to) = to.filter(|to| *to < state.shown().len()) {
+        state.left_at = None;
+        return selection::go_to(state, to);
+    }
+    let which = match turn {
+        Turn::Next => "last",
+        Turn::Previous => "first",
+    };
+    let text = format!("That is the {which} task shown.");
+    notify(state, Tone::Plain, text, now);
 }
 
 fn show_detail(state: &mut State, now: Now) {

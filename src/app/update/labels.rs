@@ -1,13 +1,13 @@
 //! What a person says of a task: what it is called, and whether its ending is told of.
 
 use super::{
-    notices::{notify, quoted, refuses_changes},
+    notices::{notify, offer_undo, quoted, refuses_changes},
     selection,
 };
 use crate::{
     app::{
         msg::Effect,
-        state::{LabelEditor, Overlay, State, Tone},
+        state::{LabelEditor, Labels, Overlay, State, Tone, Undo},
     },
     domain::{
         change::Change,
@@ -74,24 +74,7 @@ pub(super) fn toggle_notices(state: &mut State, now: Now, effects: &mut Vec<Effe
 
 /// Takes in what a person said of tasks, and says what it came to.
 pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
-    selection::steadily(state, now, |rows| {
-        for change in changes {
-            rows.change(change.task(), |watched| match change {
-                Change::Label { label, .. } => watched.label.clone_from(label),
-                Change::Notify { notices, .. } => watched.notices = *notices,
-                Change::Add { .. }
-                | Change::Remove { .. }
-                | Change::Restore { .. }
-                | Change::Observed { .. }
-                | Change::CheckFailed { .. }
-                | Change::Opened { .. }
-                | Change::SaveBegun { .. }
-                | Change::Saved { .. }
-                | Change::NotSaved { .. }
-                | Change::Warned { .. } => {}
-            });
-        }
-    });
+    let before = note(state, changes, now);
     let count = changes.len();
     let text = match changes.first() {
         Some(Change::Label { label, .. }) => match (label, count) {
@@ -114,5 +97,54 @@ pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
         }
         _ => return,
     };
+    if before.is_empty() {
+        return notify(state, Tone::Plain, text, now);
+    }
+    state.undos.push(Undo::Labels(before));
+    offer_undo(state, &text, now);
+}
+
+/// Takes in the labels that were brought back, and says so.
+pub(super) fn returned(state: &mut State, changes: &[&Change], now: Now) {
+    note(state, changes, now);
+    let text = match changes {
+        [] => "The label was not brought back: its task is not watched any more.".to_owned(),
+        [
+            Change::Label {
+                label: Some(label), ..
+            },
+        ] => format!("Called \"{label}\" again."),
+        [_] => "Without a label again.".to_owned(),
+        several => format!("The labels of {} tasks are as before.", several.len()),
+    };
     notify(state, Tone::Plain, text, now);
+}
+
+/// Notes what was said of tasks; returns the labels of those that are called something else now.
+fn note(state: &mut State, changes: &[&Change], now: Now) -> Labels {
+    let mut before = Labels::new();
+    selection::steadily(state, now, |rows| {
+        for change in changes {
+            rows.change(change.task(), |watched| match change {
+                Change::Label { task, label, .. } => {
+                    let old = std::mem::replace(&mut watched.label, label.clone());
+                    if old != *label {
+                        before.push((task.clone(), old));
+                    }
+                }
+                Change::Notify { notices, .. } => watched.notices = *notices,
+                Change::Add { .. }
+                | Change::Remove { .. }
+                | Change::Restore { .. }
+                | Change::Observed { .. }
+                | Change::CheckFailed { .. }
+                | Change::Opened { .. }
+                | Change::SaveBegun { .. }
+                | Change::Saved { .. }
+                | Change::NotSaved { .. }
+                | Change::Warned { .. } => {}
+            });
+        }
+    });
+    before
 }

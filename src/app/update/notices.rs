@@ -34,10 +34,16 @@ pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now
     state.board.answer(&text.into(), 0, tone, now);
 }
 
-/// Answers a person, with the next step, which stays where the line is too short for all of it.
-pub(super) fn notify_with_step(state: &mut State, tone: Tone, text: &str, step: &str, now: Now) {
+/// Answers a person who did something that can be taken back, and with which key.
+pub(super) fn offer_undo(state: &mut State, text: &str, now: Now) {
+    let step = step(state, Action::Undo, "undoes it");
     let text = format!("{text}{step}");
-    state.board.answer(&text, step.len(), tone, now);
+    state.board.offer(&text, step.len(), now);
+}
+
+/// Says what came of something a person began earlier; an undo on offer is not covered by it.
+pub(super) fn follow_up(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
+    state.board.follow_up(&text.into(), tone, now);
 }
 
 /// Says news in the message line, once no answer stands there.

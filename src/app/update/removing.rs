@@ -1,4 +1,4 @@
-//! Removals and their undo: several at once are asked about once, and taken back whole.
+//! Removals: several at once are asked about once. And taking back, whole, what was done last: a removal or labels.
 
 use super::{
     notices::{notify, refuses_changes},
@@ -7,7 +7,7 @@ use super::{
 use crate::{
     app::{
         msg::Effect,
-        state::{Confirm, Overlay, Screen, State, Tone},
+        state::{Confirm, Overlay, Screen, State, Tone, Undo},
     },
     domain::{change::Change, task::TaskId, time::Now},
 };
@@ -45,14 +45,22 @@ pub(super) fn remove_all(
     effects.push(Effect::Store(tasks.into_iter().map(remove).collect()));
 }
 
-/// Takes the last removal back, one of an earlier run too.
+/// Takes back what was done last: a removal, one of an earlier run too, or labels.
 pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if refuses_changes(state, now) {
         return;
     }
-    let Some(batch) = state.removed.pop() else {
-        return notify(state, Tone::Plain, "Nothing to undo.", now);
+    let at = now.wall;
+    let changes = match state.undos.pop() {
+        Some(Undo::Removal(tasks)) => {
+            let restore = |task| Change::Restore { task, at };
+            tasks.into_iter().map(restore).collect()
+        }
+        Some(Undo::Labels(labels)) => {
+            let relabel = |(task, label)| Change::Label { task, at, label };
+            labels.into_iter().map(relabel).collect()
+        }
+        None => return notify(state, Tone::Plain, "Nothing to undo.", now),
     };
-    let restore = |task| Change::Restore { task, at: now.wall };
-    effects.push(Effect::Store(batch.into_iter().map(restore).collect()));
+    effects.push(Effect::Store(changes));
 }

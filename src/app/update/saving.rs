@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    notices::{nothing_of, notify, quoted, refuses_changes, step},
+    notices::{follow_up, nothing_of, notify, quoted, refuses_changes, step},
     selection, storing,
 };
 use crate::{
@@ -403,7 +403,7 @@ pub(super) fn ended(
                 });
             });
             let text = format!("Saved {title} to {}.{rescue}", state.settings.shown(&path));
-            notify(state, Tone::Good, text, now);
+            follow_up(state, Tone::Good, text, now);
             Change::Saved {
                 task: task.clone(),
                 at: now.wall,

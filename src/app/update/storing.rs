@@ -4,14 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     labels,
-    notices::{self, announce, notify, notify_with_step, quoted, step},
+    notices::{self, announce, notify, offer_undo, quoted},
     pacing, selection,
 };
 use crate::{
     app::{
-        keymap::Action,
         msg::Effect,
-        state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone},
+        state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone, Undo},
     },
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
@@ -222,9 +221,12 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             | Change::Notify { .. } => {}
         }
     }
+    let unreturned = state.undos.take_returning(&changes);
     // The dialog was closed; its ids may be nowhere else.
     if !unadded.is_empty() && state.overlay.is_none() {
         state.overlay = Some(Overlay::Add(Box::new(AddDialog::again(unadded, label))));
+    } else if let Some(labels) = unreturned {
+        state.undos.push(Undo::Labels(labels));
     } else if !unlabelled.is_empty() && state.overlay.is_none() {
         let editor = LabelEditor::again(unlabelled, label);
         state.overlay = Some(Overlay::Label(Box::new(editor)));
@@ -235,7 +237,7 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
         .map(|change| change.task().clone())
         .collect();
     if !unrestored.is_empty() {
-        state.removed.push(unrestored);
+        state.undos.push(Undo::Removal(unrestored));
     }
     let unsaved = &mut state.unsaved;
     unsaved.take_back(
@@ -276,7 +278,10 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         }
         selection::forget_journal(state, id);
     }
-    labels::taken_in(state, &said, now);
+    match state.undos.take_returning(changes) {
+        Some(_) => labels::returned(state, &said, now),
+        None => labels::taken_in(state, &said, now),
+    }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
     let removed = selection::steadily(state, now, |rows| {
         rows.insert_all(added);
@@ -323,12 +328,9 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         } else {
             format!("{} tasks", removed.len())
         };
-        let step = step(state, Action::Undo, "undoes it");
-        let text = format!("Removed {what}.");
-        notify_with_step(state, Tone::Plain, &text, &step, now);
-        state
-            .removed
-            .push(removed.iter().map(|watched| watched.id().clone()).collect());
+        offer_undo(state, &format!("Removed {what}."), now);
+        let removed = removed.iter().map(|watched| watched.id().clone());
+        state.undos.push(Undo::Removal(removed.collect()));
     }
 }
 

@@ -9,8 +9,11 @@ pub struct CellSize {
     pub height: u16,
 }
 
+/// Is a colour: red, green and blue, each from 0 to 1.
+pub type Colour = [f32; 3];
+
 /// Is one answer of the terminal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// It knows kitty's graphics.
     KittyGraphics,
@@ -18,6 +21,10 @@ pub enum Answer {
     Name(String),
     /// The size of a cell.
     CellSize(CellSize),
+    /// The colour of its ground.
+    Ground(Colour),
+    /// That it has gone dark or light: asked for once, told whenever it does.
+    SchemeChanged,
     /// Its attributes: the last answer.
     Attributes {
         /// Whether sixels are among them.
@@ -45,6 +52,12 @@ impl Answer {
             let (width, height) = (width.parse().ok()?, height.parse().ok()?);
             return (width > 0 && height > 0).then_some(Self::CellSize(CellSize { width, height }));
         }
+        if let Some(ground) = text.strip_prefix("]11;") {
+            return colour(ground).map(Self::Ground);
+        }
+        if matches!(text, "[?997;1n" | "[?997;2n") {
+            return Some(Self::SchemeChanged);
+        }
         let attributes = text.strip_prefix("[?")?.strip_suffix('c')?;
         Some(Self::Attributes {
             has_sixel: attributes.split(';').any(|one| one == "4"),
@@ -52,9 +65,76 @@ impl Answer {
     }
 }
 
+/// Reads a colour as X writes it: `rgb:` and three numbers of one to four hexadecimal digits each, every one a part of
+/// the most that so many digits can say; `rgba:` has a fourth, how opaque it is.
+fn colour(text: &str) -> Option<Colour> {
+    let (scheme, parts) = text.split_once(':')?;
+    let mut parts = parts.split('/');
+    let mut next = || {
+        let digits = parts.next()?;
+        let is_number =
+            matches!(digits.len(), 1..=4) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let value = u16::from_str_radix(digits, 16).ok().filter(|_| is_number)?;
+        let most = u16::MAX.checked_shr(u32::try_from(16 - 4 * digits.len()).ok()?)?;
+        Some(f32::from(value) / f32::from(most))
+    };
+    let colour = [next()?, next()?, next()?];
+    match scheme {
+        "rgb" => {}
+        "rgba" => drop(next()?),
+        _ => return None,
+    }
+    parts.next().is_none().then_some(colour)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_colour_is_read_however_many_digits_it_has() {
+        let (white, black) = ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]);
+        for (text, expected) in [
+            ("rgb:ffff/ffff/ffff", white),
+            ("rgb:FFF/FFF/FFF", white),
+            ("rgb:ff/FF/fF", white),
+            ("rgb:f/f/f", white),
+            ("rgb:ffff/f/0000", [1.0, 1.0, 0.0]),
+            ("rgb:0000/0000/0000", black),
+            ("rgb:0/0/0", black),
+            ("rgb:8000/333/33", [0.500_007_6, 0.2, 0.2]),
+            ("rgba:ffff/ffff/ffff/8000", white),
+            ("rgba:0/0/0/f", black),
+        ] {
+            let answer = Answer::read(format!("]11;{text}").as_bytes());
+            assert_eq!(answer, Some(Answer::Ground(expected)), "{text}");
+        }
+        for text in [
+            "",
+            "?",
+            "rgb:",
+            "rgb:ff/ff",
+            "rgb:ff/ff/",
+            "rgb:ff/ff/fffff",
+            "rgb:ff/ff/ff/ff",
+            "rgba:ff/ff/ff",
+            "rgba:ff/ff/ff/ff/ff",
+            "rgb:+f/ff/ff",
+            "rgb:-1/0/0",
+            "rgb: f/f/f",
+            "rgb:gg/0/0",
+            "rgb:é/0/0",
+            "rgbi:1.0/1.0/1.0",
+            "#ffffff",
+            "white",
+            "rgb:ff/ff/ff\u{1b}",
+            "rgb:ff/ff/ff;q",
+        ] {
+            let answer = Answer::read(format!("]11;{text}").as_bytes());
+            assert_eq!(answer, None, "{text}");
+        }
+        assert_eq!(Answer::read(b"]10;rgb:f/f/f"), None, "that of the letters");
+    }
 
     #[test]
     fn what_is_no_answer_is_none() {

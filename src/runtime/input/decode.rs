@@ -44,7 +44,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
                 is_repeat: false,
             });
         }
-        [0x1b, b'[', b'?', .., b'c'] | [0x1b, b'[', b'6', b';', .., b't'] => {
+        [0x1b, b'[', b'?', .., b'c' | b'n'] | [0x1b, b'[', b'6', b';', .., b't'] => {
             return Answer::read(bytes.get(1..)?).map(Input::Answer);
         }
         // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
@@ -302,7 +302,7 @@ mod tests {
             "\x1b[?2026;2$y",
             "\x1b[?1u",
             "\x1b[8;24;80t",
-            "\x1b[?997;1n",
+            "\x1b[?997;3n",
             "\x1b[201~",
             "\x1b[99999999999999999999u",
             "\x1b[1;1;1;1;1;1q",
@@ -325,6 +325,8 @@ mod tests {
         let attributes = Answer::Attributes { has_sixel: true };
         let answer = sequence(b"\x1b[?62;4;22c");
         assert_eq!(answer, Some(Input::Answer(attributes)));
+        let answer = sequence(b"\x1b[?997;2n");
+        assert_eq!(answer, Some(Input::Answer(Answer::SchemeChanged)));
         let answer = sequence(b"\x1b[6;18;9t");
         assert!(matches!(answer, Some(Input::Answer(Answer::CellSize(_)))));
     }

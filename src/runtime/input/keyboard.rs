@@ -14,6 +14,7 @@ use futures_util::{Stream, stream};
 use rustix::{fs::OFlags, termios::ttyname};
 use tokio::{
     net::unix::pipe::Receiver,
+    sync::watch,
     time::{self, Instant},
 };
 
@@ -29,17 +30,21 @@ pub struct Keyboard {
     tty: Receiver,
     reading: Reading,
     buffer: Vec<u8>,
+    /// When the terminal was asked something last.
+    questions: watch::Receiver<Option<Instant>>,
 }
 
 impl Keyboard {
     /// Opens the terminal of standard input once more, to read from it without waiting.
+    ///
+    /// `questions` says when the terminal was asked something last: what then comes is given more time to be an answer.
     ///
     /// Once more, because "without waiting" is a property of the open file, which standard input shares with the shell.
     ///
     /// # Errors
     ///
     /// When there is no terminal, or outside a tokio runtime with I/O.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(questions: watch::Receiver<Option<Instant>>) -> io::Result<Self> {
         let named = ttyname(io::stdin(), Vec::new())
             .map_err(io::Error::from)
             .and_then(|name| open(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()))));
@@ -48,6 +53,7 @@ impl Keyboard {
             tty: Receiver::from_file_unchecked(tty)?,
             reading: Reading::default(),
             buffer: vec![0; LOT],
+            questions,
         })
     }
 
@@ -73,6 +79,9 @@ impl Keyboard {
                 biased;
                 count = read(&self.tty, &mut self.buffer) => {
                     let lot = self.buffer.get(..count?).unwrap_or_default();
+                    if let Some(at) = *self.questions.borrow_and_update() {
+                        self.reading.asked(at);
+                    }
                     self.reading.take(lot, Instant::now());
                 }
                 () = until(due) => self.reading.settle(Instant::now()),

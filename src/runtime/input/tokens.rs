@@ -11,8 +11,17 @@ use tokio::time::Instant;
 /// How long a lone Esc waits to be the beginning of a sequence. Terminals write a sequence at once.
 const ESC_WAITS: Duration = Duration::from_millis(30);
 
+/// How long it waits while the terminal has yet to answer: over a slow line its answer may be cut there.
+const ANSWERING_ESC_WAITS: Duration = Duration::from_millis(150);
+
 /// How long a begun sequence waits for its rest.
 const SEQUENCE_WAITS: Duration = Duration::from_millis(500);
+
+/// How long a begun answer waits for its rest while one is awaited.
+const ANSWER_WAITS: Duration = Duration::from_secs(2);
+
+/// How long an answer is awaited after a question.
+const AWAITED: Duration = Duration::from_secs(3);
 
 /// How long a paste waits for more before it counts as ended.
 const PASTE_WAITS: Duration = Duration::from_secs(2);
@@ -65,18 +74,33 @@ pub(super) struct Tokens {
     place: Place,
     /// When what was begun counts as ended.
     over: Option<Instant>,
+    /// Until when an answer is awaited.
+    awaits: Option<Instant>,
+    /// Whether the rest of an answer that was given up may still come.
+    is_torn: bool,
 }
 
 impl Tokens {
+    /// Is told that the terminal was asked something at that time.
+    pub(super) fn asked(&mut self, at: Instant) {
+        self.awaits = at.checked_add(AWAITED);
+    }
+
     /// Takes in one lot of bytes that could be read together.
     pub(super) fn take(&mut self, lot: &[u8], now: Instant, mut found: impl FnMut(Token)) {
         let was_pasting = self.is_pasting();
+        let lot = if std::mem::take(&mut self.is_torn) {
+            mended(lot)
+        } else {
+            lot
+        };
         for byte in lot {
             self.byte(*byte, &mut found);
         }
         let is_typed = was_pasting && self.is_pasting() && lot.len() <= TYPED_LOT;
         if !is_typed {
-            self.over = self.patience().and_then(|wait| now.checked_add(wait));
+            let wait = self.patience(self.awaits.is_some_and(|until| now < until));
+            self.over = wait.and_then(|wait| now.checked_add(wait));
         }
     }
 
@@ -91,15 +115,21 @@ impl Tokens {
             return;
         }
         self.over = None;
+        let is_awaited = self.awaits.is_some_and(|until| now < until);
         match std::mem::take(&mut self.place) {
             Place::Paste { text, .. } => found(pasted(&text)),
             // Esc, and Alt with a key that could have begun a longer sequence.
-            Place::Sequence(sequence) if sequence.len() <= 2 => found(Token::Sequence(sequence)),
+            Place::Sequence(sequence) if sequence.len() <= 2 => {
+                self.is_torn = is_awaited;
+                found(Token::Sequence(sequence));
+            }
             Place::Answer { mut text, .. } if text.len() == 1 => {
+                self.is_torn = is_awaited;
                 text.insert(0, ESC);
                 found(Token::Sequence(text));
             }
-            Place::Ground | Place::Char(_) | Place::Sequence(_) | Place::Answer { .. } => {}
+            Place::Answer { .. } => self.is_torn = true,
+            Place::Ground | Place::Char(_) | Place::Sequence(_) => {}
         }
     }
 
@@ -107,13 +137,20 @@ impl Tokens {
         matches!(self.place, Place::Paste { .. })
     }
 
-    const fn patience(&self) -> Option<Duration> {
+    /// Returns how long what was begun waits for its rest.
+    const fn patience(&self, is_answer_awaited: bool) -> Option<Duration> {
+        let (esc_waits, answer_waits) = if is_answer_awaited {
+            (ANSWERING_ESC_WAITS, ANSWER_WAITS)
+        } else {
+            (ESC_WAITS, SEQUENCE_WAITS)
+        };
         match &self.place {
             Place::Ground => None,
             Place::Paste { .. } => Some(PASTE_WAITS),
-            Place::Sequence(sequence) if sequence.len() <= 2 => Some(ESC_WAITS),
-            Place::Answer { text, .. } if text.len() == 1 => Some(ESC_WAITS),
-            Place::Char(_) | Place::Sequence(_) | Place::Answer { .. } => Some(SEQUENCE_WAITS),
+            Place::Sequence(sequence) if sequence.len() <= 2 => Some(esc_waits),
+            Place::Answer { text, .. } if text.len() == 1 => Some(esc_waits),
+            Place::Answer { .. } => Some(answer_waits),
+            Place::Char(_) | Place::Sequence(_) => Some(SEQUENCE_WAITS),
         }
     }
 
@@ -126,6 +163,14 @@ impl Tokens {
             Place::Paste { text, matched } => paste(text, matched, byte, found),
         };
     }
+}
+
+/// Returns what of a lot is no rest of an answer: what comes after its end, else all of it. No key is a BEL or an ST.
+fn mended(lot: &[u8]) -> &[u8] {
+    let bell = lot.iter().position(|byte| *byte == 0x07).map(|at| at + 1);
+    let st = lot.windows(2).position(|two| two == [ESC, b'\\']);
+    let end = [bell, st.map(|at| at + 2)].into_iter().flatten().min();
+    end.and_then(|end| lot.get(end..)).unwrap_or(lot)
 }
 
 fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
@@ -349,6 +394,68 @@ mod tests {
             assert_eq!(found, expected, "{begun:?}");
             assert_eq!(tokens.over(), None);
         }
+    }
+
+    #[test]
+    fn an_awaited_answer_is_no_key_however_it_is_cut() {
+        let answer = b"\x1b]11;rgb:dddd/dddd/dddd\x1b\\";
+        for gap in [ANSWERING_ESC_WAITS / 2, SEQUENCE_WAITS * 2] {
+            for at in 1..answer.len() {
+                let is_esc = at == 1 || at == 2;
+                if is_esc && gap > ANSWERING_ESC_WAITS {
+                    continue;
+                }
+                let now = Instant::now();
+                let (first, rest) = answer.split_at(at);
+                let mut tokens = Tokens::default();
+                let mut found = Vec::new();
+                tokens.asked(now);
+                tokens.take(first, now, |token| found.push(token));
+                tokens.give_up(now + gap, |token| found.push(token));
+                tokens.take(rest, now + gap, |token| found.push(token));
+
+                assert_eq!(
+                    found,
+                    [Token::Answer(b"]11;rgb:dddd/dddd/dddd".to_vec())],
+                    "{gap:?} after {at}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_rest_of_an_answer_given_up_is_no_key_and_keys_after_it_are() {
+        for (rest, left) in [
+            (&b"d/dddd/dddd\x07"[..], ""),
+            (b"d/dddd/dddd\x1b\\q", "q"),
+            (b"\x1b\\", ""),
+            (b"q", "q"),
+        ] {
+            let mut tokens = Tokens::default();
+            let mut found = Vec::new();
+            let now = Instant::now();
+            tokens.take(b"\x1b]11;rgb:ddd", now, |token| found.push(token));
+            let later = now + SEQUENCE_WAITS;
+            tokens.give_up(later, |token| found.push(token));
+            tokens.take(rest, later, |token| found.push(token));
+            tokens.take(b"\x07", later, |token| found.push(token));
+
+            let expected: Vec<_> = text(left).into_iter().chain(text("\x07")).collect();
+            assert_eq!(found, expected, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_soon_a_key_again_after_a_question_without_an_answer() {
+        let mut tokens = Tokens::default();
+        let now = Instant::now();
+        tokens.asked(now);
+        tokens.take(b"\x1b", now, |_| {});
+        assert_eq!(tokens.over(), Some(now + ANSWERING_ESC_WAITS));
+
+        tokens.give_up(now + ANSWERING_ESC_WAITS, |_| {});
+        tokens.take(b"\x1b", now + AWAITED, |_| {});
+        assert_eq!(tokens.over(), Some(now + AWAITED + ESC_WAITS));
     }
 
     #[test]

@@ -65,6 +65,8 @@ impl Answers {
             Answer::KittyGraphics => self.has_kitty = true,
             Answer::Name(name) => self.name = name.to_lowercase(),
             Answer::CellSize(cell) => self.cell = Some(cell),
+            // Of no interest to pictures.
+            Answer::Ground(_) | Answer::SchemeChanged => {}
             Answer::Attributes { has_sixel } => {
                 self.has_sixel = has_sixel;
                 return true;

@@ -18,8 +18,8 @@ use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::watch;
 
-use super::Mouse;
 use super::outlet::{Outlet, open_without_waiting};
+use super::{Mouse, Scheme};
 
 /// Remembers the window's and the icon's title.
 const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
@@ -30,13 +30,16 @@ const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[?1004h";
 /// Presses and the wheel, in the form that has no limit at column 223.
 const ENTER_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
 
+/// Word of going dark or light.
+const ENTER_SCHEME: &[u8] = b"\x1b[?2031h";
+
 /// Undoes all of the above and whatever a frame cut in half may have left open.
 ///
 /// In order: end of a half-written title (ST), end of a synchronized update, colours, mouse
-/// (every form), focus reports, bracketed paste, alternate screen, cursor, title.
+/// (every form), word of the scheme, focus reports, bracketed paste, alternate screen, cursor, title.
 const LEAVE: &[u8] = b"\x1b\\\x1b[?2026l\x1b[0m\
     \x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\
-    \x1b[?1004l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[23;0t";
+    \x1b[?2031l\x1b[?1004l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[23;0t";
 
 /// How often a rescue tries to place [`LEAVE`] beside a writer that holds the terminal.
 const RESCUE_TRIES: usize = 20;
@@ -91,6 +94,7 @@ pub(super) struct Guard {
     /// no reader waits: the user may change them (`stty`) while the program is suspended.
     saved: watch::Sender<Termios>,
     mouse: Mouse,
+    scheme: Scheme,
     phase: AtomicU8,
     continues: AtomicU32,
     ending: AtomicBool,
@@ -102,7 +106,7 @@ impl Guard {
     /// Finds the terminal and notes its modes; changes nothing.
     ///
     /// Standard output when it is one, else `/dev/tty`.
-    pub(super) fn open(mouse: Mouse) -> io::Result<Self> {
+    pub(super) fn open(mouse: Mouse, scheme: Scheme) -> io::Result<Self> {
         let stdout = io::stdout();
         let tty: OwnedFd = if stdout.is_terminal() {
             stdout.as_fd().try_clone_to_owned()?
@@ -118,6 +122,7 @@ impl Guard {
             tty,
             saved: watch::Sender::new(saved),
             mouse,
+            scheme,
             phase: AtomicU8::new(Phase::Away as u8),
             continues: AtomicU32::new(0),
             ending: AtomicBool::new(false),
@@ -184,7 +189,7 @@ impl Guard {
         self.saved.send_replace(tcgetattr(&self.tty)?);
         self.set_phase(Phase::Present);
         let entered = crossterm::terminal::enable_raw_mode()
-            .and_then(|()| self.write(outlet, &[PUSH_TITLE, ENTER, self.mouse_modes()].concat()));
+            .and_then(|()| self.write(outlet, &[PUSH_TITLE, &self.modes()].concat()));
         if entered.is_err() {
             self.leave(outlet);
         }
@@ -197,7 +202,7 @@ impl Guard {
         let mut raw = self.saved.borrow().clone();
         raw.make_raw();
         tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
-        self.write(outlet, &[ENTER, self.mouse_modes()].concat())
+        self.write(outlet, &self.modes())
     }
 
     /// Gives the terminal back in order; does nothing when it is not ours any more.
@@ -293,11 +298,17 @@ impl Guard {
         tcsetattr(&self.tty, OptionalActions::Now, &self.saved.borrow()).ok();
     }
 
-    fn mouse_modes(&self) -> &'static [u8] {
-        match self.mouse {
-            Mouse::Off => b"",
+    /// Returns what sets every mode.
+    fn modes(&self) -> Vec<u8> {
+        let mouse = match self.mouse {
+            Mouse::Off => &b""[..],
             Mouse::On => ENTER_MOUSE,
-        }
+        };
+        let scheme = match self.scheme {
+            Scheme::Chosen => &b""[..],
+            Scheme::Followed => ENTER_SCHEME,
+        };
+        [ENTER, mouse, scheme].concat()
     }
 
     fn set_phase(&self, phase: Phase) {
@@ -335,9 +346,9 @@ mod tests {
     fn leaving_undoes_what_entering_does() {
         let leave = String::from_utf8(LEAVE.to_vec()).unwrap();
 
-        for mode in ["?1049", "?2004", "?1004", "?1000", "?1006"] {
+        for mode in ["?1049", "?2004", "?1004", "?1000", "?1006", "?2031"] {
             let set = format!("\x1b[{mode}h");
-            let entered = [ENTER, ENTER_MOUSE].concat();
+            let entered = [ENTER, ENTER_MOUSE, ENTER_SCHEME].concat();
             assert!(
                 String::from_utf8(entered).unwrap().contains(&set),
                 "{mode} is set"

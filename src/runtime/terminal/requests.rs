@@ -9,6 +9,13 @@ use crossterm::{Command as _, clipboard::CopyToClipboard};
 /// Rings.
 pub(super) const BELL: &str = "\x07";
 
+/// The longest string GNU screen lets through at once, its wrapping included; of a longer one it shows the rest.
+const LONGEST_FOR_SCREEN: usize = 768;
+
+/// What wraps a string for screen.
+const SCREEN_BEGINS: &str = "\x1bP";
+const SCREEN_ENDS: &str = "\x1b\\";
+
 /// The longest notice sent, title and body each, in bytes.
 const LONGEST_NOTICE: usize = 256;
 
@@ -41,6 +48,43 @@ enum Layer {
     None,
     /// tmux, which lets a sequence through in a wrapping of its own, where `allow-passthrough` is on.
     Tmux,
+    /// GNU screen, which lets strings through, short ones.
+    Screen,
+}
+
+/// Tells which colours the terminal knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Its own sixteen, as far as anybody knows.
+    Sixteen,
+    /// 256.
+    Palette,
+    /// All.
+    Exact,
+}
+
+impl Depth {
+    /// Finds it by the environment's variables. What calls itself xterm has 256 for many years now, whatever its name
+    /// says of it.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let text = |name: &str| {
+            let value = variable(name).unwrap_or_default();
+            value.to_string_lossy().into_owned()
+        };
+        let (term, depth) = (text("TERM"), text("COLORTERM"));
+        if ["truecolor", "24bit"].contains(&depth.as_str()) || term.ends_with("-direct") {
+            return Self::Exact;
+        }
+        let has_256 = term.contains("256color")
+            || ["xterm", "foot", "alacritty", "contour", "wezterm"]
+                .iter()
+                .any(|name| term.starts_with(name));
+        if has_256 {
+            Self::Palette
+        } else {
+            Self::Sixteen
+        }
+    }
 }
 
 impl Dialect {
@@ -71,6 +115,9 @@ impl Dialect {
         };
         let layer = if is_set("TMUX") {
             Layer::Tmux
+        } else if is_set("STY") || term == "screen" || term.starts_with("screen.") {
+            // `screen-256color` is what tmux calls itself too, on another machine where its own variable is not set.
+            Layer::Screen
         } else {
             Layer::None
         };
@@ -124,6 +171,22 @@ impl Layer {
                 write!(wrapped, "\x1b\\").unwrap_or_default();
                 wrapped
             }
+            Self::Screen => {
+                // An ST would end the wrapping; BEL ends the same strings. All of an order is ASCII or a notice's text,
+                // which is cut between characters.
+                let order = order.replace("\x1b\\", BELL);
+                let most = LONGEST_FOR_SCREEN - SCREEN_BEGINS.len() - SCREEN_ENDS.len();
+                let mut wrapped = String::new();
+                let mut rest = order.as_str();
+                while let Some((piece, after)) = rest
+                    .split_at_checked(rest.floor_char_boundary(most))
+                    .filter(|(piece, _)| !piece.is_empty())
+                {
+                    wrapped.extend([SCREEN_BEGINS, piece, SCREEN_ENDS]);
+                    rest = after;
+                }
+                wrapped
+            }
         }
     }
 }
@@ -168,6 +231,29 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_those_the_terminal_says_it_has() {
+        for (term, colorterm, expected) in [
+            ("xterm-256color", "", Depth::Palette),
+            ("xterm-256color", "truecolor", Depth::Exact),
+            ("tmux-256color", "24bit", Depth::Exact),
+            ("xterm-direct", "", Depth::Exact),
+            ("xterm", "", Depth::Palette),
+            ("xterm-kitty", "", Depth::Palette),
+            ("screen.xterm-256color", "", Depth::Palette),
+            ("linux", "", Depth::Sixteen),
+            ("screen", "", Depth::Sixteen),
+            ("vt220", "yes", Depth::Sixteen),
+            ("", "", Depth::Sixteen),
+        ] {
+            let found = Depth::of(|name| {
+                let value = if name == "TERM" { term } else { colorterm };
+                Some(value.into())
+            });
+            assert_eq!(found, expected, "{term} {colorterm}");
+        }
+    }
+
+    #[test]
     fn what_goes_through_tmux_is_wrapped_and_the_bell_is_not() {
         let inside = dialect(&[("TMUX", "/run/tmux,1,0"), ("TERM", "tmux-256color")]);
         assert_eq!(inside.notice("a", "b"), "\x07");
@@ -177,6 +263,43 @@ mod tests {
         );
         let kitty = dialect(&[("TMUX", "x"), ("KITTY_WINDOW_ID", "1")]);
         assert!(kitty.notice("a", "b").starts_with("\x1bPtmux;\x1b\x1b]99;"));
+    }
+
+    #[test]
+    fn what_goes_through_screen_goes_in_short_pieces_that_are_the_whole_together() {
+        let inside = dialect(&[
+            ("STY", "1234.pts-0.host"),
+            ("TERM", "screen.xterm-256color"),
+        ]);
+        assert_eq!(inside.notice("a", "b"), "\x07");
+        assert_eq!(inside.copying("hi"), "\x1bP\x1b]52;c;aGk=\x07\x1b\\");
+        let long = inside.copying(&"x".repeat(10_000));
+        let pieces: Vec<_> = long.split_inclusive("\x1b\\").collect();
+        assert!(pieces.len() > 10);
+        let inner = |piece: &&str| {
+            assert!(piece.len() <= 768, "{}", piece.len());
+            let inner = piece.strip_prefix("\x1bP").unwrap();
+            inner.strip_suffix("\x1b\\").unwrap().to_owned()
+        };
+        let whole: String = pieces.iter().map(inner).collect();
+        let plain = dialect(&[]).copying(&"x".repeat(10_000));
+        assert_eq!(whole, plain.replace("\x1b\\", "\x07"));
+
+        let kitty = dialect(&[("STY", "x"), ("KITTY_WINDOW_ID", "1")]);
+        let notice = kitty.notice(&"é".repeat(500), &"漢".repeat(500));
+        assert!(
+            notice
+                .split_inclusive("\x1b\\")
+                .all(|piece| piece.len() <= 768)
+        );
+        for (variables, is_wrapped) in [
+            (&[("TERM", "screen")][..], true),
+            (&[("TERM", "screen-256color")], false),
+            (&[("TERM", "screen"), ("TMUX", "x")], false),
+        ] {
+            let order = dialect(variables).copying("hi");
+            assert_eq!(order.starts_with("\x1bP\x1b]"), is_wrapped, "{variables:?}");
+        }
     }
 
     #[test]

@@ -191,6 +191,20 @@ impl Palette {
         }
     }
 
+    /// Takes of the 256 colours of most terminals those nearest to the exact ones, for terminals that know no others.
+    #[must_use]
+    pub fn in_256_colours(self) -> Self {
+        let reduced = |style: Style| Style {
+            fg: style.fg.map(nearest),
+            bg: style.bg.map(nearest),
+            ..style
+        };
+        let palette = self.on(reduced(self.ground));
+        Role::ALL.into_iter().fold(palette, |palette, role| {
+            palette.with(role, reduced(self.style(role)))
+        })
+    }
+
     /// Gives a role another style.
     #[must_use]
     pub const fn with(mut self, role: Role, style: Style) -> Self {
@@ -213,6 +227,41 @@ impl Palette {
         *place = style;
         self
     }
+}
+
+/// The steps of a colour's parts in the cube of 216 that terminals with 256 colours have beside the sixteen.
+const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
+/// Where that cube begins.
+const CUBE_AT: u8 = 16;
+
+/// Where the 24 greys begin, and the first of them; each is ten lighter.
+const GREYS_AT: u8 = 232;
+const FIRST_GREY: u8 = 8;
+
+/// Returns the colour of the 256 that is nearest to an exact one; another stays as it is.
+fn nearest(colour: Color) -> Color {
+    let Color::Rgb(red, green, blue) = colour else {
+        return colour;
+    };
+    let parts = [red, green, blue];
+    let greys = (0..24_u8).map(|step| (GREYS_AT + step, [FIRST_GREY + 10 * step; 3]));
+    let cube = (0_u8..).zip(CUBE).flat_map(|(red_at, red)| {
+        (0_u8..).zip(CUBE).flat_map(move |(green_at, green)| {
+            (0_u8..).zip(CUBE).map(move |(blue_at, blue)| {
+                let index = CUBE_AT + 36 * red_at + 6 * green_at + blue_at;
+                (index, [red, green, blue])
+            })
+        })
+    });
+    let distance = |other: [u8; 3]| -> u32 {
+        let pairs = parts.into_iter().zip(other);
+        pairs
+            .map(|(one, two)| u32::from(one.abs_diff(two)).pow(2))
+            .sum()
+    };
+    let found = cube.chain(greys).min_by_key(|(_, other)| distance(*other));
+    found.map_or(colour, |(index, _)| Color::Indexed(index))
 }
 
 /// The colours that have names: the terminal's own sixteen.
@@ -307,6 +356,22 @@ mod tests {
         }
         let said = parse_style("megenta").unwrap_err();
         assert!(said.ends_with("did you mean \"magenta\"?"), "{said}");
+    }
+
+    #[test]
+    fn exact_colours_become_the_nearest_of_256_and_others_stay() {
+        let reduced = |text: &str| {
+            let style = parse_style(text).unwrap();
+            let palette = Palette::ansi().on(style).with(Role::Ok, style);
+            let palette = palette.in_256_colours();
+            assert_eq!(palette.ground(), palette.style(Role::Ok));
+            (palette.ground().fg, palette.ground().bg)
+        };
+        let index = |index| Some(Color::Indexed(index));
+        assert_eq!(reduced("#ff0000 on #00005f"), (index(196), index(17)));
+        assert_eq!(reduced("#5c5c5c on #767676"), (index(59), index(243)));
+        assert_eq!(reduced("#ffffff on #000000"), (index(231), index(16)));
+        assert_eq!(reduced("red bold"), (Some(Color::Red), None));
     }
 
     #[test]
