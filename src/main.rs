@@ -41,7 +41,7 @@ use kietop::{
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
-        watchlist::LONGEST_LABEL,
+        watched::LONGEST_LABEL,
     },
     ports::{Clock, ListStore, Turns},
     runtime::{

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::{Clip, Comparison},
+    link::VideoUrl,
     memory::Memory,
     noticed::Noticed,
     picture::PictureError,
@@ -22,10 +23,10 @@ use crate::domain::{
     record::Record,
     report::{Answer, PollError},
     save::{Progress, SaveError, SaveOrder},
-    task::{Family, TaskId, VideoUrl},
+    task::{Family, TaskId},
     time::Now,
     turns::{Account, Heard, PutOff, Turn, Word},
-    watchlist::Watched,
+    watched::Watched,
 };
 
 /// Is an answer under way.

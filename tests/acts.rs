@@ -31,7 +31,7 @@ use kietop::{
         status::Tab,
         task::Delivery,
         turns::{PutOff, Refusal},
-        watchlist::Notices,
+        watched::Notices,
     },
 };
 use story::{Story, made, not_made, running};

@@ -34,9 +34,10 @@ use kietop::{
     },
     domain::{
         comparison::{Clip, Comparison},
+        link::VideoUrl,
         noticed::Noticed,
-        task::{Family, Task, TaskId, VideoUrl},
-        watchlist::Watched,
+        task::{Family, Task, TaskId},
+        watched::Watched,
     },
     ports::TaskApi as _,
     simulator,

@@ -25,9 +25,10 @@ use std::{
 use kietop::{
     adapters::download::{HttpDownloader, Limits, Reach},
     domain::{
+        link::VideoUrl,
         report::PollError,
         save::{Progress, SaveError, SaveOrder},
-        task::{TaskId, VideoUrl},
+        task::TaskId,
         text::CleanText,
     },
     ports::{Downloader as _, FreshLinks, Pending},

@@ -20,11 +20,12 @@ use kietop::{
     },
     domain::{
         change::JournalEvent,
+        link::VideoUrl,
         noticed::{Noticed, Oddity},
         record::Record,
         report::PollError,
         schedule::Attempt,
-        task::{Delivery, VideoUrl},
+        task::Delivery,
     },
     ui::{self, theme::Theme},
 };

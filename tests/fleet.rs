@@ -28,7 +28,7 @@ use kietop::{
         task::{Facts, TaskId, TaskState},
         time::Mono,
         turns::{Account, Book, Heard, Turn},
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 use support::{chord, later, line, program, task};

@@ -20,7 +20,7 @@ use kietop::{
     },
     domain::{
         picture::{PictureError, PictureNumber, PictureOrder, Preview, Room},
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{self, Drawn, theme::Theme},
 };

@@ -36,7 +36,7 @@ use kietop::{
         status::Tab,
         task::TaskId,
         time::{Mono, Now},
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{self, theme::Theme},
 };

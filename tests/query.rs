@@ -13,7 +13,8 @@ use kietop::domain::{
     report::PollError,
     status::RETENTION,
     task::{Delivery, TaskId},
-    watchlist::{Watched, Watchlist},
+    watched::Watched,
+    watchlist::Watchlist,
 };
 use support::{TaskBuilder, line, now, task};
 

@@ -32,15 +32,16 @@ use kietop::{
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::{Clip, Comparison},
+        link::{Links, VideoUrl},
         memory::Memory,
         noticed::Noticed,
         picture::{PictureError, Preview},
         query::Lens,
         record::Record,
         report::{Answer, Observation},
-        task::{Delivery, Facts, Family, Links, TaskId, TaskState, VideoUrl},
+        task::{Delivery, Facts, Family, TaskId, TaskState},
         time::{Mono, Now},
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::{
         Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,

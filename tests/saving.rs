@@ -18,13 +18,14 @@ use kietop::{
     },
     domain::{
         change::{Access, Applied, Change, Delta},
+        link::Links,
         memory::Memory,
         report::{Observation, PollError},
         save::{Progress, SaveAttempt, SaveError, SaveOrder, Saves},
         status::{LinkLife, Status, Tab},
-        task::{Delivery, Links, TaskState},
+        task::{Delivery, TaskState},
         time::Now,
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 use support::{TaskBuilder, answer, at, id, later, now, press, program, task, type_text};

@@ -639,7 +639,7 @@ fn linked() -> State {
     );
     let msg = Msg::Opened {
         task: id("a3"),
-        url: kietop::domain::task::VideoUrl::parse(&url).expect("a link"),
+        url: kietop::domain::link::VideoUrl::parse(&url).expect("a link"),
         result: Err("No browser could be started (no display).".to_owned()),
     };
     update(&mut state, msg, now());

@@ -9,13 +9,14 @@ use kietop::{
     adapters::store::SqliteStore,
     domain::{
         change::{Applied, Change, Delta, JournalEvent, StoreError},
+        link::{Link, Links},
         memory::Memory,
         query::{Lens, Order, Query, Sort},
         report::{CheckError, Observation, PollError},
         status::Tab,
-        task::{Delivery, Facts, FailedStage, Flag, Link, Links, Task, TaskState},
+        task::{Delivery, Facts, FailedStage, Flag, Task, TaskState},
         text::CleanText,
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::ListStore,
 };

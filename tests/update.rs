@@ -13,11 +13,12 @@ use kietop::{
     domain::{
         change::{Access, Applied, Change, Delta, StoreError},
         comparison::Clip,
+        link::{Links, VideoUrl},
         noticed::Noticed,
         report::{Observation, PollError},
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
         status::Tab,
-        task::{Delivery, FailedStage, Links, TaskState, VideoUrl},
+        task::{Delivery, FailedStage, TaskState},
         time::Now,
     },
 };

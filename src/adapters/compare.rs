@@ -21,7 +21,8 @@ use super::{
 use crate::{
     domain::{
         comparison::{Clip, Comparison},
-        task::{TaskId, VideoUrl},
+        link::VideoUrl,
+        task::TaskId,
     },
     ports::Comparer,
 };

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        task::VideoUrl,
+        link::VideoUrl,
         time::{Mono, Now},
     },
     ports::{Clock, Opener},

@@ -26,9 +26,9 @@ use self::{part::Part, reach::Lookup, transfer::Ended, video::Length};
 use super::kie::connection::{self, http_client};
 use crate::{
     domain::{
+        link::VideoUrl,
         report::PollError,
         save::{MOST_AT_ONCE, Progress, SaveError, SaveOrder},
-        task::VideoUrl,
         text::CleanText,
     },
     ports::{Downloader, FreshLinks, Pending},

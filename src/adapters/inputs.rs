@@ -15,9 +15,10 @@ use tokio::{task, time};
 use crate::{
     domain::{
         comparison::Clip,
+        link::VideoUrl,
         picture::PictureError,
         save::{SaveError, SaveOrder},
-        task::{TaskId, VideoUrl},
+        task::TaskId,
     },
     ports::{Downloader, InputKeeper, Pending},
 };

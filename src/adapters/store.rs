@@ -31,7 +31,7 @@ use crate::{
         query::Lens,
         record::Record,
         task::TaskId,
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::ListStore,
 };

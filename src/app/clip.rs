@@ -1,8 +1,9 @@
 //! What can be copied of tasks: the text for each choice, or why there is none.
 
 use crate::domain::{
-    task::{Family, TaskId, VideoUrl},
-    watchlist::Watched,
+    link::VideoUrl,
+    task::{Family, TaskId},
+    watched::Watched,
 };
 
 /// Tells what of a task is copied.

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
+        link::VideoUrl,
         memory::Memory,
         noticed::Noticed,
         picture::{PictureError, PictureNumber, PictureOrder, Room},
@@ -22,9 +23,9 @@ use crate::{
         report::Answer,
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
-        task::{Family, TaskId, VideoUrl},
+        task::{Family, TaskId},
         turns::{PutOff, Word},
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

@@ -13,17 +13,14 @@ mod palette;
 mod picture;
 mod polls;
 mod saves;
+mod screen;
+mod settings;
 mod undo;
 mod unsaved;
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 pub(super) use self::undo::{Labels, Undo, Undos};
 pub use self::{
@@ -39,280 +36,33 @@ pub use self::{
     picture::{Picture, PictureStage, Pictures},
     polls::{Hold, Polls},
     saves::{SaveJob, SaveQueue, SaveStage},
+    screen::{Confirm, DetailPage, Overlay, Picker, Screen, ShownLinks, VideoKind},
+    settings::{KeyStanding, Settings},
     unsaved::Unsaved,
 };
 use super::{
     keymap::{Context, Keymap},
-    tidings::{Burst, Focus, NoticeSettings},
+    tidings::{Burst, Focus},
 };
 use crate::domain::{
-    change::{Access, JournalLine, StoreError},
+    change::{JournalLine, StoreError},
     comparison::Comparison,
     estimate::Estimate,
+    link::VideoUrl,
     picture::{PictureError, PictureOrder, Preview, Room},
     query::{Lens, View},
     record::Record,
-    schedule::{Jitter, Pace},
-    status::{RETENTION, Status, Tab},
-    task::{TaskId, TaskState, VideoUrl},
+    schedule::Jitter,
+    status::{Status, Tab},
+    task::{TaskId, TaskState},
     text::CleanText,
     time::{Mono, Now},
-    watchlist::{Watched, Watchlist},
+    watched::Watched,
+    watchlist::Watchlist,
 };
 
 /// The longest name of a list, in bytes.
 const LONGEST_NAME: usize = 128;
-
-/// Is what the program was started with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What the header calls this list: a profile's name, "demo"; empty for none.
-    pub name: String,
-    /// How often tasks are asked after.
-    pub pace: Pace,
-    /// How long results live.
-    pub retention: Duration,
-    /// Where the user's clock hangs.
-    pub zone: TimeZone,
-    /// Sets the spread of waits; another one in every instance.
-    pub seed: u64,
-    /// Whether the list may be changed.
-    pub access: Access,
-    /// What the keys mean.
-    pub keymap: Keymap,
-    /// Whether pictures are shown, and how.
-    pub preview: Preview,
-    /// Where saved videos go.
-    pub save_folder: PathBuf,
-    /// Whether a result is saved as soon as it is made.
-    pub auto_save: bool,
-    /// The user's home, which `~` stands for.
-    pub home: Option<PathBuf>,
-    /// Where the program was started: a folder typed without a root begins there.
-    pub here: PathBuf,
-    /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
-    pub suggestions: Vec<TaskId>,
-    /// How endings are told of.
-    pub notices: NoticeSettings,
-    /// Whether there is a key to ask with.
-    pub key: KeyStanding,
-}
-
-/// Tells whether there is a key to ask with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyStanding {
-    /// There is, or the settings say where to read it.
-    #[default]
-    Named,
-    /// There is none, and none can come while the program runs.
-    Missing,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            pace: Pace::default(),
-            retention: RETENTION,
-            zone: TimeZone::UTC,
-            seed: 0,
-            access: Access::default(),
-            keymap: Keymap::default(),
-            preview: Preview::Off,
-            save_folder: PathBuf::from("."),
-            auto_save: false,
-            home: None,
-            here: PathBuf::from("."),
-            suggestions: Vec::new(),
-            notices: NoticeSettings::default(),
-            key: KeyStanding::default(),
-        }
-    }
-}
-
-impl Settings {
-    /// Returns a path for a sentence: clean, with the home as `~`.
-    pub fn shown(&self, path: &Path) -> String {
-        let rest = self
-            .home
-            .as_ref()
-            .and_then(|home| path.strip_prefix(home).ok());
-        let text = match rest {
-            Some(rest) => Path::new("~").join(rest).to_string_lossy().into_owned(),
-            None => path.to_string_lossy().into_owned(),
-        };
-        CleanText::line(&text, LONGEST_PATH).as_str().to_owned()
-    }
-}
-
-/// The longest path shown, in bytes.
-const LONGEST_PATH: usize = 1024;
-
-/// Tells what fills the screen below the overlays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Screen {
-    /// The table, with the detail where there is room.
-    #[default]
-    List,
-    /// One task.
-    Detail {
-        /// Which of its pages.
-        page: DetailPage,
-        /// How many lines are scrolled away.
-        scroll: u16,
-    },
-}
-
-/// Is a page of the detail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DetailPage {
-    /// What is known, and the next step.
-    #[default]
-    Info,
-    /// The journal.
-    Time,
-    /// The server's last answer as it came.
-    Json,
-}
-
-impl DetailPage {
-    /// The pages in their order.
-    pub const ALL: [Self; 3] = [Self::Info, Self::Time, Self::Json];
-
-    /// Returns the page's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Info => "Info",
-            Self::Time => "Time",
-            Self::Json => "JSON",
-        }
-    }
-
-    /// Returns the page to the right, around the end.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        match self {
-            Self::Info => Self::Time,
-            Self::Time => Self::Json,
-            Self::Json => Self::Info,
-        }
-    }
-
-    /// Returns the page to the left, around the start.
-    #[must_use]
-    pub const fn previous(self) -> Self {
-        match self {
-            Self::Info => Self::Json,
-            Self::Time => Self::Info,
-            Self::Json => Self::Time,
-        }
-    }
-}
-
-/// Is a box above the screen; it owns the keyboard.
-#[derive(Debug, Clone)]
-pub enum Overlay {
-    /// The dialog that adds tasks.
-    Add(Box<AddDialog>),
-    /// The numbered picker of several videos.
-    Pick(Picker),
-    /// The box in which a folder is typed.
-    Folder(Box<FolderDialog>),
-    /// Links that no browser could be started for, shown whole.
-    Link(ShownLinks),
-    /// The menu of what can be copied.
-    Copy(CopyMenu),
-    /// The editor of a label.
-    Label(Box<LabelEditor>),
-    /// The command palette.
-    Palette(Box<Palette>),
-    /// The keys.
-    Help {
-        /// How many lines are scrolled away.
-        scroll: u16,
-    },
-    /// What was said of late.
-    Messages {
-        /// How many lines are scrolled away.
-        scroll: u16,
-    },
-    /// What was noticed about the server's answers.
-    Diagnostics {
-        /// How many lines are scrolled away.
-        scroll: u16,
-    },
-    /// The line a filter is typed into; the list below it follows.
-    Filter(Box<FilterLine>),
-    /// The menu of orders.
-    Sort {
-        /// Which is under the cursor.
-        cursor: usize,
-    },
-    /// A question before an act for many tasks.
-    Confirm(Confirm),
-}
-
-/// Is an act for many tasks that waits for a yes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Confirm {
-    /// Stop watching them.
-    Remove {
-        /// Which.
-        tasks: Vec<TaskId>,
-        /// How many of them are not on the screen's list at present.
-        hidden: usize,
-    },
-    /// Open their videos.
-    Open {
-        /// Which, with their videos.
-        videos: Vec<(TaskId, VideoUrl)>,
-        /// Of which kind.
-        kind: VideoKind,
-    },
-}
-
-/// Is the numbered picker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picker {
-    /// Whose videos.
-    pub task: TaskId,
-    /// What they are: "result" or "original".
-    pub kind: VideoKind,
-    /// The videos; never empty.
-    pub videos: Vec<VideoUrl>,
-    /// Which is under the cursor.
-    pub cursor: usize,
-}
-
-/// Tells the two kinds of video of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VideoKind {
-    /// What was made.
-    Result,
-    /// What was put in.
-    Original,
-}
-
-impl VideoKind {
-    /// Returns the word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Result => "result",
-            Self::Original => "original",
-        }
-    }
-}
-
-/// Is links shown whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShownLinks {
-    /// The links; never empty.
-    pub urls: Vec<VideoUrl>,
-    /// Why they are shown.
-    pub reason: String,
-    /// What became of copying them, once that is known.
-    pub copied: Option<String>,
-}
 
 /// Is what became of videos on their way to the browser, until all of them are answered for.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! News of endings: what is told outside the program's own screen, and by which ways.
 
-use crate::domain::{task::TaskId, time::Mono, watchlist::Watched};
+use crate::domain::{task::TaskId, time::Mono, watched::Watched};
 
 /// Tells whether the terminal is in front of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -17,7 +17,7 @@ use crate::{
         harvest::harvest,
         task::{Family, TaskId},
         text::CleanText,
-        watchlist::LONGEST_LABEL,
+        watched::LONGEST_LABEL,
     },
     ports::ListStore as _,
 };

@@ -11,10 +11,11 @@ use serde::Serialize as _;
 use serde_json::{Value, json, ser::Formatter};
 
 use crate::domain::{
+    link::{Link, Links},
     status,
-    task::{Flag, Link, Links, TaskState},
+    task::{Flag, TaskState},
     text::{CleanText, is_unsafe},
-    watchlist::Watched,
+    watched::Watched,
 };
 
 /// The names of a record, in their order.

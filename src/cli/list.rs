@@ -27,7 +27,7 @@ use crate::{
         schedule::Polling,
         task::{Family, TaskId, TaskState},
         text::CleanText,
-        watchlist::{NO_LONGER_THERE, Watched},
+        watched::{NO_LONGER_THERE, Watched},
     },
     ports::{Clock as _, ListStore as _},
     ui::{format, theme::Theme},

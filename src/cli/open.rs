@@ -9,7 +9,7 @@ use crate::{
         download::Reach,
         inputs,
     },
-    domain::{change::Change, task::VideoUrl},
+    domain::{change::Change, link::VideoUrl},
     ports::{ListStore as _, Opener as _},
 };
 

@@ -25,7 +25,7 @@ use crate::{
     domain::{
         change::{Access, StoreError},
         task::TaskId,
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::format,
 };

@@ -20,7 +20,7 @@ use crate::{
         save::{AllSaves, Progress, SaveError, SaveOrder},
         task::TaskId,
         text::CleanText,
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::{Downloader, ListStore as _},
     ui::{format, theme::Theme},

@@ -9,7 +9,7 @@ use crate::{
     adapters::kie::{ApiOrigin, address},
     domain::{
         task::{Family, TaskId},
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::Scribe,
 };

@@ -20,7 +20,7 @@ use crate::{
         schedule::Polling,
         span::{self, Bare},
         task::{TaskId, TaskState},
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::ListStore,
     ui::format,

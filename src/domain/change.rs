@@ -9,7 +9,7 @@ use super::{
     save::SaveError,
     task::{Family, TaskId},
     text::CleanText,
-    watchlist::{NO_LONGER_THERE, Notices, Watched},
+    watched::{NO_LONGER_THERE, Notices, Watched},
 };
 
 /// Tells whether the list may be changed.

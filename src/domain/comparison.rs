@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    task::{TaskId, VideoUrl},
-    watchlist::Watched,
-};
+use super::{link::VideoUrl, task::TaskId, watched::Watched};
 
 /// Is one video: its link, and its file where it was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]

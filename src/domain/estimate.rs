@@ -127,7 +127,10 @@ mod tests {
     }
 
     fn ended(name: usize, took: i64, end: i64) -> Task {
-        use crate::domain::task::{Delivery, Facts, Family, Links, TaskState};
+        use crate::domain::{
+            link::Links,
+            task::{Delivery, Facts, Family, TaskState},
+        };
         let at = |second| Timestamp::from_second(1_777_000_000 + second).unwrap();
         let state = TaskState::Succeeded {
             videos: Links::parse(["https://ex.com/1.mp4"]),

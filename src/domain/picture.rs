@@ -4,10 +4,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    comparison::Clip,
-    task::{TaskId, VideoUrl},
-};
+use super::{comparison::Clip, link::VideoUrl, task::TaskId};
 
 /// Numbers an order, so that pictures that come late are not taken for those of another task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -9,11 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{
-    report::PollError,
-    task::{TaskId, VideoUrl},
-    text::CleanText,
-};
+use super::{link::VideoUrl, report::PollError, task::TaskId, text::CleanText};
 
 /// How many files are fetched at the same time.
 pub const MOST_AT_ONCE: usize = 2;

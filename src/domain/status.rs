@@ -253,7 +253,8 @@ pub fn link_life(task: &Task, keeping: Keeping, retention: Duration, now: Now) -
 mod tests {
     use super::*;
     use crate::domain::{
-        task::{Facts, Family, Links, TaskId},
+        link::Links,
+        task::{Facts, Family, TaskId},
         time::Mono,
     };
 

@@ -35,11 +35,12 @@ use crate::{
     },
     domain::{
         comparison::Comparison,
+        link::VideoUrl,
         noticed::Noticed,
         report::{Answer, PollError},
         save::{SaveAttempt, SaveError, SaveOrder},
         schedule::Attempt,
-        task::{Family, TaskId, VideoUrl},
+        task::{Family, TaskId},
         turns::Heard,
     },
     ports::{

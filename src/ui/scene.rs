@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::{keymap::Action, pointer::Spot, state::State},
-    domain::{estimate::Estimate, picture::Room, status::Status, time::Now, watchlist::Watched},
+    domain::{estimate::Estimate, picture::Room, status::Status, time::Now, watched::Watched},
 };
 
 /// Is what a frame found out while it was drawn.

@@ -20,13 +20,14 @@ use kietop::{
     domain::{
         change::Delta,
         harvest::harvest,
+        link::Links,
         noticed::Noticed,
         report::Observation,
         schedule::{Freshness, Polling},
-        task::{Delivery, Facts, Family, Links, Task, TaskId, TaskState},
+        task::{Delivery, Facts, Family, Task, TaskId, TaskState},
         text::CleanText,
         time::{Mono, Now},
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

@@ -2,7 +2,7 @@
 
 use kietop::{
     adapters::kie::Limits,
-    domain::{report::PollError, task::VideoUrl, text::CleanText},
+    domain::{link::VideoUrl, report::PollError, text::CleanText},
     ports::FreshLinks as _,
 };
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kietop::domain::{
+    link::{Link, Links},
     report::{Answer, Observation, PollError},
-    task::{Delivery, FailedStage, Family, Flag, Link, Links, Task, TaskState},
+    task::{Delivery, FailedStage, Family, Flag, Task, TaskState},
     text::CleanText,
-    watchlist::Watched,
+    watched::Watched,
 };
 use serde_json::{Value, json};
 

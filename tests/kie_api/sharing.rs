@@ -7,7 +7,7 @@ use std::sync::{
 
 use kietop::{
     domain::{
-        task::VideoUrl,
+        link::VideoUrl,
         time::Mono,
         turns::{Account, Heard, PutOff, Refusal, Turn, Word},
     },

@@ -17,7 +17,7 @@ use kietop::{
         schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT},
         task::TaskId,
         time::Now,
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{self, theme::Theme},
 };

@@ -10,10 +10,11 @@ use kietop::{
         tidings::Focus,
     },
     domain::{
+        link::{Link, Links},
         noticed::{EXCERPT_BYTES, Noticed, Oddity},
         report::{Answer, Observation, PollError},
         save::SaveError,
-        task::{Delivery, Facts, FailedStage, Link, Links, TaskState},
+        task::{Delivery, Facts, FailedStage, TaskState},
         text::CleanText,
         turns::{PutOff, Refusal},
     },

@@ -4,7 +4,7 @@ use kietop::{
     domain::{
         change::{Applied, Change, Delta, JournalEvent},
         text::CleanText,
-        watchlist::Notices,
+        watched::Notices,
     },
     ports::ListStore as _,
 };

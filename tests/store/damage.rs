@@ -13,7 +13,7 @@ use kietop::{
         change::StoreError,
         task::{Facts, TaskState},
         text::CleanText,
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::ListStore,
 };

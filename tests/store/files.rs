@@ -15,7 +15,7 @@ use kietop::{
         change::{Access, Applied, Delta, StoreError},
         task::TaskState,
         text::CleanText,
-        watchlist::Watched,
+        watched::Watched,
     },
     ports::ListStore,
 };

@@ -7,8 +7,9 @@ use kietop::{
     adapters::store::{Opened, SqliteStore},
     domain::{
         change::Change,
+        link::Links,
         report::{CheckError, Observation, PollError},
-        task::{Delivery, Facts, Family, Links, TaskId, TaskState},
+        task::{Delivery, Facts, Family, TaskId, TaskState},
         text::CleanText,
     },
 };

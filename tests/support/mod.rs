@@ -38,13 +38,14 @@ use kietop::{
     },
     domain::{
         change::{JournalEvent, JournalLine},
+        link::{Link, Links},
         noticed::Noticed,
         report::{Answer, CheckError, PollError},
         schedule::{Attempt, Freshness, Polling, Stop},
-        task::{Delivery, Facts, FailedStage, Family, Flag, Link, Links, Task, TaskId, TaskState},
+        task::{Delivery, Facts, FailedStage, Family, Flag, Task, TaskId, TaskState},
         text::CleanText,
         time::{Mono, Now},
-        watchlist::Watched,
+        watched::Watched,
     },
     ui,
 };

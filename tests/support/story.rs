@@ -20,13 +20,14 @@ use kietop::{
     },
     domain::{
         change::{Applied, Change, StoreError},
+        link::Links,
         noticed::Noticed,
         query::Lens,
         report::{Answer, Observation, PollError},
         schedule::{Attempt, Polling},
-        task::{Delivery, Facts, FailedStage, Links, TaskId, TaskState},
+        task::{Delivery, Facts, FailedStage, TaskId, TaskState},
         time::Now,
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

@@ -90,10 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{
-        task::{TaskId, VideoUrl},
-        text::CleanText,
-    };
+    use crate::domain::{link::VideoUrl, task::TaskId, text::CleanText};
 
     fn order(title: &str, id: &str, number: usize, of: usize) -> SaveOrder {
         SaveOrder {

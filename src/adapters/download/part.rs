@@ -437,7 +437,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> SaveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::{TaskId, VideoUrl};
+    use crate::domain::{link::VideoUrl, task::TaskId};
 
     /// A small film.
     const FILM: &[u8] = include_bytes!("../../../assets/demo/lamp-input.mp4");

@@ -15,7 +15,7 @@ use reqwest::{
 };
 use url::{Host, Url};
 
-use crate::{adapters::kie::ApiOrigin, domain::task::VideoUrl};
+use crate::{adapters::kie::ApiOrigin, domain::link::VideoUrl};
 
 /// How many redirects are followed.
 const MOST_HOPS: usize = 5;

@@ -13,9 +13,10 @@ use super::{
     read::{self, Object, Unreadable},
 };
 use crate::domain::{
+    link::VideoUrl,
     noticed::{Noticed, Oddity},
     report::{Answer, Observation, PollError},
-    task::{FailedStage, Family, TaskId, TaskState, VideoUrl},
+    task::{FailedStage, Family, TaskId, TaskState},
     text::CleanText,
 };
 

@@ -11,8 +11,9 @@ use super::{ApiKey, KieClient, Reuse, connection};
 use crate::{
     adapters::turns::asking,
     domain::{
+        link::VideoUrl,
         report::PollError,
-        task::{TaskId, VideoUrl},
+        task::TaskId,
         turns::{Account, Heard},
     },
     ports::{FreshLinks, Pending},

@@ -10,7 +10,8 @@ use super::{
     read::{self, Object},
 };
 use crate::domain::{
-    task::{Delivery, Facts, FailedStage, Flag, Link, Links, TaskState},
+    link::{Link, Links},
+    task::{Delivery, Facts, FailedStage, Flag, TaskState},
     text::CleanText,
 };
 

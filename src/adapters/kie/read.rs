@@ -12,10 +12,7 @@ use jiff::{
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::domain::{
-    task::{Flag, Links},
-    text::CleanText,
-};
+use crate::domain::{link::Links, task::Flag, text::CleanText};
 
 /// Is a JSON object.
 pub type Object = Map<String, Value>;

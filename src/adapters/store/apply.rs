@@ -15,7 +15,7 @@ use crate::domain::{
     report::Answer,
     task::{Absorbed, Family, Task, TaskId},
     text::CleanText,
-    watchlist::Watched,
+    watched::Watched,
 };
 
 /// How many lines about failing checks are kept of one task: a bad network must not fill the disk.

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::domain::{
     change::StoreError,
     task::TaskId,
-    watchlist::{Notices, Watched},
+    watched::{Notices, Watched},
 };
 
 /// Sets each task's notices as they were stored.

@@ -13,7 +13,7 @@ use crate::domain::{
     change::{JournalEvent, JournalLine, StoreError},
     task::TaskId,
     text::CleanText,
-    watchlist::Watched,
+    watched::Watched,
 };
 
 /// The longest detail of a journal line, in bytes.

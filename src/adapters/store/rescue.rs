@@ -27,7 +27,7 @@ use crate::domain::{
     change::StoreError,
     task::{Family, Task, TaskId},
     text::CleanText,
-    watchlist::Watched,
+    watched::Watched,
 };
 
 /// Says what became of a damaged list file. `Display` gives it as a sentence.

@@ -11,15 +11,13 @@ use serde_json::{Value, json};
 
 use crate::domain::{
     change::StoreError,
+    link::{Link, Links, VideoUrl},
     report::{CheckError, PollError},
     save::Saves,
     schedule::Freshness,
-    task::{
-        Delivery, Facts, FailedStage, Family, Flag, LONGEST_ID, Link, Links, Task, TaskId,
-        TaskState, VideoUrl,
-    },
+    task::{Delivery, Facts, FailedStage, Family, Flag, LONGEST_ID, Task, TaskId, TaskState},
     text::CleanText,
-    watchlist::{LONGEST_LABEL, Watched},
+    watched::{LONGEST_LABEL, Watched},
 };
 
 /// The columns of a task's row in their order in the file. The checksum covers all but itself; of those that came later,

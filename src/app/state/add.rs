@@ -9,7 +9,8 @@ use crate::domain::{
     harvest::{Harvest, harvest},
     task::TaskId,
     text::CleanText,
-    watchlist::{LONGEST_LABEL, Watchlist},
+    watched::LONGEST_LABEL,
+    watchlist::Watchlist,
 };
 
 /// The longest text kept from pasting, in bytes; more is cut and said.

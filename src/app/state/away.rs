@@ -8,7 +8,8 @@ use crate::domain::{
     status::Tab,
     task::TaskId,
     time::{self, Now},
-    watchlist::{Watched, Watchlist},
+    watched::Watched,
+    watchlist::Watchlist,
 };
 
 /// Is the last time the list was out of sight.

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         task::TaskId,
         text::CleanText,
-        watchlist::{LONGEST_LABEL, Watched},
+        watched::{LONGEST_LABEL, Watched},
     },
 };
 

@@ -233,7 +233,7 @@ fn sum<'a>(jobs: impl Iterator<Item = &'a SaveJob>) -> Option<Saving> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::VideoUrl;
+    use crate::domain::link::VideoUrl;
 
     fn order(task: &str, number: usize) -> SaveOrder {
         SaveOrder {

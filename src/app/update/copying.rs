@@ -7,7 +7,7 @@ use crate::{
         msg::{Effect, Request},
         state::{CopyMenu, DetailPage, Overlay, Screen, State, Tone},
     },
-    domain::{text::CleanText, time::Now, watchlist::Watched},
+    domain::{text::CleanText, time::Now, watched::Watched},
 };
 
 /// The longest text a terminal is asked to put on its clipboard, in bytes: xterm takes no more than 75,000 characters

@@ -22,11 +22,12 @@ use crate::{
     domain::{
         change::{Access, Change},
         comparison::{Comparison, MissingSide},
+        link::VideoUrl,
         query::Sort,
-        task::{Family, TaskId, VideoUrl},
+        task::{Family, TaskId},
         text::CleanText,
         time::Now,
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

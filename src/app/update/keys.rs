@@ -12,7 +12,7 @@ use crate::{
         state::{DetailPage, Overlay, Screen, State, Step, Tone, VideoKind},
         tidings::Focus,
     },
-    domain::{query::Sort, schedule::Polling, status::Tab, time::Now, watchlist::Watched},
+    domain::{query::Sort, schedule::Polling, status::Tab, time::Now, watched::Watched},
 };
 
 /// Takes a key in.

@@ -13,7 +13,7 @@ use crate::{
         change::Change,
         task::TaskId,
         time::Now,
-        watchlist::{Notices, Watched},
+        watched::{Notices, Watched},
     },
 };
 

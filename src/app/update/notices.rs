@@ -16,7 +16,7 @@ use crate::{
         status::Status,
         task::{TaskId, TaskState},
         time::Now,
-        watchlist::{Notices, Watched},
+        watched::{Notices, Watched},
     },
 };
 

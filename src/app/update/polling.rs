@@ -19,7 +19,7 @@ use crate::{
         task::{Absorbed, TaskId},
         time::{self, Mono, Now},
         turns::{PutOff, Refusal},
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

@@ -21,7 +21,7 @@ use crate::{
         status::{Keeping, LinkLife, Tab},
         task::TaskId,
         time::Now,
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

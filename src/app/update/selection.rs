@@ -11,7 +11,8 @@ use crate::{
         status::Tab,
         task::TaskId,
         time::Now,
-        watchlist::{Watched, Watchlist},
+        watched::Watched,
+        watchlist::Watchlist,
     },
 };
 

@@ -18,7 +18,7 @@ use crate::{
         schedule::{self, Polling, Stop},
         task::TaskId,
         time::Now,
-        watchlist::Watched,
+        watched::Watched,
     },
 };
 

@@ -13,7 +13,8 @@ use crate::domain::{
     task::TaskState,
     text::CleanText,
     time::{self, Now},
-    watchlist::{Watched, Watchlist},
+    watched::Watched,
+    watchlist::Watchlist,
 };
 
 /// From how many characters on a word may stand anywhere in an id; a shorter one must begin it, for short words of

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::{
     status::{self, Tab},
     task::{FailedStage, TaskId, TaskState},
-    watchlist::Watched,
+    watched::Watched,
 };
 
 /// How much of a title counts for its place, in characters.

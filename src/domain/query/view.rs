@@ -14,7 +14,8 @@ use crate::domain::{
     status::{EXPIRING, LinkLife, Tab},
     task::TaskId,
     time::Now,
-    watchlist::{Tally, Watched, Watchlist},
+    watched::Watched,
+    watchlist::{Tally, Watchlist},
 };
 
 /// Returns how many tasks a tab shows.

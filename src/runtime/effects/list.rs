@@ -247,7 +247,7 @@ mod tests {
         change::{Applied, Delta, JournalLine},
         memory::Memory,
         record::Record,
-        watchlist::Watched,
+        watched::Watched,
     };
 
     /// Breaks at whatever is wanted of it.

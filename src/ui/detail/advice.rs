@@ -9,7 +9,7 @@ use crate::{
         schedule::Polling,
         status::{LinkLife, Status, Urgency},
         task::TaskState,
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{format, scene::Scene, theme::Role},
 };

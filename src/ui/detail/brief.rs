@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use super::{advice, info, journal, sheet::Sheet};
 use crate::{
     app::keymap::{Action, Context},
-    domain::watchlist::Watched,
+    domain::watched::Watched,
     ui::{format, scene::Scene, theme::Role},
 };
 

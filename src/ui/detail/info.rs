@@ -8,10 +8,11 @@ use super::{advice, journal, saved::saved, sheet::Sheet};
 use crate::{
     app::keymap::Action,
     domain::{
+        link::Link,
         schedule::{Polling, Stop},
         status::{self, LinkLife, Status},
-        task::{Link, TaskState},
-        watchlist::{Notices, Watched},
+        task::TaskState,
+        watched::{Notices, Watched},
     },
     ui::{format, list, scene::Scene, theme::Role},
 };

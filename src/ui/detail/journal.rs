@@ -7,7 +7,7 @@ use super::sheet::Sheet;
 use crate::{
     domain::{
         change::{JournalEvent, JournalLine},
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{format, scene::Scene, theme::Role},
 };

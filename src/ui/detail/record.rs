@@ -9,7 +9,7 @@ use super::sheet::Sheet;
 use crate::{
     domain::{
         record::{Record, RecordLine, Token},
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{format, scene::Scene, theme::Role},
 };

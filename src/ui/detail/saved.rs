@@ -1,7 +1,7 @@
 //! Where a task's results are on disk, or how far they are on their way there.
 
 use crate::{
-    domain::{status::Status, watchlist::Watched},
+    domain::{status::Status, watched::Watched},
     ui::{format, scene::Scene, theme::Role},
 };
 

@@ -12,7 +12,7 @@ use crate::{
         report::PollError,
         save::Saving,
         status::{LinkLife, Status, Urgency},
-        watchlist::Watched,
+        watched::Watched,
     },
     ui::{areas::Breadth, format, pen::Pen, scene::Scene, theme::Role},
 };

@@ -1,0 +1,346 @@
+//! Links to videos: which may be opened, and how many are kept.
+
+use std::{fmt, net::Ipv4Addr};
+
+use url::{Host, Url};
+
+use super::text::CleanText;
+
+/// The longest video link accepted, in bytes: what launchers and browsers take without trouble.
+const LONGEST_URL: usize = 2048;
+
+/// How many links of one answer are kept; the rest is counted.
+const MOST_LINKS: usize = 32;
+
+/// Is a link that may be opened: http or https, with a host, without user name or password, and not at an address
+/// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos. Who
+/// opens, saves or compares takes such a link only where the API is on this machine too ([`Self::is_on_this_machine`]).
+///
+/// Held in its normal form, in which no control character, space or quote can occur. As text: parsed, a
+/// link takes four times the room, and a list may hold 300,000.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VideoUrl(Box<str>);
+
+impl VideoUrl {
+    /// Parses a link, or says nothing: what is no such link is not opened, only shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        if is_normal(text) {
+            return Some(Self(text.into()));
+        }
+        let url = Url::parse(text).ok()?;
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let is_bare = url.username().is_empty() && url.password().is_none();
+        let is_ours = url.host().as_ref().is_some_and(is_local_network);
+        (is_web && is_bare && !is_ours && url.as_str().len() <= LONGEST_URL)
+            .then(|| Self(String::from(url).into()))
+    }
+
+    /// Returns the link in its normal form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the link in its parts. There is always one: it was parsed before.
+    pub fn to_url(&self) -> Option<Url> {
+        Url::parse(&self.0).ok()
+    }
+
+    /// Returns the host's name in its normal form (ASCII, brackets round an IPv6 address), without a port.
+    pub fn host(&self) -> &str {
+        let (host, _) = self.parts();
+        match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        }
+    }
+
+    /// Reports whether the link leads to a server on this machine, as far as its host is written so.
+    pub fn is_on_this_machine(&self) -> bool {
+        match self.to_url().as_ref().and_then(Url::host) {
+            // `localhost.` and the names below it are the same by RFC 6761.
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            Some(Host::Ipv4(v4)) => v4.is_loopback(),
+            Some(Host::Ipv6(v6)) => v6.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+
+    /// Returns the last part of the path, which names the file; empty when there is none.
+    pub fn file_name(&self) -> &str {
+        let (_, rest) = self.parts();
+        let path = rest.split(['?', '#']).next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Returns the host with its port, and what comes after it.
+    fn parts(&self) -> (&str, &str) {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        // The normal form has a slash behind every host.
+        rest.split_once('/').unwrap_or((rest, ""))
+    }
+}
+
+/// Reports whether a host is written as an address of the local network. What a name stands for is not looked up.
+fn is_local_network(host: &Host<&str>) -> bool {
+    let is_local = |v4: Ipv4Addr| {
+        let [first, second, ..] = v4.octets();
+        // The last: addresses that providers share out among their customers.
+        v4.is_private()
+            || v4.is_link_local()
+            || v4.is_broadcast()
+            || v4.is_multicast()
+            || first == 0
+            || (first == 100 && second & 0xc0 == 64)
+    };
+    match host {
+        Host::Domain(_) => false,
+        Host::Ipv4(v4) => is_local(*v4),
+        Host::Ipv6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_local(v4),
+            None => {
+                v6.is_unique_local()
+                    || v6.is_unicast_link_local()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+            }
+        },
+    }
+}
+
+/// Reports whether a link is in its normal form already, and plain enough to see it without parsing.
+///
+/// Most are, and a parser costs ten times as much: a list of 100,000 tasks has three for each.
+fn is_normal(text: &str) -> bool {
+    let Some(rest) = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+    else {
+        return false;
+    };
+    let Some((host, rest)) = rest.split_once('/') else {
+        return false;
+    };
+    // A last part that begins with a digit may be a number in disguise (0x7f.1), a double hyphen punycode.
+    let is_named = host
+        .split('.')
+        .next_back()
+        .is_some_and(|part| part.bytes().next().is_some_and(|b| b.is_ascii_lowercase()));
+    let is_plain_host = is_named
+        && host.len() <= 253
+        && !host.contains("--")
+        && host.split('.').all(|part| {
+            (1..=63).contains(&part.len())
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        });
+    // A part of the path that begins with a dot may mean the folder itself or the one above.
+    let is_path = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
+    let is_query = |b: u8| is_path(b) || matches!(b, b'=' | b'&' | b'%' | b'+');
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    is_plain_host
+        && text.len() <= LONGEST_URL
+        && path.bytes().all(is_path)
+        && !path.starts_with('.')
+        && !path.contains("/.")
+        && query.bytes().all(is_query)
+}
+
+impl fmt::Debug for VideoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VideoUrl({})", self.0)
+    }
+}
+
+/// Is one link of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// A link to a video that may be opened.
+    Video(VideoUrl),
+    /// A link of another kind (`ftp:`, `javascript:`, with a password …): shown, never opened.
+    Refused(CleanText),
+}
+
+impl Link {
+    /// Sorts a text into the one kind or the other.
+    pub fn parse(text: &str) -> Self {
+        VideoUrl::parse(text).map_or_else(
+            || Self::Refused(CleanText::line(text, LONGEST_URL)),
+            Self::Video,
+        )
+    }
+
+    /// Returns the link as text fit for a screen.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Video(url) => url.as_str(),
+            Self::Refused(text) => text.as_str(),
+        }
+    }
+}
+
+/// Is the list of links of one answer, at most 32 of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Links {
+    kept: Vec<Link>,
+    left_out: usize,
+}
+
+impl Links {
+    /// Reads links from texts; empty ones are passed over, those beyond the cap counted.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut links = Self::default();
+        for text in texts
+            .into_iter()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
+            if links.kept.len() < MOST_LINKS {
+                links.kept.push(Link::parse(text));
+            } else {
+                links.left_out += 1;
+            }
+        }
+        links
+    }
+
+    /// Puts links together again from what was stored of them; those beyond the cap are counted.
+    pub fn restored(mut kept: Vec<Link>, left_out: usize) -> Self {
+        let beyond = kept.len().saturating_sub(MOST_LINKS);
+        kept.truncate(MOST_LINKS);
+        Self {
+            kept,
+            left_out: left_out.saturating_add(beyond),
+        }
+    }
+
+    /// Returns every kept link in the server's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.kept.iter()
+    }
+
+    /// Returns the links that may be opened, in the server's order.
+    pub fn videos(&self) -> impl Iterator<Item = &VideoUrl> {
+        self.kept.iter().filter_map(|link| match link {
+            Link::Video(url) => Some(url),
+            Link::Refused(_) => None,
+        })
+    }
+
+    /// Reports whether no link can be opened.
+    pub fn has_no_video(&self) -> bool {
+        self.videos().next().is_none()
+    }
+
+    /// Reports whether there is no link of any kind.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Returns how many links were beyond the cap.
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_web_links_are_videos() {
+        for bad in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "https://u:p@x/",
+            "ftp://x/y",
+            "",
+        ] {
+            assert_eq!(VideoUrl::parse(bad), None, "{bad}");
+        }
+        let url = VideoUrl::parse("https://ex.com/a b\u{1b}.mp4").unwrap();
+        assert_eq!(url.as_str(), "https://ex.com/a%20b%1B.mp4");
+        assert_eq!(url.file_name(), "a%20b%1B.mp4");
+    }
+
+    #[test]
+    fn what_passes_as_normal_is_what_the_parser_makes_of_it() {
+        let hosts = [
+            "ex.com",
+            "a-b.ex.com",
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "ex.0",
+            "localhost",
+            "ex.com.",
+            "EX.com",
+            "xn--a.com",
+            "ex..com",
+            "-a.com",
+            "ex.com:80",
+            "ex.com:8080",
+            "[::1]",
+            "[::1]:81",
+            "u:p@ex.com",
+            "",
+            "a_b.com",
+            "ex.c%6fm",
+        ];
+        let rests = [
+            "",
+            "/",
+            "/a/b.mp4",
+            "/a/../b",
+            "/./a",
+            "/.a",
+            "/a/.",
+            "/a b",
+            "/a?b=c&d=%20+e",
+            "/?",
+            "/a#b",
+            "/a?b?c",
+            "/a?'",
+            "/%2e%2e/a",
+            "//a",
+            "/a//",
+            "?a",
+            "#a",
+            "/\u{e9}",
+            "/a?\u{202e}",
+        ];
+        for scheme in ["https://", "http://", "HTTPS://", "ftp://"] {
+            for (host, rest) in hosts.iter().flat_map(|host| rests.map(|rest| (host, rest))) {
+                let text = format!("{scheme}{host}{rest}");
+                let url = Url::parse(&text).ok();
+
+                if is_normal(&text) {
+                    assert_eq!(url.as_ref().map(Url::as_str), Some(text.as_str()));
+                }
+                let Some(link) = VideoUrl::parse(&text) else {
+                    continue;
+                };
+                let url = url.unwrap();
+                assert_eq!(link.as_str(), url.as_str());
+                assert_eq!(Some(link.host()), url.host_str(), "{text}");
+                let name = url.path_segments().unwrap().next_back();
+                assert_eq!(Some(link.file_name()), name, "{text}");
+                assert_eq!(link.to_url(), Some(url));
+            }
+        }
+    }
+
+    #[test]
+    fn links_are_capped_and_counted() {
+        let urls = vec!["https://ex.com/1.mp4"; 40];
+
+        let links = Links::parse(urls);
+
+        assert_eq!((links.iter().count(), links.left_out()), (MOST_LINKS, 8));
+    }
+}
