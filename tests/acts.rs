@@ -24,7 +24,7 @@ use kietop::{
         tidings::{Focus, NoticeWay, Tidings},
     },
     domain::{
-        change::{Access, Change, Delta, StoreError},
+        change::{Access, Applied, Change, Delta, StoreError},
         memory::Memory,
         record::Record,
         report::{Observation, PollError},
@@ -35,7 +35,7 @@ use kietop::{
     },
 };
 use story::{Story, made, not_made, running};
-use support::{at, id, program, task, type_text};
+use support::{at, id, press, program, task, type_text};
 
 const URL: &str = "https://tempfile.example/r/new.mp4";
 
@@ -241,6 +241,25 @@ fn labels_of_several_tasks_are_taken_back_together_and_in_turn_with_removals() {
     assert_eq!(label(&story, "a"), Some("one".into()));
     assert_eq!(label(&story, "b"), Some("both".into()));
     assert_eq!(label(&story, "c"), None);
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn labels_taken_back_faster_than_the_disk_answers_are_taken_back_once_each() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter", "e", "3", "Enter"]);
+
+    let orders = press(&mut story.state, &["u", "u"]);
+    for order in orders {
+        if let Effect::Store(changes) = order {
+            let result = Ok(vec![Applied::Noted]);
+            story.say(Msg::Stored { changes, result });
+        }
+    }
+
+    assert_eq!(story.task("made").title(), "harbour");
+    assert_eq!(story.said(), "Called \"harbour\" again.");
     story.press(&["u"]);
     assert_eq!(story.said(), "Nothing to undo.");
 }

@@ -46,7 +46,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use steps::{Step, hostile, size, step};
 use support::{later, program, task};
 
-fn holds(state: &State, before: &State, now: Now) {
+fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
     let ids: HashSet<_> = state.shown().iter().collect();
     assert_eq!(ids.len(), state.shown().len(), "each id once");
     if state.tab() == Tab::All && state.lens().query.is_empty() {
@@ -70,7 +70,12 @@ fn holds(state: &State, before: &State, now: Now) {
         assert!(state.selected().is_some(), "the detail is of a task");
         let is_same = before.screen() == Screen::List
             || before.selected().map(Watched::id) == state.selected().map(Watched::id);
-        assert!(is_same, "the detail stays with its task");
+        // By its keys, or by its name.
+        let is_turned = match msg {
+            Some(Msg::Key { chord, .. }) => ['J', 'K'].map(KeyChord::char).contains(chord),
+            _ => false,
+        } || matches!(before.overlay(), Some(Overlay::Palette(_)));
+        assert!(is_same || is_turned, "the detail stays with its task");
     }
     assert!(
         state.top() <= state.shown().len().saturating_sub(1),
@@ -187,7 +192,14 @@ fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut 
     let effects = update(state, measured, now);
     outside.take(effects, state, now);
     let scrolled = match (state.overlay(), state.screen()) {
-        (Some(Overlay::Help { scroll } | Overlay::Messages { scroll }), _) => *scroll,
+        (
+            Some(
+                Overlay::Help { scroll }
+                | Overlay::Messages { scroll }
+                | Overlay::Diagnostics { scroll },
+            ),
+            _,
+        ) => *scroll,
         (None, Screen::Detail { scroll, .. }) => scroll,
         (Some(_) | None, _) => 0,
     };
@@ -296,7 +308,7 @@ proptest! {
             let before = state.clone();
             if matches!(step, Step::RemoveAndUndo) {
                 remove_and_undo(&mut state, &mut outside, now);
-                holds(&state, &before, now);
+                holds(&state, &before, None, now);
                 continue;
             }
             let Some(msg) = outside.message(step, &state, now) else { continue };
@@ -305,7 +317,7 @@ proptest! {
             if state.is_leaving() {
                 break;
             }
-            holds(&state, &before, now);
+            holds(&state, &before, Some(&msg), now);
             holds_its_rows(&state, &before, &msg);
             if turn % drawn_every == drawn_from {
                 let size = sizes.next().unwrap_or_default();

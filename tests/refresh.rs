@@ -9,6 +9,8 @@
 
 #[path = "support/raw_server.rs"]
 mod raw_server;
+#[path = "support/shield.rs"]
+mod shield;
 
 use std::{
     collections::BTreeMap,
@@ -172,6 +174,9 @@ async fn after_a_signal_the_answers_under_way_are_still_taken_in() {
         (&["show", ID, "--refresh"], Signal::TERM),
         (&["show", ID, "--refresh"], Signal::HUP),
     ] {
+        if shield::is_ignored(sent) {
+            continue;
+        }
         let (mut api, gate) = gated(NOT_MADE).await;
         let home = Home::with(&[ID]);
         let child = home.start(&api, words);
@@ -193,6 +198,40 @@ async fn after_a_signal_the_answers_under_way_are_still_taken_in() {
         assert_eq!(home.task(&api, ID).await["state"], "failed", "{words:?}");
         let book = fs::read_to_string(home.book()).unwrap();
         assert!(!book.contains("asking"), "its turn is given back: {book}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn behind_nohup_a_command_outlives_its_terminal() {
+    for words in [["list", "--refresh"].as_slice(), &["wait"]] {
+        let (mut api, gate) = gated(NOT_MADE).await;
+        let home = Home::with(&[ID]);
+        let plain = home.kietop(&api.origin(), words);
+        let mut shielded = Command::new("/bin/sh");
+        shielded
+            .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .env_clear()
+            .envs(
+                plain
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = shielded.spawn().unwrap();
+        asked(&mut api, 1).await;
+
+        signal(&child, Signal::HUP);
+        gate.send(true).unwrap();
+
+        let ended = ended(child).await;
+        let code = if words == ["wait"] { 3 } else { 0 };
+        assert_eq!(ended.status.code(), Some(code), "{}", err(&ended));
+        assert_eq!(home.task(&api, ID).await["state"], "failed", "{words:?}");
     }
 }
 

@@ -532,6 +532,58 @@ fn a_save_refused_because_another_instance_is_at_it_is_shown_as_its() {
     assert!(state.saves().is_elsewhere(&id("a")));
 }
 
+#[test]
+fn what_was_begun_here_and_failed_is_neither_another_instances_nor_interrupted() {
+    let passing = || Err(SaveError::Stalled);
+    let minute = |n: u64| later(Duration::from_secs(60 * n));
+    let nobody = |state: &mut State, at| {
+        assert!(asks_for_holders(&update(state, Msg::Tick, at)));
+        held(state, &[("a", false)], at)
+    };
+
+    // Ended while no dashboard ran, and begun at this start.
+    let (mut settings, memory) = (Settings::default(), Memory::default());
+    settings.auto_save = true;
+    let mut state = State::new(settings);
+    let visited = Some(at("13:52:07"));
+    let memory = Memory { visited, ..memory };
+    update(&mut state, Msg::Recalled(Ok(memory)), now());
+    let all = vec![made("a", ONE).build()];
+    let orders = saves(&update(&mut state, Msg::Loaded(Ok(all)), now()));
+    end(&mut state, orders[0].0, passing());
+    assert_eq!(saves(&nobody(&mut state, minute(1))), []);
+
+    // Begun elsewhere, and then by a person here.
+    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
+    let delta = Delta::Changed(Box::new(begun("a")));
+    update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
+    let orders = saves(&press(&mut state, &["w"]));
+    end(&mut state, orders[0].0, passing());
+    assert!(!state.saves().is_elsewhere(&id("a")));
+    nobody(&mut state, minute(1));
+    assert!(!said(&state).contains("interrupted"), "{}", said(&state));
+
+    // An earlier run's, begun again before it was known that nobody is at it.
+    let (mut state, _) = started(vec![begun("a")], |_| {});
+    let orders = saves(&press(&mut state, &["w"]));
+    held(&mut state, &[("a", false)], now());
+    end(&mut state, orders[0].0, passing());
+    nobody(&mut state, minute(1));
+    assert!(!said(&state).contains("interrupted"), "{}", said(&state));
+}
+
+#[test]
+fn what_another_instance_has_saved_or_given_up_is_no_longer_its() {
+    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
+    let delta = |watched| Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(watched))]);
+    update(&mut state, delta(begun("a")), now());
+    update(&mut state, delta(made("a", ONE).build()), now());
+
+    update(&mut state, Msg::Tick, later(Duration::from_mins(1)));
+
+    assert!(!state.saves().is_elsewhere(&id("a")));
+}
+
 fn dying(name: &str) -> Watched {
     let end = |span: &str| {
         let created = support::ago(span);

@@ -10,7 +10,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen; a signal that cannot be listened for ends the program as it always did.
+    /// Begins to listen; a signal that cannot be listened for ends the program as it always did. Who started it behind
+    /// `nohup` wants no end by a hang-up: that stays ignored.
     #[cfg(unix)]
     pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
@@ -20,9 +21,11 @@ impl Signals {
             SignalKind::hangup(),
             SignalKind::quit(),
         ];
+        let is_wanted = |kind: &SignalKind| *kind != SignalKind::hangup() || !ignores_hang_ups();
         let listen = |kind: SignalKind| Some((kind.as_raw_value(), signal(kind).ok()?));
+        let wanted = kinds.into_iter().filter(is_wanted);
         Self {
-            heard: kinds.into_iter().filter_map(listen).collect(),
+            heard: wanted.filter_map(listen).collect(),
         }
     }
 
@@ -54,4 +57,14 @@ impl Signals {
         }
         2
     }
+}
+
+/// Reports whether this program was started with hang-ups ignored, as far as the host tells.
+#[cfg(unix)]
+fn ignores_hang_ups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is that of signal 1, which is the hang-up.
+    mask.is_some_and(|mask| mask & 1 == 1)
 }

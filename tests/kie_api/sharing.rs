@@ -1,6 +1,7 @@
 //! What the client counts beyond the one request for which its caller has a turn.
 
 use std::sync::{
+    Barrier,
     atomic::{AtomicUsize, Ordering},
     mpsc,
 };
@@ -146,4 +147,61 @@ async fn no_fresh_link_is_asked_for_while_the_account_is_held_back() {
     assert_eq!(link(&client).await, Err(PollError::Maintenance));
     assert_eq!(server.requests().len(), 0);
     assert_eq!(all(&told), [format!("take {ID}")]);
+}
+
+/// A book that gives a turn only after somebody has met it twice.
+#[derive(Debug)]
+struct Slow {
+    book: Arc<dyn Turns>,
+    meets: Arc<Barrier>,
+}
+
+impl Turns for Slow {
+    fn take(&self, task: &TaskId, account: Account) -> Result<Turn, PutOff> {
+        self.meets.wait();
+        self.meets.wait();
+        self.book.take(task, account)
+    }
+
+    fn again(&self) -> Result<(), Duration> {
+        self.book.again()
+    }
+
+    fn end(&self, turn: &Turn, heard: &Heard) {
+        self.book.end(turn, heard);
+    }
+
+    fn tell(&self, word: &Word, account: Account) {
+        self.book.tell(word, account);
+    }
+}
+
+// A save that is stopped while its question waits for the book.
+#[tokio::test]
+async fn a_turn_that_comes_when_nobody_wants_it_any_more_is_given_back() {
+    let (book, told) = Book::begin(0, None);
+    let meets = Arc::new(Barrier::new(2));
+    let slow = Slow {
+        book,
+        meets: Arc::clone(&meets),
+    };
+    let client = client("http://127.0.0.1:9", Limits::default()).sharing(Some(Arc::new(slow)));
+    let asking = tokio::spawn(async move { link(&client).await });
+    let meet = || {
+        tokio::task::spawn_blocking({
+            let meets = Arc::clone(&meets);
+            move || meets.wait()
+        })
+    };
+
+    meet().await.unwrap();
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    meet().await.unwrap();
+
+    let next = || told.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(
+        [next(), next()],
+        [format!("take {ID}"), "end Nothing".into()]
+    );
 }

@@ -307,6 +307,8 @@ fn answer_to(order: Effect, kind: u8) -> Option<Msg> {
             number: order.number,
             result: if is_good {
                 Ok(())
+            } else if kind % 4 == 1 {
+                Err(PictureError::Stopped)
             } else {
                 Err(PictureError::Refused)
             },

@@ -66,7 +66,7 @@ pub(crate) fn hostile(number: u8) -> &'static str {
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let letters = prop::sample::select(
-        "jkgGhl123456adurRp+-oO?qe \nV*/sSyn!:<bwWiNcxt"
+        "jkgGhlJK123456adurRp+-oO?qe \nV*/sSyn!:<bwWiNMmcxt"
             .chars()
             .collect::<Vec<_>>(),
     );
@@ -89,7 +89,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         12 => letters.clone().prop_map(|c| Step::Key(KeyChord::char(c))),
         1 => letters.prop_map(|c| Step::HeldKey(KeyChord::char(c))),
         5 => keys.prop_map(|key| Step::Key(KeyChord::plain(key))),
-        1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w']).prop_map(|c| Step::Key(KeyChord::ctrl(c))),
+        1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w', 'p', 'n']).prop_map(|c| Step::Key(KeyChord::ctrl(c))),
         // What leads somewhere by two keys is seldom hit by two of chance.
         2 => prop::sample::select(vec!['y', 'p', 'u', 'j']).prop_map(|c| Step::Key(KeyChord::char(c))),
         1 => prop::collection::vec(any::<char>(), 0..40).prop_map(|text| Step::Paste(text.into_iter().collect())),

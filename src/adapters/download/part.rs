@@ -9,6 +9,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -26,6 +28,9 @@ use crate::domain::{
 
 /// The longest note read, in bytes.
 const LONGEST_NOTE: u64 = 8 * 1024;
+
+/// How often a part's lock is tried for again, a millisecond apart.
+const LOOKERS: u32 = 50;
 
 /// How many names with a number behind them are tried when the first is taken.
 const MOST_NAMES: u32 = 999;
@@ -330,11 +335,22 @@ fn open_own(path: &Path) -> io::Result<File> {
 /// Fails with [`SaveError::Busy`] while somebody else writes it, and where it became the finished file of somebody else
 /// between the opening and the lock: what was opened is then no part any more.
 fn locked(file: File, path: &Path) -> Result<File, SaveError> {
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(SaveError::Busy),
-        // A file system without locks: then the marks alone keep programs apart.
-        Err(TryLockError::Error(error)) => tracing::debug!(%error, "no lock"),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            // Who only looks has it for a moment too.
+            Err(TryLockError::WouldBlock) if tries < LOOKERS => {
+                tries += 1;
+                thread::park_timeout(Duration::from_millis(1));
+            }
+            Err(TryLockError::WouldBlock) => return Err(SaveError::Busy),
+            // A file system without locks: then the marks alone keep programs apart.
+            Err(TryLockError::Error(error)) => {
+                tracing::debug!(%error, "no lock");
+                break;
+            }
+        }
     }
     if is_still(&file, path) {
         Ok(file)
@@ -436,6 +452,8 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> SaveError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::domain::{link::VideoUrl, task::TaskId};
 
@@ -499,6 +517,24 @@ mod tests {
         drop(part);
         assert!(!is_held(&order), "interrupted");
         assert_eq!(fs::read(path).unwrap(), FILM, "and left as it is");
+    }
+
+    #[test]
+    fn who_looks_whether_a_part_is_held_keeps_nobody_from_writing_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = order(folder.path());
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    is_held(&order);
+                }
+            });
+            let opened: Vec<_> = (0..500).map(|_| Part::open(&order).err()).collect();
+            is_over.store(true, Ordering::Relaxed);
+            let failed: Vec<_> = opened.into_iter().flatten().collect();
+            assert_eq!(failed, []);
+        });
     }
 
     #[test]

@@ -55,9 +55,11 @@ pub async fn take(
     let Some(turns) = turns else {
         return Ok(Taken(None));
     };
-    let theirs = Arc::clone(turns);
-    match task::spawn_blocking(move || how(theirs.as_ref())).await {
-        Ok(taken) => taken.map(|turn| Taken(Some((Arc::clone(turns), turn)))),
+    let turns = Arc::clone(turns);
+    // Whoever waits for it may be gone when it comes: it is given back then too.
+    let taking = move || how(turns.as_ref()).map(|turn| Taken(Some((turns, turn))));
+    match task::spawn_blocking(taking).await {
+        Ok(taken) => taken,
         Err(_broke) => Ok(Taken(None)),
     }
 }

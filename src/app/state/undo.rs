@@ -18,8 +18,9 @@ pub(in crate::app) enum Undo {
 #[derive(Debug, Clone, Default)]
 pub(in crate::app) struct Undos {
     done: Vec<Undo>,
-    /// The labels that are being brought back: that is no new thing to take back.
-    returning: Option<Labels>,
+    /// The labels that are being brought back, those of each press: that is no new thing to take back. The disk may be
+    /// slower than the presses.
+    returning: Vec<Labels>,
 }
 
 impl Undos {
@@ -43,18 +44,19 @@ impl Undos {
     pub(in crate::app) fn pop(&mut self) -> Option<Undo> {
         let undo = self.done.pop();
         if let Some(Undo::Labels(labels)) = &undo {
-            self.returning = Some(labels.clone());
+            self.returning.push(labels.clone());
         }
         undo
     }
 
     /// Returns the labels that these changes were to bring back, if that is what they were for.
     pub(in crate::app) fn take_returning(&mut self, changes: &[Change]) -> Option<Labels> {
-        self.returning.take_if(|labels| {
+        let at = self.returning.iter().position(|labels| {
             labels.len() == changes.len()
                 && labels.iter().zip(changes).all(|((id, before), change)| {
                     matches!(change, Change::Label { task, label, .. } if task == id && label == before)
                 })
-        })
+        })?;
+        Some(self.returning.remove(at))
     }
 }

@@ -164,6 +164,9 @@ fn begin(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Option<Ch
         return None;
     }
     state.saves.add(orders);
+    // However it ends, it was begun here.
+    state.saves.unjudged.remove(task);
+    state.saves.elsewhere.remove(task);
     state.list.change(task, |watched| {
         watched.saves.begun = Some(folder.to_owned());
     });
@@ -209,7 +212,8 @@ pub(super) fn made_elsewhere(
 /// Looks into what was begun and has not ended: another instance may be at it, else it was interrupted.
 pub(super) fn go_on(state: &mut State, effects: &mut Vec<Effect>) {
     state.saves.tended = None;
-    state.saves.unjudged = begun(state).collect();
+    let is_begun_here = |task: &TaskId| state.saves.saving(task).is_some();
+    state.saves.unjudged = begun(state).filter(|task| !is_begun_here(task)).collect();
     find_holders(state, effects);
 }
 
@@ -225,7 +229,11 @@ fn is_begun(watched: &Watched) -> bool {
 
 /// Lets be found out who is at what was begun and is not on its way here.
 fn find_holders(state: &mut State, effects: &mut Vec<Effect>) {
-    if state.saves.is_asking {
+    let State { saves, list, .. } = &mut *state;
+    saves
+        .elsewhere
+        .retain(|task, _| list.get(task).is_some_and(is_begun));
+    if saves.is_asking {
         return;
     }
     let orders: Vec<_> = begun(state)

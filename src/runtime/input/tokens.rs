@@ -165,12 +165,14 @@ impl Tokens {
     }
 }
 
-/// Returns what of a lot is no rest of an answer: what comes after its end, else all of it. No key is a BEL or an ST.
+/// Returns what of a lot is no rest of an answer: what comes after its end, else all of it. No key is a BEL or an ST, and
+/// in an answer no other control character comes before them: a paste may hold both.
 fn mended(lot: &[u8]) -> &[u8] {
-    let bell = lot.iter().position(|byte| *byte == 0x07).map(|at| at + 1);
-    let st = lot.windows(2).position(|two| two == [ESC, b'\\']);
-    let end = [bell, st.map(|at| at + 2)].into_iter().flatten().min();
-    end.and_then(|end| lot.get(end..)).unwrap_or(lot)
+    let end = lot.iter().position(u8::is_ascii_control);
+    match end.and_then(|at| lot.split_at_checked(at)) {
+        Some((_, [0x07, after @ ..] | [ESC, b'\\', after @ ..])) => after,
+        Some(_) | None => lot,
+    }
 }
 
 fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
@@ -442,6 +444,25 @@ mod tests {
 
             let expected: Vec<_> = text(left).into_iter().chain(text("\x07")).collect();
             assert_eq!(found, expected, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn a_paste_behind_what_was_given_up_is_whole_whatever_is_in_it() {
+        for inside in ["q\x07d", "q\x1b\\d", "\x07"] {
+            let paste = format!("\x1b[200~{inside}\x1b[201~");
+            for begun in [&b"\x1b"[..], b"\x1b]11;rgb:ddd"] {
+                let mut tokens = Tokens::default();
+                let mut found = Vec::new();
+                let now = Instant::now();
+                tokens.asked(now);
+                tokens.take(begun, now, |_| {});
+                let later = now + ANSWER_WAITS;
+                tokens.give_up(later, |_| {});
+                tokens.take(paste.as_bytes(), later, |token| found.push(token));
+
+                assert_eq!(found, [Token::Paste(inside.into())], "{begun:?}");
+            }
         }
     }
 
