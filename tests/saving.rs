@@ -379,6 +379,18 @@ fn what_a_command_heard_of_while_no_dashboard_ran_is_saved_at_the_start() {
         let begun = saves(&effects).into_iter().map(|(_, order)| order.task);
         assert_eq!(begun.collect::<Vec<_>>(), expected);
     }
+
+    // Its link is gone by now.
+    let (mut state, _) = started(all(), |settings| {
+        settings.auto_save = true;
+        settings.retention = Duration::from_mins(1);
+    });
+    let memory = Memory {
+        visited: Some(at("13:52:07")),
+        ..Memory::default()
+    };
+    let effects = update(&mut state, Msg::Recalled(Ok(memory)), now());
+    assert_eq!(saves(&effects), []);
 }
 
 #[test]

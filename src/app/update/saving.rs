@@ -194,7 +194,8 @@ pub(super) fn made(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec
     }
 }
 
-/// Saves results of which other instances heard, where the user wants that and none of them saves it already.
+/// Saves results of which other instances heard, where the user wants that and none of them saves it already. What is
+/// gone from the server is not asked for.
 pub(super) fn made_elsewhere(
     state: &mut State,
     tasks: &[TaskId],
@@ -202,8 +203,11 @@ pub(super) fn made_elsewhere(
     effects: &mut Vec<Effect>,
 ) {
     for task in tasks {
-        let is_begun = |watched: &Watched| watched.saves.begun.is_some();
-        if !state.list.get(task).is_some_and(is_begun) {
+        let retention = state.list.retention();
+        let is_theirs_or_gone = |watched: &Watched| {
+            watched.saves.begun.is_some() || watched.link_life(retention, now) == LinkLife::Gone
+        };
+        if !state.list.get(task).is_some_and(is_theirs_or_gone) {
             made(state, task, now, effects);
         }
     }
