@@ -53,8 +53,8 @@
 //!
 //! # Where this differs from the first design, and why
 //!
-//! - `CleanText`, the two times and the row's status have files of their own (`domain::text`, `time`, `status`):
-//!   `task` had grown four jobs.
+//! - `CleanText`, the two times, links and the row's status have files of their own (`domain::text`, `time`, `link`,
+//!   `status`): `task` had grown five jobs; so has what we keep of a task beside it (`domain::watched`).
 //! - A screen below and an optional box above it (`Screen`, `Overlay`) in place of one `Mode`: closing a box then needs
 //!   no memory of where it was opened.
 //! - Filter and order grew from one file to a folder (`domain::query`), with the matcher's crate behind `domain::fuzzy`.
@@ -75,7 +75,9 @@
 //! - A frame goes out by an outlet that never waits (`runtime::terminal`): what the terminal does not take at once is
 //!   sent later, and no new frame is drawn meanwhile, so that a frozen terminal stops neither checks nor keys.
 //! - The one repetition of a question whose connection broke, and asking for a fresh link, count in the book of turns
-//!   like any question ([`adapters::turns::asking`]): a server that resets connections saw nine in a second without.
+//!   like any question ([`adapters::turns::asking`]).
+//! - Five questions are counted over a [little more](domain::schedule::RATE_SPAN) than a second: what is sent evenly does
+//!   not arrive so.
 //! - The list is opened on its own thread after the first frame, so that no disk delays the first paint.
 //! - Schedules run on a clock that counts the machine's sleep (not on `Instant`, which stands still on Linux): after
 //!   hours of sleep what is shown is old and asked after within seconds. That it is no burst is the core's doing: what
@@ -86,7 +88,8 @@
 //!   second answer could change nothing.
 //! - A certificate that is not trusted is tried again every five minutes and not only on `r`: it is mended elsewhere, often
 //!   with nobody at the keyboard, and the key is never sent over it.
-//! - How far the server's clock is from ours is not shown; only `Retry-After` is measured by the answer's own `Date`.
+//! - Clocks apart and odd answers have a box of their own (`M`), not a place on the screen: they matter when something is
+//!   looked into. Of an odd answer the last one is kept, cut and clean, in memory alone.
 //! - No network is tried again within a minute however long it lasts; other trouble waits up to ten minutes after an
 //!   hour of it. A limit (429 and its kin) is the only hold that a person's `r` does not end.
 
