@@ -20,7 +20,11 @@ use super::{
     pen::{Focus, Head, Pen, inside},
     scene::{Drawn, Scene},
 };
-use crate::app::{pointer::Spot, state::Overlay};
+use crate::app::{
+    keymap::{Action, Context},
+    pointer::Spot,
+    state::Overlay,
+};
 
 /// Draws the box above the screen, if there is one, and says how far its text can be scrolled.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
@@ -92,6 +96,62 @@ fn place(scene: &Scene<'_>, width: u16, height: u16) -> Rect {
         width,
         height,
     }
+}
+
+/// Is a box with a text that may be longer than it, and what of that is seen.
+struct Window {
+    area: Rect,
+    count: u16,
+    scroll: u16,
+}
+
+impl Window {
+    /// Places a box of that width for a text of so many lines, `scroll` of them scrolled away where there are more.
+    fn place(scene: &Scene<'_>, width: u16, count: usize, scroll: u16) -> Self {
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        let area = place(scene, width, count.saturating_add(2));
+        let mut window = Self {
+            area,
+            count,
+            scroll,
+        };
+        window.scroll = scroll.min(window.most_scroll());
+        window
+    }
+
+    const fn height(&self) -> u16 {
+        self.area.height.saturating_sub(2)
+    }
+
+    const fn most_scroll(&self) -> u16 {
+        self.count.saturating_sub(self.height())
+    }
+
+    /// Returns which lines are seen, where that is not all of them, and how the box is closed.
+    fn right(&self, scene: &Scene<'_>) -> String {
+        let close = closing(scene);
+        if self.most_scroll() == 0 {
+            return close;
+        }
+        let (first, last) = (self.scroll + 1, self.scroll + self.height());
+        format!("{first}-{last} of {}  {close}", self.count)
+    }
+
+    /// Returns what drawing it found out.
+    fn drawn(&self) -> Drawn {
+        Drawn {
+            most_scroll: self.most_scroll(),
+            ..Drawn::default()
+        }
+    }
+}
+
+/// Says by which key a box with nothing but a text is closed.
+fn closing(scene: &Scene<'_>) -> String {
+    let hint = scene.state.keymap().hint(Action::Back, Context::Help);
+    hint.map_or_else(String::new, |(key, _)| {
+        format!("{} close", scene.theme.key(key))
+    })
 }
 
 /// Draws an empty box with the keyboard in it, and returns the pen for its inside.

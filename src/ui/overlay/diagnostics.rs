@@ -8,12 +8,9 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{open, place, room};
+use super::{Window, open, room};
 use crate::{
-    app::{
-        keymap::{Action, Context},
-        state::OddAnswer,
-    },
+    app::state::OddAnswer,
     ui::{
         format,
         scene::{Drawn, Scene},
@@ -38,32 +35,14 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
     let width = WIDTH.min(room(scene).width);
     let wide = usize::from(width.saturating_sub(4)).max(1);
     let lines = lines(scene, wide);
-    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    let area = place(scene, width, count.saturating_add(2));
-    let height = area.height.saturating_sub(2);
-    let most_scroll = count.saturating_sub(height);
-    let scroll = scroll.min(most_scroll);
-    let keymap = scene.state.keymap();
-    let close = keymap
-        .hint(Action::Back, Context::Help)
-        .map_or_else(String::new, |(key, _)| {
-            format!("{} close", scene.theme.key(key))
-        });
-    let right = if most_scroll == 0 {
-        close
-    } else {
-        let bottom = scroll + height;
-        format!("{}-{bottom} of {count}  {close}", scroll + 1)
-    };
-    let mut pen = open(buffer, scene, area, "Diagnostics", &right);
-    let seen = lines.iter().skip(usize::from(scroll));
-    for (y, line) in (0..height).zip(seen) {
+    let window = Window::place(scene, width, lines.len(), scroll);
+    let right = window.right(scene);
+    let mut pen = open(buffer, scene, window.area, "Diagnostics", &right);
+    let seen = lines.iter().skip(usize::from(window.scroll));
+    for (y, line) in (0..window.height()).zip(seen) {
         pen.line(1, y, line);
     }
-    Drawn {
-        most_scroll,
-        ..Drawn::default()
-    }
+    window.drawn()
 }
 
 fn lines(scene: &Scene<'_>, wide: usize) -> Vec<Line<'static>> {

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{open, place, room};
+use super::{Window, open, room};
 use crate::{
     app::{
         keymap::{Action, Binding, Context, Group},
@@ -42,39 +42,20 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
         column.pop();
     }
     let count = columns.iter().map(Vec::len).max().unwrap_or_default();
-    let count = u16::try_from(count).unwrap_or(u16::MAX);
     let wanted = u16::try_from(columns.len())
         .unwrap_or(1)
         .saturating_mul(COLUMN);
-    let area = place(scene, wanted + 2, count.saturating_add(2));
-    let height = area.height.saturating_sub(2);
-    let most_scroll = count.saturating_sub(height);
-    let scroll = scroll.min(most_scroll);
-    let close = scene
-        .state
-        .keymap()
-        .hint(Action::Back, Context::Help)
-        .map_or_else(String::new, |(key, _)| {
-            format!("{} close", scene.theme.key(key))
-        });
-    let right = if most_scroll == 0 {
-        close
-    } else {
-        let bottom = scroll + height;
-        format!("{}-{bottom} of {count}  {close}", scroll + 1)
-    };
+    let window = Window::place(scene, wanted + 2, count, scroll);
+    let right = window.right(scene);
     let title = match scene.state.screen() {
         Screen::Detail { .. } => "Keys in the detail",
         Screen::List => "Keys in the list",
     };
-    let mut pen = open(buffer, scene, area, title, &right);
+    let mut pen = open(buffer, scene, window.area, title, &right);
     for (x, lines) in (0..).step_by(usize::from(COLUMN)).zip(&columns) {
-        draw_column(&mut pen, x, scroll, lines);
+        draw_column(&mut pen, x, window.scroll, lines);
     }
-    Drawn {
-        most_scroll,
-        ..Drawn::default()
-    }
+    window.drawn()
 }
 
 fn draw_column(pen: &mut Pen<'_>, x: u16, scroll: u16, lines: &[Line<'_>]) {

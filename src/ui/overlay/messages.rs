@@ -2,14 +2,11 @@
 
 use ratatui::buffer::Buffer;
 
-use super::{open, place, room};
-use crate::{
-    app::keymap::{Action, Context},
-    ui::{
-        format,
-        scene::{Drawn, Scene},
-        theme::Role,
-    },
+use super::{Window, closing, open, room};
+use crate::ui::{
+    format,
+    scene::{Drawn, Scene},
+    theme::Role,
 };
 
 /// The widest the box gets, borders included.
@@ -33,25 +30,13 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, scroll: u16) -> Drawn
             lines.push((std::mem::take(&mut time), row, said.tone));
         }
     }
-    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    let area = place(scene, width, count.saturating_add(2));
-    let height = area.height.saturating_sub(2);
-    let most_scroll = count.saturating_sub(height);
-    let scroll = scroll.min(most_scroll);
-    let keymap = scene.state.keymap();
-    let close = keymap
-        .hint(Action::Back, Context::Help)
-        .map_or_else(String::new, |(key, _)| {
-            format!("{} close", scene.theme.key(key))
-        });
-    let mut pen = open(buffer, scene, area, "Messages", &close);
-    let seen = lines.iter().skip(usize::from(scroll));
-    for (y, (time, text, tone)) in (0..height).zip(seen) {
+    let window = Window::place(scene, width, lines.len(), scroll);
+    let close = closing(scene);
+    let mut pen = open(buffer, scene, window.area, "Messages", &close);
+    let seen = lines.iter().skip(usize::from(window.scroll));
+    for (y, (time, text, tone)) in (0..window.height()).zip(seen) {
         pen.text(1, y, time, scene.style(Role::Muted));
         pen.text(1 + TIME, y, text, scene.theme.tone(*tone));
     }
-    Drawn {
-        most_scroll,
-        ..Drawn::default()
-    }
+    window.drawn()
 }
