@@ -233,6 +233,12 @@ pub struct Add {
     /// What to call them
     #[arg(long, value_name = "TEXT")]
     pub label: Option<String>,
+    /// Pass standard input through to standard output unchanged while its ids are added
+    #[arg(long)]
+    pub tee: bool,
+    /// Add an argument as it is, even where it does not look like an id
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What to remove.

@@ -6,7 +6,7 @@ pub mod change;
 pub mod comparison;
 pub mod estimate;
 pub mod fuzzy;
-pub mod harvest;
+pub mod id_extract;
 pub mod link;
 pub mod memory;
 pub mod names;

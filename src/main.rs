@@ -121,6 +121,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
     let turns = place::turns(&config, access)?;
     let client = Arc::new(place::client(&config, &turns)?);
     let key = place::key_standing(&config)?;
+    let secrets = place::known_secrets(&config)?;
     let Config {
         profile, settings, ..
     } = config;
@@ -130,6 +131,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         retention: settings.retention.0,
         access,
         key,
+        secrets,
         ..state_settings(&settings)
     };
     let store = open_file(file, access, |store| Box::new(store));

@@ -263,14 +263,21 @@ fn an_argument_to_add_is_an_id_or_names_some() {
     let link = format!("https://api.kie.ai/api/v1/modify/record-info?taskId={ID}");
     assert_eq!(out(&run(&store, &["add", &link])), format!("{ID} added\n"));
 
+    let glued = format!("new{OTHER}");
     for (word, reason) in [
         ("zz", "too short"),
         ("https://t.example/l/1.mp4", "there is no task id in it"),
+        ("YOUR_TASK_ID", "there is no task id in it"),
+        ("abc.def:1", "there is no task id in it"),
+        (&glued, "kietop add --force"),
     ] {
         let refused = run(&store, &["add", word]);
         assert_eq!((refused.status.code(), out(&refused)), (Some(2), ""));
         assert!(err(&refused).contains(reason), "{}", err(&refused));
     }
+
+    let forced = run(&store, &["add", "--force", &glued, "abc.def:1"]);
+    assert_eq!(out(&forced), format!("{glued} added\nabc.def:1 added\n"));
 
     let twin = ID.to_uppercase();
     let added = run(&store, &["add", &twin]);
@@ -295,10 +302,162 @@ fn what_is_stuck_to_an_id_is_left_out_and_said() {
 
     assert_eq!(out(&found), format!("{ID} added\n"));
     assert!(
-        err(&found).contains(&format!("kietop add new{OTHER}")),
+        err(&found).contains(&format!("kietop add --force new{OTHER}")),
         "{}",
         err(&found)
     );
+}
+
+/// A text of many formats with a key in each; the key in force is another one, the same, or one that a file holds.
+#[test]
+fn no_key_becomes_a_task_is_printed_or_stored() {
+    const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
+    let text = format!(
+        "$ curl -v 'https://api.kie.ai/api/v1/modify/record-info?taskId={ID}' -H 'Authorization: Bearer {KEY}'\n\
+         KIE_API_KEY={KEY}\n{{\"apiKey\":\"{KEY}\",\"taskId\":\"{OTHER}\"}}\n{KEY}\n"
+    );
+    for key in ["canary-7f3a9c1e55", KEY] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("list.db");
+        let run = |words: &[&str], input: &str| {
+            let output = kietop(&store, words)
+                .env("KIE_API_KEY", key)
+                .env("KIETOP_LOG", "debug")
+                .write_stdin(input)
+                .output()
+                .unwrap();
+            let said = format!("{}{}", out(&output), err(&output));
+            assert!(!said.contains(KEY), "{said}");
+            (output.status.code(), said)
+        };
+        let (code, said) = run(&["add", "-"], &text);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains(&format!("{ID} added\n{OTHER} added\n")),
+            "{said}"
+        );
+        assert!(said.contains("skipped 1 secret."), "{said}");
+
+        let (code, _) = run(&["add", &format!("Bearer {KEY}")], "");
+        assert_eq!(code, Some(2));
+        if key == KEY {
+            assert_eq!(run(&["add", KEY], "").0, Some(2));
+            assert_eq!(run(&["add", "--force", KEY], "").0, Some(2));
+            assert_eq!(run(&["add", "-"], KEY).0, Some(1));
+        }
+        for file in files(folder.path()) {
+            let bytes = std::fs::read(&file).unwrap();
+            assert!(
+                !bytes.windows(32).any(|part| part == KEY.as_bytes()),
+                "{}",
+                file.display()
+            );
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn an_input_of_any_length_is_added_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let padding = "x".repeat(1200);
+    let line = |n: u32| format!("INFO prompt='{padding}' task_id={n:032x}\n");
+    let text: String = (1..=12_000).map(line).collect();
+    assert!(text.len() > 14_000_000);
+
+    let found = kietop(&store, &["add", "-"])
+        .write_stdin(text)
+        .output()
+        .unwrap();
+
+    assert_eq!((found.status.code(), err(&found)), (Some(0), ""));
+    assert_eq!(out(&found).lines().count(), 12_000);
+    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 12_000);
+}
+
+#[test]
+fn tee_passes_its_input_on_and_adds_line_by_line() {
+    use std::{
+        io::{BufRead as _, BufReader, Read as _, Write as _},
+        process::Stdio,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
+        .env_clear()
+        .env("HOME", folder.path())
+        .args(["add", "--tee", "-", "--store"])
+        .arg(&store)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+
+    // Each is on the list while the input is still open.
+    for id in [ID, OTHER] {
+        input
+            .write_all(format!("\u{1b}[32m{id}\u{1b}[0m\r\n").as_bytes())
+            .unwrap();
+        line.clear();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("{id} added\n"));
+    }
+    input.write_all(b"\xff\0 no end").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+
+    assert_eq!(
+        (output.status.code(), rest.as_str()),
+        (Some(0), "kietop: \"ÿ\" is not a task id.\n")
+    );
+    let expected = format!("\u{1b}[32m{ID}\u{1b}[0m\r\n\u{1b}[32m{OTHER}\u{1b}[0m\r\n");
+    assert_eq!(
+        output.stdout,
+        [expected.as_bytes(), b"\xff\0 no end"].concat()
+    );
+}
+
+#[test]
+fn adding_goes_on_when_nobody_reads_what_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let ids: Vec<_> = (1..=5000).map(|n| format!("{n:032x}")).collect();
+    let text = ids.join("\n");
+    let shell = format!(
+        "'{}' --store '{}' add - | head -n 1",
+        env!("CARGO_BIN_EXE_kietop"),
+        store.display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &shell])
+        .write_stdin(text)
+        .output()
+        .unwrap();
+    assert_eq!(out(&output).lines().count(), 1);
+    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 5000);
 }
 
 #[test]

@@ -562,7 +562,7 @@ fn the_add_dialog() {
     assert_snapshot!("add_label_80x24", shot(&mut state, (80, 24)));
 
     let mut state = mixed_state();
-    let many: String = (0..3000).fold(String::new(), |mut text, n| {
+    let many: String = (1..=3000).fold(String::new(), |mut text, n| {
         writeln!(text, "{n:032x}").expect("a line");
         text
     });
@@ -599,6 +599,16 @@ fn the_add_dialog_drops_nothing_in_silence() {
         seen.contains("No task id in the pasted text: Dear all,"),
         "{seen}"
     );
+
+    let mut secret = mixed_state();
+    let text = "Task ID: 55ed9a7dd608a0e49293903095e45a4c\n\
+        Authorization: Bearer 9c0de1aa5b7f4e12a3d4c5b6e7f80912\n\
+        created for run 66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21 of taskId=None\n";
+    update(&mut secret, Msg::Pasted(text.to_owned()), now());
+    for size in [(120, 36), (60, 18)] {
+        let name = format!("add_mixed_{}x{}", size.0, size.1);
+        assert_snapshot!(name, shot(&mut secret, size));
+    }
 
     let mut glued = mixed_state();
     let text = "new1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";

@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
+    time::Duration,
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Add, Failure, Global, exit, output, place};
 use crate::{
@@ -14,7 +16,9 @@ use crate::{
     },
     domain::{
         change::{Applied, Change},
-        harvest::harvest,
+        id_extract::{
+            Certainty, FoundId, IdExtractor, KnownSecrets, Skipped, certain, extract_argument,
+        },
         task::{Family, TaskId},
         text::CleanText,
         watched::LONGEST_LABEL,
@@ -22,142 +26,300 @@ use crate::{
     ports::ListStore as _,
 };
 
-/// The most read from standard input, in bytes.
-const LONGEST_INPUT: u64 = 4 * 1024 * 1024;
+/// How much is read from standard input at a time, in bytes.
+const CHUNK: usize = 64 * 1024;
 
-/// Adds ids; those known already are named, not dropped in silence.
+/// How long the input may pause before the ids found so far are added.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+
+/// The fewest characters of an id on the command line: one too short to be named by its beginning is a slip.
+const MIN_ID: usize = SHORTEST_PREFIX;
+
+/// Adds ids; those on the list already are named.
+///
+/// All arguments are read before any is added. Standard input is read in portions and each is added when it is read,
+/// so neither memory nor the loss by a kill grows with its length.
 pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
     place::writable(global)?;
-    let ids = ids(add)?;
-    let mut store = place::list(global)?;
-    let at = SystemClock::wall();
+    if add.tee && !add.ids.iter().any(|text| text == "-") {
+        return Err(Failure::new(
+            exit::USAGE,
+            "--tee needs the argument - (standard input).",
+        ));
+    }
+    let secrets = place::known_secrets(&place::config(global)?)?;
+    let mut given = Vec::new();
+    for text in add.ids.iter().filter(|text| *text != "-") {
+        given.extend(argument(text, add.force, &secrets)?);
+    }
     let label = add
         .label
         .as_deref()
         .map(|label| CleanText::line(label, LONGEST_LABEL));
-    let label = label.filter(|label| !label.is_empty());
-    let changes: Vec<_> = ids
-        .into_iter()
-        .map(|task| Change::Add {
-            task,
-            family: Family::default(),
-            label: label.clone(),
-            at,
-        })
-        .collect();
-    let twins = twins(&mut store, &changes)?;
-    let applied = store
-        .apply(&changes)
-        .map_err(|error| place::store_failed(&error))?;
-    for (id, twin) in twins {
-        output::talk(&format!(
-            "kietop: {id} looks like another spelling of {twin}; capitals count, so it is a task of its own."
-        ));
+    let mut adder = Adder {
+        store: place::list(global)?,
+        label: label.filter(|label| !label.is_empty()),
+        is_tee: add.tee,
+        added: 0,
+        not_added: 0,
+        failure: None,
+    };
+    adder.add(&given);
+    if add.ids.iter().any(|text| text == "-") {
+        adder.add_from_input(&secrets)?;
     }
-    let mut said = String::new();
-    for (change, applied) in changes.iter().zip(applied) {
-        let word = match applied {
-            Applied::Added(_) => "added",
-            Applied::AlreadyWatched => "watched already",
-            Applied::Removed | Applied::NotWatched | Applied::Noted => "noted",
-        };
-        // Writing into a `String` cannot fail.
-        writeln!(said, "{} {word}", change.task()).unwrap_or_default();
-    }
-    output::data(&said)
+    adder.outcome()
 }
 
-/// Reads the ids given, or found on standard input; each once, in their order.
-fn ids(add: &Add) -> Result<Vec<TaskId>, Failure> {
-    let mut ids = Vec::new();
-    for text in &add.ids {
-        let found = if text == "-" {
-            from_input()?
-        } else {
-            given(text)?
+/// Reads one argument: an id, or a link, JSON or other text that names some.
+fn argument(text: &str, is_forced: bool, secrets: &KnownSecrets) -> Result<Vec<TaskId>, Failure> {
+    let found = extract_argument(text, secrets);
+    if found.ids.is_empty() && found.skipped.secrets > 0 {
+        let message = "An argument holds a key or token and is not a task id; nothing was added.";
+        return Err(Failure::new(exit::USAGE, message));
+    }
+    let shown = CleanText::line(text, 80);
+    let refused = |why: &str| Err(Failure::new(exit::USAGE, format!("{shown}: {why}")));
+    if is_forced {
+        return TaskId::parse(text)
+            .map(|id| vec![id])
+            .or_else(|error| refused(&format!("{error}.")));
+    }
+    let ids: Vec<_> = certain(&found.ids).cloned().collect();
+    let is_suspicious = |found: &FoundId| found.certainty == Certainty::Suspicious;
+    match ids.as_slice() {
+        [] if found.ids.iter().any(is_suspicious) => refused(
+            "looks like an id with extra characters; to add it anyway: kietop add --force ID.",
+        ),
+        [] => refused("there is no task id in it; the id is the taskId of an answer."),
+        [id] if id.as_str() == text && text.chars().count() < MIN_ID => {
+            refused("too short for a task id; give the whole of it.")
+        }
+        _ => Ok(ids),
+    }
+}
+
+/// Adds portions of ids and counts what became of them.
+struct Adder {
+    store: SqliteStore,
+    label: Option<CleanText>,
+    /// Whether standard output carries the input.
+    is_tee: bool,
+    added: usize,
+    not_added: usize,
+    /// The first failure; after it nothing more is tried.
+    failure: Option<Failure>,
+}
+
+impl Adder {
+    /// Adds ids in one transaction and says of each what became of it.
+    fn add(&mut self, ids: &[TaskId]) {
+        if ids.is_empty() {
+            return;
+        }
+        let applied = match &self.failure {
+            None => self.apply(ids),
+            Some(failure) => Err(failure.clone()),
         };
-        for id in found {
-            if !ids.contains(&id) {
-                ids.push(id);
+        match applied {
+            Ok(lines) => self.say(&lines),
+            Err(failure) => {
+                for id in ids {
+                    output::talk(&format!("kietop: not added: {id}"));
+                }
+                self.not_added += ids.len();
+                self.failure.get_or_insert(failure);
             }
         }
     }
-    Ok(ids)
+
+    fn apply(&mut self, ids: &[TaskId]) -> Result<String, Failure> {
+        let at = SystemClock::wall();
+        let add = |task: &TaskId| Change::Add {
+            task: task.clone(),
+            family: Family::default(),
+            label: self.label.clone(),
+            at,
+        };
+        let changes: Vec<_> = ids.iter().map(add).collect();
+        let twins = twins(&mut self.store, ids)?;
+        let applied = self
+            .store
+            .apply(&changes)
+            .map_err(|error| place::store_failed(&error))?;
+        self.added += ids.len();
+        for (id, twin) in twins {
+            output::talk(&format!(
+                "kietop: {id} looks like another spelling of {twin}; capitals count, so it is a task of its own."
+            ));
+        }
+        let line = |(id, applied): (&TaskId, Applied)| {
+            let word = match applied {
+                Applied::Added(_) => "added",
+                Applied::AlreadyWatched => "watched already",
+                Applied::Removed | Applied::NotWatched | Applied::Noted => "noted",
+            };
+            format!("{id} {word}\n")
+        };
+        Ok(ids.iter().zip(applied).map(line).collect())
+    }
+
+    /// Prints the lines that acknowledge ids; where that fails the ids are on the list all the same.
+    fn say(&mut self, lines: &str) {
+        if self.is_tee {
+            output::talk(lines);
+        } else if let Err(failure) = output::data(lines) {
+            self.failure.get_or_insert(failure);
+        }
+    }
+
+    /// Adds the ids of standard input, portion by portion.
+    fn add_from_input(&mut self, secrets: &KnownSecrets) -> Result<(), Failure> {
+        let mut extractor = IdExtractor::new(secrets);
+        let mut report = InputReport::default();
+        let mut chunk = vec![0; CHUNK];
+        let mut is_settled = true;
+        loop {
+            if !is_settled && is_pausing() {
+                self.take(&extractor.flush(), &mut report);
+                is_settled = true;
+            }
+            let count = match io::stdin().read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let message = format!("Standard input cannot be read: {error}.");
+                    self.failure.get_or_insert(Failure::plain(message));
+                    break;
+                }
+            };
+            let bytes = chunk.get(..count).unwrap_or_default();
+            self.pass_on(bytes);
+            self.take(&extractor.push(bytes), &mut report);
+            is_settled = false;
+        }
+        self.take(&extractor.finish(), &mut report);
+        report.say(&extractor);
+        if report.certain == 0 && self.failure.is_none() && !self.is_tee {
+            return Err(Failure::plain("No task id found on standard input."));
+        }
+        Ok(())
+    }
+
+    /// Copies the input to standard output; a reader who has gone ends that, and not the adding.
+    fn pass_on(&mut self, bytes: &[u8]) {
+        if !self.is_tee {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if let Err(failure) = output::written(out.write_all(bytes).and_then(|()| out.flush())) {
+            self.failure.get_or_insert(failure);
+        }
+    }
+
+    fn take(&mut self, found: &[FoundId], report: &mut InputReport) {
+        let ids: Vec<_> = certain(found).cloned().collect();
+        report.certain += ids.len();
+        self.add(&ids);
+        for found in found {
+            match found.certainty {
+                Certainty::Certain => {}
+                Certainty::Unnamed => report.unnamed += 1,
+                Certainty::Suspicious => output::talk(&format!(
+                    "kietop: {} looks like an id with extra characters; skipped. To add it anyway: kietop add --force {}",
+                    found.id, found.id
+                )),
+            }
+        }
+    }
+
+    fn outcome(self) -> Result<(), Failure> {
+        let Some(failure) = self.failure else {
+            return Ok(());
+        };
+        let count = match self.not_added {
+            0 => return Err(failure),
+            1 => "1 id was not added".to_owned(),
+            count => format!("{count} ids were not added"),
+        };
+        Err(Failure::new(
+            failure.code,
+            format!("{count}, {} were: {}", self.added, failure.message),
+        ))
+    }
 }
 
-/// The shortest id taken from the command line, in characters: what could not be named by its beginning is a slip.
-const SHORTEST_ID: usize = SHORTEST_PREFIX;
+/// What standard input held beside the ids that were added.
+#[derive(Debug, Default)]
+struct InputReport {
+    certain: usize,
+    unnamed: usize,
+}
 
-/// Reads one argument: an id as it is, or a link or JSON that names some.
-fn given(text: &str) -> Result<Vec<TaskId>, Failure> {
-    let shown = CleanText::line(text, 80);
-    let refused = |why: &str| Err(Failure::new(exit::USAGE, format!("{shown}: {why}")));
-    if text.contains("://") || text.contains(['{', '"', '=']) {
-        let found = harvest(text);
-        if found.ids.is_empty() {
-            return refused("there is no task id in it; the id is the taskId of an answer.");
+impl InputReport {
+    fn say(&self, extractor: &IdExtractor) {
+        let (rejected, more) = extractor.rejected();
+        for word in rejected {
+            output::talk(&format!("kietop: \"{word}\" is not a task id."));
         }
-        return Ok(found.ids);
-    }
-    match TaskId::parse(text) {
-        Err(error) => refused(&format!("{error}.")),
-        Ok(_) if text.chars().count() < SHORTEST_ID => {
-            refused("too short for a task id; give the whole of it.")
+        if more > 0 {
+            output::talk(&format!("kietop: and {more} more words are not task ids."));
         }
-        Ok(id) => Ok(vec![id]),
+        if let Some(line) = skipped_line(extractor.skipped(), self.unnamed) {
+            output::talk(&format!("kietop: skipped {line}."));
+        }
     }
+}
+
+/// Words what was left out, by kind.
+fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
+    let kinds = [
+        (skipped.secrets, "secret", "secrets"),
+        (skipped.placeholders, "placeholder", "placeholders"),
+        (
+            skipped.foreign,
+            "id of another thing",
+            "ids of other things",
+        ),
+        (
+            unnamed,
+            "value that has the shape of an id but no name (kietop add ID adds it)",
+            "values that have the shape of an id but no name (kietop add ID adds one)",
+        ),
+    ];
+    let parts: Vec<_> = kinds
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Reports whether no more input came for a moment.
+fn is_pausing() -> bool {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let pause = Timespec::try_from(MAX_PAUSE).ok();
+    poll(&mut fds, pause.as_ref()) == Ok(0)
 }
 
 /// Finds the ids that differ only in capitals from one that is watched or added with them. Ids are opaque, so this is
 /// said and nothing is merged.
-fn twins(store: &mut SqliteStore, changes: &[Change]) -> Result<Vec<(TaskId, TaskId)>, Failure> {
+fn twins(store: &mut SqliteStore, ids: &[TaskId]) -> Result<Vec<(TaskId, TaskId)>, Failure> {
     let mut first_of: HashMap<String, &TaskId> = HashMap::new();
     let mut twins = Vec::new();
-    for id in changes.iter().map(Change::task) {
-        let spelt = id.as_str();
-        let small = spelt.to_ascii_lowercase();
+    for id in ids {
+        let small = id.as_str().to_ascii_lowercase();
         let known = store
             .spelt_like(id)
             .map_err(|error| place::store_failed(&error))?;
-        let twin = known.or_else(|| first_of.get(&small).map(|first| (*first).clone()));
+        let first = first_of.get(&small).filter(|first| **first != id);
+        let twin = known.or_else(|| first.map(|first| (*first).clone()));
         if let Some(twin) = twin {
             twins.push((id.clone(), twin));
         }
         first_of.entry(small).or_insert(id);
     }
     Ok(twins)
-}
-
-fn from_input() -> Result<Vec<TaskId>, Failure> {
-    let mut bytes = Vec::new();
-    let read = io::stdin()
-        .lock()
-        .take(LONGEST_INPUT)
-        .read_to_end(&mut bytes);
-    read.map_err(|error| Failure::plain(format!("Standard input cannot be read: {error}.")))?;
-    let found = harvest(&String::from_utf8_lossy(&bytes));
-    if found.is_cut {
-        output::talk("kietop: the input is too long; ids beyond its first part were not read.");
-    }
-    for word in &found.rejected {
-        output::talk(&format!("kietop: \"{word}\" is no task id."));
-    }
-    if found.more_rejected > 0 {
-        let more = found.more_rejected;
-        output::talk(&format!("kietop: and {more} more words are no task ids."));
-    }
-    for id in &found.odd {
-        output::talk(&format!(
-            "kietop: {id} looks like an id with something stuck to it, and is left out; kietop add {id} takes it as it is."
-        ));
-    }
-    let ids: Vec<_> = found
-        .ids
-        .into_iter()
-        .filter(|id| !found.odd.contains(id))
-        .collect();
-    if ids.is_empty() {
-        return Err(Failure::plain("No task id found on standard input."));
-    }
-    Ok(ids)
 }

@@ -14,10 +14,10 @@ pub fn data(text: &str) -> Result<(), Failure> {
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+/// Judges a write to standard output: a reader who has gone has seen enough.
+pub fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
         Ok(()) => Ok(()),
-        // Whoever read us has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::plain(format!(
             "Standard output cannot be written: {error}."

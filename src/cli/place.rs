@@ -24,6 +24,7 @@ use crate::{
     },
     domain::{
         change::{Access, StoreError},
+        id_extract::KnownSecrets,
         task::TaskId,
         watched::Watched,
     },
@@ -169,6 +170,16 @@ pub fn turns(config: &Config, access: Access) -> Result<Shared, Failure> {
     let list = list_file(config)?;
     let turns = FileTurns::beside(list, SystemClock::since_boot);
     Ok(Some(Arc::new(turns)))
+}
+
+/// Returns the key as far as it can be known without running a command, so that it is never taken for an id.
+pub fn known_secrets(config: &Config) -> Result<KnownSecrets, Failure> {
+    let key = match (key()?, &config.key) {
+        (Some(key), _) => Some(key),
+        (None, Some(stored)) => stored.read_file(),
+        (None, None) => None,
+    };
+    Ok(key.map(|key| key.spellings()).unwrap_or_default())
 }
 
 /// Returns the client of the API, which counts in the book of turns. The environment's key goes before the stored one, which is read when it is needed.

@@ -19,7 +19,7 @@ use kietop::{
     },
     domain::{
         change::Delta,
-        harvest::harvest,
+        id_extract::{KnownSecrets, extract},
         link::Links,
         noticed::Noticed,
         report::Observation,
@@ -370,5 +370,5 @@ fn thousand_changes_elsewhere(bencher: Bencher<'_, '_>, count: i64) {
 fn paste(bencher: Bencher<'_, '_>, count: i64) {
     let one = |n| format!(r#"{{"taskId":"{n:032x}","url":"https://t.example/{n:032x}.mp4"}}"#);
     let text = (0..count).map(one).collect::<Vec<_>>().join(",");
-    bencher.bench_local(|| harvest(black_box(&text)));
+    bencher.bench_local(|| extract(black_box(&text), &KnownSecrets::default()));
 }

@@ -4,9 +4,11 @@
 
 use std::{borrow::Cow, fmt};
 
+use base64::{Engine as _, engine::general_purpose};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::redaction;
+use crate::domain::id_extract::KnownSecrets;
 
 /// The longest key accepted, in characters: more is a pasted file, not a key.
 const LONGEST: usize = 1024;
@@ -59,6 +61,17 @@ impl ApiKey {
     /// Returns the secret itself, for the one header it belongs in.
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Returns the key as it may stand in a text that ids are looked for in: plain and in base64.
+    pub fn spellings(&self) -> KnownSecrets {
+        let key = self.expose();
+        let encode = |text: &str| general_purpose::STANDARD_NO_PAD.encode(text);
+        KnownSecrets::new(vec![
+            key.to_owned(),
+            encode(key),
+            encode(&format!("{key}:")),
+        ])
     }
 
     /// Returns `text` without the key, however it is spelled there.

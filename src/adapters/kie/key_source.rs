@@ -98,6 +98,14 @@ impl KeySource {
 }
 
 impl StoredKey {
+    /// Reads the key where that takes no command; nothing where it cannot be read.
+    pub fn read_file(&self) -> Option<ApiKey> {
+        match self {
+            Self::File(file) => private_text(file).ok().and_then(|text| parse(&text).ok()),
+            Self::Command(_) | Self::Elsewhere { .. } => None,
+        }
+    }
+
     async fn read(&self) -> Result<ApiKey, String> {
         match self {
             Self::Command(words) => {

@@ -6,7 +6,7 @@ use tui_input::Input;
 
 use super::line::{insert, paste};
 use crate::domain::{
-    harvest::{Harvest, harvest},
+    id_extract::{Certainty, Extracted, FoundId, KnownSecrets, Skipped, extract},
     task::TaskId,
     text::CleanText,
     watched::LONGEST_LABEL,
@@ -24,10 +24,12 @@ const LONGEST_LINE: usize = 4096;
 pub struct Candidate {
     /// The id.
     pub id: TaskId,
+    /// The words around it, without secrets.
+    pub context: CleanText,
     /// Whether it is on the list already; then it cannot be taken.
     pub is_watched: bool,
-    /// Whether it looks like an id with something stuck to it; then it is not taken by itself.
-    pub is_odd: bool,
+    /// How certain it is to be a task's id; one that is not certain starts unticked.
+    pub certainty: Certainty,
     /// Whether it is to be added.
     pub is_taken: bool,
 }
@@ -50,10 +52,11 @@ pub struct AddDialog {
     ids: Input,
     label: Input,
     pasted: String,
-    from_paste: Harvest,
+    from_paste: Extracted,
     found: Vec<Candidate>,
     rejected: Vec<CleanText>,
     more_rejected: usize,
+    skipped: Skipped,
     is_cut: bool,
     field: AddField,
     cursor: usize,
@@ -62,19 +65,20 @@ pub struct AddDialog {
 impl AddDialog {
     /// Returns the dialog with these ids chosen again, as after a write that failed.
     pub fn again(ids: Vec<TaskId>, label: Option<&CleanText>) -> Self {
-        let found = ids.iter().cloned().map(|id| Candidate {
+        let again = |id| FoundId {
             id,
-            is_watched: false,
-            is_odd: false,
-            is_taken: true,
-        });
+            certainty: Certainty::Certain,
+            context: CleanText::line("", 0),
+        };
+        let ids: Vec<_> = ids.into_iter().map(again).collect();
+        let found = ids.iter().map(|found| Candidate::new(found, false, true));
         Self {
             found: found.collect(),
             label: label.map_or_else(Input::default, |label| Input::from(label.as_str())),
             field: AddField::Found,
-            from_paste: Harvest {
+            from_paste: Extracted {
                 ids,
-                ..Harvest::default()
+                ..Extracted::default()
             },
             ..Self::default()
         }
@@ -108,6 +112,11 @@ impl AddDialog {
     /// Returns how the pasted text begins, when no id was found in it.
     pub const fn fruitless_paste(&self) -> Option<&CleanText> {
         self.from_paste.beginning.as_ref()
+    }
+
+    /// Returns what was left out, by kind.
+    pub const fn skipped(&self) -> Skipped {
+        self.skipped
     }
 
     /// Reports whether the text was too long to be read whole.
@@ -145,7 +154,7 @@ impl AddDialog {
     }
 
     /// Takes pasted text: into the label when the keyboard is there, else as text to look for ids in.
-    pub fn paste(&mut self, text: &str, list: &Watchlist) {
+    pub fn paste(&mut self, text: &str, list: &Watchlist, secrets: &KnownSecrets) {
         if self.field == AddField::Label {
             return paste(&mut self.label, text, LONGEST_LABEL);
         }
@@ -157,33 +166,38 @@ impl AddDialog {
             text.get(..text.floor_char_boundary(room))
                 .unwrap_or_default(),
         );
-        self.from_paste = harvest(&self.pasted);
-        self.from_paste.is_cut |= text.len() > room;
-        self.search(list);
+        self.from_paste = extract(&self.pasted, secrets);
+        self.is_cut |= text.len() > room;
+        self.search(list, secrets);
         if !self.found.is_empty() {
             self.field = AddField::Found;
         }
     }
 
     /// Types a character into the line the keyboard is in.
-    pub fn insert(&mut self, c: char, list: &Watchlist) {
+    pub fn insert(&mut self, c: char, list: &Watchlist, secrets: &KnownSecrets) {
         match self.field {
             AddField::Label => insert(&mut self.label, c, LONGEST_LINE),
             AddField::Ids | AddField::Found => {
                 self.field = AddField::Ids;
                 insert(&mut self.ids, c, LONGEST_LINE);
-                self.search(list);
+                self.search(list, secrets);
             }
         }
     }
 
     /// Edits the line the keyboard is in.
-    pub fn edit(&mut self, edit: tui_input::InputRequest, list: &Watchlist) {
+    pub fn edit(
+        &mut self,
+        edit: tui_input::InputRequest,
+        list: &Watchlist,
+        secrets: &KnownSecrets,
+    ) {
         match self.field {
             AddField::Label => drop(self.label.handle(edit)),
             AddField::Ids => {
                 self.ids.handle(edit);
-                self.search(list);
+                self.search(list, secrets);
             }
             AddField::Found => {}
         }
@@ -240,41 +254,39 @@ impl AddDialog {
     }
 
     /// Looks for ids again, keeping what the user took in and out. What was pasted is not read again for every letter typed.
-    fn search(&mut self, list: &Watchlist) {
-        let typed = harvest(self.ids.value());
+    fn search(&mut self, list: &Watchlist, secrets: &KnownSecrets) {
+        let typed = extract(self.ids.value(), secrets);
         let pasted = &self.from_paste;
-        let known: HashSet<_> = pasted.ids.iter().collect();
-        let more = typed.ids.iter().filter(|id| !known.contains(id));
-        let ids: Vec<_> = pasted.ids.iter().chain(more).cloned().collect();
-        let rejected: Vec<_> = pasted
-            .rejected
-            .iter()
-            .chain(&typed.rejected)
-            .cloned()
-            .collect();
-        let is_cut = pasted.is_cut || typed.is_cut;
+        let known: HashSet<_> = pasted.ids.iter().map(|found| &found.id).collect();
+        let more = typed.ids.iter().filter(|found| !known.contains(&found.id));
         let chosen: HashMap<_, _> = self
             .found
             .iter()
             .filter(|candidate| !candidate.is_watched)
             .map(|candidate| (candidate.id.clone(), candidate.is_taken))
             .collect();
-        self.found = ids
-            .into_iter()
-            .map(|id| {
-                let is_watched = list.get(&id).is_some();
-                let is_odd = pasted.odd.contains(&id) || typed.odd.contains(&id);
-                let is_taken = chosen.get(&id).copied().unwrap_or(!is_odd) && !is_watched;
-                Candidate {
-                    id,
-                    is_watched,
-                    is_odd,
-                    is_taken,
-                }
-            })
-            .collect();
+        let candidate = |found: &FoundId| {
+            let is_watched = list.get(&found.id).is_some();
+            let is_certain = found.certainty == Certainty::Certain;
+            let is_taken = chosen.get(&found.id).copied().unwrap_or(is_certain) && !is_watched;
+            Candidate::new(found, is_watched, is_taken)
+        };
+        self.found = pasted.ids.iter().chain(more).map(candidate).collect();
+        self.rejected = [&pasted.rejected[..], &typed.rejected[..]].concat();
         self.more_rejected = pasted.more_rejected + typed.more_rejected;
+        self.skipped = pasted.skipped + typed.skipped;
         self.cursor = self.cursor.min(self.found.len().saturating_sub(1));
-        (self.rejected, self.is_cut) = (rejected, is_cut);
+    }
+}
+
+impl Candidate {
+    fn new(found: &FoundId, is_watched: bool, is_taken: bool) -> Self {
+        Self {
+            id: found.id.clone(),
+            context: found.context.clone(),
+            certainty: found.certainty,
+            is_watched,
+            is_taken,
+        }
     }
 }

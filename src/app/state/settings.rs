@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use crate::{
     app::{keymap::Keymap, tidings::NoticeSettings},
     domain::{
-        change::Access, picture::Preview, schedule::Pace, status::RETENTION, task::TaskId,
-        text::CleanText,
+        change::Access, id_extract::KnownSecrets, picture::Preview, schedule::Pace,
+        status::RETENTION, task::TaskId, text::CleanText,
     },
 };
 
@@ -51,6 +51,8 @@ pub struct Settings {
     pub notices: NoticeSettings,
     /// Whether there is a key to ask with.
     pub key: KeyStanding,
+    /// The key and its spellings, which are never taken for ids.
+    pub secrets: KnownSecrets,
 }
 
 /// Tells whether there is a key to ask with.
@@ -81,6 +83,7 @@ impl Default for Settings {
             suggestions: Vec::new(),
             notices: NoticeSettings::default(),
             key: KeyStanding::default(),
+            secrets: KnownSecrets::default(),
         }
     }
 }

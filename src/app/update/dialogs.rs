@@ -51,7 +51,7 @@ pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
         state.overlay = Some(Overlay::Add(Box::default()));
     }
     if let Some(Overlay::Add(dialog)) = &mut state.overlay {
-        dialog.paste(text, &state.list);
+        dialog.paste(text, &state.list, &state.settings.secrets);
     }
 }
 
@@ -66,8 +66,8 @@ pub(super) fn open_add(state: &mut State, now: Now) {
 pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now, effects: &mut Vec<Effect>) {
     match &mut state.overlay {
         Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
-            (Some(c), _) => dialog.insert(c, &state.list),
-            (None, Some(edit)) => dialog.edit(edit, &state.list),
+            (Some(c), _) => dialog.insert(c, &state.list, &state.settings.secrets),
+            (None, Some(edit)) => dialog.edit(edit, &state.list, &state.settings.secrets),
             (None, None) => {}
         },
         Some(Overlay::Folder(dialog)) => match (chord.typed(), edit(chord)) {
@@ -206,7 +206,9 @@ pub(super) fn toggle(state: &mut State, chord: KeyChord) {
     };
     match (dialog.field(), chord.typed()) {
         (AddField::Found, _) => dialog.toggle(),
-        (AddField::Ids | AddField::Label, Some(c)) => dialog.insert(c, &state.list),
+        (AddField::Ids | AddField::Label, Some(c)) => {
+            dialog.insert(c, &state.list, &state.settings.secrets);
+        }
         (AddField::Ids | AddField::Label, None) => {}
     }
 }

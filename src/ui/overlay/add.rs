@@ -10,7 +10,10 @@ use crate::{
         pointer::Spot,
         state::{AddDialog, AddField, Candidate},
     },
-    domain::text::CleanText,
+    domain::{
+        id_extract::{Certainty, Skipped},
+        text::CleanText,
+    },
     ui::{
         footer::Hint,
         format, input,
@@ -23,6 +26,13 @@ use crate::{
 /// The width of the box, borders included: an id of 32 characters, its box and its word.
 const WIDTH: u16 = 61;
 
+/// The width with the words around each id.
+const WIDTH_WITH_CONTEXT: u16 = 100;
+
+/// Where the words around an id begin, counted from the row's start, and the least room for them.
+const CONTEXT_COLUMN: u16 = 57;
+const MIN_CONTEXT: u16 = 14;
+
 /// The most ids the box shows at once before they scroll.
 const MOST_ROWS: usize = 12;
 
@@ -33,18 +43,26 @@ enum Part {
     Try,
     FoundHead,
     Found(usize),
+    Context,
     Label,
     Fruitless,
     Rejected,
+    Skipped,
     Cut,
     Hints,
 }
 
 /// Draws the dialog.
 pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &AddDialog) {
-    let widest = place(scene, WIDTH, u16::MAX);
+    let has_context = |found: &Candidate| !found.context.is_empty();
+    let width = if dialog.found().iter().any(has_context) {
+        WIDTH_WITH_CONTEXT
+    } else {
+        WIDTH
+    };
+    let widest = place(scene, width, u16::MAX);
     let most = usize::from(widest.height.saturating_sub(2));
-    let parts = plan(scene, dialog, most);
+    let parts = plan(scene, dialog, widest.width, most);
     let height = u16::try_from(parts.len())
         .unwrap_or(u16::MAX)
         .saturating_add(2);
@@ -58,7 +76,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &AddDialog) {
     } else {
         String::new()
     };
-    let area = place(scene, WIDTH, height);
+    let area = place(scene, width, height);
     let mut pen = open(buffer, scene, area, "Add tasks", &right);
     for (y, part) in (0..pen.height()).zip(&parts) {
         draw_part(&mut pen, y, part, scene, dialog);
@@ -66,7 +84,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &AddDialog) {
 }
 
 /// Chooses the lines that fit, the needed ones first, in the order they stand.
-fn plan(scene: &Scene<'_>, dialog: &AddDialog, most: usize) -> Vec<Part> {
+fn plan(scene: &Scene<'_>, dialog: &AddDialog, width: u16, most: usize) -> Vec<Part> {
     let found = dialog.found().len();
     let can_try = !scene.state.settings().suggestions.is_empty();
     let is_fruitless =
@@ -85,9 +103,16 @@ fn plan(scene: &Scene<'_>, dialog: &AddDialog, most: usize) -> Vec<Part> {
     let has_hints = take(true);
     let has_fruitless = take(is_fruitless);
     let has_rejected = take(!dialog.rejected().is_empty() && !is_fruitless);
+    let has_skipped = take(dialog.skipped() != Skipped::default());
     let has_cut = take(dialog.is_cut());
     let has_try = take(is_blank && can_try);
     let has_head = take(found > 0);
+    let is_narrow = width < CONTEXT_COLUMN + MIN_CONTEXT + 3;
+    let context = dialog
+        .found()
+        .get(dialog.cursor())
+        .map(|found| &found.context);
+    let has_context = take(is_narrow && context.is_some_and(|context| !context.is_empty()));
     let has_space = take(true);
     let has_second_space = take(true);
     let rows = (usize::from(has_first) + spare).min(found).min(MOST_ROWS);
@@ -106,11 +131,17 @@ fn plan(scene: &Scene<'_>, dialog: &AddDialog, most: usize) -> Vec<Part> {
     if rows > 0 && has_first {
         parts.extend((first..first + rows).map(Part::Found));
     }
+    if has_context {
+        parts.push(Part::Context);
+    }
     if has_fruitless {
         parts.push(Part::Fruitless);
     }
     if has_rejected {
         parts.push(Part::Rejected);
+    }
+    if has_skipped {
+        parts.push(Part::Skipped);
     }
     if has_cut {
         parts.push(Part::Cut);
@@ -185,6 +216,19 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
             let text = rejected(dialog, room, scene.ellipsis());
             pen.text(1, y, &text, scene.style(Role::Warn));
         }
+        Part::Context => {
+            if let Some(candidate) = dialog.found().get(dialog.cursor()) {
+                let room = usize::from(pen.width().saturating_sub(7));
+                let context = candidate.context.as_str();
+                let context = format::fit_end(context, room, scene.ellipsis());
+                pen.text(6, y, &context, muted);
+            }
+        }
+        Part::Skipped => {
+            let room = usize::from(pen.width().saturating_sub(2));
+            let text = skipped(dialog.skipped());
+            pen.text(1, y, &format::fit_end(&text, room, scene.ellipsis()), muted);
+        }
         Part::Cut => {
             let text = "the text was too long: only its start was read";
             pen.text(1, y, text, scene.style(Role::Warn));
@@ -226,6 +270,20 @@ fn rejected(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
     })
 }
 
+/// Words what was left out, by kind.
+fn skipped(skipped: Skipped) -> String {
+    let kinds = [
+        (skipped.secrets, "secret", "secrets"),
+        (skipped.placeholders, "placeholder", "placeholders"),
+        (skipped.foreign, "other id", "other ids"),
+    ];
+    let counted = kinds
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }));
+    format!("skipped: {}", counted.collect::<Vec<_>>().join(", "))
+}
+
 fn draw_candidate(
     pen: &mut Pen<'_>,
     y: u16,
@@ -236,7 +294,12 @@ fn draw_candidate(
     let (mark, word, role) = match (candidate.is_watched, candidate.is_taken) {
         (true, _) => ("[ ]", "watched already", Role::Muted),
         (false, true) => ("[x]", "new", Role::Ok),
-        (false, false) if candidate.is_odd => ("[ ]", "looks odd", Role::Warn),
+        (false, false) if candidate.certainty == Certainty::Suspicious => {
+            ("[ ]", "looks odd", Role::Warn)
+        }
+        (false, false) if candidate.certainty == Certainty::Unnamed => {
+            ("[ ]", "no name", Role::Warn)
+        }
         (false, false) => ("[ ]", "left out", Role::Muted),
     };
     let of = |role| scene.style(if is_here { Role::Selected } else { role });
@@ -249,7 +312,8 @@ fn draw_candidate(
     let has_word = pen.width() >= 36;
     let room = pen
         .width()
-        .saturating_sub(x + if has_word { 20 } else { 1 });
+        .min(CONTEXT_COLUMN)
+        .saturating_sub(x + if has_word { 19 } else { 1 });
     let id = format::fit_middle(candidate.id.as_str(), usize::from(room), scene.ellipsis());
     let id_role = if candidate.is_taken {
         Role::Text
@@ -258,7 +322,13 @@ fn draw_candidate(
     };
     let x = pen.text(x, y, &id, of(id_role));
     if has_word {
-        pen.text(x + 3, y, word, of(role));
+        pen.text(x + 2, y, word, of(role));
+    }
+    let room = pen.width().saturating_sub(CONTEXT_COLUMN + 1);
+    if room >= MIN_CONTEXT {
+        let context = candidate.context.as_str();
+        let context = format::fit_end(context, usize::from(room), scene.ellipsis());
+        pen.text(CONTEXT_COLUMN, y, &context, of(Role::Muted));
     }
 }
 

@@ -1,0 +1,369 @@
+//! Bytes of any encoding into text without control sequences.
+
+use std::mem;
+
+use super::super::text;
+
+/// The longest control sequence, in characters; what is longer was no sequence and is text.
+const MAX_SEQUENCE: usize = 4096;
+
+/// How the input spells its characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Utf16 { is_big_endian: bool },
+}
+
+/// An incremental decoder: bytes in portions of any size, text out.
+///
+/// Reads UTF-8 and UTF-16 of both byte orders, with or without a byte order mark (Windows PowerShell 5 writes UTF-16LE).
+/// A byte that is not UTF-8 counts as the Latin-1 character of its value, so nothing is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    encoding: Option<Encoding>,
+    pending: Vec<u8>,
+    filter: ControlFilter,
+}
+
+impl Decoder {
+    /// Decodes as much of `bytes` as is whole and appends it to `text`.
+    pub(super) fn push(&mut self, bytes: &[u8], text: &mut String) {
+        self.pending.extend_from_slice(bytes);
+        if self.encoding.is_none() && self.pending.len() < 4 {
+            return;
+        }
+        self.decode(false, text);
+    }
+
+    /// Decodes what is left.
+    pub(super) fn finish(&mut self, text: &mut String) {
+        self.decode(true, text);
+        self.filter.finish(text);
+    }
+
+    fn decode(&mut self, is_end: bool, text: &mut String) {
+        let encoding = *self
+            .encoding
+            .get_or_insert_with(|| guess_encoding(&self.pending));
+        let pending = mem::take(&mut self.pending);
+        let rest = match encoding {
+            Encoding::Utf8 => decode_utf8(&pending, is_end, |c| self.filter.push(c, text)),
+            Encoding::Utf16 { is_big_endian } => {
+                decode_utf16(&pending, is_big_endian, is_end, |c| {
+                    self.filter.push(c, text);
+                })
+            }
+        };
+        self.pending = pending.get(rest..).unwrap_or_default().to_vec();
+    }
+}
+
+/// Guesses by the byte order mark, else by which of the first four bytes are zero.
+fn guess_encoding(bytes: &[u8]) -> Encoding {
+    match bytes {
+        [0xff, 0xfe, ..] => Encoding::Utf16 {
+            is_big_endian: false,
+        },
+        [0xfe, 0xff, ..] => Encoding::Utf16 {
+            is_big_endian: true,
+        },
+        [a, 0, b, 0, ..] if *a != 0 && *b != 0 => Encoding::Utf16 {
+            is_big_endian: false,
+        },
+        [0, a, 0, b, ..] if *a != 0 && *b != 0 => Encoding::Utf16 {
+            is_big_endian: true,
+        },
+        _ => Encoding::Utf8,
+    }
+}
+
+/// Passes on each whole character; returns where an unfinished one begins.
+fn decode_utf8(bytes: &[u8], is_end: bool, mut push: impl FnMut(char)) -> usize {
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let error = match str::from_utf8(rest) {
+            Ok(text) => {
+                text.chars().for_each(push);
+                return bytes.len();
+            }
+            Err(error) => error,
+        };
+        let valid = rest.get(..error.valid_up_to()).unwrap_or_default();
+        str::from_utf8(valid)
+            .unwrap_or_default()
+            .chars()
+            .for_each(&mut push);
+        at += valid.len();
+        if error.error_len().is_none() && !is_end {
+            return at;
+        }
+        if let Some(byte) = bytes.get(at) {
+            push(char::from(*byte));
+        }
+        at += 1;
+    }
+    at
+}
+
+/// Passes on each whole character; returns where an unfinished one begins.
+fn decode_utf16(
+    bytes: &[u8],
+    is_big_endian: bool,
+    is_end: bool,
+    mut push: impl FnMut(char),
+) -> usize {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let units = pairs.iter().map(|pair| {
+        if is_big_endian {
+            u16::from_be_bytes(*pair)
+        } else {
+            u16::from_le_bytes(*pair)
+        }
+    });
+    let mut at = 0;
+    for decoded in char::decode_utf16(units) {
+        match decoded {
+            Ok(c) => {
+                push(c);
+                at += 2 * c.len_utf16();
+            }
+            // A first half at the end may find its second half in the next portion.
+            Err(_) if !is_end && at + 2 == pairs.len() * 2 => return at,
+            Err(_) => {
+                push(char::REPLACEMENT_CHARACTER);
+                at += 2;
+            }
+        }
+    }
+    at
+}
+
+/// What the filter is in the middle of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum FilterState {
+    #[default]
+    Text,
+    /// After ESC.
+    Escape,
+    /// After ESC and an intermediate byte.
+    Intermediate,
+    /// In a CSI sequence.
+    Csi,
+    /// In a string that BEL or ST ends: OSC, DCS, APC, PM, SOS.
+    ControlString,
+    /// After ESC in such a string.
+    ControlStringEscape,
+}
+
+/// A filter of control sequences (ECMA-48, seven and eight bit) and of characters that are drawn as nothing.
+///
+/// Colours and hyperlinks vanish without a gap; a cursor movement is a gap, as it is on the screen.
+#[derive(Debug, Default)]
+struct ControlFilter {
+    state: FilterState,
+    /// The sequence so far, to be text after all where it has no end.
+    sequence: String,
+}
+
+impl ControlFilter {
+    fn push(&mut self, c: char, text: &mut String) {
+        if self.state == FilterState::Text {
+            self.push_text(c, text);
+            return;
+        }
+        if matches!(c, '\n' | '\r') || self.sequence.len() > MAX_SEQUENCE {
+            self.finish(text);
+            self.push_text(c, text);
+            return;
+        }
+        let was_string = self.state == FilterState::ControlString;
+        self.state = match (self.state, c) {
+            (FilterState::Escape | FilterState::ControlStringEscape, '\\')
+            | (FilterState::ControlString, '\u{7}' | '\u{9c}') => FilterState::Text,
+            (FilterState::Escape, '[') | (FilterState::Csi, ' '..='?') => FilterState::Csi,
+            (FilterState::Escape, ']' | 'P' | 'X' | '^' | '_') => FilterState::ControlString,
+            (FilterState::Escape, 'N' | 'O')
+            | (FilterState::Escape | FilterState::Intermediate, ' '..='/') => {
+                FilterState::Intermediate
+            }
+            (FilterState::Escape, '\u{1b}') => FilterState::Escape,
+            (FilterState::Csi, final_byte) => {
+                text.push_str(gap_of(final_byte));
+                FilterState::Text
+            }
+            (FilterState::ControlString, '\u{1b}') => FilterState::ControlStringEscape,
+            (FilterState::ControlString | FilterState::ControlStringEscape, _) => {
+                FilterState::ControlString
+            }
+            (FilterState::Text | FilterState::Escape | FilterState::Intermediate, _) => {
+                FilterState::Text
+            }
+        };
+        if was_string && self.state == FilterState::ControlString {
+            self.sequence.push(c);
+        } else if self.state == FilterState::Text {
+            self.sequence.clear();
+        }
+    }
+
+    fn push_text(&mut self, c: char, text: &mut String) {
+        match c {
+            '\u{1b}' => self.state = FilterState::Escape,
+            '\u{9b}' => self.state = FilterState::Csi,
+            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => self.state = FilterState::ControlString,
+            '\n' | '\r' | '\0' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                text.push('\n');
+            }
+            // Overstriking: the character before it is written over.
+            '\u{8}' if !text.ends_with('\n') => drop(text.pop()),
+            '\t' => text.push('\t'),
+            c if c.is_control() || text::is_unsafe(c) => {}
+            c => text.push(c),
+        }
+    }
+
+    /// Ends a sequence that has no end: what was taken for a part of it is text.
+    fn finish(&mut self, text: &mut String) {
+        self.state = FilterState::Text;
+        text.push_str(&mem::take(&mut self.sequence));
+    }
+}
+
+/// Returns the gap that a CSI sequence leaves on the screen.
+const fn gap_of(final_byte: char) -> &'static str {
+    match final_byte {
+        'C' | 'G' | '`' | 'a' => " ",
+        'A' | 'B' | 'E' | 'F' | 'H' | 'd' | 'e' | 'f' | 'S' | 'T' => "\n",
+        _ => "",
+    }
+}
+
+/// Removes control sequences from text that was escaped when the input was filtered, and what a lost escape character
+/// leaves of a colour (`[32m`, `\x1b[32m`, `^[[32m`).
+pub(super) fn strip_controls(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut filter = ControlFilter::default();
+    raw.chars().for_each(|c| filter.push(c, &mut text));
+    filter.finish(&mut text);
+    strip_colour_remains(&text)
+}
+
+/// Spellings of the escape character in logs and sources.
+const SPELLED_ESCAPES: [&str; 8] = [
+    "\\x1b", "\\x1B", "\\u001b", "\\u001B", "\\033", "\\e", "^[", "␛",
+];
+
+/// Removes what a lost escape character leaves of a colour.
+pub(super) fn strip_colour_remains(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        clean.push_str(before);
+        let spelled = SPELLED_ESCAPES
+            .into_iter()
+            .find(|escape| clean.ends_with(escape));
+        let digits = after
+            .find(|c: char| !c.is_ascii_digit() && c != ';')
+            .unwrap_or(after.len());
+        let ended = after.get(digits..).and_then(|rest| rest.strip_prefix('m'));
+        match ended {
+            Some(ended) if spelled.is_some() || (digits > 0 && !ended.starts_with(']')) => {
+                clean.truncate(clean.len() - spelled.map_or(0, str::len));
+                rest = ended;
+            }
+            _ => {
+                clean.push('[');
+                rest = after;
+            }
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8]) -> String {
+        let mut whole = String::new();
+        let mut decoder = Decoder::default();
+        decoder.push(bytes, &mut whole);
+        decoder.finish(&mut whole);
+        // Any division into portions decodes to the same.
+        for size in 1..4 {
+            let mut parts = String::new();
+            let mut decoder = Decoder::default();
+            for part in bytes.chunks(size) {
+                decoder.push(part, &mut parts);
+            }
+            decoder.finish(&mut parts);
+            assert_eq!(parts, whole, "{bytes:?} in portions of {size}");
+        }
+        whole
+    }
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn every_encoding_is_read() {
+        for text in ["774d9a7d\r\nтакт 🎬 ok", "ab12"] {
+            let expected = text.replace('\r', "\n");
+            assert_eq!(decoded(text.as_bytes()), expected);
+            assert_eq!(decoded(format!("\u{feff}{text}").as_bytes()), expected);
+            assert_eq!(decoded(&utf16(text, u16::to_le_bytes)), expected);
+            assert_eq!(decoded(&utf16(text, u16::to_be_bytes)), expected);
+            let marked = format!("\u{feff}{text}");
+            assert_eq!(decoded(&utf16(&marked, u16::to_le_bytes)), expected);
+            assert_eq!(decoded(&utf16(&marked, u16::to_be_bytes)), expected);
+        }
+        assert_eq!(decoded(b"caf\xe9 12"), "café 12");
+        assert_eq!(decoded(b"ab\0cd"), "ab\ncd");
+        assert_eq!(decoded(b"ab\xe2\x82"), "abâ");
+    }
+
+    #[test]
+    fn control_sequences_leave_no_trace() {
+        for (raw, clean) in [
+            ("\u{1b}[36m[kie]\u{1b}[0m x", "[kie] x"),
+            ("a\u{1b}[1;93mb\u{1b}[0mc", "abc"),
+            ("a\u{1b}[01;31m\u{1b}[Kb\u{1b}[m\u{1b}[Kc", "abc"),
+            (
+                "\u{1b}]8;;https://x.test/?a=1\u{7}ab\u{1b}]8;;\u{7}c",
+                "abc",
+            ),
+            (
+                "\u{1b}]8;;https://x.test\u{1b}\\ab\u{1b}]8;;\u{1b}\\c",
+                "abc",
+            ),
+            ("\u{9b}32mab\u{9b}0mc", "abc"),
+            ("\u{9d}0;title\u{9c}abc", "abc"),
+            ("ab\u{1b}[3Gc", "ab c"),
+            ("ab\u{1b}[2;1Hc", "ab\nc"),
+            ("\u{1b}(Babc\u{1b}=", "abc"),
+            ("a\u{8}ab\u{8}b_\u{8}c", "abc"),
+            ("a\u{200b}b\u{feff}c\u{ad}", "abc"),
+            ("\u{1b}]0;no end\nabc", "0;no end\nabc"),
+            ("\u{1b}Pq#0;2\u{1b}\\abc", "abc"),
+        ] {
+            assert_eq!(decoded(raw.as_bytes()), clean, "{raw:?}");
+        }
+        // The eight-bit form of a terminal that knows no UTF-8.
+        assert_eq!(decoded(b"\x9b32mabc\x9b0m"), "abc");
+    }
+
+    #[test]
+    fn a_colour_without_its_escape_character_is_none() {
+        for (raw, clean) in [
+            ("[32mab[0m", "ab"),
+            ("\\x1b[1;32mab\\033[0m \\u001b[mc", "ab c"),
+            ("^[[31mab", "ab"),
+            ("rate[5m] [a] [12]", "rate[5m] [a] [12]"),
+            ("\u{1b}[32mab", "ab"),
+        ] {
+            assert_eq!(strip_controls(raw), clean, "{raw:?}");
+        }
+    }
+}

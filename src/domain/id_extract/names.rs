@@ -1,0 +1,499 @@
+//! What the name before a value says about it.
+
+/// What a name says about its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum NameClass {
+    /// A task's id.
+    Task,
+    /// A secret: a key, token, cookie, password or signature.
+    Secret,
+    /// An id or checksum of something else: a request, trace, user, node, commit.
+    Foreign,
+    /// Nothing of the kind.
+    #[default]
+    Neutral,
+}
+
+/// Names of a task's id, in small letters without anything between the words.
+const TASK_NAMES: [&str; 9] = [
+    "taskid",
+    "taskids",
+    "recordid",
+    "recordids",
+    "taskuuid",
+    "taskidlist",
+    "任务id",
+    "任务编号",
+    "任務id",
+];
+
+/// What may stand before such a name without making it another one: the service and its families.
+const TASK_PREFIXES: [&str; 17] = [
+    "kie",
+    "kieai",
+    "ai",
+    "x",
+    "data",
+    "luma",
+    "veo",
+    "suno",
+    "runway",
+    "aleph",
+    "market",
+    "midjourney",
+    "mj",
+    "flux",
+    "gpt4o",
+    "4o",
+    "option",
+];
+
+/// What makes a task's id the id of another task or of another service.
+const FOREIGN_QUALIFIERS: [&str; 33] = [
+    "parent",
+    "external",
+    "original",
+    "source",
+    "previous",
+    "prev",
+    "old",
+    "root",
+    "master",
+    "child",
+    "sub",
+    "related",
+    "upstream",
+    "downstream",
+    "origin",
+    "batch",
+    "group",
+    "celery",
+    "asana",
+    "jira",
+    "clickup",
+    "todo",
+    "notion",
+    "linear",
+    "trello",
+    "ecs",
+    "airflow",
+    "dag",
+    "internal",
+    "local",
+    "ext",
+    "depends",
+    "reference",
+];
+
+/// Words that make a name a secret's wherever they stand in it.
+const SECRET_WORDS: [&str; 32] = [
+    "key",
+    "keys",
+    "auth",
+    "authorization",
+    "authorisation",
+    "bearer",
+    "token",
+    "tokens",
+    "secret",
+    "secrets",
+    "password",
+    "passwords",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "pass",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "sid",
+    "csrf",
+    "xsrf",
+    "signature",
+    "sig",
+    "hmac",
+    "nonce",
+    "salt",
+    "jwt",
+    "otp",
+    "密钥",
+    "令牌",
+];
+
+/// Pieces that do so within a longer word.
+const SECRET_PIECES: [&str; 19] = [
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "authkey",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "credential",
+    "cookie",
+    "authoriz",
+    "authoris",
+    "oauth",
+    "bearer",
+    "jsession",
+    "phpsess",
+    "sessionid",
+    "signature",
+];
+
+/// Words of ids and checksums of other things.
+const FOREIGN_WORDS: [&str; 38] = [
+    "request",
+    "trace",
+    "traceid",
+    "traceparent",
+    "tracestate",
+    "span",
+    "correlation",
+    "transaction",
+    "ray",
+    "etag",
+    "match",
+    "sha",
+    "sha1",
+    "sha256",
+    "md5",
+    "checksum",
+    "digest",
+    "hash",
+    "crc",
+    "commit",
+    "revision",
+    "rev",
+    "fingerprint",
+    "user",
+    "session",
+    "node",
+    "webhook",
+    "version",
+    "workflow",
+    "execution",
+    "device",
+    "instance",
+    "container",
+    "org",
+    "boundary",
+    "guid",
+    "build",
+    "requestid",
+];
+
+/// Names of a place for any name, as in `{"name": "taskId", "value": "…"}`.
+const NAME_SLOTS: [&str; 14] = [
+    "name",
+    "key",
+    "field",
+    "header",
+    "param",
+    "parameter",
+    "variable",
+    "var",
+    "property",
+    "attribute",
+    "k",
+    "label",
+    "id",
+    "option",
+];
+
+/// Names of the place of its value.
+const VALUE_SLOTS: [&str; 9] = [
+    "value",
+    "val",
+    "v",
+    "values",
+    "content",
+    "text",
+    "string",
+    "stringvalue",
+    "data",
+];
+
+/// Splits a name into its words, in small letters: at signs and where a capital begins one.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut previous: Option<char> = None;
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let begins = match previous {
+            _ if !c.is_alphanumeric() => {
+                previous = None;
+                continue;
+            }
+            None => true,
+            Some(p) if c.is_uppercase() => {
+                !p.is_uppercase() || characters.peek().is_some_and(|next| next.is_lowercase())
+            }
+            Some(_) => false,
+        };
+        if begins {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.extend(c.to_lowercase());
+        }
+        previous = Some(c);
+    }
+    words
+}
+
+/// Judges a name that stands before a sign such as `:` or `=`, or in the head of a column.
+pub(super) fn classify(name: &str) -> NameClass {
+    // What is longer is a sentence.
+    if name.len() > 80 {
+        return NameClass::Neutral;
+    }
+    let words = words_of(name);
+    let joined = words.concat();
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    if is_credential_option(name)
+        || has(&SECRET_WORDS)
+        || SECRET_PIECES.iter().any(|piece| joined.contains(piece))
+        || joined.ends_with("key")
+    {
+        return NameClass::Secret;
+    }
+    let numberless = joined.trim_end_matches(|c: char| c.is_ascii_digit());
+    if is_task_name(numberless) {
+        return NameClass::Task;
+    }
+    let is_task_of_another = TASK_NAMES.iter().any(|task| numberless.ends_with(task))
+        && FOREIGN_QUALIFIERS.iter().any(|q| joined.starts_with(q));
+    let is_other_id = words.len() > 1
+        && words
+            .last()
+            .is_some_and(|last| matches!(last.as_str(), "id" | "ids" | "uuid" | "guid"))
+        && !has(&["task", "job", "record", "generation", "result"]);
+    if is_task_of_another || is_other_id || has(&FOREIGN_WORDS) {
+        return NameClass::Foreign;
+    }
+    NameClass::Neutral
+}
+
+fn is_task_name(joined: &str) -> bool {
+    TASK_NAMES.contains(&joined)
+        || TASK_PREFIXES.iter().any(|prefix| {
+            joined
+                .strip_prefix(prefix)
+                .is_some_and(|rest| TASK_NAMES.contains(&rest))
+        })
+}
+
+/// Reports whether a command line's option takes a credential: `curl -u`, `curl -b`, `http -a`.
+fn is_credential_option(name: &str) -> bool {
+    matches!(
+        name,
+        "-u" | "-b" | "-a" | "--user" | "--proxy-user" | "--oauth2-bearer" | "-U"
+    )
+}
+
+/// Judges the words before a sign or a value, of which the last few are the name: "the Task ID", "external task id".
+pub(super) fn classify_words(words: &[&str]) -> NameClass {
+    let Some((last, before)) = words.split_last() else {
+        return NameClass::Neutral;
+    };
+    let alone = classify(last);
+    let Some(previous) = before.last() else {
+        return alone;
+    };
+    let pair = classify(&format!("{previous} {last}"));
+    match (alone, pair) {
+        (NameClass::Secret, _) | (_, NameClass::Secret) => NameClass::Secret,
+        (_, NameClass::Task) => {
+            let qualifier = before
+                .iter()
+                .rev()
+                .nth(1)
+                .map(|word| words_of(word).concat());
+            match qualifier {
+                Some(word) if FOREIGN_QUALIFIERS.contains(&word.as_str()) => NameClass::Foreign,
+                _ => NameClass::Task,
+            }
+        }
+        (NameClass::Task, _) if pair == NameClass::Foreign => NameClass::Foreign,
+        (NameClass::Neutral, NameClass::Foreign) if is_id_word(last) => NameClass::Foreign,
+        (alone, _) => alone,
+    }
+}
+
+fn is_id_word(word: &str) -> bool {
+    ["id", "ids", "uuid", "guid"].contains(&word.to_ascii_lowercase().as_str())
+}
+
+/// Words of a sentence between a name and its value.
+const FILLERS: [&str; 16] = [
+    "is", "was", "are", "the", "a", "an", "no", "nr", "number", "named", "called", "my", "your",
+    "equals", "new", "of",
+];
+
+/// Words of a sentence after which an id is a task's.
+const TASK_VERBS: [&str; 13] = [
+    "task",
+    "tasks",
+    "created",
+    "submitted",
+    "started",
+    "queued",
+    "generating",
+    "generated",
+    "adding",
+    "added",
+    "polling",
+    "watching",
+    "任务",
+];
+
+/// Judges the words of a sentence before an id: "created 774d…", "Bearer 9c0d…", "my key is 9c0d…".
+pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
+    let near = words
+        .get(words.len().saturating_sub(3)..)
+        .unwrap_or_default();
+    let is_secret = |word: &&&str| {
+        let word = word.to_lowercase();
+        SECRET_WORDS.contains(&word.as_str())
+            || ["basic", "apikey", "api-key"].contains(&word.as_str())
+    };
+    if near.iter().find(is_secret).is_some()
+        || near.last().is_some_and(|last| is_credential_option(last))
+    {
+        return NameClass::Secret;
+    }
+    let is_filler = |word: &&str| FILLERS.contains(&word.to_lowercase().as_str());
+    let end = words
+        .iter()
+        .rposition(|word| !is_filler(word))
+        .map_or(0, |at| at + 1);
+    let named = words.get(..end).unwrap_or_default();
+    let is_verb = named
+        .last()
+        .is_some_and(|last| TASK_VERBS.contains(&last.to_lowercase().as_str()));
+    let class = classify_words(named);
+    if class == NameClass::Neutral && is_verb {
+        return NameClass::Task;
+    }
+    class
+}
+
+/// Reports whether a name is that of a place for any name.
+pub(super) fn is_name_slot(name: &str) -> bool {
+    NAME_SLOTS.contains(&words_of(name).concat().as_str())
+}
+
+/// Reports whether a name is that of the value beside such a place.
+pub(super) fn is_value_slot(name: &str) -> bool {
+    VALUE_SLOTS.contains(&words_of(name).concat().as_str())
+}
+
+/// Reports whether a header holds nothing but credentials to the end of its line.
+pub(super) fn is_credential_header(name: &str) -> bool {
+    let joined = words_of(name).concat();
+    ["authorization", "authorisation", "cookie"]
+        .iter()
+        .any(|header| joined.ends_with(header))
+}
+
+/// Reports whether a word names the scheme of a credential that follows, or only leads to a value.
+pub(super) fn leads_to_a_secret(word: &str) -> bool {
+    let word = word.to_lowercase();
+    [
+        "bearer",
+        "basic",
+        "token",
+        "digest",
+        "apikey",
+        "key",
+        "negotiate",
+    ]
+    .contains(&word.as_str())
+        || FILLERS.contains(&word.as_str())
+}
+
+/// Reports whether the last words before a value name a secret.
+pub(super) fn ends_with_secret_name(before: &str) -> bool {
+    before
+        .rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')))
+        .filter(|word| !word.is_empty())
+        .find_map(|word| {
+            let is_secret = classify(word) == NameClass::Secret;
+            (is_secret || !leads_to_a_secret(word)).then_some(is_secret)
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_whole() {
+        for (class, names) in [
+            (
+                NameClass::Task,
+                "taskId task_id task-id TaskID TASK_ID Task\u{a0}Id taskIds task.id recordId record_id kieTaskId X-Task-Id \
+                 data-task-id --task-id luma_task_id 任务ID",
+            ),
+            (
+                NameClass::Secret,
+                "Authorization authorization api_key apiKey KIE_API_KEY x-api-key X-API-Key token accessToken id_token \
+                 taskToken Cookie set-cookie JSESSIONID password client_secret signature x-amz-signature bearer auth oauth \
+                 ssh-key accesstoken sessionid -u --oauth2-bearer csrf-token",
+            ),
+            (
+                NameClass::Foreign,
+                "parentTaskId external_task_id original-task-id request_id X-Request-Id traceId traceparent etag \
+                 If-None-Match webhookId versionId userId cf-ray sha256 commit instanceId correlation_id _postman_id",
+            ),
+            (
+                NameClass::Neutral,
+                "id uuid status task tasks url model newTaskId jobId job_id successFlag prompt created_at subtask",
+            ),
+        ] {
+            for name in names.split(' ') {
+                assert_eq!(classify(name), class, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_words_before_a_sign_are_the_name() {
+        for (words, class) in [
+            ("Task ID", NameClass::Task),
+            ("the Luma task id", NameClass::Task),
+            ("Parent Task ID", NameClass::Foreign),
+            ("external task_id", NameClass::Foreign),
+            ("Record ID", NameClass::Task),
+            ("API key", NameClass::Secret),
+            ("Request ID", NameClass::Foreign),
+            ("user id", NameClass::Foreign),
+            ("status", NameClass::Neutral),
+        ] {
+            let words: Vec<_> = words.split(' ').collect();
+            assert_eq!(classify_words(&words), class, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_says_what_its_id_is() {
+        for (words, class) in [
+            ("created", NameClass::Task),
+            ("the Task ID is", NameClass::Task),
+            ("polling task", NameClass::Task),
+            ("Bearer", NameClass::Secret),
+            ("my key is", NameClass::Secret),
+            ("the new token", NameClass::Secret),
+            ("commit", NameClass::Foreign),
+            ("hello there", NameClass::Neutral),
+        ] {
+            let words: Vec<_> = words.split(' ').collect();
+            assert_eq!(classify_sentence(&words), class, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,930 @@
+//! Reads structure: which name each value has, in whatever notation.
+
+use super::{
+    decode::{strip_colour_remains, strip_controls},
+    findings::{Evidence, Findings, Skip},
+    names::{
+        NameClass, classify, classify_sentence, classify_words, ends_with_secret_name,
+        is_credential_header, is_name_slot, is_value_slot, leads_to_a_secret,
+    },
+    table::{Row, Table},
+    tokens::{Quote, Token, TokenKind, tokenize},
+    values::{self, NamedValue, is_hex_id, is_id_character, is_plain_id, is_suspicious},
+};
+
+/// How deep text within text is read: JSON in a string in a log in JSON is three deep.
+const MAX_DEPTH: usize = 8;
+
+/// How many brackets may be open at once; more are noise.
+const MAX_SCOPES: usize = 64;
+
+/// How many values of one object wait for the name beside them.
+const MAX_DEFERRED: usize = 32;
+
+/// How many words before a value are looked at.
+const MAX_WORDS: usize = 6;
+
+/// The longest name, in bytes; what is longer is text.
+const MAX_NAME: usize = 80;
+
+/// Elements of HTML that only format the text within.
+const FORMATTING: [&str; 22] = [
+    "a", "b", "br", "code", "div", "em", "font", "i", "kbd", "label", "li", "mark", "p", "pre",
+    "samp", "small", "span", "strong", "td", "tt", "u", "var",
+];
+
+/// What is between two brackets.
+#[derive(Debug, Default)]
+struct Scope {
+    bracket: Option<char>,
+    /// The class of the name before the bracket.
+    class: NameClass,
+    /// What `"name": …` of this object says about its `"value"`.
+    slot: NameClass,
+    /// Values that came before the name beside them.
+    deferred: Vec<String>,
+    /// The class of the element before, where it is a name: `["taskId", "774d…"]`.
+    element: NameClass,
+    /// Whether a header of credentials has begun, which goes on to the end of the line.
+    is_credential_header: bool,
+}
+
+/// A name at the end of a line, whose values are on the lines below.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    class: NameClass,
+    indent: usize,
+    /// Whether no value of it has come.
+    is_fresh: bool,
+    /// Whether the name stood alone, as the head of a column does.
+    is_column: bool,
+}
+
+/// What is known within one line.
+#[derive(Debug, Default)]
+struct Line<'a> {
+    text: &'a str,
+    /// The class of a value that is to come next.
+    expected: Option<NameClass>,
+    /// The class of the last name, for further values after a comma.
+    class: NameClass,
+    /// The last words that are no values.
+    words: Vec<&'a str>,
+    /// Whether a name or a sentence is in it, so that it is no list of ids.
+    is_prose: bool,
+    /// Ids of the usual shape without a name.
+    unnamed: Vec<String>,
+    /// Words that are no such ids.
+    others: Vec<String>,
+    /// What the name before the value is the place of.
+    slot: Option<Slot>,
+    is_quoted_name: bool,
+}
+
+/// Where a word stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: usize,
+    /// Whether a separator follows.
+    is_name: bool,
+    /// Whether a bracket follows at once, as in `UUID('…')`.
+    is_call: bool,
+}
+
+/// The cells of a table in HTML.
+#[derive(Debug, Default)]
+struct HtmlTable {
+    columns: Vec<NameClass>,
+    cell: usize,
+    /// The class of the text after the next tag, where the text before was a name.
+    next: NameClass,
+}
+
+/// The content of a quotation, read as it comes.
+#[derive(Debug)]
+enum OpenText {
+    Secret,
+    Read(Box<Reader>),
+}
+
+/// What the name before a value is the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    /// Any name.
+    Name,
+    /// The value beside one.
+    Value,
+}
+
+/// A reader of lines that share brackets, columns and blocks.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    depth: usize,
+    /// The class of the name before the text as a whole.
+    class: NameClass,
+    root: Scope,
+    scopes: Vec<Scope>,
+    table: Option<Table>,
+    html: HtmlTable,
+    block: Option<Block>,
+    /// The end of the last line that was not blank.
+    previous: String,
+    /// A quotation that the portion before did not end.
+    open_text: Option<OpenText>,
+}
+
+impl Reader {
+    fn nested(&self, class: NameClass) -> Self {
+        Self {
+            depth: self.depth + 1,
+            class,
+            ..Self::default()
+        }
+    }
+
+    /// Reads text of any number of lines to its end.
+    fn read(&mut self, text: &str, found: &mut Findings) {
+        for line in text.split('\n') {
+            self.line(line, true, found);
+        }
+        self.finish(found);
+    }
+
+    /// Resolves what still waits.
+    pub(super) fn finish(&mut self, found: &mut Findings) {
+        if let Some(OpenText::Read(mut reader)) = self.open_text.take() {
+            reader.finish(found);
+        }
+        while let Some(scope) = self.scopes.pop() {
+            self.resolve(scope, found);
+        }
+        let root = std::mem::take(&mut self.root);
+        self.resolve(root, found);
+    }
+
+    /// Reads a line, or a portion of a long one.
+    pub(super) fn line(&mut self, raw: &str, is_whole: bool, found: &mut Findings) {
+        if let Some(unescaped) = unescape_markup(raw).filter(|_| self.depth < MAX_DEPTH) {
+            self.nested(self.class).read(&unescaped, found);
+        }
+        let clean = strip_colour_remains(raw);
+        let Some(text) = self.continue_text(&clean, is_whole, found) else {
+            return;
+        };
+        if text.trim().is_empty() {
+            self.end_paragraph(found);
+            return;
+        }
+        if !(self.scopes.is_empty() && self.read_row(text, found)) {
+            self.structure(text, is_whole, found);
+        }
+        self.previous = tail(text, MAX_NAME).to_owned();
+    }
+
+    /// Goes on with a quotation of the portion before; returns what comes after it.
+    fn continue_text<'a>(
+        &mut self,
+        line: &'a str,
+        is_whole: bool,
+        found: &mut Findings,
+    ) -> Option<&'a str> {
+        let Some(mut reader) = self.open_text.take() else {
+            return Some(line);
+        };
+        let (content, rest) = match Quote::JSON.close(line) {
+            Some((content, length)) => (content, line.get(length..)),
+            None => (line, None),
+        };
+        reader.feed(&Quote::JSON.unescape(content), found);
+        if rest.is_none() && !is_whole {
+            self.open_text = Some(reader);
+        } else if let OpenText::Read(mut reader) = reader {
+            reader.finish(found);
+        }
+        rest
+    }
+
+    fn end_paragraph(&mut self, found: &mut Findings) {
+        self.block = self.block.filter(|block| block.is_fresh);
+        if self.scopes.is_empty() {
+            self.table = None;
+            let root = std::mem::take(&mut self.root);
+            self.resolve(root, found);
+        }
+    }
+
+    /// Reads a line as a row of a table; reports whether it is one.
+    fn read_row(&mut self, text: &str, found: &mut Findings) -> bool {
+        match self.table.as_mut().map(|table| table.row(text)) {
+            Some(Row::Cells(cells)) => {
+                for (class, cell) in cells {
+                    let class = if self.is_secret() {
+                        NameClass::Secret
+                    } else {
+                        class
+                    };
+                    self.text_value(class, &cell, text, found);
+                }
+                true
+            }
+            Some(Row::Nothing) => true,
+            Some(Row::End) | None => {
+                self.table = Table::from_head(text);
+                self.table.is_some()
+            }
+        }
+    }
+
+    /// Reads a line token by token.
+    fn structure(&mut self, text: &str, is_whole: bool, found: &mut Findings) {
+        let indent = text.len() - text.trim_start().len();
+        let is_item = text.trim_start().starts_with("- ");
+        self.begin_line(text, indent, is_item, found);
+        let tokens = tokenize(text);
+        let mut line = Line {
+            text,
+            expected: (self.class != NameClass::Neutral).then_some(self.class),
+            ..Line::default()
+        };
+        self.begin_block(&mut line, indent, is_item);
+        for (at, token) in tokens.iter().enumerate() {
+            let next = tokens.get(at + 1);
+            self.token(&mut line, token, next, is_whole, found);
+        }
+        self.end_line(&line, indent, found);
+    }
+
+    /// Forgets brackets that were never closed: a line that begins at the margin begins something new.
+    fn begin_line(&mut self, text: &str, indent: usize, is_item: bool, found: &mut Findings) {
+        let first = text.chars().next().unwrap_or_default();
+        let goes_on = matches!(first, '}' | ']' | ')' | '"' | '\'' | ',' | '<');
+        if indent == 0 && !goes_on {
+            while let Some(scope) = self.scopes.pop() {
+                self.resolve(scope, found);
+            }
+        }
+        if is_item && self.scopes.is_empty() {
+            let root = std::mem::take(&mut self.root);
+            self.resolve(root, found);
+        }
+        self.scope().is_credential_header = false;
+    }
+
+    /// Hands the name at the end of a line before to the values of this one.
+    fn begin_block(&mut self, line: &mut Line<'_>, indent: usize, is_item: bool) {
+        let Some(block) = self
+            .block
+            .as_mut()
+            .filter(|_| !line.text.trim_start().starts_with('<'))
+        else {
+            return;
+        };
+        let words: Vec<_> = line.text.split_whitespace().collect();
+        if is_name_alone(&words) {
+            self.block = None;
+            return;
+        }
+        let is_lone = words.len() == 1;
+        let is_within = block.is_fresh
+            || if block.is_column {
+                is_lone
+            } else {
+                indent > block.indent || (is_item && indent >= block.indent)
+            };
+        if is_within {
+            line.expected = Some(block.class);
+            line.class = block.class;
+            block.is_fresh = false;
+        } else {
+            self.block = None;
+        }
+    }
+
+    /// Remembers a name that ends the line, and judges what the line holds without any.
+    fn end_line(&mut self, line: &Line<'_>, indent: usize, found: &mut Findings) {
+        let tells = |class: &NameClass| {
+            matches!(
+                class,
+                NameClass::Task | NameClass::Secret | NameClass::Foreign
+            )
+        };
+        let is_lone_name = line.unnamed.is_empty()
+            && line.words.len() == line.others.len()
+            && !line.is_prose
+            && is_name_alone(&line.words);
+        if is_lone_name {
+            let class = classify_words(&line.words);
+            self.block = Some(Block {
+                class,
+                indent,
+                is_fresh: true,
+                is_column: true,
+            });
+            return;
+        }
+        let ends_with_name = line.text.trim_end().ends_with([':', '=', '：', '|', '>']);
+        if let Some(class) = line
+            .expected
+            .filter(tells)
+            .filter(|_| ends_with_name && line.is_prose)
+        {
+            self.block = Some(Block {
+                class,
+                indent,
+                is_fresh: true,
+                is_column: false,
+            });
+        }
+        if self.is_secret() || line.is_prose {
+            return;
+        }
+        if line.others.is_empty() {
+            for id in &line.unnamed {
+                found.add(id, Evidence::Listed, line.text);
+            }
+            return;
+        }
+        let is_lone = line.others.len() == 1 && line.unnamed.is_empty();
+        for word in &line.others {
+            if is_suspicious(word) {
+                found.add(word, Evidence::Suspicious, line.text);
+            } else if is_lone && is_plain_id(word) {
+                found.add(word, Evidence::Listed, line.text);
+            } else if is_lone
+                || !line.unnamed.is_empty()
+                || word.contains(|c: char| c.is_ascii_digit())
+            {
+                found.reject(word);
+            }
+        }
+    }
+
+    fn token<'a>(
+        &mut self,
+        line: &mut Line<'a>,
+        token: &'a Token<'a>,
+        next: Option<&Token<'_>>,
+        is_whole: bool,
+        found: &mut Findings,
+    ) {
+        let is_name = next.is_some_and(|next| next.kind == TokenKind::Separator);
+        match &token.kind {
+            TokenKind::Word(word) => {
+                let opens = |next: &Token<'_>| {
+                    matches!(next.kind, TokenKind::Open(_)) && next.span.start == token.span.end
+                };
+                let is_call = next.is_some_and(opens);
+                self.word(
+                    line,
+                    word,
+                    Place {
+                        start: token.span.start,
+                        is_name,
+                        is_call,
+                    },
+                    found,
+                );
+            }
+            TokenKind::Text {
+                content,
+                is_open: true,
+            } if !is_whole => self.open_text(line, content, found),
+            TokenKind::Text { content, .. } => self.text(line, content, is_name, found),
+            TokenKind::Separator => self.separator(line),
+            TokenKind::Open(bracket) => self.open(line, *bracket, found),
+            TokenKind::Close(_) => self.close(line, found),
+            TokenKind::Comma => {
+                line.expected = None;
+                line.words.clear();
+            }
+            TokenKind::Break => {
+                (line.expected, line.class) = (None, NameClass::Neutral);
+                line.words.clear();
+            }
+            TokenKind::Tag(tag) => self.tag(line, tag, found),
+            TokenKind::Template => {
+                if line.expected.take() == Some(NameClass::Task) {
+                    let template = line.text.get(token.span.clone()).unwrap_or_default();
+                    found.skip(Skip::Placeholder, template);
+                }
+            }
+        }
+    }
+
+    fn scope(&mut self) -> &mut Scope {
+        match self.scopes.last_mut() {
+            Some(scope) => scope,
+            None => &mut self.root,
+        }
+    }
+
+    /// Reports whether all that is read now belongs to a secret.
+    fn is_secret(&self) -> bool {
+        self.class == NameClass::Secret
+            || self
+                .scopes
+                .iter()
+                .any(|scope| scope.class == NameClass::Secret)
+    }
+
+    /// Judges the name before a separator.
+    fn separator(&mut self, line: &mut Line<'_>) {
+        let words = std::mem::take(&mut line.words);
+        let Some(name) = words.last() else {
+            return;
+        };
+        let mut class = classify_words(&words);
+        line.slot = if is_name_slot(name) {
+            Some(Slot::Name)
+        } else if class == NameClass::Neutral && is_value_slot(name) {
+            Some(Slot::Value)
+        } else {
+            None
+        };
+        let is_value = line.slot == Some(Slot::Value);
+        if class == NameClass::Secret && !line.is_quoted_name && is_credential_header(name) {
+            self.scope().is_credential_header = true;
+        }
+        // The whole name of a task's id counts even there: many a name only looks like a secret's.
+        let is_secret = self.is_secret() || self.scope().is_credential_header;
+        if is_secret && class != NameClass::Task {
+            class = NameClass::Secret;
+        } else if is_value && self.scope().slot != NameClass::Neutral {
+            class = self.scope().slot;
+        } else if is_value && self.scope().class == NameClass::Task {
+            class = NameClass::Task;
+        }
+        line.expected = Some(class);
+        line.class = class;
+        line.is_prose = true;
+        line.is_quoted_name = false;
+    }
+
+    fn open(&mut self, line: &mut Line<'_>, bracket: char, found: &mut Findings) {
+        if self.scopes.len() >= MAX_SCOPES {
+            let oldest = self.scopes.remove(0);
+            self.resolve(oldest, found);
+        }
+        let class = line.expected.take().unwrap_or_default();
+        // `"value": {"stringValue": …}` beside a name.
+        self.scopes.push(Scope {
+            bracket: Some(bracket),
+            class,
+            ..Scope::default()
+        });
+        line.words.clear();
+        line.class = NameClass::Neutral;
+        line.is_prose |= bracket == '{';
+    }
+
+    fn close(&mut self, line: &mut Line<'_>, found: &mut Findings) {
+        if let Some(scope) = self.scopes.pop() {
+            self.resolve(scope, found);
+        }
+        (line.expected, line.class) = (None, NameClass::Neutral);
+        line.words.clear();
+    }
+
+    /// Reads the values that waited for a name in their object.
+    fn resolve(&mut self, scope: Scope, found: &mut Findings) {
+        let class = if scope.class == NameClass::Secret || self.is_secret() {
+            NameClass::Secret
+        } else {
+            scope.slot
+        };
+        for content in scope.deferred {
+            self.text_value(class, &content, &content, found);
+        }
+    }
+
+    /// Reads a word: a part of a name, a value, or a word of a sentence.
+    fn word<'a>(&mut self, line: &mut Line<'a>, word: &'a str, place: Place, found: &mut Findings) {
+        let trimmed = word.trim_matches(['.', '/', '+', '@']);
+        let is_value =
+            is_hex_id(trimmed) || (line.expected == Some(NameClass::Task) && is_plain_id(trimmed));
+        if place.is_name && !is_value {
+            let name = word.rsplit('/').next().unwrap_or(word);
+            line.words
+                .extend(name.split('.').filter(|part| !part.is_empty()));
+            return;
+        }
+        let element = std::mem::take(&mut self.scope().element);
+        let class = line.expected.or_else(|| self.class_of_element(element));
+        let Some(class) = class else {
+            return self.free_word(line, word, place.start, found);
+        };
+        if (place.is_call && class != NameClass::Neutral)
+            || (class == NameClass::Secret && leads_to_a_secret(word))
+        {
+            return;
+        }
+        if line.expected.take().is_some() {
+            self.html.next = NameClass::Neutral;
+        }
+        if self.sets_slot(line, word, found) {
+            return;
+        }
+        match class {
+            NameClass::Secret => found.add_secret(word),
+            NameClass::Task => named(values::unquoted(trimmed), word, line.text, found),
+            NameClass::Foreign if is_hex_id(trimmed) => found.skip(Skip::Foreign, trimmed),
+            NameClass::Foreign | NameClass::Neutral => {
+                self.free_word(line, word, place.start, found);
+            }
+        }
+    }
+
+    /// Returns the class of an element of a list that has no name of its own.
+    fn class_of_element(&mut self, element: NameClass) -> Option<NameClass> {
+        if self.is_secret() {
+            return Some(NameClass::Secret);
+        }
+        let class = if element == NameClass::Neutral {
+            self.scope().class
+        } else {
+            element
+        };
+        matches!(
+            class,
+            NameClass::Task | NameClass::Secret | NameClass::Foreign
+        )
+        .then_some(class)
+    }
+
+    /// Takes the value of a place for names as the name it is; reports whether that was all it is.
+    fn sets_slot(&mut self, line: &mut Line<'_>, value: &str, found: &mut Findings) -> bool {
+        if line.slot.take_if(|slot| *slot == Slot::Name).is_none()
+            || is_hex_id(value)
+            || is_plain_id(value)
+            || value.len() > MAX_NAME
+        {
+            return false;
+        }
+        let class = classify(value);
+        let scope = self.scope();
+        if class != NameClass::Neutral {
+            scope.slot = class;
+            let waiting = std::mem::take(&mut scope.deferred);
+            for content in waiting {
+                self.text_value(class, &content, &content, found);
+            }
+        }
+        true
+    }
+
+    /// Reads a word that no name announces.
+    fn free_word<'a>(
+        &mut self,
+        line: &mut Line<'a>,
+        word: &'a str,
+        start: usize,
+        found: &mut Findings,
+    ) {
+        let mut has_id = false;
+        for (piece, is_file) in pieces(word) {
+            has_id |= is_hex_id(piece);
+            if is_hex_id(piece) && !is_file {
+                self.free_id(line, piece, start, found);
+            }
+        }
+        if has_id {
+            return;
+        }
+        let trimmed = word.trim_matches(['.', '/', '+', '@']);
+        let class = classify_words(&line.words);
+        if is_plain_id(trimmed) && (class == NameClass::Task || line.class == NameClass::Task) {
+            return named(values::unquoted(trimmed), word, line.text, found);
+        }
+        if is_plain_id(trimmed) && (class == NameClass::Secret || self.is_secret()) {
+            return found.add_secret(trimmed);
+        }
+        if line.class != NameClass::Task && !leads_to_a_secret(word) {
+            line.class = NameClass::Neutral;
+        }
+        line.others.push(trimmed.to_owned());
+        if line.words.len() == MAX_WORDS {
+            line.words.remove(0);
+        }
+        line.words.push(word);
+    }
+
+    /// Reads an id of the usual shape that no name announces.
+    fn free_id(&mut self, line: &mut Line<'_>, id: &str, start: usize, found: &mut Findings) {
+        let class = if self.is_secret() || self.scope().is_credential_header {
+            NameClass::Secret
+        } else {
+            match (line.class, classify_sentence(&line.words)) {
+                (NameClass::Neutral, class) | (_, class @ NameClass::Secret) | (class, _) => class,
+            }
+        };
+        line.words.clear();
+        if class != NameClass::Neutral {
+            line.class = class;
+        }
+        match class {
+            NameClass::Secret => found.add_secret(id),
+            NameClass::Foreign => found.skip(Skip::Foreign, id),
+            NameClass::Task => found.add(id, Evidence::Named, line.text),
+            NameClass::Neutral if self.is_behind_secret(line, start) => found.add_secret(id),
+            NameClass::Neutral => {
+                line.unnamed.push(id.to_owned());
+                found.add(id, Evidence::Shape, line.text);
+            }
+        }
+    }
+
+    /// Reports whether a secret's name is before a value, whatever signs are between.
+    ///
+    /// The second look at a value without a name: quotes that do not match may hide the name from the tokens.
+    fn is_behind_secret(&self, line: &Line<'_>, start: usize) -> bool {
+        let before = line.text.get(..start).unwrap_or_default();
+        let near = tail(before, MAX_NAME);
+        ends_with_secret_name(near)
+            || (!before.contains(char::is_alphanumeric) && ends_with_secret_name(&self.previous))
+    }
+
+    /// Reads quoted text: a name, a value, or an element of a list.
+    fn text<'a>(
+        &mut self,
+        line: &mut Line<'a>,
+        content: &'a str,
+        is_name: bool,
+        found: &mut Findings,
+    ) {
+        if is_name && content.len() <= MAX_NAME && !is_hex_id(content) {
+            line.words.clear();
+            line.words.push(content);
+            line.is_quoted_name = true;
+            return;
+        }
+        let element = std::mem::take(&mut self.scope().element);
+        let announced = line.expected.take();
+        let class = announced
+            .or_else(|| self.class_of_element(element))
+            .unwrap_or_else(|| match classify_sentence(&line.words) {
+                NameClass::Foreign | NameClass::Neutral => NameClass::Neutral,
+                class @ (NameClass::Task | NameClass::Secret) => class,
+            });
+        self.html.next = NameClass::Neutral;
+        if announced.is_some() && self.sets_slot(line, content, found) {
+            return;
+        }
+        let is_value_slot = line.slot.take() == Some(Slot::Value) && announced.is_some();
+        let scope = self.scope();
+        if is_value_slot
+            && class == NameClass::Neutral
+            && scope.bracket == Some('{')
+            && scope.deferred.len() < MAX_DEFERRED
+        {
+            scope.deferred.push(content.to_owned());
+            return;
+        }
+        if announced.is_none() && class == NameClass::Neutral {
+            let names = classify(content);
+            if matches!(names, NameClass::Task | NameClass::Secret) && scope.bracket.is_some() {
+                scope.element = names;
+                return;
+            }
+            if is_single(content) && !line.is_prose {
+                return self.list_item(line, content, found);
+            }
+        }
+        self.text_value(class, content, line.text, found);
+    }
+
+    /// Reads a quoted word that stands in a line without names.
+    fn list_item(&mut self, line: &mut Line<'_>, content: &str, found: &mut Findings) {
+        if is_hex_id(content) {
+            self.free_id(line, content, 0, found);
+        } else {
+            line.others.push(content.to_owned());
+        }
+    }
+
+    /// Reads a value that is text, by the class of its name.
+    fn text_value(&mut self, class: NameClass, content: &str, line: &str, found: &mut Findings) {
+        let is_single = is_single(content);
+        let content = content.trim();
+        match class {
+            NameClass::Secret => found.add_secret(content),
+            NameClass::Task if is_single => named(values::quoted(content), content, line, found),
+            NameClass::Foreign if is_single => {
+                if is_hex_id(content) || is_plain_id(content) {
+                    found.skip(Skip::Foreign, content);
+                }
+            }
+            NameClass::Neutral if is_single => {
+                if is_hex_id(content) {
+                    found.add(content, Evidence::Shape, line);
+                }
+            }
+            NameClass::Task | NameClass::Foreign | NameClass::Neutral if self.depth < MAX_DEPTH => {
+                let class = if class == NameClass::Task {
+                    class
+                } else {
+                    NameClass::Neutral
+                };
+                self.nested(class).read(&strip_controls(content), found);
+            }
+            NameClass::Task | NameClass::Foreign | NameClass::Neutral => {}
+        }
+    }
+
+    /// Begins a quotation that goes on in the next portion.
+    fn open_text(&mut self, line: &mut Line<'_>, content: &str, found: &mut Findings) {
+        let class = line.expected.take().unwrap_or(line.class);
+        let mut reader =
+            if class == NameClass::Secret || self.is_secret() || self.depth >= MAX_DEPTH {
+                OpenText::Secret
+            } else {
+                OpenText::Read(Box::new(self.nested(class)))
+            };
+        reader.feed(content, found);
+        self.open_text = Some(reader);
+    }
+
+    /// Reads a tag: its attributes, and what it says about the text up to the next one.
+    fn tag(&mut self, line: &mut Line<'_>, tag: &str, found: &mut Findings) {
+        let inner = tag.trim_start_matches('/');
+        let end = inner
+            .find(|c: char| c.is_whitespace())
+            .unwrap_or(inner.len());
+        let (name, attributes) = inner.split_at_checked(end).unwrap_or((inner, ""));
+        let element = name
+            .trim_end_matches('/')
+            .rsplit(':')
+            .next()
+            .unwrap_or(name)
+            .to_lowercase();
+        let is_closing = tag.starts_with('/');
+        let before = classify_words(&line.words);
+        if element == "th" && is_closing {
+            self.html.columns.push(before);
+            line.words.clear();
+        } else if matches!(before, NameClass::Task | NameClass::Secret) {
+            self.html.next = before;
+            line.words.clear();
+        }
+        line.is_prose = true;
+        if !attributes.trim().is_empty() && self.depth < MAX_DEPTH {
+            let mut reader = self.nested(self.class);
+            reader.scopes.push(Scope {
+                bracket: Some('{'),
+                ..Scope::default()
+            });
+            reader.structure(attributes, true, found);
+            reader.finish(found);
+        }
+        if FORMATTING.contains(&element.as_str())
+            || matches!(element.as_str(), "th" | "tr" | "table" | "dt" | "dd")
+        {
+            self.html_element(line, &element, is_closing);
+        } else if line.expected == Some(NameClass::Task) && !is_closing {
+            line.expected = None;
+            found.skip(Skip::Placeholder, tag);
+        } else {
+            let class = classify(name.rsplit(':').next().unwrap_or(name));
+            line.expected = (!is_closing && class != NameClass::Neutral).then_some(class);
+        }
+        line.class = line.expected.unwrap_or_default();
+    }
+
+    /// Follows the cells of a table, and a name in one element to its value in the next.
+    fn html_element(&mut self, line: &mut Line<'_>, element: &str, is_closing: bool) {
+        match element {
+            "table" => self.html = HtmlTable::default(),
+            "tr" => self.html.cell = 0,
+            "td" if !is_closing => {
+                let class = self
+                    .html
+                    .columns
+                    .get(self.html.cell)
+                    .copied()
+                    .unwrap_or_default();
+                self.html.cell += 1;
+                if class != NameClass::Neutral {
+                    line.expected = Some(class);
+                }
+            }
+            _ => {}
+        }
+        if line.expected.is_none() && !is_closing && self.html.next != NameClass::Neutral {
+            line.expected = Some(self.html.next);
+        }
+        if is_closing && element == "td" && self.html.next == NameClass::Neutral {
+            line.expected = None;
+        }
+    }
+}
+
+/// Reports whether a line is nothing but the name of a task's id or of a secret.
+fn is_name_alone(words: &[&str]) -> bool {
+    words.len() <= 3 && matches!(classify_words(words), NameClass::Task | NameClass::Secret)
+}
+
+/// Adds a value named as a task's id.
+fn named(value: NamedValue, word: &str, line: &str, found: &mut Findings) {
+    match value {
+        NamedValue::Id(id) => found.add(id.as_str(), Evidence::Named, line),
+        NamedValue::Placeholder => found.skip(Skip::Placeholder, word),
+    }
+}
+
+impl OpenText {
+    /// Reads a portion.
+    fn feed(&mut self, content: &str, found: &mut Findings) {
+        let Self::Read(reader) = self else {
+            return found.add_secret(content);
+        };
+        let text = strip_controls(content);
+        let mut lines = text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            reader.line(line, lines.peek().is_some(), found);
+        }
+    }
+}
+
+/// Reports whether a value is one word.
+fn is_single(content: &str) -> bool {
+    let content = content.trim();
+    !content.is_empty()
+        && content.chars().all(|c| {
+            is_id_character(c)
+                || matches!(c, '.' | '$' | '%' | '~' | '+')
+                || !c.is_ascii() && c.is_alphanumeric()
+        })
+}
+
+/// Returns the pieces of a word that could be ids, and whether each is the name of a file or a part of a link.
+fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
+    let is_path = word.contains('/');
+    let mut previous = "";
+    word.split('/').flat_map(move |segment| {
+        let is_task = matches!(previous, "task" | "tasks");
+        previous = segment;
+        let trimmed = segment.trim_matches(['.', '+', '$', '%']);
+        let inner = trimmed.split(['.', '@', '+', '$', '%']);
+        let is_compound = trimmed.contains(['.', '@']);
+        inner.map(move |piece| (piece, is_compound || (is_path && !is_task)))
+    })
+}
+
+/// Returns the last characters of a text.
+fn tail(text: &str, count: usize) -> &str {
+    let start = text.char_indices().rev().nth(count).map_or(0, |(at, _)| at);
+    text.get(start..).unwrap_or(text)
+}
+
+/// Signs in the escapes of HTML and of links.
+const MARKUP: [(&str, &str); 22] = [
+    ("&quot;", "\""),
+    ("&#34;", "\""),
+    ("&#x22;", "\""),
+    ("&apos;", "'"),
+    ("&#39;", "'"),
+    ("&#x27;", "'"),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&nbsp;", " "),
+    ("&amp;", "&"),
+    ("\\u0026", "&"),
+    ("\\u003d", "="),
+    ("\\u0022", "\""),
+    ("%22", "\""),
+    ("%3A", ":"),
+    ("%3D", "="),
+    ("%26", "&"),
+    ("%3F", "?"),
+    ("%7B", "{"),
+    ("%7D", "}"),
+    ("%2C", ","),
+    ("%20", " "),
+];
+
+/// Returns a text with such escapes undone; nothing where there is none.
+fn unescape_markup(text: &str) -> Option<String> {
+    if !text.contains(['&', '%', '\\']) {
+        return None;
+    }
+    let mut unescaped = String::with_capacity(text.len());
+    let mut is_changed = false;
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '%', '\\']) {
+        let (before, escape) = rest.split_at_checked(at)?;
+        unescaped.push_str(before);
+        let found = MARKUP.iter().find(|(from, _)| {
+            escape
+                .get(..from.len())
+                .is_some_and(|lead| lead.eq_ignore_ascii_case(from))
+        });
+        let (sign, length) = match found {
+            Some((from, to)) => (*to, from.len()),
+            None => (escape.get(..1)?, 1),
+        };
+        is_changed |= found.is_some();
+        unescaped.push_str(sign);
+        rest = escape.get(length..)?;
+    }
+    unescaped.push_str(rest);
+    is_changed.then_some(unescaped)
+}

@@ -1,0 +1,229 @@
+//! Columns: values whose name stands in the head of a table.
+
+use super::{
+    names::{NameClass, classify, is_name_slot, is_value_slot},
+    values::is_hex_id,
+};
+
+/// The longest quoted cell that goes over lines, in bytes; a longer one was no cell.
+const MAX_CELL: usize = 64 * 1024;
+
+/// The longest head of a column, in bytes.
+const MAX_HEAD: usize = 40;
+
+/// How cells are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Divider {
+    /// CSV and its kin, with quoted cells.
+    Sign(char),
+    /// Bars at both ends as well: Markdown, `mysql`, Org.
+    Bar(char),
+    /// Two spaces or more.
+    Gap,
+}
+
+/// A table whose head names a task's id or a secret.
+#[derive(Debug)]
+pub(super) struct Table {
+    divider: Divider,
+    columns: Vec<NameClass>,
+    /// The columns of a name and of its value, where each row names its own.
+    slots: Option<(usize, usize)>,
+    /// A row whose last quoted cell goes on in the next line.
+    open_row: String,
+}
+
+/// What a line is to a table.
+pub(super) enum Row {
+    /// Cells, each with the class of its column.
+    Cells(Vec<(NameClass, String)>),
+    /// A part of a row, or a rule between rows.
+    Nothing,
+    /// The end of the table.
+    End,
+}
+
+impl Table {
+    /// Reads the head of a table.
+    pub(super) fn from_head(line: &str) -> Option<Self> {
+        let dividers = [
+            Divider::Sign(','),
+            Divider::Sign(';'),
+            Divider::Sign('\t'),
+            Divider::Bar('|'),
+            Divider::Bar('│'),
+            Divider::Gap,
+        ];
+        dividers.into_iter().find_map(|divider| {
+            let heads = divider.cells(line)?;
+            let is_head = |head: &String| {
+                head.len() <= MAX_HEAD
+                    && !is_hex_id(head)
+                    && !head.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
+                    && head.split_whitespace().count() <= 3
+            };
+            let columns: Vec<_> = heads.iter().map(|head| classify(head)).collect();
+            let tells = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+            let slots = heads
+                .iter()
+                .position(|head| is_name_slot(head))
+                .zip(heads.iter().position(|head| is_value_slot(head)));
+            let is_table = heads.len() > 1
+                && heads.iter().all(is_head)
+                && (columns.iter().any(tells) || slots.is_some());
+            is_table.then_some(Self {
+                divider,
+                columns,
+                slots,
+                open_row: String::new(),
+            })
+        })
+    }
+
+    /// Reads a line below the head.
+    pub(super) fn row(&mut self, line: &str) -> Row {
+        if line
+            .trim_start()
+            .starts_with(['-', '+', '|', '=', ':', '├', '╞'])
+            && !line.contains(char::is_alphanumeric)
+        {
+            return Row::Nothing;
+        }
+        let mut row = std::mem::take(&mut self.open_row);
+        if !row.is_empty() {
+            row.push('\n');
+        }
+        row.push_str(line);
+        let is_open = matches!(self.divider, Divider::Sign(_)) && row.matches('"').count() % 2 == 1;
+        if is_open && row.len() < MAX_CELL {
+            self.open_row = row;
+            return Row::Nothing;
+        }
+        let Some(cells) = self.divider.cells(&row) else {
+            return Row::End;
+        };
+        // The last cells may be missing; more of them than heads are text with commas.
+        if cells.len() < 2 || cells.len() > self.columns.len() {
+            return Row::End;
+        }
+        let mut columns = self.columns.clone();
+        if let Some((name, value)) = self.slots {
+            let class = cells
+                .get(name)
+                .map_or(NameClass::Neutral, |cell| classify(cell));
+            for (at, class) in [(name, NameClass::Neutral), (value, class)] {
+                if let Some(column) = columns.get_mut(at) {
+                    *column = class;
+                }
+            }
+        }
+        Row::Cells(columns.into_iter().zip(cells).collect())
+    }
+}
+
+impl Divider {
+    fn cells(self, line: &str) -> Option<Vec<String>> {
+        let cell = |text: &str| text.trim().to_owned();
+        match self {
+            Self::Sign(sign) => Some(split_quoted(line.trim_end(), sign)),
+            Self::Bar(bar) => {
+                let line = line.trim();
+                let inner = line.strip_prefix(bar).unwrap_or(line);
+                let inner = inner.strip_suffix(bar).unwrap_or(inner);
+                inner
+                    .contains(bar)
+                    .then(|| inner.split(bar).map(cell).collect())
+            }
+            Self::Gap => {
+                let cells = line.split("  ").filter(|text| !text.trim().is_empty());
+                Some(cells.map(cell).collect())
+            }
+        }
+    }
+}
+
+/// Splits a row of CSV; a quoted cell may hold the sign, and two quotes are one.
+fn split_quoted(line: &str, sign: char) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut is_quoted = false;
+    let mut characters = line.chars().peekable();
+    while let Some(c) = characters.next() {
+        let Some(cell) = cells.last_mut() else { break };
+        match c {
+            '"' if is_quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                cell.push('"');
+            }
+            '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
+            c if c == sign && !is_quoted => cells.push(String::new()),
+            c => cell.push(c),
+        }
+    }
+    cells.iter().map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(head: &str, line: &str) -> Option<Vec<(NameClass, String)>> {
+        match Table::from_head(head)?.row(line) {
+            Row::Cells(cells) => Some(cells),
+            Row::Nothing | Row::End => None,
+        }
+    }
+
+    #[test]
+    fn tables_of_every_kind_have_columns() {
+        let (task, secret) = (NameClass::Task, NameClass::Secret);
+        for (head, line) in [
+            ("task_id,api_key,note", "a1,k1,\"x, y\""),
+            ("Task ID;API key;note", "a1;k1;\"x, y\""),
+            ("task_id\tapi_key\tnote", "a1\tk1\tx, y"),
+            ("| taskId | token | note |", "| a1 | k1 | x, y |"),
+            ("TASK ID   TOKEN  NOTE", "a1  k1     x, y"),
+        ] {
+            let expected = vec![
+                (task, "a1".to_owned()),
+                (secret, "k1".to_owned()),
+                (NameClass::Neutral, "x, y".to_owned()),
+            ];
+            assert_eq!(cells(head, line), Some(expected), "{head}");
+        }
+    }
+
+    #[test]
+    fn prose_and_json_are_no_heads() {
+        for line in [
+            "the task id, the token and more",
+            "{\"taskId\": \"a1\", \"token\": 2}",
+            "taskId",
+            "one, two",
+        ] {
+            assert!(Table::from_head(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn rows_may_name_their_values() {
+        for (row, class) in [
+            ("taskId,a1", NameClass::Task),
+            ("Authorization,a1", NameClass::Secret),
+            ("colour,a1", NameClass::Neutral),
+        ] {
+            let cells = cells("key,value", row).unwrap();
+            assert_eq!(cells[1], (class, "a1".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_quoted_cell_may_go_over_lines() {
+        let mut table = Table::from_head("prompt,taskId").unwrap();
+        assert!(matches!(table.row("\"a prompt"), Row::Nothing));
+        let Row::Cells(cells) = table.row("of two lines\",a1") else {
+            panic!("no row");
+        };
+        assert_eq!(cells[1], (NameClass::Task, "a1".to_owned()));
+        assert!(matches!(table.row("a sentence"), Row::End));
+    }
+}

@@ -1,0 +1,273 @@
+//! The shapes of ids, of damaged ids and of placeholders.
+
+use super::super::task::{LONGEST_ID, TaskId};
+
+/// The shortest word without a name that may be an id of another shape, in characters.
+const MIN_PLAIN_ID: usize = 8;
+
+/// From how many hexadecimal digits in a row on a word counts as a damaged or a longer id.
+const SUSPICIOUS_RUN: usize = 24;
+
+/// What a value named as a task's id is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NamedValue {
+    /// An id.
+    Id(TaskId),
+    /// A stand-in such as `None`, `YOUR_TASK_ID` or a type's name.
+    Placeholder,
+}
+
+/// Reports whether a character may stand in an id that is not quoted.
+pub(super) const fn is_id_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Reports whether a word is 32 hexadecimal digits, with or without a UUID's dashes, and not all the same.
+pub(super) fn is_hex_id(word: &str) -> bool {
+    let is_shape = match word.len() {
+        32 => word.bytes().all(|b| b.is_ascii_hexdigit()),
+        36 => word.bytes().enumerate().all(|(at, b)| {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                b == b'-'
+            } else {
+                b.is_ascii_hexdigit()
+            }
+        }),
+        _ => false,
+    };
+    is_shape && !is_one_sign(word)
+}
+
+/// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is not one.
+pub(super) fn is_suspicious(word: &str) -> bool {
+    let longest = word
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .map(str::len)
+        .max();
+    is_plain_id(word) && !is_hex_id(word) && longest.unwrap_or_default() >= SUSPICIOUS_RUN
+}
+
+/// Reports whether a word on a line of its own may be an id of another shape: long enough, with a digit.
+pub(super) fn is_plain_id(word: &str) -> bool {
+    (MIN_PLAIN_ID..=LONGEST_ID).contains(&word.len())
+        && word.chars().all(is_id_character)
+        && word.contains(|c: char| c.is_ascii_digit())
+        && !word.starts_with('-')
+        && !is_placeholder(word)
+        && !is_date(word)
+}
+
+/// Reports whether all letters and digits of a word are the same one: `xxxxxxxx`, the nil UUID.
+fn is_one_sign(word: &str) -> bool {
+    let mut signs = word.chars().filter(|c| c.is_alphanumeric());
+    let first = signs.next();
+    first.is_none() || signs.all(|c| Some(c) == first)
+}
+
+fn is_date(word: &str) -> bool {
+    let parts: Vec<_> = word.split('-').collect();
+    parts.len() == 3
+        && parts
+            .iter()
+            .all(|part| part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Words that stand where an id is to come, and names of types.
+const PLACEHOLDER_WORDS: [&str; 57] = [
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "nan",
+    "true",
+    "false",
+    "todo",
+    "tbd",
+    "na",
+    "unknown",
+    "missing",
+    "empty",
+    "pending",
+    "string",
+    "str",
+    "int",
+    "integer",
+    "number",
+    "bigint",
+    "uuid",
+    "guid",
+    "varchar",
+    "text",
+    "char",
+    "object",
+    "any",
+    "optional",
+    "option",
+    "required",
+    "id",
+    "ids",
+    "taskid",
+    "task",
+    "tasks",
+    "value",
+    "void",
+    "default",
+    "const",
+    "await",
+    "self",
+    "this",
+    "type",
+    "changeme",
+    "redacted",
+    "hidden",
+    "masked",
+    "new",
+    "some",
+    "the",
+    "error",
+    "failed",
+    "foo",
+    "bar",
+    "abc",
+    "xyz",
+    "result",
+];
+
+/// Words that make any value a stand-in.
+const PLACEHOLDER_MARKS: [&str; 10] = [
+    "your",
+    "example",
+    "placeholder",
+    "here",
+    "insert",
+    "replace",
+    "sample",
+    "dummy",
+    "actual",
+    "paste",
+];
+
+/// Reports whether a value is a word that stands for an id that is not there.
+pub(super) fn is_stand_in(value: &str) -> bool {
+    let lower = value.to_lowercase();
+    let words: Vec<_> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.iter().all(|word| PLACEHOLDER_WORDS.contains(word))
+        || words.iter().any(|word| PLACEHOLDER_MARKS.contains(word))
+}
+
+/// Reports whether a value is such a word, a run of one sign, or what a template leaves.
+fn is_placeholder(value: &str) -> bool {
+    is_stand_in(value) || is_one_sign(value) || value.starts_with(['$', '%', '{', '<', '@', ':'])
+}
+
+/// Reads a quoted value named as a task's id: the whole of it.
+pub(super) fn quoted(value: &str) -> NamedValue {
+    let value = value.trim().trim_matches(['`', '*', '…', '\'', '"']);
+    match TaskId::parse(value) {
+        Ok(id) if !is_placeholder(value) && !is_small_number(value) => NamedValue::Id(id),
+        Ok(_) | Err(_) => NamedValue::Placeholder,
+    }
+}
+
+/// Reads a value named as a task's id that nothing encloses: as far as its characters are an id's.
+pub(super) fn unquoted(word: &str) -> NamedValue {
+    let end = word
+        .find(|c: char| !is_id_character(c))
+        .unwrap_or(word.len());
+    let (value, rest) = word.split_at_checked(end).unwrap_or((word, ""));
+    // A member or a call is source code, unless what is before the dot is an id beyond doubt.
+    let is_code = rest.starts_with(['.', '(']) && rest.len() > 1 && !is_hex_id(value);
+    let has_digit = value.contains(|c: char| c.is_ascii_digit());
+    let is_lone_word = !has_digit && !value.contains(['-', '_']);
+    // The name of a variable.
+    let lower = value.to_lowercase();
+    let is_variable = lower.ends_with("_id") || lower.ends_with("-id") || lower.ends_with("taskid");
+    if is_code || is_lone_word || is_variable {
+        return NamedValue::Placeholder;
+    }
+    quoted(value)
+}
+
+/// Reports whether a value is a number too short for an id: a row of a database, a counter.
+fn is_small_number(value: &str) -> bool {
+    value.len() < 6 && value.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_no_ids() {
+        for word in [
+            "None",
+            "undefined",
+            "nil",
+            "NULL",
+            "YOUR_TASK_ID",
+            "${taskId",
+            "{{",
+            "string",
+            "TASK_ID",
+            "taskId",
+            "xxxxxxxx",
+            "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+            "00000000-0000-0000-0000-000000000000",
+            "<task_id>",
+            "your-task-id-123",
+            "example_task_1",
+            "%s",
+            ":id",
+            "self.task_id",
+            "task_id_here",
+            "this.taskId",
+            "42",
+            "new_task_id",
+            "...",
+        ] {
+            assert_eq!(unquoted(word), NamedValue::Placeholder, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_value_ends_where_its_syntax_ends() {
+        let hex = "774d9a7dd608a0e49293903095e45a4c";
+        for (word, id) in [
+            (format!("{hex}."), hex),
+            (format!("{hex}…"), hex),
+            (format!("{hex}.Next"), hex),
+            (format!("{hex}**"), hex),
+            ("luma_task_9f3a77.".to_owned(), "luma_task_9f3a77"),
+            ("867283741759111202".to_owned(), "867283741759111202"),
+            ("veo_task_abcdef".to_owned(), "veo_task_abcdef"),
+            ("x9y8z7w6v5".to_owned(), "x9y8z7w6v5"),
+        ] {
+            assert_eq!(
+                unquoted(&word),
+                NamedValue::Id(TaskId::parse(id).unwrap()),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn shapes_are_told_apart() {
+        let hex = "774d9a7dd608a0e49293903095e45a4c";
+        assert!(is_hex_id(hex) && is_hex_id("f782018c-6be4-4990-96ba-7231cd5a39e7"));
+        assert!(!is_hex_id(hex.trim_start_matches('7')) && !is_hex_id(&format!("{hex}0")));
+        assert!(!is_hex_id("00000000000000000000000000000000"));
+        assert!(
+            is_suspicious(&format!("new{hex}"))
+                && is_suspicious(hex.trim_start_matches('7'))
+                && !is_suspicious(hex)
+        );
+        assert!(
+            is_plain_id("luma_task_9f3a77")
+                && !is_plain_id("hello-there")
+                && !is_plain_id("2026-11-28")
+        );
+    }
+}
