@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::domain::{
     change::{Applied, Change, Delta, JournalLine, StoreError},
     comparison::{Clip, Comparison},
+    id_extract::KnownSecrets,
     link::VideoUrl,
     memory::Memory,
     noticed::Noticed,
@@ -54,6 +55,11 @@ pub trait TaskApi: fmt::Debug + Send + Sync {
     /// within 10 s, and may be dropped at any moment.
     fn account(&self) -> Pending<'_, Result<Account, PollError>> {
         Box::pin(future::ready(Ok(Account::default())))
+    }
+
+    /// Returns the key in force and its spellings, as far as it has been read; it is never taken for an id.
+    fn secrets(&self) -> KnownSecrets {
+        KnownSecrets::default()
     }
 }
 

@@ -298,6 +298,11 @@ impl<S: Surface> House<'_, S> {
             Ok(Input::Mouse(report)) => self.pointed(report),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
+                    if let Msg::Pasted(_) = msg
+                        && let Some(secrets) = self.hands.secrets()
+                    {
+                        self.take(Msg::KeyRead(secrets), Want::Nothing);
+                    }
                     self.take(msg, Want::Now);
                 }
             }

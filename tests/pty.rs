@@ -177,6 +177,25 @@ fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() 
 }
 
 #[test]
+fn a_pasted_key_is_no_task_wherever_it_comes_from() {
+    const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
+    let home = tempfile::tempdir().unwrap();
+    let config = format!("api_url = \"http://127.0.0.1:9\"\nkey_command = [\"echo\", \"{KEY}\"]\n");
+    let mut pty = configured(home.path(), &config).spawn();
+    pty.wait_for_text("from a script");
+    // The key is read for the first check.
+    pty.wait_for_text("127.0.0.1:9");
+    pty.type_bytes(format!("\x1b[200~{KEY}\x1b[201~").as_bytes());
+    pty.wait_for_text("skipped: 1 secret");
+    pty.type_bytes(b"\x1b");
+    pty.wait_for("no dialog", |screen| !screen.contents().contains("skipped"));
+    pty.type_bytes(b"q");
+    let ended = pty.end();
+    assert_eq!(ended.code, 0);
+    assert!(!String::from_utf8_lossy(&ended.raw).contains(KEY));
+}
+
+#[test]
 fn a_key_of_another_address_stays_at_home_and_a_failed_command_is_a_banner() {
     let home = tempfile::tempdir().unwrap();
     let mark = home.path().join("ran");

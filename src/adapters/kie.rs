@@ -16,6 +16,7 @@ use self::{
 use crate::{
     adapters::turns::asking::{self, Shared},
     domain::{
+        id_extract::KnownSecrets,
         noticed::Noticed,
         report::{Answer, PollError},
         task::{Facts, Family, TaskId, TaskState},
@@ -329,6 +330,13 @@ impl TaskApi for KieClient {
             let key = self.key_in(&cell).await?;
             Ok(Account::of(self.origin.as_str(), key.expose()))
         })
+    }
+
+    fn secrets(&self) -> KnownSecrets {
+        // A key that is being read this moment is known at the next call.
+        let cell = self.key.try_lock().ok();
+        let key = cell.as_ref().and_then(|cell| cell.get()?.as_ref().ok());
+        key.map(ApiKey::spellings).unwrap_or_default()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
+        id_extract::KnownSecrets,
         link::VideoUrl,
         memory::Memory,
         noticed::Noticed,
@@ -48,6 +49,8 @@ pub enum Msg {
         /// To what.
         spot: Spot,
     },
+    /// The key in force, which comes before each pasted text: it is never taken for an id.
+    KeyRead(KnownSecrets),
     /// Text was pasted. It is never a command.
     Pasted(String),
     /// The terminal has another size.

@@ -47,6 +47,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Pointed { gesture, spot } => {
             pointing::pointed(state, gesture, spot, now, &mut effects);
         }
+        Msg::KeyRead(secrets) => state.settings.secrets = secrets,
         Msg::Pasted(text) => dialogs::pasted(state, &text, now),
         Msg::Resized {
             width,

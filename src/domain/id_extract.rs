@@ -31,13 +31,18 @@ const MAX_LINE: usize = 256 * 1024;
 const MAX_QUEUE: usize = 1000;
 
 /// Secrets that are never ids, in every spelling the caller can think of. `Debug` shows none of them.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct KnownSecrets(Vec<String>);
 
 impl KnownSecrets {
     /// Makes a set of secrets.
     pub const fn new(secrets: Vec<String>) -> Self {
         Self(secrets)
+    }
+
+    /// Reports whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -35,6 +35,7 @@ use crate::{
     },
     domain::{
         comparison::Comparison,
+        id_extract::KnownSecrets,
         link::VideoUrl,
         noticed::Noticed,
         report::{Answer, PollError},
@@ -161,6 +162,12 @@ impl Hands {
             },
             received,
         )
+    }
+
+    /// Returns the key in force, if it has been read.
+    pub(super) fn secrets(&self) -> Option<KnownSecrets> {
+        let secrets = self.api.secrets();
+        (!secrets.is_empty()).then_some(secrets)
     }
 
     /// Carries one order out; those of the terminal are the loop's.
