@@ -144,13 +144,14 @@ const FAULTS: [(u32, &str); 74] = [
 ];
 
 /// Collects every source below a folder, but for this one.
-fn sources(folder: &Path, found: &mut Vec<String>) {
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with(file!()) {
-            found.push(fs::read_to_string(&path).unwrap());
+            let source = fs::read_to_string(&path).unwrap();
+            found.push((path.display().to_string(), source));
         }
     }
 }
@@ -237,7 +238,7 @@ fn every_fault_has_a_test_that_names_it() {
     let mut found = Vec::new();
     sources(&root.join("tests"), &mut found);
     sources(&root.join("src"), &mut found);
-    let tested: BTreeSet<_> = found.iter().flat_map(|source| tested(source)).collect();
+    let tested: BTreeSet<_> = found.iter().flat_map(|(_, source)| tested(source)).collect();
 
     let missing: Vec<_> = FAULTS
         .iter()
@@ -258,4 +259,40 @@ fn the_table_counts_without_a_gap() {
     let numbers: Vec<_> = FAULTS.iter().map(|(number, _)| *number).collect();
 
     assert_eq!(numbers, (1..=74).collect::<Vec<_>>());
+}
+
+/// Reports whether a test of this name is in a file whose path ends so.
+fn is_there(files: &[(String, String)], file: &str, test: &str) -> bool {
+    let function = format!("fn {test}(");
+    files.iter().any(|(path, source)| {
+        path.strip_suffix(".rs")
+            .is_some_and(|path| path.ends_with(&format!("/{file}")))
+            && source.contains(&function)
+    })
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("tests"), &mut files);
+    sources(&root.join("src"), &mut files);
+    let page = fs::read_to_string(root.join("assets/manual/promises.md")).unwrap();
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| P")).collect();
+
+    let mut wrong = Vec::new();
+    for (number, row) in (1..).zip(&rows) {
+        assert!(row.starts_with(&format!("| P{number} |")), "{row}");
+        let tests: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        let is_known = |test: &&str| match test.split_once("::") {
+            Some((file, test)) => is_there(&files, file, test),
+            None => root.join(test).exists(),
+        };
+        wrong.extend(tests.iter().filter(|test| !is_known(test)).map(ToString::to_string));
+        if tests.is_empty() {
+            wrong.push(format!("P{number} names no test"));
+        }
+    }
+
+    assert_eq!((rows.len(), wrong), (33, Vec::<String>::new()));
 }
