@@ -19,8 +19,11 @@ use std::{
     time::Duration,
 };
 
-use self::check::{Account, Checked};
 pub use self::fault::{Fault, Faults, Place};
+use self::{
+    check::{Account, Checked},
+    places::NoFolder,
+};
 use crate::{
     adapters::kie::{ApiOrigin, StoredKey},
     app::keymap::Keymap,
@@ -143,7 +146,12 @@ pub enum Ascii {
 impl Config {
     /// Reads the file and puts everything together; else returns everything that is wrong.
     pub fn load(asked: &Asked) -> Result<Self, Faults> {
-        let file = file_of(asked);
+        let file = match file_of(asked) {
+            Err(error @ NoFolder::NotAbsolute { .. }) => {
+                return Err(Faults::one(None, &error.to_string()));
+            }
+            file => file.ok(),
+        };
         let need = match asked.config {
             Some(_) => Need::Required,
             None => Need::Optional,
@@ -198,9 +206,9 @@ impl Config {
     }
 }
 
-/// Returns the file that is read: the one named, else the one under the config home; `None` without a home.
-pub fn file_of(asked: &Asked) -> Option<PathBuf> {
-    asked.config.clone().or_else(|| places::config_file().ok())
+/// Returns the file that is read: the one named, else the one under the config home.
+pub fn file_of(asked: &Asked) -> Result<PathBuf, NoFolder> {
+    asked.config.clone().map_or_else(places::config_file, Ok)
 }
 
 /// Returns every key the file may hold, as paths with dots; those below `keys` and `profiles` are the user's own.

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod names;
 pub mod nearest;
 pub mod noticed;
+pub mod path_text;
 pub mod picture;
 pub mod query;
 pub mod record;

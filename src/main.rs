@@ -23,7 +23,7 @@ use kietop::{
         log,
         notify::SystemNotifier,
         store::{self, SqliteStore},
-        surroundings::is_set,
+        surroundings::{is_set, path_variables},
     },
     app::{
         state::{Settings, State},
@@ -33,7 +33,10 @@ use kietop::{
         self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
         signals::Signals, wait::Waiting,
     },
-    config::{self, Ascii, Config},
+    config::{
+        self, Ascii, Config,
+        places::{self, NoFolder},
+    },
     domain::{
         change::{Access, Change},
         picture::{Preview, Way},
@@ -90,6 +93,7 @@ fn main() {
 
 async fn run(cli: Cli) -> Result<i32, Failure> {
     let Cli { command, global } = cli;
+    places::check().map_err(|error| place::no_folder(&error))?;
     match command {
         None => return dashboard(&global).await,
         Some(Command::Demo(world)) => return demo(&world, &global).await,
@@ -132,10 +136,10 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         access,
         key,
         secrets,
-        ..state_settings(&settings)
+        ..state_settings(&settings)?
     };
     let store = open_file(file, access, |store| Box::new(store));
-    let outside = outside(client, SystemClock::start(), turns, &settings, store);
+    let outside = outside(client, SystemClock::start(), turns, &settings, store)?;
     show(state, &settings, outside).await
 }
 
@@ -156,9 +160,9 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
         // A command that waits fetches nothing, and tells by its lines and its exit code.
         auto_save: false,
         notices: NoticeSettings::default(),
-        ..state_settings(&config.settings)
+        ..state_settings(&config.settings)?
     });
-    let outside = outside(client, SystemClock::start(), turns, &config.settings, store);
+    let outside = outside(client, SystemClock::start(), turns, &config.settings, store)?;
     let mut signals = Signals::listen();
     let until = async {
         let timeout = async {
@@ -186,13 +190,13 @@ fn outside(
     turns: Option<Arc<dyn Turns>>,
     config: &config::Settings,
     open_store: OpenStore,
-) -> Outside {
+) -> Result<Outside, Failure> {
     let inputs = InputCache::new(
-        place::input_folder(),
+        place::input_folder()?,
         Arc::new(place::input_downloader(&client)),
     );
     let browser = Browser::new(config.browser.clone(), Reach::of(client.origin()));
-    Outside {
+    Ok(Outside {
         clock: Arc::new(clock),
         turns,
         downloader: Arc::new(place::downloader(&client)),
@@ -201,11 +205,11 @@ fn outside(
         notifier: Arc::new(SystemNotifier::here()),
         api: client,
         opener: Arc::new(browser.clone()),
-        comparer: Arc::new(ComparePages::new(place::page_folder(), browser)),
+        comparer: Arc::new(ComparePages::new(place::page_folder()?, browser)),
         frames: Arc::new(Ffmpeg::among(Programs::of_path())),
         inputs: Arc::new(inputs),
         open_store,
-    }
+    })
 }
 
 /// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
@@ -253,7 +257,7 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
         pace: Pace::default().faster(),
         suggestions,
-        ..state_settings(&config)
+        ..state_settings(&config)?
     };
     let open_store: OpenStore = Box::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
@@ -265,13 +269,13 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         })
     });
     // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
-    let folder = place::passing_folder().unwrap_or_default();
+    let folder = place::passing_folder()?;
     let client = Arc::new(client);
     let inputs = InputCache::new(
         folder.join("inputs"),
         Arc::new(place::input_downloader(&client)),
     );
-    let outside = outside(client, clock, None, &config, open_store);
+    let outside = outside(client, clock, None, &config, open_store)?;
     let browser = Browser::new(config.browser.clone(), Reach::ThisMachine);
     let pages = ComparePages::new(folder.clone(), browser);
     let outside = Outside {
@@ -340,20 +344,29 @@ async fn show(
 }
 
 /// Returns what every dashboard is started with.
-fn state_settings(config: &config::Settings) -> Settings {
-    Settings {
-        keymap: config.keymap.clone(),
+fn state_settings(config: &config::Settings) -> Result<Settings, Failure> {
+    let home = match places::home_folder() {
+        Err(error @ NoFolder::NotAbsolute { .. }) => return Err(place::no_folder(&error)),
+        home => home.ok(),
+    };
+    let save_folder = match &home {
         // Without a home nothing is saved until a folder is typed.
-        save_folder: place::save_folder(config).unwrap_or_else(|_| PathBuf::from("kietop")),
+        None if config.saving.folder.is_none() => PathBuf::new(),
+        _ => place::save_folder(config)?,
+    };
+    Ok(Settings {
+        keymap: config.keymap.clone(),
+        save_folder,
         auto_save: config.saving.is_automatic,
-        home: env::home_dir(),
+        home,
+        variables: path_variables(),
         here: env::current_dir().unwrap_or_default(),
         notices: notices(&config.notifications),
         zone: TimeZone::system(),
         preview: preview(config),
         seed: RandomState::new().hash_one(std::process::id()),
         ..Settings::default()
-    }
+    })
 }
 
 /// Returns what is left of the user's choice here: no pictures where no colour is wanted.

@@ -416,19 +416,134 @@ fn the_working_directory_is_never_looked_into() {
     for name in ["config.toml", "kietop.toml", ".kietop.toml", ".env"] {
         fs::write(home.0.path().join(name), "thme = 1\nKIE_API_KEY=x\n").unwrap();
     }
-    fs::create_dir(home.0.path().join("kietop")).unwrap();
-    fs::write(home.0.path().join("kietop/config.toml"), "thme = 1\n").unwrap();
-    let listed = home
-        .command(&["list"])
-        .env("XDG_CONFIG_HOME", ".")
-        .output()
-        .unwrap();
-    let (code, out, err) = said(&listed);
+    let (code, out, err) = home.run(&["list"]);
     assert_eq!((code, out.as_str()), (0, ""));
     assert!(
         !err.contains("thme") && !err.contains("KIE_API_KEY"),
         "{err}"
     );
+}
+
+#[test]
+fn a_base_folder_that_is_not_absolute_is_refused_before_anything_is_read_or_written() {
+    let home = Home::new(None);
+    let here = home.0.path().join("here");
+    for folder in [".config/kietop", "kietop", "rel/kietop"] {
+        fs::create_dir_all(here.join(folder)).unwrap();
+        fs::write(here.join(folder).join("config.toml"), "thme = 1\n").unwrap();
+    }
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    for variable in [
+        "HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_RUNTIME_DIR",
+        "XDG_VIDEOS_DIR",
+        "TMPDIR",
+    ] {
+        for value in [".", "./", "rel", "~/x", "\"/tmp\""] {
+            for words in [
+                ["list", "--refresh"].as_slice(),
+                &["add", ID],
+                &["save", ID],
+                &["open", ID],
+                &["wait", "--timeout", "1s"],
+                &["config", "path"],
+                &["config", "check"],
+                &["demo"],
+                &[],
+            ] {
+                let mut command = home.command(words);
+                let command = command.current_dir(&here).env(variable, value);
+                let (code, out, err) = said(&command.output().unwrap());
+                let case = format!("{variable}={value} {words:?}: {err}");
+                assert_eq!((code, out.as_str()), (2, ""), "{case}");
+                let expected = format!("{variable} is \"{value}\", which is not an absolute path");
+                assert!(err.contains(&expected), "{case}");
+            }
+        }
+    }
+    assert_eq!((entries(&here), entries(&here.join("rel"))), (3, 1));
+
+    let named = "XDG_VIDEOS_DIR=\"Videos\"\n";
+    fs::create_dir_all(home.0.path().join(".config")).unwrap();
+    fs::write(home.0.path().join(".config/user-dirs.dirs"), named).unwrap();
+    let (code, _, err) = home.run(&["save", ID]);
+    assert_eq!(code, 2);
+    assert!(err.contains("user-dirs.dirs is \"Videos\""), "{err}");
+}
+
+#[test]
+fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
+    for (option, variable, setting) in [
+        (Some("~/lists/a.db"), None, None),
+        (Some("$LISTS/a.db"), None, None),
+        (None, Some("~/lists/a.db"), None),
+        (None, Some("\"${LISTS}/a.db\"\r\n"), None),
+        (None, None, Some("~/lists/a.db")),
+        (None, None, Some("$LISTS/a.db")),
+    ] {
+        let setting = setting.map(|path| format!("store = '{path}'\n"));
+        let home = Home::new(setting.as_deref());
+        let option = option.map(|path| format!("--store={path}"));
+        let mut command = home.command(&["add", ID]);
+        command
+            .args(option)
+            .env("LISTS", home.0.path().join("lists"));
+        if let Some(path) = variable {
+            command.env("KIETOP_STORE", path);
+        }
+        let (code, out, err) = said(&command.output().unwrap());
+        assert_eq!((code, out), (0, format!("{ID} added\n")), "{err}");
+        assert!(home.0.path().join("lists/a.db").exists(), "{variable:?}");
+    }
+    let home = Home::new(None);
+    for (words, expected) in [
+        (
+            ["--store=~root/a.db", "list"].as_slice(),
+            "--store: ~ works for your own home only",
+        ),
+        (
+            &["--store=$NOPE/a.db", "list"],
+            "--store: the variable NOPE is not set",
+        ),
+        (&["--config=~nobody/x", "list"], "--config: ~ works for"),
+        (
+            &["--config=$NOPE", "config", "path"],
+            "--config: the variable NOPE is not set",
+        ),
+        (
+            &["save", ID, "--dir=${NOPE}/x"],
+            "--dir: the variable NOPE is not set",
+        ),
+        (
+            &["--store=/x/$KIE_API_KEY", "list"],
+            "--store: the variable KIE_API_KEY is not set",
+        ),
+    ] {
+        let mut command = home.command(words);
+        let command = command.env("KIE_API_KEY", "canary-5d1f-0123");
+        let (code, _, err) = said(&command.output().unwrap());
+        assert_eq!(code, 2, "{words:?}: {err}");
+        assert!(
+            err.contains(expected) && !err.contains("canary"),
+            "{words:?}: {err}"
+        );
+    }
+    assert!(!home.0.path().join("~root").exists());
+    let home = Home::new(Some(
+        "save_folder = \"$NOPE\"\nkey_command = [\"~root/key\"]\n",
+    ));
+    let (code, _, err) = home.run(&["list"]);
+    assert_eq!(code, 2);
+    for expected in [
+        "1:15: save_folder: the variable NOPE is not set",
+        "2:15: key_command: ~ works for your own home only",
+    ] {
+        assert!(err.contains(expected), "{err}");
+    }
 }
 
 #[test]

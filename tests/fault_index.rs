@@ -238,7 +238,10 @@ fn every_fault_has_a_test_that_names_it() {
     let mut found = Vec::new();
     sources(&root.join("tests"), &mut found);
     sources(&root.join("src"), &mut found);
-    let tested: BTreeSet<_> = found.iter().flat_map(|(_, source)| tested(source)).collect();
+    let tested: BTreeSet<_> = found
+        .iter()
+        .flat_map(|(_, source)| tested(source))
+        .collect();
 
     let missing: Vec<_> = FAULTS
         .iter()
@@ -278,7 +281,10 @@ fn every_promise_names_tests_that_exist() {
     sources(&root.join("tests"), &mut files);
     sources(&root.join("src"), &mut files);
     let page = fs::read_to_string(root.join("assets/manual/promises.md")).unwrap();
-    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| P")).collect();
+    let rows: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| P"))
+        .collect();
 
     let mut wrong = Vec::new();
     for (number, row) in (1..).zip(&rows) {
@@ -288,7 +294,12 @@ fn every_promise_names_tests_that_exist() {
             Some((file, test)) => is_there(&files, file, test),
             None => root.join(test).exists(),
         };
-        wrong.extend(tests.iter().filter(|test| !is_known(test)).map(ToString::to_string));
+        wrong.extend(
+            tests
+                .iter()
+                .filter(|test| !is_known(test))
+                .map(ToString::to_string),
+        );
         if tests.is_empty() {
             wrong.push(format!("P{number} names no test"));
         }

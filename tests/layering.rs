@@ -41,7 +41,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 17] = [
+const GUESTS: [(&str, &[&str]); 16] = [
     ("crossterm", &["runtime/terminal"]),
     ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
@@ -60,7 +60,6 @@ const GUESTS: [(&str, &[&str]); 17] = [
     ("axum", &["simulator"]),
     ("nucleo_matcher", &["domain/fuzzy"]),
     ("toml", &["config/reader.rs"]),
-    ("etcetera", &["config/places.rs"]),
     ("tracing_subscriber", &["adapters/log.rs"]),
 ];
 

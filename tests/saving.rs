@@ -339,6 +339,52 @@ fn another_folder_is_typed_as_people_write_it() {
 }
 
 #[test]
+fn a_typed_folder_that_cannot_be_read_is_named_and_can_be_mended() {
+    let here = |settings: &mut Settings| {
+        at_home(settings);
+        settings.variables = [("OUT".into(), "/mnt/out".into())].into_iter().collect();
+    };
+    let mut state = program().set(here).with(made("a", ONE)).build();
+    press(&mut state, &["W"]);
+    for (typed, expected) in [
+        (
+            "$NOPE/x",
+            "No such folder: the variable NOPE is not set; $$ stands for the sign $ itself.",
+        ),
+        (
+            "~root/x",
+            "No such folder: ~ works for your own home only: write ~root in full, or as ./~root.",
+        ),
+    ] {
+        press(&mut state, &["ctrl-u"]);
+        type_text(&mut state, typed);
+        assert_eq!(saves(&press(&mut state, &["enter"])), [], "{typed}");
+        assert_eq!(said(&state), expected);
+        assert!(state.overlay().is_some(), "{typed}");
+    }
+    press(&mut state, &["ctrl-u"]);
+    type_text(&mut state, "$OUT/x");
+    let begun = saves(&press(&mut state, &["enter"]));
+    assert_eq!(begun[0].1.folder, PathBuf::from("/mnt/out/x"));
+}
+
+#[test]
+fn without_a_home_a_folder_is_asked_for_and_nothing_is_saved_by_itself() {
+    let homeless = |settings: &mut Settings| {
+        settings.save_folder = PathBuf::new();
+        settings.auto_save = true;
+    };
+    let running = || task("a").running().created("14:30").in_flight();
+    let mut state = program().set(homeless).with(running()).build();
+    assert_eq!(saves(&answer(&mut state, "a", Ok(success()))), []);
+    assert_eq!(saves(&press(&mut state, &["w"])), []);
+    assert!(state.overlay().is_some());
+    type_text(&mut state, "/mnt/x");
+    let begun = saves(&press(&mut state, &["enter"]));
+    assert_eq!(begun[0].1.folder, PathBuf::from("/mnt/x"));
+}
+
+#[test]
 fn a_result_is_saved_by_itself_where_that_is_wanted() {
     let wanted = |settings: &mut Settings| {
         at_home(settings);

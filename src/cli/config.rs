@@ -1,6 +1,6 @@
 //! `kietop config`: the default file, where the file is looked for, what is wrong with it.
 
-use super::{ConfigCommand, Failure, Global, exit, output, place};
+use super::{ConfigCommand, Failure, Global, output, place};
 use crate::{
     config::{self, DEFAULT_FILE},
     domain::text::CleanText,
@@ -20,12 +20,8 @@ pub fn run(command: ConfigCommand, global: &Global) -> Result<(), Failure> {
 
 /// Prints the path for scripts, and says beside it whether the file is there.
 fn path(global: &Global) -> Result<(), Failure> {
-    let file = config::file_of(&place::asked(global)).ok_or_else(|| {
-        Failure::new(
-            exit::USAGE,
-            "There is no home folder; set HOME, or name a file with --config.",
-        )
-    })?;
+    let file = config::file_of(&place::asked(global)?);
+    let file = file.map_err(|error| place::no_folder(&error))?;
     let shown = file.to_string_lossy();
     output::data(&format!("{}\n", CleanText::line(&shown, PATH_BYTES)))?;
     output::talk(if file.is_file() {
@@ -38,8 +34,8 @@ fn path(global: &Global) -> Result<(), Failure> {
 
 fn check(global: &Global) -> Result<(), Failure> {
     place::config(global)?;
-    let file = config::file_of(&place::asked(global)).filter(|file| file.is_file());
-    output::data(&match file {
+    let file = config::file_of(&place::asked(global)?).ok();
+    output::data(&match file.filter(|file| file.is_file()) {
         Some(file) => {
             let shown = file.to_string_lossy();
             format!("{}: no fault.\n", CleanText::line(&shown, PATH_BYTES))

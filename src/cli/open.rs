@@ -36,7 +36,8 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
     let config = place::config(global)?;
     let browser = Browser::new(config.settings.browser, Reach::of(&config.origin));
     let file = watched.file_of(url).map(Path::to_owned);
-    let file = file.or_else(|| inputs::kept(&place::input_folder(), url));
+    let inputs = place::input_folder()?;
+    let file = file.or_else(|| inputs::kept(&inputs, url));
     let opened = match &file {
         Some(file) => browser.open_file(file),
         None => browser.open(url),

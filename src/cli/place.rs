@@ -15,16 +15,18 @@ use crate::{
         inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         store::{SHORTEST_PREFIX, SqliteStore},
+        surroundings,
         turns::{FileTurns, asking::Shared},
     },
     app::state::KeyStanding,
     config::{
         self, Asked, Config,
-        places::{self, NoHome},
+        places::{self, NoFolder},
     },
     domain::{
         change::{Access, StoreError},
         id_extract::KnownSecrets,
+        path_text::unquoted,
         task::TaskId,
         watched::Watched,
     },
@@ -36,7 +38,7 @@ const KEY: &str = "KIE_API_KEY";
 
 /// Returns the settings; else, for exit code 2, everything that is wrong with them.
 pub fn config(global: &Global) -> Result<Config, Failure> {
-    Config::load(&asked(global)).map_err(|faults| {
+    Config::load(&asked(global)?).map_err(|faults| {
         let head = match faults.faults.len() {
             0 | 1 => String::new(),
             count => format!("{count} faults in the settings:\n"),
@@ -46,14 +48,24 @@ pub fn config(global: &Global) -> Result<Config, Failure> {
 }
 
 /// Returns what was asked for by options and environment.
-pub fn asked(global: &Global) -> Asked {
-    let is_said = |text: &String| !text.is_empty();
-    Asked {
-        config: global.config.clone(),
-        profile: global.profile.clone().filter(is_said),
-        api_url: global.api_url.clone().filter(is_said),
-        store: global.store.clone(),
-    }
+pub fn asked(global: &Global) -> Result<Asked, Failure> {
+    let word = |text: &Option<String>| {
+        let text = unquoted(text.as_deref().unwrap_or_default());
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    Ok(Asked {
+        config: path("--config", global.config.as_deref())?,
+        profile: word(&global.profile),
+        api_url: word(&global.api_url),
+        store: path("--store", global.store.as_deref())?,
+    })
+}
+
+/// Reads the path of an option or of its variable.
+pub fn path(option: &str, text: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    text.map(surroundings::path)
+        .transpose()
+        .map_err(|error| Failure::new(exit::USAGE, format!("{option}: {error}.")))
 }
 
 /// Returns the list file: as given, of the profile, as the config file says, else under the data home.
@@ -61,52 +73,54 @@ pub fn list_file(config: &Config) -> Result<PathBuf, Failure> {
     match &config.store {
         Some(file) => Ok(file.clone()),
         None => Ok(places::data_folder()
-            .map_err(|error| no_home(&error))?
+            .map_err(|error| no_folder(&error))?
             .join("kietop.db")),
     }
 }
 
 /// Returns the log file under the state home.
 pub fn log_file() -> Result<PathBuf, Failure> {
-    let folder = places::state_folder().map_err(|error| no_home(&error))?;
+    let folder = places::state_folder().map_err(|error| no_folder(&error))?;
     Ok(folder.join("kietop.log"))
 }
 
-/// Makes a folder that is ours alone, for what is not to be kept.
-pub fn passing_folder() -> std::io::Result<PathBuf> {
+/// Makes a folder that is ours alone, for what is not to be kept. Where it cannot be made, whoever uses it says so.
+pub fn passing_folder() -> Result<PathBuf, Failure> {
     let mark = RandomState::new().hash_one(std::process::id());
-    let folder = env::temp_dir().join(format!("kietop-{mark:016x}"));
+    let temporary = places::temporary_folder().map_err(|error| no_folder(&error))?;
+    let folder = temporary.join(format!("kietop-{mark:016x}"));
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder)?;
+    builder.create(&folder).unwrap_or_default();
     Ok(folder)
 }
 
 /// Returns the folder for inputs that are fetched to show a frame of them.
-pub fn input_folder() -> PathBuf {
-    let folder = places::cache_folder();
-    folder
-        .unwrap_or_else(|_no_home| env::temp_dir().join("kietop"))
-        .join("inputs")
+pub fn input_folder() -> Result<PathBuf, Failure> {
+    let folder = places::cache_folder().map_err(|error| no_folder(&error))?;
+    Ok(folder.join("inputs"))
 }
 
 /// Returns the folder for pages of our own: under the runtime folder, which is the user's alone and does not outlive
 /// the session; else under the cache home, else beside other temporary files.
-pub fn page_folder() -> PathBuf {
-    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match runtime.filter(|folder| folder.is_dir()) {
-        Some(folder) => folder.join("kietop"),
-        None => places::cache_folder().unwrap_or_else(|_no_home| env::temp_dir().join("kietop")),
-    }
+pub fn page_folder() -> Result<PathBuf, Failure> {
+    let folder = match places::runtime_folder() {
+        Ok(None) => places::cache_folder(),
+        Ok(Some(folder)) => Ok(folder),
+        Err(error) => Err(error),
+    };
+    folder.map_err(|error| no_folder(&error))
 }
 
-fn no_home(error: &NoHome) -> Failure {
+/// Says why there is no base folder, and what to do.
+pub fn no_folder(error: &NoFolder) -> Failure {
+    let next = match error {
+        NoFolder::NoHome => "set HOME, or name files and folders by options",
+        NoFolder::NotAbsolute { .. } => "give a path that begins with /",
+    };
     let error = format::sentence(&error.to_string());
-    Failure::new(
-        exit::USAGE,
-        format!("{error}; set HOME, or name a file with --store."),
-    )
+    Failure::new(exit::USAGE, format!("{error}; {next}."))
 }
 
 /// Opens the list for a command that reads: where there is no file none is made, and the empty list is said to be one.
@@ -225,11 +239,7 @@ pub fn save_folder(config: &config::Settings) -> Result<PathBuf, Failure> {
     if let Some(folder) = &config.saving.folder {
         return Ok(folder.clone());
     }
-    let videos = places::video_folder().map_err(|error| {
-        let error = format::sentence(&error.to_string());
-        let message = format!("{error}; set HOME, or name a folder with --dir.");
-        Failure::new(exit::USAGE, message)
-    })?;
+    let videos = places::video_folder().map_err(|error| no_folder(&error))?;
     Ok(videos.join("kietop"))
 }
 

@@ -80,8 +80,8 @@ fn interrupted(signal: i32) -> Failure {
 
 /// Returns the folder, whole: as given, else the user's own for videos.
 fn folder(save: &Save, settings: &config::Settings) -> Result<PathBuf, Failure> {
-    let folder = match &save.dir {
-        Some(folder) => folder.clone(),
+    let folder = match place::path("--dir", save.dir.as_deref())? {
+        Some(folder) => folder,
         None => place::save_folder(settings)?,
     };
     std::path::absolute(&folder)

@@ -7,12 +7,15 @@ use std::{
 };
 
 use super::{
-    Ascii, Faults, Mouse, Notifications, Retention, Saving, Settings, places,
+    Ascii, Faults, Mouse, Notifications, Retention, Saving, Settings,
     reader::{At, Content, Entry, Reader, Section},
     themes::{self, Colours},
 };
 use crate::{
-    adapters::kie::{ApiOrigin, StoredKey},
+    adapters::{
+        kie::{ApiOrigin, StoredKey},
+        surroundings,
+    },
     app::keymap::{Context, KeyChange, Keymap},
     domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
 };
@@ -289,25 +292,25 @@ fn command(section: &mut Section<'_>, name: &'static str) -> Option<Vec<String>>
             section.fault(at, &hint);
             None
         }
-        _ => Some(words.iter().map(|word| word.value.to_owned()).collect()),
+        (Some(program), _) => {
+            let program = surroundings::program(program)
+                .map_err(|error| section.fault(at, &format!("{name}: {error}")))
+                .ok()?;
+            let arguments = words.iter().skip(1).map(|word| word.value.to_owned());
+            Some(std::iter::once(program).chain(arguments).collect())
+        }
     }
 }
 
-/// Reads a path: absolute, below the home folder as `~/…`, else below the config file's folder.
+/// Reads a path: absolute, with `~` and variables, else below the config file's folder.
 fn path(section: &mut Section<'_>, name: &'static str, folder: Option<&Path>) -> Option<PathBuf> {
     let At { at, value } = section.text(name)?;
-    if let Some(below) = value.strip_prefix("~/") {
-        return match places::home_folder() {
-            Ok(home) => Some(home.join(below)),
-            Err(error) => {
-                section.fault(at, &error.to_string());
-                None
-            }
-        };
-    }
+    let path = surroundings::path(value)
+        .map_err(|error| section.fault(at, &format!("{name}: {error}")))
+        .ok()?;
     match folder {
-        _ if Path::new(value).is_absolute() => Some(PathBuf::from(value)),
-        Some(folder) => Some(folder.join(value)),
+        _ if path.is_absolute() => Some(path),
+        Some(folder) => Some(folder.join(path)),
         None => {
             section.fault(at, &format!("{name} must begin with / or ~/"));
             None

@@ -1,60 +1,100 @@
 //! Where files are by default: config, data and state home, as XDG says on every Unix.
 //!
-//! A home that is no absolute path is ignored, as XDG asks: the working directory never is one.
+//! The working directory never is one: a base folder that is no absolute path is refused.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
-use etcetera::{
-    BaseStrategy as _,
-    app_strategy::{AppStrategy as _, AppStrategyArgs, choose_app_strategy},
-    choose_base_strategy,
-};
+pub use crate::adapters::surroundings::{NoFolder, home_folder};
+use crate::adapters::surroundings::{absolute, base_folder};
 
-/// Says that there is no home folder.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no home folder ({0})")]
-pub struct NoHome(String);
+/// The variables that name base folders.
+const VARIABLES: [&str; 8] = [
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_VIDEOS_DIR",
+    "TMPDIR",
+];
+
+/// Refuses an environment in which a base folder is not absolute.
+pub fn check() -> Result<(), NoFolder> {
+    VARIABLES
+        .into_iter()
+        .try_for_each(|name| base_folder(name).map(drop))
+}
 
 /// Returns the config file.
-pub fn config_file() -> Result<PathBuf, NoHome> {
-    Ok(home()?.config_dir().join("config.toml"))
+pub fn config_file() -> Result<PathBuf, NoFolder> {
+    Ok(own_folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
 }
 
 /// Returns the folder of the lists.
-pub fn data_folder() -> Result<PathBuf, NoHome> {
-    Ok(home()?.data_dir())
+pub fn data_folder() -> Result<PathBuf, NoFolder> {
+    own_folder("XDG_DATA_HOME", ".local/share")
 }
 
 /// Returns the folder of the log.
-pub fn state_folder() -> Result<PathBuf, NoHome> {
-    let home = home()?;
-    Ok(home.state_dir().unwrap_or_else(|| home.data_dir()))
+pub fn state_folder() -> Result<PathBuf, NoFolder> {
+    own_folder("XDG_STATE_HOME", ".local/state")
 }
 
-/// Returns the folder of what can be had again.
-pub fn cache_folder() -> Result<PathBuf, NoHome> {
-    Ok(home()?.cache_dir())
+/// Returns the folder of what can be had again: below the cache home, else beside other temporary files.
+pub fn cache_folder() -> Result<PathBuf, NoFolder> {
+    match own_folder("XDG_CACHE_HOME", ".cache") {
+        Err(NoFolder::NoHome) => Ok(temporary_folder()?.join("kietop")),
+        folder => folder,
+    }
 }
 
-/// Returns the user's own folder.
-pub fn home_folder() -> Result<PathBuf, NoHome> {
-    Ok(home()?.home_dir().to_owned())
+/// Returns the folder of what ends with the session; nothing where there is none.
+pub fn runtime_folder() -> Result<Option<PathBuf>, NoFolder> {
+    let folder = base_folder("XDG_RUNTIME_DIR")?;
+    Ok(folder
+        .filter(|folder| folder.is_dir())
+        .map(|folder| folder.join("kietop")))
 }
 
-/// Returns the user's folder of videos: as the desktop has it, else the usual one.
-pub fn video_folder() -> Result<PathBuf, NoHome> {
-    let base = choose_base_strategy().map_err(|error| NoHome(error.to_string()))?;
-    let named = fs::read_to_string(base.config_dir().join("user-dirs.dirs")).ok();
-    let named = named.and_then(|text| named_videos(&text, base.home_dir()));
+/// Returns the folder of temporary files.
+pub fn temporary_folder() -> Result<PathBuf, NoFolder> {
+    Ok(base_folder("TMPDIR")?.unwrap_or_else(env::temp_dir))
+}
+
+/// Returns the user's folder of videos: as the environment or the desktop has it, else the usual one.
+pub fn video_folder() -> Result<PathBuf, NoFolder> {
+    if let Some(folder) = base_folder("XDG_VIDEOS_DIR")? {
+        return Ok(folder);
+    }
+    let home = home_folder()?;
+    let file = base("XDG_CONFIG_HOME", ".config")?.join("user-dirs.dirs");
+    let named = fs::read_to_string(file).ok();
+    if let Some(folder) = named.and_then(|text| named_videos(&text, &home)) {
+        return absolute("XDG_VIDEOS_DIR in user-dirs.dirs", folder);
+    }
     let usual = if cfg!(target_os = "macos") {
         "Movies"
     } else {
         "Videos"
     };
-    Ok(named.unwrap_or_else(|| base.home_dir().join(usual)))
+    Ok(home.join(usual))
+}
+
+/// Returns our folder below a base folder.
+fn own_folder(variable: &'static str, usual: &str) -> Result<PathBuf, NoFolder> {
+    Ok(base(variable, usual)?.join("kietop"))
+}
+
+/// Returns a base folder: as its variable says, else the usual one below the home.
+fn base(variable: &'static str, usual: &str) -> Result<PathBuf, NoFolder> {
+    match base_folder(variable)? {
+        Some(folder) => Ok(folder),
+        None => Ok(home_folder()?.join(usual)),
+    }
 }
 
 /// Reads the folder of videos from `user-dirs.dirs`, which the desktop writes in a shell's words.
@@ -64,21 +104,13 @@ fn named_videos(text: &str, home: &Path) -> Option<PathBuf> {
         .filter_map(|line| line.strip_prefix("XDG_VIDEOS_DIR="))
         .find_map(|value| value.trim().strip_prefix('"')?.strip_suffix('"'))?;
     let folder = match value.strip_prefix("$HOME") {
-        Some("") => home.to_owned(),
+        Some("") => return None,
         Some(rest) => home.join(rest.strip_prefix('/')?),
+        None if value.is_empty() => return None,
         None => PathBuf::from(value),
     };
     // The home itself stands for a folder that was taken away.
-    (folder.is_absolute() && folder != home).then_some(folder)
-}
-
-fn home() -> Result<impl etcetera::AppStrategy, NoHome> {
-    let names = AppStrategyArgs {
-        top_level_domain: "ai".into(),
-        author: "kietop".into(),
-        app_name: "kietop".into(),
-    };
-    choose_app_strategy(names).map_err(|error| NoHome(error.to_string()))
+    (folder != home).then_some(folder)
 }
 
 #[cfg(test)]
@@ -98,7 +130,7 @@ mod tests {
             "",
             "XDG_VIDEOS_DIR=\"$HOME\"",
             "XDG_VIDEOS_DIR=\"$HOME/\"",
-            "XDG_VIDEOS_DIR=\"rel\"",
+            "XDG_VIDEOS_DIR=\"\"",
             "XDG_VIDEOS_DIR=$HOME/x",
         ] {
             assert_eq!(read(odd), None, "{odd}");

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use tui_input::{Input, InputRequest};
 
 use super::line;
-use crate::domain::{task::TaskId, text::CleanText};
+use crate::domain::{
+    path_text::{PathError, PathVariables, expand},
+    task::TaskId,
+    text::CleanText,
+};
 
 /// The longest folder typed, in bytes.
 const LONGEST_FOLDER: usize = 1024;
@@ -20,7 +24,9 @@ pub struct FolderDialog {
 impl FolderDialog {
     /// Returns a box for the results of these tasks that offers a folder.
     pub fn new(tasks: Vec<TaskId>, folder: &Path) -> Self {
-        let folder = CleanText::line(&folder.to_string_lossy(), LONGEST_FOLDER);
+        // A `$` in the folder's name would be read as a variable.
+        let folder = folder.to_string_lossy().replace('$', "$$");
+        let folder = CleanText::line(&folder, LONGEST_FOLDER);
         Self {
             tasks,
             line: Input::new(folder.as_str().to_owned()),
@@ -52,29 +58,15 @@ impl FolderDialog {
         self.line.handle(edit);
     }
 
-    /// Returns the folder that was typed, whole: `~` is the home, and what does not begin at the root begins where the
-    /// program was started. None when nothing was typed.
-    pub fn folder(&self, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
-        whole_folder(self.line.value(), home, here)
+    /// Returns the folder that was typed, whole: what does not begin at the root begins where the program was started.
+    pub fn folder(
+        &self,
+        home: Option<&Path>,
+        variables: &PathVariables,
+        here: &Path,
+    ) -> Result<PathBuf, PathError> {
+        Ok(here.join(expand(self.line.value().as_ref(), home, variables)?))
     }
-}
-
-/// Returns a folder as a person writes it, whole.
-fn whole_folder(typed: &str, home: Option<&Path>, here: &Path) -> Option<PathBuf> {
-    let typed = typed.trim();
-    if typed.is_empty() {
-        return None;
-    }
-    let rest = match typed.strip_prefix('~') {
-        Some("") => Some(""),
-        Some(rest) => rest.strip_prefix('/'),
-        None => None,
-    };
-    Some(match (rest, home) {
-        (Some(""), Some(home)) => home.to_owned(),
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => here.join(typed),
-    })
 }
 
 #[cfg(test)]
@@ -83,14 +75,31 @@ mod tests {
 
     #[test]
     fn folders_are_read_as_people_write_them() {
-        let home = Some(Path::new("/home/me"));
-        let read = |typed| whole_folder(typed, home, Path::new("/srv"));
+        let variables = [("OUT".into(), "/mnt/out".into())].into_iter().collect();
+        let read = |typed: &str| {
+            let mut dialog = FolderDialog::new(Vec::new(), Path::new(""));
+            dialog.paste(typed);
+            dialog.folder(Some(Path::new("/home/me")), &variables, Path::new("/srv"))
+        };
 
-        assert_eq!(read("~"), Some("/home/me".into()));
-        assert_eq!(read("~/Videos"), Some("/home/me/Videos".into()));
-        assert_eq!(read(" /mnt/x "), Some("/mnt/x".into()));
-        assert_eq!(read("out"), Some("/srv/out".into()));
-        assert_eq!(read("~other"), Some("/srv/~other".into()));
-        assert_eq!(read("  "), None);
+        assert_eq!(read("~"), Ok("/home/me".into()));
+        assert_eq!(read("~/Videos"), Ok("/home/me/Videos".into()));
+        assert_eq!(read(" /mnt/x "), Ok("/mnt/x".into()));
+        assert_eq!(read("$OUT/x"), Ok("/mnt/out/x".into()));
+        assert_eq!(read("out"), Ok("/srv/out".into()));
+        assert_eq!(read("  "), Err(PathError::Empty));
+        assert!(matches!(read("~other"), Err(PathError::OtherHome(_))));
+        assert!(matches!(
+            read("$NOPE/x"),
+            Err(PathError::UnknownVariable(_))
+        ));
+    }
+
+    #[test]
+    fn an_offered_folder_is_read_as_what_it_is() {
+        let folder = Path::new("/mnt/a$b$$");
+        let offered = FolderDialog::new(Vec::new(), folder);
+        let read = offered.folder(None, &PathVariables::default(), Path::new("/"));
+        assert_eq!(read, Ok(folder.into()));
     }
 }

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use crate::{
     app::{keymap::Keymap, tidings::NoticeSettings},
     domain::{
-        change::Access, id_extract::KnownSecrets, picture::Preview, schedule::Pace,
-        status::RETENTION, task::TaskId, text::CleanText,
+        change::Access, id_extract::KnownSecrets, path_text::PathVariables, picture::Preview,
+        schedule::Pace, status::RETENTION, task::TaskId, text::CleanText,
     },
 };
 
@@ -37,12 +37,14 @@ pub struct Settings {
     pub keymap: Keymap,
     /// Whether pictures are shown, and how.
     pub preview: Preview,
-    /// Where saved videos go.
+    /// Where saved videos go; empty where no folder is known, so that one has to be typed.
     pub save_folder: PathBuf,
     /// Whether a result is saved as soon as it is made.
     pub auto_save: bool,
     /// The user's home, which `~` stands for.
     pub home: Option<PathBuf>,
+    /// The variables that a typed folder may name.
+    pub variables: PathVariables,
     /// Where the program was started: a folder typed without a root begins there.
     pub here: PathBuf,
     /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
@@ -79,6 +81,7 @@ impl Default for Settings {
             save_folder: PathBuf::from("."),
             auto_save: false,
             home: None,
+            variables: PathVariables::default(),
             here: PathBuf::from("."),
             suggestions: Vec::new(),
             notices: NoticeSettings::default(),

@@ -17,6 +17,7 @@ use crate::{
     },
     domain::{
         change::{Access, Change},
+        path_text::PathError,
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         status::{Keeping, LinkLife, Tab},
         task::TaskId,
@@ -56,6 +57,9 @@ pub(super) fn save(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         _ => None,
     };
     let folder = begun.unwrap_or_else(|| state.settings.save_folder.clone());
+    if folder.as_os_str().is_empty() {
+        return choose_folder(state, now);
+    }
     save_all(state, &tasks, &folder, now, effects);
 }
 
@@ -90,14 +94,22 @@ pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effec
     let Some(Overlay::Folder(dialog)) = &state.overlay else {
         return;
     };
-    let (home, here) = (state.settings.home.as_deref(), &state.settings.here);
-    let Some(folder) = dialog.folder(home, here) else {
-        return notify(
-            state,
-            Tone::Warning,
-            "No folder in there yet: type one.",
-            now,
-        );
+    let settings = &state.settings;
+    let folder = dialog.folder(
+        settings.home.as_deref(),
+        &settings.variables,
+        &settings.here,
+    );
+    let folder = match folder {
+        Ok(folder) => folder,
+        Err(PathError::Empty) => {
+            let what = "No folder in there yet: type one.";
+            return notify(state, Tone::Warning, what, now);
+        }
+        Err(error) => {
+            let what = format!("No such folder: {error}.");
+            return notify(state, Tone::Warning, what, now);
+        }
     };
     let tasks = dialog.tasks().to_vec();
     state.overlay = None;
@@ -187,7 +199,7 @@ fn write(state: &mut State, changes: Vec<Change>, effects: &mut Vec<Effect>) {
 /// Saves a result just made, where the user wants that.
 pub(super) fn made(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
     let is_wanted = state.settings.auto_save && state.settings.access == Access::Full;
-    if is_wanted {
+    if is_wanted && !state.settings.save_folder.as_os_str().is_empty() {
         let folder = state.settings.save_folder.clone();
         let change = begin(state, task, &folder, now);
         write(state, change.into_iter().collect(), effects);

@@ -1,0 +1,227 @@
+//! Paths and other values as people write them: `~` for the home folder, `$NAME` for a variable, quotes around the whole.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
+
+use super::text::CleanText;
+
+/// The longest part of a path shown in an error, in bytes.
+const MAX_SHOWN: usize = 80;
+
+/// The variables a path may name.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PathVariables(BTreeMap<OsString, OsString>);
+
+impl FromIterator<(OsString, OsString)> for PathVariables {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for PathVariables {
+    /// Values are left out: an environment holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PathVariables({})", self.0.len())
+    }
+}
+
+/// Why a text cannot be read as a path; follows the name of the option or setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Nothing is left without blanks and quotes.
+    #[error("the path is empty")]
+    Empty,
+    /// `~` stands for a home folder that is not known.
+    #[error("~ needs a home folder: set HOME")]
+    NoHome,
+    /// `~name`: another person's home folder.
+    #[error("~ works for your own home only: write {0} in full, or as ./{0}")]
+    OtherHome(CleanText),
+    /// A variable that is not set, or is empty.
+    #[error("the variable {0} is not set; $$ stands for the sign $ itself")]
+    UnknownVariable(CleanText),
+    /// A `$` that begins no name.
+    #[error("a $ without a name; $$ stands for the sign itself")]
+    NoVariable,
+}
+
+/// Returns a value without blanks, byte order marks and pairs of quotes around it.
+///
+/// Files of variables for Docker, systemd and compose keep the quotes and line ends that a shell would remove.
+pub fn unquoted(value: &str) -> &str {
+    let margin = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let mut value = value.trim_matches(margin);
+    for quote in ['"', '\'', '"'] {
+        let inner = value.strip_prefix(quote);
+        if let Some(inner) = inner.and_then(|inner| inner.strip_suffix(quote)) {
+            value = inner.trim_matches(margin);
+        }
+    }
+    value
+}
+
+/// Reads a path that a person wrote: `~` at its beginning is `home`, `$NAME` and `${NAME}` are variables, `$$` is `$`.
+///
+/// A variable's value is not read again, and an empty one is refused: `$DIR/list.db` would end up in the root folder.
+pub fn expand(
+    text: &OsStr,
+    home: Option<&Path>,
+    variables: &PathVariables,
+) -> Result<PathBuf, PathError> {
+    let text = text
+        .to_str()
+        .map_or(text, |text| OsStr::new(unquoted(text)))
+        .as_bytes();
+    if text.is_empty() {
+        return Err(PathError::Empty);
+    }
+    let (mut path, mut rest) = match text.strip_prefix(b"~") {
+        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => {
+            let home = home.ok_or(PathError::NoHome)?;
+            (home.as_os_str().as_bytes().to_vec(), rest)
+        }
+        Some(_) => {
+            let folder = text.split(|byte| *byte == b'/').next().unwrap_or(text);
+            return Err(PathError::OtherHome(shown(folder)));
+        }
+        None => (Vec::new(), text),
+    };
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        let (before, after) = rest.split_at(at);
+        path.extend_from_slice(before);
+        rest = variable(after, variables, &mut path)?;
+    }
+    path.extend_from_slice(rest);
+    Ok(PathBuf::from(OsString::from_vec(path)))
+}
+
+/// Appends the value of the variable that `text` begins with, and returns what follows.
+fn variable<'a>(
+    text: &'a [u8],
+    variables: &PathVariables,
+    path: &mut Vec<u8>,
+) -> Result<&'a [u8], PathError> {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let (name, rest) = match text {
+        [b'$', b'$', rest @ ..] => {
+            path.push(b'$');
+            return Ok(rest);
+        }
+        [b'$', b'{', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b'}');
+            let (name, rest) = rest.split_at(end.ok_or(PathError::NoVariable)?);
+            (name, rest.strip_prefix(b"}").unwrap_or(rest))
+        }
+        [_, rest @ ..] => rest.split_at(rest.iter().take_while(|byte| is_letter(byte)).count()),
+        [] => return Err(PathError::NoVariable),
+    };
+    if name.is_empty()
+        || name.first().is_some_and(u8::is_ascii_digit)
+        || !name.iter().all(is_letter)
+    {
+        return Err(PathError::NoVariable);
+    }
+    let value = variables.0.get(OsStr::from_bytes(name));
+    let value = value.filter(|value| !value.is_empty());
+    let value = value.ok_or_else(|| PathError::UnknownVariable(shown(name)))?;
+    path.extend_from_slice(value.as_bytes());
+    Ok(rest)
+}
+
+fn shown(text: &[u8]) -> CleanText {
+    CleanText::line(&String::from_utf8_lossy(text), MAX_SHOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, String> {
+        let variables = [("DIR", "/data"), ("SUB", "a$b"), ("EMPTY", "")]
+            .map(|(name, value)| (name.into(), value.into()));
+        let variables = variables.into_iter().collect();
+        expand(OsStr::new(text), Some(Path::new("/home/me")), &variables)
+            .map(|path| path.to_string_lossy().into_owned())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn paths_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("/a/b", "/a/b"),
+            ("rel/x", "rel/x"),
+            ("~", "/home/me"),
+            ("~/x", "/home/me/x"),
+            ("a~b/~", "a~b/~"),
+            ("./~me", "./~me"),
+            ("$DIR/x", "/data/x"),
+            ("${DIR}x/$SUB", "/datax/a$b"),
+            ("~/${SUB}", "/home/me/a$b"),
+            ("/a$$b$$", "/a$b$"),
+            (" \"~/x\"\r\n", "/home/me/x"),
+            ("\u{feff}'$DIR/a b'", "/data/a b"),
+            ("/a\"b", "/a\"b"),
+        ] {
+            assert_eq!(read(text), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_never_a_folder_of_that_name() {
+        for (text, expected) in [
+            ("", "is empty"),
+            (" '' ", "is empty"),
+            ("~root/x", "write ~root in full"),
+            ("~+/x", "write ~+ in full"),
+            ("$NOPE/x", "the variable NOPE is not set"),
+            ("${NOPE}", "the variable NOPE is not set"),
+            ("/a/$EMPTY/x", "the variable EMPTY is not set"),
+            ("/a/$", "a $ without a name"),
+            ("/a/$(id)", "a $ without a name"),
+            ("/a/$1", "a $ without a name"),
+            ("${DIR", "a $ without a name"),
+            ("${DIR:-/x}", "a $ without a name"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
+        let none = expand(OsStr::new("~/x"), None, &PathVariables::default());
+        assert_eq!(none, Err(PathError::NoHome));
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_read_all_the_same() {
+        let text = OsString::from_vec(b"~/\xff$$".to_vec());
+        let path = expand(&text, Some(Path::new("/h")), &PathVariables::default());
+        assert_eq!(path.unwrap().as_os_str().as_bytes(), b"/h/\xff$");
+    }
+
+    #[test]
+    fn quotes_and_blanks_around_a_value_are_no_part_of_it() {
+        for (value, expected) in [
+            ("\"a b\"", "a b"),
+            (" 'a'\r\n", "a"),
+            ("\"'a'\"", "a"),
+            ("'\" a \"'", "a"),
+            ("\u{feff}a", "a"),
+            ("\"", "\""),
+            ("\"a", "\"a"),
+            ("\"a'", "\"a'"),
+            ("a\"b", "a\"b"),
+            ("\"\"", ""),
+        ] {
+            assert_eq!(unquoted(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let variables: PathVariables = [("TOKEN".into(), "canary".into())].into_iter().collect();
+        assert_eq!(format!("{variables:?}"), "PathVariables(1)");
+    }
+}
