@@ -513,6 +513,18 @@ async fn a_link_is_told_where_no_browser_can_start() {
     );
     let shown = home.run(&api.origin(), &["show", ID]).await;
     assert!(out(&shown).contains("opened http"), "{}", out(&shown));
+    let mut without = home.kietop(&api.origin(), &["open", ID]);
+    without
+        .env("BROWSER", "/no/Program Files/fox")
+        .env("DISPLAY", ":9")
+        .env("PATH", "/usr/bin:/bin");
+    let opened = tokio::task::spawn_blocking(move || without.output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(opened.status.code(), Some(1));
+    assert_eq!(out(&opened), format!("{}/v.mp4\n", files.origin()));
+    let named = "BROWSER: there is no program /no/Program in PATH";
+    assert!(err(&opened).contains(named), "{}", err(&opened));
 }
 
 #[tokio::test]

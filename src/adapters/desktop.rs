@@ -26,6 +26,8 @@ use crate::{
     ports::{Clock, Opener},
 };
 
+mod browser_line;
+
 /// How long a launcher is given to fail; one that still runs by then has opened something.
 const LAUNCH: Duration = Duration::from_millis(1500);
 
@@ -78,7 +80,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Starts the user's browser: the one of the settings first, then `$BROWSER`, then what the desktop offers.
+/// Starts the user's browser: the one of the settings, else of `$BROWSER`, else what the desktop offers.
 #[derive(Debug, Clone)]
 pub struct Browser {
     chosen: Vec<String>,
@@ -102,17 +104,41 @@ impl Browser {
         self.reach
     }
 
-    /// Returns the commands worth trying, in their order; of the desktop's none where no window has anywhere to appear.
-    fn launchers(&self, own: &str, link: &str, has_display: bool) -> Vec<Command> {
-        let chosen = named(self.chosen.iter().map(String::as_str), link);
-        let named_there = own
-            .split(':')
-            .filter_map(|entry| named(entry.split_whitespace(), link));
-        let mut launchers: Vec<_> = chosen.into_iter().chain(named_there).collect();
-        if has_display {
-            launchers.extend(open::commands(link));
+    /// Returns who chose the browser, and the commands worth trying, in their order.
+    ///
+    /// A choice that cannot be used is named: nothing else is started in its place. The desktop has none where no
+    /// window has anywhere to appear.
+    fn launchers(
+        &self,
+        own: &str,
+        link: &str,
+        has_display: bool,
+    ) -> Result<(&'static str, Vec<Command>), String> {
+        let (source, lines) = if !self.chosen.is_empty() {
+            ("The setting browser", vec![self.chosen.clone()])
+        } else if !own.trim().is_empty() {
+            let lines = browser_line::parse(own, &self.programs);
+            ("BROWSER", lines.map_err(|why| format!("BROWSER: {why}."))?)
+        } else if has_display {
+            return Ok(("", open::commands(link)));
+        } else {
+            return Err("There is no display here to start a browser on.".to_owned());
+        };
+        let mut missing = "it names no program".to_owned();
+        let mut launchers = Vec::new();
+        for line in &lines {
+            let program = line.first().map_or("", String::as_str);
+            match self.programs.find(program) {
+                Some(found) => launchers.push(launcher(&found, line.get(1..), link)),
+                None => {
+                    missing = format!("there is no program {program} in PATH or at a whole path");
+                }
+            }
         }
-        launchers
+        if launchers.is_empty() {
+            return Err(format!("{source}: {missing}."));
+        }
+        Ok((source, launchers))
     }
 }
 
@@ -140,14 +166,16 @@ impl Browser {
     }
 
     fn start(&self, link: &str) -> Result<(), String> {
-        let own = env::var("BROWSER").unwrap_or_default();
-        let launchers = self.launchers(&own, link, has_display(is_set));
-        let mut reason = "There is no display here to start a browser on.".to_owned();
+        let own = env::var_os("BROWSER").unwrap_or_default();
+        let has_display = has_display(is_set);
+        let (source, launchers) = self.launchers(&own.to_string_lossy(), link, has_display)?;
+        let mut reason = String::new();
         for mut launcher in launchers {
             self.programs.tame(&mut launcher);
             match launch(launcher, LAUNCH) {
                 Ok(()) => return Ok(()),
-                Err(why) => reason = why,
+                Err(why) if source.is_empty() => reason = why,
+                Err(why) => reason = format!("{source}: {why}"),
             }
         }
         Err(reason)
@@ -173,18 +201,18 @@ impl OwnFile {
     }
 }
 
-/// Reads the words of a command line without a shell, `%s` or the end taking the link.
-fn named<'a>(mut words: impl Iterator<Item = &'a str>, link: &str) -> Option<Command> {
-    let mut command = Command::new(words.next()?);
+/// Returns a command that opens a link: in the place of `%s`, else as the last argument.
+fn launcher(program: &Path, arguments: Option<&[String]>, link: &str) -> Command {
+    let mut command = Command::new(program);
     let mut is_placed = false;
-    for word in words {
+    for word in arguments.unwrap_or_default() {
         is_placed |= word.contains("%s");
         command.arg(word.replace("%s", link));
     }
     if !is_placed {
         command.arg(link);
     }
-    Some(command)
+    command
 }
 
 /// Starts a launcher and waits up to `limit` for it to fail.
@@ -215,6 +243,8 @@ fn ended(mut child: Child, limit: Duration) -> Option<ExitStatus> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn line(command: &Command) -> Vec<String> {
@@ -224,36 +254,84 @@ mod tests {
             .collect()
     }
 
+    /// Returns a browser that finds these programs and no others, and the folder they are in.
+    fn browser(chosen: &[&str], programs: &[&str]) -> (Browser, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in programs {
+            let file = folder.path().join(name);
+            std::fs::write(&file, "").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let browser = Browser {
+            programs: Programs::within(folder.path().as_os_str()),
+            ..Browser::new(
+                chosen.iter().map(ToString::to_string).collect(),
+                Reach::Public,
+            )
+        };
+        (browser, folder)
+    }
+
     #[test]
     fn a_browser_line_takes_the_link_without_a_shell() {
         let link = "https://ex.com/a?b=$(id)&c";
+        let started = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+            line(&launcher(Path::new("/bin/fox"), Some(&words), link))
+        };
 
+        assert_eq!(started(&[]), ["/bin/fox", link]);
         assert_eq!(
-            line(&named(["firefox"].into_iter(), link).unwrap()),
-            ["firefox", link]
+            started(&["--url=%s", "-x"]),
+            ["/bin/fox", &format!("--url={link}"), "-x"]
         );
-        assert_eq!(
-            line(&named("run --url=%s -x".split(' '), link).unwrap()),
-            ["run", &format!("--url={link}"), "-x"]
-        );
-        assert!(named(std::iter::empty(), link).is_none());
     }
 
     #[test]
     fn the_settings_come_before_the_variable_and_both_before_the_desktop() {
-        let browser = Browser::new(vec!["mine".into(), "--new".into()], Reach::Public);
-        let names = |display| {
-            let launchers = browser.launchers("first:second %s", "https://ex.com/", display);
-            launchers.iter().map(helper::name).collect::<Vec<_>>()
+        let names = |chosen: &[&str], own, has_display| {
+            let (browser, _folder) = browser(chosen, &["mine", "first", "second"]);
+            let found = browser.launchers(own, "https://ex.com/", has_display);
+            let (source, launchers) = found.unwrap();
+            let names = launchers.iter().map(helper::name).collect::<Vec<_>>();
+            (source, names.join(" "))
         };
 
-        assert_eq!(names(false), ["mine", "first", "second"]);
-        assert_eq!(names(true).get(..3), Some(&names(false)[..]));
-        assert!(names(true).len() > 3);
+        for has_display in [true, false] {
+            let mine = names(&["mine", "--new"], "first", has_display);
+            assert_eq!(mine, ("The setting browser", "mine".into()));
+            let own = names(&[], "first:none:'second' %s", has_display);
+            assert_eq!(own, ("BROWSER", "first second".into()));
+        }
+        for unset in ["", " \n"] {
+            assert!(names(&[], unset, true).1.starts_with("xdg-open") || cfg!(target_os = "macos"));
+        }
+    }
+
+    #[test]
+    fn a_choice_that_cannot_be_used_is_named_and_nothing_is_started_in_its_place() {
+        let why = |chosen: &[&str], own| {
+            let (browser, _folder) = browser(chosen, &["first"]);
+            browser.launchers(own, "https://ex.com/", true).unwrap_err()
+        };
+
+        for (own, expected) in [
+            ("nope", "BROWSER: there is no program nope in PATH"),
+            (
+                "/c/Program Files/fox",
+                "BROWSER: there is no program /c/Program in PATH",
+            ),
+            ("./first", "BROWSER: there is no program ./first in PATH"),
+            ("'first", "BROWSER: a quote is not closed."),
+            (":", "BROWSER: it names no program."),
+            ("~root/fox", "BROWSER: ~ works for your own home only"),
+        ] {
+            assert!(why(&[], own).starts_with(expected), "{}", why(&[], own));
+        }
+        let chosen = why(&["nope"], "first");
         assert!(
-            Browser::new(Vec::new(), Reach::Public)
-                .launchers("", "https://ex.com/", false)
-                .is_empty()
+            chosen.starts_with("The setting browser: there is no program nope"),
+            "{chosen}"
         );
     }
 
