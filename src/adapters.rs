@@ -14,6 +14,7 @@ pub mod inputs;
 pub mod kie;
 pub mod log;
 pub mod notify;
+pub mod proxy;
 pub mod store;
 pub mod surroundings;
 pub mod turns;

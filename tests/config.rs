@@ -476,6 +476,36 @@ fn a_base_folder_that_is_not_absolute_is_refused_before_anything_is_read_or_writ
 }
 
 #[test]
+fn a_proxy_that_cannot_be_read_is_named_before_anything_is_sent() {
+    let home = Home::new(None);
+    assert_eq!(home.run(&["add", ID]).0, 0);
+    for (variable, value) in [
+        ("HTTPS_PROXY", "\"http://me:canary@127.0.0.1:9\""),
+        ("http_proxy", "'http://127.0.0.1:9'"),
+        ("ALL_PROXY", "http//127.0.0.1:9"),
+        ("all_proxy", "socks5://127.0.0.1:9"),
+        ("NO_PROXY", "\"localhost\""),
+    ] {
+        for words in [
+            ["list", "--refresh"].as_slice(),
+            &["show", ID, "--refresh"],
+            &["wait", "--timeout", "5s"],
+            &["save", ID],
+        ] {
+            let mut command = home.command(words);
+            command
+                .env(variable, value)
+                .env("KIE_API_KEY", "canary-5d1f-0123")
+                .env("KIETOP_API_URL", " 'https://kie.invalid'\n");
+            let (code, _, err) = said(&command.output().unwrap());
+            assert_eq!(code, 2, "{variable}={value} {words:?}: {err}");
+            assert!(err.contains(&format!("kietop: {variable} ")), "{err}");
+            assert!(!err.contains("canary"), "{err}");
+        }
+    }
+}
+
+#[test]
 fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
     for (option, variable, setting) in [
         (Some("~/lists/a.db"), None, None),

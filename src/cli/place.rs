@@ -14,6 +14,7 @@ use crate::{
         download::{self, HttpDownloader, Reach},
         inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
+        proxy,
         store::{SHORTEST_PREFIX, SqliteStore},
         surroundings,
         turns::{FileTurns, asking::Shared},
@@ -198,6 +199,10 @@ pub fn known_secrets(config: &Config) -> Result<KnownSecrets, Failure> {
 
 /// Returns the client of the API, which counts in the book of turns. The environment's key goes before the stored one, which is read when it is needed.
 pub fn client(config: &Config, turns: &Shared) -> Result<KieClient, Failure> {
+    // On this machine no proxy is used.
+    if !config.origin.is_loopback() {
+        proxy::check().map_err(|error| Failure::new(exit::USAGE, format!("{error}.")))?;
+    }
     let key = match (key()?, &config.key) {
         (Some(key), _) => KeySource::Given(key),
         (None, Some(stored)) => KeySource::Stored(stored.clone()),

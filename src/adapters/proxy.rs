@@ -1,0 +1,199 @@
+//! The proxies that the environment names, checked before anything is sent.
+//!
+//! The HTTP library passes over what it cannot read and connects directly: whoever demanded a proxy must not get that.
+
+use std::env;
+
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+
+use crate::domain::path_text::unquoted;
+
+/// The variables that name proxies; for https the first that is set, and of a pair the first even if it is empty.
+const PROXIES: [[&str; 2]; 3] = [
+    ["HTTPS_PROXY", "https_proxy"],
+    ["ALL_PROXY", "all_proxy"],
+    ["HTTP_PROXY", "http_proxy"],
+];
+
+/// The variable with which the library passes over every proxy: it takes the program for one that a web server runs.
+const CGI: &str = "REQUEST_METHOD";
+
+/// The variables that name hosts without a proxy.
+const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// A variable about proxies that cannot be used. Its value is not repeated: there may be a password in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// It is not an address.
+    #[error("{0} is not the address of a proxy: give it as http://host:port, without quotes")]
+    Unreadable(&'static str),
+    /// It is the address of a SOCKS proxy.
+    #[error("{0} names a SOCKS proxy, which kietop cannot use: give an HTTP proxy in HTTPS_PROXY")]
+    Socks(&'static str),
+    /// It is there, but another one that is empty goes before it.
+    #[error("{0} is set, but {1} is empty and goes before it: unset one of them")]
+    Hidden(&'static str, &'static str),
+    /// It is there, but so is what switches all proxies off.
+    #[error("{0} is set, but {CGI} switches proxies off: unset one of them")]
+    SwitchedOff(&'static str),
+    /// It is not a list of hosts.
+    #[error("{0} is not a list of hosts: give it as host,.domain, without quotes")]
+    UnreadableList(&'static str),
+}
+
+/// Refuses proxies of the environment that would be passed over.
+pub fn check() -> Result<(), ProxyError> {
+    check_among(|name| env::var_os(name).map(|value| value.to_str().map(str::to_owned)))
+}
+
+/// Checks variables; a value that is no text is `Some(None)`.
+fn check_among(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), ProxyError> {
+    let mut is_decided = false;
+    for pair in PROXIES {
+        for name in pair {
+            let text = match value(name) {
+                None => continue,
+                Some(None) => return Err(ProxyError::Unreadable(name)),
+                Some(Some(text)) if text.is_empty() => continue,
+                Some(Some(text)) => text,
+            };
+            let proxy = parse(&text).ok_or(ProxyError::Unreadable(name))?;
+            let [first, second] = pair;
+            if name == second && value(first).flatten().as_deref() == Some("") {
+                return Err(ProxyError::Hidden(name, first));
+            }
+            if value(CGI).is_some() {
+                return Err(ProxyError::SwitchedOff(name));
+            }
+            let is_http = matches!(proxy.uri().scheme_str(), Some("http" | "https"));
+            if !is_http && !is_decided && !name.eq_ignore_ascii_case("http_proxy") {
+                return Err(ProxyError::Socks(name));
+            }
+            is_decided = true;
+        }
+    }
+    for name in EXCEPTIONS {
+        match value(name) {
+            Some(Some(text)) if text.contains(['"', '\'']) => {}
+            Some(None) => {}
+            _ => continue,
+        }
+        return Err(ProxyError::UnreadableList(name));
+    }
+    Ok(())
+}
+
+/// Parses an address by the library's own code, and refuses what would then lead elsewhere.
+fn parse(text: &str) -> Option<Intercept> {
+    if unquoted(text) != text {
+        return None;
+    }
+    let any = "https://host.invalid".parse().ok()?;
+    let proxy = Matcher::builder().all(text).build().intercept(&any)?;
+    let (host, authority) = (proxy.uri().host()?, proxy.uri().authority()?.as_str());
+    let (_, authority) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // A port that cannot be read would be passed over for the usual one.
+    let has_port = match authority.strip_prefix(host)? {
+        "" => true,
+        _ => proxy.uri().port_u16().is_some_and(|port| port > 0),
+    };
+    (!host.is_empty() && has_port).then_some(proxy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(variables: &[(&str, &str)]) -> Result<(), ProxyError> {
+        check_among(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| Some((*value).to_owned()))
+        })
+    }
+
+    #[test]
+    fn a_proxy_that_can_be_read_is_admitted() {
+        for value in [
+            "",
+            "http://127.0.0.1:3128",
+            "proxy.corp:3128",
+            "proxy.corp",
+            "https://proxy.corp/",
+            "http://me:pass%40word@proxy.corp:3128",
+            "http://[::1]:3128",
+        ] {
+            for name in PROXIES.concat() {
+                assert_eq!(check(&[(name, value)]), Ok(()), "{name}={value}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_named_without_its_password() {
+        for value in [
+            "\"http://me:canary@127.0.0.1:9\"",
+            "'http://me:canary@127.0.0.1:9'",
+            "http://127.0.0.1:9\n",
+            " http://127.0.0.1:9",
+            "http://127.0.0.1:9\r",
+            " ",
+            "http//proxy:3128",
+            "http:/proxy:3128",
+            "htp://proxy:3128",
+            "http://",
+            "http://:3128",
+            "http://proxy:31a28",
+            "http://proxy:99999",
+            "http://proxy:0",
+            "http://proxy:",
+            "http://a b:1",
+            "/proxy",
+            "“http://proxy:1”",
+        ] {
+            for name in PROXIES.concat() {
+                assert_eq!(
+                    check(&[(name, value)]),
+                    Err(ProxyError::Unreadable(name)),
+                    "{name}={value}"
+                );
+            }
+        }
+        let said = ProxyError::Unreadable("HTTPS_PROXY").to_string();
+        assert!(said.starts_with("HTTPS_PROXY is not the address"), "{said}");
+        let no_text = check_among(|name| (name == "all_proxy").then_some(None));
+        assert_eq!(no_text, Err(ProxyError::Unreadable("all_proxy")));
+    }
+
+    #[test]
+    fn socks_is_refused_where_it_would_be_used() {
+        let socks = ("ALL_PROXY", "socks5://127.0.0.1:1080");
+        assert_eq!(check(&[socks]), Err(ProxyError::Socks("ALL_PROXY")));
+        assert_eq!(
+            check(&[socks, ("https_proxy", "http://127.0.0.1:1")]),
+            Ok(())
+        );
+        assert_eq!(check(&[("http_proxy", "socks5h://127.0.0.1:1")]), Ok(()));
+    }
+
+    #[test]
+    fn one_that_the_library_would_pass_over_is_named() {
+        let proxy = ("https_proxy", "http://127.0.0.1:1");
+        let hidden = check(&[("HTTPS_PROXY", ""), proxy]);
+        assert_eq!(
+            hidden,
+            Err(ProxyError::Hidden("https_proxy", "HTTPS_PROXY"))
+        );
+        let switched_off = check(&[("REQUEST_METHOD", "GET"), proxy]);
+        assert_eq!(switched_off, Err(ProxyError::SwitchedOff("https_proxy")));
+        assert_eq!(check(&[("REQUEST_METHOD", "GET")]), Ok(()));
+    }
+
+    #[test]
+    fn a_list_of_exceptions_has_no_quotes() {
+        for value in ["\"corp,.lan\"", "'corp'", "corp,\"lan\""] {
+            let checked = check(&[("NO_PROXY", value)]);
+            assert_eq!(checked, Err(ProxyError::UnreadableList("NO_PROXY")));
+        }
+        assert_eq!(check(&[("no_proxy", "corp, .lan, 10.0.0.0/8, *")]), Ok(()));
+    }
+}
