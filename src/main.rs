@@ -39,6 +39,7 @@ use kietop::{
     },
     domain::{
         change::{Access, Change},
+        path_text::unquoted,
         picture::{Preview, Way},
         schedule::Pace,
         task::{Family, TaskId},
@@ -477,7 +478,7 @@ fn open_file(
 fn start_log() {
     let level = env::var(LOG_LEVEL)
         .ok()
-        .and_then(|level| level.parse().ok());
+        .and_then(|level| unquoted(&level).parse().ok());
     if let Ok(file) = place::log_file() {
         log::start(&file, level.unwrap_or(tracing::Level::WARN)).unwrap_or_default();
     }

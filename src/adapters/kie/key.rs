@@ -7,14 +7,20 @@ use std::{borrow::Cow, fmt};
 use base64::{Engine as _, engine::general_purpose};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redaction;
-use crate::domain::id_extract::KnownSecrets;
+use super::redaction::{self, Match};
+use crate::domain::{id_extract::KnownSecrets, path_text::unquoted};
 
 /// The longest key accepted, in characters: more is a pasted file, not a key.
 const LONGEST: usize = 1024;
 
 /// The shortest key that is looked for in a server's words: a shorter one could be any word of a sentence.
-const SHORTEST_REDACTED: usize = 12;
+const MIN_REDACTED: usize = 8;
+
+/// The shortest key that is looked for within words too; a shorter one counts as a whole word only.
+const MIN_REDACTED_WITHIN: usize = 12;
+
+/// What no key begins or ends with.
+const QUOTES: [char; 2] = ['"', '\''];
 
 /// What stands where the key was.
 const INSTEAD: &str = "(the key)";
@@ -32,6 +38,9 @@ pub enum KeyError {
     /// It is longer than any key.
     #[error("the key is longer than {LONGEST} characters")]
     TooLong,
+    /// It begins or ends with a quote that has no partner.
+    #[error("the key has a quote at one end only")]
+    OneQuote,
     /// It holds a space, a control character or one that is not ASCII.
     #[error("the key has an invalid character at position {position}")]
     InvalidCharacter {
@@ -41,16 +50,19 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// Parses a key; white space, line ends and byte order marks around it are ignored.
+    /// Parses a key; white space, line ends, byte order marks and pairs of quotes around it are ignored.
     ///
     /// Inside it only visible ASCII is taken: anything else could not be sent, or not as one word.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let text = unquoted(text);
         if text.is_empty() {
             return Err(KeyError::Empty);
         }
         if let Some(at) = text.chars().position(|c| !c.is_ascii_graphic()) {
             return Err(KeyError::InvalidCharacter { position: at + 1 });
+        }
+        if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
+            return Err(KeyError::OneQuote);
         }
         if text.len() > LONGEST {
             return Err(KeyError::TooLong);
@@ -77,10 +89,12 @@ impl ApiKey {
     /// Returns `text` without the key, however it is spelled there.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let key = self.expose();
-        if key.len() < SHORTEST_REDACTED {
-            return Cow::Borrowed(text);
-        }
-        redaction::redacted(text, key, INSTEAD).map_or(Cow::Borrowed(text), Cow::Owned)
+        let wanted = match key.len() {
+            ..MIN_REDACTED => return Cow::Borrowed(text),
+            MIN_REDACTED..MIN_REDACTED_WITHIN => Match::Words,
+            MIN_REDACTED_WITHIN.. => Match::Anywhere,
+        };
+        redaction::redacted(text, key, wanted, INSTEAD).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// Returns a body without the key.
@@ -106,8 +120,15 @@ mod tests {
     // F71
     #[test]
     fn keys_are_trimmed_and_checked() {
-        let table: [(&str, Result<&str, KeyError>); 11] = [
+        let table: [(&str, Result<&str, KeyError>); 18] = [
             ("sk-123", Ok("sk-123")),
+            ("\"sk-123\"", Ok("sk-123")),
+            (" ' sk-123 '\r\n", Ok("sk-123")),
+            ("\u{feff}\"'sk-123'\"", Ok("sk-123")),
+            ("sk\"1'23", Ok("sk\"1'23")),
+            ("\"\"", Err(KeyError::Empty)),
+            ("\"sk-123", Err(KeyError::OneQuote)),
+            ("sk-123'", Err(KeyError::OneQuote)),
             ("\u{feff} sk-123\r\n", Ok("sk-123")),
             ("\u{feff}\u{feff}\tsk-123\u{feff}", Ok("sk-123")),
             ("", Err(KeyError::Empty)),
@@ -161,7 +182,35 @@ mod tests {
         );
         assert_eq!(key.redacted(b"\xff nothing".to_vec()), b"\xff nothing");
 
-        let word = ApiKey::parse("demo").unwrap();
-        assert_eq!(word.redact("a demo task"), "a demo task");
+        let word = ApiKey::parse("demo-12").unwrap();
+        assert_eq!(word.redact("a demo-12 task"), "a demo-12 task");
+    }
+
+    #[test]
+    fn a_short_key_is_taken_out_as_a_whole_word() {
+        for key in ["canary-5", "canary-5d1f"] {
+            let redacted = |text: &str| {
+                let text = text.replace('*', key);
+                let key = ApiKey::parse(key).unwrap();
+                key.redact(&text).into_owned().replace("(the key)", "_")
+            };
+            for (text, expected) in [
+                ("*", "_"),
+                ("bad key *!", "bad key _!"),
+                ("key=*&x", "key=_&x"),
+                (r#"{"msg":"bad\n*\t*"}"#, r#"{"msg":"bad\n_\t_"}"#),
+                (r"%0A* \u000a*\u0020", r"%0A_ \u000a_\u0020"),
+                ("é*é", "é_é"),
+            ] {
+                assert_eq!(redacted(text), expected, "{key}");
+            }
+            for text in ["x*", "*0", "1*1"] {
+                assert_eq!(redacted(text), text.replace('*', key));
+            }
+            let spelled = key.replace('c', "\\u0063").replace('-', "%2D");
+            assert_eq!(redacted(&spelled), "_");
+            let base64 = general_purpose::STANDARD.encode(format!("Bearer {key}"));
+            assert!(redacted(&base64).contains('_'), "{key}");
+        }
     }
 }

@@ -16,6 +16,23 @@ const MOST_STEPS: usize = 8;
 /// several times the text, and a longer one that holds a secret was made to do harm: it goes as a whole.
 const LONGEST_CUT: usize = 128 * 1024;
 
+/// Where in a text a secret counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// Everywhere.
+    Anywhere,
+    /// Where no letter or digit stands beside it.
+    Words,
+}
+
+/// A spelling that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Needle {
+    bytes: Vec<u8>,
+    /// Whether it only counts as a word; the middle of a base64 text never is one.
+    is_word: bool,
+}
+
 /// Is a text decoded so far, with the place each byte has in the text as it came.
 struct Decoded {
     bytes: Vec<u8>,
@@ -25,8 +42,8 @@ struct Decoded {
 
 /// Returns `text` with `instead` wherever `secret` is spelled in it, or in place of all of it when it is huge; nothing,
 /// when the secret is nowhere.
-pub(super) fn redacted(text: &str, secret: &str, instead: &str) -> Option<String> {
-    let needles = needles(secret);
+pub(super) fn redacted(text: &str, secret: &str, wanted: Match, instead: &str) -> Option<String> {
+    let needles = needles(secret, wanted);
     if !holds(text.as_bytes(), &needles) {
         return None;
     }
@@ -47,7 +64,7 @@ pub(super) fn redacted(text: &str, secret: &str, instead: &str) -> Option<String
 }
 
 /// Reports whether a needle comes to light at any step; takes no more room than the text itself.
-fn holds(text: &[u8], needles: &[Vec<u8>]) -> bool {
+fn holds(text: &[u8], needles: &[Needle]) -> bool {
     let mut bytes = text.to_vec();
     for _ in 0..=MOST_STEPS {
         if !found_in(&bytes, needles).is_empty() {
@@ -77,11 +94,11 @@ fn undo(bytes: &mut Vec<u8>) -> bool {
 }
 
 /// Returns where the needles stand, in capitals or not: the names of hosts have none.
-fn found_in(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
+fn found_in(bytes: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
     // Most bytes begin none of them, and a body may have a million.
     let is_first: [bool; 256] = std::array::from_fn(|byte| {
-        let begins = |needle: &Vec<u8>| {
-            let first = needle.first().map(u8::to_ascii_lowercase);
+        let begins = |needle: &Needle| {
+            let first = needle.bytes.first().map(u8::to_ascii_lowercase);
             first.map(usize::from) == Some(byte)
         };
         needles.iter().any(begins)
@@ -93,9 +110,10 @@ fn found_in(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
             continue;
         }
         for needle in needles {
-            let span = at..at + needle.len();
+            let span = at..at + needle.bytes.len();
             let here = bytes.get(span.clone());
-            if here.is_some_and(|here| here.eq_ignore_ascii_case(needle)) {
+            let is_here = here.is_some_and(|here| here.eq_ignore_ascii_case(&needle.bytes));
+            if is_here && (!needle.is_word || is_word(bytes, &span)) {
                 found.push(span);
             }
         }
@@ -103,8 +121,19 @@ fn found_in(bytes: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
     found
 }
 
+/// Reports whether no letter or digit stands beside a place; the letter of JSON's escape for a line end is none.
+fn is_word(bytes: &[u8], span: &Range<usize>) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
+    let before = bytes.get(..span.start).unwrap_or_default();
+    let begins = match before {
+        [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't'] | [] => true,
+        [.., last] => !is_letter(last),
+    };
+    begins && !bytes.get(span.end).is_some_and(is_letter)
+}
+
 /// Returns the places of all needles in a text, in order of their beginning.
-fn spans(text: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
+fn spans(text: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut decoded = Decoded {
         bytes: text.to_vec(),
@@ -123,11 +152,15 @@ fn spans(text: &[u8], needles: &[Vec<u8>]) -> Vec<Range<usize>> {
 
 /// Returns what is looked for: the secret, what decoding makes of one that looks encoded itself, and the middle of
 /// its base64, which depends on where in a group of three it begins.
-fn needles(secret: &str) -> Vec<Vec<u8>> {
-    let mut needles = vec![secret.as_bytes().to_vec()];
+fn needles(secret: &str, wanted: Match) -> Vec<Needle> {
+    let plain = |bytes: &[u8]| Needle {
+        bytes: bytes.to_vec(),
+        is_word: wanted == Match::Words,
+    };
+    let mut needles = vec![plain(secret.as_bytes())];
     let mut decoded = secret.as_bytes().to_vec();
     while undo(&mut decoded) {
-        needles.push(decoded.clone());
+        needles.push(plain(&decoded));
     }
     for before in 0..3 {
         let mut padded = vec![0; before];
@@ -140,7 +173,10 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
             let first = (before * 8_usize).div_ceil(6);
             let last = padded.len() * 8 / 6;
             let middle = engine.encode(&padded).get(first..last).map(str::to_owned);
-            needles.extend(middle.map(String::into_bytes));
+            needles.extend(middle.map(|middle| Needle {
+                bytes: middle.into_bytes(),
+                is_word: false,
+            }));
         }
     }
     needles.sort();
@@ -150,7 +186,7 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
 
 impl Decoded {
     /// Notes where the needles stand in the text as it came.
-    fn find(&self, needles: &[Vec<u8>], found: &mut Vec<Range<usize>>) {
+    fn find(&self, needles: &[Needle], found: &mut Vec<Range<usize>>) {
         found.extend(
             found_in(&self.bytes, needles)
                 .into_iter()
@@ -205,7 +241,7 @@ mod tests {
     const SECRET: &str = "Canary/5d1f+Key=";
 
     fn clean(text: &str) -> String {
-        redacted(text, SECRET, "(…)").unwrap_or_else(|| text.to_owned())
+        redacted(text, SECRET, Match::Anywhere, "(…)").unwrap_or_else(|| text.to_owned())
     }
 
     // F71
@@ -262,9 +298,15 @@ mod tests {
             "%%41\\\\\\u0041",
         ] {
             let text = format!("<{secret}>");
-            assert_eq!(redacted(&text, secret, "(…)").unwrap(), "<(…)>");
+            assert_eq!(
+                redacted(&text, secret, Match::Anywhere, "(…)").unwrap(),
+                "<(…)>"
+            );
             let json = serde_json::to_string(secret).unwrap();
-            assert_eq!(redacted(&json, secret, "(…)").unwrap(), "\"(…)\"");
+            assert_eq!(
+                redacted(&json, secret, Match::Anywhere, "(…)").unwrap(),
+                "\"(…)\""
+            );
         }
     }
 
@@ -289,7 +331,11 @@ mod tests {
             "Canary/5d1f+Kex=",
             "日本 \\n",
         ] {
-            assert_eq!(redacted(text, SECRET, "(…)"), None, "{text}");
+            assert_eq!(
+                redacted(text, SECRET, Match::Anywhere, "(…)"),
+                None,
+                "{text}"
+            );
         }
         assert_eq!(
             clean("a Canary/5d1f+Key=, b canary%2f5d1f+key= c"),
