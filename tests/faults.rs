@@ -90,6 +90,7 @@ fn faults() -> Vec<(&'static str, PollError, Level)> {
         ("F15", server(502), soon()),
         ("F17 F43", PollError::Unauthorized(401), key()),
         ("F17", PollError::Unauthorized(403), key()),
+        ("F17", PollError::Blocked(403), Account(1.0..=2.0)),
         ("F18 F39 F44", PollError::NotFound, Row(54.0..=160.0)),
         ("F19", PollError::WrongAddress, key()),
         ("F20", limit(429, Some(7)), Account(7.0..=7.7)),

@@ -465,6 +465,12 @@ async fn what_concerns_the_account_is_said_with_the_next_step() {
             4,
         ),
         (
+            ResponseTemplate::new(403).set_body_string("<title>Just a moment...</title>"),
+            "the network or a gateway blocks us (403)",
+            "Try another network",
+            1,
+        ),
+        (
             ResponseTemplate::new(429),
             "asked too often (429)",
             "try again",

@@ -195,22 +195,18 @@ async fn without_a_key_nothing_is_sent() {
 // F14, F15, F17, F18, F19, F20, F21, F22, F24, F43, F44, F46, F47, F48, F50, F51
 #[tokio::test]
 async fn statuses_and_codes_are_named() {
-    let json =
-        |status, body: &str| ResponseTemplate::new(status).set_body_raw(body, "application/json");
-    let html = |status| {
-        ResponseTemplate::new(status).set_body_raw("<html><h1>Bad gateway</h1>", "text/html")
-    };
-    let table = [
+    assert_named(vec![
         (html(200), malformed("it is a web page, not JSON")),
         (html(502), server(502, "")),
         (html(503), server(503, "")),
-        (html(526), server(526, "")),
+        (
+            html(526),
+            server(526, "the gateway cannot reach the server"),
+        ),
         (
             html(503).insert_header("retry-after", "30"),
             limited(503, Some(30)),
         ),
-        (html(401), Err(PollError::Unauthorized(401))),
-        (html(403), Err(PollError::Unauthorized(403))),
         (html(404), Err(PollError::WrongAddress)),
         (
             json(404, r#"{"code":404,"msg":"x"}"#),
@@ -255,7 +251,55 @@ async fn statuses_and_codes_are_named() {
         (ResponseTemplate::new(204), malformed("it is empty")),
         (ResponseTemplate::new(200), malformed("it is empty")),
         (json(200, " \r\n "), malformed("it is empty")),
-    ];
+    ])
+    .await;
+}
+
+// F17
+#[tokio::test]
+async fn an_answer_of_something_in_between_is_not_taken_for_the_apis() {
+    assert_named(vec![
+        (html(401), Err(PollError::Blocked(401))),
+        (html(403), Err(PollError::Blocked(403))),
+        (html(407), Err(PollError::Blocked(407))),
+        (html(511), Err(PollError::Blocked(511))),
+        (
+            ResponseTemplate::new(403).set_body_raw("error code: 1020", "text/plain"),
+            Err(PollError::Blocked(403)),
+        ),
+        (
+            html(503).insert_header("cf-mitigated", "challenge"),
+            Err(PollError::Blocked(503)),
+        ),
+        (
+            json(
+                403,
+                r#"{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}"#,
+            ),
+            Err(PollError::Blocked(403)),
+        ),
+        (
+            json(403, r#"{"code":403,"msg":"x"}"#),
+            Err(PollError::Unauthorized(403)),
+        ),
+        (
+            ResponseTemplate::new(401),
+            Err(PollError::Unauthorized(401)),
+        ),
+    ])
+    .await;
+}
+
+fn json(status: u16, body: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_raw(body, "application/json")
+}
+
+fn html(status: u16) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_raw("<html><h1>Bad gateway</h1>", "text/html")
+}
+
+/// Asks a server that answers so, and sees to it that it is named as expected.
+async fn assert_named(table: Vec<(ResponseTemplate, Answer)>) {
     for (template, expected) in table {
         let shown = format!("{template:?}");
         let server = MockServer::start().await;

@@ -43,6 +43,9 @@ pub use self::{
     origin::{ApiOrigin, OriginError},
 };
 
+/// The header by which Cloudflare says that it, and not the server, answered.
+const CHALLENGE: &str = "cf-mitigated";
+
 /// The longest name of a host that is shown, in bytes: what DNS allows.
 const HOST_BYTES: usize = 253;
 
@@ -198,11 +201,14 @@ impl KieClient {
         reply.judge(task, family, noticed)
     }
 
-    /// Reads an answer that is no redirect.
+    /// Reads an answer that is no redirect, and no challenge of Cloudflare's in the API's place.
     async fn straight(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
         if let Some(host) = redirect_target(&response) {
             let host = key.redact(&host);
             return Err(PollError::Redirected(CleanText::line(&host, HOST_BYTES)));
+        }
+        if response.headers().contains_key(CHALLENGE) {
+            return Err(PollError::Blocked(i64::from(response.status().as_u16())));
         }
         self.reply(response, key).await
     }

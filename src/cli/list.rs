@@ -307,6 +307,10 @@ fn account_failed(error: &PollError) -> Failure {
             exit::FAILED,
             "Is this a network login page, or is an authority missing (SSL_CERT_FILE)?",
         ),
+        PollError::Blocked(_) => (
+            exit::FAILED,
+            "Try another network: a VPN, a data center's address or a login page may be the cause.",
+        ),
         PollError::OutOfCredits => (exit::FAILED, "Add credits at https://kie.ai."),
         PollError::Offline(_)
         | PollError::RateLimited { .. }

@@ -50,6 +50,8 @@ pub enum PollError {
     KeyUnread(CleanText),
     /// 401 or 403: the key was refused, or this address is not on its list. Holds the code.
     Unauthorized(i64),
+    /// Something between us and the API refused the request: a challenge, a firewall, a login page. Holds the status.
+    Blocked(i64),
     /// 402: not enough credits.
     OutOfCredits,
     /// 429, 430 or 433: asked too often, or the key's cap is reached. Any other code: trouble at the server, which
@@ -97,6 +99,7 @@ impl PollError {
             | Self::NoKey
             | Self::KeyUnread(_)
             | Self::Unauthorized(_)
+            | Self::Blocked(_)
             | Self::OutOfCredits
             | Self::RateLimited { .. }
             | Self::Maintenance
@@ -121,6 +124,7 @@ impl PollError {
             | Self::NoKey
             | Self::KeyUnread(_)
             | Self::Unauthorized(_)
+            | Self::Blocked(_)
             | Self::OutOfCredits
             | Self::RateLimited { .. }
             | Self::Maintenance
@@ -159,6 +163,7 @@ impl PollError {
             Self::NoKey => "no_key",
             Self::KeyUnread(_) => "key_unread",
             Self::Unauthorized(_) => "unauthorized",
+            Self::Blocked(_) => "blocked",
             Self::OutOfCredits => "out_of_credits",
             Self::RateLimited { .. } => "rate_limited",
             Self::Maintenance => "maintenance",
@@ -176,6 +181,7 @@ impl PollError {
     pub const fn code(&self) -> Option<i64> {
         match self {
             Self::Unauthorized(code)
+            | Self::Blocked(code)
             | Self::RateLimited { code, .. }
             | Self::Refused { code, .. }
             | Self::Server { code, .. } => Some(*code),
@@ -205,6 +211,9 @@ impl PollError {
             Self::NoKey => "no API key is set".into(),
             Self::KeyUnread(why) => format!("the API key cannot be read: {why}"),
             Self::Unauthorized(code) => format!("the API key was refused ({code})"),
+            Self::Blocked(407) => "a proxy asks for a user name and password (407)".into(),
+            Self::Blocked(511) => "this network asks for a login first (511)".into(),
+            Self::Blocked(code) => format!("the network or a gateway blocks us ({code})"),
             Self::OutOfCredits => "not enough credits (402)".into(),
             Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
             Self::RateLimited {
@@ -240,6 +249,9 @@ impl PollError {
             Self::Unauthorized(_) => {
                 "Check the key at https://kie.ai/api-key (is this address on its list?)."
             }
+            Self::Blocked(_) => {
+                "Try another network (VPN, data center, login page?). Retried automatically."
+            }
             Self::OutOfCredits => "Add credits at https://kie.ai; asking goes on by itself.",
             Self::RateLimited { .. } => "Asking goes on by itself, more slowly.",
             Self::Maintenance => "Asking goes on by itself.",
@@ -267,6 +279,7 @@ impl PollError {
             "no_key" => Self::NoKey,
             "key_unread" => Self::KeyUnread(text),
             "unauthorized" => Self::Unauthorized(code),
+            "blocked" => Self::Blocked(code),
             "out_of_credits" => Self::OutOfCredits,
             "rate_limited" => Self::RateLimited {
                 code,
@@ -303,6 +316,7 @@ impl PollError {
             | Self::CutOff
             | Self::NoKey
             | Self::Unauthorized(_)
+            | Self::Blocked(_)
             | Self::OutOfCredits
             | Self::RateLimited { .. }
             | Self::Maintenance
@@ -339,6 +353,7 @@ mod tests {
             PollError::CutOff,
             PollError::NoKey,
             PollError::Unauthorized(403),
+            PollError::Blocked(511),
             PollError::OutOfCredits,
             PollError::RateLimited {
                 code: 433,

@@ -274,6 +274,7 @@ impl Jitter {
             | PollError::Redirected(_)
             | PollError::Untrusted(_) => Some(Duration::from_mins(5)),
             PollError::Offline(_)
+            | PollError::Blocked(_)
             | PollError::TimedOut
             | PollError::CutOff
             | PollError::NotFound
@@ -284,7 +285,7 @@ impl Jitter {
         };
         told.map_or_else(
             || {
-                if matches!(error, PollError::Offline(_)) {
+                if matches!(error, PollError::Offline(_) | PollError::Blocked(_)) {
                     self.under_cap(BACKOFF_CAP, failures, None)
                 } else {
                     self.backoff(failures, None)

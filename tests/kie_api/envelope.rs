@@ -72,22 +72,30 @@ fn the_http_status_decides_where_the_body_does_not() {
     let json = r#"{"code":200,"msg":"ok","data":{"successFlag":1}}"#;
     let codeless = r#"{"msg":"ok","data":{"successFlag":1}}"#;
     let html = "<html><title>trouble</title></html>";
+    let unreached = "the gateway cannot reach the server";
     let table = [
+        // A page is not the API's: it says nothing of key or credits.
         (
             401,
             Err(PollError::Unauthorized(401)),
-            Err(PollError::Unauthorized(401)),
+            Err(PollError::Blocked(401)),
         ),
         (
             403,
             Err(PollError::Unauthorized(403)),
-            Err(PollError::Unauthorized(403)),
+            Err(PollError::Blocked(403)),
         ),
         (
             402,
             Err(PollError::OutOfCredits),
-            Err(PollError::OutOfCredits),
+            Err(PollError::Blocked(402)),
         ),
+        (
+            407,
+            Err(PollError::Blocked(407)),
+            Err(PollError::Blocked(407)),
+        ),
+        (451, server(451, "ok"), Err(PollError::Blocked(451))),
         (404, Err(PollError::NotFound), Err(PollError::WrongAddress)),
         (400, refused(400, "ok"), server(400, "")),
         (422, refused(422, "ok"), server(422, "")),
@@ -104,16 +112,33 @@ fn the_http_status_decides_where_the_body_does_not() {
         (502, server(502, "ok"), server(502, "")),
         (503, server(503, "ok"), server(503, "")),
         (504, server(504, "ok"), server(504, "")),
-        (520, server(520, "ok"), server(520, "")),
-        (526, server(526, "ok"), server(526, "")),
+        (520, server(520, "ok"), server(520, unreached)),
+        (526, server(526, "ok"), server(526, unreached)),
         (304, server(304, "ok"), server(304, "")),
     ];
     for (status, by_json, by_page) in table {
         assert_eq!(judge(status, json), by_json, "{status}");
         assert_eq!(judge(status, codeless), by_json, "{status}");
         assert_eq!(judge(status, html), by_page, "{status}");
-        assert_eq!(judge(status, ""), by_page, "{status}");
+        // Without a body the status speaks for itself.
+        let by_silence = match status {
+            401..=403 => by_json,
+            451 | 520 | 526 => server(status.into(), ""),
+            _ => by_page,
+        };
+        assert_eq!(judge(status, ""), by_silence, "{status}");
     }
+}
+
+#[test]
+fn half_a_refusal_of_the_api_is_one_and_a_page_of_cloudflare_in_json_is_none() {
+    assert_eq!(
+        judge(401, r#"{"code":401,"msg":"You do no"#),
+        Err(PollError::Unauthorized(401))
+    );
+    let page = r#"{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}"#;
+    assert_eq!(judge(403, page), Err(PollError::Blocked(403)));
+    assert_eq!(judge(200, page).unwrap_err().kind(), "malformed");
 }
 
 // F15, F20

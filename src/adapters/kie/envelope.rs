@@ -122,12 +122,27 @@ impl Reply {
         let text = String::from_utf8_lossy(&self.body);
         let text = text.trim_start_matches('\u{feff}').trim();
         match Envelope::parse(text, noticed) {
+            Ok(envelope) if envelope.is_of_cloudflare() => Err(self.by_page()),
             Ok(envelope) => Ok(envelope),
             // A page that is not there is a wrong address only when it is a page, not a broken answer.
             Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
                 Err(error)
             }
-            Err(_) => Err(self.by_status(None)),
+            // Without a word, or with half of one, it may be the API itself.
+            Err(_) if text.is_empty() || text.starts_with('{') => Err(self.by_status(None)),
+            Err(_) => Err(self.by_page()),
+        }
+    }
+
+    /// Returns the error that a page of something between us and the API stands for: not a word about key or credits.
+    fn by_page(&self) -> PollError {
+        let code = i64::from(self.status);
+        match code {
+            401 | 402 | 403 | 451 => PollError::Blocked(code),
+            _ if self.is_success() => malformed("it is a page of a gateway"),
+            // Cloudflare's own: the server behind it does not answer.
+            520..=530 => self.trouble(code, line("the gateway cannot reach the server")),
+            _ => self.by_status(None),
         }
     }
 
@@ -153,6 +168,7 @@ impl Reply {
         let code = i64::from(self.status);
         match (code, message) {
             (404, None) => PollError::WrongAddress,
+            (407 | 511, _) => PollError::Blocked(code),
             // Final words about a task must be the API's, not those of a gateway before it.
             (400 | 422, None) => self.trouble(code, no_text()),
             (451 | 505, message) => self.trouble(code, message.unwrap_or_else(no_text)),
@@ -224,6 +240,11 @@ impl Envelope {
 
     fn data(&self) -> &Value {
         read::field(&self.fields, "data")
+    }
+
+    /// Reports whether it is an error page of Cloudflare, which comes as JSON to whoever accepts that.
+    fn is_of_cloudflare(&self) -> bool {
+        *read::field(&self.fields, "cloudflare_error") == Value::Bool(true)
     }
 
     /// Returns code 501 as what it is: not an error of the question but the end of the task.
@@ -322,11 +343,15 @@ fn says_unknown(message: &CleanText) -> bool {
 
 /// Returns the error of an answer that made no sense; `what` goes on after "the answer made no sense: ".
 pub(super) fn malformed(what: &str) -> PollError {
-    PollError::Malformed(CleanText::line(what, MESSAGE_BYTES))
+    PollError::Malformed(line(what))
 }
 
 fn no_text() -> CleanText {
-    CleanText::line("", MESSAGE_BYTES)
+    line("")
+}
+
+fn line(text: &str) -> CleanText {
+    CleanText::line(text, MESSAGE_BYTES)
 }
 
 /// Returns what people call a kind of JSON value.
