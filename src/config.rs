@@ -134,7 +134,7 @@ pub enum Mouse {
 /// Tells whether only ASCII is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ascii {
-    /// Where the locale has no more.
+    /// Where the locale or the terminal has no more.
     #[default]
     Auto,
     /// Always.

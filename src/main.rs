@@ -23,7 +23,7 @@ use kietop::{
         log,
         notify::SystemNotifier,
         store::{self, SqliteStore},
-        surroundings::{is_set, path_variables},
+        surroundings::{is_set, path_variables, shows_unicode},
     },
     app::{
         state::{Settings, State},
@@ -405,7 +405,7 @@ fn notices(config: &config::Notifications) -> NoticeSettings {
     }
 }
 
-/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale has none or none are wanted; and
+/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale or the terminal has none or none are wanted; and
 /// another for a light ground, where the colours are not chosen and the terminal has those it needs.
 fn themes(config: &config::Settings) -> Themes {
     let is_ascii = is_ascii(config);
@@ -431,14 +431,12 @@ fn themes(config: &config::Settings) -> Themes {
     }
 }
 
-/// Tells whether only ASCII is drawn.
+/// Reports whether only ASCII is drawn.
 fn is_ascii(config: &config::Settings) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
-    match (config.ascii, locale.as_deref()) {
-        (Ascii::On, _) | (Ascii::Auto, Some("C" | "POSIX")) => true,
-        (Ascii::Off | Ascii::Auto, _) => false,
+    match config.ascii {
+        Ascii::On => true,
+        Ascii::Off => false,
+        Ascii::Auto => !shows_unicode(|name| env::var_os(name)),
     }
 }
 

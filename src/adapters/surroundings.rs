@@ -1,10 +1,14 @@
 //! What kind of place we run in, by its variables: base folders, and in front of a desktop or far away from one.
 
-use std::{env, ffi::OsStr, path::PathBuf};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use super::helper::SECRETS;
 use crate::domain::{
-    path_text::{PathError, PathVariables, expand},
+    path_text::{PathError, PathVariables, expand, unquoted},
     text::CleanText,
 };
 
@@ -77,6 +81,41 @@ pub fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
+/// Reports whether the terminal shows more than ASCII: by the charset of the locale, and by its own kind.
+///
+/// A locale without a charset has an old one (`de_DE` is ISO 8859-1 in glibc), and no locale is `C`.
+pub fn shows_unicode(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let text = |name: &str| {
+        let value = variable(name)?;
+        Some(value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+    };
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text);
+    let locale = locale.unwrap_or_default();
+    let locale = unquoted(&locale);
+    // macOS sets a charset alone.
+    let charset = locale
+        .split_once('.')
+        .map_or(locale, |(_, charset)| charset);
+    let charset = charset.split('@').next().unwrap_or_default();
+    let plain = charset.replace(['-', '_'], "").to_ascii_lowercase();
+    plain == "utf8" && !text("TERM").is_none_or(|term| has_small_font(&term))
+}
+
+/// Reports whether a terminal has a font of letters only: a system's console, or a terminal of old.
+fn has_small_font(term: &str) -> bool {
+    // `screen.linux` is screen inside of a console.
+    let kind = term.strip_prefix("screen.").unwrap_or(term);
+    let kind = kind.split(['-', '+']).next().unwrap_or_default();
+    let is_old = |prefix: &str| {
+        let number = kind.strip_prefix(prefix);
+        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let consoles = [
+        "linux", "dumb", "ansi", "unknown", "pccon", "pccon0", "scoansi", "sun", "con", "bterm",
+    ];
+    consoles.contains(&kind) || ["vt", "wsvt", "cons"].into_iter().any(is_old)
+}
+
 /// Returns how wide the terminal is that hears of errors; nothing where it is none.
 pub fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
@@ -104,6 +143,88 @@ pub(super) fn has_display(is_set: impl Fn(&str) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn charset_and_terminal_decide_which_signs_are_shown() {
+        let with = |variables: &[(&str, &str)]| {
+            shows_unicode(|name| {
+                let found = variables.iter().rev().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).into())
+            })
+        };
+        let term = ("TERM", "xterm-256color");
+        for locale in [
+            "C.UTF-8",
+            "C.utf8",
+            "de_DE.UTF-8",
+            "de_DE.Utf-8@euro",
+            "en_US.utf_8",
+            "UTF-8",
+            "ja_JP.UTF8",
+            "\"C.UTF-8\"",
+        ] {
+            assert!(with(&[("LANG", locale), term]), "{locale}");
+        }
+        for locale in [
+            "",
+            "C",
+            "POSIX",
+            "de_DE",
+            "de_DE@euro",
+            "de_DE.ISO-8859-1",
+            "de_DE.ISO8859-15@euro",
+            "ja_JP.eucJP",
+            "zh_CN.GB18030",
+            "ru_RU.KOI8-R",
+            "en_US.US-ASCII",
+        ] {
+            assert!(!with(&[("LANG", locale), term]), "{locale}");
+        }
+        assert!(!with(&[term]));
+        let utf8 = "C.UTF-8";
+        assert!(!with(&[
+            ("LC_ALL", "C"),
+            ("LC_CTYPE", utf8),
+            ("LANG", utf8),
+            term
+        ]));
+        assert!(with(&[
+            ("LC_ALL", ""),
+            ("LC_CTYPE", utf8),
+            ("LANG", "C"),
+            term
+        ]));
+        assert!(!with(&[
+            ("LC_CTYPE", "de_DE.ISO-8859-1"),
+            ("LANG", utf8),
+            term
+        ]));
+        for term in [
+            "linux",
+            "linux-16color",
+            "screen.linux",
+            "vt100",
+            "vt220",
+            "vt102-w",
+            "dumb",
+            "ansi",
+            "cons25",
+            "wsvt25",
+            "",
+        ] {
+            assert!(!with(&[("LANG", utf8), ("TERM", term)]), "{term}");
+        }
+        for term in [
+            "xterm",
+            "vte-256color",
+            "screen",
+            "tmux-256color",
+            "foot",
+            "konsole",
+        ] {
+            assert!(with(&[("LANG", utf8), ("TERM", term)]), "{term}");
+        }
+    }
 
     #[test]
     #[cfg(target_os = "linux")]
