@@ -9,7 +9,7 @@ use jiff::{
     civil::DateTime,
     tz::{Offset, TimeZone},
 };
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::domain::{link::Links, task::Flag, text::CleanText};
@@ -25,6 +25,12 @@ const MOST_GROUPS: usize = 1_000;
 
 /// The most values in a document, links among them.
 const MOST_VALUES: usize = 20_000;
+
+/// How deep lists and objects are read; deeper ones are passed over. A record is five deep, before what a user put in.
+const MAX_DEPTH: usize = 64;
+
+/// How much longer a document may become when it is repaired, in bytes.
+const MAX_REPAIR: usize = 64 * 1024;
 
 /// How often JSON may be wrapped into a string of JSON.
 const MOST_WRAPPINGS: usize = 2;
@@ -64,7 +70,10 @@ pub struct Document {
     pub has_key_twice: bool,
 }
 
-/// Parses a document: a byte order mark is skipped, half of a surrogate pair becomes U+FFFD.
+/// Parses a document: a byte order mark is skipped.
+///
+/// One odd value does not cost the others: half of a surrogate pair becomes U+FFFD, a number beyond all range a text,
+/// `NaN` and `Infinity` null; what is nested too deep is null too.
 pub fn document(text: &str) -> Result<Document, Unreadable> {
     let text = text.trim_start_matches('\u{feff}');
     if has_too_many_parts(text) {
@@ -80,7 +89,11 @@ pub fn document(text: &str) -> Result<Document, Unreadable> {
 fn parsed(text: &str) -> Result<Document, Unreadable> {
     let has_key_twice = Cell::new(false);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Part(&has_key_twice).deserialize(&mut reader);
+    let part = Part {
+        has_key_twice: &has_key_twice,
+        depth: 0,
+    };
+    let value = part.deserialize(&mut reader);
     let value = value.map_err(|error| {
         if error.is_eof() {
             Unreadable::EndsEarly
@@ -97,7 +110,21 @@ fn parsed(text: &str) -> Result<Document, Unreadable> {
 
 /// Reads any value as [`Value`] does, and notes a key that stands twice in its object: `Value` says nothing of it.
 #[derive(Clone, Copy)]
-struct Part<'a>(&'a Cell<bool>);
+struct Part<'a> {
+    has_key_twice: &'a Cell<bool>,
+    depth: usize,
+}
+
+impl Part<'_> {
+    /// Returns the reader of what is within; nothing where that is too deep.
+    const fn within(self) -> Option<Self> {
+        let depth = self.depth + 1;
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        Some(Self { depth, ..self })
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Part<'_> {
     type Value = Value;
@@ -143,19 +170,27 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
+        let Some(within) = self.within() else {
+            while parts.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Value::Null);
+        };
         let mut list = Vec::new();
-        while let Some(part) = parts.next_element_seed(self)? {
+        while let Some(part) = parts.next_element_seed(within)? {
             list.push(part);
         }
         Ok(list.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
+        let Some(within) = self.within() else {
+            while parts.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Value::Null);
+        };
         let mut object = Object::new();
         while let Some(key) = parts.next_key::<String>()? {
-            let part = parts.next_value_seed(self)?;
+            let part = parts.next_value_seed(within)?;
             if object.insert(key, part).is_some() {
-                self.0.set(true);
+                self.has_key_twice.set(true);
             }
         }
         Ok(object.into())
@@ -163,54 +198,97 @@ impl<'de> Visitor<'de> for Part<'_> {
 }
 
 /// Reports whether a document is built of more lists, objects or values than is to be believed, without reading it.
+/// What is too deep to be read does not count.
 fn has_too_many_parts(text: &str) -> bool {
-    let (mut groups, mut values) = (0, 0);
+    let (mut groups, mut values, mut depth) = (0, 0, 0_usize);
     let (mut is_text, mut is_escaped) = (false, false);
     for byte in text.bytes() {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if is_text => is_escaped = true,
             b'"' => is_text = !is_text,
-            b'[' | b'{' if !is_text => groups += 1,
-            b',' if !is_text => values += 1,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                groups += usize::from(depth <= MAX_DEPTH);
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            b',' if !is_text => values += usize::from(depth <= MAX_DEPTH),
             _ => {}
         }
     }
     groups > MOST_GROUPS || values > MOST_VALUES
 }
 
-/// Returns `text` with every lone surrogate escape replaced, or nothing when there is none.
+/// Returns a list or an object with what the JSON library refuses replaced; nothing, when there is no such value.
 ///
-/// They come from servers that cut a prompt in the middle of an emoji; serde refuses the whole document for one.
+/// Surrogates come alone from servers that cut a prompt in the middle of an emoji.
 fn mended(text: &str) -> Option<String> {
-    let mut mended = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut is_mended = false;
-    while let Some((before, after)) = rest.split_once('\\') {
-        mended.push_str(before);
-        let first = surrogate(after);
-        let second = after
-            .get(5..)
-            .and_then(|after| after.strip_prefix('\\'))
-            .and_then(surrogate);
-        // How much of the text behind the backslash belongs to this escape.
-        let length = match (first, second) {
-            (Some(Half::Leading), Some(Half::Trailing)) => 11,
-            (Some(_), _) => {
-                is_mended = true;
-                mended.push('\u{fffd}');
-                rest = after.get(5..).unwrap_or_default();
-                continue;
-            }
-            // At least the escaped character, which may be a backslash itself.
-            (None, _) => after.chars().next().map_or(0, char::len_utf8),
-        };
-        mended.push('\\');
-        mended.push_str(after.get(..length).unwrap_or_default());
-        rest = after.get(length..).unwrap_or_default();
+    if !text.trim_start().starts_with(['[', '{']) {
+        return None;
     }
-    mended.push_str(rest);
-    is_mended.then_some(mended)
+    let mut mended = String::with_capacity(text.len());
+    let (mut rest, mut is_text, mut is_mended) = (text, false, false);
+    while !rest.is_empty() && mended.len() <= text.len() + MAX_REPAIR {
+        let (length, instead) = if is_text {
+            in_text(rest)
+        } else {
+            outside(rest)
+        };
+        let (piece, after) = rest.split_at_checked(length)?;
+        is_text ^= piece == "\"";
+        is_mended |= instead.is_some();
+        mended.push_str(instead.as_deref().unwrap_or(piece));
+        rest = after;
+    }
+    (is_mended && rest.is_empty()).then_some(mended)
+}
+
+/// Returns the length of what a text within JSON goes on with, and what to put in its place.
+fn in_text(rest: &str) -> (usize, Option<String>) {
+    let is_plain = |c: char| c >= ' ' && c != '"' && c != '\\';
+    let plain = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
+    if plain > 0 {
+        return (plain, None);
+    }
+    let Some(after) = rest.strip_prefix('\\') else {
+        let control = rest.chars().next().filter(char::is_ascii_control);
+        return (1, control.map(|c| format!("\\u{:04x}", u32::from(c))));
+    };
+    let second = after.get(5..).and_then(|after| after.strip_prefix('\\'));
+    match (surrogate(after), second.and_then(surrogate)) {
+        (Some(Half::Leading), Some(Half::Trailing)) => return (12, None),
+        (Some(_), _) => return (6, Some('\u{fffd}'.to_string())),
+        (None, _) => {}
+    }
+    match after.chars().next() {
+        Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => (2, None),
+        Some('u') if after.get(1..5).is_some_and(is_hex) => (6, None),
+        // No escape at all: the backslash is one.
+        Some(_) => (1, Some("\\\\".to_owned())),
+        None => (1, None),
+    }
+}
+
+fn is_hex(digits: &str) -> bool {
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+/// Returns the length of what JSON goes on with outside of a text, and what to put in its place.
+fn outside(rest: &str) -> (usize, Option<String>) {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+    let word = rest.get(..length).unwrap_or_default();
+    match word {
+        "" => (rest.chars().next().map_or(0, char::len_utf8), None),
+        "NaN" | "Infinity" | "-Infinity" => (length, Some("null".to_owned())),
+        // The grammar allows it, and no type holds it.
+        _ if word.parse().is_ok_and(f64::is_infinite)
+            && serde_json::from_str::<IgnoredAny>(word).is_ok() =>
+        {
+            (length, Some(format!("\"{word}\"")))
+        }
+        _ => (length, None),
+    }
 }
 
 /// Is one half of a surrogate pair.
@@ -378,8 +456,71 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(value(text), json!([expected]), "{text}");
         }
-        for broken in [r#"["\ud83"#, r#"["\"#, r#"["\ud83d\"#, "[\"\\é\"]"] {
+        for broken in [r#"["\ud83"#, r#"["\"#, r#"["\ud83d\"#] {
             assert!(document(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn one_odd_value_does_not_cost_the_others() {
+        for (odd, read) in [
+            ("1e400", json!("1e400")),
+            ("-1E+999", json!("-1E+999")),
+            ("NaN", json!(null)),
+            ("-Infinity", json!(null)),
+            ("1e-400", json!(0.0)),
+            (
+                "123456789012345678901234567890",
+                json!(1.234_567_890_123_456_8e29),
+            ),
+            (r#""\ud83d""#, json!("\u{fffd}")),
+            ("\"a\tb\u{1}\"", json!("a\tb\u{1}")),
+            (r#""\x41 \' \u12 \é""#, json!(r"\x41 \' \u12 \é")),
+            (r#""NaN 1e400 \"1e400""#, json!("NaN 1e400 \"1e400")),
+        ] {
+            let text = format!(r#"{{"a":[1,{{"b":{odd}}}],"successFlag":1}}"#);
+            assert_eq!(
+                value(&text),
+                json!({"a": [1, {"b": read}], "successFlag": 1}),
+                "{text}"
+            );
+        }
+        for broken in [
+            "[nan]",
+            "[1e]",
+            "[1e400 2]",
+            "[01e400]",
+            "[+1e400]",
+            "[NaNa]",
+            "[1e400",
+        ] {
+            assert!(document(broken).is_err(), "{broken}");
+        }
+        // Repaired, it would be six times as long.
+        let long = format!("[\"{}\"]", "\u{1}".repeat(MAX_REPAIR));
+        assert!(document(&long).is_err());
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_does_not_cost_the_rest() {
+        for (open, close) in [("[", "]"), ("{\"x\":", "}")] {
+            let deep = |depth: usize| {
+                let inner = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+                value(&format!(r#"{{"param":{inner},"successFlag":1}}"#))
+            };
+            let depth = |value: &Value| {
+                let (mut value, mut depth) = (value, 0);
+                while let Some(inner) = value.get(0).or_else(|| value.get("x")) {
+                    (value, depth) = (inner, depth + 1);
+                }
+                (depth, value.clone())
+            };
+            for (nested, expected) in [(10, (10, json!(1))), (50_000, (MAX_DEPTH - 1, json!(null)))]
+            {
+                let record = deep(nested);
+                assert_eq!(depth(field(record.as_object().unwrap(), "param")), expected);
+                assert_eq!(record.get("successFlag"), Some(&json!(1)));
+            }
         }
     }
 
