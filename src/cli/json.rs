@@ -14,7 +14,7 @@ use crate::domain::{
     link::{Link, Links},
     status,
     task::{Flag, TaskState},
-    text::{CleanText, is_unsafe},
+    text::{CleanText, MARKS_PER_BASE, is_mark, is_unsafe},
     watched::Watched,
 };
 
@@ -125,25 +125,36 @@ fn link(link: &Link) -> &str {
 }
 
 /// Writes JSON so that no character of it can act on a terminal: what `serde_json` leaves raw beyond U+001F (DEL, C1,
-/// format characters, whatever is drawn as nothing) becomes `\uXXXX`, and every reader gets the same text back.
+/// format characters, whatever is drawn as nothing, marks that would pile up in one cell) becomes `\uXXXX`, and every
+/// reader gets the same text back.
 pub fn write(value: &Value) -> String {
     let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Safe);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Safe::default());
     // Writing a value into memory cannot fail.
     value.serialize(&mut serializer).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-struct Safe;
+#[derive(Default)]
+struct Safe {
+    /// How many marks stand on the character before.
+    marks: usize,
+}
 
 impl Formatter for Safe {
+    fn begin_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.marks = 0;
+        writer.write_all(b"\"")
+    }
+
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
         for c in fragment.chars() {
-            if is_unsafe(c) {
+            self.marks = if is_mark(c) { self.marks + 1 } else { 0 };
+            if is_unsafe(c) || self.marks > MARKS_PER_BASE {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     write!(writer, "\\u{unit:04x}")?;
                 }
@@ -159,6 +170,21 @@ impl Formatter for Safe {
 mod tests {
     use super::*;
     use crate::domain::task::{Family, Task, TaskId};
+
+    #[test]
+    fn marks_beyond_a_cell_are_escaped_and_nothing_is_lost() {
+        let four = "e\u{301}\u{302}\u{303}\u{304}";
+        let piled = format!("{four}\u{305}\u{1d167}x\u{301}");
+        let written = write(&json!([four, piled]));
+
+        let escaped = r"\u0305\ud834\udd67";
+        assert_eq!(written, format!("[\"{four}\",\"{four}{escaped}x\u{301}\"]"));
+        let long = json!(format!("a{}\"\u{301}", "\u{301}".repeat(5_000)));
+        let written = write(&long);
+        let raw = written.chars().filter(|c| *c == '\u{301}').count();
+        assert!(raw <= 5, "{raw}");
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), long);
+    }
 
     #[test]
     fn a_record_has_the_names_in_their_order() {

@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthChar;
 
 /// Combining marks kept on one base character; more are a cell of kilobytes, not a letter.
-const MARKS_PER_BASE: usize = 4;
+pub const MARKS_PER_BASE: usize = 4;
 
 /// The longest that is drawn in one cell, in bytes. Marks with a width of their own pile up in one as well.
 const GRAPHEME_BYTES: usize = 32;
@@ -65,7 +65,7 @@ impl CleanText {
                 '\n' | '\r' | '\t' => shown.push(' '),
                 c if is_part_of_sign(previous, c) => {}
                 c if is_unsafe(c) => push_mark(&mut shown, c),
-                c if c.width() == Some(0) => {
+                c if is_mark(c) => {
                     marks += 1;
                     if marks <= MARKS_PER_BASE && previous.is_some() && may_follow(&shown, c) {
                         shown.push(c);
@@ -155,6 +155,11 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Reports whether `c` is drawn in the cell of the character before it.
+pub fn is_mark(c: char) -> bool {
+    c.width() == Some(0)
+}
+
 /// Tells whether there is room for `c` in the cell that it would be drawn in: the last one of `before`, if it joins
 /// that, else one of its own.
 pub fn may_follow(before: &str, c: char) -> bool {
@@ -173,7 +178,7 @@ pub fn may_follow(before: &str, c: char) -> bool {
     let Some(cell) = joined.graphemes(true).next_back() else {
         return true;
     };
-    let marks = cell.chars().filter(|c| c.width() == Some(0)).count();
+    let marks = cell.chars().filter(|c| is_mark(*c)).count();
     cell.len() <= GRAPHEME_BYTES && marks <= MARKS_PER_BASE
 }
 
@@ -262,7 +267,7 @@ mod tests {
 
         for cell in text.as_str().graphemes(true) {
             assert!(cell.len() <= GRAPHEME_BYTES, "{} bytes", cell.len());
-            let marks = cell.chars().filter(|c| c.width() == Some(0)).count();
+            let marks = cell.chars().filter(|c| is_mark(*c)).count();
             assert!(marks <= MARKS_PER_BASE, "{marks} marks");
         }
         for word in [
