@@ -10,6 +10,12 @@ use crate::domain::text::CleanText;
 /// The longest cell, in bytes: what common spreadsheets take.
 const LONGEST_CELL: usize = 32 * 1024;
 
+/// What begins a formula: the signs, their full-width and small forms, which some spreadsheets take for the same, the
+/// sign for minus, and what is left out before a sign.
+const FORMULA: [char; 15] = [
+    '=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '\u{2212}', '\t', '\r',
+];
+
 /// Writes records as lines with their names first. All have the names of the first.
 pub fn write(records: &[Value], names: &[&str]) -> String {
     let mut text = names.join(",");
@@ -54,7 +60,7 @@ fn cell(value: &Value) -> String {
 /// Returns a text that no spreadsheet takes for a formula: those begin with one of a few characters, some of which
 /// stand behind spaces too.
 fn harmless(text: &str) -> String {
-    let is_formula = |text: &str| text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_formula = |text: &str| text.starts_with(FORMULA);
     let clean = CleanText::block(text, LONGEST_CELL);
     if is_formula(text) || is_formula(text.trim_start()) || is_formula(clean.as_str()) {
         format!("'{clean}")
@@ -90,6 +96,13 @@ mod tests {
             (json!("+49"), "'+49"),
             (json!("-x"), "'-x"),
             (json!("@SUM(A1)"), "'@SUM(A1)"),
+            (json!("＝1+1"), "'＝1+1"),
+            (json!("＋1"), "'＋1"),
+            (json!("－1"), "'－1"),
+            (json!("＠x"), "'＠x"),
+            (json!("\u{3000}﹦1"), "'﹦1"),
+            (json!("\u{2212}1"), "'\u{2212}1"),
+            (json!("a＝1"), "a＝1"),
             (json!("\t=cmd"), "'=cmd"),
             (json!("\r=cmd"), "'=cmd"),
             (json!("  =cmd|' /c'"), "'=cmd|' /c'"),
