@@ -9,6 +9,7 @@ pub mod compare;
 pub mod desktop;
 pub mod download;
 pub mod frames;
+pub mod headroom;
 pub mod helper;
 pub mod inputs;
 pub mod kie;

@@ -1,11 +1,12 @@
 //! The program: reads the command line, puts the parts together, runs them, says what failed, and ends.
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     hash::{BuildHasher as _, RandomState},
     io::{self, IsTerminal as _},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Parser as _;
@@ -17,6 +18,7 @@ use kietop::{
         desktop::{Browser, SystemClock},
         download::Reach,
         frames::Ffmpeg,
+        headroom,
         helper::{self, Programs},
         inputs::InputCache,
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
@@ -61,6 +63,10 @@ use kietop::{
     simulator::{self, SimulatedClock},
     ui::theme::{Palette, Theme},
 };
+use tokio::runtime::Runtime;
+
+/// How long an idle thread for blocking work is kept: longer than any run.
+const KEEP_THREADS: Duration = Duration::from_hours(24 * 365);
 
 /// The variable that says how much is logged: error, warn, info, debug, trace.
 const LOG_LEVEL: &str = "KIETOP_LOG";
@@ -70,26 +76,32 @@ fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
-    let code = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => {
-            let outcome = runtime.block_on(run(cli));
-            // Name lookups that hang must not hold the prompt.
-            runtime.shutdown_background();
-            outcome.unwrap_or_else(|failure| {
-                output::talk(&format!("kietop: {failure}"));
-                failure.code
-            })
-        }
-        Err(error) => {
-            output::talk(&format!("kietop: the runtime cannot start: {error}"));
-            exit::FAILED
-        }
-    };
+    let outcome = start_runtime().and_then(|runtime| {
+        let outcome = runtime.block_on(run(cli));
+        // Name lookups that hang must not hold the prompt.
+        runtime.shutdown_background();
+        outcome
+    });
+    let code = outcome.unwrap_or_else(|failure| {
+        output::talk(&format!("kietop: {failure}"));
+        failure.code
+    });
     helper::end_all();
     finish(code)
+}
+
+/// Starts the runtime with one thread for blocking work, which it keeps.
+fn start_runtime() -> Result<Runtime, Failure> {
+    let failed =
+        |why: &dyn fmt::Display| Failure::plain(format!("The program cannot start: {why}."));
+    headroom::check_descriptors().map_err(|error| failed(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(KEEP_THREADS)
+        .build()
+        .map_err(|error| failed(&error))?;
+    headroom::start_thread(&runtime).map_err(|error| failed(&error))?;
+    Ok(runtime)
 }
 
 async fn run(cli: Cli) -> Result<i32, Failure> {

@@ -503,3 +503,83 @@ async fn what_concerns_the_account_is_said_with_the_next_step() {
         );
     }
 }
+
+/// Runs a shell line that lowers a limit and becomes kietop; as nobody where limits of processes do not hold for us.
+fn limited(home: &Path, limit: &str, words: &str) -> Output {
+    use std::os::unix::process::CommandExt as _;
+    let program = home.join("kietop");
+    // What bash calls -u is -p in dash.
+    let other = limit.replace("-u", "-p");
+    let line = format!(
+        "{{ ulimit {limit} 2> /dev/null || ulimit {other}; }} && exec '{}' {words}",
+        program.display()
+    );
+    let mut command = Command::new("/bin/sh");
+    if rustix::process::getuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("KIE_API_KEY", "a-key")
+        .env("KIETOP_API_URL", "http://127.0.0.1:9")
+        .args(["-c", &line])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn at_the_limit_of_descriptors_and_threads_there_is_a_sentence_and_no_panic() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let open_to_all = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(home, open_to_all.clone()).unwrap();
+    std::fs::copy(KIETOP, home.join("kietop")).unwrap();
+    std::fs::set_permissions(home.join("kietop"), open_to_all).unwrap();
+    let commands = [
+        "list --refresh",
+        "wait --timeout 1s",
+        "save 774d9a7d",
+        "demo",
+    ];
+    // Below that the program itself cannot be loaded.
+    let mut limits = [5, 6, 7, 8, 12, 15, 16]
+        .map(|most| format!("-n {most}"))
+        .to_vec();
+    // Of another user's processes we know no number; as nobody we are the only one.
+    let most = if rustix::process::getuid().is_root() {
+        4
+    } else {
+        1
+    };
+    limits.extend((1..=most).map(|most| format!("-u {most}")));
+    assert_eq!(
+        limited(home, "-u 64", &format!("add {ID}")).status.code(),
+        Some(0)
+    );
+    for limit in &limits {
+        for words in commands {
+            let ended = limited(home, limit, words);
+            let said = String::from_utf8_lossy(&ended.stderr);
+            let code = ended.status.code();
+            let case = format!("{limit} {words}: {code:?} {said}");
+            assert!(matches!(code, Some(1 | 2 | 124)), "{case}");
+            assert!(
+                said.starts_with("kietop: ") && !said.contains("panicked"),
+                "{case}"
+            );
+        }
+    }
+    for (limit, expected) in [
+        ("-n 8", "too few file descriptors are left"),
+        ("-u 1", "no thread can be started"),
+    ] {
+        let ended = limited(home, limit, "list");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}

@@ -4,8 +4,12 @@
 
 use std::{
     ffi::OsString,
+    mem,
     path::Path,
-    sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError},
+    },
     thread,
     time::Duration,
 };
@@ -81,10 +85,11 @@ fn watch_by(
 /// file: the log comes and goes, and a damaged list is replaced.
 fn notice(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let names: Vec<OsString> = [path.to_owned(), file::beside(path, "-wal")]
+    let names: Arc<[OsString]> = [path.to_owned(), file::beside(path, "-wal")]
         .iter()
         .filter_map(|path| path.file_name().map(OsString::from))
         .collect();
+    let ours = Arc::clone(&names);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let is_ours = event.is_ok_and(|event| {
             let is_change = !matches!(event.kind, EventKind::Access(_));
@@ -92,7 +97,7 @@ fn notice(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatch
                 .paths
                 .iter()
                 .filter_map(|path| path.file_name())
-                .any(|name| names.iter().any(|ours| ours == name));
+                .any(|name| ours.iter().any(|ours| ours == name));
             is_change && (is_named || event.need_rescan())
         });
         if is_ours {
@@ -102,6 +107,11 @@ fn notice(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatch
             }
         }
     })?;
+    if Arc::strong_count(&names) == 1 {
+        // Its thread could not be started, of which the library says nothing: used or dropped it panics.
+        mem::forget(watcher);
+        return Err(notify::Error::generic("no thread can be started"));
+    }
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
 }

@@ -82,6 +82,8 @@ pub(super) enum Order {
 pub(super) struct ListHand {
     orders: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
+    /// Why no order is carried out any more, should the thread be gone.
+    gone: String,
 }
 
 impl ListHand {
@@ -98,12 +100,14 @@ impl ListHand {
         let started = thread::Builder::new()
             .name("list".into())
             .spawn(move || keeper.keep(&told));
-        if let Err(error) = started {
-            tracing::error!(%error, "the thread for the list cannot be started");
-        }
+        let gone = match started {
+            Ok(_) => "reading or writing it broke; start kietop again".to_owned(),
+            Err(error) => format!("no thread can be started ({error}); end other programs"),
+        };
         Self {
             orders: list,
             answers,
+            gone,
         }
     }
 
@@ -114,7 +118,7 @@ impl ListHand {
         };
         tracing::error!("the list's thread is gone");
         let answers = self.answers.clone();
-        let gone = StoreError::Other("reading or writing it broke; start kietop again".into());
+        let gone = StoreError::Other(self.gone.clone());
         if let Some(refusal) = carry_out(order, &mut Err(gone)) {
             task::spawn(async move { send(&answers, refusal).await });
         }
@@ -358,12 +362,13 @@ mod tests {
         let (send, told) = mpsc::channel(99);
         let (gone, _) = orders::channel();
         let hand = ListHand {
+            gone: "no thread can be started".into(),
             orders: gone,
             answers: send,
         };
         let mut answers = answers(hand, told).await;
 
-        let error = other("reading or writing it broke; start kietop again");
+        let error = other("no thread can be started");
         answers.sort_unstable_by_key(|(name, _)| *name);
         let mut names = in_order;
         names.sort_unstable();
