@@ -533,16 +533,19 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
     for (words, expected) in [
         (
             ["--store=~root/a.db", "list"].as_slice(),
-            "--store: ~ works for your own home only",
+            "--store (KIETOP_STORE): ~ works for your own home only",
         ),
         (
             &["--store=$NOPE/a.db", "list"],
-            "--store: the variable NOPE is not set",
+            "--store (KIETOP_STORE): the variable NOPE is not set",
         ),
-        (&["--config=~nobody/x", "list"], "--config: ~ works for"),
+        (
+            &["--config=~nobody/x", "list"],
+            "--config (KIETOP_CONFIG): ~ works for",
+        ),
         (
             &["--config=$NOPE", "config", "path"],
-            "--config: the variable NOPE is not set",
+            "--config (KIETOP_CONFIG): the variable NOPE is not set",
         ),
         (
             &["save", ID, "--dir=${NOPE}/x"],
@@ -550,7 +553,7 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
         ),
         (
             &["--store=/x/$KIE_API_KEY", "list"],
-            "--store: the variable KIE_API_KEY is not set",
+            "--store (KIETOP_STORE): the variable KIE_API_KEY is not set",
         ),
     ] {
         let mut command = home.command(words);

@@ -611,6 +611,21 @@ async fn without_the_api_on_this_machine_nothing_here_is_asked() {
 }
 
 #[tokio::test]
+async fn a_challenge_of_cloudflare_is_no_refused_link() {
+    let challenge = answer(
+        "403 Forbidden",
+        "cf-mitigated: challenge\r\n",
+        9,
+        b"<h1>no</h",
+    );
+    let server = RawServer::answering(challenge).await;
+    let desk = Desk::new(LIMITS);
+    let blocked = SaveError::NoAnswer(PollError::Blocked(403));
+    assert_eq!(desk.save_from(&server).await, Err(blocked));
+    assert_eq!(desk.links.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn a_refused_link_is_asked_for_afresh_once() {
     for status in ["403 Forbidden", "404 Not Found", "410 Gone"] {
         let code = status.split(' ').next().unwrap().parse().unwrap();

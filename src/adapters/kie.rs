@@ -43,9 +43,6 @@ pub use self::{
     origin::{ApiOrigin, OriginError},
 };
 
-/// The header by which Cloudflare says that it, and not the server, answered.
-const CHALLENGE: &str = "cf-mitigated";
-
 /// The longest name of a host that is shown, in bytes: what DNS allows.
 const HOST_BYTES: usize = 253;
 
@@ -207,8 +204,8 @@ impl KieClient {
             let host = key.redact(&host);
             return Err(PollError::Redirected(CleanText::line(&host, HOST_BYTES)));
         }
-        if response.headers().contains_key(CHALLENGE) {
-            return Err(PollError::Blocked(i64::from(response.status().as_u16())));
+        if let Some(error) = connection::challenge(&response) {
+            return Err(error);
         }
         self.reply(response, key).await
     }

@@ -55,10 +55,10 @@ pub fn asked(global: &Global) -> Result<Asked, Failure> {
         (!text.is_empty()).then(|| text.to_owned())
     };
     Ok(Asked {
-        config: path("--config", global.config.as_deref())?,
+        config: path("--config (KIETOP_CONFIG)", global.config.as_deref())?,
         profile: word(&global.profile),
         api_url: word(&global.api_url),
-        store: path("--store", global.store.as_deref())?,
+        store: path("--store (KIETOP_STORE)", global.store.as_deref())?,
     })
 }
 

@@ -126,6 +126,9 @@ enum Accepted {
 
 /// Judges the head of an answer. `part` is what was to be continued.
 fn accept(response: &Response, link: String, part: Option<&Part>) -> Result<Accepted, Ended> {
+    if let Some(error) = connection::challenge(response) {
+        return Err(SaveError::NoAnswer(error).into());
+    }
     let encoding = response.headers().get(header::CONTENT_ENCODING);
     let status = response.status();
     match (status, part) {

@@ -6,7 +6,7 @@
 use std::{error::Error as StdError, fmt::Write as _, io};
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 use rustls::{AlertDescription, CertificateError, crypto::CryptoProvider};
 
 use super::{Limits, envelope::malformed, origin::ApiOrigin};
@@ -154,6 +154,12 @@ fn refused_by_proxy(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -
         }
         _ => Some(format!("{proxy} does not let us through to {host}")),
     }
+}
+
+/// Returns the error of an answer that Cloudflare gave in the place of the server behind it.
+pub(in crate::adapters) fn challenge(response: &Response) -> Option<PollError> {
+    let is_challenge = response.headers().contains_key("cf-mitigated");
+    is_challenge.then(|| PollError::Blocked(i64::from(response.status().as_u16())))
 }
 
 /// Names an error that came in the middle of an answer.
