@@ -476,6 +476,26 @@ fn a_base_folder_that_is_not_absolute_is_refused_before_anything_is_read_or_writ
 }
 
 #[test]
+fn a_program_whose_path_has_a_space_needs_no_further_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let fox = folder.path().join("a fox");
+    fs::write(&fox, "").unwrap();
+    let config = |word: &Path| {
+        parse_for(
+            &format!("browser = '{}'", word.display()),
+            &Asked::default(),
+        )
+    };
+
+    assert_eq!(
+        config(&fox).unwrap().settings.browser,
+        [fox.to_str().unwrap()]
+    );
+    let said = config(&folder.path().join("no fox")).unwrap_err();
+    assert!(said.contains("browser must be a list of words"), "{said}");
+}
+
+#[test]
 fn a_proxy_that_cannot_be_read_is_named_before_anything_is_sent() {
     let home = Home::new(None);
     assert_eq!(home.run(&["add", ID]).0, 0);

@@ -278,28 +278,22 @@ fn change(reader: &Reader<'_>, place: Option<Context>, entry: Entry<'_>) -> Opti
 /// Reads a command line: a list of words, run without a shell; an empty list is none.
 fn command(section: &mut Section<'_>, name: &'static str) -> Option<Vec<String>> {
     let At { at, value: words } = section.words(name)?;
-    let program = words.first().map(|word| word.value.trim());
-    let hint = format!(
-        "{name} must be a list of words, like [\"pass\", \"show\", \"kie\"]; no shell runs it"
-    );
-    match (program, words.len()) {
-        (None, _) => None,
-        (Some(""), _) => {
-            section.fault(at, &format!("{name} names no program"));
-            None
-        }
-        (Some(program), 1) if program.contains(char::is_whitespace) => {
-            section.fault(at, &hint);
-            None
-        }
-        (Some(program), _) => {
-            let program = surroundings::program(program)
-                .map_err(|error| section.fault(at, &format!("{name}: {error}")))
-                .ok()?;
-            let arguments = words.iter().skip(1).map(|word| word.value.to_owned());
-            Some(std::iter::once(program).chain(arguments).collect())
-        }
+    let word = words.first()?.value.trim();
+    if word.is_empty() {
+        section.fault(at, &format!("{name} names no program"));
+        return None;
     }
+    let program = surroundings::program(word)
+        .map_err(|error| section.fault(at, &format!("{name}: {error}")))
+        .ok()?;
+    let is_file = || Path::new(&program).is_absolute() && Path::new(&program).is_file();
+    if words.len() == 1 && word.contains(char::is_whitespace) && !is_file() {
+        let hint = "must be a list of words, like [\"pass\", \"show\", \"kie\"]; no shell runs it";
+        section.fault(at, &format!("{name} {hint}"));
+        return None;
+    }
+    let arguments = words.iter().skip(1).map(|word| word.value.to_owned());
+    Some(std::iter::once(program).chain(arguments).collect())
 }
 
 /// Reads a path: absolute, with `~` and variables, else below the config file's folder.
