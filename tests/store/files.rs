@@ -350,3 +350,22 @@ fn no_damage_goes_unseen() {
 
     assert!(seen.kept > 20 && seen.refused < 10, "{seen:?}");
 }
+
+#[test]
+fn triggers_and_foreign_keys_that_someone_put_into_the_file_do_nothing() {
+    let list = List::new();
+    list.open().apply(&[add("a")]).unwrap();
+    list.sql(
+        "CREATE TRIGGER t AFTER UPDATE ON meta BEGIN UPDATE task SET label = 'pwned'; END;
+         CREATE TRIGGER u AFTER INSERT ON task BEGIN DELETE FROM task WHERE id = 'a'; END;
+         CREATE TABLE child (task TEXT REFERENCES task (id) ON DELETE RESTRICT);
+         INSERT INTO child VALUES ('a')",
+    );
+
+    let mut store = list.open();
+    store.apply(&[add("b"), observed("a", success())]).unwrap();
+
+    let all = list.open().load().unwrap();
+    assert_eq!(ids(&all), ["a", "b"]);
+    assert!(all.iter().all(|watched| watched.label.is_none()));
+}

@@ -259,13 +259,22 @@ fn connect_still(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-fn set_up(conn: &Connection) -> Result<(), StoreError> {
+/// Prepares a connection. Of a list file every connection is.
+pub(super) fn set_up(conn: &Connection) -> Result<(), StoreError> {
     conn.busy_timeout(PATIENCE)?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // What stands in the file is data: it may neither call functions nor turn the file against us.
+    // What stands in the file is data: it may neither call functions nor turn the file against us, and a
+    // trigger, a view or a foreign key that someone put there does nothing.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    for setting in [
+        DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
+    ] {
+        conn.set_db_config(setting, false)?;
+    }
     Ok(())
 }
 

@@ -227,6 +227,7 @@ fn read_what_is_left(path: &Path, aside: &Path) -> Found {
 fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(copy, flags)?;
+    file::set_up(&conn)?;
     found.counted = conn
         .query_row("SELECT rows FROM meta", [], |row| row.get(0))
         .ok();
