@@ -1,7 +1,13 @@
 //! `kietop remove`: off the list. The API is never asked to delete anything, and the journal is kept.
 
+use std::fmt::Write as _;
+
 use super::{Failure, Global, Remove, exit, output, place};
-use crate::{adapters::desktop::SystemClock, domain::change::Change, ports::ListStore as _};
+use crate::{
+    adapters::desktop::SystemClock,
+    domain::change::{Applied, Change},
+    ports::ListStore as _,
+};
 
 /// Removes tasks, all or none: every one that is not there is named first.
 pub fn run(remove: &Remove, global: &Global) -> Result<(), Failure> {
@@ -11,7 +17,12 @@ pub fn run(remove: &Remove, global: &Global) -> Result<(), Failure> {
     let (mut changes, mut faults) = (Vec::new(), Vec::new());
     for text in &remove.ids {
         match place::resolve(&mut store, text) {
-            Ok(task) => changes.push(Change::Remove { task, at }),
+            Ok(task) => {
+                let change = Change::Remove { task, at };
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
             Err(fault) if fault.code == exit::NO_SUCH_TASK => faults.push(fault.message),
             Err(fault) => return Err(fault),
         }
@@ -22,12 +33,21 @@ pub fn run(remove: &Remove, global: &Global) -> Result<(), Failure> {
         }
         return Err(Failure::new(exit::NO_SUCH_TASK, faults.join("\n")));
     }
-    store
+    let applied = store
         .apply(&changes)
         .map_err(|error| place::store_failed(&error))?;
-    let said: Vec<_> = changes
-        .iter()
-        .map(|change| format!("{} removed\n", change.task()))
-        .collect();
-    output::data(&said.concat())
+    let mut said = String::new();
+    for (change, applied) in changes.iter().zip(applied) {
+        if applied == Applied::Removed {
+            // Writing into a `String` cannot fail.
+            writeln!(said, "{} removed", change.task()).unwrap_or_default();
+        } else {
+            faults.push(place::gone(change.task()).message);
+        }
+    }
+    output::data(&said)?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(exit::NO_SUCH_TASK, faults.join("\n")))
 }

@@ -16,7 +16,7 @@ use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore, surroundings::columns},
     config,
     domain::{
-        change::Change,
+        change::{Applied, Change},
         save::{AllSaves, Progress, SaveError, SaveOrder},
         task::TaskId,
         text::CleanText,
@@ -162,7 +162,13 @@ async fn save_all(
         bar.end(at, result.is_ok());
         let change = outcome(order, &result);
         let noted = store.apply(&[change]);
-        noted.map_err(|error| place::store_failed(&error))?;
+        let noted = noted.map_err(|error| place::store_failed(&error))?;
+        if noted.contains(&Applied::NotWatched) {
+            output::talk(&format!(
+                "kietop: {} is on the list no more, so this is not noted there.",
+                order.task
+            ));
+        }
         match result {
             Ok(path) => output::data(&line(&order.task, "saved", &path))?,
             Err(error) => {
