@@ -24,7 +24,7 @@ use kietop::{
         kie::{ApiKey, ApiOrigin, KieClient, Limits},
         log,
         notify::SystemNotifier,
-        store::{self, SqliteStore},
+        store::{self, Recovery, SqliteStore},
         surroundings::{is_set, path_variables, shows_unicode},
     },
     app::{
@@ -52,7 +52,7 @@ use kietop::{
     ports::{Clock, ListStore, Turns},
     runtime::{
         self, Themes,
-        effects::{OpenStore, OpenedStore, Outside},
+        effects::{ListNotice, OpenStore, OpenedStore, Outside},
         headless::{self, Ended},
         input::Keyboard,
         terminal::{
@@ -87,7 +87,7 @@ fn main() {
         failure.code
     });
     helper::end_all();
-    finish(code)
+    finish(place::exit_code(code))
 }
 
 /// Starts the runtime with one thread for blocking work, which it keeps.
@@ -151,7 +151,8 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         secrets,
         ..state_settings(&settings)?
     };
-    let store = open_file(file, access, |store| Box::new(store));
+    let told: ReportTo = |notice, recovery| notice.recovered(recovery.to_string());
+    let store = open_file(file, access, told, |store| Box::new(store));
     let outside = outside(client, SystemClock::start(), turns, &settings, store)?;
     show(state, &settings, outside).await
 }
@@ -163,7 +164,12 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
     start_log();
     let file = place::list_file(&config)?;
     let access = place::access_to_read(&file, global);
-    let store = open_file(file, access, waiting.filter());
+    let store = open_file(
+        file,
+        access,
+        |_, recovery| place::report(recovery),
+        waiting.filter(),
+    );
     let turns = place::turns(&config, access)?;
     let client = Arc::new(place::client(&config, &turns)?);
     let state = State::new(Settings {
@@ -277,7 +283,6 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         store.apply(&changes)?;
         Ok(OpenedStore {
             store: Box::new(store),
-            rescued: None,
             watch: None,
         })
     });
@@ -464,21 +469,27 @@ fn needs_terminal() -> Result<(), Failure> {
     ))
 }
 
+/// Where the recovery of a damaged list is reported.
+type ReportTo = fn(&ListNotice, &Recovery);
+
 /// Returns how the list file is opened, with notice of other instances' changes.
 fn open_file(
     file: PathBuf,
     access: Access,
+    report: ReportTo,
     mut seen: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
     Box::new(move |notice| {
-        let opened = SqliteStore::open_as(&file, access, SystemClock::wall())?;
+        let of_list = notice.clone();
+        let store = SqliteStore::open_as(&file, access, SystemClock::wall(), move |recovery| {
+            report(&of_list, recovery);
+        })?;
         // Without notice the list works all the same; only other instances' changes show later.
         let watch = store::watch(&file, move || notice.changed())
             .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
             .ok();
         Ok(OpenedStore {
-            store: seen(opened.store),
-            rescued: opened.rescued.map(|rescued| rescued.to_string()),
+            store: seen(store),
             watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
         })
     })

@@ -90,11 +90,6 @@ pub trait ListStore: fmt::Debug + Send {
 
     /// Notes that the list was looked at until then. No one waits for it either.
     fn note_visit(&mut self, at: Timestamp) -> Result<(), StoreError>;
-
-    /// Returns, once, the sentence about a damaged list that was kept aside while the store was in use.
-    fn take_rescued(&mut self) -> Option<String> {
-        None
-    }
 }
 
 /// Shares the limits on asking with the other instances on the list. Blocking, for a second at most: called off the

@@ -495,6 +495,46 @@ fn a_list_that_lost_tasks_to_damage_is_a_failure() {
 }
 
 #[test]
+fn a_row_found_damaged_in_use_is_said_by_every_command_with_the_path_and_exit_code_1() {
+    let commands: [&[&str]; 9] = [
+        &["list"],
+        &["list", "--json"],
+        &["list", "--csv"],
+        &["show", ID],
+        &["show", ID, "--json"],
+        &["remove", ID],
+        &["save", ID],
+        &["open", ID],
+        &["wait", ID, "--timeout", "1s"],
+    ];
+    for words in commands {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("list.db");
+        assert_eq!(run(&store, &["add", ID, OTHER]).status.code(), Some(0));
+        let changed = rusqlite::Connection::open(&store).unwrap();
+        let sql = format!("UPDATE task SET checks = 7 WHERE id = '{ID}'");
+        changed.execute_batch(&sql).unwrap();
+        drop(changed);
+
+        let output = run(&store, words);
+
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        let path = format!("is kept as {}.corrupt-", store.display());
+        assert!(said.contains(&path), "{words:?}: {said}");
+        assert!(said.contains("1 by their id only"), "{words:?}: {said}");
+        let again = run(&store, &["list", "--json"]);
+        assert_eq!(
+            (again.status.code(), err(&again)),
+            (Some(0), ""),
+            "{words:?}"
+        );
+        let left = out(&again).matches("taskId").count();
+        assert_eq!(left, if words[0] == "remove" { 1 } else { 2 }, "{words:?}");
+    }
+}
+
+#[test]
 fn a_removal_names_every_fault_and_removes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");

@@ -357,7 +357,6 @@ fn colours(buffer: &Buffer) -> BTreeSet<String> {
 fn opened(store: impl ListStore + 'static) -> OpenedStore {
     OpenedStore {
         store: Box::new(store),
-        rescued: None,
         watch: None,
     }
 }

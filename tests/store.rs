@@ -32,6 +32,9 @@ mod files;
 mod full;
 #[path = "store/kills.rs"]
 mod kills;
+#[cfg(target_os = "linux")]
+#[path = "store/reads.rs"]
+mod reads;
 #[path = "store/saves.rs"]
 mod saves;
 #[path = "store/sharing.rs"]

@@ -17,6 +17,7 @@
 
 use std::{
     collections::HashMap,
+    fmt, mem,
     path::{Path, PathBuf},
 };
 
@@ -37,6 +38,7 @@ use crate::{
 };
 
 mod apply;
+mod carve;
 mod file;
 mod outlook;
 mod quiet;
@@ -47,7 +49,7 @@ mod schema;
 mod watch;
 
 pub use self::{
-    rescue::Rescued,
+    rescue::Recovery,
     watch::{Watch, watch},
 };
 
@@ -61,19 +63,29 @@ const UNDO_COUNT: u32 = 200;
 /// How often a change is written again when the file was replaced under it.
 const MOST_TRIES: u32 = 5;
 
-/// Is a store just opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// The store.
-    pub store: SqliteStore,
-    /// What became of the file that was there, if it was damaged.
-    pub rescued: Option<Rescued>,
+/// Hears of every recovery in the moment it is done.
+struct Report(Box<dyn FnMut(&Recovery) + Send>);
+
+impl Report {
+    /// Returns one for a list that no damage can reach, or that has none yet.
+    fn to_nobody() -> Self {
+        Self(Box::new(|_| ()))
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Report")
+    }
 }
 
 /// Keeps the list in an SQLite file, or in memory.
 ///
 /// A damaged file is dealt with whenever it shows, at opening or later: it is moved aside, what it holds
-/// is carried over, the call goes on with the new file, and [`take_rescued`](Self::take_rescued) tells.
+/// is carried over, whoever opened the list is told at once, and the call goes on with the new file.
+///
+/// Damaged is what a second connection finds damaged too: SQLite calls so what one failed read made
+/// unreadable.
 #[derive(Debug)]
 pub struct SqliteStore {
     conn: Connection,
@@ -95,7 +107,7 @@ pub struct SqliteStore {
     own: HashMap<TaskId, i64>,
     /// Whether there is news though no other connection wrote.
     is_news_due: bool,
-    rescued: Option<Rescued>,
+    report: Report,
     /// The last time heard of, for the name of a file moved aside.
     at: Timestamp,
 }
@@ -104,10 +116,14 @@ impl SqliteStore {
     /// Opens the list file, and makes it (0600) and its folder (0700) if need be.
     ///
     /// A link is followed and stays. A file others may read is made private. A damaged one is moved aside
-    /// and its rows are carried over; one that may only be read is read. Fails with [`StoreError::Newer`]
-    /// on a newer program's file, which is not touched.
-    pub fn open(path: &Path, at: Timestamp) -> Result<Opened, StoreError> {
-        Self::open_as(path, Access::Full, at)
+    /// and its rows are carried over, which `report` is told whenever it happens; one that may only be read
+    /// is read. Fails with [`StoreError::Newer`] on a newer program's file, which is not touched.
+    pub fn open(
+        path: &Path,
+        at: Timestamp,
+        report: impl FnMut(&Recovery) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        Self::open_as(path, Access::Full, at, report)
     }
 
     /// Opens the list file for that access.
@@ -115,24 +131,27 @@ impl SqliteStore {
     /// To read only, nothing is made, mended or tidied: where there is no file the list is empty until another
     /// instance makes one, and a damaged one is an error and stays where it is. SQLite may leave its two empty
     /// helper files beside the list, without which it cannot read what another instance is writing.
-    pub fn open_as(path: &Path, access: Access, at: Timestamp) -> Result<Opened, StoreError> {
+    pub fn open_as(
+        path: &Path,
+        access: Access,
+        at: Timestamp,
+        report: impl FnMut(&Recovery) + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let path = file::real_path(path)?;
-        if access == Access::ReadOnly {
-            let store = Self::attach_to_read(&path, at)?;
-            return Ok(Opened {
-                store,
-                rescued: None,
-            });
-        }
-        let judged = file::identity(&path);
-        let (store, rescued) = match Self::attach(&path, at) {
-            Err(StoreError::Damaged(why)) => {
-                let rescued = rescue::rescue(&path, judged, at, &why)?;
-                (Self::attach(&path, at)?, rescued)
+        let mut report = Report(Box::new(report));
+        let connect = || Self::connect(&path, access, at);
+        let mut opened = connect();
+        if access == Access::Full && matches!(opened, Err(StoreError::Damaged(_))) {
+            let judged = file::identity(&path);
+            opened = connect();
+            if let Err(StoreError::Damaged(why)) = &opened {
+                rescue::rescue(&path, judged, at, why, &mut report.0)?;
+                opened = Self::connect(&path, access, at);
             }
-            result => (result?, None),
-        };
-        Ok(Opened { store, rescued })
+        }
+        let mut store = opened?;
+        store.report = report;
+        Ok(store)
     }
 
     /// Returns a store that keeps nothing, for the demo and for tests.
@@ -143,8 +162,14 @@ impl SqliteStore {
     }
 
     /// Returns the ids of watched tasks a person may mean by `prefix`: the one that is spelt so, else all
-    /// that begin so. A beginning needs [`SHORTEST_PREFIX`] characters.
+    /// that begin so. A beginning needs [`SHORTEST_PREFIX`] characters. That there is none is said of a
+    /// list only whose every row is as it was written.
     pub fn resolve(&mut self, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
+        let found = self.mending(|store| read::resolve(&store.conn, prefix))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        self.mending(Self::read_all)?;
         self.mending(|store| read::resolve(&store.conn, prefix))
     }
 
@@ -183,14 +208,16 @@ impl SqliteStore {
         self.mending(|store| read::raw(&store.conn, task))
     }
 
-    /// Returns, once, what became of a file that turned out damaged while the store was in use.
-    pub const fn take_rescued(&mut self) -> Option<Rescued> {
-        self.rescued.take()
-    }
-
     /// Returns why the list can only be read, if so.
     pub fn read_only(&self) -> Option<&str> {
         self.read_only.as_deref()
+    }
+
+    fn connect(path: &Path, access: Access, at: Timestamp) -> Result<Self, StoreError> {
+        match access {
+            Access::Full => Self::attach(path, at),
+            Access::ReadOnly => Self::attach_to_read(path, at),
+        }
     }
 
     /// Opens the file as it is, without dealing with damage.
@@ -267,27 +294,33 @@ impl SqliteStore {
             version,
             own: HashMap::new(),
             is_news_due: false,
-            rescued: None,
+            report: Report::to_nobody(),
             at,
         })
     }
 
-    /// Runs `work`; when it finds the file damaged, deals with that and runs it once more.
+    /// Runs `work`; when it finds the file damaged, and a new connection does too, deals with that and runs
+    /// it once more.
     fn mending<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.follow()?;
-        match (work(self), self.path.clone()) {
-            (Err(StoreError::Damaged(why)), Some(path)) if self.access == Access::Full => {
-                file::unsettle(&self.conn);
-                let rescued = rescue::rescue(&path, self.identity, self.at, &why)?;
-                self.rescued = rescued.or(self.rescued.take());
-                self.reopen(&path)?;
-                work(self)
-            }
-            (result, _) => result,
+        let result = work(self);
+        let (Err(StoreError::Damaged(_)), Some(path)) = (&result, self.path.clone()) else {
+            return result;
+        };
+        if self.access != Access::Full {
+            return result;
         }
+        let again = self.reopen(&path).and_then(|()| work(self));
+        let Err(StoreError::Damaged(why)) = again else {
+            return again;
+        };
+        file::unsettle(&self.conn);
+        rescue::rescue(&path, self.identity, self.at, &why, &mut self.report.0)?;
+        self.reopen(&path)?;
+        work(self)
     }
 
     /// Reports whether the path still names the file the connection holds.
@@ -309,11 +342,8 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self, path: &Path) -> Result<(), StoreError> {
-        let mut new = match self.access {
-            Access::Full => Self::attach(path, self.at)?,
-            Access::ReadOnly => Self::attach_to_read(path, self.at)?,
-        };
-        new.rescued = self.rescued.take();
+        let mut new = Self::connect(path, self.access, self.at)?;
+        mem::swap(&mut new.report, &mut self.report);
         // What the caller knows came from another file: all of this one is news.
         new.seen = -1;
         new.is_news_due = true;
@@ -538,10 +568,6 @@ impl ListStore for SqliteStore {
             store.flush_commits(false)?;
             outlook::note_visit(&store.conn, at)
         })
-    }
-
-    fn take_rescued(&mut self) -> Option<String> {
-        self.rescued.take().map(|rescued| rescued.to_string())
     }
 }
 

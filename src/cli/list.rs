@@ -41,7 +41,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     let query = query(list.filter.as_deref().unwrap_or_default())?;
     let states = Query::of_states(&list.state);
     let retention = place::config(global)?.settings.retention.0;
-    let (mut store, loss) = place::list_to_read(global)?;
+    let mut store = place::list_to_read(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
     let mut refused = None;
     if list.refresh {
@@ -83,7 +83,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         }
         output::data(&text)?;
     }
-    outcome(refused, loss)
+    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
 }
 
 /// Reads the filter; a fault is shown where it is.
@@ -131,7 +131,7 @@ fn sight(tasks: &[Watched], retention: Duration) -> Sight {
 /// Prints one task.
 pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
     let retention = place::config(global)?.settings.retention.0;
-    let (mut store, loss) = place::list_to_read(global)?;
+    let mut store = place::list_to_read(global)?;
     let id = match place::resolve(&mut store, &show.id) {
         Ok(id) => id,
         Err(failure) => return show_removed(&mut store, show, failure),
@@ -163,7 +163,7 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         text.push_str(&history(&journal));
         output::data(&text)?;
     }
-    outcome(refused, loss)
+    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
 }
 
 /// Prints what was noted of a task that is on the list no more, named by its whole id; else it is not known.
@@ -189,20 +189,6 @@ fn history(journal: &[JournalLine]) -> String {
         writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
     }
     text
-}
-
-/// Returns how the command ends: the account's error goes before what a damaged list lost, which is then only said.
-fn outcome(refused: Option<PollError>, loss: Option<Failure>) -> Result<(), Failure> {
-    match (refused, loss) {
-        (None, None) => Ok(()),
-        (None, Some(loss)) => Err(loss),
-        (Some(error), loss) => {
-            if let Some(loss) = loss {
-                output::talk(&format!("kietop: {loss}"));
-            }
-            Err(account_failed(&error))
-        }
-    }
 }
 
 /// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be

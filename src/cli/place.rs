@@ -4,7 +4,10 @@ use std::{
     env, fs,
     hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{Failure, Global, exit, output};
@@ -15,7 +18,7 @@ use crate::{
         inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         proxy,
-        store::{SHORTEST_PREFIX, SqliteStore},
+        store::{Recovery, SHORTEST_PREFIX, SqliteStore},
         surroundings,
         turns::{FileTurns, asking::Shared},
     },
@@ -124,22 +127,36 @@ pub fn no_folder(error: &NoFolder) -> Failure {
     Failure::new(exit::USAGE, format!("{error}; {next}."))
 }
 
-/// Opens the list for a command that reads: where there is no file none is made, and the empty list is said to be one.
-///
-/// With it comes the failure to end with when a damaged file was kept aside and not every task of it carried over.
-pub fn list_to_read(global: &Global) -> Result<(SqliteStore, Option<Failure>), Failure> {
-    let file = list_file(&config(global)?)?;
-    let opened = SqliteStore::open_as(&file, access_to_read(&file, global), SystemClock::wall())
-        .map_err(|error| store_failed(&error))?;
-    let mut failure = None;
-    if let Some(rescued) = opened.rescued {
-        if rescued.is_complete() {
-            output::talk(&format!("kietop: {rescued}"));
-        } else {
-            failure = Some(Failure::plain(rescued.to_string()));
-        }
+/// Whether a recovery of the list left anything missing in this run.
+static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
+
+/// Reports on standard error what became of a damaged list, and notes for the exit code when anything is missing.
+pub fn report(recovery: &Recovery) {
+    output::talk(&format!("kietop: {recovery}"));
+    if !recovery.is_complete() {
+        IS_INCOMPLETE.store(true, Ordering::Relaxed);
     }
-    Ok((opened.store, failure))
+}
+
+/// Returns the code to end with: that of a failure, whatever the command says, when a damaged list could not be carried
+/// over whole. Only a signal's goes before it.
+pub fn exit_code(of_command: i32) -> i32 {
+    if IS_INCOMPLETE.load(Ordering::Relaxed) && of_command <= exit::SIGNAL_BASE {
+        exit::FAILED
+    } else {
+        of_command
+    }
+}
+
+fn open(file: &Path, access: Access) -> Result<SqliteStore, Failure> {
+    SqliteStore::open_as(file, access, SystemClock::wall(), report)
+        .map_err(|error| store_failed(&error))
+}
+
+/// Opens the list for a command that reads: where there is no file none is made, and the empty list is said to be one.
+pub fn list_to_read(global: &Global) -> Result<SqliteStore, Failure> {
+    let file = list_file(&config(global)?)?;
+    open(&file, access_to_read(&file, global))
 }
 
 /// Returns how a list is opened that is only looked at; one that is not there is not made, and that is said.
@@ -154,18 +171,9 @@ pub fn access_to_read(file: &Path, global: &Global) -> Access {
     Access::ReadOnly
 }
 
-/// Opens the list for a headless command; a damaged file that was kept aside is said.
+/// Opens the list for a headless command.
 pub fn list(global: &Global) -> Result<SqliteStore, Failure> {
-    let opened = SqliteStore::open_as(
-        &list_file(&config(global)?)?,
-        access(global),
-        SystemClock::wall(),
-    )
-    .map_err(|error| store_failed(&error))?;
-    if let Some(rescued) = opened.rescued {
-        output::talk(&format!("kietop: {rescued}"));
-    }
-    Ok(opened.store)
+    open(&list_file(&config(global)?)?, access(global))
 }
 
 /// Returns whether the list may be changed.

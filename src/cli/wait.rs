@@ -56,7 +56,7 @@ impl Waiting {
     pub fn new(wait: &Wait, global: &Global, retention: Duration) -> Result<Self, Failure> {
         let mut wanted = None;
         if !wait.ids.is_empty() {
-            let (mut store, _) = place::list_to_read(global)?;
+            let mut store = place::list_to_read(global)?;
             let mut ids = Vec::new();
             for text in &wait.ids {
                 let id = place::resolve(&mut store, text)?;
@@ -243,10 +243,6 @@ impl ListStore for Only {
     /// Keeps until when a person looked at the list.
     fn note_visit(&mut self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
-    }
-
-    fn take_rescued(&mut self) -> Option<String> {
-        ListStore::take_rescued(&mut self.store)
     }
 }
 

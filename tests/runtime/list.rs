@@ -47,7 +47,7 @@ async fn screens(asked_for: usize, open_store: OpenStore) -> Vec<String> {
 async fn a_list_that_is_locked_at_the_start_is_read_once_the_lock_goes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kietop.db");
-    let mut store = SqliteStore::open(&path, now().wall).unwrap().store;
+    let mut store = SqliteStore::open(&path, now().wall, |_| ()).unwrap();
     let add = Change::Add {
         task: support::id("neon-city"),
         family: Family::default(),
@@ -64,10 +64,10 @@ async fn a_list_that_is_locked_at_the_start_is_read_once_the_lock_goes() {
     let screens = screens(
         1,
         Box::new(move |_| {
-            let result = SqliteStore::open(&path, now().wall);
+            let result = SqliteStore::open(&path, now().wall, |_| ());
             // It stands in the way of one opening.
             lock.take();
-            result.map(|list| opened(list.store))
+            result.map(opened)
         }),
     )
     .await;
@@ -81,6 +81,45 @@ async fn a_list_that_is_locked_at_the_start_is_read_once_the_lock_goes() {
     );
     assert!(at("neon-city").unwrap() > refused);
     assert!(!screens.last().unwrap().contains("could not be read"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_found_damaged_when_it_is_read_is_said_on_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kietop.db");
+    let mut store = SqliteStore::open(&path, now().wall, |_| ()).unwrap();
+    let add = |task| Change::Add {
+        task: support::id(task),
+        family: Family::default(),
+        label: None,
+        at: now().wall,
+    };
+    store.apply(&["neon-city", "slow-pan"].map(add)).unwrap();
+    drop(store);
+    let changed = Connection::open(&path).unwrap();
+    changed
+        .execute_batch("UPDATE task SET checks = 7 WHERE id = 'slow-pan'")
+        .unwrap();
+    drop(changed);
+
+    let screens = screens(
+        1,
+        Box::new(move |notice| {
+            let store = SqliteStore::open(&path, now().wall, move |recovery| {
+                notice.recovered(recovery.to_string());
+            });
+            store.map(opened)
+        }),
+    )
+    .await;
+
+    let is_said = |screen: &String| screen.contains("The list file was damaged");
+    assert!(screens.iter().any(is_said), "{}", screens.last().unwrap());
+    let last = screens.last().unwrap();
+    assert!(
+        last.contains("neon-city") && last.contains("slow-pan"),
+        "{last}"
+    );
 }
 
 /// A list that can be read once, and breaks at everything else.

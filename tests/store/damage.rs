@@ -110,8 +110,9 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
         fs::write(&path, &bytes).unwrap();
 
         let context = format!("round {round}, kind {kind}, {name}");
-        let (mut store, at_open) = match SqliteStore::open(&list.path(), at(0)) {
-            Ok(opened) => (opened.store, opened.rescued),
+        let reports = Reports::default();
+        let mut store = match SqliteStore::open(&list.path(), at(0), reports.sink()) {
+            Ok(store) => store,
             Err(error @ (StoreError::Newer { .. } | StoreError::Other(_))) => {
                 assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
                 told.refused += 1;
@@ -120,12 +121,13 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
             Err(error) => panic!("{context}: {error}"),
         };
         let loaded = store.load().unwrap();
-        match at_open.or_else(|| store.take_rescued()) {
-            Some(rescued) => {
+        let told_of = reports.take();
+        match told_of.iter().find_map(|recovery| Some(&recovery.kept_as)) {
+            Some(kept) => {
                 told.kept += 1;
-                assert!(rescued.kept_as.exists(), "{context}");
+                assert!(kept.exists(), "{context}");
                 if name == "kietop.db" {
-                    assert_eq!(fs::read(&rescued.kept_as).unwrap(), bytes, "{context}");
+                    assert_eq!(fs::read(kept).unwrap(), bytes, "{context}");
                 }
             }
             // A broken log counts as a power cut: SQLite takes it as far as it is whole.

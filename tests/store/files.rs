@@ -10,7 +10,7 @@ use std::{
 };
 
 use kietop::{
-    adapters::store::{Opened, SqliteStore},
+    adapters::store::SqliteStore,
     domain::{
         change::{Access, Applied, Delta, StoreError},
         task::TaskState,
@@ -37,7 +37,7 @@ fn ids(all: &[Watched]) -> Vec<String> {
 fn the_file_is_private_whatever_the_umask() {
     if let Some(path) = job() {
         rustix::process::umask(rustix::fs::Mode::empty());
-        let mut store = SqliteStore::open(&path, at(0)).unwrap().store;
+        let mut store = SqliteStore::open(&path, at(0), undamaged).unwrap();
         store.apply(&[add("a")]).unwrap();
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         for suffix in ["", "-wal", "-shm"] {
@@ -76,7 +76,7 @@ fn a_link_stays_a_link() {
     let place = list.dir.path().join("link.db");
     symlink("data/kietop.db", &place).unwrap();
 
-    let mut store = SqliteStore::open(&place, at(0)).unwrap().store;
+    let mut store = SqliteStore::open(&place, at(0), undamaged).unwrap();
     store.apply(&[add("a")]).unwrap();
 
     assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
@@ -91,16 +91,14 @@ fn a_link_stays_a_link() {
 fn a_list_that_may_only_be_read_is_shown() {
     const TEST: &str = "files::a_list_that_may_only_be_read_is_shown";
     if let Some(path) = job() {
-        let opened = SqliteStore::open(&path, at(0)).unwrap();
-        let mut store = opened.store;
-        assert_eq!(opened.rescued, None);
+        let mut store = SqliteStore::open(&path, at(0), undamaged).unwrap();
         assert_eq!(ids(&store.load().unwrap()), ["a"]);
         assert!(store.read_only().is_some());
         assert_eq!(store.changes().unwrap(), []);
         let result = store.apply(&[add("b")]);
         assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
         let elsewhere = path.with_file_name("other.db");
-        let result = SqliteStore::open(&elsewhere, at(0));
+        let result = SqliteStore::open(&elsewhere, at(0), undamaged);
         assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
         return;
     }
@@ -137,7 +135,7 @@ fn a_newer_file_is_left_byte_for_byte() {
         list.sql(&format!("PRAGMA user_version = {version}"));
         let before = fs::read(list.path()).unwrap();
 
-        let result = SqliteStore::open(&list.path(), at(0));
+        let result = SqliteStore::open(&list.path(), at(0), undamaged);
 
         let error = result.unwrap_err();
         let expected = StoreError::Newer {
@@ -157,7 +155,7 @@ fn another_programs_database_is_left_byte_for_byte() {
     list.sql("CREATE TABLE places (id INTEGER); INSERT INTO places VALUES (1)");
     let before = fs::read(list.path()).unwrap();
 
-    let result = SqliteStore::open(&list.path(), at(0));
+    let result = SqliteStore::open(&list.path(), at(0), undamaged);
 
     assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
     assert_eq!(fs::read(list.path()).unwrap(), before);
@@ -187,8 +185,8 @@ fn the_first_versions_file_is_read() {
 #[test]
 fn opened_to_read_nothing_is_made_and_what_another_instance_makes_is_shown() {
     let list = List::new();
-    let open = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0));
-    let mut reader = open.unwrap().store;
+    let open = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0), undamaged);
+    let mut reader = open.unwrap();
 
     assert_eq!(reader.load().unwrap(), []);
     assert!(matches!(
@@ -225,7 +223,7 @@ fn opened_to_read_a_damaged_file_stays_as_it_is() {
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     fs::write(list.path(), "a letter, perhaps").unwrap();
 
-    let result = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0));
+    let result = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0), undamaged);
 
     assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
     assert_eq!(list.files(), ["kietop.db"]);
@@ -238,9 +236,9 @@ fn a_file_that_is_no_list_is_kept_aside() {
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     fs::write(list.path(), "a letter, perhaps").unwrap();
 
-    let Opened { mut store, rescued } = SqliteStore::open(&list.path(), at(0)).unwrap();
+    let (mut store, reports) = list.open_damaged();
 
-    let kept = rescued.unwrap().kept_as;
+    let kept = reports.take_one().kept_as;
     assert_eq!(
         kept.file_name().unwrap(),
         "kietop.db.corrupt-20260921T141320Z"
@@ -257,12 +255,13 @@ fn a_second_damage_in_the_same_second_overwrites_nothing() {
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     for text in ["first", "second"] {
         fs::write(list.path(), text).unwrap();
-        SqliteStore::open(&list.path(), at(0)).unwrap();
+        list.open_damaged();
     }
 
     let name = "kietop.db.corrupt-20260921T141320Z";
-    assert_eq!(list.files(), ["kietop.db", name, &format!("{name}-2")]);
-    let second = list.path().with_file_name(format!("{name}-2"));
+    let second_name = format!("{name}-2");
+    assert_eq!(list.files(), ["kietop.db", name, &second_name]);
+    let second = list.path().with_file_name(second_name);
     assert_eq!(fs::read(second).unwrap(), b"second");
 }
 
@@ -274,10 +273,10 @@ fn a_lost_beginning_costs_no_task() {
     bytes[..1000].fill(0xa5);
     fs::write(list.path(), bytes).unwrap();
 
-    let Opened { mut store, rescued } = SqliteStore::open(&list.path(), at(0)).unwrap();
+    let (mut store, reports) = list.open_damaged();
 
     assert_eq!(ids(&store.load().unwrap()), ids(&all));
-    let rescued = rescued.unwrap();
+    let rescued = reports.take_one();
     assert_eq!(rescued.whole + rescued.named, all.len());
     assert!(rescued.whole >= all.len() * 8 / 10, "{rescued}");
 }
@@ -288,9 +287,9 @@ fn a_lost_file_beside_its_log_costs_no_task() {
     let all = filled(&list, true);
     fs::write(list.path(), "").unwrap();
 
-    let Opened { mut store, rescued } = SqliteStore::open(&list.path(), at(0)).unwrap();
+    let (mut store, reports) = list.open_damaged();
 
-    assert!(rescued.is_some());
+    reports.take_one();
     assert_eq!(ids(&store.load().unwrap()), ids(&all));
 }
 
@@ -298,7 +297,7 @@ fn a_lost_file_beside_its_log_costs_no_task() {
 fn damage_found_in_use_is_told_and_work_goes_on() {
     let list = List::new();
     let all = filled(&list, false);
-    let mut store = list.open();
+    let (mut store, reports) = list.open_damaged();
     // The old row must not lie about anywhere, or it is found.
     list.sql(
         "UPDATE task SET prompt = 'wordy'
@@ -308,14 +307,14 @@ fn damage_found_in_use_is_told_and_work_goes_on() {
 
     let loaded = store.load().unwrap();
 
-    let rescued = store.take_rescued().unwrap();
+    let rescued = reports.take_one();
     assert_eq!((rescued.whole, rescued.named), (all.len() - 1, 1));
     assert_eq!(ids(&loaded), ids(&all));
     assert_eq!(loaded[0], all[0]);
     let broken = loaded.last().unwrap();
     assert_eq!(broken.task.state(), &TaskState::New);
     assert_eq!(broken.label, all.last().unwrap().label);
-    assert!(store.take_rescued().is_none());
+    assert_eq!(reports.take(), []);
     assert!(rescued.kept_as.exists());
 }
 
@@ -323,11 +322,11 @@ fn damage_found_in_use_is_told_and_work_goes_on() {
 fn an_instance_follows_when_another_replaces_a_damaged_file() {
     let list = List::new();
     filled(&list, false);
-    let (mut first, mut second) = (list.open(), list.open());
+    let ((mut first, reports), mut second) = (list.open_damaged(), list.open());
     list.sql("UPDATE meta SET rows = 7");
 
     let all = first.load().unwrap();
-    assert!(first.take_rescued().is_some());
+    reports.take_one();
     let applied = second.apply(&[add("later")]).unwrap();
     let news = first.changes().unwrap();
     let all_of_it = second.changes().unwrap();
@@ -368,4 +367,19 @@ fn triggers_and_foreign_keys_that_someone_put_into_the_file_do_nothing() {
     let all = list.open().load().unwrap();
     assert_eq!(ids(&all), ["a", "b"]);
     assert!(all.iter().all(|watched| watched.label.is_none()));
+}
+
+#[test]
+fn a_view_in_the_place_of_a_table_is_not_looked_through() {
+    let list = List::new();
+    list.open().apply(&[add("a")]).unwrap();
+    list.sql(
+        "ALTER TABLE journal RENAME TO journal_2;
+         CREATE VIEW journal AS SELECT 1 AS seq, 2 AS at, 'x' AS task, 'added' AS kind, NULL AS detail",
+    );
+
+    let (mut store, reports) = list.open_damaged();
+
+    reports.take_one();
+    assert_eq!(ids(&store.load().unwrap()), ["a"]);
 }

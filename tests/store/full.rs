@@ -51,7 +51,7 @@ fn names(store: &mut SqliteStore) -> Vec<String> {
 
 /// Fills up, looks, makes room, writes on, and opens again.
 fn fill_up(path: &Path, make_room: impl FnOnce()) -> StoreError {
-    let mut store = SqliteStore::open(path, at(0)).unwrap().store;
+    let mut store = SqliteStore::open(path, at(0), undamaged).unwrap();
     let (mut acknowledged, refusal) = add_until_refused(&mut store);
     acknowledged.sort();
     assert!(!acknowledged.is_empty());
@@ -66,9 +66,9 @@ fn fill_up(path: &Path, make_room: impl FnOnce()) -> StoreError {
     store.apply(&[add("later")]).unwrap();
     drop(store);
 
-    let opened = SqliteStore::open(path, at(0)).unwrap();
-    assert_eq!(opened.rescued, None, "a full disk is no damage");
-    let mut store = opened.store;
+    let reports = Reports::default();
+    let mut store = SqliteStore::open(path, at(0), reports.sink()).unwrap();
+    assert_eq!(reports.take(), [], "a full disk is no damage");
     let after = names(&mut store);
     assert!(acknowledged.iter().all(|name| after.contains(name)));
     assert!(after.contains(&"later".to_owned()));

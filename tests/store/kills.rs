@@ -103,7 +103,7 @@ fn take(words: &mut HashMap<String, Word>, line: &str) -> bool {
 }
 
 fn write_for_ever(path: &Path) -> ! {
-    let mut store = SqliteStore::open(path, at(0)).unwrap().store;
+    let mut store = SqliteStore::open(path, at(0), undamaged).unwrap();
     for n in 0_u64.. {
         let name = format!("{}-{n}", std::process::id());
         store.apply(&[add(&name)]).unwrap();

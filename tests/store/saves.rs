@@ -143,10 +143,10 @@ fn a_flipped_letter_in_a_path_is_damage_and_the_rest_is_kept() {
         .unwrap();
     list.sql("UPDATE task SET saves = replace(saves, 'Videos', 'Videot') WHERE id = 'a'");
 
-    let mut store = list.open();
+    let (mut store, reports) = list.open_damaged();
     let all = store.load().unwrap();
 
-    assert!(store.take_rescued().is_some());
+    reports.take_one();
     assert_eq!(all.len(), 2);
     assert_eq!(all[1].saves.files()[0].path, PathBuf::from(PATH));
     assert!(all[0].saves.files().is_empty(), "by its id only");
@@ -174,13 +174,12 @@ fn a_damaged_file_of_the_first_version_gives_its_rows() {
     list.sql(include_str!("../fixtures/store/v1.sql"));
     list.sql("UPDATE meta SET rows = 'x' || rows WHERE 0; DROP TABLE journal;");
 
-    let opened = kietop::adapters::store::SqliteStore::open(&list.path(), at(0)).unwrap();
+    let (mut store, reports) = list.open_damaged();
 
-    let rescued = opened.rescued.expect("it lacks a table");
+    let rescued = reports.take_one();
     assert!(
         rescued.to_string().contains("3 tasks were carried over"),
         "{rescued}"
     );
-    let mut store = opened.store;
     assert_eq!(store.load().unwrap().len(), 3);
 }

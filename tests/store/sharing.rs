@@ -42,7 +42,7 @@ fn two_threads_lose_no_add() {
 #[test]
 fn two_processes_lose_no_add() {
     if let Some(path) = job() {
-        let mut store = SqliteStore::open(&path, at(0)).unwrap().store;
+        let mut store = SqliteStore::open(&path, at(0), undamaged).unwrap();
         for n in 0..200 {
             let name = format!("{}-{n}", std::process::id());
             store.apply(&[add(&name)]).unwrap();

@@ -1,10 +1,18 @@
 //! Words for the tests of the list file.
 
-use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use kietop::{
-    adapters::store::{Opened, SqliteStore},
+    adapters::store::{Recovery, SqliteStore},
     domain::{
         change::Change,
         link::Links,
@@ -38,10 +46,16 @@ impl List {
         self.open_at(at(0))
     }
 
+    /// Opens the list, which no damage may reach.
     pub(crate) fn open_at(&self, at: Timestamp) -> SqliteStore {
-        let Opened { store, rescued } = SqliteStore::open(&self.path(), at).unwrap();
-        assert_eq!(rescued, None);
-        store
+        SqliteStore::open(&self.path(), at, undamaged).unwrap()
+    }
+
+    /// Opens a list that may be damaged, with the reports of what became of it.
+    pub(crate) fn open_damaged(&self) -> (SqliteStore, Reports) {
+        let reports = Reports::default();
+        let store = SqliteStore::open(&self.path(), at(0), reports.sink()).unwrap();
+        (store, reports)
     }
 
     pub(crate) fn sql(&self, sql: &str) {
@@ -57,6 +71,45 @@ impl List {
             .collect();
         names.sort();
         names
+    }
+}
+
+/// Fails on any recovery.
+pub(crate) fn undamaged(recovery: &Recovery) {
+    panic!("{recovery}");
+}
+
+/// The recoveries reported by a store.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    sink: Sender<Recovery>,
+    told: Receiver<Recovery>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        let (sink, told) = mpsc::channel();
+        Self { sink, told }
+    }
+}
+
+impl Reports {
+    /// Returns what takes them in.
+    pub(crate) fn sink(&self) -> impl FnMut(&Recovery) + Send + use<> {
+        let sink = self.sink.clone();
+        // A store may outlive the wish to hear of it.
+        move |recovery| sink.send(recovery.clone()).unwrap_or_default()
+    }
+
+    /// Takes out those that came.
+    pub(crate) fn take(&self) -> Vec<Recovery> {
+        self.told.try_iter().collect()
+    }
+
+    /// Takes out the one that came.
+    pub(crate) fn take_one(&self) -> Recovery {
+        let [recovery] = self.take().try_into().unwrap();
+        recovery
     }
 }
 

@@ -283,8 +283,9 @@ impl<'a> Desk<'a> {
             }
         }
         assert!(parts <= RESULTS, "{parts} parts: {what}");
-        let store = SqliteStore::open(&self.home.path().join("list.db"), jiff::Timestamp::now());
-        let mut store = store.expect("the list").store;
+        let list = self.home.path().join("list.db");
+        let store = SqliteStore::open(&list, jiff::Timestamp::now(), |_| ());
+        let mut store = store.expect("the list");
         let all = store.load().expect("the tasks");
         let [task] = all.as_slice() else {
             panic!("{} tasks: {what}", all.len());

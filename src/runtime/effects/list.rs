@@ -37,8 +37,6 @@ pub type OpenStore = Box<dyn FnMut(ListNotice) -> Result<OpenedStore, StoreError
 pub struct OpenedStore {
     /// The list.
     pub store: Box<dyn ListStore>,
-    /// The sentence about a damaged file that was kept aside, if there was one.
-    pub rescued: Option<String>,
     /// Keeps the notice of other instances' changes alive.
     pub watch: Option<Box<dyn Send>>,
 }
@@ -51,15 +49,23 @@ impl fmt::Debug for OpenedStore {
     }
 }
 
-/// Tells the list's thread that the file changed.
+/// Tells the list's thread that the file changed, and the core what became of a damaged one.
 #[derive(Debug, Clone)]
-pub struct ListNotice(orders::Sender<Order>);
+pub struct ListNotice {
+    orders: orders::Sender<Order>,
+    answers: mpsc::Sender<Msg>,
+}
 
 impl ListNotice {
     /// Says that the file changed; may be called from any thread, as often as one likes.
     pub fn changed(&self) {
         // The receiver is gone only when the program ends.
-        self.0.send(Order::Look).unwrap_or_default();
+        self.orders.send(Order::Look).unwrap_or_default();
+    }
+
+    /// Reports that a damaged file was dealt with; called on the list's thread.
+    pub fn recovered(&self, sentence: String) {
+        say(&self.answers, Msg::Broke(sentence));
     }
 }
 
@@ -91,8 +97,10 @@ impl ListHand {
     pub(super) fn start(open: OpenStore, answers: mpsc::Sender<Msg>) -> Self {
         let (list, told) = orders::channel();
         let keeper = Keeper {
-            answers: answers.clone(),
-            notice: ListNotice(list.clone()),
+            notice: ListNotice {
+                orders: list.clone(),
+                answers: answers.clone(),
+            },
             open,
             list: Err(StoreError::Other("it was not opened yet".into())),
             is_asked_for: false,
@@ -127,7 +135,6 @@ impl ListHand {
 
 /// Keeps the list, on a thread of its own.
 struct Keeper {
-    answers: mpsc::Sender<Msg>,
     notice: ListNotice,
     open: OpenStore,
     list: Result<OpenedStore, StoreError>,
@@ -159,9 +166,8 @@ impl Keeper {
                 return;
             }
             if let Some(answer) = carry_out(order, &mut self.list) {
-                self.say(answer);
+                say(&self.notice.answers, answer);
             }
-            self.tell_rescue();
         }
     }
 
@@ -172,20 +178,11 @@ impl Keeper {
                 .unwrap_or_else(|_| Err(StoreError::Other("opening it broke".into())));
         }
     }
+}
 
-    fn tell_rescue(&mut self) {
-        let late = on(&mut self.list, |store| Ok(store.take_rescued()));
-        let early = self.list.as_mut().ok();
-        let early = early.and_then(|opened| opened.rescued.take());
-        for sentence in early.into_iter().chain(late.ok().flatten()) {
-            self.say(Msg::Broke(sentence));
-        }
-    }
-
-    fn say(&self, msg: Msg) {
-        if self.answers.blocking_send(msg).is_err() {
-            tracing::debug!("the list answered after the end");
-        }
+fn say(answers: &mpsc::Sender<Msg>, msg: Msg) {
+    if answers.blocking_send(msg).is_err() {
+        tracing::debug!("the list answered after the end");
     }
 }
 
@@ -341,7 +338,6 @@ mod tests {
         let breaks = |_| {
             Ok(OpenedStore {
                 store: Box::new(Breaks),
-                rescued: None,
                 watch: None,
             })
         };

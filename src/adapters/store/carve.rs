@@ -1,0 +1,153 @@
+//! Rows and journal lines in the raw bytes of a damaged list file or its log, where SQLite gives none.
+//!
+//! A row lies as a header (its own length, then one type for each column, see "Record Format" of SQLite's file format)
+//! and its values. Knows no files and does not judge what it finds.
+
+use rusqlite::types::ValueRef;
+
+use super::rows::{self, ADDED_AT, Cells, FIRST_WIDTH, ID, LABEL, WIDTH};
+
+/// The times a row may have, in milliseconds: those of this century.
+const CENTURY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
+/// How many columns a line of the journal has. The first is its number, which stands elsewhere.
+const JOURNAL_WIDTH: usize = 5;
+
+/// Gives every row of a task that can be proved by its checksum, or at least looks like one.
+pub(super) fn rows(bytes: &[u8], mut found: impl FnMut(&Cells<'_>)) {
+    for at in 0..bytes.len() {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some((cells, _)) = record::<WIDTH>(rest, FIRST_WIDTH, is_row) else {
+            continue;
+        };
+        if rows::is_whole(&cells) || is_likely(&cells) {
+            found(&cells);
+        }
+    }
+}
+
+/// Gives the task, the time and the word of every line of the journal that looks like one.
+pub(super) fn journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)) {
+    for at in 0..bytes.len() {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let line = record::<JOURNAL_WIDTH>(rest, JOURNAL_WIDTH, is_journal);
+        if let Some(([_, ValueRef::Integer(at), task, kind, _], true)) = line
+            && CENTURY.contains(&at)
+            && let (Ok(task), Ok(kind)) = (task.as_str(), kind.as_str())
+            && !kind.is_empty()
+            && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        {
+            found(task, at, kind);
+        }
+    }
+}
+
+const fn is_text(kind: u64) -> bool {
+    kind >= 13 && kind % 2 == 1
+}
+
+/// Ours begins with a text, then a six-byte time, which few other bytes do.
+const fn is_row(at: usize, kind: u64) -> bool {
+    match at {
+        ID => is_text(kind),
+        ADDED_AT => kind == 5,
+        _ => true,
+    }
+}
+
+const fn is_journal(at: usize, kind: u64) -> bool {
+    match at {
+        0 => kind == 0,
+        1 => kind == 5,
+        2 | 3 => is_text(kind),
+        _ => kind == 0 || is_text(kind),
+    }
+}
+
+/// Reads a record at the very start of `bytes`, and whether all of it is there: a long one goes on elsewhere.
+///
+/// One with fewer columns than `N` but no fewer than `least` was written before there were so many.
+fn record<const N: usize>(
+    bytes: &[u8],
+    least: usize,
+    fits: fn(usize, u64) -> bool,
+) -> Option<([ValueRef<'_>; N], bool)> {
+    let header_length = usize::from(*bytes.first()?);
+    if !(least + 1..0x80).contains(&header_length) {
+        return None;
+    }
+    let mut header = bytes.get(1..header_length)?;
+    // Cheap, and all but a few positions end here.
+    let mut kinds = [0_u64; N];
+    for (at, kind) in kinds.iter_mut().enumerate() {
+        if header.is_empty() && at >= least {
+            break;
+        }
+        *kind = varint(&mut header)?;
+        if !fits(at, *kind) {
+            return None;
+        }
+    }
+    if !header.is_empty() {
+        return None;
+    }
+    let mut values = bytes.get(header_length..)?;
+    let mut cells = [ValueRef::Null; N];
+    for (cell, kind) in cells.iter_mut().zip(kinds) {
+        let length = match kind {
+            0 | 8 | 9 => 0,
+            1..=4 => usize::try_from(kind).ok()?,
+            5 => 6,
+            6 | 7 => 8,
+            10 | 11 => return None,
+            text => usize::try_from((text - 12) / 2).ok()?,
+        };
+        let Some((value, rest)) = values.split_at_checked(length) else {
+            return Some((cells, false));
+        };
+        values = rest;
+        *cell = match kind {
+            0 => ValueRef::Null,
+            8 => ValueRef::Integer(0),
+            9 => ValueRef::Integer(1),
+            1..=6 => ValueRef::Integer(integer(value)),
+            7 => ValueRef::Real(f64::from_bits(integer(value).cast_unsigned())),
+            kind if is_text(kind) => ValueRef::Text(value),
+            _ => ValueRef::Blob(value),
+        };
+    }
+    Some((cells, true))
+}
+
+/// Reports whether an unproved row looks like one of ours: a time of this century, an id, a label that
+/// is text.
+fn is_likely(cells: &Cells<'_>) -> bool {
+    let is_recent = cells
+        .get(ADDED_AT)
+        .and_then(|at| at.as_i64().ok())
+        .is_some_and(|at| CENTURY.contains(&at));
+    let is_labelled = matches!(cells.get(LABEL), Some(ValueRef::Null | ValueRef::Text(_)));
+    is_recent && is_labelled && rows::remains(cells).is_some()
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for _ in 0..5 {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value = value << 7 | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Reads a signed whole number, the high byte first.
+fn integer(bytes: &[u8]) -> i64 {
+    let is_negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+    let start = if is_negative { -1 } else { 0 };
+    bytes
+        .iter()
+        .fold(start, |value, byte| value << 8 | i64::from(*byte))
+}
