@@ -535,6 +535,25 @@ fn a_row_found_damaged_in_use_is_said_by_every_command_with_the_path_and_exit_co
 }
 
 #[test]
+fn a_list_that_was_deleted_comes_back_from_its_file_of_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID, OTHER, "--label", "neon city"]);
+    run(&store, &["remove", OTHER]);
+    std::fs::remove_file(&store).unwrap();
+
+    let read = run(&store, &["list", "--read-only"]);
+    assert!(err(&read).contains("There is no list at"), "{}", err(&read));
+    assert!(!store.exists());
+    let listed = run(&store, &["list"]);
+
+    assert_eq!(listed.status.code(), Some(1), "{}", err(&listed));
+    assert!(out(&listed).contains(ID) && !out(&listed).contains(OTHER));
+    assert!(out(&listed).contains("neon city"), "{}", out(&listed));
+    assert_eq!(run(&store, &["list"]).status.code(), Some(0));
+}
+
+#[test]
 fn a_removal_names_every_fault_and_removes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");

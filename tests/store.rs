@@ -30,6 +30,8 @@ mod damage;
 mod files;
 #[path = "store/full.rs"]
 mod full;
+#[path = "store/ids.rs"]
+mod ids;
 #[path = "store/kills.rs"]
 mod kills;
 #[cfg(target_os = "linux")]

@@ -10,6 +10,8 @@
 //! - **Every row has a checksum, and their count is kept**, for SQLite notices a broken page, not a flipped
 //!   bit in a text. Reading the list verifies them all on the way; SQLite's own `quick_check` would cost as
 //!   much again (18 ms for 10,000 tasks, 180 ms for 100,000) and see less, so it is not run.
+//! - **Ids and labels are written twice**: once more as text beside the file (`store/id_log.rs`), which is
+//!   compared with the list at every opening.
 //! - Several instances: writes begin with the lock (`BEGIN IMMEDIATE`) and read the row as it stands; every
 //!   transaction that writes takes a revision, by which others see what is new.
 //!
@@ -22,16 +24,22 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use self::{apply::Writer, file::Identity, rows::COLUMNS, schema::Standing};
+use self::{
+    apply::Writer,
+    file::Identity,
+    id_log::{Appended, Entry, Event, IdLog, Lines},
+    rows::COLUMNS,
+    schema::Standing,
+};
 use crate::{
     domain::{
         change::{Access, Applied, Change, Delta, JournalLine, StoreError},
         memory::Memory,
         query::Lens,
         record::Record,
-        task::TaskId,
+        task::{Family, TaskId},
         watched::Watched,
     },
     ports::ListStore,
@@ -40,6 +48,7 @@ use crate::{
 mod apply;
 mod carve;
 mod file;
+mod id_log;
 mod outlook;
 mod quiet;
 mod read;
@@ -139,14 +148,14 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let path = file::real_path(path)?;
         let mut report = Report(Box::new(report));
-        let connect = || Self::connect(&path, access, at);
+        let mut connect = || Self::connect(&path, access, at, &mut report);
         let mut opened = connect();
         if access == Access::Full && matches!(opened, Err(StoreError::Damaged(_))) {
             let judged = file::identity(&path);
             opened = connect();
             if let Err(StoreError::Damaged(why)) = &opened {
                 rescue::rescue(&path, judged, at, why, &mut report.0)?;
-                opened = Self::connect(&path, access, at);
+                opened = Self::connect(&path, access, at, &mut report);
             }
         }
         let mut store = opened?;
@@ -213,11 +222,22 @@ impl SqliteStore {
         self.read_only.as_deref()
     }
 
-    fn connect(path: &Path, access: Access, at: Timestamp) -> Result<Self, StoreError> {
-        match access {
-            Access::Full => Self::attach(path, at),
-            Access::ReadOnly => Self::attach_to_read(path, at),
+    /// Opens the file as it is, and makes list and file of ids agree; deals with no other damage.
+    fn connect(
+        path: &Path,
+        access: Access,
+        at: Timestamp,
+        report: &mut Report,
+    ) -> Result<Self, StoreError> {
+        let mut store = match access {
+            Access::Full => Self::attach(path, at)?,
+            Access::ReadOnly => Self::attach_to_read(path, at)?,
+        };
+        let put_back = store.compare_ids()?;
+        if put_back > 0 {
+            (report.0)(&Recovery::of_cut_off(put_back));
         }
+        Ok(store)
     }
 
     /// Opens the file as it is, without dealing with damage.
@@ -342,13 +362,92 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self, path: &Path) -> Result<(), StoreError> {
-        let mut new = Self::connect(path, self.access, self.at)?;
+        let mut new = Self::connect(path, self.access, self.at, &mut self.report)?;
         mem::swap(&mut new.report, &mut self.report);
         // What the caller knows came from another file: all of this one is news.
         new.seen = -1;
         new.is_news_due = true;
         *self = new;
         Ok(())
+    }
+
+    /// Compares the list with the file of ids. No row is read: an index has the ids.
+    ///
+    /// A list without a task that was added, or without a later change, is damaged; a task whose adding a
+    /// kill cut off is put on the list by its id. A file of ids that lacks a task, or cannot be read whole,
+    /// is written anew. Returns how many tasks were put on the list.
+    fn compare_ids(&mut self) -> Result<usize, StoreError> {
+        let (Some(path), Some(_)) = (self.path.clone(), self.identity) else {
+            return Ok(0);
+        };
+        // Read before the list: what is committed here is in the list then.
+        let log = match id_log::read(&path) {
+            Ok(log) => log,
+            Err(error) => {
+                tracing::warn!(%error, "the file of ids cannot be read");
+                return Ok(0);
+            }
+        };
+        let (rev, listed) = read::ids(&self.conn)?;
+        let known = log.unwrap_or_default();
+        let is_lacking =
+            |(id, entry): &(&TaskId, &Entry)| entry.is_watched && !listed.contains_key(*id);
+        let is_lost = |said: &(&TaskId, &Entry)| {
+            said.1.is_committed && (said.1.rev > rev || is_lacking(said))
+        };
+        let lost = known.entries.iter().filter(is_lost).count();
+        if lost > 0 {
+            return Err(StoreError::Damaged(format!(
+                "changes of {lost} tasks are not in it"
+            )));
+        }
+        if self.read_only.is_some() {
+            return Ok(0);
+        }
+        let changes: Vec<_> = (known.entries.iter().filter(is_lacking))
+            .map(|(id, entry)| Change::Add {
+                task: id.clone(),
+                family: Family::default(),
+                label: entry.label.clone(),
+                at: self.at,
+            })
+            .collect();
+        let is_known = |(id, is_watched): (&TaskId, &bool)| {
+            let entry = known.entries.get(id);
+            entry.map_or(!is_watched, |entry| entry.is_watched == *is_watched)
+        };
+        let is_right = known.is_whole && !known.is_bloated() && listed.iter().all(is_known);
+        // What the disk does not take now is done at another opening; an add says so by itself.
+        match self.settle_ids(&path, &changes, is_right) {
+            Err(error @ StoreError::Damaged(_)) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the file of ids cannot be written");
+                Ok(0)
+            }
+            put_back => put_back,
+        }
+    }
+
+    /// Puts tasks on the list, and writes the file of ids anew if it is not right.
+    fn settle_ids(
+        &mut self,
+        path: &Path,
+        changes: &[Change],
+        is_right: bool,
+    ) -> Result<usize, StoreError> {
+        let mut applied = Vec::new();
+        if !changes.is_empty() {
+            applied = self.write(changes)?;
+        }
+        if !is_right {
+            let tx = self
+                .conn
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            rewrite_ids(&tx, path)?;
+            tx.commit()?;
+        }
+        let is_added = |applied: &&Applied| matches!(applied, Applied::Added(_));
+        Ok(applied.iter().filter(is_added).count())
     }
 
     /// Forgets what was removed long ago, except the newest.
@@ -426,7 +525,10 @@ impl SqliteStore {
             applied.push(writer.apply(change)?);
         }
         let written = writer.finish()?;
-        tx.commit()?;
+        let appended = append_ids(&tx, self.path.as_deref(), rev, changes, &applied)?;
+        let committed = tx.commit();
+        self.end_ids(appended, committed.is_ok());
+        committed?;
 
         if written.is_empty() {
             return Ok(applied);
@@ -452,6 +554,26 @@ impl SqliteStore {
             }
         }
         Ok(applied)
+    }
+
+    /// Confirms lines of the file of ids, or takes them back where their transaction failed.
+    fn end_ids(&mut self, appended: Option<Appended>, is_committed: bool) {
+        let Some(appended) = appended else { return };
+        let done = if !is_committed {
+            // Others may have written since: the lock is needed again.
+            self.conn
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(StoreError::from)
+                .and_then(|_lock| appended.take_back())
+        } else if self.is_in_place() {
+            appended.confirm()
+        } else {
+            // What went into a file that was replaced meanwhile is written again.
+            Ok(())
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the file of ids has lines that nothing confirms");
+        }
     }
 
     fn news(&mut self) -> Result<Vec<Delta>, StoreError> {
@@ -577,4 +699,63 @@ fn must_last(change: &Change) -> bool {
     let is_ending =
         matches!(change, Change::Observed { observation, .. } if observation.state.is_final());
     is_ending || matches!(change, Change::Saved { .. }) || change.is_acknowledged()
+}
+
+/// Reports whether the ids of a list are written down beside where it lies or lay.
+pub fn has_ids(list: &Path) -> bool {
+    file::real_path(list).is_ok_and(|list| file::beside(&list, id_log::SUFFIX).is_file())
+}
+
+/// Writes what changes of ids and labels came to into the file of ids, within their transaction.
+fn append_ids(
+    tx: &Transaction<'_>,
+    list: Option<&Path>,
+    rev: i64,
+    changes: &[Change],
+    applied: &[Applied],
+) -> Result<Option<Appended>, StoreError> {
+    let Some(list) = list else { return Ok(None) };
+    let mut lines = Lines::default();
+    for (change, applied) in changes.iter().zip(applied) {
+        let id = change.task();
+        match (change, applied) {
+            (Change::Add { .. } | Change::Restore { .. }, Applied::Added(watched)) => {
+                lines.push(rev, Event::Add, id, watched.label.as_ref());
+            }
+            (Change::Remove { .. }, Applied::Removed) => lines.push(rev, Event::Remove, id, None),
+            (Change::Label { .. }, Applied::Noted)
+            | (Change::Add { label: Some(_), .. }, Applied::AlreadyWatched) => {
+                let label = read::one(tx, id)?.and_then(|stored| stored.watched.label);
+                lines.push(rev, Event::Label, id, label.as_ref());
+            }
+            _ => {}
+        }
+    }
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let appended = id_log::append(list, rev, &lines)?;
+    if appended.is_none() {
+        rewrite_ids(tx, list)?;
+    }
+    Ok(appended)
+}
+
+/// Writes the file of ids anew, from the list and from what the file says of tasks that have no row. Needs the write
+/// lock, under which nothing is on its way. A damaged list would make a file that calls itself whole, so all of it is verified.
+fn rewrite_ids(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
+    let (rev, rows) = read::meta(tx)?;
+    read::all(tx, rev, rows)?;
+    let IdLog { mut entries, .. } = id_log::read(path)?.unwrap_or_default();
+    entries.retain(|_, entry| entry.is_committed);
+    read::each(tx, |stored| {
+        let entry = Entry {
+            rev: stored.rev,
+            is_watched: stored.removed_at.is_none(),
+            label: stored.watched.label.clone(),
+            is_committed: true,
+        };
+        entries.insert(stored.watched.id().clone(), entry);
+    })?;
+    id_log::rewrite(path, &entries)
 }

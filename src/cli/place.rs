@@ -18,7 +18,7 @@ use crate::{
         inputs,
         kie::{ApiKey, KeyError, KeySource, KieClient, Limits},
         proxy,
-        store::{Recovery, SHORTEST_PREFIX, SqliteStore},
+        store::{self, Recovery, SHORTEST_PREFIX, SqliteStore},
         surroundings,
         turns::{FileTurns, asking::Shared},
     },
@@ -159,9 +159,10 @@ pub fn list_to_read(global: &Global) -> Result<SqliteStore, Failure> {
     open(&file, access_to_read(&file, global))
 }
 
-/// Returns how a list is opened that is only looked at; one that is not there is not made, and that is said.
+/// Returns how a list is opened that is only looked at; one that is not there is not made, and that is said, unless the
+/// file of its ids is left to make it from.
 pub fn access_to_read(file: &Path, global: &Global) -> Access {
-    if file.exists() {
+    if file.exists() || (!global.read_only && store::has_ids(file)) {
         return access(global);
     }
     output::talk(&format!(

@@ -124,7 +124,7 @@ fn a_list_that_may_only_be_read_is_shown() {
         "{output:?}"
     );
     assert_eq!(fs::read(list.path()).unwrap(), before);
-    assert_eq!(list.files(), ["kietop.db"]);
+    assert_eq!(list.files(), ["kietop.db", "kietop.db.ids"]);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_file_that_is_no_list_is_kept_aside() {
 
     let (mut store, reports) = list.open_damaged();
 
-    let kept = reports.take_one().kept_as;
+    let kept = reports.take_one().kept_as.unwrap();
     assert_eq!(
         kept.file_name().unwrap(),
         "kietop.db.corrupt-20260921T141320Z"
@@ -260,7 +260,10 @@ fn a_second_damage_in_the_same_second_overwrites_nothing() {
 
     let name = "kietop.db.corrupt-20260921T141320Z";
     let second_name = format!("{name}-2");
-    assert_eq!(list.files(), ["kietop.db", name, &second_name]);
+    assert_eq!(
+        list.files(),
+        ["kietop.db", name, &second_name, "kietop.db.ids"]
+    );
     let second = list.path().with_file_name(second_name);
     assert_eq!(fs::read(second).unwrap(), b"second");
 }
@@ -315,7 +318,7 @@ fn damage_found_in_use_is_told_and_work_goes_on() {
     assert_eq!(broken.task.state(), &TaskState::New);
     assert_eq!(broken.label, all.last().unwrap().label);
     assert_eq!(reports.take(), []);
-    assert!(rescued.kept_as.exists());
+    assert!(rescued.kept_as.unwrap().exists());
 }
 
 #[test]

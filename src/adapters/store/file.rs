@@ -15,6 +15,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
+use super::id_log;
 use crate::domain::change::StoreError;
 
 /// How long another instance may hold the file before we give up.
@@ -166,6 +167,7 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     for path in [path.to_owned()]
         .into_iter()
         .chain(BESIDE.map(|suffix| beside(path, suffix)))
+        .chain([beside(path, id_log::SUFFIX)])
     {
         let Ok(meta) = fs::metadata(&path) else {
             continue;

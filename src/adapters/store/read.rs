@@ -2,6 +2,8 @@
 //!
 //! Knows no file and no repair: what is not as it was written is reported as damage, and others act.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
@@ -82,6 +84,38 @@ pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watc
         )));
     }
     Ok(all)
+}
+
+/// Reads the list's revision and all ids, and which of them are watched. An index holds them: no row is read.
+pub(super) fn ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), StoreError> {
+    let look = conn.unchecked_transaction()?;
+    let (rev, _) = meta(&look)?;
+    let mut ids = HashMap::new();
+    for (sql, is_watched) in [
+        ("SELECT id FROM task", true),
+        ("SELECT id FROM task WHERE removed_at IS NOT NULL", false),
+    ] {
+        let mut statement = look.prepare(sql)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let id = row.get_ref(0)?.as_str().unwrap_or_default();
+            // One that cannot be read is found by whoever reads its row.
+            if let Ok(id) = TaskId::parse(id) {
+                ids.insert(id, is_watched);
+            }
+        }
+    }
+    Ok((rev, ids))
+}
+
+/// Gives every row, those of removed tasks too.
+pub(super) fn each(conn: &Connection, mut give: impl FnMut(Stored)) -> Result<(), StoreError> {
+    let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM task"))?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        give(rows::decode(&cells(row)?)?);
+    }
+    Ok(())
 }
 
 /// Finds the ids of watched tasks that begin with `prefix`, or the one that is spelt so.

@@ -3,7 +3,8 @@
 //!
 //! Rows are taken through SQLite as far as it goes, and then out of the raw bytes of the file and its
 //! log, where a row is known by its shape and proved by its checksum. Of what has no such row the id is
-//! taken from wherever it stands (the journal, the raw answers, the quiet tasks, a row that cannot be proved), and the task is asked after anew; but for those whose last word is
+//! taken from wherever it stands (the file of ids beside the list, the journal, the raw answers, the quiet
+//! tasks, a row that cannot be proved), and the task is asked after anew; but for those whose last word is
 //! a removal. The path names a whole file at every moment.
 
 use std::{
@@ -20,6 +21,7 @@ use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use super::{
     apply, carve,
     file::{self, Identity},
+    id_log::{self, IdLog},
     read,
     rows::{self, COLUMNS, Cells, FIRST_WIDTH, REMOVED_AT, Stored, WIDTH},
     schema::{self, Standing},
@@ -31,11 +33,11 @@ use crate::domain::{
     watched::Watched,
 };
 
-/// What became of a list file that was damaged. `Display` gives it as sentences.
+/// What became of a list file that was damaged, or of tasks it lacked. `Display` gives it as sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
-    /// Where the damaged file lies now, with its log beside it.
-    pub kept_as: PathBuf,
+    /// Where the damaged file lies now, with its log beside it; none where it could stay.
+    pub kept_as: Option<PathBuf>,
     /// What was wrong with it.
     pub why: String,
     /// How many watched tasks were carried over with all that was known of them.
@@ -47,9 +49,20 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// Returns the recovery of tasks whose adding a kill cut off; nobody was told that they were added.
+    pub(super) fn of_cut_off(tasks: usize) -> Self {
+        Self {
+            kept_as: None,
+            why: "the command that added it was cut off".into(),
+            whole: 0,
+            named: tasks,
+            missing: Some(0),
+        }
+    }
+
     /// Reports whether every task is on the list with all that was known of it.
     pub const fn is_complete(&self) -> bool {
-        self.named == 0 && matches!(self.missing, Some(0))
+        self.kept_as.is_none() || (self.named == 0 && matches!(self.missing, Some(0)))
     }
 }
 
@@ -62,6 +75,12 @@ impl fmt::Display for Recovery {
             named,
             missing,
         } = self;
+        let Some(kept_as) = kept_as else {
+            return match named {
+                1 => write!(f, "A task is on the list after all: {why}."),
+                _ => write!(f, "{named} tasks are on the list after all: {why}."),
+            };
+        };
         let kept_as = CleanText::line(&kept_as.to_string_lossy(), 1024);
         write!(
             f,
@@ -115,7 +134,9 @@ pub(super) fn rescue(
     }
     let fresh = file::free_name(path, ".new", file::create).map_err(kept)?;
     let mut found = read_what_is_left(path, &fresh);
-    found.settle();
+    // Whatever cannot be read there, the list itself may still tell.
+    let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
+    found.settle(&log, at);
     let filled = fill(&fresh, &found, at)
         .and_then(|whole| Ok((whole, second_name(path, at).map_err(kept)?)));
     let (whole, aside) = match filled {
@@ -126,11 +147,11 @@ pub(super) fn rescue(
         }
     };
     report(&Recovery {
-        kept_as: aside.clone(),
+        kept_as: Some(aside.clone()),
         why: CleanText::line(why, 256).as_str().to_owned(),
         whole,
         named: found.named.len(),
-        missing: found.missing(),
+        missing: found.missing(&log),
     });
     // The old log goes before the new file comes: SQLite would apply it to whatever file it lies beside.
     for suffix in file::BESIDE {
@@ -181,6 +202,7 @@ struct Found {
 /// The lines of the journal about one task.
 #[derive(Debug, Clone, Copy)]
 struct Lines {
+    count: usize,
     /// When the last one was written.
     at: i64,
     /// Whether it says that the task was removed.
@@ -209,36 +231,65 @@ impl Found {
             Some(lines) if lines.at >= at => {}
             Some(lines) => (lines.at, lines.is_removed) = (at, is_removed),
             None => {
-                let lines = Lines { at, is_removed };
+                let lines = Lines {
+                    count: 1,
+                    at,
+                    is_removed,
+                };
                 self.lines.insert(task.to_owned(), lines);
             }
         }
     }
 
-    /// Joins all sources: who is named somewhere without a row is known by name.
-    fn settle(&mut self) {
+    /// Joins all sources: what the file of ids says later than a row holds, and who is named somewhere without a row is
+    /// known by name.
+    fn settle(&mut self, log: &IdLog, at: Timestamp) {
         let newest = self.whole.values().map(|stored| stored.rev).max();
-        self.rev = self.rev.max(newest.unwrap_or(0));
+        let logged = log.entries.values().map(|entry| entry.rev).max();
+        self.rev = self.rev.max(newest.unwrap_or(0)).max(logged.unwrap_or(0));
 
         let unproved = mem::take(&mut self.named);
+        for (id, entry) in &log.entries {
+            match self.whole.get_mut(id) {
+                Some(stored) if entry.rev <= stored.rev => {}
+                Some(stored) if entry.is_watched => {
+                    stored.removed_at = None;
+                    stored.watched.label.clone_from(&entry.label);
+                }
+                Some(stored) => drop(stored.removed_at.get_or_insert(at)),
+                None if entry.is_watched => {
+                    self.named.insert(id.clone(), entry.label.clone());
+                }
+                None => {}
+            }
+        }
         let elsewhere = (self.lines.keys())
             .chain(self.raw.keys())
             .chain(&self.quiet);
         let mut others: BTreeSet<TaskId> = unproved.keys().cloned().collect();
         others.extend(elsewhere.filter_map(|id| TaskId::parse(id).ok()));
+        // A flipped bit makes an id that never was. Where every one is written down it takes two places to name another.
+        let least = if log.is_whole { 2 } else { 1 };
         for id in others {
             let lines = self.lines.get(id.as_str());
-            let is_known = self.whole.contains_key(&id);
+            let places = lines.map_or(0, |lines| lines.count)
+                + usize::from(self.raw.contains_key(id.as_str()))
+                + usize::from(self.quiet.contains(id.as_str()))
+                + usize::from(unproved.contains_key(&id));
+            let is_known = self.whole.contains_key(&id) || log.entries.contains_key(&id);
             let is_removed = lines.is_some_and(|lines| lines.is_removed);
-            if !is_known && !is_removed {
+            if !is_known && !is_removed && places >= least {
                 let label = unproved.get(&id).cloned().flatten();
                 self.named.insert(id, label);
             }
         }
     }
 
-    /// Returns how many tasks are lost, as far as anybody knows: by the count of the rows.
-    fn missing(&self) -> Option<u64> {
+    /// Returns how many tasks are lost, as far as anybody knows: by the file of ids, else by the count of the rows.
+    fn missing(&self, log: &IdLog) -> Option<u64> {
+        if log.is_whole {
+            return Some(0);
+        }
         let rows = self.whole.len() + self.named.len();
         let lost = self.counted?.saturating_sub(i64::try_from(rows).ok()?);
         Some(lost.max(0).unsigned_abs())
@@ -313,10 +364,11 @@ fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     // The last line of a task comes first.
     for (at, task, kind, _) in found.journal.values().rev() {
         let last = Lines {
+            count: 0,
             at: *at,
             is_removed: kind == "removed",
         };
-        found.lines.entry(task.clone()).or_insert(last);
+        found.lines.entry(task.clone()).or_insert(last).count += 1;
     }
     Ok(())
 }

@@ -1,0 +1,531 @@
+//! The ids and labels of the list once more, as lines of text beside it (`<list>.ids`): whatever happens to the database,
+//! an id costs a video.
+//!
+//! One line for each task added, removed, brought back or called something else: a checksum, the revision of the list,
+//! the word, the id, the label. The last line about an id holds. A line that is torn or changed is passed over.
+//!
+//! **The lines come first.** They are on the disk before their transaction is committed, and are taken back when the
+//! commit fails: so a disk with room for one of the two refuses the add whole, and no committed id is missing here. Behind
+//! the commit comes a line that says so, which is not waited for. A kill before it leaves lines that nobody was told of,
+//! and what they name is put on the list at the next opening. A database without a task of committed lines, or of an
+//! earlier revision than theirs, has lost something.
+//!
+//! **Only a write transaction of the list writes here**, so its lock keeps instances apart, for rewriting too. One that
+//! still holds a list moved aside is the exception: what it wrote it writes once more to the new list, and so to this file.
+
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    ops::Range,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::types::ValueRef;
+
+use super::{file, rows};
+use crate::domain::{change::StoreError, task::TaskId, text::CleanText, watched::LONGEST_LABEL};
+
+/// What stands behind the list's name.
+pub(super) const SUFFIX: &str = ".ids";
+
+/// The first line, which a cut beginning lacks.
+const TITLE: &str = "kietop ids 1";
+
+/// The most that is read, in bytes: two million lines. Rewriting keeps the file far below it.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// How large the file may grow, in bytes, before lines that no longer hold are left out of it.
+const MIN_REWRITE: u64 = 1 << 20;
+
+/// The word of a line that confirms those of a transaction, by where they begin and end.
+const DONE: &str = "done";
+
+/// What the last line about a task says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The revision of the list that wrote it.
+    pub(super) rev: i64,
+    /// Whether the task is on the list.
+    pub(super) is_watched: bool,
+    /// What it is called.
+    pub(super) label: Option<CleanText>,
+    /// Whether the transaction is known to be committed.
+    pub(super) is_committed: bool,
+}
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct IdLog {
+    /// The last line about each task.
+    pub(super) entries: HashMap<TaskId, Entry>,
+    /// Whether the file has its beginning, and every line is as it was written.
+    pub(super) is_whole: bool,
+    lines: usize,
+    bytes: u64,
+}
+
+impl IdLog {
+    /// Reports whether most of a large file holds no longer.
+    pub(super) fn is_bloated(&self) -> bool {
+        self.bytes > MIN_REWRITE && self.lines > 4 * self.entries.len()
+    }
+}
+
+/// What happened to a task.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    Add,
+    Remove,
+    Label,
+}
+
+impl Event {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Label => "label",
+        }
+    }
+}
+
+/// Text for the file, line by line.
+#[derive(Debug, Default)]
+pub(super) struct Lines(String);
+
+impl Lines {
+    /// Adds the line of an event.
+    pub(super) fn push(
+        &mut self,
+        rev: i64,
+        event: Event,
+        task: &TaskId,
+        label: Option<&CleanText>,
+    ) {
+        let label = escape(label.map_or("", CleanText::original));
+        self.write(&format!("{rev}\t{}\t{task}\t{label}", event.word()));
+    }
+
+    fn confirm(&mut self, rev: i64, lines: &Range<u64>) {
+        self.write(&format!("{rev}\t{DONE}\t{}\t{}", lines.start, lines.end));
+    }
+
+    fn write(&mut self, body: &str) {
+        // Writing into a `String` cannot fail.
+        writeln!(self.0, "{:08x}\t{body}", sum(body)).unwrap_or_default();
+    }
+
+    /// Reports whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Lines just written, of a transaction that is to be committed.
+#[derive(Debug)]
+pub(super) struct Appended {
+    path: PathBuf,
+    file: File,
+    rev: i64,
+    /// Where they stand.
+    at: Range<u64>,
+}
+
+impl Appended {
+    /// Notes that the transaction is committed.
+    pub(super) fn confirm(mut self) -> Result<(), StoreError> {
+        let mut line = Lines::default();
+        line.confirm(self.rev, &self.at);
+        let written = self.file.write_all(line.0.as_bytes());
+        written.map_err(|error| file::io_error(&self.path, &error))
+    }
+
+    /// Takes the lines back unless others follow them. Needs the list's write lock.
+    pub(super) fn take_back(self) -> Result<(), StoreError> {
+        let length = self.file.metadata().map(|meta| meta.len());
+        let taken = length.and_then(|length| {
+            if length == self.at.end {
+                self.file.set_len(self.at.start)?;
+            }
+            self.file.sync_data()
+        });
+        taken.map_err(|error| file::io_error(&self.path, &error))
+    }
+}
+
+fn options() -> OpenOptions {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.custom_flags(flags.bits().cast_signed()).mode(0o600);
+    options
+}
+
+/// Opens the file beside a list; nothing where there is none.
+fn open(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    if file.metadata()?.is_file() {
+        Ok(Some(file))
+    } else {
+        Err(io::Error::other("it is no ordinary file"))
+    }
+}
+
+/// Reads the file beside a list; nothing where there is none.
+pub(super) fn read(list: &Path) -> Result<Option<IdLog>, StoreError> {
+    let path = file::beside(list, SUFFIX);
+    read_from(&path).map_err(|error| file::io_error(&path, &error))
+}
+
+fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
+    let Some(file) = open(path, options().read(true))? else {
+        return Ok(None);
+    };
+    let bytes = file.metadata()?.len();
+    let mut log = IdLog {
+        bytes,
+        ..IdLog::default()
+    };
+    let mut reader = BufReader::new(file.take(MAX_BYTES));
+    let mut line = Vec::new();
+    let mut at = 0;
+    let mut unconfirmed = Vec::new();
+    log.is_whole = bytes <= MAX_BYTES;
+    loop {
+        let length = reader.read_until(b'\n', &mut line)?;
+        if length == 0 {
+            break;
+        }
+        let text = line.strip_suffix(b"\n").map(str::from_utf8);
+        match text.and_then(Result::ok) {
+            Some(TITLE) if at == 0 => {}
+            // A torn line is closed by who writes the next one.
+            text => match text.filter(|_| at > 0).and_then(parse) {
+                Some(Line::Task(task, entry)) => {
+                    unconfirmed.push((at, task.clone()));
+                    log.entries.insert(task, entry);
+                }
+                Some(Line::Done(lines)) => {
+                    for (_, task) in unconfirmed.drain(..).filter(|(at, _)| lines.contains(at)) {
+                        if let Some(entry) = log.entries.get_mut(&task) {
+                            entry.is_committed = true;
+                        }
+                    }
+                }
+                None => log.is_whole = false,
+            },
+        }
+        at = at.saturating_add(length.try_into().unwrap_or(u64::MAX));
+        log.lines += 1;
+        line.clear();
+    }
+    log.is_whole &= log.lines > 0;
+    Ok(Some(log))
+}
+
+enum Line {
+    Task(TaskId, Entry),
+    Done(Range<u64>),
+}
+
+fn parse(line: &str) -> Option<Line> {
+    let (sum, body) = line.split_once('\t')?;
+    if u32::from_str_radix(sum, 16).ok()? != self::sum(body) {
+        return None;
+    }
+    let mut fields = body.splitn(4, '\t');
+    let mut field = || fields.next();
+    let (rev, word, subject, rest) = (field()?, field()?, field()?, field()?);
+    let is_watched = match word {
+        "add" | "label" => true,
+        "remove" => false,
+        DONE => return Some(Line::Done(subject.parse().ok()?..rest.parse().ok()?)),
+        _ => return None,
+    };
+    let label = CleanText::line(&unescape(rest)?, LONGEST_LABEL);
+    let entry = Entry {
+        rev: rev.parse().ok()?,
+        is_watched,
+        label: (!label.is_empty()).then_some(label),
+        is_committed: false,
+    };
+    Some(Line::Task(TaskId::parse(subject).ok()?, entry))
+}
+
+/// Writes lines behind the others, and waits until they are on the disk; nothing where there is no file.
+pub(super) fn append(list: &Path, rev: i64, lines: &Lines) -> Result<Option<Appended>, StoreError> {
+    let path = file::beside(list, SUFFIX);
+    append_to(&path, rev, lines).map_err(|error| file::io_error(&path, &error))
+}
+
+fn append_to(path: &Path, rev: i64, lines: &Lines) -> io::Result<Option<Appended>> {
+    let Some(mut file) = open(path, options().read(true).append(true))? else {
+        return Ok(None);
+    };
+    let before = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if let Some(at) = before.checked_sub(1) {
+        file.read_exact_at(&mut last, at)?;
+    }
+    let mut start = before;
+    let written = if last == *b"\n" {
+        Ok(())
+    } else {
+        start = start.saturating_add(1);
+        file.write_all(b"\n")
+    };
+    let written = written
+        .and_then(|()| file.write_all(lines.0.as_bytes()))
+        .and_then(|()| file.sync_data());
+    if let Err(error) = written {
+        file.set_len(before)?;
+        return Err(error);
+    }
+    let length = lines.0.len().try_into().unwrap_or(u64::MAX);
+    let at = start..start.saturating_add(length);
+    let path = path.to_owned();
+    Ok(Some(Appended {
+        path,
+        file,
+        rev,
+        at,
+    }))
+}
+
+/// Puts a new file with these entries in the place of the one there may be.
+pub(super) fn rewrite(list: &Path, entries: &HashMap<TaskId, Entry>) -> Result<(), StoreError> {
+    let path = file::beside(list, SUFFIX);
+    rewrite_to(&path, entries).map_err(|error| file::io_error(&path, &error))
+}
+
+fn rewrite_to(path: &Path, entries: &HashMap<TaskId, Entry>) -> io::Result<()> {
+    let mut lines = Lines(format!("{TITLE}\n"));
+    let mut sorted: Vec<_> = entries.iter().collect();
+    sorted.sort_unstable_by_key(|(task, entry)| (entry.rev, *task));
+    for (task, entry) in sorted {
+        let event = if entry.is_watched {
+            Event::Add
+        } else {
+            Event::Remove
+        };
+        lines.push(entry.rev, event, task, entry.label.as_ref());
+    }
+    let end = lines.0.len().try_into().unwrap_or(u64::MAX);
+    lines.confirm(0, &(0..end));
+    let new = file::beside(path, ".new");
+    // One that a kill left.
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let written = write_new(&new, &lines).and_then(|()| fs::rename(&new, path));
+    if let Err(error) = written {
+        fs::remove_file(&new).unwrap_or_default();
+        return Err(error);
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(folder)?.sync_all()
+}
+
+fn write_new(new: &PathBuf, lines: &Lines) -> io::Result<()> {
+    let mut file = options().write(true).create_new(true).open(new)?;
+    file.write_all(lines.0.as_bytes())?;
+    file.sync_all()
+}
+
+/// Returns a line's checksum: a flipped bit in an id would be another id.
+fn sum(body: &str) -> u32 {
+    let sum = rows::sum([ValueRef::Text(body.as_bytes())]).cast_unsigned();
+    u32::try_from(sum >> 32).unwrap_or_default()
+}
+
+/// Writes a label without what ends a field or a line, or acts on a terminal.
+fn escape(label: &str) -> String {
+    let mut text = String::with_capacity(label.len());
+    for c in label.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            c if c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric() => text.push(c),
+            c => text.extend(c.escape_unicode()),
+        }
+    }
+    text
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut label = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        label.push_str(plain);
+        if let Some(behind) = escaped.strip_prefix('\\') {
+            label.push('\\');
+            rest = behind;
+        } else {
+            let (code, behind) = escaped.strip_prefix("u{")?.split_once('}')?;
+            label.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+            rest = behind;
+        }
+    }
+    label.push_str(rest);
+    Some(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> TaskId {
+        TaskId::parse(text).unwrap()
+    }
+
+    fn label(text: &str) -> CleanText {
+        CleanText::line(text, LONGEST_LABEL)
+    }
+
+    fn lines(events: &[(i64, Event, &str, &str)]) -> Lines {
+        let mut lines = Lines::default();
+        for (rev, event, task, text) in events {
+            let text = (!text.is_empty()).then(|| label(text));
+            lines.push(*rev, *event, &id(task), text.as_ref());
+        }
+        lines
+    }
+
+    fn begun() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list.db");
+        rewrite(&list, &HashMap::new()).unwrap();
+        (folder, list)
+    }
+
+    #[test]
+    fn the_last_line_about_a_task_holds_and_any_label_comes_back() {
+        let (_folder, list) = begun();
+        let odd = "tab\there \\ \u{1b}[31m \u{9b}2J 語 \u{202e}x \\u{41} e\u{301}";
+
+        let added = [(1, Event::Add, "a", odd), (1, Event::Add, "b", "first")];
+        append(&list, 1, &lines(&added)).unwrap().unwrap();
+        let later = [(2, Event::Remove, "a", ""), (3, Event::Label, "b", odd)];
+        append(&list, 2, &lines(&later)).unwrap().unwrap();
+
+        let log = read(&list).unwrap().unwrap();
+        assert!(log.is_whole);
+        assert_eq!(log.entries.len(), 2);
+        let (a, b) = (&log.entries[&id("a")], &log.entries[&id("b")]);
+        assert_eq!((a.rev, a.is_watched), (2, false));
+        assert_eq!(
+            (b.rev, b.is_watched, &b.label),
+            (3, true, &Some(label(odd)))
+        );
+        let text = fs::read_to_string(file::beside(&list, SUFFIX)).unwrap();
+        let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
+        assert!(text.chars().all(is_plain), "{text:?}");
+    }
+
+    #[test]
+    fn a_torn_or_changed_line_costs_itself_alone() {
+        let (_folder, list) = begun();
+        let path = file::beside(&list, SUFFIX);
+        let added = [(1, Event::Add, "first", ""), (2, Event::Add, "second", "")];
+        append(&list, 1, &lines(&added)).unwrap().unwrap();
+        let torn = fs::metadata(&path).unwrap().len() - 3;
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(torn)
+            .unwrap();
+        append(&list, 2, &lines(&[(2, Event::Add, "third", "")])).unwrap();
+
+        let log = read(&list).unwrap().unwrap();
+        let mut there: Vec<_> = log.entries.keys().map(TaskId::as_str).collect();
+        there.sort_unstable();
+        assert_eq!((there, log.is_whole), (vec!["first", "third"], false));
+
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("first", "fjrst")).unwrap();
+        let log = read(&list).unwrap().unwrap();
+        assert_eq!(log.entries.len(), 1, "no id that never was");
+    }
+
+    #[test]
+    fn a_line_confirms_those_of_its_own_transaction() {
+        let (_folder, list) = begun();
+        let one = |task| append(&list, 1, &lines(&[(1, Event::Add, task, "")]));
+        let is_committed = |task| read(&list).unwrap().unwrap().entries[&id(task)].is_committed;
+
+        one("cut-off").unwrap();
+        let kept = one("kept").unwrap().unwrap();
+        let meanwhile = one("meanwhile").unwrap().unwrap();
+        kept.confirm().unwrap();
+        let seen = ["cut-off", "kept", "meanwhile"].map(is_committed);
+        assert_eq!(seen, [false, true, false]);
+
+        meanwhile.confirm().unwrap();
+        assert_eq!(read(&list).unwrap().unwrap().lines, 7);
+    }
+
+    #[test]
+    fn what_was_written_is_taken_back_unless_others_follow() {
+        let (_folder, list) = begun();
+        let one = |task| lines(&[(1, Event::Add, task, "")]);
+        let count = || read(&list).unwrap().unwrap().entries.len();
+
+        let appended = append(&list, 1, &one("a")).unwrap().unwrap();
+        appended.take_back().unwrap();
+        assert_eq!(count(), 0);
+        let appended = append(&list, 1, &one("a")).unwrap().unwrap();
+        append(&list, 1, &one("b")).unwrap();
+        appended.take_back().unwrap();
+        assert_eq!(count(), 2);
+    }
+
+    #[test]
+    fn a_long_history_of_few_tasks_is_bloated_until_it_is_rewritten() {
+        let (_folder, list) = begun();
+        let text = "x".repeat(200);
+        let many: Vec<_> = (0..6000)
+            .map(|rev| (rev, Event::Label, "a", &*text))
+            .collect();
+        append(&list, 1, &lines(&many)).unwrap();
+        let log = read(&list).unwrap().unwrap();
+        assert!(log.is_bloated());
+
+        rewrite(&list, &log.entries).unwrap();
+
+        let short = read(&list).unwrap().unwrap();
+        assert!(!short.is_bloated() && short.is_whole);
+        let entry = &short.entries[&id("a")];
+        assert_eq!((entry.rev, &entry.label), (5999, &Some(label(&text))));
+    }
+
+    #[test]
+    fn neither_a_link_nor_a_pipe_is_followed() {
+        let (folder, list) = begun();
+        let path = file::beside(&list, SUFFIX);
+        fs::remove_file(&path).unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+
+        assert!(read(&list).is_err());
+        assert!(append(&list, 1, &lines(&[(1, Event::Add, "a", "")])).is_err());
+        assert_eq!(fs::read(&other).unwrap(), b"mine");
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert!(read(&list).is_err());
+    }
+}
