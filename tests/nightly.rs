@@ -13,6 +13,8 @@
     reason = "test code fails loudly, and a long run is about real time"
 )]
 
+#[path = "store/commands.rs"]
+mod commands;
 #[path = "store/damage.rs"]
 mod damage;
 #[path = "support/endings.rs"]
@@ -121,6 +123,16 @@ fn damage_is_never_silent() {
         rounds - told.kept - told.refused
     );
     tell("damage", begun, &figures);
+}
+
+#[test]
+#[ignore = "long run: see README"]
+fn no_command_is_silent_about_damage() {
+    let (begun, rounds, seed) = (Instant::now(), scaled(2000), seed());
+    println!("damage by command: seed {seed}");
+    let told = commands::play(KIETOP, rounds, seed);
+    let figures = format!("{rounds} corruptions: {told}, seed {seed}");
+    tell("damage by command", begun, &figures);
 }
 
 #[test]

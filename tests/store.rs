@@ -24,6 +24,8 @@ use proptest::{collection::vec, option, prelude::*};
 
 #[path = "store/acts.rs"]
 mod acts;
+#[path = "store/commands.rs"]
+mod commands;
 #[path = "store/damage.rs"]
 mod damage;
 #[path = "store/files.rs"]

@@ -74,6 +74,40 @@ pub(crate) struct Seen {
     pub(crate) refused: usize,
 }
 
+/// In how many ways bytes are spoilt.
+pub(crate) const KINDS: usize = 8;
+
+/// Changes bytes in one of the ways a disk, a copy or a hand does.
+pub(crate) fn spoil(bytes: &mut Vec<u8>, kind: usize, dice: &mut Dice) {
+    let length = bytes.len();
+    let noise = |dice: &mut Dice| u8::try_from(dice.roll(256)).unwrap();
+    match kind {
+        0 => bytes.truncate(dice.roll(length)),
+        1 => {
+            for _ in 0..=dice.roll(8) {
+                bytes[dice.roll(length)] ^= 1 << dice.roll(8);
+            }
+        }
+        2 => {
+            let page = dice.roll(length.div_ceil(8192)) * 8192;
+            bytes[page..length.min(page + 8192)].fill(0);
+        }
+        3 | 4 => {
+            let start = dice.roll(length);
+            let count = if kind == 3 { 30 } else { 600 };
+            for byte in bytes.iter_mut().skip(start).take(count) {
+                *byte = noise(dice);
+            }
+        }
+        5 => {
+            let end = 1 + dice.roll(length.min(4096));
+            bytes[..end].fill(0);
+        }
+        6 => bytes.extend((0..dice.roll(9000)).map(|_| noise(dice))),
+        _ => bytes.fill_with(|| noise(dice)),
+    }
+}
+
 /// Damages a fresh list so many times; fails at the first change that nobody told of.
 pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
     let mut dice = Dice(seed);
@@ -87,26 +121,8 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
         };
         let path = list.path().with_file_name(name);
         let mut bytes = fs::read(&path).unwrap();
-        let (length, kind) = (bytes.len(), dice.roll(5));
-        match kind {
-            0 => bytes.truncate(1 + dice.roll(length - 1)),
-            1 => {
-                for _ in 0..=dice.roll(8) {
-                    bytes[dice.roll(length)] ^= 1 << dice.roll(8);
-                }
-            }
-            2 => {
-                let page = dice.roll(length.div_ceil(8192)) * 8192;
-                bytes[page..length.min(page + 8192)].fill(0);
-            }
-            3 => {
-                let start = dice.roll(length);
-                for byte in bytes.iter_mut().skip(start).take(600) {
-                    *byte = u8::try_from(dice.roll(256)).unwrap();
-                }
-            }
-            _ => bytes.extend((0..dice.roll(9000)).map(|n| u8::try_from(n % 251).unwrap())),
-        }
+        let kind = dice.roll(KINDS);
+        spoil(&mut bytes, kind, &mut dice);
         fs::write(&path, &bytes).unwrap();
 
         let context = format!("round {round}, kind {kind}, {name}");

@@ -21,6 +21,7 @@ use kietop::{
 };
 
 use crate::{
+    commands,
     damage::{self, filled},
     support::*,
 };
@@ -351,6 +352,13 @@ fn no_damage_goes_unseen() {
     let seen = damage::play(120, 7);
 
     assert!(seen.kept > 20 && seen.refused < 10, "{seen:?}");
+}
+
+#[test]
+fn no_command_is_silent_about_damage() {
+    let told = commands::play(env!("CARGO_BIN_EXE_kietop"), 60, 11);
+
+    assert!(told.kept > 20, "{told}");
 }
 
 #[test]
