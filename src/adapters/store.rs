@@ -440,6 +440,7 @@ impl SqliteStore {
             applied = self.write(changes)?;
         }
         if !is_right {
+            self.flush_commits(true)?;
             let tx = self
                 .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -742,7 +743,8 @@ fn append_ids(
 }
 
 /// Writes the file of ids anew, from the list and from what the file says of tasks that have no row. Needs the write
-/// lock, under which nothing is on its way. A damaged list would make a file that calls itself whole, so all of it is verified.
+/// lock, under which nothing is on its way, and a flushed commit: the revisions it tells of must not be lost later. A
+/// damaged list would make a file that calls itself whole, so all of it is verified.
 fn rewrite_ids(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
     let (rev, rows) = read::meta(tx)?;
     read::all(tx, rev, rows)?;
@@ -757,5 +759,7 @@ fn rewrite_ids(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
         };
         entries.insert(stored.watched.id().clone(), entry);
     })?;
+    // Without a change there would be nothing to flush.
+    tx.execute("UPDATE meta SET rev = rev", [])?;
     id_log::rewrite(path, &entries)
 }
