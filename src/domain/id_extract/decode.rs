@@ -1,6 +1,6 @@
 //! Bytes of any encoding into text without control sequences.
 
-use std::mem;
+use std::{borrow::Cow, mem};
 
 use super::super::text;
 
@@ -245,7 +245,7 @@ pub(super) fn strip_controls(raw: &str) -> String {
     let mut filter = ControlFilter::default();
     raw.chars().for_each(|c| filter.push(c, &mut text));
     filter.finish(&mut text);
-    strip_colour_remains(&text)
+    strip_colour_remains(&text).into_owned()
 }
 
 /// Spellings of the escape character in logs and sources.
@@ -254,7 +254,10 @@ const SPELLED_ESCAPES: [&str; 8] = [
 ];
 
 /// Removes what a lost escape character leaves of a colour.
-pub(super) fn strip_colour_remains(text: &str) -> String {
+pub(super) fn strip_colour_remains(text: &str) -> Cow<'_, str> {
+    if !text.contains('[') {
+        return Cow::Borrowed(text);
+    }
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
@@ -278,7 +281,7 @@ pub(super) fn strip_colour_remains(text: &str) -> String {
         }
     }
     clean.push_str(rest);
-    clean
+    Cow::Owned(clean)
 }
 
 #[cfg(test)]

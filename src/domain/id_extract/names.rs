@@ -247,8 +247,8 @@ fn words_of(name: &str) -> Vec<String> {
 
 /// Judges a name that stands before a sign such as `:` or `=`, or in the head of a column.
 pub(super) fn classify(name: &str) -> NameClass {
-    // What is longer is a sentence.
-    if name.len() > 80 {
+    // What is longer is a sentence; the shortest name is `sid`.
+    if name.len() > 80 || (name.len() < 3 && !name.starts_with('-')) {
         return NameClass::Neutral;
     }
     let words = words_of(name);
@@ -402,8 +402,7 @@ pub(super) fn is_credential_header(name: &str) -> bool {
 
 /// Reports whether a word names the scheme of a credential that follows, or only leads to a value.
 pub(super) fn leads_to_a_secret(word: &str) -> bool {
-    let word = word.to_lowercase();
-    [
+    let schemes = [
         "bearer",
         "basic",
         "token",
@@ -411,9 +410,11 @@ pub(super) fn leads_to_a_secret(word: &str) -> bool {
         "apikey",
         "key",
         "negotiate",
-    ]
-    .contains(&word.as_str())
-        || FILLERS.contains(&word.as_str())
+    ];
+    schemes
+        .iter()
+        .chain(&FILLERS)
+        .any(|lead| lead.eq_ignore_ascii_case(word))
 }
 
 /// Reports whether the last words before a value name a secret.

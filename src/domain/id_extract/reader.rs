@@ -73,9 +73,9 @@ struct Line<'a> {
     /// Whether a name or a sentence is in it, so that it is no list of ids.
     is_prose: bool,
     /// Ids of the usual shape without a name.
-    unnamed: Vec<String>,
+    unnamed: Vec<&'a str>,
     /// Words that are no such ids.
-    others: Vec<String>,
+    others: Vec<&'a str>,
     /// What the name before the value is the place of.
     slot: Option<Slot>,
     is_quoted_name: bool,
@@ -591,17 +591,19 @@ impl Reader {
             return;
         }
         let trimmed = word.trim_matches(['.', '/', '+', '@']);
-        let class = classify_words(&line.words);
-        if is_plain_id(trimmed) && (class == NameClass::Task || line.class == NameClass::Task) {
-            return named(values::unquoted(trimmed), word, line.text, found);
-        }
-        if is_plain_id(trimmed) && (class == NameClass::Secret || self.is_secret()) {
-            return found.add_secret(trimmed);
+        if is_plain_id(trimmed) {
+            let class = classify_words(&line.words);
+            if class == NameClass::Task || line.class == NameClass::Task {
+                return named(values::unquoted(trimmed), word, line.text, found);
+            }
+            if class == NameClass::Secret || self.is_secret() {
+                return found.add_secret(trimmed);
+            }
         }
         if line.class != NameClass::Task && !leads_to_a_secret(word) {
             line.class = NameClass::Neutral;
         }
-        line.others.push(trimmed.to_owned());
+        line.others.push(trimmed);
         if line.words.len() == MAX_WORDS {
             line.words.remove(0);
         }
@@ -609,7 +611,13 @@ impl Reader {
     }
 
     /// Reads an id of the usual shape that no name announces.
-    fn free_id(&mut self, line: &mut Line<'_>, id: &str, start: usize, found: &mut Findings) {
+    fn free_id<'a>(
+        &mut self,
+        line: &mut Line<'a>,
+        id: &'a str,
+        start: usize,
+        found: &mut Findings,
+    ) {
         let class = if self.is_secret() || self.scope().is_credential_header {
             NameClass::Secret
         } else {
@@ -627,7 +635,7 @@ impl Reader {
             NameClass::Task => found.add(id, Evidence::Named, line.text),
             NameClass::Neutral if self.is_behind_secret(line, start) => found.add_secret(id),
             NameClass::Neutral => {
-                line.unnamed.push(id.to_owned());
+                line.unnamed.push(id);
                 found.add(id, Evidence::Shape, line.text);
             }
         }
@@ -693,11 +701,11 @@ impl Reader {
     }
 
     /// Reads a quoted word that stands in a line without names.
-    fn list_item(&mut self, line: &mut Line<'_>, content: &str, found: &mut Findings) {
+    fn list_item<'a>(&mut self, line: &mut Line<'a>, content: &'a str, found: &mut Findings) {
         if is_hex_id(content) {
             self.free_id(line, content, 0, found);
         } else {
-            line.others.push(content.to_owned());
+            line.others.push(content);
         }
     }
 

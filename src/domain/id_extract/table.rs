@@ -11,6 +11,9 @@ const MAX_CELL: usize = 64 * 1024;
 /// The longest head of a column, in bytes.
 const MAX_HEAD: usize = 40;
 
+/// The longest line of heads, in bytes.
+const MAX_HEADS: usize = 2000;
+
 /// How cells are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Divider {
@@ -46,6 +49,9 @@ pub(super) enum Row {
 impl Table {
     /// Reads the head of a table.
     pub(super) fn from_head(line: &str) -> Option<Self> {
+        if line.len() > MAX_HEADS {
+            return None;
+        }
         let dividers = [
             Divider::Sign(','),
             Divider::Sign(';'),
@@ -55,23 +61,23 @@ impl Table {
             Divider::Gap,
         ];
         dividers.into_iter().find_map(|divider| {
-            let heads = divider.cells(line)?;
+            let heads = divider.is_in(line).then(|| divider.cells(line))??;
             let is_head = |head: &String| {
                 head.len() <= MAX_HEAD
                     && !is_hex_id(head)
                     && !head.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
                     && head.split_whitespace().count() <= 3
             };
+            if heads.len() < 2 || !heads.iter().all(is_head) {
+                return None;
+            }
             let columns: Vec<_> = heads.iter().map(|head| classify(head)).collect();
             let tells = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
             let slots = heads
                 .iter()
                 .position(|head| is_name_slot(head))
                 .zip(heads.iter().position(|head| is_value_slot(head)));
-            let is_table = heads.len() > 1
-                && heads.iter().all(is_head)
-                && (columns.iter().any(tells) || slots.is_some());
-            is_table.then_some(Self {
+            (columns.iter().any(tells) || slots.is_some()).then_some(Self {
                 divider,
                 columns,
                 slots,
@@ -122,6 +128,13 @@ impl Table {
 }
 
 impl Divider {
+    fn is_in(self, line: &str) -> bool {
+        match self {
+            Self::Sign(sign) | Self::Bar(sign) => line.contains(sign),
+            Self::Gap => line.trim().contains("  "),
+        }
+    }
+
     fn cells(self, line: &str) -> Option<Vec<String>> {
         let cell = |text: &str| text.trim().to_owned();
         match self {

@@ -68,7 +68,10 @@ fn next_token(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize
         return (None, 0);
     };
     let one = |kind| (Some(kind), c.len_utf8());
-    if let Some(length) = template(rest) {
+    if let Some(length) = matches!(c, '{' | '$' | '#' | '%' | '<')
+        .then(|| template(rest))
+        .flatten()
+    {
         return (Some(TokenKind::Template), length);
     }
     if rest.starts_with("->") {
