@@ -374,6 +374,8 @@ fn an_argument_is_named_by_its_place() {
         (A, Some(A)),
         ("task-000001", Some("task-000001")),
         ("abcd", Some("abcd")),
+        ("task-new", Some("task-new")),
+        ("TASK_ID", None),
         ("None", None),
         ("YOUR_TASK_ID", None),
         ("{{", None),

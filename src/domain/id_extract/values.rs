@@ -154,7 +154,9 @@ pub(super) fn is_stand_in(value: &str) -> bool {
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    words.iter().all(|word| PLACEHOLDER_WORDS.contains(word))
+    let is_word_of_id = |word: &&str| matches!(*word, "id" | "ids" | "taskid" | "uuid");
+    let is_name = words.len() < 2 || words.last().is_some_and(is_word_of_id);
+    (is_name && words.iter().all(|word| PLACEHOLDER_WORDS.contains(word)))
         || words.iter().any(|word| PLACEHOLDER_MARKS.contains(word))
 }
 
