@@ -68,7 +68,8 @@ pub trait ListStore: fmt::Debug + Send {
     /// Reads every watched task, and takes this as the start for [`changes`](Self::changes).
     fn load(&mut self) -> Result<Vec<Watched>, StoreError>;
 
-    /// Applies changes in one transaction, all or none, and says what became of each, in their order.
+    /// Applies changes in one transaction, all or none, and says what became of each, in their order. Without any, it
+    /// says whether the list can be written now.
     ///
     /// When one of them [is acknowledged](Change::is_acknowledged), all are on the disk on return.
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
@@ -90,6 +91,11 @@ pub trait ListStore: fmt::Debug + Send {
 
     /// Notes that the list was looked at until then. No one waits for it either.
     fn note_visit(&mut self, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Writes the list back to its place, where it is gone from there.
+    fn write_back(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Shares the limits on asking with the other instances on the list. Blocking, for a second at most: called off the

@@ -270,6 +270,7 @@ impl<S: Surface> House<'_, S> {
                 | Effect::Poll { .. }
                 | Effect::Tell(_)
                 | Effect::Store(_)
+                | Effect::WriteBack
                 | Effect::ReadJournal(_)
                 | Effect::ReadRecord(_)
                 | Effect::NoteVisit(_)

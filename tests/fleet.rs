@@ -175,6 +175,7 @@ impl Fleet {
             | Effect::Remember(_)
             | Effect::Save { .. }
             | Effect::StopSave(_)
+            | Effect::WriteBack
             | Effect::StopPicture(_)
             | Effect::LookFor(_)
             | Effect::FindHolders(_)

@@ -928,6 +928,14 @@ fn what_concerns_all_is_said_once() {
     assert_snapshot!("banner_unsaved_120x36", shot(&mut unsaved, (120, 36)));
     assert_snapshot!("banner_unsaved_80x24", shot(&mut unsaved, (80, 24)));
 
+    let mut gone = mixed().build();
+    let msg = Msg::ListFailed(StoreError::Gone("/home/me/lists/kietop.db".into()));
+    update(&mut gone, msg, now());
+    assert_snapshot!("banner_gone_120x36", shot(&mut gone, (120, 36)));
+    assert_snapshot!("banner_gone_80x24", shot(&mut gone, (80, 24)));
+    press(&mut gone, &["q"]);
+    assert_snapshot!("leave_gone_60x18", shot(&mut gone, (60, 18)));
+
     let mut fresh = program().with(task("zz").in_flight()).build();
     answer(&mut fresh, "zz", Err(PollError::Unauthorized(401)));
     assert_snapshot!("refused_unseen_120x36", shot(&mut fresh, (120, 36)));

@@ -38,6 +38,7 @@ struct Place {
 fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
+    File::create(root.join("kietop.db")).unwrap();
     Place {
         _folder: folder,
         list: root.join("kietop.db"),
@@ -96,7 +97,18 @@ fn two_instances_hear_each_other_and_nobody_else_can_read_it() {
     };
     assert_eq!((put_off.why, put_off.wait), (held, Duration::from_mins(1)));
     assert_eq!(mode(&place.book), 0o600);
-    assert!(!place.list.exists(), "the list itself is not touched");
+    let length = fs::metadata(&place.list).unwrap().len();
+    assert_eq!(length, 0, "the list itself is not touched");
+}
+
+#[test]
+fn no_book_is_begun_beside_a_list_that_is_gone() {
+    let place = place();
+    fs::remove_file(&place.list).unwrap();
+
+    turns(&place.list).take(&id("a"), mine()).unwrap();
+
+    assert!(!place.book.exists());
 }
 
 #[test]

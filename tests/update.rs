@@ -461,6 +461,49 @@ fn ids_typed_are_added_with_their_label() {
 }
 
 #[test]
+fn a_list_file_that_is_gone_is_said_and_its_tasks_stay() {
+    let mut state = program().with(task("a").running()).build();
+    let gone = StoreError::Gone("/lists/kietop.db".into());
+
+    update(&mut state, Msg::ListFailed(gone.clone()), now());
+
+    assert_eq!(state.list().len(), 1);
+    assert_eq!(state.unsaved().error, Some(gone.clone()));
+    let words =
+        "The list file is gone from /lists/kietop.db; its tasks are kept here. B writes it back.";
+    assert_eq!(said(&state), words);
+    // It is tried again though nothing waits to be written; that it is still gone is no news.
+    let next = later(Duration::from_secs(6));
+    let effects = update(&mut state, Msg::Tick, next);
+    assert!(effects.contains(&Effect::Store(Vec::new())), "{effects:?}");
+    let still_gone = Msg::Stored {
+        changes: Vec::new(),
+        result: Err(gone),
+    };
+    update(&mut state, still_gone, next);
+    assert!(state.unsaved().retry.is_some());
+
+    // Leaving would lose the tasks, so that is asked first.
+    let effects = press(&mut state, &["q"]);
+    assert!(!effects.contains(&Effect::Quit), "{effects:?}");
+    press(&mut state, &["n"]);
+    let effects = press(&mut state, &["B"]);
+    assert!(effects.contains(&Effect::WriteBack), "{effects:?}");
+    let effects = update(&mut state, Msg::WrittenBack(Ok(())), next);
+    assert!(effects.contains(&Effect::Store(Vec::new())), "{effects:?}");
+    let saved = Msg::Stored {
+        changes: Vec::new(),
+        result: Ok(Vec::new()),
+    };
+    update(&mut state, saved, next);
+
+    assert_eq!(state.unsaved().error, None);
+    assert_eq!(said(&state), "The list is saved again.");
+    assert!(!press(&mut state, &["B"]).contains(&Effect::WriteBack));
+    assert!(press(&mut state, &["q"]).contains(&Effect::Quit));
+}
+
+#[test]
 fn a_full_disk_refuses_adds_and_keeps_what_was_learnt() {
     let mut state = program()
         .with(task("a").running().created("14:30").due_in("0s"))

@@ -41,6 +41,7 @@ mod reach;
 mod transfer;
 mod video;
 
+pub(super) use self::claim::rename_new;
 pub use self::reach::Reach;
 
 /// Where a proxy of the user's may be named.

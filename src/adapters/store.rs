@@ -7,6 +7,9 @@
 //! - **A file is never overwritten in place of another**: a newer one is left byte for byte, an older one
 //!   is copied before it is brought forward, a damaged one is moved aside and what it still holds is
 //!   carried over (`store/rescue.rs`).
+//! - **A file that is gone from its path is not made again** by whoever had it open: reads go on through the
+//!   connection, writes fail until it is back or is written back on request, and another file in its place is
+//!   merged with it by id (`store/merge.rs`).
 //! - **Every row has a checksum, and their count is kept**, for SQLite notices a broken page, not a flipped
 //!   bit in a text. Reading the list verifies them all on the way; SQLite's own `quick_check` would cost as
 //!   much again (18 ms for 10,000 tasks, 180 ms for 100,000) and see less, so it is not run.
@@ -47,8 +50,10 @@ use crate::{
 
 mod apply;
 mod carve;
+mod cause;
 mod file;
 mod id_log;
+mod merge;
 mod outlook;
 mod quiet;
 mod read;
@@ -102,10 +107,12 @@ pub struct SqliteStore {
     path: Option<PathBuf>,
     /// Which file the connection holds, to notice when another instance put a new one in its place.
     identity: Option<Identity>,
+    /// Which log the connection holds: SQLite would apply it to whatever file lies beside it.
+    log: Option<Identity>,
     /// Whether anything may be made, mended or written at all.
     access: Access,
     /// Why nothing can be written, if so.
-    read_only: Option<String>,
+    read_only: Option<StoreError>,
     /// Whether commits are flushed at present; none before the first.
     is_flushed: Option<bool>,
     /// Up to which revision the caller knows the list.
@@ -148,19 +155,31 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let path = file::real_path(path)?;
         let mut report = Report(Box::new(report));
-        let mut connect = || Self::connect(&path, access, at, &mut report);
-        let mut opened = connect();
-        if access == Access::Full && matches!(opened, Err(StoreError::Damaged(_))) {
-            let judged = file::identity(&path);
-            opened = connect();
-            if let Err(StoreError::Damaged(why)) = &opened {
-                rescue::rescue(&path, judged, at, why, &mut report.0)?;
-                opened = Self::connect(&path, access, at, &mut report);
-            }
-        }
-        let mut store = opened?;
+        let opened = Self::open_with(&path, access, at, &mut report);
+        let mut store = opened.map_err(|error| cause::explain(&path, access, error))?;
         store.report = report;
         Ok(store)
+    }
+
+    fn open_with(
+        path: &Path,
+        access: Access,
+        at: Timestamp,
+        report: &mut Report,
+    ) -> Result<Self, StoreError> {
+        if access == Access::Full {
+            file::create_missing(path)?;
+        }
+        let mut opened = Self::connect(path, access, at, report);
+        if access == Access::Full && matches!(opened, Err(StoreError::Damaged(_))) {
+            let judged = file::identity(path);
+            opened = Self::connect(path, access, at, report);
+            if let Err(StoreError::Damaged(why)) = &opened {
+                rescue::rescue(path, judged, at, why, &mut report.0)?;
+                opened = Self::connect(path, access, at, report);
+            }
+        }
+        opened
     }
 
     /// Returns a store that keeps nothing, for the demo and for tests.
@@ -174,12 +193,12 @@ impl SqliteStore {
     /// that begin so. A beginning needs [`SHORTEST_PREFIX`] characters. That there is none is said of a
     /// list only whose every row is as it was written.
     pub fn resolve(&mut self, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
-        let found = self.mending(|store| read::resolve(&store.conn, prefix))?;
+        let found = self.read_held(|store| read::resolve(&store.conn, prefix))?;
         if !found.is_empty() {
             return Ok(found);
         }
-        self.mending(Self::read_all)?;
-        self.mending(|store| read::resolve(&store.conn, prefix))
+        self.read_held(Self::read_all)?;
+        self.read_held(|store| read::resolve(&store.conn, prefix))
     }
 
     /// Returns a watched task whose id differs from this one in capitals only.
@@ -187,7 +206,7 @@ impl SqliteStore {
         let small = task.as_str().to_ascii_lowercase();
         let great = task.as_str().to_ascii_uppercase();
         for spelt in [small, great] {
-            let known = self.mending(|store| read::resolve(&store.conn, &spelt))?;
+            let known = self.read_held(|store| read::resolve(&store.conn, &spelt))?;
             let mut known = known.into_iter();
             let twin = known.find(|id| id != task && id.as_str() == spelt);
             if twin.is_some() {
@@ -199,7 +218,7 @@ impl SqliteStore {
 
     /// Returns a watched task.
     pub fn get(&mut self, task: &TaskId) -> Result<Option<Watched>, StoreError> {
-        let found = self.mending(|store| read::one(&store.conn, task))?;
+        let found = self.read_held(|store| read::one(&store.conn, task))?;
         Ok(found
             .filter(|stored| stored.removed_at.is_none())
             .map(|stored| stored.watched))
@@ -208,18 +227,18 @@ impl SqliteStore {
     /// Returns the tasks that were removed and can be brought back, the latest first, at most `most`, with
     /// the time of their removal.
     pub fn removed(&mut self, most: usize) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
-        self.mending(|store| read::removed(&store.conn, most))
+        self.read_held(|store| read::removed(&store.conn, most))
     }
 
     /// Returns the last good answer about a task as it came (at most 64 KiB of JSON), and when it was
     /// first given so; for JSON, never for a terminal.
     pub fn raw(&mut self, task: &TaskId) -> Result<Option<(Timestamp, String)>, StoreError> {
-        self.mending(|store| read::raw(&store.conn, task))
+        self.read_held(|store| read::raw(&store.conn, task))
     }
 
     /// Returns why the list can only be read, if so.
-    pub fn read_only(&self) -> Option<&str> {
-        self.read_only.as_deref()
+    pub const fn read_only(&self) -> Option<&StoreError> {
+        self.read_only.as_ref()
     }
 
     /// Opens the file as it is, and makes list and file of ids agree; deals with no other damage.
@@ -229,44 +248,46 @@ impl SqliteStore {
         at: Timestamp,
         report: &mut Report,
     ) -> Result<Self, StoreError> {
-        let mut store = match access {
-            Access::Full => Self::attach(path, at)?,
-            Access::ReadOnly => Self::attach_to_read(path, at)?,
-        };
-        let put_back = store.compare_ids()?;
-        if put_back > 0 {
-            (report.0)(&Recovery::of_cut_off(put_back));
-        }
+        let mut store = Self::attach_as(path, access, at)?;
+        store.agree_with_ids(report)?;
         Ok(store)
     }
 
-    /// Opens the file as it is, without dealing with damage.
+    fn attach_as(path: &Path, access: Access, at: Timestamp) -> Result<Self, StoreError> {
+        match access {
+            Access::Full => Self::attach(path, at),
+            Access::ReadOnly => Self::attach_to_read(path, at),
+        }
+    }
+
+    fn agree_with_ids(&mut self, report: &mut Report) -> Result<(), StoreError> {
+        let put_back = self.compare_ids()?;
+        if put_back > 0 {
+            (report.0)(&Recovery::of_cut_off(put_back));
+        }
+        Ok(())
+    }
+
+    /// Opens the file as it is, without dealing with damage or absence.
     fn attach(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
-        file::prepare(path)?;
+        file::make_private(path);
         if file::is_beheaded(path) {
             return Err(StoreError::Damaged("it is empty, its log is not".into()));
         }
+        file::check_kind(path)?;
         let identity = file::identity(path);
         let (mut conn, read_only) = file::connect(path)?;
         let standing = schema::standing(&conn)?;
         match (&read_only, standing) {
-            (None, standing) => {
-                if standing == Standing::Fresh {
-                    // Room for four rows a page even with long prompts; has effect on an empty file only.
-                    conn.pragma_update(None, "page_size", 8192)?;
-                }
-                file::use_log(&conn)?;
-                schema::migrate(&mut conn, Some(path), standing)?;
-            }
+            (None, standing) => Self::make_current(&mut conn, path, standing, identity)?,
             (Some(_), Standing::Current) => {}
-            (Some(why), Standing::Fresh | Standing::Older(_)) => {
-                return Err(StoreError::ReadOnly(why.clone()));
-            }
+            (Some(why), Standing::Fresh | Standing::Older(_)) => return Err(why.clone()),
         }
         schema::probe(&conn)?;
         let mut store = Self::begin(conn, at)?;
         store.path = Some(path.to_owned());
         store.identity = identity;
+        store.log = file::identity(&file::beside(path, file::LOG));
         store.read_only = read_only;
         if store.read_only.is_none() {
             // Housekeeping can wait, whatever else is in its way.
@@ -278,13 +299,36 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// Brings a file that may be written to this version, and sets the journal mode that works on its disk.
+    fn make_current(
+        conn: &mut Connection,
+        path: &Path,
+        standing: Standing,
+        identity: Option<Identity>,
+    ) -> Result<(), StoreError> {
+        if standing == Standing::Fresh {
+            // Room for four rows a page even with long prompts; has effect on an empty file only.
+            conn.pragma_update(None, "page_size", 8192)?;
+        }
+        let device = identity.map_or_else(String::new, |(device, _)| device.to_string());
+        let has_log =
+            outlook::no_log_on(conn).as_ref() == Some(&device) || file::use_log(conn, path)?;
+        schema::migrate(conn, Some(path), standing)?;
+        if !has_log {
+            outlook::note_no_log(conn, &device)?;
+        }
+        Ok(())
+    }
+
     /// Lets SQLite in for reading; an empty list in memory stands for a file that is not there.
     fn attach_to_read(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
-        let mut store = if path.exists() {
+        let identity = file::find(path)?;
+        let mut store = if identity.is_some() {
+            file::check_kind(path)?;
             let conn = file::connect_to_read(path)?;
             if schema::standing(&conn)? != Standing::Current {
-                return Err(StoreError::ReadOnly(format!(
-                    "{} would have to be brought up to date first",
+                return Err(StoreError::Other(format!(
+                    "{} was written by an older kietop; open it once without --read-only",
                     path.display()
                 )));
             }
@@ -293,10 +337,10 @@ impl SqliteStore {
         } else {
             Self::in_memory()?
         };
-        store.identity = file::identity(path);
+        store.identity = identity;
         store.path = Some(path.to_owned());
         store.access = Access::ReadOnly;
-        store.read_only = Some("it was opened to be read".into());
+        store.read_only = Some(StoreError::ReadOnly("it was opened to be read".into()));
         Ok(store)
     }
 
@@ -307,6 +351,7 @@ impl SqliteStore {
             conn,
             path: None,
             identity: None,
+            log: None,
             access: Access::Full,
             read_only: None,
             is_flushed: None,
@@ -319,28 +364,67 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `work`; when it finds the file damaged, and a new connection does too, deals with that and runs
-    /// it once more.
+    /// Runs `work` on the file at the path; when that is found damaged, and a new connection finds it so
+    /// too, deals with it and runs it once more.
     fn mending<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.follow()?;
-        let result = work(self);
-        let (Err(StoreError::Damaged(_)), Some(path)) = (&result, self.path.clone()) else {
-            return result;
+        let Some(path) = self.path.clone() else {
+            return work(self);
         };
-        if self.access != Access::Full {
-            return result;
-        }
-        let again = self.reopen(&path).and_then(|()| work(self));
+        let result = match self.attempt(&path, &work) {
+            Err(StoreError::Damaged(_))
+                if self.access == Access::Full && self.read_only.is_none() =>
+            {
+                self.judge_again(&path, &work)
+            }
+            // A file system that went away and came back under the same name leaves a dead connection.
+            Err(StoreError::Disk(_)) => self.reopen(&path).and_then(|()| work(self)),
+            result => result,
+        };
+        result.map_err(|error| self.explain(&path, error))
+    }
+
+    fn attempt<T>(
+        &mut self,
+        path: &Path,
+        work: impl Fn(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.follow(path)?;
+        work(self)
+    }
+
+    /// Runs `work` on a new connection, and on a new file where that finds damage too.
+    fn judge_again<T>(
+        &mut self,
+        path: &Path,
+        work: impl Fn(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let judged = file::identity(path);
+        let again = self.reopen(path).and_then(|()| work(self));
         let Err(StoreError::Damaged(why)) = again else {
             return again;
         };
         file::unsettle(&self.conn);
-        rescue::rescue(&path, self.identity, self.at, &why, &mut self.report.0)?;
-        self.reopen(&path)?;
+        rescue::rescue(path, judged, self.at, &why, &mut self.report.0)?;
+        self.reopen(path)?;
         work(self)
+    }
+
+    fn explain(&self, path: &Path, error: StoreError) -> StoreError {
+        cause::explain(path, self.access, error)
+    }
+
+    /// Runs `work`, which only reads: a file that is gone from its path can still be read.
+    fn read_held<T>(
+        &mut self,
+        work: impl Fn(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.mending(&work) {
+            Err(StoreError::Gone(_)) => work(self),
+            result => result,
+        }
     }
 
     /// Reports whether the path still names the file the connection holds.
@@ -350,25 +434,61 @@ impl SqliteStore {
             .is_none_or(|path| file::identity(path) == self.identity)
     }
 
-    /// Goes over to the file another instance put in the place of ours.
-    fn follow(&mut self) -> Result<(), StoreError> {
-        match self.path.clone() {
-            Some(path) if !self.is_in_place() => {
-                file::unsettle(&self.conn);
-                self.reopen(&path)
+    /// Goes over to the file that was put in the place of ours. Where there is none, none is made.
+    fn follow(&mut self, path: &Path) -> Result<(), StoreError> {
+        match file::find(path)? {
+            found if found == self.identity => Ok(()),
+            None => Err(StoreError::Gone(path.to_owned())),
+            Some(_) => {
+                if self.log.is_some() && file::identity(&file::beside(path, file::LOG)) == self.log
+                {
+                    file::set_aside_helpers(path)?;
+                }
+                self.reopen(path)
             }
-            _ => Ok(()),
         }
     }
 
     fn reopen(&mut self, path: &Path) -> Result<(), StoreError> {
-        let mut new = Self::connect(path, self.access, self.at, &mut self.report)?;
+        let new = Self::attach_as(path, self.access, self.at)?;
+        self.switch_to(new)
+    }
+
+    /// Goes over to another connection, and adds what only this one knows to its file.
+    fn switch_to(&mut self, mut new: Self) -> Result<(), StoreError> {
+        if new.read_only.is_none() && new.identity != self.identity {
+            let merged = merge::merge(&self.conn, &mut new.conn)?;
+            if merged > 0 {
+                (self.report.0)(&Recovery::of_replaced(merged));
+            }
+        }
+        // Only now: what the file of ids names may have been on our list alone.
+        new.agree_with_ids(&mut self.report)?;
+        file::unsettle(&self.conn);
         mem::swap(&mut new.report, &mut self.report);
         // What the caller knows came from another file: all of this one is news.
         new.seen = -1;
         new.is_news_due = true;
         *self = new;
         Ok(())
+    }
+
+    /// Opens the file again where it could only be read so far: that may be over.
+    fn retry_writing(&mut self) -> Result<(), StoreError> {
+        let Some(why) = self.read_only.clone() else {
+            return Ok(());
+        };
+        let Some(path) = self.path.clone().filter(|_| self.access == Access::Full) else {
+            return Err(why);
+        };
+        if file::find(&path)?.is_none() {
+            return Err(StoreError::Gone(path));
+        }
+        let new = Self::attach(&path, self.at).map_err(|error| self.explain(&path, error))?;
+        match &new.read_only {
+            Some(why) => Err(why.clone()),
+            None => self.switch_to(new),
+        }
     }
 
     /// Compares the list with the file of ids. No row is read: an index has the ids.
@@ -622,19 +742,20 @@ impl Drop for SqliteStore {
 
 impl ListStore for SqliteStore {
     fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
-        self.mending(Self::read_all)
+        self.read_held(Self::read_all)
     }
 
-    /// Fails with [`StoreError::ReadOnly`] at once where the file may only be read.
+    /// Fails at once where the file may only be read, and with [`StoreError::Gone`] where it is no longer
+    /// at its path; no changes at all find out whether either is over.
     ///
     /// Adding a watched task that has no label gives it the one of the change; the row then comes with the
     /// next [`changes`](ListStore::changes), as the answer does not hold it.
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        if let Some(why) = &self.read_only {
-            return Err(StoreError::ReadOnly(why.clone()));
+        if self.access == Access::Full || !changes.is_empty() {
+            self.retry_writing()?;
         }
         if changes.is_empty() {
-            return Ok(Vec::new());
+            return self.mending(|_| Ok(Vec::new()));
         }
         self.at = changes.iter().map(Change::at).fold(self.at, Timestamp::max);
         for _ in 0..MOST_TRIES {
@@ -653,14 +774,28 @@ impl ListStore for SqliteStore {
         self.mending(Self::news)
     }
 
+    /// Writes the list back to its path where it is gone from there, as the connection still holds it.
+    fn write_back(&mut self) -> Result<(), StoreError> {
+        if let Some(why) = self.read_only.clone() {
+            return Err(why);
+        }
+        if let Some(path) = self.path.clone()
+            && file::find(&path)?.is_none()
+        {
+            file::put_back(&self.conn, &path).map_err(|error| self.explain(&path, error))?;
+        }
+        // Also where somebody else was faster.
+        self.mending(|_| Ok(()))
+    }
+
     fn recall(&mut self) -> Result<Memory, StoreError> {
-        self.mending(|store| outlook::recall(&store.conn))
+        self.read_held(|store| outlook::recall(&store.conn))
     }
 
     /// Fails with [`StoreError::ReadOnly`] where the file may only be read. Other instances have nothing to read anew.
     fn remember(&mut self, lens: &Lens) -> Result<(), StoreError> {
         if let Some(why) = &self.read_only {
-            return Err(StoreError::ReadOnly(why.clone()));
+            return Err(why.clone());
         }
         self.mending(|store| {
             store.flush_commits(false)?;
@@ -674,7 +809,7 @@ impl ListStore for SqliteStore {
     }
 
     fn journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
-        self.mending(|store| read::journal(&store.conn, task, most))
+        self.read_held(|store| read::journal(&store.conn, task, most))
     }
 
     fn record(&mut self, task: &TaskId) -> Result<Option<Record>, StoreError> {

@@ -132,7 +132,7 @@ impl FileTurns {
     }
 
     fn try_with<T>(&self, work: impl FnOnce(&mut Book, u64, Mono) -> T) -> Result<T, NoBook> {
-        let mut file = open(&self.path())?;
+        let mut file = open(&self.path(), self.list.exists())?;
         lock(&file)?;
         let mut text = String::new();
         // What is no text is no book: a new one is begun.
@@ -198,10 +198,14 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Opens the file, or makes it for this user alone. A link in its place is not followed.
-fn open(path: &Path) -> io::Result<File> {
+/// Opens the file, or creates it for this user alone beside a list that is there. A link in its place is not followed.
+fn open(path: &Path, is_created: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options
+        .read(true)
+        .write(true)
+        .create(is_created)
+        .truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;

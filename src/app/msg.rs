@@ -181,6 +181,10 @@ pub enum Msg {
     },
     /// The terminal is ours again after a suspension.
     Resumed,
+    /// The list file is out of reach, as was found without an order to write.
+    ListFailed(StoreError),
+    /// The list was written back to its place, or not.
+    WrittenBack(Result<(), StoreError>),
     /// A part of the program broke and was contained; the sentence says which.
     Broke(String),
     /// The program was told to end.
@@ -226,6 +230,8 @@ pub enum Effect {
     Tell(Word),
     /// Write changes; answered by [`Msg::Stored`].
     Store(Vec<Change>),
+    /// Write the list back to its place; answered by [`Msg::WrittenBack`].
+    WriteBack,
     /// Read a task's journal; answered by [`Msg::JournalRead`].
     ReadJournal(TaskId),
     /// Read a task's raw record; answered by [`Msg::RecordRead`].

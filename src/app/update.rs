@@ -114,6 +114,8 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::HoldersFound(found) => saving::holders_found(state, found, now, &mut effects),
         Msg::Pictured { number, result } => picturing::pictured(state, number, result),
         Msg::Resumed => effects.push(Effect::Redraw),
+        Msg::ListFailed(error) => storing::list_failed(state, error, now),
+        Msg::WrittenBack(result) => storing::written_back(state, result, now),
         Msg::Broke(what) => notices::notify(state, Tone::Bad, what, now),
         Msg::Interrupted => keys::leave(state, now, &mut effects),
     }

@@ -162,7 +162,9 @@ pub fn list_to_read(global: &Global) -> Result<SqliteStore, Failure> {
 /// Returns how a list is opened that is only looked at; one that is not there is not made, and that is said, unless the
 /// file of its ids is left to make it from.
 pub fn access_to_read(file: &Path, global: &Global) -> Access {
-    if file.exists() || (!global.read_only && store::has_ids(file)) {
+    // What cannot be looked at may be there: opening it says why.
+    let is_there = file.try_exists().unwrap_or(true);
+    if is_there || (!global.read_only && store::has_ids(file)) {
         return access(global);
     }
     output::talk(&format!(

@@ -46,6 +46,8 @@ pub struct Waiting {
     /// The tasks given; none means all that had not ended at the start.
     wanted: Option<Vec<TaskId>>,
     said: HashSet<TaskId>,
+    /// Why nothing can be written at present, as was said.
+    unsaved: Option<StoreError>,
     has_failed: bool,
     retention: Duration,
     is_json: bool,
@@ -69,6 +71,7 @@ impl Waiting {
         Ok(Self {
             wanted,
             said: HashSet::new(),
+            unsaved: None,
             has_failed: false,
             retention,
             is_json: wait.json,
@@ -93,6 +96,7 @@ impl Waiting {
             Loading::Failed(error) => return ControlFlow::Break(Err(place::store_failed(error))),
             Loading::Done => {}
         }
+        self.say_unsaved(state.unsaved().error.as_ref());
         let wanted = self.wanted.get_or_insert_with(|| unfinished(state)).clone();
         let mut is_over = true;
         for id in &wanted {
@@ -131,6 +135,18 @@ impl Waiting {
             }
             _ => ControlFlow::Continue(()),
         }
+    }
+
+    /// Says when the list can no longer be written, and when it can again.
+    fn say_unsaved(&mut self, error: Option<&StoreError>) {
+        if self.unsaved.as_ref() == error {
+            return;
+        }
+        match error {
+            Some(error) => output::talk(&format!("kietop: Not saved: {error}. Trying again.")),
+            None => output::talk("kietop: The list is saved again."),
+        }
+        self.unsaved = error.cloned();
     }
 
     fn say(&mut self, watched: &Watched) -> Result<(), Failure> {

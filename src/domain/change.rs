@@ -227,12 +227,34 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk is full; free some space, nothing is lost")]
     Full,
+    /// The user's share of the disk is used up.
+    #[error("your disk quota is used up; free some space, nothing is lost")]
+    Quota,
     /// The file or its folder cannot be written.
     #[error("the list file cannot be written: {0}")]
     ReadOnly(String),
+    /// The file or its folder cannot be read.
+    #[error("the list file may not be read: {0}")]
+    Unreadable(String),
+    /// The file was in use and is no longer at its path.
+    #[error("the list file is gone from {}; put it back", .0.display())]
+    Gone(PathBuf),
     /// Another program holds the file and does not let go.
     #[error("another program holds the list file; try again")]
     Busy,
+    /// The file system has no working file locks.
+    #[error("{0}; name a file on a local disk with --store")]
+    NoLocks(String),
+    /// The file system cannot share memory between processes.
+    #[error(
+        "the disk of the list file cannot share memory between programs; name a file on a local disk with --store"
+    )]
+    NoSharedMemory,
+    /// The disk failed to read or write.
+    #[error(
+        "the disk of the list file failed: {0}; check it, or name a file on another disk with --store"
+    )]
+    Disk(String),
     /// The file is damaged and was kept aside.
     #[error("the list file is damaged: {0}")]
     Damaged(String),

@@ -177,6 +177,7 @@ impl Hands {
             Effect::Remember(lens) => self.list.tell(Order::Remember(lens)),
             Effect::Load => self.list.tell(Order::Load),
             Effect::Store(changes) => self.list.tell(Order::Apply(changes)),
+            Effect::WriteBack => self.list.tell(Order::WriteBack),
             Effect::ReadJournal(task) => self.list.tell(Order::Journal(task)),
             Effect::Poll {
                 task,

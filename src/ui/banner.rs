@@ -3,7 +3,13 @@
 //! Where it stands, and how much of it fits, is the header's and the footer's to say.
 
 use super::{format, scene::Scene, theme::Role};
-use crate::{app::keymap::Action, domain::report::PollError};
+use crate::{
+    app::keymap::Action,
+    domain::{
+        change::{Access, StoreError},
+        report::PollError,
+    },
+};
 
 /// Is what concerns the whole account or list; said once, with what happens next.
 #[derive(Debug)]
@@ -70,8 +76,19 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
             || "Trying again now.".to_owned(),
             |at| format!("Trying again in {}.", format::wait(at.since(now.mono))),
         );
+        let may_write = state.settings().access == Access::Full;
+        let key = state.keymap().key_of(Action::WriteBack);
+        let key = key.filter(|_| may_write);
+        let what = match (error, key) {
+            // Where it was is in the messages: a path leaves no room for what can be done.
+            (StoreError::Gone(_), Some(key)) => {
+                let key = scene.theme.key(key);
+                format!("Not saved: the list file is gone. {key} writes it back.")
+            }
+            (error, _) => format!("Not saved: {error}."),
+        };
         return Some(Banner {
-            what: format!("Not saved: {error}."),
+            what,
             again: String::new(),
             next_step: again,
             role: Role::Error,

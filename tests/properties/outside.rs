@@ -66,6 +66,7 @@ impl Outside {
                 Effect::Store(changes) => self.writes.push(changes),
                 effect @ (Effect::Recall
                 | Effect::Load
+                | Effect::WriteBack
                 | Effect::Remember(_)
                 | Effect::ReadJournal(_)
                 | Effect::ReadRecord(_)
@@ -268,6 +269,7 @@ fn answer_to(order: Effect, kind: u8) -> Option<Msg> {
         Effect::Recall => Msg::Recalled(Ok(Memory::default())),
         Effect::Load => Msg::Loaded(Err(StoreError::Busy)),
         Effect::Remember(_) => Msg::Remembered(Ok(())),
+        Effect::WriteBack => Msg::WrittenBack(said().map_err(StoreError::Other)),
         Effect::ReadJournal(task) => Msg::JournalRead {
             task,
             lines: if is_good {

@@ -140,6 +140,7 @@ impl Story {
                 | Effect::Save { .. }
                 | Effect::StopSave(_)
                 | Effect::StopPicture(_)
+                | Effect::WriteBack
                 | Effect::LookFor(_)
                 | Effect::FindHolders(_)
                 | Effect::NoteVisit(_)

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Gives a file its name where nothing has that name, not even a link that leads nowhere.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(in crate::adapters) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::{

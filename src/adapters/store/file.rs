@@ -6,17 +6,21 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
-    fs::{self, DirBuilder, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
+use rustix::io::Errno;
 
-use super::id_log;
-use crate::domain::change::StoreError;
+use super::{cause, id_log};
+use crate::{
+    adapters::download::rename_new,
+    domain::change::{Access, StoreError},
+};
 
 /// How long another instance may hold the file before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST_LINKS: usize = 40;
 
 /// What SQLite may put beside the file.
-pub(super) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(super) const BESIDE: [&str; 3] = [LOG, "-shm", "-journal"];
+
+/// What SQLite puts behind the name of the write-ahead log.
+pub(super) const LOG: &str = "-wal";
 
 /// Names a file whatever it is called: device and inode.
 pub(super) type Identity = (u64, u64);
@@ -51,14 +58,17 @@ impl From<rusqlite::Error> for StoreError {
             };
         };
         let is = |codes: &[ErrorCode]| codes.contains(&code);
-        if is(&[ErrorCode::DiskFull]) {
+        let extended = error.sqlite_extended_error_code().unwrap_or_default();
+        if extended == ffi::SQLITE_IOERR_SHMMAP {
+            Self::NoSharedMemory
+        } else if is(&[ErrorCode::DiskFull]) {
             Self::Full
-        } else if is(&[
-            ErrorCode::ReadOnly,
-            ErrorCode::PermissionDenied,
-            ErrorCode::CannotOpen,
-        ]) {
+        } else if is(&[ErrorCode::SystemIoFailure]) {
+            Self::Disk(failed_operation(extended).map_or(text, str::to_owned))
+        } else if is(&[ErrorCode::ReadOnly, ErrorCode::PermissionDenied]) {
             Self::ReadOnly(text)
+        } else if is(&[ErrorCode::CannotOpen]) {
+            Self::Unreadable(text)
         } else if is(&[
             ErrorCode::DatabaseBusy,
             ErrorCode::DatabaseLocked,
@@ -73,15 +83,39 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// Says what a disk did not do, by SQLite's extended code.
+const fn failed_operation(code: i32) -> Option<&'static str> {
+    match code {
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => Some("a read failed"),
+        ffi::SQLITE_IOERR_WRITE => Some("a write failed, as where a quota is used up"),
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Some("a flush failed"),
+        ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_SHMSIZE => {
+            Some("a file could not grow, as where the disk is full or a quota is used up")
+        }
+        _ => None,
+    }
+}
+
 /// Says what an input or output error means for the list.
 pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     use io::ErrorKind as K;
     let text = format!("{}: {error}", path.display());
+    if error.kind() == K::FileTooLarge {
+        let text = format!(
+            "{} has reached the limit of a file's size (ulimit -f)",
+            path.display()
+        );
+        return StoreError::Other(text);
+    }
     let is = |kinds: &[K]| kinds.contains(&error.kind());
-    if is(&[K::StorageFull, K::QuotaExceeded]) {
+    if is(&[K::StorageFull]) {
         StoreError::Full
+    } else if is(&[K::QuotaExceeded]) {
+        StoreError::Quota
     } else if is(&[K::PermissionDenied, K::ReadOnlyFilesystem]) {
         StoreError::ReadOnly(text)
+    } else if is(&[K::StaleNetworkFileHandle]) || Errno::from_io_error(error) == Some(Errno::IO) {
+        StoreError::Disk(text)
     } else {
         StoreError::Other(text)
     }
@@ -147,23 +181,41 @@ pub(super) fn free_name(
     )))
 }
 
-/// Sees to it that the file is there and private. Never opens an existing one: to close it again would
-/// drop every lock this process holds on it through SQLite.
-pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| io_error(folder, &error))?;
-    }
+/// Creates the file and its folder where they are missing. Never opens an existing one: to close it again
+/// would drop every lock this process holds on it through SQLite.
+pub(super) fn create_missing(path: &Path) -> Result<(), StoreError> {
+    create_folder(path)?;
     match create(path) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // A folder or a file system that takes no new file may still hold the list.
-        Err(_) if path.exists() => {}
-        Err(error) => return Err(io_error(path, &error)),
+        Err(_) if path.exists() => Ok(()),
+        Err(error) => Err(io_error(path, &error)),
     }
+}
+
+/// Creates the file's folder (0700) where it is missing, and flushes its name to the disk: a list in a
+/// folder that a power cut takes away is lost with it.
+pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    let parents: Vec<_> = missing.filter_map(Path::parent).collect();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| io_error(folder, &error))?;
+    for parent in parents {
+        // A folder that may be entered but not read cannot be flushed.
+        File::open(parent)
+            .and_then(|parent| parent.sync_all())
+            .unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Takes access to the file and its helper files from other users.
+pub(super) fn make_private(path: &Path) {
     for path in [path.to_owned()]
         .into_iter()
         .chain(BESIDE.map(|suffix| beside(path, suffix)))
@@ -181,7 +233,95 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
             ));
         }
     }
+}
+
+/// Finds which file the path names now, `None` where there is none.
+///
+/// An error is neither: a disk or a folder that cannot be looked at may well hold the file.
+pub(super) fn find(path: &Path) -> Result<Option<Identity>, StoreError> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(io_error(path, &error)),
+    }
+}
+
+/// Refuses what is no regular file: a folder has no pages, and to read a FIFO may take for ever.
+pub(super) fn check_kind(path: &Path) -> Result<(), StoreError> {
+    let Ok(meta) = fs::metadata(path) else {
+        return Ok(());
+    };
+    let what = match (meta.is_file(), meta.is_dir()) {
+        (true, _) => return Ok(()),
+        (false, true) => "a folder",
+        (false, false) => "not a regular file",
+    };
+    Err(StoreError::Other(format!(
+        "{} is {what}; name a file with --store",
+        path.display()
+    )))
+}
+
+/// Writes the list that a connection holds to its path, where no file is now.
+///
+/// The copy gets its name when it is whole and on the disk, and never in the place of another file.
+pub(super) fn put_back(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    create_folder(path)?;
+    let copy = copy_to_free_name(conn, path, ".new")?;
+    let put = || -> Result<(), StoreError> {
+        File::open(&copy)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| io_error(&copy, &error))?;
+        set_aside_helpers(path)?;
+        rename_new(&copy, path).map_err(|error| io_error(path, &error))
+    };
+    let result = put();
+    if let Err(error) = result {
+        drop(fs::remove_file(&copy));
+        // Another instance was faster.
+        return find(path)?.map(drop).ok_or(error);
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| io_error(folder, &error))
+}
+
+/// Moves helper files of another list aside: SQLite would apply them to whatever file they lie beside.
+pub(super) fn set_aside_helpers(path: &Path) -> Result<(), StoreError> {
+    for left in BESIDE.map(|suffix| beside(path, suffix)) {
+        if left.exists() {
+            free_name(&left, ".gone", |name| rename_new(&left, name))?;
+        }
+    }
     Ok(())
+}
+
+/// Copies the list as a connection sees it to a free name, `suffix` behind the file's own.
+pub(super) fn copy_to_free_name(
+    conn: &Connection,
+    path: &Path,
+    suffix: &str,
+) -> Result<PathBuf, StoreError> {
+    let copy = free_name(path, suffix, create)?;
+    let Some(name) = copy.to_str() else {
+        drop(fs::remove_file(&copy));
+        return Err(StoreError::Other(
+            "its name is not UTF-8, so it cannot be copied".into(),
+        ));
+    };
+    if let Err(error) = conn.execute("VACUUM INTO ?1", [name]) {
+        drop(fs::remove_file(&copy));
+        return Err(error.into());
+    }
+    Ok(copy)
 }
 
 /// Returns which file the path names now.
@@ -199,25 +339,56 @@ pub(super) fn is_beheaded(path: &Path) -> bool {
 
 /// Lets SQLite in, and says why it may only read if that is so. Writes nothing.
 ///
+/// A file with a write-ahead log on a disk that cannot share memory is opened for this connection alone.
 /// Until [`settle`] the end of the connection leaves all files as they are.
-pub(super) fn connect(path: &Path) -> Result<(Connection, Option<String>), StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
-    set_up(&conn)?;
-    match touch(&conn) {
+pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), StoreError> {
+    let mut conn = open_to_write(path)?;
+    let mut touched = touch(&conn);
+    if touched == Err(StoreError::NoSharedMemory) {
+        drop(conn);
+        conn = open_alone(path)?;
+        touched = touch(&conn);
+    }
+    match touched {
         Ok(()) if conn.is_readonly("main").unwrap_or(false) => {
-            let why = format!("{} may only be read", path.display());
-            Ok((conn, Some(why)))
+            let why = StoreError::ReadOnly(format!("{} may only be read", path.display()));
+            Ok((conn, Some(cause::explain(path, Access::ReadOnly, why))))
         }
         Ok(()) => Ok((conn, None)),
-        Err(StoreError::ReadOnly(_)) => {
+        Err(error) if needs_helpers(&error) => {
             drop(conn);
             let conn = connect_still(path)?;
-            let why = format!("the folder of {} may only be read", path.display());
-            Ok((conn, Some(why)))
+            Ok((conn, Some(cause::explain(path, Access::Full, error))))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Reports whether a failure may be one of the helper files alone, so that the file itself can be read.
+const fn needs_helpers(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::ReadOnly(_)
+            | StoreError::Unreadable(_)
+            | StoreError::NoSharedMemory
+            | StoreError::Disk(_)
+            | StoreError::Full
+    )
+}
+
+fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    set_up(&conn)?;
+    Ok(conn)
+}
+
+/// Opens the file for one connection alone, which then needs no shared memory.
+fn open_alone(path: &Path) -> Result<Connection, StoreError> {
+    let conn = open_to_write(path)?;
+    // Only before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
+    conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    Ok(conn)
 }
 
 /// Opens the file for reading, live where SQLite finds or may make its helper files, else as it stands.
@@ -227,7 +398,7 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
     set_up(&conn)?;
     match touch(&conn) {
         Ok(()) => Ok(conn),
-        Err(StoreError::ReadOnly(_)) => connect_still(path),
+        Err(error) if needs_helpers(&error) => connect_still(path),
         Err(error) => Err(error),
     }
 }
@@ -236,8 +407,9 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
 fn connect_still(path: &Path) -> Result<Connection, StoreError> {
     let has_more = fs::metadata(beside(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
     if has_more {
-        return Err(StoreError::ReadOnly(format!(
-            "the folder of {} may only be read, and the file's last changes lie beside it",
+        return Err(StoreError::Other(format!(
+            "{0}-wal holds its last changes and cannot be used here; copy both files to another folder \
+             and name the copy with --store",
             path.display()
         )));
     }
@@ -300,21 +472,47 @@ pub(super) fn unsettle(conn: &Connection) {
     drop(conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
 }
 
-/// Asks for the write-ahead log, which lets readers read while another instance writes.
+/// Sets the write-ahead log, which lets readers read while another instance writes, and reports whether
+/// it works there.
 ///
-/// Where it is refused (network file systems have no shared memory) the file's old way stays, and all
-/// else holds. While another instance holds the file the answer is "busy", whatever the timeout: SQLite
-/// does not wait here, so we ask again.
-pub(super) fn use_log(conn: &Connection) -> Result<(), StoreError> {
+/// While another instance holds the file the answer is "busy", whatever the timeout: SQLite does not wait
+/// here, so we ask again.
+pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreError> {
+    let locking: String = conn.query_row("PRAGMA locking_mode", [], |row| row.get(0))?;
+    if locking == "exclusive" {
+        return leave_log(conn).map(|()| false);
+    }
     for _ in 0..100 {
-        let mode = conn.query_row("PRAGMA journal_mode = WAL", [], |row| {
-            row.get::<_, String>(0)
-        });
-        match mode.map_err(StoreError::from) {
+        let mode = set_journal_mode(conn, "WAL");
+        match mode {
             Err(StoreError::Busy) => std::thread::park_timeout(Duration::from_millis(10)),
             Err(error @ StoreError::Damaged(_)) => return Err(error),
             Ok(_) | Err(_) => break,
         }
     }
-    Ok(())
+    // Whether memory can be shared shows at the first use.
+    match touch(conn) {
+        Err(StoreError::NoSharedMemory) => {
+            *conn = open_alone(path)?;
+            leave_log(conn).map(|()| false)
+        }
+        touched => touched.map(|()| true),
+    }
+}
+
+/// Goes back to the rollback journal, which needs no memory shared between programs (9p, vboxsf, many
+/// network disks have none), from a connection that is alone with the file.
+fn leave_log(conn: &Connection) -> Result<(), StoreError> {
+    let mode = set_journal_mode(conn, "DELETE");
+    conn.pragma_update(None, "locking_mode", "NORMAL")?;
+    if mode? != "delete" {
+        return Err(StoreError::NoSharedMemory);
+    }
+    // The lock goes with the next use.
+    touch(conn)
+}
+
+fn set_journal_mode(conn: &Connection, mode: &str) -> Result<String, StoreError> {
+    let sql = format!("PRAGMA journal_mode = {mode}");
+    Ok(conn.query_row(&sql, [], |row| row.get(0))?)
 }

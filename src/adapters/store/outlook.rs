@@ -19,6 +19,7 @@ const TAB: &str = "tab";
 const ORDER: &str = "order";
 const FILTER: &str = "filter";
 const VISITED: &str = "visited";
+const NO_LOG_ON: &str = "no_log_on";
 
 /// How many removals back an undo can go; each of them may be of many tasks.
 const MOST_REMOVALS: i64 = 20;
@@ -48,6 +49,22 @@ pub(super) fn remember(conn: &Connection, lens: &Lens) -> Result<(), StoreError>
 /// Writes until when the list was looked at.
 pub(super) fn note_visit(conn: &Connection, at: Timestamp) -> Result<(), StoreError> {
     write(conn, VISITED, &at.to_string())
+}
+
+/// Reads on which device the write-ahead log was found not to work.
+pub(super) fn no_log_on(conn: &Connection) -> Option<String> {
+    // A file of the first version has no such table.
+    conn.query_row(
+        "SELECT value FROM outlook WHERE name = ?1",
+        [NO_LOG_ON],
+        |row| row.get(0),
+    )
+    .ok()
+}
+
+/// Writes on which device the write-ahead log does not work, so that it is not tried at every opening.
+pub(super) fn note_no_log(conn: &Connection, device: &str) -> Result<(), StoreError> {
+    write(conn, NO_LOG_ON, device)
 }
 
 fn visited(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {

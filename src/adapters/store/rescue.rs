@@ -60,6 +60,14 @@ impl Recovery {
         }
     }
 
+    /// Returns the recovery of tasks that another file in the place of the list did not have, or knew less of.
+    pub(super) fn of_replaced(tasks: usize) -> Self {
+        Self {
+            why: "the file was replaced, and kietop still knew more than the new one".into(),
+            ..Self::of_cut_off(tasks)
+        }
+    }
+
     /// Reports whether every task is on the list with all that was known of it.
     pub const fn is_complete(&self) -> bool {
         self.kept_as.is_none() || (self.named == 0 && matches!(self.missing, Some(0)))

@@ -152,7 +152,9 @@ fn migrate_with(
 ) -> Result<(), StoreError> {
     match (from, path) {
         (Standing::Current, _) => return Ok(()),
-        (Standing::Older(version), Some(path)) => back_up(conn, path, version)?,
+        (Standing::Older(version), Some(path)) => {
+            file::copy_to_free_name(conn, path, &format!(".v{version}.bak"))?;
+        }
         (Standing::Older(_), None) | (Standing::Fresh, _) => {}
     }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -168,16 +170,6 @@ fn migrate_with(
         tx.pragma_update(None, "user_version", version)?;
     }
     tx.commit()?;
-    Ok(())
-}
-
-/// Copies the file as it is, under a name that was free.
-fn back_up(conn: &Connection, path: &Path, version: i64) -> Result<(), StoreError> {
-    let copy = file::free_name(path, &format!(".v{version}.bak"), file::create)?;
-    let copy = copy.to_str().ok_or_else(|| {
-        StoreError::Other("its name is not UTF-8, so it cannot be copied before an update".into())
-    })?;
-    conn.execute("VACUUM INTO ?1", [copy])?;
     Ok(())
 }
 

@@ -5,10 +5,10 @@
 use std::{
     ffi::OsString,
     mem,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError},
+        Arc, Weak,
+        mpsc::{self, Receiver, SyncSender, TrySendError},
     },
     thread,
     time::Duration,
@@ -16,7 +16,7 @@ use std::{
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::file;
+use super::file::{self, Identity};
 use crate::domain::change::StoreError;
 
 /// How long the first event of a burst waits for the rest.
@@ -29,18 +29,55 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 /// How often it is looked where the system gives no notice.
 const ASKING: Duration = Duration::from_secs(1);
 
+/// How often the folder is looked at: a file system that is unmounted gives no notice.
+const FOLDER_CHECK: Duration = Duration::from_secs(5);
+
 /// Ends the notice when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    /// Dropped first: the events end, and with them the thread.
-    events: Option<RecommendedWatcher>,
-    _alive: SyncSender<()>,
+    is_notified: bool,
+    alive: Option<Arc<()>>,
+    words: SyncSender<()>,
 }
 
 impl Watch {
-    /// Reports whether the system gives notice; otherwise it is looked once a second.
+    /// Reports whether the system gave notice at the start; otherwise it is looked once a second.
     pub const fn is_notified(&self) -> bool {
-        self.events.is_some()
+        self.is_notified
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.alive = None;
+        send(&self.words);
+    }
+}
+
+/// Subscribes to the system's notice of a file.
+type Subscribe = Box<dyn Fn(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher> + Send>;
+
+/// The system's notice of what happens to a file and to the folder that its path names now.
+struct Notice {
+    path: PathBuf,
+    subscribe: Subscribe,
+    words: SyncSender<()>,
+    folder: Option<Identity>,
+    events: Option<RecommendedWatcher>,
+}
+
+impl Notice {
+    /// Subscribes again where the path leads to another folder by now, and reports whether it does.
+    fn renew(&mut self) -> bool {
+        let folder = file::identity(self.path.parent().unwrap_or(Path::new("/")));
+        if self.folder == folder {
+            return false;
+        }
+        self.folder = folder;
+        // The old one ends first: the system bounds how many there are.
+        self.events = None;
+        self.events = folder.and_then(|_| (self.subscribe)(&self.path, self.words.clone()).ok());
+        true
     }
 }
 
@@ -49,43 +86,54 @@ impl Watch {
 ///
 /// A burst of writes is one call, 50 ms after its first, and one more a second after its last. Our own
 /// writes are reported too: asking the store then costs next to nothing. While nothing is written the
-/// thread sleeps. Where the system gives no notice (some network file systems, no watches left) the call
-/// comes every second.
+/// thread sleeps. Where the system gives no notice (some network file systems, no watches left, no folder)
+/// the call comes every second.
 pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<Watch, StoreError> {
-    watch_by(path, on_change, notice)
+    watch_by(path, on_change, Box::new(subscribe))
 }
 
 fn watch_by(
     path: &Path,
     on_change: impl Fn() + Send + 'static,
-    notice: impl FnOnce(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher>,
+    subscribe: Subscribe,
 ) -> Result<Watch, StoreError> {
-    let path = file::real_path(path)?;
     // One waiting word is enough: it says "look", however often.
     let (words, heard) = mpsc::sync_channel(1);
-    let events = notice(&path, words.clone()).ok();
-    let is_notified = events.is_some();
+    let mut notice = Notice {
+        path: file::real_path(path)?,
+        subscribe,
+        words: words.clone(),
+        folder: None,
+        events: None,
+    };
+    notice.renew();
+    let is_notified = notice.events.is_some();
+    let alive = Arc::new(());
+    let is_alive = Arc::downgrade(&alive);
     thread::Builder::new()
         .name("list-watch".into())
-        .spawn(move || {
-            if is_notified {
-                listen(&heard, on_change);
-            } else {
-                ask(&heard, on_change);
-            }
-        })
+        .spawn(move || listen(&heard, notice, &is_alive, on_change))
         .map_err(|error| StoreError::Other(format!("its notice could not be started: {error}")))?;
     Ok(Watch {
-        events,
-        _alive: words,
+        is_notified,
+        alive: Some(alive),
+        words,
     })
+}
+
+/// Leaves a word for the thread, where none waits already.
+fn send(words: &SyncSender<()>) {
+    match words.try_send(()) {
+        Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+    }
 }
 
 /// Asks the system for notice of what happens to the file and its log. The folder is watched, not the
 /// file: the log comes and goes, and a damaged list is replaced.
-fn notice(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
+fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let names: Arc<[OsString]> = [path.to_owned(), file::beside(path, "-wal")]
+    let ours = [path.to_owned(), file::beside(path, "-wal"), folder.into()];
+    let names: Arc<[OsString]> = ours
         .iter()
         .filter_map(|path| path.file_name().map(OsString::from))
         .collect();
@@ -101,10 +149,7 @@ fn notice(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatch
             is_change && (is_named || event.need_rescan())
         });
         if is_ours {
-            // Full: a word waits already. Disconnected: the thread has ended.
-            match words.try_send(()) {
-                Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
-            }
+            send(&words);
         }
     })?;
     if Arc::strong_count(&names) == 1 {
@@ -116,46 +161,51 @@ fn notice(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatch
     Ok(watcher)
 }
 
-fn listen(heard: &Receiver<()>, on_change: impl Fn()) {
-    while heard.recv().is_ok() {
-        loop {
-            match gather(heard) {
-                Ok(()) => on_change(),
-                Err(mpsc::RecvError) => return,
-            }
-            match heard.recv_timeout(AFTERWARDS) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    on_change();
-                    break;
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
+fn listen(heard: &Receiver<()>, mut notice: Notice, alive: &Weak<()>, on_change: impl Fn()) {
+    while alive.strong_count() > 0 {
+        let pause = if notice.events.is_some() {
+            FOLDER_CHECK
+        } else {
+            ASKING
+        };
+        let has_word = heard.recv_timeout(pause).is_ok();
+        if alive.strong_count() == 0 {
+            return;
+        }
+        if has_word {
+            pass_on(heard, &on_change);
+        }
+        if notice.renew() || notice.events.is_none() {
+            on_change();
+        }
+    }
+}
+
+/// Passes a burst of events on, and looks once more after the last.
+fn pass_on(heard: &Receiver<()>, on_change: impl Fn()) {
+    loop {
+        gather(heard);
+        on_change();
+        if heard.recv_timeout(AFTERWARDS).is_err() {
+            return on_change();
         }
     }
 }
 
 /// Lets the rest of a burst come in.
-fn gather(heard: &Receiver<()>) -> Result<(), mpsc::RecvError> {
+fn gather(heard: &Receiver<()>) {
     // The channel holds one word, so two of these are the longest wait there is.
     for _ in 0..2 {
-        match heard.recv_timeout(BURST) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) => break,
-            Err(RecvTimeoutError::Disconnected) => return Err(mpsc::RecvError),
+        if heard.recv_timeout(BURST).is_err() {
+            return;
         }
-    }
-    Ok(())
-}
-
-fn ask(heard: &Receiver<()>, on_change: impl Fn()) {
-    while let Ok(()) | Err(RecvTimeoutError::Timeout) = heard.recv_timeout(ASKING) {
-        on_change();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::RecvTimeoutError;
+
     use super::*;
 
     #[test]
@@ -166,7 +216,7 @@ mod tests {
         let watch = watch_by(
             Path::new("/nowhere/list.db"),
             move || calls.send(()).unwrap(),
-            no_notice,
+            Box::new(no_notice),
         )
         .unwrap();
 

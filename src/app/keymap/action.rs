@@ -89,6 +89,8 @@ pub enum Action {
     Raw,
     /// Tell of the task's ending, or do not.
     ToggleNotices,
+    /// Write the list file back where it is gone from its place.
+    WriteBack,
     /// Choose an action by its name.
     Palette,
     /// Show what was said of late.
@@ -175,6 +177,7 @@ impl Action {
                 | Self::SaveTo
                 | Self::EditLabel
                 | Self::ToggleNotices
+                | Self::WriteBack
         )
     }
 
@@ -232,6 +235,7 @@ impl Action {
             Self::EditLabel => "edit_label",
             Self::Raw => "raw_record",
             Self::ToggleNotices => "notices",
+            Self::WriteBack => "write_back",
             Self::Palette => "palette",
             Self::Messages => "messages",
             Self::Diagnostics => "diagnostics",

@@ -640,6 +640,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     ),
     bind(
         Group::Program,
+        Action::WriteBack,
+        &[c('B')],
+        TASKS,
+        "",
+        "write a list file that is gone back",
+    ),
+    bind(
+        Group::Program,
         Action::Suspend,
         &[KeyChord::ctrl('z')],
         EVERYWHERE,

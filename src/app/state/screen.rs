@@ -116,6 +116,11 @@ pub enum Overlay {
 /// Is an act for many tasks that waits for a yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
+    /// Leave though the list file is gone: these tasks are nowhere else.
+    Leave {
+        /// Which.
+        tasks: Vec<TaskId>,
+    },
     /// Stop watching them.
     Remove {
         /// Which.

@@ -349,6 +349,8 @@ pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effe
     match confirm {
         Confirm::Remove { tasks, .. } => removing::remove_all(state, tasks, now, effects),
         Confirm::Open { videos, .. } => open_all(state, videos, effects),
+        // Left by whoever asked.
+        Confirm::Leave { .. } => {}
     }
 }
 

@@ -3,13 +3,13 @@
 use super::{
     copying, dialogs, finding, labels, marking,
     notices::{self, notify, quoted, step},
-    pacing, palette, picturing, removing, saving, selection,
+    pacing, palette, picturing, removing, saving, selection, storing,
 };
 use crate::{
     app::{
         keymap::{Action, Context, Key, KeyChord},
         msg::Effect,
-        state::{DetailPage, Overlay, Screen, State, Step, Tone, VideoKind},
+        state::{Confirm, DetailPage, Overlay, Screen, State, Step, Tone, VideoKind},
         tidings::Focus,
     },
     domain::{query::Sort, schedule::Polling, status::Tab, time::Now, watched::Watched},
@@ -66,6 +66,12 @@ pub(super) fn act(
         Action::Quit if chord == KeyChord::char('q') && state.came_from().is_some() => {
             marking::back(state, now);
         }
+        Action::Quit if chord != KeyChord::ctrl('c') && storing::holds_the_only_list(state) => {
+            let tasks = state.list.iter().map(|watched| watched.id().clone());
+            let mut tasks: Vec<_> = tasks.collect();
+            tasks.sort_unstable();
+            state.overlay = Some(Overlay::Confirm(Confirm::Leave { tasks }));
+        }
         Action::Quit => leave(state, now, effects),
         Action::Redraw => {
             picturing::forget_failure(state);
@@ -115,6 +121,7 @@ pub(super) fn act(
         Action::Raw => show_raw(state, now),
         Action::Palette => palette::open(state),
         Action::ToggleNotices => labels::toggle_notices(state, now, effects),
+        Action::WriteBack => storing::write_back(state, now, effects),
         Action::Messages => show_messages(state, now),
         Action::Diagnostics => state.overlay = Some(Overlay::Diagnostics { scroll: 0 }),
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
@@ -141,7 +148,15 @@ fn accept(state: &mut State, context: Context, now: Now, effects: &mut Vec<Effec
         }
         Context::Filter => finding::accept_filter(state),
         Context::Sort => finding::accept_sort(state, now),
-        Context::Confirm => dialogs::accept_confirm(state, now, effects),
+        Context::Confirm => {
+            if matches!(
+                &state.overlay,
+                Some(Overlay::Confirm(Confirm::Leave { .. }))
+            ) {
+                leave(state, now, effects);
+            }
+            dialogs::accept_confirm(state, now, effects);
+        }
         Context::List | Context::Detail | Context::Link | Context::Help => {}
     }
 }

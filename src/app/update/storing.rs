@@ -4,16 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     labels,
-    notices::{self, announce, notify, offer_undo, quoted},
+    notices::{self, announce, notify, offer_undo, quoted, step},
     pacing, selection,
 };
 use crate::{
     app::{
+        keymap::Action,
         msg::Effect,
         state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone, Undo},
     },
     domain::{
-        change::{Applied, Change, Delta, JournalLine, StoreError},
+        change::{Access, Applied, Change, Delta, JournalLine, StoreError},
         record::Record,
         schedule::{self, Polling, Stop},
         task::TaskId,
@@ -41,8 +42,16 @@ pub(super) fn loaded(
             notices::returned(state, now)
         }
         Err(error) => {
-            // Another program lets go of it, or room is made: then it is read after all.
-            let may_pass = matches!(error, StoreError::Busy | StoreError::Full);
+            // Another program lets go of it, room is made, or access is given: then it is read after all.
+            let may_pass = matches!(
+                error,
+                StoreError::Busy
+                    | StoreError::Full
+                    | StoreError::Quota
+                    | StoreError::ReadOnly(_)
+                    | StoreError::Unreadable(_)
+                    | StoreError::Disk(_)
+            );
             state.reload = may_pass.then(|| now.mono.after(RETRY));
             state.loading = Loading::Failed(error);
             Vec::new()
@@ -55,6 +64,10 @@ pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now)
     let mut ended = Vec::new();
     if state.loading != Loading::Done {
         return ended;
+    }
+    if is_gone(state) {
+        // It is there again.
+        state.unsaved.retry = Some(now.mono);
     }
     for delta in deltas {
         match delta {
@@ -245,11 +258,63 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             .into_iter()
             .filter(|change| !change.is_acknowledged()),
     );
-    if !unsaved.changes.is_empty() {
-        unsaved.error = Some(error);
-        unsaved.retry = Some(now.mono.after(RETRY));
+    let is_gone = matches!(error, StoreError::Gone(_));
+    if is_gone || unsaved.error.is_some() || !unsaved.changes.is_empty() {
+        unsaved.retry = None;
+        note_failure(state, error, now);
     }
-    unsaved.answered(now.mono);
+    state.unsaved.answered(now.mono);
+}
+
+/// Notes that nothing can be written now. Where the file is gone the rows are all there is, so that is said at once.
+fn note_failure(state: &mut State, error: StoreError, now: Now) {
+    if let StoreError::Gone(path) = &error
+        && state.unsaved.error.as_ref() != Some(&error)
+    {
+        let step = match state.settings.access {
+            Access::Full => step(state, Action::WriteBack, "writes it back"),
+            Access::ReadOnly => String::new(),
+        };
+        let path = path.display();
+        let text = format!("The list file is gone from {path}; its tasks are kept here.{step}");
+        notify(state, Tone::Bad, text, now);
+    }
+    state.unsaved.error = Some(error);
+    state.unsaved.retry.get_or_insert(now.mono.after(RETRY));
+}
+
+/// Notes that the list file was found out of reach.
+pub(super) fn list_failed(state: &mut State, error: StoreError, now: Now) {
+    if state.loading == Loading::Done {
+        note_failure(state, error, now);
+    }
+}
+
+/// Orders the list to be written back to its place, where it is gone from there.
+pub(super) fn write_back(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if is_gone(state) {
+        effects.push(Effect::WriteBack);
+    } else {
+        let text = "Nothing to write back: the list file is in its place.";
+        notify(state, Tone::Plain, text, now);
+    }
+}
+
+/// Reports whether tasks are shown that no list file holds any more.
+pub(super) fn holds_the_only_list(state: &State) -> bool {
+    is_gone(state) && state.settings.access == Access::Full && !state.list.is_empty()
+}
+
+const fn is_gone(state: &State) -> bool {
+    matches!(state.unsaved.error, Some(StoreError::Gone(_)))
+}
+
+/// Takes in whether the list is in its place again; then what waits is written at once.
+pub(super) fn written_back(state: &mut State, result: Result<(), StoreError>, now: Now) {
+    match result {
+        Ok(()) => state.unsaved.retry = Some(now.mono),
+        Err(error) => notify(state, Tone::Bad, format!("Not written back: {error}."), now),
+    }
 }
 
 /// Shows what a person's changes became, in one sentence for all of them.

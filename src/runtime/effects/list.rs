@@ -76,6 +76,7 @@ pub(super) enum Order {
     Remember(Lens),
     Load,
     Apply(Vec<Change>),
+    WriteBack,
     Journal(TaskId),
     Record(TaskId),
     Visit(Timestamp),
@@ -151,6 +152,7 @@ impl Keeper {
                 Order::Load
                 | Order::Remember(_)
                 | Order::Apply(_)
+                | Order::WriteBack
                 | Order::Journal(_)
                 | Order::Record(_)
                 | Order::Visit(_)
@@ -196,6 +198,7 @@ fn carry_out(order: Order, list: &mut Result<OpenedStore, StoreError>) -> Option
             let result = on(list, |store| store.apply(&changes));
             Msg::Stored { changes, result }
         }
+        Order::WriteBack => Msg::WrittenBack(on(list, |store| store.write_back())),
         Order::Journal(task) => {
             let lines = on(list, |store| store.journal(&task, JOURNAL_LINES));
             Msg::JournalRead { task, lines }
@@ -227,15 +230,13 @@ fn on<T>(
         .unwrap_or_else(|_| Err(StoreError::Other("reading or writing it broke".into())))
 }
 
-/// Reads what other instances changed.
+/// Reads what other instances changed. That another program holds the file passes without a word.
 fn look(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
     match on(list, |store| store.changes()) {
         Ok(deltas) if deltas.is_empty() => None,
         Ok(deltas) => Some(Msg::ChangedElsewhere(deltas)),
-        Err(error) => {
-            tracing::warn!(%error, "other instances' changes cannot be read");
-            None
-        }
+        Err(StoreError::Busy) => None,
+        Err(error) => list.is_ok().then_some(Msg::ListFailed(error)),
     }
 }
 

@@ -35,6 +35,15 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
             "remove",
             tasks.iter().collect::<Vec<_>>(),
         ),
+        Confirm::Leave { tasks } => {
+            let key = scene.key(Action::WriteBack);
+            (
+                "Leave without a list file?".to_owned(),
+                format!("It is gone: n, then {key} writes it back."),
+                "lose",
+                tasks.iter().collect(),
+            )
+        }
         Confirm::Open { videos, kind } => (
             format!("Open {} {} videos?", videos.len(), kind.name()),
             String::new(),

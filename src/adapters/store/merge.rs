@@ -1,0 +1,133 @@
+//! Two list files become one: what only the file held so far knows is added to the one at its path.
+//!
+//! By id, and nothing is taken away: a task on either list is on the merged one, unless it was removed
+//! there after it was added here.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::{
+    apply, quiet, read,
+    rows::{self, COLUMNS, Stored},
+};
+use crate::domain::{
+    change::StoreError,
+    watched::{Notices, Watched},
+};
+
+/// Adds to `new` what only `old` knows, and returns of how many tasks that was something.
+///
+/// What cannot be read of `old` is passed over: its disk may be gone.
+pub(super) fn merge(old: &Connection, new: &mut Connection) -> Result<usize, StoreError> {
+    let tx = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (before, count) = read::meta(&tx)?;
+    // The file of ids may have followed either list.
+    let other = read::meta(old).map_or(before, |(rev, _)| rev);
+    let rev = before.max(other).saturating_add(1);
+    let (mut added, mut written, mut merged) = (0, 0, 0);
+    each_readable(old, |row| {
+        let known = read::one(&tx, row.watched.id())?;
+        let is_new = known.is_none();
+        let Some(mut joined) = join(row, known) else {
+            return Ok(());
+        };
+        joined.rev = rev;
+        apply::put(&tx, &joined)?;
+        quiet::set_notices(&tx, joined.watched.id(), joined.watched.notices)?;
+        written += 1;
+        if is_new {
+            added += 1;
+            copy_history(old, &tx, &joined)?;
+        }
+        merged += usize::from(joined.removed_at.is_none());
+        Ok(())
+    })?;
+    if written > 0 || other > before {
+        tx.execute("UPDATE meta SET rev = ?1, rows = ?2", [rev, count + added])?;
+        tx.commit()?;
+    }
+    Ok(merged)
+}
+
+/// Hands on every row that is as it was written, those of removed tasks too, up to where reading fails.
+fn each_readable(
+    conn: &Connection,
+    mut take: impl FnMut(Stored) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let Ok(mut statement) = conn.prepare(&format!("SELECT {COLUMNS} FROM task")) else {
+        return Ok(());
+    };
+    let Ok(mut found) = statement.query([]) else {
+        return Ok(());
+    };
+    while let Ok(Some(row)) = found.next() {
+        let Ok(mut stored) = read::cells(row).and_then(|cells| rows::decode(&cells)) else {
+            continue;
+        };
+        let notices = quiet::notices(conn, stored.watched.id());
+        stored.watched.notices = notices.unwrap_or_default();
+        take(stored)?;
+    }
+    Ok(())
+}
+
+/// Returns the row both make, `None` where the known one stays as it is.
+fn join(row: Stored, known: Option<Stored>) -> Option<Stored> {
+    let Some(known) = known else { return Some(row) };
+    let is_watched_again = match (row.removed_at, known.removed_at) {
+        (None, None) => false,
+        (None, Some(removed)) if row.watched.added > removed => true,
+        _ => return None,
+    };
+    let is_quiet = [row.watched.notices, known.watched.notices].contains(&Notices::Off);
+    let mut joined = known.clone();
+    joined.watched = join_watched(known.watched.clone(), row.watched);
+    if is_quiet {
+        joined.watched.notices = Notices::Off;
+    }
+    if is_watched_again {
+        joined.removed_at = None;
+    }
+    (is_watched_again || joined.watched != known.watched).then_some(joined)
+}
+
+/// Joins two accounts of one task: a state by its rank, else by the later check.
+fn join_watched(known: Watched, other: Watched) -> Watched {
+    let is_later = other.freshness.last_check() > known.freshness.last_check();
+    let (earlier, mut later) = if is_later {
+        (known, other)
+    } else {
+        (other, known)
+    };
+    let mut task = earlier.task.clone();
+    task.absorb(later.task.state(), later.task.facts());
+    later.task = task;
+    later.saves.join(&earlier.saves);
+    later.label = later.label.or(earlier.label);
+    later.added = later.added.min(earlier.added);
+    later
+}
+
+/// Copies what stands beside a row: its journal and the last answer.
+fn copy_history(old: &Connection, tx: &Transaction<'_>, row: &Stored) -> Result<(), StoreError> {
+    let id = row.watched.id();
+    if let Ok(Some((at, body))) = read::raw(old, id) {
+        tx.execute(
+            "INSERT OR REPLACE INTO raw (task, at, body) VALUES (?1, ?2, ?3)",
+            params![id.as_str(), at.as_millisecond(), body],
+        )?;
+    }
+    let copy = || -> Result<Vec<(i64, String, Option<String>)>, rusqlite::Error> {
+        old.prepare_cached("SELECT at, kind, detail FROM journal WHERE task = ?1 ORDER BY seq")?
+            .query_map([id.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect()
+    };
+    for (at, kind, detail) in copy().unwrap_or_default() {
+        tx.execute(
+            "INSERT INTO journal (at, task, kind, detail) VALUES (?1, ?2, ?3, ?4)",
+            params![at, id.as_str(), kind, detail],
+        )?;
+    }
+    Ok(())
+}
