@@ -45,6 +45,8 @@ mod saves;
 mod sharing;
 #[path = "store/support.rs"]
 mod support;
+#[path = "store/vanish.rs"]
+mod vanish;
 
 use support::*;
 

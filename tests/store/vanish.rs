@@ -1,0 +1,312 @@
+//! A list file that leaves its place while it is in use: nothing is made there, nothing that is known is lost.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::PathBuf,
+};
+
+use kietop::{
+    adapters::store::SqliteStore,
+    domain::{
+        change::{Access, Applied, Delta, StoreError},
+        report::PollError,
+        task::TaskState,
+        text::CleanText,
+        watched::{Notices, Watched},
+    },
+    ports::ListStore,
+};
+
+use crate::support::*;
+
+/// Opens a list with a labelled task that ended, has a file on disk and no notices, and one that was removed.
+fn filled(list: &List) -> (SqliteStore, Vec<Watched>, Reports) {
+    let (mut store, reports) = list.open_damaged();
+    let label = CleanText::line("name", 256);
+    store
+        .apply(&[
+            labelled("a", &label),
+            observed_as("a", success(), kietop::domain::task::Facts::default(), "{}"),
+            kietop::domain::change::Change::Saved {
+                task: id("a"),
+                at: at(1),
+                number: 1,
+                path: "/videos/a.mp4".into(),
+            },
+            kietop::domain::change::Change::Notify {
+                task: id("a"),
+                at: at(1),
+                notices: Notices::Off,
+            },
+            add("b"),
+            add("c"),
+            remove("c"),
+        ])
+        .unwrap();
+    let all = store.load().unwrap();
+    (store, all, reports)
+}
+
+fn delete(list: &List) {
+    for name in list.files() {
+        fs::remove_file(list.path().with_file_name(name)).unwrap();
+    }
+}
+
+fn folder(list: &List) -> PathBuf {
+    list.path().parent().unwrap().to_owned()
+}
+
+fn gone(list: &List) -> StoreError {
+    StoreError::Gone(list.path())
+}
+
+/// Returns the ids that a store says are news, in order; those removed with a minus.
+fn news(store: &mut SqliteStore) -> Vec<String> {
+    let deltas = store.changes().unwrap();
+    let name = |delta: &Delta| match delta {
+        Delta::Changed(watched) => watched.id().to_string(),
+        Delta::Gone(id) => format!("-{id}"),
+    };
+    let mut names: Vec<_> = deltas.iter().map(name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_deleted_list_is_said_to_be_gone_and_nothing_is_made() {
+    let ways: [fn(&List); 3] = [
+        delete,
+        |list| fs::remove_dir_all(folder(list)).unwrap(),
+        |list| fs::rename(folder(list), list.dir.path().join("elsewhere")).unwrap(),
+    ];
+    for leave in ways {
+        let list = List::new();
+        let (mut store, all, _) = filled(&list);
+        leave(&list);
+        let has_folder = folder(&list).exists();
+
+        assert_eq!(store.changes(), Err(gone(&list)));
+        assert_eq!(store.apply(&[add("d")]), Err(gone(&list)));
+        assert_eq!(store.apply(&[]), Err(gone(&list)));
+        store.note_visit(at(9)).unwrap_err();
+        store
+            .remember(&kietop::domain::query::Lens::default())
+            .unwrap_err();
+        assert_eq!(store.load().unwrap(), all, "it can still be read");
+        assert_eq!(store.journal(&id("a"), 9).unwrap().len(), 3);
+        drop(store);
+
+        assert_eq!(folder(&list).exists(), has_folder);
+        assert!(!has_folder || list.files().is_empty(), "{:?}", list.files());
+    }
+}
+
+#[test]
+fn a_list_that_returns_is_written_on() {
+    let list = List::new();
+    let (mut store, _, reports) = filled(&list);
+    let elsewhere = list.dir.path().join("elsewhere");
+    fs::rename(folder(&list), &elsewhere).unwrap();
+    store.apply(&[add("d")]).unwrap_err();
+
+    fs::rename(&elsewhere, folder(&list)).unwrap();
+    store.apply(&[add("d")]).unwrap();
+
+    assert_eq!(reports.take(), []);
+    assert_eq!(list.open().load().unwrap().len(), 3);
+}
+
+#[test]
+fn a_list_that_is_gone_is_written_back_with_all_it_held() {
+    for loses_folder in [false, true] {
+        let list = List::new();
+        let (mut store, all, _) = filled(&list);
+        if loses_folder {
+            fs::remove_dir_all(folder(&list)).unwrap();
+        } else {
+            // A log that is left would be applied to whatever file lies beside it.
+            fs::remove_file(list.path()).unwrap();
+        }
+
+        store.write_back().unwrap();
+        store.apply(&[add("d"), restore("c")]).unwrap();
+        drop(store);
+
+        let mut store = list.open();
+        let mut after = store.load().unwrap();
+        assert_eq!(after.remove(0), all[0]);
+        assert_eq!(after.remove(0), all[1]);
+        let rest: Vec<_> = after.iter().map(|watched| watched.id().as_str()).collect();
+        assert_eq!(rest, ["c", "d"]);
+        assert_eq!(store.journal(&id("a"), 9).unwrap().len(), 3);
+        assert!(!list.files().iter().any(|name| name.contains(".new")));
+    }
+}
+
+#[test]
+fn writing_back_never_replaces_another_file() {
+    let list = List::new();
+    let (mut store, _, _) = filled(&list);
+    delete(&list);
+    list.open().apply(&[add("new")]).unwrap();
+
+    store.write_back().unwrap();
+
+    let all = list.open().load().unwrap();
+    let names: Vec<_> = all.iter().map(|watched| watched.id().as_str()).collect();
+    assert_eq!(names, ["a", "b", "new"]);
+}
+
+#[test]
+fn another_list_in_its_place_is_merged_by_id() {
+    let list = List::new();
+    let (mut store, all, reports) = filled(&list);
+    let first = list.dir.path().join("first");
+    fs::rename(folder(&list), &first).unwrap();
+    // As where a disk is not mounted: somebody adds, and knows less of one task.
+    let mut other = list.open_at(at(50));
+    other
+        .apply(&[add("new"), add("a"), failed("a", PollError::TimedOut)])
+        .unwrap();
+
+    assert_eq!(news(&mut store), ["-c", "a", "b", "new"]);
+    let told: String = reports.take().iter().map(ToString::to_string).collect();
+    assert!(told.contains("2 tasks"), "{told}");
+    let merged = store.load().unwrap();
+    let a = &merged[0];
+    assert_eq!(a.task.state(), &success());
+    assert_eq!((&a.label, &a.saves), (&all[0].label, &all[0].saves));
+    assert_eq!(store.journal(&id("b"), 9).unwrap().len(), 1);
+
+    // And the disk returns: what was added meanwhile is on it as well.
+    drop(other);
+    fs::rename(folder(&list), list.dir.path().join("second")).unwrap();
+    fs::rename(&first, folder(&list)).unwrap();
+    assert_eq!(
+        store.apply(&[observed("new", success())]).unwrap(),
+        [Applied::Noted]
+    );
+    drop(store);
+    let after = list.open().load().unwrap();
+    let names: Vec<_> = after.iter().map(|watched| watched.id().as_str()).collect();
+    assert_eq!(names, ["a", "b", "new"]);
+    assert_eq!(after[0].notices, Notices::Off);
+}
+
+#[test]
+fn a_log_that_is_left_is_not_applied_to_another_list() {
+    let list = List::new();
+    let (mut store, _, _) = filled(&list);
+    let other = List::new();
+    other.open().apply(&[add("x"), add("y")]).unwrap();
+    fs::rename(other.path(), list.path()).unwrap();
+
+    assert_eq!(news(&mut store), ["-c", "a", "b", "x", "y"]);
+    drop(store);
+
+    assert_eq!(list.open().load().unwrap().len(), 4);
+}
+
+#[test]
+fn what_the_other_list_removed_later_stays_removed() {
+    let list = List::new();
+    let (mut store, _, reports) = filled(&list);
+    delete(&list);
+    let mut other = list.open();
+    other
+        .apply(&[add("a"), add("b"), remove_at("a", 5)])
+        .unwrap();
+    other.apply(&[remove_at("b", 5)]).unwrap();
+
+    assert_eq!(news(&mut store), ["-a", "-b", "-c"]);
+    assert_eq!(reports.take(), []);
+}
+
+#[test]
+fn garbage_in_its_place_is_set_aside_and_the_list_goes_on() {
+    let list = List::new();
+    let (mut store, all, reports) = filled(&list);
+    let text = list.dir.path().join("text");
+    fs::write(&text, "a letter, perhaps").unwrap();
+    fs::rename(&text, list.path()).unwrap();
+
+    store.apply(&[add("d")]).unwrap();
+
+    let told: String = reports.take().iter().map(ToString::to_string).collect();
+    assert!(told.contains("damaged"), "{told}");
+    let after = store.load().unwrap();
+    assert_eq!(after[..2], all[..]);
+    assert_eq!(after.len(), 3);
+    assert!(list.files().iter().any(|name| name.contains(".corrupt-")));
+}
+
+#[test]
+fn garbage_written_over_it_is_set_aside_and_the_list_goes_on() {
+    let list = List::new();
+    let (mut store, all, _) = filled(&list);
+    // The same file, under the open connection, whatever its log still holds.
+    list.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    let mut file = File::options()
+        .write(true)
+        .truncate(true)
+        .open(list.path())
+        .unwrap();
+    file.write_all(b"a letter, perhaps").unwrap();
+
+    let mut result = store.apply(&[add("d")]);
+    for _ in 0..2 {
+        result = result.or_else(|_| store.apply(&[add("d")]));
+    }
+
+    result.unwrap();
+    drop(store);
+    let after = list.open().load().unwrap();
+    let names: Vec<_> = after.iter().map(|watched| watched.id().as_str()).collect();
+    assert!(names.contains(&"d"), "{names:?} {all:?}");
+}
+
+#[test]
+fn what_is_no_file_in_its_place_is_named_and_not_read() {
+    let list = List::new();
+    let (mut store, all, reports) = filled(&list);
+    delete(&list);
+    fs::create_dir(list.path()).unwrap();
+
+    let result = store.apply(&[add("d")]);
+
+    let Err(StoreError::Other(why)) = result else {
+        panic!("{result:?}")
+    };
+    assert!(
+        why.ends_with("is a folder; name a file with --store"),
+        "{why}"
+    );
+    assert_eq!(reports.take(), []);
+    fs::remove_dir(list.path()).unwrap();
+    store.write_back().unwrap();
+    assert_eq!(store.load().unwrap(), all);
+}
+
+#[test]
+fn a_list_opened_to_read_is_still_read_when_it_is_gone() {
+    let list = List::new();
+    let (store, all, _) = filled(&list);
+    drop(store);
+    let open = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0), undamaged);
+    let mut reader = open.unwrap();
+    reader.load().unwrap();
+    delete(&list);
+
+    assert_eq!(reader.changes(), Err(gone(&list)));
+    assert_eq!(reader.load().unwrap(), all);
+    assert_eq!(reader.apply(&[]), Err(gone(&list)));
+    reader.write_back().unwrap_err();
+    assert_eq!(list.files(), [""; 0]);
+    list.open().apply(&[add("new")]).unwrap();
+    assert_eq!(reader.apply(&[]), Ok(Vec::new()), "it is there again");
+    assert_eq!(news(&mut reader), ["new"]);
+    let state = |watched: &Watched| watched.task.state().clone();
+    assert_eq!(state(&all[1]), TaskState::New);
+}
