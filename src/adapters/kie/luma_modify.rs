@@ -10,7 +10,7 @@ use super::{
     read::{self, Object},
 };
 use crate::domain::{
-    link::{Link, Links},
+    link::Links,
     task::{Delivery, Facts, FailedStage, Flag, TaskState},
     text::CleanText,
 };
@@ -43,9 +43,10 @@ pub fn decode(record: &Object) -> (TaskState, Facts) {
         prompt: read::text(read::field(&request, "prompt"))
             .map(|prompt| CleanText::block(&prompt, PROMPT_BYTES))
             .filter(|prompt| !prompt.is_empty()),
-        source: read::text(read::field(&request, "videoUrl"))
-            .filter(|url| !url.trim().is_empty())
-            .map(|url| Link::parse(url.trim())),
+        source: read::links(read::field(&request, "videoUrl"))
+            .iter()
+            .next()
+            .cloned(),
         callback: read::line(read::field(&request, "callBackUrl"), TEXT_BYTES),
         watermark: watermark(&request),
         created: read::moment(read::field(record, "createTime")),

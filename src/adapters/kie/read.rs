@@ -418,19 +418,106 @@ fn iso(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// Reads links: a list of texts, one text, or a list in a string of JSON. What is no text is passed over.
+/// Names under which an object holds its link, the best first; compared without case, `_` and `-`.
+const LINK_NAMES: [&str; 12] = [
+    "url",
+    "resulturl",
+    "videourl",
+    "fileurl",
+    "downloadurl",
+    "mediaurl",
+    "link",
+    "href",
+    "src",
+    "uri",
+    "video",
+    "file",
+];
+
+/// Parts of names whose links lead to something beside the result.
+const SIDE_NAMES: [&str; 5] = ["thumb", "cover", "poster", "preview", "callback"];
+
+/// How deep lists and objects are searched for links.
+const MAX_LINK_DEPTH: usize = 8;
+
+/// Reads links in their order: texts, JSON in a text, objects that name a link, and lists and maps of these.
+///
+/// A text in a list that is no web link is kept as one that is refused; one in an object is passed over.
 pub fn links(value: &Value) -> Links {
+    let texts = link_texts(value, MAX_LINK_DEPTH);
+    Links::parse(texts.iter().map(Cow::as_ref))
+}
+
+fn link_texts(value: &Value, depth: usize) -> Vec<Cow<'_, str>> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Vec::new();
+    };
     match value {
-        Value::Array(items) => Links::parse(items.iter().filter_map(Value::as_str)),
+        Value::Array(items) => {
+            let links = items.iter().flat_map(|item| link_texts(item, depth));
+            links.collect()
+        }
+        Value::Object(object) => link_texts_of_object(object, depth),
+        Value::String(text) if is_web_link(text) => split_links(text),
         Value::String(text) => match document(text).map(|document| document.value) {
-            Ok(inner @ (Value::Array(_) | Value::Null)) => links(&inner),
-            Ok(Value::String(link)) => Links::parse([link.as_str()]),
-            Ok(Value::Bool(_) | Value::Number(_) | Value::Object(_)) | Err(_) => {
-                Links::parse([text.as_str()])
+            Ok(Value::Bool(_) | Value::Number(_)) | Err(_) => vec![text.into()],
+            Ok(inner) => {
+                let links = link_texts(&inner, depth).into_iter();
+                links.map(|link| link.into_owned().into()).collect()
             }
         },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Links::default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
+}
+
+/// Returns the links under the best of an object's names, else those of all its fields.
+fn link_texts_of_object(object: &Object, depth: usize) -> Vec<Cow<'_, str>> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
+    let web_links = |value| {
+        let mut found = link_texts(value, depth);
+        found.retain(|text| is_web_link(text));
+        found
+    };
+    let named = LINK_NAMES.iter().find_map(|wanted| {
+        let mut fields = object.iter();
+        let (_, value) = fields.find(|(name, _)| plain(name) == *wanted)?;
+        Some(web_links(value)).filter(|found| !found.is_empty())
+    });
+    named.unwrap_or_else(|| {
+        let (side, main): (Vec<_>, Vec<_>) = object.iter().partition(|(name, _)| {
+            let name = plain(name);
+            SIDE_NAMES.iter().any(|part| name.contains(part))
+        });
+        let main: Vec<_> = main.into_iter().flat_map(|(_, v)| web_links(v)).collect();
+        if main.is_empty() {
+            side.into_iter().flat_map(|(_, v)| web_links(v)).collect()
+        } else {
+            main
+        }
+    })
+}
+
+fn is_web_link(text: &str) -> bool {
+    let start = text.trim_start().get(..8).unwrap_or_default();
+    let start = start.to_ascii_lowercase();
+    start.starts_with("http://") || start == "https://"
+}
+
+/// Splits a text where a space or a comma stands before another web link.
+fn split_links(text: &str) -> Vec<Cow<'_, str>> {
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
+    let mut links: Vec<String> = Vec::new();
+    for piece in text.split_inclusive(is_separator) {
+        match links.last_mut() {
+            Some(link) if !is_web_link(piece) => link.push_str(piece),
+            _ => links.push(piece.to_owned()),
+        }
+    }
+    if links.len() < 2 {
+        return vec![text.into()];
+    }
+    let trimmed = |link: String| link.trim_matches(is_separator).to_owned().into();
+    links.into_iter().map(trimmed).collect()
 }
 
 #[cfg(test)]
@@ -713,7 +800,32 @@ mod tests {
         ] {
             assert_eq!(links(&value), one, "{value}");
         }
+        let two = Links::parse(["https://ex.com/2.mp4", "https://ex.com/1.mp4"]);
         for value in [
+            json!([{"type": "video/mp4", "url": "https://ex.com/2.mp4"}, {"URL": "https://ex.com/1.mp4"}]),
+            json!(["https://ex.com/2.mp4", {"resultUrl": "https://ex.com/1.mp4", "cover": "https://ex.com/c"}]),
+            json!([["https://ex.com/2.mp4"], [["https://ex.com/1.mp4"]]]),
+            json!({"first": "https://ex.com/2.mp4", "a second": "https://ex.com/1.mp4", "size": "2"}),
+            json!({"videos": [{"video_url": "https://ex.com/2.mp4"}, {"download-url": "https://ex.com/1.mp4"}]}),
+            json!([{"video": {"src": "https://ex.com/2.mp4"}}, {"href": ["https://ex.com/1.mp4"]}]),
+            json!(r#"[{"link": "https:\/\/ex.com/2.mp4"}, "https://ex.com/1.mp4"]"#),
+            json!([{"thumbnail": "https://ex.com/c", "x": "https://ex.com/2.mp4"}, "https://ex.com/1.mp4"]),
+            json!("https://ex.com/2.mp4, https://ex.com/1.mp4\n"),
+        ] {
+            assert_eq!(links(&value), two, "{value}");
+        }
+        let comma = Links::parse(["https://ex.com/a, b.mp4?x=http://y"]);
+        assert_eq!(links(&json!("https://ex.com/a, b.mp4?x=http://y")), comma);
+        assert_eq!(links(&json!([{"preview": "https://ex.com/1.mp4"}])), one);
+        let deep = format!(
+            "{}\"https://ex.com/1.mp4\"{}",
+            "[".repeat(100),
+            "]".repeat(100)
+        );
+        assert_eq!(links(&value(&deep)), Links::default());
+        for value in [
+            json!([{"type": "video/mp4", "url": "javascript:alert(1)"}]),
+            json!([{"url": "ftp://ex.com/1.mp4", "path": "/etc/passwd"}]),
             json!(null),
             json!([]),
             json!(""),
