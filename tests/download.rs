@@ -469,7 +469,7 @@ async fn what_is_no_video_is_refused_before_a_byte_is_kept() {
     }
     let script = move |_| vec![say(answer("200 OK", "", 10_000, page))];
     plays("half a page", script, End::Error(is_no_video)).await;
-    let script = |_| vec![say(whole(FILM, "Content-Encoding: gzip\r\n"))];
+    let script = |_| vec![say(whole(b"\x1f\x8b\x08\0 and so on", ""))];
     plays("compressed", script, End::Error(is_no_video)).await;
 
     let server = RawServer::answering(answer("200 OK", "", page.len(), page)).await;
@@ -482,6 +482,30 @@ async fn what_is_no_video_is_refused_before_a_byte_is_kept() {
     );
     assert!(!error.message().contains('\x1b'), "{:?}", error.message());
     assert!(desk.names().is_empty(), "{:?}", desk.names());
+}
+
+#[tokio::test]
+async fn the_bytes_decide_and_not_the_headers() {
+    for headers in [
+        "Content-Encoding: aws-chunked\r\n",
+        "Content-Encoding: identity\r\n",
+        "Content-Encoding: gzip\r\n",
+        "Content-Type: binary/octet-stream\r\n",
+        "Content-Type: text/html\r\n",
+    ] {
+        let script = |_| vec![say(whole(FILM, headers))];
+        plays(headers, script, End::Film).await;
+    }
+    let aws = concat!("ETag: \"v1\"\r\n", "Content-Encoding: aws-chunked\r\n");
+    let script = |at| vec![say(cut(at, aws)), reply(move |head| rest(head, aws))];
+    plays("a rest with aws-chunked", script, End::Film).await;
+    // In the middle of a file the bytes show nothing: a rest said to be compressed is not appended.
+    let packed = concat!("ETag: \"v1\"\r\n", "Content-Encoding: br, aws-chunked\r\n");
+    let script = |at| {
+        let lie = reply(move |head| rest(head, packed));
+        vec![say(cut(at, ETAG)), lie, say(whole(FILM, ETAG))]
+    };
+    plays("a compressed rest", script, End::Film).await;
 }
 
 #[tokio::test]

@@ -129,15 +129,8 @@ fn accept(response: &Response, link: String, part: Option<&Part>) -> Result<Acce
     if let Some(error) = connection::challenge(response) {
         return Err(SaveError::NoAnswer(error).into());
     }
-    let encoding = response.headers().get(header::CONTENT_ENCODING);
     let status = response.status();
     match (status, part) {
-        (StatusCode::OK | StatusCode::PARTIAL_CONTENT, _)
-            if encoding.is_some_and(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity")) =>
-        {
-            let what = CleanText::line("(a compressed answer)", 100);
-            Err(SaveError::NotAVideo(what).into())
-        }
         (StatusCode::OK, _) => Ok(Accepted::Whole(source(response, link))),
         (StatusCode::PARTIAL_CONTENT, Some(part)) if continues(response, part) => {
             Ok(Accepted::Rest)
@@ -171,6 +164,7 @@ fn continues(response: &Response, part: &Part) -> bool {
         (None, Some(known)) => text(header::LAST_MODIFIED) == Some(known.as_str()),
         (None, None) => false,
     };
+    let encodings = text(header::CONTENT_ENCODING).unwrap_or_default();
     let is_sized = response
         .content_length()
         .is_none_or(|length| Some(length) == total.checked_sub(first));
@@ -179,6 +173,18 @@ fn continues(response: &Response, part: &Part) -> bool {
         && last.checked_add(1) == Some(total)
         && is_same
         && is_sized
+        && !encodings.split(',').any(is_compression)
+}
+
+/// Reports whether a content coding changes the bytes. From its start a file shows that itself; a rest does not.
+///
+/// Object stores repeat whatever an upload named: `aws-chunked`, `identity`, a charset.
+fn is_compression(coding: &str) -> bool {
+    let coding = coding.trim().to_ascii_lowercase();
+    matches!(
+        coding.strip_prefix("x-").unwrap_or(&coding),
+        "gzip" | "compress" | "deflate" | "br" | "zstd" | "dcb" | "dcz"
+    )
 }
 
 /// Reads `bytes FIRST-LAST/TOTAL`.

@@ -19,6 +19,12 @@ const SHOWN: usize = 200;
 /// The most boxes on the top level: a fragmented film has two for each fragment.
 const MOST_BOXES: usize = 100_000;
 
+/// The boxes a QuickTime file without `ftyp` begins with.
+const OLD_STARTS: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
+
+/// The shortest box, in bytes. Fewer bytes behind the last one are padding, as players take them.
+const MIN_BOX: u64 = 8;
+
 /// Is a kind of video file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -48,9 +54,14 @@ pub(super) enum Length {
 }
 
 /// Judges by its beginning whether it can be a video at all.
+///
+/// QuickTime files older than `ftyp` begin with one of their other boxes.
 pub(super) fn kind(head: &[u8]) -> Result<Kind, SaveError> {
     match head {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(Kind::Webm),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(SaveError::NotAVideo(
+            CleanText::line("(a compressed answer)", SHOWN),
+        )),
         [
             0,
             _,
@@ -67,6 +78,9 @@ pub(super) fn kind(head: &[u8]) -> Result<Kind, SaveError> {
             ..,
         ] => Ok(Kind::Mov),
         [0, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(Kind::Mp4),
+        [_, _, _, _, name @ ..] if OLD_STARTS.iter().any(|start| name.starts_with(*start)) => {
+            Ok(Kind::Mov)
+        }
         other => {
             let start = other.get(..SHOWN).unwrap_or(other);
             let start = String::from_utf8_lossy(start);
@@ -93,7 +107,7 @@ pub(super) fn verify(file: &mut (impl Read + Seek), length: Length) -> Result<Ki
     Ok(kind)
 }
 
-/// Walks the boxes: they must tile the file exactly, and `moov` and `mdat` must be among them.
+/// Walks the boxes: they must tile the file up to padding, and `moov` and `mdat` must be among them.
 fn walk(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), SaveError> {
     let (mut at, mut count) = (0, 0);
     let (mut has_index, mut has_media) = (false, false);
@@ -101,8 +115,8 @@ fn walk(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), S
         let mut head = [0; 16];
         let read = read_at(file, at, &mut head).map_err(unreadable)?;
         let [s0, s1, s2, s3, n0, n1, n2, n3, long @ ..] = head;
-        if read < 8 {
-            return not_whole("it ends within a box's head");
+        if end - at < MIN_BOX || [s0, s1, s2, s3, n0, n1, n2, n3] == [0; 8] {
+            break;
         }
         let (size, least) = match u32::from_be_bytes([s0, s1, s2, s3]) {
             // To the end of the file, wherever that is.
@@ -143,7 +157,7 @@ fn walk(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), S
     }
 }
 
-/// Checks the two elements a webm is made of: a head, and a segment that ends where the file does.
+/// Checks the two elements a webm is made of: a head, and a segment that ends where the file does, up to padding.
 fn walk_webm(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), SaveError> {
     let mut at = 4;
     let (head, _) = size_of(file, &mut at)?;
@@ -155,7 +169,13 @@ fn walk_webm(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<
     }
     at += 4;
     match size_of(file, &mut at)? {
-        (Some(size), _) if at.checked_add(size) == Some(end) => Ok(()),
+        (Some(size), at)
+            if end
+                .checked_sub(size.saturating_add(at))
+                .is_some_and(|rest| rest < MIN_BOX) =>
+        {
+            Ok(())
+        }
         (Some(_), _) => not_whole("its segment ends elsewhere than the file"),
         // A recording whose length was never filled in.
         (None, at) if length == Length::Told && at < end => Ok(()),
@@ -281,10 +301,12 @@ mod tests {
         for broken in [
             film(&[&ftyp, &moov]),
             film(&[&ftyp, &mdat]),
-            film(&[&moov, &ftyp, &mdat]),
             film(&[&ftyp, &moov, &huge]),
             film(&[&ftyp, &moov, &tiny]),
-            film(&[&ftyp, &moov, &mdat, b"tail"]),
+            film(&[&ftyp, &moov, &mdat, b"\0\0\0\x09free"]),
+            film(&[&ftyp, &moov, &mdat, b"\n\n\n\n\n\n\n\n"]),
+            film(&[&ftyp, &moov, b"\n"]),
+            film(&[&ftyp, &mdat, &[0; 64]]),
             verified(&[&ftyp[..], &moov, &open].concat(), Length::Untold),
             verified(
                 &[&ftyp[..], &moov, &boxed(*b"moof", b""), &mdat].concat(),
@@ -296,6 +318,37 @@ mod tests {
     }
 
     #[test]
+    fn padding_behind_the_last_box_is_no_damage() {
+        let film = |parts: &[&[u8]], length| verified(&parts.concat(), length);
+        for length in [Length::Told, Length::Untold] {
+            for padding in [&b"\n"[..], b"\r\n", b"tail", &[0; 7], &[0; 8], &[0; 100]] {
+                assert_eq!(film(&[FILM, padding], length), Ok(Kind::Mp4), "{padding:?}");
+            }
+        }
+        let free = boxed(*b"free", &[0; 30]);
+        assert_eq!(film(&[FILM, &free, b"\0"], Length::Told), Ok(Kind::Mp4));
+    }
+
+    #[test]
+    fn a_quicktime_film_needs_no_ftyp() {
+        let (moov, mdat) = (boxed(*b"moov", b"x"), boxed(*b"mdat", b"y"));
+        let (wide, uuid) = (boxed(*b"wide", b""), boxed(*b"uuid", &[7; 20]));
+        let large = [&17_000_000_u32.to_be_bytes()[..], b"mdat"].concat();
+
+        for parts in [
+            [&wide, &mdat, &moov],
+            [&moov, &mdat, &uuid],
+            [&mdat, &uuid, &moov],
+        ] {
+            let film = parts.map(Vec::as_slice).concat();
+            assert_eq!(verified(&film, Length::Told), Ok(Kind::Mov));
+            let cut = verified(&film[..film.len() - 1], Length::Told);
+            assert!(cut.is_err(), "{cut:?}");
+        }
+        assert_eq!(kind(&large), Ok(Kind::Mov));
+    }
+
+    #[test]
     fn a_webm_ends_where_its_segment_does() {
         let head = [0x1a, 0x45, 0xdf, 0xa3, 0x81, 0x00];
         let segment = |size: &[u8]| [&head[..], &[0x18, 0x53, 0x80, 0x67], size, b"abc"].concat();
@@ -304,7 +357,7 @@ mod tests {
             (&[0x83][..], Length::Untold, true),
             (&[0x01, 0, 0, 0, 0, 0, 0, 3], Length::Untold, true),
             (&[0x84], Length::Told, false),
-            (&[0x82], Length::Told, false),
+            (&[0x82], Length::Told, true),
             (&[0xff], Length::Told, true),
             (&[0xff], Length::Untold, false),
             (
