@@ -293,6 +293,33 @@ async fn a_result_is_saved_named_and_known_as_saved() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_not_there_yet_is_waited_for() {
+    let missing = || {
+        vec![
+            Step::Read,
+            Step::Write(http("404 Not Found", "", b"<Error/>")),
+        ]
+    };
+    let film = vec![Step::Read, Step::Write(http("200 OK", "", FILM))];
+    let mut files = RawServer::start(vec![missing(), film]).await;
+    let origin = files.origin();
+    let answer = Step::reply(move |head| match head.starts_with("POST") {
+        true => http("200 OK", "", br#"{"code":404,"msg":"no"}"#),
+        false => answers(head, &origin, 1),
+    });
+    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let home = Home::with(&[ID]);
+    home.run(&api.origin(), &["wait"]).await;
+
+    let saved = home.run(&api.origin(), &["save", ID]).await;
+
+    assert_eq!(saved.status.code(), Some(0), "{}", err(&saved));
+    let expected = format!("kietop: {ID}: not there yet (404). Next try in 5s.\n");
+    assert_eq!(err(&saved), expected);
+    assert_eq!((home.videos().len(), files.requests().len()), (1, 2));
+}
+
+#[tokio::test]
 async fn what_was_noted_of_a_removed_task_is_shown() {
     let home = Home::with(&[ID]);
     let nowhere = "http://127.0.0.1:9";

@@ -14,14 +14,14 @@ use kietop::{
     app::{
         msg::{Effect, Msg},
         state::{NOTICE_TIME, Settings, State},
-        update::update,
+        update::{next_wakeup, update},
     },
     domain::{
         change::{Access, Applied, Change, Delta},
         link::Links,
         memory::Memory,
         report::{Observation, PollError},
-        save::{Progress, SaveAttempt, SaveError, SaveOrder, Saves},
+        save::{Progress, Retry, SaveAttempt, SaveError, SaveOrder, Saves},
         status::{LinkLife, Status, Tab},
         task::{Delivery, TaskState},
         time::Now,
@@ -258,7 +258,11 @@ fn a_removed_task_is_saved_no_further_and_that_is_said() {
 
 #[test]
 fn a_failure_is_said_with_the_next_step_and_written_down() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let old = |settings: &mut Settings| {
+        at_home(settings);
+        settings.retention = Duration::from_mins(1);
+    };
+    let mut state = program().set(old).with(made("a", ONE)).build();
     let begun = saves(&press(&mut state, &["w"]));
 
     let effects = end(&mut state, begun[0].0, Err(SaveError::DiskFull));
@@ -278,13 +282,170 @@ fn a_failure_is_said_with_the_next_step_and_written_down() {
     assert!(begun.is_some(), "it is offered again at the next start");
 
     let again = saves(&press(&mut state, &["w"]));
-    let gone = SaveError::LinkGone {
+    end(&mut state, again[0].0, Err(refused()));
+    assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
+    assert_eq!(state.list().get(&id("a")).unwrap().saves.begun, None);
+}
+
+/// What the file host's refusal of a link, and of a fresh one, ends with.
+fn refused() -> SaveError {
+    SaveError::LinkGone {
+        status: 404,
+        why: None,
+    }
+}
+
+fn retry_of(state: &State, name: &str) -> Option<Retry> {
+    state.list().get(&id(name)).unwrap().saves.retry
+}
+
+#[test]
+fn a_fresh_result_that_is_refused_is_not_there_yet_and_is_retried() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+
+    let effects = end(&mut state, begun[0].0, Err(refused()));
+
+    assert_eq!(
+        said(&state),
+        "\"a\" is not saved: not there yet (404). Next try in 5s."
+    );
+    let not_yet = SaveError::NotYet {
         status: 404,
         why: None,
     };
-    end(&mut state, again[0].0, Err(gone));
+    assert!(
+        matches!(&written(&effects)[..], [Change::NotSaved { error, .. }] if *error == not_yet)
+    );
+    assert_eq!(status(&state, "a"), Status::Ready);
+    let due = later(Duration::from_secs(5));
+    let wakes = next_wakeup(&state, now()).unwrap();
+    assert!(wakes <= due.mono, "{wakes:?}");
+    let early = update(&mut state, Msg::Tick, later(Duration::from_secs(4)));
+    assert_eq!(saves(&early), []);
+
+    let retried = saves(&update(&mut state, Msg::Tick, due));
+    assert_eq!(retried.len(), 1);
+    let result = Err(SaveError::Answered(503));
+    let attempt = retried[0].0;
+    update(&mut state, Msg::SaveEnded { attempt, result }, due);
+    let next = retry_of(&state, "a").unwrap();
+    assert_eq!(
+        (next.tries, next.at),
+        (2, later(Duration::from_secs(15)).wall)
+    );
+
+    let retried = saves(&update(
+        &mut state,
+        Msg::Tick,
+        later(Duration::from_secs(15)),
+    ));
+    end(&mut state, retried[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    assert_eq!(status(&state, "a"), Status::Saved);
+    assert_eq!(retry_of(&state, "a"), None);
+}
+
+#[test]
+fn a_link_is_expired_by_its_age_or_after_hours_of_refusals() {
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let mut attempt = saves(&press(&mut state, &["w"]))[0].0;
+    let mut at = now();
+    let mut tries = 1;
+    loop {
+        let result = Err(refused());
+        update(&mut state, Msg::SaveEnded { attempt, result }, at);
+        let Some(retry) = retry_of(&state, "a") else {
+            break;
+        };
+        at = later(now().until(retry.at));
+        attempt = saves(&update(&mut state, Msg::Tick, at))[0].0;
+        tries += 1;
+    }
+    let hours = at.age_of(now().wall).as_secs() / 3600;
+    assert_eq!((tries, hours), (21, 6));
     assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
     assert_eq!(state.list().get(&id("a")).unwrap().saves.begun, None);
+
+    let old = |settings: &mut Settings| {
+        at_home(settings);
+        settings.retention = Duration::from_mins(1);
+    };
+    let mut state = program().set(old).with(made("a", ONE)).build();
+    let begun = saves(&press(&mut state, &["w"]));
+    end(&mut state, begun[0].0, Err(refused()));
+    assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
+    assert_eq!(retry_of(&state, "a"), None);
+}
+
+#[test]
+fn a_retry_goes_on_after_a_restart_at_its_time() {
+    let waiting = |at| begun_at("a", at);
+    let soon = later(Duration::from_secs(20));
+    let (mut state, _) = started(vec![waiting(soon)], |_| {});
+    assert_eq!(saves(&held(&mut state, &[("a", false)], now())), []);
+    assert_eq!(said(&state), "", "nothing was interrupted");
+    let retried = saves(&update(&mut state, Msg::Tick, soon));
+    assert_eq!(retried[0].1.folder, PathBuf::from("/v"));
+
+    // Its time came while no program ran.
+    let (mut state, _) = started(vec![waiting(now())], |_| {});
+    assert_eq!(saves(&held(&mut state, &[("a", false)], now())).len(), 1);
+
+    // A person ends it.
+    let mut state = program().set(at_home).with(made("a", ONE)).build();
+    let attempt = saves(&press(&mut state, &["w"]))[0].0;
+    end(&mut state, attempt, Err(refused()));
+    press(&mut state, &["w", "w", "w"]);
+    assert_eq!(retry_of(&state, "a"), None);
+    let long = later(Duration::from_hours(1));
+    assert_eq!(saves(&update(&mut state, Msg::Tick, long)), []);
+}
+
+#[test]
+fn retries_of_a_batch_begin_one_a_second_and_another_instances_wait_longer() {
+    let batch = ["a", "b", "c"];
+    let mut state = batch
+        .iter()
+        .fold(program().set(at_home), |all, name| {
+            all.with(made(name, ONE))
+        })
+        .build();
+    let mut begun = saves(&press(&mut state, &["*", "w"]));
+    while let Some((attempt, _)) = begun.pop() {
+        begun.extend(saves(&end(&mut state, attempt, Err(refused()))));
+    }
+    for second in 5..8 {
+        let at = later(Duration::from_secs(second));
+        let retried = saves(&update(&mut state, Msg::Tick, at));
+        assert_eq!(retried.len(), 1, "{second}");
+        let (attempt, result) = (retried[0].0, Err(SaveError::Busy));
+        update(&mut state, Msg::SaveEnded { attempt, result }, at);
+    }
+
+    // What another instance retries is left to it, until its time has long come.
+    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
+    let mut theirs = begun_at("a", later(Duration::from_secs(40)));
+    let delta =
+        |watched: &Watched| Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(watched.clone()))]);
+    update(&mut state, delta(&theirs), now());
+    let minute = |n: u64| later(Duration::from_secs(60 * n));
+    update(&mut state, Msg::Tick, minute(1));
+    assert_eq!(saves(&held(&mut state, &[("a", false)], minute(1))), []);
+    theirs.saves.retry = Some(Retry {
+        tries: 2,
+        at: minute(3).wall,
+    });
+    update(&mut state, delta(&theirs), minute(1));
+    assert_eq!(saves(&update(&mut state, Msg::Tick, minute(2))), []);
+    assert_eq!(saves(&update(&mut state, Msg::Tick, minute(3))), []);
+    assert_eq!(saves(&update(&mut state, Msg::Tick, minute(4))).len(), 1);
+}
+
+fn begun_at(name: &str, at: Now) -> Watched {
+    let mut watched = begun(name);
+    let (tries, at) = (1, at.wall);
+    watched.saves.retry = Some(Retry { tries, at });
+    watched
 }
 
 #[test]
@@ -592,7 +753,7 @@ fn a_save_refused_because_another_instance_is_at_it_is_shown_as_its() {
 
 #[test]
 fn what_was_begun_here_and_failed_is_neither_another_instances_nor_interrupted() {
-    let passing = || Err(SaveError::Stalled);
+    let passing = || Err(SaveError::DiskFull);
     let minute = |n: u64| later(Duration::from_secs(60 * n));
     let nobody = |state: &mut State, at| {
         assert!(asks_for_holders(&update(state, Msg::Tick, at)));

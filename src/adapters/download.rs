@@ -315,6 +315,7 @@ const fn is_worth_a_try(error: &SaveError) -> bool {
         SaveError::Stalled => true,
         SaveError::NotAllowed(_)
         | SaveError::LinkGone { .. }
+        | SaveError::NotYet { .. }
         | SaveError::NotAVideo(_)
         | SaveError::NotWhole(_)
         | SaveError::TooLarge(_)

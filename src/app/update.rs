@@ -32,6 +32,7 @@ use super::{
 use crate::domain::{
     schedule::LOST_AFTER,
     time::{Mono, Now},
+    watched::Watched,
 };
 
 /// Takes one message in and returns what is to be done. Total: no message in no state panics or waits.
@@ -134,7 +135,7 @@ pub fn start() -> Vec<Effect> {
 /// Returns when `update` wants to see a [`Msg::Tick`] at the latest; `None` while nothing can change by itself.
 ///
 /// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the next try to
-/// write, news to be told, the time to remember how the list is looked at, and the next change of a figure on the screen:
+/// write, a save to be retried, news to be told, the time to remember how the list is looked at, and the next change of a figure on the screen:
 /// a second while a clock runs, else a minute.
 pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
     if state.is_leaving {
@@ -157,6 +158,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         state.reload,
         state.burst.as_ref().map(|burst| burst.due),
         state.outlook.due,
+        state.saves.next_retry(),
         next_figure(state, now),
     ]
     .into_iter()
@@ -172,7 +174,11 @@ fn next_figure(state: &State, now: Now) -> Option<Mono> {
             .hold()
             .map(|_| until_next(Duration::from_secs(1), now));
     }
-    let step = if state.is_ticking() {
+    let counts_down = |watched: &Watched| {
+        let left = watched.saves.retry.map(|retry| now.until(retry.at));
+        left.is_some_and(|left| !left.is_zero() && left < Duration::from_mins(1))
+    };
+    let step = if state.is_ticking() || state.selected().is_some_and(counts_down) {
         Duration::from_secs(1)
     } else {
         Duration::from_mins(1)

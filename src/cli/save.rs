@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 
 use super::{Failure, Global, Save, exit, output, place, signals::Signals};
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         save::{AllSaves, Progress, SaveError, SaveOrder},
         task::TaskId,
         text::CleanText,
+        time::{age, span},
         watched::Watched,
     },
     ports::{Downloader, ListStore as _},
@@ -37,16 +39,19 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
     let turns = place::turns(&config, place::access(global))?;
     let client = Arc::new(place::client(&config, &turns)?);
     let downloader = place::downloader(&client);
+    let retention = config.settings.retention.0;
     let mut failures = 0;
     let mut orders = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut tasks = BTreeMap::new();
     for text in &save.ids {
         let id = place::resolve(&mut store, text)?;
-        if !seen.insert(id.clone()) {
+        if tasks.contains_key(&id) {
             continue;
         }
-        let watched = place::find(&mut store, &id)?;
-        match wanted(watched, &folder, config.settings.retention.0)? {
+        let mut watched = place::find(&mut store, &id)?;
+        let found = wanted(&mut watched, &folder, retention)?;
+        tasks.insert(id.clone(), watched);
+        match found {
             Ok(found) => orders.extend(found),
             Err(why) => {
                 failures += 1;
@@ -56,7 +61,8 @@ pub async fn run(save: &Save, global: &Global) -> Result<(), Failure> {
     }
     let mut signals = Signals::listen();
     note_begun(&mut store, &orders)?;
-    let saving = save_all(&orders, &downloader, &mut store);
+    let mut failed = FailedSaves { tasks, retention };
+    let saving = save_all(&orders, &downloader, &mut store, &mut failed);
     failures += tokio::select! {
         failed = saving => failed?,
         // What was under way is dropped with it: the part stays, and a turn is given back.
@@ -90,7 +96,7 @@ fn folder(save: &Save, settings: &config::Settings) -> Result<PathBuf, Failure> 
 
 /// Returns what of a task is to be fetched, or why nothing can be. What is on disk already is named at once.
 fn wanted(
-    mut watched: Watched,
+    watched: &mut Watched,
     folder: &Path,
     retention: Duration,
 ) -> Result<Result<Vec<SaveOrder>, String>, Failure> {
@@ -102,7 +108,7 @@ fn wanted(
         let word = Theme::monochrome().look(status, now).word;
         return Ok(Err(format!("there is no result to save ({word}).")));
     }
-    place::look(&mut watched);
+    place::look(watched);
     let rescue = watched.task.state().rescue();
     if !rescue.is_empty() {
         output::talk(&format!("kietop: {}:{rescue}", watched.id()));
@@ -132,19 +138,21 @@ async fn save_all(
     orders: &[SaveOrder],
     downloader: &dyn Downloader,
     store: &mut SqliteStore,
+    failed: &mut FailedSaves,
 ) -> Result<usize, Failure> {
     let bar = Bar::new(orders.len());
+    let start = |at: usize, order, wait| {
+        let telling = bar.telling(at);
+        async move {
+            tokio::time::sleep(wait).await;
+            let result = downloader.save(order, &telling).await;
+            (at, order, result)
+        }
+    };
     let mut saves: FuturesUnordered<_> = orders
         .iter()
         .enumerate()
-        .map(|(at, order)| {
-            let bar = &bar;
-            async move {
-                let telling = bar.telling(at);
-                let result = downloader.save(order, &telling).await;
-                (at, order, result)
-            }
-        })
+        .map(|(at, order)| start(at, order, Duration::ZERO))
         .collect();
     let mut failures = 0;
     let mut ticks = tokio::time::interval(SHOWN_EVERY);
@@ -159,9 +167,14 @@ async fn save_all(
         let Some((at, order, result)) = ended else {
             return Ok(failures);
         };
-        bar.end(at, result.is_ok());
-        let change = outcome(order, &result);
-        let noted = store.apply(&[change]);
+        let time = SystemClock::wall();
+        let result = result.map_err(|error| failed.judge(&order.task, error, time));
+        let retry = result.as_ref().err();
+        let retry = retry.and_then(|error| failed.retry_after(&order.task, error, time));
+        if retry.is_none() {
+            bar.end(at, result.is_ok());
+        }
+        let noted = store.apply(&[outcome(order, &result, time)]);
         let noted = noted.map_err(|error| place::store_failed(&error))?;
         if noted.contains(&Applied::NotWatched) {
             output::talk(&format!(
@@ -169,9 +182,18 @@ async fn save_all(
                 order.task
             ));
         }
-        match result {
-            Ok(path) => output::data(&line(&order.task, "saved", &path))?,
-            Err(error) => {
+        match (result, retry) {
+            (Ok(path), _) => output::data(&line(&order.task, "saved", &path))?,
+            (Err(error), Some(wait)) => {
+                let (what, wait_text) = (error.message(), age(wait));
+                bar.clear();
+                output::talk(&format!(
+                    "kietop: {}: {what}. Next try in {wait_text}.",
+                    order.task
+                ));
+                saves.push(start(at, order, wait));
+            }
+            (Err(error), None) => {
                 failures += 1;
                 let what = error.message();
                 let next = error.next_step();
@@ -181,8 +203,41 @@ async fn save_all(
     }
 }
 
-fn outcome(order: &SaveOrder, result: &Result<PathBuf, SaveError>) -> Change {
-    let (task, at) = (order.task.clone(), SystemClock::wall());
+/// The longest wait for a file that is not there yet: with the shorter ones before it half a minute. A script that saves
+/// as soon as `wait` ends needs no loop of its own then, and none hangs for hours.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// What failed saves mean for their tasks.
+struct FailedSaves {
+    tasks: BTreeMap<TaskId, Watched>,
+    retention: Duration,
+}
+
+impl FailedSaves {
+    fn judge(&self, task: &TaskId, error: SaveError, now: Timestamp) -> SaveError {
+        match self.tasks.get(task) {
+            Some(watched) => watched.judge_failure(error, self.retention, now),
+            None => error,
+        }
+    }
+
+    /// Counts a failure; returns how long to wait for a file that is not there yet, where this command does.
+    fn retry_after(
+        &mut self,
+        task: &TaskId,
+        error: &SaveError,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let saves = &mut self.tasks.get_mut(task)?.saves;
+        saves.failed(error, now);
+        let is_missing = matches!(error, SaveError::NotYet { .. });
+        let wait = span(now, saves.retry.filter(|_| is_missing)?.at);
+        (wait <= MAX_WAIT).then_some(wait)
+    }
+}
+
+fn outcome(order: &SaveOrder, result: &Result<PathBuf, SaveError>, at: Timestamp) -> Change {
+    let task = order.task.clone();
     match result {
         Ok(path) => Change::Saved {
             task,
@@ -259,6 +314,11 @@ impl Bar {
             self.here
                 .update(|(files, all)| (files + 1, all.saturating_add(bytes)));
         }
+        self.clear();
+    }
+
+    /// Clears the line for what is said.
+    fn clear(&self) {
         self.write(String::new());
     }
 

@@ -9,10 +9,19 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{link::VideoUrl, report::PollError, task::TaskId, text::CleanText};
+use super::{link::VideoUrl, report::PollError, task::TaskId, text::CleanText, time};
 
 /// How many files are fetched at the same time.
 pub const MOST_AT_ONCE: usize = 2;
+
+/// How long the first retry of a failed save waits; each later one twice as long.
+const MIN_RETRY_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest wait between two retries.
+const MAX_RETRY_WAIT: Duration = Duration::from_mins(30);
+
+/// How often a save is retried: with these waits for six hours. Counted, so that a sleeping machine uses up none.
+pub(super) const MAX_RETRIES: u32 = 20;
 
 /// Numbers a try to fetch a file, so that what is told of one is not taken for another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -146,6 +155,13 @@ pub enum SaveError {
         /// Why there is no fresh link, if there is none.
         why: Option<CleanText>,
     },
+    /// The file host refuses the link of a result that was made lately: it has not got the file yet. Holds its status.
+    NotYet {
+        /// The file host's status.
+        status: u16,
+        /// Why there is no fresh link, if there is none.
+        why: Option<CleanText>,
+    },
     /// What came is no video. Holds how it begins.
     NotAVideo(CleanText),
     /// What came is a video, but not a whole one. Holds what is wrong with it.
@@ -181,6 +197,11 @@ impl SaveError {
             } => {
                 format!("link gone ({status}), and no fresh one: {why}")
             }
+            Self::NotYet { status, why: None } => format!("not there yet ({status})"),
+            Self::NotYet {
+                status,
+                why: Some(why),
+            } => format!("not there yet ({status}), and no fresh link: {why}"),
             Self::NotAVideo(start) => format!("what came is no video; it begins: {start}"),
             Self::NotWhole(what) => format!("the video is not whole: {what}"),
             Self::TooLarge(most) => format!("it is larger than {} GiB", most >> 30),
@@ -199,6 +220,7 @@ impl SaveError {
             Self::NoAnswer(_) | Self::Stalled | Self::Answered(_) | Self::Broke => {
                 "What came is kept; save again to go on."
             }
+            Self::NotYet { .. } => "Save again in a minute; an open dashboard does so by itself.",
             Self::LinkGone { .. } => "https://kie.ai/logs may still show it.",
             Self::NotAVideo(_) | Self::NotWhole(_) => "Open the link in the browser to look.",
             Self::TooLarge(_) => "Open the link in the browser.",
@@ -215,6 +237,7 @@ impl SaveError {
             Self::NoAnswer(_)
             | Self::Stalled
             | Self::Answered(_)
+            | Self::NotYet { .. }
             | Self::DiskFull
             | Self::Folder(_)
             | Self::Busy
@@ -226,6 +249,52 @@ impl SaveError {
             | Self::TooLarge(_)
             | Self::Stopped => false,
         }
+    }
+}
+
+impl SaveError {
+    /// Reports whether the same save is retried without being asked for: the network or the file host failed it.
+    pub const fn is_retried(&self) -> bool {
+        match self {
+            Self::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
+            Self::Stalled | Self::Answered(_) | Self::NotYet { .. } => true,
+            Self::NotAllowed(_)
+            | Self::LinkGone { .. }
+            | Self::NotAVideo(_)
+            | Self::NotWhole(_)
+            | Self::TooLarge(_)
+            | Self::DiskFull
+            | Self::Folder(_)
+            | Self::Busy
+            | Self::Stopped
+            | Self::Broke => false,
+        }
+    }
+}
+
+/// The next retry of a task's failed save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How many retries there were, with this one.
+    pub tries: u32,
+    /// When it is due.
+    pub at: Timestamp,
+}
+
+impl Retry {
+    /// Returns the retry after a failure at that time; none when there were enough.
+    ///
+    /// A failure before `last` was due belongs to the same round: the other files of the task, or a person's own try.
+    fn after(last: Option<Self>, at: Timestamp) -> Option<Self> {
+        if last.is_some_and(|last| last.at > at) {
+            return last;
+        }
+        let tries = last.map_or(1, |last| last.tries.saturating_add(1));
+        let wait = MIN_RETRY_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
+        (tries <= MAX_RETRIES).then(|| Self {
+            tries,
+            at: time::later(at, wait.min(MAX_RETRY_WAIT)),
+        })
     }
 }
 
@@ -248,6 +317,8 @@ pub struct Saves {
     pub begun: Option<PathBuf>,
     /// When it was last said that the link is about to die.
     pub warned: Option<Timestamp>,
+    /// When a save that failed is retried.
+    pub retry: Option<Retry>,
 }
 
 impl Saves {
@@ -261,6 +332,7 @@ impl Saves {
             files: Vec::new(),
             begun,
             warned,
+            retry: None,
         };
         for (number, path) in files {
             saves.add(number, path);
@@ -295,11 +367,19 @@ impl Saves {
         self.files.insert(at, file);
     }
 
-    /// Takes in how the saving of a result ended badly: what may pass is offered again.
-    pub fn failed(&mut self, error: &SaveError) {
+    /// Takes in how the saving of a result ended badly: what may pass is retried, or offered again.
+    pub fn failed(&mut self, error: &SaveError, at: Timestamp) {
         if !error.is_passing() {
-            self.begun = None;
+            self.end();
+        } else if error.is_retried() {
+            self.retry = Retry::after(self.retry, at);
         }
+    }
+
+    /// Ends the save that was begun, whether all is here or nothing will come.
+    pub(super) fn end(&mut self) {
+        self.begun = None;
+        self.retry = None;
     }
 
     /// Adds what another account of the same task knows beyond this one.
@@ -389,6 +469,39 @@ mod tests {
     }
 
     #[test]
+    fn retries_wait_longer_and_longer_for_hours_and_then_end() {
+        let error = SaveError::NotYet {
+            status: 404,
+            why: None,
+        };
+        let mut saves = Saves {
+            begun: Some("/v".into()),
+            ..Saves::default()
+        };
+        let start = Timestamp::UNIX_EPOCH;
+        let (mut now, mut waits) = (start, Vec::new());
+        while {
+            saves.failed(&error, now);
+            saves.retry.is_some()
+        } {
+            let at = saves.retry.unwrap().at;
+            // Another file of the task, in the same round.
+            saves.failed(&error, time::later(now, Duration::from_secs(1)));
+            assert_eq!(saves.retry.unwrap().at, at);
+            waits.push(time::span(now, at).as_secs());
+            now = at;
+        }
+
+        assert_eq!(waits[..5], [5, 10, 20, 40, 80]);
+        assert!(waits.is_sorted() && waits[15..].iter().all(|wait| *wait == 1800));
+        let hours = time::span(start, now).as_secs() / 3600;
+        assert_eq!((waits.len(), hours), (20, 6));
+        assert!(saves.begun.is_some());
+        saves.failed(&SaveError::Stopped, now);
+        assert_eq!((saves.begun, saves.retry), (None, None));
+    }
+
+    #[test]
     fn every_error_has_a_next_step() {
         let text = || CleanText::line("x", 9);
         for error in [
@@ -399,6 +512,10 @@ mod tests {
             SaveError::LinkGone {
                 status: 404,
                 why: None,
+            },
+            SaveError::NotYet {
+                status: 404,
+                why: Some(text()),
             },
             SaveError::NotAVideo(text()),
             SaveError::NotWhole(text()),

@@ -13,7 +13,7 @@ use super::{
     link::VideoUrl,
     names::Names,
     report::{Answer, CheckError, PollError},
-    save::{SaveOrder, Saves},
+    save::{MAX_RETRIES, SaveError, SaveOrder, Saves},
     schedule::{Freshness, GRACE, Polling, Standing, Stop},
     status::{self, Keeping, LinkLife, Status, Tab},
     task::{Absorbed, Delivery, Task, TaskId, TaskState},
@@ -296,7 +296,27 @@ impl Watched {
     pub fn saved(&mut self, number: usize, path: PathBuf) {
         self.saves.add(number, path);
         if self.keeping() == Keeping::OnDisk {
-            self.saves.begun = None;
+            self.saves.end();
+        }
+    }
+
+    /// Names a failed save by what it means for this task: as long as its link should live, a refusal by the file host
+    /// says that the file is not there yet, until it was retried for hours.
+    pub fn judge_failure(
+        &self,
+        error: SaveError,
+        retention: Duration,
+        now: Timestamp,
+    ) -> SaveError {
+        let is_young = super::time::later(self.ended(), retention) > now;
+        let retry = self.saves.retry;
+        if !is_young || retry.is_some_and(|retry| retry.tries >= MAX_RETRIES) {
+            return error;
+        }
+        match error {
+            SaveError::LinkGone { status, why } => SaveError::NotYet { status, why },
+            SaveError::Answered(status) => SaveError::NotYet { status, why: None },
+            other => other,
         }
     }
 

@@ -231,7 +231,7 @@ pub(crate) fn put_off_of(kind: u8) -> PutOff {
 
 /// Returns how a save may end badly.
 pub(crate) fn save_error_of(kind: u8) -> SaveError {
-    match kind % 8 {
+    match kind % 9 {
         0 => SaveError::Stalled,
         1 => SaveError::NotAVideo(line(hostile(kind / 8))),
         2 => SaveError::LinkGone {
@@ -242,6 +242,7 @@ pub(crate) fn save_error_of(kind: u8) -> SaveError {
         4 => SaveError::Folder(line(hostile(kind / 8))),
         5 => SaveError::Busy,
         6 => SaveError::NoAnswer(PollError::TimedOut),
+        7 => SaveError::Answered(503),
         _ => SaveError::Stopped,
     }
 }

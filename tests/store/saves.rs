@@ -113,6 +113,35 @@ fn a_save_that_may_still_come_stays_begun() {
 }
 
 #[test]
+fn a_retry_outlives_a_restart_and_fills_no_journal() {
+    let list = List::new();
+    list.open()
+        .apply(&[add("a"), observed("a", success()), begun("a")])
+        .unwrap();
+    let not_yet = || SaveError::NotYet {
+        status: 404,
+        why: None,
+    };
+    let retry_in = || list.open().load().unwrap()[0].saves.retry;
+    let failed_at = |second: u64, error| Change::NotSaved {
+        task: id("a"),
+        at: at(second),
+        error,
+    };
+
+    list.open().apply(&[failed_at(2, not_yet())]).unwrap();
+    let first = retry_in().unwrap();
+    assert_eq!((first.tries, first.at), (1, at(7)));
+    list.open().apply(&[failed_at(8, not_yet())]).unwrap();
+    assert_eq!(retry_in().unwrap().tries, 2);
+    let journal = list.open().journal(&id("a"), 99).unwrap();
+    assert_eq!(words(&journal)[2..], ["not saved: not there yet (404)"]);
+
+    list.open().apply(&[saved("a")]).unwrap();
+    assert_eq!(retry_in(), None);
+}
+
+#[test]
 fn another_instance_hears_of_a_saved_file() {
     let list = List::new();
     let mut one = list.open();

@@ -146,9 +146,13 @@ impl<'a> Writer<'a> {
                 Ok(Applied::Noted)
             }
             (Change::NotSaved { task, at, error }, Some(mut stored)) => {
-                stored.watched.saves.failed(error);
+                // A line for the first failure and for the end is enough.
+                let is_known = stored.watched.saves.retry.is_some() && error.is_retried();
+                stored.watched.saves.failed(error, *at);
                 self.write(stored, false)?;
-                self.note(task, *at, "not_saved", Some(&error.message()))?;
+                if !is_known {
+                    self.note(task, *at, "not_saved", Some(&error.message()))?;
+                }
                 Ok(Applied::Noted)
             }
             (Change::Warned { at, .. }, Some(mut stored)) => {

@@ -13,7 +13,7 @@ use crate::domain::{
     change::StoreError,
     link::{Link, Links, VideoUrl},
     report::{CheckError, PollError},
-    save::Saves,
+    save::{Retry, Saves},
     schedule::Freshness,
     task::{Delivery, Facts, FailedStage, Family, Flag, LONGEST_ID, Task, TaskId, TaskState},
     text::CleanText,
@@ -393,7 +393,8 @@ fn links(value: ValueRef<'_>) -> Option<Links> {
     Some(Links::restored(kept, left_out))
 }
 
-/// Writes what is known of a task's results on disk: `{"files": [[NUMBER, PATH], …], "begun": FOLDER, "warned": TIME}`.
+/// Writes what is known of a task's results on disk: `{"files": [[NUMBER, PATH], …], "begun": FOLDER, "warned": TIME}`, with
+/// `"retry": [TRIES, TIME]` where a failed save is retried.
 fn saves_to_json(saves: &Saves) -> Cell<'static> {
     if *saves == Saves::default() {
         return Cell::Null;
@@ -404,7 +405,12 @@ fn saves_to_json(saves: &Saves) -> Cell<'static> {
         .collect();
     let begun = saves.begun.as_ref().map(|folder| folder.to_string_lossy());
     let warned = saves.warned.map(Timestamp::as_millisecond);
-    Cell::Built(json!({ "files": files, "begun": begun, "warned": warned }).to_string())
+    let mut json = json!({ "files": files, "begun": begun, "warned": warned });
+    if let (Some(retry), Some(object)) = (saves.retry, json.as_object_mut()) {
+        let retry = json!([retry.tries, retry.at.as_millisecond()]);
+        object.insert("retry".into(), retry);
+    }
+    Cell::Built(json.to_string())
 }
 
 fn saves(value: ValueRef<'_>) -> Option<Saves> {
@@ -420,7 +426,15 @@ fn saves(value: ValueRef<'_>) -> Option<Saves> {
     let begun = json.get("begun").and_then(Value::as_str).map(PathBuf::from);
     let warned = json.get("warned").and_then(Value::as_i64);
     let warned = warned.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    Some(Saves::restored(files, begun, warned))
+    let retry = json.get("retry").and_then(|retry| {
+        Some(Retry {
+            tries: u32::try_from(retry.get(0)?.as_u64()?).ok()?,
+            at: Timestamp::from_millisecond(retry.get(1)?.as_i64()?).ok()?,
+        })
+    });
+    let mut saves = Saves::restored(files, begun, warned);
+    saves.retry = retry;
+    Some(saves)
 }
 
 fn link(text: &str) -> Link {

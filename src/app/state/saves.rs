@@ -1,6 +1,9 @@
 //! The saves of the moment: what waits, what runs, how far it is.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    time::Duration,
+};
 
 use crate::domain::{
     save::{AllSaves, MOST_AT_ONCE, Progress, SaveAttempt, SaveOrder, Saving},
@@ -54,7 +57,14 @@ pub struct SaveQueue {
     pub(in crate::app) elsewhere: BTreeMap<TaskId, Mono>,
     /// Whether an answer about them is awaited.
     pub(in crate::app) is_asking: bool,
+    /// Which failed saves are retried here, each when.
+    retries: BTreeMap<TaskId, Mono>,
+    /// When a retry was begun last.
+    last_retry: Option<Mono>,
 }
+
+/// The time between two retries: those of a whole batch come due together.
+const RETRY_SPACING: Duration = Duration::from_secs(1);
 
 impl SaveQueue {
     /// Reports whether nothing is on its way.
@@ -134,6 +144,33 @@ impl SaveQueue {
             self.end(attempt);
         }
         None
+    }
+
+    /// Schedules the retry of a task's failed save.
+    pub(in crate::app) fn schedule_retry(&mut self, task: TaskId, at: Mono) {
+        self.retries.insert(task, at);
+    }
+
+    /// Reports whether this instance waits to retry a task's failed save.
+    pub(in crate::app) fn is_retried_here(&self, task: &TaskId) -> bool {
+        self.retries.contains_key(task)
+    }
+
+    /// Returns when the next retry may begin.
+    pub(in crate::app) fn next_retry(&self) -> Option<Mono> {
+        let due = self.retries.values().min().copied()?;
+        let spaced = self.last_retry.map(|last| last.after(RETRY_SPACING));
+        Some(spaced.map_or(due, |spaced| spaced.max(due)))
+    }
+
+    /// Takes out a task whose retry is due.
+    pub(in crate::app) fn take_retry(&mut self, now: Mono) -> Option<TaskId> {
+        self.next_retry().filter(|at| *at <= now)?;
+        let (task, _) = self.retries.iter().min_by_key(|(_, at)| **at)?;
+        let task = task.clone();
+        self.retries.remove(&task);
+        self.last_retry = Some(now);
+        Some(task)
     }
 
     /// Notes how far a file is.

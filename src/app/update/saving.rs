@@ -21,7 +21,7 @@ use crate::{
         save::{Progress, SaveAttempt, SaveError, SaveOrder},
         status::{Keeping, LinkLife, Tab},
         task::TaskId,
-        time::Now,
+        time::{Now, age},
         watched::Watched,
     },
 };
@@ -31,6 +31,9 @@ const TEND_EVERY: Duration = Duration::from_mins(1);
 
 /// How long what another instance just began may be held by nobody yet.
 const BEGINNING: Duration = Duration::from_secs(10);
+
+/// How far the two clocks may drift apart while a retry waits.
+const CLOCK_DRIFT: Duration = Duration::from_secs(1);
 
 /// How long a link about to die is not spoken of again.
 const WARN_AGAIN: Duration = Duration::from_hours(24);
@@ -280,7 +283,7 @@ pub(super) fn holders_found(
     for (task, _) in found {
         let is_open = state.list.get(&task).is_some_and(is_begun);
         let State { saves, .. } = &mut *state;
-        if !is_open || saves.saving(&task).is_some() {
+        if !is_open || saves.saving(&task).is_some() || saves.is_retried_here(&task) {
             saves.elsewhere.remove(&task);
         } else if is_anybody {
             saves.elsewhere.entry(task).or_insert(now.mono);
@@ -288,24 +291,36 @@ pub(super) fn holders_found(
             // What was just begun may not be held yet.
             if now.mono.since(since) >= BEGINNING {
                 saves.elsewhere.remove(&task);
-                interrupted.push(task);
+                interrupted.push((task, TEND_EVERY));
             }
         } else if saves.unjudged.contains(&task) {
-            interrupted.push(task);
+            interrupted.push((task, Duration::ZERO));
         }
     }
-    for task in &interrupted {
+    for (task, _) in &interrupted {
         state.saves.unjudged.remove(task);
     }
     take_up(state, &interrupted, now, effects);
 }
 
 /// Goes on with interrupted saves, or offers them.
-fn take_up(state: &mut State, interrupted: &[TaskId], now: Now, effects: &mut Vec<Effect>) {
-    if interrupted.is_empty() || state.settings.access == Access::ReadOnly {
+fn take_up(
+    state: &mut State,
+    interrupted: &[(TaskId, Duration)],
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    if state.settings.access == Access::ReadOnly {
         return;
     }
-    let what = match interrupted {
+    // One that failed waits for its time, whoever tried it; if that other one lives, it goes first.
+    let mut interrupted = interrupted.to_vec();
+    interrupted.retain(|(task, grace)| schedule_retry(state, task, *grace, now).is_none());
+    let interrupted: Vec<_> = interrupted.into_iter().map(|(task, _)| task).collect();
+    if interrupted.is_empty() {
+        return;
+    }
+    let what = match interrupted.as_slice() {
         [one] => {
             let title = state.list.get(one).map_or_else(String::new, quoted);
             format!("The saving of {title} was interrupted")
@@ -337,7 +352,7 @@ fn ask_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Vec<
     if is_meant {
         for task in tasks {
             stop(state, task, effects);
-            forget_begun(state, task, &SaveError::Stopped);
+            note_failure(state, task, &SaveError::Stopped, now);
             selection::forget_journal(state, task);
         }
         let stopped = |task: &TaskId| Change::NotSaved {
@@ -388,10 +403,41 @@ fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
     state.board.append(" Its saving ended; what came is kept.");
 }
 
-fn forget_begun(state: &mut State, task: &TaskId, error: &SaveError) {
+fn note_failure(state: &mut State, task: &TaskId, error: &SaveError, now: Now) {
     state
         .list
-        .change(task, |watched| watched.saves.failed(error));
+        .change(task, |watched| watched.saves.failed(error, now.wall));
+}
+
+/// Schedules the retry that a task's failed save has, `grace` later; returns how long it waits.
+fn schedule_retry(state: &mut State, task: &TaskId, grace: Duration, now: Now) -> Option<Duration> {
+    let retry = state.list.get(task)?.saves.retry?;
+    let wait = now.until(retry.at).saturating_add(grace);
+    state
+        .saves
+        .schedule_retry(task.clone(), now.mono.after(wait));
+    Some(wait)
+}
+
+/// Retries a failed save that is due, unless it was ended or taken over meanwhile.
+fn retry_due(state: &mut State, now: Now) {
+    let Some(task) = state.saves.take_retry(now.mono) else {
+        return;
+    };
+    let Some(watched) = state.list.get(&task) else {
+        return;
+    };
+    let (folder, retry) = (watched.saves.begun.clone(), watched.saves.retry);
+    if state.saves.is_elsewhere(&task) || state.saves.saving(&task).is_some() {
+        return;
+    }
+    if retry.is_some_and(|retry| now.until(retry.at) > CLOCK_DRIFT) {
+        // Another instance was faster, and failed as well.
+        schedule_retry(state, &task, TEND_EVERY, now);
+    } else if let Some(folder) = folder {
+        // It is on the disk that it was begun.
+        begin(state, &task, &folder, now);
+    }
 }
 
 /// Takes in how far a file is.
@@ -437,16 +483,26 @@ pub(super) fn ended(
         }
         Err(_) if job.stage == SaveStage::Stopping => return,
         Err(error) => {
+            let retention = state.settings.retention;
+            let error = watched.judge_failure(error, retention, now.wall);
+            let was_retried = watched.saves.retry.is_some();
             if error == SaveError::Busy {
                 state.saves.elsewhere.insert(task.clone(), now.mono);
             }
-            forget_begun(state, &task, &error);
-            let text = format!(
-                "{title} is not saved: {}. {}",
-                error.message(),
-                error.next_step()
-            );
-            notify(state, Tone::Bad, text, now);
+            note_failure(state, &task, &error, now);
+            let wait = error
+                .is_retried()
+                .then(|| schedule_retry(state, &task, Duration::ZERO, now))
+                .flatten();
+            // Said at first and at last.
+            if !was_retried || (wait.is_none() && error != SaveError::Busy) {
+                let (tone, next) = match wait {
+                    Some(wait) => (Tone::Warning, format!("Next try in {}.", age(wait))),
+                    None => (Tone::Bad, error.next_step().to_owned()),
+                };
+                let text = format!("{title} is not saved: {}. {next}", error.message());
+                notify(state, tone, text, now);
+            }
             Change::NotSaved {
                 task: task.clone(),
                 at: now.wall,
@@ -477,6 +533,7 @@ pub(super) fn looked(state: &mut State, files: Vec<(TaskId, PathBuf, bool)>, now
 /// Does what is due: begins the next files, and once a minute looks for saved ones and points out links about to die.
 pub(super) fn tend(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     stop_unwatched(state, effects);
+    retry_due(state, now);
     let State { saves, list, .. } = &mut *state;
     // Another instance may have saved it while it waited here.
     let is_done = |order: &SaveOrder| {

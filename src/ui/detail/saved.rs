@@ -1,7 +1,7 @@
 //! Where a task's results are on disk, or how far they are on their way there.
 
 use crate::{
-    domain::{status::Status, watched::Watched},
+    domain::{status::Status, time::age, watched::Watched},
     ui::{format, scene::Scene, theme::Role},
 };
 
@@ -13,6 +13,13 @@ pub(super) fn saved(watched: &Watched, scene: &Scene<'_>) -> Option<(String, Rol
     }
     if scene.state.saves().is_elsewhere(watched.id()) && watched.saves.begun.is_some() {
         return Some(("another kietop is saving it".into(), Role::Busy));
+    }
+    if let Some(retry) = watched.saves.retry {
+        let wait = scene.now.until(retry.at);
+        return Some((
+            format!("not there yet, next try in {}", age(wait)),
+            Role::Warn,
+        ));
     }
     let mut files = watched.saves.files().iter();
     if let Some(file) = files.next() {
