@@ -13,7 +13,7 @@ mod reader;
 pub mod themes;
 
 use std::{
-    fs::File,
+    fs::OpenOptions,
     io::{ErrorKind, Read as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -25,7 +25,10 @@ use self::{
     places::NoFolder,
 };
 use crate::{
-    adapters::kie::{ApiOrigin, StoredKey},
+    adapters::{
+        kie::{ApiOrigin, StoredKey},
+        regular_file::{self, Symlinks},
+    },
     app::keymap::Keymap,
     domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
 };
@@ -269,9 +272,14 @@ enum Need {
 fn read(file: &Path, need: Need) -> Result<Option<String>, Faults> {
     let wrong = |what: String| Faults::one(Some(file.to_owned()), &what);
     let mut bytes = Vec::new();
-    let opened =
-        File::open(file).and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
-    match opened {
+    let mut options = OpenOptions::new();
+    let opened = match need {
+        // What was named may be a pipe: `--config <(…)`.
+        Need::Required => options.read(true).open(file),
+        Need::Optional => regular_file::open(file, options.read(true), Symlinks::Follow),
+    };
+    let read = opened.and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
+    match read {
         Err(error) if error.kind() == ErrorKind::NotFound && need == Need::Optional => {
             return Ok(None);
         }

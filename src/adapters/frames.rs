@@ -7,7 +7,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::{self, Cursor, Read as _},
     path::{Path, PathBuf},
     process::Stdio,
@@ -21,7 +21,10 @@ use tokio::{
     task, time,
 };
 
-use super::helper::Programs;
+use super::{
+    helper::Programs,
+    regular_file::{self, Symlinks},
+};
 use crate::{
     domain::picture::PictureError,
     ports::{FrameReader, Pending, Still},
@@ -127,16 +130,15 @@ impl Drop for Group {
 
 /// Returns the file's whole path, when it is a plain file that begins like an MP4.
 fn checked(file: &Path) -> Result<PathBuf, PictureError> {
-    let path = fs::canonicalize(file).map_err(|error| {
+    let missing = |error| {
         tracing::debug!(%error, "a video is not there");
         PictureError::NoFile
-    })?;
-    let is_plain = fs::metadata(&path).is_ok_and(|found| found.is_file());
-    if !is_plain {
-        return Err(PictureError::NoFile);
-    }
+    };
+    let path = fs::canonicalize(file).map_err(missing)?;
+    let mut options = OpenOptions::new();
+    let opened = regular_file::open(&path, options.read(true), Symlinks::Follow);
     let mut head = [0; 8];
-    let read = File::open(&path).and_then(|mut file| file.read_exact(&mut head));
+    let read = opened.map_err(missing)?.read_exact(&mut head);
     match (read, head) {
         (Ok(()), [_, _, _, _, b'f', b't', b'y', b'p']) => Ok(path),
         _ => Err(PictureError::Refused),

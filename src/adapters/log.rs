@@ -17,6 +17,7 @@ use std::{
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::regular_file::{self, Symlinks};
 use crate::domain::text::CleanText;
 
 /// A log longer than this is begun anew, with a copy of the old one kept beside it, in bytes.
@@ -54,11 +55,9 @@ impl Log {
                 .mode(0o700)
                 .create(folder)?;
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut append = OpenOptions::new();
+        append.create(true).append(true).mode(0o600);
+        let file = regular_file::open(path, &mut append, Symlinks::Refuse)?;
         // The mode above is for a new file alone.
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         Ok(Self {
@@ -90,13 +89,22 @@ impl Log {
         }
         let outcome = self.file.metadata().and_then(|found| {
             if found.len() > LONGEST_LOG {
-                fs::copy(&self.path, self.path.with_extension("log.1"))?;
+                copy(&self.path, &self.path.with_extension("log.1"))?;
                 self.file.set_len(0)?;
             }
             Ok(())
         });
         self.file.unlock().and(outcome)
     }
+}
+
+/// Copies a log over an older copy, both regular files.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = regular_file::open(from, OpenOptions::new().read(true), Symlinks::Refuse)?;
+    let mut write = OpenOptions::new();
+    write.create(true).write(true).truncate(true).mode(0o600);
+    let mut to = regular_file::open(to, &mut write, Symlinks::Refuse)?;
+    io::copy(&mut from, &mut to).map(drop)
 }
 
 /// Is a log that takes events; each comes in one piece.
@@ -196,6 +204,23 @@ mod tests {
     fn an_event_is_one_line_and_not_too_long() {
         assert_eq!(line("a\nb\n"), "a b\n");
         assert!(line(&"x".repeat(1 << 20)).len() <= LONGEST_LINE + 1);
+    }
+
+    #[test]
+    fn what_is_no_file_is_no_log() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        std::os::unix::fs::symlink("/dev/null", path("link")).unwrap();
+        for name in ["fifo", "link"] {
+            assert!(Log::open(&path(name)).is_err(), "{name}");
+        }
+
+        // An older copy's place may hold anything too.
+        fs::write(path("kietop.log"), "x").unwrap();
+        mknodat(CWD, path("kietop.log.1"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert!(copy(&path("kietop.log"), &path("kietop.log.1")).is_err());
     }
 
     fn mode(path: &Path) -> u32 {

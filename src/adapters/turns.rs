@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use super::regular_file::{self, Symlinks};
 use crate::{
     domain::{
         report::PollError,
@@ -206,19 +207,8 @@ fn open(path: &Path, is_created: bool) -> io::Result<File> {
         .write(true)
         .create(is_created)
         .truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options
-            .mode(0o600)
-            .custom_flags(flags.bits().try_into().unwrap_or_default());
-    }
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
-    Ok(file)
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    regular_file::open(path, &mut options, Symlinks::Refuse)
 }
 
 /// Takes the file's lock; it goes with the file.

@@ -3,12 +3,18 @@
 //! The working directory never is one: a base folder that is no absolute path is refused.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
 };
 
 pub use crate::adapters::surroundings::{NoFolder, home_folder};
-use crate::adapters::surroundings::{absolute, base_folder};
+use crate::adapters::{
+    regular_file::{Symlinks, read_small},
+    surroundings::{absolute, base_folder},
+};
+
+/// The longest `user-dirs.dirs` that is read, in bytes.
+const MAX_USER_DIRS: u64 = 64 * 1024;
 
 /// The variables that name base folders.
 const VARIABLES: [&str; 8] = [
@@ -72,7 +78,8 @@ pub fn video_folder() -> Result<PathBuf, NoFolder> {
     }
     let home = home_folder()?;
     let file = base("XDG_CONFIG_HOME", ".config")?.join("user-dirs.dirs");
-    let named = fs::read_to_string(file).ok();
+    let named = read_small(&file, MAX_USER_DIRS, Symlinks::Follow).ok();
+    let named = named.and_then(|bytes| String::from_utf8(bytes).ok());
     if let Some(folder) = named.and_then(|text| named_videos(&text, &home)) {
         return absolute("XDG_VIDEOS_DIR in user-dirs.dirs", folder);
     }

@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+use crate::adapters::regular_file::{self, Symlinks};
+
 /// Gives a file its name where nothing has that name, not even a link that leads nowhere.
 pub(in crate::adapters) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
@@ -56,7 +58,8 @@ fn abandoned(path: &Path) -> Option<File> {
     if !is_claim(&fs::symlink_metadata(path).ok()?) {
         return None;
     }
-    let file = OpenOptions::new().write(true).open(path).ok()?;
+    let mut options = OpenOptions::new();
+    let file = regular_file::open(path, options.write(true), Symlinks::Refuse).ok()?;
     file.try_lock().ok()?;
     // While we opened it, its owner may have put the whole file in its place.
     let (ours, there) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);

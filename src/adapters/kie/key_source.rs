@@ -19,7 +19,10 @@ use tokio::{
 
 use super::{ApiKey, ApiOrigin};
 use crate::{
-    adapters::helper::{self, Programs},
+    adapters::{
+        helper::{self, Programs},
+        regular_file::{self, Symlinks},
+    },
     domain::{report::PollError, text::CleanText},
 };
 
@@ -194,19 +197,14 @@ impl Drop for Group {
 }
 
 /// Reads a file that must be the user's alone.
+///
+/// A link is followed, as secret stores make them; what is judged is the file that was opened.
 fn private_text(path: &Path) -> Result<Vec<u8>, String> {
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    use std::os::unix::fs::MetadataExt as _;
     let unread = |error: std::io::Error| format!("cannot be read: {error}");
-    let file = File::options()
-        .read(true)
-        // A pipe without a writer would hold us for ever.
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(unread)?;
+    let file =
+        regular_file::open(path, File::options().read(true), Symlinks::Follow).map_err(unread)?;
     let meta = file.metadata().map_err(unread)?;
-    if !meta.is_file() {
-        return Err("is no file".to_owned());
-    }
     if meta.mode() & 0o077 != 0 {
         return Err("can be read by others: chmod 600 it".to_owned());
     }
@@ -348,7 +346,7 @@ mod tests {
             );
         }
         let folder = KeySource::Stored(StoredKey::File(folder.path().to_owned()));
-        assert!(reason(&folder).await.ends_with("is no file"));
+        assert!(reason(&folder).await.ends_with("it is not a regular file"));
     }
 
     #[tokio::test]
