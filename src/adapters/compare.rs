@@ -177,7 +177,7 @@ fn inert(json: &str) -> String {
     safe
 }
 
-/// Returns the source that lets the page load this video, wherever its link is redirected to, and as little else as
+/// Returns the source that lets the page load this video (a [`VideoUrl`]'s host cannot end it), wherever its link is redirected to, and as little else as
 /// the language of such sources can say: any https link, any file of this disk, or what is on the same host over http.
 fn media_source(url: &Url) -> String {
     match (url.scheme(), url.host()) {

@@ -16,8 +16,10 @@ const MOST_LINKS: usize = 32;
 /// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos. Who
 /// opens, saves or compares takes such a link only where the API is on this machine too ([`Self::is_on_this_machine`]).
 ///
-/// Held in its normal form, in which no control character, space or quote can occur. As text: parsed, a
-/// link takes four times the room, and a list may hold 300,000.
+/// Held in its normal form. Its host is an address, or a name of `a-z`, `0-9`, `.`, `-` and `_` (which some
+/// stores have in theirs); in the rest no control character, space, quote, backtick, `<` or `>` can occur. So neither can
+/// end an attribute, and a host no source of a content security policy. As text: parsed, a link takes four times the
+/// room, and a list may hold 300,000.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoUrl(Box<str>);
 
@@ -30,9 +32,16 @@ impl VideoUrl {
         let url = Url::parse(text).ok()?;
         let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
         let is_bare = url.username().is_empty() && url.password().is_none();
-        let is_ours = url.host().as_ref().is_some_and(is_local_network);
-        (is_web && is_bare && !is_ours && url.as_str().len() <= LONGEST_URL)
-            .then(|| Self(String::from(url).into()))
+        let is_remote = url.host().is_some_and(|host| match &host {
+            Host::Domain(name) => name.bytes().all(is_host_byte),
+            Host::Ipv4(_) | Host::Ipv6(_) => !is_local_network(&host),
+        });
+        if !(is_web && is_bare && is_remote) {
+            return None;
+        }
+        // The parser leaves these where a script or an attribute could end with them.
+        let text = url.as_str().replace('\'', "%27").replace('`', "%60");
+        (text.len() <= LONGEST_URL).then(|| Self(text.into()))
     }
 
     /// Returns the link in its normal form.
@@ -81,6 +90,10 @@ impl VideoUrl {
         // The normal form has a slash behind every host.
         rest.split_once('/').unwrap_or((rest, ""))
     }
+}
+
+const fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
 }
 
 /// Reports whether a host is written as an address of the local network. What a name stands for is not looked up.
@@ -266,6 +279,50 @@ mod tests {
         let url = VideoUrl::parse("https://ex.com/a b\u{1b}.mp4").unwrap();
         assert_eq!(url.as_str(), "https://ex.com/a%20b%1B.mp4");
         assert_eq!(url.file_name(), "a%20b%1B.mp4");
+    }
+
+    #[test]
+    fn nothing_in_a_link_ends_an_attribute_or_a_policy() {
+        for host in [
+            "evil\"",
+            "*",
+            "*.ex.com",
+            "a;script-src-elem",
+            "a'b",
+            "a,b",
+            "a$b",
+            "(a)",
+            "{a}",
+            "a&b",
+            "a`b",
+            "a!b",
+            "a=b",
+            "a+b",
+            "a~b",
+        ] {
+            for scheme in ["http", "https"] {
+                let link = format!("{scheme}://{host}/v.mp4");
+                assert_eq!(VideoUrl::parse(&link), None, "{link}");
+                assert!(matches!(Link::parse(&link), Link::Refused(_)), "{link}");
+            }
+        }
+        for host in [
+            "b\u{fc}cher.example",
+            "my_files.ex.com",
+            "EX.com.",
+            "1.1.1.1",
+            "[2606:4700::1]",
+        ] {
+            let link = VideoUrl::parse(&format!("http://{host}:81/v.mp4")).unwrap();
+            let is_plain = |b: u8| is_host_byte(b) || matches!(b, b'[' | b']' | b':');
+            assert!(link.host().bytes().all(is_plain), "{link:?}");
+        }
+        let link = VideoUrl::parse("https://ex.com/a'\"`<>b?c='\"`<>#d'\"`<>").unwrap();
+        assert!(
+            !link.as_str().contains(['\'', '"', '`', '<', '>']),
+            "{link:?}"
+        );
+        assert_eq!(VideoUrl::parse(link.as_str()), Some(link));
     }
 
     #[test]
