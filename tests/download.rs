@@ -796,6 +796,11 @@ async fn interrupted(desk: &Desk, at: usize) -> (PathBuf, PathBuf) {
     let held = vec![Step::Read, Step::Write(cut(at, ETAG))];
     let server = RawServer::start(vec![held, vec![Step::Read, Step::Reset]]).await;
     desk.save_from(&server).await.unwrap_err();
+    left_by(desk)
+}
+
+/// Returns the part that lies in the folder, and its note.
+fn left_by(desk: &Desk) -> (PathBuf, PathBuf) {
     let find = |ending: &str| {
         let names = desk.names();
         let name = names.iter().find(|name| name.ends_with(ending)).unwrap();
@@ -808,23 +813,25 @@ async fn interrupted(desk: &Desk, at: usize) -> (PathBuf, PathBuf) {
 fn note_for(server: &RawServer, note: &Path, synced: usize) -> String {
     let text = fs::read_to_string(note).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let link = format!("{}/v.mp4", server.origin());
-    // FNV-1a, as written down for good: a part must be found again by a later version.
-    let sum = link
-        .bytes()
-        .chain([0])
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    value["link"] = format!("{sum:016x}").into();
+    let link = format!("{}/v.mp4\0", server.origin());
+    value["link"] = format!("{:016x}", fnv(link.as_bytes())).into();
     value["synced"] = synced.into();
+    value["sum"] = fnv(&FILM[..synced]).into();
     value.to_string()
+}
+
+/// Returns FNV-1a, as written down for good: a part must be found again by a later version.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[tokio::test]
 async fn only_what_is_surely_on_the_disk_counts_after_a_crash() {
     type Damage = fn(&mut Vec<u8>);
-    let damages: [(&str, Damage, bool); 4] = [
+    let damages: [(&str, Damage, bool); 5] = [
+        ("a byte somebody changed", |part| part[4_000] ^= 1, false),
         (
             "bytes beyond the note",
             |part| part.extend_from_slice(&[0; 5_000]),
@@ -888,6 +895,126 @@ async fn a_note_that_cannot_be_trusted_begins_anew() {
         assert_eq!(fs::read(path).unwrap(), FILM, "{text}");
         assert_eq!(wanted(&server.requests()[0].1), None, "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_whole_part_gets_its_name_only_for_the_result_it_is_of() {
+    for is_same in [true, false] {
+        let mut server = RawServer::answering(whole(OTHER, ETAG)).await;
+        let desk = Desk::new(LIMITS);
+        let order = desk.order(&format!("{}/v.mp4?file=1", server.origin()));
+        let before = RawServer::start(vec![vec![Step::Read, Step::Write(cut(20_000, ETAG))]]).await;
+        let first = SaveOrder {
+            url: VideoUrl::parse(&format!("{}/v.mp4?file=1", before.origin())).unwrap(),
+            ..order.clone()
+        };
+        desk.downloader.save(&first, &|_| {}).await.unwrap_err();
+        let (part, note) = left_by(&desk);
+        // Naming failed when all was here.
+        fs::write(&part, FILM).unwrap();
+        fs::write(&note, note_for(&before, &note, FILM.len())).unwrap();
+
+        let path = desk
+            .downloader
+            .save(if is_same { &first } else { &order }, &|_| {})
+            .await
+            .unwrap();
+
+        let expected = if is_same { FILM } else { OTHER };
+        assert_eq!(fs::read(path).unwrap(), expected);
+        assert_eq!(server.requests().len(), usize::from(!is_same));
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_another_task_is_not_gone_on_with() {
+    let desk = Desk::new(LIMITS);
+    let (_, note) = interrupted(&desk, 20_000).await;
+    let mut server = RawServer::answering(whole(OTHER, ETAG)).await;
+    let text = note_for(&server, &note, 5_000).replace("774d9a7d", "00000000");
+    fs::write(&note, text).unwrap();
+
+    let path = desk.save_from(&server).await.unwrap();
+
+    assert_eq!(fs::read(path).unwrap(), OTHER);
+    assert_eq!(wanted(&server.requests()[0].1), None);
+}
+
+#[tokio::test]
+async fn a_damaged_mark_in_the_note_costs_no_more_than_the_part() {
+    for mark in ["\"v\u{1}\"", "\"v\n\"", "\"\u{7f}", "\"v2\"", "\u{e9}"] {
+        let desk = Desk::new(LIMITS);
+        let (_, note) = interrupted(&desk, 20_000).await;
+        let mut server = RawServer::answering(whole(FILM, ETAG)).await;
+        let text = note_for(&server, &note, 5_000);
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["etag"] = mark.into();
+        value["modified"] = mark.into();
+        fs::write(&note, value.to_string()).unwrap();
+
+        let path = desk.save_from(&server).await.unwrap();
+
+        assert_eq!(fs::read(path).unwrap(), FILM, "{mark:?}");
+        assert_eq!(server.requests().len(), 1, "{mark:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_lies_in_the_place_of_the_note_neither_hangs_nor_feeds_us() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    type Put = fn(&Path);
+    let fifo: Put = |path| mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let endless: Put = |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    for put in [fifo, endless] {
+        let desk = Desk::new(LIMITS);
+        let (_, note) = interrupted(&desk, 20_000).await;
+        fs::remove_file(&note).unwrap();
+        put(&note);
+        put(&note.with_extension("meta.new"));
+        let server = RawServer::answering(whole(FILM, ETAG)).await;
+
+        let path = desk.save_from(&server).await.unwrap();
+
+        assert_eq!(fs::read(path).unwrap(), FILM);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hard_link_in_the_place_of_the_part_is_not_written_through() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new(LIMITS);
+    let (part, note) = interrupted(&desk, 20_000).await;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&part), mode(&note)), (0o600, 0o600));
+    let victim = desk.folder.path().join("videos/victim.meta");
+    fs::write(&victim, "precious").unwrap();
+    fs::remove_file(&part).unwrap();
+    fs::hard_link(&victim, &part).unwrap();
+    let server = RawServer::answering(whole(FILM, "")).await;
+
+    let path = desk.save_from(&server).await.unwrap();
+
+    assert_eq!(fs::read(&path).unwrap(), FILM);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert_eq!(mode(&path) & !0o644, 0, "{:o}", mode(&path));
+    assert_eq!(mode(&path) & 0o600, 0o600);
+}
+
+#[tokio::test]
+async fn after_a_redirect_the_host_that_failed_is_named() {
+    // Nobody listens there.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gone.local_addr().unwrap().port();
+    drop(gone);
+    let to = format!("Location: http://localhost:{port}/v.mp4\r\n");
+    let server = RawServer::answering(answer("302 Found", &to, 0, b"")).await;
+    let desk = Desk::new(LIMITS);
+
+    let error = desk.save_from(&server).await.unwrap_err();
+
+    assert!(error.message().contains("localhost"), "{}", error.message());
 }
 
 #[tokio::test]

@@ -15,14 +15,19 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, redirect::Policy};
 use tokio::{
     sync::{OnceCell, Semaphore},
     task, time,
 };
 use url::Url;
 
-use self::{part::Part, reach::Lookup, transfer::Ended, video::Length};
+use self::{
+    part::Part,
+    reach::{Lookup, ProxyHosts},
+    transfer::Ended,
+    video::Length,
+};
 use super::kie::connection::{self, http_client};
 use crate::{
     domain::{
@@ -84,6 +89,7 @@ impl Default for Limits {
 /// Fetches files over HTTP. Making one is free: the client within is built at the first file.
 pub struct HttpDownloader {
     reach: Reach,
+    proxies: ProxyHosts,
     fresh_links: Arc<dyn FreshLinks>,
     limits: Limits,
     client: OnceCell<Client>,
@@ -93,8 +99,18 @@ pub struct HttpDownloader {
 impl HttpDownloader {
     /// Returns a downloader for that reach, which asks there for fresh links.
     pub fn new(reach: Reach, fresh_links: Arc<dyn FreshLinks>, limits: Limits) -> Self {
+        let proxies: Vec<_> = PROXIES
+            .into_iter()
+            .filter_map(|name| env::var(name).ok())
+            .collect();
+        // Of this machine's own API nothing goes through one.
+        let proxies = match reach {
+            Reach::Public => ProxyHosts::of(&proxies),
+            Reach::ThisMachine => ProxyHosts::default(),
+        };
         Self {
             reach,
+            proxies,
             fresh_links,
             limits,
             client: OnceCell::const_new(),
@@ -138,7 +154,11 @@ impl HttpDownloader {
                 *kept = Some(part);
                 Ok(Length::Told)
             } else {
-                let (back, ended) = transfer::fetch(client, &url, part, &self.limits, told).await;
+                let host = transfer::FileHost {
+                    client,
+                    check: &|url| self.reach.check(url, &self.proxies),
+                };
+                let (back, ended) = transfer::fetch(&host, &url, part, &self.limits, told).await;
                 *kept = back;
                 ended
             };
@@ -222,7 +242,7 @@ impl HttpDownloader {
         let url = url
             .to_url()
             .ok_or_else(|| refused("the link makes no sense"))?;
-        let checked = self.reach.check(&url);
+        let checked = self.reach.check(&url, &self.proxies);
         checked.map_err(|error| refused(&error.to_string()))?;
         Ok(url)
     }
@@ -230,8 +250,8 @@ impl HttpDownloader {
     /// Returns the HTTP client, built on the blocking pool when it is needed first.
     async fn client(&self) -> Result<&Client, SaveError> {
         let built = self.client.get_or_try_init(|| async move {
-            let (reach, limits) = (self.reach, self.limits);
-            blocking(move || http_client(|| settings(reach, &limits)))
+            let (reach, limits, proxies) = (self.reach, self.limits, self.proxies.clone());
+            blocking(move || http_client(|| settings(reach, &limits, &proxies)))
                 .await?
                 .map_err(|error| {
                     let text = format!("no client could be made ({})", connection::chain(&error));
@@ -283,18 +303,13 @@ impl Tries {
 }
 
 /// Returns the settings of a client without a key: it fetches files from wherever a server says.
-fn settings(reach: Reach, limits: &Limits) -> ClientBuilder {
-    let proxies: Vec<_> = PROXIES
-        .into_iter()
-        .filter_map(|name| env::var(name).ok())
-        .collect();
+fn settings(reach: Reach, limits: &Limits, proxies: &ProxyHosts) -> ClientBuilder {
     let settings = Client::builder()
         .user_agent(concat!("kietop/", env!("CARGO_PKG_VERSION")))
-        .redirect(reach.redirects())
-        .referer(false)
+        .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .https_only(reach == Reach::Public)
-        .dns_resolver(Arc::new(Lookup::new(reach, &proxies)))
+        .dns_resolver(Arc::new(Lookup::new(reach, proxies.clone())))
         .connect_timeout(limits.connect);
     match reach {
         Reach::Public => settings,

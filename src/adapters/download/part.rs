@@ -2,17 +2,23 @@
 //!
 //! Knows no network. Blocking throughout: to be called off the loop.
 //!
-//! A part is `<name>.<mark>.part`, with `<name>.<mark>.meta` beside it that says of which file it is the beginning.
-//! It is locked while it is written, so two programs never write the same one.
+//! A part is `<name>.<mark>.part`, with `<name>.<mark>.meta` beside it, the note: whose result it is, of which file it is
+//! the beginning, and a checksum of what is surely on the disk. It is locked while it is written, so two programs never
+//! write the same one. What somebody else changed between two runs is noticed by the checksum; who changes the note to
+//! match, or the part while it is written, is not found out.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
 use super::{
@@ -21,13 +27,22 @@ use super::{
     names,
     video::{self, Length},
 };
-use crate::domain::{
-    save::{SaveError, SaveOrder},
-    text::CleanText,
+use crate::{
+    adapters::regular_file::{self, Symlinks, read_small},
+    domain::{
+        save::{SaveError, SaveOrder},
+        text::CleanText,
+    },
 };
 
 /// The longest note read, in bytes.
-const LONGEST_NOTE: u64 = 8 * 1024;
+const LONGEST_NOTE: u64 = 16 * 1024;
+
+/// The mode of a part: its owner's alone until it is whole.
+const PART_MODE: u32 = 0o600;
+
+/// The mode of a finished file, before the umask.
+const FILE_MODE: u32 = 0o644;
 
 /// How often a part's lock is tried for again, a millisecond apart.
 const LOOKERS: u32 = 50;
@@ -63,9 +78,15 @@ pub(super) struct Part {
     note: PathBuf,
     folder: PathBuf,
     stem: String,
+    /// Which result it is: its task, its number, and a hash of its whole link.
+    owner: Value,
     source: Source,
+    /// Whether the bytes here are known to be that result's.
+    is_owned: bool,
     /// How many bytes of the file are here.
     offset: u64,
+    /// The checksum of those bytes.
+    sum: u64,
 }
 
 impl Part {
@@ -74,7 +95,11 @@ impl Part {
     /// Fails with [`SaveError::Busy`] while somebody else writes it.
     pub(super) fn open(order: &SaveOrder) -> Result<Self, SaveError> {
         let folder = &order.folder;
-        fs::create_dir_all(folder).map_err(|error| cannot("made", folder, &error))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(folder)
+            .map_err(|error| cannot("made", folder, &error))?;
         let (stem, mark) = (names::stem(order), names::mark(order));
         let path =
             left_over(folder, &mark).unwrap_or_else(|| folder.join(format!("{stem}.{mark}.part")));
@@ -87,8 +112,15 @@ impl Part {
             note,
             folder: folder.clone(),
             stem,
+            owner: json!([
+                order.task.as_str(),
+                order.number,
+                names::hash(&[order.url.as_str().as_bytes()]),
+            ]),
             source: Source::default(),
+            is_owned: false,
             offset: 0,
+            sum: names::EMPTY_HASH,
         };
         part.recall().map_err(|error| part.failed(&error))?;
         Ok(part)
@@ -104,9 +136,14 @@ impl Part {
         &self.source
     }
 
-    /// Reports whether every byte is here.
+    /// Reports whether every byte is here, of the very result that is wanted.
     pub(super) fn is_whole(&self) -> bool {
-        self.offset > 0 && self.source.total == Some(self.offset)
+        self.is_owned && self.offset > 0 && self.source.total == Some(self.offset)
+    }
+
+    /// Takes what is here for the wanted result's: the server has shown it to be the same file.
+    pub(super) const fn confirm(&mut self) {
+        self.is_owned = true;
     }
 
     /// Reports whether the rest can be asked for alone: the same link, and something to tell a changed file by.
@@ -117,7 +154,9 @@ impl Part {
     /// Throws away what is here and begins the file anew.
     pub(super) fn begin(&mut self, source: Source) -> Result<(), SaveError> {
         self.source = source;
+        self.is_owned = true;
         self.offset = 0;
+        self.sum = names::EMPTY_HASH;
         let emptied = self
             .file
             .set_len(0)
@@ -132,6 +171,7 @@ impl Part {
             .write_all(bytes)
             .map_err(|error| self.failed(&error))?;
         self.offset += bytes.len() as u64;
+        self.sum = names::hash_more(self.sum, bytes);
         Ok(())
     }
 
@@ -181,6 +221,11 @@ impl Part {
                 return Err(error);
             }
         };
+        let mode = self.final_mode().map_err(|error| self.failed(&error))?;
+        if let Err(error) = self.file.set_permissions(fs::Permissions::from_mode(mode)) {
+            // File systems without modes.
+            tracing::debug!(%error, "a saved file stays private");
+        }
         self.file.sync_all().map_err(|error| self.failed(&error))?;
         let mut number = 1;
         let path = loop {
@@ -222,16 +267,40 @@ impl Part {
         remove_quietly(&self.note);
     }
 
-    /// Reads the note, and forgets bytes of which it does not say that they are surely on the disk.
+    /// Returns the mode a new file of ours gets here: the umask has no other safe reader.
+    fn final_mode(&self) -> io::Result<u32> {
+        let probe = self.note.with_extension("meta.new");
+        let file = create_anew(&probe, FILE_MODE)?;
+        let mode = file.metadata()?.mode() & 0o777;
+        remove_quietly(&probe);
+        Ok(mode)
+    }
+
+    /// Reads the note, and forgets bytes of which it does not say that they are surely on the disk, and these.
     fn recall(&mut self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        let noted = read_note(&self.note).filter(|(_, synced)| *synced <= length);
-        let (source, synced) = noted.unwrap_or_default();
-        self.source = source;
-        self.offset = synced;
-        self.file.set_len(synced)?;
-        self.file.seek(SeekFrom::Start(synced))?;
+        let note = read_note(&self.note).filter(|note| self.is_as_noted(note));
+        if let Some(note) = note {
+            self.is_owned = note.owner == self.owner;
+            self.source = note.source;
+            self.offset = note.synced;
+            self.sum = note.sum;
+        }
+        self.file.set_len(self.offset)?;
+        self.file.seek(SeekFrom::Start(self.offset))?;
         Ok(())
+    }
+
+    /// Reports whether the part is of the same task's same result as its note, and begins with the bytes noted.
+    fn is_as_noted(&mut self, note: &Note) -> bool {
+        let is_same = |at| note.owner.get(at) == self.owner.get(at);
+        if !(is_same(0) && is_same(1)) {
+            return false;
+        }
+        let sum = self
+            .file
+            .rewind()
+            .and_then(|()| checksum((&self.file).take(note.synced)));
+        sum.is_ok_and(|sum| sum == (note.synced, note.sum))
     }
 
     /// Writes the note whole or not at all.
@@ -243,13 +312,12 @@ impl Part {
             total,
         } = &self.source;
         let note = json!({
-            "link": link, "etag": etag, "modified": modified, "total": total, "synced": self.offset,
+            "owner": self.owner, "link": link, "etag": etag, "modified": modified, "total": total,
+            "synced": self.offset, "sum": self.sum,
         });
         let new = self.note.with_extension("meta.new");
-        let written = open_own(&new).and_then(|mut file| {
-            file.set_len(0)?;
-            file.write_all(note.to_string().as_bytes())
-        });
+        let written = create_anew(&new, PART_MODE)
+            .and_then(|mut file| file.write_all(note.to_string().as_bytes()));
         written
             .and_then(|()| fs::rename(&new, &self.note))
             .map_err(|error| {
@@ -266,21 +334,14 @@ impl Part {
 /// Reports whether somebody writes the part of an order's file. Leaves it as it is; where there are no locks, nobody does.
 pub(super) fn is_held(order: &SaveOrder) -> bool {
     let path = left_over(&order.folder, &names::mark(order));
-    let file = path.and_then(|path| open_to_look(&path).ok());
+    let file = path.and_then(|path| open_to_read(&path).ok());
     // Shared, so that two that look are not taken for one that writes.
     file.is_some_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Opens a part for nothing but a look at its lock.
-fn open_to_look(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
-    }
-    options.open(path)
+/// Opens a part or a finished file without changing it.
+fn open_to_read(path: &Path) -> io::Result<File> {
+    regular_file::open(path, OpenOptions::new().read(true), Symlinks::Refuse)
 }
 
 /// Returns the part an earlier run left under another title.
@@ -294,40 +355,79 @@ fn left_over(folder: &Path, mark: &str) -> Option<PathBuf> {
     found.next().map(|entry| entry.path())
 }
 
-fn read_note(path: &Path) -> Option<(Source, u64)> {
-    if fs::symlink_metadata(path).ok()?.len() > LONGEST_NOTE {
-        return None;
-    }
-    let note: Value = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
+/// A note as it was read.
+struct Note {
+    owner: Value,
+    source: Source,
+    synced: u64,
+    sum: u64,
+}
+
+/// Reads a note; one that is damaged is none, and a validator that cannot be sent is dropped.
+fn read_note(path: &Path) -> Option<Note> {
+    let bytes = read_small(path, LONGEST_NOTE, Symlinks::Refuse).ok()?;
+    let note: Value = serde_json::from_slice(&bytes).ok()?;
     let text = |name: &str| note.get(name)?.as_str().map(str::to_owned);
+    let header = |name| text(name).filter(|text| HeaderValue::from_str(text).is_ok());
     let number = |name: &str| note.get(name)?.as_u64();
     let source = Source {
         link: text("link")?,
-        etag: text("etag"),
-        modified: text("modified"),
+        etag: header("etag"),
+        modified: header("modified"),
         total: number("total"),
     };
     let synced = number("synced")?;
     let fits = source.total.is_none_or(|total| synced <= total);
-    fits.then_some((source, synced))
+    fits.then_some(Note {
+        owner: note.get("owner")?.clone(),
+        source,
+        synced,
+        sum: number("sum")?,
+    })
 }
 
-/// Opens a file of ours for reading and writing, or makes it; a link in its place is not followed.
+/// Returns how many bytes there are, and their checksum.
+fn checksum(from: impl io::Read) -> io::Result<(u64, u64)> {
+    let mut reader = BufReader::with_capacity(1 << 16, from);
+    let (mut length, mut sum) = (0, names::EMPTY_HASH);
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok((length, sum));
+        }
+        sum = names::hash_more(sum, bytes);
+        let read = bytes.len();
+        length += read as u64;
+        reader.consume(read);
+    }
+}
+
+/// Opens the part for reading and writing, or makes it; a link in its place is not followed.
+///
+/// A file that has another name too (a hard link), or another owner, is not written through: its name is taken over.
 fn open_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    options.read(true).write(true);
+    options.create(true).truncate(false).mode(PART_MODE);
+    let file = regular_file::open(path, &mut options, Symlinks::Refuse)?;
+    let found = file.metadata()?;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if found.nlink() > 1 || !is_ours {
+        return create_anew(path, PART_MODE);
     }
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other(
-            "something that is no file is in its place",
-        ));
+    if let Err(error) = file.set_permissions(fs::Permissions::from_mode(PART_MODE)) {
+        // File systems without modes.
+        tracing::debug!(%error, "a part is not private");
     }
     Ok(file)
+}
+
+/// Creates a file in the place of whatever had its name.
+fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
+    remove_quietly(path);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(mode);
+    options.open(path)
 }
 
 /// Takes a part that was just opened for us alone.
@@ -363,7 +463,6 @@ fn locked(file: File, path: &Path) -> Result<File, SaveError> {
 fn is_still(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::MetadataExt as _;
         let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
             return false;
         };
@@ -386,7 +485,7 @@ fn is_equal(one: &Path, other: &Path) -> bool {
     if length(one).is_none() || length(one) != length(other) {
         return false;
     }
-    let (Ok(one), Ok(other)) = (open_own(one), open_own(other)) else {
+    let (Ok(one), Ok(other)) = (open_to_read(one), open_to_read(other)) else {
         return false;
     };
     same_bytes(one, other).unwrap_or(false)

@@ -7,18 +7,13 @@
 use std::{
     error::Error as StdError,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
 
-use reqwest::{
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect::Policy,
-};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::{adapters::kie::ApiOrigin, domain::link::VideoUrl};
-
-/// How many redirects are followed.
-const MOST_HOPS: usize = 5;
 
 /// Tells how near a file may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +46,9 @@ impl Reach {
         self == Self::ThisMachine || !link.is_on_this_machine()
     }
 
-    /// Checks a link before anything is sent: scheme, user information, and the host where it is an address.
-    pub(super) fn check(self, url: &Url) -> Result<(), NotAllowed> {
+    /// Checks a link before anything is sent: scheme, user information, and the host: no proxy of the user's, whose
+    /// name is looked up without the private-address rule, and no private address.
+    pub(super) fn check(self, url: &Url, proxies: &ProxyHosts) -> Result<(), NotAllowed> {
         let refused = |why: String| Err(NotAllowed(why));
         let host = url.host_str().unwrap_or_default();
         let is_here = match url.host() {
@@ -68,6 +64,9 @@ impl Reach {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return refused(format!("the link to {host} has a user name in it"));
+        }
+        if proxies.contain(host) {
+            return refused(format!("{host} is the proxy's own host"));
         }
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -85,19 +84,30 @@ impl Reach {
     pub(super) fn admits(self, address: IpAddr) -> bool {
         is_public(address) || (self == Self::ThisMachine && address.to_canonical().is_loopback())
     }
+}
 
-    /// Returns the rule for redirects: each hop is checked like the first link.
-    pub(super) fn redirects(self) -> Policy {
-        Policy::custom(move |attempt| {
-            if attempt.previous().len() > MOST_HOPS {
-                let why = format!("more than {MOST_HOPS} redirects");
-                return attempt.error(NotAllowed(why));
-            }
-            match self.check(attempt.url()) {
-                Ok(()) => attempt.follow(),
-                Err(error) => attempt.error(error),
-            }
-        })
+/// The hosts of the user's own proxies.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ProxyHosts(Arc<[String]>);
+
+impl ProxyHosts {
+    /// Reads the hosts of proxies as they are written in the environment.
+    pub(super) fn of(proxies: &[String]) -> Self {
+        let host = |text: &String| {
+            let spelt = if text.contains("://") {
+                text.clone()
+            } else {
+                format!("http://{text}")
+            };
+            Some(Url::parse(&spelt).ok()?.host_str()?.to_owned())
+        };
+        Self(proxies.iter().filter_map(host).collect())
+    }
+
+    /// Reports whether a host is one of them; a dot at its end changes nothing.
+    fn contain(&self, host: &str) -> bool {
+        let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        self.0.iter().any(|proxy| bare(proxy) == bare(host))
     }
 }
 
@@ -107,24 +117,13 @@ impl Reach {
 pub(super) struct Lookup {
     reach: Reach,
     /// The user's own proxies may be anywhere; they look the rest up themselves.
-    proxies: Vec<String>,
+    proxies: ProxyHosts,
 }
 
 impl Lookup {
-    /// Returns a lookup for that reach; the hosts of `proxies` pass.
-    pub(super) fn new(reach: Reach, proxies: &[String]) -> Self {
-        let host = |text: &String| {
-            let spelt = if text.contains("://") {
-                text.clone()
-            } else {
-                format!("http://{text}")
-            };
-            Some(Url::parse(&spelt).ok()?.host_str()?.to_owned())
-        };
-        Self {
-            reach,
-            proxies: proxies.iter().filter_map(host).collect(),
-        }
+    /// Returns a lookup for that reach; the hosts of `proxies` pass, which no link may name.
+    pub(super) const fn new(reach: Reach, proxies: ProxyHosts) -> Self {
+        Self { reach, proxies }
     }
 }
 
@@ -137,7 +136,7 @@ impl Resolve for Lookup {
             let is_known = !found.is_empty();
             let admitted: Vec<_> = found
                 .into_iter()
-                .filter(|address| reach.admits(address.ip()) || proxies.iter().any(|p| p == host))
+                .filter(|address| reach.admits(address.ip()) || proxies.contain(host))
                 .collect();
             if is_known && admitted.is_empty() {
                 let error = NotAllowed(format!("{host} is in a private network"));
@@ -199,7 +198,7 @@ mod tests {
     use super::*;
 
     fn check(reach: Reach, link: &str) -> Result<(), NotAllowed> {
-        reach.check(&Url::parse(link).unwrap())
+        reach.check(&Url::parse(link).unwrap(), &ProxyHosts::default())
     }
 
     #[test]
@@ -272,10 +271,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_link_to_the_proxys_own_host_is_refused() {
+        let proxies = ["http://me:word@proxy.corp:3128", "Other.corp:80"].map(str::to_owned);
+        let proxies = ProxyHosts::of(&proxies);
+        let check = |link| Reach::Public.check(&Url::parse(link).unwrap(), &proxies);
+
+        for link in [
+            "https://proxy.corp/admin.mp4",
+            "https://PROXY.corp.:8443/v.mp4",
+            "https://other.corp/v.mp4",
+        ] {
+            assert!(check(link).is_err(), "{link}");
+        }
+        assert_eq!(check("https://files.proxy.corp/v.mp4"), Ok(()));
+    }
+
     #[tokio::test]
     async fn names_that_lead_home_are_refused_after_the_lookup() {
         let lookup = |reach, proxies: &[String]| {
-            Lookup::new(reach, proxies).resolve("localhost".parse().unwrap())
+            Lookup::new(reach, ProxyHosts::of(proxies)).resolve("localhost".parse().unwrap())
         };
         let error = lookup(Reach::Public, &[]).await.err().unwrap();
 

@@ -44,6 +44,15 @@ const QUEUE: usize = 4;
 /// A last change is a safe mark only when it lies so far before the answer: two within a second look the same.
 const SETTLED: Duration = Duration::from_mins(1);
 
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// What files are asked of: a client without a key, and the rule which links it may follow.
+pub(super) struct FileHost<'a> {
+    pub(super) client: &'a Client,
+    pub(super) check: &'a (dyn Fn(&Url) -> Result<(), NotAllowed> + Send + Sync),
+}
+
 /// Says how an exchange ended that did not bring the rest of the file.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -65,21 +74,22 @@ impl From<SaveError> for Ended {
 ///
 /// Dropped in the middle it leaves the part with what came until then.
 pub(super) async fn fetch(
-    client: &Client,
+    host: &FileHost<'_>,
     url: &Url,
-    part: Part,
+    mut part: Part,
     limits: &Limits,
     told: &(dyn Fn(Progress) + Send + Sync),
 ) -> (Option<Part>, Result<Length, Ended>) {
     let link = link_of(url);
     let is_rest = part.is_resumable(&link);
-    let response = match ask(client, url, is_rest.then_some(&part), limits).await {
+    let response = match ask(host, url, is_rest.then_some(&part), limits).await {
         Ok(response) => response,
         Err(ended) => return (Some(part), Err(ended)),
     };
     let length = length(&response);
     match accept(&response, link, is_rest.then_some(&part)) {
         Ok(Accepted::Rest) => {
+            part.confirm();
             let (part, result) = take_in(response, part, Vec::new(), limits, told).await;
             (part, result.map(|()| length).map_err(Ended::Failed))
         }
@@ -91,8 +101,38 @@ pub(super) async fn fetch(
     }
 }
 
-/// Sends the question and waits for the head of the answer.
+/// Sends the question, also where it is redirected to, and waits for the head of the answer.
+///
+/// Each hop is checked like the first link; an error names the host of the hop that failed.
 async fn ask(
+    host: &FileHost<'_>,
+    url: &Url,
+    part: Option<&Part>,
+    limits: &Limits,
+) -> Result<Response, Ended> {
+    let refused = |why: &str| SaveError::NotAllowed(CleanText::line(why, 300));
+    let mut url = url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        let response = ask_once(host.client, &url, part, limits).await?;
+        let Some(next) = redirect(&response, &url) else {
+            return Ok(response);
+        };
+        (host.check)(&next).map_err(|error| refused(&error.to_string()))?;
+        url = next;
+    }
+    Err(refused(&format!("more than {MAX_REDIRECTS} redirects")).into())
+}
+
+/// Returns where an answer leads, if it is a redirect.
+fn redirect(response: &Response, from: &Url) -> Option<Url> {
+    let target = match response.status().as_u16() {
+        301 | 302 | 303 | 307 | 308 => response.headers().get(header::LOCATION)?,
+        _ => return None,
+    };
+    from.join(std::str::from_utf8(target.as_bytes()).ok()?).ok()
+}
+
+async fn ask_once(
     client: &Client,
     url: &Url,
     part: Option<&Part>,
@@ -463,6 +503,10 @@ fn named(error: reqwest::Error, url: &Url) -> SaveError {
     if let Some(not_allowed) = connection::causes(&error).find_map(|cause| cause.downcast_ref()) {
         let NotAllowed(why) = not_allowed;
         return SaveError::NotAllowed(CleanText::line(why, 300));
+    }
+    if error.is_builder() {
+        let why = format!("no request can be made ({})", connection::chain(&error));
+        return SaveError::NotAllowed(CleanText::line(&why, 300));
     }
     let host = url.host_str().unwrap_or_default();
     SaveError::NoAnswer(connection::failed_to_ask(error, host, None))
