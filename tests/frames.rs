@@ -227,6 +227,34 @@ async fn one_whose_answer_nobody_wants_dies() {
     settled(&mark, false).await;
 }
 
+#[tokio::test]
+async fn one_that_hangs_dies_with_a_program_that_is_killed() {
+    const INNER: &str = "KIETOP_TEST_HUNG_FFMPEG";
+    if let Ok(folder) = env::var(INNER) {
+        let ffmpeg = Ffmpeg::among(Programs::within(folder.as_ref()));
+        loop {
+            frame(&ffmpeg, DEMO).await.unwrap_err();
+        }
+    }
+    let mark = format!("33.{}", std::process::id());
+    let (machine, _) = machine(&format!("sleep {mark} & sleep {mark}"));
+    let mut program = Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "one_that_hangs_dies_with_a_program_that_is_killed",
+        ])
+        .env(INNER, machine.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    settled(&mark, true).await;
+
+    program.kill().unwrap();
+    program.wait().unwrap();
+
+    settled(&mark, false).await;
+}
+
 /// Makes a video with the real ffmpeg.
 fn made(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     let file = folder.join(name);

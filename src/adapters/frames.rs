@@ -6,6 +6,7 @@
 //! bounds of its own.
 
 use std::{
+    env,
     ffi::OsString,
     fs::{self, OpenOptions},
     io::{self, Cursor, Read as _},
@@ -17,7 +18,7 @@ use std::{
 use image::{ImageFormat, ImageReader, Limits};
 use tokio::{
     io::AsyncReadExt as _,
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     task, time,
 };
 
@@ -45,14 +46,19 @@ const DECODER_BYTES: u64 = 64 * 1024 * 1024;
 /// The largest sides the decoder accepts.
 const DECODER_SIDE: u32 = 4096;
 
-/// Bounds the process before it becomes ffmpeg: 5 s of processor time, 512 MB of memory, no file written, no core. A
-/// shell does it because there is no safe way to between fork and exec; nothing of ours is in its text.
-const BOUNDED: &str = if cfg!(target_os = "linux") {
-    r#"ulimit -t 5 && ulimit -v 524288 && ulimit -f 0 && ulimit -c 0 && exec "$0" "$@""#
-} else {
-    // Elsewhere shells cannot bound the memory.
-    r#"ulimit -t 5 && ulimit -f 0 && ulimit -c 0 && exec "$0" "$@""#
-};
+/// Runs ffmpeg within bounds: 5 s of processor time, 512 MB of memory, no file written, no core. A shell does it because
+/// there is no safe way to between fork and exec; nothing of ours is in its text.
+///
+/// Its standard input is a pipe that we hold open and never write to. When we are gone, however that came, it ends, and a
+/// watcher kills the whole group: an ffmpeg that hangs takes no processor time and would live on.
+const BOUNDED: &str = concat!(
+    "ulimit -t 5 && ulimit -f 0 && ulimit -c 0 || exit 1; ",
+    r#"case "$1" in linux) ulimit -v 524288 || exit 1;; esac; shift; "#,
+    "exec 3<&0 </dev/null; ",
+    "{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & watcher=$!; ",
+    r#""$0" "$@" 3<&-; status=$?; "#,
+    "kill $watcher; wait $watcher; exit $status",
+);
 
 /// Reads frames by ffmpeg.
 #[derive(Debug, Clone)]
@@ -75,7 +81,7 @@ impl Ffmpeg {
             tracing::warn!(%error, "ffmpeg cannot be started");
             PictureError::Broke
         })?;
-        let mut child = Group(child);
+        let mut child = Group::of(child);
         let answer = time::timeout(WALL, child.answer()).await;
         let answer = answer.map_err(|_elapsed| PictureError::TooSlow)?;
         let bytes = answer.map_err(|error| {
@@ -98,21 +104,33 @@ impl FrameReader for Ffmpeg {
     }
 }
 
-/// Is a process with all it started; ended when dropped.
-struct Group(Child);
+/// A process with all it started; ended when dropped.
+struct Group {
+    child: Child,
+    /// What its watcher waits for the end of; the process itself may be waited for before.
+    _lifeline: Option<ChildStdin>,
+}
 
 impl Group {
+    fn of(mut child: Child) -> Self {
+        let lifeline = child.stdin.take();
+        Self {
+            child,
+            _lifeline: lifeline,
+        }
+    }
+
     /// Returns what it writes, up to the bound, once it has ended; nothing when it failed.
     async fn answer(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        if let Some(out) = &mut self.0.stdout {
+        if let Some(out) = &mut self.child.stdout {
             out.take(LONGEST_ANSWER + 1).read_to_end(&mut bytes).await?;
         }
         // One that writes more is not waited for, and no answer.
         if u64::try_from(bytes.len()).is_ok_and(|count| count > LONGEST_ANSWER) {
             return Ok(Vec::new());
         }
-        let status = self.0.wait().await?;
+        let status = self.child.wait().await?;
         Ok(if status.success() { bytes } else { Vec::new() })
     }
 }
@@ -120,7 +138,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         // Without an id it has ended and was waited for.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
             let signal = rustix::process::Signal::KILL;
             rustix::process::kill_process_group(group, signal).unwrap_or_default();
@@ -153,6 +171,8 @@ fn command(program: &Path, file: &Path, at: Duration) -> Command {
     command
         .args(["-c", BOUNDED])
         .arg(program)
+        // Elsewhere shells cannot bound the memory.
+        .arg(env::consts::OS)
         .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
         .args(["-protocol_whitelist", "file", "-f", "mov"])
         .args(["-max_pixels", "33177600", "-threads", "1"])
@@ -169,7 +189,7 @@ fn command(program: &Path, file: &Path, at: Duration) -> Command {
         .current_dir("/")
         .env_clear()
         .env("LC_ALL", "C")
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0)
