@@ -693,7 +693,10 @@ async fn a_refused_link_is_asked_for_afresh_once() {
             ),
             (
                 PollError::TimedOut,
-                SaveError::NoAnswer(PollError::TimedOut),
+                SaveError::Refused {
+                    status: code,
+                    error: PollError::TimedOut,
+                },
             ),
         ];
         for (answer, expected) in answers {

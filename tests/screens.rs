@@ -31,7 +31,7 @@ use kietop::{
         query::Sort,
         record::Record,
         report::{Answer, Observation, PollError},
-        save::Progress,
+        save::{Progress, SaveError},
         status::Tab,
         task::{Delivery, Facts, TaskState},
         time::Now,
@@ -1507,4 +1507,26 @@ fn results_on_their_way_to_the_disk_and_on_it() {
     update(&mut elsewhere, Msg::ChangedElsewhere(vec![delta]), now());
     let detail = shot(&mut elsewhere, (120, 36));
     assert!(detail.contains("another kietop is saving it"), "{detail}");
+
+    let mut state = program()
+        .with(task("a").created("14:00").ready("5m"))
+        .build();
+    let attempt = press(&mut state, &["w"])
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Save { attempt, .. } => Some(attempt),
+            _ => None,
+        })
+        .unwrap();
+    let result = Err(SaveError::LinkGone {
+        status: 404,
+        why: None,
+    });
+    update(&mut state, Msg::SaveEnded { attempt, result }, now());
+    for size in [(120, 36), (80, 24)] {
+        let detail = shot(&mut state, size);
+        let what = "not there yet, next try in 5s";
+        assert!(detail.contains(what), "{detail}");
+        press(&mut state, &["Enter"]);
+    }
 }

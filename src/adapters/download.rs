@@ -3,7 +3,7 @@
 //!
 //! The state machine of one file: *planned*, then a *part* that grows (`download/part.rs`), *whole* when every byte
 //! is here, *verified* when it is a video from end to end (`download/video.rs`), *final* when it carries its name. It
-//! ends elsewhere as *refused* (no video, no public address), *expired* (the link and a fresh one are gone), *paused* (dropped
+//! ends elsewhere as *refused* (no video, no public address), *gone* (the link and a fresh one are refused; whether that means "not there yet" the domain knows), *paused* (dropped
 //! or stopped: the part stays) or *failed* (after several tries: the part stays).
 //!
 //! The client here has no key, sends no referrer and asks for no compression; where it may go is `download/reach.rs`'s.
@@ -232,7 +232,7 @@ impl HttpDownloader {
                 let why = Some(CleanText::line(&error.message(), 200));
                 Err(SaveError::LinkGone { status, why })
             }
-            Err(error) => Err(SaveError::NoAnswer(error)),
+            Err(error) => Err(SaveError::Refused { status, error }),
         }
     }
 
@@ -330,6 +330,7 @@ const fn is_worth_a_try(error: &SaveError) -> bool {
         SaveError::Stalled => true,
         SaveError::NotAllowed(_)
         | SaveError::LinkGone { .. }
+        | SaveError::Refused { .. }
         | SaveError::NotYet { .. }
         | SaveError::NotAVideo(_)
         | SaveError::NotWhole(_)

@@ -155,6 +155,13 @@ pub enum SaveError {
         /// Why there is no fresh link, if there is none.
         why: Option<CleanText>,
     },
+    /// The file host refuses the link, and whether a fresh one lives could not be asked.
+    Refused {
+        /// The file host's status.
+        status: u16,
+        /// Why there is no answer about a fresh link.
+        error: PollError,
+    },
     /// The file host refuses the link of a result that was made lately: it has not got the file yet. Holds its status.
     NotYet {
         /// The file host's status.
@@ -197,6 +204,10 @@ impl SaveError {
             } => {
                 format!("link gone ({status}), and no fresh one: {why}")
             }
+            Self::Refused { status, error } => {
+                let why = error.message();
+                format!("the file host answered {status}, and no fresh link came: {why}")
+            }
             Self::NotYet { status, why: None } => format!("not there yet ({status})"),
             Self::NotYet {
                 status,
@@ -217,9 +228,11 @@ impl SaveError {
     pub const fn next_step(&self) -> &'static str {
         match self {
             Self::NotAllowed(_) => "Files are fetched over https from public addresses only.",
-            Self::NoAnswer(_) | Self::Stalled | Self::Answered(_) | Self::Broke => {
-                "What came is kept; save again to go on."
-            }
+            Self::NoAnswer(_)
+            | Self::Stalled
+            | Self::Answered(_)
+            | Self::Refused { .. }
+            | Self::Broke => "What came is kept; save again to go on.",
             Self::NotYet { .. } => "Save again in a minute; an open dashboard does so by itself.",
             Self::LinkGone { .. } => "https://kie.ai/logs may still show it.",
             Self::NotAVideo(_) | Self::NotWhole(_) => "Open the link in the browser to look.",
@@ -237,6 +250,7 @@ impl SaveError {
             Self::NoAnswer(_)
             | Self::Stalled
             | Self::Answered(_)
+            | Self::Refused { .. }
             | Self::NotYet { .. }
             | Self::DiskFull
             | Self::Folder(_)
@@ -257,7 +271,7 @@ impl SaveError {
     pub const fn is_retried(&self) -> bool {
         match self {
             Self::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
-            Self::Stalled | Self::Answered(_) | Self::NotYet { .. } => true,
+            Self::Stalled | Self::Answered(_) | Self::Refused { .. } | Self::NotYet { .. } => true,
             Self::NotAllowed(_)
             | Self::LinkGone { .. }
             | Self::NotAVideo(_)
@@ -512,6 +526,10 @@ mod tests {
             SaveError::LinkGone {
                 status: 404,
                 why: None,
+            },
+            SaveError::Refused {
+                status: 404,
+                error: PollError::CutOff,
             },
             SaveError::NotYet {
                 status: 404,

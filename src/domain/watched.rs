@@ -27,6 +27,9 @@ pub const LONGEST_LABEL: usize = 256;
 /// What is said of a task that has ended and is not known to the server any more: records are kept for a limited time.
 pub const NO_LONGER_THERE: &str = "no longer on server";
 
+/// The longest reason why there is no fresh link, in bytes.
+const MAX_REASON: usize = 200;
+
 /// How much of an id tells tasks of one label apart, in bytes.
 const ID_BEGINNING: usize = 8;
 
@@ -315,6 +318,10 @@ impl Watched {
         }
         match error {
             SaveError::LinkGone { status, why } => SaveError::NotYet { status, why },
+            SaveError::Refused { status, error } => SaveError::NotYet {
+                status,
+                why: Some(CleanText::line(&error.message(), MAX_REASON)),
+            },
             SaveError::Answered(status) => SaveError::NotYet { status, why: None },
             other => other,
         }

@@ -242,7 +242,10 @@ pub(crate) fn save_error_of(kind: u8) -> SaveError {
         4 => SaveError::Folder(line(hostile(kind / 8))),
         5 => SaveError::Busy,
         6 => SaveError::NoAnswer(PollError::TimedOut),
-        7 => SaveError::Answered(503),
+        7 => SaveError::Refused {
+            status: 404,
+            error: PollError::TimedOut,
+        },
         _ => SaveError::Stopped,
     }
 }

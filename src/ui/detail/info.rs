@@ -285,7 +285,7 @@ fn links(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
     }
     match saved(watched, scene) {
         // How far it is stands in words, of which the first matter most.
-        Some((text, role)) if scene.state.saves().saving(watched.id()).is_some() => {
+        Some((text, role)) if is_coming(watched, scene) => {
             sheet.text("Saved", &text, role, 2);
         }
         Some((text, role)) => {
@@ -342,10 +342,14 @@ fn no_picture(sheet: &mut Sheet<'_, '_>, scene: &Scene<'_>) {
     }
 }
 
+/// Reports whether a save is under way, or waits for its retry.
+fn is_coming(watched: &Watched, scene: &Scene<'_>) -> bool {
+    watched.saves.retry.is_some() || scene.state.saves().saving(watched.id()).is_some()
+}
+
 /// Writes where every result is on disk, whole, or how far it is.
 fn whole_paths(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>) {
-    let is_saving = scene.state.saves().saving(watched.id()).is_some();
-    if is_saving || watched.saves.files().is_empty() {
+    if is_coming(watched, scene) || watched.saves.files().is_empty() {
         if let Some((text, role)) = saved(watched, scene) {
             sheet.text("Saved", &text, role, 2);
         }
