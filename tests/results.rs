@@ -303,9 +303,11 @@ async fn a_result_that_is_not_there_yet_is_waited_for() {
     let film = vec![Step::Read, Step::Write(http("200 OK", "", FILM))];
     let mut files = RawServer::start(vec![missing(), film]).await;
     let origin = files.origin();
-    let answer = Step::reply(move |head| match head.starts_with("POST") {
-        true => http("200 OK", "", br#"{"code":404,"msg":"no"}"#),
-        false => answers(head, &origin, 1),
+    let answer = Step::reply(move |head| {
+        if head.starts_with("POST") {
+            return http("200 OK", "", br#"{"code":404,"msg":"no"}"#);
+        }
+        answers(head, &origin, 1)
     });
     let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
     let home = Home::with(&[ID]);

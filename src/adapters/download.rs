@@ -324,23 +324,10 @@ pub fn is_there(file: &Path) -> bool {
 
 /// Reports whether an error may be gone in a moment.
 const fn is_worth_a_try(error: &SaveError) -> bool {
-    match error {
-        SaveError::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
-        SaveError::Answered(status) => matches!(*status, 408 | 425 | 429 | 500..=599),
-        SaveError::Stalled => true,
-        SaveError::NotAllowed(_)
-        | SaveError::LinkGone { .. }
-        | SaveError::Refused { .. }
-        | SaveError::NotYet { .. }
-        | SaveError::NotAVideo(_)
-        | SaveError::NotWhole(_)
-        | SaveError::TooLarge(_)
-        | SaveError::DiskFull
-        | SaveError::Folder(_)
-        | SaveError::Busy
-        | SaveError::Stopped
-        | SaveError::Broke => false,
+    if let SaveError::Answered(status) = error {
+        return matches!(*status, 408 | 425 | 429 | 500..=599);
     }
+    error.is_retried()
 }
 
 /// Does something that waits for the disk, off the loop.

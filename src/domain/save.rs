@@ -266,7 +266,35 @@ impl SaveError {
     }
 }
 
+/// The longest reason why there is no fresh link, in bytes.
+const MAX_REASON: usize = 200;
+
 impl SaveError {
+    /// Returns the file host's status, and why there is no fresh link, where the host answered and sent no file.
+    pub(super) fn refusal(&self) -> Option<(u16, Option<CleanText>)> {
+        match self {
+            Self::Answered(status) => Some((*status, None)),
+            Self::LinkGone { status, why } | Self::NotYet { status, why } => {
+                Some((*status, why.clone()))
+            }
+            Self::Refused { status, error } => {
+                let why = CleanText::line(&error.message(), MAX_REASON);
+                Some((*status, Some(why)))
+            }
+            Self::NotAllowed(_)
+            | Self::NoAnswer(_)
+            | Self::Stalled
+            | Self::NotAVideo(_)
+            | Self::NotWhole(_)
+            | Self::TooLarge(_)
+            | Self::DiskFull
+            | Self::Folder(_)
+            | Self::Busy
+            | Self::Stopped
+            | Self::Broke => None,
+        }
+    }
+
     /// Reports whether the same save is retried without being asked for: the network or the file host failed it.
     pub const fn is_retried(&self) -> bool {
         match self {

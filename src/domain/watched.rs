@@ -27,9 +27,6 @@ pub const LONGEST_LABEL: usize = 256;
 /// What is said of a task that has ended and is not known to the server any more: records are kept for a limited time.
 pub const NO_LONGER_THERE: &str = "no longer on server";
 
-/// The longest reason why there is no fresh link, in bytes.
-const MAX_REASON: usize = 200;
-
 /// How much of an id tells tasks of one label apart, in bytes.
 const ID_BEGINNING: usize = 8;
 
@@ -316,14 +313,9 @@ impl Watched {
         if !is_young || retry.is_some_and(|retry| retry.tries >= MAX_RETRIES) {
             return error;
         }
-        match error {
-            SaveError::LinkGone { status, why } => SaveError::NotYet { status, why },
-            SaveError::Refused { status, error } => SaveError::NotYet {
-                status,
-                why: Some(CleanText::line(&error.message(), MAX_REASON)),
-            },
-            SaveError::Answered(status) => SaveError::NotYet { status, why: None },
-            other => other,
+        match error.refusal() {
+            Some((status, why)) => SaveError::NotYet { status, why },
+            None => error,
         }
     }
 

@@ -19,7 +19,7 @@ const SHOWN: usize = 200;
 /// The most boxes on the top level: a fragmented film has two for each fragment.
 const MOST_BOXES: usize = 100_000;
 
-/// The boxes a QuickTime file without `ftyp` begins with.
+/// The boxes a MOV file without `ftyp` begins with.
 const OLD_STARTS: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
 
 /// The shortest box, in bytes. Fewer bytes behind the last one are padding, as players take them.
@@ -55,7 +55,7 @@ pub(super) enum Length {
 
 /// Judges by its beginning whether it can be a video at all.
 ///
-/// QuickTime files older than `ftyp` begin with one of their other boxes.
+/// MOV files older than `ftyp` begin with one of their other boxes.
 pub(super) fn kind(head: &[u8]) -> Result<Kind, SaveError> {
     match head {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(Kind::Webm),
@@ -78,7 +78,7 @@ pub(super) fn kind(head: &[u8]) -> Result<Kind, SaveError> {
             ..,
         ] => Ok(Kind::Mov),
         [0, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(Kind::Mp4),
-        [_, _, _, _, name @ ..] if OLD_STARTS.iter().any(|start| name.starts_with(*start)) => {
+        [_, _, _, _, name @ ..] if OLD_STARTS.iter().any(|start| name.starts_with(start)) => {
             Ok(Kind::Mov)
         }
         other => {
