@@ -396,10 +396,10 @@ mod tests {
 
     #[test]
     fn where_one_types_a_letter_leaves_the_default_in_force() {
-        let keymap = Keymap::with(&[change(None, "back", &["B"])]).unwrap();
+        let keymap = Keymap::with(&[change(None, "back", &["X"])]).unwrap();
 
         let back = |chord, context| keymap.lookup(chord, context) == Some(Action::Back);
-        let (b, esc) = (KeyChord::char('B'), KeyChord::plain(Key::Esc));
+        let (b, esc) = (KeyChord::char('X'), KeyChord::plain(Key::Esc));
         assert!(back(b, Context::Detail) && !back(esc, Context::Detail));
         assert!(back(esc, Context::Add) && !back(b, Context::Add));
         assert_eq!(keymap.hint(Action::Back, Context::Detail).unwrap().0, b);
@@ -410,15 +410,15 @@ mod tests {
     fn one_place_can_have_a_key_of_its_own() {
         let changes = [
             change(Some(Context::Help), "back", &["x"]),
-            change(None, "back", &["B"]),
+            change(None, "back", &["X"]),
         ];
         let keymap = Keymap::with(&changes).unwrap();
 
         let of = |c, context| keymap.lookup(KeyChord::char(c), context);
         assert_eq!(of('x', Context::Help), Some(Action::Back));
         assert_eq!(of('q', Context::Help), None);
-        assert_eq!(of('B', Context::Help), None);
-        assert_eq!(of('B', Context::Link), Some(Action::Back));
+        assert_eq!(of('X', Context::Help), None);
+        assert_eq!(of('X', Context::Link), Some(Action::Back));
         assert_eq!(of('q', Context::Link), Some(Action::Back));
     }
 
