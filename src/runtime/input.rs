@@ -22,7 +22,7 @@ pub use self::{
 };
 use self::{
     burst::Burst,
-    tokens::{Token, Tokens},
+    tokens::{ESC_WAITS, Token, Tokens},
 };
 use crate::app::{keymap::KeyChord, msg::Msg, pointer::Gesture, tidings::Focus};
 
@@ -132,6 +132,8 @@ pub fn pointed(report: MouseReport) -> Option<(Gesture, (u16, u16))> {
 struct Reading {
     tokens: Tokens,
     burst: Burst,
+    /// Until when no key is a person's: nobody types at a terminal that has just lost the focus.
+    untyped_until: Option<Instant>,
 }
 
 impl Reading {
@@ -142,10 +144,24 @@ impl Reading {
 
     /// Takes in all bytes that could be read at once.
     fn take(&mut self, lot: &[u8], now: Instant) {
-        let Self { tokens, burst } = self;
+        let Self {
+            tokens,
+            burst,
+            untyped_until,
+        } = self;
         // A byte that comes after its time is no part of what was begun before.
         tokens.give_up(now, |token| told(burst, token, now));
-        tokens.take(lot, now, |token| told(burst, token, now));
+        tokens.take(lot, now, |token| {
+            for input in inputs(token) {
+                if let Input::Focus(is_here) = input {
+                    *untyped_until = now.checked_add(ESC_WAITS).filter(|_| !is_here);
+                }
+                let is_untyped = untyped_until.is_some_and(|until| now < until);
+                if !(is_untyped && matches!(input, Input::Key { .. })) {
+                    burst.take(input, now);
+                }
+            }
+        });
         burst.breathe(now);
     }
 
@@ -159,7 +175,7 @@ impl Reading {
 
     /// Decides on what has waited long enough.
     fn settle(&mut self, now: Instant) {
-        let Self { tokens, burst } = self;
+        let Self { tokens, burst, .. } = self;
         let is_over = tokens.over().is_some_and(|over| over <= now);
         tokens.give_up(now, |token| told(burst, token, now));
         if is_over {
@@ -174,15 +190,27 @@ impl Reading {
 }
 
 fn told(burst: &mut Burst, token: Token, now: Instant) {
-    let input = match token {
-        Token::Char(c) => Some(decode::character(c)),
-        Token::Sequence(bytes) => decode::sequence(&bytes),
-        Token::Answer(bytes) => Answer::read(&bytes).map(Input::Answer),
-        Token::Paste(text) => Some(Input::Paste(text)),
-    };
-    if let Some(input) = input {
+    for input in inputs(token) {
         burst.take(input, now);
     }
+}
+
+/// Returns what a token means, in order.
+fn inputs(token: Token) -> impl Iterator<Item = Input> {
+    let (first, second) = match token {
+        Token::Char(c) => (Some(decode::character(c)), None),
+        Token::Sequence(bytes) => (decode::sequence(&bytes), None),
+        Token::EscapedSequence(bytes) => match decode::sequence(&bytes) {
+            Some(Input::Key { chord, is_repeat }) => {
+                let chord = KeyChord { alt: true, ..chord };
+                (Some(Input::Key { chord, is_repeat }), None)
+            }
+            other => (Some(decode::ESC), other),
+        },
+        Token::Answer(bytes) => (Answer::read(&bytes).map(Input::Answer), None),
+        Token::Paste(text) => (Some(Input::Paste(text)), None),
+    };
+    first.into_iter().chain(second)
 }
 
 #[cfg(test)]
@@ -235,6 +263,147 @@ mod tests {
             [
                 (30, key(KeyChord::plain(Key::Esc))),
                 (500, key(KeyChord::plain(Key::Up)))
+            ]
+        );
+    }
+
+    /// Reads what comes at once and after a pause, and what comes of each split in two reads.
+    fn assert_read(bytes: &[u8], expected: &[Input]) {
+        let inputs = |lots: &[(u64, &[u8])]| -> Vec<_> {
+            read(lots).into_iter().map(|(_, input)| input).collect()
+        };
+        assert_eq!(inputs(&[(0, bytes)]), expected, "{bytes:?}");
+        for at in 1..bytes.len() {
+            let (first, rest) = bytes.split_at(at);
+            assert_eq!(
+                inputs(&[(0, first), (5, rest)]),
+                expected,
+                "{bytes:?} after {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_terminals_key_leaves_a_character_behind() {
+        let alt = |key| KeyChord {
+            alt: true,
+            ..KeyChord::plain(key)
+        };
+        let ctrl = |key| KeyChord {
+            ctrl: true,
+            ..KeyChord::plain(key)
+        };
+        for (bytes, chord) in [
+            // PuTTY in its rxvt mode, rxvt itself, the Linux console.
+            (&b"\x1b[Ow"[..], KeyChord::plain(Key::End)),
+            (b"\x1b[7~", KeyChord::plain(Key::Home)),
+            (b"\x1b[7$", KeyChord::plain(Key::Home)),
+            (b"\x1b[8^", ctrl(Key::End)),
+            (b"\x1b[8@", ctrl(Key::End)),
+            (b"\x1b[a", KeyChord::plain(Key::Up)),
+            (b"\x1bOa", ctrl(Key::Up)),
+            (b"\x1b[[A", KeyChord::plain(Key::F(1))),
+            // Konsole; Alt with an arrow in rxvt; the one-byte introducers, raw and in UTF-8.
+            (b"\x1bO5A", ctrl(Key::Up)),
+            (b"\x1b\x1b[A", alt(Key::Up)),
+            (b"\x1b\x1bOA", alt(Key::Up)),
+            (b"\x9bA", KeyChord::plain(Key::Up)),
+            (b"\xc2\x9bA", KeyChord::plain(Key::Up)),
+            (b"\x8fP", KeyChord::plain(Key::F(1))),
+            (b"\x1b[27;5;9~", ctrl(Key::Tab)),
+            (b"\x1b[97;5u", KeyChord::ctrl('a')),
+        ] {
+            assert_read(bytes, &[key(chord)]);
+        }
+        // What is not known is nothing, whole: SCO, Sun, wyse, an old mouse, answers.
+        for bytes in [
+            &b"\x1b[[Z"[..],
+            b"\x1b[{",
+            b"\x1b[`",
+            b"\x1b[214z",
+            b"\x1bO2q",
+            b"\x1b[?q",
+            b"\x1b[1;2;3;4w",
+            b"\x9b?62;c\x9b>0;q",
+            b"\x9d52;c;cQ==\x9c",
+            b"\x90+r544e=7874\xc2\x9c",
+            b"\x1bP1$r0m\x1b\\",
+        ] {
+            let attributes = Answer::Attributes { has_sixel: false };
+            let answers = bytes
+                .starts_with(b"\x9b?62")
+                .then_some(Input::Answer(attributes));
+            assert_read(bytes, answers.as_slice());
+        }
+    }
+
+    #[test]
+    fn every_final_byte_ends_its_sequence() {
+        let j = key(KeyChord::char('j'));
+        for introducer in [
+            "\x1b[",
+            "\x1b[[",
+            "\x1bO",
+            "\x1bO2",
+            "\x1b[7",
+            "\x1b[1;5",
+            "\x1b[?1",
+            "\x1b[27;5;9",
+        ] {
+            for last in 0x40..0x7f_u8 {
+                let sequence = [introducer.as_bytes(), &[last]].concat();
+                let goes_on = ["\x1b[[", "\x1b[M", "\x1b[O"].map(str::as_bytes);
+                if goes_on.contains(&&sequence[..]) {
+                    continue;
+                }
+                let seen = read(&[(0, &sequence), (600, b"j")]);
+                let typed = |(_, input): &(u64, Input)| match input {
+                    Input::Key { chord, .. } => chord.typed().is_some(),
+                    _ => false,
+                };
+                let typed: Vec<_> = seen.into_iter().filter(typed).collect();
+                assert_eq!(typed, [(600, j.clone())], "{sequence:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_escape_before_what_is_no_key_is_a_key() {
+        let esc = decode::ESC;
+        let answer = Input::Answer(Answer::Attributes { has_sixel: false });
+        assert_read(b"\x1b\x1b", &[esc.clone(), esc.clone()]);
+        // Answers wait for no key.
+        let seen = read(&[(0, b"\x1b\x1b[?62;c")]);
+        assert_eq!(seen, [(0, answer), (0, esc.clone())]);
+        assert_read(b"\x1b\x1b[I", &[esc.clone(), Input::Focus(true)]);
+        assert_read(b"\x1b\x1b]11;x\x07", std::slice::from_ref(&esc));
+        assert_read(b"\x1b\x1b[200~q\x1b[201~", &[esc, paste("q")]);
+    }
+
+    #[test]
+    fn nobody_types_in_the_read_in_which_the_focus_is_lost() {
+        let j = || key(KeyChord::char('j'));
+        let (lost, gained) = (Input::Focus(false), Input::Focus(true));
+        for bytes in [
+            &b"\x1b[Oj"[..],
+            b"\x1b[O\r",
+            b"\x1b[O\x03",
+            b"\x1b[O\xc3\xa9",
+        ] {
+            assert_read(bytes, std::slice::from_ref(&lost));
+        }
+        assert_eq!(read(&[(0, b"\x1b[Ojq\x1b[B")]), [(0, lost.clone())]);
+        assert_eq!(
+            read(&[(0, b"\x1b[Oj\x1b[Ij")]),
+            [(0, lost.clone()), (0, gained.clone()), (0, j())]
+        );
+        assert_eq!(
+            read(&[(0, b"\x1b[O"), (100, b"w"), (200, b"j"), (300, b"\x1b[I")]),
+            [
+                (30, lost),
+                (100, key(KeyChord::char('w'))),
+                (200, j()),
+                (300, gained)
             ]
         );
     }

@@ -43,6 +43,19 @@ pub enum Key {
     F(u8),
 }
 
+impl Key {
+    /// Returns the key that terminals send in the same way as this character with Ctrl.
+    pub const fn twin_of_ctrl(self) -> Option<Self> {
+        match self {
+            Self::Char('h') => Some(Self::Backspace),
+            Self::Char('i') => Some(Self::Tab),
+            Self::Char('m') => Some(Self::Enter),
+            Self::Char('[') => Some(Self::Esc),
+            _ => None,
+        }
+    }
+}
+
 /// Is a key with its modifiers. Shift is part of the character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyChord {
@@ -127,8 +140,8 @@ impl KeyChord {
 
     /// Reads a key as it is written in the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`, `pgup`.
     ///
-    /// Names and modifiers may be in any case; a single character is itself. A terminal sends Ctrl-I as Tab,
-    /// Ctrl-M as Enter and Ctrl-\[ as Esc, and tells Shift for characters and Tab only.
+    /// Names and modifiers may be in any case; a single character is itself. A terminal tells Shift for characters and
+    /// Tab only, and some keys from each other not at all ([`Key::twin_of_ctrl`]).
     pub fn parse(text: &str) -> Result<Self, ChordError> {
         let mut rest = text.trim_matches(' ');
         let (mut ctrl, mut alt, mut shift) = (false, false, false);
@@ -149,12 +162,11 @@ impl KeyChord {
             key = shifted(key).ok_or(ChordError::Shift)?;
         }
         if ctrl && let Key::Char(c) = key {
-            key = match c.to_ascii_lowercase() {
-                'i' => return Err(ChordError::Twin("tab")),
-                'm' => return Err(ChordError::Twin("enter")),
-                '[' => return Err(ChordError::Twin("esc")),
-                c => Key::Char(c),
-            };
+            key = Key::Char(c.to_ascii_lowercase());
+            if let Some(twin) = key.twin_of_ctrl() {
+                let name = NAMES.iter().find(|(_, named)| *named == twin);
+                return Err(ChordError::Twin(name.map_or("", |(name, _)| name)));
+            }
         }
         Ok(Self { key, ctrl, alt })
     }
@@ -317,6 +329,7 @@ mod tests {
             ("shift-up", ChordError::Shift),
             ("shift-1", ChordError::Shift),
             ("ctrl-i", ChordError::Twin("tab")),
+            ("ctrl-h", ChordError::Twin("backspace")),
             ("ctrl-M", ChordError::Twin("enter")),
             ("ctrl-[", ChordError::Twin("esc")),
         ];
@@ -354,7 +367,7 @@ mod tests {
             KeyChord { key, ctrl, alt }
         });
         chord.prop_filter("told apart by terminals", |chord| {
-            !chord.ctrl || !matches!(chord.key, Key::Char('i' | 'm' | '['))
+            !chord.ctrl || chord.key.twin_of_ctrl().is_none()
         })
     }
 

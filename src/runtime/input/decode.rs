@@ -3,6 +3,8 @@
 //! termina's parser knows the keys of xterm, rxvt, the Linux console and the kitty protocol, and the mouse. It is given
 //! one whole sequence at a time and forgotten after each, for on a malformed one it reads the rest as keys.
 
+use std::borrow::Cow;
+
 use termina::{
     Event, Parser,
     event::{
@@ -11,15 +13,22 @@ use termina::{
     },
 };
 
-use super::{Answer, Input, MouseAct, MouseButton, MouseReport, Wheel};
+use super::{Answer, Input, MouseAct, MouseButton, MouseReport, Wheel, tokens::is_number};
 use crate::app::keymap::{Key, KeyChord};
+
+/// The Esc key.
+pub(super) const ESC: Input = Input::Key {
+    chord: KeyChord::plain(Key::Esc),
+    is_repeat: false,
+};
 
 /// Turns a character as the terminal sends it into the key it stands for.
 pub(super) fn character(c: char) -> Input {
     let chord = match c {
         '\r' => KeyChord::plain(Key::Enter),
         '\t' => KeyChord::plain(Key::Tab),
-        '\u{7f}' => KeyChord::plain(Key::Backspace),
+        // The second is what xterm by its old setting, PuTTY and serial consoles send for it.
+        '\u{7f}' | '\u{8}' => KeyChord::plain(Key::Backspace),
         '\0' => KeyChord::ctrl(' '),
         '\u{1}'..='\u{1a}' => KeyChord::ctrl(shifted(c, 'a' as u32 - 1)),
         '\u{1c}'..='\u{1f}' => KeyChord::ctrl(shifted(c, '4' as u32 - 0x1c)),
@@ -50,14 +59,17 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
         // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
         // up at it, and its rest would be a key.
         [0x1b, b'[', b'?' | b'>' | b'=' | b';' | b':', ..] => return None,
-        // Intermediates: reports of modes and settings.
-        [0x1b, b'[', rest @ ..] if !bytes.starts_with(b"\x1b[M") && has_intermediate(rest) => {
+        // Intermediates: reports of modes and settings, but for rxvt's Shift.
+        [0x1b, b'[', rest @ ..]
+            if !bytes.starts_with(b"\x1b[M")
+                && has_intermediate(rest.strip_suffix(b"$").unwrap_or(rest)) =>
+        {
             return None;
         }
         _ => {}
     }
     let mut parser = Parser::default();
-    parser.parse(bytes, false);
+    parser.parse(&xterm_spelling(bytes), false);
     let event = parser.pop()?;
     // A second event would be the rest of something broken.
     if parser.pop().is_some() {
@@ -76,6 +88,37 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
     }
 }
 
+/// Spells the keys of rxvt, PuTTY, Konsole and xterm's `modifyOtherKeys` as xterm does by default.
+fn xterm_spelling(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let spelled = match bytes {
+        // PuTTY in its rxvt mode.
+        b"\x1b[Ow" => b"\x1b[F".to_vec(),
+        // rxvt: Shift with an arrow, Ctrl with an arrow, Shift, Ctrl or both with another named key.
+        [0x1b, b'[', arrow @ b'a'..=b'd'] => vec![0x1b, b'[', arrow - 0x20],
+        [0x1b, b'O', arrow @ b'a'..=b'd'] => vec![0x1b, b'[', b'1', b';', b'5', arrow - 0x20],
+        [0x1b, b'[', number @ .., b'$'] if is_number(number) => [b"\x1b[", number, b";2~"].concat(),
+        [0x1b, b'[', number @ .., b'^'] if is_number(number) => [b"\x1b[", number, b";5~"].concat(),
+        [0x1b, b'[', number @ .., b'@'] if is_number(number) => [b"\x1b[", number, b";6~"].concat(),
+        // A modifier, alone or behind a 1, in a sequence that has none elsewhere.
+        [0x1b, b'O', b'1', b';', modifier @ .., key] | [0x1b, b'O', modifier @ .., key]
+            if is_number(modifier) =>
+        {
+            [b"\x1b[1;", modifier, &[*key]].concat()
+        }
+        [0x1b, b'[', b'2', b'7', b';', rest @ .., b'~'] => {
+            let mut numbers = rest.splitn(2, |byte| *byte == b';');
+            match (numbers.next(), numbers.next()) {
+                (Some(modifier), Some(code)) if is_number(modifier) && is_number(code) => {
+                    [b"\x1b[", code, b";", modifier, b"u"].concat()
+                }
+                _ => return bytes.into(),
+            }
+        }
+        _ => return bytes.into(),
+    };
+    spelled.into()
+}
+
 fn has_intermediate(rest: &[u8]) -> bool {
     rest.iter().any(|byte| (0x20..0x30).contains(byte))
 }
@@ -91,11 +134,20 @@ fn key(event: KeyEvent) -> Option<Input> {
         KeyEventKind::Repeat => true,
         KeyEventKind::Release => return None,
     };
-    let ctrl = event.modifiers.contains(Modifiers::CONTROL);
+    let mut ctrl = event.modifiers.contains(Modifiers::CONTROL);
     let alt = event.modifiers.contains(Modifiers::ALT);
     let key = match event.code {
-        KeyCode::Char(c) if ctrl => Key::Char(c.to_ascii_lowercase()),
-        KeyCode::Char(c) if c.is_control() => return None,
+        KeyCode::Char('\u{8}') => Key::Backspace,
+        // The kitty protocol's names of keys that have no character here.
+        KeyCode::Char(c) if c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c) => {
+            return None;
+        }
+        KeyCode::Char(c) if ctrl => {
+            let key = Key::Char(c.to_ascii_lowercase());
+            let twin = key.twin_of_ctrl();
+            ctrl = twin.is_none();
+            twin.unwrap_or(key)
+        }
         // The kitty protocol names the key and says that Shift was held.
         KeyCode::Char(c) if event.modifiers.contains(Modifiers::SHIFT) => {
             Key::Char(c.to_ascii_uppercase())
@@ -171,20 +223,31 @@ mod tests {
     #[test]
     fn every_spelling_of_a_key_is_known() {
         for (key, spellings) in [
-            (Key::Up, &["\x1b[A", "\x1bOA", "\x1b[1;2A"][..]),
+            (Key::Up, &["\x1b[A", "\x1bOA", "\x1b[1;2A", "\x1b[a"][..]),
             (Key::Down, &["\x1b[B", "\x1bOB"]),
             (Key::Right, &["\x1b[C", "\x1bOC"]),
             (Key::Left, &["\x1b[D", "\x1bOD"]),
-            (Key::Home, &["\x1b[H", "\x1bOH", "\x1b[1~", "\x1b[7~"]),
-            (Key::End, &["\x1b[F", "\x1bOF", "\x1b[4~", "\x1b[8~"]),
+            (
+                Key::Home,
+                &["\x1b[H", "\x1bOH", "\x1b[1~", "\x1b[7~", "\x1b[7$"],
+            ),
+            (
+                Key::End,
+                &[
+                    "\x1b[F", "\x1bOF", "\x1b[4~", "\x1b[8~", "\x1b[8$", "\x1b[Ow",
+                ],
+            ),
             (Key::PageUp, &["\x1b[5~"]),
             (Key::PageDown, &["\x1b[6~"]),
             (Key::Delete, &["\x1b[3~"]),
             (Key::BackTab, &["\x1b[Z", "\x1b[9;2u"]),
             (Key::Esc, &["\x1b", "\x1b[27u"]),
             (Key::Enter, &["\x1b[13u"]),
-            (Key::Tab, &["\x1b[9u"]),
-            (Key::Backspace, &["\x1b[127u"]),
+            (Key::Tab, &["\x1b[9u", "\x1b[105;5u"]),
+            (
+                Key::Backspace,
+                &["\x1b[127u", "\x1b[8u", "\x1b[104;5u", "\x1b[27;5;104~"],
+            ),
             (Key::F(1), &["\x1bOP", "\x1b[11~", "\x1b[[A", "\x1b[P"]),
             (Key::F(4), &["\x1bOS", "\x1b[14~", "\x1b[S"]),
             (Key::F(5), &["\x1b[15~", "\x1b[[E"]),
@@ -216,6 +279,18 @@ mod tests {
             ("\x1bé", alt(Key::Char('é'))),
             ("\x1b\r", alt(Key::Enter)),
             ("\x1b\u{7f}", alt(Key::Backspace)),
+            ("\x1b\u{8}", alt(Key::Backspace)),
+            ("\x1b[127;5u", ctrl(Key::Backspace)),
+            ("\x1b[8;5u", ctrl(Key::Backspace)),
+            ("\x1b[27;5;127~", ctrl(Key::Backspace)),
+            ("\x1b[27;5;9~", ctrl(Key::Tab)),
+            ("\x1bOa", ctrl(Key::Up)),
+            ("\x1bOd", ctrl(Key::Left)),
+            ("\x1bO5A", ctrl(Key::Up)),
+            ("\x1bO1;5A", ctrl(Key::Up)),
+            ("\x1b[7^", ctrl(Key::Home)),
+            ("\x1b[8@", ctrl(Key::End)),
+            ("\x1b[3^", ctrl(Key::Delete)),
             ("\x1b[", alt(Key::Char('['))),
             ("\x1b[1;5C", ctrl(Key::Right)),
             ("\x1b[1;3D", alt(Key::Left)),
@@ -248,6 +323,7 @@ mod tests {
             ('\r', KeyChord::plain(Key::Enter)),
             ('\t', KeyChord::plain(Key::Tab)),
             ('\u{7f}', KeyChord::plain(Key::Backspace)),
+            ('\u{8}', KeyChord::plain(Key::Backspace)),
             ('\u{3}', KeyChord::ctrl('c')),
             ('\u{1a}', KeyChord::ctrl('z')),
             ('\n', KeyChord::ctrl('j')),
@@ -315,6 +391,19 @@ mod tests {
             "\x1b[\x7f",
             "\x1b[1 q",
             "\x1bO\x07",
+            "\x1bO2q",
+            "\x1bO2@",
+            "\x1b[Ox",
+            "\x1b[$",
+            "\x1b[^",
+            "\x1b[@",
+            "\x1b[2;3$",
+            "\x1b[27;5~",
+            "\x1b[27;;~",
+            "\x1b[57352u",
+            "\x1b[214z",
+            "\x1b[[Z",
+            "\x1b[{",
         ] {
             assert_eq!(sequence(answer.as_bytes()), None, "{answer:?}");
         }

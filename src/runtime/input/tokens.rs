@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a lone Esc waits to be the beginning of a sequence. Terminals write a sequence at once.
-const ESC_WAITS: Duration = Duration::from_millis(30);
+pub(super) const ESC_WAITS: Duration = Duration::from_millis(30);
 
 /// How long it waits while the terminal has yet to answer: over a slow line its answer may be cut there.
 const ANSWERING_ESC_WAITS: Duration = Duration::from_millis(150);
@@ -36,6 +36,8 @@ const LONGEST_SEQUENCE: usize = 64;
 const LONGEST_PASTE: usize = 8 * 1024 * 1024;
 
 const ESC: u8 = 0x1b;
+/// The focus is lost; with a `w` behind it, End as PuTTY sends it in its rxvt mode.
+const FOCUS_LOST: &[u8] = b"\x1b[O";
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
@@ -46,6 +48,8 @@ pub(super) enum Token {
     Char(char),
     /// An escape sequence, from its Esc to its last byte; a lone Esc too.
     Sequence(Vec<u8>),
+    /// A sequence that a second Esc came before: Alt with a named key, or Esc and something else.
+    EscapedSequence(Vec<u8>),
     /// A string that only a terminal's answer is, without its Esc and its end.
     Answer(Vec<u8>),
     /// A paste with its marks taken off, as text.
@@ -60,8 +64,8 @@ enum Place {
     Ground,
     /// A character of several bytes.
     Char(Vec<u8>),
-    /// A sequence: at least an Esc.
-    Sequence(Vec<u8>),
+    /// A sequence: at least an Esc; with a second one before it where `is_escaped`.
+    Sequence { is_escaped: bool, bytes: Vec<u8> },
     /// A string that only a terminal's answer is, with what opened it; `ends` after an Esc.
     Answer { ends: bool, text: Vec<u8> },
     /// Between the marks of a paste; `matched` bytes of the end mark were seen.
@@ -119,9 +123,12 @@ impl Tokens {
         match std::mem::take(&mut self.place) {
             Place::Paste { text, .. } => found(pasted(&text)),
             // Esc, and Alt with a key that could have begun a longer sequence.
-            Place::Sequence(sequence) if sequence.len() <= 2 => {
-                self.is_torn = is_awaited;
-                found(Token::Sequence(sequence));
+            Place::Sequence { is_escaped, bytes } if is_whole_on_timeout(&bytes) => {
+                self.is_torn = is_awaited && bytes != FOCUS_LOST;
+                if is_escaped {
+                    found(Token::Sequence(vec![ESC]));
+                }
+                found(Token::Sequence(bytes));
             }
             Place::Answer { mut text, .. } if text.len() == 1 => {
                 self.is_torn = is_awaited;
@@ -129,7 +136,7 @@ impl Tokens {
                 found(Token::Sequence(text));
             }
             Place::Answer { .. } => self.is_torn = true,
-            Place::Ground | Place::Char(_) | Place::Sequence(_) => {}
+            Place::Ground | Place::Char(_) | Place::Sequence { .. } => {}
         }
     }
 
@@ -138,7 +145,7 @@ impl Tokens {
     }
 
     /// Returns how long what was begun waits for its rest.
-    const fn patience(&self, is_answer_awaited: bool) -> Option<Duration> {
+    fn patience(&self, is_answer_awaited: bool) -> Option<Duration> {
         let (esc_waits, answer_waits) = if is_answer_awaited {
             (ANSWERING_ESC_WAITS, ANSWER_WAITS)
         } else {
@@ -147,10 +154,10 @@ impl Tokens {
         match &self.place {
             Place::Ground => None,
             Place::Paste { .. } => Some(PASTE_WAITS),
-            Place::Sequence(sequence) if sequence.len() <= 2 => Some(esc_waits),
+            Place::Sequence { bytes, .. } if is_whole_on_timeout(bytes) => Some(esc_waits),
             Place::Answer { text, .. } if text.len() == 1 => Some(esc_waits),
             Place::Answer { .. } => Some(answer_waits),
-            Place::Char(_) | Place::Sequence(_) => Some(SEQUENCE_WAITS),
+            Place::Char(_) | Place::Sequence { .. } => Some(SEQUENCE_WAITS),
         }
     }
 
@@ -158,7 +165,7 @@ impl Tokens {
         self.place = match std::mem::take(&mut self.place) {
             Place::Ground => begun(byte, found),
             Place::Char(bytes) => character(bytes, byte, found),
-            Place::Sequence(bytes) => sequence(bytes, byte, found),
+            Place::Sequence { is_escaped, bytes } => sequence(is_escaped, bytes, byte, found),
             Place::Answer { ends, text } => answer(ends, text, byte, found),
             Place::Paste { text, matched } => paste(text, matched, byte, found),
         };
@@ -175,16 +182,34 @@ fn mended(lot: &[u8]) -> &[u8] {
     }
 }
 
+/// Returns whether what has come so far means something when no more of it comes.
+fn is_whole_on_timeout(sequence: &[u8]) -> bool {
+    sequence.len() <= 2 || sequence == FOCUS_LOST
+}
+
 fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
     match byte {
-        ESC => Place::Sequence(vec![ESC]),
+        ESC => sequence_begun(vec![ESC]),
         0..0x80 => {
             found(Token::Char(char::from(byte)));
             Place::Ground
         }
         0xc2..0xf5 => Place::Char(vec![byte]),
+        // The C1 controls: SS3, CSI and the strings, each short for an Esc and a letter.
+        0x8f | 0x9b => sequence_begun(vec![ESC, byte - 0x40]),
+        0x90 | 0x98 | 0x9d..=0x9f => Place::Answer {
+            ends: false,
+            text: vec![byte - 0x40],
+        },
         // No character begins so.
         _ => Place::Ground,
+    }
+}
+
+const fn sequence_begun(bytes: Vec<u8>) -> Place {
+    Place::Sequence {
+        is_escaped: false,
+        bytes,
     }
 }
 
@@ -194,6 +219,8 @@ fn character(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Pla
     }
     bytes.push(byte);
     match std::str::from_utf8(&bytes) {
+        // A C1 control, as a terminal in UTF-8 mode sends it.
+        Ok(_) if matches!(bytes.as_slice(), [0xc2, 0x80..0xa0]) => return begun(byte, found),
         Ok(text) => text.chars().for_each(|char| found(Token::Char(char))),
         Err(error) if error.error_len().is_none() => return Place::Char(bytes),
         Err(_) => {}
@@ -201,55 +228,96 @@ fn character(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Pla
     Place::Ground
 }
 
-fn sequence(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Place {
+fn sequence(
+    is_escaped: bool,
+    mut bytes: Vec<u8>,
+    byte: u8,
+    found: &mut impl FnMut(Token),
+) -> Place {
+    if bytes == FOCUS_LOST && byte != b'w' {
+        hand_out(is_escaped, bytes, found);
+        return begun(byte, found);
+    }
     if byte == ESC {
-        // What was begun ends here; a lone Esc was the key.
-        if bytes.len() == 1 {
-            found(Token::Sequence(bytes));
+        // What was begun ends here; of several Escs the last may begin a sequence.
+        if is_escaped && bytes.len() == 1 {
+            found(Token::Sequence(vec![ESC]));
         }
-        return Place::Sequence(vec![ESC]);
+        return Place::Sequence {
+            is_escaped: bytes.len() == 1,
+            bytes: vec![ESC],
+        };
+    }
+    if is_escaped && bytes.len() == 1 && !matches!(byte, b'[' | b'O') {
+        found(Token::Sequence(bytes));
+        return sequence(false, vec![ESC], byte, found);
     }
     bytes.push(byte);
-    let is_whole = match bytes.as_slice() {
+    if let [_, opened_by @ (b']' | b'P' | b'_' | b'^' | b'X')] = bytes.as_slice() {
         // OSC, DCS, APC, PM, SOS.
-        [_, opened_by @ (b']' | b'P' | b'_' | b'^' | b'X')] => {
-            return Place::Answer {
-                ends: false,
-                text: vec![*opened_by],
-            };
-        }
-        [_, b'[' | b'O'] => false,
-        // Alt with a character of several bytes.
-        [_, first, ..] if *first >= 0x80 => std::str::from_utf8(&bytes).is_ok() || bytes.len() > 4,
-        // CSI [ A…E, the Linux console's F1 to F5.
-        [_, b'[', b'['] => false,
-        // CSI M and three bytes, the mouse as it was before it had numbers.
-        [_, b'[', b'M', ..] => bytes.len() == 6,
-        // Parameters and intermediates go on; a control character cannot be in it and breaks it off.
-        [_, b'[', .., last] => !(0x20..0x40).contains(last),
-        [..] => true,
-    };
+        return Place::Answer {
+            ends: false,
+            text: vec![*opened_by],
+        };
+    }
     if bytes == PASTE_BEGINS {
+        if is_escaped {
+            found(Token::Sequence(vec![ESC]));
+        }
         return Place::Paste {
             text: Vec::new(),
             matched: 0,
         };
     }
-    if !is_whole {
+    if !is_whole(&bytes) {
         // Only its end is still of interest: the last bytes tell nothing about where that is.
         bytes.truncate(LONGEST_SEQUENCE);
-        return Place::Sequence(bytes);
+        return Place::Sequence { is_escaped, bytes };
     }
     if bytes.len() < LONGEST_SEQUENCE {
-        found(Token::Sequence(bytes));
+        hand_out(is_escaped, bytes, found);
     }
     Place::Ground
 }
 
+fn hand_out(is_escaped: bool, bytes: Vec<u8>, found: &mut impl FnMut(Token)) {
+    found(if is_escaped {
+        Token::EscapedSequence(bytes)
+    } else {
+        Token::Sequence(bytes)
+    });
+}
+
+/// Returns whether a sequence ends at its last byte.
+fn is_whole(bytes: &[u8]) -> bool {
+    match bytes {
+        [_, b'[' | b'O'] | FOCUS_LOST => false,
+        // Alt with a character of several bytes.
+        [_, first, ..] if *first >= 0x80 => std::str::from_utf8(bytes).is_ok() || bytes.len() > 4,
+        // CSI [ A…E, the Linux console's F1 to F5.
+        [_, b'[', b'['] => false,
+        // CSI M and three bytes, the mouse as it was before it had numbers.
+        [_, b'[', b'M', ..] => bytes.len() == 6,
+        // CSI, one number and `$`: Shift with a named key in rxvt. A report of a mode has two numbers.
+        [_, b'[', number @ .., b'$'] if is_number(number) => true,
+        // Parameters and intermediates go on; a control character cannot be in it and breaks it off.
+        [_, b'[', .., last] => !(0x20..0x40).contains(last),
+        // SS3 with a modifier, as Konsole and HP terminals send it.
+        [_, b'O', .., last] => !matches!(last, b'0'..=b'9' | b';'),
+        [..] => true,
+    }
+}
+
+pub(super) fn is_number(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit)
+}
+
 fn answer(ends: bool, mut text: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Place {
-    // BEL, or the second byte of ST.
-    if byte == 0x07 || (ends && byte == b'\\') {
-        text.truncate(text.len() - usize::from(ends && text.last() == Some(&ESC)));
+    // BEL, the second byte of ST, or ST in one byte, which in other places is a part of a character.
+    let is_c1_end = byte == 0x9c && text.last().is_none_or(|last| *last < 0x80 || *last == 0xc2);
+    if byte == 0x07 || is_c1_end || (ends && byte == b'\\') {
+        let is_part_of_end = if is_c1_end { 0xc2 } else { ESC };
+        text.truncate(text.len() - usize::from(text.last() == Some(&is_part_of_end)));
         if text.len() < LONGEST_SEQUENCE {
             found(Token::Answer(text));
         }
