@@ -7,7 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr as _};
 
 /// Combining marks kept on one base character; more are a cell of kilobytes, not a letter.
 pub const MARKS_PER_BASE: usize = 4;
@@ -75,6 +75,10 @@ impl CleanText {
                 c if may_follow(&shown, c) => shown.push(c),
                 _ => continue,
             }
+            if c == BLACK_FLAG {
+                let tags = subdivision_tags(characters.clone());
+                characters.by_ref().take(tags).for_each(drop);
+            }
             marks = 0;
             previous = Some(c);
         }
@@ -124,17 +128,47 @@ enum Lines {
 /// Reports whether `c` only shapes the sign before it: a selector right after a sign, or a joiner after either. It is
 /// left out.
 ///
-/// A joined emoji falls apart into its parts and ❤️ becomes ❤: an accepted loss, and no attack. Terminals do not agree
-/// how wide the selected forms are, so one that passed would shift the rest of its row. A second selector in a row, or
-/// one after a letter, shapes nothing: whole texts are hidden in such, so it is shown.
+/// A joined emoji falls apart into its parts, ❤️ becomes ❤ and a keycap its digit with a frame: an accepted loss, and no
+/// attack. Terminals do not agree how wide the selected forms are, so one that passed would shift the rest of its row. A
+/// second selector in a row, or one after a letter, shapes nothing: whole texts are hidden in such, so it is shown.
 fn is_part_of_sign(previous: Option<char>, c: char) -> bool {
-    let Some(previous) = previous.filter(|p| !p.is_ascii()) else {
+    let Some(previous) = previous else {
         return false;
     };
     match c {
-        '\u{fe00}'..='\u{fe0f}' => !is_unsafe(previous),
-        '\u{200d}' => !is_unsafe(previous) || matches!(previous, '\u{fe00}'..='\u{fe0f}'),
+        '\u{fe0e}' | '\u{fe0f}' if matches!(previous, '0'..='9' | '#' | '*') => true,
+        '\u{fe00}'..='\u{fe0f}' => !previous.is_ascii() && !is_unsafe(previous),
+        '\u{200d}' => {
+            !previous.is_ascii()
+                && (!is_unsafe(previous) || matches!(previous, '\u{fe00}'..='\u{fe0f}'))
+        }
+        // Between the letters of Arabic and of the scripts of India, where it is spelling.
+        '\u{200c}' => matches!(previous, '\u{620}'..='\u{dff}') && !is_unsafe(previous),
         _ => false,
+    }
+}
+
+/// The sign that the flags of England, Scotland, Wales and other parts of countries begin with.
+const BLACK_FLAG: char = '\u{1f3f4}';
+
+/// Returns how many of the tags that follow a black flag make it the flag of a part of a country; they are left out. No
+/// other tags are: whole texts are hidden in them.
+fn subdivision_tags(mut following: impl Iterator<Item = char>) -> usize {
+    let is_tag = |c: &char| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
+    let mut end = None;
+    let tags = following
+        .by_ref()
+        .take_while(|c| {
+            end = Some(*c);
+            is_tag(c)
+        })
+        .take(8)
+        .count();
+    // A country's two letters or three digits, and one to four characters more.
+    if (3..=7).contains(&tags) && end == Some('\u{e007f}') {
+        tags + 1
+    } else {
+        0
     }
 }
 
@@ -178,6 +212,14 @@ pub fn may_follow(before: &str, c: char) -> bool {
     let Some(cell) = joined.graphemes(true).next_back() else {
         return true;
     };
+    // A skin tone is a part of its sign to some terminals, and a sign of its own to others, tmux among them.
+    if matches!(c, '\u{1f3fb}'..='\u{1f3ff}') {
+        return cell.width()
+            == cell
+                .chars()
+                .filter_map(UnicodeWidthChar::width)
+                .sum::<usize>();
+    }
     let marks = cell.chars().filter(|c| is_mark(*c)).count();
     cell.len() <= GRAPHEME_BYTES && marks <= MARKS_PER_BASE
 }
@@ -290,6 +332,40 @@ mod tests {
     }
 
     #[test]
+    fn joined_signs_are_drawn_as_one_or_as_their_base() {
+        for (raw, shown) in [
+            (
+                "step 1\u{fe0f}\u{20e3} of 2\u{fe0f}\u{20e3}",
+                "step 1\u{20e3} of 2\u{20e3}",
+            ),
+            (
+                "#\u{fe0f}\u{20e3} *\u{fe0e}\u{20e3} 7\u{20e3}",
+                "#\u{20e3} *\u{20e3} 7\u{20e3}",
+            ),
+            ("1\u{fe0f} ©\u{fe0f}", "1 ©"),
+            (
+                "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f} Skye",
+                "🏴 Skye",
+            ),
+            ("🏴\u{200d}☠\u{fe0f} 🏳\u{fe0f}\u{200d}🌈", "🏴☠ 🏳🌈"),
+            ("👍🏽 ☝\u{fe0f}🏽 👩🏽\u{200d}🚀", "👍 ☝ 👩🚀"),
+            ("🏽 a🏽", "🏽 a🏽"),
+            ("🇩🇪", "🇩🇪"),
+            ("\u{1112}\u{1161}\u{11ab}", "\u{1112}\u{1161}\u{11ab}"),
+            ("क\u{94d}\u{200d}ष क\u{94d}\u{200c}ष", "क\u{94d}ष क\u{94d}ष"),
+            ("می\u{200c}خواهم", "میخواهم"),
+        ] {
+            let text = CleanText::line(raw, 256);
+            assert_eq!(text.as_str(), shown);
+            assert_eq!(text.original(), raw);
+            for cell in shown.graphemes(true) {
+                let apart: usize = cell.chars().filter_map(UnicodeWidthChar::width).sum();
+                assert_eq!(cell.width(), apart, "{cell:?} is as wide as tmux counts it");
+            }
+        }
+    }
+
+    #[test]
     fn what_shapes_no_sign_is_shown() {
         for (raw, shown) in [
             ("\u{fe0f}a", "<U+FE0F>a"),
@@ -299,6 +375,16 @@ mod tests {
             ("語\u{e0100}", "語<U+E0100>"),
             ("ㄱ\u{3164}\u{115f}", "ㄱ<U+3164><U+115F>"),
             ("\u{202e}\u{200d}", "<U+202E><U+200D>"),
+            ("1\u{fe0f}\u{fe0f}", "1<U+FE0F>"),
+            ("1\u{fe01}", "1<U+FE01>"),
+            ("a\u{200c}b", "a<U+200C>b"),
+            ("می\u{200c}\u{200c}", "می<U+200C>"),
+            ("🏴\u{e0067}\u{e0062}", "🏴<U+E0067><U+E0062>"),
+            ("🏴\u{e007f}", "🏴<U+E007F>"),
+            (
+                "👍\u{e0067}\u{e0062}\u{e0073}\u{e007f}",
+                "👍<U+E0067><U+E0062><U+E0073><U+E007F>",
+            ),
         ] {
             assert_eq!(CleanText::line(raw, 99).as_str(), shown);
             assert_eq!(CleanText::line(raw, 99).original(), raw);
