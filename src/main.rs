@@ -25,7 +25,7 @@ use kietop::{
         log,
         notify::SystemNotifier,
         store::{self, Recovery, SqliteStore},
-        surroundings::{is_set, path_variables, shows_unicode},
+        surroundings::{assumed_size, is_set, path_variables, shows_unicode},
     },
     app::{
         state::{Settings, State},
@@ -341,6 +341,7 @@ async fn show(
             config::Mouse::Off => Mouse::Off,
         },
         dialect: Dialect::of(|name| env::var_os(name)),
+        assumed_size: assumed_size(|name| env::var(name).ok()),
     };
     let entered = Screen::enter(options);
     let (mut screen, interruptions) = entered

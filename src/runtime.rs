@@ -48,6 +48,10 @@ const HUNG_UP: i32 = SIGNAL_EXIT_BASE + 1;
 pub trait Surface {
     /// Returns the size in columns and rows.
     fn size(&self) -> io::Result<(u16, u16)>;
+    /// Returns whether the terminal reports no columns or no rows.
+    fn is_size_assumed(&self) -> bool {
+        false
+    }
     /// Tells whether the terminal has yet to take what it was sent; no frame is drawn meanwhile.
     fn is_behind(&self) -> bool {
         false
@@ -81,6 +85,10 @@ pub trait Surface {
 impl Surface for Screen {
     fn size(&self) -> io::Result<(u16, u16)> {
         Self::size(self).map(|size| (size.width, size.height))
+    }
+
+    fn is_size_assumed(&self) -> bool {
+        Self::is_size_assumed(self)
     }
 
     fn is_behind(&self) -> bool {
@@ -150,6 +158,7 @@ pub async fn run(
         gallery,
         hung: None,
         size: None,
+        has_assumed_size: false,
         frame: Frames::default(),
     };
     let mut keys = pin!(keys.fuse());
@@ -227,6 +236,8 @@ struct House<'a, S> {
     gallery: Gallery,
     hung: Hung,
     size: Option<(u16, u16)>,
+    /// Whether it was said that the terminal reports no size.
+    has_assumed_size: bool,
     frame: Frames,
 }
 
@@ -421,6 +432,10 @@ impl<S: Surface> House<'_, S> {
                 },
                 Want::Nothing,
             );
+            if !self.has_assumed_size && self.surface.is_size_assumed() {
+                self.has_assumed_size = true;
+                self.take(Msg::SizeAssumed { width, height }, Want::Nothing);
+            }
         }
         let now = self.clock.now();
         let (state, theme) = (&self.state, self.ground.theme());

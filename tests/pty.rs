@@ -46,13 +46,16 @@ const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
 fn dashboard(home: &Path) -> Pty {
+    launched(home).spawn()
+}
+
+fn launched(home: &Path) -> Launch {
     Launch::new(KIETOP)
         .args(["--api-url", "http://127.0.0.1:9", "--store"])
         .args([home.join("list.db")])
         .env("HOME", &home.to_string_lossy())
         .env("LANG", "C.UTF-8")
         .size(120, 36)
-        .spawn()
 }
 
 #[test]
@@ -406,6 +409,39 @@ fn no_text_from_outside_acts_on_the_terminal() {
     assert!(watch.is_whole());
     let text = String::from_utf8_lossy(&ended.raw);
     assert!(!text.contains("canary-5d1f"));
+}
+
+#[test]
+fn a_terminal_that_reports_no_size_is_drawn_on_and_told_once() {
+    for (size, named, drawn) in [
+        ((0, 0), false, "80x24"),
+        ((0, 0), true, "100x30"),
+        ((0, 40), false, "80x40"),
+        ((90, 0), true, "90x30"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let mut launch = launched(home.path()).size(size.0, size.1);
+        if named {
+            launch = launch.env("COLUMNS", "100").env("LINES", "30");
+        }
+        let mut pty = launch.spawn();
+        // The screen behind the terminal has to have some size.
+        let said = format!("No size from the terminal; using {drawn}");
+        pty.wait_until("the message", |pty| {
+            String::from_utf8_lossy(pty.raw()).contains(&said)
+        });
+
+        // A size that is reported later counts.
+        pty.resize(120, 36);
+        pty.wait_for("the whole screen", |screen| {
+            screen.contents().contains("Add a task") || screen.contents().contains("No tasks")
+        });
+        pty.type_bytes(b"m");
+        pty.wait_for_text("No size from the terminal");
+        assert_eq!(pty.screen().contents().matches("No size from").count(), 1);
+        pty.type_bytes(b"\x03");
+        assert_eq!(pty.end().code, 0);
+    }
 }
 
 #[test]

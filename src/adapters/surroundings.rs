@@ -119,7 +119,21 @@ fn has_small_font(term: &str) -> bool {
 /// Returns how wide the terminal is that hears of errors; nothing where it is none.
 pub fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    let (assumed, _) = assumed_size(|name| env::var(name).ok());
+    Some(usize::from(if size.ws_col == 0 {
+        assumed
+    } else {
+        size.ws_col
+    }))
+}
+
+/// Returns the columns and rows of a terminal that reports none, as curses does: `COLUMNS` and `LINES`, else 80×24.
+pub fn assumed_size(variable: impl Fn(&str) -> Option<String>) -> (u16, u16) {
+    let side = |name, usual| {
+        let set = variable(name).and_then(|value| value.trim().parse().ok());
+        set.filter(|side| *side > 0).unwrap_or(usual)
+    };
+    (side("COLUMNS", 80), side("LINES", 24))
 }
 
 /// Reports whether we are reached over SSH: then the desktop here, if there is one, is in front of nobody.
@@ -224,6 +238,22 @@ mod tests {
         ] {
             assert!(with(&[("LANG", utf8), ("TERM", term)]), "{term}");
         }
+    }
+
+    #[test]
+    fn a_size_that_is_not_reported_comes_from_the_variables() {
+        let of = |columns: &'static str, lines: &'static str| {
+            assumed_size(|name| {
+                let value = if name == "LINES" { lines } else { columns };
+                Some(value.to_owned())
+            })
+        };
+
+        assert_eq!(assumed_size(|_| None), (80, 24));
+        assert_eq!(of("132", "50"), (132, 50));
+        assert_eq!(of("0", "-3"), (80, 24));
+        assert_eq!(of("wide", " 40 "), (80, 40));
+        assert_eq!(of("70000", ""), (80, 24));
     }
 
     #[test]

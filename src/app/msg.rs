@@ -62,6 +62,13 @@ pub enum Msg {
         /// How many rows of the list that leaves.
         page: u16,
     },
+    /// The terminal reports no columns or no rows; sent once.
+    SizeAssumed {
+        /// The columns drawn at.
+        width: u16,
+        /// The rows drawn at.
+        height: u16,
+    },
     /// A frame was drawn, and this was found out; sent when it changed.
     Measured {
         /// The most lines that can be scrolled away.

@@ -62,6 +62,12 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             };
             selection::keep_visible(state);
         }
+        Msg::SizeAssumed { width, height } => {
+            let text = format!(
+                "No size from the terminal; using {width}x{height} (set COLUMNS and LINES)."
+            );
+            notices::inform(state, Tone::Warning, text, now);
+        }
         Msg::Measured { most_scroll, room } => {
             state.pictures.room = room;
             keys::measured(state, most_scroll);

@@ -86,6 +86,8 @@ pub struct ScreenOptions {
     pub scheme: Scheme,
     /// Which words the terminal understands.
     pub dialect: Dialect,
+    /// The columns and rows drawn at where the terminal reports none.
+    pub assumed_size: (u16, u16),
 }
 
 /// Holds the terminal: raw mode, alternate screen, hidden cursor, bracketed paste.
@@ -132,9 +134,13 @@ impl Screen {
         signals::watch(Arc::clone(&guard), sender.clone())?;
         hangup::watch(Arc::clone(&guard), sender)?;
         guard.enter(&mut outlet)?;
-        let terminal = Terminal::new(Output::new(Arc::clone(&guard), outlet))
-            // The way out went with the output.
-            .inspect_err(|_| guard.rescue())?;
+        let terminal = Terminal::new(Output::new(
+            Arc::clone(&guard),
+            outlet,
+            options.assumed_size.into(),
+        ))
+        // The way out went with the output.
+        .inspect_err(|_| guard.rescue())?;
         let screen = Self {
             terminal,
             continues_seen: guard.continues(),
@@ -146,15 +152,19 @@ impl Screen {
         Ok((screen, receiver))
     }
 
-    /// Tells the size drawn at: what the terminal says, at most 1000×500.
-    ///
-    /// Either side may be 0 (a window being made, a serial line).
+    /// Tells the size drawn at: what the terminal says, at most 1000×500; where it says none (a window being made, a
+    /// serial line), what was assumed.
     ///
     /// # Errors
     ///
     /// When the terminal is gone.
     pub fn size(&self) -> io::Result<Size> {
         self.terminal.backend().size()
+    }
+
+    /// Returns whether the terminal reports no columns or no rows.
+    pub fn is_size_assumed(&self) -> bool {
+        self.terminal.backend().is_size_assumed()
     }
 
     /// Tells whether the terminal has yet to take what it was sent.
@@ -181,9 +191,9 @@ impl Screen {
 
     /// Draws one frame as one piece inside a synchronized update.
     ///
-    /// Nothing is sent when nothing changed. At size 0 and after the terminal was given back
-    /// (a signal's limit ran out, a panic) nothing is drawn: whoever gave it back also sent an
-    /// [`Interruption`] or is ending the process.
+    /// Nothing is sent when nothing changed. After the terminal was given back (a signal's limit
+    /// ran out, a panic) nothing is drawn: whoever gave it back also sent an [`Interruption`] or
+    /// is ending the process.
     ///
     /// # Errors
     ///
@@ -196,10 +206,6 @@ impl Screen {
             Phase::Away | Phase::Leaving | Phase::Rescuing => return Ok(()),
         }
         self.guard.take_resize();
-        let size = self.size()?;
-        if size.width == 0 || size.height == 0 {
-            return Ok(());
-        }
         self.terminal.draw(view)?;
         Ok(())
     }

@@ -56,6 +56,7 @@ pub(crate) fn run(drawing: bool) -> ! {
         let _inside = runtime.enter();
         let (screen, interruptions) = Screen::enter(ScreenOptions {
             mouse: Mouse::On,
+            assumed_size: (80, 24),
             ..ScreenOptions::default()
         })
         .expect("a terminal");

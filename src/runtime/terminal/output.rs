@@ -38,16 +38,19 @@ pub(super) struct Output {
     guard: Arc<Guard>,
     outlet: Outlet,
     frame: Vec<u8>,
+    /// What is drawn at where the terminal reports no columns or no rows.
+    assumed_size: Size,
     /// Whether the cursor is shown; `None` when the terminal was out of our hands.
     cursor_shown: Option<bool>,
     cursor_at: Option<Position>,
 }
 
 impl Output {
-    pub(super) fn new(guard: Arc<Guard>, outlet: Outlet) -> Self {
+    pub(super) fn new(guard: Arc<Guard>, outlet: Outlet, assumed_size: Size) -> Self {
         let mut output = Self {
             guard,
             outlet,
+            assumed_size,
             frame: Vec::new(),
             cursor_shown: None,
             cursor_at: None,
@@ -64,6 +67,11 @@ impl Output {
     /// Returns how many bytes the terminal has not taken yet.
     pub(super) fn waiting(&self) -> usize {
         self.outlet.waiting()
+    }
+
+    /// Returns whether the terminal reports no columns or no rows.
+    pub(super) fn is_size_assumed(&self) -> bool {
+        tcgetwinsize(self.guard.tty()).is_ok_and(|size| size.ws_col == 0 || size.ws_row == 0)
     }
 
     /// Returns the size of a cell in pixels, where the system knows it.
@@ -149,9 +157,10 @@ impl Backend for Output {
 
     fn size(&self) -> io::Result<Size> {
         let size = tcgetwinsize(self.guard.tty()).map_err(|errno| self.guard.noted(errno))?;
+        let side = |reported, assumed| if reported == 0 { assumed } else { reported };
         Ok(Size {
-            width: size.ws_col.min(LARGEST.width),
-            height: size.ws_row.min(LARGEST.height),
+            width: side(size.ws_col, self.assumed_size.width).clamp(1, LARGEST.width),
+            height: side(size.ws_row, self.assumed_size.height).clamp(1, LARGEST.height),
         })
     }
 
