@@ -164,26 +164,49 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
+/// Starts a server that answers about one task and about no other.
+async fn answering_about(id: &'static str, body: &'static str, others: Step) -> RawServer {
+    let answer = Step::reply(move |head| {
+        if head.contains(id) {
+            http(body)
+        } else {
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n".to_vec()
+        }
+    });
+    RawServer::start(vec![vec![Step::Read, answer, others]]).await
+}
+
+// How soon is held by the tests of `cli::refresh`, which have a clock of their own.
 #[tokio::test]
-async fn after_a_signal_the_answers_under_way_are_still_taken_in() {
-    for (words, sent) in [
-        (["list", "--refresh"].as_slice(), Signal::TERM),
-        (&["list", "--refresh"], Signal::HUP),
-        (&["list", "--refresh"], Signal::QUIT),
-        (&["show", ID, "--refresh"], Signal::INT),
-        (&["show", ID, "--refresh"], Signal::TERM),
-        (&["show", ID, "--refresh"], Signal::HUP),
+async fn one_signal_ends_a_refresh_with_what_came() {
+    let silent = || Step::Hold;
+    let dripping = || Step::Drip(b" ", Duration::from_millis(20));
+    for (words, sent, others) in [
+        (["list", "--refresh"].as_slice(), Signal::INT, silent()),
+        (&["list", "--refresh"], Signal::TERM, dripping()),
+        (&["list", "--refresh"], Signal::HUP, silent()),
+        (&["list", "--refresh"], Signal::QUIT, dripping()),
+        (&["show", OTHER, "--refresh"], Signal::INT, dripping()),
+        (&["show", OTHER, "--refresh"], Signal::TERM, silent()),
+        (&["show", OTHER, "--refresh"], Signal::HUP, dripping()),
     ] {
         if shield::is_ignored(sent) {
             continue;
         }
-        let (mut api, gate) = gated(NOT_MADE).await;
-        let home = Home::with(&[ID]);
+        let mut api = answering_about(ID, NOT_MADE, others).await;
+        let home = Home::with(&[ID, OTHER]);
         let child = home.start(&api, words);
-        asked(&mut api, 1).await;
+        let is_list = words.first() == Some(&"list");
+        asked(&mut api, 1 + usize::from(is_list)).await;
+        if is_list {
+            until("the first answer is on the list", || {
+                let shown = home.kietop("http://127.0.0.1:9", &["show", ID, "--json"]);
+                out(&{ shown }.output().unwrap()).contains("\"failed\"")
+            })
+            .await;
+        }
 
         signal(&child, sent);
-        gate.send(true).unwrap();
         let ended = ended(child).await;
 
         let code = 128 + sent.as_raw();
@@ -195,7 +218,8 @@ async fn after_a_signal_the_answers_under_way_are_still_taken_in() {
                 "kietop: Interrupted; what was answered by then is kept.\n"
             )
         );
-        assert_eq!(home.task(&api, ID).await["state"], "failed", "{words:?}");
+        let state = if is_list { "failed" } else { "new" };
+        assert_eq!(home.task(&api, ID).await["state"], state, "{words:?}");
         let book = fs::read_to_string(home.book()).unwrap();
         assert!(!book.contains("asking"), "its turn is given back: {book}");
     }
@@ -233,24 +257,6 @@ async fn behind_nohup_a_command_outlives_its_terminal() {
         assert_eq!(ended.status.code(), Some(code), "{}", err(&ended));
         assert_eq!(home.task(&api, ID).await["state"], "failed", "{words:?}");
     }
-}
-
-#[tokio::test]
-async fn a_second_signal_waits_for_no_answer() {
-    let (mut api, _gate) = gated(RUNNING).await;
-    let home = Home::with(&[ID]);
-    let mut child = home.start(&api, &["list", "--refresh"]);
-    asked(&mut api, 1).await;
-
-    // Two that come together are heard as one.
-    while child.try_wait().unwrap().is_none() {
-        signal(&child, Signal::TERM);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-
-    assert_eq!(ended(child).await.status.code(), Some(143));
-    let book = fs::read_to_string(home.book()).unwrap();
-    assert!(!book.contains("asking"), "its turn is given back: {book}");
 }
 
 #[cfg(target_os = "linux")]
@@ -413,4 +419,67 @@ async fn a_refused_key_is_said_once_and_is_nothing_the_list_knows_of_a_task() {
     assert_eq!(after["checkError"], Value::Null);
     let listed = home.run(&refusing, &["list"]).await;
     assert_eq!((listed.status.code(), err(&listed)), (Some(0), ""));
+}
+
+const GATEWAY: &[u8] =
+    b"HTTP/1.1 520 \r\nContent-Length: 15\r\nConnection: close\r\n\r\nerror code: 520";
+
+#[tokio::test]
+async fn a_refresh_that_learnt_nothing_fails_with_the_reason() {
+    let six = ["task-a", "task-b", "task-c", "task-d", "task-e", "task-f"];
+    for (bytes, reason) in [
+        (GATEWAY.to_vec(), "server trouble (520)"),
+        (http("<html>"), "the answer made no sense"),
+        (http(r#"{"code":422,"msg":"recordInfo is null"}"#), ""),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{".to_vec(),
+            "",
+        ),
+    ] {
+        let api = RawServer::answering(bytes).await;
+        let home = Home::with(&six);
+
+        let listed = home.run(&api, &["list", "--refresh", "--json"]).await;
+
+        assert_eq!(listed.status.code(), Some(1), "{}", err(&listed));
+        let said = err(&listed);
+        let told = said.contains("All 6 checks failed (") && said.contains(reason);
+        assert!(told && said.lines().count() == 1, "{said}");
+        let shown: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!(shown.as_array().unwrap().len(), six.len(), "as last known");
+
+        let shown = home.run(&api, &["show", "task-a", "--refresh"]).await;
+        let said = err(&shown);
+        assert_eq!(shown.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("The check failed: ") && said.contains(reason),
+            "{said}"
+        );
+        assert!(out(&shown).contains("task-a"));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_learnt_a_part_says_what_failed() {
+    let answer = Step::reply(|head| {
+        if head.contains("taskId=task-a") {
+            http(RUNNING)
+        } else if head.contains("taskId=task-b") {
+            http("<html>")
+        } else {
+            GATEWAY.to_vec()
+        }
+    });
+    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let home = Home::with(&["task-a", "task-b", "task-c", "task-d"]);
+
+    let listed = home.run(&api, &["list", "--refresh"]).await;
+
+    assert_eq!(listed.status.code(), Some(0), "{}", err(&listed));
+    let said = err(&listed);
+    assert!(said.starts_with("kietop: 3 of 4 checks failed ("), "{said}");
+    for reason in ["server trouble (520): 2", "the answer made no sense: 1"] {
+        assert!(said.contains(reason), "{said}");
+    }
+    assert_eq!(said.lines().count(), 1, "{said}");
 }

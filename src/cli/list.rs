@@ -43,14 +43,14 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
     let retention = place::config(global)?.settings.retention.0;
     let mut store = place::list_to_read(global)?;
     let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
-    let mut refused = None;
+    let mut failure = None;
     if list.refresh {
         let unfinished = tasks
             .iter()
             .filter(|watched| matches!(watched.polling, Polling::DueAt(_)))
             .map(|watched| (watched.id().clone(), watched.task.family()))
             .collect();
-        refused = ask(&mut store, &mut tasks, unfinished, global).await?.err();
+        failure = ask(&mut store, &mut tasks, unfinished, global).await?;
     }
     // Before the filter, which may ask for what is saved.
     for watched in &mut tasks {
@@ -83,7 +83,7 @@ pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
         }
         output::data(&text)?;
     }
-    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+    failure.map_or(Ok(()), Err)
 }
 
 /// Reads the filter; a fault is shown where it is.
@@ -136,14 +136,14 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         Ok(id) => id,
         Err(failure) => return show_removed(&mut store, show, failure),
     };
-    let mut refused = None;
+    let mut failure = None;
     let mut tasks = vec![place::find(&mut store, &id)?];
     if show.refresh {
         let wanted = tasks
             .iter()
             .map(|watched| (id.clone(), watched.task.family()))
             .collect();
-        refused = ask(&mut store, &mut tasks, wanted, global).await?.err();
+        failure = ask(&mut store, &mut tasks, wanted, global).await?;
     }
     let mut watched = tasks
         .into_iter()
@@ -163,7 +163,7 @@ pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
         text.push_str(&history(&journal));
         output::data(&text)?;
     }
-    refused.map_or(Ok(()), |error| Err(account_failed(&error)))
+    failure.map_or(Ok(()), Err)
 }
 
 /// Prints what was noted of a task that is on the list no more, named by its whole id; else it is not known.
@@ -192,16 +192,17 @@ fn history(journal: &[JournalLine]) -> String {
 }
 
 /// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be
-/// read. The inner error is account-wide: it is said and not written down, as it is nothing known of a task, and whoever
-/// looks next may have another key. After a signal the answers to what was asked are taken in, and then it fails.
+/// read. Returns the failure to end with once the list is printed: an account-wide error, which is said and not written
+/// down, as it is nothing known of a task, and whoever looks next may have another key; or that no check succeeded. After
+/// a signal the answers that are here are taken in, and then it fails.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,
     wanted: Vec<(TaskId, Family)>,
     global: &Global,
-) -> Result<Result<(), PollError>, Failure> {
+) -> Result<Option<Failure>, Failure> {
     if wanted.is_empty() {
-        return Ok(Ok(()));
+        return Ok(None);
     }
     let config = place::config(global)?;
     let turns = place::turns(&config, place::access(global))?;
@@ -210,8 +211,8 @@ async fn ask(
         api: &client,
         clock: &clock,
         turns,
-        signals: &mut Signals::listen(),
     };
+    let mut signals = Signals::listen();
     let mut desk = ListDesk {
         checks: tasks
             .iter()
@@ -221,10 +222,11 @@ async fn ask(
         tasks,
         clock: &clock,
         access: place::access(global),
+        checked: Checked::default(),
         error: None,
     };
-    let asked = refresh::once(wanted, outside, &mut desk).await;
-    let error = desk.error.take();
+    let asked = refresh::once(wanted, outside, signals.next(), &mut desk).await;
+    let (checked, error) = (desk.checked, desk.error);
     if !global.read_only {
         *tasks = store.load().map_err(|error| place::store_failed(&error))?;
     }
@@ -232,9 +234,75 @@ async fn ask(
         return Err(place::store_failed(&error));
     }
     match asked {
-        Ok(()) | Err(Stopped::Desk) => Ok(Ok(())),
-        Err(Stopped::Account(error)) => Ok(Err(error)),
+        Ok(()) | Err(Stopped::Desk) => Ok(checked.outcome()),
+        Err(Stopped::Account(error)) => Ok(Some(account_failed(&error))),
         Err(Stopped::Signal(signal)) => Err(interrupted(signal)),
+    }
+}
+
+/// The outcomes of one refresh.
+#[derive(Default)]
+struct Checked {
+    succeeded: usize,
+    /// How many failed, by reason, in the order in which the reasons came up.
+    failed: Vec<(String, usize)>,
+}
+
+/// The most reasons named in one line.
+const MAX_REASONS: usize = 3;
+
+impl Checked {
+    fn add(&mut self, answer: &Answer) {
+        let Err(error) = answer else {
+            self.succeeded += 1;
+            return;
+        };
+        // The server's own words differ from task to task.
+        let reason = match error {
+            PollError::Server { code, .. } => format!("server trouble ({code})"),
+            PollError::Refused { code, .. } => format!("the server refuses the task ({code})"),
+            PollError::Malformed(_) => "the answer made no sense".to_owned(),
+            error => error.message(),
+        };
+        match self.failed.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.failed.push((reason, 1)),
+        }
+    }
+
+    /// Returns the failure where every check failed; says it where some did.
+    fn outcome(&self) -> Option<Failure> {
+        let failed: usize = self.failed.iter().map(|(_, count)| count).sum();
+        if failed == 0 {
+            return None;
+        }
+        let named = self.failed.iter().take(MAX_REASONS);
+        let mut reasons: Vec<_> = named
+            .map(|(reason, count)| format!("{reason}: {count}"))
+            .collect();
+        let named: usize = self
+            .failed
+            .iter()
+            .take(MAX_REASONS)
+            .map(|(_, count)| count)
+            .sum();
+        if failed > named {
+            reasons.push(format!("other reasons: {}", failed - named));
+        }
+        let reasons = reasons.join("; ");
+        if self.succeeded == 0 {
+            let what = match (failed, self.failed.as_slice()) {
+                (1, [(reason, _)]) => format!("The check failed: {reason}."),
+                _ => format!("All {failed} checks failed ({reasons})."),
+            };
+            let message = format!("{what} Last known states are shown; try again.");
+            return Some(Failure::plain(message));
+        }
+        let all = failed.saturating_add(self.succeeded);
+        output::talk(&format!(
+            "kietop: {failed} of {all} checks failed ({reasons})."
+        ));
+        None
     }
 }
 
@@ -246,6 +314,7 @@ struct ListDesk<'a> {
     access: Access,
     /// How often each task was checked when this began.
     checks: HashMap<TaskId, u32>,
+    checked: Checked,
     error: Option<StoreError>,
 }
 
@@ -253,11 +322,15 @@ impl Desk for ListDesk<'_> {
     fn is_answered(&mut self, task: &TaskId) -> bool {
         let now = self.store.get(task).ok().flatten();
         let checks = now.map(|watched| watched.freshness.checks);
-        checks.is_some_and(|checks| self.checks.get(task).is_some_and(|before| *before < checks))
+        let is_answered = checks
+            .is_some_and(|checks| self.checks.get(task).is_some_and(|before| *before < checks));
+        self.checked.succeeded += usize::from(is_answered);
+        is_answered
     }
 
     fn answered(&mut self, task: TaskId, answer: Answer) -> ControlFlow<()> {
         let at = self.clock.now().wall;
+        self.checked.add(&answer);
         if self.access == Access::ReadOnly {
             if let Some(watched) = self.tasks.iter_mut().find(|watched| *watched.id() == task) {
                 watched.learn(&answer, at);

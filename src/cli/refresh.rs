@@ -1,8 +1,13 @@
 //! Asking once after some tasks, within the limits that hold for the dashboard too.
 
-use std::{collections::VecDeque, future, ops::ControlFlow, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::{self, Future},
+    ops::ControlFlow,
+    pin::pin,
+    time::Duration,
+};
 
-use super::signals::Signals;
 use crate::{
     adapters::turns::asking::{self, SHORTEST, Shared, Taken},
     app::state::Polls,
@@ -27,8 +32,6 @@ pub struct Asked<'a> {
     pub clock: &'a dyn Clock,
     /// The turns of all instances on the list; `None` where only this one asks.
     pub turns: Shared,
-    /// What ends it early.
-    pub signals: &'a mut Signals,
 }
 
 /// Takes answers in, one at a time.
@@ -51,30 +54,30 @@ pub enum Stopped {
     Desk,
 }
 
+/// How long answers are still taken in after a signal: those that are here already, no others.
+const ANSWER_GRACE: Duration = Duration::from_millis(100);
+
 /// Asks after each task once: at most four under way, at most five starting in a second, over all instances.
 ///
 /// Each answer about a task is taken in as it comes, before others may ask after it again. An account-wide error, also
 /// one that another instance with the same key was told of late, starts no more questions; but a hold that is no limit
-/// is tried, as a person wants it. Nor does a signal. What is under way then is still waited for; a second signal ends
-/// that too.
+/// is tried, as a person wants it. What is under way then is still waited for. A signal, which is what `interrupted`
+/// ends with, ends it at once, with the answers that are here.
 pub async fn once(
     tasks: Vec<(TaskId, Family)>,
     outside: Asked<'_>,
+    interrupted: impl Future<Output = i32>,
     desk: &mut impl Desk,
 ) -> Result<(), Stopped> {
-    let Asked {
-        api,
-        clock,
-        turns,
-        signals,
-    } = outside;
+    let Asked { api, clock, turns } = outside;
+    let mut interrupted = pin!(interrupted);
     let mut polls = Polls::new(Pace::default(), Jitter::seeded(0));
     let mut waiting: VecDeque<_> = tasks.into();
     let mut asked = FuturesUnordered::new();
     // The turn of the first one waiting is not worth asking for before.
     let mut not_before = Mono::default();
     let mut stopped = None;
-    loop {
+    let signal = loop {
         if stopped.is_some() {
             waiting.clear();
         }
@@ -89,7 +92,13 @@ pub async fn once(
             if desk.is_answered(&id) {
                 continue;
             }
-            match take(api, &turns, &id).await {
+            // The key may come from a command that hangs.
+            let taken = tokio::select! {
+                biased;
+                signal = &mut interrupted => break signal,
+                taken = take(api, &turns, &id) => taken,
+            };
+            match taken {
                 Ok(turn) => {
                     polls.start(now);
                     asked.push(async move {
@@ -124,27 +133,42 @@ pub async fn once(
         tokio::select! {
             // A signal that comes with the last answer is one that was heard.
             biased;
-            signal = signals.next() => match stopped {
-                Some(Stopped::Signal(_)) => return Err(Stopped::Signal(signal)),
-                _ => stopped = Some(Stopped::Signal(signal)),
-            },
-            Some((answer, id, turn)) = asked.next() => {
-                let heard = Heard::of(&answer);
-                match answer {
-                    Err(error) if error.scope() == Scope::Account => {
-                        stopped = stopped.or(Some(Stopped::Account(error)));
-                    }
-                    answer => {
-                        if desk.answered(id, answer).is_break() {
-                            stopped = stopped.or(Some(Stopped::Desk));
-                        }
-                    }
+            signal = &mut interrupted => break signal,
+            Some(answer) = asked.next() => {
+                if let Err(why) = take_in(answer, desk).await {
+                    stopped = stopped.or(Some(why));
                 }
-                turn.end(heard).await;
-            }
+            },
             () = wait => {}
         }
-    }
+    };
+    let rest = async {
+        while let Some(answer) = asked.next().await {
+            // The signal is why it ends, whatever is heard now.
+            take_in(answer, desk).await.unwrap_or_default();
+        }
+    };
+    tokio::time::timeout(ANSWER_GRACE, rest)
+        .await
+        .unwrap_or_default();
+    Err(Stopped::Signal(signal))
+}
+
+/// Takes an answer in and gives its turn back; fails with what ends the asking.
+async fn take_in(
+    (answer, id, turn): (Answer, TaskId, Taken),
+    desk: &mut impl Desk,
+) -> Result<(), Stopped> {
+    let heard = Heard::of(&answer);
+    let outcome = match answer {
+        Err(error) if error.scope() == Scope::Account => Err(Stopped::Account(error)),
+        answer => match desk.answered(id, answer) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stopped::Desk),
+        },
+    };
+    turn.end(heard).await;
+    outcome
 }
 
 /// Says why there is no turn.
@@ -180,5 +204,115 @@ fn take_or_try(turns: &dyn Turns, task: &TaskId, account: Account) -> Result<Tur
             turns.take(task, account)
         }
         taken => taken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tokio::time::{self, Instant};
+
+    use super::*;
+    use crate::{domain::time::Now, ports::Pending};
+
+    /// The paused clock of the test.
+    #[derive(Debug)]
+    struct PausedClock(Instant);
+
+    impl Clock for PausedClock {
+        fn now(&self) -> Now {
+            Now {
+                wall: Timestamp::UNIX_EPOCH,
+                mono: Mono::at(self.0.elapsed()),
+            }
+        }
+    }
+
+    /// Answers each task after as many milliseconds as its id says; says who is asked after so many.
+    #[derive(Debug)]
+    struct SlowApi {
+        key: Duration,
+    }
+
+    impl TaskApi for SlowApi {
+        fn fetch<'a>(
+            &'a self,
+            task: &'a TaskId,
+            _: Family,
+            _: &'a mut Noticed,
+        ) -> Pending<'a, Answer> {
+            let millis = task.as_str().parse().unwrap();
+            Box::pin(async move {
+                time::sleep(Duration::from_millis(millis)).await;
+                Err(PollError::NotFound)
+            })
+        }
+
+        fn account(&self) -> Pending<'_, Result<Account, PollError>> {
+            Box::pin(async {
+                time::sleep(self.key).await;
+                Ok(Account::default())
+            })
+        }
+    }
+
+    #[derive(Default)]
+    struct Answered(Vec<String>);
+
+    impl Desk for Answered {
+        fn is_answered(&mut self, _: &TaskId) -> bool {
+            false
+        }
+
+        fn answered(&mut self, task: TaskId, _: Answer) -> ControlFlow<()> {
+            self.0.push(task.to_string());
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Asks after tasks that are answered after so many milliseconds, and is interrupted after one second; returns what
+    /// was taken in, and the time it took.
+    async fn interrupted(millis: &[&str], key: Duration) -> (Vec<String>, Duration) {
+        let start = Instant::now();
+        let task = |id: &&str| (TaskId::parse(id).unwrap(), Family::LumaModify);
+        let (api, clock) = (SlowApi { key }, PausedClock(start));
+        let outside = Asked {
+            api: &api,
+            clock: &clock,
+            turns: None,
+        };
+        let signal = async {
+            time::sleep(Duration::from_secs(1)).await;
+            15
+        };
+        let mut desk = Answered::default();
+        let ended = once(
+            millis.iter().map(task).collect(),
+            outside,
+            signal,
+            &mut desk,
+        )
+        .await;
+        assert_eq!(ended, Err(Stopped::Signal(15)));
+        (desk.0, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_ends_the_asking_with_the_answers_that_are_here() {
+        let soon = Duration::from_millis(300);
+        let at_once = Duration::ZERO;
+
+        let (taken, time) = interrupted(&["0010", "1050", "1500", "9000"], at_once).await;
+        assert_eq!(taken, ["0010", "1050"]);
+        assert!(time <= Duration::from_secs(1) + soon, "{time:?}");
+
+        // What waits for room is not asked after any more.
+        let all = ["9001", "9002", "9003", "1020", "0001"];
+        assert_eq!(interrupted(&all, at_once).await.0, ["1020"]);
+
+        // A key that is still being read keeps nobody waiting either.
+        let (taken, time) = interrupted(&["0001"], Duration::from_secs(10)).await;
+        assert_eq!(taken, [""; 0]);
+        assert!(time <= Duration::from_secs(1) + soon, "{time:?}");
     }
 }
