@@ -195,7 +195,7 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
             () = timeout => None,
         }
     };
-    match headless::follow(state, outside, until, |state| waiting.look(state)).await {
+    match headless::follow(state, outside, until, |state, now| waiting.look(state, now)).await {
         Ended::Broke(outcome) => outcome,
         Ended::Until(Some(signal)) => Err(cli::wait::interrupted(signal)),
         Ended::Until(None) => Err(waiting.timed_out()),

@@ -333,56 +333,138 @@ fn hold(home: &Home, api: &RawServer, error: PollError, wait: Duration) {
     home.other_instance().tell(&word, account);
 }
 
+const LIMITED: PollError = PollError::RateLimited {
+    code: 429,
+    retry_after: None,
+};
+
 #[tokio::test]
 async fn waiting_waits_while_another_instance_holds_the_account_back() {
-    let limited = PollError::RateLimited {
-        code: 429,
-        retry_after: None,
-    };
-    for error in [limited, PollError::Unauthorized(401)] {
-        // It ends in time, and nobody was asked.
-        let mut api = answering(NOT_MADE).await;
-        let home = Home::with(&[ID]);
-        hold(&home, &api, error.clone(), Duration::from_mins(1));
-        let waited = home.run(&api, &["wait", "--timeout", "1s"]).await;
-        assert_eq!(waited.status.code(), Some(124), "{}", err(&waited));
-        assert_eq!(api.requests().len(), 0, "{error:?}");
-
-        // Once the hold is over it asks, and the server's own word counts.
-        let home = Home::with(&[ID, OTHER]);
-        hold(&home, &api, error.clone(), Duration::from_secs(1));
-        let waited = home.run(&api, &["wait", "--timeout", "1m"]).await;
-        assert_eq!(waited.status.code(), Some(3), "{}", err(&waited));
-        assert_eq!(tally(&api.requests()).into_values().sum::<usize>(), 2);
-    }
-
-    // What another said of the key is said as one's own only after a try.
-    let mut api = answering(REFUSED).await;
+    // It ends in time, and nobody was asked.
+    let mut api = answering(NOT_MADE).await;
     let home = Home::with(&[ID]);
-    hold(
-        &home,
-        &api,
-        PollError::Unauthorized(401),
-        Duration::from_secs(1),
+    hold(&home, &api, LIMITED, Duration::from_mins(1));
+    let waited = home.run(&api, &["wait", "--timeout", "1s", "--json"]).await;
+    assert_eq!(waited.status.code(), Some(124), "{}", err(&waited));
+    assert_eq!((api.requests().len(), out(&waited)), (0, ""));
+    let said: Vec<_> = err(&waited).lines().collect();
+    let [begun, ended] = said[..] else {
+        panic!("{said:?}");
+    };
+    assert!(
+        begun.starts_with("kietop: Checks blocked: asked too often (429)."),
+        "{begun}"
     );
+    let clause = "Timed out: 1 task has not finished; checks blocked since ";
+    assert!(
+        ended.contains(clause) && ended.contains(": asked too often (429). "),
+        "{ended}"
+    );
+
+    // Once the hold is over it asks, and the server's own word counts.
+    let home = Home::with(&[ID, OTHER]);
+    hold(&home, &api, LIMITED, Duration::from_secs(1));
     let waited = home.run(&api, &["wait", "--timeout", "1m"]).await;
+    assert_eq!(waited.status.code(), Some(3), "{}", err(&waited));
+    assert_eq!(tally(&api.requests()).into_values().sum::<usize>(), 2);
+    let said = err(&waited);
+    assert_eq!(said.matches("Checks blocked").count(), 1, "{said}");
+    assert_eq!(said.matches("Checks succeed again").count(), 1, "{said}");
+}
+
+#[tokio::test]
+async fn a_key_that_another_instance_knows_as_refused_ends_the_wait() {
+    let mut api = answering(NOT_MADE).await;
+    let home = Home::with(&[ID]);
+    let refused = PollError::Unauthorized(401);
+    hold(&home, &api, refused.clone(), Duration::from_mins(5));
+
+    let waited = home.run(&api, &["wait"]).await;
+
     assert_eq!(waited.status.code(), Some(4), "{}", err(&waited));
-    assert_eq!(api.requests().len(), 1);
+    assert!(
+        err(&waited).contains("The API key was refused (401)."),
+        "{}",
+        err(&waited)
+    );
+    assert_eq!(api.requests().len(), 0);
+
+    // A person's refresh tries it all the same, and then it counts no more.
+    let refreshed = home.run(&api, &["list", "--refresh"]).await;
+    assert_eq!(refreshed.status.code(), Some(0), "{}", err(&refreshed));
+    let waited = home.run(&api, &["wait", ID]).await;
+    assert_eq!(waited.status.code(), Some(3), "{}", err(&waited));
+}
+
+#[tokio::test]
+async fn what_blocks_the_checks_is_said_from_the_beginning() {
+    let nobody = "http://127.0.0.1:9";
+    for (server, reason) in [
+        (None, "offline: "),
+        (Some(GATEWAY.to_vec()), "server trouble (520)"),
+        (
+            Some(http(r#"{"code":455,"msg":"no"}"#)),
+            "the service is down for maintenance (455)",
+        ),
+        (
+            Some(http(r#"{"code":429,"msg":"no"}"#)),
+            "asked too often (429)",
+        ),
+        (Some(http("<html>")), "the answer made no sense"),
+    ] {
+        let server = match server {
+            Some(bytes) => Some(RawServer::answering(bytes).await),
+            None => None,
+        };
+        let origin = server.as_ref().map_or(nobody.to_owned(), RawServer::origin);
+        let home = Home::with(&[ID]);
+        let command = home.kietop(&origin, &["wait", "--timeout", "2s", "--json"]);
+
+        let waited = ended({ command }.spawn().unwrap()).await;
+
+        assert_eq!(waited.status.code(), Some(124), "{}", err(&waited));
+        let said: Vec<_> = err(&waited).lines().collect();
+        let [begun, end] = said[..] else {
+            panic!("{said:?}");
+        };
+        assert!(
+            begun
+                .to_lowercase()
+                .contains(&format!("checks blocked: {reason}")),
+            "{begun}"
+        );
+        assert!(
+            end.contains("; checks blocked since ") && end.contains(reason),
+            "{end}"
+        );
+        assert_eq!(out(&waited), "");
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_task_that_is_removed_is_no_success() {
+    let (mut api, _gate) = gated(RUNNING).await;
+    let home = Home::with(&[ID]);
+    let child = home.start(&api, &["wait", ID]);
+    asked(&mut api, 1).await;
+
+    let removed = home.run(&api, &["remove", ID]).await;
+    assert_eq!(removed.status.code(), Some(0), "{}", err(&removed));
+
+    let waited = ended(child).await;
+    assert_eq!(waited.status.code(), Some(5), "{}", err(&waited));
+    assert!(
+        err(&waited).contains("was removed from the list"),
+        "{}",
+        err(&waited)
+    );
 }
 
 #[tokio::test]
 async fn a_refresh_tries_a_hold_of_another_at_once_but_not_a_limit() {
     let mut api = answering(NOT_MADE).await;
     let home = Home::with(&[ID]);
-    hold(
-        &home,
-        &api,
-        PollError::RateLimited {
-            code: 429,
-            retry_after: None,
-        },
-        Duration::from_mins(1),
-    );
+    hold(&home, &api, LIMITED, Duration::from_mins(1));
     let refreshed = home.run(&api, &["list", "--refresh"]).await;
     assert_eq!(refreshed.status.code(), Some(1), "{}", err(&refreshed));
     assert_eq!(api.requests().len(), 0);

@@ -165,7 +165,7 @@ async fn waiting_ends_with_the_code_of_what_happened() {
         .await;
     assert_eq!(waited.status.code(), Some(124), "{}", err(&waited));
     assert!(
-        err(&waited).contains("one task has not ended"),
+        err(&waited).contains("Timed out: 1 task has not finished. Run the same command"),
         "{}",
         err(&waited)
     );

@@ -3,13 +3,16 @@
 //! Looks at the state of the same core that runs the dashboard, so it asks at the same pace, shares the list and its
 //! limits with other instances, and takes an ending from whoever hears of it first.
 
+mod blocked;
+
 use std::{collections::HashSet, ops::ControlFlow, str::FromStr, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
+use self::blocked::{Blocks, Reason};
 use super::{Failure, Global, Wait, exit, json, output, place};
 use crate::{
-    adapters::store::SqliteStore,
+    adapters::{desktop::SystemClock, store::SqliteStore},
     app::state::{Loading, State},
     domain::{
         change::{Applied, Change, Delta, JournalLine, StoreError},
@@ -20,9 +23,10 @@ use crate::{
         schedule::Polling,
         span::{self, Bare},
         task::{TaskId, TaskState},
+        time::Now,
         watched::Watched,
     },
-    ports::ListStore,
+    ports::{Clock as _, ListStore},
     ui::format,
 };
 
@@ -49,6 +53,9 @@ pub struct Waiting {
     /// Why nothing can be written at present, as was said.
     unsaved: Option<StoreError>,
     has_failed: bool,
+    has_removed: bool,
+    started: Timestamp,
+    blocks: Blocks,
     retention: Duration,
     is_json: bool,
 }
@@ -73,6 +80,9 @@ impl Waiting {
             said: HashSet::new(),
             unsaved: None,
             has_failed: false,
+            has_removed: false,
+            started: SystemClock::wall(),
+            blocks: Blocks::new(TimeZone::system()),
             retention,
             is_json: wait.json,
         })
@@ -90,7 +100,7 @@ impl Waiting {
     }
 
     /// Says what has ended, and breaks off when everything has, or nothing more can be heard.
-    pub fn look(&mut self, state: &State) -> ControlFlow<Result<i32, Failure>> {
+    pub fn look(&mut self, state: &State, now: Now) -> ControlFlow<Result<i32, Failure>> {
         match state.loading() {
             Loading::Pending => return ControlFlow::Continue(()),
             Loading::Failed(error) => return ControlFlow::Break(Err(place::store_failed(error))),
@@ -109,31 +119,34 @@ impl Waiting {
                 }
                 // Taken off the list while we waited.
                 None if self.said.insert(id.clone()) => {
-                    output::talk(&format!("kietop: {id} is watched no more."));
+                    self.has_removed = true;
+                    output::talk(&format!("kietop: {id} was removed from the list."));
                 }
                 Some(_) | None => {}
             }
         }
         if is_over {
-            let code = if self.has_failed {
-                exit::WAIT_FAILED
-            } else {
-                0
+            let code = match (self.has_failed, self.has_removed) {
+                (true, _) => exit::WAIT_FAILED,
+                (false, true) => exit::NO_SUCH_TASK,
+                (false, false) => 0,
             };
             return ControlFlow::Break(Ok(code));
         }
-        match state.polls().hold() {
-            // Another's word for it is tried first: it may be an old one.
-            Some(hold)
-                if !hold.is_told
-                    && matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) =>
-            {
-                let what = format::sentence(&hold.error.message());
-                let what = what.trim_end_matches('.');
-                let message = format!("{what}. {}", hold.error.next_step());
-                ControlFlow::Break(Err(Failure::new(exit::UNAUTHORISED, message)))
-            }
-            _ => ControlFlow::Continue(()),
+        if let Some(failure) = key_failure(state) {
+            return ControlFlow::Break(Err(failure));
+        }
+        self.say_blocks(state, &wanted, now);
+        ControlFlow::Continue(())
+    }
+
+    /// Says when the checks begin to be blocked, and when that ends.
+    fn say_blocks(&mut self, state: &State, wanted: &[TaskId], now: Now) {
+        let unfinished = wanted.iter().filter_map(|id| state.list().get(id));
+        let unfinished = unfinished.filter(|watched| !has_ended(watched));
+        let reason = Reason::find(state, unfinished, self.started, now);
+        if let Some(line) = self.blocks.update(reason, now.wall) {
+            output::talk(&format!("kietop: {line}"));
         }
     }
 
@@ -172,14 +185,34 @@ impl Waiting {
         let left = self.wanted.iter().flatten();
         let left = left.filter(|id| !self.said.contains(*id)).count();
         let what = match left {
-            1 => "one task has not ended".to_owned(),
-            left => format!("{left} tasks have not ended"),
+            1 => "1 task has not finished".to_owned(),
+            left => format!("{left} tasks have not finished"),
         };
+        let blocked = self.blocks.clause(SystemClock::start().now());
         Failure::new(
             exit::TIMED_OUT,
-            format!("Time ran out: {what}; they go on, and the same command waits on."),
+            format!("Timed out: {what}{blocked}. Run the same command to keep waiting."),
         )
     }
+}
+
+/// Returns the failure where there is no key, or one that is refused: to this command, or to another on the same list.
+fn key_failure(state: &State) -> Option<Failure> {
+    let hold = state.polls().hold()?;
+    if !matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) {
+        return None;
+    }
+    let what = format::sentence(&hold.error.message());
+    let step = hold.error.next_step();
+    let retry = if hold.is_told {
+        " kietop list --refresh tries it again."
+    } else {
+        ""
+    };
+    Some(Failure::new(
+        exit::UNAUTHORISED,
+        format!("{what}. {step}{retry}"),
+    ))
 }
 
 /// Returns what has not ended, in the order of the list.

@@ -28,13 +28,13 @@ pub enum Ended<B, U> {
     Until(U),
 }
 
-/// Runs the core until `look`, which sees the state after every change, breaks off, or `until` is over. What was to be
+/// Runs the core until `look`, which sees the state and the time after every change, breaks off, or `until` is over. What was to be
 /// written is written by then, and every turn given back, if the disk takes it within a moment.
 pub async fn follow<B, U>(
     mut state: State,
     outside: Outside,
     until: impl Future<Output = U>,
-    mut look: impl FnMut(&State) -> ControlFlow<B>,
+    mut look: impl FnMut(&State, Now) -> ControlFlow<B>,
 ) -> Ended<B, U> {
     let clock = Arc::clone(&outside.clock);
     let (_, studio) = pictures::open(Preview::Off);
@@ -46,7 +46,7 @@ pub async fn follow<B, U>(
             // What is the terminal's is left aside there: there is no screen, and nobody at it.
             hands.carry_out(effect);
         }
-        if let ControlFlow::Break(end) = look(&state) {
+        if let ControlFlow::Break(end) = look(&state, clock.now()) {
             leave(state, hands, clock.now()).await;
             return Ended::Broke(end);
         }

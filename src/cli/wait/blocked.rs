@@ -1,0 +1,216 @@
+//! What keeps every check from succeeding: said once when it begins and once when it ends.
+
+use std::{collections::HashSet, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    app::state::State,
+    domain::{
+        report::PollError,
+        text::CleanText,
+        time::{self, Now},
+        watched::Watched,
+    },
+    ui::format,
+};
+
+/// A block that follows another within this time is said only once it has lasted as long.
+const QUIET_TIME: Duration = Duration::from_mins(1);
+
+/// The longest reason, in bytes.
+const MAX_REASON_LEN: usize = 1024;
+
+/// Why no check succeeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reason {
+    /// The error's kind and code: texts differ from check to check.
+    kind: (&'static str, Option<i64>),
+    what: String,
+    next_step: &'static str,
+}
+
+impl Reason {
+    fn new(error: &PollError, what: &str) -> Self {
+        Self {
+            kind: (error.kind(), error.code()),
+            what: CleanText::line(what, MAX_REASON_LEN).to_string(),
+            next_step: error.next_step(),
+        }
+    }
+
+    /// Finds the reason in the account's hold, else in the tasks: every one checked since the start failed its last check,
+    /// and not by a verdict of the server on the task.
+    pub(super) fn find<'a>(
+        state: &State,
+        unfinished: impl Iterator<Item = &'a Watched>,
+        started: Timestamp,
+        now: Now,
+    ) -> Option<Self> {
+        if let Some(hold) = state.polls().hold() {
+            return Some(Self::new(&hold.error, &hold.message(now.mono)));
+        }
+        let mut found = None;
+        for watched in unfinished {
+            let freshness = &watched.freshness;
+            let failed = freshness.last_error.as_ref();
+            match failed.filter(|failed| failed.at >= started) {
+                Some(failed) if is_verdict(&failed.error) => return None,
+                Some(failed) => found = Some(Self::new(&failed.error, &failed.error.message())),
+                None if freshness.last_ok.is_some_and(|at| at >= started) => return None,
+                None => {}
+            }
+        }
+        found
+    }
+}
+
+const fn is_verdict(error: &PollError) -> bool {
+    matches!(error, PollError::NotFound | PollError::Refused { .. })
+}
+
+/// A time in which no check succeeded.
+#[derive(Debug)]
+struct Block {
+    since: Timestamp,
+    reason: Reason,
+    /// The kinds of reasons said of it; none where it has not been said at all.
+    said: HashSet<(&'static str, Option<i64>)>,
+}
+
+/// The block under way, and what was said.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    zone: TimeZone,
+    current: Option<Block>,
+    last_end: Option<Timestamp>,
+}
+
+impl Blocks {
+    pub(super) const fn new(zone: TimeZone) -> Self {
+        Self {
+            zone,
+            current: None,
+            last_end: None,
+        }
+    }
+
+    /// Notes whether the checks are blocked now; returns the line to say, if any.
+    pub(super) fn update(&mut self, reason: Option<Reason>, now: Timestamp) -> Option<String> {
+        let Some(reason) = reason else {
+            return self.end(now);
+        };
+        let block = self.current.get_or_insert_with(|| Block {
+            since: now,
+            reason: reason.clone(),
+            said: HashSet::new(),
+        });
+        block.reason = reason;
+        let is_repeat = |end: Timestamp| time::span(end, block.since) < QUIET_TIME;
+        let is_quiet =
+            self.last_end.is_some_and(is_repeat) && time::span(block.since, now) < QUIET_TIME;
+        if is_quiet || !block.said.insert(block.reason.kind) {
+            return None;
+        }
+        let Reason {
+            what, next_step, ..
+        } = &block.reason;
+        Some(format!("Checks blocked: {what}. {next_step}"))
+    }
+
+    fn end(&mut self, now: Timestamp) -> Option<String> {
+        let block = self.current.take()?;
+        self.last_end = Some(now);
+        let lasted = format::run_time(time::span(block.since, now));
+        (!block.said.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
+    }
+
+    /// Returns the clause for another sentence: "; checks blocked since 14:02: asked too often (429)".
+    pub(super) fn clause(&self, now: Now) -> String {
+        let Some(block) = &self.current else {
+            return String::new();
+        };
+        let since = format::moment_minutes(block.since, now, &self.zone);
+        format!("; checks blocked since {since}: {}", block.reason.what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Mono;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn moment(seconds: i64) -> Now {
+        Now {
+            wall: at(seconds),
+            mono: Mono::default(),
+        }
+    }
+
+    fn reason(error: &PollError) -> Option<Reason> {
+        Some(Reason::new(error, &error.message()))
+    }
+
+    fn limited() -> Option<Reason> {
+        reason(&PollError::RateLimited {
+            code: 429,
+            retry_after: None,
+        })
+    }
+
+    #[test]
+    fn a_block_is_said_when_it_begins_and_when_it_ends() {
+        let mut blocks = Blocks::new(TimeZone::UTC);
+        assert_eq!(blocks.update(None, at(0)), None);
+        assert_eq!(blocks.clause(moment(0)), "");
+
+        let begun = blocks.update(limited(), at(10));
+        assert_eq!(
+            begun.as_deref(),
+            Some("Checks blocked: asked too often (429). Asking goes on by itself, more slowly.")
+        );
+        for seconds in 11..100 {
+            assert_eq!(blocks.update(limited(), at(seconds)), None);
+        }
+        assert_eq!(
+            blocks.clause(moment(100)),
+            "; checks blocked since 08:00: asked too often (429)"
+        );
+        let tomorrow = blocks.clause(moment(24 * 3600));
+        assert!(tomorrow.contains("since 15 Jan 08:00"), "{tomorrow}");
+        let ended = blocks.update(None, at(130));
+        assert_eq!(ended.as_deref(), Some("Checks succeed again after 2m00s."));
+        assert_eq!(blocks.update(None, at(131)), None);
+        assert_eq!(blocks.clause(moment(131)), "");
+    }
+
+    #[test]
+    fn reasons_that_change_to_and_fro_are_said_once_each() {
+        let mut blocks = Blocks::new(TimeZone::UTC);
+        let offline = || reason(&PollError::Offline(CleanText::line("no route", 99)));
+        let said = (0..100).filter_map(|n| {
+            let reason = if n % 2 == 0 { limited() } else { offline() };
+            blocks.update(reason, at(n))
+        });
+        assert_eq!(said.count(), 2);
+    }
+
+    #[test]
+    fn blocks_that_come_and_go_are_no_flood() {
+        let mut blocks = Blocks::new(TimeZone::UTC);
+        let said: Vec<_> = (0..1000)
+            .filter_map(|n| {
+                let reason = limited().filter(|_| n % 10 < 5);
+                blocks.update(reason, at(n))
+            })
+            .collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        // One that lasts is said.
+        let long = (1000..1070).filter_map(|n| blocks.update(limited(), at(n)));
+        assert_eq!(long.count(), 1);
+    }
+}
