@@ -265,6 +265,51 @@ fn labels_taken_back_faster_than_the_disk_answers_are_taken_back_once_each() {
 }
 
 #[test]
+fn a_label_is_taken_back_before_the_disk_has_answered() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter"]);
+    story.is_disk_slow = true;
+    story.press(&[
+        "e", "Ctrl-U", "x", "Enter", "e", "Ctrl-U", "y", "Enter", "u",
+    ]);
+    while story.flush() {}
+    assert_eq!(story.task("made").title(), "x");
+    assert_eq!(story.said(), "Called \"x\" again.");
+
+    story.press(&["e", "y", "Enter", "u", "u"]);
+    while story.flush() {}
+    assert_eq!(story.task("made").title(), "harbour2");
+    story.press(&["u"]);
+    while story.flush() {}
+    assert_eq!(story.task("made").title(), "harbour");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn a_label_that_fails_is_not_taken_back() {
+    let mut story = Story::with([made_task()]);
+    story.press(&["e", "2", "Enter"]);
+    story.is_disk_slow = true;
+    story.press(&["e", "3", "Enter", "u"]);
+    story.disk = Err(StoreError::Full);
+    story.flush();
+    story.disk = Ok(());
+    while story.flush() {}
+
+    assert!(
+        story.said().starts_with("Nothing was changed: "),
+        "{}",
+        story.said()
+    );
+    assert!(story.state.overlay().is_none());
+    assert_eq!(story.task("made").title(), "harbour2");
+    story.press(&["u"]);
+    while story.flush() {}
+    assert_eq!(story.task("made").title(), "harbour");
+}
+
+#[test]
 fn a_label_whose_return_the_disk_refused_can_be_taken_back_later() {
     let mut story = Story::with([made_task()]);
     story.press(&["e", "2", "Enter"]);

@@ -614,6 +614,109 @@ fn an_undo_that_the_disk_refuses_can_be_tried_again() {
     assert_eq!(story.selected(), "a");
 }
 
+fn five() -> Story {
+    Story::with(["a", "b", "c", "d", "e"].map(|name| task(name).ready("5m").created("14:30")))
+}
+
+fn flush(story: &mut Story) {
+    while story.flush() {}
+}
+
+#[test]
+fn an_undo_before_the_disk_has_answered_undoes_that_removal() {
+    let mut story = five();
+    story.press(&["d"]);
+    let shown = story.state.shown().to_vec();
+
+    story.is_disk_slow = true;
+    story.press(&["d", "u"]);
+    flush(&mut story);
+
+    assert_eq!(story.state.shown(), shown);
+    assert_eq!(story.said(), "Watching again \"b\".");
+    // The older one is next, and then there is none.
+    story.press(&["u"]);
+    flush(&mut story);
+    assert_eq!(story.said(), "Watching again \"a\".");
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn of_several_removals_under_way_the_last_is_undone_first() {
+    let mut story = five();
+    story.is_disk_slow = true;
+    story.press(&["d", "j", "d", "j", "d", "u", "u"]);
+    flush(&mut story);
+    assert_eq!(story.state.shown(), ["b", "c", "d", "e"].map(id));
+
+    story.press(&["u"]);
+    flush(&mut story);
+    assert_eq!(story.state.shown(), ["a", "b", "c", "d", "e"].map(id));
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+
+    // The same task again, and one after the other answered in between.
+    story.press(&["g", "d", "d"]);
+    assert_eq!(story.said(), "Already being removed.");
+    story.press(&["u", "d"]);
+    story.flush();
+    story.press(&["j"]);
+    flush(&mut story);
+    assert_eq!(story.state.shown(), ["b", "c", "d", "e"].map(id));
+    story.press(&["u"]);
+    flush(&mut story);
+    assert_eq!(story.state.shown(), ["a", "b", "c", "d", "e"].map(id));
+    story.press(&["u"]);
+    assert_eq!(story.said(), "Nothing to undo.");
+}
+
+#[test]
+fn an_undo_of_a_removal_that_fails_undoes_no_older_one() {
+    let mut story = five();
+    story.press(&["d"]);
+    story.is_disk_slow = true;
+    story.press(&["d", "u"]);
+
+    story.disk = Err(StoreError::Full);
+    story.flush();
+    story.disk = Ok(());
+    flush(&mut story);
+    assert!(
+        story.said().starts_with("Nothing was changed: "),
+        "{}",
+        story.said()
+    );
+    assert_eq!(story.state.shown(), ["b", "c", "d", "e"].map(id));
+
+    // Nor when both fail.
+    story.press(&["d", "u"]);
+    story.disk = Err(StoreError::Full);
+    flush(&mut story);
+    story.disk = Ok(());
+    story.press(&["u"]);
+    flush(&mut story);
+    assert_eq!(story.said(), "Watching again \"a\".");
+}
+
+#[test]
+fn what_is_undone_and_left_in_one_go_is_ordered_before_the_end() {
+    let mut story = five();
+    story.is_disk_slow = true;
+    let orders = story.press(&["d", "u", "q"]);
+    let stored: Vec<_> = orders
+        .iter()
+        .filter_map(|order| match order {
+            Effect::Store(changes) => changes.first(),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(stored[..], [Change::Remove { .. }, Change::Restore { .. }]),
+        "{stored:?}"
+    );
+}
+
 #[test]
 fn a_task_removed_and_brought_back_while_asked_after_is_not_asked_twice() {
     let mut story = Story::with([due("a")]);

@@ -22,7 +22,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-pub(super) use self::undo::{Labels, Undo, Undos};
+pub(super) use self::undo::{EndedOrder, Labels, Undo, Undos};
 pub use self::{
     add::{AddDialog, AddField, Candidate},
     away::{Away, Digest},
@@ -467,7 +467,7 @@ impl State {
     }
 
     /// Reports whether there is a removal or a label to take back.
-    pub const fn can_undo(&self) -> bool {
+    pub fn can_undo(&self) -> bool {
         !self.undos.is_empty()
     }
 

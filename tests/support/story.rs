@@ -8,7 +8,7 @@
 )]
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -48,6 +48,9 @@ pub(crate) struct Story {
     pub(crate) wakeups: usize,
     /// Why the disk takes nothing, if it does not.
     pub(crate) disk: Result<(), StoreError>,
+    /// Whether the disk answers only when [`Story::flush`] lets it.
+    pub(crate) is_disk_slow: bool,
+    unwritten: VecDeque<Vec<Change>>,
     /// How the list is looked at, as last written down.
     pub(crate) remembered: Option<Lens>,
     server: Option<Server>,
@@ -67,6 +70,8 @@ impl Story {
             orders: Vec::new(),
             wakeups: 0,
             disk: Ok(()),
+            is_disk_slow: false,
+            unwritten: VecDeque::new(),
             remembered: None,
             server: None,
             delay: Duration::from_millis(200),
@@ -111,11 +116,10 @@ impl Story {
             match effect {
                 Effect::Poll { task, attempt, .. } => self.ask(task, attempt),
                 Effect::Store(changes) => {
-                    let result = match self.disk.clone() {
-                        Ok(()) => Ok(changes.iter().map(|change| self.apply(change)).collect()),
-                        Err(error) => Err(error),
-                    };
-                    self.say(Msg::Stored { changes, result });
+                    self.unwritten.push_back(changes);
+                    if !self.is_disk_slow {
+                        self.flush();
+                    }
                 }
                 Effect::ReadJournal(task) => {
                     let lines = Ok(Vec::new());
@@ -153,6 +157,19 @@ impl Story {
             }
         }
         effects
+    }
+
+    /// Lets the disk answer the oldest order; returns whether there was one.
+    pub(crate) fn flush(&mut self) -> bool {
+        let Some(changes) = self.unwritten.pop_front() else {
+            return false;
+        };
+        let result = match self.disk.clone() {
+            Ok(()) => Ok(changes.iter().map(|change| self.apply(change)).collect()),
+            Err(error) => Err(error),
+        };
+        self.say(Msg::Stored { changes, result });
+        true
     }
 
     fn ask(&mut self, task: TaskId, attempt: Attempt) {

@@ -14,24 +14,123 @@ pub(in crate::app) enum Undo {
     Labels(Labels),
 }
 
+impl Undo {
+    /// Returns whether these changes carry it out.
+    fn is_carried_out_by(&self, changes: &[Change]) -> bool {
+        match self {
+            Self::Removal(tasks) => {
+                let is_it = |(task, change): (&TaskId, &Change)| {
+                    matches!(change, Change::Restore { task: other, .. } if other == task)
+                };
+                tasks.len() == changes.len() && tasks.iter().zip(changes).all(is_it)
+            }
+            Self::Labels(labels) => {
+                labels.len() == changes.len()
+                    && labels.iter().zip(changes).all(|((id, before), change)| {
+                        matches!(change, Change::Label { task, label, .. } if task == id && label == before)
+                    })
+            }
+        }
+    }
+}
+
+/// An order that can be undone and that the disk has not answered.
+#[derive(Debug, Clone)]
+struct InFlight {
+    changes: Vec<Change>,
+    undo: Undo,
+    /// Whether its undo was ordered behind it.
+    is_undone: bool,
+}
+
+/// An order that the disk has answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::app) enum EndedOrder {
+    /// A person's, or none that can be undone; its undo may have been ordered behind it.
+    Done { is_undone: bool },
+    /// One to bring these labels back.
+    LabelsReturned(Labels),
+    /// An undo of what failed.
+    VoidUndo,
+}
+
 /// Holds what can be taken back.
 #[derive(Debug, Clone, Default)]
 pub(in crate::app) struct Undos {
     done: Vec<Undo>,
+    /// The orders that the disk has not answered, oldest first: all are newer than what is done.
+    in_flight: Vec<InFlight>,
     /// The labels that are being brought back, those of each press: that is no new thing to take back. The disk may be
     /// slower than the presses.
     returning: Vec<Labels>,
+    /// The undos under way of orders that failed: there is nothing to undo.
+    void: Vec<Undo>,
 }
 
 impl Undos {
     /// Reports whether there is nothing to take back.
-    pub(in crate::app) const fn is_empty(&self) -> bool {
-        self.done.is_empty()
+    pub(in crate::app) fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.in_flight.iter().all(|order| order.is_undone)
     }
 
     /// Notes what was done.
     pub(in crate::app) fn push(&mut self, undo: Undo) {
         self.done.push(undo);
+    }
+
+    /// Notes an order that can be undone before the disk answers it.
+    pub(in crate::app) fn note_order(&mut self, changes: Vec<Change>, undo: Undo) {
+        self.in_flight.push(InFlight {
+            changes,
+            undo,
+            is_undone: false,
+        });
+    }
+
+    /// Ends an order that was answered, and returns which it was.
+    pub(in crate::app) fn end_order(&mut self, changes: &[Change], is_written: bool) -> EndedOrder {
+        let is_it = |order: &InFlight| order.changes == changes;
+        if let Some(at) = self.in_flight.iter().position(is_it) {
+            let InFlight {
+                undo, is_undone, ..
+            } = self.in_flight.remove(at);
+            if is_undone && !is_written {
+                self.void.push(undo);
+            }
+            return EndedOrder::Done { is_undone };
+        }
+        let is_void = self.take_void(changes);
+        match self.take_returning(changes) {
+            _ if is_void => EndedOrder::VoidUndo,
+            Some(labels) => EndedOrder::LabelsReturned(labels),
+            None => EndedOrder::Done { is_undone: false },
+        }
+    }
+
+    /// Reports whether a removal of the task is under way that was not undone.
+    pub(in crate::app) fn is_removing(&self, task: &TaskId) -> bool {
+        let last = self
+            .in_flight
+            .iter()
+            .rev()
+            .find(|order| matches!(&order.undo, Undo::Removal(tasks) if tasks.contains(task)));
+        last.is_some_and(|order| !order.is_undone)
+    }
+
+    /// Returns the label that the orders under way leave the task with; `None` when none is about its label.
+    pub(in crate::app) fn label_in_flight(&self, task: &TaskId) -> Option<Option<CleanText>> {
+        self.in_flight.iter().rev().find_map(|order| {
+            if let (Undo::Labels(before), true) = (&order.undo, order.is_undone) {
+                let own = before.iter().find(|(id, _)| id == task);
+                return own.map(|(_, label)| label.clone());
+            }
+            order.changes.iter().find_map(|change| match change {
+                Change::Label {
+                    task: id, label, ..
+                } if id == task => Some(label.clone()),
+                _ => None,
+            })
+        })
     }
 
     /// Takes in the removals of earlier runs: all else was done after them.
@@ -40,9 +139,20 @@ impl Undos {
         self.done.splice(0..0, removals);
     }
 
-    /// Returns the last thing done; labels count as returning from now on.
+    /// Returns the last thing done or ordered; labels count as returning from now on.
     pub(in crate::app) fn pop(&mut self) -> Option<Undo> {
-        let undo = self.done.pop();
+        let ordered = self
+            .in_flight
+            .iter_mut()
+            .rev()
+            .find(|order| !order.is_undone);
+        let undo = match ordered {
+            Some(order) => {
+                order.is_undone = true;
+                Some(order.undo.clone())
+            }
+            None => self.done.pop(),
+        };
         if let Some(Undo::Labels(labels)) = &undo {
             self.returning.push(labels.clone());
         }
@@ -50,13 +160,18 @@ impl Undos {
     }
 
     /// Returns the labels that these changes were to bring back, if that is what they were for.
-    pub(in crate::app) fn take_returning(&mut self, changes: &[Change]) -> Option<Labels> {
-        let at = self.returning.iter().position(|labels| {
-            labels.len() == changes.len()
-                && labels.iter().zip(changes).all(|((id, before), change)| {
-                    matches!(change, Change::Label { task, label, .. } if task == id && label == before)
-                })
-        })?;
+    fn take_returning(&mut self, changes: &[Change]) -> Option<Labels> {
+        let is_it = |labels: &Labels| Undo::Labels(labels.clone()).is_carried_out_by(changes);
+        let at = self.returning.iter().position(is_it)?;
         Some(self.returning.remove(at))
+    }
+
+    /// Reports, once, whether these changes are to undo what failed.
+    fn take_void(&mut self, changes: &[Change]) -> bool {
+        let at = self
+            .void
+            .iter()
+            .position(|undo| undo.is_carried_out_by(changes));
+        at.map(|at| self.void.remove(at)).is_some()
     }
 }

@@ -43,7 +43,21 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         at: now.wall,
         label: label.clone(),
     };
-    let changes = editor.tasks().iter().map(change).collect();
+    let changes: Vec<_> = editor.tasks().iter().map(change).collect();
+    let before: Labels = editor
+        .tasks()
+        .iter()
+        .filter_map(|task| {
+            let known = || Some(state.list.get(task)?.label.clone());
+            let before = state.undos.label_in_flight(task).or_else(known)?;
+            (before != label).then(|| (task.clone(), before))
+        })
+        .collect();
+    if !before.is_empty() {
+        state
+            .undos
+            .note_order(changes.clone(), Undo::Labels(before));
+    }
     state.overlay = None;
     effects.push(Effect::Store(changes));
 }
@@ -72,9 +86,12 @@ pub(super) fn toggle_notices(state: &mut State, now: Now, effects: &mut Vec<Effe
     effects.push(Effect::Store(changes));
 }
 
-/// Takes in what a person said of tasks, and says what it came to.
-pub(super) fn taken_in(state: &mut State, changes: &[&Change], now: Now) {
+/// Takes in what a person said of tasks, and says what it came to; nothing where its undo is under way.
+pub(super) fn taken_in(state: &mut State, changes: &[&Change], is_undone: bool, now: Now) {
     let before = note(state, changes, now);
+    if is_undone {
+        return;
+    }
     let count = changes.len();
     let text = match changes.first() {
         Some(Change::Label { label, .. }) => match (label, count) {

@@ -18,12 +18,15 @@ pub(super) fn remove(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         return;
     }
     let targets = state.targets();
+    let is_any = !targets.is_empty();
     let tasks: Vec<_> = targets
         .into_iter()
         .map(|watched| watched.id().clone())
+        .filter(|task| !state.undos.is_removing(task))
         .collect();
     let hidden = state.hidden_targets();
     match tasks.len() {
+        0 if is_any => notify(state, Tone::Plain, "Already being removed.", now),
         0 => notify(state, Tone::Plain, "No task to remove.", now),
         1 if hidden == 0 => remove_all(state, tasks, now, effects),
         _ => {
@@ -41,11 +44,19 @@ pub(super) fn remove_all(
 ) {
     state.screen = Screen::List;
     selection::settle(state);
-    let remove = |task| Change::Remove { task, at: now.wall };
-    effects.push(Effect::Store(tasks.into_iter().map(remove).collect()));
+    let remove = |task: &TaskId| Change::Remove {
+        task: task.clone(),
+        at: now.wall,
+    };
+    let changes: Vec<_> = tasks.iter().map(remove).collect();
+    state
+        .undos
+        .note_order(changes.clone(), Undo::Removal(tasks));
+    effects.push(Effect::Store(changes));
 }
 
-/// Takes back what was done last: a removal, one of an earlier run too, or labels.
+/// Takes back what was done last: a removal, one of an earlier run too, or labels. What the disk has not answered yet
+/// counts too: the disk takes one order after the other.
 pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if refuses_changes(state, now) {
         return;

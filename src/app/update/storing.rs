@@ -11,7 +11,10 @@ use crate::{
     app::{
         keymap::Action,
         msg::Effect,
-        state::{AddDialog, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone, Undo},
+        state::{
+            AddDialog, EndedOrder, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone,
+            Undo,
+        },
     },
     domain::{
         change::{Access, Applied, Change, Delta, JournalLine, StoreError},
@@ -234,11 +237,14 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             | Change::Notify { .. } => {}
         }
     }
-    let unreturned = state.undos.take_returning(&changes);
-    // The dialog was closed; its ids may be nowhere else.
-    if !unadded.is_empty() && state.overlay.is_none() {
+    let order = state.undos.end_order(&changes, false);
+    let is_void = order == EndedOrder::VoidUndo;
+    if is_void || order == (EndedOrder::Done { is_undone: true }) {
+        // Nothing is to be done again.
+    } else if !unadded.is_empty() && state.overlay.is_none() {
+        // The dialog was closed; its ids may be nowhere else.
         state.overlay = Some(Overlay::Add(Box::new(AddDialog::again(unadded, label))));
-    } else if let Some(labels) = unreturned {
+    } else if let EndedOrder::LabelsReturned(labels) = order {
         state.undos.push(Undo::Labels(labels));
     } else if !unlabelled.is_empty() && state.overlay.is_none() {
         let editor = LabelEditor::again(unlabelled, label);
@@ -249,7 +255,7 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
         .filter(|change| matches!(change, Change::Restore { .. }))
         .map(|change| change.task().clone())
         .collect();
-    if !unrestored.is_empty() {
+    if !unrestored.is_empty() && !is_void {
         state.undos.push(Undo::Removal(unrestored));
     }
     let unsaved = &mut state.unsaved;
@@ -343,9 +349,13 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         }
         selection::forget_journal(state, id);
     }
-    match state.undos.take_returning(changes) {
-        Some(_) => labels::returned(state, &said, now),
-        None => labels::taken_in(state, &said, now),
+    let order = state.undos.end_order(changes, true);
+    let is_undone = order == EndedOrder::Done { is_undone: true };
+    let is_void = order == EndedOrder::VoidUndo;
+    match order {
+        EndedOrder::VoidUndo => {}
+        EndedOrder::LabelsReturned(_) => labels::returned(state, &said, now),
+        EndedOrder::Done { is_undone } => labels::taken_in(state, &said, is_undone, now),
     }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
     let removed = selection::steadily(state, now, |rows| {
@@ -381,13 +391,15 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         };
         let text = format!("{verb} {what}.{rest}{hidden}");
         notify(state, Tone::Plain, text, now);
-    } else if is_undo && removed.is_empty() {
+    } else if is_undo && removed.is_empty() && !is_void {
         let text = "Nothing was brought back: it is watched already, or was removed too long ago.";
         notify(state, Tone::Plain, text, now);
     } else if known > 0 {
         notify(state, Tone::Plain, "Watched already, nothing to add.", now);
     }
-    if let Some(first) = removed.first() {
+    if let Some(first) = removed.first()
+        && !is_undone
+    {
         let what = if removed.len() == 1 {
             quoted(first)
         } else {
