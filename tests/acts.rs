@@ -21,7 +21,7 @@ use kietop::{
         msg::{Effect, Msg, Request},
         pointer::{Gesture, Spot},
         state::{DetailPage, NOTICE_TIME, Overlay, Screen},
-        tidings::{Focus, NoticeWay, Tidings},
+        tidings::{Focus, NoticeWay, Tidings, facts},
     },
     domain::{
         change::{Access, Applied, Change, Delta, StoreError},
@@ -942,6 +942,61 @@ fn endings_of_a_few_seconds_become_one_notice() {
             facts.contains(&(fact.0, fact.1.to_owned())),
             "{fact:?} in {facts:?}"
         );
+    }
+}
+
+#[test]
+fn a_command_can_be_started_with_the_facts_of_any_batch() {
+    let prompt = "漢字 \n".repeat(3000);
+    let error = "it broke ".repeat(2000);
+    let url = format!("https://tempfile.example/{}.mp4", "x".repeat(2000));
+    for count in [1_usize, 2, 60, 2000] {
+        let tasks: Vec<_> = (0..count)
+            .map(|n| {
+                let id = format!("{n:0>200}");
+                let made = task(&id)
+                    .prompt(&prompt)
+                    .made("5m", Delivery::Done, &[&url])
+                    .build();
+                let failed = task(&id).prompt(&prompt).failed("500", &error).build();
+                if n % 2 == 0 { made } else { failed }
+            })
+            .collect();
+        let tasks: Vec<_> = tasks.iter().collect();
+
+        let facts = facts("They have ended.", &tasks);
+
+        let len: usize = facts
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 2)
+            .sum();
+        assert!(len < 64 * 1024, "{len} bytes for {count}");
+        let value = |name| {
+            facts
+                .iter()
+                .find(|(known, _)| *known == name)
+                .unwrap()
+                .1
+                .as_str()
+        };
+        let told: usize = value("KIETOP_COUNT").parse().unwrap();
+        for name in [
+            "KIETOP_TASK",
+            "KIETOP_STATE",
+            "KIETOP_TITLE",
+            "KIETOP_URL",
+            "KIETOP_ERROR",
+        ] {
+            assert_eq!(value(name).split('\n').count(), told, "{name}");
+        }
+        assert!(told >= count.min(20), "{told} of {count}");
+        let rest = format!("They have ended. (and {} more, not listed)", count - told);
+        let message = if told == count {
+            "They have ended."
+        } else {
+            &rest
+        };
+        assert_eq!(value("KIETOP_MESSAGE"), message);
     }
 }
 

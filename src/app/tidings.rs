@@ -1,6 +1,6 @@
 //! News of endings: what is told outside the program's own screen, and by which ways.
 
-use crate::domain::{task::TaskId, time::Mono, watched::Watched};
+use crate::domain::{task::TaskId, text::CleanText, time::Mono, watched::Watched};
 
 /// Tells whether the terminal is in front of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,34 +96,66 @@ pub struct Tidings {
     pub facts: Vec<(&'static str, String)>,
 }
 
-/// Returns the facts about tasks for a program: one value a line where there are several, in the same order.
+/// The most tasks a command is told of one by one.
+const MAX_TOLD: usize = 50;
+
+/// The longest title or error told, in bytes, as for the desktop's notice.
+const MAX_TEXT_LEN: usize = 256;
+
+/// The most bytes told in all. Linux takes 128 KiB for one variable (`MAX_ARG_STRLEN`), and fails the whole start above.
+const MAX_TOLD_LEN: usize = 60 * 1024;
+
+/// Returns the facts about tasks for a program: one value a line where there are several, in the same order. However many
+/// there are, the program can be started with them; of those that have no room the message says how many.
 pub fn facts(message: &str, tasks: &[&Watched]) -> Vec<(&'static str, String)> {
-    let lines = |value: &dyn Fn(&Watched) -> String| {
-        let values = tasks
-            .iter()
-            .map(|watched| value(watched).replace('\n', " "));
-        values.collect::<Vec<_>>().join("\n")
+    let mut len = message.len();
+    let values: Vec<_> = tasks
+        .iter()
+        .take(MAX_TOLD)
+        .map(|watched| task_values(watched))
+        .take_while(|values| {
+            len += values.iter().map(|value| value.len() + 1).sum::<usize>();
+            len <= MAX_TOLD_LEN
+        })
+        .collect();
+    let message = match tasks.len() - values.len() {
+        0 => message.to_owned(),
+        more => format!("{message} (and {more} more, not listed)"),
     };
-    let link = |watched: &Watched| {
-        let link = watched.task.state().videos().next();
-        link.map_or_else(String::new, |url| url.as_str().to_owned())
-    };
-    let error = |watched: &Watched| {
-        let facts = watched.task.facts();
-        let parts = [&facts.error_code, &facts.error_message];
-        let parts = parts.into_iter().flatten().map(ToString::to_string);
-        parts.collect::<Vec<_>>().join(": ")
-    };
-    vec![
-        ("KIETOP_MESSAGE", message.to_owned()),
-        ("KIETOP_COUNT", tasks.len().to_string()),
-        ("KIETOP_TASK", lines(&|watched| watched.id().to_string())),
-        (
-            "KIETOP_STATE",
-            lines(&|watched| watched.task.state().name().to_owned()),
-        ),
-        ("KIETOP_TITLE", lines(&|watched| watched.title().to_owned())),
-        ("KIETOP_URL", lines(&link)),
-        ("KIETOP_ERROR", lines(&error)),
+    let names = [
+        "KIETOP_TASK",
+        "KIETOP_STATE",
+        "KIETOP_TITLE",
+        "KIETOP_URL",
+        "KIETOP_ERROR",
+    ];
+    let mut lines = names.map(|_| Vec::with_capacity(values.len()));
+    let count = values.len().to_string();
+    for task in values {
+        for (lines, value) in lines.iter_mut().zip(task) {
+            lines.push(value);
+        }
+    }
+    let head = [("KIETOP_MESSAGE", message), ("KIETOP_COUNT", count)];
+    let listed = lines.map(|lines| lines.join("\n"));
+    head.into_iter()
+        .chain(names.into_iter().zip(listed))
+        .collect()
+}
+
+/// Returns a task's id, state, title, link and error, each on one line.
+fn task_values(watched: &Watched) -> [String; 5] {
+    let link = watched.task.state().videos().next();
+    let facts = watched.task.facts();
+    let parts = [&facts.error_code, &facts.error_message];
+    let parts = parts.into_iter().flatten().map(ToString::to_string);
+    let error = parts.collect::<Vec<_>>().join(": ");
+    let short = |text: &str| CleanText::line(text, MAX_TEXT_LEN).to_string();
+    [
+        watched.id().to_string(),
+        watched.task.state().name().to_owned(),
+        short(watched.title()),
+        link.map_or_else(String::new, |url| url.as_str().to_owned()),
+        short(&error),
     ]
 }

@@ -26,9 +26,6 @@ const BURST: Duration = Duration::from_secs(3);
 /// The most endings a notice names; more are counted.
 const MOST_NAMED: usize = 3;
 
-/// The most endings a command is told of one by one.
-const MOST_TOLD: usize = 50;
-
 /// Answers a person in the message line.
 pub(super) fn notify(state: &mut State, tone: Tone, text: impl Into<String>, now: Now) {
     state.board.answer(&text.into(), 0, tone, now);
@@ -237,7 +234,7 @@ pub(super) fn tell(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let shown = settings.has(NoticeWay::Desktop) && !is_looking;
     if shown || !settings.command.is_empty() {
         let message = if tasks.len() == 1 { &body } else { &title };
-        let facts = facts(message, tasks.get(..MOST_TOLD).unwrap_or(&tasks));
+        let facts = facts(message, &tasks);
         effects.push(Effect::Announce(Tidings {
             facts,
             command: settings.command.clone(),
