@@ -19,6 +19,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+#[path = "support/deadline.rs"]
+mod deadline;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
@@ -168,7 +170,7 @@ fn a_command_is_interrupted_while_a_name_is_looked_up() {
     }
 
     kill_process(Pid::from_child(&asking), Signal::INT).unwrap();
-    let ended = asking.wait_with_output().unwrap();
+    let ended = deadline::wait(asking, "kietop list --refresh, interrupted");
 
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
     assert!(String::from_utf8_lossy(&ended.stderr).contains("Interrupted"));
@@ -179,7 +181,7 @@ fn a_command_is_interrupted_while_a_name_is_looked_up() {
 fn a_command_ends_by_its_deadline_while_a_name_is_looked_up() {
     let home = Home::new();
 
-    let ended = home.command(&["list", "--refresh"]).output().unwrap();
+    let ended = deadline::output(&mut home.command(&["list", "--refresh"]));
 
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{said}");

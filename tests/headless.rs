@@ -8,6 +8,8 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "support/deadline.rs"]
+mod deadline;
 #[path = "support/harmful.rs"]
 mod harmful;
 
@@ -44,7 +46,7 @@ fn kietop(home: &Path, words: &[impl AsRef<OsStr>]) -> Command {
 }
 
 fn run(home: &Path, words: &[impl AsRef<OsStr>]) -> Output {
-    kietop(home, words).output().unwrap()
+    deadline::output(&mut kietop(home, words))
 }
 
 /// Runs a command and sees to it that nothing it says can act on a terminal.

@@ -7,6 +7,8 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "support/deadline.rs"]
+mod deadline;
 #[path = "support/raw_server.rs"]
 mod raw_server;
 #[path = "support/shield.rs"]
@@ -95,7 +97,7 @@ impl Home {
 }
 
 async fn ended(child: Child) -> Output {
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+    tokio::task::spawn_blocking(move || deadline::wait(child, "kietop"))
         .await
         .unwrap()
 }

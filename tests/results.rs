@@ -9,6 +9,8 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "support/deadline.rs"]
+mod deadline;
 #[path = "support/raw_server.rs"]
 mod raw_server;
 #[path = "support/shield.rs"]
@@ -62,7 +64,7 @@ impl Home {
     /// Runs a command, off the thread on which the server answers it.
     async fn run(&self, api: &str, words: &[&str]) -> Output {
         let mut command = self.kietop(api, words);
-        tokio::task::spawn_blocking(move || command.output().unwrap())
+        tokio::task::spawn_blocking(move || deadline::output(&mut command))
             .await
             .unwrap()
     }
@@ -197,7 +199,7 @@ async fn waiting_is_interrupted_by_ctrl_c() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
 
-    let waited = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let waited = tokio::task::spawn_blocking(move || deadline::wait(child, "kietop wait"));
     let waited = waited.await.unwrap();
     assert_eq!(waited.status.code(), Some(130), "{}", err(&waited));
 }

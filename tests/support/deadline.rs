@@ -1,0 +1,48 @@
+//! The end of a command that may hang when a promise is broken: waited for, but not for ever.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a harness fails loudly")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test file takes what it needs of it"
+)]
+
+use std::{
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a command may take: long, for a busy machine.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Runs a command to its end, its output piped; one that does not end is killed, and the test fails.
+#[track_caller]
+pub(crate) fn output(command: &mut Command) -> Output {
+    let what = format!("{command:?}");
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    wait(child, &what)
+}
+
+/// Waits for the end of a command that was started; one that does not end is killed, and the test fails.
+#[track_caller]
+pub(crate) fn wait(child: Child, what: &str) -> Output {
+    let pid = Pid::from_child(&child);
+    let (tell, ended) = mpsc::channel();
+    let waiting = thread::spawn(move || tell.send(child.wait_with_output()));
+    match ended.recv_timeout(LIMIT) {
+        Ok(output) => output.expect("its output"),
+        Err(_) => {
+            kill_process(pid, Signal::KILL).ok();
+            waiting.join().ok();
+            panic!("it did not end within {LIMIT:?}: {what}");
+        }
+    }
+}
