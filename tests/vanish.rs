@@ -150,10 +150,13 @@ fn a_dashboard_merges_its_list_with_another_and_outlives_garbage() {
         !screen.contents().contains("is gone")
     });
     pty.type_bytes(b"m");
-    pty.wait_for_text("The list file was damaged");
+    pty.wait_for("the message is read again", |screen| {
+        let shown = screen.contents();
+        shown.contains("─ Messages") && shown.contains("The list file was damaged")
+    });
     pty.type_bytes(b"\x1b");
     pty.wait_for("the messages close", |screen| {
-        !screen.contents().contains("was damaged (")
+        !screen.contents().contains("─ Messages")
     });
     pty.type_bytes(b"q");
     assert_eq!(pty.end().code, 0);

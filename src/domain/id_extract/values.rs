@@ -22,7 +22,7 @@ pub(super) const fn is_id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// Reports whether a word is 32 hexadecimal digits, with or without a UUID's dashes, and not all the same.
+/// Reports whether a word is 32 hexadecimal digits, with or without a UUID's dashes, and no mask.
 pub(super) fn is_hex_id(word: &str) -> bool {
     let is_shape = match word.len() {
         32 => word.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -35,7 +35,7 @@ pub(super) fn is_hex_id(word: &str) -> bool {
         }),
         _ => false,
     };
-    is_shape && !is_one_sign(word)
+    is_shape && !is_mask(word)
 }
 
 /// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is not one.
@@ -57,11 +57,11 @@ pub(super) fn is_plain_id(word: &str) -> bool {
         && !is_date(word)
 }
 
-/// Reports whether all letters and digits of a word are the same one: `xxxxxxxx`, the nil UUID.
-fn is_one_sign(word: &str) -> bool {
+/// Reports whether a word is nothing but zeros or `x`: the nil UUID, a mask.
+fn is_mask(word: &str) -> bool {
     let mut signs = word.chars().filter(|c| c.is_alphanumeric());
-    let first = signs.next();
-    first.is_none() || signs.all(|c| Some(c) == first)
+    let first = signs.next().unwrap_or('x');
+    matches!(first, '0' | 'x' | 'X') && signs.all(|c| c == first)
 }
 
 fn is_date(word: &str) -> bool {
@@ -160,9 +160,9 @@ pub(super) fn is_stand_in(value: &str) -> bool {
         || words.iter().any(|word| PLACEHOLDER_MARKS.contains(word))
 }
 
-/// Reports whether a value is such a word, a run of one sign, or what a template leaves.
+/// Reports whether a value is such a word, a mask, or what a template leaves.
 fn is_placeholder(value: &str) -> bool {
-    is_stand_in(value) || is_one_sign(value) || value.starts_with(['$', '%', '{', '<', '@', ':'])
+    is_stand_in(value) || is_mask(value) || value.starts_with(['$', '%', '{', '<', '@', ':'])
 }
 
 /// Reads a quoted value named as a task's id: the whole of it.
