@@ -286,7 +286,7 @@ pub struct Show {
 /// What to wait for, and how long.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 124 time ran out, 130 interrupted."
+    after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 5 no such task (any more), 124 timed out, 130 interrupted."
 )]
 pub struct Wait {
     /// Task ids, or unique beginnings of at least 4 characters; none: all unfinished tasks of the list

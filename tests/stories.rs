@@ -706,9 +706,12 @@ fn what_is_undone_and_left_in_one_go_is_ordered_before_the_end() {
     let orders = story.press(&["d", "u", "q"]);
     let stored: Vec<_> = orders
         .iter()
-        .filter_map(|order| match order {
-            Effect::Store(changes) => changes.first(),
-            _ => None,
+        .filter_map(|order| {
+            if let Effect::Store(changes) = order {
+                changes.first()
+            } else {
+                None
+            }
         })
         .collect();
     assert!(

@@ -258,11 +258,14 @@ impl Checked {
             return;
         };
         // The server's own words differ from task to task.
-        let reason = match error {
-            PollError::Server { code, .. } => format!("server trouble ({code})"),
-            PollError::Refused { code, .. } => format!("the server refuses the task ({code})"),
-            PollError::Malformed(_) => "the answer made no sense".to_owned(),
-            error => error.message(),
+        let reason = if let PollError::Server { code, .. } = error {
+            format!("server trouble ({code})")
+        } else if let PollError::Refused { code, .. } = error {
+            format!("the server refuses the task ({code})")
+        } else if let PollError::Malformed(_) = error {
+            "the answer made no sense".to_owned()
+        } else {
+            error.message()
         };
         match self.failed.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,

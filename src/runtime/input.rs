@@ -357,10 +357,7 @@ mod tests {
                     continue;
                 }
                 let seen = read(&[(0, &sequence), (600, b"j")]);
-                let typed = |(_, input): &(u64, Input)| match input {
-                    Input::Key { chord, .. } => chord.typed().is_some(),
-                    _ => false,
-                };
+                let typed = |(_, input): &(u64, Input)| matches!(input, Input::Key { chord, .. } if chord.typed().is_some());
                 let typed: Vec<_> = seen.into_iter().filter(typed).collect();
                 assert_eq!(typed, [(600, j.clone())], "{sequence:?}");
             }

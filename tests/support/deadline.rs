@@ -37,12 +37,10 @@ pub(crate) fn wait(child: Child, what: &str) -> Output {
     let pid = Pid::from_child(&child);
     let (tell, ended) = mpsc::channel();
     let waiting = thread::spawn(move || tell.send(child.wait_with_output()));
-    match ended.recv_timeout(LIMIT) {
-        Ok(output) => output.expect("its output"),
-        Err(_) => {
-            kill_process(pid, Signal::KILL).ok();
-            waiting.join().ok();
-            panic!("it did not end within {LIMIT:?}: {what}");
-        }
-    }
+    let Ok(output) = ended.recv_timeout(LIMIT) else {
+        kill_process(pid, Signal::KILL).ok();
+        waiting.join().ok();
+        panic!("it did not end within {LIMIT:?}: {what}");
+    };
+    output.expect("its output")
 }

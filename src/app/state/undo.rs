@@ -117,20 +117,31 @@ impl Undos {
         last.is_some_and(|order| !order.is_undone)
     }
 
-    /// Returns the label that the orders under way leave the task with; `None` when none is about its label.
-    pub(in crate::app) fn label_in_flight(&self, task: &TaskId) -> Option<Option<CleanText>> {
-        self.in_flight.iter().rev().find_map(|order| {
+    /// Returns the label that the orders under way leave a task with.
+    pub(in crate::app) fn label_after_orders(
+        &self,
+        task: &TaskId,
+        mut label: Option<CleanText>,
+    ) -> Option<CleanText> {
+        for order in &self.in_flight {
             if let (Undo::Labels(before), true) = (&order.undo, order.is_undone) {
                 let own = before.iter().find(|(id, _)| id == task);
-                return own.map(|(_, label)| label.clone());
+                label = own.map_or(label, |(_, before)| before.clone());
+                continue;
             }
-            order.changes.iter().find_map(|change| match change {
-                Change::Label {
-                    task: id, label, ..
-                } if id == task => Some(label.clone()),
-                _ => None,
-            })
-        })
+            for change in &order.changes {
+                if let Change::Label {
+                    task: id,
+                    label: new,
+                    ..
+                } = change
+                    && id == task
+                {
+                    label.clone_from(new);
+                }
+            }
+        }
+        label
     }
 
     /// Takes in the removals of earlier runs: all else was done after them.

@@ -48,8 +48,8 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .tasks()
         .iter()
         .filter_map(|task| {
-            let known = || Some(state.list.get(task)?.label.clone());
-            let before = state.undos.label_in_flight(task).or_else(known)?;
+            let known = state.list.get(task)?.label.clone();
+            let before = state.undos.label_after_orders(task, known);
             (before != label).then(|| (task.clone(), before))
         })
         .collect();

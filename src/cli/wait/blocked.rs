@@ -151,11 +151,11 @@ mod tests {
         }
     }
 
-    fn reason(error: &PollError) -> Option<Reason> {
-        Some(Reason::new(error, &error.message()))
+    fn reason(error: &PollError) -> Reason {
+        Reason::new(error, &error.message())
     }
 
-    fn limited() -> Option<Reason> {
+    fn limited() -> Reason {
         reason(&PollError::RateLimited {
             code: 429,
             retry_after: None,
@@ -168,13 +168,13 @@ mod tests {
         assert_eq!(blocks.update(None, at(0)), None);
         assert_eq!(blocks.clause(moment(0)), "");
 
-        let begun = blocks.update(limited(), at(10));
+        let begun = blocks.update(Some(limited()), at(10));
         assert_eq!(
             begun.as_deref(),
             Some("Checks blocked: asked too often (429). Asking goes on by itself, more slowly.")
         );
         for seconds in 11..100 {
-            assert_eq!(blocks.update(limited(), at(seconds)), None);
+            assert_eq!(blocks.update(Some(limited()), at(seconds)), None);
         }
         assert_eq!(
             blocks.clause(moment(100)),
@@ -194,7 +194,7 @@ mod tests {
         let offline = || reason(&PollError::Offline(CleanText::line("no route", 99)));
         let said = (0..100).filter_map(|n| {
             let reason = if n % 2 == 0 { limited() } else { offline() };
-            blocks.update(reason, at(n))
+            blocks.update(Some(reason), at(n))
         });
         assert_eq!(said.count(), 2);
     }
@@ -204,13 +204,13 @@ mod tests {
         let mut blocks = Blocks::new(TimeZone::UTC);
         let said: Vec<_> = (0..1000)
             .filter_map(|n| {
-                let reason = limited().filter(|_| n % 10 < 5);
+                let reason = (n % 10 < 5).then(limited);
                 blocks.update(reason, at(n))
             })
             .collect();
         assert_eq!(said.len(), 2, "{said:?}");
         // One that lasts is said.
-        let long = (1000..1070).filter_map(|n| blocks.update(limited(), at(n)));
+        let long = (1000..1070).filter_map(|n| blocks.update(Some(limited()), at(n)));
         assert_eq!(long.count(), 1);
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
     }
 }
 
-/// Spells the keys of rxvt, PuTTY, Konsole and xterm's `modifyOtherKeys` as xterm does by default.
+/// Spells the keys of rxvt, `PuTTY`, Konsole and xterm's `modifyOtherKeys` as xterm does by default.
 fn xterm_spelling(bytes: &[u8]) -> Cow<'_, [u8]> {
     let spelled = match bytes {
         // PuTTY in its rxvt mode.
@@ -137,16 +137,16 @@ fn key(event: KeyEvent) -> Option<Input> {
     let mut ctrl = event.modifiers.contains(Modifiers::CONTROL);
     let alt = event.modifiers.contains(Modifiers::ALT);
     let key = match event.code {
-        KeyCode::Char('\u{8}') => Key::Backspace,
+        KeyCode::Backspace | KeyCode::Char('\u{8}') => Key::Backspace,
         // The kitty protocol's names of keys that have no character here.
         KeyCode::Char(c) if c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c) => {
             return None;
         }
         KeyCode::Char(c) if ctrl => {
-            let key = Key::Char(c.to_ascii_lowercase());
-            let twin = key.twin_of_ctrl();
+            let c = c.to_ascii_lowercase();
+            let twin = Key::twin_of_ctrl(c);
             ctrl = twin.is_none();
-            twin.unwrap_or(key)
+            twin.unwrap_or(Key::Char(c))
         }
         // The kitty protocol names the key and says that Shift was held.
         KeyCode::Char(c) if event.modifiers.contains(Modifiers::SHIFT) => {
@@ -157,7 +157,6 @@ fn key(event: KeyEvent) -> Option<Input> {
         KeyCode::Escape => Key::Esc,
         KeyCode::Tab => Key::Tab,
         KeyCode::BackTab => Key::BackTab,
-        KeyCode::Backspace => Key::Backspace,
         KeyCode::Delete => Key::Delete,
         KeyCode::Up => Key::Up,
         KeyCode::Down => Key::Down,

@@ -36,7 +36,7 @@ const LONGEST_SEQUENCE: usize = 64;
 const LONGEST_PASTE: usize = 8 * 1024 * 1024;
 
 const ESC: u8 = 0x1b;
-/// The focus is lost; with a `w` behind it, End as PuTTY sends it in its rxvt mode.
+/// The focus is lost; with a `w` behind it, End as `PuTTY` sends it in its rxvt mode.
 const FOCUS_LOST: &[u8] = b"\x1b[O";
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";

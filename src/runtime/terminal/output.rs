@@ -157,10 +157,10 @@ impl Backend for Output {
 
     fn size(&self) -> io::Result<Size> {
         let size = tcgetwinsize(self.guard.tty()).map_err(|errno| self.guard.noted(errno))?;
-        let side = |reported, assumed| if reported == 0 { assumed } else { reported };
+        let or_assumed = |reported, assumed| if reported == 0 { assumed } else { reported };
         Ok(Size {
-            width: side(size.ws_col, self.assumed_size.width).clamp(1, LARGEST.width),
-            height: side(size.ws_row, self.assumed_size.height).clamp(1, LARGEST.height),
+            width: or_assumed(size.ws_col, self.assumed_size.width).clamp(1, LARGEST.width),
+            height: or_assumed(size.ws_row, self.assumed_size.height).clamp(1, LARGEST.height),
         })
     }
 
