@@ -243,6 +243,7 @@ async fn ask(
 /// The outcomes of one refresh.
 #[derive(Default)]
 struct Checked {
+    /// How many told something; that the server knows no such task is something, too.
     succeeded: usize,
     /// How many failed, by reason, in the order in which the reasons came up.
     failed: Vec<(String, usize)>,
@@ -253,7 +254,11 @@ const MAX_REASONS: usize = 3;
 
 impl Checked {
     fn add(&mut self, answer: &Answer) {
-        let Err(error) = answer else {
+        let Some(error) = answer
+            .as_ref()
+            .err()
+            .filter(|error| **error != PollError::NotFound)
+        else {
             self.succeeded += 1;
             return;
         };
@@ -279,16 +284,12 @@ impl Checked {
         if failed == 0 {
             return None;
         }
-        let named = self.failed.iter().take(MAX_REASONS);
+        let named = self.failed.get(..MAX_REASONS).unwrap_or(&self.failed);
         let mut reasons: Vec<_> = named
+            .iter()
             .map(|(reason, count)| format!("{reason}: {count}"))
             .collect();
-        let named: usize = self
-            .failed
-            .iter()
-            .take(MAX_REASONS)
-            .map(|(_, count)| count)
-            .sum();
+        let named: usize = named.iter().map(|(_, count)| count).sum();
         if failed > named {
             reasons.push(format!("other reasons: {}", failed - named));
         }
