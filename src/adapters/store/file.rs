@@ -75,7 +75,13 @@ impl From<rusqlite::Error> for StoreError {
             ErrorCode::FileLockingProtocolFailed,
         ]) {
             Self::Busy
-        } else if is(&[ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase]) {
+        } else if is(&[
+            ErrorCode::DatabaseCorrupt,
+            ErrorCode::NotADatabase,
+            // A length or a type that no row of ours has.
+            ErrorCode::TooBig,
+            ErrorCode::TypeMismatch,
+        ]) {
             Self::Damaged(text)
         } else {
             Self::Other(text)
@@ -515,4 +521,22 @@ fn leave_log(conn: &Connection) -> Result<(), StoreError> {
 fn set_journal_mode(conn: &Connection, mode: &str) -> Result<String, StoreError> {
     let sql = format!("PRAGMA journal_mode = {mode}");
     Ok(conn.query_row(&sql, [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_damage_can_cause_is_damage() {
+        for code in [
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_NOTADB,
+            ffi::SQLITE_TOOBIG,
+            ffi::SQLITE_MISMATCH,
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert!(matches!(error.into(), StoreError::Damaged(_)), "{code}");
+        }
+    }
 }
