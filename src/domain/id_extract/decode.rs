@@ -29,7 +29,7 @@ impl Decoder {
     /// Decodes as much of `bytes` as is whole and appends it to `text`.
     pub(super) fn push(&mut self, bytes: &[u8], text: &mut String) {
         self.pending.extend_from_slice(bytes);
-        if self.encoding.is_none() && self.pending.len() < 4 {
+        if self.encoding.is_none() && is_unclear(&self.pending) {
             return;
         }
         self.decode(false, text);
@@ -58,7 +58,16 @@ impl Decoder {
     }
 }
 
-/// Guesses by the byte order mark, else by which of the first four bytes are zero.
+/// How much of the input is enough to guess, in bytes.
+const ENOUGH: usize = 64;
+
+/// Reports whether the input so far may be of any encoding.
+fn is_unclear(bytes: &[u8]) -> bool {
+    let is_text = str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
+    bytes.len() < 4 || (bytes.len() < ENOUGH && (!is_text || bytes.contains(&0)))
+}
+
+/// Guesses by the byte order mark, else by which of the first bytes are zero.
 fn guess_encoding(bytes: &[u8]) -> Encoding {
     match bytes {
         [0xff, 0xfe, ..] => Encoding::Utf16 {
@@ -67,13 +76,19 @@ fn guess_encoding(bytes: &[u8]) -> Encoding {
         [0xfe, 0xff, ..] => Encoding::Utf16 {
             is_big_endian: true,
         },
-        [a, 0, b, 0, ..] if *a != 0 && *b != 0 => Encoding::Utf16 {
-            is_big_endian: false,
-        },
-        [0, a, 0, b, ..] if *a != 0 && *b != 0 => Encoding::Utf16 {
-            is_big_endian: true,
-        },
-        _ => Encoding::Utf8,
+        _ => {
+            let (pairs, _) = bytes.get(..ENOUGH).unwrap_or(bytes).as_chunks::<2>();
+            let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
+            match (zeros(0), zeros(1)) {
+                (0, low @ 2..) if 3 * low > pairs.len() => Encoding::Utf16 {
+                    is_big_endian: false,
+                },
+                (high @ 2.., 0) if 3 * high > pairs.len() => Encoding::Utf16 {
+                    is_big_endian: true,
+                },
+                _ => Encoding::Utf8,
+            }
+        }
     }
 }
 
@@ -312,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_encoding_is_read() {
-        for text in ["774d9a7d\r\nтакт 🎬 ok", "ab12"] {
+        for text in ["774d9a7d\r\nтакт 🎬 ok", "ab12", "┃ ID ┃ ab ┃"] {
             let expected = text.replace('\r', "\n");
             assert_eq!(decoded(text.as_bytes()), expected);
             assert_eq!(decoded(format!("\u{feff}{text}").as_bytes()), expected);
