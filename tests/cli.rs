@@ -670,3 +670,30 @@ async fn a_task_is_shown_as_last_known_when_the_account_is_refused() {
     );
     assert!(out(&shown).contains(ID), "{}", out(&shown));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_id_is_added_where_standard_output_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    let input = folder.path().join("input");
+    let lines: Vec<_> = (1..=2000).map(|n| format!("taskId={n:032x}\n")).collect();
+    std::fs::write(&input, lines.concat()).unwrap();
+    for words in [["add", "-"].as_slice(), &["add", "--tee", "-"]] {
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
+            .env_clear()
+            .env("HOME", folder.path())
+            .args(words)
+            .arg("--store")
+            .arg(&store)
+            .stdin(std::fs::File::open(&input).unwrap())
+            .stdout(std::fs::File::create("/dev/full").unwrap())
+            .output()
+            .unwrap();
+
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(err(&ended).contains("kietop: Standard output cannot be written: "));
+        let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+        assert_eq!(listed.as_array().unwrap().len(), 2000, "{words:?}");
+    }
+}

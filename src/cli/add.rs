@@ -63,6 +63,7 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
         added: 0,
         not_added: 0,
         failure: None,
+        stream_failure: None,
     };
     adder.add(&given);
     if add.ids.iter().any(|text| text == "-") {
@@ -107,8 +108,10 @@ struct Adder {
     is_tee: bool,
     added: usize,
     not_added: usize,
-    /// The first failure; after it nothing more is tried.
+    /// The first failure of the list; after it nothing more is added.
     failure: Option<Failure>,
+    /// The first failure to read or to print, which keeps no id from the list.
+    stream_failure: Option<Failure>,
 }
 
 impl Adder {
@@ -169,7 +172,7 @@ impl Adder {
         if self.is_tee {
             output::talk(lines);
         } else if let Err(failure) = output::data(lines) {
-            self.failure.get_or_insert(failure);
+            self.stream_failure.get_or_insert(failure);
         }
     }
 
@@ -190,7 +193,7 @@ impl Adder {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     let message = format!("Standard input cannot be read: {error}.");
-                    self.failure.get_or_insert(Failure::plain(message));
+                    self.stream_failure.get_or_insert(Failure::plain(message));
                     break;
                 }
             };
@@ -201,7 +204,7 @@ impl Adder {
         }
         self.take(&extractor.finish(), &mut report);
         report.say(&extractor);
-        if report.certain == 0 && self.failure.is_none() && !self.is_tee {
+        if report.certain == 0 && self.stream_failure.is_none() && !self.is_tee {
             return Err(Failure::plain("No task id found on standard input."));
         }
         Ok(())
@@ -214,7 +217,7 @@ impl Adder {
         }
         let mut out = io::stdout().lock();
         if let Err(failure) = output::written(out.write_all(bytes).and_then(|()| out.flush())) {
-            self.failure.get_or_insert(failure);
+            self.stream_failure.get_or_insert(failure);
         }
     }
 
@@ -235,7 +238,7 @@ impl Adder {
     }
 
     fn outcome(self) -> Result<(), Failure> {
-        let Some(failure) = self.failure else {
+        let Some(failure) = self.failure.or(self.stream_failure) else {
             return Ok(());
         };
         let count = match self.not_added {
