@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     super::{task::TaskId, text::CleanText},
     names::ends_with_secret_name,
+    values::{is_secret_shape, may_hide_a_secret},
 };
 
 /// The most secrets and skipped values kept for comparing.
@@ -158,6 +159,9 @@ impl Findings {
     /// Adds an id; of one found twice the stronger evidence counts.
     pub(super) fn add(&mut self, word: &str, evidence: Evidence, line: &str) {
         let Ok(id) = TaskId::parse(word) else { return };
+        if is_secret_shape(word) {
+            return self.add_secret(word);
+        }
         self.names_tasks |= evidence == Evidence::Named;
         if self.recent.contains(&id) || self.older.contains(&id) {
             return;
@@ -190,11 +194,12 @@ impl Findings {
         if is_number || !word.contains(char::is_alphanumeric) {
             return;
         }
+        let is_hidden = may_hide_a_secret(word);
         let word = CleanText::line(word, 80);
         if self.rejected.contains(&word) {
             return;
         }
-        if self.rejected.len() < MAX_REJECTED {
+        if self.rejected.len() < MAX_REJECTED && !is_hidden {
             self.rejected.push(word);
         } else {
             self.more_rejected += 1;
@@ -212,7 +217,13 @@ impl Findings {
         let names_tasks = self.names_tasks;
         let mut found = Vec::with_capacity(self.queue.len());
         for entry in std::mem::take(&mut self.queue) {
-            if self.secrets.contains(&normalized(entry.id.as_str())) {
+            let letters = normalized(entry.id.as_str());
+            let holds_secret = entry.evidence == Evidence::Suspicious
+                && self
+                    .secrets
+                    .iter()
+                    .any(|secret| secret.len() >= MIN_SECRET && letters.contains(secret.as_ref()));
+            if holds_secret || self.secrets.contains(&letters) {
                 self.skip(Skip::Secret, entry.id.as_str());
                 continue;
             }

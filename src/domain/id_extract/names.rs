@@ -28,7 +28,7 @@ const TASK_NAMES: [&str; 9] = [
 ];
 
 /// What may stand before such a name without making it another one: the service and its families.
-const TASK_PREFIXES: [&str; 17] = [
+const TASK_PREFIXES: [&str; 24] = [
     "kie",
     "kieai",
     "ai",
@@ -46,6 +46,13 @@ const TASK_PREFIXES: [&str; 17] = [
     "gpt4o",
     "4o",
     "option",
+    "last",
+    "latest",
+    "current",
+    "video",
+    "image",
+    "audio",
+    "music",
 ];
 
 /// What makes a task's id the id of another task or of another service.
@@ -205,7 +212,7 @@ const NAME_SLOTS: [&str; 14] = [
 ];
 
 /// Names of the place of its value.
-const VALUE_SLOTS: [&str; 9] = [
+const VALUE_SLOTS: [&str; 14] = [
     "value",
     "val",
     "v",
@@ -215,6 +222,11 @@ const VALUE_SLOTS: [&str; 9] = [
     "string",
     "stringvalue",
     "data",
+    "default",
+    "plaintext",
+    "example",
+    "s",
+    "n",
 ];
 
 /// Splits a name into its words, in small letters: at signs and where a capital begins one.
@@ -253,7 +265,11 @@ pub(super) fn classify(name: &str) -> NameClass {
     }
     let words = words_of(name);
     let joined = words.concat();
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    // `ETag` is one word.
+    let has = |list: &[&str]| {
+        let is_in = |word: &str| list.contains(&word);
+        is_in(&joined) || words.iter().any(|word| is_in(word))
+    };
     if is_credential_option(name)
         || has(&SECRET_WORDS)
         || SECRET_PIECES.iter().any(|piece| joined.contains(piece))
@@ -265,8 +281,12 @@ pub(super) fn classify(name: &str) -> NameClass {
     if is_task_name(numberless) {
         return NameClass::Task;
     }
-    let is_task_of_another = TASK_NAMES.iter().any(|task| numberless.ends_with(task))
-        && FOREIGN_QUALIFIERS.iter().any(|q| joined.starts_with(q));
+    let is_qualifier = |word: &str| FOREIGN_QUALIFIERS.contains(&word);
+    let is_task_of_another = TASK_NAMES.iter().any(|task| {
+        numberless.strip_suffix(task).is_some_and(|qualifier| {
+            is_qualifier(qualifier) || words.first().is_some_and(|first| is_qualifier(first))
+        })
+    });
     let is_other_id = words.len() > 1
         && words
             .last()
@@ -319,19 +339,24 @@ pub(super) fn classify_words(words: &[&str]) -> NameClass {
             }
         }
         (NameClass::Task, _) if pair == NameClass::Foreign => NameClass::Foreign,
-        (NameClass::Neutral, NameClass::Foreign) if is_id_word(last) => NameClass::Foreign,
+        (NameClass::Neutral, NameClass::Foreign)
+            if is_id_word(last) && !FILLERS.contains(&previous.to_lowercase().as_str()) =>
+        {
+            NameClass::Foreign
+        }
         (alone, _) => alone,
     }
 }
 
-fn is_id_word(word: &str) -> bool {
+/// Reports whether a name says no more than that its value is an id.
+pub(super) fn is_id_word(word: &str) -> bool {
     ["id", "ids", "uuid", "guid"].contains(&word.to_ascii_lowercase().as_str())
 }
 
 /// Words of a sentence between a name and its value.
-const FILLERS: [&str; 16] = [
+const FILLERS: [&str; 20] = [
     "is", "was", "are", "the", "a", "an", "no", "nr", "number", "named", "called", "my", "your",
-    "equals", "new", "of",
+    "equals", "new", "of", "where", "with", "and", "by",
 ];
 
 /// Words of a sentence after which an id is a task's.
@@ -376,7 +401,11 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
         .last()
         .is_some_and(|last| TASK_VERBS.contains(&last.to_lowercase().as_str()));
     let class = classify_words(named);
-    if class == NameClass::Neutral && is_verb {
+    // "Die Task-ID lautet 774d…": a word between may be of any language.
+    let before = named
+        .split_last()
+        .map_or(NameClass::Neutral, |(_, before)| classify_words(before));
+    if class == NameClass::Neutral && (is_verb || before == NameClass::Task) {
         return NameClass::Task;
     }
     class
@@ -390,6 +419,14 @@ pub(super) fn is_name_slot(name: &str) -> bool {
 /// Reports whether a name is that of the value beside such a place.
 pub(super) fn is_value_slot(name: &str) -> bool {
     VALUE_SLOTS.contains(&words_of(name).concat().as_str())
+}
+
+/// Reports whether a text is nothing but a name that says what its value is, as in the head of a table.
+pub(super) fn is_telling_name(text: &str) -> bool {
+    !text.contains(|c: char| {
+        c.is_ascii_digit() || matches!(c, '=' | ':' | '/' | '?' | ',' | '"' | '\'')
+    }) && text.split_whitespace().count() <= 3
+        && classify(text) != NameClass::Neutral
 }
 
 /// Reports whether a header holds nothing but credentials to the end of its line.

@@ -5,11 +5,14 @@ use super::{
     findings::{Evidence, Findings, Skip},
     names::{
         NameClass, classify, classify_sentence, classify_words, ends_with_secret_name,
-        is_credential_header, is_name_slot, is_value_slot, leads_to_a_secret,
+        is_credential_header, is_id_word, is_name_slot, is_telling_name, is_value_slot,
+        leads_to_a_secret,
     },
-    table::{Row, Table},
+    table::{Row, Table, pair},
     tokens::{Quote, Token, TokenKind, tokenize},
-    values::{self, NamedValue, is_hex_id, is_id_character, is_plain_id, is_suspicious},
+    values::{
+        self, NamedValue, is_hex_id, is_id_character, is_id_shape, is_plain_id, is_suspicious,
+    },
 };
 
 /// How deep text within text is read: JSON in a string in a log in JSON is three deep.
@@ -47,6 +50,10 @@ struct Scope {
     element: NameClass,
     /// Whether a header of credentials has begun, which goes on to the end of the line.
     is_credential_header: bool,
+    /// The classes of its elements, as long as all of them are names.
+    heads: Option<Vec<NameClass>>,
+    /// How many commas came.
+    commas: usize,
 }
 
 /// A name at the end of a line, whose values are on the lines below.
@@ -79,6 +86,10 @@ struct Line<'a> {
     /// What the name before the value is the place of.
     slot: Option<Slot>,
     is_quoted_name: bool,
+    /// The word or quoted text right before.
+    previous: Option<&'a str>,
+    /// The first word in the last bracket: `["taskId"] =>`.
+    bracketed: Option<&'a str>,
 }
 
 /// Where a word stands.
@@ -87,8 +98,8 @@ struct Place {
     start: usize,
     /// Whether a separator follows.
     is_name: bool,
-    /// Whether a bracket follows at once, as in `UUID('…')`.
-    is_call: bool,
+    /// Whether it only wraps the value that follows, as in `UUID('…')` and `TaskId "…"`.
+    is_wrapper: bool,
 }
 
 /// The cells of a table in HTML.
@@ -96,6 +107,9 @@ struct Place {
 struct HtmlTable {
     columns: Vec<NameClass>,
     cell: usize,
+    is_in_cell: bool,
+    /// The heads of the row so far: of columns, or of the cells beside them.
+    heads: Vec<NameClass>,
     /// The class of the text after the next tag, where the text before was a name.
     next: NameClass,
 }
@@ -125,6 +139,8 @@ pub(super) struct Reader {
     root: Scope,
     scopes: Vec<Scope>,
     table: Option<Table>,
+    /// The classes of the last list of names, for the lists of values after it: `(id, task_id) VALUES (1, '…')`.
+    columns: Vec<NameClass>,
     html: HtmlTable,
     block: Option<Block>,
     /// The end of the last line that was not blank.
@@ -175,6 +191,7 @@ impl Reader {
             self.end_paragraph(found);
             return;
         }
+        self.forget_brackets(text, found);
         if !(self.scopes.is_empty() && self.read_row(text, found)) {
             self.structure(text, is_whole, found);
         }
@@ -206,6 +223,7 @@ impl Reader {
 
     fn end_paragraph(&mut self, found: &mut Findings) {
         self.block = self.block.filter(|block| block.is_fresh);
+        self.columns.clear();
         if self.scopes.is_empty() {
             self.table = None;
             let root = std::mem::take(&mut self.root);
@@ -229,8 +247,12 @@ impl Reader {
             }
             Some(Row::Nothing) => true,
             Some(Row::End) | None => {
-                self.table = Table::from_head(text);
-                self.table.is_some()
+                let named = pair(text);
+                for (class, cell) in named.iter().flatten() {
+                    self.text_value(*class, cell, text, found);
+                }
+                self.table = Table::from_head(text).filter(|_| named.is_none());
+                named.is_some() || self.table.is_some()
             }
         }
     }
@@ -239,7 +261,11 @@ impl Reader {
     fn structure(&mut self, text: &str, is_whole: bool, found: &mut Findings) {
         let indent = text.len() - text.trim_start().len();
         let is_item = text.trim_start().starts_with("- ");
-        self.begin_line(text, indent, is_item, found);
+        if is_item && self.scopes.is_empty() {
+            let root = std::mem::take(&mut self.root);
+            self.resolve(root, found);
+        }
+        self.scope().is_credential_header = false;
         let tokens = tokenize(text);
         let mut line = Line {
             text,
@@ -255,19 +281,14 @@ impl Reader {
     }
 
     /// Forgets brackets that were never closed: a line that begins at the margin begins something new.
-    fn begin_line(&mut self, text: &str, indent: usize, is_item: bool, found: &mut Findings) {
-        let first = text.chars().next().unwrap_or_default();
-        let goes_on = matches!(first, '}' | ']' | ')' | '"' | '\'' | ',' | '<');
-        if indent == 0 && !goes_on {
-            while let Some(scope) = self.scopes.pop() {
-                self.resolve(scope, found);
-            }
+    fn forget_brackets(&mut self, text: &str, found: &mut Findings) {
+        let goes_on =
+            |c: char| c.is_whitespace() || matches!(c, '}' | ']' | ')' | '"' | '\'' | ',' | '<');
+        while !text.starts_with(goes_on)
+            && let Some(scope) = self.scopes.pop()
+        {
+            self.resolve(scope, found);
         }
-        if is_item && self.scopes.is_empty() {
-            let root = std::mem::take(&mut self.root);
-            self.resolve(root, found);
-        }
-        self.scope().is_credential_header = false;
     }
 
     /// Hands the name at the end of a line before to the values of this one.
@@ -302,6 +323,9 @@ impl Reader {
 
     /// Remembers a name that ends the line, and judges what the line holds without any.
     fn end_line(&mut self, line: &Line<'_>, indent: usize, found: &mut Findings) {
+        if self.scopes.is_empty() && !self.columns.is_empty() && self.table.is_none() {
+            self.table = Some(Table::with_columns(self.columns.clone()));
+        }
         let tells = |class: &NameClass| {
             matches!(
                 class,
@@ -322,7 +346,9 @@ impl Reader {
             });
             return;
         }
-        let ends_with_name = line.text.trim_end().ends_with([':', '=', '：', '|', '>']);
+        // `token: >-` too.
+        let end = line.text.trim_end().trim_end_matches(['-', '+']);
+        let ends_with_name = end.ends_with([':', '=', '：', '|', '>']);
         if let Some(class) = line
             .expected
             .filter(tells)
@@ -338,22 +364,27 @@ impl Reader {
         if self.is_secret() || line.is_prose {
             return;
         }
-        if line.others.is_empty() {
+        if line.others.iter().all(|word| is_plain_id(word)) {
             for id in &line.unnamed {
                 found.add(id, Evidence::Listed, line.text);
             }
-            return;
         }
         let is_lone = line.others.len() == 1 && line.unnamed.is_empty();
+        let is_list = line.text.contains(['"', '\'', ','])
+            && line.others.iter().all(|word| is_plain_id(word));
         for word in &line.others {
             if is_suspicious(word) {
                 found.add(word, Evidence::Suspicious, line.text);
-            } else if is_lone && is_plain_id(word) {
+            } else if is_list || (is_lone && is_plain_id(word)) {
                 found.add(word, Evidence::Listed, line.text);
             } else if is_lone
                 || !line.unnamed.is_empty()
                 || word.contains(|c: char| c.is_ascii_digit())
             {
+                // A number in a quoted sentence was not meant as an id.
+                if self.depth > 0 && !is_plain_id(word) {
+                    continue;
+                }
                 found.reject(word);
             }
         }
@@ -367,35 +398,29 @@ impl Reader {
         is_whole: bool,
         found: &mut Findings,
     ) {
-        let is_name = next.is_some_and(|next| next.kind == TokenKind::Separator);
+        let content = token.kind.content();
+        self.note_head(content, &token.kind, found);
+        line.bracketed = line.bracketed.or(content);
         match &token.kind {
-            TokenKind::Word(word) => {
-                let opens = |next: &Token<'_>| {
-                    matches!(next.kind, TokenKind::Open(_)) && next.span.start == token.span.end
-                };
-                let is_call = next.is_some_and(opens);
-                self.word(
-                    line,
-                    word,
-                    Place {
-                        start: token.span.start,
-                        is_name,
-                        is_call,
-                    },
-                    found,
-                );
-            }
+            TokenKind::Word(word) => self.word(line, word, Place::new(token, next), found),
             TokenKind::Text {
                 content,
                 is_open: true,
             } if !is_whole => self.open_text(line, content, found),
-            TokenKind::Text { content, .. } => self.text(line, content, is_name, found),
+            TokenKind::Text {
+                content,
+                is_open: true,
+            } if line.expected == Some(NameClass::Task) && is_cut_off(content) => {
+                found.add(content, Evidence::Suspicious, line.text);
+            }
+            TokenKind::Text { content, .. } => self.text(line, content, next, found),
             TokenKind::Separator => self.separator(line),
             TokenKind::Open(bracket) => self.open(line, *bracket, found),
-            TokenKind::Close(_) => self.close(line, found),
+            TokenKind::Close(_) => self.close(line, next, found),
             TokenKind::Comma => {
                 line.expected = None;
                 line.words.clear();
+                self.scope().commas += 1;
             }
             TokenKind::Break => {
                 (line.expected, line.class) = (None, NameClass::Neutral);
@@ -408,6 +433,37 @@ impl Reader {
                     found.skip(Skip::Placeholder, template);
                 }
             }
+        }
+        line.previous = content;
+    }
+
+    /// Follows a list of nothing but names.
+    fn note_head(&mut self, content: Option<&str>, kind: &TokenKind<'_>, found: &mut Findings) {
+        let scope = self.scope();
+        let at = scope.commas;
+        if let TokenKind::Close(_) = kind {
+            let tells = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+            let heads = scope.heads.take().unwrap_or_default();
+            if heads.len() > 1 && heads.iter().any(tells) {
+                found.names_tasks |= heads.contains(&NameClass::Task);
+                self.columns = heads;
+            }
+            return;
+        }
+        let is_list = *kind == TokenKind::Comma
+            || content.is_some_and(|content| {
+                let is_name = !content.starts_with(|c: char| !c.is_alphabetic() && c != '_')
+                    && content.len() <= MAX_NAME
+                    && !is_id_shape(content)
+                    && !content.contains(['=', ':', '/', '"', '\'']);
+                let heads = scope
+                    .heads
+                    .as_mut()
+                    .filter(|heads| is_name && heads.len() == at);
+                heads.map(|heads| heads.push(classify(content))).is_some()
+            });
+        if !is_list {
+            scope.heads = None;
         }
     }
 
@@ -425,6 +481,12 @@ impl Reader {
                 .scopes
                 .iter()
                 .any(|scope| scope.class == NameClass::Secret)
+    }
+
+    /// Reports whether an id without a name of its own belongs to the name of a task.
+    fn is_task(&self) -> bool {
+        let is_task = |scope: &Scope| scope.class == NameClass::Task;
+        self.scopes.iter().any(is_task)
     }
 
     /// Judges the name before a separator.
@@ -451,8 +513,14 @@ impl Reader {
             class = NameClass::Secret;
         } else if is_value && self.scope().slot != NameClass::Neutral {
             class = self.scope().slot;
-        } else if is_value && self.scope().class == NameClass::Task {
+        } else if is_value && self.is_task() {
             class = NameClass::Task;
+        } else if class == NameClass::Neutral
+            && is_id_word(name)
+            && self.scope().class == NameClass::Foreign
+        {
+            // `"user": {"id": …}`.
+            class = NameClass::Foreign;
         }
         line.expected = Some(class);
         line.class = class;
@@ -465,10 +533,20 @@ impl Reader {
             let oldest = self.scopes.remove(0);
             self.resolve(oldest, found);
         }
-        let class = line.expected.take().unwrap_or_default();
+        // `variable "api_key" { default = … }`.
+        let label = line
+            .previous
+            .filter(|label| bracket == '{' && is_telling_name(label));
+        let class = line
+            .expected
+            .take()
+            .or_else(|| label.map(classify))
+            .unwrap_or_default();
+        line.bracketed = None;
         // `"value": {"stringValue": …}` beside a name.
         self.scopes.push(Scope {
             bracket: Some(bracket),
+            heads: matches!(bracket, '(' | '[').then(Vec::new),
             class,
             ..Scope::default()
         });
@@ -477,12 +555,21 @@ impl Reader {
         line.is_prose |= bracket == '{';
     }
 
-    fn close(&mut self, line: &mut Line<'_>, found: &mut Findings) {
-        if let Some(scope) = self.scopes.pop() {
-            self.resolve(scope, found);
-        }
+    fn close(&mut self, line: &mut Line<'_>, next: Option<&Token<'_>>, found: &mut Findings) {
+        let scope = self.scopes.pop().unwrap_or_default();
+        let (bracket, class) = (scope.bracket, scope.class);
+        self.resolve(scope, found);
         (line.expected, line.class) = (None, NameClass::Neutral);
         line.words.clear();
+        let Some(next) = next else { return };
+        let is_wrapped = matches!(next.kind, TokenKind::Text { .. } | TokenKind::Open('('));
+        if bracket == Some('[') && next.kind == TokenKind::Separator {
+            // `["taskId"] =>`, `headers['Authorization'] =`.
+            line.words.extend(line.bracketed);
+        } else if bracket == Some('(') && class != NameClass::Neutral && is_wrapped {
+            // A type before the value: `string(32) "…"`, `(string) (len=32) "…"`.
+            line.expected = Some(class);
+        }
     }
 
     /// Reads the values that waited for a name in their object.
@@ -508,12 +595,24 @@ impl Reader {
                 .extend(name.split('.').filter(|part| !part.is_empty()));
             return;
         }
+        if !word.contains(char::is_alphanumeric) {
+            return;
+        }
+        let is_number = trimmed.len() < 4 && trimmed.bytes().all(|b| b.is_ascii_digit());
+        if is_number && line.words.is_empty() && line.expected.is_none() && self.scopes.is_empty() {
+            // The number of an item in a list.
+            return;
+        }
         let element = std::mem::take(&mut self.scope().element);
-        let class = line.expected.or_else(|| self.class_of_element(element));
+        let mut class = line.expected.or_else(|| self.class_of_element(element));
+        if self.html.is_in_cell && !word.contains(|c: char| c.is_ascii_digit()) {
+            // The cell may be the head of another column.
+            class = None;
+        }
         let Some(class) = class else {
             return self.free_word(line, word, place.start, found);
         };
-        if (place.is_call && class != NameClass::Neutral)
+        if (place.is_wrapper && class != NameClass::Neutral)
             || (class == NameClass::Secret && leads_to_a_secret(word))
         {
             return;
@@ -521,13 +620,15 @@ impl Reader {
         if line.expected.take().is_some() {
             self.html.next = NameClass::Neutral;
         }
-        if self.sets_slot(line, word, found) {
+        if self.sets_slot(line, word, found)
+            || (class == NameClass::Neutral && is_id_shape(trimmed) && self.defers(line, trimmed))
+        {
             return;
         }
         match class {
             NameClass::Secret => found.add_secret(word),
             NameClass::Task => named(values::unquoted(trimmed), word, line.text, found),
-            NameClass::Foreign if is_hex_id(trimmed) => found.skip(Skip::Foreign, trimmed),
+            NameClass::Foreign if is_id_shape(trimmed) => found.skip(Skip::Foreign, trimmed),
             NameClass::Foreign | NameClass::Neutral => {
                 self.free_word(line, word, place.start, found);
             }
@@ -539,11 +640,14 @@ impl Reader {
         if self.is_secret() {
             return Some(NameClass::Secret);
         }
-        let class = if element == NameClass::Neutral {
-            self.scope().class
-        } else {
-            element
-        };
+        let scope = self.scope();
+        let (of_scope, at) = (scope.class, scope.commas);
+        let is_row = matches!(scope.bracket, Some('(' | '['));
+        let class = [element, of_scope]
+            .into_iter()
+            .find(|class| *class != NameClass::Neutral)
+            .or_else(|| self.columns.get(at).copied().filter(|_| is_row))
+            .unwrap_or_default();
         matches!(
             class,
             NameClass::Task | NameClass::Secret | NameClass::Foreign
@@ -561,6 +665,7 @@ impl Reader {
             return false;
         }
         let class = classify(value);
+        found.names_tasks |= class == NameClass::Task;
         let scope = self.scope();
         if class != NameClass::Neutral {
             scope.slot = class;
@@ -570,6 +675,18 @@ impl Reader {
             }
         }
         true
+    }
+
+    /// Keeps the value of an object until the name beside it comes; reports whether it does.
+    fn defers(&mut self, line: &mut Line<'_>, value: &str) -> bool {
+        let scope = self.scope();
+        let is_deferred = line.slot.take_if(|slot| *slot == Slot::Value).is_some()
+            && matches!(scope.bracket, None | Some('{'))
+            && scope.deferred.len() < MAX_DEFERRED;
+        if is_deferred {
+            scope.deferred.push(value.to_owned());
+        }
+        is_deferred
     }
 
     /// Reads a word that no name announces.
@@ -582,8 +699,8 @@ impl Reader {
     ) {
         let mut has_id = false;
         for (piece, is_file) in pieces(word) {
-            has_id |= is_hex_id(piece);
-            if is_hex_id(piece) && !is_file {
+            has_id |= is_id_shape(piece);
+            if is_id_shape(piece) && !is_file {
                 self.free_id(line, piece, start, found);
             }
         }
@@ -608,6 +725,7 @@ impl Reader {
             line.words.remove(0);
         }
         line.words.push(word);
+        found.names_tasks = found.names_tasks || classify_words(&line.words) == NameClass::Task;
     }
 
     /// Reads an id of the usual shape that no name announces.
@@ -622,6 +740,7 @@ impl Reader {
             NameClass::Secret
         } else {
             match (line.class, classify_sentence(&line.words)) {
+                (NameClass::Neutral, NameClass::Neutral) if self.is_task() => NameClass::Task,
                 (NameClass::Neutral, class) | (_, class @ NameClass::Secret) | (class, _) => class,
             }
         };
@@ -656,53 +775,65 @@ impl Reader {
         &mut self,
         line: &mut Line<'a>,
         content: &'a str,
-        is_name: bool,
+        next: Option<&Token<'_>>,
         found: &mut Findings,
     ) {
+        let is_name = next.is_some_and(|next| next.kind == TokenKind::Separator);
         if is_name && content.len() <= MAX_NAME && !is_hex_id(content) {
             line.words.clear();
             line.words.push(content);
             line.is_quoted_name = true;
             return;
         }
-        let element = std::mem::take(&mut self.scope().element);
         let announced = line.expected.take();
+        let is_paired = matches!(next.map(|next| &next.kind), Some(TokenKind::Text { .. }))
+            || (next.is_none() && line.words.is_empty() && !line.is_prose);
+        let scope = self.scope();
+        let element = std::mem::take(&mut scope.element);
+        found.names_tasks =
+            found.names_tasks || (is_telling_name(content) && classify(content) == NameClass::Task);
+        if announced.is_none()
+            && is_telling_name(content)
+            && (scope.bracket.is_some() || is_paired)
+            && scope.class == NameClass::Neutral
+        {
+            // The name of the next element.
+            scope.element = classify(content);
+            return;
+        }
         let class = announced
             .or_else(|| self.class_of_element(element))
             .unwrap_or_else(|| match classify_sentence(&line.words) {
-                NameClass::Foreign | NameClass::Neutral => NameClass::Neutral,
-                class @ (NameClass::Task | NameClass::Secret) => class,
+                NameClass::Task if is_plain_id(content) => NameClass::Task,
+                NameClass::Secret => NameClass::Secret,
+                NameClass::Task | NameClass::Foreign | NameClass::Neutral
+                    if is_id_shape(content) && self.is_task() =>
+                {
+                    NameClass::Task
+                }
+                NameClass::Task | NameClass::Foreign | NameClass::Neutral => NameClass::Neutral,
             });
         self.html.next = NameClass::Neutral;
         if announced.is_some() && self.sets_slot(line, content, found) {
             return;
         }
-        let is_value_slot = line.slot.take() == Some(Slot::Value) && announced.is_some();
-        let scope = self.scope();
-        if is_value_slot
-            && class == NameClass::Neutral
-            && scope.bracket == Some('{')
-            && scope.deferred.len() < MAX_DEFERRED
-        {
-            scope.deferred.push(content.to_owned());
+        if announced.is_some() && class == NameClass::Neutral && self.defers(line, content) {
             return;
         }
-        if announced.is_none() && class == NameClass::Neutral {
-            let names = classify(content);
-            if matches!(names, NameClass::Task | NameClass::Secret) && scope.bracket.is_some() {
-                scope.element = names;
-                return;
-            }
-            if is_single(content) && !line.is_prose {
-                return self.list_item(line, content, found);
-            }
+        line.slot = None;
+        if announced.is_none()
+            && class == NameClass::Neutral
+            && is_single(content)
+            && !line.is_prose
+        {
+            return self.list_item(line, content, found);
         }
         self.text_value(class, content, line.text, found);
     }
 
     /// Reads a quoted word that stands in a line without names.
     fn list_item<'a>(&mut self, line: &mut Line<'a>, content: &'a str, found: &mut Findings) {
-        if is_hex_id(content) {
+        if is_id_shape(content) {
             self.free_id(line, content, 0, found);
         } else {
             line.others.push(content);
@@ -713,16 +844,17 @@ impl Reader {
     fn text_value(&mut self, class: NameClass, content: &str, line: &str, found: &mut Findings) {
         let is_single = is_single(content);
         let content = content.trim();
+        // `'"33a6…"'`, `W/"33a6…"`.
+        let bare = content.trim_start_matches("W/").trim_matches(['"', '\'']);
         match class {
             NameClass::Secret => found.add_secret(content),
             NameClass::Task if is_single => named(values::quoted(content), content, line, found),
-            NameClass::Foreign if is_single => {
-                if is_hex_id(content) || is_plain_id(content) {
-                    found.skip(Skip::Foreign, content);
-                }
+            NameClass::Foreign if is_id_shape(bare) || is_plain_id(bare) => {
+                found.skip(Skip::Foreign, bare);
             }
+            NameClass::Foreign if is_single => {}
             NameClass::Neutral if is_single => {
-                if is_hex_id(content) {
+                if is_id_shape(content) {
                     found.add(content, Evidence::Shape, line);
                 }
             }
@@ -764,12 +896,23 @@ impl Reader {
             .next()
             .unwrap_or(name)
             .to_lowercase();
+        let element = match element.as_str() {
+            "cell" | "table-cell" => "td",
+            "row" | "table-row" => "tr",
+            "data" if self.html.is_in_cell => "span",
+            other => other,
+        };
         let is_closing = tag.starts_with('/');
         let before = classify_words(&line.words);
-        if element == "th" && is_closing {
-            self.html.columns.push(before);
+        let mut of_content = NameClass::Neutral;
+        if matches!(element, "td" | "th") {
+            if is_closing && (element == "th" || !line.words.is_empty()) {
+                self.html.heads.push(before);
+                found.names_tasks |= before == NameClass::Task;
+            }
+            self.html.is_in_cell = !is_closing;
             line.words.clear();
-        } else if matches!(before, NameClass::Task | NameClass::Secret) {
+        } else if !self.html.is_in_cell && matches!(before, NameClass::Task | NameClass::Secret) {
             self.html.next = before;
             line.words.clear();
         }
@@ -778,21 +921,29 @@ impl Reader {
             let mut reader = self.nested(self.class);
             reader.scopes.push(Scope {
                 bracket: Some('{'),
+                // `<label>API key</label><input value="…">`.
+                slot: self.html.next,
                 ..Scope::default()
             });
             reader.structure(attributes, true, found);
+            // `<string name="api_key">…</string>`.
+            of_content = reader.scope().slot;
             reader.finish(found);
         }
-        if FORMATTING.contains(&element.as_str())
-            || matches!(element.as_str(), "th" | "tr" | "table" | "dt" | "dd")
-        {
-            self.html_element(line, &element, is_closing);
+        if FORMATTING.contains(&element) || matches!(element, "th" | "tr" | "table" | "dt" | "dd") {
+            self.html_element(line, element, is_closing);
         } else if line.expected == Some(NameClass::Task) && !is_closing {
             line.expected = None;
             found.skip(Skip::Placeholder, tag);
         } else {
-            let class = classify(name.rsplit(':').next().unwrap_or(name));
-            line.expected = (!is_closing && class != NameClass::Neutral).then_some(class);
+            // `<key>apiKey</key><string>…</string>`.
+            let own = classify(name.rsplit(':').next().unwrap_or(name));
+            let is_name = is_name_slot(element);
+            let class = [of_content, own, self.html.next]
+                .into_iter()
+                .find(|class| *class != NameClass::Neutral)
+                .filter(|_| (of_content != NameClass::Neutral || !is_name) && !tag.ends_with('/'));
+            line.expected = class.filter(|_| !is_closing);
         }
         line.class = line.expected.unwrap_or_default();
     }
@@ -801,28 +952,59 @@ impl Reader {
     fn html_element(&mut self, line: &mut Line<'_>, element: &str, is_closing: bool) {
         match element {
             "table" => self.html = HtmlTable::default(),
-            "tr" => self.html.cell = 0,
-            "td" if !is_closing => {
-                let class = self
-                    .html
-                    .columns
-                    .get(self.html.cell)
-                    .copied()
-                    .unwrap_or_default();
-                self.html.cell += 1;
-                if class != NameClass::Neutral {
-                    line.expected = Some(class);
+            "tr" => {
+                // Heads without cells beside them are those of the columns.
+                let heads = std::mem::take(&mut self.html.heads);
+                let tells =
+                    |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+                if heads.len() > 1 && heads.len() == self.html.cell && heads.iter().any(tells) {
+                    self.html.columns = heads;
                 }
+                self.html.cell = 0;
+            }
+            "th" if !is_closing => self.html.cell += 1,
+            "td" if !is_closing => {
+                let of_row = self.html.heads.last().copied();
+                let of_column = self.html.columns.get(self.html.cell).copied();
+                self.html.cell += 1;
+                line.expected = [of_row, of_column]
+                    .into_iter()
+                    .flatten()
+                    .find(|class| *class != NameClass::Neutral)
+                    .or(line.expected);
             }
             _ => {}
         }
         if line.expected.is_none() && !is_closing && self.html.next != NameClass::Neutral {
             line.expected = Some(self.html.next);
         }
-        if is_closing && element == "td" && self.html.next == NameClass::Neutral {
+        if is_closing && element == "td" {
             line.expected = None;
         }
     }
+}
+
+impl Place {
+    fn new(token: &Token<'_>, next: Option<&Token<'_>>) -> Self {
+        let gap = next.map_or(0, |next| next.span.start - token.span.end);
+        let is_letters =
+            matches!(token.kind, TokenKind::Word(word) if word.chars().all(char::is_alphabetic));
+        let kind = next.map(|next| &next.kind);
+        Self {
+            start: token.span.start,
+            is_name: kind == Some(&TokenKind::Separator),
+            is_wrapper: match kind {
+                Some(TokenKind::Open(_)) => gap == 0,
+                Some(TokenKind::Text { .. }) => is_letters && gap <= 1,
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Reports whether a value whose quotation has no end may lack its own end.
+fn is_cut_off(content: &str) -> bool {
+    is_plain_id(content) && !is_hex_id(content)
 }
 
 /// Reports whether a line is nothing but the name of a task's id or of a secret.
@@ -884,7 +1066,7 @@ fn tail(text: &str, count: usize) -> &str {
 }
 
 /// Signs in the escapes of HTML and of links.
-const MARKUP: [(&str, &str); 22] = [
+const MARKUP: [(&str, &str); 23] = [
     ("&quot;", "\""),
     ("&#34;", "\""),
     ("&#x22;", "\""),
@@ -898,6 +1080,7 @@ const MARKUP: [(&str, &str); 22] = [
     ("\\u0026", "&"),
     ("\\u003d", "="),
     ("\\u0022", "\""),
+    ("%25", "%"),
     ("%22", "\""),
     ("%3A", ":"),
     ("%3D", "="),

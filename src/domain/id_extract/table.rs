@@ -1,8 +1,8 @@
 //! Columns: values whose name stands in the head of a table.
 
 use super::{
-    names::{NameClass, classify, is_name_slot, is_value_slot},
-    values::is_hex_id,
+    names::{NameClass, classify, is_name_slot, is_telling_name, is_value_slot},
+    values::{is_id_shape, is_plain_id},
 };
 
 /// The longest quoted cell that goes over lines, in bytes; a longer one was no cell.
@@ -19,8 +19,10 @@ const MAX_HEADS: usize = 2000;
 enum Divider {
     /// CSV and its kin, with quoted cells.
     Sign(char),
-    /// Bars at both ends as well: Markdown, `mysql`, Org.
-    Bar(char),
+    /// Bars of any kind, at both ends as well: Markdown, `mysql`, Org.
+    Bar,
+    /// Bars that are doubled in places: Jira, Wikipedia.
+    DoubleBar,
     /// Two spaces or more.
     Gap,
 }
@@ -34,6 +36,8 @@ pub(super) struct Table {
     slots: Option<(usize, usize)>,
     /// A row whose last quoted cell goes on in the next line.
     open_row: String,
+    /// The head, which a rule below it may divide better.
+    head: String,
 }
 
 /// What a line is to a table.
@@ -56,15 +60,22 @@ impl Table {
             Divider::Sign(','),
             Divider::Sign(';'),
             Divider::Sign('\t'),
-            Divider::Bar('|'),
-            Divider::Bar('│'),
+            Divider::DoubleBar,
+            Divider::Bar,
             Divider::Gap,
         ];
+        let tag = line.strip_prefix('<').and_then(|tag| tag.split_once('>'));
+        let line = tag.map_or(line, |(_, content)| content);
+        let is_doubled = line.contains("||") || line.contains("!!");
+        let dividers = dividers
+            .into_iter()
+            .filter(|divider| is_doubled || *divider != Divider::DoubleBar);
         dividers.into_iter().find_map(|divider| {
             let heads = divider.is_in(line).then(|| divider.cells(line))??;
             let is_head = |head: &String| {
                 head.len() <= MAX_HEAD
-                    && !is_hex_id(head)
+                    && !is_plain_id(head)
+                    && head.contains('(') == head.contains(')')
                     && !head.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
                     && head.split_whitespace().count() <= 3
             };
@@ -82,17 +93,30 @@ impl Table {
                 columns,
                 slots,
                 open_row: String::new(),
+                head: line.to_owned(),
             })
         })
     }
 
+    /// Makes the table of rows below a list of names, as in a dump of `PostgreSQL`.
+    pub(super) fn with_columns(columns: Vec<NameClass>) -> Self {
+        Self {
+            divider: Divider::Sign('\t'),
+            columns,
+            slots: None,
+            open_row: String::new(),
+            head: String::new(),
+        }
+    }
+
     /// Reads a line below the head.
     pub(super) fn row(&mut self, line: &str) -> Row {
-        if line
-            .trim_start()
-            .starts_with(['-', '+', '|', '=', ':', '├', '╞'])
-            && !line.contains(char::is_alphanumeric)
-        {
+        if !line.contains(char::is_alphanumeric) {
+            let heads = self.head.split_whitespace();
+            let is_rule = line.split_whitespace().count() == heads.clone().count();
+            if self.divider == Divider::Gap && is_rule {
+                self.columns = heads.map(classify).collect();
+            }
             return Row::Nothing;
         }
         let mut row = std::mem::take(&mut self.open_row);
@@ -105,11 +129,18 @@ impl Table {
             self.open_row = row;
             return Row::Nothing;
         }
-        let Some(cells) = self.divider.cells(&row) else {
+        let Some(mut cells) = self.divider.cells(&row) else {
             return Row::End;
         };
+        // A value that fills its column leaves one space.
+        let words = row.split_whitespace();
+        if self.divider == Divider::Gap && words.clone().count() == self.columns.len() {
+            cells = words.map(str::to_owned).collect();
+        }
         // The last cells may be missing; more of them than heads are text with commas.
-        if cells.len() < 2 || cells.len() > self.columns.len() {
+        let is_text =
+            cells.len() > self.columns.len() && !cells.iter().any(|cell| is_id_shape(cell));
+        if cells.len() < 2 || is_text {
             return Row::End;
         }
         let mut columns = self.columns.clone();
@@ -123,14 +154,19 @@ impl Table {
                 }
             }
         }
-        Row::Cells(columns.into_iter().zip(cells).collect())
+        let columns = columns
+            .into_iter()
+            .chain(std::iter::repeat(NameClass::Neutral));
+        Row::Cells(columns.zip(cells).collect())
     }
 }
 
 impl Divider {
     fn is_in(self, line: &str) -> bool {
         match self {
-            Self::Sign(sign) | Self::Bar(sign) => line.contains(sign),
+            Self::Sign(sign) => line.contains(sign),
+            Self::Bar => line.contains(BARS),
+            Self::DoubleBar => line.contains("||") || line.contains("!!") || line.contains(BARS),
             Self::Gap => line.trim().contains("  "),
         }
     }
@@ -139,13 +175,17 @@ impl Divider {
         let cell = |text: &str| text.trim().to_owned();
         match self {
             Self::Sign(sign) => Some(split_quoted(line.trim_end(), sign)),
-            Self::Bar(bar) => {
+            Self::Bar => {
                 let line = line.trim();
-                let inner = line.strip_prefix(bar).unwrap_or(line);
-                let inner = inner.strip_suffix(bar).unwrap_or(inner);
+                let inner = line.strip_prefix(BARS).unwrap_or(line);
+                let inner = inner.strip_suffix(BARS).unwrap_or(inner);
                 inner
-                    .contains(bar)
-                    .then(|| inner.split(bar).map(cell).collect())
+                    .contains(BARS)
+                    .then(|| inner.split(BARS).map(cell).collect())
+            }
+            Self::DoubleBar => {
+                let single = line.replace("||", "|").replace("!!", "|");
+                Self::Bar.cells(single.trim().trim_start_matches('!'))
             }
             Self::Gap => {
                 let cells = line.split("  ").filter(|text| !text.trim().is_empty());
@@ -153,6 +193,32 @@ impl Divider {
             }
         }
     }
+}
+
+/// Bars between cells.
+const BARS: [char; 4] = ['|', '│', '┃', '║'];
+
+/// Reads a line of two cells, or of bars, of which the first names the others: `| Task ID | 774d… |`.
+pub(super) fn pair(line: &str) -> Option<Vec<(NameClass, String)>> {
+    let dividers = [
+        Divider::Bar,
+        Divider::Sign('\t'),
+        Divider::Sign(','),
+        Divider::Sign(';'),
+        Divider::Gap,
+    ];
+    dividers.into_iter().find_map(|divider| {
+        let is_short = line.len() <= MAX_HEADS && divider.is_in(line);
+        let cells = is_short.then(|| divider.cells(line))??;
+        let (name, values) = cells.split_first()?;
+        let is_pair = divider == Divider::Bar || values.len() == 1;
+        let is_named =
+            is_pair && is_plain_id(values.first()?.trim_matches('`')) && is_telling_name(name);
+        is_named.then(|| {
+            let class = classify(name);
+            values.iter().map(|cell| (class, cell.clone())).collect()
+        })
+    })
 }
 
 /// Splits a row of CSV; a quoted cell may hold the sign, and two quotes are one.

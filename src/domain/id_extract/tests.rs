@@ -54,6 +54,11 @@ fn a_list_is_read_whatever_adorns_it() {
         ("<L>\r\n", &[LUMA]),
         ("<C>", &[C]),
         ("<A>,<B>,<C>", &[A, B, C]),
+        (
+            "1) <A>\n3. <L>\n#4 867283741759111202",
+            &[A, LUMA, "867283741759111202"],
+        ),
+        ("['<A>', '867283741759111202']", &[A, "867283741759111202"]),
         ("`<A>`", &[A]),
         ("task_id\nveo_task_1\nabcd1234", &["veo_task_1", "abcd1234"]),
     ]);
@@ -93,6 +98,26 @@ fn a_name_says_what_is_an_id() {
         ("export TASK_ID=\"<A>\"", &[A]),
         ("kietop wait --task-id <L>", &[LUMA]),
         (r#"{"pinData":{"keys":{"data":{"taskId":"<A>"}}}}"#, &[A]),
+        ("worker: submitted taskId=<L>", &[LUMA]),
+        ("VEO_TASK_ID=<L>", &[LUMA]),
+        ("last_task_id: <L>", &[LUMA]),
+        ("\"Env\": [\"PATH=/bin\", \"TASK_ID=<A>\"]", &[A]),
+        ("TaskID: (string) (len=16) \"<L>\",", &[LUMA]),
+        ("Task {taskId = TaskId \"<L>\"}", &[LUMA]),
+        (" $ taskId : chr \"<A>\"", &[A]),
+        ("%{\"data\" => %{\"taskId\" => \"<L>\"}}", &[LUMA]),
+        (r#"{"taskId":{"S":"<A>"},"x":{"S":"<B>"}}"#, &[A]),
+        (
+            r#"{"Task ID":{"id":"x","rich_text":[{"text":{"content":"<A>"}}]}}"#,
+            &[A],
+        ),
+        ("<taskId><![CDATA[<L>]]></taskId>", &[LUMA]),
+        (
+            "<taskId>\n<property name=\"taskId\"><L></property>",
+            &[LUMA],
+        ),
+        ("msg=\"submitted \\\"cat\\\"\" taskId=\"<L>\"", &[LUMA]),
+        ("Die Task-ID lautet <A>", &[A]),
     ]);
 }
 
@@ -189,6 +214,10 @@ fn ids_of_other_things_are_left_out() {
         ("https://t.example/l/<C>.mp4", &[]),
         ("https://t.example/l/<A>.mp4 is of <A>", &[A]),
         ("GET /tasks/<A> 200", &[A]),
+        (r#"{"id":"<A>","user":{"id":"<C>"}}"#, &[A]),
+        ("{'ETag': '\"<B>\"', 'taskId': '<A>'}", &[A]),
+        ("[request_id] => <B>", &[]),
+        ("subtaskId: <B> sub_task_id: <C>", &[]),
         (
             r#"{"headers":[{"name":"X-Request-Id","value":"<B>"}],"q":[{"name":"taskId","value":"<A>"}]}"#,
             &[A],
@@ -203,6 +232,14 @@ fn without_any_name_the_shape_decides() {
         (r#"{"id":"<A>","status":"ok"}"#, &[A]),
         (r#"{"id":"<A>","status":"ok","taskId":null}"#, &[]),
         ("see <A> and taskId=<B>", &[B]),
+        ("task: <L>", &[LUMA]),
+        ("see the task id of <A> in 3", &[A]),
+        ("<A> is it (task id)", &[]),
+        (
+            "CREATE TABLE t (\n  `task_id` text);\nINSERT INTO t VALUES ('<A>','<B>');",
+            &[],
+        ),
+        ("SELECT * FROM jobs WHERE id = '<A>';", &[A]),
         ("taskId=<B>\n<A>", &[B, A]),
     ]);
     let found = extract(&format!("see {A} and taskId={B}"), &KnownSecrets::default());
@@ -270,6 +307,35 @@ fn no_secret_is_an_id_in_any_format() {
         "password KEY\nsecret: [KEY, KEY]\ntaskId=<A>",
         "<apiKey>KEY</apiKey><taskId><A></taskId>",
         "key,value\nAuthorization,KEY\ntaskId,<A>",
+        // The value before its name.
+        "env:\n- value: KEY\n  name: API_TOKEN\n- value: <A>\n  name: TASK_ID\n",
+        "parameters:\n  - name: taskId\n    example: <A>\n  - name: X-API-Key\n    example: KEY\n",
+        // A name on a block, in a bracket, beside or above the value.
+        "variable \"api_key\" {\n  default = \"KEY\"\n}\nvariable \"task_id\" {\n  default = \"<A>\"\n}\n",
+        "os.environ[\"API_TOKEN\"] = \"KEY\"\nparams['taskId'] = '<A>'\n",
+        "ENV[\"API_TOKEN\"] ||= \"KEY\"\ntask_id ||= \"<A>\"",
+        "object(Task)#3 (2) {\n  [\"taskId\":protected]=>\n  string(32) \"<A>\"\n  [\"apiKey\":\"Task\":private]=>\n  string(32) \"KEY\"\n}",
+        "HSET \"x\" \"taskId\" \"<A>\" \"token\" \"KEY\"",
+        "1) \"taskId\"\n2) \"<A>\"\n3) \"token\"\n4) \"KEY\"\n",
+        "token: >-\n  KEY\ntask_id: <A>",
+        "┃ Task ID ┃ Token ┃\n┡━━━━━━━━━╇━━━━━━━┩\n│ <A> │ KEY │\n└───┴───┘",
+        "||Task ID||Token||\n|<A>|KEY|",
+        "{| class=\"x\"\n! Task ID !! Token\n|-\n| <A> || KEY\n|}",
+        "| Task ID | <A> |\n|---|---|\n| Token | KEY |",
+        "taskId,<A>\ntoken,KEY\n",
+        "taskId                           state token\n------                           ----- ------\n<A> ok    KEY\n",
+        "task_id,token\n<A>,KEY,extra\n",
+        // Names in one list, values in the next.
+        "{\"columns\":[\"id\",\"task_id\",\"token\"],\"data\":[[1,\"<A>\",\"KEY\"]]}",
+        "[[\"Task ID\",\"Token\"],[\"<A>\",\"KEY\"]]",
+        "INSERT INTO t (id, task_id, token) VALUES (1, '<A>', 'KEY');",
+        "COPY public.t (id, task_id, token, x) FROM stdin;\n1\t<A>\tKEY\tok\n\\.\n",
+        // HTML and XML.
+        "<table><tr><th>Task ID</th><td><A></td></tr><tr><th>Token</th><td>KEY</td></tr></table>",
+        "<table><tr><td><b>Name</b></td><td><b>Task ID</b></td><td><b>Token</b></td></tr><tr><td>x</td><td><A></td><td>KEY</td></tr></table>",
+        "<key>taskId</key>\n<string><A></string>\n<key>token</key>\n<string>KEY</string>",
+        "<label for=\"k\">Token</label><input id=\"k\" value=\"KEY\"><string name=\"task_id\"><A></string>",
+        "u=https%253A%252F%252Fx%253FtaskId%253D<A>%2526token%253DKEY",
     ];
     let mut wrong = Vec::new();
     for format in formats {
@@ -366,6 +432,38 @@ fn lone_words_that_are_no_ids_are_named() {
         &KnownSecrets::default(),
     );
     assert_eq!(prose.beginning.unwrap().as_str(), "Bearer … would be bad");
+}
+
+#[test]
+fn a_value_cut_off_is_not_added() {
+    let found = extract(
+        r#"{"taskId":"luma_task_9f3a77"},{"taskId":"774d9a7dd6"#,
+        &KnownSecrets::default(),
+    );
+    let certainties: Vec<_> = found.ids.iter().map(|found| found.certainty).collect();
+    assert_eq!(certainties, [Certainty::Certain, Certainty::Suspicious]);
+}
+
+#[test]
+fn no_message_shows_a_secret_by_its_shape() {
+    for text in [
+        format!("mysql -p{KEY} x1"),
+        format!("sk-{KEY}"),
+        format!("a {B} token%3D{KEY}%26x"),
+    ] {
+        let secrets = KnownSecrets::new(vec![KEY.to_owned()]);
+        let found = extract(&text, &secrets);
+        assert!(!format!("{found:?}").contains(KEY), "{found:?}");
+    }
+    let glued = extract(&format!("x{KEY}"), &KnownSecrets::new(vec![KEY.to_owned()]));
+    assert_eq!((glued.ids.len(), glued.skipped.secrets), (0, 1));
+}
+
+#[test]
+fn signs_without_an_end_cost_no_more_than_others() {
+    // Looked for once a line; each looking through the rest took minutes.
+    let open = "“ ‘ « <a ".repeat(20_000);
+    assert_eq!(ids(&format!("{open}\n{A}")), [A]);
 }
 
 #[test]

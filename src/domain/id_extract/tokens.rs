@@ -5,6 +5,9 @@ use std::{borrow::Cow, ops::Range};
 /// The longest template looked for, in characters.
 const MAX_TEMPLATE: usize = 200;
 
+/// What begins plain text in XML.
+const CDATA: &str = "<![CDATA[";
+
 /// One token, with its place in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token<'a> {
@@ -38,6 +41,19 @@ pub(super) enum TokenKind<'a> {
     Template,
 }
 
+impl TokenKind<'_> {
+    /// Returns what a word or a quoted text says.
+    pub(super) fn content(&self) -> Option<&str> {
+        if let Self::Word(word) = self {
+            return Some(word);
+        }
+        if let Self::Text { content, .. } = self {
+            return Some(content);
+        }
+        None
+    }
+}
+
 /// A quotation that may go on in the next portion of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quote {
@@ -46,13 +62,21 @@ pub(super) struct Quote {
     depth: usize,
 }
 
+/// What has no end in the rest of a line, so that it is looked for once.
+#[derive(Debug, Default)]
+struct Unclosed {
+    quotes: Vec<Quote>,
+    has_open_tag: bool,
+}
+
 /// Splits a line into tokens.
 pub(super) fn tokenize(line: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
+    let mut unclosed = Unclosed::default();
     let mut at = 0;
     while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
         let before = line.get(..at).and_then(|before| before.chars().next_back());
-        let (kind, length) = next_token(rest, before);
+        let (kind, length) = next_token(rest, before, &mut unclosed);
         if let Some(kind) = kind {
             let span = at..at + length;
             tokens.push(Token { kind, span });
@@ -63,7 +87,11 @@ pub(super) fn tokenize(line: &str) -> Vec<Token<'_>> {
 }
 
 /// Returns the token that `rest` begins with, and how much of it that is.
-fn next_token(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize) {
+fn next_token<'a>(
+    rest: &'a str,
+    before: Option<char>,
+    unclosed: &mut Unclosed,
+) -> (Option<TokenKind<'a>>, usize) {
     let Some(c) = rest.chars().next() else {
         return (None, 0);
     };
@@ -74,12 +102,19 @@ fn next_token(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize
     {
         return (Some(TokenKind::Template), length);
     }
-    if rest.starts_with("->") {
-        return (Some(TokenKind::Separator), 2);
+    if rest.starts_with(CDATA) {
+        return (None, CDATA.len());
+    }
+    // Assignments of shells, make and Ruby too.
+    let assignment = ["->", "?=", "+=", "||=", "??=", "|="]
+        .into_iter()
+        .find(|sign| rest.starts_with(sign));
+    if let Some(sign) = assignment {
+        return (Some(TokenKind::Separator), sign.len());
     }
     match c {
         '"' | '\'' | '`' | '\\' | '“' | '”' | '‘' | '’' | '«' | '»' => {
-            quotation(rest, before)
+            quotation(rest, before, unclosed)
         }
         '=' | ':' | '：' | '＝' | '→' => {
             let length = rest
@@ -91,7 +126,7 @@ fn next_token(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize
         '}' | ']' | ')' | '）' | '】' | '」' => one(TokenKind::Close(c)),
         ',' | ';' | '，' | '；' | '、' => one(TokenKind::Comma),
         '&' | '|' | '?' | '#' | '│' | '┃' | '║' | '？' | '。' => one(TokenKind::Break),
-        '<' => tag(rest).map_or_else(
+        '<' => tag(rest, unclosed).map_or_else(
             || (None, 1),
             |(tag, length)| (Some(TokenKind::Tag(tag)), length),
         ),
@@ -146,14 +181,20 @@ fn template(rest: &str) -> Option<usize> {
     let end = inner.find(close)?;
     // Braces around data are no template.
     let is_data = inner.get(..end)?.contains(['"', ',']) || inner.get(..end)?.contains(": ");
-    (!is_data || open != "{{").then_some(open.len() + end + close.len())
+    (!is_data || !matches!(open, "{{" | "%{")).then_some(open.len() + end + close.len())
 }
 
 /// Returns a tag that `rest` begins with, and its length with both brackets.
-fn tag(rest: &str) -> Option<(&str, usize)> {
+fn tag<'a>(rest: &'a str, unclosed: &mut Unclosed) -> Option<(&'a str, usize)> {
     let inner = rest.strip_prefix('<')?;
     let begins = inner.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '!' | '?'));
-    let end = inner.find('>').filter(|_| begins)?;
+    if !begins || unclosed.has_open_tag {
+        return None;
+    }
+    let Some(end) = inner.find('>') else {
+        unclosed.has_open_tag = true;
+        return None;
+    };
     let tag = inner.get(..end)?;
     // `<https://…>` is a link, as in Markdown and chats.
     let is_link = tag.split(char::is_whitespace).next()?.contains("://");
@@ -161,7 +202,11 @@ fn tag(rest: &str) -> Option<(&str, usize)> {
 }
 
 /// Reads a quotation, or passes over a sign that opens none.
-fn quotation(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize) {
+fn quotation<'a>(
+    rest: &'a str,
+    before: Option<char>,
+    unclosed: &mut Unclosed,
+) -> (Option<TokenKind<'a>>, usize) {
     let depth = rest.len() - rest.trim_start_matches('\\').len();
     let quoted = rest.get(depth..).unwrap_or_default();
     let Some(sign) = quoted.chars().next().filter(|c| closing(*c).is_some()) else {
@@ -171,6 +216,9 @@ fn quotation(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize)
     let quote = Quote { sign, depth };
     // An apostrophe within a word; a sign of length.
     if sign != '"' && depth == 0 && before.is_some_and(char::is_alphanumeric) {
+        return (None, lead);
+    }
+    if unclosed.quotes.contains(&quote) {
         return (None, lead);
     }
     let inner = rest.get(lead..).unwrap_or_default();
@@ -194,6 +242,7 @@ fn quotation(rest: &str, before: Option<char>) -> (Option<TokenKind<'_>>, usize)
             rest.len(),
         );
     }
+    unclosed.quotes.push(quote);
     (None, lead)
 }
 

@@ -1,9 +1,21 @@
 //! The shapes of ids, of damaged ids and of placeholders.
 
-use super::super::task::{LONGEST_ID, TaskId};
+use super::{
+    super::task::{LONGEST_ID, TaskId},
+    names::is_telling_name,
+};
 
 /// The shortest word without a name that may be an id of another shape, in characters.
 const MIN_PLAIN_ID: usize = 8;
+
+/// The fewest characters of a word that may be a key by its shape.
+const MIN_SECRET_SHAPE: usize = 20;
+
+/// The longest word that a message shows.
+const MAX_SHOWN: usize = 40;
+
+/// The fewest characters behind `task_` in the shape of an id.
+const MIN_TASK_TAIL: usize = 6;
 
 /// From how many hexadecimal digits in a row on a word counts as a damaged or a longer id.
 const SUSPICIOUS_RUN: usize = 24;
@@ -36,6 +48,56 @@ pub(super) fn is_hex_id(word: &str) -> bool {
         _ => false,
     };
     is_shape && !is_mask(word)
+}
+
+/// Reports whether a word has the shape of an id wherever it stands: hexadecimal, or `veo_task_abc123`.
+pub(super) fn is_id_shape(word: &str) -> bool {
+    let is_task_shape = || {
+        let (head, tail) = word.rsplit_once(['_', '-']).unwrap_or_default();
+        tail.len() >= MIN_TASK_TAIL
+            && head
+                .rsplit(['_', '-'])
+                .next()
+                .is_some_and(|last| last.eq_ignore_ascii_case("task"))
+    };
+    is_hex_id(word) || (is_plain_id(word) && is_task_shape())
+}
+
+/// How keys and tokens of well-known services begin.
+const SECRET_PREFIXES: [&str; 18] = [
+    "sk-",
+    "sk_",
+    "pk_",
+    "rk_",
+    "key-",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "hf_",
+    "r8_",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "whsec_",
+];
+
+/// Reports whether a word is a key or token by its shape.
+pub(super) fn is_secret_shape(word: &str) -> bool {
+    word.len() >= MIN_SECRET_SHAPE && SECRET_PREFIXES.iter().any(|lead| word.starts_with(lead))
+}
+
+/// Reports whether a word may hold a secret, so that no message shows it.
+pub(super) fn may_hide_a_secret(word: &str) -> bool {
+    let run = |word: &str| {
+        word.split(|c: char| !c.is_ascii_alphanumeric())
+            .map(str::len)
+            .max()
+    };
+    word.len() > MAX_SHOWN || run(word) >= Some(MIN_SECRET_SHAPE)
 }
 
 /// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is not one.
@@ -162,7 +224,10 @@ pub(super) fn is_stand_in(value: &str) -> bool {
 
 /// Reports whether a value is such a word, a mask, or what a template leaves.
 fn is_placeholder(value: &str) -> bool {
-    is_stand_in(value) || is_mask(value) || value.starts_with(['$', '%', '{', '<', '@', ':'])
+    is_stand_in(value)
+        || is_mask(value)
+        || is_telling_name(value)
+        || value.starts_with(['$', '%', '{', '<', '@', ':'])
 }
 
 /// Reads a quoted value named as a task's id: the whole of it.
