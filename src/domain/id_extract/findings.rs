@@ -191,7 +191,8 @@ impl Findings {
     /// Names a word that is no id; signs and the numbers of a list are not meant as one.
     pub(super) fn reject(&mut self, word: &str) {
         let is_number = word.len() < 4 && word.bytes().all(|b| b.is_ascii_digit());
-        if is_number || !word.contains(char::is_alphanumeric) {
+        // `-H` and `--json` are options.
+        if is_number || word.starts_with('-') || !word.contains(char::is_alphanumeric) {
             return;
         }
         let is_hidden = may_hide_a_secret(word);
@@ -272,6 +273,10 @@ fn context(line: &str, word: &str) -> CleanText {
         .nth(MAX_CONTEXT)
         .map_or(after.len(), |(at, _)| at);
     let before = before.get(start..).unwrap_or_default();
+    let cut = before
+        .find(|c: char| !c.is_alphanumeric())
+        .filter(|_| start > 0);
+    let before = before.get(cut.unwrap_or(0)..).unwrap_or_default();
     let after = after.get(..end).unwrap_or_default();
     if !format!("{before}{after}").contains(char::is_alphanumeric) {
         return CleanText::line("", 0);

@@ -1,5 +1,9 @@
 //! Reads structure: which name each value has, in whatever notation.
 
+mod html;
+
+use html::HtmlTable;
+
 use super::{
     decode::{strip_colour_remains, strip_controls},
     findings::{Evidence, Findings, Skip},
@@ -29,12 +33,6 @@ const MAX_WORDS: usize = 6;
 
 /// The longest name, in bytes; what is longer is text.
 const MAX_NAME: usize = 80;
-
-/// Elements of HTML that only format the text within.
-const FORMATTING: [&str; 22] = [
-    "a", "b", "br", "code", "div", "em", "font", "i", "kbd", "label", "li", "mark", "p", "pre",
-    "samp", "small", "span", "strong", "td", "tt", "u", "var",
-];
 
 /// What is between two brackets.
 #[derive(Debug, Default)]
@@ -100,18 +98,6 @@ struct Place {
     is_name: bool,
     /// Whether it only wraps the value that follows, as in `UUID('…')` and `TaskId "…"`.
     is_wrapper: bool,
-}
-
-/// The cells of a table in HTML.
-#[derive(Debug, Default)]
-struct HtmlTable {
-    columns: Vec<NameClass>,
-    cell: usize,
-    is_in_cell: bool,
-    /// The heads of the row so far: of columns, or of the cells beside them.
-    heads: Vec<NameClass>,
-    /// The class of the text after the next tag, where the text before was a name.
-    next: NameClass,
 }
 
 /// The content of a quotation, read as it comes.
@@ -326,12 +312,6 @@ impl Reader {
         if self.scopes.is_empty() && !self.columns.is_empty() && self.table.is_none() {
             self.table = Some(Table::with_columns(self.columns.clone()));
         }
-        let tells = |class: &NameClass| {
-            matches!(
-                class,
-                NameClass::Task | NameClass::Secret | NameClass::Foreign
-            )
-        };
         let is_lone_name = line.unnamed.is_empty()
             && line.words.len() == line.others.len()
             && !line.is_prose
@@ -346,6 +326,15 @@ impl Reader {
             });
             return;
         }
+        self.remember_name(line, indent);
+        if !self.is_secret() && !line.is_prose {
+            self.judge_unnamed(line, found);
+        }
+    }
+
+    /// Remembers a name that ends the line: its values are below.
+    fn remember_name(&mut self, line: &Line<'_>, indent: usize) {
+        let tells = |class: &NameClass| *class != NameClass::Neutral;
         // `token: >-` too.
         let end = line.text.trim_end().trim_end_matches(['-', '+']);
         let ends_with_name = end.ends_with([':', '=', '：', '|', '>']);
@@ -361,9 +350,10 @@ impl Reader {
                 is_column: false,
             });
         }
-        if self.is_secret() || line.is_prose {
-            return;
-        }
+    }
+
+    /// Judges the words of a line that holds no name.
+    fn judge_unnamed(&self, line: &Line<'_>, found: &mut Findings) {
         if line.others.iter().all(|word| is_plain_id(word)) {
             for id in &line.unnamed {
                 found.add(id, Evidence::Listed, line.text);
@@ -881,106 +871,6 @@ impl Reader {
             };
         reader.feed(content, found);
         self.open_text = Some(reader);
-    }
-
-    /// Reads a tag: its attributes, and what it says about the text up to the next one.
-    fn tag(&mut self, line: &mut Line<'_>, tag: &str, found: &mut Findings) {
-        let inner = tag.trim_start_matches('/');
-        let end = inner
-            .find(|c: char| c.is_whitespace())
-            .unwrap_or(inner.len());
-        let (name, attributes) = inner.split_at_checked(end).unwrap_or((inner, ""));
-        let element = name
-            .trim_end_matches('/')
-            .rsplit(':')
-            .next()
-            .unwrap_or(name)
-            .to_lowercase();
-        let element = match element.as_str() {
-            "cell" | "table-cell" => "td",
-            "row" | "table-row" => "tr",
-            "data" if self.html.is_in_cell => "span",
-            other => other,
-        };
-        let is_closing = tag.starts_with('/');
-        let before = classify_words(&line.words);
-        let mut of_content = NameClass::Neutral;
-        if matches!(element, "td" | "th") {
-            if is_closing && (element == "th" || !line.words.is_empty()) {
-                self.html.heads.push(before);
-                found.names_tasks |= before == NameClass::Task;
-            }
-            self.html.is_in_cell = !is_closing;
-            line.words.clear();
-        } else if !self.html.is_in_cell && matches!(before, NameClass::Task | NameClass::Secret) {
-            self.html.next = before;
-            line.words.clear();
-        }
-        line.is_prose = true;
-        if !attributes.trim().is_empty() && self.depth < MAX_DEPTH {
-            let mut reader = self.nested(self.class);
-            reader.scopes.push(Scope {
-                bracket: Some('{'),
-                // `<label>API key</label><input value="…">`.
-                slot: self.html.next,
-                ..Scope::default()
-            });
-            reader.structure(attributes, true, found);
-            // `<string name="api_key">…</string>`.
-            of_content = reader.scope().slot;
-            reader.finish(found);
-        }
-        if FORMATTING.contains(&element) || matches!(element, "th" | "tr" | "table" | "dt" | "dd") {
-            self.html_element(line, element, is_closing);
-        } else if line.expected == Some(NameClass::Task) && !is_closing {
-            line.expected = None;
-            found.skip(Skip::Placeholder, tag);
-        } else {
-            // `<key>apiKey</key><string>…</string>`.
-            let own = classify(name.rsplit(':').next().unwrap_or(name));
-            let is_name = is_name_slot(element);
-            let class = [of_content, own, self.html.next]
-                .into_iter()
-                .find(|class| *class != NameClass::Neutral)
-                .filter(|_| (of_content != NameClass::Neutral || !is_name) && !tag.ends_with('/'));
-            line.expected = class.filter(|_| !is_closing);
-        }
-        line.class = line.expected.unwrap_or_default();
-    }
-
-    /// Follows the cells of a table, and a name in one element to its value in the next.
-    fn html_element(&mut self, line: &mut Line<'_>, element: &str, is_closing: bool) {
-        match element {
-            "table" => self.html = HtmlTable::default(),
-            "tr" => {
-                // Heads without cells beside them are those of the columns.
-                let heads = std::mem::take(&mut self.html.heads);
-                let tells =
-                    |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
-                if heads.len() > 1 && heads.len() == self.html.cell && heads.iter().any(tells) {
-                    self.html.columns = heads;
-                }
-                self.html.cell = 0;
-            }
-            "th" if !is_closing => self.html.cell += 1,
-            "td" if !is_closing => {
-                let of_row = self.html.heads.last().copied();
-                let of_column = self.html.columns.get(self.html.cell).copied();
-                self.html.cell += 1;
-                line.expected = [of_row, of_column]
-                    .into_iter()
-                    .flatten()
-                    .find(|class| *class != NameClass::Neutral)
-                    .or(line.expected);
-            }
-            _ => {}
-        }
-        if line.expected.is_none() && !is_closing && self.html.next != NameClass::Neutral {
-            line.expected = Some(self.html.next);
-        }
-        if is_closing && element == "td" {
-            line.expected = None;
-        }
     }
 }
 

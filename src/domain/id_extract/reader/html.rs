@@ -1,0 +1,127 @@
+//! Tags: names in elements, in attributes and in the heads of tables.
+
+use super::{Line, MAX_DEPTH, Reader, Scope};
+use crate::domain::id_extract::{
+    findings::{Findings, Skip},
+    names::{NameClass, classify, classify_words, is_name_slot},
+};
+
+/// Elements of HTML that only format the text within.
+const FORMATTING: [&str; 22] = [
+    "a", "b", "br", "code", "div", "em", "font", "i", "kbd", "label", "li", "mark", "p", "pre",
+    "samp", "small", "span", "strong", "td", "tt", "u", "var",
+];
+
+/// The cells of a table in HTML.
+#[derive(Debug, Default)]
+pub(super) struct HtmlTable {
+    columns: Vec<NameClass>,
+    cell: usize,
+    pub(super) is_in_cell: bool,
+    /// The heads of the row so far: of columns, or of the cells beside them.
+    heads: Vec<NameClass>,
+    /// The class of the text after the next tag, where the text before was a name.
+    pub(super) next: NameClass,
+}
+
+impl Reader {
+    /// Reads a tag: its attributes, and what it says about the text up to the next one.
+    pub(super) fn tag(&mut self, line: &mut Line<'_>, tag: &str, found: &mut Findings) {
+        let inner = tag.trim_start_matches('/');
+        let end = inner
+            .find(|c: char| c.is_whitespace())
+            .unwrap_or(inner.len());
+        let (name, attributes) = inner.split_at_checked(end).unwrap_or((inner, ""));
+        let element = name
+            .trim_end_matches('/')
+            .rsplit(':')
+            .next()
+            .unwrap_or(name)
+            .to_lowercase();
+        let element = match element.as_str() {
+            "cell" | "table-cell" => "td",
+            "row" | "table-row" => "tr",
+            "data" if self.html.is_in_cell => "span",
+            other => other,
+        };
+        let is_closing = tag.starts_with('/');
+        let before = classify_words(&line.words);
+        let mut of_content = NameClass::Neutral;
+        if matches!(element, "td" | "th") {
+            if is_closing && (element == "th" || !line.words.is_empty()) {
+                self.html.heads.push(before);
+                found.names_tasks |= before == NameClass::Task;
+            }
+            self.html.is_in_cell = !is_closing;
+            line.words.clear();
+        } else if !self.html.is_in_cell && matches!(before, NameClass::Task | NameClass::Secret) {
+            self.html.next = before;
+            line.words.clear();
+        }
+        line.is_prose = true;
+        if !attributes.trim().is_empty() && self.depth < MAX_DEPTH {
+            let mut reader = self.nested(self.class);
+            reader.scopes.push(Scope {
+                bracket: Some('{'),
+                // `<label>API key</label><input value="…">`.
+                slot: self.html.next,
+                ..Scope::default()
+            });
+            reader.structure(attributes, true, found);
+            // `<string name="api_key">…</string>`.
+            of_content = reader.scope().slot;
+            reader.finish(found);
+        }
+        if FORMATTING.contains(&element) || matches!(element, "th" | "tr" | "table" | "dt" | "dd") {
+            self.html_element(line, element, is_closing);
+        } else if line.expected == Some(NameClass::Task) && !is_closing {
+            line.expected = None;
+            found.skip(Skip::Placeholder, tag);
+        } else {
+            // `<key>apiKey</key><string>…</string>`.
+            let own = classify(name.rsplit(':').next().unwrap_or(name));
+            let is_name = is_name_slot(element);
+            let class = [of_content, own, self.html.next]
+                .into_iter()
+                .find(|class| *class != NameClass::Neutral)
+                .filter(|_| (of_content != NameClass::Neutral || !is_name) && !tag.ends_with('/'));
+            line.expected = class.filter(|_| !is_closing);
+        }
+        line.class = line.expected.unwrap_or_default();
+    }
+
+    /// Follows the cells of a table, and a name in one element to its value in the next.
+    fn html_element(&mut self, line: &mut Line<'_>, element: &str, is_closing: bool) {
+        match element {
+            "table" => self.html = HtmlTable::default(),
+            "tr" => {
+                // Heads without cells beside them are those of the columns.
+                let heads = std::mem::take(&mut self.html.heads);
+                let tells =
+                    |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+                if heads.len() > 1 && heads.len() == self.html.cell && heads.iter().any(tells) {
+                    self.html.columns = heads;
+                }
+                self.html.cell = 0;
+            }
+            "th" if !is_closing => self.html.cell += 1,
+            "td" if !is_closing => {
+                let of_row = self.html.heads.last().copied();
+                let of_column = self.html.columns.get(self.html.cell).copied();
+                self.html.cell += 1;
+                line.expected = [of_row, of_column]
+                    .into_iter()
+                    .flatten()
+                    .find(|class| *class != NameClass::Neutral)
+                    .or(line.expected);
+            }
+            _ => {}
+        }
+        if line.expected.is_none() && !is_closing && self.html.next != NameClass::Neutral {
+            line.expected = Some(self.html.next);
+        }
+        if is_closing && element == "td" {
+            line.expected = None;
+        }
+    }
+}
