@@ -260,7 +260,8 @@ fn words_of(name: &str) -> Vec<String> {
 /// Judges a name that stands before a sign such as `:` or `=`, or in the head of a column.
 pub(super) fn classify(name: &str) -> NameClass {
     // What is longer is a sentence; the shortest name is `sid`.
-    if name.len() > 80 || (name.len() < 3 && !name.starts_with('-')) {
+    let letters = name.chars().filter(|c| c.is_alphanumeric());
+    if name.len() > 80 || (letters.take(3).count() < 3 && !name.starts_with('-')) {
         return NameClass::Neutral;
     }
     let words = words_of(name);
