@@ -57,7 +57,7 @@ use kietop::{
         input::Keyboard,
         terminal::{
             Depth, Dialect, Mouse, Scheme, Screen, ScreenOptions, clean_panics, finish,
-            harden_process,
+            harden_process, survive_file_size_limit,
         },
     },
     simulator::{self, SimulatedClock},
@@ -76,6 +76,7 @@ fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
+    survive_file_size_limit().unwrap_or_default();
     let outcome = start_runtime().and_then(|runtime| {
         let outcome = runtime.block_on(run(cli));
         // Name lookups that hang must not hold the prompt.

@@ -697,3 +697,30 @@ fn every_id_is_added_where_standard_output_is_full() {
         assert_eq!(listed.as_array().unwrap().len(), 2000, "{words:?}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn the_limit_of_a_file_is_said_and_ends_nothing_unsaid() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("list.db");
+    run(&store, &["add", ID]);
+    let ids: Vec<_> = (0..4000).map(|n| format!("{n:032x}")).collect();
+
+    let output = Command::new("/bin/sh")
+        .env_clear()
+        .env("HOME", folder.path())
+        .args(["-c", "ulimit -f 300 && exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_kietop"))
+        .arg("--store")
+        .arg(&store)
+        .args(["add", "-"])
+        .write_stdin(ids.join("\n"))
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(err(&output).contains("ids were not added"));
+    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    let added = out(&output).lines().count();
+    assert_eq!(listed.as_array().unwrap().len(), added + 1);
+}

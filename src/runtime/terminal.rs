@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use self::panics::clean_panics;
-pub use self::process::{finish, harden_process};
+pub use self::process::{finish, harden_process, survive_file_size_limit};
 pub use self::requests::{Depth, Dialect};
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 

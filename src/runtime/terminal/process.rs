@@ -25,6 +25,22 @@ pub fn harden_process() -> io::Result<()> {
     Ok(())
 }
 
+/// Lets a write beyond the limit of a file's size fail, as on a full disk; the signal would end the process unsaid.
+///
+/// A child process gets the signal's usual effect back as soon as it executes.
+///
+/// # Errors
+///
+/// When the signal cannot be handled.
+pub fn survive_file_size_limit() -> io::Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(
+        signal_hook::consts::signal::SIGXFSZ,
+        std::sync::Arc::default(),
+    )?;
+    Ok(())
+}
+
 /// Ends the process now, after the screen was left and the store closed.
 ///
 /// Returning from `main` would wait for what still runs: dropping a tokio runtime waits for a
