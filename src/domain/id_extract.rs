@@ -99,7 +99,9 @@ pub fn extract_argument(text: &str, secrets: &KnownSecrets) -> Extracted {
         return extract(text, secrets);
     }
     let mut found = IdExtractor::new(secrets).found;
-    if values::is_stand_in(text) {
+    if values::is_secret_shape(text) && !text.starts_with('-') {
+        found.add_secret(text);
+    } else if values::is_stand_in(text) {
         found.skip(Skip::Placeholder, text);
     } else {
         found.add(text, Evidence::Named, text);

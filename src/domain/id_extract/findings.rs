@@ -108,6 +108,8 @@ pub(super) struct Findings {
     recent: HashSet<TaskId>,
     older: HashSet<TaskId>,
     secrets: HashSet<Box<str>>,
+    /// Secrets the caller gave, which no id may hold either.
+    given_secrets: Vec<Box<str>>,
     skipped_values: HashSet<(Skip, Box<str>)>,
     pub(super) skipped: Skipped,
     /// Whether the text names a task, be it by a stand-in.
@@ -118,9 +120,22 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Adds a secret that is never an id, wherever it stands.
+    /// Adds a secret the caller knows: it is never an id, nor a part of one.
     pub(super) fn know_secret(&mut self, secret: &str) {
-        self.secrets.insert(normalized(secret));
+        let secret = normalized(secret);
+        if secret.len() >= MIN_SECRET {
+            self.given_secrets.push(secret.clone());
+        }
+        self.secrets.insert(secret);
+    }
+
+    fn is_secret(&self, id: &TaskId) -> bool {
+        let id = normalized(id.as_str());
+        self.secrets.contains(&id)
+            || self
+                .given_secrets
+                .iter()
+                .any(|secret| id.contains(&**secret))
     }
 
     /// Notes what stands behind the name of a secret.
@@ -129,7 +144,7 @@ impl Findings {
         for word in words.filter(|word| word.len() >= MIN_SECRET) {
             self.skip(Skip::Secret, word);
             if self.secrets.len() < MAX_REMEMBERED {
-                self.know_secret(word);
+                self.secrets.insert(normalized(word));
             }
         }
     }
@@ -224,7 +239,7 @@ impl Findings {
                     .secrets
                     .iter()
                     .any(|secret| secret.len() >= MIN_SECRET && letters.contains(secret.as_ref()));
-            if holds_secret || self.secrets.contains(&letters) {
+            if holds_secret || self.is_secret(&entry.id) {
                 self.skip(Skip::Secret, entry.id.as_str());
                 continue;
             }

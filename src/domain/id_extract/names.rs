@@ -93,7 +93,7 @@ const FOREIGN_QUALIFIERS: [&str; 33] = [
 ];
 
 /// Words that make a name a secret's wherever they stand in it.
-const SECRET_WORDS: [&str; 32] = [
+const SECRET_WORDS: [&str; 52] = [
     "key",
     "keys",
     "auth",
@@ -124,12 +124,32 @@ const SECRET_WORDS: [&str; 32] = [
     "salt",
     "jwt",
     "otp",
-    "密钥",
-    "令牌",
+    "passwort",
+    "kennwort",
+    "schlüssel",
+    "passe",
+    "clé",
+    "clave",
+    "contraseña",
+    "secreto",
+    "senha",
+    "chave",
+    "chiave",
+    "parola",
+    "wachtwoord",
+    "sleutel",
+    "hasło",
+    "klucz",
+    "пароль",
+    "ключ",
+    "токен",
+    "секрет",
+    "키",
+    "암호",
 ];
 
 /// Pieces that do so within a longer word.
-const SECRET_PIECES: [&str; 19] = [
+const SECRET_PIECES: [&str; 31] = [
     "apikey",
     "accesskey",
     "secretkey",
@@ -149,6 +169,18 @@ const SECRET_PIECES: [&str; 19] = [
     "phpsess",
     "sessionid",
     "signature",
+    "schlüssel",
+    "密钥",
+    "密鑰",
+    "令牌",
+    "密码",
+    "密碼",
+    "口令",
+    "キー",
+    "パスワード",
+    "トークン",
+    "비밀번호",
+    "토큰",
 ];
 
 /// Words of ids and checksums of other things.
@@ -261,7 +293,8 @@ fn words_of(name: &str) -> Vec<String> {
 pub(super) fn classify(name: &str) -> NameClass {
     // What is longer is a sentence; the shortest name is `sid`.
     let letters = name.chars().filter(|c| c.is_alphanumeric());
-    if name.len() > 80 || (letters.take(3).count() < 3 && !name.starts_with('-')) {
+    let is_short = name.is_ascii() && letters.take(3).count() < 3;
+    if name.len() > 80 || (is_short && !name.starts_with('-')) {
         return NameClass::Neutral;
     }
     let words = words_of(name);
@@ -293,7 +326,9 @@ pub(super) fn classify(name: &str) -> NameClass {
             .last()
             .is_some_and(|last| matches!(last.as_str(), "id" | "ids" | "uuid" | "guid"))
         && !has(&["task", "job", "record", "generation", "result"]);
-    if is_task_of_another || is_other_id || has(&FOREIGN_WORDS) {
+    // Joined as well: a capital within makes two words of `ETag`.
+    let is_foreign = has(&FOREIGN_WORDS) || FOREIGN_WORDS.contains(&joined.as_str());
+    if is_task_of_another || is_other_id || is_foreign {
         return NameClass::Foreign;
     }
     NameClass::Neutral
@@ -412,6 +447,16 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
     class
 }
 
+/// Reports whether a sentence before a sign speaks of a key and of no task: "the key for kie:".
+pub(super) fn speaks_of_secret(words: &[&str]) -> bool {
+    let has = |list: &[&str]| {
+        words
+            .iter()
+            .any(|word| list.contains(&word.to_lowercase().as_str()))
+    };
+    has(&["key", "token", "secret", "password", "apikey", "api-key"]) && !has(&TASK_VERBS)
+}
+
 /// Reports whether a name is that of a place for any name.
 pub(super) fn is_name_slot(name: &str) -> bool {
     NAME_SLOTS.contains(&words_of(name).concat().as_str())
@@ -487,7 +532,7 @@ mod tests {
             ),
             (
                 NameClass::Foreign,
-                "parentTaskId external_task_id original-task-id request_id X-Request-Id traceId traceparent etag \
+                "parentTaskId external_task_id original-task-id request_id X-Request-Id traceId traceparent etag ETag \
                  If-None-Match webhookId versionId userId cf-ray sha256 commit instanceId correlation_id _postman_id",
             ),
             (

@@ -10,12 +10,13 @@ use super::{
     names::{
         NameClass, classify, classify_sentence, classify_words, ends_with_secret_name,
         is_credential_header, is_id_word, is_name_slot, is_telling_name, is_value_slot,
-        leads_to_a_secret,
+        leads_to_a_secret, speaks_of_secret,
     },
     table::{Row, Table, pair},
     tokens::{Quote, Token, TokenKind, tokenize},
     values::{
-        self, NamedValue, is_hex_id, is_id_character, is_id_shape, is_plain_id, is_suspicious,
+        self, NamedValue, is_hex_id, is_id_character, is_id_shape, is_plain_id, is_secret_shape,
+        is_suspicious,
     },
 };
 
@@ -88,6 +89,8 @@ struct Line<'a> {
     previous: Option<&'a str>,
     /// The first word in the last bracket: `["taskId"] =>`.
     bracketed: Option<&'a str>,
+    /// Whether it belongs to a block or section whose name is a secret's.
+    is_in_secret: bool,
 }
 
 /// Where a word stands.
@@ -129,6 +132,8 @@ pub(super) struct Reader {
     columns: Vec<NameClass>,
     html: HtmlTable,
     block: Option<Block>,
+    /// Whether the section of an INI or TOML file is named as a secret.
+    is_secret_section: bool,
     /// The end of the last line that was not blank.
     previous: String,
     /// A quotation that the portion before did not end.
@@ -252,9 +257,14 @@ impl Reader {
             self.resolve(root, found);
         }
         self.scope().is_credential_header = false;
+        let text = without_block_sign(text);
+        if let Some(section) = section_name(text).filter(|_| self.scopes.is_empty()) {
+            self.is_secret_section = classify(section) == NameClass::Secret;
+        }
         let tokens = tokenize(text);
         let mut line = Line {
             text,
+            is_in_secret: self.is_secret_section,
             expected: (self.class != NameClass::Neutral).then_some(self.class),
             ..Line::default()
         };
@@ -301,6 +311,7 @@ impl Reader {
         if is_within {
             line.expected = Some(block.class);
             line.class = block.class;
+            line.is_in_secret |= block.class == NameClass::Secret && indent > block.indent;
             block.is_fresh = false;
         } else {
             self.block = None;
@@ -363,7 +374,9 @@ impl Reader {
         let is_list = line.text.contains(['"', '\'', ','])
             && line.others.iter().all(|word| is_plain_id(word));
         for word in &line.others {
-            if is_suspicious(word) {
+            if is_secret_shape(word) {
+                found.add_secret(word);
+            } else if is_suspicious(word) {
                 found.add(word, Evidence::Suspicious, line.text);
             } else if is_list || (is_lone && is_plain_id(word)) {
                 found.add(word, Evidence::Listed, line.text);
@@ -498,7 +511,10 @@ impl Reader {
             self.scope().is_credential_header = true;
         }
         // The whole name of a task's id counts even there: many a name only looks like a secret's.
-        let is_secret = self.is_secret() || self.scope().is_credential_header;
+        let is_secret = self.is_secret()
+            || self.scope().is_credential_header
+            || line.is_in_secret
+            || (class == NameClass::Neutral && speaks_of_secret(&words));
         if is_secret && class != NameClass::Task {
             class = NameClass::Secret;
         } else if is_value && self.scope().slot != NameClass::Neutral {
@@ -605,7 +621,7 @@ impl Reader {
         if (place.is_wrapper && class != NameClass::Neutral)
             || (class == NameClass::Secret && leads_to_a_secret(word))
         {
-            return;
+            return self.name_of_key_element(line, word);
         }
         if line.expected.take().is_some() {
             self.html.next = NameClass::Neutral;
@@ -616,13 +632,35 @@ impl Reader {
             return;
         }
         match class {
-            NameClass::Secret => found.add_secret(word),
+            NameClass::Secret => {
+                found.add_secret(word);
+                self.name_of_key_element(line, word);
+            }
+            NameClass::Neutral if self.is_deferred_item(line, trimmed) => {
+                self.scope().deferred.push(trimmed.to_owned());
+            }
             NameClass::Task => named(values::unquoted(trimmed), word, line.text, found),
             NameClass::Foreign if is_id_shape(trimmed) => found.skip(Skip::Foreign, trimmed),
             NameClass::Foreign | NameClass::Neutral => {
                 self.free_word(line, word, place.start, found);
             }
         }
+    }
+
+    /// Takes the content of `<key>` for the name of the next element, as in a property list.
+    fn name_of_key_element(&mut self, line: &Line<'_>, word: &str) {
+        if line.text.contains("<key>") && !is_hex_id(word) {
+            self.html.next = classify(word);
+        }
+    }
+
+    /// Reports whether a value waits for the name below it: `- value: …` before `name: …`.
+    fn is_deferred_item(&mut self, line: &mut Line<'_>, value: &str) -> bool {
+        line.slot.take() == Some(Slot::Value)
+            && is_hex_id(value)
+            && line.text.trim_start().starts_with("- ")
+            && self.scopes.is_empty()
+            && self.root.deferred.len() < MAX_DEFERRED
     }
 
     /// Returns the class of an element of a list that has no name of its own.
@@ -895,6 +933,28 @@ impl Place {
 /// Reports whether a value whose quotation has no end may lack its own end.
 fn is_cut_off(content: &str) -> bool {
     is_plain_id(content) && !is_hex_id(content)
+}
+
+/// Returns a line of YAML without the sign that its value is the block below: `key: |`, `key: !tag >-`.
+fn without_block_sign(text: &str) -> &str {
+    let trimmed = text.trim_end();
+    let head = trimmed.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
+    head.strip_suffix(['|', '>'])
+        .map(str::trim_end)
+        .map(|head| match head.rsplit_once(' ') {
+            Some((name, tag)) if tag.starts_with('!') => name.trim_end(),
+            _ => head,
+        })
+        .filter(|head| head.ends_with(':'))
+        .unwrap_or(text)
+}
+
+/// Returns the name of a section that a line begins: `[credentials]`.
+fn section_name(text: &str) -> Option<&str> {
+    let name = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ');
+    let name = name.trim_matches(['[', ']']);
+    (!name.is_empty() && !is_hex_id(name) && name.chars().all(is_name)).then_some(name)
 }
 
 /// Reports whether a line is nothing but the name of a task's id or of a secret.

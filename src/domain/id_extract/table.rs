@@ -79,7 +79,7 @@ impl Table {
                     && !head.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
                     && head.split_whitespace().count() <= 3
             };
-            if heads.len() < 2 || !heads.iter().all(is_head) {
+            if heads.len() < divider.min_cells() || !heads.iter().all(is_head) {
                 return None;
             }
             let columns: Vec<_> = heads.iter().map(|head| classify(head)).collect();
@@ -140,7 +140,7 @@ impl Table {
         // The last cells may be missing; more of them than heads are text with commas.
         let is_text =
             cells.len() > self.columns.len() && !cells.iter().any(|cell| is_id_shape(cell));
-        if cells.len() < 2 || is_text {
+        if cells.len() < self.divider.min_cells() || is_text {
             return Row::End;
         }
         let mut columns = self.columns.clone();
@@ -162,6 +162,14 @@ impl Table {
 }
 
 impl Divider {
+    /// Returns how many cells make a row; bars around one cell do.
+    const fn min_cells(self) -> usize {
+        match self {
+            Self::Bar | Self::DoubleBar => 1,
+            Self::Sign(_) | Self::Gap => 2,
+        }
+    }
+
     fn is_in(self, line: &str) -> bool {
         match self {
             Self::Sign(sign) => line.contains(sign),
@@ -179,9 +187,8 @@ impl Divider {
                 let line = line.trim();
                 let inner = line.strip_prefix(BARS).unwrap_or(line);
                 let inner = inner.strip_suffix(BARS).unwrap_or(inner);
-                inner
-                    .contains(BARS)
-                    .then(|| inner.split(BARS).map(cell).collect())
+                let is_row = inner.contains(BARS) || inner.len() + 2 <= line.len();
+                is_row.then(|| inner.split(BARS).map(cell).collect())
             }
             Self::DoubleBar => {
                 let single = line.replace("||", "|").replace("!!", "|");

@@ -366,6 +366,76 @@ fn no_secret_is_an_id_in_any_format() {
 }
 
 #[test]
+fn a_secret_is_none_where_no_task_is_named_either() {
+    let texts = [
+        "[credentials]\nkie = \"KEY\"\n",
+        "[secrets]\nkie=KEY",
+        "credentials:\n  kie: KEY\n",
+        "secret: &anchor KEY",
+        "secret: !!str KEY",
+        "secret: !vault |\n  KEY",
+        "api_key: >-\n  KEY",
+        "env:\n- value: KEY\n  name: API_KEY",
+        "<dict><key>apiKey</key><string>KEY</string></dict>",
+        "<dict>\n<key>apiKey</key>\n<string>KEY</string>\n</dict>",
+        "<label>API key</label><input value=\"KEY\">",
+        "| API key |\n|---|\n| KEY |",
+        "(b'x-api-key', b'KEY')",
+        "Here is the key for kie: KEY",
+        "Passwort: KEY",
+        "mot de passe : KEY",
+        "contraseña: KEY",
+        "senha=KEY",
+        "ключ API: KEY",
+        "API密钥：KEY",
+        "密码：KEY",
+        "APIキー: KEY",
+        "パスワード：KEY",
+        "비밀번호: KEY",
+        "mysql -pKEY",
+        "sk-KEY",
+        "ghp_KEY",
+    ];
+    let mut wrong = Vec::new();
+    for text in texts {
+        let text = text
+            .replace("KEY", KEY)
+            .replace(&format!("API_{KEY}"), "API_KEY");
+        for text in [text.clone(), format!("{text}\n\ntaskId: {A}\n")] {
+            let found = extract(&text, &KnownSecrets::default());
+            if found.skipped.secrets != 1 || format!("{found:?}").contains(KEY) {
+                wrong.push(format!("{text}\n  found {found:?}"));
+            }
+            if text.contains(A) && ids(&text) != [A] {
+                wrong.push(format!("{text}\n  found {:?}", ids(&text)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let found = extract(&format!("ETag: W/\"{KEY}\""), &KnownSecrets::default());
+    assert_eq!((found.ids.len(), found.skipped.foreign), (0, 1));
+}
+
+#[test]
+fn what_only_resembles_a_secret_hides_no_id() {
+    table(&[
+        ("[default]\ntask = <A>", &[A]),
+        ("[tokens]\ntask_id = <A>", &[A]),
+        ("[tokens]\nused = 5\n[tasks]\nfirst = <B>", &[B]),
+        ("tokens:\n  used: 5\ntasks:\n  - <A>", &[A]),
+        ("the key was refused for task: <A>", &[A]),
+        ("- value: <A>\n  name: taskId", &[A]),
+        ("task_id: !!str <A>\nrecord_id: &first <B>", &[A, B]),
+        ("ids: |\n  <A>\n  <B>", &[A, B]),
+        ("(b'taskId', b'<A>')", &[A]),
+        ("| Task ID |\n|---|\n| <A> |", &[A]),
+        ("<dict><key>taskId</key><string><A></string></dict>", &[A]),
+        ("a & <A>", &[A]),
+        ("sk-1 <A>", &[A]),
+    ]);
+}
+
+#[test]
 fn a_known_secret_is_none_either() {
     let secrets = KnownSecrets::new(vec![KEY.to_owned()]);
     for text in [
@@ -373,12 +443,17 @@ fn a_known_secret_is_none_either() {
         format!("taskId={KEY}"),
         KEY.to_uppercase(),
         format!("created {KEY}"),
+        format!("taskId={KEY}-1"),
+        format!("taskId=x{KEY}"),
     ] {
         let found = extract(&text, &secrets);
         assert_eq!((found.ids.len(), found.skipped.secrets), (0, 1), "{text}");
         assert!(!format!("{found:?}").contains(KEY));
     }
-    assert_eq!(extract_argument(KEY, &secrets).ids, []);
+    for text in [KEY.to_owned(), format!("{KEY}x"), format!("kie-{KEY}")] {
+        let found = extract_argument(&text, &secrets);
+        assert_eq!((found.ids.len(), found.skipped.secrets), (0, 1));
+    }
     assert_eq!(format!("{secrets:?}"), "KnownSecrets(1)");
 }
 

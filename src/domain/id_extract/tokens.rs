@@ -7,6 +7,8 @@ const MAX_TEMPLATE: usize = 200;
 
 /// What begins plain text in XML.
 const CDATA: &str = "<![CDATA[";
+/// The longest tag or anchor of YAML passed over, in characters: shorter than any id without a name.
+const MAX_ADORNMENT: usize = 12;
 
 /// One token, with its place in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +104,13 @@ fn next_token<'a>(
     {
         return (Some(TokenKind::Template), length);
     }
+    let length = adornment(rest, before);
+    if length > 0 {
+        return (None, length);
+    }
+    if let Some((kind, length)) = prefixed_quotation(rest, before, unclosed) {
+        return (Some(kind), length);
+    }
     if rest.starts_with(CDATA) {
         return (None, CDATA.len());
     }
@@ -137,6 +146,43 @@ fn next_token<'a>(
         // White space, and signs that only adorn: `*`, `!`, `…`.
         _ => (None, c.len_utf8()),
     }
+}
+
+/// Returns the length of what only adorns the value after it: a tag or an anchor of YAML, the `W/` of a weak etag.
+fn adornment(rest: &str, before: Option<char>) -> usize {
+    if rest.starts_with("W/\"") {
+        return 2;
+    }
+    let signs = rest.len() - rest.trim_start_matches(['!', '&']).len();
+    if signs == 0 || !before.is_none_or(char::is_whitespace) {
+        return 0;
+    }
+    let name = rest.get(signs..).unwrap_or_default();
+    let mut word = name
+        .char_indices()
+        .take(MAX_ADORNMENT + 1)
+        .skip_while(|(_, c)| is_in_word(*c) || *c == ':');
+    match word.next() {
+        Some((length, end)) if length > 0 && end.is_whitespace() => signs + length,
+        _ => 0,
+    }
+}
+
+/// Reads a quotation with a letter of Python before it: `b'…'`.
+fn prefixed_quotation<'a>(
+    rest: &'a str,
+    before: Option<char>,
+    unclosed: &mut Unclosed,
+) -> Option<(TokenKind<'a>, usize)> {
+    if before.is_some_and(is_in_word) {
+        return None;
+    }
+    let quoted = rest.strip_prefix(['b', 'B', 'u', 'U', 'r', 'R', 'f', 'F'])?;
+    if !quoted.starts_with(['"', '\'']) {
+        return None;
+    }
+    let (kind, length) = quotation(quoted, None, unclosed);
+    Some((kind?, length + 1))
 }
 
 fn is_in_word(c: char) -> bool {

@@ -64,7 +64,7 @@ pub(super) fn is_id_shape(word: &str) -> bool {
 }
 
 /// How keys and tokens of well-known services begin.
-const SECRET_PREFIXES: [&str; 18] = [
+const SECRET_PREFIXES: [&str; 22] = [
     "sk-",
     "sk_",
     "pk_",
@@ -83,11 +83,17 @@ const SECRET_PREFIXES: [&str; 18] = [
     "ASIA",
     "AIza",
     "whsec_",
+    "sess-",
+    "ghu_",
+    "eyJ",
+    "npm_",
 ];
 
 /// Reports whether a word is a key or token by its shape.
 pub(super) fn is_secret_shape(word: &str) -> bool {
-    word.len() >= MIN_SECRET_SHAPE && SECRET_PREFIXES.iter().any(|lead| word.starts_with(lead))
+    let is_glued = word.starts_with('-') && word.contains(|c: char| c.is_ascii_digit());
+    word.len() >= MIN_SECRET_SHAPE
+        && (is_glued || SECRET_PREFIXES.iter().any(|lead| word.starts_with(lead)))
 }
 
 /// Reports whether a word may hold a secret, so that no message shows it.
@@ -115,6 +121,7 @@ pub(super) fn is_plain_id(word: &str) -> bool {
         && word.chars().all(is_id_character)
         && word.contains(|c: char| c.is_ascii_digit())
         && !word.starts_with('-')
+        && !is_secret_shape(word)
         && !is_placeholder(word)
         && !is_date(word)
 }
