@@ -2,8 +2,8 @@
 //! page of a comparison, the machine's own programs; and the log.
 //!
 //! Each adapter knows its own outside (HTTP, SQL, a desktop) and the domain; none knows another, the core or the
-//! screen. Those that start programs share the one safe way to do it (`helper`), those that open files by
-//! path that of `regular_file`, and the comparison starts the browser.
+//! screen. Those that start programs share the one safe way to do it (`helper`), those that open
+//! files by path use `regular_file`, and the comparison starts the browser.
 
 pub mod clipboard;
 pub mod compare;

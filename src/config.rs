@@ -137,7 +137,7 @@ pub enum Mouse {
 /// Tells whether only ASCII is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ascii {
-    /// Where the locale or the terminal has no more.
+    /// By the locale's charset and the terminal.
     #[default]
     Auto,
     /// Always.
@@ -209,7 +209,7 @@ impl Config {
     }
 }
 
-/// Returns the file that is read: the one named, else the one under the config home.
+/// Returns the config file: the one named, else the one under the config home.
 pub fn file_of(asked: &Asked) -> Result<PathBuf, NoFolder> {
     asked.config.clone().map_or_else(places::config_file, Ok)
 }
@@ -274,7 +274,7 @@ fn read(file: &Path, need: Need) -> Result<Option<String>, Faults> {
     let mut bytes = Vec::new();
     let mut options = OpenOptions::new();
     let opened = match need {
-        // What was named may be a pipe: `--config <(…)`.
+        // A named file may be a pipe: `--config <(…)`.
         Need::Required => options.read(true).open(file),
         Need::Optional => regular_file::open(file, options.read(true), Symlinks::Follow),
     };

@@ -79,7 +79,7 @@ fn main() {
     survive_file_size_limit().unwrap_or_default();
     let outcome = start_runtime().and_then(|runtime| {
         let outcome = runtime.block_on(run(cli));
-        // Name lookups that hang must not hold the prompt.
+        // A hung name lookup must not delay the exit.
         runtime.shutdown_background();
         outcome
     });
@@ -424,8 +424,8 @@ fn notices(config: &config::Notifications) -> NoticeSettings {
     }
 }
 
-/// Chooses the look: no colour where none is wanted, no fine glyphs where the locale or the terminal has none or none are wanted; and
-/// another for a light ground, where the colours are not chosen and the terminal has those it needs.
+/// Chooses the themes: no colour or no fine glyphs where they are not wanted or not supported, and
+/// a second theme for a light background if the user chose no colours and the terminal has enough.
 fn themes(config: &config::Settings) -> Themes {
     let is_ascii = is_ascii(config);
     let glyphs = |theme: Theme| {
@@ -471,7 +471,7 @@ fn needs_terminal() -> Result<(), Failure> {
     ))
 }
 
-/// Where the recovery of a damaged list is reported.
+/// The callback that reports the recovery of a damaged list.
 type ReportTo = fn(&ListNotice, &Recovery);
 
 /// Returns how the list file is opened, with notice of other instances' changes.

@@ -57,7 +57,8 @@ pub trait TaskApi: fmt::Debug + Send + Sync {
         Box::pin(future::ready(Ok(Account::default())))
     }
 
-    /// Returns the key in force and its spellings, as far as it has been read; it is never taken for an id.
+    /// Returns the API key and its spellings, as far as it has been read; it is never taken for an
+    /// id.
     fn secrets(&self) -> KnownSecrets {
         KnownSecrets::default()
     }
@@ -68,8 +69,8 @@ pub trait ListStore: fmt::Debug + Send {
     /// Reads every watched task, and takes this as the start for [`changes`](Self::changes).
     fn load(&mut self) -> Result<Vec<Watched>, StoreError>;
 
-    /// Applies changes in one transaction, all or none, and says what became of each, in their order. Without any, it
-    /// says whether the list can be written now.
+    /// Applies changes in one transaction, all or none, and returns the result of each, in order.
+    /// An empty slice checks whether the list can be written.
     ///
     /// When one of them [is acknowledged](Change::is_acknowledged), all are on the disk on return.
     fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
@@ -92,7 +93,7 @@ pub trait ListStore: fmt::Debug + Send {
     /// Notes that the list was looked at until then. No one waits for it either.
     fn note_visit(&mut self, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Writes the list back to its place, where it is gone from there.
+    /// Writes the list back to its path if the file is gone.
     fn write_back(&mut self) -> Result<(), StoreError> {
         Ok(())
     }

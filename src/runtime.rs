@@ -48,7 +48,7 @@ const HUNG_UP: i32 = SIGNAL_EXIT_BASE + 1;
 pub trait Surface {
     /// Returns the size in columns and rows.
     fn size(&self) -> io::Result<(u16, u16)>;
-    /// Returns whether the terminal reports no columns or no rows.
+    /// Returns whether the terminal reports no size.
     fn is_size_assumed(&self) -> bool {
         false
     }
@@ -236,7 +236,7 @@ struct House<'a, S> {
     gallery: Gallery,
     hung: Hung,
     size: Option<(u16, u16)>,
-    /// Whether it was said that the terminal reports no size.
+    /// Whether the missing size was reported.
     has_assumed_size: bool,
     frame: Frames,
 }

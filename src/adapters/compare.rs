@@ -177,8 +177,10 @@ fn inert(json: &str) -> String {
     safe
 }
 
-/// Returns the source that lets the page load this video (a [`VideoUrl`]'s host cannot end it), wherever its link is redirected to, and as little else as
-/// the language of such sources can say: any https link, any file of this disk, or what is on the same host over http.
+/// Returns the source in the content security policy that lets the page load this video.
+///
+/// The link may redirect, so this is as narrow as the policy's language allows: any https link, any
+/// file on this disk, or the same host over http. The host of a [`VideoUrl`] cannot end the source.
 fn media_source(url: &Url) -> String {
     match (url.scheme(), url.host()) {
         ("http", Some(host @ (Host::Domain(_) | Host::Ipv4(_)))) => format!("http://{host}:*"),

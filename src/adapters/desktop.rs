@@ -80,7 +80,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Starts the user's browser: the one of the settings, else of `$BROWSER`, else what the desktop offers.
+/// Starts the user's browser: the `browser` setting, else `$BROWSER`, else the desktop's default.
 #[derive(Debug, Clone)]
 pub struct Browser {
     chosen: Vec<String>,
@@ -104,10 +104,10 @@ impl Browser {
         self.reach
     }
 
-    /// Returns who chose the browser, and the commands worth trying, in their order.
+    /// Returns the setting or variable that names the browser, and the commands to try, in order.
     ///
-    /// A choice that cannot be used is named: nothing else is started in its place. The desktop has none where no
-    /// window has anywhere to appear.
+    /// A named browser that cannot be started is an error: no other is started in its place.
+    /// Without a display there is no desktop default.
     fn launchers(
         &self,
         own: &str,
@@ -201,7 +201,7 @@ impl OwnFile {
     }
 }
 
-/// Returns a command that opens a link: in the place of `%s`, else as the last argument.
+/// Returns a command that opens a link: `%s` is replaced by it, else it is the last argument.
 fn launcher(program: &Path, arguments: Option<&[String]>, link: &str) -> Command {
     let mut command = Command::new(program);
     let mut is_placed = false;
@@ -254,7 +254,7 @@ mod tests {
             .collect()
     }
 
-    /// Returns a browser that finds these programs and no others, and the folder they are in.
+    /// Returns a browser whose `PATH` holds only these programs, and their folder.
     fn browser(chosen: &[&str], programs: &[&str]) -> (Browser, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         for name in programs {

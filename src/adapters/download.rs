@@ -3,8 +3,9 @@
 //!
 //! The state machine of one file: *planned*, then a *part* that grows (`download/part.rs`), *whole* when every byte
 //! is here, *verified* when it is a video from end to end (`download/video.rs`), *final* when it carries its name. It
-//! ends elsewhere as *refused* (no video, no public address), *gone* (the link and a fresh one are refused; whether that means "not there yet" the domain knows), *paused* (dropped
-//! or stopped: the part stays) or *failed* (after several tries: the part stays).
+//! ends elsewhere as *refused* (no video, no public address), *gone* (the file host refuses the
+//! link and a fresh one; `domain` decides whether that means "not there yet"), *paused* (dropped or
+//! stopped: the part stays) or *failed* (after several tries: the part stays).
 //!
 //! The client here has no key, sends no referrer and asks for no compression; where it may go is `download/reach.rs`'s.
 
@@ -103,7 +104,7 @@ impl HttpDownloader {
             .into_iter()
             .filter_map(|name| env::var(name).ok())
             .collect();
-        // Of this machine's own API nothing goes through one.
+        // Files of an API on this machine never go through a proxy.
         let proxies = match reach {
             Reach::Public => ProxyHosts::of(&proxies),
             Reach::ThisMachine => ProxyHosts::default(),

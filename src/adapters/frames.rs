@@ -46,11 +46,13 @@ const DECODER_BYTES: u64 = 64 * 1024 * 1024;
 /// The largest sides the decoder accepts.
 const DECODER_SIDE: u32 = 4096;
 
-/// Runs ffmpeg within bounds: 5 s of processor time, 512 MB of memory, no file written, no core. A shell does it because
-/// there is no safe way to between fork and exec; nothing of ours is in its text.
+/// Runs ffmpeg within bounds: 5 s of processor time, 512 MB of memory, no file written, no core
+/// dump. A shell sets them because nothing safe can run between fork and exec; its text is
+/// constant.
 ///
-/// Its standard input is a pipe that we hold open and never write to. When we are gone, however that came, it ends, and a
-/// watcher kills the whole group: an ffmpeg that hangs takes no processor time and would live on.
+/// Its standard input is a pipe that we hold open and never write to. When kietop ends, however it
+/// ends, the pipe closes and a watcher kills the whole group: a hung ffmpeg uses no processor time,
+/// so the bounds would not end it.
 const BOUNDED: &str = concat!(
     "ulimit -t 5 && ulimit -f 0 && ulimit -c 0 || exit 1; ",
     r#"case "$1" in linux) ulimit -v 524288 || exit 1;; esac; shift; "#,
@@ -104,10 +106,10 @@ impl FrameReader for Ffmpeg {
     }
 }
 
-/// A process with all it started; ended when dropped.
+/// A process and its descendants; killed when dropped.
 struct Group {
     child: Child,
-    /// What its watcher waits for the end of; the process itself may be waited for before.
+    /// The pipe whose end the watcher waits for; the process itself may be reaped before.
     _lifeline: Option<ChildStdin>,
 }
 
@@ -171,7 +173,7 @@ fn command(program: &Path, file: &Path, at: Duration) -> Command {
     command
         .args(["-c", BOUNDED])
         .arg(program)
-        // Elsewhere shells cannot bound the memory.
+        // Shells of other systems cannot bound the memory.
         .arg(env::consts::OS)
         .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
         .args(["-protocol_whitelist", "file", "-f", "mov"])

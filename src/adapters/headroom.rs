@@ -1,6 +1,6 @@
-//! What the system must have left for the program to run: file descriptors and a thread.
+//! Resources the runtime needs at the start: file descriptors and a thread.
 //!
-//! The runtime panics where it gets none of them.
+//! The runtime panics when it cannot have them, so they are checked first.
 
 use std::{
     io,
@@ -10,13 +10,13 @@ use std::{
 
 use tokio::runtime::Runtime;
 
-/// The pairs of descriptors that the runtime, the list and one connection need.
+/// Pairs of descriptors needed by the runtime, the list and one connection.
 const MIN_PAIRS: usize = 6;
 
-/// What there is too little of.
+/// The resource that is missing.
 #[derive(Debug, thiserror::Error)]
 pub enum NoHeadroom {
-    /// Too few files may be open.
+    /// The limit of open files is too low.
     #[error("too few file descriptors are left ({0}): raise the limit (ulimit -n)")]
     Descriptors(io::Error),
     /// No thread can be started.
@@ -24,7 +24,7 @@ pub enum NoHeadroom {
     Threads,
 }
 
-/// Takes the descriptors that are needed, and gives them back.
+/// Opens and closes as many descriptors as are needed.
 pub fn check_descriptors() -> Result<(), NoHeadroom> {
     let pairs = (0..MIN_PAIRS).map(|_| UnixStream::pair());
     let pairs = pairs.collect::<io::Result<Vec<_>>>();
@@ -33,7 +33,8 @@ pub fn check_descriptors() -> Result<(), NoHeadroom> {
 
 /// Starts the runtime's first thread for blocking work.
 ///
-/// Where none can be started the runtime panics while it has none; later ones it does without.
+/// The runtime panics when it has no such thread and cannot start one; with one it does without
+/// more.
 pub fn start_thread(runtime: &Runtime) -> Result<(), NoHeadroom> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));

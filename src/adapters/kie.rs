@@ -198,7 +198,7 @@ impl KieClient {
         reply.judge(task, family, noticed)
     }
 
-    /// Reads an answer that is no redirect, and no challenge of Cloudflare's in the API's place.
+    /// Parses an answer that is neither a redirect nor a Cloudflare challenge.
     async fn straight(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
         if let Some(host) = redirect_target(&response) {
             let host = key.redact(&host);
@@ -336,7 +336,7 @@ impl TaskApi for KieClient {
     }
 
     fn secrets(&self) -> KnownSecrets {
-        // A key that is being read this moment is known at the next call.
+        // A key that is being read at this moment is known at the next call.
         let cell = self.key.try_lock().ok();
         let key = cell.as_ref().and_then(|cell| cell.get()?.as_ref().ok());
         key.map(ApiKey::spellings).unwrap_or_default()

@@ -98,7 +98,7 @@ impl Log {
     }
 }
 
-/// Copies a log over an older copy, both regular files.
+/// Copies a log over its older copy; both must be regular files.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut from = regular_file::open(from, OpenOptions::new().read(true), Symlinks::Refuse)?;
     let mut write = OpenOptions::new();
@@ -217,7 +217,7 @@ mod tests {
             assert!(Log::open(&path(name)).is_err(), "{name}");
         }
 
-        // An older copy's place may hold anything too.
+        // The place of the older copy may hold anything too.
         fs::write(path("kietop.log"), "x").unwrap();
         mknodat(CWD, path("kietop.log.1"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         assert!(copy(&path("kietop.log"), &path("kietop.log.1")).is_err());

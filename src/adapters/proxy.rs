@@ -1,6 +1,7 @@
-//! The proxies that the environment names, checked before anything is sent.
+//! Proxy variables of the environment, checked before anything is sent.
 //!
-//! The HTTP library passes over what it cannot read and connects directly: whoever demanded a proxy must not get that.
+//! The HTTP library ignores a proxy it cannot parse and connects directly, which a user who demands
+//! a proxy must never get.
 
 use std::env;
 
@@ -8,32 +9,33 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::domain::path_text::unquoted;
 
-/// The variables that name proxies; for https the first that is set, and of a pair the first even if it is empty.
+/// Variables that name proxies. For https the first that is set counts; of a pair the first, even
+/// if it is empty.
 const PROXIES: [[&str; 2]; 3] = [
     ["HTTPS_PROXY", "https_proxy"],
     ["ALL_PROXY", "all_proxy"],
     ["HTTP_PROXY", "http_proxy"],
 ];
 
-/// The variable with which the library passes over every proxy: it takes the program for one that a web server runs.
+/// With this variable the library ignores all proxies: it assumes a CGI program (httpoxy).
 const CGI: &str = "REQUEST_METHOD";
 
-/// The variables that name hosts without a proxy.
+/// Variables that list hosts reached without a proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// A variable about proxies that cannot be used. Its value is not repeated: there may be a password in it.
+/// A proxy variable that cannot be used. Its value is not shown: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     /// It is not an address.
     #[error("{0} is not the address of a proxy: give it as http://host:port, without quotes")]
     Unreadable(&'static str),
-    /// It is the address of a SOCKS proxy.
+    /// It names a SOCKS proxy.
     #[error("{0} names a SOCKS proxy, which kietop cannot use: give an HTTP proxy in HTTPS_PROXY")]
     Socks(&'static str),
-    /// It is there, but another one that is empty goes before it.
+    /// It is set, but the empty variable of its pair takes precedence.
     #[error("{0} is set, but {1} is empty and goes before it: unset one of them")]
     Hidden(&'static str, &'static str),
-    /// It is there, but so is what switches all proxies off.
+    /// It is set, but so is the variable that switches all proxies off.
     #[error("{0} is set, but {CGI} switches proxies off: unset one of them")]
     SwitchedOff(&'static str),
     /// It is not a list of hosts.
@@ -41,12 +43,12 @@ pub enum ProxyError {
     UnreadableList(&'static str),
 }
 
-/// Refuses proxies of the environment that would be passed over.
+/// Fails on proxy variables that the HTTP library would ignore.
 pub fn check() -> Result<(), ProxyError> {
     check_among(|name| env::var_os(name).map(|value| value.to_str().map(str::to_owned)))
 }
 
-/// Checks variables; a value that is no text is `Some(None)`.
+/// Checks variables; a value that is not UTF-8 is `Some(None)`.
 fn check_among(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), ProxyError> {
     let mut is_decided = false;
     for pair in PROXIES {
@@ -83,7 +85,7 @@ fn check_among(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), Pro
     Ok(())
 }
 
-/// Parses an address by the library's own code, and refuses what would then lead elsewhere.
+/// Parses an address with the library's own code; refuses one that would be read as another.
 fn parse(text: &str) -> Option<Intercept> {
     if unquoted(text) != text {
         return None;
@@ -92,7 +94,7 @@ fn parse(text: &str) -> Option<Intercept> {
     let proxy = Matcher::builder().all(text).build().intercept(&any)?;
     let (host, authority) = (proxy.uri().host()?, proxy.uri().authority()?.as_str());
     let (_, authority) = authority.rsplit_once('@').unwrap_or(("", authority));
-    // A port that cannot be read would be passed over for the usual one.
+    // The library would replace an unreadable port by the default one.
     let has_port = match authority.strip_prefix(host)? {
         "" => true,
         _ => proxy.uri().port_u16().is_some_and(|port| port > 0),

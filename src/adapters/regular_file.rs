@@ -1,4 +1,5 @@
-//! Files opened by path: regular ones only, so that nothing in their place hangs us or never ends.
+//! Opening files by path: regular files only, so a FIFO or a device cannot block or feed us
+//! forever.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,22 +10,22 @@ use std::{
 
 use rustix::fs::OFlags;
 
-/// Whether a symbolic link in a file's place is followed. What it leads to must be a regular file too.
+/// Whether a symbolic link is followed. Its target must be a regular file too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Symlinks {
-    /// In the person's own folders: dotfile managers and secret stores put links there.
+    /// In the user's own folders: dotfile managers and secret stores use links there.
     Follow,
-    /// In folders that others may write, and for files of ours.
+    /// In folders that others may write to, and for our own files.
     Refuse,
 }
 
-/// Opens a regular file; fails for anything else without waiting for it.
+/// Opens a regular file; fails at once for anything else.
 pub fn open(path: &Path, options: &mut OpenOptions, symlinks: Symlinks) -> io::Result<File> {
     let flags = match symlinks {
         Symlinks::Follow => OFlags::NONBLOCK,
         Symlinks::Refuse => OFlags::NONBLOCK | OFlags::NOFOLLOW,
     };
-    // Close-on-exec is the standard library's own.
+    // The standard library sets close-on-exec.
     let file = options
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
@@ -34,7 +35,7 @@ pub fn open(path: &Path, options: &mut OpenOptions, symlinks: Symlinks) -> io::R
     Ok(file)
 }
 
-/// Reads a regular file; fails when it is longer than `max_bytes`.
+/// Reads a regular file; fails if it is longer than `max_bytes`.
 pub fn read_small(path: &Path, max_bytes: u64, symlinks: Symlinks) -> io::Result<Vec<u8>> {
     let file = open(path, OpenOptions::new().read(true), symlinks)?;
     let mut bytes = Vec::new();

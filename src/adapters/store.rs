@@ -2,19 +2,20 @@
 //!
 //! What holds here:
 //! - **A change a person waits for, and every ending, is flushed before it is acknowledged**
-//!   (`synchronous = EXTRA`, which is `FULL` and more); other poll answers go to the log without a flush (`NORMAL`): a power cut may
-//!   cost the last of them, which are asked again, never the file's order. A kill costs neither.
+//!   (`synchronous = EXTRA`, which is `FULL` and more); other poll answers go to the log without a
+//!   flush (`NORMAL`): a power cut may cost the last of them, which are asked again, never the
+//!   file's order. A kill costs neither.
 //! - **A file is never overwritten in place of another**: a newer one is left byte for byte, an older one
 //!   is copied before it is brought forward, a damaged one is moved aside and what it still holds is
 //!   carried over (`store/rescue.rs`).
-//! - **A file that is gone from its path is not made again** by whoever had it open: reads go on through the
-//!   connection, writes fail until it is back or is written back on request, and another file in its place is
-//!   merged with it by id (`store/merge.rs`).
+//! - **A file that is gone from its path is not created again** by a connection that had it open:
+//!   reads go on through the connection, writes fail until it is back or is written back on
+//!   request, and another file at its path is merged with it by id (`store/merge.rs`).
 //! - **Every row has a checksum, and their count is kept**, for SQLite notices a broken page, not a flipped
 //!   bit in a text. Reading the list verifies them all on the way; SQLite's own `quick_check` would cost as
 //!   much again (18 ms for 10,000 tasks, 180 ms for 100,000) and see less, so it is not run.
-//! - **Ids and labels are written twice**: once more as text beside the file (`store/id_log.rs`), which is
-//!   compared with the list at every opening.
+//! - **Ids and labels are written twice**: also as text beside the file (`store/id_log.rs`), which
+//!   is compared with the list at every opening.
 //! - Several instances: writes begin with the lock (`BEGIN IMMEDIATE`) and read the row as it stands; every
 //!   transaction that writes takes a revision, by which others see what is new.
 //!
@@ -77,11 +78,12 @@ const UNDO_COUNT: u32 = 200;
 /// How often a change is written again when the file was replaced under it.
 const MOST_TRIES: u32 = 5;
 
-/// Hears of every recovery in the moment it is done.
+/// A callback for every recovery, called as it happens.
 struct Report(Box<dyn FnMut(&Recovery) + Send>);
 
 impl Report {
-    /// Returns one for a list that no damage can reach, or that has none yet.
+    /// Returns one that ignores recoveries, for lists that cannot be damaged or that have no
+    /// callback yet.
     fn to_nobody() -> Self {
         Self(Box::new(|_| ()))
     }
@@ -95,11 +97,12 @@ impl fmt::Debug for Report {
 
 /// Keeps the list in an SQLite file, or in memory.
 ///
-/// A damaged file is dealt with whenever it shows, at opening or later: it is moved aside, what it holds
-/// is carried over, whoever opened the list is told at once, and the call goes on with the new file.
+/// Damage is handled whenever it shows, at opening or later: the file is moved aside, what it holds
+/// is carried over into a new one, the recovery is reported at once, and the call goes on with the
+/// new file.
 ///
-/// Damaged is what a second connection finds damaged too: SQLite calls so what one failed read made
-/// unreadable.
+/// A file counts as damaged only if a second connection finds it so too: SQLite also reports damage
+/// when one read failed.
 #[derive(Debug)]
 pub struct SqliteStore {
     conn: Connection,
@@ -107,7 +110,8 @@ pub struct SqliteStore {
     path: Option<PathBuf>,
     /// Which file the connection holds, to notice when another instance put a new one in its place.
     identity: Option<Identity>,
-    /// Which log the connection holds: SQLite would apply it to whatever file lies beside it.
+    /// Which log the connection holds: SQLite would apply a left-over log to any new file at the
+    /// path.
     log: Option<Identity>,
     /// Whether anything may be made, mended or written at all.
     access: Access,
@@ -131,9 +135,10 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the list file, and makes it (0600) and its folder (0700) if need be.
     ///
-    /// A link is followed and stays. A file others may read is made private. A damaged one is moved aside
-    /// and its rows are carried over, which `report` is told whenever it happens; one that may only be read
-    /// is read. Fails with [`StoreError::Newer`] on a newer program's file, which is not touched.
+    /// A symbolic link is followed and stays. A file others may read is made private. A damaged one
+    /// is moved aside and its rows are carried over, now or later, and each time `report` is
+    /// called; one opened read-only is read as far as possible. Fails with [`StoreError::Newer`] on
+    /// a newer program's file, which is not touched.
     pub fn open(
         path: &Path,
         at: Timestamp,
@@ -189,9 +194,9 @@ impl SqliteStore {
         Self::begin(conn, Timestamp::UNIX_EPOCH)
     }
 
-    /// Returns the ids of watched tasks a person may mean by `prefix`: the one that is spelt so, else all
-    /// that begin so. A beginning needs [`SHORTEST_PREFIX`] characters. That there is none is said of a
-    /// list only whose every row is as it was written.
+    /// Returns the ids of watched tasks a person may mean by `prefix`: the exact match, else all
+    /// that begin so. A prefix needs [`SHORTEST_PREFIX`] characters. Before no match is reported,
+    /// every row is verified.
     pub fn resolve(&mut self, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
         let found = self.read_held(|store| read::resolve(&store.conn, prefix))?;
         if !found.is_empty() {
@@ -236,12 +241,13 @@ impl SqliteStore {
         self.read_held(|store| read::raw(&store.conn, task))
     }
 
-    /// Returns why the list can only be read, if so.
+    /// Returns why the list is read-only, if it is.
     pub const fn read_only(&self) -> Option<&StoreError> {
         self.read_only.as_ref()
     }
 
-    /// Opens the file as it is, and makes list and file of ids agree; deals with no other damage.
+    /// Opens the file as it is, and makes the list and the file of ids agree; handles no other
+    /// damage.
     fn connect(
         path: &Path,
         access: Access,
@@ -268,7 +274,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Opens the file as it is, without dealing with damage or absence.
+    /// Opens the file as it is; handles neither damage nor absence.
     fn attach(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
         file::make_private(path);
         if file::is_beheaded(path) {
@@ -299,7 +305,7 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Brings a file that may be written to this version, and sets the journal mode that works on its disk.
+    /// Migrates a writable file to this version, and sets the journal mode that works on its disk.
     fn make_current(
         conn: &mut Connection,
         path: &Path,
@@ -307,7 +313,7 @@ impl SqliteStore {
         identity: Option<Identity>,
     ) -> Result<(), StoreError> {
         if standing == Standing::Fresh {
-            // Room for four rows a page even with long prompts; has effect on an empty file only.
+            // Four rows fit on a page even with long prompts; has effect on an empty file only.
             conn.pragma_update(None, "page_size", 8192)?;
         }
         let device = identity.map_or_else(String::new, |(device, _)| device.to_string());
@@ -364,8 +370,8 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `work` on the file at the path; when that is found damaged, and a new connection finds it so
-    /// too, deals with it and runs it once more.
+    /// Runs `work` on the file at the path; if a new connection confirms damage, recovers the list
+    /// and runs `work` once more.
     fn mending<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
@@ -379,7 +385,7 @@ impl SqliteStore {
             {
                 self.judge_again(&path, &work)
             }
-            // A file system that went away and came back under the same name leaves a dead connection.
+            // A file system that was unmounted and mounted again leaves a dead connection.
             Err(StoreError::Disk(_)) => self.reopen(&path).and_then(|()| work(self)),
             result => result,
         };
@@ -395,7 +401,7 @@ impl SqliteStore {
         work(self)
     }
 
-    /// Runs `work` on a new connection, and on a new file where that finds damage too.
+    /// Runs `work` on a new connection, and on a recovered file if that finds damage too.
     fn judge_again<T>(
         &mut self,
         path: &Path,
@@ -416,7 +422,7 @@ impl SqliteStore {
         cause::explain(path, self.access, error)
     }
 
-    /// Runs `work`, which only reads: a file that is gone from its path can still be read.
+    /// Runs `work`, which only reads; works even when the file is gone from its path.
     fn read_held<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
@@ -434,7 +440,7 @@ impl SqliteStore {
             .is_none_or(|path| file::identity(path) == self.identity)
     }
 
-    /// Goes over to the file that was put in the place of ours. Where there is none, none is made.
+    /// Switches to another file that replaced ours at the path. If there is none, none is created.
     fn follow(&mut self, path: &Path) -> Result<(), StoreError> {
         match file::find(path)? {
             found if found == self.identity => Ok(()),
@@ -454,7 +460,7 @@ impl SqliteStore {
         self.switch_to(new)
     }
 
-    /// Goes over to another connection, and adds what only this one knows to its file.
+    /// Switches to another connection, and adds to its file what only this one knows.
     fn switch_to(&mut self, mut new: Self) -> Result<(), StoreError> {
         if new.read_only.is_none() && new.identity != self.identity {
             let merged = merge::merge(&self.conn, &mut new.conn)?;
@@ -462,7 +468,7 @@ impl SqliteStore {
                 (self.report.0)(&Recovery::of_replaced(merged));
             }
         }
-        // Only now: what the file of ids names may have been on our list alone.
+        // Not before: tasks named in the file of ids may have been on our list alone.
         new.agree_with_ids(&mut self.report)?;
         file::unsettle(&self.conn);
         mem::swap(&mut new.report, &mut self.report);
@@ -473,7 +479,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Opens the file again where it could only be read so far: that may be over.
+    /// Reopens a file that was read-only so far, in case that has changed.
     fn retry_writing(&mut self) -> Result<(), StoreError> {
         let Some(why) = self.read_only.clone() else {
             return Ok(());
@@ -491,16 +497,16 @@ impl SqliteStore {
         }
     }
 
-    /// Compares the list with the file of ids. No row is read: an index has the ids.
+    /// Compares the list with the file of ids. Reads no rows: an index has the ids.
     ///
-    /// A list without a task that was added, or without a later change, is damaged; a task whose adding a
-    /// kill cut off is put on the list by its id. A file of ids that lacks a task, or cannot be read whole,
-    /// is written anew. Returns how many tasks were put on the list.
+    /// A list without a task that was added, or without a later change, is damaged. A task whose
+    /// add was killed before the commit is added by its id. A file of ids that lacks a task or has
+    /// damaged lines is rewritten. Returns the number of tasks added.
     fn compare_ids(&mut self) -> Result<usize, StoreError> {
         let (Some(path), Some(_)) = (self.path.clone(), self.identity) else {
             return Ok(0);
         };
-        // Read before the list: what is committed here is in the list then.
+        // Read first: every change committed in it is then on the list too.
         let log = match id_log::read(&path) {
             Ok(log) => log,
             Err(error) => {
@@ -537,7 +543,7 @@ impl SqliteStore {
             entry.map_or(!is_watched, |entry| entry.is_watched == *is_watched)
         };
         let is_right = known.is_whole && !known.is_bloated() && listed.iter().all(is_known);
-        // What the disk does not take now is done at another opening; an add says so by itself.
+        // If the disk refuses now, the next opening does it; an add reports the error itself.
         match self.settle_ids(&path, &changes, is_right) {
             Err(error @ StoreError::Damaged(_)) => Err(error),
             Err(error) => {
@@ -548,7 +554,7 @@ impl SqliteStore {
         }
     }
 
-    /// Puts tasks on the list, and writes the file of ids anew if it is not right.
+    /// Adds tasks to the list, and rewrites the file of ids if it is not right.
     fn settle_ids(
         &mut self,
         path: &Path,
@@ -677,11 +683,11 @@ impl SqliteStore {
         Ok(applied)
     }
 
-    /// Confirms lines of the file of ids, or takes them back where their transaction failed.
+    /// Confirms lines of the file of ids, or removes them if their transaction failed.
     fn end_ids(&mut self, appended: Option<Appended>, is_committed: bool) {
         let Some(appended) = appended else { return };
         let done = if !is_committed {
-            // Others may have written since: the lock is needed again.
+            // Others may have written since, so the lock is needed again.
             self.conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(StoreError::from)
@@ -689,7 +695,7 @@ impl SqliteStore {
         } else if self.is_in_place() {
             appended.confirm()
         } else {
-            // What went into a file that was replaced meanwhile is written again.
+            // A change written to a file that was replaced meanwhile is written again.
             Ok(())
         };
         if let Err(error) = done {
@@ -745,8 +751,8 @@ impl ListStore for SqliteStore {
         self.read_held(Self::read_all)
     }
 
-    /// Fails at once where the file may only be read, and with [`StoreError::Gone`] where it is no longer
-    /// at its path; no changes at all find out whether either is over.
+    /// Fails at once if the file is read-only, and with [`StoreError::Gone`] if it is no longer at
+    /// its path; an empty list of changes checks whether that is still so.
     ///
     /// Adding a watched task that has no label gives it the one of the change; the row then comes with the
     /// next [`changes`](ListStore::changes), as the answer does not hold it.
@@ -774,7 +780,7 @@ impl ListStore for SqliteStore {
         self.mending(Self::news)
     }
 
-    /// Writes the list back to its path where it is gone from there, as the connection still holds it.
+    /// Writes the list, as the connection still holds it, back to its path if the file is gone.
     fn write_back(&mut self) -> Result<(), StoreError> {
         if let Some(why) = self.read_only.clone() {
             return Err(why);
@@ -784,7 +790,7 @@ impl ListStore for SqliteStore {
         {
             file::put_back(&self.conn, &path).map_err(|error| self.explain(&path, error))?;
         }
-        // Also where somebody else was faster.
+        // Also when another instance was faster.
         self.mending(|_| Ok(()))
     }
 
@@ -837,12 +843,12 @@ fn must_last(change: &Change) -> bool {
     is_ending || matches!(change, Change::Saved { .. }) || change.is_acknowledged()
 }
 
-/// Reports whether the ids of a list are written down beside where it lies or lay.
+/// Reports whether a file of ids lies beside the path of a list, which may itself be gone.
 pub fn has_ids(list: &Path) -> bool {
     file::real_path(list).is_ok_and(|list| file::beside(&list, id_log::SUFFIX).is_file())
 }
 
-/// Writes what changes of ids and labels came to into the file of ids, within their transaction.
+/// Appends the id and label changes of a transaction to the file of ids, before it is committed.
 fn append_ids(
     tx: &Transaction<'_>,
     list: Option<&Path>,
@@ -877,9 +883,11 @@ fn append_ids(
     Ok(appended)
 }
 
-/// Writes the file of ids anew, from the list and from what the file says of tasks that have no row. Needs the write
-/// lock, under which nothing is on its way, and a flushed commit: the revisions it tells of must not be lost later. A
-/// damaged list would make a file that calls itself whole, so all of it is verified.
+/// Rewrites the file of ids from the list, and from its own lines about tasks without a row.
+///
+/// Needs the write lock, under which no other lines are being written, and a flushed commit: the
+/// revisions it names must never be lost. A damaged list would make an incomplete file that claims
+/// to be whole, so the whole list is verified first.
 fn rewrite_ids(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
     let (rev, rows) = read::meta(tx)?;
     read::all(tx, rev, rows)?;
@@ -894,7 +902,7 @@ fn rewrite_ids(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
         };
         entries.insert(stored.watched.id().clone(), entry);
     })?;
-    // Without a change there would be nothing to flush.
+    // A transaction without a change would flush nothing.
     tx.execute("UPDATE meta SET rev = rev", [])?;
     id_log::rewrite(path, &entries)
 }

@@ -1,4 +1,4 @@
-//! What kind of place we run in, by its variables: base folders, and in front of a desktop or far away from one.
+//! The environment we run in, by its variables: base folders, desktop, terminal.
 
 use std::{
     env,
@@ -12,26 +12,26 @@ use crate::domain::{
     text::CleanText,
 };
 
-/// The longest value of a variable shown, in bytes.
+/// The longest variable value shown in an error, in bytes.
 const MAX_SHOWN: usize = 80;
 
-/// Why there is no base folder.
+/// An unusable base folder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoFolder {
-    /// Neither `HOME` nor the system names one.
+    /// Neither `HOME` nor the user database names a home folder.
     #[error("there is no home folder")]
     NoHome,
-    /// A relative one would be a folder of the working directory, which may be anyone's.
+    /// A relative path would lie in the working directory, which may belong to anyone.
     #[error("{name} is \"{value}\", which is not an absolute path")]
     NotAbsolute {
-        /// Where it is named.
+        /// The variable or file that names it.
         name: &'static str,
-        /// What it is.
+        /// Its value.
         value: CleanText,
     },
 }
 
-/// Returns a base folder that a variable names; nothing where it is unset or empty.
+/// Returns the base folder a variable names; `None` if it is unset or empty.
 pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, NoFolder> {
     let value = env::var_os(name).filter(|value| !value.is_empty());
     value
@@ -39,7 +39,7 @@ pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, NoFolder> {
         .transpose()
 }
 
-/// Returns a folder that was named, if it is absolute.
+/// Returns a named folder if it is absolute.
 pub fn absolute(name: &'static str, folder: PathBuf) -> Result<PathBuf, NoFolder> {
     if folder.is_absolute() {
         return Ok(folder);
@@ -48,27 +48,27 @@ pub fn absolute(name: &'static str, folder: PathBuf) -> Result<PathBuf, NoFolder
     Err(NoFolder::NotAbsolute { name, value })
 }
 
-/// Returns the user's home: `HOME`, else the one of the system's list of users.
+/// Returns the user's home: `HOME`, else the entry in the user database.
 pub fn home_folder() -> Result<PathBuf, NoFolder> {
     let named = base_folder("HOME")?;
     let home = named.or_else(|| env::home_dir().filter(|home| home.is_absolute()));
     home.ok_or(NoFolder::NoHome)
 }
 
-/// Returns the variables that paths may name: all but secrets.
+/// Returns the variables that paths may contain: all but secrets.
 pub fn path_variables() -> PathVariables {
     env::vars_os()
         .filter(|(name, _)| !SECRETS.iter().any(|secret| name == secret))
         .collect()
 }
 
-/// Reads a path of an option, a variable or a setting, with the home and the variables of this process.
+/// Expands a path of an option, variable or setting with this process's home and variables.
 pub fn path(text: impl AsRef<OsStr>) -> Result<PathBuf, PathError> {
     let home = home_folder().ok();
     expand(text.as_ref(), home.as_deref(), &path_variables())
 }
 
-/// Reads the first word of a command line: a path where it has a slash, else the name of a program.
+/// Reads the first word of a command line: a path if it contains a slash, else a program name.
 pub fn program(word: &str) -> Result<String, PathError> {
     if !word.contains('/') {
         return Ok(word.to_owned());
@@ -81,9 +81,11 @@ pub fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-/// Reports whether the terminal shows more than ASCII: by the charset of the locale, and by its own kind.
+/// Reports whether the terminal shows more than ASCII, by the locale's charset and the terminal
+/// type.
 ///
-/// A locale without a charset has an old one (`de_DE` is ISO 8859-1 in glibc), and no locale is `C`.
+/// A locale without a charset has a legacy one (`de_DE` is ISO 8859-1 in glibc), and no locale
+/// means `C`.
 pub fn shows_unicode(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let text = |name: &str| {
         let value = variable(name)?;
@@ -92,7 +94,7 @@ pub fn shows_unicode(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text);
     let locale = locale.unwrap_or_default();
     let locale = unquoted(&locale);
-    // macOS sets a charset alone.
+    // macOS may set only a charset.
     let charset = locale
         .split_once('.')
         .map_or(locale, |(_, charset)| charset);
@@ -101,9 +103,9 @@ pub fn shows_unicode(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     plain == "utf8" && !text("TERM").is_none_or(|term| has_small_font(&term))
 }
 
-/// Reports whether a terminal has a font of letters only: a system's console, or a terminal of old.
+/// Reports whether a terminal type has few glyphs: a system console or an old terminal.
 fn has_small_font(term: &str) -> bool {
-    // `screen.linux` is screen inside of a console.
+    // `screen.linux` is screen inside a console.
     let kind = term.strip_prefix("screen.").unwrap_or(term);
     let kind = kind.split(['-', '+']).next().unwrap_or_default();
     let is_old = |prefix: &str| {
@@ -127,7 +129,8 @@ pub fn columns() -> Option<usize> {
     }))
 }
 
-/// Returns the columns and rows of a terminal that reports none, as curses does: `COLUMNS` and `LINES`, else 80×24.
+/// Returns the size for a terminal that reports none, as curses does: `COLUMNS` and `LINES`, else
+/// 80×24.
 pub fn assumed_size(variable: impl Fn(&str) -> Option<String>) -> (u16, u16) {
     let side = |name, usual| {
         let set = variable(name).and_then(|value| value.trim().parse().ok());

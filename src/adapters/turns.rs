@@ -199,7 +199,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Opens the file, or creates it for this user alone beside a list that is there. A link in its place is not followed.
+/// Opens the file, or creates it (0600) if its list exists. Symbolic links are not followed.
 fn open(path: &Path, is_created: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options

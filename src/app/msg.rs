@@ -49,7 +49,7 @@ pub enum Msg {
         /// To what.
         spot: Spot,
     },
-    /// The key in force, which comes before each pasted text: it is never taken for an id.
+    /// The API key and its spellings, sent before each pasted text: they are never taken for ids.
     KeyRead(KnownSecrets),
     /// Text was pasted. It is never a command.
     Pasted(String),
@@ -62,11 +62,11 @@ pub enum Msg {
         /// How many rows of the list that leaves.
         page: u16,
     },
-    /// The terminal reports no columns or no rows; sent once.
+    /// The terminal reports no size; sent once.
     SizeAssumed {
-        /// The columns drawn at.
+        /// The assumed columns.
         width: u16,
-        /// The rows drawn at.
+        /// The assumed rows.
         height: u16,
     },
     /// A frame was drawn, and this was found out; sent when it changed.
@@ -188,9 +188,9 @@ pub enum Msg {
     },
     /// The terminal is ours again after a suspension.
     Resumed,
-    /// The list file is out of reach, as was found without an order to write.
+    /// The list file failed outside of a write.
     ListFailed(StoreError),
-    /// The list was written back to its place, or not.
+    /// The result of writing the list back.
     WrittenBack(Result<(), StoreError>),
     /// A part of the program broke and was contained; the sentence says which.
     Broke(String),
@@ -237,7 +237,7 @@ pub enum Effect {
     Tell(Word),
     /// Write changes; answered by [`Msg::Stored`].
     Store(Vec<Change>),
-    /// Write the list back to its place; answered by [`Msg::WrittenBack`].
+    /// Write the list back to its path; answered by [`Msg::WrittenBack`].
     WriteBack,
     /// Read a task's journal; answered by [`Msg::JournalRead`].
     ReadJournal(TaskId),

@@ -96,17 +96,19 @@ pub struct Tidings {
     pub facts: Vec<(&'static str, String)>,
 }
 
-/// The most tasks a command is told of one by one.
+/// The most tasks listed for a command.
 const MAX_TOLD: usize = 50;
 
-/// The longest title or error told, in bytes, as for the desktop's notice.
+/// The longest title or error, in bytes; the same as in a desktop notification.
 const MAX_TEXT_LEN: usize = 256;
 
-/// The most bytes told in all. Linux takes 128 KiB for one variable (`MAX_ARG_STRLEN`), and fails the whole start above.
+/// The most bytes in all. Linux fails the start of a program with a variable over 128 KiB
+/// (`MAX_ARG_STRLEN`).
 const MAX_TOLD_LEN: usize = 60 * 1024;
 
-/// Returns the facts about tasks for a program: one value a line where there are several, in the same order. However many
-/// there are, the program can be started with them; of those that have no room the message says how many.
+/// Returns the facts about tasks for a command: one value a line, in the same order in each
+/// variable. The length is bounded, so that the command can start; the message says how many are
+/// not listed.
 pub fn facts(message: &str, tasks: &[&Watched]) -> Vec<(&'static str, String)> {
     let mut len = message.len();
     let values: Vec<_> = tasks

@@ -140,9 +140,10 @@ pub fn start() -> Vec<Effect> {
 
 /// Returns when `update` wants to see a [`Msg::Tick`] at the latest; `None` while nothing can change by itself.
 ///
-/// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the next try to
-/// write, a save to be retried, news to be told, the time to remember how the list is looked at, and the next change of a figure on the screen:
-/// a second while a clock runs, else a minute.
+/// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the
+/// next try to write, a save to be retried, news to be told, the time to remember how the list is
+/// looked at, and the next change of a figure on the screen: a second while a clock runs, else a
+/// minute.
 pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
     if state.is_leaving {
         return None;

@@ -26,19 +26,20 @@ use crate::{
     ports::ListStore as _,
 };
 
-/// How much is read from standard input at a time, in bytes.
+/// How much of standard input is read at a time, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 /// How long the input may pause before the ids found so far are added.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// The fewest characters of an id on the command line: one too short to be named by its beginning is a slip.
+/// The fewest characters of an id on the command line; a shorter one, which no prefix could name,
+/// is a typo.
 const MIN_ID: usize = SHORTEST_PREFIX;
 
-/// Adds ids; those on the list already are named.
+/// Adds ids and reports those already on the list.
 ///
-/// All arguments are read before any is added. Standard input is read in portions and each is added when it is read,
-/// so neither memory nor the loss by a kill grows with its length.
+/// All arguments are parsed before any is added. Standard input is read in chunks and the ids of
+/// each are added at once, so memory does not grow with the input, nor does what a kill can lose.
 pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
     place::writable(global)?;
     if add.tee && !add.ids.iter().any(|text| text == "-") {
@@ -72,7 +73,7 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
     adder.outcome()
 }
 
-/// Reads one argument: an id, or a link, JSON or other text that names some.
+/// Parses one argument: an id, or a link, JSON or other text that contains some.
 fn argument(text: &str, is_forced: bool, secrets: &KnownSecrets) -> Result<Vec<TaskId>, Failure> {
     let found = extract_argument(text, secrets);
     if found.ids.is_empty() && found.skipped.secrets > 0 {
@@ -100,22 +101,22 @@ fn argument(text: &str, is_forced: bool, secrets: &KnownSecrets) -> Result<Vec<T
     }
 }
 
-/// Adds portions of ids and counts what became of them.
+/// Adds batches of ids and counts the results.
 struct Adder {
     store: SqliteStore,
     label: Option<CleanText>,
-    /// Whether standard output carries the input.
+    /// Whether standard output passes the input through.
     is_tee: bool,
     added: usize,
     not_added: usize,
-    /// The first failure of the list; after it nothing more is added.
+    /// The first failure of the list; nothing is added after it.
     failure: Option<Failure>,
-    /// The first failure to read or to print, which keeps no id from the list.
+    /// The first failure to read or print; ids are added in spite of it.
     stream_failure: Option<Failure>,
 }
 
 impl Adder {
-    /// Adds ids in one transaction and says of each what became of it.
+    /// Adds ids in one transaction and prints the result of each.
     fn add(&mut self, ids: &[TaskId]) {
         if ids.is_empty() {
             return;
@@ -167,7 +168,7 @@ impl Adder {
         Ok(ids.iter().zip(applied).map(line).collect())
     }
 
-    /// Prints the lines that acknowledge ids; where that fails the ids are on the list all the same.
+    /// Prints the lines that acknowledge ids; if that fails, the ids are still on the list.
     fn say(&mut self, lines: &str) {
         if self.is_tee {
             output::talk(lines);
@@ -176,7 +177,7 @@ impl Adder {
         }
     }
 
-    /// Adds the ids of standard input, portion by portion.
+    /// Adds the ids of standard input, chunk by chunk.
     fn add_from_input(&mut self, secrets: &KnownSecrets) -> Result<(), Failure> {
         let mut extractor = IdExtractor::new(secrets);
         let mut report = InputReport::default();
@@ -210,7 +211,7 @@ impl Adder {
         Ok(())
     }
 
-    /// Copies the input to standard output; a reader who has gone ends that, and not the adding.
+    /// Copies the input to standard output; when the reader closes it, adding goes on.
     fn pass_on(&mut self, bytes: &[u8]) {
         if !self.is_tee {
             return;
@@ -253,7 +254,7 @@ impl Adder {
     }
 }
 
-/// What standard input held beside the ids that were added.
+/// Counts of what standard input held.
 #[derive(Debug, Default)]
 struct InputReport {
     certain: usize,
@@ -275,7 +276,7 @@ impl InputReport {
     }
 }
 
-/// Words what was left out, by kind.
+/// Describes the skipped values, by kind.
 fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
     let kinds = [
         (skipped.secrets, "secret", "secrets"),

@@ -10,8 +10,8 @@ use crate::domain::text::CleanText;
 /// The longest cell, in bytes: what common spreadsheets take.
 const LONGEST_CELL: usize = 32 * 1024;
 
-/// What begins a formula: the signs, their full-width and small forms, which some spreadsheets take for the same, the
-/// sign for minus, and what is left out before a sign.
+/// Characters that begin a formula: the signs, their full-width and small forms (equal in some
+/// spreadsheets), the minus sign, and control characters skipped before a sign.
 const FORMULA: [char; 15] = [
     '=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '\u{2212}', '\t', '\r',
 ];

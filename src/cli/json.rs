@@ -137,7 +137,7 @@ pub fn write(value: &Value) -> String {
 
 #[derive(Default)]
 struct Safe {
-    /// How many marks stand on the character before.
+    /// The number of combining marks on the previous character.
     marks: usize,
 }
 

@@ -191,10 +191,13 @@ fn history(journal: &[JournalLine]) -> String {
     text
 }
 
-/// Asks after some of the tasks once and takes the answers in as they come: by way of the disk, unless it may only be
-/// read. Returns the failure to end with once the list is printed: an account-wide error, which is said and not written
-/// down, as it is nothing known of a task, and whoever looks next may have another key; or that no check succeeded. After
-/// a signal the answers that are here are taken in, and then it fails.
+/// Checks some of the tasks once and applies the answers as they come, through the list file unless
+/// it is read-only.
+///
+/// Returns the failure to end with after the list is printed: an account-wide error, or that no
+/// check succeeded. The error is not stored, because it is not about a task and the next command
+/// may have another key. A signal ends it at once with a failure; answers that are here are still
+/// applied.
 async fn ask(
     store: &mut SqliteStore,
     tasks: &mut Vec<Watched>,
@@ -243,9 +246,9 @@ async fn ask(
 /// The outcomes of one refresh.
 #[derive(Default)]
 struct Checked {
-    /// How many told something; that the server knows no such task is something, too.
+    /// The number of checks with an answer; "no such task" is one.
     succeeded: usize,
-    /// How many failed, by reason, in the order in which the reasons came up.
+    /// The number of failed checks by reason, in order of appearance.
     failed: Vec<(String, usize)>,
 }
 
@@ -262,7 +265,7 @@ impl Checked {
             self.succeeded += 1;
             return;
         };
-        // The server's own words differ from task to task.
+        // The server's own message differs from task to task.
         let reason = if let PollError::Server { code, .. } = error {
             format!("server trouble ({code})")
         } else if let PollError::Refused { code, .. } = error {
@@ -278,7 +281,7 @@ impl Checked {
         }
     }
 
-    /// Returns the failure where every check failed; says it where some did.
+    /// Returns the failure if every check failed; prints a message if some did.
     fn outcome(&self) -> Option<Failure> {
         let failed: usize = self.failed.iter().map(|(_, count)| count).sum();
         if failed == 0 {

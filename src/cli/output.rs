@@ -14,7 +14,8 @@ pub fn data(text: &str) -> Result<(), Failure> {
     written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Judges a write to standard output: a reader who has gone has seen enough.
+/// Turns the result of a write to standard output into the command's; a closed pipe is not an
+/// error.
 pub fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
         Ok(()) => Ok(()),

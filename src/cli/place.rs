@@ -65,7 +65,7 @@ pub fn asked(global: &Global) -> Result<Asked, Failure> {
     })
 }
 
-/// Reads the path of an option or of its variable.
+/// Expands the path of an option or of its variable.
 pub fn path(option: &str, text: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     text.map(surroundings::path)
         .transpose()
@@ -88,7 +88,7 @@ pub fn log_file() -> Result<PathBuf, Failure> {
     Ok(folder.join("kietop.log"))
 }
 
-/// Makes a folder that is ours alone, for what is not to be kept. Where it cannot be made, whoever uses it says so.
+/// Creates a private folder for temporary files; a failure shows when it is used.
 pub fn passing_folder() -> Result<PathBuf, Failure> {
     let mark = RandomState::new().hash_one(std::process::id());
     let temporary = places::temporary_folder().map_err(|error| no_folder(&error))?;
@@ -117,7 +117,7 @@ pub fn page_folder() -> Result<PathBuf, Failure> {
     folder.map_err(|error| no_folder(&error))
 }
 
-/// Says why there is no base folder, and what to do.
+/// Describes an unusable base folder, with the next step.
 pub fn no_folder(error: &NoFolder) -> Failure {
     let next = match error {
         NoFolder::NoHome => "set HOME, or name files and folders by options",
@@ -127,10 +127,10 @@ pub fn no_folder(error: &NoFolder) -> Failure {
     Failure::new(exit::USAGE, format!("{error}; {next}."))
 }
 
-/// Whether a recovery of the list left anything missing in this run.
+/// Whether a recovery in this run left anything missing.
 static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
 
-/// Reports on standard error what became of a damaged list, and notes for the exit code when anything is missing.
+/// Reports a recovery on standard error, and records for the exit code whether anything is missing.
 pub fn report(recovery: &Recovery) {
     output::talk(&format!("kietop: {recovery}"));
     if !recovery.is_complete() {
@@ -138,8 +138,8 @@ pub fn report(recovery: &Recovery) {
     }
 }
 
-/// Returns the code to end with: that of a failure, whatever the command says, when a damaged list could not be carried
-/// over whole. Only a signal's goes before it.
+/// Returns the exit code: failure if a damaged list could not be recovered whole, else the
+/// command's. Only a signal's code takes precedence.
 pub fn exit_code(of_command: i32) -> i32 {
     if IS_INCOMPLETE.load(Ordering::Relaxed) && of_command <= exit::SIGNAL_BASE {
         exit::FAILED
@@ -159,10 +159,10 @@ pub fn list_to_read(global: &Global) -> Result<SqliteStore, Failure> {
     open(&file, access_to_read(&file, global))
 }
 
-/// Returns how a list is opened that is only looked at; one that is not there is not made, and that is said, unless the
-/// file of its ids is left to make it from.
+/// Returns the access mode for a command that only reads. A missing list is reported and not
+/// created, unless its file of ids can restore it.
 pub fn access_to_read(file: &Path, global: &Global) -> Access {
-    // What cannot be looked at may be there: opening it says why.
+    // If this fails the file may exist; opening it gives the reason.
     let is_there = file.try_exists().unwrap_or(true);
     if is_there || (!global.read_only && store::has_ids(file)) {
         return access(global);
@@ -198,7 +198,7 @@ pub fn turns(config: &Config, access: Access) -> Result<Shared, Failure> {
     Ok(Some(Arc::new(turns)))
 }
 
-/// Returns the key as far as it can be known without running a command, so that it is never taken for an id.
+/// Returns the key if it is known without running a command, so that it is never taken for an id.
 pub fn known_secrets(config: &Config) -> Result<KnownSecrets, Failure> {
     let key = match (key()?, &config.key) {
         (Some(key), _) => Some(key),
@@ -210,7 +210,7 @@ pub fn known_secrets(config: &Config) -> Result<KnownSecrets, Failure> {
 
 /// Returns the client of the API, which counts in the book of turns. The environment's key goes before the stored one, which is read when it is needed.
 pub fn client(config: &Config, turns: &Shared) -> Result<KieClient, Failure> {
-    // On this machine no proxy is used.
+    // An API on this machine is reached without a proxy.
     if !config.origin.is_loopback() {
         proxy::check().map_err(|error| Failure::new(exit::USAGE, format!("{error}.")))?;
     }

@@ -54,15 +54,16 @@ pub enum Stopped {
     Desk,
 }
 
-/// How long answers are still taken in after a signal: those that are here already, no others.
+/// How long after a signal answers are still read: only those that have arrived.
 const ANSWER_GRACE: Duration = Duration::from_millis(100);
 
 /// Asks after each task once: at most four under way, at most five starting in a second, over all instances.
 ///
-/// Each answer about a task is taken in as it comes, before others may ask after it again. An account-wide error, also
-/// one that another instance with the same key was told of late, starts no more questions; but a hold that is no limit
-/// is tried, as a person wants it. What is under way then is still waited for. A signal, which is what `interrupted`
-/// ends with, ends it at once, with the answers that are here.
+/// Each answer is applied as it comes, before others may check the task again. An account-wide
+/// error, also a recent one of another instance with the same key, starts no more requests; but a
+/// hold that is not a rate limit is tried, because the user asked for it. Requests in flight are
+/// still awaited. A signal, which resolves `interrupted`, ends it at once, with the answers that
+/// are here.
 pub async fn once(
     tasks: Vec<(TaskId, Family)>,
     outside: Asked<'_>,
@@ -144,7 +145,7 @@ pub async fn once(
     };
     let rest = async {
         while let Some(answer) = asked.next().await {
-            // The signal is why it ends, whatever is heard now.
+            // The signal is the reason, whatever the answers say.
             take_in(answer, desk).await.unwrap_or_default();
         }
     };
@@ -154,7 +155,7 @@ pub async fn once(
     Err(Stopped::Signal(signal))
 }
 
-/// Takes an answer in and gives its turn back; fails with what ends the asking.
+/// Applies an answer and releases its turn; fails with the error that ends the refresh.
 async fn take_in(
     (answer, id, turn): (Answer, TaskId, Taken),
     desk: &mut impl Desk,
@@ -228,7 +229,8 @@ mod tests {
         }
     }
 
-    /// Answers each task after as many milliseconds as its id says; says who is asked after so many.
+    /// Answers each task after as many milliseconds as its id says; reports the account after
+    /// `key`.
     #[derive(Debug)]
     struct SlowApi {
         key: Duration,
@@ -270,8 +272,8 @@ mod tests {
         }
     }
 
-    /// Asks after tasks that are answered after so many milliseconds, and is interrupted after one second; returns what
-    /// was taken in, and the time it took.
+    /// Checks tasks that are answered after so many milliseconds, interrupts after one second, and
+    /// returns the answers and the time taken.
     async fn interrupted(millis: &[&str], key: Duration) -> (Vec<String>, Duration) {
         let start = Instant::now();
         let task = |id: &&str| (TaskId::parse(id).unwrap(), Family::LumaModify);
@@ -306,11 +308,11 @@ mod tests {
         assert_eq!(taken, ["0010", "1050"]);
         assert!(time <= Duration::from_secs(1) + soon, "{time:?}");
 
-        // What waits for room is not asked after any more.
+        // Tasks that wait for a turn are not checked any more.
         let all = ["9001", "9002", "9003", "1020", "0001"];
         assert_eq!(interrupted(&all, at_once).await.0, ["1020"]);
 
-        // A key that is still being read keeps nobody waiting either.
+        // Nor is a key that is still being read waited for.
         let (taken, time) = interrupted(&["0001"], Duration::from_secs(10)).await;
         assert_eq!(taken, [""; 0]);
         assert!(time <= Duration::from_secs(1) + soon, "{time:?}");

@@ -203,11 +203,11 @@ async fn save_all(
     }
 }
 
-/// The longest wait for a file that is not there yet: with the shorter ones before it half a minute. A script that saves
-/// as soon as `wait` ends needs no loop of its own then, and none hangs for hours.
+/// The longest wait for a file that is not there yet; half a minute with the shorter ones before
+/// it. A script can save right after `wait` without a loop, and never hangs for hours.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// What failed saves mean for their tasks.
+/// The failed saves of this command, by task.
 struct FailedSaves {
     tasks: BTreeMap<TaskId, Watched>,
     retention: Duration,
@@ -221,7 +221,7 @@ impl FailedSaves {
         }
     }
 
-    /// Counts a failure; returns how long to wait for a file that is not there yet, where this command does.
+    /// Counts a failure; returns the wait if this command retries it.
     fn retry_after(
         &mut self,
         task: &TaskId,
@@ -317,7 +317,7 @@ impl Bar {
         self.clear();
     }
 
-    /// Clears the line for what is said.
+    /// Clears the progress line before a message.
     fn clear(&self) {
         self.write(String::new());
     }

@@ -50,7 +50,7 @@ pub struct Waiting {
     /// The tasks given; none means all that had not ended at the start.
     wanted: Option<Vec<TaskId>>,
     said: HashSet<TaskId>,
-    /// Why nothing can be written at present, as was said.
+    /// The last reported write error, while it lasts.
     unsaved: Option<StoreError>,
     has_failed: bool,
     has_removed: bool,
@@ -140,7 +140,7 @@ impl Waiting {
         ControlFlow::Continue(())
     }
 
-    /// Says when the checks begin to be blocked, and when that ends.
+    /// Reports when the checks begin to be blocked, and when that ends.
     fn say_blocks(&mut self, state: &State, wanted: &[TaskId], now: Now) {
         let unfinished = wanted.iter().filter_map(|id| state.list().get(id));
         let unfinished = unfinished.filter(|watched| !has_ended(watched));
@@ -150,7 +150,7 @@ impl Waiting {
         }
     }
 
-    /// Says when the list can no longer be written, and when it can again.
+    /// Reports when the list can no longer be written, and when it can again.
     fn say_unsaved(&mut self, error: Option<&StoreError>) {
         if self.unsaved.as_ref() == error {
             return;
@@ -196,7 +196,7 @@ impl Waiting {
     }
 }
 
-/// Returns the failure where there is no key, or one that is refused: to this command, or to another on the same list.
+/// Returns the failure if there is no key or it is refused, to this or another process on the list.
 fn key_failure(state: &State) -> Option<Failure> {
     let hold = state.polls().hold()?;
     if !matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) {

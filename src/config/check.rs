@@ -296,7 +296,7 @@ fn command(section: &mut Section<'_>, name: &'static str) -> Option<Vec<String>>
     Some(std::iter::once(program).chain(arguments).collect())
 }
 
-/// Reads a path: absolute, with `~` and variables, else below the config file's folder.
+/// Parses a path: absolute, with `~` and variables, else relative to the config file's folder.
 fn path(section: &mut Section<'_>, name: &'static str, folder: Option<&Path>) -> Option<PathBuf> {
     let At { at, value } = section.text(name)?;
     let path = surroundings::path(value)

@@ -1,6 +1,6 @@
 //! Where files are by default: config, data and state home, as XDG says on every Unix.
 //!
-//! The working directory never is one: a base folder that is no absolute path is refused.
+//! The working directory is never used: a relative base folder is an error.
 
 use std::{
     env,
@@ -28,7 +28,7 @@ const VARIABLES: [&str; 8] = [
     "TMPDIR",
 ];
 
-/// Refuses an environment in which a base folder is not absolute.
+/// Fails if a base folder variable is not absolute.
 pub fn check() -> Result<(), NoFolder> {
     VARIABLES
         .into_iter()
@@ -50,7 +50,8 @@ pub fn state_folder() -> Result<PathBuf, NoFolder> {
     own_folder("XDG_STATE_HOME", ".local/state")
 }
 
-/// Returns the folder of what can be had again: below the cache home, else beside other temporary files.
+/// Returns the folder for files that can be created again: under the cache home, else the temporary
+/// folder.
 pub fn cache_folder() -> Result<PathBuf, NoFolder> {
     match own_folder("XDG_CACHE_HOME", ".cache") {
         Err(NoFolder::NoHome) => Ok(temporary_folder()?.join("kietop")),
@@ -58,7 +59,7 @@ pub fn cache_folder() -> Result<PathBuf, NoFolder> {
     }
 }
 
-/// Returns the folder of what ends with the session; nothing where there is none.
+/// Returns the folder for files that end with the session, if there is one.
 pub fn runtime_folder() -> Result<Option<PathBuf>, NoFolder> {
     let folder = base_folder("XDG_RUNTIME_DIR")?;
     Ok(folder
@@ -66,12 +67,12 @@ pub fn runtime_folder() -> Result<Option<PathBuf>, NoFolder> {
         .map(|folder| folder.join("kietop")))
 }
 
-/// Returns the folder of temporary files.
+/// Returns the folder for temporary files.
 pub fn temporary_folder() -> Result<PathBuf, NoFolder> {
     Ok(base_folder("TMPDIR")?.unwrap_or_else(env::temp_dir))
 }
 
-/// Returns the user's folder of videos: as the environment or the desktop has it, else the usual one.
+/// Returns the user's video folder: from the environment or the desktop, else the usual one.
 pub fn video_folder() -> Result<PathBuf, NoFolder> {
     if let Some(folder) = base_folder("XDG_VIDEOS_DIR")? {
         return Ok(folder);
@@ -91,12 +92,12 @@ pub fn video_folder() -> Result<PathBuf, NoFolder> {
     Ok(home.join(usual))
 }
 
-/// Returns our folder below a base folder.
+/// Returns our folder under a base folder.
 fn own_folder(variable: &'static str, usual: &str) -> Result<PathBuf, NoFolder> {
     Ok(base(variable, usual)?.join("kietop"))
 }
 
-/// Returns a base folder: as its variable says, else the usual one below the home.
+/// Returns a base folder: from its variable, else the usual one under the home.
 fn base(variable: &'static str, usual: &str) -> Result<PathBuf, NoFolder> {
     match base_folder(variable)? {
         Some(folder) => Ok(folder),

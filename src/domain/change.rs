@@ -227,7 +227,7 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk is full; free some space, nothing is lost")]
     Full,
-    /// The user's share of the disk is used up.
+    /// The user's disk quota is used up.
     #[error("your disk quota is used up; free some space, nothing is lost")]
     Quota,
     /// The file or its folder cannot be written.

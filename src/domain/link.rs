@@ -16,10 +16,10 @@ const MOST_LINKS: usize = 32;
 /// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos. Who
 /// opens, saves or compares takes such a link only where the API is on this machine too ([`Self::is_on_this_machine`]).
 ///
-/// Held in its normal form. Its host is an address, or a name of `a-z`, `0-9`, `.`, `-` and `_` (which some
-/// stores have in theirs); in the rest no control character, space, quote, backtick, `<` or `>` can occur. So neither can
-/// end an attribute, and a host no source of a content security policy. As text: parsed, a link takes four times the
-/// room, and a list may hold 300,000.
+/// Held in normal form. The host is an address, or a name of `a-z`, `0-9`, `.`, `-` and `_` (some
+/// stores use it); the rest has no control character, space, quote, backtick, `<` or `>`. So a link
+/// cannot end an attribute, nor its host a source of a content security policy. Kept as text: a
+/// parsed link takes four times the memory, and a list may hold 300,000.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoUrl(Box<str>);
 
@@ -39,7 +39,7 @@ impl VideoUrl {
         if !(is_web && is_bare && is_remote) {
             return None;
         }
-        // The parser leaves these where a script or an attribute could end with them.
+        // The parser keeps these, but they could end a script or an attribute.
         let text = url.as_str().replace('\'', "%27").replace('`', "%60");
         (text.len() <= LONGEST_URL).then(|| Self(text.into()))
     }

@@ -1,4 +1,5 @@
-//! Paths and other values as people write them: `~` for the home folder, `$NAME` for a variable, quotes around the whole.
+//! Paths and other values as users write them: `~` for the home, `$NAME` for a variable, quotes
+//! around the whole.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,7 @@ use super::text::CleanText;
 /// The longest part of a path shown in an error, in bytes.
 const MAX_SHOWN: usize = 80;
 
-/// The variables a path may name.
+/// The variables a path may contain.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PathVariables(BTreeMap<OsString, OsString>);
 
@@ -24,35 +25,36 @@ impl FromIterator<(OsString, OsString)> for PathVariables {
 }
 
 impl fmt::Debug for PathVariables {
-    /// Values are left out: an environment holds secrets.
+    /// Without values: an environment holds secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PathVariables({})", self.0.len())
     }
 }
 
-/// Why a text cannot be read as a path; follows the name of the option or setting.
+/// A text that is not a path. The message follows the name of the option or setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// Nothing is left without blanks and quotes.
+    /// Only white space and quotes.
     #[error("the path is empty")]
     Empty,
-    /// `~` stands for a home folder that is not known.
+    /// `~`, but the home folder is not known.
     #[error("~ needs a home folder: set HOME")]
     NoHome,
-    /// `~name`: another person's home folder.
+    /// `~name`: another user's home folder.
     #[error("~ works for your own home only: write {0} in full, or as ./{0}")]
     OtherHome(CleanText),
-    /// A variable that is not set, or is empty.
+    /// A variable that is unset or empty.
     #[error("the variable {0} is not set; $$ stands for the sign $ itself")]
     UnknownVariable(CleanText),
-    /// A `$` that begins no name.
+    /// A `$` without a name after it.
     #[error("a $ without a name; $$ stands for the sign itself")]
     NoVariable,
 }
 
-/// Returns a value without blanks, byte order marks and pairs of quotes around it.
+/// Strips white space, byte order marks and pairs of quotes from both ends of a value.
 ///
-/// Files of variables for Docker, systemd and compose keep the quotes and line ends that a shell would remove.
+/// Docker, systemd and compose keep the quotes and line ends of `.env` files, which a shell would
+/// remove.
 pub fn unquoted(value: &str) -> &str {
     let margin = |c: char| c.is_whitespace() || c == '\u{feff}';
     let mut value = value.trim_matches(margin);
@@ -65,9 +67,10 @@ pub fn unquoted(value: &str) -> &str {
     value
 }
 
-/// Reads a path that a person wrote: `~` at its beginning is `home`, `$NAME` and `${NAME}` are variables, `$$` is `$`.
+/// Expands a path: `~` at its start is `home`, `$NAME` and `${NAME}` are variables, `$$` is `$`.
 ///
-/// A variable's value is not read again, and an empty one is refused: `$DIR/list.db` would end up in the root folder.
+/// A variable's value is not expanded again, and an empty one is an error: `$DIR/list.db` would
+/// become a file in the root folder.
 pub fn expand(
     text: &OsStr,
     home: Option<&Path>,
@@ -100,7 +103,7 @@ pub fn expand(
     Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
-/// Appends the value of the variable that `text` begins with, and returns what follows.
+/// Appends the value of the variable at the start of `text`, and returns the rest.
 fn variable<'a>(
     text: &'a [u8],
     variables: &PathVariables,

@@ -50,7 +50,8 @@ pub enum PollError {
     KeyUnread(CleanText),
     /// 401 or 403: the key was refused, or this address is not on its list. Holds the code.
     Unauthorized(i64),
-    /// Something between us and the API refused the request: a challenge, a firewall, a login page. Holds the status.
+    /// A gateway between us and the API refused the request: a challenge, a firewall, a login page.
+    /// Holds the status.
     Blocked(i64),
     /// 402: not enough credits.
     OutOfCredits,

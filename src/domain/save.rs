@@ -14,13 +14,14 @@ use super::{link::VideoUrl, report::PollError, task::TaskId, text::CleanText, ti
 /// How many files are fetched at the same time.
 pub const MOST_AT_ONCE: usize = 2;
 
-/// How long the first retry of a failed save waits; each later one twice as long.
+/// The wait before the first retry of a failed save; it doubles with each.
 const MIN_RETRY_WAIT: Duration = Duration::from_secs(5);
 
-/// The longest wait between two retries.
+/// The longest wait before a retry.
 const MAX_RETRY_WAIT: Duration = Duration::from_mins(30);
 
-/// How often a save is retried: with these waits for six hours. Counted, so that a sleeping machine uses up none.
+/// The most retries of a save: six hours with these waits. A count, so that a sleeping machine uses
+/// up none.
 pub(super) const MAX_RETRIES: u32 = 20;
 
 /// Numbers a try to fetch a file, so that what is told of one is not taken for another's.
@@ -155,14 +156,14 @@ pub enum SaveError {
         /// Why there is no fresh link, if there is none.
         why: Option<CleanText>,
     },
-    /// The file host refuses the link, and whether a fresh one lives could not be asked.
+    /// The file host refuses the link, and no fresh one could be requested.
     Refused {
         /// The file host's status.
         status: u16,
-        /// Why there is no answer about a fresh link.
+        /// Why the request for a fresh link failed.
         error: PollError,
     },
-    /// The file host refuses the link of a result that was made lately: it has not got the file yet. Holds its status.
+    /// The file host refuses the link of a recent result: the file is not there yet.
     NotYet {
         /// The file host's status.
         status: u16,
@@ -266,11 +267,12 @@ impl SaveError {
     }
 }
 
-/// The longest reason why there is no fresh link, in bytes.
+/// The longest reason for a missing fresh link, in bytes.
 const MAX_REASON: usize = 200;
 
 impl SaveError {
-    /// Returns the file host's status, and why there is no fresh link, where the host answered and sent no file.
+    /// Returns the file host's status if it answered without the file, and why there is no fresh
+    /// link.
     pub(super) fn refusal(&self) -> Option<(u16, Option<CleanText>)> {
         match self {
             Self::Answered(status) => Some((*status, None)),
@@ -295,7 +297,7 @@ impl SaveError {
         }
     }
 
-    /// Reports whether the same save is retried without being asked for: the network or the file host failed it.
+    /// Reports whether the save is retried automatically: the network or the file host failed it.
     pub const fn is_retried(&self) -> bool {
         match self {
             Self::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
@@ -317,16 +319,17 @@ impl SaveError {
 /// The next retry of a task's failed save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How many retries there were, with this one.
+    /// The number of retries, this one included.
     pub tries: u32,
     /// When it is due.
     pub at: Timestamp,
 }
 
 impl Retry {
-    /// Returns the retry after a failure at that time; none when there were enough.
+    /// Returns the retry after a failure at that time; `None` after the last.
     ///
-    /// A failure before `last` was due belongs to the same round: the other files of the task, or a person's own try.
+    /// A failure before `last` is due belongs to the same round: another file of the task, or a
+    /// manual try.
     fn after(last: Option<Self>, at: Timestamp) -> Option<Self> {
         if last.is_some_and(|last| last.at > at) {
             return last;
@@ -359,7 +362,7 @@ pub struct Saves {
     pub begun: Option<PathBuf>,
     /// When it was last said that the link is about to die.
     pub warned: Option<Timestamp>,
-    /// When a save that failed is retried.
+    /// The next retry of a failed save.
     pub retry: Option<Retry>,
 }
 
@@ -409,7 +412,7 @@ impl Saves {
         self.files.insert(at, file);
     }
 
-    /// Takes in how the saving of a result ended badly: what may pass is retried, or offered again.
+    /// Records the failure of a save: a transient one is retried, or offered again.
     pub fn failed(&mut self, error: &SaveError, at: Timestamp) {
         if !error.is_passing() {
             self.end();
@@ -418,7 +421,7 @@ impl Saves {
         }
     }
 
-    /// Ends the save that was begun, whether all is here or nothing will come.
+    /// Ends a save that was begun: everything is here, or nothing will come.
     pub(super) fn end(&mut self) {
         self.begun = None;
         self.retry = None;

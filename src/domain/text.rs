@@ -125,12 +125,13 @@ enum Lines {
     Kept,
 }
 
-/// Reports whether `c` only shapes the sign before it: a selector right after a sign, or a joiner after either. It is
-/// left out.
+/// Reports whether `c` only shapes the character before it: a variation selector directly after a
+/// sign, or a joiner. It is left out.
 ///
-/// A joined emoji falls apart into its parts, ❤️ becomes ❤ and a keycap its digit with a frame: an accepted loss, and no
-/// attack. Terminals do not agree how wide the selected forms are, so one that passed would shift the rest of its row. A
-/// second selector in a row, or one after a letter, shapes nothing: whole texts are hidden in such, so it is shown.
+/// A joined emoji falls apart, ❤️ becomes ❤ and a keycap its framed digit: an accepted loss, and no
+/// attack. Terminals disagree on the width of the selected forms, so a selector that passed would
+/// shift the rest of its row. A second selector in a row, or one after a letter, shapes nothing but
+/// can hide text, so it is shown.
 fn is_part_of_sign(previous: Option<char>, c: char) -> bool {
     let Some(previous) = previous else {
         return false;
@@ -142,17 +143,17 @@ fn is_part_of_sign(previous: Option<char>, c: char) -> bool {
             !previous.is_ascii()
                 && (!is_unsafe(previous) || matches!(previous, '\u{fe00}'..='\u{fe0f}'))
         }
-        // Between the letters of Arabic and of the scripts of India, where it is spelling.
+        // Spelling, between Arabic letters and those of Indian scripts.
         '\u{200c}' => matches!(previous, '\u{620}'..='\u{dff}') && !is_unsafe(previous),
         _ => false,
     }
 }
 
-/// The sign that the flags of England, Scotland, Wales and other parts of countries begin with.
+/// The first character of subdivision flags (England, Scotland, Wales and others).
 const BLACK_FLAG: char = '\u{1f3f4}';
 
-/// Returns how many of the tags that follow a black flag make it the flag of a part of a country; they are left out. No
-/// other tags are: whole texts are hidden in them.
+/// Returns the number of tags after a black flag that make it a subdivision flag; these are left
+/// out. Other tags can hide text and are shown.
 fn subdivision_tags(mut following: impl Iterator<Item = char>) -> usize {
     let is_tag = |c: &char| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
     let mut end = None;
@@ -164,7 +165,7 @@ fn subdivision_tags(mut following: impl Iterator<Item = char>) -> usize {
         })
         .take(8)
         .count();
-    // A country's two letters or three digits, and one to four characters more.
+    // Two letters or three digits for the country, then one to four characters.
     if (3..=7).contains(&tags) && end == Some('\u{e007f}') {
         tags + 1
     } else {
@@ -189,7 +190,7 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Reports whether `c` is drawn in the cell of the character before it.
+/// Reports whether `c` is drawn in the cell of the previous character.
 pub fn is_mark(c: char) -> bool {
     c.width() == Some(0)
 }
@@ -212,7 +213,7 @@ pub fn may_follow(before: &str, c: char) -> bool {
     let Some(cell) = joined.graphemes(true).next_back() else {
         return true;
     };
-    // A skin tone is a part of its sign to some terminals, and a sign of its own to others, tmux among them.
+    // A skin tone is part of its sign in some terminals, and a sign of its own in others (tmux).
     if matches!(c, '\u{1f3fb}'..='\u{1f3ff}') {
         return cell.width()
             == cell

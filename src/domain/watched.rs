@@ -300,8 +300,8 @@ impl Watched {
         }
     }
 
-    /// Names a failed save by what it means for this task: as long as its link should live, a refusal by the file host
-    /// says that the file is not there yet, until it was retried for hours.
+    /// Classifies a failed save: while the link should still live, a refusal by the file host means
+    /// that the file is not there yet, until hours of retries have failed.
     pub fn judge_failure(
         &self,
         error: SaveError,

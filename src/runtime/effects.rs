@@ -164,7 +164,7 @@ impl Hands {
         )
     }
 
-    /// Returns the key in force, if it has been read.
+    /// Returns the API key, if it has been read.
     pub(super) fn secrets(&self) -> Option<KnownSecrets> {
         let secrets = self.api.secrets();
         (!secrets.is_empty()).then_some(secrets)

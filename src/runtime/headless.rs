@@ -28,8 +28,9 @@ pub enum Ended<B, U> {
     Until(U),
 }
 
-/// Runs the core until `look`, which sees the state and the time after every change, breaks off, or `until` is over. What was to be
-/// written is written by then, and every turn given back, if the disk takes it within a moment.
+/// Runs the core until `look`, which sees the state and the time after every change, breaks off, or
+/// until `until` resolves. By then pending writes are done and turns released, if the disk takes it
+/// within a moment.
 pub async fn follow<B, U>(
     mut state: State,
     outside: Outside,

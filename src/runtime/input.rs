@@ -132,7 +132,8 @@ pub fn pointed(report: MouseReport) -> Option<(Gesture, (u16, u16))> {
 struct Reading {
     tokens: Tokens,
     burst: Burst,
-    /// Until when no key is a person's: nobody types at a terminal that has just lost the focus.
+    /// Keys before this time are ignored: nobody types into a terminal that has just lost the
+    /// focus.
     untyped_until: Option<Instant>,
 }
 
@@ -195,7 +196,7 @@ fn told(burst: &mut Burst, token: Token, now: Instant) {
     }
 }
 
-/// Returns what a token means, in order.
+/// Returns the inputs of a token, in order.
 fn inputs(token: Token) -> impl Iterator<Item = Input> {
     let (first, second) = match token {
         Token::Char(c) => (Some(decode::character(c)), None),
@@ -267,7 +268,7 @@ mod tests {
         );
     }
 
-    /// Reads what comes at once and after a pause, and what comes of each split in two reads.
+    /// Reads the bytes at once, after a pause, and split at each position into two reads.
     fn assert_read(bytes: &[u8], expected: &[Input]) {
         let inputs = |lots: &[(u64, &[u8])]| -> Vec<_> {
             read(lots).into_iter().map(|(_, input)| input).collect()
@@ -315,7 +316,7 @@ mod tests {
         ] {
             assert_read(bytes, &[key(chord)]);
         }
-        // What is not known is nothing, whole: SCO, Sun, wyse, an old mouse, answers.
+        // Unknown sequences are swallowed whole: SCO, Sun, wyse, an old mouse, answers.
         for bytes in [
             &b"\x1b[[Z"[..],
             b"\x1b[{",

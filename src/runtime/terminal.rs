@@ -86,7 +86,7 @@ pub struct ScreenOptions {
     pub scheme: Scheme,
     /// Which words the terminal understands.
     pub dialect: Dialect,
-    /// The columns and rows drawn at where the terminal reports none.
+    /// The columns and rows assumed if the terminal reports none.
     pub assumed_size: (u16, u16),
 }
 
@@ -139,7 +139,7 @@ impl Screen {
             outlet,
             options.assumed_size.into(),
         ))
-        // The way out went with the output.
+        // The outlet was closed with the output.
         .inspect_err(|_| guard.rescue())?;
         let screen = Self {
             terminal,
@@ -152,8 +152,8 @@ impl Screen {
         Ok((screen, receiver))
     }
 
-    /// Tells the size drawn at: what the terminal says, at most 1000×500; where it says none (a window being made, a
-    /// serial line), what was assumed.
+    /// Returns the size drawn at: the terminal's, at most 1000×500, or the assumed one if it
+    /// reports none (a window being created, a serial line).
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl Screen {
         self.terminal.backend().size()
     }
 
-    /// Returns whether the terminal reports no columns or no rows.
+    /// Returns whether the terminal reports no size.
     pub fn is_size_assumed(&self) -> bool {
         self.terminal.backend().is_size_assumed()
     }
@@ -191,9 +191,9 @@ impl Screen {
 
     /// Draws one frame as one piece inside a synchronized update.
     ///
-    /// Nothing is sent when nothing changed. After the terminal was given back (a signal's limit
-    /// ran out, a panic) nothing is drawn: whoever gave it back also sent an [`Interruption`] or
-    /// is ending the process.
+    /// Nothing is sent if nothing changed. After the terminal was restored (a signal's grace period
+    /// ended, a panic) nothing is drawn: whoever restored it also sent an [`Interruption`] or is
+    /// ending the process.
     ///
     /// # Errors
     ///

@@ -80,7 +80,7 @@ pub(super) fn banner(scene: &Scene<'_>) -> Option<Banner> {
         let key = state.keymap().key_of(Action::WriteBack);
         let key = key.filter(|_| may_write);
         let what = match (error, key) {
-            // Where it was is in the messages: a path leaves no room for what can be done.
+            // The path is in the messages; here it would leave no room for the next step.
             (StoreError::Gone(_), Some(key)) => {
                 let key = scene.theme.key(key);
                 format!("Not saved: the list file is gone. {key} writes it back.")

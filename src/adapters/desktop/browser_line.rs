@@ -1,10 +1,10 @@
-//! `$BROWSER`: command lines with `:` between them, in words as a shell would split them. No shell runs.
+//! `$BROWSER`: command lines separated by `:`, split into words as a shell would. No shell runs.
 
 use crate::adapters::{helper::Programs, surroundings};
 
-/// Parses the variable into command lines, in their order.
+/// Parses the variable into command lines, in order.
 pub(super) fn parse(text: &str, programs: &Programs) -> Result<Vec<Vec<String>>, String> {
-    // A path with spaces that nobody quoted.
+    // An unquoted path with spaces.
     if programs.find(text.trim()).is_some() {
         return Ok(vec![vec![text.trim().to_owned()]]);
     }
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str, programs: &Programs) -> Result<Vec<Vec<String>>,
             && line.contains(char::is_whitespace)
             && programs.find(line).is_none()
         {
-            // Quotes around the whole line, as a file of variables keeps them.
+            // Quotes around the whole line, as `.env` files keep them.
             words = split(line)?.into_iter().next().unwrap_or_default();
         }
         if let Some(program) = words.first_mut() {
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str, programs: &Programs) -> Result<Vec<Vec<String>>,
     Ok(lines)
 }
 
-/// Splits a text into lines at `:` and into words at blanks, where neither is in quotes or behind a backslash.
+/// Splits at `:` into lines and at white space into words, except in quotes or after a backslash.
 fn split(text: &str) -> Result<Vec<Vec<String>>, String> {
     let mut lines = vec![Vec::new()];
     let mut word: Option<String> = None;

@@ -76,16 +76,16 @@ pub(super) fn mark(order: &SaveOrder) -> String {
     format!("{:08x}", (sum >> 32) ^ (sum & 0xffff_ffff))
 }
 
-/// Returns a hash that is the same in every run and on every machine. No protection against a forger.
+/// Returns a hash that is the same in every run and on every machine. Not cryptographic.
 pub(super) fn hash(parts: &[&[u8]]) -> u64 {
     let more = |sum, part: &&[u8]| hash_more(hash_more(sum, part), &[0]);
     parts.iter().fold(EMPTY_HASH, more)
 }
 
-/// The hash of nothing.
+/// The hash of no bytes.
 pub(super) const EMPTY_HASH: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Returns the hash (FNV-1a) of what has that hash with more bytes behind it.
+/// Continues a hash (FNV-1a) with more bytes.
 pub(super) fn hash_more(sum: u64, bytes: &[u8]) -> u64 {
     let more = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(sum, more)

@@ -2,10 +2,10 @@
 //!
 //! Knows no network. Blocking throughout: to be called off the loop.
 //!
-//! A part is `<name>.<mark>.part`, with `<name>.<mark>.meta` beside it, the note: whose result it is, of which file it is
-//! the beginning, and a checksum of what is surely on the disk. It is locked while it is written, so two programs never
-//! write the same one. What somebody else changed between two runs is noticed by the checksum; who changes the note to
-//! match, or the part while it is written, is not found out.
+//! A part is `<name>.<mark>.part`. Its note, `<name>.<mark>.meta`, names the result and the file it
+//! is the beginning of, and holds a checksum of the bytes that are surely on the disk. The part is
+//! locked while it is written, so two programs never write the same one. The checksum shows changes
+//! made between two runs, but not those made together with the note or while the part is written.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -38,7 +38,7 @@ use crate::{
 /// The longest note read, in bytes.
 const LONGEST_NOTE: u64 = 16 * 1024;
 
-/// The mode of a part: its owner's alone until it is whole.
+/// The mode of a part: readable by its owner alone until it is whole.
 const PART_MODE: u32 = 0o600;
 
 /// The mode of a finished file, before the umask.
@@ -78,10 +78,10 @@ pub(super) struct Part {
     note: PathBuf,
     folder: PathBuf,
     stem: String,
-    /// Which result it is: its task, its number, and a hash of its whole link.
+    /// The result this is a part of: task, number, and a hash of the whole link.
     owner: Value,
     source: Source,
-    /// Whether the bytes here are known to be that result's.
+    /// Whether the bytes here are known to belong to that result.
     is_owned: bool,
     /// How many bytes of the file are here.
     offset: u64,
@@ -136,12 +136,13 @@ impl Part {
         &self.source
     }
 
-    /// Reports whether every byte is here, of the very result that is wanted.
+    /// Reports whether every byte of the wanted result is here.
     pub(super) fn is_whole(&self) -> bool {
         self.is_owned && self.offset > 0 && self.source.total == Some(self.offset)
     }
 
-    /// Takes what is here for the wanted result's: the server has shown it to be the same file.
+    /// Accepts the bytes here as the wanted result's; the server has shown that it is the same
+    /// file.
     pub(super) const fn confirm(&mut self) {
         self.is_owned = true;
     }
@@ -223,7 +224,7 @@ impl Part {
         };
         let mode = self.final_mode().map_err(|error| self.failed(&error))?;
         if let Err(error) = self.file.set_permissions(fs::Permissions::from_mode(mode)) {
-            // File systems without modes.
+            // Some file systems have no modes.
             tracing::debug!(%error, "a saved file stays private");
         }
         self.file.sync_all().map_err(|error| self.failed(&error))?;
@@ -267,7 +268,7 @@ impl Part {
         remove_quietly(&self.note);
     }
 
-    /// Returns the mode a new file of ours gets here: the umask has no other safe reader.
+    /// Returns the mode a new file gets here. A probe, because reading the umask means changing it.
     fn final_mode(&self) -> io::Result<u32> {
         let probe = self.note.with_extension("meta.new");
         let file = create_anew(&probe, FILE_MODE)?;
@@ -276,7 +277,7 @@ impl Part {
         Ok(mode)
     }
 
-    /// Reads the note, and forgets bytes of which it does not say that they are surely on the disk, and these.
+    /// Reads the note, and drops the bytes it does not vouch for.
     fn recall(&mut self) -> io::Result<()> {
         let note = read_note(&self.note).filter(|note| self.is_as_noted(note));
         if let Some(note) = note {
@@ -290,7 +291,7 @@ impl Part {
         Ok(())
     }
 
-    /// Reports whether the part is of the same task's same result as its note, and begins with the bytes noted.
+    /// Reports whether the note is about the same result, and the part begins with the noted bytes.
     fn is_as_noted(&mut self, note: &Note) -> bool {
         let is_same = |at| note.owner.get(at) == self.owner.get(at);
         if !(is_same(0) && is_same(1)) {
@@ -355,7 +356,7 @@ fn left_over(folder: &Path, mark: &str) -> Option<PathBuf> {
     found.next().map(|entry| entry.path())
 }
 
-/// A note as it was read.
+/// The content of a note.
 struct Note {
     owner: Value,
     source: Source,
@@ -363,7 +364,7 @@ struct Note {
     sum: u64,
 }
 
-/// Reads a note; one that is damaged is none, and a validator that cannot be sent is dropped.
+/// Reads a note; a damaged one counts as missing, and a validator that cannot be sent is dropped.
 fn read_note(path: &Path) -> Option<Note> {
     let bytes = read_small(path, LONGEST_NOTE, Symlinks::Refuse).ok()?;
     let note: Value = serde_json::from_slice(&bytes).ok()?;
@@ -386,7 +387,7 @@ fn read_note(path: &Path) -> Option<Note> {
     })
 }
 
-/// Returns how many bytes there are, and their checksum.
+/// Returns the number of bytes and their checksum.
 fn checksum(from: impl io::Read) -> io::Result<(u64, u64)> {
     let mut reader = BufReader::with_capacity(1 << 16, from);
     let (mut length, mut sum) = (0, names::EMPTY_HASH);
@@ -402,9 +403,9 @@ fn checksum(from: impl io::Read) -> io::Result<(u64, u64)> {
     }
 }
 
-/// Opens the part for reading and writing, or makes it; a link in its place is not followed.
+/// Opens the part for reading and writing, or creates it; symbolic links are not followed.
 ///
-/// A file that has another name too (a hard link), or another owner, is not written through: its name is taken over.
+/// A file with another owner or a second name (a hard link) is not written to but replaced.
 fn open_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
@@ -416,13 +417,13 @@ fn open_own(path: &Path) -> io::Result<File> {
         return create_anew(path, PART_MODE);
     }
     if let Err(error) = file.set_permissions(fs::Permissions::from_mode(PART_MODE)) {
-        // File systems without modes.
+        // Some file systems have no modes.
         tracing::debug!(%error, "a part is not private");
     }
     Ok(file)
 }
 
-/// Creates a file in the place of whatever had its name.
+/// Creates a file, and removes whatever had its name.
 fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
     remove_quietly(path);
     let mut options = OpenOptions::new();

@@ -46,8 +46,9 @@ impl Reach {
         self == Self::ThisMachine || !link.is_on_this_machine()
     }
 
-    /// Checks a link before anything is sent: scheme, user information, and the host: no proxy of the user's, whose
-    /// name is looked up without the private-address rule, and no private address.
+    /// Checks a link before anything is sent: scheme, user information and host. The host may be
+    /// neither a private address nor one of the user's proxies, whose names are looked up without
+    /// the private-address rule.
     pub(super) fn check(self, url: &Url, proxies: &ProxyHosts) -> Result<(), NotAllowed> {
         let refused = |why: String| Err(NotAllowed(why));
         let host = url.host_str().unwrap_or_default();
@@ -86,12 +87,12 @@ impl Reach {
     }
 }
 
-/// The hosts of the user's own proxies.
+/// Hosts of the user's proxies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProxyHosts(Arc<[String]>);
 
 impl ProxyHosts {
-    /// Reads the hosts of proxies as they are written in the environment.
+    /// Parses the hosts out of proxy addresses from the environment.
     pub(super) fn of(proxies: &[String]) -> Self {
         let host = |text: &String| {
             let spelt = if text.contains("://") {
@@ -104,7 +105,7 @@ impl ProxyHosts {
         Self(proxies.iter().filter_map(host).collect())
     }
 
-    /// Reports whether a host is one of them; a dot at its end changes nothing.
+    /// Reports whether a host is one of them; a trailing dot is ignored.
     fn contain(&self, host: &str) -> bool {
         let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         self.0.iter().any(|proxy| bare(proxy) == bare(host))
@@ -121,7 +122,8 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// Returns a lookup for that reach; the hosts of `proxies` pass, which no link may name.
+    /// Returns a lookup for that reach. The hosts of `proxies` may resolve to private addresses; no
+    /// link may name them.
     pub(super) const fn new(reach: Reach, proxies: ProxyHosts) -> Self {
         Self { reach, proxies }
     }

@@ -44,10 +44,10 @@ const QUEUE: usize = 4;
 /// A last change is a safe mark only when it lies so far before the answer: two within a second look the same.
 const SETTLED: Duration = Duration::from_mins(1);
 
-/// How many redirects are followed.
+/// The most redirects followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// What files are asked of: a client without a key, and the rule which links it may follow.
+/// Access to file hosts: a client without a key, and the rule for links it may follow.
 pub(super) struct FileHost<'a> {
     pub(super) client: &'a Client,
     pub(super) check: &'a (dyn Fn(&Url) -> Result<(), NotAllowed> + Send + Sync),
@@ -101,7 +101,7 @@ pub(super) async fn fetch(
     }
 }
 
-/// Sends the question, also where it is redirected to, and waits for the head of the answer.
+/// Sends the request, follows redirects, and waits for the response headers.
 ///
 /// Each hop is checked like the first link; an error names the host of the hop that failed.
 async fn ask(
@@ -123,7 +123,7 @@ async fn ask(
     Err(refused(&format!("more than {MAX_REDIRECTS} redirects")).into())
 }
 
-/// Returns where an answer leads, if it is a redirect.
+/// Returns the target of a redirect.
 fn redirect(response: &Response, from: &Url) -> Option<Url> {
     let target = match response.status().as_u16() {
         301 | 302 | 303 | 307 | 308 => response.headers().get(header::LOCATION)?,
@@ -216,9 +216,10 @@ fn continues(response: &Response, part: &Part) -> bool {
         && !encodings.split(',').any(is_compression)
 }
 
-/// Reports whether a content coding changes the bytes. From its start a file shows that itself; a rest does not.
+/// Reports whether a content coding changes the bytes.
 ///
-/// Object stores repeat whatever an upload named: `aws-chunked`, `identity`, a charset.
+/// Only needed in the middle of a file: the start of a file shows it by itself. Object stores
+/// repeat whatever the upload said: `aws-chunked`, `identity`, a charset.
 fn is_compression(coding: &str) -> bool {
     let coding = coding.trim().to_ascii_lowercase();
     matches!(

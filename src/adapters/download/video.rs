@@ -19,10 +19,10 @@ const SHOWN: usize = 200;
 /// The most boxes on the top level: a fragmented film has two for each fragment.
 const MOST_BOXES: usize = 100_000;
 
-/// The boxes a MOV file without `ftyp` begins with.
+/// Boxes that a MOV file without `ftyp` may begin with.
 const OLD_STARTS: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
 
-/// The shortest box, in bytes. Fewer bytes behind the last one are padding, as players take them.
+/// The shortest box, in bytes. Fewer bytes at the end are padding, as in players.
 const MIN_BOX: u64 = 8;
 
 /// Is a kind of video file.
@@ -55,7 +55,7 @@ pub(super) enum Length {
 
 /// Judges by its beginning whether it can be a video at all.
 ///
-/// MOV files older than `ftyp` begin with one of their other boxes.
+/// MOV files older than `ftyp` begin with another box.
 pub(super) fn kind(head: &[u8]) -> Result<Kind, SaveError> {
     match head {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(Kind::Webm),
@@ -157,7 +157,7 @@ fn walk(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), S
     }
 }
 
-/// Checks the two elements a webm is made of: a head, and a segment that ends where the file does, up to padding.
+/// Checks the two elements of a webm: a head, and a segment that reaches the end, up to padding.
 fn walk_webm(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), SaveError> {
     let mut at = 4;
     let (head, _) = size_of(file, &mut at)?;

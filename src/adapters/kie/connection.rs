@@ -156,7 +156,7 @@ fn refused_by_proxy(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -
     }
 }
 
-/// Returns the error of an answer that Cloudflare gave in the place of the server behind it.
+/// Returns the error of a Cloudflare challenge, which comes in place of the server's answer.
 pub(in crate::adapters) fn challenge(response: &Response) -> Option<PollError> {
     let is_challenge = response.headers().contains_key("cf-mitigated");
     is_challenge.then(|| PollError::Blocked(i64::from(response.status().as_u16())))

@@ -128,19 +128,19 @@ impl Reply {
             Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
                 Err(error)
             }
-            // Without a word, or with half of one, it may be the API itself.
+            // Without a message, or with a truncated one, it may come from the API itself.
             Err(_) if text.is_empty() || text.starts_with('{') => Err(self.by_status(None)),
             Err(_) => Err(self.by_page()),
         }
     }
 
-    /// Returns the error that a page of something between us and the API stands for: not a word about key or credits.
+    /// Returns the error for a page of a gateway, which says nothing about the key or credits.
     fn by_page(&self) -> PollError {
         let code = i64::from(self.status);
         match code {
             401 | 402 | 403 | 451 => PollError::Blocked(code),
             _ if self.is_success() => malformed("it is a page of a gateway"),
-            // Cloudflare's own: the server behind it does not answer.
+            // Cloudflare's own codes: the server behind it does not answer.
             520..=530 => self.trouble(code, line("the gateway cannot reach the server")),
             _ => self.by_status(None),
         }
@@ -242,7 +242,7 @@ impl Envelope {
         read::field(&self.fields, "data")
     }
 
-    /// Reports whether it is an error page of Cloudflare, which comes as JSON to whoever accepts that.
+    /// Reports whether it is a Cloudflare error page, which is JSON for clients that accept JSON.
     fn is_of_cloudflare(&self) -> bool {
         *read::field(&self.fields, "cloudflare_error") == Value::Bool(true)
     }

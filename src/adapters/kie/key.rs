@@ -13,13 +13,13 @@ use crate::domain::{id_extract::KnownSecrets, path_text::unquoted};
 /// The longest key accepted, in characters: more is a pasted file, not a key.
 const LONGEST: usize = 1024;
 
-/// The shortest key that is looked for in a server's words: a shorter one could be any word of a sentence.
+/// The shortest key that is redacted; a shorter one could be any word of a sentence.
 const MIN_REDACTED: usize = 8;
 
-/// The shortest key that is looked for within words too; a shorter one counts as a whole word only.
+/// The shortest key that is also redacted inside words; a shorter one only as a whole word.
 const MIN_REDACTED_WITHIN: usize = 12;
 
-/// What no key begins or ends with.
+/// Characters no key begins or ends with.
 const QUOTES: [char; 2] = ['"', '\''];
 
 /// What stands where the key was.
@@ -38,7 +38,7 @@ pub enum KeyError {
     /// It is longer than any key.
     #[error("the key is longer than {LONGEST} characters")]
     TooLong,
-    /// It begins or ends with a quote that has no partner.
+    /// It begins or ends with an unpaired quote.
     #[error("the key has a quote at one end only")]
     OneQuote,
     /// It holds a space, a control character or one that is not ASCII.
@@ -75,7 +75,8 @@ impl ApiKey {
         self.0.expose_secret()
     }
 
-    /// Returns the key as it may stand in a text that ids are looked for in: plain and in base64.
+    /// Returns the forms in which the key may occur in text that is searched for ids: plain and
+    /// base64.
     pub fn spellings(&self) -> KnownSecrets {
         let key = self.expose();
         let encode = |text: &str| general_purpose::STANDARD_NO_PAD.encode(text);

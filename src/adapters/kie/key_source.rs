@@ -101,7 +101,7 @@ impl KeySource {
 }
 
 impl StoredKey {
-    /// Reads the key where that takes no command; nothing where it cannot be read.
+    /// Reads the key if no command has to run for it; `None` if it cannot be read.
     pub fn read_file(&self) -> Option<ApiKey> {
         match self {
             Self::File(file) => private_text(file).ok().and_then(|text| parse(&text).ok()),
@@ -198,7 +198,7 @@ impl Drop for Group {
 
 /// Reads a file that must be the user's alone.
 ///
-/// A link is followed, as secret stores make them; what is judged is the file that was opened.
+/// Secret stores use symbolic links, so they are followed; the opened file itself is checked.
 fn private_text(path: &Path) -> Result<Vec<u8>, String> {
     use std::os::unix::fs::MetadataExt as _;
     let unread = |error: std::io::Error| format!("cannot be read: {error}");

@@ -26,10 +26,11 @@ const MOST_GROUPS: usize = 1_000;
 /// The most values in a document, links among them.
 const MOST_VALUES: usize = 20_000;
 
-/// How deep lists and objects are read; deeper ones are passed over. A record is five deep, before what a user put in.
+/// The depth to which lists and objects are read; deeper ones are skipped. A record is five deep,
+/// without user input.
 const MAX_DEPTH: usize = 64;
 
-/// How much longer a document may become when it is repaired, in bytes.
+/// How much a document may grow when it is repaired, in bytes.
 const MAX_REPAIR: usize = 64 * 1024;
 
 /// How often JSON may be wrapped into a string of JSON.
@@ -70,10 +71,10 @@ pub struct Document {
     pub has_key_twice: bool,
 }
 
-/// Parses a document: a byte order mark is skipped.
+/// Parses a document; a byte order mark is skipped.
 ///
-/// One odd value does not cost the others: half of a surrogate pair becomes U+FFFD, a number beyond all range a text,
-/// `NaN` and `Infinity` null; what is nested too deep is null too.
+/// One odd value does not cost the others: half a surrogate pair becomes U+FFFD, a number out of
+/// range a string, `NaN`, `Infinity` and values nested too deep null.
 pub fn document(text: &str) -> Result<Document, Unreadable> {
     let text = text.trim_start_matches('\u{feff}');
     if has_too_many_parts(text) {
@@ -116,7 +117,7 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Returns the reader of what is within; nothing where that is too deep.
+    /// Returns the reader of the values inside; `None` when that is too deep.
     const fn within(self) -> Option<Self> {
         let depth = self.depth + 1;
         if depth > MAX_DEPTH {
@@ -198,7 +199,7 @@ impl<'de> Visitor<'de> for Part<'_> {
 }
 
 /// Reports whether a document is built of more lists, objects or values than is to be believed, without reading it.
-/// What is too deep to be read does not count.
+/// Values too deep to be read do not count.
 fn has_too_many_parts(text: &str) -> bool {
     let (mut groups, mut values, mut depth) = (0, 0, 0_usize);
     let (mut is_text, mut is_escaped) = (false, false);
@@ -219,9 +220,10 @@ fn has_too_many_parts(text: &str) -> bool {
     groups > MOST_GROUPS || values > MOST_VALUES
 }
 
-/// Returns a list or an object with what the JSON library refuses replaced; nothing, when there is no such value.
+/// Replaces what the JSON library refuses in a list or an object; `None` when it has nothing to
+/// replace.
 ///
-/// Surrogates come alone from servers that cut a prompt in the middle of an emoji.
+/// Servers that cut a prompt in the middle of an emoji send unpaired surrogates.
 fn mended(text: &str) -> Option<String> {
     if !text.trim_start().starts_with(['[', '{']) {
         return None;
@@ -243,7 +245,7 @@ fn mended(text: &str) -> Option<String> {
     (is_mended && rest.is_empty()).then_some(mended)
 }
 
-/// Returns the length of what a text within JSON goes on with, and what to put in its place.
+/// Returns the length of the next piece of a JSON string, and its replacement if it needs one.
 fn in_text(rest: &str) -> (usize, Option<String>) {
     let is_plain = |c: char| c >= ' ' && c != '"' && c != '\\';
     let plain = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
@@ -263,7 +265,7 @@ fn in_text(rest: &str) -> (usize, Option<String>) {
     match after.chars().next() {
         Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => (2, None),
         Some('u') if after.get(1..5).is_some_and(is_hex) => (6, None),
-        // No escape at all: the backslash is one.
+        // Not an escape: the backslash is a character.
         Some(_) => (1, Some("\\\\".to_owned())),
         None => (1, None),
     }
@@ -273,7 +275,7 @@ fn is_hex(digits: &str) -> bool {
     digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Returns the length of what JSON goes on with outside of a text, and what to put in its place.
+/// Returns the length of the next piece outside a JSON string, and its replacement if it needs one.
 fn outside(rest: &str) -> (usize, Option<String>) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
@@ -281,7 +283,7 @@ fn outside(rest: &str) -> (usize, Option<String>) {
     match word {
         "" => (rest.chars().next().map_or(0, char::len_utf8), None),
         "NaN" | "Infinity" | "-Infinity" => (length, Some("null".to_owned())),
-        // The grammar allows it, and no type holds it.
+        // Valid in the grammar, but out of range for every number type.
         _ if word.parse().is_ok_and(f64::is_infinite)
             && serde_json::from_str::<IgnoredAny>(word).is_ok() =>
         {
@@ -418,7 +420,7 @@ fn iso(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// Names under which an object holds its link, the best first; compared without case, `_` and `-`.
+/// Names of fields with a link, best first; compared without case, `_` and `-`.
 const LINK_NAMES: [&str; 12] = [
     "url",
     "resulturl",
@@ -434,15 +436,17 @@ const LINK_NAMES: [&str; 12] = [
     "file",
 ];
 
-/// Parts of names whose links lead to something beside the result.
+/// Parts of the names of fields with links to other things than the result.
 const SIDE_NAMES: [&str; 5] = ["thumb", "cover", "poster", "preview", "callback"];
 
-/// How deep lists and objects are searched for links.
+/// The depth to which lists and objects are searched for links.
 const MAX_LINK_DEPTH: usize = 8;
 
-/// Reads links in their order: texts, JSON in a text, objects that name a link, and lists and maps of these.
+/// Collects links in order: strings, JSON in a string, objects with a link, and lists and maps of
+/// these.
 ///
-/// A text in a list that is no web link is kept as one that is refused; one in an object is passed over.
+/// A string in a list that is not a web link is kept, to be refused later; one in an object is
+/// skipped.
 pub fn links(value: &Value) -> Links {
     let texts = link_texts(value, MAX_LINK_DEPTH);
     Links::parse(texts.iter().map(Cow::as_ref))
@@ -470,7 +474,7 @@ fn link_texts(value: &Value, depth: usize) -> Vec<Cow<'_, str>> {
     }
 }
 
-/// Returns the links under the best of an object's names, else those of all its fields.
+/// Returns the links under the best name of an object, else those of all its fields.
 fn link_texts_of_object(object: &Object, depth: usize) -> Vec<Cow<'_, str>> {
     let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
     let web_links = |value| {
@@ -503,7 +507,7 @@ fn is_web_link(text: &str) -> bool {
     start.starts_with("http://") || start == "https://"
 }
 
-/// Splits a text where a space or a comma stands before another web link.
+/// Splits a string where a space or a comma is followed by another web link.
 fn split_links(text: &str) -> Vec<Cow<'_, str>> {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
     let mut links: Vec<String> = Vec::new();
@@ -583,7 +587,7 @@ mod tests {
         ] {
             assert!(document(broken).is_err(), "{broken}");
         }
-        // Repaired, it would be six times as long.
+        // The repair would make it six times as long.
         let long = format!("[\"{}\"]", "\u{1}".repeat(MAX_REPAIR));
         assert!(document(&long).is_err());
     }

@@ -16,20 +16,20 @@ const MOST_STEPS: usize = 8;
 /// several times the text, and a longer one that holds a secret was made to do harm: it goes as a whole.
 const LONGEST_CUT: usize = 128 * 1024;
 
-/// Where in a text a secret counts.
+/// Where in a text a secret is matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {
-    /// Everywhere.
+    /// Anywhere.
     Anywhere,
-    /// Where no letter or digit stands beside it.
+    /// As a whole word: next to no letter or digit.
     Words,
 }
 
-/// A spelling that is looked for.
+/// One spelling of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Needle {
     bytes: Vec<u8>,
-    /// Whether it only counts as a word; the middle of a base64 text never is one.
+    /// Whether it is only matched as a whole word; the middle of a base64 text never is.
     is_word: bool,
 }
 
@@ -121,7 +121,7 @@ fn found_in(bytes: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
     found
 }
 
-/// Reports whether no letter or digit stands beside a place; the letter of JSON's escape for a line end is none.
+/// Reports whether the match is a whole word. The letter of a JSON escape (`\n`) ends a word.
 fn is_word(bytes: &[u8], span: &Range<usize>) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
     let before = bytes.get(..span.start).unwrap_or_default();

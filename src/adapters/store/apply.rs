@@ -146,7 +146,7 @@ impl<'a> Writer<'a> {
                 Ok(Applied::Noted)
             }
             (Change::NotSaved { task, at, error }, Some(mut stored)) => {
-                // A line for the first failure and for the end is enough.
+                // One line for the first failure and one for the end are enough.
                 let is_known = stored.watched.saves.retry.is_some() && error.is_retried();
                 stored.watched.saves.failed(error, *at);
                 self.write(stored, false)?;

@@ -1,19 +1,19 @@
-//! Rows and journal lines in the raw bytes of a damaged list file or its log, where SQLite gives none.
+//! Rows and journal lines carved out of the raw bytes of a damaged list file or its log.
 //!
-//! A row lies as a header (its own length, then one type for each column, see "Record Format" of SQLite's file format)
-//! and its values. Knows no files and does not judge what it finds.
+//! A row is a header (its own length, then one type per column, see "Record Format" in SQLite's
+//! file format) and its values. Opens no files and does not judge what it finds.
 
 use rusqlite::types::ValueRef;
 
 use super::rows::{self, ADDED_AT, Cells, FIRST_WIDTH, ID, LABEL, WIDTH};
 
-/// The times a row may have, in milliseconds: those of this century.
+/// Plausible times of a row, in milliseconds: this century.
 const CENTURY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
-/// How many columns a line of the journal has. The first is its number, which stands elsewhere.
+/// The number of columns of a journal line. The first, its number, is not stored in the record.
 const JOURNAL_WIDTH: usize = 5;
 
-/// Gives every row of a task that can be proved by its checksum, or at least looks like one.
+/// Finds every row of a task that its checksum proves, or that at least looks like one.
 pub(super) fn rows(bytes: &[u8], mut found: impl FnMut(&Cells<'_>)) {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -26,7 +26,7 @@ pub(super) fn rows(bytes: &[u8], mut found: impl FnMut(&Cells<'_>)) {
     }
 }
 
-/// Gives the task, the time and the word of every line of the journal that looks like one.
+/// Finds the task, time and kind of everything that looks like a journal line.
 pub(super) fn journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)) {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -46,7 +46,7 @@ const fn is_text(kind: u64) -> bool {
     kind >= 13 && kind % 2 == 1
 }
 
-/// Ours begins with a text, then a six-byte time, which few other bytes do.
+/// Ours begin with a text and a six-byte time, which few other bytes do.
 const fn is_row(at: usize, kind: u64) -> bool {
     match at {
         ID => is_text(kind),
@@ -64,9 +64,10 @@ const fn is_journal(at: usize, kind: u64) -> bool {
     }
 }
 
-/// Reads a record at the very start of `bytes`, and whether all of it is there: a long one goes on elsewhere.
+/// Parses a record at the start of `bytes`; also returns whether it is complete: a long one
+/// continues on another page.
 ///
-/// One with fewer columns than `N` but no fewer than `least` was written before there were so many.
+/// One with at least `least` but fewer than `N` columns was written by an older version.
 fn record<const N: usize>(
     bytes: &[u8],
     least: usize,
@@ -77,7 +78,7 @@ fn record<const N: usize>(
         return None;
     }
     let mut header = bytes.get(1..header_length)?;
-    // Cheap, and all but a few positions end here.
+    // A cheap test that rejects nearly all positions.
     let mut kinds = [0_u64; N];
     for (at, kind) in kinds.iter_mut().enumerate() {
         if header.is_empty() && at >= least {
@@ -119,8 +120,8 @@ fn record<const N: usize>(
     Some((cells, true))
 }
 
-/// Reports whether an unproved row looks like one of ours: a time of this century, an id, a label that
-/// is text.
+/// Reports whether an unproved row looks like one of ours: a time of this century, an id, and a
+/// label that is text.
 fn is_likely(cells: &Cells<'_>) -> bool {
     let is_recent = cells
         .get(ADDED_AT)
@@ -143,7 +144,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Reads a signed whole number, the high byte first.
+/// Reads a signed big-endian integer.
 fn integer(bytes: &[u8]) -> i64 {
     let is_negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let start = if is_negative { -1 } else { 0 };

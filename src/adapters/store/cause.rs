@@ -1,7 +1,8 @@
-//! The true cause of a failure of the list file: SQLite has one code for many, so the file system is asked.
+//! The cause of a failure of the list file. SQLite has one code for many, so the file system is
+//! probed.
 //!
-//! `SQLITE_BUSY` also stands for a file system without locks, `SQLITE_CANTOPEN` for a file of another user,
-//! a full disk or no free descriptor, `SQLITE_IOERR` for a used-up quota.
+//! `SQLITE_BUSY` also means a file system without locks; `SQLITE_CANTOPEN` another user's file, a
+//! full disk or no free descriptor; `SQLITE_IOERR` a used-up quota.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,13 +22,13 @@ use rustix::{
 use super::file;
 use crate::domain::change::{Access, StoreError};
 
-/// Enough to need a block of its own on any file system, also one that keeps small files elsewhere.
+/// Large enough to need a block of its own, even where small files are stored in the inode.
 static PROBE_BYTES: [u8; 64 * 1024] = [1; 64 * 1024];
 
-/// The largest list of users that is read.
+/// The largest `/etc/passwd` that is read, in bytes.
 const MAX_USERS: usize = 1024 * 1024;
 
-/// Replaces an error by its cause where the file system names one.
+/// Replaces an error by its cause if the file system shows one.
 pub(super) fn explain(path: &Path, access: Access, error: StoreError) -> StoreError {
     let cause = match &error {
         StoreError::Busy => lock_fault(path),
@@ -83,7 +84,7 @@ fn check(path: &Path, wanted: rustix::fs::Access) -> Result<(), Errno> {
     accessat(CWD, path, wanted, AtFlags::EACCESS)
 }
 
-/// Says why a file or folder is out of reach, and how it can be had.
+/// Describes why a file or folder is not accessible, and the way to change that.
 fn remedy(path: &Path, error: Errno) -> String {
     let shown = path.display();
     if error == Errno::ROFS {
@@ -116,9 +117,9 @@ fn user_name(uid: u32) -> String {
     named.unwrap_or_else(|| format!("user {uid}"))
 }
 
-/// Opens the file to be probed, once in a process.
+/// Opens the file for probing, once per process.
 fn probe_file(path: &Path) -> io::Result<Option<&'static File>> {
-    /// Never closed: the end of any descriptor of a file drops the locks SQLite holds on it.
+    /// Never closed: closing any descriptor of a file drops the locks SQLite holds on it.
     static PROBE: OnceLock<File> = OnceLock::new();
     if PROBE.get().is_none() {
         let file = File::open(path)?;
@@ -127,7 +128,7 @@ fn probe_file(path: &Path) -> io::Result<Option<&'static File>> {
     Ok(PROBE.get())
 }
 
-/// Finds out why the file cannot be opened though its mode allows it.
+/// Finds why the file cannot be opened though its mode allows it.
 fn open_fault(path: &Path) -> Option<StoreError> {
     let error = probe_file(path).err()?;
     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -137,7 +138,7 @@ fn open_fault(path: &Path) -> Option<StoreError> {
     (error.kind() != io::ErrorKind::NotFound).then(|| file::io_error(path, &error))
 }
 
-/// Finds out whether the file system has no locks at all: then every lock fails, whoever else is there.
+/// Finds whether the file system has no locks at all: then every lock fails.
 fn lock_fault(path: &Path) -> Option<StoreError> {
     let file = probe_file(path).ok()??;
     match fcntl_getlk(file, &Flock::from(FlockType::ReadLock)) {
@@ -150,7 +151,7 @@ fn lock_fault(path: &Path) -> Option<StoreError> {
     }
 }
 
-/// Finds out why nothing can be written, by a small file beside the list that is removed at once.
+/// Finds why writes fail, with a small file beside the list that is removed at once.
 fn write_fault(path: &Path, access: Access) -> Option<StoreError> {
     if access == Access::ReadOnly || !path.exists() {
         return None;
@@ -163,7 +164,7 @@ fn write_fault(path: &Path, access: Access) -> Option<StoreError> {
             .create_new(true)
             .mode(0o600)
             .open(&probe)?;
-        // Where the list ends, for a limit of a file's size; what is before that takes no room.
+        // At the end of the list, to meet a file size limit; the hole before it takes no space.
         let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
         let end = length(path).max(length(&file::beside(path, file::LOG)));
         target.write_all_at(&PROBE_BYTES, end)?;

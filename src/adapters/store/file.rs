@@ -31,7 +31,7 @@ const MOST_LINKS: usize = 40;
 /// What SQLite may put beside the file.
 pub(super) const BESIDE: [&str; 3] = [LOG, "-shm", "-journal"];
 
-/// What SQLite puts behind the name of the write-ahead log.
+/// The suffix of SQLite's write-ahead log.
 pub(super) const LOG: &str = "-wal";
 
 /// Names a file whatever it is called: device and inode.
@@ -78,7 +78,7 @@ impl From<rusqlite::Error> for StoreError {
         } else if is(&[
             ErrorCode::DatabaseCorrupt,
             ErrorCode::NotADatabase,
-            // A length or a type that no row of ours has.
+            // A length or type that none of our rows has.
             ErrorCode::TooBig,
             ErrorCode::TypeMismatch,
         ]) {
@@ -89,7 +89,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Says what a disk did not do, by SQLite's extended code.
+/// Names the disk operation that failed, by SQLite's extended code.
 const fn failed_operation(code: i32) -> Option<&'static str> {
     match code {
         ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => Some("a read failed"),
@@ -187,8 +187,8 @@ pub(super) fn free_name(
     )))
 }
 
-/// Creates the file and its folder where they are missing. Never opens an existing one: to close it again
-/// would drop every lock this process holds on it through SQLite.
+/// Creates the file and its folder if they are missing. Never opens an existing file: closing it
+/// again would drop every lock this process holds on it through SQLite.
 pub(super) fn create_missing(path: &Path) -> Result<(), StoreError> {
     create_folder(path)?;
     match create(path) {
@@ -200,8 +200,8 @@ pub(super) fn create_missing(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Creates the file's folder (0700) where it is missing, and flushes its name to the disk: a list in a
-/// folder that a power cut takes away is lost with it.
+/// Creates the file's folder (0700) if it is missing, and flushes its name to the disk: a power cut
+/// that loses the folder loses the list.
 pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let missing = folder.ancestors().take_while(|folder| !folder.exists());
@@ -212,7 +212,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
         .create(folder)
         .map_err(|error| io_error(folder, &error))?;
     for parent in parents {
-        // A folder that may be entered but not read cannot be flushed.
+        // A folder without read permission cannot be flushed.
         File::open(parent)
             .and_then(|parent| parent.sync_all())
             .unwrap_or_default();
@@ -220,7 +220,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes access to the file and its helper files from other users.
+/// Makes the file and its helper files inaccessible to other users.
 pub(super) fn make_private(path: &Path) {
     for path in [path.to_owned()]
         .into_iter()
@@ -241,9 +241,9 @@ pub(super) fn make_private(path: &Path) {
     }
 }
 
-/// Finds which file the path names now, `None` where there is none.
+/// Returns the file the path names now, `None` if there is none.
 ///
-/// An error is neither: a disk or a folder that cannot be looked at may well hold the file.
+/// An error is not `None`: the file may exist on a disk or in a folder that cannot be read.
 pub(super) fn find(path: &Path) -> Result<Option<Identity>, StoreError> {
     match fs::metadata(path) {
         Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
@@ -259,7 +259,7 @@ pub(super) fn find(path: &Path) -> Result<Option<Identity>, StoreError> {
     }
 }
 
-/// Refuses what is no regular file: a folder has no pages, and to read a FIFO may take for ever.
+/// Fails on anything but a regular file: a folder has no pages, and reading a FIFO may block.
 pub(super) fn check_kind(path: &Path) -> Result<(), StoreError> {
     let Ok(meta) = fs::metadata(path) else {
         return Ok(());
@@ -275,9 +275,9 @@ pub(super) fn check_kind(path: &Path) -> Result<(), StoreError> {
     )))
 }
 
-/// Writes the list that a connection holds to its path, where no file is now.
+/// Writes the list of an open connection to its path, where no file is now.
 ///
-/// The copy gets its name when it is whole and on the disk, and never in the place of another file.
+/// The copy is renamed only when it is complete and flushed, and never over another file.
 pub(super) fn put_back(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     create_folder(path)?;
     let copy = copy_to_free_name(conn, path, ".new")?;
@@ -300,7 +300,7 @@ pub(super) fn put_back(conn: &Connection, path: &Path) -> Result<(), StoreError>
         .map_err(|error| io_error(folder, &error))
 }
 
-/// Moves helper files of another list aside: SQLite would apply them to whatever file they lie beside.
+/// Moves the helper files of another list aside: SQLite would apply them to the file at the path.
 pub(super) fn set_aside_helpers(path: &Path) -> Result<(), StoreError> {
     for left in BESIDE.map(|suffix| beside(path, suffix)) {
         if left.exists() {
@@ -310,7 +310,7 @@ pub(super) fn set_aside_helpers(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Copies the list as a connection sees it to a free name, `suffix` behind the file's own.
+/// Copies the list of a connection to a free name, the path plus `suffix`.
 pub(super) fn copy_to_free_name(
     conn: &Connection,
     path: &Path,
@@ -345,7 +345,7 @@ pub(super) fn is_beheaded(path: &Path) -> bool {
 
 /// Lets SQLite in, and says why it may only read if that is so. Writes nothing.
 ///
-/// A file with a write-ahead log on a disk that cannot share memory is opened for this connection alone.
+/// A file with a write-ahead log on a disk without shared memory is opened exclusively.
 /// Until [`settle`] the end of the connection leaves all files as they are.
 pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), StoreError> {
     let mut conn = open_to_write(path)?;
@@ -370,7 +370,7 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), S
     }
 }
 
-/// Reports whether a failure may be one of the helper files alone, so that the file itself can be read.
+/// Reports whether a failure may be in the helper files only, so that the file itself is readable.
 const fn needs_helpers(error: &StoreError) -> bool {
     matches!(
         error,
@@ -389,10 +389,10 @@ fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Opens the file for one connection alone, which then needs no shared memory.
+/// Opens the file exclusively, which needs no shared memory.
 fn open_alone(path: &Path) -> Result<Connection, StoreError> {
     let conn = open_to_write(path)?;
-    // Only before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
+    // Must come before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(conn)
 }
@@ -439,13 +439,13 @@ fn connect_still(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Prepares a connection. Of a list file every connection is.
+/// Prepares a connection; needed for every connection to a list file.
 pub(super) fn set_up(conn: &Connection) -> Result<(), StoreError> {
     conn.busy_timeout(PATIENCE)?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // What stands in the file is data: it may neither call functions nor turn the file against us, and a
-    // trigger, a view or a foreign key that someone put there does nothing.
+    // The file is untrusted data: it may not call functions or attack us, and its triggers, views
+    // and foreign keys do nothing.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     for setting in [
         DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
@@ -496,7 +496,7 @@ pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreE
             Ok(_) | Err(_) => break,
         }
     }
-    // Whether memory can be shared shows at the first use.
+    // Missing shared memory shows at the first use.
     match touch(conn) {
         Err(StoreError::NoSharedMemory) => {
             *conn = open_alone(path)?;
@@ -506,15 +506,15 @@ pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreE
     }
 }
 
-/// Goes back to the rollback journal, which needs no memory shared between programs (9p, vboxsf, many
-/// network disks have none), from a connection that is alone with the file.
+/// Switches back to the rollback journal, which needs no shared memory between processes (9p,
+/// vboxsf and many network disks have none). The connection must be the only one.
 fn leave_log(conn: &Connection) -> Result<(), StoreError> {
     let mode = set_journal_mode(conn, "DELETE");
     conn.pragma_update(None, "locking_mode", "NORMAL")?;
     if mode? != "delete" {
         return Err(StoreError::NoSharedMemory);
     }
-    // The lock goes with the next use.
+    // The lock is released with the next use.
     touch(conn)
 }
 

@@ -1,17 +1,19 @@
-//! The ids and labels of the list once more, as lines of text beside it (`<list>.ids`): whatever happens to the database,
-//! an id costs a video.
+//! The file of ids (`<list>.ids`): ids and labels of the list once more, as text, so that damage to
+//! the database costs no id. A lost id is a lost video.
 //!
-//! One line for each task added, removed, brought back or called something else: a checksum, the revision of the list,
-//! the word, the id, the label. The last line about an id holds. A line that is torn or changed is passed over.
+//! One line per task added, removed, restored or relabelled: checksum, revision of the list, event,
+//! id, label. The last line about an id counts. A torn or changed line is skipped.
 //!
-//! **The lines come first.** They are on the disk before their transaction is committed, and are taken back when the
-//! commit fails: so a disk with room for one of the two refuses the add whole, and no committed id is missing here. Behind
-//! the commit comes a line that says so, which is not waited for. A kill before it leaves lines that nobody was told of,
-//! and what they name is put on the list at the next opening. A database without a task of committed lines, or of an
-//! earlier revision than theirs, has lost something.
+//! **The lines come first.** They are flushed before their transaction is committed, and removed if
+//! the commit fails: a disk with room for only one of the two refuses the add, and no committed id
+//! is missing here. After the commit a line confirms them, without a flush. A kill in between
+//! leaves unconfirmed lines; the add was never acknowledged, and its tasks are put on the list at
+//! the next opening. A database that lacks a task of confirmed lines, or has an earlier revision,
+//! has lost something.
 //!
-//! **Only a write transaction of the list writes here**, so its lock keeps instances apart, for rewriting too. One that
-//! still holds a list moved aside is the exception: what it wrote it writes once more to the new list, and so to this file.
+//! **Only a write transaction of the list writes here**, so its lock serialises instances, for
+//! rewriting too. The exception is an instance that still holds a list that was moved aside: it
+//! repeats its changes on the new list, and so in this file.
 
 use std::{
     collections::HashMap,
@@ -28,22 +30,22 @@ use rusqlite::types::ValueRef;
 use super::{file, rows};
 use crate::domain::{change::StoreError, task::TaskId, text::CleanText, watched::LONGEST_LABEL};
 
-/// What stands behind the list's name.
+/// The suffix after the list's name.
 pub(super) const SUFFIX: &str = ".ids";
 
-/// The first line, which a cut beginning lacks.
+/// The first line; without it the start of the file is cut off.
 const TITLE: &str = "kietop ids 1";
 
-/// The most that is read, in bytes: two million lines. Rewriting keeps the file far below it.
+/// The most that is read, in bytes: two million lines. Rewriting keeps the file far smaller.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// How large the file may grow, in bytes, before lines that no longer hold are left out of it.
+/// The size from which the file is rewritten without its superseded lines, in bytes.
 const MIN_REWRITE: u64 = 1 << 20;
 
-/// The word of a line that confirms those of a transaction, by where they begin and end.
+/// The word of a line that confirms those of a transaction, by the range they take in the file.
 const DONE: &str = "done";
 
-/// What the last line about a task says.
+/// The last line about a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The revision of the list that wrote it.
@@ -52,23 +54,23 @@ pub(super) struct Entry {
     pub(super) is_watched: bool,
     /// What it is called.
     pub(super) label: Option<CleanText>,
-    /// Whether the transaction is known to be committed.
+    /// Whether a later line confirms the transaction.
     pub(super) is_committed: bool,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Default)]
 pub(super) struct IdLog {
     /// The last line about each task.
     pub(super) entries: HashMap<TaskId, Entry>,
-    /// Whether the file has its beginning, and every line is as it was written.
+    /// Whether the file has its first line, and no line is torn or changed.
     pub(super) is_whole: bool,
     lines: usize,
     bytes: u64,
 }
 
 impl IdLog {
-    /// Reports whether most of a large file holds no longer.
+    /// Reports whether the file is large and most of it is superseded.
     pub(super) fn is_bloated(&self) -> bool {
         self.bytes > MIN_REWRITE && self.lines > 4 * self.entries.len()
     }
@@ -92,7 +94,7 @@ impl Event {
     }
 }
 
-/// Text for the file, line by line.
+/// Lines to be written.
 #[derive(Debug, Default)]
 pub(super) struct Lines(String);
 
@@ -118,24 +120,24 @@ impl Lines {
         writeln!(self.0, "{:08x}\t{body}", sum(body)).unwrap_or_default();
     }
 
-    /// Reports whether there is none.
+    /// Reports whether there are no lines.
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Lines just written, of a transaction that is to be committed.
+/// Lines just written for a transaction that is not committed yet.
 #[derive(Debug)]
 pub(super) struct Appended {
     path: PathBuf,
     file: File,
     rev: i64,
-    /// Where they stand.
+    /// The range of the lines in the file.
     at: Range<u64>,
 }
 
 impl Appended {
-    /// Notes that the transaction is committed.
+    /// Writes the line that confirms the transaction.
     pub(super) fn confirm(mut self) -> Result<(), StoreError> {
         let mut line = Lines::default();
         line.confirm(self.rev, &self.at);
@@ -143,7 +145,7 @@ impl Appended {
         written.map_err(|error| file::io_error(&self.path, &error))
     }
 
-    /// Takes the lines back unless others follow them. Needs the list's write lock.
+    /// Removes the lines unless others follow them. Needs the list's write lock.
     pub(super) fn take_back(self) -> Result<(), StoreError> {
         let length = self.file.metadata().map(|meta| meta.len());
         let taken = length.and_then(|length| {
@@ -163,7 +165,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Opens the file beside a list; nothing where there is none.
+/// Opens the file beside a list; `None` if there is none.
 fn open(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
     let file = match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -176,7 +178,7 @@ fn open(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
     }
 }
 
-/// Reads the file beside a list; nothing where there is none.
+/// Reads the file beside a list; `None` if there is none.
 pub(super) fn read(list: &Path) -> Result<Option<IdLog>, StoreError> {
     let path = file::beside(list, SUFFIX);
     read_from(&path).map_err(|error| file::io_error(&path, &error))
@@ -204,7 +206,7 @@ fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
         let text = line.strip_suffix(b"\n").map(str::from_utf8);
         match text.and_then(Result::ok) {
             Some(TITLE) if at == 0 => {}
-            // A torn line is closed by who writes the next one.
+            // The next writer ends a torn line.
             text => match text.filter(|_| at > 0).and_then(parse) {
                 Some(Line::Task(task, entry)) => {
                     unconfirmed.push((at, task.clone()));
@@ -257,7 +259,7 @@ fn parse(line: &str) -> Option<Line> {
     Some(Line::Task(TaskId::parse(subject).ok()?, entry))
 }
 
-/// Writes lines behind the others, and waits until they are on the disk; nothing where there is no file.
+/// Appends lines and flushes them; `None` if there is no file.
 pub(super) fn append(list: &Path, rev: i64, lines: &Lines) -> Result<Option<Appended>, StoreError> {
     let path = file::beside(list, SUFFIX);
     append_to(&path, rev, lines).map_err(|error| file::io_error(&path, &error))
@@ -297,7 +299,7 @@ fn append_to(path: &Path, rev: i64, lines: &Lines) -> io::Result<Option<Appended
     }))
 }
 
-/// Puts a new file with these entries in the place of the one there may be.
+/// Replaces the file, if any, by a new one with these entries.
 pub(super) fn rewrite(list: &Path, entries: &HashMap<TaskId, Entry>) -> Result<(), StoreError> {
     let path = file::beside(list, SUFFIX);
     rewrite_to(&path, entries).map_err(|error| file::io_error(&path, &error))
@@ -318,7 +320,7 @@ fn rewrite_to(path: &Path, entries: &HashMap<TaskId, Entry>) -> io::Result<()> {
     let end = lines.0.len().try_into().unwrap_or(u64::MAX);
     lines.confirm(0, &(0..end));
     let new = file::beside(path, ".new");
-    // One that a kill left.
+    // Left by a kill.
     if let Err(error) = fs::remove_file(&new)
         && error.kind() != io::ErrorKind::NotFound
     {
@@ -345,7 +347,7 @@ fn sum(body: &str) -> u32 {
     u32::try_from(sum >> 32).unwrap_or_default()
 }
 
-/// Writes a label without what ends a field or a line, or acts on a terminal.
+/// Escapes characters of a label that would end a field or a line, or act on a terminal.
 fn escape(label: &str) -> String {
     let mut text = String::with_capacity(label.len());
     for c in label.chars() {

@@ -1,7 +1,7 @@
-//! Two list files become one: what only the file held so far knows is added to the one at its path.
+//! Merges two list files: adds what only the old one knows to the one at the path.
 //!
-//! By id, and nothing is taken away: a task on either list is on the merged one, unless it was removed
-//! there after it was added here.
+//! Tasks are matched by id, and none is lost: a task on either list is on the merged one, unless
+//! the new list removed it after the old one added it.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -14,13 +14,13 @@ use crate::domain::{
     watched::{Notices, Watched},
 };
 
-/// Adds to `new` what only `old` knows, and returns of how many tasks that was something.
+/// Adds to `new` what only `old` knows, and returns how many tasks changed.
 ///
-/// What cannot be read of `old` is passed over: its disk may be gone.
+/// Unreadable parts of `old` are skipped: its disk may be gone.
 pub(super) fn merge(old: &Connection, new: &mut Connection) -> Result<usize, StoreError> {
     let tx = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (before, count) = read::meta(&tx)?;
-    // The file of ids may have followed either list.
+    // The file of ids may belong to either list.
     let other = read::meta(old).map_or(before, |(rev, _)| rev);
     let rev = before.max(other).saturating_add(1);
     let (mut added, mut written, mut merged) = (0, 0, 0);
@@ -48,7 +48,7 @@ pub(super) fn merge(old: &Connection, new: &mut Connection) -> Result<usize, Sto
     Ok(merged)
 }
 
-/// Hands on every row that is as it was written, those of removed tasks too, up to where reading fails.
+/// Passes on every row with a right checksum, also of removed tasks, until reading fails.
 fn each_readable(
     conn: &Connection,
     mut take: impl FnMut(Stored) -> Result<(), StoreError>,
@@ -70,7 +70,7 @@ fn each_readable(
     Ok(())
 }
 
-/// Returns the row both make, `None` where the known one stays as it is.
+/// Returns the merged row, `None` if the known one stays as it is.
 fn join(row: Stored, known: Option<Stored>) -> Option<Stored> {
     let Some(known) = known else { return Some(row) };
     let is_watched_again = match (row.removed_at, known.removed_at) {
@@ -90,7 +90,7 @@ fn join(row: Stored, known: Option<Stored>) -> Option<Stored> {
     (is_watched_again || joined.watched != known.watched).then_some(joined)
 }
 
-/// Joins two accounts of one task: a state by its rank, else by the later check.
+/// Merges two versions of one task: the higher-ranked state, else the later check.
 fn join_watched(known: Watched, other: Watched) -> Watched {
     let is_later = other.freshness.last_check() > known.freshness.last_check();
     let (earlier, mut later) = if is_later {
@@ -107,7 +107,7 @@ fn join_watched(known: Watched, other: Watched) -> Watched {
     later
 }
 
-/// Copies what stands beside a row: its journal and the last answer.
+/// Copies a task's journal and last answer.
 fn copy_history(old: &Connection, tx: &Transaction<'_>, row: &Stored) -> Result<(), StoreError> {
     let id = row.watched.id();
     if let Ok(Some((at, body))) = read::raw(old, id) {

@@ -51,9 +51,9 @@ pub(super) fn note_visit(conn: &Connection, at: Timestamp) -> Result<(), StoreEr
     write(conn, VISITED, &at.to_string())
 }
 
-/// Reads on which device the write-ahead log was found not to work.
+/// Returns the device on which the write-ahead log was found not to work.
 pub(super) fn no_log_on(conn: &Connection) -> Option<String> {
-    // A file of the first version has no such table.
+    // A file of schema version 1 has no such table.
     conn.query_row(
         "SELECT value FROM outlook WHERE name = ?1",
         [NO_LOG_ON],
@@ -62,7 +62,7 @@ pub(super) fn no_log_on(conn: &Connection) -> Option<String> {
     .ok()
 }
 
-/// Writes on which device the write-ahead log does not work, so that it is not tried at every opening.
+/// Stores the device on which the write-ahead log does not work, so that later openings skip it.
 pub(super) fn note_no_log(conn: &Connection, device: &str) -> Result<(), StoreError> {
     write(conn, NO_LOG_ON, device)
 }

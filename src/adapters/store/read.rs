@@ -86,7 +86,8 @@ pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watc
     Ok(all)
 }
 
-/// Reads the list's revision and all ids, and which of them are watched. An index holds them: no row is read.
+/// Returns the revision of the list and all ids, each with whether it is watched. Reads no rows: an
+/// index has the ids.
 pub(super) fn ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), StoreError> {
     let look = conn.unchecked_transaction()?;
     let (rev, _) = meta(&look)?;
@@ -99,7 +100,7 @@ pub(super) fn ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), Sto
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
             let id = row.get_ref(0)?.as_str().unwrap_or_default();
-            // One that cannot be read is found by whoever reads its row.
+            // Reading its row reports an invalid id.
             if let Ok(id) = TaskId::parse(id) {
                 ids.insert(id, is_watched);
             }
@@ -108,7 +109,7 @@ pub(super) fn ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), Sto
     Ok((rev, ids))
 }
 
-/// Gives every row, those of removed tasks too.
+/// Passes on every row, also of removed tasks.
 pub(super) fn each(conn: &Connection, mut give: impl FnMut(Stored)) -> Result<(), StoreError> {
     let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM task"))?;
     let mut found = statement.query([])?;

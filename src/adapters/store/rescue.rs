@@ -1,11 +1,11 @@
 //! What becomes of a damaged list file: it is moved aside as it is, and what it still holds is carried
 //! over into a new one. An id lost is a video lost.
 //!
-//! Rows are taken through SQLite as far as it goes, and then out of the raw bytes of the file and its
-//! log, where a row is known by its shape and proved by its checksum. Of what has no such row the id is
-//! taken from wherever it stands (the file of ids beside the list, the journal, the raw answers, the quiet
-//! tasks, a row that cannot be proved), and the task is asked after anew; but for those whose last word is
-//! a removal. The path names a whole file at every moment.
+//! Rows are read through SQLite as far as it goes, then carved out of the raw bytes of the file and
+//! its log, where the shape finds a row and the checksum proves it. A task without such a row keeps
+//! its id, from wherever that is found (the file of ids, the journal, the raw answers, the quiet
+//! tasks, an unproved row), and is checked anew, unless the last thing known of it is its removal.
+//! The path names a complete file at every moment.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -33,10 +33,10 @@ use crate::domain::{
     watched::Watched,
 };
 
-/// What became of a list file that was damaged, or of tasks it lacked. `Display` gives it as sentences.
+/// The recovery of a damaged list file, or of tasks it lacked. `Display` gives sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
-    /// Where the damaged file lies now, with its log beside it; none where it could stay.
+    /// The path of the damaged file now, with its log beside it; `None` if it could stay.
     pub kept_as: Option<PathBuf>,
     /// What was wrong with it.
     pub why: String,
@@ -44,12 +44,12 @@ pub struct Recovery {
     pub whole: usize,
     /// How many by their name only: they are asked after anew.
     pub named: usize,
-    /// How many tasks the file had that are not on the list now; none where nobody knows.
+    /// The number of tasks that could not be recovered; `None` if unknown.
     pub missing: Option<u64>,
 }
 
 impl Recovery {
-    /// Returns the recovery of tasks whose adding a kill cut off; nobody was told that they were added.
+    /// Returns the recovery of tasks whose add was killed before it was acknowledged.
     pub(super) fn of_cut_off(tasks: usize) -> Self {
         Self {
             kept_as: None,
@@ -60,7 +60,7 @@ impl Recovery {
         }
     }
 
-    /// Returns the recovery of tasks that another file in the place of the list did not have, or knew less of.
+    /// Returns the recovery of tasks that the file which replaced the list lacked, or knew less of.
     pub(super) fn of_replaced(tasks: usize) -> Self {
         Self {
             why: "the file was replaced, and kietop still knew more than the new one".into(),
@@ -68,7 +68,7 @@ impl Recovery {
         }
     }
 
-    /// Reports whether every task is on the list with all that was known of it.
+    /// Reports whether every task is on the list with everything that was known of it.
     pub const fn is_complete(&self) -> bool {
         self.kept_as.is_none() || (self.named == 0 && matches!(self.missing, Some(0)))
     }
@@ -113,11 +113,11 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// Moves the damaged file aside, puts a new one in its place with what could be read, and reports it.
+/// Moves the damaged file aside, replaces it by a new one with what could be read, and reports it.
 ///
-/// `judged` is the file that was found damaged: when the path names another by now, another instance has
-/// done the work. The report comes right before the last step: a program that ends in between has said
-/// too much, never too little.
+/// `judged` is the file that was found damaged; if the path names another by now, another instance
+/// has done the work. The report comes right before the last step, so a kill in between leaves one
+/// report too many, never one too few.
 pub(super) fn rescue(
     path: &Path,
     judged: Option<Identity>,
@@ -142,7 +142,7 @@ pub(super) fn rescue(
     }
     let fresh = file::free_name(path, ".new", file::create).map_err(kept)?;
     let mut found = read_what_is_left(path, &fresh);
-    // Whatever cannot be read there, the list itself may still tell.
+    // The open list may still have what the file has lost.
     let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
     found.settle(&log, at);
     let filled = fill(&fresh, &found, at)
@@ -173,7 +173,7 @@ pub(super) fn rescue(
     Ok(())
 }
 
-/// Gives the damaged file the name it is kept as. The path still names it: at no moment it names nothing.
+/// Gives the damaged file a second name, under which it is kept; the path keeps naming it too.
 fn second_name(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
     let suffix = format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%SZ"));
     file::free_name(path, &suffix, |name| {
@@ -181,39 +181,39 @@ fn second_name(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
             if name.exists() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
-            // A file system without second names.
+            // A file system without hard links.
             fs::copy(path, name).map(drop)
         })
     })
 }
 
-/// What a damaged file still held.
+/// The readable content of a damaged file.
 #[derive(Debug, Default)]
 struct Found {
     /// Rows proved by their checksum, the newest of each id.
     whole: BTreeMap<TaskId, Stored>,
-    /// Ids and labels of rows that could not be proved; in the end of all tasks that are known by their name only.
+    /// Ids and labels of unproved rows; in the end, of all tasks known by their id only.
     named: BTreeMap<TaskId, Option<CleanText>>,
     /// Raw answers and journal lines, as far as they could be read.
     raw: BTreeMap<String, (i64, String)>,
     journal: BTreeMap<i64, (i64, String, String, Option<String>)>,
     /// The tasks whose endings are not told of.
     quiet: BTreeSet<String>,
-    /// What the journal says of each task.
+    /// The journal, by task.
     lines: HashMap<String, Lines>,
     /// How many rows the file said it had.
     counted: Option<i64>,
-    /// The latest revision of the list that is known.
+    /// The latest known revision of the list.
     rev: i64,
 }
 
-/// The lines of the journal about one task.
+/// The journal lines of one task.
 #[derive(Debug, Clone, Copy)]
 struct Lines {
     count: usize,
-    /// When the last one was written.
+    /// The time of the last one.
     at: i64,
-    /// Whether it says that the task was removed.
+    /// Whether it records the removal of the task.
     is_removed: bool,
 }
 
@@ -232,7 +232,7 @@ impl Found {
         }
     }
 
-    /// Notes a line of the journal that SQLite did not give, or gave too.
+    /// Adds a carved journal line, which SQLite may have given too.
     fn take_line(&mut self, task: &str, at: i64, kind: &str) {
         let is_removed = kind == "removed";
         match self.lines.get_mut(task) {
@@ -249,8 +249,8 @@ impl Found {
         }
     }
 
-    /// Joins all sources: what the file of ids says later than a row holds, and who is named somewhere without a row is
-    /// known by name.
+    /// Merges all sources: later lines of the file of ids replace what a row holds, and a task that
+    /// is named anywhere but has no row is known by its id.
     fn settle(&mut self, log: &IdLog, at: Timestamp) {
         let newest = self.whole.values().map(|stored| stored.rev).max();
         let logged = log.entries.values().map(|entry| entry.rev).max();
@@ -276,7 +276,8 @@ impl Found {
             .chain(&self.quiet);
         let mut others: BTreeSet<TaskId> = unproved.keys().cloned().collect();
         others.extend(elsewhere.filter_map(|id| TaskId::parse(id).ok()));
-        // A flipped bit makes an id that never was. Where every one is written down it takes two places to name another.
+        // A flipped bit makes an id that never existed. If the file of ids is whole, an id it lacks
+        // must be named in two places.
         let least = if log.is_whole { 2 } else { 1 };
         for id in others {
             let lines = self.lines.get(id.as_str());
@@ -293,7 +294,7 @@ impl Found {
         }
     }
 
-    /// Returns how many tasks are lost, as far as anybody knows: by the file of ids, else by the count of the rows.
+    /// Returns the number of lost tasks, by the file of ids, else by the stored row count.
     fn missing(&self, log: &IdLog) -> Option<u64> {
         if log.is_whole {
             return Some(0);
@@ -395,7 +396,7 @@ fn each(
     Ok(())
 }
 
-/// Writes a new file with what was found, and returns how many watched tasks are whole.
+/// Writes what was found to a new file, and returns the number of watched tasks with a whole row.
 fn fill(fresh: &Path, found: &Found, at: Timestamp) -> Result<usize, StoreError> {
     let (mut conn, _) = file::connect(fresh)?;
     file::settle(&conn)?;

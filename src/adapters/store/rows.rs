@@ -393,8 +393,8 @@ fn links(value: ValueRef<'_>) -> Option<Links> {
     Some(Links::restored(kept, left_out))
 }
 
-/// Writes what is known of a task's results on disk: `{"files": [[NUMBER, PATH], …], "begun": FOLDER, "warned": TIME}`, with
-/// `"retry": [TRIES, TIME]` where a failed save is retried.
+/// Writes what is known of a task's results on disk: `{"files": [[NUMBER, PATH], …], "begun":
+/// FOLDER, "warned": TIME}`, with `"retry": [TRIES, TIME]` while a failed save is being retried.
 fn saves_to_json(saves: &Saves) -> Cell<'static> {
     if *saves == Saves::default() {
         return Cell::Null;

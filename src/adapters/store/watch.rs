@@ -29,7 +29,7 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 /// How often it is looked where the system gives no notice.
 const ASKING: Duration = Duration::from_secs(1);
 
-/// How often the folder is looked at: a file system that is unmounted gives no notice.
+/// The interval of folder checks: unmounting a file system sends no event.
 const FOLDER_CHECK: Duration = Duration::from_secs(5);
 
 /// Ends the notice when it is dropped.
@@ -41,7 +41,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Reports whether the system gave notice at the start; otherwise it is looked once a second.
+    /// Reports whether the system sends events; without them the file is checked once a second.
     pub const fn is_notified(&self) -> bool {
         self.is_notified
     }
@@ -54,10 +54,10 @@ impl Drop for Watch {
     }
 }
 
-/// Subscribes to the system's notice of a file.
+/// Subscribes to the system's events about a file.
 type Subscribe = Box<dyn Fn(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher> + Send>;
 
-/// The system's notice of what happens to a file and to the folder that its path names now.
+/// A subscription to events about a file and the folder its path names now.
 struct Notice {
     path: PathBuf,
     subscribe: Subscribe,
@@ -67,14 +67,14 @@ struct Notice {
 }
 
 impl Notice {
-    /// Subscribes again where the path leads to another folder by now, and reports whether it does.
+    /// Subscribes again if the path leads to another folder by now, and reports whether it does.
     fn renew(&mut self) -> bool {
         let folder = file::identity(self.path.parent().unwrap_or(Path::new("/")));
         if self.folder == folder {
             return false;
         }
         self.folder = folder;
-        // The old one ends first: the system bounds how many there are.
+        // The old subscription ends first: their number is limited.
         self.events = None;
         self.events = folder.and_then(|_| (self.subscribe)(&self.path, self.words.clone()).ok());
         true
@@ -86,8 +86,8 @@ impl Notice {
 ///
 /// A burst of writes is one call, 50 ms after its first, and one more a second after its last. Our own
 /// writes are reported too: asking the store then costs next to nothing. While nothing is written the
-/// thread sleeps. Where the system gives no notice (some network file systems, no watches left, no folder)
-/// the call comes every second.
+/// thread sleeps, except for a check of the folder every five seconds. Where the system sends no
+/// events (some network file systems, no watches left, no folder) the call comes every second.
 pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<Watch, StoreError> {
     watch_by(path, on_change, Box::new(subscribe))
 }
@@ -121,7 +121,7 @@ fn watch_by(
     })
 }
 
-/// Leaves a word for the thread, where none waits already.
+/// Wakes the thread, unless a wake-up is waiting already.
 fn send(words: &SyncSender<()>) {
     match words.try_send(()) {
         Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
@@ -153,7 +153,8 @@ fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWa
         }
     })?;
     if Arc::strong_count(&names) == 1 {
-        // Its thread could not be started, of which the library says nothing: used or dropped it panics.
+        // The library could not start its thread but does not report it; using or dropping it
+        // panics.
         mem::forget(watcher);
         return Err(notify::Error::generic("no thread can be started"));
     }
@@ -181,7 +182,7 @@ fn listen(heard: &Receiver<()>, mut notice: Notice, alive: &Weak<()>, on_change:
     }
 }
 
-/// Passes a burst of events on, and looks once more after the last.
+/// Passes a burst of events on, and checks once more after the last.
 fn pass_on(heard: &Receiver<()>, on_change: impl Fn()) {
     loop {
         gather(heard);
@@ -192,9 +193,9 @@ fn pass_on(heard: &Receiver<()>, on_change: impl Fn()) {
     }
 }
 
-/// Lets the rest of a burst come in.
+/// Waits for the rest of a burst.
 fn gather(heard: &Receiver<()>) {
-    // The channel holds one word, so two of these are the longest wait there is.
+    // The channel holds one wake-up, so two waits are the longest.
     for _ in 0..2 {
         if heard.recv_timeout(BURST).is_err() {
             return;

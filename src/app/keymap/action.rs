@@ -89,7 +89,7 @@ pub enum Action {
     Raw,
     /// Tell of the task's ending, or do not.
     ToggleNotices,
-    /// Write the list file back where it is gone from its place.
+    /// Write a list file back that is gone from its path.
     WriteBack,
     /// Choose an action by its name.
     Palette,

@@ -44,7 +44,7 @@ pub enum Key {
 }
 
 impl Key {
-    /// Returns the key that terminals send in the same way as this character with Ctrl.
+    /// Returns the key that sends the same byte as this character with Ctrl.
     pub const fn twin_of_ctrl(c: char) -> Option<Self> {
         match c {
             'h' => Some(Self::Backspace),
@@ -140,8 +140,8 @@ impl KeyChord {
 
     /// Reads a key as it is written in the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`, `pgup`.
     ///
-    /// Names and modifiers may be in any case; a single character is itself. A terminal tells Shift for characters and
-    /// Tab only, and some keys from each other not at all ([`Key::twin_of_ctrl`]).
+    /// Names and modifiers ignore case; a single character stands for itself. A terminal reports
+    /// Shift only for characters and Tab, and cannot tell some keys apart ([`Key::twin_of_ctrl`]).
     pub fn parse(text: &str) -> Result<Self, ChordError> {
         let mut rest = text.trim_matches(' ');
         let (mut ctrl, mut alt, mut shift) = (false, false, false);

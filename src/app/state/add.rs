@@ -24,11 +24,11 @@ const LONGEST_LINE: usize = 4096;
 pub struct Candidate {
     /// The id.
     pub id: TaskId,
-    /// The words around it, without secrets.
+    /// The text around it, without secrets.
     pub context: CleanText,
     /// Whether it is on the list already; then it cannot be taken.
     pub is_watched: bool,
-    /// How certain it is to be a task's id; one that is not certain starts unticked.
+    /// How certain it is to be a task id; an uncertain one starts unticked.
     pub certainty: Certainty,
     /// Whether it is to be added.
     pub is_taken: bool,
@@ -114,7 +114,7 @@ impl AddDialog {
         self.from_paste.beginning.as_ref()
     }
 
-    /// Returns what was left out, by kind.
+    /// Returns the number of skipped values, by kind.
     pub const fn skipped(&self) -> Skipped {
         self.skipped
     }

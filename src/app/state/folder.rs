@@ -24,7 +24,7 @@ pub struct FolderDialog {
 impl FolderDialog {
     /// Returns a box for the results of these tasks that offers a folder.
     pub fn new(tasks: Vec<TaskId>, folder: &Path) -> Self {
-        // A `$` in the folder's name would be read as a variable.
+        // An unescaped `$` would be read as a variable.
         let folder = folder.to_string_lossy().replace('$', "$$");
         let folder = CleanText::line(&folder, LONGEST_FOLDER);
         Self {
@@ -58,7 +58,8 @@ impl FolderDialog {
         self.line.handle(edit);
     }
 
-    /// Returns the folder that was typed, whole: what does not begin at the root begins where the program was started.
+    /// Returns the typed folder as an absolute path; a relative one begins at the working
+    /// directory.
     pub fn folder(
         &self,
         home: Option<&Path>,

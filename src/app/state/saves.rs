@@ -57,13 +57,13 @@ pub struct SaveQueue {
     pub(in crate::app) elsewhere: BTreeMap<TaskId, Mono>,
     /// Whether an answer about them is awaited.
     pub(in crate::app) is_asking: bool,
-    /// Which failed saves are retried here, each when.
+    /// Failed saves this instance retries, each with its time.
     retries: BTreeMap<TaskId, Mono>,
-    /// When a retry was begun last.
+    /// When the last retry began.
     last_retry: Option<Mono>,
 }
 
-/// The time between two retries: those of a whole batch come due together.
+/// The time between two retries: those of a batch are due together.
 const RETRY_SPACING: Duration = Duration::from_secs(1);
 
 impl SaveQueue {
@@ -151,7 +151,7 @@ impl SaveQueue {
         self.retries.insert(task, at);
     }
 
-    /// Reports whether this instance waits to retry a task's failed save.
+    /// Reports whether this instance will retry a task's failed save.
     pub(in crate::app) fn is_retried_here(&self, task: &TaskId) -> bool {
         self.retries.contains_key(task)
     }
@@ -163,7 +163,7 @@ impl SaveQueue {
         Some(spaced.map_or(due, |spaced| spaced.max(due)))
     }
 
-    /// Takes out a task whose retry is due.
+    /// Removes and returns a task whose retry is due.
     pub(in crate::app) fn take_retry(&mut self, now: Mono) -> Option<TaskId> {
         self.next_retry().filter(|at| *at <= now)?;
         let (task, _) = self.retries.iter().min_by_key(|(_, at)| **at)?;

@@ -116,9 +116,9 @@ pub enum Overlay {
 /// Is an act for many tasks that waits for a yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
-    /// Leave though the list file is gone: these tasks are nowhere else.
+    /// Quit though the list file is gone: these tasks are stored nowhere else.
     Leave {
-        /// Which.
+        /// The tasks.
         tasks: Vec<TaskId>,
     },
     /// Stop watching them.

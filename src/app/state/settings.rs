@@ -37,13 +37,13 @@ pub struct Settings {
     pub keymap: Keymap,
     /// Whether pictures are shown, and how.
     pub preview: Preview,
-    /// Where saved videos go; empty where no folder is known, so that one has to be typed.
+    /// Where videos are saved; empty if no folder is known, so the user must type one.
     pub save_folder: PathBuf,
     /// Whether a result is saved as soon as it is made.
     pub auto_save: bool,
     /// The user's home, which `~` stands for.
     pub home: Option<PathBuf>,
-    /// The variables that a typed folder may name.
+    /// The variables a typed folder may contain.
     pub variables: PathVariables,
     /// Where the program was started: a folder typed without a root begins there.
     pub here: PathBuf,
@@ -53,7 +53,7 @@ pub struct Settings {
     pub notices: NoticeSettings,
     /// Whether there is a key to ask with.
     pub key: KeyStanding,
-    /// The key and its spellings, which are never taken for ids.
+    /// The API key and its spellings, never taken for ids.
     pub secrets: KnownSecrets,
 }
 

@@ -15,7 +15,7 @@ pub(in crate::app) enum Undo {
 }
 
 impl Undo {
-    /// Returns whether these changes carry it out.
+    /// Returns whether these changes perform it.
     fn is_carried_out_by(&self, changes: &[Change]) -> bool {
         match self {
             Self::Removal(tasks) => {
@@ -34,23 +34,23 @@ impl Undo {
     }
 }
 
-/// An order that can be undone and that the disk has not answered.
+/// A write that can be undone and is not answered yet.
 #[derive(Debug, Clone)]
 struct InFlight {
     changes: Vec<Change>,
     undo: Undo,
-    /// Whether its undo was ordered behind it.
+    /// Whether its undo is already ordered behind it.
     is_undone: bool,
 }
 
-/// An order that the disk has answered.
+/// A write that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) enum EndedOrder {
-    /// A person's, or none that can be undone; its undo may have been ordered behind it.
+    /// A user's write, or one that cannot be undone; its undo may be ordered behind it.
     Done { is_undone: bool },
-    /// One to bring these labels back.
+    /// A write that restores these labels.
     LabelsReturned(Labels),
-    /// An undo of what failed.
+    /// The undo of a write that failed.
     VoidUndo,
 }
 
@@ -58,12 +58,12 @@ pub(in crate::app) enum EndedOrder {
 #[derive(Debug, Clone, Default)]
 pub(in crate::app) struct Undos {
     done: Vec<Undo>,
-    /// The orders that the disk has not answered, oldest first: all are newer than what is done.
+    /// Writes not answered yet, oldest first; all are newer than those done.
     in_flight: Vec<InFlight>,
     /// The labels that are being brought back, those of each press: that is no new thing to take back. The disk may be
     /// slower than the presses.
     returning: Vec<Labels>,
-    /// The undos under way of orders that failed: there is nothing to undo.
+    /// Undos in flight of writes that failed: they have nothing to undo.
     void: Vec<Undo>,
 }
 
@@ -78,7 +78,7 @@ impl Undos {
         self.done.push(undo);
     }
 
-    /// Notes an order that can be undone before the disk answers it.
+    /// Records a write that can be undone, before it is answered.
     pub(in crate::app) fn note_order(&mut self, changes: Vec<Change>, undo: Undo) {
         self.in_flight.push(InFlight {
             changes,
@@ -87,7 +87,7 @@ impl Undos {
         });
     }
 
-    /// Ends an order that was answered, and returns which it was.
+    /// Ends an answered write, and returns which it was.
     pub(in crate::app) fn end_order(&mut self, changes: &[Change], is_written: bool) -> EndedOrder {
         let is_it = |order: &InFlight| order.changes == changes;
         if let Some(at) = self.in_flight.iter().position(is_it) {
@@ -107,7 +107,7 @@ impl Undos {
         }
     }
 
-    /// Reports whether a removal of the task is under way that was not undone.
+    /// Reports whether a removal of the task is in flight and not undone.
     pub(in crate::app) fn is_removing(&self, task: &TaskId) -> bool {
         let last = self
             .in_flight
@@ -117,7 +117,7 @@ impl Undos {
         last.is_some_and(|order| !order.is_undone)
     }
 
-    /// Returns the label that the orders under way leave a task with.
+    /// Returns the label a task has after the writes in flight.
     pub(in crate::app) fn label_after_orders(
         &self,
         task: &TaskId,
@@ -150,7 +150,7 @@ impl Undos {
         self.done.splice(0..0, removals);
     }
 
-    /// Returns the last thing done or ordered; labels count as returning from now on.
+    /// Returns the last change done or ordered; from now on its labels count as being restored.
     pub(in crate::app) fn pop(&mut self) -> Option<Undo> {
         let ordered = self
             .in_flight
@@ -177,7 +177,7 @@ impl Undos {
         Some(self.returning.remove(at))
     }
 
-    /// Reports, once, whether these changes are to undo what failed.
+    /// Reports, once, whether these changes undo a write that failed.
     fn take_void(&mut self, changes: &[Change]) -> bool {
         let at = self
             .void

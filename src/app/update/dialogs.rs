@@ -349,7 +349,7 @@ pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effe
     match confirm {
         Confirm::Remove { tasks, .. } => removing::remove_all(state, tasks, now, effects),
         Confirm::Open { videos, .. } => open_all(state, videos, effects),
-        // Left by whoever asked.
+        // The dialog's owner leaves.
         Confirm::Leave { .. } => {}
     }
 }

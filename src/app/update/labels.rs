@@ -86,7 +86,7 @@ pub(super) fn toggle_notices(state: &mut State, now: Now, effects: &mut Vec<Effe
     effects.push(Effect::Store(changes));
 }
 
-/// Takes in what a person said of tasks, and says what it came to; nothing where its undo is under way.
+/// Applies a user's written change and shows its result; shows nothing if its undo is in flight.
 pub(super) fn taken_in(state: &mut State, changes: &[&Change], is_undone: bool, now: Now) {
     let before = note(state, changes, now);
     if is_undone {

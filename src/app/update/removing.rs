@@ -55,8 +55,8 @@ pub(super) fn remove_all(
     effects.push(Effect::Store(changes));
 }
 
-/// Takes back what was done last: a removal, one of an earlier run too, or labels. What the disk has not answered yet
-/// counts too: the disk takes one order after the other.
+/// Undoes the last change: a removal, also of an earlier run, or labels. Writes that are not
+/// answered yet count too: they are written in order.
 pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if refuses_changes(state, now) {
         return;

@@ -313,7 +313,7 @@ fn take_up(
     if state.settings.access == Access::ReadOnly {
         return;
     }
-    // One that failed waits for its time, whoever tried it; if that other one lives, it goes first.
+    // A failed save waits for its time, whoever tried it; if that instance is alive, it goes first.
     let mut interrupted = interrupted.to_vec();
     interrupted.retain(|(task, grace)| schedule_retry(state, task, *grace, now).is_none());
     let interrupted: Vec<_> = interrupted.into_iter().map(|(task, _)| task).collect();
@@ -409,7 +409,7 @@ fn note_failure(state: &mut State, task: &TaskId, error: &SaveError, now: Now) {
         .change(task, |watched| watched.saves.failed(error, now.wall));
 }
 
-/// Schedules the retry that a task's failed save has, `grace` later; returns how long it waits.
+/// Schedules the retry of a task's failed save, `grace` after it is due; returns the wait.
 fn schedule_retry(state: &mut State, task: &TaskId, grace: Duration, now: Now) -> Option<Duration> {
     let retry = state.list.get(task)?.saves.retry?;
     let wait = now.until(retry.at).saturating_add(grace);
@@ -419,7 +419,7 @@ fn schedule_retry(state: &mut State, task: &TaskId, grace: Duration, now: Now) -
     Some(wait)
 }
 
-/// Retries a failed save that is due, unless it was ended or taken over meanwhile.
+/// Retries a failed save that is due, unless it was cancelled or taken over meanwhile.
 fn retry_due(state: &mut State, now: Now) {
     let Some(task) = state.saves.take_retry(now.mono) else {
         return;
@@ -432,10 +432,10 @@ fn retry_due(state: &mut State, now: Now) {
         return;
     }
     if retry.is_some_and(|retry| now.until(retry.at) > CLOCK_DRIFT) {
-        // Another instance was faster, and failed as well.
+        // Another instance was faster, and failed too.
         schedule_retry(state, &task, TEND_EVERY, now);
     } else if let Some(folder) = folder {
-        // It is on the disk that it was begun.
+        // The list already says that it was begun.
         begin(state, &task, &folder, now);
     }
 }
@@ -494,7 +494,7 @@ pub(super) fn ended(
                 .is_retried()
                 .then(|| schedule_retry(state, &task, Duration::ZERO, now))
                 .flatten();
-            // Said at first and at last.
+            // Shown the first and the last time only.
             if !was_retried || (wait.is_none() && error != SaveError::Busy) {
                 let (tone, next) = match wait {
                     Some(wait) => (Tone::Warning, format!("Next try in {}.", age(wait))),

@@ -45,7 +45,7 @@ pub(super) fn loaded(
             notices::returned(state, now)
         }
         Err(error) => {
-            // Another program lets go of it, room is made, or access is given: then it is read after all.
+            // This may pass: another program releases the file, space is freed or access is given.
             let may_pass = matches!(
                 error,
                 StoreError::Busy
@@ -69,7 +69,7 @@ pub(super) fn changed_elsewhere(state: &mut State, deltas: Vec<Delta>, now: Now)
         return ended;
     }
     if is_gone(state) {
-        // It is there again.
+        // The file is back.
         state.unsaved.retry = Some(now.mono);
     }
     for delta in deltas {
@@ -240,9 +240,9 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
     let order = state.undos.end_order(&changes, false);
     let is_void = order == EndedOrder::VoidUndo;
     if is_void || order == (EndedOrder::Done { is_undone: true }) {
-        // Nothing is to be done again.
+        // Nothing must be done again.
     } else if !unadded.is_empty() && state.overlay.is_none() {
-        // The dialog was closed; its ids may be nowhere else.
+        // The dialog was closed; its ids may be stored nowhere else.
         state.overlay = Some(Overlay::Add(Box::new(AddDialog::again(unadded, label))));
     } else if let EndedOrder::LabelsReturned(labels) = order {
         state.undos.push(Undo::Labels(labels));
@@ -272,7 +272,8 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
     state.unsaved.answered(now.mono);
 }
 
-/// Notes that nothing can be written now. Where the file is gone the rows are all there is, so that is said at once.
+/// Records that writes fail now. If the file is gone, the rows shown are all that is left, so that
+/// is shown at once.
 fn note_failure(state: &mut State, error: StoreError, now: Now) {
     if let StoreError::Gone(path) = &error
         && state.unsaved.error.as_ref() != Some(&error)
@@ -289,14 +290,14 @@ fn note_failure(state: &mut State, error: StoreError, now: Now) {
     state.unsaved.retry.get_or_insert(now.mono.after(RETRY));
 }
 
-/// Notes that the list file was found out of reach.
+/// Records that the list file failed outside of a write.
 pub(super) fn list_failed(state: &mut State, error: StoreError, now: Now) {
     if state.loading == Loading::Done {
         note_failure(state, error, now);
     }
 }
 
-/// Orders the list to be written back to its place, where it is gone from there.
+/// Orders the list to be written back if its file is gone.
 pub(super) fn write_back(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if is_gone(state) {
         effects.push(Effect::WriteBack);
@@ -315,7 +316,7 @@ const fn is_gone(state: &State) -> bool {
     matches!(state.unsaved.error, Some(StoreError::Gone(_)))
 }
 
-/// Takes in whether the list is in its place again; then what waits is written at once.
+/// Applies the result of writing the list back; on success what waits is written at once.
 pub(super) fn written_back(state: &mut State, result: Result<(), StoreError>, now: Now) {
     match result {
         Ok(()) => state.unsaved.retry = Some(now.mono),

@@ -1,4 +1,4 @@
-//! What keeps every check from succeeding: said once when it begins and once when it ends.
+//! Causes that block every check: reported once when one begins and once when it ends.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -15,16 +15,16 @@ use crate::{
     ui::format,
 };
 
-/// A block that follows another within this time is said only once it has lasted as long.
+/// A block within this time of the last is reported only once it has lasted as long.
 const QUIET_TIME: Duration = Duration::from_mins(1);
 
 /// The longest reason, in bytes.
 const MAX_REASON_LEN: usize = 1024;
 
-/// Why no check succeeds.
+/// The reason why no check succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reason {
-    /// The error's kind and code: texts differ from check to check.
+    /// The error's kind and code; its text differs from check to check.
     kind: (&'static str, Option<i64>),
     what: String,
     next_step: &'static str,
@@ -39,8 +39,8 @@ impl Reason {
         }
     }
 
-    /// Finds the reason in the account's hold, else in the tasks: every one checked since the start failed its last check,
-    /// and not by a verdict of the server on the task.
+    /// Finds the reason: the account-wide hold, else an error of the last check of every task
+    /// checked since the start, unless that is the server's verdict on the task.
     pub(super) fn find<'a>(
         state: &State,
         unfinished: impl Iterator<Item = &'a Watched>,
@@ -69,16 +69,16 @@ const fn is_verdict(error: &PollError) -> bool {
     matches!(error, PollError::NotFound | PollError::Refused { .. })
 }
 
-/// A time in which no check succeeded.
+/// A period in which no check succeeds.
 #[derive(Debug)]
 struct Block {
     since: Timestamp,
     reason: Reason,
-    /// The kinds of reasons said of it; none where it has not been said at all.
+    /// The kinds of reasons reported for it; empty if it was not reported.
     said: HashSet<(&'static str, Option<i64>)>,
 }
 
-/// The block under way, and what was said.
+/// The current block, and what was reported.
 #[derive(Debug)]
 pub(super) struct Blocks {
     zone: TimeZone,
@@ -95,7 +95,7 @@ impl Blocks {
         }
     }
 
-    /// Notes whether the checks are blocked now; returns the line to say, if any.
+    /// Records whether the checks are blocked now; returns the line to print, if any.
     pub(super) fn update(&mut self, reason: Option<Reason>, now: Timestamp) -> Option<String> {
         let Some(reason) = reason else {
             return self.end(now);
@@ -125,7 +125,7 @@ impl Blocks {
         (!block.said.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
     }
 
-    /// Returns the clause for another sentence: "; checks blocked since 14:02: asked too often (429)".
+    /// Returns a clause to append: "; checks blocked since 14:02: asked too often (429)".
     pub(super) fn clause(&self, now: Now) -> String {
         let Some(block) = &self.current else {
             return String::new();
@@ -209,7 +209,7 @@ mod tests {
             })
             .collect();
         assert_eq!(said.len(), 2, "{said:?}");
-        // One that lasts is said.
+        // A block that lasts is reported.
         let long = (1000..1070).filter_map(|n| blocks.update(Some(limited()), at(n)));
         assert_eq!(long.count(), 1);
     }

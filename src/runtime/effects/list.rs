@@ -49,7 +49,7 @@ impl fmt::Debug for OpenedStore {
     }
 }
 
-/// Tells the list's thread that the file changed, and the core what became of a damaged one.
+/// Notifies the list's thread of file changes, and the core of recoveries.
 #[derive(Debug, Clone)]
 pub struct ListNotice {
     orders: orders::Sender<Order>,
@@ -63,7 +63,7 @@ impl ListNotice {
         self.orders.send(Order::Look).unwrap_or_default();
     }
 
-    /// Reports that a damaged file was dealt with; called on the list's thread.
+    /// Reports the recovery of a damaged file; called on the list's thread.
     pub fn recovered(&self, sentence: String) {
         say(&self.answers, Msg::Broke(sentence));
     }
@@ -89,7 +89,7 @@ pub(super) enum Order {
 pub(super) struct ListHand {
     orders: orders::Sender<Order>,
     answers: mpsc::Sender<Msg>,
-    /// Why no order is carried out any more, should the thread be gone.
+    /// The error of every order after the thread has ended.
     gone: String,
 }
 
@@ -230,7 +230,7 @@ fn on<T>(
         .unwrap_or_else(|_| Err(StoreError::Other("reading or writing it broke".into())))
 }
 
-/// Reads what other instances changed. That another program holds the file passes without a word.
+/// Reads what other instances changed. A file busy in another program is not an error here.
 fn look(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
     match on(list, |store| store.changes()) {
         Ok(deltas) if deltas.is_empty() => None,
@@ -319,7 +319,8 @@ mod tests {
                 Msg::Stored { result, .. } => ("stored", result.err()),
                 Msg::JournalRead { lines, .. } => ("journal", lines.err()),
                 Msg::RecordRead { record, .. } => ("record", record.err()),
-                // Nobody waits for a look at what others wrote; where the list cannot be read any more, that is said.
+                // Nobody waits for this look at other instances' changes, so only an unreadable
+                // list is reported.
                 Msg::ListFailed(error) => ("failed", Some(error)),
                 other => panic!("nobody asked for {other:?}"),
             };

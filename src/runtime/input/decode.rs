@@ -27,7 +27,7 @@ pub(super) fn character(c: char) -> Input {
     let chord = match c {
         '\r' => KeyChord::plain(Key::Enter),
         '\t' => KeyChord::plain(Key::Tab),
-        // The second is what xterm by its old setting, PuTTY and serial consoles send for it.
+        // The second is sent by xterm with an old setting, PuTTY and serial consoles.
         '\u{7f}' | '\u{8}' => KeyChord::plain(Key::Backspace),
         '\0' => KeyChord::ctrl(' '),
         '\u{1}'..='\u{1a}' => KeyChord::ctrl(shifted(c, 'a' as u32 - 1)),
@@ -59,7 +59,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
         // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
         // up at it, and its rest would be a key.
         [0x1b, b'[', b'?' | b'>' | b'=' | b';' | b':', ..] => return None,
-        // Intermediates: reports of modes and settings, but for rxvt's Shift.
+        // Intermediates occur in reports of modes and settings, except for rxvt's Shift.
         [0x1b, b'[', rest @ ..]
             if !bytes.starts_with(b"\x1b[M")
                 && has_intermediate(rest.strip_suffix(b"$").unwrap_or(rest)) =>
@@ -88,10 +88,10 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
     }
 }
 
-/// Spells the keys of rxvt, `PuTTY`, Konsole and xterm's `modifyOtherKeys` as xterm does by default.
+/// Rewrites the keys of rxvt, `PuTTY`, Konsole and `modifyOtherKeys` as xterm's defaults.
 fn xterm_spelling(bytes: &[u8]) -> Cow<'_, [u8]> {
     let spelled = match bytes {
-        // PuTTY in its rxvt mode.
+        // PuTTY in rxvt mode.
         b"\x1b[Ow" => b"\x1b[F".to_vec(),
         // rxvt: Shift with an arrow, Ctrl with an arrow, Shift, Ctrl or both with another named key.
         [0x1b, b'[', arrow @ b'a'..=b'd'] => vec![0x1b, b'[', arrow - 0x20],
@@ -99,7 +99,7 @@ fn xterm_spelling(bytes: &[u8]) -> Cow<'_, [u8]> {
         [0x1b, b'[', number @ .., b'$'] if is_number(number) => [b"\x1b[", number, b";2~"].concat(),
         [0x1b, b'[', number @ .., b'^'] if is_number(number) => [b"\x1b[", number, b";5~"].concat(),
         [0x1b, b'[', number @ .., b'@'] if is_number(number) => [b"\x1b[", number, b";6~"].concat(),
-        // A modifier, alone or behind a 1, in a sequence that has none elsewhere.
+        // A modifier, alone or after a 1, in a sequence that has none in other terminals.
         [0x1b, b'O', b'1', b';', modifier @ .., key] | [0x1b, b'O', modifier @ .., key]
             if is_number(modifier) =>
         {
@@ -138,7 +138,7 @@ fn key(event: KeyEvent) -> Option<Input> {
     let alt = event.modifiers.contains(Modifiers::ALT);
     let key = match event.code {
         KeyCode::Backspace | KeyCode::Char('\u{8}') => Key::Backspace,
-        // The kitty protocol's names of keys that have no character here.
+        // Names of the kitty protocol for keys that have no character here.
         KeyCode::Char(c) if c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c) => {
             return None;
         }

@@ -36,7 +36,7 @@ const LONGEST_SEQUENCE: usize = 64;
 const LONGEST_PASTE: usize = 8 * 1024 * 1024;
 
 const ESC: u8 = 0x1b;
-/// The focus is lost; with a `w` behind it, End as `PuTTY` sends it in its rxvt mode.
+/// Focus lost; followed by `w` it is End in `PuTTY`'s rxvt mode.
 const FOCUS_LOST: &[u8] = b"\x1b[O";
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
@@ -48,7 +48,7 @@ pub(super) enum Token {
     Char(char),
     /// An escape sequence, from its Esc to its last byte; a lone Esc too.
     Sequence(Vec<u8>),
-    /// A sequence that a second Esc came before: Alt with a named key, or Esc and something else.
+    /// A sequence after a second Esc: Alt with a named key, or Esc and something else.
     EscapedSequence(Vec<u8>),
     /// A string that only a terminal's answer is, without its Esc and its end.
     Answer(Vec<u8>),
@@ -64,7 +64,7 @@ enum Place {
     Ground,
     /// A character of several bytes.
     Char(Vec<u8>),
-    /// A sequence: at least an Esc; with a second one before it where `is_escaped`.
+    /// A sequence, at least an Esc; `is_escaped` if a second Esc came before it.
     Sequence { is_escaped: bool, bytes: Vec<u8> },
     /// A string that only a terminal's answer is, with what opened it; `ends` after an Esc.
     Answer { ends: bool, text: Vec<u8> },
@@ -182,7 +182,7 @@ fn mended(lot: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns whether what has come so far means something when no more of it comes.
+/// Returns whether the bytes so far are a whole sequence if no more come.
 fn is_whole_on_timeout(sequence: &[u8]) -> bool {
     sequence.len() <= 2 || sequence == FOCUS_LOST
 }
@@ -195,7 +195,7 @@ fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
             Place::Ground
         }
         0xc2..0xf5 => Place::Char(vec![byte]),
-        // The C1 controls: SS3, CSI and the strings, each short for an Esc and a letter.
+        // C1 controls (SS3, CSI and the strings): each is short for an Esc and a letter.
         0x8f | 0x9b => sequence_begun(vec![ESC, byte - 0x40]),
         0x90 | 0x98 | 0x9d..=0x9f => Place::Answer {
             ends: false,
@@ -219,7 +219,7 @@ fn character(mut bytes: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Pla
     }
     bytes.push(byte);
     match std::str::from_utf8(&bytes) {
-        // A C1 control, as a terminal in UTF-8 mode sends it.
+        // A C1 control in UTF-8.
         Ok(_) if matches!(bytes.as_slice(), [0xc2, 0x80..0xa0]) => return begun(byte, found),
         Ok(text) => text.chars().for_each(|char| found(Token::Char(char))),
         Err(error) if error.error_len().is_none() => return Place::Char(bytes),
@@ -239,7 +239,7 @@ fn sequence(
         return begun(byte, found);
     }
     if byte == ESC {
-        // What was begun ends here; of several Escs the last may begin a sequence.
+        // The sequence breaks off here; the last of several Escs may begin a new one.
         if is_escaped && bytes.len() == 1 {
             found(Token::Sequence(vec![ESC]));
         }
@@ -292,15 +292,15 @@ fn hand_out(is_escaped: bool, bytes: Vec<u8>, found: &mut impl FnMut(Token)) {
 fn is_whole(bytes: &[u8]) -> bool {
     match bytes {
         [_, b'[' | b'O'] | FOCUS_LOST => false,
-        // Alt with a character of several bytes.
+        // Alt with a multi-byte character.
         [_, first, ..] if *first >= 0x80 => std::str::from_utf8(bytes).is_ok() || bytes.len() > 4,
         // CSI [ A…E, the Linux console's F1 to F5.
         [_, b'[', b'['] => false,
-        // CSI M and three bytes, the mouse as it was before it had numbers.
+        // CSI M and three bytes: the mouse in its oldest encoding.
         [_, b'[', b'M', ..] => bytes.len() == 6,
-        // CSI, one number and `$`: Shift with a named key in rxvt. A report of a mode has two numbers.
+        // CSI, one number and `$`: Shift with a named key in rxvt. A mode report has two numbers.
         [_, b'[', number @ .., b'$'] if is_number(number) => true,
-        // Parameters and intermediates go on; a control character cannot be in it and breaks it off.
+        // Parameters and intermediates continue a sequence; a control character breaks it off.
         [_, b'[', .., last] => !(0x20..0x40).contains(last),
         // SS3 with a modifier, as Konsole and HP terminals send it.
         [_, b'O', .., last] => !matches!(last, b'0'..=b'9' | b';'),
@@ -313,7 +313,7 @@ pub(super) fn is_number(bytes: &[u8]) -> bool {
 }
 
 fn answer(ends: bool, mut text: Vec<u8>, byte: u8, found: &mut impl FnMut(Token)) -> Place {
-    // BEL, the second byte of ST, or ST in one byte, which in other places is a part of a character.
+    // BEL, the second byte of ST, or the one-byte ST, which elsewhere is part of a character.
     let is_c1_end = byte == 0x9c && text.last().is_none_or(|last| *last < 0x80 || *last == 0xc2);
     if byte == 0x07 || is_c1_end || (ends && byte == b'\\') {
         let is_part_of_end = if is_c1_end { 0xc2 } else { ESC };

@@ -38,7 +38,7 @@ pub(super) struct Output {
     guard: Arc<Guard>,
     outlet: Outlet,
     frame: Vec<u8>,
-    /// What is drawn at where the terminal reports no columns or no rows.
+    /// The size assumed if the terminal reports none.
     assumed_size: Size,
     /// Whether the cursor is shown; `None` when the terminal was out of our hands.
     cursor_shown: Option<bool>,
@@ -69,7 +69,7 @@ impl Output {
         self.outlet.waiting()
     }
 
-    /// Returns whether the terminal reports no columns or no rows.
+    /// Returns whether the terminal reports no size.
     pub(super) fn is_size_assumed(&self) -> bool {
         tcgetwinsize(self.guard.tty()).is_ok_and(|size| size.ws_col == 0 || size.ws_row == 0)
     }

@@ -342,7 +342,7 @@ fn no_picture(sheet: &mut Sheet<'_, '_>, scene: &Scene<'_>) {
     }
 }
 
-/// Reports whether a save is under way, or waits for its retry.
+/// Reports whether a save is running or waits for a retry.
 fn is_coming(watched: &Watched, scene: &Scene<'_>) -> bool {
     watched.saves.retry.is_some() || scene.state.saves().saving(watched.id()).is_some()
 }

@@ -26,10 +26,11 @@ use crate::{
 /// The width of the box, borders included: an id of 32 characters, its box and its word.
 const WIDTH: u16 = 61;
 
-/// The width with the words around each id.
+/// The width with the text around each id.
 const WIDTH_WITH_CONTEXT: u16 = 100;
 
-/// Where the words around an id begin, counted from the row's start, and the least room for them.
+/// The column where the text around an id begins, counted from the row's start, and its least
+/// width.
 const CONTEXT_COLUMN: u16 = 57;
 const MIN_CONTEXT: u16 = 14;
 
@@ -270,7 +271,7 @@ fn rejected(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
     })
 }
 
-/// Words what was left out, by kind.
+/// Describes the skipped values, by kind.
 fn skipped(skipped: Skipped) -> String {
     let kinds = [
         (skipped.secrets, "secret", "secrets"),
