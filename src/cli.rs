@@ -227,16 +227,16 @@ pub struct Simulate {
 /// What to add.
 #[derive(Debug, Args)]
 pub struct Add {
-    /// Task ids, links or JSON that name some; `-` finds ids in whatever stands on standard input
+    /// Task ids, or links or JSON that contain some; `-` finds ids in any text on standard input
     #[arg(required = true, value_name = "ID|-")]
     pub ids: Vec<String>,
     /// What to call them
     #[arg(long, value_name = "TEXT")]
     pub label: Option<String>,
-    /// Pass standard input through to standard output unchanged while its ids are added
+    /// Copy standard input to standard output unchanged while its ids are added
     #[arg(long)]
     pub tee: bool,
-    /// Add an argument as it is, even where it does not look like an id
+    /// Add arguments as they are, even if they do not look like task ids
     #[arg(long)]
     pub force: bool,
 }
@@ -286,7 +286,7 @@ pub struct Show {
 /// What to wait for, and how long.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 5 no such task (any more), 124 timed out, 130 interrupted."
+    after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 5 no such task, or removed meanwhile, 124 timed out, 130 interrupted."
 )]
 pub struct Wait {
     /// Task ids, or unique beginnings of at least 4 characters; none: all unfinished tasks of the list

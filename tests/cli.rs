@@ -308,7 +308,8 @@ fn what_is_stuck_to_an_id_is_left_out_and_said() {
     );
 }
 
-/// A text of many formats with a key in each; the key in force is another one, the same, or one that a file holds.
+/// Text in many formats, each with a key; the configured key is another one, the same, or one from
+/// a file.
 #[test]
 fn no_key_becomes_a_task_is_printed_or_stored() {
     const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
@@ -522,7 +523,7 @@ fn a_row_found_damaged_in_use_is_said_by_every_command_with_the_path_and_exit_co
         assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
         let path = format!("is kept as {}.corrupt-", store.display());
         assert!(said.contains(&path), "{words:?}: {said}");
-        assert!(said.contains("1 by their id only"), "{words:?}: {said}");
+        assert!(said.contains("1 by id only"), "{words:?}: {said}");
         let again = run(&store, &["list", "--json"]);
         assert_eq!(
             (again.status.code(), err(&again)),

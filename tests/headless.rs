@@ -468,7 +468,7 @@ async fn what_concerns_the_account_is_said_with_the_next_step() {
         ),
         (
             ResponseTemplate::new(403).set_body_string("<title>Just a moment...</title>"),
-            "the network or a gateway blocks us (403)",
+            "the network or a gateway blocks the request (403)",
             "Try another network",
             1,
         ),

@@ -117,7 +117,7 @@ fn damage_is_never_silent() {
     println!("damage: seed {seed}");
     let told = damage::play(rounds, seed);
     let figures = format!(
-        "{rounds} corruptions, 0 silent, 0 panics: {} kept aside and rescued, {} refused, {} harmless, seed {seed}",
+        "{rounds} corruptions, 0 silent, 0 panics: {} set aside and recovered, {} refused, {} harmless, seed {seed}",
         told.kept,
         told.refused,
         rounds - told.kept - told.refused

@@ -554,7 +554,7 @@ async fn a_link_is_told_where_no_browser_can_start() {
         .unwrap();
     assert_eq!(opened.status.code(), Some(1));
     assert_eq!(out(&opened), format!("{}/v.mp4\n", files.origin()));
-    let named = "BROWSER: there is no program /no/Program in PATH";
+    let named = "BROWSER: no program /no/Program in PATH";
     assert!(err(&opened).contains(named), "{}", err(&opened));
 }
 

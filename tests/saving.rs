@@ -510,7 +510,7 @@ fn a_typed_folder_that_cannot_be_read_is_named_and_can_be_mended() {
     for (typed, expected) in [
         (
             "$NOPE/x",
-            "No such folder: the variable NOPE is not set; $$ stands for the sign $ itself.",
+            "No such folder: the variable NOPE is not set; write $$ for a dollar sign.",
         ),
         (
             "~root/x",

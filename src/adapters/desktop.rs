@@ -131,7 +131,7 @@ impl Browser {
             match self.programs.find(program) {
                 Some(found) => launchers.push(launcher(&found, line.get(1..), link)),
                 None => {
-                    missing = format!("there is no program {program} in PATH or at a whole path");
+                    missing = format!("no program {program} in PATH; give an absolute path");
                 }
             }
         }
@@ -316,12 +316,12 @@ mod tests {
         };
 
         for (own, expected) in [
-            ("nope", "BROWSER: there is no program nope in PATH"),
+            ("nope", "BROWSER: no program nope in PATH"),
             (
                 "/c/Program Files/fox",
-                "BROWSER: there is no program /c/Program in PATH",
+                "BROWSER: no program /c/Program in PATH",
             ),
-            ("./first", "BROWSER: there is no program ./first in PATH"),
+            ("./first", "BROWSER: no program ./first in PATH"),
             ("'first", "BROWSER: a quote is not closed."),
             (":", "BROWSER: it names no program."),
             ("~root/fox", "BROWSER: ~ works for your own home only"),
@@ -330,7 +330,7 @@ mod tests {
         }
         let chosen = why(&["nope"], "first");
         assert!(
-            chosen.starts_with("The setting browser: there is no program nope"),
+            chosen.starts_with("The setting browser: no program nope"),
             "{chosen}"
         );
     }

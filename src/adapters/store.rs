@@ -524,7 +524,7 @@ impl SqliteStore {
         let lost = known.entries.iter().filter(is_lost).count();
         if lost > 0 {
             return Err(StoreError::Damaged(format!(
-                "changes of {lost} tasks are not in it"
+                "it lacks changes of {lost} tasks"
             )));
         }
         if self.read_only.is_some() {

@@ -77,7 +77,7 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
 fn argument(text: &str, is_forced: bool, secrets: &KnownSecrets) -> Result<Vec<TaskId>, Failure> {
     let found = extract_argument(text, secrets);
     if found.ids.is_empty() && found.skipped.secrets > 0 {
-        let message = "An argument holds a key or token and is not a task id; nothing was added.";
+        let message = "An argument contains a key or token, not a task id; nothing was added.";
         return Err(Failure::new(exit::USAGE, message));
     }
     let shown = CleanText::line(text, 80);
@@ -288,8 +288,8 @@ fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
         ),
         (
             unnamed,
-            "value that has the shape of an id but no name (kietop add ID adds it)",
-            "values that have the shape of an id but no name (kietop add ID adds one)",
+            "value like an id without a name (to add it: kietop add ID)",
+            "values like ids without a name (to add one: kietop add ID)",
         ),
     ];
     let parts: Vec<_> = kinds

@@ -18,7 +18,7 @@ How much is logged: error, warn, info, debug, trace
 \fBNO_COLOR\fR
 No colours, where it is set
 .SH "EXIT STATUS"
-0 done, 1 failed (whatever the command, when a damaged list was not carried over whole), 2 wrong usage, 3 \fBwait\fR: a task failed, 4 the key is missing or refused, 5 no such task on the list,
+0 done, 1 failed (whatever the command, when a damaged list was not recovered completely), 2 wrong usage, 3 \fBwait\fR: a task failed, 4 the key is missing or refused, 5 no such task on the list,
 124 \fBwait\fR: time ran out, 130 \fBwait\fR, \fBsave\fR or \fB\-\-refresh\fR interrupted by Ctrl\-C (the dashboard and
 \fBsimulate\fR end with 0), 128+n ended by another signal.
 "#;

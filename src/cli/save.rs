@@ -178,7 +178,7 @@ async fn save_all(
         let noted = noted.map_err(|error| place::store_failed(&error))?;
         if noted.contains(&Applied::NotWatched) {
             output::talk(&format!(
-                "kietop: {} is on the list no more, so this is not noted there.",
+                "kietop: {} was removed from the list; the result is not recorded there.",
                 order.task
             ));
         }

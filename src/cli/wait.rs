@@ -205,7 +205,7 @@ fn key_failure(state: &State) -> Option<Failure> {
     let what = format::sentence(&hold.error.message());
     let step = hold.error.next_step();
     let retry = if hold.is_told {
-        " kietop list --refresh tries it again."
+        " To try it again: kietop list --refresh."
     } else {
         ""
     };

@@ -255,7 +255,7 @@ pub enum StoreError {
         "the disk of the list file failed: {0}; check it, or name a file on another disk with --store"
     )]
     Disk(String),
-    /// The file is damaged and was kept aside.
+    /// The file is damaged and was set aside.
     #[error("the list file is damaged: {0}")]
     Damaged(String),
     /// The file was written by a newer program and is left untouched.

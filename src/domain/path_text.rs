@@ -44,10 +44,10 @@ pub enum PathError {
     #[error("~ works for your own home only: write {0} in full, or as ./{0}")]
     OtherHome(CleanText),
     /// A variable that is unset or empty.
-    #[error("the variable {0} is not set; $$ stands for the sign $ itself")]
+    #[error("the variable {0} is not set; write $$ for a dollar sign")]
     UnknownVariable(CleanText),
     /// A `$` without a name after it.
-    #[error("a $ without a name; $$ stands for the sign itself")]
+    #[error("a $ without a name; write $$ for a dollar sign")]
     NoVariable,
 }
 

@@ -214,7 +214,7 @@ impl PollError {
             Self::Unauthorized(code) => format!("the API key was refused ({code})"),
             Self::Blocked(407) => "a proxy asks for a user name and password (407)".into(),
             Self::Blocked(511) => "this network asks for a login first (511)".into(),
-            Self::Blocked(code) => format!("the network or a gateway blocks us ({code})"),
+            Self::Blocked(code) => format!("the network or a gateway blocks the request ({code})"),
             Self::OutOfCredits => "not enough credits (402)".into(),
             Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
             Self::RateLimited {

@@ -234,7 +234,9 @@ impl SaveError {
             | Self::Answered(_)
             | Self::Refused { .. }
             | Self::Broke => "What came is kept; save again to go on.",
-            Self::NotYet { .. } => "Save again in a minute; an open dashboard does so by itself.",
+            Self::NotYet { .. } => {
+                "Save again in a minute; an open dashboard retries automatically."
+            }
             Self::LinkGone { .. } => "https://kie.ai/logs may still show it.",
             Self::NotAVideo(_) | Self::NotWhole(_) => "Open the link in the browser to look.",
             Self::TooLarge(_) => "Open the link in the browser.",

@@ -248,7 +248,7 @@ fn look(
     told.kept += aside.len() + later.len();
     told.incomplete += usize::from(is_incomplete);
     let said = String::from_utf8_lossy(&first.stderr) + String::from_utf8_lossy(&second.stderr);
-    told.put_back += usize::from(said.contains("on the list after all"));
+    told.put_back += usize::from(said.contains("put back on the list"));
 
     let mut expected = template.watched.clone();
     let answer = String::from_utf8_lossy(&first.stdout);

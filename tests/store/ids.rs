@@ -253,7 +253,7 @@ fn without_the_file_ids_come_from_journal_answers_and_quiet_tasks() {
     assert_eq!(all, ["answered", "journal", "quiet"]);
     let recovery = reports.take_one();
     assert_eq!((recovery.named, recovery.missing), (3, Some(1)));
-    assert!(recovery.to_string().contains("1 are missing"), "{recovery}");
+    assert!(recovery.to_string().contains("1 is missing"), "{recovery}");
 }
 
 #[test]

@@ -93,13 +93,13 @@ fn remedy(path: &Path, error: Errno) -> String {
     let own = geteuid().as_raw();
     match fs::metadata(path) {
         Ok(meta) if error == Errno::ACCESS && meta.uid() != own => format!(
-            "{shown} belongs to {}; sudo chown {} {shown} makes it yours, --store names another file",
+            "{shown} belongs to {}; run sudo chown {} {shown}, or name another file with --store",
             user_name(meta.uid()),
             user_name(own)
         ),
         Ok(meta) if error == Errno::ACCESS && meta.mode() & 0o600 != 0o600 => {
             let mode = if meta.is_dir() { "u+rwx" } else { "u+rw" };
-            format!("the mode of {shown} forbids it; chmod {mode} {shown} changes that")
+            format!("the mode of {shown} forbids it; run chmod {mode} {shown}")
         }
         _ => format!("{shown}: {}", io::Error::from(error)),
     }

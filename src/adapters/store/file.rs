@@ -93,10 +93,10 @@ impl From<rusqlite::Error> for StoreError {
 const fn failed_operation(code: i32) -> Option<&'static str> {
     match code {
         ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => Some("a read failed"),
-        ffi::SQLITE_IOERR_WRITE => Some("a write failed, as where a quota is used up"),
+        ffi::SQLITE_IOERR_WRITE => Some("a write failed (is a quota used up?)"),
         ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Some("a flush failed"),
         ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_SHMSIZE => {
-            Some("a file could not grow, as where the disk is full or a quota is used up")
+            Some("a file could not grow (is the disk full or a quota used up?)")
         }
         _ => None,
     }

@@ -42,7 +42,7 @@ pub struct Recovery {
     pub why: String,
     /// How many watched tasks were carried over with all that was known of them.
     pub whole: usize,
-    /// How many by their name only: they are asked after anew.
+    /// How many by id only: these are checked again.
     pub named: usize,
     /// The number of tasks that could not be recovered; `None` if unknown.
     pub missing: Option<u64>,
@@ -53,7 +53,7 @@ impl Recovery {
     pub(super) fn of_cut_off(tasks: usize) -> Self {
         Self {
             kept_as: None,
-            why: "the command that added it was cut off".into(),
+            why: "the command that added them was interrupted".into(),
             whole: 0,
             named: tasks,
             missing: Some(0),
@@ -63,7 +63,7 @@ impl Recovery {
     /// Returns the recovery of tasks that the file which replaced the list lacked, or knew less of.
     pub(super) fn of_replaced(tasks: usize) -> Self {
         Self {
-            why: "the file was replaced, and kietop still knew more than the new one".into(),
+            why: "the list file was replaced by one that knew less".into(),
             ..Self::of_cut_off(tasks)
         }
     }
@@ -85,8 +85,8 @@ impl fmt::Display for Recovery {
         } = self;
         let Some(kept_as) = kept_as else {
             return match named {
-                1 => write!(f, "A task is on the list after all: {why}."),
-                _ => write!(f, "{named} tasks are on the list after all: {why}."),
+                1 => write!(f, "1 task was put back on the list: {why}."),
+                _ => write!(f, "{named} tasks were put back on the list: {why}."),
             };
         };
         let kept_as = CleanText::line(&kept_as.to_string_lossy(), 1024);
@@ -96,14 +96,16 @@ impl fmt::Display for Recovery {
         )?;
         match (whole, named) {
             (0, 0) => write!(f, "no task could be read from it."),
+            (1, 0) => write!(f, "1 task was carried over."),
             (whole, 0) => write!(f, "{whole} tasks were carried over."),
             (whole, named) => write!(
                 f,
-                "{whole} tasks were carried over, and {named} by their id only: they are asked after anew."
+                "{whole} tasks were carried over whole, and {named} by id only, to be checked again."
             ),
         }?;
         match missing {
             Some(0) => Ok(()),
+            Some(1) => f.write_str(" 1 is missing; look there before you delete it."),
             Some(missing) => write!(
                 f,
                 " {missing} are missing; look there before you delete it."

@@ -644,7 +644,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('B')],
         TASKS,
         "",
-        "write a list file that is gone back",
+        "write a deleted list file back",
     ),
     bind(
         Group::Program,

@@ -302,7 +302,7 @@ pub(super) fn write_back(state: &mut State, now: Now, effects: &mut Vec<Effect>)
     if is_gone(state) {
         effects.push(Effect::WriteBack);
     } else {
-        let text = "Nothing to write back: the list file is in its place.";
+        let text = "Nothing to write back: the list file is there.";
         notify(state, Tone::Plain, text, now);
     }
 }

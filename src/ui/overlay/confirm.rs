@@ -39,7 +39,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
             let key = scene.key(Action::WriteBack);
             (
                 "Leave without a list file?".to_owned(),
-                format!("It is gone: n, then {key} writes it back."),
+                format!("It is gone. Press n, then {key} to write it back."),
                 "lose",
                 tasks.iter().collect(),
             )
