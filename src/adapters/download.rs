@@ -29,7 +29,10 @@ use self::{
     transfer::Ended,
     video::Length,
 };
-use super::kie::connection::{self, http_client};
+use super::{
+    kie::connection::{self, http_client},
+    proxy,
+};
 use crate::{
     domain::{
         link::VideoUrl,
@@ -49,9 +52,6 @@ mod video;
 
 pub(super) use self::claim::rename_new;
 pub use self::reach::Reach;
-
-/// Where a proxy of the user's may be named.
-const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Bounds a save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +100,9 @@ pub struct HttpDownloader {
 impl HttpDownloader {
     /// Returns a downloader for that reach, which asks there for fresh links.
     pub fn new(reach: Reach, fresh_links: Arc<dyn FreshLinks>, limits: Limits) -> Self {
-        let proxies: Vec<_> = PROXIES
-            .into_iter()
-            .filter_map(|name| env::var(name).ok())
-            .collect();
         // Files of an API on this machine never go through a proxy.
         let proxies = match reach {
-            Reach::Public => ProxyHosts::of(&proxies),
+            Reach::Public => ProxyHosts::parse(proxy::for_https()),
             Reach::ThisMachine => ProxyHosts::default(),
         };
         Self {

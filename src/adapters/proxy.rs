@@ -17,11 +17,11 @@ const PROXIES: [[&str; 2]; 3] = [
     ["HTTP_PROXY", "http_proxy"],
 ];
 
-/// With this variable the library ignores all proxies: it assumes a CGI program (httpoxy).
-const CGI: &str = "REQUEST_METHOD";
+/// With this variable the library ignores all proxies: it assumes a CGI_MARKER program (httpoxy).
+const CGI_MARKER: &str = "REQUEST_METHOD";
 
 /// Variables that list hosts reached without a proxy.
-const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+const EXEMPTION_LISTS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// A proxy variable that cannot be used. Its value is not shown: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,11 +36,23 @@ pub enum ProxyError {
     #[error("{0} is set, but {1} is empty and goes before it: unset one of them")]
     Hidden(&'static str, &'static str),
     /// It is set, but so is the variable that switches all proxies off.
-    #[error("{0} is set, but {CGI} switches proxies off: unset one of them")]
+    #[error("{0} is set, but {CGI_MARKER} switches proxies off: unset one of them")]
     SwitchedOff(&'static str),
     /// It is not a list of hosts.
     #[error("{0} is not a list of hosts: give it as host,.domain, without quotes")]
     UnreadableList(&'static str),
+}
+
+/// Returns the proxies that https requests may go through, as the environment names them.
+pub(super) fn for_https() -> impl Iterator<Item = String> {
+    let names = PROXIES.into_iter().flatten();
+    let names = names.filter(|name| !is_for_http(name));
+    names.filter_map(|name| env::var(name).ok())
+}
+
+/// Reports whether a variable names a proxy for plain http only.
+fn is_for_http(name: &str) -> bool {
+    name.eq_ignore_ascii_case("http_proxy")
 }
 
 /// Fails on proxy variables that the HTTP library would ignore.
@@ -64,17 +76,17 @@ fn check_among(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), Pro
             if name == second && value(first).flatten().as_deref() == Some("") {
                 return Err(ProxyError::Hidden(name, first));
             }
-            if value(CGI).is_some() {
+            if value(CGI_MARKER).is_some() {
                 return Err(ProxyError::SwitchedOff(name));
             }
             let is_http = matches!(proxy.uri().scheme_str(), Some("http" | "https"));
-            if !is_http && !is_decided && !name.eq_ignore_ascii_case("http_proxy") {
+            if !is_http && !is_decided && !is_for_http(name) {
                 return Err(ProxyError::Socks(name));
             }
             is_decided = true;
         }
     }
-    for name in EXCEPTIONS {
+    for name in EXEMPTION_LISTS {
         match value(name) {
             Some(Some(text)) if text.contains(['"', '\'']) => {}
             Some(None) => {}

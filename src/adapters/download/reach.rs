@@ -66,7 +66,7 @@ impl Reach {
         if !url.username().is_empty() || url.password().is_some() {
             return refused(format!("the link to {host} has a user name in it"));
         }
-        if proxies.contain(host) {
+        if proxies.contains(host) {
             return refused(format!("{host} is the proxy's own host"));
         }
         let address = match url.host() {
@@ -93,20 +93,20 @@ pub(super) struct ProxyHosts(Arc<[String]>);
 
 impl ProxyHosts {
     /// Parses the hosts out of proxy addresses from the environment.
-    pub(super) fn of(proxies: &[String]) -> Self {
-        let host = |text: &String| {
+    pub(super) fn parse(proxies: impl Iterator<Item = String>) -> Self {
+        let host = |text: String| {
             let spelt = if text.contains("://") {
-                text.clone()
+                text
             } else {
                 format!("http://{text}")
             };
             Some(Url::parse(&spelt).ok()?.host_str()?.to_owned())
         };
-        Self(proxies.iter().filter_map(host).collect())
+        Self(proxies.filter_map(host).collect())
     }
 
     /// Reports whether a host is one of them; a trailing dot is ignored.
-    fn contain(&self, host: &str) -> bool {
+    fn contains(&self, host: &str) -> bool {
         let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         self.0.iter().any(|proxy| bare(proxy) == bare(host))
     }
@@ -138,7 +138,7 @@ impl Resolve for Lookup {
             let is_known = !found.is_empty();
             let admitted: Vec<_> = found
                 .into_iter()
-                .filter(|address| reach.admits(address.ip()) || proxies.contain(host))
+                .filter(|address| reach.admits(address.ip()) || proxies.contains(host))
                 .collect();
             if is_known && admitted.is_empty() {
                 let error = NotAllowed(format!("{host} is in a private network"));
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_link_to_the_proxys_own_host_is_refused() {
         let proxies = ["http://me:word@proxy.corp:3128", "Other.corp:80"].map(str::to_owned);
-        let proxies = ProxyHosts::of(&proxies);
+        let proxies = ProxyHosts::parse(proxies.into_iter());
         let check = |link| Reach::Public.check(&Url::parse(link).unwrap(), &proxies);
 
         for link in [
@@ -292,7 +292,8 @@ mod tests {
     #[tokio::test]
     async fn names_that_lead_home_are_refused_after_the_lookup() {
         let lookup = |reach, proxies: &[String]| {
-            Lookup::new(reach, ProxyHosts::of(proxies)).resolve("localhost".parse().unwrap())
+            Lookup::new(reach, ProxyHosts::parse(proxies.iter().cloned()))
+                .resolve("localhost".parse().unwrap())
         };
         let error = lookup(Reach::Public, &[]).await.err().unwrap();
 

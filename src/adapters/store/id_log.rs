@@ -28,19 +28,22 @@ use std::{
 use rusqlite::types::ValueRef;
 
 use super::{file, rows};
-use crate::domain::{change::StoreError, task::TaskId, text::CleanText, watched::LONGEST_LABEL};
+use crate::{
+    adapters::regular_file::{self, Symlinks},
+    domain::{change::StoreError, task::TaskId, text::CleanText, watched::LONGEST_LABEL},
+};
 
 /// The suffix after the list's name.
 pub(super) const SUFFIX: &str = ".ids";
 
 /// The first line; without it the start of the file is cut off.
-const TITLE: &str = "kietop ids 1";
+const HEADER: &str = "kietop ids 1";
 
 /// The most that is read, in bytes: two million lines. Rewriting keeps the file far smaller.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// The size from which the file is rewritten without its superseded lines, in bytes.
-const MIN_REWRITE: u64 = 1 << 20;
+const MIN_REWRITE_BYTES: u64 = 1 << 20;
 
 /// The word of a line that confirms those of a transaction, by the range they take in the file.
 const DONE: &str = "done";
@@ -72,7 +75,7 @@ pub(super) struct IdLog {
 impl IdLog {
     /// Reports whether the file is large and most of it is superseded.
     pub(super) fn is_bloated(&self) -> bool {
-        self.bytes > MIN_REWRITE && self.lines > 4 * self.entries.len()
+        self.bytes > MIN_REWRITE_BYTES && self.lines > 4 * self.entries.len()
     }
 }
 
@@ -158,23 +161,11 @@ impl Appended {
     }
 }
 
-fn options() -> OpenOptions {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.custom_flags(flags.bits().cast_signed()).mode(0o600);
-    options
-}
-
 /// Opens the file beside a list; `None` if there is none.
-fn open(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
-    let file = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    if file.metadata()?.is_file() {
-        Ok(Some(file))
-    } else {
-        Err(io::Error::other("it is no ordinary file"))
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
+    match regular_file::open(path, options, Symlinks::Refuse) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => file.map(Some),
     }
 }
 
@@ -185,7 +176,7 @@ pub(super) fn read(list: &Path) -> Result<Option<IdLog>, StoreError> {
 }
 
 fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
-    let Some(file) = open(path, options().read(true))? else {
+    let Some(file) = open(path, OpenOptions::new().read(true))? else {
         return Ok(None);
     };
     let bytes = file.metadata()?.len();
@@ -205,7 +196,7 @@ fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
         }
         let text = line.strip_suffix(b"\n").map(str::from_utf8);
         match text.and_then(Result::ok) {
-            Some(TITLE) if at == 0 => {}
+            Some(HEADER) if at == 0 => {}
             // The next writer ends a torn line.
             text => match text.filter(|_| at > 0).and_then(parse) {
                 Some(Line::Task(task, entry)) => {
@@ -266,7 +257,7 @@ pub(super) fn append(list: &Path, rev: i64, lines: &Lines) -> Result<Option<Appe
 }
 
 fn append_to(path: &Path, rev: i64, lines: &Lines) -> io::Result<Option<Appended>> {
-    let Some(mut file) = open(path, options().read(true).append(true))? else {
+    let Some(mut file) = open(path, OpenOptions::new().read(true).append(true))? else {
         return Ok(None);
     };
     let before = file.metadata()?.len();
@@ -306,7 +297,7 @@ pub(super) fn rewrite(list: &Path, entries: &HashMap<TaskId, Entry>) -> Result<(
 }
 
 fn rewrite_to(path: &Path, entries: &HashMap<TaskId, Entry>) -> io::Result<()> {
-    let mut lines = Lines(format!("{TITLE}\n"));
+    let mut lines = Lines(format!("{HEADER}\n"));
     let mut sorted: Vec<_> = entries.iter().collect();
     sorted.sort_unstable_by_key(|(task, entry)| (entry.rev, *task));
     for (task, entry) in sorted {
@@ -336,7 +327,9 @@ fn rewrite_to(path: &Path, entries: &HashMap<TaskId, Entry>) -> io::Result<()> {
 }
 
 fn write_new(new: &PathBuf, lines: &Lines) -> io::Result<()> {
-    let mut file = options().write(true).create_new(true).open(new)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(new)?;
     file.write_all(lines.0.as_bytes())?;
     file.sync_all()
 }
