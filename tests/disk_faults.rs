@@ -1,6 +1,7 @@
-//! The disk under the list: the order of writes and flushes, and disks that fail in ways of their own.
+//! The disk under the list: the order of writes and flushes, and disks that fail in unusual ways.
 //!
-//! A preloaded libc logs the calls and makes chosen ones fail, so that no root, no mount and no tracer is needed.
+//! A preloaded library logs the calls and makes chosen ones fail, so no root, mount or tracer is
+//! needed.
 
 #![cfg(target_os = "linux")]
 #![expect(
@@ -24,7 +25,7 @@ use rustix::io::Errno;
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 
-/// A home with a list, and the library that stands between the program and its disk.
+/// A home with a list, and the library between the program and its disk.
 struct Home {
     folder: tempfile::TempDir,
     libc: FaultyLibc,
@@ -84,7 +85,7 @@ impl Home {
     }
 }
 
-/// Returns where in the log the last call of that name on a file of that name stands.
+/// Returns the position in the log of the last call of that name on that file.
 fn last_call(calls: &[String], name: &str, file: &Path) -> usize {
     let call = format!("{name} {}", file.display());
     let at = calls.iter().rposition(|logged| *logged == call);
@@ -94,7 +95,7 @@ fn last_call(calls: &[String], name: &str, file: &Path) -> usize {
 #[test]
 fn a_change_is_flushed_before_it_is_acknowledged() {
     let home = Home::new();
-    // The first add also makes the file; what follows is nothing but a commit.
+    // The first add also creates the file; the next is a commit only.
     for words in [["add", "task-1"], ["add", "task-2"], ["remove", "task-1"]] {
         let before = home.libc.calls().len();
 

@@ -506,7 +506,8 @@ async fn what_concerns_the_account_is_said_with_the_next_step() {
     }
 }
 
-/// Runs a shell line that lowers a limit and becomes kietop; as nobody where limits of processes do not hold for us.
+/// Lowers a limit in a shell and runs kietop; as `nobody` if we are root, for whom process limits
+/// do not apply.
 fn limited(home: &Path, limit: &str, words: &str) -> Output {
     use std::os::unix::process::CommandExt as _;
     let program = home.join("kietop");

@@ -323,7 +323,8 @@ async fn ten_thousand_questions_take_the_key_to_one_origin_only() {
         .map(|_| async move {
             let mut noticed = Noticed::default();
             let answer = client.fetch(id, Family::LumaModify, &mut noticed).await;
-            // The API answers at once. Whoever follows a redirect to where nobody speaks HTTP waits, ten thousand times.
+            // The API answers at once. A client that followed a redirect to a port without HTTP
+            // would wait.
             assert_ne!(answer, Err(PollError::TimedOut), "another one was asked");
             let said = answer.as_ref().err().map(PollError::message);
             let kept = noticed.text.as_ref().map(CleanText::original);

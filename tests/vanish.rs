@@ -1,5 +1,5 @@
-//! A list file that leaves its place under a running program: its tasks stay, nothing is made there, and it is written
-//! back on request.
+//! A list file that is deleted under a running program: its tasks stay, no new file is created, and
+//! it is written back on request.
 
 #![cfg(unix)]
 #![expect(

@@ -1,7 +1,8 @@
-//! Damage done to a list file, and every command run on it: what was put aside is said, and no id is missing in silence.
+//! Runs every command on damaged list files: each file set aside is reported, and no id is lost
+//! silently.
 //!
-//! Each round takes a list as the program left it, or as a kill did; changes the list, its log or its file of ids, some
-//! with no file of ids at all; runs one command; and looks at the list with another.
+//! Each round starts from a list as the program or a kill left it; damages the list, its log or its
+//! file of ids, or removes the latter; runs one command; and reads the list with another.
 #![expect(
     clippy::indexing_slicing,
     reason = "test code: what is not as expected is to fail loudly"
@@ -25,7 +26,7 @@ const LIST: &str = "kietop.db";
 const LOG: &str = "kietop.db-wal";
 const IDS: &str = "kietop.db.ids";
 
-/// Tasks of every template, for commands that need one: one that was made, and one that is being made.
+/// Tasks of every template, for commands that need one: a finished and an unfinished one.
 const MADE: &str = "extra-task-1";
 const RUNNING: &str = "extra-task-2";
 
@@ -76,26 +77,26 @@ impl Template {
     }
 }
 
-/// What became of the damaged lists.
+/// Counts of the damaged lists by outcome.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// Put aside, and said.
+pub(crate) struct DamageCounts {
+    /// Set aside and reported.
     pub(crate) kept: usize,
-    /// Of those, with what was known of some task lost, and exit code 1.
+    /// Of these, with facts about some task lost, and exit code 1.
     incomplete: usize,
-    /// Refused and left as they are: they look like a newer version or another program's.
+    /// Refused and left untouched: they look like a newer version's or another program's.
     refused: usize,
-    /// With an id lost that no file knew any more, and exit code 1.
+    /// With an id lost that was in no file any more, and exit code 1.
     lost: usize,
-    /// Put back by their id, without anything being put aside.
+    /// Put back on the list by id, without anything being set aside.
     put_back: usize,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for DamageCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} put aside and said, {} of them not whole and exit 1; {} put back by id; {} refused as they are; ids lost: 0 \
+            "{} set aside and reported, {} of them incomplete with exit 1; {} put back by id; {} refused; ids lost: 0 \
              with the file of ids, in {} rounds without it, each with exit 1",
             self.kept, self.incomplete, self.put_back, self.refused, self.lost
         )
@@ -133,7 +134,7 @@ impl Round<'_> {
         output
     }
 
-    /// Returns what was put aside.
+    /// Returns the files that were set aside.
     fn aside(&self) -> BTreeSet<PathBuf> {
         let entries = fs::read_dir(self.folder()).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
@@ -144,7 +145,7 @@ impl Round<'_> {
         paths.filter(is_aside).collect()
     }
 
-    /// Fails when something was put aside in silence, or something is missing after a command that says it went well.
+    /// Fails if a file was set aside silently, or an id is missing after a command that succeeded.
     fn judge(&self, output: &Output, aside: &BTreeSet<PathBuf>) -> bool {
         let said = String::from_utf8_lossy(&output.stderr);
         for path in aside {
@@ -181,10 +182,10 @@ const COMMANDS: [&[&str]; 14] = [
     &["wait", "--json", "--timeout", "1s"],
 ];
 
-/// Damages a list so many times and runs a command on each; fails at the first that is silent about it.
-pub(crate) fn play(kietop: &str, rounds: usize, seed: u64) -> Told {
+/// Damages a list in each round and runs a command on it; fails at the first silent loss.
+pub(crate) fn play(kietop: &str, rounds: usize, seed: u64) -> DamageCounts {
     let mut dice = Dice(seed);
-    let mut told = Told::default();
+    let mut told = DamageCounts::default();
     let templates = [false, true].map(Template::new);
     for round in 0..rounds {
         let template = &templates[dice.roll(2)];
@@ -224,7 +225,7 @@ fn look(
     template: &Template,
     command: &[&str],
     (target, has_ids): (&str, bool),
-    told: &mut Told,
+    told: &mut DamageCounts,
 ) {
     let context = &round.context;
     let before = fs::read(round.folder().join(LIST)).unwrap();
@@ -267,7 +268,7 @@ fn look(
         let foreign: Vec<_> = after.difference(&expected).collect();
         assert_eq!(foreign, [""; 0], "{context}: never added");
     } else if !lost.is_empty() && target == LIST && !before.is_empty() {
-        // Of a broken log nobody but the file of ids can tell what it held: it counts as a power cut.
+        // Only the file of ids knows what a broken log held; without it this counts as a power cut.
         assert!(
             is_failure(&first) || is_failure(&second),
             "{context}: {lost:?} lost"

@@ -74,10 +74,10 @@ pub(crate) struct Seen {
     pub(crate) refused: usize,
 }
 
-/// In how many ways bytes are spoilt.
+/// The number of kinds of damage.
 pub(crate) const KINDS: usize = 8;
 
-/// Changes bytes in one of the ways a disk, a copy or a hand does.
+/// Damages bytes as a disk, a copy or a person may.
 pub(crate) fn spoil(bytes: &mut Vec<u8>, kind: usize, dice: &mut Dice) {
     let length = bytes.len();
     let noise = |dice: &mut Dice| u8::try_from(dice.roll(256)).unwrap();

@@ -131,7 +131,7 @@ fn transactions_that_a_broken_log_lost_are_damage() {
     let list = begun();
     let early = fs::read(list.path()).unwrap();
     list.open().apply(&["f", "g", "h"].map(add)).unwrap();
-    // As a copy of before: sound by itself.
+    // An older copy: valid by itself.
     fs::write(list.path(), early).unwrap();
 
     let read = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0), undamaged);
@@ -197,7 +197,7 @@ fn a_list_without_the_file_gets_one_and_what_another_version_wrote_is_added_to_i
     assert!(told.contains(&"add f".to_owned()) && told.contains(&"remove a".to_owned()));
     assert!(!told.contains(&"add a".to_owned()), "{told:?}");
 
-    // In use too: what is gone is written whole again with the next change.
+    // Also while in use: a missing file is rewritten with the next change.
     let mut store = list.open();
     fs::remove_file(list.ids()).unwrap();
     store.apply(&[add("g")]).unwrap();

@@ -1,6 +1,8 @@
-//! A disk that fails to give one read: what SQLite then calls damage is none, and the list stays where it is.
+//! One failed read of the disk: SQLite reports damage, but the list is not damaged and stays where
+//! it is.
 //!
-//! The system's read is replaced by one that fails once. That takes the C compiler which the build needs anyway.
+//! The system's read is replaced by one that fails once. That takes the C compiler which the build
+//! needs anyway.
 
 use std::{
     fs,

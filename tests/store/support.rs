@@ -46,12 +46,12 @@ impl List {
         self.open_at(at(0))
     }
 
-    /// Opens the list, which no damage may reach.
+    /// Opens the list; fails on any recovery.
     pub(crate) fn open_at(&self, at: Timestamp) -> SqliteStore {
         SqliteStore::open(&self.path(), at, undamaged).unwrap()
     }
 
-    /// Opens a list that may be damaged, with the reports of what became of it.
+    /// Opens a list that may be damaged, and collects its recoveries.
     pub(crate) fn open_damaged(&self) -> (SqliteStore, Reports) {
         let reports = Reports::default();
         let store = SqliteStore::open(&self.path(), at(0), reports.sink()).unwrap();
@@ -99,19 +99,19 @@ impl Default for Reports {
 }
 
 impl Reports {
-    /// Returns what takes them in.
+    /// Returns a callback that collects them.
     pub(crate) fn sink(&self) -> impl FnMut(&Recovery) + Send + use<> {
         let sink = self.sink.clone();
-        // A store may outlive the wish to hear of it.
+        // A store may outlive its reports.
         move |recovery| sink.send(recovery.clone()).unwrap_or_default()
     }
 
-    /// Takes out those that came.
+    /// Removes and returns those collected.
     pub(crate) fn take(&self) -> Vec<Recovery> {
         self.told.try_iter().collect()
     }
 
-    /// Takes out the one that came.
+    /// Removes and returns the only one collected.
     pub(crate) fn take_one(&self) -> Recovery {
         let [recovery] = self.take().try_into().unwrap();
         recovery

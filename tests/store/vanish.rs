@@ -1,4 +1,5 @@
-//! A list file that leaves its place while it is in use: nothing is made there, nothing that is known is lost.
+//! A list file that is deleted or moved while it is in use: no new one is created, nothing known is
+//! lost.
 
 use std::{
     fs::{self, File},
@@ -20,7 +21,8 @@ use kietop::{
 
 use crate::support::*;
 
-/// Opens a list with a labelled task that ended, has a file on disk and no notices, and one that was removed.
+/// Opens a list with a finished, labelled task with a saved file and notices off, and a removed
+/// task.
 fn filled(list: &List) -> (SqliteStore, Vec<Watched>, Reports) {
     let (mut store, reports) = list.open_damaged();
     let label = CleanText::line("name", 256);
@@ -62,7 +64,7 @@ fn gone(list: &List) -> StoreError {
     StoreError::Gone(list.path())
 }
 
-/// Returns the ids that a store says are news, in order; those removed with a minus.
+/// Returns the ids a store reports as changed, in order; removed ones with a minus.
 fn news(store: &mut SqliteStore) -> Vec<String> {
     let deltas = store.changes().unwrap();
     let name = |delta: &Delta| match delta {
@@ -165,7 +167,7 @@ fn another_list_in_its_place_is_merged_by_id() {
     let (mut store, all, reports) = filled(&list);
     let first = list.dir.path().join("first");
     fs::rename(folder(&list), &first).unwrap();
-    // As where a disk is not mounted: somebody adds, and knows less of one task.
+    // As on an unmounted disk: another instance adds, and knows less of one task.
     let mut other = list.open_at(at(50));
     other
         .apply(&[add("new"), add("a"), failed("a", PollError::TimedOut)])
@@ -180,7 +182,7 @@ fn another_list_in_its_place_is_merged_by_id() {
     assert_eq!((&a.label, &a.saves), (&all[0].label, &all[0].saves));
     assert_eq!(store.journal(&id("b"), 9).unwrap().len(), 1);
 
-    // And the disk returns: what was added meanwhile is on it as well.
+    // The disk is mounted again: the tasks added meanwhile are on it too.
     drop(other);
     fs::rename(folder(&list), list.dir.path().join("second")).unwrap();
     fs::rename(&first, folder(&list)).unwrap();

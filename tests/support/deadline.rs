@@ -1,4 +1,4 @@
-//! The end of a command that may hang when a promise is broken: waited for, but not for ever.
+//! Deadlines for commands that would hang if a promise were broken.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness fails loudly")]
 #![allow(
@@ -16,10 +16,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a command may take: long, for a busy machine.
+/// How long a command may take, on a busy machine.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Runs a command to its end, its output piped; one that does not end is killed, and the test fails.
+/// Runs a command with piped output; kills it and fails the test after the deadline.
 #[track_caller]
 pub(crate) fn output(command: &mut Command) -> Output {
     let what = format!("{command:?}");
@@ -31,7 +31,7 @@ pub(crate) fn output(command: &mut Command) -> Output {
     wait(child, &what)
 }
 
-/// Waits for the end of a command that was started; one that does not end is killed, and the test fails.
+/// Waits for a started command; kills it and fails the test after the deadline.
 #[track_caller]
 pub(crate) fn wait(child: Child, what: &str) -> Output {
     let pid = Pid::from_child(&child);

@@ -8,7 +8,8 @@ use std::{
 
 use rustix::io::Errno;
 
-/// A call that fails: its name as logged, the end of the path, the error, and which of the calls ("1", "3+").
+/// A call that fails: its name as logged, the suffix of the path, the error, and which calls ("1",
+/// "3+").
 pub(crate) type Fault<'a> = (&'a str, &'a str, Errno, &'a str);
 
 /// The compiled library, in a folder of its own.
