@@ -22,7 +22,7 @@ use std::{
 pub use self::fault::{Fault, Faults, Place};
 use self::{
     check::{Account, Checked},
-    places::NoFolder,
+    places::BaseFolderError,
 };
 use crate::{
     adapters::{
@@ -150,7 +150,7 @@ impl Config {
     /// Reads the file and puts everything together; else returns everything that is wrong.
     pub fn load(asked: &Asked) -> Result<Self, Faults> {
         let file = match file_of(asked) {
-            Err(error @ NoFolder::NotAbsolute { .. }) => {
+            Err(error @ BaseFolderError::NotAbsolute { .. }) => {
                 return Err(Faults::one(None, &error.to_string()));
             }
             file => file.ok(),
@@ -210,7 +210,7 @@ impl Config {
 }
 
 /// Returns the config file: the one named, else the one under the config home.
-pub fn file_of(asked: &Asked) -> Result<PathBuf, NoFolder> {
+pub fn file_of(asked: &Asked) -> Result<PathBuf, BaseFolderError> {
     asked.config.clone().map_or_else(places::config_file, Ok)
 }
 

@@ -49,9 +49,8 @@
 //! - Pixels stay in the runtime; the core knows that there are pictures, the screen where they go. One pair is made at a
 //!   time, and one that comes late is not taken for another task's ([`domain::picture::PictureNumber`]).
 //! - At rest the loop wakes once a minute, and only because ages on the screen would lie otherwise; with an empty list
-//! it does not wake at all. Beside the loop, the list's folder is checked every five seconds, as
-//! unmounting a disk sends
-//!   no event ([`adapters::store::watch`]).
+//!   it does not wake at all. Beside the loop, the list's folder is checked every five seconds, as
+//!   unmounting a disk sends no event ([`adapters::store::watch`]).
 //!
 //! # Where this differs from the first design, and why
 //!

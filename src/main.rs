@@ -37,7 +37,7 @@ use kietop::{
     },
     config::{
         self, Ascii, Config,
-        places::{self, NoFolder},
+        places::{self, BaseFolderError},
     },
     domain::{
         change::{Access, Change},
@@ -66,7 +66,7 @@ use kietop::{
 use tokio::runtime::Runtime;
 
 /// How long an idle thread for blocking work is kept: longer than any run.
-const KEEP_THREADS: Duration = Duration::from_hours(24 * 365);
+const THREAD_KEEP_ALIVE: Duration = Duration::from_hours(24 * 365);
 
 /// The variable that says how much is logged: error, warn, info, debug, trace.
 const LOG_LEVEL: &str = "KIETOP_LOG";
@@ -98,7 +98,7 @@ fn start_runtime() -> Result<Runtime, Failure> {
     headroom::check_descriptors().map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_keep_alive(KEEP_THREADS)
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
         .build()
         .map_err(|error| failed(&error))?;
     headroom::start_thread(&runtime).map_err(|error| failed(&error))?;
@@ -107,7 +107,7 @@ fn start_runtime() -> Result<Runtime, Failure> {
 
 async fn run(cli: Cli) -> Result<i32, Failure> {
     let Cli { command, global } = cli;
-    places::check().map_err(|error| place::no_folder(&error))?;
+    places::check().map_err(|error| place::base_folder_failed(&error))?;
     match command {
         None => return dashboard(&global).await,
         Some(Command::Demo(world)) => return demo(&world, &global).await,
@@ -152,7 +152,7 @@ async fn dashboard(global: &Global) -> Result<i32, Failure> {
         secrets,
         ..state_settings(&settings)?
     };
-    let told: ReportTo = |notice, recovery| notice.recovered(recovery.to_string());
+    let told: ReportRecovery = |notice, recovery| notice.recovered(recovery.to_string());
     let store = open_file(file, access, told, |store| Box::new(store));
     let outside = outside(client, SystemClock::start(), turns, &settings, store)?;
     show(state, &settings, outside).await
@@ -366,7 +366,9 @@ async fn show(
 /// Returns what every dashboard is started with.
 fn state_settings(config: &config::Settings) -> Result<Settings, Failure> {
     let home = match places::home_folder() {
-        Err(error @ NoFolder::NotAbsolute { .. }) => return Err(place::no_folder(&error)),
+        Err(error @ BaseFolderError::NotAbsolute { .. }) => {
+            return Err(place::base_folder_failed(&error));
+        }
         home => home.ok(),
     };
     let save_folder = match &home {
@@ -472,13 +474,13 @@ fn needs_terminal() -> Result<(), Failure> {
 }
 
 /// The callback that reports the recovery of a damaged list.
-type ReportTo = fn(&ListNotice, &Recovery);
+type ReportRecovery = fn(&ListNotice, &Recovery);
 
 /// Returns how the list file is opened, with notice of other instances' changes.
 fn open_file(
     file: PathBuf,
     access: Access,
-    report: ReportTo,
+    report: ReportRecovery,
     mut seen: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
     Box::new(move |notice| {

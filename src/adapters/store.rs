@@ -79,19 +79,19 @@ const UNDO_COUNT: u32 = 200;
 const MOST_TRIES: u32 = 5;
 
 /// A callback for every recovery, called as it happens.
-struct Report(Box<dyn FnMut(&Recovery) + Send>);
+struct RecoverySink(Box<dyn FnMut(&Recovery) + Send>);
 
-impl Report {
+impl RecoverySink {
     /// Returns one that ignores recoveries, for lists that cannot be damaged or that have no
     /// callback yet.
-    fn to_nobody() -> Self {
+    fn ignoring() -> Self {
         Self(Box::new(|_| ()))
     }
 }
 
-impl fmt::Debug for Report {
+impl fmt::Debug for RecoverySink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Report")
+        f.write_str("RecoverySink")
     }
 }
 
@@ -127,7 +127,7 @@ pub struct SqliteStore {
     own: HashMap<TaskId, i64>,
     /// Whether there is news though no other connection wrote.
     is_news_due: bool,
-    report: Report,
+    report: RecoverySink,
     /// The last time heard of, for the name of a file moved aside.
     at: Timestamp,
 }
@@ -159,7 +159,7 @@ impl SqliteStore {
         report: impl FnMut(&Recovery) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let path = file::real_path(path)?;
-        let mut report = Report(Box::new(report));
+        let mut report = RecoverySink(Box::new(report));
         let opened = Self::open_with(&path, access, at, &mut report);
         let mut store = opened.map_err(|error| cause::explain(&path, access, error))?;
         store.report = report;
@@ -170,7 +170,7 @@ impl SqliteStore {
         path: &Path,
         access: Access,
         at: Timestamp,
-        report: &mut Report,
+        report: &mut RecoverySink,
     ) -> Result<Self, StoreError> {
         if access == Access::Full {
             file::create_missing(path)?;
@@ -252,24 +252,24 @@ impl SqliteStore {
         path: &Path,
         access: Access,
         at: Timestamp,
-        report: &mut Report,
+        report: &mut RecoverySink,
     ) -> Result<Self, StoreError> {
-        let mut store = Self::attach_as(path, access, at)?;
-        store.agree_with_ids(report)?;
+        let mut store = Self::open_unrepaired(path, access, at)?;
+        store.reconcile_ids(report)?;
         Ok(store)
     }
 
-    fn attach_as(path: &Path, access: Access, at: Timestamp) -> Result<Self, StoreError> {
+    fn open_unrepaired(path: &Path, access: Access, at: Timestamp) -> Result<Self, StoreError> {
         match access {
             Access::Full => Self::attach(path, at),
             Access::ReadOnly => Self::attach_to_read(path, at),
         }
     }
 
-    fn agree_with_ids(&mut self, report: &mut Report) -> Result<(), StoreError> {
+    fn reconcile_ids(&mut self, report: &mut RecoverySink) -> Result<(), StoreError> {
         let put_back = self.compare_ids()?;
         if put_back > 0 {
-            (report.0)(&Recovery::of_cut_off(put_back));
+            (report.0)(&Recovery::of_unacknowledged(put_back));
         }
         Ok(())
     }
@@ -321,7 +321,7 @@ impl SqliteStore {
             outlook::no_log_on(conn).as_ref() == Some(&device) || file::use_log(conn, path)?;
         schema::migrate(conn, Some(path), standing)?;
         if !has_log {
-            outlook::note_no_log(conn, &device)?;
+            outlook::store_no_log(conn, &device)?;
         }
         Ok(())
     }
@@ -365,7 +365,7 @@ impl SqliteStore {
             version,
             own: HashMap::new(),
             is_news_due: false,
-            report: Report::to_nobody(),
+            report: RecoverySink::ignoring(),
             at,
         })
     }
@@ -383,7 +383,7 @@ impl SqliteStore {
             Err(StoreError::Damaged(_))
                 if self.access == Access::Full && self.read_only.is_none() =>
             {
-                self.judge_again(&path, &work)
+                self.confirm_damage(&path, &work)
             }
             // A file system that was unmounted and mounted again leaves a dead connection.
             Err(StoreError::Disk(_)) => self.reopen(&path).and_then(|()| work(self)),
@@ -402,7 +402,7 @@ impl SqliteStore {
     }
 
     /// Runs `work` on a new connection, and on a recovered file if that finds damage too.
-    fn judge_again<T>(
+    fn confirm_damage<T>(
         &mut self,
         path: &Path,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
@@ -456,7 +456,7 @@ impl SqliteStore {
     }
 
     fn reopen(&mut self, path: &Path) -> Result<(), StoreError> {
-        let new = Self::attach_as(path, self.access, self.at)?;
+        let new = Self::open_unrepaired(path, self.access, self.at)?;
         self.switch_to(new)
     }
 
@@ -469,7 +469,7 @@ impl SqliteStore {
             }
         }
         // Not before: tasks named in the file of ids may have been on our list alone.
-        new.agree_with_ids(&mut self.report)?;
+        new.reconcile_ids(&mut self.report)?;
         file::unsettle(&self.conn);
         mem::swap(&mut new.report, &mut self.report);
         // What the caller knows came from another file: all of this one is news.
@@ -544,7 +544,7 @@ impl SqliteStore {
         };
         let is_right = known.is_whole && !known.is_bloated() && listed.iter().all(is_known);
         // If the disk refuses now, the next opening does it; an add reports the error itself.
-        match self.settle_ids(&path, &changes, is_right) {
+        match self.add_missing_tasks(&path, &changes, is_right) {
             Err(error @ StoreError::Damaged(_)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the file of ids cannot be written");
@@ -555,7 +555,7 @@ impl SqliteStore {
     }
 
     /// Adds tasks to the list, and rewrites the file of ids if it is not right.
-    fn settle_ids(
+    fn add_missing_tasks(
         &mut self,
         path: &Path,
         changes: &[Change],
@@ -654,7 +654,7 @@ impl SqliteStore {
         let written = writer.finish()?;
         let appended = append_ids(&tx, self.path.as_deref(), rev, changes, &applied)?;
         let committed = tx.commit();
-        self.end_ids(appended, committed.is_ok());
+        self.finish_ids(appended, committed.is_ok());
         committed?;
 
         if written.is_empty() {
@@ -684,7 +684,7 @@ impl SqliteStore {
     }
 
     /// Confirms lines of the file of ids, or removes them if their transaction failed.
-    fn end_ids(&mut self, appended: Option<Appended>, is_committed: bool) {
+    fn finish_ids(&mut self, appended: Option<Appended>, is_committed: bool) {
         let Some(appended) = appended else { return };
         let done = if !is_committed {
             // Others may have written since, so the lock is needed again.

@@ -17,7 +17,7 @@ const MAX_SHOWN: usize = 80;
 
 /// An unusable base folder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoFolder {
+pub enum BaseFolderError {
     /// Neither `HOME` nor the user database names a home folder.
     #[error("there is no home folder")]
     NoHome,
@@ -32,7 +32,7 @@ pub enum NoFolder {
 }
 
 /// Returns the base folder a variable names; `None` if it is unset or empty.
-pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, NoFolder> {
+pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, BaseFolderError> {
     let value = env::var_os(name).filter(|value| !value.is_empty());
     value
         .map(|value| absolute(name, PathBuf::from(value)))
@@ -40,19 +40,19 @@ pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, NoFolder> {
 }
 
 /// Returns a named folder if it is absolute.
-pub fn absolute(name: &'static str, folder: PathBuf) -> Result<PathBuf, NoFolder> {
+pub fn absolute(name: &'static str, folder: PathBuf) -> Result<PathBuf, BaseFolderError> {
     if folder.is_absolute() {
         return Ok(folder);
     }
     let value = CleanText::line(&folder.to_string_lossy(), MAX_SHOWN);
-    Err(NoFolder::NotAbsolute { name, value })
+    Err(BaseFolderError::NotAbsolute { name, value })
 }
 
 /// Returns the user's home: `HOME`, else the entry in the user database.
-pub fn home_folder() -> Result<PathBuf, NoFolder> {
+pub fn home_folder() -> Result<PathBuf, BaseFolderError> {
     let named = base_folder("HOME")?;
     let home = named.or_else(|| env::home_dir().filter(|home| home.is_absolute()));
-    home.ok_or(NoFolder::NoHome)
+    home.ok_or(BaseFolderError::NoHome)
 }
 
 /// Returns the variables that paths may contain: all but secrets.

@@ -22,7 +22,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-pub(super) use self::undo::{EndedOrder, Labels, Undo, Undos};
+pub(super) use self::undo::{FinishedWrite, Labels, Undo, Undos};
 pub use self::{
     add::{AddDialog, AddField, Candidate},
     away::{Away, Digest},

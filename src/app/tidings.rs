@@ -97,14 +97,14 @@ pub struct Tidings {
 }
 
 /// The most tasks listed for a command.
-const MAX_TOLD: usize = 50;
+const MAX_LISTED: usize = 50;
 
 /// The longest title or error, in bytes; the same as in a desktop notification.
 const MAX_TEXT_LEN: usize = 256;
 
 /// The most bytes in all. Linux fails the start of a program with a variable over 128 KiB
 /// (`MAX_ARG_STRLEN`).
-const MAX_TOLD_LEN: usize = 60 * 1024;
+const MAX_FACTS_LEN: usize = 60 * 1024;
 
 /// Returns the facts about tasks for a command: one value a line, in the same order in each
 /// variable. The length is bounded, so that the command can start; the message says how many are
@@ -113,11 +113,11 @@ pub fn facts(message: &str, tasks: &[&Watched]) -> Vec<(&'static str, String)> {
     let mut len = message.len();
     let values: Vec<_> = tasks
         .iter()
-        .take(MAX_TOLD)
+        .take(MAX_LISTED)
         .map(|watched| task_values(watched))
         .take_while(|values| {
             len += values.iter().map(|value| value.len() + 1).sum::<usize>();
-            len <= MAX_TOLD_LEN
+            len <= MAX_FACTS_LEN
         })
         .collect();
     let message = match tasks.len() - values.len() {

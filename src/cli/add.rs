@@ -27,14 +27,14 @@ use crate::{
 };
 
 /// How much of standard input is read at a time, in bytes.
-const CHUNK: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How long the input may pause before the ids found so far are added.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// The fewest characters of an id on the command line; a shorter one, which no prefix could name,
 /// is a typo.
-const MIN_ID: usize = SHORTEST_PREFIX;
+const MIN_ID_LEN: usize = SHORTEST_PREFIX;
 
 /// Adds ids and reports those already on the list.
 ///
@@ -51,7 +51,7 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
     let secrets = place::known_secrets(&place::config(global)?)?;
     let mut given = Vec::new();
     for text in add.ids.iter().filter(|text| *text != "-") {
-        given.extend(argument(text, add.force, &secrets)?);
+        given.extend(parse_argument(text, add.force, &secrets)?);
     }
     let label = add
         .label
@@ -74,7 +74,11 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
 }
 
 /// Parses one argument: an id, or a link, JSON or other text that contains some.
-fn argument(text: &str, is_forced: bool, secrets: &KnownSecrets) -> Result<Vec<TaskId>, Failure> {
+fn parse_argument(
+    text: &str,
+    is_forced: bool,
+    secrets: &KnownSecrets,
+) -> Result<Vec<TaskId>, Failure> {
     let found = extract_argument(text, secrets);
     if found.ids.is_empty() && found.skipped.secrets > 0 {
         let message = "An argument contains a key or token, not a task id; nothing was added.";
@@ -94,7 +98,7 @@ fn argument(text: &str, is_forced: bool, secrets: &KnownSecrets) -> Result<Vec<T
             "looks like an id with extra characters; to add it anyway: kietop add --force ID.",
         ),
         [] => refused("there is no task id in it; the id is the taskId of an answer."),
-        [id] if id.as_str() == text && text.chars().count() < MIN_ID => {
+        [id] if id.as_str() == text && text.chars().count() < MIN_ID_LEN => {
             refused("too short for a task id; give the whole of it.")
         }
         _ => Ok(ids),
@@ -181,7 +185,7 @@ impl Adder {
     fn add_from_input(&mut self, secrets: &KnownSecrets) -> Result<(), Failure> {
         let mut extractor = IdExtractor::new(secrets);
         let mut report = InputReport::default();
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; CHUNK_BYTES];
         let mut is_settled = true;
         loop {
             if !is_settled && is_pausing() {
@@ -281,11 +285,7 @@ fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
     let kinds = [
         (skipped.secrets, "secret", "secrets"),
         (skipped.placeholders, "placeholder", "placeholders"),
-        (
-            skipped.foreign,
-            "id of another thing",
-            "ids of other things",
-        ),
+        (skipped.foreign, "other id", "other ids"),
         (
             unnamed,
             "value like an id without a name (to add it: kietop add ID)",

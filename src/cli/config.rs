@@ -21,7 +21,7 @@ pub fn run(command: ConfigCommand, global: &Global) -> Result<(), Failure> {
 /// Prints the path for scripts, and says beside it whether the file is there.
 fn path(global: &Global) -> Result<(), Failure> {
     let file = config::file_of(&place::asked(global)?);
-    let file = file.map_err(|error| place::no_folder(&error))?;
+    let file = file.map_err(|error| place::base_folder_failed(&error))?;
     let shown = file.to_string_lossy();
     output::data(&format!("{}\n", CleanText::line(&shown, PATH_BYTES)))?;
     output::talk(if file.is_file() {

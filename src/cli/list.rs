@@ -225,7 +225,7 @@ async fn ask(
         tasks,
         clock: &clock,
         access: place::access(global),
-        checked: Checked::default(),
+        checked: CheckCounts::default(),
         error: None,
     };
     let asked = refresh::once(wanted, outside, signals.next(), &mut desk).await;
@@ -245,7 +245,7 @@ async fn ask(
 
 /// The outcomes of one refresh.
 #[derive(Default)]
-struct Checked {
+struct CheckCounts {
     /// The number of checks with an answer; "no such task" is one.
     succeeded: usize,
     /// The number of failed checks by reason, in order of appearance.
@@ -255,7 +255,7 @@ struct Checked {
 /// The most reasons named in one line.
 const MAX_REASONS: usize = 3;
 
-impl Checked {
+impl CheckCounts {
     fn add(&mut self, answer: &Answer) {
         let Some(error) = answer
             .as_ref()
@@ -321,7 +321,7 @@ struct ListDesk<'a> {
     access: Access,
     /// How often each task was checked when this began.
     checks: HashMap<TaskId, u32>,
-    checked: Checked,
+    checked: CheckCounts,
     error: Option<StoreError>,
 }
 

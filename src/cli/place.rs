@@ -25,7 +25,7 @@ use crate::{
     app::state::KeyStanding,
     config::{
         self, Asked, Config,
-        places::{self, NoFolder},
+        places::{self, BaseFolderError},
     },
     domain::{
         change::{Access, StoreError},
@@ -77,21 +77,21 @@ pub fn list_file(config: &Config) -> Result<PathBuf, Failure> {
     match &config.store {
         Some(file) => Ok(file.clone()),
         None => Ok(places::data_folder()
-            .map_err(|error| no_folder(&error))?
+            .map_err(|error| base_folder_failed(&error))?
             .join("kietop.db")),
     }
 }
 
 /// Returns the log file under the state home.
 pub fn log_file() -> Result<PathBuf, Failure> {
-    let folder = places::state_folder().map_err(|error| no_folder(&error))?;
+    let folder = places::state_folder().map_err(|error| base_folder_failed(&error))?;
     Ok(folder.join("kietop.log"))
 }
 
 /// Creates a private folder for temporary files; a failure shows when it is used.
 pub fn passing_folder() -> Result<PathBuf, Failure> {
     let mark = RandomState::new().hash_one(std::process::id());
-    let temporary = places::temporary_folder().map_err(|error| no_folder(&error))?;
+    let temporary = places::temporary_folder().map_err(|error| base_folder_failed(&error))?;
     let folder = temporary.join(format!("kietop-{mark:016x}"));
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -102,7 +102,7 @@ pub fn passing_folder() -> Result<PathBuf, Failure> {
 
 /// Returns the folder for inputs that are fetched to show a frame of them.
 pub fn input_folder() -> Result<PathBuf, Failure> {
-    let folder = places::cache_folder().map_err(|error| no_folder(&error))?;
+    let folder = places::cache_folder().map_err(|error| base_folder_failed(&error))?;
     Ok(folder.join("inputs"))
 }
 
@@ -114,14 +114,14 @@ pub fn page_folder() -> Result<PathBuf, Failure> {
         Ok(Some(folder)) => Ok(folder),
         Err(error) => Err(error),
     };
-    folder.map_err(|error| no_folder(&error))
+    folder.map_err(|error| base_folder_failed(&error))
 }
 
 /// Describes an unusable base folder, with the next step.
-pub fn no_folder(error: &NoFolder) -> Failure {
+pub fn base_folder_failed(error: &BaseFolderError) -> Failure {
     let next = match error {
-        NoFolder::NoHome => "set HOME, or name files and folders by options",
-        NoFolder::NotAbsolute { .. } => "give a path that begins with /",
+        BaseFolderError::NoHome => "set HOME, or name files and folders by options",
+        BaseFolderError::NotAbsolute { .. } => "give a path that begins with /",
     };
     let error = format::sentence(&error.to_string());
     Failure::new(exit::USAGE, format!("{error}; {next}."))
@@ -255,7 +255,7 @@ pub fn save_folder(config: &config::Settings) -> Result<PathBuf, Failure> {
     if let Some(folder) = &config.saving.folder {
         return Ok(folder.clone());
     }
-    let videos = places::video_folder().map_err(|error| no_folder(&error))?;
+    let videos = places::video_folder().map_err(|error| base_folder_failed(&error))?;
     Ok(videos.join("kietop"))
 }
 

@@ -106,7 +106,7 @@ impl Waiting {
             Loading::Failed(error) => return ControlFlow::Break(Err(place::store_failed(error))),
             Loading::Done => {}
         }
-        self.say_unsaved(state.unsaved().error.as_ref());
+        self.report_unsaved(state.unsaved().error.as_ref());
         let wanted = self.wanted.get_or_insert_with(|| unfinished(state)).clone();
         let mut is_over = true;
         for id in &wanted {
@@ -136,12 +136,12 @@ impl Waiting {
         if let Some(failure) = key_failure(state) {
             return ControlFlow::Break(Err(failure));
         }
-        self.say_blocks(state, &wanted, now);
+        self.report_blocks(state, &wanted, now);
         ControlFlow::Continue(())
     }
 
     /// Reports when the checks begin to be blocked, and when that ends.
-    fn say_blocks(&mut self, state: &State, wanted: &[TaskId], now: Now) {
+    fn report_blocks(&mut self, state: &State, wanted: &[TaskId], now: Now) {
         let unfinished = wanted.iter().filter_map(|id| state.list().get(id));
         let unfinished = unfinished.filter(|watched| !has_ended(watched));
         let reason = Reason::find(state, unfinished, self.started, now);
@@ -151,7 +151,7 @@ impl Waiting {
     }
 
     /// Reports when the list can no longer be written, and when it can again.
-    fn say_unsaved(&mut self, error: Option<&StoreError>) {
+    fn report_unsaved(&mut self, error: Option<&StoreError>) {
         if self.unsaved.as_ref() == error {
             return;
         }

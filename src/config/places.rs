@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use crate::adapters::surroundings::{NoFolder, home_folder};
+pub use crate::adapters::surroundings::{BaseFolderError, home_folder};
 use crate::adapters::{
     regular_file::{Symlinks, read_small},
     surroundings::{absolute, base_folder},
@@ -29,38 +29,38 @@ const VARIABLES: [&str; 8] = [
 ];
 
 /// Fails if a base folder variable is not absolute.
-pub fn check() -> Result<(), NoFolder> {
+pub fn check() -> Result<(), BaseFolderError> {
     VARIABLES
         .into_iter()
         .try_for_each(|name| base_folder(name).map(drop))
 }
 
 /// Returns the config file.
-pub fn config_file() -> Result<PathBuf, NoFolder> {
+pub fn config_file() -> Result<PathBuf, BaseFolderError> {
     Ok(own_folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
 }
 
 /// Returns the folder of the lists.
-pub fn data_folder() -> Result<PathBuf, NoFolder> {
+pub fn data_folder() -> Result<PathBuf, BaseFolderError> {
     own_folder("XDG_DATA_HOME", ".local/share")
 }
 
 /// Returns the folder of the log.
-pub fn state_folder() -> Result<PathBuf, NoFolder> {
+pub fn state_folder() -> Result<PathBuf, BaseFolderError> {
     own_folder("XDG_STATE_HOME", ".local/state")
 }
 
 /// Returns the folder for files that can be created again: under the cache home, else the temporary
 /// folder.
-pub fn cache_folder() -> Result<PathBuf, NoFolder> {
+pub fn cache_folder() -> Result<PathBuf, BaseFolderError> {
     match own_folder("XDG_CACHE_HOME", ".cache") {
-        Err(NoFolder::NoHome) => Ok(temporary_folder()?.join("kietop")),
+        Err(BaseFolderError::NoHome) => Ok(temporary_folder()?.join("kietop")),
         folder => folder,
     }
 }
 
 /// Returns the folder for files that end with the session, if there is one.
-pub fn runtime_folder() -> Result<Option<PathBuf>, NoFolder> {
+pub fn runtime_folder() -> Result<Option<PathBuf>, BaseFolderError> {
     let folder = base_folder("XDG_RUNTIME_DIR")?;
     Ok(folder
         .filter(|folder| folder.is_dir())
@@ -68,12 +68,12 @@ pub fn runtime_folder() -> Result<Option<PathBuf>, NoFolder> {
 }
 
 /// Returns the folder for temporary files.
-pub fn temporary_folder() -> Result<PathBuf, NoFolder> {
+pub fn temporary_folder() -> Result<PathBuf, BaseFolderError> {
     Ok(base_folder("TMPDIR")?.unwrap_or_else(env::temp_dir))
 }
 
 /// Returns the user's video folder: from the environment or the desktop, else the usual one.
-pub fn video_folder() -> Result<PathBuf, NoFolder> {
+pub fn video_folder() -> Result<PathBuf, BaseFolderError> {
     if let Some(folder) = base_folder("XDG_VIDEOS_DIR")? {
         return Ok(folder);
     }
@@ -93,12 +93,12 @@ pub fn video_folder() -> Result<PathBuf, NoFolder> {
 }
 
 /// Returns our folder under a base folder.
-fn own_folder(variable: &'static str, usual: &str) -> Result<PathBuf, NoFolder> {
+fn own_folder(variable: &'static str, usual: &str) -> Result<PathBuf, BaseFolderError> {
     Ok(base(variable, usual)?.join("kietop"))
 }
 
 /// Returns a base folder: from its variable, else the usual one under the home.
-fn base(variable: &'static str, usual: &str) -> Result<PathBuf, NoFolder> {
+fn base(variable: &'static str, usual: &str) -> Result<PathBuf, BaseFolderError> {
     match base_folder(variable)? {
         Some(folder) => Ok(folder),
         None => Ok(home_folder()?.join(usual)),

@@ -78,7 +78,7 @@ pub(super) fn mark(order: &SaveOrder) -> String {
 
 /// Returns a hash that is the same in every run and on every machine. Not cryptographic.
 pub(super) fn hash(parts: &[&[u8]]) -> u64 {
-    let more = |sum, part: &&[u8]| hash_more(hash_more(sum, part), &[0]);
+    let more = |sum, part: &&[u8]| extend_hash(extend_hash(sum, part), &[0]);
     parts.iter().fold(EMPTY_HASH, more)
 }
 
@@ -86,7 +86,7 @@ pub(super) fn hash(parts: &[&[u8]]) -> u64 {
 pub(super) const EMPTY_HASH: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Continues a hash (FNV-1a) with more bytes.
-pub(super) fn hash_more(sum: u64, bytes: &[u8]) -> u64 {
+pub(super) fn extend_hash(sum: u64, bytes: &[u8]) -> u64 {
     let more = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(sum, more)
 }

@@ -172,7 +172,7 @@ impl Part {
             .write_all(bytes)
             .map_err(|error| self.failed(&error))?;
         self.offset += bytes.len() as u64;
-        self.sum = names::hash_more(self.sum, bytes);
+        self.sum = names::extend_hash(self.sum, bytes);
         Ok(())
     }
 
@@ -271,7 +271,7 @@ impl Part {
     /// Returns the mode a new file gets here. A probe, because reading the umask means changing it.
     fn final_mode(&self) -> io::Result<u32> {
         let probe = self.note.with_extension("meta.new");
-        let file = create_anew(&probe, FILE_MODE)?;
+        let file = create_replacing(&probe, FILE_MODE)?;
         let mode = file.metadata()?.mode() & 0o777;
         remove_quietly(&probe);
         Ok(mode)
@@ -279,7 +279,7 @@ impl Part {
 
     /// Reads the note, and drops the bytes it does not vouch for.
     fn recall(&mut self) -> io::Result<()> {
-        let note = read_note(&self.note).filter(|note| self.is_as_noted(note));
+        let note = read_note(&self.note).filter(|note| self.matches_note(note));
         if let Some(note) = note {
             self.is_owned = note.owner == self.owner;
             self.source = note.source;
@@ -292,7 +292,7 @@ impl Part {
     }
 
     /// Reports whether the note is about the same result, and the part begins with the noted bytes.
-    fn is_as_noted(&mut self, note: &Note) -> bool {
+    fn matches_note(&mut self, note: &Note) -> bool {
         let is_same = |at| note.owner.get(at) == self.owner.get(at);
         if !(is_same(0) && is_same(1)) {
             return false;
@@ -317,7 +317,7 @@ impl Part {
             "synced": self.offset, "sum": self.sum,
         });
         let new = self.note.with_extension("meta.new");
-        let written = create_anew(&new, PART_MODE)
+        let written = create_replacing(&new, PART_MODE)
             .and_then(|mut file| file.write_all(note.to_string().as_bytes()));
         written
             .and_then(|()| fs::rename(&new, &self.note))
@@ -396,7 +396,7 @@ fn checksum(from: impl io::Read) -> io::Result<(u64, u64)> {
         if bytes.is_empty() {
             return Ok((length, sum));
         }
-        sum = names::hash_more(sum, bytes);
+        sum = names::extend_hash(sum, bytes);
         let read = bytes.len();
         length += read as u64;
         reader.consume(read);
@@ -414,7 +414,7 @@ fn open_own(path: &Path) -> io::Result<File> {
     let found = file.metadata()?;
     let is_ours = found.uid() == rustix::process::geteuid().as_raw();
     if found.nlink() > 1 || !is_ours {
-        return create_anew(path, PART_MODE);
+        return create_replacing(path, PART_MODE);
     }
     if let Err(error) = file.set_permissions(fs::Permissions::from_mode(PART_MODE)) {
         // Some file systems have no modes.
@@ -424,7 +424,7 @@ fn open_own(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a file, and removes whatever had its name.
-fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
+fn create_replacing(path: &Path, mode: u32) -> io::Result<File> {
     remove_quietly(path);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(mode);

@@ -113,7 +113,7 @@ async fn ask(
     let refused = |why: &str| SaveError::NotAllowed(CleanText::line(why, 300));
     let mut url = url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        let response = ask_once(host.client, &url, part, limits).await?;
+        let response = send_hop(host.client, &url, part, limits).await?;
         let Some(next) = redirect(&response, &url) else {
             return Ok(response);
         };
@@ -132,7 +132,7 @@ fn redirect(response: &Response, from: &Url) -> Option<Url> {
     from.join(std::str::from_utf8(target.as_bytes()).ok()?).ok()
 }
 
-async fn ask_once(
+async fn send_hop(
     client: &Client,
     url: &Url,
     part: Option<&Part>,

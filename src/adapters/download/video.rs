@@ -20,10 +20,10 @@ const SHOWN: usize = 200;
 const MOST_BOXES: usize = 100_000;
 
 /// Boxes that a MOV file without `ftyp` may begin with.
-const OLD_STARTS: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
+const LEGACY_FIRST_BOXES: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
 
 /// The shortest box, in bytes. Fewer bytes at the end are padding, as in players.
-const MIN_BOX: u64 = 8;
+const MIN_BOX_LEN: u64 = 8;
 
 /// Is a kind of video file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,11 @@ pub(super) fn kind(head: &[u8]) -> Result<Kind, SaveError> {
             ..,
         ] => Ok(Kind::Mov),
         [0, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(Kind::Mp4),
-        [_, _, _, _, name @ ..] if OLD_STARTS.iter().any(|start| name.starts_with(start)) => {
+        [_, _, _, _, name @ ..]
+            if LEGACY_FIRST_BOXES
+                .iter()
+                .any(|start| name.starts_with(start)) =>
+        {
             Ok(Kind::Mov)
         }
         other => {
@@ -115,7 +119,7 @@ fn walk(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), S
         let mut head = [0; 16];
         let read = read_at(file, at, &mut head).map_err(unreadable)?;
         let [s0, s1, s2, s3, n0, n1, n2, n3, long @ ..] = head;
-        if end - at < MIN_BOX || [s0, s1, s2, s3, n0, n1, n2, n3] == [0; 8] {
+        if end - at < MIN_BOX_LEN || [s0, s1, s2, s3, n0, n1, n2, n3] == [0; 8] {
             break;
         }
         let (size, least) = match u32::from_be_bytes([s0, s1, s2, s3]) {
@@ -172,7 +176,7 @@ fn walk_webm(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<
         (Some(size), at)
             if end
                 .checked_sub(size.saturating_add(at))
-                .is_some_and(|rest| rest < MIN_BOX) =>
+                .is_some_and(|rest| rest < MIN_BOX_LEN) =>
         {
             Ok(())
         }

@@ -122,7 +122,7 @@ impl Reply {
         let text = String::from_utf8_lossy(&self.body);
         let text = text.trim_start_matches('\u{feff}').trim();
         match Envelope::parse(text, noticed) {
-            Ok(envelope) if envelope.is_of_cloudflare() => Err(self.by_page()),
+            Ok(envelope) if envelope.is_cloudflare_page() => Err(self.gateway_error()),
             Ok(envelope) => Ok(envelope),
             // A page that is not there is a wrong address only when it is a page, not a broken answer.
             Err(error) if self.is_success() || (self.status == 404 && text.starts_with('{')) => {
@@ -130,12 +130,12 @@ impl Reply {
             }
             // Without a message, or with a truncated one, it may come from the API itself.
             Err(_) if text.is_empty() || text.starts_with('{') => Err(self.by_status(None)),
-            Err(_) => Err(self.by_page()),
+            Err(_) => Err(self.gateway_error()),
         }
     }
 
     /// Returns the error for a page of a gateway, which says nothing about the key or credits.
-    fn by_page(&self) -> PollError {
+    fn gateway_error(&self) -> PollError {
         let code = i64::from(self.status);
         match code {
             401 | 402 | 403 | 451 => PollError::Blocked(code),
@@ -243,7 +243,7 @@ impl Envelope {
     }
 
     /// Reports whether it is a Cloudflare error page, which is JSON for clients that accept JSON.
-    fn is_of_cloudflare(&self) -> bool {
+    fn is_cloudflare_page(&self) -> bool {
         *read::field(&self.fields, "cloudflare_error") == Value::Bool(true)
     }
 

@@ -118,7 +118,7 @@ struct Part<'a> {
 
 impl Part<'_> {
     /// Returns the reader of the values inside; `None` when that is too deep.
-    const fn within(self) -> Option<Self> {
+    const fn deeper(self) -> Option<Self> {
         let depth = self.depth + 1;
         if depth > MAX_DEPTH {
             return None;
@@ -171,7 +171,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
-        let Some(within) = self.within() else {
+        let Some(within) = self.deeper() else {
             while parts.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(Value::Null);
         };
@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
-        let Some(within) = self.within() else {
+        let Some(within) = self.deeper() else {
             while parts.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(Value::Null);
         };
@@ -232,9 +232,9 @@ fn mended(text: &str) -> Option<String> {
     let (mut rest, mut is_text, mut is_mended) = (text, false, false);
     while !rest.is_empty() && mended.len() <= text.len() + MAX_REPAIR {
         let (length, instead) = if is_text {
-            in_text(rest)
+            string_piece(rest)
         } else {
-            outside(rest)
+            plain_piece(rest)
         };
         let (piece, after) = rest.split_at_checked(length)?;
         is_text ^= piece == "\"";
@@ -246,7 +246,7 @@ fn mended(text: &str) -> Option<String> {
 }
 
 /// Returns the length of the next piece of a JSON string, and its replacement if it needs one.
-fn in_text(rest: &str) -> (usize, Option<String>) {
+fn string_piece(rest: &str) -> (usize, Option<String>) {
     let is_plain = |c: char| c >= ' ' && c != '"' && c != '\\';
     let plain = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
     if plain > 0 {
@@ -276,7 +276,7 @@ fn is_hex(digits: &str) -> bool {
 }
 
 /// Returns the length of the next piece outside a JSON string, and its replacement if it needs one.
-fn outside(rest: &str) -> (usize, Option<String>) {
+fn plain_piece(rest: &str) -> (usize, Option<String>) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
     let word = rest.get(..length).unwrap_or_default();

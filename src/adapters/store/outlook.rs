@@ -63,7 +63,7 @@ pub(super) fn no_log_on(conn: &Connection) -> Option<String> {
 }
 
 /// Stores the device on which the write-ahead log does not work, so that later openings skip it.
-pub(super) fn note_no_log(conn: &Connection, device: &str) -> Result<(), StoreError> {
+pub(super) fn store_no_log(conn: &Connection, device: &str) -> Result<(), StoreError> {
     write(conn, NO_LOG_ON, device)
 }
 

@@ -50,7 +50,7 @@ pub struct Recovery {
 
 impl Recovery {
     /// Returns the recovery of tasks whose add was killed before it was acknowledged.
-    pub(super) fn of_cut_off(tasks: usize) -> Self {
+    pub(super) fn of_unacknowledged(tasks: usize) -> Self {
         Self {
             kept_as: None,
             why: "the command that added them was interrupted".into(),
@@ -64,7 +64,7 @@ impl Recovery {
     pub(super) fn of_replaced(tasks: usize) -> Self {
         Self {
             why: "the list file was replaced by one that knew less".into(),
-            ..Self::of_cut_off(tasks)
+            ..Self::of_unacknowledged(tasks)
         }
     }
 
@@ -148,7 +148,7 @@ pub(super) fn rescue(
     let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
     found.settle(&log, at);
     let filled = fill(&fresh, &found, at)
-        .and_then(|whole| Ok((whole, second_name(path, at).map_err(kept)?)));
+        .and_then(|whole| Ok((whole, link_backup(path, at).map_err(kept)?)));
     let (whole, aside) = match filled {
         Ok(filled) => filled,
         Err(error) => {
@@ -176,7 +176,7 @@ pub(super) fn rescue(
 }
 
 /// Gives the damaged file a second name, under which it is kept; the path keeps naming it too.
-fn second_name(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
+fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
     let suffix = format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%SZ"));
     file::free_name(path, &suffix, |name| {
         fs::hard_link(path, name).or_else(|_| {
@@ -202,7 +202,7 @@ struct Found {
     /// The tasks whose endings are not told of.
     quiet: BTreeSet<String>,
     /// The journal, by task.
-    lines: HashMap<String, Lines>,
+    lines: HashMap<String, TaskJournal>,
     /// How many rows the file said it had.
     counted: Option<i64>,
     /// The latest known revision of the list.
@@ -211,7 +211,7 @@ struct Found {
 
 /// The journal lines of one task.
 #[derive(Debug, Clone, Copy)]
-struct Lines {
+struct TaskJournal {
     count: usize,
     /// The time of the last one.
     at: i64,
@@ -235,13 +235,13 @@ impl Found {
     }
 
     /// Adds a carved journal line, which SQLite may have given too.
-    fn take_line(&mut self, task: &str, at: i64, kind: &str) {
+    fn add_journal_line(&mut self, task: &str, at: i64, kind: &str) {
         let is_removed = kind == "removed";
         match self.lines.get_mut(task) {
             Some(lines) if lines.at >= at => {}
             Some(lines) => (lines.at, lines.is_removed) = (at, is_removed),
             None => {
-                let lines = Lines {
+                let lines = TaskJournal {
                     count: 1,
                     at,
                     is_removed,
@@ -320,7 +320,9 @@ fn read_what_is_left(path: &Path, fresh: &Path) -> Found {
     for (suffix, _) in &copies {
         let bytes = fs::read(file::beside(path, suffix)).unwrap_or_default();
         carve::rows(&bytes, |cells| found.take(cells));
-        carve::journal(&bytes, |task, at, kind| found.take_line(task, at, kind));
+        carve::journal(&bytes, |task, at, kind| {
+            found.add_journal_line(task, at, kind)
+        });
     }
     for suffix in ["", "-wal", "-shm", "-journal"] {
         drop(fs::remove_file(file::beside(&copy, suffix)));
@@ -374,7 +376,7 @@ fn read_by_sql(copy: &Path, found: &mut Found) -> Result<(), StoreError> {
     }
     // The last line of a task comes first.
     for (at, task, kind, _) in found.journal.values().rev() {
-        let last = Lines {
+        let last = TaskJournal {
             count: 0,
             at: *at,
             is_removed: kind == "removed",

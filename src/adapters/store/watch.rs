@@ -58,7 +58,7 @@ impl Drop for Watch {
 type Subscribe = Box<dyn Fn(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher> + Send>;
 
 /// A subscription to events about a file and the folder its path names now.
-struct Notice {
+struct Subscription {
     path: PathBuf,
     subscribe: Subscribe,
     words: SyncSender<()>,
@@ -66,7 +66,7 @@ struct Notice {
     events: Option<RecommendedWatcher>,
 }
 
-impl Notice {
+impl Subscription {
     /// Subscribes again if the path leads to another folder by now, and reports whether it does.
     fn renew(&mut self) -> bool {
         let folder = file::identity(self.path.parent().unwrap_or(Path::new("/")));
@@ -99,20 +99,20 @@ fn watch_by(
 ) -> Result<Watch, StoreError> {
     // One waiting word is enough: it says "look", however often.
     let (words, heard) = mpsc::sync_channel(1);
-    let mut notice = Notice {
+    let mut subscription = Subscription {
         path: file::real_path(path)?,
         subscribe,
         words: words.clone(),
         folder: None,
         events: None,
     };
-    notice.renew();
-    let is_notified = notice.events.is_some();
+    subscription.renew();
+    let is_notified = subscription.events.is_some();
     let alive = Arc::new(());
     let is_alive = Arc::downgrade(&alive);
     thread::Builder::new()
         .name("list-watch".into())
-        .spawn(move || listen(&heard, notice, &is_alive, on_change))
+        .spawn(move || listen(&heard, subscription, &is_alive, on_change))
         .map_err(|error| StoreError::Other(format!("its notice could not be started: {error}")))?;
     Ok(Watch {
         is_notified,
@@ -162,9 +162,14 @@ fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWa
     Ok(watcher)
 }
 
-fn listen(heard: &Receiver<()>, mut notice: Notice, alive: &Weak<()>, on_change: impl Fn()) {
+fn listen(
+    heard: &Receiver<()>,
+    mut subscription: Subscription,
+    alive: &Weak<()>,
+    on_change: impl Fn(),
+) {
     while alive.strong_count() > 0 {
-        let pause = if notice.events.is_some() {
+        let pause = if subscription.events.is_some() {
             FOLDER_CHECK
         } else {
             ASKING
@@ -176,7 +181,7 @@ fn listen(heard: &Receiver<()>, mut notice: Notice, alive: &Weak<()>, on_change:
         if has_word {
             pass_on(heard, &on_change);
         }
-        if notice.renew() || notice.events.is_none() {
+        if subscription.renew() || subscription.events.is_none() {
             on_change();
         }
     }

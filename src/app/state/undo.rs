@@ -45,7 +45,7 @@ struct InFlight {
 
 /// A write that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::app) enum EndedOrder {
+pub(in crate::app) enum FinishedWrite {
     /// A user's write, or one that cannot be undone; its undo may be ordered behind it.
     Done { is_undone: bool },
     /// A write that restores these labels.
@@ -79,7 +79,7 @@ impl Undos {
     }
 
     /// Records a write that can be undone, before it is answered.
-    pub(in crate::app) fn note_order(&mut self, changes: Vec<Change>, undo: Undo) {
+    pub(in crate::app) fn record_write(&mut self, changes: Vec<Change>, undo: Undo) {
         self.in_flight.push(InFlight {
             changes,
             undo,
@@ -88,7 +88,11 @@ impl Undos {
     }
 
     /// Ends an answered write, and returns which it was.
-    pub(in crate::app) fn end_order(&mut self, changes: &[Change], is_written: bool) -> EndedOrder {
+    pub(in crate::app) fn finish_write(
+        &mut self,
+        changes: &[Change],
+        is_written: bool,
+    ) -> FinishedWrite {
         let is_it = |order: &InFlight| order.changes == changes;
         if let Some(at) = self.in_flight.iter().position(is_it) {
             let InFlight {
@@ -97,13 +101,13 @@ impl Undos {
             if is_undone && !is_written {
                 self.void.push(undo);
             }
-            return EndedOrder::Done { is_undone };
+            return FinishedWrite::Done { is_undone };
         }
-        let is_void = self.take_void(changes);
+        let is_void = self.take_failed_undo(changes);
         match self.take_returning(changes) {
-            _ if is_void => EndedOrder::VoidUndo,
-            Some(labels) => EndedOrder::LabelsReturned(labels),
-            None => EndedOrder::Done { is_undone: false },
+            _ if is_void => FinishedWrite::VoidUndo,
+            Some(labels) => FinishedWrite::LabelsReturned(labels),
+            None => FinishedWrite::Done { is_undone: false },
         }
     }
 
@@ -118,7 +122,7 @@ impl Undos {
     }
 
     /// Returns the label a task has after the writes in flight.
-    pub(in crate::app) fn label_after_orders(
+    pub(in crate::app) fn label_after_writes(
         &self,
         task: &TaskId,
         mut label: Option<CleanText>,
@@ -178,7 +182,7 @@ impl Undos {
     }
 
     /// Reports, once, whether these changes undo a write that failed.
-    fn take_void(&mut self, changes: &[Change]) -> bool {
+    fn take_failed_undo(&mut self, changes: &[Change]) -> bool {
         let at = self
             .void
             .iter()

@@ -49,14 +49,14 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .iter()
         .filter_map(|task| {
             let known = state.list.get(task)?.label.clone();
-            let before = state.undos.label_after_orders(task, known);
+            let before = state.undos.label_after_writes(task, known);
             (before != label).then(|| (task.clone(), before))
         })
         .collect();
     if !before.is_empty() {
         state
             .undos
-            .note_order(changes.clone(), Undo::Labels(before));
+            .record_write(changes.clone(), Undo::Labels(before));
     }
     state.overlay = None;
     effects.push(Effect::Store(changes));

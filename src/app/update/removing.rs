@@ -51,7 +51,7 @@ pub(super) fn remove_all(
     let changes: Vec<_> = tasks.iter().map(remove).collect();
     state
         .undos
-        .note_order(changes.clone(), Undo::Removal(tasks));
+        .record_write(changes.clone(), Undo::Removal(tasks));
     effects.push(Effect::Store(changes));
 }
 

@@ -12,8 +12,8 @@ use crate::{
         keymap::Action,
         msg::Effect,
         state::{
-            AddDialog, EndedOrder, LabelEditor, Loading, Overlay, RawRecord, Screen, State, Tone,
-            Undo,
+            AddDialog, FinishedWrite, LabelEditor, Loading, Overlay, RawRecord, Screen, State,
+            Tone, Undo,
         },
     },
     domain::{
@@ -237,14 +237,14 @@ fn keep(state: &mut State, changes: Vec<Change>, error: StoreError, now: Now) {
             | Change::Notify { .. } => {}
         }
     }
-    let order = state.undos.end_order(&changes, false);
-    let is_void = order == EndedOrder::VoidUndo;
-    if is_void || order == (EndedOrder::Done { is_undone: true }) {
+    let order = state.undos.finish_write(&changes, false);
+    let is_void = order == FinishedWrite::VoidUndo;
+    if is_void || order == (FinishedWrite::Done { is_undone: true }) {
         // Nothing must be done again.
     } else if !unadded.is_empty() && state.overlay.is_none() {
         // The dialog was closed; its ids may be stored nowhere else.
         state.overlay = Some(Overlay::Add(Box::new(AddDialog::again(unadded, label))));
-    } else if let EndedOrder::LabelsReturned(labels) = order {
+    } else if let FinishedWrite::LabelsReturned(labels) = order {
         state.undos.push(Undo::Labels(labels));
     } else if !unlabelled.is_empty() && state.overlay.is_none() {
         let editor = LabelEditor::again(unlabelled, label);
@@ -350,13 +350,13 @@ fn settle(state: &mut State, changes: &[Change], applied: Vec<Applied>, now: Now
         }
         selection::forget_journal(state, id);
     }
-    let order = state.undos.end_order(changes, true);
-    let is_undone = order == EndedOrder::Done { is_undone: true };
-    let is_void = order == EndedOrder::VoidUndo;
+    let order = state.undos.finish_write(changes, true);
+    let is_undone = order == FinishedWrite::Done { is_undone: true };
+    let is_void = order == FinishedWrite::VoidUndo;
     match order {
-        EndedOrder::VoidUndo => {}
-        EndedOrder::LabelsReturned(_) => labels::returned(state, &said, now),
-        EndedOrder::Done { is_undone } => labels::taken_in(state, &said, is_undone, now),
+        FinishedWrite::VoidUndo => {}
+        FinishedWrite::LabelsReturned(_) => labels::returned(state, &said, now),
+        FinishedWrite::Done { is_undone } => labels::taken_in(state, &said, is_undone, now),
     }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
     let removed = selection::steadily(state, now, |rows| {

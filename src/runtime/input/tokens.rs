@@ -123,7 +123,7 @@ impl Tokens {
         match std::mem::take(&mut self.place) {
             Place::Paste { text, .. } => found(pasted(&text)),
             // Esc, and Alt with a key that could have begun a longer sequence.
-            Place::Sequence { is_escaped, bytes } if is_whole_on_timeout(&bytes) => {
+            Place::Sequence { is_escaped, bytes } if is_complete_on_timeout(&bytes) => {
                 self.is_torn = is_awaited && bytes != FOCUS_LOST;
                 if is_escaped {
                     found(Token::Sequence(vec![ESC]));
@@ -154,7 +154,7 @@ impl Tokens {
         match &self.place {
             Place::Ground => None,
             Place::Paste { .. } => Some(PASTE_WAITS),
-            Place::Sequence { bytes, .. } if is_whole_on_timeout(bytes) => Some(esc_waits),
+            Place::Sequence { bytes, .. } if is_complete_on_timeout(bytes) => Some(esc_waits),
             Place::Answer { text, .. } if text.len() == 1 => Some(esc_waits),
             Place::Answer { .. } => Some(answer_waits),
             Place::Char(_) | Place::Sequence { .. } => Some(SEQUENCE_WAITS),
@@ -183,20 +183,20 @@ fn mended(lot: &[u8]) -> &[u8] {
 }
 
 /// Returns whether the bytes so far are a whole sequence if no more come.
-fn is_whole_on_timeout(sequence: &[u8]) -> bool {
+fn is_complete_on_timeout(sequence: &[u8]) -> bool {
     sequence.len() <= 2 || sequence == FOCUS_LOST
 }
 
 fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
     match byte {
-        ESC => sequence_begun(vec![ESC]),
+        ESC => begin_sequence(vec![ESC]),
         0..0x80 => {
             found(Token::Char(char::from(byte)));
             Place::Ground
         }
         0xc2..0xf5 => Place::Char(vec![byte]),
         // C1 controls (SS3, CSI and the strings): each is short for an Esc and a letter.
-        0x8f | 0x9b => sequence_begun(vec![ESC, byte - 0x40]),
+        0x8f | 0x9b => begin_sequence(vec![ESC, byte - 0x40]),
         0x90 | 0x98 | 0x9d..=0x9f => Place::Answer {
             ends: false,
             text: vec![byte - 0x40],
@@ -206,7 +206,7 @@ fn begun(byte: u8, found: &mut impl FnMut(Token)) -> Place {
     }
 }
 
-const fn sequence_begun(bytes: Vec<u8>) -> Place {
+const fn begin_sequence(bytes: Vec<u8>) -> Place {
     Place::Sequence {
         is_escaped: false,
         bytes,
@@ -235,7 +235,7 @@ fn sequence(
     found: &mut impl FnMut(Token),
 ) -> Place {
     if bytes == FOCUS_LOST && byte != b'w' {
-        hand_out(is_escaped, bytes, found);
+        emit(is_escaped, bytes, found);
         return begun(byte, found);
     }
     if byte == ESC {
@@ -275,12 +275,12 @@ fn sequence(
         return Place::Sequence { is_escaped, bytes };
     }
     if bytes.len() < LONGEST_SEQUENCE {
-        hand_out(is_escaped, bytes, found);
+        emit(is_escaped, bytes, found);
     }
     Place::Ground
 }
 
-fn hand_out(is_escaped: bool, bytes: Vec<u8>, found: &mut impl FnMut(Token)) {
+fn emit(is_escaped: bool, bytes: Vec<u8>, found: &mut impl FnMut(Token)) {
     found(if is_escaped {
         Token::EscapedSequence(bytes)
     } else {
