@@ -17,7 +17,7 @@ const PROXIES: [[&str; 2]; 3] = [
     ["HTTP_PROXY", "http_proxy"],
 ];
 
-/// With this variable the library ignores all proxies: it assumes a CGI_MARKER program (httpoxy).
+/// With this variable the library ignores all proxies: it assumes a CGI program (httpoxy).
 const CGI_MARKER: &str = "REQUEST_METHOD";
 
 /// Variables that list hosts reached without a proxy.

@@ -321,7 +321,7 @@ fn read_what_is_left(path: &Path, fresh: &Path) -> Found {
         let bytes = fs::read(file::beside(path, suffix)).unwrap_or_default();
         carve::rows(&bytes, |cells| found.take(cells));
         carve::journal(&bytes, |task, at, kind| {
-            found.add_journal_line(task, at, kind)
+            found.add_journal_line(task, at, kind);
         });
     }
     for suffix in ["", "-wal", "-shm", "-journal"] {
