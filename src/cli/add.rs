@@ -130,7 +130,7 @@ impl Adder {
             Some(failure) => Err(failure.clone()),
         };
         match applied {
-            Ok(lines) => self.say(&lines),
+            Ok(lines) => self.print(&lines),
             Err(failure) => {
                 for id in ids {
                     output::talk(&format!("kietop: not added: {id}"));
@@ -173,7 +173,7 @@ impl Adder {
     }
 
     /// Prints the lines that acknowledge ids; if that fails, the ids are still on the list.
-    fn say(&mut self, lines: &str) {
+    fn print(&mut self, lines: &str) {
         if self.is_tee {
             output::talk(lines);
         } else if let Err(failure) = output::data(lines) {
@@ -189,7 +189,7 @@ impl Adder {
         let mut is_settled = true;
         loop {
             if !is_settled && is_pausing() {
-                self.take(&extractor.flush(), &mut report);
+                self.accept(&extractor.flush(), &mut report);
                 is_settled = true;
             }
             let count = match io::stdin().read(&mut chunk) {
@@ -204,11 +204,11 @@ impl Adder {
             };
             let bytes = chunk.get(..count).unwrap_or_default();
             self.pass_on(bytes);
-            self.take(&extractor.push(bytes), &mut report);
+            self.accept(&extractor.push(bytes), &mut report);
             is_settled = false;
         }
-        self.take(&extractor.finish(), &mut report);
-        report.say(&extractor);
+        self.accept(&extractor.finish(), &mut report);
+        report.print(&extractor);
         if report.certain == 0 && self.stream_failure.is_none() && !self.is_tee {
             return Err(Failure::plain("No task id found on standard input."));
         }
@@ -226,7 +226,7 @@ impl Adder {
         }
     }
 
-    fn take(&mut self, found: &[FoundId], report: &mut InputReport) {
+    fn accept(&mut self, found: &[FoundId], report: &mut InputReport) {
         let ids: Vec<_> = certain(found).cloned().collect();
         report.certain += ids.len();
         self.add(&ids);
@@ -266,7 +266,7 @@ struct InputReport {
 }
 
 impl InputReport {
-    fn say(&self, extractor: &IdExtractor) {
+    fn print(&self, extractor: &IdExtractor) {
         let (rejected, more) = extractor.rejected();
         for word in rejected {
             output::talk(&format!("kietop: \"{word}\" is not a task id."));

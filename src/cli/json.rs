@@ -124,9 +124,9 @@ fn link(link: &Link) -> &str {
     }
 }
 
-/// Writes JSON so that no character of it can act on a terminal: what `serde_json` leaves raw beyond U+001F (DEL, C1,
-/// format characters, whatever is drawn as nothing, marks that would pile up in one cell) becomes `\uXXXX`, and every
-/// reader gets the same text back.
+/// Writes JSON so that no character of it can act on a terminal: what `serde_json` leaves raw
+/// beyond U+001F (DEL, C1, format characters, whatever is drawn as nothing, marks that would pile
+/// up in one cell) becomes `\uXXXX`, and every reader gets the same text back.
 pub fn write(value: &Value) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Safe::default());

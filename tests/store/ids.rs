@@ -1,4 +1,4 @@
-//! The file of ids beside the list: what it holds, and that no damage to the list costs an id it names.
+//! The file of ids beside the list: its content, and that damage to the list costs no id in it.
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
@@ -56,7 +56,8 @@ fn a_removal_that_a_broken_log_lost_holds_and_a_label_too() {
     assert_eq!(store.removed(9).unwrap().len(), 1);
 }
 
-/// Fills a list with tasks in several transactions: "a" to "d", of which "c" is removed, and "e", removed and back.
+/// Fills a list with tasks in several transactions: "a" to "d", of which "c" is removed, and "e",
+/// removed and back.
 fn begun() -> List {
     let list = List::new();
     let mut store = list.open();

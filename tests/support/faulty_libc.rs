@@ -1,4 +1,5 @@
-//! A preloaded libc that logs calls on files and makes chosen ones fail (`faulty_libc.c`); Linux only.
+//! A preloaded library that logs calls on files and makes chosen ones fail (`faulty_libc.c`); Linux
+//! only.
 
 use std::{
     fs,
@@ -53,7 +54,8 @@ impl FaultyLibc {
         ]
     }
 
-    /// Returns the calls logged so far, in order: `name path`; a standard stream is `fd0`, `fd1`, `fd2`.
+    /// Returns the calls logged so far, in order: `name path`; a standard stream is `fd0`, `fd1`,
+    /// `fd2`.
     pub(crate) fn calls(&self) -> Vec<String> {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
         log.lines().map(str::to_owned).collect()

@@ -111,7 +111,7 @@ pub(super) fn verify(file: &mut (impl Read + Seek), length: Length) -> Result<Ki
     Ok(kind)
 }
 
-/// Walks the boxes: they must tile the file up to padding, and `moov` and `mdat` must be among them.
+/// Walks the boxes: they must fill the file up to padding, with `moov` and `mdat` among them.
 fn walk(file: &mut (impl Read + Seek), end: u64, length: Length) -> Result<(), SaveError> {
     let (mut at, mut count) = (0, 0);
     let (mut has_index, mut has_media) = (false, false);

@@ -50,7 +50,7 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// Parses a key; white space, line ends, byte order marks and pairs of quotes around it are ignored.
+    /// Parses a key; ignores white space, byte order marks and pairs of quotes around it.
     ///
     /// Inside it only visible ASCII is taken: anything else could not be sent, or not as one word.
     pub fn parse(text: &str) -> Result<Self, KeyError> {

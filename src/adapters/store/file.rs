@@ -478,11 +478,11 @@ pub(super) fn unsettle(conn: &Connection) {
     drop(conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
 }
 
-/// Sets the write-ahead log, which lets readers read while another instance writes, and reports whether
-/// it works there.
+/// Sets the write-ahead log, which lets readers read while another instance writes, and reports
+/// whether it works there.
 ///
-/// While another instance holds the file the answer is "busy", whatever the timeout: SQLite does not wait
-/// here, so we ask again.
+/// While another instance holds the file the answer is "busy", whatever the timeout: SQLite does
+/// not wait here, so we ask again.
 pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreError> {
     let locking: String = conn.query_row("PRAGMA locking_mode", [], |row| row.get(0))?;
     if locking == "exclusive" {

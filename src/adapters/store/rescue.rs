@@ -175,7 +175,7 @@ pub(super) fn rescue(
     Ok(())
 }
 
-/// Gives the damaged file a second name, under which it is kept; the path keeps naming it too.
+/// Links the damaged file to the name it is kept under; the path keeps naming it too.
 fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
     let suffix = format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%SZ"));
     file::free_name(path, &suffix, |name| {

@@ -93,7 +93,7 @@ fn xterm_spelling(bytes: &[u8]) -> Cow<'_, [u8]> {
     let spelled = match bytes {
         // PuTTY in rxvt mode.
         b"\x1b[Ow" => b"\x1b[F".to_vec(),
-        // rxvt: Shift with an arrow, Ctrl with an arrow, Shift, Ctrl or both with another named key.
+        // rxvt: Shift or Ctrl with an arrow; Shift, Ctrl or both with another named key.
         [0x1b, b'[', arrow @ b'a'..=b'd'] => vec![0x1b, b'[', arrow - 0x20],
         [0x1b, b'O', arrow @ b'a'..=b'd'] => vec![0x1b, b'[', b'1', b';', b'5', arrow - 0x20],
         [0x1b, b'[', number @ .., b'$'] if is_number(number) => [b"\x1b[", number, b";2~"].concat(),
