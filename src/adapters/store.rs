@@ -523,9 +523,11 @@ impl SqliteStore {
         };
         let lost = known.entries.iter().filter(is_lost).count();
         if lost > 0 {
-            return Err(StoreError::Damaged(format!(
-                "it lacks changes of {lost} tasks"
-            )));
+            let changes = match lost {
+                1 => "1 change".to_owned(),
+                _ => format!("{lost} changes"),
+            };
+            return Err(StoreError::Damaged(format!("it lacks {changes}")));
         }
         if self.read_only.is_some() {
             return Ok(0);

@@ -5,7 +5,7 @@
 //! word of authorization, wherever it is repeated, and what the caller knows to be one. Names count whole:
 //! `parentTaskId` and `external_task_id` name other things.
 //!
-//! A text is decoded ([`decode`]), divided into lines and tokens ([`tokens`]) and read by structure ([`reader`]); a
+//! A text is decoded (`decode`), divided into lines and tokens (`tokens`) and read by structure (`reader`); a
 //! string within is read as a text of its own, for logs hold JSON and JSON holds JSON. Input comes in portions of any
 //! size and memory is bounded, so the length of the input is not.
 
