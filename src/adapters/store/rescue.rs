@@ -53,7 +53,7 @@ impl Recovery {
     pub(super) fn of_unacknowledged(tasks: usize) -> Self {
         Self {
             kept_as: None,
-            why: "the command that added them was interrupted".into(),
+            why: "kietop add was interrupted".into(),
             whole: 0,
             named: tasks,
             missing: Some(0),
