@@ -523,11 +523,9 @@ impl SqliteStore {
         };
         let lost = known.entries.iter().filter(is_lost).count();
         if lost > 0 {
-            let changes = match lost {
-                1 => "1 change".to_owned(),
-                _ => format!("{lost} changes"),
-            };
-            return Err(StoreError::Damaged(format!("it lacks {changes}")));
+            let tasks = if lost == 1 { "task" } else { "tasks" };
+            let what = format!("it lacks changes of {lost} {tasks}");
+            return Err(StoreError::Damaged(what));
         }
         if self.read_only.is_some() {
             return Ok(0);
