@@ -200,34 +200,35 @@ pub fn turns(config: &Config, access: Access) -> Result<Shared, Failure> {
 
 /// Returns the key if it is known without running a command, so that it is never taken for an id.
 pub fn known_secrets(config: &Config) -> Result<KnownSecrets, Failure> {
-    let key = match (key()?, &config.key) {
-        (Some(key), _) => Some(key),
-        (None, Some(stored)) => stored.read_file(),
-        (None, None) => None,
-    };
+    let key = key_source(config)?.read_without_command();
     Ok(key.map(|key| key.spellings()).unwrap_or_default())
 }
 
-/// Returns the client of the API, which counts in the book of turns. The environment's key goes before the stored one, which is read when it is needed.
+/// Returns where the key comes from: the environment, else the settings.
+fn key_source(config: &Config) -> Result<KeySource, Failure> {
+    Ok(match (key()?, &config.key) {
+        (Some(key), _) => KeySource::Given(key),
+        (None, Some(stored)) => KeySource::Stored(stored.clone()),
+        (None, None) => KeySource::None,
+    })
+}
+
+/// Returns the client of the API, which counts in the book of turns. A stored key is read when it is needed.
 pub fn client(config: &Config, turns: &Shared) -> Result<KieClient, Failure> {
     // An API on this machine is reached without a proxy.
     if !config.origin.is_loopback() {
         proxy::check().map_err(|error| Failure::new(exit::USAGE, format!("{error}.")))?;
     }
-    let key = match (key()?, &config.key) {
-        (Some(key), _) => KeySource::Given(key),
-        (None, Some(stored)) => KeySource::Stored(stored.clone()),
-        (None, None) => KeySource::None,
-    };
+    let key = key_source(config)?;
     let client = KieClient::new(config.origin.clone(), key, Limits::default());
     Ok(client.sharing(turns.clone()))
 }
 
 /// Tells whether there is a key, without reading a stored one.
 pub fn key_standing(config: &Config) -> Result<KeyStanding, Failure> {
-    Ok(match (key()?, &config.key) {
-        (None, None) => KeyStanding::Missing,
-        (Some(_), _) | (None, Some(_)) => KeyStanding::Named,
+    Ok(match key_source(config)? {
+        KeySource::None => KeyStanding::Missing,
+        KeySource::Given(_) | KeySource::Stored(_) => KeyStanding::Named,
     })
 }
 

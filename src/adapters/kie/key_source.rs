@@ -86,6 +86,15 @@ impl From<Option<ApiKey>> for KeySource {
 }
 
 impl KeySource {
+    /// Reads the key if no command has to run for it; `None` if it cannot be read.
+    pub fn read_without_command(&self) -> Option<ApiKey> {
+        match self {
+            Self::Given(key) => Some(key.clone()),
+            Self::Stored(StoredKey::File(file)) => parse(&private_text(file).ok()?).ok(),
+            Self::None | Self::Stored(StoredKey::Command(_) | StoredKey::Elsewhere { .. }) => None,
+        }
+    }
+
     /// Returns the key, read where it is kept; ends within ten seconds.
     pub async fn read(&self) -> Result<ApiKey, PollError> {
         match self {
@@ -101,14 +110,6 @@ impl KeySource {
 }
 
 impl StoredKey {
-    /// Reads the key if no command has to run for it; `None` if it cannot be read.
-    pub fn read_file(&self) -> Option<ApiKey> {
-        match self {
-            Self::File(file) => private_text(file).ok().and_then(|text| parse(&text).ok()),
-            Self::Command(_) | Self::Elsewhere { .. } => None,
-        }
-    }
-
     async fn read(&self) -> Result<ApiKey, String> {
         match self {
             Self::Command(words) => {
