@@ -165,8 +165,7 @@ impl Reader {
         while let Some(scope) = self.scopes.pop() {
             self.resolve(scope, found);
         }
-        let root = std::mem::take(&mut self.root);
-        self.resolve(root, found);
+        self.resolve_root(found);
     }
 
     /// Reads a line, or a portion of a long one.
@@ -217,8 +216,7 @@ impl Reader {
         self.columns.clear();
         if self.scopes.is_empty() {
             self.table = None;
-            let root = std::mem::take(&mut self.root);
-            self.resolve(root, found);
+            self.resolve_root(found);
         }
     }
 
@@ -253,8 +251,7 @@ impl Reader {
         let indent = text.len() - text.trim_start().len();
         let is_item = text.trim_start().starts_with("- ");
         if is_item && self.scopes.is_empty() {
-            let root = std::mem::take(&mut self.root);
-            self.resolve(root, found);
+            self.resolve_root(found);
         }
         self.scope().is_credential_header = false;
         let text = without_block_sign(text);
@@ -576,6 +573,12 @@ impl Reader {
             // A type before the value: `string(32) "…"`, `(string) (len=32) "…"`.
             line.expected = Some(class);
         }
+    }
+
+    /// Resolves what is outside of all brackets.
+    fn resolve_root(&mut self, found: &mut Findings) {
+        let root = std::mem::take(&mut self.root);
+        self.resolve(root, found);
     }
 
     /// Reads the values that waited for a name in their object.
