@@ -24,6 +24,7 @@ use crate::{
         watched::LONGEST_LABEL,
     },
     ports::ListStore as _,
+    ui::format,
 };
 
 /// How much of standard input is read at a time, in bytes.
@@ -282,21 +283,14 @@ impl InputReport {
 
 /// Describes the skipped values, by kind.
 fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
-    let kinds = [
-        (skipped.secrets, "secret", "secrets"),
-        (skipped.placeholders, "placeholder", "placeholders"),
-        (skipped.foreign, "other id", "other ids"),
-        (
-            unnamed,
-            "value like an id without a name (to add it: kietop add ID)",
-            "values like ids without a name (to add one: kietop add ID)",
-        ),
-    ];
-    let parts: Vec<_> = kinds
-        .into_iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
-        .collect();
+    let mut parts = format::skipped(skipped);
+    match unnamed {
+        0 => {}
+        1 => parts.push("1 value like an id without a name (to add it: kietop add ID)".to_owned()),
+        count => parts.push(format!(
+            "{count} values like ids without a name (to add one: kietop add ID)"
+        )),
+    }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 

@@ -10,6 +10,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 pub use crate::domain::time::age;
 use crate::domain::{
+    id_extract::Skipped,
     save::{AllSaves, Progress, Saving},
     status::{LinkLife, Urgency},
     time::Now,
@@ -373,6 +374,20 @@ fn moment_as(at: Timestamp, now: Now, zone: &TimeZone, today: &str) -> String {
         "%Y-%m-%d %H:%M"
     };
     zoned.strftime(form).to_string()
+}
+
+/// Describes the values left out of a text, by kind.
+pub fn skipped(skipped: Skipped) -> Vec<String> {
+    let kinds = [
+        (skipped.secrets, "secret", "secrets"),
+        (skipped.placeholders, "placeholder", "placeholders"),
+        (skipped.foreign, "other id", "other ids"),
+    ];
+    kinds
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
+        .collect()
 }
 
 #[cfg(test)]

@@ -227,7 +227,7 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
         }
         Part::Skipped => {
             let room = usize::from(pen.width().saturating_sub(2));
-            let text = skipped(dialog.skipped());
+            let text = format!("skipped: {}", format::skipped(dialog.skipped()).join(", "));
             pen.text(1, y, &format::fit_end(&text, room, scene.ellipsis()), muted);
         }
         Part::Cut => {
@@ -269,20 +269,6 @@ fn rejected(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
         let text = format!("not ids: {}", words.join(", "));
         format::fit_end(&text, room, ellipsis).into_owned()
     })
-}
-
-/// Describes the skipped values, by kind.
-fn skipped(skipped: Skipped) -> String {
-    let kinds = [
-        (skipped.secrets, "secret", "secrets"),
-        (skipped.placeholders, "placeholder", "placeholders"),
-        (skipped.foreign, "other id", "other ids"),
-    ];
-    let counted = kinds
-        .into_iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }));
-    format!("skipped: {}", counted.collect::<Vec<_>>().join(", "))
 }
 
 fn draw_candidate(
