@@ -148,7 +148,7 @@ fn the_screen_lives_on_while_a_name_is_looked_up() {
     let mut pty = home.dashboard();
 
     pty.type_bytes(b"?");
-    pty.wait_for_text("stop watching the task");
+    pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
     // Asked again later, and the task is kept.
     pty.wait_for_text("no connection to kietop-test.example in time");

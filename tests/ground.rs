@@ -62,10 +62,10 @@ fn is_drawn_in(screen: &Screen, colour: Color) -> bool {
 /// Sees the program answer to keys and leaves it: no task is gone.
 fn leave(mut pty: Pty, home: &Path) {
     pty.type_bytes(b"?");
-    pty.wait_for_text("stop watching the task");
+    pty.wait_for_text("remove from the list");
     pty.type_bytes(b"?");
     pty.wait_for("the help gone", |screen| {
-        !screen.contents().contains("stop watching the task")
+        !screen.contents().contains("remove from the list")
     });
     pty.type_bytes(b"q");
     let ended = pty.end();
@@ -101,7 +101,7 @@ fn a_dark_ground_and_no_answer_change_nothing() {
         let mut pty = watching_three(home.path(), &[]);
         pty.type_bytes(answer);
         pty.type_bytes(b"?");
-        pty.wait_for_text("stop watching the task");
+        pty.wait_for_text("remove from the list");
         pty.type_bytes(b"?");
         pty.wait_for("the list, as it was", |screen| {
             screen.contents().contains("API key is set") && is_drawn_in(screen, OWN)
@@ -183,7 +183,7 @@ fn what_only_looks_like_an_answer_presses_nothing() {
         pty.type_bytes(attack.as_bytes());
     }
     pty.type_bytes(b"?");
-    pty.wait_for_text("stop watching the task");
+    pty.wait_for_text("remove from the list");
     assert!(!is_drawn_in(pty.screen(), EXACT));
     pty.type_bytes(b"?");
     pty.wait_for_text("API key is set");

@@ -79,10 +79,10 @@ fn the_demo_shows_many_states_opens_help_and_leaves() {
     }
     pty.wait_for_text("\"hero loop\" is ready.");
     pty.type_bytes(b"?");
-    pty.wait_for_text("stop watching the task");
+    pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
     pty.wait_for("the help gone", |screen| {
-        !screen.contents().contains("stop watching the task")
+        !screen.contents().contains("remove from the list")
     });
     pty.resize(60, 18);
     pty.wait_for_text("GEN");
@@ -167,11 +167,11 @@ fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() 
 
     pty.wait_for_text("from a script");
     pty.type_bytes(b"x");
-    pty.wait_for_text("stop watching the task");
+    pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
     // A key that comes with it would make the two Alt and a letter.
     pty.wait_for("the help gone", |screen| {
-        !screen.contents().contains("stop watching the task")
+        !screen.contents().contains("remove from the list")
     });
     fs::write(&pipe, "two words\n").unwrap();
     pty.wait_for_text("key_command: the key has an invalid character at position 4");
@@ -265,7 +265,7 @@ const DIALOG: &str = "Esc cancel";
 const SCREENS: [(&[u8], &str, &[u8]); 3] = [
     (b"", "Watched tasks", b""),
     (b"\r", "[Info] Time", b"\x1b"),
-    (b"?", "stop watching the task", b""),
+    (b"?", "remove from the list", b""),
 ];
 
 #[test]
@@ -334,7 +334,7 @@ fn answers_of_the_terminal_press_no_key() {
     let answers = "\x1b[12;40R\x1b[0n\x1b[?62;22c\x1b]11;rgb:dd/dd/dd\x07\x1bP>|qdq\x1b\\\x1b_Gi=1;d\x1b\\\x1b[?1u\x1b[I";
     pty.type_bytes(answers.as_bytes());
     pty.type_bytes(b"?");
-    pty.wait_for_text("stop watching the task");
+    pty.wait_for_text("remove from the list");
     pty.type_bytes(b"q");
     pty.wait_for_text("API key is set");
     pty.type_bytes(b"q");

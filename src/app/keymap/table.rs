@@ -45,7 +45,7 @@ impl Group {
             Self::Moving => "Moving",
             Self::Tasks => "Tasks",
             Self::Finding => "Finding",
-            Self::Asking => "Asking",
+            Self::Asking => "Checking",
             Self::Copying => "In the copy menu",
             Self::Dialogs => "Dialogs",
             Self::Program => "Program",
@@ -132,7 +132,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('j'), k(Key::Down)],
         MOVES,
         "",
-        "next task, or a line down",
+        "down",
     ),
     bind(
         Group::Moving,
@@ -140,7 +140,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('k'), k(Key::Up)],
         MOVES,
         "",
-        "task before, or a line up",
+        "up",
     ),
     bind(
         Group::Moving,
@@ -148,7 +148,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('g'), k(Key::Home)],
         MOVES,
         "",
-        "first",
+        "top",
     ),
     bind(
         Group::Moving,
@@ -156,7 +156,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('G'), k(Key::End)],
         MOVES,
         "",
-        "last",
+        "bottom",
     ),
     bind(
         Group::Moving,
@@ -196,7 +196,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('l'), k(Key::Right)],
         TASKS,
         "page",
-        "tab to the right",
+        "next tab",
     ),
     bind(
         Group::Moving,
@@ -204,7 +204,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('h'), k(Key::Left)],
         TASKS,
         "",
-        "tab to the left",
+        "previous tab",
     ),
     bind(
         Group::Moving,
@@ -236,7 +236,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('4')],
         TASKS,
         "",
-        "tab Rescued",
+        "tab Callback",
     ),
     bind(
         Group::Moving,
@@ -260,23 +260,23 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[k(Key::Enter)],
         LIST,
         "detail",
-        "the task on the whole screen",
+        "full-screen details",
     ),
     bind(
         Group::Moving,
         Action::NextTask,
         &[c('J')],
         DETAIL,
-        "next",
-        "next task on the whole screen",
+        "next task",
+        "next task",
     ),
     bind(
         Group::Moving,
         Action::PreviousTask,
         &[c('K')],
         DETAIL,
-        "before",
-        "task before on the whole screen",
+        "previous",
+        "previous task",
     ),
     bind(
         Group::Moving,
@@ -284,7 +284,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[k(Key::Esc)],
         STEPS,
         "back",
-        "step back or close; marks, filter off",
+        "back / close; then clear marks, filter",
     ),
     bind(
         Group::Tasks,
@@ -300,7 +300,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('d')],
         TASKS,
         "remove",
-        "stop watching the task",
+        "remove from the list",
     ),
     bind(
         Group::Tasks,
@@ -308,7 +308,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('u')],
         TASKS,
         "undo",
-        "take a removal or label back",
+        "undo remove or label",
     ),
     bind(
         Group::Tasks,
@@ -316,7 +316,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c(' ')],
         TASKS,
         "mark",
-        "mark it; acts are for the marked ones",
+        "mark; actions apply to marked tasks",
     ),
     bind(
         Group::Tasks,
@@ -324,7 +324,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('V')],
         LIST,
         "",
-        "mark from the last one marked to here",
+        "mark from the last mark to here",
     ),
     bind(
         Group::Tasks,
@@ -332,7 +332,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('*')],
         LIST,
         "mark all",
-        "mark all shown, or none",
+        "mark all shown tasks, or none",
     ),
     bind(
         Group::Tasks,
@@ -347,8 +347,8 @@ pub(super) const BINDINGS: &[Binding] = &[
         Action::OpenOriginal,
         &[c('O')],
         TASKS,
-        "original",
-        "open the input video",
+        "input",
+        "open the input video in the browser",
     ),
     bind(
         Group::Tasks,
@@ -356,7 +356,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('b')],
         TASKS,
         "compare",
-        "input beside result in the browser",
+        "compare input and result in the browser",
     ),
     bind(
         Group::Tasks,
@@ -364,7 +364,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('w')],
         TASKS,
         "save",
-        "save the result videos; while that runs: how far, and stop",
+        "save videos (again: progress, stop)",
     ),
     bind(
         Group::Tasks,
@@ -372,7 +372,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('W')],
         TASKS,
         "save to",
-        "save them to another folder",
+        "save videos to another folder",
     ),
     bind(
         Group::Tasks,
@@ -388,7 +388,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('i')],
         TASKS,
         "raw",
-        "the server's last answer as it came",
+        "raw JSON",
     ),
     bind(
         Group::Tasks,
@@ -403,8 +403,8 @@ pub(super) const BINDINGS: &[Binding] = &[
         Action::ToggleNotices,
         &[c('N')],
         TASKS,
-        "notices",
-        "tell of its ending or not",
+        "notifications",
+        "notifications for this task on/off",
     ),
     bind(
         Group::Finding,
@@ -419,8 +419,8 @@ pub(super) const BINDINGS: &[Binding] = &[
         Action::EarlierFilter,
         &[KeyChord::ctrl('p')],
         FILTER,
-        "earlier",
-        "in the filter's line: a filter of before",
+        "previous",
+        "previous filter",
     ),
     bind(
         Group::Finding,
@@ -428,7 +428,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[KeyChord::ctrl('n')],
         FILTER,
         "",
-        "in the filter's line: the one after it",
+        "next filter",
     ),
     bind(
         Group::Finding,
@@ -436,7 +436,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('s')],
         TASKS,
         "sort",
-        "choose an order",
+        "choose the sort order",
     ),
     bind(
         Group::Finding,
@@ -444,7 +444,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('S')],
         ORDERS,
         "reverse",
-        "turn the order round",
+        "reverse order",
     ),
     bind(
         Group::Asking,
@@ -452,7 +452,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('r')],
         TASKS,
         "refresh",
-        "ask after this task now",
+        "refresh this task",
     ),
     bind(
         Group::Asking,
@@ -460,7 +460,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('R')],
         TASKS,
         "refresh all",
-        "ask after all unfinished tasks now",
+        "refresh all unfinished",
     ),
     bind(
         Group::Asking,
@@ -468,7 +468,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('p')],
         TASKS,
         "pause",
-        "stop asking, or go on",
+        "pause / resume checks",
     ),
     bind(
         Group::Asking,
@@ -476,7 +476,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('+'), c('=')],
         TASKS,
         "",
-        "ask more often (at most every 2s)",
+        "check more often (every 2s at most)",
     ),
     bind(
         Group::Asking,
@@ -484,15 +484,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('-')],
         TASKS,
         "",
-        "ask less often",
+        "check less often",
     ),
     bind(
         Group::Dialogs,
         Action::Accept,
         &[k(Key::Enter)],
         DIALOGS,
-        "do it",
-        "in a dialog: do it",
+        "run",
+        "in a dialog: confirm",
     ),
     bind(
         Group::Copying,
@@ -515,8 +515,8 @@ pub(super) const BINDINGS: &[Binding] = &[
         Action::Copy(CopyKind::Original),
         &[c('o')],
         COPY,
-        "original",
-        "copy the original's link",
+        "input",
+        "copy the input link",
     ),
     bind(
         Group::Copying,
@@ -532,7 +532,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('j')],
         COPY,
         "JSON",
-        "copy all of it as JSON",
+        "copy the task as JSON",
     ),
     bind(
         Group::Copying,
@@ -548,7 +548,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('y')],
         &[Context::Confirm],
         "yes",
-        "to a question: yes",
+        "answer a question: yes",
     ),
     bind(
         Group::Dialogs,
@@ -556,7 +556,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('n'), k(Key::Esc), c('q')],
         &[Context::Confirm],
         "no",
-        "to a question: no",
+        "answer a question: no",
     ),
     bind(
         Group::Dialogs,
@@ -564,7 +564,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c(' ')],
         ADD,
         "toggle",
-        "in the add dialog: take an id in or out",
+        "in the add dialog: skip or take an id",
     ),
     bind(
         Group::Dialogs,
@@ -580,7 +580,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[k(Key::BackTab)],
         ADD,
         "",
-        "in the add dialog: field before",
+        "in the add dialog: previous field",
     ),
     bind(
         Group::Dialogs,
@@ -588,7 +588,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[k(Key::Down)],
         TYPED_MOVES,
         "",
-        "next line of a dialog",
+        "in a dialog: down",
     ),
     bind(
         Group::Dialogs,
@@ -596,7 +596,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[k(Key::Up)],
         TYPED_MOVES,
         "",
-        "line before in a dialog",
+        "in a dialog: up",
     ),
     bind(
         Group::Program,
@@ -604,7 +604,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c(':')],
         TASKS,
         "command",
-        "an action by its name",
+        "command palette",
     ),
     bind(
         Group::Program,
@@ -612,7 +612,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('m')],
         TASKS,
         "messages",
-        "what was said of late",
+        "recent messages",
     ),
     bind(
         Group::Program,
@@ -620,7 +620,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('M')],
         TASKS,
         "diagnostics",
-        "clocks and odd answers",
+        "diagnostics: clocks, unusual answers",
     ),
     bind(
         Group::Program,
@@ -628,7 +628,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('?'), k(Key::F(1))],
         TASKS,
         "help",
-        "these keys",
+        "this help",
     ),
     bind(
         Group::Program,
@@ -636,7 +636,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[KeyChord::ctrl('l')],
         EVERYWHERE,
         "",
-        "draw the screen again",
+        "redraw the screen",
     ),
     bind(
         Group::Program,
@@ -644,7 +644,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('B')],
         TASKS,
         "",
-        "write a deleted list file back",
+        "write a deleted list file again",
     ),
     bind(
         Group::Program,
@@ -652,7 +652,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[KeyChord::ctrl('z')],
         EVERYWHERE,
         "",
-        "to the shell; fg comes back",
+        "suspend (fg returns)",
     ),
     bind(
         Group::Program,
@@ -660,7 +660,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[c('q')],
         &[Context::List, Context::Detail],
         "quit",
-        "leave",
+        "quit",
     ),
     bind(
         Group::Moving,
@@ -692,7 +692,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &[KeyChord::ctrl('c')],
         EVERYWHERE,
         "",
-        "leave at once",
+        "quit immediately",
     ),
 ];
 
@@ -718,18 +718,18 @@ impl Binding {
     /// Returns what the help says of it there: on the full detail some keys mean another thing than in the list.
     pub const fn help_in(&self, context: Context) -> &'static str {
         match (context, self.action) {
-            (Context::Detail, Action::Next) => "a line down",
-            (Context::Detail, Action::Previous) => "a line up",
-            (Context::Detail, Action::First) => "to the beginning",
-            (Context::Detail, Action::Last) => "to the end",
-            (Context::Detail, Action::NextTab) => "page to the right",
-            (Context::Detail, Action::PreviousTab) => "page to the left",
-            (Context::Detail, Action::Mark) => "mark it for the acts of the list",
-            (Context::Detail, Action::Back) => "one step back",
-            (Context::Detail, Action::Filter) => "to the list, with a filter",
-            (Context::Detail, Action::SortMenu) => "choose an order of the list",
-            (Context::Detail, Action::ReverseSort) => "turn the list's order round",
-            (Context::Detail, Action::Raw) => "the server's last answer as it came, and back",
+            (Context::Detail, Action::Next) => "down",
+            (Context::Detail, Action::Previous) => "up",
+            (Context::Detail, Action::First) => "top",
+            (Context::Detail, Action::Last) => "bottom",
+            (Context::Detail, Action::NextTab) => "next page",
+            (Context::Detail, Action::PreviousTab) => "previous page",
+            (Context::Detail, Action::Mark) => "mark; actions in the list apply to it",
+            (Context::Detail, Action::Back) => "back",
+            (Context::Detail, Action::Filter) => "filter the list",
+            (Context::Detail, Action::SortMenu) => "choose the list's sort order",
+            (Context::Detail, Action::ReverseSort) => "reverse the list's order",
+            (Context::Detail, Action::Raw) => "raw JSON, or back",
             _ => self.help,
         }
     }
