@@ -169,8 +169,8 @@ pub enum Command {
     Simulate(Simulate),
     /// Completions for a shell, to standard output
     Completions(Completions),
-    /// The manual page, to standard output
-    Man,
+    /// Print the manual page, or a page of the manual
+    Man(Man),
 }
 
 /// What to say of the settings.
@@ -328,6 +328,14 @@ pub struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub shell: clap_complete::Shell,
+}
+
+/// A page of the manual to print.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// A page; without one: the manual page in the format of man
+    #[arg(value_name = "TOPIC")]
+    pub topic: Option<manual::Topic>,
 }
 
 /// The words for states on the command line are those of the filter's `state:`.

@@ -124,7 +124,7 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
             cli::simulate::run(&simulate).await?;
         }
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
-        Some(Command::Man) => cli::manual::man()?,
+        Some(Command::Man(man)) => cli::manual::man(&man)?,
     }
     Ok(0)
 }

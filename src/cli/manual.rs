@@ -1,11 +1,54 @@
-//! `kietop completions` and `kietop man`: made from the command line's own definition.
+//! `kietop completions` and `kietop man`: made from the command line's own definition, and the pages of the manual.
 
 use std::io::{self, Write as _};
 
-use clap::{Command, CommandFactory as _};
-use clap_mangen::Man;
+use clap::{Command, CommandFactory as _, ValueEnum, builder::PossibleValue};
 
-use super::{Cli, Completions, Failure, output};
+use super::{Cli, Completions, Failure, Man, output};
+
+/// A page of the manual.
+#[derive(Debug, Clone, Copy)]
+pub struct Topic {
+    /// The name on the command line, and of the file.
+    pub name: &'static str,
+    /// The text, as Markdown.
+    pub text: &'static str,
+}
+
+/// Returns the topic of a file below `assets/manual`.
+macro_rules! topic {
+    ($name:literal) => {
+        Topic {
+            name: $name,
+            text: include_str!(concat!("../../assets/manual/", $name, ".md")),
+        }
+    };
+}
+
+/// The manual, in the order of reading.
+pub const TOPICS: [Topic; 10] = [
+    topic!("keys"),
+    topic!("commands"),
+    topic!("filter"),
+    topic!("dashboard"),
+    topic!("settings"),
+    topic!("files"),
+    topic!("json"),
+    topic!("how-it-works"),
+    topic!("promises"),
+    topic!("development"),
+];
+
+impl ValueEnum for Topic {
+    fn value_variants<'a>() -> &'a [Self] {
+        &TOPICS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let heading = self.text.lines().next().unwrap_or_default();
+        Some(PossibleValue::new(self.name).help(heading.trim_start_matches("# ")))
+    }
+}
 
 /// What the definition does not hold: variables without an option, and the exit codes.
 const MORE: &str = r#".TP
@@ -31,8 +74,11 @@ pub fn completions(completions: &Completions) -> Result<(), Failure> {
     output::data(&String::from_utf8_lossy(&script))
 }
 
-/// Prints the manual page.
-pub fn man() -> Result<(), Failure> {
+/// Prints a page of the manual, else the manual page in the format of `man`.
+pub fn man(man: &Man) -> Result<(), Failure> {
+    if let Some(topic) = man.topic {
+        return output::data(topic.text);
+    }
     let page = page(&Cli::command())
         .map_err(|error| Failure::plain(format!("The manual page cannot be made: {error}.")))?;
     output::data(&String::from_utf8_lossy(&page))
@@ -41,7 +87,7 @@ pub fn man() -> Result<(), Failure> {
 /// Returns one page that holds every command.
 fn page(cli: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    let man = Man::new(cli.clone());
+    let man = clap_mangen::Man::new(cli.clone());
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
@@ -69,7 +115,7 @@ fn page(cli: &Command) -> io::Result<Vec<u8>> {
 /// Writes one command with its options, as a part of the page's section.
 fn section(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let name = command.get_name();
-    let man = Man::new(command.clone().bin_name(format!("kietop {name}")));
+    let man = clap_mangen::Man::new(command.clone().bin_name(format!("kietop {name}")));
     let mut text = Vec::new();
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
