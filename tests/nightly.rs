@@ -76,7 +76,7 @@ fn seed() -> u64 {
     )
 }
 
-/// Prints one line for the README's table: date, what, how long, figures.
+/// Prints one line for the table of promises.md: date, what, how long, figures.
 fn tell(what: &str, begun: Instant, figures: &str) {
     let now = jiff::Timestamp::now().to_string();
     let today = now.split('T').next().unwrap();
@@ -90,7 +90,7 @@ fn judge(worst: &endings::Worst, limit: Duration) {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn kills_lose_no_acknowledged_change() {
     let (begun, rounds, seed) = (Instant::now(), scaled(500), seed());
     let told = kills::play("kills_lose_no_acknowledged_change", rounds, seed);
@@ -102,7 +102,7 @@ fn kills_lose_no_acknowledged_change() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn kills_while_saving_leave_no_wrong_file() {
     let (begun, kills, seed) = (Instant::now(), scaled(200), seed());
     println!("kills while saving: seed {seed}");
@@ -111,7 +111,7 @@ fn kills_while_saving_leave_no_wrong_file() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn damage_is_never_silent() {
     let (begun, rounds, seed) = (Instant::now(), scaled(500), seed());
     println!("damage: seed {seed}");
@@ -126,7 +126,7 @@ fn damage_is_never_silent() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn no_command_is_silent_about_damage() {
     let (begun, rounds, seed) = (Instant::now(), scaled(2000), seed());
     println!("damage by command: seed {seed}");
@@ -136,7 +136,7 @@ fn no_command_is_silent_about_damage() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn signals_give_the_terminal_back() {
     let begun = Instant::now();
     let worst = endings::signals(KIETOP, scaled(50));
@@ -150,7 +150,7 @@ fn signals_give_the_terminal_back() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn suspensions_give_the_terminal_back_and_take_it_again() {
     let begun = Instant::now();
     let worst = endings::suspensions(KIETOP, scaled(50));
@@ -164,7 +164,7 @@ fn suspensions_give_the_terminal_back_and_take_it_again() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn pastes_are_text_and_quick() {
     let begun = Instant::now();
     let worst = endings::pastes(KIETOP, scaled(20));
@@ -178,7 +178,7 @@ fn pastes_are_text_and_quick() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn hang_ups_end_the_program_without_spinning() {
     let begun = Instant::now();
     let worst = endings::hang_ups(KIETOP, scaled(20));
@@ -194,7 +194,7 @@ fn hang_ups_end_the_program_without_spinning() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn a_monkey_at_the_keys_breaks_nothing() {
     let (begun, seed) = (Instant::now(), seed());
     println!("monkey: seed {seed}");
@@ -203,7 +203,7 @@ fn a_monkey_at_the_keys_breaks_nothing() {
 }
 
 #[test]
-#[ignore = "long run: see README"]
+#[ignore = "long run: see assets/manual/promises.md"]
 fn an_hour_of_a_hostile_server_leaves_no_trace() {
     let (begun, seed) = (Instant::now(), seed());
     println!("soak: seed {seed}");
