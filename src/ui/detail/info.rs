@@ -211,11 +211,13 @@ pub(super) fn checked(watched: &Watched, scene: &Scene<'_>) -> String {
     let polls = scene.state.polls();
     let turned_away = polls.hold().zip(polls.turned_away(watched.id()));
     let last = match (freshness.last_ok, freshness.failures) {
-        (None, 0) if let Some((hold, at)) = turned_away => {
-            let ago = format::ago(scene.now.mono.since(at));
-            format!("asked {ago}: {}", hold.error.message())
-        }
-        (None, 0) => "never".to_owned(),
+        (None, 0) => turned_away.map_or_else(
+            || "never".to_owned(),
+            |(hold, at)| {
+                let ago = format::ago(scene.now.mono.since(at));
+                format!("asked {ago}: {}", hold.error.message())
+            },
+        ),
         (None, _) => "never answered".to_owned(),
         (Some(at), 0) => format::ago(scene.now.age_of(at)),
         (Some(at), _) => format!("last good {}", format::ago(scene.now.age_of(at))),
