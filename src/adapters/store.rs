@@ -634,6 +634,10 @@ impl SqliteStore {
             // EXTRA is FULL, and where the write-ahead log is refused it also syncs the folder after the journal's end.
             let level = if is_flushed { "EXTRA" } else { "NORMAL" };
             self.conn.pragma_update(None, "synchronous", level)?;
+            if cfg!(target_os = "macos") {
+                // There fsync(2) leaves the data in the drive's cache.
+                self.conn.pragma_update(None, "fullfsync", is_flushed)?;
+            }
             self.is_flushed = Some(is_flushed);
         }
         Ok(())

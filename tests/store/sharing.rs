@@ -159,7 +159,7 @@ fn another_instances_commit_is_noticed() {
     let (calls, called) = mpsc::channel();
 
     let guard = watch(&list.path(), move || calls.send(()).unwrap()).unwrap();
-    assert!(guard.is_notified());
+    assert_eq!(guard.is_notified(), !cfg!(target_os = "macos"));
     there.apply(&[add("a")]).unwrap();
     let news = loop {
         called.recv_timeout(LIMIT).expect("no notice");

@@ -32,6 +32,10 @@ const ASKING: Duration = Duration::from_secs(1);
 /// The interval of folder checks: unmounting a file system sends no event.
 const FOLDER_CHECK: Duration = Duration::from_secs(5);
 
+/// Whether the system reports a write to a file that stays open. On macOS it reports a write when the
+/// file is closed (notify-rs/notify#240), and `SQLite` keeps its log open.
+const REPORTS_OPEN_FILES: bool = !cfg!(target_os = "macos");
+
 /// Ends the notice when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
@@ -67,6 +71,11 @@ struct Subscription {
 }
 
 impl Subscription {
+    /// Reports whether every write makes an event; else the file is checked once a second.
+    const fn is_complete(&self) -> bool {
+        REPORTS_OPEN_FILES && self.events.is_some()
+    }
+
     /// Subscribes again if the path leads to another folder by now, and reports whether it does.
     fn renew(&mut self) -> bool {
         let folder = file::identity(self.path.parent().unwrap_or(Path::new("/")));
@@ -87,7 +96,8 @@ impl Subscription {
 /// A burst of writes is one call, 50 ms after its first, and one more a second after its last. Our own
 /// writes are reported too: asking the store then costs next to nothing. While nothing is written the
 /// thread sleeps, except for a check of the folder every five seconds. Where the system sends no
-/// events (some network file systems, no watches left, no folder) the call comes every second.
+/// events (some network file systems, no watches left, no folder), or not of every write (macOS), the
+/// call comes every second.
 pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<Watch, StoreError> {
     watch_by(path, on_change, Box::new(subscribe))
 }
@@ -107,7 +117,7 @@ fn watch_by(
         events: None,
     };
     subscription.renew();
-    let is_notified = subscription.events.is_some();
+    let is_notified = subscription.is_complete();
     let alive = Arc::new(());
     let is_alive = Arc::downgrade(&alive);
     thread::Builder::new()
@@ -169,7 +179,7 @@ fn listen(
     on_change: impl Fn(),
 ) {
     while alive.strong_count() > 0 {
-        let pause = if subscription.events.is_some() {
+        let pause = if subscription.is_complete() {
             FOLDER_CHECK
         } else {
             ASKING
@@ -181,7 +191,7 @@ fn listen(
         if has_word {
             pass_on(heard, &on_change);
         }
-        if subscription.renew() || subscription.events.is_none() {
+        if subscription.renew() || !subscription.is_complete() {
             on_change();
         }
     }
