@@ -1,7 +1,6 @@
 //! The headless commands against the outside: hostile texts, pipes that close, disks that are full, arguments that are
 //! no text. Whatever comes, nothing acts on the terminal and nothing panics.
 
-#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -16,7 +15,6 @@ mod harmful;
 use harmful::{is_harmful, scalars};
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
     io::{Read as _, Write as _},
     net::TcpListener,
     os::unix::ffi::OsStrExt as _,
@@ -259,7 +257,12 @@ fn a_full_disk_is_said_and_nothing_panics() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     run(home, &["add", ID]);
-    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
     for words in [
         ["list"].as_slice(),
         &["list", "--json"],
@@ -508,6 +511,7 @@ async fn what_concerns_the_account_is_said_with_the_next_step() {
 
 /// Lowers a limit in a shell and runs kietop; as `nobody` if we are root, for whom process limits
 /// do not apply.
+#[cfg(target_os = "linux")]
 fn limited(home: &Path, limit: &str, words: &str) -> Output {
     use std::os::unix::process::CommandExt as _;
     let program = home.join("kietop");

@@ -161,6 +161,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     fn names(variables: &[&str]) -> Vec<&'static str> {
         let copiers = ladder(|name| variables.contains(&name));
         copiers.iter().map(|copier| copier.name).collect()

@@ -283,9 +283,11 @@ pub(super) mod tests {
         let pid: i32 = pid.trim().parse().unwrap();
         let is_gone = (0..6000).any(|_| {
             thread::park_timeout(LOOK);
+            let process = rustix::process::Pid::from_raw(pid).unwrap();
             // A zombie waits for its new parent; it runs no more.
-            std::fs::read_to_string(format!("/proc/{pid}/stat"))
-                .map_or(true, |stat| stat.contains(") Z "))
+            rustix::process::test_kill_process(process).is_err()
+                || std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                    .is_ok_and(|stat| stat.contains(") Z "))
         });
         assert!(is_gone, "process {pid} lives on");
     }

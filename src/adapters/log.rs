@@ -174,6 +174,7 @@ fn without_secrets(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::regular_file::tests::make_fifo;
 
     #[test]
     fn what_links_carry_is_left_out() {
@@ -208,10 +209,9 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_no_log() {
-        use rustix::fs::{CWD, FileType, Mode, mknodat};
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        make_fifo(&path("fifo"));
         std::os::unix::fs::symlink("/dev/null", path("link")).unwrap();
         for name in ["fifo", "link"] {
             assert!(Log::open(&path(name)).is_err(), "{name}");
@@ -219,7 +219,7 @@ mod tests {
 
         // The place of the older copy may hold anything too.
         fs::write(path("kietop.log"), "x").unwrap();
-        mknodat(CWD, path("kietop.log.1"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        make_fifo(&path("kietop.log.1"));
         assert!(copy(&path("kietop.log"), &path("kietop.log.1")).is_err());
     }
 

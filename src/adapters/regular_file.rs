@@ -49,12 +49,16 @@ pub fn read_small(path: &Path, max_bytes: u64, symlinks: Symlinks) -> io::Result
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::symlink};
-
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
+pub(super) mod tests {
+    use std::{fs, os::unix::fs::symlink, process::Command};
 
     use super::*;
+
+    /// Makes a named pipe, by a command: rustix has no call for it on macOS.
+    pub(in crate::adapters) fn make_fifo(path: &Path) {
+        let made = Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    }
 
     #[test]
     fn only_regular_files_of_their_length_are_read() {
@@ -64,7 +68,7 @@ mod tests {
         symlink(path("file"), path("link")).unwrap();
         symlink("/dev/zero", path("endless")).unwrap();
         fs::create_dir(path("folder")).unwrap();
-        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        make_fifo(&path("fifo"));
         symlink(path("fifo"), path("fifo-link")).unwrap();
         let read = |name: &str, symlinks| read_small(&path(name), 8, symlinks);
 

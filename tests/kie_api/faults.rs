@@ -5,7 +5,6 @@ use std::time::Duration;
 use kietop::{
     adapters::kie::Limits,
     domain::report::{Answer, PollError, Scope},
-    ports::TaskApi as _,
 };
 use tokio::net::TcpListener;
 
@@ -507,7 +506,7 @@ async fn hostile_answers_take_little_memory() {
 
     let family = kietop::domain::task::Family::LumaModify;
     let mut noticed = kietop::domain::noticed::Noticed::default();
-    drop(client.fetch(&super::id(), family, &mut noticed).await);
+    drop(kietop::ports::TaskApi::fetch(&client, &super::id(), family, &mut noticed).await);
 
     let extra = memory("VmHWM").saturating_sub(before);
     println!("{name}: {extra} KiB, the server's own copy among them");

@@ -299,6 +299,7 @@ mod tests {
     }
 
     /// Returns a listener at another address of this machine whose queue is full: a connection to it hangs.
+    #[cfg(target_os = "linux")]
     async fn hole() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();

@@ -374,6 +374,7 @@ fn unescape(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::regular_file::tests::make_fifo;
 
     fn id(text: &str) -> TaskId {
         TaskId::parse(text).unwrap()
@@ -513,14 +514,7 @@ mod tests {
         assert!(append(&list, 1, &lines(&[(1, Event::Add, "a", "")])).is_err());
         assert_eq!(fs::read(&other).unwrap(), b"mine");
         fs::remove_file(&path).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &path,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-            0,
-        )
-        .unwrap();
+        make_fifo(&path);
         assert!(read(&list).is_err());
     }
 }
