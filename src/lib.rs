@@ -103,3 +103,6 @@ pub mod ports;
 pub mod runtime;
 pub mod simulator;
 pub mod ui;
+
+#[cfg(not(unix))]
+compile_error!("kietop runs on Linux and macOS. On Windows, build it inside WSL.");

@@ -205,7 +205,6 @@ async fn the_contract_s_answer_is_listed_as_json() {
     );
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn ctrl_c_keeps_what_was_answered() {
     let server = MockServer::start().await;
@@ -699,7 +698,6 @@ fn every_id_is_added_where_standard_output_is_full() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn the_limit_of_a_file_is_said_and_ends_nothing_unsaid() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,6 @@
 //! The key goes to the API's origin and nowhere else: a canary in place of it, hostile servers, and a look into every
 //! corner afterwards.
 
-#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

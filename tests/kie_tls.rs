@@ -4,7 +4,6 @@
 //! Whom a process trusts is read from its environment (`SSL_CERT_FILE`, as everywhere on Unix), and the environment
 //! of this one cannot be changed safely. So each test starts itself once more, with an authority of its own.
 
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::{

@@ -1,6 +1,5 @@
 //! `--refresh` and `wait` beside signals and beside each other: the real program, several at once on one list.
 
-#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,6 +1,5 @@
 //! `wait`, `save` and `open` as scripts use them: the real program against servers that do as they are told.
 
-#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

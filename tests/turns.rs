@@ -1,6 +1,5 @@
 //! The book of turns as a real file: whatever is wrong with it, asking goes on; where all is well, limits hold over all.
 
-#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     reason = "test code: what is not as expected is to fail loudly"

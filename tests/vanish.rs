@@ -1,7 +1,6 @@
 //! A list file that is deleted under a running program: its tasks stay, no new file is created, and
 //! it is written back on request.
 
-#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File, OpenOptions},
     hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState},
     io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -193,17 +194,12 @@ fn media_source(url: &Url) -> String {
 fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = fs::metadata(folder)?;
-        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-        if !is_ours || found.mode() & 0o022 != 0 {
-            return Err(io::Error::other("others may write there"));
-        }
+    let found = fs::metadata(folder)?;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if !is_ours || found.mode() & 0o022 != 0 {
+        return Err(io::Error::other("others may write there"));
     }
     Ok(())
 }
@@ -212,7 +208,6 @@ fn make_private(folder: &Path) -> io::Result<()> {
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }

@@ -94,7 +94,6 @@ pub fn passing_folder() -> Result<PathBuf, Failure> {
     let temporary = places::temporary_folder().map_err(|error| base_folder_failed(&error))?;
     let folder = temporary.join(format!("kietop-{mark:016x}"));
     let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(&folder).unwrap_or_default();
     Ok(folder)

@@ -5,14 +5,12 @@ use std::future;
 /// Hears of the signals that end a command, from its making on.
 #[derive(Debug)]
 pub struct Signals {
-    #[cfg(unix)]
     heard: Vec<(i32, tokio::signal::unix::Signal)>,
 }
 
 impl Signals {
     /// Begins to listen; a signal that cannot be listened for ends the program as it always did. Who started it behind
     /// `nohup` wants no end by a hang-up: that stays ignored.
-    #[cfg(unix)]
     pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [
@@ -29,14 +27,7 @@ impl Signals {
         }
     }
 
-    /// Begins to listen.
-    #[cfg(not(unix))]
-    pub const fn listen() -> Self {
-        Self {}
-    }
-
     /// Waits for the next one, and returns its number.
-    #[cfg(unix)]
     pub async fn next(&mut self) -> i32 {
         future::poll_fn(|context| {
             for (number, signal) in &mut self.heard {
@@ -48,19 +39,10 @@ impl Signals {
         })
         .await
     }
-
-    /// Waits for Ctrl-C, and returns its number; for ever where there are no signals.
-    #[cfg(not(unix))]
-    pub async fn next(&mut self) -> i32 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            future::pending::<()>().await;
-        }
-        2
-    }
 }
 
-/// Reports whether this program was started with hang-ups ignored, as far as the host tells.
-#[cfg(unix)]
+/// Reports whether this program was started with hang-ups ignored. Only Linux tells; elsewhere they
+/// count as not ignored.
 fn ignores_hang_ups() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -63,17 +64,7 @@ fn abandoned(path: &Path) -> Option<File> {
     file.try_lock().ok()?;
     // While we opened it, its owner may have put the whole file in its place.
     let (ours, there) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
-    let is_same = {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            (ours.dev(), ours.ino()) == (there.dev(), there.ino())
-        }
-        #[cfg(not(unix))]
-        {
-            false
-        }
-    };
+    let is_same = (ours.dev(), ours.ino()) == (there.dev(), there.ino());
     (is_same && is_claim(&ours) && is_claim(&there)).then_some(file)
 }
 

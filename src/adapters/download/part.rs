@@ -185,14 +185,10 @@ impl Part {
     /// Returns how many bytes the file may have at most: a limit of ours, and what the disk has room for.
     pub(super) fn most(&self, limits: &Limits) -> Result<u64, SaveError> {
         let room = free(&self.folder).map_err(|error| self.failed(&error))?;
-        let room = room.map(|room| {
-            room.saturating_sub(limits.spare)
-                .saturating_add(self.offset)
-        });
-        match room {
-            Some(room) if room < limits.largest => Ok(room),
-            _ => Ok(limits.largest),
-        }
+        let room = room
+            .saturating_sub(limits.spare)
+            .saturating_add(self.offset);
+        Ok(room.min(limits.largest))
     }
 
     /// Verifies that all is here and a video, flushes it, and gives it its final name, in the place of nothing.
@@ -462,19 +458,10 @@ fn locked(file: File, path: &Path) -> Result<File, SaveError> {
 
 /// Reports whether the open file is what has that name.
 fn is_still(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
-            return false;
-        };
-        (open.dev(), open.ino()) == (named.dev(), named.ino())
-    }
-    #[cfg(not(unix))]
-    {
-        // An open file keeps its name there.
-        let _ = file;
-        path.exists()
-    }
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 /// Reports whether two files are the same, byte for byte; a link is never the same as what it leads to.
@@ -510,24 +497,13 @@ fn same_bytes(one: File, other: File) -> io::Result<bool> {
 
 /// Makes a new name last.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    File::open(folder)?.sync_all()
 }
 
-/// Returns how many bytes the disk has room for, where that can be told.
-fn free(folder: &Path) -> io::Result<Option<u64>> {
-    #[cfg(unix)]
-    {
-        let disk = rustix::fs::statvfs(folder)?;
-        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        Ok(None)
-    }
+/// Returns how many bytes the disk has room for.
+fn free(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn remove_quietly(path: &Path) {
@@ -580,7 +556,6 @@ mod tests {
         named.unwrap()
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_part_that_became_a_finished_file_meanwhile_is_not_taken_for_one() {
         let folder = tempfile::tempdir().unwrap();

@@ -33,7 +33,6 @@ pub fn harden_process() -> io::Result<()> {
 ///
 /// When the signal cannot be handled.
 pub fn survive_file_size_limit() -> io::Result<()> {
-    #[cfg(unix)]
     signal_hook::flag::register(
         signal_hook::consts::signal::SIGXFSZ,
         std::sync::Arc::default(),
