@@ -1,21 +1,21 @@
 //! The command line: what may be typed, and one file a headless command.
 //!
-//! Standard output is data, standard error is talk. Commands use the same domain, ports and adapters as the
-//! dashboard, so nothing is decided twice.
+//! Standard output is data, standard error is talk. Commands use the same domain, ports and
+//! adapters as the dashboard, so nothing is decided twice.
 
 pub mod add;
 pub mod config;
 pub mod csv;
+pub mod exporter;
 pub mod json;
 pub mod list;
 pub mod manual;
 pub mod open;
 pub mod output;
-pub mod place;
 pub mod refresh;
 pub mod remove;
 pub mod save;
-pub mod scribe;
+pub mod services;
 pub mod signals;
 pub mod simulate;
 pub mod wait;
@@ -49,7 +49,8 @@ pub mod exit {
 
 /// Watches video tasks at kie.ai and never loses a result.
 ///
-/// Without a command: the dashboard. The key is read from `KIE_API_KEY`, else as the config file says.
+/// Without a command: the dashboard. The key is read from `KIE_API_KEY`, else as the config file
+/// says.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try it without a key or network: kietop demo")]
 pub struct Cli {
@@ -58,12 +59,12 @@ pub struct Cli {
     pub command: Option<Command>,
     /// Options of every command.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalArgs,
 }
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
+pub struct GlobalArgs {
     /// Where the API is: https, or http on loopback [default: that of kie.ai]
     #[arg(
         long,
@@ -105,9 +106,9 @@ pub struct Global {
     pub read_only: bool,
 }
 
-impl Global {
+impl GlobalArgs {
     /// Refuses what was named on the command line but is of no use to a world of its own.
-    pub fn refuse_for_a_world(&self, command: &str) -> Result<(), Failure> {
+    pub fn reject_for_simulator(&self, command: &str) -> Result<(), Failure> {
         let is_named = |variable: &str, value: Option<&OsStr>| {
             value.is_some() && std::env::var_os(variable).as_deref() != value
         };
@@ -147,28 +148,29 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The dashboard against the built-in simulator: no key, no network, nothing kept
-    Demo(World),
+    Demo(WorldArgs),
     /// Watch tasks
-    Add(Add),
+    Add(AddArgs),
     /// Stop watching tasks (the API is never asked to delete anything)
-    Remove(Remove),
+    Remove(RemoveArgs),
     /// The list as last known
-    List(List),
+    List(ListArgs),
     /// One task in full
-    Show(Show),
+    Show(ShowArgs),
     /// Wait until tasks have ended, and say of each how, as it ends
-    Wait(Wait),
+    Wait(WaitArgs),
     /// Open a result (or input) video in the browser
-    Open(Open),
+    Open(OpenArgs),
     /// Save result videos to the disk: whole, resumable, nothing overwritten
-    Save(Save),
-    /// The settings: the commented default file, where the file is looked for, what is wrong with it
+    Save(SaveArgs),
+    /// The settings: the commented default file, where the file is looked for, what is wrong with
+    /// it
     #[command(subcommand)]
     Config(ConfigCommand),
     /// The simulator alone, for anyone's client; prints its URL and task ids
-    Simulate(Simulate),
+    Simulate(SimulateArgs),
     /// Completions for a shell, to standard output
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print the manual page, or a page of the manual
     Man(Man),
 }
@@ -186,47 +188,47 @@ pub enum ConfigCommand {
 
 /// What the simulated world is like.
 #[derive(Debug, Clone, Args)]
-pub struct World {
+pub struct WorldArgs {
     /// How many tasks it starts with, at most 10000
-    #[arg(long, default_value_t = simulator::Settings::default().tasks, value_name = "N", value_parser = tasks)]
+    #[arg(long, default_value_t = simulator::SimulatorSettings::default().tasks, value_name = "N", value_parser = parse_task_count)]
     pub tasks: usize,
     /// Simulated seconds per second, 0.01 to 10000
-    #[arg(long, default_value_t = simulator::Settings::default().speed, value_name = "X", value_parser = speed)]
+    #[arg(long, default_value_t = simulator::SimulatorSettings::default().speed, value_name = "X", value_parser = parse_speed)]
     pub speed: f64,
     /// Another number, another world
-    #[arg(long, default_value_t = simulator::Settings::default().seed, value_name = "N")]
+    #[arg(long, default_value_t = simulator::SimulatorSettings::default().seed, value_name = "N")]
     pub seed: u64,
 }
 
 /// Reads how many tasks a world is to have.
-fn tasks(text: &str) -> Result<usize, String> {
+fn parse_task_count(text: &str) -> Result<usize, String> {
     let tasks = text.parse().ok();
-    let tasks = tasks.filter(|tasks| *tasks <= simulator::MOST_TASKS);
-    tasks.ok_or_else(|| format!("a world has 0 to {} tasks", simulator::MOST_TASKS))
+    let tasks = tasks.filter(|tasks| *tasks <= simulator::MAX_TASKS);
+    tasks.ok_or_else(|| format!("a world has 0 to {} tasks", simulator::MAX_TASKS))
 }
 
 /// Reads how fast a world is to run.
-fn speed(text: &str) -> Result<f64, String> {
+fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok();
-    let speed = speed.filter(|speed| simulator::SPEEDS.contains(speed));
-    let (least, most) = (simulator::SPEEDS.start(), simulator::SPEEDS.end());
+    let speed = speed.filter(|speed| simulator::SPEED_RANGE.contains(speed));
+    let (least, most) = (simulator::SPEED_RANGE.start(), simulator::SPEED_RANGE.end());
     speed.ok_or_else(|| format!("a speed is {least} to {most}"))
 }
 
 /// What to simulate, and where.
 #[derive(Debug, Clone, Args)]
-pub struct Simulate {
+pub struct SimulateArgs {
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0, value_name = "P")]
     pub port: u16,
     /// What the world is like.
     #[command(flatten)]
-    pub world: World,
+    pub world: WorldArgs,
 }
 
 /// What to add.
 #[derive(Debug, Args)]
-pub struct Add {
+pub struct AddArgs {
     /// Task ids, or links or JSON that contain some; `-` finds ids in any text on standard input
     #[arg(required = true, value_name = "ID|-")]
     pub ids: Vec<String>,
@@ -243,7 +245,7 @@ pub struct Add {
 
 /// What to remove.
 #[derive(Debug, Args)]
-pub struct Remove {
+pub struct RemoveArgs {
     /// Task ids, or unique beginnings of at least 4 characters
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
@@ -251,7 +253,7 @@ pub struct Remove {
 
 /// What to list, and how.
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListArgs {
     /// Only tasks in this state (may be given several times)
     #[arg(long, value_name = "STATE")]
     pub state: Vec<StateWord>,
@@ -271,7 +273,7 @@ pub struct List {
 
 /// What to show, and how.
 #[derive(Debug, Args)]
-pub struct Show {
+pub struct ShowArgs {
     /// A task id, or a unique beginning of at least 4 characters
     #[arg(value_name = "ID")]
     pub id: String,
@@ -288,13 +290,14 @@ pub struct Show {
 #[command(
     after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 5 no such task, or removed meanwhile, 124 timed out, 130 interrupted."
 )]
-pub struct Wait {
-    /// Task ids, or unique beginnings of at least 4 characters; none: all unfinished tasks of the list
+pub struct WaitArgs {
+    /// Task ids, or unique beginnings of at least 4 characters; none: all unfinished tasks of the
+    /// list
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// Give up after this time: 90s, 15m, 2h30m
     #[arg(long, value_name = "DUR")]
-    pub timeout: Option<wait::Span>,
+    pub timeout: Option<wait::TimeoutArg>,
     /// One line of JSON for each task
     #[arg(long)]
     pub json: bool,
@@ -302,7 +305,7 @@ pub struct Wait {
 
 /// What to open.
 #[derive(Debug, Args)]
-pub struct Open {
+pub struct OpenArgs {
     /// A task id, or a unique beginning of at least 4 characters
     #[arg(value_name = "ID")]
     pub id: String,
@@ -313,7 +316,7 @@ pub struct Open {
 
 /// What to save, and where.
 #[derive(Debug, Args)]
-pub struct Save {
+pub struct SaveArgs {
     /// Task ids, or unique beginnings of at least 4 characters
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
@@ -324,7 +327,7 @@ pub struct Save {
 
 /// For which shell.
 #[derive(Debug, Args)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub shell: clap_complete::Shell,
@@ -345,11 +348,11 @@ impl ValueEnum for StateWord {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.meaning()))
+        Some(PossibleValue::new(self.name()).help(self.description()))
     }
 }
 
-/// Is a command that did not do what was asked: an exit code and a sentence with the next step.
+/// A command that did not do what was asked: an exit code and a sentence with the next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {

@@ -1,16 +1,18 @@
-//! The user's settings: file, environment and options become one checked [`Config`], or everything that is wrong.
+//! The user's settings: file, environment and options become one checked [`Config`], or everything
+//! that is wrong.
 //!
-//! An option goes before the environment, that before the profile, that before the rest of the file, that before the
-//! default. The file is the one named, or `kietop/config.toml` under the config home; the working directory is never
-//! looked into. A stored key belongs to the API address of its own section and goes to no other.
+//! An option goes before the environment, that before the profile, that before the rest of the
+//! file, that before the default. The file is the one named, or `kietop/config.toml` under the
+//! config home; the working directory is never looked into. A stored key belongs to the API address
+//! of its own section and goes to no other.
 //!
 //! Knows neither the command line's parser nor what the settings are used for.
 
 mod check;
-mod fault;
-pub mod places;
-mod reader;
+mod error;
+pub mod paths;
 pub mod themes;
+mod toml_reader;
 
 use std::{
     fs::OpenOptions,
@@ -19,10 +21,10 @@ use std::{
     time::Duration,
 };
 
-pub use self::fault::{Fault, Faults, Place};
+pub use self::error::{ConfigError, ConfigErrors, FilePosition};
 use self::{
-    check::{Account, Checked},
-    places::BaseFolderError,
+    check::{AccountConfig, CheckedFile},
+    paths::BaseFolderError,
 };
 use crate::{
     adapters::{
@@ -30,18 +32,18 @@ use crate::{
         regular_file::{self, Symlinks},
     },
     app::keymap::Keymap,
-    domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
+    domain::{preview::PreviewMode, schedule::PollIntervals, suggest::did_you_mean},
 };
 
 /// The default file: every setting that works, commented out, with its default.
 pub const DEFAULT_FILE: &str = include_str!("../assets/config.toml");
 
 /// The largest config or theme file, in bytes; a larger one is some other file.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_FILE_LEN: u64 = 1024 * 1024;
 
-/// Is what was asked for on the command line or in the environment.
+/// What was asked for on the command line or in the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct Overrides {
     /// The config file.
     pub config: Option<PathBuf>,
     /// The profile.
@@ -52,7 +54,7 @@ pub struct Asked {
     pub store: Option<PathBuf>,
 }
 
-/// Is every setting, checked.
+/// Every setting, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     /// The profile in force.
@@ -64,56 +66,56 @@ pub struct Config {
     /// The list file; `None` for the one under the data home.
     pub store: Option<PathBuf>,
     /// What is the same in every profile.
-    pub settings: Settings,
+    pub settings: UserSettings,
 }
 
-/// Is what is the same in every profile.
+/// What is the same in every profile.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settings {
+pub struct UserSettings {
     /// How often tasks are asked after.
-    pub pace: Pace,
+    pub intervals: PollIntervals,
     /// How long results live.
     pub retention: Retention,
     /// Where and when videos are saved.
-    pub saving: Saving,
+    pub saving: SaveSettings,
     /// The browser's command line; empty for the system's choice.
     pub browser: Vec<String>,
     /// How endings are told beside the title.
-    pub notifications: Notifications,
+    pub notifications: NotificationOptions,
     /// Who has the mouse.
-    pub mouse: Mouse,
+    pub mouse: MouseSetting,
     /// Whether only ASCII is drawn.
-    pub ascii: Ascii,
+    pub ascii: AsciiMode,
     /// The colours.
-    pub colours: themes::Colours,
+    pub colours: themes::ThemePalettes,
     /// How pictures are drawn.
-    pub preview: Preview,
+    pub preview: PreviewMode,
     /// What the keys mean.
     pub keymap: Keymap,
 }
 
-/// Is how long results live.
+/// How long results live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention(pub Duration);
 
 impl Default for Retention {
     fn default() -> Self {
-        Self(crate::domain::status::RETENTION)
+        Self(crate::domain::status::DEFAULT_RETENTION)
     }
 }
 
-/// Tells where and when videos are saved.
+/// Where and when videos are saved.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Saving {
+pub struct SaveSettings {
     /// The folder; `None` for the user's video folder.
     pub folder: Option<PathBuf>,
     /// Whether a video is saved as soon as it is ready.
     pub is_automatic: bool,
 }
 
-/// Tells how endings are told beside the title.
+/// How endings are told beside the title.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Notifications {
+pub struct NotificationOptions {
     /// The terminal's bell.
     pub bell: bool,
     /// The terminal's own notification (OSC 9, 777, 99).
@@ -124,9 +126,9 @@ pub struct Notifications {
     pub command: Vec<String>,
 }
 
-/// Tells who has the mouse.
+/// Who has the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mouse {
+pub enum MouseSetting {
     /// kietop: clicks select, the wheel scrolls.
     #[default]
     On,
@@ -134,9 +136,9 @@ pub enum Mouse {
     Off,
 }
 
-/// Tells whether only ASCII is drawn.
+/// Whether only ASCII is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ascii {
+pub enum AsciiMode {
     /// By the locale's charset and the terminal.
     #[default]
     Auto,
@@ -148,39 +150,41 @@ pub enum Ascii {
 
 impl Config {
     /// Reads the file and puts everything together; else returns everything that is wrong.
-    pub fn load(asked: &Asked) -> Result<Self, Faults> {
-        let file = match file_of(asked) {
+    pub fn load(asked: &Overrides) -> Result<Self, ConfigErrors> {
+        let file = match config_file_path(asked) {
             Err(error @ BaseFolderError::NotAbsolute { .. }) => {
-                return Err(Faults::one(None, &error.to_string()));
+                return Err(ConfigErrors::single(None, &error.to_string()));
             }
             file => file.ok(),
         };
         let need = match asked.config {
-            Some(_) => Need::Required,
-            None => Need::Optional,
+            Some(_) => FileRequirement::Required,
+            None => FileRequirement::Optional,
         };
         let text = match &file {
-            Some(file) => read(file, need)?,
+            Some(file) => read_file(file, need)?,
             None => None,
         };
         Self::parse(text.as_deref().unwrap_or_default(), file.as_deref(), asked)
     }
 
     /// Puts a file's text and what was asked for together.
-    pub fn parse(text: &str, file: Option<&Path>, asked: &Asked) -> Result<Self, Faults> {
-        let Checked {
+    pub fn parse(text: &str, file: Option<&Path>, asked: &Overrides) -> Result<Self, ConfigErrors> {
+        let CheckedFile {
             account,
             profiles,
             settings,
-        } = check::check(text, file)?;
-        let wrong = |what: &str| Faults::one(None, what);
-        let chosen =
-            match &asked.profile {
-                None => None,
-                Some(name) => Some(profiles.get(name.as_str()).ok_or_else(|| {
-                    wrong(&no_profile(name, profiles.keys().map(String::as_str)))
-                })?),
-            };
+        } = check::parse_and_check(text, file)?;
+        let wrong = |what: &str| ConfigErrors::single(None, what);
+        let chosen = match &asked.profile {
+            None => None,
+            Some(name) => Some(profiles.get(name.as_str()).ok_or_else(|| {
+                wrong(&describe_unknown_profile(
+                    name,
+                    profiles.keys().map(String::as_str),
+                ))
+            })?),
+        };
         let asked_origin = match &asked.api_url {
             None => None,
             Some(url) => Some(
@@ -188,13 +192,13 @@ impl Config {
                 ApiOrigin::parse(url).map_err(|error| wrong(&format!("--api-url: {error}")))?,
             ),
         };
-        let (origin, key) = account_in_force(&account, chosen, asked_origin);
+        let (origin, key) = effective_account(&account, chosen, asked_origin);
         let own_list = |name: &String| PathBuf::from(format!("{name}.db"));
         let store = asked
             .store
             .clone()
             .or_else(|| chosen.and_then(|profile| profile.store.clone()))
-            .or_else(|| match (&asked.profile, places::data_folder()) {
+            .or_else(|| match (&asked.profile, paths::data_folder()) {
                 (Some(name), Ok(folder)) => Some(folder.join(own_list(name))),
                 (Some(_), Err(_)) | (None, _) => None,
             })
@@ -210,19 +214,20 @@ impl Config {
 }
 
 /// Returns the config file: the one named, else the one under the config home.
-pub fn file_of(asked: &Asked) -> Result<PathBuf, BaseFolderError> {
-    asked.config.clone().map_or_else(places::config_file, Ok)
+pub fn config_file_path(asked: &Overrides) -> Result<PathBuf, BaseFolderError> {
+    asked.config.clone().map_or_else(paths::config_file, Ok)
 }
 
-/// Returns every key the file may hold, as paths with dots; those below `keys` and `profiles` are the user's own.
+/// Returns every key the file may hold, as paths with dots; those below `keys` and `profiles` are
+/// the user's own.
 pub fn known_keys() -> Vec<String> {
     check::known_keys()
 }
 
 /// Returns the address in force and the stored key that may go there.
-fn account_in_force(
-    top: &Account,
-    profile: Option<&Account>,
+fn effective_account(
+    top: &AccountConfig,
+    profile: Option<&AccountConfig>,
     asked: Option<ApiOrigin>,
 ) -> (ApiOrigin, Option<StoredKey>) {
     let top_origin = top.origin.clone().unwrap_or_default();
@@ -239,16 +244,19 @@ fn account_in_force(
         if belongs_to == origin {
             key
         } else {
-            StoredKey::Elsewhere {
+            StoredKey::OtherOrigin {
                 belongs_to,
-                asked: origin.clone(),
+                requested: origin.clone(),
             }
         }
     });
     (origin, key)
 }
 
-fn no_profile<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+fn describe_unknown_profile<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
     let all: Vec<_> = known.clone().collect();
     let others = match all.as_slice() {
         [] => "; the config file has none".to_owned(),
@@ -259,9 +267,9 @@ fn no_profile<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> S
     format!("there is no profile \"{name}\"{tail}")
 }
 
-/// Tells whether a file has to be there.
+/// Whether a file has to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
+enum FileRequirement {
     /// It was asked for.
     Required,
     /// Without it the defaults hold.
@@ -269,22 +277,22 @@ enum Need {
 }
 
 /// Reads a file; `None` when it is not there and need not be.
-fn read(file: &Path, need: Need) -> Result<Option<String>, Faults> {
-    let wrong = |what: String| Faults::one(Some(file.to_owned()), &what);
+fn read_file(file: &Path, need: FileRequirement) -> Result<Option<String>, ConfigErrors> {
+    let wrong = |what: String| ConfigErrors::single(Some(file.to_owned()), &what);
     let mut bytes = Vec::new();
     let mut options = OpenOptions::new();
     let opened = match need {
         // A named file may be a pipe: `--config <(…)`.
-        Need::Required => options.read(true).open(file),
-        Need::Optional => regular_file::open(file, options.read(true), Symlinks::Follow),
+        FileRequirement::Required => options.read(true).open(file),
+        FileRequirement::Optional => regular_file::open(file, options.read(true), Symlinks::Follow),
     };
-    let read = opened.and_then(|opened| opened.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = opened.and_then(|opened| opened.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes));
     match read {
-        Err(error) if error.kind() == ErrorKind::NotFound && need == Need::Optional => {
+        Err(error) if error.kind() == ErrorKind::NotFound && need == FileRequirement::Optional => {
             return Ok(None);
         }
         Err(error) => return Err(wrong(format!("it cannot be read: {error}"))),
-        Ok(_) if bytes.len() as u64 > LARGEST => {
+        Ok(_) if bytes.len() as u64 > MAX_FILE_LEN => {
             return Err(wrong("it is larger than any config file".to_owned()));
         }
         Ok(_) => {}

@@ -1,29 +1,31 @@
-//! The field itself: tasks, what the outside may answer about them, when to ask, and the watch list.
+//! The field itself: tasks, what the outside may answer about them, when to ask, and the watch
+//! list.
 //!
-//! Pure: no I/O, no clock, no async, no terminal. Everything that depends on time takes a [`time::Now`].
+//! Pure: no I/O, no clock, no async, no terminal. Everything that depends on time takes a
+//! [`time::Now`].
 
-pub mod change;
 pub mod comparison;
+pub mod download;
+pub mod duration_text;
 pub mod estimate;
 pub mod fuzzy;
 pub mod id_extract;
+pub mod label_index;
+pub mod limiter;
 pub mod link;
-pub mod memory;
-pub mod names;
-pub mod nearest;
-pub mod noticed;
+pub mod list_change;
 pub mod path_text;
-pub mod picture;
+pub mod poll_result;
+pub mod preview;
 pub mod query;
-pub mod record;
-pub mod report;
-pub mod save;
+pub mod raw_response;
+pub mod response_notes;
+pub mod saved_session;
 pub mod schedule;
-pub mod span;
 pub mod status;
+pub mod suggest;
 pub mod task;
 pub mod text;
 pub mod time;
-pub mod turns;
-pub mod watched;
+pub mod watched_task;
 pub mod watchlist;

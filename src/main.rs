@@ -1,4 +1,5 @@
-//! The program: reads the command line, puts the parts together, runs them, says what failed, and ends.
+//! The program: reads the command line, puts the parts together, runs them, says what failed, and
+//! ends.
 
 use std::{
     env, fmt, fs,
@@ -14,54 +15,54 @@ use jiff::tz::TimeZone;
 use kietop::{
     adapters::{
         clipboard::SystemClipboard,
-        compare::ComparePages,
+        command::{self, SearchPath},
+        compare::ComparisonPages,
         desktop::{Browser, SystemClock},
-        download::Reach,
+        download::AllowedHosts,
+        environment::{fallback_size, is_variable_set, path_variables, supports_unicode},
         frames::Ffmpeg,
-        headroom,
-        helper::{self, Programs},
-        inputs::InputCache,
-        kie::{ApiKey, ApiOrigin, KieClient, Limits},
+        input_cache::InputCache,
+        kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
         log,
         notify::SystemNotifier,
+        resource_check,
         store::{self, Recovery, SqliteStore},
-        surroundings::{assumed_size, is_set, path_variables, shows_unicode},
     },
     app::{
-        state::{Settings, State},
-        tidings::{NoticeSettings, NoticeWay},
+        notifications::{NotificationSettings, NotifyChannel},
+        state::{AppSettings, State},
     },
     cli::{
-        self, Cli, Command, Failure, Global, World, exit, output, place, scribe::TaskScribe,
-        signals::Signals, wait::Waiting,
+        self, Cli, Command, Failure, GlobalArgs, WorldArgs, exit, exporter::TaskExporter, output,
+        services, signals::Signals, wait::WaitProgress,
     },
     config::{
-        self, Ascii, Config,
-        places::{self, BaseFolderError},
+        self, AsciiMode, Config,
+        paths::{self, BaseFolderError},
     },
     domain::{
-        change::{Access, Change},
-        path_text::unquoted,
-        picture::{Preview, Way},
-        schedule::Pace,
+        list_change::{AccessMode, ListChange},
+        path_text::strip_quotes,
+        preview::{PreviewMode, TerminalLink},
+        schedule::PollIntervals,
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
-        watched::LONGEST_LABEL,
+        watched_task::MAX_LABEL_LEN,
     },
-    ports::{Clock, ListStore, Turns},
+    ports::{Clock, ListStore, RequestLimiter},
     runtime::{
         self, Themes,
-        effects::{ListNotice, OpenStore, OpenedStore, Outside},
-        headless::{self, Ended},
-        input::Keyboard,
+        effects::{OpenStore, OpenedStore, Services, StoreNotifier},
+        headless::{self, HeadlessEnd},
+        input::InputReader,
         terminal::{
-            Depth, Dialect, Mouse, Scheme, Screen, ScreenOptions, clean_panics, finish,
-            harden_process, survive_file_size_limit,
+            ColorDepth, ColorScheme, MouseCapture, ScreenOptions, TerminalCaps, TerminalScreen,
+            exit_now, harden_process, ignore_file_size_signal, sanitise_panics,
         },
     },
     simulator::{self, SimulatedClock},
-    ui::theme::{Palette, Theme},
+    ui::theme::{Theme, ThemePalette},
 };
 use tokio::runtime::Runtime;
 
@@ -69,58 +70,59 @@ use tokio::runtime::Runtime;
 const THREAD_KEEP_ALIVE: Duration = Duration::from_hours(24 * 365);
 
 /// The variable that says how much is logged: error, warn, info, debug, trace.
-const LOG_LEVEL: &str = "KIETOP_LOG";
+const LOG_LEVEL_VARIABLE: &str = "KIETOP_LOG";
 
 fn main() {
-    clean_panics();
-    let cli = Cli::try_parse().unwrap_or_else(|answer| finish(output::not_run(&answer)));
+    sanitise_panics();
+    let cli =
+        Cli::try_parse().unwrap_or_else(|answer| exit_now(output::print_parser_message(&answer)));
     // A machine that does not let us switch core dumps off is no reason not to watch.
     harden_process().unwrap_or_default();
-    survive_file_size_limit().unwrap_or_default();
+    ignore_file_size_signal().unwrap_or_default();
     let outcome = start_runtime().and_then(|runtime| {
-        let outcome = runtime.block_on(run(cli));
+        let outcome = runtime.block_on(run_command(cli));
         // A hung name lookup must not delay the exit.
         runtime.shutdown_background();
         outcome
     });
     let code = outcome.unwrap_or_else(|failure| {
-        output::talk(&format!("kietop: {failure}"));
+        output::to_stderr(&format!("kietop: {failure}"));
         failure.code
     });
-    helper::end_all();
-    finish(place::exit_code(code))
+    command::kill_all();
+    exit_now(services::exit_code(code))
 }
 
 /// Starts the runtime with one thread for blocking work, which it keeps.
 fn start_runtime() -> Result<Runtime, Failure> {
     let failed =
         |why: &dyn fmt::Display| Failure::plain(format!("The program cannot start: {why}."));
-    headroom::check_descriptors().map_err(|error| failed(&error))?;
+    resource_check::check_descriptors().map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .build()
         .map_err(|error| failed(&error))?;
-    headroom::start_thread(&runtime).map_err(|error| failed(&error))?;
+    resource_check::start_blocking_thread(&runtime).map_err(|error| failed(&error))?;
     Ok(runtime)
 }
 
-async fn run(cli: Cli) -> Result<i32, Failure> {
+async fn run_command(cli: Cli) -> Result<i32, Failure> {
     let Cli { command, global } = cli;
-    places::check().map_err(|error| place::base_folder_failed(&error))?;
+    paths::check_variables().map_err(|error| services::base_folder_failure(&error))?;
     match command {
-        None => return dashboard(&global).await,
-        Some(Command::Demo(world)) => return demo(&world, &global).await,
+        None => return run_dashboard(&global).await,
+        Some(Command::Demo(world)) => return run_demo(&world, &global).await,
         Some(Command::Add(add)) => cli::add::run(&add, &global)?,
         Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
         Some(Command::List(list)) => cli::list::run(&list, &global).await?,
         Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
-        Some(Command::Wait(wait)) => return waits(&wait, &global).await,
+        Some(Command::Wait(wait)) => return run_wait(&wait, &global).await,
         Some(Command::Open(open)) => cli::open::run(&open, &global)?,
         Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
         Some(Command::Config(command)) => cli::config::run(command, &global)?,
         Some(Command::Simulate(simulate)) => {
-            global.refuse_for_a_world("simulate")?;
+            global.reject_for_simulator("simulate")?;
             cli::simulate::run(&simulate).await?;
         }
         Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
@@ -130,59 +132,59 @@ async fn run(cli: Cli) -> Result<i32, Failure> {
 }
 
 /// Watches the real thing.
-async fn dashboard(global: &Global) -> Result<i32, Failure> {
-    needs_terminal()?;
-    let config = place::config(global)?;
-    let file = place::list_file(&config)?;
+async fn run_dashboard(global: &GlobalArgs) -> Result<i32, Failure> {
+    require_terminal()?;
+    let config = services::load_config(global)?;
+    let file = services::list_file(&config)?;
     start_log();
-    let access = place::access(global);
-    let turns = place::turns(&config, access)?;
-    let client = Arc::new(place::client(&config, &turns)?);
-    let key = place::key_standing(&config)?;
-    let secrets = place::known_secrets(&config)?;
+    let access = services::access_mode(global);
+    let turns = services::shared_limiter(&config, access)?;
+    let client = Arc::new(services::api_client(&config, &turns)?);
+    let key = services::api_key_status(&config)?;
+    let secrets = services::known_secrets(&config)?;
     let Config {
         profile, settings, ..
     } = config;
-    let state = Settings {
+    let state = AppSettings {
         name: profile.unwrap_or_default(),
-        pace: settings.pace,
+        poll_intervals: settings.intervals,
         retention: settings.retention.0,
         access,
-        key,
+        api_key: key,
         secrets,
-        ..state_settings(&settings)?
+        ..app_settings(&settings)?
     };
-    let told: ReportRecovery = |notice, recovery| notice.recovered(recovery.to_string());
-    let store = open_file(file, access, told, |store| Box::new(store));
-    let outside = outside(client, SystemClock::start(), turns, &settings, store)?;
-    show(state, &settings, outside).await
+    let told: ReportRecovery = |notice, recovery| notice.report_recovery(recovery.to_string());
+    let store = store_opener(file, access, told, |store| Box::new(store));
+    let outside = build_services(client, SystemClock::start(), turns, &settings, store)?;
+    run_screen(state, &settings, outside).await
 }
 
 /// Waits until tasks have ended, with the dashboard's own core and no screen.
-async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
-    let config = place::config(global)?;
-    let mut waiting = Waiting::new(wait, global, config.settings.retention.0)?;
+async fn run_wait(wait: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, Failure> {
+    let config = services::load_config(global)?;
+    let mut waiting = WaitProgress::new(wait, global, config.settings.retention.0)?;
     start_log();
-    let file = place::list_file(&config)?;
-    let access = place::access_to_read(&file, global);
-    let store = open_file(
+    let file = services::list_file(&config)?;
+    let access = services::read_access_mode(&file, global);
+    let store = store_opener(
         file,
         access,
-        |_, recovery| place::report(recovery),
-        waiting.filter(),
+        |_, recovery| services::report_recovery(recovery),
+        waiting.filter_store(),
     );
-    let turns = place::turns(&config, access)?;
-    let client = Arc::new(place::client(&config, &turns)?);
-    let state = State::new(Settings {
-        pace: config.settings.pace,
+    let turns = services::shared_limiter(&config, access)?;
+    let client = Arc::new(services::api_client(&config, &turns)?);
+    let state = State::new(AppSettings {
+        poll_intervals: config.settings.intervals,
         retention: config.settings.retention.0,
         access,
         // A command that waits fetches nothing, and tells by its lines and its exit code.
         auto_save: false,
-        notices: NoticeSettings::default(),
-        ..state_settings(&config.settings)?
+        notifications: NotificationSettings::default(),
+        ..app_settings(&config.settings)?
     });
-    let outside = outside(client, SystemClock::start(), turns, &config.settings, store)?;
+    let outside = build_services(client, SystemClock::start(), turns, &config.settings, store)?;
     let mut signals = Signals::listen();
     let until = async {
         let timeout = async {
@@ -196,70 +198,87 @@ async fn waits(wait: &cli::Wait, global: &Global) -> Result<i32, Failure> {
             () = timeout => None,
         }
     };
-    match headless::follow(state, outside, until, |state, now| waiting.look(state, now)).await {
-        Ended::Broke(outcome) => outcome,
-        Ended::Until(Some(signal)) => Err(cli::wait::interrupted(signal)),
-        Ended::Until(None) => Err(waiting.timed_out()),
+    match headless::run_headless(state, outside, until, |state, now| {
+        waiting.report_progress(state, now)
+    })
+    .await
+    {
+        HeadlessEnd::Stopped(outcome) => outcome,
+        HeadlessEnd::Resolved(Some(signal)) => Err(cli::wait::interrupted_failure(signal)),
+        HeadlessEnd::Resolved(None) => Err(waiting.timeout_failure()),
     }
 }
 
 /// Returns the outside as it really is: the API of that client, the list, files and browser.
-fn outside(
+fn build_services(
     client: Arc<KieClient>,
     clock: impl Clock + 'static,
-    turns: Option<Arc<dyn Turns>>,
-    config: &config::Settings,
+    turns: Option<Arc<dyn RequestLimiter>>,
+    config: &config::UserSettings,
     open_store: OpenStore,
-) -> Result<Outside, Failure> {
+) -> Result<Services, Failure> {
     let inputs = InputCache::new(
-        place::input_folder()?,
-        Arc::new(place::input_downloader(&client)),
+        services::input_folder()?,
+        Arc::new(services::input_downloader(&client)),
     );
-    let browser = Browser::new(config.browser.clone(), Reach::of(client.origin()));
-    Ok(Outside {
+    let browser = Browser::new(
+        config.browser.clone(),
+        AllowedHosts::for_origin(client.origin()),
+    );
+    Ok(Services {
         clock: Arc::new(clock),
-        turns,
-        downloader: Arc::new(place::downloader(&client)),
-        scribe: Arc::new(TaskScribe::of(client.origin().clone(), config.retention.0)),
-        clipboard: Arc::new(SystemClipboard::here()),
-        notifier: Arc::new(SystemNotifier::here()),
+        limiter: turns,
+        downloader: Arc::new(services::downloader(&client)),
+        exporter: Arc::new(TaskExporter::new(
+            client.origin().clone(),
+            config.retention.0,
+        )),
+        clipboard: Arc::new(SystemClipboard::from_env()),
+        notifier: Arc::new(SystemNotifier::from_env()),
         api: client,
         opener: Arc::new(browser.clone()),
-        comparer: Arc::new(ComparePages::new(place::page_folder()?, browser)),
-        frames: Arc::new(Ffmpeg::among(Programs::of_path())),
-        inputs: Arc::new(inputs),
+        comparison_viewer: Arc::new(ComparisonPages::new(
+            services::comparison_folder()?,
+            browser,
+        )),
+        frame_reader: Arc::new(Ffmpeg::new(SearchPath::from_env())),
+        input_provider: Arc::new(inputs),
         open_store,
     })
 }
 
-/// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys count; with a
-/// faulty config file the default ones.
-async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
-    global.refuse_for_a_world("demo")?;
-    needs_terminal()?;
-    let config = place::config(global).unwrap_or_default().settings;
-    let started = simulator::start(cli::simulate::settings(world, 0), SystemClock::wall()).await;
+/// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys
+/// count; with a faulty config file the default ones.
+async fn run_demo(world: &WorldArgs, global: &GlobalArgs) -> Result<i32, Failure> {
+    global.reject_for_simulator("demo")?;
+    require_terminal()?;
+    let config = services::load_config(global).unwrap_or_default().settings;
+    let started = simulator::start(
+        cli::simulate::simulator_settings(world, 0),
+        SystemClock::wall(),
+    )
+    .await;
     let simulator =
         started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
     let origin = ApiOrigin::parse(simulator.base_url().as_str())
         .map_err(|error| Failure::plain(format!("The simulator's address: {error}.")))?;
     let key = ApiKey::parse("demo")
         .map_err(|error| Failure::plain(format!("The simulator's key: {error}.")))?;
-    let client = KieClient::new(origin, Some(key), Limits::default());
+    let client = KieClient::new(origin, Some(key), RequestLimits::default());
     let clock = DemoClock {
         wall: simulator.clock(),
         system: SystemClock::start(),
     };
     let changes: Vec<_> = simulator
-        .watched()
+        .initial_tasks()
         .iter()
         .filter_map(|seeded| {
             let task = TaskId::parse(&seeded.id).ok()?;
             let label = seeded
                 .label
                 .as_deref()
-                .map(|label| CleanText::line(label, LONGEST_LABEL));
-            Some(Change::Add {
+                .map(|label| CleanText::line(label, MAX_LABEL_LEN));
+            Some(ListChange::Add {
                 task,
                 family: Family::default(),
                 label,
@@ -268,16 +287,16 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         })
         .collect();
     let suggestions = simulator
-        .spare_ids()
+        .on_demand_ids()
         .iter()
         .filter_map(|id| TaskId::parse(id).ok())
         .collect();
-    let state = Settings {
+    let state = AppSettings {
         name: format!("demo ×{}", world.speed),
         // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
-        pace: Pace::default().faster(),
+        poll_intervals: PollIntervals::default().shorter(),
         suggestions,
-        ..state_settings(&config)?
+        ..app_settings(&config)?
     };
     let open_store: OpenStore = Box::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
@@ -288,21 +307,21 @@ async fn demo(world: &World, global: &Global) -> Result<i32, Failure> {
         })
     });
     // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
-    let folder = place::passing_folder()?;
+    let folder = services::create_temporary_folder()?;
     let client = Arc::new(client);
     let inputs = InputCache::new(
         folder.join("inputs"),
-        Arc::new(place::input_downloader(&client)),
+        Arc::new(services::input_downloader(&client)),
     );
-    let outside = outside(client, clock, None, &config, open_store)?;
-    let browser = Browser::new(config.browser.clone(), Reach::ThisMachine);
-    let pages = ComparePages::new(folder.clone(), browser);
-    let outside = Outside {
-        comparer: Arc::new(pages),
-        inputs: Arc::new(inputs),
+    let outside = build_services(client, clock, None, &config, open_store)?;
+    let browser = Browser::new(config.browser.clone(), AllowedHosts::PublicAndLoopback);
+    let pages = ComparisonPages::new(folder.clone(), browser);
+    let outside = Services {
+        comparison_viewer: Arc::new(pages),
+        input_provider: Arc::new(inputs),
         ..outside
     };
-    let code = show(state, &config, outside).await;
+    let code = run_screen(state, &config, outside).await;
     // What cannot be removed goes with the machine's other temporary files.
     fs::remove_dir_all(&folder).unwrap_or_default();
     code
@@ -325,30 +344,30 @@ impl Clock for DemoClock {
 }
 
 /// Takes the terminal, runs the loop, gives the terminal back.
-async fn show(
-    state: Settings,
-    config: &config::Settings,
-    outside: Outside,
+async fn run_screen(
+    state: AppSettings,
+    config: &config::UserSettings,
+    outside: Services,
 ) -> Result<i32, Failure> {
-    let themes = themes(config);
+    let themes = choose_themes(config);
     let options = ScreenOptions {
-        scheme: if themes.follows_ground() {
-            Scheme::Followed
+        color_scheme: if themes.depends_on_background() {
+            ColorScheme::Followed
         } else {
-            Scheme::Chosen
+            ColorScheme::Fixed
         },
         mouse: match config.mouse {
-            config::Mouse::On => Mouse::On,
-            config::Mouse::Off => Mouse::Off,
+            config::MouseSetting::On => MouseCapture::On,
+            config::MouseSetting::Off => MouseCapture::Off,
         },
-        dialect: Dialect::of(|name| env::var_os(name)),
-        assumed_size: assumed_size(|name| env::var(name).ok()),
+        caps: TerminalCaps::from_env(|name| env::var_os(name)),
+        assumed_size: fallback_size(|name| env::var(name).ok()),
     };
-    let entered = Screen::enter(options);
+    let entered = TerminalScreen::enter(options);
     let (mut screen, interruptions) = entered
         .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
     let state = State::new(state);
-    let keyboard = Keyboard::open(screen.questions())
+    let keyboard = InputReader::open(screen.query_times())
         .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
     let code = runtime::run(
         &mut screen,
@@ -364,105 +383,103 @@ async fn show(
 }
 
 /// Returns what every dashboard is started with.
-fn state_settings(config: &config::Settings) -> Result<Settings, Failure> {
-    let home = match places::home_folder() {
+fn app_settings(config: &config::UserSettings) -> Result<AppSettings, Failure> {
+    let home = match paths::home_folder() {
         Err(error @ BaseFolderError::NotAbsolute { .. }) => {
-            return Err(place::base_folder_failed(&error));
+            return Err(services::base_folder_failure(&error));
         }
         home => home.ok(),
     };
     let save_folder = match &home {
         // Without a home nothing is saved until a folder is typed.
         None if config.saving.folder.is_none() => PathBuf::new(),
-        _ => place::save_folder(config)?,
+        _ => services::save_folder(config)?,
     };
-    Ok(Settings {
+    Ok(AppSettings {
         keymap: config.keymap.clone(),
         save_folder,
         auto_save: config.saving.is_automatic,
         home,
         variables: path_variables(),
-        here: env::current_dir().unwrap_or_default(),
-        notices: notices(&config.notifications),
-        zone: TimeZone::system(),
-        preview: preview(config),
+        working_dir: env::current_dir().unwrap_or_default(),
+        notifications: notification_settings(&config.notifications),
+        time_zone: TimeZone::system(),
+        preview_mode: preview_mode(config),
         seed: RandomState::new().hash_one(std::process::id()),
-        ..Settings::default()
+        ..AppSettings::default()
     })
 }
 
 /// Returns what is left of the user's choice here: no pictures where no colour is wanted.
-fn preview(config: &config::Settings) -> Preview {
-    if is_set("NO_COLOR") || config.colours.usual == Palette::monochrome() {
-        Preview::Off
+fn preview_mode(config: &config::UserSettings) -> PreviewMode {
+    if is_variable_set("NO_COLOR") || config.colours.base == ThemePalette::monochrome() {
+        PreviewMode::Off
     } else {
-        config.preview.through(way())
+        config.preview.for_link(terminal_link())
     }
 }
 
-/// Tells what lies between us and the terminal.
-fn way() -> Way {
+/// What lies between us and the terminal.
+fn terminal_link() -> TerminalLink {
     let between = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
     let is_console = env::var("TERM").is_ok_and(|term| term == "linux");
-    if between.into_iter().any(is_set) || is_console {
-        Way::Indirect
+    if between.into_iter().any(is_variable_set) || is_console {
+        TerminalLink::Indirect
     } else {
-        Way::Direct
+        TerminalLink::Direct
     }
 }
 
 /// Returns how endings are told of: by the title, and as the settings say.
-fn notices(config: &config::Notifications) -> NoticeSettings {
+fn notification_settings(config: &config::NotificationOptions) -> NotificationSettings {
     let chosen = [
-        (true, NoticeWay::Title),
-        (config.bell, NoticeWay::Bell),
-        (config.osc, NoticeWay::Terminal),
-        (config.desktop, NoticeWay::Desktop),
+        (true, NotifyChannel::Title),
+        (config.bell, NotifyChannel::Bell),
+        (config.osc, NotifyChannel::Terminal),
+        (config.desktop, NotifyChannel::Desktop),
     ];
     let ways = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
-    NoticeSettings {
-        ways: ways.map(|(_, way)| way).collect(),
+    NotificationSettings {
+        channels: ways.map(|(_, way)| way).collect(),
         command: config.command.clone(),
     }
 }
 
 /// Chooses the themes: no colour or no fine glyphs where they are not wanted or not supported, and
 /// a second theme for a light background if the user chose no colours and the terminal has enough.
-fn themes(config: &config::Settings) -> Themes {
-    let is_ascii = is_ascii(config);
+fn choose_themes(config: &config::UserSettings) -> Themes {
+    let is_ascii = uses_ascii(config);
     let glyphs = |theme: Theme| {
         if is_ascii { theme.with_ascii() } else { theme }
     };
-    if is_set("NO_COLOR") {
+    if is_variable_set("NO_COLOR") {
         return glyphs(Theme::monochrome()).into();
     }
-    let usual = Themes::from(glyphs(Theme::of(config.colours.usual)));
-    let on_light =
-        config
-            .colours
-            .on_light
-            .and_then(|palette| match Depth::of(|name| env::var_os(name)) {
-                Depth::Sixteen => None,
-                Depth::Palette => Some(palette.in_256_colours()),
-                Depth::Exact => Some(palette),
-            });
+    let usual = Themes::from(glyphs(Theme::from_palette(config.colours.base)));
+    let on_light = config.colours.light.and_then(|palette| {
+        match ColorDepth::from_env(|name| env::var_os(name)) {
+            ColorDepth::Sixteen => None,
+            ColorDepth::Indexed256 => Some(palette.to_256_colours()),
+            ColorDepth::TrueColor => Some(palette),
+        }
+    });
     match on_light {
-        Some(palette) => usual.on_light(glyphs(Theme::of(palette))),
+        Some(palette) => usual.with_light_theme(glyphs(Theme::from_palette(palette))),
         None => usual,
     }
 }
 
 /// Reports whether only ASCII is drawn.
-fn is_ascii(config: &config::Settings) -> bool {
+fn uses_ascii(config: &config::UserSettings) -> bool {
     match config.ascii {
-        Ascii::On => true,
-        Ascii::Off => false,
-        Ascii::Auto => !shows_unicode(|name| env::var_os(name)),
+        AsciiMode::On => true,
+        AsciiMode::Off => false,
+        AsciiMode::Auto => !supports_unicode(|name| env::var_os(name)),
     }
 }
 
 /// Makes sure that there is a terminal to draw on.
-fn needs_terminal() -> Result<(), Failure> {
+fn require_terminal() -> Result<(), Failure> {
     let is_dumb = env::var("TERM").is_ok_and(|term| term == "dumb");
     if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
         return Ok(());
@@ -474,22 +491,23 @@ fn needs_terminal() -> Result<(), Failure> {
 }
 
 /// The callback that reports the recovery of a damaged list.
-type ReportRecovery = fn(&ListNotice, &Recovery);
+type ReportRecovery = fn(&StoreNotifier, &Recovery);
 
 /// Returns how the list file is opened, with notice of other instances' changes.
-fn open_file(
+fn store_opener(
     file: PathBuf,
-    access: Access,
+    access: AccessMode,
     report: ReportRecovery,
     mut seen: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
     Box::new(move |notice| {
         let of_list = notice.clone();
-        let store = SqliteStore::open_as(&file, access, SystemClock::wall(), move |recovery| {
-            report(&of_list, recovery);
-        })?;
+        let store =
+            SqliteStore::open_with_access(&file, access, SystemClock::wall(), move |recovery| {
+                report(&of_list, recovery);
+            })?;
         // Without notice the list works all the same; only other instances' changes show later.
-        let watch = store::watch(&file, move || notice.changed())
+        let watch = store::watch(&file, move || notice.notify_changed())
             .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
             .ok();
         Ok(OpenedStore {
@@ -501,10 +519,10 @@ fn open_file(
 
 /// Begins the log. No log is no reason not to watch.
 fn start_log() {
-    let level = env::var(LOG_LEVEL)
+    let level = env::var(LOG_LEVEL_VARIABLE)
         .ok()
-        .and_then(|level| unquoted(&level).parse().ok());
-    if let Ok(file) = place::log_file() {
+        .and_then(|level| strip_quotes(&level).parse().ok());
+    if let Ok(file) = services::log_file() {
         log::start(&file, level.unwrap_or(tracing::Level::WARN)).unwrap_or_default();
     }
 }

@@ -1,14 +1,16 @@
-//! The loop: it sleeps until a key, an answer or the clock has something to say, updates, draws, and sleeps again.
+//! The loop: it sleeps until a key, an answer or the clock has something to say, updates, draws,
+//! and sleeps again.
 //!
-//! The only owner of [`State`]. It awaits nothing but its own `select!`, which is biased: interruptions, then keys,
-//! then what the terminal has yet to take, then answers. So no key waits behind an answer, a terminal that reads
-//! nothing holds up frames and nothing else, and at rest nothing wakes.
+//! The only owner of [`State`]. It awaits nothing but its own `select!`, which is biased:
+//! interruptions, then keys, then what the terminal has yet to take, then answers. So no key waits
+//! behind an answer, a terminal that reads nothing holds up frames and nothing else, and at rest
+//! nothing wakes.
 
+mod background;
 pub mod effects;
-mod ground;
 pub mod headless;
 pub mod input;
-mod pictures;
+mod preview;
 pub mod terminal;
 
 use std::{future, io, pin::pin, sync::Arc, time::Duration};
@@ -17,94 +19,96 @@ use futures_util::{Stream, StreamExt as _};
 use ratatui::Frame;
 use tokio::{sync::mpsc, time};
 
-pub use self::ground::Themes;
+pub use self::background::Themes;
 use self::{
-    effects::{Hands, Outside},
-    ground::Ground,
-    input::{Answer, CellSize, Input, MouseReport},
-    pictures::{Gallery, Hung},
-    terminal::{Interruption, SIGNAL_EXIT_BASE, Screen},
+    background::Background,
+    effects::{EffectRunner, Services},
+    input::{CellSize, InputEvent, MouseReport, TerminalReply},
+    preview::{PreviewRenderer, ShownPreview},
+    terminal::{Interruption, SIGNAL_EXIT_BASE, TerminalScreen},
 };
 use crate::{
     app::{
-        msg::{Effect, Msg, Request},
+        msg::{Effect, Msg, TerminalRequest},
         state::State,
-        update::{next_wakeup, start, update},
+        update::{next_wakeup, startup_effects, update},
     },
     ports::Clock,
     ui,
 };
 
 /// The shortest time between two frames that no key asked for.
-const FRAME: Duration = Duration::from_millis(16);
+const MIN_FRAME_INTERVAL: Duration = Duration::from_millis(16);
 
 /// How many answers are taken in before the keys are looked at again.
-const BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 
 /// The exit code after a hang-up or a terminal that takes nothing any more: that of SIGHUP.
-const HUNG_UP: i32 = SIGNAL_EXIT_BASE + 1;
+const HANG_UP_EXIT_CODE: i32 = SIGNAL_EXIT_BASE + 1;
 
-/// Is what the loop draws on: the terminal, or a test's buffer.
-pub trait Surface {
+/// What the loop draws on: the terminal, or a test's buffer.
+pub trait Display {
     /// Returns the size in columns and rows.
     fn size(&self) -> io::Result<(u16, u16)>;
     /// Returns whether the terminal reports no size.
-    fn is_size_assumed(&self) -> bool {
+    fn is_size_unknown(&self) -> bool {
         false
     }
-    /// Tells whether the terminal has yet to take what it was sent; no frame is drawn meanwhile.
-    fn is_behind(&self) -> bool {
+    /// Whether the terminal has yet to take what it was sent; no frame is drawn meanwhile.
+    fn has_pending_output(&self) -> bool {
         false
     }
-    /// Waits until the terminal has taken everything, for ever when it has; an error means it is gone.
-    fn catch_up(&mut self) -> impl Future<Output = io::Result<()>> {
+    /// Waits until the terminal has taken everything, for ever when it has; an error means it is
+    /// gone.
+    fn flush_pending(&mut self) -> impl Future<Output = io::Result<()>> {
         future::pending()
     }
     /// Draws one frame; an error means the terminal is gone.
     fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
     /// Lets the next frame paint everything.
-    fn redraw(&mut self);
+    fn invalidate(&mut self);
     /// Hands the terminal to the shell and comes back after `fg`.
     fn suspend(&mut self) -> io::Result<()>;
-    /// Takes the terminal again after a stop from outside; `false` where there was none, or it is taken again already.
+    /// Takes the terminal again after a stop from outside; `false` where there was none, or it is
+    /// taken again already.
     fn resume(&mut self) -> io::Result<bool>;
     /// Sets the window's title; the same one again costs nothing.
     fn set_title(&mut self, title: &str) -> io::Result<()>;
     /// Asks for what is not on the screen: the terminal's clipboard, a notice, the bell.
-    fn ask(&mut self, request: &Request) -> io::Result<()>;
+    fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()>;
     /// Returns the size of a cell in pixels, where it is known.
-    fn cell(&self) -> Option<CellSize> {
+    fn cell_size(&self) -> Option<CellSize> {
         None
     }
     /// Sends the terminal a question; what it answers comes with the keys.
-    fn question(&mut self, _question: &[u8]) -> io::Result<()> {
+    fn send_query(&mut self, _question: &[u8]) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl Surface for Screen {
+impl Display for TerminalScreen {
     fn size(&self) -> io::Result<(u16, u16)> {
         Self::size(self).map(|size| (size.width, size.height))
     }
 
-    fn is_size_assumed(&self) -> bool {
-        Self::is_size_assumed(self)
+    fn is_size_unknown(&self) -> bool {
+        Self::is_size_unknown(self)
     }
 
-    fn is_behind(&self) -> bool {
-        Self::is_behind(self)
+    fn has_pending_output(&self) -> bool {
+        Self::has_pending_output(self)
     }
 
-    fn catch_up(&mut self) -> impl Future<Output = io::Result<()>> {
-        Self::catch_up(self)
+    fn flush_pending(&mut self) -> impl Future<Output = io::Result<()>> {
+        Self::flush_pending(self)
     }
 
     fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
         Self::draw(self, view)
     }
 
-    fn redraw(&mut self) {
-        Self::redraw(self);
+    fn invalidate(&mut self) {
+        Self::invalidate(self);
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -119,96 +123,101 @@ impl Surface for Screen {
         Self::set_title(self, title)
     }
 
-    fn ask(&mut self, request: &Request) -> io::Result<()> {
+    fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()> {
         match request {
-            Request::Copy(text) => self.copy(text),
-            Request::Notify { title, body } => self.notify(title, body),
-            Request::Ring => self.ring(),
+            TerminalRequest::Copy(text) => self.copy(text),
+            TerminalRequest::Notify { title, body } => self.notify(title, body),
+            TerminalRequest::Bell => self.ring(),
         }
     }
 
-    fn cell(&self) -> Option<CellSize> {
-        Self::cell(self)
+    fn cell_size(&self) -> Option<CellSize> {
+        Self::cell_size(self)
     }
 
-    fn question(&mut self, question: &[u8]) -> io::Result<()> {
-        Self::question(self, question)
+    fn send_query(&mut self, question: &[u8]) -> io::Result<()> {
+        Self::send_query(self, question)
     }
 }
 
-/// Runs the dashboard until it is left; returns the exit code. What was to be written is written by then, if the
-/// disk takes it within a moment.
+/// Runs the dashboard until it is left; returns the exit code. What was to be written is written by
+/// then, if the disk takes it within a moment.
 pub async fn run(
-    surface: &mut impl Surface,
-    keys: impl Stream<Item = io::Result<Input>>,
+    display: &mut impl Display,
+    keys: impl Stream<Item = io::Result<InputEvent>>,
     mut interruptions: mpsc::Receiver<Interruption>,
     state: State,
     themes: Themes,
-    outside: Outside,
+    services: Services,
 ) -> i32 {
-    let clock = Arc::clone(&outside.clock);
-    let (gallery, studio) = pictures::open(state.settings().preview);
-    let (hands, mut answers) = Hands::new(outside, studio);
-    let mut house = House {
-        surface,
+    let clock = Arc::clone(&services.clock);
+    let (preview_renderer, preview_maker) = preview::new_preview(state.settings().preview_mode);
+    let (effect_runner, mut answers) = EffectRunner::new(services, preview_maker);
+    let mut event_loop = EventLoop {
+        display,
         state,
-        ground: Ground::new(themes),
+        background: Background::new(themes),
         clock,
-        hands,
-        gallery,
-        hung: None,
+        effect_runner,
+        preview_renderer,
+        shown_preview: None,
         size: None,
-        has_assumed_size: false,
-        frame: Frames::default(),
+        has_reported_unknown_size: false,
+        frame_timer: FrameTimer::default(),
     };
     let mut keys = pin!(keys.fuse());
-    house.ask_for_the_ground();
-    house.carry_out(start());
+    event_loop.query_background();
+    event_loop.run_effects(startup_effects());
     let code = loop {
-        if let Some(code) = house.draw_if_due() {
+        if let Some(code) = event_loop.draw_if_due() {
             break code;
         }
-        let wait = house.wait();
+        let wait = event_loop.sleep_duration();
         let outcome = tokio::select! {
-            // The order is the point: the end first, then the hand, then the network, then the clock.
+            // The order is the point: the end first, then the hand, then the network, then the
+            // clock.
             biased;
-            Some(interruption) = interruptions.recv() => house.interrupted(interruption),
-            Some(input) = keys.next() => house.typed(input),
-            taken = house.surface.catch_up() => taken.err().map(|error| cannot_be_written(&error)),
+            Some(interruption) = interruptions.recv() => event_loop.handle_interruption(interruption),
+            Some(input) = keys.next() => event_loop.handle_input(input),
+            taken = event_loop.display.flush_pending() => taken.err().map(|error| output_failed(&error)),
             Some(msg) = answers.recv() => {
-                house.answered(msg);
-                for _ in 1..BATCH {
+                event_loop.handle_response(msg);
+                for _ in 1..MAX_BATCH {
                     let Ok(msg) = answers.try_recv() else { break };
-                    house.answered(msg);
+                    event_loop.handle_response(msg);
                 }
                 None
             }
             () = time::sleep(wait) => {
-                house.tick();
+                event_loop.tick();
                 None
             }
         };
-        if let Some(code) = outcome.or(house.exit_code()) {
+        if let Some(code) = outcome.or(event_loop.exit_code()) {
             break code;
         }
     };
-    let House { hands, ground, .. } = house;
-    tokio::join!(hands.close(), ground.let_answer(keys));
+    let EventLoop {
+        effect_runner: hands,
+        background: ground,
+        ..
+    } = event_loop;
+    tokio::join!(hands.close(), ground.drain_reply(keys));
     code
 }
 
-/// Tells when a frame was drawn and whether another is wanted.
+/// When a frame was drawn and whether another is wanted.
 #[derive(Debug, Default)]
-struct Frames {
-    drawn: Option<time::Instant>,
-    wanted: Want,
+struct FrameTimer {
+    last_drawn: Option<time::Instant>,
+    redraw: Redraw,
 }
 
-/// Tells how soon the next frame is wanted.
+/// How soon the next frame is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Want {
+enum Redraw {
     /// Not at all: nothing has changed.
-    Nothing,
+    NotNeeded,
     /// With the next frame's turn.
     Soon,
     /// At once, as after a key.
@@ -216,170 +225,184 @@ enum Want {
     Now,
 }
 
-impl Frames {
+impl FrameTimer {
     /// Returns how long the wanted frame waits for its turn; `None` when none is wanted.
     fn wait(&self) -> Option<Duration> {
-        match (self.wanted, self.drawn) {
-            (Want::Nothing, _) => None,
-            (Want::Now, _) | (Want::Soon, None) => Some(Duration::ZERO),
-            (Want::Soon, Some(drawn)) => Some(FRAME.saturating_sub(drawn.elapsed())),
+        match (self.redraw, self.last_drawn) {
+            (Redraw::NotNeeded, _) => None,
+            (Redraw::Now, _) | (Redraw::Soon, None) => Some(Duration::ZERO),
+            (Redraw::Soon, Some(drawn)) => Some(MIN_FRAME_INTERVAL.saturating_sub(drawn.elapsed())),
         }
     }
 }
 
-struct House<'a, S> {
-    surface: &'a mut S,
+struct EventLoop<'a, S> {
+    display: &'a mut S,
     state: State,
-    ground: Ground,
+    background: Background,
     clock: Arc<dyn Clock>,
-    hands: Hands,
-    gallery: Gallery,
-    hung: Hung,
+    effect_runner: EffectRunner,
+    preview_renderer: PreviewRenderer,
+    shown_preview: ShownPreview,
     size: Option<(u16, u16)>,
     /// Whether the missing size was reported.
-    has_assumed_size: bool,
-    frame: Frames,
+    has_reported_unknown_size: bool,
+    frame_timer: FrameTimer,
 }
 
-impl<S: Surface> House<'_, S> {
+impl<S: Display> EventLoop<'_, S> {
     /// Updates the state and carries out what follows.
-    fn take(&mut self, msg: Msg, want: Want) {
+    fn dispatch(&mut self, msg: Msg, want: Redraw) {
         let effects = update(&mut self.state, msg, self.clock.now());
-        if self.frame.wanted != Want::Now {
-            self.frame.wanted = want;
+        if self.frame_timer.redraw != Redraw::Now {
+            self.frame_timer.redraw = want;
         }
-        self.carry_out(effects);
+        self.run_effects(effects);
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    fn run_effects(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Redraw => self.surface.redraw(),
+                Effect::Redraw => self.display.invalidate(),
                 Effect::Suspend => {
                     // An error shows again at the next draw, which ends the program.
-                    if self.surface.suspend().is_ok() {
-                        self.take(Msg::Resumed, Want::Now);
+                    if self.display.suspend().is_ok() {
+                        self.dispatch(Msg::Resumed, Redraw::Now);
                     }
                 }
-                Effect::Ask(request) => {
+                Effect::Terminal(request) => {
                     // As above.
-                    self.surface.ask(&request).unwrap_or_default();
+                    self.display.send_request(&request).unwrap_or_default();
                 }
                 Effect::Quit => {}
-                Effect::Picture(order) => {
-                    if self.gallery.has_to_ask(self.surface.cell()) {
+                Effect::RenderPreview(order) => {
+                    if self.preview_renderer.start_query(self.display.cell_size()) {
                         // A terminal that is gone says so at the next draw.
-                        self.surface
-                            .question(pictures::QUESTION)
-                            .unwrap_or_default();
+                        self.display.send_query(preview::QUERY).unwrap_or_default();
                     }
-                    self.hands.carry_out(Effect::Picture(order));
+                    self.effect_runner.run(Effect::RenderPreview(order));
                 }
-                effect @ (Effect::Recall
-                | Effect::Remember(_)
-                | Effect::Load
+                effect @ (Effect::LoadSession
+                | Effect::SaveSession(_)
+                | Effect::LoadList
                 | Effect::Poll { .. }
-                | Effect::Tell(_)
-                | Effect::Store(_)
-                | Effect::WriteBack
+                | Effect::Broadcast(_)
+                | Effect::WriteChanges(_)
+                | Effect::RestoreListFile
                 | Effect::ReadJournal(_)
-                | Effect::ReadRecord(_)
-                | Effect::NoteVisit(_)
+                | Effect::ReadRawResponse(_)
+                | Effect::SaveLastSeen(_)
                 | Effect::Copy(_)
-                | Effect::Announce(_)
+                | Effect::Notify(_)
                 | Effect::Open { .. }
-                | Effect::Compare(_)
-                | Effect::Save { .. }
-                | Effect::StopSave(_)
-                | Effect::StopPicture(_)
-                | Effect::LookFor(_)
-                | Effect::FindHolders(_)) => self.hands.carry_out(effect),
+                | Effect::ShowComparison(_)
+                | Effect::Download { .. }
+                | Effect::StopDownload(_)
+                | Effect::StopPreview(_)
+                | Effect::CheckFiles(_)
+                | Effect::CheckLocks(_)) => self.effect_runner.run(effect),
             }
         }
     }
 
-    fn typed(&mut self, input: io::Result<Input>) -> Option<i32> {
+    fn handle_input(&mut self, input: io::Result<InputEvent>) -> Option<i32> {
         match input {
-            Ok(Input::Answer(Answer::Ground(colour))) => {
-                if self.ground.answered(colour) {
-                    self.frame.wanted = Want::Now;
+            Ok(InputEvent::Reply(TerminalReply::Background(colour))) => {
+                if self.background.handle_reply(colour) {
+                    self.frame_timer.redraw = Redraw::Now;
                 }
             }
-            Ok(Input::Answer(Answer::SchemeChanged)) => self.ask_for_the_ground(),
-            Ok(Input::Answer(answer)) => self.gallery.answered(answer),
-            Ok(Input::Mouse(report)) => self.pointed(report),
+            Ok(InputEvent::Reply(TerminalReply::SchemeChanged)) => self.query_background(),
+            Ok(InputEvent::Reply(answer)) => self.preview_renderer.handle_reply(answer),
+            Ok(InputEvent::Mouse(report)) => self.handle_mouse(report),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
                     if let Msg::Pasted(_) = msg
-                        && let Some(secrets) = self.hands.secrets()
+                        && let Some(secrets) = self.effect_runner.secrets()
                     {
-                        self.take(Msg::KeyRead(secrets), Want::Nothing);
+                        self.dispatch(Msg::SecretsLoaded(secrets), Redraw::NotNeeded);
                     }
-                    self.take(msg, Want::Now);
+                    self.dispatch(msg, Redraw::Now);
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "the terminal cannot be read");
-                return Some(HUNG_UP);
+                return Some(HANG_UP_EXIT_CODE);
             }
         }
         None
     }
 
     /// Asks the terminal for the colour of its ground, where something hangs on it.
-    fn ask_for_the_ground(&mut self) {
-        if self.ground.has_to_ask() {
+    fn query_background(&mut self) {
+        if self.background.start_query() {
             // A terminal that is gone says so at the next draw.
-            self.surface.question(ground::QUESTION).unwrap_or_default();
+            self.display
+                .send_query(background::QUERY)
+                .unwrap_or_default();
         }
     }
 
     /// Finds out what lies under the pointer and tells the core.
-    fn pointed(&mut self, report: MouseReport) {
-        let Some((gesture, at)) = input::pointed(report) else {
+    fn handle_mouse(&mut self, report: MouseReport) {
+        let Some((gesture, at)) = input::mouse_action(report) else {
             return;
         };
         let size = self.size.unwrap_or_default();
-        let spot = ui::spot(&self.state, self.clock.now(), self.ground.theme(), size, at);
-        self.take(Msg::Pointed { gesture, spot }, Want::Now);
+        let spot = ui::hit_test(
+            &self.state,
+            self.clock.now(),
+            self.background.theme(),
+            size,
+            at,
+        );
+        self.dispatch(
+            Msg::Mouse {
+                action: gesture,
+                target: spot,
+            },
+            Redraw::Now,
+        );
     }
 
-    fn interrupted(&mut self, interruption: Interruption) -> Option<i32> {
+    fn handle_interruption(&mut self, interruption: Interruption) -> Option<i32> {
         match interruption {
             Interruption::Quit { signal } => {
-                self.take(Msg::Interrupted, Want::Nothing);
+                self.dispatch(Msg::ShutdownRequested, Redraw::NotNeeded);
                 return Some(SIGNAL_EXIT_BASE + signal);
             }
-            Interruption::HungUp => return Some(HUNG_UP),
-            Interruption::Suspend => self.carry_out(vec![Effect::Suspend]),
-            Interruption::Continued => match self.surface.resume() {
-                Ok(true) => self.take(Msg::Resumed, Want::Now),
+            Interruption::HungUp => return Some(HANG_UP_EXIT_CODE),
+            Interruption::Suspend => self.run_effects(vec![Effect::Suspend]),
+            Interruption::Continued => match self.display.resume() {
+                Ok(true) => self.dispatch(Msg::Resumed, Redraw::Now),
                 Ok(false) => {}
-                Err(_) => return Some(HUNG_UP),
+                Err(_) => return Some(HANG_UP_EXIT_CODE),
             },
-            Interruption::Resized => self.frame.wanted = Want::Now,
-            Interruption::Panicked(what) => {
-                self.take(
-                    Msg::Broke(format!("A part of kietop broke and was contained: {what}")),
-                    Want::Now,
+            Interruption::Resized => self.frame_timer.redraw = Redraw::Now,
+            Interruption::TaskPanicked(what) => {
+                self.dispatch(
+                    Msg::ComponentPanicked(format!(
+                        "A part of kietop broke and was contained: {what}"
+                    )),
+                    Redraw::Now,
                 );
             }
         }
         None
     }
 
-    fn answered(&mut self, msg: Msg) {
+    fn handle_response(&mut self, msg: Msg) {
         // The list is what the person waits for at the start: it does not wait for a frame's turn.
-        let want = if matches!(msg, Msg::Loaded(_)) {
-            Want::Now
+        let want = if matches!(msg, Msg::ListLoaded(_)) {
+            Redraw::Now
         } else {
-            Want::Soon
+            Redraw::Soon
         };
-        self.take(msg, want);
+        self.dispatch(msg, want);
     }
 
     fn tick(&mut self) {
-        self.take(Msg::Tick, Want::Soon);
+        self.dispatch(Msg::Tick, Redraw::Soon);
     }
 
     fn exit_code(&self) -> Option<i32> {
@@ -387,10 +410,11 @@ impl<S: Surface> House<'_, S> {
     }
 
     /// Returns how long the loop may sleep.
-    fn wait(&self) -> Duration {
+    fn sleep_duration(&self) -> Duration {
         let now = self.clock.now();
         let due = next_wakeup(&self.state, now).map(|at| at.since(now.mono));
-        // Without anything to wait for, the sleep only has to be long; tokio holds it at its own limit.
+        // Without anything to wait for, the sleep only has to be long; tokio holds it at its own
+        // limit.
         [due, self.frame_wait()]
             .into_iter()
             .flatten()
@@ -398,12 +422,13 @@ impl<S: Surface> House<'_, S> {
             .unwrap_or(Duration::MAX)
     }
 
-    /// Returns how long the next frame waits for its turn; `None` when none can be drawn or none is wanted.
+    /// Returns how long the next frame waits for its turn; `None` when none can be drawn or none is
+    /// wanted.
     fn frame_wait(&self) -> Option<Duration> {
-        if self.surface.is_behind() {
+        if self.display.has_pending_output() {
             return None;
         }
-        self.frame.wait()
+        self.frame_timer.wait()
     }
 
     /// Draws when a frame is wanted and its turn has come. An exit code means the terminal is gone.
@@ -411,56 +436,56 @@ impl<S: Surface> House<'_, S> {
         if self.frame_wait() != Some(Duration::ZERO) {
             return None;
         }
-        self.frame = Frames {
-            drawn: Some(time::Instant::now()),
-            wanted: Want::Nothing,
+        self.frame_timer = FrameTimer {
+            last_drawn: Some(time::Instant::now()),
+            redraw: Redraw::NotNeeded,
         };
-        self.paint().err().map(|error| cannot_be_written(&error))
+        self.draw_frame().err().map(|error| output_failed(&error))
     }
 
-    fn paint(&mut self) -> io::Result<()> {
-        let size = self.surface.size()?;
+    fn draw_frame(&mut self) -> io::Result<()> {
+        let size = self.display.size()?;
         if self.size != Some(size) {
             self.size = Some(size);
             let (width, height) = size;
-            let page = ui::page_rows(width, height);
-            self.take(
+            let page = ui::list_rows(width, height);
+            self.dispatch(
                 Msg::Resized {
                     width,
                     height,
                     page,
                 },
-                Want::Nothing,
+                Redraw::NotNeeded,
             );
-            if !self.has_assumed_size && self.surface.is_size_assumed() {
-                self.has_assumed_size = true;
-                self.take(Msg::SizeAssumed { width, height }, Want::Nothing);
+            if !self.has_reported_unknown_size && self.display.is_size_unknown() {
+                self.has_reported_unknown_size = true;
+                self.dispatch(Msg::SizeUnknown { width, height }, Redraw::NotNeeded);
             }
         }
         let now = self.clock.now();
-        let (state, theme) = (&self.state, self.ground.theme());
-        let mut drawn = ui::Drawn::default();
-        if let Some(title) = ui::title(state, theme) {
-            self.surface.set_title(&title)?;
+        let (state, theme) = (&self.state, self.background.theme());
+        let mut drawn = ui::DrawResult::default();
+        if let Some(title) = ui::window_title(state, theme) {
+            self.display.set_title(&title)?;
         }
-        let (gallery, mut hung) = (&mut self.gallery, None);
-        self.surface.draw(&mut |frame| {
+        let (gallery, mut hung) = (&mut self.preview_renderer, None);
+        self.display.draw(&mut |frame| {
             drawn = ui::draw(frame, state, now, theme);
-            hung = gallery.hang(frame.buffer_mut(), state, drawn.picture);
+            hung = gallery.render(frame.buffer_mut(), state, drawn.preview_placement);
         })?;
-        if self.gallery.leaves_a_mark(self.hung, hung) {
-            self.surface.redraw();
-            self.frame.wanted = Want::Now;
+        if self.preview_renderer.needs_clear(self.shown_preview, hung) {
+            self.display.invalidate();
+            self.frame_timer.redraw = Redraw::Now;
         }
-        self.hung = hung;
-        let known = (self.state.most_scroll(), self.state.picture_room());
-        if (drawn.most_scroll, drawn.room) != known {
-            self.take(
-                Msg::Measured {
-                    most_scroll: drawn.most_scroll,
-                    room: drawn.room,
+        self.shown_preview = hung;
+        let known = (self.state.max_scroll(), self.state.preview_area());
+        if (drawn.max_scroll, drawn.preview_area) != known {
+            self.dispatch(
+                Msg::LayoutMeasured {
+                    max_scroll: drawn.max_scroll,
+                    preview_area: drawn.preview_area,
                 },
-                Want::Soon,
+                Redraw::Soon,
             );
         }
         Ok(())
@@ -468,7 +493,7 @@ impl<S: Surface> House<'_, S> {
 }
 
 /// Notes why the terminal takes nothing any more, and returns the exit code for it.
-fn cannot_be_written(error: &io::Error) -> i32 {
+fn output_failed(error: &io::Error) -> i32 {
     tracing::debug!(%error, "the terminal cannot be written");
-    HUNG_UP
+    HANG_UP_EXIT_CODE
 }

@@ -1,17 +1,18 @@
-//! The API as a server of our own: a seeded world of tasks over simulated time, behind real HTTP on loopback.
+//! The API as a server of our own: a seeded world of tasks over simulated time, behind real HTTP on
+//! loopback.
 //!
-//! The demo and the tests talk to it as they would to kie.ai, with the same client. It must not know that client, the
-//! dashboard, or anything of `domain`: its only common ground with them is the documented API. It listens on 127.0.0.1 only,
-//! writes no file and logs nothing.
+//! The demo and the tests talk to it as they would to kie.ai, with the same client. It must not
+//! know that client, the dashboard, or anything of `domain`: its only common ground with them is
+//! the documented API. It listens on 127.0.0.1 only, writes no file and logs nothing.
 
-mod chance;
+mod faults;
 mod media;
 mod prompts;
+mod rng;
+mod scenario;
 mod server;
-mod staging;
-mod traffic;
+mod tasks;
 mod wire;
-mod world;
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -26,25 +27,26 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use url::Url;
 
-use chance::{Chance, milliseconds};
-use server::Stage;
-use staging::{Cue, stage};
-use traffic::Traffic;
-use world::World;
+use faults::FaultModel;
+use rng::{Rng, to_millis};
+use scenario::{SeedTask, build_scenario};
+use server::ServerState;
+use tasks::TaskTable;
 
 /// The speed without a word from the user: a task of five minutes takes fifty seconds.
 const DEFAULT_SPEED: f64 = 6.0;
 /// The most tasks a world starts with.
-pub const MOST_TASKS: usize = 10_000;
+pub const MAX_TASKS: usize = 10_000;
 /// How fast a world may run, in simulated seconds per real one.
-pub const SPEEDS: RangeInclusive<f64> = 0.01..=10_000.0;
+pub const SPEED_RANGE: RangeInclusive<f64> = 0.01..=10_000.0;
 /// How long open connections may hold up the end of the server.
-const PARTING: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Describes the world to simulate and how its server behaves.
 #[derive(Clone, PartialEq)]
-pub struct Settings {
-    /// How many tasks are watched at the start, at most 10 000; from 8 on they show every kind of state.
+pub struct SimulatorSettings {
+    /// How many tasks are watched at the start, at most 10 000; from 8 on they show every kind of
+    /// state.
     pub tasks: usize,
     /// Simulated seconds per real second; held between 0.01 and 10 000, and 6 if it is no number.
     pub speed: f64,
@@ -54,13 +56,14 @@ pub struct Settings {
     pub port: u16,
     /// The only accepted API key; without one, any non-empty key is.
     pub key: Option<String>,
-    /// Whether rare faults (429, 500, an HTML 502) and one maintenance window happen. Limits hold in any case.
+    /// Whether rare faults (429, 500, an HTML 502) and one maintenance window happen. Limits hold
+    /// in any case.
     pub faults: bool,
     /// Whether API answers take 30 to 350 ms, as over a network.
     pub latency: bool,
 }
 
-impl Default for Settings {
+impl Default for SimulatorSettings {
     fn default() -> Self {
         Self {
             tasks: 14,
@@ -74,7 +77,7 @@ impl Default for Settings {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for SimulatorSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("tasks", &self.tasks)
@@ -88,14 +91,16 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Tells simulated time: it starts at a given wall time and runs `speed` times as fast as real time.
+/// Simulated time: it starts at a given wall time and runs `speed` times as fast as real
+/// time.
 ///
-/// Real time is tokio's, so a test with paused time pauses it too. Every `createTime`, `completeTime` and `Date` header of the
-/// server follows it; whoever shows them beside a clock must show this one.
+/// Real time is tokio's, so a test with paused time pauses it too. Every `createTime`,
+/// `completeTime` and `Date` header of the server follows it; whoever shows them beside a clock
+/// must show this one.
 #[derive(Debug, Clone, Copy)]
 pub struct SimulatedClock {
     wall_start: Timestamp,
-    begun: Instant,
+    started_at: Instant,
     speed: f64,
 }
 
@@ -103,14 +108,14 @@ impl SimulatedClock {
     fn start(wall_start: Timestamp, speed: f64) -> Self {
         Self {
             wall_start,
-            begun: Instant::now(),
+            started_at: Instant::now(),
             speed,
         }
     }
 
     /// Returns the simulated time, to the millisecond.
     pub fn now(&self) -> Timestamp {
-        let passed = milliseconds(self.real().as_secs_f64() * self.speed);
+        let passed = to_millis(self.elapsed().as_secs_f64() * self.speed);
         let now = self.wall_start.as_millisecond().saturating_add(passed);
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX)
     }
@@ -121,15 +126,16 @@ impl SimulatedClock {
     }
 
     /// Returns the real time since the start.
-    fn real(&self) -> Duration {
-        self.begun.elapsed()
+    fn elapsed(&self) -> Duration {
+        self.started_at.elapsed()
     }
 }
 
 /// Names a task the demo puts on the list at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seeded {
-    /// 32 lower-case hexadecimal digits; one of the default fourteen is unknown to the server on purpose.
+pub struct InitialTask {
+    /// 32 lower-case hexadecimal digits; one of the default fourteen is unknown to the server on
+    /// purpose.
     pub id: String,
     /// The name its owner gave it, free of control characters.
     pub label: Option<String>,
@@ -142,38 +148,41 @@ pub struct Seeded {
 pub struct Simulator {
     base_url: Url,
     clock: SimulatedClock,
-    watched: Vec<Seeded>,
-    spare_ids: Vec<String>,
+    initial_tasks: Vec<InitialTask>,
+    on_demand_ids: Vec<String>,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<()>,
+    server_task: JoinHandle<()>,
 }
 
 /// Starts a simulator whose clock shows `wall_start` now; it answers as soon as this returns.
 ///
 /// Fails only if the port cannot be bound. Needs a tokio runtime with time and I/O.
-pub async fn start(settings: Settings, wall_start: Timestamp) -> std::io::Result<Simulator> {
+pub async fn start(
+    settings: SimulatorSettings,
+    wall_start: Timestamp,
+) -> std::io::Result<Simulator> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
     let address = listener.local_addr()?;
     let base_url = Url::parse(&format!("http://{address}/")).map_err(std::io::Error::other)?;
 
-    let speed = sane_speed(settings.speed);
+    let speed = clamp_speed(settings.speed);
     let clock = SimulatedClock::start(wall_start, speed);
-    let tasks = settings.tasks.min(MOST_TASKS);
-    let opening = stage(tasks, speed, settings.seed, wall_start.as_millisecond());
-    let watched = opening.cues.into_iter().map(seeded).collect();
-    let spare_ids = opening.sleepers.iter().map(|plan| plan.id.clone());
+    let tasks = settings.tasks.min(MAX_TASKS);
+    let opening = build_scenario(tasks, speed, settings.seed, wall_start.as_millisecond());
+    let watched = opening.seed_tasks.into_iter().map(initial_task).collect();
+    let spare_ids = opening.on_demand.iter().map(|plan| plan.id.clone());
     let spare_ids = spare_ids.collect();
 
-    let draw = |stream| Chance::new(settings.seed, stream);
-    let stage = Stage {
+    let draw = |stream| Rng::new(settings.seed, stream);
+    let stage = ServerState {
         clock,
         base: base_url.clone(),
         key: settings.key,
-        credits: 500.0 + (draw(2).between(0.0, 22_000.0)).floor() / 4.0,
+        credits: 500.0 + (draw(2).range(0.0, 22_000.0)).floor() / 4.0,
         latency: settings.latency,
         faults: settings.faults,
-        world: Mutex::new(World::new(opening.plans, opening.sleepers, draw(3))),
-        traffic: Mutex::new(Traffic::new(draw(4))),
+        tasks: Mutex::new(TaskTable::new(opening.tasks, opening.on_demand, draw(3))),
+        fault_model: Mutex::new(FaultModel::new(draw(4))),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let routes = server::routes(Arc::new(stage));
@@ -191,10 +200,10 @@ pub async fn start(settings: Settings, wall_start: Timestamp) -> std::io::Result
     Ok(Simulator {
         base_url,
         clock,
-        watched,
-        spare_ids,
+        initial_tasks: watched,
+        on_demand_ids: spare_ids,
         stop,
-        served,
+        server_task: served,
     })
 }
 
@@ -210,37 +219,41 @@ impl Simulator {
     }
 
     /// Returns the tasks the demo puts on the list, in the order in which they show best.
-    pub fn watched(&self) -> &[Seeded] {
-        &self.watched
+    pub fn initial_tasks(&self) -> &[InitialTask] {
+        &self.initial_tasks
     }
 
-    /// Returns ids the server knows that are on no list; each task starts when first asked after and takes 1 to 3 simulated minutes.
-    pub fn spare_ids(&self) -> &[String] {
-        &self.spare_ids
+    /// Returns ids the server knows that are on no list; each task starts when first asked after
+    /// and takes 1 to 3 simulated minutes.
+    pub fn on_demand_ids(&self) -> &[String] {
+        &self.on_demand_ids
     }
 
     /// Ends the server: calls under way are answered, but not waited for longer than a second.
     pub async fn shutdown(self) {
         drop(self.stop);
-        let mut served = self.served;
-        if tokio::time::timeout(PARTING, &mut served).await.is_err() {
+        let mut served = self.server_task;
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut served)
+            .await
+            .is_err()
+        {
             served.abort();
         }
     }
 }
 
-fn sane_speed(speed: f64) -> f64 {
+fn clamp_speed(speed: f64) -> f64 {
     if speed.is_nan() {
         return DEFAULT_SPEED;
     }
-    speed.clamp(*SPEEDS.start(), *SPEEDS.end())
+    speed.clamp(*SPEED_RANGE.start(), *SPEED_RANGE.end())
 }
 
-fn seeded(cue: Cue) -> Seeded {
-    Seeded {
+fn initial_task(cue: SeedTask) -> InitialTask {
+    InitialTask {
         id: cue.id,
         label: cue.label,
-        added_at: Timestamp::from_millisecond(cue.added).unwrap_or(Timestamp::UNIX_EPOCH),
+        added_at: Timestamp::from_millisecond(cue.added_at).unwrap_or(Timestamp::UNIX_EPOCH),
     }
 }
 
@@ -260,17 +273,17 @@ mod tests {
     }
 
     #[test]
-    fn speeds_are_held_to_what_makes_sense() {
-        assert!((sane_speed(0.0) - 0.01).abs() < f64::EPSILON);
-        assert!((sane_speed(f64::INFINITY) - 10_000.0).abs() < f64::EPSILON);
-        assert!((sane_speed(f64::NAN) - DEFAULT_SPEED).abs() < f64::EPSILON);
+    fn speeds_are_clamped() {
+        assert!((clamp_speed(0.0) - 0.01).abs() < f64::EPSILON);
+        assert!((clamp_speed(f64::INFINITY) - 10_000.0).abs() < f64::EPSILON);
+        assert!((clamp_speed(f64::NAN) - DEFAULT_SPEED).abs() < f64::EPSILON);
     }
 
     #[test]
     fn the_key_is_not_in_the_debug_text() {
-        let settings = Settings {
+        let settings = SimulatorSettings {
             key: Some("secret".into()),
-            ..Settings::default()
+            ..SimulatorSettings::default()
         };
 
         assert!(!format!("{settings:?}").contains("secret"));

@@ -16,7 +16,7 @@ use wiremock::{
 };
 
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
-const OTHER: &str = "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
+const OTHER_ID: &str = "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
 
 fn kietop(store: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
@@ -29,11 +29,11 @@ fn kietop(store: &Path, words: &[&str]) -> Command {
     command
 }
 
-fn out(output: &Output) -> &str {
+fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-fn err(output: &Output) -> &str {
+fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
@@ -42,28 +42,28 @@ fn run(store: &Path, words: &[&str]) -> Output {
 }
 
 #[test]
-fn ids_are_added_found_in_text_named_when_known_and_removed() {
+fn add_finds_ids_and_rm_removes_them() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
 
     assert_eq!(
-        out(&run(&store, &["add", ID, "--label", "one"])),
+        stdout(&run(&store, &["add", ID, "--label", "one"])),
         format!("{ID} added\n")
     );
     let found = kietop(&store, &["add", "-"])
-        .write_stdin(format!("{{\"taskId\":\"{OTHER}\"}}\n{ID}\n"))
+        .write_stdin(format!("{{\"taskId\":\"{OTHER_ID}\"}}\n{ID}\n"))
         .output()
         .unwrap();
     assert_eq!(
-        out(&found),
-        format!("{OTHER} added\n{ID} watched already\n")
+        stdout(&found),
+        format!("{OTHER_ID} added\n{ID} watched already\n")
     );
 
     assert_eq!(
-        out(&run(&store, &["remove", &OTHER[..6]])),
-        format!("{OTHER} removed\n")
+        stdout(&run(&store, &["remove", &OTHER_ID[..6]])),
+        format!("{OTHER_ID} removed\n")
     );
-    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    let listed: Value = serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(
         (
@@ -76,15 +76,15 @@ fn ids_are_added_found_in_text_named_when_known_and_removed() {
 }
 
 #[test]
-fn a_list_is_filtered_as_in_the_dashboard_and_a_fault_is_shown_where_it_is() {
+fn list_filters_and_points_at_filter_errors() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     run(&store, &["add", ID, "--label", "neon city"]);
-    run(&store, &["add", OTHER, "--label", "=1+1"]);
+    run(&store, &["add", OTHER_ID, "--label", "=1+1"]);
     let ids = |filter: &str| {
         let listed = run(&store, &["list", "--json", "--filter", filter]);
-        assert_eq!(listed.status.code(), Some(0), "{}", err(&listed));
-        let listed: Value = serde_json::from_str(out(&listed)).unwrap();
+        assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+        let listed: Value = serde_json::from_str(stdout(&listed)).unwrap();
         let tasks = listed.as_array().unwrap().iter();
         tasks
             .map(|task| task["taskId"].as_str().unwrap().to_owned())
@@ -92,36 +92,36 @@ fn a_list_is_filtered_as_in_the_dashboard_and_a_fault_is_shown_where_it_is() {
     };
 
     assert_eq!(ids("neon"), [ID]);
-    assert_eq!(ids("!neon state:new"), [OTHER]);
+    assert_eq!(ids("!neon state:new"), [OTHER_ID]);
     assert_eq!(ids("id:774d"), [ID]);
     assert_eq!(ids("age:>1d"), [""; 0]);
     let both = ["list", "--filter", "neon", "--state", "failed"];
-    assert_eq!(out(&run(&store, &both)), "");
+    assert_eq!(stdout(&run(&store, &both)), "");
 
     let faulty = run(&store, &["list", "--filter", "\u{1b}雨 stat:new x"]);
-    assert_eq!((faulty.status.code(), out(&faulty)), (Some(2), ""));
+    assert_eq!((faulty.status.code(), stdout(&faulty)), (Some(2), ""));
     assert_eq!(
-        err(&faulty),
+        stderr(&faulty),
         "kietop: there is no field \"stat\"; did you mean \"state\"?\n  ␛雨 stat:new x\n      ^^^^\n"
     );
     let long = run(&store, &["list", "--filter", &"x".repeat(10_000)]);
     assert_eq!(long.status.code(), Some(2));
-    assert!(err(&long).len() < 100, "{}", err(&long));
+    assert!(stderr(&long).len() < 100, "{}", stderr(&long));
 }
 
 #[test]
-fn a_list_goes_into_a_spreadsheet_without_a_formula() {
+fn csv_contains_no_formulas() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let head = "taskId,family,label,state,successFlag,prompt,videoUrl,callBackUrl,waterMark,createTime,\
         completeTime,durationMs,errorCode,errorMessage,originUrls,resultUrls,addedAt,checkedAt,checkError,\
         expiresAt,savedTo,savedFiles\r\n";
-    assert_eq!(out(&run(&store, &["list", "--csv"])), head);
+    assert_eq!(stdout(&run(&store, &["list", "--csv"])), head);
     run(&store, &["add", ID, "--label", "=HYPERLINK(\"x\", \"y\")"]);
 
     let listed = run(&store, &["list", "--csv"]);
 
-    let row = out(&listed).strip_prefix(head).unwrap();
+    let row = stdout(&listed).strip_prefix(head).unwrap();
     let start = format!("{ID},luma-modify,\"'=HYPERLINK(\"\"x\"\", \"\"y\"\")\",new,,");
     assert!(row.starts_with(&start) && row.ends_with("\r\n"), "{row}");
     assert_eq!(
@@ -131,7 +131,7 @@ fn a_list_goes_into_a_spreadsheet_without_a_formula() {
 }
 
 #[test]
-fn exit_codes_are_as_documented() {
+fn exit_codes_match_the_documentation() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let code = |words: &[&str]| run(&store, words).status.code();
@@ -146,12 +146,16 @@ fn exit_codes_are_as_documented() {
     assert_eq!(code(&["add", ID]), Some(0));
     let no_key = run(&store, &["list", "--refresh"]);
     assert_eq!(no_key.status.code(), Some(4));
-    assert!(err(&no_key).contains("KIE_API_KEY"), "{}", err(&no_key));
+    assert!(
+        stderr(&no_key).contains("KIE_API_KEY"),
+        "{}",
+        stderr(&no_key)
+    );
     let plain = run(
         &store,
         &["--api-url", "http://api.kie.ai", "list", "--refresh"],
     );
-    assert_eq!(plain.status.code(), Some(2), "{}", err(&plain));
+    assert_eq!(plain.status.code(), Some(2), "{}", stderr(&plain));
 }
 
 #[test]
@@ -161,12 +165,12 @@ fn read_only_leaves_no_trace() {
 
     let listed = run(&store, &["--read-only", "list", "--json"]);
 
-    assert_eq!((listed.status.code(), out(&listed)), (Some(0), "[]\n"));
+    assert_eq!((listed.status.code(), stdout(&listed)), (Some(0), "[]\n"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]
-async fn the_contract_s_answer_is_listed_as_json() {
+async fn list_prints_the_documented_answer_as_json() {
     let server = MockServer::start().await;
     let contract = include_str!("fixtures/succeeded.json");
     Mock::given(path("/api/v1/modify/record-info"))
@@ -186,8 +190,8 @@ async fn the_contract_s_answer_is_listed_as_json() {
         tokio::task::spawn_blocking(move || command.env("KIE_API_KEY", "canary-key").output());
     let refreshed = asked.await.unwrap().unwrap();
 
-    assert_eq!(refreshed.status.code(), Some(0), "{}", err(&refreshed));
-    let listed: Value = serde_json::from_str(out(&refreshed)).unwrap();
+    assert_eq!(refreshed.status.code(), Some(0), "{}", stderr(&refreshed));
+    let listed: Value = serde_json::from_str(stdout(&refreshed)).unwrap();
     let task = &listed[0];
     assert_eq!(task["state"], "succeeded");
     assert_eq!(task["durationMs"], 309_000);
@@ -196,7 +200,7 @@ async fn the_contract_s_answer_is_listed_as_json() {
         task["resultUrls"][0],
         "https://tempfile.aiquickdraw.com/l/f782018c-6be4-4990-96ba-7231cd5a39e7.mp4"
     );
-    assert!(!out(&refreshed).contains("canary"));
+    assert!(!stdout(&refreshed).contains("canary"));
     let again = run(&store, &["list", "--refresh"]);
     assert_eq!(
         again.status.code(),
@@ -206,7 +210,7 @@ async fn the_contract_s_answer_is_listed_as_json() {
 }
 
 #[tokio::test]
-async fn ctrl_c_keeps_what_was_answered() {
+async fn ctrl_c_keeps_received_answers() {
     let server = MockServer::start().await;
     let running = r#"{"code":200,"data":{"successFlag":0}}"#;
     Mock::given(query_param("taskId", ID))
@@ -222,7 +226,7 @@ async fn ctrl_c_keeps_what_was_answered() {
     // Four at once, so the fifth question means that one was answered.
     run(
         &store,
-        &["add", ID, OTHER, "third-id", "fourth-id", "fifth-id"],
+        &["add", ID, OTHER_ID, "third-id", "fourth-id", "fifth-id"],
     );
 
     let mut asking = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
@@ -245,24 +249,27 @@ async fn ctrl_c_keeps_what_was_answered() {
 
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
     assert_eq!(
-        (out(&ended), err(&ended)),
+        (stdout(&ended), stderr(&ended)),
         (
             "",
             "kietop: Interrupted; what was answered by then is kept.\n"
         )
     );
-    let kept: Value = serde_json::from_str(out(&run(&store, &["show", ID, "--json"]))).unwrap();
+    let kept: Value = serde_json::from_str(stdout(&run(&store, &["show", ID, "--json"]))).unwrap();
     assert_eq!(kept["state"], "generating");
 }
 
 #[test]
-fn an_argument_to_add_is_an_id_or_names_some() {
+fn add_arguments_are_ids_or_contain_ids() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let link = format!("https://api.kie.ai/api/v1/modify/record-info?taskId={ID}");
-    assert_eq!(out(&run(&store, &["add", &link])), format!("{ID} added\n"));
+    assert_eq!(
+        stdout(&run(&store, &["add", &link])),
+        format!("{ID} added\n")
+    );
 
-    let glued = format!("new{OTHER}");
+    let glued = format!("new{OTHER_ID}");
     for (word, reason) in [
         ("zz", "too short"),
         ("https://t.example/l/1.mp4", "there is no task id in it"),
@@ -271,50 +278,50 @@ fn an_argument_to_add_is_an_id_or_names_some() {
         (&glued, "kietop add --force"),
     ] {
         let refused = run(&store, &["add", word]);
-        assert_eq!((refused.status.code(), out(&refused)), (Some(2), ""));
-        assert!(err(&refused).contains(reason), "{}", err(&refused));
+        assert_eq!((refused.status.code(), stdout(&refused)), (Some(2), ""));
+        assert!(stderr(&refused).contains(reason), "{}", stderr(&refused));
     }
 
     let forced = run(&store, &["add", "--force", &glued, "abc.def:1"]);
-    assert_eq!(out(&forced), format!("{glued} added\nabc.def:1 added\n"));
+    assert_eq!(stdout(&forced), format!("{glued} added\nabc.def:1 added\n"));
 
     let twin = ID.to_uppercase();
     let added = run(&store, &["add", &twin]);
-    assert_eq!(out(&added), format!("{twin} added\n"));
+    assert_eq!(stdout(&added), format!("{twin} added\n"));
     assert!(
-        err(&added).contains(&format!("another spelling of {ID}")),
+        stderr(&added).contains(&format!("another spelling of {ID}")),
         "{}",
-        err(&added)
+        stderr(&added)
     );
-    assert_eq!(err(&run(&store, &["add", OTHER])), "");
+    assert_eq!(stderr(&run(&store, &["add", OTHER_ID])), "");
 }
 
 #[test]
-fn what_is_stuck_to_an_id_is_left_out_and_said() {
+fn text_glued_to_an_id_is_skipped_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
 
     let found = kietop(&store, &["add", "-"])
-        .write_stdin(format!("{ID}\nnew{OTHER}\n"))
+        .write_stdin(format!("{ID}\nnew{OTHER_ID}\n"))
         .output()
         .unwrap();
 
-    assert_eq!(out(&found), format!("{ID} added\n"));
+    assert_eq!(stdout(&found), format!("{ID} added\n"));
     assert!(
-        err(&found).contains(&format!("kietop add --force new{OTHER}")),
+        stderr(&found).contains(&format!("kietop add --force new{OTHER_ID}")),
         "{}",
-        err(&found)
+        stderr(&found)
     );
 }
 
 /// Text in many formats, each with a key; the configured key is another one, the same, or one from
 /// a file.
 #[test]
-fn no_key_becomes_a_task_is_printed_or_stored() {
+fn keys_are_never_added_printed_or_stored() {
     const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
     let text = format!(
         "$ curl -v 'https://api.kie.ai/api/v1/modify/record-info?taskId={ID}' -H 'Authorization: Bearer {KEY}'\n\
-         KIE_API_KEY={KEY}\n{{\"apiKey\":\"{KEY}\",\"taskId\":\"{OTHER}\"}}\n{KEY}\n"
+         KIE_API_KEY={KEY}\n{{\"apiKey\":\"{KEY}\",\"taskId\":\"{OTHER_ID}\"}}\n{KEY}\n"
     );
     for key in ["canary-7f3a9c1e55", KEY] {
         let folder = tempfile::tempdir().unwrap();
@@ -326,14 +333,14 @@ fn no_key_becomes_a_task_is_printed_or_stored() {
                 .write_stdin(input)
                 .output()
                 .unwrap();
-            let said = format!("{}{}", out(&output), err(&output));
+            let said = format!("{}{}", stdout(&output), stderr(&output));
             assert!(!said.contains(KEY), "{said}");
             (output.status.code(), said)
         };
         let (code, said) = run(&["add", "-"], &text);
         assert_eq!(code, Some(0), "{said}");
         assert!(
-            said.contains(&format!("{ID} added\n{OTHER} added\n")),
+            said.contains(&format!("{ID} added\n{OTHER_ID} added\n")),
             "{said}"
         );
         assert!(said.contains("skipped 1 secret."), "{said}");
@@ -345,7 +352,7 @@ fn no_key_becomes_a_task_is_printed_or_stored() {
             assert_eq!(run(&["add", "--force", KEY], "").0, Some(2));
             assert_eq!(run(&["add", "-"], KEY).0, Some(1));
         }
-        for file in files(folder.path()) {
+        for file in list_files(folder.path()) {
             let bytes = std::fs::read(&file).unwrap();
             assert!(
                 !bytes.windows(32).any(|part| part == KEY.as_bytes()),
@@ -356,14 +363,14 @@ fn no_key_becomes_a_task_is_printed_or_stored() {
     }
 }
 
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn list_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| {
             if path.is_dir() {
-                files(&path)
+                list_files(&path)
             } else {
                 vec![path]
             }
@@ -385,14 +392,14 @@ fn an_input_of_any_length_is_added_whole() {
         .output()
         .unwrap();
 
-    assert_eq!((found.status.code(), err(&found)), (Some(0), ""));
-    assert_eq!(out(&found).lines().count(), 12_000);
-    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    assert_eq!((found.status.code(), stderr(&found)), (Some(0), ""));
+    assert_eq!(stdout(&found).lines().count(), 12_000);
+    let listed: Value = serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 12_000);
 }
 
 #[test]
-fn tee_passes_its_input_on_and_adds_line_by_line() {
+fn tee_passes_input_through_and_adds_per_line() {
     use std::{
         io::{BufRead as _, BufReader, Read as _, Write as _},
         process::Stdio,
@@ -414,7 +421,7 @@ fn tee_passes_its_input_on_and_adds_line_by_line() {
     let mut line = String::new();
 
     // Each is on the list while the input is still open.
-    for id in [ID, OTHER] {
+    for id in [ID, OTHER_ID] {
         input
             .write_all(format!("\u{1b}[32m{id}\u{1b}[0m\r\n").as_bytes())
             .unwrap();
@@ -432,7 +439,7 @@ fn tee_passes_its_input_on_and_adds_line_by_line() {
         (output.status.code(), rest.as_str()),
         (Some(0), "kietop: \"ÿ\" is not a task id.\n")
     );
-    let expected = format!("\u{1b}[32m{ID}\u{1b}[0m\r\n\u{1b}[32m{OTHER}\u{1b}[0m\r\n");
+    let expected = format!("\u{1b}[32m{ID}\u{1b}[0m\r\n\u{1b}[32m{OTHER_ID}\u{1b}[0m\r\n");
     assert_eq!(
         output.stdout,
         [expected.as_bytes(), b"\xff\0 no end"].concat()
@@ -440,7 +447,7 @@ fn tee_passes_its_input_on_and_adds_line_by_line() {
 }
 
 #[test]
-fn adding_goes_on_when_nobody_reads_what_is_printed() {
+fn add_continues_when_stdout_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let ids: Vec<_> = (1..=5000).map(|n| format!("{n:032x}")).collect();
@@ -455,13 +462,13 @@ fn adding_goes_on_when_nobody_reads_what_is_printed() {
         .write_stdin(text)
         .output()
         .unwrap();
-    assert_eq!(out(&output).lines().count(), 1);
-    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    assert_eq!(stdout(&output).lines().count(), 1);
+    let listed: Value = serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 5000);
 }
 
 #[test]
-fn reading_a_list_that_is_not_there_makes_none() {
+fn reading_a_missing_list_does_not_create_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("data/list.db");
     for (words, code) in [
@@ -470,32 +477,32 @@ fn reading_a_list_that_is_not_there_makes_none() {
         (&["show", ID], 5),
     ] {
         let read = run(&store, words);
-        assert_eq!((read.status.code(), out(&read)), (Some(code), ""));
+        assert_eq!((read.status.code(), stdout(&read)), (Some(code), ""));
         let named = format!("There is no list at {} yet", store.display());
-        assert!(err(&read).contains(&named), "{}", err(&read));
+        assert!(stderr(&read).contains(&named), "{}", stderr(&read));
     }
     assert!(!store.parent().unwrap().exists());
 }
 
 #[test]
-fn a_list_that_lost_tasks_to_damage_is_a_failure() {
+fn a_list_that_lost_tasks_exits_with_failure() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     std::fs::write(&store, "no list at all".repeat(1000)).unwrap();
 
     let listed = run(&store, &["list"]);
 
-    assert_eq!((listed.status.code(), out(&listed)), (Some(1), ""));
+    assert_eq!((listed.status.code(), stdout(&listed)), (Some(1), ""));
     assert!(
-        err(&listed).contains("is kept as ") && err(&listed).contains(".corrupt-"),
+        stderr(&listed).contains("is kept as ") && stderr(&listed).contains(".corrupt-"),
         "{}",
-        err(&listed)
+        stderr(&listed)
     );
     assert_eq!(run(&store, &["list"]).status.code(), Some(0));
 }
 
 #[test]
-fn a_row_found_damaged_in_use_is_said_by_every_command_with_the_path_and_exit_code_1() {
+fn every_command_reports_a_damaged_row() {
     let commands: [&[&str]; 9] = [
         &["list"],
         &["list", "--json"],
@@ -510,7 +517,7 @@ fn a_row_found_damaged_in_use_is_said_by_every_command_with_the_path_and_exit_co
     for words in commands {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("list.db");
-        assert_eq!(run(&store, &["add", ID, OTHER]).status.code(), Some(0));
+        assert_eq!(run(&store, &["add", ID, OTHER_ID]).status.code(), Some(0));
         let changed = rusqlite::Connection::open(&store).unwrap();
         let sql = format!("UPDATE task SET checks = 7 WHERE id = '{ID}'");
         changed.execute_batch(&sql).unwrap();
@@ -518,69 +525,73 @@ fn a_row_found_damaged_in_use_is_said_by_every_command_with_the_path_and_exit_co
 
         let output = run(&store, words);
 
-        let said = err(&output);
+        let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
         let path = format!("is kept as {}.corrupt-", store.display());
         assert!(said.contains(&path), "{words:?}: {said}");
         assert!(said.contains("1 by id only"), "{words:?}: {said}");
         let again = run(&store, &["list", "--json"]);
         assert_eq!(
-            (again.status.code(), err(&again)),
+            (again.status.code(), stderr(&again)),
             (Some(0), ""),
             "{words:?}"
         );
-        let left = out(&again).matches("taskId").count();
+        let left = stdout(&again).matches("taskId").count();
         assert_eq!(left, if words[0] == "remove" { 1 } else { 2 }, "{words:?}");
     }
 }
 
 #[test]
-fn a_list_that_was_deleted_comes_back_from_its_file_of_ids() {
+fn a_deleted_list_is_restored_from_the_id_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
-    run(&store, &["add", ID, OTHER, "--label", "neon city"]);
-    run(&store, &["remove", OTHER]);
+    run(&store, &["add", ID, OTHER_ID, "--label", "neon city"]);
+    run(&store, &["remove", OTHER_ID]);
     std::fs::remove_file(&store).unwrap();
 
     let read = run(&store, &["list", "--read-only"]);
-    assert!(err(&read).contains("There is no list at"), "{}", err(&read));
+    assert!(
+        stderr(&read).contains("There is no list at"),
+        "{}",
+        stderr(&read)
+    );
     assert!(!store.exists());
     let listed = run(&store, &["list"]);
 
-    assert_eq!(listed.status.code(), Some(1), "{}", err(&listed));
-    assert!(out(&listed).contains(ID) && !out(&listed).contains(OTHER));
-    assert!(out(&listed).contains("neon city"), "{}", out(&listed));
+    assert_eq!(listed.status.code(), Some(1), "{}", stderr(&listed));
+    assert!(stdout(&listed).contains(ID) && !stdout(&listed).contains(OTHER_ID));
+    assert!(stdout(&listed).contains("neon city"), "{}", stdout(&listed));
     assert_eq!(run(&store, &["list"]).status.code(), Some(0));
 }
 
 #[test]
-fn a_removal_names_every_fault_and_removes_nothing() {
+fn rm_reports_every_error_and_removes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     run(&store, &["add", ID]);
 
     let refused = run(&store, &["remove", ID, "no-such-id", "77"]);
 
-    assert_eq!((refused.status.code(), out(&refused)), (Some(5), ""));
+    assert_eq!((refused.status.code(), stdout(&refused)), (Some(5), ""));
     assert_eq!(
-        err(&refused),
+        stderr(&refused),
         "kietop: No task no-such-id on the list; kietop list shows what is watched.\n\
          No task 77 on the list; a beginning needs 4 characters to stand for an id.\n\
          Nothing was removed.\n"
     );
-    assert!(out(&run(&store, &["list"])).starts_with(ID));
+    assert!(stdout(&run(&store, &["list"])).starts_with(ID));
 }
 
 #[test]
-fn a_table_is_aligned_and_tells_tasks_of_one_label_apart() {
+fn the_table_aligns_and_separates_equal_labels() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let long = "日".repeat(20);
-    run(&store, &["add", ID, OTHER, &long, "--label", "take"]);
+    run(&store, &["add", ID, OTHER_ID, &long, "--label", "take"]);
 
     let listed = run(&store, &["list"]);
 
-    let lines: Vec<_> = out(&listed).lines().collect();
+    let lines: Vec<_> = stdout(&listed).lines().collect();
     assert_eq!(lines.len(), 3, "no head where no person reads: {lines:?}");
     let start = |line: &str| kietop::ui::format::width(&line[..line.find("  new").unwrap()]);
     assert!(lines.iter().all(|line| start(line) == 40), "{lines:?}");
@@ -591,7 +602,7 @@ fn a_table_is_aligned_and_tells_tasks_of_one_label_apart() {
 }
 
 #[test]
-fn states_are_the_words_of_the_filter_and_no_hit_is_said() {
+fn states_use_filter_words_and_no_match_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     run(&store, &["add", ID]);
@@ -604,17 +615,17 @@ fn states_are_the_words_of_the_filter_and_no_hit_is_said() {
     ] {
         let by_option = run(&store, &["list", "--state", state]);
         let by_filter = run(&store, &["list", "--filter", &format!("state:{state}")]);
-        assert_eq!(out(&by_option), out(&by_filter), "{state}");
-        assert_eq!(out(&by_option).starts_with(ID), is_in, "{state}");
+        assert_eq!(stdout(&by_option), stdout(&by_filter), "{state}");
+        assert_eq!(stdout(&by_option).starts_with(ID), is_in, "{state}");
         let said = if is_in {
             ""
         } else {
             "kietop: No task on the list passes the filter.\n"
         };
-        assert_eq!(err(&by_option), said, "{state}");
+        assert_eq!(stderr(&by_option), said, "{state}");
     }
     let both = run(&store, &["list", "--state", "saved", "--state", "active"]);
-    assert!(out(&both).starts_with(ID));
+    assert!(stdout(&both).starts_with(ID));
 }
 
 #[test]
@@ -623,28 +634,28 @@ fn times_have_milliseconds_so_that_they_sort_as_text() {
     let store = folder.path().join("list.db");
     run(&store, &["add", ID]);
 
-    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+    let listed: Value = serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
 
     let added = listed[0]["addedAt"].as_str().unwrap();
     assert_eq!(added.len(), "2026-03-01T12:00:00.000Z".len(), "{added}");
 }
 
 #[test]
-fn a_world_of_its_own_takes_no_list_and_no_numbers_it_would_not_keep() {
+fn simulate_and_demo_refuse_invalid_options() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let refused = run(&store, &["simulate"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(err(&refused).contains("--store does not go with simulate"));
+    assert!(stderr(&refused).contains("--store does not go with simulate"));
     for words in [["demo", "--speed", "0"], ["demo", "--tasks", "100000"]] {
         let refused = run(&store, &words);
         assert_eq!(refused.status.code(), Some(2));
-        assert!(err(&refused).contains("10000"), "{}", err(&refused));
+        assert!(stderr(&refused).contains("10000"), "{}", stderr(&refused));
     }
 }
 
 #[tokio::test]
-async fn a_task_is_shown_as_last_known_when_the_account_is_refused() {
+async fn last_known_state_is_shown_when_the_key_is_refused() {
     let server = MockServer::start().await;
     Mock::given(path("/api/v1/modify/record-info"))
         .respond_with(
@@ -662,18 +673,18 @@ async fn a_task_is_shown_as_last_known_when_the_account_is_refused() {
 
     let shown = asked.await.unwrap().unwrap();
 
-    assert_eq!(shown.status.code(), Some(4), "{}", err(&shown));
+    assert_eq!(shown.status.code(), Some(4), "{}", stderr(&shown));
     assert!(
-        err(&shown).contains("The API key was refused (401)"),
+        stderr(&shown).contains("The API key was refused (401)"),
         "{}",
-        err(&shown)
+        stderr(&shown)
     );
-    assert!(out(&shown).contains(ID), "{}", out(&shown));
+    assert!(stdout(&shown).contains(ID), "{}", stdout(&shown));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn every_id_is_added_where_standard_output_is_full() {
+fn add_completes_when_stdout_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     let input = folder.path().join("input");
@@ -692,14 +703,15 @@ fn every_id_is_added_where_standard_output_is_full() {
             .unwrap();
 
         assert_eq!(ended.status.code(), Some(1));
-        assert!(err(&ended).contains("kietop: Standard output cannot be written: "));
-        let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
+        assert!(stderr(&ended).contains("kietop: Standard output cannot be written: "));
+        let listed: Value =
+            serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
         assert_eq!(listed.as_array().unwrap().len(), 2000, "{words:?}");
     }
 }
 
 #[test]
-fn the_limit_of_a_file_is_said_and_ends_nothing_unsaid() {
+fn the_file_size_limit_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     run(&store, &["add", ID]);
@@ -717,9 +729,9 @@ fn the_limit_of_a_file_is_said_and_ends_nothing_unsaid() {
         .output()
         .unwrap();
 
-    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
-    assert!(err(&output).contains("ids were not added"));
-    let listed: Value = serde_json::from_str(out(&run(&store, &["list", "--json"]))).unwrap();
-    let added = out(&output).lines().count();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("ids were not added"));
+    let listed: Value = serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
+    let added = stdout(&output).lines().count();
     assert_eq!(listed.as_array().unwrap().len(), added + 1);
 }

@@ -21,15 +21,15 @@ use kietop::{
         kie::StoredKey,
         store::{Recovery, SqliteStore},
     },
-    app::keymap::{Action, Context, KeyChord},
+    app::keymap::{Action, KeyChord, KeyContext},
     cli::json,
-    config::{Ascii, Asked, Config, Mouse},
+    config::{AsciiMode, Config, MouseSetting, Overrides},
     domain::{
-        change::{Change, JournalEvent},
-        picture::Preview,
+        list_change::{JournalEvent, ListChange},
+        preview::PreviewMode,
         status::Tab,
         task::TaskId,
-        watched::{Notices, Watched},
+        watched_task::{NotifySetting, WatchedTask},
     },
     ports::ListStore as _,
     ui::theme::parse_style,
@@ -104,8 +104,8 @@ fn id(text: &str) -> TaskId {
 }
 
 /// Returns the task as JSON, without the message of a failed check.
-fn without_message(task: &Watched) -> Value {
-    let mut json = json::record(task, TWO_WEEKS);
+fn without_message(task: &WatchedTask) -> Value {
+    let mut json = json::task_record(task, TWO_WEEKS);
     if let Some(error) = json["checkError"].as_object_mut() {
         error.remove("message").unwrap();
     }
@@ -140,7 +140,7 @@ fn states_and_labels_are_as_they_were() {
     let mut found: Vec<_> = tasks
         .iter()
         .map(|task| {
-            let json = json::record(task, TWO_WEEKS);
+            let json = json::task_record(task, TWO_WEEKS);
             let text = |name: &str| json[name].as_str().unwrap_or("-").to_owned();
             let flag = json["successFlag"].as_u64().map(|flag| flag.to_string());
             [
@@ -179,7 +179,9 @@ fn notifications_are_off_for_one_task() {
     let mut store = list.open_whole();
     let tasks = store.load().unwrap();
 
-    let off = tasks.iter().filter(|task| task.notices == Notices::Off);
+    let off = tasks
+        .iter()
+        .filter(|task| task.notify == NotifySetting::Off);
 
     let ids: Vec<_> = off.map(|task| task.id().as_str()).collect();
     assert_eq!(ids, [NOTIFICATIONS_OFF]);
@@ -190,13 +192,13 @@ fn the_session_is_as_it_was() {
     let list = List::copy();
     let mut store = list.open_whole();
 
-    let session = store.recall().unwrap();
+    let session = store.load_session().unwrap();
 
-    assert_eq!(session.lens.tab, Tab::Ready);
-    assert_eq!(session.lens.order.key(), "-took");
-    assert_eq!(session.lens.query.to_string(), "!id:zz state:ready");
+    assert_eq!(session.list_view.tab, Tab::Ready);
+    assert_eq!(session.list_view.order.key(), "-took");
+    assert_eq!(session.list_view.query.to_string(), "!id:zz state:ready");
     assert_eq!(
-        session.visited,
+        session.last_seen,
         Some(time("2026-11-28T18:42:04.087550935Z"))
     );
     assert_eq!(
@@ -214,7 +216,7 @@ fn removed_tasks_come_back_with_all_that_was_known() {
     let list = List::copy();
     let mut store = list.open_whole();
     let [late, expired] = REMOVED_TOGETHER;
-    let restored = [REMOVED_FIRST, late, expired, REMOVED_LAST].map(|task| Change::Restore {
+    let restored = [REMOVED_FIRST, late, expired, REMOVED_LAST].map(|task| ListChange::Restore {
         task: id(task),
         at: time("2026-11-28T18:52:00Z"),
     });
@@ -264,7 +266,7 @@ fn the_journal_is_as_it_was() {
     let list = List::copy();
     let mut store = list.open_whole();
 
-    let lines = store.journal(&id(OPENED), 10).unwrap();
+    let lines = store.read_journal(&id(OPENED), 10).unwrap();
 
     let times: Vec<_> = lines.iter().map(|line| line.at.to_string()).collect();
     assert_eq!(
@@ -277,7 +279,9 @@ fn the_journal_is_as_it_was() {
     );
     let [added, became, opened] = lines.try_into().unwrap();
     assert_eq!(added.event, JournalEvent::Added);
-    assert!(matches!(became.event, JournalEvent::Became(state) if state.as_str() == "succeeded"));
+    assert!(
+        matches!(became.event, JournalEvent::StateChanged(state) if state.as_str() == "succeeded")
+    );
     let url = format!("http://127.0.0.1:4010/media/{OPENED}-0.mp4");
     assert!(matches!(opened.event, JournalEvent::Opened(link) if link.as_str() == url));
 }
@@ -287,7 +291,7 @@ fn the_last_answer_is_as_it_was() {
     let list = List::copy();
     let mut store = list.open_whole();
 
-    let record = store.record(&id(OPENED)).unwrap().unwrap();
+    let record = store.read_raw_response(&id(OPENED)).unwrap().unwrap();
 
     let json: Value = serde_json::from_str(&record.to_text()).unwrap();
     assert_eq!(json["taskId"], OPENED);
@@ -316,10 +320,10 @@ fn a_deleted_list_comes_back_from_its_ids() {
 }
 
 fn config(profile: Option<&str>) -> Config {
-    let options = Asked {
+    let options = Overrides {
         config: Some(fixture("config.toml")),
         profile: profile.map(str::to_owned),
-        ..Asked::default()
+        ..Overrides::default()
     };
     Config::load(&options).unwrap_or_else(|errors| panic!("{errors}"))
 }
@@ -337,16 +341,16 @@ fn every_setting_means_what_it_meant() {
     assert_eq!(config.store, Some(fixture("lists/main.db")));
     let command = words(&["sh", "-c", "pass show kie | head -1"]);
     assert_eq!(config.key, Some(StoredKey::Command(command)));
-    assert_eq!(settings.ascii, Ascii::Off);
+    assert_eq!(settings.ascii, AsciiMode::Off);
     assert_eq!(settings.browser, ["firefox", "--new-window", "%s"]);
-    assert_eq!(settings.preview, Preview::Sixel);
-    assert_eq!(settings.mouse, Mouse::Off);
+    assert_eq!(settings.preview, PreviewMode::Sixel);
+    assert_eq!(settings.mouse, MouseSetting::Off);
     assert_eq!(settings.saving.folder, Some(PathBuf::from("/srv/videos")));
     assert!(settings.saving.is_automatic);
     assert_eq!(settings.retention.0, Duration::from_hours(21 * 24));
-    assert_eq!(settings.pace.young, Duration::from_secs(5));
-    assert_eq!(settings.pace.steady, Duration::from_secs(45));
-    assert_eq!(settings.pace.late, Duration::from_mins(5));
+    assert_eq!(settings.intervals.young, Duration::from_secs(5));
+    assert_eq!(settings.intervals.steady, Duration::from_secs(45));
+    assert_eq!(settings.intervals.late, Duration::from_mins(5));
     assert!(settings.notifications.bell);
     assert!(settings.notifications.osc);
     assert!(settings.notifications.desktop);
@@ -358,13 +362,13 @@ fn a_theme_of_the_users_own_means_what_it_meant() {
     let colours = config(None).settings.colours;
 
     let text = fs::read_to_string(fixture("themes/paper.toml")).unwrap();
-    assert_eq!(colours.on_light, None);
+    assert_eq!(colours.light, None);
     for role in kietop::ui::theme::Role::ALL {
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(&format!("{} = ", role.name())));
         let style = parse_style(line.unwrap().trim_matches('"')).unwrap();
-        assert_eq!(colours.usual.style(role), style, "{}", role.name());
+        assert_eq!(colours.base.style(role), style, "{}", role.name());
     }
 }
 
@@ -386,7 +390,7 @@ fn a_profile_means_what_it_meant() {
 fn every_key_does_what_it_did() {
     let keymap = config(None).settings.keymap;
     let action = |key: &str, place: &str| {
-        let place = Context::parse(place).unwrap();
+        let place = KeyContext::parse(place).unwrap();
         let action = keymap.lookup(KeyChord::parse(key).unwrap(), place);
         action.map(Action::name)
     };

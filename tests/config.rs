@@ -1,4 +1,5 @@
-//! The settings: what the file may say, what goes before what, and that everything wrong is named with its place.
+//! The settings: what the file may say, what goes before what, and that everything wrong is named
+//! with its place.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,23 +16,23 @@ use std::{
 use assert_cmd::Command;
 use kietop::{
     adapters::kie::{ApiOrigin, StoredKey},
-    app::keymap::{Action, Context, KeyChord},
-    config::{Ascii, Asked, Config, DEFAULT_FILE, Mouse, known_keys},
-    domain::{picture::Preview, schedule::Pace},
+    app::keymap::{Action, KeyChord, KeyContext},
+    config::{AsciiMode, Config, DEFAULT_FILE, MouseSetting, Overrides, known_keys},
+    domain::{preview::PreviewMode, schedule::PollIntervals},
 };
 
 fn parse(text: &str) -> Config {
-    parse_for(text, &Asked::default()).unwrap()
+    parse_for(text, &Overrides::default()).unwrap()
 }
 
-fn parse_for(text: &str, asked: &Asked) -> Result<Config, String> {
+fn parse_for(text: &str, asked: &Overrides) -> Result<Config, String> {
     let file = Path::new("/etc/kietop/config.toml");
     Config::parse(text, Some(file), asked).map_err(|faults| faults.to_string())
 }
 
 /// Returns what is wrong, without the file's name.
-fn faults(text: &str) -> Vec<String> {
-    let said = parse_for(text, &Asked::default()).unwrap_err();
+fn parse_errors(text: &str) -> Vec<String> {
+    let said = parse_for(text, &Overrides::default()).unwrap_err();
     let lines = said.lines();
     lines
         .map(|line| {
@@ -41,17 +42,17 @@ fn faults(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn profile(name: &str) -> Asked {
-    Asked {
+fn with_profile(name: &str) -> Overrides {
+    Overrides {
         profile: Some(name.into()),
-        ..Asked::default()
+        ..Overrides::default()
     }
 }
 
 // The default file.
 
 /// The settings whose line in the default file is an example, as they have no default to show.
-const EXAMPLES: [&str; 6] = [
+const EXAMPLE_SETTINGS: [&str; 6] = [
     "save_folder",
     "key_command",
     "key_file",
@@ -61,7 +62,7 @@ const EXAMPLES: [&str; 6] = [
 ];
 
 /// Takes the `#` before each setting of the default file away.
-fn awake(is_wanted: impl Fn(&str) -> bool) -> String {
+fn uncomment(is_wanted: impl Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for line in DEFAULT_FILE.lines() {
         let setting = line
@@ -75,29 +76,29 @@ fn awake(is_wanted: impl Fn(&str) -> bool) -> String {
 }
 
 #[test]
-fn the_default_file_says_the_defaults() {
+fn the_default_file_matches_the_defaults() {
     assert_eq!(parse(DEFAULT_FILE), Config::default());
 
     let is_default = |setting: &str| {
         let name = setting.split(' ').next().unwrap();
-        !setting.starts_with('[') && !EXAMPLES.contains(&name)
+        !setting.starts_with('[') && !EXAMPLE_SETTINGS.contains(&name)
     };
-    let text = awake(is_default);
+    let text = uncomment(is_default);
     assert!(text.contains("\nyoung = 10\n"), "{text}");
     assert_eq!(parse(&text), Config::default());
 }
 
 #[test]
 fn every_example_of_the_default_file_is_valid() {
-    let text = awake(|_| true).replace("~/", "/home/me/");
-    let config = parse_for(&text, &profile("studio")).unwrap();
+    let text = uncomment(|_| true).replace("~/", "/home/me/");
+    let config = parse_for(&text, &with_profile("studio")).unwrap();
     assert_eq!(config.origin, ApiOrigin::default());
     assert!(matches!(config.key, Some(StoredKey::Command(words)) if words[2] == "kie-studio"));
 }
 
 #[test]
 fn the_default_file_mentions_every_setting() {
-    let text = awake(|_| true);
+    let text = uncomment(|_| true);
     for key in known_keys() {
         let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
         let is_section = known_keys()
@@ -122,7 +123,7 @@ fn the_default_file_mentions_every_setting() {
 // What may be said.
 
 #[test]
-fn every_setting_is_taken() {
+fn every_setting_is_applied() {
     let config = parse(
         r#"
         api_url = "http://localhost:4010"
@@ -150,25 +151,25 @@ fn every_setting_is_taken() {
     let settings = config.settings;
     assert_eq!(config.origin.as_str(), "http://localhost:4010");
     assert_eq!(config.store, Some(PathBuf::from("/etc/kietop/lists/a.db")));
-    assert_eq!(settings.ascii, Ascii::On);
-    assert_eq!(settings.mouse, Mouse::Off);
+    assert_eq!(settings.ascii, AsciiMode::On);
+    assert_eq!(settings.mouse, MouseSetting::Off);
     assert_eq!(settings.browser.len(), 3);
     assert_eq!(settings.saving.folder, Some(PathBuf::from("/videos")));
     assert!(settings.saving.is_automatic);
     assert_eq!(settings.retention.0, Duration::from_hours(72));
-    assert_eq!(settings.preview, Preview::Sixel);
-    assert_eq!(settings.pace.young, Duration::from_secs(2));
-    assert_eq!(settings.pace.steady, Pace::default().steady);
+    assert_eq!(settings.preview, PreviewMode::Sixel);
+    assert_eq!(settings.intervals.young, Duration::from_secs(2));
+    assert_eq!(settings.intervals.steady, PollIntervals::default().steady);
     assert!(settings.notifications.bell);
     assert_eq!(settings.notifications.command, ["notify-me"]);
     let keymap = settings.keymap;
-    let action = keymap.lookup(KeyChord::char('x'), Context::List);
+    let action = keymap.lookup(KeyChord::char('x'), KeyContext::List);
     assert_eq!(action, Some(Action::OpenResult));
-    assert_eq!(keymap.lookup(KeyChord::char('q'), Context::Help), None);
+    assert_eq!(keymap.lookup(KeyChord::char('q'), KeyContext::Help), None);
 }
 
 #[test]
-fn every_fault_is_named_with_its_place() {
+fn every_config_error_has_a_position() {
     let text = "thme = \"dark\"\ntheme = \"drak\"\nascii = true\nmouse = \"yes\"\nretention_days = 0\n\
                 preview = \"sixels\"\nbrowser = \"firefox --new\"\nsave_folder = \"\"\napi_url = \"http://api.kie.ai\"\n\
                 [pace]\nyoung = 1\nsteady = 1.5\nlate = -3\nfast = 3\n\
@@ -198,7 +199,7 @@ fn every_fault_is_named_with_its_place() {
         "25:1: unknown key \"key_comand\" in [profiles.studio]; did you mean \"key_command\"?",
         "26:1: unknown key \"theme\" in [profiles.studio]; it belongs at the top, before the first section.",
     ];
-    let said = faults(text);
+    let said = parse_errors(text);
     for (said, expected) in said.iter().zip(expected) {
         assert_eq!(said, expected);
     }
@@ -206,9 +207,10 @@ fn every_fault_is_named_with_its_place() {
 }
 
 #[test]
-fn what_is_no_toml_is_named_and_the_rest_read_all_the_same() {
-    let said =
-        faults("thme = 1\ntheme = dark\nascii = \"no\"\n[pace\nyoung = 1\n[keys]\nnxt = \"x\"\n");
+fn toml_errors_are_reported_and_the_rest_is_read() {
+    let said = parse_errors(
+        "thme = 1\ntheme = dark\nascii = \"no\"\n[pace\nyoung = 1\n[keys]\nnxt = \"x\"\n",
+    );
     let places: Vec<_> = said
         .iter()
         .map(|said| said.split(' ').next().unwrap())
@@ -218,28 +220,28 @@ fn what_is_no_toml_is_named_and_the_rest_read_all_the_same() {
         ["1:1:", "2:9:", "3:9:", "4:6:", "7:1:"],
         "{said:#?}"
     );
-    let twice = faults("theme = \"dark\"\ntheme = \"light\"\n");
+    let twice = parse_errors("theme = \"dark\"\ntheme = \"light\"\n");
     assert!(twice[0].starts_with("2:1: "), "{twice:?}");
 }
 
 #[test]
-fn a_key_bound_twice_is_named_with_both_actions_where_it_stands() {
+fn a_key_bound_twice_names_both_actions() {
     assert_eq!(
-        faults("[keys]\nnext = \"n\"\nundo = [\"d\"]\n"),
+        parse_errors("[keys]\nnext = \"n\"\nundo = [\"d\"]\n"),
         ["3:1: d means undo and remove in \"list\"; give one of them another key."]
     );
 }
 
 #[test]
-fn a_byte_order_mark_and_windows_lines_are_no_fault() {
+fn a_bom_and_crlf_are_accepted() {
     let config = parse("\u{feff}ascii = \"on\"\r\n[pace]\r\nyoung = 5\r\n");
-    assert_eq!(config.settings.ascii, Ascii::On);
-    assert_eq!(config.settings.pace.young, Duration::from_secs(5));
+    assert_eq!(config.settings.ascii, AsciiMode::On);
+    assert_eq!(config.settings.intervals.young, Duration::from_secs(5));
 }
 
 // What goes before what.
 
-const ACCOUNTS: &str = r#"
+const PROFILES_CONFIG: &str = r#"
     api_url = "https://one.example"
     key_file = "/keys/one"
     store = "/lists/one.db"
@@ -253,51 +255,51 @@ const ACCOUNTS: &str = r#"
 "#;
 
 #[test]
-fn an_option_goes_before_the_profile_and_that_before_the_file() {
-    let file = parse(ACCOUNTS);
+fn options_precede_profile_and_file() {
+    let file = parse(PROFILES_CONFIG);
     assert_eq!(file.origin.host(), "one.example");
     assert_eq!(file.store, Some("/lists/one.db".into()));
 
-    let studio = parse_for(ACCOUNTS, &profile("studio")).unwrap();
+    let studio = parse_for(PROFILES_CONFIG, &with_profile("studio")).unwrap();
     assert_eq!(studio.profile.as_deref(), Some("studio"));
     assert_eq!(studio.origin.host(), "two.example");
     assert_eq!(studio.key, Some(StoredKey::File("/keys/two".into())));
     assert_eq!(studio.store, Some("/lists/two.db".into()));
 
-    let asked = Asked {
+    let asked = Overrides {
         store: Some("/else.db".into()),
         api_url: Some("https://two.example/".into()),
-        ..profile("studio")
+        ..with_profile("studio")
     };
-    let studio = parse_for(ACCOUNTS, &asked).unwrap();
+    let studio = parse_for(PROFILES_CONFIG, &asked).unwrap();
     assert_eq!(studio.store, Some("/else.db".into()));
     assert_eq!(studio.key, Some(StoredKey::File("/keys/two".into())));
 }
 
 #[test]
-fn a_profile_has_a_list_of_its_own_and_the_file_s_key_for_the_same_address_only() {
-    let bare = parse_for(ACCOUNTS, &profile("bare")).unwrap();
+fn a_profile_inherits_the_key_for_the_same_origin_only() {
+    let bare = parse_for(PROFILES_CONFIG, &with_profile("bare")).unwrap();
     assert_eq!(bare.origin.host(), "one.example");
     assert_eq!(bare.key, Some(StoredKey::File("/keys/one".into())));
     assert!(bare.store.unwrap().ends_with("kietop/bare.db"));
 
-    let keyless = parse_for(ACCOUNTS, &profile("keyless")).unwrap();
+    let keyless = parse_for(PROFILES_CONFIG, &with_profile("keyless")).unwrap();
     let elsewhere = |belongs_to: &str, asked: &str| {
         let of = |text| ApiOrigin::parse(text).unwrap();
-        Some(StoredKey::Elsewhere {
+        Some(StoredKey::OtherOrigin {
             belongs_to: of(belongs_to),
-            asked: of(asked),
+            requested: of(asked),
         })
     };
     assert_eq!(
         keyless.key,
         elsewhere("https://one.example", "https://three.example")
     );
-    let asked = Asked {
+    let asked = Overrides {
         api_url: Some("https://evil.example".into()),
-        ..profile("studio")
+        ..with_profile("studio")
     };
-    let lured = parse_for(ACCOUNTS, &asked).unwrap();
+    let lured = parse_for(PROFILES_CONFIG, &asked).unwrap();
     assert_eq!(
         lured.key,
         elsewhere("https://two.example", "https://evil.example")
@@ -305,8 +307,8 @@ fn a_profile_has_a_list_of_its_own_and_the_file_s_key_for_the_same_address_only(
 }
 
 #[test]
-fn an_unknown_profile_is_named_with_the_nearest() {
-    let said = |name| parse_for(ACCOUNTS, &profile(name)).unwrap_err();
+fn an_unknown_profile_suggests_the_nearest() {
+    let said = |name| parse_for(PROFILES_CONFIG, &with_profile(name)).unwrap_err();
     assert_eq!(
         said("stduio"),
         "there is no profile \"stduio\"; did you mean \"studio\"?"
@@ -319,9 +321,9 @@ fn an_unknown_profile_is_named_with_the_nearest() {
 
 // The program.
 
-struct Home(tempfile::TempDir);
+struct ConfigHome(tempfile::TempDir);
 
-impl Home {
+impl ConfigHome {
     fn new(config: Option<&str>) -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         if let Some(text) = config {
@@ -347,11 +349,11 @@ impl Home {
     }
 
     fn run(&self, words: &[&str]) -> (i32, String, String) {
-        said(&self.command(words).output().unwrap())
+        output_parts(&self.command(words).output().unwrap())
     }
 }
 
-fn said(output: &Output) -> (i32, String, String) {
+fn output_parts(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (
         output.status.code().unwrap(),
@@ -363,8 +365,8 @@ fn said(output: &Output) -> (i32, String, String) {
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
 #[test]
-fn the_config_commands_print_the_default_the_path_and_every_fault() {
-    let home = Home::new(None);
+fn config_prints_default_path_and_errors() {
+    let home = ConfigHome::new(None);
     assert_eq!(
         home.run(&["config", "default"]),
         (0, DEFAULT_FILE.into(), String::new())
@@ -374,7 +376,7 @@ fn the_config_commands_print_the_default_the_path_and_every_fault() {
     assert!(beside.starts_with("It is not there"), "{beside}");
     assert_eq!(home.run(&["config", "check"]).0, 0);
 
-    let home = Home::new(Some("thme = 1\n[pace]\nyoung = 0\n"));
+    let home = ConfigHome::new(Some("thme = 1\n[pace]\nyoung = 0\n"));
     assert!(home.run(&["config", "path"]).2.starts_with("It is there"));
     let (code, out, err) = home.run(&["config", "check"]);
     assert_eq!((code, out.as_str()), (2, ""));
@@ -384,15 +386,15 @@ fn the_config_commands_print_the_default_the_path_and_every_fault() {
     );
     assert!(err.contains("config.toml:3:9: pace.young must be"), "{err}");
 
-    let good = Home::new(Some("ascii = \"on\"\n"));
+    let good = ConfigHome::new(Some("ascii = \"on\"\n"));
     let (code, out, _) = good.run(&["config", "check"]);
     assert_eq!(code, 0);
     assert!(out.ends_with("config.toml: no fault.\n"), "{out}");
 }
 
 #[test]
-fn a_broken_file_stops_a_command_before_it_does_anything() {
-    let home = Home::new(Some("thme = 1\n"));
+fn a_broken_config_stops_commands_early() {
+    let home = ConfigHome::new(Some("thme = 1\n"));
     for words in [vec!["list"], vec!["add", ID], vec!["show", ID]] {
         let (code, out, err) = home.run(&words);
         assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
@@ -403,16 +405,16 @@ fn a_broken_file_stops_a_command_before_it_does_anything() {
 }
 
 #[test]
-fn a_file_that_was_named_must_be_there() {
-    let home = Home::new(None);
+fn an_explicit_config_file_must_exist() {
+    let home = ConfigHome::new(None);
     let (code, _, err) = home.run(&["--config", "/nowhere/x.toml", "list"]);
     assert_eq!(code, 2);
     assert!(err.contains("/nowhere/x.toml: it cannot be read"), "{err}");
 }
 
 #[test]
-fn the_working_directory_is_never_looked_into() {
-    let home = Home::new(None);
+fn the_working_directory_is_never_searched() {
+    let home = ConfigHome::new(None);
     for name in ["config.toml", "kietop.toml", ".kietop.toml", ".env"] {
         fs::write(home.0.path().join(name), "thme = 1\nKIE_API_KEY=x\n").unwrap();
     }
@@ -425,8 +427,8 @@ fn the_working_directory_is_never_looked_into() {
 }
 
 #[test]
-fn a_base_folder_that_is_not_absolute_is_refused_before_anything_is_read_or_written() {
-    let home = Home::new(None);
+fn relative_base_folders_are_refused_early() {
+    let home = ConfigHome::new(None);
     let here = home.0.path().join("here");
     for folder in [".config/kietop", "kietop", "rel/kietop"] {
         fs::create_dir_all(here.join(folder)).unwrap();
@@ -457,7 +459,7 @@ fn a_base_folder_that_is_not_absolute_is_refused_before_anything_is_read_or_writ
             ] {
                 let mut command = home.command(words);
                 let command = command.current_dir(&here).env(variable, value);
-                let (code, out, err) = said(&command.output().unwrap());
+                let (code, out, err) = output_parts(&command.output().unwrap());
                 let case = format!("{variable}={value} {words:?}: {err}");
                 assert_eq!((code, out.as_str()), (2, ""), "{case}");
                 let expected = format!("{variable} is \"{value}\", which is not an absolute path");
@@ -476,14 +478,14 @@ fn a_base_folder_that_is_not_absolute_is_refused_before_anything_is_read_or_writ
 }
 
 #[test]
-fn a_program_whose_path_has_a_space_needs_no_further_word() {
+fn a_program_path_may_contain_spaces() {
     let folder = tempfile::tempdir().unwrap();
     let fox = folder.path().join("a fox");
     fs::write(&fox, "").unwrap();
     let config = |word: &Path| {
         parse_for(
             &format!("browser = '{}'", word.display()),
-            &Asked::default(),
+            &Overrides::default(),
         )
     };
 
@@ -496,8 +498,8 @@ fn a_program_whose_path_has_a_space_needs_no_further_word() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_read_is_named_before_anything_is_sent() {
-    let home = Home::new(None);
+fn an_invalid_proxy_is_reported_before_sending() {
+    let home = ConfigHome::new(None);
     assert_eq!(home.run(&["add", ID]).0, 0);
     for (variable, value) in [
         ("HTTPS_PROXY", "\"http://me:canary@127.0.0.1:9\""),
@@ -517,7 +519,7 @@ fn a_proxy_that_cannot_be_read_is_named_before_anything_is_sent() {
                 .env(variable, value)
                 .env("KIE_API_KEY", "canary-5d1f-0123")
                 .env("KIETOP_API_URL", " 'https://kie.invalid'\n");
-            let (code, _, err) = said(&command.output().unwrap());
+            let (code, _, err) = output_parts(&command.output().unwrap());
             assert_eq!(code, 2, "{variable}={value} {words:?}: {err}");
             assert!(err.contains(&format!("kietop: {variable} ")), "{err}");
             assert!(!err.contains("canary"), "{err}");
@@ -526,7 +528,7 @@ fn a_proxy_that_cannot_be_read_is_named_before_anything_is_sent() {
 }
 
 #[test]
-fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
+fn paths_expand_home_and_variables() {
     for (option, variable, setting) in [
         (Some("~/lists/a.db"), None, None),
         (Some("$LISTS/a.db"), None, None),
@@ -536,7 +538,7 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
         (None, None, Some("$LISTS/a.db")),
     ] {
         let setting = setting.map(|path| format!("store = '{path}'\n"));
-        let home = Home::new(setting.as_deref());
+        let home = ConfigHome::new(setting.as_deref());
         let option = option.map(|path| format!("--store={path}"));
         let mut command = home.command(&["add", ID]);
         command
@@ -545,11 +547,11 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
         if let Some(path) = variable {
             command.env("KIETOP_STORE", path);
         }
-        let (code, out, err) = said(&command.output().unwrap());
+        let (code, out, err) = output_parts(&command.output().unwrap());
         assert_eq!((code, out), (0, format!("{ID} added\n")), "{err}");
         assert!(home.0.path().join("lists/a.db").exists(), "{variable:?}");
     }
-    let home = Home::new(None);
+    let home = ConfigHome::new(None);
     for (words, expected) in [
         (
             ["--store=~root/a.db", "list"].as_slice(),
@@ -578,7 +580,7 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
     ] {
         let mut command = home.command(words);
         let command = command.env("KIE_API_KEY", "canary-5d1f-0123");
-        let (code, _, err) = said(&command.output().unwrap());
+        let (code, _, err) = output_parts(&command.output().unwrap());
         assert_eq!(code, 2, "{words:?}: {err}");
         assert!(
             err.contains(expected) && !err.contains("canary"),
@@ -586,7 +588,7 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
         );
     }
     assert!(!home.0.path().join("~root").exists());
-    let home = Home::new(Some(
+    let home = ConfigHome::new(Some(
         "save_folder = \"$NOPE\"\nkey_command = [\"~root/key\"]\n",
     ));
     let (code, _, err) = home.run(&["list"]);
@@ -600,8 +602,8 @@ fn paths_of_options_variables_and_settings_know_the_home_and_variables() {
 }
 
 #[test]
-fn a_profile_keeps_its_own_list() {
-    let home = Home::new(Some("[profiles.studio]\n"));
+fn each_profile_has_its_own_list() {
+    let home = ConfigHome::new(Some("[profiles.studio]\n"));
     assert_eq!(home.run(&["add", ID]).0, 0);
     let (code, out, err) = home.run(&["--profile", "studio", "list"]);
     assert_eq!((code, out.as_str()), (0, ""));
@@ -614,13 +616,13 @@ fn a_profile_keeps_its_own_list() {
         .env("KIETOP_PROFILE", "studio")
         .output()
         .unwrap();
-    assert_eq!(said(&added).1, format!("{ID} added\n"));
+    assert_eq!(output_parts(&added).1, format!("{ID} added\n"));
     assert!(home.0.path().join(".local/share/kietop/studio.db").exists());
     assert_eq!(home.run(&["--profile", "x", "list"]).0, 2);
 }
 
 #[tokio::test]
-async fn a_command_s_key_is_sent_and_read_again_when_it_is_refused() {
+async fn a_key_command_reruns_when_its_key_is_refused() {
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::header};
     let server = MockServer::start().await;
     let answer = |code: u16| {
@@ -633,7 +635,7 @@ async fn a_command_s_key_is_sent_and_read_again_when_it_is_refused() {
             .mount(&server)
             .await;
     }
-    let home = Home::new(None);
+    let home = ConfigHome::new(None);
     let key = home.0.path().join("key");
     let config = format!(
         "api_url = \"{}\"\nkey_command = [\"cat\", \"{}\"]\n",
@@ -642,18 +644,18 @@ async fn a_command_s_key_is_sent_and_read_again_when_it_is_refused() {
     );
     fs::create_dir_all(home.file().parent().unwrap()).unwrap();
     fs::write(home.file(), config).unwrap();
-    let asked = Asked {
+    let asked = Overrides {
         config: Some(home.file()),
-        ..Asked::default()
+        ..Overrides::default()
     };
     let config = Config::load(&asked).unwrap();
     let source = kietop::adapters::kie::KeySource::Stored(config.key.unwrap());
-    let limits = kietop::adapters::kie::Limits::default();
+    let limits = kietop::adapters::kie::RequestLimits::default();
     let client = kietop::adapters::kie::KieClient::new(config.origin, source, limits);
     let id = kietop::domain::task::TaskId::parse(ID).unwrap();
     let ask = async || {
-        let mut noticed = kietop::domain::noticed::Noticed::default();
-        let answer = kietop::ports::TaskApi::fetch(
+        let mut noticed = kietop::domain::response_notes::ResponseNotes::default();
+        let answer = kietop::ports::TaskApi::poll(
             &client,
             &id,
             kietop::domain::task::Family::default(),
@@ -670,8 +672,8 @@ async fn a_command_s_key_is_sent_and_read_again_when_it_is_refused() {
 }
 
 #[test]
-fn a_failing_command_is_said_without_its_output() {
-    let home = Home::new(Some(
+fn a_failing_key_command_is_reported_without_output() {
+    let home = ConfigHome::new(Some(
         "key_command = [\"sh\", \"-c\", \"echo canary; echo canary >&2; exit 7\"]\n",
     ));
     home.run(&["add", ID]);

@@ -1,4 +1,5 @@
-//! The JSON schema of the config file agrees with the code: the same names, types, ranges, defaults.
+//! The JSON schema of the config file agrees with the code: the same names, types, ranges,
+//! defaults.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,8 +11,8 @@
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 use kietop::{
-    app::keymap::{Action, Context},
-    config::{Asked, Config, known_keys, themes},
+    app::keymap::{Action, KeyContext},
+    config::{Config, Overrides, known_keys, themes},
 };
 use serde_json::{Value, json};
 
@@ -117,7 +118,7 @@ fn is_valid(text: &str) -> bool {
     Config::parse(
         text,
         Some(Path::new("/etc/kietop/config.toml")),
-        &Asked::default(),
+        &Overrides::default(),
     )
     .is_ok()
 }
@@ -166,7 +167,7 @@ fn its_defaults_are_the_program_s() {
     }
     let text = text + &sections;
 
-    let config = Config::parse(&text, None, &Asked::default());
+    let config = Config::parse(&text, None, &Overrides::default());
     assert_eq!(config.unwrap(), Config::default(), "{text}");
     assert_eq!(text.lines().count(), 15, "{text}");
 }
@@ -185,7 +186,7 @@ fn it_names_every_theme_action_and_place() {
     };
     let keys = &schema["properties"]["keys"]["properties"];
 
-    let themes: BTreeSet<_> = themes::names().map(str::to_owned).collect();
+    let themes: BTreeSet<_> = themes::theme_names().map(str::to_owned).collect();
     let theme = &schema["properties"]["theme"]["anyOf"][0]["enum"];
     assert_eq!(words(theme), themes);
     let actions: BTreeSet<_> = Action::all()
@@ -196,7 +197,7 @@ fn it_names_every_theme_action_and_place() {
     assert_eq!(entries, actions);
     let of_place = &schema["definitions"]["keys_of_place"]["propertyNames"]["enum"];
     assert_eq!(words(of_place), actions);
-    let places: BTreeSet<_> = Context::ALL.map(|place| place.name().to_owned()).into();
+    let places: BTreeSet<_> = KeyContext::ALL.map(|place| place.name().to_owned()).into();
     assert_eq!(names(&keys["in"]["properties"]), places);
 }
 

@@ -20,18 +20,18 @@ use std::{
     process::{Command, Output},
 };
 
-use faulty_libc::{Fault, FaultyLibc};
+use faulty_libc::{FaultyLibc, InjectedFault};
 use rustix::io::Errno;
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 
 /// A home with a list, and the library between the program and its disk.
-struct Home {
+struct FaultyHome {
     folder: tempfile::TempDir,
     libc: FaultyLibc,
 }
 
-impl Home {
+impl FaultyHome {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -54,23 +54,23 @@ impl Home {
         command
     }
 
-    fn run(&self, words: &[&str], faults: &[Fault<'_>]) -> Output {
+    fn run_with_faults(&self, words: &[&str], faults: &[InjectedFault<'_>]) -> Output {
         let mut command = self.command(words);
-        command.envs(self.libc.variables(faults));
+        command.envs(self.libc.env_vars(faults));
         command.output().unwrap()
     }
 
     /// Runs a command that is to work, and returns what it prints.
-    fn works(&self, words: &[&str], faults: &[Fault<'_>]) -> String {
-        let output = self.run(words, faults);
+    fn run_ok(&self, words: &[&str], faults: &[InjectedFault<'_>]) -> String {
+        let output = self.run_with_faults(words, faults);
         assert!(output.status.success(), "{words:?}: {output:?}");
         assert!(output.stderr.is_empty(), "{words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Runs a command that is to fail, and returns what it says.
-    fn fails(&self, words: &[&str], faults: &[Fault<'_>]) -> String {
-        let output = self.run(words, faults);
+    fn run_failing(&self, words: &[&str], faults: &[InjectedFault<'_>]) -> String {
+        let output = self.run_with_faults(words, faults);
         assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!said.contains("another program"), "{said}");
@@ -78,7 +78,7 @@ impl Home {
     }
 
     /// Returns the names of the files beside the list.
-    fn files(&self) -> Vec<String> {
+    fn list_files(&self) -> Vec<String> {
         let folder = fs::read_dir(self.list().parent().unwrap()).unwrap();
         let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.collect()
@@ -86,7 +86,7 @@ impl Home {
 }
 
 /// Returns the position in the log of the last call of that name on that file.
-fn last_call(calls: &[String], name: &str, file: &Path) -> usize {
+fn last_call_on(calls: &[String], name: &str, file: &Path) -> usize {
     let call = format!("{name} {}", file.display());
     let at = calls.iter().rposition(|logged| *logged == call);
     at.unwrap_or_else(|| panic!("no {call} in {calls:#?}"))
@@ -94,57 +94,57 @@ fn last_call(calls: &[String], name: &str, file: &Path) -> usize {
 
 #[test]
 fn a_change_is_flushed_before_it_is_acknowledged() {
-    let home = Home::new();
+    let home = FaultyHome::new();
     // The first add also creates the file; the next is a commit only.
     for words in [["add", "task-1"], ["add", "task-2"], ["remove", "task-1"]] {
         let before = home.libc.calls().len();
 
-        let output = home.run(&words, &[]);
+        let output = home.run_with_faults(&words, &[]);
 
         assert!(output.status.success(), "{output:?}");
         let calls = home.libc.calls().split_off(before);
-        let said = last_call(&calls, "write", Path::new("fd1"));
+        let said = last_call_on(&calls, "write", Path::new("fd1"));
         let before_it: Vec<_> = calls.into_iter().take(said).collect();
         let log = home.list().with_file_name("list.db-wal");
-        let written = last_call(&before_it, "pwrite", &log);
-        let flushed = last_call(&before_it, "fsync", &log);
+        let written = last_call_on(&before_it, "pwrite", &log);
+        let flushed = last_call_on(&before_it, "fsync", &log);
         assert!(flushed > written, "{before_it:#?}");
     }
     // The folder was made by the first add, so its name is flushed too.
     let first: Vec<_> = home.libc.calls();
     let said = first.iter().position(|call| call == "write fd1").unwrap();
-    let folder = last_call(&first, "fsync", home.folder.path());
+    let folder = last_call_on(&first, "fsync", home.folder.path());
     assert!(folder < said, "{first:#?}");
 }
 
 #[test]
-fn a_disk_without_shared_memory_gets_a_journal_that_works_there() {
+fn a_disk_without_shm_uses_a_rollback_journal() {
     let faults = [("mmap", "-shm", Errno::NODEV, "1+")];
     for comes_from_a_better_disk in [false, true] {
-        let home = Home::new();
+        let home = FaultyHome::new();
         if comes_from_a_better_disk {
-            home.works(&["add", "task-0"], &[]);
+            home.run_ok(&["add", "task-0"], &[]);
             assert!(
-                home.works(&["--read-only", "list"], &faults)
+                home.run_ok(&["--read-only", "list"], &faults)
                     .contains("task-0")
             );
         }
-        home.works(&["add", "task-1"], &faults);
+        home.run_ok(&["add", "task-1"], &faults);
         let before = home.libc.calls().len();
 
-        home.works(&["add", "task-2"], &faults);
+        home.run_ok(&["add", "task-2"], &faults);
 
         let calls = home.libc.calls().split_off(before);
-        let said = last_call(&calls, "write", Path::new("fd1"));
+        let said = last_call_on(&calls, "write", Path::new("fd1"));
         let before_it: Vec<_> = calls.iter().take(said).cloned().collect();
-        let written = last_call(&before_it, "pwrite", &home.list());
-        let flushed = last_call(&before_it, "fsync", &home.list());
-        let ended = last_call(&before_it, "fsync", home.list().parent().unwrap());
+        let written = last_call_on(&before_it, "pwrite", &home.list());
+        let flushed = last_call_on(&before_it, "fsync", &home.list());
+        let ended = last_call_on(&before_it, "fsync", home.list().parent().unwrap());
         assert!(written < flushed && flushed < ended, "{before_it:#?}");
         let tried = calls.iter().filter(|call| call.contains("-shm"));
         assert_eq!(tried.count(), 0, "the log is not tried again on this disk");
         for words in [&["list"][..], &["--read-only", "list"]] {
-            let listed = home.works(words, &faults);
+            let listed = home.run_ok(words, &faults);
             assert!(
                 listed.contains("task-1") && listed.contains("task-2"),
                 "{listed}"
@@ -154,9 +154,9 @@ fn a_disk_without_shared_memory_gets_a_journal_that_works_there() {
 }
 
 #[test]
-fn a_disk_without_locks_is_named() {
-    let home = Home::new();
-    home.works(&["add", "task-1"], &[]);
+fn a_disk_without_locks_is_reported() {
+    let home = FaultyHome::new();
+    home.run_ok(&["add", "task-1"], &[]);
     for (error, words) in [
         (Errno::NOLCK, &["list"][..]),
         (Errno::NOLCK, &["--read-only", "list"]),
@@ -164,7 +164,7 @@ fn a_disk_without_locks_is_named() {
         (Errno::NOTSUP, &["add", "task-2"]),
     ] {
         let mut command = home.command(words);
-        command.envs(home.libc.variables(&[]));
+        command.envs(home.libc.env_vars(&[]));
         command.env("KIETOP_NO_LOCKS", error.raw_os_error().to_string());
         let output = command.output().unwrap();
 
@@ -173,23 +173,23 @@ fn a_disk_without_locks_is_named() {
         assert!(said.contains("has no working file locks"), "{said}");
         assert!(said.contains("--store"), "{said}");
     }
-    assert!(home.works(&["list"], &[]).contains("task-1"));
+    assert!(home.run_ok(&["list"], &[]).contains("task-1"));
 }
 
 #[test]
 fn a_full_disk_can_still_be_read() {
-    let home = Home::new();
-    home.works(&["add", "task-1"], &[]);
+    let home = FaultyHome::new();
+    home.run_ok(&["add", "task-1"], &[]);
     for error in [Errno::NOSPC, Errno::DQUOT] {
         let faults = ["-shm", "-wal", ".probe"].map(|file| ("pwrite", file, error, "1+"));
         for words in [&["list"][..], &["--read-only", "list"]] {
-            assert!(home.works(words, &faults).contains("task-1"));
+            assert!(home.run_ok(words, &faults).contains("task-1"));
         }
     }
 }
 
 #[test]
-fn each_reason_why_a_write_fails_has_its_own_sentence() {
+fn each_write_failure_has_its_own_message() {
     for (error, words) in [
         (Errno::DQUOT, "your disk quota is used up"),
         (Errno::NOSPC, "the disk is full"),
@@ -197,26 +197,26 @@ fn each_reason_why_a_write_fails_has_its_own_sentence() {
         (Errno::IO, "the disk of the list file failed"),
         (Errno::ROFS, "cannot be written"),
     ] {
-        let home = Home::new();
-        home.works(&["add", "task-1"], &[]);
+        let home = FaultyHome::new();
+        home.run_ok(&["add", "task-1"], &[]);
         let faults = ["-wal", "list.db", ".probe"].map(|file| ("pwrite", file, error, "1+"));
-        let said = home.fails(&["add", "task-2"], &faults);
+        let said = home.run_failing(&["add", "task-2"], &faults);
 
         assert!(said.contains(words), "{error}: {said}");
-        assert!(home.works(&["list"], &[]).contains("task-1"));
-        let left = home.files();
+        assert!(home.run_ok(&["list"], &[]).contains("task-1"));
+        let left = home.list_files();
         assert!(!left.iter().any(|name| name.contains("probe")), "{left:?}");
     }
 }
 
 #[test]
-fn a_list_of_another_user_says_whose_it_is() {
+fn a_list_of_another_user_names_its_owner() {
     if !rustix::process::geteuid().is_root() {
         println!("left out: only root can be another user");
         return;
     }
-    let home = Home::new();
-    home.works(&["add", "task-1"], &[]);
+    let home = FaultyHome::new();
+    home.run_ok(&["add", "task-1"], &[]);
     let set_mode =
         |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     let folder = home.list().parent().unwrap().to_owned();
@@ -259,11 +259,11 @@ fn a_list_of_another_user_says_whose_it_is() {
 }
 
 #[test]
-fn what_is_no_file_is_named_and_not_read() {
-    let home = Home::new();
+fn non_regular_list_files_are_refused() {
+    let home = FaultyHome::new();
     fs::create_dir_all(home.list()).unwrap();
 
-    let said = home.fails(&["list"], &[]);
+    let said = home.run_failing(&["list"], &[]);
 
     assert!(
         said.contains("is a folder; name a file with --store"),

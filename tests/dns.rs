@@ -1,7 +1,8 @@
-//! Names that are never found: the look-up of a host hangs, and neither the screen nor the prompt waits for it.
+//! Names that are never found: the look-up of a host hangs, and neither the screen nor the prompt
+//! waits for it.
 //!
-//! The system's look-up is replaced by one that says it was called and never returns. That takes the C compiler which
-//! the build needs anyway.
+//! The system's look-up is replaced by one that says it was called and never returns. That takes
+//! the C compiler which the build needs anyway.
 
 #![cfg(target_os = "linux")]
 #![expect(
@@ -24,28 +25,28 @@ mod deadline;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
-use pty::{Launch, PATIENCE, Pty};
+use pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const HOST: &str = "https://kietop-test.example";
 /// Where the look-up says that it was called.
-const CALLED: &str = "KIETOP_TEST_CALLED";
+const CALLED_VAR: &str = "KIETOP_TEST_CALLED";
 
 /// Is a home with one task on the list, and a look-up that hangs.
-struct Home {
+struct SlowDnsHome {
     folder: tempfile::TempDir,
     library: PathBuf,
 }
 
-impl Home {
+impl SlowDnsHome {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (source, library) = (folder.path().join("hang.c"), folder.path().join("hang.so"));
         let code = format!(
             "#include <fcntl.h>\n#include <stdlib.h>\n#include <unistd.h>\n\
              int getaddrinfo(const char *n, const char *s, const void *h, void **r) {{\n\
-             \tconst char *called = getenv(\"{CALLED}\");\n\
+             \tconst char *called = getenv(\"{CALLED_VAR}\");\n\
              \tif (called) close(open(called, O_CREAT | O_WRONLY, 0600));\n\
              \tfor (;;) pause();\n}}\n"
         );
@@ -67,15 +68,15 @@ impl Home {
         self.folder.path()
     }
 
-    fn called(&self) -> PathBuf {
+    fn called_marker(&self) -> PathBuf {
         self.path().join("called")
     }
 
-    fn variables(&self) -> [(&'static str, PathBuf); 3] {
+    fn env_vars(&self) -> [(&'static str, PathBuf); 3] {
         [
             ("HOME", self.path().to_owned()),
             ("LD_PRELOAD", self.library.clone()),
-            (CALLED, self.called()),
+            (CALLED_VAR, self.called_marker()),
         ]
     }
 
@@ -83,7 +84,7 @@ impl Home {
         let mut command = Command::new(KIETOP);
         command
             .env_clear()
-            .envs(self.variables())
+            .envs(self.env_vars())
             .env("KIE_API_KEY", "a-key")
             .args(["--api-url", HOST, "--store"])
             .arg(self.path().join("list.db"))
@@ -94,20 +95,20 @@ impl Home {
     }
 
     fn dashboard(&self) -> Pty {
-        let mut launch = Launch::new(KIETOP)
+        let mut launch = PtyLaunch::new(KIETOP)
             .args(["--api-url", HOST, "--store"])
             .args([self.path().join("list.db")])
             .env("KIE_API_KEY", "a-key")
             .env("LANG", "C.UTF-8")
             .size(120, 36);
-        for (name, value) in self.variables() {
+        for (name, value) in self.env_vars() {
             launch = launch.env(name, &value.to_string_lossy());
         }
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
             launch = launch.env(name, "");
         }
         let mut pty = launch.spawn();
-        let called = self.called();
+        let called = self.called_marker();
         pty.wait_until("the name is looked up", |_| called.exists());
         pty
     }
@@ -115,13 +116,13 @@ impl Home {
 
 // F2
 #[test]
-fn the_dashboard_is_left_at_once_while_a_name_is_looked_up() {
+fn quitting_does_not_wait_for_dns() {
     for (keys, signal, code) in [
         (Some("q"), None, 0),
         (Some("\x03"), None, 0),
         (None, Some(Signal::TERM), 128 + 15),
     ] {
-        let home = Home::new();
+        let home = SlowDnsHome::new();
         let mut pty = home.dashboard();
         pty.wait_for_text("774d9a7d");
 
@@ -132,9 +133,10 @@ fn the_dashboard_is_left_at_once_while_a_name_is_looked_up() {
         if let Some(signal) = signal {
             pty.signal(signal);
         }
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
-        // The look-up never returns, so to end at all is the proof; how soon is for a person to read.
+        // The look-up never returns, so to end at all is the proof; how soon is for a person to
+        // read.
         println!("{keys:?} {signal:?}: {:?}", begun.elapsed());
         assert_eq!(ended.code, code);
         assert_eq!(ended.modes_after, ended.modes_before);
@@ -143,8 +145,8 @@ fn the_dashboard_is_left_at_once_while_a_name_is_looked_up() {
 
 // F2
 #[test]
-fn the_screen_lives_on_while_a_name_is_looked_up() {
-    let home = Home::new();
+fn the_screen_updates_during_dns_lookups() {
+    let home = SlowDnsHome::new();
     let mut pty = home.dashboard();
 
     pty.type_bytes(b"?");
@@ -155,22 +157,22 @@ fn the_screen_lives_on_while_a_name_is_looked_up() {
     pty.wait_for_text("774d9a7d");
     pty.type_bytes(b"q");
 
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 }
 
 // F2
 #[test]
-fn a_command_is_interrupted_while_a_name_is_looked_up() {
-    let home = Home::new();
+fn ctrl_c_works_during_dns_lookups() {
+    let home = SlowDnsHome::new();
     let asking = home.command(&["list", "--refresh"]).spawn().unwrap();
     let begun = Instant::now();
-    while !home.called().exists() {
-        assert!(begun.elapsed() < PATIENCE, "no name was looked up");
+    while !home.called_marker().exists() {
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "no name was looked up");
         std::thread::sleep(Duration::from_millis(5));
     }
 
     kill_process(Pid::from_child(&asking), Signal::INT).unwrap();
-    let ended = deadline::wait(asking, "kietop list --refresh, interrupted");
+    let ended = deadline::wait_with_deadline(asking, "kietop list --refresh, interrupted");
 
     assert_eq!(ended.status.code(), Some(130), "{ended:?}");
     assert!(String::from_utf8_lossy(&ended.stderr).contains("Interrupted"));
@@ -178,8 +180,8 @@ fn a_command_is_interrupted_while_a_name_is_looked_up() {
 
 // F2
 #[test]
-fn a_command_ends_by_its_deadline_while_a_name_is_looked_up() {
-    let home = Home::new();
+fn deadlines_apply_during_dns_lookups() {
+    let home = SlowDnsHome::new();
 
     let ended = deadline::output(&mut home.command(&["list", "--refresh"]));
 

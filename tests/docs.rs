@@ -9,9 +9,9 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use clap::{CommandFactory as _, Parser as _};
 use kietop::{
-    app::keymap::{Context, Keymap},
+    app::keymap::{KeyContext, Keymap},
     cli::{Cli, json, manual::TOPICS},
-    config::{Asked, Config, known_keys, themes},
+    config::{Config, Overrides, known_keys, themes},
     domain::query::StateWord,
 };
 
@@ -191,7 +191,7 @@ fn the_manual_names_every_state_and_field() {
         assert!(page("filter").contains(&row), "{row}");
     }
     let json = page("json");
-    for name in json::NAMES {
+    for name in json::FIELD_NAMES {
         let is_named = json
             .lines()
             .filter_map(|line| line.strip_prefix("| `"))
@@ -222,9 +222,9 @@ fn the_manual_names_the_settings_with_their_defaults() {
             writeln!(file, "{name} = {default}").unwrap();
         }
     }
-    let config = Config::parse(&file, None, &Asked::default()).unwrap();
+    let config = Config::parse(&file, None, &Overrides::default()).unwrap();
     assert_eq!(config, Config::default(), "{file}");
-    for name in themes::names() {
+    for name in themes::theme_names() {
         assert!(table.contains(&format!("`{name}`")), "theme {name}");
     }
     for key in known_keys() {
@@ -249,8 +249,8 @@ fn is_section(line: &str, key: &str) -> bool {
 }
 
 #[test]
-fn the_default_file_names_every_place_of_keys() {
-    let places: Vec<_> = Context::ALL.into_iter().map(Context::name).collect();
+fn the_default_file_names_every_key_context() {
+    let places: Vec<_> = KeyContext::ALL.into_iter().map(KeyContext::name).collect();
     let line = format!("Keys in one place only: {}.", places.join(", "));
     let file = kietop::config::DEFAULT_FILE.replace("\n# ", " ");
     assert!(file.contains(&line), "{line}");

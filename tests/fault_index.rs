@@ -1,8 +1,9 @@
-//! The index of faults: whatever can go wrong around a question has a number, and each number a test that names it.
+//! The index of faults: whatever can go wrong around a question has a number, and each number a
+//! test that names it.
 //!
-//! A test names its faults in a comment line right above it, `// F6, F7`, or within it where it has rows; what stands
-//! elsewhere does not count. That such a test exists is what is checked here, not that it covers the whole row. The
-//! numbers stay: a new fault takes the next one.
+//! A test names its faults in a comment line right above it, `// F6, F7`, or within it where it has
+//! rows; what stands elsewhere does not count. That such a test exists is what is checked here, not
+//! that it covers the whole row. The numbers stay: a new fault takes the next one.
 //!
 //! Where the program does otherwise than was first planned for a fault, or less, its row says so.
 
@@ -30,8 +31,9 @@ const FAULTS: [(u32, &str); 74] = [
     (7, "an idle connection closed by the server: unnoticed"),
     (
         8,
-        // Planned was to stop until a person asks. A certificate is renewed and a login page gone with nobody at the
-        // keyboard, and a question that ends in the handshake gives nothing away.
+        // Planned was to stop until a person asks. A certificate is renewed and a login page gone
+        // with nobody at the keyboard, and a question that ends in the handshake gives nothing
+        // away.
         "a certificate or TLS that cannot be trusted: said why, the key stays here; tried every five minutes and on r",
     ),
     (9, "the certificate of a network login page: said so"),
@@ -62,8 +64,8 @@ const FAULTS: [(u32, &str); 74] = [
     ),
     (
         23,
-        // The key's own limit is named by its codes, 430 and 433; 429 for an hour may be one of them too, and the banner
-        // says so.
+        // The key's own limit is named by its codes, 430 and 433; 429 for an hour may be one of
+        // them too, and the banner says so.
         "429 for a long time: one question a pause, pauses grow to fifteen minutes; the key's limit is named",
     ),
     (24, "no body"),
@@ -87,8 +89,9 @@ const FAULTS: [(u32, &str); 74] = [
         "the same key twice: the last one counts, and it is noticed",
     ),
     (38, "a document that is no object"),
-    // The API answers so for ids it does not know, as it does with 404 and 422: one fault, told by the task's time on the
-    // list. In its grace there are no details yet; after ten minutes the server returns no data.
+    // The API answers so for ids it does not know, as it does with 404 and 422: one fault, told by
+    // the task's time on the list. In its grace there are no details yet; after ten minutes the
+    // server returns no data.
     (39, "no data: not known to the server"),
     (40, "data that is a list or a text"),
     (41, "the answer for another task: left aside, and noticed"),
@@ -112,9 +115,9 @@ const FAULTS: [(u32, &str); 74] = [
     (55, "flag 4: made, only the callback failed"),
     (56, "a flag nobody knows: shown, and asked on"),
     (57, "a flag in another spelling"),
-    // Noted in the task's journal as contradicted, with what the answer said; as no longer on the server after a 404 or
-    // no data. Counted among the odd answers, like all that make no sense; the beginning of the last one is kept in
-    // memory.
+    // Noted in the task's journal as contradicted, with what the answer said; as no longer on the
+    // server after a 404 or no data. Counted among the odd answers, like all that make no sense;
+    // the beginning of the last one is kept in memory.
     (58, "an ending taken back: stays, and is noted"),
     (59, "error codes of every kind"),
     (60, "an error message that is long, or attacks"),
@@ -144,11 +147,11 @@ const FAULTS: [(u32, &str); 74] = [
 ];
 
 /// Collects every source below a folder, but for this one.
-fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+fn read_sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, found);
+            read_sources(&path, found);
         } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with(file!()) {
             let source = fs::read_to_string(&path).unwrap();
             found.push((path.display().to_string(), source));
@@ -156,8 +159,9 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Returns the numbers a comment names: `// F6, F7: both at once`; none for a line that is no comment.
-fn named(line: &str) -> Vec<u32> {
+/// Returns the numbers a comment names: `// F6, F7: both at once`; none for a line that is no
+/// comment.
+fn cited_faults(line: &str) -> Vec<u32> {
     let comment = line.trim_start().strip_prefix("// ").unwrap_or_default();
     comment
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -165,22 +169,23 @@ fn named(line: &str) -> Vec<u32> {
         .collect()
 }
 
-/// Returns the numbers that the tests of a source name: in the lines right above a test's function, or inside it.
-fn tested(source: &str) -> BTreeSet<u32> {
+/// Returns the numbers that the tests of a source name: in the lines right above a test's function,
+/// or inside it.
+fn tested_faults(source: &str) -> BTreeSet<u32> {
     let (mut found, mut above, mut is_test) = (BTreeSet::new(), Vec::new(), false);
     // The line that ends the test we are in, as rustfmt indents it.
     let mut end: Option<String> = None;
     for line in source.lines() {
         let code = line.trim_start();
         if let Some(last) = &end {
-            found.extend(named(line));
+            found.extend(cited_faults(line));
             if line == last {
                 end = None;
             }
             continue;
         }
         if code.starts_with("//") {
-            above.extend(named(line));
+            above.extend(cited_faults(line));
         } else if code.starts_with("#[") {
             is_test |= code == "#[test]" || code.starts_with("#[tokio::test");
         } else {
@@ -229,18 +234,18 @@ mod tests {
     // F11
 }
 ";
-    assert_eq!(tested(source), BTreeSet::from([4, 5, 7, 9, 10]));
+    assert_eq!(tested_faults(source), BTreeSet::from([4, 5, 7, 9, 10]));
 }
 
 #[test]
-fn every_fault_has_a_test_that_names_it() {
+fn every_fault_is_cited_by_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    sources(&root.join("tests"), &mut found);
-    sources(&root.join("src"), &mut found);
+    read_sources(&root.join("tests"), &mut found);
+    read_sources(&root.join("src"), &mut found);
     let tested: BTreeSet<_> = found
         .iter()
-        .flat_map(|(_, source)| tested(source))
+        .flat_map(|(_, source)| tested_faults(source))
         .collect();
 
     let missing: Vec<_> = FAULTS
@@ -258,14 +263,14 @@ fn every_fault_has_a_test_that_names_it() {
 }
 
 #[test]
-fn the_table_counts_without_a_gap() {
+fn fault_numbers_have_no_gap() {
     let numbers: Vec<_> = FAULTS.iter().map(|(number, _)| *number).collect();
 
     assert_eq!(numbers, (1..=74).collect::<Vec<_>>());
 }
 
 /// Reports whether a test of this name is in a file whose path ends so.
-fn is_there(files: &[(String, String)], file: &str, test: &str) -> bool {
+fn test_exists(files: &[(String, String)], file: &str, test: &str) -> bool {
     let function = format!("fn {test}(");
     files.iter().any(|(path, source)| {
         path.strip_suffix(".rs")
@@ -275,11 +280,11 @@ fn is_there(files: &[(String, String)], file: &str, test: &str) -> bool {
 }
 
 #[test]
-fn every_promise_names_tests_that_exist() {
+fn every_promise_cites_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    sources(&root.join("tests"), &mut files);
-    sources(&root.join("src"), &mut files);
+    read_sources(&root.join("tests"), &mut files);
+    read_sources(&root.join("src"), &mut files);
     let page = fs::read_to_string(root.join("assets/manual/promises.md")).unwrap();
     let rows: Vec<_> = page
         .lines()
@@ -291,7 +296,7 @@ fn every_promise_names_tests_that_exist() {
         assert!(row.starts_with(&format!("| P{number} |")), "{row}");
         let tests: Vec<_> = row.split('`').skip(1).step_by(2).collect();
         let is_known = |test: &&str| match test.split_once("::") {
-            Some((file, test)) => is_there(&files, file, test),
+            Some((file, test)) => test_exists(&files, file, test),
             None => root.join(test).exists(),
         };
         wrong.extend(

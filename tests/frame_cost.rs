@@ -1,4 +1,5 @@
-//! What a frame and a key cost, in memory taken, however long the list is. No clock: a busy machine changes nothing.
+//! What a frame and a key cost, in memory taken, however long the list is. No clock: a busy machine
+//! changes nothing.
 
 mod support;
 
@@ -13,13 +14,14 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use support::{now, press, program, resize, task};
 
 #[global_allocator]
-static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How much more the long list may cost than the short one: numbers are wider, and vectors have other sizes.
-const SLACK: usize = 100;
+/// How much more the long list may cost than the short one: numbers are wider, and vectors have
+/// other sizes.
+const MAX_DIFFERENCE: usize = 100;
 
 /// Returns a list with as many tasks, on the screen of a large terminal.
-fn list_of(count: usize) -> State {
+fn state_with_tasks(count: usize) -> State {
     let tasks = (0..count).map(|number| {
         task(&format!("task-{number:05}"))
             .running()
@@ -31,17 +33,17 @@ fn list_of(count: usize) -> State {
 }
 
 /// Returns what was taken while `work` ran.
-fn cost(work: impl FnOnce()) -> Stats {
-    let region = Region::new(COUNTING);
+fn measure_allocations(work: impl FnOnce()) -> Stats {
+    let region = Region::new(ALLOCATOR);
     work();
     region.change()
 }
 
 // F73
 #[test]
-fn a_frame_and_a_key_cost_the_same_with_ten_thousand_tasks_as_with_a_hundred() {
+fn frame_cost_is_independent_of_list_length() {
     let costs = [100, 10_000].map(|count| {
-        let mut state = list_of(count);
+        let mut state = state_with_tasks(count);
         let mut terminal = Terminal::new(TestBackend::new(160, 50)).unwrap();
         let mut draw = |state: &State| {
             let drawn = terminal.draw(|frame| {
@@ -53,8 +55,8 @@ fn a_frame_and_a_key_cost_the_same_with_ten_thousand_tasks_as_with_a_hundred() {
         draw(&state);
         press(&mut state, &["j"]);
         draw(&state);
-        let frame = cost(|| draw(&state));
-        let key = cost(|| drop(press(&mut state, &["j"])));
+        let frame = measure_allocations(|| draw(&state));
+        let key = measure_allocations(|| drop(press(&mut state, &["j"])));
         [frame, key]
     });
 
@@ -65,7 +67,7 @@ fn a_frame_and_a_key_cost_the_same_with_ten_thousand_tasks_as_with_a_hundred() {
             "nothing was counted"
         );
         assert!(
-            long.allocations <= short.allocations + SLACK,
+            long.allocations <= short.allocations + MAX_DIFFERENCE,
             "{what}: {short:?} {long:?}"
         );
         assert!(

@@ -13,10 +13,10 @@ use std::{
 };
 
 use kietop::{
-    adapters::kie::{ApiKey, ApiOrigin, KieClient, Limits},
+    adapters::kie::{ApiKey, ApiOrigin, KieClient, RequestLimits},
     domain::{
-        noticed::Noticed,
-        report::{Answer, PollError},
+        poll_result::{PollError, PollResult},
+        response_notes::ResponseNotes,
         task::{Family, TaskId},
         text::CleanText,
     },
@@ -31,16 +31,16 @@ use wiremock::{
 mod raw_server;
 use raw_server::{RawServer, Step};
 
+#[path = "kie_api/connection_errors.rs"]
+mod connection_errors;
 #[path = "kie_api/envelope.rs"]
 mod envelope;
-#[path = "kie_api/faults.rs"]
-mod faults;
-#[path = "kie_api/fresh_link.rs"]
-mod fresh_link;
+#[path = "kie_api/link_renewal.rs"]
+mod link_renewal;
 #[path = "kie_api/luma_modify.rs"]
 mod luma_modify;
-#[path = "kie_api/sharing.rs"]
-mod sharing;
+#[path = "kie_api/permits.rs"]
+mod permits;
 
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const CANARY: &str = "canary-5d1f0c2b-key";
@@ -50,51 +50,51 @@ fn id() -> TaskId {
     TaskId::parse(ID).unwrap()
 }
 
-fn client(origin: &str, limits: Limits) -> KieClient {
+fn client(origin: &str, limits: RequestLimits) -> KieClient {
     let key = ApiKey::parse(CANARY).unwrap();
     KieClient::new(ApiOrigin::parse(origin).unwrap(), Some(key), limits)
 }
 
-async fn ask(client: &KieClient) -> Answer {
-    ask_and_notice(client).await.0
+async fn fetch(client: &KieClient) -> PollResult {
+    fetch_with_notes(client).await.0
 }
 
-async fn ask_and_notice(client: &KieClient) -> (Answer, Noticed) {
-    let mut noticed = Noticed::default();
-    let answer = client.fetch(&id(), Family::LumaModify, &mut noticed).await;
+async fn fetch_with_notes(client: &KieClient) -> (PollResult, ResponseNotes) {
+    let mut noticed = ResponseNotes::default();
+    let answer = client.poll(&id(), Family::LumaModify, &mut noticed).await;
     let shown = format!("{answer:?} {noticed:?} {client:?} {client:#?}");
     assert!(!shown.contains("canary"), "the key is shown: {shown}");
     (answer, noticed)
 }
 
 /// Asks a server of which nothing but the deadlines is expected to bite.
-async fn ask_at(origin: &str) -> Answer {
-    ask(&client(origin, Limits::default())).await
+async fn fetch_from(origin: &str) -> PollResult {
+    fetch(&client(origin, RequestLimits::default())).await
 }
 
-fn answer(head: &str, body: &str) -> String {
+fn http_response(head: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn line(text: &str) -> CleanText {
+fn clean_line(text: &str) -> CleanText {
     CleanText::line(text, 4096)
 }
 
-fn malformed(what: &str) -> Answer {
-    Err(PollError::Malformed(line(what)))
+fn malformed(what: &str) -> PollResult {
+    Err(PollError::Malformed(clean_line(what)))
 }
 
-fn server(code: i64, message: &str) -> Answer {
+fn server_error(code: i64, message: &str) -> PollResult {
     Err(PollError::Server {
         code,
-        message: line(message),
+        message: clean_line(message),
     })
 }
 
-fn limited(code: i64, seconds: Option<u64>) -> Answer {
+fn rate_limited(code: i64, seconds: Option<u64>) -> PollResult {
     Err(PollError::RateLimited {
         code,
         retry_after: seconds.map(Duration::from_secs),
@@ -103,7 +103,7 @@ fn limited(code: i64, seconds: Option<u64>) -> Answer {
 
 // F16
 #[tokio::test]
-async fn a_task_is_asked_after_as_documented() {
+async fn a_task_is_queried_as_documented() {
     let server = MockServer::start().await;
     let body = include_str!("fixtures/succeeded.json");
     Mock::given(method("GET"))
@@ -120,10 +120,10 @@ async fn a_task_is_asked_after_as_documented() {
         .expect(2)
         .mount(&server)
         .await;
-    let client = client(&server.uri(), Limits::default());
+    let client = client(&server.uri(), RequestLimits::default());
 
     for _ in 0..2 {
-        let seen = ask(&client).await.unwrap();
+        let seen = fetch(&client).await.unwrap();
         assert_eq!(seen.state.name(), "succeeded");
         assert_eq!(seen.state.videos().count(), 1);
     }
@@ -137,12 +137,12 @@ async fn a_task_is_asked_after_as_documented() {
 
 #[tokio::test]
 async fn an_id_is_escaped_in_the_query() {
-    let mut server = RawServer::answering(answer("200 OK", RUNNING)).await;
-    let client = client(&server.origin(), Limits::default());
+    let mut server = RawServer::answering(http_response("200 OK", RUNNING)).await;
+    let client = client(&server.origin(), RequestLimits::default());
     let odd = TaskId::parse("a&b=c#d/é%20").unwrap();
 
     client
-        .fetch(&odd, Family::LumaModify, &mut Noticed::default())
+        .poll(&odd, Family::LumaModify, &mut ResponseNotes::default())
         .await
         .unwrap();
 
@@ -154,7 +154,7 @@ async fn an_id_is_escaped_in_the_query() {
 
 // F64
 #[tokio::test]
-async fn the_servers_clock_is_noticed_and_odd_answers_are_kept_without_the_key() {
+async fn anomalies_are_kept_without_the_key() {
     let odd = format!("{{\"code\":999,\"msg\":\"bad key {CANARY}\u{202e}\"}}");
     let date = "Date: Mon, 04 May 2026 14:32:07 GMT\r\n";
     for (head, body, text) in [
@@ -167,9 +167,10 @@ async fn the_servers_clock_is_noticed_and_odd_answers_are_kept_without_the_key()
         ("500 Oops", "<html>", None),
     ] {
         let head = format!("{head}\r\n{date}X: x");
-        let server = RawServer::answering(answer(&head, body)).await;
+        let server = RawServer::answering(http_response(&head, body)).await;
 
-        let (_, noticed) = ask_and_notice(&client(&server.origin(), Limits::default())).await;
+        let (_, noticed) =
+            fetch_with_notes(&client(&server.origin(), RequestLimits::default())).await;
 
         assert_eq!(noticed.date, "2026-05-04T14:32:07Z".parse().ok(), "{body}");
         let kept = noticed.text.as_ref().map(CleanText::as_str);
@@ -177,109 +178,118 @@ async fn the_servers_clock_is_noticed_and_odd_answers_are_kept_without_the_key()
         let original = noticed.text.as_ref().map(CleanText::original);
         assert!(!original.is_some_and(|original| original.contains(CANARY)));
     }
-    let server = RawServer::answering(answer("200 OK\r\nDate: yesterday", RUNNING)).await;
-    let (_, noticed) = ask_and_notice(&client(&server.origin(), Limits::default())).await;
-    assert_eq!(noticed, Noticed::default());
+    let server = RawServer::answering(http_response("200 OK\r\nDate: yesterday", RUNNING)).await;
+    let (_, noticed) = fetch_with_notes(&client(&server.origin(), RequestLimits::default())).await;
+    assert_eq!(noticed, ResponseNotes::default());
 }
 
 #[tokio::test]
 async fn without_a_key_nothing_is_sent() {
-    let mut server = RawServer::answering(answer("200 OK", RUNNING)).await;
+    let mut server = RawServer::answering(http_response("200 OK", RUNNING)).await;
     let origin = ApiOrigin::parse(&server.origin()).unwrap();
-    let client = KieClient::new(origin, None, Limits::default());
+    let client = KieClient::new(origin, None, RequestLimits::default());
 
-    assert_eq!(ask(&client).await, Err(PollError::NoKey));
+    assert_eq!(fetch(&client).await, Err(PollError::NoKey));
     assert_eq!(server.requests(), []);
 }
 
 // F14, F15, F17, F18, F19, F20, F21, F22, F24, F43, F44, F46, F47, F48, F50, F51
 #[tokio::test]
 async fn statuses_and_codes_are_named() {
-    assert_named(vec![
-        (html(200), malformed("it is a web page, not JSON")),
-        (html(502), server(502, "")),
-        (html(503), server(503, "")),
+    assert_answers(vec![
+        (html_response(200), malformed("it is a web page, not JSON")),
+        (html_response(502), server_error(502, "")),
+        (html_response(503), server_error(503, "")),
         (
-            html(526),
-            server(526, "the gateway cannot reach the server"),
+            html_response(526),
+            server_error(526, "the gateway cannot reach the server"),
         ),
         (
-            html(503).insert_header("retry-after", "30"),
-            limited(503, Some(30)),
+            html_response(503).insert_header("retry-after", "30"),
+            rate_limited(503, Some(30)),
         ),
-        (html(404), Err(PollError::WrongAddress)),
+        (html_response(404), Err(PollError::WrongAddress)),
         (
-            json(404, r#"{"code":404,"msg":"x"}"#),
+            json_response(404, r#"{"code":404,"msg":"x"}"#),
             Err(PollError::NotFound),
         ),
         (
-            json(200, r#"{"code":404,"msg":"x"}"#),
+            json_response(200, r#"{"code":404,"msg":"x"}"#),
             Err(PollError::NotFound),
         ),
         (
-            json(200, r#"{"code":401,"msg":"x"}"#),
+            json_response(200, r#"{"code":401,"msg":"x"}"#),
             Err(PollError::Unauthorized(401)),
         ),
         (
-            json(200, r#"{"code":455,"msg":"x"}"#),
+            json_response(200, r#"{"code":455,"msg":"x"}"#),
             Err(PollError::Maintenance),
         ),
-        (json(200, r#"{"code":500,"msg":"x"}"#), server(500, "x")),
-        (json(200, r#"{"code":999,"msg":"x"}"#), server(999, "x")),
-        (json(500, RUNNING), server(500, "success")),
-        (json(200, r#"{"code":429,"msg":"x"}"#), limited(429, None)),
         (
-            html(429).insert_header("retry-after", "7"),
-            limited(429, Some(7)),
+            json_response(200, r#"{"code":500,"msg":"x"}"#),
+            server_error(500, "x"),
         ),
         (
-            html(429).insert_header("retry-after", "18446744073709551615"),
-            limited(429, Some(900)),
+            json_response(200, r#"{"code":999,"msg":"x"}"#),
+            server_error(999, "x"),
+        ),
+        (json_response(500, RUNNING), server_error(500, "success")),
+        (
+            json_response(200, r#"{"code":429,"msg":"x"}"#),
+            rate_limited(429, None),
         ),
         (
-            html(429).insert_header("retry-after", "abc"),
-            limited(429, None),
+            html_response(429).insert_header("retry-after", "7"),
+            rate_limited(429, Some(7)),
         ),
         (
-            html(429).insert_header("retry-after", "Fri, 01 Jan 9999 00:00:00 GMT"),
-            limited(429, Some(900)),
+            html_response(429).insert_header("retry-after", "18446744073709551615"),
+            rate_limited(429, Some(900)),
         ),
         (
-            html(429).insert_header("retry-after", "Wed, 13 Aug 2025 09:48:00 GMT"),
-            limited(429, Some(1)),
+            html_response(429).insert_header("retry-after", "abc"),
+            rate_limited(429, None),
+        ),
+        (
+            html_response(429).insert_header("retry-after", "Fri, 01 Jan 9999 00:00:00 GMT"),
+            rate_limited(429, Some(900)),
+        ),
+        (
+            html_response(429).insert_header("retry-after", "Wed, 13 Aug 2025 09:48:00 GMT"),
+            rate_limited(429, Some(1)),
         ),
         (ResponseTemplate::new(204), malformed("it is empty")),
         (ResponseTemplate::new(200), malformed("it is empty")),
-        (json(200, " \r\n "), malformed("it is empty")),
+        (json_response(200, " \r\n "), malformed("it is empty")),
     ])
     .await;
 }
 
 // F17
 #[tokio::test]
-async fn an_answer_of_something_in_between_is_not_taken_for_the_apis() {
-    assert_named(vec![
-        (html(401), Err(PollError::Blocked(401))),
-        (html(403), Err(PollError::Blocked(403))),
-        (html(407), Err(PollError::Blocked(407))),
-        (html(511), Err(PollError::Blocked(511))),
+async fn middlebox_responses_are_not_api_responses() {
+    assert_answers(vec![
+        (html_response(401), Err(PollError::Blocked(401))),
+        (html_response(403), Err(PollError::Blocked(403))),
+        (html_response(407), Err(PollError::Blocked(407))),
+        (html_response(511), Err(PollError::Blocked(511))),
         (
             ResponseTemplate::new(403).set_body_raw("error code: 1020", "text/plain"),
             Err(PollError::Blocked(403)),
         ),
         (
-            html(503).insert_header("cf-mitigated", "challenge"),
+            html_response(503).insert_header("cf-mitigated", "challenge"),
             Err(PollError::Blocked(503)),
         ),
         (
-            json(
+            json_response(
                 403,
                 r#"{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}"#,
             ),
             Err(PollError::Blocked(403)),
         ),
         (
-            json(403, r#"{"code":403,"msg":"x"}"#),
+            json_response(403, r#"{"code":403,"msg":"x"}"#),
             Err(PollError::Unauthorized(403)),
         ),
         (
@@ -290,16 +300,16 @@ async fn an_answer_of_something_in_between_is_not_taken_for_the_apis() {
     .await;
 }
 
-fn json(status: u16, body: &str) -> ResponseTemplate {
+fn json_response(status: u16, body: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(body, "application/json")
 }
 
-fn html(status: u16) -> ResponseTemplate {
+fn html_response(status: u16) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw("<html><h1>Bad gateway</h1>", "text/html")
 }
 
 /// Asks a server that answers so, and sees to it that it is named as expected.
-async fn assert_named(table: Vec<(ResponseTemplate, Answer)>) {
+async fn assert_answers(table: Vec<(ResponseTemplate, PollResult)>) {
     for (template, expected) in table {
         let shown = format!("{template:?}");
         let server = MockServer::start().await;
@@ -308,18 +318,18 @@ async fn assert_named(table: Vec<(ResponseTemplate, Answer)>) {
             .mount(&server)
             .await;
 
-        assert_eq!(ask_at(&server.uri()).await, expected, "{shown}");
+        assert_eq!(fetch_from(&server.uri()).await, expected, "{shown}");
     }
 }
 
 #[tokio::test]
-async fn a_key_the_server_repeats_is_not_shown() {
+async fn a_key_echoed_by_the_server_is_not_shown() {
     let body = format!(r#"{{"code":500,"msg":"no rights for Bearer {CANARY} today"}}"#);
-    let raw = RawServer::answering(answer("200 OK", &body)).await;
+    let raw = RawServer::answering(http_response("200 OK", &body)).await;
 
     assert_eq!(
-        ask_at(&raw.origin()).await,
-        server(500, "no rights for Bearer (the key) today")
+        fetch_from(&raw.origin()).await,
+        server_error(500, "no rights for Bearer (the key) today")
     );
 }
 
@@ -328,8 +338,14 @@ async fn the_key_is_in_no_log_line() {
     let echo = format!(r#"{{"code":500,"msg":"bad key {CANARY}"}}"#);
     let scripts = vec![
         vec![Step::Read, Step::Reset],
-        vec![Step::Read, Step::Write(answer("200 OK", &echo).into())],
-        vec![Step::Read, Step::Write(answer("200 OK", RUNNING).into())],
+        vec![
+            Step::Read,
+            Step::Write(http_response("200 OK", &echo).into()),
+        ],
+        vec![
+            Step::Read,
+            Step::Write(http_response("200 OK", RUNNING).into()),
+        ],
         vec![Step::Read, Step::Write(b"garbage\r\n\r\n".to_vec())],
         vec![
             Step::Read,
@@ -339,8 +355,9 @@ async fn the_key_is_in_no_log_line() {
     let raw = RawServer::start(scripts).await;
     let mut file = tempfile::tempfile().unwrap();
     let log = Arc::new(file.try_clone().unwrap());
-    // Everything that anything says, libraries and the tests beside this one as well. A subscriber of this thread
-    // alone would miss lines: whether a place logs at all is decided once, by the first thread that comes by.
+    // Everything that anything says, libraries and the tests beside this one as well. A subscriber
+    // of this thread alone would miss lines: whether a place logs at all is decided once, by the
+    // first thread that comes by.
     let everything = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(log);
@@ -349,7 +366,7 @@ async fn the_key_is_in_no_log_line() {
 
     for _ in 0..4 {
         // With a client for each, so that each gets the next connection.
-        drop(ask_at(&raw.origin()).await);
+        drop(fetch_from(&raw.origin()).await);
     }
 
     let mut lines = String::new();
@@ -364,40 +381,41 @@ async fn the_key_is_in_no_log_line() {
 
 // F13
 #[tokio::test]
-async fn redirects_are_told_and_never_followed() {
+async fn redirects_are_reported_and_never_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let mut thief = RawServer::answering(answer("200 OK", RUNNING)).await;
+        let mut thief = RawServer::answering(http_response("200 OK", RUNNING)).await;
         let location = format!(
             "http://user:pass@127.0.0.1:{}/x?q",
             thief.origin().rsplit_once(':').unwrap().1
         );
         let head = format!("{status} Elsewhere\r\nLocation: {location}");
-        let mut server = RawServer::answering(answer(&head, "")).await;
+        let mut server = RawServer::answering(http_response(&head, "")).await;
 
-        let answer = ask_at(&server.origin()).await;
+        let answer = fetch_from(&server.origin()).await;
 
-        let host = line("127.0.0.1");
+        let host = clean_line("127.0.0.1");
         assert_eq!(answer, Err(PollError::Redirected(host)), "{status}");
         assert_eq!(server.requests().len(), 1);
         assert_eq!(thief.requests(), [], "the key went elsewhere");
     }
-    let relative = RawServer::answering(answer("302 Found\r\nLocation: /login", "")).await;
-    let host = line("127.0.0.1");
+    let relative = RawServer::answering(http_response("302 Found\r\nLocation: /login", "")).await;
+    let host = clean_line("127.0.0.1");
     assert_eq!(
-        ask_at(&relative.origin()).await,
+        fetch_from(&relative.origin()).await,
         Err(PollError::Redirected(host))
     );
-    let broken = RawServer::answering(answer("302 Found\r\nLocation: http://", "")).await;
-    let host = line("nowhere");
+    let broken = RawServer::answering(http_response("302 Found\r\nLocation: http://", "")).await;
+    let host = clean_line("nowhere");
     assert_eq!(
-        ask_at(&broken.origin()).await,
+        fetch_from(&broken.origin()).await,
         Err(PollError::Redirected(host))
     );
 }
 
 #[test]
-fn a_machine_without_certificate_authorities_can_ask() {
-    // The environment of this process cannot be changed safely, so one of these tests runs in another.
+fn requests_work_without_system_certificates() {
+    // The environment of this process cannot be changed safely, so one of these tests runs in
+    // another.
     let test = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "an_id_is_escaped_in_the_query"])
         .env("SSL_CERT_FILE", "/dev/null")
@@ -412,13 +430,13 @@ fn a_machine_without_certificate_authorities_can_ask() {
 }
 
 #[test]
-fn making_a_client_costs_nothing() {
-    const INNER: &str = "KIETOP_TEST_LAZY";
-    if std::env::var_os(INNER).is_none() {
+fn creating_a_client_is_cheap() {
+    const INNER_TEST_VAR: &str = "KIETOP_TEST_LAZY";
+    if std::env::var_os(INNER_TEST_VAR).is_none() {
         // What the first HTTP client sets up is the process's: here other tests have done so.
         let test = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "making_a_client_costs_nothing"])
-            .env(INNER, "1")
+            .args(["--exact", "creating_a_client_is_cheap"])
+            .env(INNER_TEST_VAR, "1")
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&test.stdout);
@@ -428,12 +446,12 @@ fn making_a_client_costs_nothing() {
 
     // Outside any runtime.
     let clients: Vec<_> = (0..1000)
-        .map(|_| client("https://api.kie.ai", Limits::default()))
+        .map(|_| client("https://api.kie.ai", RequestLimits::default()))
         .collect();
 
     assert!(format!("{:?}", clients.first()).contains("ApiKey(…)"));
     let is_set_up = || rustls::crypto::CryptoProvider::get_default().is_some();
     assert!(!is_set_up(), "an HTTP client was built");
-    kietop::adapters::kie::connection::http_client(reqwest::Client::builder).unwrap();
+    kietop::adapters::kie::connection::build_http_client(reqwest::Client::builder).unwrap();
     assert!(is_set_up(), "building one is seen");
 }

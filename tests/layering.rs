@@ -1,4 +1,5 @@
-//! Imports point down, third parties stay in their rooms, and there are no circles: held against the source.
+//! Imports point down, third parties stay in their rooms, and there are no circles: held against
+//! the source.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,14 +14,15 @@ use std::{
 };
 
 /// Which of our modules each may import.
-const ROOMS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
     ("app", &["domain", "app"]),
     ("ui", &["domain", "app", "ui"]),
     ("adapters", &["domain", "ports", "adapters"]),
     ("simulator", &["simulator"]),
-    // The address and the key's place are checked where they are used; nothing below knows the settings.
+    // The address and the key's place are checked where they are used; nothing below knows the
+    // settings.
     ("config", &["domain", "app", "ui", "adapters", "config"]),
     (
         "cli",
@@ -41,12 +43,12 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Where each third party may be named: beginnings of paths below `src`.
-const GUESTS: [(&str, &[&str]); 16] = [
+const THIRD_PARTY_CRATES: [(&str, &[&str]); 16] = [
     ("crossterm", &["runtime/terminal"]),
     ("termina", &["runtime/input/decode.rs"]),
     ("ratatui", &["ui", "runtime"]),
-    ("ratatui_image", &["runtime/pictures"]),
-    ("image", &["adapters/frames.rs", "runtime/pictures"]),
+    ("ratatui_image", &["runtime/preview"]),
+    ("image", &["adapters/frames.rs", "runtime/preview"]),
     ("reqwest", &["adapters"]),
     ("hyper", &["adapters"]),
     ("hyper_util", &["adapters"]),
@@ -59,7 +61,7 @@ const GUESTS: [(&str, &[&str]); 16] = [
     ),
     ("axum", &["simulator"]),
     ("nucleo_matcher", &["domain/fuzzy"]),
-    ("toml", &["config/reader.rs"]),
+    ("toml", &["config/toml_reader.rs"]),
     ("tracing_subscriber", &["adapters/log.rs"]),
 ];
 
@@ -90,16 +92,17 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 /// Returns the code without comments and strings' worst: lines that are comments fall away.
-fn code(text: &str) -> String {
+fn strip_comments(text: &str) -> String {
     let lines = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns every path of our own that the code names, spelt from the crate's root: `use` trees and paths in the code.
+/// Returns every path of our own that the code names, spelt from the crate's root: `use` trees and
+/// paths in the code.
 fn own_paths(file: &Path, code: &str) -> BTreeSet<Vec<String>> {
-    let here = module(file);
+    let here = module_path(file);
     let mut found = BTreeSet::new();
     for start in ["crate::", "self::", "super::"] {
         for (at, _) in code.match_indices(start) {
@@ -116,10 +119,10 @@ fn own_paths(file: &Path, code: &str) -> BTreeSet<Vec<String>> {
 /// Returns the paths of a file's code and of its inner tests, which stand one module deeper.
 fn all_paths(file: &Path, text: &str) -> BTreeSet<Vec<String>> {
     let (code_text, tests) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
-    let mut paths = own_paths(file, &code(code_text));
+    let mut paths = own_paths(file, &strip_comments(code_text));
     paths.extend(own_paths(
         &file.with_extension("").join("tests.rs"),
-        &code(tests),
+        &strip_comments(tests),
     ));
     paths
 }
@@ -140,7 +143,7 @@ fn expand(tree: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>)
         };
         at += 2;
         if let Some(group) = rest.strip_prefix('{') {
-            at += 1 + branches(group, lead, found);
+            at += 1 + split_group(group, lead, found);
             lead.truncate(depth);
             return at;
         }
@@ -151,7 +154,7 @@ fn expand(tree: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>)
 }
 
 /// Spells out what stands between braces.
-fn branches(group: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
+fn split_group(group: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
     let mut at = 0;
     while let Some(c) = group[at..].chars().next() {
         match c {
@@ -186,7 +189,7 @@ fn resolve(here: &[String], path: Vec<String>) -> Vec<String> {
 }
 
 /// Returns the module a file holds: `app/update/keys.rs` is `app`, `update`, `keys`.
-fn module(file: &Path) -> Vec<String> {
+fn module_path(file: &Path) -> Vec<String> {
     let parts = file.with_extension("");
     let names = parts
         .components()
@@ -197,11 +200,11 @@ fn module(file: &Path) -> Vec<String> {
 }
 
 /// Returns the code a program is made of: without its inner tests.
-fn shipped(text: &str) -> String {
-    code(text.split("#[cfg(test)]").next().unwrap())
+fn without_tests(text: &str) -> String {
+    strip_comments(text.split("#[cfg(test)]").next().unwrap())
 }
 
-fn room(path: &Path) -> String {
+fn layer_of(path: &Path) -> String {
     let first = path
         .components()
         .next()
@@ -213,10 +216,10 @@ fn room(path: &Path) -> String {
 }
 
 #[test]
-fn imports_point_down() {
+fn imports_follow_the_layers() {
     for (path, text) in sources() {
-        let room = room(&path);
-        let (_, allowed) = ROOMS
+        let room = layer_of(&path);
+        let (_, allowed) = LAYERS
             .iter()
             .find(|(name, _)| *name == room)
             .unwrap_or_else(|| panic!("{room} is no known room"));
@@ -234,10 +237,10 @@ fn imports_point_down() {
 }
 
 #[test]
-fn guests_stay_in_their_rooms() {
+fn third_party_crates_stay_in_their_modules() {
     for (path, text) in sources() {
-        let code = code(&text);
-        for (guest, rooms) in GUESTS {
+        let code = strip_comments(&text);
+        for (guest, rooms) in THIRD_PARTY_CRATES {
             let is_named = code.match_indices(&format!("{guest}::")).any(|(at, _)| {
                 !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
             });
@@ -253,7 +256,7 @@ fn guests_stay_in_their_rooms() {
 fn colours_come_from_the_palette_alone() {
     let homes = ["ui/theme/palette.rs", "ui.rs"];
     for (path, text) in sources() {
-        let code = shipped(&text);
+        let code = without_tests(&text);
         let is_home = homes.iter().any(|home| path.ends_with(home));
         assert!(
             is_home || !(code.contains("Color::") || code.contains("Colour::")),
@@ -265,17 +268,18 @@ fn colours_come_from_the_palette_alone() {
 
 #[test]
 fn no_child_is_started_with_the_key() {
-    // It stays in our environment: to take it out is unsafe once there are threads, and before `main` there is no
-    // place of ours. So whoever starts a program takes it out of that program's, or has `helper` do it.
+    // It stays in our environment: to take it out is unsafe once there are threads, and before
+    // `main` there is no place of ours. So whoever starts a program takes it out of that program's,
+    // or has `command` do it.
     for (path, text) in sources() {
-        let code = shipped(&text);
+        let code = without_tests(&text);
         let starts = ["process::Command", "Command::new(", "open::that", "exec("];
         let is_starting = starts.iter().any(|words| code.contains(words));
         assert!(
             !is_starting
                 || code.contains("env_remove(")
                 || code.contains("env_clear(")
-                || code.contains(".tame("),
+                || code.contains(".sandbox("),
             "{} starts a program and leaves it the key",
             path.display()
         );
@@ -283,7 +287,7 @@ fn no_child_is_started_with_the_key() {
 }
 
 #[test]
-fn files_say_what_they_are_for_and_are_no_mod_rs() {
+fn files_have_a_header_and_no_mod_rs() {
     for (path, text) in sources() {
         assert!(
             text.starts_with("//!"),
@@ -295,7 +299,7 @@ fn files_say_what_they_are_for_and_are_no_mod_rs() {
 }
 
 #[test]
-fn domain_app_and_ui_have_no_circles() {
+fn domain_app_and_ui_have_no_cycles() {
     let files: Vec<_> = sources()
         .into_iter()
         .filter(|(path, _)| {
@@ -303,7 +307,7 @@ fn domain_app_and_ui_have_no_circles() {
                 .iter()
                 .any(|room| path.starts_with(room))
         })
-        .map(|(path, text)| (module(&path), own_paths(&path, &shipped(&text))))
+        .map(|(path, text)| (module_path(&path), own_paths(&path, &without_tests(&text))))
         .collect();
     let names: BTreeSet<_> = files.iter().map(|(name, _)| name.clone()).collect();
     // A path leads to the longest module that it begins with; a file's own items are no import.
@@ -340,7 +344,7 @@ fn domain_app_and_ui_have_no_circles() {
 }
 
 #[test]
-fn every_way_to_name_a_module_is_read() {
+fn every_import_form_is_parsed() {
     let text = "use crate::{a::{self, b::C as _}, d as e}; use super::super::e::F; fn f() { self::g::h(); x::crate_y(); super::i }";
     let paths = own_paths(Path::new("app/update/keys.rs"), text);
     let found: Vec<_> = paths.iter().map(|path| path.join("::")).collect();

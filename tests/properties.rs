@@ -1,5 +1,5 @@
-//! Whatever comes, in whatever order: the core holds its invariants, and what it shows can be drawn at any size and
-//! acts on no terminal. `PROPTEST_CASES` raises the number of cases.
+//! Whatever comes, in whatever order: the core holds its invariants, and what it shows can be drawn
+//! at any size and acts on no terminal. `PROPTEST_CASES` raises the number of cases.
 
 #![expect(
     clippy::indexing_slicing,
@@ -8,59 +8,59 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
-#[path = "support/harmful.rs"]
+#[path = "properties/fake_services.rs"]
+mod fake_services;
+#[path = "support/harmful_chars.rs"]
 #[expect(dead_code, reason = "this file needs a part of the table")]
-mod harmful;
-#[path = "properties/outside.rs"]
-mod outside;
+mod harmful_chars;
 #[path = "properties/steps.rs"]
 mod steps;
 mod support;
 
 use std::{collections::HashSet, time::Duration};
 
-use harmful::is_harmful;
+use fake_services::FakeServices;
+use harmful_chars::is_harmful;
 use kietop::{
     app::{
         keymap::{Key, KeyChord},
         msg::{Effect, Msg},
-        state::{Overlay, Screen, State},
-        tidings::NoticeWay,
+        notifications::NotifyChannel,
+        state::{MainScreen, Overlay, State},
         update::{next_wakeup, update},
     },
     domain::{
-        change::{Applied, Change, Delta},
-        picture::Preview,
-        query::View,
-        schedule::{LOST_AFTER, MOST_IN_FLIGHT, Polling},
+        list_change::{ChangeResult, ExternalChange, ListChange},
+        preview::PreviewMode,
+        query::VisibleRows,
+        schedule::{LOST_AFTER, MAX_IN_FLIGHT, PollState},
         status::Tab,
         task::TaskId,
         time::{Mono, Now},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ui::{self, theme::Theme},
 };
-use outside::Outside;
 use proptest::{prelude::*, test_runner::RngAlgorithm};
 use ratatui::{Terminal, backend::TestBackend};
-use steps::{Step, hostile, size, step};
+use steps::{TestStep, hostile_text, size_strategy, step_strategy};
 use support::{later, program, task};
 
-fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
+fn assert_invariants(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
     let ids: HashSet<_> = state.shown().iter().collect();
     assert_eq!(ids.len(), state.shown().len(), "each id once");
-    if state.tab() == Tab::All && state.lens().query.is_empty() {
+    if state.tab() == Tab::All && state.list_view().query.is_empty() {
         assert_eq!(ids.len(), state.list().len(), "All shows all");
     }
-    let mut fresh = View::default();
-    fresh.look(state.lens().clone(), state.list(), now);
-    assert_eq!(state.shown(), fresh.ids(), "{:?}", state.lens());
+    let mut fresh = VisibleRows::default();
+    fresh.set_view(state.list_view().clone(), state.list(), now);
+    assert_eq!(state.shown(), fresh.ids(), "{:?}", state.list_view());
     let marked = state.marks().iter();
     assert!(marked.into_iter().all(|id| state.list().get(id).is_some()));
-    let targets: HashSet<_> = state.targets().into_iter().map(Watched::id).collect();
-    let is_for_marks = state.screen() == Screen::List && !state.marks().is_empty();
+    let targets: HashSet<_> = state.targets().into_iter().map(WatchedTask::id).collect();
+    let is_for_marks = state.screen() == MainScreen::List && !state.marks().is_empty();
     assert!(!is_for_marks || targets == state.marks().iter().collect());
-    if state.screen() == Screen::List {
+    if state.screen() == MainScreen::List {
         assert_eq!(
             state.position().is_some(),
             !state.shown().is_empty(),
@@ -68,8 +68,8 @@ fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
         );
     } else {
         assert!(state.selected().is_some(), "the detail is of a task");
-        let is_same = before.screen() == Screen::List
-            || before.selected().map(Watched::id) == state.selected().map(Watched::id);
+        let is_same = before.screen() == MainScreen::List
+            || before.selected().map(WatchedTask::id) == state.selected().map(WatchedTask::id);
         // By its keys, or by its name.
         let is_turned = match msg {
             Some(Msg::Key { chord, .. }) => ['J', 'K'].map(KeyChord::char).contains(chord),
@@ -81,11 +81,11 @@ fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
         state.top() <= state.shown().len().saturating_sub(1),
         "no empty screen"
     );
-    let tally = state.list().tally();
+    let tally = state.list().counts();
     let in_flight = state
         .list()
         .iter()
-        .filter(|w| matches!(w.polling, Polling::InFlight { .. }))
+        .filter(|w| matches!(w.poll_state, PollState::InFlight { .. }))
         .count();
     assert_eq!(
         (tally.all, tally.in_flight),
@@ -100,7 +100,7 @@ fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
         let recount = state.list().iter().filter(|w| w.tab() == tab).count();
         assert_eq!(counted, recount, "{tab:?}");
     }
-    assert!(in_flight <= MOST_IN_FLIGHT);
+    assert!(in_flight <= MAX_IN_FLIGHT);
     assert_eq!(
         tally.all,
         tally.active + tally.ready + tally.rescued + tally.failed
@@ -112,7 +112,7 @@ fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
     {
         if let Some(after) = state.list().get(watched.id()) {
             assert!(after.task.state().is_final(), "{:?}", after.task.state());
-            let links = |w: &Watched| w.task.state().videos().count();
+            let links = |w: &WatchedTask| w.task.state().videos().count();
             assert!(links(watched) == 0 || links(after) > 0, "no link is lost");
         }
     }
@@ -121,8 +121,9 @@ fn holds(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
     }
 }
 
-/// Sees to it that rows come and go only where someone said so: a person, by way of the disk, or another instance.
-fn holds_its_rows(state: &State, before: &State, msg: &Msg) {
+/// Sees to it that rows come and go only where someone said so: a person, by way of the disk, or
+/// another instance.
+fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
     let ids =
         |state: &State| -> HashSet<_> { state.list().iter().map(|row| row.id().clone()).collect() };
     let (was, is) = (ids(before), ids(state));
@@ -135,23 +136,23 @@ fn holds_its_rows(state: &State, before: &State, msg: &Msg) {
             for (change, applied) in changes.iter().zip(applied) {
                 match (change, applied) {
                     (
-                        Change::Add { task, .. } | Change::Restore { task, .. },
-                        Applied::Added(_),
+                        ListChange::Add { task, .. } | ListChange::Restore { task, .. },
+                        ChangeResult::Added(_),
                     ) => {
                         may_come.insert(task);
                     }
-                    (Change::Remove { task, .. }, _) => {
+                    (ListChange::Remove { task, .. }, _) => {
                         may_go.insert(task);
                     }
                     _ => {}
                 }
             }
         }
-        Msg::ChangedElsewhere(deltas) => {
+        Msg::ExternalChanges(deltas) => {
             for delta in deltas {
                 match delta {
-                    Delta::Gone(id) => may_go.insert(id),
-                    Delta::Changed(watched) => may_come.insert(watched.id()),
+                    ExternalChange::Removed(id) => may_go.insert(id),
+                    ExternalChange::Changed(watched) => may_come.insert(watched.id()),
                 };
             }
         }
@@ -165,17 +166,18 @@ fn holds_its_rows(state: &State, before: &State, msg: &Msg) {
     assert!(strange.is_empty(), "{strange:?} by {msg:?}");
 }
 
-/// Draws the state at a size, as the runtime does, and sees to it that nothing harmful is in the picture.
-fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut Outside) {
+/// Draws the state at a size, as the runtime does, and sees to it that nothing harmful is in the
+/// picture.
+fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut FakeServices) {
     let resized = Msg::Resized {
         width,
         height,
-        page: ui::page_rows(width, height),
+        page: ui::list_rows(width, height),
     };
     let effects = update(state, resized, now);
-    outside.take(effects, state, now);
+    outside.run_effects(effects, state, now);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let mut drawn = ui::Drawn::default();
+    let mut drawn = ui::DrawResult::default();
     terminal
         .draw(|frame| drawn = ui::draw(frame, state, now, &Theme::ansi()))
         .unwrap();
@@ -185,12 +187,12 @@ fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut 
         let bad = (!is_plain).then(|| symbol.chars().find(|&c| is_harmful(c)));
         assert_eq!(bad.flatten(), None, "{}", terminal.backend());
     }
-    let measured = Msg::Measured {
-        most_scroll: drawn.most_scroll,
-        room: drawn.room,
+    let measured = Msg::LayoutMeasured {
+        max_scroll: drawn.max_scroll,
+        preview_area: drawn.preview_area,
     };
     let effects = update(state, measured, now);
-    outside.take(effects, state, now);
+    outside.run_effects(effects, state, now);
     let scrolled = match (state.overlay(), state.screen()) {
         (
             Some(
@@ -200,10 +202,10 @@ fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut 
             ),
             _,
         ) => *scroll,
-        (None, Screen::Detail { scroll, .. }) => scroll,
+        (None, MainScreen::Detail { scroll, .. }) => scroll,
         (Some(_) | None, _) => 0,
     };
-    assert!(scrolled <= drawn.most_scroll, "no text is scrolled away");
+    assert!(scrolled <= drawn.max_scroll, "no text is scrolled away");
 }
 
 /// Presses a key.
@@ -215,19 +217,20 @@ fn press(state: &mut State, key: KeyChord, now: Now) -> Vec<Effect> {
     update(state, msg, now)
 }
 
-/// Removes the selected row of the list and undoes that: all is as before, and what came back is selected.
-fn remove_and_undo(state: &mut State, outside: &mut Outside, now: Now) {
-    let settle = |state: &mut State, outside: &mut Outside| {
-        while let Some(msg) = outside.write(None, state) {
+/// Removes the selected row of the list and undoes that: all is as before, and what came back is
+/// selected.
+fn remove_and_undo(state: &mut State, outside: &mut FakeServices, now: Now) {
+    let settle = |state: &mut State, outside: &mut FakeServices| {
+        while let Some(msg) = outside.finish_write(None, state) {
             let before = state.clone();
             let effects = update(state, msg.clone(), now);
-            outside.take(effects, state, now);
-            holds_its_rows(state, &before, &msg);
+            outside.run_effects(effects, state, now);
+            assert_stable_rows(state, &before, &msg);
         }
     };
-    let key = |state: &mut State, outside: &mut Outside, key: KeyChord| {
+    let key = |state: &mut State, outside: &mut FakeServices, key: KeyChord| {
         let effects = press(state, key, now);
-        outside.take(effects, state, now);
+        outside.run_effects(effects, state, now);
     };
     settle(state, outside);
     // Boxes and the detail away, then the marks, then the filter.
@@ -261,12 +264,13 @@ fn remove_and_undo(state: &mut State, outside: &mut Outside, now: Now) {
     settle(state, outside);
     assert_eq!(known(state), before);
     assert_eq!(
-        (state.selected().map(Watched::id), state.position()),
+        (state.selected().map(WatchedTask::id), state.position()),
         (Some(&id), at)
     );
 }
 
-/// Returns how much is tried. The default generator takes a third of the time where nothing is optimised.
+/// Returns how much is tried. The default generator takes a third of the time where nothing is
+/// optimised.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").map_or(2000, |n| n.parse().unwrap()),
@@ -279,46 +283,46 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_core_holds_whatever_comes(
-        steps in prop::collection::vec(step(), 1..80),
-        behind in prop::collection::vec(step(), 0..8),
-        sizes in prop::collection::vec(size(), 1..6),
+    fn core_invariants_hold(
+        steps in prop::collection::vec(step_strategy(), 1..80),
+        behind in prop::collection::vec(step_strategy(), 0..8),
+        sizes in prop::collection::vec(size_strategy(), 1..6),
         (drawn_every, drawn_from) in (5_usize..12, 0_usize..5),
         (auto_save, tells) in any::<(bool, bool)>(),
     ) {
         let tasks = (0..8_u8).map(|n| {
-            let label = format!("{}t{n}", hostile(n));
+            let label = format!("{}t{n}", hostile_text(n));
             task(&format!("t{n}")).label(&label).running().created("14:30").due_in("0s")
         });
-        let mut state = program().with_all(tasks).sized(120, 36).set(|settings| {
+        let mut state = program().with_all(tasks).with_size(120, 36).set(|settings| {
             settings.auto_save = auto_save;
-            settings.preview = Preview::HalfBlocks;
+            settings.preview_mode = PreviewMode::HalfBlocks;
             if tells {
-                settings.notices.ways = NoticeWay::ALL.to_vec();
+                settings.notifications.channels = NotifyChannel::ALL.to_vec();
             }
         }).build();
-        let mut outside = Outside::default();
+        let mut outside = FakeServices::default();
         let mut waited = Duration::ZERO;
         let mut sizes = sizes.into_iter().cycle();
         for (turn, step) in steps.into_iter().enumerate() {
-            if let Step::Wait(millis) = step {
+            if let TestStep::Wait(millis) = step {
                 waited += Duration::from_millis(millis);
             }
             let now = later(waited);
             let before = state.clone();
-            if matches!(step, Step::RemoveAndUndo) {
+            if matches!(step, TestStep::RemoveAndUndo) {
                 remove_and_undo(&mut state, &mut outside, now);
-                holds(&state, &before, None, now);
+                assert_invariants(&state, &before, None, now);
                 continue;
             }
-            let Some(msg) = outside.message(step, &state, now) else { continue };
+            let Some(msg) = outside.message_for_step(step, &state, now) else { continue };
             let effects = update(&mut state, msg.clone(), now);
-            outside.take(effects, &state, now);
+            outside.run_effects(effects, &state, now);
             if state.is_leaving() {
                 break;
             }
-            holds(&state, &before, Some(&msg), now);
-            holds_its_rows(&state, &before, &msg);
+            assert_invariants(&state, &before, Some(&msg), now);
+            assert_stable_rows(&state, &before, &msg);
             if turn % drawn_every == drawn_from {
                 let size = sizes.next().unwrap_or_default();
                 draw(&mut state, size, now, &mut outside);
@@ -331,7 +335,7 @@ proptest! {
         let quiet = later(waited + LOST_AFTER);
         if !state.is_leaving() {
             let effects = update(&mut state, Msg::Tick, quiet);
-            outside.take(effects, &state, quiet);
+            outside.run_effects(effects, &state, quiet);
             let is_old = |(since, _): (Mono, &TaskId)| since.after(LOST_AFTER) <= quiet.mono;
             prop_assert!(!state.list().in_flight().any(is_old), "every question ends");
         }
@@ -342,14 +346,14 @@ proptest! {
         prop_assert!(state.is_leaving(), "three keys lead out");
         prop_assert_eq!(next_wakeup(&state, quiet), None);
         for step in behind {
-            let Some(msg) = outside.message(step, &state, quiet) else { continue };
-            let is_answer = !matches!(msg, Msg::Key { .. } | Msg::Pasted(_) | Msg::Pointed { .. } | Msg::Focused(_) | Msg::Tick);
+            let Some(msg) = outside.message_for_step(step, &state, quiet) else { continue };
+            let is_answer = !matches!(msg, Msg::Key { .. } | Msg::Pasted(_) | Msg::Mouse { .. } | Msg::Focused(_) | Msg::Tick);
             let effects = update(&mut state, msg, quiet);
             // A second order to leave writes once more what came back unwritten.
             let may_write = is_answer || effects.contains(&Effect::Quit);
             let is_harmless = effects.iter().all(|effect| match effect {
                 Effect::Quit => true,
-                Effect::Store(_) | Effect::Ask(_) | Effect::Copy(_) | Effect::Redraw => may_write,
+                Effect::WriteChanges(_) | Effect::Terminal(_) | Effect::Copy(_) | Effect::Redraw => may_write,
                 _ => false,
             });
             prop_assert!(is_harmless, "{:?} after the way out", effects);

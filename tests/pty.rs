@@ -1,4 +1,5 @@
-//! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal back.
+//! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal
+//! back.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -18,39 +19,39 @@ use std::{
 };
 
 #[expect(dead_code, reason = "this file needs a part of the endings")]
-#[path = "support/endings.rs"]
-mod endings;
+#[path = "support/exit_runs.rs"]
+mod exit_runs;
 #[expect(dead_code, reason = "this file needs a part of the table")]
-#[path = "support/harmful.rs"]
-mod harmful;
+#[path = "support/harmful_chars.rs"]
+mod harmful_chars;
 #[expect(dead_code, reason = "this file needs a part of the server")]
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/output.rs"]
-mod output;
+#[path = "support/hostile_server.rs"]
+mod hostile_server;
+#[path = "support/output_check.rs"]
+mod output_check;
 #[expect(dead_code, reason = "this file needs a part of what the system tells")]
-#[path = "support/process.rs"]
-mod process;
+#[path = "support/process_stats.rs"]
+mod process_stats;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 #[path = "support/save_kills.rs"]
 mod save_kills;
 
-use hostile::{ATTACKS, Hostile, Mix};
-use output::Watch;
-use pty::{Launch, Pty};
+use hostile_server::{ATTACKS, FaultRates, HostileServer};
+use output_check::OutputChecker;
+use pty::{Pty, PtyLaunch};
 use rustix::process::Signal;
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
-fn dashboard(home: &Path) -> Pty {
-    launched(home).spawn()
+fn start_dashboard(home: &Path) -> Pty {
+    dashboard_launch(home).spawn()
 }
 
-fn launched(home: &Path) -> Launch {
-    Launch::new(KIETOP)
+fn dashboard_launch(home: &Path) -> PtyLaunch {
+    PtyLaunch::new(KIETOP)
         .args(["--api-url", "http://127.0.0.1:9", "--store"])
         .args([home.join("list.db")])
         .env("HOME", &home.to_string_lossy())
@@ -59,9 +60,9 @@ fn launched(home: &Path) -> Launch {
 }
 
 #[test]
-fn the_demo_shows_many_states_opens_help_and_leaves() {
+fn demo_shows_states_help_and_quits() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = Launch::new(KIETOP)
+    let mut pty = PtyLaunch::new(KIETOP)
         .args(["demo"])
         .env("HOME", &home.path().to_string_lossy())
         .env("LANG", "C.UTF-8")
@@ -87,7 +88,7 @@ fn the_demo_shows_many_states_opens_help_and_leaves() {
     pty.resize(60, 18);
     pty.wait_for_text("GEN");
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
 
     assert_eq!(ended.code, 0);
     assert_eq!(ended.modes_after, ended.modes_before);
@@ -99,9 +100,9 @@ fn the_demo_shows_many_states_opens_help_and_leaves() {
 }
 
 #[test]
-fn what_another_instance_adds_is_shown_and_a_signal_gives_the_terminal_back() {
+fn an_external_add_shows_and_a_signal_restores() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = dashboard(home.path());
+    let mut pty = start_dashboard(home.path());
     pty.wait_for_text("kietop demo");
 
     let added = Command::new(KIETOP)
@@ -113,15 +114,15 @@ fn what_another_instance_adds_is_shown_and_a_signal_gives_the_terminal_back() {
     pty.wait_for_text("from a script");
     pty.wait_for_text("API key is set");
     pty.signal(Signal::TERM);
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
     assert_eq!(ended.code, 128 + 15, "TERM");
     assert_eq!(ended.modes_after, ended.modes_before);
 }
 
 #[test]
-fn a_pasted_id_is_added_and_there_at_the_next_start() {
+fn a_pasted_id_is_added_and_kept() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = dashboard(home.path());
+    let mut pty = start_dashboard(home.path());
     pty.wait_for_text("kietop demo");
 
     pty.type_bytes(format!("\x1b[200~q d {ID}\x1b[201~").as_bytes());
@@ -129,15 +130,15 @@ fn a_pasted_id_is_added_and_there_at_the_next_start() {
     pty.type_bytes(b"\r");
     pty.wait_for_text("Watching");
     pty.signal(Signal::KILL);
-    pty.end();
+    pty.wait_for_exit();
 
-    let mut again = dashboard(home.path());
+    let mut again = start_dashboard(home.path());
     again.wait_for_text("774d9a7d");
     again.type_bytes(b"q");
-    assert_eq!(again.end().code, 0);
+    assert_eq!(again.wait_for_exit().code, 0);
 }
 
-fn configured(home: &Path, config: &str) -> Launch {
+fn launch_with_config(home: &Path, config: &str) -> PtyLaunch {
     let folder = home.join(".config/kietop");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("config.toml"), config).unwrap();
@@ -146,7 +147,7 @@ fn configured(home: &Path, config: &str) -> Launch {
         .env("HOME", home)
         .output();
     assert!(added.unwrap().status.success());
-    Launch::new(KIETOP)
+    PtyLaunch::new(KIETOP)
         .args(["--api-url", "http://127.0.0.1:9"])
         .env("HOME", &home.to_string_lossy())
         .env("LANG", "C.UTF-8")
@@ -154,7 +155,7 @@ fn configured(home: &Path, config: &str) -> Launch {
 }
 
 #[test]
-fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() {
+fn a_slow_key_command_does_not_delay_the_first_frame() {
     let home = tempfile::tempdir().unwrap();
     let pipe = home.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
@@ -163,7 +164,7 @@ fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() 
         "api_url = \"http://127.0.0.1:9\"\nkey_command = [\"cat\", \"{}\"]\n[keys]\nhelp = \"x\"\n",
         pipe.display()
     );
-    let mut pty = configured(home.path(), &config).spawn();
+    let mut pty = launch_with_config(home.path(), &config).spawn();
 
     pty.wait_for_text("from a script");
     pty.type_bytes(b"x");
@@ -176,15 +177,15 @@ fn a_command_that_takes_its_time_to_say_the_key_does_not_hold_the_first_frame() 
     fs::write(&pipe, "two words\n").unwrap();
     pty.wait_for_text("key_command: the key has an invalid character at position 4");
     pty.type_bytes(b"q");
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 }
 
 #[test]
-fn a_pasted_key_is_no_task_wherever_it_comes_from() {
+fn a_pasted_key_is_not_added() {
     const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
     let home = tempfile::tempdir().unwrap();
     let config = format!("api_url = \"http://127.0.0.1:9\"\nkey_command = [\"echo\", \"{KEY}\"]\n");
-    let mut pty = configured(home.path(), &config).spawn();
+    let mut pty = launch_with_config(home.path(), &config).spawn();
     pty.wait_for_text("from a script");
     // The key is read for the first check.
     pty.wait_for_text("127.0.0.1:9");
@@ -193,35 +194,35 @@ fn a_pasted_key_is_no_task_wherever_it_comes_from() {
     pty.type_bytes(b"\x1b");
     pty.wait_for("no dialog", |screen| !screen.contents().contains("skipped"));
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
     assert_eq!(ended.code, 0);
     assert!(!String::from_utf8_lossy(&ended.raw).contains(KEY));
 }
 
 #[test]
-fn a_key_of_another_address_stays_at_home_and_a_failed_command_is_a_banner() {
+fn a_key_for_another_origin_is_not_sent() {
     let home = tempfile::tempdir().unwrap();
     let mark = home.path().join("ran");
     let config = format!("key_command = [\"touch\", \"{}\"]\n", mark.display());
-    let mut pty = configured(home.path(), &config).spawn();
+    let mut pty = launch_with_config(home.path(), &config).spawn();
     pty.wait_for_text("the stored key is for https://api.kie.ai");
     pty.type_bytes(b"q");
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
     assert!(!mark.exists(), "it is not even read");
 
     let config = "api_url = \"http://127.0.0.1:9\"\n\
                   key_command = [\"sh\", \"-c\", \"echo canary; echo canary >&2; exit 7\"]\n";
-    let mut pty = configured(home.path(), config).spawn();
+    let mut pty = launch_with_config(home.path(), config).spawn();
     pty.wait_for_text("key_command failed (exit status: 7)");
     pty.wait_for_text("from a script");
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
     assert_eq!(ended.code, 0);
     assert!(!String::from_utf8_lossy(&ended.raw).contains("canary"));
 }
 
 /// Puts three tasks on the list and opens it.
-fn watching_three(home: &Path) -> Pty {
+fn start_with_three_tasks(home: &Path) -> Pty {
     let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
     let added = Command::new(KIETOP)
         .arg("add")
@@ -230,13 +231,13 @@ fn watching_three(home: &Path) -> Pty {
         .arg(home.join("list.db"))
         .output();
     assert!(added.unwrap().status.success());
-    let mut pty = dashboard(home);
+    let mut pty = start_dashboard(home);
     pty.wait_for_text("API key is set");
     pty
 }
 
 /// Tells whether the three tasks are all there still.
-fn are_three_left(home: &Path) -> bool {
+fn has_three_tasks(home: &Path) -> bool {
     let listed = Command::new(KIETOP)
         .args(["list", "--json", "--store"])
         .arg(home.join("list.db"))
@@ -250,18 +251,19 @@ fn are_three_left(home: &Path) -> bool {
 }
 
 /// Waits for the add dialog with what was pasted, closes it, and sees the program answer to a key.
-fn assert_took_it_as_text(pty: &mut Pty) {
-    pty.wait_for_text(DIALOG);
+fn assert_pasted_as_text(pty: &mut Pty) {
+    pty.wait_for_text(DIALOG_HINT);
     pty.type_bytes(b"\x1b");
     pty.wait_for("the dialog is gone", |screen| {
-        !screen.contents().contains(DIALOG)
+        !screen.contents().contains(DIALOG_HINT)
     });
 }
 
 /// Is in the add dialog, and nowhere else.
-const DIALOG: &str = "Esc cancel";
+const DIALOG_HINT: &str = "Esc cancel";
 
-/// The way to each screen from the list, words that only it shows, and the way back once the dialog is gone.
+/// The way to each screen from the list, words that only it shows, and the way back once the dialog
+/// is gone.
 const SCREENS: [(&[u8], &str, &[u8]); 3] = [
     (b"", "Watched tasks", b""),
     (b"\r", "[Info] Time", b"\x1b"),
@@ -269,9 +271,9 @@ const SCREENS: [(&[u8], &str, &[u8]); 3] = [
 ];
 
 #[test]
-fn pasted_text_is_no_command_on_any_screen() {
+fn pasted_text_runs_no_command_on_any_screen() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = watching_three(home.path());
+    let mut pty = start_with_three_tasks(home.path());
     let dangerous = "d\rq\x03 y u ".repeat(50);
     for (way, words, back) in SCREENS {
         for paste in [
@@ -283,53 +285,53 @@ fn pasted_text_is_no_command_on_any_screen() {
             pty.type_bytes(way);
             pty.wait_for_text(words);
             pty.type_bytes(paste.as_bytes());
-            assert_took_it_as_text(&mut pty);
+            assert_pasted_as_text(&mut pty);
             pty.type_bytes(back);
             pty.wait_for_text("Watched tasks");
         }
     }
     pty.type_bytes(b"q");
 
-    assert_eq!(pty.end().code, 0);
-    assert!(are_three_left(home.path()));
+    assert_eq!(pty.wait_for_exit().code, 0);
+    assert!(has_three_tasks(home.path()));
 }
 
 #[test]
-fn a_paste_without_an_end_gives_the_keys_back() {
+fn an_unterminated_paste_releases_the_keys() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = watching_three(home.path());
+    let mut pty = start_with_three_tasks(home.path());
 
     pty.type_bytes(b"\x1b[200~d q d");
-    assert_took_it_as_text(&mut pty);
+    assert_pasted_as_text(&mut pty);
     pty.type_bytes(b"\x1b[200~d q d");
-    pty.wait_for_text(DIALOG);
+    pty.wait_for_text(DIALOG_HINT);
     pty.type_bytes(b"\x03");
 
-    assert_eq!(pty.end().code, 0);
-    assert!(are_three_left(home.path()));
+    assert_eq!(pty.wait_for_exit().code, 0);
+    assert!(has_three_tasks(home.path()));
 }
 
 #[test]
-fn a_paste_of_megabytes_with_and_without_marks_is_taken_and_removes_nothing() {
+fn a_huge_paste_is_accepted_and_removes_nothing() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = watching_three(home.path());
+    let mut pty = start_with_three_tasks(home.path());
     let marked = format!("\x1b[200~{}\x1b[201~", "d q d\r".repeat(700_000));
     let raw = "d q d\r".repeat(34_000);
 
     for paste in [marked, raw.clone(), raw.repeat(5)] {
         pty.type_bytes(paste.as_bytes());
-        assert_took_it_as_text(&mut pty);
+        assert_pasted_as_text(&mut pty);
     }
     pty.type_bytes(b"q");
 
-    assert_eq!(pty.end().code, 0);
-    assert!(are_three_left(home.path()));
+    assert_eq!(pty.wait_for_exit().code, 0);
+    assert!(has_three_tasks(home.path()));
 }
 
 #[test]
-fn answers_of_the_terminal_press_no_key() {
+fn terminal_replies_press_no_key() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = watching_three(home.path());
+    let mut pty = start_with_three_tasks(home.path());
 
     let answers = "\x1b[12;40R\x1b[0n\x1b[?62;22c\x1b]11;rgb:dd/dd/dd\x07\x1bP>|qdq\x1b\\\x1b_Gi=1;d\x1b\\\x1b[?1u\x1b[I";
     pty.type_bytes(answers.as_bytes());
@@ -339,27 +341,27 @@ fn answers_of_the_terminal_press_no_key() {
     pty.wait_for_text("API key is set");
     pty.type_bytes(b"q");
 
-    assert_eq!(pty.end().code, 0);
-    assert!(are_three_left(home.path()));
+    assert_eq!(pty.wait_for_exit().code, 0);
+    assert!(has_three_tasks(home.path()));
 }
 
 #[test]
-fn signals_and_hang_ups_end_it_in_order() {
-    let by_signal = endings::signals(KIETOP, 3);
-    let by_hang_up = endings::hang_ups(KIETOP, 3);
+fn signals_and_hang_ups_shut_down_cleanly() {
+    let by_signal = exit_runs::run_signals(KIETOP, 3);
+    let by_hang_up = exit_runs::run_hang_ups(KIETOP, 3);
 
-    assert_eq!((by_signal.ends, by_hang_up.ends), (12, 3));
+    assert_eq!((by_signal.exits, by_hang_up.exits), (12, 3));
     assert!(by_hang_up.cpu <= 100, "{by_hang_up:?}");
 }
 
 #[test]
-fn no_text_from_outside_acts_on_the_terminal() {
+fn outside_text_cannot_control_the_terminal() {
     let home = tempfile::tempdir().unwrap();
     let ids: Vec<_> = (0..ATTACKS.len()).map(|n| format!("{n:032x}")).collect();
-    let mut server = Hostile::start(
-        Mix {
+    let mut server = HostileServer::start(
+        FaultRates {
             faults: 0,
-            endings: 1000,
+            completions: 1000,
             refusals: 0,
         },
         5,
@@ -374,7 +376,7 @@ fn no_text_from_outside_acts_on_the_terminal() {
             "{attack:?}"
         );
     }
-    let mut pty = Launch::new(KIETOP)
+    let mut pty = PtyLaunch::new(KIETOP)
         .args(["--api-url", &server.origin(), "--store"])
         .args([home.path().join("list.db")])
         .env("KIE_API_KEY", "canary-5d1f")
@@ -386,7 +388,8 @@ fn no_text_from_outside_acts_on_the_terminal() {
     pty.wait_for_text("kietop");
 
     for n in 0..ids.len() {
-        // From the first row on; on the last, where there is no further one, nothing would be drawn for the key.
+        // From the first row on; on the last, where there is no further one, nothing would be drawn
+        // for the key.
         let keys = ["j", "\r", "l", "\x1b"];
         for key in keys.into_iter().skip(usize::from(n == 0)) {
             let seen = pty.raw().len();
@@ -397,22 +400,22 @@ fn no_text_from_outside_acts_on_the_terminal() {
     }
     for attack in ATTACKS {
         pty.type_bytes(format!("\x1b[200~{attack}\x1b[201~").as_bytes());
-        assert_took_it_as_text(&mut pty);
+        assert_pasted_as_text(&mut pty);
     }
     pty.wait_until("all are asked after", |_| server.count() >= ids.len());
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
 
     assert_eq!(ended.code, 0);
-    let mut watch = Watch::default();
-    assert_eq!(watch.take(&ended.raw), Ok(()));
-    assert!(watch.is_whole());
+    let mut watch = OutputChecker::default();
+    assert_eq!(watch.check(&ended.raw), Ok(()));
+    assert!(watch.is_at_boundary());
     let text = String::from_utf8_lossy(&ended.raw);
     assert!(!text.contains("canary-5d1f"));
 }
 
 #[test]
-fn a_terminal_that_reports_no_size_is_drawn_on_and_told_once() {
+fn a_terminal_without_size_is_drawn_with_one_warning() {
     for (size, named, drawn) in [
         ((0, 0), false, "80x24"),
         ((0, 0), true, "100x30"),
@@ -420,7 +423,7 @@ fn a_terminal_that_reports_no_size_is_drawn_on_and_told_once() {
         ((90, 0), true, "90x30"),
     ] {
         let home = tempfile::tempdir().unwrap();
-        let mut launch = launched(home.path()).size(size.0, size.1);
+        let mut launch = dashboard_launch(home.path()).size(size.0, size.1);
         if named {
             launch = launch.env("COLUMNS", "100").env("LINES", "30");
         }
@@ -440,14 +443,14 @@ fn a_terminal_that_reports_no_size_is_drawn_on_and_told_once() {
         pty.wait_for_text("No size from the terminal");
         assert_eq!(pty.screen().contents().matches("No size from").count(), 1);
         pty.type_bytes(b"\x03");
-        assert_eq!(pty.end().code, 0);
+        assert_eq!(pty.wait_for_exit().code, 0);
     }
 }
 
 #[test]
-fn a_storm_of_sizes_ends_in_a_right_screen() {
+fn many_resizes_end_in_a_correct_screen() {
     let home = tempfile::tempdir().unwrap();
-    let mut pty = watching_three(home.path());
+    let mut pty = start_with_three_tasks(home.path());
     for step in 0..820_u16 {
         let (cols, rows) = match step % 41 {
             0 => (0, 0),
@@ -465,16 +468,16 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
     });
     pty.type_bytes(b"q");
 
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 }
 
 /// Is a server whose one task runs until it is told to end it.
-struct OneTask {
+struct OneTaskServer {
     origin: String,
     is_ended: Arc<AtomicBool>,
 }
 
-impl OneTask {
+impl OneTaskServer {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -483,13 +486,13 @@ impl OneTask {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let ended = Arc::clone(&ended);
-                thread::spawn(move || answer(&stream, &ended));
+                thread::spawn(move || respond(&stream, &ended));
             }
         });
         Self { origin, is_ended }
     }
 
-    fn end(&self) {
+    fn finish_task(&self) {
         self.is_ended.store(true, Ordering::SeqCst);
     }
 }
@@ -499,7 +502,7 @@ impl OneTask {
     clippy::disallowed_methods,
     reason = "a server's times are of its own clock"
 )]
-fn answer(mut stream: &TcpStream, is_ended: &AtomicBool) {
+fn respond(mut stream: &TcpStream, is_ended: &AtomicBool) {
     let begun = jiff::Timestamp::now().as_millisecond() - 60_000;
     for line in BufReader::new(stream).lines() {
         match line {
@@ -524,13 +527,13 @@ fn answer(mut stream: &TcpStream, is_ended: &AtomicBool) {
 }
 
 /// Starts the dashboard with that server's task on the list, and sees it running.
-fn watching_one(home: &Path, server: &OneTask) -> Pty {
+fn start_with_server(home: &Path, server: &OneTaskServer) -> Pty {
     let added = Command::new(KIETOP)
         .args(["add", ID, "--store"])
         .arg(home.join("list.db"))
         .output();
     assert!(added.unwrap().status.success());
-    let mut pty = Launch::new(KIETOP)
+    let mut pty = PtyLaunch::new(KIETOP)
         .args(["--api-url", &server.origin, "--store"])
         .args([home.join("list.db")])
         .env("KIE_API_KEY", "frozen")
@@ -544,19 +547,19 @@ fn watching_one(home: &Path, server: &OneTask) -> Pty {
 }
 
 /// Stops reading, fills the terminal, and has the program paint, which it cannot.
-fn freeze(pty: &mut Pty) {
+fn freeze_terminal(pty: &mut Pty) {
     pty.freeze();
     // Three times: the system moves a part out of the way a little later, which makes room again.
     for _ in 0..3 {
         pty.wait_until("the terminal takes nothing more", |pty| {
             (0..1000).any(|_| pty.is_full())
         });
-        pty.watch_for(Duration::from_millis(50));
+        pty.read_for(Duration::from_millis(50));
     }
     pty.type_bytes(b"\x0c");
 }
 
-fn list(home: &Path) -> String {
+fn list_output(home: &Path) -> String {
     let listed = Command::new(KIETOP)
         .args(["list", "--json", "--store"])
         .arg(home.join("list.db"))
@@ -566,29 +569,29 @@ fn list(home: &Path) -> String {
 }
 
 #[test]
-fn a_frozen_terminal_stops_neither_the_checks_nor_the_keys() {
+fn checks_and_keys_work_on_a_frozen_terminal() {
     let home = tempfile::tempdir().unwrap();
-    let server = OneTask::start();
-    let mut pty = watching_one(home.path(), &server);
-    freeze(&mut pty);
+    let server = OneTaskServer::start();
+    let mut pty = start_with_server(home.path(), &server);
+    freeze_terminal(&mut pty);
 
-    server.end();
+    server.finish_task();
     pty.type_bytes(b"r");
     pty.wait_until("the ending is in the list file", |_| {
-        list(home.path()).contains("ex.example/1.mp4")
+        list_output(home.path()).contains("ex.example/1.mp4")
     });
     pty.thaw();
     pty.wait_for_text("ready");
 
-    freeze(&mut pty);
+    freeze_terminal(&mut pty);
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
     assert_eq!(ended.code, 0);
     assert_eq!(ended.modes_after, ended.modes_before);
 }
 
 #[test]
-fn a_helper_that_hangs_is_dead_when_the_program_is_left() {
+fn a_hanging_child_is_killed_on_quit() {
     let home = tempfile::tempdir().unwrap();
     let bin = home.path().join("bin");
     fs::create_dir(&bin).unwrap();
@@ -605,7 +608,7 @@ fn a_helper_that_hangs_is_dead_when_the_program_is_left() {
         .arg(home.path().join("list.db"))
         .output();
     assert!(added.unwrap().status.success());
-    let mut pty = Launch::new(KIETOP)
+    let mut pty = PtyLaunch::new(KIETOP)
         .args(["--api-url", "http://127.0.0.1:9", "--store"])
         .args([home.path().join("list.db")])
         .env("HOME", &home.path().to_string_lossy())
@@ -624,7 +627,7 @@ fn a_helper_that_hangs_is_dead_when_the_program_is_left() {
     let started = || fs::read_to_string(&pids).unwrap_or_default();
     pty.wait_until("the helper runs", |_| started().ends_with('\n'));
     pty.type_bytes(b"q");
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 
     for pid in started().split_whitespace() {
         // A zombie waits for its new parent; it runs no more.
@@ -634,6 +637,6 @@ fn a_helper_that_hangs_is_dead_when_the_program_is_left() {
 }
 
 #[test]
-fn a_kill_while_saving_leaves_no_wrong_file() {
-    assert_eq!(save_kills::play(KIETOP, 6, 11).kills(), 6);
+fn a_kill_during_a_save_leaves_no_corrupt_file() {
+    assert_eq!(save_kills::run_kills(KIETOP, 6, 11).kills(), 6);
 }

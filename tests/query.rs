@@ -9,17 +9,17 @@ mod support;
 
 use kietop::domain::{
     fuzzy::Searcher,
-    query::{Lens, Order, Query, Sight, Sort, View},
-    report::PollError,
-    status::RETENTION,
-    task::{Delivery, TaskId},
-    watched::Watched,
+    poll_result::PollError,
+    query::{FilterContext, ListView, Query, SortColumn, SortOrder, VisibleRows},
+    status::DEFAULT_RETENTION,
+    task::{CallbackStatus, TaskId},
+    watched_task::WatchedTask,
     watchlist::Watchlist,
 };
 use support::{TaskBuilder, line, now, task};
 
 /// Returns one task of each kind.
-fn tasks() -> Vec<Watched> {
+fn sample_tasks() -> Vec<WatchedTask> {
     let builders: [TaskBuilder; 10] = [
         task("aa11")
             .label("neon city, rain")
@@ -60,8 +60,8 @@ fn tasks() -> Vec<Watched> {
 }
 
 /// Returns a list of these tasks.
-fn list(tasks: &[Watched]) -> Watchlist {
-    let mut list = Watchlist::new(RETENTION);
+fn build_list(tasks: &[WatchedTask]) -> Watchlist {
+    let mut list = Watchlist::new(DEFAULT_RETENTION);
     for watched in tasks {
         list.insert(watched.clone());
     }
@@ -69,20 +69,20 @@ fn list(tasks: &[Watched]) -> Watchlist {
 }
 
 /// Returns the ids that pass a filter, in the order of `tasks`.
-fn found(filter: &str) -> String {
-    let tasks = tasks();
+fn matching_tasks(filter: &str) -> String {
+    let tasks = sample_tasks();
     let query = Query::parse(filter).expect("a filter");
-    let sight = Sight::of(&list(&tasks), now());
+    let sight = FilterContext::new(&build_list(&tasks), now());
     let mut searcher = Searcher::default();
     let ids = tasks
         .iter()
-        .filter(|watched| query.accepts(watched, &sight, &mut searcher))
+        .filter(|watched| query.matches(watched, &sight, &mut searcher))
         .map(|watched| watched.id().as_str());
     ids.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn a_filter_finds_what_it_says() {
+fn filters_match_the_right_tasks() {
     let all = "aa11 bb22 cc33 dd44 ee55 ff66 a177 b288 c399 d4aa";
     let table = [
         ("", all),
@@ -143,15 +143,15 @@ fn a_filter_finds_what_it_says() {
         ("!left:>0s state:succeeded,rescued", "a177"),
     ];
     for (filter, expected) in table {
-        assert_eq!(found(filter), expected, "{filter}");
+        assert_eq!(matching_tasks(filter), expected, "{filter}");
     }
 }
 
 #[test]
-fn what_was_looked_for_is_pointed_out_in_the_title() {
+fn matches_are_highlighted_in_the_title() {
     let places = |filter: &str, title: &str| {
         let query = Query::parse(filter).unwrap();
-        query.places(title, &mut Searcher::default())
+        query.match_positions(title, &mut Searcher::default())
     };
 
     assert_eq!(places("city", "neon city"), [5, 6, 7, 8]);
@@ -161,112 +161,117 @@ fn what_was_looked_for_is_pointed_out_in_the_title() {
 }
 
 /// Returns the ids in an order.
-fn ordered(order: Order) -> String {
-    let list = list(&tasks());
-    let mut view = View::default();
-    let lens = Lens {
+fn sorted_tasks(order: SortOrder) -> String {
+    let list = build_list(&sample_tasks());
+    let mut view = VisibleRows::default();
+    let lens = ListView {
         order,
-        ..Lens::default()
+        ..ListView::default()
     };
-    view.look(lens, &list, now());
+    view.set_view(lens, &list, now());
     let ids: Vec<_> = view.ids().iter().map(TaskId::as_str).collect();
     ids.join(" ")
 }
 
 #[test]
-fn every_order_has_two_ends_and_keeps_what_it_cannot_tell_last() {
+fn every_sort_order_keeps_unknown_values_last() {
     let table = [
         (
-            Sort::Age,
+            SortColumn::Age,
             "d4aa aa11 cc33 bb22 b288 ee55 ff66 c399 dd44 a177",
         ),
         (
-            Sort::Status,
+            SortColumn::Status,
             "aa11 bb22 d4aa c399 b288 cc33 a177 dd44 ee55 ff66",
         ),
         (
-            Sort::Title,
+            SortColumn::Title,
             "d4aa a177 b288 c399 ee55 ff66 aa11 dd44 bb22 cc33",
         ),
         (
-            Sort::Took,
+            SortColumn::Took,
             "c399 b288 bb22 aa11 d4aa dd44 cc33 a177 ee55 ff66",
         ),
         (
-            Sort::Link,
+            SortColumn::Link,
             "dd44 cc33 a177 d4aa aa11 bb22 b288 ee55 ff66 c399",
         ),
         (
-            Sort::Change,
+            SortColumn::LastChange,
             "d4aa aa11 cc33 bb22 b288 ee55 ff66 c399 dd44 a177",
         ),
     ];
     for (sort, expected) in table {
-        assert_eq!(ordered(Order::by(sort)), expected, "{sort:?}");
+        assert_eq!(sorted_tasks(SortOrder::new(sort)), expected, "{sort:?}");
     }
     let table = [
         (
-            Sort::Age,
+            SortColumn::Age,
             "a177 dd44 c399 ff66 ee55 b288 bb22 cc33 aa11 d4aa",
         ),
         (
-            Sort::Status,
+            SortColumn::Status,
             "ff66 ee55 dd44 cc33 a177 b288 c399 d4aa aa11 bb22",
         ),
         (
-            Sort::Took,
+            SortColumn::Took,
             "d4aa aa11 bb22 b288 c399 ee55 ff66 a177 cc33 dd44",
         ),
         (
-            Sort::Link,
+            SortColumn::Link,
             "cc33 dd44 a177 d4aa aa11 bb22 b288 ee55 ff66 c399",
         ),
     ];
     for (sort, expected) in table {
-        assert_eq!(ordered(Order::by(sort).reversed()), expected, "{sort:?}");
+        assert_eq!(
+            sorted_tasks(SortOrder::new(sort).flipped()),
+            expected,
+            "{sort:?}"
+        );
     }
 }
 
 #[test]
-fn what_is_on_this_disk_is_saved() {
+fn files_on_disk_count_as_saved() {
     let mut watched = task("a").ready("1m").created_ago("1h").build();
     let query = Query::parse("state:saved").expect("a filter");
-    let sight = Sight::of(&list(&[]), now());
+    let sight = FilterContext::new(&build_list(&[]), now());
     let mut searcher = Searcher::default();
-    assert!(!query.accepts(&watched, &sight, &mut searcher));
+    assert!(!query.matches(&watched, &sight, &mut searcher));
 
-    watched.saved(1, "/videos/a.mp4".into());
+    watched.mark_saved(1, "/videos/a.mp4".into());
 
-    assert!(query.accepts(&watched, &sight, &mut searcher));
+    assert!(query.matches(&watched, &sight, &mut searcher));
 }
 
 #[test]
-fn an_order_is_remembered_by_its_name() {
-    for sort in Sort::ALL {
-        for order in [Order::by(sort), Order::by(sort).reversed()] {
-            assert_eq!(Order::named(&order.key()), Some(order));
+fn sort_orders_are_stored_by_name() {
+    for sort in SortColumn::ALL {
+        for order in [SortOrder::new(sort), SortOrder::new(sort).flipped()] {
+            assert_eq!(SortOrder::from_key(&order.key()), Some(order));
             assert!(order.short().len() <= order.name().len());
         }
     }
-    assert_eq!(Order::named("shoe size"), None);
-    assert_eq!(Order::named("--age"), None);
+    assert_eq!(SortOrder::from_key("shoe size"), None);
+    assert_eq!(SortOrder::from_key("--age"), None);
 }
 
 #[test]
-fn a_link_whose_video_has_no_time_is_told_from_none() {
-    let made = |id: &str| task(id).made("1m", Delivery::Done, &["https://ex.com/1.mp4"]);
+fn a_link_without_expiry_differs_from_no_link() {
+    let made =
+        |id: &str| task(id).finished("1m", CallbackStatus::Delivered, &["https://ex.com/1.mp4"]);
     let tasks = [
         task("a").ready("1m").created_ago("1h").build(),
         made("b").build(),
         task("c").running().created_ago("1m").build(),
     ];
-    let list = list(&tasks);
-    let mut view = View::default();
-    let lens = Lens {
-        order: Order::by(Sort::Link),
-        ..Lens::default()
+    let list = build_list(&tasks);
+    let mut view = VisibleRows::default();
+    let lens = ListView {
+        order: SortOrder::new(SortColumn::Link),
+        ..ListView::default()
     };
-    view.look(lens, &list, now());
+    view.set_view(lens, &list, now());
 
     let ids: Vec<_> = view.ids().iter().map(TaskId::as_str).collect();
     assert_eq!(ids, ["a", "b", "c"]);

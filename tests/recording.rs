@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use pty::{Launch, Pty};
+use pty::{Pty, PtyLaunch};
 use svg::Recording;
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
@@ -72,7 +72,7 @@ fn start_demo(home: &Path) -> Pty {
     fs::create_dir(home.join("kietop")).unwrap();
     let config = "theme = \"dark\"\npreview = \"halfblocks\"\n";
     fs::write(home.join("kietop/config.toml"), config).unwrap();
-    let mut launch = Launch::new(KIETOP)
+    let mut launch = PtyLaunch::new(KIETOP)
         .args(["demo"])
         .args(WORLD)
         .env("HOME", &folder)
@@ -107,7 +107,7 @@ fn paste(pty: &mut Pty, ids: &[&str]) {
 
 /// Waits until the screen shows everything that follows from a key.
 fn settle(pty: &mut Pty) {
-    pty.watch_for(Duration::from_millis(300));
+    pty.read_for(Duration::from_millis(300));
 }
 
 fn lines(screen: &vt100::Screen) -> Vec<String> {
@@ -162,7 +162,7 @@ fn the_demo_is_recorded() {
     recording.add(pty.screen(), 2.0);
 
     while !is_finished(&selected(pty.screen())) {
-        pty.watch_for(Duration::from_millis(1_500));
+        pty.read_for(Duration::from_millis(1_500));
         recording.add(pty.screen(), 0.8);
     }
     // The details below the list have the id on their border and the title below it.
@@ -196,7 +196,7 @@ fn the_demo_is_recorded() {
     }
     recording.add(pty.screen(), 2.0);
     pty.type_bytes(b"q");
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 
     fs::write(PICTURE, recording.to_svg(TITLE, DESCRIPTION)).unwrap();
 }
@@ -272,7 +272,7 @@ fn the_picture_shows_the_screens_of_today() {
     let details = lines(pty.screen());
     today.extend([&details[2], &details[usize::from(SCREEN.1) - 1]].map(String::clone));
     pty.type_bytes(b"q");
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 
     let recorded: BTreeSet<_> = recorded.concat().into_iter().collect();
     let missing: Vec<_> = today

@@ -7,8 +7,8 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
-#[path = "runtime/list.rs"]
-mod list;
+#[path = "runtime/store_thread.rs"]
+mod store_thread;
 mod support;
 
 use std::{
@@ -24,33 +24,33 @@ use jiff::Timestamp;
 use kietop::{
     app::{
         keymap::KeyChord,
-        msg::Request,
-        state::{Settings, State},
-        tidings::NoticeWay,
+        msg::TerminalRequest,
+        notifications::NotifyChannel,
+        state::{AppSettings, State},
     },
-    domain::save::{Progress, SaveError, SaveOrder},
+    domain::download::{DownloadError, DownloadRequest, TransferProgress},
     domain::{
-        change::{Applied, Change, Delta, JournalLine, StoreError},
-        comparison::{Clip, Comparison},
+        comparison::{Comparison, VideoSource},
         link::{Links, VideoUrl},
-        memory::Memory,
-        noticed::Noticed,
-        picture::{PictureError, Preview},
-        query::Lens,
-        record::Record,
-        report::{Answer, Observation},
-        task::{Delivery, Facts, Family, TaskId, TaskState},
+        list_change::{ChangeResult, ExternalChange, JournalLine, ListChange, StoreError},
+        poll_result::{Observation, PollResult},
+        preview::{PreviewError, PreviewMode},
+        query::ListView,
+        raw_response::RawResponse,
+        response_notes::ResponseNotes,
+        saved_session::SavedSession,
+        task::{CallbackStatus, Family, TaskDetails, TaskId, TaskState},
         time::{Mono, Now},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ports::{
-        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, ListStore, Notifier,
-        Opener, Pending, Scribe, Still, TaskApi,
+        BoxFuture, Clipboard, Clock, ComparisonViewer, Downloader, Exporter, FrameReader,
+        InputProvider, ListStore, Notifier, TaskApi, VideoFrame, VideoOpener,
     },
     runtime::{
-        self, Surface,
-        effects::{OpenStore, OpenedStore, Outside},
-        input::Input,
+        self, Display,
+        effects::{OpenStore, OpenedStore, Services},
+        input::InputEvent,
     },
     ui::theme::Theme,
 };
@@ -66,7 +66,7 @@ impl Clock for PausedClock {
     fn now(&self) -> Now {
         let since = self.0.elapsed();
         Now {
-            wall: kietop::domain::time::later(now().wall, since),
+            wall: kietop::domain::time::saturating_add(now().wall, since),
             mono: Mono::at(since),
         }
     }
@@ -75,33 +75,38 @@ impl Clock for PausedClock {
 /// Answers after a time of its own; panics when told to.
 #[derive(Debug)]
 struct FakeApi {
-    takes: Duration,
-    ends_after: Duration,
+    latency: Duration,
+    finishes_after: Duration,
     started: time::Instant,
-    asked: mpsc::UnboundedSender<(TaskId, Duration)>,
+    requests: mpsc::UnboundedSender<(TaskId, Duration)>,
 }
 
 impl TaskApi for FakeApi {
-    fn fetch<'a>(&'a self, task: &'a TaskId, _: Family, _: &'a mut Noticed) -> Pending<'a, Answer> {
+    fn poll<'a>(
+        &'a self,
+        task: &'a TaskId,
+        _: Family,
+        _: &'a mut ResponseNotes,
+    ) -> BoxFuture<'a, PollResult> {
         Box::pin(async move {
             let at = self.started.elapsed();
-            self.asked.send((task.clone(), at)).unwrap();
-            time::sleep(self.takes).await;
+            self.requests.send((task.clone(), at)).unwrap();
+            time::sleep(self.latency).await;
             assert!(task.as_str() != "panics", "a port that breaks");
             let videos = Links::parse(["https://ex.com/1.mp4"]);
-            let state = if at < self.ends_after {
+            let state = if at < self.finishes_after {
                 TaskState::Running {
                     is_finishing: false,
                 }
             } else {
                 TaskState::Succeeded {
                     videos,
-                    delivery: Delivery::Done,
+                    callback: CallbackStatus::Delivered,
                 }
             };
             Ok(Observation {
                 state,
-                facts: Facts::default(),
+                details: TaskDetails::default(),
                 raw: "{}".into(),
             })
         })
@@ -110,84 +115,87 @@ impl TaskApi for FakeApi {
 
 #[derive(Debug)]
 struct FakeStore {
-    tasks: Vec<Watched>,
-    written: mpsc::UnboundedSender<Change>,
-    is_read: std::sync::mpsc::Sender<()>,
+    tasks: Vec<WatchedTask>,
+    changes: mpsc::UnboundedSender<ListChange>,
+    loaded: std::sync::mpsc::Sender<()>,
 }
 
 impl ListStore for FakeStore {
-    fn load(&mut self) -> Result<Vec<Watched>, StoreError> {
+    fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
         // As from a disk: what has not ended is due at once.
-        let due = |watched: Watched| {
-            let saves = watched.saves;
-            let restored = Watched::restored(
+        let due = |watched: WatchedTask| {
+            let saves = watched.saved_results;
+            let restored = WatchedTask::from_stored(
                 watched.task,
                 watched.label,
                 watched.added,
-                watched.freshness,
+                watched.poll_history,
             );
-            Watched { saves, ..restored }
+            WatchedTask {
+                saved_results: saves,
+                ..restored
+            }
         };
         Ok(self.tasks.iter().cloned().map(due).collect())
     }
-    fn apply(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+    fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
         for change in changes {
-            self.written.send(change.clone()).unwrap();
+            self.changes.send(change.clone()).unwrap();
         }
-        Ok(changes.iter().map(|_| Applied::Noted).collect())
+        Ok(changes.iter().map(|_| ChangeResult::Recorded).collect())
     }
-    fn changes(&mut self) -> Result<Vec<Delta>, StoreError> {
+    fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
         Ok(Vec::new())
     }
-    fn record(&mut self, _: &TaskId) -> Result<Option<Record>, StoreError> {
-        Ok(Some(Record::read(now().wall, "{\"taskId\":\"a\"}")))
+    fn read_raw_response(&mut self, _: &TaskId) -> Result<Option<RawResponse>, StoreError> {
+        Ok(Some(RawResponse::parse(now().wall, "{\"taskId\":\"a\"}")))
     }
-    fn note_visit(&mut self, _: Timestamp) -> Result<(), StoreError> {
+    fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
-    fn journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
-        self.is_read.send(()).unwrap_or_default();
+    fn read_journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
+        self.loaded.send(()).unwrap_or_default();
         Ok(Vec::new())
     }
-    fn recall(&mut self) -> Result<Memory, StoreError> {
-        Ok(Memory::default())
+    fn load_session(&mut self) -> Result<SavedSession, StoreError> {
+        Ok(SavedSession::default())
     }
-    fn remember(&mut self, _: &Lens) -> Result<(), StoreError> {
+    fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
 #[derive(Debug)]
-struct NoBrowser;
+struct NullBrowser;
 
 #[derive(Debug)]
-struct NoPrograms;
+struct NullPrograms;
 
-impl Clipboard for NoPrograms {
+impl Clipboard for NullPrograms {
     fn copy(&self, _: &str) -> Result<String, String> {
         Err("no clipboard program was found".into())
     }
 }
 
-impl Scribe for NoPrograms {
-    fn records(&self, tasks: &[Watched]) -> String {
+impl Exporter for NullPrograms {
+    fn to_json(&self, tasks: &[WatchedTask]) -> String {
         format!("{} records", tasks.len())
     }
-    fn commands(&self, tasks: &[(TaskId, Family)]) -> String {
+    fn to_curl(&self, tasks: &[(TaskId, Family)]) -> String {
         format!("{} commands", tasks.len())
     }
 }
 
-impl Notifier for NoPrograms {
+impl Notifier for NullPrograms {
     fn show(&self, _: &str, _: &str) -> Result<(), String> {
         Err("There is no desktop here.".into())
     }
-    fn run(&self, _: &[String], _: &[(&'static str, String)]) -> Result<(), String> {
+    fn run_command(&self, _: &[String], _: &[(&'static str, String)]) -> Result<(), String> {
         Ok(())
     }
 }
 
-impl Opener for NoBrowser {
+impl VideoOpener for NullBrowser {
     fn open(&self, _: &VideoUrl) -> Result<(), String> {
         Err("There is no display here.".into())
     }
@@ -196,24 +204,24 @@ impl Opener for NoBrowser {
     }
 }
 
-impl Comparer for NoBrowser {
-    fn compare(&self, _: &Comparison) -> Result<(), String> {
+impl ComparisonViewer for NullBrowser {
+    fn show_comparison(&self, _: &Comparison) -> Result<(), String> {
         panic!("a part that breaks is answered for all the same")
     }
 }
 
 /// Tells that half of a file is here, and then holds it for ever.
 #[derive(Debug)]
-struct HalfAFile;
+struct HalfDownloader;
 
-impl Downloader for HalfAFile {
-    fn save<'a>(
+impl Downloader for HalfDownloader {
+    fn download<'a>(
         &'a self,
-        _: &'a SaveOrder,
-        told: &'a (dyn Fn(Progress) + Send + Sync),
-    ) -> Pending<'a, Result<std::path::PathBuf, SaveError>> {
+        _: &'a DownloadRequest,
+        told: &'a (dyn Fn(TransferProgress) + Send + Sync),
+    ) -> BoxFuture<'a, Result<std::path::PathBuf, DownloadError>> {
         Box::pin(async {
-            told(Progress {
+            told(TransferProgress {
                 bytes: 5,
                 total: Some(10),
                 rate: 1,
@@ -221,29 +229,29 @@ impl Downloader for HalfAFile {
             std::future::pending().await
         })
     }
-    fn is_there(&self, _: &std::path::Path) -> bool {
+    fn file_exists(&self, _: &std::path::Path) -> bool {
         true
     }
-    fn is_held(&self, _: &SaveOrder) -> bool {
+    fn is_being_downloaded(&self, _: &DownloadRequest) -> bool {
         true
     }
 }
 
 /// Paints inputs red and results green.
 #[derive(Debug)]
-struct Paints;
+struct FakeFrameReader;
 
-impl FrameReader for Paints {
-    fn frame<'a>(
+impl FrameReader for FakeFrameReader {
+    fn read_frame<'a>(
         &'a self,
         file: &'a Path,
         at: Duration,
-    ) -> Pending<'a, Result<Still, PictureError>> {
+    ) -> BoxFuture<'a, Result<VideoFrame, PreviewError>> {
         Box::pin(async move {
             let name = file.to_str().unwrap();
             assert!(!name.contains("breaks"), "a port that breaks");
             if name.contains("short") && !at.is_zero() {
-                return Err(PictureError::Refused);
+                return Err(PreviewError::Unreadable);
             }
             let pixel = match (name.contains("input"), at.is_zero()) {
                 (true, false) => [200, 0, 0],
@@ -251,17 +259,17 @@ impl FrameReader for Paints {
                 (false, false) => [0, 200, 0],
                 (false, true) => [0, 100, 0],
             };
-            Still::new(2, 1, [pixel, pixel].concat()).ok_or(PictureError::Broke)
+            VideoFrame::new(2, 1, [pixel, pixel].concat()).ok_or(PreviewError::Panicked)
         })
     }
 }
 
-impl InputKeeper for Paints {
-    fn file<'a>(
+impl InputProvider for FakeFrameReader {
+    fn fetch_input<'a>(
         &'a self,
         task: &'a TaskId,
-        _: &'a Clip,
-    ) -> Pending<'a, Result<PathBuf, PictureError>> {
+        _: &'a VideoSource,
+    ) -> BoxFuture<'a, Result<PathBuf, PreviewError>> {
         Box::pin(async {
             if task.as_str() == "far" {
                 std::future::pending::<()>().await;
@@ -270,21 +278,21 @@ impl InputKeeper for Paints {
         })
     }
 
-    fn kept(&self, link: &VideoUrl) -> Option<PathBuf> {
+    fn cached_file(&self, link: &VideoUrl) -> Option<PathBuf> {
         (link.as_str() == "https://ex.com/in.mp4").then(|| "/cache/input.mp4".into())
     }
 }
 
 /// Draws into memory and counts the frames.
-struct Paper {
+struct MemoryDisplay {
     terminal: Terminal<TestBackend>,
     frames: usize,
     titles: Vec<String>,
-    requests: Vec<Request>,
+    requests: Vec<TerminalRequest>,
     screens: Vec<String>,
 }
 
-impl Paper {
+impl MemoryDisplay {
     fn new() -> Self {
         Self {
             terminal: Terminal::new(TestBackend::new(120, 36)).unwrap(),
@@ -296,7 +304,7 @@ impl Paper {
     }
 }
 
-impl Surface for Paper {
+impl Display for MemoryDisplay {
     fn size(&self) -> io::Result<(u16, u16)> {
         Ok((120, 36))
     }
@@ -308,7 +316,7 @@ impl Surface for Paper {
         self.screens.push(self.terminal.backend().to_string());
         Ok(())
     }
-    fn redraw(&mut self) {}
+    fn invalidate(&mut self) {}
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -321,40 +329,40 @@ impl Surface for Paper {
         }
         Ok(())
     }
-    fn ask(&mut self, request: &Request) -> io::Result<()> {
+    fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()> {
         self.requests.push(request.clone());
         Ok(())
     }
 }
 
-struct Run {
+struct RunResult {
     code: i32,
     screen: String,
     colours: BTreeSet<String>,
     frames: usize,
-    asked: Vec<(TaskId, Duration)>,
-    written: Vec<Change>,
+    poll_times: Vec<(TaskId, Duration)>,
+    changes: Vec<ListChange>,
     titles: Vec<String>,
-    requests: Vec<Request>,
+    requests: Vec<TerminalRequest>,
 }
 
 /// Returns the settings of someone who wants to hear of endings.
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.notices.ways = NoticeWay::ALL.to_vec();
-    settings.preview = Preview::HalfBlocks;
+fn test_settings() -> AppSettings {
+    let mut settings = AppSettings::default();
+    settings.notifications.channels = NotifyChannel::ALL.to_vec();
+    settings.preview_mode = PreviewMode::HalfBlocks;
     settings
 }
 
 /// Returns the colours of pictures.
-fn colours(buffer: &Buffer) -> BTreeSet<String> {
+fn background_colours(buffer: &Buffer) -> BTreeSet<String> {
     let cells = buffer.content().iter().flat_map(|cell| [cell.fg, cell.bg]);
     let exact = cells.filter(|colour| matches!(colour, Color::Rgb(..)));
     exact.map(|colour| colour.to_string()).collect()
 }
 
 /// Returns a list just opened.
-fn opened(store: impl ListStore + 'static) -> OpenedStore {
+fn opened_store(store: impl ListStore + 'static) -> OpenedStore {
     OpenedStore {
         store: Box::new(store),
         watch: None,
@@ -362,83 +370,92 @@ fn opened(store: impl ListStore + 'static) -> OpenedStore {
 }
 
 /// Returns an outside of fakes, but for that list and that API.
-fn outside(started: time::Instant, api: FakeApi, open_store: OpenStore) -> Outside {
-    Outside {
+fn fake_services(started: time::Instant, api: FakeApi, open_store: OpenStore) -> Services {
+    Services {
         clock: Arc::new(PausedClock(started)),
         api: Arc::new(api),
-        turns: None,
-        opener: Arc::new(NoBrowser),
-        comparer: Arc::new(NoBrowser),
-        frames: Arc::new(Paints),
-        inputs: Arc::new(Paints),
-        downloader: Arc::new(HalfAFile),
-        clipboard: Arc::new(NoPrograms),
-        scribe: Arc::new(NoPrograms),
-        notifier: Arc::new(NoPrograms),
+        limiter: None,
+        opener: Arc::new(NullBrowser),
+        comparison_viewer: Arc::new(NullBrowser),
+        frame_reader: Arc::new(FakeFrameReader),
+        input_provider: Arc::new(FakeFrameReader),
+        downloader: Arc::new(HalfDownloader),
+        clipboard: Arc::new(NullPrograms),
+        exporter: Arc::new(NullPrograms),
+        notifier: Arc::new(NullPrograms),
         open_store,
     }
 }
 
 /// Runs the loop over keys that come at their times.
-async fn run(tasks: Vec<Watched>, takes: u64, ends_after: u64, keys: Vec<(u64, char)>) -> Run {
+async fn run_loop(
+    tasks: Vec<WatchedTask>,
+    takes: u64,
+    ends_after: u64,
+    keys: Vec<(u64, char)>,
+) -> RunResult {
     let started = time::Instant::now();
     let (asked, mut all_asked) = mpsc::unbounded_channel();
     let (written, mut all_written) = mpsc::unbounded_channel();
     let (is_read, reading) = std::sync::mpsc::channel();
-    // The list is read on a thread of its own, for which paused time does not wait; for blocking tasks it does.
+    // The list is read on a thread of its own, for which paused time does not wait; for blocking
+    // tasks it does.
     let patience =
         tokio::task::spawn_blocking(move || reading.recv_timeout(Duration::from_secs(20)));
     let api = FakeApi {
-        takes: Duration::from_secs(takes),
-        ends_after: Duration::from_secs(ends_after),
+        latency: Duration::from_secs(takes),
+        finishes_after: Duration::from_secs(ends_after),
         started,
-        asked,
+        requests: asked,
     };
     let open_store: OpenStore = Box::new(move |_| {
         let store = FakeStore {
             tasks: tasks.clone(),
-            written: written.clone(),
-            is_read: is_read.clone(),
+            changes: written.clone(),
+            loaded: is_read.clone(),
         };
-        Ok(opened(store))
+        Ok(opened_store(store))
     });
-    let outside = outside(started, api, open_store);
-    let mut paper = Paper::new();
+    let outside = fake_services(started, api, open_store);
+    let mut paper = MemoryDisplay::new();
     let (_alive, interruptions) = mpsc::channel(1);
     let code = runtime::run(
         &mut paper,
-        typed(started, keys),
+        typed_keys(started, keys),
         interruptions,
-        State::new(settings()),
+        State::new(test_settings()),
         Theme::monochrome().into(),
         outside,
     )
     .await;
     patience.await.unwrap().expect("the list was read");
-    let mut run = Run {
+    let mut run = RunResult {
         code,
         screen: paper.terminal.backend().to_string(),
-        colours: colours(paper.terminal.backend().buffer()),
+        colours: background_colours(paper.terminal.backend().buffer()),
         frames: paper.frames,
         titles: paper.titles,
         requests: paper.requests,
-        asked: Vec::new(),
-        written: Vec::new(),
+        poll_times: Vec::new(),
+        changes: Vec::new(),
     };
     while let Ok(asked) = all_asked.try_recv() {
-        run.asked.push(asked);
+        run.poll_times.push(asked);
     }
     while let Ok(change) = all_written.try_recv() {
-        run.written.push(change);
+        run.changes.push(change);
     }
     run
 }
 
-fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = io::Result<Input>> {
+fn typed_keys(
+    started: time::Instant,
+    keys: Vec<(u64, char)>,
+) -> impl Stream<Item = io::Result<InputEvent>> {
     stream::iter(keys)
         .then(move |(at, key)| async move {
             time::sleep_until(started + Duration::from_secs(at)).await;
-            Ok(Input::Key {
+            Ok(InputEvent::Key {
                 chord: match key {
                     '\u{3}' => KeyChord::ctrl('c'),
                     key => KeyChord::char(key),
@@ -451,7 +468,7 @@ fn typed(started: time::Instant, keys: Vec<(u64, char)>) -> impl Stream<Item = i
 
 #[tokio::test(start_paused = true)]
 async fn ten_minutes_of_polling_end_with_a_video() {
-    let run = run(
+    let run = run_loop(
         vec![task("a").running().created("14:31").build()],
         1,
         300,
@@ -462,31 +479,31 @@ async fn ten_minutes_of_polling_end_with_a_video() {
     assert_eq!(run.code, 0);
     assert!(run.screen.contains("ready"), "{}", run.screen);
     assert!(
-        (10..30).contains(&run.asked.len()),
+        (10..30).contains(&run.poll_times.len()),
         "asked {} times",
-        run.asked.len()
+        run.poll_times.len()
     );
     assert!(
-        run.asked
+        run.poll_times
             .iter()
             .all(|(_, at)| *at < Duration::from_secs(340)),
         "not after its end"
     );
     assert!(
-        matches!(run.written.last(), Some(Change::Observed { .. })),
+        matches!(run.changes.last(), Some(ListChange::Observed { .. })),
         "{:?}",
-        run.written.last()
+        run.changes.last()
     );
     assert!(run.frames < 1000, "{} frames in ten minutes", run.frames);
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_heard_while_a_slow_server_is_asked_after_hundreds() {
+async fn keys_work_while_hundreds_of_checks_are_slow() {
     let tasks = (0..200)
         .map(|n| task(&format!("t{n:03}")).running().created("14:30").build())
         .collect();
 
-    let run = run(
+    let run = run_loop(
         tasks,
         5,
         10_000,
@@ -499,23 +516,23 @@ async fn keys_are_heard_while_a_slow_server_is_asked_after_hundreds() {
         "left at the second q, five seconds before any answer could matter"
     );
     assert!(
-        run.asked.len() <= 8,
+        run.poll_times.len() <= 8,
         "at most four at a time: {}",
-        run.asked.len()
+        run.poll_times.len()
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_panics_is_answered_for_all_the_same() {
+async fn a_panicking_service_is_still_answered() {
     let tasks = vec![
         task("panics").running().created("14:31").build(),
         task("b").running().created("14:30").build(),
     ];
 
-    let run = run(tasks, 1, 10_000, vec![(60, 'q')]).await;
+    let run = run_loop(tasks, 1, 10_000, vec![(60, 'q')]).await;
 
     let asked = |name: &str| {
-        run.asked
+        run.poll_times
             .iter()
             .filter(|(id, _)| id.as_str() == name)
             .count()
@@ -526,24 +543,24 @@ async fn a_port_that_panics_is_answered_for_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_comparison_that_breaks_is_answered_with_a_sentence() {
+async fn a_failed_comparison_shows_a_message() {
     let ready = task("a").ready("5m").created("14:00");
     let tasks = vec![ready.source("https://ex.com/in.mp4").build()];
 
-    let run = run(tasks, 1, 0, vec![(5, 'b'), (10, 'q')]).await;
+    let run = run_loop(tasks, 1, 0, vec![(5, 'b'), (10, 'q')]).await;
 
     assert!(run.screen.contains("Showing them broke."), "{}", run.screen);
 }
 
-fn saved(name: &str, file: &str) -> Watched {
+fn saved_task(name: &str, file: &str) -> WatchedTask {
     let ready = task(name).ready("5m").created("14:00");
     let mut watched = ready.source("https://ex.com/in.mp4").build();
-    watched.saves.add(1, file.into());
+    watched.saved_results.add(1, file.into());
     watched
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
+async fn previews_are_shown_and_hidden_by_dialogs() {
     for (file, keys, colours) in [
         ("/saved/a.mp4", vec![], &["#00C800", "#C80000"][..]),
         ("/saved/short.mp4", vec![], &["#006400", "#640000"]),
@@ -557,7 +574,7 @@ async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
     ] {
         let keys = [keys, vec![(10, '\u{3}')]].concat();
 
-        let run = run(vec![saved("a", file)], 1, 0, keys).await;
+        let run = run_loop(vec![saved_task("a", file)], 1, 0, keys).await;
 
         let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
         assert_eq!(found, colours, "{}", run.screen);
@@ -567,22 +584,22 @@ async fn the_same_frame_of_input_and_result_is_shown_and_hidden_by_boxes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_picture_that_takes_for_ever_is_given_up_when_the_selection_goes_on() {
+async fn a_slow_preview_is_cancelled_when_selection_moves() {
     let tasks = vec![
-        saved("far", "/saved/far.mp4"),
-        saved("near", "/saved/near.mp4"),
+        saved_task("far", "/saved/far.mp4"),
+        saved_task("near", "/saved/near.mp4"),
     ];
 
-    let run = run(tasks, 1, 0, vec![(5, 'j'), (10, '\u{3}')]).await;
+    let run = run_loop(tasks, 1, 0, vec![(5, 'j'), (10, '\u{3}')]).await;
 
     let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
     assert_eq!(found, ["#00C800", "#C80000"], "{}", run.screen);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_input_that_was_kept_is_opened_from_the_disk() {
-    let run = run(
-        vec![saved("a", "/saved/a.mp4")],
+async fn a_cached_input_is_opened_from_disk() {
+    let run = run_loop(
+        vec![saved_task("a", "/saved/a.mp4")],
         1,
         0,
         vec![(5, 'O'), (7, 'q')],
@@ -594,8 +611,8 @@ async fn an_input_that_was_kept_is_opened_from_the_disk() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_save_under_way_is_shown_and_does_not_hold_up_the_end() {
-    let run = run(
+async fn a_running_save_is_shown_and_does_not_delay_quit() {
+    let run = run_loop(
         vec![task("a").created("14:00").ready("5m09s").build()],
         1,
         0,
@@ -606,14 +623,14 @@ async fn a_save_under_way_is_shown_and_does_not_hold_up_the_end() {
     assert_eq!(run.code, 0);
     assert!(run.screen.contains("50% 5s"), "{}", run.screen);
     assert!(
-        matches!(&run.written[..], [Change::SaveBegun { .. }]),
+        matches!(&run.changes[..], [ListChange::SaveBegun { .. }]),
         "it is offered again at the next start: {:?}",
-        run.written
+        run.changes
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_program_copies_goes_to_the_terminal() {
+async fn copying_falls_back_to_the_terminal() {
     let tasks = vec![task("a").ready("5m").created("14:00").build()];
     let keys = vec![
         (1, 'y'),
@@ -625,7 +642,7 @@ async fn what_no_program_copies_goes_to_the_terminal() {
         (9, 'q'),
     ];
 
-    let run = run(tasks, 1, 0, keys).await;
+    let run = run_loop(tasks, 1, 0, keys).await;
 
     let copies: Vec<_> = run
         .requests
@@ -639,13 +656,17 @@ async fn what_no_program_copies_goes_to_the_terminal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ending_is_told_by_every_way_and_the_title_counts() {
+async fn a_finished_task_notifies_on_every_channel() {
     let tasks = vec![task("a").running().created("14:31").build()];
 
-    let run = run(tasks, 1, 20, vec![(120, 'q')]).await;
+    let run = run_loop(tasks, 1, 20, vec![(120, 'q')]).await;
 
     assert_eq!(run.titles, ["kietop", "kietop ◐1", "kietop ✓1"]);
-    let [Request::Ring, Request::Notify { title, body }] = &run.requests[..] else {
+    let [
+        TerminalRequest::Bell,
+        TerminalRequest::Notify { title, body },
+    ] = &run.requests[..]
+    else {
         panic!("{:?}", run.requests);
     };
     assert_eq!(

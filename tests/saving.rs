@@ -1,4 +1,5 @@
-//! The core's side of saving: keys, queue, endings, what survives a restart, and links about to die.
+//! The core's side of saving: keys, queue, endings, what survives a restart, and links about to
+//! die.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,92 +14,112 @@ use std::{path::PathBuf, time::Duration};
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{NOTICE_TIME, Settings, State},
+        state::{AppSettings, MESSAGE_TIME, State},
         update::{next_wakeup, update},
     },
     domain::{
-        change::{Access, Applied, Change, Delta},
+        download::{
+            DownloadError, DownloadId, DownloadRequest, DownloadRetry, SavedResults,
+            TransferProgress,
+        },
         link::Links,
-        memory::Memory,
-        report::{Observation, PollError},
-        save::{Progress, Retry, SaveAttempt, SaveError, SaveOrder, Saves},
-        status::{LinkLife, Status, Tab},
-        task::{Delivery, TaskState},
+        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange},
+        poll_result::{Observation, PollError},
+        saved_session::SavedSession,
+        status::{LinkExpiry, Status, Tab},
+        task::{CallbackStatus, TaskState},
         time::Now,
-        watched::Watched,
+        watched_task::WatchedTask,
     },
 };
 use support::{TaskBuilder, answer, at, id, later, now, press, program, task, type_text};
 
-const ONE: &[&str] = &["https://ex.com/1.mp4"];
-const THREE: &[&str] = &[
+const ONE_URL: &[&str] = &["https://ex.com/1.mp4"];
+const THREE_URLS: &[&str] = &[
     "https://ex.com/1.mp4",
     "https://ex.com/2.mp4",
     "https://ex.com/3.mp4",
 ];
 
-fn made(name: &str, urls: &[&str]) -> TaskBuilder {
+fn finished_task(name: &str, urls: &[&str]) -> TaskBuilder {
     task(name)
         .created("14:00")
-        .made("5m09s", Delivery::Done, urls)
+        .finished("5m09s", CallbackStatus::Delivered, urls)
 }
 
-fn at_home(settings: &mut Settings) {
+fn set_home(settings: &mut AppSettings) {
     settings.home = Some("/home/me".into());
-    settings.here = "/srv".into();
+    settings.working_dir = "/srv".into();
     settings.save_folder = "/home/me/Videos/kietop".into();
 }
 
-fn said(state: &State) -> &str {
-    state.notice().map_or("", |notice| notice.text.as_str())
+fn message(state: &State) -> &str {
+    state.message().map_or("", |notice| notice.text.as_str())
 }
 
-fn saves(effects: &[Effect]) -> Vec<(SaveAttempt, SaveOrder)> {
+fn download_requests(effects: &[Effect]) -> Vec<(DownloadId, DownloadRequest)> {
     let saves = effects.iter().filter_map(|effect| match effect {
-        Effect::Save { attempt, order } => Some((*attempt, order.clone())),
+        Effect::Download {
+            id: attempt,
+            request: order,
+        } => Some((*attempt, order.clone())),
         _ => None,
     });
     saves.collect()
 }
 
-fn written(effects: &[Effect]) -> Vec<Change> {
+fn stored_changes(effects: &[Effect]) -> Vec<ListChange> {
     let changes = effects.iter().filter_map(|effect| match effect {
-        Effect::Store(changes) => Some(changes.clone()),
+        Effect::WriteChanges(changes) => Some(changes.clone()),
         _ => None,
     });
     changes.flatten().collect()
 }
 
-fn end(state: &mut State, attempt: SaveAttempt, result: Result<&str, SaveError>) -> Vec<Effect> {
+fn finish_download(
+    state: &mut State,
+    attempt: DownloadId,
+    result: Result<&str, DownloadError>,
+) -> Vec<Effect> {
     let result = result.map(PathBuf::from);
-    update(state, Msg::SaveEnded { attempt, result }, now())
+    update(
+        state,
+        Msg::DownloadEnded {
+            id: attempt,
+            result,
+        },
+        now(),
+    )
 }
 
-fn status(state: &State, name: &str) -> Status {
+fn status_of(state: &State, name: &str) -> Status {
     let watched = state.list().get(&id(name)).unwrap();
     state.status_of(watched, &state.estimate(), now())
 }
 
-fn life(state: &State, name: &str) -> LinkLife {
+fn link_expiry(state: &State, name: &str) -> LinkExpiry {
     let watched = state.list().get(&id(name)).unwrap();
-    watched.link_life(state.settings().retention, now())
+    watched.link_expiry(state.settings().retention, now())
 }
 
-fn success() -> Observation {
+fn success_observation() -> Observation {
     Observation {
         state: TaskState::Succeeded {
-            videos: Links::parse(ONE.iter().copied()),
-            delivery: Delivery::Done,
+            videos: Links::parse(ONE_URL.iter().copied()),
+            callback: CallbackStatus::Delivered,
         },
-        facts: kietop::domain::task::Facts::default(),
+        details: kietop::domain::task::TaskDetails::default(),
         raw: "{}".into(),
     }
 }
 
 /// Returns a program that has just read this list.
-fn started(tasks: Vec<Watched>, change: impl FnOnce(&mut Settings)) -> (State, Vec<Effect>) {
-    let mut settings = Settings::default();
-    at_home(&mut settings);
+fn start_with(
+    tasks: Vec<WatchedTask>,
+    change: impl FnOnce(&mut AppSettings),
+) -> (State, Vec<Effect>) {
+    let mut settings = AppSettings::default();
+    set_home(&mut settings);
     change(&mut settings);
     let mut state = State::new(settings);
     let (width, height, page) = (120, 36, 20);
@@ -108,115 +129,141 @@ fn started(tasks: Vec<Watched>, change: impl FnOnce(&mut Settings)) -> (State, V
         page,
     };
     update(&mut state, size, now());
-    let effects = update(&mut state, Msg::Loaded(Ok(tasks)), now());
+    let effects = update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
     (state, effects)
 }
 
 #[test]
-fn a_key_saves_and_what_is_on_disk_is_called_saved() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
+fn the_save_key_saves_and_marks_as_saved() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
 
     let effects = press(&mut state, &["w"]);
 
-    let begun = saves(&effects);
+    let begun = download_requests(&effects);
     assert_eq!(begun.len(), 1);
     assert_eq!(begun[0].1.folder, PathBuf::from("/home/me/Videos/kietop"));
-    let expected = Change::SaveBegun {
+    let expected = ListChange::SaveBegun {
         task: id("a"),
         at: now().wall,
         folder: "/home/me/Videos/kietop".into(),
     };
-    assert_eq!(written(&effects), [expected]);
-    assert_eq!(said(&state), "Saving \"a\" to ~/Videos/kietop.");
-    assert_eq!(status(&state, "a"), Status::Ready);
+    assert_eq!(stored_changes(&effects), [expected]);
+    assert_eq!(message(&state), "Saving \"a\" to ~/Videos/kietop.");
+    assert_eq!(status_of(&state, "a"), Status::Ready);
 
-    let effects = end(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    let effects = finish_download(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
 
-    assert_eq!(said(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
-    assert_eq!(status(&state, "a"), Status::Saved);
-    assert_eq!(life(&state, "a"), LinkLife::Saved);
+    assert_eq!(message(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
+    assert_eq!(status_of(&state, "a"), Status::Saved);
+    assert_eq!(link_expiry(&state, "a"), LinkExpiry::Saved);
     assert!(matches!(
-        &written(&effects)[..],
-        [Change::Saved { number: 1, .. }]
+        &stored_changes(&effects)[..],
+        [ListChange::Saved { number: 1, .. }]
     ));
-    assert!(state.saves().is_empty());
+    assert!(state.downloads().is_empty());
     press(&mut state, &["w"]);
-    assert_eq!(said(&state), "Saved already: ~/Videos/kietop/a.mp4.");
+    assert_eq!(message(&state), "Saved already: ~/Videos/kietop/a.mp4.");
 }
 
 #[test]
-fn a_save_that_ends_does_not_cover_the_way_back_from_a_removal() {
-    let tasks = [made("a", ONE), made("b", ONE)];
+fn a_finished_save_does_not_hide_the_undo_hint() {
+    let tasks = [finished_task("a", ONE_URL), finished_task("b", ONE_URL)];
     let mut state = program()
-        .set(at_home)
+        .set(set_home)
         .with(tasks[0].clone())
         .with(tasks[1].clone())
         .build();
-    let begun = saves(&press(&mut state, &["w"]));
-    let changes = written(&press(&mut state, &["j", "d"]));
-    let result = Ok(vec![Applied::Removed]);
+    let begun = download_requests(&press(&mut state, &["w"]));
+    let changes = stored_changes(&press(&mut state, &["j", "d"]));
+    let result = Ok(vec![ChangeResult::Removed]);
     update(&mut state, Msg::Stored { changes, result }, now());
-    assert_eq!(said(&state), "Removed \"b\". u undoes it.");
+    assert_eq!(message(&state), "Removed \"b\". u undoes it.");
 
-    end(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
-    assert_eq!(said(&state), "Removed \"b\". u undoes it.");
-    update(&mut state, Msg::Tick, later(NOTICE_TIME));
-    assert_eq!(said(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
+    finish_download(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    assert_eq!(message(&state), "Removed \"b\". u undoes it.");
+    update(&mut state, Msg::Tick, later(MESSAGE_TIME));
+    assert_eq!(message(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
 }
 
 #[test]
-fn two_files_at_a_time_and_all_of_them_before_it_is_saved() {
-    let mut state = program().set(at_home).with(made("a", THREE)).build();
+fn two_files_download_and_all_must_complete() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", THREE_URLS))
+        .build();
 
-    let begun = saves(&press(&mut state, &["w"]));
+    let begun = download_requests(&press(&mut state, &["w"]));
     assert_eq!(begun.len(), 2);
-    let saving = state.saves().saving(&id("a")).unwrap();
+    let saving = state.downloads().progress(&id("a")).unwrap();
     assert_eq!((saving.files, saving.waiting), (3, 1));
 
-    let third = saves(&end(&mut state, begun[1].0, Ok("/v/2.mp4")));
+    let third = download_requests(&finish_download(&mut state, begun[1].0, Ok("/v/2.mp4")));
     assert_eq!(third[0].1.number, 3);
-    end(&mut state, begun[0].0, Ok("/v/1.mp4"));
-    assert_eq!(status(&state, "a"), Status::Ready);
-    end(&mut state, third[0].0, Ok("/v/3.mp4"));
-    assert_eq!(status(&state, "a"), Status::Saved);
+    finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"));
+    assert_eq!(status_of(&state, "a"), Status::Ready);
+    finish_download(&mut state, third[0].0, Ok("/v/3.mp4"));
+    assert_eq!(status_of(&state, "a"), Status::Saved);
 }
 
 #[test]
-fn pressed_again_it_tells_how_far_and_then_stops() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
-    let progress = Progress {
+fn pressing_save_again_shows_progress_then_stops() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
+    let progress = TransferProgress {
         bytes: 42,
         total: Some(100),
         rate: 10,
     };
     let attempt = begun[0].0;
-    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
+    update(
+        &mut state,
+        Msg::DownloadProgressed {
+            id: attempt,
+            progress,
+        },
+        now(),
+    );
 
-    assert_eq!(saves(&press(&mut state, &["w"])), []);
-    assert_eq!(said(&state), "42% of \"a\" is here. w again stops it.");
+    assert_eq!(download_requests(&press(&mut state, &["w"])), []);
+    assert_eq!(message(&state), "42% of \"a\" is here. w again stops it.");
 
     let effects = press(&mut state, &["w"]);
-    assert!(effects.contains(&Effect::StopSave(attempt)), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::StopDownload(attempt)),
+        "{effects:?}"
+    );
     assert!(matches!(
-        &written(&effects)[..],
-        [Change::NotSaved {
-            error: SaveError::Stopped,
+        &stored_changes(&effects)[..],
+        [ListChange::SaveFailed {
+            error: DownloadError::Stopped,
             ..
         }]
     ));
-    assert_eq!(said(&state), "Stopped; what came is kept. w goes on.");
-    let effects = end(&mut state, attempt, Err(SaveError::Stopped));
+    assert_eq!(message(&state), "Stopped; what came is kept. w goes on.");
+    let effects = finish_download(&mut state, attempt, Err(DownloadError::Stopped));
     assert_eq!(
-        (written(&effects), said(&state)),
+        (stored_changes(&effects), message(&state)),
         (Vec::new(), "Stopped; what came is kept. w goes on.")
     );
-    assert_eq!(saves(&press(&mut state, &["w"])).len(), 1, "and on it goes");
+    assert_eq!(
+        download_requests(&press(&mut state, &["w"])).len(),
+        1,
+        "and on it goes"
+    );
 }
 
 #[test]
-fn a_stop_is_not_meant_by_a_press_long_after() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
+fn a_late_second_press_does_not_stop() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
     press(&mut state, &["w", "w"]);
     update(&mut state, Msg::Tick, later(Duration::from_mins(1)));
 
@@ -229,227 +276,316 @@ fn a_stop_is_not_meant_by_a_press_long_after() {
     assert!(
         !effects
             .iter()
-            .any(|effect| matches!(effect, Effect::StopSave(_)))
+            .any(|effect| matches!(effect, Effect::StopDownload(_)))
     );
 }
 
 #[test]
-fn a_removed_task_is_saved_no_further_and_that_is_said() {
-    let mut state = program().set(at_home).with(made("a", THREE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
+fn removing_a_task_stops_its_save() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", THREE_URLS))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
     let effects = press(&mut state, &["d"]);
-    let changes = written(&effects);
+    let changes = stored_changes(&effects);
 
-    let result = Ok(vec![Applied::Removed; changes.len()]);
+    let result = Ok(vec![ChangeResult::Removed; changes.len()]);
     let effects = update(&mut state, Msg::Stored { changes, result }, now());
 
     for (attempt, _) in &begun {
-        assert!(effects.contains(&Effect::StopSave(*attempt)));
+        assert!(effects.contains(&Effect::StopDownload(*attempt)));
     }
-    assert_eq!(saves(&effects), []);
+    assert_eq!(download_requests(&effects), []);
     assert!(
-        said(&state).ends_with("Its saving ended; what came is kept."),
+        message(&state).ends_with("Its saving ended; what came is kept."),
         "{}",
-        said(&state)
+        message(&state)
     );
-    end(&mut state, begun[0].0, Ok("/v/1.mp4"));
+    finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"));
     assert_eq!(state.list().len(), 0, "a late end brings nothing back");
 }
 
 #[test]
-fn a_failure_is_said_with_the_next_step_and_written_down() {
-    let old = |settings: &mut Settings| {
-        at_home(settings);
+fn a_save_failure_is_shown_and_stored() {
+    let old = |settings: &mut AppSettings| {
+        set_home(settings);
         settings.retention = Duration::from_mins(1);
     };
-    let mut state = program().set(old).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
+    let mut state = program().set(old).with(finished_task("a", ONE_URL)).build();
+    let begun = download_requests(&press(&mut state, &["w"]));
 
-    let effects = end(&mut state, begun[0].0, Err(SaveError::DiskFull));
+    let effects = finish_download(&mut state, begun[0].0, Err(DownloadError::DiskFull));
 
     assert_eq!(
-        said(&state),
+        message(&state),
         "\"a\" is not saved: the disk is full. Free some space, then save again to go on."
     );
     assert!(matches!(
-        &written(&effects)[..],
-        [Change::NotSaved {
-            error: SaveError::DiskFull,
+        &stored_changes(&effects)[..],
+        [ListChange::SaveFailed {
+            error: DownloadError::DiskFull,
             ..
         }]
     ));
-    let begun = &state.list().get(&id("a")).unwrap().saves.begun;
+    let begun = &state
+        .list()
+        .get(&id("a"))
+        .unwrap()
+        .saved_results
+        .pending_folder;
     assert!(begun.is_some(), "it is offered again at the next start");
 
-    let again = saves(&press(&mut state, &["w"]));
-    end(&mut state, again[0].0, Err(refused()));
-    assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
-    assert_eq!(state.list().get(&id("a")).unwrap().saves.begun, None);
+    let again = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, again[0].0, Err(refused_link()));
+    assert!(
+        message(&state).contains("link gone (404)"),
+        "{}",
+        message(&state)
+    );
+    assert_eq!(
+        state
+            .list()
+            .get(&id("a"))
+            .unwrap()
+            .saved_results
+            .pending_folder,
+        None
+    );
 }
 
 /// What the file host's refusal of a link, and of a fresh one, ends with.
-fn refused() -> SaveError {
-    SaveError::LinkGone {
+fn refused_link() -> DownloadError {
+    DownloadError::LinkExpired {
         status: 404,
         why: None,
     }
 }
 
-fn retry_of(state: &State, name: &str) -> Option<Retry> {
-    state.list().get(&id(name)).unwrap().saves.retry
+fn pending_retry(state: &State, name: &str) -> Option<DownloadRetry> {
+    state.list().get(&id(name)).unwrap().saved_results.retry
 }
 
 #[test]
-fn a_fresh_result_that_is_refused_is_not_there_yet_and_is_retried() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
+fn a_refused_fresh_result_is_retried() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
 
-    let effects = end(&mut state, begun[0].0, Err(refused()));
+    let effects = finish_download(&mut state, begun[0].0, Err(refused_link()));
 
     assert_eq!(
-        said(&state),
+        message(&state),
         "\"a\" is not saved: not there yet (404). Next try in 5s."
     );
-    let not_yet = SaveError::NotYet {
+    let not_yet = DownloadError::NotReady {
         status: 404,
         why: None,
     };
     assert!(
-        matches!(&written(&effects)[..], [Change::NotSaved { error, .. }] if *error == not_yet)
+        matches!(&stored_changes(&effects)[..], [ListChange::SaveFailed { error, .. }] if *error == not_yet)
     );
-    assert_eq!(status(&state, "a"), Status::Ready);
+    assert_eq!(status_of(&state, "a"), Status::Ready);
     let due = later(Duration::from_secs(5));
     let wakes = next_wakeup(&state, now()).unwrap();
     assert!(wakes <= due.mono, "{wakes:?}");
     let early = update(&mut state, Msg::Tick, later(Duration::from_secs(4)));
-    assert_eq!(saves(&early), []);
+    assert_eq!(download_requests(&early), []);
 
-    let retried = saves(&update(&mut state, Msg::Tick, due));
+    let retried = download_requests(&update(&mut state, Msg::Tick, due));
     assert_eq!(retried.len(), 1);
-    let result = Err(SaveError::Answered(503));
+    let result = Err(DownloadError::HttpStatus(503));
     let attempt = retried[0].0;
-    update(&mut state, Msg::SaveEnded { attempt, result }, due);
-    let next = retry_of(&state, "a").unwrap();
+    update(
+        &mut state,
+        Msg::DownloadEnded {
+            id: attempt,
+            result,
+        },
+        due,
+    );
+    let next = pending_retry(&state, "a").unwrap();
     assert_eq!(
         (next.tries, next.at),
         (2, later(Duration::from_secs(15)).wall)
     );
 
-    let retried = saves(&update(
+    let retried = download_requests(&update(
         &mut state,
         Msg::Tick,
         later(Duration::from_secs(15)),
     ));
-    end(&mut state, retried[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
-    assert_eq!(status(&state, "a"), Status::Saved);
-    assert_eq!(retry_of(&state, "a"), None);
+    finish_download(&mut state, retried[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    assert_eq!(status_of(&state, "a"), Status::Saved);
+    assert_eq!(pending_retry(&state, "a"), None);
 }
 
 #[test]
-fn a_link_is_expired_by_its_age_or_after_hours_of_refusals() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let mut attempt = saves(&press(&mut state, &["w"]))[0].0;
+fn a_link_expires_by_age_or_repeated_refusals() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let mut attempt = download_requests(&press(&mut state, &["w"]))[0].0;
     let mut at = now();
     let mut tries = 1;
     loop {
-        let result = Err(refused());
-        update(&mut state, Msg::SaveEnded { attempt, result }, at);
-        let Some(retry) = retry_of(&state, "a") else {
+        let result = Err(refused_link());
+        update(
+            &mut state,
+            Msg::DownloadEnded {
+                id: attempt,
+                result,
+            },
+            at,
+        );
+        let Some(retry) = pending_retry(&state, "a") else {
             break;
         };
         at = later(now().until(retry.at));
-        attempt = saves(&update(&mut state, Msg::Tick, at))[0].0;
+        attempt = download_requests(&update(&mut state, Msg::Tick, at))[0].0;
         tries += 1;
     }
     let hours = at.age_of(now().wall).as_secs() / 3600;
     assert_eq!((tries, hours), (21, 6));
-    assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
-    assert_eq!(state.list().get(&id("a")).unwrap().saves.begun, None);
+    assert!(
+        message(&state).contains("link gone (404)"),
+        "{}",
+        message(&state)
+    );
+    assert_eq!(
+        state
+            .list()
+            .get(&id("a"))
+            .unwrap()
+            .saved_results
+            .pending_folder,
+        None
+    );
 
-    let old = |settings: &mut Settings| {
-        at_home(settings);
+    let old = |settings: &mut AppSettings| {
+        set_home(settings);
         settings.retention = Duration::from_mins(1);
     };
-    let mut state = program().set(old).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
-    end(&mut state, begun[0].0, Err(refused()));
-    assert!(said(&state).contains("link gone (404)"), "{}", said(&state));
-    assert_eq!(retry_of(&state, "a"), None);
+    let mut state = program().set(old).with(finished_task("a", ONE_URL)).build();
+    let begun = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, begun[0].0, Err(refused_link()));
+    assert!(
+        message(&state).contains("link gone (404)"),
+        "{}",
+        message(&state)
+    );
+    assert_eq!(pending_retry(&state, "a"), None);
 }
 
 #[test]
-fn a_retry_goes_on_after_a_restart_at_its_time() {
-    let waiting = |at| begun_at("a", at);
+fn a_retry_resumes_on_time_after_a_restart() {
+    let waiting = |at| task_with_started_save_at("a", at);
     let soon = later(Duration::from_secs(20));
-    let (mut state, _) = started(vec![waiting(soon)], |_| {});
-    assert_eq!(saves(&held(&mut state, &[("a", false)], now())), []);
-    assert_eq!(said(&state), "", "nothing was interrupted");
-    let retried = saves(&update(&mut state, Msg::Tick, soon));
+    let (mut state, _) = start_with(vec![waiting(soon)], |_| {});
+    assert_eq!(
+        download_requests(&report_locks(&mut state, &[("a", false)], now())),
+        []
+    );
+    assert_eq!(message(&state), "", "nothing was interrupted");
+    let retried = download_requests(&update(&mut state, Msg::Tick, soon));
     assert_eq!(retried[0].1.folder, PathBuf::from("/v"));
 
     // Its time came while no program ran.
-    let (mut state, _) = started(vec![waiting(now())], |_| {});
-    assert_eq!(saves(&held(&mut state, &[("a", false)], now())).len(), 1);
+    let (mut state, _) = start_with(vec![waiting(now())], |_| {});
+    assert_eq!(
+        download_requests(&report_locks(&mut state, &[("a", false)], now())).len(),
+        1
+    );
 
     // A person ends it.
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let attempt = saves(&press(&mut state, &["w"]))[0].0;
-    end(&mut state, attempt, Err(refused()));
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let attempt = download_requests(&press(&mut state, &["w"]))[0].0;
+    finish_download(&mut state, attempt, Err(refused_link()));
     press(&mut state, &["w", "w", "w"]);
-    assert_eq!(retry_of(&state, "a"), None);
+    assert_eq!(pending_retry(&state, "a"), None);
     let long = later(Duration::from_hours(1));
-    assert_eq!(saves(&update(&mut state, Msg::Tick, long)), []);
+    assert_eq!(download_requests(&update(&mut state, Msg::Tick, long)), []);
 }
 
 #[test]
-fn retries_of_a_batch_begin_one_a_second_and_another_instances_wait_longer() {
+fn batch_retries_are_spread_out() {
     let batch = ["a", "b", "c"];
     let mut state = batch
         .iter()
-        .fold(program().set(at_home), |all, name| {
-            all.with(made(name, ONE))
+        .fold(program().set(set_home), |all, name| {
+            all.with(finished_task(name, ONE_URL))
         })
         .build();
-    let mut begun = saves(&press(&mut state, &["*", "w"]));
+    let mut begun = download_requests(&press(&mut state, &["*", "w"]));
     while let Some((attempt, _)) = begun.pop() {
-        begun.extend(saves(&end(&mut state, attempt, Err(refused()))));
+        begun.extend(download_requests(&finish_download(
+            &mut state,
+            attempt,
+            Err(refused_link()),
+        )));
     }
     for second in 5..8 {
         let at = later(Duration::from_secs(second));
-        let retried = saves(&update(&mut state, Msg::Tick, at));
+        let retried = download_requests(&update(&mut state, Msg::Tick, at));
         assert_eq!(retried.len(), 1, "{second}");
-        let (attempt, result) = (retried[0].0, Err(SaveError::Busy));
-        update(&mut state, Msg::SaveEnded { attempt, result }, at);
+        let (attempt, result) = (retried[0].0, Err(DownloadError::Busy));
+        update(
+            &mut state,
+            Msg::DownloadEnded {
+                id: attempt,
+                result,
+            },
+            at,
+        );
     }
 
     // What another instance retries is left to it, until its time has long come.
-    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
-    let mut theirs = begun_at("a", later(Duration::from_secs(40)));
-    let delta =
-        |watched: &Watched| Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(watched.clone()))]);
+    let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
+    let mut theirs = task_with_started_save_at("a", later(Duration::from_secs(40)));
+    let delta = |watched: &WatchedTask| {
+        Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(watched.clone()))])
+    };
     update(&mut state, delta(&theirs), now());
     let minute = |n: u64| later(Duration::from_secs(60 * n));
     update(&mut state, Msg::Tick, minute(1));
-    assert_eq!(saves(&held(&mut state, &[("a", false)], minute(1))), []);
-    theirs.saves.retry = Some(Retry {
+    assert_eq!(
+        download_requests(&report_locks(&mut state, &[("a", false)], minute(1))),
+        []
+    );
+    theirs.saved_results.retry = Some(DownloadRetry {
         tries: 2,
         at: minute(3).wall,
     });
     update(&mut state, delta(&theirs), minute(1));
-    assert_eq!(saves(&update(&mut state, Msg::Tick, minute(2))), []);
-    assert_eq!(saves(&update(&mut state, Msg::Tick, minute(3))), []);
-    assert_eq!(saves(&update(&mut state, Msg::Tick, minute(4))).len(), 1);
+    assert_eq!(
+        download_requests(&update(&mut state, Msg::Tick, minute(2))),
+        []
+    );
+    assert_eq!(
+        download_requests(&update(&mut state, Msg::Tick, minute(3))),
+        []
+    );
+    assert_eq!(
+        download_requests(&update(&mut state, Msg::Tick, minute(4))).len(),
+        1
+    );
 }
 
-fn begun_at(name: &str, at: Now) -> Watched {
-    let mut watched = begun(name);
+fn task_with_started_save_at(name: &str, at: Now) -> WatchedTask {
+    let mut watched = task_with_started_save(name);
     let (tries, at) = (1, at.wall);
-    watched.saves.retry = Some(Retry { tries, at });
+    watched.saved_results.retry = Some(DownloadRetry { tries, at });
     watched
 }
 
 #[test]
-fn what_cannot_be_saved_says_why() {
+fn unsavable_tasks_say_why() {
     let table = [
         (
             task("a").running().created("14:31"),
@@ -465,31 +601,40 @@ fn what_cannot_be_saved_says_why() {
         ),
     ];
     for (task, expected) in table {
-        let mut state = program().set(at_home).with(task).build();
+        let mut state = program().set(set_home).with(task).build();
         for key in ["w", "W"] {
             let effects = press(&mut state, &[key]);
-            assert_eq!((saves(&effects), said(&state)), (Vec::new(), expected));
+            assert_eq!(
+                (download_requests(&effects), message(&state)),
+                (Vec::new(), expected)
+            );
         }
     }
-    let read_only = |settings: &mut Settings| settings.access = Access::ReadOnly;
-    let mut state = program().set(read_only).with(made("a", ONE)).build();
-    assert_eq!(saves(&press(&mut state, &["w"])), []);
-    assert_eq!(said(&state), "The list is read-only (--read-only).");
+    let read_only = |settings: &mut AppSettings| settings.access = AccessMode::ReadOnly;
+    let mut state = program()
+        .set(read_only)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    assert_eq!(download_requests(&press(&mut state, &["w"])), []);
+    assert_eq!(message(&state), "The list is read-only (--read-only).");
 }
 
 #[test]
-fn another_folder_is_typed_as_people_write_it() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
+fn a_typed_folder_is_parsed() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
     press(&mut state, &["W", "ctrl-u"]);
     let nothing = press(&mut state, &["enter"]);
     assert_eq!(
-        (saves(&nothing), said(&state)),
+        (download_requests(&nothing), message(&state)),
         (Vec::new(), "No folder in there yet: type one.")
     );
 
     type_text(&mut state, "~/x");
     update(&mut state, Msg::Pasted("y/z\n".into()), now());
-    let begun = saves(&press(&mut state, &["enter"]));
+    let begun = download_requests(&press(&mut state, &["enter"]));
 
     assert_eq!(begun[0].1.folder, PathBuf::from("/home/me/xy/z"));
     assert!(state.overlay().is_none());
@@ -500,12 +645,15 @@ fn another_folder_is_typed_as_people_write_it() {
 }
 
 #[test]
-fn a_typed_folder_that_cannot_be_read_is_named_and_can_be_mended() {
-    let here = |settings: &mut Settings| {
-        at_home(settings);
+fn an_invalid_folder_is_reported_and_editable() {
+    let here = |settings: &mut AppSettings| {
+        set_home(settings);
         settings.variables = [("OUT".into(), "/mnt/out".into())].into_iter().collect();
     };
-    let mut state = program().set(here).with(made("a", ONE)).build();
+    let mut state = program()
+        .set(here)
+        .with(finished_task("a", ONE_URL))
+        .build();
     press(&mut state, &["W"]);
     for (typed, expected) in [
         (
@@ -519,291 +667,353 @@ fn a_typed_folder_that_cannot_be_read_is_named_and_can_be_mended() {
     ] {
         press(&mut state, &["ctrl-u"]);
         type_text(&mut state, typed);
-        assert_eq!(saves(&press(&mut state, &["enter"])), [], "{typed}");
-        assert_eq!(said(&state), expected);
+        assert_eq!(
+            download_requests(&press(&mut state, &["enter"])),
+            [],
+            "{typed}"
+        );
+        assert_eq!(message(&state), expected);
         assert!(state.overlay().is_some(), "{typed}");
     }
     press(&mut state, &["ctrl-u"]);
     type_text(&mut state, "$OUT/x");
-    let begun = saves(&press(&mut state, &["enter"]));
+    let begun = download_requests(&press(&mut state, &["enter"]));
     assert_eq!(begun[0].1.folder, PathBuf::from("/mnt/out/x"));
 }
 
 #[test]
-fn without_a_home_a_folder_is_asked_for_and_nothing_is_saved_by_itself() {
-    let homeless = |settings: &mut Settings| {
+fn without_a_home_the_folder_is_prompted_for() {
+    let homeless = |settings: &mut AppSettings| {
         settings.save_folder = PathBuf::new();
         settings.auto_save = true;
     };
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(homeless).with(running()).build();
-    assert_eq!(saves(&answer(&mut state, "a", Ok(success()))), []);
-    assert_eq!(saves(&press(&mut state, &["w"])), []);
+    assert_eq!(
+        download_requests(&answer(&mut state, "a", Ok(success_observation()))),
+        []
+    );
+    assert_eq!(download_requests(&press(&mut state, &["w"])), []);
     assert!(state.overlay().is_some());
     type_text(&mut state, "/mnt/x");
-    let begun = saves(&press(&mut state, &["enter"]));
+    let begun = download_requests(&press(&mut state, &["enter"]));
     assert_eq!(begun[0].1.folder, PathBuf::from("/mnt/x"));
 }
 
 #[test]
-fn a_result_is_saved_by_itself_where_that_is_wanted() {
-    let wanted = |settings: &mut Settings| {
-        at_home(settings);
+fn results_are_saved_automatically_when_enabled() {
+    let wanted = |settings: &mut AppSettings| {
+        set_home(settings);
         settings.auto_save = true;
     };
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(wanted).with(running()).build();
-    let effects = answer(&mut state, "a", Ok(success()));
-    assert_eq!(saves(&effects).len(), 1);
+    let effects = answer(&mut state, "a", Ok(success_observation()));
+    assert_eq!(download_requests(&effects).len(), 1);
 
-    let mut state = program().set(at_home).with(running()).build();
-    assert_eq!(saves(&answer(&mut state, "a", Ok(success()))), []);
+    let mut state = program().set(set_home).with(running()).build();
+    assert_eq!(
+        download_requests(&answer(&mut state, "a", Ok(success_observation()))),
+        []
+    );
 
     // Another instance heard of the ending.
     let mut state = program().set(wanted).with(running()).build();
-    let delta = Delta::Changed(Box::new(made("a", ONE).build()));
-    let effects = update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
-    assert_eq!(saves(&effects).len(), 1);
+    let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
+    let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    assert_eq!(download_requests(&effects).len(), 1);
 }
 
 #[test]
-fn what_a_command_heard_of_while_no_dashboard_ran_is_saved_at_the_start() {
+fn results_found_by_commands_are_saved_at_start() {
     // "a" ended since the last run and was heard of; "old" before it, and was left unsaved then.
     let all = || {
-        let old = task("old").created("09:00").made("5m", Delivery::Done, ONE);
-        vec![made("a", ONE).build(), old.build()]
+        let old = task("old")
+            .created("09:00")
+            .finished("5m", CallbackStatus::Delivered, ONE_URL);
+        vec![finished_task("a", ONE_URL).build(), old.build()]
     };
     for (is_wanted, expected) in [(true, vec![id("a")]), (false, Vec::new())] {
-        let (mut state, effects) = started(all(), |settings| settings.auto_save = is_wanted);
-        assert_eq!(saves(&effects), [], "nobody knows yet since when");
-        let memory = Memory {
-            visited: Some(at("13:52:07")),
-            ..Memory::default()
+        let (mut state, effects) = start_with(all(), |settings| settings.auto_save = is_wanted);
+        assert_eq!(
+            download_requests(&effects),
+            [],
+            "nobody knows yet since when"
+        );
+        let memory = SavedSession {
+            last_seen: Some(at("13:52:07")),
+            ..SavedSession::default()
         };
 
-        let effects = update(&mut state, Msg::Recalled(Ok(memory)), now());
+        let effects = update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
 
-        let begun = saves(&effects).into_iter().map(|(_, order)| order.task);
+        let begun = download_requests(&effects)
+            .into_iter()
+            .map(|(_, order)| order.task);
         assert_eq!(begun.collect::<Vec<_>>(), expected);
     }
 
     // Its link is gone by now.
-    let (mut state, _) = started(all(), |settings| {
+    let (mut state, _) = start_with(all(), |settings| {
         settings.auto_save = true;
         settings.retention = Duration::from_mins(1);
     });
-    let memory = Memory {
-        visited: Some(at("13:52:07")),
-        ..Memory::default()
+    let memory = SavedSession {
+        last_seen: Some(at("13:52:07")),
+        ..SavedSession::default()
     };
-    let effects = update(&mut state, Msg::Recalled(Ok(memory)), now());
-    assert_eq!(saves(&effects), []);
+    let effects = update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+    assert_eq!(download_requests(&effects), []);
 }
 
 #[test]
-fn what_another_instance_saves_is_not_saved_here_too() {
-    let wanted = |settings: &mut Settings| {
-        at_home(settings);
+fn a_download_of_another_instance_is_not_repeated() {
+    let wanted = |settings: &mut AppSettings| {
+        set_home(settings);
         settings.auto_save = true;
     };
     // It heard of the ending, and began to save at once.
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(wanted).with(running()).build();
-    let mut begun = made("a", ONE).build();
-    begun.saves.begun = Some("/v".into());
-    let delta = Delta::Changed(Box::new(begun));
-    let effects = update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
-    assert_eq!(saves(&effects), []);
+    let mut begun = finished_task("a", ONE_URL).build();
+    begun.saved_results.pending_folder = Some("/v".into());
+    let delta = ExternalChange::Changed(Box::new(begun));
+    let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    assert_eq!(download_requests(&effects), []);
 
     // It saved what still waits here.
-    let mut state = program().set(at_home).with(made("a", THREE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
-    let mut saved = made("a", THREE).build();
-    saved.saves = Saves::restored([(3, "/v/3.mp4".into())], None, None);
-    let delta = Delta::Changed(Box::new(saved));
-    update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
-    assert_eq!(saves(&end(&mut state, begun[0].0, Ok("/v/1.mp4"))), []);
-    end(&mut state, begun[1].0, Ok("/v/2.mp4"));
-    assert!(state.saves().is_empty());
-    assert_eq!(status(&state, "a"), Status::Saved);
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", THREE_URLS))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
+    let mut saved = finished_task("a", THREE_URLS).build();
+    saved.saved_results = SavedResults::from_stored([(3, "/v/3.mp4".into())], None, None);
+    let delta = ExternalChange::Changed(Box::new(saved));
+    update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    assert_eq!(
+        download_requests(&finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"))),
+        []
+    );
+    finish_download(&mut state, begun[1].0, Ok("/v/2.mp4"));
+    assert!(state.downloads().is_empty());
+    assert_eq!(status_of(&state, "a"), Status::Saved);
 }
 
 #[test]
-fn ten_thousand_results_are_written_down_as_begun_in_one_go() {
-    let all = (0..10_000).map(|n| made(&format!("t{n}"), ONE));
+fn ten_thousand_saves_start_in_one_write() {
+    let all = (0..10_000).map(|n| finished_task(&format!("t{n}"), ONE_URL));
     let mut state = all
-        .fold(program().set(at_home), support::ProgramBuilder::with)
+        .fold(program().set(set_home), support::ProgramBuilder::with)
         .build();
 
     let effects = press(&mut state, &["*", "w"]);
 
     let stores = effects
         .iter()
-        .filter(|effect| matches!(effect, Effect::Store(_)));
-    assert_eq!((stores.count(), written(&effects).len()), (1, 10_000));
-    assert_eq!(state.saves().all().unwrap().files, 10_000);
+        .filter(|effect| matches!(effect, Effect::WriteChanges(_)));
+    assert_eq!(
+        (stores.count(), stored_changes(&effects).len()),
+        (1, 10_000)
+    );
+    assert_eq!(state.downloads().total_progress().unwrap().files, 10_000);
 }
 
 #[test]
-fn an_interrupted_save_goes_on_or_is_offered() {
-    let mut watched = made("a", ONE).build();
-    watched.saves.begun = Some("/elsewhere".into());
+fn an_interrupted_save_resumes_or_is_offered() {
+    let mut watched = finished_task("a", ONE_URL).build();
+    watched.saved_results.pending_folder = Some("/elsewhere".into());
 
-    let (mut state, effects) = started(vec![watched.clone()], |_| {});
-    assert_eq!((saves(&effects), said(&state)), (Vec::new(), ""));
-    let asked = watched.save_orders(&PathBuf::from("/elsewhere"));
-    assert!(effects.contains(&Effect::FindHolders(asked)), "{effects:?}");
-    assert_eq!(saves(&held(&mut state, &[("a", false)], now())), []);
+    let (mut state, effects) = start_with(vec![watched.clone()], |_| {});
     assert_eq!(
-        said(&state),
+        (download_requests(&effects), message(&state)),
+        (Vec::new(), "")
+    );
+    let asked = watched.download_requests(&PathBuf::from("/elsewhere"));
+    assert!(effects.contains(&Effect::CheckLocks(asked)), "{effects:?}");
+    assert_eq!(
+        download_requests(&report_locks(&mut state, &[("a", false)], now())),
+        []
+    );
+    assert_eq!(
+        message(&state),
         "The saving of \"a\" was interrupted. w goes on with it."
     );
-    let begun = saves(&press(&mut state, &["w"]));
+    let begun = download_requests(&press(&mut state, &["w"]));
     assert_eq!(begun[0].1.folder, PathBuf::from("/elsewhere"));
 
-    let (mut state, _) = started(vec![watched], |settings| settings.auto_save = true);
-    let effects = held(&mut state, &[("a", false)], now());
-    assert_eq!(saves(&effects).len(), 1);
+    let (mut state, _) = start_with(vec![watched], |settings| settings.auto_save = true);
+    let effects = report_locks(&mut state, &[("a", false)], now());
+    assert_eq!(download_requests(&effects).len(), 1);
     assert_eq!(
-        said(&state),
+        message(&state),
         "The saving of \"a\" was interrupted and goes on."
     );
 }
 
-fn held(state: &mut State, found: &[(&str, bool)], now: Now) -> Vec<Effect> {
+fn report_locks(state: &mut State, found: &[(&str, bool)], now: Now) -> Vec<Effect> {
     let found = found.iter().map(|(task, is_held)| (id(task), *is_held));
-    update(state, Msg::HoldersFound(found.collect()), now)
+    update(state, Msg::LocksChecked(found.collect()), now)
 }
 
-fn asks_for_holders(effects: &[Effect]) -> bool {
-    let is_asked = |effect: &Effect| matches!(effect, Effect::FindHolders(_));
+fn checks_locks(effects: &[Effect]) -> bool {
+    let is_asked = |effect: &Effect| matches!(effect, Effect::CheckLocks(_));
     effects.iter().any(is_asked)
 }
 
-fn begun(name: &str) -> Watched {
-    let mut watched = made(name, ONE).build();
-    watched.saves.begun = Some("/v".into());
+fn task_with_started_save(name: &str) -> WatchedTask {
+    let mut watched = finished_task(name, ONE_URL).build();
+    watched.saved_results.pending_folder = Some("/v".into());
     watched
 }
 
 #[test]
-fn what_another_instance_saves_is_not_interrupted_until_nobody_holds_it() {
-    let all = vec![begun("a"), begun("b"), made("c", ONE).build()];
-    let (mut state, _) = started(all, |settings| settings.auto_save = true);
+fn a_locked_save_is_not_interrupted() {
+    let all = vec![
+        task_with_started_save("a"),
+        task_with_started_save("b"),
+        finished_task("c", ONE_URL).build(),
+    ];
+    let (mut state, _) = start_with(all, |settings| settings.auto_save = true);
 
     // It fetches two at a time; the others wait for their turn there.
-    let effects = held(&mut state, &[("a", true), ("b", false)], now());
-    assert_eq!((saves(&effects), said(&state)), (Vec::new(), ""));
+    let effects = report_locks(&mut state, &[("a", true), ("b", false)], now());
+    assert_eq!(
+        (download_requests(&effects), message(&state)),
+        (Vec::new(), "")
+    );
     assert!(
         ["a", "b"]
             .map(id)
             .iter()
-            .all(|task| state.saves().is_elsewhere(task))
+            .all(|task| state.downloads().is_held_by_other(task))
     );
-    assert!(!state.saves().is_elsewhere(&id("c")));
+    assert!(!state.downloads().is_held_by_other(&id("c")));
 
     let next = later(Duration::from_mins(1));
     let effects = update(&mut state, Msg::Tick, next);
-    assert!(asks_for_holders(&effects), "{effects:?}");
-    let mut done = begun("a");
-    done.saved(1, "/v/a.mp4".into());
-    let delta = Delta::Changed(Box::new(done));
-    update(&mut state, Msg::ChangedElsewhere(vec![delta]), next);
-    let effects = held(&mut state, &[("a", false), ("b", false)], next);
+    assert!(checks_locks(&effects), "{effects:?}");
+    let mut done = task_with_started_save("a");
+    done.mark_saved(1, "/v/a.mp4".into());
+    let delta = ExternalChange::Changed(Box::new(done));
+    update(&mut state, Msg::ExternalChanges(vec![delta]), next);
+    let effects = report_locks(&mut state, &[("a", false), ("b", false)], next);
 
-    assert_eq!(saves(&effects).len(), 1, "that one was killed");
+    assert_eq!(download_requests(&effects).len(), 1, "that one was killed");
     assert_eq!(
-        said(&state),
+        message(&state),
         "The saving of \"b\" was interrupted and goes on."
     );
 }
 
 #[test]
-fn what_another_instance_just_began_need_not_be_held_yet() {
-    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
-    let delta = Delta::Changed(Box::new(begun("a")));
+fn a_just_started_external_save_may_be_unlocked() {
+    let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
+    let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
     let just = later(Duration::from_secs(55));
-    update(&mut state, Msg::ChangedElsewhere(vec![delta]), just);
-    assert!(state.saves().is_elsewhere(&id("a")));
+    update(&mut state, Msg::ExternalChanges(vec![delta]), just);
+    assert!(state.downloads().is_held_by_other(&id("a")));
 
     let minute = |n: u64| later(Duration::from_secs(60 * n));
-    assert!(asks_for_holders(&update(&mut state, Msg::Tick, minute(1))));
-    held(&mut state, &[("a", false)], minute(1));
-    assert_eq!(said(&state), "");
+    assert!(checks_locks(&update(&mut state, Msg::Tick, minute(1))));
+    report_locks(&mut state, &[("a", false)], minute(1));
+    assert_eq!(message(&state), "");
 
-    assert!(asks_for_holders(&update(&mut state, Msg::Tick, minute(2))));
-    held(&mut state, &[("a", false)], minute(2));
-    assert!(said(&state).contains("was interrupted"), "{}", said(&state));
+    assert!(checks_locks(&update(&mut state, Msg::Tick, minute(2))));
+    report_locks(&mut state, &[("a", false)], minute(2));
+    assert!(
+        message(&state).contains("was interrupted"),
+        "{}",
+        message(&state)
+    );
 
     // Said once.
     update(&mut state, Msg::Tick, minute(3));
-    held(&mut state, &[("a", false)], minute(3));
-    assert_eq!(said(&state), "");
+    report_locks(&mut state, &[("a", false)], minute(3));
+    assert_eq!(message(&state), "");
 }
 
 #[test]
-fn a_save_refused_because_another_instance_is_at_it_is_shown_as_its() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
+fn a_save_locked_by_another_instance_is_shown() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
 
-    end(&mut state, begun[0].0, Err(SaveError::Busy));
+    finish_download(&mut state, begun[0].0, Err(DownloadError::Busy));
 
-    assert!(state.saves().is_elsewhere(&id("a")));
+    assert!(state.downloads().is_held_by_other(&id("a")));
 }
 
 #[test]
-fn what_was_begun_here_and_failed_is_neither_another_instances_nor_interrupted() {
-    let passing = || Err(SaveError::DiskFull);
+fn an_own_failed_save_is_not_interrupted() {
+    let passing = || Err(DownloadError::DiskFull);
     let minute = |n: u64| later(Duration::from_secs(60 * n));
     let nobody = |state: &mut State, at| {
-        assert!(asks_for_holders(&update(state, Msg::Tick, at)));
-        held(state, &[("a", false)], at)
+        assert!(checks_locks(&update(state, Msg::Tick, at)));
+        report_locks(state, &[("a", false)], at)
     };
 
     // Ended while no dashboard ran, and begun at this start.
-    let (mut settings, memory) = (Settings::default(), Memory::default());
+    let (mut settings, memory) = (AppSettings::default(), SavedSession::default());
     settings.auto_save = true;
     let mut state = State::new(settings);
     let visited = Some(at("13:52:07"));
-    let memory = Memory { visited, ..memory };
-    update(&mut state, Msg::Recalled(Ok(memory)), now());
-    let all = vec![made("a", ONE).build()];
-    let orders = saves(&update(&mut state, Msg::Loaded(Ok(all)), now()));
-    end(&mut state, orders[0].0, passing());
-    assert_eq!(saves(&nobody(&mut state, minute(1))), []);
+    let memory = SavedSession {
+        last_seen: visited,
+        ..memory
+    };
+    update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+    let all = vec![finished_task("a", ONE_URL).build()];
+    let orders = download_requests(&update(&mut state, Msg::ListLoaded(Ok(all)), now()));
+    finish_download(&mut state, orders[0].0, passing());
+    assert_eq!(download_requests(&nobody(&mut state, minute(1))), []);
 
     // Begun elsewhere, and then by a person here.
-    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
-    let delta = Delta::Changed(Box::new(begun("a")));
-    update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
-    let orders = saves(&press(&mut state, &["w"]));
-    end(&mut state, orders[0].0, passing());
-    assert!(!state.saves().is_elsewhere(&id("a")));
+    let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
+    let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
+    update(&mut state, Msg::ExternalChanges(vec![delta]), now());
+    let orders = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, orders[0].0, passing());
+    assert!(!state.downloads().is_held_by_other(&id("a")));
     nobody(&mut state, minute(1));
-    assert!(!said(&state).contains("interrupted"), "{}", said(&state));
+    assert!(
+        !message(&state).contains("interrupted"),
+        "{}",
+        message(&state)
+    );
 
     // An earlier run's, begun again before it was known that nobody is at it.
-    let (mut state, _) = started(vec![begun("a")], |_| {});
-    let orders = saves(&press(&mut state, &["w"]));
-    held(&mut state, &[("a", false)], now());
-    end(&mut state, orders[0].0, passing());
+    let (mut state, _) = start_with(vec![task_with_started_save("a")], |_| {});
+    let orders = download_requests(&press(&mut state, &["w"]));
+    report_locks(&mut state, &[("a", false)], now());
+    finish_download(&mut state, orders[0].0, passing());
     nobody(&mut state, minute(1));
-    assert!(!said(&state).contains("interrupted"), "{}", said(&state));
+    assert!(
+        !message(&state).contains("interrupted"),
+        "{}",
+        message(&state)
+    );
 }
 
 #[test]
-fn what_another_instance_has_saved_or_given_up_is_no_longer_its() {
-    let (mut state, _) = started(vec![made("a", ONE).build()], |_| {});
-    let delta = |watched| Msg::ChangedElsewhere(vec![Delta::Changed(Box::new(watched))]);
-    update(&mut state, delta(begun("a")), now());
-    update(&mut state, delta(made("a", ONE).build()), now());
+fn a_finished_external_save_is_cleared() {
+    let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
+    let delta = |watched| Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(watched))]);
+    update(&mut state, delta(task_with_started_save("a")), now());
+    update(
+        &mut state,
+        delta(finished_task("a", ONE_URL).build()),
+        now(),
+    );
 
     update(&mut state, Msg::Tick, later(Duration::from_mins(1)));
 
-    assert!(!state.saves().is_elsewhere(&id("a")));
+    assert!(!state.downloads().is_held_by_other(&id("a")));
 }
 
-fn dying(name: &str) -> Watched {
+fn task_with_expiring_link(name: &str) -> WatchedTask {
     let end = |span: &str| {
         let created = support::ago(span);
         task(name)
@@ -815,55 +1025,65 @@ fn dying(name: &str) -> Watched {
 }
 
 #[test]
-fn a_link_about_to_die_is_spoken_of_once_a_day() {
-    let (mut state, effects) = started(vec![dying("a")], |_| {});
+fn expiring_links_are_mentioned_once_a_day() {
+    let (mut state, effects) = start_with(vec![task_with_expiring_link("a")], |_| {});
 
     assert_eq!(
-        said(&state),
+        message(&state),
         "The link of \"a\" dies in about 29 hours. w saves it."
     );
-    let warned = Change::Warned {
+    let warned = ListChange::ExpiryWarned {
         task: id("a"),
         at: now().wall,
     };
-    assert_eq!(written(&effects), std::slice::from_ref(&warned));
+    assert_eq!(stored_changes(&effects), std::slice::from_ref(&warned));
     for minutes in 1..120 {
         let effects = update(&mut state, Msg::Tick, later(Duration::from_mins(minutes)));
-        assert_eq!(written(&effects), [], "after {minutes} minutes");
+        assert_eq!(stored_changes(&effects), [], "after {minutes} minutes");
     }
 
     // What was written down holds over a restart.
-    let mut known = dying("a");
-    known.saves.warned = Some(now().wall);
-    let (state, effects) = started(vec![known.clone()], |_| {});
-    assert_eq!((said(&state), written(&effects)), ("", Vec::new()));
-    known.saves.warned = Some(support::ago("24h"));
-    let (state, _) = started(vec![known], |_| {});
-    assert!(said(&state).starts_with("The link of"), "{}", said(&state));
-
-    let (state, _) = started(vec![dying("a"), dying("b")], |_| {});
+    let mut known = task_with_expiring_link("a");
+    known.saved_results.expiry_warned = Some(now().wall);
+    let (state, effects) = start_with(vec![known.clone()], |_| {});
     assert_eq!(
-        said(&state),
+        (message(&state), stored_changes(&effects)),
+        ("", Vec::new())
+    );
+    known.saved_results.expiry_warned = Some(support::ago("24h"));
+    let (state, _) = start_with(vec![known], |_| {});
+    assert!(
+        message(&state).starts_with("The link of"),
+        "{}",
+        message(&state)
+    );
+
+    let (state, _) = start_with(
+        vec![task_with_expiring_link("a"), task_with_expiring_link("b")],
+        |_| {},
+    );
+    assert_eq!(
+        message(&state),
         "The links of 2 results die within two days. 6 shows them."
     );
 }
 
 #[test]
-fn what_is_on_disk_dies_no_more() {
-    let mut saved = dying("a");
-    saved.saves = Saves::restored([(1, "/v/a.mp4".into())], None, None);
-    let (mut state, effects) = started(vec![saved, dying("b")], |_| {});
+fn saved_results_do_not_expire() {
+    let mut saved = task_with_expiring_link("a");
+    saved.saved_results = SavedResults::from_stored([(1, "/v/a.mp4".into())], None, None);
+    let (mut state, effects) = start_with(vec![saved, task_with_expiring_link("b")], |_| {});
 
     let looked: Vec<_> = effects
         .iter()
-        .filter(|effect| matches!(effect, Effect::LookFor(_)))
+        .filter(|effect| matches!(effect, Effect::CheckFiles(_)))
         .collect();
     assert_eq!(
         looked,
-        [&Effect::LookFor(vec![(id("a"), "/v/a.mp4".into())])]
+        [&Effect::CheckFiles(vec![(id("a"), "/v/a.mp4".into())])]
     );
     assert_eq!(
-        said(&state),
+        message(&state),
         "The link of \"b\" dies in about 29 hours. w saves it."
     );
     press(&mut state, &["6"]);
@@ -874,22 +1094,22 @@ fn what_is_on_disk_dies_no_more() {
 
     // The file was moved away: the link counts again.
     let files = vec![(id("a"), "/v/a.mp4".into(), false)];
-    update(&mut state, Msg::LookedFor(files), now());
-    assert!(matches!(life(&state, "a"), LinkLife::Left(_)));
+    update(&mut state, Msg::FilesChecked(files), now());
+    assert!(matches!(link_expiry(&state, "a"), LinkExpiry::Remaining(_)));
     assert_eq!(state.shown().len(), 2);
     let files = vec![(id("a"), "/v/a.mp4".into(), true)];
-    update(&mut state, Msg::LookedFor(files), now());
+    update(&mut state, Msg::FilesChecked(files), now());
     assert_eq!(
-        (life(&state, "a"), state.shown().len()),
-        (LinkLife::Saved, 1)
+        (link_expiry(&state, "a"), state.shown().len()),
+        (LinkExpiry::Saved, 1)
     );
 }
 
 #[test]
-fn what_is_on_disk_is_opened_from_there() {
-    let mut saved = made("a", ONE).build();
-    saved.saves = Saves::restored([(1, "/v/a.mp4".into())], None, None);
-    let (mut state, _) = started(vec![saved], |_| {});
+fn saved_results_are_opened_from_disk() {
+    let mut saved = finished_task("a", ONE_URL).build();
+    saved.saved_results = SavedResults::from_stored([(1, "/v/a.mp4".into())], None, None);
+    let (mut state, _) = start_with(vec![saved], |_| {});
     let opened = |state: &mut State| match press(state, &["o"]).pop() {
         Some(Effect::Open { file, .. }) => file,
         other => panic!("{other:?}"),
@@ -897,84 +1117,101 @@ fn what_is_on_disk_is_opened_from_there() {
 
     assert_eq!(opened(&mut state), Some("/v/a.mp4".into()));
     let (task, file) = (id("a"), PathBuf::from("/v/a.mp4"));
-    let effects = update(&mut state, Msg::OpenedFile { task, file }, now());
-    assert_eq!(said(&state), "Opened from the disk (/v/a.mp4).");
-    let expected = Change::Opened {
+    let effects = update(&mut state, Msg::FileOpened { task, file }, now());
+    assert_eq!(message(&state), "Opened from the disk (/v/a.mp4).");
+    let expected = ListChange::Opened {
         task: id("a"),
         at: now().wall,
         url: "/v/a.mp4".into(),
     };
-    assert_eq!(written(&effects), [expected]);
+    assert_eq!(stored_changes(&effects), [expected]);
 
     let files = vec![(id("a"), "/v/a.mp4".into(), false)];
-    update(&mut state, Msg::LookedFor(files), now());
+    update(&mut state, Msg::FilesChecked(files), now());
     assert_eq!(opened(&mut state), None, "then by its link");
 }
 
 #[test]
-fn news_of_another_instance_keep_what_is_not_written_yet() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
-    end(&mut state, begun[0].0, Ok("/v/a.mp4"));
+fn external_changes_keep_unwritten_saves() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, begun[0].0, Ok("/v/a.mp4"));
 
-    let delta = Delta::Changed(Box::new(made("a", ONE).build()));
-    update(&mut state, Msg::ChangedElsewhere(vec![delta]), now());
+    let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
+    update(&mut state, Msg::ExternalChanges(vec![delta]), now());
 
-    assert_eq!(status(&state, "a"), Status::Saved);
+    assert_eq!(status_of(&state, "a"), Status::Saved);
 }
 
 #[test]
-fn a_rescued_result_is_saved_and_said_to_be_one() {
+fn a_result_without_callback_is_saved_and_reported() {
     let rescued = task("a").created("14:00").rescued("5m09s");
-    let mut state = program().set(at_home).with(rescued).build();
-    let begun = saves(&press(&mut state, &["w"]));
+    let mut state = program().set(set_home).with(rescued).build();
+    let begun = download_requests(&press(&mut state, &["w"]));
 
-    end(&mut state, begun[0].0, Ok("/v/a.mp4"));
+    finish_download(&mut state, begun[0].0, Ok("/v/a.mp4"));
 
     assert_eq!(
-        said(&state),
+        message(&state),
         "Saved \"a\" to /v/a.mp4. The video was made; only its delivery to the callback URL failed."
     );
-    assert_eq!(life(&state, "a"), LinkLife::Saved);
-    assert_eq!(status(&state, "a"), Status::CallbackFailed);
+    assert_eq!(link_expiry(&state, "a"), LinkExpiry::Saved);
+    assert_eq!(status_of(&state, "a"), Status::CallbackFailed);
 }
 
 #[test]
-fn late_news_of_an_ended_save_change_nothing() {
-    let mut state = program().set(at_home).with(made("a", ONE)).build();
-    let begun = saves(&press(&mut state, &["w"]));
-    let cut_off = SaveError::NoAnswer(PollError::CutOff);
-    end(&mut state, begun[0].0, Err(cut_off.clone()));
+fn late_progress_of_a_finished_save_is_ignored() {
+    let mut state = program()
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .build();
+    let begun = download_requests(&press(&mut state, &["w"]));
+    let cut_off = DownloadError::NoAnswer(PollError::ConnectionLost);
+    finish_download(&mut state, begun[0].0, Err(cut_off.clone()));
     let before = format!("{state:?}");
 
     let attempt = begun[0].0;
-    let progress = Progress::default();
-    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
-    let effects = end(&mut state, attempt, Err(cut_off));
+    let progress = TransferProgress::default();
+    update(
+        &mut state,
+        Msg::DownloadProgressed {
+            id: attempt,
+            progress,
+        },
+        now(),
+    );
+    let effects = finish_download(&mut state, attempt, Err(cut_off));
 
     assert_eq!((format!("{state:?}"), effects), (before, Vec::new()));
 }
 
 #[test]
-fn marked_results_are_saved_together_and_stopped_together() {
+fn marked_results_are_saved_and_stopped_together() {
     let mut state = program()
-        .set(at_home)
-        .with(made("a", ONE))
-        .with(made("b", ONE))
+        .set(set_home)
+        .with(finished_task("a", ONE_URL))
+        .with(finished_task("b", ONE_URL))
         .with(task("c").running().created("14:31"))
         .build();
     press(&mut state, &["*"]);
 
-    let begun = saves(&press(&mut state, &["w"]));
+    let begun = download_requests(&press(&mut state, &["w"]));
     assert_eq!(begun.len(), 2);
     assert_eq!(
-        said(&state),
+        message(&state),
         "Saving the results of 2 tasks to ~/Videos/kietop."
     );
 
     press(&mut state, &["esc"]);
     press(&mut state, &["g", "w"]);
-    assert_eq!(said(&state), "Still being made: nothing to save yet.");
+    assert_eq!(message(&state), "Still being made: nothing to save yet.");
     press(&mut state, &["j", "space", "space", "w", "w"]);
-    assert!(said(&state).starts_with("Stopped"), "{}", said(&state));
+    assert!(
+        message(&state).starts_with("Stopped"),
+        "{}",
+        message(&state)
+    );
 }

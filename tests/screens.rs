@@ -18,22 +18,22 @@ use jiff::SignedDuration;
 use kietop::{
     app::{
         keymap::Action,
+        mouse::HitTarget,
         msg::{Effect, Msg},
-        pointer::Spot,
-        state::{DetailPage, KeyStanding, Overlay, Screen, State},
+        state::{ApiKeyStatus, DetailPage, MainScreen, Overlay, State},
         update::update,
     },
     config::themes,
     domain::{
-        change::{Applied, Change, Delta, JournalEvent, StoreError},
-        memory::Memory,
-        noticed::{Noticed, Oddity},
-        query::Sort,
-        record::Record,
-        report::{Answer, Observation, PollError},
-        save::{Progress, SaveError},
+        download::{DownloadError, TransferProgress},
+        list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError},
+        poll_result::{Observation, PollError, PollResult},
+        query::SortColumn,
+        raw_response::RawResponse,
+        response_notes::{Anomaly, ResponseNotes},
+        saved_session::SavedSession,
         status::Tab,
-        task::{Delivery, Facts, TaskState},
+        task::{CallbackStatus, TaskDetails, TaskState},
         time::Now,
     },
     ui::{self, theme::Theme},
@@ -45,8 +45,8 @@ use ratatui::{
     style::{Color, Modifier},
 };
 use support::{
-    ProgramBuilder, answer, at, id, journal, later, line, now, press, program, resize, span, task,
-    type_text,
+    ProgramBuilder, answer, at, id, later, line, load_journal, now, press, program, resize, span,
+    task, type_text,
 };
 
 /// Draws a state as the runtime does, and tells it how far its text scrolls.
@@ -55,13 +55,13 @@ fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer 
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).expect("a test terminal");
     let mut most_scroll = 0;
     terminal
-        .draw(|frame| most_scroll = ui::draw(frame, state, now, theme).most_scroll)
+        .draw(|frame| most_scroll = ui::draw(frame, state, now, theme).max_scroll)
         .expect("a drawn frame");
     update(
         state,
-        Msg::Measured {
-            most_scroll,
-            room: None,
+        Msg::LayoutMeasured {
+            max_scroll: most_scroll,
+            preview_area: None,
         },
         now,
     );
@@ -69,7 +69,7 @@ fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer 
 }
 
 /// Returns the screen as text, each line between bars so that its end is seen.
-fn text(buffer: &Buffer) -> String {
+fn buffer_text(buffer: &Buffer) -> String {
     let area = buffer.area();
     let mut text = String::new();
     for y in 0..area.height {
@@ -85,12 +85,12 @@ fn text(buffer: &Buffer) -> String {
     text
 }
 
-fn shot(state: &mut State, size: (u16, u16)) -> String {
-    text(&draw(state, size, now(), &Theme::ansi()))
+fn render_text(state: &mut State, size: (u16, u16)) -> String {
+    buffer_text(&draw(state, size, now(), &Theme::ansi()))
 }
 
 /// Returns the styles of a screen: for each line its runs of one style, with their text.
-fn styles(buffer: &Buffer) -> String {
+fn buffer_styles(buffer: &Buffer) -> String {
     let area = buffer.area();
     let mut out = String::new();
     for y in 0..area.height {
@@ -138,15 +138,15 @@ fn style_name(fg: Color, bg: Color, modifier: Modifier) -> String {
     parts.join("+")
 }
 
-const NEON: &str = "774d9a7dd608a0e49293903095e45a4c";
+const NEON_ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
 /// The sample of the design: eleven tasks, one of each kind.
-fn mixed() -> ProgramBuilder {
+fn mixed_program() -> ProgramBuilder {
     let source = "https://tempfile.example/in/1755074605154fqb0m8ge.mp4";
     program()
-        .named("studio")
+        .with_list_name("studio")
         .with(
-            task(NEON)
+            task(NEON_ID)
                 .label("neon city, rain, slow pan")
                 .prompt(
                     "Turn the street into a neon city at night, wet asphalt, slow camera pan \
@@ -230,13 +230,13 @@ fn mixed() -> ProgramBuilder {
 
 /// The sample, with the journal of its first task.
 fn mixed_state() -> State {
-    let mut state = mixed().build();
-    journal(
+    let mut state = mixed_program().build();
+    load_journal(
         &mut state,
-        NEON,
+        NEON_ID,
         &[
             ("14:29:00", JournalEvent::Added),
-            ("14:29:01", JournalEvent::Became(line("generating"))),
+            ("14:29:01", JournalEvent::StateChanged(line("generating"))),
             (
                 "14:31:40",
                 JournalEvent::CheckFailed(line("asked too often (429)")),
@@ -247,7 +247,7 @@ fn mixed_state() -> State {
     state
 }
 
-fn all_failed() -> State {
+fn state_with_failed_tasks() -> State {
     program()
         .with(
             task("f1")
@@ -284,8 +284,8 @@ fn all_failed() -> State {
 }
 
 /// The sample while no answer comes: every row keeps its last state.
-fn offline() -> State {
-    let mut state = mixed()
+fn offline_state() -> State {
+    let mut state = mixed_program()
         .with(task("zz").running().created_ago("30s").in_flight())
         .build();
     let error = PollError::Offline(line("cannot find api.kie.ai"));
@@ -294,7 +294,7 @@ fn offline() -> State {
     state
 }
 
-fn long_text() -> State {
+fn long_text_state() -> State {
     let word = "Donaudampfschifffahrtsgesellschaftskapitän ";
     let prompt = word.repeat(20) + "\n\nand after a break: " + &"x".repeat(300);
     let url = format!(
@@ -303,16 +303,16 @@ fn long_text() -> State {
         "f".repeat(120)
     );
     program()
-        .named("a profile with a rather long name")
+        .with_list_name("a profile with a rather long name")
         .with(
             task(&"i".repeat(200))
                 .label(&word.repeat(3))
                 .prompt(&prompt)
                 .source(&url)
                 .callback(&url)
-                .made(
+                .finished(
                     "26h",
-                    Delivery::Done,
+                    CallbackStatus::Delivered,
                     &[&url, "ftp://example.com/v.mp4", &url],
                 )
                 .created_ago("27h")
@@ -331,9 +331,9 @@ fn long_text() -> State {
         .build()
 }
 
-fn wide_glyphs() -> State {
+fn wide_glyphs_state() -> State {
     program()
-        .named("映画")
+        .with_list_name("映画")
         .with(
             task("w1")
                 .label("雨の街を歩く男、ゆっくりとしたパン、ネオンの反射")
@@ -369,7 +369,7 @@ fn wide_glyphs() -> State {
 }
 
 /// The sample while a filter is typed.
-fn filtering(text: &str) -> State {
+fn filter_state(text: &str) -> State {
     let mut state = mixed_state();
     press(&mut state, &["/"]);
     type_text(&mut state, text);
@@ -377,7 +377,7 @@ fn filtering(text: &str) -> State {
 }
 
 /// The sample with three marks, two of them shown.
-fn marked() -> State {
+fn marked_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["j", "j", "j", "Space", "Space", "Space"]);
     press(&mut state, &["/"]);
@@ -387,29 +387,29 @@ fn marked() -> State {
 }
 
 /// The sample with the question before a removal of three.
-fn asked() -> State {
-    let mut state = marked();
+fn confirm_remove_state() -> State {
+    let mut state = marked_state();
     press(&mut state, &["d"]);
     state
 }
 
 /// The sample with the question before several results are opened at once.
-fn asked_to_open() -> State {
+fn confirm_open_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["*", "o"]);
     state
 }
 
 /// The sample with the menu of orders, another order in force.
-fn sorting() -> State {
+fn sort_menu_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["s", "5", "s", "j"]);
     state
 }
 
 /// Wide letters, marked and pointed out.
-fn marked_glyphs() -> State {
-    let mut state = wide_glyphs();
+fn marked_glyphs_state() -> State {
+    let mut state = wide_glyphs_state();
     press(&mut state, &["Space", "j", "Space", "/"]);
     type_text(&mut state, "n !xyz");
     press(&mut state, &["Enter"]);
@@ -419,25 +419,25 @@ fn marked_glyphs() -> State {
 const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (60, 18)];
 
 #[test]
-fn the_list_in_every_condition() {
+fn the_list_in_every_state() {
     let conditions = vec![
         ("empty", program().build()),
         ("mixed", mixed_state()),
-        ("all_failed", all_failed()),
-        ("offline", offline()),
-        ("long_text", long_text()),
-        ("wide_glyphs", wide_glyphs()),
+        ("all_failed", state_with_failed_tasks()),
+        ("offline", offline_state()),
+        ("long_text", long_text_state()),
+        ("wide_glyphs", wide_glyphs_state()),
     ];
     for (name, mut state) in conditions {
         for size in SIZES {
             let name = format!("list_{name}_{}x{}", size.0, size.1);
-            assert_snapshot!(name, shot(&mut state, size));
+            assert_snapshot!(name, render_text(&mut state, size));
         }
     }
 }
 
 #[test]
-fn the_list_on_other_sizes() {
+fn the_list_at_other_sizes() {
     for size in [
         (200, 50),
         (100, 40),
@@ -451,20 +451,23 @@ fn the_list_on_other_sizes() {
         (20, 4),
     ] {
         let name = format!("list_mixed_{}x{}", size.0, size.1);
-        assert_snapshot!(name, shot(&mut mixed_state(), size));
+        assert_snapshot!(name, render_text(&mut mixed_state(), size));
     }
     for size in [(120, 36), (80, 24), (60, 18)] {
         let name = format!("first_run_without_key_{}x{}", size.0, size.1);
         let mut state = program()
-            .set(|settings| settings.key = KeyStanding::Missing)
+            .set(|settings| settings.api_key = ApiKeyStatus::Missing)
             .build();
-        assert_snapshot!(name, shot(&mut state, size));
+        assert_snapshot!(name, render_text(&mut state, size));
     }
     for size in [(40, 10), (24, 5)] {
         let name = format!("list_empty_{}x{}", size.0, size.1);
-        assert_snapshot!(name, shot(&mut program().build(), size));
+        assert_snapshot!(name, render_text(&mut program().build(), size));
     }
-    assert_snapshot!("list_offline_40x10", shot(&mut offline(), (40, 10)));
+    assert_snapshot!(
+        "list_offline_40x10",
+        render_text(&mut offline_state(), (40, 10))
+    );
 }
 
 #[test]
@@ -479,13 +482,22 @@ fn the_detail_of_every_kind() {
     ] {
         let mut state = mixed_state();
         press(&mut state, &vec!["j"; moves]);
-        assert_snapshot!(format!("side_{name}_120x36"), shot(&mut state, (120, 36)));
+        assert_snapshot!(
+            format!("side_{name}_120x36"),
+            render_text(&mut state, (120, 36))
+        );
         press(&mut state, &["Enter"]);
-        assert_snapshot!(format!("detail_{name}_80x24"), shot(&mut state, (80, 24)));
+        assert_snapshot!(
+            format!("detail_{name}_80x24"),
+            render_text(&mut state, (80, 24))
+        );
     }
-    let mut state = all_failed();
+    let mut state = state_with_failed_tasks();
     press(&mut state, &["G"]);
-    assert_snapshot!("side_check_failed_120x36", shot(&mut state, (120, 36)));
+    assert_snapshot!(
+        "side_check_failed_120x36",
+        render_text(&mut state, (120, 36))
+    );
 }
 
 #[test]
@@ -495,44 +507,44 @@ fn the_detail_pages() {
         press(&mut state, &["Enter"]);
         assert_snapshot!(
             format!("detail_info_{}x{}", size.0, size.1),
-            shot(&mut state, size)
+            render_text(&mut state, size)
         );
         press(&mut state, &["l"]);
         assert_snapshot!(
             format!("detail_time_{}x{}", size.0, size.1),
-            shot(&mut state, size)
+            render_text(&mut state, size)
         );
     }
-    let mut state = long_text();
+    let mut state = long_text_state();
     press(&mut state, &["G", "k", "Enter"]);
     press(&mut state, &["Esc", "g", "j", "Enter"]);
-    shot(&mut state, (80, 24));
+    render_text(&mut state, (80, 24));
     press(&mut state, &["PgDn"]);
-    assert_snapshot!("detail_scrolled_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("detail_scrolled_80x24", render_text(&mut state, (80, 24)));
 }
 
 #[test]
 fn the_detail_scrolls_to_its_last_line_and_no_further() {
-    let mut state = long_text();
+    let mut state = long_text_state();
     press(&mut state, &["Enter"]);
     draw(&mut state, (60, 18), now(), &Theme::ansi());
     press(&mut state, &["G"]);
-    let Screen::Detail { scroll, .. } = state.screen() else {
+    let MainScreen::Detail { scroll, .. } = state.screen() else {
         panic!("the detail is open");
     };
-    let bottom = shot(&mut state, (60, 18));
+    let bottom = render_text(&mut state, (60, 18));
 
     press(&mut state, &["j", "j"]);
 
     assert!(scroll > 0);
-    assert_eq!(shot(&mut state, (60, 18)), bottom);
+    assert_eq!(render_text(&mut state, (60, 18)), bottom);
     assert!(bottom.contains("Watched  since"), "{bottom}");
 }
 
 fn add_state() -> State {
     let mut state = mixed_state();
     let text = format!(
-        "{}\n{}\n{NEON}\nqqqqq\n",
+        "{}\n{}\n{NEON_ID}\nqqqqq\n",
         "55ed9a7dd608a0e49293903095e45a4c", "66fc2b6f1d3b4a0c9c1f7c6b5a4e3d21"
     );
     update(&mut state, Msg::Pasted(text), now());
@@ -544,22 +556,22 @@ fn the_add_dialog() {
     for size in [(120, 36), (60, 18), (40, 10), (24, 5)] {
         assert_snapshot!(
             format!("add_pasted_{}x{}", size.0, size.1),
-            shot(&mut add_state(), size)
+            render_text(&mut add_state(), size)
         );
     }
     let mut state = program()
         .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
         .build();
     press(&mut state, &["a"]);
-    assert_snapshot!("add_blank_80x24", shot(&mut state, (80, 24)));
-    type_text(&mut state, NEON);
-    assert_snapshot!("add_typed_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("add_blank_80x24", render_text(&mut state, (80, 24)));
+    type_text(&mut state, NEON_ID);
+    assert_snapshot!("add_typed_80x24", render_text(&mut state, (80, 24)));
 
     let mut state = add_state();
     press(&mut state, &["Space", "Tab"]);
     type_text(&mut state, "campaign-07 雨");
     press(&mut state, &["Left", "Left", "Left"]);
-    assert_snapshot!("add_label_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("add_label_80x24", render_text(&mut state, (80, 24)));
 
     let mut state = mixed_state();
     let many: String = (1..=3000).fold(String::new(), |mut text, n| {
@@ -568,24 +580,24 @@ fn the_add_dialog() {
     });
     update(&mut state, Msg::Pasted(many), now());
     press(&mut state, &["PgDn", "PgDn", "PgDn"]);
-    assert_snapshot!("add_many_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("add_many_80x24", render_text(&mut state, (80, 24)));
 }
 
 #[test]
-fn the_add_dialog_drops_nothing_in_silence() {
+fn the_add_dialog_reports_everything_skipped() {
     let mut typed = mixed_state();
     press(&mut typed, &["a"]);
     type_text(
         &mut typed,
         "774d9a7d 1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21 hello",
     );
-    let seen = shot(&mut typed, (80, 24));
+    let seen = render_text(&mut typed, (80, 24));
     assert!(seen.contains("not ids: 774d9a7d, hello"), "{seen}");
 
     let mut crowd = mixed_state();
     let words = "55ed9a7dd608a0e49293903095e45a4c aaaa bbbb cccc dddd eeee ffff gggg";
     update(&mut crowd, Msg::Pasted(words.to_owned()), now());
-    let seen = shot(&mut crowd, (80, 24));
+    let seen = render_text(&mut crowd, (80, 24));
     assert!(
         seen.contains("not ids: aaaa, bbbb, cccc, dddd, eeee, +2 more"),
         "{seen}"
@@ -594,7 +606,7 @@ fn the_add_dialog_drops_nothing_in_silence() {
     let mut prose = mixed_state();
     let text = "Dear all,\nthe videos are on their way.";
     update(&mut prose, Msg::Pasted(text.to_owned()), now());
-    let seen = shot(&mut prose, (80, 24));
+    let seen = render_text(&mut prose, (80, 24));
     assert!(
         seen.contains("No task id in the pasted text: Dear all,"),
         "{seen}"
@@ -607,26 +619,26 @@ fn the_add_dialog_drops_nothing_in_silence() {
     update(&mut secret, Msg::Pasted(text.to_owned()), now());
     for size in [(120, 36), (60, 18)] {
         let name = format!("add_mixed_{}x{}", size.0, size.1);
-        assert_snapshot!(name, shot(&mut secret, size));
+        assert_snapshot!(name, render_text(&mut secret, size));
     }
 
     let mut glued = mixed_state();
     let text = "new1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
     update(&mut glued, Msg::Pasted(text.to_owned()), now());
-    assert_snapshot!("add_glued_80x24", shot(&mut glued, (80, 24)));
+    assert_snapshot!("add_glued_80x24", render_text(&mut glued, (80, 24)));
     press(&mut glued, &["Space"]);
-    let seen = shot(&mut glued, (80, 24));
+    let seen = render_text(&mut glued, (80, 24));
     assert!(seen.contains("[x] new1f0c2b6f"), "{seen}");
 }
 
-fn picking() -> State {
+fn picker_state() -> State {
     let mut state = program()
         .with(
             task("p")
                 .prompt("three takes")
-                .made(
+                .finished(
                     "5m09s",
-                    Delivery::Done,
+                    CallbackStatus::Delivered,
                     &[
                         "https://tempfile.example/l/f782018c-6be4-4990-96ba-7231cd5a39e7.mp4",
                         "https://tempfile.example/l/0b1e018c-6be4-4990-96ba-7231cd5a39e7.mp4",
@@ -641,7 +653,7 @@ fn picking() -> State {
     state
 }
 
-fn linked() -> State {
+fn link_dialog_state() -> State {
     let mut state = mixed_state();
     let url = format!(
         "https://tempfile.example/r/f782018c-6be4.mp4?signature={}",
@@ -656,48 +668,57 @@ fn linked() -> State {
     state
 }
 
-fn helped() -> State {
+fn help_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["?"]);
     state
 }
 
 #[test]
-fn the_other_boxes() {
+fn the_other_dialogs() {
     for size in [(120, 36), (60, 18), (30, 8)] {
         let suffix = format!("{}x{}", size.0, size.1);
-        assert_snapshot!(format!("pick_{suffix}"), shot(&mut picking(), size));
-        assert_snapshot!(format!("link_{suffix}"), shot(&mut linked(), size));
-        assert_snapshot!(format!("help_{suffix}"), shot(&mut helped(), size));
+        assert_snapshot!(
+            format!("pick_{suffix}"),
+            render_text(&mut picker_state(), size)
+        );
+        assert_snapshot!(
+            format!("link_{suffix}"),
+            render_text(&mut link_dialog_state(), size)
+        );
+        assert_snapshot!(
+            format!("help_{suffix}"),
+            render_text(&mut help_state(), size)
+        );
     }
     let mut state = mixed_state();
     press(&mut state, &["Enter", "?"]);
-    assert_snapshot!("help_detail_120x36", shot(&mut state, (120, 36)));
-    let mut state = helped();
-    shot(&mut state, (80, 24));
+    assert_snapshot!("help_detail_120x36", render_text(&mut state, (120, 36)));
+    let mut state = help_state();
+    render_text(&mut state, (80, 24));
     press(&mut state, &["G"]);
-    assert_snapshot!("help_end_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("help_end_80x24", render_text(&mut state, (80, 24)));
 }
 
-fn copying() -> State {
+fn copy_menu_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["y"]);
     state
 }
 
-fn copying_many() -> State {
+fn copy_marked_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["*", "y", "Down"]);
     state
 }
 
-fn labelling() -> State {
+fn label_editor_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["e"]);
     state
 }
 
-fn commanding(words: &str) -> State {
+fn palette_state(words: &str) -> State {
     let mut state = mixed_state();
     press(&mut state, &[":"]);
     type_text(&mut state, words);
@@ -705,16 +726,16 @@ fn commanding(words: &str) -> State {
 }
 
 /// Shows the raw record of a task; its prompt is long, wide, and tries to act on the terminal.
-fn raw() -> State {
+fn raw_record_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["i"]);
     let prompt = "雨の街を歩く、カメラはゆっくり左へ。\u{202e}\u{1b}[31m".repeat(4);
     let json = format!(
-        r#"{{"taskId":"{NEON}","paramJson":"{{\"prompt\":\"{prompt}\"}}","successFlag":0,"errorCode":null,"response":{{"resultUrls":[],"originUrls":["https://tempfile.example/in/1.mp4"]}},"createTime":1.7778914e12,"done":false}}"#
+        r#"{{"taskId":"{NEON_ID}","paramJson":"{{\"prompt\":\"{prompt}\"}}","successFlag":0,"errorCode":null,"response":{{"resultUrls":[],"originUrls":["https://tempfile.example/in/1.mp4"]}},"createTime":1.7778914e12,"done":false}}"#
     );
-    let msg = Msg::RecordRead {
-        task: id(NEON),
-        record: Ok(Some(std::sync::Arc::new(Record::read(
+    let msg = Msg::RawResponseRead {
+        task: id(NEON_ID),
+        response: Ok(Some(std::sync::Arc::new(RawResponse::parse(
             at("14:29:01"),
             &json,
         )))),
@@ -724,64 +745,79 @@ fn raw() -> State {
 }
 
 #[test]
-fn the_boxes_of_acts() {
+fn the_action_dialogs() {
     for size in [(120, 36), (80, 24), (60, 18)] {
         let suffix = format!("{}x{}", size.0, size.1);
-        assert_snapshot!(format!("copy_{suffix}"), shot(&mut copying(), size));
+        assert_snapshot!(
+            format!("copy_{suffix}"),
+            render_text(&mut copy_menu_state(), size)
+        );
         assert_snapshot!(
             format!("copy_many_{suffix}"),
-            shot(&mut copying_many(), size)
+            render_text(&mut copy_marked_state(), size)
         );
-        assert_snapshot!(format!("label_{suffix}"), shot(&mut labelling(), size));
-        assert_snapshot!(format!("palette_{suffix}"), shot(&mut commanding(""), size));
+        assert_snapshot!(
+            format!("label_{suffix}"),
+            render_text(&mut label_editor_state(), size)
+        );
+        assert_snapshot!(
+            format!("palette_{suffix}"),
+            render_text(&mut palette_state(""), size)
+        );
         assert_snapshot!(
             format!("palette_typed_{suffix}"),
-            shot(&mut commanding("copy re"), size)
+            render_text(&mut palette_state("copy re"), size)
         );
-        assert_snapshot!(format!("detail_json_{suffix}"), shot(&mut raw(), size));
+        assert_snapshot!(
+            format!("detail_json_{suffix}"),
+            render_text(&mut raw_record_state(), size)
+        );
     }
-    assert_snapshot!("palette_none_80x24", shot(&mut commanding("qqq"), (80, 24)));
-    let buffer = draw(&mut raw(), (80, 24), now(), &Theme::ansi());
-    assert_snapshot!("styles_json_80x24", styles(&buffer));
+    assert_snapshot!(
+        "palette_none_80x24",
+        render_text(&mut palette_state("qqq"), (80, 24))
+    );
+    let buffer = draw(&mut raw_record_state(), (80, 24), now(), &Theme::ansi());
+    assert_snapshot!("styles_json_80x24", buffer_styles(&buffer));
 }
 
 #[test]
 fn the_record_scrolls_to_its_last_row_and_no_further() {
     for size in [(120, 36), (80, 24), (60, 18), (30, 8)] {
-        let mut state = raw();
-        shot(&mut state, size);
+        let mut state = raw_record_state();
+        render_text(&mut state, size);
         press(&mut state, &["G"]);
-        let end = shot(&mut state, size);
+        let end = render_text(&mut state, size);
         let last = "\"done\": false";
         assert!(
             end.contains(last) && end.split(last).any(|rest| rest.contains(" }")),
             "{end}"
         );
         press(&mut state, &["j"]);
-        assert_eq!(shot(&mut state, size), end);
+        assert_eq!(render_text(&mut state, size), end);
         press(&mut state, &["g"]);
-        assert!(shot(&mut state, size).contains("received at 14:29:01"));
+        assert!(render_text(&mut state, size).contains("received at 14:29:01"));
     }
 }
 
 #[test]
-fn the_digest_stands_in_the_strip() {
+fn the_absence_summary_is_in_the_strip() {
     let mut state = program()
         .with(task("a").ready("5m").created("14:00"))
-        .loading()
+        .still_loading()
         .build();
-    let memory = Memory {
-        visited: Some(at("13:52:07")),
-        ..Memory::default()
+    let memory = SavedSession {
+        last_seen: Some(at("13:52:07")),
+        ..SavedSession::default()
     };
-    update(&mut state, Msg::Recalled(Ok(memory)), now());
+    update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
     let tasks = vec![
         task("a").ready("5m").created("14:00").build(),
         task("b").failed("501", "no").created("14:10").build(),
     ];
-    update(&mut state, Msg::Loaded(Ok(tasks)), now());
+    update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
 
-    let screen = shot(&mut state, (120, 36));
+    let screen = render_text(&mut state, (120, 36));
 
     assert!(
         screen.contains("since you left (40m): +1 ready +1 failed"),
@@ -794,25 +830,25 @@ fn the_digest_stands_in_the_strip() {
 }
 
 #[test]
-fn the_title_counts_and_is_still() {
+fn the_title_shows_counts_and_is_stable() {
     let state = mixed_state();
     assert_eq!(
-        ui::title(&state, &Theme::ansi()).as_deref(),
+        ui::window_title(&state, &Theme::ansi()).as_deref(),
         Some("kietop studio ◐3 ✓5 !1 ✗2")
     );
     let ascii = Theme::monochrome().with_ascii();
     assert_eq!(
-        ui::title(&state, &ascii).as_deref(),
+        ui::window_title(&state, &ascii).as_deref(),
         Some("kietop studio o3 +5 !1 x2")
     );
-    let silent = mixed()
-        .set(|settings| settings.notices.ways.clear())
+    let silent = mixed_program()
+        .set(|settings| settings.notifications.channels.clear())
         .build();
-    assert_eq!(ui::title(&silent, &ascii), None);
+    assert_eq!(ui::window_title(&silent, &ascii), None);
 }
 
 /// Returns what lies where a text is drawn.
-fn spot_of(state: &mut State, size: (u16, u16), text: &str) -> Spot {
+fn hit_target_of(state: &mut State, size: (u16, u16), text: &str) -> HitTarget {
     let buffer = draw(state, size, now(), &Theme::ansi());
     let area = *buffer.area();
     for y in 0..area.height {
@@ -822,77 +858,95 @@ fn spot_of(state: &mut State, size: (u16, u16), text: &str) -> Spot {
                 .collect::<String>()
         };
         if let Some(x) = (0..area.width).find(|x| rest(*x).starts_with(text)) {
-            return ui::spot(state, now(), &Theme::ansi(), size, (x, y));
+            return ui::hit_test(state, now(), &Theme::ansi(), size, (x, y));
         }
     }
     panic!("{text} is not on the screen");
 }
 
 #[test]
-fn the_mouse_meets_what_the_eye_sees() {
+fn hit_testing_matches_the_screen() {
     for size in [(120, 36), (80, 24), (60, 20)] {
         let mut state = mixed_state();
-        let spot = |state: &mut State, text: &str| spot_of(state, size, text);
-        assert_eq!(spot(&mut state, "Failed 2"), Spot::Tab(Tab::Failed));
-        assert_eq!(spot(&mut state, "[All"), Spot::Tab(Tab::All));
-        assert_eq!(spot(&mut state, "TITLE"), Spot::Head(Sort::Title));
-        assert_eq!(spot(&mut state, "AGE"), Spot::Head(Sort::Age));
+        let spot = |state: &mut State, text: &str| hit_target_of(state, size, text);
+        assert_eq!(spot(&mut state, "Failed 2"), HitTarget::Tab(Tab::Failed));
+        assert_eq!(spot(&mut state, "[All"), HitTarget::Tab(Tab::All));
+        assert_eq!(
+            spot(&mut state, "TITLE"),
+            HitTarget::ColumnHead(SortColumn::Title)
+        );
+        assert_eq!(
+            spot(&mut state, "AGE"),
+            HitTarget::ColumnHead(SortColumn::Age)
+        );
         assert_eq!(
             spot(&mut state, "  TITLE"),
-            Spot::Head(Sort::Title),
+            HitTarget::ColumnHead(SortColumn::Title),
             "a gap is the nearer head's"
         );
         assert_eq!(
             spot(&mut state, "claymation"),
-            Spot::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21"))
+            HitTarget::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21"))
         );
-        assert_eq!(spot(&mut state, "? help"), Spot::Hint(Action::Help));
+        assert_eq!(spot(&mut state, "? help"), HitTarget::Hint(Action::Help));
         press(&mut state, &["Enter"]);
-        assert_eq!(spot(&mut state, "JSON"), Spot::Page(DetailPage::Json));
-        assert_eq!(spot(&mut state, "[Info]"), Spot::Page(DetailPage::Info));
-        assert_eq!(spot(&mut state, "Esc back"), Spot::Hint(Action::Back));
-        press(&mut state, &["y"]);
-        assert_eq!(spot(&mut state, "the prompt"), Spot::Choice(3));
-        assert_eq!(spot(&mut state, "Enter copy"), Spot::Hint(Action::Accept));
-        assert_eq!(spot(&mut state, "Copy"), Spot::Text);
+        assert_eq!(spot(&mut state, "JSON"), HitTarget::Page(DetailPage::Json));
         assert_eq!(
-            ui::spot(&state, now(), &Theme::ansi(), size, (0, 0)),
-            Spot::Outside
+            spot(&mut state, "[Info]"),
+            HitTarget::Page(DetailPage::Info)
+        );
+        assert_eq!(spot(&mut state, "Esc back"), HitTarget::Hint(Action::Back));
+        press(&mut state, &["y"]);
+        assert_eq!(spot(&mut state, "the prompt"), HitTarget::DialogLine(3));
+        assert_eq!(
+            spot(&mut state, "Enter copy"),
+            HitTarget::Hint(Action::Accept)
+        );
+        assert_eq!(spot(&mut state, "Copy"), HitTarget::Text);
+        assert_eq!(
+            ui::hit_test(&state, now(), &Theme::ansi(), size, (0, 0)),
+            HitTarget::OutsideDialog
         );
     }
     let state = mixed_state();
     for at in [(500, 500), (u16::MAX, u16::MAX)] {
         assert_eq!(
-            ui::spot(&state, now(), &Theme::ansi(), (80, 24), at),
-            Spot::Nothing
+            ui::hit_test(&state, now(), &Theme::ansi(), (80, 24), at),
+            HitTarget::Nothing
         );
     }
 }
 
 #[test]
-fn what_concerns_all_is_said_once() {
+fn global_problems_are_shown_once() {
     let hold = |error: PollError| {
-        let mut state = mixed()
+        let mut state = mixed_program()
             .with(task("zz").running().created_ago("30s").in_flight())
             .build();
         answer(&mut state, "zz", Err(error));
         state
     };
     let mut refused = hold(PollError::Unauthorized(401));
-    assert_snapshot!("banner_refused_120x36", shot(&mut refused, (120, 36)));
-    assert_snapshot!("banner_refused_80x24", shot(&mut refused, (80, 24)));
-    assert_snapshot!("banner_refused_60x18", shot(&mut refused, (60, 18)));
+    assert_snapshot!(
+        "banner_refused_120x36",
+        render_text(&mut refused, (120, 36))
+    );
+    assert_snapshot!("banner_refused_80x24", render_text(&mut refused, (80, 24)));
+    assert_snapshot!("banner_refused_60x18", render_text(&mut refused, (60, 18)));
     press(&mut refused, &["/"]);
     type_text(&mut refused, "state:ready");
     press(&mut refused, &["Enter", "3"]);
-    assert_snapshot!("banner_filtered_80x24", shot(&mut refused, (80, 24)));
+    assert_snapshot!("banner_filtered_80x24", render_text(&mut refused, (80, 24)));
     press(&mut refused, &["1", "Esc", "g", "Enter"]);
-    assert_snapshot!("banner_in_detail_80x24", shot(&mut refused, (80, 24)));
+    assert_snapshot!(
+        "banner_in_detail_80x24",
+        render_text(&mut refused, (80, 24))
+    );
 
     let mut keyless = hold(PollError::NoKey);
     // Below the list it waits for the notice of the moment.
     update(&mut keyless, Msg::Tick, later(span("9s")));
-    let seen = shot(&mut keyless, (120, 36));
+    let seen = render_text(&mut keyless, (120, 36));
     assert!(
         seen.contains("No API key is set: set KIE_API_KEY and start again."),
         "{seen}"
@@ -902,20 +956,20 @@ fn what_concerns_all_is_said_once() {
         "{seen}"
     );
     let why = kietop::domain::text::CleanText::line("the command failed", 80);
-    let mut unread = hold(PollError::KeyUnread(why));
+    let mut unread = hold(PollError::KeyUnreadable(why));
     update(&mut unread, Msg::Tick, later(span("9s")));
-    let seen = shot(&mut unread, (120, 36));
+    let seen = render_text(&mut unread, (120, 36));
     assert!(seen.contains("Reading it again in "), "{seen}");
 
-    let mut paused = mixed().build();
+    let mut paused = mixed_program().build();
     press(&mut paused, &["p"]);
     let after_notice = later(span("9s"));
     update(&mut paused, Msg::Tick, after_notice);
     let buffer = draw(&mut paused, (120, 36), after_notice, &Theme::ansi());
-    assert_snapshot!("banner_paused_120x36", text(&buffer));
+    assert_snapshot!("banner_paused_120x36", buffer_text(&buffer));
 
-    let mut unsaved = mixed().build();
-    let change = Change::Opened {
+    let mut unsaved = mixed_program().build();
+    let change = ListChange::Opened {
         task: id("a3"),
         at: at("14:00"),
         url: "https://example.com/".to_owned(),
@@ -925,40 +979,43 @@ fn what_concerns_all_is_said_once() {
         result: Err(StoreError::Full),
     };
     update(&mut unsaved, msg, now());
-    assert_snapshot!("banner_unsaved_120x36", shot(&mut unsaved, (120, 36)));
-    assert_snapshot!("banner_unsaved_80x24", shot(&mut unsaved, (80, 24)));
+    assert_snapshot!(
+        "banner_unsaved_120x36",
+        render_text(&mut unsaved, (120, 36))
+    );
+    assert_snapshot!("banner_unsaved_80x24", render_text(&mut unsaved, (80, 24)));
 
-    let mut gone = mixed().build();
-    let msg = Msg::ListFailed(StoreError::Gone("/home/me/lists/kietop.db".into()));
+    let mut gone = mixed_program().build();
+    let msg = Msg::ListFailed(StoreError::Missing("/home/me/lists/kietop.db".into()));
     update(&mut gone, msg, now());
-    assert_snapshot!("banner_gone_120x36", shot(&mut gone, (120, 36)));
-    assert_snapshot!("banner_gone_80x24", shot(&mut gone, (80, 24)));
+    assert_snapshot!("banner_gone_120x36", render_text(&mut gone, (120, 36)));
+    assert_snapshot!("banner_gone_80x24", render_text(&mut gone, (80, 24)));
     press(&mut gone, &["q"]);
-    assert_snapshot!("leave_gone_60x18", shot(&mut gone, (60, 18)));
+    assert_snapshot!("leave_gone_60x18", render_text(&mut gone, (60, 18)));
 
     let mut fresh = program().with(task("zz").in_flight()).build();
     answer(&mut fresh, "zz", Err(PollError::Unauthorized(401)));
-    assert_snapshot!("refused_unseen_120x36", shot(&mut fresh, (120, 36)));
+    assert_snapshot!("refused_unseen_120x36", render_text(&mut fresh, (120, 36)));
 
-    let mut broken = program().loading().build();
-    let newer = StoreError::Newer { found: 9, known: 1 };
-    update(&mut broken, Msg::Loaded(Err(newer)), now());
-    assert_snapshot!("load_failed_120x36", shot(&mut broken, (120, 36)));
-    assert_snapshot!("load_failed_60x18", shot(&mut broken, (60, 18)));
+    let mut broken = program().still_loading().build();
+    let newer = StoreError::NewerVersion { found: 9, known: 1 };
+    update(&mut broken, Msg::ListLoaded(Err(newer)), now());
+    assert_snapshot!("load_failed_120x36", render_text(&mut broken, (120, 36)));
+    assert_snapshot!("load_failed_60x18", render_text(&mut broken, (60, 18)));
 }
 
 #[test]
-fn what_was_said_can_be_read_again() {
+fn past_messages_are_listed() {
     let mut state = mixed_state();
     press(&mut state, &["p", "o", "p", "s", "2", "m"]);
     for size in [(120, 36), (60, 18)] {
         let name = format!("messages_{}x{}", size.0, size.1);
-        assert_snapshot!(name, shot(&mut state, size));
+        assert_snapshot!(name, render_text(&mut state, size));
     }
 }
 
 /// Asks after the selected task by hand and answers at that time, with what was noticed.
-fn odd_answer(state: &mut State, at: Now, answer: Answer, noticed: Noticed) {
+fn answer_with_anomaly(state: &mut State, at: Now, answer: PollResult, noticed: ResponseNotes) {
     let chord = support::chord("r");
     let is_repeat = false;
     let effects = update(state, Msg::Key { chord, is_repeat }, at);
@@ -971,20 +1028,20 @@ fn odd_answer(state: &mut State, at: Now, answer: Answer, noticed: Noticed) {
         task,
         attempt,
         answer: Box::new(answer),
-        noticed,
+        notes: noticed,
     };
     update(state, msg, at);
 }
 
 /// The sample after answers that were odd, from a server whose clock is behind.
-fn diagnosed() -> State {
+fn diagnostics_state() -> State {
     let mut state = mixed_state();
     for second in 0..3 {
         let at = later(Duration::from_secs(second * 10));
         let date = Some(at.wall - SignedDuration::from_secs(192));
-        let mut noticed = Noticed {
+        let mut noticed = ResponseNotes {
             date,
-            ..Noticed::default()
+            ..ResponseNotes::default()
         };
         let answer = match second {
             0 => Err(PollError::Malformed(line(
@@ -994,18 +1051,18 @@ fn diagnosed() -> State {
                 state: TaskState::Running {
                     is_finishing: false,
                 },
-                facts: Facts::default(),
+                details: TaskDetails::default(),
                 raw: "{}".into(),
             }),
         };
         if second == 0 {
-            noticed.note(Oddity::OtherTask);
+            noticed.add(Anomaly::OtherTask);
         } else if second == 2 {
-            noticed.note(Oddity::KeyTwice);
-            noticed.note(Oddity::NoCode);
+            noticed.add(Anomaly::DuplicateKey);
+            noticed.add(Anomaly::MissingCode);
         }
-        noticed.keep(&odd_text());
-        odd_answer(&mut state, at, answer, noticed);
+        noticed.keep_excerpt(&hostile_text());
+        answer_with_anomaly(&mut state, at, answer, noticed);
     }
     press(&mut state, &["M"]);
     state
@@ -1013,22 +1070,25 @@ fn diagnosed() -> State {
 
 // F64, F37
 #[test]
-fn what_was_noticed_about_the_answers_can_be_read() {
+fn anomalies_are_listed_in_diagnostics() {
     let mut nothing = mixed_state();
     press(&mut nothing, &["M"]);
-    assert_snapshot!("diagnostics_nothing_80x24", shot(&mut nothing, (80, 24)));
-    let mut state = diagnosed();
+    assert_snapshot!(
+        "diagnostics_nothing_80x24",
+        render_text(&mut nothing, (80, 24))
+    );
+    let mut state = diagnostics_state();
     for size in [(80, 24), (120, 36), (30, 8)] {
         let name = format!("diagnostics_{}x{}", size.0, size.1);
-        assert_snapshot!(name, shot(&mut state, size));
+        assert_snapshot!(name, render_text(&mut state, size));
     }
-    shot(&mut state, (80, 24));
+    render_text(&mut state, (80, 24));
     press(&mut state, &["G"]);
-    assert_snapshot!("diagnostics_end_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("diagnostics_end_80x24", render_text(&mut state, (80, 24)));
 }
 
 /// Returns an answer longer than a screen, of words and without any break.
-fn odd_text() -> String {
+fn hostile_text() -> String {
     let words = "it was a dark and stormy night ".repeat(30);
     let link = "f".repeat(700);
     format!(
@@ -1038,14 +1098,14 @@ fn odd_text() -> String {
 
 // F58
 #[test]
-fn an_ended_task_that_the_server_forgot_says_so() {
-    let mut state = mixed()
+fn a_finished_task_lost_by_the_server_says_so() {
+    let mut state = mixed_program()
         .with(task("zz").ready("5m").created("14:31"))
         .build();
     press(&mut state, &["r"]);
     answer(&mut state, "zz", Err(PollError::NotFound));
-    assert_snapshot!("forgotten_80x24", shot(&mut state, (80, 24)));
-    let side = shot(&mut state, (120, 36));
+    assert_snapshot!("forgotten_80x24", render_text(&mut state, (80, 24)));
+    let side = render_text(&mut state, (120, 36));
     assert!(side.contains("no longer on server, just now"), "{side}");
     press(&mut state, &["/"]);
     type_text(&mut state, "error:\"no longer on server\"");
@@ -1055,7 +1115,7 @@ fn an_ended_task_that_the_server_forgot_says_so() {
 
 // F39
 #[test]
-fn what_is_said_of_a_task_without_data_depends_on_how_long() {
+fn not_found_text_depends_on_the_age() {
     for (added, words) in [
         ("14:32:00", "No details yet: the server may not know"),
         ("14:25", "The server knows no such task."),
@@ -1067,7 +1127,7 @@ fn what_is_said_of_a_task_without_data_depends_on_how_long() {
         let mut state = program().with(task("zz").added(added).in_flight()).build();
         answer(&mut state, "zz", Err(PollError::NotFound));
         press(&mut state, &["Enter"]);
-        let screen = shot(&mut state, (100, 36));
+        let screen = render_text(&mut state, (100, 36));
         assert!(screen.contains(words), "{screen}");
         assert!(!screen.contains("Not answered for yet"), "{screen}");
     }
@@ -1075,21 +1135,21 @@ fn what_is_said_of_a_task_without_data_depends_on_how_long() {
 
 // F23
 #[test]
-fn a_limit_that_lasts_may_be_the_keys_and_counts_down_all_the_same() {
+fn a_lasting_rate_limit_counts_down() {
     let limit = || {
         Err(PollError::RateLimited {
             code: 429,
             retry_after: None,
         })
     };
-    let mut state = mixed()
+    let mut state = mixed_program()
         .with(task("zz").running().created_ago("30s").in_flight())
         .build();
     answer(&mut state, "zz", limit());
     let mut at = now();
     let end = later(Duration::from_mins(61));
     while at.mono < end.mono {
-        let hold = state.polls().hold().expect("a hold");
+        let hold = state.poll_queue().backoff().expect("a hold");
         at = later(hold.until.since(now().mono));
         for effect in update(&mut state, Msg::Tick, at) {
             if let Effect::Poll { task, attempt, .. } = effect {
@@ -1097,7 +1157,7 @@ fn a_limit_that_lasts_may_be_the_keys_and_counts_down_all_the_same() {
                     task,
                     attempt,
                     answer: Box::new(limit()),
-                    noticed: Noticed::default(),
+                    notes: ResponseNotes::default(),
                 };
                 update(&mut state, msg, at);
             }
@@ -1106,25 +1166,25 @@ fn a_limit_that_lasts_may_be_the_keys_and_counts_down_all_the_same() {
     for size in [(120, 36), (80, 24)] {
         let name = format!("banner_limit_{}x{}", size.0, size.1);
         let buffer = draw(&mut state, size, at, &Theme::ansi());
-        assert_snapshot!(name, text(&buffer));
+        assert_snapshot!(name, buffer_text(&buffer));
     }
 }
 
 #[test]
-fn the_next_step_stays_where_the_line_is_too_short() {
+fn the_next_step_is_kept_on_short_lines() {
     let title = "a title that takes all the room there is, and then some";
     let mut state = program()
         .with(task("a").label(title).ready("1m").created("14:00"))
         .with(task("b").ready("1m").created("13:00"))
         .build();
-    let changes = vec![Change::Remove {
+    let changes = vec![ListChange::Remove {
         task: id("a"),
         at: now().wall,
     }];
-    let result = Ok(vec![Applied::Removed]);
+    let result = Ok(vec![ChangeResult::Removed]);
     update(&mut state, Msg::Stored { changes, result }, now());
 
-    let screen = shot(&mut state, (60, 18));
+    let screen = render_text(&mut state, (60, 18));
 
     let line = screen.lines().find(|line| line.contains("Removed"));
     assert!(
@@ -1135,19 +1195,19 @@ fn the_next_step_stays_where_the_line_is_too_short() {
 
 #[test]
 fn the_first_frames() {
-    let mut loading = program().named("studio").loading().build();
-    assert_snapshot!("loading_80x24", shot(&mut loading, (80, 24)));
+    let mut loading = program().with_list_name("studio").still_loading().build();
+    assert_snapshot!("loading_80x24", render_text(&mut loading, (80, 24)));
     let mut demo = program()
-        .named("demo")
+        .with_list_name("demo")
         .set(|settings| settings.suggestions = vec![id("demo5a4e3d21774d9a7dd608a0e49293")])
         .build();
-    assert_snapshot!("first_run_demo_120x36", shot(&mut demo, (120, 36)));
-    let mut tab = mixed().build();
+    assert_snapshot!("first_run_demo_120x36", render_text(&mut demo, (120, 36)));
+    let mut tab = mixed_program().build();
     press(&mut tab, &["6"]);
-    assert_snapshot!("tab_expiring_80x24", shot(&mut tab, (80, 24)));
+    assert_snapshot!("tab_expiring_80x24", render_text(&mut tab, (80, 24)));
     let mut tab = program().with(task("a").running()).build();
     press(&mut tab, &["5"]);
-    assert_snapshot!("tab_without_tasks_60x18", shot(&mut tab, (60, 18)));
+    assert_snapshot!("tab_without_tasks_60x18", render_text(&mut tab, (60, 18)));
 }
 
 #[test]
@@ -1171,24 +1231,30 @@ fn the_statistics_of_many() {
         });
     let mut state = program().with_all(done).build();
     press(&mut state, &["PgDn"]);
-    assert_snapshot!("stats_120x36", shot(&mut state, (120, 36)));
-    assert_snapshot!("stats_80x30", shot(&mut state, (80, 30)));
+    assert_snapshot!("stats_120x36", render_text(&mut state, (120, 36)));
+    assert_snapshot!("stats_80x30", render_text(&mut state, (80, 30)));
 }
 
 #[test]
 fn every_theme_file_on_a_mixed_screen() {
     for name in ["dark", "light", "high-contrast", "colour-blind"] {
-        let theme = Theme::of(themes::load(name, None).expect("a theme"));
+        let theme = Theme::from_palette(themes::load_theme(name, None).expect("a theme"));
         let buffer = draw(&mut mixed_state(), (80, 24), now(), &theme);
         let name = name.replace('-', "_");
-        assert_snapshot!(format!("theme_{name}_80x24"), styles(&buffer));
+        assert_snapshot!(format!("theme_{name}_80x24"), buffer_styles(&buffer));
     }
 }
 
 #[test]
-fn a_ground_is_under_everything() {
-    let theme = Theme::of(themes::load("high-contrast", None).expect("a theme"));
-    for mut state in [mixed_state(), add_state(), helped(), linked(), picking()] {
+fn a_themed_background_fills_the_screen() {
+    let theme = Theme::from_palette(themes::load_theme("high-contrast", None).expect("a theme"));
+    for mut state in [
+        mixed_state(),
+        add_state(),
+        help_state(),
+        link_dialog_state(),
+        picker_state(),
+    ] {
         let buffer = draw(&mut state, (80, 24), now(), &theme);
         let bare =
             |cell: &&ratatui::buffer::Cell| cell.fg == Color::Reset || cell.bg == Color::Reset;
@@ -1200,29 +1266,29 @@ fn a_ground_is_under_everything() {
 fn colours_and_their_absence() {
     for (name, theme) in [("ansi", Theme::ansi()), ("monochrome", Theme::monochrome())] {
         let buffer = draw(&mut mixed_state(), (120, 36), now(), &theme);
-        assert_snapshot!(format!("styles_{name}_120x36"), styles(&buffer));
+        assert_snapshot!(format!("styles_{name}_120x36"), buffer_styles(&buffer));
         let buffer = draw(&mut add_state(), (60, 18), now(), &theme);
-        assert_snapshot!(format!("styles_add_{name}_60x18"), styles(&buffer));
+        assert_snapshot!(format!("styles_add_{name}_60x18"), buffer_styles(&buffer));
     }
-    let buffer = draw(&mut offline(), (80, 24), now(), &Theme::ansi());
-    assert_snapshot!("styles_offline_80x24", styles(&buffer));
+    let buffer = draw(&mut offline_state(), (80, 24), now(), &Theme::ansi());
+    assert_snapshot!("styles_offline_80x24", buffer_styles(&buffer));
     let ascii = Theme::monochrome().with_ascii();
     for (name, mut state) in [
         ("list", mixed_state()),
-        ("help", helped()),
+        ("help", help_state()),
         ("add", add_state()),
     ] {
-        let text = text(&draw(&mut state, (80, 24), now(), &ascii));
+        let text = buffer_text(&draw(&mut state, (80, 24), now(), &ascii));
         assert!(text.is_ascii(), "{text}");
         assert_snapshot!(format!("ascii_{name}_80x24"), text);
     }
-    let text = text(&draw(&mut mixed_state(), (120, 36), now(), &ascii));
+    let text = buffer_text(&draw(&mut mixed_state(), (120, 36), now(), &ascii));
     assert!(text.is_ascii(), "{text}");
     assert_snapshot!("ascii_list_120x36", text);
 }
 
 #[test]
-fn what_is_being_made_turns_by_the_second() {
+fn the_spinner_moves_every_second() {
     let mut glyphs = Vec::new();
     for second in 0..4 {
         let now = later(std::time::Duration::from_secs(second));
@@ -1234,40 +1300,43 @@ fn what_is_being_made_turns_by_the_second() {
 }
 
 #[test]
-fn finding_and_marking() {
+fn filtering_and_marking() {
     for size in SIZES {
         let (width, height) = size;
         let screens = vec![
-            ("filter_typed", filtering("prompt:o !state:failed")),
-            ("filter_fault", filtering("cat state:faild")),
-            ("filter_nothing", filtering("xyzzy")),
-            ("marks", marked()),
-            ("confirm_remove", asked()),
-            ("sort_menu", sorting()),
+            ("filter_typed", filter_state("prompt:o !state:failed")),
+            ("filter_fault", filter_state("cat state:faild")),
+            ("filter_nothing", filter_state("xyzzy")),
+            ("marks", marked_state()),
+            ("confirm_remove", confirm_remove_state()),
+            ("sort_menu", sort_menu_state()),
         ];
         for (name, mut state) in screens {
             let name = format!("{name}_{width}x{height}");
-            assert_snapshot!(name, shot(&mut state, size));
+            assert_snapshot!(name, render_text(&mut state, size));
         }
     }
-    let mut state = marked();
+    let mut state = marked_state();
     press(&mut state, &["p"]);
-    assert_snapshot!("filter_below_banner_120x36", shot(&mut state, (120, 36)));
+    assert_snapshot!(
+        "filter_below_banner_120x36",
+        render_text(&mut state, (120, 36))
+    );
 }
 
 #[test]
-fn many_videos_are_asked_about_before_they_are_opened() {
+fn opening_many_videos_is_confirmed() {
     for size in SIZES {
         let (width, height) = size;
         let name = format!("confirm_open_{width}x{height}");
-        assert_snapshot!(name, shot(&mut asked_to_open(), size));
+        assert_snapshot!(name, render_text(&mut confirm_open_state(), size));
     }
 }
 
 #[test]
-fn what_was_looked_for_is_underlined_whatever_the_letters() {
-    let buffer = draw(&mut marked_glyphs(), (80, 24), now(), &Theme::ansi());
-    let mut state = wide_glyphs();
+fn matches_are_underlined_in_any_script() {
+    let buffer = draw(&mut marked_glyphs_state(), (80, 24), now(), &Theme::ansi());
+    let mut state = wide_glyphs_state();
     press(&mut state, &["/"]);
     type_text(&mut state, "雨の街 ");
     let wide = draw(&mut state, (80, 24), now(), &Theme::ansi());
@@ -1276,24 +1345,29 @@ fn what_was_looked_for_is_underlined_whatever_the_letters() {
         cells.map(|x| buffer[(x, y)].symbol()).collect::<String>()
     };
 
-    assert_snapshot!("marks_on_wide_glyphs_80x24", text(&buffer));
+    assert_snapshot!("marks_on_wide_glyphs_80x24", buffer_text(&buffer));
     assert_eq!(underlined(&buffer, 3), "n", "the first of neon");
     assert_eq!(underlined(&wide, 3).replace(' ', ""), "雨の街");
 }
 
 #[test]
-fn columns_align_whatever_the_letters() {
+fn columns_align_in_any_script() {
     for (width, height) in [(120, 36), (80, 24), (100, 40), (160, 50)] {
-        let buffer = draw(&mut wide_glyphs(), (width, height), now(), &Theme::ansi());
-        let plan = ui::areas((width, height));
+        let buffer = draw(
+            &mut wide_glyphs_state(),
+            (width, height),
+            now(),
+            &Theme::ansi(),
+        );
+        let plan = ui::screen_layout((width, height));
         let column = |name: &str| {
-            let line: Vec<_> = (plan.heads.x..plan.heads.right())
-                .map(|x| buffer[(x, plan.heads.y)].symbol().to_owned())
+            let line: Vec<_> = (plan.column_heads.x..plan.column_heads.right())
+                .map(|x| buffer[(x, plan.column_heads.y)].symbol().to_owned())
                 .collect();
             let heads = line.concat();
             let (before, _) = heads.split_once(name).expect("a head of a column");
             let at = before.chars().count();
-            plan.heads.x + u16::try_from(at).expect("a column")
+            plan.column_heads.x + u16::try_from(at).expect("a column")
         };
         let (title, link) = (column("TITLE"), column("LINK"));
 
@@ -1304,7 +1378,7 @@ fn columns_align_whatever_the_letters() {
             assert_eq!(buffer[(link + 4, y)].symbol(), " ", "{width}: {y}");
             assert_ne!(buffer[(link + 3, y)].symbol(), " ", "{width}: {y}");
         }
-        for row in text(&buffer).lines() {
+        for row in buffer_text(&buffer).lines() {
             let cells: usize = ui::format::width(row);
             assert_eq!(cells, usize::from(width) + 2, "{row}");
         }
@@ -1312,7 +1386,7 @@ fn columns_align_whatever_the_letters() {
 }
 
 #[test]
-fn a_box_cuts_no_wide_letter_in_two() {
+fn dialogs_do_not_split_wide_characters() {
     for shift in 0..4 {
         let tasks = (0..24).map(|n| {
             let lead = "x".repeat(n % 2);
@@ -1337,8 +1411,8 @@ fn a_box_cuts_no_wide_letter_in_two() {
 }
 
 #[test]
-fn odd_sizes_break_no_screen() {
-    let mut detail = long_text();
+fn odd_sizes_do_not_panic() {
+    let mut detail = long_text_state();
     press(&mut detail, &["Enter"]);
     let mut time = mixed_state();
     press(&mut time, &["Enter", "l"]);
@@ -1351,30 +1425,30 @@ fn odd_sizes_break_no_screen() {
     press(&mut many, &["Left", "Left"]);
     let states = vec![
         program().build(),
-        program().loading().build(),
+        program().still_loading().build(),
         mixed_state(),
-        all_failed(),
-        offline(),
-        long_text(),
-        wide_glyphs(),
+        state_with_failed_tasks(),
+        offline_state(),
+        long_text_state(),
+        wide_glyphs_state(),
         detail,
         time,
         many,
-        picking(),
-        linked(),
-        helped(),
-        copying(),
-        labelling(),
-        commanding("o"),
-        raw(),
-        filtering("n prompt:雨の街を歩く男 stat:failed"),
-        sorting(),
-        asked(),
-        diagnosed(),
-        marked_glyphs(),
+        picker_state(),
+        link_dialog_state(),
+        help_state(),
+        copy_menu_state(),
+        label_editor_state(),
+        palette_state("o"),
+        raw_record_state(),
+        filter_state("n prompt:雨の街を歩く男 stat:failed"),
+        sort_menu_state(),
+        confirm_remove_state(),
+        diagnostics_state(),
+        marked_glyphs_state(),
     ];
     for mut state in states {
-        // All small sizes are drawn in `extremes.rs`.
+        // All small sizes are drawn in `small_sizes.rs`.
         for size in [
             (79, 24),
             (80, 14),
@@ -1391,14 +1465,14 @@ fn odd_sizes_break_no_screen() {
 }
 
 #[test]
-fn footer_help_and_advice_name_the_keys_in_force() {
-    let mut state = mixed()
-        .keyed(&[("open_result", &["f5"]), ("help", &["f2"]), ("remove", &[])])
+fn hints_name_the_configured_keys() {
+    let mut state = mixed_program()
+        .with_keys(&[("open_result", &["f5"]), ("help", &["f2"]), ("remove", &[])])
         .build();
     press(&mut state, &["j", "j", "j"]);
-    let list = shot(&mut state, (120, 36));
+    let list = render_text(&mut state, (120, 36));
     press(&mut state, &["F2"]);
-    let help = shot(&mut state, (120, 50));
+    let help = render_text(&mut state, (120, 50));
 
     for text in ["F5 open", "F2 help", "F5 opens the video,"] {
         assert!(list.contains(text), "{text} in\n{list}");
@@ -1408,8 +1482,9 @@ fn footer_help_and_advice_name_the_keys_in_force() {
     assert!(!help.contains("stop watching"), "{help}");
 }
 
-/// Returns a list with a result on disk, one that is no longer there, one on its way and one that waits.
-fn saving() -> State {
+/// Returns a list with a result on disk, one that is no longer there, one on its way and one that
+/// waits.
+fn saving_state() -> State {
     let three = ["1", "2", "3"].map(|name| format!("https://ex.com/{name}.mp4"));
     let three: Vec<_> = three.iter().map(String::as_str).collect();
     let mut state = program()
@@ -1421,7 +1496,7 @@ fn saving() -> State {
             task("b7d1e2f0a3c4b5d6")
                 .label("oil-paint harbour at dawn")
                 .created("14:10")
-                .made("5m09s", Delivery::Done, &three),
+                .finished("5m09s", CallbackStatus::Delivered, &three),
         )
         .with(
             task("c7d1e2f0a3c4b5d6")
@@ -1446,16 +1521,29 @@ fn saving() -> State {
     for _ in 0..4 {
         let effects = press(&mut state, &["w", "j"]);
         attempts.extend(effects.into_iter().filter_map(|effect| match effect {
-            Effect::Save { attempt, order } => Some((attempt, order.task)),
+            Effect::Download {
+                id: attempt,
+                request: order,
+            } => Some((attempt, order.task)),
             _ => None,
         }));
     }
     // The harbour's first file is on disk; all others follow it but the last of the harbour.
     let mut end = |attempt, path: &str| {
         let result = Ok(path.into());
-        let effects = update(&mut state, Msg::SaveEnded { attempt, result }, now());
+        let effects = update(
+            &mut state,
+            Msg::DownloadEnded {
+                id: attempt,
+                result,
+            },
+            now(),
+        );
         effects.into_iter().find_map(|effect| match effect {
-            Effect::Save { attempt, order } => Some((attempt, order.task)),
+            Effect::Download {
+                id: attempt,
+                request: order,
+            } => Some((attempt, order.task)),
             _ => None,
         })
     };
@@ -1469,43 +1557,53 @@ fn saving() -> State {
     let moved = end(forest.0, "/home/me/Videos/kietop/forest.mp4").unwrap();
     end(moved.0, "/home/me/moved.mp4");
     let gone = vec![(id("e7d1e2f0a3c4b5d6"), "/home/me/moved.mp4".into(), false)];
-    update(&mut state, Msg::LookedFor(gone), now());
-    let progress = Progress {
+    update(&mut state, Msg::FilesChecked(gone), now());
+    let progress = TransferProgress {
         bytes: 12_300_000,
         total: Some(29_100_000),
         rate: 3_100_000,
     };
     let attempt = attempts[0].0;
-    update(&mut state, Msg::SaveProgressed { attempt, progress }, now());
+    update(
+        &mut state,
+        Msg::DownloadProgressed {
+            id: attempt,
+            progress,
+        },
+        now(),
+    );
     press(&mut state, &["g"]);
     state
 }
 
 #[test]
-fn results_on_their_way_to_the_disk_and_on_it() {
+fn results_being_saved_and_saved() {
     for size in [(120, 36), (80, 24), (60, 18)] {
         let suffix = format!("{}x{}", size.0, size.1);
-        assert_snapshot!(format!("saving_{suffix}"), shot(&mut saving(), size));
+        assert_snapshot!(
+            format!("saving_{suffix}"),
+            render_text(&mut saving_state(), size)
+        );
     }
-    let mut state = saving();
+    let mut state = saving_state();
     press(&mut state, &["j"]);
-    assert_snapshot!("saved_120x36", shot(&mut state, (120, 36)));
+    assert_snapshot!("saved_120x36", render_text(&mut state, (120, 36)));
     press(&mut state, &["Enter"]);
-    assert_snapshot!("saved_detail_80x24", shot(&mut state, (80, 24)));
-    let mut state = saving();
+    assert_snapshot!("saved_detail_80x24", render_text(&mut state, (80, 24)));
+    let mut state = saving_state();
     press(&mut state, &["G"]);
-    assert_snapshot!("saved_and_moved_120x36", shot(&mut state, (120, 36)));
+    assert_snapshot!("saved_and_moved_120x36", render_text(&mut state, (120, 36)));
     press(&mut state, &["W"]);
-    assert_snapshot!("save_to_80x24", shot(&mut state, (80, 24)));
+    assert_snapshot!("save_to_80x24", render_text(&mut state, (80, 24)));
 
     let mut elsewhere = program()
         .with(task("a").created("14:00").ready("5m"))
         .build();
     let mut begun = elsewhere.selected().unwrap().clone();
-    begun.saves.begun = Some("/v".into());
-    let delta = Delta::Changed(Box::new(begun));
-    update(&mut elsewhere, Msg::ChangedElsewhere(vec![delta]), now());
-    let detail = shot(&mut elsewhere, (120, 36));
+    begun.saved_results.pending_folder = Some("/v".into());
+    let delta = ExternalChange::Changed(Box::new(begun));
+    update(&mut elsewhere, Msg::ExternalChanges(vec![delta]), now());
+    let detail = render_text(&mut elsewhere, (120, 36));
     assert!(detail.contains("another kietop is saving it"), "{detail}");
 
     let mut state = program()
@@ -1514,17 +1612,24 @@ fn results_on_their_way_to_the_disk_and_on_it() {
     let attempt = press(&mut state, &["w"])
         .into_iter()
         .find_map(|effect| match effect {
-            Effect::Save { attempt, .. } => Some(attempt),
+            Effect::Download { id: attempt, .. } => Some(attempt),
             _ => None,
         })
         .unwrap();
-    let result = Err(SaveError::LinkGone {
+    let result = Err(DownloadError::LinkExpired {
         status: 404,
         why: None,
     });
-    update(&mut state, Msg::SaveEnded { attempt, result }, now());
+    update(
+        &mut state,
+        Msg::DownloadEnded {
+            id: attempt,
+            result,
+        },
+        now(),
+    );
     for size in [(120, 36), (80, 24)] {
-        let detail = shot(&mut state, size);
+        let detail = render_text(&mut state, size);
         let what = "not there yet, next try in 5s";
         assert!(detail.contains(what), "{detail}");
         press(&mut state, &["Enter"]);

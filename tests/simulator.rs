@@ -1,6 +1,7 @@
 //! Drives the simulator over real HTTP on loopback, as any client of kie.ai would.
 //!
-//! Real time only (reqwest must not meet paused time); what is waited for is a condition, with a limit.
+//! Real time only (reqwest must not meet paused time); what is waited for is a condition, with a
+//! limit.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,28 +14,28 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kietop::simulator::{Settings, Simulator, start};
+use kietop::simulator::{Simulator, SimulatorSettings, start};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 const WALL_START: &str = "2026-03-01T12:00:00Z";
 
 /// Returns settings under which nothing is slow or goes wrong by chance.
-fn calm() -> Settings {
-    Settings {
+fn fault_free_settings() -> SimulatorSettings {
+    SimulatorSettings {
         faults: false,
         latency: false,
-        ..Settings::default()
+        ..SimulatorSettings::default()
     }
 }
 
-async fn run(settings: Settings) -> Simulator {
+async fn run_simulator(settings: SimulatorSettings) -> Simulator {
     start(settings, WALL_START.parse().unwrap())
         .await
         .expect("a free port")
 }
 
-fn client() -> Client {
+fn http_client() -> Client {
     drop(rustls::crypto::ring::default_provider().install_default());
     Client::builder()
         .no_proxy()
@@ -43,18 +44,18 @@ fn client() -> Client {
         .expect("a client")
 }
 
-struct Caller {
+struct ApiCaller {
     simulator: Simulator,
     client: Client,
-    keys: Cell<u32>,
+    next_key: Cell<u32>,
 }
 
-impl Caller {
-    async fn with(settings: Settings) -> Self {
+impl ApiCaller {
+    async fn with_settings(settings: SimulatorSettings) -> Self {
         Self {
-            simulator: run(settings).await,
-            client: client(),
-            keys: Cell::new(0),
+            simulator: run_simulator(settings).await,
+            client: http_client(),
+            next_key: Cell::new(0),
         }
     }
 
@@ -63,32 +64,32 @@ impl Caller {
     }
 
     /// Signs with a key never used before, so that only the test about limits meets them.
-    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
-        self.keys.set(self.keys.get() + 1);
-        request.bearer_auth(format!("key-{}", self.keys.get()))
+    fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
+        self.next_key.set(self.next_key.get() + 1);
+        request.bearer_auth(format!("key-{}", self.next_key.get()))
     }
 
-    async fn ask(&self, id: &str) -> Value {
+    async fn query(&self, id: &str) -> Value {
         let mut url = self.url("/api/v1/modify/record-info");
         url.query_pairs_mut().append_pair("taskId", id);
         let request = self.client.get(url);
-        body(self.signed(request).send().await.unwrap()).await
+        api_body(self.with_key(request).send().await.unwrap()).await
     }
 
-    async fn ask_place(&self, place: usize) -> Value {
-        self.ask(&self.simulator.watched()[place].id).await
+    async fn query_nth(&self, place: usize) -> Value {
+        self.query(&self.simulator.initial_tasks()[place].id).await
     }
 
-    async fn post(&self, path: &str, order: &Value) -> Value {
+    async fn create(&self, path: &str, order: &Value) -> Value {
         let request = self.client.post(self.url(path)).json(order);
-        body(self.signed(request).send().await.unwrap()).await
+        api_body(self.with_key(request).send().await.unwrap()).await
     }
 
     /// Returns envelope code and flag of every watched task.
     async fn flags(&self) -> BTreeSet<(u64, Option<u64>)> {
         let mut flags = BTreeSet::new();
-        for task in self.simulator.watched() {
-            let answer = self.ask(&task.id).await;
+        for task in self.simulator.initial_tasks() {
+            let answer = self.query(&task.id).await;
             let flag = answer["data"]["successFlag"].as_u64();
             flags.insert((answer["code"].as_u64().unwrap(), flag));
         }
@@ -103,7 +104,7 @@ impl Caller {
     async fn wait_for(&self, id: &str, flag: u64) -> Value {
         let asking = async {
             loop {
-                let answer = self.ask(id).await;
+                let answer = self.query(id).await;
                 if answer["data"]["successFlag"] == flag {
                     return answer;
                 }
@@ -116,7 +117,7 @@ impl Caller {
 }
 
 /// Reads an answer of the API itself: HTTP 200, JSON, an envelope of exactly three fields.
-async fn body(response: Response) -> Value {
+async fn api_body(response: Response) -> Value {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "application/json");
     let body: Value = response.json().await.unwrap();
@@ -125,17 +126,21 @@ async fn body(response: Response) -> Value {
     body
 }
 
-fn texts(list: &Value) -> Vec<&str> {
+fn strings(list: &Value) -> Vec<&str> {
     let list = list.as_array().unwrap();
     list.iter().map(|text| text.as_str().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn one_seed_gives_one_world() {
+async fn the_same_seed_gives_the_same_tasks() {
     let ids = async |seed| -> Vec<String> {
-        let simulator = run(Settings { seed, ..calm() }).await;
-        let watched = simulator.watched().iter().map(|task| task.id.clone());
-        watched.chain(simulator.spare_ids().to_vec()).collect()
+        let simulator = run_simulator(SimulatorSettings {
+            seed,
+            ..fault_free_settings()
+        })
+        .await;
+        let watched = simulator.initial_tasks().iter().map(|task| task.id.clone());
+        watched.chain(simulator.on_demand_ids().to_vec()).collect()
     };
 
     let one = ids(1).await;
@@ -148,9 +153,13 @@ async fn one_seed_gives_one_world() {
 }
 
 #[tokio::test]
-async fn the_default_world_shows_every_flag_and_eight_tasks_at_least_four_states() {
-    let all = Caller::with(calm()).await;
-    let few = Caller::with(Settings { tasks: 8, ..calm() }).await;
+async fn the_default_tasks_show_every_flag() {
+    let all = ApiCaller::with_settings(fault_free_settings()).await;
+    let few = ApiCaller::with_settings(SimulatorSettings {
+        tasks: 8,
+        ..fault_free_settings()
+    })
+    .await;
 
     let mut expected: BTreeSet<_> = [0, 1, 2, 3, 4, 7].map(|flag| (200, Some(flag))).into();
     expected.insert((422, None));
@@ -160,14 +169,14 @@ async fn the_default_world_shows_every_flag_and_eight_tasks_at_least_four_states
 
 #[tokio::test]
 async fn every_record_keeps_to_the_documented_shape() {
-    let settings = Settings {
+    let settings = SimulatorSettings {
         tasks: 60,
-        ..calm()
+        ..fault_free_settings()
     };
-    let caller = Caller::with(settings).await;
+    let caller = ApiCaller::with_settings(settings).await;
 
-    for task in caller.simulator.watched() {
-        let answer = caller.ask(&task.id).await;
+    for task in caller.simulator.initial_tasks() {
+        let answer = caller.query(&task.id).await;
         let data = &answer["data"];
         if answer["code"] != 200 {
             assert!(matches!(answer["code"].as_u64(), Some(422 | 501)));
@@ -196,7 +205,7 @@ async fn every_record_keeps_to_the_documented_shape() {
         assert_eq!(data["response"].is_object(), with_videos);
         if with_videos {
             let input = parameters["videoUrl"].as_str().unwrap();
-            assert_eq!(texts(&data["response"]["originUrls"]), [input]);
+            assert_eq!(strings(&data["response"]["originUrls"]), [input]);
         }
         let with_error = matches!(data["successFlag"].as_u64(), Some(2..=4));
         assert_eq!(data["errorMessage"].is_string(), with_error);
@@ -204,15 +213,16 @@ async fn every_record_keeps_to_the_documented_shape() {
 }
 
 #[tokio::test]
-async fn the_first_task_ends_while_watched_and_its_video_appears() {
-    // So fast that the ending comes within a second; that it comes after 6 to 18 at usual speeds is a unit test.
-    let settings = Settings {
+async fn the_first_task_finishes_and_its_video_appears() {
+    // So fast that the ending comes within a second; that it comes after 6 to 18 at usual speeds is
+    // a unit test.
+    let settings = SimulatorSettings {
         tasks: 1,
         speed: 1200.0,
-        ..calm()
+        ..fault_free_settings()
     };
-    let caller = Caller::with(settings).await;
-    let before = caller.ask_place(0).await;
+    let caller = ApiCaller::with_settings(settings).await;
+    let before = caller.query_nth(0).await;
     assert_eq!(before["data"]["successFlag"], 0);
     assert!(before["data"]["response"].is_null());
 
@@ -223,42 +233,42 @@ async fn the_first_task_ends_while_watched_and_its_video_appears() {
     let moment = |field: &str| after["data"][field].as_i64().unwrap();
     let took = moment("completeTime") - moment("createTime");
     assert!((120_000..=1_200_000).contains(&took), "{took}");
-    let urls = texts(&after["data"]["response"]["resultUrls"]);
+    let urls = strings(&after["data"]["response"]["resultUrls"]);
     assert_eq!(caller.get(urls[0]).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_spare_task_starts_when_asked_after_and_ends_in_simulated_minutes() {
-    let settings = Settings {
+async fn an_on_demand_task_starts_when_queried() {
+    let settings = SimulatorSettings {
         tasks: 0,
         speed: 300.0,
-        ..calm()
+        ..fault_free_settings()
     };
-    let caller = Caller::with(settings).await;
-    let id = &caller.simulator.spare_ids()[0];
+    let caller = ApiCaller::with_settings(settings).await;
+    let id = &caller.simulator.on_demand_ids()[0];
 
-    let first = caller.ask(id).await;
+    let first = caller.query(id).await;
     let last = caller.wait_for(id, 1).await;
 
     assert_eq!(first["data"]["successFlag"], 0);
     assert_eq!(first["data"]["createTime"], last["data"]["createTime"]);
-    assert_eq!(texts(&last["data"]["response"]["resultUrls"]).len(), 2);
+    assert_eq!(strings(&last["data"]["response"]["resultUrls"]).len(), 2);
 }
 
 #[tokio::test]
 async fn a_created_task_is_found_and_keeps_its_parameters() {
-    let settings = Settings {
+    let settings = SimulatorSettings {
         tasks: 0,
         speed: 3000.0,
-        ..calm()
+        ..fault_free_settings()
     };
-    let caller = Caller::with(settings).await;
+    let caller = ApiCaller::with_settings(settings).await;
     let order = json!({
         "prompt": "as oil paint", "videoUrl": "https://example.com/in.mp4",
         "callBackUrl": "https://example.com/cb", "watermark": "mark",
     });
 
-    let created = caller.post("/api/v1/modify/generate", &order).await;
+    let created = caller.create("/api/v1/modify/generate", &order).await;
     let done = caller
         .wait_for(created["data"]["taskId"].as_str().unwrap(), 1)
         .await;
@@ -272,21 +282,21 @@ async fn a_created_task_is_found_and_keeps_its_parameters() {
             "videoUrl": "https://example.com/in.mp4", "waterMark": "mark",
         })
     );
-    let refused = caller.post("/api/v1/modify/generate", &json!({})).await;
+    let refused = caller.create("/api/v1/modify/generate", &json!({})).await;
     assert_eq!(refused["code"], 422);
 }
 
 #[tokio::test]
-async fn keys_are_asked_for_and_compared() {
-    let settings = Settings {
+async fn keys_are_required_and_compared() {
+    let settings = SimulatorSettings {
         key: Some("right".into()),
-        ..calm()
+        ..fault_free_settings()
     };
-    let caller = Caller::with(settings).await;
+    let caller = ApiCaller::with_settings(settings).await;
     let credit = |authorization: &str| {
         let request = caller.client.get(caller.url("/api/v1/chat/credit"));
         let request = request.header("authorization", authorization);
-        async { body(request.send().await.unwrap()).await }
+        async { api_body(request.send().await.unwrap()).await }
     };
 
     let right = credit("Bearer right").await;
@@ -300,23 +310,23 @@ async fn keys_are_asked_for_and_compared() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_refused_in_the_words_of_the_api() {
-    let caller = Caller::with(calm()).await;
+async fn missing_things_get_the_api_errors() {
+    let caller = ApiCaller::with_settings(fault_free_settings()).await;
 
-    let unknown = caller.ask("not-an-id").await;
+    let unknown = caller.query("not-an-id").await;
     let nowhere = caller.get(caller.url("/api/v2/x").as_str()).await;
 
     assert_eq!(
         unknown,
         json!({ "code": 422, "msg": "record is null", "data": null })
     );
-    assert_eq!(caller.ask("").await["code"], 422);
+    assert_eq!(caller.query("").await["code"], 422);
     assert_eq!(nowhere.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn more_than_ten_queries_a_second_are_refused_with_a_time_to_wait() {
-    let caller = Caller::with(calm()).await;
+async fn over_ten_queries_a_second_get_retry_after() {
+    let caller = ApiCaller::with_settings(fault_free_settings()).await;
     let mut url = caller.url("/api/v1/modify/record-info");
     url.set_query(Some("taskId=x"));
 
@@ -334,15 +344,15 @@ async fn more_than_ten_queries_a_second_are_refused_with_a_time_to_wait() {
         .expect("the limit is met");
 
     assert_eq!(refused.headers()["retry-after"], "2");
-    assert_eq!(body(refused).await["code"], 429);
+    assert_eq!(api_body(refused).await["code"], 429);
 }
 
 #[tokio::test]
-async fn videos_are_served_whole_in_part_and_resumed() {
-    let caller = Caller::with(calm()).await;
-    let two = caller.ask_place(2).await;
+async fn videos_support_ranges_and_resume() {
+    let caller = ApiCaller::with_settings(fault_free_settings()).await;
+    let two = caller.query_nth(2).await;
     let response = &two["data"]["response"];
-    let urls = texts(&response["resultUrls"]);
+    let urls = strings(&response["resultUrls"]);
     let range = |range: String, version: &str| {
         let request = caller.client.get(urls[0]).header("range", range);
         let request = request.header("if-range", version);
@@ -381,21 +391,21 @@ async fn videos_are_served_whole_in_part_and_resumed() {
     assert_eq!(head.headers()["content-length"], length.to_string());
 
     let second = caller.get(urls[1]).await.bytes().await.unwrap();
-    let origin = caller.get(texts(&response["originUrls"])[0]).await;
+    let origin = caller.get(strings(&response["originUrls"])[0]).await;
     let origin = origin.bytes().await.unwrap();
     assert!(second != bytes && origin != bytes && origin != second);
 }
 
 #[tokio::test]
-async fn an_expired_result_is_gone_and_only_a_living_one_gets_a_fresh_link() {
-    let caller = Caller::with(calm()).await;
+async fn only_unexpired_results_get_a_renewed_link() {
+    let caller = ApiCaller::with_settings(fault_free_settings()).await;
     let link = async |place| {
-        let answer = caller.ask_place(place).await;
-        texts(&answer["data"]["response"]["resultUrls"])[0].to_owned()
+        let answer = caller.query_nth(place).await;
+        strings(&answer["data"]["response"]["resultUrls"])[0].to_owned()
     };
     let fresh = async |url: &str| {
         let order = json!({ "url": url });
-        caller.post("/api/v1/common/download-url", &order).await
+        caller.create("/api/v1/common/download-url", &order).await
     };
     let (living, expired) = (link(10).await, link(13).await);
 
@@ -414,11 +424,11 @@ async fn an_expired_result_is_gone_and_only_a_living_one_gets_a_fresh_link() {
 
 #[tokio::test]
 async fn dates_and_times_follow_the_simulated_clock() {
-    let settings = Settings {
+    let settings = SimulatorSettings {
         speed: 3600.0,
-        ..calm()
+        ..fault_free_settings()
     };
-    let caller = Caller::with(settings).await;
+    let caller = ApiCaller::with_settings(settings).await;
     let clock = caller.simulator.clock();
 
     let before = clock.now();
@@ -433,17 +443,17 @@ async fn dates_and_times_follow_the_simulated_clock() {
         "{before} {date} {after}"
     );
     let start: Timestamp = WALL_START.parse().unwrap();
-    let watched = caller.simulator.watched();
+    let watched = caller.simulator.initial_tasks();
     assert!(watched.iter().all(|task| task.added_at <= start));
 }
 
 #[tokio::test]
-async fn it_listens_on_loopback_only_and_ends_when_told() {
-    let simulator = run(calm()).await;
+async fn the_simulator_is_loopback_only_and_stops_on_request() {
+    let simulator = run_simulator(fault_free_settings()).await;
     let base = simulator.base_url();
     assert_eq!(base.host_str(), Some("127.0.0.1"));
 
     simulator.shutdown().await;
 
-    assert!(client().get(base).send().await.is_err());
+    assert!(http_client().get(base).send().await.is_err());
 }

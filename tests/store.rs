@@ -8,86 +8,89 @@ use jiff::Timestamp;
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
-        change::{Applied, Change, Delta, JournalEvent, StoreError},
         link::{Link, Links},
-        memory::Memory,
-        query::{Lens, Order, Query, Sort},
-        report::{CheckError, Observation, PollError},
+        list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange, StoreError},
+        poll_result::{FailedCheck, Observation, PollError},
+        query::{ListView, Query, SortColumn, SortOrder},
+        saved_session::SavedSession,
         status::Tab,
-        task::{Delivery, Facts, FailedStage, Flag, Task, TaskState},
+        task::{CallbackStatus, FailureStage, SuccessFlag, Task, TaskDetails, TaskState},
         text::CleanText,
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ports::ListStore,
 };
 use proptest::{collection::vec, option, prelude::*};
 
-#[path = "store/acts.rs"]
-mod acts;
-#[path = "store/commands.rs"]
-mod commands;
+#[path = "store/command_damage.rs"]
+mod command_damage;
 #[path = "store/damage.rs"]
 mod damage;
+#[path = "store/deleted_list.rs"]
+mod deleted_list;
+#[path = "store/disk_full.rs"]
+mod disk_full;
+#[cfg(target_os = "linux")]
+#[path = "store/failed_read.rs"]
+mod failed_read;
 #[path = "store/files.rs"]
 mod files;
-#[path = "store/full.rs"]
-mod full;
-#[path = "store/ids.rs"]
-mod ids;
+#[path = "store/id_file.rs"]
+mod id_file;
 #[path = "store/kills.rs"]
 mod kills;
-#[cfg(target_os = "linux")]
-#[path = "store/reads.rs"]
-mod reads;
-#[path = "store/saves.rs"]
-mod saves;
+#[path = "store/saved_results.rs"]
+mod saved_results;
 #[path = "store/sharing.rs"]
 mod sharing;
 #[path = "store/support.rs"]
 mod support;
-#[path = "store/vanish.rs"]
-mod vanish;
+#[path = "store/task_settings.rs"]
+mod task_settings;
 
 use support::*;
 
 #[test]
-fn an_added_task_is_there_after_a_restart() {
-    let list = List::new();
+fn an_added_task_survives_a_restart() {
+    let list = TestList::new();
     let label = CleanText::line("first \u{1b}[31m try", 256);
-    let expected = Watched::new(Task::new(id("a"), FAMILY), Some(label.clone()), at(0));
+    let expected = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label.clone()), at(0));
 
     let mut store = list.open();
     assert_eq!(store.load().unwrap(), []);
     let applied = store.apply(&[labelled("a", &label)]).unwrap();
     drop(store);
 
-    assert_eq!(applied, [Applied::Added(Box::new(expected.clone()))]);
+    assert_eq!(applied, [ChangeResult::Added(Box::new(expected.clone()))]);
     assert_eq!(list.open().load().unwrap(), [expected]);
 }
 
 #[test]
-fn adding_twice_is_said_and_a_first_name_is_kept() {
-    let list = List::new();
+fn adding_twice_is_reported_and_keeps_the_label() {
+    let list = TestList::new();
     let mut store = list.open();
     let label = CleanText::line("name", 256);
     store.apply(&[add("a")]).unwrap();
     store.load().unwrap();
 
     let again = store.apply(&[add("a"), labelled("a", &label)]).unwrap();
-    let news = store.changes().unwrap();
+    let news = store.external_changes().unwrap();
     let other = CleanText::line("another name", 256);
     store.apply(&[labelled("a", &other)]).unwrap();
 
-    assert_eq!(again, [Applied::AlreadyWatched, Applied::AlreadyWatched]);
-    let named = Watched::new(Task::new(id("a"), FAMILY), Some(label), at(0));
-    assert_eq!(news, [Delta::Changed(Box::new(named.clone()))]);
-    assert_eq!(store.changes().unwrap(), []);
+    assert_eq!(
+        again,
+        [ChangeResult::AlreadyWatched, ChangeResult::AlreadyWatched]
+    );
+    let named = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label), at(0));
+    assert_eq!(news, [ExternalChange::Changed(Box::new(named.clone()))]);
+    assert_eq!(store.external_changes().unwrap(), []);
     assert_eq!(store.load().unwrap(), [named]);
 }
 
 #[test]
-fn a_removal_can_be_taken_back_after_a_restart() {
-    let list = List::new();
+fn a_removal_can_be_undone_after_a_restart() {
+    let list = TestList::new();
     let mut store = list.open();
     store.apply(&[add("a"), observed("a", success())]).unwrap();
     let known = store.load().unwrap();
@@ -99,21 +102,21 @@ fn a_removal_can_be_taken_back_after_a_restart() {
     assert_eq!(store.removed(9).unwrap(), [(id("a"), at(0))]);
     let restored = store.apply(&[restore("a"), restore("a"), restore("b")]);
 
-    assert_eq!(removed, [Applied::Removed, Applied::NotWatched]);
+    assert_eq!(removed, [ChangeResult::Removed, ChangeResult::NotWatched]);
     assert_eq!(
         restored.unwrap(),
         [
-            Applied::Added(Box::new(known[0].clone())),
-            Applied::AlreadyWatched,
-            Applied::NotWatched
+            ChangeResult::Added(Box::new(known[0].clone())),
+            ChangeResult::AlreadyWatched,
+            ChangeResult::NotWatched
         ]
     );
     assert_eq!(store.load().unwrap(), known);
 }
 
 #[test]
-fn removals_of_an_earlier_run_are_recalled_whole_the_latest_last() {
-    let list = List::new();
+fn earlier_removals_are_loaded_in_order() {
+    let list = TestList::new();
     let mut store = list.open();
     store.apply(&["a", "b", "c", "d", "e"].map(add)).unwrap();
     store.apply(&[remove_at("b", 7)]).unwrap();
@@ -123,45 +126,51 @@ fn removals_of_an_earlier_run_are_recalled_whole_the_latest_last() {
     store.apply(&[remove_at("d", 8), restore("d")]).unwrap();
     drop(store);
 
-    let memory = list.open().recall().unwrap();
+    let memory = list.open().load_session().unwrap();
 
     assert_eq!(memory.removals, [vec![id("b")], vec![id("a"), id("c")]]);
 }
 
 #[test]
-fn the_way_a_list_is_looked_at_is_there_after_a_restart_and_no_news_to_others() {
-    let list = List::new();
+fn the_saved_session_survives_a_restart() {
+    let list = TestList::new();
     let (mut store, mut other) = (list.open(), list.open());
-    assert_eq!(store.recall().unwrap(), Memory::default());
-    let lens = |tab, filter: &str| Lens {
+    assert_eq!(store.load_session().unwrap(), SavedSession::default());
+    let lens = |tab, filter: &str| ListView {
         tab,
-        order: Order::by(Sort::Link).reversed(),
+        order: SortOrder::new(SortColumn::Link).flipped(),
         query: Query::parse(filter).unwrap(),
     };
 
     store
-        .remember(&lens(Tab::Failed, "state:failed \"a \\\"b\""))
+        .save_session(&lens(Tab::Failed, "state:failed \"a \\\"b\""))
         .unwrap();
-    store.remember(&lens(Tab::Ready, "!neon")).unwrap();
+    store.save_session(&lens(Tab::Ready, "!neon")).unwrap();
 
-    assert_eq!(other.changes().unwrap(), []);
-    assert_eq!(other.recall().unwrap().lens, lens(Tab::Ready, "!neon"));
-    drop(store);
+    assert_eq!(other.external_changes().unwrap(), []);
     assert_eq!(
-        list.open().recall().unwrap().lens,
+        other.load_session().unwrap().list_view,
         lens(Tab::Ready, "!neon")
     );
-    list.sql("UPDATE outlook SET value = 'what a newer program wrote: x:'");
-    assert_eq!(list.open().recall().unwrap().lens, Lens::default());
+    drop(store);
+    assert_eq!(
+        list.open().load_session().unwrap().list_view,
+        lens(Tab::Ready, "!neon")
+    );
+    list.execute_sql("UPDATE outlook SET value = 'what a newer program wrote: x:'");
+    assert_eq!(
+        list.open().load_session().unwrap().list_view,
+        ListView::default()
+    );
 }
 
 #[test]
-fn an_older_file_gets_the_tables_it_lacks_and_keeps_its_tasks() {
-    let list = List::new();
+fn an_older_file_is_migrated_and_keeps_its_tasks() {
+    let list = TestList::new();
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     drop(store);
-    list.sql(
+    list.execute_sql(
         "DROP TABLE outlook; DROP TABLE quiet; ALTER TABLE task DROP COLUMN saves;
          PRAGMA user_version = 1",
     );
@@ -169,18 +178,18 @@ fn an_older_file_gets_the_tables_it_lacks_and_keeps_its_tasks() {
     let mut store = list.open();
 
     assert_eq!(store.load().unwrap().len(), 1);
-    store.remember(&Lens::default()).unwrap();
+    store.save_session(&ListView::default()).unwrap();
     assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
 }
 
 #[test]
-fn a_removed_task_that_is_added_again_keeps_what_is_known_of_it() {
+fn a_re_added_task_keeps_its_details() {
     let mut store = SqliteStore::in_memory().unwrap();
     store
         .apply(&[add("a"), observed("a", success()), remove("a")])
         .unwrap();
 
-    let late = Change::Add {
+    let late = ListChange::Add {
         task: id("a"),
         family: FAMILY,
         label: None,
@@ -188,7 +197,7 @@ fn a_removed_task_that_is_added_again_keeps_what_is_known_of_it() {
     };
     let applied = store.apply(&[late]).unwrap();
 
-    let [Applied::Added(watched)] = &applied[..] else {
+    let [ChangeResult::Added(watched)] = &applied[..] else {
         panic!("{applied:?}")
     };
     assert_eq!(watched.task.state(), &success());
@@ -196,7 +205,7 @@ fn a_removed_task_that_is_added_again_keeps_what_is_known_of_it() {
 }
 
 #[test]
-fn what_is_not_on_the_list_is_not_learnt_of() {
+fn answers_for_unlisted_tasks_are_ignored() {
     let mut store = SqliteStore::in_memory().unwrap();
     store.apply(&[add("gone"), remove("gone")]).unwrap();
 
@@ -211,12 +220,12 @@ fn what_is_not_on_the_list_is_not_learnt_of() {
         ])
         .unwrap();
 
-    assert_eq!(applied, vec![Applied::NotWatched; 6]);
+    assert_eq!(applied, vec![ChangeResult::NotWatched; 6]);
     assert_eq!(store.load().unwrap(), []);
 }
 
 #[test]
-fn the_journal_tells_the_story_and_no_more() {
+fn the_journal_records_only_changes() {
     let mut store = SqliteStore::in_memory().unwrap();
     let running = TaskState::Running {
         is_finishing: false,
@@ -228,7 +237,7 @@ fn the_journal_tells_the_story_and_no_more() {
             observed("a", running.clone()),
             failed("a", PollError::TimedOut),
             failed("a", PollError::TimedOut),
-            failed("a", PollError::CutOff),
+            failed("a", PollError::ConnectionLost),
             observed("a", running.clone()),
             observed("a", success()),
             observed("a", running.clone()),
@@ -239,7 +248,7 @@ fn the_journal_tells_the_story_and_no_more() {
         ])
         .unwrap();
 
-    let lines = store.journal(&id("a"), 99).unwrap();
+    let lines = store.read_journal(&id("a"), 99).unwrap();
     let events: Vec<_> = lines.into_iter().map(|line| line.event).collect();
 
     let text = |text| CleanText::line(text, 99);
@@ -247,24 +256,24 @@ fn the_journal_tells_the_story_and_no_more() {
         events,
         [
             JournalEvent::Added,
-            JournalEvent::Became(text("generating")),
+            JournalEvent::StateChanged(text("generating")),
             JournalEvent::CheckFailed(text("no answer in time")),
             JournalEvent::CheckFailed(text("the answer was cut off")),
             JournalEvent::Recovered,
-            JournalEvent::Became(text("succeeded")),
-            JournalEvent::Contradicted(text("generating")),
+            JournalEvent::StateChanged(text("succeeded")),
+            JournalEvent::ContradictionIgnored(text("generating")),
             JournalEvent::Opened(text("https://ex.com/1.mp4")),
             JournalEvent::Removed,
             JournalEvent::Restored,
         ]
     );
-    let last = store.journal(&id("a"), 1).unwrap();
+    let last = store.read_journal(&id("a"), 1).unwrap();
     assert_eq!(last[0].event, JournalEvent::Restored);
 }
 
 // F58
 #[test]
-fn an_ended_task_that_the_server_forgot_stays_done_with_a_note() {
+fn a_finished_task_lost_by_the_server_stays_done() {
     let mut store = SqliteStore::in_memory().unwrap();
     store
         .apply(&[
@@ -277,26 +286,26 @@ fn an_ended_task_that_the_server_forgot_stays_done_with_a_note() {
 
     let watched = &store.load().unwrap()[0];
     assert_eq!(watched.task.state().name(), "succeeded");
-    assert!(watched.is_no_longer_there());
-    let message = watched.check_message();
+    assert!(watched.is_no_longer_on_server());
+    let message = watched.last_error_message();
     assert_eq!(message.as_deref(), Some("no longer on server"));
-    let last = store.journal(&id("a"), 2).unwrap();
+    let last = store.read_journal(&id("a"), 2).unwrap();
     let events: Vec<_> = last.into_iter().map(|line| line.event).collect();
     assert_eq!(
         events,
         [
-            JournalEvent::Became(CleanText::line("succeeded", 99)),
-            JournalEvent::NoLongerThere
+            JournalEvent::StateChanged(CleanText::line("succeeded", 99)),
+            JournalEvent::NoLongerOnServer
         ]
     );
-    assert_eq!(events[1].words(), "no longer on server");
+    assert_eq!(events[1].description(), "no longer on server");
 
     for _ in 0..200 {
         store
             .apply(&[observed("a", success()), failed("a", PollError::NotFound)])
             .unwrap();
     }
-    assert!(store.journal(&id("a"), 999).unwrap().len() < 60);
+    assert!(store.read_journal(&id("a"), 999).unwrap().len() < 60);
 }
 
 #[test]
@@ -312,34 +321,37 @@ fn a_bad_network_does_not_fill_the_journal() {
 
     store.apply(&changes).unwrap();
 
-    let lines = store.journal(&id("a"), 9999).unwrap();
+    let lines = store.read_journal(&id("a"), 9999).unwrap();
     assert!(lines.len() < 60, "{}", lines.len());
     assert_eq!(lines[0].event, JournalEvent::Added);
 }
 
 #[test]
-fn the_last_answer_is_kept_as_it_came() {
+fn the_last_answer_is_stored_verbatim() {
     let mut store = SqliteStore::in_memory().unwrap();
     let raw = r#"{"taskId":"a","prompt":"\u001b[2J"}"#;
     store
-        .apply(&[add("a"), observed_as("a", success(), Facts::default(), raw)])
+        .apply(&[
+            add("a"),
+            observed_as("a", success(), TaskDetails::default(), raw),
+        ])
         .unwrap();
 
     let lesser = TaskState::Unrecognised;
     store
-        .apply(&[observed_as("a", lesser, Facts::default(), "{}")])
+        .apply(&[observed_as("a", lesser, TaskDetails::default(), "{}")])
         .unwrap();
 
     assert_eq!(
-        store.raw(&id("a")).unwrap(),
+        store.raw_answer(&id("a")).unwrap(),
         Some((at(0), raw.to_owned())),
         "an answer that was left aside does not replace it"
     );
-    assert_eq!(store.raw(&id("b")).unwrap(), None);
+    assert_eq!(store.raw_answer(&id("b")).unwrap(), None);
 }
 
 #[test]
-fn a_beginning_of_four_characters_stands_for_an_id() {
+fn a_four_character_prefix_selects_an_id() {
     let mut store = SqliteStore::in_memory().unwrap();
     store
         .apply(&["abcd", "abcd1", "abcd2", "ab%_1", "abc\u{10fffd}x", "gone9"].map(add))
@@ -360,8 +372,8 @@ fn a_beginning_of_four_characters_stands_for_an_id() {
 }
 
 #[test]
-fn only_the_old_among_many_removals_are_forgotten() {
-    let list = List::new();
+fn only_old_removals_are_purged() {
+    let list = TestList::new();
     let ids: Vec<String> = (0..210).map(|n| format!("task-{n:03}")).collect();
     let mut store = list.open();
     let changes: Vec<_> = ids
@@ -380,25 +392,25 @@ fn only_the_old_among_many_removals_are_forgotten() {
     assert_eq!(late.len(), 200);
     assert!(late.iter().all(|(id, _)| id.as_str() >= "task-010"));
     assert_eq!(list.open().load().unwrap(), [], "and the count still holds");
-    let lines = list.open().journal(&id("task-000"), 9).unwrap();
+    let lines = list.open().read_journal(&id("task-000"), 9).unwrap();
     assert_eq!(lines.len(), 2, "the journal stays");
 }
 
 #[test]
 fn a_failed_write_changes_nothing() {
-    let list = List::new();
+    let list = TestList::new();
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     let before = store.load().unwrap();
 
-    list.sql("CREATE INDEX full ON task (abs(iif(id = 'c', -9223372036854775808, 1)))");
+    list.execute_sql("CREATE INDEX full ON task (abs(iif(id = 'c', -9223372036854775808, 1)))");
     let result = store.apply(&[add("b"), add("c")]);
 
     assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
     assert_eq!(store.load().unwrap(), before);
 }
 
-fn hostile() -> impl Strategy<Value = String> {
+fn hostile_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[ -~]{0,12}",
         any::<char>().prop_map(String::from),
@@ -413,97 +425,104 @@ fn hostile() -> impl Strategy<Value = String> {
     vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
-fn line(cap: usize) -> impl Strategy<Value = CleanText> {
-    hostile().prop_map(move |text| CleanText::line(&text, cap))
+fn clean_line(cap: usize) -> impl Strategy<Value = CleanText> {
+    hostile_text().prop_map(move |text| CleanText::line(&text, cap))
 }
 
-fn block(cap: usize) -> impl Strategy<Value = CleanText> {
-    hostile().prop_map(move |text| CleanText::block(&text, cap))
+fn clean_block(cap: usize) -> impl Strategy<Value = CleanText> {
+    hostile_text().prop_map(move |text| CleanText::block(&text, cap))
 }
 
-fn link() -> impl Strategy<Value = String> {
+fn link_text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "https://[a-z]{1,9}\\.com/[ -~]{0,20}",
-        1 => hostile(),
+        1 => hostile_text(),
         1 => Just("javascript:alert(1)".to_owned()),
         1 => Just("https://user:pass@ex.com/".to_owned()),
         1 => Just("\u{feff}https://ex.com/\u{feff}".to_owned()),
     ]
 }
 
-fn links() -> impl Strategy<Value = Links> {
-    prop_oneof![vec(link(), 0..4), vec(link(), 0..50)]
+fn links_strategy() -> impl Strategy<Value = Links> {
+    prop_oneof![vec(link_text(), 0..4), vec(link_text(), 0..50)]
         .prop_map(|texts| Links::parse(texts.iter().map(String::as_str)))
 }
 
-fn state() -> impl Strategy<Value = TaskState> {
-    let delivery = prop_oneof![Just(Delivery::Done), Just(Delivery::CallbackFailed)];
-    let stage = prop_oneof![Just(FailedStage::Creation), Just(FailedStage::Generation)];
+fn state_strategy() -> impl Strategy<Value = TaskState> {
+    let delivery = prop_oneof![
+        Just(CallbackStatus::Delivered),
+        Just(CallbackStatus::Failed)
+    ];
+    let stage = prop_oneof![Just(FailureStage::Creation), Just(FailureStage::Generation)];
     prop_oneof![
         Just(TaskState::New),
         any::<bool>().prop_map(|is_finishing| TaskState::Running { is_finishing }),
-        (links(), delivery)
-            .prop_map(|(videos, delivery)| TaskState::Succeeded { videos, delivery }),
+        (links_strategy(), delivery).prop_map(|(videos, delivery)| TaskState::Succeeded {
+            videos,
+            callback: delivery
+        }),
         stage.prop_map(|stage| TaskState::Failed { stage }),
         Just(TaskState::NotFound),
         Just(TaskState::Unrecognised),
     ]
 }
 
-fn time() -> impl Strategy<Value = Timestamp> {
+fn time_strategy() -> impl Strategy<Value = Timestamp> {
     let range = Timestamp::MIN.as_millisecond() + 1..Timestamp::MAX.as_millisecond();
     range.prop_map(|ms| Timestamp::from_millisecond(ms).unwrap())
 }
 
-fn facts() -> impl Strategy<Value = Facts> {
+fn details_strategy() -> impl Strategy<Value = TaskDetails> {
     let flag = prop_oneof![
-        any::<i64>().prop_map(Flag::Number),
-        line(256).prop_map(Flag::Word)
+        any::<i64>().prop_map(SuccessFlag::Number),
+        clean_line(256).prop_map(SuccessFlag::Word)
     ];
     let texts = (
-        option::of(block(16 * 1024)),
-        option::of(line(2048)),
-        option::of(line(256)),
-        option::of(line(256)),
-        option::of(block(4096)),
+        option::of(clean_block(16 * 1024)),
+        option::of(clean_line(2048)),
+        option::of(clean_line(256)),
+        option::of(clean_line(256)),
+        option::of(clean_block(4096)),
     );
-    let links = (option::of(link()), links());
-    let times = (option::of(time()), option::of(time()));
-    (option::of(flag), texts, links, times).prop_map(|(flag, texts, links, times)| Facts {
+    let links = (option::of(link_text()), links_strategy());
+    let times = (option::of(time_strategy()), option::of(time_strategy()));
+    (option::of(flag), texts, links, times).prop_map(|(flag, texts, links, times)| TaskDetails {
         flag,
         prompt: texts.0,
         callback: texts.1,
         watermark: texts.2,
         error_code: texts.3,
         error_message: texts.4,
-        source: links.0.map(|link| Link::parse(&link)),
-        origins: links.1,
+        input: links.0.map(|link| Link::parse(&link)),
+        origin_urls: links.1,
         created: times.0,
         completed: times.1,
     })
 }
 
-fn error() -> impl Strategy<Value = PollError> {
+fn error_strategy() -> impl Strategy<Value = PollError> {
     prop_oneof![
         Just(PollError::NotFound),
-        Just(PollError::Lost),
+        Just(PollError::AnswerLost),
         any::<i64>().prop_map(PollError::Unauthorized),
         any::<i64>().prop_map(|code| PollError::RateLimited {
             code,
             retry_after: None
         }),
-        line(256).prop_map(PollError::Malformed),
-        (any::<i64>(), line(4096)).prop_map(|(code, message)| PollError::Server { code, message }),
-        (any::<i64>(), line(4096)).prop_map(|(code, message)| PollError::Refused { code, message }),
+        clean_line(256).prop_map(PollError::Malformed),
+        (any::<i64>(), clean_line(4096))
+            .prop_map(|(code, message)| PollError::Server { code, message }),
+        (any::<i64>(), clean_line(4096))
+            .prop_map(|(code, message)| PollError::Rejected { code, message }),
     ]
 }
 
-fn answer() -> impl Strategy<Value = Result<Observation, PollError>> {
+fn answer_strategy() -> impl Strategy<Value = Result<Observation, PollError>> {
     prop_oneof![
-        3 => (state(), facts(), hostile()).prop_map(|(state, facts, raw)| Ok(Observation {
-            state, facts, raw: raw.into()
+        3 => (state_strategy(), details_strategy(), hostile_text()).prop_map(|(state, facts, raw)| Ok(Observation {
+            state, details: facts, raw: raw.into()
         })),
-        1 => error().prop_map(Err),
+        1 => error_strategy().prop_map(Err),
     ]
 }
 
@@ -511,25 +530,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_learnt_is_read_again(
+    fn answers_round_trip(
         name in "[!-~]{1,200}",
-        label in option::of(line(256)),
-        answers in vec((answer(), time()), 0..5),
+        label in option::of(clean_line(256)),
+        answers in vec((answer_strategy(), time_strategy()), 0..5),
     ) {
-        let list = List::new();
+        let list = TestList::new();
         let mut store = list.open();
-        let mut model = Watched::new(Task::new(id(&name), FAMILY), label.clone(), at(0));
-        let mut changes = vec![Change::Add { task: id(&name), family: FAMILY, label, at: at(0) }];
+        let mut model = WatchedTask::new(Task::new(id(&name), FAMILY), label.clone(), at(0));
+        let mut changes = vec![ListChange::Add { task: id(&name), family: FAMILY, label, at: at(0) }];
         for (answer, at) in answers {
-            model.learn(&answer, at);
+            model.apply_answer(&answer, at);
             changes.push(match answer {
-                Ok(observation) => Change::Observed {
+                Ok(observation) => ListChange::Observed {
                     task: id(&name), at, observation: Arc::new(observation)
                 },
-                Err(error) => Change::CheckFailed { task: id(&name), error: CheckError { at, error } },
+                Err(error) => ListChange::CheckFailed { task: id(&name), error: FailedCheck { at, error } },
             });
         }
-        let model = Watched::restored(model.task, model.label, model.added, model.freshness);
+        let model = WatchedTask::from_stored(model.task, model.label, model.added, model.poll_history);
 
         store.apply(&changes).unwrap();
         prop_assert_eq!(store.load().unwrap(), vec![model.clone()]);

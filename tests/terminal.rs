@@ -3,92 +3,92 @@
 //! The program under test is this file's own binary, started again in a pseudo-terminal: see
 //! `program`. `KIETOP_ROUNDS` raises how often each case is repeated (default 3).
 
-#[path = "support/guard_probe.rs"]
-mod guard_probe;
 #[expect(dead_code, reason = "this file needs a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
+#[path = "support/terminal_probe.rs"]
+mod terminal_probe;
 
 use std::path::PathBuf;
 
 use kietop::runtime::terminal::SIGNAL_EXIT_BASE;
-use pty::{Ended, Launch, Pty};
+use pty::{ExitedPty, Pty, PtyLaunch};
 use rustix::process::Signal;
 use rustix::termios::LocalModes;
 
 /// The test whose name the re-executed binary is told to run.
-const PROBE_TEST: &str = "quits_by_key_and_gives_the_terminal_back";
+const PROBE_TEST_NAME: &str = "quit_key_restores_the_terminal";
 
 /// Draws only when something happened.
-const IDLE: &str = "idle";
+const IDLE_MODE: &str = "idle";
 /// Takes no screen and panics.
-const FALLING: &str = "falling";
+const PANIC_MODE: &str = "falling";
 /// Draws another screen every few milliseconds.
-const DRAWING: &str = "drawing";
+const DRAWING_MODE: &str = "drawing";
 
-const DEADLY: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
+const FATAL_SIGNALS: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
 
 #[test]
-fn quits_by_key_and_gives_the_terminal_back() {
-    if let Ok(pace) = std::env::var(guard_probe::PACE) {
-        if pace == FALLING {
-            guard_probe::fall_over();
+fn quit_key_restores_the_terminal() {
+    if let Ok(pace) = std::env::var(terminal_probe::MODE_VAR) {
+        if pace == PANIC_MODE {
+            terminal_probe::panic_without_screen();
         }
-        guard_probe::run(pace == DRAWING);
+        terminal_probe::run_probe(pace == DRAWING_MODE);
     }
 
-    for pace in paces() {
+    for pace in probe_modes() {
         let mut pty = start(pace);
         assert_ne!(pty.modes(), pty.modes_before(), "raw while it runs");
         pty.type_bytes(b"q");
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
         assert_eq!(ended.code, 0);
-        assert_given_back(&ended);
+        assert_terminal_left(&ended);
     }
 }
 
 #[test]
-fn deadly_signals_give_the_terminal_back() {
-    for signal in DEADLY {
-        for pace in paces() {
+fn fatal_signals_restore_the_terminal() {
+    for signal in FATAL_SIGNALS {
+        for pace in probe_modes() {
             let pty = start(pace);
             pty.signal(signal);
-            let ended = pty.end();
+            let ended = pty.wait_for_exit();
 
-            assert_eq!(ended.code, code_of(signal), "{signal:?} {pace}");
-            assert_given_back(&ended);
+            assert_eq!(ended.code, exit_code(signal), "{signal:?} {pace}");
+            assert_terminal_left(&ended);
         }
     }
 }
 
 #[test]
 fn a_signal_while_leaving_changes_nothing() {
-    for pace in paces() {
+    for pace in probe_modes() {
         let mut pty = start(pace);
         pty.type_bytes(b"q");
         pty.signal(Signal::TERM);
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
         // Whichever came first decides the code.
         assert!(
-            [0, code_of(Signal::TERM)].contains(&ended.code),
+            [0, exit_code(Signal::TERM)].contains(&ended.code),
             "{}",
             ended.code
         );
-        assert_given_back(&ended);
+        assert_terminal_left(&ended);
     }
 }
 
 #[test]
-fn a_panic_in_the_loop_is_read_on_the_normal_screen() {
-    for pace in paces() {
+fn a_loop_panic_is_shown_on_the_normal_screen() {
+    for pace in probe_modes() {
         let mut pty = start(pace);
         pty.type_bytes(b"p");
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
-        assert_eq!(ended.code, guard_probe::PANICKED);
-        assert_given_back(&ended);
+        assert_eq!(ended.code, terminal_probe::PANIC_EXIT_CODE);
+        assert_terminal_left(&ended);
         let shown = ended.screen.contents();
         assert!(shown.contains("fell over in the loop"), "{shown}");
         assert!(
@@ -100,10 +100,15 @@ fn a_panic_in_the_loop_is_read_on_the_normal_screen() {
 }
 
 #[test]
-fn a_panic_without_a_screen_is_cleaned_too() {
+fn a_panic_message_without_a_screen_is_cleaned() {
     let output = std::process::Command::new(this_binary())
-        .args(["--exact", PROBE_TEST, "--nocapture", "--test-threads=1"])
-        .env(guard_probe::PACE, FALLING)
+        .args([
+            "--exact",
+            PROBE_TEST_NAME,
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(terminal_probe::MODE_VAR, PANIC_MODE)
         .env("RUST_BACKTRACE", "1")
         .output()
         .unwrap();
@@ -113,17 +118,20 @@ fn a_panic_without_a_screen_is_cleaned_too() {
         said.contains("fell over without a screen ␛[2J<U+202E><U+009B>2J"),
         "{said}"
     );
-    assert!(said.contains("fall_over"), "the trace is there: {said}");
+    assert!(
+        said.contains("panic_without_screen"),
+        "the trace is there: {said}"
+    );
     assert_eq!(said.chars().find(|c| c.is_control() && *c != '\n'), None);
 }
 
 #[test]
-fn a_panic_elsewhere_leaves_the_screen_alone_and_reaches_the_loop() {
+fn a_background_panic_reaches_the_loop() {
     for (key, words) in [
         (b"b", "fell over in a thread<U+202E>"),
         (b"t", "fell over in a task"),
     ] {
-        for pace in paces() {
+        for pace in probe_modes() {
             let mut pty = start(pace);
             let raw = pty.modes();
             pty.type_bytes(key);
@@ -132,88 +140,88 @@ fn a_panic_elsewhere_leaves_the_screen_alone_and_reaches_the_loop() {
             assert!(pty.screen().alternate_screen());
             assert_eq!(pty.modes(), raw, "still raw");
             pty.type_bytes(b"q");
-            let ended = pty.end();
+            let ended = pty.wait_for_exit();
             assert_eq!(ended.code, 0);
-            assert_given_back(&ended);
+            assert_terminal_left(&ended);
         }
     }
 }
 
 #[test]
 fn a_hang_up_ends_the_program() {
-    for pace in paces() {
+    for pace in probe_modes() {
         let mut pty = start(pace);
         pty.hang_up();
 
-        assert_eq!(pty.end().code, code_of(Signal::HUP));
+        assert_eq!(pty.wait_for_exit().code, exit_code(Signal::HUP));
     }
 }
 
 #[test]
-fn a_hang_up_is_seen_where_the_leader_swallows_the_signal() {
-    for pace in paces() {
+fn a_hang_up_without_signal_is_detected() {
+    for pace in probe_modes() {
         let script = "trap '' HUP; \"$@\"; exit $?";
-        let shell = Launch::new("/bin/sh")
+        let shell = PtyLaunch::new("/bin/sh")
             .args(["-c", script, "sh"])
             .args([this_binary()]);
         let mut pty = as_probe(shell, pace).spawn();
-        pty.wait_for_text(guard_probe::READY);
+        pty.wait_for_text(terminal_probe::READY_TEXT);
         pty.hang_up();
 
-        assert_eq!(pty.end().code, code_of(Signal::HUP));
+        assert_eq!(pty.wait_for_exit().code, exit_code(Signal::HUP));
     }
 }
 
 #[test]
-fn a_stuck_loop_obeys_a_signal() {
-    for pace in paces() {
+fn a_blocked_loop_handles_a_signal() {
+    for pace in probe_modes() {
         let mut pty = start(pace);
         pty.type_bytes(b"s");
         pty.wait_for_text("stuck now");
         pty.signal(Signal::TERM);
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
-        assert_eq!(ended.code, code_of(Signal::TERM));
-        assert_given_back(&ended);
+        assert_eq!(ended.code, exit_code(Signal::TERM));
+        assert_terminal_left(&ended);
     }
 }
 
 #[test]
-fn a_hung_up_stuck_loop_ends() {
-    let mut pty = start(IDLE);
+fn a_blocked_loop_ends_on_hang_up() {
+    let mut pty = start(IDLE_MODE);
     pty.type_bytes(b"s");
     pty.wait_for_text("stuck now");
     pty.hang_up();
 
-    assert_eq!(pty.end().code, code_of(Signal::HUP));
+    assert_eq!(pty.wait_for_exit().code, exit_code(Signal::HUP));
 }
 
 #[test]
-fn a_frozen_terminal_cannot_hold_the_program() {
+fn a_frozen_terminal_does_not_block_quit() {
     let mut left = 0;
     for _ in 0..rounds() {
-        let mut pty = start(DRAWING);
+        let mut pty = start(DRAWING_MODE);
         pty.freeze();
         pty.wait_until("the terminal takes nothing more", Pty::is_full);
         pty.signal(Signal::TERM);
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
-        assert_eq!(ended.code, code_of(Signal::TERM));
+        assert_eq!(ended.code, exit_code(Signal::TERM));
         assert_eq!(ended.modes_after, ended.modes_before);
-        left += count(&ended.raw, "\x1b[?1049l").min(1);
+        left += count_occurrences(&ended.raw, "\x1b[?1049l").min(1);
     }
     // The terminal may have stopped anywhere, so leaving its screen cannot be promised.
     println!("alternate screen left {left} of {} times", rounds());
 }
 
 #[test]
-fn keys_count_while_the_terminal_is_frozen() {
+fn keys_work_while_the_terminal_is_frozen() {
     for _ in 0..rounds() {
-        let mut pty = start(DRAWING);
+        let mut pty = start(DRAWING_MODE);
         pty.freeze();
         pty.wait_until("the terminal takes nothing more", Pty::is_full);
         pty.type_bytes(b"nnq");
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
         assert_eq!(ended.code, 0);
         assert_eq!(ended.modes_after, ended.modes_before);
@@ -221,8 +229,8 @@ fn keys_count_while_the_terminal_is_frozen() {
 }
 
 #[test]
-fn a_suspension_while_frozen_stops_and_comes_back() {
-    let mut pty = start(DRAWING);
+fn suspend_and_resume_work_while_frozen() {
+    let mut pty = start(DRAWING_MODE);
     pty.freeze();
     pty.wait_until("the terminal takes nothing more", Pty::is_full);
     pty.type_bytes(b"\x1a");
@@ -234,15 +242,15 @@ fn a_suspension_while_frozen_stops_and_comes_back() {
     pty.type_bytes(b"n");
     pty.wait_for_text("keys 1 ");
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
     assert_eq!(ended.code, 0);
     assert_eq!(ended.modes_after, ended.modes_before);
 }
 
 #[test]
-fn what_was_drawn_before_a_freeze_is_whole_after_it() {
+fn frames_are_complete_after_a_freeze() {
     for _ in 0..rounds() {
-        let mut pty = start(DRAWING);
+        let mut pty = start(DRAWING_MODE);
         pty.freeze();
         pty.wait_until("the terminal takes nothing more", Pty::is_full);
         pty.type_bytes(b"nn");
@@ -259,24 +267,24 @@ fn what_was_drawn_before_a_freeze_is_whole_after_it() {
                 })
         });
         pty.type_bytes(b"q");
-        let mut ended = pty.end();
+        let mut ended = pty.wait_for_exit();
         // What the harness itself filled the terminal with.
         ended.raw.retain(|byte| *byte != 0);
 
         assert_eq!(ended.code, 0);
-        assert_given_back(&ended);
+        assert_terminal_left(&ended);
         assert_eq!(
-            count(&ended.raw, "\x1b[?2026h"),
-            count(&ended.raw, "\x1b[?2026l") - 1,
+            count_occurrences(&ended.raw, "\x1b[?2026h"),
+            count_occurrences(&ended.raw, "\x1b[?2026l") - 1,
             "each frame is whole; the last end belongs to the leaving"
         );
     }
 }
 
 #[test]
-fn suspends_by_key_and_by_signal() {
+fn suspend_works_by_key_and_signal() {
     for by_signal in [false, true] {
-        for pace in paces() {
+        for pace in probe_modes() {
             let mut pty = start(pace);
             if by_signal {
                 pty.signal(Signal::TSTP);
@@ -293,16 +301,16 @@ fn suspends_by_key_and_by_signal() {
             assert!(!pty.screen().hide_cursor() && !pty.screen().bracketed_paste());
 
             pty.signal(Signal::CONT);
-            pty.wait_for_text(guard_probe::READY);
+            pty.wait_for_text(terminal_probe::READY_TEXT);
             assert!(pty.screen().alternate_screen());
             pty.type_bytes(b"n");
             pty.wait_for_text("keys 1 ");
             pty.type_bytes(b"q");
-            let ended = pty.end();
+            let ended = pty.wait_for_exit();
 
             assert_eq!(ended.code, 0);
             assert_eq!(
-                count(&ended.raw, "\x1b[?1049l"),
+                count_occurrences(&ended.raw, "\x1b[?1049l"),
                 2,
                 "once a stop, once at the end"
             );
@@ -312,40 +320,40 @@ fn suspends_by_key_and_by_signal() {
 }
 
 #[test]
-fn gives_back_the_modes_the_shell_changed_meanwhile() {
-    let mut pty = start(IDLE);
+fn quit_restores_modes_changed_by_the_shell() {
+    let mut pty = start(IDLE_MODE);
     pty.type_bytes(b"\x1a");
     pty.wait_until("the program is stopped", Pty::is_stopped);
     pty.change_modes(|modes| modes.local_modes.toggle(LocalModes::ECHOK));
     let changed = pty.modes();
 
     pty.signal(Signal::CONT);
-    pty.wait_for_text(guard_probe::READY);
+    pty.wait_for_text(terminal_probe::READY_TEXT);
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
 
     assert_ne!(ended.modes_before, changed);
     assert_eq!(ended.modes_after, changed);
 }
 
 #[test]
-fn a_deadly_signal_reaches_a_suspended_program() {
+fn a_fatal_signal_ends_a_suspended_program() {
     for _ in 0..rounds() {
-        let mut pty = start(IDLE);
+        let mut pty = start(IDLE_MODE);
         pty.type_bytes(b"\x1a");
         pty.wait_until("the program is stopped", Pty::is_stopped);
         pty.signal(Signal::HUP);
         pty.signal(Signal::CONT);
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
-        assert_eq!(ended.code, code_of(Signal::HUP));
+        assert_eq!(ended.code, exit_code(Signal::HUP));
         assert_restored(&ended);
     }
 }
 
 #[test]
-fn a_stop_nobody_announced_is_repaired() {
-    let mut pty = start(IDLE);
+fn an_unannounced_stop_is_repaired() {
+    let mut pty = start(IDLE_MODE);
     let raw = pty.modes();
     pty.signal(Signal::STOP);
     pty.wait_until("the program is stopped", Pty::is_stopped);
@@ -354,36 +362,36 @@ fn a_stop_nobody_announced_is_repaired() {
     pty.signal(Signal::CONT);
     pty.wait_until("raw again", |pty| pty.modes() == raw);
     pty.wait_until("painted again", |pty| {
-        count(pty.raw(), guard_probe::READY) == 2
+        count_occurrences(pty.raw(), terminal_probe::READY_TEXT) == 2
     });
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
 
     assert_eq!(ended.code, 0);
-    assert_given_back(&ended);
+    assert_terminal_left(&ended);
 }
 
 #[test]
 fn an_unchanged_frame_writes_nothing_and_redraw_paints_all() {
-    let mut pty = start(IDLE);
+    let mut pty = start(IDLE_MODE);
     pty.type_bytes(b"dddddddddd");
     pty.type_bytes(b"n");
     pty.wait_for_text("keys 1 ");
     assert_eq!(
-        count(pty.raw(), "\x1b[?2026h"),
+        count_occurrences(pty.raw(), "\x1b[?2026h"),
         2,
         "the first frame and the changed one"
     );
 
     pty.type_bytes(b"\x0c");
     pty.wait_until("painted again", |pty| {
-        count(pty.raw(), guard_probe::READY) == 2
+        count_occurrences(pty.raw(), terminal_probe::READY_TEXT) == 2
     });
     pty.wait_for_text("keys 1 ");
-    assert_eq!(count(pty.raw(), "\x1b[2J"), 1);
-    assert_eq!(count(pty.raw(), "\x1b[?2026l"), 3);
+    assert_eq!(count_occurrences(pty.raw(), "\x1b[2J"), 1);
+    assert_eq!(count_occurrences(pty.raw(), "\x1b[?2026l"), 3);
     pty.type_bytes(b"q");
-    assert_given_back(&pty.end());
+    assert_terminal_left(&pty.wait_for_exit());
 }
 
 #[test]
@@ -397,22 +405,24 @@ fn any_size_can_be_drawn() {
         (65535, 1),
         (1, 65535),
     ] {
-        let mut pty = launch(IDLE).size(cols, rows).spawn();
-        pty.wait_until("entered", |pty| count(pty.raw(), "\x1b[?2004h") == 1);
+        let mut pty = probe_launch(IDLE_MODE).size(cols, rows).spawn();
+        pty.wait_until("entered", |pty| {
+            count_occurrences(pty.raw(), "\x1b[?2004h") == 1
+        });
         pty.resize(80, 24);
-        pty.wait_for_text(guard_probe::READY);
+        pty.wait_for_text(terminal_probe::READY_TEXT);
         pty.resize(cols, rows);
         pty.type_bytes(b"nq");
-        let ended = pty.end();
+        let ended = pty.wait_for_exit();
 
         assert_eq!(ended.code, 0, "{cols}×{rows}");
-        assert_given_back(&ended);
+        assert_terminal_left(&ended);
     }
 }
 
 #[test]
-fn a_storm_of_sizes_ends_in_a_right_screen() {
-    let mut pty = start(DRAWING);
+fn many_resizes_end_in_a_correct_screen() {
+    let mut pty = start(DRAWING_MODE);
     for step in 0..200_u16 {
         let odd = step % 7;
         let (cols, rows) = match odd {
@@ -426,18 +436,18 @@ fn a_storm_of_sizes_ends_in_a_right_screen() {
     pty.resize(60, 15);
     pty.wait_for("the last size", |screen| {
         let shown = screen.contents();
-        shown.contains("60×15") && shown.contains(guard_probe::READY)
+        shown.contains("60×15") && shown.contains(terminal_probe::READY_TEXT)
     });
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
 
     assert_eq!(ended.code, 0);
-    assert_given_back(&ended);
+    assert_terminal_left(&ended);
 }
 
 #[test]
-fn nothing_typed_is_lost_beside_a_resize_or_in_a_flood() {
-    let mut pty = start(IDLE);
+fn no_input_is_lost_in_resizes_or_floods() {
+    let mut pty = start(IDLE_MODE);
     for (round, cols) in (1..=30).zip([70, 80].into_iter().cycle()) {
         pty.resize(cols, 24);
         pty.type_bytes(b"n");
@@ -447,29 +457,29 @@ fn nothing_typed_is_lost_beside_a_resize_or_in_a_flood() {
     pty.wait_for_text("keys 3000 ");
     pty.type_bytes(b"q");
 
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 }
 
 #[test]
-fn the_title_is_set_once_cleaned_and_put_back() {
-    let mut pty = start(IDLE);
+fn the_title_is_cleaned_set_once_and_restored() {
+    let mut pty = start(IDLE_MODE);
     pty.type_bytes(b"n");
     pty.wait_for_text("keys 1 ");
     pty.type_bytes(b"q");
-    let ended = pty.end();
+    let ended = pty.wait_for_exit();
 
-    assert_eq!(count(&ended.raw, "\x1b[22;0t"), 1);
+    assert_eq!(count_occurrences(&ended.raw, "\x1b[22;0t"), 1);
     assert_eq!(
-        count(&ended.raw, "\x1b]2;kietop probe[31m\x07"),
+        count_occurrences(&ended.raw, "\x1b]2;kietop probe[31m\x07"),
         1,
         "escapes are dropped"
     );
-    assert_eq!(count(&ended.raw, "\x1b[23;0t"), 1);
+    assert_eq!(count_occurrences(&ended.raw, "\x1b[23;0t"), 1);
 }
 
 #[test]
 fn styles_reach_the_terminal() {
-    let pty = start(IDLE);
+    let pty = start(IDLE_MODE);
 
     let cell = pty.screen().cell(0, 0).expect("the first cell");
     assert!(cell.bold());
@@ -478,8 +488,8 @@ fn styles_reach_the_terminal() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn no_core_is_ever_dumped() {
-    let pty = start(IDLE);
+fn core_dumps_are_disabled() {
+    let pty = start(IDLE_MODE);
 
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", pty.pid())).unwrap();
     let core = limits
@@ -500,19 +510,27 @@ fn rounds() -> usize {
 }
 
 /// Each pace, as often as there are rounds.
-fn paces() -> impl Iterator<Item = &'static str> {
-    [IDLE, DRAWING].into_iter().cycle().take(2 * rounds())
+fn probe_modes() -> impl Iterator<Item = &'static str> {
+    [IDLE_MODE, DRAWING_MODE]
+        .into_iter()
+        .cycle()
+        .take(2 * rounds())
 }
 
-fn launch(pace: &str) -> Launch {
-    as_probe(Launch::new(this_binary()), pace)
+fn probe_launch(pace: &str) -> PtyLaunch {
+    as_probe(PtyLaunch::new(this_binary()), pace)
 }
 
 /// Adds what makes this test binary be the probe.
-fn as_probe(launch: Launch, pace: &str) -> Launch {
+fn as_probe(launch: PtyLaunch, pace: &str) -> PtyLaunch {
     launch
-        .args(["--exact", PROBE_TEST, "--nocapture", "--test-threads=1"])
-        .env(guard_probe::PACE, pace)
+        .args([
+            "--exact",
+            PROBE_TEST_NAME,
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(terminal_probe::MODE_VAR, pace)
 }
 
 fn this_binary() -> PathBuf {
@@ -522,32 +540,32 @@ fn this_binary() -> PathBuf {
 /// Starts the probe and waits for its first frame.
 #[track_caller]
 fn start(pace: &str) -> Pty {
-    let mut pty = launch(pace).spawn();
-    pty.wait_for_text(guard_probe::READY);
+    let mut pty = probe_launch(pace).spawn();
+    pty.wait_for_text(terminal_probe::READY_TEXT);
     pty
 }
 
-fn code_of(signal: Signal) -> u32 {
+fn exit_code(signal: Signal) -> u32 {
     (SIGNAL_EXIT_BASE + signal.as_raw()).cast_unsigned()
 }
 
-fn count(bytes: &[u8], text: &str) -> usize {
+fn count_occurrences(bytes: &[u8], text: &str) -> usize {
     bytes
         .windows(text.len())
         .filter(|window| *window == text.as_bytes())
         .count()
 }
 
-fn last(bytes: &[u8], text: &str) -> Option<usize> {
+fn last_position(bytes: &[u8], text: &str) -> Option<usize> {
     bytes
         .windows(text.len())
         .rposition(|window| window == text.as_bytes())
 }
 
 #[track_caller]
-fn assert_given_back(ended: &Ended) {
+fn assert_terminal_left(ended: &ExitedPty) {
     assert_eq!(
-        count(&ended.raw, "\x1b[?1049l"),
+        count_occurrences(&ended.raw, "\x1b[?1049l"),
         1,
         "the alternate screen is left once"
     );
@@ -555,19 +573,22 @@ fn assert_given_back(ended: &Ended) {
 }
 
 #[track_caller]
-fn assert_restored(ended: &Ended) {
+fn assert_restored(ended: &ExitedPty) {
     assert_eq!(ended.modes_after, ended.modes_before);
     for (on, off) in [("\x1b[?25l", "\x1b[?25h"), ("\x1b[?2004h", "\x1b[?2004l")] {
         assert!(
-            last(&ended.raw, off) > last(&ended.raw, on),
+            last_position(&ended.raw, off) > last_position(&ended.raw, on),
             "{off:?} comes last"
         );
     }
     for mode in ["?1000l", "?1006l", "?1004l", "?2026l"] {
-        assert!(count(&ended.raw, &format!("\x1b[{mode}")) > 0, "{mode}");
+        assert!(
+            count_occurrences(&ended.raw, &format!("\x1b[{mode}")) > 0,
+            "{mode}"
+        );
     }
     assert!(!ended.screen.alternate_screen());
     assert!(!ended.screen.hide_cursor());
     assert!(!ended.screen.bracketed_paste());
-    assert_eq!(count(&ended.raw, "\x1b[6n"), 0, "no query");
+    assert_eq!(count_occurrences(&ended.raw, "\x1b[6n"), 0, "no query");
 }

@@ -1,6 +1,7 @@
 //! Themes can be read: the contrast of every role with its ground, as WCAG reckons it.
 //!
-//! Colours of the terminal's own palette are taken as xterm has them; a theme for them is tried on xterm's grounds.
+//! Colours of the terminal's own palette are taken as xterm has them; a theme for them is tried on
+//! xterm's grounds.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +11,7 @@
 
 use kietop::{
     config::themes,
-    ui::theme::{Palette, Role},
+    ui::theme::{Role, ThemePalette},
 };
 use ratatui::style::{Color, Modifier, Style};
 
@@ -21,22 +22,22 @@ const WHITE: Rgb = [1.0, 1.0, 1.0];
 
 /// Is a ground without a colour of its own: the letters' colour and the ground's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Ground {
+enum TestBackground {
     Dark,
     Light,
 }
 
-impl Ground {
-    fn colours(self) -> (Rgb, Rgb) {
+impl TestBackground {
+    fn default_colours(self) -> (Rgb, Rgb) {
         match self {
-            Self::Dark => (xterm(7), BLACK),
+            Self::Dark => (xterm_rgb(7), BLACK),
             Self::Light => (BLACK, WHITE),
         }
     }
 }
 
 /// Returns one of xterm's sixteen colours.
-fn xterm(at: usize) -> Rgb {
+fn xterm_rgb(at: usize) -> Rgb {
     let hex = [
         0x00_0000, 0xcd_0000, 0x00_cd00, 0xcd_cd00, 0x00_00ee, 0xcd_00cd, 0x00_cdcd, 0xe5_e5e5,
         0x7f_7f7f, 0xff_0000, 0x00_ff00, 0xff_ff00, 0x5c_5cff, 0xff_00ff, 0x00_ffff, 0xff_ffff,
@@ -48,7 +49,7 @@ fn rgb(hex: u32) -> Rgb {
     [16, 8, 0].map(|shift| f64::from((hex >> shift) & 0xff) / 255.0)
 }
 
-fn colour(colour: Color) -> Rgb {
+fn rgb_of(colour: Color) -> Rgb {
     let sixteen = [
         Color::Black,
         Color::Red,
@@ -79,7 +80,7 @@ fn colour(colour: Color) -> Rgb {
     if let Color::Rgb(r, g, b) = colour {
         return [r, g, b].map(|part| f64::from(part) / 255.0);
     }
-    xterm(sixteen.iter().position(|known| *known == colour).unwrap())
+    xterm_rgb(sixteen.iter().position(|known| *known == colour).unwrap())
 }
 
 fn luminance(colour: Rgb) -> f64 {
@@ -98,13 +99,14 @@ fn contrast(one: Rgb, other: Rgb) -> f64 {
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
-/// Returns the contrast of a style on a ground; dim letters are halfway to it, as terminals draw them.
-fn of(style: Style, palette: &Palette, ground: Ground) -> f64 {
-    let (letters, paper) = ground.colours();
-    let own = palette.ground();
-    let (letters, paper) = (own.fg.map_or(letters, colour), own.bg.map_or(paper, colour));
-    let mut fg = style.fg.map_or(letters, colour);
-    let mut bg = style.bg.map_or(paper, colour);
+/// Returns the contrast of a style on a ground; dim letters are halfway to it, as terminals draw
+/// them.
+fn style_contrast(style: Style, palette: &ThemePalette, ground: TestBackground) -> f64 {
+    let (letters, paper) = ground.default_colours();
+    let own = palette.background();
+    let (letters, paper) = (own.fg.map_or(letters, rgb_of), own.bg.map_or(paper, rgb_of));
+    let mut fg = style.fg.map_or(letters, rgb_of);
+    let mut bg = style.bg.map_or(paper, rgb_of);
     if style.add_modifier.contains(Modifier::REVERSED) {
         (fg, bg) = (bg, fg);
     }
@@ -115,7 +117,7 @@ fn of(style: Style, palette: &Palette, ground: Ground) -> f64 {
 }
 
 /// Returns what a role has to reach: what is read first more than lines and what is read second.
-fn wanted(theme: &str, role: Role) -> f64 {
+fn min_contrast(theme: &str, role: Role) -> f64 {
     let is_second = matches!(
         role,
         Role::Muted | Role::Heading | Role::Border | Role::Focus
@@ -129,27 +131,28 @@ fn wanted(theme: &str, role: Role) -> f64 {
     }
 }
 
-/// What falls short, and is known to: xterm's own green and cyan are too pale on white for anything. Terminals that
-/// come with a light ground have darker ones, and the theme `light` does not use them.
-const PALE: [(&str, Ground, Role); 2] = [
-    ("auto", Ground::Light, Role::Ok),
-    ("auto", Ground::Light, Role::Busy),
+/// What falls short, and is known to: xterm's own green and cyan are too pale on white for
+/// anything. Terminals that come with a light ground have darker ones, and the theme `light` does
+/// not use them.
+const KNOWN_LOW_CONTRAST: [(&str, TestBackground, Role); 2] = [
+    ("auto", TestBackground::Light, Role::Ok),
+    ("auto", TestBackground::Light, Role::Busy),
 ];
 
 #[test]
-fn every_role_of_every_theme_can_be_read() {
-    for name in themes::names() {
-        let palette = themes::load(name, None).unwrap();
+fn every_theme_role_has_enough_contrast() {
+    for name in themes::theme_names() {
+        let palette = themes::load_theme(name, None).unwrap();
         let grounds: &[_] = match name {
-            "dark" => &[Ground::Dark],
-            "light" => &[Ground::Light],
-            _ => &[Ground::Dark, Ground::Light],
+            "dark" => &[TestBackground::Dark],
+            "light" => &[TestBackground::Light],
+            _ => &[TestBackground::Dark, TestBackground::Light],
         };
         for &ground in grounds {
             for role in Role::ALL {
-                let found = of(palette.style(role), &palette, ground);
-                let is_enough = found >= wanted(name, role);
-                let is_pale = PALE.contains(&(name, ground, role));
+                let found = style_contrast(palette.style(role), &palette, ground);
+                let is_enough = found >= min_contrast(name, role);
+                let is_pale = KNOWN_LOW_CONTRAST.contains(&(name, ground, role));
                 assert_eq!(
                     is_enough, !is_pale,
                     "{name}, {role:?} on {ground:?}: {found:.2}"
@@ -160,13 +163,13 @@ fn every_role_of_every_theme_can_be_read() {
 }
 
 #[test]
-fn what_auto_becomes_on_a_light_ground_can_be_read_there_with_few_colours_too() {
-    let exact = themes::on_light(None, None).unwrap();
-    for (palette, colours) in [(exact, "all"), (exact.in_256_colours(), "256")] {
+fn the_light_auto_theme_has_enough_contrast() {
+    let exact = themes::light_palette(None, None).unwrap();
+    for (palette, colours) in [(exact, "all"), (exact.to_256_colours(), "256")] {
         for role in Role::ALL {
-            let found = of(palette.style(role), &palette, Ground::Light);
+            let found = style_contrast(palette.style(role), &palette, TestBackground::Light);
             assert!(
-                found >= wanted("light", role),
+                found >= min_contrast("light", role),
                 "{role:?} with {colours}: {found:.2}"
             );
         }
@@ -174,11 +177,12 @@ fn what_auto_becomes_on_a_light_ground_can_be_read_there_with_few_colours_too() 
 }
 
 #[test]
-fn good_and_bad_differ_without_red_and_green() {
-    // Seen without the red-green axis, what is left of a colour is its lightness and how blue it is.
-    let palette = themes::load("colour-blind", None).unwrap();
+fn good_and_bad_differ_for_colour_blind_users() {
+    // Seen without the red-green axis, what is left of a colour is its lightness and how blue it
+    // is.
+    let palette = themes::load_theme("colour-blind", None).unwrap();
     let seen = |role| {
-        let [r, g, b] = colour(palette.style(role).fg.unwrap());
+        let [r, g, b] = rgb_of(palette.style(role).fg.unwrap());
         let yellow = f64::midpoint(r, g);
         [f64::midpoint(yellow, b), yellow - b]
     };
@@ -193,7 +197,7 @@ fn good_and_bad_differ_without_red_and_green() {
 }
 
 #[test]
-fn contrast_is_reckoned_as_wcag_does() {
+fn contrast_follows_wcag() {
     assert!((contrast(BLACK, WHITE) - 21.0).abs() < 1e-9);
     assert!((contrast(rgb(0x77_7777), WHITE) - 4.48).abs() < 0.01);
 }

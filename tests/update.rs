@@ -7,48 +7,48 @@ use std::time::Duration;
 use kietop::{
     app::{
         msg::{Effect, Msg},
-        state::{Overlay, Screen, State},
-        update::{next_wakeup, start, update},
+        state::{MainScreen, Overlay, State},
+        update::{next_wakeup, startup_effects, update},
     },
     domain::{
-        change::{Access, Applied, Change, Delta, StoreError},
-        comparison::Clip,
+        comparison::VideoSource,
         link::{Links, VideoUrl},
-        noticed::Noticed,
-        report::{Observation, PollError},
-        schedule::{Attempt, LOST_AFTER, MOST_IN_FLIGHT, MOST_PER_SECOND, Polling, Stop},
+        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
+        poll_result::{Observation, PollError},
+        response_notes::ResponseNotes,
+        schedule::{LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND, PollAttempt, PollState, StopReason},
         status::Tab,
-        task::{Delivery, FailedStage, TaskState},
+        task::{CallbackStatus, FailureStage, TaskState},
         time::Now,
     },
 };
 use support::{answer, id, later, line, now, press, program, resize, task, type_text};
 
-fn seen(state: TaskState) -> Observation {
+fn observed(state: TaskState) -> Observation {
     Observation {
         state,
-        facts: kietop::domain::task::Facts::default(),
+        details: kietop::domain::task::TaskDetails::default(),
         raw: "{}".into(),
     }
 }
 
 fn success() -> Observation {
     let videos = Links::parse(["https://ex.com/1.mp4"]);
-    seen(TaskState::Succeeded {
+    observed(TaskState::Succeeded {
         videos,
-        delivery: Delivery::Done,
+        callback: CallbackStatus::Delivered,
     })
 }
 
-fn selected(state: &State) -> &str {
+fn selected_task(state: &State) -> &str {
     state.selected().map_or("", |watched| watched.id().as_str())
 }
 
-fn said(state: &State) -> &str {
-    state.notice().map_or("", |notice| notice.text.as_str())
+fn message(state: &State) -> &str {
+    state.message().map_or("", |notice| notice.text.as_str())
 }
 
-fn polls(effects: &[Effect]) -> usize {
+fn count_polls(effects: &[Effect]) -> usize {
     effects
         .iter()
         .filter(|effect| matches!(effect, Effect::Poll { .. }))
@@ -56,27 +56,27 @@ fn polls(effects: &[Effect]) -> usize {
 }
 
 /// Acts as a disk that takes everything.
-fn store(state: &mut State, effects: Vec<Effect>) {
+fn apply_writes(state: &mut State, effects: Vec<Effect>) {
     for effect in effects {
-        let Effect::Store(changes) = effect else {
+        let Effect::WriteChanges(changes) = effect else {
             continue;
         };
         let applied = changes
             .iter()
             .map(|change| match change {
-                Change::Add { task: id, .. } | Change::Restore { task: id, .. } => {
-                    Applied::Added(Box::new(task(id.as_str()).build()))
+                ListChange::Add { task: id, .. } | ListChange::Restore { task: id, .. } => {
+                    ChangeResult::Added(Box::new(task(id.as_str()).build()))
                 }
-                Change::Remove { .. } => Applied::Removed,
-                Change::Observed { .. }
-                | Change::CheckFailed { .. }
-                | Change::Opened { .. }
-                | Change::Label { .. }
-                | Change::Notify { .. }
-                | Change::SaveBegun { .. }
-                | Change::Saved { .. }
-                | Change::NotSaved { .. }
-                | Change::Warned { .. } => Applied::Noted,
+                ListChange::Remove { .. } => ChangeResult::Removed,
+                ListChange::Observed { .. }
+                | ListChange::CheckFailed { .. }
+                | ListChange::Opened { .. }
+                | ListChange::Label { .. }
+                | ListChange::SetNotify { .. }
+                | ListChange::SaveBegun { .. }
+                | ListChange::Saved { .. }
+                | ListChange::SaveFailed { .. }
+                | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
             })
             .collect();
         update(
@@ -91,8 +91,8 @@ fn store(state: &mut State, effects: Vec<Effect>) {
 }
 
 #[test]
-fn a_program_starts_by_reading_its_list() {
-    assert_eq!(start(), [Effect::Recall, Effect::Load]);
+fn startup_loads_the_list() {
+    assert_eq!(startup_effects(), [Effect::LoadSession, Effect::LoadList]);
     assert_eq!(
         next_wakeup(&program().build(), now()),
         None,
@@ -119,8 +119,8 @@ fn a_failed_poll_keeps_the_last_known_state() {
 
     let watched = state.list().get(&id("a")).unwrap();
     assert_eq!(watched.task, before);
-    assert_eq!(watched.freshness.failures, 1);
-    assert!(matches!(watched.polling, Polling::DueAt(at) if at > now().mono));
+    assert_eq!(watched.poll_history.failures, 1);
+    assert!(matches!(watched.poll_state, PollState::DueAt(at) if at > now().mono));
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn a_late_answer_from_an_old_attempt_is_ignored() {
 
     let msg = Msg::Polled {
         task: id("a"),
-        attempt: Attempt(999),
+        attempt: PollAttempt(999),
         answer: Box::new(Ok(success())),
-        noticed: Noticed::default(),
+        notes: ResponseNotes::default(),
     };
     let effects = update(&mut state, msg, now());
 
@@ -142,7 +142,7 @@ fn a_late_answer_from_an_old_attempt_is_ignored() {
 }
 
 #[test]
-fn an_ending_is_said_written_down_and_not_asked_after_again() {
+fn a_final_state_is_reported_stored_and_not_polled() {
     let mut state = program()
         .with(
             task("a")
@@ -155,16 +155,16 @@ fn an_ending_is_said_written_down_and_not_asked_after_again() {
 
     let effects = answer(&mut state, "a", Ok(success()));
 
-    assert_eq!(said(&state), "\"neon\" is ready.");
+    assert_eq!(message(&state), "\"neon\" is ready.");
     assert!(
-        matches!(&effects[..], [Effect::Store(changes), ..] if matches!(changes[..], [Change::Observed { .. }]))
+        matches!(&effects[..], [Effect::WriteChanges(changes), ..] if matches!(changes[..], [ListChange::Observed { .. }]))
     );
     assert_eq!(
-        state.list().get(&id("a")).unwrap().polling,
-        Polling::Stopped(Stop::Finished)
+        state.list().get(&id("a")).unwrap().poll_state,
+        PollState::Stopped(StopReason::Finished)
     );
     assert_eq!(
-        polls(&update(
+        count_polls(&update(
             &mut state,
             Msg::Tick,
             later(Duration::from_hours(9))
@@ -184,8 +184,8 @@ fn a_final_state_is_never_demoted() {
     answer(
         &mut state,
         "a",
-        Ok(seen(TaskState::Failed {
-            stage: FailedStage::Generation,
+        Ok(observed(TaskState::Failed {
+            stage: FailureStage::Generation,
         })),
     );
 
@@ -196,20 +196,20 @@ fn a_final_state_is_never_demoted() {
 }
 
 #[test]
-fn at_most_four_are_in_flight_and_five_start_in_a_second() {
+fn at_most_four_in_flight_and_five_starts_a_second() {
     let mut state = program().build();
     let tasks = (0..200)
         .map(|n| task(&format!("t{n:03}")).build())
         .collect();
     let mut starts: Vec<Duration> = Vec::new();
-    let mut effects = update(&mut state, Msg::Loaded(Ok(tasks)), now());
+    let mut effects = update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
 
     for step in 0..2000 {
         let at = later(Duration::from_millis(step * 50));
         for effect in std::mem::take(&mut effects) {
             if let Effect::Poll { task, attempt, .. } = effect {
                 starts.push(at.mono.since_start());
-                let answer = Box::new(Ok(seen(TaskState::Running {
+                let answer = Box::new(Ok(observed(TaskState::Running {
                     is_finishing: false,
                 })));
                 effects.extend(update(
@@ -218,48 +218,48 @@ fn at_most_four_are_in_flight_and_five_start_in_a_second() {
                         task,
                         attempt,
                         answer,
-                        noticed: Noticed::default(),
+                        notes: ResponseNotes::default(),
                     },
                     at,
                 ));
             }
         }
         effects.extend(update(&mut state, Msg::Tick, at));
-        assert!(state.list().tally().in_flight <= MOST_IN_FLIGHT);
+        assert!(state.list().counts().in_flight <= MAX_IN_FLIGHT);
     }
 
     assert!(starts.len() > 200, "{}", starts.len());
-    for window in starts.windows(MOST_PER_SECOND + 1) {
+    for window in starts.windows(MAX_PER_SECOND + 1) {
         assert!(
-            window[MOST_PER_SECOND].saturating_sub(window[0]) >= Duration::from_secs(1),
+            window[MAX_PER_SECOND].saturating_sub(window[0]) >= Duration::from_secs(1),
             "{window:?}"
         );
     }
 }
 
 #[test]
-fn a_question_never_answered_is_lost_and_asked_again() {
+fn an_unanswered_check_is_retried() {
     let mut state = program()
         .with(task("a").running().created("14:30").due_in("0s"))
         .build();
-    assert_eq!(state.list().tally().in_flight, 1);
+    assert_eq!(state.list().counts().in_flight, 1);
 
     update(&mut state, Msg::Tick, later(LOST_AFTER));
 
     let watched = state.list().get(&id("a")).unwrap();
     assert_eq!(
         watched
-            .freshness
+            .poll_history
             .last_error
             .as_ref()
             .map(|failed| &failed.error),
-        Some(&PollError::Lost)
+        Some(&PollError::AnswerLost)
     );
-    assert!(matches!(watched.polling, Polling::DueAt(_)));
+    assert!(matches!(watched.poll_state, PollState::DueAt(_)));
 }
 
 #[test]
-fn an_error_of_the_account_holds_every_poll_and_marks_no_row() {
+fn an_account_error_backs_off_every_poll() {
     let names = ["a", "b", "c"];
     let mut state = program()
         .with_all(names.map(|name| task(name).running().created("14:30").due_in("0s")))
@@ -276,7 +276,7 @@ fn an_error_of_the_account_holds_every_poll_and_marks_no_row() {
         );
     }
 
-    let hold = state.polls().hold().unwrap().clone();
+    let hold = state.poll_queue().backoff().unwrap().clone();
     assert_eq!(
         hold.failures, 1,
         "answers to questions under way count once"
@@ -285,7 +285,7 @@ fn an_error_of_the_account_holds_every_poll_and_marks_no_row() {
         state
             .list()
             .iter()
-            .all(|watched| watched.freshness.last_error.is_none())
+            .all(|watched| watched.poll_history.last_error.is_none())
     );
     let wait = hold.until.since(now().mono);
     assert!(
@@ -293,7 +293,7 @@ fn an_error_of_the_account_holds_every_poll_and_marks_no_row() {
         "{wait:?}"
     );
     assert_eq!(
-        polls(&update(
+        count_polls(&update(
             &mut state,
             Msg::Tick,
             later(Duration::from_secs(6))
@@ -301,7 +301,7 @@ fn an_error_of_the_account_holds_every_poll_and_marks_no_row() {
         0
     );
     assert_eq!(
-        polls(&update(
+        count_polls(&update(
             &mut state,
             Msg::Tick,
             later(Duration::from_secs(8))
@@ -312,14 +312,14 @@ fn an_error_of_the_account_holds_every_poll_and_marks_no_row() {
 
     press(&mut state, &["r"]);
     assert!(
-        said(&state).contains("429") || said(&state).contains("right now"),
+        message(&state).contains("429") || message(&state).contains("right now"),
         "{}",
-        said(&state)
+        message(&state)
     );
 }
 
 #[test]
-fn a_fresh_id_that_is_not_found_is_given_its_grace() {
+fn a_new_id_not_found_gets_a_grace_period() {
     let mut state = program()
         .with(task("a").added("14:32:00").due_in("0s"))
         .build();
@@ -344,7 +344,7 @@ fn a_fresh_id_that_is_not_found_is_given_its_grace() {
             task,
             attempt,
             answer: Box::new(Err(PollError::NotFound)),
-            noticed: Noticed::default(),
+            notes: ResponseNotes::default(),
         },
         much_later,
     );
@@ -355,48 +355,52 @@ fn a_fresh_id_that_is_not_found_is_given_its_grace() {
 }
 
 #[test]
-fn removing_the_selected_task_selects_its_neighbour_and_undo_brings_it_back() {
+fn removing_selects_the_neighbour_and_undo_restores() {
     let names = ["a", "b", "c"];
     let mut state = program()
         .with_all(names.map(|name| task(name).ready("1m").created("14:10")))
         .build();
     press(&mut state, &["j"]);
-    assert_eq!(selected(&state), "b");
+    assert_eq!(selected_task(&state), "b");
 
     let effects = press(&mut state, &["d"]);
-    store(&mut state, effects);
-    assert_eq!((selected(&state), state.shown().len()), ("c", 2));
-    assert!(said(&state).starts_with("Removed"), "{}", said(&state));
+    apply_writes(&mut state, effects);
+    assert_eq!((selected_task(&state), state.shown().len()), ("c", 2));
+    assert!(
+        message(&state).starts_with("Removed"),
+        "{}",
+        message(&state)
+    );
 
     let effects = press(&mut state, &["u"]);
-    store(&mut state, effects);
-    assert_eq!((selected(&state), state.shown().len()), ("b", 3));
+    apply_writes(&mut state, effects);
+    assert_eq!((selected_task(&state), state.shown().len()), ("b", 3));
     press(&mut state, &["u"]);
-    assert_eq!(said(&state), "Nothing to undo.");
+    assert_eq!(message(&state), "Nothing to undo.");
 }
 
 #[test]
-fn nothing_moves_under_the_cursor() {
+fn the_selected_row_does_not_move() {
     let many = (0..100).map(|n| {
         task(&format!("t{n:03}"))
             .running()
             .created(&format!("13:{:02}", n % 60))
     });
-    let mut state = program().with_all(many).sized(120, 30).build();
+    let mut state = program().with_all(many).with_size(120, 30).build();
     press(&mut state, &["PgDn", "PgDn", "j"]);
     let (before, first) = (
-        selected(&state).to_owned(),
+        selected_task(&state).to_owned(),
         state.shown()[state.top()].clone(),
     );
 
-    let gone = Delta::Gone(state.shown()[0].clone());
-    let newer = Delta::Changed(Box::new(task("newer").running().created("14:31").build()));
-    update(&mut state, Msg::ChangedElsewhere(vec![newer, gone]), now());
+    let gone = ExternalChange::Removed(state.shown()[0].clone());
+    let newer = ExternalChange::Changed(Box::new(task("newer").running().created("14:31").build()));
+    update(&mut state, Msg::ExternalChanges(vec![newer, gone]), now());
 
-    assert_eq!(selected(&state), before);
+    assert_eq!(selected_task(&state), before);
     assert_eq!(state.shown()[state.top()], first);
     resize(&mut state, (120, 12));
-    assert_eq!(selected(&state), before);
+    assert_eq!(selected_task(&state), before);
     press(&mut state, &["3"]);
     assert_eq!((state.tab(), state.shown().len()), (Tab::Ready, 0));
     press(&mut state, &["1"]);
@@ -404,7 +408,7 @@ fn nothing_moves_under_the_cursor() {
 }
 
 #[test]
-fn pasted_text_never_is_a_command() {
+fn pasted_text_runs_no_command() {
     let mut state = program()
         .with(task("a").ready("1m").created("14:10"))
         .build();
@@ -422,7 +426,7 @@ fn pasted_text_never_is_a_command() {
     };
     assert_eq!(
         dialog
-            .taken()
+            .selected()
             .map(kietop::domain::task::TaskId::as_str)
             .collect::<Vec<_>>(),
         ["774d9a7dd608a0e49293903095e45a4c"]
@@ -430,7 +434,7 @@ fn pasted_text_never_is_a_command() {
 }
 
 #[test]
-fn ids_typed_are_added_with_their_label() {
+fn typed_ids_are_added_with_their_label() {
     let mut state = program().build();
     press(&mut state, &["a"]);
     type_text(&mut state, "774d9a7dd608a0e49293903095e45a4c");
@@ -439,11 +443,11 @@ fn ids_typed_are_added_with_their_label() {
 
     let effects = press(&mut state, &["Enter"]);
 
-    let [Effect::Store(changes)] = &effects[..] else {
+    let [Effect::WriteChanges(changes)] = &effects[..] else {
         panic!("{effects:?}")
     };
     let [
-        Change::Add {
+        ListChange::Add {
             label: Some(label), ..
         },
     ] = &changes[..]
@@ -456,60 +460,66 @@ fn ids_typed_are_added_with_their_label() {
         0,
         "nothing is shown before it is on the disk"
     );
-    store(&mut state, effects);
-    assert_eq!(selected(&state), "774d9a7dd608a0e49293903095e45a4c");
+    apply_writes(&mut state, effects);
+    assert_eq!(selected_task(&state), "774d9a7dd608a0e49293903095e45a4c");
 }
 
 #[test]
-fn a_list_file_that_is_gone_is_said_and_its_tasks_stay() {
+fn a_missing_list_file_is_reported_and_tasks_stay() {
     let mut state = program().with(task("a").running()).build();
-    let gone = StoreError::Gone("/lists/kietop.db".into());
+    let gone = StoreError::Missing("/lists/kietop.db".into());
 
     update(&mut state, Msg::ListFailed(gone.clone()), now());
 
     assert_eq!(state.list().len(), 1);
-    assert_eq!(state.unsaved().error, Some(gone.clone()));
+    assert_eq!(state.write_queue().error, Some(gone.clone()));
     let words =
         "The list file is gone from /lists/kietop.db; its tasks are kept here. B writes it back.";
-    assert_eq!(said(&state), words);
+    assert_eq!(message(&state), words);
     // It is tried again though nothing waits to be written; that it is still gone is no news.
     let next = later(Duration::from_secs(6));
     let effects = update(&mut state, Msg::Tick, next);
-    assert!(effects.contains(&Effect::Store(Vec::new())), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::WriteChanges(Vec::new())),
+        "{effects:?}"
+    );
     let still_gone = Msg::Stored {
         changes: Vec::new(),
         result: Err(gone),
     };
     update(&mut state, still_gone, next);
-    assert!(state.unsaved().retry.is_some());
+    assert!(state.write_queue().retry_at.is_some());
 
     // Leaving would lose the tasks, so that is asked first.
     let effects = press(&mut state, &["q"]);
     assert!(!effects.contains(&Effect::Quit), "{effects:?}");
     press(&mut state, &["n"]);
     let effects = press(&mut state, &["B"]);
-    assert!(effects.contains(&Effect::WriteBack), "{effects:?}");
-    let effects = update(&mut state, Msg::WrittenBack(Ok(())), next);
-    assert!(effects.contains(&Effect::Store(Vec::new())), "{effects:?}");
+    assert!(effects.contains(&Effect::RestoreListFile), "{effects:?}");
+    let effects = update(&mut state, Msg::ListFileRestored(Ok(())), next);
+    assert!(
+        effects.contains(&Effect::WriteChanges(Vec::new())),
+        "{effects:?}"
+    );
     let saved = Msg::Stored {
         changes: Vec::new(),
         result: Ok(Vec::new()),
     };
     update(&mut state, saved, next);
 
-    assert_eq!(state.unsaved().error, None);
-    assert_eq!(said(&state), "The list is saved again.");
-    assert!(!press(&mut state, &["B"]).contains(&Effect::WriteBack));
+    assert_eq!(state.write_queue().error, None);
+    assert_eq!(message(&state), "The list is saved again.");
+    assert!(!press(&mut state, &["B"]).contains(&Effect::RestoreListFile));
     assert!(press(&mut state, &["q"]).contains(&Effect::Quit));
 }
 
 #[test]
-fn a_full_disk_refuses_adds_and_keeps_what_was_learnt() {
+fn a_full_disk_refuses_adds_and_keeps_answers() {
     let mut state = program()
         .with(task("a").running().created("14:30").due_in("0s"))
         .build();
     let effects = answer(&mut state, "a", Ok(success()));
-    let Some(Effect::Store(changes)) = effects.into_iter().next() else {
+    let Some(Effect::WriteChanges(changes)) = effects.into_iter().next() else {
         panic!("written")
     };
 
@@ -521,27 +531,27 @@ fn a_full_disk_refuses_adds_and_keeps_what_was_learnt() {
         },
         now(),
     );
-    assert_eq!(state.unsaved().error, Some(StoreError::Full));
+    assert_eq!(state.write_queue().error, Some(StoreError::Full));
 
     let retried = update(&mut state, Msg::Tick, later(Duration::from_secs(6)));
     assert!(
-        retried.contains(&Effect::Store(changes.clone())),
+        retried.contains(&Effect::WriteChanges(changes.clone())),
         "{retried:?}"
     );
     update(
         &mut state,
         Msg::Stored {
             changes,
-            result: Ok(vec![Applied::Noted]),
+            result: Ok(vec![ChangeResult::Recorded]),
         },
         now(),
     );
     assert_eq!(
-        (state.unsaved().error.clone(), said(&state)),
+        (state.write_queue().error.clone(), message(&state)),
         (None, "The list is saved again.")
     );
 
-    let add = vec![Change::Remove {
+    let add = vec![ListChange::Remove {
         task: id("a"),
         at: now().wall,
     }];
@@ -554,9 +564,9 @@ fn a_full_disk_refuses_adds_and_keeps_what_was_learnt() {
         now(),
     );
     assert!(
-        said(&state).starts_with("Nothing was changed: the disk is full"),
+        message(&state).starts_with("Nothing was changed: the disk is full"),
         "{}",
-        said(&state)
+        message(&state)
     );
 }
 
@@ -572,22 +582,26 @@ fn a_refused_key_says_why() {
         ("Enter", "No task to show"),
     ] {
         press(&mut empty, &[key]);
-        assert!(said(&empty).starts_with(why), "{key}: {}", said(&empty));
+        assert!(
+            message(&empty).starts_with(why),
+            "{key}: {}",
+            message(&empty)
+        );
     }
     let mut state = program()
-        .set(|settings| settings.access = Access::ReadOnly)
+        .set(|settings| settings.access = AccessMode::ReadOnly)
         .with(task("a").running().created("14:30"))
         .build();
     for key in ["a", "d", "u"] {
         press(&mut state, &[key]);
         assert!(
-            said(&state).contains("read-only"),
+            message(&state).contains("read-only"),
             "{key}: {}",
-            said(&state)
+            message(&state)
         );
     }
     press(&mut state, &["o"]);
-    assert_eq!(said(&state), "Still being made: nothing to open yet.");
+    assert_eq!(message(&state), "Still being made: nothing to open yet.");
 }
 
 #[test]
@@ -595,7 +609,11 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
     let urls = ["https://ex.com/1.mp4", "https://ex.com/2.mp4"];
     let mut state = program()
         .with(task("a").ready("1m").created("14:20"))
-        .with(task("b").made("1m", Delivery::Done, &urls).created("14:10"))
+        .with(
+            task("b")
+                .finished("1m", CallbackStatus::Delivered, &urls)
+                .created("14:10"),
+        )
         .build();
 
     let [
@@ -634,25 +652,25 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
 }
 
 #[test]
-fn a_pause_stops_asking_and_r_asks_all_the_same() {
+fn a_pause_stops_polling_and_r_still_checks() {
     let mut state = program()
         .with(task("a").running().created("14:30").due_in("20s"))
         .build();
     press(&mut state, &["p"]);
 
     assert_eq!(
-        polls(&update(
+        count_polls(&update(
             &mut state,
             Msg::Tick,
             later(Duration::from_mins(5))
         )),
         0
     );
-    assert_eq!(polls(&press(&mut state, &["r"])), 1);
+    assert_eq!(count_polls(&press(&mut state, &["r"])), 1);
 }
 
 #[test]
-fn from_everywhere_three_keys_lead_out() {
+fn three_keys_quit_from_every_screen() {
     for way in [&[][..], &["Enter"], &["a"], &["?"], &["Enter", "?"]] {
         let mut state = program()
             .with(task("a").ready("1m").created("14:10"))
@@ -665,7 +683,7 @@ fn from_everywhere_three_keys_lead_out() {
 }
 
 #[test]
-fn a_wake_up_always_gets_somewhere() {
+fn every_wake_up_makes_progress() {
     let mut state = program()
         .with(task("a").running().created("14:30"))
         .with(task("b").ready("1m").created("14:10"))
@@ -683,38 +701,41 @@ fn a_wake_up_always_gets_somewhere() {
 }
 
 #[test]
-fn the_detail_goes_and_comes() {
+fn the_detail_opens_and_closes() {
     let mut state = program()
         .with(task("a").ready("1m").created("14:10"))
         .build();
 
     press(&mut state, &["Enter"]);
-    assert!(matches!(state.screen(), Screen::Detail { .. }));
+    assert!(matches!(state.screen(), MainScreen::Detail { .. }));
     press(&mut state, &["j", "j", "j"]);
     assert!(
-        matches!(state.screen(), Screen::Detail { scroll: 0, .. }),
+        matches!(state.screen(), MainScreen::Detail { scroll: 0, .. }),
         "no further than the text"
     );
     update(
         &mut state,
-        Msg::Measured {
-            most_scroll: 2,
-            room: None,
+        Msg::LayoutMeasured {
+            max_scroll: 2,
+            preview_area: None,
         },
         now(),
     );
     press(&mut state, &["j", "j", "j"]);
-    assert!(matches!(state.screen(), Screen::Detail { scroll: 2, .. }));
+    assert!(matches!(
+        state.screen(),
+        MainScreen::Detail { scroll: 2, .. }
+    ));
     press(&mut state, &["Esc"]);
-    assert_eq!(state.screen(), Screen::List);
+    assert_eq!(state.screen(), MainScreen::List);
 }
 
 #[test]
-fn other_keys_act_and_are_named() {
+fn rebound_keys_work_and_are_shown() {
     let mut state = program()
         .with(task("a").ready("1m").created("14:10"))
         .with(task("b").created("14:00"))
-        .keyed(&[
+        .with_keys(&[
             ("open_result", &["f5"]),
             ("check", &["down"]),
             ("next", &["n"]),
@@ -729,22 +750,22 @@ fn other_keys_act_and_are_named() {
             .any(|effect| matches!(effect, Effect::Open { .. }))
     );
     press(&mut state, &["o", "p"]);
-    assert!(!state.polls().is_paused() && state.notice().is_none());
+    assert!(!state.poll_queue().is_paused() && state.message().is_none());
     press(&mut state, &["n", "F5"]);
     assert_eq!(
-        said(&state),
+        message(&state),
         "Not answered for yet: nothing to open. Down asks now."
     );
 }
 
 #[test]
-fn input_and_result_are_compared_and_refusals_say_why() {
+fn comparison_opens_or_says_why_not() {
     let urls = ["https://ex.com/1.mp4", "https://ex.com/2.mp4"];
     let made = |name: &str| task(name).created("14:10");
     let mut state = program()
         .with(
             made("a")
-                .made("1m", Delivery::CallbackFailed, &urls)
+                .finished("1m", CallbackStatus::Failed, &urls)
                 .source("https://ex.com/in.mp4")
                 .prompt("snow"),
         )
@@ -753,12 +774,12 @@ fn input_and_result_are_compared_and_refusals_say_why() {
         .with(made("d").created("14:07").failed("500", "oops"))
         .build();
 
-    let [Effect::Compare(comparison)] = &press(&mut state, &["b"])[..] else {
+    let [Effect::ShowComparison(comparison)] = &press(&mut state, &["b"])[..] else {
         panic!("a rescued result is compared like any other")
     };
     assert_eq!(comparison.task, id("a"));
     assert_eq!(comparison.prompt.as_deref(), Some("snow"));
-    let links = |clips: &[Clip]| -> Vec<_> {
+    let links = |clips: &[VideoSource]| -> Vec<_> {
         let links = clips.iter().map(|clip| clip.link.as_str().to_owned());
         links.collect()
     };
@@ -774,7 +795,7 @@ fn input_and_result_are_compared_and_refusals_say_why() {
             result,
         };
         assert_eq!(update(&mut state, compared, now()), []);
-        assert_eq!(said(&state), text);
+        assert_eq!(message(&state), text);
     }
 
     for reason in [
@@ -783,13 +804,13 @@ fn input_and_result_are_compared_and_refusals_say_why() {
         "It failed: there is no video. O opens the input.",
     ] {
         assert_eq!(press(&mut state, &["j", "b"]), []);
-        assert_eq!(said(&state), reason);
+        assert_eq!(message(&state), reason);
     }
 }
 
 // F70
 #[test]
-fn a_wall_clock_that_jumps_neither_hurries_nor_holds_a_check() {
+fn wall_clock_jumps_do_not_affect_checks() {
     for hours in [-400_000, -9_000, -1, 1, 9_000, 400_000] {
         let mut state = program()
             .with(task("a").running().created("14:30").due_in("20s"))
@@ -802,7 +823,7 @@ fn a_wall_clock_that_jumps_neither_hurries_nor_holds_a_check() {
 
         let asked = (1..60).find(|&second| {
             let effects = update(&mut state, Msg::Tick, jumped(second));
-            polls(&effects) == 1
+            count_polls(&effects) == 1
         });
 
         // A jump may be a sleep, after which checks are spread out a little.
@@ -814,52 +835,52 @@ fn a_wall_clock_that_jumps_neither_hurries_nor_holds_a_check() {
 }
 
 #[test]
-fn a_list_that_another_program_holds_is_read_once_it_lets_go() {
-    let mut state = program().loading().build();
-    update(&mut state, Msg::Loaded(Err(StoreError::Busy)), now());
+fn a_locked_list_is_read_when_released() {
+    let mut state = program().still_loading().build();
+    update(&mut state, Msg::ListLoaded(Err(StoreError::Busy)), now());
     let at = next_wakeup(&state, now()).expect("a time for another try");
     assert_eq!(at, now().mono.after(Duration::from_secs(5)));
 
     let effects = update(&mut state, Msg::Tick, later(Duration::from_secs(5)));
-    assert_eq!(effects, [Effect::Recall, Effect::Load]);
+    assert_eq!(effects, [Effect::LoadSession, Effect::LoadList]);
     let again = update(&mut state, Msg::Tick, later(Duration::from_secs(20)));
     assert_eq!(again, [], "one at a time");
     let watched = task("a").running().build();
     update(
         &mut state,
-        Msg::Loaded(Ok(vec![watched])),
+        Msg::ListLoaded(Ok(vec![watched])),
         later(Duration::from_secs(21)),
     );
     assert_eq!(state.list().len(), 1);
 
-    let mut state = program().loading().build();
+    let mut state = program().still_loading().build();
     let damaged = StoreError::Damaged("x".into());
-    update(&mut state, Msg::Loaded(Err(damaged)), now());
+    update(&mut state, Msg::ListLoaded(Err(damaged)), now());
     assert_eq!(next_wakeup(&state, now()), None, "no time mends that");
 }
 
 #[test]
-fn what_a_system_or_a_panic_says_acts_on_no_terminal() {
+fn system_and_panic_messages_are_cleaned() {
     let hostile = "a\u{202e}b\u{1b}[2Jc\u{200b}d";
     let is_clean = |text: &str| !text.contains(['\u{202e}', '\u{1b}', '\u{200b}']);
     let mut state = program().with(task("a").ready("5m")).build();
-    update(&mut state, Msg::Broke(hostile.into()), now());
+    update(&mut state, Msg::ComponentPanicked(hostile.into()), now());
     assert!(
-        is_clean(said(&state)) && said(&state).contains('d'),
+        is_clean(message(&state)) && message(&state).contains('d'),
         "{}",
-        said(&state)
+        message(&state)
     );
 
     update(
         &mut state,
         Msg::Copied {
-            what: "the id".into(),
+            name: "the id".into(),
             text: "a".into(),
             result: Ok(hostile.into()),
         },
         now(),
     );
-    assert!(is_clean(said(&state)), "{}", said(&state));
+    assert!(is_clean(message(&state)), "{}", message(&state));
 
     press(&mut state, &["o"]);
     update(

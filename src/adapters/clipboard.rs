@@ -1,88 +1,91 @@
-//! The clipboard, by the programs that own one: tmux where we run inside it, else those of the desktop before us.
+//! The clipboard, by the programs that own one: tmux where we run inside it, else those of the
+//! desktop before us.
 //!
-//! No library: those hold the text only while their handle lives, and over SSH they ask a desktop that is not there.
-//! Where no program can do it the terminal may still be asked (OSC 52); that is the terminal's business, not ours.
+//! No library: those hold the text only while their handle lives, and over SSH they ask a desktop
+//! that is not there. Where no program can do it the terminal may still be asked (OSC 52); that is
+//! the terminal's business, not ours.
 
 use std::{env, ffi::OsString, time::Duration};
 
-use super::helper::{self, Programs};
+use super::command::{self, SearchPath};
 use crate::ports::Clipboard;
 
 /// How long a program is given; a display that does not answer holds it for good.
-const LIMIT: Duration = Duration::from_secs(2);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Is a program that puts its standard input on a clipboard.
+/// A program that puts its standard input on a clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Copier {
+struct ClipboardTool {
     name: &'static str,
     args: &'static [&'static str],
-    encoding: Encoding,
+    encoding: ClipboardEncoding,
 }
 
-/// Tells how a program wants its text.
+/// How a program wants its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+enum ClipboardEncoding {
     Utf8,
     /// What `clip.exe` takes: anything else it reads in the machine's own old code page.
     Utf16,
 }
 
 /// `-w` hands the text on to the terminal around tmux as well (tmux 3.2).
-const TMUX: Copier = utf8("tmux", &["load-buffer", "-w", "-"]);
-const WAYLAND: Copier = utf8("wl-copy", &["--type", "text/plain"]);
-const XCLIP: Copier = utf8("xclip", &["-selection", "clipboard", "-in"]);
-const XSEL: Copier = utf8("xsel", &["--clipboard", "--input"]);
-const MAC: Copier = utf8("pbcopy", &[]);
-const WINDOWS: Copier = Copier {
+const TMUX: ClipboardTool = utf8_tool("tmux", &["load-buffer", "-w", "-"]);
+const WAYLAND: ClipboardTool = utf8_tool("wl-copy", &["--type", "text/plain"]);
+const XCLIP: ClipboardTool = utf8_tool("xclip", &["-selection", "clipboard", "-in"]);
+const XSEL: ClipboardTool = utf8_tool("xsel", &["--clipboard", "--input"]);
+const MACOS: ClipboardTool = utf8_tool("pbcopy", &[]);
+const WINDOWS: ClipboardTool = ClipboardTool {
     name: "clip.exe",
     args: &[],
-    encoding: Encoding::Utf16,
+    encoding: ClipboardEncoding::Utf16,
 };
 
-const fn utf8(name: &'static str, args: &'static [&'static str]) -> Copier {
-    Copier {
+const fn utf8_tool(name: &'static str, args: &'static [&'static str]) -> ClipboardTool {
+    ClipboardTool {
         name,
         args,
-        encoding: Encoding::Utf8,
+        encoding: ClipboardEncoding::Utf8,
     }
 }
 
 /// Puts text on the clipboard of tmux or of the desktop.
 #[derive(Debug)]
 pub struct SystemClipboard {
-    programs: Programs,
-    copiers: Vec<Copier>,
-    limit: Duration,
+    search_path: SearchPath,
+    tools: Vec<ClipboardTool>,
+    timeout: Duration,
 }
 
 impl SystemClipboard {
     /// Returns the clipboard of where we run.
-    pub fn here() -> Self {
-        Self::with(Programs::of_path(), |name| env::var_os(name))
+    pub fn from_env() -> Self {
+        Self::new(SearchPath::from_env(), |name| env::var_os(name))
     }
 
     /// Returns the clipboard of a place with those programs and variables.
-    pub fn with(programs: Programs, variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let copiers = ladder(|name| variable(name).is_some_and(|value| !value.is_empty()));
+    pub fn new(programs: SearchPath, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let copiers = candidates(|name| variable(name).is_some_and(|value| !value.is_empty()));
         Self {
-            programs,
-            copiers,
-            limit: LIMIT,
+            search_path: programs,
+            tools: copiers,
+            timeout: COMMAND_TIMEOUT,
         }
     }
 }
 
-/// Returns the programs worth trying, in their order. Over SSH the desktop is the one in front of nobody.
-fn ladder(is_set: impl Fn(&str) -> bool) -> Vec<Copier> {
+/// Returns the programs worth trying, in their order. Over SSH the desktop is the one in front of
+/// nobody.
+fn candidates(is_set: impl Fn(&str) -> bool) -> Vec<ClipboardTool> {
     let mut copiers = Vec::new();
     if is_set("TMUX") {
         copiers.push(TMUX);
     }
-    if super::surroundings::is_remote(&is_set) {
+    if super::environment::is_over_ssh(&is_set) {
         return copiers;
     }
     if cfg!(target_os = "macos") {
-        copiers.push(MAC);
+        copiers.push(MACOS);
     }
     if is_set("WAYLAND_DISPLAY") {
         copiers.push(WAYLAND);
@@ -99,17 +102,17 @@ fn ladder(is_set: impl Fn(&str) -> bool) -> Vec<Copier> {
 impl Clipboard for SystemClipboard {
     fn copy(&self, text: &str) -> Result<String, String> {
         let mut reason = "no clipboard program was found".to_owned();
-        for copier in &self.copiers {
-            let Some(program) = self.programs.find(copier.name) else {
+        for copier in &self.tools {
+            let Some(program) = self.search_path.find(copier.name) else {
                 continue;
             };
-            let mut command = self.programs.command(&program);
+            let mut command = self.search_path.sandboxed_command(&program);
             command.args(copier.args);
-            if *copier == MAC {
+            if *copier == MACOS {
                 // Without a locale it takes the text for Mac Roman.
                 command.env("LC_CTYPE", "UTF-8");
             }
-            match helper::run(command, &copier.encoding.encode(text), self.limit) {
+            match command::run_with_timeout(command, &copier.encoding.encode(text), self.timeout) {
                 Ok(()) => return Ok(copier.name.to_owned()),
                 Err(why) => why.trim_end_matches('.').clone_into(&mut reason),
             }
@@ -118,7 +121,7 @@ impl Clipboard for SystemClipboard {
     }
 }
 
-impl Encoding {
+impl ClipboardEncoding {
     fn encode(self, text: &str) -> Vec<u8> {
         match self {
             Self::Utf8 => text.as_bytes().to_vec(),
@@ -136,9 +139,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::adapters::helper::tests::with_canary_key;
+    use crate::adapters::command::tests::with_canary_key;
 
-    /// Returns a folder of fake programs that write what they were given and how they were called beside themselves.
+    /// Returns a folder of fake programs that write what they were given and how they were called
+    /// beside themselves.
     fn bin(programs: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, script) in programs {
@@ -151,25 +155,25 @@ mod tests {
 
     fn clipboard(bin: &Path, variables: &'static [&'static str]) -> SystemClipboard {
         let path = env::join_paths([bin, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
-        let clipboard = SystemClipboard::with(Programs::within(&path), |name| {
+        let clipboard = SystemClipboard::new(SearchPath::parse(&path), |name| {
             variables.contains(&name).then(|| "1".into())
         });
         // None of the programs hangs, so only a machine that stands still reaches this.
         SystemClipboard {
-            limit: Duration::from_mins(5),
+            timeout: Duration::from_mins(5),
             ..clipboard
         }
     }
 
     #[cfg(target_os = "linux")]
     fn names(variables: &[&str]) -> Vec<&'static str> {
-        let copiers = ladder(|name| variables.contains(&name));
+        let copiers = candidates(|name| variables.contains(&name));
         copiers.iter().map(|copier| copier.name).collect()
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_ladder_fits_the_place() {
+    fn clipboard_programs_depend_on_the_environment() {
         assert_eq!(names(&[]), [""; 0]);
         assert_eq!(names(&["TMUX", "SSH_TTY", "DISPLAY"]), ["tmux"]);
         assert_eq!(names(&["SSH_CONNECTION", "WAYLAND_DISPLAY"]), [""; 0]);
@@ -181,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn the_text_reaches_the_program_and_the_key_does_not() {
-        let test = "adapters::clipboard::tests::the_text_reaches_the_program_and_the_key_does_not";
+    fn clipboard_program_gets_the_text_but_not_the_key() {
+        let test = "adapters::clipboard::tests::clipboard_program_gets_the_text_but_not_the_key";
         with_canary_key(test, the_text_reaches_the_program);
     }
 
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_is_followed_by_the_next() {
+    fn a_failing_program_falls_back_to_the_next() {
         let folder = bin(&[("xclip", "exit 1"), ("xsel", "cat > /dev/null")]);
         assert_eq!(
             clipboard(folder.path(), &["DISPLAY"]).copy("x"),
@@ -221,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_gets_its_own_encoding() {
+    fn windows_clipboard_gets_utf16() {
         let folder = bin(&[("clip.exe", "cat > \"$0.text\"")]);
 
         let result = clipboard(folder.path(), &["WSL_DISTRO_NAME"]).copy("é");

@@ -1,7 +1,9 @@
-//! A task's input beside its result: one page of our own, written to this disk and opened in the browser.
+//! A task's input beside its result: one page of our own, written to this disk and opened in the
+//! browser.
 //!
-//! The page is `assets/compare.html`. What the server told stands in it as data that no markup can come out of, and
-//! the page may load nothing but the videos it names. It must not know how videos are saved.
+//! The page is `assets/compare.html`. What the server told stands in it as data that no markup can
+//! come out of, and the page may load nothing but the videos it names. It must not know how videos
+//! are saved.
 
 use std::{
     fmt::Write as _,
@@ -17,66 +19,69 @@ use url::{Host, Url};
 
 use super::{
     desktop::{Browser, OwnFile},
-    download::Reach,
+    download::AllowedHosts,
 };
 use crate::{
     domain::{
-        comparison::{Clip, Comparison},
+        comparison::{Comparison, VideoSource},
         link::VideoUrl,
         task::TaskId,
     },
-    ports::Comparer,
+    ports::ComparisonViewer,
 };
 
 /// The page, with places for what is told.
-const PAGE: &str = include_str!("../../assets/compare.html");
+const PAGE_TEMPLATE: &str = include_str!("../../assets/compare.html");
 
 /// How our pages' names begin; nothing else in the folder is touched.
-const PREFIX: &str = "before-after-";
+const FILE_PREFIX: &str = "before-after-";
 
 /// How many pages stay: a browser may still show the last ones, and load them again.
-const KEPT: usize = 16;
+const MAX_PAGES: usize = 16;
 
 /// Writes pages into a folder of the user's own and opens them.
 #[derive(Debug, Clone)]
-pub struct ComparePages {
+pub struct ComparisonPages {
     folder: PathBuf,
     browser: Browser,
 }
 
-impl ComparePages {
+impl ComparisonPages {
     /// Returns a writer into that folder, which is made when it is not there.
     pub const fn new(folder: PathBuf, browser: Browser) -> Self {
         Self { folder, browser }
     }
 
-    /// Writes the page and returns where it is. Fails when the folder or the file cannot be written.
+    /// Writes the page and returns where it is. Fails when the folder or the file cannot be
+    /// written.
     pub fn write(&self, comparison: &Comparison) -> io::Result<PathBuf> {
-        make_private(&self.folder)?;
+        create_private_folder(&self.folder)?;
         // A browser is handed a whole path, wherever it was started.
         let folder = self.folder.canonicalize()?;
         let path = folder.join(file_name(&comparison.task));
         let part = path.with_extension("part");
-        // What lies there is the rest of an earlier try, or a link put in our way: neither is written through.
+        // What lies there is the rest of an earlier try, or a link put in our way: neither is
+        // written through.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        create_private(&part)?.write_all(page(comparison, self.browser.reach())?.as_bytes())?;
+        create_private_file(&part)?
+            .write_all(render_page(comparison, self.browser.allowed_hosts())?.as_bytes())?;
         fs::rename(&part, &path)?;
-        tidy(&folder, &path);
+        remove_old_pages(&folder, &path);
         Ok(path)
     }
 }
 
-impl Comparer for ComparePages {
-    fn compare(&self, comparison: &Comparison) -> Result<(), String> {
+impl ComparisonViewer for ComparisonPages {
+    fn show_comparison(&self, comparison: &Comparison) -> Result<(), String> {
         let path = self.write(comparison).map_err(|error| {
             let folder = self.folder.display();
             format!("The page cannot be written into {folder}: {error}.")
         })?;
-        let page = OwnFile::at(&path).ok_or("The page has no whole path.")?;
-        self.browser.show(&page).map_err(|reason| {
+        let page = OwnFile::new(&path).ok_or("The page has no whole path.")?;
+        self.browser.open_own_file(&page).map_err(|reason| {
             // The path first: a message line may be cut at its end.
             let path = path.display();
             format!("{path} cannot be shown: {reason}")
@@ -84,7 +89,8 @@ impl Comparer for ComparePages {
     }
 }
 
-/// Returns the name of a task's page: its id as far as it is plain, and a number that keeps ids apart.
+/// Returns the name of a task's page: its id as far as it is plain, and a number that keeps ids
+/// apart.
 fn file_name(task: &TaskId) -> String {
     let plain: String = task
         .as_str()
@@ -94,61 +100,62 @@ fn file_name(task: &TaskId) -> String {
         .collect();
     let mut hasher = DefaultHasher::new();
     task.as_str().hash(&mut hasher);
-    format!("{PREFIX}{plain}-{:016x}.html", hasher.finish())
+    format!("{FILE_PREFIX}{plain}-{:016x}.html", hasher.finish())
 }
 
-/// Is what the page's script is told.
+/// What the page's script is told.
 #[derive(Serialize)]
-struct Told<'a> {
+struct PageData<'a> {
     title: &'a str,
     prompt: Option<&'a str>,
-    inputs: Vec<Side>,
-    results: Vec<Side>,
+    inputs: Vec<VideoChoice>,
+    results: Vec<VideoChoice>,
 }
 
-/// Is one video of the page: its name in the chooser, and where it can be had, the best first.
+/// One video of the page: its name in the chooser, and where it can be had, the best first.
 #[derive(Serialize)]
-struct Side {
+struct VideoChoice {
     name: String,
     ways: Vec<String>,
 }
 
-impl Side {
-    fn all(clips: &[Clip], reach: Reach) -> Vec<Self> {
+impl VideoChoice {
+    fn from_sources(clips: &[VideoSource], reach: AllowedHosts) -> Vec<Self> {
         let numbered = clips.iter().zip(1..);
         numbered
             .map(|(clip, number)| Self {
                 name: format!("{number}: {}", clip.link.file_name()),
-                ways: ways(clip, reach).map(String::from).collect(),
+                ways: source_urls(clip, reach).map(String::from).collect(),
             })
             .collect()
     }
 }
 
-/// Returns where a video can be had: on this disk, then at the server, if that is no nearer than `reach`.
-fn ways(clip: &Clip, reach: Reach) -> impl Iterator<Item = Url> {
+/// Returns where a video can be had: on this disk, then at the server, if that is no nearer than
+/// `reach`.
+fn source_urls(clip: &VideoSource, reach: AllowedHosts) -> impl Iterator<Item = Url> {
     let file = clip
         .file
         .as_ref()
         .filter(|file| file.is_file())
         .and_then(|file| Url::from_file_path(file).ok());
-    let link = Some(&clip.link).filter(|link| reach.may_open(link));
+    let link = Some(&clip.link).filter(|link| reach.allows_in_browser(link));
     file.into_iter().chain(link.and_then(VideoUrl::to_url))
 }
 
 /// Returns the page of a comparison.
-fn page(comparison: &Comparison, reach: Reach) -> io::Result<String> {
-    let told = Told {
+fn render_page(comparison: &Comparison, reach: AllowedHosts) -> io::Result<String> {
+    let told = PageData {
         title: &comparison.title,
         prompt: comparison.prompt.as_deref(),
-        inputs: Side::all(&comparison.inputs, reach),
-        results: Side::all(&comparison.results, reach),
+        inputs: VideoChoice::from_sources(&comparison.inputs, reach),
+        results: VideoChoice::from_sources(&comparison.results, reach),
     };
-    let told = inert(&serde_json::to_string(&told)?);
+    let told = escape_json(&serde_json::to_string(&told)?);
     let clips = comparison.inputs.iter().chain(&comparison.results);
     let mut media: Vec<_> = clips
-        .flat_map(|clip| ways(clip, reach))
-        .map(|url| media_source(&url))
+        .flat_map(|clip| source_urls(clip, reach))
+        .map(|url| csp_source(&url))
         .collect();
     media.sort();
     media.dedup();
@@ -158,14 +165,14 @@ fn page(comparison: &Comparison, reach: Reach) -> io::Result<String> {
         RandomState::new().hash_one(1)
     );
     // What is told goes in last: a title that spells one of the places stays a title.
-    Ok(PAGE
+    Ok(PAGE_TEMPLATE
         .replace("@NONCE@", &nonce)
         .replace("@MEDIA@", &media.join(" "))
         .replacen("@TOLD@", &told, 1))
 }
 
 /// Writes JSON so that nothing in it can end the element it stands in, or a line of script.
-fn inert(json: &str) -> String {
+fn escape_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -182,7 +189,7 @@ fn inert(json: &str) -> String {
 ///
 /// The link may redirect, so this is as narrow as the policy's language allows: any https link, any
 /// file on this disk, or the same host over http. The host of a [`VideoUrl`] cannot end the source.
-fn media_source(url: &Url) -> String {
+fn csp_source(url: &Url) -> String {
     match (url.scheme(), url.host()) {
         ("http", Some(host @ (Host::Domain(_) | Host::Ipv4(_)))) => format!("http://{host}:*"),
         // There is no word for an IPv6 address.
@@ -190,8 +197,9 @@ fn media_source(url: &Url) -> String {
     }
 }
 
-/// Makes a folder that is its owner's alone; one that is there already must be ours to write, and ours only.
-fn make_private(folder: &Path) -> io::Result<()> {
+/// Makes a folder that is its owner's alone; one that is there already must be ours to write, and
+/// ours only.
+fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -205,7 +213,7 @@ fn make_private(folder: &Path) -> io::Result<()> {
 }
 
 /// Creates a file that is its owner's alone, and was not there.
-fn create_private(path: &Path) -> io::Result<File> {
+fn create_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -213,18 +221,18 @@ fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// Removes the oldest pages. What cannot be removed is left to the next time.
-fn tidy(folder: &Path, newest: &Path) {
+fn remove_old_pages(folder: &Path, newest: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     let mut pages: Vec<_> = entries
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(FILE_PREFIX))
         .filter(|entry| entry.path() != newest)
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     pages.sort();
-    let surplus = (pages.len() + 1).saturating_sub(KEPT);
+    let surplus = (pages.len() + 1).saturating_sub(MAX_PAGES);
     for (_, path) in pages.iter().take(surplus) {
         if let Err(error) = fs::remove_file(path) {
             tracing::debug!(%error, "an old page stays");
@@ -236,8 +244,8 @@ fn tidy(folder: &Path, newest: &Path) {
 mod tests {
     use super::*;
 
-    fn clip(link: &str) -> Clip {
-        Clip {
+    fn clip(link: &str) -> VideoSource {
+        VideoSource {
             link: VideoUrl::parse(link).unwrap(),
             file: None,
         }
@@ -262,8 +270,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_stays_data() {
-        let page = page(&comparison(), Reach::ThisMachine).unwrap();
+    fn page_data_is_escaped() {
+        let page = render_page(&comparison(), AllowedHosts::PublicAndLoopback).unwrap();
 
         let told = between(&page, "type=\"application/json\">", "</script>");
         assert!(!told.contains(['<', '>', '&', '\u{2028}']));
@@ -276,8 +284,8 @@ mod tests {
     }
 
     #[test]
-    fn the_page_may_load_its_videos_and_nothing_else() {
-        let first = page(&comparison(), Reach::ThisMachine).unwrap();
+    fn page_csp_allows_only_its_videos() {
+        let first = render_page(&comparison(), AllowedHosts::PublicAndLoopback).unwrap();
         let policy = between(&first, "Content-Security-Policy\" content=\"", "\"");
         let nonce = between(policy, "'nonce-", "'");
 
@@ -297,7 +305,7 @@ mod tests {
         assert_ne!(
             nonce,
             between(
-                &page(&comparison(), Reach::ThisMachine).unwrap(),
+                &render_page(&comparison(), AllowedHosts::PublicAndLoopback).unwrap(),
                 "'nonce-",
                 "'"
             )
@@ -306,8 +314,8 @@ mod tests {
 
     // F67
     #[test]
-    fn a_link_to_this_machine_is_for_an_api_on_it_alone() {
-        let page = page(&comparison(), Reach::Public).unwrap();
+    fn loopback_links_need_a_loopback_api() {
+        let page = render_page(&comparison(), AllowedHosts::PublicOnly).unwrap();
 
         assert!(page.contains("https://in.example/a"));
         // The name in the chooser may stay; there is nowhere to load it from.
@@ -315,28 +323,34 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_before_its_link_while_it_is_there() {
+    fn a_saved_file_is_preferred_to_its_link() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a #1?.mp4");
         let mut saved = clip("https://[::1]/a.mp4");
         saved.file = Some(file.clone());
 
-        assert_eq!(ways(&saved, Reach::ThisMachine).count(), 1);
+        assert_eq!(
+            source_urls(&saved, AllowedHosts::PublicAndLoopback).count(),
+            1
+        );
         fs::write(&file, "video").unwrap();
-        let ways: Vec<_> = ways(&saved, Reach::ThisMachine).collect();
+        let ways: Vec<_> = source_urls(&saved, AllowedHosts::PublicAndLoopback).collect();
         assert!(ways[0].as_str().ends_with("/a%20%231%3F.mp4"));
-        assert_eq!(media_source(&ways[0]), "file:");
-        assert_eq!(media_source(&ways[1]), "https:");
+        assert_eq!(csp_source(&ways[0]), "file:");
+        assert_eq!(csp_source(&ways[1]), "https:");
         let own = Url::parse("http://[::1]:8080/a.mp4").unwrap();
-        assert_eq!(media_source(&own), "http:");
+        assert_eq!(csp_source(&own), "http:");
     }
 
     #[test]
-    fn pages_are_private_stay_in_their_folder_and_are_few() {
+    fn pages_are_private_and_pruned() {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("kietop");
-        let pages = ComparePages::new(folder.clone(), Browser::new(Vec::new(), Reach::Public));
+        let pages = ComparisonPages::new(
+            folder.clone(),
+            Browser::new(Vec::new(), AllowedHosts::PublicOnly),
+        );
         let write = |id: &str| {
             let task = TaskId::parse(id).unwrap();
             let comparison = Comparison {
@@ -361,34 +375,34 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        assert_eq!(left.len(), KEPT + 1, "{left:?}");
+        assert_eq!(left.len(), MAX_PAGES + 1, "{left:?}");
         assert!(left.contains(&"notes.txt".into()));
     }
 
     #[test]
-    fn a_folder_that_others_may_write_is_not_used() {
+    fn a_folder_writable_by_others_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let pages = ComparePages::new(
+        let pages = ComparisonPages::new(
             home.path().to_owned(),
-            Browser::new(Vec::new(), Reach::Public),
+            Browser::new(Vec::new(), AllowedHosts::PublicOnly),
         );
 
-        let reason = pages.compare(&comparison()).unwrap_err();
+        let reason = pages.show_comparison(&comparison()).unwrap_err();
 
         assert!(reason.ends_with("others may write there."), "{reason}");
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_link_in_the_way_is_not_written_through() {
+    fn page_symlinks_are_not_followed() {
         let home = tempfile::tempdir().unwrap();
         let victim = home.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        let pages = ComparePages::new(
+        let pages = ComparisonPages::new(
             home.path().to_owned(),
-            Browser::new(Vec::new(), Reach::Public),
+            Browser::new(Vec::new(), AllowedHosts::PublicOnly),
         );
         let page = pages.write(&comparison()).unwrap();
         for name in [page.clone(), page.with_extension("part")] {

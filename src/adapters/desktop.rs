@@ -14,30 +14,31 @@ use rustix::time::{ClockId, clock_gettime};
 use url::Url;
 
 use super::{
-    download::Reach,
-    helper::{self, Programs},
-    surroundings::{has_display, is_set},
+    command::{self, SearchPath},
+    download::AllowedHosts,
+    environment::{has_display, is_variable_set},
 };
 use crate::{
     domain::{
         link::VideoUrl,
         time::{Mono, Now},
     },
-    ports::{Clock, Opener},
+    ports::{Clock, VideoOpener},
 };
 
-mod browser_line;
+mod browser_variable;
 
 /// How long a launcher is given to fail; one that still runs by then has opened something.
-const LAUNCH: Duration = Duration::from_millis(1500);
+const LAUNCH_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// The clock for schedules: one that cannot be set and counts a sleep of the machine. Linux's monotonic clock, which
-/// `Instant` reads too, stands still then; that of the other systems does not.
+/// The clock for schedules: one that cannot be set and counts a sleep of the machine. Linux's
+/// monotonic clock, which `Instant` reads too, stands still then; that of the other systems does
+/// not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const STEADY: ClockId = ClockId::Boottime;
+const SCHEDULE_CLOCK: ClockId = ClockId::Boottime;
 /// See above.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const STEADY: ClockId = ClockId::Monotonic;
+const SCHEDULE_CLOCK: ClockId = ClockId::Monotonic;
 
 /// Reads the system's clocks.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +65,7 @@ impl SystemClock {
 
     /// Returns the time since the host's start, the same for all its programs.
     pub fn since_boot() -> Mono {
-        let time = clock_gettime(STEADY);
+        let time = clock_gettime(SCHEDULE_CLOCK);
         let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
         let nanos = Duration::from_nanos(time.tv_nsec.try_into().unwrap_or_default());
         Mono::at(seconds.saturating_add(nanos))
@@ -83,41 +84,41 @@ impl Clock for SystemClock {
 /// Starts the user's browser: the `browser` setting, else `$BROWSER`, else the desktop's default.
 #[derive(Debug, Clone)]
 pub struct Browser {
-    chosen: Vec<String>,
-    programs: Programs,
-    reach: Reach,
+    configured_command: Vec<String>,
+    search_path: SearchPath,
+    allowed_hosts: AllowedHosts,
 }
 
 impl Browser {
-    /// Returns a starter for the command line of the settings, an empty one leaving the choice to the system, that is
-    /// sent no nearer than `reach`.
-    pub fn new(chosen: Vec<String>, reach: Reach) -> Self {
+    /// Returns a starter for the command line of the settings, an empty one leaving the choice to
+    /// the system, that is sent no nearer than `reach`.
+    pub fn new(chosen: Vec<String>, reach: AllowedHosts) -> Self {
         Self {
-            chosen,
-            programs: Programs::of_path(),
-            reach,
+            configured_command: chosen,
+            search_path: SearchPath::from_env(),
+            allowed_hosts: reach,
         }
     }
 
     /// Returns how near its links may lead.
-    pub(super) const fn reach(&self) -> Reach {
-        self.reach
+    pub(super) const fn allowed_hosts(&self) -> AllowedHosts {
+        self.allowed_hosts
     }
 
     /// Returns the setting or variable that names the browser, and the commands to try, in order.
     ///
     /// A named browser that cannot be started is an error: no other is started in its place.
     /// Without a display there is no desktop default.
-    fn launchers(
+    fn launch_commands(
         &self,
         own: &str,
         link: &str,
         has_display: bool,
     ) -> Result<(&'static str, Vec<Command>), String> {
-        let (source, lines) = if !self.chosen.is_empty() {
-            ("The setting browser", vec![self.chosen.clone()])
+        let (source, lines) = if !self.configured_command.is_empty() {
+            ("The setting browser", vec![self.configured_command.clone()])
         } else if !own.trim().is_empty() {
-            let lines = browser_line::parse(own, &self.programs);
+            let lines = browser_variable::parse(own, &self.search_path);
             ("BROWSER", lines.map_err(|why| format!("BROWSER: {why}."))?)
         } else if has_display {
             return Ok(("", open::commands(link)));
@@ -128,8 +129,8 @@ impl Browser {
         let mut launchers = Vec::new();
         for line in &lines {
             let program = line.first().map_or("", String::as_str);
-            match self.programs.find(program) {
-                Some(found) => launchers.push(launcher(&found, line.get(1..), link)),
+            match self.search_path.find(program) {
+                Some(found) => launchers.push(launch_command(&found, line.get(1..), link)),
                 None => {
                     missing = format!("no program {program} in PATH; give an absolute path");
                 }
@@ -142,37 +143,38 @@ impl Browser {
     }
 }
 
-impl Opener for Browser {
+impl VideoOpener for Browser {
     fn open(&self, url: &VideoUrl) -> Result<(), String> {
-        if !self.reach.may_open(url) {
+        if !self.allowed_hosts.allows_in_browser(url) {
             let host = url.host();
             return Err(format!(
                 "The link leads to this machine ({host}), where the API is not: it is not followed."
             ));
         }
-        self.start(url.as_str())
+        self.open_link(url.as_str())
     }
 
     fn open_file(&self, file: &Path) -> Result<(), String> {
-        let file = OwnFile::video(file).ok_or("The saved file is no video by its name.")?;
-        self.show(&file)
+        let file = OwnFile::saved_video(file).ok_or("The saved file is no video by its name.")?;
+        self.open_own_file(&file)
     }
 }
 
 impl Browser {
     /// Opens a file that we wrote ourselves.
-    pub(super) fn show(&self, file: &OwnFile) -> Result<(), String> {
-        self.start(file.0.as_str())
+    pub(super) fn open_own_file(&self, file: &OwnFile) -> Result<(), String> {
+        self.open_link(file.0.as_str())
     }
 
-    fn start(&self, link: &str) -> Result<(), String> {
+    fn open_link(&self, link: &str) -> Result<(), String> {
         let own = env::var_os("BROWSER").unwrap_or_default();
-        let has_display = has_display(is_set);
-        let (source, launchers) = self.launchers(&own.to_string_lossy(), link, has_display)?;
+        let has_display = has_display(is_variable_set);
+        let (source, launchers) =
+            self.launch_commands(&own.to_string_lossy(), link, has_display)?;
         let mut reason = String::new();
         for mut launcher in launchers {
-            self.programs.tame(&mut launcher);
-            match launch(launcher, LAUNCH) {
+            self.search_path.sandbox(&mut launcher);
+            match run_launcher(launcher, LAUNCH_TIMEOUT) {
                 Ok(()) => return Ok(()),
                 Err(why) if source.is_empty() => reason = why,
                 Err(why) => reason = format!("{source}: {why}"),
@@ -182,7 +184,7 @@ impl Browser {
     }
 }
 
-/// Is a page or a video on this disk that we wrote ourselves: no other `file:` link is ever opened.
+/// A page or a video on this disk that we wrote ourselves: no other `file:` link is ever opened.
 ///
 /// Links of the API are [`VideoUrl`]s, which cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,19 +192,20 @@ pub(super) struct OwnFile(Url);
 
 impl OwnFile {
     /// Names a file of ours by its whole path; nothing when the path is not whole.
-    pub(super) fn at(path: &Path) -> Option<Self> {
+    pub(super) fn new(path: &Path) -> Option<Self> {
         Url::from_file_path(path).ok().map(Self)
     }
 
-    /// Names a video that was saved; nothing when its name has no ending that we give: the system starts programs by it.
-    fn video(path: &Path) -> Option<Self> {
+    /// Names a video that was saved; nothing when its name has no ending that we give: the system
+    /// starts programs by it.
+    fn saved_video(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?;
-        matches!(ending, "mp4" | "mov" | "webm").then(|| Self::at(path))?
+        matches!(ending, "mp4" | "mov" | "webm").then(|| Self::new(path))?
     }
 }
 
 /// Returns a command that opens a link: `%s` is replaced by it, else it is the last argument.
-fn launcher(program: &Path, arguments: Option<&[String]>, link: &str) -> Command {
+fn launch_command(program: &Path, arguments: Option<&[String]>, link: &str) -> Command {
     let mut command = Command::new(program);
     let mut is_placed = false;
     for word in arguments.unwrap_or_default() {
@@ -216,19 +219,20 @@ fn launcher(program: &Path, arguments: Option<&[String]>, link: &str) -> Command
 }
 
 /// Starts a launcher and waits up to `limit` for it to fail.
-fn launch(mut command: Command, limit: Duration) -> Result<(), String> {
-    let name = helper::name(&command);
+fn run_launcher(mut command: Command, limit: Duration) -> Result<(), String> {
+    let name = command::program_name(&command);
     let child = command
         .spawn()
         .map_err(|error| format!("{name} cannot be started: {error}."))?;
-    match ended(child, limit) {
-        Some(status) if !status.success() => Err(helper::failed(&name, status)),
+    match wait_briefly(child, limit) {
+        Some(status) if !status.success() => Err(command::describe_failure(&name, status)),
         _ => Ok(()),
     }
 }
 
-/// Returns how a child ended that ends soon; one that lives on beyond `limit` is waited for on a thread, so that no zombie stays.
-fn ended(mut child: Child, limit: Duration) -> Option<ExitStatus> {
+/// Returns how a child ended that ends soon; one that lives on beyond `limit` is waited for on a
+/// thread, so that no zombie stays.
+fn wait_briefly(mut child: Child, limit: Duration) -> Option<ExitStatus> {
     let (tell, told) = mpsc::channel();
     let reaper = thread::Builder::new()
         .name("browser".into())
@@ -263,21 +267,21 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
         }
         let browser = Browser {
-            programs: Programs::within(folder.path().as_os_str()),
+            search_path: SearchPath::parse(folder.path().as_os_str()),
             ..Browser::new(
                 chosen.iter().map(ToString::to_string).collect(),
-                Reach::Public,
+                AllowedHosts::PublicOnly,
             )
         };
         (browser, folder)
     }
 
     #[test]
-    fn a_browser_line_takes_the_link_without_a_shell() {
+    fn browser_command_gets_the_link_without_a_shell() {
         let link = "https://ex.com/a?b=$(id)&c";
         let started = |words: &[&str]| {
             let words: Vec<_> = words.iter().map(ToString::to_string).collect();
-            line(&launcher(Path::new("/bin/fox"), Some(&words), link))
+            line(&launch_command(Path::new("/bin/fox"), Some(&words), link))
         };
 
         assert_eq!(started(&[]), ["/bin/fox", link]);
@@ -288,12 +292,15 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_come_before_the_variable_and_both_before_the_desktop() {
+    fn browser_setting_precedes_variable_and_desktop() {
         let names = |chosen: &[&str], own, has_display| {
             let (browser, _folder) = browser(chosen, &["mine", "first", "second"]);
-            let found = browser.launchers(own, "https://ex.com/", has_display);
+            let found = browser.launch_commands(own, "https://ex.com/", has_display);
             let (source, launchers) = found.unwrap();
-            let names = launchers.iter().map(helper::name).collect::<Vec<_>>();
+            let names = launchers
+                .iter()
+                .map(command::program_name)
+                .collect::<Vec<_>>();
             (source, names.join(" "))
         };
 
@@ -309,10 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_that_cannot_be_used_is_named_and_nothing_is_started_in_its_place() {
+    fn an_unusable_browser_setting_is_an_error() {
         let why = |chosen: &[&str], own| {
             let (browser, _folder) = browser(chosen, &["first"]);
-            browser.launchers(own, "https://ex.com/", true).unwrap_err()
+            browser
+                .launch_commands(own, "https://ex.com/", true)
+                .unwrap_err()
         };
 
         for (own, expected) in [
@@ -337,7 +346,7 @@ mod tests {
 
     // F67
     #[test]
-    fn a_link_to_this_machine_is_for_an_api_on_it_alone() {
+    fn loopback_links_need_a_loopback_api() {
         let table = [
             ("http://127.0.0.1:8080/admin", true),
             ("https://127.1.2.3/", true),
@@ -353,11 +362,18 @@ mod tests {
         ];
         for (link, is_here) in table {
             let link = VideoUrl::parse(link).unwrap();
-            assert_eq!(link.is_on_this_machine(), is_here, "{link:?}");
-            assert_eq!(Reach::Public.may_open(&link), !is_here, "{link:?}");
-            assert!(Reach::ThisMachine.may_open(&link), "{link:?}");
+            assert_eq!(link.is_loopback(), is_here, "{link:?}");
+            assert_eq!(
+                AllowedHosts::PublicOnly.allows_in_browser(&link),
+                !is_here,
+                "{link:?}"
+            );
+            assert!(
+                AllowedHosts::PublicAndLoopback.allows_in_browser(&link),
+                "{link:?}"
+            );
             if is_here {
-                let opened = Browser::new(Vec::new(), Reach::Public).open(&link);
+                let opened = Browser::new(Vec::new(), AllowedHosts::PublicOnly).open(&link);
                 let why = opened.unwrap_err();
                 assert!(why.contains("leads to this machine"), "{why}");
             }
@@ -365,8 +381,9 @@ mod tests {
     }
 
     #[test]
-    fn only_videos_of_this_disk_are_opened_as_files() {
-        let link = |path: &str| OwnFile::video(Path::new(path)).map(|file| file.0.to_string());
+    fn only_local_videos_are_opened_as_files() {
+        let link =
+            |path: &str| OwnFile::saved_video(Path::new(path)).map(|file| file.0.to_string());
 
         assert_eq!(link("/v/a b.mp4"), Some("file:///v/a%20b.mp4".into()));
         for odd in [
@@ -381,10 +398,10 @@ mod tests {
     }
 
     #[test]
-    fn a_launcher_that_fails_says_so() {
+    fn a_failing_launcher_is_reported() {
         // None of them lives on, so only a machine that stands still reaches this.
         let limit = Duration::from_mins(5);
-        let launch = |command| launch(command, limit);
+        let launch = |command| run_launcher(command, limit);
         assert_eq!(launch(Command::new("true")), Ok(()));
         assert_eq!(
             launch(Command::new("false")),

@@ -1,9 +1,9 @@
 //! Frames out of videos, by the `ffmpeg` found on this machine, which is trusted with nothing.
 //!
-//! It gets a file of ours, never a link: a playlist in a video's clothes would make it fetch. It may read nothing but
-//! files, as nothing but MP4; it runs in a process group of its own with bounds on memory, time and output, with no
-//! environment and no key, and dies when its answer is no longer wanted. What it says is read as a plain pixel map with
-//! bounds of its own.
+//! It gets a file of ours, never a link: a playlist in a video's clothes would make it fetch. It
+//! may read nothing but files, as nothing but MP4; it runs in a process group of its own with
+//! bounds on memory, time and output, with no environment and no key, and dies when its answer is
+//! no longer wanted. What it says is read as a plain pixel map with bounds of its own.
 
 use std::{
     env,
@@ -23,28 +23,28 @@ use tokio::{
 };
 
 use super::{
-    helper::Programs,
+    command::SearchPath,
     regular_file::{self, Symlinks},
 };
 use crate::{
-    domain::picture::PictureError,
-    ports::{FrameReader, Pending, Still},
+    domain::preview::PreviewError,
+    ports::{BoxFuture, FrameReader, VideoFrame},
 };
 
 /// The longest one call may take.
-const WALL: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest side of a frame, in pixels.
-const LONGEST_SIDE: u32 = 480;
+const MAX_SIDE_LEN: u32 = 480;
 
 /// The most that is read of an answer: a frame of that size, three bytes a pixel, and its head.
-const LONGEST_ANSWER: u64 = 480 * 480 * 3 + 64;
+const MAX_OUTPUT_LEN: u64 = 480 * 480 * 3 + 64;
 
 /// The most memory the pixel map's decoder may take.
-const DECODER_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_DECODER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The largest sides the decoder accepts.
-const DECODER_SIDE: u32 = 4096;
+const MAX_DECODER_SIDE: u32 = 4096;
 
 /// Runs ffmpeg within bounds: 5 s of processor time, 512 MB of memory, no file written, no core
 /// dump. A shell sets them because nothing safe can run between fork and exec; its text is
@@ -53,7 +53,7 @@ const DECODER_SIDE: u32 = 4096;
 /// Its standard input is a pipe that we hold open and never write to. When kietop ends, however it
 /// ends, the pipe closes and a watcher kills the whole group: a hung ffmpeg uses no processor time,
 /// so the bounds would not end it.
-const BOUNDED: &str = concat!(
+const LIMITED_RUN_SCRIPT: &str = concat!(
     "ulimit -t 5 && ulimit -f 0 && ulimit -c 0 || exit 1; ",
     r#"case "$1" in linux) ulimit -v 524288 || exit 1;; esac; shift; "#,
     "exec 3<&0 </dev/null; ",
@@ -65,56 +65,64 @@ const BOUNDED: &str = concat!(
 /// Reads frames by ffmpeg.
 #[derive(Debug, Clone)]
 pub struct Ffmpeg {
-    programs: Programs,
+    search_path: SearchPath,
 }
 
 impl Ffmpeg {
-    /// Returns a reader that looks for ffmpeg among those programs, each time: it may be installed meanwhile.
-    pub const fn among(programs: Programs) -> Self {
-        Self { programs }
+    /// Returns a reader that looks for ffmpeg among those programs, each time: it may be installed
+    /// meanwhile.
+    pub const fn new(programs: SearchPath) -> Self {
+        Self {
+            search_path: programs,
+        }
     }
 
-    async fn read(&self, file: &Path, at: Duration) -> Result<Still, PictureError> {
-        let program = self.programs.find("ffmpeg").ok_or(PictureError::NoFfmpeg)?;
+    async fn extract_frame(&self, file: &Path, at: Duration) -> Result<VideoFrame, PreviewError> {
+        let program = self
+            .search_path
+            .find("ffmpeg")
+            .ok_or(PreviewError::NoFfmpeg)?;
         let file = file.to_owned();
-        let checked = task::spawn_blocking(move || checked(&file)).await;
-        let file = checked.map_err(|_panic| PictureError::Broke)??;
-        let child = command(&program, &file, at).spawn().map_err(|error| {
-            tracing::warn!(%error, "ffmpeg cannot be started");
-            PictureError::Broke
-        })?;
-        let mut child = Group::of(child);
-        let answer = time::timeout(WALL, child.answer()).await;
-        let answer = answer.map_err(|_elapsed| PictureError::TooSlow)?;
+        let checked = task::spawn_blocking(move || check_video_file(&file)).await;
+        let file = checked.map_err(|_panic| PreviewError::Panicked)??;
+        let child = ffmpeg_command(&program, &file, at)
+            .spawn()
+            .map_err(|error| {
+                tracing::warn!(%error, "ffmpeg cannot be started");
+                PreviewError::Panicked
+            })?;
+        let mut child = ProcessGroup::new(child);
+        let answer = time::timeout(CALL_TIMEOUT, child.read_output()).await;
+        let answer = answer.map_err(|_elapsed| PreviewError::TooSlow)?;
         let bytes = answer.map_err(|error| {
             tracing::debug!(%error, "ffmpeg's answer cannot be read");
-            PictureError::Broke
+            PreviewError::Panicked
         })?;
-        task::spawn_blocking(move || still(&bytes))
+        task::spawn_blocking(move || decode_frame(&bytes))
             .await
-            .map_err(|_panic| PictureError::Refused)?
+            .map_err(|_panic| PreviewError::Unreadable)?
     }
 }
 
 impl FrameReader for Ffmpeg {
-    fn frame<'a>(
+    fn read_frame<'a>(
         &'a self,
         file: &'a Path,
         at: Duration,
-    ) -> Pending<'a, Result<Still, PictureError>> {
-        Box::pin(self.read(file, at))
+    ) -> BoxFuture<'a, Result<VideoFrame, PreviewError>> {
+        Box::pin(self.extract_frame(file, at))
     }
 }
 
 /// A process and its descendants; killed when dropped.
-struct Group {
+struct ProcessGroup {
     child: Child,
     /// The pipe whose end the watcher waits for; the process itself may be reaped before.
     _lifeline: Option<ChildStdin>,
 }
 
-impl Group {
-    fn of(mut child: Child) -> Self {
+impl ProcessGroup {
+    fn new(mut child: Child) -> Self {
         let lifeline = child.stdin.take();
         Self {
             child,
@@ -123,13 +131,13 @@ impl Group {
     }
 
     /// Returns what it writes, up to the bound, once it has ended; nothing when it failed.
-    async fn answer(&mut self) -> io::Result<Vec<u8>> {
+    async fn read_output(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         if let Some(out) = &mut self.child.stdout {
-            out.take(LONGEST_ANSWER + 1).read_to_end(&mut bytes).await?;
+            out.take(MAX_OUTPUT_LEN + 1).read_to_end(&mut bytes).await?;
         }
         // One that writes more is not waited for, and no answer.
-        if u64::try_from(bytes.len()).is_ok_and(|count| count > LONGEST_ANSWER) {
+        if u64::try_from(bytes.len()).is_ok_and(|count| count > MAX_OUTPUT_LEN) {
             return Ok(Vec::new());
         }
         let status = self.child.wait().await?;
@@ -137,7 +145,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         // Without an id it has ended and was waited for.
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
@@ -149,10 +157,10 @@ impl Drop for Group {
 }
 
 /// Returns the file's whole path, when it is a plain file that begins like an MP4.
-fn checked(file: &Path) -> Result<PathBuf, PictureError> {
+fn check_video_file(file: &Path) -> Result<PathBuf, PreviewError> {
     let missing = |error| {
         tracing::debug!(%error, "a video is not there");
-        PictureError::NoFile
+        PreviewError::FileMissing
     };
     let path = fs::canonicalize(file).map_err(missing)?;
     let mut options = OpenOptions::new();
@@ -161,17 +169,17 @@ fn checked(file: &Path) -> Result<PathBuf, PictureError> {
     let read = opened.map_err(missing)?.read_exact(&mut head);
     match (read, head) {
         (Ok(()), [_, _, _, _, b'f', b't', b'y', b'p']) => Ok(path),
-        _ => Err(PictureError::Refused),
+        _ => Err(PreviewError::Unreadable),
     }
 }
 
 /// Returns the bounded call that writes one frame of a file as a pixel map.
-fn command(program: &Path, file: &Path, at: Duration) -> Command {
+fn ffmpeg_command(program: &Path, file: &Path, at: Duration) -> Command {
     let mut name = OsString::from("file:");
     name.push(file);
     let mut command = Command::new("/bin/sh");
     command
-        .args(["-c", BOUNDED])
+        .args(["-c", LIMITED_RUN_SCRIPT])
         .arg(program)
         // Shells of other systems cannot bound the memory.
         .arg(env::consts::OS)
@@ -185,7 +193,7 @@ fn command(program: &Path, file: &Path, at: Duration) -> Command {
         .args(["-map", "0:v:0", "-an", "-sn", "-dn", "-frames:v", "1"])
         .args(["-filter_threads", "1", "-vf"])
         .arg(format!(
-            "scale=w='min({LONGEST_SIDE},iw)':h='min({LONGEST_SIDE},ih)':force_original_aspect_ratio=decrease"
+            "scale=w='min({MAX_SIDE_LEN},iw)':h='min({MAX_SIDE_LEN},ih)':force_original_aspect_ratio=decrease"
         ))
         .args(["-f", "image2pipe", "-c:v", "ppm", "pipe:1"])
         .current_dir("/")
@@ -200,18 +208,18 @@ fn command(program: &Path, file: &Path, at: Duration) -> Command {
 }
 
 /// Reads a pixel map.
-fn still(bytes: &[u8]) -> Result<Still, PictureError> {
+fn decode_frame(bytes: &[u8]) -> Result<VideoFrame, PreviewError> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(DECODER_SIDE);
-    limits.max_image_height = Some(DECODER_SIDE);
-    limits.max_alloc = Some(DECODER_BYTES);
+    limits.max_image_width = Some(MAX_DECODER_SIDE);
+    limits.max_image_height = Some(MAX_DECODER_SIDE);
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Pnm);
     reader.limits(limits);
     let image = reader.decode().map_err(|error| {
         tracing::debug!(%error, "no frame");
-        PictureError::Refused
+        PreviewError::Unreadable
     })?;
     let (width, height) = (image.width(), image.height());
     let pixels = image.into_rgb8().into_raw();
-    Still::new(width, height, pixels).ok_or(PictureError::Refused)
+    VideoFrame::new(width, height, pixels).ok_or(PreviewError::Unreadable)
 }

@@ -1,8 +1,10 @@
-//! The API at kie.ai: one client for the host, which asks after tasks with the key and names every outcome.
+//! The API at kie.ai: one client for the host, which asks after tasks with the key and names every
+//! outcome.
 //!
-//! It knows connections, deadlines and the key. What an answer means is `envelope`'s, and what a record means is
-//! the family's own file; another family is another file and one line in [`api_of`]. It keeps nothing between two
-//! questions but open connections, and decides nothing about when to ask.
+//! It knows connections, deadlines and the key. What an answer means is `envelope`'s, and what a
+//! record means is the family's own file; another family is another file and one line in
+//! [`family_api`]. It keeps nothing between two questions but open connections, and decides nothing
+//! about when to ask.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,30 +12,30 @@ use reqwest::{Client, Response, header};
 use tokio::sync::{Mutex, OnceCell};
 
 use self::{
-    connection::{Reuse, http_client},
-    envelope::{Reply, malformed},
+    connection::{ConnectionReuse, build_http_client},
+    envelope::{ApiReply, malformed},
 };
 use crate::{
-    adapters::turns::asking::{self, Shared},
+    adapters::file_limiter::limited_client::{self, SharedLimiter},
     domain::{
         id_extract::KnownSecrets,
-        noticed::Noticed,
-        report::{Answer, PollError},
-        task::{Facts, Family, TaskId, TaskState},
+        limiter::AccountHash,
+        poll_result::{PollError, PollResult},
+        response_notes::ResponseNotes,
+        task::{Family, TaskDetails, TaskId, TaskState},
         text::CleanText,
-        turns::Account,
     },
-    ports::{Pending, TaskApi},
+    ports::{BoxFuture, TaskApi},
 };
 
 pub mod connection;
 pub mod envelope;
-mod fresh_link;
 pub mod key;
 pub mod key_source;
+pub mod lenient_json;
+mod link_renewal;
 pub mod luma_modify;
 pub mod origin;
-pub mod read;
 mod redaction;
 pub mod retry_after;
 
@@ -44,56 +46,58 @@ pub use self::{
 };
 
 /// The longest name of a host that is shown, in bytes: what DNS allows.
-const HOST_BYTES: usize = 253;
+const MAX_HOST_LEN: usize = 253;
 
-/// Is one family of tasks: where it is asked after, and how its record is read.
+/// One family of tasks: where it is asked after, and how its record is read.
 #[derive(Debug, Clone, Copy)]
 pub struct FamilyApi {
     /// The path of the status call, which takes the query `taskId`.
     pub path: &'static str,
     /// Reads the record, the envelope's `data`. Pure and total.
-    pub decode: fn(&read::Object) -> (TaskState, Facts),
+    pub decode: fn(&lenient_json::JsonObject) -> (TaskState, TaskDetails),
 }
 
 /// Returns how a family is asked after.
-pub const fn api_of(family: Family) -> FamilyApi {
+pub const fn family_api(family: Family) -> FamilyApi {
     match family {
         Family::LumaModify => luma_modify::API,
     }
 }
 
 /// Returns the whole address that is asked after a task. The key is no part of it.
-pub fn address(origin: &ApiOrigin, task: &TaskId, family: Family) -> String {
+pub fn status_url(origin: &ApiOrigin, task: &TaskId, family: Family) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("taskId", task.as_str())
         .finish();
-    format!("{origin}{}?{query}", api_of(family).path)
+    format!("{origin}{}?{query}", family_api(family).path)
 }
 
 /// Bounds one question: how long it may take and how large its answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// How long finding the host, connecting and TLS may take together.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// How long the head of the answer may take, and each silence within its body.
-    pub silence: Duration,
+    pub read_timeout: Duration,
     /// How long everything may take together, a repeated question included.
-    pub total: Duration,
-    /// How long an unused connection is kept: shorter than a network change or a nap goes unnoticed.
-    pub idle: Duration,
+    pub total_timeout: Duration,
+    /// How long an unused connection is kept: shorter than a network change or a nap goes
+    /// unnoticed.
+    pub idle_timeout: Duration,
     /// How large a body may be, in bytes.
-    pub body: usize,
+    pub max_body_len: usize,
 }
 
-impl Default for Limits {
-    /// 5, 10, 20 and 30 seconds, and 1 MiB: ten times what the slowest and largest known answers need.
+impl Default for RequestLimits {
+    /// 5, 10, 20 and 30 seconds, and 1 MiB: ten times what the slowest and largest known answers
+    /// need.
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(5),
-            silence: Duration::from_secs(10),
-            total: Duration::from_secs(20),
-            idle: Duration::from_secs(30),
-            body: 1024 * 1024,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(30),
+            max_body_len: 1024 * 1024,
         }
     }
 }
@@ -103,37 +107,43 @@ impl Default for Limits {
 /// Making one is free: the HTTP client within is built at the first question.
 pub struct KieClient {
     origin: ApiOrigin,
-    source: KeySource,
-    key: Mutex<Arc<KeyCell>>,
-    limits: Limits,
+    key_source: KeySource,
+    key_cell: Mutex<Arc<KeyCell>>,
+    limits: RequestLimits,
     pooled: OnceCell<Client>,
-    fresh: OnceCell<Client>,
-    turns: Shared,
+    unpooled: OnceCell<Client>,
+    limiter: SharedLimiter,
 }
 
 /// Holds the key once it is read; questions that come meanwhile wait for the same reading.
 type KeyCell = OnceCell<Result<ApiKey, PollError>>;
 
 impl KieClient {
-    /// Returns a client for that address. Without a key it answers [`PollError::NoKey`] and sends nothing.
+    /// Returns a client for that address. Without a key it answers [`PollError::NoKey`] and sends
+    /// nothing.
     ///
-    /// A stored key is read at the first question, and again after it was refused or could not be read.
-    pub fn new(origin: ApiOrigin, key: impl Into<KeySource>, limits: Limits) -> Self {
+    /// A stored key is read at the first question, and again after it was refused or could not be
+    /// read.
+    pub fn new(origin: ApiOrigin, key: impl Into<KeySource>, limits: RequestLimits) -> Self {
         Self {
             origin,
-            source: key.into(),
-            key: Mutex::default(),
+            key_source: key.into(),
+            key_cell: Mutex::default(),
             limits,
             pooled: OnceCell::const_new(),
-            fresh: OnceCell::const_new(),
-            turns: None,
+            unpooled: OnceCell::const_new(),
+            limiter: None,
         }
     }
 
-    /// Counts in the book of turns what is more than the one request for which the caller has a turn.
+    /// Counts in the book of turns what is more than the one request for which the caller has a
+    /// turn.
     #[must_use]
-    pub fn sharing(self, turns: Shared) -> Self {
-        Self { turns, ..self }
+    pub fn with_limiter(self, turns: SharedLimiter) -> Self {
+        Self {
+            limiter: turns,
+            ..self
+        }
     }
 
     /// Returns the address that is asked.
@@ -141,89 +151,104 @@ impl KieClient {
         &self.origin
     }
 
-    /// Asks with the key as it is now known; a stored key that is refused is read again at the next question.
-    async fn ask_with_key(&self, task: &TaskId, family: Family, noticed: &mut Noticed) -> Answer {
-        let cell = Arc::clone(&*self.key.lock().await);
-        let key = self.key_in(&cell).await?;
-        let answer = self.ask(key, task, family, noticed).await;
-        self.forget_refused(&cell, &answer).await;
+    /// Asks with the key as it is now known; a stored key that is refused is read again at the next
+    /// question.
+    async fn poll_with_key(
+        &self,
+        task: &TaskId,
+        family: Family,
+        noticed: &mut ResponseNotes,
+    ) -> PollResult {
+        let cell = Arc::clone(&*self.key_cell.lock().await);
+        let key = self.load_key(&cell).await?;
+        let answer = self.poll_with_retry(key, task, family, noticed).await;
+        self.forget_refused_key(&cell, &answer).await;
         answer
     }
 
-    /// Returns the key, read when it is needed first; one that cannot be read is tried again at the next question.
-    async fn key_in<'a>(&self, cell: &'a Arc<KeyCell>) -> Result<&'a ApiKey, PollError> {
-        match cell.get_or_init(|| self.source.read()).await {
+    /// Returns the key, read when it is needed first; one that cannot be read is tried again at the
+    /// next question.
+    async fn load_key<'a>(&self, cell: &'a Arc<KeyCell>) -> Result<&'a ApiKey, PollError> {
+        match cell.get_or_init(|| self.key_source.read()).await {
             Ok(key) => Ok(key),
             Err(error) => {
-                self.forget(cell).await;
+                self.forget_key(cell).await;
                 Err(error.clone())
             }
         }
     }
 
     /// Forgets a key with which this was refused.
-    async fn forget_refused<T>(&self, cell: &Arc<KeyCell>, answer: &Result<T, PollError>) {
+    async fn forget_refused_key<T>(&self, cell: &Arc<KeyCell>, answer: &Result<T, PollError>) {
         if matches!(answer, Err(PollError::Unauthorized(_))) {
-            self.forget(cell).await;
+            self.forget_key(cell).await;
         }
     }
 
     /// Forgets a key, unless another question did so already.
-    async fn forget(&self, cell: &Arc<KeyCell>) {
-        let mut key = self.key.lock().await;
+    async fn forget_key(&self, cell: &Arc<KeyCell>) {
+        let mut key = self.key_cell.lock().await;
         if Arc::ptr_eq(&key, cell) {
             *key = Arc::default();
         }
     }
 
-    /// Asks, and asks once more on a new connection when the first broke before any answer: the server may have
-    /// closed an idle connection just as it was taken. A question changes nothing, so it may be put twice; it counts
-    /// twice too.
-    async fn ask(
+    /// Asks, and asks once more on a new connection when the first broke before any answer: the
+    /// server may have closed an idle connection just as it was taken. A question changes nothing,
+    /// so it may be put twice; it counts twice too.
+    async fn poll_with_retry(
         &self,
         key: &ApiKey,
         task: &TaskId,
         family: Family,
-        noticed: &mut Noticed,
-    ) -> Answer {
-        let response = match self.send(Reuse::Pooled, key, task, family).await {
-            Err(PollError::CutOff) => {
-                asking::once_more(&self.turns).await;
-                self.send(Reuse::Fresh, key, task, family).await
+        noticed: &mut ResponseNotes,
+    ) -> PollResult {
+        let response = match self
+            .send_poll(ConnectionReuse::Pooled, key, task, family)
+            .await
+        {
+            Err(PollError::ConnectionLost) => {
+                limited_client::wait_for_retry(&self.limiter).await;
+                self.send_poll(ConnectionReuse::Unpooled, key, task, family)
+                    .await
             }
             response => response,
         }?;
-        noticed.date = text(&response, &header::DATE).and_then(retry_after::http_date);
-        let reply = self.straight(response, key).await?;
-        reply.judge(task, family, noticed)
+        noticed.date = header_text(&response, &header::DATE).and_then(retry_after::parse_http_date);
+        let reply = self.read_api_reply(response, key).await?;
+        reply.interpret(task, family, noticed)
     }
 
     /// Parses an answer that is neither a redirect nor a Cloudflare challenge.
-    async fn straight(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
+    async fn read_api_reply(
+        &self,
+        response: Response,
+        key: &ApiKey,
+    ) -> Result<ApiReply, PollError> {
         if let Some(host) = redirect_target(&response) {
             let host = key.redact(&host);
-            return Err(PollError::Redirected(CleanText::line(&host, HOST_BYTES)));
+            return Err(PollError::Redirected(CleanText::line(&host, MAX_HOST_LEN)));
         }
-        if let Some(error) = connection::challenge(&response) {
+        if let Some(error) = connection::cloudflare_challenge(&response) {
             return Err(error);
         }
-        self.reply(response, key).await
+        self.read_reply(response, key).await
     }
 
     /// Puts the question and waits for the head of the answer.
-    async fn send(
+    async fn send_poll(
         &self,
-        reuse: Reuse,
+        reuse: ConnectionReuse,
         key: &ApiKey,
         task: &TaskId,
         family: Family,
     ) -> Result<Response, PollError> {
         let client = match self.client(reuse).await {
             Ok(client) => client,
-            Err(error) => return Err(self.unanswered(error)),
+            Err(error) => return Err(self.request_error(error)),
         };
         let sent = client
-            .get(address(&self.origin, task, family))
+            .get(status_url(&self.origin, task, family))
             .header(header::ACCEPT, "application/json")
             // Per request and not as a default header: those are printed by the client's `Debug`.
             .bearer_auth(key.expose())
@@ -231,26 +256,27 @@ impl KieClient {
             .await;
         sent.map_err(|error| {
             let error = error.without_url();
-            tracing::debug!(%task, ?reuse, error = connection::chain(&error), "no answer");
-            self.unanswered(error)
+            tracing::debug!(%task, ?reuse, error = connection::error_chain(&error), "no answer");
+            self.request_error(error)
         })
     }
 
     /// Names an error that came before the head of an answer.
-    fn unanswered(&self, error: reqwest::Error) -> PollError {
-        let proxy = connection::proxy_to(&self.origin);
-        connection::failed_to_ask(error, self.origin.host(), proxy.as_deref())
+    fn request_error(&self, error: reqwest::Error) -> PollError {
+        let proxy = connection::proxy_for(&self.origin);
+        connection::request_error(error, self.origin.host(), proxy.as_deref())
     }
 
     /// Returns the HTTP client, built on the blocking pool when it is needed first.
-    async fn client(&self, reuse: Reuse) -> reqwest::Result<&Client> {
+    async fn client(&self, reuse: ConnectionReuse) -> reqwest::Result<&Client> {
         let cell = match reuse {
-            Reuse::Pooled => &self.pooled,
-            Reuse::Fresh => &self.fresh,
+            ConnectionReuse::Pooled => &self.pooled,
+            ConnectionReuse::Unpooled => &self.unpooled,
         };
         cell.get_or_try_init(|| async move {
             let (origin, limits) = (self.origin.clone(), self.limits);
-            let build = move || http_client(|| connection::settings(&origin, &limits, reuse));
+            let build =
+                move || build_http_client(|| connection::client_builder(&origin, &limits, reuse));
             match tokio::task::spawn_blocking(build.clone()).await {
                 Ok(client) => client,
                 // The runtime is ending and takes no more work: the answer will not be waited for.
@@ -260,19 +286,19 @@ impl KieClient {
         .await
     }
 
-    /// Reads the answer to its end. The key is taken out of it, should the server repeat what it was sent: from here
-    /// on it would reach the screen, the list file and every export.
-    async fn reply(&self, response: Response, key: &ApiKey) -> Result<Reply, PollError> {
+    /// Reads the answer to its end. The key is taken out of it, should the server repeat what it
+    /// was sent: from here on it would reach the screen, the list file and every export.
+    async fn read_reply(&self, response: Response, key: &ApiKey) -> Result<ApiReply, PollError> {
         let status = response.status().as_u16();
-        let retry_after = text(&response, &header::RETRY_AFTER)
-            .and_then(|value| retry_after::parse(value, text(&response, &header::DATE)));
-        let mut reply = Reply {
+        let retry_after = header_text(&response, &header::RETRY_AFTER)
+            .and_then(|value| retry_after::parse(value, header_text(&response, &header::DATE)));
+        let mut reply = ApiReply {
             status,
             retry_after,
             body: Vec::new(),
         };
-        match self.body(response).await {
-            Ok(body) => reply.body = key.redacted(body),
+        match self.read_body(response).await {
+            Ok(body) => reply.body = key.redact_bytes(body),
             // What the status says of an error is worth more than that its page was unreadable.
             Err(_) if !reply.is_success() && status != 404 => {}
             Err(error) => return Err(error),
@@ -281,29 +307,34 @@ impl KieClient {
     }
 
     /// Reads the body piece by piece, and no further than the limit.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, PollError> {
+    async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, PollError> {
         let encoding = response.headers().get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             // Never asked for, and a small compressed body can be a huge one.
             return Err(malformed("it is compressed"));
         }
-        let too_large = || malformed(&format!("it is larger than {} bytes", self.limits.body));
+        let too_large = || {
+            malformed(&format!(
+                "it is larger than {} bytes",
+                self.limits.max_body_len
+            ))
+        };
         let told = response.content_length().unwrap_or_default();
-        if usize::try_from(told).map_or(true, |told| told > self.limits.body) {
+        if usize::try_from(told).map_or(true, |told| told > self.limits.max_body_len) {
             return Err(too_large());
         }
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.body => {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.max_body_len => {
                     return Err(too_large());
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body),
                 Err(error) => {
                     let error = error.without_url();
-                    tracing::debug!(error = connection::chain(&error), "half an answer");
-                    return Err(connection::failed_to_read(error));
+                    tracing::debug!(error = connection::error_chain(&error), "half an answer");
+                    return Err(connection::body_error(error));
                 }
             }
         }
@@ -311,15 +342,15 @@ impl KieClient {
 }
 
 impl TaskApi for KieClient {
-    fn fetch<'a>(
+    fn poll<'a>(
         &'a self,
         task: &'a TaskId,
         family: Family,
-        noticed: &'a mut Noticed,
-    ) -> Pending<'a, Answer> {
+        noticed: &'a mut ResponseNotes,
+    ) -> BoxFuture<'a, PollResult> {
         Box::pin(async move {
-            let asked = self.ask_with_key(task, family, noticed);
-            let answer = match tokio::time::timeout(self.limits.total, asked).await {
+            let asked = self.poll_with_key(task, family, noticed);
+            let answer = match tokio::time::timeout(self.limits.total_timeout, asked).await {
                 Ok(answer) => answer,
                 Err(_) => Err(PollError::TimedOut),
             };
@@ -327,19 +358,19 @@ impl TaskApi for KieClient {
         })
     }
 
-    fn account(&self) -> Pending<'_, Result<Account, PollError>> {
+    fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
         Box::pin(async move {
-            let cell = Arc::clone(&*self.key.lock().await);
-            let key = self.key_in(&cell).await?;
-            Ok(Account::of(self.origin.as_str(), key.expose()))
+            let cell = Arc::clone(&*self.key_cell.lock().await);
+            let key = self.load_key(&cell).await?;
+            Ok(AccountHash::new(self.origin.as_str(), key.expose()))
         })
     }
 
     fn secrets(&self) -> KnownSecrets {
         // A key that is being read at this moment is known at the next call.
-        let cell = self.key.try_lock().ok();
+        let cell = self.key_cell.try_lock().ok();
         let key = cell.as_ref().and_then(|cell| cell.get()?.as_ref().ok());
-        key.map(ApiKey::spellings).unwrap_or_default()
+        key.map(ApiKey::known_spellings).unwrap_or_default()
     }
 }
 
@@ -347,14 +378,14 @@ impl fmt::Debug for KieClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KieClient")
             .field("origin", &self.origin)
-            .field("key", &self.source)
+            .field("key", &self.key_source)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
 
 /// Returns a header of an answer, where there is one that is a text.
-fn text<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str> {
+fn header_text<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 

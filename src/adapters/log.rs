@@ -1,7 +1,8 @@
-//! The log file: one line an event, safe to look at in a terminal, and without what links carry behind their `?`.
+//! The log file: one line an event, safe to look at in a terminal, and without what links carry
+//! behind their `?`.
 //!
-//! Knows nothing of what is logged. Whoever reads the file reads what servers and libraries said, so each line is
-//! cleaned like any other text from outside.
+//! Knows nothing of what is logged. Whoever reads the file reads what servers and libraries said,
+//! so each line is cleaned like any other text from outside.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -21,33 +22,34 @@ use super::regular_file::{self, Symlinks};
 use crate::domain::text::CleanText;
 
 /// A log longer than this is begun anew, with a copy of the old one kept beside it, in bytes.
-const LONGEST_LOG: u64 = 4 * 1024 * 1024;
+const MAX_LOG_LEN: u64 = 4 * 1024 * 1024;
 
 /// The longest line, in bytes.
-const LONGEST_LINE: usize = 16 * 1024;
+const MAX_LINE_LEN: usize = 16 * 1024;
 
 /// Begins the log: everything said from now on at that level or a graver one goes to the file.
 ///
-/// The file and its folder are for their owner alone. Fails when it cannot be opened, or when there is a log already.
+/// The file and its folder are for their owner alone. Fails when it cannot be opened, or when there
+/// is a log already.
 pub fn start(file: &Path, level: Level) -> io::Result<()> {
     tracing_subscriber::fmt()
         .with_ansi(false)
         .with_max_level(level)
-        .with_writer(LogFile(Arc::new(Log::open(file)?)))
+        .with_writer(LogWriter(Arc::new(RotatingLog::open(file)?)))
         .try_init()
         .map_err(io::Error::other)
 }
 
-/// Is an open log.
+/// An open log.
 #[derive(Debug)]
-struct Log {
+struct RotatingLog {
     file: File,
     path: PathBuf,
     /// Whether a thread is putting the old log aside.
-    is_turning: AtomicBool,
+    is_rotating: AtomicBool,
 }
 
-impl Log {
+impl RotatingLog {
     fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             DirBuilder::new()
@@ -63,33 +65,34 @@ impl Log {
         Ok(Self {
             file,
             path: path.to_owned(),
-            is_turning: AtomicBool::new(false),
+            is_rotating: AtomicBool::new(false),
         })
     }
 
     /// Begins the log anew when it has grown too long, with a copy of it beside it.
     ///
-    /// A copy, and the same file emptied: other instances have it open too, and would go on writing to a file that was
-    /// only renamed. The length is asked of the system, as what they write counts as well.
-    fn turn(&self) -> io::Result<()> {
-        if self.file.metadata()?.len() <= LONGEST_LOG
-            || self.is_turning.swap(true, Ordering::SeqCst)
+    /// A copy, and the same file emptied: other instances have it open too, and would go on writing
+    /// to a file that was only renamed. The length is asked of the system, as what they write
+    /// counts as well.
+    fn rotate(&self) -> io::Result<()> {
+        if self.file.metadata()?.len() <= MAX_LOG_LEN
+            || self.is_rotating.swap(true, Ordering::SeqCst)
         {
             return Ok(());
         }
-        let turned = self.put_aside();
-        self.is_turning.store(false, Ordering::SeqCst);
+        let turned = self.copy_and_truncate();
+        self.is_rotating.store(false, Ordering::SeqCst);
         turned
     }
 
-    fn put_aside(&self) -> io::Result<()> {
+    fn copy_and_truncate(&self) -> io::Result<()> {
         // Who holds the lock is doing the same.
         if self.file.try_lock().is_err() {
             return Ok(());
         }
         let outcome = self.file.metadata().and_then(|found| {
-            if found.len() > LONGEST_LOG {
-                copy(&self.path, &self.path.with_extension("log.1"))?;
+            if found.len() > MAX_LOG_LEN {
+                copy_log(&self.path, &self.path.with_extension("log.1"))?;
                 self.file.set_len(0)?;
             }
             Ok(())
@@ -99,7 +102,7 @@ impl Log {
 }
 
 /// Copies a log over its older copy; both must be regular files.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_log(from: &Path, to: &Path) -> io::Result<()> {
     let mut from = regular_file::open(from, OpenOptions::new().read(true), Symlinks::Refuse)?;
     let mut write = OpenOptions::new();
     write.create(true).write(true).truncate(true).mode(0o600);
@@ -107,11 +110,11 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut from, &mut to).map(drop)
 }
 
-/// Is a log that takes events; each comes in one piece.
+/// A log that takes events; each comes in one piece.
 #[derive(Debug, Clone)]
-struct LogFile(Arc<Log>);
+struct LogWriter(Arc<RotatingLog>);
 
-impl MakeWriter<'_> for LogFile {
+impl MakeWriter<'_> for LogWriter {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
@@ -119,11 +122,11 @@ impl MakeWriter<'_> for LogFile {
     }
 }
 
-impl Write for LogFile {
+impl Write for LogWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         // A log that cannot be put aside is better than none.
-        self.0.turn().unwrap_or_default();
-        let line = line(&String::from_utf8_lossy(event));
+        self.0.rotate().unwrap_or_default();
+        let line = sanitize_event(&String::from_utf8_lossy(event));
         // In one go, so that lines of several instances do not mix.
         (&self.0.file).write_all(line.as_bytes())?;
         Ok(event.len())
@@ -135,11 +138,11 @@ impl Write for LogFile {
 }
 
 /// Returns an event as one line that cannot act on a terminal and holds no secret of a link.
-fn line(event: &str) -> String {
-    let clean = CleanText::line(event, LONGEST_LINE);
+fn sanitize_event(event: &str) -> String {
+    let clean = CleanText::line(event, MAX_LINE_LEN);
     let mut line: String = clean
         .as_str()
-        .split_inclusive(ends_word)
+        .split_inclusive(is_word_end)
         .map(without_secrets)
         .collect();
     line.push('\n');
@@ -147,13 +150,13 @@ fn line(event: &str) -> String {
 }
 
 /// Reports whether a link cannot go on after `c`.
-fn ends_word(c: char) -> bool {
+fn is_word_end(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | '<' | '>' | '`' | ',')
 }
 
 /// Returns a word without what a link has behind its `?`, and without its user and password.
 fn without_secrets(word: &str) -> String {
-    let link = word.trim_end_matches(ends_word);
+    let link = word.trim_end_matches(is_word_end);
     let end = word.get(link.len()..).unwrap_or_default();
     let (link, query) = match link.split_once('?') {
         // At the end of a question there is nothing to hide.
@@ -177,7 +180,7 @@ mod tests {
     use crate::adapters::regular_file::tests::make_fifo;
 
     #[test]
-    fn what_links_carry_is_left_out() {
+    fn link_queries_are_not_logged() {
         let table = [
             (
                 "get https://ex.com/a?sig=1&b=2 failed",
@@ -197,30 +200,30 @@ mod tests {
             ("mail me@ex.com", "mail me@ex.com\n"),
         ];
         for (event, expected) in table {
-            assert_eq!(line(event), expected);
+            assert_eq!(sanitize_event(event), expected);
         }
     }
 
     #[test]
-    fn an_event_is_one_line_and_not_too_long() {
-        assert_eq!(line("a\nb\n"), "a b\n");
-        assert!(line(&"x".repeat(1 << 20)).len() <= LONGEST_LINE + 1);
+    fn events_are_single_capped_lines() {
+        assert_eq!(sanitize_event("a\nb\n"), "a b\n");
+        assert!(sanitize_event(&"x".repeat(1 << 20)).len() <= MAX_LINE_LEN + 1);
     }
 
     #[test]
-    fn what_is_no_file_is_no_log() {
+    fn only_regular_files_are_log_files() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         make_fifo(&path("fifo"));
         std::os::unix::fs::symlink("/dev/null", path("link")).unwrap();
         for name in ["fifo", "link"] {
-            assert!(Log::open(&path(name)).is_err(), "{name}");
+            assert!(RotatingLog::open(&path(name)).is_err(), "{name}");
         }
 
         // The place of the older copy may hold anything too.
         fs::write(path("kietop.log"), "x").unwrap();
         make_fifo(&path("kietop.log.1"));
-        assert!(copy(&path("kietop.log"), &path("kietop.log.1")).is_err());
+        assert!(copy_log(&path("kietop.log"), &path("kietop.log.1")).is_err());
     }
 
     fn mode(path: &Path) -> u32 {
@@ -228,35 +231,35 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_is_put_aside_while_it_is_written() {
+    fn a_long_log_is_rotated_while_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state/kietop.log");
         let aside = file.with_extension("log.1");
 
-        let mut log = LogFile(Arc::new(Log::open(&file).unwrap()));
-        let mut other = LogFile(Arc::new(Log::open(&file).unwrap()));
+        let mut log = LogWriter(Arc::new(RotatingLog::open(&file).unwrap()));
+        let mut other = LogWriter(Arc::new(RotatingLog::open(&file).unwrap()));
         log.write_all(b"one \x1b[2J \xff\n").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "one ␛[2J \u{fffd}\n");
-        let line = "x".repeat(LONGEST_LINE);
-        for _ in 0..3 * LONGEST_LOG / 2 / u64::try_from(LONGEST_LINE).unwrap() {
+        let line = "x".repeat(MAX_LINE_LEN);
+        for _ in 0..3 * MAX_LOG_LEN / 2 / u64::try_from(MAX_LINE_LEN).unwrap() {
             log.write_all(line.as_bytes()).unwrap();
         }
 
-        let most = LONGEST_LOG + 2 * u64::try_from(LONGEST_LINE).unwrap();
-        assert!(fs::metadata(&file).unwrap().len() < LONGEST_LOG);
-        assert!((LONGEST_LOG..most).contains(&fs::metadata(&aside).unwrap().len()));
+        let most = MAX_LOG_LEN + 2 * u64::try_from(MAX_LINE_LEN).unwrap();
+        assert!(fs::metadata(&file).unwrap().len() < MAX_LOG_LEN);
+        assert!((MAX_LOG_LEN..most).contains(&fs::metadata(&aside).unwrap().len()));
         other.write_all(b"two\n").unwrap();
         assert!(fs::read_to_string(&file).unwrap().ends_with("two\n"));
     }
 
     #[test]
-    fn the_log_is_for_its_owner_alone() {
+    fn the_log_file_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state/kietop.log");
-        Log::open(&file).unwrap();
+        RotatingLog::open(&file).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
 
-        Log::open(&file).unwrap();
+        RotatingLog::open(&file).unwrap();
 
         assert_eq!(mode(&file), 0o600);
         assert_eq!(mode(file.parent().unwrap()), 0o700);

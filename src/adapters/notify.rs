@@ -1,77 +1,82 @@
 //! Notices outside the program: the desktop's, and a program of the user's own.
 //!
-//! Texts go as arguments behind `--`, never through a shell; markup that a desktop would read is spelled out.
+//! Texts go as arguments behind `--`, never through a shell; markup that a desktop would read is
+//! spelled out.
 
 use std::{env, ffi::OsString, thread, time::Duration};
 
 use super::{
-    helper::{self, Programs},
-    surroundings::{has_display, is_remote},
+    command::{self, SearchPath},
+    environment::{has_display, is_over_ssh},
 };
 use crate::ports::Notifier;
 
 /// How long the desktop is given.
-const LIMIT: Duration = Duration::from_secs(5);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest text shown, in bytes.
-const LONGEST: usize = 256;
+const MAX_TEXT_LEN: usize = 256;
 
-/// Tells of endings by `notify-send` (or `osascript`), and by the user's own program.
+/// Of endings by `notify-send` (or `osascript`), and by the user's own program.
 #[derive(Debug)]
 pub struct SystemNotifier {
-    programs: Programs,
-    is_reachable: bool,
-    limit: Duration,
+    search_path: SearchPath,
+    has_local_desktop: bool,
+    timeout: Duration,
 }
 
 impl SystemNotifier {
     /// Returns the notifier of where we run.
-    pub fn here() -> Self {
-        Self::with(Programs::of_path(), |name| env::var_os(name))
+    pub fn from_env() -> Self {
+        Self::new(SearchPath::from_env(), |name| env::var_os(name))
     }
 
     /// Returns the notifier of a place with those programs and variables.
-    pub fn with(programs: Programs, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub fn new(programs: SearchPath, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         Self {
-            programs,
+            search_path: programs,
             // Over SSH the desktop is in front of nobody, or of somebody else.
-            is_reachable: !is_remote(is_set) && has_display(is_set),
-            limit: LIMIT,
+            has_local_desktop: !is_over_ssh(is_set) && has_display(is_set),
+            timeout: COMMAND_TIMEOUT,
         }
     }
 }
 
 impl Notifier for SystemNotifier {
     fn show(&self, title: &str, body: &str) -> Result<(), String> {
-        if !self.is_reachable {
+        if !self.has_local_desktop {
             return Err("There is no desktop here for a notice.".into());
         }
-        let (title, body) = (cut(title), cut(body));
-        if let Some(program) = self.programs.find("notify-send") {
-            let mut command = self.programs.command(&program);
-            command.args(["--app-name=kietop", "--", title, &escaped(body)]);
-            return helper::run(command, b"", self.limit);
+        let (title, body) = (truncate(title), truncate(body));
+        if let Some(program) = self.search_path.find("notify-send") {
+            let mut command = self.search_path.sandboxed_command(&program);
+            command.args(["--app-name=kietop", "--", title, &escape_markup(body)]);
+            return command::run_with_timeout(command, b"", self.timeout);
         }
-        if let Some(program) = self.programs.find("osascript") {
-            let mut command = self.programs.command(&program);
+        if let Some(program) = self.search_path.find("osascript") {
+            let mut command = self.search_path.sandboxed_command(&program);
             // The script is ours alone; the texts are its arguments.
             let script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run";
             command.args(["-e", script, "--", title, body]);
-            return helper::run(command, b"", self.limit);
+            return command::run_with_timeout(command, b"", self.timeout);
         }
         Err("For notices on the desktop install notify-send (libnotify).".into())
     }
 
-    fn run(&self, command: &[String], facts: &[(&'static str, String)]) -> Result<(), String> {
+    fn run_command(
+        &self,
+        command: &[String],
+        facts: &[(&'static str, String)],
+    ) -> Result<(), String> {
         let Some((name, args)) = command.split_first() else {
             return Ok(());
         };
         let program = self
-            .programs
+            .search_path
             .find(name)
             .ok_or_else(|| format!("The command for notices, {name}, was not found."))?;
-        let mut command = self.programs.command(&program);
+        let mut command = self.search_path.sandboxed_command(&program);
         command
             .args(args)
             .envs(facts.iter().map(|(name, value)| (name, value)));
@@ -88,13 +93,13 @@ impl Notifier for SystemNotifier {
     }
 }
 
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(LONGEST))
+fn truncate(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT_LEN))
         .unwrap_or_default()
 }
 
 /// Spells out what a desktop's markup would be made of.
-fn escaped(text: &str) -> String {
+fn escape_markup(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -105,7 +110,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
     use super::*;
-    use crate::adapters::helper::tests::with_canary_key;
+    use crate::adapters::command::tests::with_canary_key;
 
     /// Returns a folder with a fake program that writes down how it was called.
     fn bin(name: &str) -> tempfile::TempDir {
@@ -119,12 +124,12 @@ mod tests {
 
     fn notifier(bin: &Path, variables: &'static [&'static str]) -> SystemNotifier {
         let path = env::join_paths([bin, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
-        let notifier = SystemNotifier::with(Programs::within(&path), |name| {
+        let notifier = SystemNotifier::new(SearchPath::parse(&path), |name| {
             variables.contains(&name).then(|| "1".into())
         });
         // None of the programs hangs, so only a machine that stands still reaches this.
         SystemNotifier {
-            limit: Duration::from_mins(5),
+            timeout: Duration::from_mins(5),
             ..notifier
         }
     }
@@ -139,7 +144,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_desktop_gets_two_arguments_without_markup() {
+    fn desktop_notifications_have_no_markup() {
         let folder = bin("notify-send");
         let long = "x".repeat(1000);
 
@@ -155,12 +160,12 @@ mod tests {
             .unwrap();
         assert!(
             read(&folder.path().join("notify-send.args"))
-                .contains(&format!("[{}]", "x".repeat(LONGEST)))
+                .contains(&format!("[{}]", "x".repeat(MAX_TEXT_LEN)))
         );
     }
 
     #[test]
-    fn without_a_desktop_it_says_so() {
+    fn a_missing_desktop_is_reported() {
         let folder = bin("notify-send");
         for variables in [&["SSH_TTY", "DISPLAY"][..], &[]] {
             let shown = notifier(folder.path(), variables).show("t", "b");
@@ -169,9 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn a_command_gets_the_facts_and_neither_a_shell_nor_the_key() {
-        let test =
-            "adapters::notify::tests::a_command_gets_the_facts_and_neither_a_shell_nor_the_key";
+    fn notify_command_gets_details_but_not_the_key() {
+        let test = "adapters::notify::tests::notify_command_gets_details_but_not_the_key";
         with_canary_key(test, a_command_gets_the_facts);
     }
 
@@ -180,14 +184,14 @@ mod tests {
         let command = ["tell", "a b", "$(id)"].map(String::from);
         let facts = [("KIETOP_TITLE", "neon; $(id)\ntwo".to_owned())];
 
-        let run = notifier(folder.path(), &[]).run(&command, &facts);
+        let run = notifier(folder.path(), &[]).run_command(&command, &facts);
 
         assert_eq!(run, Ok(()));
         assert_eq!(read(&folder.path().join("tell.args")), "[a b]\n[$(id)]\n");
         let env = read(&folder.path().join("tell.env"));
         assert!(env.contains("KIETOP_TITLE=neon; $(id)\ntwo"), "{env}");
         assert!(!env.contains("canary"), "{env}");
-        let missing = notifier(folder.path(), &[]).run(&["no-such-thing".into()], &[]);
+        let missing = notifier(folder.path(), &[]).run_command(&["no-such-thing".into()], &[]);
         assert!(missing.is_err_and(|why| why.contains("was not found")));
     }
 }

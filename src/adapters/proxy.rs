@@ -7,11 +7,11 @@ use std::env;
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use crate::domain::path_text::unquoted;
+use crate::domain::path_text::strip_quotes;
 
 /// Variables that name proxies. For https the first that is set counts; of a pair the first, even
 /// if it is empty.
-const PROXIES: [[&str; 2]; 3] = [
+const PROXY_VARIABLES: [[&str; 2]; 3] = [
     ["HTTPS_PROXY", "https_proxy"],
     ["ALL_PROXY", "all_proxy"],
     ["HTTP_PROXY", "http_proxy"],
@@ -21,7 +21,7 @@ const PROXIES: [[&str; 2]; 3] = [
 const CGI_MARKER: &str = "REQUEST_METHOD";
 
 /// Variables that list hosts reached without a proxy.
-const EXEMPTION_LISTS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// A proxy variable that cannot be used. Its value is not shown: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,39 +31,39 @@ pub enum ProxyError {
     Unreadable(&'static str),
     /// It names a SOCKS proxy.
     #[error("{0} names a SOCKS proxy, which kietop cannot use: give an HTTP proxy in HTTPS_PROXY")]
-    Socks(&'static str),
+    SocksUnsupported(&'static str),
     /// It is set, but the empty variable of its pair takes precedence.
     #[error("{0} is set, but {1} is empty and goes before it: unset one of them")]
-    Hidden(&'static str, &'static str),
+    Shadowed(&'static str, &'static str),
     /// It is set, but so is the variable that switches all proxies off.
     #[error("{0} is set, but {CGI_MARKER} switches proxies off: unset one of them")]
-    SwitchedOff(&'static str),
+    Disabled(&'static str),
     /// It is not a list of hosts.
     #[error("{0} is not a list of hosts: give it as host,.domain, without quotes")]
-    UnreadableList(&'static str),
+    UnreadableExemptions(&'static str),
 }
 
 /// Returns the proxies that https requests may go through, as the environment names them.
-pub(super) fn for_https() -> impl Iterator<Item = String> {
-    let names = PROXIES.into_iter().flatten();
-    let names = names.filter(|name| !is_for_http(name));
+pub(super) fn https_proxies() -> impl Iterator<Item = String> {
+    let names = PROXY_VARIABLES.into_iter().flatten();
+    let names = names.filter(|name| !is_http_only(name));
     names.filter_map(|name| env::var(name).ok())
 }
 
 /// Reports whether a variable names a proxy for plain http only.
-fn is_for_http(name: &str) -> bool {
+fn is_http_only(name: &str) -> bool {
     name.eq_ignore_ascii_case("http_proxy")
 }
 
 /// Fails on proxy variables that the HTTP library would ignore.
-pub fn check() -> Result<(), ProxyError> {
-    check_among(|name| env::var_os(name).map(|value| value.to_str().map(str::to_owned)))
+pub fn check_environment() -> Result<(), ProxyError> {
+    check_variables(|name| env::var_os(name).map(|value| value.to_str().map(str::to_owned)))
 }
 
 /// Checks variables; a value that is not UTF-8 is `Some(None)`.
-fn check_among(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), ProxyError> {
+fn check_variables(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), ProxyError> {
     let mut is_decided = false;
-    for pair in PROXIES {
+    for pair in PROXY_VARIABLES {
         for name in pair {
             let text = match value(name) {
                 None => continue,
@@ -71,35 +71,35 @@ fn check_among(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), Pro
                 Some(Some(text)) if text.is_empty() => continue,
                 Some(Some(text)) => text,
             };
-            let proxy = parse(&text).ok_or(ProxyError::Unreadable(name))?;
+            let proxy = parse_proxy(&text).ok_or(ProxyError::Unreadable(name))?;
             let [first, second] = pair;
             if name == second && value(first).flatten().as_deref() == Some("") {
-                return Err(ProxyError::Hidden(name, first));
+                return Err(ProxyError::Shadowed(name, first));
             }
             if value(CGI_MARKER).is_some() {
-                return Err(ProxyError::SwitchedOff(name));
+                return Err(ProxyError::Disabled(name));
             }
             let is_http = matches!(proxy.uri().scheme_str(), Some("http" | "https"));
-            if !is_http && !is_decided && !is_for_http(name) {
-                return Err(ProxyError::Socks(name));
+            if !is_http && !is_decided && !is_http_only(name) {
+                return Err(ProxyError::SocksUnsupported(name));
             }
             is_decided = true;
         }
     }
-    for name in EXEMPTION_LISTS {
+    for name in NO_PROXY_VARIABLES {
         match value(name) {
             Some(Some(text)) if text.contains(['"', '\'']) => {}
             Some(None) => {}
             _ => continue,
         }
-        return Err(ProxyError::UnreadableList(name));
+        return Err(ProxyError::UnreadableExemptions(name));
     }
     Ok(())
 }
 
 /// Parses an address with the library's own code; refuses one that would be read as another.
-fn parse(text: &str) -> Option<Intercept> {
-    if unquoted(text) != text {
+fn parse_proxy(text: &str) -> Option<Intercept> {
+    if strip_quotes(text) != text {
         return None;
     }
     let any = "https://host.invalid".parse().ok()?;
@@ -119,14 +119,14 @@ mod tests {
     use super::*;
 
     fn check(variables: &[(&str, &str)]) -> Result<(), ProxyError> {
-        check_among(|name| {
+        check_variables(|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| Some((*value).to_owned()))
         })
     }
 
     #[test]
-    fn a_proxy_that_can_be_read_is_admitted() {
+    fn a_valid_proxy_is_accepted() {
         for value in [
             "",
             "http://127.0.0.1:3128",
@@ -136,14 +136,14 @@ mod tests {
             "http://me:pass%40word@proxy.corp:3128",
             "http://[::1]:3128",
         ] {
-            for name in PROXIES.concat() {
+            for name in PROXY_VARIABLES.concat() {
                 assert_eq!(check(&[(name, value)]), Ok(()), "{name}={value}");
             }
         }
     }
 
     #[test]
-    fn one_that_cannot_be_read_is_named_without_its_password() {
+    fn an_invalid_proxy_is_named_without_its_password() {
         for value in [
             "\"http://me:canary@127.0.0.1:9\"",
             "'http://me:canary@127.0.0.1:9'",
@@ -164,7 +164,7 @@ mod tests {
             "/proxy",
             "“http://proxy:1”",
         ] {
-            for name in PROXIES.concat() {
+            for name in PROXY_VARIABLES.concat() {
                 assert_eq!(
                     check(&[(name, value)]),
                     Err(ProxyError::Unreadable(name)),
@@ -174,14 +174,17 @@ mod tests {
         }
         let said = ProxyError::Unreadable("HTTPS_PROXY").to_string();
         assert!(said.starts_with("HTTPS_PROXY is not the address"), "{said}");
-        let no_text = check_among(|name| (name == "all_proxy").then_some(None));
+        let no_text = check_variables(|name| (name == "all_proxy").then_some(None));
         assert_eq!(no_text, Err(ProxyError::Unreadable("all_proxy")));
     }
 
     #[test]
-    fn socks_is_refused_where_it_would_be_used() {
+    fn an_active_socks_proxy_is_refused() {
         let socks = ("ALL_PROXY", "socks5://127.0.0.1:1080");
-        assert_eq!(check(&[socks]), Err(ProxyError::Socks("ALL_PROXY")));
+        assert_eq!(
+            check(&[socks]),
+            Err(ProxyError::SocksUnsupported("ALL_PROXY"))
+        );
         assert_eq!(
             check(&[socks, ("https_proxy", "http://127.0.0.1:1")]),
             Ok(())
@@ -190,23 +193,23 @@ mod tests {
     }
 
     #[test]
-    fn one_that_the_library_would_pass_over_is_named() {
+    fn an_ignored_proxy_is_named() {
         let proxy = ("https_proxy", "http://127.0.0.1:1");
         let hidden = check(&[("HTTPS_PROXY", ""), proxy]);
         assert_eq!(
             hidden,
-            Err(ProxyError::Hidden("https_proxy", "HTTPS_PROXY"))
+            Err(ProxyError::Shadowed("https_proxy", "HTTPS_PROXY"))
         );
         let switched_off = check(&[("REQUEST_METHOD", "GET"), proxy]);
-        assert_eq!(switched_off, Err(ProxyError::SwitchedOff("https_proxy")));
+        assert_eq!(switched_off, Err(ProxyError::Disabled("https_proxy")));
         assert_eq!(check(&[("REQUEST_METHOD", "GET")]), Ok(()));
     }
 
     #[test]
-    fn a_list_of_exceptions_has_no_quotes() {
+    fn no_proxy_must_not_be_quoted() {
         for value in ["\"corp,.lan\"", "'corp'", "corp,\"lan\""] {
             let checked = check(&[("NO_PROXY", value)]);
-            assert_eq!(checked, Err(ProxyError::UnreadableList("NO_PROXY")));
+            assert_eq!(checked, Err(ProxyError::UnreadableExemptions("NO_PROXY")));
         }
         assert_eq!(check(&[("no_proxy", "corp, .lan, 10.0.0.0/8, *")]), Ok(()));
     }

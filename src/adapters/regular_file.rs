@@ -61,7 +61,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_regular_files_of_their_length_are_read() {
+    fn only_regular_files_within_the_limit_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("file"), "12345678").unwrap();

@@ -1,4 +1,5 @@
-//! What may happen ([`Msg`], facts, past tense) and what the core orders ([`Effect`], imperative). Data only.
+//! What may happen ([`Msg`], facts, past tense) and what the core orders ([`Effect`], imperative).
+//! Data only.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -6,31 +7,31 @@ use jiff::Timestamp;
 
 use crate::{
     app::{
-        clip::Clip,
+        copy_payload::CopyPayload,
         keymap::KeyChord,
-        pointer::{Gesture, Spot},
-        tidings::{Focus, Tidings},
+        mouse::{HitTarget, MouseAction},
+        notifications::{Notification, TerminalFocus},
     },
     domain::{
-        change::{Applied, Change, Delta, JournalLine, StoreError},
         comparison::Comparison,
+        download::{DownloadError, DownloadId, DownloadRequest, TransferProgress},
         id_extract::KnownSecrets,
+        limiter::{Broadcast, Denied},
         link::VideoUrl,
-        memory::Memory,
-        noticed::Noticed,
-        picture::{PictureError, PictureNumber, PictureOrder, Room},
-        query::Lens,
-        record::Record,
-        report::Answer,
-        save::{Progress, SaveAttempt, SaveError, SaveOrder},
-        schedule::Attempt,
+        list_change::{ChangeResult, ExternalChange, JournalLine, ListChange, StoreError},
+        poll_result::PollResult,
+        preview::{CellArea, PreviewError, PreviewId, PreviewRequest},
+        query::ListView,
+        raw_response::RawResponse,
+        response_notes::ResponseNotes,
+        saved_session::SavedSession,
+        schedule::PollAttempt,
         task::{Family, TaskId},
-        turns::{PutOff, Word},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
 };
 
-/// Is one thing that happened.
+/// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Msg {
     /// The time came that `next_wakeup` named, or another occasion to look at the clock.
@@ -43,14 +44,14 @@ pub enum Msg {
         is_repeat: bool,
     },
     /// The mouse did something.
-    Pointed {
+    Mouse {
         /// What.
-        gesture: Gesture,
+        action: MouseAction,
         /// To what.
-        spot: Spot,
+        target: HitTarget,
     },
     /// The API key and its spellings, sent before each pasted text: they are never taken for ids.
-    KeyRead(KnownSecrets),
+    SecretsLoaded(KnownSecrets),
     /// Text was pasted. It is never a command.
     Pasted(String),
     /// The terminal has another size.
@@ -63,53 +64,53 @@ pub enum Msg {
         page: u16,
     },
     /// The terminal reports no size; sent once.
-    SizeAssumed {
+    SizeUnknown {
         /// The assumed columns.
         width: u16,
         /// The assumed rows.
         height: u16,
     },
     /// A frame was drawn, and this was found out; sent when it changed.
-    Measured {
+    LayoutMeasured {
         /// The most lines that can be scrolled away.
-        most_scroll: u16,
+        max_scroll: u16,
         /// The room for each picture of the selected task, where there is some.
-        room: Option<Room>,
+        preview_area: Option<CellArea>,
     },
     /// What the last run on this list left behind was read.
-    Recalled(Result<Memory, StoreError>),
+    SessionLoaded(Result<SavedSession, StoreError>),
     /// How the list is looked at was written down, or not.
-    Remembered(Result<(), StoreError>),
+    SessionSaved(Result<(), StoreError>),
     /// The list was read.
-    Loaded(Result<Vec<Watched>, StoreError>),
+    ListLoaded(Result<Vec<WatchedTask>, StoreError>),
     /// Another instance changed the list.
-    ChangedElsewhere(Vec<Delta>),
+    ExternalChanges(Vec<ExternalChange>),
     /// A poll was answered, one way or the other.
     Polled {
         /// After which task.
         task: TaskId,
         /// Which question.
-        attempt: Attempt,
+        attempt: PollAttempt,
         /// The answer.
-        answer: Box<Answer>,
+        answer: Box<PollResult>,
         /// What was noticed beside it.
-        noticed: Noticed,
+        notes: ResponseNotes,
     },
     /// A poll was not asked, as no turn was free among all instances. It counts as no check.
-    PutOff {
+    PollDenied {
         /// After which task.
         task: TaskId,
         /// Which question.
-        attempt: Attempt,
+        attempt: PollAttempt,
         /// Why, and for how long.
-        put_off: PutOff,
+        denied: Denied,
     },
     /// Changes were written, or not.
     Stored {
         /// What was to be written.
-        changes: Vec<Change>,
+        changes: Vec<ListChange>,
         /// What became of each.
-        result: Result<Vec<Applied>, StoreError>,
+        result: Result<Vec<ChangeResult>, StoreError>,
     },
     /// A task's journal was read.
     JournalRead {
@@ -119,25 +120,25 @@ pub enum Msg {
         lines: Result<Vec<JournalLine>, StoreError>,
     },
     /// A task's raw record was read; nothing when the server never gave one.
-    RecordRead {
+    RawResponseRead {
         /// Whose.
         task: TaskId,
         /// The record.
-        record: Result<Option<Arc<Record>>, StoreError>,
+        response: Result<Option<Arc<RawResponse>>, StoreError>,
     },
     /// Something was put on a clipboard, or not.
     Copied {
         /// What it is called.
-        what: String,
+        name: String,
         /// The text.
         text: String,
         /// The program that took it, or why none did.
         result: Result<String, String>,
     },
     /// The news of endings was handed on; the sentence says what failed of it.
-    Announced(Result<(), String>),
+    Notified(Result<(), String>),
     /// The terminal came to the front, or went behind others.
-    Focused(Focus),
+    Focused(TerminalFocus),
     /// The browser was started, or not.
     Opened {
         /// Whose video.
@@ -148,7 +149,7 @@ pub enum Msg {
         result: Result<(), String>,
     },
     /// A saved file was opened.
-    OpenedFile {
+    FileOpened {
         /// Whose.
         task: TaskId,
         /// Which.
@@ -161,46 +162,47 @@ pub enum Msg {
         /// The reason when they could not be.
         result: Result<(), String>,
     },
-    /// A file that is being saved has come so far. Between its order and its end this is told any number of times.
-    SaveProgressed {
+    /// A file that is being saved has come so far. Between its order and its end this is told any
+    /// number of times.
+    DownloadProgressed {
         /// Which try.
-        attempt: SaveAttempt,
+        id: DownloadId,
         /// How far.
-        progress: Progress,
+        progress: TransferProgress,
     },
     /// A save ended.
-    SaveEnded {
+    DownloadEnded {
         /// Which try.
-        attempt: SaveAttempt,
+        id: DownloadId,
         /// Where the file is, or why it is not there.
-        result: Result<PathBuf, SaveError>,
+        result: Result<PathBuf, DownloadError>,
     },
     /// Saved files were looked for.
-    LookedFor(Vec<(TaskId, PathBuf, bool)>),
+    FilesChecked(Vec<(TaskId, PathBuf, bool)>),
     /// It was found out of each of these tasks whether somebody is fetching a result of it.
-    HoldersFound(Vec<(TaskId, bool)>),
+    LocksChecked(Vec<(TaskId, bool)>),
     /// Pictures were made, and are with whoever draws them; or not.
-    Pictured {
+    PreviewReady {
         /// Which order.
-        number: PictureNumber,
+        id: PreviewId,
         /// Why there are none.
-        result: Result<(), PictureError>,
+        result: Result<(), PreviewError>,
     },
     /// The terminal is ours again after a suspension.
     Resumed,
     /// The list file failed outside of a write.
     ListFailed(StoreError),
     /// The result of writing the list back.
-    WrittenBack(Result<(), StoreError>),
+    ListFileRestored(Result<(), StoreError>),
     /// A part of the program broke and was contained; the sentence says which.
-    Broke(String),
+    ComponentPanicked(String),
     /// The program was told to end.
-    Interrupted,
+    ShutdownRequested,
 }
 
-/// Is something the terminal itself is asked for beside the screen.
+/// Something the terminal itself is asked for beside the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
+pub enum TerminalRequest {
     /// To put a text on its clipboard (OSC 52). Whether it does, it never says.
     Copy(String),
     /// To show a notice in its own way, or ring where it has none.
@@ -211,48 +213,50 @@ pub enum Request {
         body: String,
     },
     /// To ring.
-    Ring,
+    Bell,
 }
 
-/// Is one order. Each is answered by exactly one [`Msg`], but those for which nothing waits: [`Tell`](Effect::Tell),
-/// [`StopSave`](Effect::StopSave), [`StopPicture`](Effect::StopPicture), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Ask), [`NoteVisit`](Effect::NoteVisit) and [`Quit`](Effect::Quit).
+/// One order. Each is answered by exactly one [`Msg`], but those for which nothing waits:
+/// [`Tell`](Effect::Broadcast), [`StopSave`](Effect::StopDownload),
+/// [`StopPicture`](Effect::StopPreview), [`Redraw`](Effect::Redraw), [`Ask`](Effect::Terminal),
+/// [`NoteVisit`](Effect::SaveLastSeen) and [`Quit`](Effect::Quit).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Read what the last run left behind; answered by [`Msg::Recalled`].
-    Recall,
-    /// Write down how the list is looked at; answered by [`Msg::Remembered`].
-    Remember(Lens),
-    /// Read the list; answered by [`Msg::Loaded`].
-    Load,
-    /// Ask after a task; answered by [`Msg::Polled`], or by [`Msg::PutOff`].
+    /// Read what the last run left behind; answered by [`Msg::SessionLoaded`].
+    LoadSession,
+    /// Write down how the list is looked at; answered by [`Msg::SessionSaved`].
+    SaveSession(ListView),
+    /// Read the list; answered by [`Msg::ListLoaded`].
+    LoadList,
+    /// Ask after a task; answered by [`Msg::Polled`], or by [`Msg::PollDenied`].
     Poll {
         /// Which.
         task: TaskId,
         /// Whose API.
         family: Family,
         /// Which question.
-        attempt: Attempt,
+        attempt: PollAttempt,
     },
     /// Let the other instances on this list know of the account's state.
-    Tell(Word),
+    Broadcast(Broadcast),
     /// Write changes; answered by [`Msg::Stored`].
-    Store(Vec<Change>),
-    /// Write the list back to its path; answered by [`Msg::WrittenBack`].
-    WriteBack,
+    WriteChanges(Vec<ListChange>),
+    /// Write the list back to its path; answered by [`Msg::ListFileRestored`].
+    RestoreListFile,
     /// Read a task's journal; answered by [`Msg::JournalRead`].
     ReadJournal(TaskId),
-    /// Read a task's raw record; answered by [`Msg::RecordRead`].
-    ReadRecord(TaskId),
+    /// Read a task's raw record; answered by [`Msg::RawResponseRead`].
+    ReadRawResponse(TaskId),
     /// Write down that the list was looked at until then.
-    NoteVisit(Timestamp),
+    SaveLastSeen(Timestamp),
     /// Put something on the clipboard; answered by [`Msg::Copied`].
-    Copy(Clip),
+    Copy(CopyPayload),
     /// Ask the terminal for something. Terminals do not answer.
-    Ask(Request),
-    /// Tell of endings by a desktop notice or a command; answered by [`Msg::Announced`].
-    Announce(Tidings),
-    /// Open a video in the browser: its saved file where that is still there, else what was kept of it as an input, else
-    /// its link; answered by [`Msg::Opened`] or [`Msg::OpenedFile`].
+    Terminal(TerminalRequest),
+    /// Tell of endings by a desktop notice or a command; answered by [`Msg::Notified`].
+    Notify(Notification),
+    /// Open a video in the browser: its saved file where that is still there, else what was kept of
+    /// it as an input, else its link; answered by [`Msg::Opened`] or [`Msg::FileOpened`].
     Open {
         /// Whose.
         task: TaskId,
@@ -262,24 +266,25 @@ pub enum Effect {
         file: Option<PathBuf>,
     },
     /// Show input and result side by side in the browser; answered by [`Msg::Compared`].
-    Compare(Box<Comparison>),
-    /// Fetch a result to the disk; answered by [`Msg::SaveEnded`], after any number of [`Msg::SaveProgressed`].
-    Save {
+    ShowComparison(Box<Comparison>),
+    /// Fetch a result to the disk; answered by [`Msg::DownloadEnded`], after any number of
+    /// [`Msg::DownloadProgressed`].
+    Download {
         /// Which try.
-        attempt: SaveAttempt,
+        id: DownloadId,
         /// What, and where to.
-        order: SaveOrder,
+        request: DownloadRequest,
     },
     /// Stop a save, which then ends. One that has ended is no longer to be stopped.
-    StopSave(SaveAttempt),
-    /// Look whether saved files are there; answered by [`Msg::LookedFor`].
-    LookFor(Vec<(TaskId, PathBuf)>),
-    /// Find out whether somebody is fetching these files; answered by [`Msg::HoldersFound`].
-    FindHolders(Vec<SaveOrder>),
-    /// Make pictures of a task's videos; answered by [`Msg::Pictured`].
-    Picture(Box<PictureOrder>),
+    StopDownload(DownloadId),
+    /// Look whether saved files are there; answered by [`Msg::FilesChecked`].
+    CheckFiles(Vec<(TaskId, PathBuf)>),
+    /// Find out whether somebody is fetching these files; answered by [`Msg::LocksChecked`].
+    CheckLocks(Vec<DownloadRequest>),
+    /// Make pictures of a task's videos; answered by [`Msg::PreviewReady`].
+    RenderPreview(Box<PreviewRequest>),
     /// Stop making those, which then end. Made ones are no longer to be stopped.
-    StopPicture(PictureNumber),
+    StopPreview(PreviewId),
     /// Draw the whole screen again.
     Redraw,
     /// Hand the terminal to the shell; answered by [`Msg::Resumed`].

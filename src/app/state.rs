@@ -1,81 +1,81 @@
 //! What the program knows, with questions about it. Changed by `update` only.
 
+mod absence;
 mod add;
-mod away;
-mod board;
 mod boxes;
 mod diagnostics;
+mod download_queue;
 mod filter;
 mod folder;
 mod line;
 mod marks;
+mod message_line;
 mod palette;
-mod picture;
-mod polls;
-mod saves;
+mod poll_queue;
+mod preview;
 mod screen;
 mod settings;
 mod undo;
-mod unsaved;
+mod write_queue;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-pub(super) use self::undo::{FinishedWrite, Labels, Undo, Undos};
+pub(super) use self::undo::{FinishedWrite, Labels, UndoStack, UndoStep};
 pub use self::{
+    absence::{Absence, AbsenceSummary},
     add::{AddDialog, AddField, Candidate},
-    away::{Away, Digest},
-    board::{Board, NOTICE_TIME, Notice, Said, Tone},
     boxes::{CopyChoice, CopyMenu, LabelEditor},
-    diagnostics::{Diagnostics, OddAnswer},
-    filter::{FilterLine, Former, Place, Step},
+    diagnostics::{Diagnostics, UnusualAnswer},
+    download_queue::{DownloadJob, DownloadQueue, DownloadStage},
+    filter::{FilterLine, HistoryStep, ListPosition, PreviousPosition},
     folder::FolderDialog,
     marks::Marks,
-    palette::{Found, Palette},
-    picture::{Picture, PictureStage, Pictures},
-    polls::{Hold, Polls},
-    saves::{SaveJob, SaveQueue, SaveStage},
-    screen::{Confirm, DetailPage, Overlay, Picker, Screen, ShownLinks, VideoKind},
-    settings::{KeyStanding, Settings},
-    unsaved::Unsaved,
+    message_line::{MESSAGE_TIME, MessageLine, PastMessage, Severity, ShownMessage},
+    palette::{CommandPalette, PaletteMatch},
+    poll_queue::{AccountBackoff, PollQueue},
+    preview::{PreviewStage, PreviewState, TaskPreview},
+    screen::{Confirm, DetailPage, MainScreen, Overlay, Picker, ShownLinks, VideoKind},
+    settings::{ApiKeyStatus, AppSettings},
+    write_queue::WriteQueue,
 };
 use super::{
-    keymap::{Context, Keymap},
-    tidings::{Burst, Focus},
+    keymap::{KeyContext, Keymap},
+    notifications::{NotificationBatch, TerminalFocus},
 };
 use crate::domain::{
-    change::{JournalLine, StoreError},
     comparison::Comparison,
     estimate::Estimate,
     link::VideoUrl,
-    picture::{PictureError, PictureOrder, Preview, Room},
-    query::{Lens, View},
-    record::Record,
+    list_change::{JournalLine, StoreError},
+    preview::{CellArea, PreviewError, PreviewMode, PreviewRequest},
+    query::{ListView, VisibleRows},
+    raw_response::RawResponse,
     schedule::Jitter,
     status::{Status, Tab},
     task::{TaskId, TaskState},
     text::CleanText,
     time::{Mono, Now},
-    watched::Watched,
+    watched_task::WatchedTask,
     watchlist::Watchlist,
 };
 
 /// The longest name of a list, in bytes.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME_LEN: usize = 128;
 
-/// Is what became of videos on their way to the browser, until all of them are answered for.
+/// What became of videos on their way to the browser, until all of them are answered for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Opening {
+pub(super) struct PendingOpens {
     /// How many are not.
     pub(super) waiting: usize,
     /// Those that no browser could be started for, and why.
     pub(super) failed: Vec<(VideoUrl, String)>,
 }
 
-/// Tells how far the reading of the list is.
+/// How far the reading of the list is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Loading {
+pub enum ListLoading {
     /// Under way.
     #[default]
     Pending,
@@ -85,20 +85,21 @@ pub enum Loading {
     Failed(StoreError),
 }
 
-/// Is what is known of how the list was looked at, for the next start.
+/// What is known of how the list was looked at, for the next start.
 #[derive(Debug, Clone, Default)]
-pub struct Outlook {
-    /// Whether the last run was recalled: once is enough, as its removals would be taken back twice.
-    pub(super) is_recalled: bool,
+pub struct SessionState {
+    /// Whether the last run was recalled: once is enough, as its removals would be taken back
+    /// twice.
+    pub(super) is_loaded: bool,
     /// What the disk was told last.
-    pub(super) remembered: Lens,
+    pub(super) saved_view: ListView,
     /// When it is told of another way to look; `None` while there is none.
-    pub(super) due: Option<Mono>,
+    pub(super) save_at: Option<Mono>,
     /// Until when it was looked at before this run, as long as that is still to be told of.
-    pub(super) visited: Option<Timestamp>,
+    pub(super) last_seen: Option<Timestamp>,
 }
 
-/// Is the size of the terminal.
+/// The size of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
     /// Columns.
@@ -109,115 +110,115 @@ pub struct Size {
     pub page: u16,
 }
 
-/// Is the raw record of a task, as far as it was read.
+/// The raw record of a task, as far as it was read.
 #[derive(Debug, Clone)]
-pub struct RawRecord {
+pub struct RawResponseState {
     /// Whose.
     pub task: TaskId,
     /// The record; nothing when the server never gave one.
-    pub record: Result<Option<Arc<Record>>, StoreError>,
+    pub response: Result<Option<Arc<RawResponse>>, StoreError>,
     /// Whether the server has answered since.
     pub is_outdated: bool,
 }
 
-/// Is the whole of what the program knows.
+/// The whole of what the program knows.
 #[derive(Debug, Clone)]
 pub struct State {
-    pub(super) settings: Settings,
+    pub(super) settings: AppSettings,
     pub(super) list: Watchlist,
-    pub(super) view: View,
+    pub(super) rows: VisibleRows,
     pub(super) selected: Option<TaskId>,
-    pub(super) former: Option<Former>,
+    pub(super) previous_position: Option<PreviousPosition>,
     pub(super) marks: Marks,
     pub(super) top: usize,
-    pub(super) left_at: Option<usize>,
+    pub(super) vacated_row: Option<usize>,
     pub(super) is_untouched: bool,
     pub(super) size: Size,
-    pub(super) most_scroll: u16,
-    pub(super) screen: Screen,
-    pub(super) record_from: Option<Screen>,
+    pub(super) max_scroll: u16,
+    pub(super) screen: MainScreen,
+    pub(super) raw_opened_from: Option<MainScreen>,
     pub(super) overlay: Option<Overlay>,
-    pub(super) opening: Opening,
-    pub(super) polls: Polls,
+    pub(super) pending_opens: PendingOpens,
+    pub(super) poll_queue: PollQueue,
     pub(super) diagnostics: Diagnostics,
-    pub(super) saves: SaveQueue,
-    pub(super) pictures: Pictures,
-    pub(super) board: Board,
+    pub(super) downloads: DownloadQueue,
+    pub(super) previews: PreviewState,
+    pub(super) message_line: MessageLine,
     /// When the first message came, on the wall.
-    pub(super) begun: Option<Timestamp>,
+    pub(super) started_at: Option<Timestamp>,
     /// The tasks the server has answered for in this run.
-    pub(super) met: HashSet<TaskId>,
+    pub(super) answered_tasks: HashSet<TaskId>,
     /// The endings from before this run that were learnt of just now.
-    pub(super) known: Vec<TaskId>,
-    pub(super) loading: Loading,
-    pub(super) undos: Undos,
+    pub(super) finished_earlier: Vec<TaskId>,
+    pub(super) loading: ListLoading,
+    pub(super) undo_stack: UndoStack,
     /// The filters kept in this run, each once, the latest last.
     pub(super) filters: Vec<String>,
-    pub(super) outlook: Outlook,
+    pub(super) session: SessionState,
     pub(super) journal: Option<(TaskId, Vec<JournalLine>)>,
-    pub(super) journal_asked: Option<TaskId>,
-    pub(super) raw: Option<RawRecord>,
-    pub(super) raw_asked: Option<TaskId>,
-    pub(super) burst: Option<Burst>,
-    pub(super) focus: Focus,
-    pub(super) away: Option<Away>,
-    pub(super) unsaved: Unsaved,
+    pub(super) journal_requested: Option<TaskId>,
+    pub(super) raw: Option<RawResponseState>,
+    pub(super) raw_requested: Option<TaskId>,
+    pub(super) notification_batch: Option<NotificationBatch>,
+    pub(super) focus: TerminalFocus,
+    pub(super) absence: Option<Absence>,
+    pub(super) write_queue: WriteQueue,
     /// When a list that could not be read is to be read again.
-    pub(super) reload: Option<Mono>,
+    pub(super) reload_at: Option<Mono>,
     pub(super) is_leaving: bool,
     /// When the last message came.
-    pub(super) seen: Option<Mono>,
+    pub(super) last_message_at: Option<Mono>,
 }
 
 impl State {
     /// Returns the state of a program just started: an empty screen whose list is still to be read.
-    pub fn new(mut settings: Settings) -> Self {
+    pub fn new(mut settings: AppSettings) -> Self {
         // It comes from a file or an argument.
-        settings.name = CleanText::line(&settings.name, LONGEST_NAME).to_string();
+        settings.name = CleanText::line(&settings.name, MAX_NAME_LEN).to_string();
         Self {
             list: Watchlist::new(settings.retention),
-            polls: Polls::new(settings.pace, Jitter::seeded(settings.seed)),
+            poll_queue: PollQueue::new(settings.poll_intervals, Jitter::seeded(settings.seed)),
             settings,
             diagnostics: Diagnostics::default(),
-            saves: SaveQueue::default(),
-            pictures: Pictures::default(),
-            view: View::default(),
+            downloads: DownloadQueue::default(),
+            previews: PreviewState::default(),
+            rows: VisibleRows::default(),
             selected: None,
-            former: None,
+            previous_position: None,
             marks: Marks::default(),
             top: 0,
-            left_at: None,
+            vacated_row: None,
             is_untouched: true,
             size: Size::default(),
-            most_scroll: 0,
-            screen: Screen::default(),
-            record_from: None,
+            max_scroll: 0,
+            screen: MainScreen::default(),
+            raw_opened_from: None,
             overlay: None,
-            opening: Opening::default(),
-            board: Board::default(),
-            begun: None,
-            met: HashSet::new(),
-            known: Vec::new(),
-            loading: Loading::default(),
-            undos: Undos::default(),
+            pending_opens: PendingOpens::default(),
+            message_line: MessageLine::default(),
+            started_at: None,
+            answered_tasks: HashSet::new(),
+            finished_earlier: Vec::new(),
+            loading: ListLoading::default(),
+            undo_stack: UndoStack::default(),
             filters: Vec::new(),
-            outlook: Outlook::default(),
+            session: SessionState::default(),
             journal: None,
-            journal_asked: None,
+            journal_requested: None,
             raw: None,
-            raw_asked: None,
-            burst: None,
-            focus: Focus::default(),
-            away: None,
-            unsaved: Unsaved::default(),
-            reload: None,
+            raw_requested: None,
+            notification_batch: None,
+            focus: TerminalFocus::default(),
+            absence: None,
+            write_queue: WriteQueue::default(),
+            reload_at: None,
             is_leaving: false,
-            seen: None,
+            last_message_at: None,
         }
     }
 
     /// Returns what the program was started with.
-    pub const fn settings(&self) -> &Settings {
+    pub const fn settings(&self) -> &AppSettings {
         &self.settings
     }
 
@@ -233,22 +234,22 @@ impl State {
 
     /// Returns the tab shown.
     pub const fn tab(&self) -> Tab {
-        self.view.lens().tab
+        self.rows.list_view().tab
     }
 
     /// Returns how the list is looked at: tab, order, filter.
-    pub const fn lens(&self) -> &Lens {
-        self.view.lens()
+    pub const fn list_view(&self) -> &ListView {
+        self.rows.list_view()
     }
 
     /// Returns the ids of the rows shown, in order.
     pub fn shown(&self) -> &[TaskId] {
-        self.view.ids()
+        self.rows.ids()
     }
 
     /// Returns the tasks on the screen: from the first visible row on, at most `rows` of them.
-    pub fn visible(&self, rows: usize) -> impl Iterator<Item = &Watched> {
-        self.view
+    pub fn visible(&self, rows: usize) -> impl Iterator<Item = &WatchedTask> {
+        self.rows
             .ids()
             .iter()
             .skip(self.top)
@@ -262,7 +263,7 @@ impl State {
     }
 
     /// Returns the selected task.
-    pub fn selected(&self) -> Option<&Watched> {
+    pub fn selected(&self) -> Option<&WatchedTask> {
         self.selected.as_ref().and_then(|id| self.list.get(id))
     }
 
@@ -276,18 +277,18 @@ impl State {
         &self.marks
     }
 
-    /// Returns the tasks an act is for: the marked ones, those shown first and in their order; without marks, and on
-    /// the full detail, the selected one.
+    /// Returns the tasks an act is for: the marked ones, those shown first and in their order;
+    /// without marks, and on the full detail, the selected one.
     ///
     /// A mark that the tab or the filter hides counts: it was set by hand.
-    pub fn targets(&self) -> Vec<&Watched> {
-        if self.marks.is_empty() || self.screen != Screen::List {
+    pub fn targets(&self) -> Vec<&WatchedTask> {
+        if self.marks.is_empty() || self.screen != MainScreen::List {
             return self.selected().into_iter().collect();
         }
         let shown = self.shown().iter().filter(|id| self.marks.has(id));
         let mut targets: Vec<_> = shown.filter_map(|id| self.list.get(id)).collect();
         if targets.len() < self.marks.len() {
-            let is_hidden = |id: &&TaskId| self.view.position(id, &self.list).is_none();
+            let is_hidden = |id: &&TaskId| self.rows.position(id, &self.list).is_none();
             let mut hidden: Vec<_> = self.marks.iter().filter(is_hidden).collect();
             hidden.sort_unstable();
             targets.extend(hidden.into_iter().filter_map(|id| self.list.get(id)));
@@ -301,11 +302,12 @@ impl State {
         self.marks.len().saturating_sub(shown)
     }
 
-    /// Returns how many of the tasks an act is for cannot be seen: the tab or the filter hides them.
+    /// Returns how many of the tasks an act is for cannot be seen: the tab or the filter hides
+    /// them.
     pub fn hidden_targets(&self) -> usize {
         match self.screen {
-            Screen::List => self.hidden_marks(),
-            Screen::Detail { .. } => 0,
+            MainScreen::List => self.hidden_marks(),
+            MainScreen::Detail { .. } => 0,
         }
     }
 
@@ -313,7 +315,7 @@ impl State {
     pub fn position(&self) -> Option<usize> {
         self.selected
             .as_ref()
-            .and_then(|id| self.view.position(id, &self.list))
+            .and_then(|id| self.rows.position(id, &self.list))
     }
 
     /// Returns the size of the terminal.
@@ -322,25 +324,25 @@ impl State {
     }
 
     /// Returns how far the text on the screen can be scrolled, as last measured.
-    pub const fn most_scroll(&self) -> u16 {
-        self.most_scroll
+    pub const fn max_scroll(&self) -> u16 {
+        self.max_scroll
     }
 
     /// Returns what fills the screen.
-    pub const fn screen(&self) -> Screen {
+    pub const fn screen(&self) -> MainScreen {
         self.screen
     }
 
     /// Returns where one was before the page of the record, as long as that is shown.
-    pub fn came_from(&self) -> Option<Screen> {
+    pub fn raw_opened_from(&self) -> Option<MainScreen> {
         let is_record = matches!(
             self.screen,
-            Screen::Detail {
+            MainScreen::Detail {
                 page: DetailPage::Json,
                 ..
             }
         );
-        self.record_from.filter(|_| is_record)
+        self.raw_opened_from.filter(|_| is_record)
     }
 
     /// Returns the box above it.
@@ -349,30 +351,30 @@ impl State {
     }
 
     /// Returns what the keyboard means.
-    pub const fn context(&self) -> Context {
+    pub const fn context(&self) -> KeyContext {
         match (&self.overlay, self.screen) {
-            (Some(Overlay::Add(_)), _) => Context::Add,
-            (Some(Overlay::Pick(_)), _) => Context::Pick,
-            (Some(Overlay::Folder(_)), _) => Context::Folder,
-            (Some(Overlay::Link(_)), _) => Context::Link,
-            (Some(Overlay::Copy(_)), _) => Context::Copy,
-            (Some(Overlay::Label(_)), _) => Context::Label,
-            (Some(Overlay::Palette(_)), _) => Context::Palette,
+            (Some(Overlay::Add(_)), _) => KeyContext::Add,
+            (Some(Overlay::Pick(_)), _) => KeyContext::Pick,
+            (Some(Overlay::Folder(_)), _) => KeyContext::Folder,
+            (Some(Overlay::Link(_)), _) => KeyContext::Link,
+            (Some(Overlay::Copy(_)), _) => KeyContext::Copy,
+            (Some(Overlay::Label(_)), _) => KeyContext::Label,
+            (Some(Overlay::Palette(_)), _) => KeyContext::Palette,
             (
                 Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Diagnostics { .. }),
                 _,
-            ) => Context::Help,
-            (Some(Overlay::Filter(_)), _) => Context::Filter,
-            (Some(Overlay::Sort { .. }), _) => Context::Sort,
-            (Some(Overlay::Confirm(_)), _) => Context::Confirm,
-            (None, Screen::Detail { .. }) => Context::Detail,
-            (None, Screen::List) => Context::List,
+            ) => KeyContext::Help,
+            (Some(Overlay::Filter(_)), _) => KeyContext::Filter,
+            (Some(Overlay::Sort { .. }), _) => KeyContext::Sort,
+            (Some(Overlay::Confirm(_)), _) => KeyContext::Confirm,
+            (None, MainScreen::Detail { .. }) => KeyContext::Detail,
+            (None, MainScreen::List) => KeyContext::List,
         }
     }
 
     /// Returns the account's side of polling.
-    pub const fn polls(&self) -> &Polls {
-        &self.polls
+    pub const fn poll_queue(&self) -> &PollQueue {
+        &self.poll_queue
     }
 
     /// Returns what was noticed about the server's answers.
@@ -381,66 +383,67 @@ impl State {
     }
 
     /// Returns the saves of the moment.
-    pub const fn saves(&self) -> &SaveQueue {
-        &self.saves
+    pub const fn downloads(&self) -> &DownloadQueue {
+        &self.downloads
     }
 
-    /// Reports whether room is to be left for pictures of the selected task: its result is on this disk, its input is
-    /// or can be fetched, and nothing speaks against showing them.
-    pub fn wants_picture(&self) -> bool {
-        let comparison = self.picturable();
-        comparison.is_some_and(|comparison| self.pictures.error(&comparison.task).is_none())
+    /// Reports whether room is to be left for pictures of the selected task: its result is on this
+    /// disk, its input is or can be fetched, and nothing speaks against showing them.
+    pub fn wants_preview(&self) -> bool {
+        let comparison = self.previewable();
+        comparison.is_some_and(|comparison| self.previews.error(&comparison.task).is_none())
     }
 
     /// Returns the pictures of the selected task, as far as they are.
-    pub fn picture(&self) -> Option<&Picture> {
-        self.pictures.of(self.selected.as_ref()?)
+    pub fn preview(&self) -> Option<&TaskPreview> {
+        self.previews.for_task(self.selected.as_ref()?)
     }
 
     /// Returns the room for each picture, as last measured.
-    pub const fn picture_room(&self) -> Option<Room> {
-        self.pictures.room()
+    pub const fn preview_area(&self) -> Option<CellArea> {
+        self.previews.area()
     }
 
     /// Returns why the selected task has no pictures, where it could have some.
-    pub fn picture_error(&self) -> Option<PictureError> {
-        self.pictures.error(&self.picturable()?.task)
+    pub fn preview_error(&self) -> Option<PreviewError> {
+        self.previews.error(&self.previewable()?.task)
     }
 
     /// Returns what pictures of the selected task are to be made from.
-    pub(in crate::app) fn picture_order(&self) -> Option<PictureOrder> {
-        let comparison = self.picturable().filter(|_| self.wants_picture())?;
-        self.pictures.order(comparison)
+    pub(in crate::app) fn preview_request(&self) -> Option<PreviewRequest> {
+        let comparison = self.previewable().filter(|_| self.wants_preview())?;
+        self.previews.request(comparison)
     }
 
-    /// Returns the selected task's videos, when pictures are shown at all and its result is on this disk.
-    fn picturable(&self) -> Option<Comparison> {
+    /// Returns the selected task's videos, when pictures are shown at all and its result is on this
+    /// disk.
+    fn previewable(&self) -> Option<Comparison> {
         let watched = self
             .selected()
-            .filter(|_| self.settings.preview != Preview::Off)?;
+            .filter(|_| self.settings.preview_mode != PreviewMode::Off)?;
         // Most tasks have nothing saved; they are done with here.
-        watched.saves.there().next()?;
-        Comparison::of(watched).ok()
+        watched.saved_results.existing().next()?;
+        Comparison::for_task(watched).ok()
     }
 
     /// Returns the notice of the moment.
-    pub fn notice(&self) -> Option<&Notice> {
-        self.board.notice()
+    pub fn message(&self) -> Option<&ShownMessage> {
+        self.message_line.message()
     }
 
     /// Returns what was said, the latest first.
-    pub fn past(&self) -> impl Iterator<Item = &Said> {
-        self.board.past()
+    pub fn past_messages(&self) -> impl Iterator<Item = &PastMessage> {
+        self.message_line.past()
     }
 
     /// Returns how far the reading of the list is.
-    pub const fn loading(&self) -> &Loading {
+    pub const fn loading(&self) -> &ListLoading {
         &self.loading
     }
 
     /// Returns what could not be written yet.
-    pub const fn unsaved(&self) -> &Unsaved {
-        &self.unsaved
+    pub const fn write_queue(&self) -> &WriteQueue {
+        &self.write_queue
     }
 
     /// Returns the journal of the selected task, as far as it was read.
@@ -452,23 +455,25 @@ impl State {
     }
 
     /// Returns the raw record of the selected task; nothing while it is being read.
-    pub fn raw(&self) -> Option<&RawRecord> {
+    pub fn raw(&self) -> Option<&RawResponseState> {
         self.raw.as_ref().filter(|raw| self.is_selected(&raw.task))
     }
 
     /// Returns what has ended while nobody looked, if it was looked away at all.
-    pub fn digest(&self, now: Now) -> Option<Digest> {
-        self.away.as_ref().map(|away| away.digest(&self.list, now))
+    pub fn absence_summary(&self, now: Now) -> Option<AbsenceSummary> {
+        self.absence
+            .as_ref()
+            .map(|away| away.summary(&self.list, now))
     }
 
     /// Returns the endings that wait to be told of.
-    pub const fn burst(&self) -> Option<&Burst> {
-        self.burst.as_ref()
+    pub const fn notification_batch(&self) -> Option<&NotificationBatch> {
+        self.notification_batch.as_ref()
     }
 
     /// Reports whether there is a removal or a label to take back.
     pub fn can_undo(&self) -> bool {
-        !self.undos.is_empty()
+        !self.undo_stack.is_empty()
     }
 
     /// Reports whether the program is on its way out.
@@ -482,32 +487,33 @@ impl State {
     }
 
     /// Returns the status of a task.
-    pub fn status_of(&self, watched: &Watched, estimate: &Estimate, now: Now) -> Status {
+    pub fn status_of(&self, watched: &WatchedTask, estimate: &Estimate, now: Now) -> Status {
         watched.status(estimate, self.settings.retention, now)
     }
 
-    /// Reports whether a figure on the screen changes with every second: a countdown, a notice, a running clock.
+    /// Reports whether a figure on the screen changes with every second: a countdown, a notice, a
+    /// running clock.
     pub fn is_ticking(&self) -> bool {
-        let runs = |watched: &Watched| {
+        let runs = |watched: &WatchedTask| {
             matches!(
                 watched.task.state(),
                 TaskState::New | TaskState::Running { .. }
             )
         };
-        self.polls.hold().is_some()
-            || self.notice().is_some()
-            || self.list.tally().in_flight + self.polls.strays() > 0
-            || (!self.polls.is_paused() && self.list.next_due().is_some())
+        self.poll_queue.backoff().is_some()
+            || self.message().is_some()
+            || self.list.counts().in_flight + self.poll_queue.orphan_count() > 0
+            || (!self.poll_queue.is_paused() && self.list.next_due().is_some())
             || self.visible(usize::from(self.size.page)).any(runs)
             || self.selected().is_some_and(runs)
     }
 
     /// Returns the time to the next poll; `None` when none is to come.
     pub fn next_poll(&self, now: Now) -> Option<Duration> {
-        if let Some(hold) = self.polls.hold() {
+        if let Some(hold) = self.poll_queue.backoff() {
             return Some(hold.until.since(now.mono));
         }
-        if self.polls.is_paused() {
+        if self.poll_queue.is_paused() {
             return None;
         }
         self.list.next_due().map(|due| due.since(now.mono))

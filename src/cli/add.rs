@@ -8,20 +8,20 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Add, Failure, Global, exit, output, place};
+use super::{AddArgs, Failure, GlobalArgs, exit, output, services};
 use crate::{
     adapters::{
         desktop::SystemClock,
-        store::{SHORTEST_PREFIX, SqliteStore},
+        store::{MIN_PREFIX_LEN, SqliteStore},
     },
     domain::{
-        change::{Applied, Change},
         id_extract::{
-            Certainty, FoundId, IdExtractor, KnownSecrets, Skipped, certain, extract_argument,
+            Certainty, FoundId, IdExtractor, KnownSecrets, Skipped, certain_ids, extract_argument,
         },
+        list_change::{ChangeResult, ListChange},
         task::{Family, TaskId},
         text::CleanText,
-        watched::LONGEST_LABEL,
+        watched_task::MAX_LABEL_LEN,
     },
     ports::ListStore as _,
     ui::format,
@@ -35,21 +35,21 @@ const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// The fewest characters of an id on the command line; a shorter one, which no prefix could name,
 /// is a typo.
-const MIN_ID_LEN: usize = SHORTEST_PREFIX;
+const MIN_ID_LEN: usize = MIN_PREFIX_LEN;
 
 /// Adds ids and reports those already on the list.
 ///
 /// All arguments are parsed before any is added. Standard input is read in chunks and the ids of
 /// each are added at once, so memory does not grow with the input, nor does what a kill can lose.
-pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
-    place::writable(global)?;
+pub fn run(add: &AddArgs, global: &GlobalArgs) -> Result<(), Failure> {
+    services::require_writable(global)?;
     if add.tee && !add.ids.iter().any(|text| text == "-") {
         return Err(Failure::new(
             exit::USAGE,
             "--tee needs the argument - (standard input).",
         ));
     }
-    let secrets = place::known_secrets(&place::config(global)?)?;
+    let secrets = services::known_secrets(&services::load_config(global)?)?;
     let mut given = Vec::new();
     for text in add.ids.iter().filter(|text| *text != "-") {
         given.extend(parse_argument(text, add.force, &secrets)?);
@@ -57,9 +57,9 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
     let label = add
         .label
         .as_deref()
-        .map(|label| CleanText::line(label, LONGEST_LABEL));
-    let mut adder = Adder {
-        store: place::list(global)?,
+        .map(|label| CleanText::line(label, MAX_LABEL_LEN));
+    let mut adder = IdAdder {
+        store: services::open_list(global)?,
         label: label.filter(|label| !label.is_empty()),
         is_tee: add.tee,
         added: 0,
@@ -67,11 +67,11 @@ pub fn run(add: &Add, global: &Global) -> Result<(), Failure> {
         failure: None,
         stream_failure: None,
     };
-    adder.add(&given);
+    adder.add_batch(&given);
     if add.ids.iter().any(|text| text == "-") {
-        adder.add_from_input(&secrets)?;
+        adder.add_from_stdin(&secrets)?;
     }
-    adder.outcome()
+    adder.into_result()
 }
 
 /// Parses one argument: an id, or a link, JSON or other text that contains some.
@@ -92,7 +92,7 @@ fn parse_argument(
             .map(|id| vec![id])
             .or_else(|error| refused(&format!("{error}.")));
     }
-    let ids: Vec<_> = certain(&found.ids).cloned().collect();
+    let ids: Vec<_> = certain_ids(&found.ids).cloned().collect();
     let is_suspicious = |found: &FoundId| found.certainty == Certainty::Suspicious;
     match ids.as_slice() {
         [] if found.ids.iter().any(is_suspicious) => refused(
@@ -107,7 +107,7 @@ fn parse_argument(
 }
 
 /// Adds batches of ids and counts the results.
-struct Adder {
+struct IdAdder {
     store: SqliteStore,
     label: Option<CleanText>,
     /// Whether standard output passes the input through.
@@ -120,21 +120,21 @@ struct Adder {
     stream_failure: Option<Failure>,
 }
 
-impl Adder {
+impl IdAdder {
     /// Adds ids in one transaction and prints the result of each.
-    fn add(&mut self, ids: &[TaskId]) {
+    fn add_batch(&mut self, ids: &[TaskId]) {
         if ids.is_empty() {
             return;
         }
         let applied = match &self.failure {
-            None => self.apply(ids),
+            None => self.apply_batch(ids),
             Some(failure) => Err(failure.clone()),
         };
         match applied {
-            Ok(lines) => self.print(&lines),
+            Ok(lines) => self.print_results(&lines),
             Err(failure) => {
                 for id in ids {
-                    output::talk(&format!("kietop: not added: {id}"));
+                    output::to_stderr(&format!("kietop: not added: {id}"));
                 }
                 self.not_added += ids.len();
                 self.failure.get_or_insert(failure);
@@ -142,31 +142,33 @@ impl Adder {
         }
     }
 
-    fn apply(&mut self, ids: &[TaskId]) -> Result<String, Failure> {
+    fn apply_batch(&mut self, ids: &[TaskId]) -> Result<String, Failure> {
         let at = SystemClock::wall();
-        let add = |task: &TaskId| Change::Add {
+        let add = |task: &TaskId| ListChange::Add {
             task: task.clone(),
             family: Family::default(),
             label: self.label.clone(),
             at,
         };
         let changes: Vec<_> = ids.iter().map(add).collect();
-        let twins = twins(&mut self.store, ids)?;
+        let twins = find_case_variants(&mut self.store, ids)?;
         let applied = self
             .store
             .apply(&changes)
-            .map_err(|error| place::store_failed(&error))?;
+            .map_err(|error| services::store_failure(&error))?;
         self.added += ids.len();
         for (id, twin) in twins {
-            output::talk(&format!(
+            output::to_stderr(&format!(
                 "kietop: {id} looks like another spelling of {twin}; capitals count, so it is a task of its own."
             ));
         }
-        let line = |(id, applied): (&TaskId, Applied)| {
+        let line = |(id, applied): (&TaskId, ChangeResult)| {
             let word = match applied {
-                Applied::Added(_) => "added",
-                Applied::AlreadyWatched => "watched already",
-                Applied::Removed | Applied::NotWatched | Applied::Noted => "noted",
+                ChangeResult::Added(_) => "added",
+                ChangeResult::AlreadyWatched => "watched already",
+                ChangeResult::Removed | ChangeResult::NotWatched | ChangeResult::Recorded => {
+                    "noted"
+                }
             };
             format!("{id} {word}\n")
         };
@@ -174,23 +176,23 @@ impl Adder {
     }
 
     /// Prints the lines that acknowledge ids; if that fails, the ids are still on the list.
-    fn print(&mut self, lines: &str) {
+    fn print_results(&mut self, lines: &str) {
         if self.is_tee {
-            output::talk(lines);
-        } else if let Err(failure) = output::data(lines) {
+            output::to_stderr(lines);
+        } else if let Err(failure) = output::to_stdout(lines) {
             self.stream_failure.get_or_insert(failure);
         }
     }
 
     /// Adds the ids of standard input, chunk by chunk.
-    fn add_from_input(&mut self, secrets: &KnownSecrets) -> Result<(), Failure> {
+    fn add_from_stdin(&mut self, secrets: &KnownSecrets) -> Result<(), Failure> {
         let mut extractor = IdExtractor::new(secrets);
         let mut report = InputReport::default();
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut is_settled = true;
         loop {
-            if !is_settled && is_pausing() {
-                self.accept(&extractor.flush(), &mut report);
+            if !is_settled && is_input_idle() {
+                self.add_found(&extractor.flush(), &mut report);
                 is_settled = true;
             }
             let count = match io::stdin().read(&mut chunk) {
@@ -204,11 +206,11 @@ impl Adder {
                 }
             };
             let bytes = chunk.get(..count).unwrap_or_default();
-            self.pass_on(bytes);
-            self.accept(&extractor.push(bytes), &mut report);
+            self.copy_to_stdout(bytes);
+            self.add_found(&extractor.push(bytes), &mut report);
             is_settled = false;
         }
-        self.accept(&extractor.finish(), &mut report);
+        self.add_found(&extractor.finish(), &mut report);
         report.print(&extractor);
         if report.certain == 0 && self.stream_failure.is_none() && !self.is_tee {
             return Err(Failure::plain("No task id found on standard input."));
@@ -217,25 +219,26 @@ impl Adder {
     }
 
     /// Copies the input to standard output; when the reader closes it, adding goes on.
-    fn pass_on(&mut self, bytes: &[u8]) {
+    fn copy_to_stdout(&mut self, bytes: &[u8]) {
         if !self.is_tee {
             return;
         }
         let mut out = io::stdout().lock();
-        if let Err(failure) = output::written(out.write_all(bytes).and_then(|()| out.flush())) {
+        if let Err(failure) = output::stdout_result(out.write_all(bytes).and_then(|()| out.flush()))
+        {
             self.stream_failure.get_or_insert(failure);
         }
     }
 
-    fn accept(&mut self, found: &[FoundId], report: &mut InputReport) {
-        let ids: Vec<_> = certain(found).cloned().collect();
+    fn add_found(&mut self, found: &[FoundId], report: &mut InputReport) {
+        let ids: Vec<_> = certain_ids(found).cloned().collect();
         report.certain += ids.len();
-        self.add(&ids);
+        self.add_batch(&ids);
         for found in found {
             match found.certainty {
                 Certainty::Certain => {}
                 Certainty::Unnamed => report.unnamed += 1,
-                Certainty::Suspicious => output::talk(&format!(
+                Certainty::Suspicious => output::to_stderr(&format!(
                     "kietop: {} looks like an id with extra characters; skipped. To add it anyway: kietop add --force {}",
                     found.id, found.id
                 )),
@@ -243,7 +246,7 @@ impl Adder {
         }
     }
 
-    fn outcome(self) -> Result<(), Failure> {
+    fn into_result(self) -> Result<(), Failure> {
         let Some(failure) = self.failure.or(self.stream_failure) else {
             return Ok(());
         };
@@ -270,20 +273,20 @@ impl InputReport {
     fn print(&self, extractor: &IdExtractor) {
         let (rejected, more) = extractor.rejected();
         for word in rejected {
-            output::talk(&format!("kietop: \"{word}\" is not a task id."));
+            output::to_stderr(&format!("kietop: \"{word}\" is not a task id."));
         }
         if more > 0 {
-            output::talk(&format!("kietop: and {more} more words are not task ids."));
+            output::to_stderr(&format!("kietop: and {more} more words are not task ids."));
         }
-        if let Some(line) = skipped_line(extractor.skipped(), self.unnamed) {
-            output::talk(&format!("kietop: skipped {line}."));
+        if let Some(line) = describe_skipped(extractor.skipped(), self.unnamed) {
+            output::to_stderr(&format!("kietop: skipped {line}."));
         }
     }
 }
 
 /// Describes the skipped values, by kind.
-fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
-    let mut parts = format::skipped(skipped);
+fn describe_skipped(skipped: Skipped, unnamed: usize) -> Option<String> {
+    let mut parts = format::skipped_values(skipped);
     match unnamed {
         0 => {}
         1 => parts.push("1 value like an id without a name (to add it: kietop add ID)".to_owned()),
@@ -295,23 +298,26 @@ fn skipped_line(skipped: Skipped, unnamed: usize) -> Option<String> {
 }
 
 /// Reports whether no more input came for a moment.
-fn is_pausing() -> bool {
+fn is_input_idle() -> bool {
     let stdin = io::stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
     let pause = Timespec::try_from(MAX_PAUSE).ok();
     poll(&mut fds, pause.as_ref()) == Ok(0)
 }
 
-/// Finds the ids that differ only in capitals from one that is watched or added with them. Ids are opaque, so this is
-/// said and nothing is merged.
-fn twins(store: &mut SqliteStore, ids: &[TaskId]) -> Result<Vec<(TaskId, TaskId)>, Failure> {
+/// Finds the ids that differ only in capitals from one that is watched or added with them. Ids are
+/// opaque, so this is said and nothing is merged.
+fn find_case_variants(
+    store: &mut SqliteStore,
+    ids: &[TaskId],
+) -> Result<Vec<(TaskId, TaskId)>, Failure> {
     let mut first_of: HashMap<String, &TaskId> = HashMap::new();
     let mut twins = Vec::new();
     for id in ids {
         let small = id.as_str().to_ascii_lowercase();
         let known = store
-            .spelt_like(id)
-            .map_err(|error| place::store_failed(&error))?;
+            .find_case_variant(id)
+            .map_err(|error| services::store_failure(&error))?;
         let first = first_of.get(&small).filter(|first| **first != id);
         let twin = known.or_else(|| first.map(|first| (*first).clone()));
         if let Some(twin) = twin {

@@ -1,30 +1,30 @@
 //! `kietop config`: the default file, where the file is looked for, what is wrong with it.
 
-use super::{ConfigCommand, Failure, Global, output, place};
+use super::{ConfigCommand, Failure, GlobalArgs, output, services};
 use crate::{
     config::{self, DEFAULT_FILE},
     domain::text::CleanText,
 };
 
 /// The longest path shown, in bytes.
-const PATH_BYTES: usize = 4096;
+const MAX_PATH_LEN: usize = 4096;
 
 /// Prints what was asked for.
-pub fn run(command: ConfigCommand, global: &Global) -> Result<(), Failure> {
+pub fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Default => output::data(DEFAULT_FILE),
-        ConfigCommand::Path => path(global),
-        ConfigCommand::Check => check(global),
+        ConfigCommand::Default => output::to_stdout(DEFAULT_FILE),
+        ConfigCommand::Path => print_path(global),
+        ConfigCommand::Check => check_file(global),
     }
 }
 
 /// Prints the path for scripts, and says beside it whether the file is there.
-fn path(global: &Global) -> Result<(), Failure> {
-    let file = config::file_of(&place::asked(global)?);
-    let file = file.map_err(|error| place::base_folder_failed(&error))?;
+fn print_path(global: &GlobalArgs) -> Result<(), Failure> {
+    let file = config::config_file_path(&services::overrides(global)?);
+    let file = file.map_err(|error| services::base_folder_failure(&error))?;
     let shown = file.to_string_lossy();
-    output::data(&format!("{}\n", CleanText::line(&shown, PATH_BYTES)))?;
-    output::talk(if file.is_file() {
+    output::to_stdout(&format!("{}\n", CleanText::line(&shown, MAX_PATH_LEN)))?;
+    output::to_stderr(if file.is_file() {
         "It is there."
     } else {
         "It is not there; kietop config default prints one to begin with."
@@ -32,13 +32,13 @@ fn path(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check(global: &Global) -> Result<(), Failure> {
-    place::config(global)?;
-    let file = config::file_of(&place::asked(global)?).ok();
-    output::data(&match file.filter(|file| file.is_file()) {
+fn check_file(global: &GlobalArgs) -> Result<(), Failure> {
+    services::load_config(global)?;
+    let file = config::config_file_path(&services::overrides(global)?).ok();
+    output::to_stdout(&match file.filter(|file| file.is_file()) {
         Some(file) => {
             let shown = file.to_string_lossy();
-            format!("{}: no fault.\n", CleanText::line(&shown, PATH_BYTES))
+            format!("{}: no fault.\n", CleanText::line(&shown, MAX_PATH_LEN))
         }
         None => "There is no config file; the defaults hold.\n".to_owned(),
     })

@@ -1,29 +1,30 @@
-//! Tasks as comma-separated values (RFC 4180), for spreadsheets: the columns of JSON, and no cell that a spreadsheet
-//! would take for a formula.
+//! Tasks as comma-separated values (RFC 4180), for spreadsheets: the columns of JSON, and no cell
+//! that a spreadsheet would take for a formula.
 //!
-//! Other than JSON it has no way to write a character that acts on a terminal, so texts are in their clean form.
+//! Other than JSON it has no way to write a character that acts on a terminal, so texts are in
+//! their clean form.
 
 use serde_json::Value;
 
 use crate::domain::text::CleanText;
 
 /// The longest cell, in bytes: what common spreadsheets take.
-const LONGEST_CELL: usize = 32 * 1024;
+const MAX_CELL_LEN: usize = 32 * 1024;
 
 /// Characters that begin a formula: the signs, their full-width and small forms (equal in some
 /// spreadsheets), the minus sign, and control characters skipped before a sign.
-const FORMULA: [char; 15] = [
+const FORMULA_CHARS: [char; 15] = [
     '=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '\u{2212}', '\t', '\r',
 ];
 
 /// Writes records as lines with their names first. All have the names of the first.
-pub fn write(records: &[Value], names: &[&str]) -> String {
+pub fn to_csv(records: &[Value], names: &[&str]) -> String {
     let mut text = names.join(",");
     text.push_str("\r\n");
     for record in records {
         let cells: Vec<_> = names
             .iter()
-            .map(|name| cell(record.get(*name).unwrap_or(&Value::Null)))
+            .map(|name| format_cell(record.get(*name).unwrap_or(&Value::Null)))
             .collect();
         text.push_str(&cells.join(","));
         text.push_str("\r\n");
@@ -32,7 +33,7 @@ pub fn write(records: &[Value], names: &[&str]) -> String {
 }
 
 /// Returns a cell, quoted where it must be.
-fn cell(value: &Value) -> String {
+fn format_cell(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
         Value::Bool(_) | Value::Number(_) => return value.to_string(),
@@ -54,14 +55,14 @@ fn cell(value: &Value) -> String {
             texts.join(": ")
         }
     };
-    quoted(&harmless(&text))
+    quote_cell(&escape_formula(&text))
 }
 
-/// Returns a text that no spreadsheet takes for a formula: those begin with one of a few characters, some of which
-/// stand behind spaces too.
-fn harmless(text: &str) -> String {
-    let is_formula = |text: &str| text.starts_with(FORMULA);
-    let clean = CleanText::block(text, LONGEST_CELL);
+/// Returns a text that no spreadsheet takes for a formula: those begin with one of a few
+/// characters, some of which stand behind spaces too.
+fn escape_formula(text: &str) -> String {
+    let is_formula = |text: &str| text.starts_with(FORMULA_CHARS);
+    let clean = CleanText::block(text, MAX_CELL_LEN);
     if is_formula(text) || is_formula(text.trim_start()) || is_formula(clean.as_str()) {
         format!("'{clean}")
     } else {
@@ -69,7 +70,7 @@ fn harmless(text: &str) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+fn quote_cell(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_quoted_and_no_formula() {
+    fn cells_are_quoted_and_never_formulas() {
         let table = [
             (json!(null), ""),
             (json!(309_000), "309000"),
@@ -123,14 +124,14 @@ mod tests {
             ),
         ];
         for (value, expected) in table {
-            assert_eq!(cell(&value), expected, "{value}");
+            assert_eq!(format_cell(&value), expected, "{value}");
         }
     }
 
     #[test]
-    fn a_table_has_a_head_and_one_line_for_each() {
+    fn a_table_has_a_header_and_a_line_per_task() {
         let records = [json!({"a": "x", "b": 1}), json!({"b": null, "a": "y"})];
 
-        assert_eq!(write(&records, &["a", "b"]), "a,b\r\nx,1\r\ny,\r\n");
+        assert_eq!(to_csv(&records, &["a", "b"]), "a,b\r\nx,1\r\ny,\r\n");
     }
 }

@@ -11,91 +11,101 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Failure, Global, List, Show, csv, exit, json, output, place,
-    refresh::{self, Desk, Stopped},
+    Failure, GlobalArgs, ListArgs, ShowArgs, csv, exit, json, output,
+    refresh::{self, AnswerSink, RefreshStopped},
+    services,
     signals::Signals,
 };
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     domain::{
-        change::{Access, Change, JournalLine, StoreError},
         estimate::RunTimes,
         fuzzy::Searcher,
-        names::Names,
-        query::{LONGEST_QUERY, Query, Sight},
-        report::{Answer, PollError, Scope},
-        schedule::Polling,
+        label_index::LabelIndex,
+        list_change::{AccessMode, JournalLine, ListChange, StoreError},
+        poll_result::{ErrorScope, PollError, PollResult},
+        query::{FilterContext, MAX_QUERY_LEN, Query},
+        schedule::PollState,
         task::{Family, TaskId, TaskState},
         text::CleanText,
-        watched::{NO_LONGER_THERE, Watched},
+        watched_task::{NO_LONGER_ON_SERVER, WatchedTask},
     },
     ports::{Clock as _, ListStore as _},
     ui::{format, theme::Theme},
 };
 
 /// The most journal lines shown.
-const JOURNAL_LINES: usize = 1000;
+const MAX_JOURNAL_LINES: usize = 1000;
 
 /// Prints the list.
-pub async fn run(list: &List, global: &Global) -> Result<(), Failure> {
-    let query = query(list.filter.as_deref().unwrap_or_default())?;
-    let states = Query::of_states(&list.state);
-    let retention = place::config(global)?.settings.retention.0;
-    let mut store = place::list_to_read(global)?;
-    let mut tasks = store.load().map_err(|error| place::store_failed(&error))?;
+pub async fn run(list: &ListArgs, global: &GlobalArgs) -> Result<(), Failure> {
+    let query = parse_filter(list.filter.as_deref().unwrap_or_default())?;
+    let states = Query::any_state(&list.state);
+    let retention = services::load_config(global)?.settings.retention.0;
+    let mut store = services::open_list_to_read(global)?;
+    let mut tasks = store
+        .load()
+        .map_err(|error| services::store_failure(&error))?;
     let mut failure = None;
     if list.refresh {
         let unfinished = tasks
             .iter()
-            .filter(|watched| matches!(watched.polling, Polling::DueAt(_)))
+            .filter(|watched| matches!(watched.poll_state, PollState::DueAt(_)))
             .map(|watched| (watched.id().clone(), watched.task.family()))
             .collect();
-        failure = ask(&mut store, &mut tasks, unfinished, global).await?;
+        failure = refresh_tasks(&mut store, &mut tasks, unfinished, global).await?;
     }
     // Before the filter, which may ask for what is saved.
     for watched in &mut tasks {
-        place::look(watched);
+        services::check_saved_files(watched);
     }
     // What to expect of a running task, all of them tell.
-    let sight = sight(&tasks, retention);
-    let mut names = Names::default();
+    let sight = filter_context(&tasks, retention);
+    let mut names = LabelIndex::default();
     for watched in &tasks {
-        names.note(watched.label.as_ref());
+        names.add(watched.label.as_ref());
     }
     let mut searcher = Searcher::default();
     tasks.retain(|watched| {
-        states.accepts(watched, &sight, &mut searcher)
-            && query.accepts(watched, &sight, &mut searcher)
+        states.matches(watched, &sight, &mut searcher)
+            && query.matches(watched, &sight, &mut searcher)
     });
     if tasks.is_empty() && names.count() > 0 && !(query.is_empty() && states.is_empty()) {
-        output::talk("kietop: No task on the list passes the filter.");
+        output::to_stderr("kietop: No task on the list passes the filter.");
     }
-    tasks.sort_by(|a, b| (b.submitted(), b.id()).cmp(&(a.submitted(), a.id())));
-    let records = || tasks.iter().map(|watched| json::record(watched, retention));
+    tasks.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
+    let records = || {
+        tasks
+            .iter()
+            .map(|watched| json::task_record(watched, retention))
+    };
     if list.json {
-        output::data(&format!("{}\n", json::write(&records().collect())))?;
+        output::to_stdout(&format!("{}\n", json::to_safe_json(&records().collect())))?;
     } else if list.csv {
-        output::data(&csv::write(&records().collect::<Vec<_>>(), &json::NAMES))?;
+        output::to_stdout(&csv::to_csv(
+            &records().collect::<Vec<_>>(),
+            &json::FIELD_NAMES,
+        ))?;
     } else {
-        let mut text = table(&tasks, &names, &sight);
+        let mut text = format_table(&tasks, &names, &sight);
         if io::stdout().is_terminal() && !tasks.is_empty() {
-            text.insert_str(0, &head(&tasks));
+            text.insert_str(0, &format_header(&tasks));
         }
-        output::data(&text)?;
+        output::to_stdout(&text)?;
     }
     failure.map_or(Ok(()), Err)
 }
 
 /// Reads the filter; a fault is shown where it is.
-fn query(text: &str) -> Result<Query, Failure> {
+fn parse_filter(text: &str) -> Result<Query, Failure> {
     Query::parse(text).map_err(|fault| {
-        let mut said = on_one_line(&fault.message);
+        let mut said = clean_piece(&fault.message);
         if !said.ends_with('?') {
             said.push('.');
         }
         // A filter too long to be read is too long to be shown.
-        if text.len() <= LONGEST_QUERY {
-            let piece = |at| on_one_line(text.get(at).unwrap_or_default());
+        if text.len() <= MAX_QUERY_LEN {
+            let piece = |at| clean_piece(text.get(at).unwrap_or_default());
             let (before, meant) = (piece(0..fault.at.start), piece(fault.at.clone()));
             let behind = piece(fault.at.end..text.len());
             let lead = " ".repeat(format::width(&before));
@@ -108,7 +118,7 @@ fn query(text: &str) -> Result<Query, Failure> {
 }
 
 /// Returns a piece of text that acts on no terminal, its spaces kept at both ends.
-fn on_one_line(text: &str) -> String {
+fn clean_piece(text: &str) -> String {
     let clean = CleanText::line(&format!("|{text}|"), usize::MAX);
     let inner = clean.as_str().strip_prefix('|');
     let inner = inner.and_then(|text| text.strip_suffix('|'));
@@ -116,12 +126,12 @@ fn on_one_line(text: &str) -> String {
 }
 
 /// Returns what a list knows beside each task.
-fn sight(tasks: &[Watched], retention: Duration) -> Sight {
+fn filter_context(tasks: &[WatchedTask], retention: Duration) -> FilterContext {
     let mut run_times = RunTimes::default();
     for watched in tasks {
-        run_times.note(&watched.task);
+        run_times.record(&watched.task);
     }
-    Sight {
+    FilterContext {
         estimate: run_times.estimate(),
         retention,
         now: SystemClock::start().now(),
@@ -129,64 +139,65 @@ fn sight(tasks: &[Watched], retention: Duration) -> Sight {
 }
 
 /// Prints one task.
-pub async fn show(show: &Show, global: &Global) -> Result<(), Failure> {
-    let retention = place::config(global)?.settings.retention.0;
-    let mut store = place::list_to_read(global)?;
-    let id = match place::resolve(&mut store, &show.id) {
+pub async fn show(show: &ShowArgs, global: &GlobalArgs) -> Result<(), Failure> {
+    let retention = services::load_config(global)?.settings.retention.0;
+    let mut store = services::open_list_to_read(global)?;
+    let id = match services::resolve_id(&mut store, &show.id) {
         Ok(id) => id,
         Err(failure) => return show_removed(&mut store, show, failure),
     };
     let mut failure = None;
-    let mut tasks = vec![place::find(&mut store, &id)?];
+    let mut tasks = vec![services::find_task(&mut store, &id)?];
     if show.refresh {
         let wanted = tasks
             .iter()
             .map(|watched| (id.clone(), watched.task.family()))
             .collect();
-        failure = ask(&mut store, &mut tasks, wanted, global).await?;
+        failure = refresh_tasks(&mut store, &mut tasks, wanted, global).await?;
     }
     let mut watched = tasks
         .into_iter()
         .find(|watched| *watched.id() == id)
-        .ok_or_else(|| place::gone(&id))?;
-    place::look(&mut watched);
+        .ok_or_else(|| services::not_on_list(&id))?;
+    services::check_saved_files(&mut watched);
     if show.json {
-        output::data(&format!(
+        output::to_stdout(&format!(
             "{}\n",
-            json::write(&json::record(&watched, retention))
+            json::to_safe_json(&json::task_record(&watched, retention))
         ))?;
     } else {
         let journal = store
-            .journal(&id, JOURNAL_LINES)
-            .map_err(|error| place::store_failed(&error))?;
-        let mut text = card(&watched, retention);
-        text.push_str(&history(&journal));
-        output::data(&text)?;
+            .read_journal(&id, MAX_JOURNAL_LINES)
+            .map_err(|error| services::store_failure(&error))?;
+        let mut text = format_task(&watched, retention);
+        text.push_str(&format_journal(&journal));
+        output::to_stdout(&text)?;
     }
     failure.map_or(Ok(()), Err)
 }
 
-/// Prints what was noted of a task that is on the list no more, named by its whole id; else it is not known.
-fn show_removed(store: &mut SqliteStore, show: &Show, failure: Failure) -> Result<(), Failure> {
+/// Prints what was noted of a task that is on the list no more, named by its whole id; else it is
+/// not known.
+fn show_removed(store: &mut SqliteStore, show: &ShowArgs, failure: Failure) -> Result<(), Failure> {
     let Some(id) = TaskId::parse(&show.id).ok().filter(|_| !show.json) else {
         return Err(failure);
     };
     let journal = store
-        .journal(&id, JOURNAL_LINES)
-        .map_err(|error| place::store_failed(&error))?;
+        .read_journal(&id, MAX_JOURNAL_LINES)
+        .map_err(|error| services::store_failure(&error))?;
     if journal.is_empty() {
         return Err(failure);
     }
     let head = format!("{:<13} {id}\n{:<13} removed\n", "taskId", "list");
-    output::data(&format!("{head}{}", history(&journal)))
+    output::to_stdout(&format!("{head}{}", format_journal(&journal)))
 }
 
 /// Returns a journal, a line each.
-fn history(journal: &[JournalLine]) -> String {
+fn format_journal(journal: &[JournalLine]) -> String {
     let mut text = String::new();
     for line in journal {
         // Writing into a `String` cannot fail.
-        writeln!(text, "{}  {}", line.at, line.event.words()).unwrap_or_default();
+        writeln!(text, "{}  {}", line.at, line.event.description()).unwrap_or_default();
     }
     text
 }
@@ -198,48 +209,50 @@ fn history(journal: &[JournalLine]) -> String {
 /// check succeeded. The error is not stored, because it is not about a task and the next command
 /// may have another key. A signal ends it at once with a failure; answers that are here are still
 /// applied.
-async fn ask(
+async fn refresh_tasks(
     store: &mut SqliteStore,
-    tasks: &mut Vec<Watched>,
+    tasks: &mut Vec<WatchedTask>,
     wanted: Vec<(TaskId, Family)>,
-    global: &Global,
+    global: &GlobalArgs,
 ) -> Result<Option<Failure>, Failure> {
     if wanted.is_empty() {
         return Ok(None);
     }
-    let config = place::config(global)?;
-    let turns = place::turns(&config, place::access(global))?;
-    let (client, clock) = (place::client(&config, &turns)?, SystemClock::start());
-    let outside = refresh::Asked {
+    let config = services::load_config(global)?;
+    let turns = services::shared_limiter(&config, services::access_mode(global))?;
+    let (client, clock) = (services::api_client(&config, &turns)?, SystemClock::start());
+    let outside = refresh::RefreshDeps {
         api: &client,
         clock: &clock,
-        turns,
+        limiter: turns,
     };
     let mut signals = Signals::listen();
-    let mut desk = ListDesk {
-        checks: tasks
+    let mut desk = ListAnswerSink {
+        checks_before: tasks
             .iter()
-            .map(|watched| (watched.id().clone(), watched.freshness.checks))
+            .map(|watched| (watched.id().clone(), watched.poll_history.checks))
             .collect(),
         store,
         tasks,
         clock: &clock,
-        access: place::access(global),
-        checked: CheckCounts::default(),
+        access: services::access_mode(global),
+        counts: CheckCounts::default(),
         error: None,
     };
-    let asked = refresh::once(wanted, outside, signals.next(), &mut desk).await;
-    let (checked, error) = (desk.checked, desk.error);
+    let asked = refresh::refresh_once(wanted, outside, signals.next(), &mut desk).await;
+    let (checked, error) = (desk.counts, desk.error);
     if !global.read_only {
-        *tasks = store.load().map_err(|error| place::store_failed(&error))?;
+        *tasks = store
+            .load()
+            .map_err(|error| services::store_failure(&error))?;
     }
     if let Some(error) = error {
-        return Err(place::store_failed(&error));
+        return Err(services::store_failure(&error));
     }
     match asked {
-        Ok(()) | Err(Stopped::Desk) => Ok(checked.outcome()),
-        Err(Stopped::Account(error)) => Ok(Some(account_failed(&error))),
-        Err(Stopped::Signal(signal)) => Err(interrupted(signal)),
+        Ok(()) | Err(RefreshStopped::SinkFailed) => Ok(checked.failure_if_all_failed()),
+        Err(RefreshStopped::AccountError(error)) => Ok(Some(account_failure(&error))),
+        Err(RefreshStopped::Signal(signal)) => Err(interrupted_failure(signal)),
     }
 }
 
@@ -249,14 +262,14 @@ struct CheckCounts {
     /// The number of checks with an answer; "no such task" is one.
     succeeded: usize,
     /// The number of failed checks by reason, in order of appearance.
-    failed: Vec<(String, usize)>,
+    failed_by_reason: Vec<(String, usize)>,
 }
 
 /// The most reasons named in one line.
 const MAX_REASONS: usize = 3;
 
 impl CheckCounts {
-    fn add(&mut self, answer: &Answer) {
+    fn count_answer(&mut self, answer: &PollResult) {
         let Some(error) = answer
             .as_ref()
             .err()
@@ -268,26 +281,33 @@ impl CheckCounts {
         // The server's own message differs from task to task.
         let reason = if let PollError::Server { code, .. } = error {
             format!("server trouble ({code})")
-        } else if let PollError::Refused { code, .. } = error {
+        } else if let PollError::Rejected { code, .. } = error {
             format!("the server refuses the task ({code})")
         } else if let PollError::Malformed(_) = error {
             "the answer made no sense".to_owned()
         } else {
             error.message()
         };
-        match self.failed.iter_mut().find(|(known, _)| *known == reason) {
+        match self
+            .failed_by_reason
+            .iter_mut()
+            .find(|(known, _)| *known == reason)
+        {
             Some((_, count)) => *count += 1,
-            None => self.failed.push((reason, 1)),
+            None => self.failed_by_reason.push((reason, 1)),
         }
     }
 
     /// Returns the failure if every check failed; prints a message if some did.
-    fn outcome(&self) -> Option<Failure> {
-        let failed: usize = self.failed.iter().map(|(_, count)| count).sum();
+    fn failure_if_all_failed(&self) -> Option<Failure> {
+        let failed: usize = self.failed_by_reason.iter().map(|(_, count)| count).sum();
         if failed == 0 {
             return None;
         }
-        let named = self.failed.get(..MAX_REASONS).unwrap_or(&self.failed);
+        let named = self
+            .failed_by_reason
+            .get(..MAX_REASONS)
+            .unwrap_or(&self.failed_by_reason);
         let mut reasons: Vec<_> = named
             .iter()
             .map(|(reason, count)| format!("{reason}: {count}"))
@@ -298,7 +318,7 @@ impl CheckCounts {
         }
         let reasons = reasons.join("; ");
         if self.succeeded == 0 {
-            let what = match (failed, self.failed.as_slice()) {
+            let what = match (failed, self.failed_by_reason.as_slice()) {
                 (1, [(reason, _)]) => format!("The check failed: {reason}."),
                 _ => format!("All {failed} checks failed ({reasons})."),
             };
@@ -306,7 +326,7 @@ impl CheckCounts {
             return Some(Failure::plain(message));
         }
         let all = failed.saturating_add(self.succeeded);
-        output::talk(&format!(
+        output::to_stderr(&format!(
             "kietop: {failed} of {all} checks failed ({reasons})."
         ));
         None
@@ -314,37 +334,43 @@ impl CheckCounts {
 }
 
 /// Takes answers into the list.
-struct ListDesk<'a> {
+struct ListAnswerSink<'a> {
     store: &'a mut SqliteStore,
-    tasks: &'a mut Vec<Watched>,
+    tasks: &'a mut Vec<WatchedTask>,
     clock: &'a SystemClock,
-    access: Access,
+    access: AccessMode,
     /// How often each task was checked when this began.
-    checks: HashMap<TaskId, u32>,
-    checked: CheckCounts,
+    checks_before: HashMap<TaskId, u32>,
+    counts: CheckCounts,
     error: Option<StoreError>,
 }
 
-impl Desk for ListDesk<'_> {
-    fn is_answered(&mut self, task: &TaskId) -> bool {
+impl AnswerSink for ListAnswerSink<'_> {
+    fn is_answered_elsewhere(&mut self, task: &TaskId) -> bool {
         let now = self.store.get(task).ok().flatten();
-        let checks = now.map(|watched| watched.freshness.checks);
-        let is_answered = checks
-            .is_some_and(|checks| self.checks.get(task).is_some_and(|before| *before < checks));
-        self.checked.succeeded += usize::from(is_answered);
+        let checks = now.map(|watched| watched.poll_history.checks);
+        let is_answered = checks.is_some_and(|checks| {
+            self.checks_before
+                .get(task)
+                .is_some_and(|before| *before < checks)
+        });
+        self.counts.succeeded += usize::from(is_answered);
         is_answered
     }
 
-    fn answered(&mut self, task: TaskId, answer: Answer) -> ControlFlow<()> {
+    fn accept(&mut self, task: TaskId, answer: PollResult) -> ControlFlow<()> {
         let at = self.clock.now().wall;
-        self.checked.add(&answer);
-        if self.access == Access::ReadOnly {
+        self.counts.count_answer(&answer);
+        if self.access == AccessMode::ReadOnly {
             if let Some(watched) = self.tasks.iter_mut().find(|watched| *watched.id() == task) {
-                watched.learn(&answer, at);
+                watched.apply_answer(&answer, at);
             }
             return ControlFlow::Continue(());
         }
-        match self.store.apply(&[Change::of_answer(task, answer, at)]) {
+        match self
+            .store
+            .apply(&[ListChange::from_result(task, answer, at)])
+        {
             Ok(_) => ControlFlow::Continue(()),
             Err(error) => {
                 self.error = Some(error);
@@ -354,18 +380,19 @@ impl Desk for ListDesk<'_> {
     }
 }
 
-fn interrupted(signal: i32) -> Failure {
+fn interrupted_failure(signal: i32) -> Failure {
     Failure::new(
         exit::SIGNAL_BASE + signal,
         "Interrupted; what was answered by then is kept.",
     )
 }
 
-/// Turns an account-wide error into one of the command; what is next differs from the dashboard, which asks again.
-fn account_failed(error: &PollError) -> Failure {
+/// Turns an account-wide error into one of the command; what is next differs from the dashboard,
+/// which asks again.
+fn account_failure(error: &PollError) -> Failure {
     let (code, next) = match error {
         PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
-        PollError::Unauthorized(_) | PollError::KeyUnread(_) => {
+        PollError::Unauthorized(_) | PollError::KeyUnreadable(_) => {
             (exit::UNAUTHORISED, error.next_step())
         }
         PollError::Redirected(_) | PollError::WrongAddress => (exit::FAILED, error.next_step()),
@@ -382,20 +409,20 @@ fn account_failed(error: &PollError) -> Failure {
         | PollError::RateLimited { .. }
         | PollError::Maintenance
         | PollError::TimedOut
-        | PollError::CutOff
+        | PollError::ConnectionLost
         | PollError::NotFound
-        | PollError::Refused { .. }
+        | PollError::Rejected { .. }
         | PollError::Server { .. }
         | PollError::Malformed(_)
-        | PollError::Lost => (exit::FAILED, "The list is shown as last known; try again."),
+        | PollError::AnswerLost => (exit::FAILED, "The list is shown as last known; try again."),
     };
-    let what = format::sentence(&error.message());
+    let what = format::capitalised(&error.message());
     Failure::new(code, format!("{}. {next}", what.trim_end_matches('.')))
 }
 
 /// Returns the list as aligned lines, without colour.
-fn table(tasks: &[Watched], names: &Names, sight: &Sight) -> String {
-    let Sight {
+fn format_table(tasks: &[WatchedTask], names: &LabelIndex, sight: &FilterContext) -> String {
+    let FilterContext {
         estimate,
         retention,
         now,
@@ -404,41 +431,41 @@ fn table(tasks: &[Watched], names: &Names, sight: &Sight) -> String {
     let mut text = String::new();
     for watched in tasks {
         let status = watched.status(&estimate, retention, now);
-        let word = Theme::monochrome().look(status, now).word;
-        let age = format::age(now.age_of(watched.submitted()));
-        let link = format::link_life(watched.link_life(retention, now));
-        let title = watched.title_among(names);
+        let word = Theme::monochrome().status_style(status, now).word;
+        let age = format::format_age(now.age_of(watched.started_at()));
+        let link = format::link_expiry(watched.link_expiry(retention, now));
+        let title = watched.unique_title(names);
         let title = title.lines().next().unwrap_or_default();
         let cells = [
             watched.id().as_str(),
             word,
             &age,
-            &took(watched),
+            &format_run_time(watched),
             &link,
             title,
         ];
-        line(&mut text, width, cells);
+        push_row(&mut text, width, cells);
     }
     text
 }
 
 /// Returns the heads of the table's columns.
-fn head(tasks: &[Watched]) -> String {
+fn format_header(tasks: &[WatchedTask]) -> String {
     let mut text = String::new();
     let heads = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"];
-    line(&mut text, id_width(tasks), heads);
+    push_row(&mut text, id_width(tasks), heads);
     text
 }
 
 /// Returns the width of the widest id.
-fn id_width(tasks: &[Watched]) -> usize {
+fn id_width(tasks: &[WatchedTask]) -> usize {
     let widths = tasks
         .iter()
         .map(|watched| format::width(watched.id().as_str()));
     widths.max().unwrap_or_default().max(32)
 }
 
-fn line(text: &mut String, id_width: usize, [id, word, age, took, link, title]: [&str; 6]) {
+fn push_row(text: &mut String, id_width: usize, [id, word, age, took, link, title]: [&str; 6]) {
     let cells = [
         format::pad_end(id, id_width),
         format::pad_end(word, 13),
@@ -451,9 +478,10 @@ fn line(text: &mut String, id_width: usize, [id, word, age, took, link, title]: 
     text.push('\n');
 }
 
-/// Returns how long it took, or in that place the error code of one that failed, as the dashboard has it.
-fn took(watched: &Watched) -> String {
-    let code = watched.task.facts().error_code.as_ref();
+/// Returns how long it took, or in that place the error code of one that failed, as the dashboard
+/// has it.
+fn format_run_time(watched: &WatchedTask) -> String {
+    let code = watched.task.details().error_code.as_ref();
     match watched.task.state() {
         TaskState::Failed { .. } => code.filter(|code| !code.is_empty()).map_or_else(
             || "-".into(),
@@ -465,36 +493,36 @@ fn took(watched: &Watched) -> String {
         | TaskState::NotFound
         | TaskState::Unrecognised => watched
             .task
-            .took()
+            .run_time()
             .map_or_else(|| "-".into(), format::run_time),
     }
 }
 
 /// Says what the last check failed of; of an account's trouble, that it is none of the task's.
-fn check_failed(watched: &Watched, error: &PollError) -> String {
-    if watched.is_no_longer_there() {
+fn describe_failed_check(watched: &WatchedTask, error: &PollError) -> String {
+    if watched.is_no_longer_on_server() {
         return format!(
             "{}. What was known is kept.",
-            format::sentence(NO_LONGER_THERE)
+            format::capitalised(NO_LONGER_ON_SERVER)
         );
     }
-    let what = format::sentence(&error.message());
+    let what = format::capitalised(&error.message());
     match error.scope() {
-        Scope::Account => format!("{what}. This concerns the account, not the task."),
-        Scope::Task => format!("{what}. {}", error.next_step()),
+        ErrorScope::Account => format!("{what}. This concerns the account, not the task."),
+        ErrorScope::Task => format!("{what}. {}", error.next_step()),
     }
 }
 
 /// Returns one task as lines of name and value.
-fn card(watched: &Watched, retention: Duration) -> String {
-    let record = json::record(watched, retention);
+fn format_task(watched: &WatchedTask, retention: Duration) -> String {
+    let record = json::task_record(watched, retention);
     let mut text = String::new();
     for (name, value) in record.as_object().into_iter().flatten() {
-        let failed = watched.freshness.last_error.as_ref();
+        let failed = watched.poll_history.last_error.as_ref();
         let value = match value {
             Value::Null => continue,
             Value::Object(_) if name == "checkError" && failed.is_some() => failed
-                .map(|failed| check_failed(watched, &failed.error))
+                .map(|failed| describe_failed_check(watched, &failed.error))
                 .unwrap_or_default(),
             Value::String(value) => value.clone(),
             Value::Array(values) if values.is_empty() => continue,

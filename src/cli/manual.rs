@@ -1,10 +1,11 @@
-//! `kietop completions` and `kietop man`: made from the command line's own definition, and the pages of the manual.
+//! `kietop completions` and `kietop man`: made from the command line's own definition, and the
+//! pages of the manual.
 
 use std::io::{self, Write as _};
 
 use clap::{Command, CommandFactory as _, ValueEnum, builder::PossibleValue};
 
-use super::{Cli, Completions, Failure, Man, output};
+use super::{Cli, CompletionsArgs, Failure, Man, output};
 
 /// A page of the manual.
 #[derive(Debug, Clone, Copy)]
@@ -67,21 +68,21 @@ No colours, where it is set
 "#;
 
 /// Prints the completions for a shell.
-pub fn completions(completions: &Completions) -> Result<(), Failure> {
+pub fn completions(completions: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     let mut command = Cli::command();
     clap_complete::generate(completions.shell, &mut command, "kietop", &mut script);
-    output::data(&String::from_utf8_lossy(&script))
+    output::to_stdout(&String::from_utf8_lossy(&script))
 }
 
 /// Prints a page of the manual, else the manual page in the format of `man`.
 pub fn man(man: &Man) -> Result<(), Failure> {
     if let Some(topic) = man.topic {
-        return output::data(topic.text);
+        return output::to_stdout(topic.text);
     }
     let page = page(&Cli::command())
         .map_err(|error| Failure::plain(format!("The manual page cannot be made: {error}.")))?;
-    output::data(&String::from_utf8_lossy(&page))
+    output::to_stdout(&String::from_utf8_lossy(&page))
 }
 
 /// Returns one page that holds every command.

@@ -1,26 +1,27 @@
-//! `kietop open`: a task's video in the browser, from the disk where it was saved; without a browser, its link.
+//! `kietop open`: a task's video in the browser, from the disk where it was saved; without a
+//! browser, its link.
 
 use std::path::Path;
 
-use super::{Failure, Global, Open, output, place};
+use super::{Failure, GlobalArgs, OpenArgs, output, services};
 use crate::{
     adapters::{
         desktop::{Browser, SystemClock},
-        download::Reach,
-        inputs,
+        download::AllowedHosts,
+        input_cache,
     },
-    domain::{change::Change, link::VideoUrl},
-    ports::{ListStore as _, Opener as _},
+    domain::{link::VideoUrl, list_change::ListChange},
+    ports::{ListStore as _, VideoOpener as _},
 };
 
 /// Opens the first result, or the input.
-pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
-    let mut store = place::list(global)?;
-    let id = place::resolve(&mut store, &open.id)?;
-    let mut watched = place::find(&mut store, &id)?;
-    place::look(&mut watched);
+pub fn run(open: &OpenArgs, global: &GlobalArgs) -> Result<(), Failure> {
+    let mut store = services::open_list(global)?;
+    let id = services::resolve_id(&mut store, &open.id)?;
+    let mut watched = services::find_task(&mut store, &id)?;
+    services::check_saved_files(&mut watched);
     let videos: Vec<&VideoUrl> = if open.origin {
-        watched.task.originals()
+        watched.task.input_videos()
     } else {
         watched.task.state().videos().collect()
     };
@@ -31,25 +32,28 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
         )));
     };
     for other in videos.iter().skip(1) {
-        output::talk(&format!("kietop: there is another one: {}", other.as_str()));
+        output::to_stderr(&format!("kietop: there is another one: {}", other.as_str()));
     }
-    let config = place::config(global)?;
-    let browser = Browser::new(config.settings.browser, Reach::of(&config.origin));
-    let file = watched.file_of(url).map(Path::to_owned);
-    let inputs = place::input_folder()?;
-    let file = file.or_else(|| inputs::kept(&inputs, url));
+    let config = services::load_config(global)?;
+    let browser = Browser::new(
+        config.settings.browser,
+        AllowedHosts::for_origin(&config.origin),
+    );
+    let file = watched.saved_file_for(url).map(Path::to_owned);
+    let input_cache = services::input_folder()?;
+    let file = file.or_else(|| input_cache::cached_file_in(&input_cache, url));
     let opened = match &file {
         Some(file) => browser.open_file(file),
         None => browser.open(url),
     };
     if let Err(reason) = opened {
-        output::data(&format!("{}\n", url.as_str()))?;
+        output::to_stdout(&format!("{}\n", url.as_str()))?;
         return Err(Failure::plain(format!("{reason} The link is above.")));
     }
     if global.read_only {
         return Ok(());
     }
-    let change = Change::Opened {
+    let change = ListChange::Opened {
         task: id,
         at: SystemClock::wall(),
         url: file.map_or_else(
@@ -58,5 +62,7 @@ pub fn run(open: &Open, global: &Global) -> Result<(), Failure> {
         ),
     };
     let noted = store.apply(&[change]);
-    noted.map(drop).map_err(|error| place::store_failed(&error))
+    noted
+        .map(drop)
+        .map_err(|error| services::store_failure(&error))
 }

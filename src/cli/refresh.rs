@@ -9,70 +9,76 @@ use std::{
 };
 
 use crate::{
-    adapters::turns::asking::{self, SHORTEST, Shared, Taken},
-    app::state::Polls,
+    adapters::file_limiter::limited_client::{self, MIN_WAIT, PermitGuard, SharedLimiter},
+    app::state::PollQueue,
     domain::{
-        noticed::Noticed,
-        report::{Answer, PollError, Scope},
-        schedule::{Jitter, Pace},
+        limiter::{AccountHash, Broadcast, Denied, DenyReason, Permit, RequestOutcome},
+        poll_result::{ErrorScope, PollError, PollResult},
+        response_notes::ResponseNotes,
+        schedule::{Jitter, PollIntervals},
         task::{Family, TaskId},
         time::Mono,
-        turns::{Account, Heard, PutOff, Refusal, Turn, Word},
     },
-    ports::{Clock, TaskApi, Turns},
+    ports::{Clock, RequestLimiter, TaskApi},
 };
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-/// Is the outside that is asked, and who else asks it.
+/// The outside that is asked, and who else asks it.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct RefreshDeps<'a> {
     /// The API.
     pub api: &'a dyn TaskApi,
     /// The clocks.
     pub clock: &'a dyn Clock,
     /// The turns of all instances on the list; `None` where only this one asks.
-    pub turns: Shared,
+    pub limiter: SharedLimiter,
 }
 
 /// Takes answers in, one at a time.
-pub trait Desk {
-    /// Reports whether another instance was answered about a task since this one began: it need not be asked after.
-    fn is_answered(&mut self, task: &TaskId) -> bool;
+pub trait AnswerSink {
+    /// Reports whether another instance was answered about a task since this one began: it need not
+    /// be asked after.
+    fn is_answered_elsewhere(&mut self, task: &TaskId) -> bool;
 
     /// Takes an answer in, so that others can see it; breaks off where that fails.
-    fn answered(&mut self, task: TaskId, answer: Answer) -> ControlFlow<()>;
+    fn accept(&mut self, task: TaskId, answer: PollResult) -> ControlFlow<()>;
 }
 
 /// Says why not all were asked after.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stopped {
+pub enum RefreshStopped {
     /// The account, or the way to the server, is the trouble: the rest would be refused too.
-    Account(PollError),
+    AccountError(PollError),
     /// A signal of that number came.
     Signal(i32),
     /// The desk broke off.
-    Desk,
+    SinkFailed,
 }
 
 /// How long after a signal answers are still read: only those that have arrived.
 const ANSWER_GRACE: Duration = Duration::from_millis(100);
 
-/// Asks after each task once: at most four under way, at most five starting in a second, over all instances.
+/// Asks after each task once: at most four under way, at most five starting in a second, over all
+/// instances.
 ///
 /// Each answer is applied as it comes, before others may check the task again. An account-wide
 /// error, also a recent one of another instance with the same key, starts no more requests; but a
 /// hold that is not a rate limit is tried, because the user asked for it. Requests in flight are
 /// still awaited. A signal, which resolves `interrupted`, ends it at once, with the answers that
 /// are here.
-pub async fn once(
+pub async fn refresh_once(
     tasks: Vec<(TaskId, Family)>,
-    outside: Asked<'_>,
+    outside: RefreshDeps<'_>,
     interrupted: impl Future<Output = i32>,
-    desk: &mut impl Desk,
-) -> Result<(), Stopped> {
-    let Asked { api, clock, turns } = outside;
+    desk: &mut impl AnswerSink,
+) -> Result<(), RefreshStopped> {
+    let RefreshDeps {
+        api,
+        clock,
+        limiter: turns,
+    } = outside;
     let mut interrupted = pin!(interrupted);
-    let mut polls = Polls::new(Pace::default(), Jitter::seeded(0));
+    let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(0));
     let mut waiting: VecDeque<_> = tasks.into();
     let mut asked = FuturesUnordered::new();
     // The turn of the first one waiting is not worth asking for before.
@@ -84,40 +90,42 @@ pub async fn once(
         }
         let now = clock.now().mono;
         let opens = (!waiting.is_empty())
-            .then(|| polls.opens_at(asked.len(), now))
+            .then(|| polls.next_slot_at(asked.len(), now))
             .flatten()
             .map(|opens| opens.max(not_before));
         if opens.is_some_and(|at| at <= now)
             && let Some((id, family)) = waiting.pop_front()
         {
-            if desk.is_answered(&id) {
+            if desk.is_answered_elsewhere(&id) {
                 continue;
             }
             // The key may come from a command that hangs.
             let taken = tokio::select! {
                 biased;
                 signal = &mut interrupted => break signal,
-                taken = take(api, &turns, &id) => taken,
+                taken = acquire(api, &turns, &id) => taken,
             };
             match taken {
                 Ok(turn) => {
                     polls.start(now);
                     asked.push(async move {
                         // Whoever asks once looks for no pattern in the oddities.
-                        let mut noticed = Noticed::default();
-                        (api.fetch(&id, family, &mut noticed).await, id, turn)
+                        let mut noticed = ResponseNotes::default();
+                        (api.poll(&id, family, &mut noticed).await, id, turn)
                     });
                 }
-                Err(NoTurn::Stopped(error)) => stopped = Some(Stopped::Account(error)),
-                Err(NoTurn::Elsewhere(wait)) => {
-                    // The others need not wait for this one, where there are others.
-                    let wait = if waiting.is_empty() { wait } else { SHORTEST };
-                    waiting.push_back((id, family));
-                    not_before = now.after(wait.max(SHORTEST));
+                Err(PermitDenied::AccountError(error)) => {
+                    stopped = Some(RefreshStopped::AccountError(error));
                 }
-                Err(NoTurn::Crowded(wait)) => {
+                Err(PermitDenied::TaskBusy(wait)) => {
+                    // The others need not wait for this one, where there are others.
+                    let wait = if waiting.is_empty() { wait } else { MIN_WAIT };
+                    waiting.push_back((id, family));
+                    not_before = now.after(wait.max(MIN_WAIT));
+                }
+                Err(PermitDenied::LimitReached(wait)) => {
                     waiting.push_front((id, family));
-                    not_before = now.after(wait.max(SHORTEST));
+                    not_before = now.after(wait.max(MIN_WAIT));
                 }
             }
             continue;
@@ -136,7 +144,7 @@ pub async fn once(
             biased;
             signal = &mut interrupted => break signal,
             Some(answer) = asked.next() => {
-                if let Err(why) = take_in(answer, desk).await {
+                if let Err(why) = deliver(answer, desk).await {
                     stopped = stopped.or(Some(why));
                 }
             },
@@ -146,63 +154,75 @@ pub async fn once(
     let rest = async {
         while let Some(answer) = asked.next().await {
             // The signal is the reason, whatever the answers say.
-            take_in(answer, desk).await.unwrap_or_default();
+            deliver(answer, desk).await.unwrap_or_default();
         }
     };
     tokio::time::timeout(ANSWER_GRACE, rest)
         .await
         .unwrap_or_default();
-    Err(Stopped::Signal(signal))
+    Err(RefreshStopped::Signal(signal))
 }
 
 /// Applies an answer and releases its turn; fails with the error that ends the refresh.
-async fn take_in(
-    (answer, id, turn): (Answer, TaskId, Taken),
-    desk: &mut impl Desk,
-) -> Result<(), Stopped> {
-    let heard = Heard::of(&answer);
+async fn deliver(
+    (answer, id, turn): (PollResult, TaskId, PermitGuard),
+    desk: &mut impl AnswerSink,
+) -> Result<(), RefreshStopped> {
+    let heard = RequestOutcome::from_result(&answer);
     let outcome = match answer {
-        Err(error) if error.scope() == Scope::Account => Err(Stopped::Account(error)),
-        answer => match desk.answered(id, answer) {
+        Err(error) if error.scope() == ErrorScope::Account => {
+            Err(RefreshStopped::AccountError(error))
+        }
+        answer => match desk.accept(id, answer) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Stopped::Desk),
+            ControlFlow::Break(()) => Err(RefreshStopped::SinkFailed),
         },
     };
-    turn.end(heard).await;
+    turn.release(heard).await;
     outcome
 }
 
 /// Says why there is no turn.
-enum NoTurn {
+enum PermitDenied {
     /// There will be none.
-    Stopped(PollError),
+    AccountError(PollError),
     /// Another instance asks after this very task.
-    Elsewhere(Duration),
+    TaskBusy(Duration),
     /// Others took them all.
-    Crowded(Duration),
+    LimitReached(Duration),
 }
 
 /// Takes a turn, off the loop.
-async fn take(api: &dyn TaskApi, turns: &Shared, task: &TaskId) -> Result<Taken, NoTurn> {
-    let account = api.account().await.map_err(NoTurn::Stopped)?;
+async fn acquire(
+    api: &dyn TaskApi,
+    turns: &SharedLimiter,
+    task: &TaskId,
+) -> Result<PermitGuard, PermitDenied> {
+    let account = api.account().await.map_err(PermitDenied::AccountError)?;
     let task = task.clone();
-    let taken = asking::take(turns, move |turns| take_or_try(turns, &task, account)).await;
-    taken.map_err(|PutOff { why, wait }| match why {
-        Refusal::Held { error, .. } => NoTurn::Stopped(error),
-        Refusal::Elsewhere => NoTurn::Elsewhere(wait),
-        Refusal::Crowded => NoTurn::Crowded(wait),
+    let taken =
+        limited_client::acquire_with(turns, move |turns| acquire_or_probe(turns, &task, account))
+            .await;
+    taken.map_err(|Denied { reason: why, wait }| match why {
+        DenyReason::AccountBackoff { error, .. } => PermitDenied::AccountError(error),
+        DenyReason::TaskBusy => PermitDenied::TaskBusy(wait),
+        DenyReason::LimitReached => PermitDenied::LimitReached(wait),
     })
 }
 
 /// Takes a turn. This is a person's wish: a hold that is no limit is tried once at once.
-fn take_or_try(turns: &dyn Turns, task: &TaskId, account: Account) -> Result<Turn, PutOff> {
-    match turns.take(task, account) {
-        Err(PutOff {
-            why: Refusal::Held { error, .. },
+fn acquire_or_probe(
+    turns: &dyn RequestLimiter,
+    task: &TaskId,
+    account: AccountHash,
+) -> Result<Permit, Denied> {
+    match turns.acquire(task, account) {
+        Err(Denied {
+            reason: DenyReason::AccountBackoff { error, .. },
             ..
-        }) if !error.is_limit() => {
-            turns.tell(&Word::TryNow, account);
-            turns.take(task, account)
+        }) if !error.is_rate_limit() => {
+            turns.broadcast(&Broadcast::RetryNow, account);
+            turns.acquire(task, account)
         }
         taken => taken,
     }
@@ -214,7 +234,7 @@ mod tests {
     use tokio::time::{self, Instant};
 
     use super::*;
-    use crate::{domain::time::Now, ports::Pending};
+    use crate::{domain::time::Now, ports::BoxFuture};
 
     /// The paused clock of the test.
     #[derive(Debug)]
@@ -237,12 +257,12 @@ mod tests {
     }
 
     impl TaskApi for SlowApi {
-        fn fetch<'a>(
+        fn poll<'a>(
             &'a self,
             task: &'a TaskId,
             _: Family,
-            _: &'a mut Noticed,
-        ) -> Pending<'a, Answer> {
+            _: &'a mut ResponseNotes,
+        ) -> BoxFuture<'a, PollResult> {
             let millis = task.as_str().parse().unwrap();
             Box::pin(async move {
                 time::sleep(Duration::from_millis(millis)).await;
@@ -250,23 +270,23 @@ mod tests {
             })
         }
 
-        fn account(&self) -> Pending<'_, Result<Account, PollError>> {
+        fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
             Box::pin(async {
                 time::sleep(self.key).await;
-                Ok(Account::default())
+                Ok(AccountHash::default())
             })
         }
     }
 
     #[derive(Default)]
-    struct Answered(Vec<String>);
+    struct RecordingSink(Vec<String>);
 
-    impl Desk for Answered {
-        fn is_answered(&mut self, _: &TaskId) -> bool {
+    impl AnswerSink for RecordingSink {
+        fn is_answered_elsewhere(&mut self, _: &TaskId) -> bool {
             false
         }
 
-        fn answered(&mut self, task: TaskId, _: Answer) -> ControlFlow<()> {
+        fn accept(&mut self, task: TaskId, _: PollResult) -> ControlFlow<()> {
             self.0.push(task.to_string());
             ControlFlow::Continue(())
         }
@@ -278,29 +298,29 @@ mod tests {
         let start = Instant::now();
         let task = |id: &&str| (TaskId::parse(id).unwrap(), Family::LumaModify);
         let (api, clock) = (SlowApi { key }, PausedClock(start));
-        let outside = Asked {
+        let outside = RefreshDeps {
             api: &api,
             clock: &clock,
-            turns: None,
+            limiter: None,
         };
         let signal = async {
             time::sleep(Duration::from_secs(1)).await;
             15
         };
-        let mut desk = Answered::default();
-        let ended = once(
+        let mut desk = RecordingSink::default();
+        let ended = refresh_once(
             millis.iter().map(task).collect(),
             outside,
             signal,
             &mut desk,
         )
         .await;
-        assert_eq!(ended, Err(Stopped::Signal(15)));
+        assert_eq!(ended, Err(RefreshStopped::Signal(15)));
         (desk.0, start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signal_ends_the_asking_with_the_answers_that_are_here() {
+    async fn a_signal_ends_a_refresh_and_keeps_its_answers() {
         let soon = Duration::from_millis(300);
         let at_once = Duration::ZERO;
 

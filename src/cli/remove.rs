@@ -1,24 +1,25 @@
-//! `kietop remove`: off the list. The API is never asked to delete anything, and the journal is kept.
+//! `kietop remove`: off the list. The API is never asked to delete anything, and the journal is
+//! kept.
 
 use std::fmt::Write as _;
 
-use super::{Failure, Global, Remove, exit, output, place};
+use super::{Failure, GlobalArgs, RemoveArgs, exit, output, services};
 use crate::{
     adapters::desktop::SystemClock,
-    domain::change::{Applied, Change},
+    domain::list_change::{ChangeResult, ListChange},
     ports::ListStore as _,
 };
 
 /// Removes tasks, all or none: every one that is not there is named first.
-pub fn run(remove: &Remove, global: &Global) -> Result<(), Failure> {
-    place::writable(global)?;
-    let mut store = place::list(global)?;
+pub fn run(remove: &RemoveArgs, global: &GlobalArgs) -> Result<(), Failure> {
+    services::require_writable(global)?;
+    let mut store = services::open_list(global)?;
     let at = SystemClock::wall();
     let (mut changes, mut faults) = (Vec::new(), Vec::new());
     for text in &remove.ids {
-        match place::resolve(&mut store, text) {
+        match services::resolve_id(&mut store, text) {
             Ok(task) => {
-                let change = Change::Remove { task, at };
+                let change = ListChange::Remove { task, at };
                 if !changes.contains(&change) {
                     changes.push(change);
                 }
@@ -35,17 +36,17 @@ pub fn run(remove: &Remove, global: &Global) -> Result<(), Failure> {
     }
     let applied = store
         .apply(&changes)
-        .map_err(|error| place::store_failed(&error))?;
+        .map_err(|error| services::store_failure(&error))?;
     let mut said = String::new();
     for (change, applied) in changes.iter().zip(applied) {
-        if applied == Applied::Removed {
+        if applied == ChangeResult::Removed {
             // Writing into a `String` cannot fail.
             writeln!(said, "{} removed", change.task()).unwrap_or_default();
         } else {
-            faults.push(place::gone(change.task()).message);
+            faults.push(services::not_on_list(change.task()).message);
         }
     }
-    output::data(&said)?;
+    output::to_stdout(&said)?;
     if faults.is_empty() {
         return Ok(());
     }

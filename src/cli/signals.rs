@@ -1,16 +1,17 @@
-//! The signals that end a command: Ctrl-C and Ctrl-\, and what a terminal or a system says when it goes away.
+//! The signals that end a command: Ctrl-C and Ctrl-\, and what a terminal or a system says when it
+//! goes away.
 
 use std::future;
 
 /// Hears of the signals that end a command, from its making on.
 #[derive(Debug)]
 pub struct Signals {
-    heard: Vec<(i32, tokio::signal::unix::Signal)>,
+    receivers: Vec<(i32, tokio::signal::unix::Signal)>,
 }
 
 impl Signals {
-    /// Begins to listen; a signal that cannot be listened for ends the program as it always did. Who started it behind
-    /// `nohup` wants no end by a hang-up: that stays ignored.
+    /// Begins to listen; a signal that cannot be listened for ends the program as it always did.
+    /// Who started it behind `nohup` wants no end by a hang-up: that stays ignored.
     pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [
@@ -23,14 +24,14 @@ impl Signals {
         let listen = |kind: SignalKind| Some((kind.as_raw_value(), signal(kind).ok()?));
         let wanted = kinds.into_iter().filter(is_wanted);
         Self {
-            heard: wanted.filter_map(listen).collect(),
+            receivers: wanted.filter_map(listen).collect(),
         }
     }
 
     /// Waits for the next one, and returns its number.
     pub async fn next(&mut self) -> i32 {
         future::poll_fn(|context| {
-            for (number, signal) in &mut self.heard {
+            for (number, signal) in &mut self.receivers {
                 if signal.poll_recv(context).is_ready() {
                     return std::task::Poll::Ready(*number);
                 }

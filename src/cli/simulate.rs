@@ -1,23 +1,23 @@
 //! `kietop simulate`: the simulated API for anyone's client, until it is interrupted.
 
-use super::{Failure, Simulate, World, output};
+use super::{Failure, SimulateArgs, WorldArgs, output};
 use crate::{adapters::desktop::SystemClock, simulator};
 
 /// Returns the simulator's settings for a world.
-pub fn settings(world: &World, port: u16) -> simulator::Settings {
-    let World { tasks, speed, seed } = *world;
-    simulator::Settings {
+pub fn simulator_settings(world: &WorldArgs, port: u16) -> simulator::SimulatorSettings {
+    let WorldArgs { tasks, speed, seed } = *world;
+    simulator::SimulatorSettings {
         tasks,
         speed,
         seed,
         port,
-        ..simulator::Settings::default()
+        ..simulator::SimulatorSettings::default()
     }
 }
 
 /// Serves the world until Ctrl-C; prints its URL and task ids.
-pub async fn run(simulate: &Simulate) -> Result<(), Failure> {
-    let settings = settings(&simulate.world, simulate.port);
+pub async fn run(simulate: &SimulateArgs) -> Result<(), Failure> {
+    let settings = simulator_settings(&simulate.world, simulate.port);
     let started = simulator::start(settings, SystemClock::wall()).await;
     let simulator = started.map_err(|error| {
         Failure::plain(format!(
@@ -28,20 +28,23 @@ pub async fn run(simulate: &Simulate) -> Result<(), Failure> {
     let url = simulator.base_url();
     let mut said = format!("{url}\n");
     for id in simulator
-        .watched()
+        .initial_tasks()
         .iter()
         .map(|seeded| &seeded.id)
-        .chain(simulator.spare_ids())
+        .chain(simulator.on_demand_ids())
     {
         said.push_str(id);
         said.push('\n');
     }
-    output::data(&said)?;
-    let (tasks, spare) = (simulator.watched().len(), simulator.spare_ids().len());
-    output::talk(&format!(
+    output::to_stdout(&said)?;
+    let (tasks, spare) = (
+        simulator.initial_tasks().len(),
+        simulator.on_demand_ids().len(),
+    );
+    output::to_stderr(&format!(
         "{tasks} tasks, and {spare} more ids that begin when they are first asked after."
     ));
-    output::talk(&format!(
+    output::to_stderr(&format!(
         "Any key will do: KIE_API_KEY=x KIETOP_API_URL={url} kietop. Ctrl-C ends it."
     ));
     tokio::signal::ctrl_c()

@@ -7,42 +7,43 @@ use std::{
 };
 
 use super::{
-    Ascii, Faults, Mouse, Notifications, Retention, Saving, Settings,
-    reader::{At, Content, Entry, Reader, Section},
-    themes::{self, Colours},
+    AsciiMode, ConfigErrors, MouseSetting, NotificationOptions, Retention, SaveSettings,
+    UserSettings,
+    themes::{self, ThemePalettes},
+    toml_reader::{EntryContent, Located, SectionEntry, TomlReader, TomlSection},
 };
 use crate::{
     adapters::{
+        environment,
         kie::{ApiOrigin, StoredKey},
-        surroundings,
     },
-    app::keymap::{Context, KeyChange, Keymap},
-    domain::{nearest::did_you_mean, picture::Preview, schedule::Pace},
+    app::keymap::{KeyContext, KeyOverride, Keymap},
+    domain::{preview::PreviewMode, schedule::PollIntervals, suggest::did_you_mean},
 };
 
 /// A day, in seconds.
-const DAY: u64 = 24 * 60 * 60;
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// The longest interval between two questions, in seconds: an ending is to be seen within the hour.
-const LONGEST_PACE: u64 = 60 * 60;
+const MAX_INTERVAL_SECS: u64 = 60 * 60;
 
 /// The longest name of a profile: it names a file.
-const LONGEST_NAME: usize = 32;
+const MAX_PROFILE_NAME_LEN: usize = 32;
 
-/// Is a file found without fault.
+/// A file found without fault.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Checked {
+pub(super) struct CheckedFile {
     /// The account without a profile.
-    pub(super) account: Account,
+    pub(super) account: AccountConfig,
     /// The profiles by their names.
-    pub(super) profiles: BTreeMap<String, Account>,
+    pub(super) profiles: BTreeMap<String, AccountConfig>,
     /// What is the same in all of them.
-    pub(super) settings: Settings,
+    pub(super) settings: UserSettings,
 }
 
-/// Is one account: where it is asked, with which key, for which list.
+/// One account: where it is asked, with which key, for which list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Account {
+pub(super) struct AccountConfig {
     /// Where the API is.
     pub(super) origin: Option<ApiOrigin>,
     /// The list file.
@@ -52,114 +53,122 @@ pub(super) struct Account {
 }
 
 /// Checks a file's text; else returns everything that is wrong with it.
-pub(super) fn check(text: &str, file: Option<&Path>) -> Result<Checked, Faults> {
-    let reader = Reader::new(text);
-    let checked = checked(&reader, file);
+pub(super) fn parse_and_check(
+    text: &str,
+    file: Option<&Path>,
+) -> Result<CheckedFile, ConfigErrors> {
+    let reader = TomlReader::new(text);
+    let checked = read_settings(&reader, file);
     reader.finish(file.map(Path::to_owned))?;
     Ok(checked)
 }
 
 /// Returns every key that is asked for.
 pub(super) fn known_keys() -> Vec<String> {
-    let reader = Reader::new("");
-    checked(&reader, None);
-    reader.known()
+    let reader = TomlReader::new("");
+    read_settings(&reader, None);
+    reader.known_keys()
 }
 
-fn checked(reader: &Reader<'_>, file: Option<&Path>) -> Checked {
+fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
     let folder = file.and_then(Path::parent);
     let mut root = reader.root();
-    let account = account(&mut root, folder);
-    let theme = root.text("theme");
-    let on_light = themes::on_light(theme.as_ref().map(|theme| theme.value), folder);
-    let palette = theme.and_then(|At { at, value }| match themes::load(value, folder) {
-        Ok(palette) => Some(palette),
-        Err(faults) => {
-            for what in faults {
-                root.fault(at, &what);
-            }
-            None
-        }
-    });
-    let settings = Settings {
-        colours: Colours {
-            usual: palette.unwrap_or_default(),
-            on_light,
+    let account = read_account(&mut root, folder);
+    let theme = root.string("theme");
+    let on_light = themes::light_palette(theme.as_ref().map(|theme| theme.value), folder);
+    let palette =
+        theme.and_then(
+            |Located { offset: at, value }| match themes::load_theme(value, folder) {
+                Ok(palette) => Some(palette),
+                Err(faults) => {
+                    for what in faults {
+                        root.report(at, &what);
+                    }
+                    None
+                }
+            },
+        );
+    let settings = UserSettings {
+        colours: ThemePalettes {
+            base: palette.unwrap_or_default(),
+            light: on_light,
         },
         ascii: root
-            .choice(
+            .one_of(
                 "ascii",
                 &[
-                    ("auto", Ascii::Auto),
-                    ("on", Ascii::On),
-                    ("off", Ascii::Off),
+                    ("auto", AsciiMode::Auto),
+                    ("on", AsciiMode::On),
+                    ("off", AsciiMode::Off),
                 ],
             )
             .unwrap_or_default(),
-        mouse: match root.truth("mouse") {
-            Some(false) => Mouse::Off,
-            Some(true) | None => Mouse::On,
+        mouse: match root.bool("mouse") {
+            Some(false) => MouseSetting::Off,
+            Some(true) | None => MouseSetting::On,
         },
-        browser: command(&mut root, "browser").unwrap_or_default(),
-        saving: Saving {
-            folder: path(&mut root, "save_folder", folder),
-            is_automatic: root.truth("auto_save").unwrap_or_default(),
+        browser: read_command(&mut root, "browser").unwrap_or_default(),
+        saving: SaveSettings {
+            folder: read_path(&mut root, "save_folder", folder),
+            is_automatic: root.bool("auto_save").unwrap_or_default(),
         },
         retention: root
-            .number("retention_days", 1..=365, "days")
-            .map(|days| Retention(Duration::from_secs(days * DAY)))
+            .integer("retention_days", 1..=365, "days")
+            .map(|days| Retention(Duration::from_secs(days * SECONDS_PER_DAY)))
             .unwrap_or_default(),
         preview: root
-            .choice(
+            .one_of(
                 "preview",
                 &[
-                    ("auto", Preview::Auto),
-                    ("kitty", Preview::Kitty),
-                    ("sixel", Preview::Sixel),
-                    ("iterm2", Preview::Iterm2),
-                    ("halfblocks", Preview::HalfBlocks),
-                    ("off", Preview::Off),
+                    ("auto", PreviewMode::Auto),
+                    ("kitty", PreviewMode::Kitty),
+                    ("sixel", PreviewMode::Sixel),
+                    ("iterm2", PreviewMode::Iterm2),
+                    ("halfblocks", PreviewMode::HalfBlocks),
+                    ("off", PreviewMode::Off),
                 ],
             )
             .unwrap_or_default(),
-        pace: pace(root.section("pace")),
-        notifications: notifications(root.section("notifications")),
-        keymap: keymap(reader, root.section("keys")),
+        intervals: read_intervals(root.section("pace")),
+        notifications: read_notifications(root.section("notifications")),
+        keymap: read_keymap(reader, root.section("keys")),
     };
     // Last: what a profile may not have is known by then to be the file's own.
-    let profiles = profiles(reader, root.section("profiles"), folder);
+    let profiles = read_profiles(reader, root.section("profiles"), folder);
     root.finish();
-    Checked {
+    CheckedFile {
         account,
         profiles,
         settings,
     }
 }
 
-fn account(section: &mut Section<'_>, folder: Option<&Path>) -> Account {
-    let origin = section.text("api_url").and_then(|At { at, value }| {
-        ApiOrigin::parse(value)
-            .map_err(|error| section.fault(at, &error.to_string()))
-            .ok()
-    });
-    let store = path(section, "store", folder);
-    let command = command(section, "key_command").map(StoredKey::Command);
-    let file = path(section, "key_file", folder).map(StoredKey::File);
-    Account {
+fn read_account(section: &mut TomlSection<'_>, folder: Option<&Path>) -> AccountConfig {
+    let origin = section
+        .string("api_url")
+        .and_then(|Located { offset: at, value }| {
+            ApiOrigin::parse(value)
+                .map_err(|error| section.report(at, &error.to_string()))
+                .ok()
+        });
+    let store = read_path(section, "store", folder);
+    let command = read_command(section, "key_command").map(StoredKey::Command);
+    let file = read_path(section, "key_file", folder).map(StoredKey::File);
+    AccountConfig {
         origin,
         store,
         key: command.or(file),
     }
 }
 
-fn pace(mut section: Section<'_>) -> Pace {
-    let default = Pace::default();
+fn read_intervals(mut section: TomlSection<'_>) -> PollIntervals {
+    let default = PollIntervals::default();
     let mut every = |name, default| {
         section
-            .number(name, 2..=LONGEST_PACE, "seconds")
+            .integer(name, 2..=MAX_INTERVAL_SECS, "seconds")
             .map_or(default, Duration::from_secs)
     };
-    let pace = Pace {
+    let pace = PollIntervals {
         young: every("young", default.young),
         steady: every("steady", default.steady),
         late: every("late", default.late),
@@ -168,32 +177,37 @@ fn pace(mut section: Section<'_>) -> Pace {
     pace
 }
 
-fn notifications(mut section: Section<'_>) -> Notifications {
-    let notifications = Notifications {
-        bell: section.truth("bell").unwrap_or_default(),
-        osc: section.truth("osc").unwrap_or_default(),
-        desktop: section.truth("desktop").unwrap_or_default(),
-        command: command(&mut section, "command").unwrap_or_default(),
+fn read_notifications(mut section: TomlSection<'_>) -> NotificationOptions {
+    let notifications = NotificationOptions {
+        bell: section.bool("bell").unwrap_or_default(),
+        osc: section.bool("osc").unwrap_or_default(),
+        desktop: section.bool("desktop").unwrap_or_default(),
+        command: read_command(&mut section, "command").unwrap_or_default(),
     };
     section.finish();
     notifications
 }
 
-fn profiles(
-    reader: &Reader<'_>,
-    section: Section<'_>,
+fn read_profiles(
+    reader: &TomlReader<'_>,
+    section: TomlSection<'_>,
     folder: Option<&Path>,
-) -> BTreeMap<String, Account> {
+) -> BTreeMap<String, AccountConfig> {
     let mut profiles = BTreeMap::new();
-    for Entry { name, at, content } in section.entries() {
-        let Content::Section(mut section) = content else {
-            reader.fault(at, &format!("a profile is a section: [profiles.{name}]"));
+    for SectionEntry {
+        name,
+        offset: at,
+        content,
+    } in section.remaining_entries()
+    {
+        let EntryContent::Section(mut section) = content else {
+            reader.report(at, &format!("a profile is a section: [profiles.{name}]"));
             continue;
         };
-        if let Some(what) = name_fault(name) {
-            reader.fault(at, &what);
+        if let Some(what) = profile_name_error(name) {
+            reader.report(at, &what);
         }
-        let account = account(&mut section, folder);
+        let account = read_account(&mut section, folder);
         section.finish();
         profiles.insert(name.to_owned(), account);
     }
@@ -201,74 +215,87 @@ fn profiles(
 }
 
 /// Says what is wrong with a profile's name, which also names its list file.
-fn name_fault(name: &str) -> Option<String> {
+fn profile_name_error(name: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
+    if name.is_empty() || name.len() > MAX_PROFILE_NAME_LEN || !name.chars().all(is_plain) {
         return Some(format!(
-            "\"{name}\" cannot name a profile: 1 to {LONGEST_NAME} letters, digits, - and _"
+            "\"{name}\" cannot name a profile: 1 to {MAX_PROFILE_NAME_LEN} letters, digits, - and _"
         ));
     }
     (name == "kietop").then(|| "\"kietop\" names the list without a profile".to_owned())
 }
 
-fn keymap(reader: &Reader<'_>, mut section: Section<'_>) -> Keymap {
+fn read_keymap(reader: &TomlReader<'_>, mut section: TomlSection<'_>) -> Keymap {
     let mut changes = Vec::new();
-    for Entry { name, at, content } in section.section("in").entries() {
-        let place = Context::parse(name);
+    for SectionEntry {
+        name,
+        offset: at,
+        content,
+    } in section.section("in").remaining_entries()
+    {
+        let place = KeyContext::parse(name);
         if place.is_none() {
-            let hint = did_you_mean(name, Context::ALL.map(Context::name));
-            reader.fault(at, &format!("there is no place \"{name}\" for keys{hint}"));
+            let hint = did_you_mean(name, KeyContext::ALL.map(KeyContext::name));
+            reader.report(at, &format!("there is no place \"{name}\" for keys{hint}"));
         }
         match content {
-            Content::Section(section) => {
-                let entries = section.entries().into_iter();
-                changes.extend(entries.filter_map(|entry| change(reader, place, entry)));
+            EntryContent::Section(section) => {
+                let entries = section.remaining_entries().into_iter();
+                changes.extend(entries.filter_map(|entry| read_key_override(reader, place, entry)));
             }
-            Content::Words(_) => {
-                reader.fault(
+            EntryContent::Strings(_) => {
+                reader.report(
                     at,
                     &format!("keys of one place are a section: [keys.in.{name}]"),
                 );
             }
         }
     }
-    let entries = section.entries().into_iter();
-    changes.extend(entries.filter_map(|entry| change(reader, None, entry)));
+    let entries = section.remaining_entries().into_iter();
+    changes.extend(entries.filter_map(|entry| read_key_override(reader, None, entry)));
     let words: Vec<_> = changes.iter().map(|change| change.change.clone()).collect();
-    Keymap::with(&words).unwrap_or_else(|faults| {
+    Keymap::with_overrides(&words).unwrap_or_else(|faults| {
         for fault in faults {
             let change = fault.change.and_then(|change| changes.get(change));
             let at = change.map_or(0, |change| {
-                let key = fault.key.and_then(|key| change.keys.get(key));
-                key.copied().unwrap_or(change.at)
+                let key = fault.key.and_then(|key| change.key_offsets.get(key));
+                key.copied().unwrap_or(change.offset)
             });
-            reader.fault(at, &fault.to_string());
+            reader.report(at, &fault.to_string());
         }
         Keymap::default()
     })
 }
 
-/// Is a change of keys with the places where action and keys stand.
-struct PlacedChange {
-    change: KeyChange,
-    at: usize,
-    keys: Vec<usize>,
+/// A change of keys with the places where action and keys stand.
+struct LocatedOverride {
+    change: KeyOverride,
+    offset: usize,
+    key_offsets: Vec<usize>,
 }
 
-fn change(reader: &Reader<'_>, place: Option<Context>, entry: Entry<'_>) -> Option<PlacedChange> {
-    let Entry { name, at, content } = entry;
-    let Content::Words(words) = content else {
+fn read_key_override(
+    reader: &TomlReader<'_>,
+    place: Option<KeyContext>,
+    entry: SectionEntry<'_>,
+) -> Option<LocatedOverride> {
+    let SectionEntry {
+        name,
+        offset: at,
+        content,
+    } = entry;
+    let EntryContent::Strings(words) = content else {
         let what =
             format!("{name} must be a key or a list of keys; [keys.in.PLACE] is for one place");
-        reader.fault(at, &what);
+        reader.report(at, &what);
         return None;
     };
     let words = words?.value;
-    Some(PlacedChange {
-        at,
-        keys: words.iter().map(|word| word.at).collect(),
-        change: KeyChange {
-            place,
+    Some(LocatedOverride {
+        offset: at,
+        key_offsets: words.iter().map(|word| word.offset).collect(),
+        change: KeyOverride {
+            context: place,
             action: name.to_owned(),
             keys: words.iter().map(|word| word.value.to_owned()).collect(),
         },
@@ -276,20 +303,23 @@ fn change(reader: &Reader<'_>, place: Option<Context>, entry: Entry<'_>) -> Opti
 }
 
 /// Reads a command line: a list of words, run without a shell; an empty list is none.
-fn command(section: &mut Section<'_>, name: &'static str) -> Option<Vec<String>> {
-    let At { at, value: words } = section.words(name)?;
+fn read_command(section: &mut TomlSection<'_>, name: &'static str) -> Option<Vec<String>> {
+    let Located {
+        offset: at,
+        value: words,
+    } = section.strings(name)?;
     let word = words.first()?.value.trim();
     if word.is_empty() {
-        section.fault(at, &format!("{name} names no program"));
+        section.report(at, &format!("{name} names no program"));
         return None;
     }
-    let program = surroundings::program(word)
-        .map_err(|error| section.fault(at, &format!("{name}: {error}")))
+    let program = environment::expand_program(word)
+        .map_err(|error| section.report(at, &format!("{name}: {error}")))
         .ok()?;
     let is_file = || Path::new(&program).is_absolute() && Path::new(&program).is_file();
     if words.len() == 1 && word.contains(char::is_whitespace) && !is_file() {
         let hint = "must be a list of words, like [\"pass\", \"show\", \"kie\"]; no shell runs it";
-        section.fault(at, &format!("{name} {hint}"));
+        section.report(at, &format!("{name} {hint}"));
         return None;
     }
     let arguments = words.iter().skip(1).map(|word| word.value.to_owned());
@@ -297,16 +327,20 @@ fn command(section: &mut Section<'_>, name: &'static str) -> Option<Vec<String>>
 }
 
 /// Parses a path: absolute, with `~` and variables, else relative to the config file's folder.
-fn path(section: &mut Section<'_>, name: &'static str, folder: Option<&Path>) -> Option<PathBuf> {
-    let At { at, value } = section.text(name)?;
-    let path = surroundings::path(value)
-        .map_err(|error| section.fault(at, &format!("{name}: {error}")))
+fn read_path(
+    section: &mut TomlSection<'_>,
+    name: &'static str,
+    folder: Option<&Path>,
+) -> Option<PathBuf> {
+    let Located { offset: at, value } = section.string(name)?;
+    let path = environment::expand_path(value)
+        .map_err(|error| section.report(at, &format!("{name}: {error}")))
         .ok()?;
     match folder {
         _ if path.is_absolute() => Some(path),
         Some(folder) => Some(folder.join(path)),
         None => {
-            section.fault(at, &format!("{name} must begin with / or ~/"));
+            section.report(at, &format!("{name} must begin with / or ~/"));
             None
         }
     }

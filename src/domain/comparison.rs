@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-use super::{link::VideoUrl, task::TaskId, watched::Watched};
+use super::{link::VideoUrl, task::TaskId, watched_task::WatchedTask};
 
-/// Is one video: its link, and its file where it was saved.
+/// One video: its link, and its file where it was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Clip {
+pub struct VideoSource {
     /// The server's link, which dies after about two weeks.
     pub link: VideoUrl,
     /// Where it was saved; it may have been moved or deleted since.
     pub file: Option<PathBuf>,
 }
 
-/// Is a task's input beside its result. Both lists hold at least one video.
+/// A task's input beside its result. Both lists hold at least one video.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
     /// Whose.
@@ -23,12 +23,12 @@ pub struct Comparison {
     /// What was asked for.
     pub prompt: Option<String>,
     /// What was put in.
-    pub inputs: Vec<Clip>,
+    pub inputs: Vec<VideoSource>,
     /// What was made.
-    pub results: Vec<Clip>,
+    pub results: Vec<VideoSource>,
 }
 
-/// Tells which side is not there.
+/// Which side is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingSide {
     /// The server named no input that can be opened.
@@ -38,14 +38,15 @@ pub enum MissingSide {
 }
 
 impl Comparison {
-    /// Puts a task's two sides together, or says which is not there; without a result the input is not missed.
-    pub fn of(watched: &Watched) -> Result<Self, MissingSide> {
+    /// Puts a task's two sides together, or says which is not there; without a result the input is
+    /// not missed.
+    pub fn for_task(watched: &WatchedTask) -> Result<Self, MissingSide> {
         let file_of = |number| {
-            let mut there = watched.saves.there();
+            let mut there = watched.saved_results.existing();
             let file = there.find(|file| file.number == number);
             file.map(|file| file.path.clone())
         };
-        let clip = |(link, file): (&VideoUrl, Option<PathBuf>)| Clip {
+        let clip = |(link, file): (&VideoUrl, Option<PathBuf>)| VideoSource {
             link: link.clone(),
             file,
         };
@@ -61,14 +62,14 @@ impl Comparison {
         }
         let inputs = watched
             .task
-            .originals()
+            .input_videos()
             .into_iter()
             .map(|link| (link, None));
         let inputs: Vec<_> = inputs.map(clip).collect();
         if inputs.is_empty() {
             return Err(MissingSide::Input);
         }
-        let prompt = watched.task.facts().prompt.as_ref();
+        let prompt = watched.task.details().prompt.as_ref();
         Ok(Self {
             task: watched.id().clone(),
             title: watched.title().to_owned(),

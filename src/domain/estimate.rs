@@ -10,28 +10,29 @@ use super::{
 };
 
 /// How many finished tasks an estimate looks back on.
-pub const LOOK_BACK: usize = 40;
+pub const MAX_SAMPLES: usize = 40;
 
 /// How many finished tasks it takes before ours speak louder than the documentation.
-const ENOUGH: usize = 5;
+const MIN_SAMPLES: usize = 5;
 
-/// The documented usual run time ("simple 2–5 min, complex 5–15 min"), until enough of ours are known.
-const DOCUMENTED_USUAL: Duration = Duration::from_mins(5);
+/// The documented usual run time ("simple 2–5 min, complex 5–15 min"), until enough of ours are
+/// known.
+const DOCUMENTED_MEDIAN: Duration = Duration::from_mins(5);
 
 /// The documented upper run time, likewise.
-const DOCUMENTED_LATE: Duration = Duration::from_mins(15);
+const DOCUMENTED_P95: Duration = Duration::from_mins(15);
 
-/// Is the record of the run times of tasks that ended well, by when they ended.
+/// The record of the run times of tasks that ended well, by when they ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunTimes {
     by_end: BTreeMap<(Timestamp, TaskId), Duration>,
 }
 
-/// Is what to expect of a running task.
+/// What to expect of a running task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     /// Half of the tasks took no longer (p50).
-    pub usual: Duration,
+    pub median: Duration,
     /// Only one in twenty took longer (p95).
     pub late: Duration,
     /// How many finished tasks it rests on; zero means the documentation's figures.
@@ -41,8 +42,8 @@ pub struct Estimate {
 impl Default for Estimate {
     fn default() -> Self {
         Self {
-            usual: DOCUMENTED_USUAL,
-            late: DOCUMENTED_LATE,
+            median: DOCUMENTED_MEDIAN,
+            late: DOCUMENTED_P95,
             samples: 0,
         }
     }
@@ -50,44 +51,45 @@ impl Default for Estimate {
 
 impl RunTimes {
     /// Notes a task that has ended well; others, and those without times, are passed over.
-    pub fn note(&mut self, task: &Task) {
+    pub fn record(&mut self, task: &Task) {
         if task.state().videos().next().is_none() {
             return;
         }
-        if let (Some(took), Some(ended)) = (task.took(), task.facts().completed) {
+        if let (Some(took), Some(ended)) = (task.run_time(), task.details().completed) {
             self.by_end.insert((ended, task.id().clone()), took);
         }
     }
 
     /// Forgets a task, as when its times were corrected.
-    pub fn forget(&mut self, task: &Task) {
-        if let Some(ended) = task.facts().completed {
+    pub fn remove(&mut self, task: &Task) {
+        if let Some(ended) = task.details().completed {
             self.by_end.remove(&(ended, task.id().clone()));
         }
     }
 
-    /// Returns the last run times, oldest first, at most [`LOOK_BACK`].
+    /// Returns the last run times, oldest first, at most [`MAX_SAMPLES`].
     pub fn recent(&self) -> Vec<Duration> {
         let mut recent: Vec<_> = self
             .by_end
             .values()
             .rev()
-            .take(LOOK_BACK)
+            .take(MAX_SAMPLES)
             .copied()
             .collect();
         recent.reverse();
         recent
     }
 
-    /// Returns what to expect, from our own tasks once there are enough, else from the documentation.
+    /// Returns what to expect, from our own tasks once there are enough, else from the
+    /// documentation.
     pub fn estimate(&self) -> Estimate {
         let mut recent = self.recent();
-        if recent.len() < ENOUGH {
+        if recent.len() < MIN_SAMPLES {
             return Estimate::default();
         }
         recent.sort_unstable();
         Estimate {
-            usual: percentile(&recent, 50),
+            median: percentile(&recent, 50),
             late: percentile(&recent, 95),
             samples: recent.len(),
         }
@@ -103,12 +105,12 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 impl Estimate {
     /// Returns when a task created then should be done.
     pub fn expected(&self, created: Timestamp) -> Timestamp {
-        time::later(created, self.usual)
+        time::saturating_add(created, self.median)
     }
 
     /// Returns from when on such a task is late.
-    pub fn late_from(&self, created: Timestamp) -> Timestamp {
-        time::later(created, self.late)
+    pub fn late_after(&self, created: Timestamp) -> Timestamp {
+        time::saturating_add(created, self.late)
     }
 }
 
@@ -129,24 +131,24 @@ mod tests {
     fn ended(name: usize, took: i64, end: i64) -> Task {
         use crate::domain::{
             link::Links,
-            task::{Delivery, Facts, Family, TaskState},
+            task::{CallbackStatus, Family, TaskDetails, TaskState},
         };
         let at = |second| Timestamp::from_second(1_777_000_000 + second).unwrap();
         let state = TaskState::Succeeded {
             videos: Links::parse(["https://ex.com/1.mp4"]),
-            delivery: Delivery::Done,
+            callback: CallbackStatus::Delivered,
         };
-        let facts = Facts {
+        let facts = TaskDetails {
             created: Some(at(end - took)),
             completed: Some(at(end)),
-            ..Facts::default()
+            ..TaskDetails::default()
         };
         let id = TaskId::parse(&format!("t{name}")).unwrap();
-        Task::restored(id, Family::default(), state, facts)
+        Task::from_stored(id, Family::default(), state, facts)
     }
 
     #[test]
-    fn the_last_forty_count_and_a_clock_that_ran_backwards_does_not() {
+    fn only_the_last_forty_valid_runs_count() {
         let mut times = RunTimes::default();
         for n in 0..60 {
             let took = if n < 20 {
@@ -154,14 +156,14 @@ mod tests {
             } else {
                 i64::try_from(n).unwrap()
             };
-            times.note(&ended(n, took, i64::try_from(n).unwrap() * 10));
+            times.record(&ended(n, took, i64::try_from(n).unwrap() * 10));
         }
-        times.note(&ended(99, -5, 10_000));
+        times.record(&ended(99, -5, 10_000));
 
-        assert_eq!(times.recent().len(), LOOK_BACK);
+        assert_eq!(times.recent().len(), MAX_SAMPLES);
         assert_eq!(times.recent().first(), Some(&Duration::from_secs(20)));
         let Estimate {
-            usual,
+            median: usual,
             late,
             samples,
         } = times.estimate();
@@ -171,13 +173,13 @@ mod tests {
         );
 
         for n in 4..60 {
-            times.forget(&ended(n, 0, i64::try_from(n).unwrap() * 10));
+            times.remove(&ended(n, 0, i64::try_from(n).unwrap() * 10));
         }
         assert_eq!(times.estimate(), Estimate::default(), "four are too few");
     }
 
     #[test]
-    fn few_samples_give_way_to_the_documentation() {
+    fn few_samples_use_the_documented_times() {
         assert_eq!(RunTimes::default().estimate(), Estimate::default());
     }
 }

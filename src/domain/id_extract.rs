@@ -1,13 +1,16 @@
-//! Finds task ids in any text a person may pipe or paste: lists, logs, JSON, tables, `curl` lines, exports, prose.
+//! Finds task ids in any text a person may pipe or paste: lists, logs, JSON, tables, `curl` lines,
+//! exports, prose.
 //!
-//! A value is an id because a name says so (`taskId`, "Task ID", the head of a column), because it stands alone on its
-//! line, or, where the text names no task at all, because of its shape. A secret is never an id: what stands behind a
-//! word of authorization, wherever it is repeated, and what the caller knows to be one. Names count whole:
-//! `parentTaskId` and `external_task_id` name other things.
+//! A value is an id because a name says so (`taskId`, "Task ID", the head of a column), because it
+//! stands alone on its line, or, where the text names no task at all, because of its shape. A
+//! secret is never an id: what stands behind a word of authorization, wherever it is repeated, and
+//! what the caller knows to be one. Names count whole: `parentTaskId` and `external_task_id` name
+//! other things.
 //!
-//! A text is decoded (`decode`), divided into lines and tokens (`tokens`) and read by structure (`reader`); a
-//! string within is read as a text of its own, for logs hold JSON and JSON holds JSON. Input comes in portions of any
-//! size and memory is bounded, so the length of the input is not.
+//! A text is decoded (`decode`), divided into lines and tokens (`tokens`) and read by structure
+//! (`reader`); a string within is read as a text of its own, for logs hold JSON and JSON holds
+//! JSON. Input comes in portions of any size and memory is bounded, so the length of the input is
+//! not.
 
 mod decode;
 mod findings;
@@ -19,18 +22,20 @@ mod values;
 
 use decode::Decoder;
 pub use findings::{Certainty, FoundId, Skipped};
-use findings::{Evidence, Findings, Skip};
-use reader::Reader;
+use findings::{Evidence, Findings, SkipReason};
+use reader::LineReader;
 
 use super::{task::TaskId, text::CleanText};
 
-/// The longest line read as one, in bytes; a longer one is read in portions that end between two values.
+/// The longest line read as one, in bytes; a longer one is read in portions that end between two
+/// values.
 const MAX_LINE: usize = 256 * 1024;
 
 /// How many ids wait at most for what the rest of the text says about them.
-const MAX_QUEUE: usize = 1000;
+const MAX_QUEUED_IDS: usize = 1000;
 
-/// Secrets that are never ids, in every spelling the caller can think of. `Debug` shows none of them.
+/// Secrets that are never ids, in every spelling the caller can think of. `Debug` shows none of
+/// them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KnownSecrets(Vec<String>);
 
@@ -78,7 +83,7 @@ pub fn extract(text: &str, secrets: &KnownSecrets) -> Extracted {
     let found = extractor.found;
     let beginning = first
         .filter(|_| ids.is_empty())
-        .map(|line| CleanText::line(&findings::plain_words(line), 200));
+        .map(|line| CleanText::line(&findings::redact_values(line), 200));
     Extracted {
         ids,
         skipped: found.skipped,
@@ -90,7 +95,8 @@ pub fn extract(text: &str, secrets: &KnownSecrets) -> Extracted {
 
 /// Reads one argument of a command line: an id, or a text that names some.
 ///
-/// One word is an id by its place, whatever its shape, unless it stands for an id that is not there.
+/// One word is an id by its place, whatever its shape, unless it stands for an id that is not
+/// there.
 pub fn extract_argument(text: &str, secrets: &KnownSecrets) -> Extracted {
     let is_word = text
         .chars()
@@ -101,8 +107,8 @@ pub fn extract_argument(text: &str, secrets: &KnownSecrets) -> Extracted {
     let mut found = IdExtractor::new(secrets).found;
     if values::is_secret_shape(text) && !text.starts_with('-') {
         found.add_secret(text);
-    } else if values::is_stand_in(text) {
-        found.skip(Skip::Placeholder, text);
+    } else if values::is_placeholder_word(text) {
+        found.skip(SkipReason::Placeholder, text);
     } else {
         found.add(text, Evidence::Named, text);
     }
@@ -117,7 +123,7 @@ pub fn extract_argument(text: &str, secrets: &KnownSecrets) -> Extracted {
 #[derive(Debug)]
 pub struct IdExtractor {
     decoder: Decoder,
-    reader: Reader,
+    reader: LineReader,
     found: Findings,
     /// Decoded text whose line has not ended.
     line: String,
@@ -130,25 +136,26 @@ impl IdExtractor {
     pub fn new(secrets: &KnownSecrets) -> Self {
         let mut found = Findings::default();
         for secret in &secrets.0 {
-            found.know_secret(secret);
+            found.add_known_secret(secret);
         }
         Self {
             decoder: Decoder::default(),
-            reader: Reader::default(),
+            reader: LineReader::default(),
             found,
             line: String::new(),
             is_bounded: true,
         }
     }
 
-    /// Reads on; returns ids once there are many, so that none of them waits for the end of a long input.
+    /// Reads on; returns ids once there are many, so that none of them waits for the end of a long
+    /// input.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<FoundId> {
         // Portions that keep a decoded line within bounds.
         let mut ready = Vec::new();
         for portion in bytes.chunks(MAX_LINE) {
             self.decoder.push(portion, &mut self.line);
             self.read_lines();
-            if self.is_bounded && self.found.queued() >= MAX_QUEUE {
+            if self.is_bounded && self.found.queued() >= MAX_QUEUED_IDS {
                 ready.extend(self.found.drain());
             }
         }
@@ -166,7 +173,7 @@ impl IdExtractor {
         self.read_lines();
         let rest = std::mem::take(&mut self.line);
         if !rest.is_empty() {
-            self.reader.line(&rest, true, &mut self.found);
+            self.reader.read_line(&rest, true, &mut self.found);
         }
         self.reader.finish(&mut self.found);
         self.found.drain()
@@ -186,13 +193,13 @@ impl IdExtractor {
         let text = std::mem::take(&mut self.line);
         let mut rest = text.as_str();
         while let Some((line, after)) = rest.split_once('\n') {
-            self.reader.line(line, true, &mut self.found);
+            self.reader.read_line(line, true, &mut self.found);
             rest = after;
         }
         while rest.len() > MAX_LINE {
             let end = portion_end(rest);
             let (portion, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            self.reader.line(portion, false, &mut self.found);
+            self.reader.read_line(portion, false, &mut self.found);
             rest = after;
         }
         rest.clone_into(&mut self.line);
@@ -213,7 +220,7 @@ fn portion_end(line: &str) -> usize {
 }
 
 /// Returns the ids of which nothing speaks against adding them.
-pub fn certain(found: &[FoundId]) -> impl Iterator<Item = &TaskId> {
+pub fn certain_ids(found: &[FoundId]) -> impl Iterator<Item = &TaskId> {
     found
         .iter()
         .filter(|found| found.certainty == Certainty::Certain)

@@ -7,14 +7,15 @@ use url::{Host, Url};
 use super::text::CleanText;
 
 /// The longest video link accepted, in bytes: what launchers and browsers take without trouble.
-const LONGEST_URL: usize = 2048;
+const MAX_URL_LEN: usize = 2048;
 
 /// How many links of one answer are kept; the rest is counted.
-const MOST_LINKS: usize = 32;
+const MAX_LINKS: usize = 32;
 
-/// Is a link that may be opened: http or https, with a host, without user name or password, and not at an address
-/// of the local network, where a click may reset a router. Loopback may be: there the simulator has its videos. Who
-/// opens, saves or compares takes such a link only where the API is on this machine too ([`Self::is_on_this_machine`]).
+/// A link that may be opened: http or https, with a host, without user name or password, and not
+/// at an address of the local network, where a click may reset a router. Loopback may be: there the
+/// simulator has its videos. Who opens, saves or compares takes such a link only where the API is
+/// on this machine too ([`Self::is_loopback`]).
 ///
 /// Held in normal form. The host is an address, or a name of `a-z`, `0-9`, `.`, `-` and `_` (some
 /// stores use it); the rest has no control character, space, quote, backtick, `<` or `>`. So a link
@@ -41,7 +42,7 @@ impl VideoUrl {
         }
         // The parser keeps these, but they could end a script or an attribute.
         let text = url.as_str().replace('\'', "%27").replace('`', "%60");
-        (text.len() <= LONGEST_URL).then(|| Self(text.into()))
+        (text.len() <= MAX_URL_LEN).then(|| Self(text.into()))
     }
 
     /// Returns the link in its normal form.
@@ -54,7 +55,8 @@ impl VideoUrl {
         Url::parse(&self.0).ok()
     }
 
-    /// Returns the host's name in its normal form (ASCII, brackets round an IPv6 address), without a port.
+    /// Returns the host's name in its normal form (ASCII, brackets round an IPv6 address), without
+    /// a port.
     pub fn host(&self) -> &str {
         let (host, _) = self.parts();
         match host.rsplit_once(':') {
@@ -63,8 +65,9 @@ impl VideoUrl {
         }
     }
 
-    /// Reports whether the link leads to a server on this machine, as far as its host is written so.
-    pub fn is_on_this_machine(&self) -> bool {
+    /// Reports whether the link leads to a server on this machine, as far as its host is written
+    /// so.
+    pub fn is_loopback(&self) -> bool {
         match self.to_url().as_ref().and_then(Url::host) {
             // `localhost.` and the names below it are the same by RFC 6761.
             Some(Host::Domain(name)) => {
@@ -96,7 +99,8 @@ const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
 }
 
-/// Reports whether a host is written as an address of the local network. What a name stands for is not looked up.
+/// Reports whether a host is written as an address of the local network. What a name stands for is
+/// not looked up.
 fn is_local_network(host: &Host<&str>) -> bool {
     let is_local = |v4: Ipv4Addr| {
         let [first, second, ..] = v4.octets();
@@ -123,7 +127,8 @@ fn is_local_network(host: &Host<&str>) -> bool {
     }
 }
 
-/// Reports whether a link is in its normal form already, and plain enough to see it without parsing.
+/// Reports whether a link is in its normal form already, and plain enough to see it without
+/// parsing.
 ///
 /// Most are, and a parser costs ten times as much: a list of 100,000 tasks has three for each.
 fn is_normal(text: &str) -> bool {
@@ -136,7 +141,8 @@ fn is_normal(text: &str) -> bool {
     let Some((host, rest)) = rest.split_once('/') else {
         return false;
     };
-    // A last part that begins with a digit may be a number in disguise (0x7f.1), a double hyphen punycode.
+    // A last part that begins with a digit may be a number in disguise (0x7f.1), a double hyphen
+    // punycode.
     let is_named = host
         .split('.')
         .next_back()
@@ -157,7 +163,7 @@ fn is_normal(text: &str) -> bool {
     let is_query = |b: u8| is_path(b) || matches!(b, b'=' | b'&' | b'%' | b'+');
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     is_plain_host
-        && text.len() <= LONGEST_URL
+        && text.len() <= MAX_URL_LEN
         && path.bytes().all(is_path)
         && !path.starts_with('.')
         && !path.contains("/.")
@@ -170,20 +176,20 @@ impl fmt::Debug for VideoUrl {
     }
 }
 
-/// Is one link of an answer.
+/// One link of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
     /// A link to a video that may be opened.
     Video(VideoUrl),
     /// A link of another kind (`ftp:`, `javascript:`, with a password …): shown, never opened.
-    Refused(CleanText),
+    Rejected(CleanText),
 }
 
 impl Link {
     /// Sorts a text into the one kind or the other.
     pub fn parse(text: &str) -> Self {
         VideoUrl::parse(text).map_or_else(
-            || Self::Refused(CleanText::line(text, LONGEST_URL)),
+            || Self::Rejected(CleanText::line(text, MAX_URL_LEN)),
             Self::Video,
         )
     }
@@ -192,16 +198,16 @@ impl Link {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Video(url) => url.as_str(),
-            Self::Refused(text) => text.as_str(),
+            Self::Rejected(text) => text.as_str(),
         }
     }
 }
 
-/// Is the list of links of one answer, at most 32 of them.
+/// The list of links of one answer, at most 32 of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Links {
     kept: Vec<Link>,
-    left_out: usize,
+    omitted: usize,
 }
 
 impl Links {
@@ -213,22 +219,22 @@ impl Links {
             .map(str::trim)
             .filter(|text| !text.is_empty())
         {
-            if links.kept.len() < MOST_LINKS {
+            if links.kept.len() < MAX_LINKS {
                 links.kept.push(Link::parse(text));
             } else {
-                links.left_out += 1;
+                links.omitted += 1;
             }
         }
         links
     }
 
     /// Puts links together again from what was stored of them; those beyond the cap are counted.
-    pub fn restored(mut kept: Vec<Link>, left_out: usize) -> Self {
-        let beyond = kept.len().saturating_sub(MOST_LINKS);
-        kept.truncate(MOST_LINKS);
+    pub fn from_stored(mut kept: Vec<Link>, left_out: usize) -> Self {
+        let beyond = kept.len().saturating_sub(MAX_LINKS);
+        kept.truncate(MAX_LINKS);
         Self {
             kept,
-            left_out: left_out.saturating_add(beyond),
+            omitted: left_out.saturating_add(beyond),
         }
     }
 
@@ -241,12 +247,12 @@ impl Links {
     pub fn videos(&self) -> impl Iterator<Item = &VideoUrl> {
         self.kept.iter().filter_map(|link| match link {
             Link::Video(url) => Some(url),
-            Link::Refused(_) => None,
+            Link::Rejected(_) => None,
         })
     }
 
     /// Reports whether no link can be opened.
-    pub fn has_no_video(&self) -> bool {
+    pub fn lacks_video(&self) -> bool {
         self.videos().next().is_none()
     }
 
@@ -256,8 +262,8 @@ impl Links {
     }
 
     /// Returns how many links were beyond the cap.
-    pub const fn left_out(&self) -> usize {
-        self.left_out
+    pub const fn omitted(&self) -> usize {
+        self.omitted
     }
 }
 
@@ -282,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_link_ends_an_attribute_or_a_policy() {
+    fn links_cannot_break_out_of_html_or_csp() {
         for host in [
             "evil\"",
             "*",
@@ -303,7 +309,7 @@ mod tests {
             for scheme in ["http", "https"] {
                 let link = format!("{scheme}://{host}/v.mp4");
                 assert_eq!(VideoUrl::parse(&link), None, "{link}");
-                assert!(matches!(Link::parse(&link), Link::Refused(_)), "{link}");
+                assert!(matches!(Link::parse(&link), Link::Rejected(_)), "{link}");
             }
         }
         for host in [
@@ -326,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_as_normal_is_what_the_parser_makes_of_it() {
+    fn accepted_links_are_in_normal_form() {
         let hosts = [
             "ex.com",
             "a-b.ex.com",
@@ -398,6 +404,6 @@ mod tests {
 
         let links = Links::parse(urls);
 
-        assert_eq!((links.iter().count(), links.left_out()), (MOST_LINKS, 8));
+        assert_eq!((links.iter().count(), links.omitted()), (MAX_LINKS, 8));
     }
 }

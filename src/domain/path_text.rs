@@ -48,14 +48,14 @@ pub enum PathError {
     UnknownVariable(CleanText),
     /// A `$` without a name after it.
     #[error("a $ without a name; write $$ for a dollar sign")]
-    NoVariable,
+    MissingVariableName,
 }
 
 /// Strips white space, byte order marks and pairs of quotes from both ends of a value.
 ///
 /// Docker, systemd and compose keep the quotes and line ends of `.env` files, which a shell would
 /// remove.
-pub fn unquoted(value: &str) -> &str {
+pub fn strip_quotes(value: &str) -> &str {
     let margin = |c: char| c.is_whitespace() || c == '\u{feff}';
     let mut value = value.trim_matches(margin);
     for quote in ['"', '\'', '"'] {
@@ -78,7 +78,7 @@ pub fn expand(
 ) -> Result<PathBuf, PathError> {
     let text = text
         .to_str()
-        .map_or(text, |text| OsStr::new(unquoted(text)))
+        .map_or(text, |text| OsStr::new(strip_quotes(text)))
         .as_bytes();
     if text.is_empty() {
         return Err(PathError::Empty);
@@ -117,17 +117,17 @@ fn variable<'a>(
         }
         [b'$', b'{', rest @ ..] => {
             let end = rest.iter().position(|byte| *byte == b'}');
-            let (name, rest) = rest.split_at(end.ok_or(PathError::NoVariable)?);
+            let (name, rest) = rest.split_at(end.ok_or(PathError::MissingVariableName)?);
             (name, rest.strip_prefix(b"}").unwrap_or(rest))
         }
         [_, rest @ ..] => rest.split_at(rest.iter().take_while(|byte| is_letter(byte)).count()),
-        [] => return Err(PathError::NoVariable),
+        [] => return Err(PathError::MissingVariableName),
     };
     if name.is_empty()
         || name.first().is_some_and(u8::is_ascii_digit)
         || !name.iter().all(is_letter)
     {
-        return Err(PathError::NoVariable);
+        return Err(PathError::MissingVariableName);
     }
     let value = variables.0.get(OsStr::from_bytes(name));
     let value = value.filter(|value| !value.is_empty());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_read_as_people_write_them() {
+    fn paths_are_parsed_in_common_spellings() {
         for (text, expected) in [
             ("/a/b", "/a/b"),
             ("rel/x", "rel/x"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_and_never_a_folder_of_that_name() {
+    fn unparsable_paths_are_errors() {
         for (text, expected) in [
             ("", "is empty"),
             (" '' ", "is empty"),
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_no_text_is_read_all_the_same() {
+    fn non_utf8_paths_are_accepted() {
         let text = OsString::from_vec(b"~/\xff$$".to_vec());
         let path = expand(&text, Some(Path::new("/h")), &PathVariables::default());
         assert_eq!(path.unwrap().as_os_str().as_bytes(), b"/h/\xff$");
     }
 
     #[test]
-    fn quotes_and_blanks_around_a_value_are_no_part_of_it() {
+    fn surrounding_quotes_and_blanks_are_trimmed() {
         for (value, expected) in [
             ("\"a b\"", "a b"),
             (" 'a'\r\n", "a"),
@@ -218,12 +218,12 @@ mod tests {
             ("a\"b", "a\"b"),
             ("\"\"", ""),
         ] {
-            assert_eq!(unquoted(value), expected, "{value}");
+            assert_eq!(strip_quotes(value), expected, "{value}");
         }
     }
 
     #[test]
-    fn debug_shows_no_value() {
+    fn debug_hides_the_value() {
         let variables: PathVariables = [("TOKEN".into(), "canary".into())].into_iter().collect();
         assert_eq!(format!("{variables:?}"), "PathVariables(1)");
     }

@@ -1,4 +1,5 @@
-//! Which tasks are shown, and in which order: the filter language, the orders, and the view they make of a list.
+//! Which tasks are shown, and in which order: the filter language, the orders, and the view they
+//! make of a list.
 //!
 //! A query is words and tests, all of which must hold:
 //!
@@ -12,18 +13,19 @@
 //! | `took:>5m`, `age:<2h`, `left:<2d` | the run time, the age, what is left of the link's life |
 //! | `!` before any of it | not that |
 //!
-//! `language` has its words, `parse` reads it, `matching` asks a task, `order` compares two, `view` keeps what is shown.
+//! `language` has its words, `parse` reads it, `matching` asks a task, `order` compares two, `view`
+//! keeps what is shown.
 
 mod language;
 mod matching;
 mod order;
 mod parse;
-mod view;
+mod visible_rows;
 
 pub use self::{
     language::{Query, StateWord},
-    matching::Sight,
-    order::{Order, Sort},
-    parse::{LONGEST_QUERY, QueryError},
-    view::{Lens, Standing, View, count},
+    matching::FilterContext,
+    order::{SortColumn, SortOrder},
+    parse::{MAX_QUERY_LEN, QueryError},
+    visible_rows::{ListView, RowPosition, VisibleRows, tab_count},
 };

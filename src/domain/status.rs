@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::{
     estimate::Estimate,
-    task::{Delivery, FailedStage, Task, TaskState},
+    task::{CallbackStatus, FailureStage, Task, TaskState},
     time::{self, Now},
 };
 
 /// How long results are kept by default: the stated policy for media, an estimate for this API.
-pub const RETENTION: Duration = Duration::from_hours(14 * 24);
+pub const DEFAULT_RETENTION: Duration = Duration::from_hours(14 * 24);
 
 /// From when on an ending life of a link is pointed out (`!`).
 pub const EXPIRING: Duration = Duration::from_hours(48);
@@ -21,7 +21,7 @@ pub const EXPIRING: Duration = Duration::from_hours(48);
 /// From when on it is pointed out twice (`!!`).
 pub const EXPIRING_SOON: Duration = Duration::from_hours(24);
 
-/// Is the word for a task's state as a person sees it.
+/// The word for a task's state as a person sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
     /// Never answered for yet.
@@ -39,7 +39,7 @@ pub enum Status {
     /// Made, but the server gave no link.
     NoLink,
     /// Made; the link has probably expired.
-    LinkGone,
+    LinkExpired,
     /// Made; only the callback failed.
     CallbackFailed,
     /// Not made: the task could not be created.
@@ -62,7 +62,7 @@ impl Status {
         Self::Ready,
         Self::Saved,
         Self::NoLink,
-        Self::LinkGone,
+        Self::LinkExpired,
         Self::CallbackFailed,
         Self::CreateFailed,
         Self::GenerationFailed,
@@ -71,9 +71,9 @@ impl Status {
     ];
 
     /// Returns the status of a task at that time, whose results are kept like that.
-    pub fn of(
+    pub fn for_task(
         task: &Task,
-        keeping: Keeping,
+        keeping: ResultLocation,
         estimate: &Estimate,
         retention: Duration,
         now: Now,
@@ -83,24 +83,24 @@ impl Status {
             TaskState::Running { is_finishing: true } => Self::Finishing,
             TaskState::Running {
                 is_finishing: false,
-            } => match task.facts().created {
+            } => match task.details().created {
                 Some(created) if now.age_of(created) > estimate.late => Self::Late,
                 _ => Self::Generating,
             },
             TaskState::Succeeded { videos, .. } if videos.is_empty() => Self::NoLink,
-            TaskState::Succeeded { delivery, .. } => {
-                match (link_life(task, keeping, retention, now), delivery) {
-                    (LinkLife::Gone, _) => Self::LinkGone,
-                    (_, Delivery::CallbackFailed) => Self::CallbackFailed,
-                    (LinkLife::Saved, Delivery::Done) => Self::Saved,
-                    (_, Delivery::Done) => Self::Ready,
-                }
-            }
+            TaskState::Succeeded {
+                callback: delivery, ..
+            } => match (link_expiry(task, keeping, retention, now), delivery) {
+                (LinkExpiry::Expired, _) => Self::LinkExpired,
+                (_, CallbackStatus::Failed) => Self::CallbackFailed,
+                (LinkExpiry::Saved, CallbackStatus::Delivered) => Self::Saved,
+                (_, CallbackStatus::Delivered) => Self::Ready,
+            },
             TaskState::Failed {
-                stage: FailedStage::Creation,
+                stage: FailureStage::Creation,
             } => Self::CreateFailed,
             TaskState::Failed {
-                stage: FailedStage::Generation,
+                stage: FailureStage::Generation,
             } => Self::GenerationFailed,
             TaskState::NotFound => Self::NotFound,
             TaskState::Unrecognised => Self::Unknown,
@@ -108,7 +108,7 @@ impl Status {
     }
 }
 
-/// Is a state tab.
+/// A state tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Tab {
     /// Every task.
@@ -150,7 +150,7 @@ impl Tab {
     }
 
     /// Finds a tab by its name, in any case.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         let is_meant = |tab: &Self| tab.name().eq_ignore_ascii_case(name);
         Self::ALL.into_iter().find(is_meant)
     }
@@ -180,31 +180,31 @@ impl Tab {
     }
 }
 
-/// Tells where the results of a task are.
+/// Where the results of a task are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeping {
+pub enum ResultLocation {
     /// At the server at best, or some of them.
-    Away,
+    OnServer,
     /// All of them are on this machine's disk.
     OnDisk,
 }
 
-/// Is what is left of a result link's life, an estimate.
+/// What is left of a result link's life, an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkLife {
+pub enum LinkExpiry {
     /// There is no link.
     None,
     /// It does not matter any more: the results are on this machine's disk.
     Saved,
     /// It lives about that long.
-    Left(Duration),
+    Remaining(Duration),
     /// It has probably expired.
-    Gone,
+    Expired,
     /// There is a link, and no telling when it was made.
     Unknown,
 }
 
-/// Tells how near the end of a link's life is.
+/// How near the end of a link's life is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// Days away, or there is no end to speak of.
@@ -215,13 +215,15 @@ pub enum Urgency {
     VerySoon,
 }
 
-impl LinkLife {
+impl LinkExpiry {
     /// Returns how near its end is.
     pub fn urgency(self) -> Urgency {
         match self {
-            Self::Left(left) if left < EXPIRING_SOON => Urgency::VerySoon,
-            Self::Left(left) if left < EXPIRING => Urgency::Soon,
-            Self::Left(_) | Self::None | Self::Saved | Self::Gone | Self::Unknown => Urgency::None,
+            Self::Remaining(left) if left < EXPIRING_SOON => Urgency::VerySoon,
+            Self::Remaining(left) if left < EXPIRING => Urgency::Soon,
+            Self::Remaining(_) | Self::None | Self::Saved | Self::Expired | Self::Unknown => {
+                Urgency::None
+            }
         }
     }
 }
@@ -229,23 +231,28 @@ impl LinkLife {
 /// Returns when a task's result link expires, if it has one and its end is known.
 pub fn expires_at(task: &Task, retention: Duration) -> Option<Timestamp> {
     task.state().videos().next()?;
-    task.facts()
+    task.details()
         .completed
-        .map(|completed| time::later(completed, retention))
+        .map(|completed| time::saturating_add(completed, retention))
 }
 
 /// Returns what is left of the life of a task's result link.
-pub fn link_life(task: &Task, keeping: Keeping, retention: Duration, now: Now) -> LinkLife {
+pub fn link_expiry(
+    task: &Task,
+    keeping: ResultLocation,
+    retention: Duration,
+    now: Now,
+) -> LinkExpiry {
     if task.state().videos().next().is_none() {
-        return LinkLife::None;
+        return LinkExpiry::None;
     }
-    if keeping == Keeping::OnDisk {
-        return LinkLife::Saved;
+    if keeping == ResultLocation::OnDisk {
+        return LinkExpiry::Saved;
     }
     match expires_at(task, retention) {
-        None => LinkLife::Unknown,
-        Some(end) if end <= now.wall => LinkLife::Gone,
-        Some(end) => LinkLife::Left(now.until(end)),
+        None => LinkExpiry::Unknown,
+        Some(end) if end <= now.wall => LinkExpiry::Expired,
+        Some(end) => LinkExpiry::Remaining(now.until(end)),
     }
 }
 
@@ -254,7 +261,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         link::Links,
-        task::{Facts, Family, TaskId},
+        task::{Family, TaskDetails, TaskId},
         time::Mono,
     };
 
@@ -263,65 +270,80 @@ mod tests {
     }
 
     fn task(state: TaskState, created: i64, completed: Option<i64>) -> Task {
-        let facts = Facts {
+        let facts = TaskDetails {
             created: Some(second(created)),
             completed: completed.map(second),
-            ..Facts::default()
+            ..TaskDetails::default()
         };
-        Task::restored(TaskId::parse("a").unwrap(), Family::default(), state, facts)
+        Task::from_stored(TaskId::parse("a").unwrap(), Family::default(), state, facts)
     }
 
     #[test]
-    fn every_state_has_its_word() {
+    fn every_status_has_a_name() {
         let success = |urls: &[&str], delivery| TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            delivery,
+            callback: delivery,
         };
         let url = &["https://ex.com/1.mp4"][..];
         let running = |is_finishing| TaskState::Running { is_finishing };
         let failed = |stage| TaskState::Failed { stage };
-        let dead = -i64::try_from(RETENTION.as_secs()).unwrap();
+        let dead = -i64::try_from(DEFAULT_RETENTION.as_secs()).unwrap();
         let table = [
             (TaskState::New, 0, None, Status::New),
             (running(false), -900, None, Status::Generating),
             (running(false), -901, None, Status::Late),
             (running(false), 99_999, None, Status::Generating),
             (running(true), -9_999, Some(0), Status::Finishing),
-            (success(url, Delivery::Done), -60, Some(0), Status::Ready),
-            (success(url, Delivery::Done), -60, None, Status::Ready),
             (
-                success(url, Delivery::Done),
+                success(url, CallbackStatus::Delivered),
+                -60,
+                Some(0),
+                Status::Ready,
+            ),
+            (
+                success(url, CallbackStatus::Delivered),
+                -60,
+                None,
+                Status::Ready,
+            ),
+            (
+                success(url, CallbackStatus::Delivered),
                 dead - 60,
                 Some(dead + 1),
                 Status::Ready,
             ),
             (
-                success(url, Delivery::Done),
+                success(url, CallbackStatus::Delivered),
                 dead - 60,
                 Some(dead),
-                Status::LinkGone,
+                Status::LinkExpired,
             ),
             (
-                success(url, Delivery::CallbackFailed),
+                success(url, CallbackStatus::Failed),
                 -60,
                 Some(0),
                 Status::CallbackFailed,
             ),
             (
-                success(url, Delivery::CallbackFailed),
+                success(url, CallbackStatus::Failed),
                 dead - 60,
                 Some(dead),
-                Status::LinkGone,
+                Status::LinkExpired,
             ),
-            (success(&[], Delivery::Done), -60, Some(0), Status::NoLink),
             (
-                failed(FailedStage::Creation),
+                success(&[], CallbackStatus::Delivered),
+                -60,
+                Some(0),
+                Status::NoLink,
+            ),
+            (
+                failed(FailureStage::Creation),
                 -60,
                 Some(0),
                 Status::CreateFailed,
             ),
             (
-                failed(FailedStage::Generation),
+                failed(FailureStage::Generation),
                 -60,
                 Some(0),
                 Status::GenerationFailed,
@@ -335,13 +357,19 @@ mod tests {
         };
         for (state, created, completed, word) in table {
             let task = task(state, created, completed);
-            let status = Status::of(&task, Keeping::Away, &Estimate::default(), RETENTION, now);
+            let status = Status::for_task(
+                &task,
+                ResultLocation::OnServer,
+                &Estimate::default(),
+                DEFAULT_RETENTION,
+                now,
+            );
             assert_eq!(status, word, "{task:?}");
         }
     }
 
     #[test]
-    fn tabs_turn_round_both_ends() {
+    fn tabs_wrap_around() {
         for tab in Tab::ALL {
             assert_eq!(tab.next().previous(), tab);
         }

@@ -13,22 +13,23 @@ use super::{
 };
 
 /// The longest task id accepted, in characters (public clients warn not to expect 32 hex digits).
-pub const LONGEST_ID: usize = 200;
+pub const MAX_ID_LEN: usize = 200;
 
 /// Names one task at the server. Cheap to clone.
 ///
-/// Printable, without white space, at most [`LONGEST_ID`] characters; nothing else is promised of it.
+/// Printable, without white space, at most [`MAX_ID_LEN`] characters; nothing else is promised of
+/// it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(Arc<str>);
 
 /// Says why a text is no task id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTaskId {
+pub enum TaskIdError {
     /// There is nothing in it.
     #[error("a task id cannot be empty")]
     Empty,
     /// It is longer than any id of the API.
-    #[error("a task id has at most {LONGEST_ID} characters")]
+    #[error("a task id has at most {MAX_ID_LEN} characters")]
     TooLong,
     /// It holds white space or a character that cannot be printed.
     #[error("a task id has no spaces and no control characters")]
@@ -37,28 +38,28 @@ pub enum InvalidTaskId {
 
 impl TaskId {
     /// Parses a task id; white space around it is ignored.
-    pub fn parse(text: &str) -> Result<Self, InvalidTaskId> {
+    pub fn parse(text: &str) -> Result<Self, TaskIdError> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(InvalidTaskId::Empty);
+            return Err(TaskIdError::Empty);
         }
-        if text.len() <= LONGEST_ID && text.bytes().all(|b| b.is_ascii_graphic()) {
+        if text.len() <= MAX_ID_LEN && text.bytes().all(|b| b.is_ascii_graphic()) {
             return Ok(Self(text.into()));
         }
-        if text.chars().count() > LONGEST_ID {
-            return Err(InvalidTaskId::TooLong);
+        if text.chars().count() > MAX_ID_LEN {
+            return Err(TaskIdError::TooLong);
         }
         if text
             .chars()
             .any(|c| c.is_whitespace() || text::is_unsafe(c))
         {
-            return Err(InvalidTaskId::NotPrintable);
+            return Err(TaskIdError::NotPrintable);
         }
         Ok(Self(text.into()))
     }
 
     /// Returns a bound that sorts after every id of the API, for ranges.
-    pub(super) fn last() -> Self {
+    pub(super) fn upper_bound() -> Self {
         Self("\u{10ffff}".into())
     }
 
@@ -86,7 +87,7 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Tells which API a task belongs to; the id alone does not.
+/// Which API a task belongs to; the id alone does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Family {
     /// Luma Modify: a video and a prompt become a new video.
@@ -106,21 +107,21 @@ impl Family {
     }
 
     /// Finds a family by its name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|family| family.name() == name)
     }
 }
 
-/// Is the server's `successFlag` as it came.
+/// The server's `successFlag` as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flag {
+pub enum SuccessFlag {
     /// A whole number; 0 to 4 have a meaning.
     Number(i64),
     /// Anything else, as text.
     Word(CleanText),
 }
 
-impl fmt::Display for Flag {
+impl fmt::Display for SuccessFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(f),
@@ -129,25 +130,25 @@ impl fmt::Display for Flag {
     }
 }
 
-/// Tells whether a finished video reached the callback URL.
+/// Whether a finished video reached the callback URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub enum CallbackStatus {
     /// Flag 1: made, and delivered or not asked to be.
-    Done,
+    Delivered,
     /// Flag 4: **made**, only its delivery to the callback URL failed.
-    CallbackFailed,
+    Failed,
 }
 
-/// Tells where a task failed.
+/// Where a task failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailedStage {
+pub enum FailureStage {
     /// Flag 2: the task could not be created.
     Creation,
     /// Flag 3, or the envelope's code 501: it could not be generated.
     Generation,
 }
 
-/// Is what the server last said of a task. It has no queue, no progress figure and no cancelling.
+/// What the server last said of a task. It has no queue, no progress figure and no cancelling.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TaskState {
     /// The server has not yet been heard about it.
@@ -163,12 +164,12 @@ pub enum TaskState {
         /// The result videos.
         videos: Links,
         /// Whether the callback got it.
-        delivery: Delivery,
+        callback: CallbackStatus,
     },
     /// Flag 2, 3 or code 501: not made. `Facts` holds code and message.
     Failed {
         /// Where it failed.
-        stage: FailedStage,
+        stage: FailureStage,
     },
     /// The server says it knows no such task, and has never said otherwise.
     NotFound,
@@ -189,7 +190,7 @@ impl TaskState {
             Self::Running { .. } => "generating",
             Self::Succeeded {
                 videos,
-                delivery: Delivery::CallbackFailed,
+                callback: CallbackStatus::Failed,
             } if !videos.is_empty() => "rescued",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
@@ -222,11 +223,12 @@ impl TaskState {
         links.into_iter().flat_map(Links::videos)
     }
 
-    /// Returns what to say of a video that was made although the task did not end as it should; nothing else has it.
-    pub const fn rescue(&self) -> &'static str {
+    /// Returns what to say of a video that was made although the task did not end as it should;
+    /// nothing else has it.
+    pub const fn undelivered_note(&self) -> &'static str {
         match self {
             Self::Succeeded {
-                delivery: Delivery::CallbackFailed,
+                callback: CallbackStatus::Failed,
                 ..
             } => " The video was made; only its delivery to the callback URL failed.",
             Self::New
@@ -239,28 +241,28 @@ impl TaskState {
     }
 
     /// Returns how much this state tells: news of a lower rank never replaces one of a higher.
-    fn rank(&self) -> u8 {
+    fn information_rank(&self) -> u8 {
         match self {
             Self::New => 0,
             Self::NotFound => 1,
             Self::Unrecognised | Self::Running { .. } => 2,
             Self::Failed { .. } => 3,
             Self::Succeeded { videos, .. } if videos.is_empty() => 4,
-            Self::Succeeded { videos, .. } if videos.has_no_video() => 5,
+            Self::Succeeded { videos, .. } if videos.lacks_video() => 5,
             Self::Succeeded { .. } => 6,
         }
     }
 }
 
-/// Is what an answer tells beside the state. Unknown is `None`, never a made-up value.
+/// What an answer tells beside the state. Unknown is `None`, never a made-up value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
+pub struct TaskDetails {
     /// The flag as it came.
-    pub flag: Option<Flag>,
+    pub flag: Option<SuccessFlag>,
     /// What was asked for.
     pub prompt: Option<CleanText>,
     /// The input video as the request named it.
-    pub source: Option<Link>,
+    pub input: Option<Link>,
     /// Where the server was to deliver.
     pub callback: Option<CleanText>,
     /// The watermark asked for; empty in most requests.
@@ -270,16 +272,16 @@ pub struct Facts {
     /// When the server was done with it.
     pub completed: Option<Timestamp>,
     /// `originUrls`: in every known sample the input video, not an unmarked result.
-    pub origins: Links,
+    pub origin_urls: Links,
     /// The server's error code as text (it may be a number, a string or an object).
     pub error_code: Option<CleanText>,
     /// The server's error message.
     pub error_message: Option<CleanText>,
 }
 
-impl Facts {
+impl TaskDetails {
     /// Takes from `news` what it knows and keeps the rest.
-    fn absorb(&mut self, news: &Self) {
+    fn merge(&mut self, news: &Self) {
         fn take<T: Clone>(known: &mut Option<T>, news: Option<&T>) {
             if let Some(news) = news {
                 *known = Some(news.clone());
@@ -287,35 +289,35 @@ impl Facts {
         }
         take(&mut self.flag, news.flag.as_ref());
         take(&mut self.prompt, news.prompt.as_ref());
-        take(&mut self.source, news.source.as_ref());
+        take(&mut self.input, news.input.as_ref());
         take(&mut self.callback, news.callback.as_ref());
         take(&mut self.watermark, news.watermark.as_ref());
         take(&mut self.created, news.created.as_ref());
         take(&mut self.completed, news.completed.as_ref());
         take(&mut self.error_code, news.error_code.as_ref());
         take(&mut self.error_message, news.error_message.as_ref());
-        if !news.origins.is_empty() {
-            self.origins.clone_from(&news.origins);
+        if !news.origin_urls.is_empty() {
+            self.origin_urls.clone_from(&news.origin_urls);
         }
     }
 }
 
-/// Is one remote video job as far as the server has told of it.
+/// One remote video job as far as the server has told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     id: TaskId,
     family: Family,
     state: TaskState,
-    facts: Facts,
+    details: TaskDetails,
 }
 
-/// Tells what an observation did to a task.
+/// What an observation did to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absorbed {
+pub enum Merge {
     /// The state is another one now.
-    Moved,
+    Changed,
     /// The state is the same; facts may have been added.
-    Same,
+    Unchanged,
     /// The answer told less than is known and was left aside: a final state is never demoted.
     Ignored,
 }
@@ -327,17 +329,22 @@ impl Task {
             id,
             family,
             state: TaskState::New,
-            facts: Facts::default(),
+            details: TaskDetails::default(),
         }
     }
 
     /// Returns a task put together from what was stored of it.
-    pub const fn restored(id: TaskId, family: Family, state: TaskState, facts: Facts) -> Self {
+    pub const fn from_stored(
+        id: TaskId,
+        family: Family,
+        state: TaskState,
+        facts: TaskDetails,
+    ) -> Self {
         Self {
             id,
             family,
             state,
-            facts,
+            details: facts,
         }
     }
 
@@ -357,57 +364,59 @@ impl Task {
     }
 
     /// Returns what the server told beside the state.
-    pub const fn facts(&self) -> &Facts {
-        &self.facts
+    pub const fn details(&self) -> &TaskDetails {
+        &self.details
     }
 
     /// Joins what one good poll saw with what is known.
     ///
-    /// A state is never replaced by one that tells less, and a link that can be opened never by none.
-    pub fn absorb(&mut self, state: &TaskState, facts: &Facts) -> Absorbed {
+    /// A state is never replaced by one that tells less, and a link that can be opened never by
+    /// none.
+    pub fn merge(&mut self, state: &TaskState, facts: &TaskDetails) -> Merge {
         if self.would_ignore(state) {
-            return Absorbed::Ignored;
+            return Merge::Ignored;
         }
-        self.facts.absorb(facts);
+        self.details.merge(facts);
         if self.state == *state {
-            return Absorbed::Same;
+            return Merge::Unchanged;
         }
         self.state = state.clone();
-        Absorbed::Moved
+        Merge::Changed
     }
 
     /// Reports whether a state tells less than is known.
     pub fn would_ignore(&self, state: &TaskState) -> bool {
-        state.rank() < self.state.rank()
+        state.information_rank() < self.state.information_rank()
     }
 
     /// Notes that the server knows no such task; a task it has told of before stays as it was.
-    pub fn mark_not_found(&mut self) -> Absorbed {
-        if self.state.rank() >= TaskState::NotFound.rank() {
-            return Absorbed::Same;
+    pub fn mark_not_found(&mut self) -> Merge {
+        if self.state.information_rank() >= TaskState::NotFound.information_rank() {
+            return Merge::Unchanged;
         }
         self.state = TaskState::NotFound;
-        Absorbed::Moved
+        Merge::Changed
     }
 
-    /// Returns how long the server took, once it is done; `None` as well when its clock ran backwards.
-    pub fn took(&self) -> Option<Duration> {
+    /// Returns how long the server took, once it is done; `None` as well when its clock ran
+    /// backwards.
+    pub fn run_time(&self) -> Option<Duration> {
         if !self.state.is_final() {
             return None;
         }
-        let (created, completed) = (self.facts.created?, self.facts.completed?);
-        (completed >= created).then(|| time::span(created, completed))
+        let (created, completed) = (self.details.created?, self.details.completed?);
+        (completed >= created).then(|| time::elapsed(created, completed))
     }
 
     /// Returns the input videos that may be opened: those of the answer, else that of the request.
-    pub fn originals(&self) -> Vec<&VideoUrl> {
-        let told: Vec<_> = self.facts.origins.videos().collect();
+    pub fn input_videos(&self) -> Vec<&VideoUrl> {
+        let told: Vec<_> = self.details.origin_urls.videos().collect();
         if !told.is_empty() {
             return told;
         }
-        match &self.facts.source {
+        match &self.details.input {
             Some(Link::Video(url)) => vec![url],
-            Some(Link::Refused(_)) | None => Vec::new(),
+            Some(Link::Rejected(_)) | None => Vec::new(),
         }
     }
 }
@@ -416,14 +425,14 @@ impl Task {
 mod tests {
     use super::*;
 
-    fn tell(task: &mut Task, state: &TaskState) -> Absorbed {
-        task.absorb(state, &Facts::default())
+    fn merge_state(task: &mut Task, state: &TaskState) -> Merge {
+        task.merge(state, &TaskDetails::default())
     }
 
     fn success(urls: &[&str]) -> TaskState {
         TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            delivery: Delivery::Done,
+            callback: CallbackStatus::Delivered,
         }
     }
 
@@ -433,22 +442,19 @@ mod tests {
             TaskId::parse(" a-1_Ü ").map(|id| id.to_string()),
             Ok("a-1_Ü".into())
         );
-        assert_eq!(TaskId::parse("  "), Err(InvalidTaskId::Empty));
-        assert_eq!(TaskId::parse("a b"), Err(InvalidTaskId::NotPrintable));
-        assert_eq!(TaskId::parse("a\u{1b}b"), Err(InvalidTaskId::NotPrintable));
-        assert_eq!(
-            TaskId::parse("a\u{202e}b"),
-            Err(InvalidTaskId::NotPrintable)
-        );
-        assert_eq!(TaskId::parse(&"a".repeat(201)), Err(InvalidTaskId::TooLong));
+        assert_eq!(TaskId::parse("  "), Err(TaskIdError::Empty));
+        assert_eq!(TaskId::parse("a b"), Err(TaskIdError::NotPrintable));
+        assert_eq!(TaskId::parse("a\u{1b}b"), Err(TaskIdError::NotPrintable));
+        assert_eq!(TaskId::parse("a\u{202e}b"), Err(TaskIdError::NotPrintable));
+        assert_eq!(TaskId::parse(&"a".repeat(201)), Err(TaskIdError::TooLong));
     }
 
     #[test]
     fn a_final_state_is_never_demoted() {
         let mut task = Task::new(TaskId::parse("a").unwrap(), Family::LumaModify);
         assert_eq!(
-            tell(&mut task, &success(&["https://ex.com/1.mp4"])),
-            Absorbed::Moved
+            merge_state(&mut task, &success(&["https://ex.com/1.mp4"])),
+            Merge::Changed
         );
         let known = task.clone();
 
@@ -457,7 +463,7 @@ mod tests {
                 is_finishing: false,
             },
             TaskState::Failed {
-                stage: FailedStage::Generation,
+                stage: FailureStage::Generation,
             },
             TaskState::Unrecognised,
             TaskState::New,
@@ -466,25 +472,25 @@ mod tests {
             success(&["javascript:alert(1)"]),
         ];
         for state in &lesser {
-            assert_eq!(tell(&mut task, state), Absorbed::Ignored);
+            assert_eq!(merge_state(&mut task, state), Merge::Ignored);
         }
-        assert_eq!(task.mark_not_found(), Absorbed::Same);
+        assert_eq!(task.mark_not_found(), Merge::Unchanged);
         assert_eq!(task, known);
     }
 
     #[test]
-    fn a_failure_may_still_turn_out_well() {
+    fn a_failed_task_may_still_succeed() {
         let mut task = Task::new(TaskId::parse("a").unwrap(), Family::LumaModify);
-        tell(
+        merge_state(
             &mut task,
             &TaskState::Failed {
-                stage: FailedStage::Generation,
+                stage: FailureStage::Generation,
             },
         );
 
         assert_eq!(
-            tell(&mut task, &success(&["https://ex.com/1.mp4"])),
-            Absorbed::Moved
+            merge_state(&mut task, &success(&["https://ex.com/1.mp4"])),
+            Merge::Changed
         );
         assert_eq!(task.state().name(), "succeeded");
     }
@@ -496,7 +502,7 @@ mod tests {
             TaskState::Running { is_finishing: true },
             success(&[]),
             TaskState::Failed {
-                stage: FailedStage::Creation,
+                stage: FailureStage::Creation,
             },
             TaskState::NotFound,
             TaskState::Unrecognised,

@@ -1,8 +1,8 @@
 //! Text from outside, made safe once, at the door.
 //!
-//! Whatever a server, a clipboard or an argument brings becomes a [`CleanText`] before anything else
-//! sees it; screens and printers take nothing rawer. The original is kept beside the clean form where
-//! the two differ, for lossless JSON only.
+//! Whatever a server, a clipboard or an argument brings becomes a [`CleanText`] before anything
+//! else sees it; screens and printers take nothing rawer. The original is kept beside the clean
+//! form where the two differ, for lossless JSON only.
 
 use std::fmt::{self, Write as _};
 
@@ -10,18 +10,21 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr as _};
 
 /// Combining marks kept on one base character; more are a cell of kilobytes, not a letter.
-pub const MARKS_PER_BASE: usize = 4;
+pub const MAX_MARKS_PER_BASE: usize = 4;
 
-/// The longest that is drawn in one cell, in bytes. Marks with a width of their own pile up in one as well.
-const GRAPHEME_BYTES: usize = 32;
+/// The longest that is drawn in one cell, in bytes. Marks with a width of their own pile up in one
+/// as well.
+const MAX_GRAPHEME_LEN: usize = 32;
 
 /// The longest original kept for lossless output, in bytes.
-const ORIGINAL_BYTES: usize = 64 * 1024;
+const MAX_ORIGINAL_LEN: usize = 64 * 1024;
 
-/// Is text that cannot act on a terminal and hides nothing: no control, format, ignorable or tag character.
+/// Text that cannot act on a terminal and hides nothing: no control, format, ignorable or tag
+/// character.
 ///
-/// What was replaced stays visible (`␛`, `<U+202E>`): dropping it would join words and hide an attack.
-/// `Display` and [`as_str`](Self::as_str) give the clean form; only [`original`](Self::original) does not.
+/// What was replaced stays visible (`␛`, `<U+202E>`): dropping it would join words and hide an
+/// attack. `Display` and [`as_str`](Self::as_str) give the clean form; only
+/// [`original`](Self::original) does not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CleanText {
     shown: Box<str>,
@@ -31,15 +34,15 @@ pub struct CleanText {
 impl CleanText {
     /// Cleans `raw` into one line of at most `max_bytes`: line breaks and tabs become spaces.
     pub fn line(raw: &str, max_bytes: usize) -> Self {
-        Self::clean(raw, max_bytes, Lines::Joined)
+        Self::clean(raw, max_bytes, LineBreaks::Joined)
     }
 
     /// Cleans `raw` into text of at most `max_bytes` that keeps its line breaks.
     pub fn block(raw: &str, max_bytes: usize) -> Self {
-        Self::clean(raw, max_bytes, Lines::Kept)
+        Self::clean(raw, max_bytes, LineBreaks::Kept)
     }
 
-    fn clean(raw: &str, max_bytes: usize, lines: Lines) -> Self {
+    fn clean(raw: &str, max_bytes: usize, lines: LineBreaks) -> Self {
         let raw = raw.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         // Nearly all text is plain, and most of reading a long list is this function.
         if raw.len() + 12 <= max_bytes && raw.bytes().all(|b| matches!(b, b' '..=b'~')) {
@@ -54,25 +57,26 @@ impl CleanText {
         let mut characters = raw.chars().peekable();
         while let Some(c) = characters.next() {
             if shown.len() + 12 > max_bytes
-                && shown.len() + longest(c) > max_bytes.saturating_sub('…'.len_utf8())
+                && shown.len() + max_clean_len(c) > max_bytes.saturating_sub('…'.len_utf8())
             {
                 shown.push('…');
                 break;
             }
             match c {
                 '\r' if characters.peek() == Some(&'\n') => {}
-                '\n' if lines == Lines::Kept => shown.push('\n'),
+                '\n' if lines == LineBreaks::Kept => shown.push('\n'),
                 '\n' | '\r' | '\t' => shown.push(' '),
-                c if is_part_of_sign(previous, c) => {}
-                c if is_unsafe(c) => push_mark(&mut shown, c),
-                c if is_mark(c) => {
+                c if is_shaping_character(previous, c) => {}
+                c if is_unsafe(c) => push_replacement(&mut shown, c),
+                c if is_combining(c) => {
                     marks += 1;
-                    if marks <= MARKS_PER_BASE && previous.is_some() && may_follow(&shown, c) {
+                    if marks <= MAX_MARKS_PER_BASE && previous.is_some() && fits_in_cell(&shown, c)
+                    {
                         shown.push(c);
                     }
                     continue;
                 }
-                c if may_follow(&shown, c) => shown.push(c),
+                c if fits_in_cell(&shown, c) => shown.push(c),
                 _ => continue,
             }
             if c == BLACK_FLAG {
@@ -82,7 +86,7 @@ impl CleanText {
             marks = 0;
             previous = Some(c);
         }
-        let original = (shown != raw).then(|| floor(raw, ORIGINAL_BYTES).into());
+        let original = (shown != raw).then(|| truncate_at_char(raw, MAX_ORIGINAL_LEN).into());
         Self {
             shown: shown.into(),
             original,
@@ -120,7 +124,7 @@ impl fmt::Debug for CleanText {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lines {
+enum LineBreaks {
     Joined,
     Kept,
 }
@@ -132,7 +136,7 @@ enum Lines {
 /// attack. Terminals disagree on the width of the selected forms, so a selector that passed would
 /// shift the rest of its row. A second selector in a row, or one after a letter, shapes nothing but
 /// can hide text, so it is shown.
-fn is_part_of_sign(previous: Option<char>, c: char) -> bool {
+fn is_shaping_character(previous: Option<char>, c: char) -> bool {
     let Some(previous) = previous else {
         return false;
     };
@@ -175,10 +179,10 @@ fn subdivision_tags(mut following: impl Iterator<Item = char>) -> usize {
 
 /// Reports whether `c` may act on a terminal or hide from a reader.
 ///
-/// Controls (C0, DEL, C1), format characters (Unicode's class Cf: bidi, zero-width, joiners, marks before numbers, the
-/// layout of music, shorthand and hieroglyphs), line and paragraph separators, the fillers, selectors and whatever else
-/// is drawn as nothing (`Default_Ignorable_Code_Point`), and the whole tag block. `tests/characters.rs` holds the list
-/// against Unicode's tables.
+/// Controls (C0, DEL, C1), format characters (Unicode's class Cf: bidi, zero-width, joiners, marks
+/// before numbers, the layout of music, shorthand and hieroglyphs), line and paragraph separators,
+/// the fillers, selectors and whatever else is drawn as nothing (`Default_Ignorable_Code_Point`),
+/// and the whole tag block. `tests/sanitizing.rs` holds the list against Unicode's tables.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || c >= '\u{ad}'
@@ -191,20 +195,21 @@ pub fn is_unsafe(c: char) -> bool {
 }
 
 /// Reports whether `c` is drawn in the cell of the previous character.
-pub fn is_mark(c: char) -> bool {
+pub fn is_combining(c: char) -> bool {
     c.width() == Some(0)
 }
 
-/// Tells whether there is room for `c` in the cell that it would be drawn in: the last one of `before`, if it joins
-/// that, else one of its own.
-pub fn may_follow(before: &str, c: char) -> bool {
-    // Letters of the scripts most written, none of which joins another: so nearly all text is through here.
+/// Whether there is room for `c` in the cell that it would be drawn in: the last one of
+/// `before`, if it joins that, else one of its own.
+pub fn fits_in_cell(before: &str, c: char) -> bool {
+    // Letters of the scripts most written, none of which joins another: so nearly all text is
+    // through here.
     if matches!(c, '\0'..'\u{300}' | '\u{370}'..'\u{483}' | '\u{3041}'..'\u{3097}' | '\u{30a0}'..'\u{a000}' | '\u{ac00}'..'\u{d7a4}')
     {
         return true;
     }
     // A cell's worth and one character more: what comes before that cannot matter.
-    let near = before.len().saturating_sub(GRAPHEME_BYTES + 4);
+    let near = before.len().saturating_sub(MAX_GRAPHEME_LEN + 4);
     let mut joined = before
         .get(before.ceil_char_boundary(near)..)
         .unwrap_or_default()
@@ -221,12 +226,12 @@ pub fn may_follow(before: &str, c: char) -> bool {
                 .filter_map(UnicodeWidthChar::width)
                 .sum::<usize>();
     }
-    let marks = cell.chars().filter(|c| is_mark(*c)).count();
-    cell.len() <= GRAPHEME_BYTES && marks <= MARKS_PER_BASE
+    let marks = cell.chars().filter(|c| is_combining(*c)).count();
+    cell.len() <= MAX_GRAPHEME_LEN && marks <= MAX_MARKS_PER_BASE
 }
 
 /// Returns how many bytes a character, or its stand-in, takes at most.
-fn longest(c: char) -> usize {
+fn max_clean_len(c: char) -> usize {
     if is_unsafe(c) {
         "<U+E0001>".len()
     } else {
@@ -235,7 +240,7 @@ fn longest(c: char) -> usize {
 }
 
 /// Appends a visible stand-in for an unsafe character.
-fn push_mark(text: &mut String, c: char) {
+fn push_replacement(text: &mut String, c: char) {
     match u32::from(c) {
         low @ 0..0x20 => text.push(char::from_u32(0x2400 + low).unwrap_or('\u{fffd}')),
         0x7f => text.push('\u{2421}'),
@@ -245,7 +250,7 @@ fn push_mark(text: &mut String, c: char) {
 }
 
 /// Returns the longest prefix of `text` of at most `max` bytes that ends at a character.
-fn floor(text: &str, max: usize) -> &str {
+fn truncate_at_char(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max))
         .unwrap_or_default()
 }
@@ -255,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_stay_visible_and_the_original_survives() {
+    fn controls_are_shown_and_the_original_is_kept() {
         let text = CleanText::line("a\u{1b}[31mb\u{202e}c\u{9b}\u{7f}", 256);
 
         assert_eq!(text.as_str(), "a␛[31mb<U+202E>c<U+009B>␡");
@@ -280,7 +285,7 @@ mod tests {
 
         assert_eq!(
             CleanText::line(&zalgo, 256).as_str().chars().count(),
-            1 + MARKS_PER_BASE
+            1 + MAX_MARKS_PER_BASE
         );
         for part in [
             "\u{202e}",
@@ -304,14 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_have_a_width_pile_up_no_higher() {
+    fn wide_combining_marks_are_capped() {
         let piled = format!("\u{93d}{}", "\u{93e}\u{941}".repeat(100));
         let text = CleanText::line(&piled, 4096);
 
         for cell in text.as_str().graphemes(true) {
-            assert!(cell.len() <= GRAPHEME_BYTES, "{} bytes", cell.len());
-            let marks = cell.chars().filter(|c| is_mark(*c)).count();
-            assert!(marks <= MARKS_PER_BASE, "{marks} marks");
+            assert!(cell.len() <= MAX_GRAPHEME_LEN, "{} bytes", cell.len());
+            let marks = cell.chars().filter(|c| is_combining(*c)).count();
+            assert!(marks <= MAX_MARKS_PER_BASE, "{marks} marks");
         }
         for word in [
             "\u{915}\u{94d}\u{937}\u{93f}",
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_emoji_fall_apart() {
+    fn joined_emoji_are_split() {
         assert_eq!(CleanText::line("👩\u{200d}🚀 go", 99).as_str(), "👩🚀 go");
         assert_eq!(
             CleanText::line("👩\u{200d}❤\u{fe0f}\u{200d}👨 ❤\u{fe0f}", 99).as_str(),
@@ -333,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_signs_are_drawn_as_one_or_as_their_base() {
+    fn joined_signs_are_one_glyph_or_their_base() {
         for (raw, shown) in [
             (
                 "step 1\u{fe0f}\u{20e3} of 2\u{fe0f}\u{20e3}",
@@ -367,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shapes_no_sign_is_shown() {
+    fn joiners_outside_a_cluster_are_shown() {
         for (raw, shown) in [
             ("\u{fe0f}a", "<U+FE0F>a"),
             ("a\u{fe0f}", "a<U+FE0F>"),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Is a moment on the monotonic clock, counted from the start of the program (in the [`turns`](super::turns) of all
-/// instances: of the host).
+/// A moment on the monotonic clock, counted from the start of the program (in the
+/// [`turns`](super::limiter) of all instances: of the host).
 ///
 /// Saturates instead of overflowing: an absurd wait means "never", not a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -39,35 +39,36 @@ impl Mono {
     }
 }
 
-/// Is the present, as one value: taken once for each message, so that one message sees one time.
+/// The present, as one value: taken once for each message, so that one message sees one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The time of day, for ages and for the record. May jump when the system's clock is set.
     pub wall: Timestamp,
-    /// The time since the start, for schedules. Nobody can set it. It runs on while a laptop sleeps, so that after
-    /// hours of sleep what is shown is old and asked after soon; a stopped program and a sleeping machine look the same.
+    /// The time since the start, for schedules. Nobody can set it. It runs on while a laptop
+    /// sleeps, so that after hours of sleep what is shown is old and asked after soon; a stopped
+    /// program and a sleeping machine look the same.
     pub mono: Mono,
 }
 
 impl Now {
     /// Returns how long ago `then` was by the wall clock; zero when it lies ahead (clock skew).
     pub fn age_of(self, then: Timestamp) -> Duration {
-        span(then, self.wall)
+        elapsed(then, self.wall)
     }
 
     /// Returns how far `then` lies ahead by the wall clock; zero when it is past.
     pub fn until(self, then: Timestamp) -> Duration {
-        span(self.wall, then)
+        elapsed(self.wall, then)
     }
 }
 
 /// Returns the time from `from` to `to`, zero when `to` is the earlier one.
-pub fn span(from: Timestamp, to: Timestamp) -> Duration {
+pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 /// Returns `from` moved by `by`, held at the ends of the calendar.
-pub fn later(from: Timestamp, by: Duration) -> Timestamp {
+pub fn saturating_add(from: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by)
         .ok()
         .and_then(|by| from.checked_add(by).ok())
@@ -75,7 +76,7 @@ pub fn later(from: Timestamp, by: Duration) -> Timestamp {
 }
 
 /// Returns `from` moved back by `by`, held at the ends of the calendar.
-pub fn earlier(from: Timestamp, by: Duration) -> Timestamp {
+pub fn saturating_sub(from: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by)
         .ok()
         .and_then(|by| from.checked_sub(by).ok())
@@ -83,7 +84,7 @@ pub fn earlier(from: Timestamp, by: Duration) -> Timestamp {
 }
 
 /// Returns an age in its largest unit: "9s", "3m", "1h", "12d", "3y".
-pub fn age(age: Duration) -> String {
+pub fn format_age(age: Duration) -> String {
     let s = age.as_secs();
     match s {
         0..60 => format!("{s}s"),
@@ -109,8 +110,8 @@ mod tests {
             now.mono.after(Duration::MAX).after(Duration::MAX),
             Mono::NEVER
         );
-        assert_eq!(later(now.wall, Duration::MAX), Timestamp::MAX);
-        assert_eq!(earlier(now.wall, Duration::MAX), Timestamp::MIN);
+        assert_eq!(saturating_add(now.wall, Duration::MAX), Timestamp::MAX);
+        assert_eq!(saturating_sub(now.wall, Duration::MAX), Timestamp::MIN);
         assert_eq!(now.age_of(Timestamp::MAX), Duration::ZERO);
     }
 }

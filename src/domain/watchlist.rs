@@ -1,7 +1,7 @@
 //! The watch list: the set of what is watched, with its indexes.
 //!
-//! Every change goes through [`Watchlist::change`], which keeps the indexes (due times, link ends, counts,
-//! run times) true at a cost that does not depend on the list's length.
+//! Every change goes through [`Watchlist::update`], which keeps the indexes (due times, link ends,
+//! counts, run times) true at a cost that does not depend on the list's length.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,17 +13,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     estimate::RunTimes,
-    names::Names,
-    schedule::Polling,
+    label_index::LabelIndex,
+    schedule::PollState,
     status::{EXPIRING, Tab},
     task::{TaskId, TaskState},
     time::{Mono, Now},
-    watched::Watched,
+    watched_task::WatchedTask,
 };
 
 /// Counts the tasks of the list by what a person would ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct TaskCounts {
     /// All of them.
     pub all: usize,
     /// Not yet ended, as far as we know.
@@ -40,9 +40,9 @@ pub struct Tally {
     pub in_flight: usize,
 }
 
-impl Tally {
+impl TaskCounts {
     /// Counts one task in (`+1`) or out (`-1`).
-    fn count(&mut self, watched: &Watched, by: isize) {
+    fn count(&mut self, watched: &WatchedTask, by: isize) {
         let add = |n: &mut usize| *n = n.saturating_add_signed(by);
         add(&mut self.all);
         add(match watched.tab() {
@@ -54,24 +54,25 @@ impl Tally {
         if matches!(watched.task.state(), TaskState::Running { .. }) {
             add(&mut self.generating);
         }
-        if matches!(watched.polling, Polling::InFlight { .. }) {
+        if matches!(watched.poll_state, PollState::InFlight { .. }) {
             add(&mut self.in_flight);
         }
     }
 }
 
-/// Is the set of watched tasks with its indexes.
+/// The set of watched tasks with its indexes.
 #[derive(Debug, Clone)]
 pub struct Watchlist {
-    by_id: HashMap<TaskId, Watched>,
+    by_id: HashMap<TaskId, WatchedTask>,
     due: BTreeSet<(Mono, TaskId)>,
-    asked: BTreeSet<(Mono, TaskId)>,
-    ends: BTreeSet<(Timestamp, TaskId)>,
+    in_flight: BTreeSet<(Mono, TaskId)>,
+    link_expiries: BTreeSet<(Timestamp, TaskId)>,
     ended: BTreeSet<(Timestamp, TaskId)>,
-    /// How many links die within two days of a moment: from it the count of any later moment is a few steps away.
+    /// How many links die within two days of a moment: from it the count of any later moment is a
+    /// few steps away.
     counted: (Timestamp, usize),
-    tally: Tally,
-    names: Names,
+    counts: TaskCounts,
+    labels: LabelIndex,
     run_times: RunTimes,
     retention: Duration,
 }
@@ -82,12 +83,12 @@ impl Watchlist {
         Self {
             by_id: HashMap::new(),
             due: BTreeSet::new(),
-            asked: BTreeSet::new(),
-            ends: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
+            link_expiries: BTreeSet::new(),
             ended: BTreeSet::new(),
             counted: (Timestamp::MIN, 0),
-            tally: Tally::default(),
-            names: Names::default(),
+            counts: TaskCounts::default(),
+            labels: LabelIndex::default(),
             run_times: RunTimes::default(),
             retention,
         }
@@ -104,23 +105,23 @@ impl Watchlist {
     }
 
     /// Finds a task.
-    pub fn get(&self, id: &TaskId) -> Option<&Watched> {
+    pub fn get(&self, id: &TaskId) -> Option<&WatchedTask> {
         self.by_id.get(id)
     }
 
     /// Returns all tasks, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Watched> {
+    pub fn iter(&self) -> impl Iterator<Item = &WatchedTask> {
         self.by_id.values()
     }
 
     /// Returns the counts.
-    pub const fn tally(&self) -> Tally {
-        self.tally
+    pub const fn counts(&self) -> TaskCounts {
+        self.counts
     }
 
     /// Returns which labels tasks share.
-    pub const fn names(&self) -> &Names {
-        &self.names
+    pub const fn labels(&self) -> &LabelIndex {
+        &self.labels
     }
 
     /// Returns the run times of what has ended well.
@@ -139,48 +140,55 @@ impl Watchlist {
         if now.wall < then {
             return self.expiring_ids(now).count();
         }
-        let come = self.ending(
-            super::time::later(then, EXPIRING),
-            super::time::later(now.wall, EXPIRING),
+        let come = self.links_expiring_between(
+            super::time::saturating_add(then, EXPIRING),
+            super::time::saturating_add(now.wall, EXPIRING),
         );
-        let gone = self.ending(then, now.wall);
+        let gone = self.links_expiring_between(then, now.wall);
         (known + come.count()).saturating_sub(gone.count())
     }
 
     /// Counts afresh from this moment on, so that counting stays cheap as time goes by.
-    pub fn advance(&mut self, now: Now) {
+    pub fn advance_to(&mut self, now: Now) {
         self.counted = (now.wall, self.expiring(now));
     }
 
     /// Returns the links that end after one moment and not after another.
-    fn ending(&self, after: Timestamp, until: Timestamp) -> impl Iterator<Item = &TaskId> {
+    fn links_expiring_between(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> impl Iterator<Item = &TaskId> {
         let bounds = (
-            Bound::Excluded((after, TaskId::last())),
-            Bound::Included((until.max(after), TaskId::last())),
+            Bound::Excluded((after, TaskId::upper_bound())),
+            Bound::Included((until.max(after), TaskId::upper_bound())),
         );
-        let ends = (after < until).then(|| self.ends.range(bounds));
+        let ends = (after < until).then(|| self.link_expiries.range(bounds));
         ends.into_iter().flatten().map(|(_, id)| id)
     }
 
     /// Reports whether a link's end counts among those within two days of the moment counted from.
-    fn is_counted(&self, end: Timestamp) -> bool {
+    fn is_in_expiring_count(&self, end: Timestamp) -> bool {
         let (then, _) = self.counted;
-        then < end && end <= super::time::later(then, EXPIRING)
+        then < end && end <= super::time::saturating_add(then, EXPIRING)
     }
 
     /// Returns the tasks whose links die within two days, the first to die first.
     pub fn expiring_ids(&self, now: Now) -> impl Iterator<Item = &TaskId> {
-        self.ending(now.wall, super::time::later(now.wall, EXPIRING))
+        self.links_expiring_between(now.wall, super::time::saturating_add(now.wall, EXPIRING))
     }
 
     /// Returns when the next link dies, or comes to its last two days.
     pub fn next_expiry(&self, now: Now) -> Option<Timestamp> {
         let first_after = |at| {
-            let bounds = (Bound::Excluded((at, TaskId::last())), Bound::Unbounded);
-            self.ends.range(bounds).next().map(|(end, _)| *end)
+            let bounds = (
+                Bound::Excluded((at, TaskId::upper_bound())),
+                Bound::Unbounded,
+            );
+            self.link_expiries.range(bounds).next().map(|(end, _)| *end)
         };
         let dies = first_after(now.wall);
-        let comes = first_after(super::time::later(now.wall, EXPIRING)).and_then(|end| {
+        let comes = first_after(super::time::saturating_add(now.wall, EXPIRING)).and_then(|end| {
             end.checked_sub(SignedDuration::try_from(EXPIRING).ok()?)
                 .ok()
         });
@@ -188,7 +196,7 @@ impl Watchlist {
     }
 
     /// Returns what has ended, the latest first.
-    pub fn ended(&self) -> impl Iterator<Item = (Timestamp, &Watched)> {
+    pub fn ended(&self) -> impl Iterator<Item = (Timestamp, &WatchedTask)> {
         self.ended
             .iter()
             .rev()
@@ -196,21 +204,26 @@ impl Watchlist {
     }
 
     /// Puts a task on the list, or in the place of what was known of it.
-    pub fn insert(&mut self, watched: Watched) {
+    pub fn insert(&mut self, watched: WatchedTask) {
         self.remove(&watched.id().clone());
         self.index(&watched);
         self.by_id.insert(watched.id().clone(), watched);
     }
 
     /// Takes a task off the list.
-    pub fn remove(&mut self, id: &TaskId) -> Option<Watched> {
+    pub fn remove(&mut self, id: &TaskId) -> Option<WatchedTask> {
         let watched = self.by_id.remove(id)?;
         self.unindex(&watched);
         Some(watched)
     }
 
-    /// Changes a task in its place and keeps the indexes true. Says nothing when it is not on the list.
-    pub fn change<R>(&mut self, id: &TaskId, change: impl FnOnce(&mut Watched) -> R) -> Option<R> {
+    /// Changes a task in its place and keeps the indexes true. Says nothing when it is not on the
+    /// list.
+    pub fn update<R>(
+        &mut self,
+        id: &TaskId,
+        change: impl FnOnce(&mut WatchedTask) -> R,
+    ) -> Option<R> {
         let mut watched = self.remove(id)?;
         let result = change(&mut watched);
         self.index(&watched);
@@ -233,44 +246,44 @@ impl Watchlist {
 
     /// Returns the tasks in flight, the longest asked first, with the time they were asked.
     pub fn in_flight(&self) -> impl Iterator<Item = (Mono, &TaskId)> {
-        self.asked.iter().map(|(since, id)| (*since, id))
+        self.in_flight.iter().map(|(since, id)| (*since, id))
     }
 
-    fn index(&mut self, watched: &Watched) {
+    fn index(&mut self, watched: &WatchedTask) {
         let id = watched.id();
-        match watched.polling {
-            Polling::DueAt(at) => drop(self.due.insert((at, id.clone()))),
-            Polling::InFlight { since, .. } => drop(self.asked.insert((since, id.clone()))),
-            Polling::Stopped(_) => {}
+        match watched.poll_state {
+            PollState::DueAt(at) => drop(self.due.insert((at, id.clone()))),
+            PollState::InFlight { since, .. } => drop(self.in_flight.insert((since, id.clone()))),
+            PollState::Stopped(_) => {}
         }
-        if let Some(end) = watched.matters_until(self.retention) {
-            self.counted.1 += usize::from(self.is_counted(end));
-            self.ends.insert((end, id.clone()));
+        if let Some(end) = watched.relevant_expiry(self.retention) {
+            self.counted.1 += usize::from(self.is_in_expiring_count(end));
+            self.link_expiries.insert((end, id.clone()));
         }
         if watched.task.state().is_final() {
-            self.ended.insert((watched.ended(), id.clone()));
+            self.ended.insert((watched.ended_at(), id.clone()));
         }
-        self.run_times.note(&watched.task);
-        self.names.note(watched.label.as_ref());
-        self.tally.count(watched, 1);
+        self.run_times.record(&watched.task);
+        self.labels.add(watched.label.as_ref());
+        self.counts.count(watched, 1);
     }
 
-    fn unindex(&mut self, watched: &Watched) {
+    fn unindex(&mut self, watched: &WatchedTask) {
         let id = watched.id();
-        match watched.polling {
-            Polling::DueAt(at) => drop(self.due.remove(&(at, id.clone()))),
-            Polling::InFlight { since, .. } => drop(self.asked.remove(&(since, id.clone()))),
-            Polling::Stopped(_) => {}
+        match watched.poll_state {
+            PollState::DueAt(at) => drop(self.due.remove(&(at, id.clone()))),
+            PollState::InFlight { since, .. } => drop(self.in_flight.remove(&(since, id.clone()))),
+            PollState::Stopped(_) => {}
         }
-        if let Some(end) = watched.matters_until(self.retention) {
-            let is_counted = self.is_counted(end);
+        if let Some(end) = watched.relevant_expiry(self.retention) {
+            let is_counted = self.is_in_expiring_count(end);
             self.counted.1 = self.counted.1.saturating_sub(is_counted.into());
-            self.ends.remove(&(end, id.clone()));
+            self.link_expiries.remove(&(end, id.clone()));
         }
-        self.ended.remove(&(watched.ended(), id.clone()));
-        self.run_times.forget(&watched.task);
-        self.names.forget(watched.label.as_ref());
-        self.tally.count(watched, -1);
+        self.ended.remove(&(watched.ended_at(), id.clone()));
+        self.run_times.remove(&watched.task);
+        self.labels.remove(watched.label.as_ref());
+        self.counts.count(watched, -1);
     }
 }
 
@@ -281,10 +294,10 @@ mod tests {
     use super::*;
     use crate::domain::{
         link::Links,
-        query::{self, Lens, Order, Query, Sort, View},
-        schedule::{Attempt, Stop},
-        status::RETENTION,
-        task::{Delivery, Facts, FailedStage, Family, Task},
+        query::{self, ListView, Query, SortColumn, SortOrder, VisibleRows},
+        schedule::{PollAttempt, StopReason},
+        status::DEFAULT_RETENTION,
+        task::{CallbackStatus, FailureStage, Family, Task, TaskDetails},
         text::CleanText,
     };
 
@@ -300,52 +313,52 @@ mod tests {
     }
 
     /// Returns a task of that name; `kind` chooses among all that can be.
-    fn watched(name: u8, kind: u32) -> Watched {
+    fn watched(name: u8, kind: u32) -> WatchedTask {
         let success = |urls: &[&str], delivery| TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            delivery,
+            callback: delivery,
         };
         let state = match kind % 8 {
             0 => TaskState::New,
             1 => TaskState::Running {
                 is_finishing: false,
             },
-            2 => success(&["https://ex.com/1.mp4"], Delivery::Done),
-            3 => success(&["https://ex.com/1.mp4"], Delivery::CallbackFailed),
-            4 => success(&[], Delivery::Done),
+            2 => success(&["https://ex.com/1.mp4"], CallbackStatus::Delivered),
+            3 => success(&["https://ex.com/1.mp4"], CallbackStatus::Failed),
+            4 => success(&[], CallbackStatus::Delivered),
             5 => TaskState::Failed {
-                stage: FailedStage::Creation,
+                stage: FailureStage::Creation,
             },
             6 => TaskState::NotFound,
             _ => TaskState::Unrecognised,
         };
         let hours = i64::from(kind / 8 % 40) * 12;
-        let facts = Facts {
+        let facts = TaskDetails {
             created: (!kind.is_multiple_of(3)).then(|| second(-hours * 3600 - 100)),
             completed: (!kind.is_multiple_of(5)).then(|| second(-hours * 3600)),
-            ..Facts::default()
+            ..TaskDetails::default()
         };
         let id = TaskId::parse(&format!("t{name}")).unwrap();
-        let task = Task::restored(id, Family::default(), state, facts);
+        let task = Task::from_stored(id, Family::default(), state, facts);
         let polling = match kind / 320 % 3 {
-            0 => Polling::DueAt(Mono::at(Duration::from_secs(kind.into()))),
-            1 => Polling::InFlight {
-                attempt: Attempt(kind),
+            0 => PollState::DueAt(Mono::at(Duration::from_secs(kind.into()))),
+            1 => PollState::InFlight {
+                attempt: PollAttempt(kind),
                 since: Mono::at(Duration::from_secs((kind % 50).into())),
             },
-            _ => Polling::Stopped(Stop::Finished),
+            _ => PollState::Stopped(StopReason::Finished),
         };
-        Watched {
-            polling,
-            ..Watched::new(task, None, second(i64::from(name % 3)))
+        WatchedTask {
+            poll_state: polling,
+            ..WatchedTask::new(task, None, second(i64::from(name % 3)))
         }
     }
 
     /// Returns everything a list tells, for comparing.
-    fn told(list: &Watchlist, now: Now) -> impl PartialEq + std::fmt::Debug {
+    fn snapshot(list: &Watchlist, now: Now) -> impl PartialEq + std::fmt::Debug {
         let mono = Mono::at(Duration::from_secs(500));
         (
-            list.tally(),
+            list.counts(),
             list.due(mono).cloned().collect::<Vec<_>>(),
             (list.next_due(), list.next_expiry(now)),
             list.in_flight()
@@ -360,22 +373,22 @@ mod tests {
         )
     }
 
-    fn built(lens: Lens, list: &Watchlist, now: Now) -> View {
-        let mut view = View::default();
-        view.look(lens, list, now);
+    fn built(lens: ListView, list: &Watchlist, now: Now) -> VisibleRows {
+        let mut view = VisibleRows::default();
+        view.set_view(lens, list, now);
         view
     }
 
     /// Returns every tab, every order, and filters of every kind.
-    fn lenses() -> Vec<Lens> {
-        let tabs = Tab::ALL.map(|tab| Lens {
+    fn lenses() -> Vec<ListView> {
+        let tabs = Tab::ALL.map(|tab| ListView {
             tab,
-            ..Lens::default()
+            ..ListView::default()
         });
-        let orders = Sort::ALL.into_iter().flat_map(|sort| {
-            [Order::by(sort), Order::by(sort).reversed()].map(|order| Lens {
+        let orders = SortColumn::ALL.into_iter().flat_map(|sort| {
+            [SortOrder::new(sort), SortOrder::new(sort).flipped()].map(|order| ListView {
                 order,
-                ..Lens::default()
+                ..ListView::default()
             })
         });
         let queries = [
@@ -387,9 +400,9 @@ mod tests {
             "age:>=3d",
             "took:>1m !left:>60h",
         ];
-        let queries = queries.map(|text| Lens {
+        let queries = queries.map(|text| ListView {
             query: Query::parse(text).unwrap(),
-            ..Lens::default()
+            ..ListView::default()
         });
         tabs.into_iter().chain(orders).chain(queries).collect()
     }
@@ -398,31 +411,31 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn indexes_and_view_equal_a_recount(changes in prop::collection::vec((0_u8..12, any::<u32>(), 0_u8..3), 1..60)) {
+        fn indexes_and_view_match_a_full_rebuild(changes in prop::collection::vec((0_u8..12, any::<u32>(), 0_u8..3), 1..60)) {
             let now = now(0);
-            let mut list = Watchlist::new(RETENTION);
+            let mut list = Watchlist::new(DEFAULT_RETENTION);
             let mut views: Vec<_> = lenses().into_iter().map(|lens| built(lens, &list, now)).collect();
             for (name, kind, act) in changes {
                 let news = watched(name, kind);
                 let id = news.id().clone();
-                let places: Vec<_> = views.iter().map(|view| view.standing(&id, &list)).collect();
+                let places: Vec<_> = views.iter().map(|view| view.row_position(&id, &list)).collect();
                 // The count of links about to die holds from wherever it was taken up.
-                list.advance(self::now(i64::from(kind % 90) - 45));
+                list.advance_to(self::now(i64::from(kind % 90) - 45));
                 match act {
                     0 => {
                         if let Some(before) = list.get(&id) {
                             for view in &mut views {
-                                view.withdraw(before, &list);
+                                view.remove(before, &list);
                             }
                         }
                         list.remove(&id);
                     }
                     1 => list.insert(news),
-                    _ => drop(list.change(&id, |watched| *watched = news)),
+                    _ => drop(list.update(&id, |watched| *watched = news)),
                 }
                 if let Some(watched) = list.get(&id) {
                     for (view, before) in views.iter_mut().zip(places) {
-                        view.follow(&before, watched, &list, now);
+                        view.update(&before, watched, &list, now);
                         if view.is_outdated(&list, now) {
                             view.rebuild(&list, now);
                         }
@@ -430,21 +443,21 @@ mod tests {
                 }
             }
 
-            let mut again = Watchlist::new(RETENTION);
+            let mut again = Watchlist::new(DEFAULT_RETENTION);
             for watched in list.iter() {
                 again.insert(watched.clone());
             }
             prop_assert_eq!(list.expiring(now), list.expiring_ids(now).count());
-            prop_assert_eq!(format!("{:?}", told(&list, now)), format!("{:?}", told(&again, now)));
+            prop_assert_eq!(format!("{:?}", snapshot(&list, now)), format!("{:?}", snapshot(&again, now)));
             let mut ends: Vec<_> = again.ended().map(|(at, _)| at).collect();
             ends.reverse();
             prop_assert!(ends.is_sorted());
             for view in views {
-                let lens = view.lens();
+                let lens = view.list_view();
                 let rebuilt = built(lens.clone(), &again, now);
                 prop_assert_eq!(view.ids(), rebuilt.ids(), "{:?}", lens);
                 if lens.query.is_empty() {
-                    prop_assert_eq!(view.ids().len(), query::count(lens.tab, &list, now), "{:?}", lens);
+                    prop_assert_eq!(view.ids().len(), query::tab_count(lens.tab, &list, now), "{:?}", lens);
                 }
                 for (at, id) in view.ids().iter().enumerate() {
                     prop_assert_eq!(view.position(id, &list), Some(at));
@@ -454,22 +467,22 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_one_label_are_told_apart_by_prompt_or_id() {
-        let mut list = Watchlist::new(RETENTION);
+    fn same_label_tasks_are_told_apart_by_prompt_or_id() {
+        let mut list = Watchlist::new(DEFAULT_RETENTION);
         let named = |id: &str, label: &str, prompt: Option<&str>| {
             let mut task = Task::new(TaskId::parse(id).unwrap(), Family::default());
-            let facts = Facts {
+            let facts = TaskDetails {
                 prompt: prompt.map(|prompt| CleanText::block(prompt, 100)),
-                ..Facts::default()
+                ..TaskDetails::default()
             };
-            task.absorb(&TaskState::New, &facts);
-            Watched::new(task, Some(CleanText::line(label, 100)), second(0))
+            task.merge(&TaskState::New, &facts);
+            WatchedTask::new(task, Some(CleanText::line(label, 100)), second(0))
         };
         list.insert(named("774d9a7dd608", "take", Some("neon city")));
         list.insert(named("99999999", "alone", Some("snow")));
         let title = |list: &Watchlist, id: &str| {
             let watched = list.get(&TaskId::parse(id).unwrap()).unwrap();
-            watched.title_among(list.names()).into_owned()
+            watched.unique_title(list.labels()).into_owned()
         };
         assert_eq!(title(&list, "774d9a7dd608"), "take");
 
@@ -483,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_knows_when_it_changes_by_itself() {
+    fn a_view_knows_its_next_time_change() {
         let mut list = Watchlist::new(Duration::from_hours(72));
         for name in 0..40 {
             list.insert(watched(name, 2 + 8 * u32::from(name)));

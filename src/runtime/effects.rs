@@ -1,10 +1,12 @@
-//! Orders become work, and each work exactly one answer: the only place where the core's words meet the ports.
+//! Orders become work, and each work exactly one answer: the only place where the core's words meet
+//! the ports.
 //!
-//! Questions run as tasks under a deadline, each in its turn among all instances (`turns`); the list lives on a thread
-//! of its own (`list`); the browser starts on the blocking pool. A part that panics answers all the same.
+//! Questions run as tasks under a deadline, each in its turn among all instances (`turns`); the
+//! list lives on a thread of its own (`list`); the browser starts on the blocking pool. A part that
+//! panics answers all the same.
 
-mod list;
-mod turns;
+mod limiter;
+mod store;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,85 +23,85 @@ use tokio::{
     task, time,
 };
 
-pub use self::list::{ListNotice, OpenStore, OpenedStore};
+pub use self::store::{OpenStore, OpenedStore, StoreNotifier};
 use self::{
-    list::{ListHand, Order},
-    turns::TurnHand,
+    limiter::LimiterHandle,
+    store::{StoreHandle, StoreRequest},
 };
-use super::pictures::Studio;
+use super::preview::PreviewMaker;
 use crate::{
     app::{
-        clip::{Clip, ClipContent},
+        copy_payload::{CopyContent, CopyPayload},
         msg::{Effect, Msg},
-        tidings::Tidings,
+        notifications::Notification,
     },
     domain::{
         comparison::Comparison,
+        download::{DownloadError, DownloadId, DownloadRequest},
         id_extract::KnownSecrets,
+        limiter::RequestOutcome,
         link::VideoUrl,
-        noticed::Noticed,
-        report::{Answer, PollError},
-        save::{SaveAttempt, SaveError, SaveOrder},
-        schedule::Attempt,
+        poll_result::{PollError, PollResult},
+        response_notes::ResponseNotes,
+        schedule::PollAttempt,
         task::{Family, TaskId},
-        turns::Heard,
     },
     ports::{
-        Clipboard, Clock, Comparer, Downloader, FrameReader, InputKeeper, Notifier, Opener,
-        Pending, Scribe, TaskApi, Turns,
+        BoxFuture, Clipboard, Clock, ComparisonViewer, Downloader, Exporter, FrameReader,
+        InputProvider, Notifier, RequestLimiter, TaskApi, VideoOpener,
     },
 };
 
 /// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(22);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(22);
 
 /// The longest the end waits for what is still to be written.
-const PARTING: Duration = Duration::from_millis(300);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How many answers may wait for the loop; more make their senders wait, never fall away.
-const QUEUE: usize = 256;
+const QUEUE_SIZE: usize = 256;
 
-/// Is the outside the dashboard works with.
-pub struct Outside {
+/// The outside the dashboard works with.
+pub struct Services {
     /// Reads the clocks.
     pub clock: Arc<dyn Clock>,
     /// Asks after tasks.
     pub api: Arc<dyn TaskApi>,
     /// Shares the limits on asking with other instances; `None` where nobody else can ask.
-    pub turns: Option<Arc<dyn Turns>>,
+    pub limiter: Option<Arc<dyn RequestLimiter>>,
     /// Opens videos.
-    pub opener: Arc<dyn Opener>,
+    pub opener: Arc<dyn VideoOpener>,
     /// Shows input and result side by side.
-    pub comparer: Arc<dyn Comparer>,
+    pub comparison_viewer: Arc<dyn ComparisonViewer>,
     /// Takes frames out of videos.
-    pub frames: Arc<dyn FrameReader>,
+    pub frame_reader: Arc<dyn FrameReader>,
     /// Keeps the inputs they are taken of.
-    pub inputs: Arc<dyn InputKeeper>,
+    pub input_provider: Arc<dyn InputProvider>,
     /// Fetches videos to the disk.
     pub downloader: Arc<dyn Downloader>,
     /// Takes what is copied.
     pub clipboard: Arc<dyn Clipboard>,
     /// Writes tasks down for other programs.
-    pub scribe: Arc<dyn Scribe>,
-    /// Tells of endings.
+    pub exporter: Arc<dyn Exporter>,
+    /// Of endings.
     pub notifier: Arc<dyn Notifier>,
     /// Opens the list.
     pub open_store: OpenStore,
 }
 
-impl fmt::Debug for Outside {
+impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             clock,
             api,
-            turns,
+            limiter: turns,
             opener,
-            comparer,
-            frames,
-            inputs,
+            comparison_viewer: comparer,
+            frame_reader: frames,
+            input_provider: inputs,
             downloader,
             clipboard,
-            scribe,
+            exporter: scribe,
             notifier,
             open_store: _,
         } = self;
@@ -121,44 +123,47 @@ impl fmt::Debug for Outside {
 
 /// Carries orders out.
 #[derive(Debug)]
-pub(super) struct Hands {
+pub(super) struct EffectRunner {
     api: Arc<dyn TaskApi>,
-    turns: TurnHand,
-    opener: Arc<dyn Opener>,
-    comparer: Arc<dyn Comparer>,
-    frames: Arc<dyn FrameReader>,
-    inputs: Arc<dyn InputKeeper>,
-    studio: Studio,
+    limiter: LimiterHandle,
+    opener: Arc<dyn VideoOpener>,
+    comparison_viewer: Arc<dyn ComparisonViewer>,
+    frame_reader: Arc<dyn FrameReader>,
+    input_provider: Arc<dyn InputProvider>,
+    preview_maker: PreviewMaker,
     downloader: Arc<dyn Downloader>,
     /// What stops each save: to be told, or to be dropped.
-    saves: HashMap<SaveAttempt, oneshot::Sender<()>>,
+    download_stops: HashMap<DownloadId, oneshot::Sender<()>>,
     clipboard: Arc<dyn Clipboard>,
-    scribe: Arc<dyn Scribe>,
+    exporter: Arc<dyn Exporter>,
     notifier: Arc<dyn Notifier>,
-    list: ListHand,
-    answers: mpsc::Sender<Msg>,
+    store: StoreHandle,
+    responses: mpsc::Sender<Msg>,
 }
 
-impl Hands {
+impl EffectRunner {
     /// Returns hands, and where their answers come out.
-    pub(super) fn new(outside: Outside, studio: Studio) -> (Self, mpsc::Receiver<Msg>) {
-        let (answers, received) = mpsc::channel(QUEUE);
+    pub(super) fn new(
+        services: Services,
+        preview_maker: PreviewMaker,
+    ) -> (Self, mpsc::Receiver<Msg>) {
+        let (answers, received) = mpsc::channel(QUEUE_SIZE);
         (
             Self {
-                api: outside.api,
-                turns: TurnHand::start(outside.turns),
-                opener: outside.opener,
-                comparer: outside.comparer,
-                frames: outside.frames,
-                inputs: outside.inputs,
-                studio,
-                downloader: outside.downloader,
-                saves: HashMap::new(),
-                clipboard: outside.clipboard,
-                scribe: outside.scribe,
-                notifier: outside.notifier,
-                list: ListHand::start(outside.open_store, answers.clone()),
-                answers,
+                api: services.api,
+                limiter: LimiterHandle::start(services.limiter),
+                opener: services.opener,
+                comparison_viewer: services.comparison_viewer,
+                frame_reader: services.frame_reader,
+                input_provider: services.input_provider,
+                preview_maker,
+                downloader: services.downloader,
+                download_stops: HashMap::new(),
+                clipboard: services.clipboard,
+                exporter: services.exporter,
+                notifier: services.notifier,
+                store: StoreHandle::start(services.open_store, answers.clone()),
+                responses: answers,
             },
             received,
         )
@@ -171,55 +176,58 @@ impl Hands {
     }
 
     /// Carries one order out; those of the terminal are the loop's.
-    pub(super) fn carry_out(&mut self, effect: Effect) {
+    pub(super) fn run(&mut self, effect: Effect) {
         match effect {
-            Effect::Recall => self.list.tell(Order::Recall),
-            Effect::Remember(lens) => self.list.tell(Order::Remember(lens)),
-            Effect::Load => self.list.tell(Order::Load),
-            Effect::Store(changes) => self.list.tell(Order::Apply(changes)),
-            Effect::WriteBack => self.list.tell(Order::WriteBack),
-            Effect::ReadJournal(task) => self.list.tell(Order::Journal(task)),
+            Effect::LoadSession => self.store.send(StoreRequest::LoadSession),
+            Effect::SaveSession(lens) => self.store.send(StoreRequest::SaveSession(lens)),
+            Effect::LoadList => self.store.send(StoreRequest::LoadList),
+            Effect::WriteChanges(changes) => self.store.send(StoreRequest::Apply(changes)),
+            Effect::RestoreListFile => self.store.send(StoreRequest::RestoreListFile),
+            Effect::ReadJournal(task) => self.store.send(StoreRequest::ReadJournal(task)),
             Effect::Poll {
                 task,
                 family,
                 attempt,
             } => self.poll(task, family, attempt),
-            Effect::Tell(word) => self.turns.tell(word),
+            Effect::Broadcast(word) => self.limiter.broadcast(word),
             Effect::Open { task, url, file } => self.open(task, url, file),
-            Effect::Compare(comparison) => self.compare(comparison),
-            Effect::Picture(order) => {
+            Effect::ShowComparison(comparison) => self.show_comparison(comparison),
+            Effect::RenderPreview(order) => {
                 let Self {
-                    studio,
-                    frames,
-                    inputs,
-                    answers,
+                    preview_maker: studio,
+                    frame_reader: frames,
+                    input_provider: inputs,
+                    responses: answers,
                     ..
                 } = self;
-                studio.make(*order, frames, inputs, answers);
+                studio.start(*order, frames, inputs, answers);
             }
-            Effect::StopPicture(number) => self.studio.stop(number),
-            Effect::ReadRecord(task) => self.list.tell(Order::Record(task)),
-            Effect::NoteVisit(at) => self.list.tell(Order::Visit(at)),
+            Effect::StopPreview(number) => self.preview_maker.cancel(number),
+            Effect::ReadRawResponse(task) => self.store.send(StoreRequest::ReadRawResponse(task)),
+            Effect::SaveLastSeen(at) => self.store.send(StoreRequest::SaveLastSeen(at)),
             Effect::Copy(clip) => self.copy(clip),
-            Effect::Announce(tidings) => self.announce(tidings),
-            Effect::Save { attempt, order } => self.save(attempt, order),
-            Effect::StopSave(attempt) => drop(self.saves.remove(&attempt)),
-            Effect::LookFor(files) => self.look_for(files),
-            Effect::FindHolders(orders) => self.find_holders(orders),
-            Effect::Redraw | Effect::Ask(_) | Effect::Suspend | Effect::Quit => {}
+            Effect::Notify(tidings) => self.notify(tidings),
+            Effect::Download {
+                id: attempt,
+                request: order,
+            } => self.download(attempt, order),
+            Effect::StopDownload(attempt) => drop(self.download_stops.remove(&attempt)),
+            Effect::CheckFiles(files) => self.check_files(files),
+            Effect::CheckLocks(orders) => self.check_locks(orders),
+            Effect::Redraw | Effect::Terminal(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    /// Waits, but not for long, until what was ordered is written and every turn given back. Saves stop; what came of them
-    /// is kept.
+    /// Waits, but not for long, until what was ordered is written and every turn given back. Saves
+    /// stop; what came of them is kept.
     pub(super) async fn close(mut self) {
-        self.saves.clear();
-        self.studio.close();
+        self.download_stops.clear();
+        self.preview_maker.close();
         let (done, closed) = oneshot::channel();
-        self.list.tell(Order::Close(done));
-        let back = self.turns.close();
+        self.store.send(StoreRequest::Close(done));
+        let back = self.limiter.close();
         // An error means that the thread has gone; a time-out that the disk does not answer.
-        if time::timeout(PARTING, async { (closed.await, back.await) })
+        if time::timeout(SHUTDOWN_TIMEOUT, async { (closed.await, back.await) })
             .await
             .is_err()
         {
@@ -227,193 +235,218 @@ impl Hands {
         }
     }
 
-    fn poll(&self, id: TaskId, family: Family, attempt: Attempt) {
-        let (api, answers) = (Arc::clone(&self.api), self.answers.clone());
-        let turns = self.turns.clone();
+    fn poll(&self, id: TaskId, family: Family, attempt: PollAttempt) {
+        let (api, answers) = (Arc::clone(&self.api), self.responses.clone());
+        let turns = self.limiter.clone();
         task::spawn(async move {
-            let end = time::Instant::now() + ANSWER_DEADLINE;
-            let account = within(end, api.account()).await;
+            let end = time::Instant::now() + RESPONSE_TIMEOUT;
+            let account = with_deadline(end, api.account()).await;
             let msg = match account {
                 // Without a key nothing is sent, so no turn is needed.
-                Err(error) => polled(id, attempt, Err(error), Noticed::default()),
-                Ok(account) => match turns.take(&id, account).await {
-                    Err(put_off) => Msg::PutOff {
+                Err(error) => polled_msg(id, attempt, Err(error), ResponseNotes::default()),
+                Ok(account) => match turns.acquire(&id, account).await {
+                    Err(put_off) => Msg::PollDenied {
                         task: id,
                         attempt,
-                        put_off,
+                        denied: put_off,
                     },
                     Ok(turn) => {
-                        let mut noticed = Noticed::default();
-                        let asked = api.fetch(&id, family, &mut noticed);
-                        let answer = within(end, asked).await;
+                        let mut noticed = ResponseNotes::default();
+                        let asked = api.poll(&id, family, &mut noticed);
+                        let answer = with_deadline(end, asked).await;
                         if let Some(turn) = turn {
-                            turns.end(turn, Heard::of(&answer));
+                            turns.release(turn, RequestOutcome::from_result(&answer));
                         }
-                        polled(id, attempt, answer, noticed)
+                        polled_msg(id, attempt, answer, noticed)
                     }
                 },
             };
-            send(&answers, msg).await;
+            send_response(&answers, msg).await;
         });
     }
 
-    fn save(&mut self, attempt: SaveAttempt, order: SaveOrder) {
-        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+    fn download(&mut self, attempt: DownloadId, order: DownloadRequest) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.responses.clone());
         let (stop, stopped) = oneshot::channel();
-        self.saves.retain(|_, stop| !stop.is_closed());
-        self.saves.insert(attempt, stop);
+        self.download_stops.retain(|_, stop| !stop.is_closed());
+        self.download_stops.insert(attempt, stop);
         task::spawn(async move {
             let telling = |progress| {
-                let told = answers.try_send(Msg::SaveProgressed { attempt, progress });
+                let told = answers.try_send(Msg::DownloadProgressed {
+                    id: attempt,
+                    progress,
+                });
                 // Where the loop has enough to do, the next one will tell.
                 told.unwrap_or_default();
             };
-            let saving = AssertUnwindSafe(downloader.save(&order, &telling)).catch_unwind();
+            let saving = AssertUnwindSafe(downloader.download(&order, &telling)).catch_unwind();
             let result = tokio::select! {
-                ended = saving => ended.unwrap_or(Err(SaveError::Broke)),
-                _dropped = stopped => Err(SaveError::Stopped),
+                ended = saving => ended.unwrap_or(Err(DownloadError::Panicked)),
+                _dropped = stopped => Err(DownloadError::Stopped),
             };
-            send(&answers, Msg::SaveEnded { attempt, result }).await;
+            send_response(
+                &answers,
+                Msg::DownloadEnded {
+                    id: attempt,
+                    result,
+                },
+            )
+            .await;
         });
     }
 
-    fn look_for(&self, files: Vec<(TaskId, PathBuf)>) {
-        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+    fn check_files(&self, files: Vec<(TaskId, PathBuf)>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.responses.clone());
         task::spawn(async move {
             let looked = task::spawn_blocking(move || {
                 let files = files.into_iter().map(|(task, path)| {
-                    let is_there = downloader.is_there(&path);
+                    let is_there = downloader.file_exists(&path);
                     (task, path, is_there)
                 });
                 files.collect()
             });
             // What broke while it was looked for is looked for again later.
             let files = looked.await.unwrap_or_default();
-            send(&answers, Msg::LookedFor(files)).await;
+            send_response(&answers, Msg::FilesChecked(files)).await;
         });
     }
 
-    fn find_holders(&self, orders: Vec<SaveOrder>) {
-        let (downloader, answers) = (Arc::clone(&self.downloader), self.answers.clone());
+    fn check_locks(&self, orders: Vec<DownloadRequest>) {
+        let (downloader, answers) = (Arc::clone(&self.downloader), self.responses.clone());
         task::spawn(async move {
             let looked = task::spawn_blocking(move || {
                 let mut found = BTreeMap::new();
                 for order in orders {
-                    let is_held = downloader.is_held(&order);
+                    let is_held = downloader.is_being_downloaded(&order);
                     *found.entry(order.task).or_default() |= is_held;
                 }
                 found.into_iter().collect()
             });
             // As above.
             let found = looked.await.unwrap_or_default();
-            send(&answers, Msg::HoldersFound(found)).await;
+            send_response(&answers, Msg::LocksChecked(found)).await;
         });
     }
 
     /// Writes down what is to be copied, and hands it to a program.
-    fn copy(&self, clip: Clip) {
-        let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.scribe));
-        let answers = self.answers.clone();
+    fn copy(&self, clip: CopyPayload) {
+        let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.exporter));
+        let answers = self.responses.clone();
         task::spawn(async move {
-            let Clip { what, content } = clip;
+            let CopyPayload {
+                name: what,
+                content,
+            } = clip;
             let copied = task::spawn_blocking(move || {
                 let text = match content {
-                    ClipContent::Text(text) => text,
-                    ClipContent::Records(tasks) => scribe.records(&tasks),
-                    ClipContent::Commands(tasks) => scribe.commands(&tasks),
+                    CopyContent::Text(text) => text,
+                    CopyContent::TasksAsJson(tasks) => scribe.to_json(&tasks),
+                    CopyContent::TasksAsCurl(tasks) => scribe.to_curl(&tasks),
                 };
                 let result = clipboard.copy(&text);
                 (text, result)
             });
             let msg = match copied.await {
-                Ok((text, result)) => Msg::Copied { what, text, result },
-                Err(_) => Msg::Broke(format!("Copying {what} broke.")),
+                Ok((text, result)) => Msg::Copied {
+                    name: what,
+                    text,
+                    result,
+                },
+                Err(_) => Msg::ComponentPanicked(format!("Copying {what} broke.")),
             };
-            send(&answers, msg).await;
+            send_response(&answers, msg).await;
         });
     }
 
     /// Shows news on the desktop, and starts the user's program.
-    fn announce(&self, tidings: Tidings) {
-        let (notifier, answers) = (Arc::clone(&self.notifier), self.answers.clone());
+    fn notify(&self, tidings: Notification) {
+        let (notifier, answers) = (Arc::clone(&self.notifier), self.responses.clone());
         task::spawn(async move {
             let told = task::spawn_blocking(move || {
-                let shown = match &tidings.shown {
+                let shown = match &tidings.desktop {
                     Some((title, body)) => notifier.show(title, body),
                     None => Ok(()),
                 };
                 if tidings.command.is_empty() {
                     return shown;
                 }
-                let run = notifier.run(&tidings.command, &tidings.facts);
+                let run = notifier.run_command(&tidings.command, &tidings.variables);
                 shown.and(run)
             });
             let result = told
                 .await
                 .unwrap_or_else(|_| Err("Telling of an ending broke.".into()));
-            send(&answers, Msg::Announced(result)).await;
+            send_response(&answers, Msg::Notified(result)).await;
         });
     }
 
     fn open(&self, task: TaskId, url: VideoUrl, file: Option<PathBuf>) {
-        let (opener, answers) = (Arc::clone(&self.opener), self.answers.clone());
-        let (downloader, inputs) = (Arc::clone(&self.downloader), Arc::clone(&self.inputs));
+        let (opener, answers) = (Arc::clone(&self.opener), self.responses.clone());
+        let (downloader, inputs) = (
+            Arc::clone(&self.downloader),
+            Arc::clone(&self.input_provider),
+        );
         task::spawn(async move {
             let link = url.clone();
             let outcome = task::spawn_blocking(move || {
-                let saved = file.filter(|file| downloader.is_there(file));
-                match saved.or_else(|| inputs.kept(&link)) {
+                let saved = file.filter(|file| downloader.file_exists(file));
+                match saved.or_else(|| inputs.cached_file(&link)) {
                     Some(file) => opener.open_file(&file).map(|()| Some(file)),
                     None => opener.open(&link).map(|()| None),
                 }
             });
             let broke = || Err("starting the browser broke".to_owned());
             let msg = match outcome.await.unwrap_or_else(|_panic| broke()) {
-                Ok(Some(file)) => Msg::OpenedFile { task, file },
+                Ok(Some(file)) => Msg::FileOpened { task, file },
                 result => Msg::Opened {
                     task,
                     url,
                     result: result.map(drop),
                 },
             };
-            send(&answers, msg).await;
+            send_response(&answers, msg).await;
         });
     }
 
-    fn compare(&self, comparison: Box<Comparison>) {
-        let (comparer, answers) = (Arc::clone(&self.comparer), self.answers.clone());
+    fn show_comparison(&self, comparison: Box<Comparison>) {
+        let (comparer, answers) = (Arc::clone(&self.comparison_viewer), self.responses.clone());
         task::spawn(async move {
             let id = comparison.task.clone();
-            let outcome = task::spawn_blocking(move || comparer.compare(&comparison)).await;
+            let outcome = task::spawn_blocking(move || comparer.show_comparison(&comparison)).await;
             let result = outcome.unwrap_or_else(|_| Err("Showing them broke.".to_owned()));
-            send(&answers, Msg::Compared { task: id, result }).await;
+            send_response(&answers, Msg::Compared { task: id, result }).await;
         });
     }
 }
 
 /// Waits for the API until then. A panic in it becomes an error.
-async fn within<T>(
+async fn with_deadline<T>(
     end: time::Instant,
-    asked: Pending<'_, Result<T, PollError>>,
+    asked: BoxFuture<'_, Result<T, PollError>>,
 ) -> Result<T, PollError> {
     match time::timeout_at(end, AssertUnwindSafe(asked).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_panic)) => Err(PollError::Lost),
+        Ok(Err(_panic)) => Err(PollError::AnswerLost),
         Err(_elapsed) => Err(PollError::TimedOut),
     }
 }
 
-fn polled(task: TaskId, attempt: Attempt, answer: Answer, noticed: Noticed) -> Msg {
+fn polled_msg(
+    task: TaskId,
+    attempt: PollAttempt,
+    answer: PollResult,
+    noticed: ResponseNotes,
+) -> Msg {
     Msg::Polled {
         task,
         attempt,
         answer: Box::new(answer),
-        noticed,
+        notes: noticed,
     }
 }
 
 /// Sends an answer and waits for room: an answer is never dropped, except when the loop has ended.
-async fn send(answers: &mpsc::Sender<Msg>, msg: Msg) {
+async fn send_response(answers: &mpsc::Sender<Msg>, msg: Msg) {
     if answers.send(msg).await.is_err() {
         tracing::debug!("an answer came after the end");
     }

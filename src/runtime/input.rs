@@ -8,27 +8,27 @@
 //! - `decode`: says what each means, with the parser library that nobody else knows;
 //! - `burst`: keeps pasted text, marked or not, from being read as commands.
 
-mod answer;
-mod burst;
 mod decode;
-mod keyboard;
-mod tokens;
+mod paste_detector;
+mod reader;
+mod reply;
+mod sequence_reader;
 
 use tokio::time::Instant;
 
-pub use self::{
-    answer::{Answer, CellSize, Colour},
-    keyboard::Keyboard,
-};
 use self::{
-    burst::Burst,
-    tokens::{ESC_WAITS, Token, Tokens},
+    paste_detector::PasteDetector,
+    sequence_reader::{ESC_TIMEOUT, InputToken, SequenceReader},
 };
-use crate::app::{keymap::KeyChord, msg::Msg, pointer::Gesture, tidings::Focus};
+pub use self::{
+    reader::InputReader,
+    reply::{CellSize, Rgb, TerminalReply},
+};
+use crate::app::{keymap::KeyChord, mouse::MouseAction, msg::Msg, notifications::TerminalFocus};
 
-/// Is one thing a person did.
+/// One thing a person did.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Input {
+pub enum InputEvent {
     /// Pressed a key.
     Key {
         /// Which.
@@ -41,12 +41,12 @@ pub enum Input {
     /// Did something with the mouse.
     Mouse(MouseReport),
     /// Nothing: the terminal answered a question.
-    Answer(Answer),
+    Reply(TerminalReply),
     /// Came to this terminal (true) or went to another.
     Focus(bool),
 }
 
-/// Is what the terminal reports of the mouse.
+/// What the terminal reports of the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MouseReport {
     /// The column, from 0.
@@ -54,12 +54,12 @@ pub struct MouseReport {
     /// The row, from 0.
     pub row: u16,
     /// What was done there.
-    pub act: MouseAct,
+    pub kind: MouseReportKind,
 }
 
-/// Is one act of the mouse.
+/// One act of the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MouseAct {
+pub enum MouseReportKind {
     /// A button went down.
     Press(MouseButton),
     /// A button came up.
@@ -69,10 +69,10 @@ pub enum MouseAct {
     /// Moved.
     Move,
     /// The wheel turned by a notch.
-    Turn(Wheel),
+    Scroll(WheelDirection),
 }
 
-/// Is a button of the mouse.
+/// A button of the mouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MouseButton {
     /// The first.
@@ -83,9 +83,9 @@ pub enum MouseButton {
     Right,
 }
 
-/// Is a way the wheel turns.
+/// A way the wheel turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wheel {
+pub enum WheelDirection {
     /// Away from the person.
     Up,
     /// Towards the person.
@@ -97,119 +97,124 @@ pub enum Wheel {
 }
 
 /// Turns what a person did into a message; what nobody listens to becomes nothing.
-pub fn translate(input: Input) -> Option<Msg> {
+pub fn translate(input: InputEvent) -> Option<Msg> {
     match input {
-        Input::Key { chord, is_repeat } => Some(Msg::Key { chord, is_repeat }),
-        Input::Paste(text) => Some(Msg::Pasted(text)),
-        Input::Focus(is_here) => Some(Msg::Focused(if is_here {
-            Focus::Here
+        InputEvent::Key { chord, is_repeat } => Some(Msg::Key { chord, is_repeat }),
+        InputEvent::Paste(text) => Some(Msg::Pasted(text)),
+        InputEvent::Focus(is_here) => Some(Msg::Focused(if is_here {
+            TerminalFocus::Focused
         } else {
-            Focus::Away
+            TerminalFocus::Unfocused
         })),
-        // What the mouse did something to is the screen's to say (see `pointed`); answers are for who asked.
-        Input::Mouse(_) | Input::Answer(_) => None,
+        // What the mouse did something to is the screen's to say (see `pointed`); answers are for
+        // who asked.
+        InputEvent::Mouse(_) | InputEvent::Reply(_) => None,
     }
 }
 
-/// Turns a report of the mouse into what was done and where, in columns and rows; releases, moves and other buttons
-/// become nothing.
-pub fn pointed(report: MouseReport) -> Option<(Gesture, (u16, u16))> {
-    let gesture = match report.act {
-        MouseAct::Press(MouseButton::Left) => Gesture::Press,
-        MouseAct::Turn(Wheel::Down) => Gesture::WheelDown,
-        MouseAct::Turn(Wheel::Up) => Gesture::WheelUp,
-        MouseAct::Press(MouseButton::Middle | MouseButton::Right)
-        | MouseAct::Release(_)
-        | MouseAct::Drag(_)
-        | MouseAct::Move
-        | MouseAct::Turn(Wheel::Left | Wheel::Right) => return None,
+/// Turns a report of the mouse into what was done and where, in columns and rows; releases, moves
+/// and other buttons become nothing.
+pub fn mouse_action(report: MouseReport) -> Option<(MouseAction, (u16, u16))> {
+    let gesture = match report.kind {
+        MouseReportKind::Press(MouseButton::Left) => MouseAction::Press,
+        MouseReportKind::Scroll(WheelDirection::Down) => MouseAction::WheelDown,
+        MouseReportKind::Scroll(WheelDirection::Up) => MouseAction::WheelUp,
+        MouseReportKind::Press(MouseButton::Middle | MouseButton::Right)
+        | MouseReportKind::Release(_)
+        | MouseReportKind::Drag(_)
+        | MouseReportKind::Move
+        | MouseReportKind::Scroll(WheelDirection::Left | WheelDirection::Right) => return None,
     };
     Some((gesture, (report.column, report.row)))
 }
 
 /// Turns bytes into what a person did. It reads no clock and no file: both are handed in.
 #[derive(Debug, Default)]
-struct Reading {
-    tokens: Tokens,
-    burst: Burst,
+struct InputParser {
+    sequences: SequenceReader,
+    paste_detector: PasteDetector,
     /// Keys before this time are ignored: nobody types into a terminal that has just lost the
     /// focus.
-    untyped_until: Option<Instant>,
+    ignore_keys_until: Option<Instant>,
 }
 
-impl Reading {
-    /// Is told that the terminal was asked something at that time.
-    fn asked(&mut self, at: Instant) {
-        self.tokens.asked(at);
+impl InputParser {
+    /// Told that the terminal was asked something at that time.
+    fn query_sent(&mut self, at: Instant) {
+        self.sequences.query_sent(at);
     }
 
     /// Takes in all bytes that could be read at once.
-    fn take(&mut self, lot: &[u8], now: Instant) {
+    fn feed(&mut self, lot: &[u8], now: Instant) {
         let Self {
-            tokens,
-            burst,
-            untyped_until,
+            sequences: tokens,
+            paste_detector: burst,
+            ignore_keys_until: untyped_until,
         } = self;
         // A byte that comes after its time is no part of what was begun before.
-        tokens.give_up(now, |token| told(burst, token, now));
-        tokens.take(lot, now, |token| {
-            for input in inputs(token) {
-                if let Input::Focus(is_here) = input {
-                    *untyped_until = now.checked_add(ESC_WAITS).filter(|_| !is_here);
+        tokens.flush_expired(now, |token| push_token(burst, token, now));
+        tokens.feed(lot, now, |token| {
+            for input in token_events(token) {
+                if let InputEvent::Focus(is_here) = input {
+                    *untyped_until = now.checked_add(ESC_TIMEOUT).filter(|_| !is_here);
                 }
                 let is_untyped = untyped_until.is_some_and(|until| now < until);
-                if !(is_untyped && matches!(input, Input::Key { .. })) {
-                    burst.take(input, now);
+                if !(is_untyped && matches!(input, InputEvent::Key { .. })) {
+                    burst.push(input, now);
                 }
             }
         });
-        burst.breathe(now);
+        burst.end_of_chunk(now);
     }
 
     /// Returns when [`Reading::settle`] is due.
-    fn due(&self) -> Option<Instant> {
-        [self.tokens.over(), self.burst.due()]
+    fn deadline(&self) -> Option<Instant> {
+        [self.sequences.deadline(), self.paste_detector.deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
     /// Decides on what has waited long enough.
-    fn settle(&mut self, now: Instant) {
-        let Self { tokens, burst, .. } = self;
-        let is_over = tokens.over().is_some_and(|over| over <= now);
-        tokens.give_up(now, |token| told(burst, token, now));
+    fn flush(&mut self, now: Instant) {
+        let Self {
+            sequences: tokens,
+            paste_detector: burst,
+            ..
+        } = self;
+        let is_over = tokens.deadline().is_some_and(|over| over <= now);
+        tokens.flush_expired(now, |token| push_token(burst, token, now));
         if is_over {
-            burst.breathe(now);
+            burst.end_of_chunk(now);
         }
-        burst.settle(now);
+        burst.flush(now);
     }
 
-    fn pop(&mut self) -> Option<Input> {
-        self.burst.pop()
+    fn pop(&mut self) -> Option<InputEvent> {
+        self.paste_detector.pop()
     }
 }
 
-fn told(burst: &mut Burst, token: Token, now: Instant) {
-    for input in inputs(token) {
-        burst.take(input, now);
+fn push_token(burst: &mut PasteDetector, token: InputToken, now: Instant) {
+    for input in token_events(token) {
+        burst.push(input, now);
     }
 }
 
 /// Returns the inputs of a token, in order.
-fn inputs(token: Token) -> impl Iterator<Item = Input> {
+fn token_events(token: InputToken) -> impl Iterator<Item = InputEvent> {
     let (first, second) = match token {
-        Token::Char(c) => (Some(decode::character(c)), None),
-        Token::Sequence(bytes) => (decode::sequence(&bytes), None),
-        Token::EscapedSequence(bytes) => match decode::sequence(&bytes) {
-            Some(Input::Key { chord, is_repeat }) => {
+        InputToken::Char(c) => (Some(decode::decode_char(c)), None),
+        InputToken::Sequence(bytes) => (decode::decode_sequence(&bytes), None),
+        InputToken::EscapedSequence(bytes) => match decode::decode_sequence(&bytes) {
+            Some(InputEvent::Key { chord, is_repeat }) => {
                 let chord = KeyChord { alt: true, ..chord };
-                (Some(Input::Key { chord, is_repeat }), None)
+                (Some(InputEvent::Key { chord, is_repeat }), None)
             }
-            other => (Some(decode::ESC), other),
+            other => (Some(decode::ESC_KEY), other),
         },
-        Token::Answer(bytes) => (Answer::read(&bytes).map(Input::Answer), None),
-        Token::Paste(text) => (Some(Input::Paste(text)), None),
+        InputToken::Reply(bytes) => (TerminalReply::parse(&bytes).map(InputEvent::Reply), None),
+        InputToken::Paste(text) => (Some(InputEvent::Paste(text)), None),
     };
     first.into_iter().chain(second)
 }
@@ -222,43 +227,43 @@ mod tests {
     use crate::app::keymap::Key;
 
     /// Reads lots at their milliseconds, keeping every deadline between them.
-    fn read(lots: &[(u64, &[u8])]) -> Vec<(u64, Input)> {
+    fn read(lots: &[(u64, &[u8])]) -> Vec<(u64, InputEvent)> {
         let start = Instant::now();
-        let mut reading = Reading::default();
+        let mut reading = InputParser::default();
         let mut seen = Vec::new();
-        let mut drain = |reading: &mut Reading, at: Instant| {
+        let mut drain = |reading: &mut InputParser, at: Instant| {
             let millis = u64::try_from(at.duration_since(start).as_millis()).unwrap();
             seen.extend(std::iter::from_fn(|| reading.pop()).map(|input| (millis, input)));
         };
         for (millis, lot) in lots {
             let now = start + Duration::from_millis(*millis);
-            while let Some(due) = reading.due().filter(|due| *due <= now) {
-                reading.settle(due);
+            while let Some(due) = reading.deadline().filter(|due| *due <= now) {
+                reading.flush(due);
                 drain(&mut reading, due);
             }
-            reading.take(lot, now);
+            reading.feed(lot, now);
             drain(&mut reading, now);
         }
-        while let Some(due) = reading.due() {
-            reading.settle(due);
+        while let Some(due) = reading.deadline() {
+            reading.flush(due);
             drain(&mut reading, due);
         }
         seen
     }
 
-    fn key(chord: KeyChord) -> Input {
-        Input::Key {
+    fn key(chord: KeyChord) -> InputEvent {
+        InputEvent::Key {
             chord,
             is_repeat: false,
         }
     }
 
-    fn paste(text: &str) -> Input {
-        Input::Paste(text.into())
+    fn paste(text: &str) -> InputEvent {
+        InputEvent::Paste(text.into())
     }
 
     #[test]
-    fn an_escape_alone_is_a_key_after_a_moment_and_a_sequence_is_none() {
+    fn a_lone_escape_is_a_key_after_a_timeout() {
         assert_eq!(
             read(&[(0, b"\x1b"), (500, b"\x1b[A")]),
             [
@@ -269,7 +274,7 @@ mod tests {
     }
 
     /// Reads the bytes at once, after a pause, and split at each position into two reads.
-    fn assert_read(bytes: &[u8], expected: &[Input]) {
+    fn assert_read(bytes: &[u8], expected: &[InputEvent]) {
         let inputs = |lots: &[(u64, &[u8])]| -> Vec<_> {
             read(lots).into_iter().map(|(_, input)| input).collect()
         };
@@ -285,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn no_terminals_key_leaves_a_character_behind() {
+    fn key_sequences_leave_no_characters() {
         let alt = |key| KeyChord {
             alt: true,
             ..KeyChord::plain(key)
@@ -330,10 +335,10 @@ mod tests {
             b"\x90+r544e=7874\xc2\x9c",
             b"\x1bP1$r0m\x1b\\",
         ] {
-            let attributes = Answer::Attributes { has_sixel: false };
+            let attributes = TerminalReply::Attributes { has_sixel: false };
             let answers = bytes
                 .starts_with(b"\x9b?62")
-                .then_some(Input::Answer(attributes));
+                .then_some(InputEvent::Reply(attributes));
             assert_read(bytes, answers.as_slice());
         }
     }
@@ -358,7 +363,7 @@ mod tests {
                     continue;
                 }
                 let seen = read(&[(0, &sequence), (600, b"j")]);
-                let typed = |(_, input): &(u64, Input)| matches!(input, Input::Key { chord, .. } if chord.typed().is_some());
+                let typed = |(_, input): &(u64, InputEvent)| matches!(input, InputEvent::Key { chord, .. } if chord.typed_char().is_some());
                 let typed: Vec<_> = seen.into_iter().filter(typed).collect();
                 assert_eq!(typed, [(600, j.clone())], "{sequence:?}");
             }
@@ -366,22 +371,22 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_before_what_is_no_key_is_a_key() {
-        let esc = decode::ESC;
-        let answer = Input::Answer(Answer::Attributes { has_sixel: false });
+    fn an_escape_before_a_non_key_is_a_key() {
+        let esc = decode::ESC_KEY;
+        let answer = InputEvent::Reply(TerminalReply::Attributes { has_sixel: false });
         assert_read(b"\x1b\x1b", &[esc.clone(), esc.clone()]);
         // Answers wait for no key.
         let seen = read(&[(0, b"\x1b\x1b[?62;c")]);
         assert_eq!(seen, [(0, answer), (0, esc.clone())]);
-        assert_read(b"\x1b\x1b[I", &[esc.clone(), Input::Focus(true)]);
+        assert_read(b"\x1b\x1b[I", &[esc.clone(), InputEvent::Focus(true)]);
         assert_read(b"\x1b\x1b]11;x\x07", std::slice::from_ref(&esc));
         assert_read(b"\x1b\x1b[200~q\x1b[201~", &[esc, paste("q")]);
     }
 
     #[test]
-    fn nobody_types_in_the_read_in_which_the_focus_is_lost() {
+    fn keys_read_with_a_focus_loss_are_dropped() {
         let j = || key(KeyChord::char('j'));
-        let (lost, gained) = (Input::Focus(false), Input::Focus(true));
+        let (lost, gained) = (InputEvent::Focus(false), InputEvent::Focus(true));
         for bytes in [
             &b"\x1b[Oj"[..],
             b"\x1b[O\r",
@@ -407,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_that_never_ends_gives_the_keys_back_within_three_seconds() {
+    fn an_unterminated_paste_times_out() {
         let seen = read(&[
             (0, b"\x1b[200~d q"),
             (500, b"q"),
@@ -421,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_that_holds_its_own_end_is_one_paste() {
+    fn a_paste_containing_its_end_marker_is_one_paste() {
         let seen = read(&[(0, b"\x1b[200~one\x1b[201~q\rd\x1b[201~"), (500, b"j")]);
         assert_eq!(
             seen,
@@ -430,19 +435,19 @@ mod tests {
     }
 
     #[test]
-    fn raw_text_of_a_megabyte_is_one_paste() {
+    fn a_megabyte_of_unbracketed_text_is_one_paste() {
         let text = "d q\r".repeat(256 * 1024);
         let lots: Vec<_> = text.as_bytes().chunks(4095).map(|lot| (0, lot)).collect();
         let seen = read(&lots);
 
-        let [(100, Input::Paste(pasted))] = &seen[..] else {
+        let [(100, InputEvent::Paste(pasted))] = &seen[..] else {
             panic!("{} events", seen.len())
         };
         assert_eq!(pasted, &text.replace('\r', "\n"));
     }
 
     #[test]
-    fn answers_of_the_terminal_press_nothing() {
+    fn terminal_replies_are_not_keys() {
         let answers = b"\x1b[12;40R\x1b[?62;22c\x1b]11;rgb:0/0/0\x07\x1bP>|x\x1b\\\x1b[0n";
         let seen = read(&[(0, answers)]);
         assert_eq!(seen.len(), 3);
@@ -451,22 +456,22 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_listens_to_is_no_message() {
+    fn unused_events_produce_no_message() {
         let report = MouseReport {
             column: 1,
             row: 1,
-            act: MouseAct::Move,
+            kind: MouseReportKind::Move,
         };
-        assert_eq!(translate(Input::Mouse(report)), None);
-        assert_eq!(pointed(report), None);
+        assert_eq!(translate(InputEvent::Mouse(report)), None);
+        assert_eq!(mouse_action(report), None);
         let press = MouseReport {
-            act: MouseAct::Press(MouseButton::Left),
+            kind: MouseReportKind::Press(MouseButton::Left),
             ..report
         };
-        assert_eq!(pointed(press), Some((Gesture::Press, (1, 1))));
+        assert_eq!(mouse_action(press), Some((MouseAction::Press, (1, 1))));
         assert_eq!(
-            translate(Input::Focus(false)),
-            Some(Msg::Focused(Focus::Away))
+            translate(InputEvent::Focus(false)),
+            Some(Msg::Focused(TerminalFocus::Unfocused))
         );
         assert_eq!(translate(paste("q")), Some(Msg::Pasted("q".into())));
     }

@@ -1,9 +1,11 @@
 //! The terminal: taken, drawn on, lent back for a while, and always given back.
 //!
-//! This file holds [`Screen`], the loop's only handle on the terminal. Beneath it, one job each:
+//! This file holds [`TerminalScreen`], the loop's only handle on the terminal. Beneath it, one job
+//! each:
 //!
 //! - `guard`: what was changed and how it is undone, from any thread, at any moment;
-//! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is there;
+//! - `requests`: what a terminal is asked for beside the screen, in the words of the one that is
+//!   there;
 //! - `output`: one frame becomes one piece of bytes;
 //! - `outlet`: bytes go as far as the terminal takes them, and no write waits;
 //! - `signals`: signals become [`Interruption`]s, with a limit on how long the loop may take;
@@ -17,14 +19,14 @@
 //!
 //! It knows nothing of the state or the views: it hands out a frame and takes back bytes.
 
-mod guard;
+mod frame_backend;
 mod hangup;
-mod outlet;
-mod output;
+mod nonblocking_tty;
+mod osc;
 mod panics;
 mod process;
-mod requests;
 mod signals;
+mod state;
 
 use std::io;
 use std::sync::Arc;
@@ -35,30 +37,31 @@ use ratatui::{Frame, Terminal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-pub use self::panics::clean_panics;
-pub use self::process::{finish, harden_process, survive_file_size_limit};
-pub use self::requests::{Depth, Dialect};
+pub use self::osc::{ColorDepth, TerminalCaps};
+pub use self::panics::sanitise_panics;
+pub use self::process::{exit_now, harden_process, ignore_file_size_signal};
 pub use self::signals::{Interruption, SIGNAL_EXIT_BASE};
 
 use super::input::CellSize;
 
-use self::guard::{Guard, Phase};
-use self::outlet::Outlet;
-use self::output::Output;
+use self::frame_backend::FrameBackend;
+use self::nonblocking_tty::NonBlockingTty;
+use self::state::{Owner, TerminalState};
 
 /// How many interruptions wait for the loop. A loop that lets this many lie is stuck, and the
 /// limits in `signals` and `hangup` end the program without it.
-const QUEUE: usize = 16;
+const QUEUE_SIZE: usize = 16;
 
-/// While so many bytes wait for a terminal that takes none, no clipboard, notice or bell is asked of it any more.
-const MOST_WAITING: usize = 64 * 1024;
+/// While so many bytes wait for a terminal that takes none, no clipboard, notice or bell is asked
+/// of it any more.
+const MAX_PENDING_BYTES: usize = 64 * 1024;
 
 /// The longest title sent: longer ones are cut by every window list anyway.
-const TITLE_CHARS: usize = 120;
+const MAX_TITLE_CHARS: usize = 120;
 
 /// Whether clicks and the wheel come to the program or stay with the terminal's own selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mouse {
+pub enum MouseCapture {
     /// The terminal keeps the mouse: text is selected and copied as everywhere else.
     #[default]
     Off,
@@ -69,23 +72,23 @@ pub enum Mouse {
 
 /// Whether the terminal says so when it goes dark or light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scheme {
+pub enum ColorScheme {
     /// It does not: the colours are chosen.
     #[default]
-    Chosen,
+    Fixed,
     /// It does, where it can (mode 2031).
     Followed,
 }
 
-/// What [`Screen::enter`] asks of the terminal.
+/// What [`TerminalScreen::enter`] asks of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScreenOptions {
     /// Who gets the mouse.
-    pub mouse: Mouse,
+    pub mouse: MouseCapture,
     /// Whether the terminal's scheme is followed.
-    pub scheme: Scheme,
+    pub color_scheme: ColorScheme,
     /// Which words the terminal understands.
-    pub dialect: Dialect,
+    pub caps: TerminalCaps,
     /// The columns and rows assumed if the terminal reports none.
     pub assumed_size: (u16, u16),
 }
@@ -95,27 +98,29 @@ pub struct ScreenOptions {
 /// Invariants:
 ///
 /// - However the program ends (return, error, panic, signal, stuck loop, blocked write), the
-///   modes found at [`Screen::enter`] are put back, once.
-/// - It sends no query of its own; what [`Screen::question`] sends is never waited for. `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after
-///   2 s when an event reader takes the answer, so it is not reachable through this type.
+///   modes found at [`TerminalScreen::enter`] are put back, once.
+/// - It sends no query of its own; what [`TerminalScreen::send_query`] sends is never waited for.
+///   `Terminal::clear` of ratatui 0.30.2 asks for the cursor and fails after 2 s when an event
+///   reader takes the answer, so it is not reachable through this type.
 /// - It never prints and never panics on a dead terminal.
-/// - It never waits for a terminal that reads nothing: what is not taken is [behind](Screen::is_behind) until the
-///   caller [catches up](Screen::catch_up).
+/// - It never waits for a terminal that reads nothing: what is not taken is
+///   [behind](TerminalScreen::has_pending_output) until the caller [catches
+///   up](TerminalScreen::flush_pending).
 ///
-/// The thread that calls [`Screen::enter`] is the UI thread, and the loop must run in the root
-/// future of `block_on`: a panic there ends the program, while a panic in a spawned task or
-/// another thread is handed to the loop as [`Interruption::Panicked`].
+/// The thread that calls [`TerminalScreen::enter`] is the UI thread, and the loop must run in the
+/// root future of `block_on`: a panic there ends the program, while a panic in a spawned task or
+/// another thread is handed to the loop as [`Interruption::TaskPanicked`].
 #[derive(Debug)]
-pub struct Screen {
-    terminal: Terminal<Output>,
-    guard: Arc<Guard>,
+pub struct TerminalScreen {
+    terminal: Terminal<FrameBackend>,
+    terminal_state: Arc<TerminalState>,
     title: String,
-    dialect: Dialect,
-    continues_seen: u32,
-    questions: watch::Sender<Option<Instant>>,
+    caps: TerminalCaps,
+    seen_continues: u32,
+    query_times: watch::Sender<Option<Instant>>,
 }
 
-impl Screen {
+impl TerminalScreen {
     /// Takes the terminal and begins to watch it, the signals and the panics.
     ///
     /// The watching starts before the first mode is changed, so no signal can come between.
@@ -124,30 +129,30 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// When neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or outside a tokio
-    /// runtime with I/O.
+    /// When neither standard output nor `/dev/tty` is a terminal, a thread cannot be started, or
+    /// outside a tokio runtime with I/O.
     pub fn enter(options: ScreenOptions) -> io::Result<(Self, mpsc::Receiver<Interruption>)> {
-        let guard = Arc::new(Guard::open(options.mouse, options.scheme)?);
-        let mut outlet = Outlet::open(guard.tty())?;
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        panics::install(Arc::clone(&guard), sender.clone());
+        let guard = Arc::new(TerminalState::open(options.mouse, options.color_scheme)?);
+        let mut outlet = NonBlockingTty::open(guard.tty())?;
+        let (sender, receiver) = mpsc::channel(QUEUE_SIZE);
+        panics::install_hook(Arc::clone(&guard), sender.clone());
         signals::watch(Arc::clone(&guard), sender.clone())?;
         hangup::watch(Arc::clone(&guard), sender)?;
         guard.enter(&mut outlet)?;
-        let terminal = Terminal::new(Output::new(
+        let terminal = Terminal::new(FrameBackend::new(
             Arc::clone(&guard),
             outlet,
             options.assumed_size.into(),
         ))
         // The outlet was closed with the output.
-        .inspect_err(|_| guard.rescue())?;
+        .inspect_err(|_| guard.force_restore())?;
         let screen = Self {
             terminal,
-            continues_seen: guard.continues(),
-            guard,
+            seen_continues: guard.continue_count(),
+            terminal_state: guard,
             title: String::new(),
-            dialect: options.dialect,
-            questions: watch::Sender::new(None),
+            caps: options.caps,
+            query_times: watch::Sender::new(None),
         };
         Ok((screen, receiver))
     }
@@ -163,30 +168,32 @@ impl Screen {
     }
 
     /// Returns whether the terminal reports no size.
-    pub fn is_size_assumed(&self) -> bool {
-        self.terminal.backend().is_size_assumed()
+    pub fn is_size_unknown(&self) -> bool {
+        self.terminal.backend().is_size_unknown()
     }
 
-    /// Tells whether the terminal has yet to take what it was sent.
+    /// Whether the terminal has yet to take what it was sent.
     ///
-    /// A frame drawn meanwhile would only wait behind it: draw when it has [caught up](Self::catch_up).
-    pub fn is_behind(&self) -> bool {
-        self.terminal.backend().waiting() > 0
+    /// A frame drawn meanwhile would only wait behind it: draw when it has [caught
+    /// up](Self::flush_pending).
+    pub fn has_pending_output(&self) -> bool {
+        self.terminal.backend().pending_bytes() > 0
     }
 
-    /// Waits until the terminal has taken everything; for ever when it has. May be dropped at any time.
+    /// Waits until the terminal has taken everything; for ever when it has. May be dropped at any
+    /// time.
     ///
     /// Nothing more is sent after the terminal was given back.
     ///
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub async fn catch_up(&mut self) -> io::Result<()> {
-        if self.guard.phase() != Phase::Present {
-            self.outlet().discard();
+    pub async fn flush_pending(&mut self) -> io::Result<()> {
+        if self.terminal_state.owner() != Owner::Program {
+            self.tty().discard();
         }
-        let caught_up = self.outlet().catch_up().await;
-        caught_up.map_err(|errno| self.guard.noted(errno))
+        let caught_up = self.tty().flush_pending().await;
+        caught_up.map_err(|errno| self.terminal_state.record_error(errno))
     }
 
     /// Draws one frame as one piece inside a synchronized update.
@@ -200,12 +207,12 @@ impl Screen {
     /// When the terminal is gone. Treat it as [`Interruption::HungUp`]: this screen writes
     /// nothing more, so leaving it is safe.
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        match self.guard.phase() {
-            Phase::Gone => return Err(guard::hung_up()),
-            Phase::Present => {}
-            Phase::Away | Phase::Leaving | Phase::Rescuing => return Ok(()),
+        match self.terminal_state.owner() {
+            Owner::HungUp => return Err(state::hung_up_error()),
+            Owner::Program => {}
+            Owner::Shell | Owner::Leaving | Owner::ForceRestoring => return Ok(()),
         }
-        self.guard.take_resize();
+        self.terminal_state.clear_resized();
         self.terminal.draw(view)?;
         Ok(())
     }
@@ -213,8 +220,8 @@ impl Screen {
     /// Makes the next draw clear the screen and paint every cell (Ctrl-L).
     ///
     /// The clearing is part of that draw's write, so the screen is never seen empty.
-    pub fn redraw(&mut self) {
-        self.terminal.backend_mut().start_over();
+    pub fn invalidate(&mut self) {
+        self.terminal.backend_mut().clear_next_frame();
         // Empties the remembered frame, so that every cell differs from it.
         self.terminal.swap_buffers();
     }
@@ -232,33 +239,35 @@ impl Screen {
     ///
     /// When the terminal cannot be taken again: treat it as [`Interruption::HungUp`].
     pub fn suspend(&mut self) -> io::Result<()> {
-        self.guard.leave(self.terminal.backend_mut().outlet());
-        self.guard.stop_process_group();
-        self.continues_seen = self.guard.continues();
-        if self.guard.is_ending() {
+        self.terminal_state.leave(self.terminal.backend_mut().tty());
+        self.terminal_state.stop_process_group();
+        self.seen_continues = self.terminal_state.continue_count();
+        if self.terminal_state.is_ending() {
             return Ok(());
         }
-        self.guard.enter(self.terminal.backend_mut().outlet())?;
-        self.repair()
+        self.terminal_state
+            .enter(self.terminal.backend_mut().tty())?;
+        self.restore_screen()
     }
 
-    /// Sets the modes again after a stop that was not ours (`kill -STOP`, then `fg`), and says whether it was such a one.
+    /// Sets the modes again after a stop that was not ours (`kill -STOP`, then `fg`), and says
+    /// whether it was such a one.
     ///
-    /// Call it for [`Interruption::Continued`]; after [`Screen::suspend`] it does nothing, as
-    /// everything is done already. Draw afterwards where it says so.
+    /// Call it for [`Interruption::Continued`]; after [`TerminalScreen::suspend`] it does nothing,
+    /// as everything is done already. Draw afterwards where it says so.
     ///
     /// # Errors
     ///
     /// When the terminal is gone.
     pub fn resume(&mut self) -> io::Result<bool> {
-        let continues = self.guard.continues();
-        if continues == self.continues_seen || self.guard.phase() != Phase::Present {
+        let continues = self.terminal_state.continue_count();
+        if continues == self.seen_continues || self.terminal_state.owner() != Owner::Program {
             return Ok(false);
         }
-        self.continues_seen = continues;
-        self.guard
-            .assert_modes(self.terminal.backend_mut().outlet())?;
-        self.repair()?;
+        self.seen_continues = continues;
+        self.terminal_state
+            .reapply_modes(self.terminal.backend_mut().tty())?;
+        self.restore_screen()?;
         Ok(true)
     }
 
@@ -271,7 +280,7 @@ impl Screen {
     ///
     /// When the terminal is gone.
     pub fn set_title(&mut self, title: &str) -> io::Result<()> {
-        let title = printable(title);
+        let title = printable_title(title);
         if title == self.title {
             return Ok(());
         }
@@ -279,24 +288,25 @@ impl Screen {
         self.write_title()
     }
 
-    /// Sends the terminal a question, apart from any frame; the answer comes with the keys, or never.
+    /// Sends the terminal a question, apart from any frame; the answer comes with the keys, or
+    /// never.
     ///
     /// # Errors
     ///
     /// When the terminal is gone.
-    pub fn question(&mut self, question: &[u8]) -> io::Result<()> {
-        self.questions.send_replace(Some(Instant::now()));
+    pub fn send_query(&mut self, question: &[u8]) -> io::Result<()> {
+        self.query_times.send_replace(Some(Instant::now()));
         self.send(question)
     }
 
     /// Returns word of when the last question was sent, for whoever reads the answers.
-    pub fn questions(&self) -> watch::Receiver<Option<Instant>> {
-        self.questions.subscribe()
+    pub fn query_times(&self) -> watch::Receiver<Option<Instant>> {
+        self.query_times.subscribe()
     }
 
     /// Returns the size of a cell in pixels, as the system knows it; many terminals do not tell.
-    pub fn cell(&self) -> Option<CellSize> {
-        self.terminal.backend().cell()
+    pub fn cell_size(&self) -> Option<CellSize> {
+        self.terminal.backend().cell_size()
     }
 
     /// Asks the terminal to put a text on its clipboard (OSC 52). It never says whether it did.
@@ -305,7 +315,7 @@ impl Screen {
     ///
     /// When the terminal is gone.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        self.request(&self.dialect.copying(text))
+        self.send_limited(&self.caps.copy_sequence(text))
     }
 
     /// Asks the terminal to show a notice in its own way, or rings where it has none.
@@ -314,7 +324,7 @@ impl Screen {
     ///
     /// When the terminal is gone.
     pub fn notify(&mut self, title: &str, body: &str) -> io::Result<()> {
-        self.request(&self.dialect.notice(title, body))
+        self.send_limited(&self.caps.notification_sequence(title, body))
     }
 
     /// Rings the terminal's bell.
@@ -323,7 +333,7 @@ impl Screen {
     ///
     /// When the terminal is gone.
     pub fn ring(&mut self) -> io::Result<()> {
-        self.request(requests::BELL)
+        self.send_limited(osc::BELL)
     }
 
     /// Gives the terminal back. Dropping does the same; this says it aloud.
@@ -332,8 +342,8 @@ impl Screen {
     }
 
     /// Sends again what a re-entered terminal has forgotten.
-    fn repair(&mut self) -> io::Result<()> {
-        self.redraw();
+    fn restore_screen(&mut self) -> io::Result<()> {
+        self.invalidate();
         if self.title.is_empty() {
             return Ok(());
         }
@@ -344,9 +354,10 @@ impl Screen {
         self.send(format!("\x1b]2;{}\x07", self.title).as_bytes())
     }
 
-    /// Sends what the terminal is asked for; a terminal that takes nothing is not asked without end.
-    fn request(&mut self, sequence: &str) -> io::Result<()> {
-        if self.terminal.backend().waiting() > MOST_WAITING {
+    /// Sends what the terminal is asked for; a terminal that takes nothing is not asked without
+    /// end.
+    fn send_limited(&mut self, sequence: &str) -> io::Result<()> {
+        if self.terminal.backend().pending_bytes() > MAX_PENDING_BYTES {
             return Ok(());
         }
         self.send(sequence.as_bytes())
@@ -354,28 +365,28 @@ impl Screen {
 
     /// Sends what is no frame, between two of them; nothing while the terminal is not ours.
     fn send(&mut self, sequence: &[u8]) -> io::Result<()> {
-        if self.guard.phase() != Phase::Present {
+        if self.terminal_state.owner() != Owner::Program {
             return Ok(());
         }
-        let outlet = self.terminal.backend_mut().outlet();
-        self.guard.write(outlet, sequence)
+        let outlet = self.terminal.backend_mut().tty();
+        self.terminal_state.write(outlet, sequence)
     }
 
-    fn outlet(&mut self) -> &mut Outlet {
-        self.terminal.backend_mut().outlet()
+    fn tty(&mut self) -> &mut NonBlockingTty {
+        self.terminal.backend_mut().tty()
     }
 }
 
-impl Drop for Screen {
+impl Drop for TerminalScreen {
     fn drop(&mut self) {
-        self.guard.leave(self.terminal.backend_mut().outlet());
+        self.terminal_state.leave(self.terminal.backend_mut().tty());
     }
 }
 
-fn printable(text: &str) -> String {
+fn printable_title(text: &str) -> String {
     text.chars()
         .filter(|char| !char.is_control())
-        .take(TITLE_CHARS)
+        .take(MAX_TITLE_CHARS)
         .collect()
 }
 
@@ -386,9 +397,12 @@ mod tests {
     #[test]
     fn a_title_cannot_end_its_own_sequence() {
         assert_eq!(
-            printable("2 running\x1b]2;x\x07\u{9c}\n\u{7f}"),
+            printable_title("2 running\x1b]2;x\x07\u{9c}\n\u{7f}"),
             "2 running]2;x"
         );
-        assert_eq!(printable(&"é".repeat(500)).chars().count(), TITLE_CHARS);
+        assert_eq!(
+            printable_title(&"é".repeat(500)).chars().count(),
+            MAX_TITLE_CHARS
+        );
     }
 }

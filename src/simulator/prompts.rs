@@ -1,4 +1,5 @@
-//! What people in the simulated world asked for: prompts, labels, and the words of failures. Data only.
+//! What people in the simulated world asked for: prompts, labels, and the words of failures. Data
+//! only.
 //!
 //! It must not know when or how a task runs.
 
@@ -127,7 +128,7 @@ pub(super) const PROMPTS: [(&str, &str); 30] = [
 ];
 
 /// Holds prompts in wide characters and emoji, whose display width differs from their length.
-pub(super) const WIDE: [(&str, &str); 3] = [
+pub(super) const WIDE_PROMPTS: [(&str, &str); 3] = [
     (
         "夜の東京、ネオンの雨。歩く人はそのまま、街だけを水彩画に変えてください 🌧️🗼",
         "東京ナイト",
@@ -143,7 +144,7 @@ pub(super) const WIDE: [(&str, &str); 3] = [
 ];
 
 /// Holds a prompt far longer than any line of a terminal.
-pub(super) const LONG: &str = "Begin on the empty square just before sunrise and keep the original camera path exactly, \
+pub(super) const LONG_PROMPT: &str = "Begin on the empty square just before sunrise and keep the original camera path exactly, \
      but rebuild the whole scene as a miniature theatre made of folded paper: the fountain is a \
      spiral of blue tissue, the pigeons are origami that unfold when they take off, the clock tower \
      is corrugated card with visible glue seams, and each passer-by is a flat silhouette on a thin \
@@ -155,8 +156,9 @@ pub(super) const LONG: &str = "Begin on the empty square just before sunrise and
      second a hand as large as the sky reaches in, turns one small lantern on, and the whole paper \
      town holds its breath, exactly on the final frame.";
 
-/// Holds a prompt with escapes, a bell, a line break and right-to-left overrides, as a hostile caller sends it.
-pub(super) const HOSTILE: &str = "Paint it \u{1b}[41;97mRED\u{1b}[0m\u{1b}]0;owned\u{7}\u{1b}[2J and \
+/// Holds a prompt with escapes, a bell, a line break and right-to-left overrides, as a hostile
+/// caller sends it.
+pub(super) const HOSTILE_PROMPT: &str = "Paint it \u{1b}[41;97mRED\u{1b}[0m\u{1b}]0;owned\u{7}\u{1b}[2J and \
      \u{202e}sdrawkcab daer\u{202c}\r\nthen\u{8}\u{0} ring \u{7}the bell\u{9b}31m";
 
 /// Holds why tasks could not be created, with kie.ai's code 422.
@@ -174,13 +176,13 @@ pub(super) const GENERATE_FAILURES: [&str; 3] = [
 ];
 
 /// Holds what the envelope says with code 501.
-pub(super) const REFUSALS: [&str; 2] = [
+pub(super) const ENVELOPE_FAILURES: [&str; 2] = [
     "Video generation task failed",
     "Generation Failed - the model could not follow the motion of the input",
 ];
 
 /// Holds the callback addresses of tasks that have one.
-pub(super) const CALLBACKS: [&str; 3] = [
+pub(super) const CALLBACK_URLS: [&str; 3] = [
     "https://hooks.example.com/kie/luma",
     "https://studio.example.org/api/callbacks/video?team=blue",
     "https://example.com/callback",

@@ -1,7 +1,7 @@
 //! HTTP: which call goes where, who may call, and what is sent back.
 //!
-//! It holds the world and the weather for the time the server runs. It must not decide what a task is (`world`) nor how an
-//! answer is spelled (`wire`).
+//! It holds the world and the weather for the time the server runs. It must not decide what a task
+//! is (`world`) nor how an answer is spelled (`wire`).
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::SimulatedClock;
-use super::media::put;
-use super::traffic::{Limit, Traffic, Trouble};
+use super::faults::{CallLimit, FaultModel, SimulatedFault};
+use super::media::set_header;
+use super::tasks::{MediaStatus, Millis, TaskTable};
 use super::wire;
-use super::world::{Millis, Shelf, World};
 
 /// The path of the status call, the one that is limited to 10 a second.
-const RECORD_INFO: &str = "/api/v1/modify/record-info";
+const RECORD_INFO_PATH: &str = "/api/v1/modify/record-info";
 /// The path of the create call, limited to 20 in 10 seconds.
-const GENERATE: &str = "/api/v1/modify/generate";
+const GENERATE_PATH: &str = "/api/v1/modify/generate";
 
 /// How many seconds a refused caller is told to wait.
-const RETRY_AFTER: &str = "2";
+const RETRY_AFTER_SECONDS: &str = "2";
 
 /// Holds what every call needs.
-pub(super) struct Stage {
+pub(super) struct ServerState {
     /// Simulated time.
     pub(super) clock: SimulatedClock,
     /// Where this server is reached, with a slash at its end.
@@ -46,18 +46,18 @@ pub(super) struct Stage {
     /// Whether calls meet faults and maintenance.
     pub(super) faults: bool,
     /// The tasks.
-    pub(super) world: Mutex<World>,
+    pub(super) tasks: Mutex<TaskTable>,
     /// The weather.
-    pub(super) traffic: Mutex<Traffic>,
+    pub(super) fault_model: Mutex<FaultModel>,
 }
 
-impl Stage {
+impl ServerState {
     fn now(&self) -> Millis {
         self.clock.now().as_millisecond()
     }
 
     /// Returns the caller's key if it is accepted.
-    fn authorised<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    fn accepted_key<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, key) = given.split_once(' ')?;
         let key = key.trim();
@@ -72,141 +72,153 @@ impl Stage {
 }
 
 /// Builds the routes of the whole server.
-pub(super) fn routes(stage: Arc<Stage>) -> Router {
+pub(super) fn routes(stage: Arc<ServerState>) -> Router {
     let api = Router::new()
-        .route(RECORD_INFO, get(record_info))
-        .route(GENERATE, post(generate))
+        .route(RECORD_INFO_PATH, get(record_info))
+        .route(GENERATE_PATH, post(generate))
         .route("/api/v1/common/download-url", post(download_url))
         .route("/api/v1/chat/credit", get(credit))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&stage), gate));
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&stage),
+            check_request,
+        ));
     Router::new()
         .route("/media/{name}", get(media))
         .merge(api)
-        .fallback(nowhere)
-        .layer(middleware::from_fn_with_state(Arc::clone(&stage), dated))
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(&stage), set_date))
         .with_state(stage)
 }
 
 /// Lets a call pass to its answer unless the weather, the key or a limit is against it.
-async fn gate(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
+async fn check_request(
+    State(stage): State<Arc<ServerState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if stage.latency {
-        let latency = stage.traffic.lock().await.latency();
+        let latency = stage.fault_model.lock().await.latency();
         tokio::time::sleep(latency).await;
     }
-    let at = stage.clock.real();
+    let at = stage.clock.elapsed();
     if stage.faults
-        && let Some(trouble) = stage.traffic.lock().await.trouble(at)
+        && let Some(trouble) = stage.fault_model.lock().await.draw_fault(at)
     {
-        return troubled(trouble);
+        return fault_response(trouble);
     }
-    let Some(key) = stage.authorised(request.headers()) else {
-        return ok(&wire::refusal(
+    let Some(key) = stage.accepted_key(request.headers()) else {
+        return ok_json(&wire::error_envelope(
             401,
             "You do not have access permissions: the API key is missing or wrong",
         ));
     };
     let limit = match request.uri().path() {
-        RECORD_INFO => Some(Limit::Queries),
-        GENERATE => Some(Limit::Creates),
+        RECORD_INFO_PATH => Some(CallLimit::Queries),
+        GENERATE_PATH => Some(CallLimit::Creates),
         _ => None,
     };
     if let Some(limit) = limit
-        && !stage.traffic.lock().await.admits(limit, key, at)
+        && !stage.fault_model.lock().await.try_acquire(limit, key, at)
     {
-        return too_many(StatusCode::OK);
+        return rate_limited(StatusCode::OK);
     }
     next.run(request).await
 }
 
 /// Gives every answer the date of simulated time.
-async fn dated(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
+async fn set_date(State(stage): State<Arc<ServerState>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let now = stage.clock.now();
     if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now) {
-        put(&mut response, header::DATE, &date);
+        set_header(&mut response, header::DATE, &date);
     }
     response
 }
 
-async fn record_info(State(stage): State<Arc<Stage>>, RawQuery(query): RawQuery) -> Response {
-    let id = wire::parameter(&query.unwrap_or_default(), "taskId").unwrap_or_default();
+async fn record_info(State(stage): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Response {
+    let id = wire::query_parameter(&query.unwrap_or_default(), "taskId").unwrap_or_default();
     if id.is_empty() {
-        return ok(&wire::refusal(422, "taskId is required"));
+        return ok_json(&wire::error_envelope(422, "taskId is required"));
     }
     let now = stage.now();
-    let mut world = stage.world.lock().await;
-    match world.ask(&id, now) {
-        Some(plan) => ok(&wire::record_info(plan, now, &stage.base)),
-        None => ok(&wire::refusal(422, "record is null")),
+    let mut world = stage.tasks.lock().await;
+    match world.query(&id, now) {
+        Some(plan) => ok_json(&wire::record_info(plan, now, &stage.base)),
+        None => ok_json(&wire::error_envelope(422, "record is null")),
     }
 }
 
-async fn generate(State(stage): State<Arc<Stage>>, body: Bytes) -> Response {
-    let order = match wire::parse_order(&body) {
+async fn generate(State(stage): State<Arc<ServerState>>, body: Bytes) -> Response {
+    let order = match wire::parse_create_request(&body) {
         Ok(order) => order,
-        Err(fault) => return ok(&wire::refusal(422, fault)),
+        Err(fault) => return ok_json(&wire::error_envelope(422, fault)),
     };
-    let id = stage.world.lock().await.create(order, stage.now());
-    ok(&wire::success(&json!({ "taskId": id })))
+    let id = stage.tasks.lock().await.create(order, stage.now());
+    ok_json(&wire::success(&json!({ "taskId": id })))
 }
 
-async fn download_url(State(stage): State<Arc<Stage>>, body: Bytes) -> Response {
+async fn download_url(State(stage): State<Arc<ServerState>>, body: Bytes) -> Response {
     let now = stage.now();
     let url = wire::parse_url_field(&body).unwrap_or_default();
     let Some((id, part)) = wire::parse_result_url(&url, &stage.base) else {
-        return ok(&wire::refusal(422, "url is wrong"));
+        return ok_json(&wire::error_envelope(422, "url is wrong"));
     };
-    match stage.world.lock().await.shelf(id, part, now) {
-        Shelf::Here(_) => ok(&wire::success(&json!(wire::fresh_url(
+    match stage.tasks.lock().await.media_status(id, part, now) {
+        MediaStatus::Available(_) => ok_json(&wire::success(&json!(wire::download_link(
             &stage.base,
             id,
             part,
             now
         )))),
-        Shelf::Expired => ok(&wire::refusal(404, "the file has expired")),
-        Shelf::Missing => ok(&wire::refusal(422, "url is wrong")),
+        MediaStatus::Expired => ok_json(&wire::error_envelope(404, "the file has expired")),
+        MediaStatus::Missing => ok_json(&wire::error_envelope(422, "url is wrong")),
     }
 }
 
-async fn credit(State(stage): State<Arc<Stage>>) -> Response {
-    ok(&wire::success(&json!(stage.credits)))
+async fn credit(State(stage): State<Arc<ServerState>>) -> Response {
+    ok_json(&wire::success(&json!(stage.credits)))
 }
 
 async fn media(
-    State(stage): State<Arc<Stage>>,
+    State(stage): State<Arc<ServerState>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let now = stage.now();
-    if wire::is_stale(query.as_deref(), now) {
-        return page(StatusCode::FORBIDDEN, "403 This link has ended");
+    if wire::is_link_expired(query.as_deref(), now) {
+        return html_page(StatusCode::FORBIDDEN, "403 This link has ended");
     }
-    let Some((id, part)) = wire::parse_media(&name) else {
-        return page(StatusCode::NOT_FOUND, "404 Not Found");
+    let Some((id, part)) = wire::parse_media_name(&name) else {
+        return html_page(StatusCode::NOT_FOUND, "404 Not Found");
     };
-    match stage.world.lock().await.shelf(id, part, now) {
-        Shelf::Here(footage) => footage.answer(&headers),
-        Shelf::Expired | Shelf::Missing => page(StatusCode::NOT_FOUND, "404 Not Found"),
+    match stage.tasks.lock().await.media_status(id, part, now) {
+        MediaStatus::Available(footage) => footage.respond(&headers),
+        MediaStatus::Expired | MediaStatus::Missing => {
+            html_page(StatusCode::NOT_FOUND, "404 Not Found")
+        }
     }
 }
 
-async fn nowhere() -> Response {
-    answer(StatusCode::NOT_FOUND, &wire::refusal(404, "Not Found"))
+async fn not_found() -> Response {
+    json_response(
+        StatusCode::NOT_FOUND,
+        &wire::error_envelope(404, "Not Found"),
+    )
 }
 
-fn troubled(trouble: Trouble) -> Response {
+fn fault_response(trouble: SimulatedFault) -> Response {
     match trouble {
-        Trouble::TooMany => too_many(StatusCode::TOO_MANY_REQUESTS),
-        Trouble::ServerError => answer(
+        SimulatedFault::RateLimited => rate_limited(StatusCode::TOO_MANY_REQUESTS),
+        SimulatedFault::ServerError => json_response(
             StatusCode::INTERNAL_SERVER_ERROR,
-            &wire::refusal(
+            &wire::error_envelope(
                 500,
                 "Server Error - An unexpected error occurred while processing the request",
             ),
         ),
-        Trouble::BadGateway => page(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
-        Trouble::Maintenance => ok(&wire::refusal(
+        SimulatedFault::BadGateway => html_page(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
+        SimulatedFault::Maintenance => ok_json(&wire::error_envelope(
             455,
             "Service Unavailable - System is currently undergoing maintenance",
         )),
@@ -214,36 +226,36 @@ fn troubled(trouble: Trouble) -> Response {
 }
 
 /// Answers code 429 under an HTTP status: 200 from the API itself, 429 from a gateway before it.
-fn too_many(status: StatusCode) -> Response {
-    let refusal = wire::refusal(
+fn rate_limited(status: StatusCode) -> Response {
+    let refusal = wire::error_envelope(
         429,
         "Rate Limited - Request limit has been exceeded for this resource",
     );
-    let mut response = answer(status, &refusal);
-    put(&mut response, header::RETRY_AFTER, RETRY_AFTER);
+    let mut response = json_response(status, &refusal);
+    set_header(&mut response, header::RETRY_AFTER, RETRY_AFTER_SECONDS);
     response
 }
 
 /// Answers HTTP 200 with JSON, whatever the body's own code.
-fn ok(body: &Value) -> Response {
-    answer(StatusCode::OK, body)
+fn ok_json(body: &Value) -> Response {
+    json_response(StatusCode::OK, body)
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn json_response(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    put(&mut response, header::CONTENT_TYPE, "application/json");
+    set_header(&mut response, header::CONTENT_TYPE, "application/json");
     response
 }
 
 /// Answers with a page of HTML, as proxies and file hosts do.
-fn page(status: StatusCode, title: &str) -> Response {
+fn html_page(status: StatusCode, title: &str) -> Response {
     let html = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
          <hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
     );
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
-    put(&mut response, header::CONTENT_TYPE, "text/html");
+    set_header(&mut response, header::CONTENT_TYPE, "text/html");
     response
 }

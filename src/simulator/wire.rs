@@ -5,10 +5,13 @@
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
 
-use super::world::{Ending, FRESH_LINK, Input, Millis, Order, Part, Phase, Plan};
+use super::tasks::{
+    CreateRequest, DOWNLOAD_LINK_LIFETIME, MediaFile, Millis, SimulatedTask, SourceVideo,
+    TaskOutcome, TaskPhase,
+};
 
 /// Names the query parameter that marks a fresh link and holds the moment it ends.
-const FRESH: &str = "fresh";
+const EXPIRY_PARAMETER: &str = "fresh";
 
 /// Returns an envelope; `code` 200 goes with the message "success".
 pub(super) fn envelope(code: u16, message: &str, data: &Value) -> Value {
@@ -21,53 +24,53 @@ pub(super) fn success(data: &Value) -> Value {
 }
 
 /// Returns the envelope of a refused call, without data.
-pub(super) fn refusal(code: u16, message: &str) -> Value {
+pub(super) fn error_envelope(code: u16, message: &str) -> Value {
     envelope(code, message, &Value::Null)
 }
 
 /// Returns the answer to a status call about a task at a moment; URLs start with `base`.
-pub(super) fn record_info(plan: &Plan, now: Millis, base: &Url) -> Value {
-    match (plan.phase(now), &plan.ending) {
-        (Phase::Ended, Ending::Refused(message)) => refusal(501, message),
-        (phase, _) => success(&record(plan, phase, now, base)),
+pub(super) fn record_info(plan: &SimulatedTask, now: Millis, base: &Url) -> Value {
+    match (plan.phase(now), &plan.outcome) {
+        (TaskPhase::Ended, TaskOutcome::Error501(message)) => error_envelope(501, message),
+        (phase, _) => success(&record_fields(plan, phase, now, base)),
     }
 }
 
 /// Returns the fields of a task in the order of the documentation's sample.
-fn record(plan: &Plan, phase: Phase, now: Millis, base: &Url) -> Value {
+fn record_fields(plan: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
     let completed = match phase {
-        Phase::Finishing | Phase::Ended => json!(plan.completed()),
-        Phase::Invisible | Phase::Odd | Phase::Running => Value::Null,
+        TaskPhase::Finishing | TaskPhase::Ended => json!(plan.completed_at()),
+        TaskPhase::Invisible | TaskPhase::UnknownFlag | TaskPhase::Running => Value::Null,
     };
-    let (flag, error_code, error_message) = outcome(plan, phase);
+    let (flag, error_code, error_message) = flag_and_error(plan, phase);
     json!({
         "taskId": plan.id,
-        "paramJson": parameters(plan, base).to_string(),
+        "paramJson": task_parameters(plan, base).to_string(),
         "completeTime": completed,
-        "response": response(plan, phase, now, base),
+        "response": response_field(plan, phase, now, base),
         "successFlag": flag,
-        "createTime": plan.created,
+        "createTime": plan.created_at,
         "errorCode": error_code,
         "errorMessage": error_message,
     })
 }
 
 /// Returns flag, error code and error message.
-fn outcome(plan: &Plan, phase: Phase) -> (u8, Value, Value) {
+fn flag_and_error(plan: &SimulatedTask, phase: TaskPhase) -> (u8, Value, Value) {
     match phase {
-        Phase::Odd => return (7, Value::Null, Value::Null),
-        Phase::Invisible | Phase::Running | Phase::Finishing => {
+        TaskPhase::UnknownFlag => return (7, Value::Null, Value::Null),
+        TaskPhase::Invisible | TaskPhase::Running | TaskPhase::Finishing => {
             return (0, Value::Null, Value::Null);
         }
-        Phase::Ended => {}
+        TaskPhase::Ended => {}
     }
-    match &plan.ending {
-        Ending::Succeeded(_) => (1, Value::Null, Value::Null),
-        Ending::CreateFailed(message) => (2, json!(422), json!(message)),
-        Ending::GenerateFailed(message) | Ending::Refused(message) => {
+    match &plan.outcome {
+        TaskOutcome::Succeeded(_) => (1, Value::Null, Value::Null),
+        TaskOutcome::CreateFailed(message) => (2, json!(422), json!(message)),
+        TaskOutcome::GenerateFailed(message) | TaskOutcome::Error501(message) => {
             (3, json!(500), json!(message))
         }
-        Ending::CallbackFailed(_) => {
+        TaskOutcome::CallbackFailed(_) => {
             let to = plan.callback.as_deref().unwrap_or("the callback address");
             let message = format!("Callback failed: {to} answered 502 to all of 3 tries");
             (4, Value::Null, json!(message))
@@ -76,85 +79,87 @@ fn outcome(plan: &Plan, phase: Phase) -> (u8, Value, Value) {
 }
 
 /// Returns the parameters the task was created with; a callback appears only if there is one.
-fn parameters(plan: &Plan, base: &Url) -> Value {
+fn task_parameters(plan: &SimulatedTask, base: &Url) -> Value {
     let mut fields = Map::new();
     if let Some(callback) = &plan.callback {
         fields.insert("callBackUrl".to_owned(), json!(callback));
     }
     fields.insert("prompt".to_owned(), json!(plan.prompt));
-    fields.insert("videoUrl".to_owned(), json!(origin_url(plan, base)));
+    fields.insert("videoUrl".to_owned(), json!(input_url(plan, base)));
     fields.insert("waterMark".to_owned(), json!(plan.watermark));
     Value::Object(fields)
 }
 
 /// Returns the videos of a task that ended with some or with flag 1, else null.
-fn response(plan: &Plan, phase: Phase, now: Millis, base: &Url) -> Value {
-    let made = match (phase, &plan.ending) {
-        (Phase::Ended, Ending::Succeeded(_) | Ending::CallbackFailed(_)) => plan.videos(now),
+fn response_field(plan: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
+    let made = match (phase, &plan.outcome) {
+        (TaskPhase::Ended, TaskOutcome::Succeeded(_) | TaskOutcome::CallbackFailed(_)) => {
+            plan.video_count(now)
+        }
         _ => return Value::Null,
     };
     let results: Vec<String> = (0..made)
-        .map(|number| media_url(base, &plan.id, Part::Result(number)))
+        .map(|number| media_url(base, &plan.id, MediaFile::Result(number)))
         .collect();
     json!({
         "taskId": plan.id,
-        "originUrls": [origin_url(plan, base)],
+        "originUrls": [input_url(plan, base)],
         "resultUrls": results,
     })
 }
 
-fn origin_url(plan: &Plan, base: &Url) -> String {
-    match &plan.input {
-        Input::Ours => media_url(base, &plan.id, Part::Origin),
-        Input::Given(url) => url.clone(),
+fn input_url(plan: &SimulatedTask, base: &Url) -> String {
+    match &plan.source {
+        SourceVideo::Local => media_url(base, &plan.id, MediaFile::Input),
+        SourceVideo::External(url) => url.clone(),
     }
 }
 
-fn media_url(base: &Url, id: &str, part: Part) -> String {
+fn media_url(base: &Url, id: &str, part: MediaFile) -> String {
     let name = match part {
-        Part::Origin => format!("media/{id}-origin.mp4"),
-        Part::Result(number) => format!("media/{id}-{number}.mp4"),
+        MediaFile::Input => format!("media/{id}-origin.mp4"),
+        MediaFile::Result(number) => format!("media/{id}-{number}.mp4"),
     };
     format!("{base}{name}")
 }
 
 /// Reads the name of a media file back into its task's id and its part.
-pub(super) fn parse_media(name: &str) -> Option<(&str, Part)> {
+pub(super) fn parse_media_name(name: &str) -> Option<(&str, MediaFile)> {
     let (id, part) = name.strip_suffix(".mp4")?.rsplit_once('-')?;
     if part == "origin" {
-        return Some((id, Part::Origin));
+        return Some((id, MediaFile::Input));
     }
-    Some((id, Part::Result(part.parse().ok()?)))
+    Some((id, MediaFile::Result(part.parse().ok()?)))
 }
 
 /// Reads a result URL of this server back into its task's id and its part.
-pub(super) fn parse_result_url<'a>(url: &'a str, base: &Url) -> Option<(&'a str, Part)> {
+pub(super) fn parse_result_url<'a>(url: &'a str, base: &Url) -> Option<(&'a str, MediaFile)> {
     let name = url.strip_prefix(base.as_str())?.strip_prefix("media/")?;
     let name = name.split(['?', '#']).next()?;
-    parse_media(name).filter(|(_, part)| *part != Part::Origin)
+    parse_media_name(name).filter(|(_, part)| *part != MediaFile::Input)
 }
 
 /// Returns a link to a video that ends 20 minutes after `now`.
-pub(super) fn fresh_url(base: &Url, id: &str, part: Part, now: Millis) -> String {
-    let until = now.saturating_add(FRESH_LINK);
-    format!("{}?{FRESH}={until}", media_url(base, id, part))
+pub(super) fn download_link(base: &Url, id: &str, part: MediaFile, now: Millis) -> String {
+    let until = now.saturating_add(DOWNLOAD_LINK_LIFETIME);
+    format!("{}?{EXPIRY_PARAMETER}={until}", media_url(base, id, part))
 }
 
 /// Returns whether a media request's query is a fresh link that has ended.
-pub(super) fn is_stale(query: Option<&str>, now: Millis) -> bool {
-    let until = parameter(query.unwrap_or_default(), FRESH);
+pub(super) fn is_link_expired(query: Option<&str>, now: Millis) -> bool {
+    let until = query_parameter(query.unwrap_or_default(), EXPIRY_PARAMETER);
     until.is_some_and(|until| until.parse().is_ok_and(|until: Millis| now >= until))
 }
 
 /// Returns a parameter of a query string, decoded.
-pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+pub(super) fn query_parameter(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
 }
 
 /// Reads the flat body of a create call, or says what is wrong with it.
-pub(super) fn parse_order(body: &[u8]) -> Result<Order, &'static str> {
+pub(super) fn parse_create_request(body: &[u8]) -> Result<CreateRequest, &'static str> {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return Err("the body is not JSON");
     };
@@ -166,7 +171,7 @@ pub(super) fn parse_order(body: &[u8]) -> Result<Order, &'static str> {
     if !is_web {
         return Err("videoUrl is not a public http or https address");
     }
-    Ok(Order {
+    Ok(CreateRequest {
         prompt,
         video_url,
         callback: text("callBackUrl").filter(|url| !url.is_empty()),
@@ -182,33 +187,33 @@ pub(super) fn parse_url_field(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::media::Clip;
+    use super::super::media::DemoClip;
     use super::*;
 
     fn base() -> Url {
         Url::parse("http://127.0.0.1:9/").unwrap()
     }
 
-    fn plan(ending: Ending) -> Plan {
-        Plan {
+    fn plan(ending: TaskOutcome) -> SimulatedTask {
+        SimulatedTask {
             id: "774d".into(),
             prompt: "\"quoted\" \u{1b}[31m".into(),
-            clip: Clip::Lamp,
-            input: Input::Ours,
+            clip: DemoClip::Lamp,
+            source: SourceVideo::Local,
             callback: None,
             watermark: "w".into(),
-            created: 1000,
-            hidden: 0,
-            odd: 0,
-            run: 500,
-            linger: 0,
-            ending,
+            created_at: 1000,
+            hidden_for: 0,
+            unknown_flag_for: 0,
+            run_time: 500,
+            flag_delay: 0,
+            outcome: ending,
         }
     }
 
     #[test]
-    fn a_success_has_the_fields_of_the_documented_sample_in_their_order() {
-        let answer = record_info(&plan(Ending::Succeeded(1)), 1500, &base());
+    fn a_success_has_the_documented_fields_in_order() {
+        let answer = record_info(&plan(TaskOutcome::Succeeded(1)), 1500, &base());
 
         assert_eq!(
             answer.to_string(),
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_running_task_has_neither_response_nor_completion() {
-        let answer = record_info(&plan(Ending::Succeeded(1)), 1499, &base());
+        let answer = record_info(&plan(TaskOutcome::Succeeded(1)), 1499, &base());
 
         assert_eq!(answer["data"]["successFlag"], 0);
         assert_eq!(answer["data"]["response"], Value::Null);
@@ -234,26 +239,26 @@ mod tests {
     }
 
     #[test]
-    fn every_ending_has_its_flag_or_code() {
+    fn every_final_state_has_its_flag_or_code() {
         let flag =
             |ending| record_info(&plan(ending), 9000, &base())["data"]["successFlag"].clone();
 
-        assert_eq!(flag(Ending::Succeeded(0)), 1);
-        assert_eq!(flag(Ending::CreateFailed("m".into())), 2);
-        assert_eq!(flag(Ending::GenerateFailed("m".into())), 3);
-        assert_eq!(flag(Ending::CallbackFailed(1)), 4);
-        let refused = record_info(&plan(Ending::Refused("m".into())), 9000, &base());
+        assert_eq!(flag(TaskOutcome::Succeeded(0)), 1);
+        assert_eq!(flag(TaskOutcome::CreateFailed("m".into())), 2);
+        assert_eq!(flag(TaskOutcome::GenerateFailed("m".into())), 3);
+        assert_eq!(flag(TaskOutcome::CallbackFailed(1)), 4);
+        let refused = record_info(&plan(TaskOutcome::Error501("m".into())), 9000, &base());
         assert_eq!(refused, json!({ "code": 501, "msg": "m", "data": null }));
     }
 
     #[test]
-    fn only_result_urls_of_this_server_are_recognised() {
+    fn only_own_result_urls_are_recognised() {
         let base = base();
         let read = |url| parse_result_url(url, &base);
 
         assert_eq!(
             read("http://127.0.0.1:9/media/ab-1.mp4?fresh=3"),
-            Some(("ab", Part::Result(1)))
+            Some(("ab", MediaFile::Result(1)))
         );
         assert_eq!(read("http://127.0.0.1:9/media/ab-origin.mp4"), None);
         assert_eq!(read("http://127.0.0.1:9/other/ab-1.mp4"), None);
@@ -261,22 +266,23 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_link_is_stale_after_twenty_minutes() {
-        let url = fresh_url(&base(), "ab", Part::Result(0), 1000);
+    fn a_renewed_link_expires_after_twenty_minutes() {
+        let url = download_link(&base(), "ab", MediaFile::Result(0), 1000);
         let query = url.split_once('?').map(|(_, query)| query);
 
-        assert!(!is_stale(query, 1000 + FRESH_LINK - 1));
-        assert!(is_stale(query, 1000 + FRESH_LINK));
-        assert!(!is_stale(None, Millis::MAX));
+        assert!(!is_link_expired(query, 1000 + DOWNLOAD_LINK_LIFETIME - 1));
+        assert!(is_link_expired(query, 1000 + DOWNLOAD_LINK_LIFETIME));
+        assert!(!is_link_expired(None, Millis::MAX));
     }
 
     #[test]
-    fn orders_are_checked() {
-        let order = parse_order(br#"{"prompt":"p","videoUrl":"https://e.com/v.mp4"}"#).unwrap();
+    fn create_requests_are_validated() {
+        let order =
+            parse_create_request(br#"{"prompt":"p","videoUrl":"https://e.com/v.mp4"}"#).unwrap();
 
         assert_eq!(order.watermark, "");
-        assert!(parse_order(b"{").is_err());
-        assert!(parse_order(br#"{"videoUrl":"https://e.com/v.mp4"}"#).is_err());
-        assert!(parse_order(br#"{"prompt":"p","videoUrl":"file:///v"}"#).is_err());
+        assert!(parse_create_request(b"{").is_err());
+        assert!(parse_create_request(br#"{"videoUrl":"https://e.com/v.mp4"}"#).is_err());
+        assert!(parse_create_request(br#"{"prompt":"p","videoUrl":"file:///v"}"#).is_err());
     }
 }

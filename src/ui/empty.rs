@@ -1,6 +1,7 @@
-//! What stands in place of the table while there is nothing to show: the first steps, or why there is no list.
+//! What stands in place of the table while there is nothing to show: the first steps, or why there
+//! is no list.
 
-use crate::domain::change::Access;
+use crate::domain::list_change::AccessMode;
 use ratatui::{
     buffer::Buffer,
     text::{Line, Span},
@@ -8,34 +9,34 @@ use ratatui::{
 
 use super::{
     format,
-    pen::{Head, Pen, inside},
-    scene::Scene,
+    painter::{FrameTitle, Painter, inner_area},
+    render_context::RenderContext,
     theme::Role,
 };
 use crate::app::{
     keymap::Action,
-    state::{KeyStanding, Loading},
+    state::{ApiKeyStatus, ListLoading},
 };
 
 /// Draws the empty list over the whole body.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
-    let areas = &scene.areas;
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
+    let areas = &scene.layout;
     let mut area = areas.body;
     if areas.is_boxed {
-        let head = Head {
+        let head = FrameTitle {
             title: "Watched tasks",
             right: "",
             focus: scene.focus(),
         };
-        Pen::new(buffer, area).frame(&head, scene.theme);
-        area = inside(area);
+        Painter::new(buffer, area).frame(&head, scene.theme);
+        area = inner_area(area);
     }
-    let mut pen = Pen::new(buffer, area);
+    let mut pen = Painter::new(buffer, area);
     let lines = match scene.state.loading() {
         // A few milliseconds at the start: a word would only flash.
-        Loading::Pending => return,
-        Loading::Failed(error) => failure(&error.to_string(), pen.width(), scene),
-        Loading::Done => first_steps(pen.width(), scene),
+        ListLoading::Pending => return,
+        ListLoading::Failed(error) => load_error_lines(&error.to_string(), pen.width(), scene),
+        ListLoading::Done => first_step_lines(pen.width(), scene),
     };
     let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let top = pen.height().saturating_sub(count) / 3;
@@ -48,13 +49,13 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
 }
 
 /// Returns why there is no list, and that nothing is written over.
-fn failure(error: &str, width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
+fn load_error_lines(error: &str, width: u16, scene: &RenderContext<'_>) -> Vec<Line<'static>> {
     let room = usize::from(width.saturating_sub(4)).min(72);
     let mut lines = vec![
         Line::styled("The list could not be read.", scene.style(Role::Error)),
         Line::default(),
     ];
-    let sentence = format!("{}.", format::sentence(error));
+    let sentence = format!("{}.", format::capitalised(error));
     for line in format::wrap(&sentence, room, 8, scene.ellipsis()) {
         lines.push(Line::styled(line, scene.style(Role::Text)));
     }
@@ -67,22 +68,22 @@ fn failure(error: &str, width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
 }
 
 /// Returns how to begin.
-fn first_steps(width: u16, scene: &Scene<'_>) -> Vec<Line<'static>> {
+fn first_step_lines(width: u16, scene: &RenderContext<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![
         Line::styled("No tasks watched yet.", scene.style(Role::Title)),
         Line::default(),
     ];
-    let key = scene.key(Action::Add);
+    let key = scene.key_name(Action::Add);
     let is_demo = !scene.state.settings().suggestions.is_empty();
     let mut steps = Vec::new();
-    if scene.state.settings().access == Access::Full {
+    if scene.state.settings().access == AccessMode::Full {
         steps.push((key, "add tasks by their ids"));
         steps.push((
             "paste".into(),
             "ids, JSON, links, curl logs: ids are found in any text",
         ));
     }
-    if scene.state.settings().key == KeyStanding::Missing {
+    if scene.state.settings().api_key == ApiKeyStatus::Missing {
         steps.push((
             "KIE_API_KEY".into(),
             "not set: export it (see https://kie.ai/api-key), start again",

@@ -8,11 +8,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-pub use crate::domain::time::age;
+pub use crate::domain::time::format_age;
 use crate::domain::{
+    download::{DownloadProgress, TotalProgress, TransferProgress},
     id_extract::Skipped,
-    save::{AllSaves, Progress, Saving},
-    status::{LinkLife, Urgency},
+    status::{LinkExpiry, Urgency},
     time::Now,
 };
 
@@ -25,11 +25,11 @@ pub fn width(text: &str) -> usize {
     if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return text.len();
     }
-    cells(text).map(|(_, width)| width).sum()
+    visible_graphemes(text).map(|(_, width)| width).sum()
 }
 
 /// Returns the graphemes of a text that are drawn, with their widths.
-pub(super) fn cells(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
+pub(super) fn visible_graphemes(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
     text.graphemes(true)
         .filter(|grapheme| !grapheme.contains(char::is_control))
         .map(|grapheme| (grapheme, usize::from(grapheme.cell_width())))
@@ -38,19 +38,20 @@ pub(super) fn cells(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)
 /// Cuts a text at its end so that it takes at most `most` cells, the mark of the cut included.
 pub fn fit_end<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
     if text.len() <= most || width(text) <= most {
-        return one_line(text);
+        return join_lines(text);
     }
     let mark = take_start(ellipsis, most);
     let mut cut = take_start(text, most.saturating_sub(width(&mark)));
     cut.truncate(cut.trim_end().len());
     cut.push_str(&mark);
-    Cow::Owned(one_line(&cut).into_owned())
+    Cow::Owned(join_lines(&cut).into_owned())
 }
 
-/// Cuts a text in its middle so that it takes at most `most` cells: both ends of an id or a link tell.
+/// Cuts a text in its middle so that it takes at most `most` cells: both ends of an id or a link
+/// tell.
 pub fn fit_middle<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
     if width(text) <= most {
-        return one_line(text);
+        return join_lines(text);
     }
     let mark = take_start(ellipsis, most);
     let room = most.saturating_sub(width(&mark));
@@ -61,7 +62,7 @@ pub fn fit_middle<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str
 }
 
 /// Joins lines: a line break would be dropped when drawn and join words.
-fn one_line(text: &str) -> Cow<'_, str> {
+fn join_lines(text: &str) -> Cow<'_, str> {
     if text.contains('\n') {
         Cow::Owned(text.replace('\n', " "))
     } else {
@@ -72,7 +73,7 @@ fn one_line(text: &str) -> Cow<'_, str> {
 /// Returns the longest start of a text that takes at most `most` cells.
 fn take_start(text: &str, most: usize) -> String {
     let mut room = most;
-    cells(text)
+    visible_graphemes(text)
         .map_while(|(grapheme, width)| {
             room = room.checked_sub(width)?;
             Some(grapheme)
@@ -106,8 +107,8 @@ pub fn pad_start(text: &str, to: usize) -> String {
     format!("{:spaces$}{text}", "")
 }
 
-/// Breaks a text into lines of at most `most` cells, between words where it can, and returns at most
-/// `lines` of them; when there is more, the last one ends with `ellipsis`.
+/// Breaks a text into lines of at most `most` cells, between words where it can, and returns at
+/// most `lines` of them; when there is more, the last one ends with `ellipsis`.
 pub fn wrap(text: &str, most: usize, lines: usize, ellipsis: &str) -> Vec<String> {
     let mut wrapped = Vec::new();
     if most == 0 || lines == 0 {
@@ -150,7 +151,7 @@ fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<Strin
             wrapped.push(std::mem::take(&mut line));
             used = 0;
         }
-        for (grapheme, width) in cells(word).filter(|(_, width)| *width <= most) {
+        for (grapheme, width) in visible_graphemes(word).filter(|(_, width)| *width <= most) {
             if used + width > most {
                 wrapped.push(std::mem::take(&mut line));
                 used = 0;
@@ -165,11 +166,12 @@ fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<Strin
     wrapped.push(line);
 }
 
-/// Breaks a text into lines of exactly `most` cells, wherever that falls: for links, which hold no spaces.
-pub fn chop(text: &str, most: usize) -> Vec<String> {
+/// Breaks a text into lines of exactly `most` cells, wherever that falls: for links, which hold no
+/// spaces.
+pub fn break_anywhere(text: &str, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
-    for (grapheme, width) in cells(text).filter(|(_, width)| *width <= most) {
+    for (grapheme, width) in visible_graphemes(text).filter(|(_, width)| *width <= most) {
         if used + width > most {
             lines.push(String::new());
             used = 0;
@@ -193,18 +195,19 @@ pub fn run_time(time: Duration) -> String {
     }
 }
 
-/// Returns how long ago something was, as exactly as it matters: "just now", "3m08s ago", "22m ago", "12d ago".
+/// Returns how long ago something was, as exactly as it matters: "just now", "3m08s ago", "22m
+/// ago", "12d ago".
 pub fn ago(age_of: Duration) -> String {
     let text = match age_of.as_secs() {
         0 => return "just now".to_owned(),
         HOUR..DAY | 1..600 => run_time(age_of),
-        600..HOUR | DAY.. => age(age_of),
+        600..HOUR | DAY.. => format_age(age_of),
     };
     format!("{text} ago")
 }
 
 /// Returns an estimated time to wait, rounded so that it does not tick: "~40s", "~2m", "~1h".
-pub fn rough(time: Duration) -> String {
+pub fn rough_wait(time: Duration) -> String {
     let s = time.as_secs();
     match s {
         0..50 => format!("~{}s", (s / 10 + 1) * 10),
@@ -214,7 +217,7 @@ pub fn rough(time: Duration) -> String {
 }
 
 /// Returns a wait that counts down: "now", "4s", "2m", "15m".
-pub fn wait(time: Duration) -> String {
+pub fn countdown(time: Duration) -> String {
     match time.as_millis().div_ceil(1000) {
         0 => "now".into(),
         s @ 1..=90 => format!("{s}s"),
@@ -223,13 +226,13 @@ pub fn wait(time: Duration) -> String {
 }
 
 /// Returns what is left of a link's life: "13d 23h", "1d 4h !", "19h !!", "saved", "expired", "-".
-pub fn link_life(life: LinkLife) -> Cow<'static, str> {
+pub fn link_expiry(life: LinkExpiry) -> Cow<'static, str> {
     let left = match life {
-        LinkLife::None => return "-".into(),
-        LinkLife::Unknown => return "?".into(),
-        LinkLife::Saved => return "saved".into(),
-        LinkLife::Gone => return "expired".into(),
-        LinkLife::Left(left) => left,
+        LinkExpiry::None => return "-".into(),
+        LinkExpiry::Unknown => return "?".into(),
+        LinkExpiry::Saved => return "saved".into(),
+        LinkExpiry::Expired => return "expired".into(),
+        LinkExpiry::Remaining(left) => left,
     };
     let mark = match life.urgency() {
         Urgency::VerySoon => " !!",
@@ -247,7 +250,7 @@ pub fn link_life(life: LinkLife) -> Cow<'static, str> {
 }
 
 /// Returns a size in decimal units: "512 B", "8.4 MB", "1.2 GB".
-pub fn size(bytes: u64) -> String {
+pub fn byte_size(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1_000 => return format!("{bytes} B"),
         1_000..1_000_000 => (1_000, "kB"),
@@ -258,39 +261,48 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// Returns how far a file is: "42%, 12.3 MB of 29.1 MB, 3.1 MB/s, 5s left".
-pub fn progress(progress: Progress) -> String {
-    let Progress { bytes, total, rate } = progress;
+pub fn transfer_progress(progress: TransferProgress) -> String {
+    let TransferProgress { bytes, total, rate } = progress;
     let mut parts = Vec::new();
     parts.extend(progress.percent().map(|percent| format!("{percent}%")));
     parts.push(match total {
-        Some(total) => format!("{} of {}", size(bytes), size(total)),
-        None => size(bytes),
+        Some(total) => format!("{} of {}", byte_size(bytes), byte_size(total)),
+        None => byte_size(bytes),
     });
     if rate > 0 {
-        parts.push(format!("{}/s", size(rate)));
+        parts.push(format!("{}/s", byte_size(rate)));
     }
-    parts.extend(progress.left().map(|left| format!("{} left", wait(left))));
+    parts.extend(
+        progress
+            .remaining()
+            .map(|left| format!("{} left", countdown(left))),
+    );
     parts.join(", ")
 }
 
-/// Returns how far all files are, the most telling first: "2 of 5 files saved", "43%", "3.1 MB/s", "12s left".
-pub fn all_saves(all: &AllSaves) -> Vec<String> {
-    let AllSaves {
-        here,
+/// Returns how far all files are, the most telling first: "2 of 5 files saved", "43%", "3.1 MB/s",
+/// "12s left".
+pub fn total_progress(all: &TotalProgress) -> Vec<String> {
+    let TotalProgress {
+        files_done: here,
         files,
         progress,
     } = all;
     let mut parts = vec![format!("{here} of {files} files saved")];
     parts.extend(progress.percent().map(|percent| format!("{percent}%")));
     if progress.rate > 0 {
-        parts.push(format!("{}/s", size(progress.rate)));
+        parts.push(format!("{}/s", byte_size(progress.rate)));
     }
-    parts.extend(progress.left().map(|left| format!("{} left", wait(left))));
+    parts.extend(
+        progress
+            .remaining()
+            .map(|left| format!("{} left", countdown(left))),
+    );
     parts
 }
 
 /// Returns how far the files of a task are together.
-pub fn saving(saving: &Saving) -> String {
+pub fn download_progress(saving: &DownloadProgress) -> String {
     if saving.waiting == saving.files {
         return "waits for its turn".into();
     }
@@ -298,10 +310,11 @@ pub fn saving(saving: &Saving) -> String {
         1 => String::new(),
         files => format!(", {files} files"),
     };
-    format!("{}{files}", progress(saving.progress))
+    format!("{}{files}", transfer_progress(saving.progress))
 }
 
-/// Returns an id short enough for a line: whole where it fits, else its first and last eight characters.
+/// Returns an id short enough for a line: whole where it fits, else its first and last eight
+/// characters.
 pub fn short_id<'a>(id: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
     if width(id) <= most {
         return Cow::Borrowed(id);
@@ -327,7 +340,7 @@ pub fn url_tail<'a>(url: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
 }
 
 /// Returns a text that begins with a capital letter.
-pub fn sentence(text: &str) -> String {
+pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
@@ -335,7 +348,7 @@ pub fn sentence(text: &str) -> String {
 }
 
 /// Returns a link without its scheme: what tells where it leads.
-pub fn bare_url(url: &str) -> &str {
+pub fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
@@ -354,16 +367,16 @@ pub fn clock_minutes(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// Returns a moment, with its day where that is not today: "14:28:59", "12 Nov 14:28".
-pub fn moment(at: Timestamp, now: Now, zone: &TimeZone) -> String {
-    moment_as(at, now, zone, "%H:%M:%S")
+pub fn date_time(at: Timestamp, now: Now, zone: &TimeZone) -> String {
+    format_date_time(at, now, zone, "%H:%M:%S")
 }
 
 /// Returns a moment to the minute, with its day where that is not today: "14:28", "12 Nov 14:28".
-pub fn moment_minutes(at: Timestamp, now: Now, zone: &TimeZone) -> String {
-    moment_as(at, now, zone, "%H:%M")
+pub fn date_time_minutes(at: Timestamp, now: Now, zone: &TimeZone) -> String {
+    format_date_time(at, now, zone, "%H:%M")
 }
 
-fn moment_as(at: Timestamp, now: Now, zone: &TimeZone, today: &str) -> String {
+fn format_date_time(at: Timestamp, now: Now, zone: &TimeZone, today: &str) -> String {
     let zoned = at.to_zoned_datetime(zone.clone());
     let day_of_now = now.wall.to_zoned_datetime(zone.clone());
     let form = if zoned.date() == day_of_now.date() {
@@ -377,7 +390,7 @@ fn moment_as(at: Timestamp, now: Now, zone: &TimeZone, today: &str) -> String {
 }
 
 /// Describes the values left out of a text, by kind.
-pub fn skipped(skipped: Skipped) -> Vec<String> {
+pub fn skipped_values(skipped: Skipped) -> Vec<String> {
     let kinds = [
         (skipped.secrets, "secret", "secrets"),
         (skipped.placeholders, "placeholder", "placeholders"),
@@ -394,12 +407,12 @@ pub fn skipped(skipped: Skipped) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn s(seconds: u64) -> Duration {
+    fn seconds_duration(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     #[test]
-    fn times_read_as_people_write_them() {
+    fn times_are_formatted() {
         let table = [
             (0, "0s", "0s", "~10s"),
             (42, "42s", "42s", "~50s"),
@@ -413,37 +426,45 @@ mod tests {
         ];
         for (seconds, run, old, left) in table {
             assert_eq!(
-                (run_time(s(seconds)), age(s(seconds)), rough(s(seconds))),
+                (
+                    run_time(seconds_duration(seconds)),
+                    format_age(seconds_duration(seconds)),
+                    rough_wait(seconds_duration(seconds))
+                ),
                 (run.into(), old.into(), left.into())
             );
         }
-        assert_eq!(age(Duration::MAX), "999y");
+        assert_eq!(format_age(Duration::MAX), "999y");
         assert_eq!(
-            [0, 188, 1_320, 3_720, 1_400_000].map(|seconds| ago(s(seconds))),
+            [0, 188, 1_320, 3_720, 1_400_000].map(|seconds| ago(seconds_duration(seconds))),
             ["just now", "3m08s ago", "22m ago", "1h02m ago", "16d ago"]
         );
         assert_eq!(
-            (wait(s(0)), wait(s(90)), wait(s(91))),
+            (
+                countdown(seconds_duration(0)),
+                countdown(seconds_duration(90)),
+                countdown(seconds_duration(91))
+            ),
             ("now".into(), "90s".into(), "2m".into())
         );
     }
 
     #[test]
-    fn a_link_shows_its_life_and_two_warnings() {
+    fn link_expiry_shows_two_warnings() {
         let left = |hours, minutes| {
-            let left = s(hours * HOUR + minutes * MINUTE);
-            link_life(LinkLife::Left(left)).into_owned()
+            let left = seconds_duration(hours * HOUR + minutes * MINUTE);
+            link_expiry(LinkExpiry::Remaining(left)).into_owned()
         };
         assert_eq!(left(335, 10), "13d 23h");
         assert_eq!(left(48, 0), "2d 0h");
         assert_eq!(left(28, 0), "1d 4h !");
         assert_eq!(left(19, 59), "19h !!");
         assert_eq!(left(0, 59), "59m !!");
-        assert_eq!(link_life(LinkLife::Gone), "expired");
+        assert_eq!(link_expiry(LinkExpiry::Expired), "expired");
     }
 
     #[test]
-    fn texts_are_cut_by_cells_not_letters() {
+    fn texts_are_truncated_by_cells() {
         assert_eq!(fit_end("neon city, rain", 15, "…"), "neon city, rain");
         assert_eq!(fit_end("neon city, rain", 12, "…"), "neon city,…");
         assert_eq!(fit_end("neon city, rain", 11, "…"), "neon city,…");
@@ -478,11 +499,11 @@ mod tests {
         assert_eq!(wrap("雨の街", 3, 9, "…"), ["雨", "の", "街"]);
         assert_eq!(wrap("雨", 1, 9, "…"), [""]);
         assert_eq!(wrap("", 5, 9, "…"), [""]);
-        assert_eq!(chop("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(break_anywhere("abcdef", 4), ["abcd", "ef"]);
     }
 
     #[test]
-    fn ids_and_links_keep_what_tells() {
+    fn shortened_ids_and_links_keep_their_key_parts() {
         let id = "774d9a7dd608a0e49293903095e45a4c";
         assert_eq!(short_id(id, 32, "…"), id);
         assert_eq!(short_id(id, 31, "…"), "774d9a7d…95e45a4c");
@@ -493,22 +514,25 @@ mod tests {
     }
 
     #[test]
-    fn moments_name_their_day_when_it_is_another() {
+    fn times_on_other_days_show_the_date() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let now = Now {
             wall: at("2026-05-04T14:32:07Z"),
             mono: crate::domain::time::Mono::default(),
         };
         let zone = TimeZone::UTC;
-        assert_eq!(moment(at("2026-05-04T01:02:03Z"), now, &zone), "01:02:03");
         assert_eq!(
-            moment(at("2026-05-03T23:59:59Z"), now, &zone),
+            date_time(at("2026-05-04T01:02:03Z"), now, &zone),
+            "01:02:03"
+        );
+        assert_eq!(
+            date_time(at("2026-05-03T23:59:59Z"), now, &zone),
             "3 May 23:59"
         );
         assert_eq!(
-            moment(at("2025-05-03T23:59:59Z"), now, &zone),
+            date_time(at("2025-05-03T23:59:59Z"), now, &zone),
             "2025-05-03 23:59"
         );
-        assert_eq!(size(8_449_000), "8.4 MB");
+        assert_eq!(byte_size(8_449_000), "8.4 MB");
     }
 }

@@ -1,4 +1,5 @@
-//! The two top lines: who this is, how many tasks are how far, when the next poll is; the tabs, and the banner.
+//! The two top lines: who this is, how many tasks are how far, when the next poll is; the tabs, and
+//! the banner.
 
 use std::borrow::Cow;
 
@@ -8,73 +9,73 @@ use ratatui::{
 };
 
 use super::{
-    areas::Breadth,
     banner::{Banner, banner},
     format,
-    pen::{Pen, cells},
-    scene::Scene,
+    layout::WidthClass,
+    painter::{Painter, cell_count},
+    render_context::RenderContext,
     theme::Role,
 };
 use crate::{
     app::{
-        pointer::Spot,
-        state::{Loading, Screen},
+        mouse::HitTarget,
+        state::{ListLoading, MainScreen},
     },
     domain::{
-        change::Access,
-        query::{self, Order},
-        report::PollError,
+        list_change::AccessMode,
+        poll_result::PollError,
+        query::{self, SortOrder},
         status::{Status, Tab},
     },
 };
 
 /// Draws the top lines.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
-    let mut pen = Pen::new(buffer, scene.areas.header);
-    draw_first(&mut pen, scene);
-    let mut pen = Pen::new(buffer, scene.areas.tabs);
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
+    let mut pen = Painter::new(buffer, scene.layout.header);
+    draw_top_line(&mut pen, scene);
+    let mut pen = Painter::new(buffer, scene.layout.tabs);
     match scene.state.screen() {
-        Screen::List => draw_tabs(&mut pen, scene),
-        Screen::Detail { .. } => draw_place(&mut pen, scene),
+        MainScreen::List => draw_tabs(&mut pen, scene),
+        MainScreen::Detail { .. } => draw_position(&mut pen, scene),
     }
 }
 
-fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+fn draw_top_line(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
     let right = pen.width().saturating_sub(1);
-    let banner = banner(scene).filter(|_| scene.areas.tabs.height == 0);
-    let status = clock(scene);
+    let banner = banner(scene).filter(|_| scene.layout.tabs.height == 0);
+    let status = clock_line(scene);
     let status_width = line_width(&status);
     let status_start = right.saturating_sub(status_width);
     let mut x = 1;
-    if scene.areas.breadth >= Breadth::Middle || scene.state.list().is_empty() {
+    if scene.layout.width_class >= WidthClass::Medium || scene.state.list().is_empty() {
         x = pen.text(x, 0, "kietop", scene.style(Role::Accent)) + 2;
         if !scene.state.settings().name.is_empty() {
             let name = format::fit_end(&scene.state.settings().name, 24, scene.ellipsis());
             x = pen.text(x, 0, &name, scene.style(Role::Text)) + 2;
         }
-        if scene.state.settings().access == Access::ReadOnly {
+        if scene.state.settings().access == AccessMode::ReadOnly {
             x = pen.text(x, 0, "read-only", scene.style(Role::Warn)) + 2;
         }
         x += 1;
     }
-    let counts = counts(scene);
+    let counts = counts_line(scene);
     if !scene.state.list().is_empty() && x + line_width(&counts) < right {
         x = pen.line(x, 0, &counts) + 2;
     }
     if let Some(banner) = banner {
         let room = usize::from(right.saturating_sub(x));
-        let text = banner.fit(room, scene.ellipsis());
+        let text = banner.fit_headline(room, scene.ellipsis());
         pen.text(x, 0, &text, scene.style(banner.role));
         return;
     }
-    if scene.areas.tabs.height == 0 && scene.state.tab() != Tab::All {
+    if scene.layout.tabs.height == 0 && scene.state.tab() != Tab::All {
         let tab = format!("[{}]", scene.state.tab().name());
-        if x + cells(&tab) < right {
+        if x + cell_count(&tab) < right {
             x = pen.text(x, 0, &tab, scene.style(Role::Accent)) + 1;
         }
     }
-    if scene.areas.tabs.height == 0 && scene.is_filtered() {
-        let filter = filter(scene);
+    if scene.layout.tabs.height == 0 && scene.is_filtered() {
+        let filter = filter_line(scene);
         if x + line_width(&filter) < right {
             x = pen.line(x, 0, &filter) + 1;
         }
@@ -82,7 +83,7 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     if x <= status_start {
         pen.line(status_start, 0, &status);
     } else if let Some(last) = status.spans.last() {
-        let start = right.saturating_sub(cells(&last.content));
+        let start = right.saturating_sub(cell_count(&last.content));
         if x <= start {
             pen.text(start, 0, &last.content, last.style);
         }
@@ -90,8 +91,8 @@ fn draw_first(pen: &mut Pen<'_>, scene: &Scene<'_>) {
 }
 
 /// Returns the counts by glyph; with words where there is room.
-fn counts(scene: &Scene<'_>) -> Line<'static> {
-    let tally = scene.state.list().tally();
+fn counts_line(scene: &RenderContext<'_>) -> Line<'static> {
+    let tally = scene.state.list().counts();
     let parts = [
         (Status::Generating, tally.generating, "generating"),
         (Status::Ready, tally.ready, "ready"),
@@ -100,16 +101,16 @@ fn counts(scene: &Scene<'_>) -> Line<'static> {
     ];
     let mut line = Line::default();
     for (status, count, word) in parts {
-        let look = scene.theme.look(status, scene.now);
+        let look = scene.theme.status_style(status, scene.now);
         let role = if count == 0 { Role::Muted } else { look.role };
         if !line.spans.is_empty() {
-            line.push_span(Span::raw(if scene.areas.breadth == Breadth::Wide {
+            line.push_span(Span::raw(if scene.layout.width_class == WidthClass::Wide {
                 "  "
             } else {
                 " "
             }));
         }
-        if scene.areas.breadth == Breadth::Wide {
+        if scene.layout.width_class == WidthClass::Wide {
             let glyph = Span::styled(format!("{} {count}", look.glyph), scene.style(role));
             let muted = if count == 0 { Role::Muted } else { Role::Text };
             line.push_span(glyph);
@@ -123,39 +124,42 @@ fn counts(scene: &Scene<'_>) -> Line<'static> {
     line
 }
 
-/// Returns the next poll, the rate and the time of day. Seconds are shown only while something ticks:
-/// a clock that stands still must not look like one that runs.
-fn clock(scene: &Scene<'_>) -> Line<'static> {
-    let Scene { state, now, .. } = scene;
-    let breadth = scene.areas.breadth;
-    let zone = &state.settings().zone;
+/// Returns the next poll, the rate and the time of day. Seconds are shown only while something
+/// ticks: a clock that stands still must not look like one that runs.
+fn clock_line(scene: &RenderContext<'_>) -> Line<'static> {
+    let RenderContext { state, now, .. } = scene;
+    let breadth = scene.layout.width_class;
+    let zone = &state.settings().time_zone;
     let mut parts: Vec<Cow<'static, str>> = Vec::with_capacity(3);
-    let polls = state.polls();
-    if state.list().is_empty() && polls.hold().is_none() {
+    let polls = state.poll_queue();
+    if state.list().is_empty() && polls.backoff().is_none() {
         // Nothing wakes the program then: a clock would stand still.
         return Line::default();
     }
     let has_key = polls
-        .hold()
+        .backoff()
         .is_none_or(|hold| hold.error != PollError::NoKey);
-    let next = state.next_poll(*now).filter(|_| has_key).map(format::wait);
+    let next = state
+        .next_poll(*now)
+        .filter(|_| has_key)
+        .map(format::countdown);
     match (next, breadth) {
-        (_, Breadth::Tiny) => {}
-        (Some(wait), Breadth::Wide) => parts.push(format!("next poll {wait}").into()),
-        (Some(wait), Breadth::Narrow | Breadth::Middle) => {
+        (_, WidthClass::Minimal) => {}
+        (Some(wait), WidthClass::Wide) => parts.push(format!("next poll {wait}").into()),
+        (Some(wait), WidthClass::Narrow | WidthClass::Medium) => {
             parts.push(format!("next {wait}").into());
         }
         (None, _) if polls.is_paused() => parts.push("paused".into()),
-        (None, _) if state.list().tally().in_flight > 0 => parts.push("asking".into()),
+        (None, _) if state.list().counts().in_flight > 0 => parts.push("asking".into()),
         (None, _) => {}
     }
     let rate = polls.per_minute(now.mono);
     match breadth {
-        Breadth::Wide if rate > 0 => parts.push(format!("{rate} req/min").into()),
-        Breadth::Middle if rate > 0 => parts.push(format!("{rate}/min").into()),
-        Breadth::Wide | Breadth::Middle | Breadth::Narrow | Breadth::Tiny => {}
+        WidthClass::Wide if rate > 0 => parts.push(format!("{rate} req/min").into()),
+        WidthClass::Medium if rate > 0 => parts.push(format!("{rate}/min").into()),
+        WidthClass::Wide | WidthClass::Medium | WidthClass::Narrow | WidthClass::Minimal => {}
     }
-    let is_exact = breadth == Breadth::Wide && state.is_ticking();
+    let is_exact = breadth == WidthClass::Wide && state.is_ticking();
     let time = if is_exact {
         format::clock(now.wall, zone)
     } else {
@@ -172,20 +176,20 @@ fn clock(scene: &Scene<'_>) -> Line<'static> {
 }
 
 /// Draws the tabs with their counts, and at the right the banner, else how the list is ordered.
-fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+fn draw_tabs(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
     if pen.height() == 0 {
         return;
     }
     let right = pen.width().saturating_sub(1);
-    if let Some(banner) = banner(scene).filter(|_| !is_below(scene)) {
+    if let Some(banner) = banner(scene).filter(|_| !is_banner_below(scene)) {
         return draw_banner(pen, scene, &banner);
     }
-    let orders = orders(scene);
+    let orders = order_lines(scene);
     // A filter in force, or an order of the user's own, is said before the last tabs are.
-    let is_told = scene.is_filtered() || scene.state.lens().order != Order::default();
+    let is_told = scene.is_filtered() || scene.state.list_view().order != SortOrder::default();
     let least = orders.iter().map(line_width).min().filter(|_| is_told);
     let room = right.saturating_sub(least.map_or(0, |least| least + 3));
-    let x = draw_lead(pen, &tabs(scene, room), scene);
+    let x = draw_left(pen, &tab_parts(scene, room), scene);
     let order = orders
         .iter()
         .find(|order| x + line_width(order) + 1 < right);
@@ -194,29 +198,33 @@ fn draw_tabs(pen: &mut Pen<'_>, scene: &Scene<'_>) {
     }
 }
 
-/// Reports whether the banner stands in the message line: on a broad screen, where tabs, order and filter stay whole.
-pub(super) fn is_below(scene: &Scene<'_>) -> bool {
-    scene.areas.breadth == Breadth::Wide
-        && scene.areas.tabs.height > 0
-        && scene.state.screen() == Screen::List
+/// Reports whether the banner stands in the message line: on a broad screen, where tabs, order and
+/// filter stay whole.
+pub(super) fn is_banner_below(scene: &RenderContext<'_>) -> bool {
+    scene.layout.width_class == WidthClass::Wide
+        && scene.layout.tabs.height > 0
+        && scene.state.screen() == MainScreen::List
 }
 
 /// Draws where the task of the full detail stands, and at the right the banner.
-fn draw_place(pen: &mut Pen<'_>, scene: &Scene<'_>) {
+fn draw_position(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
     if pen.height() == 0 {
         return;
     }
     match banner(scene) {
         Some(banner) => draw_banner(pen, scene, &banner),
-        None => drop(pen.line(1, 0, &place(scene))),
+        None => drop(pen.line(1, 0, &position_text(scene))),
     }
 }
 
-/// Draws the banner behind what stands before it; not at the right edge, where its countdown would move it.
-fn draw_banner(pen: &mut Pen<'_>, scene: &Scene<'_>, banner: &Banner) {
+/// Draws the banner behind what stands before it; not at the right edge, where its countdown would
+/// move it.
+fn draw_banner(pen: &mut Painter<'_>, scene: &RenderContext<'_>, banner: &Banner) {
     let right = pen.width().saturating_sub(1);
-    let Placed { lead, text, .. } = placed(scene, banner);
-    let x = draw_lead(pen, &lead, scene) + BANNER_GAP;
+    let BannerLayout {
+        left: lead, text, ..
+    } = layout_banner(scene, banner);
+    let x = draw_left(pen, &lead, scene) + BANNER_GAP;
     let room = usize::from(right.saturating_sub(x));
     let text = format::fit_end(&text, room, scene.ellipsis());
     pen.text(x, 0, &text, scene.style(banner.role));
@@ -225,15 +233,15 @@ fn draw_banner(pen: &mut Pen<'_>, scene: &Scene<'_>, banner: &Banner) {
 /// The space between tabs and banner.
 const BANNER_GAP: u16 = 2;
 
-/// Is a part of what stands at the left of the line.
-enum Part {
+/// A part of what stands at the left of the line.
+enum TabLinePart {
     /// A tab.
     Tab(Tab, Span<'static>),
     /// A text.
     Text(Span<'static>),
 }
 
-impl Part {
+impl TabLinePart {
     const fn span(&self) -> &Span<'static> {
         match self {
             Self::Tab(_, span) | Self::Text(span) => span,
@@ -241,89 +249,96 @@ impl Part {
     }
 
     fn width(&self) -> u16 {
-        cells(&self.span().content)
+        cell_count(&self.span().content)
     }
 }
 
 /// Draws what stands at the left of the line, and returns the column after it.
-fn draw_lead(pen: &mut Pen<'_>, parts: &[Part], scene: &Scene<'_>) -> u16 {
+fn draw_left(pen: &mut Painter<'_>, parts: &[TabLinePart], scene: &RenderContext<'_>) -> u16 {
     let mut x = 1;
     for part in parts {
-        if let Part::Tab(tab, _) = part {
-            scene.mark(pen.strip(x, 0, part.width()), || Spot::Tab(*tab));
+        if let TabLinePart::Tab(tab, _) = part {
+            scene.register(pen.cells_area(x, 0, part.width()), || HitTarget::Tab(*tab));
         }
         x = pen.text(x, 0, &part.span().content, part.span().style);
     }
     x
 }
 
-/// Is a banner in its place, with what stands before it.
-struct Placed {
-    lead: Vec<Part>,
+/// A banner in its place, with what stands before it.
+struct BannerLayout {
+    left: Vec<TabLinePart>,
     text: String,
-    is_whole: bool,
+    is_complete: bool,
 }
 
-/// Finds what of a banner fits beside the tabs: all of it beside all of them, else its headline beside as many
-/// as there is room for.
-fn placed(scene: &Scene<'_>, banner: &Banner) -> Placed {
-    let room = scene.areas.tabs.width.saturating_sub(2 + BANNER_GAP);
-    let whole = banner.whole();
+/// Finds what of a banner fits beside the tabs: all of it beside all of them, else its headline
+/// beside as many as there is room for.
+fn layout_banner(scene: &RenderContext<'_>, banner: &Banner) -> BannerLayout {
+    let room = scene.layout.tabs.width.saturating_sub(2 + BANNER_GAP);
+    let whole = banner.full_text();
     let lead = |room| match scene.state.screen() {
-        Screen::List => tabs_and_filter(scene, room),
-        Screen::Detail { .. } => place(scene).spans.into_iter().map(Part::Text).collect(),
+        MainScreen::List => tabs_and_filter(scene, room),
+        MainScreen::Detail { .. } => position_text(scene)
+            .spans
+            .into_iter()
+            .map(TabLinePart::Text)
+            .collect(),
     };
-    let width = |parts: &[Part]| {
-        let widths = parts.iter().map(Part::width);
+    let width = |parts: &[TabLinePart]| {
+        let widths = parts.iter().map(TabLinePart::width);
         widths.fold(0, u16::saturating_add)
     };
     let all = lead(u16::MAX);
-    if width(&all).saturating_add(cells(&whole)) <= room {
-        return Placed {
-            lead: all,
+    if width(&all).saturating_add(cell_count(&whole)) <= room {
+        return BannerLayout {
+            left: all,
             text: whole,
-            is_whole: true,
+            is_complete: true,
         };
     }
-    let headline = cells(&banner.headline());
+    let headline = cell_count(&banner.headline());
     let lead = lead(room.saturating_sub(headline));
     let left = room.saturating_sub(width(&lead));
     let is_cut = headline > left;
-    Placed {
-        lead,
-        text: banner.fit(usize::from(left), scene.ellipsis()),
-        is_whole: banner.next_step.is_empty() && !is_cut,
+    BannerLayout {
+        left: lead,
+        text: banner.fit_headline(usize::from(left), scene.ellipsis()),
+        is_complete: banner.next_step.is_empty() && !is_cut,
     }
 }
 
-/// Returns what of tabs and filter stands before a banner: the tab shown and the filter in force always, the first tab
-/// too, the others as far as there is room.
-fn tabs_and_filter(scene: &Scene<'_>, room: u16) -> Vec<Part> {
+/// Returns what of tabs and filter stands before a banner: the tab shown and the filter in force
+/// always, the first tab too, the others as far as there is room.
+fn tabs_and_filter(scene: &RenderContext<'_>, room: u16) -> Vec<TabLinePart> {
     let filter = if scene.is_filtered() {
-        filter(scene).spans
+        filter_line(scene).spans
     } else {
         Vec::new()
     };
-    let taken: u16 = filter.iter().map(|span| cells(&span.content) + 1).sum();
-    let mut parts = tabs(scene, room.saturating_sub(taken));
-    let is_first = |part: &Part| matches!(part, Part::Tab(Tab::All, _));
+    let taken: u16 = filter
+        .iter()
+        .map(|span| cell_count(&span.content) + 1)
+        .sum();
+    let mut parts = tab_parts(scene, room.saturating_sub(taken));
+    let is_first = |part: &TabLinePart| matches!(part, TabLinePart::Tab(Tab::All, _));
     if !parts.iter().any(is_first) {
-        let all = tabs(scene, u16::MAX).into_iter().find(is_first);
+        let all = tab_parts(scene, u16::MAX).into_iter().find(is_first);
         parts.splice(0..0, all);
     }
     if !filter.is_empty() {
-        parts.push(Part::Text(Span::raw(" ")));
-        parts.extend(filter.into_iter().map(Part::Text));
+        parts.push(TabLinePart::Text(Span::raw(" ")));
+        parts.extend(filter.into_iter().map(TabLinePart::Text));
     }
     parts
 }
 
-fn shown_tab(scene: &Scene<'_>) -> Line<'static> {
+fn shown_tab(scene: &RenderContext<'_>) -> Line<'static> {
     let text = format!("[{}]", scene.state.tab().name());
     Line::from(Span::styled(text, scene.style(Role::Accent)))
 }
 
-fn place(scene: &Scene<'_>) -> Line<'static> {
+fn position_text(scene: &RenderContext<'_>) -> Line<'static> {
     let mut line = shown_tab(scene);
     let count = scene.state.shown().len();
     if let Some(at) = scene.state.position() {
@@ -333,17 +348,17 @@ fn place(scene: &Scene<'_>) -> Line<'static> {
     line
 }
 
-/// Returns the tabs with their counts; those that do not fit into `room` are left out from the right, but
-/// never the one that is shown.
-fn tabs(scene: &Scene<'_>, room: u16) -> Vec<Part> {
-    let gap = if scene.areas.breadth == Breadth::Wide {
+/// Returns the tabs with their counts; those that do not fit into `room` are left out from the
+/// right, but never the one that is shown.
+fn tab_parts(scene: &RenderContext<'_>, room: u16) -> Vec<TabLinePart> {
+    let gap = if scene.layout.width_class == WidthClass::Wide {
         " "
     } else {
         ""
     };
-    let is_known = *scene.state.loading() == Loading::Done;
+    let is_known = *scene.state.loading() == ListLoading::Done;
     let texts = Tab::ALL.map(|tab| {
-        let count = query::count(tab, scene.state.list(), scene.now);
+        let count = query::tab_count(tab, scene.state.list(), scene.now);
         let is_shown = scene.state.tab() == tab;
         let (open, close) = if is_shown { ("[", "]") } else { (" ", " ") };
         let text = if is_known {
@@ -361,55 +376,57 @@ fn tabs(scene: &Scene<'_>, room: u16) -> Vec<Part> {
     let mut left = texts
         .iter()
         .filter(|(.., is_shown)| *is_shown)
-        .fold(room, |left, (_, text, ..)| left.saturating_sub(cells(text)));
+        .fold(room, |left, (_, text, ..)| {
+            left.saturating_sub(cell_count(text))
+        });
     let mut is_full = false;
     let mut parts = Vec::new();
     for (tab, text, role, is_shown) in texts {
-        is_full |= !is_shown && cells(&text) > left;
+        is_full |= !is_shown && cell_count(&text) > left;
         if !is_shown {
             if is_full {
                 continue;
             }
-            left -= cells(&text);
+            left -= cell_count(&text);
         }
-        parts.push(Part::Tab(tab, Span::styled(text, scene.style(role))));
+        parts.push(TabLinePart::Tab(tab, Span::styled(text, scene.style(role))));
     }
     parts
 }
 
 /// The most cells of a filter at the top.
-const FILTER_WIDTH: usize = 30;
+const MAX_FILTER_WIDTH: usize = 30;
 
 /// Returns the filter in force.
-fn filter(scene: &Scene<'_>) -> Line<'static> {
-    let query = &scene.state.lens().query;
+fn filter_line(scene: &RenderContext<'_>) -> Line<'static> {
+    let query = &scene.state.list_view().query;
     if query.is_empty() {
         return Line::styled("filter: none", scene.style(Role::Muted));
     }
     let text = query.to_string();
-    let text = format::fit_end(&text, FILTER_WIDTH, scene.ellipsis()).into_owned();
+    let text = format::fit_end(&text, MAX_FILTER_WIDTH, scene.ellipsis()).into_owned();
     Line::from(vec![
         Span::styled("filter: ", scene.style(Role::Muted)),
         Span::styled(text, scene.style(Role::Accent)),
     ])
 }
 
-/// Returns what the right of the tab line may say, the most telling first: which rows are seen where not all
-/// are, the order, and the filter.
-fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
+/// Returns what the right of the tab line may say, the most telling first: which rows are seen
+/// where not all are, the order, and the filter.
+fn order_lines(scene: &RenderContext<'_>) -> Vec<Line<'static>> {
     let muted = scene.style(Role::Muted);
-    let order = scene.state.lens().order;
+    let order = scene.state.list_view().order;
     // Which rows are seen can be counted; an order of the user's own cannot.
-    let is_told = scene.is_filtered() || order != Order::default();
-    let is_wide = scene.areas.breadth == Breadth::Wide;
+    let is_told = scene.is_filtered() || order != SortOrder::default();
+    let is_wide = scene.layout.width_class == WidthClass::Wide;
     let order = if is_wide {
         format!("sort: {}", order.name())
     } else {
         order.short().to_owned()
     };
-    let (rows, count) = (scene.areas.rows.height, scene.state.shown().len());
-    let has_more = !scene.areas.is_boxed && count > usize::from(rows);
-    let seen = has_more.then(|| scene.seen());
+    let (rows, count) = (scene.layout.rows.height, scene.state.shown().len());
+    let has_more = !scene.layout.is_boxed && count > usize::from(rows);
+    let seen = has_more.then(|| scene.visible_range());
     let dot = scene.theme.glyphs().dot;
     let mut texts = Vec::new();
     if let Some(seen) = &seen {
@@ -424,7 +441,7 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     if !scene.is_filtered() && !is_wide {
         return plain.collect();
     }
-    let filter = filter(scene);
+    let filter = filter_line(scene);
     let with_filter = plain.clone().map(|mut line| {
         line.push_span(Span::raw("   "));
         line.spans.extend(
@@ -441,16 +458,17 @@ fn orders(scene: &Scene<'_>) -> Vec<Line<'static>> {
     with_filter.chain(plain.clone()).collect()
 }
 
-/// Returns what of the banner the top of the screen has no room for, in so much room where it may be cut.
-pub(super) fn left_over(scene: &Scene<'_>, room: usize) -> Option<(String, Role)> {
+/// Returns what of the banner the top of the screen has no room for, in so much room where it may
+/// be cut.
+pub(super) fn banner_overflow(scene: &RenderContext<'_>, room: usize) -> Option<(String, Role)> {
     let banner = banner(scene)?;
-    let whole = |banner: &Banner| banner.fit_whole(room, scene.ellipsis());
-    if is_below(scene) {
+    let whole = |banner: &Banner| banner.fit_full_text(room, scene.ellipsis());
+    if is_banner_below(scene) {
         return Some((whole(&banner), banner.role));
     }
-    if scene.areas.tabs.height == 0 {
+    if scene.layout.tabs.height == 0 {
         // What stands behind the counts may be cut.
-        let is_cut = scene.areas.breadth < Breadth::Wide;
+        let is_cut = scene.layout.width_class < WidthClass::Wide;
         let text = if is_cut {
             whole(&banner)
         } else {
@@ -458,13 +476,16 @@ pub(super) fn left_over(scene: &Scene<'_>, room: usize) -> Option<(String, Role)
         };
         return Some((text, Role::Text)).filter(|(text, _)| !text.is_empty());
     }
-    let Placed { is_whole, .. } = placed(scene, &banner);
+    let BannerLayout {
+        is_complete: is_whole,
+        ..
+    } = layout_banner(scene, &banner);
     (!is_whole && !banner.next_step.is_empty()).then_some((banner.next_step, Role::Text))
 }
 
 fn line_width(line: &Line<'_>) -> u16 {
     line.spans
         .iter()
-        .map(|span| cells(&span.content))
+        .map(|span| cell_count(&span.content))
         .fold(0, u16::saturating_add)
 }

@@ -1,4 +1,5 @@
-//! The boxes above the screen: in the middle, never wider than it, and scrolled where they are too tall.
+//! The boxes above the screen: in the middle, never wider than it, and scrolled where they are too
+//! tall.
 
 mod add;
 mod confirm;
@@ -10,52 +11,52 @@ mod label;
 mod link;
 mod messages;
 mod palette;
-mod pick;
+mod picker;
 mod sort;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
-    footer::Hint,
-    pen::{Focus, Head, Pen, inside},
-    scene::{Drawn, Scene},
+    footer::KeyHint,
+    painter::{FrameTitle, KeyboardFocus, Painter, inner_area},
+    render_context::{DrawResult, RenderContext},
 };
 use crate::app::{
-    keymap::{Action, Context},
-    pointer::Spot,
+    keymap::{Action, KeyContext},
+    mouse::HitTarget,
     state::Overlay,
 };
 
 /// Draws the box above the screen, if there is one, and says how far its text can be scrolled.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) -> Option<DrawResult> {
     match scene.state.overlay()? {
         Overlay::Add(dialog) => {
             add::draw(buffer, scene, dialog);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Pick(picker) => {
-            pick::draw(buffer, scene, picker);
-            Some(Drawn::default())
+            picker::draw(buffer, scene, picker);
+            Some(DrawResult::default())
         }
         Overlay::Folder(dialog) => {
             folder::draw(buffer, scene, dialog);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Link(link) => {
             link::draw(buffer, scene, link);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Copy(menu) => {
             copy::draw(buffer, scene, menu);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Label(editor) => {
             label::draw(buffer, scene, editor);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Palette(palette) => {
             palette::draw(buffer, scene, palette);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
         Overlay::Messages { scroll } => Some(messages::draw(buffer, scene, *scroll)),
@@ -64,19 +65,19 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) -> Option<Drawn> {
         Overlay::Filter(_) => None,
         Overlay::Sort { cursor } => {
             sort::draw(buffer, scene, *cursor);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
         Overlay::Confirm(confirm) => {
             confirm::draw(buffer, scene, confirm);
-            Some(Drawn::default())
+            Some(DrawResult::default())
         }
     }
 }
 
-/// Returns where boxes may be: over everything but the message line and what is below it, as a box's own
-/// messages appear there; on a small screen over everything.
-fn room(scene: &Scene<'_>) -> Rect {
-    let screen = scene.areas.screen;
+/// Returns where boxes may be: over everything but the message line and what is below it, as a
+/// box's own messages appear there; on a small screen over everything.
+fn available_area(scene: &RenderContext<'_>) -> Rect {
+    let screen = scene.layout.screen;
     if screen.height < 10 {
         return screen;
     }
@@ -87,8 +88,8 @@ fn room(scene: &Scene<'_>) -> Rect {
 }
 
 /// Returns the place of a box of that size in the middle of the screen, borders included.
-fn place(scene: &Scene<'_>, width: u16, height: u16) -> Rect {
-    let room = room(scene);
+fn centred_area(scene: &RenderContext<'_>, width: u16, height: u16) -> Rect {
+    let room = available_area(scene);
     let (width, height) = (width.min(room.width), height.min(room.height));
     Rect {
         x: room.x + (room.width - width) / 2,
@@ -98,24 +99,25 @@ fn place(scene: &Scene<'_>, width: u16, height: u16) -> Rect {
     }
 }
 
-/// Is a box with a text that may be longer than it, and what of that is seen.
-struct Window {
+/// A box with a text that may be longer than it, and what of that is seen.
+struct ScrolledDialog {
     area: Rect,
     count: u16,
     scroll: u16,
 }
 
-impl Window {
-    /// Places a box of that width for a text of so many lines, `scroll` of them scrolled away where there are more.
-    fn place(scene: &Scene<'_>, width: u16, count: usize, scroll: u16) -> Self {
+impl ScrolledDialog {
+    /// Places a box of that width for a text of so many lines, `scroll` of them scrolled away where
+    /// there are more.
+    fn new(scene: &RenderContext<'_>, width: u16, count: usize, scroll: u16) -> Self {
         let count = u16::try_from(count).unwrap_or(u16::MAX);
-        let area = place(scene, width, count.saturating_add(2));
+        let area = centred_area(scene, width, count.saturating_add(2));
         let mut window = Self {
             area,
             count,
             scroll,
         };
-        window.scroll = scroll.min(window.most_scroll());
+        window.scroll = scroll.min(window.max_scroll());
         window
     }
 
@@ -123,14 +125,14 @@ impl Window {
         self.area.height.saturating_sub(2)
     }
 
-    const fn most_scroll(&self) -> u16 {
+    const fn max_scroll(&self) -> u16 {
         self.count.saturating_sub(self.height())
     }
 
     /// Returns which lines are seen, where that is not all of them, and how the box is closed.
-    fn right(&self, scene: &Scene<'_>) -> String {
-        let close = closing(scene);
-        if self.most_scroll() == 0 {
+    fn title_right(&self, scene: &RenderContext<'_>) -> String {
+        let close = close_hint(scene);
+        if self.max_scroll() == 0 {
             return close;
         }
         let (first, last) = (self.scroll + 1, self.scroll + self.height());
@@ -138,45 +140,50 @@ impl Window {
     }
 
     /// Returns what drawing it found out.
-    fn drawn(&self) -> Drawn {
-        Drawn {
-            most_scroll: self.most_scroll(),
-            ..Drawn::default()
+    fn draw_result(&self) -> DrawResult {
+        DrawResult {
+            max_scroll: self.max_scroll(),
+            ..DrawResult::default()
         }
     }
 }
 
 /// Says by which key a box with nothing but a text is closed.
-fn closing(scene: &Scene<'_>) -> String {
-    let hint = scene.state.keymap().hint(Action::Back, Context::Help);
+fn close_hint(scene: &RenderContext<'_>) -> String {
+    let hint = scene.state.keymap().hint(Action::Back, KeyContext::Help);
     hint.map_or_else(String::new, |(key, _)| {
-        format!("{} close", scene.theme.key(key))
+        format!("{} close", scene.theme.key_name(key))
     })
 }
 
 /// Draws an empty box with the keyboard in it, and returns the pen for its inside.
-fn open<'b>(
+fn open_dialog<'b>(
     buffer: &'b mut Buffer,
-    scene: &Scene<'_>,
+    scene: &RenderContext<'_>,
     area: Rect,
     title: &str,
     right: &str,
-) -> Pen<'b> {
-    scene.mark(scene.areas.screen, || Spot::Outside);
-    scene.mark(area, || Spot::Text);
-    let mut pen = Pen::new(buffer, area);
+) -> Painter<'b> {
+    scene.register(scene.layout.screen, || HitTarget::OutsideDialog);
+    scene.register(area, || HitTarget::Text);
+    let mut pen = Painter::new(buffer, area);
     pen.clear();
-    let head = Head {
+    let head = FrameTitle {
         title,
         right,
-        focus: Focus::Here,
+        focus: KeyboardFocus::Focused,
     };
     pen.frame(&head, scene.theme);
-    Pen::new(buffer, inside(area))
+    Painter::new(buffer, inner_area(area))
 }
 
 /// Draws hints in a row as far as they fit; the last one stays.
-fn draw_hints(pen: &mut Pen<'_>, y: u16, hints: Vec<Option<Hint>>, scene: &Scene<'_>) {
+fn draw_hints(
+    pen: &mut Painter<'_>,
+    y: u16,
+    hints: Vec<Option<KeyHint>>,
+    scene: &RenderContext<'_>,
+) {
     let mut hints: Vec<_> = hints.into_iter().flatten().collect();
     let Some(last) = hints.pop() else { return };
     let mut x = 1;
@@ -184,13 +191,13 @@ fn draw_hints(pen: &mut Pen<'_>, y: u16, hints: Vec<Option<Hint>>, scene: &Scene
         if x + hint.width() + 3 + last.width() + 1 > pen.width() {
             break;
         }
-        x = hint.draw_in(pen, x, y, scene) + 3;
+        x = hint.draw_at(pen, x, y, scene) + 3;
     }
-    last.draw_in(pen, x, y, scene);
+    last.draw_at(pen, x, y, scene);
 }
 
-/// Returns the first of `count` lines to show in `rows` rows so that line `at` is among them, in the middle
-/// where it can be.
-fn first_seen(at: usize, count: usize, rows: usize) -> usize {
+/// Returns the first of `count` lines to show in `rows` rows so that line `at` is among them, in
+/// the middle where it can be.
+fn first_visible(at: usize, count: usize, rows: usize) -> usize {
     at.saturating_sub(rows / 2).min(count.saturating_sub(rows))
 }

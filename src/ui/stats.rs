@@ -6,29 +6,29 @@ use ratatui::buffer::Buffer;
 
 use super::{
     format,
-    pen::{Head, Pen, cells, inside},
-    scene::Scene,
+    painter::{FrameTitle, Painter, cell_count, inner_area},
+    render_context::RenderContext,
     theme::Role,
 };
 use crate::domain::{
-    estimate::LOOK_BACK,
+    estimate::MAX_SAMPLES,
     status::Tab,
-    task::{Delivery, TaskState},
+    task::{CallbackStatus, TaskState},
 };
 
-/// How many finished tasks of today are counted one by one; beyond that the line says so. A frame must not
-/// cost more for a busier day.
-const MOST_COUNTED: usize = 200;
+/// How many finished tasks of today are counted one by one; beyond that the line says so. A frame
+/// must not cost more for a busier day.
+const MAX_COUNTED: usize = 200;
 
 /// The widths a histogram's class may have, in seconds.
-const STEPS: [u64; 12] = [2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
+const CLASS_WIDTHS: [u64; 12] = [2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
 
 /// How many classes a histogram has at most; the last takes all that is longer.
-const CLASSES: usize = 5;
+const MAX_CLASSES: usize = 5;
 
 /// Draws the strip.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
-    let area = scene.areas.stats;
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
+    let area = scene.layout.stats;
     if area.height == 0 {
         return;
     }
@@ -39,17 +39,17 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
         count if area.width < 100 => format!("Last {count} durations"),
         count => format!("Durations of the last {count} finished tasks"),
     };
-    let figures = figures(scene);
-    let head = Head {
+    let figures = summary_text(scene);
+    let head = FrameTitle {
         title: &title,
         right: &figures,
-        ..Head::default()
+        ..FrameTitle::default()
     };
-    let inner = if scene.areas.is_boxed {
-        Pen::new(buffer, area).frame(&head, scene.theme);
-        inside(area)
+    let inner = if scene.layout.is_boxed {
+        Painter::new(buffer, area).frame(&head, scene.theme);
+        inner_area(area)
     } else {
-        let mut pen = Pen::new(buffer, area);
+        let mut pen = Painter::new(buffer, area);
         pen.rule(0, 0, &head, scene.theme);
         ratatui::layout::Rect {
             y: area.y + 1,
@@ -57,22 +57,22 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>) {
             ..area
         }
     };
-    let mut pen = Pen::new(buffer, inner);
-    draw_times(&mut pen, &recent, scene);
-    draw_today(&mut pen, scene);
+    let mut pen = Painter::new(buffer, inner);
+    draw_durations(&mut pen, &recent, scene);
+    draw_today_counts(&mut pen, scene);
 }
 
 /// Returns what the last endings come to: "p50 5m09s  p95 7m40s  success 91%".
-fn figures(scene: &Scene<'_>) -> String {
+fn summary_text(scene: &RenderContext<'_>) -> String {
     let estimate = &scene.estimate;
     let mut parts = Vec::new();
     if estimate.samples > 0 {
-        parts.push(format!("p50 {}", format::run_time(estimate.usual)));
+        parts.push(format!("p50 {}", format::run_time(estimate.median)));
         parts.push(format!("p95 {}", format::run_time(estimate.late)));
     }
     let mut ended = 0;
     let mut made = 0;
-    for (_, watched) in scene.state.list().ended().take(LOOK_BACK) {
+    for (_, watched) in scene.state.list().ended().take(MAX_SAMPLES) {
         ended += 1;
         made += usize::from(watched.task.state().videos().next().is_some());
     }
@@ -82,15 +82,15 @@ fn figures(scene: &Scene<'_>) -> String {
 }
 
 /// Draws the run times one by one, then by classes.
-fn draw_times(pen: &mut Pen<'_>, recent: &[Duration], scene: &Scene<'_>) {
+fn draw_durations(pen: &mut Painter<'_>, recent: &[Duration], scene: &RenderContext<'_>) {
     let muted = scene.style(Role::Muted);
-    let classes = Classes::of(recent);
+    let classes = DurationHistogram::new(recent);
     pen.text(1, 0, classes.unit, muted);
     let Some(longest) = recent.iter().max().filter(|longest| !longest.is_zero()) else {
         pen.text(10, 0, "none has ended well yet", muted);
         return;
     };
-    let steps = scene.theme.glyphs().steps;
+    let steps = scene.theme.glyphs().sparkline;
     for (x, time) in (10..).zip(recent) {
         let step = time.as_millis() * 7 / longest.as_millis().max(1);
         let glyph = usize::try_from(step)
@@ -100,13 +100,13 @@ fn draw_times(pen: &mut Pen<'_>, recent: &[Duration], scene: &Scene<'_>) {
             .unwrap_or(" ");
         pen.repeat(x, 0, 1, glyph, scene.style(Role::Busy));
     }
-    let start = u16::try_from(LOOK_BACK)
+    let start = u16::try_from(MAX_SAMPLES)
         .unwrap_or(u16::MAX)
         .saturating_add(16);
     let labels: u16 = classes
         .counts
         .iter()
-        .map(|(label, _)| cells(label) + 4)
+        .map(|(label, _)| cell_count(label) + 4)
         .sum();
     let room = pen.width().saturating_sub(start + labels + 1);
     let total: usize = classes.counts.iter().map(|(_, count)| count).sum();
@@ -122,7 +122,7 @@ fn draw_times(pen: &mut Pen<'_>, recent: &[Duration], scene: &Scene<'_>) {
     let mut x = start;
     for (label, count) in &classes.counts {
         let at = pen.text(x, 0, label, scene.style(Role::Text));
-        let at = pen.text(at + 1, 0, glyphs.foot, muted);
+        let at = pen.text(at + 1, 0, glyphs.bar_start, muted);
         let bar = scale(*count);
         pen.repeat(at, 0, bar, glyphs.bar, scene.style(Role::Busy));
         x = at + bar + 2;
@@ -130,8 +130,8 @@ fn draw_times(pen: &mut Pen<'_>, recent: &[Duration], scene: &Scene<'_>) {
 }
 
 /// Draws what became of today's tasks.
-fn draw_today(pen: &mut Pen<'_>, scene: &Scene<'_>) {
-    let zone = &scene.state.settings().zone;
+fn draw_today_counts(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
+    let zone = &scene.state.settings().time_zone;
     let now = scene.now.wall.to_zoned_datetime(zone.clone());
     let midnight = now
         .start_of_day()
@@ -141,13 +141,13 @@ fn draw_today(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         .state
         .list()
         .ended()
-        .take(MOST_COUNTED)
+        .take(MAX_COUNTED)
         .take_while(|(at, _)| *at >= midnight);
     for (_, watched) in endings {
         seen += 1;
         match watched.task.state() {
             TaskState::Succeeded {
-                delivery: Delivery::CallbackFailed,
+                callback: CallbackStatus::Failed,
                 ..
             } => rescued += 1,
             TaskState::Succeeded { .. } => delivered += 1,
@@ -158,7 +158,7 @@ fn draw_today(pen: &mut Pen<'_>, scene: &Scene<'_>) {
             | TaskState::Unrecognised => {}
         }
     }
-    let label = if seen == MOST_COUNTED {
+    let label = if seen == MAX_COUNTED {
         "last 200"
     } else {
         "today"
@@ -178,23 +178,23 @@ fn draw_today(pen: &mut Pen<'_>, scene: &Scene<'_>) {
         x = pen.text(x, 1, &count.to_string(), scene.style(role));
         x = pen.text(x + 1, 1, word, scene.style(Role::Muted)) + 2;
     }
-    draw_digest(pen, x + 2, scene);
+    draw_absence_summary(pen, x + 2, scene);
 }
 
 /// Draws what has ended while nobody looked, where there is room for it.
-fn draw_digest(pen: &mut Pen<'_>, x: u16, scene: &Scene<'_>) {
-    let digest = scene.state.digest(scene.now);
+fn draw_absence_summary(pen: &mut Painter<'_>, x: u16, scene: &RenderContext<'_>) {
+    let digest = scene.state.absence_summary(scene.now);
     let Some(digest) = digest.filter(|digest| !digest.is_empty()) else {
         return;
     };
-    let lead = format!("since you left ({}):", format::age(digest.span));
+    let lead = format!("since you left ({}):", format::format_age(digest.duration));
     let parts: Vec<_> = digest
         .parts()
         .map(|(count, word, tab)| (format!("+{count} {word}"), tab))
         .collect();
-    let width = parts
-        .iter()
-        .fold(cells(&lead), |width, (text, _)| width + 1 + cells(text));
+    let width = parts.iter().fold(cell_count(&lead), |width, (text, _)| {
+        width + 1 + cell_count(text)
+    });
     if x + width + 1 > pen.width() {
         return;
     }
@@ -209,18 +209,18 @@ fn draw_digest(pen: &mut Pen<'_>, x: u16, scene: &Scene<'_>) {
     }
 }
 
-/// Is a set of run times sorted into classes of equal width.
-struct Classes {
+/// A set of run times sorted into classes of equal width.
+struct DurationHistogram {
     /// What the labels count: "seconds", "minutes", "hours".
     unit: &'static str,
     /// The classes' lower ends and how many are in each.
     counts: Vec<(String, usize)>,
 }
 
-impl Classes {
-    /// Takes the finest width by which at most five classes hold nineteen in twenty; minutes and hours
-    /// once they count.
-    fn of(times: &[Duration]) -> Self {
+impl DurationHistogram {
+    /// Takes the finest width by which at most five classes hold nineteen in twenty; minutes and
+    /// hours once they count.
+    fn new(times: &[Duration]) -> Self {
         let mut sorted: Vec<_> = times.iter().map(Duration::as_secs).collect();
         sorted.sort_unstable();
         let shortest = sorted.first().copied().unwrap_or_default();
@@ -228,8 +228,8 @@ impl Classes {
             .get((sorted.len() * 95).div_ceil(100).saturating_sub(1))
             .copied()
             .unwrap_or_default();
-        let classes = u64::try_from(CLASSES).unwrap_or(u64::MAX);
-        let step = STEPS
+        let classes = u64::try_from(MAX_CLASSES).unwrap_or(u64::MAX);
+        let step = CLASS_WIDTHS
             .into_iter()
             .find(|step| {
                 let is_unit = (*step >= 60 || most < 120) && (*step >= 3_600 || most < 7_200);
@@ -270,7 +270,7 @@ mod tests {
 
     fn classes(seconds: &[u64]) -> (&'static str, Vec<(String, usize)>) {
         let times: Vec<_> = seconds.iter().copied().map(Duration::from_secs).collect();
-        let Classes { unit, counts } = Classes::of(&times);
+        let DurationHistogram { unit, counts } = DurationHistogram::new(&times);
         (unit, counts)
     }
 
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_suit_the_times() {
+    fn histogram_bins_suit_the_times() {
         assert_eq!(
             classes(&[250, 290, 310, 330, 420, 500]),
             (
@@ -295,11 +295,11 @@ mod tests {
             ("seconds", counted(&[("20", 2), ("25", 0), ("30", 1)]))
         );
         assert_eq!(classes(&[]).1.len(), 1);
-        assert_eq!(classes(&[0, u64::MAX]).1.len(), CLASSES);
+        assert_eq!(classes(&[0, u64::MAX]).1.len(), MAX_CLASSES);
     }
 
     #[test]
-    fn the_last_class_takes_what_is_longer() {
+    fn the_last_bin_takes_all_longer_times() {
         let mut times = vec![300; 40];
         times.extend([260, 9_000]);
 

@@ -6,16 +6,16 @@ mod palette;
 
 use ratatui::style::Style;
 
-pub use self::palette::{Palette, Role, parse_style};
+pub use self::palette::{Role, ThemePalette, parse_style};
 
 use crate::{
-    app::{keymap::KeyChord, state::Tone},
+    app::{keymap::KeyChord, state::Severity},
     domain::{status::Status, time::Now},
 };
 
-/// Is how a status looks: never a colour alone.
+/// How a status looks: never a colour alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct StatusStyle {
     /// Its colour.
     pub role: Role,
     /// Its glyph, one cell wide.
@@ -26,7 +26,7 @@ pub struct Look {
     pub short: &'static str,
 }
 
-/// Is the set of characters that boxes, bars and shortened texts are made of; each one cell wide.
+/// The set of characters that boxes, bars and shortened texts are made of; each one cell wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Glyphs {
     /// Marks what was left out of a text; the only one that may take two cells.
@@ -34,15 +34,15 @@ pub struct Glyphs {
     /// Stands between figures.
     pub dot: &'static str,
     /// Marks the selected row.
-    pub pointer: &'static str,
+    pub row_cursor: &'static str,
     /// The done part of a progress bar.
-    pub done: &'static str,
+    pub bar_done: &'static str,
     /// The rest of it.
-    pub rest: &'static str,
+    pub bar_rest: &'static str,
     /// The steps of a sparkline, lowest first.
-    pub steps: [&'static str; 8],
+    pub sparkline: [&'static str; 8],
     /// The foot of a histogram's bar.
-    pub foot: &'static str,
+    pub bar_start: &'static str,
     /// A cell of a histogram's bar.
     pub bar: &'static str,
     /// A horizontal line.
@@ -57,14 +57,14 @@ pub struct Glyphs {
     pub corners: [&'static str; 4],
 }
 
-const UNICODE: Glyphs = Glyphs {
+const UNICODE_GLYPHS: Glyphs = Glyphs {
     ellipsis: "…",
     dot: "·",
-    pointer: ">",
-    done: "▓",
-    rest: "▒",
-    steps: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    foot: "▏",
+    row_cursor: ">",
+    bar_done: "▓",
+    bar_rest: "▒",
+    sparkline: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    bar_start: "▏",
     bar: "█",
     horizontal: "─",
     vertical: "│",
@@ -73,14 +73,14 @@ const UNICODE: Glyphs = Glyphs {
     corners: ["┌", "┐", "└", "┘"],
 };
 
-const ASCII: Glyphs = Glyphs {
+const ASCII_GLYPHS: Glyphs = Glyphs {
     ellipsis: "..",
     dot: "-",
-    pointer: ">",
-    done: "#",
-    rest: ".",
-    steps: ["_", ".", "-", "~", "=", "+", "*", "#"],
-    foot: "|",
+    row_cursor: ">",
+    bar_done: "#",
+    bar_rest: ".",
+    sparkline: ["_", ".", "-", "~", "=", "+", "*", "#"],
+    bar_start: "|",
     bar: "#",
     horizontal: "-",
     vertical: "|",
@@ -90,12 +90,12 @@ const ASCII: Glyphs = Glyphs {
 };
 
 /// The turning glyph of a running task, one for each second.
-const TURNING: [&str; 4] = ["◐", "◓", "◑", "◒"];
+const SPINNER: [&str; 4] = ["◐", "◓", "◑", "◒"];
 
-/// Is the look of the program, as a value.
+/// The look of the program, as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    palette: Palette,
+    palette: ThemePalette,
     glyphs: Glyphs,
 }
 
@@ -108,19 +108,19 @@ impl Default for Theme {
 impl Theme {
     /// Returns the theme in the terminal's own colours.
     pub const fn ansi() -> Self {
-        Self::of(Palette::ansi())
+        Self::from_palette(ThemePalette::ansi())
     }
 
     /// Returns the theme without colour (`NO_COLOR`): bold, dim and reverse tell the roles.
     pub const fn monochrome() -> Self {
-        Self::of(Palette::monochrome())
+        Self::from_palette(ThemePalette::monochrome())
     }
 
     /// Returns the theme of a palette.
-    pub const fn of(palette: Palette) -> Self {
+    pub const fn from_palette(palette: ThemePalette) -> Self {
         Self {
             palette,
-            glyphs: UNICODE,
+            glyphs: UNICODE_GLYPHS,
         }
     }
 
@@ -128,7 +128,7 @@ impl Theme {
     #[must_use]
     pub const fn with_ascii(self) -> Self {
         Self {
-            glyphs: ASCII,
+            glyphs: ASCII_GLYPHS,
             ..self
         }
     }
@@ -140,12 +140,12 @@ impl Theme {
 
     /// Reports whether only ASCII is drawn.
     fn is_ascii(&self) -> bool {
-        self.glyphs == ASCII
+        self.glyphs == ASCII_GLYPHS
     }
 
     /// Returns the style of the ground: nothing where the terminal's own stays.
-    pub const fn ground(&self) -> Style {
-        self.palette.ground()
+    pub const fn background(&self) -> Style {
+        self.palette.background()
     }
 
     /// Returns the style of a role.
@@ -154,26 +154,27 @@ impl Theme {
     }
 
     /// Returns the style of a message.
-    pub const fn tone(&self, tone: Tone) -> Style {
+    pub const fn severity_style(&self, tone: Severity) -> Style {
         self.style(match tone {
-            Tone::Plain => Role::Text,
-            Tone::Good => Role::Ok,
-            Tone::Warning => Role::Warn,
-            Tone::Bad => Role::Error,
+            Severity::Info => Role::Text,
+            Severity::Success => Role::Ok,
+            Severity::Warning => Role::Warn,
+            Severity::Error => Role::Error,
         })
     }
 
-    /// Returns how a status looks at that time; the glyph of what is being made turns by the second.
-    pub fn look(&self, status: Status, now: Now) -> Look {
+    /// Returns how a status looks at that time; the glyph of what is being made turns by the
+    /// second.
+    pub fn status_style(&self, status: Status, now: Now) -> StatusStyle {
         let (role, glyph, ascii, word, short) = match status {
             Status::New => (Role::Muted, "·", ".", "new", "NEW"),
-            Status::Generating => (Role::Busy, turning(now), "o", "generating", "GEN"),
-            Status::Finishing => (Role::Busy, turning(now), "o", "finishing", "FIN"),
-            Status::Late => (Role::Warn, turning(now), "o", "late", "LATE"),
+            Status::Generating => (Role::Busy, spinner_glyph(now), "o", "generating", "GEN"),
+            Status::Finishing => (Role::Busy, spinner_glyph(now), "o", "finishing", "FIN"),
+            Status::Late => (Role::Warn, spinner_glyph(now), "o", "late", "LATE"),
             Status::Ready => (Role::Ok, "✓", "+", "ready", "OK"),
             Status::Saved => (Role::Ok, "✓", "+", "ready, saved", "SAVE"),
             Status::NoLink => (Role::Warn, "✓", "+", "no link", "NOLK"),
-            Status::LinkGone => (Role::Muted, "✓", "+", "link gone", "GONE"),
+            Status::LinkExpired => (Role::Muted, "✓", "+", "link gone", "GONE"),
             Status::CallbackFailed => (Role::Warn, "!", "!", "callback fail", "CBK"),
             Status::CreateFailed => (Role::Error, "✗", "x", "create failed", "CRE"),
             Status::GenerationFailed => (Role::Error, "✗", "x", "gen. failed", "FAIL"),
@@ -181,7 +182,7 @@ impl Theme {
             Status::Unknown => (Role::Warn, "?", "?", "unknown", "FLAG"),
         };
         let glyph = if self.is_ascii() { ascii } else { glyph };
-        Look {
+        StatusStyle {
             role,
             glyph,
             word,
@@ -190,7 +191,7 @@ impl Theme {
     }
 
     /// Returns the name of a key, arrows spelled out where only ASCII is drawn.
-    pub fn key(&self, chord: KeyChord) -> String {
+    pub fn key_name(&self, chord: KeyChord) -> String {
         if self.is_ascii() {
             chord.ascii()
         } else {
@@ -200,11 +201,11 @@ impl Theme {
 }
 
 /// Returns the glyph of a running task in that second.
-fn turning(now: Now) -> &'static str {
+fn spinner_glyph(now: Now) -> &'static str {
     let second = now.wall.as_second().rem_euclid(4);
     usize::try_from(second)
         .ok()
-        .and_then(|at| TURNING.get(at))
+        .and_then(|at| SPINNER.get(at))
         .copied()
         .unwrap_or("◐")
 }
@@ -226,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_a_word_of_its_own_and_a_narrow_glyph() {
+    fn every_status_has_a_unique_word_and_glyph() {
         for theme in [Theme::ansi(), Theme::monochrome().with_ascii()] {
-            let looks = Status::ALL.map(|status| theme.look(status, now()));
+            let looks = Status::ALL.map(|status| theme.status_style(status, now()));
 
             let words: HashSet<_> = looks.iter().map(|look| look.word).collect();
             let shorts: HashSet<_> = looks.iter().map(|look| look.short).collect();
@@ -241,16 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn ascii_is_ascii() {
+    fn the_ascii_glyphs_are_ascii() {
         let theme = Theme::ansi().with_ascii();
         for status in Status::ALL {
-            assert!(theme.look(status, now()).glyph.is_ascii());
+            assert!(theme.status_style(status, now()).glyph.is_ascii());
         }
-        assert_eq!(theme.key(KeyChord::plain(Key::Up)), "Up");
+        assert_eq!(theme.key_name(KeyChord::plain(Key::Up)), "Up");
     }
 
     #[test]
-    fn without_colour_there_is_no_colour() {
+    fn no_color_uses_no_colour() {
         let theme = Theme::monochrome();
         for role in Role::ALL {
             let style = theme.style(role);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::theme::Theme;
 use crate::{
-    app::{state::State, tidings::NoticeWay},
+    app::{notifications::NotifyChannel, state::State},
     domain::{
         status::Status,
         time::{Mono, Now},
@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Returns the title, "kietop ◐3 ✓5 ✗2"; nothing where it is not to be set.
-pub fn title(state: &State, theme: &Theme) -> Option<String> {
-    if !state.settings().notices.has(NoticeWay::Title) {
+pub fn window_title(state: &State, theme: &Theme) -> Option<String> {
+    if !state.settings().notifications.uses(NotifyChannel::Title) {
         return None;
     }
     // The glyph of what is being made turns on the screen; a title stands still.
@@ -23,7 +23,7 @@ pub fn title(state: &State, theme: &Theme) -> Option<String> {
         wall: Timestamp::UNIX_EPOCH,
         mono: Mono::default(),
     };
-    let tally = state.list().tally();
+    let tally = state.list().counts();
     let mut title = "kietop".to_owned();
     let name = &state.settings().name;
     if !name.is_empty() {
@@ -37,7 +37,7 @@ pub fn title(state: &State, theme: &Theme) -> Option<String> {
         (tally.failed, Status::CreateFailed),
     ] {
         if count > 0 {
-            let glyph = theme.look(status, still).glyph;
+            let glyph = theme.status_style(status, still).glyph;
             // Writing into a `String` cannot fail.
             write!(title, " {glyph}{count}").unwrap_or_default();
         }

@@ -1,4 +1,5 @@
-//! How long the core takes for what happens often, at three lengths of the list: an answer, a key, a tab, a start.
+//! How long the core takes for what happens often, at three lengths of the list: an answer, a key,
+//! a tab, a start.
 
 #![expect(
     clippy::expect_used,
@@ -14,20 +15,20 @@ use kietop::{
     app::{
         keymap::{Key, KeyChord},
         msg::{Effect, Msg},
-        state::{Settings, State},
+        state::{AppSettings, State},
         update::{next_wakeup, update},
     },
     domain::{
-        change::Delta,
         id_extract::{KnownSecrets, extract},
         link::Links,
-        noticed::Noticed,
-        report::Observation,
-        schedule::{Freshness, Polling},
-        task::{Delivery, Facts, Family, Task, TaskId, TaskState},
+        list_change::ExternalChange,
+        poll_result::Observation,
+        response_notes::ResponseNotes,
+        schedule::{PollHistory, PollState},
+        task::{CallbackStatus, Family, Task, TaskDetails, TaskId, TaskState},
         text::CleanText,
         time::{Mono, Now},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
 };
 
@@ -37,7 +38,7 @@ fn main() {
     divan::main();
 }
 
-fn now() -> Now {
+fn start_time() -> Now {
     Now {
         wall: Timestamp::from_second(1_777_000_000).expect("a time"),
         mono: Mono::at(Duration::from_hours(1)),
@@ -45,7 +46,7 @@ fn now() -> Now {
 }
 
 /// Returns a list of which one in ten tasks is being made.
-fn tasks(count: i64) -> Vec<Watched> {
+fn build_tasks(count: i64) -> Vec<WatchedTask> {
     (0..count)
         .map(|n| {
             let id = TaskId::parse(&format!("{n:032x}")).expect("an id");
@@ -58,42 +59,47 @@ fn tasks(count: i64) -> Vec<Watched> {
             } else {
                 TaskState::Succeeded {
                     videos: Links::parse(["https://tempfile.example/r/1.mp4"]),
-                    delivery: Delivery::Done,
+                    callback: CallbackStatus::Delivered,
                 }
             };
-            let facts = Facts {
+            let facts = TaskDetails {
                 created: Some(created),
                 completed: (!is_running).then(|| created + jiff::SignedDuration::from_secs(300)),
-                ..Facts::default()
+                ..TaskDetails::default()
             };
-            let task = Task::restored(id, Family::default(), state, facts);
-            let mut watched = Watched::restored(task, None, created, Freshness::default());
+            let task = Task::from_stored(id, Family::default(), state, facts);
+            let mut watched = WatchedTask::from_stored(task, None, created, PollHistory::default());
             if is_running {
-                watched.polling = Polling::DueAt(now().mono.after(Duration::from_hours(10_000)));
+                watched.poll_state =
+                    PollState::DueAt(start_time().mono.after(Duration::from_hours(10_000)));
             }
             watched
         })
         .collect()
 }
 
-fn program(count: i64) -> State {
-    let mut state = State::new(Settings::default());
+fn build_state(count: i64) -> State {
+    let mut state = State::new(AppSettings::default());
     let size = Msg::Resized {
         width: 120,
         height: 40,
         page: 36,
     };
-    update(&mut state, size, now());
-    update(&mut state, Msg::Loaded(Ok(tasks(count))), now());
+    update(&mut state, size, start_time());
+    update(
+        &mut state,
+        Msg::ListLoaded(Ok(build_tasks(count))),
+        start_time(),
+    );
     state
 }
 
-fn key(state: &mut State, c: char) -> Vec<Effect> {
+fn press_key(state: &mut State, c: char) -> Vec<Effect> {
     let msg = Msg::Key {
         chord: KeyChord::char(c),
         is_repeat: false,
     };
-    update(state, msg, now())
+    update(state, msg, start_time())
 }
 
 /// Is a program on a clock that goes on by a second with each question.
@@ -103,15 +109,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn of(count: i64) -> RefCell<Self> {
+    fn with_tasks(count: i64) -> RefCell<Self> {
         RefCell::new(Self {
-            state: program(count),
-            now: now(),
+            state: build_state(count),
+            now: start_time(),
         })
     }
 
     /// Asks after the first task, the farthest from the end, and returns the answer to come.
-    fn ask(&mut self) -> Msg {
+    fn start_poll(&mut self) -> Msg {
         loop {
             self.now.mono = self.now.mono.after(Duration::from_secs(1));
             let msg = Msg::Key {
@@ -123,21 +129,21 @@ impl Bench {
                     let is_finishing = attempt.0.is_multiple_of(2);
                     let answer = Ok(Observation {
                         state: TaskState::Running { is_finishing },
-                        facts: Facts::default(),
+                        details: TaskDetails::default(),
                         raw: "{}".into(),
                     });
                     return Msg::Polled {
                         task,
                         attempt,
                         answer: Box::new(answer),
-                        noticed: Noticed::default(),
+                        notes: ResponseNotes::default(),
                     };
                 }
             }
         }
     }
 
-    fn say(&mut self, msg: Msg) -> Vec<Effect> {
+    fn send(&mut self, msg: Msg) -> Vec<Effect> {
         update(black_box(&mut self.state), msg, self.now)
     }
 }
@@ -145,54 +151,54 @@ impl Bench {
 /// One answer about the first row.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 2000)]
 fn answer(bencher: Bencher<'_, '_>, count: i64) {
-    let bench = Bench::of(count);
+    let bench = Bench::with_tasks(count);
     bencher
-        .with_inputs(|| bench.borrow_mut().ask())
-        .bench_local_values(|msg| bench.borrow_mut().say(msg));
+        .with_inputs(|| bench.borrow_mut().start_poll())
+        .bench_local_values(|msg| bench.borrow_mut().send(msg));
 }
 
 /// The clock's knock when nothing is due.
 #[divan::bench(args = SIZES)]
 fn tick(bencher: Bencher<'_, '_>, count: i64) {
-    let bench = Bench::of(count);
-    bencher.bench_local(|| bench.borrow_mut().say(Msg::Tick));
+    let bench = Bench::with_tasks(count);
+    bencher.bench_local(|| bench.borrow_mut().send(Msg::Tick));
 }
 
 /// When to wake next, as asked after every message.
 #[divan::bench(args = SIZES)]
 fn wakeup(bencher: Bencher<'_, '_>, count: i64) {
-    let state = program(count);
-    bencher.bench_local(|| next_wakeup(black_box(&state), now()));
+    let state = build_state(count);
+    bencher.bench_local(|| next_wakeup(black_box(&state), start_time()));
 }
 
 /// Down a row in the middle of the list, and up again.
 #[divan::bench(args = SIZES)]
 fn down_and_up(bencher: Bencher<'_, '_>, count: i64) {
-    let mut state = program(count);
+    let mut state = build_state(count);
     for _ in 0..50 {
-        key(&mut state, 'j');
+        press_key(&mut state, 'j');
     }
-    bencher.bench_local(|| (key(&mut state, 'j'), key(&mut state, 'k')));
+    bencher.bench_local(|| (press_key(&mut state, 'j'), press_key(&mut state, 'k')));
 }
 
 /// To the last row and back to the first.
 #[divan::bench(args = SIZES)]
 fn last_and_first(bencher: Bencher<'_, '_>, count: i64) {
-    let mut state = program(count);
-    bencher.bench_local(|| (key(&mut state, 'G'), key(&mut state, 'g')));
+    let mut state = build_state(count);
+    bencher.bench_local(|| (press_key(&mut state, 'G'), press_key(&mut state, 'g')));
 }
 
 /// Another tab, which is sorted afresh.
 #[divan::bench(args = SIZES, sample_size = 1)]
 fn tab(bencher: Bencher<'_, '_>, count: i64) {
-    let state = RefCell::new(program(count));
+    let state = RefCell::new(build_state(count));
     bencher
-        .with_inputs(|| key(&mut state.borrow_mut(), '2'))
-        .bench_local_values(|_| key(&mut state.borrow_mut(), '1'));
+        .with_inputs(|| press_key(&mut state.borrow_mut(), '2'))
+        .bench_local_values(|_| press_key(&mut state.borrow_mut(), '1'));
 }
 
 /// Words of which the prompts of the filter's benches are made.
-const WORDS: [&str; 24] = [
+const PROMPT_WORDS: [&str; 24] = [
     "neon",
     "street",
     "harbour",
@@ -220,66 +226,73 @@ const WORDS: [&str; 24] = [
 ];
 
 /// Returns a program whose tasks have prompts of two hundred letters, and one in four a label.
-fn prompted(count: i64) -> State {
-    let mut state = program(0);
-    let tasks = tasks(count).into_iter().zip(1_usize..).map(|(watched, n)| {
-        let words: Vec<_> = (0..34)
-            .map(|at| WORDS[(n * 7 + at * (n % 11 + 1)) % WORDS.len()])
-            .collect();
-        let facts = Facts {
-            prompt: Some(CleanText::block(&words.join(" "), 8192)),
-            ..watched.task.facts().clone()
-        };
-        let task = Task::restored(
-            watched.id().clone(),
-            Family::default(),
-            watched.task.state().clone(),
-            facts,
-        );
-        let label = n
-            .is_multiple_of(4)
-            .then(|| CleanText::line(&format!("campaign-{n:05}"), 256));
-        Watched {
-            task,
-            label,
-            ..watched
-        }
-    });
-    update(&mut state, Msg::Loaded(Ok(tasks.collect())), now());
+fn state_with_prompts(count: i64) -> State {
+    let mut state = build_state(0);
+    let tasks = build_tasks(count)
+        .into_iter()
+        .zip(1_usize..)
+        .map(|(watched, n)| {
+            let words: Vec<_> = (0..34)
+                .map(|at| PROMPT_WORDS[(n * 7 + at * (n % 11 + 1)) % PROMPT_WORDS.len()])
+                .collect();
+            let facts = TaskDetails {
+                prompt: Some(CleanText::block(&words.join(" "), 8192)),
+                ..watched.task.details().clone()
+            };
+            let task = Task::from_stored(
+                watched.id().clone(),
+                Family::default(),
+                watched.task.state().clone(),
+                facts,
+            );
+            let label = n
+                .is_multiple_of(4)
+                .then(|| CleanText::line(&format!("campaign-{n:05}"), 256));
+            WatchedTask {
+                task,
+                label,
+                ..watched
+            }
+        });
+    update(
+        &mut state,
+        Msg::ListLoaded(Ok(tasks.collect())),
+        start_time(),
+    );
     state
 }
 
 /// One more letter of a filter: after it, few tasks, many, or nearly all are left.
 #[divan::bench(args = [(10_000, "harbou", 'r'), (10_000, "", 'n'), (100_000, "harbou", 'r'), (100_000, "", 'n'), (100_000, "ngslwp", 'a'), (100_000, "xyz", 'q'), (100_000, "took:>4", 'm')])]
 fn filter_letter(bencher: Bencher<'_, '_>, (count, before, letter): (i64, &str, char)) {
-    let state = RefCell::new(prompted(count));
-    key(&mut state.borrow_mut(), '/');
+    let state = RefCell::new(state_with_prompts(count));
+    press_key(&mut state.borrow_mut(), '/');
     for c in before.chars() {
-        key(&mut state.borrow_mut(), c);
+        press_key(&mut state.borrow_mut(), c);
     }
     let erase = Msg::Key {
         chord: KeyChord::plain(Key::Backspace),
         is_repeat: false,
     };
     bencher.with_inputs(|| ()).bench_local_values(|()| {
-        key(&mut state.borrow_mut(), letter);
-        update(&mut state.borrow_mut(), erase.clone(), now());
+        press_key(&mut state.borrow_mut(), letter);
+        update(&mut state.borrow_mut(), erase.clone(), start_time());
     });
 }
 
 /// Another order, twice: the title's, which compares most, and back to the age.
 #[divan::bench(args = [10_000, 100_000])]
 fn sort_and_back(bencher: Bencher<'_, '_>, count: i64) {
-    let mut state = prompted(count);
+    let mut state = state_with_prompts(count);
     bencher.bench_local(|| {
         for place in ['3', '1'] {
-            key(&mut state, 's');
-            key(&mut state, place);
+            press_key(&mut state, 's');
+            press_key(&mut state, place);
             let enter = Msg::Key {
                 chord: KeyChord::plain(Key::Enter),
                 is_repeat: false,
             };
-            update(&mut state, enter, now());
+            update(&mut state, enter, start_time());
         }
     });
 }
@@ -288,29 +301,29 @@ fn sort_and_back(bencher: Bencher<'_, '_>, count: i64) {
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 500)]
 fn answer_through_a_filter(bencher: Bencher<'_, '_>, count: i64) {
     let bench = RefCell::new(Bench {
-        state: prompted(count),
-        now: now(),
+        state: state_with_prompts(count),
+        now: start_time(),
     });
     for c in ['s', '3', '\n', '/', 'n', 'e', 'o', 'n', '\n', 'G'] {
         let chord = match c {
             '\n' => KeyChord::plain(Key::Enter),
             c => KeyChord::char(c),
         };
-        bench.borrow_mut().say(Msg::Key {
+        bench.borrow_mut().send(Msg::Key {
             chord,
             is_repeat: false,
         });
     }
     bencher
-        .with_inputs(|| bench.borrow_mut().ask())
-        .bench_local_values(|msg| bench.borrow_mut().say(msg));
+        .with_inputs(|| bench.borrow_mut().start_poll())
+        .bench_local_values(|msg| bench.borrow_mut().send(msg));
 }
 
 /// Everything marked, and no mark again.
 #[divan::bench(args = [10_000, 100_000])]
 fn mark_all(bencher: Bencher<'_, '_>, count: i64) {
-    let mut state = program(count);
-    bencher.bench_local(|| (key(&mut state, '*'), key(&mut state, '*')));
+    let mut state = build_state(count);
+    bencher.bench_local(|| (press_key(&mut state, '*'), press_key(&mut state, '*')));
 }
 
 /// Everything marked and saved.
@@ -318,51 +331,57 @@ fn mark_all(bencher: Bencher<'_, '_>, count: i64) {
 fn save_all(bencher: Bencher<'_, '_>, count: i64) {
     bencher
         .with_inputs(|| {
-            let mut state = program(count);
-            key(&mut state, '*');
+            let mut state = build_state(count);
+            press_key(&mut state, '*');
             state
         })
-        .bench_local_values(|mut state| (key(&mut state, 'w'), state));
+        .bench_local_values(|mut state| (press_key(&mut state, 'w'), state));
 }
 
 /// The clock's knock while everything is being saved.
 #[divan::bench(args = SIZES)]
 fn tick_while_saving(bencher: Bencher<'_, '_>, count: i64) {
-    let bench = Bench::of(count);
-    key(&mut bench.borrow_mut().state, '*');
-    key(&mut bench.borrow_mut().state, 'w');
-    bencher.bench_local(|| bench.borrow_mut().say(Msg::Tick));
+    let bench = Bench::with_tasks(count);
+    press_key(&mut bench.borrow_mut().state, '*');
+    press_key(&mut bench.borrow_mut().state, 'w');
+    bencher.bench_local(|| bench.borrow_mut().send(Msg::Tick));
 }
 
 /// Everything asked after at once, by hand.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn check_all(bencher: Bencher<'_, '_>, count: i64) {
     bencher
-        .with_inputs(|| program(count))
-        .bench_local_values(|mut state| (key(&mut state, 'R'), state));
+        .with_inputs(|| build_state(count))
+        .bench_local_values(|mut state| (press_key(&mut state, 'R'), state));
 }
 
 /// The whole list, as read at the start.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn load(bencher: Bencher<'_, '_>, count: i64) {
     bencher
-        .with_inputs(|| (State::new(Settings::default()), tasks(count)))
+        .with_inputs(|| (State::new(AppSettings::default()), build_tasks(count)))
         .bench_local_values(|(mut state, tasks)| {
-            (update(&mut state, Msg::Loaded(Ok(tasks)), now()), state)
+            (
+                update(&mut state, Msg::ListLoaded(Ok(tasks)), start_time()),
+                state,
+            )
         });
 }
 
 /// A thousand changes of another instance in one message.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn thousand_changes_elsewhere(bencher: Bencher<'_, '_>, count: i64) {
-    let state = RefCell::new(program(count));
+    let state = RefCell::new(build_state(count));
     let deltas = || {
-        let news = tasks(1_000.min(count)).into_iter();
-        Msg::ChangedElsewhere(news.map(|news| Delta::Changed(Box::new(news))).collect())
+        let news = build_tasks(1_000.min(count)).into_iter();
+        Msg::ExternalChanges(
+            news.map(|news| ExternalChange::Changed(Box::new(news)))
+                .collect(),
+        )
     };
     bencher
         .with_inputs(deltas)
-        .bench_local_values(|msg| update(&mut state.borrow_mut(), msg, now()));
+        .bench_local_values(|msg| update(&mut state.borrow_mut(), msg, start_time()));
 }
 
 /// Ids out of one long line of JSON.

@@ -1,7 +1,8 @@
 //! Saving a video beside `curl`: one file of 64 MiB from loopback, in turns, whole processes.
 //!
-//! `cargo bench --bench saving` (needs `curl`). Both write to the same folder; kietop also flushes the file to the disk,
-//! reads its structure and gives it its name. Peak memory is that of the process, beside a `kietop list`.
+//! `cargo bench --bench saving` (needs `curl`). Both write to the same folder; kietop also flushes
+//! the file to the disk, reads its structure and gives it its name. Peak memory is that of the
+//! process, beside a `kietop list`.
 
 #![expect(
     clippy::expect_used,
@@ -25,16 +26,16 @@ use std::{
 const RUNS: usize = 11;
 
 /// The size of the file, in bytes.
-const SIZE: u32 = 64 * 1024 * 1024;
+const VIDEO_BYTES: u32 = 64 * 1024 * 1024;
 
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
 fn main() {
     let home = tempfile::tempdir().expect("a folder");
-    let server = serve();
+    let server = start_server();
     run(&mut kietop(home.path(), server, &["add", ID]));
     run(&mut kietop(home.path(), server, &["list", "--refresh"]));
-    let listing = peak(&mut kietop(home.path(), server, &["list"]));
+    let listing = run_for_peak_memory(&mut kietop(home.path(), server, &["list"]));
 
     let (mut ours, mut theirs, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..=RUNS {
@@ -52,7 +53,7 @@ fn main() {
         ]);
         let curled = run(&mut curl);
         let begun = Instant::now();
-        let most = peak(&mut kietop(
+        let most = run_for_peak_memory(&mut kietop(
             home.path(),
             server,
             &["save", ID, "--dir", &folder],
@@ -66,8 +67,8 @@ fn main() {
         }
         fs::remove_dir_all(&*folder).expect("removed");
     }
-    let rate = |time: Duration| f64::from(SIZE) / 1e6 / time.as_secs_f64();
-    let (ours, theirs) = (middle(&mut ours), middle(&mut theirs));
+    let rate = |time: Duration| f64::from(VIDEO_BYTES) / 1e6 / time.as_secs_f64();
+    let (ours, theirs) = (median(&mut ours), median(&mut theirs));
     memory.sort_unstable();
     println!(
         "64 MiB from loopback, medians of {RUNS}, whole processes: kietop save {:.0} MB/s, curl {:.0} MB/s, ratio {:.2}; \
@@ -97,8 +98,9 @@ fn run(command: &mut Command) -> Duration {
     begun.elapsed()
 }
 
-/// Runs a command, and returns the most memory it held, in KiB, as last seen in `/proc` before its end.
-fn peak(command: &mut Command) -> u64 {
+/// Runs a command, and returns the most memory it held, in KiB, as last seen in `/proc` before its
+/// end.
+fn run_for_peak_memory(command: &mut Command) -> u64 {
     let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
     let mut most = 0;
     loop {
@@ -114,26 +116,26 @@ fn peak(command: &mut Command) -> u64 {
     }
 }
 
-fn middle(times: &mut [Duration]) -> Duration {
+fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// Serves the API and the file, each connection on a thread of its own.
-fn serve() -> SocketAddr {
+fn start_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let here = listener.local_addr().expect("an address");
-    let video: Arc<[u8]> = video().into();
+    let video: Arc<[u8]> = build_video().into();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let video = Arc::clone(&video);
-            thread::spawn(move || answer(stream, here, &video));
+            thread::spawn(move || respond(stream, here, &video));
         }
     });
     here
 }
 
-fn answer(mut stream: TcpStream, here: SocketAddr, video: &[u8]) {
+fn respond(mut stream: TcpStream, here: SocketAddr, video: &[u8]) {
     let mut requests = BufReader::new(stream.try_clone().expect("a second handle")).lines();
     while let Some(Ok(request)) = requests.next() {
         // The rest of the head says nothing that matters here.
@@ -166,13 +168,13 @@ fn answer(mut stream: TcpStream, here: SocketAddr, video: &[u8]) {
 }
 
 /// Returns a file with the structure of a video: what it is, what is in it, and much of that.
-fn video() -> Vec<u8> {
+fn build_video() -> Vec<u8> {
     let mut video = Vec::new();
     let head = 24 + 16;
     for (size, name, rest) in [
         (24, b"ftyp", 16),
         (16, b"moov", 8),
-        (SIZE - head, b"mdat", SIZE - head - 8),
+        (VIDEO_BYTES - head, b"mdat", VIDEO_BYTES - head - 8),
     ] {
         video.extend(u32::to_be_bytes(size));
         video.extend(name);

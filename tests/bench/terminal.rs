@@ -1,8 +1,10 @@
-//! What a person feels, measured from outside in a real pseudo-terminal: start to first paint, key to paint, and rest.
+//! What a person feels, measured from outside in a real pseudo-terminal: start to first paint, key
+//! to paint, and rest.
 //!
-//! `cargo bench --bench terminal`. Each figure stands beside that of a floor: this same file started with
-//! [`FLOOR`] set, a bare ratatui program that draws one table and waits for keys. The two take turns, so that a
-//! machine whose speed drifts slows both; the ratio is what counts. Nothing here is a test: no figure fails.
+//! `cargo bench --bench terminal`. Each figure stands beside that of a floor: this same file
+//! started with [`FLOOR`] set, a bare ratatui program that draws one table and waits for keys. The
+//! two take turns, so that a machine whose speed drifts slows both; the ratio is what counts.
+//! Nothing here is a test: no figure fails.
 
 #![expect(
     clippy::expect_used,
@@ -25,41 +27,42 @@ use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// The variable that makes this file the floor.
-const FLOOR: &str = "KIETOP_BENCH_FLOOR";
+const BASELINE_VAR: &str = "KIETOP_BENCH_FLOOR";
 
 /// How often each program is started.
-const STARTS: usize = 21;
+const START_RUNS: usize = 21;
 
 /// How many keys each program is sent.
-const KEYS: usize = 200;
+const KEY_PRESSES: usize = 200;
 
 /// How long a program at rest is watched.
-const REST: Duration = Duration::from_secs(5);
+const IDLE_TIME: Duration = Duration::from_secs(5);
 
 /// Spreads the ids over all there could be: an odd number, so that no two are the same.
-const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+const ID_MULTIPLIER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
-/// How long the terminal must be silent before the next key: everything that a key causes is then painted.
-const SILENCE: Duration = Duration::from_millis(25);
+/// How long the terminal must be silent before the next key: everything that a key causes is then
+/// painted.
+const QUIET_TIME: Duration = Duration::from_millis(25);
 
 fn main() {
-    if env::var_os(FLOOR).is_some() {
-        return floor();
+    if env::var_os(BASELINE_VAR).is_some() {
+        return run_baseline();
     }
     let home = tempfile::tempdir().expect("a folder");
-    let floor = Program::floor(home.path());
+    let floor = Program::baseline(home.path());
     let programs = [0, 100, 10_000, 100_000].map(|tasks| Program::kietop(home.path(), tasks));
 
     println!(
-        "start: exec to first byte of the first frame, and to the first row of the list (ms, medians of {STARTS})"
+        "start: exec to first byte of the first frame, and to the first row of the list (ms, medians of {START_RUNS})"
     );
     for program in &programs {
         let mut pairs = Vec::new();
         let mut rows = Vec::new();
-        for _ in 0..STARTS {
-            let bare = floor.start().painted;
+        for _ in 0..START_RUNS {
+            let bare = floor.start().first_paint;
             let mut run = program.start();
-            pairs.push((bare, run.painted));
+            pairs.push((bare, run.first_paint));
             if program.tasks > 0 {
                 rows.push(run.wait_for_text(" of 1"));
             }
@@ -68,53 +71,57 @@ fn main() {
         let rows = if rows.is_empty() {
             "-".to_owned()
         } else {
-            millis(middle(rows))
+            format_millis(median(rows))
         };
         println!(
             "  {:>7} tasks  floor {}  kietop {}  x{:.2}  rows {rows}",
             program.tasks,
-            millis(middle(bare.clone())),
-            millis(middle(ours.clone())),
-            middle(ours).as_secs_f64() / middle(bare).as_secs_f64(),
+            format_millis(median(bare.clone())),
+            format_millis(median(ours.clone())),
+            median(ours).as_secs_f64() / median(bare).as_secs_f64(),
         );
     }
 
     println!(
-        "key to paint (ms over {KEYS} keys: p50, p99, max), and at rest over {}s",
-        REST.as_secs()
+        "key to paint (ms over {KEY_PRESSES} keys: p50, p99, max), and at rest over {}s",
+        IDLE_TIME.as_secs()
     );
     let mut run = floor.start();
-    run.settle();
-    println!("  {:<24} {}", "floor, j and k", figures(run.keys(b"jk")));
+    run.read_until_quiet();
+    println!(
+        "  {:<24} {}",
+        "floor, j and k",
+        format_stats(run.measure_keys(b"jk"))
+    );
     drop(run);
     for program in programs.iter().filter(|program| program.tasks > 0) {
         let mut run = program.start();
         run.wait_for_text(" of 1");
-        run.settle();
-        let rest = run.rest();
+        run.read_until_quiet();
+        let rest = run.measure_idle();
         println!(
             "  {:>7} tasks, j and k   {}",
             program.tasks,
-            figures(run.keys(b"jk"))
+            format_stats(run.measure_keys(b"jk"))
         );
         println!(
             "  {:>7} tasks, tabs      {}",
             program.tasks,
-            figures(run.keys(b"123"))
+            format_stats(run.measure_keys(b"123"))
         );
-        run.press(b'/');
-        run.settle();
+        run.press_key(b'/');
+        run.read_until_quiet();
         println!(
             "  {:>7} tasks, filtering {}",
             program.tasks,
-            figures(run.keys(b"c4f\x7f\x7f\x7f"))
+            format_stats(run.measure_keys(b"c4f\x7f\x7f\x7f"))
         );
         println!("  {:>7} tasks, at rest   {rest}", program.tasks);
     }
 }
 
 /// Draws one table and waits for keys: what any program of this kind costs at least.
-fn floor() {
+fn run_baseline() {
     use ratatui::{
         crossterm::event::{self, Event, KeyCode},
         layout::Constraint,
@@ -154,18 +161,18 @@ struct Program {
     /// How many tasks are on its list.
     tasks: usize,
     /// A word of its first frame.
-    first: &'static str,
+    first_text: &'static str,
 }
 
 impl Program {
     /// Returns the bare program: this file.
-    fn floor(home: &Path) -> Self {
+    fn baseline(home: &Path) -> Self {
         let mut command = command(&env::current_exe().expect("this file"), home);
-        command.env(FLOOR, "1");
+        command.env(BASELINE_VAR, "1");
         Self {
             command,
             tasks: 0,
-            first: "row",
+            first_text: "row",
         }
     }
 
@@ -173,13 +180,13 @@ impl Program {
     fn kietop(home: &Path, tasks: usize) -> Self {
         let binary = Path::new(env!("CARGO_BIN_EXE_kietop"));
         let list = home.join(format!("{tasks}.db"));
-        fill(binary, home, &list, tasks);
+        fill_list(binary, home, &list, tasks);
         let mut command = command(binary, home);
         command.env("KIETOP_STORE", &list);
         Self {
             command,
             tasks,
-            first: "kietop",
+            first_text: "kietop",
         }
     }
 
@@ -205,12 +212,12 @@ impl Program {
         let mut run = Run {
             master,
             child,
-            begun,
-            painted: Duration::ZERO,
-            read: Vec::new(),
+            started_at: begun,
+            first_paint: Duration::ZERO,
+            output: Vec::new(),
         };
         // The bytes before the frame (modes, title) are no paint; the first line of text is.
-        run.painted = run.wait_for_text(self.first);
+        run.first_paint = run.wait_for_text(self.first_text);
         run
     }
 }
@@ -225,14 +232,14 @@ fn command(binary: &Path, home: &Path) -> CommandBuilder {
 }
 
 /// Puts tasks on a list by the program's own command, in portions that it reads whole.
-fn fill(binary: &Path, home: &Path, list: &Path, tasks: usize) {
-    let ids = (0..tasks as u128).map(|n| format!("{:032x}", n.wrapping_mul(SPREAD)));
+fn fill_list(binary: &Path, home: &Path, list: &Path, tasks: usize) {
+    let ids = (0..tasks as u128).map(|n| format!("{:032x}", n.wrapping_mul(ID_MULTIPLIER)));
     for portion in ids.collect::<Vec<_>>().chunks(10_000) {
-        add(binary, home, list, portion);
+        add_ids(binary, home, list, portion);
     }
 }
 
-fn add(binary: &Path, home: &Path, list: &Path, ids: &[String]) {
+fn add_ids(binary: &Path, home: &Path, list: &Path, ids: &[String]) {
     let mut adding = Command::new(binary)
         .args(["add", "-", "--store"])
         .arg(list)
@@ -262,26 +269,26 @@ fn add(binary: &Path, home: &Path, list: &Path, ids: &[String]) {
 struct Run {
     master: File,
     child: Box<dyn Child + Send + Sync>,
-    begun: Instant,
-    painted: Duration,
-    read: Vec<u8>,
+    started_at: Instant,
+    first_paint: Duration,
+    output: Vec<u8>,
 }
 
 impl Run {
     /// Waits until the output holds the text, and returns the time since the start.
     fn wait_for_text(&mut self, text: &str) -> Duration {
         let holds = |read: &[u8]| read.windows(text.len()).any(|part| part == text.as_bytes());
-        while !holds(&self.read) {
+        while !holds(&self.output) {
             assert!(
-                self.read_some(Duration::from_secs(20)) > 0,
+                self.read_available(Duration::from_secs(20)) > 0,
                 "waited in vain for {text:?}"
             );
         }
-        self.begun.elapsed()
+        self.started_at.elapsed()
     }
 
     /// Reads what is there, waiting so long at most; returns how many bytes.
-    fn read_some(&mut self, limit: Duration) -> usize {
+    fn read_available(&mut self, limit: Duration) -> usize {
         let mut ready = [PollFd::new(&self.master, PollFlags::IN)];
         let limit = Timespec::try_from(limit).expect("a time");
         if poll(&mut ready, Some(&limit)).expect("a poll") == 0 {
@@ -289,48 +296,49 @@ impl Run {
         }
         let mut buffer = [0; 16 * 1024];
         let count = self.master.read(&mut buffer).unwrap_or(0);
-        self.read.extend(buffer.iter().take(count));
+        self.output.extend(buffer.iter().take(count));
         count
     }
 
     /// Reads until the terminal has been silent.
-    fn settle(&mut self) {
-        while self.read_some(SILENCE * 4) > 0 {}
+    fn read_until_quiet(&mut self) {
+        while self.read_available(QUIET_TIME * 4) > 0 {}
     }
 
-    fn press(&mut self, key: u8) {
+    fn press_key(&mut self, key: u8) {
         self.master.write_all(&[key]).expect("a key");
     }
 
     /// Sends the keys in turn, and returns each one's time to the first painted byte.
-    fn keys(&mut self, keys: &[u8]) -> Vec<Duration> {
+    fn measure_keys(&mut self, keys: &[u8]) -> Vec<Duration> {
         keys.iter()
             .copied()
             .cycle()
-            .take(KEYS)
+            .take(KEY_PRESSES)
             .filter_map(|key| {
-                while self.read_some(SILENCE) > 0 {}
+                while self.read_available(QUIET_TIME) > 0 {}
                 let pressed = Instant::now();
-                self.press(key);
-                // A key that changes nothing on the screen (the row is the last already) paints nothing.
-                (self.read_some(SILENCE * 4) > 0).then(|| pressed.elapsed())
+                self.press_key(key);
+                // A key that changes nothing on the screen (the row is the last already) paints
+                // nothing.
+                (self.read_available(QUIET_TIME * 4) > 0).then(|| pressed.elapsed())
             })
             .collect()
     }
 
     /// Watches the program at rest: processor time, bytes to the terminal, memory.
-    fn rest(&mut self) -> String {
+    fn measure_idle(&mut self) -> String {
         let pid = self.child.process_id().unwrap_or_default();
-        let before = (processor_time(pid), self.read.len());
-        let until = Instant::now() + REST;
+        let before = (processor_time(pid), self.output.len());
+        let until = Instant::now() + IDLE_TIME;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
-            self.read_some(left);
+            self.read_available(left);
         }
         let used = processor_time(pid).saturating_sub(before.0);
         format!(
             "cpu {:.2} %, {} bytes/s to the terminal, rss {:.1} MiB",
-            used.as_secs_f64() / REST.as_secs_f64() * 100.0,
-            (self.read.len() - before.1) as u64 / REST.as_secs(),
+            used.as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0,
+            (self.output.len() - before.1) as u64 / IDLE_TIME.as_secs(),
             resident_mib(pid),
         )
     }
@@ -362,16 +370,16 @@ fn resident_mib(pid: u32) -> f64 {
     kib.unwrap_or(0.0) / 1024.0
 }
 
-fn middle(mut times: Vec<Duration>) -> Duration {
+fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-fn millis(time: Duration) -> String {
+fn format_millis(time: Duration) -> String {
     format!("{:.2}", time.as_secs_f64() * 1000.0)
 }
 
-fn figures(mut times: Vec<Duration>) -> String {
+fn format_stats(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let at = |share: usize| {
         times
@@ -379,5 +387,10 @@ fn figures(mut times: Vec<Duration>) -> String {
             .copied()
             .unwrap_or_default()
     };
-    format!("{} {} {}", millis(at(50)), millis(at(99)), millis(at(100)))
+    format!(
+        "{} {} {}",
+        format_millis(at(50)),
+        format_millis(at(99)),
+        format_millis(at(100))
+    )
 }

@@ -3,34 +3,34 @@
 use std::time::Duration;
 
 use kietop::{
-    adapters::kie::envelope::Reply,
+    adapters::kie::envelope::ApiReply,
     domain::{
-        noticed::{Noticed, Oddity},
-        report::{Answer, PollError},
-        task::{Delivery, FailedStage, Family, Flag, TaskState},
+        poll_result::{PollError, PollResult},
+        response_notes::{Anomaly, ResponseNotes},
+        task::{CallbackStatus, FailureStage, Family, SuccessFlag, TaskState},
     },
 };
 use serde_json::{Value, json};
 
 use super::{
-    ID, id, limited, line,
-    luma_modify::{VIDEO, at, fixture, succeeded},
-    malformed, server,
+    ID, clean_line, id,
+    luma_modify::{VIDEO, fixture_answer, succeeded, timestamp},
+    malformed, rate_limited, server_error,
 };
 
-pub(crate) fn judge(status: u16, body: impl Into<Vec<u8>>) -> Answer {
-    let reply = Reply {
+pub(crate) fn interpret_body(status: u16, body: impl Into<Vec<u8>>) -> PollResult {
+    let reply = ApiReply {
         status,
         retry_after: None,
         body: body.into(),
     };
-    reply.judge(&id(), Family::LumaModify, &mut Noticed::default())
+    reply.interpret(&id(), Family::LumaModify, &mut ResponseNotes::default())
 }
 
-fn refused(code: i64, message: &str) -> Answer {
-    Err(PollError::Refused {
+fn rejected(code: i64, message: &str) -> PollResult {
+    Err(PollError::Rejected {
         code,
-        message: line(message),
+        message: clean_line(message),
     })
 }
 
@@ -42,26 +42,30 @@ fn the_bodys_code_decides() {
         (403, Err(PollError::Unauthorized(403))),
         (402, Err(PollError::OutOfCredits)),
         (404, Err(PollError::NotFound)),
-        (400, refused(400, "words")),
-        (422, refused(422, "words")),
-        (451, refused(451, "words")),
-        (505, refused(505, "words")),
-        (429, limited(429, None)),
-        (430, limited(430, None)),
-        (433, limited(433, None)),
+        (400, rejected(400, "words")),
+        (422, rejected(422, "words")),
+        (451, rejected(451, "words")),
+        (505, rejected(505, "words")),
+        (429, rate_limited(429, None)),
+        (430, rate_limited(430, None)),
+        (433, rate_limited(433, None)),
         (455, Err(PollError::Maintenance)),
-        (408, server(408, "words")),
-        (500, server(500, "words")),
-        (299, server(299, "words")),
-        (999, server(999, "words")),
-        (-1, server(-1, "words")),
-        (0, server(0, "words")),
+        (408, server_error(408, "words")),
+        (500, server_error(500, "words")),
+        (299, server_error(299, "words")),
+        (999, server_error(999, "words")),
+        (-1, server_error(-1, "words")),
+        (0, server_error(0, "words")),
     ];
     for (code, expected) in table {
         let body = json!({"code": code, "msg": "words", "data": {"successFlag": 1}}).to_string();
         // Whatever HTTP says beside it.
         for status in [200, 500] {
-            assert_eq!(judge(status, body.clone()), expected, "{code} by {status}");
+            assert_eq!(
+                interpret_body(status, body.clone()),
+                expected,
+                "{code} by {status}"
+            );
         }
     }
 }
@@ -95,55 +99,55 @@ fn the_http_status_decides_where_the_body_does_not() {
             Err(PollError::Blocked(407)),
             Err(PollError::Blocked(407)),
         ),
-        (451, server(451, "ok"), Err(PollError::Blocked(451))),
+        (451, server_error(451, "ok"), Err(PollError::Blocked(451))),
         (404, Err(PollError::NotFound), Err(PollError::WrongAddress)),
-        (400, refused(400, "ok"), server(400, "")),
-        (422, refused(422, "ok"), server(422, "")),
-        (429, limited(429, None), limited(429, None)),
+        (400, rejected(400, "ok"), server_error(400, "")),
+        (422, rejected(422, "ok"), server_error(422, "")),
+        (429, rate_limited(429, None), rate_limited(429, None)),
         (
             455,
             Err(PollError::Maintenance),
             Err(PollError::Maintenance),
         ),
-        (500, server(500, "ok"), server(500, "")),
+        (500, server_error(500, "ok"), server_error(500, "")),
         // As an HTTP status it means "not implemented": no word about the generation.
-        (501, server(501, "ok"), server(501, "")),
-        (505, server(505, "ok"), server(505, "")),
-        (502, server(502, "ok"), server(502, "")),
-        (503, server(503, "ok"), server(503, "")),
-        (504, server(504, "ok"), server(504, "")),
-        (520, server(520, "ok"), server(520, unreached)),
-        (526, server(526, "ok"), server(526, unreached)),
-        (304, server(304, "ok"), server(304, "")),
+        (501, server_error(501, "ok"), server_error(501, "")),
+        (505, server_error(505, "ok"), server_error(505, "")),
+        (502, server_error(502, "ok"), server_error(502, "")),
+        (503, server_error(503, "ok"), server_error(503, "")),
+        (504, server_error(504, "ok"), server_error(504, "")),
+        (520, server_error(520, "ok"), server_error(520, unreached)),
+        (526, server_error(526, "ok"), server_error(526, unreached)),
+        (304, server_error(304, "ok"), server_error(304, "")),
     ];
     for (status, by_json, by_page) in table {
-        assert_eq!(judge(status, json), by_json, "{status}");
-        assert_eq!(judge(status, codeless), by_json, "{status}");
-        assert_eq!(judge(status, html), by_page, "{status}");
+        assert_eq!(interpret_body(status, json), by_json, "{status}");
+        assert_eq!(interpret_body(status, codeless), by_json, "{status}");
+        assert_eq!(interpret_body(status, html), by_page, "{status}");
         // Without a body the status speaks for itself.
         let by_silence = match status {
             401..=403 => by_json,
-            451 | 520 | 526 => server(status.into(), ""),
+            451 | 520 | 526 => server_error(status.into(), ""),
             _ => by_page,
         };
-        assert_eq!(judge(status, ""), by_silence, "{status}");
+        assert_eq!(interpret_body(status, ""), by_silence, "{status}");
     }
 }
 
 #[test]
-fn half_a_refusal_of_the_api_is_one_and_a_page_of_cloudflare_in_json_is_none() {
+fn partial_api_refusals_count_and_cloudflare_json_not() {
     assert_eq!(
-        judge(401, r#"{"code":401,"msg":"You do no"#),
+        interpret_body(401, r#"{"code":401,"msg":"You do no"#),
         Err(PollError::Unauthorized(401))
     );
     let page = r#"{"title":"Error 1020: Access denied","status":403,"cloudflare_error":true}"#;
-    assert_eq!(judge(403, page), Err(PollError::Blocked(403)));
-    assert_eq!(judge(200, page).unwrap_err().kind(), "malformed");
+    assert_eq!(interpret_body(403, page), Err(PollError::Blocked(403)));
+    assert_eq!(interpret_body(200, page).unwrap_err().kind(), "malformed");
 }
 
 // F15, F20
 #[test]
-fn a_server_in_trouble_that_says_when_to_come_back_is_obeyed() {
+fn retry_after_of_server_errors_is_obeyed() {
     let retry_after = Some(Duration::from_secs(7));
     for (status, body, code) in [
         (503, "<html>", 503),
@@ -151,13 +155,13 @@ fn a_server_in_trouble_that_says_when_to_come_back_is_obeyed() {
         (429, "", 429),
         (200, r#"{"code":429}"#, 429),
     ] {
-        let reply = Reply {
+        let reply = ApiReply {
             status,
             retry_after,
             body: body.into(),
         };
         assert_eq!(
-            reply.judge(&id(), Family::LumaModify, &mut Noticed::default()),
+            reply.interpret(&id(), Family::LumaModify, &mut ResponseNotes::default()),
             Err(PollError::RateLimited { code, retry_after })
         );
     }
@@ -165,15 +169,15 @@ fn a_server_in_trouble_that_says_when_to_come_back_is_obeyed() {
 
 // F42
 #[test]
-fn codes_in_other_spellings() {
+fn codes_are_read_in_other_spellings() {
     let data = json!({"successFlag": 0});
     for code in [json!("200"), json!(200.0), json!(" 200 "), Value::Null] {
         let body = json!({"code": code, "data": data}).to_string();
-        assert!(judge(200, body).is_ok(), "{code}");
+        assert!(interpret_body(200, body).is_ok(), "{code}");
     }
-    assert!(judge(200, json!({"data": data}).to_string()).is_ok());
+    assert!(interpret_body(200, json!({"data": data}).to_string()).is_ok());
     assert_eq!(
-        judge(200, r#"{"code":"401"}"#),
+        interpret_body(200, r#"{"code":"401"}"#),
         Err(PollError::Unauthorized(401))
     );
     for code in [
@@ -185,7 +189,7 @@ fn codes_in_other_spellings() {
     ] {
         let body = json!({"code": code, "data": data}).to_string();
         assert_eq!(
-            judge(200, body),
+            interpret_body(200, body),
             malformed("its code is no number"),
             "{code}"
         );
@@ -194,7 +198,7 @@ fn codes_in_other_spellings() {
 
 // F39, F44, F45
 #[test]
-fn unknown_tasks_are_told_in_many_ways() {
+fn unknown_tasks_are_recognised_in_every_form() {
     for body in [
         json!({"code": 200, "msg": "success", "data": null}),
         json!({"code": 200, "msg": "success"}),
@@ -208,7 +212,7 @@ fn unknown_tasks_are_told_in_many_ways() {
         json!({"code": 404, "msg": "x"}),
     ] {
         assert_eq!(
-            judge(200, body.to_string()),
+            interpret_body(200, body.to_string()),
             Err(PollError::NotFound),
             "{body}"
         );
@@ -218,7 +222,7 @@ fn unknown_tasks_are_told_in_many_ways() {
 // F60
 #[test]
 fn messages_are_read_in_both_spellings_and_cleaned() {
-    let message = |body: Value| match judge(200, body.to_string()) {
+    let message = |body: Value| match interpret_body(200, body.to_string()) {
         Err(PollError::Server { message, .. }) => message.as_str().to_owned(),
         other => format!("{other:?}"),
     };
@@ -239,7 +243,7 @@ fn messages_are_read_in_both_spellings_and_cleaned() {
 
 // F24, F34, F36, F38, F40
 #[test]
-fn broken_documents_are_named() {
+fn broken_documents_are_reported() {
     let table: [(&[u8], &str); 13] = [
         (b"", "it is empty"),
         (b" \r\n\t", "it is empty"),
@@ -256,14 +260,14 @@ fn broken_documents_are_named() {
         (b"{\"code\":200,\"data\":\"soon\"}", "its data is a text"),
     ];
     for (body, what) in table {
-        assert_eq!(judge(200, body), malformed(what));
+        assert_eq!(interpret_body(200, body), malformed(what));
     }
     // What a user put in may be as deep as it likes: it is passed over, and the rest is read.
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         for depth in [10, 500, 10_000] {
             let (open, close) = (open.repeat(depth), close.repeat(depth));
             let record = format!("{{\"x\":{open}0{close},\"successFlag\":0}}");
-            let answer = judge(200, format!("{{\"code\":200,\"data\":{record}}}"));
+            let answer = interpret_body(200, format!("{{\"code\":200,\"data\":{record}}}"));
             let running = TaskState::Running {
                 is_finishing: false,
             };
@@ -271,7 +275,10 @@ fn broken_documents_are_named() {
         }
     }
     let wide = format!("{{\"code\":200,\"data\":[{}[]]}}", "[],".repeat(10_000));
-    assert_eq!(judge(200, wide), malformed("it has too many parts"));
+    assert_eq!(
+        interpret_body(200, wide),
+        malformed("it has too many parts")
+    );
     for body in [
         "{} junk",
         "{\"code\":200}{\"code\":200}",
@@ -281,7 +288,7 @@ fn broken_documents_are_named() {
         "{\"code\":200,\"data\":{\"successFlag\":01}}",
         "\u{feff}{}{}",
     ] {
-        let Err(PollError::Malformed(what)) = judge(200, body) else {
+        let Err(PollError::Malformed(what)) = interpret_body(200, body) else {
             panic!("{body} was taken");
         };
         assert!(what.as_str().starts_with("it is not JSON: "), "{what}");
@@ -289,7 +296,7 @@ fn broken_documents_are_named() {
     }
     // A broken answer by a page that is there is no wrong address.
     assert_eq!(
-        judge(404, "{\"code\":404"),
+        interpret_body(404, "{\"code\":404"),
         malformed("it is JSON that ends too early")
     );
 }
@@ -301,29 +308,29 @@ fn half_broken_documents_are_still_used() {
         "\u{feff} {{\"code\":200,\"code\":200,\"data\":{{\"successFlag\":3,\"successFlag\":0,\
          \"taskId\":\"{ID}\",\"errorMessage\":\"cut \\ud83d\"}}}} \n"
     );
-    let seen = judge(200, body).unwrap();
+    let seen = interpret_body(200, body).unwrap();
     assert_eq!(
-        seen.facts.flag,
-        Some(Flag::Number(0)),
+        seen.details.flag,
+        Some(SuccessFlag::Number(0)),
         "the last of two keys counts"
     );
-    assert_eq!(seen.facts.error_message, Some(line("cut \u{fffd}")));
+    assert_eq!(seen.details.error_message, Some(clean_line("cut \u{fffd}")));
 
     let mut body = br#"{"code":200,"data":{"successFlag":0,"errorMessage":"bad "#.to_vec();
     body.extend_from_slice(b"\xff\xfe\"}}");
     assert_eq!(
-        judge(200, body).unwrap().facts.error_message,
-        Some(line("bad \u{fffd}\u{fffd}"))
+        interpret_body(200, body).unwrap().details.error_message,
+        Some(clean_line("bad \u{fffd}\u{fffd}"))
     );
 }
 
 // F40
 #[test]
-fn data_in_a_text_is_read_as_json() {
+fn stringified_data_is_read_as_json() {
     let record = json!({"taskId": ID, "successFlag": 0}).to_string();
     for data in [json!(record), json!(json!(record).to_string())] {
-        let seen = judge(200, json!({"code": 200, "data": data}).to_string()).unwrap();
-        assert_eq!(seen.facts.flag, Some(Flag::Number(0)), "{data}");
+        let seen = interpret_body(200, json!({"code": 200, "data": data}).to_string()).unwrap();
+        assert_eq!(seen.details.flag, Some(SuccessFlag::Number(0)), "{data}");
     }
     for data in [
         json!([record]),
@@ -331,14 +338,14 @@ fn data_in_a_text_is_read_as_json() {
         json!("7"),
         json!("{\"successFlag\":"),
     ] {
-        let answer = judge(200, json!({"code": 200, "data": data}).to_string());
+        let answer = interpret_body(200, json!({"code": 200, "data": data}).to_string());
         assert!(matches!(answer, Err(PollError::Malformed(_))), "{answer:?}");
     }
 }
 
 // F41
 #[test]
-fn an_answer_for_another_task_is_left_aside() {
+fn an_answer_for_another_task_is_ignored() {
     let other = malformed("it is the answer for another task");
     for (code, told, expected_ok) in [
         (200, json!(ID), true),
@@ -351,7 +358,7 @@ fn an_answer_for_another_task_is_left_aside() {
         (501, json!(ID), true),
     ] {
         let body = json!({"code": code, "data": {"taskId": told, "successFlag": 0}}).to_string();
-        let answer = judge(200, body);
+        let answer = interpret_body(200, body);
         assert_eq!(answer.is_ok(), expected_ok, "{told}");
         assert!(expected_ok || answer == other, "{answer:?}");
     }
@@ -359,20 +366,20 @@ fn an_answer_for_another_task_is_left_aside() {
 
 // F49
 #[test]
-fn code_501_ends_the_task() {
+fn code_501_is_final() {
     let failed = TaskState::Failed {
-        stage: FailedStage::Generation,
+        stage: FailureStage::Generation,
     };
-    let seen = fixture("generation_failed_501").unwrap();
+    let seen = fixture_answer("generation_failed_501").unwrap();
     assert_eq!(seen.state, failed);
-    assert_eq!(seen.facts.error_code, Some(line("501")));
+    assert_eq!(seen.details.error_code, Some(clean_line("501")));
     assert_eq!(
-        seen.facts.error_message,
-        Some(line("Generation failed, please try again."))
+        seen.details.error_message,
+        Some(clean_line("Generation failed, please try again."))
     );
 
     let told = |data: Value| {
-        judge(
+        interpret_body(
             200,
             json!({"code": 501, "msg": "m", "data": data}).to_string(),
         )
@@ -387,7 +394,7 @@ fn code_501_ends_the_task() {
     ] {
         let seen = told(data.clone()).unwrap();
         assert_eq!(seen.state, failed, "{data}");
-        assert_eq!(seen.facts.error_message, Some(line("m")), "{data}");
+        assert_eq!(seen.details.error_message, Some(clean_line("m")), "{data}");
     }
     // The record's own words and times are kept.
     let seen = told(json!({
@@ -397,55 +404,55 @@ fn code_501_ends_the_task() {
     assert_eq!(
         seen.state,
         TaskState::Failed {
-            stage: FailedStage::Creation
+            stage: FailureStage::Creation
         }
     );
-    assert_eq!(seen.facts.error_code, Some(line("7")));
-    assert_eq!(seen.facts.error_message, Some(line("own")));
-    assert_eq!(seen.facts.created, at("2025-08-13T09:42:51Z"));
+    assert_eq!(seen.details.error_code, Some(clean_line("7")));
+    assert_eq!(seen.details.error_message, Some(clean_line("own")));
+    assert_eq!(seen.details.created, timestamp("2025-08-13T09:42:51Z"));
     // A result in hand is never talked away.
     let seen = told(json!({"successFlag": 1, "response": {"resultUrls": [VIDEO]}})).unwrap();
-    assert_eq!(seen.state, succeeded(Delivery::Done));
-    assert_eq!(seen.facts.error_code, None);
+    assert_eq!(seen.state, succeeded(CallbackStatus::Delivered));
+    assert_eq!(seen.details.error_code, None);
 }
 
 #[test]
-fn no_bytes_at_all_make_it_panic() {
+fn no_bytes_make_the_parser_panic() {
     let whole = std::fs::read(format!(
         "{}/tests/fixtures/succeeded.json",
         env!("CARGO_MANIFEST_DIR")
     ))
     .unwrap();
     for cut in 0..whole.len() {
-        assert!(judge(200, &whole[..cut]).is_err() || cut + 2 > whole.len());
+        assert!(interpret_body(200, &whole[..cut]).is_err() || cut + 2 > whole.len());
         let mut bent = whole.clone();
         for byte in [0, b'"', b'\\', 0x7f, 0xff] {
             bent[cut] = byte;
-            drop(judge(200, bent.clone()));
+            drop(interpret_body(200, bent.clone()));
         }
     }
 }
 
 /// Returns what is odd about an answer, and how it was kept.
-fn noticed(status: u16, body: &str) -> (Vec<Oddity>, Option<String>) {
-    let reply = Reply {
+fn anomalies_of(status: u16, body: &str) -> (Vec<Anomaly>, Option<String>) {
+    let reply = ApiReply {
         status,
         retry_after: None,
         body: body.into(),
     };
-    let mut noticed = Noticed::default();
-    let answer = reply.judge(&id(), Family::LumaModify, &mut noticed);
-    noticed.note_outcome(&answer);
+    let mut noticed = ResponseNotes::default();
+    let answer = reply.interpret(&id(), Family::LumaModify, &mut noticed);
+    noticed.add_from_result(&answer);
     let text = noticed.text.map(|text| text.as_str().to_owned());
-    (noticed.oddities, text)
+    (noticed.anomalies, text)
 }
 
 // F34, F36, F37, F38, F40, F41, F42, F50, F51, F56
 #[test]
-fn what_is_odd_is_noticed_by_its_kind() {
-    use Oddity as Odd;
+fn anomalies_are_reported_by_kind() {
+    use Anomaly as Odd;
 
-    let table: [(u16, &str, &[Oddity]); 19] = [
+    let table: [(u16, &str, &[Anomaly]); 19] = [
         (200, r#"{"code":200,"data":{"successFlag":0}}"#, &[]),
         (200, r#"{"code":401,"msg":"no"}"#, &[]),
         (200, r#"{"code":501,"msg":"no"}"#, &[]),
@@ -454,7 +461,7 @@ fn what_is_odd_is_noticed_by_its_kind() {
         (200, "<html>", &[Odd::Malformed]),
         (200, "[200]", &[Odd::Malformed]),
         (200, r#"{"code":200,"data":[1]}"#, &[Odd::Malformed]),
-        (200, r#"{"code":200} {"code":200}"#, &[Odd::GoesOn]),
+        (200, r#"{"code":200} {"code":200}"#, &[Odd::TrailingData]),
         (
             200,
             r#"{"code":200,"data":{"taskId":"b"}}"#,
@@ -463,10 +470,10 @@ fn what_is_odd_is_noticed_by_its_kind() {
         (
             200,
             r#"{"code":200,"data":{"successFlag":1,"successFlag":0}}"#,
-            &[Odd::KeyTwice],
+            &[Odd::DuplicateKey],
         ),
-        (200, r#"{"data":{"successFlag":0}}"#, &[Odd::NoCode]),
-        (500, r#"{"data":{"successFlag":0}}"#, &[Odd::NoCode]),
+        (200, r#"{"data":{"successFlag":0}}"#, &[Odd::MissingCode]),
+        (500, r#"{"data":{"successFlag":0}}"#, &[Odd::MissingCode]),
         (200, r#"{"code":999}"#, &[Odd::UnknownCode]),
         (200, r#"{"code":-1}"#, &[Odd::UnknownCode]),
         (
@@ -477,7 +484,7 @@ fn what_is_odd_is_noticed_by_its_kind() {
         (
             500,
             r#"{"code":200,"data":{"successFlag":0}}"#,
-            &[Odd::StatusDiffers],
+            &[Odd::StatusMismatch],
         ),
         (
             200,
@@ -487,17 +494,17 @@ fn what_is_odd_is_noticed_by_its_kind() {
         (
             200,
             r#"{"code":200,"code":200,"data":{"taskId":"b"}}"#,
-            &[Odd::KeyTwice, Odd::OtherTask],
+            &[Odd::DuplicateKey, Odd::OtherTask],
         ),
     ];
     for (status, body, oddities) in table {
-        let (found, text) = noticed(status, body);
+        let (found, text) = anomalies_of(status, body);
         assert_eq!(found, oddities, "{status} {body}");
         let kept = (!oddities.is_empty()).then_some(body);
         assert_eq!(text.as_deref(), kept, "{status} {body}");
     }
     // Nothing by itself, but it may take an ending back.
-    let (found, text) = noticed(200, r#"{"code":200,"data":null}"#);
+    let (found, text) = anomalies_of(200, r#"{"code":200,"data":null}"#);
     assert_eq!(found, []);
     assert_eq!(text.as_deref(), Some(r#"{"code":200,"data":null}"#));
 }

@@ -1,4 +1,5 @@
-//! What may come: keys, texts, sizes, time, and how the outside answers, each as a number of chance.
+//! What may come: keys, texts, sizes, time, and how the outside answers, each as a number of
+//! chance.
 
 use std::time::Duration;
 
@@ -6,17 +7,17 @@ use jiff::Timestamp;
 use kietop::{
     app::{
         keymap::{Key, KeyChord},
-        pointer::Gesture,
-        tidings::Focus,
+        mouse::MouseAction,
+        notifications::TerminalFocus,
     },
     domain::{
+        download::DownloadError,
+        limiter::{Denied, DenyReason},
         link::{Link, Links},
-        noticed::{EXCERPT_BYTES, Noticed, Oddity},
-        report::{Answer, Observation, PollError},
-        save::SaveError,
-        task::{Delivery, Facts, FailedStage, TaskState},
+        poll_result::{Observation, PollError, PollResult},
+        response_notes::{Anomaly, MAX_EXCERPT_LEN, ResponseNotes},
+        task::{CallbackStatus, FailureStage, TaskDetails, TaskState},
         text::CleanText,
-        turns::{PutOff, Refusal},
     },
 };
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ use crate::support::line;
 
 /// Is one thing that happens; numbers choose among what there is by then.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub(crate) enum TestStep {
     Key(KeyChord),
     HeldKey(KeyChord),
     Paste(String),
@@ -40,8 +41,8 @@ pub(crate) enum Step {
     Reply(u8),
     Elsewhere(u8, bool),
     /// The mouse, at so many columns and rows of a screen.
-    Point(Gesture, (u16, u16)),
-    Focus(Focus),
+    Point(MouseAction, (u16, u16)),
+    Focus(TerminalFocus),
     /// A part of the program broke, and says so in these words.
     Broke(String),
     /// A row is removed and that is undone, with nothing in between.
@@ -49,7 +50,7 @@ pub(crate) enum Step {
 }
 
 /// Texts that act on a terminal, hide, or are wide.
-const HOSTILE: [&str; 8] = [
+const HOSTILE_TEXTS: [&str; 8] = [
     "\u{1b}[2J\u{1b}]52;c;cm0=\u{7}",
     "\u{9b}31m\u{90}q\u{9c}",
     "\u{202e}4pm.exe\u{2066}x\u{2069}",
@@ -60,11 +61,11 @@ const HOSTILE: [&str; 8] = [
     "Z\u{300}\u{301}\u{302}\u{303}\u{304}\u{305}algo",
 ];
 
-pub(crate) fn hostile(number: u8) -> &'static str {
-    HOSTILE[usize::from(number) % HOSTILE.len()]
+pub(crate) fn hostile_text(number: u8) -> &'static str {
+    HOSTILE_TEXTS[usize::from(number) % HOSTILE_TEXTS.len()]
 }
 
-pub(crate) fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step_strategy() -> impl Strategy<Value = TestStep> {
     let letters = prop::sample::select(
         "jkgGhlJK123456adurRp+-oO?qe \nV*/sSyn!:<bwWiNMmcxt"
             .chars()
@@ -86,13 +87,13 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         Key::F(1),
     ]);
     prop_oneof![
-        12 => letters.clone().prop_map(|c| Step::Key(KeyChord::char(c))),
-        1 => letters.prop_map(|c| Step::HeldKey(KeyChord::char(c))),
-        5 => keys.prop_map(|key| Step::Key(KeyChord::plain(key))),
-        1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w', 'p', 'n']).prop_map(|c| Step::Key(KeyChord::ctrl(c))),
+        12 => letters.clone().prop_map(|c| TestStep::Key(KeyChord::char(c))),
+        1 => letters.prop_map(|c| TestStep::HeldKey(KeyChord::char(c))),
+        5 => keys.prop_map(|key| TestStep::Key(KeyChord::plain(key))),
+        1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w', 'p', 'n']).prop_map(|c| TestStep::Key(KeyChord::ctrl(c))),
         // What leads somewhere by two keys is seldom hit by two of chance.
-        2 => prop::sample::select(vec!['y', 'p', 'u', 'j']).prop_map(|c| Step::Key(KeyChord::char(c))),
-        1 => prop::collection::vec(any::<char>(), 0..40).prop_map(|text| Step::Paste(text.into_iter().collect())),
+        2 => prop::sample::select(vec!['y', 'p', 'u', 'j']).prop_map(|c| TestStep::Key(KeyChord::char(c))),
+        1 => prop::collection::vec(any::<char>(), 0..40).prop_map(|text| TestStep::Paste(text.into_iter().collect())),
         1 => prop::sample::select(vec![
             "774d9a7dd608a0e49293903095e45a4c",
             "state:generating",
@@ -103,28 +104,28 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             "left:<14d",
             "code:>400 ",
             "took:",
-        ]).prop_map(|filter| Step::Paste(filter.to_owned())),
-        1 => any::<u8>().prop_map(|n| Step::Paste(hostile(n).to_owned())),
-        2 => size().prop_map(|(w, h)| Step::Resize(w, h)),
-        8 => (0_u64..40_000).prop_map(Step::Wait),
-        12 => any::<u8>().prop_map(Step::Answer),
-        2 => any::<u8>().prop_map(Step::LateAnswer),
-        6 => any::<u8>().prop_map(Step::PutOff),
-        6 => any::<u8>().prop_map(Step::Disk),
-        8 => any::<u8>().prop_map(Step::Reply),
-        2 => (0_u8..8, any::<bool>()).prop_map(|(n, is_gone)| Step::Elsewhere(n, is_gone)),
+        ]).prop_map(|filter| TestStep::Paste(filter.to_owned())),
+        1 => any::<u8>().prop_map(|n| TestStep::Paste(hostile_text(n).to_owned())),
+        2 => size_strategy().prop_map(|(w, h)| TestStep::Resize(w, h)),
+        8 => (0_u64..40_000).prop_map(TestStep::Wait),
+        12 => any::<u8>().prop_map(TestStep::Answer),
+        2 => any::<u8>().prop_map(TestStep::LateAnswer),
+        6 => any::<u8>().prop_map(TestStep::PutOff),
+        6 => any::<u8>().prop_map(TestStep::Disk),
+        8 => any::<u8>().prop_map(TestStep::Reply),
+        2 => (0_u8..8, any::<bool>()).prop_map(|(n, is_gone)| TestStep::Elsewhere(n, is_gone)),
         2 => (
-            prop::sample::select(vec![Gesture::Press, Gesture::WheelDown, Gesture::WheelUp]),
+            prop::sample::select(vec![MouseAction::Press, MouseAction::WheelDown, MouseAction::WheelUp]),
             (0_u16..120, 0_u16..36),
-        ).prop_map(|(gesture, at)| Step::Point(gesture, at)),
-        1 => prop::sample::select(vec![Focus::Here, Focus::Away]).prop_map(Step::Focus),
-        1 => any::<u8>().prop_map(|n| Step::Broke(format!("Broken: {}.", hostile(n)))),
-        2 => Just(Step::RemoveAndUndo),
+        ).prop_map(|(gesture, at)| TestStep::Point(gesture, at)),
+        1 => prop::sample::select(vec![TerminalFocus::Focused, TerminalFocus::Unfocused]).prop_map(TestStep::Focus),
+        1 => any::<u8>().prop_map(|n| TestStep::Broke(format!("Broken: {}.", hostile_text(n)))),
+        2 => Just(TestStep::RemoveAndUndo),
     ]
 }
 
 /// Returns a size from nothing to a wide screen, small ones often.
-pub(crate) fn size() -> impl Strategy<Value = (u16, u16)> {
+pub(crate) fn size_strategy() -> impl Strategy<Value = (u16, u16)> {
     prop_oneof![
         6 => (0_u16..45, 0_u16..12),
         3 => (40_u16..121, 8_u16..37),
@@ -132,38 +133,39 @@ pub(crate) fn size() -> impl Strategy<Value = (u16, u16)> {
     ]
 }
 
-/// Returns an answer about a task: every kind there is, with texts that mean harm, cleaned at the door as all are.
-pub(crate) fn answer_of(kind: u8) -> Answer {
-    let text = hostile(kind / 16);
-    let facts = || Facts {
+/// Returns an answer about a task: every kind there is, with texts that mean harm, cleaned at the
+/// door as all are.
+pub(crate) fn answer_for(kind: u8) -> PollResult {
+    let text = hostile_text(kind / 16);
+    let facts = || TaskDetails {
         prompt: Some(CleanText::block(text, 8192)),
-        source: Some(Link::parse("https://ex.com/in.mp4")),
+        input: Some(Link::parse("https://ex.com/in.mp4")),
         error_code: Some(line(text)),
         error_message: Some(line(text)),
-        ..Facts::default()
+        ..TaskDetails::default()
     };
     let seen = |state| {
         Ok(Observation {
             state,
-            facts: facts(),
+            details: facts(),
             raw: "{}".into(),
         })
     };
     let made = |urls: &[&str], delivery| {
         seen(TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            delivery,
+            callback: delivery,
         })
     };
     match kind % 16 {
-        0 => made(&["https://ex.com/1.mp4"], Delivery::Done),
+        0 => made(&["https://ex.com/1.mp4"], CallbackStatus::Delivered),
         1 => made(
             &["https://ex.com/1.mp4", "https://ex.com/2.mp4"],
-            Delivery::CallbackFailed,
+            CallbackStatus::Failed,
         ),
-        2 => made(&[], Delivery::Done),
+        2 => made(&[], CallbackStatus::Delivered),
         3 => seen(TaskState::Failed {
-            stage: FailedStage::Creation,
+            stage: FailureStage::Creation,
         }),
         4 => seen(TaskState::Unrecognised),
         5 => Err(PollError::NotFound),
@@ -176,13 +178,13 @@ pub(crate) fn answer_of(kind: u8) -> Answer {
             code: 500,
             message: line(text),
         }),
-        9 => Err(PollError::Refused {
+        9 => Err(PollError::Rejected {
             code: 422,
             message: line(text),
         }),
         10 => Err(PollError::Unauthorized(401)),
         11 => Err(PollError::TimedOut),
-        13 => made(&["javascript:alert(1)"], Delivery::Done),
+        13 => made(&["javascript:alert(1)"], CallbackStatus::Delivered),
         14 => Err(PollError::Maintenance),
         kind => seen(TaskState::Running {
             is_finishing: kind == 12,
@@ -191,30 +193,31 @@ pub(crate) fn answer_of(kind: u8) -> Answer {
 }
 
 /// Returns what is noticed beside an answer, often nothing.
-pub(crate) fn noticed_of(kind: u8) -> Noticed {
+pub(crate) fn notes_for(kind: u8) -> ResponseNotes {
     if kind % 5 > 1 {
-        return Noticed::default();
+        return ResponseNotes::default();
     }
-    Noticed {
+    ResponseNotes {
         date: Timestamp::from_second(i64::from(kind) << (kind % 32)).ok(),
-        oddities: vec![Oddity::ALL[usize::from(kind) % Oddity::ALL.len()]],
-        text: Some(CleanText::block(hostile(kind / 16), EXCERPT_BYTES)),
+        anomalies: vec![Anomaly::ALL[usize::from(kind) % Anomaly::ALL.len()]],
+        text: Some(CleanText::block(hostile_text(kind / 16), MAX_EXCERPT_LEN)),
     }
 }
 
-/// Returns why a question is put off: each reason with each wait, and each error an account is held back for.
-pub(crate) fn put_off_of(kind: u8) -> PutOff {
+/// Returns why a question is put off: each reason with each wait, and each error an account is held
+/// back for.
+pub(crate) fn denial_for(kind: u8) -> Denied {
     let waits = [0, 1, 200, 999, 2000, 60_000];
     let millis = waits.get(usize::from(kind % 7)).copied();
     let why = match kind % 3 {
-        0 => Refusal::Elsewhere,
-        1 => Refusal::Crowded,
-        _ => Refusal::Held {
+        0 => DenyReason::TaskBusy,
+        1 => DenyReason::LimitReached,
+        _ => DenyReason::AccountBackoff {
             error: match kind / 3 % 5 {
                 0 => PollError::Maintenance,
                 1 => PollError::Unauthorized(401),
                 2 => PollError::OutOfCredits,
-                3 => PollError::Offline(line(hostile(kind / 16))),
+                3 => PollError::Offline(line(hostile_text(kind / 16))),
                 _ => PollError::RateLimited {
                     code: 429,
                     retry_after: None,
@@ -223,29 +226,29 @@ pub(crate) fn put_off_of(kind: u8) -> PutOff {
             failures: u32::from(kind),
         },
     };
-    PutOff {
-        why,
+    Denied {
+        reason: why,
         wait: millis.map_or(Duration::MAX, Duration::from_millis),
     }
 }
 
 /// Returns how a save may end badly.
-pub(crate) fn save_error_of(kind: u8) -> SaveError {
+pub(crate) fn download_error_for(kind: u8) -> DownloadError {
     match kind % 9 {
-        0 => SaveError::Stalled,
-        1 => SaveError::NotAVideo(line(hostile(kind / 8))),
-        2 => SaveError::LinkGone {
+        0 => DownloadError::Stalled,
+        1 => DownloadError::NotAVideo(line(hostile_text(kind / 8))),
+        2 => DownloadError::LinkExpired {
             status: 403,
-            why: Some(line(hostile(kind / 8))),
+            why: Some(line(hostile_text(kind / 8))),
         },
-        3 => SaveError::DiskFull,
-        4 => SaveError::Folder(line(hostile(kind / 8))),
-        5 => SaveError::Busy,
-        6 => SaveError::NoAnswer(PollError::TimedOut),
-        7 => SaveError::Refused {
+        3 => DownloadError::DiskFull,
+        4 => DownloadError::FolderUnwritable(line(hostile_text(kind / 8))),
+        5 => DownloadError::Busy,
+        6 => DownloadError::NoAnswer(PollError::TimedOut),
+        7 => DownloadError::RenewalFailed {
             status: 404,
             error: PollError::TimedOut,
         },
-        _ => SaveError::Stopped,
+        _ => DownloadError::Stopped,
     }
 }

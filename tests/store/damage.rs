@@ -1,4 +1,5 @@
-//! Damage of every kind done to a list file, and what may come of it: never a silent change, never a panic.
+//! Damage of every kind done to a list file, and what may come of it: never a silent change, never
+//! a panic.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -10,10 +11,10 @@ use std::fs;
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
-        change::StoreError,
-        task::{Facts, TaskState},
+        list_change::StoreError,
+        task::{TaskDetails, TaskState},
         text::CleanText,
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ports::ListStore,
 };
@@ -21,7 +22,7 @@ use kietop::{
 use crate::support::*;
 
 /// Fills a list with tasks of every kind and leaves it closed, or as a kill leaves it.
-pub(crate) fn filled(list: &List, is_killed: bool) -> Vec<Watched> {
+pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
     let mut store = list.open();
     let mut changes = Vec::new();
     for n in 0..60_u64 {
@@ -32,10 +33,10 @@ pub(crate) fn filled(list: &List, is_killed: bool) -> Vec<Watched> {
             _ => labelled(&name, &label),
         });
         let length = if n % 10 == 0 { 9000 } else { 300 };
-        let facts = Facts {
+        let facts = TaskDetails {
             prompt: Some(CleanText::block(&"word ".repeat(length / 5), 16 * 1024)),
             created: Some(at(n)),
-            ..Facts::default()
+            ..TaskDetails::default()
         };
         let state = match n % 3 {
             0 => success(),
@@ -67,7 +68,7 @@ pub(crate) fn filled(list: &List, is_killed: bool) -> Vec<Watched> {
 
 /// Tells what became of the damaged files; the others were whole all the same.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct DamageOutcome {
     /// Kept aside and named, with the list rescued from them.
     pub(crate) kept: usize,
     /// Refused and left as they are: they look like a newer version or another program's.
@@ -75,12 +76,12 @@ pub(crate) struct Seen {
 }
 
 /// The number of kinds of damage.
-pub(crate) const KINDS: usize = 8;
+pub(crate) const DAMAGE_KINDS: usize = 8;
 
 /// Damages bytes as a disk, a copy or a person may.
-pub(crate) fn spoil(bytes: &mut Vec<u8>, kind: usize, dice: &mut Dice) {
+pub(crate) fn corrupt(bytes: &mut Vec<u8>, kind: usize, dice: &mut TestRng) {
     let length = bytes.len();
-    let noise = |dice: &mut Dice| u8::try_from(dice.roll(256)).unwrap();
+    let noise = |dice: &mut TestRng| u8::try_from(dice.roll(256)).unwrap();
     match kind {
         0 => bytes.truncate(dice.roll(length)),
         1 => {
@@ -109,27 +110,27 @@ pub(crate) fn spoil(bytes: &mut Vec<u8>, kind: usize, dice: &mut Dice) {
 }
 
 /// Damages a fresh list so many times; fails at the first change that nobody told of.
-pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
-    let mut dice = Dice(seed);
-    let mut told = Seen::default();
+pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
+    let mut dice = TestRng(seed);
+    let mut told = DamageOutcome::default();
     for round in 0..rounds {
-        let list = List::new();
-        let all = filled(&list, round % 2 == 0);
+        let list = TestList::new();
+        let all = fill_list(&list, round % 2 == 0);
         let name = match round % 4 {
             2 => "kietop.db-wal",
             _ => "kietop.db",
         };
         let path = list.path().with_file_name(name);
         let mut bytes = fs::read(&path).unwrap();
-        let kind = dice.roll(KINDS);
-        spoil(&mut bytes, kind, &mut dice);
+        let kind = dice.roll(DAMAGE_KINDS);
+        corrupt(&mut bytes, kind, &mut dice);
         fs::write(&path, &bytes).unwrap();
 
         let context = format!("round {round}, kind {kind}, {name}");
-        let reports = Reports::default();
+        let reports = RecoveryReports::default();
         let mut store = match SqliteStore::open(&list.path(), at(0), reports.sink()) {
             Ok(store) => store,
-            Err(error @ (StoreError::Newer { .. } | StoreError::Other(_))) => {
+            Err(error @ (StoreError::NewerVersion { .. } | StoreError::Other(_))) => {
                 assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
                 told.refused += 1;
                 continue;
@@ -140,7 +141,7 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
         let told_of = reports.take();
         match told_of
             .iter()
-            .find_map(|recovery| recovery.kept_as.as_ref())
+            .find_map(|recovery| recovery.backup_path.as_ref())
         {
             Some(kept) => {
                 told.kept += 1;
@@ -156,7 +157,7 @@ pub(crate) fn play(rounds: usize, seed: u64) -> Seen {
             }
             None => assert_eq!(loaded, all, "{context}"),
         }
-        let ids = |tasks: &[Watched]| -> Vec<_> {
+        let ids = |tasks: &[WatchedTask]| -> Vec<_> {
             let ids = tasks.iter().map(|watched| watched.id().clone());
             ids.collect()
         };

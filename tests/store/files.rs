@@ -12,44 +12,44 @@ use std::{
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
-        change::{Access, Applied, Delta, StoreError},
+        list_change::{AccessMode, ChangeResult, ExternalChange, StoreError},
         task::TaskState,
         text::CleanText,
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ports::ListStore,
 };
 
 use crate::{
-    commands,
-    damage::{self, filled},
+    command_damage,
+    damage::{self, fill_list},
     support::*,
 };
 
-fn mode(path: &Path) -> u32 {
+fn file_mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
-fn ids(all: &[Watched]) -> Vec<String> {
+fn task_ids(all: &[WatchedTask]) -> Vec<String> {
     all.iter().map(|watched| watched.id().to_string()).collect()
 }
 
 #[test]
 fn the_file_is_private_whatever_the_umask() {
-    if let Some(path) = job() {
+    if let Some(path) = job_path() {
         rustix::process::umask(rustix::fs::Mode::empty());
-        let mut store = SqliteStore::open(&path, at(0), undamaged).unwrap();
+        let mut store = SqliteStore::open(&path, at(0), assert_undamaged).unwrap();
         store.apply(&[add("a")]).unwrap();
-        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(file_mode(path.parent().unwrap()), 0o700);
         for suffix in ["", "-wal", "-shm"] {
             let path = format!("{}{suffix}", path.display());
-            assert_eq!(mode(Path::new(&path)), 0o600, "{path}");
+            assert_eq!(file_mode(Path::new(&path)), 0o600, "{path}");
         }
         return;
     }
-    let list = List::new();
+    let list = TestList::new();
 
-    let output = again(
+    let output = rerun_test(
         "files::the_file_is_private_whatever_the_umask",
         list.path().to_str().unwrap(),
     )
@@ -57,31 +57,31 @@ fn the_file_is_private_whatever_the_umask() {
     .unwrap();
 
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(mode(&list.path()), 0o600);
+    assert_eq!(file_mode(&list.path()), 0o600);
 }
 
 #[test]
-fn a_file_others_can_read_is_made_private() {
-    let list = List::new();
+fn a_readable_file_is_made_private() {
+    let list = TestList::new();
     drop(list.open());
     fs::set_permissions(list.path(), Permissions::from_mode(0o644)).unwrap();
 
     list.open().apply(&[add("a")]).unwrap();
 
-    assert_eq!(mode(&list.path()), 0o600);
+    assert_eq!(file_mode(&list.path()), 0o600);
 }
 
 #[test]
-fn a_link_stays_a_link() {
-    let list = List::new();
+fn a_symlink_is_kept() {
+    let list = TestList::new();
     let place = list.dir.path().join("link.db");
     symlink("data/kietop.db", &place).unwrap();
 
-    let mut store = SqliteStore::open(&place, at(0), undamaged).unwrap();
+    let mut store = SqliteStore::open(&place, at(0), assert_undamaged).unwrap();
     store.apply(&[add("a")]).unwrap();
 
     assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
-    assert_eq!(mode(&list.path()), 0o600);
+    assert_eq!(file_mode(&list.path()), 0o600);
     assert!(list.files().contains(&"kietop.db-wal".to_owned()));
     assert!(!list.dir.path().join("link.db-wal").exists());
     assert_eq!(list.open().load().unwrap().len(), 1);
@@ -89,21 +89,21 @@ fn a_link_stays_a_link() {
 
 // F69
 #[test]
-fn a_list_that_may_only_be_read_is_shown() {
-    const TEST: &str = "files::a_list_that_may_only_be_read_is_shown";
-    if let Some(path) = job() {
-        let mut store = SqliteStore::open(&path, at(0), undamaged).unwrap();
-        assert_eq!(ids(&store.load().unwrap()), ["a"]);
-        assert!(store.read_only().is_some());
-        assert_eq!(store.changes().unwrap(), []);
+fn a_read_only_list_is_shown() {
+    const TEST_NAME: &str = "files::a_read_only_list_is_shown";
+    if let Some(path) = job_path() {
+        let mut store = SqliteStore::open(&path, at(0), assert_undamaged).unwrap();
+        assert_eq!(task_ids(&store.load().unwrap()), ["a"]);
+        assert!(store.read_only_reason().is_some());
+        assert_eq!(store.external_changes().unwrap(), []);
         let result = store.apply(&[add("b")]);
         assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
         let elsewhere = path.with_file_name("other.db");
-        let result = SqliteStore::open(&elsewhere, at(0), undamaged);
+        let result = SqliteStore::open(&elsewhere, at(0), assert_undamaged);
         assert!(matches!(result, Err(StoreError::ReadOnly(_))), "{result:?}");
         return;
     }
-    let list = List::new();
+    let list = TestList::new();
     list.open().apply(&[add("a")]).unwrap();
     let folder = list.path().parent().unwrap().to_owned();
     fs::set_permissions(list.dir.path(), Permissions::from_mode(0o755)).unwrap();
@@ -112,7 +112,7 @@ fn a_list_that_may_only_be_read_is_shown() {
     let before = fs::read(list.path()).unwrap();
 
     // Root may write anywhere: then it is tried as nobody.
-    let mut child = again(TEST, list.path().to_str().unwrap());
+    let mut child = rerun_test(TEST_NAME, list.path().to_str().unwrap());
     if rustix::process::geteuid().is_root() {
         child.uid(65534).gid(65534);
     }
@@ -129,17 +129,17 @@ fn a_list_that_may_only_be_read_is_shown() {
 }
 
 #[test]
-fn a_newer_file_is_left_byte_for_byte() {
+fn a_newer_file_is_not_modified() {
     for version in [5, 99] {
-        let list = List::new();
+        let list = TestList::new();
         list.open().apply(&[add("a")]).unwrap();
-        list.sql(&format!("PRAGMA user_version = {version}"));
+        list.execute_sql(&format!("PRAGMA user_version = {version}"));
         let before = fs::read(list.path()).unwrap();
 
-        let result = SqliteStore::open(&list.path(), at(0), undamaged);
+        let result = SqliteStore::open(&list.path(), at(0), assert_undamaged);
 
         let error = result.unwrap_err();
-        let expected = StoreError::Newer {
+        let expected = StoreError::NewerVersion {
             found: version,
             known: 4,
         };
@@ -150,13 +150,13 @@ fn a_newer_file_is_left_byte_for_byte() {
 }
 
 #[test]
-fn another_programs_database_is_left_byte_for_byte() {
-    let list = List::new();
+fn another_programs_database_is_not_modified() {
+    let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
-    list.sql("CREATE TABLE places (id INTEGER); INSERT INTO places VALUES (1)");
+    list.execute_sql("CREATE TABLE places (id INTEGER); INSERT INTO places VALUES (1)");
     let before = fs::read(list.path()).unwrap();
 
-    let result = SqliteStore::open(&list.path(), at(0), undamaged);
+    let result = SqliteStore::open(&list.path(), at(0), assert_undamaged);
 
     assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
     assert_eq!(fs::read(list.path()).unwrap(), before);
@@ -164,29 +164,30 @@ fn another_programs_database_is_left_byte_for_byte() {
 }
 
 #[test]
-fn the_first_versions_file_is_read() {
-    let list = List::new();
+fn a_version_1_file_is_read() {
+    let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     let script = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store/v1.sql"),
     )
     .unwrap();
-    list.sql(&script);
+    list.execute_sql(&script);
 
     let mut store = list.open();
 
     let all = store.load().unwrap();
-    assert_eq!(ids(&all), ["made", "new", "running"]);
+    assert_eq!(task_ids(&all), ["made", "new", "running"]);
     assert_eq!(all[0].task.state(), &success());
     assert_eq!(all[1].label, Some(CleanText::line("a \u{1b}[1mname", 256)));
     assert_eq!(store.removed(9).unwrap(), [(id("removed"), at(0))]);
-    assert_eq!(store.journal(&id("made"), 9).unwrap().len(), 2);
+    assert_eq!(store.read_journal(&id("made"), 9).unwrap().len(), 2);
 }
 
 #[test]
-fn opened_to_read_nothing_is_made_and_what_another_instance_makes_is_shown() {
-    let list = List::new();
-    let open = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0), undamaged);
+fn read_only_open_creates_nothing() {
+    let list = TestList::new();
+    let open =
+        SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
     let mut reader = open.unwrap();
 
     assert_eq!(reader.load().unwrap(), []);
@@ -202,15 +203,15 @@ fn opened_to_read_nothing_is_made_and_what_another_instance_makes_is_shown() {
 
     let mut writer = list.open();
     writer.apply(&[add("a")]).unwrap();
-    let seen = |deltas: Vec<Delta>| {
+    let seen = |deltas: Vec<ExternalChange>| {
         deltas
             .into_iter()
-            .filter(|delta| matches!(delta, Delta::Changed(_)))
+            .filter(|delta| matches!(delta, ExternalChange::Changed(_)))
             .count()
     };
-    assert_eq!(seen(reader.changes().unwrap()), 1);
+    assert_eq!(seen(reader.external_changes().unwrap()), 1);
     writer.apply(&[add("b")]).unwrap();
-    assert_eq!(seen(reader.changes().unwrap()), 1);
+    assert_eq!(seen(reader.external_changes().unwrap()), 1);
     assert!(matches!(
         reader.apply(&[add("c")]),
         Err(StoreError::ReadOnly(_))
@@ -219,12 +220,13 @@ fn opened_to_read_nothing_is_made_and_what_another_instance_makes_is_shown() {
 }
 
 #[test]
-fn opened_to_read_a_damaged_file_stays_as_it_is() {
-    let list = List::new();
+fn read_only_open_keeps_a_damaged_file() {
+    let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     fs::write(list.path(), "a letter, perhaps").unwrap();
 
-    let result = SqliteStore::open_as(&list.path(), Access::ReadOnly, at(0), undamaged);
+    let result =
+        SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
 
     assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
     assert_eq!(list.files(), ["kietop.db"]);
@@ -232,14 +234,14 @@ fn opened_to_read_a_damaged_file_stays_as_it_is() {
 }
 
 #[test]
-fn a_file_that_is_no_list_is_kept_aside() {
-    let list = List::new();
+fn a_non_list_file_is_set_aside() {
+    let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     fs::write(list.path(), "a letter, perhaps").unwrap();
 
     let (mut store, reports) = list.open_damaged();
 
-    let kept = reports.take_one().kept_as.unwrap();
+    let kept = reports.take_single().backup_path.unwrap();
     assert_eq!(
         kept.file_name().unwrap(),
         "kietop.db.corrupt-20260921T141320Z"
@@ -251,8 +253,8 @@ fn a_file_that_is_no_list_is_kept_aside() {
 }
 
 #[test]
-fn a_second_damage_in_the_same_second_overwrites_nothing() {
-    let list = List::new();
+fn two_backups_in_one_second_do_not_collide() {
+    let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
     for text in ["first", "second"] {
         fs::write(list.path(), text).unwrap();
@@ -270,40 +272,40 @@ fn a_second_damage_in_the_same_second_overwrites_nothing() {
 }
 
 #[test]
-fn a_lost_beginning_costs_no_task() {
-    let list = List::new();
-    let all = filled(&list, false);
+fn a_lost_file_header_loses_no_task() {
+    let list = TestList::new();
+    let all = fill_list(&list, false);
     let mut bytes = fs::read(list.path()).unwrap();
     bytes[..1000].fill(0xa5);
     fs::write(list.path(), bytes).unwrap();
 
     let (mut store, reports) = list.open_damaged();
 
-    assert_eq!(ids(&store.load().unwrap()), ids(&all));
-    let rescued = reports.take_one();
-    assert_eq!(rescued.whole + rescued.named, all.len());
-    assert!(rescued.whole >= all.len() * 8 / 10, "{rescued}");
+    assert_eq!(task_ids(&store.load().unwrap()), task_ids(&all));
+    let rescued = reports.take_single();
+    assert_eq!(rescued.intact + rescued.partial, all.len());
+    assert!(rescued.intact >= all.len() * 8 / 10, "{rescued}");
 }
 
 #[test]
-fn a_lost_file_beside_its_log_costs_no_task() {
-    let list = List::new();
-    let all = filled(&list, true);
+fn a_lost_file_with_its_wal_loses_no_task() {
+    let list = TestList::new();
+    let all = fill_list(&list, true);
     fs::write(list.path(), "").unwrap();
 
     let (mut store, reports) = list.open_damaged();
 
-    reports.take_one();
-    assert_eq!(ids(&store.load().unwrap()), ids(&all));
+    reports.take_single();
+    assert_eq!(task_ids(&store.load().unwrap()), task_ids(&all));
 }
 
 #[test]
-fn damage_found_in_use_is_told_and_work_goes_on() {
-    let list = List::new();
-    let all = filled(&list, false);
+fn damage_found_in_use_is_reported_and_recovered() {
+    let list = TestList::new();
+    let all = fill_list(&list, false);
     let (mut store, reports) = list.open_damaged();
     // The old row must not lie about anywhere, or it is found.
-    list.sql(
+    list.execute_sql(
         "UPDATE task SET prompt = 'wordy'
          WHERE id = (SELECT max(id) FROM task WHERE removed_at IS NULL);
          VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
@@ -311,61 +313,61 @@ fn damage_found_in_use_is_told_and_work_goes_on() {
 
     let loaded = store.load().unwrap();
 
-    let rescued = reports.take_one();
-    assert_eq!((rescued.whole, rescued.named), (all.len() - 1, 1));
-    assert_eq!(ids(&loaded), ids(&all));
+    let rescued = reports.take_single();
+    assert_eq!((rescued.intact, rescued.partial), (all.len() - 1, 1));
+    assert_eq!(task_ids(&loaded), task_ids(&all));
     assert_eq!(loaded[0], all[0]);
     let broken = loaded.last().unwrap();
     assert_eq!(broken.task.state(), &TaskState::New);
     assert_eq!(broken.label, all.last().unwrap().label);
     assert_eq!(reports.take(), []);
-    assert!(rescued.kept_as.unwrap().exists());
+    assert!(rescued.backup_path.unwrap().exists());
 }
 
 #[test]
-fn an_instance_follows_when_another_replaces_a_damaged_file() {
-    let list = List::new();
-    filled(&list, false);
+fn a_file_replaced_by_another_instance_is_reopened() {
+    let list = TestList::new();
+    fill_list(&list, false);
     let ((mut first, reports), mut second) = (list.open_damaged(), list.open());
-    list.sql("UPDATE meta SET rows = 7");
+    list.execute_sql("UPDATE meta SET rows = 7");
 
     let all = first.load().unwrap();
-    reports.take_one();
+    reports.take_single();
     let applied = second.apply(&[add("later")]).unwrap();
-    let news = first.changes().unwrap();
-    let all_of_it = second.changes().unwrap();
+    let news = first.external_changes().unwrap();
+    let all_of_it = second.external_changes().unwrap();
     drop(second);
     first.apply(&[add("last")]).unwrap();
     drop(first);
 
-    assert!(matches!(applied[..], [Applied::Added(_)]));
-    assert!(matches!(&news[..], [Delta::Changed(later)] if later.id() == &id("later")));
+    assert!(matches!(applied[..], [ChangeResult::Added(_)]));
+    assert!(matches!(&news[..], [ExternalChange::Changed(later)] if later.id() == &id("later")));
     let changed = all_of_it
         .iter()
-        .filter(|delta| matches!(delta, Delta::Changed(_)));
+        .filter(|delta| matches!(delta, ExternalChange::Changed(_)));
     assert_eq!(changed.count(), all.len(), "all of a new file is news");
     assert_eq!(list.open().load().unwrap().len(), all.len() + 2);
 }
 
 #[test]
-fn no_damage_goes_unseen() {
-    let seen = damage::play(120, 7);
+fn all_damage_is_detected() {
+    let seen = damage::run_rounds(120, 7);
 
     assert!(seen.kept > 20 && seen.refused < 10, "{seen:?}");
 }
 
 #[test]
-fn no_command_is_silent_about_damage() {
-    let told = commands::play(env!("CARGO_BIN_EXE_kietop"), 60, 11);
+fn every_command_reports_damage() {
+    let told = command_damage::run_rounds(env!("CARGO_BIN_EXE_kietop"), 60, 11);
 
     assert!(told.kept > 20, "{told}");
 }
 
 #[test]
-fn triggers_and_foreign_keys_that_someone_put_into_the_file_do_nothing() {
-    let list = List::new();
+fn foreign_triggers_and_keys_are_inert() {
+    let list = TestList::new();
     list.open().apply(&[add("a")]).unwrap();
-    list.sql(
+    list.execute_sql(
         "CREATE TRIGGER t AFTER UPDATE ON meta BEGIN UPDATE task SET label = 'pwned'; END;
          CREATE TRIGGER u AFTER INSERT ON task BEGIN DELETE FROM task WHERE id = 'a'; END;
          CREATE TABLE child (task TEXT REFERENCES task (id) ON DELETE RESTRICT);
@@ -376,21 +378,21 @@ fn triggers_and_foreign_keys_that_someone_put_into_the_file_do_nothing() {
     store.apply(&[add("b"), observed("a", success())]).unwrap();
 
     let all = list.open().load().unwrap();
-    assert_eq!(ids(&all), ["a", "b"]);
+    assert_eq!(task_ids(&all), ["a", "b"]);
     assert!(all.iter().all(|watched| watched.label.is_none()));
 }
 
 #[test]
-fn a_view_in_the_place_of_a_table_is_not_looked_through() {
-    let list = List::new();
+fn a_view_in_place_of_a_table_is_not_read() {
+    let list = TestList::new();
     list.open().apply(&[add("a")]).unwrap();
-    list.sql(
+    list.execute_sql(
         "ALTER TABLE journal RENAME TO journal_2;
          CREATE VIEW journal AS SELECT 1 AS seq, 2 AS at, 'x' AS task, 'added' AS kind, NULL AS detail",
     );
 
     let (mut store, reports) = list.open_damaged();
 
-    reports.take_one();
-    assert_eq!(ids(&store.load().unwrap()), ["a"]);
+    reports.take_single();
+    assert_eq!(task_ids(&store.load().unwrap()), ["a"]);
 }

@@ -18,7 +18,7 @@ use crate::support::*;
 
 /// Tells what the writer said last of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum LastAck {
     Added,
     /// Either may be true: the kill came before the answer.
     Removing,
@@ -34,18 +34,18 @@ pub(crate) struct Acknowledged {
 
 /// Kills so many writers of one list, and looks each time; fails at the first loss.
 ///
-/// The writer is this test binary once more, told to run the named test, which must do nothing before it calls this
-/// function: in the writer it never returns.
-pub(crate) fn play(test: &str, rounds: usize, seed: u64) -> Acknowledged {
-    if let Some(path) = job() {
-        write_for_ever(&path);
+/// The writer is this test binary once more, told to run the named test, which must do nothing
+/// before it calls this function: in the writer it never returns.
+pub(crate) fn run_rounds(test: &str, rounds: usize, seed: u64) -> Acknowledged {
+    if let Some(path) = job_path() {
+        write_forever(&path);
     }
-    let list = List::new();
-    let mut dice = Dice(seed);
+    let list = TestList::new();
+    let mut dice = TestRng(seed);
     let mut words = HashMap::new();
 
     for round in 0..rounds {
-        let mut child = again(test, list.path().to_str().unwrap())
+        let mut child = rerun_test(test, list.path().to_str().unwrap())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -53,7 +53,7 @@ pub(crate) fn play(test: &str, rounds: usize, seed: u64) -> Acknowledged {
         let mut left = dice.roll(12);
         let mut spin = dice.roll(200_000);
         for line in lines.by_ref() {
-            let is_done = take(&mut words, &line.unwrap());
+            let is_done = record_line(&mut words, &line.unwrap());
             if is_done && left == 0 {
                 break;
             }
@@ -66,16 +66,16 @@ pub(crate) fn play(test: &str, rounds: usize, seed: u64) -> Acknowledged {
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines.map_while(Result::ok) {
-            take(&mut words, &line);
+            record_line(&mut words, &line);
         }
 
         let all = list.open().load().unwrap();
         let there: HashSet<_> = all.iter().map(|watched| watched.id().as_str()).collect();
         for (name, word) in &words {
             let is_right = match word {
-                Word::Added => there.contains(name.as_str()),
-                Word::Removing => true,
-                Word::Removed => !there.contains(name.as_str()),
+                LastAck::Added => there.contains(name.as_str()),
+                LastAck::Removing => true,
+                LastAck::Removed => !there.contains(name.as_str()),
             };
             assert!(
                 is_right,
@@ -86,24 +86,24 @@ pub(crate) fn play(test: &str, rounds: usize, seed: u64) -> Acknowledged {
     let count = |word| words.values().filter(|said| **said == word).count();
     Acknowledged {
         adds: words.len(),
-        removals: count(Word::Removed),
+        removals: count(LastAck::Removed),
     }
 }
 
 /// Notes what the writer said; tells whether it was an acknowledgement.
-fn take(words: &mut HashMap<String, Word>, line: &str) -> bool {
+fn record_line(words: &mut HashMap<String, LastAck>, line: &str) -> bool {
     let word = match line.split_once(' ') {
-        Some(("added", name)) => (name, Word::Added),
-        Some(("removing", name)) => (name, Word::Removing),
-        Some(("removed", name)) => (name, Word::Removed),
+        Some(("added", name)) => (name, LastAck::Added),
+        Some(("removing", name)) => (name, LastAck::Removing),
+        Some(("removed", name)) => (name, LastAck::Removed),
         Some(_) | None => return false,
     };
     words.insert(word.0.to_owned(), word.1);
-    word.1 != Word::Removing
+    word.1 != LastAck::Removing
 }
 
-fn write_for_ever(path: &Path) -> ! {
-    let mut store = SqliteStore::open(path, at(0), undamaged).unwrap();
+fn write_forever(path: &Path) -> ! {
+    let mut store = SqliteStore::open(path, at(0), assert_undamaged).unwrap();
     for n in 0_u64.. {
         let name = format!("{}-{n}", std::process::id());
         store.apply(&[add(&name)]).unwrap();

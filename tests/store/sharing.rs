@@ -5,8 +5,8 @@ use std::{process::Stdio, sync::mpsc, thread, time::Duration};
 use kietop::{
     adapters::store::{SqliteStore, watch},
     domain::{
-        change::{Applied, Delta},
-        report::PollError,
+        list_change::{ChangeResult, ExternalChange},
+        poll_result::PollError,
         task::TaskState,
     },
     ports::ListStore,
@@ -15,11 +15,11 @@ use kietop::{
 use crate::{kills, support::*};
 
 /// The longest wait for something that is to happen.
-const LIMIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 #[test]
 fn two_threads_lose_no_add() {
-    let list = List::new();
+    let list = TestList::new();
 
     thread::scope(|scope| {
         for who in ["left", "right"] {
@@ -29,7 +29,10 @@ fn two_threads_lose_no_add() {
                 for n in 0..200 {
                     let name = format!("{who}-{n}");
                     let applied = store.apply(&[add(&name)]).unwrap();
-                    assert!(matches!(applied[..], [Applied::Added(_)]), "{applied:?}");
+                    assert!(
+                        matches!(applied[..], [ChangeResult::Added(_)]),
+                        "{applied:?}"
+                    );
                 }
             });
         }
@@ -41,19 +44,19 @@ fn two_threads_lose_no_add() {
 // F72
 #[test]
 fn two_processes_lose_no_add() {
-    if let Some(path) = job() {
-        let mut store = SqliteStore::open(&path, at(0), undamaged).unwrap();
+    if let Some(path) = job_path() {
+        let mut store = SqliteStore::open(&path, at(0), assert_undamaged).unwrap();
         for n in 0..200 {
             let name = format!("{}-{n}", std::process::id());
             store.apply(&[add(&name)]).unwrap();
         }
         return;
     }
-    let list = List::new();
+    let list = TestList::new();
     let path = list.path();
 
     let children = [(); 2].map(|()| {
-        again("sharing::two_processes_lose_no_add", path.to_str().unwrap())
+        rerun_test("sharing::two_processes_lose_no_add", path.to_str().unwrap())
             .stdout(Stdio::null())
             .spawn()
             .unwrap()
@@ -67,14 +70,14 @@ fn two_processes_lose_no_add() {
 
 #[test]
 fn a_kill_loses_no_acknowledged_change() {
-    let told = kills::play("sharing::a_kill_loses_no_acknowledged_change", 30, 11);
+    let told = kills::run_rounds("sharing::a_kill_loses_no_acknowledged_change", 30, 11);
 
     assert!(told.adds >= 30 && told.removals > 0, "{told:?}");
 }
 
 #[test]
-fn an_add_and_a_removal_of_two_instances_both_hold() {
-    let list = List::new();
+fn concurrent_add_and_removal_both_apply() {
+    let list = TestList::new();
     let (mut left, mut right) = (list.open(), list.open());
     left.apply(&[add("a"), add("b")]).unwrap();
     left.load().unwrap();
@@ -83,10 +86,13 @@ fn an_add_and_a_removal_of_two_instances_both_hold() {
     left.apply(&[remove("a")]).unwrap();
     let known = right.apply(&[add("c"), observed("a", success())]).unwrap();
 
-    assert_eq!(known[1], Applied::NotWatched);
-    assert_eq!(right.changes().unwrap(), [Delta::Gone(id("a"))]);
-    let news = left.changes().unwrap();
-    assert!(matches!(&news[..], [Delta::Changed(c)] if c.id() == &id("c")));
+    assert_eq!(known[1], ChangeResult::NotWatched);
+    assert_eq!(
+        right.external_changes().unwrap(),
+        [ExternalChange::Removed(id("a"))]
+    );
+    let news = left.external_changes().unwrap();
+    assert!(matches!(&news[..], [ExternalChange::Changed(c)] if c.id() == &id("c")));
     let names = |store: &mut SqliteStore| -> Vec<String> {
         let all = store.load().unwrap();
         all.iter().map(|watched| watched.id().to_string()).collect()
@@ -96,8 +102,8 @@ fn an_add_and_a_removal_of_two_instances_both_hold() {
 }
 
 #[test]
-fn changes_are_those_of_others_and_each_once() {
-    let list = List::new();
+fn external_changes_are_delivered_once() {
+    let list = TestList::new();
     let (mut left, mut right) = (list.open(), list.open());
     left.load().unwrap();
     right.load().unwrap();
@@ -108,12 +114,12 @@ fn changes_are_those_of_others_and_each_once() {
     right.apply(&[failed("b", PollError::TimedOut)]).unwrap();
 
     let names = |store: &mut SqliteStore| -> Vec<String> {
-        let deltas = store.changes().unwrap();
+        let deltas = store.external_changes().unwrap();
         let mut names: Vec<_> = deltas
             .iter()
             .map(|delta| match delta {
-                Delta::Changed(watched) => watched.id().to_string(),
-                Delta::Gone(id) => format!("-{id}"),
+                ExternalChange::Changed(watched) => watched.id().to_string(),
+                ExternalChange::Removed(id) => format!("-{id}"),
             })
             .collect();
         names.sort();
@@ -130,8 +136,8 @@ fn changes_are_those_of_others_and_each_once() {
 }
 
 #[test]
-fn an_ending_another_instance_saw_is_not_missed_by_writing_over_it() {
-    let list = List::new();
+fn an_external_final_state_is_not_overwritten() {
+    let list = TestList::new();
     let (mut left, mut right) = (list.open(), list.open());
     left.apply(&[add("a")]).unwrap();
     left.load().unwrap();
@@ -143,8 +149,8 @@ fn an_ending_another_instance_saw_is_not_missed_by_writing_over_it() {
     };
     right.apply(&[observed("a", late)]).unwrap();
 
-    let news = right.changes().unwrap();
-    let [Delta::Changed(watched)] = &news[..] else {
+    let news = right.external_changes().unwrap();
+    let [ExternalChange::Changed(watched)] = &news[..] else {
         panic!("{news:?}")
     };
     assert_eq!(watched.task.state(), &success());
@@ -152,35 +158,35 @@ fn an_ending_another_instance_saw_is_not_missed_by_writing_over_it() {
 }
 
 #[test]
-fn another_instances_commit_is_noticed() {
-    let list = List::new();
+fn a_commit_of_another_instance_is_detected() {
+    let list = TestList::new();
     let (mut here, mut there) = (list.open(), list.open());
     here.load().unwrap();
     let (calls, called) = mpsc::channel();
 
     let guard = watch(&list.path(), move || calls.send(()).unwrap()).unwrap();
-    assert_eq!(guard.is_notified(), !cfg!(target_os = "macos"));
+    assert_eq!(guard.receives_events(), !cfg!(target_os = "macos"));
     there.apply(&[add("a")]).unwrap();
     let news = loop {
-        called.recv_timeout(LIMIT).expect("no notice");
-        let news = here.changes().unwrap();
+        called.recv_timeout(MAX_WAIT).expect("no notice");
+        let news = here.external_changes().unwrap();
         if !news.is_empty() {
             break news;
         }
     };
 
-    assert!(matches!(&news[..], [Delta::Changed(a)] if a.id() == &id("a")));
+    assert!(matches!(&news[..], [ExternalChange::Changed(a)] if a.id() == &id("a")));
     drop(guard);
-    while called.recv_timeout(LIMIT).is_ok() {}
+    while called.recv_timeout(MAX_WAIT).is_ok() {}
     assert_eq!(
-        called.recv_timeout(LIMIT),
+        called.recv_timeout(MAX_WAIT),
         Err(mpsc::RecvTimeoutError::Disconnected)
     );
 }
 
 #[test]
-fn a_held_file_is_waited_for_and_then_named() {
-    let list = List::new();
+fn a_locked_file_is_waited_for_then_reported() {
+    let list = TestList::new();
     let mut store = list.open();
     let holder = rusqlite::Connection::open(list.path()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -188,9 +194,9 @@ fn a_held_file_is_waited_for_and_then_named() {
     let result = store.apply(&[add("a")]);
     holder.execute_batch("ROLLBACK").unwrap();
 
-    assert_eq!(result, Err(kietop::domain::change::StoreError::Busy));
+    assert_eq!(result, Err(kietop::domain::list_change::StoreError::Busy));
     assert!(matches!(
         store.apply(&[add("a")]).unwrap()[..],
-        [Applied::Added(_)]
+        [ChangeResult::Added(_)]
     ));
 }

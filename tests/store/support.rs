@@ -14,10 +14,10 @@ use jiff::Timestamp;
 use kietop::{
     adapters::store::{Recovery, SqliteStore},
     domain::{
-        change::Change,
         link::Links,
-        report::{CheckError, Observation, PollError},
-        task::{Delivery, Facts, Family, TaskId, TaskState},
+        list_change::ListChange,
+        poll_result::{FailedCheck, Observation, PollError},
+        task::{CallbackStatus, Family, TaskDetails, TaskId, TaskState},
         text::CleanText,
     },
 };
@@ -27,11 +27,11 @@ pub(crate) const FAMILY: Family = Family::LumaModify;
 
 /// Is a list file in a folder of its own.
 #[derive(Debug)]
-pub(crate) struct List {
+pub(crate) struct TestList {
     pub(crate) dir: TempDir,
 }
 
-impl List {
+impl TestList {
     pub(crate) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
@@ -48,12 +48,12 @@ impl List {
 
     /// Opens the list; fails on any recovery.
     pub(crate) fn open_at(&self, at: Timestamp) -> SqliteStore {
-        SqliteStore::open(&self.path(), at, undamaged).unwrap()
+        SqliteStore::open(&self.path(), at, assert_undamaged).unwrap()
     }
 
     /// Opens a list that may be damaged, and collects its recoveries.
-    pub(crate) fn open_damaged(&self) -> (SqliteStore, Reports) {
-        let reports = Reports::default();
+    pub(crate) fn open_damaged(&self) -> (SqliteStore, RecoveryReports) {
+        let reports = RecoveryReports::default();
         let store = SqliteStore::open(&self.path(), at(0), reports.sink()).unwrap();
         (store, reports)
     }
@@ -63,7 +63,7 @@ impl List {
         self.path().with_file_name("kietop.db.ids")
     }
 
-    pub(crate) fn sql(&self, sql: &str) {
+    pub(crate) fn execute_sql(&self, sql: &str) {
         let conn = rusqlite::Connection::open(self.path()).unwrap();
         conn.execute_batch(sql).unwrap();
     }
@@ -80,25 +80,28 @@ impl List {
 }
 
 /// Fails on any recovery but that of an add that a kill cut off.
-pub(crate) fn undamaged(recovery: &Recovery) {
-    assert_eq!(recovery.kept_as, None, "{recovery}");
+pub(crate) fn assert_undamaged(recovery: &Recovery) {
+    assert_eq!(recovery.backup_path, None, "{recovery}");
 }
 
 /// The recoveries reported by a store.
 #[derive(Debug)]
-pub(crate) struct Reports {
+pub(crate) struct RecoveryReports {
     sink: Sender<Recovery>,
-    told: Receiver<Recovery>,
+    received: Receiver<Recovery>,
 }
 
-impl Default for Reports {
+impl Default for RecoveryReports {
     fn default() -> Self {
         let (sink, told) = mpsc::channel();
-        Self { sink, told }
+        Self {
+            sink,
+            received: told,
+        }
     }
 }
 
-impl Reports {
+impl RecoveryReports {
     /// Returns a callback that collects them.
     pub(crate) fn sink(&self) -> impl FnMut(&Recovery) + Send + use<> {
         let sink = self.sink.clone();
@@ -108,18 +111,18 @@ impl Reports {
 
     /// Removes and returns those collected.
     pub(crate) fn take(&self) -> Vec<Recovery> {
-        self.told.try_iter().collect()
+        self.received.try_iter().collect()
     }
 
     /// Removes and returns the only one collected.
-    pub(crate) fn take_one(&self) -> Recovery {
+    pub(crate) fn take_single(&self) -> Recovery {
         let [recovery] = self.take().try_into().unwrap();
         recovery
     }
 }
 
 /// Returns this test once more as a process of its own; the variable tells it what to do there.
-pub(crate) fn again(test: &str, job: &str) -> Command {
+pub(crate) fn rerun_test(test: &str, job: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([
@@ -134,7 +137,7 @@ pub(crate) fn again(test: &str, job: &str) -> Command {
 }
 
 /// Returns what this process is to do, if it was started by [`again`].
-pub(crate) fn job() -> Option<PathBuf> {
+pub(crate) fn job_path() -> Option<PathBuf> {
     std::env::var_os("KIETOP_TEST_JOB").map(PathBuf::from)
 }
 
@@ -149,12 +152,12 @@ pub(crate) fn id(text: &str) -> TaskId {
 pub(crate) fn success() -> TaskState {
     TaskState::Succeeded {
         videos: Links::parse(["https://ex.com/1.mp4"]),
-        delivery: Delivery::Done,
+        callback: CallbackStatus::Delivered,
     }
 }
 
-pub(crate) fn add(task: &str) -> Change {
-    Change::Add {
+pub(crate) fn add(task: &str) -> ListChange {
+    ListChange::Add {
         task: id(task),
         family: FAMILY,
         label: None,
@@ -162,8 +165,8 @@ pub(crate) fn add(task: &str) -> Change {
     }
 }
 
-pub(crate) fn labelled(task: &str, label: &CleanText) -> Change {
-    Change::Add {
+pub(crate) fn labelled(task: &str, label: &CleanText) -> ListChange {
+    ListChange::Add {
         task: id(task),
         family: FAMILY,
         label: Some(label.clone()),
@@ -171,49 +174,54 @@ pub(crate) fn labelled(task: &str, label: &CleanText) -> Change {
     }
 }
 
-pub(crate) fn remove(task: &str) -> Change {
+pub(crate) fn remove(task: &str) -> ListChange {
     remove_at(task, 0)
 }
 
-pub(crate) fn remove_at(task: &str, seconds: u64) -> Change {
-    Change::Remove {
+pub(crate) fn remove_at(task: &str, seconds: u64) -> ListChange {
+    ListChange::Remove {
         task: id(task),
         at: at(seconds),
     }
 }
 
-pub(crate) fn restore(task: &str) -> Change {
-    Change::Restore {
+pub(crate) fn restore(task: &str) -> ListChange {
+    ListChange::Restore {
         task: id(task),
         at: at(0),
     }
 }
 
-pub(crate) fn observed(task: &str, state: TaskState) -> Change {
-    observed_as(task, state, Facts::default(), "")
+pub(crate) fn observed(task: &str, state: TaskState) -> ListChange {
+    observed_as(task, state, TaskDetails::default(), "")
 }
 
-pub(crate) fn observed_as(task: &str, state: TaskState, facts: Facts, raw: &str) -> Change {
-    Change::Observed {
+pub(crate) fn observed_as(
+    task: &str,
+    state: TaskState,
+    facts: TaskDetails,
+    raw: &str,
+) -> ListChange {
+    ListChange::Observed {
         task: id(task),
         at: at(0),
         observation: Arc::new(Observation {
             state,
-            facts,
+            details: facts,
             raw: raw.into(),
         }),
     }
 }
 
-pub(crate) fn failed(task: &str, error: PollError) -> Change {
-    Change::CheckFailed {
+pub(crate) fn failed(task: &str, error: PollError) -> ListChange {
+    ListChange::CheckFailed {
         task: id(task),
-        error: CheckError { at: at(0), error },
+        error: FailedCheck { at: at(0), error },
     }
 }
 
-pub(crate) fn opened(task: &str) -> Change {
-    Change::Opened {
+pub(crate) fn opened(task: &str) -> ListChange {
+    ListChange::Opened {
         task: id(task),
         at: at(0),
         url: "https://ex.com/1.mp4".into(),
@@ -222,9 +230,9 @@ pub(crate) fn opened(task: &str) -> Change {
 
 /// Draws the same numbers for the same seed (xorshift64*).
 #[derive(Debug)]
-pub(crate) struct Dice(pub(crate) u64);
+pub(crate) struct TestRng(pub(crate) u64);
 
-impl Dice {
+impl TestRng {
     pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -17,7 +17,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a command may take, on a busy machine.
-const LIMIT: Duration = Duration::from_mins(2);
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Runs a command with piped output; kills it and fails the test after the deadline.
 #[track_caller]
@@ -28,19 +28,19 @@ pub(crate) fn output(command: &mut Command) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    wait(child, &what)
+    wait_with_deadline(child, &what)
 }
 
 /// Waits for a started command; kills it and fails the test after the deadline.
 #[track_caller]
-pub(crate) fn wait(child: Child, what: &str) -> Output {
+pub(crate) fn wait_with_deadline(child: Child, what: &str) -> Output {
     let pid = Pid::from_child(&child);
     let (tell, ended) = mpsc::channel();
     let waiting = thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(output) = ended.recv_timeout(LIMIT) else {
+    let Ok(output) = ended.recv_timeout(COMMAND_TIMEOUT) else {
         kill_process(pid, Signal::KILL).ok();
         waiting.join().ok();
-        panic!("it did not end within {LIMIT:?}: {what}");
+        panic!("it did not end within {COMMAND_TIMEOUT:?}: {what}");
     };
     output.expect("its output")
 }

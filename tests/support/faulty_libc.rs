@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 /// A call that fails: its name as logged, the suffix of the path, the error, and which calls ("1",
 /// "3+").
-pub(crate) type Fault<'a> = (&'a str, &'a str, Errno, &'a str);
+pub(crate) type InjectedFault<'a> = (&'a str, &'a str, Errno, &'a str);
 
 /// The compiled library, in a folder of its own.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ impl FaultyLibc {
         Self { folder }
     }
 
-    fn log(&self) -> PathBuf {
+    fn log_path(&self) -> PathBuf {
         self.folder.path().join("calls")
     }
 
     /// Returns the variables under which a program runs with the library.
-    pub(crate) fn variables(&self, faults: &[Fault<'_>]) -> Vec<(&'static str, String)> {
+    pub(crate) fn env_vars(&self, faults: &[InjectedFault<'_>]) -> Vec<(&'static str, String)> {
         let text = |path: PathBuf| path.into_os_string().into_string().unwrap();
         let rules = faults.iter().map(|(call, suffix, error, when)| {
             format!("{call}:{suffix}:{}:{when}", error.raw_os_error())
@@ -49,7 +49,7 @@ impl FaultyLibc {
                 "LD_PRELOAD",
                 text(self.folder.path().join("faulty_libc.so")),
             ),
-            ("KIETOP_CALLS", text(self.log())),
+            ("KIETOP_CALLS", text(self.log_path())),
             ("KIETOP_FAULTS", rules.collect::<Vec<_>>().join(";")),
         ]
     }
@@ -57,7 +57,7 @@ impl FaultyLibc {
     /// Returns the calls logged so far, in order: `name path`; a standard stream is `fd0`, `fd1`,
     /// `fd2`.
     pub(crate) fn calls(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
     }
 }

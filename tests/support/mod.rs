@@ -1,4 +1,5 @@
-//! Builders for tests: tasks in every state, whole programs with a list, and the one time they live in.
+//! Builders for tests: tasks in every state, whole programs with a list, and the one time they live
+//! in.
 //!
 //! A test reads like the screen it expects:
 //!
@@ -10,8 +11,9 @@
 //!     .build();
 //! ```
 //!
-//! The present is [`now`]: 14:32:07 UTC on 4 May 2026, one hour after the program's start. Everything goes
-//! through the public door (`update`), so a built state is one the program can really be in.
+//! The present is [`now`]: 14:32:07 UTC on 4 May 2026, one hour after the program's start.
+//! Everything goes through the public door (`update`), so a built state is one the program can
+//! really be in.
 
 #![expect(
     clippy::expect_used,
@@ -31,21 +33,23 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, civil};
 use kietop::{
     app::{
-        keymap::{KeyChange, KeyChord, Keymap},
+        keymap::{KeyChord, KeyOverride, Keymap},
         msg::{Effect, Msg},
-        state::{Settings, State},
+        state::{AppSettings, State},
         update::update,
     },
     domain::{
-        change::{JournalEvent, JournalLine},
         link::{Link, Links},
-        noticed::Noticed,
-        report::{Answer, CheckError, PollError},
-        schedule::{Attempt, Freshness, Polling, Stop},
-        task::{Delivery, Facts, FailedStage, Family, Flag, Task, TaskId, TaskState},
+        list_change::{JournalEvent, JournalLine},
+        poll_result::{FailedCheck, PollError, PollResult},
+        response_notes::ResponseNotes,
+        schedule::{PollAttempt, PollHistory, PollState, StopReason},
+        task::{
+            CallbackStatus, FailureStage, Family, SuccessFlag, Task, TaskDetails, TaskId, TaskState,
+        },
         text::CleanText,
         time::{Mono, Now},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ui,
 };
@@ -122,10 +126,10 @@ pub fn task(name: &str) -> TaskBuilder {
         id: id(name),
         label: None,
         state: TaskState::New,
-        facts: Facts::default(),
+        facts: TaskDetails::default(),
         took: None,
         added: None,
-        freshness: Freshness::default(),
+        freshness: PollHistory::default(),
         polling: None,
     }
 }
@@ -136,11 +140,11 @@ pub struct TaskBuilder {
     id: TaskId,
     label: Option<CleanText>,
     state: TaskState,
-    facts: Facts,
+    facts: TaskDetails,
     took: Option<Duration>,
     added: Option<Timestamp>,
-    freshness: Freshness,
-    polling: Option<Polling>,
+    freshness: PollHistory,
+    polling: Option<PollState>,
 }
 
 impl TaskBuilder {
@@ -158,7 +162,7 @@ impl TaskBuilder {
 
     /// Gives it an input video.
     pub fn source(mut self, url: &str) -> Self {
-        self.facts.source = Some(Link::parse(url));
+        self.facts.input = Some(Link::parse(url));
         self
     }
 
@@ -188,7 +192,7 @@ impl TaskBuilder {
 
     /// Is being made.
     pub fn running(mut self) -> Self {
-        self.facts.flag = Some(Flag::Number(0));
+        self.facts.flag = Some(SuccessFlag::Number(0));
         self.state = TaskState::Running {
             is_finishing: false,
         };
@@ -197,7 +201,7 @@ impl TaskBuilder {
 
     /// Is being made, with its results there already.
     pub fn finishing(mut self) -> Self {
-        self.facts.flag = Some(Flag::Number(0));
+        self.facts.flag = Some(SuccessFlag::Number(0));
         self.state = TaskState::Running { is_finishing: true };
         self
     }
@@ -205,43 +209,43 @@ impl TaskBuilder {
     /// Was made in that time, with one video.
     pub fn ready(self, took: &str) -> Self {
         let name = format!("https://tempfile.example/r/{}.mp4", self.id);
-        self.made(took, Delivery::Done, &[&name])
+        self.finished(took, CallbackStatus::Delivered, &[&name])
     }
 
     /// Was made in that time; only its callback failed.
     pub fn rescued(self, took: &str) -> Self {
         let name = format!("https://tempfile.example/r/{}.mp4", self.id);
-        self.made(took, Delivery::CallbackFailed, &[&name])
+        self.finished(took, CallbackStatus::Failed, &[&name])
     }
 
     /// Was made in that time, with these videos (none: the server gave no link).
-    pub fn made(mut self, took: &str, delivery: Delivery, urls: &[&str]) -> Self {
-        self.facts.flag = Some(Flag::Number(match delivery {
-            Delivery::Done => 1,
-            Delivery::CallbackFailed => 4,
+    pub fn finished(mut self, took: &str, delivery: CallbackStatus, urls: &[&str]) -> Self {
+        self.facts.flag = Some(SuccessFlag::Number(match delivery {
+            CallbackStatus::Delivered => 1,
+            CallbackStatus::Failed => 4,
         }));
         self.took = Some(span(took));
         self.state = TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            delivery,
+            callback: delivery,
         };
         self
     }
 
     /// Was not made: the generation failed.
     pub fn failed(self, code: &str, message: &str) -> Self {
-        self.not_made(FailedStage::Generation, code, message)
+        self.failed_at_stage(FailureStage::Generation, code, message)
     }
 
     /// Was not made: it could not even be created.
     pub fn not_created(self, code: &str, message: &str) -> Self {
-        self.not_made(FailedStage::Creation, code, message)
+        self.failed_at_stage(FailureStage::Creation, code, message)
     }
 
-    fn not_made(mut self, stage: FailedStage, code: &str, message: &str) -> Self {
-        self.facts.flag = Some(Flag::Number(match stage {
-            FailedStage::Creation => 2,
-            FailedStage::Generation => 3,
+    fn failed_at_stage(mut self, stage: FailureStage, code: &str, message: &str) -> Self {
+        self.facts.flag = Some(SuccessFlag::Number(match stage {
+            FailureStage::Creation => 2,
+            FailureStage::Generation => 3,
         }));
         self.facts.error_code = (!code.is_empty()).then(|| line(code));
         self.facts.error_message = (!message.is_empty()).then(|| line(message));
@@ -258,7 +262,7 @@ impl TaskBuilder {
 
     /// Has an answer we do not understand.
     pub fn unknown(mut self, flag: &str) -> Self {
-        self.facts.flag = Some(Flag::Word(line(flag)));
+        self.facts.flag = Some(SuccessFlag::Word(line(flag)));
         self.state = TaskState::Unrecognised;
         self
     }
@@ -274,7 +278,7 @@ impl TaskBuilder {
     pub fn check_failed(mut self, error: PollError, span: &str) -> Self {
         self.freshness.failures += 1;
         self.freshness.checks += 1;
-        self.freshness.last_error = Some(CheckError {
+        self.freshness.last_error = Some(FailedCheck {
             at: ago(span),
             error,
         });
@@ -283,8 +287,8 @@ impl TaskBuilder {
 
     /// Is being asked after, with question number one.
     pub fn in_flight(mut self) -> Self {
-        self.polling = Some(Polling::InFlight {
-            attempt: Attempt(1),
+        self.polling = Some(PollState::InFlight {
+            attempt: PollAttempt(1),
             since: now().mono,
         });
         self
@@ -292,34 +296,34 @@ impl TaskBuilder {
 
     /// Is due so far ahead.
     pub fn due_in(mut self, span_ahead: &str) -> Self {
-        self.polling = Some(Polling::DueAt(now().mono.after(span(span_ahead))));
+        self.polling = Some(PollState::DueAt(now().mono.after(span(span_ahead))));
         self
     }
 
     /// Returns the task.
-    pub fn build(mut self) -> Watched {
+    pub fn build(mut self) -> WatchedTask {
         if let (Some(created), Some(took)) = (self.facts.created, self.took) {
             let took = SignedDuration::try_from(took).expect("a span");
             self.facts.completed = Some(created + took);
         }
         let is_final = self.state.is_final();
-        if self.state != TaskState::New && self.freshness == Freshness::default() {
+        if self.state != TaskState::New && self.freshness == PollHistory::default() {
             self.freshness.last_ok = self.facts.completed.or_else(|| Some(ago("5s")));
             self.freshness.checks = 12;
         }
         let polling = self.polling.unwrap_or(if is_final {
-            Polling::Stopped(Stop::Finished)
+            PollState::Stopped(StopReason::Finished)
         } else {
-            Polling::DueAt(now().mono.after(Duration::from_secs(4)))
+            PollState::DueAt(now().mono.after(Duration::from_secs(4)))
         });
         let added = self
             .added
             .or(self.facts.created)
             .unwrap_or_else(|| now().wall);
-        let task = Task::restored(self.id, Family::default(), self.state, self.facts);
-        Watched {
-            polling,
-            ..Watched::restored(task, self.label, added, self.freshness)
+        let task = Task::from_stored(self.id, Family::default(), self.state, self.facts);
+        WatchedTask {
+            poll_state: polling,
+            ..WatchedTask::from_stored(task, self.label, added, self.freshness)
         }
     }
 }
@@ -327,7 +331,7 @@ impl TaskBuilder {
 /// Begins a program: nothing on its list, 120 by 36.
 pub fn program() -> ProgramBuilder {
     ProgramBuilder {
-        settings: Settings::default(),
+        settings: AppSettings::default(),
         tasks: Vec::new(),
         size: (120, 36),
         is_loaded: true,
@@ -337,8 +341,8 @@ pub fn program() -> ProgramBuilder {
 /// Is a program being described.
 #[derive(Debug, Clone)]
 pub struct ProgramBuilder {
-    settings: Settings,
-    tasks: Vec<Watched>,
+    settings: AppSettings,
+    tasks: Vec<WatchedTask>,
     size: (u16, u16),
     is_loaded: bool,
 }
@@ -357,37 +361,37 @@ impl ProgramBuilder {
     }
 
     /// Calls the list by a name.
-    pub fn named(mut self, name: &str) -> Self {
+    pub fn with_list_name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.settings.name);
         self
     }
 
     /// Changes its settings.
-    pub fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    pub fn set(mut self, change: impl FnOnce(&mut AppSettings)) -> Self {
         change(&mut self.settings);
         self
     }
 
     /// Gives actions other keys: `keyed(&[("open_result", &["x"])])`.
-    pub fn keyed(mut self, changes: &[(&str, &[&str])]) -> Self {
-        let change = |(action, keys): &(&str, &[&str])| KeyChange {
-            place: None,
+    pub fn with_keys(mut self, changes: &[(&str, &[&str])]) -> Self {
+        let change = |(action, keys): &(&str, &[&str])| KeyOverride {
+            context: None,
             action: (*action).to_owned(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         };
         let changes: Vec<_> = changes.iter().map(change).collect();
-        self.settings.keymap = Keymap::with(&changes).expect("keys without fault");
+        self.settings.keymap = Keymap::with_overrides(&changes).expect("keys without fault");
         self
     }
 
     /// Gives its terminal a size.
-    pub fn sized(mut self, width: u16, height: u16) -> Self {
+    pub fn with_size(mut self, width: u16, height: u16) -> Self {
         self.size = (width, height);
         self
     }
 
     /// Leaves its list still to be read.
-    pub fn loading(mut self) -> Self {
+    pub fn still_loading(mut self) -> Self {
         self.is_loaded = false;
         self
     }
@@ -397,7 +401,7 @@ impl ProgramBuilder {
         let mut state = State::new(self.settings);
         resize(&mut state, self.size);
         if self.is_loaded {
-            update(&mut state, Msg::Loaded(Ok(self.tasks)), now());
+            update(&mut state, Msg::ListLoaded(Ok(self.tasks)), now());
         }
         state
     }
@@ -409,7 +413,7 @@ pub fn resize(state: &mut State, size: (u16, u16)) {
     let msg = Msg::Resized {
         width,
         height,
-        page: ui::page_rows(width, height),
+        page: ui::list_rows(width, height),
     };
     update(state, msg, now());
 }
@@ -444,33 +448,33 @@ pub fn chord(name: &str) -> KeyChord {
 }
 
 /// Answers the question under way after a task, whatever its number.
-pub fn answer(state: &mut State, name: &str, answer: Answer) -> Vec<Effect> {
-    answer_noticing(state, name, answer, Noticed::default())
+pub fn answer(state: &mut State, name: &str, answer: PollResult) -> Vec<Effect> {
+    answer_with_notes(state, name, answer, ResponseNotes::default())
 }
 
 /// Answers the question under way after a task, with what was noticed beside the answer.
-pub fn answer_noticing(
+pub fn answer_with_notes(
     state: &mut State,
     name: &str,
-    answer: Answer,
-    noticed: Noticed,
+    answer: PollResult,
+    noticed: ResponseNotes,
 ) -> Vec<Effect> {
     let task = id(name);
-    let polling = state.list().get(&task).map(|watched| watched.polling);
-    let Some(Polling::InFlight { attempt, .. }) = polling else {
+    let polling = state.list().get(&task).map(|watched| watched.poll_state);
+    let Some(PollState::InFlight { attempt, .. }) = polling else {
         panic!("{name} is not being asked after: {polling:?}");
     };
     let msg = Msg::Polled {
         task,
         attempt,
         answer: Box::new(answer),
-        noticed,
+        notes: noticed,
     };
     update(state, msg, now())
 }
 
 /// Hands the state a task's journal: times of the tests' day, and what happened.
-pub fn journal(state: &mut State, name: &str, lines: &[(&str, JournalEvent)]) {
+pub fn load_journal(state: &mut State, name: &str, lines: &[(&str, JournalEvent)]) {
     let lines = lines
         .iter()
         .map(|(time, event)| JournalLine {

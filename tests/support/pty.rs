@@ -28,19 +28,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// How long any wait may take before the test fails: long, for a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest screen kept behind the terminal; a program may be told a larger size.
-const LARGEST_SCREEN: (u16, u16) = (1000, 500);
+const MAX_SCREEN: (u16, u16) = (1000, 500);
 
 /// A program to start in a terminal of its own.
 #[derive(Debug)]
-pub(crate) struct Launch {
+pub(crate) struct PtyLaunch {
     command: CommandBuilder,
     size: PtySize,
 }
 
-impl Launch {
+impl PtyLaunch {
     /// Starts from the test's own environment, with a usual `TERM`, at 80×24.
     pub(crate) fn new(program: impl AsRef<Path>) -> Self {
         let mut command = CommandBuilder::new(program.as_ref());
@@ -84,8 +84,8 @@ impl Launch {
             .expect("a file");
         // So that neither a full input queue nor a late poll can block the test for ever.
         rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK | OFlags::RDWR).expect("no waiting");
-        let slave = open_quietly(&name);
-        let modes_before = modes_of(&slave);
+        let slave = open_without_controlling(&name);
+        let modes_before = terminal_modes(&slave);
         let child = pair
             .slave
             .spawn_command(self.command)
@@ -97,7 +97,7 @@ impl Launch {
         let (events, inbox) = mpsc::channel();
         let (orders, order_book) = mpsc::channel();
         let (woken, wake) = std::io::pipe().expect("a pipe");
-        let reader = Reader {
+        let reader = ReaderThread {
             master: master.try_clone().expect("a second descriptor"),
             woken,
             orders: order_book,
@@ -108,14 +108,10 @@ impl Launch {
         Pty {
             master: Some(master),
             slave: Some(slave),
-            orders,
+            requests: orders,
             wake,
-            inbox,
-            parser: vt100::Parser::new(
-                at_least_one(self.size.rows),
-                at_least_one(self.size.cols),
-                0,
-            ),
+            events: inbox,
+            parser: vt100::Parser::new(non_zero(self.size.rows), non_zero(self.size.cols), 0),
             raw: Vec::new(),
             pid: pid.expect("a process id"),
             code: None,
@@ -127,7 +123,7 @@ impl Launch {
 
 /// What is left when the program has ended and all its output was read.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct ExitedPty {
     /// The exit code, or 1000 + n when a signal itself ended it.
     pub(crate) code: u32,
     /// The terminal's modes before the program and after it.
@@ -141,9 +137,9 @@ pub(crate) struct Ended {
 pub(crate) struct Pty {
     master: Option<File>,
     slave: Option<File>,
-    orders: Sender<Order>,
+    requests: Sender<ReaderRequest>,
     wake: PipeWriter,
-    inbox: Receiver<Event>,
+    events: Receiver<ReaderEvent>,
     parser: vt100::Parser,
     raw: Vec<u8>,
     pid: Pid,
@@ -159,7 +155,7 @@ impl Pty {
         let mut master = self.master.as_ref().expect("the terminal is still there");
         while !bytes.is_empty() {
             let mut ready = [PollFd::new(master, PollFlags::OUT)];
-            let patience = Timespec::try_from(PATIENCE).expect("a time");
+            let patience = Timespec::try_from(WAIT_TIMEOUT).expect("a time");
             let count = poll(&mut ready, Some(&patience)).expect("a poll");
             assert!(count > 0, "the program does not read what is typed");
             match master.write(bytes) {
@@ -180,8 +176,8 @@ impl Pty {
         };
         let master = self.master.as_ref().expect("the terminal is still there");
         self.parser.screen_mut().set_size(
-            at_least_one(rows.min(LARGEST_SCREEN.1)),
-            at_least_one(cols.min(LARGEST_SCREEN.0)),
+            non_zero(rows.min(MAX_SCREEN.1)),
+            non_zero(cols.min(MAX_SCREEN.0)),
         );
         rustix::termios::tcsetwinsize(master, size).expect("a new size");
     }
@@ -201,7 +197,8 @@ impl Pty {
         &self.raw
     }
 
-    /// Takes the bytes read so far away, so that a program that runs for hours does not fill the memory.
+    /// Takes the bytes read so far away, so that a program that runs for hours does not fill the
+    /// memory.
     pub(crate) fn take_raw(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.raw)
     }
@@ -211,20 +208,21 @@ impl Pty {
         self.code
     }
 
-    /// Lets so much time pass while the screen is kept up to date: for long runs, where time is the point.
-    pub(crate) fn watch_for(&mut self, time: Duration) {
+    /// Lets so much time pass while the screen is kept up to date: for long runs, where time is the
+    /// point.
+    pub(crate) fn read_for(&mut self, time: Duration) {
         let begun = Instant::now();
         while let Some(left) = time
             .checked_sub(begun.elapsed())
             .filter(|left| !left.is_zero())
         {
-            self.take_one(left);
+            self.receive_one(left);
         }
     }
 
     /// The terminal's modes now, and as they were before the program started.
     pub(crate) fn modes(&self) -> String {
-        modes_of(self.slave.as_ref().expect("our own descriptor"))
+        terminal_modes(self.slave.as_ref().expect("our own descriptor"))
     }
 
     pub(crate) fn modes_before(&self) -> &str {
@@ -257,13 +255,13 @@ impl Pty {
         let begun = Instant::now();
         while !holds(self) {
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < WAIT_TIMEOUT,
                 "waited in vain for: {what}\nexit: {:?}\nscreen:\n{}\nlast bytes: {:?}",
                 self.code,
                 self.screen().contents(),
                 String::from_utf8_lossy(self.raw.split_at(self.raw.len().saturating_sub(400)).1),
             );
-            self.take_one(Duration::from_millis(10));
+            self.receive_one(Duration::from_millis(10));
         }
     }
 
@@ -290,15 +288,16 @@ impl Pty {
 
     /// Stops reading, as a terminal behind a dead connection does.
     pub(crate) fn freeze(&mut self) {
-        self.order(Order::Freeze);
+        self.send_request(ReaderRequest::Freeze);
     }
 
     /// Reads on after [`Pty::freeze`].
     pub(crate) fn thaw(&mut self) {
-        self.order(Order::Thaw);
+        self.send_request(ReaderRequest::Thaw);
     }
 
-    /// Tells whether the terminal takes nothing more from the program, by giving it a NUL, which is drawn as nothing.
+    /// Tells whether the terminal takes nothing more from the program, by giving it a NUL, which is
+    /// drawn as nothing.
     ///
     /// Not by poll(2): it may call a terminal writable that takes nothing.
     pub(crate) fn is_full(&self) -> bool {
@@ -310,14 +309,14 @@ impl Pty {
     /// Closes the terminal under the program: the window or the connection is gone.
     #[track_caller]
     pub(crate) fn hang_up(&mut self) {
-        self.order(Order::Stop);
+        self.send_request(ReaderRequest::Stop);
         self.wait_until("the reader lets go", |pty| pty.output_ended);
         self.master = None;
     }
 
     /// Waits for the end of the program, then reads the rest of its output.
     #[track_caller]
-    pub(crate) fn end(mut self) -> Ended {
+    pub(crate) fn wait_for_exit(mut self) -> ExitedPty {
         self.wait_until("the program ends", |pty| pty.code.is_some());
         let modes_after = if self.master.is_some() {
             self.modes()
@@ -326,9 +325,9 @@ impl Pty {
         };
         // With the last descriptor of that side closed, the reader comes to an end.
         self.slave = None;
-        self.order(Order::Thaw);
+        self.send_request(ReaderRequest::Thaw);
         self.wait_until("all output is read", |pty| pty.output_ended);
-        Ended {
+        ExitedPty {
             code: self.code.unwrap_or_default(),
             modes_before: std::mem::take(&mut self.modes_before),
             modes_after,
@@ -337,21 +336,21 @@ impl Pty {
         }
     }
 
-    fn order(&mut self, order: Order) {
+    fn send_request(&mut self, order: ReaderRequest) {
         // A reader that has ended needs no orders.
-        if self.orders.send(order).is_ok() {
+        if self.requests.send(order).is_ok() {
             self.wake.write_all(b".").ok();
         }
     }
 
-    fn take_one(&mut self, limit: Duration) {
-        match self.inbox.recv_timeout(limit) {
-            Ok(Event::Output(bytes)) => {
+    fn receive_one(&mut self, limit: Duration) {
+        match self.events.recv_timeout(limit) {
+            Ok(ReaderEvent::Output(bytes)) => {
                 self.parser.process(&bytes);
                 self.raw.extend(bytes);
             }
-            Ok(Event::OutputEnded) => self.output_ended = true,
-            Ok(Event::Exited(code)) => self.code = Some(code),
+            Ok(ReaderEvent::OutputEnded) => self.output_ended = true,
+            Ok(ReaderEvent::Exited(code)) => self.code = Some(code),
             // Both threads are done, and what they sent was taken.
             Err(RecvTimeoutError::Disconnected) => thread::park_timeout(limit),
             Err(RecvTimeoutError::Timeout) => {}
@@ -361,7 +360,7 @@ impl Pty {
 
 impl Drop for Pty {
     fn drop(&mut self) {
-        self.order(Order::Stop);
+        self.send_request(ReaderRequest::Stop);
         if self.code.is_none() {
             kill_process(self.pid, Signal::KILL).ok();
         }
@@ -369,27 +368,27 @@ impl Drop for Pty {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Order {
+enum ReaderRequest {
     Freeze,
     Thaw,
     Stop,
 }
 
 #[derive(Debug)]
-enum Event {
+enum ReaderEvent {
     Output(Vec<u8>),
     OutputEnded,
     Exited(u32),
 }
 
-struct Reader {
+struct ReaderThread {
     master: File,
     woken: PipeReader,
-    orders: Receiver<Order>,
-    events: Sender<Event>,
+    orders: Receiver<ReaderRequest>,
+    events: Sender<ReaderEvent>,
 }
 
-impl Reader {
+impl ReaderThread {
     fn run(self) {
         let Self {
             mut master,
@@ -418,9 +417,9 @@ impl Reader {
             if !order.is_empty() {
                 woken.read_exact(&mut [0]).ok();
                 match orders.try_recv() {
-                    Ok(Order::Freeze) => frozen = true,
-                    Ok(Order::Thaw) => frozen = false,
-                    Ok(Order::Stop) | Err(_) => break,
+                    Ok(ReaderRequest::Freeze) => frozen = true,
+                    Ok(ReaderRequest::Thaw) => frozen = false,
+                    Ok(ReaderRequest::Stop) | Err(_) => break,
                 }
                 continue;
             }
@@ -428,7 +427,7 @@ impl Reader {
                 Ok(0) => break,
                 Ok(count) => {
                     let bytes = buffer.split_at(count).0.to_vec();
-                    if events.send(Event::Output(bytes)).is_err() {
+                    if events.send(ReaderEvent::Output(bytes)).is_err() {
                         break;
                     }
                 }
@@ -443,21 +442,21 @@ impl Reader {
             }
         }
         drop(master);
-        events.send(Event::OutputEnded).ok();
+        events.send(ReaderEvent::OutputEnded).ok();
     }
 }
 
-fn wait_for_end(mut child: Box<dyn Child + Send + Sync>, events: &Sender<Event>) {
+fn wait_for_end(mut child: Box<dyn Child + Send + Sync>, events: &Sender<ReaderEvent>) {
     let code = child
         .wait()
         .map_or(u32::MAX, |status| match status.signal() {
             Some(_) => 1000,
             None => status.exit_code(),
         });
-    events.send(Event::Exited(code)).ok();
+    events.send(ReaderEvent::Exited(code)).ok();
 }
 
-fn open_quietly(name: &Path) -> File {
+fn open_without_controlling(name: &Path) -> File {
     let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
     OpenOptions::new()
         .read(true)
@@ -467,10 +466,10 @@ fn open_quietly(name: &Path) -> File {
         .expect("the other side of the terminal")
 }
 
-fn modes_of(tty: &File) -> String {
+fn terminal_modes(tty: &File) -> String {
     format!("{:?}", tcgetattr(tty).expect("modes"))
 }
 
-fn at_least_one(side: u16) -> NonZeroU16 {
+fn non_zero(side: u16) -> NonZeroU16 {
     NonZeroU16::new(side).unwrap_or(NonZeroU16::MIN)
 }

@@ -26,10 +26,11 @@ pub(crate) enum Step {
     /// Sends bytes.
     Write(Vec<u8>),
     /// Sends what the test makes of the last request's head.
-    Reply(Reply),
+    Reply(ReplyFn),
     /// Sends bytes one at a time, with a pause after each, for ever from the start.
     Drip(&'static [u8], Duration),
-    /// Sends one byte over and over, as fast as it is taken, until the client goes away; see [`RawServer::flooded`].
+    /// Sends one byte over and over, as fast as it is taken, until the client goes away; see
+    /// [`RawServer::flooded`].
     Flood(u8),
     /// Breaks the connection off (RST).
     Reset,
@@ -41,18 +42,18 @@ pub(crate) enum Step {
 
 /// Makes an answer from the head of a request.
 #[derive(Clone)]
-pub(crate) struct Reply(Arc<Make>);
+pub(crate) struct ReplyFn(Arc<MakeReply>);
 
-type Make = dyn Fn(&str) -> Vec<u8> + Send + Sync;
+type MakeReply = dyn Fn(&str) -> Vec<u8> + Send + Sync;
 
 impl Step {
     /// Returns a step that answers with what `make` makes of the request's head.
     pub(crate) fn reply(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::Reply(Reply(Arc::new(make)))
+        Self::Reply(ReplyFn(Arc::new(make)))
     }
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for ReplyFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reply")
     }
@@ -68,7 +69,8 @@ pub(crate) struct RawServer {
 }
 
 impl RawServer {
-    /// Starts a server whose first connection plays the first script and so on; the last one is for all others.
+    /// Starts a server whose first connection plays the first script and so on; the last one is for
+    /// all others.
     pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -79,7 +81,12 @@ impl RawServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts.get(connection).or(scripts.last()).cloned();
                 let told = (send.clone(), tell.clone());
-                tokio::spawn(play(stream, script.unwrap_or_default(), connection, told));
+                tokio::spawn(run_script(
+                    stream,
+                    script.unwrap_or_default(),
+                    connection,
+                    told,
+                ));
                 connection += 1;
             }
         });
@@ -106,7 +113,8 @@ impl RawServer {
         std::iter::from_fn(|| self.heads.try_recv().ok()).collect()
     }
 
-    /// Waits for the end of a flood; returns how many of its bytes were taken, by the client or by its kernel.
+    /// Waits for the end of a flood; returns how many of its bytes were taken, by the client or by
+    /// its kernel.
     pub(crate) async fn flooded(&mut self) -> usize {
         self.floods.recv().await.expect("a flood")
     }
@@ -118,7 +126,7 @@ impl Drop for RawServer {
     }
 }
 
-async fn play(
+async fn run_script(
     mut stream: TcpStream,
     script: Vec<Step>,
     connection: usize,
@@ -147,7 +155,7 @@ async fn play(
                 // The client may stop reading in the middle: that is often the point.
                 stream.write_all(&bytes).await.unwrap_or_default();
             }
-            Step::Reply(Reply(make)) => {
+            Step::Reply(ReplyFn(make)) => {
                 stream.write_all(&make(&last)).await.unwrap_or_default();
             }
             Step::Drip(bytes, pause) => {

@@ -1,7 +1,9 @@
-//! Saves killed at any moment: what has a final name is whole and right, and the next save ends with every file.
+//! Saves killed at any moment: what has a final name is whole and right, and the next save ends
+//! with every file.
 //!
-//! The command and the dashboard that saves by itself take turns on one list, against a file host that drips, and
-//! sometimes breaks off. After each kill the folder and the list are looked through.
+//! The command and the dashboard that saves by itself take turns on one list, against a file host
+//! that drips, and sometimes breaks off. After each kill the folder and the list are looked
+//! through.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -27,43 +29,43 @@ use std::{
 
 use kietop::{
     adapters::store::SqliteStore,
-    domain::{change::JournalEvent, task::TaskId, text::CleanText},
+    domain::{list_change::JournalEvent, task::TaskId, text::CleanText},
     ports::ListStore as _,
 };
 use rustix::process::Signal;
 
 use crate::{
-    hostile::Chance,
-    pty::{Launch, PATIENCE},
+    hostile_server::SeededRng,
+    pty::{PtyLaunch, WAIT_TIMEOUT},
 };
 
 /// How many results each task has: both are fetched at the same time.
 const RESULTS: usize = 2;
 
 /// How much is sent at once.
-const PIECE: usize = 32 * 1024;
+const CHUNK_SIZE: usize = 32 * 1024;
 
 /// Tells what was done; anything wrong has failed the test.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct KillStats {
     commands: usize,
     dashboards: usize,
     /// How many files had their name when the kill came.
-    named: usize,
+    complete_files: usize,
     /// How many parts were there then.
-    parts: usize,
+    partial_files: usize,
     files: usize,
     bytes: usize,
-    rests: usize,
+    resumed: usize,
 }
 
-impl Seen {
+impl KillStats {
     pub(crate) const fn kills(&self) -> usize {
         self.commands + self.dashboards
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for KillStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -71,27 +73,27 @@ impl fmt::Display for Seen {
              all saved after them, {} answers went on from a part; 0 wrong, 0 foreign, 0 left over",
             self.commands,
             self.dashboards,
-            self.named,
-            self.parts,
+            self.complete_files,
+            self.partial_files,
             self.files,
             self.bytes / 1_000_000,
-            self.rests
+            self.resumed
         )
     }
 }
 
 /// Kills so many saves; fails at the first thing that is wrong.
-pub(crate) fn play(program: &str, kills: usize, seed: u64) -> Seen {
-    let host = Host::start();
-    let mut chance = Chance(seed);
-    let mut told = Seen::default();
+pub(crate) fn run_kills(program: &str, kills: usize, seed: u64) -> KillStats {
+    let host = FakeHost::start();
+    let mut chance = SeededRng(seed);
+    let mut told = KillStats::default();
     let mut tasks = 0;
     while told.kills() < kills {
         tasks += 1;
-        let desk = Desk::new(program, &host, &format!("{:08x}{tasks:024x}", seed >> 32));
+        let desk = SaveHome::new(program, &host, &format!("{:08x}{tasks:024x}", seed >> 32));
         for _ in 0..=chance.roll(3) {
-            let total = desk.films.values().map(Vec::len).sum();
-            let kill = Kill::draw(&mut chance, &host, total);
+            let total = desk.videos.values().map(Vec::len).sum();
+            let kill = KillPoint::random(&mut chance, &host, total);
             let is_dashboard = told.kills() % 3 == 2;
             let what = format!("{kill:?}, task {tasks}, dashboard {is_dashboard}, seed {seed}");
             if is_dashboard {
@@ -100,35 +102,36 @@ pub(crate) fn play(program: &str, kills: usize, seed: u64) -> Seen {
             } else {
                 told.commands += usize::from(desk.kill_command(&kill, &what));
             }
-            let (named, parts) = desk.look(&what);
-            told.named += named;
-            told.parts += parts;
+            let (named, parts) = desk.check_files(&what);
+            told.complete_files += named;
+            told.partial_files += parts;
             if told.kills() == kills {
                 break;
             }
         }
-        desk.finish(&format!("task {tasks}, seed {seed}"));
+        desk.finish_save(&format!("task {tasks}, seed {seed}"));
         told.files += RESULTS;
-        told.bytes += desk.films.values().map(Vec::len).sum::<usize>();
+        told.bytes += desk.videos.values().map(Vec::len).sum::<usize>();
     }
-    told.rests = host.told.rests.load(SeqCst);
+    told.resumed = host.state.range_requests.load(SeqCst);
     told
 }
 
 /// Is the moment of a kill.
 #[derive(Debug)]
-struct Kill {
+struct KillPoint {
     /// After so many bytes of all results, or when all have their names.
-    after: usize,
+    after_bytes: usize,
     /// And so much later.
-    later: Duration,
+    extra_delay: Duration,
 }
 
-impl Kill {
+impl KillPoint {
     /// Draws a moment in a save of so many bytes, and how the host sends until then.
-    fn draw(chance: &mut Chance, host: &Host, total: usize) -> Self {
-        let told = &host.told;
-        // A part is flushed after three seconds, or when the host breaks off: only what is flushed can be gone on from.
+    fn random(chance: &mut SeededRng, host: &FakeHost, total: usize) -> Self {
+        let told = &host.state;
+        // A part is flushed after three seconds, or when the host breaks off: only what is flushed
+        // can be gone on from.
         let (pause, cut) = match chance.roll(8) {
             0 => (60_000, usize::MAX),
             1..=3 => (1_000, 1 + chance.roll(2_000_000)),
@@ -146,32 +149,35 @@ impl Kill {
             _ => (chance.roll(total), chance.roll(3_000)),
         };
         let later = Duration::from_micros(u64::try_from(later).unwrap_or_default());
-        Self { after, later }
+        Self {
+            after_bytes: after,
+            extra_delay: later,
+        }
     }
 }
 
 /// Is a home of its own with one task, whose results are these films.
-struct Desk<'a> {
+struct SaveHome<'a> {
     program: &'a str,
-    host: &'a Host,
+    host: &'a FakeHost,
     home: tempfile::TempDir,
     id: String,
     /// By the names they are to have.
-    films: BTreeMap<String, Vec<u8>>,
+    videos: BTreeMap<String, Vec<u8>>,
 }
 
-impl<'a> Desk<'a> {
-    fn new(program: &'a str, host: &'a Host, id: &str) -> Self {
+impl<'a> SaveHome<'a> {
+    fn new(program: &'a str, host: &'a FakeHost, id: &str) -> Self {
         let films = (1..=RESULTS).map(|number| {
             let name = format!("{}-{number}.mp4", id.split_at(16).0);
-            (name, film(&format!("/{id}/{number}.mp4")))
+            (name, build_video(&format!("/{id}/{number}.mp4")))
         });
         let desk = Self {
             program,
             host,
             home: tempfile::tempdir().expect("a folder"),
             id: id.to_owned(),
-            films: films.collect(),
+            videos: films.collect(),
         };
         let settings = format!(
             "auto_save = true\npreview = \"off\"\nsave_folder = '{}'\n",
@@ -187,7 +193,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Returns the words that name the list, the settings and the API.
-    fn words(&self) -> [String; 6] {
+    fn save_args(&self) -> [String; 6] {
         let path = |name| self.home.path().join(name).to_string_lossy().into_owned();
         [
             "--store".into(),
@@ -207,7 +213,7 @@ impl<'a> Desk<'a> {
             .env("KIE_API_KEY", "kills")
             .stdin(Stdio::null())
             .args(words)
-            .args(self.words());
+            .args(self.save_args());
         command
     }
 
@@ -220,15 +226,15 @@ impl<'a> Desk<'a> {
     /// Reports whether every result has its final name.
     fn is_done(&self) -> bool {
         let folder = self.folder();
-        self.films.keys().all(|name| folder.join(name).exists())
+        self.videos.keys().all(|name| folder.join(name).exists())
     }
 
-    fn is_time(&self, kill: &Kill) -> bool {
-        self.host.told.sent.load(SeqCst) >= kill.after || self.is_done()
+    fn is_due(&self, kill: &KillPoint) -> bool {
+        self.host.state.sent.load(SeqCst) >= kill.after_bytes || self.is_done()
     }
 
     /// Kills the command; reports whether it was still running.
-    fn kill_command(&self, kill: &Kill, what: &str) -> bool {
+    fn kill_command(&self, kill: &KillPoint, what: &str) -> bool {
         // A dashboard may have been killed before it was answered.
         self.run(&["list", "--refresh"]);
         let mut child = self
@@ -238,11 +244,11 @@ impl<'a> Desk<'a> {
             .spawn()
             .expect("the program");
         let begun = Instant::now();
-        while !self.is_time(kill) && child.try_wait().expect("its state").is_none() {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        while !self.is_due(kill) && child.try_wait().expect("its state").is_none() {
+            assert!(begun.elapsed() < WAIT_TIMEOUT, "waited in vain: {what}");
             thread::sleep(Duration::from_micros(200));
         }
-        thread::sleep(kill.later);
+        thread::sleep(kill.extra_delay);
         child.kill().expect("a kill");
         let status = child.wait().expect("an end");
         let is_killed = status.signal() == Some(9);
@@ -250,36 +256,38 @@ impl<'a> Desk<'a> {
         is_killed
     }
 
-    fn kill_dashboard(&self, kill: &Kill) {
-        let mut pty = Launch::new(self.program)
-            .args(self.words())
+    fn kill_dashboard(&self, kill: &KillPoint) {
+        let mut pty = PtyLaunch::new(self.program)
+            .args(self.save_args())
             .env("HOME", &self.home.path().to_string_lossy())
             .env("KIE_API_KEY", "kills")
             .spawn();
         pty.wait_until("a result", |pty| {
-            self.is_time(kill) || pty.screen().contents().contains("ready")
+            self.is_due(kill) || pty.screen().contents().contains("ready")
         });
-        if !self.is_time(kill) {
-            // It saves by itself what it heard of, and what was begun; not what a command heard of and was killed over.
+        if !self.is_due(kill) {
+            // It saves by itself what it heard of, and what was begun; not what a command heard of
+            // and was killed over.
             pty.type_bytes(b"w");
         }
-        pty.wait_until("the moment of the kill", |_| self.is_time(kill));
-        pty.watch_for(kill.later);
+        pty.wait_until("the moment of the kill", |_| self.is_due(kill));
+        pty.read_for(kill.extra_delay);
         pty.signal(Signal::KILL);
-        pty.end();
+        pty.wait_for_exit();
     }
 
-    /// Looks through folder and list; returns how many files have their name, and how many parts there are.
-    fn look(&self, what: &str) -> (usize, usize) {
+    /// Looks through folder and list; returns how many files have their name, and how many parts
+    /// there are.
+    fn check_files(&self, what: &str) -> (usize, usize) {
         let (mut named, mut parts) = (0, 0);
-        for name in self.names() {
-            if let Some(film) = self.films.get(&name) {
+        for name in self.file_names() {
+            if let Some(film) = self.videos.get(&name) {
                 named += 1;
                 let is_right = fs::read(self.folder().join(&name)).is_ok_and(|it| it == *film);
                 assert!(is_right, "{name} is not the film: {what}");
             } else {
-                assert!(self.is_leftover(&name), "{name} is foreign: {what}");
-                parts += usize::from(has_end(&name, "part"));
+                assert!(self.is_leftover_file(&name), "{name} is foreign: {what}");
+                parts += usize::from(has_suffix(&name, "part"));
             }
         }
         assert!(parts <= RESULTS, "{parts} parts: {what}");
@@ -291,14 +299,14 @@ impl<'a> Desk<'a> {
             panic!("{} tasks: {what}", all.len());
         };
         let id = TaskId::parse(&self.id).expect("an id");
-        let journal = store.journal(&id, 999).expect("the journal");
+        let journal = store.read_journal(&id, 999).expect("the journal");
         let told = journal.into_iter().filter_map(|line| {
             let JournalEvent::Saved(path) = line.event else {
                 return None;
             };
             Some(path)
         });
-        let noted = task.saves.files().iter();
+        let noted = task.saved_results.files().iter();
         let noted = noted.map(|file| CleanText::line(&file.path.to_string_lossy(), 8 * 1024));
         for path in told.chain(noted) {
             let is_there = Path::new(path.as_str()).is_file();
@@ -308,17 +316,17 @@ impl<'a> Desk<'a> {
     }
 
     /// Reports whether that is a part of one of the films, or the note beside it.
-    fn is_leftover(&self, name: &str) -> bool {
+    fn is_leftover_file(&self, name: &str) -> bool {
         let name = name.strip_suffix(".new").unwrap_or(name);
         let Some((rest, "part" | "meta")) = name.rsplit_once('.') else {
             return false;
         };
         rest.rsplit_once('.').is_some_and(|(stem, mark)| {
-            mark.len() == 8 && self.films.contains_key(&format!("{stem}.mp4"))
+            mark.len() == 8 && self.videos.contains_key(&format!("{stem}.mp4"))
         })
     }
 
-    fn names(&self) -> Vec<String> {
+    fn file_names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.folder()) else {
             return Vec::new();
         };
@@ -329,25 +337,25 @@ impl<'a> Desk<'a> {
     }
 
     /// Saves once more, undisturbed: then every film is there, and nothing else.
-    fn finish(&self, what: &str) {
-        let told = &self.host.told;
+    fn finish_save(&self, what: &str) {
+        let told = &self.host.state;
         told.pause.store(0, SeqCst);
         told.cut.store(usize::MAX, SeqCst);
         self.run(&["list", "--refresh"]);
         self.run(&["save", &self.id]);
-        let (named, _) = self.look(what);
-        let all = self.names();
+        let (named, _) = self.check_files(what);
+        let all = self.file_names();
         assert_eq!((named, all.len()), (RESULTS, RESULTS), "{all:?}: {what}");
     }
 }
 
-fn has_end(name: &str, end: &str) -> bool {
+fn has_suffix(name: &str, end: &str) -> bool {
     Path::new(name).extension().is_some_and(|own| own == end)
 }
 
 /// Is what the host is told, and tells.
 #[derive(Debug)]
-struct Told {
+struct HostState {
     /// Which attempt it is; what is sent to an earlier one does not count.
     round: AtomicUsize,
     /// How long it waits after each piece, in microseconds.
@@ -357,42 +365,42 @@ struct Told {
     /// How many bytes of films it sent in this round.
     sent: AtomicUsize,
     /// How many answers went on from where a part ended.
-    rests: AtomicUsize,
+    range_requests: AtomicUsize,
 }
 
 /// Is the API and the file host in one, at the same address for the whole run.
-struct Host {
+struct FakeHost {
     origin: String,
-    told: Arc<Told>,
+    state: Arc<HostState>,
 }
 
-impl Host {
+impl FakeHost {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let told = Arc::new(Told {
+        let told = Arc::new(HostState {
             round: AtomicUsize::new(0),
             pause: AtomicUsize::new(0),
             cut: AtomicUsize::new(usize::MAX),
             sent: AtomicUsize::new(0),
-            rests: AtomicUsize::new(0),
+            range_requests: AtomicUsize::new(0),
         });
         let shared = Arc::clone(&told);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let told = Arc::clone(&shared);
                 // Whoever asked may be dead by now.
-                thread::spawn(move || serve(stream, &told).unwrap_or_default());
+                thread::spawn(move || serve_connection(stream, &told).unwrap_or_default());
             }
         });
         Self {
             origin: format!("http://{address}"),
-            told,
+            state: told,
         }
     }
 }
 
-fn serve(mut stream: TcpStream, told: &Told) -> std::io::Result<()> {
+fn serve_connection(mut stream: TcpStream, told: &HostState) -> std::io::Result<()> {
     let round = told.round.load(SeqCst);
     let origin = format!("http://{}", stream.local_addr()?);
     let lines = BufReader::new(stream.try_clone()?).lines();
@@ -410,10 +418,10 @@ fn serve(mut stream: TcpStream, told: &Told) -> std::io::Result<()> {
             r#"{{"code":200,"msg":"success","data":{{"successFlag":1,"response":{{"resultUrls":[{}]}}}}}}"#,
             results.join(",")
         );
-        let head = head_of("200 OK", body.len(), "");
+        let head = response_head("200 OK", body.len(), "");
         return stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
     }
-    let film = film(target);
+    let film = build_video(target);
     let from = head.iter().find_map(|line| {
         let line = line.to_ascii_lowercase();
         let from = line.strip_prefix("range: bytes=")?;
@@ -421,20 +429,23 @@ fn serve(mut stream: TcpStream, told: &Told) -> std::io::Result<()> {
     });
     let (head, body) = match from {
         Some(from) => {
-            told.rests.fetch_add(1, SeqCst);
+            told.range_requests.fetch_add(1, SeqCst);
             let (_, rest) = film.split_at(from);
             let range = format!(
                 "Content-Range: bytes {from}-{}/{}\r\n",
                 film.len() - 1,
                 film.len()
             );
-            (head_of("206 Partial Content", rest.len(), &range), rest)
+            (
+                response_head("206 Partial Content", rest.len(), &range),
+                rest,
+            )
         }
-        None => (head_of("200 OK", film.len(), ""), film.as_slice()),
+        None => (response_head("200 OK", film.len(), ""), film.as_slice()),
     };
     stream.write_all(head.as_bytes())?;
     let mut sent = 0;
-    for piece in body.chunks(PIECE) {
+    for piece in body.chunks(CHUNK_SIZE) {
         stream.write_all(piece)?;
         sent += piece.len();
         if told.round.load(SeqCst) == round {
@@ -450,17 +461,17 @@ fn serve(mut stream: TcpStream, told: &Told) -> std::io::Result<()> {
     Ok(())
 }
 
-fn head_of(status: &str, length: usize, more: &str) -> String {
+fn response_head(status: &str, length: usize, more: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nETag: \"v1\"\r\n{more}Connection: close\r\n\r\n"
     )
 }
 
 /// The largest film, in bytes.
-const LARGEST: usize = 4_000_000;
+const MAX_VIDEO_LEN: usize = 4_000_000;
 
 /// Returns the film behind a path: some MB of noise in the boxes of an MP4, always the same.
-fn film(path: &str) -> Vec<u8> {
+fn build_video(path: &str) -> Vec<u8> {
     let mut seed = path.bytes().fold(1_u64, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(u64::from(byte))
     });
@@ -481,6 +492,10 @@ fn film(path: &str) -> Vec<u8> {
         boxed(b"mdat", &media),
     ]
     .concat();
-    assert!(film.len() <= LARGEST, "a film of {} bytes", film.len());
+    assert!(
+        film.len() <= MAX_VIDEO_LEN,
+        "a film of {} bytes",
+        film.len()
+    );
     film
 }

@@ -1,4 +1,5 @@
-//! An hour with two hundred tasks and a server that lies: what the program takes of the machine, and whether it grows.
+//! An hour with two hundred tasks and a server that lies: what the program takes of the machine,
+//! and whether it grows.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -9,122 +10,127 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::hostile::{Hostile, Mix};
-use crate::monkey::{add, launch};
-use crate::output::Watch;
-use crate::process::{Look, look};
+use crate::hostile_server::{FaultRates, HostileServer};
+use crate::output_check::OutputChecker;
+use crate::process_stats::{ProcessStats, process_stats};
+use crate::random_input::{add_tasks, launch};
 
 /// How many tasks are on the list.
-const TASKS: u32 = 200;
+const TASK_COUNT: u32 = 200;
 
 /// How many looks are taken in all; the sixth of the time that warms up is not judged.
-const LOOKS: u32 = 120;
+const SAMPLE_COUNT: u32 = 120;
 
 /// Growth is only a slope over at least so long.
-const LONG_ENOUGH: Duration = Duration::from_mins(20);
+const MIN_TREND_TIME: Duration = Duration::from_mins(20);
 
 /// How many requests the program may begin in a second (`domain/schedule.rs`).
-const MOST_PER_SECOND: usize = 5;
+const MAX_PER_SECOND: usize = 5;
 
-/// How long before the server counts a request it may have been sent: the server shares two cores with the program, and
-/// counts when its thread has read the whole head. So what it sees in a span was begun in that span and this much more.
-const TOLERANCE: Duration = Duration::from_secs(1);
+/// How long before the server counts a request it may have been sent: the server shares two cores
+/// with the program, and counts when its thread has read the whole head. So what it sees in a span
+/// was begun in that span and this much more.
+const SERVER_LAG: Duration = Duration::from_secs(1);
 
 /// The spans over which the rate is judged; over the longer one the tolerance hardly counts.
-const SPANS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+const RATE_WINDOWS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 
 /// Is what was seen, from the end of the warm-up on.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct SoakStats {
     time: Duration,
     /// At 10, 30 and 60 minutes of an hour.
-    marks: [Look; 3],
+    samples: [ProcessStats; 3],
     files: Option<(usize, usize)>,
     threads: (u64, u64),
     /// KiB an hour, by least squares.
-    slope: f64,
+    rss_slope: f64,
     per_minute: (usize, f64),
     /// The most requests in each of the spans.
-    most_in: [usize; 2],
+    max_within: [usize; 2],
     bytes: usize,
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for SoakStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [tenth, half, whole] = self.marks;
+        let [tenth, half, whole] = self.samples;
         write!(
             f,
-            "{TASKS} tasks, {} min: RSS {} / {} / {} KiB at 1/6, 1/2, 1 of it, {:+.0} KiB/h; files {:?}; threads {:?}; \
+            "{TASK_COUNT} tasks, {} min: RSS {} / {} / {} KiB at 1/6, 1/2, 1 of it, {:+.0} KiB/h; files {:?}; threads {:?}; \
              CPU {} ms; requests/min most {} mean {:.1}, most in 1 s and 10 s {:?}; {} bytes to the terminal",
             self.time.as_secs() / 60,
             tenth.rss,
             half.rss,
             whole.rss,
-            self.slope,
+            self.rss_slope,
             self.files,
             self.threads,
             whole.cpu,
             self.per_minute.0,
             self.per_minute.1,
-            self.most_in,
+            self.max_within,
             self.bytes,
         )
     }
 }
 
-impl Seen {
+impl SoakStats {
     /// Fails when the program grows, or asks more often than it may.
-    pub(crate) fn judge(&self) {
-        assert!(self.time < LONG_ENOUGH || self.slope <= 1024.0, "{self}");
+    pub(crate) fn assert_limits(&self) {
+        assert!(
+            self.time < MIN_TREND_TIME || self.rss_slope <= 1024.0,
+            "{self}"
+        );
         // Two more or fewer than in the middle: connections under way are files too.
         if let Some((least, most)) = self.files {
             assert!(most - least <= 4, "{self}");
         }
         let (least, most) = self.threads;
-        // One of the blocking pool for each turn taken at the same time; it goes after ten idle seconds.
+        // One of the blocking pool for each turn taken at the same time; it goes after ten idle
+        // seconds.
         assert!(most - least <= 4, "{self}");
-        for (span, seen) in SPANS.into_iter().zip(self.most_in) {
-            let seconds = usize::try_from((span + TOLERANCE).as_secs()).unwrap_or_default();
-            assert!(seen <= MOST_PER_SECOND * seconds, "in {span:?}: {self}");
+        for (span, seen) in RATE_WINDOWS.into_iter().zip(self.max_within) {
+            let seconds = usize::try_from((span + SERVER_LAG).as_secs()).unwrap_or_default();
+            assert!(seen <= MAX_PER_SECOND * seconds, "in {span:?}: {self}");
         }
     }
 }
 
 /// Watches the program for so long.
-pub(crate) fn play(program: &str, time: Duration, seed: u64) -> Seen {
+pub(crate) fn run_for(program: &str, time: Duration, seed: u64) -> SoakStats {
     let home = tempfile::tempdir().expect("a folder");
-    let mix = Mix {
+    let mix = FaultRates {
         faults: 40,
-        endings: 2,
+        completions: 2,
         refusals: 4,
     };
-    let mut server = Hostile::start(mix, seed);
-    add(program, home.path(), TASKS, "soak");
+    let mut server = HostileServer::start(mix, seed);
+    add_tasks(program, home.path(), TASK_COUNT, "soak");
     let mut pty = launch(program, home.path(), &server.origin(), "soak")
         .size(120, 36)
         .spawn();
     pty.wait_for_text("kietop");
 
-    let mut watch = Watch::default();
+    let mut watch = OutputChecker::default();
     let mut looks = Vec::new();
     let begun = Instant::now();
-    for n in 1..=LOOKS {
-        let due = time * n / LOOKS;
+    for n in 1..=SAMPLE_COUNT {
+        let due = time * n / SAMPLE_COUNT;
         while let Some(left) = due
             .checked_sub(begun.elapsed())
             .filter(|left| !left.is_zero())
         {
-            pty.watch_for(left.min(Duration::from_secs(5)));
-            if let Err(what) = watch.take(&pty.take_raw()) {
+            pty.read_for(left.min(Duration::from_secs(5)));
+            if let Err(what) = watch.check(&pty.take_raw()) {
                 panic!("{what}");
             }
         }
         assert_eq!(pty.code(), None, "it ended:\n{}", pty.screen().contents());
-        looks.push((begun.elapsed(), look(pty.pid()).expect("/proc")));
+        looks.push((begun.elapsed(), process_stats(pty.pid()).expect("/proc")));
     }
     let requests = server.count();
     pty.type_bytes(b"q");
-    assert_eq!(pty.end().code, 0);
+    assert_eq!(pty.wait_for_exit().code, 0);
 
     let at = |n: usize| looks.get(n - 1).expect("a look").1;
     let warm: Vec<_> = looks.iter().skip(looks.len() / 6).copied().collect();
@@ -134,26 +140,26 @@ pub(crate) fn play(program: &str, time: Duration, seed: u64) -> Seen {
         (least, numbers.iter().max().copied().unwrap_or_default())
     };
     let whole = looks.len();
-    Seen {
+    SoakStats {
         time,
-        marks: [at(whole / 6), at(whole / 2), at(whole)],
+        samples: [at(whole / 6), at(whole / 2), at(whole)],
         files: files.map(|files| {
             let least = files.iter().min().copied().unwrap_or_default();
             (least, files.iter().max().copied().unwrap_or_default())
         }),
         threads: range(warm.iter().map(|(_, look)| look.threads).collect()),
-        slope: slope(&warm),
+        rss_slope: memory_slope(&warm),
         per_minute: (
-            server.most_in_a_minute(),
+            server.max_per_minute(),
             f64::from(u32::try_from(requests).unwrap_or(u32::MAX)) / (time.as_secs_f64() / 60.0),
         ),
-        most_in: SPANS.map(|span| server.most_in(span)),
+        max_within: RATE_WINDOWS.map(|span| server.max_within(span)),
         bytes: watch.bytes,
     }
 }
 
 /// Returns the growth of the memory in KiB an hour, by least squares.
-fn slope(looks: &[(Duration, Look)]) -> f64 {
+fn memory_slope(looks: &[(Duration, ProcessStats)]) -> f64 {
     let points: Vec<_> = looks
         .iter()
         .map(|(at, look)| {

@@ -1,5 +1,5 @@
-//! A small language for stories: a program driven through its one door on a time of our own, with a disk and a
-//! server that do as they are told. Everything that was ordered is recorded.
+//! A small language for stories: a program driven through its one door on a time of our own, with a
+//! disk and a server that do as they are told. Everything that was ordered is recorded.
 
 #![allow(
     dead_code,
@@ -19,22 +19,23 @@ use kietop::{
         update::{next_wakeup, update},
     },
     domain::{
-        change::{Applied, Change, StoreError},
         link::Links,
-        noticed::Noticed,
-        query::Lens,
-        report::{Answer, Observation, PollError},
-        schedule::{Attempt, Polling},
-        task::{Delivery, Facts, FailedStage, TaskId, TaskState},
+        list_change::{ChangeResult, ListChange, StoreError},
+        poll_result::{Observation, PollError, PollResult},
+        query::ListView,
+        response_notes::ResponseNotes,
+        schedule::{PollAttempt, PollState},
+        task::{CallbackStatus, FailureStage, TaskDetails, TaskId, TaskState},
         time::Now,
-        watched::Watched,
+        watched_task::WatchedTask,
     },
 };
 
 use crate::support::{self, ProgramBuilder};
 
-/// Answers a question: the task, and how often it was asked after before. `None` leaves it unanswered.
-pub(crate) type Server = fn(&TaskId, usize) -> Option<Answer>;
+/// Answers a question: the task, and how often it was asked after before. `None` leaves it
+/// unanswered.
+pub(crate) type FakeServer = fn(&TaskId, usize) -> Option<PollResult>;
 
 /// Is a story under way.
 pub(crate) struct Story {
@@ -43,61 +44,63 @@ pub(crate) struct Story {
     /// How much time has passed.
     pub(crate) at: Duration,
     /// Every order, with its time.
-    pub(crate) orders: Vec<(Duration, Effect)>,
+    pub(crate) effects: Vec<(Duration, Effect)>,
     /// How often it was woken by the clock.
     pub(crate) wakeups: usize,
     /// Why the disk takes nothing, if it does not.
-    pub(crate) disk: Result<(), StoreError>,
+    pub(crate) disk_result: Result<(), StoreError>,
     /// Whether the disk answers only when [`Story::flush`] lets it.
     pub(crate) is_disk_slow: bool,
-    unwritten: VecDeque<Vec<Change>>,
+    pending_writes: VecDeque<Vec<ListChange>>,
     /// How the list is looked at, as last written down.
-    pub(crate) remembered: Option<Lens>,
-    server: Option<Server>,
+    pub(crate) saved_view: Option<ListView>,
+    server: Option<FakeServer>,
     delay: Duration,
-    asked: HashMap<TaskId, usize>,
-    answers: BTreeMap<(Duration, usize), (TaskId, Attempt, Answer)>,
-    open: Vec<(TaskId, Attempt)>,
-    removed: HashMap<TaskId, Watched>,
+    poll_counts: HashMap<TaskId, usize>,
+    answers: BTreeMap<(Duration, usize), (TaskId, PollAttempt, PollResult)>,
+    open_polls: Vec<(TaskId, PollAttempt)>,
+    removed: HashMap<TaskId, WatchedTask>,
 }
 
 impl Story {
     /// Begins with that program.
-    pub(crate) fn of(program: ProgramBuilder) -> Self {
+    pub(crate) fn from_program(program: ProgramBuilder) -> Self {
         let mut story = Self {
-            state: program.loading().build(),
+            state: program.still_loading().build(),
             at: Duration::ZERO,
-            orders: Vec::new(),
+            effects: Vec::new(),
             wakeups: 0,
-            disk: Ok(()),
+            disk_result: Ok(()),
             is_disk_slow: false,
-            unwritten: VecDeque::new(),
-            remembered: None,
+            pending_writes: VecDeque::new(),
+            saved_view: None,
             server: None,
             delay: Duration::from_millis(200),
-            asked: HashMap::new(),
+            poll_counts: HashMap::new(),
             answers: BTreeMap::new(),
-            open: Vec::new(),
+            open_polls: Vec::new(),
             removed: HashMap::new(),
         };
-        story.say(Msg::Tick);
+        story.send(Msg::Tick);
         story
     }
 
     /// Begins with these tasks on the list.
-    pub(crate) fn with(tasks: impl IntoIterator<Item = support::TaskBuilder>) -> Self {
-        let mut story = Self::of(support::program());
+    pub(crate) fn with_tasks(tasks: impl IntoIterator<Item = support::TaskBuilder>) -> Self {
+        let mut story = Self::from_program(support::program());
         let tasks = tasks.into_iter().map(support::TaskBuilder::build).collect();
-        story.say(Msg::Loaded(Ok(tasks)));
+        story.send(Msg::ListLoaded(Ok(tasks)));
         story
     }
 
     /// Lets a server answer from now on, so much later than asked.
-    pub(crate) fn served(mut self, delay: Duration, server: Server) -> Self {
+    pub(crate) fn with_server(mut self, delay: Duration, server: FakeServer) -> Self {
         (self.server, self.delay) = (Some(server), delay);
-        for (task, attempt) in std::mem::take(&mut self.open) {
-            self.asked.entry(task.clone()).and_modify(|turn| *turn -= 1);
-            self.ask(task, attempt);
+        for (task, attempt) in std::mem::take(&mut self.open_polls) {
+            self.poll_counts
+                .entry(task.clone())
+                .and_modify(|turn| *turn -= 1);
+            self.start_poll(task, attempt);
         }
         self
     }
@@ -108,49 +111,49 @@ impl Story {
     }
 
     /// Sends a message; the disk answers at once.
-    pub(crate) fn say(&mut self, msg: Msg) -> Vec<Effect> {
+    pub(crate) fn send(&mut self, msg: Msg) -> Vec<Effect> {
         let now = self.now();
         let effects = update(&mut self.state, msg, now);
         for effect in effects.clone() {
-            self.orders.push((self.at, effect.clone()));
+            self.effects.push((self.at, effect.clone()));
             match effect {
-                Effect::Poll { task, attempt, .. } => self.ask(task, attempt),
-                Effect::Store(changes) => {
-                    self.unwritten.push_back(changes);
+                Effect::Poll { task, attempt, .. } => self.start_poll(task, attempt),
+                Effect::WriteChanges(changes) => {
+                    self.pending_writes.push_back(changes);
                     if !self.is_disk_slow {
-                        self.flush();
+                        self.flush_one();
                     }
                 }
                 Effect::ReadJournal(task) => {
                     let lines = Ok(Vec::new());
-                    self.say(Msg::JournalRead { task, lines });
+                    self.send(Msg::JournalRead { task, lines });
                 }
-                Effect::ReadRecord(task) => {
-                    self.say(Msg::RecordRead {
+                Effect::ReadRawResponse(task) => {
+                    self.send(Msg::RawResponseRead {
                         task,
-                        record: Ok(None),
+                        response: Ok(None),
                     });
                 }
-                Effect::Remember(lens) => {
-                    self.remembered = Some(lens);
-                    self.say(Msg::Remembered(Ok(())));
+                Effect::SaveSession(lens) => {
+                    self.saved_view = Some(lens);
+                    self.send(Msg::SessionSaved(Ok(())));
                 }
-                Effect::Recall
-                | Effect::Load
-                | Effect::Tell(_)
+                Effect::LoadSession
+                | Effect::LoadList
+                | Effect::Broadcast(_)
                 | Effect::Open { .. }
-                | Effect::Compare(_)
-                | Effect::Picture(_)
-                | Effect::Save { .. }
-                | Effect::StopSave(_)
-                | Effect::StopPicture(_)
-                | Effect::WriteBack
-                | Effect::LookFor(_)
-                | Effect::FindHolders(_)
-                | Effect::NoteVisit(_)
+                | Effect::ShowComparison(_)
+                | Effect::RenderPreview(_)
+                | Effect::Download { .. }
+                | Effect::StopDownload(_)
+                | Effect::StopPreview(_)
+                | Effect::RestoreListFile
+                | Effect::CheckFiles(_)
+                | Effect::CheckLocks(_)
+                | Effect::SaveLastSeen(_)
                 | Effect::Copy(_)
-                | Effect::Ask(_)
-                | Effect::Announce(_)
+                | Effect::Terminal(_)
+                | Effect::Notify(_)
                 | Effect::Redraw
                 | Effect::Suspend
                 | Effect::Quit => {}
@@ -160,20 +163,23 @@ impl Story {
     }
 
     /// Lets the disk answer the oldest order; returns whether there was one.
-    pub(crate) fn flush(&mut self) -> bool {
-        let Some(changes) = self.unwritten.pop_front() else {
+    pub(crate) fn flush_one(&mut self) -> bool {
+        let Some(changes) = self.pending_writes.pop_front() else {
             return false;
         };
-        let result = match self.disk.clone() {
-            Ok(()) => Ok(changes.iter().map(|change| self.apply(change)).collect()),
+        let result = match self.disk_result.clone() {
+            Ok(()) => Ok(changes
+                .iter()
+                .map(|change| self.apply_change(change))
+                .collect()),
             Err(error) => Err(error),
         };
-        self.say(Msg::Stored { changes, result });
+        self.send(Msg::Stored { changes, result });
         true
     }
 
-    fn ask(&mut self, task: TaskId, attempt: Attempt) {
-        let turn = self.asked.entry(task.clone()).or_default();
+    fn start_poll(&mut self, task: TaskId, attempt: PollAttempt) {
+        let turn = self.poll_counts.entry(task.clone()).or_default();
         if let Some(server) = self.server {
             if let Some(answer) = server(&task, *turn) {
                 let number = usize::try_from(attempt.0).unwrap_or_default();
@@ -181,48 +187,52 @@ impl Story {
                 self.answers.insert(key, (task, attempt, answer));
             }
         } else {
-            self.open.push((task, attempt));
+            self.open_polls.push((task, attempt));
         }
         *turn += 1;
     }
 
-    fn apply(&mut self, change: &Change) -> Applied {
+    fn apply_change(&mut self, change: &ListChange) -> ChangeResult {
         let id = change.task();
         match change {
-            Change::Add { .. } | Change::Restore { .. } if self.state.list().get(id).is_some() => {
-                Applied::AlreadyWatched
+            ListChange::Add { .. } | ListChange::Restore { .. }
+                if self.state.list().get(id).is_some() =>
+            {
+                ChangeResult::AlreadyWatched
             }
-            Change::Add { label, at, .. } => {
+            ListChange::Add { label, at, .. } => {
                 let mut watched = support::task(id.as_str()).build();
-                watched = Watched::new(watched.task, label.clone(), *at);
-                Applied::Added(Box::new(watched))
+                watched = WatchedTask::new(watched.task, label.clone(), *at);
+                ChangeResult::Added(Box::new(watched))
             }
-            Change::Restore { .. } => match self.removed.remove(id) {
-                Some(watched) => Applied::Added(Box::new(Watched::restored(
+            ListChange::Restore { .. } => match self.removed.remove(id) {
+                Some(watched) => ChangeResult::Added(Box::new(WatchedTask::from_stored(
                     watched.task,
                     watched.label,
                     watched.added,
-                    watched.freshness,
+                    watched.poll_history,
                 ))),
-                None => Applied::NotWatched,
+                None => ChangeResult::NotWatched,
             },
-            Change::Remove { .. } => match self.state.list().get(id) {
+            ListChange::Remove { .. } => match self.state.list().get(id) {
                 Some(watched) => {
                     self.removed.insert(id.clone(), watched.clone());
-                    Applied::Removed
+                    ChangeResult::Removed
                 }
-                None => Applied::NotWatched,
+                None => ChangeResult::NotWatched,
             },
-            Change::Label { .. } if self.state.list().get(id).is_none() => Applied::NotWatched,
-            Change::Observed { .. }
-            | Change::CheckFailed { .. }
-            | Change::Opened { .. }
-            | Change::Label { .. }
-            | Change::Notify { .. }
-            | Change::SaveBegun { .. }
-            | Change::Saved { .. }
-            | Change::NotSaved { .. }
-            | Change::Warned { .. } => Applied::Noted,
+            ListChange::Label { .. } if self.state.list().get(id).is_none() => {
+                ChangeResult::NotWatched
+            }
+            ListChange::Observed { .. }
+            | ListChange::CheckFailed { .. }
+            | ListChange::Opened { .. }
+            | ListChange::Label { .. }
+            | ListChange::SetNotify { .. }
+            | ListChange::SaveBegun { .. }
+            | ListChange::Saved { .. }
+            | ListChange::SaveFailed { .. }
+            | ListChange::ExpiryWarned { .. } => ChangeResult::Recorded,
         }
     }
 
@@ -230,7 +240,7 @@ impl Story {
     pub(crate) fn press(&mut self, keys: &[&str]) -> Vec<Effect> {
         let mut effects = Vec::new();
         for key in keys {
-            effects.extend(self.say(Msg::Key {
+            effects.extend(self.send(Msg::Key {
                 chord: support::chord(key),
                 is_repeat: false,
             }));
@@ -239,30 +249,35 @@ impl Story {
     }
 
     /// Answers the question under way after a task.
-    pub(crate) fn answer(&mut self, name: &str, answer: Answer) {
-        self.answer_noticing(name, answer, Noticed::default());
+    pub(crate) fn answer(&mut self, name: &str, answer: PollResult) {
+        self.answer_with_notes(name, answer, ResponseNotes::default());
     }
 
     /// Answers the question under way after a task, with what was noticed beside the answer.
-    pub(crate) fn answer_noticing(&mut self, name: &str, answer: Answer, noticed: Noticed) {
+    pub(crate) fn answer_with_notes(
+        &mut self,
+        name: &str,
+        answer: PollResult,
+        noticed: ResponseNotes,
+    ) {
         let id = support::id(name);
-        let at = self.open.iter().rposition(|(task, _)| *task == id);
-        let (task, attempt) = self.open.remove(at.expect("a question under way"));
-        self.say(Msg::Polled {
+        let at = self.open_polls.iter().rposition(|(task, _)| *task == id);
+        let (task, attempt) = self.open_polls.remove(at.expect("a question under way"));
+        self.send(Msg::Polled {
             task,
             attempt,
             answer: Box::new(answer),
-            noticed,
+            notes: noticed,
         });
     }
 
     /// Returns the questions the server has not answered.
-    pub(crate) fn open(&self) -> &[(TaskId, Attempt)] {
-        &self.open
+    pub(crate) fn open_polls(&self) -> &[(TaskId, PollAttempt)] {
+        &self.open_polls
     }
 
     /// Lets time pass: the program is woken when it asks for it, answers come when they are due.
-    pub(crate) fn wait(&mut self, time: Duration) {
+    pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.at + time;
         let start = support::now().mono;
         loop {
@@ -277,16 +292,16 @@ impl Story {
             self.at = self.at.max(next);
             if answer.is_some_and(|at| at <= self.at) {
                 let (_, (task, attempt, answer)) = self.answers.pop_first().expect("an answer");
-                self.say(Msg::Polled {
+                self.send(Msg::Polled {
                     task,
                     attempt,
                     answer: Box::new(answer),
-                    noticed: Noticed::default(),
+                    notes: ResponseNotes::default(),
                 });
                 continue;
             }
             self.wakeups += 1;
-            let effects = self.say(Msg::Tick);
+            let effects = self.send(Msg::Tick);
             assert!(
                 !is_late || !effects.is_empty(),
                 "woken in the past, at {:?}, for nothing",
@@ -296,37 +311,37 @@ impl Story {
     }
 
     /// Returns when polls started, after one task or after any.
-    pub(crate) fn starts(&self, of: Option<&str>) -> Vec<Duration> {
+    pub(crate) fn poll_starts(&self, of: Option<&str>) -> Vec<Duration> {
         let is_meant = |effect: &Effect| matches!(effect, Effect::Poll { task, .. } if of.is_none_or(|name| task.as_str() == name));
-        let polls = self.orders.iter().filter(|(_, effect)| is_meant(effect));
+        let polls = self.effects.iter().filter(|(_, effect)| is_meant(effect));
         polls.map(|(at, _)| *at).collect()
     }
 
     /// Returns how many polls started.
-    pub(crate) fn polls(&self) -> usize {
-        self.starts(None).len()
+    pub(crate) fn poll_count(&self) -> usize {
+        self.poll_starts(None).len()
     }
 
     /// Returns a task of the list.
-    pub(crate) fn task(&self, name: &str) -> &Watched {
+    pub(crate) fn task(&self, name: &str) -> &WatchedTask {
         let found = self.state.list().get(&support::id(name));
         found.expect("a task on the list")
     }
 
     /// Returns what is being done about a task.
-    pub(crate) fn polling(&self, name: &str) -> Polling {
-        self.task(name).polling
+    pub(crate) fn poll_state(&self, name: &str) -> PollState {
+        self.task(name).poll_state
     }
 
     /// Returns the name of a task's state.
-    pub(crate) fn name(&self, of: &str) -> &'static str {
+    pub(crate) fn task_name(&self, of: &str) -> &'static str {
         self.task(of).task.state().name()
     }
 
     /// Returns the message line.
-    pub(crate) fn said(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.state
-            .notice()
+            .message()
             .map_or("", |notice| notice.text.as_str())
     }
 
@@ -349,38 +364,38 @@ impl Story {
     clippy::unnecessary_wraps,
     reason = "one of the answers a server gives"
 )]
-pub(crate) fn seen(state: TaskState) -> Answer {
+pub(crate) fn observed(state: TaskState) -> PollResult {
     Ok(Observation {
         state,
-        facts: Facts::default(),
+        details: TaskDetails::default(),
         raw: "{}".into(),
     })
 }
 
 /// Returns the answer of a task being made.
-pub(crate) fn running() -> Answer {
-    seen(TaskState::Running {
+pub(crate) fn running() -> PollResult {
+    observed(TaskState::Running {
         is_finishing: false,
     })
 }
 
 /// Returns the answer of a task made, with these videos.
-pub(crate) fn made(urls: &[&str]) -> Answer {
-    seen(TaskState::Succeeded {
+pub(crate) fn finished(urls: &[&str]) -> PollResult {
+    observed(TaskState::Succeeded {
         videos: Links::parse(urls.iter().copied()),
-        delivery: Delivery::Done,
+        callback: CallbackStatus::Delivered,
     })
 }
 
 /// Returns the answer of a task that was not made.
-pub(crate) fn not_made() -> Answer {
-    seen(TaskState::Failed {
-        stage: FailedStage::Generation,
+pub(crate) fn failed_generation() -> PollResult {
+    observed(TaskState::Failed {
+        stage: FailureStage::Generation,
     })
 }
 
 /// Returns a rate limit that asks for so many seconds.
-pub(crate) fn limited(seconds: u64) -> Answer {
+pub(crate) fn rate_limited(seconds: u64) -> PollResult {
     Err(PollError::RateLimited {
         code: 429,
         retry_after: Some(Duration::from_secs(seconds)),
@@ -388,12 +403,12 @@ pub(crate) fn limited(seconds: u64) -> Answer {
 }
 
 /// Returns the answer of no network.
-pub(crate) fn offline() -> Answer {
+pub(crate) fn offline() -> PollResult {
     Err(PollError::Offline(support::line("no route")))
 }
 
 /// Returns trouble at the server.
-pub(crate) fn trouble() -> Answer {
+pub(crate) fn server_error() -> PollResult {
     Err(PollError::Server {
         code: 500,
         message: support::line("oops"),

@@ -1,7 +1,8 @@
 //! HTTP clients as this program builds them, and the names of what goes wrong below HTTP.
 //!
-//! Knows no key, no path and no answer. Every client of the program is built by [`http_client`], tests included:
-//! it sets up TLS, without which a client cannot even be made for a plain loopback address.
+//! Knows no key, no path and no answer. Every client of the program is built by
+//! [`build_http_client`], tests included: it sets up TLS, without which a client cannot even be
+//! made for a plain loopback address.
 
 use std::{error::Error as StdError, fmt::Write as _, io};
 
@@ -9,19 +10,20 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder, Response};
 use rustls::{AlertDescription, CertificateError, crypto::CryptoProvider};
 
-use super::{Limits, envelope::malformed, origin::ApiOrigin};
-use crate::domain::{report::PollError, text::CleanText};
+use super::{RequestLimits, envelope::malformed, origin::ApiOrigin};
+use crate::domain::{poll_result::PollError, text::CleanText};
 
 /// The longest explanation kept of an error, in bytes.
-const REASON_BYTES: usize = 256;
+const MAX_REASON_LEN: usize = 256;
 
 /// Builds a client from settings, on machines without certificate authorities as well.
 ///
-/// The system's authorities are used where there are any. Where there are none (slim containers), reqwest
-/// refuses to build a client at all (seanmonstar/reqwest#2965), so the roots of Mozilla stand in.
+/// The system's authorities are used where there are any. Where there are none (slim containers),
+/// reqwest refuses to build a client at all (seanmonstar/reqwest#2965), so the roots of Mozilla
+/// stand in.
 ///
 /// Takes a few milliseconds and reads the disk: not to be called on the loop.
-pub fn http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
+pub fn build_http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
     if CryptoProvider::get_default().is_none() {
         let installed = rustls::crypto::ring::default_provider().install_default();
         if installed.is_err() {
@@ -29,7 +31,10 @@ pub fn http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Result<Clie
         }
     }
     settings().build().or_else(|error| {
-        tracing::debug!(error = chain(&error), "no certificate authorities here");
+        tracing::debug!(
+            error = error_chain(&error),
+            "no certificate authorities here"
+        );
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
             .iter()
             .map(|root| Certificate::from_der(root))
@@ -38,34 +43,40 @@ pub fn http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Result<Clie
     })
 }
 
-/// Tells whether a client keeps connections open for the next question.
+/// Whether a client keeps connections open for the next question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reuse {
+pub(super) enum ConnectionReuse {
     /// For as long as [`Limits::idle`].
     Pooled,
     /// Never: each question gets a connection of its own.
-    Fresh,
+    Unpooled,
 }
 
-/// Returns the settings of a client that carries the key: no redirects, no referrer, no repeats, no plain http.
-pub(super) fn settings(origin: &ApiOrigin, limits: &Limits, reuse: Reuse) -> ClientBuilder {
+/// Returns the settings of a client that carries the key: no redirects, no referrer, no repeats, no
+/// plain http.
+pub(super) fn client_builder(
+    origin: &ApiOrigin,
+    limits: &RequestLimits,
+    reuse: ConnectionReuse,
+) -> ClientBuilder {
     let settings = Client::builder()
         .user_agent(concat!("kietop/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .https_only(!origin.is_loopback())
-        .connect_timeout(limits.connect)
+        .connect_timeout(limits.connect_timeout)
         // Bounds the whole wait for the head of the answer, then each silence within its body.
-        .read_timeout(limits.silence)
-        .pool_idle_timeout(limits.idle)
-        // After a change of network the old connection is silent for ever, and over HTTP/2 every later question
-        // would share it: a question under way that hears nothing asks whether the other side still lives.
-        .http2_keep_alive_interval(limits.silence / 2)
-        .http2_keep_alive_timeout(limits.silence / 4);
+        .read_timeout(limits.read_timeout)
+        .pool_idle_timeout(limits.idle_timeout)
+        // After a change of network the old connection is silent for ever, and over HTTP/2 every
+        // later question would share it: a question under way that hears nothing asks whether the
+        // other side still lives.
+        .http2_keep_alive_interval(limits.read_timeout / 2)
+        .http2_keep_alive_timeout(limits.read_timeout / 4);
     let settings = match reuse {
-        Reuse::Pooled => settings,
-        Reuse::Fresh => settings.pool_max_idle_per_host(0),
+        ConnectionReuse::Pooled => settings,
+        ConnectionReuse::Unpooled => settings.pool_max_idle_per_host(0),
     };
     if origin.is_loopback() {
         // A proxy would be handed the key in clear, and has no business between us and ourselves.
@@ -75,10 +86,12 @@ pub(super) fn settings(origin: &ApiOrigin, limits: &Limits, reuse: Reuse) -> Cli
     }
 }
 
-/// Returns the proxy that questions to an address go through, as people name a server: never with its user.
+/// Returns the proxy that questions to an address go through, as people name a server: never with
+/// its user.
 ///
-/// Read anew each time from where the HTTP client once read it: the environment, or the system's settings.
-pub(super) fn proxy_to(origin: &ApiOrigin) -> Option<String> {
+/// Read anew each time from where the HTTP client once read it: the environment, or the system's
+/// settings.
+pub(super) fn proxy_for(origin: &ApiOrigin) -> Option<String> {
     if origin.is_loopback() {
         return None;
     }
@@ -88,8 +101,9 @@ pub(super) fn proxy_to(origin: &ApiOrigin) -> Option<String> {
     Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// Names an error that came before the head of an answer; `proxy` is what the question went through, if anything.
-pub(in crate::adapters) fn failed_to_ask(
+/// Names an error that came before the head of an answer; `proxy` is what the question went
+/// through, if anything.
+pub(in crate::adapters) fn request_error(
     error: reqwest::Error,
     host: &str,
     proxy: Option<&str>,
@@ -97,10 +111,13 @@ pub(in crate::adapters) fn failed_to_ask(
     let error = error.without_url();
     // Whoever is connected to first: with a proxy, the host itself is its business.
     let peer = proxy.map_or_else(|| host.to_owned(), |proxy| format!("the proxy {proxy}"));
-    let offline = |what: &str| PollError::Offline(CleanText::line(what, REASON_BYTES));
+    let offline = |what: &str| PollError::Offline(CleanText::line(what, MAX_REASON_LEN));
     let is_connect = error.is_connect();
     if error.is_builder() {
-        return offline(&format!("no request could be made ({})", chain(&error)));
+        return offline(&format!(
+            "no request could be made ({})",
+            error_chain(&error)
+        ));
     }
     if error.is_timeout() {
         // Without a connection there is no point in asking after the other tasks.
@@ -115,36 +132,36 @@ pub(in crate::adapters) fn failed_to_ask(
     }
     for cause in causes(&error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return untrusted(tls, host);
+            return tls_error(tls, host);
         }
         if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
             return malformed("it is not HTTP");
         }
-        if let Some(what) = refused_by_proxy(cause, &peer, host) {
+        if let Some(what) = proxy_refusal(cause, &peer, host) {
             return offline(&what);
         }
         if let Some(what) = cause
             .downcast_ref::<io::Error>()
-            .and_then(|io| reason(io, &peer))
+            .and_then(|io| describe_io_error(io, &peer))
         {
             return if is_connect {
                 offline(&what)
             } else {
-                PollError::CutOff
+                PollError::ConnectionLost
             };
         }
     }
     if is_connect {
         offline(&format!("no connection to {peer}"))
     } else {
-        PollError::CutOff
+        PollError::ConnectionLost
     }
 }
 
 /// Returns what a proxy said to our wish to be let through, if this is such an error.
 ///
 /// The type is private to the HTTP library; its words are all there is.
-fn refused_by_proxy(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> Option<String> {
+fn proxy_refusal(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> Option<String> {
     let words = cause.to_string();
     match words.strip_prefix("tunnel error: ")? {
         // The cause of this one says more.
@@ -157,23 +174,25 @@ fn refused_by_proxy(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -
 }
 
 /// Returns the error of a Cloudflare challenge, which comes in place of the server's answer.
-pub(in crate::adapters) fn challenge(response: &Response) -> Option<PollError> {
+pub(in crate::adapters) fn cloudflare_challenge(response: &Response) -> Option<PollError> {
     let is_challenge = response.headers().contains_key("cf-mitigated");
     is_challenge.then(|| PollError::Blocked(i64::from(response.status().as_u16())))
 }
 
 /// Names an error that came in the middle of an answer.
-pub(in crate::adapters) fn failed_to_read(error: reqwest::Error) -> PollError {
-    // A bad chunk, a short body and a lost connection all mean the same: the rest of it is not coming.
+pub(in crate::adapters) fn body_error(error: reqwest::Error) -> PollError {
+    // A bad chunk, a short body and a lost connection all mean the same: the rest of it is not
+    // coming.
     if error.without_url().is_timeout() {
         PollError::TimedOut
     } else {
-        PollError::CutOff
+        PollError::ConnectionLost
     }
 }
 
-/// Returns every cause of an error as one line for the log file. Never holds an address or a header.
-pub(in crate::adapters) fn chain(error: &(dyn StdError + 'static)) -> String {
+/// Returns every cause of an error as one line for the log file. Never holds an address or a
+/// header.
+pub(in crate::adapters) fn error_chain(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     for cause in causes(error) {
         // Writing into a `String` cannot fail.
@@ -186,11 +205,12 @@ pub(in crate::adapters) fn chain(error: &(dyn StdError + 'static)) -> String {
 pub(in crate::adapters) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(cause(error), |&error| cause(error))
+    std::iter::successors(wrapped_error(error), |&error| wrapped_error(error))
 }
 
-/// Returns what an error wraps; I/O errors hide that from `source`, which tells their content's cause.
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+/// Returns what an error wraps; I/O errors hide that from `source`, which tells their content's
+/// cause.
+fn wrapped_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
@@ -198,7 +218,7 @@ fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
 }
 
 /// Returns what an I/O error means to a person, if its kind tells.
-fn reason(error: &io::Error, host: &str) -> Option<String> {
+fn describe_io_error(error: &io::Error, host: &str) -> Option<String> {
     use io::ErrorKind as Kind;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are open-ended")]
@@ -217,16 +237,22 @@ fn reason(error: &io::Error, host: &str) -> Option<String> {
 }
 
 /// Names an error of TLS: a certificate that is not accepted, or no common language.
-fn untrusted(error: &rustls::Error, host: &str) -> PollError {
+fn tls_error(error: &rustls::Error, host: &str) -> PollError {
     let rustls::Error::InvalidCertificate(certificate) = error else {
-        let what = format!("no secure connection to {host}: {}", no_tls(error));
-        return PollError::Offline(CleanText::line(&what, REASON_BYTES));
+        let what = format!(
+            "no secure connection to {host}: {}",
+            describe_handshake_error(error)
+        );
+        return PollError::Offline(CleanText::line(&what, MAX_REASON_LEN));
     };
-    PollError::Untrusted(CleanText::line(&distrust(certificate, host), REASON_BYTES))
+    PollError::Untrusted(CleanText::line(
+        &describe_certificate_error(certificate, host),
+        MAX_REASON_LEN,
+    ))
 }
 
 /// Says what is wrong with a certificate, after "it".
-fn distrust(certificate: &CertificateError, host: &str) -> String {
+fn describe_certificate_error(certificate: &CertificateError, host: &str) -> String {
     use CertificateError as Bad;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open-ended")]
@@ -252,7 +278,7 @@ fn distrust(certificate: &CertificateError, host: &str) -> String {
 }
 
 /// Says why there is no common language.
-fn no_tls(error: &rustls::Error) -> String {
+fn describe_handshake_error(error: &rustls::Error) -> String {
     use AlertDescription as Alert;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open-ended")]
@@ -278,7 +304,7 @@ mod tests {
     use super::*;
 
     /// Asks through a proxy that gives this answer to whatever it is asked.
-    async fn ask_through(answer: &'static [u8]) -> PollError {
+    async fn request_through_proxy(answer: &'static [u8]) -> PollError {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
@@ -288,19 +314,20 @@ mod tests {
             assert!(request[..length].starts_with(b"CONNECT api.kie.ai:443 "));
             stream.write_all(answer).await.unwrap();
         });
-        let (origin, limits) = (ApiOrigin::default(), Limits::default());
-        let client = http_client(|| {
-            settings(&origin, &limits, Reuse::Pooled)
+        let (origin, limits) = (ApiOrigin::default(), RequestLimits::default());
+        let client = build_http_client(|| {
+            client_builder(&origin, &limits, ConnectionReuse::Pooled)
                 .proxy(reqwest::Proxy::all(&proxy).unwrap())
                 .timeout(Duration::from_secs(5))
         });
         let sent = client.unwrap().get("https://api.kie.ai/x?secret=1").send();
-        failed_to_ask(sent.await.unwrap_err(), origin.host(), Some("corp:3128"))
+        request_error(sent.await.unwrap_err(), origin.host(), Some("corp:3128"))
     }
 
-    /// Returns a listener at another address of this machine whose queue is full: a connection to it hangs.
+    /// Returns a listener at another address of this machine whose queue is full: a connection to
+    /// it hangs.
     #[cfg(target_os = "linux")]
-    async fn hole() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
+    async fn silent_server() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
@@ -317,7 +344,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_name_with_a_dead_first_address_still_works() {
-        let (hole, _queue) = hole().await;
+        let (hole, _queue) = silent_server().await;
         let port = hole.local_addr().unwrap().port();
         let live = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let server = tokio::spawn(async move {
@@ -328,12 +355,14 @@ mod tests {
             stream.write_all(answer).await.unwrap();
         });
         let origin = ApiOrigin::parse(&format!("http://localhost:{port}")).unwrap();
-        let limits = Limits::default();
-        // The one that hangs, one that refuses, and at last the server. Only a test says where a name leads.
+        let limits = RequestLimits::default();
+        // The one that hangs, one that refuses, and at last the server. Only a test says where a
+        // name leads.
         let addresses = ["127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"];
         let addresses = addresses.map(|address| address.parse().unwrap());
-        let client = http_client(|| {
-            settings(&origin, &limits, Reuse::Pooled).resolve_to_addrs("localhost", &addresses)
+        let client = build_http_client(|| {
+            client_builder(&origin, &limits, ConnectionReuse::Pooled)
+                .resolve_to_addrs("localhost", &addresses)
         });
 
         let answer = client.unwrap().get(origin.as_str()).send().await.unwrap();
@@ -344,7 +373,7 @@ mod tests {
 
     // F10
     #[tokio::test]
-    async fn a_proxy_that_refuses_is_named() {
+    async fn a_refusing_proxy_is_named() {
         let asks = "the proxy corp:3128 asks for a user name and password (407)";
         let refuses = "the proxy corp:3128 does not let us through to api.kie.ai";
         let answers: [(&[u8], &str); 5] = [
@@ -356,27 +385,29 @@ mod tests {
         ];
         for (answer, what) in answers {
             assert_eq!(
-                ask_through(answer).await,
-                PollError::Offline(CleanText::line(what, REASON_BYTES))
+                request_through_proxy(answer).await,
+                PollError::Offline(CleanText::line(what, MAX_REASON_LEN))
             );
         }
     }
 
     #[tokio::test]
     async fn the_key_never_leaves_in_clear() {
-        let (origin, limits) = (ApiOrigin::default(), Limits::default());
-        let client = http_client(|| settings(&origin, &limits, Reuse::Pooled)).unwrap();
+        let (origin, limits) = (ApiOrigin::default(), RequestLimits::default());
+        let client =
+            build_http_client(|| client_builder(&origin, &limits, ConnectionReuse::Pooled))
+                .unwrap();
 
         let error = client.get("http://127.0.0.1:9/?secret=1").send().await;
 
         let error = error.unwrap_err();
         assert!(error.is_builder(), "{error}");
-        let shown = failed_to_ask(error, origin.host(), None).message();
+        let shown = request_error(error, origin.host(), None).message();
         assert!(!shown.contains("secret"), "{shown}");
     }
 
     #[test]
-    fn certificates_are_named_in_plain_words() {
+    fn certificate_errors_are_explained() {
         let table = [
             (
                 CertificateError::Expired,
@@ -402,8 +433,8 @@ mod tests {
             let found = causes(&wrapped).find_map(|cause| cause.downcast_ref());
 
             assert_eq!(
-                found.map(|error| untrusted(error, "api.kie.ai")),
-                Some(PollError::Untrusted(CleanText::line(words, REASON_BYTES)))
+                found.map(|error| tls_error(error, "api.kie.ai")),
+                Some(PollError::Untrusted(CleanText::line(words, MAX_REASON_LEN)))
             );
         }
     }

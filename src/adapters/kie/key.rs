@@ -7,25 +7,25 @@ use std::{borrow::Cow, fmt};
 use base64::{Engine as _, engine::general_purpose};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redaction::{self, Match};
-use crate::domain::{id_extract::KnownSecrets, path_text::unquoted};
+use super::redaction::{self, MatchMode};
+use crate::domain::{id_extract::KnownSecrets, path_text::strip_quotes};
 
 /// The longest key accepted, in characters: more is a pasted file, not a key.
-const LONGEST: usize = 1024;
+const MAX_KEY_LEN: usize = 1024;
 
 /// The shortest key that is redacted; a shorter one could be any word of a sentence.
-const MIN_REDACTED: usize = 8;
+const MIN_REDACTED_LEN: usize = 8;
 
 /// The shortest key that is also redacted inside words; a shorter one only as a whole word.
-const MIN_REDACTED_WITHIN: usize = 12;
+const MIN_SUBSTRING_REDACTED_LEN: usize = 12;
 
 /// Characters no key begins or ends with.
 const QUOTES: [char; 2] = ['"', '\''];
 
 /// What stands where the key was.
-const INSTEAD: &str = "(the key)";
+const REPLACEMENT: &str = "(the key)";
 
-/// Is the secret that proves to the API who asks. `Debug` shows nothing of it.
+/// The secret that proves to the API who asks. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct ApiKey(SecretString);
 
@@ -36,11 +36,11 @@ pub enum KeyError {
     #[error("the key is empty")]
     Empty,
     /// It is longer than any key.
-    #[error("the key is longer than {LONGEST} characters")]
+    #[error("the key is longer than {MAX_KEY_LEN} characters")]
     TooLong,
     /// It begins or ends with an unpaired quote.
     #[error("the key has a quote at one end only")]
-    OneQuote,
+    UnpairedQuote,
     /// It holds a space, a control character or one that is not ASCII.
     #[error("the key has an invalid character at position {position}")]
     InvalidCharacter {
@@ -54,7 +54,7 @@ impl ApiKey {
     ///
     /// Inside it only visible ASCII is taken: anything else could not be sent, or not as one word.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let text = unquoted(text);
+        let text = strip_quotes(text);
         if text.is_empty() {
             return Err(KeyError::Empty);
         }
@@ -62,9 +62,9 @@ impl ApiKey {
             return Err(KeyError::InvalidCharacter { position: at + 1 });
         }
         if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
-            return Err(KeyError::OneQuote);
+            return Err(KeyError::UnpairedQuote);
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_KEY_LEN {
             return Err(KeyError::TooLong);
         }
         Ok(Self(text.into()))
@@ -77,7 +77,7 @@ impl ApiKey {
 
     /// Returns the forms in which the key may occur in text that is searched for ids: plain and
     /// base64.
-    pub fn spellings(&self) -> KnownSecrets {
+    pub fn known_spellings(&self) -> KnownSecrets {
         let key = self.expose();
         let encode = |text: &str| general_purpose::STANDARD_NO_PAD.encode(text);
         KnownSecrets::new(vec![
@@ -91,15 +91,15 @@ impl ApiKey {
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let key = self.expose();
         let wanted = match key.len() {
-            ..MIN_REDACTED => return Cow::Borrowed(text),
-            MIN_REDACTED..MIN_REDACTED_WITHIN => Match::Words,
-            MIN_REDACTED_WITHIN.. => Match::Anywhere,
+            ..MIN_REDACTED_LEN => return Cow::Borrowed(text),
+            MIN_REDACTED_LEN..MIN_SUBSTRING_REDACTED_LEN => MatchMode::WholeWord,
+            MIN_SUBSTRING_REDACTED_LEN.. => MatchMode::Anywhere,
         };
-        redaction::redacted(text, key, wanted, INSTEAD).map_or(Cow::Borrowed(text), Cow::Owned)
+        redaction::redact(text, key, wanted, REPLACEMENT).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// Returns a body without the key.
-    pub(super) fn redacted(&self, body: Vec<u8>) -> Vec<u8> {
+    pub(super) fn redact_bytes(&self, body: Vec<u8>) -> Vec<u8> {
         let redacted = match self.redact(&String::from_utf8_lossy(&body)) {
             Cow::Borrowed(_) => None,
             Cow::Owned(text) => Some(text.into_bytes()),
@@ -128,8 +128,8 @@ mod tests {
             ("\u{feff}\"'sk-123'\"", Ok("sk-123")),
             ("sk\"1'23", Ok("sk\"1'23")),
             ("\"\"", Err(KeyError::Empty)),
-            ("\"sk-123", Err(KeyError::OneQuote)),
-            ("sk-123'", Err(KeyError::OneQuote)),
+            ("\"sk-123", Err(KeyError::UnpairedQuote)),
+            ("sk-123'", Err(KeyError::UnpairedQuote)),
             ("\u{feff} sk-123\r\n", Ok("sk-123")),
             ("\u{feff}\u{feff}\tsk-123\u{feff}", Ok("sk-123")),
             ("", Err(KeyError::Empty)),
@@ -149,7 +149,7 @@ mod tests {
             assert_eq!(key.as_ref().map(ApiKey::expose), expected.as_ref().copied());
         }
         assert!(matches!(
-            ApiKey::parse(&"k".repeat(LONGEST + 1)),
+            ApiKey::parse(&"k".repeat(MAX_KEY_LEN + 1)),
             Err(KeyError::TooLong)
         ));
     }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_is_taken_out_of_a_message() {
+    fn the_key_is_redacted_from_messages() {
         let key = ApiKey::parse("canary-5d1f-0123").unwrap();
         assert_eq!(
             key.redact("bad key canary-5d1f-0123!"),
@@ -178,17 +178,17 @@ mod tests {
         let key = ApiKey::parse("Canary-5D1F-0123").unwrap();
         assert_eq!(key.redact("canary-5d1f-0123.example"), "(the key).example");
         assert_eq!(
-            key.redacted(b"\xff Canary-5D1F-0123".to_vec()),
+            key.redact_bytes(b"\xff Canary-5D1F-0123".to_vec()),
             "\u{fffd} (the key)".as_bytes()
         );
-        assert_eq!(key.redacted(b"\xff nothing".to_vec()), b"\xff nothing");
+        assert_eq!(key.redact_bytes(b"\xff nothing".to_vec()), b"\xff nothing");
 
         let word = ApiKey::parse("demo-12").unwrap();
         assert_eq!(word.redact("a demo-12 task"), "a demo-12 task");
     }
 
     #[test]
-    fn a_short_key_is_taken_out_as_a_whole_word() {
+    fn a_short_key_is_redacted_as_a_whole_word() {
         for key in ["canary-5", "canary-5d1f"] {
             let redacted = |text: &str| {
                 let text = text.replace('*', key);

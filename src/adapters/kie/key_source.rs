@@ -1,6 +1,8 @@
-//! Where the key comes from: given, from a command's output, from a file; and how a stored one is read.
+//! Where the key comes from: given, from a command's output, from a file; and how a stored one is
+//! read.
 //!
-//! What is read is never repeated, neither in an error nor in the log; nor is what a command says of itself.
+//! What is read is never repeated, neither in an error nor in the log; nor is what a command says
+//! of itself.
 
 use std::{
     fmt,
@@ -20,41 +22,41 @@ use tokio::{
 use super::{ApiKey, ApiOrigin};
 use crate::{
     adapters::{
-        helper::{self, Programs},
+        command::{self, SearchPath},
         regular_file::{self, Symlinks},
     },
-    domain::{report::PollError, text::CleanText},
+    domain::{poll_result::PollError, text::CleanText},
 };
 
 /// How long a command may take to say the key: some ask a person first.
-const PATIENCE: Duration = Duration::from_secs(10);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a command that has said its line may take to end: a bad end says that the line was no key. One that goes
-/// on has said the key all the same.
-const AFTERMATH: Duration = Duration::from_secs(2);
+/// How long a command that has said its line may take to end: a bad end says that the line was no
+/// key. One that goes on has said the key all the same.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most read of a key file or a command's first line, in bytes: far more than a key.
-const MOST: u64 = 8 * 1024;
+const MAX_READ_LEN: u64 = 8 * 1024;
 
 /// The longest reason shown, in bytes.
-const REASON: usize = 300;
+const MAX_REASON_LEN: usize = 300;
 
-/// Is where a key is kept outside of the environment.
+/// Where a key is kept outside of the environment.
 ///
 /// Neither `Debug` nor an error repeats command or path: some put the key itself there by mistake.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoredKey {
-    /// A program, absolute or by the name of one in an absolute folder of `PATH`, and its arguments; the key is the
-    /// first line it prints.
+    /// A program, absolute or by the name of one in an absolute folder of `PATH`, and its
+    /// arguments; the key is the first line it prints.
     Command(Vec<String>),
     /// A file that nobody else may read.
     File(PathBuf),
     /// It is kept for another address than the one that is asked, so it is not read at all.
-    Elsewhere {
+    OtherOrigin {
         /// Where it may go.
         belongs_to: ApiOrigin,
         /// Where it may not.
-        asked: ApiOrigin,
+        requested: ApiOrigin,
     },
 }
 
@@ -63,12 +65,12 @@ impl fmt::Debug for StoredKey {
         f.write_str(match self {
             Self::Command(_) => "Command(…)",
             Self::File(_) => "File(…)",
-            Self::Elsewhere { .. } => "Elsewhere(…)",
+            Self::OtherOrigin { .. } => "Elsewhere(…)",
         })
     }
 }
 
-/// Is where a client's key comes from.
+/// Where a client's key comes from.
 #[derive(Debug, Clone)]
 pub enum KeySource {
     /// There is none.
@@ -90,8 +92,10 @@ impl KeySource {
     pub fn read_without_command(&self) -> Option<ApiKey> {
         match self {
             Self::Given(key) => Some(key.clone()),
-            Self::Stored(StoredKey::File(file)) => parse(&private_text(file).ok()?).ok(),
-            Self::None | Self::Stored(StoredKey::Command(_) | StoredKey::Elsewhere { .. }) => None,
+            Self::Stored(StoredKey::File(file)) => parse_key(&read_private_file(file).ok()?).ok(),
+            Self::None | Self::Stored(StoredKey::Command(_) | StoredKey::OtherOrigin { .. }) => {
+                None
+            }
         }
     }
 
@@ -101,9 +105,9 @@ impl KeySource {
             Self::None => Err(PollError::NoKey),
             Self::Given(key) => Ok(key.clone()),
             Self::Stored(stored) => stored.read().await.map_err(|reason| {
-                let reason = CleanText::line(&reason, REASON);
+                let reason = CleanText::line(&reason, MAX_REASON_LEN);
                 tracing::warn!(%reason, "the key cannot be read");
-                PollError::KeyUnread(reason)
+                PollError::KeyUnreadable(reason)
             }),
         }
     }
@@ -113,38 +117,44 @@ impl StoredKey {
     async fn read(&self) -> Result<ApiKey, String> {
         match self {
             Self::Command(words) => {
-                let line = first_line(words)
+                let line = run_key_command(words)
                     .await
                     .map_err(|reason| format!("key_command {reason}"))?;
-                parse(&line).map_err(|reason| format!("key_command: {reason}"))
+                parse_key(&line).map_err(|reason| format!("key_command: {reason}"))
             }
             Self::File(file) => {
                 let path = file.clone();
-                let text = task::spawn_blocking(move || private_text(&path)).await;
+                let text = task::spawn_blocking(move || read_private_file(&path)).await;
                 let text = text.unwrap_or_else(|_| Err("cannot be read".to_owned()));
-                text.and_then(|text| parse(&text).map_err(|reason| format!("is no key: {reason}")))
-                    .map_err(|reason| format!("key_file {reason}"))
+                text.and_then(|text| {
+                    parse_key(&text).map_err(|reason| format!("is no key: {reason}"))
+                })
+                .map_err(|reason| format!("key_file {reason}"))
             }
-            Self::Elsewhere { belongs_to, asked } => Err(format!(
+            Self::OtherOrigin {
+                belongs_to,
+                requested: asked,
+            } => Err(format!(
                 "the stored key is for {belongs_to} and does not go to {asked}"
             )),
         }
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<ApiKey, String> {
+fn parse_key(bytes: &[u8]) -> Result<ApiKey, String> {
     let text = std::str::from_utf8(bytes).map_err(|_not_utf8| "the key is no text".to_owned())?;
     ApiKey::parse(text).map_err(|error| error.to_string())
 }
 
 /// Runs a program in a group of its own, without our secrets or ears, and returns its first line.
 ///
-/// Its input is empty, and reading from our terminal stops it. Writing there cannot be kept from it.
-async fn first_line(words: &[String]) -> Result<Vec<u8>, String> {
+/// Its input is empty, and reading from our terminal stops it. Writing there cannot be kept from
+/// it.
+async fn run_key_command(words: &[String]) -> Result<Vec<u8>, String> {
     let Some((name, arguments)) = words.split_first() else {
         return Err("names no program".to_owned());
     };
-    let programs = Programs::of_path();
+    let programs = SearchPath::from_env();
     let Some(program) = programs.find(name) else {
         return Err(if name.contains('/') && !name.starts_with('/') {
             "must name its program in full, from /, or by its name in PATH".to_owned()
@@ -152,34 +162,38 @@ async fn first_line(words: &[String]) -> Result<Vec<u8>, String> {
             "names a program that was not found".to_owned()
         });
     };
-    let mut command = programs.command(&program);
+    let mut command = programs.sandboxed_command(&program);
     command.args(arguments).stdout(Stdio::piped());
     let mut child = Command::from(command)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("cannot be started: {error}"))?;
-    let group = Group(child.id());
-    let outcome = time::timeout(PATIENCE, line_of(&mut child)).await;
+    let group = CommandGroup(child.id());
+    let outcome = time::timeout(COMMAND_TIMEOUT, read_first_line(&mut child)).await;
     drop(group);
     match outcome {
         Ok(line) => line,
-        Err(_elapsed) => Err(format!("said nothing within {}s", PATIENCE.as_secs())),
+        Err(_elapsed) => Err(format!(
+            "said nothing within {}s",
+            COMMAND_TIMEOUT.as_secs()
+        )),
     }
 }
 
-/// Returns the first line of what a child says: at its end, whoever may still hold the other end of the pipe.
-async fn line_of(child: &mut Child) -> Result<Vec<u8>, String> {
+/// Returns the first line of what a child says: at its end, whoever may still hold the other end of
+/// the pipe.
+async fn read_first_line(child: &mut Child) -> Result<Vec<u8>, String> {
     let mut line = Vec::new();
     let mut out = child
         .stdout
         .take()
-        .map(|out| BufReader::new(out.take(MOST)));
+        .map(|out| BufReader::new(out.take(MAX_READ_LEN)));
     if let Some(out) = &mut out {
         let read = out.read_until(b'\n', &mut line).await;
         read.map_err(|error| format!("cannot be heard: {error}"))?;
     }
     // `out` stays open: one that has more to say must not be ended by a broken pipe.
-    match time::timeout(AFTERMATH, child.wait()).await {
+    match time::timeout(EXIT_TIMEOUT, child.wait()).await {
         Ok(Ok(status)) if !status.success() => Err(format!("failed ({status})")),
         Ok(Ok(_)) | Err(_) => Ok(line),
         Ok(Err(error)) => Err(format!("cannot be waited for: {error}")),
@@ -187,12 +201,12 @@ async fn line_of(child: &mut Child) -> Result<Vec<u8>, String> {
 }
 
 /// Ends a command's whole group when it is dropped.
-struct Group(Option<u32>);
+struct CommandGroup(Option<u32>);
 
-impl Drop for Group {
+impl Drop for CommandGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
-            helper::end_group(leader);
+            command::kill_group(leader);
         }
     }
 }
@@ -200,7 +214,7 @@ impl Drop for Group {
 /// Reads a file that must be the user's alone.
 ///
 /// Secret stores use symbolic links, so they are followed; the opened file itself is checked.
-fn private_text(path: &Path) -> Result<Vec<u8>, String> {
+fn read_private_file(path: &Path) -> Result<Vec<u8>, String> {
     use std::os::unix::fs::MetadataExt as _;
     let unread = |error: std::io::Error| format!("cannot be read: {error}");
     let file =
@@ -210,7 +224,9 @@ fn private_text(path: &Path) -> Result<Vec<u8>, String> {
         return Err("can be read by others: chmod 600 it".to_owned());
     }
     let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes).map_err(unread)?;
+    file.take(MAX_READ_LEN)
+        .read_to_end(&mut bytes)
+        .map_err(unread)?;
     Ok(bytes)
 }
 
@@ -219,7 +235,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
-    use crate::adapters::helper::tests::{assert_gone, with_canary_key};
+    use crate::adapters::command::tests::{assert_gone, with_canary_key};
 
     fn command(words: &[&str]) -> KeySource {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
@@ -228,19 +244,19 @@ mod tests {
 
     async fn reason(source: &KeySource) -> String {
         match source.read().await {
-            Err(PollError::KeyUnread(reason)) => reason.to_string(),
+            Err(PollError::KeyUnreadable(reason)) => reason.to_string(),
             other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test]
-    async fn the_first_line_of_a_command_is_the_key() {
+    async fn the_first_output_line_is_the_key() {
         let source = command(&["printf", "\u{feff}canary-one\\r\\nlogin: me\\n"]);
         assert_eq!(source.read().await.unwrap().expose(), "canary-one");
     }
 
     #[tokio::test]
-    async fn a_failing_command_is_named_and_nothing_of_its_output() {
+    async fn a_failing_key_command_hides_its_output() {
         let shell = |script| command(&["sh", "-c", script]);
         let table = [
             (
@@ -277,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_is_enough_while_others_hold_the_pipe() {
+    async fn the_key_is_read_before_the_pipe_closes() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("child");
         let child = format!("sleep 600 & echo $! > '{}'", mark.display());
@@ -293,9 +309,8 @@ mod tests {
     }
 
     #[test]
-    fn a_command_does_not_see_our_own_key_nor_our_terminal() {
-        let test =
-            "adapters::kie::key_source::tests::a_command_does_not_see_our_own_key_nor_our_terminal";
+    fn a_key_command_gets_no_key_and_no_terminal() {
+        let test = "adapters::kie::key_source::tests::a_key_command_gets_no_key_and_no_terminal";
         with_canary_key(test, || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -308,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_command_that_hangs_is_ended_with_its_children() {
+    async fn a_hanging_key_command_is_killed_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("child");
         let script = format!(
@@ -329,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_file_is_for_its_owner_alone() {
+    async fn a_key_file_must_be_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "\u{feff}canary-two\r\n").unwrap();
@@ -351,7 +366,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_written_in_the_wrong_place_is_not_repeated() {
+    async fn a_misplaced_key_is_not_repeated() {
         let words = vec!["canary-three".to_owned()];
         let path = PathBuf::from("/nowhere/canary-three");
         for stored in [StoredKey::Command(words), StoredKey::File(path)] {
@@ -362,10 +377,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_of_another_address_is_not_read() {
-        let source = KeySource::Stored(StoredKey::Elsewhere {
+    async fn a_key_for_another_origin_is_not_read() {
+        let source = KeySource::Stored(StoredKey::OtherOrigin {
             belongs_to: ApiOrigin::default(),
-            asked: ApiOrigin::parse("https://else.example").unwrap(),
+            requested: ApiOrigin::parse("https://else.example").unwrap(),
         });
         assert_eq!(
             reason(&source).await,

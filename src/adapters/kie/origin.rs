@@ -7,19 +7,20 @@ use std::{borrow::Cow, fmt};
 use url::{Host, Url};
 
 /// Where the API is, unless the user says otherwise.
-const OFFICIAL: &str = "https://api.kie.ai";
+const OFFICIAL_ORIGIN: &str = "https://api.kie.ai";
 
-/// Is the address of the API: https, or http only to this machine itself.
+/// The address of the API: https, or http only to this machine itself.
 ///
-/// Held in its normal form, `scheme://host[:port]`: a host in capitals, in another script or as a number
-/// is written out as what it really is. Its key goes nowhere else.
+/// Held in its normal form, `scheme://host[:port]`: a host in capitals, in another script or as a
+/// number is written out as what it really is. Its key goes nowhere else.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiOrigin {
     text: Cow<'static, str>,
     is_loopback: bool,
 }
 
-/// Says why a text is no address for the API. Does not repeat the text, in which there may be a password.
+/// Says why a text is no address for the API. Does not repeat the text, in which there may be a
+/// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     /// It cannot be read as an address.
@@ -41,7 +42,7 @@ pub enum OriginError {
     HasUser,
     /// It goes on after host and port.
     #[error("the API address must end after its host and port")]
-    HasMore,
+    HasPath,
 }
 
 impl ApiOrigin {
@@ -67,7 +68,7 @@ impl ApiOrigin {
             return Err(OriginError::HasUser);
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(OriginError::HasMore);
+            return Err(OriginError::HasPath);
         }
         let is_loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -106,7 +107,7 @@ impl Default for ApiOrigin {
     /// The official address.
     fn default() -> Self {
         Self {
-            text: Cow::Borrowed(OFFICIAL),
+            text: Cow::Borrowed(OFFICIAL_ORIGIN),
             is_loopback: false,
         }
     }
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_trick_is_refused() {
+    fn deceptive_origins_are_refused() {
         let table = [
             ("http://api.kie.ai", OriginError::PlainHttp),
             ("https://api.kie.ai@evil.example/", OriginError::HasUser),
@@ -144,11 +145,11 @@ mod tests {
             ("http://[::ffff:127.0.0.1]", OriginError::PlainHttp),
             ("http://192.168.0.1:8080", OriginError::PlainHttp),
             ("https://api.kie.ai/#@evil", OriginError::HasUser),
-            ("https://api.kie.ai/#x", OriginError::HasMore),
-            ("https://api.kie.ai/?a=b", OriginError::HasMore),
-            ("https://api.kie.ai?", OriginError::HasMore),
-            ("https://api.kie.ai/v1", OriginError::HasMore),
-            ("https://api.kie.ai\\.evil.example", OriginError::HasMore),
+            ("https://api.kie.ai/#x", OriginError::HasPath),
+            ("https://api.kie.ai/?a=b", OriginError::HasPath),
+            ("https://api.kie.ai?", OriginError::HasPath),
+            ("https://api.kie.ai/v1", OriginError::HasPath),
+            ("https://api.kie.ai\\.evil.example", OriginError::HasPath),
             (
                 "https://api.kie.ai\n.evil.example",
                 OriginError::NotPrintable,
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_is_shown_as_what_it_is() {
+    fn accepted_origins_are_displayed_normalized() {
         let table = [
             ("https://api.kie.ai", "https://api.kie.ai", false),
             (" HTTPS://API.KIE.AI:443/ ", "https://api.kie.ai", false),
@@ -195,12 +196,12 @@ mod tests {
             assert_eq!(origin.as_str(), normal);
             assert_eq!(origin.is_loopback(), is_loopback, "{text}");
         }
-        assert_eq!(ApiOrigin::parse(OFFICIAL), Ok(ApiOrigin::default()));
+        assert_eq!(ApiOrigin::parse(OFFICIAL_ORIGIN), Ok(ApiOrigin::default()));
         assert_eq!(ApiOrigin::default().host(), "api.kie.ai");
     }
 
     #[test]
-    fn an_error_repeats_nothing() {
+    fn origin_errors_do_not_repeat_the_input() {
         let error = ApiOrigin::parse("https://user:hunter2@host").unwrap_err();
 
         assert!(!format!("{error} {error:?}").contains("hunter2"));

@@ -1,56 +1,58 @@
 //! Takes a secret out of a text, in whatever spelling a server may send it back.
 //!
-//! Knows nothing of where secret and text come from. A server that repeats the key rarely spells it as we did: JSON
-//! writes `/` as `\/` and any letter as `\u0041`, a link writes them as `%2F` and `%41`, JSON within JSON doubles each
-//! backslash, and a header as a whole is often seen in base64. So the text is decoded, step by step, beside itself;
-//! where the secret comes to light at any step, what it was spelled with is taken out of the text as it came.
+//! Knows nothing of where secret and text come from. A server that repeats the key rarely spells it
+//! as we did: JSON writes `/` as `\/` and any letter as `\u0041`, a link writes them as `%2F` and
+//! `%41`, JSON within JSON doubles each backslash, and a header as a whole is often seen in base64.
+//! So the text is decoded, step by step, beside itself; where the secret comes to light at any
+//! step, what it was spelled with is taken out of the text as it came.
 
 use std::ops::Range;
 
 use base64::{Engine as _, engine::general_purpose};
 
 /// How often one spelling may be wrapped into another: a link in JSON within JSON is three deep.
-const MOST_STEPS: usize = 8;
+const MAX_DECODE_STEPS: usize = 8;
 
-/// The longest text out of which a secret is cut, in bytes; ten times a record. To know where each byte came from takes
-/// several times the text, and a longer one that holds a secret was made to do harm: it goes as a whole.
-const LONGEST_CUT: usize = 128 * 1024;
+/// The longest text out of which a secret is cut, in bytes; ten times a record. To know where each
+/// byte came from takes several times the text, and a longer one that holds a secret was made to do
+/// harm: it goes as a whole.
+const MAX_CUT_LEN: usize = 128 * 1024;
 
 /// Where in a text a secret is matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Match {
+pub(super) enum MatchMode {
     /// Anywhere.
     Anywhere,
     /// As a whole word: next to no letter or digit.
-    Words,
+    WholeWord,
 }
 
 /// One spelling of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Needle {
+struct SecretSpelling {
     bytes: Vec<u8>,
     /// Whether it is only matched as a whole word; the middle of a base64 text never is.
-    is_word: bool,
+    is_whole_word_only: bool,
 }
 
-/// Is a text decoded so far, with the place each byte has in the text as it came.
-struct Decoded {
+/// A text decoded so far, with the place each byte has in the text as it came.
+struct DecodedText {
     bytes: Vec<u8>,
     /// Where each byte begins; one more than there are bytes, for the end of the last.
     starts: Vec<usize>,
 }
 
-/// Returns `text` with `instead` wherever `secret` is spelled in it, or in place of all of it when it is huge; nothing,
-/// when the secret is nowhere.
-pub(super) fn redacted(text: &str, secret: &str, wanted: Match, instead: &str) -> Option<String> {
-    let needles = needles(secret, wanted);
-    if !holds(text.as_bytes(), &needles) {
+/// Returns `text` with `instead` wherever `secret` is spelled in it, or in place of all of it when
+/// it is huge; nothing, when the secret is nowhere.
+pub(super) fn redact(text: &str, secret: &str, wanted: MatchMode, instead: &str) -> Option<String> {
+    let needles = secret_spellings(secret, wanted);
+    if !contains_secret(text.as_bytes(), &needles) {
         return None;
     }
-    if text.len() > LONGEST_CUT {
+    if text.len() > MAX_CUT_LEN {
         return Some(instead.to_owned());
     }
-    let found = spans(text.as_bytes(), &needles);
+    let found = find_spans(text.as_bytes(), &needles);
     let (mut clean, mut at) = (String::with_capacity(text.len()), 0);
     for span in found {
         if span.start >= at {
@@ -64,13 +66,13 @@ pub(super) fn redacted(text: &str, secret: &str, wanted: Match, instead: &str) -
 }
 
 /// Reports whether a needle comes to light at any step; takes no more room than the text itself.
-fn holds(text: &[u8], needles: &[Needle]) -> bool {
+fn contains_secret(text: &[u8], needles: &[SecretSpelling]) -> bool {
     let mut bytes = text.to_vec();
-    for _ in 0..=MOST_STEPS {
-        if !found_in(&bytes, needles).is_empty() {
+    for _ in 0..=MAX_DECODE_STEPS {
+        if !find_spellings(&bytes, needles).is_empty() {
             return true;
         }
-        if !undo(&mut bytes) {
+        if !decode_layer(&mut bytes) {
             return false;
         }
     }
@@ -78,10 +80,10 @@ fn holds(text: &[u8], needles: &[Needle]) -> bool {
 }
 
 /// Undoes one layer of JSON's escapes and of percent signs; reports whether there was one.
-fn undo(bytes: &mut Vec<u8>) -> bool {
+fn decode_layer(bytes: &mut Vec<u8>) -> bool {
     let (mut read, mut written) = (0, 0);
     while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
-        let (byte, length) = first(rest);
+        let (byte, length) = decode_first(rest);
         if let Some(place) = bytes.get_mut(written) {
             *place = byte;
         }
@@ -94,10 +96,10 @@ fn undo(bytes: &mut Vec<u8>) -> bool {
 }
 
 /// Returns where the needles stand, in capitals or not: the names of hosts have none.
-fn found_in(bytes: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
+fn find_spellings(bytes: &[u8], needles: &[SecretSpelling]) -> Vec<Range<usize>> {
     // Most bytes begin none of them, and a body may have a million.
     let is_first: [bool; 256] = std::array::from_fn(|byte| {
-        let begins = |needle: &Needle| {
+        let begins = |needle: &SecretSpelling| {
             let first = needle.bytes.first().map(u8::to_ascii_lowercase);
             first.map(usize::from) == Some(byte)
         };
@@ -113,7 +115,7 @@ fn found_in(bytes: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
             let span = at..at + needle.bytes.len();
             let here = bytes.get(span.clone());
             let is_here = here.is_some_and(|here| here.eq_ignore_ascii_case(&needle.bytes));
-            if is_here && (!needle.is_word || is_word(bytes, &span)) {
+            if is_here && (!needle.is_whole_word_only || is_whole_word(bytes, &span)) {
                 found.push(span);
             }
         }
@@ -122,7 +124,7 @@ fn found_in(bytes: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
 }
 
 /// Reports whether the match is a whole word. The letter of a JSON escape (`\n`) ends a word.
-fn is_word(bytes: &[u8], span: &Range<usize>) -> bool {
+fn is_whole_word(bytes: &[u8], span: &Range<usize>) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
     let before = bytes.get(..span.start).unwrap_or_default();
     let begins = match before {
@@ -133,15 +135,15 @@ fn is_word(bytes: &[u8], span: &Range<usize>) -> bool {
 }
 
 /// Returns the places of all needles in a text, in order of their beginning.
-fn spans(text: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
+fn find_spans(text: &[u8], needles: &[SecretSpelling]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut decoded = Decoded {
+    let mut decoded = DecodedText {
         bytes: text.to_vec(),
         starts: (0..=text.len()).collect(),
     };
-    for _ in 0..=MOST_STEPS {
-        decoded.find(needles, &mut found);
-        match decoded.step() {
+    for _ in 0..=MAX_DECODE_STEPS {
+        decoded.add_matches(needles, &mut found);
+        match decoded.decode_further() {
             Some(next) => decoded = next,
             None => break,
         }
@@ -150,16 +152,16 @@ fn spans(text: &[u8], needles: &[Needle]) -> Vec<Range<usize>> {
     found
 }
 
-/// Returns what is looked for: the secret, what decoding makes of one that looks encoded itself, and the middle of
-/// its base64, which depends on where in a group of three it begins.
-fn needles(secret: &str, wanted: Match) -> Vec<Needle> {
-    let plain = |bytes: &[u8]| Needle {
+/// Returns what is looked for: the secret, what decoding makes of one that looks encoded itself,
+/// and the middle of its base64, which depends on where in a group of three it begins.
+fn secret_spellings(secret: &str, wanted: MatchMode) -> Vec<SecretSpelling> {
+    let plain = |bytes: &[u8]| SecretSpelling {
         bytes: bytes.to_vec(),
-        is_word: wanted == Match::Words,
+        is_whole_word_only: wanted == MatchMode::WholeWord,
     };
     let mut needles = vec![plain(secret.as_bytes())];
     let mut decoded = secret.as_bytes().to_vec();
-    while undo(&mut decoded) {
+    while decode_layer(&mut decoded) {
         needles.push(plain(&decoded));
     }
     for before in 0..3 {
@@ -173,9 +175,9 @@ fn needles(secret: &str, wanted: Match) -> Vec<Needle> {
             let first = (before * 8_usize).div_ceil(6);
             let last = padded.len() * 8 / 6;
             let middle = engine.encode(&padded).get(first..last).map(str::to_owned);
-            needles.extend(middle.map(|middle| Needle {
+            needles.extend(middle.map(|middle| SecretSpelling {
                 bytes: middle.into_bytes(),
-                is_word: false,
+                is_whole_word_only: false,
             }));
         }
     }
@@ -184,11 +186,11 @@ fn needles(secret: &str, wanted: Match) -> Vec<Needle> {
     needles
 }
 
-impl Decoded {
+impl DecodedText {
     /// Notes where the needles stand in the text as it came.
-    fn find(&self, needles: &[Needle], found: &mut Vec<Range<usize>>) {
+    fn add_matches(&self, needles: &[SecretSpelling], found: &mut Vec<Range<usize>>) {
         found.extend(
-            found_in(&self.bytes, needles)
+            find_spellings(&self.bytes, needles)
                 .into_iter()
                 .filter_map(|span| {
                     let (start, end) = (self.starts.get(span.start)?, self.starts.get(span.end)?);
@@ -198,14 +200,14 @@ impl Decoded {
     }
 
     /// Undoes one layer, as [`undo`] does; nothing, when there is none.
-    fn step(&self) -> Option<Self> {
+    fn decode_further(&self) -> Option<Self> {
         let mut next = Self {
             bytes: Vec::with_capacity(self.bytes.len()),
             starts: Vec::with_capacity(self.starts.len()),
         };
         let mut at = 0;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let (byte, length) = first(rest);
+            let (byte, length) = decode_first(rest);
             next.bytes.push(byte);
             next.starts.extend(self.starts.get(at));
             at += length;
@@ -215,11 +217,12 @@ impl Decoded {
     }
 }
 
-/// Reads what a text begins with: a byte, and how much of the text spells it. What spells no byte is itself.
-fn first(text: &[u8]) -> (u8, usize) {
+/// Reads what a text begins with: a byte, and how much of the text spells it. What spells no byte
+/// is itself.
+fn decode_first(text: &[u8]) -> (u8, usize) {
     match text {
-        [b'%', high, low, ..] => byte([*high, *low]).map(|byte| (byte, 3)),
-        [b'\\', b'u', b'0', b'0', high, low, ..] => byte([*high, *low])
+        [b'%', high, low, ..] => hex_byte([*high, *low]).map(|byte| (byte, 3)),
+        [b'\\', b'u', b'0', b'0', high, low, ..] => hex_byte([*high, *low])
             .filter(u8::is_ascii)
             .map(|byte| (byte, 6)),
         [b'\\', escaped @ (b'/' | b'\\' | b'"'), ..] => Some((*escaped, 2)),
@@ -229,7 +232,7 @@ fn first(text: &[u8]) -> (u8, usize) {
 }
 
 /// Reads two hexadecimal digits.
-fn byte(digits: [u8; 2]) -> Option<u8> {
+fn hex_byte(digits: [u8; 2]) -> Option<u8> {
     let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
     u8::try_from(high? * 16 + low?).ok()
 }
@@ -241,12 +244,12 @@ mod tests {
     const SECRET: &str = "Canary/5d1f+Key=";
 
     fn clean(text: &str) -> String {
-        redacted(text, SECRET, Match::Anywhere, "(…)").unwrap_or_else(|| text.to_owned())
+        redact(text, SECRET, MatchMode::Anywhere, "(…)").unwrap_or_else(|| text.to_owned())
     }
 
     // F71
     #[test]
-    fn it_is_found_in_every_spelling() {
+    fn the_key_is_redacted_in_every_spelling() {
         let spelled =
             |text: &str, one: &dyn Fn(u8) -> String| -> String { text.bytes().map(one).collect() };
         let unicode = |text: &str, backslash: &str| {
@@ -277,7 +280,7 @@ mod tests {
 
     // F71
     #[test]
-    fn it_is_found_in_base64_wherever_it_begins() {
+    fn the_key_is_redacted_in_base64_at_any_offset() {
         for before in ["", "k", "ke", "Bearer "] {
             for after in ["", "x", "xy", " and more"] {
                 let plain = format!("{before}{SECRET}{after}");
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_looks_encoded_is_found_as_it_is() {
+    fn an_encoded_looking_key_is_redacted_verbatim() {
         for secret in [
             "%41bc%2Fdef-0123",
             "a\\u0041bc\\/def-0123",
@@ -299,27 +302,27 @@ mod tests {
         ] {
             let text = format!("<{secret}>");
             assert_eq!(
-                redacted(&text, secret, Match::Anywhere, "(…)").unwrap(),
+                redact(&text, secret, MatchMode::Anywhere, "(…)").unwrap(),
                 "<(…)>"
             );
             let json = serde_json::to_string(secret).unwrap();
             assert_eq!(
-                redacted(&json, secret, Match::Anywhere, "(…)").unwrap(),
+                redact(&json, secret, MatchMode::Anywhere, "(…)").unwrap(),
                 "\"(…)\""
             );
         }
     }
 
     #[test]
-    fn a_huge_text_with_it_goes_as_a_whole() {
-        let filler = "x".repeat(LONGEST_CUT);
+    fn a_huge_text_with_the_key_is_dropped() {
+        let filler = "x".repeat(MAX_CUT_LEN);
         let escaped = SECRET.replace('/', "\\/");
         assert_eq!(clean(&format!("{filler}{escaped}")), "(…)");
         assert_eq!(clean(&filler), filler);
     }
 
     #[test]
-    fn what_is_not_it_stays() {
+    fn other_text_is_not_redacted() {
         for text in [
             "",
             "%",
@@ -332,7 +335,7 @@ mod tests {
             "日本 \\n",
         ] {
             assert_eq!(
-                redacted(text, SECRET, Match::Anywhere, "(…)"),
+                redact(text, SECRET, MatchMode::Anywhere, "(…)"),
                 None,
                 "{text}"
             );

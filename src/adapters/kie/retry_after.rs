@@ -1,33 +1,35 @@
 //! The `Retry-After` header: how long a server wants us to wait, in either of its two forms.
 //!
-//! Pure: the clock of a date is the answer's own `Date`, so that a wrong clock here or there does not matter.
+//! Pure: the clock of a date is the answer's own `Date`, so that a wrong clock here or there does
+//! not matter.
 
 use std::time::Duration;
 
 use jiff::{Timestamp, fmt::rfc2822};
 
-use crate::domain::{schedule::CEILING, time};
+use crate::domain::{schedule::MAX_WAIT, time};
 
 /// The shortest wait: a moment that is past means "now", not "in a loop".
-const SHORTEST: Duration = Duration::from_secs(1);
+const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date measured against the header `Date`.
+/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date measured against the header
+/// `Date`.
 ///
-/// Holds the wait between one second and [`CEILING`]. What is neither form (negative, fractional, words, a
-/// date without a `Date` beside it) says nothing.
+/// Holds the wait between one second and [`MAX_WAIT`]. What is neither form (negative, fractional,
+/// words, a date without a `Date` beside it) says nothing.
 pub fn parse(value: &str, date: Option<&str>) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // Only digits: the one way to fail is to be too large.
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
-        time::span(http_date(date?)?, http_date(value)?)
+        time::elapsed(parse_http_date(date?)?, parse_http_date(value)?)
     };
-    Some(wait.clamp(SHORTEST, CEILING))
+    Some(wait.clamp(MIN_WAIT, MAX_WAIT))
 }
 
 /// Reads a date of HTTP in its one current form, which is that of e-mail.
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new()
         .parse_timestamp(text.trim())
         .ok()
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_are_read_and_hostile_ones_are_harmless() {
+    fn seconds_and_dates_are_read_and_capped() {
         const DATE: &str = "Wed, 13 Aug 2025 09:48:00 GMT";
         let seconds = |n| Some(Duration::from_secs(n));
         let table = [

@@ -1,47 +1,48 @@
-//! One change of the list inside a transaction: the row as it stands now, the domain's rule, the journal.
+//! One change of the list inside a transaction: the row as it stands now, the domain's rule, the
+//! journal.
 //!
-//! The row is read afresh for each change, so what another instance learnt a moment ago counts: a final
-//! state holds across instances. Knows nothing of files and of when to wait for the disk.
+//! The row is read afresh for each change, so what another instance learnt a moment ago counts: a
+//! final state holds across instances. Knows nothing of files and of when to wait for the disk.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::{
-    quiet, read,
-    rows::{self, COLUMNS, Stored, WIDTH, whole},
+    notify_off, read,
+    rows::{self, COLUMN_COUNT, COLUMNS, StoredTask, truncate_to_millis},
 };
 use crate::domain::{
-    change::{Applied, Change, StoreError},
-    report::Answer,
-    task::{Absorbed, Family, Task, TaskId},
+    list_change::{ChangeResult, ListChange, StoreError},
+    poll_result::PollResult,
+    task::{Family, Merge, Task, TaskId},
     text::CleanText,
-    watched::Watched,
+    watched_task::WatchedTask,
 };
 
 /// How many lines about failing checks are kept of one task: a bad network must not fill the disk.
-const MOST_CHECK_LINES: i64 = 50;
+const MAX_CHECK_LINES: i64 = 50;
 
-/// Is a row that was written, for telling our own writes from those of others.
+/// A row that was written, for telling our own writes from those of others.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenRow {
     /// Whose row.
     pub(super) task: TaskId,
     /// The revision it had before, if there was a row.
-    pub(super) before: Option<i64>,
+    pub(super) previous_revision: Option<i64>,
     /// Whether the caller cannot know from the answer what the row holds now.
-    pub(super) is_news: bool,
+    pub(super) needs_reload: bool,
 }
 
 /// Writes changes within one transaction, all under one revision.
 #[derive(Debug)]
-pub(super) struct Writer<'a> {
+pub(super) struct ChangeWriter<'a> {
     tx: &'a Transaction<'a>,
     rev: i64,
     added: i64,
-    written: Vec<Written>,
+    written: Vec<WrittenRow>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ChangeWriter<'a> {
     /// Returns a writer for the revision `rev`.
     pub(super) const fn new(tx: &'a Transaction<'a>, rev: i64) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Notes the revision and the count of rows, and returns which rows were written.
-    pub(super) fn finish(self) -> Result<Vec<Written>, StoreError> {
+    pub(super) fn finish(self) -> Result<Vec<WrittenRow>, StoreError> {
         if !self.written.is_empty() {
             self.tx
                 .prepare_cached("UPDATE meta SET rev = ?1, rows = rows + ?2")?
@@ -63,32 +64,41 @@ impl<'a> Writer<'a> {
     }
 
     /// Applies one change and says what became of it.
-    pub(super) fn apply(&mut self, change: &Change) -> Result<Applied, StoreError> {
-        let stored = read::one(self.tx, change.task())?;
+    #[expect(clippy::too_many_lines, reason = "one arm for each change")]
+    pub(super) fn apply(&mut self, change: &ListChange) -> Result<ChangeResult, StoreError> {
+        let stored = read::read_one(self.tx, change.task())?;
         match (change, stored) {
             (
-                Change::Add {
+                ListChange::Add {
                     task,
                     family,
                     label,
                     at,
                 },
                 stored,
-            ) => self.add(task, *family, label.as_ref(), whole(*at), stored),
-            (Change::Restore { .. }, Some(stored)) if stored.removed_at.is_none() => {
-                Ok(Applied::AlreadyWatched)
+            ) => self.add_task(
+                task,
+                *family,
+                label.as_ref(),
+                truncate_to_millis(*at),
+                stored,
+            ),
+            (ListChange::Restore { .. }, Some(stored)) if stored.removed_at.is_none() => {
+                Ok(ChangeResult::AlreadyWatched)
             }
-            (Change::Restore { at, .. }, Some(stored)) => self.bring_back(stored, *at, "restored"),
-            (_, None) => Ok(Applied::NotWatched),
-            (_, Some(stored)) if stored.removed_at.is_some() => Ok(Applied::NotWatched),
-            (Change::Remove { task, at }, Some(mut stored)) => {
-                stored.removed_at = Some(whole(*at));
-                self.write(stored, false)?;
-                self.note(task, *at, "removed", None)?;
-                Ok(Applied::Removed)
+            (ListChange::Restore { at, .. }, Some(stored)) => {
+                self.restore_task(stored, *at, "restored")
+            }
+            (_, None) => Ok(ChangeResult::NotWatched),
+            (_, Some(stored)) if stored.removed_at.is_some() => Ok(ChangeResult::NotWatched),
+            (ListChange::Remove { task, at }, Some(mut stored)) => {
+                stored.removed_at = Some(truncate_to_millis(*at));
+                self.update_row(stored, false)?;
+                self.add_journal_line(task, *at, "removed", None)?;
+                Ok(ChangeResult::Removed)
             }
             (
-                Change::Observed {
+                ListChange::Observed {
                     task,
                     at,
                     observation,
@@ -97,42 +107,49 @@ impl<'a> Writer<'a> {
             ) => {
                 let observation = observation.as_ref();
                 let told = observation.state.name();
-                let absorbed = self.learn(stored, &Ok(observation.clone()), *at, told)?;
-                if absorbed != Absorbed::Ignored && !observation.raw.is_empty() {
-                    self.keep_raw(task, *at, &observation.raw)?;
+                let absorbed = self.merge_answer(stored, &Ok(observation.clone()), *at, told)?;
+                if absorbed != Merge::Ignored && !observation.raw.is_empty() {
+                    self.store_raw_answer(task, *at, &observation.raw)?;
                 }
-                Ok(Applied::Noted)
+                Ok(ChangeResult::Recorded)
             }
-            (Change::CheckFailed { error, .. }, Some(stored)) => {
-                self.learn(stored, &Err(error.error.clone()), error.at, "not_found")?;
-                Ok(Applied::Noted)
+            (ListChange::CheckFailed { error, .. }, Some(stored)) => {
+                self.merge_answer(stored, &Err(error.error.clone()), error.at, "not_found")?;
+                Ok(ChangeResult::Recorded)
             }
-            (Change::Label { task, at, label }, Some(mut stored)) => {
+            (ListChange::Label { task, at, label }, Some(mut stored)) => {
                 if stored.watched.label != *label {
                     stored.watched.label.clone_from(label);
-                    self.write(stored, false)?;
+                    self.update_row(stored, false)?;
                     let label = label.as_ref().map_or("", CleanText::original);
-                    self.note(task, *at, "labelled", Some(label))?;
+                    self.add_journal_line(task, *at, "labelled", Some(label))?;
                 }
-                Ok(Applied::Noted)
-            }
-            (Change::Notify { task, notices, .. }, Some(stored)) => {
-                quiet::set_notices(self.tx, task, *notices)?;
-                // For the other instances: they read what has a new revision.
-                self.write(stored, false)?;
-                Ok(Applied::Noted)
-            }
-            (Change::Opened { task, at, url }, Some(_)) => {
-                self.note(task, *at, "opened", Some(url))?;
-                Ok(Applied::Noted)
-            }
-            (Change::SaveBegun { folder, .. }, Some(mut stored)) => {
-                stored.watched.saves.begun = Some(folder.clone());
-                self.write(stored, false)?;
-                Ok(Applied::Noted)
+                Ok(ChangeResult::Recorded)
             }
             (
-                Change::Saved {
+                ListChange::SetNotify {
+                    task,
+                    notify: notices,
+                    ..
+                },
+                Some(stored),
+            ) => {
+                notify_off::save_notify_setting(self.tx, task, *notices)?;
+                // For the other instances: they read what has a new revision.
+                self.update_row(stored, false)?;
+                Ok(ChangeResult::Recorded)
+            }
+            (ListChange::Opened { task, at, url }, Some(_)) => {
+                self.add_journal_line(task, *at, "opened", Some(url))?;
+                Ok(ChangeResult::Recorded)
+            }
+            (ListChange::SaveBegun { folder, .. }, Some(mut stored)) => {
+                stored.watched.saved_results.pending_folder = Some(folder.clone());
+                self.update_row(stored, false)?;
+                Ok(ChangeResult::Recorded)
+            }
+            (
+                ListChange::Saved {
                     task,
                     at,
                     number,
@@ -140,143 +157,146 @@ impl<'a> Writer<'a> {
                 },
                 Some(mut stored),
             ) => {
-                stored.watched.saved(*number, path.clone());
-                self.write(stored, false)?;
-                self.note(task, *at, "saved", Some(&path.to_string_lossy()))?;
-                Ok(Applied::Noted)
+                stored.watched.mark_saved(*number, path.clone());
+                self.update_row(stored, false)?;
+                self.add_journal_line(task, *at, "saved", Some(&path.to_string_lossy()))?;
+                Ok(ChangeResult::Recorded)
             }
-            (Change::NotSaved { task, at, error }, Some(mut stored)) => {
+            (ListChange::SaveFailed { task, at, error }, Some(mut stored)) => {
                 // One line for the first failure and one for the end are enough.
-                let is_known = stored.watched.saves.retry.is_some() && error.is_retried();
-                stored.watched.saves.failed(error, *at);
-                self.write(stored, false)?;
+                let is_known = stored.watched.saved_results.retry.is_some() && error.is_retryable();
+                stored.watched.saved_results.record_failure(error, *at);
+                self.update_row(stored, false)?;
                 if !is_known {
-                    self.note(task, *at, "not_saved", Some(&error.message()))?;
+                    self.add_journal_line(task, *at, "not_saved", Some(&error.message()))?;
                 }
-                Ok(Applied::Noted)
+                Ok(ChangeResult::Recorded)
             }
-            (Change::Warned { at, .. }, Some(mut stored)) => {
-                stored.watched.saves.warned = Some(whole(*at));
-                self.write(stored, false)?;
-                Ok(Applied::Noted)
+            (ListChange::ExpiryWarned { at, .. }, Some(mut stored)) => {
+                stored.watched.saved_results.expiry_warned = Some(truncate_to_millis(*at));
+                self.update_row(stored, false)?;
+                Ok(ChangeResult::Recorded)
             }
         }
     }
 
-    fn add(
+    fn add_task(
         &mut self,
         task: &TaskId,
         family: Family,
         label: Option<&CleanText>,
         at: Timestamp,
-        stored: Option<Stored>,
-    ) -> Result<Applied, StoreError> {
+        stored: Option<StoredTask>,
+    ) -> Result<ChangeResult, StoreError> {
         match stored {
             None => {
-                let watched =
-                    Watched::new(Task::new(task.clone(), family), label.cloned(), whole(at));
-                let stored = Stored {
+                let watched = WatchedTask::new(
+                    Task::new(task.clone(), family),
+                    label.cloned(),
+                    truncate_to_millis(at),
+                );
+                let stored = StoredTask {
                     watched: watched.clone(),
                     removed_at: None,
                     rev: self.rev,
                 };
                 self.added += 1;
-                self.put(&stored)?;
-                self.written.push(Written {
+                self.put_row(&stored)?;
+                self.written.push(WrittenRow {
                     task: task.clone(),
-                    before: None,
-                    is_news: false,
+                    previous_revision: None,
+                    needs_reload: false,
                 });
-                self.note(task, at, "added", None)?;
-                Ok(Applied::Added(Box::new(watched)))
+                self.add_journal_line(task, at, "added", None)?;
+                Ok(ChangeResult::Added(Box::new(watched)))
             }
             Some(mut stored) if stored.removed_at.is_some() => {
                 if label.is_some() {
                     stored.watched.label = label.cloned();
                 }
                 stored.watched.added = at;
-                self.bring_back(stored, at, "added")
+                self.restore_task(stored, at, "added")
             }
             // A name given to a task that has none is not thrown away; one it has is not replaced.
             Some(mut stored) if stored.watched.label.is_none() && label.is_some() => {
                 stored.watched.label = label.cloned();
-                self.write(stored, true)?;
-                Ok(Applied::AlreadyWatched)
+                self.update_row(stored, true)?;
+                Ok(ChangeResult::AlreadyWatched)
             }
-            Some(_) => Ok(Applied::AlreadyWatched),
+            Some(_) => Ok(ChangeResult::AlreadyWatched),
         }
     }
 
-    fn bring_back(
+    fn restore_task(
         &mut self,
-        mut stored: Stored,
+        mut stored: StoredTask,
         at: Timestamp,
         kind: &str,
-    ) -> Result<Applied, StoreError> {
+    ) -> Result<ChangeResult, StoreError> {
         stored.removed_at = None;
         let watched = stored.watched.clone();
-        self.write(stored, false)?;
-        self.note(watched.id(), at, kind, None)?;
-        Ok(Applied::Added(Box::new(watched)))
+        self.update_row(stored, false)?;
+        self.add_journal_line(watched.id(), at, kind, None)?;
+        Ok(ChangeResult::Added(Box::new(watched)))
     }
 
     /// Joins an answer with the row, and writes down in the journal what is worth a line.
-    fn learn(
+    fn merge_answer(
         &mut self,
-        mut stored: Stored,
-        answer: &Answer,
+        mut stored: StoredTask,
+        answer: &PollResult,
         at: Timestamp,
         told: &str,
-    ) -> Result<Absorbed, StoreError> {
+    ) -> Result<Merge, StoreError> {
         let watched = &mut stored.watched;
         let task = watched.id().clone();
         let state = watched.task.state().name();
-        let trouble = watched.freshness.last_error.as_ref();
+        let trouble = watched.poll_history.last_error.as_ref();
         let trouble = trouble.map(|trouble| trouble.error.kind());
-        let absorbed = watched.learn(answer, whole(at));
+        let absorbed = watched.apply_answer(answer, truncate_to_millis(at));
         let became = watched.task.state().name();
 
         match (answer, trouble) {
-            (Ok(_), Some(_)) => self.note(&task, at, "recovered", None)?,
+            (Ok(_), Some(_)) => self.add_journal_line(&task, at, "recovered", None)?,
             (Err(error), trouble) if trouble != Some(error.kind()) => {
-                if watched.is_no_longer_there() {
-                    self.note(&task, at, "no_longer_there", None)?;
+                if watched.is_no_longer_on_server() {
+                    self.add_journal_line(&task, at, "no_longer_there", None)?;
                 } else {
-                    self.note(&task, at, "check_failed", Some(&error.message()))?;
+                    self.add_journal_line(&task, at, "check_failed", Some(&error.message()))?;
                 }
-                self.forget_check_lines(&task)?;
+                self.prune_check_lines(&task)?;
             }
             _ => {}
         }
-        if absorbed == Absorbed::Ignored {
-            if self.last_kind(&task)?.as_deref() != Some("contradicted") {
-                self.note(&task, at, "contradicted", Some(told))?;
+        if absorbed == Merge::Ignored {
+            if self.last_journal_kind(&task)?.as_deref() != Some("contradicted") {
+                self.add_journal_line(&task, at, "contradicted", Some(told))?;
             }
         } else if became != state {
-            self.note(&task, at, "became", Some(became))?;
+            self.add_journal_line(&task, at, "became", Some(became))?;
         }
-        self.write(stored, false)?;
+        self.update_row(stored, false)?;
         Ok(absorbed)
     }
 
     /// Writes a row that was there before.
-    fn write(&mut self, mut stored: Stored, is_news: bool) -> Result<(), StoreError> {
+    fn update_row(&mut self, mut stored: StoredTask, is_news: bool) -> Result<(), StoreError> {
         let before = std::mem::replace(&mut stored.rev, self.rev);
-        self.put(&stored)?;
-        self.written.push(Written {
+        self.put_row(&stored)?;
+        self.written.push(WrittenRow {
             task: stored.watched.id().clone(),
-            before: Some(before),
-            is_news,
+            previous_revision: Some(before),
+            needs_reload: is_news,
         });
         Ok(())
     }
 
-    fn put(&self, stored: &Stored) -> Result<(), StoreError> {
-        put(self.tx, stored)
+    fn put_row(&self, stored: &StoredTask) -> Result<(), StoreError> {
+        put_row(self.tx, stored)
     }
 
     /// Keeps the last answer as it came. The same answer again costs a look, no write.
-    fn keep_raw(&self, task: &TaskId, at: Timestamp, body: &str) -> Result<(), StoreError> {
+    fn store_raw_answer(&self, task: &TaskId, at: Timestamp, body: &str) -> Result<(), StoreError> {
         self.tx
             .prepare_cached(
                 "INSERT INTO raw (task, at, body) VALUES (?1, ?2, ?3) ON CONFLICT (task)
@@ -286,7 +306,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn note(
+    fn add_journal_line(
         &self,
         task: &TaskId,
         at: Timestamp,
@@ -299,7 +319,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn last_kind(&self, task: &TaskId) -> Result<Option<String>, StoreError> {
+    fn last_journal_kind(&self, task: &TaskId) -> Result<Option<String>, StoreError> {
         let kind = self
             .tx
             .prepare_cached("SELECT kind FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT 1")?
@@ -308,7 +328,7 @@ impl<'a> Writer<'a> {
         Ok(kind)
     }
 
-    fn forget_check_lines(&self, task: &TaskId) -> Result<(), StoreError> {
+    fn prune_check_lines(&self, task: &TaskId) -> Result<(), StoreError> {
         self.tx
             .prepare_cached(
                 "DELETE FROM journal WHERE task = ?1
@@ -317,17 +337,17 @@ impl<'a> Writer<'a> {
                      AND kind IN ('check_failed', 'no_longer_there', 'recovered')
                      ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
             )?
-            .execute(params![task.as_str(), MOST_CHECK_LINES])?;
+            .execute(params![task.as_str(), MAX_CHECK_LINES])?;
         Ok(())
     }
 }
 
 /// Writes a row, in the place of the one there may be.
-pub(super) fn put(conn: &rusqlite::Connection, stored: &Stored) -> Result<(), StoreError> {
-    let marks = ["?"; WIDTH].join(", ");
+pub(super) fn put_row(conn: &rusqlite::Connection, stored: &StoredTask) -> Result<(), StoreError> {
+    let marks = ["?"; COLUMN_COUNT].join(", ");
     conn.prepare_cached(&format!(
         "INSERT OR REPLACE INTO task ({COLUMNS}) VALUES ({marks})"
     ))?
-    .execute(params_from_iter(rows::encode(stored)))?;
+    .execute(params_from_iter(rows::encode_row(stored)))?;
     Ok(())
 }

@@ -5,34 +5,38 @@
 
 use rusqlite::types::ValueRef;
 
-use super::rows::{self, ADDED_AT, Cells, FIRST_WIDTH, ID, LABEL, WIDTH};
+use super::rows::{
+    self, ADDED_AT_COLUMN, COLUMN_COUNT, FIRST_COLUMN_COUNT, ID_COLUMN, LABEL_COLUMN, RowCells,
+};
 
 /// Plausible times of a row, in milliseconds: this century.
-const CENTURY: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+const PLAUSIBLE_TIMES_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
 /// The number of columns of a journal line. The first, its number, is not stored in the record.
-const JOURNAL_WIDTH: usize = 5;
+const JOURNAL_COLUMN_COUNT: usize = 5;
 
 /// Finds every row of a task that its checksum proves, or that at least looks like one.
-pub(super) fn rows(bytes: &[u8], mut found: impl FnMut(&Cells<'_>)) {
+pub(super) fn carve_rows(bytes: &[u8], mut found: impl FnMut(&RowCells<'_>)) {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some((cells, _)) = record::<WIDTH>(rest, FIRST_WIDTH, is_row) else {
+        let Some((cells, _)) = parse_record::<COLUMN_COUNT>(rest, FIRST_COLUMN_COUNT, fits_row)
+        else {
             continue;
         };
-        if rows::is_whole(&cells) || is_likely(&cells) {
+        if rows::has_valid_checksum(&cells) || looks_like_row(&cells) {
             found(&cells);
         }
     }
 }
 
 /// Finds the task, time and kind of everything that looks like a journal line.
-pub(super) fn journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)) {
+pub(super) fn carve_journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)) {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
-        let line = record::<JOURNAL_WIDTH>(rest, JOURNAL_WIDTH, is_journal);
+        let line =
+            parse_record::<JOURNAL_COLUMN_COUNT>(rest, JOURNAL_COLUMN_COUNT, fits_journal_line);
         if let Some(([_, ValueRef::Integer(at), task, kind, _], true)) = line
-            && CENTURY.contains(&at)
+            && PLAUSIBLE_TIMES_MS.contains(&at)
             && let (Ok(task), Ok(kind)) = (task.as_str(), kind.as_str())
             && !kind.is_empty()
             && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
@@ -42,25 +46,25 @@ pub(super) fn journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)) {
     }
 }
 
-const fn is_text(kind: u64) -> bool {
+const fn is_text_type(kind: u64) -> bool {
     kind >= 13 && kind % 2 == 1
 }
 
 /// Ours begin with a text and a six-byte time, which few other bytes do.
-const fn is_row(at: usize, kind: u64) -> bool {
+const fn fits_row(at: usize, kind: u64) -> bool {
     match at {
-        ID => is_text(kind),
-        ADDED_AT => kind == 5,
+        ID_COLUMN => is_text_type(kind),
+        ADDED_AT_COLUMN => kind == 5,
         _ => true,
     }
 }
 
-const fn is_journal(at: usize, kind: u64) -> bool {
+const fn fits_journal_line(at: usize, kind: u64) -> bool {
     match at {
         0 => kind == 0,
         1 => kind == 5,
-        2 | 3 => is_text(kind),
-        _ => kind == 0 || is_text(kind),
+        2 | 3 => is_text_type(kind),
+        _ => kind == 0 || is_text_type(kind),
     }
 }
 
@@ -68,7 +72,7 @@ const fn is_journal(at: usize, kind: u64) -> bool {
 /// continues on another page.
 ///
 /// One with at least `least` but fewer than `N` columns was written by an older version.
-fn record<const N: usize>(
+fn parse_record<const N: usize>(
     bytes: &[u8],
     least: usize,
     fits: fn(usize, u64) -> bool,
@@ -84,7 +88,7 @@ fn record<const N: usize>(
         if header.is_empty() && at >= least {
             break;
         }
-        *kind = varint(&mut header)?;
+        *kind = read_varint(&mut header)?;
         if !fits(at, *kind) {
             return None;
         }
@@ -111,9 +115,9 @@ fn record<const N: usize>(
             0 => ValueRef::Null,
             8 => ValueRef::Integer(0),
             9 => ValueRef::Integer(1),
-            1..=6 => ValueRef::Integer(integer(value)),
-            7 => ValueRef::Real(f64::from_bits(integer(value).cast_unsigned())),
-            kind if is_text(kind) => ValueRef::Text(value),
+            1..=6 => ValueRef::Integer(read_integer(value)),
+            7 => ValueRef::Real(f64::from_bits(read_integer(value).cast_unsigned())),
+            kind if is_text_type(kind) => ValueRef::Text(value),
             _ => ValueRef::Blob(value),
         };
     }
@@ -122,16 +126,19 @@ fn record<const N: usize>(
 
 /// Reports whether an unproved row looks like one of ours: a time of this century, an id, and a
 /// label that is text.
-fn is_likely(cells: &Cells<'_>) -> bool {
+fn looks_like_row(cells: &RowCells<'_>) -> bool {
     let is_recent = cells
-        .get(ADDED_AT)
+        .get(ADDED_AT_COLUMN)
         .and_then(|at| at.as_i64().ok())
-        .is_some_and(|at| CENTURY.contains(&at));
-    let is_labelled = matches!(cells.get(LABEL), Some(ValueRef::Null | ValueRef::Text(_)));
-    is_recent && is_labelled && rows::remains(cells).is_some()
+        .is_some_and(|at| PLAUSIBLE_TIMES_MS.contains(&at));
+    let is_labelled = matches!(
+        cells.get(LABEL_COLUMN),
+        Some(ValueRef::Null | ValueRef::Text(_))
+    );
+    is_recent && is_labelled && rows::salvage_id_and_label(cells).is_some()
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for _ in 0..5 {
         let (byte, rest) = bytes.split_first()?;
@@ -145,7 +152,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Reads a signed big-endian integer.
-fn integer(bytes: &[u8]) -> i64 {
+fn read_integer(bytes: &[u8]) -> i64 {
     let is_negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let start = if is_negative { -1 } else { 0 };
     bytes

@@ -1,7 +1,8 @@
-//! The list file as a file: where it really lies, who may read it, how SQLite is let in, what went wrong.
+//! The list file as a file: where it really lies, who may read it, how SQLite is let in, what went
+//! wrong.
 //!
-//! Knows nothing of tasks. The file is made, private, before SQLite sees it: its helper files (`-wal`,
-//! `-shm`) take their mode from it.
+//! Knows nothing of tasks. The file is made, private, before SQLite sees it: its helper files
+//! (`-wal`, `-shm`) take their mode from it.
 
 use std::{
     ffi::OsString,
@@ -16,26 +17,26 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 use rustix::io::Errno;
 
-use super::{cause, id_log};
+use super::{error_cause, id_log};
 use crate::{
-    adapters::download::rename_new,
-    domain::change::{Access, StoreError},
+    adapters::download::rename_without_replacing,
+    domain::list_change::{AccessMode, StoreError},
 };
 
 /// How long another instance may hold the file before we give up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many links are followed to where the file really lies, as many as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_SYMLINKS: usize = 40;
 
 /// What SQLite may put beside the file.
-pub(super) const BESIDE: [&str; 3] = [LOG, "-shm", "-journal"];
+pub(super) const HELPER_SUFFIXES: [&str; 3] = [WAL_SUFFIX, "-shm", "-journal"];
 
 /// The suffix of SQLite's write-ahead log.
-pub(super) const LOG: &str = "-wal";
+pub(super) const WAL_SUFFIX: &str = "-wal";
 
 /// Names a file whatever it is called: device and inode.
-pub(super) type Identity = (u64, u64);
+pub(super) type FileIdentity = (u64, u64);
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -128,17 +129,17 @@ pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
 }
 
 /// Returns the path with `suffix` behind the file's name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// Follows links to where the file lies or would lie: SQLite keeps its helper files there, and a link put
-/// in place by someone who tends his files that way stays a link.
-pub(super) fn real_path(path: &Path) -> Result<PathBuf, StoreError> {
+/// Follows links to where the file lies or would lie: SQLite keeps its helper files there, and a
+/// link put in place by someone who tends his files that way stays a link.
+pub(super) fn resolve_symlinks(path: &Path) -> Result<PathBuf, StoreError> {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_SYMLINKS {
         match fs::read_link(&path) {
             Ok(target) => {
                 let folder = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -154,7 +155,7 @@ pub(super) fn real_path(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Makes an empty file only its owner may read; fails when there is one.
-pub(super) fn create(path: &Path) -> io::Result<()> {
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -163,17 +164,17 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Finds a name that is free, `suffix` behind the file's name and a number behind that, and takes it by
-/// `make`, which must fail when there is such a file.
-pub(super) fn free_name(
+/// Finds a name that is free, `suffix` behind the file's name and a number behind that, and takes
+/// it by `make`, which must fail when there is such a file.
+pub(super) fn create_free_name(
     path: &Path,
     suffix: &str,
     make: impl Fn(&Path) -> io::Result<()>,
 ) -> Result<PathBuf, StoreError> {
     for number in 1..10_000_u32 {
         let name = match number {
-            1 => beside(path, suffix),
-            _ => beside(path, &format!("{suffix}-{number}")),
+            1 => with_suffix(path, suffix),
+            _ => with_suffix(path, &format!("{suffix}-{number}")),
         };
         match make(&name) {
             Ok(()) => return Ok(name),
@@ -191,7 +192,7 @@ pub(super) fn free_name(
 /// again would drop every lock this process holds on it through SQLite.
 pub(super) fn create_missing(path: &Path) -> Result<(), StoreError> {
     create_folder(path)?;
-    match create(path) {
+    match create_private(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // A folder or a file system that takes no new file may still hold the list.
@@ -224,8 +225,8 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
 pub(super) fn make_private(path: &Path) {
     for path in [path.to_owned()]
         .into_iter()
-        .chain(BESIDE.map(|suffix| beside(path, suffix)))
-        .chain([beside(path, id_log::SUFFIX)])
+        .chain(HELPER_SUFFIXES.map(|suffix| with_suffix(path, suffix)))
+        .chain([with_suffix(path, id_log::SUFFIX)])
     {
         let Ok(meta) = fs::metadata(&path) else {
             continue;
@@ -244,7 +245,7 @@ pub(super) fn make_private(path: &Path) {
 /// Returns the file the path names now, `None` if there is none.
 ///
 /// An error is not `None`: the file may exist on a disk or in a folder that cannot be read.
-pub(super) fn find(path: &Path) -> Result<Option<Identity>, StoreError> {
+pub(super) fn find_identity(path: &Path) -> Result<Option<FileIdentity>, StoreError> {
     match fs::metadata(path) {
         Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
         Err(error)
@@ -260,7 +261,7 @@ pub(super) fn find(path: &Path) -> Result<Option<Identity>, StoreError> {
 }
 
 /// Fails on anything but a regular file: a folder has no pages, and reading a FIFO may block.
-pub(super) fn check_kind(path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_is_regular(path: &Path) -> Result<(), StoreError> {
     let Ok(meta) = fs::metadata(path) else {
         return Ok(());
     };
@@ -278,21 +279,21 @@ pub(super) fn check_kind(path: &Path) -> Result<(), StoreError> {
 /// Writes the list of an open connection to its path, where no file is now.
 ///
 /// The copy is renamed only when it is complete and flushed, and never over another file.
-pub(super) fn put_back(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     create_folder(path)?;
     let copy = copy_to_free_name(conn, path, ".new")?;
     let put = || -> Result<(), StoreError> {
         File::open(&copy)
             .and_then(|file| file.sync_all())
             .map_err(|error| io_error(&copy, &error))?;
-        set_aside_helpers(path)?;
-        rename_new(&copy, path).map_err(|error| io_error(path, &error))
+        move_helpers_aside(path)?;
+        rename_without_replacing(&copy, path).map_err(|error| io_error(path, &error))
     };
     let result = put();
     if let Err(error) = result {
         drop(fs::remove_file(&copy));
         // Another instance was faster.
-        return find(path)?.map(drop).ok_or(error);
+        return find_identity(path)?.map(drop).ok_or(error);
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder)
@@ -301,10 +302,10 @@ pub(super) fn put_back(conn: &Connection, path: &Path) -> Result<(), StoreError>
 }
 
 /// Moves the helper files of another list aside: SQLite would apply them to the file at the path.
-pub(super) fn set_aside_helpers(path: &Path) -> Result<(), StoreError> {
-    for left in BESIDE.map(|suffix| beside(path, suffix)) {
+pub(super) fn move_helpers_aside(path: &Path) -> Result<(), StoreError> {
+    for left in HELPER_SUFFIXES.map(|suffix| with_suffix(path, suffix)) {
         if left.exists() {
-            free_name(&left, ".gone", |name| rename_new(&left, name))?;
+            create_free_name(&left, ".gone", |name| rename_without_replacing(&left, name))?;
         }
     }
     Ok(())
@@ -316,7 +317,7 @@ pub(super) fn copy_to_free_name(
     path: &Path,
     suffix: &str,
 ) -> Result<PathBuf, StoreError> {
-    let copy = free_name(path, suffix, create)?;
+    let copy = create_free_name(path, suffix, create_private)?;
     let Some(name) = copy.to_str() else {
         drop(fs::remove_file(&copy));
         return Err(StoreError::Other(
@@ -331,16 +332,16 @@ pub(super) fn copy_to_free_name(
 }
 
 /// Returns which file the path names now.
-pub(super) fn identity(path: &Path) -> Option<Identity> {
+pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
     let meta = fs::metadata(path).ok()?;
     Some((meta.dev(), meta.ino()))
 }
 
-/// Reports whether the file has something in it that has lost its beginning: nothing in the file itself,
-/// but commits beside it, which SQLite would throw away.
-pub(super) fn is_beheaded(path: &Path) -> bool {
+/// Reports whether the file has something in it that has lost its beginning: nothing in the file
+/// itself, but commits beside it, which SQLite would throw away.
+pub(super) fn lost_main_file(path: &Path) -> bool {
     let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-    length(path) == 0 && length(&beside(path, "-wal")) > 0
+    length(path) == 0 && length(&with_suffix(path, "-wal")) > 0
 }
 
 /// Lets SQLite in, and says why it may only read if that is so. Writes nothing.
@@ -348,30 +349,36 @@ pub(super) fn is_beheaded(path: &Path) -> bool {
 /// A file with a write-ahead log on a disk without shared memory is opened exclusively.
 /// Until [`settle`] the end of the connection leaves all files as they are.
 pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), StoreError> {
-    let mut conn = open_to_write(path)?;
-    let mut touched = touch(&conn);
+    let mut conn = open_writable(path)?;
+    let mut touched = read_first_page(&conn);
     if touched == Err(StoreError::NoSharedMemory) {
         drop(conn);
-        conn = open_alone(path)?;
-        touched = touch(&conn);
+        conn = open_exclusive(path)?;
+        touched = read_first_page(&conn);
     }
     match touched {
         Ok(()) if conn.is_readonly("main").unwrap_or(false) => {
             let why = StoreError::ReadOnly(format!("{} may only be read", path.display()));
-            Ok((conn, Some(cause::explain(path, Access::ReadOnly, why))))
+            Ok((
+                conn,
+                Some(error_cause::explain(path, AccessMode::ReadOnly, why)),
+            ))
         }
         Ok(()) => Ok((conn, None)),
-        Err(error) if needs_helpers(&error) => {
+        Err(error) if may_be_helper_failure(&error) => {
             drop(conn);
-            let conn = connect_still(path)?;
-            Ok((conn, Some(cause::explain(path, Access::Full, error))))
+            let conn = open_immutable(path)?;
+            Ok((
+                conn,
+                Some(error_cause::explain(path, AccessMode::Full, error)),
+            ))
         }
         Err(error) => Err(error),
     }
 }
 
 /// Reports whether a failure may be in the helper files only, so that the file itself is readable.
-const fn needs_helpers(error: &StoreError) -> bool {
+const fn may_be_helper_failure(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::ReadOnly(_)
@@ -382,36 +389,37 @@ const fn needs_helpers(error: &StoreError) -> bool {
     )
 }
 
-fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
+fn open_writable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    set_up(&conn)?;
+    configure(&conn)?;
     Ok(conn)
 }
 
 /// Opens the file exclusively, which needs no shared memory.
-fn open_alone(path: &Path) -> Result<Connection, StoreError> {
-    let conn = open_to_write(path)?;
+fn open_exclusive(path: &Path) -> Result<Connection, StoreError> {
+    let conn = open_writable(path)?;
     // Must come before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(conn)
 }
 
-/// Opens the file for reading, live where SQLite finds or may make its helper files, else as it stands.
-pub(super) fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+/// Opens the file for reading, live where SQLite finds or may make its helper files, else as it
+/// stands.
+pub(super) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    set_up(&conn)?;
-    match touch(&conn) {
+    configure(&conn)?;
+    match read_first_page(&conn) {
         Ok(()) => Ok(conn),
-        Err(error) if needs_helpers(&error) => connect_still(path),
+        Err(error) if may_be_helper_failure(&error) => open_immutable(path),
         Err(error) => Err(error),
     }
 }
 
 /// Opens a file in a folder that takes no helper files: as it stands, without locks.
-fn connect_still(path: &Path) -> Result<Connection, StoreError> {
-    let has_more = fs::metadata(beside(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
+fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
+    let has_more = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
     if has_more {
         return Err(StoreError::Other(format!(
             "{0}-wal holds its last changes and cannot be used here; copy both files to another folder \
@@ -434,14 +442,14 @@ fn connect_still(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(name, flags)?;
-    set_up(&conn)?;
-    touch(&conn)?;
+    configure(&conn)?;
+    read_first_page(&conn)?;
     Ok(conn)
 }
 
 /// Prepares a connection; needed for every connection to a list file.
-pub(super) fn set_up(conn: &Connection) -> Result<(), StoreError> {
-    conn.busy_timeout(PATIENCE)?;
+pub(super) fn configure(conn: &Connection) -> Result<(), StoreError> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // The file is untrusted data: it may not call functions or attack us, and its triggers, views
@@ -459,22 +467,22 @@ pub(super) fn set_up(conn: &Connection) -> Result<(), StoreError> {
 }
 
 /// Reads the file's first page: whatever is wrong with it or its folder shows here.
-fn touch(conn: &Connection) -> Result<(), StoreError> {
+fn read_first_page(conn: &Connection) -> Result<(), StoreError> {
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(())
 }
 
 /// Makes the connection an ordinary one, once the file is known to be ours and whole.
-pub(super) fn settle(conn: &Connection) -> Result<(), StoreError> {
+pub(super) fn enable_checkpoint_on_close(conn: &Connection) -> Result<(), StoreError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 
 /// Takes [`settle`] back: the end of the connection leaves all files as they are.
 ///
-/// Needed before the path gets another file: SQLite removes the log by its name, and under that name lies
-/// the new file's by then.
-pub(super) fn unsettle(conn: &Connection) {
+/// Needed before the path gets another file: SQLite removes the log by its name, and under that
+/// name lies the new file's by then.
+pub(super) fn disable_checkpoint_on_close(conn: &Connection) {
     drop(conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
 }
 
@@ -483,10 +491,10 @@ pub(super) fn unsettle(conn: &Connection) {
 ///
 /// While another instance holds the file the answer is "busy", whatever the timeout: SQLite does
 /// not wait here, so we ask again.
-pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreError> {
+pub(super) fn enable_wal(conn: &mut Connection, path: &Path) -> Result<bool, StoreError> {
     let locking: String = conn.query_row("PRAGMA locking_mode", [], |row| row.get(0))?;
     if locking == "exclusive" {
-        return leave_log(conn).map(|()| false);
+        return disable_wal(conn).map(|()| false);
     }
     for _ in 0..100 {
         let mode = set_journal_mode(conn, "WAL");
@@ -497,10 +505,10 @@ pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreE
         }
     }
     // Missing shared memory shows at the first use.
-    match touch(conn) {
+    match read_first_page(conn) {
         Err(StoreError::NoSharedMemory) => {
-            *conn = open_alone(path)?;
-            leave_log(conn).map(|()| false)
+            *conn = open_exclusive(path)?;
+            disable_wal(conn).map(|()| false)
         }
         touched => touched.map(|()| true),
     }
@@ -508,14 +516,14 @@ pub(super) fn use_log(conn: &mut Connection, path: &Path) -> Result<bool, StoreE
 
 /// Switches back to the rollback journal, which needs no shared memory between processes (9p,
 /// vboxsf and many network disks have none). The connection must be the only one.
-fn leave_log(conn: &Connection) -> Result<(), StoreError> {
+fn disable_wal(conn: &Connection) -> Result<(), StoreError> {
     let mode = set_journal_mode(conn, "DELETE");
     conn.pragma_update(None, "locking_mode", "NORMAL")?;
     if mode? != "delete" {
         return Err(StoreError::NoSharedMemory);
     }
     // The lock is released with the next use.
-    touch(conn)
+    read_first_page(conn)
 }
 
 fn set_journal_mode(conn: &Connection, mode: &str) -> Result<String, StoreError> {
@@ -528,7 +536,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_damage_can_cause_is_damage() {
+    fn corruption_errors_are_classified() {
         for code in [
             ffi::SQLITE_CORRUPT,
             ffi::SQLITE_NOTADB,

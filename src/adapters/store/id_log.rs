@@ -30,7 +30,7 @@ use rusqlite::types::ValueRef;
 use super::{file, rows};
 use crate::{
     adapters::regular_file::{self, Symlinks},
-    domain::{change::StoreError, task::TaskId, text::CleanText, watched::LONGEST_LABEL},
+    domain::{list_change::StoreError, task::TaskId, text::CleanText, watched_task::MAX_LABEL_LEN},
 };
 
 /// The suffix after the list's name.
@@ -46,11 +46,11 @@ const MAX_BYTES: u64 = 256 << 20;
 const MIN_REWRITE_BYTES: u64 = 1 << 20;
 
 /// The word of a line that confirms those of a transaction, by the range they take in the file.
-const DONE: &str = "done";
+const CONFIRM_KEYWORD: &str = "done";
 
 /// The last line about a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IdLogEntry {
     /// The revision of the list that wrote it.
     pub(super) rev: i64,
     /// Whether the task is on the list.
@@ -65,9 +65,9 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct IdLog {
     /// The last line about each task.
-    pub(super) entries: HashMap<TaskId, Entry>,
+    pub(super) entries: HashMap<TaskId, IdLogEntry>,
     /// Whether the file has its first line, and no line is torn or changed.
-    pub(super) is_whole: bool,
+    pub(super) is_intact: bool,
     lines: usize,
     bytes: u64,
 }
@@ -81,14 +81,14 @@ impl IdLog {
 
 /// What happened to a task.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
+pub(super) enum IdLogEvent {
     Add,
     Remove,
     Label,
 }
 
-impl Event {
-    const fn word(self) -> &'static str {
+impl IdLogEvent {
+    const fn keyword(self) -> &'static str {
         match self {
             Self::Add => "add",
             Self::Remove => "remove",
@@ -99,28 +99,31 @@ impl Event {
 
 /// Lines to be written.
 #[derive(Debug, Default)]
-pub(super) struct Lines(String);
+pub(super) struct IdLogLines(String);
 
-impl Lines {
+impl IdLogLines {
     /// Adds the line of an event.
     pub(super) fn push(
         &mut self,
         rev: i64,
-        event: Event,
+        event: IdLogEvent,
         task: &TaskId,
         label: Option<&CleanText>,
     ) {
-        let label = escape(label.map_or("", CleanText::original));
-        self.write(&format!("{rev}\t{}\t{task}\t{label}", event.word()));
+        let label = escape_label(label.map_or("", CleanText::original));
+        self.push_line(&format!("{rev}\t{}\t{task}\t{label}", event.keyword()));
     }
 
-    fn confirm(&mut self, rev: i64, lines: &Range<u64>) {
-        self.write(&format!("{rev}\t{DONE}\t{}\t{}", lines.start, lines.end));
+    fn push_confirmation(&mut self, rev: i64, lines: &Range<u64>) {
+        self.push_line(&format!(
+            "{rev}\t{CONFIRM_KEYWORD}\t{}\t{}",
+            lines.start, lines.end
+        ));
     }
 
-    fn write(&mut self, body: &str) {
+    fn push_line(&mut self, body: &str) {
         // Writing into a `String` cannot fail.
-        writeln!(self.0, "{:08x}\t{body}", sum(body)).unwrap_or_default();
+        writeln!(self.0, "{:08x}\t{body}", line_checksum(body)).unwrap_or_default();
     }
 
     /// Reports whether there are no lines.
@@ -131,29 +134,29 @@ impl Lines {
 
 /// Lines just written for a transaction that is not committed yet.
 #[derive(Debug)]
-pub(super) struct Appended {
+pub(super) struct UnconfirmedLines {
     path: PathBuf,
     file: File,
     rev: i64,
     /// The range of the lines in the file.
-    at: Range<u64>,
+    byte_range: Range<u64>,
 }
 
-impl Appended {
+impl UnconfirmedLines {
     /// Writes the line that confirms the transaction.
     pub(super) fn confirm(mut self) -> Result<(), StoreError> {
-        let mut line = Lines::default();
-        line.confirm(self.rev, &self.at);
+        let mut line = IdLogLines::default();
+        line.push_confirmation(self.rev, &self.byte_range);
         let written = self.file.write_all(line.0.as_bytes());
         written.map_err(|error| file::io_error(&self.path, &error))
     }
 
     /// Removes the lines unless others follow them. Needs the list's write lock.
-    pub(super) fn take_back(self) -> Result<(), StoreError> {
+    pub(super) fn roll_back(self) -> Result<(), StoreError> {
         let length = self.file.metadata().map(|meta| meta.len());
         let taken = length.and_then(|length| {
-            if length == self.at.end {
-                self.file.set_len(self.at.start)?;
+            if length == self.byte_range.end {
+                self.file.set_len(self.byte_range.start)?;
             }
             self.file.sync_data()
         });
@@ -162,7 +165,7 @@ impl Appended {
 }
 
 /// Opens the file beside a list; `None` if there is none.
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
+fn open_if_present(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
     match regular_file::open(path, options, Symlinks::Refuse) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         file => file.map(Some),
@@ -171,12 +174,12 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
 
 /// Reads the file beside a list; `None` if there is none.
 pub(super) fn read(list: &Path) -> Result<Option<IdLog>, StoreError> {
-    let path = file::beside(list, SUFFIX);
+    let path = file::with_suffix(list, SUFFIX);
     read_from(&path).map_err(|error| file::io_error(&path, &error))
 }
 
 fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
-    let Some(file) = open(path, OpenOptions::new().read(true))? else {
+    let Some(file) = open_if_present(path, OpenOptions::new().read(true))? else {
         return Ok(None);
     };
     let bytes = file.metadata()?.len();
@@ -188,7 +191,7 @@ fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
     let mut line = Vec::new();
     let mut at = 0;
     let mut unconfirmed = Vec::new();
-    log.is_whole = bytes <= MAX_BYTES;
+    log.is_intact = bytes <= MAX_BYTES;
     loop {
         let length = reader.read_until(b'\n', &mut line)?;
         if length == 0 {
@@ -198,37 +201,37 @@ fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
         match text.and_then(Result::ok) {
             Some(HEADER) if at == 0 => {}
             // The next writer ends a torn line.
-            text => match text.filter(|_| at > 0).and_then(parse) {
-                Some(Line::Task(task, entry)) => {
+            text => match text.filter(|_| at > 0).and_then(parse_line) {
+                Some(IdLogLine::Task(task, entry)) => {
                     unconfirmed.push((at, task.clone()));
                     log.entries.insert(task, entry);
                 }
-                Some(Line::Done(lines)) => {
+                Some(IdLogLine::Confirmation(lines)) => {
                     for (_, task) in unconfirmed.drain(..).filter(|(at, _)| lines.contains(at)) {
                         if let Some(entry) = log.entries.get_mut(&task) {
                             entry.is_committed = true;
                         }
                     }
                 }
-                None => log.is_whole = false,
+                None => log.is_intact = false,
             },
         }
         at = at.saturating_add(length.try_into().unwrap_or(u64::MAX));
         log.lines += 1;
         line.clear();
     }
-    log.is_whole &= log.lines > 0;
+    log.is_intact &= log.lines > 0;
     Ok(Some(log))
 }
 
-enum Line {
-    Task(TaskId, Entry),
-    Done(Range<u64>),
+enum IdLogLine {
+    Task(TaskId, IdLogEntry),
+    Confirmation(Range<u64>),
 }
 
-fn parse(line: &str) -> Option<Line> {
+fn parse_line(line: &str) -> Option<IdLogLine> {
     let (sum, body) = line.split_once('\t')?;
-    if u32::from_str_radix(sum, 16).ok()? != self::sum(body) {
+    if u32::from_str_radix(sum, 16).ok()? != self::line_checksum(body) {
         return None;
     }
     let mut fields = body.splitn(4, '\t');
@@ -237,27 +240,35 @@ fn parse(line: &str) -> Option<Line> {
     let is_watched = match word {
         "add" | "label" => true,
         "remove" => false,
-        DONE => return Some(Line::Done(subject.parse().ok()?..rest.parse().ok()?)),
+        CONFIRM_KEYWORD => {
+            return Some(IdLogLine::Confirmation(
+                subject.parse().ok()?..rest.parse().ok()?,
+            ));
+        }
         _ => return None,
     };
-    let label = CleanText::line(&unescape(rest)?, LONGEST_LABEL);
-    let entry = Entry {
+    let label = CleanText::line(&unescape_label(rest)?, MAX_LABEL_LEN);
+    let entry = IdLogEntry {
         rev: rev.parse().ok()?,
         is_watched,
         label: (!label.is_empty()).then_some(label),
         is_committed: false,
     };
-    Some(Line::Task(TaskId::parse(subject).ok()?, entry))
+    Some(IdLogLine::Task(TaskId::parse(subject).ok()?, entry))
 }
 
 /// Appends lines and flushes them; `None` if there is no file.
-pub(super) fn append(list: &Path, rev: i64, lines: &Lines) -> Result<Option<Appended>, StoreError> {
-    let path = file::beside(list, SUFFIX);
+pub(super) fn append(
+    list: &Path,
+    rev: i64,
+    lines: &IdLogLines,
+) -> Result<Option<UnconfirmedLines>, StoreError> {
+    let path = file::with_suffix(list, SUFFIX);
     append_to(&path, rev, lines).map_err(|error| file::io_error(&path, &error))
 }
 
-fn append_to(path: &Path, rev: i64, lines: &Lines) -> io::Result<Option<Appended>> {
-    let Some(mut file) = open(path, OpenOptions::new().read(true).append(true))? else {
+fn append_to(path: &Path, rev: i64, lines: &IdLogLines) -> io::Result<Option<UnconfirmedLines>> {
+    let Some(mut file) = open_if_present(path, OpenOptions::new().read(true).append(true))? else {
         return Ok(None);
     };
     let before = file.metadata()?.len();
@@ -282,35 +293,38 @@ fn append_to(path: &Path, rev: i64, lines: &Lines) -> io::Result<Option<Appended
     let length = lines.0.len().try_into().unwrap_or(u64::MAX);
     let at = start..start.saturating_add(length);
     let path = path.to_owned();
-    Ok(Some(Appended {
+    Ok(Some(UnconfirmedLines {
         path,
         file,
         rev,
-        at,
+        byte_range: at,
     }))
 }
 
 /// Replaces the file, if any, by a new one with these entries.
-pub(super) fn rewrite(list: &Path, entries: &HashMap<TaskId, Entry>) -> Result<(), StoreError> {
-    let path = file::beside(list, SUFFIX);
+pub(super) fn rewrite(
+    list: &Path,
+    entries: &HashMap<TaskId, IdLogEntry>,
+) -> Result<(), StoreError> {
+    let path = file::with_suffix(list, SUFFIX);
     rewrite_to(&path, entries).map_err(|error| file::io_error(&path, &error))
 }
 
-fn rewrite_to(path: &Path, entries: &HashMap<TaskId, Entry>) -> io::Result<()> {
-    let mut lines = Lines(format!("{HEADER}\n"));
+fn rewrite_to(path: &Path, entries: &HashMap<TaskId, IdLogEntry>) -> io::Result<()> {
+    let mut lines = IdLogLines(format!("{HEADER}\n"));
     let mut sorted: Vec<_> = entries.iter().collect();
     sorted.sort_unstable_by_key(|(task, entry)| (entry.rev, *task));
     for (task, entry) in sorted {
         let event = if entry.is_watched {
-            Event::Add
+            IdLogEvent::Add
         } else {
-            Event::Remove
+            IdLogEvent::Remove
         };
         lines.push(entry.rev, event, task, entry.label.as_ref());
     }
     let end = lines.0.len().try_into().unwrap_or(u64::MAX);
-    lines.confirm(0, &(0..end));
-    let new = file::beside(path, ".new");
+    lines.push_confirmation(0, &(0..end));
+    let new = file::with_suffix(path, ".new");
     // Left by a kill.
     if let Err(error) = fs::remove_file(&new)
         && error.kind() != io::ErrorKind::NotFound
@@ -326,7 +340,7 @@ fn rewrite_to(path: &Path, entries: &HashMap<TaskId, Entry>) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn write_new(new: &PathBuf, lines: &Lines) -> io::Result<()> {
+fn write_new(new: &PathBuf, lines: &IdLogLines) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(new)?;
@@ -335,13 +349,13 @@ fn write_new(new: &PathBuf, lines: &Lines) -> io::Result<()> {
 }
 
 /// Returns a line's checksum: a flipped bit in an id would be another id.
-fn sum(body: &str) -> u32 {
-    let sum = rows::sum([ValueRef::Text(body.as_bytes())]).cast_unsigned();
+fn line_checksum(body: &str) -> u32 {
+    let sum = rows::checksum([ValueRef::Text(body.as_bytes())]).cast_unsigned();
     u32::try_from(sum >> 32).unwrap_or_default()
 }
 
 /// Escapes characters of a label that would end a field or a line, or act on a terminal.
-fn escape(label: &str) -> String {
+fn escape_label(label: &str) -> String {
     let mut text = String::with_capacity(label.len());
     for c in label.chars() {
         match c {
@@ -353,7 +367,7 @@ fn escape(label: &str) -> String {
     text
 }
 
-fn unescape(text: &str) -> Option<String> {
+fn unescape_label(text: &str) -> Option<String> {
     let mut label = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((plain, escaped)) = rest.split_once('\\') {
@@ -381,11 +395,11 @@ mod tests {
     }
 
     fn label(text: &str) -> CleanText {
-        CleanText::line(text, LONGEST_LABEL)
+        CleanText::line(text, MAX_LABEL_LEN)
     }
 
-    fn lines(events: &[(i64, Event, &str, &str)]) -> Lines {
-        let mut lines = Lines::default();
+    fn lines(events: &[(i64, IdLogEvent, &str, &str)]) -> IdLogLines {
+        let mut lines = IdLogLines::default();
         for (rev, event, task, text) in events {
             let text = (!text.is_empty()).then(|| label(text));
             lines.push(*rev, *event, &id(task), text.as_ref());
@@ -393,7 +407,7 @@ mod tests {
         lines
     }
 
-    fn begun() -> (tempfile::TempDir, PathBuf) {
+    fn new_log() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let list = folder.path().join("list.db");
         rewrite(&list, &HashMap::new()).unwrap();
@@ -401,17 +415,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_about_a_task_holds_and_any_label_comes_back() {
-        let (_folder, list) = begun();
+    fn the_last_line_of_a_task_wins() {
+        let (_folder, list) = new_log();
         let odd = "tab\there \\ \u{1b}[31m \u{9b}2J 語 \u{202e}x \\u{41} e\u{301}";
 
-        let added = [(1, Event::Add, "a", odd), (1, Event::Add, "b", "first")];
+        let added = [
+            (1, IdLogEvent::Add, "a", odd),
+            (1, IdLogEvent::Add, "b", "first"),
+        ];
         append(&list, 1, &lines(&added)).unwrap().unwrap();
-        let later = [(2, Event::Remove, "a", ""), (3, Event::Label, "b", odd)];
+        let later = [
+            (2, IdLogEvent::Remove, "a", ""),
+            (3, IdLogEvent::Label, "b", odd),
+        ];
         append(&list, 2, &lines(&later)).unwrap().unwrap();
 
         let log = read(&list).unwrap().unwrap();
-        assert!(log.is_whole);
+        assert!(log.is_intact);
         assert_eq!(log.entries.len(), 2);
         let (a, b) = (&log.entries[&id("a")], &log.entries[&id("b")]);
         assert_eq!((a.rev, a.is_watched), (2, false));
@@ -419,16 +439,19 @@ mod tests {
             (b.rev, b.is_watched, &b.label),
             (3, true, &Some(label(odd)))
         );
-        let text = fs::read_to_string(file::beside(&list, SUFFIX)).unwrap();
+        let text = fs::read_to_string(file::with_suffix(&list, SUFFIX)).unwrap();
         let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
         assert!(text.chars().all(is_plain), "{text:?}");
     }
 
     #[test]
-    fn a_torn_or_changed_line_costs_itself_alone() {
-        let (_folder, list) = begun();
-        let path = file::beside(&list, SUFFIX);
-        let added = [(1, Event::Add, "first", ""), (2, Event::Add, "second", "")];
+    fn a_damaged_line_loses_only_itself() {
+        let (_folder, list) = new_log();
+        let path = file::with_suffix(&list, SUFFIX);
+        let added = [
+            (1, IdLogEvent::Add, "first", ""),
+            (2, IdLogEvent::Add, "second", ""),
+        ];
         append(&list, 1, &lines(&added)).unwrap().unwrap();
         let torn = fs::metadata(&path).unwrap().len() - 3;
         File::options()
@@ -437,12 +460,12 @@ mod tests {
             .unwrap()
             .set_len(torn)
             .unwrap();
-        append(&list, 2, &lines(&[(2, Event::Add, "third", "")])).unwrap();
+        append(&list, 2, &lines(&[(2, IdLogEvent::Add, "third", "")])).unwrap();
 
         let log = read(&list).unwrap().unwrap();
         let mut there: Vec<_> = log.entries.keys().map(TaskId::as_str).collect();
         there.sort_unstable();
-        assert_eq!((there, log.is_whole), (vec!["first", "third"], false));
+        assert_eq!((there, log.is_intact), (vec!["first", "third"], false));
 
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("first", "fjrst")).unwrap();
@@ -452,8 +475,8 @@ mod tests {
 
     #[test]
     fn a_line_confirms_those_of_its_own_transaction() {
-        let (_folder, list) = begun();
-        let one = |task| append(&list, 1, &lines(&[(1, Event::Add, task, "")]));
+        let (_folder, list) = new_log();
+        let one = |task| append(&list, 1, &lines(&[(1, IdLogEvent::Add, task, "")]));
         let is_committed = |task| read(&list).unwrap().unwrap().entries[&id(task)].is_committed;
 
         one("cut-off").unwrap();
@@ -468,26 +491,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_taken_back_unless_others_follow() {
-        let (_folder, list) = begun();
-        let one = |task| lines(&[(1, Event::Add, task, "")]);
+    fn an_append_is_rolled_back_if_it_is_the_last() {
+        let (_folder, list) = new_log();
+        let one = |task| lines(&[(1, IdLogEvent::Add, task, "")]);
         let count = || read(&list).unwrap().unwrap().entries.len();
 
         let appended = append(&list, 1, &one("a")).unwrap().unwrap();
-        appended.take_back().unwrap();
+        appended.roll_back().unwrap();
         assert_eq!(count(), 0);
         let appended = append(&list, 1, &one("a")).unwrap().unwrap();
         append(&list, 1, &one("b")).unwrap();
-        appended.take_back().unwrap();
+        appended.roll_back().unwrap();
         assert_eq!(count(), 2);
     }
 
     #[test]
-    fn a_long_history_of_few_tasks_is_bloated_until_it_is_rewritten() {
-        let (_folder, list) = begun();
+    fn a_bloated_log_is_rewritten() {
+        let (_folder, list) = new_log();
         let text = "x".repeat(200);
         let many: Vec<_> = (0..6000)
-            .map(|rev| (rev, Event::Label, "a", &*text))
+            .map(|rev| (rev, IdLogEvent::Label, "a", &*text))
             .collect();
         append(&list, 1, &lines(&many)).unwrap();
         let log = read(&list).unwrap().unwrap();
@@ -496,22 +519,22 @@ mod tests {
         rewrite(&list, &log.entries).unwrap();
 
         let short = read(&list).unwrap().unwrap();
-        assert!(!short.is_bloated() && short.is_whole);
+        assert!(!short.is_bloated() && short.is_intact);
         let entry = &short.entries[&id("a")];
         assert_eq!((entry.rev, &entry.label), (5999, &Some(label(&text))));
     }
 
     #[test]
-    fn neither_a_link_nor_a_pipe_is_followed() {
-        let (folder, list) = begun();
-        let path = file::beside(&list, SUFFIX);
+    fn symlinks_and_pipes_are_refused() {
+        let (folder, list) = new_log();
+        let path = file::with_suffix(&list, SUFFIX);
         fs::remove_file(&path).unwrap();
         let other = folder.path().join("other");
         fs::write(&other, "mine").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
 
         assert!(read(&list).is_err());
-        assert!(append(&list, 1, &lines(&[(1, Event::Add, "a", "")])).is_err());
+        assert!(append(&list, 1, &lines(&[(1, IdLogEvent::Add, "a", "")])).is_err());
         assert_eq!(fs::read(&other).unwrap(), b"mine");
         fs::remove_file(&path).unwrap();
         make_fifo(&path);

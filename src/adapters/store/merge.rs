@@ -6,33 +6,33 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    apply, quiet, read,
-    rows::{self, COLUMNS, Stored},
+    apply, notify_off, read,
+    rows::{self, COLUMNS, StoredTask},
 };
 use crate::domain::{
-    change::StoreError,
-    watched::{Notices, Watched},
+    list_change::StoreError,
+    watched_task::{NotifySetting, WatchedTask},
 };
 
 /// Adds to `new` what only `old` knows, and returns how many tasks changed.
 ///
 /// Unreadable parts of `old` are skipped: its disk may be gone.
-pub(super) fn merge(old: &Connection, new: &mut Connection) -> Result<usize, StoreError> {
+pub(super) fn merge_lists(old: &Connection, new: &mut Connection) -> Result<usize, StoreError> {
     let tx = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (before, count) = read::meta(&tx)?;
+    let (before, count) = read::read_meta(&tx)?;
     // The file of ids may belong to either list.
-    let other = read::meta(old).map_or(before, |(rev, _)| rev);
+    let other = read::read_meta(old).map_or(before, |(rev, _)| rev);
     let rev = before.max(other).saturating_add(1);
     let (mut added, mut written, mut merged) = (0, 0, 0);
-    each_readable(old, |row| {
-        let known = read::one(&tx, row.watched.id())?;
+    for_each_readable(old, |row| {
+        let known = read::read_one(&tx, row.watched.id())?;
         let is_new = known.is_none();
-        let Some(mut joined) = join(row, known) else {
+        let Some(mut joined) = merge_rows(row, known) else {
             return Ok(());
         };
         joined.rev = rev;
-        apply::put(&tx, &joined)?;
-        quiet::set_notices(&tx, joined.watched.id(), joined.watched.notices)?;
+        apply::put_row(&tx, &joined)?;
+        notify_off::save_notify_setting(&tx, joined.watched.id(), joined.watched.notify)?;
         written += 1;
         if is_new {
             added += 1;
@@ -49,9 +49,9 @@ pub(super) fn merge(old: &Connection, new: &mut Connection) -> Result<usize, Sto
 }
 
 /// Passes on every row with a right checksum, also of removed tasks, until reading fails.
-fn each_readable(
+fn for_each_readable(
     conn: &Connection,
-    mut take: impl FnMut(Stored) -> Result<(), StoreError>,
+    mut take: impl FnMut(StoredTask) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let Ok(mut statement) = conn.prepare(&format!("SELECT {COLUMNS} FROM task")) else {
         return Ok(());
@@ -60,29 +60,29 @@ fn each_readable(
         return Ok(());
     };
     while let Ok(Some(row)) = found.next() {
-        let Ok(mut stored) = read::cells(row).and_then(|cells| rows::decode(&cells)) else {
+        let Ok(mut stored) = read::row_cells(row).and_then(|cells| rows::decode_row(&cells)) else {
             continue;
         };
-        let notices = quiet::notices(conn, stored.watched.id());
-        stored.watched.notices = notices.unwrap_or_default();
+        let notices = notify_off::load_notify_setting(conn, stored.watched.id());
+        stored.watched.notify = notices.unwrap_or_default();
         take(stored)?;
     }
     Ok(())
 }
 
 /// Returns the merged row, `None` if the known one stays as it is.
-fn join(row: Stored, known: Option<Stored>) -> Option<Stored> {
+fn merge_rows(row: StoredTask, known: Option<StoredTask>) -> Option<StoredTask> {
     let Some(known) = known else { return Some(row) };
     let is_watched_again = match (row.removed_at, known.removed_at) {
         (None, None) => false,
         (None, Some(removed)) if row.watched.added > removed => true,
         _ => return None,
     };
-    let is_quiet = [row.watched.notices, known.watched.notices].contains(&Notices::Off);
+    let is_quiet = [row.watched.notify, known.watched.notify].contains(&NotifySetting::Off);
     let mut joined = known.clone();
-    joined.watched = join_watched(known.watched.clone(), row.watched);
+    joined.watched = merge_tasks(known.watched.clone(), row.watched);
     if is_quiet {
-        joined.watched.notices = Notices::Off;
+        joined.watched.notify = NotifySetting::Off;
     }
     if is_watched_again {
         joined.removed_at = None;
@@ -91,26 +91,30 @@ fn join(row: Stored, known: Option<Stored>) -> Option<Stored> {
 }
 
 /// Merges two versions of one task: the higher-ranked state, else the later check.
-fn join_watched(known: Watched, other: Watched) -> Watched {
-    let is_later = other.freshness.last_check() > known.freshness.last_check();
+fn merge_tasks(known: WatchedTask, other: WatchedTask) -> WatchedTask {
+    let is_later = other.poll_history.last_check() > known.poll_history.last_check();
     let (earlier, mut later) = if is_later {
         (known, other)
     } else {
         (other, known)
     };
     let mut task = earlier.task.clone();
-    task.absorb(later.task.state(), later.task.facts());
+    task.merge(later.task.state(), later.task.details());
     later.task = task;
-    later.saves.join(&earlier.saves);
+    later.saved_results.merge(&earlier.saved_results);
     later.label = later.label.or(earlier.label);
     later.added = later.added.min(earlier.added);
     later
 }
 
 /// Copies a task's journal and last answer.
-fn copy_history(old: &Connection, tx: &Transaction<'_>, row: &Stored) -> Result<(), StoreError> {
+fn copy_history(
+    old: &Connection,
+    tx: &Transaction<'_>,
+    row: &StoredTask,
+) -> Result<(), StoreError> {
     let id = row.watched.id();
-    if let Ok(Some((at, body))) = read::raw(old, id) {
+    if let Ok(Some((at, body))) = read::read_raw(old, id) {
         tx.execute(
             "INSERT OR REPLACE INTO raw (task, at, body) VALUES (?1, ?2, ?3)",
             params![id.as_str(), at.as_millisecond(), body],

@@ -1,6 +1,7 @@
 //! Questions to the list file that change nothing.
 //!
-//! Knows no file and no repair: what is not as it was written is reported as damage, and others act.
+//! Knows no file and no repair: what is not as it was written is reported as damage, and others
+//! act.
 
 use std::collections::HashMap;
 
@@ -8,22 +9,25 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
 use super::{
-    SHORTEST_PREFIX,
-    rows::{self, COLUMNS, Cells, ID, REMOVED_AT, REV, Stored, WIDTH},
+    MIN_PREFIX_LEN,
+    rows::{
+        self, COLUMN_COUNT, COLUMNS, ID_COLUMN, REMOVED_AT_COLUMN, REVISION_COLUMN, RowCells,
+        StoredTask,
+    },
 };
 use crate::domain::{
-    change::{JournalEvent, JournalLine, StoreError},
+    list_change::{JournalEvent, JournalLine, StoreError},
     task::TaskId,
     text::CleanText,
-    watched::Watched,
+    watched_task::WatchedTask,
 };
 
 /// The longest detail of a journal line, in bytes.
-const LONGEST_DETAIL: usize = 8 * 1024;
+const MAX_DETAIL_LEN: usize = 8 * 1024;
 
 /// Reads the cells of a row.
-pub(super) fn cells<'a>(row: &'a Row<'_>) -> Result<Cells<'a>, StoreError> {
-    let mut cells: Cells<'a> = [ValueRef::Null; WIDTH];
+pub(super) fn row_cells<'a>(row: &'a Row<'_>) -> Result<RowCells<'a>, StoreError> {
+    let mut cells: RowCells<'a> = [ValueRef::Null; COLUMN_COUNT];
     for (at, cell) in cells.iter_mut().enumerate() {
         *cell = row.get_ref(at)?;
     }
@@ -31,7 +35,7 @@ pub(super) fn cells<'a>(row: &'a Row<'_>) -> Result<Cells<'a>, StoreError> {
 }
 
 /// Reads the list's revision and its count of rows.
-pub(super) fn meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
+pub(super) fn read_meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
     let meta = conn
         .prepare_cached("SELECT rev, rows FROM meta")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -39,15 +43,20 @@ pub(super) fn meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
 }
 
 /// Reads SQLite's mark of the state last seen, which another connection's commit changes.
-pub(super) fn data_version(conn: &Connection) -> Result<i64, StoreError> {
+pub(super) fn read_data_version(conn: &Connection) -> Result<i64, StoreError> {
     let version = conn
         .prepare_cached("PRAGMA data_version")?
         .query_row([], |row| row.get(0))?;
     Ok(version)
 }
 
-/// Reads every row and verifies all there is to verify: each checksum, the order, the count, the revision.
-pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watched>, StoreError> {
+/// Reads every row and verifies all there is to verify: each checksum, the order, the count, the
+/// revision.
+pub(super) fn read_all(
+    conn: &Connection,
+    newest: i64,
+    count: i64,
+) -> Result<Vec<WatchedTask>, StoreError> {
     let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM task"))?;
     let damaged = |what: &str| StoreError::Damaged(what.into());
     let mut all = Vec::with_capacity(usize::try_from(count).unwrap_or_default().min(1 << 20));
@@ -55,29 +64,29 @@ pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watc
     let mut last = String::new();
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        let cells = cells(row)?;
+        let cells = row_cells(row)?;
         count_seen += 1;
-        let id = cells.get(ID).and_then(|id| id.as_str().ok());
+        let id = cells.get(ID_COLUMN).and_then(|id| id.as_str().ok());
         let id = id.ok_or_else(|| damaged("a row has no readable id"))?;
         if count_seen > 1 && id <= last.as_str() {
             return Err(damaged("its rows are out of order"));
         }
         last.clear();
         last.push_str(id);
-        let rev = cells.get(REV).and_then(|rev| rev.as_i64().ok());
+        let rev = cells.get(REVISION_COLUMN).and_then(|rev| rev.as_i64().ok());
         if rev.is_none_or(|rev| rev > newest) {
             return Err(damaged("a row is newer than the list"));
         }
         let is_removed = cells
-            .get(REMOVED_AT)
+            .get(REMOVED_AT_COLUMN)
             .is_some_and(|at| *at != ValueRef::Null);
         if !is_removed {
-            all.push(rows::decode(&cells)?.watched);
-        } else if !rows::is_whole(&cells) {
+            all.push(rows::decode_row(&cells)?.watched);
+        } else if !rows::has_valid_checksum(&cells) {
             return Err(damaged("a row is not as it was written"));
         }
     }
-    super::quiet::fill_notices(conn, &mut all)?;
+    super::notify_off::load_notify_settings(conn, &mut all)?;
     if count_seen != count {
         return Err(damaged(&format!(
             "it has {count_seen} tasks instead of {count}"
@@ -88,9 +97,9 @@ pub(super) fn all(conn: &Connection, newest: i64, count: i64) -> Result<Vec<Watc
 
 /// Returns the revision of the list and all ids, each with whether it is watched. Reads no rows: an
 /// index has the ids.
-pub(super) fn ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), StoreError> {
+pub(super) fn read_ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), StoreError> {
     let look = conn.unchecked_transaction()?;
-    let (rev, _) = meta(&look)?;
+    let (rev, _) = read_meta(&look)?;
     let mut ids = HashMap::new();
     for (sql, is_watched) in [
         ("SELECT id FROM task", true),
@@ -110,19 +119,23 @@ pub(super) fn ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), Sto
 }
 
 /// Passes on every row, also of removed tasks.
-pub(super) fn each(conn: &Connection, mut give: impl FnMut(Stored)) -> Result<(), StoreError> {
+pub(super) fn for_each_row(
+    conn: &Connection,
+    mut give: impl FnMut(StoredTask),
+) -> Result<(), StoreError> {
     let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM task"))?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        give(rows::decode(&cells(row)?)?);
+        give(rows::decode_row(&row_cells(row)?)?);
     }
     Ok(())
 }
 
 /// Finds the ids of watched tasks that begin with `prefix`, or the one that is spelt so.
-pub(super) fn resolve(conn: &Connection, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
+pub(super) fn resolve_prefix(conn: &Connection, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
     let prefix = prefix.trim();
-    // A range, which the order of the table answers; `LIKE` would take `%` and `_` for more than they are.
+    // A range, which the order of the table answers; `LIKE` would take `%` and `_` for more than
+    // they are.
     let mut statement = conn.prepare_cached(
         "SELECT id FROM task WHERE id >= ?1 AND id < ?1 || char(1114111)
          AND removed_at IS NULL ORDER BY id",
@@ -131,7 +144,7 @@ pub(super) fn resolve(conn: &Connection, prefix: &str) -> Result<Vec<TaskId>, St
         .query_map([prefix], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let is_exact = found.iter().any(|id| id == prefix);
-    let is_long = prefix.chars().count() >= SHORTEST_PREFIX;
+    let is_long = prefix.chars().count() >= MIN_PREFIX_LEN;
     Ok(found
         .iter()
         .filter(|id| if is_exact { *id == prefix } else { is_long })
@@ -140,7 +153,7 @@ pub(super) fn resolve(conn: &Connection, prefix: &str) -> Result<Vec<TaskId>, St
 }
 
 /// Reads which tasks were removed and can be brought back, the latest first.
-pub(super) fn removed(
+pub(super) fn read_removed(
     conn: &Connection,
     most: usize,
 ) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
@@ -149,7 +162,7 @@ pub(super) fn removed(
          ORDER BY removed_at DESC LIMIT ?1",
     )?;
     let found: Vec<(String, i64)> = statement
-        .query_map([limit(most)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([sql_limit(most)], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     Ok(found
         .into_iter()
@@ -161,7 +174,7 @@ pub(super) fn removed(
 }
 
 /// Reads the last good answer about a task as it came.
-pub(super) fn raw(
+pub(super) fn read_raw(
     conn: &Connection,
     task: &TaskId,
 ) -> Result<Option<(Timestamp, String)>, StoreError> {
@@ -176,20 +189,20 @@ pub(super) fn raw(
 }
 
 /// Reads the row of a task, a removed one as well.
-pub(super) fn one(conn: &Connection, task: &TaskId) -> Result<Option<Stored>, StoreError> {
+pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<StoredTask>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
     let mut statement = conn.prepare_cached(&sql)?;
     let mut found = statement.query([task.as_str()])?;
     let Some(row) = found.next()? else {
         return Ok(None);
     };
-    let mut stored = rows::decode(&cells(row)?)?;
-    stored.watched.notices = super::quiet::notices(conn, task)?;
+    let mut stored = rows::decode_row(&row_cells(row)?)?;
+    stored.watched.notify = super::notify_off::load_notify_setting(conn, task)?;
     Ok(Some(stored))
 }
 
 /// Reads the last lines of a task's journal, oldest first.
-pub(super) fn journal(
+pub(super) fn read_journal(
     conn: &Connection,
     task: &TaskId,
     most: usize,
@@ -197,41 +210,41 @@ pub(super) fn journal(
     let mut statement = conn.prepare_cached(
         "SELECT at, kind, detail FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT ?2",
     )?;
-    let mut found = statement.query(params![task.as_str(), limit(most)])?;
+    let mut found = statement.query(params![task.as_str(), sql_limit(most)])?;
     let mut lines = Vec::new();
     while let Some(row) = found.next()? {
         let detail: Option<String> = row.get(2)?;
         lines.push(JournalLine {
             at: Timestamp::from_millisecond(row.get(0)?).unwrap_or(Timestamp::UNIX_EPOCH),
-            event: event(row.get_ref(1)?.as_str().unwrap_or_default(), detail),
+            event: parse_event(row.get_ref(1)?.as_str().unwrap_or_default(), detail),
         });
     }
     lines.reverse();
     Ok(lines)
 }
 
-fn event(kind: &str, detail: Option<String>) -> JournalEvent {
-    let detail = CleanText::line(&detail.unwrap_or_default(), LONGEST_DETAIL);
+fn parse_event(kind: &str, detail: Option<String>) -> JournalEvent {
+    let detail = CleanText::line(&detail.unwrap_or_default(), MAX_DETAIL_LEN);
     match kind {
         "added" => JournalEvent::Added,
         "removed" => JournalEvent::Removed,
         "restored" => JournalEvent::Restored,
-        "became" => JournalEvent::Became(detail),
+        "became" => JournalEvent::StateChanged(detail),
         "check_failed" => JournalEvent::CheckFailed(detail),
-        "no_longer_there" => JournalEvent::NoLongerThere,
+        "no_longer_there" => JournalEvent::NoLongerOnServer,
         "recovered" => JournalEvent::Recovered,
-        "contradicted" => JournalEvent::Contradicted(detail),
+        "contradicted" => JournalEvent::ContradictionIgnored(detail),
         "opened" => JournalEvent::Opened(detail),
         "saved" => JournalEvent::Saved(detail),
-        "not_saved" => JournalEvent::NotSaved(detail),
+        "not_saved" => JournalEvent::SaveFailed(detail),
         "labelled" => JournalEvent::Labelled(detail),
         other => JournalEvent::Other(CleanText::line(
             &format!("{other} {detail}"),
-            LONGEST_DETAIL,
+            MAX_DETAIL_LEN,
         )),
     }
 }
 
-fn limit(most: usize) -> i64 {
+fn sql_limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }

@@ -1,24 +1,25 @@
 //! The list file's layout, and the way from an older one to this one.
 //!
-//! Every change of the layout, a new word in a column included, is a script of its own here; a script once
-//! released is never edited. A newer file is refused before anything is written.
+//! Every change of the layout, a new word in a column included, is a script of its own here; a
+//! script once released is never edited. A newer file is refused before anything is written.
 
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::file;
-use crate::domain::change::StoreError;
+use crate::domain::list_change::StoreError;
 
 /// Marks the file as ours ("kiet"), beside SQLite's own mark.
 const APPLICATION_ID: i64 = 0x6b69_6574;
 
 /// The scripts in their order: the n-th leads from version n to n + 1.
 ///
-/// The table of tasks is kept in the order of its ids without an index beside it, so what was read is
-/// what lookups find; `task_rev` and `task_removed` hold nothing that is not in it. `outlook` is how the list was looked
-/// at last; it is here and not in a file of its own because it belongs to this list, and needs no second way of writing.
-const SCRIPTS: [&str; 4] = [
+/// The table of tasks is kept in the order of its ids without an index beside it, so what was read
+/// is what lookups find; `task_rev` and `task_removed` hold nothing that is not in it. `outlook` is
+/// how the list was looked at last; it is here and not in a file of its own because it belongs to
+/// this list, and needs no second way of writing.
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE task (
         id TEXT NOT NULL PRIMARY KEY,
@@ -80,7 +81,8 @@ const SCRIPTS: [&str; 4] = [
     "
     CREATE TABLE quiet (task TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
 ",
-    // Results on disk. Behind the checksum, which covers it where it holds something: rows of before stay right.
+    // Results on disk. Behind the checksum, which covers it where it holds something: rows of
+    // before stay right.
     "
     ALTER TABLE task ADD COLUMN saves TEXT;
 ",
@@ -88,23 +90,24 @@ const SCRIPTS: [&str; 4] = [
 
 /// The version this program writes.
 #[expect(clippy::cast_possible_wrap, reason = "a list written by hand")]
-pub(super) const VERSION: i64 = SCRIPTS.len() as i64;
+pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// Tells how an opened file stands to this program.
+/// How an opened file stands to this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SchemaState {
     /// There is nothing in it yet.
-    Fresh,
+    Empty,
     /// An older program wrote it.
-    Older(i64),
+    Outdated(i64),
     /// It is of this version.
     Current,
 }
 
 /// Reads how the file stands, and writes nothing.
 ///
-/// Another program's database is named and left alone; one of ours that lacks its tables is damaged.
-pub(super) fn standing(conn: &Connection) -> Result<Standing, StoreError> {
+/// Another program's database is named and left alone; one of ours that lacks its tables is
+/// damaged.
+pub(super) fn schema_state(conn: &Connection) -> Result<SchemaState, StoreError> {
     // One look at all of it: another instance may be making the tables at this moment.
     let look = conn.unchecked_transaction()?;
     let number = |sql| look.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -113,14 +116,14 @@ pub(super) fn standing(conn: &Connection) -> Result<Standing, StoreError> {
     let is_ours = number("PRAGMA application_id")? == APPLICATION_ID
         || number("SELECT count(*) FROM sqlite_schema WHERE name IN ('task', 'task_rev', 'meta')")?
             > 1;
-    if version > VERSION && is_ours {
-        return Err(StoreError::Newer {
+    if version > SCHEMA_VERSION && is_ours {
+        return Err(StoreError::NewerVersion {
             found: version,
-            known: VERSION,
+            known: SCHEMA_VERSION,
         });
     }
     if tables == 0 && version == 0 {
-        return Ok(Standing::Fresh);
+        return Ok(SchemaState::Empty);
     }
     if !is_ours {
         return Err(StoreError::Other(
@@ -128,8 +131,8 @@ pub(super) fn standing(conn: &Connection) -> Result<Standing, StoreError> {
         ));
     }
     match version {
-        VERSION => Ok(Standing::Current),
-        older if older > 0 => Ok(Standing::Older(older)),
+        SCHEMA_VERSION => Ok(SchemaState::Current),
+        older if older > 0 => Ok(SchemaState::Outdated(older)),
         _ => Err(StoreError::Damaged("its version is not readable".into())),
     }
 }
@@ -139,23 +142,23 @@ pub(super) fn standing(conn: &Connection) -> Result<Standing, StoreError> {
 pub(super) fn migrate(
     conn: &mut Connection,
     path: Option<&Path>,
-    from: Standing,
+    from: SchemaState,
 ) -> Result<(), StoreError> {
-    migrate_with(conn, path, from, &SCRIPTS)
+    migrate_with(conn, path, from, &MIGRATIONS)
 }
 
 fn migrate_with(
     conn: &mut Connection,
     path: Option<&Path>,
-    from: Standing,
+    from: SchemaState,
     scripts: &[&str],
 ) -> Result<(), StoreError> {
     match (from, path) {
-        (Standing::Current, _) => return Ok(()),
-        (Standing::Older(version), Some(path)) => {
+        (SchemaState::Current, _) => return Ok(()),
+        (SchemaState::Outdated(version), Some(path)) => {
             file::copy_to_free_name(conn, path, &format!(".v{version}.bak"))?;
         }
-        (Standing::Older(_), None) | (Standing::Fresh, _) => {}
+        (SchemaState::Outdated(_), None) | (SchemaState::Empty, _) => {}
     }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another instance may just have done it.
@@ -165,7 +168,7 @@ fn migrate_with(
         tx.execute_batch(script)?;
     }
     if done < scripts.len() {
-        let version = i64::try_from(scripts.len()).unwrap_or(VERSION);
+        let version = i64::try_from(scripts.len()).unwrap_or(SCHEMA_VERSION);
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", version)?;
     }
@@ -174,7 +177,7 @@ fn migrate_with(
 }
 
 /// Fails when the file lacks something this program needs.
-pub(super) fn probe(conn: &Connection) -> Result<(), StoreError> {
+pub(super) fn check_tables(conn: &Connection) -> Result<(), StoreError> {
     for sql in [
         &format!("SELECT {} FROM task", super::rows::COLUMNS),
         "SELECT task, at, body FROM raw",
@@ -207,15 +210,15 @@ mod tests {
     ];
 
     #[test]
-    fn an_older_file_is_copied_and_brought_forward() {
+    fn an_older_file_is_backed_up_and_migrated() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("list.db");
-        file::create(&path).unwrap();
+        file::create_private(&path).unwrap();
         let mut conn = Connection::open(&path).unwrap();
-        migrate_with(&mut conn, Some(&path), Standing::Fresh, &OLD).unwrap();
+        migrate_with(&mut conn, Some(&path), SchemaState::Empty, &OLD).unwrap();
 
         for _ in 0..2 {
-            migrate_with(&mut conn, Some(&path), Standing::Older(1), &NEW).unwrap();
+            migrate_with(&mut conn, Some(&path), SchemaState::Outdated(1), &NEW).unwrap();
         }
 
         let label: String = conn
@@ -234,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_fails_changes_nothing() {
+    fn a_failed_migration_changes_nothing() {
         let mut conn = Connection::open_in_memory().unwrap();
-        migrate_with(&mut conn, None, Standing::Fresh, &OLD).unwrap();
+        migrate_with(&mut conn, None, SchemaState::Empty, &OLD).unwrap();
 
         let broken = [OLD[0], "UPDATE task SET id = 'b'; SELECT nonsense;"];
-        let result = migrate_with(&mut conn, None, Standing::Older(1), &broken);
+        let result = migrate_with(&mut conn, None, SchemaState::Outdated(1), &broken);
 
         assert!(result.is_err());
         assert_eq!(
@@ -253,6 +256,6 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE places (id TEXT)").unwrap();
 
-        assert!(matches!(standing(&conn), Err(StoreError::Other(_))));
+        assert!(matches!(schema_state(&conn), Err(StoreError::Other(_))));
     }
 }

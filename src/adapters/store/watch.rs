@@ -16,57 +16,57 @@ use std::{
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::file::{self, Identity};
-use crate::domain::change::StoreError;
+use super::file::{self, FileIdentity};
+use crate::domain::list_change::StoreError;
 
 /// How long the first event of a burst waits for the rest.
-const BURST: Duration = Duration::from_millis(50);
+const BURST_DELAY: Duration = Duration::from_millis(50);
 
-/// When it is looked once more after the last event: the log is written before it is flushed, and the
-/// commit can be seen only after that, which makes no event of its own.
-const AFTERWARDS: Duration = Duration::from_secs(1);
+/// When it is looked once more after the last event: the log is written before it is flushed, and
+/// the commit can be seen only after that, which makes no event of its own.
+const FOLLOW_UP_DELAY: Duration = Duration::from_secs(1);
 
 /// How often it is looked where the system gives no notice.
-const ASKING: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The interval of folder checks: unmounting a file system sends no event.
-const FOLDER_CHECK: Duration = Duration::from_secs(5);
+const FOLDER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Whether the system reports a write to a file that stays open. On macOS it reports a write when the
-/// file is closed (notify-rs/notify#240), and `SQLite` keeps its log open.
+/// Whether the system reports a write to a file that stays open. On macOS it reports a write when
+/// the file is closed (notify-rs/notify#240), and `SQLite` keeps its log open.
 const REPORTS_OPEN_FILES: bool = !cfg!(target_os = "macos");
 
 /// Ends the notice when it is dropped.
 #[derive(Debug)]
-pub struct Watch {
-    is_notified: bool,
+pub struct ListWatcher {
+    receives_events: bool,
     alive: Option<Arc<()>>,
-    words: SyncSender<()>,
+    wake_sender: SyncSender<()>,
 }
 
-impl Watch {
+impl ListWatcher {
     /// Reports whether the system sends events; without them the file is checked once a second.
-    pub const fn is_notified(&self) -> bool {
-        self.is_notified
+    pub const fn receives_events(&self) -> bool {
+        self.receives_events
     }
 }
 
-impl Drop for Watch {
+impl Drop for ListWatcher {
     fn drop(&mut self) {
         self.alive = None;
-        send(&self.words);
+        wake(&self.wake_sender);
     }
 }
 
 /// Subscribes to the system's events about a file.
-type Subscribe = Box<dyn Fn(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher> + Send>;
+type SubscribeFn = Box<dyn Fn(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher> + Send>;
 
 /// A subscription to events about a file and the folder its path names now.
 struct Subscription {
     path: PathBuf,
-    subscribe: Subscribe,
-    words: SyncSender<()>,
-    folder: Option<Identity>,
+    subscribe: SubscribeFn,
+    wake_sender: SyncSender<()>,
+    folder: Option<FileIdentity>,
     events: Option<RecommendedWatcher>,
 }
 
@@ -77,7 +77,7 @@ impl Subscription {
     }
 
     /// Subscribes again if the path leads to another folder by now, and reports whether it does.
-    fn renew(&mut self) -> bool {
+    fn resubscribe_if_moved(&mut self) -> bool {
         let folder = file::identity(self.path.parent().unwrap_or(Path::new("/")));
         if self.folder == folder {
             return false;
@@ -85,64 +85,72 @@ impl Subscription {
         self.folder = folder;
         // The old subscription ends first: their number is limited.
         self.events = None;
-        self.events = folder.and_then(|_| (self.subscribe)(&self.path, self.words.clone()).ok());
+        self.events =
+            folder.and_then(|_| (self.subscribe)(&self.path, self.wake_sender.clone()).ok());
         true
     }
 }
 
-/// Calls `on_change` on a thread of its own whenever the list file may have changed, until the returned
-/// guard is dropped.
+/// Calls `on_change` on a thread of its own whenever the list file may have changed, until the
+/// returned guard is dropped.
 ///
-/// A burst of writes is one call, 50 ms after its first, and one more a second after its last. Our own
-/// writes are reported too: asking the store then costs next to nothing. While nothing is written the
-/// thread sleeps, except for a check of the folder every five seconds. Where the system sends no
-/// events (some network file systems, no watches left, no folder), or not of every write (macOS), the
-/// call comes every second.
-pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<Watch, StoreError> {
-    watch_by(path, on_change, Box::new(subscribe))
-}
-
-fn watch_by(
+/// A burst of writes is one call, 50 ms after its first, and one more a second after its last. Our
+/// own writes are reported too: asking the store then costs next to nothing. While nothing is
+/// written the thread sleeps, except for a check of the folder every five seconds. Where the system
+/// sends no events (some network file systems, no watches left, no folder), or not of every write
+/// (macOS), the call comes every second.
+pub fn watch(
     path: &Path,
     on_change: impl Fn() + Send + 'static,
-    subscribe: Subscribe,
-) -> Result<Watch, StoreError> {
+) -> Result<ListWatcher, StoreError> {
+    watch_with(path, on_change, Box::new(subscribe))
+}
+
+fn watch_with(
+    path: &Path,
+    on_change: impl Fn() + Send + 'static,
+    subscribe: SubscribeFn,
+) -> Result<ListWatcher, StoreError> {
     // One waiting word is enough: it says "look", however often.
     let (words, heard) = mpsc::sync_channel(1);
     let mut subscription = Subscription {
-        path: file::real_path(path)?,
+        path: file::resolve_symlinks(path)?,
         subscribe,
-        words: words.clone(),
+        wake_sender: words.clone(),
         folder: None,
         events: None,
     };
-    subscription.renew();
+    subscription.resubscribe_if_moved();
     let is_notified = subscription.is_complete();
     let alive = Arc::new(());
     let is_alive = Arc::downgrade(&alive);
     thread::Builder::new()
         .name("list-watch".into())
-        .spawn(move || listen(&heard, subscription, &is_alive, on_change))
+        .spawn(move || run_watch_loop(&heard, subscription, &is_alive, on_change))
         .map_err(|error| StoreError::Other(format!("its notice could not be started: {error}")))?;
-    Ok(Watch {
-        is_notified,
+    Ok(ListWatcher {
+        receives_events: is_notified,
         alive: Some(alive),
-        words,
+        wake_sender: words,
     })
 }
 
 /// Wakes the thread, unless a wake-up is waiting already.
-fn send(words: &SyncSender<()>) {
+fn wake(words: &SyncSender<()>) {
     match words.try_send(()) {
         Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
     }
 }
 
-/// Asks the system for notice of what happens to the file and its log. The folder is watched, not the
-/// file: the log comes and goes, and a damaged list is replaced.
+/// Asks the system for notice of what happens to the file and its log. The folder is watched, not
+/// the file: the log comes and goes, and a damaged list is replaced.
 fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let ours = [path.to_owned(), file::beside(path, "-wal"), folder.into()];
+    let ours = [
+        path.to_owned(),
+        file::with_suffix(path, "-wal"),
+        folder.into(),
+    ];
     let names: Arc<[OsString]> = ours
         .iter()
         .filter_map(|path| path.file_name().map(OsString::from))
@@ -159,7 +167,7 @@ fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWa
             is_change && (is_named || event.need_rescan())
         });
         if is_ours {
-            send(&words);
+            wake(&words);
         }
     })?;
     if Arc::strong_count(&names) == 1 {
@@ -172,7 +180,7 @@ fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWa
     Ok(watcher)
 }
 
-fn listen(
+fn run_watch_loop(
     heard: &Receiver<()>,
     mut subscription: Subscription,
     alive: &Weak<()>,
@@ -180,39 +188,39 @@ fn listen(
 ) {
     while alive.strong_count() > 0 {
         let pause = if subscription.is_complete() {
-            FOLDER_CHECK
+            FOLDER_CHECK_INTERVAL
         } else {
-            ASKING
+            POLL_INTERVAL
         };
         let has_word = heard.recv_timeout(pause).is_ok();
         if alive.strong_count() == 0 {
             return;
         }
         if has_word {
-            pass_on(heard, &on_change);
+            report_burst(heard, &on_change);
         }
-        if subscription.renew() || !subscription.is_complete() {
+        if subscription.resubscribe_if_moved() || !subscription.is_complete() {
             on_change();
         }
     }
 }
 
 /// Passes a burst of events on, and checks once more after the last.
-fn pass_on(heard: &Receiver<()>, on_change: impl Fn()) {
+fn report_burst(heard: &Receiver<()>, on_change: impl Fn()) {
     loop {
-        gather(heard);
+        wait_for_burst(heard);
         on_change();
-        if heard.recv_timeout(AFTERWARDS).is_err() {
+        if heard.recv_timeout(FOLLOW_UP_DELAY).is_err() {
             return on_change();
         }
     }
 }
 
 /// Waits for the rest of a burst.
-fn gather(heard: &Receiver<()>) {
+fn wait_for_burst(heard: &Receiver<()>) {
     // The channel holds one wake-up, so two waits are the longest.
     for _ in 0..2 {
-        if heard.recv_timeout(BURST).is_err() {
+        if heard.recv_timeout(BURST_DELAY).is_err() {
             return;
         }
     }
@@ -225,18 +233,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_notice_it_asks_by_itself() {
+    fn without_file_events_it_polls() {
         let (calls, called) = mpsc::channel();
         let no_notice = |_: &Path, _| Err(notify::Error::generic("no watches left"));
 
-        let watch = watch_by(
+        let watch = watch_with(
             Path::new("/nowhere/list.db"),
             move || calls.send(()).unwrap(),
             Box::new(no_notice),
         )
         .unwrap();
 
-        assert!(!watch.is_notified());
+        assert!(!watch.receives_events());
         assert_eq!(called.recv_timeout(Duration::from_secs(10)), Ok(()));
         drop(watch);
         while called.recv_timeout(Duration::from_secs(10)).is_ok() {}

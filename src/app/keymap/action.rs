@@ -1,10 +1,11 @@
 //! What a user can want, and where a key can be pressed, with their names.
 //!
-//! The names stand in config files, the palette and the manual: a renamed one breaks people's files. Knows no keys.
+//! The names stand in config files, the palette and the manual: a renamed one breaks people's
+//! files. Knows no keys.
 
-use crate::{app::clip::CopyKind, domain::status::Tab};
+use crate::{app::copy_payload::CopyKind, domain::status::Tab};
 
-/// Is what a user wants, whatever the key.
+/// What a user wants, whatever the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Go to the next task; in texts, one line down.
@@ -60,9 +61,9 @@ pub enum Action {
     /// Turn the order round.
     ReverseSort,
     /// Ask after the selected task now.
-    CheckOne,
+    Refresh,
     /// Ask after every unfinished task now.
-    CheckAll,
+    RefreshAll,
     /// Stop asking, or go on.
     Pause,
     /// Ask less often.
@@ -72,7 +73,7 @@ pub enum Action {
     /// Open the result video in the browser.
     OpenResult,
     /// Open the input video in the browser.
-    OpenOriginal,
+    OpenInput,
     /// Show input and result side by side in the browser.
     Compare,
     /// Save the result videos; while that runs, say how far it is, and stop it.
@@ -88,9 +89,9 @@ pub enum Action {
     /// Show the raw record.
     Raw,
     /// Tell of the task's ending, or do not.
-    ToggleNotices,
+    ToggleNotify,
     /// Write a list file back that is gone from its path.
-    WriteBack,
+    RestoreListFile,
     /// Choose an action by its name.
     Palette,
     /// Show what was said of late.
@@ -115,9 +116,9 @@ pub enum Action {
     PreviousField,
 }
 
-/// Is where a key is pressed: what the keyboard means.
+/// Where a key is pressed: what the keyboard means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Context {
+pub enum KeyContext {
     /// The list.
     List,
     /// A task on the whole screen.
@@ -146,7 +147,7 @@ pub enum Context {
     Confirm,
 }
 
-impl Context {
+impl KeyContext {
     /// Every context there is.
     pub const ALL: [Self; 13] = [
         Self::List,
@@ -167,7 +168,7 @@ impl Context {
 
 impl Action {
     /// Reports whether a list that is read-only refuses it.
-    pub const fn changes_the_list(self) -> bool {
+    pub const fn needs_write_access(self) -> bool {
         matches!(
             self,
             Self::Add
@@ -176,8 +177,8 @@ impl Action {
                 | Self::Save
                 | Self::SaveTo
                 | Self::EditLabel
-                | Self::ToggleNotices
-                | Self::WriteBack
+                | Self::ToggleNotify
+                | Self::RestoreListFile
         )
     }
 
@@ -215,27 +216,27 @@ impl Action {
             Self::LaterFilter => "later_filter",
             Self::SortMenu => "sort",
             Self::ReverseSort => "reverse_sort",
-            Self::CheckOne => "check",
-            Self::CheckAll => "check_all",
+            Self::Refresh => "check",
+            Self::RefreshAll => "check_all",
             Self::Pause => "pause",
             Self::Slower => "slower",
             Self::Faster => "faster",
             Self::OpenResult => "open_result",
-            Self::OpenOriginal => "open_original",
+            Self::OpenInput => "open_original",
             Self::Compare => "compare",
             Self::Save => "save",
             Self::SaveTo => "save_to",
             Self::CopyMenu => "copy",
             Self::Copy(CopyKind::Id) => "copy_id",
             Self::Copy(CopyKind::Result) => "copy_result",
-            Self::Copy(CopyKind::Original) => "copy_original",
+            Self::Copy(CopyKind::Input) => "copy_original",
             Self::Copy(CopyKind::Prompt) => "copy_prompt",
             Self::Copy(CopyKind::Json) => "copy_json",
             Self::Copy(CopyKind::Curl) => "copy_curl",
             Self::EditLabel => "edit_label",
             Self::Raw => "raw_record",
-            Self::ToggleNotices => "notices",
-            Self::WriteBack => "write_back",
+            Self::ToggleNotify => "notices",
+            Self::RestoreListFile => "write_back",
             Self::Palette => "palette",
             Self::Messages => "messages",
             Self::Diagnostics => "diagnostics",
@@ -251,7 +252,7 @@ impl Action {
     }
 }
 
-impl Context {
+impl KeyContext {
     /// Returns the place of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|context| context.name() == name)
@@ -277,7 +278,7 @@ impl Context {
     }
 
     /// Reports whether characters are typed there, so that none of them can be a key.
-    pub const fn is_typing(self) -> bool {
+    pub const fn accepts_text(self) -> bool {
         match self {
             Self::Add | Self::Folder | Self::Label | Self::Palette | Self::Filter => true,
             Self::List
@@ -297,9 +298,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_found_by_their_names() {
-        for context in Context::ALL {
-            assert_eq!(Context::parse(context.name()), Some(context));
+    fn contexts_are_found_by_name() {
+        for context in KeyContext::ALL {
+            assert_eq!(KeyContext::parse(context.name()), Some(context));
         }
     }
 }

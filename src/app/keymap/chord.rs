@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::domain::text::CleanText;
 
-/// Is a key without its modifiers.
+/// A key without its modifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
     /// A character; upper case is the character itself, not a modifier.
@@ -45,7 +45,7 @@ pub enum Key {
 
 impl Key {
     /// Returns the key that sends the same byte as this character with Ctrl.
-    pub const fn twin_of_ctrl(c: char) -> Option<Self> {
+    pub const fn ctrl_alias(c: char) -> Option<Self> {
         match c {
             'h' => Some(Self::Backspace),
             'i' => Some(Self::Tab),
@@ -56,7 +56,7 @@ impl Key {
     }
 }
 
-/// Is a key with its modifiers. Shift is part of the character.
+/// A key with its modifiers. Shift is part of the character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyChord {
     /// The key.
@@ -92,7 +92,7 @@ impl KeyChord {
     }
 
     /// Returns the character it types, if it types one.
-    pub const fn typed(self) -> Option<char> {
+    pub const fn typed_char(self) -> Option<char> {
         match self {
             Self {
                 key: Key::Char(c),
@@ -127,7 +127,7 @@ impl KeyChord {
     }
 
     /// Returns the way it is written in the config file; [`parse`](Self::parse) takes it back.
-    pub fn written(self) -> String {
+    pub fn config_name(self) -> String {
         let modifiers = self.modifiers().to_lowercase();
         let known = NAMES.iter().find(|(_, named)| *named == self.key);
         match (known, self.key) {
@@ -138,10 +138,11 @@ impl KeyChord {
         }
     }
 
-    /// Reads a key as it is written in the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`, `pgup`.
+    /// Reads a key as it is written in the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`,
+    /// `pgup`.
     ///
     /// Names and modifiers ignore case; a single character stands for itself. A terminal reports
-    /// Shift only for characters and Tab, and cannot tell some keys apart ([`Key::twin_of_ctrl`]).
+    /// Shift only for characters and Tab, and cannot tell some keys apart ([`Key::ctrl_alias`]).
     pub fn parse(text: &str) -> Result<Self, ChordError> {
         let mut rest = text.trim_matches(' ');
         let (mut ctrl, mut alt, mut shift) = (false, false, false);
@@ -152,21 +153,21 @@ impl KeyChord {
                 "ctrl" => &mut ctrl,
                 "alt" => &mut alt,
                 "shift" => &mut shift,
-                _ => return Err(ChordError::NoKey),
+                _ => return Err(ChordError::UnknownKey),
             };
             *flag = true;
             rest = after;
         }
-        let mut key = key(rest).ok_or(ChordError::NoKey)?;
+        let mut key = key(rest).ok_or(ChordError::UnknownKey)?;
         if shift {
-            key = shifted(key).ok_or(ChordError::Shift)?;
+            key = shifted(key).ok_or(ChordError::ShiftNotReported)?;
         }
         if ctrl && let Key::Char(c) = key {
             let c = c.to_ascii_lowercase();
             key = Key::Char(c);
-            if let Some(twin) = Key::twin_of_ctrl(c) {
+            if let Some(twin) = Key::ctrl_alias(c) {
                 let name = NAMES.iter().find(|(_, named)| *named == twin);
-                return Err(ChordError::Twin(name.map_or("", |(name, _)| name)));
+                return Err(ChordError::SameAs(name.map_or("", |(name, _)| name)));
             }
         }
         Ok(Self { key, ctrl, alt })
@@ -246,20 +247,20 @@ fn shifted(key: Key) -> Option<Key> {
         .then_some(Key::Char(c.to_ascii_uppercase()))
 }
 
-/// Tells why a text is no key.
+/// Why a text is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChordError {
     /// There is no such key.
     #[error(
         "is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1"
     )]
-    NoKey,
+    UnknownKey,
     /// Terminals do not tell Shift for it.
     #[error("cannot be told from the key without shift in a terminal")]
-    Shift,
+    ShiftNotReported,
     /// Terminals send it as another key.
     #[error("is the same key as {0} in a terminal")]
-    Twin(&'static str),
+    SameAs(&'static str),
 }
 
 impl fmt::Display for KeyChord {
@@ -295,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_as_people_write_them() {
+    fn keys_are_parsed_in_common_spellings() {
         let table = [
             ("o", KeyChord::char('o')),
             ("G", KeyChord::char('G')),
@@ -319,20 +320,20 @@ mod tests {
     }
 
     #[test]
-    fn what_no_terminal_sends_is_refused_with_the_reason() {
+    fn keys_no_terminal_sends_are_refused() {
         let table = [
-            ("", ChordError::NoKey),
-            ("gg", ChordError::NoKey),
-            ("hyper-x", ChordError::NoKey),
-            ("f0", ChordError::NoKey),
-            ("f25", ChordError::NoKey),
-            ("ctrl-", ChordError::NoKey),
-            ("shift-up", ChordError::Shift),
-            ("shift-1", ChordError::Shift),
-            ("ctrl-i", ChordError::Twin("tab")),
-            ("ctrl-h", ChordError::Twin("backspace")),
-            ("ctrl-M", ChordError::Twin("enter")),
-            ("ctrl-[", ChordError::Twin("esc")),
+            ("", ChordError::UnknownKey),
+            ("gg", ChordError::UnknownKey),
+            ("hyper-x", ChordError::UnknownKey),
+            ("f0", ChordError::UnknownKey),
+            ("f25", ChordError::UnknownKey),
+            ("ctrl-", ChordError::UnknownKey),
+            ("shift-up", ChordError::ShiftNotReported),
+            ("shift-1", ChordError::ShiftNotReported),
+            ("ctrl-i", ChordError::SameAs("tab")),
+            ("ctrl-h", ChordError::SameAs("backspace")),
+            ("ctrl-M", ChordError::SameAs("enter")),
+            ("ctrl-[", ChordError::SameAs("esc")),
         ];
         for (text, error) in table {
             assert_eq!(KeyChord::parse(text), Err(error), "{text}");
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_name_arrows_in_words() {
+    fn messages_name_arrows_in_words() {
         let chord = KeyChord {
             alt: true,
             ..KeyChord::plain(Key::Up)
@@ -363,19 +364,19 @@ mod tests {
         ];
         let chord = (key, any::<bool>(), any::<bool>()).prop_map(|(key, ctrl, alt)| {
             // Ctrl has no upper case.
-            let typed = KeyChord::plain(key).typed().filter(|_| ctrl);
+            let typed = KeyChord::plain(key).typed_char().filter(|_| ctrl);
             let key = typed.map_or(key, |c| Key::Char(c.to_ascii_lowercase()));
             KeyChord { key, ctrl, alt }
         });
         chord.prop_filter("told apart by terminals", |chord| {
-            !chord.ctrl || !matches!(chord.key, Key::Char(c) if Key::twin_of_ctrl(c).is_some())
+            !chord.ctrl || !matches!(chord.key, Key::Char(c) if Key::ctrl_alias(c).is_some())
         })
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(chord in any_chord()) {
-            prop_assert_eq!(KeyChord::parse(&chord.written()), Ok(chord));
+        fn chords_round_trip(chord in any_chord()) {
+            prop_assert_eq!(KeyChord::parse(&chord.config_name()), Ok(chord));
             prop_assert_eq!(KeyChord::parse(&chord.to_string()), Ok(chord));
         }
     }

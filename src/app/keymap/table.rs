@@ -3,22 +3,22 @@
 use std::borrow::Cow;
 
 use super::{
-    action::{Action, Context},
+    action::{Action, KeyContext},
     chord::{Key, KeyChord},
 };
-use crate::{app::clip::CopyKind, domain::status::Tab};
+use crate::{app::copy_payload::CopyKind, domain::status::Tab};
 
-/// Is a group of keys in the help.
+/// A group of keys in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum KeyGroup {
     /// Going somewhere.
-    Moving,
+    Navigation,
     /// Doing something with tasks.
     Tasks,
     /// Finding tasks in a long list.
-    Finding,
+    Search,
     /// Asking the server.
-    Asking,
+    Polling,
     /// Inside the copy menu.
     Copying,
     /// Inside a dialog.
@@ -27,13 +27,13 @@ pub enum Group {
     Program,
 }
 
-impl Group {
+impl KeyGroup {
     /// The groups in the order of the help.
     pub const ALL: [Self; 7] = [
-        Self::Moving,
+        Self::Navigation,
         Self::Tasks,
-        Self::Finding,
-        Self::Asking,
+        Self::Search,
+        Self::Polling,
         Self::Copying,
         Self::Dialogs,
         Self::Program,
@@ -42,10 +42,10 @@ impl Group {
     /// Returns the group's name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Moving => "Moving",
+            Self::Navigation => "Moving",
             Self::Tasks => "Tasks",
-            Self::Finding => "Finding",
-            Self::Asking => "Checking",
+            Self::Search => "Finding",
+            Self::Polling => "Checking",
             Self::Copying => "In the copy menu",
             Self::Dialogs => "Dialogs",
             Self::Program => "Program",
@@ -53,17 +53,17 @@ impl Group {
     }
 }
 
-/// Is one line of the table.
+/// One line of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     /// Where the help has it.
-    pub group: Group,
+    pub group: KeyGroup,
     /// What is meant.
     pub action: Action,
     /// The keys that mean it, the one that is shown first; none when the user took them away.
     pub chords: Cow<'static, [KeyChord]>,
     /// Where they do.
-    pub contexts: Cow<'static, [Context]>,
+    pub contexts: Cow<'static, [KeyContext]>,
     /// The word in the footer; empty where the footer never shows it.
     pub hint: &'static str,
     /// The half sentence in the help.
@@ -78,120 +78,120 @@ const fn k(key: Key) -> KeyChord {
     KeyChord::plain(key)
 }
 
-const LIST: &[Context] = &[Context::List];
-const DETAIL: &[Context] = &[Context::Detail];
-const FILTER: &[Context] = &[Context::Filter];
-const ORDERS: &[Context] = &[Context::List, Context::Detail, Context::Sort];
-const TASKS: &[Context] = &[Context::List, Context::Detail];
-const MOVES: &[Context] = &[
-    Context::List,
-    Context::Detail,
-    Context::Pick,
-    Context::Help,
-    Context::Sort,
+const LIST: &[KeyContext] = &[KeyContext::List];
+const DETAIL: &[KeyContext] = &[KeyContext::Detail];
+const FILTER: &[KeyContext] = &[KeyContext::Filter];
+const ORDERS: &[KeyContext] = &[KeyContext::List, KeyContext::Detail, KeyContext::Sort];
+const TASKS: &[KeyContext] = &[KeyContext::List, KeyContext::Detail];
+const NAVIGATION_CONTEXTS: &[KeyContext] = &[
+    KeyContext::List,
+    KeyContext::Detail,
+    KeyContext::Pick,
+    KeyContext::Help,
+    KeyContext::Sort,
 ];
-const TYPED_MOVES: &[Context] = &[
-    Context::Add,
-    Context::Filter,
-    Context::Copy,
-    Context::Palette,
+const INPUT_CONTEXTS: &[KeyContext] = &[
+    KeyContext::Add,
+    KeyContext::Filter,
+    KeyContext::Copy,
+    KeyContext::Palette,
 ];
-const DIALOGS: &[Context] = &[
-    Context::Add,
-    Context::Pick,
-    Context::Folder,
-    Context::Filter,
-    Context::Sort,
-    Context::Copy,
-    Context::Label,
-    Context::Palette,
+const DIALOGS: &[KeyContext] = &[
+    KeyContext::Add,
+    KeyContext::Pick,
+    KeyContext::Folder,
+    KeyContext::Filter,
+    KeyContext::Sort,
+    KeyContext::Copy,
+    KeyContext::Label,
+    KeyContext::Palette,
 ];
-const COPY: &[Context] = &[Context::Copy];
-const ADD: &[Context] = &[Context::Add];
-const STEPS: &[Context] = &[
-    Context::List,
-    Context::Detail,
-    Context::Add,
-    Context::Pick,
-    Context::Folder,
-    Context::Link,
-    Context::Copy,
-    Context::Label,
-    Context::Palette,
-    Context::Help,
-    Context::Filter,
-    Context::Sort,
+const COPY: &[KeyContext] = &[KeyContext::Copy];
+const ADD: &[KeyContext] = &[KeyContext::Add];
+const BACK_CONTEXTS: &[KeyContext] = &[
+    KeyContext::List,
+    KeyContext::Detail,
+    KeyContext::Add,
+    KeyContext::Pick,
+    KeyContext::Folder,
+    KeyContext::Link,
+    KeyContext::Copy,
+    KeyContext::Label,
+    KeyContext::Palette,
+    KeyContext::Help,
+    KeyContext::Filter,
+    KeyContext::Sort,
 ];
-const EVERYWHERE: &[Context] = &Context::ALL;
+const EVERYWHERE: &[KeyContext] = &KeyContext::ALL;
 
 /// The keys, in the order of the help.
 pub(super) const BINDINGS: &[Binding] = &[
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::Next,
         &[c('j'), k(Key::Down)],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "down",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::Previous,
         &[c('k'), k(Key::Up)],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "up",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::First,
         &[c('g'), k(Key::Home)],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "top",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::Last,
         &[c('G'), k(Key::End)],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "bottom",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::PageDown,
         &[k(Key::PageDown)],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "a page down",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::PageUp,
         &[k(Key::PageUp)],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "a page up",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::HalfDown,
         &[KeyChord::ctrl('d')],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "half a page down",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::HalfUp,
         &[KeyChord::ctrl('u')],
-        MOVES,
+        NAVIGATION_CONTEXTS,
         "",
         "half a page up",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::NextTab,
         &[c('l'), k(Key::Right)],
         TASKS,
@@ -199,7 +199,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "next tab",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::PreviousTab,
         &[c('h'), k(Key::Left)],
         TASKS,
@@ -207,7 +207,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "previous tab",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::ShowTab(Tab::All),
         &[c('1')],
         TASKS,
@@ -215,7 +215,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "tab All",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::ShowTab(Tab::Active),
         &[c('2')],
         TASKS,
@@ -223,7 +223,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "tab Active",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::ShowTab(Tab::Ready),
         &[c('3')],
         TASKS,
@@ -231,7 +231,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "tab Ready",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::ShowTab(Tab::Rescued),
         &[c('4')],
         TASKS,
@@ -239,7 +239,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "tab Callback",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::ShowTab(Tab::Failed),
         &[c('5')],
         TASKS,
@@ -247,7 +247,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "tab Failed",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::ShowTab(Tab::Expiring),
         &[c('6')],
         TASKS,
@@ -255,7 +255,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "tab Expiring",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::Detail,
         &[k(Key::Enter)],
         LIST,
@@ -263,7 +263,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "full-screen details",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::NextTask,
         &[c('J')],
         DETAIL,
@@ -271,7 +271,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "next task",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::PreviousTask,
         &[c('K')],
         DETAIL,
@@ -279,15 +279,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         "previous task",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::Back,
         &[k(Key::Esc)],
-        STEPS,
+        BACK_CONTEXTS,
         "back",
         "back / close; then clear marks, filter",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Add,
         &[c('a')],
         TASKS,
@@ -295,7 +295,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "add tasks; or paste ids anywhere",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Remove,
         &[c('d')],
         TASKS,
@@ -303,7 +303,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "remove from the list",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Undo,
         &[c('u')],
         TASKS,
@@ -311,7 +311,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "undo remove or label",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Mark,
         &[c(' ')],
         TASKS,
@@ -319,7 +319,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "mark; actions apply to marked tasks",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::MarkRange,
         &[c('V')],
         LIST,
@@ -327,7 +327,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "mark from the last mark to here",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::MarkAll,
         &[c('*')],
         LIST,
@@ -335,7 +335,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "mark all shown tasks, or none",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::OpenResult,
         &[c('o')],
         TASKS,
@@ -343,15 +343,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         "open the result in the browser",
     ),
     bind(
-        Group::Tasks,
-        Action::OpenOriginal,
+        KeyGroup::Tasks,
+        Action::OpenInput,
         &[c('O')],
         TASKS,
         "input",
         "open the input video in the browser",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Compare,
         &[c('b')],
         TASKS,
@@ -359,7 +359,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "compare input and result in the browser",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Save,
         &[c('w')],
         TASKS,
@@ -367,7 +367,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "save videos (again: progress, stop)",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::SaveTo,
         &[c('W')],
         TASKS,
@@ -375,7 +375,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "save videos to another folder",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::CopyMenu,
         &[c('y')],
         TASKS,
@@ -383,7 +383,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "copy id, links, prompt, JSON, curl",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::Raw,
         &[c('i')],
         TASKS,
@@ -391,7 +391,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "raw JSON",
     ),
     bind(
-        Group::Tasks,
+        KeyGroup::Tasks,
         Action::EditLabel,
         &[c('e')],
         TASKS,
@@ -399,15 +399,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         "edit the label",
     ),
     bind(
-        Group::Tasks,
-        Action::ToggleNotices,
+        KeyGroup::Tasks,
+        Action::ToggleNotify,
         &[c('N')],
         TASKS,
         "notifications",
         "notifications for this task on/off",
     ),
     bind(
-        Group::Finding,
+        KeyGroup::Search,
         Action::Filter,
         &[c('/')],
         TASKS,
@@ -415,7 +415,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "filter: words state:failed took:>5m !x",
     ),
     bind(
-        Group::Finding,
+        KeyGroup::Search,
         Action::EarlierFilter,
         &[KeyChord::ctrl('p')],
         FILTER,
@@ -423,7 +423,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "previous filter",
     ),
     bind(
-        Group::Finding,
+        KeyGroup::Search,
         Action::LaterFilter,
         &[KeyChord::ctrl('n')],
         FILTER,
@@ -431,7 +431,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "next filter",
     ),
     bind(
-        Group::Finding,
+        KeyGroup::Search,
         Action::SortMenu,
         &[c('s')],
         TASKS,
@@ -439,7 +439,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "choose the sort order",
     ),
     bind(
-        Group::Finding,
+        KeyGroup::Search,
         Action::ReverseSort,
         &[c('S')],
         ORDERS,
@@ -447,23 +447,23 @@ pub(super) const BINDINGS: &[Binding] = &[
         "reverse order",
     ),
     bind(
-        Group::Asking,
-        Action::CheckOne,
+        KeyGroup::Polling,
+        Action::Refresh,
         &[c('r')],
         TASKS,
         "refresh",
         "refresh this task",
     ),
     bind(
-        Group::Asking,
-        Action::CheckAll,
+        KeyGroup::Polling,
+        Action::RefreshAll,
         &[c('R')],
         TASKS,
         "refresh all",
         "refresh all unfinished",
     ),
     bind(
-        Group::Asking,
+        KeyGroup::Polling,
         Action::Pause,
         &[c('p')],
         TASKS,
@@ -471,7 +471,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "pause / resume checks",
     ),
     bind(
-        Group::Asking,
+        KeyGroup::Polling,
         Action::Faster,
         &[c('+'), c('=')],
         TASKS,
@@ -479,7 +479,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "check more often (every 2s at most)",
     ),
     bind(
-        Group::Asking,
+        KeyGroup::Polling,
         Action::Slower,
         &[c('-')],
         TASKS,
@@ -487,7 +487,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "check less often",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Accept,
         &[k(Key::Enter)],
         DIALOGS,
@@ -495,7 +495,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "in a dialog: confirm",
     ),
     bind(
-        Group::Copying,
+        KeyGroup::Copying,
         Action::Copy(CopyKind::Id),
         &[c('y')],
         COPY,
@@ -503,7 +503,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "copy the id",
     ),
     bind(
-        Group::Copying,
+        KeyGroup::Copying,
         Action::Copy(CopyKind::Result),
         &[c('u')],
         COPY,
@@ -511,15 +511,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         "copy the result link",
     ),
     bind(
-        Group::Copying,
-        Action::Copy(CopyKind::Original),
+        KeyGroup::Copying,
+        Action::Copy(CopyKind::Input),
         &[c('o')],
         COPY,
         "input",
         "copy the input link",
     ),
     bind(
-        Group::Copying,
+        KeyGroup::Copying,
         Action::Copy(CopyKind::Prompt),
         &[c('p')],
         COPY,
@@ -527,7 +527,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "copy the prompt",
     ),
     bind(
-        Group::Copying,
+        KeyGroup::Copying,
         Action::Copy(CopyKind::Json),
         &[c('j')],
         COPY,
@@ -535,7 +535,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "copy the task as JSON",
     ),
     bind(
-        Group::Copying,
+        KeyGroup::Copying,
         Action::Copy(CopyKind::Curl),
         &[c('c')],
         COPY,
@@ -543,23 +543,23 @@ pub(super) const BINDINGS: &[Binding] = &[
         "copy a curl command, without the key",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Accept,
         &[c('y')],
-        &[Context::Confirm],
+        &[KeyContext::Confirm],
         "yes",
         "answer a question: yes",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Back,
         &[c('n'), k(Key::Esc), c('q')],
-        &[Context::Confirm],
+        &[KeyContext::Confirm],
         "no",
         "answer a question: no",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Toggle,
         &[c(' ')],
         ADD,
@@ -567,7 +567,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "in the add dialog: skip or take an id",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::NextField,
         &[k(Key::Tab)],
         ADD,
@@ -575,7 +575,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "in the add dialog: next field",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::PreviousField,
         &[k(Key::BackTab)],
         ADD,
@@ -583,23 +583,23 @@ pub(super) const BINDINGS: &[Binding] = &[
         "in the add dialog: previous field",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Next,
         &[k(Key::Down)],
-        TYPED_MOVES,
+        INPUT_CONTEXTS,
         "",
         "in a dialog: down",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Previous,
         &[k(Key::Up)],
-        TYPED_MOVES,
+        INPUT_CONTEXTS,
         "",
         "in a dialog: up",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Palette,
         &[c(':')],
         TASKS,
@@ -607,7 +607,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "command palette",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Messages,
         &[c('m')],
         TASKS,
@@ -615,7 +615,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "recent messages",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Diagnostics,
         &[c('M')],
         TASKS,
@@ -623,7 +623,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "diagnostics: clocks, unusual answers",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Help,
         &[c('?'), k(Key::F(1))],
         TASKS,
@@ -631,7 +631,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "this help",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Redraw,
         &[KeyChord::ctrl('l')],
         EVERYWHERE,
@@ -639,15 +639,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         "redraw the screen",
     ),
     bind(
-        Group::Program,
-        Action::WriteBack,
+        KeyGroup::Program,
+        Action::RestoreListFile,
         &[c('B')],
         TASKS,
         "",
         "write a deleted list file again",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Suspend,
         &[KeyChord::ctrl('z')],
         EVERYWHERE,
@@ -655,39 +655,39 @@ pub(super) const BINDINGS: &[Binding] = &[
         "suspend (fg returns)",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Quit,
         &[c('q')],
-        &[Context::List, Context::Detail],
+        &[KeyContext::List, KeyContext::Detail],
         "quit",
         "quit",
     ),
     bind(
-        Group::Moving,
+        KeyGroup::Navigation,
         Action::Back,
         &[c('q'), c('?'), k(Key::F(1))],
-        &[Context::Help],
+        &[KeyContext::Help],
         "",
         "close the help",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Back,
         &[c('q'), k(Key::Enter)],
-        &[Context::Link],
+        &[KeyContext::Link],
         "",
         "close the link",
     ),
     bind(
-        Group::Dialogs,
+        KeyGroup::Dialogs,
         Action::Back,
         &[c('q')],
-        &[Context::Pick, Context::Sort, Context::Copy],
+        &[KeyContext::Pick, KeyContext::Sort, KeyContext::Copy],
         "",
         "close the picker or menu",
     ),
     bind(
-        Group::Program,
+        KeyGroup::Program,
         Action::Quit,
         &[KeyChord::ctrl('c')],
         EVERYWHERE,
@@ -697,10 +697,10 @@ pub(super) const BINDINGS: &[Binding] = &[
 ];
 
 const fn bind(
-    group: Group,
+    group: KeyGroup,
     action: Action,
     chords: &'static [KeyChord],
-    contexts: &'static [Context],
+    contexts: &'static [KeyContext],
     hint: &'static str,
     help: &'static str,
 ) -> Binding {
@@ -715,21 +715,22 @@ const fn bind(
 }
 
 impl Binding {
-    /// Returns what the help says of it there: on the full detail some keys mean another thing than in the list.
-    pub const fn help_in(&self, context: Context) -> &'static str {
+    /// Returns what the help says of it there: on the full detail some keys mean another thing than
+    /// in the list.
+    pub const fn help_in(&self, context: KeyContext) -> &'static str {
         match (context, self.action) {
-            (Context::Detail, Action::Next) => "down",
-            (Context::Detail, Action::Previous) => "up",
-            (Context::Detail, Action::First) => "top",
-            (Context::Detail, Action::Last) => "bottom",
-            (Context::Detail, Action::NextTab) => "next page",
-            (Context::Detail, Action::PreviousTab) => "previous page",
-            (Context::Detail, Action::Mark) => "mark; actions in the list apply to it",
-            (Context::Detail, Action::Back) => "back",
-            (Context::Detail, Action::Filter) => "filter the list",
-            (Context::Detail, Action::SortMenu) => "choose the list's sort order",
-            (Context::Detail, Action::ReverseSort) => "reverse the list's order",
-            (Context::Detail, Action::Raw) => "raw JSON, or back",
+            (KeyContext::Detail, Action::Next) => "down",
+            (KeyContext::Detail, Action::Previous) => "up",
+            (KeyContext::Detail, Action::First) => "top",
+            (KeyContext::Detail, Action::Last) => "bottom",
+            (KeyContext::Detail, Action::NextTab) => "next page",
+            (KeyContext::Detail, Action::PreviousTab) => "previous page",
+            (KeyContext::Detail, Action::Mark) => "mark; actions in the list apply to it",
+            (KeyContext::Detail, Action::Back) => "back",
+            (KeyContext::Detail, Action::Filter) => "filter the list",
+            (KeyContext::Detail, Action::SortMenu) => "choose the list's sort order",
+            (KeyContext::Detail, Action::ReverseSort) => "reverse the list's order",
+            (KeyContext::Detail, Action::Raw) => "raw JSON, or back",
             _ => self.help,
         }
     }
@@ -754,10 +755,11 @@ impl Action {
     }
 }
 
-/// Returns what the footer offers in a context, the most wanted first; the last of them stays longest.
-pub const fn footer(context: Context) -> &'static [Action] {
+/// Returns what the footer offers in a context, the most wanted first; the last of them stays
+/// longest.
+pub const fn footer(context: KeyContext) -> &'static [Action] {
     match context {
-        Context::List => &[
+        KeyContext::List => &[
             Action::Add,
             Action::Remove,
             Action::OpenResult,
@@ -766,20 +768,20 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::Filter,
             Action::SortMenu,
             Action::Mark,
-            Action::CheckOne,
+            Action::Refresh,
             Action::Pause,
             Action::Palette,
             Action::Undo,
-            Action::OpenOriginal,
+            Action::OpenInput,
             Action::Detail,
             Action::EditLabel,
             Action::MarkAll,
-            Action::CheckAll,
+            Action::RefreshAll,
             Action::ReverseSort,
             Action::Quit,
             Action::Help,
         ],
-        Context::Detail => &[
+        KeyContext::Detail => &[
             Action::Back,
             Action::NextTab,
             Action::OpenResult,
@@ -787,30 +789,30 @@ pub const fn footer(context: Context) -> &'static [Action] {
             Action::CopyMenu,
             Action::Raw,
             Action::NextTask,
-            Action::OpenOriginal,
+            Action::OpenInput,
             Action::Compare,
             Action::EditLabel,
-            Action::CheckOne,
+            Action::Refresh,
             Action::Remove,
             Action::Pause,
             Action::Quit,
             Action::Help,
         ],
-        Context::Add => &[
+        KeyContext::Add => &[
             Action::Accept,
             Action::Toggle,
             Action::NextField,
             Action::Back,
         ],
-        Context::Pick
-        | Context::Folder
-        | Context::Filter
-        | Context::Sort
-        | Context::Confirm
-        | Context::Copy
-        | Context::Label
-        | Context::Palette => &[Action::Accept, Action::Back],
-        Context::Link | Context::Help => &[Action::Back],
+        KeyContext::Pick
+        | KeyContext::Folder
+        | KeyContext::Filter
+        | KeyContext::Sort
+        | KeyContext::Confirm
+        | KeyContext::Copy
+        | KeyContext::Label
+        | KeyContext::Palette => &[Action::Accept, Action::Back],
+        KeyContext::Link | KeyContext::Help => &[Action::Back],
     }
 }
 

@@ -9,17 +9,17 @@ use crate::domain::{
     id_extract::{Certainty, Extracted, FoundId, KnownSecrets, Skipped, extract},
     task::TaskId,
     text::CleanText,
-    watched::LONGEST_LABEL,
+    watched_task::MAX_LABEL_LEN,
     watchlist::Watchlist,
 };
 
 /// The longest text kept from pasting, in bytes; more is cut and said.
-const LONGEST_PASTE: usize = 4 * 1024 * 1024;
+const MAX_PASTE_LEN: usize = 4 * 1024 * 1024;
 
 /// The longest line typed, in bytes.
-const LONGEST_LINE: usize = 4096;
+const MAX_LINE_LEN: usize = 4096;
 
-/// Is one id found, with what becomes of it.
+/// One id found, with what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The id.
@@ -31,10 +31,10 @@ pub struct Candidate {
     /// How certain it is to be a task id; an uncertain one starts unticked.
     pub certainty: Certainty,
     /// Whether it is to be added.
-    pub is_taken: bool,
+    pub is_selected: bool,
 }
 
-/// Tells which field of the dialog the keyboard is in.
+/// Which field of the dialog the keyboard is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AddField {
     /// The line for ids.
@@ -46,25 +46,25 @@ pub enum AddField {
     Label,
 }
 
-/// Is the dialog.
+/// The dialog.
 #[derive(Debug, Clone, Default)]
 pub struct AddDialog {
     ids: Input,
     label: Input,
     pasted: String,
     from_paste: Extracted,
-    found: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     rejected: Vec<CleanText>,
     more_rejected: usize,
     skipped: Skipped,
-    is_cut: bool,
+    is_truncated: bool,
     field: AddField,
     cursor: usize,
 }
 
 impl AddDialog {
     /// Returns the dialog with these ids chosen again, as after a write that failed.
-    pub fn again(ids: Vec<TaskId>, label: Option<&CleanText>) -> Self {
+    pub fn reopen(ids: Vec<TaskId>, label: Option<&CleanText>) -> Self {
         let again = |id| FoundId {
             id,
             certainty: Certainty::Certain,
@@ -73,7 +73,7 @@ impl AddDialog {
         let ids: Vec<_> = ids.into_iter().map(again).collect();
         let found = ids.iter().map(|found| Candidate::new(found, false, true));
         Self {
-            found: found.collect(),
+            candidates: found.collect(),
             label: label.map_or_else(Input::default, |label| Input::from(label.as_str())),
             field: AddField::Found,
             from_paste: Extracted {
@@ -95,8 +95,8 @@ impl AddDialog {
     }
 
     /// Returns the ids found, in the order of the text.
-    pub fn found(&self) -> &[Candidate] {
-        &self.found
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
     }
 
     /// Returns lone words that are no ids, a few of them.
@@ -110,7 +110,7 @@ impl AddDialog {
     }
 
     /// Returns how the pasted text begins, when no id was found in it.
-    pub const fn fruitless_paste(&self) -> Option<&CleanText> {
+    pub const fn unmatched_paste(&self) -> Option<&CleanText> {
         self.from_paste.beginning.as_ref()
     }
 
@@ -120,8 +120,8 @@ impl AddDialog {
     }
 
     /// Reports whether the text was too long to be read whole.
-    pub const fn is_cut(&self) -> bool {
-        self.is_cut
+    pub const fn is_truncated(&self) -> bool {
+        self.is_truncated
     }
 
     /// Reports whether anything was pasted.
@@ -140,25 +140,26 @@ impl AddDialog {
     }
 
     /// Returns the ids that would be added now.
-    pub fn taken(&self) -> impl Iterator<Item = &TaskId> {
-        self.found
+    pub fn selected(&self) -> impl Iterator<Item = &TaskId> {
+        self.candidates
             .iter()
-            .filter(|candidate| candidate.is_taken)
+            .filter(|candidate| candidate.is_selected)
             .map(|candidate| &candidate.id)
     }
 
     /// Returns the label for all, if one was typed.
     pub fn chosen_label(&self) -> Option<CleanText> {
-        let label = CleanText::line(self.label.value(), LONGEST_LABEL);
+        let label = CleanText::line(self.label.value(), MAX_LABEL_LEN);
         (!label.is_empty()).then_some(label)
     }
 
-    /// Takes pasted text: into the label when the keyboard is there, else as text to look for ids in.
+    /// Takes pasted text: into the label when the keyboard is there, else as text to look for ids
+    /// in.
     pub fn paste(&mut self, text: &str, list: &Watchlist, secrets: &KnownSecrets) {
         if self.field == AddField::Label {
-            return paste(&mut self.label, text, LONGEST_LABEL);
+            return paste(&mut self.label, text, MAX_LABEL_LEN);
         }
-        let room = LONGEST_PASTE.saturating_sub(self.pasted.len());
+        let room = MAX_PASTE_LEN.saturating_sub(self.pasted.len());
         if !self.pasted.is_empty() {
             self.pasted.push('\n');
         }
@@ -167,9 +168,9 @@ impl AddDialog {
                 .unwrap_or_default(),
         );
         self.from_paste = extract(&self.pasted, secrets);
-        self.is_cut |= text.len() > room;
-        self.search(list, secrets);
-        if !self.found.is_empty() {
+        self.is_truncated |= text.len() > room;
+        self.update_candidates(list, secrets);
+        if !self.candidates.is_empty() {
             self.field = AddField::Found;
         }
     }
@@ -177,11 +178,11 @@ impl AddDialog {
     /// Types a character into the line the keyboard is in.
     pub fn insert(&mut self, c: char, list: &Watchlist, secrets: &KnownSecrets) {
         match self.field {
-            AddField::Label => insert(&mut self.label, c, LONGEST_LINE),
+            AddField::Label => insert(&mut self.label, c, MAX_LINE_LEN),
             AddField::Ids | AddField::Found => {
                 self.field = AddField::Ids;
-                insert(&mut self.ids, c, LONGEST_LINE);
-                self.search(list, secrets);
+                insert(&mut self.ids, c, MAX_LINE_LEN);
+                self.update_candidates(list, secrets);
             }
         }
     }
@@ -197,7 +198,7 @@ impl AddDialog {
             AddField::Label => drop(self.label.handle(edit)),
             AddField::Ids => {
                 self.ids.handle(edit);
-                self.search(list, secrets);
+                self.update_candidates(list, secrets);
             }
             AddField::Found => {}
         }
@@ -205,15 +206,15 @@ impl AddDialog {
 
     /// Takes the id under the cursor in or out; one that is watched already stays out.
     pub fn toggle(&mut self) {
-        if let Some(candidate) = self.found.get_mut(self.cursor) {
-            candidate.is_taken = !candidate.is_taken && !candidate.is_watched;
+        if let Some(candidate) = self.candidates.get_mut(self.cursor) {
+            candidate.is_selected = !candidate.is_selected && !candidate.is_watched;
         }
     }
 
     /// Goes to the next field, around the end; an empty list of ids is passed over.
     pub fn next_field(&mut self) {
         self.field = match self.field {
-            AddField::Ids if self.found.is_empty() => AddField::Label,
+            AddField::Ids if self.candidates.is_empty() => AddField::Label,
             AddField::Ids => AddField::Found,
             AddField::Found => AddField::Label,
             AddField::Label => AddField::Ids,
@@ -223,16 +224,17 @@ impl AddDialog {
     /// Goes to the field before, around the start.
     pub fn previous_field(&mut self) {
         self.field = match self.field {
-            AddField::Label if self.found.is_empty() => AddField::Ids,
+            AddField::Label if self.candidates.is_empty() => AddField::Ids,
             AddField::Label => AddField::Found,
             AddField::Found => AddField::Ids,
             AddField::Ids => AddField::Label,
         };
     }
 
-    /// Moves the cursor through the ids found, held at the ends; from a line it goes to the ids first.
+    /// Moves the cursor through the ids found, held at the ends; from a line it goes to the ids
+    /// first.
     pub fn move_cursor(&mut self, by: isize) {
-        if self.found.is_empty() {
+        if self.candidates.is_empty() {
             return;
         }
         if self.field != AddField::Found {
@@ -242,28 +244,29 @@ impl AddDialog {
         self.cursor = self
             .cursor
             .saturating_add_signed(by)
-            .min(self.found.len() - 1);
+            .min(self.candidates.len() - 1);
     }
 
     /// Puts the keyboard on that id, or the last one.
     pub fn go_to(&mut self, at: usize) {
-        if !self.found.is_empty() {
+        if !self.candidates.is_empty() {
             self.field = AddField::Found;
-            self.cursor = at.min(self.found.len() - 1);
+            self.cursor = at.min(self.candidates.len() - 1);
         }
     }
 
-    /// Looks for ids again, keeping what the user took in and out. What was pasted is not read again for every letter typed.
-    fn search(&mut self, list: &Watchlist, secrets: &KnownSecrets) {
+    /// Looks for ids again, keeping what the user took in and out. What was pasted is not read
+    /// again for every letter typed.
+    fn update_candidates(&mut self, list: &Watchlist, secrets: &KnownSecrets) {
         let typed = extract(self.ids.value(), secrets);
         let pasted = &self.from_paste;
         let known: HashSet<_> = pasted.ids.iter().map(|found| &found.id).collect();
         let more = typed.ids.iter().filter(|found| !known.contains(&found.id));
         let chosen: HashMap<_, _> = self
-            .found
+            .candidates
             .iter()
             .filter(|candidate| !candidate.is_watched)
-            .map(|candidate| (candidate.id.clone(), candidate.is_taken))
+            .map(|candidate| (candidate.id.clone(), candidate.is_selected))
             .collect();
         let candidate = |found: &FoundId| {
             let is_watched = list.get(&found.id).is_some();
@@ -271,11 +274,11 @@ impl AddDialog {
             let is_taken = chosen.get(&found.id).copied().unwrap_or(is_certain) && !is_watched;
             Candidate::new(found, is_watched, is_taken)
         };
-        self.found = pasted.ids.iter().chain(more).map(candidate).collect();
+        self.candidates = pasted.ids.iter().chain(more).map(candidate).collect();
         self.rejected = [&pasted.rejected[..], &typed.rejected[..]].concat();
         self.more_rejected = pasted.more_rejected + typed.more_rejected;
         self.skipped = pasted.skipped + typed.skipped;
-        self.cursor = self.cursor.min(self.found.len().saturating_sub(1));
+        self.cursor = self.cursor.min(self.candidates.len().saturating_sub(1));
     }
 }
 
@@ -286,7 +289,7 @@ impl Candidate {
             context: found.context.clone(),
             certainty: found.certainty,
             is_watched,
-            is_taken,
+            is_selected: is_taken,
         }
     }
 }

@@ -4,15 +4,15 @@ use tui_input::Input;
 
 use super::line;
 use crate::{
-    app::clip::{Clip, CopyKind},
+    app::copy_payload::{CopyKind, CopyPayload},
     domain::{
         task::TaskId,
         text::CleanText,
-        watched::{LONGEST_LABEL, Watched},
+        watched_task::{MAX_LABEL_LEN, WatchedTask},
     },
 };
 
-/// Is the menu of what can be copied.
+/// The menu of what can be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyMenu {
     tasks: Vec<TaskId>,
@@ -20,21 +20,21 @@ pub struct CopyMenu {
     cursor: usize,
 }
 
-/// Is one line of the menu.
+/// One line of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyChoice {
     /// What it copies.
     pub kind: CopyKind,
     /// What that is called, or why there is none.
-    pub offer: Result<String, &'static str>,
+    pub label: Result<String, &'static str>,
 }
 
 impl CopyMenu {
     /// Returns the menu for those tasks.
-    pub fn of(tasks: &[&Watched]) -> Self {
+    pub fn new(tasks: &[&WatchedTask]) -> Self {
         let choice = |kind| CopyChoice {
             kind,
-            offer: Clip::of(kind, tasks).map(|clip| clip.what),
+            label: CopyPayload::from_tasks(kind, tasks).map(|clip| clip.name),
         };
         Self {
             tasks: tasks.iter().map(|watched| watched.id().clone()).collect(),
@@ -74,7 +74,7 @@ impl CopyMenu {
     }
 }
 
-/// Is the editor of the label of one task or of several.
+/// The editor of the label of one task or of several.
 #[derive(Debug, Clone)]
 pub struct LabelEditor {
     tasks: Vec<TaskId>,
@@ -84,7 +84,7 @@ pub struct LabelEditor {
 
 impl LabelEditor {
     /// Returns the editor for those tasks, with the label they share.
-    pub fn of(tasks: &[&Watched]) -> Self {
+    pub fn new(tasks: &[&WatchedTask]) -> Self {
         let mut labels = tasks.iter().map(|watched| watched.label.as_ref());
         let first = labels.next().flatten();
         let is_mixed = labels.any(|label| label != first);
@@ -97,7 +97,7 @@ impl LabelEditor {
     }
 
     /// Returns the editor with what was typed in it before, as after a write that failed.
-    pub fn again(tasks: Vec<TaskId>, label: Option<&CleanText>) -> Self {
+    pub fn reopen(tasks: Vec<TaskId>, label: Option<&CleanText>) -> Self {
         Self {
             tasks,
             input: label.map_or_else(Input::default, |label| Input::from(label.as_str())),
@@ -122,18 +122,18 @@ impl LabelEditor {
 
     /// Returns the label typed; nothing when the line is empty.
     pub fn label(&self) -> Option<CleanText> {
-        let label = CleanText::line(self.input.value(), LONGEST_LABEL);
+        let label = CleanText::line(self.input.value(), MAX_LABEL_LEN);
         (!label.is_empty()).then_some(label)
     }
 
     /// Types a character.
     pub fn insert(&mut self, c: char) {
-        line::insert(&mut self.input, c, LONGEST_LABEL);
+        line::insert(&mut self.input, c, MAX_LABEL_LEN);
     }
 
     /// Pastes text, as one line.
     pub fn paste(&mut self, text: &str) {
-        line::paste(&mut self.input, text, LONGEST_LABEL);
+        line::paste(&mut self.input, text, MAX_LABEL_LEN);
     }
 
     /// Edits the line.

@@ -12,9 +12,9 @@ use crate::domain::{
 };
 
 /// The longest folder typed, in bytes.
-const LONGEST_FOLDER: usize = 1024;
+const MAX_FOLDER_LEN: usize = 1024;
 
-/// Is the box in which a folder is typed.
+/// The box in which a folder is typed.
 #[derive(Debug, Clone)]
 pub struct FolderDialog {
     tasks: Vec<TaskId>,
@@ -26,7 +26,7 @@ impl FolderDialog {
     pub fn new(tasks: Vec<TaskId>, folder: &Path) -> Self {
         // An unescaped `$` would be read as a variable.
         let folder = folder.to_string_lossy().replace('$', "$$");
-        let folder = CleanText::line(&folder, LONGEST_FOLDER);
+        let folder = CleanText::line(&folder, MAX_FOLDER_LEN);
         Self {
             tasks,
             line: Input::new(folder.as_str().to_owned()),
@@ -45,12 +45,12 @@ impl FolderDialog {
 
     /// Types a character.
     pub fn insert(&mut self, c: char) {
-        line::insert(&mut self.line, c, LONGEST_FOLDER);
+        line::insert(&mut self.line, c, MAX_FOLDER_LEN);
     }
 
     /// Pastes text as one line.
     pub fn paste(&mut self, text: &str) {
-        line::paste(&mut self.line, text, LONGEST_FOLDER);
+        line::paste(&mut self.line, text, MAX_FOLDER_LEN);
     }
 
     /// Edits the line.
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_read_as_people_write_them() {
+    fn folder_paths_are_parsed() {
         let variables = [("OUT".into(), "/mnt/out".into())].into_iter().collect();
         let read = |typed: &str| {
             let mut dialog = FolderDialog::new(Vec::new(), Path::new(""));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offered_folder_is_read_as_what_it_is() {
+    fn a_suggested_folder_round_trips() {
         let folder = Path::new("/mnt/a$b$$");
         let offered = FolderDialog::new(Vec::new(), folder);
         let read = offered.folder(None, &PathVariables::default(), Path::new("/"));

@@ -10,7 +10,7 @@ pub(super) fn insert(line: &mut Input, c: char, longest: usize) {
         return;
     }
     let before: String = line.value().chars().take(line.cursor()).collect();
-    if text::may_follow(&before, c) {
+    if text::fits_in_cell(&before, c) {
         line.handle(InputRequest::InsertChar(c));
     }
 }

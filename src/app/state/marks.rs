@@ -1,10 +1,11 @@
-//! Which tasks are marked. By id, so that marks survive whatever the list goes through; knows no list.
+//! Which tasks are marked. By id, so that marks survive whatever the list goes through; knows no
+//! list.
 
 use std::collections::HashSet;
 
 use crate::domain::task::TaskId;
 
-/// Is the set of marked tasks, with the last one marked by hand.
+/// The set of marked tasks, with the last one marked by hand.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
     ids: HashSet<TaskId>,

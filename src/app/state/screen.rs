@@ -5,13 +5,13 @@ use super::{
     boxes::{CopyMenu, LabelEditor},
     filter::FilterLine,
     folder::FolderDialog,
-    palette::Palette,
+    palette::CommandPalette,
 };
 use crate::domain::{link::VideoUrl, task::TaskId};
 
-/// Tells what fills the screen below the overlays.
+/// What fills the screen below the overlays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Screen {
+pub enum MainScreen {
     /// The table, with the detail where there is room.
     #[default]
     List,
@@ -24,27 +24,27 @@ pub enum Screen {
     },
 }
 
-/// Is a page of the detail.
+/// A page of the detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DetailPage {
     /// What is known, and the next step.
     #[default]
     Info,
     /// The journal.
-    Time,
+    Journal,
     /// The server's last answer as it came.
     Json,
 }
 
 impl DetailPage {
     /// The pages in their order.
-    pub const ALL: [Self; 3] = [Self::Info, Self::Time, Self::Json];
+    pub const ALL: [Self; 3] = [Self::Info, Self::Journal, Self::Json];
 
     /// Returns the page's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "Info",
-            Self::Time => "Time",
+            Self::Journal => "Time",
             Self::Json => "JSON",
         }
     }
@@ -53,8 +53,8 @@ impl DetailPage {
     #[must_use]
     pub const fn next(self) -> Self {
         match self {
-            Self::Info => Self::Time,
-            Self::Time => Self::Json,
+            Self::Info => Self::Journal,
+            Self::Journal => Self::Json,
             Self::Json => Self::Info,
         }
     }
@@ -64,13 +64,13 @@ impl DetailPage {
     pub const fn previous(self) -> Self {
         match self {
             Self::Info => Self::Json,
-            Self::Time => Self::Info,
-            Self::Json => Self::Time,
+            Self::Journal => Self::Info,
+            Self::Json => Self::Journal,
         }
     }
 }
 
-/// Is a box above the screen; it owns the keyboard.
+/// A box above the screen; it owns the keyboard.
 #[derive(Debug, Clone)]
 pub enum Overlay {
     /// The dialog that adds tasks.
@@ -86,7 +86,7 @@ pub enum Overlay {
     /// The editor of a label.
     Label(Box<LabelEditor>),
     /// The command palette.
-    Palette(Box<Palette>),
+    Palette(Box<CommandPalette>),
     /// The keys.
     Help {
         /// How many lines are scrolled away.
@@ -113,11 +113,11 @@ pub enum Overlay {
     Confirm(Confirm),
 }
 
-/// Is an act for many tasks that waits for a yes.
+/// An act for many tasks that waits for a yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
     /// Quit though the list file is gone: these tasks are stored nowhere else.
-    Leave {
+    QuitUnsaved {
         /// The tasks.
         tasks: Vec<TaskId>,
     },
@@ -137,7 +137,7 @@ pub enum Confirm {
     },
 }
 
-/// Is the numbered picker.
+/// The numbered picker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picker {
     /// Whose videos.
@@ -150,13 +150,13 @@ pub struct Picker {
     pub cursor: usize,
 }
 
-/// Tells the two kinds of video of a task.
+/// The two kinds of video of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VideoKind {
     /// What was made.
     Result,
     /// What was put in.
-    Original,
+    Input,
 }
 
 impl VideoKind {
@@ -164,12 +164,12 @@ impl VideoKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Result => "result",
-            Self::Original => "original",
+            Self::Input => "original",
         }
     }
 }
 
-/// Is links shown whole.
+/// Links shown whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownLinks {
     /// The links; never empty.

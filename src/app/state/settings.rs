@@ -8,35 +8,36 @@ use std::{
 use jiff::tz::TimeZone;
 
 use crate::{
-    app::{keymap::Keymap, tidings::NoticeSettings},
+    app::{keymap::Keymap, notifications::NotificationSettings},
     domain::{
-        change::Access, id_extract::KnownSecrets, path_text::PathVariables, picture::Preview,
-        schedule::Pace, status::RETENTION, task::TaskId, text::CleanText,
+        id_extract::KnownSecrets, list_change::AccessMode, path_text::PathVariables,
+        preview::PreviewMode, schedule::PollIntervals, status::DEFAULT_RETENTION, task::TaskId,
+        text::CleanText,
     },
 };
 
 /// The longest path shown, in bytes.
-const LONGEST_PATH: usize = 1024;
+const MAX_PATH_LEN: usize = 1024;
 
-/// Is what the program was started with.
+/// What the program was started with.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct AppSettings {
     /// What the header calls this list: a profile's name, "demo"; empty for none.
     pub name: String,
     /// How often tasks are asked after.
-    pub pace: Pace,
+    pub poll_intervals: PollIntervals,
     /// How long results live.
     pub retention: Duration,
     /// Where the user's clock hangs.
-    pub zone: TimeZone,
+    pub time_zone: TimeZone,
     /// Sets the spread of waits; another one in every instance.
     pub seed: u64,
     /// Whether the list may be changed.
-    pub access: Access,
+    pub access: AccessMode,
     /// What the keys mean.
     pub keymap: Keymap,
     /// Whether pictures are shown, and how.
-    pub preview: Preview,
+    pub preview_mode: PreviewMode,
     /// Where videos are saved; empty if no folder is known, so the user must type one.
     pub save_folder: PathBuf,
     /// Whether a result is saved as soon as it is made.
@@ -46,54 +47,55 @@ pub struct Settings {
     /// The variables a typed folder may contain.
     pub variables: PathVariables,
     /// Where the program was started: a folder typed without a root begins there.
-    pub here: PathBuf,
-    /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare ones.
+    pub working_dir: PathBuf,
+    /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare
+    /// ones.
     pub suggestions: Vec<TaskId>,
     /// How endings are told of.
-    pub notices: NoticeSettings,
+    pub notifications: NotificationSettings,
     /// Whether there is a key to ask with.
-    pub key: KeyStanding,
+    pub api_key: ApiKeyStatus,
     /// The API key and its spellings, never taken for ids.
     pub secrets: KnownSecrets,
 }
 
-/// Tells whether there is a key to ask with.
+/// Whether there is a key to ask with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyStanding {
+pub enum ApiKeyStatus {
     /// There is, or the settings say where to read it.
     #[default]
-    Named,
+    Configured,
     /// There is none, and none can come while the program runs.
     Missing,
 }
 
-impl Default for Settings {
+impl Default for AppSettings {
     fn default() -> Self {
         Self {
             name: String::new(),
-            pace: Pace::default(),
-            retention: RETENTION,
-            zone: TimeZone::UTC,
+            poll_intervals: PollIntervals::default(),
+            retention: DEFAULT_RETENTION,
+            time_zone: TimeZone::UTC,
             seed: 0,
-            access: Access::default(),
+            access: AccessMode::default(),
             keymap: Keymap::default(),
-            preview: Preview::Off,
+            preview_mode: PreviewMode::Off,
             save_folder: PathBuf::from("."),
             auto_save: false,
             home: None,
             variables: PathVariables::default(),
-            here: PathBuf::from("."),
+            working_dir: PathBuf::from("."),
             suggestions: Vec::new(),
-            notices: NoticeSettings::default(),
-            key: KeyStanding::default(),
+            notifications: NotificationSettings::default(),
+            api_key: ApiKeyStatus::default(),
             secrets: KnownSecrets::default(),
         }
     }
 }
 
-impl Settings {
+impl AppSettings {
     /// Returns a path for a sentence: clean, with the home as `~`.
-    pub fn shown(&self, path: &Path) -> String {
+    pub fn display_path(&self, path: &Path) -> String {
         let rest = self
             .home
             .as_ref()
@@ -102,6 +104,6 @@ impl Settings {
             Some(rest) => Path::new("~").join(rest).to_string_lossy().into_owned(),
             None => path.to_string_lossy().into_owned(),
         };
-        CleanText::line(&text, LONGEST_PATH).as_str().to_owned()
+        CleanText::line(&text, MAX_PATH_LEN).as_str().to_owned()
     }
 }

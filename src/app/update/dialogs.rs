@@ -5,38 +5,39 @@ use std::path::Path;
 use tui_input::InputRequest;
 
 use super::{
-    finding,
-    notices::{nothing_of, notify, quoted, refuses_changes, step},
-    removing, selection, storing,
+    filter,
+    messages::{explain_missing_result, key_hint, quoted_title, reject_if_read_only, reply},
+    remove, selection, store,
 };
 use crate::{
     app::{
-        clip::Clip,
-        keymap::{Action, Context, Key, KeyChord},
+        copy_payload::CopyPayload,
+        keymap::{Action, Key, KeyChord, KeyContext},
         msg::Effect,
         state::{
-            AddDialog, AddField, Confirm, Loading, Overlay, Picker, Screen, ShownLinks, State,
-            Tone, VideoKind,
+            AddDialog, AddField, Confirm, ListLoading, MainScreen, Overlay, Picker, Severity,
+            ShownLinks, State, VideoKind,
         },
     },
     domain::{
-        change::{Access, Change},
         comparison::{Comparison, MissingSide},
         link::VideoUrl,
-        query::Sort,
+        list_change::{AccessMode, ListChange},
+        query::SortColumn,
         task::{Family, TaskId},
         text::CleanText,
         time::Now,
-        watched::Watched,
+        watched_task::WatchedTask,
     },
 };
 
-/// Takes pasted text in: into the line that is typed in, else it opens the add dialog. It never is a command.
-pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
+/// Takes pasted text in: into the line that is typed in, else it opens the add dialog. It never is
+/// a command.
+pub(super) fn paste(state: &mut State, text: &str, now: Now) {
     match &mut state.overlay {
         Some(Overlay::Filter(line)) => {
             let query = line.paste(text);
-            return finding::typed(state, query, now);
+            return filter::apply_typed(state, query, now);
         }
         Some(Overlay::Folder(dialog)) => return dialog.paste(text),
         Some(Overlay::Label(editor)) => return editor.paste(text),
@@ -44,8 +45,8 @@ pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
         _ => {}
     }
     if !matches!(state.overlay, Some(Overlay::Add(_))) {
-        if state.settings.access == Access::ReadOnly {
-            refuses_changes(state, now);
+        if state.settings.access == AccessMode::ReadOnly {
+            reject_if_read_only(state, now);
             return;
         }
         state.overlay = Some(Overlay::Add(Box::default()));
@@ -57,58 +58,58 @@ pub(super) fn pasted(state: &mut State, text: &str, now: Now) {
 
 /// Opens the add dialog.
 pub(super) fn open_add(state: &mut State, now: Now) {
-    if !refuses_changes(state, now) {
+    if !reject_if_read_only(state, now) {
         state.overlay = Some(Overlay::Add(Box::<AddDialog>::default()));
     }
 }
 
 /// Takes a key in that the table leaves free: typed into a line, a number of a menu, or nothing.
-pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now, effects: &mut Vec<Effect>) {
+pub(super) fn type_key(state: &mut State, chord: KeyChord, now: Now, effects: &mut Vec<Effect>) {
     match &mut state.overlay {
-        Some(Overlay::Add(dialog)) => match (chord.typed(), edit(chord)) {
+        Some(Overlay::Add(dialog)) => match (chord.typed_char(), edit(chord)) {
             (Some(c), _) => dialog.insert(c, &state.list, &state.settings.secrets),
             (None, Some(edit)) => dialog.edit(edit, &state.list, &state.settings.secrets),
             (None, None) => {}
         },
-        Some(Overlay::Folder(dialog)) => match (chord.typed(), edit(chord)) {
+        Some(Overlay::Folder(dialog)) => match (chord.typed_char(), edit(chord)) {
             (Some(c), _) => dialog.insert(c),
             (None, Some(edit)) => dialog.edit(edit),
             (None, None) => {}
         },
         Some(Overlay::Filter(line)) => {
-            let query = match (chord.typed(), edit(chord)) {
+            let query = match (chord.typed_char(), edit(chord)) {
                 (Some(c), _) => line.insert(c),
                 (None, Some(edit)) => line.edit(edit),
                 (None, None) => return,
             };
-            finding::typed(state, query, now);
+            filter::apply_typed(state, query, now);
         }
         Some(Overlay::Pick(picker)) => {
-            if let Some(at) = number(chord, picker.videos.len()) {
+            if let Some(at) = line_for_digit(chord, picker.videos.len()) {
                 picker.cursor = at;
                 accept_pick(state, effects);
             }
         }
-        Some(Overlay::Label(editor)) => match (chord.typed(), edit(chord)) {
+        Some(Overlay::Label(editor)) => match (chord.typed_char(), edit(chord)) {
             (Some(c), _) => editor.insert(c),
             (None, Some(edit)) => editor.edit(edit),
             (None, None) => {}
         },
-        Some(Overlay::Palette(palette)) => match (chord.typed(), edit(chord)) {
+        Some(Overlay::Palette(palette)) => match (chord.typed_char(), edit(chord)) {
             (Some(c), _) => palette.insert(c, &state.settings.keymap),
             (None, Some(edit)) => palette.edit(edit, &state.settings.keymap),
             (None, None) => {}
         },
         Some(Overlay::Sort { cursor }) => {
-            if let Some(at) = number(chord, Sort::ALL.len()) {
+            if let Some(at) = line_for_digit(chord, SortColumn::ALL.len()) {
                 *cursor = at;
-                finding::accept_sort(state, now);
+                filter::accept_sort(state, now);
             }
         }
         Some(Overlay::Copy(_)) => {
-            if let Some(c) = chord.typed() {
+            if let Some(c) = chord.typed_char() {
                 let text = format!("Nothing is copied by {c}; the menu names the keys.");
-                notify(state, Tone::Warning, text, now);
+                reply(state, Severity::Warning, text, now);
             }
         }
         Some(
@@ -118,23 +119,24 @@ pub(super) fn typed(state: &mut State, chord: KeyChord, now: Now, effects: &mut 
             | Overlay::Diagnostics { .. }
             | Overlay::Confirm(_),
         ) => {}
-        None => key_of_the_list(state, chord, now),
+        None => explain_list_key(state, chord, now),
     }
 }
 
 /// Says of a key pressed on the full detail that it is for the list alone.
-fn key_of_the_list(state: &mut State, chord: KeyChord, now: Now) {
-    if state.screen == Screen::List || state.keymap().lookup(chord, Context::List).is_none() {
+fn explain_list_key(state: &mut State, chord: KeyChord, now: Now) {
+    if state.screen == MainScreen::List || state.keymap().lookup(chord, KeyContext::List).is_none()
+    {
         return;
     }
-    let back = step(state, Action::Back, "goes back to it");
+    let back = key_hint(state, Action::Back, "goes back to it");
     let text = format!("{} is a key of the list.{back}", chord.ascii());
-    notify(state, Tone::Plain, text, now);
+    reply(state, Severity::Info, text, now);
 }
 
 /// Returns which of so many lines a digit stands for, from zero.
-fn number(chord: KeyChord, count: usize) -> Option<usize> {
-    let digit = chord.typed()?.to_digit(10)?;
+fn line_for_digit(chord: KeyChord, count: usize) -> Option<usize> {
+    let digit = chord.typed_char()?.to_digit(10)?;
     let at = usize::try_from(digit).ok()?.checked_sub(1)?;
     (at < count).then_some(at)
 }
@@ -204,7 +206,7 @@ pub(super) fn toggle(state: &mut State, chord: KeyChord) {
     let Some(Overlay::Add(dialog)) = &mut state.overlay else {
         return;
     };
-    match (dialog.field(), chord.typed()) {
+    match (dialog.field(), chord.typed_char()) {
         (AddField::Found, _) => dialog.toggle(),
         (AddField::Ids | AddField::Label, Some(c)) => {
             dialog.insert(c, &state.list, &state.settings.secrets);
@@ -227,9 +229,10 @@ pub(super) fn previous_field(state: &mut State) {
     }
 }
 
-/// Orders the chosen ids to be watched and closes the dialog; with nothing to add it says why and stays.
+/// Orders the chosen ids to be watched and closes the dialog; with nothing to add it says why and
+/// stays.
 pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if refuses_changes(state, now) {
+    if reject_if_read_only(state, now) {
         return;
     }
     let Some(Overlay::Add(dialog)) = &state.overlay else {
@@ -237,8 +240,8 @@ pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>)
     };
     let label = dialog.chosen_label();
     let changes: Vec<_> = dialog
-        .taken()
-        .map(|task| Change::Add {
+        .selected()
+        .map(|task| ListChange::Add {
             task: task.clone(),
             family: Family::default(),
             label: label.clone(),
@@ -246,28 +249,28 @@ pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>)
         })
         .collect();
     if changes.is_empty() {
-        let reason = match (dialog.found(), dialog.rejected().first()) {
+        let reason = match (dialog.candidates(), dialog.rejected().first()) {
             ([], None) => "No task id in there yet: type or paste one.".to_owned(),
             ([], Some(word)) => format!("\"{word}\" is no task id."),
             ([..], _) => {
                 "Nothing to add: the ids found are watched already or left out.".to_owned()
             }
         };
-        return notify(state, Tone::Warning, reason, now);
+        return reply(state, Severity::Warning, reason, now);
     }
     state.overlay = None;
-    effects.push(Effect::Store(changes));
+    effects.push(Effect::WriteChanges(changes));
 }
 
 /// How many videos are opened without a question.
-const MOST_UNASKED: usize = 3;
+const MAX_UNCONFIRMED_OPENS: usize = 3;
 
-/// Opens a video of the task meant: at once when there is one, through the picker when there are several. Of several
-/// tasks, the first video of each; of many, after a yes.
+/// Opens a video of the task meant: at once when there is one, through the picker when there are
+/// several. Of several tasks, the first video of each; of many, after a yes.
 pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: &mut Vec<Effect>) {
     let targets = state.targets();
     match targets.as_slice() {
-        [] => notify(state, Tone::Plain, "No task selected.", now),
+        [] => reply(state, Severity::Info, "No task selected.", now),
         [watched] => {
             let (task, videos) = (watched.id().clone(), videos(watched, kind));
             open_one(state, task, videos, kind, now, effects);
@@ -287,10 +290,10 @@ pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: 
 }
 
 /// Returns the videos of a task of that kind.
-fn videos(watched: &Watched, kind: VideoKind) -> Vec<VideoUrl> {
+fn videos(watched: &WatchedTask, kind: VideoKind) -> Vec<VideoUrl> {
     match kind {
         VideoKind::Result => watched.task.state().videos().cloned().collect(),
-        VideoKind::Original => watched.task.originals().into_iter().cloned().collect(),
+        VideoKind::Input => watched.task.input_videos().into_iter().cloned().collect(),
     }
 }
 
@@ -308,9 +311,9 @@ fn open_several(
         } else {
             format!("None of the {without} marked tasks has a video to open.")
         };
-        return notify(state, Tone::Warning, text, now);
+        return reply(state, Severity::Warning, text, now);
     }
-    if videos.len() > MOST_UNASKED {
+    if videos.len() > MAX_UNCONFIRMED_OPENS {
         state.overlay = Some(Overlay::Confirm(Confirm::Open { videos, kind }));
         return;
     }
@@ -319,21 +322,21 @@ fn open_several(
             "Opening {}; the other {without} have no video.",
             videos.len()
         );
-        notify(state, Tone::Plain, text, now);
+        reply(state, Severity::Info, text, now);
     }
     open_all(state, videos, effects);
 }
 
 fn open_all(state: &mut State, videos: Vec<(TaskId, VideoUrl)>, effects: &mut Vec<Effect>) {
-    state.opening.waiting += videos.len();
+    state.pending_opens.waiting += videos.len();
     let videos = videos.into_iter();
-    effects.extend(videos.map(|(task, url)| opening(state, task, url)));
+    effects.extend(videos.map(|(task, url)| open_effect(state, task, url)));
 }
 
 /// Returns the order to open a video: its saved file where there is one, else its link.
-fn opening(state: &State, task: TaskId, url: VideoUrl) -> Effect {
+fn open_effect(state: &State, task: TaskId, url: VideoUrl) -> Effect {
     let watched = state.list.get(&task);
-    let file = watched.and_then(|watched| watched.file_of(&url));
+    let file = watched.and_then(|watched| watched.saved_file_for(&url));
     Effect::Open {
         file: file.map(Path::to_owned),
         task,
@@ -347,10 +350,10 @@ pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effe
         return;
     };
     match confirm {
-        Confirm::Remove { tasks, .. } => removing::remove_all(state, tasks, now, effects),
+        Confirm::Remove { tasks, .. } => remove::remove_tasks(state, tasks, now, effects),
         Confirm::Open { videos, .. } => open_all(state, videos, effects),
         // The dialog's owner leaves.
-        Confirm::Leave { .. } => {}
+        Confirm::QuitUnsaved { .. } => {}
     }
 }
 
@@ -364,8 +367,8 @@ fn open_one(
 ) {
     match videos.as_slice() {
         [] => {
-            let reason = nothing_to_open(state, &task, kind, now);
-            notify(state, Tone::Warning, reason, now);
+            let reason = explain_missing_video(state, &task, kind, now);
+            reply(state, Severity::Warning, reason, now);
         }
         [url] => open_all(state, vec![(task, url.clone())], effects),
         _ => {
@@ -380,46 +383,51 @@ fn open_one(
 }
 
 /// Shows the selected task's input beside its result.
-pub(super) fn compare(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+pub(super) fn show_comparison(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(watched) = state.selected() else {
-        return notify(state, Tone::Plain, "No task selected.", now);
+        return reply(state, Severity::Info, "No task selected.", now);
     };
-    let reason = match Comparison::of(watched) {
-        Ok(comparison) => return effects.push(Effect::Compare(Box::new(comparison))),
-        Err(MissingSide::Result) => nothing_of(state, watched, "compare", now),
+    let reason = match Comparison::for_task(watched) {
+        Ok(comparison) => return effects.push(Effect::ShowComparison(Box::new(comparison))),
+        Err(MissingSide::Result) => explain_missing_result(state, watched, "compare", now),
         Err(MissingSide::Input) => {
-            let next = step(state, Action::OpenResult, "opens the result alone");
+            let next = key_hint(state, Action::OpenResult, "opens the result alone");
             format!("The server named no input link to compare with.{next}")
         }
     };
-    notify(state, Tone::Warning, reason, now);
+    reply(state, Severity::Warning, reason, now);
 }
 
 /// Says that input and result are shown, or why not.
-pub(super) fn compared(state: &mut State, task: &TaskId, result: Result<(), String>, now: Now) {
+pub(super) fn comparison_shown(
+    state: &mut State,
+    task: &TaskId,
+    result: Result<(), String>,
+    now: Now,
+) {
     let (tone, text) = match result {
         Ok(()) => {
             let name = state
                 .list
                 .get(task)
-                .map_or_else(|| task.to_string(), quoted);
+                .map_or_else(|| task.to_string(), quoted_title);
             let text = format!("Input and result of {name} are in the browser.");
-            (Tone::Plain, text)
+            (Severity::Info, text)
         }
-        Err(reason) => (Tone::Bad, reason),
+        Err(reason) => (Severity::Error, reason),
     };
-    notify(state, tone, text, now);
+    reply(state, tone, text, now);
 }
 
 /// Returns why there is nothing to open, with the next step.
-fn nothing_to_open(state: &State, task: &TaskId, kind: VideoKind, now: Now) -> String {
+fn explain_missing_video(state: &State, task: &TaskId, kind: VideoKind, now: Now) -> String {
     let Some(watched) = state.list.get(task) else {
         return "It is not on the list any more.".to_owned();
     };
-    if kind == VideoKind::Original {
+    if kind == VideoKind::Input {
         return "The server named no input video that can be opened.".to_owned();
     }
-    nothing_of(state, watched, "open", now)
+    explain_missing_result(state, watched, "open", now)
 }
 
 /// Opens the video under the picker's cursor.
@@ -438,9 +446,9 @@ pub(super) fn accept_pick(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Says that the browser was started; where none could be, shows the link whole, once all that were to be opened are
-/// answered for.
-pub(super) fn opened(
+/// Says that the browser was started; where none could be, shows the link whole, once all that were
+/// to be opened are answered for.
+pub(super) fn video_opened(
     state: &mut State,
     task: &TaskId,
     url: VideoUrl,
@@ -452,23 +460,23 @@ pub(super) fn opened(
         Ok(()) => {
             let host = url.host().to_owned();
             let watched = state.list.get(task);
-            let rescue = watched.map_or("", |watched| watched.task.state().rescue());
-            notify(
+            let rescue = watched.map_or("", |watched| watched.task.state().undelivered_note());
+            reply(
                 state,
-                Tone::Plain,
+                Severity::Info,
                 format!("Opened in the browser ({host}).{rescue}"),
                 now,
             );
-            note_opened(state, task, url.as_str(), now, effects);
+            record_opened(state, task, url.as_str(), now, effects);
         }
-        Err(reason) => state.opening.failed.push((url, reason)),
+        Err(reason) => state.pending_opens.failed.push((url, reason)),
     }
-    answered(state, now, effects);
+    finish_open(state, now, effects);
 }
 
 /// Shows and copies the links that no browser could be started for.
 fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let (urls, reasons): (Vec<_>, Vec<_>) = std::mem::take(&mut state.opening.failed)
+    let (urls, reasons): (Vec<_>, Vec<_>) = std::mem::take(&mut state.pending_opens.failed)
         .into_iter()
         .unzip();
     let Some(reason) = reasons.into_iter().next() else {
@@ -481,13 +489,13 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         Some(Overlay::Add(_) | Overlay::Label(_) | Overlay::Filter(_) | Overlay::Confirm(_))
     ) {
         let text = format!("{reason}: {}", lines.join(" "));
-        return notify(state, Tone::Bad, text, now);
+        return reply(state, Severity::Error, text, now);
     }
     let what = match lines.len() {
         1 => "the link".to_owned(),
         count => format!("{count} links"),
     };
-    effects.push(Effect::Copy(Clip::text(what, lines.join("\n"))));
+    effects.push(Effect::Copy(CopyPayload::text(what, lines.join("\n"))));
     state.overlay = Some(Overlay::Link(ShownLinks {
         urls,
         reason: CleanText::line(&reason, usize::MAX).to_string(),
@@ -496,7 +504,7 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 }
 
 /// Says that a saved file was opened.
-pub(super) fn opened_file(
+pub(super) fn file_opened(
     state: &mut State,
     task: &TaskId,
     file: &Path,
@@ -504,35 +512,42 @@ pub(super) fn opened_file(
     effects: &mut Vec<Effect>,
 ) {
     let watched = state.list.get(task);
-    let rescue = watched.map_or("", |watched| watched.task.state().rescue());
-    let shown = state.settings.shown(file);
-    notify(
+    let rescue = watched.map_or("", |watched| watched.task.state().undelivered_note());
+    let shown = state.settings.display_path(file);
+    reply(
         state,
-        Tone::Plain,
+        Severity::Info,
         format!("Opened from the disk ({shown}).{rescue}"),
         now,
     );
-    note_opened(state, task, &file.to_string_lossy(), now, effects);
-    answered(state, now, effects);
+    record_opened(state, task, &file.to_string_lossy(), now, effects);
+    finish_open(state, now, effects);
 }
 
-/// Counts one opened video as answered for; after the last, the links that could not be opened are shown.
-fn answered(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    state.opening.waiting = state.opening.waiting.saturating_sub(1);
-    if state.opening.waiting == 0 {
+/// Counts one opened video as answered for; after the last, the links that could not be opened are
+/// shown.
+fn finish_open(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    state.pending_opens.waiting = state.pending_opens.waiting.saturating_sub(1);
+    if state.pending_opens.waiting == 0 {
         show_links(state, now, effects);
     }
 }
 
 /// Writes down what was opened.
-fn note_opened(state: &mut State, task: &TaskId, what: &str, now: Now, effects: &mut Vec<Effect>) {
-    if state.settings.access == Access::Full && state.loading == Loading::Done {
-        let change = Change::Opened {
+fn record_opened(
+    state: &mut State,
+    task: &TaskId,
+    what: &str,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    if state.settings.access == AccessMode::Full && state.loading == ListLoading::Done {
+        let change = ListChange::Opened {
             task: task.clone(),
             at: now.wall,
             url: what.to_owned(),
         };
-        storing::write(state, vec![change], effects);
-        selection::forget_journal(state, task);
+        store::write(state, vec![change], effects);
+        selection::invalidate_journal(state, task);
     }
 }

@@ -1,44 +1,44 @@
 //! What a person says of a task: what it is called, and whether its ending is told of.
 
 use super::{
-    notices::{notify, offer_undo, quoted, refuses_changes},
+    messages::{offer_undo, quoted_title, reject_if_read_only, reply},
     selection,
 };
 use crate::{
     app::{
         msg::Effect,
-        state::{LabelEditor, Labels, Overlay, State, Tone, Undo},
+        state::{LabelEditor, Labels, Overlay, Severity, State, UndoStep},
     },
     domain::{
-        change::Change,
+        list_change::ListChange,
         task::TaskId,
         time::Now,
-        watched::{Notices, Watched},
+        watched_task::{NotifySetting, WatchedTask},
     },
 };
 
 /// Opens the editor of the label.
-pub(super) fn open(state: &mut State, now: Now) {
-    if refuses_changes(state, now) {
+pub(super) fn open_editor(state: &mut State, now: Now) {
+    if reject_if_read_only(state, now) {
         return;
     }
-    let editor = LabelEditor::of(&state.targets());
+    let editor = LabelEditor::new(&state.targets());
     if editor.tasks().is_empty() {
-        return notify(state, Tone::Plain, "No task to label.", now);
+        return reply(state, Severity::Info, "No task to label.", now);
     }
     state.overlay = Some(Overlay::Label(Box::new(editor)));
 }
 
 /// Orders the label to be written and closes the editor.
 pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if refuses_changes(state, now) {
+    if reject_if_read_only(state, now) {
         return;
     }
     let Some(Overlay::Label(editor)) = &state.overlay else {
         return;
     };
     let label = editor.label();
-    let change = |task: &TaskId| Change::Label {
+    let change = |task: &TaskId| ListChange::Label {
         task: task.clone(),
         at: now.wall,
         label: label.clone(),
@@ -49,65 +49,74 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         .iter()
         .filter_map(|task| {
             let known = state.list.get(task)?.label.clone();
-            let before = state.undos.label_after_writes(task, known);
+            let before = state.undo_stack.label_after_writes(task, known);
             (before != label).then(|| (task.clone(), before))
         })
         .collect();
     if !before.is_empty() {
         state
-            .undos
-            .record_write(changes.clone(), Undo::Labels(before));
+            .undo_stack
+            .record_write(changes.clone(), UndoStep::Labels(before));
     }
     state.overlay = None;
-    effects.push(Effect::Store(changes));
+    effects.push(Effect::WriteChanges(changes));
 }
 
 /// Turns the notices of the tasks off when those of all are on or mixed, else on.
-pub(super) fn toggle_notices(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    if refuses_changes(state, now) {
+pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if reject_if_read_only(state, now) {
         return;
     }
     let targets = state.targets();
     if targets.is_empty() {
-        return notify(state, Tone::Plain, "No task selected.", now);
+        return reply(state, Severity::Info, "No task selected.", now);
     }
-    let is_off = |watched: &&Watched| watched.notices == Notices::Off;
+    let is_off = |watched: &&WatchedTask| watched.notify == NotifySetting::Off;
     let notices = if targets.iter().all(is_off) {
-        Notices::On
+        NotifySetting::On
     } else {
-        Notices::Off
+        NotifySetting::Off
     };
-    let change = |watched: &&Watched| Change::Notify {
+    let change = |watched: &&WatchedTask| ListChange::SetNotify {
         task: watched.id().clone(),
         at: now.wall,
-        notices,
+        notify: notices,
     };
     let changes = targets.iter().map(change).collect();
-    effects.push(Effect::Store(changes));
+    effects.push(Effect::WriteChanges(changes));
 }
 
 /// Applies a user's written change and shows its result; shows nothing if its undo is in flight.
-pub(super) fn taken_in(state: &mut State, changes: &[&Change], is_undone: bool, now: Now) {
-    let before = note(state, changes, now);
+pub(super) fn change_written(
+    state: &mut State,
+    changes: &[&ListChange],
+    is_undone: bool,
+    now: Now,
+) {
+    let before = apply_labels(state, changes, now);
     if is_undone {
         return;
     }
     let count = changes.len();
     let text = match changes.first() {
-        Some(Change::Label { label, .. }) => match (label, count) {
+        Some(ListChange::Label { label, .. }) => match (label, count) {
             (Some(label), 1) => format!("Now called \"{label}\"."),
             (Some(label), _) => format!("{count} tasks are now called \"{label}\"."),
             (None, 1) => "The label is gone.".to_owned(),
             (None, _) => format!("The labels of {count} tasks are gone."),
         },
-        Some(Change::Notify { task, notices, .. }) => {
+        Some(ListChange::SetNotify {
+            task,
+            notify: notices,
+            ..
+        }) => {
             let what = match (count, state.list.get(task)) {
-                (1, Some(watched)) => quoted(watched),
+                (1, Some(watched)) => quoted_title(watched),
                 _ => format!("{count} tasks"),
             };
             match notices {
-                Notices::On => format!("On: the ending of {what} is told of again."),
-                Notices::Off => {
+                NotifySetting::On => format!("On: the ending of {what} is told of again."),
+                NotifySetting::Off => {
                     format!("Off: the ending of {what} is told of on this screen alone.")
                 }
             }
@@ -115,51 +124,53 @@ pub(super) fn taken_in(state: &mut State, changes: &[&Change], is_undone: bool, 
         _ => return,
     };
     if before.is_empty() {
-        return notify(state, Tone::Plain, text, now);
+        return reply(state, Severity::Info, text, now);
     }
-    state.undos.push(Undo::Labels(before));
+    state.undo_stack.push(UndoStep::Labels(before));
     offer_undo(state, &text, now);
 }
 
 /// Takes in the labels that were brought back, and says so.
-pub(super) fn returned(state: &mut State, changes: &[&Change], now: Now) {
-    note(state, changes, now);
+pub(super) fn labels_restored(state: &mut State, changes: &[&ListChange], now: Now) {
+    apply_labels(state, changes, now);
     let text = match changes {
         [] => "The label was not brought back: its task is not watched any more.".to_owned(),
         [
-            Change::Label {
+            ListChange::Label {
                 label: Some(label), ..
             },
         ] => format!("Called \"{label}\" again."),
         [_] => "Without a label again.".to_owned(),
         several => format!("The labels of {} tasks are as before.", several.len()),
     };
-    notify(state, Tone::Plain, text, now);
+    reply(state, Severity::Info, text, now);
 }
 
 /// Notes what was said of tasks; returns the labels of those that are called something else now.
-fn note(state: &mut State, changes: &[&Change], now: Now) -> Labels {
+fn apply_labels(state: &mut State, changes: &[&ListChange], now: Now) -> Labels {
     let mut before = Labels::new();
-    selection::steadily(state, now, |rows| {
+    selection::with_stable_selection(state, now, |rows| {
         for change in changes {
-            rows.change(change.task(), |watched| match change {
-                Change::Label { task, label, .. } => {
+            rows.update(change.task(), |watched| match change {
+                ListChange::Label { task, label, .. } => {
                     let old = std::mem::replace(&mut watched.label, label.clone());
                     if old != *label {
                         before.push((task.clone(), old));
                     }
                 }
-                Change::Notify { notices, .. } => watched.notices = *notices,
-                Change::Add { .. }
-                | Change::Remove { .. }
-                | Change::Restore { .. }
-                | Change::Observed { .. }
-                | Change::CheckFailed { .. }
-                | Change::Opened { .. }
-                | Change::SaveBegun { .. }
-                | Change::Saved { .. }
-                | Change::NotSaved { .. }
-                | Change::Warned { .. } => {}
+                ListChange::SetNotify {
+                    notify: notices, ..
+                } => watched.notify = *notices,
+                ListChange::Add { .. }
+                | ListChange::Remove { .. }
+                | ListChange::Restore { .. }
+                | ListChange::Observed { .. }
+                | ListChange::CheckFailed { .. }
+                | ListChange::Opened { .. }
+                | ListChange::SaveBegun { .. }
+                | ListChange::Saved { .. }
+                | ListChange::SaveFailed { .. }
+                | ListChange::ExpiryWarned { .. } => {}
             });
         }
     });

@@ -1,28 +1,28 @@
 //! The command palette: an action chosen by its name is done as if its key had been pressed.
 
-use super::notices::notify;
+use super::messages::reply;
 use crate::{
     app::{
-        keymap::{Action, Context},
-        state::{Overlay, Palette, State, Tone},
+        keymap::{Action, KeyContext},
+        state::{CommandPalette, Overlay, Severity, State},
     },
     domain::time::Now,
 };
 
 /// Opens the palette for where the keyboard is.
-pub(super) fn open(state: &mut State) {
-    let palette = Palette::of(state.context(), &state.settings.keymap);
+pub(super) fn open_palette(state: &mut State) {
+    let palette = CommandPalette::new(state.context(), &state.settings.keymap);
     state.overlay = Some(Overlay::Palette(Box::new(palette)));
 }
 
-/// Returns the action under the cursor and where it is done, and closes the palette; with none, or one that has no
-/// meaning where the palette was opened, it says so and stays.
-pub(super) fn accept(state: &mut State, now: Now) -> Option<(Action, Context)> {
+/// Returns the action under the cursor and where it is done, and closes the palette; with none, or
+/// one that has no meaning where the palette was opened, it says so and stays.
+pub(super) fn accept_palette(state: &mut State, now: Now) -> Option<(Action, KeyContext)> {
     let Some(Overlay::Palette(palette)) = &state.overlay else {
         return None;
     };
     let Some(chosen) = palette.chosen() else {
-        notify(state, Tone::Warning, "No action is called that.", now);
+        reply(state, Severity::Warning, "No action is called that.", now);
         return None;
     };
     state.overlay = None;

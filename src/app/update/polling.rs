@@ -3,37 +3,38 @@
 use std::time::Duration;
 
 use super::{
-    notices::{announce, notify},
-    pacing, saving, selection, storing,
+    backoff, download,
+    messages::{reply, report_finished},
+    selection, store,
 };
 use crate::{
     app::{
         msg::Effect,
-        state::{State, Tone},
+        state::{Severity, State},
     },
     domain::{
-        change::{Access, Change},
-        noticed::{self, Noticed, Oddity},
-        report::{Answer, PollError, Scope},
-        schedule::{self, Attempt, CEILING, LOST_AFTER, Polling, Stop},
-        task::{Absorbed, TaskId},
+        limiter::{Denied, DenyReason},
+        list_change::{AccessMode, ListChange},
+        poll_result::{ErrorScope, PollError, PollResult},
+        response_notes::{self, Anomaly, ResponseNotes},
+        schedule::{self, LOST_AFTER, MAX_WAIT, PollAttempt, PollState, StopReason},
+        task::{Merge, TaskId},
         time::{self, Mono, Now},
-        turns::{PutOff, Refusal},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
 };
 
 /// The shortest time a question is put off: a turn refused at once again is no use.
-const SHORTEST: Duration = Duration::from_millis(50);
+const MIN_DELAY: Duration = Duration::from_millis(50);
 
 /// Returns when the next poll may start, if one is to.
 pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
-    let in_flight = state.list.tally().in_flight;
-    let opens = state.polls.opens_at(in_flight, now.mono)?;
-    if !state.polls.asked_for().is_empty() {
+    let in_flight = state.list.counts().in_flight;
+    let opens = state.poll_queue.next_slot_at(in_flight, now.mono)?;
+    if !state.poll_queue.requested().is_empty() {
         return Some(opens);
     }
-    if state.polls.is_paused() {
+    if state.poll_queue.is_paused() {
         return None;
     }
     state.list.next_due().map(|due| due.max(opens))
@@ -42,11 +43,12 @@ pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
 /// Starts every poll that is due and may start, first those the user asked for.
 pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     while next_start(state, now).is_some_and(|at| at <= now.mono) {
-        let asked_for = state.polls.take_asked_for();
+        let asked_for = state.poll_queue.take_requested();
         let is_by_hand = asked_for.is_some();
         let next = asked_for.or_else(|| state.list.due(now.mono).next().cloned());
         let Some(task) = next else { return };
-        let may_start = |watched: &Watched| !matches!(watched.polling, Polling::InFlight { .. });
+        let may_start =
+            |watched: &WatchedTask| !matches!(watched.poll_state, PollState::InFlight { .. });
         let Some(family) = state
             .list
             .get(&task)
@@ -55,12 +57,12 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
         else {
             continue;
         };
-        let attempt = state.polls.start(now.mono);
+        let attempt = state.poll_queue.start(now.mono);
         if is_by_hand {
-            state.polls.note_by_hand(attempt);
+            state.poll_queue.mark_manual(attempt);
         }
-        state.list.change(&task, |watched| {
-            watched.polling = Polling::InFlight {
+        state.list.update(&task, |watched| {
+            watched.poll_state = PollState::InFlight {
                 attempt,
                 since: now.mono,
             };
@@ -74,8 +76,8 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
 }
 
 /// Calls questions lost that were not answered by any deadline.
-pub(super) fn give_up_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    state.polls.forget_strays(None, now.mono);
+pub(super) fn expire_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    state.poll_queue.prune_orphans(None, now.mono);
     loop {
         let lost = state
             .list
@@ -85,157 +87,166 @@ pub(super) fn give_up_lost(state: &mut State, now: Now, effects: &mut Vec<Effect
         let Some(id) = lost.map(|(_, id)| id.clone()) else {
             return;
         };
-        let Some(Polling::InFlight { attempt, .. }) =
-            state.list.get(&id).map(|watched| watched.polling)
+        let Some(PollState::InFlight { attempt, .. }) =
+            state.list.get(&id).map(|watched| watched.poll_state)
         else {
             return;
         };
-        let told = (Err(PollError::Lost), Noticed::default());
-        answered(state, &id, attempt, told, now, effects);
+        let told = (Err(PollError::AnswerLost), ResponseNotes::default());
+        poll_finished(state, &id, attempt, told, now, effects);
     }
 }
 
-/// Takes an answer in. One to an old question is left aside; of one after a task no longer watched counts what it says
-/// of the account.
-pub(super) fn answered(
+/// Takes an answer in. One to an old question is left aside; of one after a task no longer watched
+/// counts what it says of the account.
+pub(super) fn poll_finished(
     state: &mut State,
     task: &TaskId,
-    attempt: Attempt,
-    (answer, noticed): (Answer, Noticed),
+    attempt: PollAttempt,
+    (answer, noticed): (PollResult, ResponseNotes),
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let stray = state.polls.end_stray(attempt);
-    let under_way = under_way(state, task, attempt, now).map(|(since, _)| since);
+    let stray = state.poll_queue.end_orphan(attempt);
+    let under_way = end_attempt(state, task, attempt, now).map(|(since, _)| since);
     compare_clocks(state, &noticed, under_way.or(stray), now);
-    diagnose(state, task, &answer, noticed, under_way, now);
+    record_anomalies(state, task, &answer, noticed, under_way, now);
     let Some(since) = under_way else {
         if let Some(since) = stray {
             match answer {
-                Err(error) if error.scope() == Scope::Account => {
-                    state.polls.hold_back(error, since, now.mono);
+                Err(error) if error.scope() == ErrorScope::Account => {
+                    state.poll_queue.back_off(error, since, now.mono);
                 }
-                answer => pacing::heard(state, task, &answer, since, now),
+                answer => backoff::apply_outcome(state, task, &answer, since, now),
             }
         }
         return;
     };
-    state.polls.note_end(task, now.mono);
+    state.poll_queue.record_end(task, now.mono);
     match answer {
-        Err(error) if error.scope() == Scope::Account => {
-            due_again(state, task, now.mono);
-            if error.is_own_affair() {
+        Err(error) if error.scope() == ErrorScope::Account => {
+            reschedule(state, task, now.mono);
+            if error.is_local() {
                 // It never was sent.
-                state.polls.take_back(since);
+                state.poll_queue.uncount_start(since);
             } else {
-                state.polls.turn_away(task, now.mono);
+                state.poll_queue.record_rejection(task, now.mono);
             }
-            state.polls.hold_back(error, since, now.mono);
+            state.poll_queue.back_off(error, since, now.mono);
         }
         answer => {
-            pacing::heard(state, task, &answer, since, now);
-            learn(state, task, answer, now, effects);
+            backoff::apply_outcome(state, task, &answer, since, now);
+            apply_answer(state, task, answer, now, effects);
         }
     }
 }
 
 /// Compares the server's clock with ours, as one answer showed it.
-fn compare_clocks(state: &mut State, noticed: &Noticed, asked: Option<Mono>, now: Now) {
+fn compare_clocks(state: &mut State, noticed: &ResponseNotes, asked: Option<Mono>, now: Now) {
     let (Some(date), Some(asked)) = (noticed.date, asked) else {
         return;
     };
-    let asked = time::earlier(now.wall, now.mono.since(asked));
-    let gap = noticed::clock_gap(date, asked, now.wall);
-    state.diagnostics.compare_clocks(gap);
+    let asked = time::saturating_sub(now.wall, now.mono.since(asked));
+    let gap = response_notes::clock_gap(date, asked, now.wall);
+    state.diagnostics.add_clock_sample(gap);
 }
 
 /// Counts an answer that is odd by itself, or beside what the server told before.
-fn diagnose(
+fn record_anomalies(
     state: &mut State,
     task: &TaskId,
-    answer: &Answer,
-    mut noticed: Noticed,
+    answer: &PollResult,
+    mut noticed: ResponseNotes,
     under_way: Option<Mono>,
     now: Now,
 ) {
-    noticed.note_outcome(answer);
+    noticed.add_from_result(answer);
     let watched = under_way.and_then(|_| state.list.get(task));
-    if watched.is_some_and(|watched| watched.is_taken_back_by(answer)) {
-        noticed.note(Oddity::TakenBack);
+    if watched.is_some_and(|watched| watched.is_contradicted_by(answer)) {
+        noticed.add(Anomaly::Contradiction);
         // Seen from itself such an answer is a good one, of which nothing was kept but the record.
         if let (Ok(seen), None) = (answer, &noticed.text) {
-            noticed.keep(&seen.raw);
+            noticed.keep_excerpt(&seen.raw);
         }
     }
-    state.diagnostics.note(task, noticed, answer, now.wall);
+    state.diagnostics.record(task, noticed, answer, now.wall);
 }
 
-/// Closes a question: returns since when it was under way, and whether a person asked for it. `None` when it is an
-/// old one, or its task is no longer on the list.
-fn under_way(state: &mut State, task: &TaskId, attempt: Attempt, now: Now) -> Option<(Mono, bool)> {
-    state.polls.forget_strays(Some(attempt), now.mono);
-    let is_by_hand = state.polls.end_by_hand(attempt);
-    match state.list.get(task)?.polling {
-        Polling::InFlight {
+/// Closes a question: returns since when it was under way, and whether a person asked for it.
+/// `None` when it is an old one, or its task is no longer on the list.
+fn end_attempt(
+    state: &mut State,
+    task: &TaskId,
+    attempt: PollAttempt,
+    now: Now,
+) -> Option<(Mono, bool)> {
+    state.poll_queue.prune_orphans(Some(attempt), now.mono);
+    let is_by_hand = state.poll_queue.take_manual(attempt);
+    match state.list.get(task)?.poll_state {
+        PollState::InFlight {
             attempt: awaited,
             since,
         } if awaited == attempt => Some((since, is_by_hand)),
-        Polling::InFlight { .. } | Polling::DueAt(_) | Polling::Stopped(_) => None,
+        PollState::InFlight { .. } | PollState::DueAt(_) | PollState::Stopped(_) => None,
     }
 }
 
-/// Lets a task be asked after then. What has ended was asked after by a person's hand, and is not by itself.
-fn due_again(state: &mut State, task: &TaskId, at: Mono) {
-    state.list.change(task, |watched| {
-        watched.polling = if watched.task.state().is_final() && !watched.lacks_link() {
-            Polling::Stopped(Stop::Finished)
+/// Lets a task be asked after then. What has ended was asked after by a person's hand, and is not
+/// by itself.
+fn reschedule(state: &mut State, task: &TaskId, at: Mono) {
+    state.list.update(task, |watched| {
+        watched.poll_state = if watched.task.state().is_final() && !watched.lacks_link() {
+            PollState::Stopped(StopReason::Finished)
         } else {
-            Polling::DueAt(at)
+            PollState::DueAt(at)
         };
     });
 }
 
 /// Takes in that a question was not asked: no check, no error, only another time for it.
-pub(super) fn put_off(
+pub(super) fn poll_denied(
     state: &mut State,
     task: &TaskId,
-    attempt: Attempt,
-    put_off: PutOff,
+    attempt: PollAttempt,
+    put_off: Denied,
     now: Now,
 ) {
-    let Some((since, is_by_hand)) = under_way(state, task, attempt, now) else {
+    let Some((since, is_by_hand)) = end_attempt(state, task, attempt, now) else {
         return;
     };
-    state.polls.take_back(since);
-    let until = now.mono.after(put_off.wait.clamp(SHORTEST, CEILING));
-    match put_off.why {
-        Refusal::Elsewhere => {
-            let at = until.max(after_last_check(state, task, now));
-            due_again(state, task, at);
+    state.poll_queue.uncount_start(since);
+    let until = now.mono.after(put_off.wait.clamp(MIN_DELAY, MAX_WAIT));
+    match put_off.reason {
+        DenyReason::TaskBusy => {
+            let at = until.max(interval_end(state, task, now));
+            reschedule(state, task, at);
             if is_by_hand {
-                say_put_off(state, task, put_off.wait, now);
+                explain_denial(state, task, put_off.wait, now);
             }
         }
-        Refusal::Crowded => {
-            state.polls.crowd(until);
+        DenyReason::LimitReached => {
+            state.poll_queue.defer_until(until);
             // It was the longest waiting, and stays it.
-            due_again(state, task, Mono::default());
+            reschedule(state, task, Mono::default());
             if is_by_hand {
-                state.polls.ask_first(task.clone());
+                state.poll_queue.requeue_first(task.clone());
             }
         }
-        Refusal::Held { error, failures } => {
-            due_again(state, task, now.mono);
-            state.polls.adopt_hold(error, failures, until, now.mono);
+        DenyReason::AccountBackoff { error, failures } => {
+            reschedule(state, task, now.mono);
+            state
+                .poll_queue
+                .adopt_backoff(error, failures, until, now.mono);
         }
     }
 }
 
-/// Says why a task that a person asked for is not asked after at once: this very program, or another one, just did.
-fn say_put_off(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
+/// Says why a task that a person asked for is not asked after at once: this very program, or
+/// another one, just did.
+fn explain_denial(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
     let wait = wait.as_secs_f64().ceil();
-    let text = match state.polls.hold() {
-        _ if !state.polls.has_just_asked(task, now.mono) => {
+    let text = match state.poll_queue.backoff() {
+        _ if !state.poll_queue.was_just_polled(task, now.mono) => {
             "Another kietop is asking after it; its answer shows here too.".to_owned()
         }
         Some(hold) => {
@@ -244,52 +255,65 @@ fn say_put_off(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
         }
         None => format!("It was asked after just now; {wait}s must lie between."),
     };
-    notify(state, Tone::Plain, text, now);
+    reply(state, Severity::Info, text, now);
 }
 
-/// Returns when a task's interval since its last check is over: the other instance's answer may be here already.
-fn after_last_check(state: &State, task: &TaskId, now: Now) -> Mono {
+/// Returns when a task's interval since its last check is over: the other instance's answer may be
+/// here already.
+fn interval_end(state: &State, task: &TaskId, now: Now) -> Mono {
     let Some(watched) = state.list.get(task) else {
         return now.mono;
     };
     let late_after = state.estimate().late;
     let interval = state
-        .polls
-        .pace()
+        .poll_queue
+        .intervals()
         .interval(watched.run_time(now), late_after);
-    let wait = watched.freshness.last_ok.map_or(Duration::ZERO, |last| {
+    let wait = watched.poll_history.last_ok.map_or(Duration::ZERO, |last| {
         interval.saturating_sub(now.age_of(last))
     });
     now.mono.after(wait)
 }
 
 /// Joins what an answer says about one task with what is known, and sets its next question.
-fn learn(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
+fn apply_answer(
+    state: &mut State,
+    task: &TaskId,
+    answer: PollResult,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
     let late_after = state.estimate().late;
-    let (pace, jitter) = (state.polls.pace(), state.polls.jitter());
-    let absorbed = selection::steadily(state, now, |rows| {
-        rows.change(task, |watched| {
-            let absorbed = watched.learn(&answer, now.wall);
-            watched.polling =
-                schedule::next(watched.standing(now), pace, late_after, jitter, now.mono);
+    let (pace, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
+    let absorbed = selection::with_stable_selection(state, now, |rows| {
+        rows.update(task, |watched| {
+            let absorbed = watched.apply_answer(&answer, now.wall);
+            watched.poll_state =
+                schedule::next_state(watched.poll_input(now), pace, late_after, jitter, now.mono);
             absorbed
         })
     });
-    if absorbed == Some(Absorbed::Moved) {
-        announce(state, task, now);
-        saving::made(state, task, now, effects);
+    if absorbed == Some(Merge::Changed) {
+        report_finished(state, task, now);
+        download::auto_save(state, task, now, effects);
     }
     if answer.is_ok() {
-        state.met.insert(task.clone());
+        state.answered_tasks.insert(task.clone());
     }
-    record(state, task, answer, now, effects);
+    write_answer(state, task, answer, now, effects);
 }
 
 /// Writes an answer down.
-fn record(state: &mut State, task: &TaskId, answer: Answer, now: Now, effects: &mut Vec<Effect>) {
-    if state.settings.access == Access::ReadOnly {
+fn write_answer(
+    state: &mut State,
+    task: &TaskId,
+    answer: PollResult,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    if state.settings.access == AccessMode::ReadOnly {
         return;
     }
-    let change = Change::of_answer(task.clone(), answer, now.wall);
-    storing::write(state, vec![change], effects);
+    let change = ListChange::from_result(task.clone(), answer, now.wall);
+    store::write(state, vec![change], effects);
 }

@@ -7,34 +7,34 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     app::state::State,
     domain::{
-        report::PollError,
+        poll_result::PollError,
         text::CleanText,
         time::{self, Now},
-        watched::Watched,
+        watched_task::WatchedTask,
     },
     ui::format,
 };
 
 /// A block within this time of the last is reported only once it has lasted as long.
-const QUIET_TIME: Duration = Duration::from_mins(1);
+const MIN_REPORT_GAP: Duration = Duration::from_mins(1);
 
 /// The longest reason, in bytes.
 const MAX_REASON_LEN: usize = 1024;
 
 /// The reason why no check succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reason {
+pub(super) struct BlockReason {
     /// The error's kind and code; its text differs from check to check.
     kind: (&'static str, Option<i64>),
-    what: String,
+    message: String,
     next_step: &'static str,
 }
 
-impl Reason {
+impl BlockReason {
     fn new(error: &PollError, what: &str) -> Self {
         Self {
             kind: (error.kind(), error.code()),
-            what: CleanText::line(what, MAX_REASON_LEN).to_string(),
+            message: CleanText::line(what, MAX_REASON_LEN).to_string(),
             next_step: error.next_step(),
         }
     }
@@ -43,19 +43,19 @@ impl Reason {
     /// checked since the start, unless that is the server's verdict on the task.
     pub(super) fn find<'a>(
         state: &State,
-        unfinished: impl Iterator<Item = &'a Watched>,
+        unfinished: impl Iterator<Item = &'a WatchedTask>,
         started: Timestamp,
         now: Now,
     ) -> Option<Self> {
-        if let Some(hold) = state.polls().hold() {
+        if let Some(hold) = state.poll_queue().backoff() {
             return Some(Self::new(&hold.error, &hold.message(now.mono)));
         }
         let mut found = None;
         for watched in unfinished {
-            let freshness = &watched.freshness;
+            let freshness = &watched.poll_history;
             let failed = freshness.last_error.as_ref();
             match failed.filter(|failed| failed.at >= started) {
-                Some(failed) if is_verdict(&failed.error) => return None,
+                Some(failed) if is_task_verdict(&failed.error) => return None,
                 Some(failed) => found = Some(Self::new(&failed.error, &failed.error.message())),
                 None if freshness.last_ok.is_some_and(|at| at >= started) => return None,
                 None => {}
@@ -65,28 +65,28 @@ impl Reason {
     }
 }
 
-const fn is_verdict(error: &PollError) -> bool {
-    matches!(error, PollError::NotFound | PollError::Refused { .. })
+const fn is_task_verdict(error: &PollError) -> bool {
+    matches!(error, PollError::NotFound | PollError::Rejected { .. })
 }
 
 /// A period in which no check succeeds.
 #[derive(Debug)]
-struct Block {
+struct BlockedPeriod {
     since: Timestamp,
-    reason: Reason,
+    reason: BlockReason,
     /// The kinds of reasons reported for it; empty if it was not reported.
-    said: HashSet<(&'static str, Option<i64>)>,
+    reported_kinds: HashSet<(&'static str, Option<i64>)>,
 }
 
 /// The current block, and what was reported.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(super) struct BlockTracker {
     zone: TimeZone,
-    current: Option<Block>,
+    current: Option<BlockedPeriod>,
     last_end: Option<Timestamp>,
 }
 
-impl Blocks {
+impl BlockTracker {
     pub(super) const fn new(zone: TimeZone) -> Self {
         Self {
             zone,
@@ -96,42 +96,44 @@ impl Blocks {
     }
 
     /// Records whether the checks are blocked now; returns the line to print, if any.
-    pub(super) fn update(&mut self, reason: Option<Reason>, now: Timestamp) -> Option<String> {
+    pub(super) fn update(&mut self, reason: Option<BlockReason>, now: Timestamp) -> Option<String> {
         let Some(reason) = reason else {
-            return self.end(now);
+            return self.end_period(now);
         };
-        let block = self.current.get_or_insert_with(|| Block {
+        let block = self.current.get_or_insert_with(|| BlockedPeriod {
             since: now,
             reason: reason.clone(),
-            said: HashSet::new(),
+            reported_kinds: HashSet::new(),
         });
         block.reason = reason;
-        let is_repeat = |end: Timestamp| time::span(end, block.since) < QUIET_TIME;
-        let is_quiet =
-            self.last_end.is_some_and(is_repeat) && time::span(block.since, now) < QUIET_TIME;
-        if is_quiet || !block.said.insert(block.reason.kind) {
+        let is_repeat = |end: Timestamp| time::elapsed(end, block.since) < MIN_REPORT_GAP;
+        let is_quiet = self.last_end.is_some_and(is_repeat)
+            && time::elapsed(block.since, now) < MIN_REPORT_GAP;
+        if is_quiet || !block.reported_kinds.insert(block.reason.kind) {
             return None;
         }
-        let Reason {
-            what, next_step, ..
+        let BlockReason {
+            message: what,
+            next_step,
+            ..
         } = &block.reason;
         Some(format!("Checks blocked: {what}. {next_step}"))
     }
 
-    fn end(&mut self, now: Timestamp) -> Option<String> {
+    fn end_period(&mut self, now: Timestamp) -> Option<String> {
         let block = self.current.take()?;
         self.last_end = Some(now);
-        let lasted = format::run_time(time::span(block.since, now));
-        (!block.said.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
+        let lasted = format::run_time(time::elapsed(block.since, now));
+        (!block.reported_kinds.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
     }
 
     /// Returns a clause to append: "; checks blocked since 14:02: asked too often (429)".
-    pub(super) fn clause(&self, now: Now) -> String {
+    pub(super) fn timeout_clause(&self, now: Now) -> String {
         let Some(block) = &self.current else {
             return String::new();
         };
-        let since = format::moment_minutes(block.since, now, &self.zone);
-        format!("; checks blocked since {since}: {}", block.reason.what)
+        let since = format::date_time_minutes(block.since, now, &self.zone);
+        format!("; checks blocked since {since}: {}", block.reason.message)
     }
 }
 
@@ -151,11 +153,11 @@ mod tests {
         }
     }
 
-    fn reason(error: &PollError) -> Reason {
-        Reason::new(error, &error.message())
+    fn reason(error: &PollError) -> BlockReason {
+        BlockReason::new(error, &error.message())
     }
 
-    fn limited() -> Reason {
+    fn limited() -> BlockReason {
         reason(&PollError::RateLimited {
             code: 429,
             retry_after: None,
@@ -163,10 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_said_when_it_begins_and_when_it_ends() {
-        let mut blocks = Blocks::new(TimeZone::UTC);
+    fn a_block_is_reported_at_its_start_and_end() {
+        let mut blocks = BlockTracker::new(TimeZone::UTC);
         assert_eq!(blocks.update(None, at(0)), None);
-        assert_eq!(blocks.clause(moment(0)), "");
+        assert_eq!(blocks.timeout_clause(moment(0)), "");
 
         let begun = blocks.update(Some(limited()), at(10));
         assert_eq!(
@@ -177,20 +179,20 @@ mod tests {
             assert_eq!(blocks.update(Some(limited()), at(seconds)), None);
         }
         assert_eq!(
-            blocks.clause(moment(100)),
+            blocks.timeout_clause(moment(100)),
             "; checks blocked since 08:00: asked too often (429)"
         );
-        let tomorrow = blocks.clause(moment(24 * 3600));
+        let tomorrow = blocks.timeout_clause(moment(24 * 3600));
         assert!(tomorrow.contains("since 15 Jan 08:00"), "{tomorrow}");
         let ended = blocks.update(None, at(130));
         assert_eq!(ended.as_deref(), Some("Checks succeed again after 2m00s."));
         assert_eq!(blocks.update(None, at(131)), None);
-        assert_eq!(blocks.clause(moment(131)), "");
+        assert_eq!(blocks.timeout_clause(moment(131)), "");
     }
 
     #[test]
-    fn reasons_that_change_to_and_fro_are_said_once_each() {
-        let mut blocks = Blocks::new(TimeZone::UTC);
+    fn alternating_reasons_are_reported_once_each() {
+        let mut blocks = BlockTracker::new(TimeZone::UTC);
         let offline = || reason(&PollError::Offline(CleanText::line("no route", 99)));
         let said = (0..100).filter_map(|n| {
             let reason = if n % 2 == 0 { limited() } else { offline() };
@@ -200,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_come_and_go_are_no_flood() {
-        let mut blocks = Blocks::new(TimeZone::UTC);
+    fn recurring_blocks_do_not_flood_the_output() {
+        let mut blocks = BlockTracker::new(TimeZone::UTC);
         let said: Vec<_> = (0..1000)
             .filter_map(|n| {
                 let reason = (n % 10 < 5).then(limited);

@@ -9,18 +9,19 @@ const MAX_SEQUENCE: usize = 4096;
 
 /// How the input spells its characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+enum TextEncoding {
     Utf8,
     Utf16 { is_big_endian: bool },
 }
 
 /// An incremental decoder: bytes in portions of any size, text out.
 ///
-/// Reads UTF-8 and UTF-16 of both byte orders, with or without a byte order mark (Windows PowerShell 5 writes UTF-16LE).
-/// A byte that is not UTF-8 counts as the Latin-1 character of its value, so nothing is dropped.
+/// Reads UTF-8 and UTF-16 of both byte orders, with or without a byte order mark (Windows
+/// PowerShell 5 writes UTF-16LE). A byte that is not UTF-8 counts as the Latin-1 character of its
+/// value, so nothing is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    encoding: Option<Encoding>,
+    encoding: Option<TextEncoding>,
     pending: Vec<u8>,
     filter: ControlFilter,
 }
@@ -29,7 +30,7 @@ impl Decoder {
     /// Decodes as much of `bytes` as is whole and appends it to `text`.
     pub(super) fn push(&mut self, bytes: &[u8], text: &mut String) {
         self.pending.extend_from_slice(bytes);
-        if self.encoding.is_none() && is_unclear(&self.pending) {
+        if self.encoding.is_none() && needs_more_input(&self.pending) {
             return;
         }
         self.decode(false, text);
@@ -47,8 +48,8 @@ impl Decoder {
             .get_or_insert_with(|| guess_encoding(&self.pending));
         let pending = mem::take(&mut self.pending);
         let rest = match encoding {
-            Encoding::Utf8 => decode_utf8(&pending, is_end, |c| self.filter.push(c, text)),
-            Encoding::Utf16 { is_big_endian } => {
+            TextEncoding::Utf8 => decode_utf8(&pending, is_end, |c| self.filter.push(c, text)),
+            TextEncoding::Utf16 { is_big_endian } => {
                 decode_utf16(&pending, is_big_endian, is_end, |c| {
                     self.filter.push(c, text);
                 })
@@ -62,31 +63,31 @@ impl Decoder {
 const ENOUGH: usize = 64;
 
 /// Reports whether the input so far may be of any encoding.
-fn is_unclear(bytes: &[u8]) -> bool {
+fn needs_more_input(bytes: &[u8]) -> bool {
     let is_text = str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
     bytes.len() < 4 || (bytes.len() < ENOUGH && (!is_text || bytes.contains(&0)))
 }
 
 /// Guesses by the byte order mark, else by which of the first bytes are zero.
-fn guess_encoding(bytes: &[u8]) -> Encoding {
+fn guess_encoding(bytes: &[u8]) -> TextEncoding {
     match bytes {
-        [0xff, 0xfe, ..] => Encoding::Utf16 {
+        [0xff, 0xfe, ..] => TextEncoding::Utf16 {
             is_big_endian: false,
         },
-        [0xfe, 0xff, ..] => Encoding::Utf16 {
+        [0xfe, 0xff, ..] => TextEncoding::Utf16 {
             is_big_endian: true,
         },
         _ => {
             let (pairs, _) = bytes.get(..ENOUGH).unwrap_or(bytes).as_chunks::<2>();
             let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
             match (zeros(0), zeros(1)) {
-                (0, low @ 2..) if 3 * low > pairs.len() => Encoding::Utf16 {
+                (0, low @ 2..) if 3 * low > pairs.len() => TextEncoding::Utf16 {
                     is_big_endian: false,
                 },
-                (high @ 2.., 0) if 3 * high > pairs.len() => Encoding::Utf16 {
+                (high @ 2.., 0) if 3 * high > pairs.len() => TextEncoding::Utf16 {
                     is_big_endian: true,
                 },
-                _ => Encoding::Utf8,
+                _ => TextEncoding::Utf8,
             }
         }
     }
@@ -170,7 +171,8 @@ enum FilterState {
     ControlStringEscape,
 }
 
-/// A filter of control sequences (ECMA-48, seven and eight bit) and of characters that are drawn as nothing.
+/// A filter of control sequences (ECMA-48, seven and eight bit) and of characters that are drawn as
+/// nothing.
 ///
 /// Colours and hyperlinks vanish without a gap; a cursor movement is a gap, as it is on the screen.
 #[derive(Debug, Default)]
@@ -253,14 +255,14 @@ const fn gap_of(final_byte: char) -> &'static str {
     }
 }
 
-/// Removes control sequences from text that was escaped when the input was filtered, and what a lost escape character
-/// leaves of a colour (`[32m`, `\x1b[32m`, `^[[32m`).
+/// Removes control sequences from text that was escaped when the input was filtered, and what a
+/// lost escape character leaves of a colour (`[32m`, `\x1b[32m`, `^[[32m`).
 pub(super) fn strip_controls(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut filter = ControlFilter::default();
     raw.chars().for_each(|c| filter.push(c, &mut text));
     filter.finish(&mut text);
-    strip_colour_remains(&text).into_owned()
+    strip_broken_colours(&text).into_owned()
 }
 
 /// Spellings of the escape character in logs and sources.
@@ -269,7 +271,7 @@ const SPELLED_ESCAPES: [&str; 8] = [
 ];
 
 /// Removes what a lost escape character leaves of a colour.
-pub(super) fn strip_colour_remains(text: &str) -> Cow<'_, str> {
+pub(super) fn strip_broken_colours(text: &str) -> Cow<'_, str> {
     if !text.contains('[') {
         return Cow::Borrowed(text);
     }
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colour_without_its_escape_character_is_none() {
+    fn a_colour_code_without_escape_is_text() {
         for (raw, clean) in [
             ("[32mab[0m", "ab"),
             ("\\x1b[1;32mab\\033[0m \\u001b[mc", "ab c"),

@@ -11,7 +11,8 @@ use super::{
 /// The most secrets and skipped values kept for comparing.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// How many ids handed out are remembered at least, so that a repetition nearby is not handed out again.
+/// How many ids handed out are remembered at least, so that a repetition nearby is not handed out
+/// again.
 const MIN_REMEMBERED_IDS: usize = 32 * 1024;
 
 /// The fewest characters of a secret that is looked for in the rest of the text.
@@ -41,7 +42,7 @@ pub(super) enum Evidence {
 
 /// Why a value is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Skip {
+pub(super) enum SkipReason {
     Secret,
     Placeholder,
     Foreign,
@@ -93,7 +94,7 @@ pub enum Certainty {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct QueuedId {
     id: TaskId,
     evidence: Evidence,
     context: CleanText,
@@ -102,7 +103,7 @@ struct Entry {
 /// The ids found and the values skipped.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    queue: Vec<Entry>,
+    queue: Vec<QueuedId>,
     queued: HashMap<TaskId, usize>,
     /// Ids handed out, in two generations of which the older is forgotten.
     recent: HashSet<TaskId>,
@@ -110,7 +111,7 @@ pub(super) struct Findings {
     secrets: HashSet<Box<str>>,
     /// Secrets the caller gave, which no id may hold either.
     given_secrets: Vec<Box<str>>,
-    skipped_values: HashSet<(Skip, Box<str>)>,
+    skipped_values: HashSet<(SkipReason, Box<str>)>,
     pub(super) skipped: Skipped,
     /// Whether the text names a task, be it by a stand-in.
     pub(super) names_tasks: bool,
@@ -121,7 +122,7 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Adds a secret the caller knows: it is never an id, nor a part of one.
-    pub(super) fn know_secret(&mut self, secret: &str) {
+    pub(super) fn add_known_secret(&mut self, secret: &str) {
         let secret = normalized(secret);
         if secret.len() >= MIN_SECRET {
             self.given_secrets.push(secret.clone());
@@ -142,7 +143,7 @@ impl Findings {
     pub(super) fn add_secret(&mut self, text: &str) {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
         for word in words.filter(|word| word.len() >= MIN_SECRET) {
-            self.skip(Skip::Secret, word);
+            self.skip(SkipReason::Secret, word);
             if self.secrets.len() < MAX_REMEMBERED {
                 self.secrets.insert(normalized(word));
             }
@@ -150,10 +151,10 @@ impl Findings {
     }
 
     /// Counts a value that is left out, each once.
-    pub(super) fn skip(&mut self, kind: Skip, value: &str) {
+    pub(super) fn skip(&mut self, kind: SkipReason, value: &str) {
         let value = match kind {
-            Skip::Secret => normalized(value),
-            Skip::Placeholder | Skip::Foreign => value.into(),
+            SkipReason::Secret => normalized(value),
+            SkipReason::Placeholder | SkipReason::Foreign => value.into(),
         };
         let is_new = if self.skipped_values.len() < MAX_REMEMBERED {
             self.skipped_values.insert((kind, value))
@@ -161,12 +162,12 @@ impl Findings {
             !self.skipped_values.contains(&(kind, value))
         };
         let count = match kind {
-            Skip::Secret => &mut self.skipped.secrets,
-            Skip::Placeholder => {
+            SkipReason::Secret => &mut self.skipped.secrets,
+            SkipReason::Placeholder => {
                 self.names_tasks = true;
                 &mut self.skipped.placeholders
             }
-            Skip::Foreign => &mut self.skipped.foreign,
+            SkipReason::Foreign => &mut self.skipped.foreign,
         };
         *count += usize::from(is_new);
     }
@@ -196,7 +197,7 @@ impl Findings {
             CleanText::line("", 0)
         };
         self.queued.insert(id.clone(), self.queue.len());
-        self.queue.push(Entry {
+        self.queue.push(QueuedId {
             id,
             evidence,
             context,
@@ -240,7 +241,7 @@ impl Findings {
                     .iter()
                     .any(|secret| secret.len() >= MIN_SECRET && letters.contains(secret.as_ref()));
             if holds_secret || self.is_secret(&entry.id) {
-                self.skip(Skip::Secret, entry.id.as_str());
+                self.skip(SkipReason::Secret, entry.id.as_str());
                 continue;
             }
             let certainty = match entry.evidence {
@@ -249,7 +250,7 @@ impl Findings {
                 Evidence::Suspicious => Certainty::Suspicious,
             };
             if certainty == Certainty::Certain {
-                self.remember(&entry.id);
+                self.remember_id(&entry.id);
             }
             found.push(FoundId {
                 id: entry.id,
@@ -260,7 +261,7 @@ impl Findings {
         found
     }
 
-    fn remember(&mut self, id: &TaskId) {
+    fn remember_id(&mut self, id: &TaskId) {
         if self.recent.len() >= MIN_REMEMBERED_IDS {
             self.older = std::mem::take(&mut self.recent);
         }
@@ -296,13 +297,13 @@ fn context(line: &str, word: &str) -> CleanText {
     if !format!("{before}{after}").contains(char::is_alphanumeric) {
         return CleanText::line("", 0);
     }
-    let (before, after) = (plain_words(before), plain_words(after));
+    let (before, after) = (redact_values(before), redact_values(after));
     let text = format!("{} … {}", before.trim(), after.trim());
     CleanText::line(text.trim(), 4 * MAX_CONTEXT)
 }
 
 /// Returns a text with each word that may be an id or a secret as `…`.
-pub(super) fn plain_words(text: &str) -> String {
+pub(super) fn redact_values(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut before = String::new();
     for part in text.split_inclusive(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))) {

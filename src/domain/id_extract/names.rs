@@ -351,7 +351,8 @@ fn is_credential_option(name: &str) -> bool {
     )
 }
 
-/// Judges the words before a sign or a value, of which the last few are the name: "the Task ID", "external task id".
+/// Judges the words before a sign or a value, of which the last few are the name: "the Task ID",
+/// "external task id".
 pub(super) fn classify_words(words: &[&str]) -> NameClass {
     let Some((last, before)) = words.split_last() else {
         return NameClass::Neutral;
@@ -376,7 +377,7 @@ pub(super) fn classify_words(words: &[&str]) -> NameClass {
         }
         (NameClass::Task, _) if pair == NameClass::Foreign => NameClass::Foreign,
         (NameClass::Neutral, NameClass::Foreign)
-            if is_id_word(last) && !FILLERS.contains(&previous.to_lowercase().as_str()) =>
+            if is_id_word(last) && !FILLER_WORDS.contains(&previous.to_lowercase().as_str()) =>
         {
             NameClass::Foreign
         }
@@ -390,7 +391,7 @@ pub(super) fn is_id_word(word: &str) -> bool {
 }
 
 /// Words of a sentence between a name and its value.
-const FILLERS: [&str; 20] = [
+const FILLER_WORDS: [&str; 20] = [
     "is", "was", "are", "the", "a", "an", "no", "nr", "number", "named", "called", "my", "your",
     "equals", "new", "of", "where", "with", "and", "by",
 ];
@@ -427,7 +428,7 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
     {
         return NameClass::Secret;
     }
-    let is_filler = |word: &&str| FILLERS.contains(&word.to_lowercase().as_str());
+    let is_filler = |word: &&str| FILLER_WORDS.contains(&word.to_lowercase().as_str());
     let end = words
         .iter()
         .rposition(|word| !is_filler(word))
@@ -448,7 +449,7 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
 }
 
 /// Reports whether a sentence before a sign speaks of a key and of no task: "the key for kie:".
-pub(super) fn speaks_of_secret(words: &[&str]) -> bool {
+pub(super) fn mentions_secret(words: &[&str]) -> bool {
     let has = |list: &[&str]| {
         words
             .iter()
@@ -467,8 +468,9 @@ pub(super) fn is_value_slot(name: &str) -> bool {
     VALUE_SLOTS.contains(&words_of(name).concat().as_str())
 }
 
-/// Reports whether a text is nothing but a name that says what its value is, as in the head of a table.
-pub(super) fn is_telling_name(text: &str) -> bool {
+/// Reports whether a text is nothing but a name that says what its value is, as in the head of a
+/// table.
+pub(super) fn is_decisive_name(text: &str) -> bool {
     !text.contains(|c: char| {
         c.is_ascii_digit() || matches!(c, '=' | ':' | '/' | '?' | ',' | '"' | '\'')
     }) && text.split_whitespace().count() <= 3
@@ -484,7 +486,7 @@ pub(super) fn is_credential_header(name: &str) -> bool {
 }
 
 /// Reports whether a word names the scheme of a credential that follows, or only leads to a value.
-pub(super) fn leads_to_a_secret(word: &str) -> bool {
+pub(super) fn precedes_secret(word: &str) -> bool {
     let schemes = [
         "bearer",
         "basic",
@@ -496,7 +498,7 @@ pub(super) fn leads_to_a_secret(word: &str) -> bool {
     ];
     schemes
         .iter()
-        .chain(&FILLERS)
+        .chain(&FILLER_WORDS)
         .any(|lead| lead.eq_ignore_ascii_case(word))
 }
 
@@ -507,7 +509,7 @@ pub(super) fn ends_with_secret_name(before: &str) -> bool {
         .filter(|word| !word.is_empty())
         .find_map(|word| {
             let is_secret = classify(word) == NameClass::Secret;
-            (is_secret || !leads_to_a_secret(word)).then_some(is_secret)
+            (is_secret || !precedes_secret(word)).then_some(is_secret)
         })
         .unwrap_or_default()
 }
@@ -517,7 +519,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_judged_whole() {
+    fn names_are_matched_as_a_whole() {
         for (class, names) in [
             (
                 NameClass::Task,
@@ -547,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_before_a_sign_are_the_name() {
+    fn the_name_is_the_words_before_the_separator() {
         for (words, class) in [
             ("Task ID", NameClass::Task),
             ("the Luma task id", NameClass::Task),
@@ -565,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_says_what_its_id_is() {
+    fn sentences_name_their_ids() {
         for (words, class) in [
             ("created", NameClass::Task),
             ("the Task ID is", NameClass::Task),

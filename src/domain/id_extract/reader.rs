@@ -5,15 +5,15 @@ mod html;
 use html::HtmlTable;
 
 use super::{
-    decode::{strip_colour_remains, strip_controls},
-    findings::{Evidence, Findings, Skip},
+    decode::{strip_broken_colours, strip_controls},
+    findings::{Evidence, Findings, SkipReason},
     names::{
         NameClass, classify, classify_sentence, classify_words, ends_with_secret_name,
-        is_credential_header, is_id_word, is_name_slot, is_telling_name, is_value_slot,
-        leads_to_a_secret, speaks_of_secret,
+        is_credential_header, is_decisive_name, is_id_word, is_name_slot, is_value_slot,
+        mentions_secret, precedes_secret,
     },
-    table::{Row, Table, pair},
-    tokens::{Quote, Token, TokenKind, tokenize},
+    table::{Row, Table, name_value_pair},
+    tokens::{Quote, TextToken, TokenKind, tokenize},
     values::{
         self, NamedValue, is_hex_id, is_id_character, is_id_shape, is_plain_id, is_secret_shape,
         is_suspicious,
@@ -37,7 +37,7 @@ const MAX_NAME: usize = 80;
 
 /// What is between two brackets.
 #[derive(Debug, Default)]
-struct Scope {
+struct BracketScope {
     bracket: Option<char>,
     /// The class of the name before the bracket.
     class: NameClass,
@@ -57,7 +57,7 @@ struct Scope {
 
 /// A name at the end of a line, whose values are on the lines below.
 #[derive(Debug, Clone, Copy)]
-struct Block {
+struct NameBlock {
     class: NameClass,
     indent: usize,
     /// Whether no value of it has come.
@@ -68,7 +68,7 @@ struct Block {
 
 /// What is known within one line.
 #[derive(Debug, Default)]
-struct Line<'a> {
+struct LineState<'a> {
     text: &'a str,
     /// The class of a value that is to come next.
     expected: Option<NameClass>,
@@ -95,7 +95,7 @@ struct Line<'a> {
 
 /// Where a word stands.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct WordContext {
     start: usize,
     /// Whether a separator follows.
     is_name: bool,
@@ -105,9 +105,9 @@ struct Place {
 
 /// The content of a quotation, read as it comes.
 #[derive(Debug)]
-enum OpenText {
+enum OpenQuotation {
     Secret,
-    Read(Box<Reader>),
+    Read(Box<LineReader>),
 }
 
 /// What the name before a value is the place of.
@@ -121,26 +121,27 @@ enum Slot {
 
 /// A reader of lines that share brackets, columns and blocks.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct LineReader {
     depth: usize,
     /// The class of the name before the text as a whole.
     class: NameClass,
-    root: Scope,
-    scopes: Vec<Scope>,
+    root: BracketScope,
+    scopes: Vec<BracketScope>,
     table: Option<Table>,
-    /// The classes of the last list of names, for the lists of values after it: `(id, task_id) VALUES (1, '…')`.
+    /// The classes of the last list of names, for the lists of values after it: `(id, task_id)
+    /// VALUES (1, '…')`.
     columns: Vec<NameClass>,
     html: HtmlTable,
-    block: Option<Block>,
+    block: Option<NameBlock>,
     /// Whether the section of an INI or TOML file is named as a secret.
     is_secret_section: bool,
     /// The end of the last line that was not blank.
     previous: String,
     /// A quotation that the portion before did not end.
-    open_text: Option<OpenText>,
+    open_quotation: Option<OpenQuotation>,
 }
 
-impl Reader {
+impl LineReader {
     fn nested(&self, class: NameClass) -> Self {
         Self {
             depth: self.depth + 1,
@@ -152,14 +153,14 @@ impl Reader {
     /// Reads text of any number of lines to its end.
     fn read(&mut self, text: &str, found: &mut Findings) {
         for line in text.split('\n') {
-            self.line(line, true, found);
+            self.read_line(line, true, found);
         }
         self.finish(found);
     }
 
     /// Resolves what still waits.
     pub(super) fn finish(&mut self, found: &mut Findings) {
-        if let Some(OpenText::Read(mut reader)) = self.open_text.take() {
+        if let Some(OpenQuotation::Read(mut reader)) = self.open_quotation.take() {
             reader.finish(found);
         }
         while let Some(scope) = self.scopes.pop() {
@@ -169,11 +170,11 @@ impl Reader {
     }
 
     /// Reads a line, or a portion of a long one.
-    pub(super) fn line(&mut self, raw: &str, is_whole: bool, found: &mut Findings) {
+    pub(super) fn read_line(&mut self, raw: &str, is_whole: bool, found: &mut Findings) {
         if let Some(unescaped) = unescape_markup(raw).filter(|_| self.depth < MAX_DEPTH) {
             self.nested(self.class).read(&unescaped, found);
         }
-        let clean = strip_colour_remains(raw);
+        let clean = strip_broken_colours(raw);
         let Some(text) = self.continue_text(&clean, is_whole, found) else {
             return;
         };
@@ -181,11 +182,11 @@ impl Reader {
             self.end_paragraph(found);
             return;
         }
-        self.forget_brackets(text, found);
+        self.drop_unclosed_brackets(text, found);
         if !(self.scopes.is_empty() && self.read_row(text, found)) {
-            self.structure(text, is_whole, found);
+            self.read_tokens(text, is_whole, found);
         }
-        self.previous = tail(text, MAX_NAME).to_owned();
+        self.previous = last_chars(text, MAX_NAME).to_owned();
     }
 
     /// Goes on with a quotation of the portion before; returns what comes after it.
@@ -195,17 +196,17 @@ impl Reader {
         is_whole: bool,
         found: &mut Findings,
     ) -> Option<&'a str> {
-        let Some(mut reader) = self.open_text.take() else {
+        let Some(mut reader) = self.open_quotation.take() else {
             return Some(line);
         };
         let (content, rest) = match Quote::JSON.close(line) {
             Some((content, length)) => (content, line.get(length..)),
             None => (line, None),
         };
-        reader.feed(&Quote::JSON.unescape(content), found);
+        reader.push(&Quote::JSON.unescape(content), found);
         if rest.is_none() && !is_whole {
-            self.open_text = Some(reader);
-        } else if let OpenText::Read(mut reader) = reader {
+            self.open_quotation = Some(reader);
+        } else if let OpenQuotation::Read(mut reader) = reader {
             reader.finish(found);
         }
         rest
@@ -236,7 +237,7 @@ impl Reader {
             }
             Some(Row::Nothing) => true,
             Some(Row::End) | None => {
-                let named = pair(text);
+                let named = name_value_pair(text);
                 for (class, cell) in named.iter().flatten() {
                     self.text_value(*class, cell, text, found);
                 }
@@ -247,7 +248,7 @@ impl Reader {
     }
 
     /// Reads a line token by token.
-    fn structure(&mut self, text: &str, is_whole: bool, found: &mut Findings) {
+    fn read_tokens(&mut self, text: &str, is_whole: bool, found: &mut Findings) {
         let indent = text.len() - text.trim_start().len();
         let is_item = text.trim_start().starts_with("- ");
         if is_item && self.scopes.is_empty() {
@@ -259,11 +260,11 @@ impl Reader {
             self.is_secret_section = classify(section) == NameClass::Secret;
         }
         let tokens = tokenize(text);
-        let mut line = Line {
+        let mut line = LineState {
             text,
             is_in_secret: self.is_secret_section,
             expected: (self.class != NameClass::Neutral).then_some(self.class),
-            ..Line::default()
+            ..LineState::default()
         };
         self.begin_block(&mut line, indent, is_item);
         for (at, token) in tokens.iter().enumerate() {
@@ -273,8 +274,9 @@ impl Reader {
         self.end_line(&line, indent, found);
     }
 
-    /// Forgets brackets that were never closed: a line that begins at the margin begins something new.
-    fn forget_brackets(&mut self, text: &str, found: &mut Findings) {
+    /// Forgets brackets that were never closed: a line that begins at the margin begins something
+    /// new.
+    fn drop_unclosed_brackets(&mut self, text: &str, found: &mut Findings) {
         let goes_on =
             |c: char| c.is_whitespace() || matches!(c, '}' | ']' | ')' | '"' | '\'' | ',' | '<');
         while !text.starts_with(goes_on)
@@ -285,7 +287,7 @@ impl Reader {
     }
 
     /// Hands the name at the end of a line before to the values of this one.
-    fn begin_block(&mut self, line: &mut Line<'_>, indent: usize, is_item: bool) {
+    fn begin_block(&mut self, line: &mut LineState<'_>, indent: usize, is_item: bool) {
         let Some(block) = self
             .block
             .as_mut()
@@ -294,7 +296,7 @@ impl Reader {
             return;
         };
         let words: Vec<_> = line.text.split_whitespace().collect();
-        if is_name_alone(&words) {
+        if is_lone_name(&words) {
             self.block = None;
             return;
         }
@@ -316,17 +318,17 @@ impl Reader {
     }
 
     /// Remembers a name that ends the line, and judges what the line holds without any.
-    fn end_line(&mut self, line: &Line<'_>, indent: usize, found: &mut Findings) {
+    fn end_line(&mut self, line: &LineState<'_>, indent: usize, found: &mut Findings) {
         if self.scopes.is_empty() && !self.columns.is_empty() && self.table.is_none() {
             self.table = Some(Table::with_columns(self.columns.clone()));
         }
         let is_lone_name = line.unnamed.is_empty()
             && line.words.len() == line.others.len()
             && !line.is_prose
-            && is_name_alone(&line.words);
+            && is_lone_name(&line.words);
         if is_lone_name {
             let class = classify_words(&line.words);
-            self.block = Some(Block {
+            self.block = Some(NameBlock {
                 class,
                 indent,
                 is_fresh: true,
@@ -334,14 +336,14 @@ impl Reader {
             });
             return;
         }
-        self.remember_name(line, indent);
+        self.save_trailing_name(line, indent);
         if !self.is_secret() && !line.is_prose {
-            self.judge_unnamed(line, found);
+            self.classify_unnamed(line, found);
         }
     }
 
     /// Remembers a name that ends the line: its values are below.
-    fn remember_name(&mut self, line: &Line<'_>, indent: usize) {
+    fn save_trailing_name(&mut self, line: &LineState<'_>, indent: usize) {
         let tells = |class: &NameClass| *class != NameClass::Neutral;
         // `token: >-` too.
         let end = line.text.trim_end().trim_end_matches(['-', '+']);
@@ -351,7 +353,7 @@ impl Reader {
             .filter(tells)
             .filter(|_| ends_with_name && line.is_prose)
         {
-            self.block = Some(Block {
+            self.block = Some(NameBlock {
                 class,
                 indent,
                 is_fresh: true,
@@ -361,7 +363,7 @@ impl Reader {
     }
 
     /// Judges the words of a line that holds no name.
-    fn judge_unnamed(&self, line: &Line<'_>, found: &mut Findings) {
+    fn classify_unnamed(&self, line: &LineState<'_>, found: &mut Findings) {
         if line.others.iter().all(|word| is_plain_id(word)) {
             for id in &line.unnamed {
                 found.add(id, Evidence::Listed, line.text);
@@ -392,25 +394,25 @@ impl Reader {
 
     fn token<'a>(
         &mut self,
-        line: &mut Line<'a>,
-        token: &'a Token<'a>,
-        next: Option<&Token<'_>>,
+        line: &mut LineState<'a>,
+        token: &'a TextToken<'a>,
+        next: Option<&TextToken<'_>>,
         is_whole: bool,
         found: &mut Findings,
     ) {
         let content = token.kind.content();
-        self.note_head(content, &token.kind, found);
+        self.track_name_list(content, &token.kind, found);
         line.bracketed = line.bracketed.or(content);
         match &token.kind {
-            TokenKind::Word(word) => self.word(line, word, Place::new(token, next), found),
+            TokenKind::Word(word) => self.word(line, word, WordContext::new(token, next), found),
             TokenKind::Text {
                 content,
                 is_open: true,
-            } if !is_whole => self.open_text(line, content, found),
+            } if !is_whole => self.open_quotation(line, content, found),
             TokenKind::Text {
                 content,
                 is_open: true,
-            } if line.expected == Some(NameClass::Task) && is_cut_off(content) => {
+            } if line.expected == Some(NameClass::Task) && may_be_truncated(content) => {
                 found.add(content, Evidence::Suspicious, line.text);
             }
             TokenKind::Text { content, .. } => self.text(line, content, next, found),
@@ -430,7 +432,7 @@ impl Reader {
             TokenKind::Template => {
                 if line.expected.take() == Some(NameClass::Task) {
                     let template = line.text.get(token.span.clone()).unwrap_or_default();
-                    found.skip(Skip::Placeholder, template);
+                    found.skip(SkipReason::Placeholder, template);
                 }
             }
         }
@@ -438,7 +440,12 @@ impl Reader {
     }
 
     /// Follows a list of nothing but names.
-    fn note_head(&mut self, content: Option<&str>, kind: &TokenKind<'_>, found: &mut Findings) {
+    fn track_name_list(
+        &mut self,
+        content: Option<&str>,
+        kind: &TokenKind<'_>,
+        found: &mut Findings,
+    ) {
         let scope = self.scope();
         let at = scope.commas;
         if let TokenKind::Close(_) = kind {
@@ -467,7 +474,7 @@ impl Reader {
         }
     }
 
-    fn scope(&mut self) -> &mut Scope {
+    fn scope(&mut self) -> &mut BracketScope {
         match self.scopes.last_mut() {
             Some(scope) => scope,
             None => &mut self.root,
@@ -485,12 +492,12 @@ impl Reader {
 
     /// Reports whether an id without a name of its own belongs to the name of a task.
     fn is_task(&self) -> bool {
-        let is_task = |scope: &Scope| scope.class == NameClass::Task;
+        let is_task = |scope: &BracketScope| scope.class == NameClass::Task;
         self.scopes.iter().any(is_task)
     }
 
     /// Judges the name before a separator.
-    fn separator(&mut self, line: &mut Line<'_>) {
+    fn separator(&mut self, line: &mut LineState<'_>) {
         let words = std::mem::take(&mut line.words);
         let Some(name) = words.last() else {
             return;
@@ -511,7 +518,7 @@ impl Reader {
         let is_secret = self.is_secret()
             || self.scope().is_credential_header
             || line.is_in_secret
-            || (class == NameClass::Neutral && speaks_of_secret(&words));
+            || (class == NameClass::Neutral && mentions_secret(&words));
         if is_secret && class != NameClass::Task {
             class = NameClass::Secret;
         } else if is_value && self.scope().slot != NameClass::Neutral {
@@ -531,7 +538,7 @@ impl Reader {
         line.is_quoted_name = false;
     }
 
-    fn open(&mut self, line: &mut Line<'_>, bracket: char, found: &mut Findings) {
+    fn open(&mut self, line: &mut LineState<'_>, bracket: char, found: &mut Findings) {
         if self.scopes.len() >= MAX_SCOPES {
             let oldest = self.scopes.remove(0);
             self.resolve(oldest, found);
@@ -539,7 +546,7 @@ impl Reader {
         // `variable "api_key" { default = … }`.
         let label = line
             .previous
-            .filter(|label| bracket == '{' && is_telling_name(label));
+            .filter(|label| bracket == '{' && is_decisive_name(label));
         let class = line
             .expected
             .take()
@@ -547,18 +554,23 @@ impl Reader {
             .unwrap_or_default();
         line.bracketed = None;
         // `"value": {"stringValue": …}` beside a name.
-        self.scopes.push(Scope {
+        self.scopes.push(BracketScope {
             bracket: Some(bracket),
             heads: matches!(bracket, '(' | '[').then(Vec::new),
             class,
-            ..Scope::default()
+            ..BracketScope::default()
         });
         line.words.clear();
         line.class = NameClass::Neutral;
         line.is_prose |= bracket == '{';
     }
 
-    fn close(&mut self, line: &mut Line<'_>, next: Option<&Token<'_>>, found: &mut Findings) {
+    fn close(
+        &mut self,
+        line: &mut LineState<'_>,
+        next: Option<&TextToken<'_>>,
+        found: &mut Findings,
+    ) {
         let scope = self.scopes.pop().unwrap_or_default();
         let (bracket, class) = (scope.bracket, scope.class);
         self.resolve(scope, found);
@@ -582,7 +594,7 @@ impl Reader {
     }
 
     /// Reads the values that waited for a name in their object.
-    fn resolve(&mut self, scope: Scope, found: &mut Findings) {
+    fn resolve(&mut self, scope: BracketScope, found: &mut Findings) {
         let class = if scope.class == NameClass::Secret || self.is_secret() {
             NameClass::Secret
         } else {
@@ -594,7 +606,13 @@ impl Reader {
     }
 
     /// Reads a word: a part of a name, a value, or a word of a sentence.
-    fn word<'a>(&mut self, line: &mut Line<'a>, word: &'a str, place: Place, found: &mut Findings) {
+    fn word<'a>(
+        &mut self,
+        line: &mut LineState<'a>,
+        word: &'a str,
+        place: WordContext,
+        found: &mut Findings,
+    ) {
         let trimmed = word.trim_matches(['.', '/', '+', '@']);
         let is_value =
             is_hex_id(trimmed) || (line.expected == Some(NameClass::Task) && is_plain_id(trimmed));
@@ -619,46 +637,48 @@ impl Reader {
             class = None;
         }
         let Some(class) = class else {
-            return self.free_word(line, word, place.start, found);
+            return self.read_unnamed_word(line, word, place.start, found);
         };
         if (place.is_wrapper && class != NameClass::Neutral)
-            || (class == NameClass::Secret && leads_to_a_secret(word))
+            || (class == NameClass::Secret && precedes_secret(word))
         {
-            return self.name_of_key_element(line, word);
+            return self.name_from_key_element(line, word);
         }
         if line.expected.take().is_some() {
             self.html.next = NameClass::Neutral;
         }
-        if self.sets_slot(line, word, found)
-            || (class == NameClass::Neutral && is_id_shape(trimmed) && self.defers(line, trimmed))
+        if self.take_slot_name(line, word, found)
+            || (class == NameClass::Neutral
+                && is_id_shape(trimmed)
+                && self.try_defer(line, trimmed))
         {
             return;
         }
         match class {
             NameClass::Secret => {
                 found.add_secret(word);
-                self.name_of_key_element(line, word);
+                self.name_from_key_element(line, word);
             }
             NameClass::Neutral if self.is_deferred_item(line, trimmed) => {
                 self.scope().deferred.push(trimmed.to_owned());
             }
             NameClass::Task => named(values::unquoted(trimmed), word, line.text, found),
-            NameClass::Foreign if is_id_shape(trimmed) => found.skip(Skip::Foreign, trimmed),
+            NameClass::Foreign if is_id_shape(trimmed) => found.skip(SkipReason::Foreign, trimmed),
             NameClass::Foreign | NameClass::Neutral => {
-                self.free_word(line, word, place.start, found);
+                self.read_unnamed_word(line, word, place.start, found);
             }
         }
     }
 
     /// Takes the content of `<key>` for the name of the next element, as in a property list.
-    fn name_of_key_element(&mut self, line: &Line<'_>, word: &str) {
+    fn name_from_key_element(&mut self, line: &LineState<'_>, word: &str) {
         if line.text.contains("<key>") && !is_hex_id(word) {
             self.html.next = classify(word);
         }
     }
 
     /// Reports whether a value waits for the name below it: `- value: …` before `name: …`.
-    fn is_deferred_item(&mut self, line: &mut Line<'_>, value: &str) -> bool {
+    fn is_deferred_item(&mut self, line: &mut LineState<'_>, value: &str) -> bool {
         line.slot.take() == Some(Slot::Value)
             && is_hex_id(value)
             && line.text.trim_start().starts_with("- ")
@@ -687,7 +707,12 @@ impl Reader {
     }
 
     /// Takes the value of a place for names as the name it is; reports whether that was all it is.
-    fn sets_slot(&mut self, line: &mut Line<'_>, value: &str, found: &mut Findings) -> bool {
+    fn take_slot_name(
+        &mut self,
+        line: &mut LineState<'_>,
+        value: &str,
+        found: &mut Findings,
+    ) -> bool {
         if line.slot.take_if(|slot| *slot == Slot::Name).is_none()
             || is_hex_id(value)
             || is_plain_id(value)
@@ -709,7 +734,7 @@ impl Reader {
     }
 
     /// Keeps the value of an object until the name beside it comes; reports whether it does.
-    fn defers(&mut self, line: &mut Line<'_>, value: &str) -> bool {
+    fn try_defer(&mut self, line: &mut LineState<'_>, value: &str) -> bool {
         let scope = self.scope();
         let is_deferred = line.slot.take_if(|slot| *slot == Slot::Value).is_some()
             && matches!(scope.bracket, None | Some('{'))
@@ -721,9 +746,9 @@ impl Reader {
     }
 
     /// Reads a word that no name announces.
-    fn free_word<'a>(
+    fn read_unnamed_word<'a>(
         &mut self,
-        line: &mut Line<'a>,
+        line: &mut LineState<'a>,
         word: &'a str,
         start: usize,
         found: &mut Findings,
@@ -732,7 +757,7 @@ impl Reader {
         for (piece, is_file) in pieces(word) {
             has_id |= is_id_shape(piece);
             if is_id_shape(piece) && !is_file {
-                self.free_id(line, piece, start, found);
+                self.read_unnamed_id(line, piece, start, found);
             }
         }
         if has_id {
@@ -748,7 +773,7 @@ impl Reader {
                 return found.add_secret(trimmed);
             }
         }
-        if line.class != NameClass::Task && !leads_to_a_secret(word) {
+        if line.class != NameClass::Task && !precedes_secret(word) {
             line.class = NameClass::Neutral;
         }
         line.others.push(trimmed);
@@ -760,9 +785,9 @@ impl Reader {
     }
 
     /// Reads an id of the usual shape that no name announces.
-    fn free_id<'a>(
+    fn read_unnamed_id<'a>(
         &mut self,
-        line: &mut Line<'a>,
+        line: &mut LineState<'a>,
         id: &'a str,
         start: usize,
         found: &mut Findings,
@@ -781,7 +806,7 @@ impl Reader {
         }
         match class {
             NameClass::Secret => found.add_secret(id),
-            NameClass::Foreign => found.skip(Skip::Foreign, id),
+            NameClass::Foreign => found.skip(SkipReason::Foreign, id),
             NameClass::Task => found.add(id, Evidence::Named, line.text),
             NameClass::Neutral if self.is_behind_secret(line, start) => found.add_secret(id),
             NameClass::Neutral => {
@@ -793,10 +818,11 @@ impl Reader {
 
     /// Reports whether a secret's name is before a value, whatever signs are between.
     ///
-    /// The second look at a value without a name: quotes that do not match may hide the name from the tokens.
-    fn is_behind_secret(&self, line: &Line<'_>, start: usize) -> bool {
+    /// The second look at a value without a name: quotes that do not match may hide the name from
+    /// the tokens.
+    fn is_behind_secret(&self, line: &LineState<'_>, start: usize) -> bool {
         let before = line.text.get(..start).unwrap_or_default();
-        let near = tail(before, MAX_NAME);
+        let near = last_chars(before, MAX_NAME);
         ends_with_secret_name(near)
             || (!before.contains(char::is_alphanumeric) && ends_with_secret_name(&self.previous))
     }
@@ -804,9 +830,9 @@ impl Reader {
     /// Reads quoted text: a name, a value, or an element of a list.
     fn text<'a>(
         &mut self,
-        line: &mut Line<'a>,
+        line: &mut LineState<'a>,
         content: &'a str,
-        next: Option<&Token<'_>>,
+        next: Option<&TextToken<'_>>,
         found: &mut Findings,
     ) {
         let is_name = next.is_some_and(|next| next.kind == TokenKind::Separator);
@@ -821,10 +847,10 @@ impl Reader {
             || (next.is_none() && line.words.is_empty() && !line.is_prose);
         let scope = self.scope();
         let element = std::mem::take(&mut scope.element);
-        found.names_tasks =
-            found.names_tasks || (is_telling_name(content) && classify(content) == NameClass::Task);
+        found.names_tasks = found.names_tasks
+            || (is_decisive_name(content) && classify(content) == NameClass::Task);
         if announced.is_none()
-            && is_telling_name(content)
+            && is_decisive_name(content)
             && (scope.bracket.is_some() || is_paired)
             && scope.class == NameClass::Neutral
         {
@@ -845,16 +871,16 @@ impl Reader {
                 NameClass::Task | NameClass::Foreign | NameClass::Neutral => NameClass::Neutral,
             });
         self.html.next = NameClass::Neutral;
-        if announced.is_some() && self.sets_slot(line, content, found) {
+        if announced.is_some() && self.take_slot_name(line, content, found) {
             return;
         }
-        if announced.is_some() && class == NameClass::Neutral && self.defers(line, content) {
+        if announced.is_some() && class == NameClass::Neutral && self.try_defer(line, content) {
             return;
         }
         line.slot = None;
         if announced.is_none()
             && class == NameClass::Neutral
-            && is_single(content)
+            && is_single_word(content)
             && !line.is_prose
         {
             return self.list_item(line, content, found);
@@ -863,9 +889,9 @@ impl Reader {
     }
 
     /// Reads a quoted word that stands in a line without names.
-    fn list_item<'a>(&mut self, line: &mut Line<'a>, content: &'a str, found: &mut Findings) {
+    fn list_item<'a>(&mut self, line: &mut LineState<'a>, content: &'a str, found: &mut Findings) {
         if is_id_shape(content) {
-            self.free_id(line, content, 0, found);
+            self.read_unnamed_id(line, content, 0, found);
         } else {
             line.others.push(content);
         }
@@ -873,7 +899,7 @@ impl Reader {
 
     /// Reads a value that is text, by the class of its name.
     fn text_value(&mut self, class: NameClass, content: &str, line: &str, found: &mut Findings) {
-        let is_single = is_single(content);
+        let is_single = is_single_word(content);
         let content = content.trim();
         // `'"33a6…"'`, `W/"33a6…"`.
         let bare = content.trim_start_matches("W/").trim_matches(['"', '\'']);
@@ -881,7 +907,7 @@ impl Reader {
             NameClass::Secret => found.add_secret(content),
             NameClass::Task if is_single => named(values::quoted(content), content, line, found),
             NameClass::Foreign if is_id_shape(bare) || is_plain_id(bare) => {
-                found.skip(Skip::Foreign, bare);
+                found.skip(SkipReason::Foreign, bare);
             }
             NameClass::Foreign if is_single => {}
             NameClass::Neutral if is_single => {
@@ -902,21 +928,21 @@ impl Reader {
     }
 
     /// Begins a quotation that goes on in the next portion.
-    fn open_text(&mut self, line: &mut Line<'_>, content: &str, found: &mut Findings) {
+    fn open_quotation(&mut self, line: &mut LineState<'_>, content: &str, found: &mut Findings) {
         let class = line.expected.take().unwrap_or(line.class);
         let mut reader =
             if class == NameClass::Secret || self.is_secret() || self.depth >= MAX_DEPTH {
-                OpenText::Secret
+                OpenQuotation::Secret
             } else {
-                OpenText::Read(Box::new(self.nested(class)))
+                OpenQuotation::Read(Box::new(self.nested(class)))
             };
-        reader.feed(content, found);
-        self.open_text = Some(reader);
+        reader.push(content, found);
+        self.open_quotation = Some(reader);
     }
 }
 
-impl Place {
-    fn new(token: &Token<'_>, next: Option<&Token<'_>>) -> Self {
+impl WordContext {
+    fn new(token: &TextToken<'_>, next: Option<&TextToken<'_>>) -> Self {
         let gap = next.map_or(0, |next| next.span.start - token.span.end);
         let is_letters =
             matches!(token.kind, TokenKind::Word(word) if word.chars().all(char::is_alphabetic));
@@ -934,11 +960,11 @@ impl Place {
 }
 
 /// Reports whether a value whose quotation has no end may lack its own end.
-fn is_cut_off(content: &str) -> bool {
+fn may_be_truncated(content: &str) -> bool {
     is_plain_id(content) && !is_hex_id(content)
 }
 
-/// Returns a line of YAML without the sign that its value is the block below: `key: |`, `key: !tag >-`.
+/// Returns a line of YAML without its block sign, as in `key: |` or `key: !tag >-`.
 fn without_block_sign(text: &str) -> &str {
     let trimmed = text.trim_end();
     let head = trimmed.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
@@ -961,7 +987,7 @@ fn section_name(text: &str) -> Option<&str> {
 }
 
 /// Reports whether a line is nothing but the name of a task's id or of a secret.
-fn is_name_alone(words: &[&str]) -> bool {
+fn is_lone_name(words: &[&str]) -> bool {
     words.len() <= 3 && matches!(classify_words(words), NameClass::Task | NameClass::Secret)
 }
 
@@ -969,26 +995,26 @@ fn is_name_alone(words: &[&str]) -> bool {
 fn named(value: NamedValue, word: &str, line: &str, found: &mut Findings) {
     match value {
         NamedValue::Id(id) => found.add(id.as_str(), Evidence::Named, line),
-        NamedValue::Placeholder => found.skip(Skip::Placeholder, word),
+        NamedValue::Placeholder => found.skip(SkipReason::Placeholder, word),
     }
 }
 
-impl OpenText {
+impl OpenQuotation {
     /// Reads a portion.
-    fn feed(&mut self, content: &str, found: &mut Findings) {
+    fn push(&mut self, content: &str, found: &mut Findings) {
         let Self::Read(reader) = self else {
             return found.add_secret(content);
         };
         let text = strip_controls(content);
         let mut lines = text.split('\n').peekable();
         while let Some(line) = lines.next() {
-            reader.line(line, lines.peek().is_some(), found);
+            reader.read_line(line, lines.peek().is_some(), found);
         }
     }
 }
 
 /// Reports whether a value is one word.
-fn is_single(content: &str) -> bool {
+fn is_single_word(content: &str) -> bool {
     let content = content.trim();
     !content.is_empty()
         && content.chars().all(|c| {
@@ -998,7 +1024,8 @@ fn is_single(content: &str) -> bool {
         })
 }
 
-/// Returns the pieces of a word that could be ids, and whether each is the name of a file or a part of a link.
+/// Returns the pieces of a word that could be ids, and whether each is the name of a file or a part
+/// of a link.
 fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     let is_path = word.contains('/');
     let mut previous = "";
@@ -1013,13 +1040,13 @@ fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
 }
 
 /// Returns the last characters of a text.
-fn tail(text: &str, count: usize) -> &str {
+fn last_chars(text: &str, count: usize) -> &str {
     let start = text.char_indices().rev().nth(count).map_or(0, |(at, _)| at);
     text.get(start..).unwrap_or(text)
 }
 
 /// Signs in the escapes of HTML and of links.
-const MARKUP: [(&str, &str); 23] = [
+const MARKUP_ESCAPES: [(&str, &str); 23] = [
     ("&quot;", "\""),
     ("&#34;", "\""),
     ("&#x22;", "\""),
@@ -1056,7 +1083,7 @@ fn unescape_markup(text: &str) -> Option<String> {
     while let Some(at) = rest.find(['&', '%', '\\']) {
         let (before, escape) = rest.split_at_checked(at)?;
         unescaped.push_str(before);
-        let found = MARKUP.iter().find(|(from, _)| {
+        let found = MARKUP_ESCAPES.iter().find(|(from, _)| {
             escape
                 .get(..from.len())
                 .is_some_and(|lead| lead.eq_ignore_ascii_case(from))

@@ -1,7 +1,7 @@
 //! Columns: values whose name stands in the head of a table.
 
 use super::{
-    names::{NameClass, classify, is_name_slot, is_telling_name, is_value_slot},
+    names::{NameClass, classify, is_decisive_name, is_name_slot, is_value_slot},
     values::{is_id_shape, is_plain_id},
 };
 
@@ -205,8 +205,9 @@ impl Divider {
 /// Bars between cells.
 const BARS: [char; 4] = ['|', '│', '┃', '║'];
 
-/// Reads a line of two cells, or of bars, of which the first names the others: `| Task ID | 774d… |`.
-pub(super) fn pair(line: &str) -> Option<Vec<(NameClass, String)>> {
+/// Reads a line of two cells, or of bars, of which the first names the others: `| Task ID | 774d…
+/// |`.
+pub(super) fn name_value_pair(line: &str) -> Option<Vec<(NameClass, String)>> {
     let dividers = [
         Divider::Bar,
         Divider::Sign('\t'),
@@ -220,7 +221,7 @@ pub(super) fn pair(line: &str) -> Option<Vec<(NameClass, String)>> {
         let (name, values) = cells.split_first()?;
         let is_pair = divider == Divider::Bar || values.len() == 1;
         let is_named =
-            is_pair && is_plain_id(values.first()?.trim_matches('`')) && is_telling_name(name);
+            is_pair && is_plain_id(values.first()?.trim_matches('`')) && is_decisive_name(name);
         is_named.then(|| {
             let class = classify(name);
             values.iter().map(|cell| (class, cell.clone())).collect()
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_and_json_are_no_heads() {
+    fn prose_and_json_are_not_table_headers() {
         for line in [
             "the task id, the token and more",
             "{\"taskId\": \"a1\", \"token\": 2}",
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_cell_may_go_over_lines() {
+    fn quoted_cells_may_span_lines() {
         let mut table = Table::from_head("prompt,taskId").unwrap();
         assert!(matches!(table.row("\"a prompt"), Row::Nothing));
         let Row::Cells(cells) = table.row("of two lines\",a1") else {

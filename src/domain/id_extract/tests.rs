@@ -11,7 +11,7 @@ const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
 /// The ids that `add -` would add, divided into portions of every size that could matter.
 fn ids(text: &str) -> Vec<String> {
     let found = extract(text, &KnownSecrets::default());
-    let whole: Vec<_> = certain(&found.ids).map(ToString::to_string).collect();
+    let whole: Vec<_> = certain_ids(&found.ids).map(ToString::to_string).collect();
     for size in [1, 7, 4096] {
         let mut extractor = IdExtractor::new(&KnownSecrets::default());
         let mut parts = Vec::new();
@@ -19,7 +19,7 @@ fn ids(text: &str) -> Vec<String> {
             parts.extend(extractor.push(portion));
         }
         parts.extend(extractor.finish());
-        let parts: Vec<_> = certain(&parts).map(ToString::to_string).collect();
+        let parts: Vec<_> = certain_ids(&parts).map(ToString::to_string).collect();
         assert_eq!(parts, whole, "in portions of {size}: {text}");
     }
     whole
@@ -43,7 +43,7 @@ fn table(cases: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn a_list_is_read_whatever_adorns_it() {
+fn lists_are_read_with_any_decoration() {
     table(&[
         ("<A>", &[A]),
         ("<A> <B>\n<A>", &[A, B]),
@@ -65,7 +65,7 @@ fn a_list_is_read_whatever_adorns_it() {
 }
 
 #[test]
-fn a_name_says_what_is_an_id() {
+fn field_names_identify_ids() {
     table(&[
         (r#"{"code":200,"data":{"taskId":"<A>"}}"#, &[A]),
         (r#"{\"taskId\":\"<A>\"}"#, &[A]),
@@ -122,7 +122,7 @@ fn a_name_says_what_is_an_id() {
 }
 
 #[test]
-fn a_name_may_be_words() {
+fn field_names_may_be_several_words() {
     table(&[
         ("Task ID: veo_task_abcdef123", &["veo_task_abcdef123"]),
         (
@@ -146,7 +146,7 @@ fn a_name_may_be_words() {
 }
 
 #[test]
-fn a_value_ends_where_its_syntax_ends() {
+fn a_value_ends_with_its_syntax() {
     table(&[
         ("Submitted, taskId=<A>.", &[A]),
         ("the taskId: `<A>` is stuck?", &[A]),
@@ -164,7 +164,7 @@ fn a_value_ends_where_its_syntax_ends() {
 }
 
 #[test]
-fn placeholders_name_no_task() {
+fn placeholder_values_are_ignored() {
     table(&[
         ("INFO submitting, task_id=None", &[]),
         ("state: { taskId: undefined, status: 'idle' }", &[]),
@@ -226,7 +226,7 @@ fn ids_of_other_things_are_left_out() {
 }
 
 #[test]
-fn without_any_name_the_shape_decides() {
+fn unnamed_values_are_judged_by_shape() {
     table(&[
         ("I made <A> this morning", &[A]),
         (r#"{"id":"<A>","status":"ok"}"#, &[A]),
@@ -268,9 +268,10 @@ fn control_sequences_do_not_hide_an_id() {
     ]);
 }
 
-/// What a text must hold and must not: the ids to add, with the key in it as people's tools write it.
+/// What a text must hold and must not: the ids to add, with the key in it as people's tools write
+/// it.
 #[test]
-fn no_secret_is_an_id_in_any_format() {
+fn secrets_are_never_ids() {
     let formats = [
         "$ curl -v 'https://api.kie.ai/api/v1/modify/record-info?taskId=<A>' \\\n  -H 'Authorization: Bearer KEY'\n> authorization: Bearer KEY\n",
         "KIE_API_KEY=KEY\nTASK_ID=<A>\n",
@@ -360,13 +361,16 @@ fn no_secret_is_an_id_in_any_format() {
         let mut extractor = IdExtractor::new(&KnownSecrets::default());
         let mut found = extractor.push(&utf16);
         found.extend(extractor.finish());
-        assert_eq!(certain(&found).map(TaskId::as_str).collect::<Vec<_>>(), [A]);
+        assert_eq!(
+            certain_ids(&found).map(TaskId::as_str).collect::<Vec<_>>(),
+            [A]
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn a_secret_is_none_where_no_task_is_named_either() {
+fn secrets_without_task_names_are_never_ids() {
     let texts = [
         "[credentials]\nkie = \"KEY\"\n",
         "[secrets]\nkie=KEY",
@@ -417,7 +421,7 @@ fn a_secret_is_none_where_no_task_is_named_either() {
 }
 
 #[test]
-fn what_only_resembles_a_secret_hides_no_id() {
+fn secret_lookalikes_do_not_hide_ids() {
     table(&[
         ("[default]\ntask = <A>", &[A]),
         ("[tokens]\ntask_id = <A>", &[A]),
@@ -436,7 +440,7 @@ fn what_only_resembles_a_secret_hides_no_id() {
 }
 
 #[test]
-fn a_known_secret_is_none_either() {
+fn known_secrets_are_never_ids() {
     let secrets = KnownSecrets::new(vec![KEY.to_owned()]);
     for text in [
         KEY.to_owned(),
@@ -458,7 +462,7 @@ fn a_known_secret_is_none_either() {
 }
 
 #[test]
-fn the_words_around_an_id_hold_no_secret() {
+fn context_of_an_id_contains_no_secret() {
     let text = format!("Authorization: Bearer {KEY} task_id={A} password=hunter2 state=ok");
     let found = extract(&text, &KnownSecrets::default());
     let context = found.ids[0].context.as_str();
@@ -466,7 +470,7 @@ fn the_words_around_an_id_hold_no_secret() {
 }
 
 #[test]
-fn what_is_stuck_to_an_id_is_suspicious_unless_it_is_named() {
+fn text_glued_to_an_id_is_suspicious() {
     let (glued, short) = (format!("new{B}"), B.trim_end_matches("21"));
     for (text, certainty) in [
         (glued.clone(), Certainty::Suspicious),
@@ -483,7 +487,7 @@ fn what_is_stuck_to_an_id_is_suspicious_unless_it_is_named() {
 }
 
 #[test]
-fn lone_words_that_are_no_ids_are_named() {
+fn words_that_are_not_ids_are_reported() {
     let rejected = |text: &str| {
         let found = extract(text, &KnownSecrets::default());
         let words: Vec<_> = found.rejected.iter().map(ToString::to_string).collect();
@@ -510,7 +514,7 @@ fn lone_words_that_are_no_ids_are_named() {
 }
 
 #[test]
-fn a_value_cut_off_is_not_added() {
+fn truncated_values_are_not_added() {
     let found = extract(
         r#"{"taskId":"luma_task_9f3a77"},{"taskId":"774d9a7dd6"#,
         &KnownSecrets::default(),
@@ -520,7 +524,7 @@ fn a_value_cut_off_is_not_added() {
 }
 
 #[test]
-fn no_message_shows_a_secret_by_its_shape() {
+fn messages_hide_values_shaped_like_secrets() {
     for text in [
         format!("mysql -p{KEY} x1"),
         format!("sk-{KEY}"),
@@ -535,14 +539,14 @@ fn no_message_shows_a_secret_by_its_shape() {
 }
 
 #[test]
-fn signs_without_an_end_cost_no_more_than_others() {
+fn unterminated_syntax_is_linear() {
     // Looked for once a line; each looking through the rest took minutes.
     let open = "“ ‘ « <a ".repeat(20_000);
     assert_eq!(ids(&format!("{open}\n{A}")), [A]);
 }
 
 #[test]
-fn an_argument_is_named_by_its_place() {
+fn arguments_are_named_by_position() {
     for (text, expected) in [
         (A, Some(A)),
         ("task-000001", Some("task-000001")),
@@ -555,7 +559,7 @@ fn an_argument_is_named_by_its_place() {
         ("hello there", None),
     ] {
         let found = extract_argument(text, &KnownSecrets::default());
-        let ids: Vec<_> = certain(&found.ids).map(TaskId::as_str).collect();
+        let ids: Vec<_> = certain_ids(&found.ids).map(TaskId::as_str).collect();
         assert_eq!(ids.first().copied(), expected, "{text}");
     }
     let glued = format!("x{A}");
@@ -564,7 +568,7 @@ fn an_argument_is_named_by_its_place() {
 }
 
 #[test]
-fn a_long_line_is_read_like_many_short_ones() {
+fn long_lines_are_linear() {
     let one = |n: u32| format!(r#"{{"taskId":"{n:032x}","u":"https://t.example/{n:032x}.mp4"}}"#);
     let all: Vec<_> = (1..=12_000).map(one).collect();
     for text in [
@@ -576,7 +580,7 @@ fn a_long_line_is_read_like_many_short_ones() {
         let mut found = extractor.push(text.as_bytes());
         assert!(!found.is_empty(), "ids are handed out before the end");
         found.extend(extractor.finish());
-        assert_eq!(certain(&found).count(), 12_000);
+        assert_eq!(certain_ids(&found).count(), 12_000);
         assert!(extractor.line.capacity() < 4 * MAX_LINE);
     }
 }
@@ -600,12 +604,12 @@ proptest::proptest! {
         let found = extract(&parts.concat(), &KnownSecrets::default());
         let each: std::collections::HashSet<_> = found.ids.iter().map(|found| &found.id).collect();
         assert_eq!(each.len(), found.ids.len());
-        let again: Vec<_> = certain(&found.ids).map(|id| format!("{{\"taskId\":\"{id}\"}}")).collect();
-        assert_eq!(ids(&again.join("\n")).len(), certain(&found.ids).count(), "{found:?}");
+        let again: Vec<_> = certain_ids(&found.ids).map(|id| format!("{{\"taskId\":\"{id}\"}}")).collect();
+        assert_eq!(ids(&again.join("\n")).len(), certain_ids(&found.ids).count(), "{found:?}");
     }
 
     #[test]
-    fn nothing_behind_a_word_of_authorization_is_an_id(
+    fn authorization_values_are_never_ids(
         before in "\\PC{0,12}|[ -~]{0,20}|[\"'{}\\[\\]<>&?|;,`\\\\]{0,6}",
         word in "authorization|Authorization|AUTHORIZATION|Proxy-Authorization|api_key|apiKey|API-KEY|x-api-key|KIE_API_KEY|token|access_token|accessToken|Bearer|cookie|Set-Cookie|secret|client_secret|password",
         sign in "[:=]|: |=| = |=>|\": \"|': '|\":\"|\\\\\":\\\\\"| |: Bearer |: Basic |=Bearer |:\\n  |: Token | is |%3D|&quot;:&quot;",

@@ -7,12 +7,13 @@ const MAX_TEMPLATE: usize = 200;
 
 /// What begins plain text in XML.
 const CDATA: &str = "<![CDATA[";
-/// The longest tag or anchor of YAML passed over, in characters: shorter than any id without a name.
-const MAX_ADORNMENT: usize = 12;
+/// The longest tag or anchor of YAML passed over, in characters: shorter than any id without a
+/// name.
+const MAX_YAML_TAG_LEN: usize = 12;
 
 /// One token, with its place in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token<'a> {
+pub(super) struct TextToken<'a> {
     pub(super) kind: TokenKind<'a>,
     pub(super) span: Range<usize>,
 }
@@ -72,7 +73,7 @@ struct Unclosed {
 }
 
 /// Splits a line into tokens.
-pub(super) fn tokenize(line: &str) -> Vec<Token<'_>> {
+pub(super) fn tokenize(line: &str) -> Vec<TextToken<'_>> {
     let mut tokens = Vec::new();
     let mut unclosed = Unclosed::default();
     let mut at = 0;
@@ -81,7 +82,7 @@ pub(super) fn tokenize(line: &str) -> Vec<Token<'_>> {
         let (kind, length) = next_token(rest, before, &mut unclosed);
         if let Some(kind) = kind {
             let span = at..at + length;
-            tokens.push(Token { kind, span });
+            tokens.push(TextToken { kind, span });
         }
         at += length.max(1);
     }
@@ -104,11 +105,11 @@ fn next_token<'a>(
     {
         return (Some(TokenKind::Template), length);
     }
-    let length = adornment(rest, before);
+    let length = prefix_len(rest, before);
     if length > 0 {
         return (None, length);
     }
-    if let Some((kind, length)) = prefixed_quotation(rest, before, unclosed) {
+    if let Some((kind, length)) = python_quotation(rest, before, unclosed) {
         return (Some(kind), length);
     }
     if rest.starts_with(CDATA) {
@@ -148,8 +149,9 @@ fn next_token<'a>(
     }
 }
 
-/// Returns the length of what only adorns the value after it: a tag or an anchor of YAML, the `W/` of a weak etag.
-fn adornment(rest: &str, before: Option<char>) -> usize {
+/// Returns the length of what only adorns the value after it: a tag or an anchor of YAML, the `W/`
+/// of a weak etag.
+fn prefix_len(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("W/\"") {
         return 2;
     }
@@ -160,7 +162,7 @@ fn adornment(rest: &str, before: Option<char>) -> usize {
     let name = rest.get(signs..).unwrap_or_default();
     let mut word = name
         .char_indices()
-        .take(MAX_ADORNMENT + 1)
+        .take(MAX_YAML_TAG_LEN + 1)
         .skip_while(|(_, c)| is_in_word(*c) || *c == ':');
     match word.next() {
         Some((length, end)) if length > 0 && end.is_whitespace() => signs + length,
@@ -169,7 +171,7 @@ fn adornment(rest: &str, before: Option<char>) -> usize {
 }
 
 /// Reads a quotation with a letter of Python before it: `b'…'`.
-fn prefixed_quotation<'a>(
+fn python_quotation<'a>(
     rest: &'a str,
     before: Option<char>,
     unclosed: &mut Unclosed,
@@ -366,7 +368,7 @@ mod tests {
     use super::*;
 
     fn shown(line: &str) -> String {
-        let one = |token: &Token<'_>| match &token.kind {
+        let one = |token: &TextToken<'_>| match &token.kind {
             TokenKind::Word(word) => (*word).to_owned(),
             TokenKind::Text { content, is_open } => {
                 format!("“{content}{}", if *is_open { "" } else { "”" })
@@ -382,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn every_notation_falls_into_the_same_tokens() {
+    fn every_notation_gives_the_same_tokens() {
         for (line, tokens) in [
             (
                 r#"{"taskId": "a1", "n": 2}"#,

@@ -1,8 +1,8 @@
 //! The shapes of ids, of damaged ids and of placeholders.
 
 use super::{
-    super::task::{LONGEST_ID, TaskId},
-    names::is_telling_name,
+    super::task::{MAX_ID_LEN, TaskId},
+    names::is_decisive_name,
 };
 
 /// The shortest word without a name that may be an id of another shape, in characters.
@@ -50,7 +50,8 @@ pub(super) fn is_hex_id(word: &str) -> bool {
     is_shape && !is_mask(word)
 }
 
-/// Reports whether a word has the shape of an id wherever it stands: hexadecimal, or `veo_task_abc123`.
+/// Reports whether a word has the shape of an id wherever it stands: hexadecimal, or
+/// `veo_task_abc123`.
 pub(super) fn is_id_shape(word: &str) -> bool {
     let is_task_shape = || {
         let (head, tail) = word.rsplit_once(['_', '-']).unwrap_or_default();
@@ -106,7 +107,8 @@ pub(super) fn may_hide_a_secret(word: &str) -> bool {
     word.len() > MAX_SHOWN || run(word) >= Some(MIN_SECRET_SHAPE)
 }
 
-/// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is not one.
+/// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is not
+/// one.
 pub(super) fn is_suspicious(word: &str) -> bool {
     let longest = word
         .split(|c: char| !c.is_ascii_hexdigit())
@@ -115,9 +117,10 @@ pub(super) fn is_suspicious(word: &str) -> bool {
     is_plain_id(word) && !is_hex_id(word) && longest.unwrap_or_default() >= SUSPICIOUS_RUN
 }
 
-/// Reports whether a word on a line of its own may be an id of another shape: long enough, with a digit.
+/// Reports whether a word on a line of its own may be an id of another shape: long enough, with a
+/// digit.
 pub(super) fn is_plain_id(word: &str) -> bool {
-    (MIN_PLAIN_ID..=LONGEST_ID).contains(&word.len())
+    (MIN_PLAIN_ID..=MAX_ID_LEN).contains(&word.len())
         && word.chars().all(is_id_character)
         && word.contains(|c: char| c.is_ascii_digit())
         && !word.starts_with('-')
@@ -217,7 +220,7 @@ const PLACEHOLDER_MARKS: [&str; 10] = [
 ];
 
 /// Reports whether a value is a word that stands for an id that is not there.
-pub(super) fn is_stand_in(value: &str) -> bool {
+pub(super) fn is_placeholder_word(value: &str) -> bool {
     let lower = value.to_lowercase();
     let words: Vec<_> = lower
         .split(|c: char| !c.is_alphanumeric())
@@ -231,9 +234,9 @@ pub(super) fn is_stand_in(value: &str) -> bool {
 
 /// Reports whether a value is such a word, a mask, or what a template leaves.
 fn is_placeholder(value: &str) -> bool {
-    is_stand_in(value)
+    is_placeholder_word(value)
         || is_mask(value)
-        || is_telling_name(value)
+        || is_decisive_name(value)
         || value.starts_with(['$', '%', '{', '<', '@', ':'])
 }
 
@@ -275,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_no_ids() {
+    fn placeholders_are_not_ids() {
         for word in [
             "None",
             "undefined",
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_ends_where_its_syntax_ends() {
+    fn a_value_ends_with_its_syntax() {
         let hex = "774d9a7dd608a0e49293903095e45a4c";
         for (word, id) in [
             (format!("{hex}."), hex),
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_are_told_apart() {
+    fn id_shapes_are_distinguished() {
         let hex = "774d9a7dd608a0e49293903095e45a4c";
         assert!(is_hex_id(hex) && is_hex_id("f782018c-6be4-4990-96ba-7231cd5a39e7"));
         assert!(!is_hex_id(hex.trim_start_matches('7')) && !is_hex_id(&format!("{hex}0")));

@@ -2,20 +2,21 @@
 
 use std::{fmt, time::Duration};
 
-use crate::domain::{fuzzy::Needle, span::Written};
+use crate::domain::{duration_text::HumanDuration, fuzzy::SearchPattern};
 
-/// Is a filter: the tests a task must pass, all of them. The empty one lets everything through.
+/// A filter: the tests a task must pass, all of them. The empty one lets everything through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
-    pub(super) terms: Vec<Term>,
+    pub(super) terms: Vec<FilterTerm>,
 }
 
 impl Query {
-    /// Returns the filter for tasks in one of these states; without any, the one that lets everything through.
-    pub fn of_states(states: &[StateWord]) -> Self {
-        let term = Term {
+    /// Returns the filter for tasks in one of these states; without any, the one that lets
+    /// everything through.
+    pub fn any_state(states: &[StateWord]) -> Self {
+        let term = FilterTerm {
             is_negated: false,
-            test: Test::State(states.to_vec()),
+            test: FilterTest::State(states.to_vec()),
         };
         Self {
             terms: (!states.is_empty()).then_some(term).into_iter().collect(),
@@ -28,33 +29,34 @@ impl Query {
     }
 }
 
-/// Is one test, or its opposite.
+/// One test, or its opposite.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Term {
+pub(super) struct FilterTerm {
     pub(super) is_negated: bool,
-    pub(super) test: Test,
+    pub(super) test: FilterTest,
 }
 
-/// Is one test.
+/// One test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Test {
-    /// A word, wherever a person would look for one; one that names a state finds the tasks in it too.
-    Word(Needle, Option<StateWord>),
+pub(super) enum FilterTest {
+    /// A word, wherever a person would look for one; one that names a state finds the tasks in it
+    /// too.
+    Word(SearchPattern, Option<StateWord>),
     /// A text in quotes, likewise.
-    Phrase(Needle),
+    Phrase(SearchPattern),
     /// A text in one place.
-    Text(TextField, Needle),
+    Text(TextField, SearchPattern),
     /// One of these states.
     State(Vec<StateWord>),
     /// The error code as it is spelt.
-    Code(Needle),
+    Code(SearchPattern),
     /// The error code as a number.
-    CodeNumber(Comparison, i64),
+    CodeNumber(CompareOp, i64),
     /// A span of time.
-    Span(SpanField, Comparison, Duration),
+    Span(DurationField, CompareOp, Duration),
 }
 
-/// Is a place where a text may stand.
+/// A place where a text may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextField {
     Label,
@@ -63,9 +65,9 @@ pub(super) enum TextField {
     Error,
 }
 
-/// Is a span of time of a task.
+/// A span of time of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SpanField {
+pub(super) enum DurationField {
     /// How long it took, once it has ended.
     Took,
     /// How long ago it began.
@@ -74,16 +76,16 @@ pub(super) enum SpanField {
     Left,
 }
 
-/// Is a field of the language.
+/// A field of the language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum FilterField {
     Text(TextField),
-    Span(SpanField),
+    Span(DurationField),
     State,
     Code,
 }
 
-impl Field {
+impl FilterField {
     /// The fields, in the order they are named to people.
     pub(super) const ALL: [Self; 9] = [
         Self::State,
@@ -92,9 +94,9 @@ impl Field {
         Self::Text(TextField::Prompt),
         Self::Text(TextField::Id),
         Self::Text(TextField::Error),
-        Self::Span(SpanField::Took),
-        Self::Span(SpanField::Age),
-        Self::Span(SpanField::Left),
+        Self::Span(DurationField::Took),
+        Self::Span(DurationField::Age),
+        Self::Span(DurationField::Left),
     ];
 
     /// Returns its name in the language.
@@ -106,9 +108,9 @@ impl Field {
             Self::Text(TextField::Prompt) => "prompt",
             Self::Text(TextField::Id) => "id",
             Self::Text(TextField::Error) => "error",
-            Self::Span(SpanField::Took) => "took",
-            Self::Span(SpanField::Age) => "age",
-            Self::Span(SpanField::Left) => "left",
+            Self::Span(DurationField::Took) => "took",
+            Self::Span(DurationField::Age) => "age",
+            Self::Span(DurationField::Left) => "left",
         }
     }
 
@@ -121,14 +123,14 @@ impl Field {
             Self::Text(TextField::Prompt) => "prompt:\"slow pan\"",
             Self::Text(TextField::Id) => "id:774d",
             Self::Text(TextField::Error) => "error:person",
-            Self::Span(SpanField::Took) => "took:>5m",
-            Self::Span(SpanField::Age) => "age:<2h",
-            Self::Span(SpanField::Left) => "left:<2d",
+            Self::Span(DurationField::Took) => "took:>5m",
+            Self::Span(DurationField::Age) => "age:<2h",
+            Self::Span(DurationField::Left) => "left:<2d",
         }
     }
 }
 
-/// Is a word for a state: those of JSON, and those on the screen.
+/// A word for a state: those of JSON, and those on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateWord {
     /// Never answered for yet.
@@ -178,13 +180,13 @@ impl StateWord {
     ];
 
     /// Returns the state that a bare word names, if any.
-    pub(super) fn named(word: &str) -> Option<Self> {
+    pub(super) fn parse(word: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|state| state.name().eq_ignore_ascii_case(word))
     }
 
     /// Returns what it means, in a few words.
-    pub const fn meaning(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::New => "Never answered for yet",
             Self::Generating => "Being made",
@@ -222,16 +224,16 @@ impl StateWord {
     }
 }
 
-/// Is how a value is compared.
+/// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(super) enum CompareOp {
     Less,
     AtMost,
     More,
     AtLeast,
 }
 
-impl Comparison {
+impl CompareOp {
     /// The comparisons; a longer sign stands before the one it begins with.
     pub(super) const ALL: [Self; 4] = [Self::AtMost, Self::AtLeast, Self::Less, Self::More];
 
@@ -261,28 +263,28 @@ impl fmt::Display for Query {
     }
 }
 
-fn write_test(f: &mut fmt::Formatter<'_>, test: &Test) -> fmt::Result {
+fn write_test(f: &mut fmt::Formatter<'_>, test: &FilterTest) -> fmt::Result {
     match test {
-        Test::Word(word, _) => f.write_str(word.as_str()),
-        Test::Phrase(phrase) => write_quoted(f, phrase.as_str()),
-        Test::Text(field, value) => {
-            write!(f, "{}:", Field::Text(*field).name())?;
+        FilterTest::Word(word, _) => f.write_str(word.as_str()),
+        FilterTest::Phrase(phrase) => write_quoted(f, phrase.as_str()),
+        FilterTest::Text(field, value) => {
+            write!(f, "{}:", FilterField::Text(*field).name())?;
             write_value(f, value.as_str())
         }
-        Test::State(words) => {
+        FilterTest::State(words) => {
             let names: Vec<_> = words.iter().map(|word| word.name()).collect();
-            write!(f, "{}:{}", Field::State.name(), names.join(","))
+            write!(f, "{}:{}", FilterField::State.name(), names.join(","))
         }
-        Test::Code(value) => {
-            write!(f, "{}:", Field::Code.name())?;
+        FilterTest::Code(value) => {
+            write!(f, "{}:", FilterField::Code.name())?;
             write_value(f, value.as_str())
         }
-        Test::CodeNumber(how, number) => {
-            write!(f, "{}:{}{number}", Field::Code.name(), how.sign())
+        FilterTest::CodeNumber(how, number) => {
+            write!(f, "{}:{}{number}", FilterField::Code.name(), how.sign())
         }
-        Test::Span(field, how, span) => {
-            write!(f, "{}:{}", Field::Span(*field).name(), how.sign())?;
-            write!(f, "{}", Written(*span))
+        FilterTest::Span(field, how, span) => {
+            write!(f, "{}:{}", FilterField::Span(*field).name(), how.sign())?;
+            write!(f, "{}", HumanDuration(*span))
         }
     }
 }

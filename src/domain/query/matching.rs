@@ -4,26 +4,28 @@ use std::{borrow::Cow, cmp::Ordering, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::language::{Comparison, Query, SpanField, StateWord, Term, Test, TextField};
+use super::language::{
+    CompareOp, DurationField, FilterTerm, FilterTest, Query, StateWord, TextField,
+};
 use crate::domain::{
     estimate::Estimate,
-    fuzzy::{Needle, Searcher},
-    report::PollError,
-    status::{self, EXPIRING, Keeping, LinkLife, Status, Tab},
+    fuzzy::{SearchPattern, Searcher},
+    poll_result::PollError,
+    status::{self, EXPIRING, LinkExpiry, ResultLocation, Status, Tab},
     task::TaskState,
     text::CleanText,
     time::{self, Now},
-    watched::Watched,
+    watched_task::WatchedTask,
     watchlist::Watchlist,
 };
 
-/// From how many characters on a word may stand anywhere in an id; a shorter one must begin it, for short words of
-/// hexadecimal digits are in every other id.
-const ANYWHERE_IN_ID: usize = 4;
+/// From how many characters on a word may stand anywhere in an id; a shorter one must begin it, for
+/// short words of hexadecimal digits are in every other id.
+const MIN_ID_SUBSTRING_LEN: usize = 4;
 
-/// Is what a test must know beside the task.
+/// What a test must know beside the task.
 #[derive(Debug, Clone, Copy)]
-pub struct Sight {
+pub struct FilterContext {
     /// What to expect of a running task.
     pub estimate: Estimate,
     /// How long results live.
@@ -32,9 +34,9 @@ pub struct Sight {
     pub now: Now,
 }
 
-impl Sight {
+impl FilterContext {
     /// Returns what a list knows at a time.
-    pub fn of(list: &Watchlist, now: Now) -> Self {
+    pub fn new(list: &Watchlist, now: Now) -> Self {
         Self {
             estimate: list.run_times().estimate(),
             retention: list.retention(),
@@ -45,60 +47,69 @@ impl Sight {
 
 impl Query {
     /// Reports whether a task passes every test.
-    pub fn accepts(&self, watched: &Watched, sight: &Sight, searcher: &mut Searcher) -> bool {
+    pub fn matches(
+        &self,
+        watched: &WatchedTask,
+        sight: &FilterContext,
+        searcher: &mut Searcher,
+    ) -> bool {
         // What costs a look comes before what costs a search.
         let looks = self.terms.iter().filter(|term| !term.test.is_search());
         let finds = self.terms.iter().filter(|term| term.test.is_search());
         looks
             .chain(finds)
-            .all(|term| term.accepts(watched, sight, searcher))
+            .all(|term| term.matches(watched, sight, searcher))
     }
 
     /// Reports whether it asks who is late, which other tasks' run times decide as well.
-    pub(super) fn asks_for_late(&self) -> bool {
+    pub(super) fn depends_on_late(&self) -> bool {
         self.terms
             .iter()
             .any(|term| term.test.states().contains(&StateWord::Late))
     }
 
     /// Reports whether time alone may change an answer.
-    pub(super) fn asks_for_time(&self) -> bool {
+    pub(super) fn depends_on_time(&self) -> bool {
         self.terms.iter().any(|term| match &term.test {
-            Test::State(_)
-            | Test::Word(_, Some(_))
-            | Test::Span(SpanField::Age | SpanField::Left, ..) => true,
-            Test::Span(SpanField::Took, ..)
-            | Test::Word(_, None)
-            | Test::Phrase(_)
-            | Test::Text(..)
-            | Test::Code(_)
-            | Test::CodeNumber(..) => false,
+            FilterTest::State(_)
+            | FilterTest::Word(_, Some(_))
+            | FilterTest::Span(DurationField::Age | DurationField::Left, ..) => true,
+            FilterTest::Span(DurationField::Took, ..)
+            | FilterTest::Word(_, None)
+            | FilterTest::Phrase(_)
+            | FilterTest::Text(..)
+            | FilterTest::Code(_)
+            | FilterTest::CodeNumber(..) => false,
         })
     }
 
     /// Returns when time alone may change the answer about a task.
-    pub(super) fn next_turn(&self, watched: &Watched, sight: &Sight) -> Option<Timestamp> {
+    pub(super) fn next_change(
+        &self,
+        watched: &WatchedTask,
+        sight: &FilterContext,
+    ) -> Option<Timestamp> {
         self.terms
             .iter()
-            .filter_map(|term| term.test.next_turn(watched, sight))
+            .filter_map(|term| term.test.next_change(watched, sight))
             .min()
     }
 
     /// Returns which graphemes of a task's title are what was looked for, in order, each once.
-    pub fn places(&self, title: &str, searcher: &mut Searcher) -> Vec<u32> {
+    pub fn match_positions(&self, title: &str, searcher: &mut Searcher) -> Vec<u32> {
         let mut places = Vec::new();
         for term in self.terms.iter().filter(|term| !term.is_negated) {
             match &term.test {
-                Test::Word(needle, _)
-                | Test::Phrase(needle)
-                | Test::Text(TextField::Label | TextField::Prompt, needle) => {
-                    places.extend_from_slice(searcher.places(needle, title));
+                FilterTest::Word(needle, _)
+                | FilterTest::Phrase(needle)
+                | FilterTest::Text(TextField::Label | TextField::Prompt, needle) => {
+                    places.extend_from_slice(searcher.match_positions(needle, title));
                 }
-                Test::Text(TextField::Id | TextField::Error, _)
-                | Test::State(_)
-                | Test::Code(_)
-                | Test::CodeNumber(..)
-                | Test::Span(..) => {}
+                FilterTest::Text(TextField::Id | TextField::Error, _)
+                | FilterTest::State(_)
+                | FilterTest::Code(_)
+                | FilterTest::CodeNumber(..)
+                | FilterTest::Span(..) => {}
             }
         }
         places.sort_unstable();
@@ -107,13 +118,18 @@ impl Query {
     }
 }
 
-impl Term {
-    fn accepts(&self, watched: &Watched, sight: &Sight, searcher: &mut Searcher) -> bool {
-        self.test.holds(watched, sight, searcher) != self.is_negated
+impl FilterTerm {
+    fn matches(
+        &self,
+        watched: &WatchedTask,
+        sight: &FilterContext,
+        searcher: &mut Searcher,
+    ) -> bool {
+        self.test.matches(watched, sight, searcher) != self.is_negated
     }
 }
 
-impl Test {
+impl FilterTest {
     /// Returns the states it asks for.
     fn states(&self) -> &[StateWord] {
         match self {
@@ -134,34 +150,39 @@ impl Test {
         }
     }
 
-    fn holds(&self, watched: &Watched, sight: &Sight, searcher: &mut Searcher) -> bool {
+    fn matches(
+        &self,
+        watched: &WatchedTask,
+        sight: &FilterContext,
+        searcher: &mut Searcher,
+    ) -> bool {
         match self {
             Self::Word(needle, _) | Self::Phrase(needle) => {
-                let is_in = |word: &StateWord| word.holds(watched, sight);
+                let is_in = |word: &StateWord| word.matches(watched, sight);
                 if self.states().iter().any(is_in) {
                     return true;
                 }
-                let holds = |field| text_holds(field, needle, watched, searcher);
+                let holds = |field| text_matches(field, needle, watched, searcher);
                 [TextField::Label, TextField::Prompt, TextField::Error]
                     .into_iter()
                     .any(holds)
-                    || id_holds(needle, watched)
+                    || id_matches(needle, watched)
             }
-            Self::Text(field, needle) => text_holds(*field, needle, watched, searcher),
-            Self::State(words) => words.iter().any(|word| word.holds(watched, sight)),
+            Self::Text(field, needle) => text_matches(*field, needle, watched, searcher),
+            Self::State(words) => words.iter().any(|word| word.matches(watched, sight)),
             Self::Code(needle) => {
-                codes(watched).any(|code| code.eq_ignore_ascii_case(needle.as_str()))
+                error_codes(watched).any(|code| code.eq_ignore_ascii_case(needle.as_str()))
             }
-            Self::CodeNumber(how, than) => codes(watched)
+            Self::CodeNumber(how, than) => error_codes(watched)
                 .filter_map(|code| code.parse::<i64>().ok())
-                .any(|code| how.holds(code.cmp(than))),
+                .any(|code| how.matches(code.cmp(than))),
             Self::Span(field, how, than) => field
-                .of(watched, sight)
-                .is_some_and(|span| how.holds(span.cmp(than))),
+                .value_of(watched, sight)
+                .is_some_and(|span| how.matches(span.cmp(than))),
         }
     }
 
-    fn next_turn(&self, watched: &Watched, sight: &Sight) -> Option<Timestamp> {
+    fn next_change(&self, watched: &WatchedTask, sight: &FilterContext) -> Option<Timestamp> {
         let now = sight.now.wall;
         let ends = status::expires_at(&watched.task, sight.retention);
         let before_end = |by| {
@@ -171,15 +192,17 @@ impl Test {
         let turns = match self {
             Self::State(_) | Self::Word(_, Some(_)) => {
                 let is_running = matches!(watched.task.state(), TaskState::Running { .. });
-                let created = watched.task.facts().created.filter(|_| is_running);
-                let late = created.map(|created| sight.estimate.late_from(created));
+                let created = watched.task.details().created.filter(|_| is_running);
+                let late = created.map(|created| sight.estimate.late_after(created));
                 [late, before_end(EXPIRING), ends]
             }
-            Self::Span(SpanField::Age, _, than) => {
-                [Some(time::later(watched.submitted(), *than)), None, None]
-            }
-            Self::Span(SpanField::Left, _, than) => [before_end(*than), ends, None],
-            Self::Span(SpanField::Took, ..)
+            Self::Span(DurationField::Age, _, than) => [
+                Some(time::saturating_add(watched.started_at(), *than)),
+                None,
+                None,
+            ],
+            Self::Span(DurationField::Left, _, than) => [before_end(*than), ends, None],
+            Self::Span(DurationField::Took, ..)
             | Self::Word(_, None)
             | Self::Phrase(_)
             | Self::Text(..)
@@ -187,7 +210,7 @@ impl Test {
             | Self::CodeNumber(..) => [None; 3],
         };
         // "Less" turns at its moment, "at most" just past it.
-        let past = |at: Timestamp| time::later(at, Duration::from_nanos(1));
+        let past = |at: Timestamp| time::saturating_add(at, Duration::from_nanos(1));
         turns
             .into_iter()
             .flatten()
@@ -198,9 +221,9 @@ impl Test {
 }
 
 impl StateWord {
-    fn holds(self, watched: &Watched, sight: &Sight) -> bool {
+    fn matches(self, watched: &WatchedTask, sight: &FilterContext) -> bool {
         let task = &watched.task;
-        let link = || watched.link_life(sight.retention, sight.now);
+        let link = || watched.link_expiry(sight.retention, sight.now);
         match self {
             Self::New
             | Self::Generating
@@ -212,35 +235,38 @@ impl StateWord {
             Self::Active => watched.tab() == Tab::Active,
             Self::Ready => watched.tab() == Tab::Ready,
             Self::Late => {
-                let Sight {
+                let FilterContext {
                     estimate,
                     retention,
                     now,
                 } = sight;
                 watched.status(estimate, *retention, *now) == Status::Late
             }
-            Self::Expiring => matches!(link(), LinkLife::Left(left) if left <= EXPIRING),
-            Self::Expired => link() == LinkLife::Gone,
-            Self::Saved => watched.keeping() == Keeping::OnDisk,
+            Self::Expiring => matches!(link(), LinkExpiry::Remaining(left) if left <= EXPIRING),
+            Self::Expired => link() == LinkExpiry::Expired,
+            Self::Saved => watched.result_location() == ResultLocation::OnDisk,
         }
     }
 }
 
-impl SpanField {
-    fn of(self, watched: &Watched, sight: &Sight) -> Option<Duration> {
+impl DurationField {
+    fn value_of(self, watched: &WatchedTask, sight: &FilterContext) -> Option<Duration> {
         match self {
-            Self::Took => watched.task.took(),
-            Self::Age => Some(sight.now.age_of(watched.submitted())),
-            Self::Left => match watched.link_life(sight.retention, sight.now) {
-                LinkLife::Left(left) => Some(left),
-                LinkLife::None | LinkLife::Saved | LinkLife::Gone | LinkLife::Unknown => None,
+            Self::Took => watched.task.run_time(),
+            Self::Age => Some(sight.now.age_of(watched.started_at())),
+            Self::Left => match watched.link_expiry(sight.retention, sight.now) {
+                LinkExpiry::Remaining(left) => Some(left),
+                LinkExpiry::None
+                | LinkExpiry::Saved
+                | LinkExpiry::Expired
+                | LinkExpiry::Unknown => None,
             },
         }
     }
 }
 
-impl Comparison {
-    fn holds(self, ordering: Ordering) -> bool {
+impl CompareOp {
+    fn matches(self, ordering: Ordering) -> bool {
         match self {
             Self::Less => ordering.is_lt(),
             Self::AtMost => ordering.is_le(),
@@ -250,13 +276,13 @@ impl Comparison {
     }
 }
 
-fn text_holds(
+fn text_matches(
     field: TextField,
-    needle: &Needle,
-    watched: &Watched,
+    needle: &SearchPattern,
+    watched: &WatchedTask,
     searcher: &mut Searcher,
 ) -> bool {
-    let facts = watched.task.facts();
+    let facts = watched.task.details();
     let mut finds = |text: &Option<CleanText>| {
         text.as_ref()
             .is_some_and(|text| searcher.finds(needle, text.as_str()))
@@ -269,31 +295,33 @@ fn text_holds(
             finds(&facts.error_message)
                 || finds(&facts.error_code)
                 || watched
-                    .check_message()
+                    .last_error_message()
                     .is_some_and(|message| searcher.finds(needle, &message))
         }
     }
 }
 
-/// Reports whether a word begins the id, or stands in it when it is long enough to mean something there.
-fn id_holds(needle: &Needle, watched: &Watched) -> bool {
+/// Reports whether a word begins the id, or stands in it when it is long enough to mean something
+/// there.
+fn id_matches(needle: &SearchPattern, watched: &WatchedTask) -> bool {
     let (id, word) = (watched.id().as_str().as_bytes(), needle.as_str().as_bytes());
     let is_here = |part: &[u8]| part.eq_ignore_ascii_case(word);
     id.get(..word.len()).is_some_and(is_here)
-        || (word.len() >= ANYWHERE_IN_ID && id.windows(word.len()).any(is_here))
+        || (word.len() >= MIN_ID_SUBSTRING_LEN && id.windows(word.len()).any(is_here))
 }
 
-fn last_error(watched: &Watched) -> Option<&PollError> {
+fn last_error(watched: &WatchedTask) -> Option<&PollError> {
     watched
-        .freshness
+        .poll_history
         .last_error
         .as_ref()
         .map(|failed| &failed.error)
 }
 
-/// Returns the codes a task is known by: the server's for its failure, and that of the last failed check.
-fn codes(watched: &Watched) -> impl Iterator<Item = Cow<'_, str>> {
-    let failed = watched.task.facts().error_code.as_ref();
+/// Returns the codes a task is known by: the server's for its failure, and that of the last failed
+/// check.
+fn error_codes(watched: &WatchedTask) -> impl Iterator<Item = Cow<'_, str>> {
+    let failed = watched.task.details().error_code.as_ref();
     let check = last_error(watched).and_then(PollError::code);
     failed
         .map(|code| code.as_str().into())

@@ -1,5 +1,5 @@
-//! The orders a list can stand in. Each is total and depends on the tasks alone: one that keeps its facts keeps its
-//! place, whatever the clock says.
+//! The orders a list can stand in. Each is total and depends on the tasks alone: one that keeps its
+//! facts keeps its place, whatever the clock says.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -7,16 +7,16 @@ use jiff::Timestamp;
 
 use crate::domain::{
     status::{self, Tab},
-    task::{FailedStage, TaskId, TaskState},
-    watched::Watched,
+    task::{FailureStage, TaskId, TaskState},
+    watched_task::WatchedTask,
 };
 
 /// How much of a title counts for its place, in characters.
-const TITLE_PLACE: usize = 64;
+const TITLE_KEY_LEN: usize = 64;
 
-/// Is what a list is ordered by: a column, or what a column does not show.
+/// What a list is ordered by: a column, or what a column does not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Sort {
+pub enum SortColumn {
     /// The age.
     #[default]
     Age,
@@ -29,10 +29,10 @@ pub enum Sort {
     /// When the link expires.
     Link,
     /// When something last happened to it: added, begun, or ended.
-    Change,
+    LastChange,
 }
 
-impl Sort {
+impl SortColumn {
     /// The sorts in the order of the menu.
     pub const ALL: [Self; 6] = [
         Self::Age,
@@ -40,7 +40,7 @@ impl Sort {
         Self::Title,
         Self::Took,
         Self::Link,
-        Self::Change,
+        Self::LastChange,
     ];
 
     /// Returns the name under which it is remembered.
@@ -51,141 +51,145 @@ impl Sort {
             Self::Title => "title",
             Self::Took => "took",
             Self::Link => "link",
-            Self::Change => "change",
+            Self::LastChange => "change",
         }
     }
 }
 
-/// Is the order of a list: by what, and from which end.
+/// The order of a list: by what, and from which end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Order {
+pub struct SortOrder {
     /// By what.
-    pub sort: Sort,
+    pub column: SortColumn,
     /// Whether the usual last one comes first.
     pub is_reversed: bool,
 }
 
-impl Order {
+impl SortOrder {
     /// Returns the order by something, from its usual end.
-    pub const fn by(sort: Sort) -> Self {
+    pub const fn new(sort: SortColumn) -> Self {
         Self {
-            sort,
+            column: sort,
             is_reversed: false,
         }
     }
 
     /// Returns the same from the other end.
     #[must_use]
-    pub const fn reversed(self) -> Self {
+    pub const fn flipped(self) -> Self {
         Self {
             is_reversed: !self.is_reversed,
             ..self
         }
     }
 
-    /// Returns the order a menu offers for something: the one in force where it is by that, else from its usual end.
+    /// Returns the order a menu offers for something: the one in force where it is by that, else
+    /// from its usual end.
     #[must_use]
-    pub fn offered(self, sort: Sort) -> Self {
-        if self.sort == sort {
+    pub fn offered(self, sort: SortColumn) -> Self {
+        if self.column == sort {
             self
         } else {
-            Self::by(sort)
+            Self::new(sort)
         }
     }
 
     /// Reports whether the column's figures grow downwards in it.
     pub const fn is_ascending(self) -> bool {
-        matches!(self.sort, Sort::Took | Sort::Change) == self.is_reversed
+        matches!(self.column, SortColumn::Took | SortColumn::LastChange) == self.is_reversed
     }
 
     /// Returns what comes first: "newest first".
     pub const fn name(self) -> &'static str {
-        match (self.sort, self.is_reversed) {
-            (Sort::Age, false) => "newest first",
-            (Sort::Age, true) => "oldest first",
-            (Sort::Status, false) => "active first",
-            (Sort::Status, true) => "failed first",
-            (Sort::Title, false) => "title A to Z",
-            (Sort::Title, true) => "title Z to A",
-            (Sort::Took, false) => "longest first",
-            (Sort::Took, true) => "shortest first",
-            (Sort::Link, false) => "expiring first",
-            (Sort::Link, true) => "expiring last",
-            (Sort::Change, false) => "latest change first",
-            (Sort::Change, true) => "latest change last",
+        match (self.column, self.is_reversed) {
+            (SortColumn::Age, false) => "newest first",
+            (SortColumn::Age, true) => "oldest first",
+            (SortColumn::Status, false) => "active first",
+            (SortColumn::Status, true) => "failed first",
+            (SortColumn::Title, false) => "title A to Z",
+            (SortColumn::Title, true) => "title Z to A",
+            (SortColumn::Took, false) => "longest first",
+            (SortColumn::Took, true) => "shortest first",
+            (SortColumn::Link, false) => "expiring first",
+            (SortColumn::Link, true) => "expiring last",
+            (SortColumn::LastChange, false) => "latest change first",
+            (SortColumn::LastChange, true) => "latest change last",
         }
     }
 
     /// Returns the same in one word or two, where room is scarce.
     pub const fn short(self) -> &'static str {
-        match (self.sort, self.is_reversed) {
-            (Sort::Age, false) => "newest",
-            (Sort::Age, true) => "oldest",
-            (Sort::Status, false) => "active",
-            (Sort::Status, true) => "failed",
-            (Sort::Title, false) => "A to Z",
-            (Sort::Title, true) => "Z to A",
-            (Sort::Took, false) => "longest",
-            (Sort::Took, true) => "shortest",
-            (Sort::Link, false) => "expiring",
-            (Sort::Link, true) => "lasting",
-            (Sort::Change, false) => "changed",
-            (Sort::Change, true) => "unchanged",
+        match (self.column, self.is_reversed) {
+            (SortColumn::Age, false) => "newest",
+            (SortColumn::Age, true) => "oldest",
+            (SortColumn::Status, false) => "active",
+            (SortColumn::Status, true) => "failed",
+            (SortColumn::Title, false) => "A to Z",
+            (SortColumn::Title, true) => "Z to A",
+            (SortColumn::Took, false) => "longest",
+            (SortColumn::Took, true) => "shortest",
+            (SortColumn::Link, false) => "expiring",
+            (SortColumn::Link, true) => "lasting",
+            (SortColumn::LastChange, false) => "changed",
+            (SortColumn::LastChange, true) => "unchanged",
         }
     }
 
     /// Returns the name under which it is remembered: "age", and "-age" for the reverse.
     pub fn key(self) -> String {
         let sign = if self.is_reversed { "-" } else { "" };
-        format!("{sign}{}", self.sort.name())
+        format!("{sign}{}", self.column.name())
     }
 
     /// Finds an order by the name under which it was remembered.
-    pub fn named(key: &str) -> Option<Self> {
+    pub fn from_key(key: &str) -> Option<Self> {
         let name = key.strip_prefix('-').unwrap_or(key);
-        let sort = Sort::ALL.into_iter().find(|sort| sort.name() == name)?;
+        let sort = SortColumn::ALL
+            .into_iter()
+            .find(|sort| sort.name() == name)?;
         Some(Self {
-            sort,
+            column: sort,
             is_reversed: name.len() < key.len(),
         })
     }
 
-    /// Returns where a task belongs. Links that were dead at `as_of` come after those that were not.
-    pub(super) fn place(
+    /// Returns where a task belongs. Links that were dead at `as_of` come after those that were
+    /// not.
+    pub(super) fn sort_key(
         self,
-        watched: &Watched,
+        watched: &WatchedTask,
         as_of: Timestamp,
         retention: std::time::Duration,
-    ) -> Place {
-        let title = (self.sort == Sort::Title).then(|| folded(watched.title()));
-        Place {
-            rank: self.rank(watched, as_of, retention),
+    ) -> SortKey {
+        let title = (self.column == SortColumn::Title).then(|| fold_title(watched.title()));
+        SortKey {
+            rank: self.sort_rank(watched, as_of, retention),
             title,
-            submitted: watched.submitted(),
+            submitted: watched.started_at(),
         }
     }
 
     /// Returns what of a place decides nearly always, as numbers.
-    pub(super) fn rank(
+    pub(super) fn sort_rank(
         self,
-        watched: &Watched,
+        watched: &WatchedTask,
         as_of: Timestamp,
         retention: std::time::Duration,
-    ) -> Rank {
-        let submitted = watched.submitted();
+    ) -> SortRank {
+        let submitted = watched.started_at();
         let time = |at: Timestamp| i128::from(at.as_microsecond());
-        let (class, value) = match self.sort {
-            Sort::Age => (0, -time(submitted)),
-            Sort::Change => (0, -time(watched.changed())),
-            Sort::Status => (0, i128::from(state_rank(watched))),
-            Sort::Title => (0, beginning(watched.title())),
-            Sort::Took => match watched.task.took() {
+        let (class, value) = match self.column {
+            SortColumn::Age => (0, -time(submitted)),
+            SortColumn::LastChange => (0, -time(watched.changed_at())),
+            SortColumn::Status => (0, i128::from(state_rank(watched))),
+            SortColumn::Title => (0, title_prefix_key(watched.title())),
+            SortColumn::Took => match watched.task.run_time() {
                 // The oldest has been running longest; all of them go on, so they stand together.
                 None if !watched.task.state().is_final() => (0, time(submitted)),
                 None => (2, 0),
                 Some(took) => (1, -i128::try_from(took.as_micros()).unwrap_or(i128::MAX)),
             },
-            Sort::Link => match status::expires_at(&watched.task, retention) {
+            SortColumn::Link => match status::expires_at(&watched.task, retention) {
                 Some(end) if end > as_of => (0, time(end)),
                 None if watched.task.state().videos().next().is_some() => (1, 0),
                 // The one that died last is the one a person may still miss.
@@ -194,11 +198,14 @@ impl Order {
             },
         };
         let value = if self.is_reversed { -value } else { value };
-        Rank { class, value }
+        SortRank {
+            group: class,
+            value,
+        }
     }
 
     /// Compares two places; equals by age, newest first, then by id, so that the order is total.
-    pub(super) fn compare(self, a: (&Place, &TaskId), b: (&Place, &TaskId)) -> Ordering {
+    pub(super) fn compare(self, a: (&SortKey, &TaskId), b: (&SortKey, &TaskId)) -> Ordering {
         let ((a, a_id), (b, b_id)) = (a, b);
         let title = a.title.cmp(&b.title);
         let title = if self.is_reversed {
@@ -207,7 +214,7 @@ impl Order {
             title
         };
         let age = Reverse(a.submitted).cmp(&Reverse(b.submitted));
-        let age = if self == Self::by(Sort::Age).reversed() {
+        let age = if self == Self::new(SortColumn::Age).flipped() {
             age.reverse()
         } else {
             age
@@ -220,26 +227,27 @@ impl Order {
     }
 }
 
-/// Is what of a place decides nearly always.
+/// What of a place decides nearly always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
+pub(super) struct SortRank {
     /// Which part of the list, whatever the direction: what has no such value is last both ways.
-    class: u8,
+    group: u8,
     /// Where in it, turned round already where the order is.
     value: i128,
 }
 
-/// Is where a task belongs in an order.
+/// Where a task belongs in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    rank: Rank,
+pub(super) struct SortKey {
+    rank: SortRank,
     /// The title where it decides.
     title: Option<Box<str>>,
     submitted: Timestamp,
 }
 
-/// Returns the rank of a state by the order of the tabs, and within them of what needs a look first.
-fn state_rank(watched: &Watched) -> u8 {
+/// Returns the rank of a state by the order of the tabs, and within them of what needs a look
+/// first.
+fn state_rank(watched: &WatchedTask) -> u8 {
     match (watched.tab(), watched.task.state()) {
         (_, TaskState::Running { .. }) => 0,
         (_, TaskState::New) => 1,
@@ -249,7 +257,7 @@ fn state_rank(watched: &Watched) -> u8 {
         (
             _,
             TaskState::Failed {
-                stage: FailedStage::Generation,
+                stage: FailureStage::Generation,
             },
         ) => 6,
         (_, TaskState::Failed { .. }) => 7,
@@ -258,18 +266,18 @@ fn state_rank(watched: &Watched) -> u8 {
 }
 
 /// Returns the beginning of a title, in small letters.
-fn folded(title: &str) -> Box<str> {
+fn fold_title(title: &str) -> Box<str> {
     title
         .chars()
-        .take(TITLE_PLACE)
+        .take(TITLE_KEY_LEN)
         .flat_map(char::to_lowercase)
         .collect::<String>()
         .into()
 }
 
-/// Returns the first bytes of a title, in small letters, as a number that sorts like them: most titles differ there,
-/// and a number is compared without a look elsewhere.
-fn beginning(title: &str) -> i128 {
+/// Returns the first bytes of a title, in small letters, as a number that sorts like them: most
+/// titles differ there, and a number is compared without a look elsewhere.
+fn title_prefix_key(title: &str) -> i128 {
     let mut number = 0;
     let mut room = 15;
     let mut utf8 = [0; 4];

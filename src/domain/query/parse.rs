@@ -1,16 +1,19 @@
-//! Reads a query. Total: every text is a query, or a fault with its place and a sentence that helps.
+//! Reads a query. Total: every text is a query, or a fault with its place and a sentence that
+//! helps.
 
 use std::{ops::Range, time::Duration};
 
-use super::language::{Comparison, Field, Query, SpanField, StateWord, Term, Test};
+use super::language::{
+    CompareOp, DurationField, FilterField, FilterTerm, FilterTest, Query, StateWord,
+};
 use crate::domain::{
-    fuzzy::Needle,
-    nearest::did_you_mean,
-    span::{self, Bare, SpanError},
+    duration_text::{self, BareNumber, DurationError},
+    fuzzy::SearchPattern,
+    suggest::did_you_mean,
 };
 
 /// The longest query read, in bytes.
-pub const LONGEST_QUERY: usize = 1024;
+pub const MAX_QUERY_LEN: usize = 1024;
 
 /// Says what is wrong with a query, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,17 +34,18 @@ impl Query {
         }
     }
 
-    /// Reads what can be read of a query that is still being typed, and says what is wrong with the rest.
+    /// Reads what can be read of a query that is still being typed, and says what is wrong with the
+    /// rest.
     pub fn parse_typed(text: &str) -> (Self, Option<QueryError>) {
         let mut terms = Vec::new();
-        if text.len() > LONGEST_QUERY {
+        if text.len() > MAX_QUERY_LEN {
             let fault = QueryError {
-                at: text.floor_char_boundary(LONGEST_QUERY)..text.len(),
-                message: format!("a filter has at most {LONGEST_QUERY} bytes"),
+                at: text.floor_char_boundary(MAX_QUERY_LEN)..text.len(),
+                message: format!("a filter has at most {MAX_QUERY_LEN} bytes"),
             };
             return (Self { terms }, Some(fault));
         }
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = QueryParser { text, at: 0 };
         let mut first_fault = None;
         loop {
             reader.skip(char::is_whitespace);
@@ -60,7 +64,7 @@ impl Query {
     }
 }
 
-/// Is a piece of the query with its place.
+/// A piece of the query with its place.
 #[derive(Clone, Copy)]
 struct Piece<'a> {
     text: &'a str,
@@ -81,12 +85,12 @@ impl Piece<'_> {
 }
 
 /// Goes through the query.
-struct Reader<'a> {
+struct QueryParser<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> QueryParser<'a> {
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -103,26 +107,30 @@ impl<'a> Reader<'a> {
         piece
     }
 
-    fn term(&mut self) -> Result<Term, QueryError> {
+    fn term(&mut self) -> Result<FilterTerm, QueryError> {
         let signs = self.skip(|c| c == '!');
         if self.rest().chars().next().is_none_or(char::is_whitespace) {
             let message = "\"!\" needs what is not wanted, as in !state:failed";
             return Err(signs.fault(message.into()));
         }
-        Ok(Term {
+        Ok(FilterTerm {
             is_negated: signs.text.len() % 2 == 1,
             test: self.test()?,
         })
     }
 
-    fn test(&mut self) -> Result<Test, QueryError> {
+    fn test(&mut self) -> Result<FilterTest, QueryError> {
         if self.rest().starts_with('"') {
-            return Ok(Test::Phrase(Needle::literal(&self.quoted()?)));
+            return Ok(FilterTest::Phrase(SearchPattern::literal(&self.quoted()?)));
         }
         let word = self.skip(|c| !c.is_whitespace());
-        let Some((name, _)) = word.text.split_once(':').filter(|(name, _)| is_name(name)) else {
-            let state = StateWord::named(word.text);
-            return Ok(Test::Word(Needle::fuzzy(word.text), state));
+        let Some((name, _)) = word
+            .text
+            .split_once(':')
+            .filter(|(name, _)| is_field_name(name))
+        else {
+            let state = StateWord::parse(word.text);
+            return Ok(FilterTest::Word(SearchPattern::fuzzy(word.text), state));
         };
         let name = Piece {
             text: name,
@@ -133,7 +141,7 @@ impl<'a> Reader<'a> {
         self.field(field, name)
     }
 
-    fn field(&mut self, field: Field, name: Piece<'_>) -> Result<Test, QueryError> {
+    fn field(&mut self, field: FilterField, name: Piece<'_>) -> Result<FilterTest, QueryError> {
         let is_quoted = self.rest().starts_with('"');
         let start = self.at;
         let quoted;
@@ -154,11 +162,15 @@ impl<'a> Reader<'a> {
             });
         }
         let test = match field {
-            Field::Text(field) => Ok(Test::Text(field, Needle::literal(value.text))),
-            Field::State => states(value).map(Test::State),
-            Field::Code if is_quoted => Ok(Test::Code(Needle::literal(value.text))),
-            Field::Code => code(value),
-            Field::Span(span) => compared(span, value),
+            FilterField::Text(field) => {
+                Ok(FilterTest::Text(field, SearchPattern::literal(value.text)))
+            }
+            FilterField::State => states(value).map(FilterTest::State),
+            FilterField::Code if is_quoted => {
+                Ok(FilterTest::Code(SearchPattern::literal(value.text)))
+            }
+            FilterField::Code => code(value),
+            FilterField::Span(span) => compared(span, value),
         };
         test.map_err(|fault| QueryError {
             // Within quotes a place would have to be counted past the backslashes.
@@ -167,7 +179,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a text in quotes. In it, a backslash stands before a quote or a backslash that is meant.
+    /// Takes a text in quotes. In it, a backslash stands before a quote or a backslash that is
+    /// meant.
     fn quoted(&mut self) -> Result<String, QueryError> {
         let start = self.at;
         let mut text = String::new();
@@ -200,16 +213,19 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reports whether what stands before a colon is meant as the name of a field: `12:30` and `:` are words.
-fn is_name(name: &str) -> bool {
+/// Reports whether what stands before a colon is meant as the name of a field: `12:30` and `:` are
+/// words.
+fn is_field_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphabetic() || c == '_')
 }
 
-fn field(name: Piece<'_>) -> Result<Field, QueryError> {
+fn field(name: Piece<'_>) -> Result<FilterField, QueryError> {
     let lower = name.text.to_lowercase();
-    let known = Field::ALL.into_iter().find(|field| field.name() == lower);
+    let known = FilterField::ALL
+        .into_iter()
+        .find(|field| field.name() == lower);
     known.ok_or_else(|| {
-        let names = || Field::ALL.iter().map(|field| field.name());
+        let names = || FilterField::ALL.iter().map(|field| field.name());
         let mut hint = did_you_mean(name.text, names());
         if hint.is_empty() {
             let all: Vec<_> = names().collect();
@@ -225,7 +241,7 @@ fn states(value: Piece<'_>) -> Result<Vec<StateWord>, QueryError> {
     for text in value.text.split(',') {
         let piece = Piece { text, start };
         start = piece.end() + 1;
-        let state = state(piece.or(value))?;
+        let state = state(piece.or_else(value))?;
         if !states.contains(&state) {
             states.push(state);
         }
@@ -249,36 +265,36 @@ fn state(piece: Piece<'_>) -> Result<StateWord, QueryError> {
     })
 }
 
-fn code(value: Piece<'_>) -> Result<Test, QueryError> {
+fn code(value: Piece<'_>) -> Result<FilterTest, QueryError> {
     let Some((how, number)) = comparison(value) else {
-        return Ok(Test::Code(Needle::literal(value.text)));
+        return Ok(FilterTest::Code(SearchPattern::literal(value.text)));
     };
     let Ok(than) = number.text.parse() else {
         let message = "codes are compared with a number, as in code:>=500";
-        return Err(number.or(value).fault(message.into()));
+        return Err(number.or_else(value).fault(message.into()));
     };
-    Ok(Test::CodeNumber(how, than))
+    Ok(FilterTest::CodeNumber(how, than))
 }
 
 impl Piece<'_> {
     /// Returns the piece, or the one around it where it is empty.
-    const fn or(self, around: Self) -> Self {
+    const fn or_else(self, around: Self) -> Self {
         if self.text.is_empty() { around } else { self }
     }
 }
 
-fn compared(span: SpanField, value: Piece<'_>) -> Result<Test, QueryError> {
-    let field = Field::Span(span);
+fn compared(span: DurationField, value: Piece<'_>) -> Result<FilterTest, QueryError> {
+    let field = FilterField::Span(span);
     let Some((how, than)) = comparison(value) else {
         let message = format!("{} is compared, as in {}", field.name(), field.example());
         return Err(value.fault(message));
     };
-    Ok(Test::Span(span, how, duration(than, field)?))
+    Ok(FilterTest::Span(span, how, duration(than, field)?))
 }
 
 /// Splits a sign of comparison off.
-fn comparison(value: Piece<'_>) -> Option<(Comparison, Piece<'_>)> {
-    Comparison::ALL.into_iter().find_map(|how| {
+fn comparison(value: Piece<'_>) -> Option<(CompareOp, Piece<'_>)> {
+    CompareOp::ALL.into_iter().find_map(|how| {
         let text = value.text.strip_prefix(how.sign())?;
         let start = value.start + how.sign().len();
         Some((how, Piece { text, start }))
@@ -286,17 +302,19 @@ fn comparison(value: Piece<'_>) -> Option<(Comparison, Piece<'_>)> {
 }
 
 /// Reads a span of time; a bare number is none, as nobody can tell what it means.
-fn duration(piece: Piece<'_>, field: Field) -> Result<Duration, QueryError> {
+fn duration(piece: Piece<'_>, field: FilterField) -> Result<Duration, QueryError> {
     let text = piece.text;
-    span::read(text, Bare::Refused).map_err(|error| match error {
-        SpanError::Missing => QueryError {
+    duration_text::parse(text, BareNumber::Rejected).map_err(|error| match error {
+        DurationError::Missing => QueryError {
             at: piece.start.saturating_sub(1)..piece.start,
             message: format!("a time is missing, as in {}", field.example()),
         },
-        SpanError::NoSpan => piece.fault(format!(
+        DurationError::Invalid => piece.fault(format!(
             "\"{text}\" is no time; write 90s, 5m, 2h30m, 3d or 1w"
         )),
-        SpanError::NoUnit => piece.fault(format!("\"{text}\" lacks its unit: s, m, h, d or w")),
+        DurationError::MissingUnit => {
+            piece.fault(format!("\"{text}\" lacks its unit: s, m, h, d or w"))
+        }
     })
 }
 
@@ -318,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_written_back() {
+    fn queries_round_trip() {
         for text in [
             "",
             "neon",
@@ -353,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_has_its_place_and_a_sentence() {
+    fn errors_have_a_position_and_a_message() {
         let said = |place: &'static str, message: &str| (place, message.to_owned());
         let table = [
             (
@@ -408,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_good_counts_while_the_rest_is_typed() {
+    fn valid_terms_apply_while_typing() {
         let typed = |text: &str| {
             let (query, fault) = Query::parse_typed(text);
             (query.to_string(), fault.map(|fault| fault.at))
@@ -421,18 +439,18 @@ mod tests {
     }
 
     #[test]
-    fn a_query_has_an_end() {
+    fn query_length_is_limited() {
         let long = "ä".repeat(5_000);
 
         let (place, message) = fault(&long);
 
-        assert_eq!(place.len(), 10_000 - LONGEST_QUERY);
+        assert_eq!(place.len(), 10_000 - MAX_QUERY_LEN);
         assert!(message.contains("1024"));
     }
 
     proptest! {
         #[test]
-        fn every_text_is_read_or_refused(text in "\\PC{0,60}|[a-z!:\"<>=, \\\\0-9]{0,30}|(state|took|code|label|age):[!\"<>a-z0-9\\\\ ,]{0,12}") {
+        fn every_text_parses_or_fails_cleanly(text in "\\PC{0,60}|[a-z!:\"<>=, \\\\0-9]{0,30}|(state|took|code|label|age):[!\"<>a-z0-9\\\\ ,]{0,12}") {
             match Query::parse(&text) {
                 Ok(query) => {
                     let written = query.to_string();

@@ -1,7 +1,9 @@
-//! What a character or an escape sequence means as a key or a mouse report. The only place that knows the parser.
+//! What a character or an escape sequence means as a key or a mouse report. The only place that
+//! knows the parser.
 //!
-//! termina's parser knows the keys of xterm, rxvt, the Linux console and the kitty protocol, and the mouse. It is given
-//! one whole sequence at a time and forgotten after each, for on a malformed one it reads the rest as keys.
+//! termina's parser knows the keys of xterm, rxvt, the Linux console and the kitty protocol, and
+//! the mouse. It is given one whole sequence at a time and forgotten after each, for on a malformed
+//! one it reads the rest as keys.
 
 use std::borrow::Cow;
 
@@ -13,39 +15,42 @@ use termina::{
     },
 };
 
-use super::{Answer, Input, MouseAct, MouseButton, MouseReport, Wheel, tokens::is_number};
+use super::{
+    InputEvent, MouseButton, MouseReport, MouseReportKind, TerminalReply, WheelDirection,
+    sequence_reader::is_number,
+};
 use crate::app::keymap::{Key, KeyChord};
 
 /// The Esc key.
-pub(super) const ESC: Input = Input::Key {
+pub(super) const ESC_KEY: InputEvent = InputEvent::Key {
     chord: KeyChord::plain(Key::Esc),
     is_repeat: false,
 };
 
 /// Turns a character as the terminal sends it into the key it stands for.
-pub(super) fn character(c: char) -> Input {
+pub(super) fn decode_char(c: char) -> InputEvent {
     let chord = match c {
         '\r' => KeyChord::plain(Key::Enter),
         '\t' => KeyChord::plain(Key::Tab),
         // The second is sent by xterm with an old setting, PuTTY and serial consoles.
         '\u{7f}' | '\u{8}' => KeyChord::plain(Key::Backspace),
         '\0' => KeyChord::ctrl(' '),
-        '\u{1}'..='\u{1a}' => KeyChord::ctrl(shifted(c, 'a' as u32 - 1)),
-        '\u{1c}'..='\u{1f}' => KeyChord::ctrl(shifted(c, '4' as u32 - 0x1c)),
+        '\u{1}'..='\u{1a}' => KeyChord::ctrl(offset_char(c, 'a' as u32 - 1)),
+        '\u{1c}'..='\u{1f}' => KeyChord::ctrl(offset_char(c, '4' as u32 - 0x1c)),
         c => KeyChord::char(c),
     };
-    Input::Key {
+    InputEvent::Key {
         chord,
         is_repeat: false,
     }
 }
 
 /// Turns a whole escape sequence into what it means here; an answer of the terminal means nothing.
-pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
+pub(super) fn decode_sequence(bytes: &[u8]) -> Option<InputEvent> {
     match bytes {
         // Alt with a key that begins longer sequences.
         [0x1b, c @ (b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')] => {
-            return Some(Input::Key {
+            return Some(InputEvent::Key {
                 chord: KeyChord {
                     alt: true,
                     ..KeyChord::char(char::from(*c))
@@ -54,10 +59,10 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
             });
         }
         [0x1b, b'[', b'?', .., b'c' | b'n'] | [0x1b, b'[', b'6', b';', .., b't'] => {
-            return Answer::read(bytes.get(1..)?).map(Input::Answer);
+            return TerminalReply::parse(bytes.get(1..)?).map(InputEvent::Reply);
         }
-        // Private parameters: only answers have them, but for the mouse (`<`). An empty first one: the parser gives
-        // up at it, and its rest would be a key.
+        // Private parameters: only answers have them, but for the mouse (`<`). An empty first one:
+        // the parser gives up at it, and its rest would be a key.
         [0x1b, b'[', b'?' | b'>' | b'=' | b';' | b':', ..] => return None,
         // Intermediates occur in reports of modes and settings, except for rxvt's Shift.
         [0x1b, b'[', rest @ ..]
@@ -69,17 +74,17 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
         _ => {}
     }
     let mut parser = Parser::default();
-    parser.parse(&xterm_spelling(bytes), false);
+    parser.parse(&normalise_to_xterm(bytes), false);
     let event = parser.pop()?;
     // A second event would be the rest of something broken.
     if parser.pop().is_some() {
         return None;
     }
     match event {
-        Event::Key(event) => key(event),
-        Event::Mouse(event) => Some(Input::Mouse(mouse(event))),
-        Event::FocusIn => Some(Input::Focus(true)),
-        Event::FocusOut => Some(Input::Focus(false)),
+        Event::Key(event) => decode_key(event),
+        Event::Mouse(event) => Some(InputEvent::Mouse(decode_mouse(event))),
+        Event::FocusIn => Some(InputEvent::Focus(true)),
+        Event::FocusOut => Some(InputEvent::Focus(false)),
         Event::Paste(_)
         | Event::WindowResized(_)
         | Event::Csi(_)
@@ -89,7 +94,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Option<Input> {
 }
 
 /// Rewrites the keys of rxvt, `PuTTY`, Konsole and `modifyOtherKeys` as xterm's defaults.
-fn xterm_spelling(bytes: &[u8]) -> Cow<'_, [u8]> {
+fn normalise_to_xterm(bytes: &[u8]) -> Cow<'_, [u8]> {
     let spelled = match bytes {
         // PuTTY in rxvt mode.
         b"\x1b[Ow" => b"\x1b[F".to_vec(),
@@ -123,12 +128,13 @@ fn has_intermediate(rest: &[u8]) -> bool {
     rest.iter().any(|byte| (0x20..0x30).contains(byte))
 }
 
-fn shifted(c: char, by: u32) -> char {
+fn offset_char(c: char, by: u32) -> char {
     char::from_u32(c as u32 + by).unwrap_or(c)
 }
 
-/// Turns a key event into a chord. Shift is dropped: the character carries it, and terminals differ on it.
-fn key(event: KeyEvent) -> Option<Input> {
+/// Turns a key event into a chord. Shift is dropped: the character carries it, and terminals differ
+/// on it.
+fn decode_key(event: KeyEvent) -> Option<InputEvent> {
     let is_repeat = match event.kind {
         KeyEventKind::Press => false,
         KeyEventKind::Repeat => true,
@@ -144,7 +150,7 @@ fn key(event: KeyEvent) -> Option<Input> {
         }
         KeyCode::Char(c) if ctrl => {
             let c = c.to_ascii_lowercase();
-            let twin = Key::twin_of_ctrl(c);
+            let twin = Key::ctrl_alias(c);
             ctrl = twin.is_none();
             twin.unwrap_or(Key::Char(c))
         }
@@ -179,32 +185,32 @@ fn key(event: KeyEvent) -> Option<Input> {
         | KeyCode::Media(_)
         | KeyCode::Modifier(_) => return None,
     };
-    Some(Input::Key {
+    Some(InputEvent::Key {
         chord: KeyChord { key, ctrl, alt },
         is_repeat,
     })
 }
 
-fn mouse(event: MouseEvent) -> MouseReport {
+fn decode_mouse(event: MouseEvent) -> MouseReport {
     let button = |button| match button {
         Button::Left => MouseButton::Left,
         Button::Middle => MouseButton::Middle,
         Button::Right => MouseButton::Right,
     };
     let act = match event.kind {
-        MouseEventKind::Down(which) => MouseAct::Press(button(which)),
-        MouseEventKind::Up(which) => MouseAct::Release(button(which)),
-        MouseEventKind::Drag(which) => MouseAct::Drag(button(which)),
-        MouseEventKind::Moved => MouseAct::Move,
-        MouseEventKind::ScrollUp => MouseAct::Turn(Wheel::Up),
-        MouseEventKind::ScrollDown => MouseAct::Turn(Wheel::Down),
-        MouseEventKind::ScrollLeft => MouseAct::Turn(Wheel::Left),
-        MouseEventKind::ScrollRight => MouseAct::Turn(Wheel::Right),
+        MouseEventKind::Down(which) => MouseReportKind::Press(button(which)),
+        MouseEventKind::Up(which) => MouseReportKind::Release(button(which)),
+        MouseEventKind::Drag(which) => MouseReportKind::Drag(button(which)),
+        MouseEventKind::Moved => MouseReportKind::Move,
+        MouseEventKind::ScrollUp => MouseReportKind::Scroll(WheelDirection::Up),
+        MouseEventKind::ScrollDown => MouseReportKind::Scroll(WheelDirection::Down),
+        MouseEventKind::ScrollLeft => MouseReportKind::Scroll(WheelDirection::Left),
+        MouseEventKind::ScrollRight => MouseReportKind::Scroll(WheelDirection::Right),
     };
     MouseReport {
         column: event.column,
         row: event.row,
-        act,
+        kind: act,
     }
 }
 
@@ -212,15 +218,15 @@ fn mouse(event: MouseEvent) -> MouseReport {
 mod tests {
     use super::*;
 
-    fn press(chord: KeyChord) -> Input {
-        Input::Key {
+    fn press(chord: KeyChord) -> InputEvent {
+        InputEvent::Key {
             chord,
             is_repeat: false,
         }
     }
 
     #[test]
-    fn every_spelling_of_a_key_is_known() {
+    fn every_key_encoding_is_decoded() {
         for (key, spellings) in [
             (Key::Up, &["\x1b[A", "\x1bOA", "\x1b[1;2A", "\x1b[a"][..]),
             (Key::Down, &["\x1b[B", "\x1bOB"]),
@@ -254,7 +260,7 @@ mod tests {
         ] {
             for spelling in spellings {
                 assert_eq!(
-                    sequence(spelling.as_bytes()),
+                    decode_sequence(spelling.as_bytes()),
                     Some(press(KeyChord::plain(key))),
                     "{spelling:?}"
                 );
@@ -263,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn modifiers_are_read() {
+    fn modifiers_are_decoded() {
         let alt = |key| KeyChord {
             alt: true,
             ..KeyChord::plain(key)
@@ -306,7 +312,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                sequence(spelling.as_bytes()),
+                decode_sequence(spelling.as_bytes()),
                 Some(press(chord)),
                 "{spelling:?}"
             );
@@ -329,16 +335,16 @@ mod tests {
             ('\0', KeyChord::ctrl(' ')),
             ('\u{1c}', KeyChord::ctrl('4')),
         ] {
-            assert_eq!(character(c), press(chord), "{c:?}");
+            assert_eq!(decode_char(c), press(chord), "{c:?}");
         }
     }
 
     #[test]
-    fn a_key_let_go_is_nothing_and_one_held_is_a_repeat() {
-        assert_eq!(sequence(b"\x1b[113;1:3u"), None);
+    fn releases_are_ignored_and_repeats_marked() {
+        assert_eq!(decode_sequence(b"\x1b[113;1:3u"), None);
         assert_eq!(
-            sequence(b"\x1b[1;1:2B"),
-            Some(Input::Key {
+            decode_sequence(b"\x1b[1;1:2B"),
+            Some(InputEvent::Key {
                 chord: KeyChord::plain(Key::Down),
                 is_repeat: true
             })
@@ -346,30 +352,43 @@ mod tests {
     }
 
     #[test]
-    fn the_mouse_and_the_focus_are_read() {
+    fn mouse_and_focus_events_are_decoded() {
         let at = |act| {
-            Some(Input::Mouse(MouseReport {
+            Some(InputEvent::Mouse(MouseReport {
                 column: 9,
                 row: 4,
-                act,
+                kind: act,
             }))
         };
         for (spelling, act) in [
-            ("\x1b[<0;10;5M", MouseAct::Press(MouseButton::Left)),
-            ("\x1b[<2;10;5m", MouseAct::Release(MouseButton::Right)),
-            ("\x1b[<32;10;5M", MouseAct::Drag(MouseButton::Left)),
-            ("\x1b[<64;10;5M", MouseAct::Turn(Wheel::Up)),
-            ("\x1b[<65;10;5M", MouseAct::Turn(Wheel::Down)),
-            ("\x1b[M *%", MouseAct::Press(MouseButton::Left)),
+            ("\x1b[<0;10;5M", MouseReportKind::Press(MouseButton::Left)),
+            (
+                "\x1b[<2;10;5m",
+                MouseReportKind::Release(MouseButton::Right),
+            ),
+            ("\x1b[<32;10;5M", MouseReportKind::Drag(MouseButton::Left)),
+            (
+                "\x1b[<64;10;5M",
+                MouseReportKind::Scroll(WheelDirection::Up),
+            ),
+            (
+                "\x1b[<65;10;5M",
+                MouseReportKind::Scroll(WheelDirection::Down),
+            ),
+            ("\x1b[M *%", MouseReportKind::Press(MouseButton::Left)),
         ] {
-            assert_eq!(sequence(spelling.as_bytes()), at(act), "{spelling:?}");
+            assert_eq!(
+                decode_sequence(spelling.as_bytes()),
+                at(act),
+                "{spelling:?}"
+            );
         }
-        assert_eq!(sequence(b"\x1b[I"), Some(Input::Focus(true)));
-        assert_eq!(sequence(b"\x1b[O"), Some(Input::Focus(false)));
+        assert_eq!(decode_sequence(b"\x1b[I"), Some(InputEvent::Focus(true)));
+        assert_eq!(decode_sequence(b"\x1b[O"), Some(InputEvent::Focus(false)));
     }
 
     #[test]
-    fn answers_and_broken_sequences_are_no_keys() {
+    fn replies_and_broken_sequences_are_not_keys() {
         for answer in [
             "\x1b[12;40R",
             "\x1b[0n",
@@ -404,29 +423,35 @@ mod tests {
             "\x1b[[Z",
             "\x1b[{",
         ] {
-            assert_eq!(sequence(answer.as_bytes()), None, "{answer:?}");
+            assert_eq!(decode_sequence(answer.as_bytes()), None, "{answer:?}");
         }
     }
 
     #[test]
-    fn what_was_asked_for_is_told() {
-        let attributes = Answer::Attributes { has_sixel: true };
-        let answer = sequence(b"\x1b[?62;4;22c");
-        assert_eq!(answer, Some(Input::Answer(attributes)));
-        let answer = sequence(b"\x1b[?997;2n");
-        assert_eq!(answer, Some(Input::Answer(Answer::SchemeChanged)));
-        let answer = sequence(b"\x1b[6;18;9t");
-        assert!(matches!(answer, Some(Input::Answer(Answer::CellSize(_)))));
+    fn requested_replies_are_decoded() {
+        let attributes = TerminalReply::Attributes { has_sixel: true };
+        let answer = decode_sequence(b"\x1b[?62;4;22c");
+        assert_eq!(answer, Some(InputEvent::Reply(attributes)));
+        let answer = decode_sequence(b"\x1b[?997;2n");
+        assert_eq!(
+            answer,
+            Some(InputEvent::Reply(TerminalReply::SchemeChanged))
+        );
+        let answer = decode_sequence(b"\x1b[6;18;9t");
+        assert!(matches!(
+            answer,
+            Some(InputEvent::Reply(TerminalReply::CellSize(_)))
+        ));
     }
 
     #[test]
-    fn no_sequence_of_three_bytes_breaks_the_parser() {
+    fn three_byte_sequences_do_not_panic() {
         for introducer in [&b"\x1b["[..], b"\x1bO", b"\x1b[<", b"\x1b[1;", b"\x1b"] {
             for first in 0..=u8::MAX {
                 for last in 0..=u8::MAX {
                     let bytes = [introducer, &[first, last]].concat();
-                    drop(sequence(&bytes));
-                    drop(sequence(&[&bytes[..], b";", b"1M"].concat()));
+                    drop(decode_sequence(&bytes));
+                    drop(decode_sequence(&[&bytes[..], b";", b"1M"].concat()));
                 }
             }
         }

@@ -16,11 +16,11 @@ use signal_hook::consts::signal::SIGHUP;
 use signal_hook::low_level;
 use tokio::sync::mpsc;
 
-use super::guard::Guard;
-use super::signals::{Interruption, SIGNAL_EXIT_BASE, tell, wait};
+use super::signals::{Interruption, SIGNAL_EXIT_BASE, send_interruption, sleep};
+use super::state::TerminalState;
 
 /// How long the loop may take to end in order.
-const LIMIT: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long one look lasts.
 ///
@@ -29,10 +29,10 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// of another session, a descriptor of `/dev/tty`, and for vhangup(2) (all measured, SIGHUP
 /// ignored). Elsewhere nobody has measured it, so it looks again.
 #[cfg(target_os = "linux")]
-const LOOK: Option<Timespec> = None;
+const POLL_TIMEOUT: Option<Timespec> = None;
 /// See above.
 #[cfg(not(target_os = "linux"))]
-const LOOK: Option<Timespec> = Some(Timespec {
+const POLL_TIMEOUT: Option<Timespec> = Some(Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
 });
@@ -42,16 +42,19 @@ const LOOK: Option<Timespec> = Some(Timespec {
 /// # Errors
 ///
 /// When the thread cannot be started.
-pub(super) fn watch(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) -> io::Result<()> {
+pub(super) fn watch(
+    guard: Arc<TerminalState>,
+    loop_: mpsc::Sender<Interruption>,
+) -> io::Result<()> {
     thread::Builder::new()
         .name("hang-up".into())
         .spawn(move || {
             if !wait_for_hang_up(&guard) {
                 return;
             }
-            guard.lose();
-            tell(&loop_, Interruption::HungUp);
-            wait(LIMIT);
+            guard.mark_hung_up();
+            send_interruption(&loop_, Interruption::HungUp);
+            sleep(SHUTDOWN_TIMEOUT);
             // No rescue: the terminal is not there, and touching it could wait.
             low_level::exit(SIGNAL_EXIT_BASE + SIGHUP)
         })?;
@@ -59,11 +62,11 @@ pub(super) fn watch(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) -> io:
 }
 
 /// Returns true at the hang-up, false when this descriptor cannot be watched.
-fn wait_for_hang_up(guard: &Guard) -> bool {
+fn wait_for_hang_up(guard: &TerminalState) -> bool {
     let tty = guard.tty();
     loop {
         let mut watched = [PollFd::new(&tty, PollFlags::empty())];
-        match poll(&mut watched, LOOK.as_ref()) {
+        match poll(&mut watched, POLL_TIMEOUT.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return false,
         }

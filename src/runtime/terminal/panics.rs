@@ -15,42 +15,43 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-use super::guard::{Guard, Phase};
-use super::signals::{Interruption, tell};
+use super::signals::{Interruption, send_interruption};
+use super::state::{Owner, TerminalState};
 use crate::domain::text::CleanText;
 
 /// The longest text of a panic that is shown, in bytes.
-const LONGEST: usize = 16 * 1024;
+const MAX_TEXT_LEN: usize = 16 * 1024;
 
 /// The longest trace of the calls that led to it, in bytes.
-const LONGEST_TRACE: usize = 256 * 1024;
+const MAX_TRACE_LEN: usize = 256 * 1024;
 
 /// Sees to it that no panic's text acts on a terminal, from now on and until a screen is taken.
 ///
 /// A panic may quote what came from the server. Call it before anything else runs.
-pub fn clean_panics() {
+pub fn sanitise_panics() {
     panic::set_hook(Box::new(|info| report(describe(info))));
 }
 
 /// Replaces the panic hook of the process.
-pub(super) fn install(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) {
+pub(super) fn install_hook(guard: Arc<TerminalState>, loop_: mpsc::Sender<Interruption>) {
     panic::set_hook(Box::new(move |info| {
         let text = describe(info);
         // A spawned task runs on the UI thread too, but tokio catches its panic and the loop
         // lives: only the root future has no task id (tokio 1.54, `task::try_id`).
         if guard.is_ui_thread() && tokio::task::try_id().is_none() {
-            guard.rescue();
+            guard.force_restore();
             report(text);
-        } else if guard.phase() == Phase::Away {
+        } else if guard.owner() == Owner::Shell {
             // Before the first frame or after the last: no loop listens, no screen is hurt.
             report(text);
         } else {
-            tell(&loop_, Interruption::Panicked(text));
+            send_interruption(&loop_, Interruption::TaskPanicked(text));
         }
     }));
 }
 
-/// Says which thread panicked, where and with what words, cleaned: a panic may quote text that came from the server.
+/// Says which thread panicked, where and with what words, cleaned: a panic may quote text that came
+/// from the server.
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or("unnamed");
@@ -58,13 +59,13 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info
         .location()
         .map_or_else(String::new, |place| format!(" at {place}"));
-    clean(
+    sanitise(
         &format!("thread '{name}' panicked{place}:\n{words}"),
-        LONGEST,
+        MAX_TEXT_LEN,
     )
 }
 
-fn clean(text: &str, longest: usize) -> String {
+fn sanitise(text: &str, longest: usize) -> String {
     CleanText::block(text, longest).to_string()
 }
 
@@ -74,7 +75,7 @@ fn report(mut text: String) {
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
         // A trace names files, and those may be named anything.
-        write!(text, "\n{}", clean(&trace.to_string(), LONGEST_TRACE)).ok();
+        write!(text, "\n{}", sanitise(&trace.to_string(), MAX_TRACE_LEN)).ok();
     }
     text.insert_str(0, "kietop met a fault of its own and stopped: ");
     text.push('\n');
@@ -92,9 +93,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quoted_escape_does_not_reach_the_terminal() {
+    fn panic_messages_are_escaped() {
         assert_eq!(
-            clean("byte 3 of `\x1b[2J\u{9b}x\u{202e}`\nnext", LONGEST),
+            sanitise("byte 3 of `\x1b[2J\u{9b}x\u{202e}`\nnext", MAX_TEXT_LEN),
             "byte 3 of `␛[2J<U+009B>x<U+202E>`\nnext"
         );
     }

@@ -25,14 +25,15 @@ pub fn harden_process() -> io::Result<()> {
     Ok(())
 }
 
-/// Lets a write beyond the limit of a file's size fail, as on a full disk; the signal would end the process unsaid.
+/// Lets a write beyond the limit of a file's size fail, as on a full disk; the signal would end the
+/// process unsaid.
 ///
 /// A child process gets the signal's usual effect back as soon as it executes.
 ///
 /// # Errors
 ///
 /// When the signal cannot be handled.
-pub fn survive_file_size_limit() -> io::Result<()> {
+pub fn ignore_file_size_signal() -> io::Result<()> {
     signal_hook::flag::register(
         signal_hook::consts::signal::SIGXFSZ,
         std::sync::Arc::default(),
@@ -48,6 +49,6 @@ pub fn survive_file_size_limit() -> io::Result<()> {
     clippy::exit,
     reason = "the one place that ends the process; main calls it last"
 )]
-pub fn finish(exit_code: i32) -> ! {
+pub fn exit_now(exit_code: i32) -> ! {
     std::process::exit(exit_code)
 }

@@ -15,13 +15,13 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 use tokio::sync::mpsc;
 
-use super::guard::Guard;
+use super::state::TerminalState;
 
 /// A program ended by signal n reports this much plus n, as shells do.
 pub const SIGNAL_EXIT_BASE: i32 = 128;
 
 /// How long the loop may take to end in order: the store's 300 ms and as much again.
-const LIMIT: Duration = Duration::from_millis(700);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// What comes to the loop from outside the keyboard and the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub enum Interruption {
         /// The signal's number.
         signal: i32,
     },
-    /// TSTP: call [`Screen::suspend`](super::Screen::suspend), as for the key.
+    /// TSTP: call [`Screen::suspend`](super::TerminalScreen::suspend), as for the key.
     Suspend,
-    /// CONT: call [`Screen::resume`](super::Screen::resume), then draw.
+    /// CONT: call [`Screen::resume`](super::TerminalScreen::resume), then draw.
     Continued,
     /// WINCH: the window has another size; draw. One waits at a time, until the next draw.
     ///
@@ -47,7 +47,7 @@ pub enum Interruption {
     HungUp,
     /// Another thread or a spawned task panicked; the terminal is untouched. One cleaned text
     /// of one or more lines. Show it or end in order.
-    Panicked(String),
+    TaskPanicked(String),
 }
 
 /// Starts the thread that takes the signals.
@@ -55,25 +55,30 @@ pub enum Interruption {
 /// # Errors
 ///
 /// When the handlers cannot be registered or the thread not be started.
-pub(super) fn watch(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) -> io::Result<()> {
+pub(super) fn watch(
+    guard: Arc<TerminalState>,
+    loop_: mpsc::Sender<Interruption>,
+) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])?;
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             for signal in &mut signals {
                 match signal {
-                    SIGTSTP => tell(&loop_, Interruption::Suspend),
+                    SIGTSTP => send_interruption(&loop_, Interruption::Suspend),
                     SIGCONT => {
-                        guard.note_continue();
-                        tell(&loop_, Interruption::Continued);
+                        guard.count_continue();
+                        send_interruption(&loop_, Interruption::Continued);
                     }
-                    SIGWINCH if guard.note_resize() => tell(&loop_, Interruption::Resized),
+                    SIGWINCH if guard.mark_resized() => {
+                        send_interruption(&loop_, Interruption::Resized);
+                    }
                     SIGWINCH => {}
-                    deadly if guard.note_ending() => {
-                        tell(&loop_, Interruption::Quit { signal: deadly });
-                        end_after_limit(&guard, deadly);
+                    deadly if guard.mark_ending() => {
+                        send_interruption(&loop_, Interruption::Quit { signal: deadly });
+                        exit_after_timeout(&guard, deadly);
                     }
-                    deadly => end(&guard, deadly),
+                    deadly => force_exit(&guard, deadly),
                 }
             }
         })?;
@@ -81,31 +86,31 @@ pub(super) fn watch(guard: Arc<Guard>, loop_: mpsc::Sender<Interruption>) -> io:
 }
 
 /// Sends without waiting. A full queue means a stuck loop, which the limits end.
-pub(super) fn tell(loop_: &mpsc::Sender<Interruption>, interruption: Interruption) {
+pub(super) fn send_interruption(loop_: &mpsc::Sender<Interruption>, interruption: Interruption) {
     loop_.try_send(interruption).ok();
 }
 
 /// Waits that long: on a channel that stays silent, as a parked thread may wake early.
-pub(super) fn wait(time: Duration) {
+pub(super) fn sleep(time: Duration) {
     let (_keep_open, silent) = std_mpsc::channel::<Infallible>();
     silent.recv_timeout(time).ok();
 }
 
 /// Starts the limit; the orderly end is in time when the process is gone before it.
-fn end_after_limit(guard: &Arc<Guard>, signal: i32) {
+fn exit_after_timeout(guard: &Arc<TerminalState>, signal: i32) {
     let later = Arc::clone(guard);
     let timer = thread::Builder::new().name("limit".into()).spawn(move || {
-        wait(LIMIT);
-        end(&later, signal);
+        sleep(SHUTDOWN_TIMEOUT);
+        force_exit(&later, signal);
     });
     if timer.is_err() {
-        end(guard, signal);
+        force_exit(guard, signal);
     }
 }
 
 /// Gives the terminal back and ends the process, running no exit handlers: they may wait for a
 /// lock that a blocked thread holds.
-fn end(guard: &Guard, signal: i32) -> ! {
-    guard.rescue();
+fn force_exit(guard: &TerminalState, signal: i32) -> ! {
+    guard.force_restore();
     low_level::exit(SIGNAL_EXIT_BASE + signal)
 }

@@ -3,75 +3,92 @@
 use jiff::Timestamp;
 use ratatui::text::Line;
 
-use super::sheet::Sheet;
+use super::field_list::FieldList;
 use crate::{
     domain::{
-        change::{JournalEvent, JournalLine},
-        watched::Watched,
+        list_change::{JournalEvent, JournalLine},
+        watched_task::WatchedTask,
     },
-    ui::{format, scene::Scene, theme::Role},
+    ui::{format, render_context::RenderContext, theme::Role},
 };
 
-/// Is one line of the history.
-struct Entry {
+/// One line of the history.
+struct HistoryEntry {
     at: Timestamp,
     text: String,
     role: Role,
 }
 
 /// Returns the page for the whole screen.
-pub(super) fn full<'a>(watched: &'a Watched, scene: &Scene<'a>, width: u16) -> Vec<Line<'a>> {
-    let mut sheet = Sheet::new(scene, width);
-    sheet.plain(watched.title(), Role::Title);
-    sheet.space();
+pub(super) fn page_lines<'a>(
+    watched: &'a WatchedTask,
+    scene: &RenderContext<'a>,
+    width: u16,
+) -> Vec<Line<'a>> {
+    let mut sheet = FieldList::new(scene, width);
+    sheet.text_line(watched.title(), Role::Title);
+    sheet.blank_line();
     for entry in entries(watched, scene) {
-        write(&mut sheet, &entry, scene, 6);
+        write_entry(&mut sheet, &entry, scene, 6);
     }
     if scene.state.journal().is_empty() {
-        sheet.space();
-        sheet.plain("The journal holds nothing of this task yet.", Role::Muted);
+        sheet.blank_line();
+        sheet.text_line("The journal holds nothing of this task yet.", Role::Muted);
     }
     sheet.into_lines()
 }
 
 /// Writes the last lines of the history.
-pub(super) fn tail(sheet: &mut Sheet<'_, '_>, watched: &Watched, scene: &Scene<'_>, most: usize) {
+pub(super) fn write_last(
+    sheet: &mut FieldList<'_, '_>,
+    watched: &WatchedTask,
+    scene: &RenderContext<'_>,
+    most: usize,
+) {
     let entries = entries(watched, scene);
     let skipped = entries.len().saturating_sub(most);
     for entry in entries.iter().skip(skipped) {
-        write(sheet, entry, scene, 1);
+        write_entry(sheet, entry, scene, 1);
     }
 }
 
 /// Returns the last line of the history: its time and its words.
-pub(super) fn latest(watched: &Watched, scene: &Scene<'_>) -> Option<(String, String)> {
+pub(super) fn last_entry(
+    watched: &WatchedTask,
+    scene: &RenderContext<'_>,
+) -> Option<(String, String)> {
     let entry = entries(watched, scene).pop()?;
-    let zone = &scene.state.settings().zone;
-    let at = format::moment(entry.at, scene.now, zone);
+    let zone = &scene.state.settings().time_zone;
+    let at = format::date_time(entry.at, scene.now, zone);
     (!scene.state.journal().is_empty()).then_some((at, entry.text))
 }
 
-fn write(sheet: &mut Sheet<'_, '_>, entry: &Entry, scene: &Scene<'_>, most: usize) {
-    let zone = &scene.state.settings().zone;
-    let at = format::moment(entry.at, scene.now, zone);
+fn write_entry(
+    sheet: &mut FieldList<'_, '_>,
+    entry: &HistoryEntry,
+    scene: &RenderContext<'_>,
+    most: usize,
+) {
+    let zone = &scene.state.settings().time_zone;
+    let at = format::date_time(entry.at, scene.now, zone);
     if format::width(&at) < 9 {
-        sheet.text(&at, &entry.text, entry.role, most);
+        sheet.wrapped_field(&at, &entry.text, entry.role, most);
     } else {
-        sheet.prose(&format!("{at}  {}", entry.text), entry.role, most);
+        sheet.paragraph(&format!("{at}  {}", entry.text), entry.role, most);
     }
 }
 
 /// Returns the history, oldest first: the journal, and what the server said of its own times.
-fn entries(watched: &Watched, scene: &Scene<'_>) -> Vec<Entry> {
-    let facts = watched.task.facts();
+fn entries(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<HistoryEntry> {
+    let facts = watched.task.details();
     let told = |at: Option<Timestamp>, text: String| {
-        at.map(|at| Entry {
+        at.map(|at| HistoryEntry {
             at,
             text,
             role: Role::Text,
         })
     };
-    let took = watched.task.took().map_or_else(String::new, |took| {
+    let took = watched.task.run_time().map_or_else(String::new, |took| {
         format!(", took {}", format::run_time(took))
     });
     let mut entries: Vec<_> = [
@@ -80,19 +97,19 @@ fn entries(watched: &Watched, scene: &Scene<'_>) -> Vec<Entry> {
     ]
     .into_iter()
     .flatten()
-    .chain(scene.state.journal().iter().map(entry))
+    .chain(scene.state.journal().iter().map(journal_entry))
     .collect();
     entries.sort_by_key(|entry| entry.at);
     entries
 }
 
-fn entry(line: &JournalLine) -> Entry {
+fn journal_entry(line: &JournalLine) -> HistoryEntry {
     let role = match &line.event {
-        JournalEvent::Became(state) => became_role(state.as_str()),
+        JournalEvent::StateChanged(state) => state_role(state.as_str()),
         JournalEvent::CheckFailed(_)
-        | JournalEvent::NoLongerThere
-        | JournalEvent::Contradicted(_)
-        | JournalEvent::NotSaved(_) => Role::Warn,
+        | JournalEvent::NoLongerOnServer
+        | JournalEvent::ContradictionIgnored(_)
+        | JournalEvent::SaveFailed(_) => Role::Warn,
         JournalEvent::Saved(_) => Role::Ok,
         JournalEvent::Added
         | JournalEvent::Removed
@@ -102,15 +119,15 @@ fn entry(line: &JournalLine) -> Entry {
         | JournalEvent::Labelled(_) => Role::Text,
         JournalEvent::Other(_) => Role::Muted,
     };
-    Entry {
+    HistoryEntry {
         at: line.at,
-        text: line.event.words(),
+        text: line.event.description(),
         role,
     }
 }
 
 /// Returns the role of a state by its name in the journal.
-fn became_role(state: &str) -> Role {
+fn state_role(state: &str) -> Role {
     match state {
         "succeeded" => Role::Ok,
         "rescued" | "not_found" | "unknown" => Role::Warn,

@@ -1,13 +1,14 @@
-//! The dialog that adds tasks: a line for ids, what was found in it or in pasted text, a label for all.
+//! The dialog that adds tasks: a line for ids, what was found in it or in pasted text, a label for
+//! all.
 
 use ratatui::buffer::Buffer;
 use tui_input::Input;
 
-use super::{draw_hints, first_seen, open, place};
+use super::{centred_area, draw_hints, first_visible, open_dialog};
 use crate::{
     app::{
-        keymap::{Action, Context},
-        pointer::Spot,
+        keymap::{Action, KeyContext},
+        mouse::HitTarget,
         state::{AddDialog, AddField, Candidate},
     },
     domain::{
@@ -15,10 +16,11 @@ use crate::{
         text::CleanText,
     },
     ui::{
-        footer::Hint,
-        format, input,
-        pen::{Pen, cells},
-        scene::Scene,
+        footer::KeyHint,
+        format,
+        painter::{Painter, cell_count},
+        render_context::RenderContext,
+        text_input,
         theme::Role,
     },
 };
@@ -27,69 +29,74 @@ use crate::{
 const WIDTH: u16 = 61;
 
 /// The width with the text around each id.
-const WIDTH_WITH_CONTEXT: u16 = 100;
+const WIDE_WIDTH: u16 = 100;
 
 /// The column where the text around an id begins, counted from the row's start, and its least
 /// width.
 const CONTEXT_COLUMN: u16 = 57;
-const MIN_CONTEXT: u16 = 14;
+const MIN_CONTEXT_WIDTH: u16 = 14;
 
 /// The most ids the box shows at once before they scroll.
-const MOST_ROWS: usize = 12;
+const MAX_ROWS: usize = 12;
 
-/// Is a line of the dialog, most of which are there only where there is room.
-enum Part {
+/// A line of the dialog, most of which are there only where there is room.
+enum AddDialogLine {
     Ids,
-    Space,
-    Try,
-    FoundHead,
-    Found(usize),
+    Blank,
+    Suggestion,
+    CandidateHeading,
+    Candidate(usize),
     Context,
     Label,
-    Fruitless,
+    NoIdFound,
     Rejected,
     Skipped,
-    Cut,
+    Truncated,
     Hints,
 }
 
 /// Draws the dialog.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &AddDialog) {
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, dialog: &AddDialog) {
     let has_context = |found: &Candidate| !found.context.is_empty();
-    let width = if dialog.found().iter().any(has_context) {
-        WIDTH_WITH_CONTEXT
+    let width = if dialog.candidates().iter().any(has_context) {
+        WIDE_WIDTH
     } else {
         WIDTH
     };
-    let widest = place(scene, width, u16::MAX);
+    let widest = centred_area(scene, width, u16::MAX);
     let most = usize::from(widest.height.saturating_sub(2));
-    let parts = plan(scene, dialog, widest.width, most);
+    let parts = choose_lines(scene, dialog, widest.width, most);
     let height = u16::try_from(parts.len())
         .unwrap_or(u16::MAX)
         .saturating_add(2);
-    let count = dialog.found().len();
+    let count = dialog.candidates().len();
     let seen = parts
         .iter()
-        .filter(|part| matches!(part, Part::Found(_)))
+        .filter(|part| matches!(part, AddDialogLine::Candidate(_)))
         .count();
     let right = if count > seen {
         format!("{} of {count}", dialog.cursor() + 1)
     } else {
         String::new()
     };
-    let area = place(scene, width, height);
-    let mut pen = open(buffer, scene, area, "Add tasks", &right);
+    let area = centred_area(scene, width, height);
+    let mut pen = open_dialog(buffer, scene, area, "Add tasks", &right);
     for (y, part) in (0..pen.height()).zip(&parts) {
-        draw_part(&mut pen, y, part, scene, dialog);
+        draw_line(&mut pen, y, part, scene, dialog);
     }
 }
 
 /// Chooses the lines that fit, the needed ones first, in the order they stand.
-fn plan(scene: &Scene<'_>, dialog: &AddDialog, width: u16, most: usize) -> Vec<Part> {
-    let found = dialog.found().len();
+fn choose_lines(
+    scene: &RenderContext<'_>,
+    dialog: &AddDialog,
+    width: u16,
+    most: usize,
+) -> Vec<AddDialogLine> {
+    let found = dialog.candidates().len();
     let can_try = !scene.state.settings().suggestions.is_empty();
     let is_fruitless =
-        found == 0 && dialog.ids().value().is_empty() && dialog.fruitless_paste().is_some();
+        found == 0 && dialog.ids().value().is_empty() && dialog.unmatched_paste().is_some();
     let is_blank = found == 0
         && dialog.ids().value().is_empty()
         && dialog.rejected().is_empty()
@@ -105,75 +112,81 @@ fn plan(scene: &Scene<'_>, dialog: &AddDialog, width: u16, most: usize) -> Vec<P
     let has_fruitless = take(is_fruitless);
     let has_rejected = take(!dialog.rejected().is_empty() && !is_fruitless);
     let has_skipped = take(dialog.skipped() != Skipped::default());
-    let has_cut = take(dialog.is_cut());
+    let has_cut = take(dialog.is_truncated());
     let has_try = take(is_blank && can_try);
     let has_head = take(found > 0);
-    let is_narrow = width < CONTEXT_COLUMN + MIN_CONTEXT + 3;
+    let is_narrow = width < CONTEXT_COLUMN + MIN_CONTEXT_WIDTH + 3;
     let context = dialog
-        .found()
+        .candidates()
         .get(dialog.cursor())
         .map(|found| &found.context);
     let has_context = take(is_narrow && context.is_some_and(|context| !context.is_empty()));
     let has_space = take(true);
     let has_second_space = take(true);
-    let rows = (usize::from(has_first) + spare).min(found).min(MOST_ROWS);
-    let first = first_seen(dialog.cursor(), found, rows);
+    let rows = (usize::from(has_first) + spare).min(found).min(MAX_ROWS);
+    let first = first_visible(dialog.cursor(), found, rows);
 
-    let mut parts = vec![Part::Ids];
+    let mut parts = vec![AddDialogLine::Ids];
     if has_try {
-        parts.push(Part::Try);
+        parts.push(AddDialogLine::Suggestion);
     }
     if has_space {
-        parts.push(Part::Space);
+        parts.push(AddDialogLine::Blank);
     }
     if has_head {
-        parts.push(Part::FoundHead);
+        parts.push(AddDialogLine::CandidateHeading);
     }
     if rows > 0 && has_first {
-        parts.extend((first..first + rows).map(Part::Found));
+        parts.extend((first..first + rows).map(AddDialogLine::Candidate));
     }
     if has_context {
-        parts.push(Part::Context);
+        parts.push(AddDialogLine::Context);
     }
     if has_fruitless {
-        parts.push(Part::Fruitless);
+        parts.push(AddDialogLine::NoIdFound);
     }
     if has_rejected {
-        parts.push(Part::Rejected);
+        parts.push(AddDialogLine::Rejected);
     }
     if has_skipped {
-        parts.push(Part::Skipped);
+        parts.push(AddDialogLine::Skipped);
     }
     if has_cut {
-        parts.push(Part::Cut);
+        parts.push(AddDialogLine::Truncated);
     }
-    parts.push(Part::Label);
+    parts.push(AddDialogLine::Label);
     if has_second_space {
-        parts.push(Part::Space);
+        parts.push(AddDialogLine::Blank);
     }
     if has_hints {
-        parts.push(Part::Hints);
+        parts.push(AddDialogLine::Hints);
     }
     parts
 }
 
-fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: &AddDialog) {
+fn draw_line(
+    pen: &mut Painter<'_>,
+    y: u16,
+    part: &AddDialogLine,
+    scene: &RenderContext<'_>,
+    dialog: &AddDialog,
+) {
     let muted = scene.style(Role::Muted);
     let field = dialog.field();
     match part {
-        Part::Space => {}
-        Part::Ids => {
+        AddDialogLine::Blank => {}
+        AddDialogLine::Ids => {
             let here = field == AddField::Ids;
             let hint = "type or paste ids";
             draw_field(pen, y, "ids: ", dialog.ids(), here, hint, scene);
         }
-        Part::Try => {
+        AddDialogLine::Suggestion => {
             let x = pen.text(1, y, "try: ", muted);
             if let Some(id) = scene.state.settings().suggestions.first() {
                 pen.text(x, y, id.as_str(), scene.style(Role::Text));
             }
         }
-        Part::FoundHead => {
+        AddDialogLine::CandidateHeading => {
             let text = if dialog.has_pasted() {
                 "found in the pasted text:"
             } else {
@@ -181,14 +194,14 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
             };
             pen.text(1, y, text, muted);
         }
-        Part::Found(at) => {
-            if let Some(candidate) = dialog.found().get(*at) {
-                scene.mark(pen.row(y), || Spot::Choice(*at));
+        AddDialogLine::Candidate(at) => {
+            if let Some(candidate) = dialog.candidates().get(*at) {
+                scene.register(pen.row_area(y), || HitTarget::DialogLine(*at));
                 let here = field == AddField::Found && dialog.cursor() == *at;
                 draw_candidate(pen, y, candidate, here, scene);
             }
         }
-        Part::Label => {
+        AddDialogLine::Label => {
             let here = field == AddField::Label;
             draw_field(
                 pen,
@@ -200,8 +213,8 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
                 scene,
             );
         }
-        Part::Fruitless => {
-            let beginning = dialog.fruitless_paste().map_or("", CleanText::as_str);
+        AddDialogLine::NoIdFound => {
+            let beginning = dialog.unmatched_paste().map_or("", CleanText::as_str);
             let room = usize::from(pen.width().saturating_sub(2));
             let head = "No task id in the pasted text: ";
             let left = room.saturating_sub(format::width(head));
@@ -212,40 +225,43 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
             let text = format::fit_end(&text, room, scene.ellipsis());
             pen.text(1, y, &text, scene.style(Role::Warn));
         }
-        Part::Rejected => {
+        AddDialogLine::Rejected => {
             let room = usize::from(pen.width().saturating_sub(2));
-            let text = rejected(dialog, room, scene.ellipsis());
+            let text = rejected_text(dialog, room, scene.ellipsis());
             pen.text(1, y, &text, scene.style(Role::Warn));
         }
-        Part::Context => {
-            if let Some(candidate) = dialog.found().get(dialog.cursor()) {
+        AddDialogLine::Context => {
+            if let Some(candidate) = dialog.candidates().get(dialog.cursor()) {
                 let room = usize::from(pen.width().saturating_sub(7));
                 let context = candidate.context.as_str();
                 let context = format::fit_end(context, room, scene.ellipsis());
                 pen.text(6, y, &context, muted);
             }
         }
-        Part::Skipped => {
+        AddDialogLine::Skipped => {
             let room = usize::from(pen.width().saturating_sub(2));
-            let text = format!("skipped: {}", format::skipped(dialog.skipped()).join(", "));
+            let text = format!(
+                "skipped: {}",
+                format::skipped_values(dialog.skipped()).join(", ")
+            );
             pen.text(1, y, &format::fit_end(&text, room, scene.ellipsis()), muted);
         }
-        Part::Cut => {
+        AddDialogLine::Truncated => {
             let text = "the text was too long: only its start was read";
             pen.text(1, y, text, scene.style(Role::Warn));
         }
-        Part::Hints => {
-            let hint = |action| Hint::of(action, Context::Add, scene);
-            let accept = match dialog.taken().count() {
+        AddDialogLine::Hints => {
+            let hint = |action| KeyHint::for_action(action, KeyContext::Add, scene);
+            let accept = match dialog.selected().count() {
                 0 => "add".to_owned(),
                 count => format!("add {count}"),
             };
             let is_choosing = field == AddField::Found;
             let hints = vec![
-                hint(Action::Accept).map(|hint| hint.saying(accept)),
+                hint(Action::Accept).map(|hint| hint.with_word(accept)),
                 hint(Action::Toggle).filter(|_| is_choosing),
                 hint(Action::NextField),
-                hint(Action::Back).map(|hint| hint.saying("cancel")),
+                hint(Action::Back).map(|hint| hint.with_word("cancel")),
             ];
             draw_hints(pen, y, hints, scene);
         }
@@ -253,7 +269,7 @@ fn draw_part(pen: &mut Pen<'_>, y: u16, part: &Part, scene: &Scene<'_>, dialog: 
 }
 
 /// Names the words that are no ids, as many as fit, and counts the rest.
-fn rejected(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
+fn rejected_text(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
     let words: Vec<_> = dialog.rejected().iter().map(CleanText::as_str).collect();
     let all = words.len() + dialog.more_rejected();
     let naming = |count: usize| {
@@ -272,13 +288,13 @@ fn rejected(dialog: &AddDialog, room: usize, ellipsis: &str) -> String {
 }
 
 fn draw_candidate(
-    pen: &mut Pen<'_>,
+    pen: &mut Painter<'_>,
     y: u16,
     candidate: &Candidate,
     is_here: bool,
-    scene: &Scene<'_>,
+    scene: &RenderContext<'_>,
 ) {
-    let (mark, word, role) = match (candidate.is_watched, candidate.is_taken) {
+    let (mark, word, role) = match (candidate.is_watched, candidate.is_selected) {
         (true, _) => ("[ ]", "watched already", Role::Muted),
         (false, true) => ("[x]", "new", Role::Ok),
         (false, false) if candidate.certainty == Certainty::Suspicious => {
@@ -292,7 +308,7 @@ fn draw_candidate(
     let of = |role| scene.style(if is_here { Role::Selected } else { role });
     if is_here {
         pen.style_row(y, of(Role::Text));
-        pen.text(1, y, scene.theme.glyphs().pointer, of(Role::Text));
+        pen.text(1, y, scene.theme.glyphs().row_cursor, of(Role::Text));
     }
     let x = pen.text(2, y, mark, of(Role::Text)) + 1;
     // Where it is tight the mark alone tells, so that the id keeps its ends.
@@ -302,7 +318,7 @@ fn draw_candidate(
         .min(CONTEXT_COLUMN)
         .saturating_sub(x + if has_word { 19 } else { 1 });
     let id = format::fit_middle(candidate.id.as_str(), usize::from(room), scene.ellipsis());
-    let id_role = if candidate.is_taken {
+    let id_role = if candidate.is_selected {
         Role::Text
     } else {
         Role::Muted
@@ -312,7 +328,7 @@ fn draw_candidate(
         pen.text(x + 2, y, word, of(role));
     }
     let room = pen.width().saturating_sub(CONTEXT_COLUMN + 1);
-    if room >= MIN_CONTEXT {
+    if room >= MIN_CONTEXT_WIDTH {
         let context = candidate.context.as_str();
         let context = format::fit_end(context, usize::from(room), scene.ellipsis());
         pen.text(CONTEXT_COLUMN, y, &context, of(Role::Muted));
@@ -321,13 +337,13 @@ fn draw_candidate(
 
 /// Draws a field: its name, and the line that is typed into where the keyboard is there.
 pub(super) fn draw_field(
-    pen: &mut Pen<'_>,
+    pen: &mut Painter<'_>,
     y: u16,
     name: &str,
     input: &Input,
     is_here: bool,
     hint: &str,
-    scene: &Scene<'_>,
+    scene: &RenderContext<'_>,
 ) {
     let name_role = if is_here { Role::Title } else { Role::Muted };
     let start = pen.text(1, y, name, scene.style(name_role));
@@ -343,8 +359,8 @@ pub(super) fn draw_field(
         return;
     }
     let end = pen.width().saturating_sub(1);
-    let x = input::draw(pen, (start, y), end, input, None, scene);
-    if input.value().is_empty() && cells(hint) + 1 < pen.width().saturating_sub(x) {
+    let x = text_input::draw(pen, (start, y), end, input, None, scene);
+    if input.value().is_empty() && cell_count(hint) + 1 < pen.width().saturating_sub(x) {
         pen.text(x + 1, y, hint, scene.style(Role::Muted));
     }
 }

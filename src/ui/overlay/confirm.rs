@@ -2,24 +2,24 @@
 
 use ratatui::buffer::Buffer;
 
-use super::{draw_hints, open, place};
+use super::{centred_area, draw_hints, open_dialog};
 use crate::{
     app::{
-        keymap::{Action, Context},
+        keymap::{Action, KeyContext},
         state::Confirm,
     },
     domain::task::TaskId,
-    ui::{footer::Hint, format, scene::Scene, theme::Role},
+    ui::{footer::KeyHint, format, render_context::RenderContext, theme::Role},
 };
 
 /// The width of the box, borders included.
 const WIDTH: u16 = 61;
 
 /// How many tasks are named.
-const MOST_NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// Draws the question, with the names of the first tasks it is about.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, confirm: &Confirm) {
     let (question, note, verb, tasks) = match confirm {
         Confirm::Remove { tasks, hidden } => (
             match tasks.len() {
@@ -35,8 +35,8 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
             "remove",
             tasks.iter().collect::<Vec<_>>(),
         ),
-        Confirm::Leave { tasks } => {
-            let key = scene.key(Action::WriteBack);
+        Confirm::QuitUnsaved { tasks } => {
+            let key = scene.key_name(Action::RestoreListFile);
             (
                 "Leave without a list file?".to_owned(),
                 format!("It is gone. Press n, then {key} to write it back."),
@@ -51,11 +51,11 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
             videos.iter().map(|(task, _)| task).collect(),
         ),
     };
-    let named = names(scene, &tasks);
+    let named = task_titles(scene, &tasks);
     let wanted = 2 + named.len() + usize::from(!note.is_empty()) + 2;
     let height = u16::try_from(wanted).unwrap_or(u16::MAX);
-    let area = place(scene, WIDTH, height);
-    let mut pen = open(buffer, scene, area, &question, "");
+    let area = centred_area(scene, WIDTH, height);
+    let mut pen = open_dialog(buffer, scene, area, &question, "");
     let room = usize::from(pen.width().saturating_sub(3));
     let last = pen.height().saturating_sub(1);
     let mut y = 0;
@@ -72,24 +72,24 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, confirm: &Confirm) {
         pen.text(2, y, &name, scene.style(Role::Text));
         y += 1;
     }
-    let hint = |action| Hint::of(action, Context::Confirm, scene);
+    let hint = |action| KeyHint::for_action(action, KeyContext::Confirm, scene);
     let hints = vec![
-        hint(Action::Accept).map(|hint| hint.saying(format!("yes, {verb} {}", tasks.len()))),
+        hint(Action::Accept).map(|hint| hint.with_word(format!("yes, {verb} {}", tasks.len()))),
         hint(Action::Back),
     ];
     draw_hints(&mut pen, last, hints, scene);
 }
 
 /// Returns the titles of the first tasks, and how many more there are.
-fn names(scene: &Scene<'_>, tasks: &[&TaskId]) -> Vec<String> {
+fn task_titles(scene: &RenderContext<'_>, tasks: &[&TaskId]) -> Vec<String> {
     let mut names: Vec<_> = tasks
         .iter()
-        .take(MOST_NAMED)
+        .take(MAX_NAMED)
         .filter_map(|id| scene.state.list().get(id))
         .map(|watched| watched.title().to_owned())
         .collect();
-    if tasks.len() > MOST_NAMED {
-        names.push(format!("and {} more", tasks.len() - MOST_NAMED));
+    if tasks.len() > MAX_NAMED {
+        names.push(format!("and {} more", tasks.len() - MAX_NAMED));
     }
     names
 }

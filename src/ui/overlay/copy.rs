@@ -2,29 +2,29 @@
 
 use ratatui::buffer::Buffer;
 
-use super::{draw_hints, first_seen, open, place};
+use super::{centred_area, draw_hints, first_visible, open_dialog};
 use crate::{
     app::{
-        keymap::{Action, Context},
-        pointer::Spot,
+        keymap::{Action, KeyContext},
+        mouse::HitTarget,
         state::{CopyChoice, CopyMenu},
     },
-    ui::{footer::Hint, format, pen::Pen, scene::Scene, theme::Role},
+    ui::{footer::KeyHint, format, painter::Painter, render_context::RenderContext, theme::Role},
 };
 
 /// The width of the box, borders included.
 const WIDTH: u16 = 52;
 
 /// Draws the menu.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, menu: &CopyMenu) {
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, menu: &CopyMenu) {
     let count = menu.choices().len();
     let height = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(4);
-    let area = place(scene, WIDTH, height);
+    let area = centred_area(scene, WIDTH, height);
     let right = match menu.tasks().len() {
         0 | 1 => String::new(),
         tasks => format!("of {tasks} tasks"),
     };
-    let mut pen = open(buffer, scene, area, "Copy", &right);
+    let mut pen = open_dialog(buffer, scene, area, "Copy", &right);
     // The keys and the space above them give way to the choices where it is tight.
     let below = match pen.height() {
         0..3 => 0,
@@ -32,36 +32,42 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, menu: &CopyMenu) {
         8.. => 2,
     };
     let rows = pen.height().saturating_sub(below);
-    let first = first_seen(menu.cursor(), count, usize::from(rows));
+    let first = first_visible(menu.cursor(), count, usize::from(rows));
     for (y, (at, choice)) in (0..rows).zip(menu.choices().iter().enumerate().skip(first)) {
-        scene.mark(pen.row(y), || Spot::Choice(at));
+        scene.register(pen.row_area(y), || HitTarget::DialogLine(at));
         draw_choice(&mut pen, y, choice, at == menu.cursor(), scene);
     }
     if below > 0 {
-        let hint = |action| Hint::of(action, Context::Copy, scene);
+        let hint = |action| KeyHint::for_action(action, KeyContext::Copy, scene);
         let hints = vec![
-            hint(Action::Accept).map(|hint| hint.saying("copy")),
-            hint(Action::Back).map(|hint| hint.saying("cancel")),
+            hint(Action::Accept).map(|hint| hint.with_word("copy")),
+            hint(Action::Back).map(|hint| hint.with_word("cancel")),
         ];
         let y = pen.height() - 1;
         draw_hints(&mut pen, y, hints, scene);
     }
 }
 
-fn draw_choice(pen: &mut Pen<'_>, y: u16, choice: &CopyChoice, is_here: bool, scene: &Scene<'_>) {
+fn draw_choice(
+    pen: &mut Painter<'_>,
+    y: u16,
+    choice: &CopyChoice,
+    is_here: bool,
+    scene: &RenderContext<'_>,
+) {
     let of = |role| scene.style(if is_here { Role::Selected } else { role });
     if is_here {
         pen.style_row(y, of(Role::Text));
-        pen.text(0, y, scene.theme.glyphs().pointer, of(Role::Text));
+        pen.text(0, y, scene.theme.glyphs().row_cursor, of(Role::Text));
     }
     let action = Action::Copy(choice.kind);
     let key = scene
         .state
         .keymap()
-        .hint(action, Context::Copy)
-        .map_or_else(String::new, |(chord, _)| scene.theme.key(chord));
+        .hint(action, KeyContext::Copy)
+        .map_or_else(String::new, |(chord, _)| scene.theme.key_name(chord));
     let x = pen.text(2, y, &format::pad_end(&key, 2), of(Role::Key)) + 1;
-    let (text, role) = match &choice.offer {
+    let (text, role) = match &choice.label {
         Ok(what) => (what.as_str(), Role::Text),
         Err(reason) => (*reason, Role::Muted),
     };

@@ -2,26 +2,26 @@
 
 use ratatui::buffer::Buffer;
 
-use super::{add::draw_field, draw_hints, open, place};
+use super::{add::draw_field, centred_area, draw_hints, open_dialog};
 use crate::{
     app::{
-        keymap::{Action, Context},
+        keymap::{Action, KeyContext},
         state::FolderDialog,
     },
-    ui::{footer::Hint, scene::Scene},
+    ui::{footer::KeyHint, render_context::RenderContext},
 };
 
 /// How wide the box is, borders included.
 const WIDTH: u16 = 76;
 
 /// Draws the box.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &FolderDialog) {
-    let area = place(scene, WIDTH, 5);
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, dialog: &FolderDialog) {
+    let area = centred_area(scene, WIDTH, 5);
     let title = match dialog.tasks().len() {
         1 => "Save to which folder?".to_owned(),
         count => format!("Save {count} results to which folder?"),
     };
-    let mut pen = open(buffer, scene, area, &title, "");
+    let mut pen = open_dialog(buffer, scene, area, &title, "");
     draw_field(
         &mut pen,
         0,
@@ -31,10 +31,10 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, dialog: &FolderDialog
         "a folder; ~ is your home",
         scene,
     );
-    let hint = |action| Hint::of(action, Context::Folder, scene);
+    let hint = |action| KeyHint::for_action(action, KeyContext::Folder, scene);
     let hints = vec![
-        hint(Action::Accept).map(|hint| hint.saying("save")),
-        hint(Action::Back).map(|hint| hint.saying("cancel")),
+        hint(Action::Accept).map(|hint| hint.with_word("save")),
+        hint(Action::Back).map(|hint| hint.with_word("cancel")),
     ];
     if pen.height() > 1 {
         let y = pen.height() - 1;

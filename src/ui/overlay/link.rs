@@ -1,43 +1,44 @@
 //! Links shown whole, for a terminal where no browser can be started.
 //!
-//! Its lines begin at the screen's edge and hold nothing else, so that a mouse selects the link alone.
+//! Its lines begin at the screen's edge and hold nothing else, so that a mouse selects the link
+//! alone.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::room;
+use super::available_area;
 use crate::{
     app::{
-        keymap::{Action, Context},
-        pointer::Spot,
+        keymap::{Action, KeyContext},
+        mouse::HitTarget,
         state::ShownLinks,
     },
     domain::text::CleanText,
     ui::{
-        footer::Hint,
+        footer::KeyHint,
         format,
-        pen::{Focus, Head, Pen},
-        scene::Scene,
+        painter::{FrameTitle, KeyboardFocus, Painter},
+        render_context::RenderContext,
         theme::Role,
     },
 };
 
 /// The longest reason shown, in bytes: it comes from the system.
-const LONGEST_REASON: usize = 400;
+const MAX_REASON_LEN: usize = 400;
 
 /// Draws the links between two lines, each from a line of its own.
-pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, links: &ShownLinks) {
-    let room = room(scene);
+pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, links: &ShownLinks) {
+    let room = available_area(scene);
     let width = usize::from(room.width);
-    let reason = CleanText::line(&links.reason, LONGEST_REASON);
+    let reason = CleanText::line(&links.reason, MAX_REASON_LEN);
     let inner = width.saturating_sub(2);
     let reason = format::wrap(reason.as_str(), inner, 3, scene.ellipsis());
     let copied = links.copied.as_deref().map_or_else(Vec::new, |text| {
-        let text = CleanText::line(text, LONGEST_REASON);
+        let text = CleanText::line(text, MAX_REASON_LEN);
         format::wrap(text.as_str(), inner, 2, scene.ellipsis())
     });
     let urls = links.urls.iter();
     let rows: Vec<_> = urls
-        .flat_map(|url| format::chop(url.as_str(), width.max(1)))
+        .flat_map(|url| format::break_anywhere(url.as_str(), width.max(1)))
         .collect();
     let all = rows.len() + reason.len() + copied.len() + 5;
     let is_tight = all > usize::from(room.height);
@@ -49,12 +50,12 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, links: &ShownLinks) {
         height,
         ..room
     };
-    scene.mark(scene.areas.screen, || Spot::Outside);
-    scene.mark(area, || Spot::Text);
-    let mut pen = Pen::new(buffer, area);
+    scene.register(scene.layout.screen, || HitTarget::OutsideDialog);
+    scene.register(area, || HitTarget::Text);
+    let mut pen = Painter::new(buffer, area);
     pen.clear();
     let is_cut = wanted > usize::from(height);
-    let head = Head {
+    let head = FrameTitle {
         title: if links.urls.len() == 1 {
             "Link"
         } else {
@@ -65,7 +66,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, links: &ShownLinks) {
         } else {
             ""
         },
-        focus: Focus::Here,
+        focus: KeyboardFocus::Focused,
     };
     pen.rule(0, 0, &head, scene.theme);
     let mut y = 1;
@@ -84,12 +85,12 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &Scene<'_>, links: &ShownLinks) {
     for (y, row) in (y..bottom).zip(&rows) {
         pen.text(0, y, row, scene.style(Role::Text));
     }
-    let foot = Head {
-        focus: Focus::Here,
-        ..Head::default()
+    let foot = FrameTitle {
+        focus: KeyboardFocus::Focused,
+        ..FrameTitle::default()
     };
     pen.rule(bottom, 0, &foot, scene.theme);
-    if !is_tight && let Some(hint) = Hint::of(Action::Back, Context::Link, scene) {
-        hint.draw_in(&mut pen, 1, bottom.saturating_sub(1), scene);
+    if !is_tight && let Some(hint) = KeyHint::for_action(Action::Back, KeyContext::Link, scene) {
+        hint.draw_at(&mut pen, 1, bottom.saturating_sub(1), scene);
     }
 }

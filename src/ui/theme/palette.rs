@@ -1,13 +1,13 @@
 //! What the roles look like: one style each, written in words that theme files use too.
 //!
-//! The built-in palettes name only the sixteen colours of the terminal's own palette, and text in its own foreground,
-//! so that dark and light grounds both read well.
+//! The built-in palettes name only the sixteen colours of the terminal's own palette, and text in
+//! its own foreground, so that dark and light grounds both read well.
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::domain::nearest::did_you_mean;
+use crate::domain::suggest::did_you_mean;
 
-/// Tells what a piece of text is for.
+/// What a piece of text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// What is read first.
@@ -80,10 +80,10 @@ impl Role {
     }
 }
 
-/// Is a style for every role, and the ground they stand on.
+/// A style for every role, and the ground they stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Palette {
-    ground: Style,
+pub struct ThemePalette {
+    background: Style,
     text: Style,
     muted: Style,
     accent: Style,
@@ -100,22 +100,22 @@ pub struct Palette {
     cursor: Style,
 }
 
-impl Default for Palette {
+impl Default for ThemePalette {
     fn default() -> Self {
         Self::ansi()
     }
 }
 
-impl Palette {
+impl ThemePalette {
     /// Returns the palette in the terminal's own colours, for dark and light grounds.
     ///
-    /// The selected row is the accent in reverse: its letters take the terminal's own ground, so they read
-    /// as well as the accent does, whatever that ground is.
+    /// The selected row is the accent in reverse: its letters take the terminal's own ground, so
+    /// they read as well as the accent does, whatever that ground is.
     pub const fn ansi() -> Self {
         let plain = Style::new();
         let dim = plain.add_modifier(Modifier::DIM);
         Self {
-            ground: plain,
+            background: plain,
             text: plain,
             muted: dim,
             accent: plain.fg(Color::LightBlue).add_modifier(Modifier::BOLD),
@@ -142,7 +142,7 @@ impl Palette {
         );
         let reversed = plain.add_modifier(Modifier::REVERSED);
         Self {
-            ground: plain,
+            background: plain,
             text: plain,
             muted: dim,
             accent: bold,
@@ -161,14 +161,17 @@ impl Palette {
     }
 
     /// Returns the style of the ground: nothing where the terminal's own stays.
-    pub const fn ground(&self) -> Style {
-        self.ground
+    pub const fn background(&self) -> Style {
+        self.background
     }
 
     /// Paints another ground.
     #[must_use]
-    pub const fn on(self, ground: Style) -> Self {
-        Self { ground, ..self }
+    pub const fn with_background(self, ground: Style) -> Self {
+        Self {
+            background: ground,
+            ..self
+        }
     }
 
     /// Returns the style of a role.
@@ -191,23 +194,24 @@ impl Palette {
         }
     }
 
-    /// Takes of the 256 colours of most terminals those nearest to the exact ones, for terminals that know no others.
+    /// Takes of the 256 colours of most terminals those nearest to the exact ones, for terminals
+    /// that know no others.
     #[must_use]
-    pub fn in_256_colours(self) -> Self {
+    pub fn to_256_colours(self) -> Self {
         let reduced = |style: Style| Style {
-            fg: style.fg.map(nearest),
-            bg: style.bg.map(nearest),
+            fg: style.fg.map(nearest_indexed),
+            bg: style.bg.map(nearest_indexed),
             ..style
         };
-        let palette = self.on(reduced(self.ground));
+        let palette = self.with_background(reduced(self.background));
         Role::ALL.into_iter().fold(palette, |palette, role| {
-            palette.with(role, reduced(self.style(role)))
+            palette.with_style(role, reduced(self.style(role)))
         })
     }
 
     /// Gives a role another style.
     #[must_use]
-    pub const fn with(mut self, role: Role, style: Style) -> Self {
+    pub const fn with_style(mut self, role: Role, style: Style) -> Self {
         let place = match role {
             Role::Text => &mut self.text,
             Role::Muted => &mut self.muted,
@@ -229,27 +233,28 @@ impl Palette {
     }
 }
 
-/// The steps of a colour's parts in the cube of 216 that terminals with 256 colours have beside the sixteen.
-const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
+/// The steps of a colour's parts in the cube of 216 that terminals with 256 colours have beside the
+/// sixteen.
+const CUBE_STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
 /// Where that cube begins.
-const CUBE_AT: u8 = 16;
+const CUBE_START: u8 = 16;
 
 /// Where the 24 greys begin, and the first of them; each is ten lighter.
-const GREYS_AT: u8 = 232;
+const GREYS_START: u8 = 232;
 const FIRST_GREY: u8 = 8;
 
 /// Returns the colour of the 256 that is nearest to an exact one; another stays as it is.
-fn nearest(colour: Color) -> Color {
+fn nearest_indexed(colour: Color) -> Color {
     let Color::Rgb(red, green, blue) = colour else {
         return colour;
     };
     let parts = [red, green, blue];
-    let greys = (0..24_u8).map(|step| (GREYS_AT + step, [FIRST_GREY + 10 * step; 3]));
-    let cube = (0_u8..).zip(CUBE).flat_map(|(red_at, red)| {
-        (0_u8..).zip(CUBE).flat_map(move |(green_at, green)| {
-            (0_u8..).zip(CUBE).map(move |(blue_at, blue)| {
-                let index = CUBE_AT + 36 * red_at + 6 * green_at + blue_at;
+    let greys = (0..24_u8).map(|step| (GREYS_START + step, [FIRST_GREY + 10 * step; 3]));
+    let cube = (0_u8..).zip(CUBE_STEPS).flat_map(|(red_at, red)| {
+        (0_u8..).zip(CUBE_STEPS).flat_map(move |(green_at, green)| {
+            (0_u8..).zip(CUBE_STEPS).map(move |(blue_at, blue)| {
+                let index = CUBE_START + 36 * red_at + 6 * green_at + blue_at;
                 (index, [red, green, blue])
             })
         })
@@ -265,7 +270,7 @@ fn nearest(colour: Color) -> Color {
 }
 
 /// The colours that have names: the terminal's own sixteen.
-const COLOURS: [(&str, Color); 16] = [
+const COLOUR_NAMES: [(&str, Color); 16] = [
     ("black", Color::Black),
     ("red", Color::Red),
     ("green", Color::Green),
@@ -285,33 +290,34 @@ const COLOURS: [(&str, Color); 16] = [
 ];
 
 /// The ways a text can be set off without colour.
-const MODIFIERS: [(&str, Modifier); 4] = [
+const MODIFIER_NAMES: [(&str, Modifier); 4] = [
     ("bold", Modifier::BOLD),
     ("dim", Modifier::DIM),
     ("underlined", Modifier::UNDERLINED),
     ("reversed", Modifier::REVERSED),
 ];
 
-/// Reads a style in words: `bright-blue bold`, `#ffb000 on black`, `reversed`, `plain`. Says what is wrong with it.
+/// Reads a style in words: `bright-blue bold`, `#ffb000 on black`, `reversed`, `plain`. Says what
+/// is wrong with it.
 pub fn parse_style(text: &str) -> Result<Style, String> {
     let mut style = Style::new();
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
-        let modifier = MODIFIERS.iter().find(|(name, _)| *name == word);
+        let modifier = MODIFIER_NAMES.iter().find(|(name, _)| *name == word);
         if let Some((_, modifier)) = modifier {
             style = style.add_modifier(*modifier);
         } else if word == "on" {
-            style = style.bg(colour(words.next().unwrap_or_default())?);
+            style = style.bg(parse_colour(words.next().unwrap_or_default())?);
         } else if word != "plain" {
-            style = style.fg(colour(word)?);
+            style = style.fg(parse_colour(word)?);
         }
     }
     Ok(style)
 }
 
 /// Reads a colour: one of the sixteen by its name, or `#rrggbb`.
-fn colour(word: &str) -> Result<Color, String> {
-    if let Some((_, colour)) = COLOURS.iter().find(|(name, _)| *name == word) {
+fn parse_colour(word: &str) -> Result<Color, String> {
+    if let Some((_, colour)) = COLOUR_NAMES.iter().find(|(name, _)| *name == word) {
         return Ok(*colour);
     }
     let digits = word
@@ -320,8 +326,8 @@ fn colour(word: &str) -> Result<Color, String> {
     if let Some(number) = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
         return Ok(Color::from_u32(number));
     }
-    let known = COLOURS.iter().map(|(name, _)| *name);
-    let known = known.chain(MODIFIERS.iter().map(|(name, _)| *name));
+    let known = COLOUR_NAMES.iter().map(|(name, _)| *name);
+    let known = known.chain(MODIFIER_NAMES.iter().map(|(name, _)| *name));
     Err(format!(
         "\"{word}\" is no colour; there are the terminal's sixteen (red, bright-blue, …) and #rrggbb{}",
         did_you_mean(word, known)
@@ -333,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn styles_are_read_as_they_are_written() {
+    fn styles_round_trip() {
         let plain = Style::new();
         let table = [
             ("", plain),
@@ -359,13 +365,15 @@ mod tests {
     }
 
     #[test]
-    fn exact_colours_become_the_nearest_of_256_and_others_stay() {
+    fn rgb_colours_map_to_the_nearest_of_256() {
         let reduced = |text: &str| {
             let style = parse_style(text).unwrap();
-            let palette = Palette::ansi().on(style).with(Role::Ok, style);
-            let palette = palette.in_256_colours();
-            assert_eq!(palette.ground(), palette.style(Role::Ok));
-            (palette.ground().fg, palette.ground().bg)
+            let palette = ThemePalette::ansi()
+                .with_background(style)
+                .with_style(Role::Ok, style);
+            let palette = palette.to_256_colours();
+            assert_eq!(palette.background(), palette.style(Role::Ok));
+            (palette.background().fg, palette.background().bg)
         };
         let index = |index| Some(Color::Indexed(index));
         assert_eq!(reduced("#ff0000 on #00005f"), (index(196), index(17)));
@@ -375,10 +383,10 @@ mod tests {
     }
 
     #[test]
-    fn every_role_has_a_place_of_its_own() {
+    fn every_role_has_its_own_slot() {
         let mark = Style::new().fg(Color::Yellow);
         for role in Role::ALL {
-            let palette = Palette::monochrome().with(role, mark);
+            let palette = ThemePalette::monochrome().with_style(role, mark);
             for other in Role::ALL {
                 let is_marked = palette.style(other) == mark;
                 assert_eq!(is_marked, other == role, "{role:?} {other:?}");

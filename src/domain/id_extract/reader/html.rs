@@ -1,8 +1,8 @@
 //! Tags: names in elements, in attributes and in the heads of tables.
 
-use super::{Line, MAX_DEPTH, Reader, Scope};
+use super::{BracketScope, LineReader, LineState, MAX_DEPTH};
 use crate::domain::id_extract::{
-    findings::{Findings, Skip},
+    findings::{Findings, SkipReason},
     names::{NameClass, classify, classify_words, is_name_slot},
 };
 
@@ -24,9 +24,9 @@ pub(super) struct HtmlTable {
     pub(super) next: NameClass,
 }
 
-impl Reader {
+impl LineReader {
     /// Reads a tag: its attributes, and what it says about the text up to the next one.
-    pub(super) fn tag(&mut self, line: &mut Line<'_>, tag: &str, found: &mut Findings) {
+    pub(super) fn tag(&mut self, line: &mut LineState<'_>, tag: &str, found: &mut Findings) {
         let inner = tag.trim_start_matches('/');
         let end = inner
             .find(|c: char| c.is_whitespace())
@@ -61,13 +61,13 @@ impl Reader {
         line.is_prose = true;
         if !attributes.trim().is_empty() && self.depth < MAX_DEPTH {
             let mut reader = self.nested(self.class);
-            reader.scopes.push(Scope {
+            reader.scopes.push(BracketScope {
                 bracket: Some('{'),
                 // `<label>API key</label><input value="…">`.
                 slot: self.html.next,
-                ..Scope::default()
+                ..BracketScope::default()
             });
-            reader.structure(attributes, true, found);
+            reader.read_tokens(attributes, true, found);
             // `<string name="api_key">…</string>`.
             of_content = reader.scope().slot;
             reader.finish(found);
@@ -76,7 +76,7 @@ impl Reader {
             self.html_element(line, element, is_closing);
         } else if line.expected == Some(NameClass::Task) && !is_closing {
             line.expected = None;
-            found.skip(Skip::Placeholder, tag);
+            found.skip(SkipReason::Placeholder, tag);
         } else {
             // `<key>apiKey</key><string>…</string>`.
             let own = classify(name.rsplit(':').next().unwrap_or(name));
@@ -91,7 +91,7 @@ impl Reader {
     }
 
     /// Follows the cells of a table, and a name in one element to its value in the next.
-    fn html_element(&mut self, line: &mut Line<'_>, element: &str, is_closing: bool) {
+    fn html_element(&mut self, line: &mut LineState<'_>, element: &str, is_closing: bool) {
         match element {
             "table" => self.html = HtmlTable::default(),
             "tr" => {

@@ -1,0 +1,418 @@
+//! Is it a video, and all of it? Told from the file's own structure: names and headers of a server
+//! prove nothing.
+//!
+//! An MP4 or MOV is a row of boxes that each tell their length; cut anywhere, the last one reaches
+//! beyond the end. Pure but for reading the file.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crate::domain::{download::DownloadError, text::CleanText};
+
+/// How much of a file is looked at before any of it is kept.
+pub(super) const HEAD_LEN: usize = 256;
+
+/// From how many bytes on a beginning tells what it is the beginning of.
+pub(super) const MIN_SNIFF_LEN: usize = 12;
+
+/// How much of what is no video is shown, in bytes.
+const MAX_EXCERPT_LEN: usize = 200;
+
+/// The most boxes on the top level: a fragmented film has two for each fragment.
+const MAX_BOXES: usize = 100_000;
+
+/// Boxes that a MOV file without `ftyp` may begin with.
+const LEGACY_FIRST_BOXES: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
+
+/// The shortest box, in bytes. Fewer bytes at the end are padding, as in players.
+const MIN_BOX_LEN: u64 = 8;
+
+/// A kind of video file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VideoFormat {
+    Mp4,
+    Mov,
+    Webm,
+}
+
+impl VideoFormat {
+    /// Returns the ending of its name.
+    pub(super) const fn extension(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+            Self::Webm => "webm",
+        }
+    }
+}
+
+/// How sure the transfer is that nothing is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LengthCertainty {
+    /// The server told the length, or marked the end.
+    Known,
+    /// The connection's end was the only sign, so it may have been cut.
+    Unknown,
+}
+
+/// Judges by its beginning whether it can be a video at all.
+///
+/// MOV files older than `ftyp` begin with another box.
+pub(super) fn sniff_format(head: &[u8]) -> Result<VideoFormat, DownloadError> {
+    match head {
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(VideoFormat::Webm),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(DownloadError::NotAVideo(
+            CleanText::line("(a compressed answer)", MAX_EXCERPT_LEN),
+        )),
+        [
+            0,
+            _,
+            _,
+            _,
+            b'f',
+            b't',
+            b'y',
+            b'p',
+            b'q',
+            b't',
+            b' ',
+            b' ',
+            ..,
+        ] => Ok(VideoFormat::Mov),
+        [0, _, _, _, b'f', b't', b'y', b'p', ..] => Ok(VideoFormat::Mp4),
+        [_, _, _, _, name @ ..]
+            if LEGACY_FIRST_BOXES
+                .iter()
+                .any(|start| name.starts_with(start)) =>
+        {
+            Ok(VideoFormat::Mov)
+        }
+        other => {
+            let start = other.get(..MAX_EXCERPT_LEN).unwrap_or(other);
+            let start = String::from_utf8_lossy(start);
+            let start = if start.trim().is_empty() {
+                "(nothing)"
+            } else {
+                start.as_ref()
+            };
+            Err(DownloadError::NotAVideo(CleanText::line(
+                start,
+                2 * MAX_EXCERPT_LEN,
+            )))
+        }
+    }
+}
+
+/// Verifies that a file is a whole video, and says of which kind.
+pub(super) fn verify(
+    file: &mut (impl Read + Seek),
+    length: LengthCertainty,
+) -> Result<VideoFormat, DownloadError> {
+    let end = file.seek(SeekFrom::End(0)).map_err(read_error)?;
+    let mut head = [0; HEAD_LEN];
+    let read = read_at(file, 0, &mut head).map_err(read_error)?;
+    let kind = sniff_format(head.get(..read).unwrap_or_default())?;
+    match kind {
+        VideoFormat::Mp4 | VideoFormat::Mov => check_mp4_boxes(file, end, length)?,
+        VideoFormat::Webm => check_webm_segment(file, end, length)?,
+    }
+    Ok(kind)
+}
+
+/// Walks the boxes: they must fill the file up to padding, with `moov` and `mdat` among them.
+fn check_mp4_boxes(
+    file: &mut (impl Read + Seek),
+    end: u64,
+    length: LengthCertainty,
+) -> Result<(), DownloadError> {
+    let (mut at, mut count) = (0, 0);
+    let (mut has_index, mut has_media) = (false, false);
+    while at < end {
+        let mut head = [0; 16];
+        let read = read_at(file, at, &mut head).map_err(read_error)?;
+        let [s0, s1, s2, s3, n0, n1, n2, n3, long @ ..] = head;
+        if end - at < MIN_BOX_LEN || [s0, s1, s2, s3, n0, n1, n2, n3] == [0; 8] {
+            break;
+        }
+        let (size, least) = match u32::from_be_bytes([s0, s1, s2, s3]) {
+            // To the end of the file, wherever that is.
+            0 if length == LengthCertainty::Known => (end - at, 8),
+            0 => return incomplete("neither it nor the server tells its length"),
+            1 if read < 16 => return incomplete("it ends within a box's head"),
+            1 => (u64::from_be_bytes(long), 16),
+            size => (u64::from(size), 8),
+        };
+        if size < least {
+            return incomplete("a box of it has an impossible length");
+        }
+        match &[n0, n1, n2, n3] {
+            b"moov" => has_index = true,
+            b"mdat" => has_media = true,
+            // A film in fragments is valid at the end of each: only the server knows whether one is
+            // missing.
+            b"moof" if length == LengthCertainty::Unknown => {
+                return incomplete("it is in fragments, and the server did not tell its length");
+            }
+            _ => {}
+        }
+        at = at
+            .checked_add(size)
+            .filter(|next| *next <= end)
+            .unwrap_or(0);
+        count += 1;
+        if at == 0 {
+            return incomplete("a box of it reaches beyond its end");
+        }
+        if count > MAX_BOXES {
+            return incomplete("it has too many boxes");
+        }
+    }
+    match (has_index, has_media) {
+        (true, true) => Ok(()),
+        (false, _) => incomplete("it has no index (moov)"),
+        (_, false) => incomplete("it has no media (mdat)"),
+    }
+}
+
+/// Checks the two elements of a webm: a head, and a segment that reaches the end, up to padding.
+fn check_webm_segment(
+    file: &mut (impl Read + Seek),
+    end: u64,
+    length: LengthCertainty,
+) -> Result<(), DownloadError> {
+    let mut at = 4;
+    let (head, _) = read_element_size(file, &mut at)?;
+    at = at.saturating_add(head.unwrap_or(u64::MAX));
+    let mut mark = [0; 4];
+    let read = read_at(file, at, &mut mark).map_err(read_error)?;
+    if read < 4 || mark != [0x18, 0x53, 0x80, 0x67] {
+        return incomplete("it has no segment");
+    }
+    at += 4;
+    match read_element_size(file, &mut at)? {
+        (Some(size), at)
+            if end
+                .checked_sub(size.saturating_add(at))
+                .is_some_and(|rest| rest < MIN_BOX_LEN) =>
+        {
+            Ok(())
+        }
+        (Some(_), _) => incomplete("its segment ends elsewhere than the file"),
+        // A recording whose length was never filled in.
+        (None, at) if length == LengthCertainty::Known && at < end => Ok(()),
+        (None, _) => incomplete("neither it nor the server tells its length"),
+    }
+}
+
+/// Reads an element's size and steps over it; none when it is not known.
+fn read_element_size(
+    file: &mut (impl Read + Seek),
+    at: &mut u64,
+) -> Result<(Option<u64>, u64), DownloadError> {
+    let mut bytes = [0; 8];
+    let read = read_at(file, *at, &mut bytes).map_err(read_error)?;
+    let [first, rest @ ..] = bytes;
+    let more = usize::try_from(first.leading_zeros()).unwrap_or(8);
+    if more > 7 || read < more + 1 {
+        return incomplete("it ends within an element's head");
+    }
+    let value_bits = 0xff_u8
+        .checked_shr(u32::try_from(more + 1).unwrap_or(8))
+        .unwrap_or(0);
+    let mut size = u64::from(first & value_bits);
+    let mut is_unknown = first & value_bits == value_bits;
+    for byte in rest.iter().take(more) {
+        size = size << 8 | u64::from(*byte);
+        is_unknown &= *byte == 0xff;
+    }
+    *at += more as u64 + 1;
+    Ok(((!is_unknown).then_some(size), *at))
+}
+
+fn read_at(file: &mut (impl Read + Seek), at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match file.read(room)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+fn incomplete<T>(what: &str) -> Result<T, DownloadError> {
+    Err(DownloadError::Incomplete(CleanText::line(what, 200)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a mapping function")]
+fn read_error(error: io::Error) -> DownloadError {
+    DownloadError::FolderUnwritable(CleanText::line(
+        &format!("what came cannot be read back: {error}"),
+        300,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    const FILM: &[u8] = include_bytes!("../../../assets/demo/ball-result.mp4");
+
+    fn mp4_box(name: [u8; 4], content: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(content.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], &name, content].concat()
+    }
+
+    fn verify_bytes(bytes: &[u8], length: LengthCertainty) -> Result<VideoFormat, DownloadError> {
+        verify(&mut Cursor::new(bytes), length)
+    }
+
+    #[test]
+    fn a_truncated_mp4_is_incomplete() {
+        assert_eq!(
+            verify_bytes(FILM, LengthCertainty::Unknown),
+            Ok(VideoFormat::Mp4)
+        );
+        for end in 0..FILM.len() {
+            let cut = verify_bytes(&FILM[..end], LengthCertainty::Unknown);
+            assert!(cut.is_err(), "{end} of {}", FILM.len());
+        }
+    }
+
+    #[test]
+    fn non_video_bodies_are_quoted() {
+        for (bytes, start) in [
+            (&b"<!DOCTYPE html><h1>Not Found</h1>"[..], "<!DOCTYPE html>"),
+            (b"{\"code\":404}", "{\"code\":404}"),
+            (b"", "(nothing)"),
+            (b"#EXTM3U\nhttp://10.0.0.1/x", "#EXTM3U"),
+            (b"\x89PNG\r\n\x1a\n", "PNG"),
+        ] {
+            let Err(DownloadError::NotAVideo(text)) = sniff_format(bytes) else {
+                panic!("{start} was taken for a video");
+            };
+            assert!(text.as_str().contains(start), "{text}");
+            assert!(text.as_str().len() <= 2 * MAX_EXCERPT_LEN);
+        }
+    }
+
+    #[test]
+    fn mp4_boxes_are_validated() {
+        let (ftyp, moov, mdat) = (
+            mp4_box(*b"ftyp", b"isom"),
+            mp4_box(*b"moov", b"x"),
+            mp4_box(*b"mdat", b"y"),
+        );
+        let film = |parts: &[&[u8]]| verify_bytes(&parts.concat(), LengthCertainty::Known);
+        let open = [&[0, 0, 0, 0][..], b"mdat", b"open end"].concat();
+        let long = [&[0, 0, 0, 1][..], b"mdat", &17_u64.to_be_bytes()[..], b"z"].concat();
+        let huge = [
+            &[0, 0, 0, 1][..],
+            b"mdat",
+            &u64::MAX.to_be_bytes()[..],
+            b"z",
+        ]
+        .concat();
+        let tiny = [&[0, 0, 0, 7][..], b"mdat"].concat();
+
+        assert_eq!(film(&[&ftyp, &moov, &mdat]), Ok(VideoFormat::Mp4));
+        assert_eq!(
+            film(&[&mp4_box(*b"ftyp", b"qt  "), &moov, &mdat]),
+            Ok(VideoFormat::Mov)
+        );
+        assert_eq!(film(&[&ftyp, &moov, &long]), Ok(VideoFormat::Mp4));
+        assert_eq!(film(&[&ftyp, &moov, &open]), Ok(VideoFormat::Mp4));
+        for broken in [
+            film(&[&ftyp, &moov]),
+            film(&[&ftyp, &mdat]),
+            film(&[&ftyp, &moov, &huge]),
+            film(&[&ftyp, &moov, &tiny]),
+            film(&[&ftyp, &moov, &mdat, b"\0\0\0\x09free"]),
+            film(&[&ftyp, &moov, &mdat, b"\n\n\n\n\n\n\n\n"]),
+            film(&[&ftyp, &moov, b"\n"]),
+            film(&[&ftyp, &mdat, &[0; 64]]),
+            verify_bytes(
+                &[&ftyp[..], &moov, &open].concat(),
+                LengthCertainty::Unknown,
+            ),
+            verify_bytes(
+                &[&ftyp[..], &moov, &mp4_box(*b"moof", b""), &mdat].concat(),
+                LengthCertainty::Unknown,
+            ),
+        ] {
+            assert!(broken.is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn padding_after_the_last_box_is_allowed() {
+        let film = |parts: &[&[u8]], length| verify_bytes(&parts.concat(), length);
+        for length in [LengthCertainty::Known, LengthCertainty::Unknown] {
+            for padding in [&b"\n"[..], b"\r\n", b"tail", &[0; 7], &[0; 8], &[0; 100]] {
+                assert_eq!(
+                    film(&[FILM, padding], length),
+                    Ok(VideoFormat::Mp4),
+                    "{padding:?}"
+                );
+            }
+        }
+        let free = mp4_box(*b"free", &[0; 30]);
+        assert_eq!(
+            film(&[FILM, &free, b"\0"], LengthCertainty::Known),
+            Ok(VideoFormat::Mp4)
+        );
+    }
+
+    #[test]
+    fn quicktime_needs_no_ftyp() {
+        let (moov, mdat) = (mp4_box(*b"moov", b"x"), mp4_box(*b"mdat", b"y"));
+        let (wide, uuid) = (mp4_box(*b"wide", b""), mp4_box(*b"uuid", &[7; 20]));
+        let large = [&17_000_000_u32.to_be_bytes()[..], b"mdat"].concat();
+
+        for parts in [
+            [&wide, &mdat, &moov],
+            [&moov, &mdat, &uuid],
+            [&mdat, &uuid, &moov],
+        ] {
+            let film = parts.map(Vec::as_slice).concat();
+            assert_eq!(
+                verify_bytes(&film, LengthCertainty::Known),
+                Ok(VideoFormat::Mov)
+            );
+            let cut = verify_bytes(&film[..film.len() - 1], LengthCertainty::Known);
+            assert!(cut.is_err(), "{cut:?}");
+        }
+        assert_eq!(sniff_format(&large), Ok(VideoFormat::Mov));
+    }
+
+    #[test]
+    fn webm_length_is_that_of_its_segment() {
+        let head = [0x1a, 0x45, 0xdf, 0xa3, 0x81, 0x00];
+        let segment = |size: &[u8]| [&head[..], &[0x18, 0x53, 0x80, 0x67], size, b"abc"].concat();
+
+        for (size, length, is_whole) in [
+            (&[0x83][..], LengthCertainty::Unknown, true),
+            (&[0x01, 0, 0, 0, 0, 0, 0, 3], LengthCertainty::Unknown, true),
+            (&[0x84], LengthCertainty::Known, false),
+            (&[0x82], LengthCertainty::Known, true),
+            (&[0xff], LengthCertainty::Known, true),
+            (&[0xff], LengthCertainty::Unknown, false),
+            (
+                &[0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+                LengthCertainty::Known,
+                true,
+            ),
+            (&[0x00], LengthCertainty::Known, false),
+        ] {
+            let verdict = verify_bytes(&segment(size), length);
+            assert_eq!(
+                verdict == Ok(VideoFormat::Webm),
+                is_whole,
+                "{size:?} {verdict:?}"
+            );
+        }
+        assert!(verify_bytes(&head, LengthCertainty::Known).is_err());
+    }
+}

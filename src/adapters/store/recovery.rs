@@ -1,0 +1,459 @@
+//! What becomes of a damaged list file: it is moved aside as it is, and what it still holds is
+//! carried over into a new one. An id lost is a video lost.
+//!
+//! Rows are read through SQLite as far as it goes, then carved out of the raw bytes of the file and
+//! its log, where the shape finds a row and the checksum proves it. A task without such a row keeps
+//! its id, from wherever that is found (the file of ids, the journal, the raw answers, the quiet
+//! tasks, an unproved row), and is checked anew, unless the last thing known of it is its removal.
+//! The path names a complete file at every moment.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    fs::{self, File},
+    io, mem,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+
+use super::{
+    apply, carve,
+    file::{self, FileIdentity},
+    id_log::{self, IdLog},
+    read,
+    rows::{
+        self, COLUMN_COUNT, COLUMNS, FIRST_COLUMN_COUNT, REMOVED_AT_COLUMN, RowCells, StoredTask,
+    },
+    schema::{self, SchemaState},
+};
+use crate::domain::{
+    list_change::StoreError,
+    task::{Family, Task, TaskId},
+    text::CleanText,
+    watched_task::WatchedTask,
+};
+
+/// The recovery of a damaged list file, or of tasks it lacked. `Display` gives sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// The path of the damaged file now, with its log beside it; `None` if it could stay.
+    pub backup_path: Option<PathBuf>,
+    /// What was wrong with it.
+    pub reason: String,
+    /// How many watched tasks were carried over with all that was known of them.
+    pub intact: usize,
+    /// How many by id only: these are checked again.
+    pub partial: usize,
+    /// The number of tasks that could not be recovered; `None` if unknown.
+    pub missing: Option<u64>,
+}
+
+impl Recovery {
+    /// Returns the recovery of tasks whose add was killed before it was acknowledged.
+    pub(super) fn from_interrupted_add(tasks: usize) -> Self {
+        Self {
+            backup_path: None,
+            reason: "kietop add was interrupted".into(),
+            intact: 0,
+            partial: tasks,
+            missing: Some(0),
+        }
+    }
+
+    /// Returns the recovery of tasks that the file which replaced the list lacked, or knew less of.
+    pub(super) fn from_replaced_list(tasks: usize) -> Self {
+        Self {
+            reason: "the list file was replaced by one that knew less".into(),
+            ..Self::from_interrupted_add(tasks)
+        }
+    }
+
+    /// Reports whether every task is on the list with everything that was known of it.
+    pub const fn is_complete(&self) -> bool {
+        self.backup_path.is_none() || (self.partial == 0 && matches!(self.missing, Some(0)))
+    }
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            backup_path: kept_as,
+            reason: why,
+            intact: whole,
+            partial: named,
+            missing,
+        } = self;
+        let Some(kept_as) = kept_as else {
+            return match named {
+                1 => write!(f, "1 task was put back on the list: {why}."),
+                _ => write!(f, "{named} tasks were put back on the list: {why}."),
+            };
+        };
+        let kept_as = CleanText::line(&kept_as.to_string_lossy(), 1024);
+        write!(
+            f,
+            "The list file was damaged ({why}) and is kept as {kept_as}; "
+        )?;
+        match (whole, named) {
+            (0, 0) => write!(f, "no task could be read from it."),
+            (1, 0) => write!(f, "1 task was carried over."),
+            (whole, 0) => write!(f, "{whole} tasks were carried over."),
+            (whole, named) => write!(
+                f,
+                "{whole} tasks were carried over whole, and {named} by id only, to be checked again."
+            ),
+        }?;
+        match missing {
+            Some(0) => Ok(()),
+            Some(1) => f.write_str(" 1 is missing; look there before you delete it."),
+            Some(missing) => write!(
+                f,
+                " {missing} are missing; look there before you delete it."
+            ),
+            None => f.write_str(" Some may be missing; look there before you delete it."),
+        }
+    }
+}
+
+/// Moves the damaged file aside, replaces it by a new one with what could be read, and reports it.
+///
+/// `judged` is the file that was found damaged; if the path names another by now, another instance
+/// has done the work. The report comes right before the last step, so a kill in between leaves one
+/// report too many, never one too few.
+pub(super) fn recover(
+    path: &Path,
+    judged: Option<FileIdentity>,
+    at: Timestamp,
+    why: &str,
+    report: &mut dyn FnMut(&Recovery),
+) -> Result<(), StoreError> {
+    let kept = |error: StoreError| {
+        if let StoreError::ReadOnly(what) = error {
+            StoreError::Damaged(format!("{why}; it cannot be moved aside: {what}"))
+        } else {
+            error
+        }
+    };
+    let fault = |error: io::Error| kept(file::io_error(path, &error));
+
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let lock = File::open(folder).map_err(fault)?;
+    lock.lock().map_err(fault)?;
+    if file::identity(path) != judged {
+        return Ok(());
+    }
+    let fresh = file::create_free_name(path, ".new", file::create_private).map_err(kept)?;
+    let mut found = salvage(path, &fresh);
+    // The open list may still have what the file has lost.
+    let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
+    found.merge_sources(&log, at);
+    let filled = write_recovered(&fresh, &found, at)
+        .and_then(|whole| Ok((whole, link_backup(path, at).map_err(kept)?)));
+    let (whole, aside) = match filled {
+        Ok(filled) => filled,
+        Err(error) => {
+            drop(fs::remove_file(&fresh));
+            return Err(error);
+        }
+    };
+    report(&Recovery {
+        backup_path: Some(aside.clone()),
+        reason: CleanText::line(why, 256).as_str().to_owned(),
+        intact: whole,
+        partial: found.partial.len(),
+        missing: found.missing_tasks(&log),
+    });
+    // The old log goes before the new file comes: SQLite would apply it to whatever file it lies
+    // beside.
+    for suffix in file::HELPER_SUFFIXES {
+        match fs::rename(
+            file::with_suffix(path, suffix),
+            file::with_suffix(&aside, suffix),
+        ) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+            _ => {}
+        }
+    }
+    fs::rename(&fresh, path).map_err(fault)?;
+    lock.sync_all().map_err(fault)?;
+    Ok(())
+}
+
+/// Links the damaged file to the name it is kept under; the path keeps naming it too.
+fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
+    let suffix = format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%SZ"));
+    file::create_free_name(path, &suffix, |name| {
+        fs::hard_link(path, name).or_else(|_| {
+            if name.exists() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            // A file system without hard links.
+            fs::copy(path, name).map(drop)
+        })
+    })
+}
+
+/// The readable content of a damaged file.
+#[derive(Debug, Default)]
+struct SalvagedList {
+    /// Rows proved by their checksum, the newest of each id.
+    intact: BTreeMap<TaskId, StoredTask>,
+    /// Ids and labels of unproved rows; in the end, of all tasks known by their id only.
+    partial: BTreeMap<TaskId, Option<CleanText>>,
+    /// Raw answers and journal lines, as far as they could be read.
+    raw: BTreeMap<String, (i64, String)>,
+    journal: BTreeMap<i64, (i64, String, String, Option<String>)>,
+    /// The tasks whose endings are not told of.
+    notify_off: BTreeSet<String>,
+    /// The journal, by task.
+    task_journals: HashMap<String, TaskJournal>,
+    /// How many rows the file said it had.
+    declared_rows: Option<i64>,
+    /// The latest known revision of the list.
+    rev: i64,
+}
+
+/// The journal lines of one task.
+#[derive(Debug, Clone, Copy)]
+struct TaskJournal {
+    count: usize,
+    /// The time of the last one.
+    last_at: i64,
+    /// Whether it records the removal of the task.
+    is_removed: bool,
+}
+
+impl SalvagedList {
+    fn add_row(&mut self, cells: &RowCells<'_>) {
+        if let Ok(stored) = rows::decode_row(cells) {
+            let id = stored.watched.id().clone();
+            let is_newer = |known: &StoredTask| known.rev < stored.rev;
+            if self.intact.get(&id).is_none_or(is_newer) {
+                self.intact.insert(id, stored);
+            }
+        } else if cells.get(REMOVED_AT_COLUMN) == Some(&ValueRef::Null)
+            && let Some((id, label)) = rows::salvage_id_and_label(cells)
+        {
+            self.partial.entry(id).or_insert(label);
+        }
+    }
+
+    /// Adds a carved journal line, which SQLite may have given too.
+    fn add_journal_line(&mut self, task: &str, at: i64, kind: &str) {
+        let is_removed = kind == "removed";
+        match self.task_journals.get_mut(task) {
+            Some(lines) if lines.last_at >= at => {}
+            Some(lines) => (lines.last_at, lines.is_removed) = (at, is_removed),
+            None => {
+                let lines = TaskJournal {
+                    count: 1,
+                    last_at: at,
+                    is_removed,
+                };
+                self.task_journals.insert(task.to_owned(), lines);
+            }
+        }
+    }
+
+    /// Merges all sources: later lines of the file of ids replace what a row holds, and a task that
+    /// is named anywhere but has no row is known by its id.
+    fn merge_sources(&mut self, log: &IdLog, at: Timestamp) {
+        let newest = self.intact.values().map(|stored| stored.rev).max();
+        let logged = log.entries.values().map(|entry| entry.rev).max();
+        self.rev = self.rev.max(newest.unwrap_or(0)).max(logged.unwrap_or(0));
+
+        let unproved = mem::take(&mut self.partial);
+        for (id, entry) in &log.entries {
+            match self.intact.get_mut(id) {
+                Some(stored) if entry.rev <= stored.rev => {}
+                Some(stored) if entry.is_watched => {
+                    stored.removed_at = None;
+                    stored.watched.label.clone_from(&entry.label);
+                }
+                Some(stored) => drop(stored.removed_at.get_or_insert(at)),
+                None if entry.is_watched => {
+                    self.partial.insert(id.clone(), entry.label.clone());
+                }
+                None => {}
+            }
+        }
+        let elsewhere = (self.task_journals.keys())
+            .chain(self.raw.keys())
+            .chain(&self.notify_off);
+        let mut others: BTreeSet<TaskId> = unproved.keys().cloned().collect();
+        others.extend(elsewhere.filter_map(|id| TaskId::parse(id).ok()));
+        // A flipped bit makes an id that never existed. If the file of ids is whole, an id it lacks
+        // must be named in two places.
+        let least = if log.is_intact { 2 } else { 1 };
+        for id in others {
+            let lines = self.task_journals.get(id.as_str());
+            let places = lines.map_or(0, |lines| lines.count)
+                + usize::from(self.raw.contains_key(id.as_str()))
+                + usize::from(self.notify_off.contains(id.as_str()))
+                + usize::from(unproved.contains_key(&id));
+            let is_known = self.intact.contains_key(&id) || log.entries.contains_key(&id);
+            let is_removed = lines.is_some_and(|lines| lines.is_removed);
+            if !is_known && !is_removed && places >= least {
+                let label = unproved.get(&id).cloned().flatten();
+                self.partial.insert(id, label);
+            }
+        }
+    }
+
+    /// Returns the number of lost tasks, by the file of ids, else by the stored row count.
+    fn missing_tasks(&self, log: &IdLog) -> Option<u64> {
+        if log.is_intact {
+            return Some(0);
+        }
+        let rows = self.intact.len() + self.partial.len();
+        let lost = self
+            .declared_rows?
+            .saturating_sub(i64::try_from(rows).ok()?);
+        Some(lost.max(0).unsigned_abs())
+    }
+}
+
+/// Reads all it can, from copies: SQLite would write to the files it repairs.
+fn salvage(path: &Path, fresh: &Path) -> SalvagedList {
+    let mut found = SalvagedList::default();
+    let copy = file::with_suffix(fresh, ".reading");
+    let copies = ["", "-wal"].map(|suffix| (suffix, file::with_suffix(&copy, suffix)));
+    for (suffix, copy) in &copies {
+        drop(fs::copy(file::with_suffix(path, suffix), copy));
+    }
+    // Each step takes what it can; the next one goes on where it ended.
+    drop(salvage_by_sql(&copy, &mut found));
+    for (suffix, _) in &copies {
+        let bytes = fs::read(file::with_suffix(path, suffix)).unwrap_or_default();
+        carve::carve_rows(&bytes, |cells| found.add_row(cells));
+        carve::carve_journal(&bytes, |task, at, kind| {
+            found.add_journal_line(task, at, kind);
+        });
+    }
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        drop(fs::remove_file(file::with_suffix(&copy, suffix)));
+    }
+    found
+}
+
+fn salvage_by_sql(copy: &Path, found: &mut SalvagedList) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(copy, flags)?;
+    file::configure(&conn)?;
+    if let Ok((rev, rows)) = read::read_meta(&conn) {
+        found.rev = rev;
+        found.declared_rows = Some(rows);
+    }
+    // An older file has fewer columns.
+    let columns = if conn.prepare(&format!("SELECT {COLUMNS} FROM task")).is_ok() {
+        COLUMNS.to_owned()
+    } else {
+        let first: Vec<_> = COLUMNS.split(", ").take(FIRST_COLUMN_COUNT).collect();
+        format!(
+            "{}{}",
+            first.join(", "),
+            ", NULL".repeat(COLUMN_COUNT - FIRST_COLUMN_COUNT)
+        )
+    };
+    // From both ends: a broken page in the middle then costs that page.
+    for order in ["ASC", "DESC"] {
+        let sql = format!("SELECT {columns} FROM task ORDER BY id {order}");
+        drop(for_each_row(&conn, &sql, |row| {
+            found.add_row(&read::row_cells(row)?);
+            Ok(())
+        }));
+    }
+    drop(for_each_row(&conn, "SELECT task FROM quiet", |row| {
+        found.notify_off.insert(row.get(0)?);
+        Ok(())
+    }));
+    for order in ["ASC", "DESC"] {
+        let sql = format!("SELECT task, at, body FROM raw ORDER BY rowid {order}");
+        drop(for_each_row(&conn, &sql, |row| {
+            found.raw.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
+            Ok(())
+        }));
+        let sql = format!("SELECT seq, at, task, kind, detail FROM journal ORDER BY seq {order}");
+        drop(for_each_row(&conn, &sql, |row| {
+            let line = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            found.journal.insert(row.get(0)?, line);
+            Ok(())
+        }));
+    }
+    // The last line of a task comes first.
+    for (at, task, kind, _) in found.journal.values().rev() {
+        let last = TaskJournal {
+            count: 0,
+            last_at: *at,
+            is_removed: kind == "removed",
+        };
+        found
+            .task_journals
+            .entry(task.clone())
+            .or_insert(last)
+            .count += 1;
+    }
+    Ok(())
+}
+
+fn for_each_row(
+    conn: &Connection,
+    sql: &str,
+    mut take: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = conn.prepare(sql)?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        // A row that cannot be read is passed over.
+        drop(take(row));
+    }
+    Ok(())
+}
+
+/// Writes what was found to a new file, and returns the number of watched tasks with a whole row.
+fn write_recovered(fresh: &Path, found: &SalvagedList, at: Timestamp) -> Result<usize, StoreError> {
+    let (mut conn, _) = file::connect(fresh)?;
+    file::enable_checkpoint_on_close(&conn)?;
+    conn.pragma_update(None, "page_size", 8192)?;
+    schema::migrate(&mut conn, None, SchemaState::Empty)?;
+    // Later than any revision there was, so that every instance sees these rows as news.
+    let rev = found.rev.saturating_add(1);
+
+    let tx = conn.transaction()?;
+    for (id, label) in &found.partial {
+        let task = Task::new(id.clone(), Family::default());
+        let stored = StoredTask {
+            watched: WatchedTask::new(task, label.clone(), rows::truncate_to_millis(at)),
+            removed_at: None,
+            rev,
+        };
+        apply::put_row(&tx, &stored)?;
+    }
+    for stored in found.intact.values() {
+        apply::put_row(&tx, stored)?;
+    }
+    for (task, (at, body)) in &found.raw {
+        tx.execute(
+            "INSERT INTO raw (task, at, body) VALUES (?1, ?2, ?3)",
+            (task, at, body),
+        )?;
+    }
+    for task in &found.notify_off {
+        tx.execute("INSERT OR IGNORE INTO quiet (task) VALUES (?1)", [task])?;
+    }
+    for line in found.journal.values() {
+        tx.execute(
+            "INSERT INTO journal (at, task, kind, detail) VALUES (?1, ?2, ?3, ?4)",
+            (line.0, &line.1, &line.2, &line.3),
+        )?;
+    }
+    let rows = found.intact.len() + found.partial.len();
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    tx.execute("UPDATE meta SET rev = ?1, rows = ?2", [rev, rows])?;
+    tx.commit()?;
+    conn.close().map_err(|(_, error)| StoreError::from(error))?;
+    let watched = found.intact.values().filter(|row| row.removed_at.is_none());
+    Ok(watched.count())
+}

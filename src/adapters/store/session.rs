@@ -1,0 +1,127 @@
+//! What one run leaves to the next beside the tasks: how the list was looked at, and which removals
+//! can be undone.
+//!
+//! Read leniently: what a newer program wrote, or a hand, falls back to how a list is looked at
+//! first.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::domain::{
+    list_change::StoreError,
+    query::{ListView, Query, SortOrder},
+    saved_session::SavedSession,
+    status::Tab,
+    task::TaskId,
+};
+
+const TAB_KEY: &str = "tab";
+const SORT_ORDER_KEY: &str = "order";
+const FILTER_KEY: &str = "filter";
+const LAST_SEEN_KEY: &str = "visited";
+const NO_WAL_DEVICE_KEY: &str = "no_log_on";
+
+/// How many removals back an undo can go; each of them may be of many tasks.
+const MAX_REMOVALS: i64 = 20;
+
+/// Reads what the last run left.
+pub(super) fn load_session(conn: &Connection) -> Result<SavedSession, StoreError> {
+    Ok(SavedSession {
+        list_view: load_list_view(conn)?,
+        removals: load_removals(conn)?,
+        last_seen: load_last_seen(conn)?,
+    })
+}
+
+/// Writes how the list is looked at.
+pub(super) fn save_list_view(conn: &Connection, lens: &ListView) -> Result<(), StoreError> {
+    let values = [
+        (TAB_KEY, lens.tab.name().to_owned()),
+        (SORT_ORDER_KEY, lens.order.key()),
+        (FILTER_KEY, lens.query.to_string()),
+    ];
+    for (name, value) in values {
+        write_value(conn, name, &value)?;
+    }
+    Ok(())
+}
+
+/// Writes until when the list was looked at.
+pub(super) fn save_last_seen(conn: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    write_value(conn, LAST_SEEN_KEY, &at.to_string())
+}
+
+/// Returns the device on which the write-ahead log was found not to work.
+pub(super) fn device_without_wal(conn: &Connection) -> Option<String> {
+    // A file of schema version 1 has no such table.
+    conn.query_row(
+        "SELECT value FROM outlook WHERE name = ?1",
+        [NO_WAL_DEVICE_KEY],
+        |row| row.get(0),
+    )
+    .ok()
+}
+
+/// Stores the device on which the write-ahead log does not work, so that later openings skip it.
+pub(super) fn save_device_without_wal(conn: &Connection, device: &str) -> Result<(), StoreError> {
+    write_value(conn, NO_WAL_DEVICE_KEY, device)
+}
+
+fn load_last_seen(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let value: Option<String> = conn
+        .prepare_cached("SELECT value FROM outlook WHERE name = ?1")?
+        .query_row([LAST_SEEN_KEY], |row| row.get(0))
+        .optional()?;
+    Ok(value.and_then(|value| value.parse().ok()))
+}
+
+fn write_value(conn: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO outlook (name, value) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute(params![name, value])?;
+    Ok(())
+}
+
+fn load_list_view(conn: &Connection) -> Result<ListView, StoreError> {
+    let mut read = conn.prepare_cached("SELECT name, value FROM outlook")?;
+    let values: HashMap<String, String> = read
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let value = |name| values.get(name).map(String::as_str);
+    Ok(ListView {
+        tab: value(TAB_KEY).and_then(Tab::parse).unwrap_or_default(),
+        order: value(SORT_ORDER_KEY)
+            .and_then(SortOrder::from_key)
+            .unwrap_or_default(),
+        query: value(FILTER_KEY)
+            .and_then(|text| Query::parse(text).ok())
+            .unwrap_or_default(),
+    })
+}
+
+/// Reads the last removals: what was removed together has the same time.
+fn load_removals(conn: &Connection) -> Result<Vec<Vec<TaskId>>, StoreError> {
+    let mut read = conn.prepare_cached(
+        "SELECT id, removed_at FROM task WHERE removed_at IN
+             (SELECT DISTINCT removed_at FROM task WHERE removed_at IS NOT NULL
+              ORDER BY removed_at DESC LIMIT ?1)
+         ORDER BY removed_at",
+    )?;
+    let mut found = read.query([MAX_REMOVALS])?;
+    let mut removals: Vec<Vec<TaskId>> = Vec::new();
+    let mut last = None;
+    while let Some(row) = found.next()? {
+        let (id, at): (String, i64) = (row.get(0)?, row.get(1)?);
+        let Ok(id) = TaskId::parse(&id) else { continue };
+        match removals.last_mut() {
+            Some(batch) if last == Some(at) => batch.push(id),
+            _ => removals.push(vec![id]),
+        }
+        last = Some(at);
+    }
+    Ok(removals)
+}

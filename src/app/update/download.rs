@@ -1,0 +1,704 @@
+//! Results on their way to the disk, and links about to die.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    messages::{
+        explain_missing_result, key_hint, quoted_title, reject_if_read_only, reply, show_result,
+    },
+    selection, store,
+};
+use crate::{
+    app::{
+        keymap::Action,
+        msg::Effect,
+        state::{DownloadStage, FolderDialog, ListLoading, MESSAGE_TIME, Overlay, Severity, State},
+    },
+    domain::{
+        download::{DownloadError, DownloadId, DownloadRequest, TransferProgress},
+        list_change::{AccessMode, ListChange},
+        path_text::PathError,
+        status::{LinkExpiry, ResultLocation, Tab},
+        task::TaskId,
+        time::{Now, format_age},
+        watched_task::WatchedTask,
+    },
+};
+
+/// How often files are looked for and links about to die are pointed out.
+const CHECK_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long what another instance just began may be held by nobody yet.
+const LOCK_GRACE: Duration = Duration::from_secs(10);
+
+/// How far the two clocks may drift apart while a retry waits.
+const CLOCK_DRIFT: Duration = Duration::from_secs(1);
+
+/// How long a link about to die is not spoken of again.
+const WARN_INTERVAL: Duration = Duration::from_hours(24);
+
+/// Saves the results of the marked tasks, else of the selected one; pressed again while that runs,
+/// it tells how far they are, and then stops them.
+pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let tasks = targets(state);
+    if tasks.is_empty() {
+        return reply(state, Severity::Info, "No task selected.", now);
+    }
+    if reject_if_read_only(state, now) {
+        return;
+    }
+    if tasks
+        .iter()
+        .all(|task| state.downloads.progress(task).is_some())
+    {
+        return offer_or_stop(state, &tasks, now, effects);
+    }
+    // A single one goes on where it was interrupted.
+    let begun = match tasks.as_slice() {
+        [one] => state
+            .list
+            .get(one)
+            .and_then(|watched| watched.saved_results.pending_folder.clone()),
+        _ => None,
+    };
+    let folder = begun.unwrap_or_else(|| state.settings.save_folder.clone());
+    if folder.as_os_str().is_empty() {
+        return choose_folder(state, now);
+    }
+    start_all(state, &tasks, &folder, now, effects);
+}
+
+fn targets(state: &State) -> Vec<TaskId> {
+    let targets = state.targets().into_iter();
+    targets.map(|watched| watched.id().clone()).collect()
+}
+
+/// Opens the box in which a folder is typed.
+pub(super) fn choose_folder(state: &mut State, now: Now) {
+    let mut tasks = targets(state);
+    if tasks.is_empty() {
+        return reply(state, Severity::Info, "No task selected.", now);
+    }
+    if reject_if_read_only(state, now) {
+        return;
+    }
+    let why = tasks
+        .first()
+        .and_then(|task| explain_nothing_to_save(state, task, now));
+    tasks.retain(|task| explain_nothing_to_save(state, task, now).is_none());
+    if let Some(why) = why.filter(|_| tasks.is_empty()) {
+        return reply(state, Severity::Warning, why, now);
+    }
+    let folder = PathBuf::from(state.settings.display_path(&state.settings.save_folder));
+    let dialog = FolderDialog::new(tasks, &folder);
+    state.overlay = Some(Overlay::Folder(Box::new(dialog)));
+}
+
+/// Saves into the folder that was typed.
+pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let Some(Overlay::Folder(dialog)) = &state.overlay else {
+        return;
+    };
+    let settings = &state.settings;
+    let folder = dialog.folder(
+        settings.home.as_deref(),
+        &settings.variables,
+        &settings.working_dir,
+    );
+    let folder = match folder {
+        Ok(folder) => folder,
+        Err(PathError::Empty) => {
+            let what = "No folder in there yet: type one.";
+            return reply(state, Severity::Warning, what, now);
+        }
+        Err(error) => {
+            let what = format!("No such folder: {error}.");
+            return reply(state, Severity::Warning, what, now);
+        }
+    };
+    let tasks = dialog.tasks().to_vec();
+    state.overlay = None;
+    start_all(state, &tasks, &folder, now, effects);
+}
+
+/// Saves the results of tasks, and says so in one sentence.
+fn start_all(
+    state: &mut State,
+    tasks: &[TaskId],
+    folder: &Path,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let mut begun = Vec::new();
+    let mut refused = None;
+    let mut changes = Vec::new();
+    for task in tasks {
+        refused = explain_nothing_to_save(state, task, now).or(refused);
+        if let Some(change) = start_task(state, task, folder, now) {
+            changes.push(change);
+            begun.push(task);
+        }
+    }
+    write(state, changes, effects);
+    let what = match (begun.as_slice(), refused) {
+        ([], Some(why)) => return reply(state, Severity::Warning, why, now),
+        ([], None) => return,
+        ([one], _) => state.list.get(one).map_or_else(String::new, quoted_title),
+        (many, _) => format!("the results of {} tasks", many.len()),
+    };
+    let hidden = match state.hidden_targets() {
+        0 => String::new(),
+        hidden => format!(" ({hidden} hidden)"),
+    };
+    let folder = state.settings.display_path(folder);
+    reply(
+        state,
+        Severity::Info,
+        format!("Saving {what}{hidden} to {folder}."),
+        now,
+    );
+}
+
+/// Returns why there is nothing to save, if so.
+fn explain_nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<String> {
+    let watched = state.list.get(task)?;
+    if watched.task.state().videos().next().is_none() {
+        return Some(explain_missing_result(state, watched, "save", now));
+    }
+    let path = watched
+        .saved_results
+        .existing()
+        .next()
+        .map(|file| &file.path);
+    match (watched.result_location(), path) {
+        (ResultLocation::OnDisk, Some(path)) => Some(format!(
+            "Saved already: {}.",
+            state.settings.display_path(path)
+        )),
+        _ => None,
+    }
+}
+
+/// Lets the results of a task that are not on disk wait for their turn; returns what is to be
+/// written down of that.
+fn start_task(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Option<ListChange> {
+    let orders = state.list.get(task)?.download_requests(folder);
+    if orders.is_empty() {
+        return None;
+    }
+    state.downloads.add(orders);
+    // However it ends, it was begun here.
+    state.downloads.unresolved.remove(task);
+    state.downloads.held_by_others.remove(task);
+    state.list.update(task, |watched| {
+        watched.saved_results.pending_folder = Some(folder.to_owned());
+    });
+    Some(ListChange::SaveBegun {
+        task: task.clone(),
+        at: now.wall,
+        folder: folder.to_owned(),
+    })
+}
+
+/// Orders changes to be written together, if there are any.
+fn write(state: &mut State, changes: Vec<ListChange>, effects: &mut Vec<Effect>) {
+    if !changes.is_empty() {
+        store::write(state, changes, effects);
+    }
+}
+
+/// Saves a result just made, where the user wants that.
+pub(super) fn auto_save(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
+    let is_wanted = state.settings.auto_save && state.settings.access == AccessMode::Full;
+    if is_wanted && !state.settings.save_folder.as_os_str().is_empty() {
+        let folder = state.settings.save_folder.clone();
+        let change = start_task(state, task, &folder, now);
+        write(state, change.into_iter().collect(), effects);
+    }
+}
+
+/// Saves results of which other instances heard, where the user wants that and none of them saves
+/// it already. What is gone from the server is not asked for.
+pub(super) fn auto_save_external(
+    state: &mut State,
+    tasks: &[TaskId],
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    for task in tasks {
+        let retention = state.list.retention();
+        let is_theirs_or_gone = |watched: &WatchedTask| {
+            watched.saved_results.pending_folder.is_some()
+                || watched.link_expiry(retention, now) == LinkExpiry::Expired
+        };
+        if !state.list.get(task).is_some_and(is_theirs_or_gone) {
+            auto_save(state, task, now, effects);
+        }
+    }
+}
+
+/// Looks into what was begun and has not ended: another instance may be at it, else it was
+/// interrupted.
+pub(super) fn check_interrupted(state: &mut State, effects: &mut Vec<Effect>) {
+    state.downloads.last_check = None;
+    let is_begun_here = |task: &TaskId| state.downloads.progress(task).is_some();
+    state.downloads.unresolved = begun_tasks(state)
+        .filter(|task| !is_begun_here(task))
+        .collect();
+    check_locks(state, effects);
+}
+
+/// Returns the tasks of which a save was begun, here or elsewhere, and has not ended.
+fn begun_tasks(state: &State) -> impl Iterator<Item = TaskId> {
+    let begun = state.list.iter().filter(|watched| is_begun(watched));
+    begun.map(|watched| watched.id().clone())
+}
+
+fn is_begun(watched: &WatchedTask) -> bool {
+    watched.saved_results.pending_folder.is_some()
+        && !watched.download_requests(Path::new("")).is_empty()
+}
+
+/// Lets be found out who is at what was begun and is not on its way here.
+fn check_locks(state: &mut State, effects: &mut Vec<Effect>) {
+    let State {
+        downloads: saves,
+        list,
+        ..
+    } = &mut *state;
+    saves
+        .held_by_others
+        .retain(|task, _| list.get(task).is_some_and(is_begun));
+    if saves.is_checking_locks {
+        return;
+    }
+    let orders: Vec<_> = begun_tasks(state)
+        .filter(|task| state.downloads.progress(task).is_none())
+        .filter_map(|task| {
+            let watched = state.list.get(&task)?;
+            Some(watched.download_requests(watched.saved_results.pending_folder.as_ref()?))
+        })
+        .flatten()
+        .collect();
+    if !orders.is_empty() {
+        state.downloads.is_checking_locks = true;
+        effects.push(Effect::CheckLocks(orders));
+    }
+}
+
+/// Takes in which of the saves begun somebody is at, and goes on with those that were interrupted,
+/// or offers them.
+pub(super) fn locks_checked(
+    state: &mut State,
+    found: Vec<(TaskId, bool)>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    state.downloads.is_checking_locks = false;
+    // Whoever fetches two files at a time has others that wait for their turn, and those nobody
+    // holds.
+    let is_anybody = found.iter().any(|(_, is_held)| *is_held);
+    let mut interrupted = Vec::new();
+    for (task, _) in found {
+        let is_open = state.list.get(&task).is_some_and(is_begun);
+        let State {
+            downloads: saves, ..
+        } = &mut *state;
+        if !is_open || saves.progress(&task).is_some() || saves.has_retry(&task) {
+            saves.held_by_others.remove(&task);
+        } else if is_anybody {
+            saves.held_by_others.entry(task).or_insert(now.mono);
+        } else if let Some(since) = saves.held_by_others.get(&task).copied() {
+            // What was just begun may not be held yet.
+            if now.mono.since(since) >= LOCK_GRACE {
+                saves.held_by_others.remove(&task);
+                interrupted.push((task, CHECK_INTERVAL));
+            }
+        } else if saves.unresolved.contains(&task) {
+            interrupted.push((task, Duration::ZERO));
+        }
+    }
+    for (task, _) in &interrupted {
+        state.downloads.unresolved.remove(task);
+    }
+    resume_interrupted(state, &interrupted, now, effects);
+}
+
+/// Goes on with interrupted saves, or offers them.
+fn resume_interrupted(
+    state: &mut State,
+    interrupted: &[(TaskId, Duration)],
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    if state.settings.access == AccessMode::ReadOnly {
+        return;
+    }
+    // A failed save waits for its time, whoever tried it; if that instance is alive, it goes first.
+    let mut interrupted = interrupted.to_vec();
+    interrupted.retain(|(task, grace)| schedule_retry(state, task, *grace, now).is_none());
+    let interrupted: Vec<_> = interrupted.into_iter().map(|(task, _)| task).collect();
+    if interrupted.is_empty() {
+        return;
+    }
+    let what = match interrupted.as_slice() {
+        [one] => {
+            let title = state.list.get(one).map_or_else(String::new, quoted_title);
+            format!("The saving of {title} was interrupted")
+        }
+        many => format!("{} saves were interrupted", many.len()),
+    };
+    if !state.settings.auto_save {
+        let step = key_hint(state, Action::Save, "goes on with it");
+        return reply(state, Severity::Warning, format!("{what}.{step}"), now);
+    }
+    let changes = interrupted
+        .iter()
+        .filter_map(|task| {
+            let folder = state.list.get(task)?.saved_results.pending_folder.clone()?;
+            start_task(state, task, &folder, now)
+        })
+        .collect();
+    write(state, changes, effects);
+    reply(state, Severity::Info, format!("{what} and goes on."), now);
+}
+
+/// Says how far saves are; asked again soon, stops them.
+fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Vec<Effect>) {
+    let is_meant = state
+        .downloads
+        .stop_offered
+        .take()
+        .is_some_and(|(offered, until)| offered == tasks && now.mono < until);
+    if is_meant {
+        for task in tasks {
+            stop_task(state, task, effects);
+            record_failure(state, task, &DownloadError::Stopped, now);
+            selection::invalidate_journal(state, task);
+        }
+        let stopped = |task: &TaskId| ListChange::SaveFailed {
+            task: task.clone(),
+            at: now.wall,
+            error: DownloadError::Stopped,
+        };
+        store::write(state, tasks.iter().map(stopped).collect(), effects);
+        let step = key_hint(state, Action::Save, "goes on");
+        let text = format!("Stopped; what came is kept.{step}");
+        return reply(state, Severity::Info, text, now);
+    }
+    let Some(saving) = state.downloads.progress_of(tasks) else {
+        return;
+    };
+    let what = match tasks {
+        [one] => state.list.get(one).map_or_else(String::new, quoted_title),
+        many => format!("the results of {} tasks", many.len()),
+    };
+    let far = match saving.progress.percent() {
+        Some(percent) => format!("{percent}% of {what} is here"),
+        None if saving.waiting == saving.files => format!("{what}: waiting for a turn"),
+        None => format!("{what}: {} files on their way", saving.files),
+    };
+    let step = key_hint(state, Action::Save, "again stops it");
+    state.downloads.stop_offered = Some((tasks.to_vec(), now.mono.after(MESSAGE_TIME)));
+    reply(state, Severity::Info, format!("{far}.{step}"), now);
+}
+
+fn stop_task(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
+    let running = state.downloads.stop(task);
+    effects.extend(running.into_iter().map(Effect::StopDownload));
+}
+
+/// Stops the saves of tasks that are watched no more, and says so behind what was said of that.
+fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
+    if !std::mem::take(&mut state.downloads.needs_orphan_check) {
+        return;
+    }
+    let list = &state.list;
+    let gone = state
+        .downloads
+        .orphaned_tasks(|task| list.get(task).is_none());
+    if gone.is_empty() {
+        return;
+    }
+    for task in &gone {
+        stop_task(state, task, effects);
+    }
+    state
+        .message_line
+        .append(" Its saving ended; what came is kept.");
+}
+
+fn record_failure(state: &mut State, task: &TaskId, error: &DownloadError, now: Now) {
+    state.list.update(task, |watched| {
+        watched.saved_results.record_failure(error, now.wall);
+    });
+}
+
+/// Schedules the retry of a task's failed save, `grace` after it is due; returns the wait.
+fn schedule_retry(state: &mut State, task: &TaskId, grace: Duration, now: Now) -> Option<Duration> {
+    let retry = state.list.get(task)?.saved_results.retry?;
+    let wait = now.until(retry.at).saturating_add(grace);
+    state
+        .downloads
+        .schedule_retry(task.clone(), now.mono.after(wait));
+    Some(wait)
+}
+
+/// Retries a failed save that is due, unless it was cancelled or taken over meanwhile.
+fn retry_due(state: &mut State, now: Now) {
+    let Some(task) = state.downloads.take_retry(now.mono) else {
+        return;
+    };
+    let Some(watched) = state.list.get(&task) else {
+        return;
+    };
+    let (folder, retry) = (
+        watched.saved_results.pending_folder.clone(),
+        watched.saved_results.retry,
+    );
+    if state.downloads.is_held_by_other(&task) || state.downloads.progress(&task).is_some() {
+        return;
+    }
+    if retry.is_some_and(|retry| now.until(retry.at) > CLOCK_DRIFT) {
+        // Another instance was faster, and failed too.
+        schedule_retry(state, &task, CHECK_INTERVAL, now);
+    } else if let Some(folder) = folder {
+        // The list already says that it was begun.
+        start_task(state, &task, &folder, now);
+    }
+}
+
+/// Takes in how far a file is.
+pub(super) fn download_progressed(
+    state: &mut State,
+    attempt: DownloadId,
+    progress: TransferProgress,
+) {
+    state.downloads.update_progress(attempt, progress);
+}
+
+/// Takes in how a save ended. What a person stopped, or stopped watching, was said then.
+pub(super) fn download_ended(
+    state: &mut State,
+    attempt: DownloadId,
+    result: Result<PathBuf, DownloadError>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    let job = match &result {
+        Ok(_) => state.downloads.complete(attempt),
+        Err(_) => state.downloads.remove(attempt),
+    };
+    let Some(job) = job else {
+        return;
+    };
+    let task = job.request.task;
+    let Some(watched) = state.list.get(&task) else {
+        return;
+    };
+    let (title, rescue) = (
+        quoted_title(watched),
+        watched.task.state().undelivered_note(),
+    );
+    let change = match result {
+        Ok(path) => {
+            selection::with_stable_selection(state, now, |rows| {
+                rows.update(&task, |watched| {
+                    watched.mark_saved(job.request.number, path.clone());
+                });
+            });
+            let text = format!(
+                "Saved {title} to {}.{rescue}",
+                state.settings.display_path(&path)
+            );
+            show_result(state, Severity::Success, text, now);
+            ListChange::Saved {
+                task: task.clone(),
+                at: now.wall,
+                number: job.request.number,
+                path,
+            }
+        }
+        Err(_) if job.stage == DownloadStage::Stopping => return,
+        Err(error) => {
+            let retention = state.settings.retention;
+            let error = watched.classify_failure(error, retention, now.wall);
+            let was_retried = watched.saved_results.retry.is_some();
+            if error == DownloadError::Busy {
+                state
+                    .downloads
+                    .held_by_others
+                    .insert(task.clone(), now.mono);
+            }
+            record_failure(state, &task, &error, now);
+            let wait = error
+                .is_retryable()
+                .then(|| schedule_retry(state, &task, Duration::ZERO, now))
+                .flatten();
+            // Shown the first and the last time only.
+            if !was_retried || (wait.is_none() && error != DownloadError::Busy) {
+                let (tone, next) = match wait {
+                    Some(wait) => (
+                        Severity::Warning,
+                        format!("Next try in {}.", format_age(wait)),
+                    ),
+                    None => (Severity::Error, error.next_step().to_owned()),
+                };
+                let text = format!("{title} is not saved: {}. {next}", error.message());
+                reply(state, tone, text, now);
+            }
+            ListChange::SaveFailed {
+                task: task.clone(),
+                at: now.wall,
+                error,
+            }
+        }
+    };
+    store::write(state, vec![change], effects);
+    selection::invalidate_journal(state, &task);
+}
+
+/// Takes in which files are there.
+pub(super) fn files_checked(state: &mut State, files: Vec<(TaskId, PathBuf, bool)>, now: Now) {
+    state.downloads.is_checking_files = false;
+    for (task, path, is_there) in files {
+        let is_news = state.list.get(&task).is_some_and(|watched| {
+            let mut files = watched.saved_results.files().iter();
+            files.any(|file| file.path == path && file.exists != is_there)
+        });
+        if is_news {
+            selection::with_stable_selection(state, now, |rows| {
+                rows.update(&task, |watched| {
+                    watched.saved_results.set_exists(&path, is_there);
+                });
+            });
+        }
+    }
+}
+
+/// Does what is due: begins the next files, and once a minute looks for saved ones and points out
+/// links about to die.
+pub(super) fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    stop_unwatched(state, effects);
+    retry_due(state, now);
+    let State {
+        downloads: saves,
+        list,
+        ..
+    } = &mut *state;
+    // Another instance may have saved it while it waited here.
+    let is_done = |order: &DownloadRequest| {
+        let watched = list.get(&order.task);
+        watched.is_some_and(|watched| watched.saved_results.has(order.number))
+    };
+    while let Some((attempt, order)) = saves.start_next(is_done) {
+        effects.push(Effect::Download {
+            id: attempt,
+            request: order,
+        });
+    }
+    let is_time = state
+        .downloads
+        .last_check
+        .is_none_or(|last| now.mono.since(last) >= CHECK_INTERVAL);
+    if !is_time || state.loading != ListLoading::Done {
+        return;
+    }
+    let is_first = state.downloads.last_check.is_none();
+    check_files(state, is_first, effects);
+    check_locks(state, effects);
+    // Not where nobody looks on, and what is being read now is not pushed aside.
+    if state.message().is_none() && state.size.page > 0 {
+        warn_expiring(state, now, effects);
+    }
+    state.downloads.last_check = Some(now.mono);
+}
+
+/// Lets files be looked for: all of them at first, then those of the rows on the screen.
+fn check_files(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
+    if state.downloads.is_checking_files {
+        return;
+    }
+    let of = |watched: &WatchedTask| {
+        let files = watched.saved_results.files().iter();
+        let id = watched.id().clone();
+        files
+            .map(move |file| (id.clone(), file.path.clone()))
+            .collect::<Vec<_>>()
+    };
+    let rows = usize::from(state.size.page);
+    let files: Vec<_> = if is_first {
+        state.list.iter().flat_map(of).collect()
+    } else {
+        let selected = state.selected().into_iter();
+        selected.chain(state.visible(rows)).flat_map(of).collect()
+    };
+    if !files.is_empty() {
+        state.downloads.is_checking_files = true;
+        effects.push(Effect::CheckFiles(files));
+    }
+}
+
+/// Points out links about to die whose results are not on disk: each once a day.
+fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    let ids: Vec<_> = state
+        .list
+        .expiring_ids(now)
+        .filter(|id| {
+            state.list.get(id).is_some_and(|watched| {
+                let warned = watched.saved_results.expiry_warned;
+                let is_silent = warned.is_none_or(|at| now.age_of(at) >= WARN_INTERVAL);
+                is_silent && watched.saved_results.pending_folder.is_none()
+            })
+        })
+        .cloned()
+        .collect();
+    let text = match ids.as_slice() {
+        [] => return,
+        [one] => match state.list.get(one) {
+            Some(watched) => {
+                let LinkExpiry::Remaining(left) =
+                    watched.link_expiry(state.settings.retention, now)
+                else {
+                    return;
+                };
+                let left = rough_duration(left);
+                let step = key_hint(state, Action::Save, "saves it");
+                format!(
+                    "The link of {} dies in about {left}.{step}",
+                    quoted_title(watched)
+                )
+            }
+            None => return,
+        },
+        many => {
+            let step = key_hint(state, Action::ShowTab(Tab::Expiring), "shows them");
+            format!(
+                "The links of {} results die within two days.{step}",
+                many.len()
+            )
+        }
+    };
+    for id in &ids {
+        state.list.update(id, |watched| {
+            watched.saved_results.expiry_warned = Some(now.wall);
+        });
+    }
+    if state.settings.access == AccessMode::Full {
+        let warned = |task| ListChange::ExpiryWarned { task, at: now.wall };
+        store::write(state, ids.into_iter().map(warned).collect(), effects);
+    }
+    reply(state, Severity::Warning, text, now);
+}
+
+/// Returns a time in hours, or in minutes below one.
+fn rough_duration(left: Duration) -> String {
+    match left.as_secs() / 60 {
+        minutes @ 0..60 => format!("{minutes} minutes"),
+        minutes @ 60..120 => format!("{} hour", minutes / 60),
+        minutes => format!("{} hours", minutes / 60),
+    }
+}

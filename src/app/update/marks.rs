@@ -1,0 +1,113 @@
+//! Marking tasks, and going back a step: out of the box, out of the detail, then no marks, then no
+//! filter.
+
+use super::{
+    filter,
+    messages::{quoted_title, reply},
+    selection,
+};
+use crate::{
+    app::{
+        keymap::Action,
+        state::{MainScreen, Severity, State},
+    },
+    domain::{task::TaskId, time::Now},
+};
+
+/// Marks the selected task or takes its mark off; in the list it goes on to the next row.
+pub(super) fn toggle_mark(state: &mut State, now: Now) {
+    let Some(id) = require_selected(state, now) else {
+        return;
+    };
+    state.marks.toggle(&id);
+    if state.screen == MainScreen::List {
+        return selection::move_by(state, 1);
+    }
+    // Nothing on the full detail shows it.
+    let verb = if state.marks.has(&id) {
+        "Marked"
+    } else {
+        "No longer marked:"
+    };
+    let title = state.list.get(&id).map_or_else(String::new, quoted_title);
+    reply(state, Severity::Info, format!("{verb} {title}."), now);
+}
+
+/// Marks every row from the last one marked by hand to the selected one; without such a row, the
+/// selected one.
+pub(super) fn mark_range(state: &mut State, now: Now) {
+    let Some(id) = require_selected(state, now) else {
+        return;
+    };
+    let anchor = state.marks.anchor();
+    let ends = anchor
+        .and_then(|anchor| state.rows.position(anchor, &state.list))
+        .zip(state.position());
+    let count = if let Some((from, to)) = ends {
+        let (from, to) = (from.min(to), from.max(to));
+        let range = state.rows.ids().get(from..=to).unwrap_or_default();
+        state.marks.add(range);
+        range.len()
+    } else {
+        state.marks.add([&id]);
+        1
+    };
+    state.marks.anchor_at(id);
+    if count == 1 {
+        let text = format!(
+            "The range begins here; go to its other end.{}",
+            super::messages::key_hint(state, Action::MarkRange, "marks it")
+        );
+        reply(state, Severity::Info, text, now);
+    }
+}
+
+/// Marks every row shown; when all of them are, takes those marks off.
+pub(super) fn toggle_all(state: &mut State, now: Now) {
+    let shown = state.rows.ids();
+    if shown.is_empty() {
+        return reply(state, Severity::Info, "No task is shown.", now);
+    }
+    if shown.iter().all(|id| state.marks.has(id)) {
+        for id in shown {
+            state.marks.remove(id);
+        }
+    } else {
+        state.marks.add(shown);
+    }
+}
+
+/// Goes one step back.
+pub(super) fn step_back(state: &mut State, now: Now) {
+    if state.overlay.take().is_some() {
+        return;
+    }
+    if state.screen != MainScreen::List {
+        state.screen = state.raw_opened_from().unwrap_or_default();
+        state.raw_opened_from = None;
+        if state.screen == MainScreen::List {
+            selection::leave_detail(state);
+        }
+        return;
+    }
+    if !state.marks.is_empty() {
+        return state.marks.clear();
+    }
+    if state.list_view().query.is_empty() {
+        let text = format!(
+            "Nothing to go back from.{}",
+            super::messages::key_hint(state, Action::Quit, "leaves")
+        );
+        return reply(state, Severity::Info, text, now);
+    }
+    filter::remove_filter(state, now);
+    reply(state, Severity::Info, "The filter is off.", now);
+}
+
+fn require_selected(state: &mut State, now: Now) -> Option<TaskId> {
+    let id = state.selected().map(|watched| watched.id().clone());
+    if id.is_none() {
+        reply(state, Severity::Info, "No task to mark.", now);
+    }
+    id
+}

@@ -1,0 +1,78 @@
+//! Removals: several at once are asked about once. And taking back, whole, what was done last: a
+//! removal or labels.
+
+use super::{
+    messages::{reject_if_read_only, reply},
+    selection,
+};
+use crate::{
+    app::{
+        msg::Effect,
+        state::{Confirm, MainScreen, Overlay, Severity, State, UndoStep},
+    },
+    domain::{list_change::ListChange, task::TaskId, time::Now},
+};
+
+/// Removes the task meant; several of them, or one that is not to be seen, after a yes.
+pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if reject_if_read_only(state, now) {
+        return;
+    }
+    let targets = state.targets();
+    let is_any = !targets.is_empty();
+    let tasks: Vec<_> = targets
+        .into_iter()
+        .map(|watched| watched.id().clone())
+        .filter(|task| !state.undo_stack.is_removing(task))
+        .collect();
+    let hidden = state.hidden_targets();
+    match tasks.len() {
+        0 if is_any => reply(state, Severity::Info, "Already being removed.", now),
+        0 => reply(state, Severity::Info, "No task to remove.", now),
+        1 if hidden == 0 => remove_tasks(state, tasks, now, effects),
+        _ => {
+            state.overlay = Some(Overlay::Confirm(Confirm::Remove { tasks, hidden }));
+        }
+    }
+}
+
+/// Orders tasks to be removed, in one change that one undo takes back.
+pub(super) fn remove_tasks(
+    state: &mut State,
+    tasks: Vec<TaskId>,
+    now: Now,
+    effects: &mut Vec<Effect>,
+) {
+    state.screen = MainScreen::List;
+    selection::leave_detail(state);
+    let remove = |task: &TaskId| ListChange::Remove {
+        task: task.clone(),
+        at: now.wall,
+    };
+    let changes: Vec<_> = tasks.iter().map(remove).collect();
+    state
+        .undo_stack
+        .record_write(changes.clone(), UndoStep::Removal(tasks));
+    effects.push(Effect::WriteChanges(changes));
+}
+
+/// Undoes the last change: a removal, also of an earlier run, or labels. Writes that are not
+/// answered yet count too: they are written in order.
+pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
+    if reject_if_read_only(state, now) {
+        return;
+    }
+    let at = now.wall;
+    let changes = match state.undo_stack.pop() {
+        Some(UndoStep::Removal(tasks)) => {
+            let restore = |task| ListChange::Restore { task, at };
+            tasks.into_iter().map(restore).collect()
+        }
+        Some(UndoStep::Labels(labels)) => {
+            let relabel = |(task, label)| ListChange::Label { task, at, label };
+            labels.into_iter().map(relabel).collect()
+        }
+        None => return reply(state, Severity::Info, "Nothing to undo.", now),
+    };
+    effects.push(Effect::WriteChanges(changes));
+}

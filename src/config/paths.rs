@@ -1,0 +1,147 @@
+//! Where files are by default: config, data and state home, as XDG says on every Unix.
+//!
+//! The working directory is never used: a relative base folder is an error.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+pub use crate::adapters::environment::{BaseFolderError, home_folder};
+use crate::adapters::{
+    environment::{base_folder, require_absolute},
+    regular_file::{Symlinks, read_small},
+};
+
+/// The longest `user-dirs.dirs` that is read, in bytes.
+const MAX_USER_DIRS: u64 = 64 * 1024;
+
+/// The variables that name base folders.
+const FOLDER_VARIABLES: [&str; 8] = [
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_VIDEOS_DIR",
+    "TMPDIR",
+];
+
+/// Fails if a base folder variable is not absolute.
+pub fn check_variables() -> Result<(), BaseFolderError> {
+    FOLDER_VARIABLES
+        .into_iter()
+        .try_for_each(|name| base_folder(name).map(drop))
+}
+
+/// Returns the config file.
+pub fn config_file() -> Result<PathBuf, BaseFolderError> {
+    Ok(app_folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
+}
+
+/// Returns the folder of the lists.
+pub fn data_folder() -> Result<PathBuf, BaseFolderError> {
+    app_folder("XDG_DATA_HOME", ".local/share")
+}
+
+/// Returns the folder of the log.
+pub fn state_folder() -> Result<PathBuf, BaseFolderError> {
+    app_folder("XDG_STATE_HOME", ".local/state")
+}
+
+/// Returns the folder for files that can be created again: under the cache home, else the temporary
+/// folder.
+pub fn cache_folder() -> Result<PathBuf, BaseFolderError> {
+    match app_folder("XDG_CACHE_HOME", ".cache") {
+        Err(BaseFolderError::NoHome) => Ok(temporary_folder()?.join("kietop")),
+        folder => folder,
+    }
+}
+
+/// Returns the folder for files that end with the session, if there is one.
+pub fn runtime_folder() -> Result<Option<PathBuf>, BaseFolderError> {
+    let folder = base_folder("XDG_RUNTIME_DIR")?;
+    Ok(folder
+        .filter(|folder| folder.is_dir())
+        .map(|folder| folder.join("kietop")))
+}
+
+/// Returns the folder for temporary files.
+pub fn temporary_folder() -> Result<PathBuf, BaseFolderError> {
+    Ok(base_folder("TMPDIR")?.unwrap_or_else(env::temp_dir))
+}
+
+/// Returns the user's video folder: from the environment or the desktop, else the usual one.
+pub fn video_folder() -> Result<PathBuf, BaseFolderError> {
+    if let Some(folder) = base_folder("XDG_VIDEOS_DIR")? {
+        return Ok(folder);
+    }
+    let home = home_folder()?;
+    let file = base_or_default("XDG_CONFIG_HOME", ".config")?.join("user-dirs.dirs");
+    let named = read_small(&file, MAX_USER_DIRS, Symlinks::Follow).ok();
+    let named = named.and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some(folder) = named.and_then(|text| parse_videos_folder(&text, &home)) {
+        return require_absolute("XDG_VIDEOS_DIR in user-dirs.dirs", folder);
+    }
+    let usual = if cfg!(target_os = "macos") {
+        "Movies"
+    } else {
+        "Videos"
+    };
+    Ok(home.join(usual))
+}
+
+/// Returns our folder under a base folder.
+fn app_folder(variable: &'static str, usual: &str) -> Result<PathBuf, BaseFolderError> {
+    Ok(base_or_default(variable, usual)?.join("kietop"))
+}
+
+/// Returns a base folder: from its variable, else the usual one under the home.
+fn base_or_default(variable: &'static str, usual: &str) -> Result<PathBuf, BaseFolderError> {
+    match base_folder(variable)? {
+        Some(folder) => Ok(folder),
+        None => Ok(home_folder()?.join(usual)),
+    }
+}
+
+/// Reads the folder of videos from `user-dirs.dirs`, which the desktop writes in a shell's words.
+fn parse_videos_folder(text: &str, home: &Path) -> Option<PathBuf> {
+    let lines = text.lines().rev().map(str::trim);
+    let value = lines
+        .filter_map(|line| line.strip_prefix("XDG_VIDEOS_DIR="))
+        .find_map(|value| value.trim().strip_prefix('"')?.strip_suffix('"'))?;
+    let folder = match value.strip_prefix("$HOME") {
+        Some("") => return None,
+        Some(rest) => home.join(rest.strip_prefix('/')?),
+        None if value.is_empty() => return None,
+        None => PathBuf::from(value),
+    };
+    // The home itself stands for a folder that was taken away.
+    (folder != home).then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_video_folder_comes_from_xdg() {
+        let read = |text| parse_videos_folder(text, Path::new("/home/me"));
+
+        assert_eq!(
+            read("# a comment\nXDG_MUSIC_DIR=\"$HOME/M\"\nXDG_VIDEOS_DIR=\"$HOME/Filme\"\n"),
+            Some("/home/me/Filme".into())
+        );
+        assert_eq!(read("XDG_VIDEOS_DIR=\"/data/v\""), Some("/data/v".into()));
+        for odd in [
+            "",
+            "XDG_VIDEOS_DIR=\"$HOME\"",
+            "XDG_VIDEOS_DIR=\"$HOME/\"",
+            "XDG_VIDEOS_DIR=\"\"",
+            "XDG_VIDEOS_DIR=$HOME/x",
+        ] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+}

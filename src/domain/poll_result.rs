@@ -1,0 +1,407 @@
+//! What the outside can answer when it is asked after a task: an observation, or a named error.
+//!
+//! An error says what it concerns (its [`ErrorScope`]) and never is a state of the task: a bad
+//! answer does not change what was known.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    task::{TaskDetails, TaskState},
+    text::CleanText,
+};
+
+/// What one good poll saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The state the answer tells.
+    pub state: TaskState,
+    /// Everything else it tells.
+    pub details: TaskDetails,
+    /// The answer's `data` as it was read, written as JSON again and cut at 64 KiB, without the
+    /// key: the raw record, for JSON only.
+    pub raw: Arc<str>,
+}
+
+/// Whom an error concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorScope {
+    /// One task: said in its row and detail.
+    Task,
+    /// The key or the connection: said once, in the banner; every poll waits.
+    Account,
+}
+
+/// The reason why a check brought no observation. Plain and comparable; texts are clean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PollError {
+    /// No connection: no such name, refused, unreachable. Holds which.
+    Offline(CleanText),
+    /// The server's certificate was not accepted; there is no way around that. Holds why.
+    Untrusted(CleanText),
+    /// No answer within the deadline.
+    TimedOut,
+    /// The connection ended before the whole answer was here.
+    ConnectionLost,
+    /// No key is set.
+    NoKey,
+    /// The key could not be read where it is kept. Holds why.
+    KeyUnreadable(CleanText),
+    /// 401 or 403: the key was refused, or this address is not on its list. Holds the code.
+    Unauthorized(i64),
+    /// A gateway between us and the API refused the request: a challenge, a firewall, a login page.
+    /// Holds the status.
+    Blocked(i64),
+    /// 402: not enough credits.
+    OutOfCredits,
+    /// 429, 430 or 433: asked too often, or the key's cap is reached. Any other code: trouble at
+    /// the server, which told when to come back.
+    RateLimited {
+        /// Which of them.
+        code: i64,
+        /// How long the server wants us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// 455: the service is down for maintenance.
+    Maintenance,
+    /// The answer was a redirect, which is not followed: the key goes to one origin only. Holds the
+    /// host.
+    Redirected(CleanText),
+    /// A page that is not there answered: the API address is probably wrong.
+    WrongAddress,
+    /// The server knows no such task (yet).
+    NotFound,
+    /// The server will not answer for this task, now or later: 400, 422, 451, 505.
+    Rejected {
+        /// The body's code.
+        code: i64,
+        /// The server's words.
+        message: CleanText,
+    },
+    /// Trouble at the server: 408, 500 and their kin, or a code we do not know.
+    Server {
+        /// The body's code, else the HTTP status.
+        code: i64,
+        /// The server's words.
+        message: CleanText,
+    },
+    /// The answer made no sense. Holds what was wrong with it.
+    Malformed(CleanText),
+    /// The question was sent and never answered, not even by an error of ours.
+    AnswerLost,
+}
+
+impl PollError {
+    /// Returns whom the error concerns.
+    pub const fn scope(&self) -> ErrorScope {
+        match self {
+            Self::Offline(_)
+            | Self::Untrusted(_)
+            | Self::NoKey
+            | Self::KeyUnreadable(_)
+            | Self::Unauthorized(_)
+            | Self::Blocked(_)
+            | Self::OutOfCredits
+            | Self::RateLimited { .. }
+            | Self::Maintenance
+            | Self::Redirected(_)
+            | Self::WrongAddress => ErrorScope::Account,
+            Self::TimedOut
+            | Self::ConnectionLost
+            | Self::NotFound
+            | Self::Rejected { .. }
+            | Self::Server { .. }
+            | Self::Malformed(_)
+            | Self::AnswerLost => ErrorScope::Task,
+        }
+    }
+
+    /// Reports whether it is trouble at the server or on the way to it, which may be no fault of
+    /// the task's.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::ConnectionLost | Self::Server { .. } | Self::AnswerLost => true,
+            Self::Offline(_)
+            | Self::Untrusted(_)
+            | Self::NoKey
+            | Self::KeyUnreadable(_)
+            | Self::Unauthorized(_)
+            | Self::Blocked(_)
+            | Self::OutOfCredits
+            | Self::RateLimited { .. }
+            | Self::Maintenance
+            | Self::Redirected(_)
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::Rejected { .. }
+            | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Reports whether it never left this instance: another one, or the next start, may well have a
+    /// key.
+    pub const fn is_local(&self) -> bool {
+        matches!(self, Self::NoKey | Self::KeyUnreadable(_))
+    }
+
+    /// Reports whether it is said of a key, and may be otherwise with another.
+    pub const fn is_key_specific(&self) -> bool {
+        self.is_local()
+            || self.is_rate_limit()
+            || matches!(self, Self::Unauthorized(_) | Self::OutOfCredits)
+    }
+
+    /// Reports whether the server itself asked for a pause: no key of ours shortens that.
+    pub const fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::RateLimited { .. })
+    }
+
+    /// Returns the word for it in JSON (`checkError.kind`) and in the list file.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Offline(_) => "offline",
+            Self::Untrusted(_) => "untrusted",
+            Self::TimedOut => "timed_out",
+            Self::ConnectionLost => "cut_off",
+            Self::NoKey => "no_key",
+            Self::KeyUnreadable(_) => "key_unread",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Blocked(_) => "blocked",
+            Self::OutOfCredits => "out_of_credits",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Maintenance => "maintenance",
+            Self::Redirected(_) => "redirected",
+            Self::WrongAddress => "wrong_address",
+            Self::NotFound => "not_found",
+            Self::Rejected { .. } => "refused",
+            Self::Server { .. } => "server",
+            Self::Malformed(_) => "malformed",
+            Self::AnswerLost => "lost",
+        }
+    }
+
+    /// Returns the server's code, where it gave one.
+    pub const fn code(&self) -> Option<i64> {
+        match self {
+            Self::Unauthorized(code)
+            | Self::Blocked(code)
+            | Self::RateLimited { code, .. }
+            | Self::Rejected { code, .. }
+            | Self::Server { code, .. } => Some(*code),
+            Self::OutOfCredits => Some(402),
+            Self::Maintenance => Some(455),
+            Self::Offline(_)
+            | Self::Untrusted(_)
+            | Self::TimedOut
+            | Self::ConnectionLost
+            | Self::NoKey
+            | Self::KeyUnreadable(_)
+            | Self::Redirected(_)
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::Malformed(_)
+            | Self::AnswerLost => None,
+        }
+    }
+
+    /// Returns what happened, as the start of a sentence without a full stop.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Offline(what) => format!("offline: {what}"),
+            Self::Untrusted(why) => format!("the server's certificate was not accepted: {why}"),
+            Self::TimedOut => "no answer in time".into(),
+            Self::ConnectionLost => "the answer was cut off".into(),
+            Self::NoKey => "no API key is set".into(),
+            Self::KeyUnreadable(why) => format!("the API key cannot be read: {why}"),
+            Self::Unauthorized(code) => format!("the API key was refused ({code})"),
+            Self::Blocked(407) => "a proxy asks for a user name and password (407)".into(),
+            Self::Blocked(511) => "this network asks for a login first (511)".into(),
+            Self::Blocked(code) => format!("the network or a gateway blocks the request ({code})"),
+            Self::OutOfCredits => "not enough credits (402)".into(),
+            Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
+            Self::RateLimited {
+                code: code @ (430 | 433),
+                ..
+            } => format!("the key's limit is reached ({code})"),
+            Self::RateLimited { code, .. } => format!("the server asks for a pause ({code})"),
+            Self::Maintenance => "the service is down for maintenance (455)".into(),
+            Self::Redirected(host) => format!("unexpected redirect to {host}, not followed"),
+            Self::WrongAddress => "there is no API at this address".into(),
+            Self::NotFound => "the server knows no such task".into(),
+            Self::Rejected { code, message } => {
+                format!("the server refuses the task ({code}): {message}")
+            }
+            Self::Server { code, message } if message.is_empty() => {
+                format!("server trouble ({code})")
+            }
+            Self::Server { code, message } => format!("server trouble ({code}): {message}"),
+            Self::Malformed(what) => format!("the answer made no sense: {what}"),
+            Self::AnswerLost => "the question was never answered".into(),
+        }
+    }
+
+    /// Returns what the user can do, or what happens by itself, as a whole sentence.
+    pub const fn next_step(&self) -> &'static str {
+        match self {
+            Self::Offline(_) => "Known states are kept; asking goes on by itself.",
+            Self::Untrusted(_) => {
+                "Is this a network login page? Asking goes on by itself, never without a valid certificate."
+            }
+            Self::NoKey => "Set KIE_API_KEY and start again; the list is shown as last known.",
+            Self::KeyUnreadable(_) => "Mend it (kietop config path); it is read again by itself.",
+            Self::Unauthorized(_) => {
+                "Check the key at https://kie.ai/api-key (is this address on its list?)."
+            }
+            Self::Blocked(_) => {
+                "Try another network (VPN, data center, login page?). Retried automatically."
+            }
+            Self::OutOfCredits => "Add credits at https://kie.ai; asking goes on by itself.",
+            Self::RateLimited { .. } => "Asking goes on by itself, more slowly.",
+            Self::Maintenance => "Asking goes on by itself.",
+            Self::Redirected(_) | Self::WrongAddress => "Check the API address (KIETOP_API_URL).",
+            Self::NotFound => "Is the id complete, and of this account?",
+            Self::Rejected { .. } => "It is not asked after any more.",
+            Self::TimedOut
+            | Self::ConnectionLost
+            | Self::Server { .. }
+            | Self::Malformed(_)
+            | Self::AnswerLost => "What was known is kept; it is asked again by itself.",
+        }
+    }
+
+    /// Puts an error together again from what [`kind`](Self::kind), [`code`](Self::code) and its
+    /// text were.
+    ///
+    /// An unknown kind (of a newer program) becomes [`PollError::Malformed`] with the text kept.
+    pub fn from_stored(kind: &str, code: Option<i64>, text: CleanText) -> Self {
+        let code = code.unwrap_or_default();
+        match kind {
+            "offline" => Self::Offline(text),
+            "untrusted" => Self::Untrusted(text),
+            "timed_out" => Self::TimedOut,
+            "cut_off" => Self::ConnectionLost,
+            "no_key" => Self::NoKey,
+            "key_unread" => Self::KeyUnreadable(text),
+            "unauthorized" => Self::Unauthorized(code),
+            "blocked" => Self::Blocked(code),
+            "out_of_credits" => Self::OutOfCredits,
+            "rate_limited" => Self::RateLimited {
+                code,
+                retry_after: None,
+            },
+            "maintenance" => Self::Maintenance,
+            "redirected" => Self::Redirected(text),
+            "wrong_address" => Self::WrongAddress,
+            "not_found" => Self::NotFound,
+            "refused" => Self::Rejected {
+                code,
+                message: text,
+            },
+            "server" => Self::Server {
+                code,
+                message: text,
+            },
+            "lost" => Self::AnswerLost,
+            _ => Self::Malformed(text),
+        }
+    }
+
+    /// Returns the text inside, which [`restored`](Self::from_stored) takes back.
+    pub const fn text(&self) -> Option<&CleanText> {
+        match self {
+            Self::Offline(text)
+            | Self::Untrusted(text)
+            | Self::KeyUnreadable(text)
+            | Self::Redirected(text)
+            | Self::Malformed(text)
+            | Self::Rejected { message: text, .. }
+            | Self::Server { message: text, .. } => Some(text),
+            Self::TimedOut
+            | Self::ConnectionLost
+            | Self::NoKey
+            | Self::Unauthorized(_)
+            | Self::Blocked(_)
+            | Self::OutOfCredits
+            | Self::RateLimited { .. }
+            | Self::Maintenance
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::AnswerLost => None,
+        }
+    }
+}
+
+/// A check that failed, with its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// When it failed.
+    pub at: Timestamp,
+    /// Why.
+    pub error: PollError,
+}
+
+/// The answer to one question after one task.
+pub type PollResult = Result<Observation, PollError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_round_trip_through_the_store() {
+        let text = || CleanText::line("x", 9);
+        let errors = [
+            PollError::Offline(text()),
+            PollError::Untrusted(text()),
+            PollError::TimedOut,
+            PollError::ConnectionLost,
+            PollError::NoKey,
+            PollError::Unauthorized(403),
+            PollError::Blocked(511),
+            PollError::OutOfCredits,
+            PollError::RateLimited {
+                code: 433,
+                retry_after: None,
+            },
+            PollError::Maintenance,
+            PollError::KeyUnreadable(text()),
+            PollError::Redirected(text()),
+            PollError::WrongAddress,
+            PollError::NotFound,
+            PollError::Rejected {
+                code: 451,
+                message: text(),
+            },
+            PollError::Server {
+                code: 502,
+                message: text(),
+            },
+            PollError::Malformed(text()),
+            PollError::AnswerLost,
+        ];
+        for error in errors {
+            let text = error
+                .text()
+                .cloned()
+                .unwrap_or_else(|| CleanText::line("", 1));
+            assert_eq!(
+                PollError::from_stored(error.kind(), error.code(), text),
+                error
+            );
+            assert!(error.next_step().ends_with(['.', '?']), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let message = |code| {
+            let retry_after = None;
+            PollError::RateLimited { code, retry_after }.message()
+        };
+
+        assert_eq!(message(429), "asked too often (429)");
+        assert_eq!(message(433), "the key's limit is reached (433)");
+        assert_eq!(message(503), "the server asks for a pause (503)");
+    }
+}

@@ -1,0 +1,41 @@
+//! Which known name somebody meant who wrote another: for "did you mean". Knows no names itself.
+
+/// The least likeness that is worth a question: below it the names only share some letters.
+const MIN_SIMILARITY: f64 = 0.75;
+
+/// Returns the known name that is most like a written one, if one is like it at all.
+pub fn closest_match<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&written, name), name))
+        .filter(|(likeness, _)| *likeness >= MIN_SIMILARITY)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+/// Returns the question behind a fault: `; did you mean "…"?`, or nothing.
+pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    closest_match(written, known)
+        .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typos_find_the_nearest_name() {
+        let known = ["open_result", "open_original", "next", "next_tab", "quit"];
+
+        assert_eq!(closest_match("open_reslut", known), Some("open_result"));
+        assert_eq!(closest_match("Quit", known), Some("quit"));
+        assert_eq!(closest_match("nxt", known), Some("next"));
+        assert_eq!(closest_match("banana", known), None);
+        assert_eq!(closest_match("", known), None);
+        assert_eq!(did_you_mean("qit", known), "; did you mean \"quit\"?");
+    }
+}

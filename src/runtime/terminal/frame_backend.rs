@@ -1,0 +1,195 @@
+//! Frames become bytes: one piece each, inside a synchronized update, none when nothing changed.
+//!
+//! ratatui's `CrosstermBackend` translates, this wraps it, because on its own it flushes at every
+//! cursor command (several writes a frame), hides the cursor again in every frame, ends an empty
+//! frame with 25 bytes of colour resets, and asks `tput`, found on PATH, for the size when the
+//! ioctl fails: 420 attempts in 3 s on a dead terminal (crossterm 0.29, `terminal/sys/unix.rs`).
+
+use std::io;
+use std::sync::Arc;
+
+use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
+use ratatui::buffer::Cell;
+use ratatui::layout::{Position, Size};
+use rustix::termios::tcgetwinsize;
+
+use super::nonblocking_tty::NonBlockingTty;
+use super::state::TerminalState;
+use crate::runtime::input::CellSize;
+
+/// Nothing is drawn beyond these. A terminal may claim 65535×65535, and two buffers of that many
+/// cells do not fit into any memory (2000×2000 already takes 379 MB).
+const MAX_SIZE: Size = Size {
+    width: 1000,
+    height: 500,
+};
+
+/// The terminal shows nothing of what follows…
+const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
+/// … until here. Terminals that do not know the mode ignore both.
+const END_UPDATE: &[u8] = b"\x1b[?2026l";
+
+/// Collects a frame's bytes and writes them at its end.
+///
+/// Dropping a ratatui `Terminal` shows the cursor, and prints to standard error when that fails,
+/// which panics on a dead terminal. Over this backend it cannot fail: it only collects.
+#[derive(Debug)]
+pub(super) struct FrameBackend {
+    terminal_state: Arc<TerminalState>,
+    tty: NonBlockingTty,
+    frame_bytes: Vec<u8>,
+    /// The size assumed if the terminal reports none.
+    assumed_size: Size,
+    /// Whether the cursor is shown; `None` when the terminal was out of our hands.
+    is_cursor_shown: Option<bool>,
+    cursor_position: Option<Position>,
+}
+
+impl FrameBackend {
+    pub(super) fn new(
+        guard: Arc<TerminalState>,
+        outlet: NonBlockingTty,
+        assumed_size: Size,
+    ) -> Self {
+        let mut output = Self {
+            terminal_state: guard,
+            tty: outlet,
+            assumed_size,
+            frame_bytes: Vec::new(),
+            is_cursor_shown: None,
+            cursor_position: None,
+        };
+        output.begin_frame();
+        output
+    }
+
+    /// Returns the way out, for what is no frame.
+    pub(super) fn tty(&mut self) -> &mut NonBlockingTty {
+        &mut self.tty
+    }
+
+    /// Returns how many bytes the terminal has not taken yet.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.tty.pending_bytes()
+    }
+
+    /// Returns whether the terminal reports no size.
+    pub(super) fn is_size_unknown(&self) -> bool {
+        tcgetwinsize(self.terminal_state.tty())
+            .is_ok_and(|size| size.ws_col == 0 || size.ws_row == 0)
+    }
+
+    /// Returns the size of a cell in pixels, where the system knows it.
+    pub(super) fn cell_size(&self) -> Option<CellSize> {
+        let size = tcgetwinsize(self.terminal_state.tty()).ok()?;
+        let width = size.ws_xpixel.checked_div(size.ws_col)?;
+        let height = size.ws_ypixel.checked_div(size.ws_row)?;
+        (width > 0 && height > 0).then_some(CellSize { width, height })
+    }
+
+    /// Drops what was collected and begins the next frame with a cleared screen.
+    pub(super) fn clear_next_frame(&mut self) {
+        self.begin_frame();
+        self.is_cursor_shown = None;
+        self.cursor_position = None;
+        self.frame_bytes.extend_from_slice(b"\x1b[0m\x1b[2J");
+    }
+
+    fn begin_frame(&mut self) {
+        self.frame_bytes.clear();
+        self.frame_bytes.extend_from_slice(BEGIN_UPDATE);
+    }
+
+    fn set_cursor_visible(&mut self, shown: bool) {
+        if self.is_cursor_shown != Some(shown) {
+            self.is_cursor_shown = Some(shown);
+            self.frame_bytes
+                .extend_from_slice(if shown { b"\x1b[?25h" } else { b"\x1b[?25l" });
+        }
+    }
+
+    fn crossterm_backend(&mut self) -> CrosstermBackend<&mut Vec<u8>> {
+        CrosstermBackend::new(&mut self.frame_bytes)
+    }
+}
+
+impl Backend for FrameBackend {
+    type Error = io::Error;
+
+    fn draw<'a, I>(&mut self, content: I) -> io::Result<()>
+    where
+        I: Iterator<Item = (u16, u16, &'a Cell)>,
+    {
+        let mut content = content.peekable();
+        if content.peek().is_none() {
+            return Ok(());
+        }
+        self.cursor_position = None;
+        self.crossterm_backend().draw(content)
+    }
+
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        self.set_cursor_visible(false);
+        Ok(())
+    }
+
+    fn show_cursor(&mut self) -> io::Result<()> {
+        self.set_cursor_visible(true);
+        Ok(())
+    }
+
+    /// Refuses: the terminal would be asked, and the event reader takes the answer.
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        let position = position.into();
+        if self.cursor_position == Some(position) {
+            return Ok(());
+        }
+        self.cursor_position = Some(position);
+        self.crossterm_backend().set_cursor_position(position)
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.clear_region(ClearType::All)
+    }
+
+    fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
+        self.crossterm_backend().clear_region(clear_type)
+    }
+
+    fn size(&self) -> io::Result<Size> {
+        let size = tcgetwinsize(self.terminal_state.tty())
+            .map_err(|errno| self.terminal_state.record_error(errno))?;
+        let or_assumed = |reported, assumed| if reported == 0 { assumed } else { reported };
+        Ok(Size {
+            width: or_assumed(size.ws_col, self.assumed_size.width).clamp(1, MAX_SIZE.width),
+            height: or_assumed(size.ws_row, self.assumed_size.height).clamp(1, MAX_SIZE.height),
+        })
+    }
+
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        let size = tcgetwinsize(self.terminal_state.tty())
+            .map_err(|errno| self.terminal_state.record_error(errno))?;
+        Ok(WindowSize {
+            columns_rows: self.size()?,
+            pixels: Size {
+                width: size.ws_xpixel,
+                height: size.ws_ypixel,
+            },
+        })
+    }
+
+    /// Sends the frame, if it holds anything.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.frame_bytes.len() == BEGIN_UPDATE.len() {
+            return Ok(());
+        }
+        self.frame_bytes.extend_from_slice(END_UPDATE);
+        let written = self.terminal_state.write(&mut self.tty, &self.frame_bytes);
+        self.begin_frame();
+        written
+    }
+}

@@ -1,0 +1,160 @@
+//! The detail where room is short: below the list, or in a few lines.
+
+use ratatui::text::{Line, Span};
+
+use super::{advice, field_list::FieldList, info, journal};
+use crate::{
+    app::keymap::{Action, KeyContext},
+    domain::watched_task::WatchedTask,
+    ui::{format, render_context::RenderContext, theme::Role},
+};
+
+/// Returns the detail for so many lines below the list.
+pub(super) fn below_lines<'a>(
+    watched: &'a WatchedTask,
+    scene: &RenderContext<'a>,
+    width: u16,
+    height: usize,
+) -> Vec<Line<'a>> {
+    let mut sheet = FieldList::new(scene, width);
+    sheet.text_line(watched.title(), Role::Title);
+    let mut lines = sheet.into_lines();
+    lines.push(status_line(watched, scene, usize::from(width)));
+
+    let mut tail = FieldList::new(scene, width);
+    if let Some(error) = info::server_error(watched) {
+        tail.wrapped_field("Error", &error, Role::Error, 2);
+    }
+    tail.styled_field("Source", link_parts(watched, scene, tail.value_width()));
+    let mut checked = info::last_check(watched, scene);
+    if let Some((error, _)) = advice::check_error(watched, scene) {
+        tail.field("Checked", &checked, Role::Text);
+        tail.wrapped_field("", &error, Role::Warn, 2);
+    } else {
+        if let Some((at, event)) = journal::last_entry(watched, scene) {
+            checked = format!("{checked}; {at} {event}");
+        }
+        tail.field("Checked", &checked, Role::Text);
+    }
+    if let Some((_, step)) = advice::check_error(watched, scene) {
+        tail.paragraph(&step, Role::Text, 1);
+    }
+    let sentences = advice::advice(watched, scene);
+    let role = sentences.first().map_or(Role::Text, |(_, role)| *role);
+    let sentences: Vec<_> = sentences.into_iter().map(|(text, _)| text).collect();
+    tail.paragraph(&sentences.join(" "), role, 2);
+    let tail = tail.into_lines();
+
+    let room = height.saturating_sub(lines.len() + tail.len());
+    if let Some(prompt) = info::prompt_if_not_in_title(watched, usize::from(width)) {
+        let mut sheet = FieldList::new(scene, width);
+        sheet.wrapped_field("Prompt", prompt, Role::Text, room);
+        lines.extend(sheet.into_lines());
+    }
+    lines.extend(tail);
+    lines
+}
+
+/// Returns the detail in three lines: how it stands, what was asked for, what to do.
+pub(super) fn compact_lines<'a>(
+    watched: &'a WatchedTask,
+    scene: &RenderContext<'a>,
+    width: u16,
+) -> Vec<Line<'a>> {
+    let mut lines = vec![status_line(watched, scene, usize::from(width))];
+    let mut sheet = FieldList::new(scene, width);
+    let facts = watched.task.details();
+    let failure = info::server_error(watched);
+    let check = advice::check_error(watched, scene);
+    match (failure, check, &facts.prompt) {
+        (Some(error), _, _) => sheet.text_line(&error, Role::Error),
+        (None, Some((error, _)), _) => sheet.text_line(&error, Role::Warn),
+        (None, None, Some(prompt)) if !prompt.is_empty() => {
+            sheet.text_line(prompt.as_str(), Role::Text);
+        }
+        (None, None, _) => sheet.text_line(watched.id().as_str(), Role::Text),
+    }
+    if let Some((key, _)) = scene.state.keymap().hint(Action::Detail, KeyContext::List) {
+        let hint = format!("{} full detail", scene.theme.key_name(key));
+        sheet.text_line(&hint, Role::Muted);
+    }
+    lines.extend(sheet.into_lines());
+    lines
+}
+
+/// Returns status and times on one line; what does not fit is left out from the end.
+fn status_line<'a>(watched: &'a WatchedTask, scene: &RenderContext<'a>, width: usize) -> Line<'a> {
+    let zone = &scene.state.settings().time_zone;
+    let facts = watched.task.details();
+    let status = scene.status_of(watched);
+    let mut line = Line::from(Span::raw(" "));
+    let [(word, role), (flag, flag_role)] = info::status_parts(watched, status, scene);
+    line.push_span(Span::styled(word, scene.style(role)));
+    if width >= 80 {
+        line.push_span(Span::styled(flag, scene.style(flag_role)));
+    }
+    let mut parts = Vec::new();
+    if let Some(created) = facts.created {
+        let at = format::date_time(created, scene.now, zone);
+        parts.push(format!("created {at}"));
+    }
+    if let Some(took) = watched.task.run_time() {
+        parts.push(format!("took {}", format::run_time(took)));
+    }
+    if let Some(created) = facts.created
+        && info::expected_times(watched, scene).is_some()
+    {
+        let estimate = &scene.estimate;
+        let minutes = |at| format::date_time_minutes(at, scene.now, zone);
+        let expected = minutes(estimate.expected(created));
+        parts.push(format!("expect about {expected}"));
+        let late = minutes(estimate.late_after(created));
+        parts.push(format!("late after {late}"));
+    }
+    let mut used = line.width();
+    for part in parts {
+        used += 2 + format::width(&part);
+        if used + 1 > width {
+            break;
+        }
+        line.push_span(Span::styled(format!("  {part}"), scene.style(Role::Text)));
+    }
+    line
+}
+
+/// Returns input and result beside each other, with their keys.
+fn link_parts(
+    watched: &WatchedTask,
+    scene: &RenderContext<'_>,
+    room: usize,
+) -> Vec<(std::borrow::Cow<'static, str>, Role)> {
+    let result = watched.task.state().videos().next();
+    let beside = match result {
+        Some(_) => room / 2,
+        None => room.saturating_sub(10),
+    };
+    let tail =
+        |url: &str, room: usize| format::url_tail(url, room.max(12), scene.ellipsis()).into_owned();
+    let mut parts = Vec::new();
+    match info::input_link(watched) {
+        Some(link) => {
+            let room = beside.saturating_sub(14);
+            parts.push((tail(link.as_str(), room).into(), Role::Text));
+            let key = format!(" {}", scene.key_name(Action::OpenInput));
+            parts.push((key.into(), Role::Key));
+        }
+        None => parts.push(("unknown".into(), Role::Muted)),
+    }
+    parts.push(("    Result  ".into(), Role::Muted));
+    match result {
+        Some(url) => {
+            let room = (room - beside).saturating_sub(2);
+            parts.push((tail(url.as_str(), room).into(), Role::Text));
+            let key = format!(" {}", scene.key_name(Action::OpenResult));
+            parts.push((key.into(), Role::Key));
+        }
+        None if watched.task.state().is_final() => parts.push(("none".into(), Role::Muted)),
+        None => parts.push(("not yet".into(), Role::Muted)),
+    }
+    parts
+}

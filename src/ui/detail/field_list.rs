@@ -1,0 +1,137 @@
+//! A sheet of named facts: names in one column, values wrapped in the other.
+
+use std::borrow::Cow;
+
+use ratatui::text::{Line, Span};
+
+use crate::ui::{format, render_context::RenderContext, theme::Role};
+
+/// The width of the names, with the margin before and the gap behind.
+const LABEL_WIDTH: usize = 10;
+
+/// A sheet being written.
+pub(super) struct FieldList<'a, 's> {
+    scene: &'s RenderContext<'a>,
+    width: usize,
+    lines: Vec<Line<'a>>,
+}
+
+impl<'a, 's> FieldList<'a, 's> {
+    /// Returns an empty sheet that wide.
+    pub(super) fn new(scene: &'s RenderContext<'a>, width: u16) -> Self {
+        Self {
+            scene,
+            width: usize::from(width),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Returns the lines written.
+    pub(super) fn into_lines(self) -> Vec<Line<'a>> {
+        self.lines
+    }
+
+    /// Returns the room of a value.
+    pub(super) fn value_width(&self) -> usize {
+        self.width.saturating_sub(LABEL_WIDTH + 1)
+    }
+
+    /// Leaves a line free, but never two.
+    pub(super) fn blank_line(&mut self) {
+        if self.lines.last().is_some_and(|line| !line.spans.is_empty()) {
+            self.lines.push(Line::default());
+        }
+    }
+
+    /// Writes a line without a name, cut to the width.
+    pub(super) fn text_line(&mut self, text: &str, role: Role) {
+        let room = self.width.saturating_sub(2);
+        let text = format::fit_end(text, room, self.scene.ellipsis()).into_owned();
+        self.lines.push(Line::from(vec![
+            Span::raw(" "),
+            Span::styled(text, self.scene.style(role)),
+        ]));
+    }
+
+    /// Writes a text over as many lines as it takes, at most `most`.
+    pub(super) fn paragraph(&mut self, text: &str, role: Role, most: usize) {
+        let room = self.width.saturating_sub(2);
+        for line in format::wrap(text, room, most, self.scene.ellipsis()) {
+            self.lines.push(Line::from(vec![
+                Span::raw(" "),
+                Span::styled(line, self.scene.style(role)),
+            ]));
+        }
+    }
+
+    /// Writes a named value of one line, cut where it is too long.
+    pub(super) fn field(&mut self, name: &str, text: &str, role: Role) {
+        self.styled_field(name, [(Cow::Borrowed(text), role)]);
+    }
+
+    /// Writes a named value of several styles on one line.
+    pub(super) fn styled_field<'t>(
+        &mut self,
+        name: &str,
+        parts: impl IntoIterator<Item = (Cow<'t, str>, Role)>,
+    ) {
+        let mut line = self.labelled_line(name);
+        let mut room = self.value_width();
+        for (text, role) in parts {
+            let text = format::fit_end(&text, room, self.scene.ellipsis()).into_owned();
+            room = room.saturating_sub(format::width(&text));
+            line.push_span(Span::styled(text, self.scene.style(role)));
+        }
+        self.lines.push(line);
+    }
+
+    /// Writes a named value of one line with a key at its end.
+    pub(super) fn field_with_key(&mut self, name: &str, text: &str, role: Role, key: &str) {
+        let room = self.value_width().saturating_sub(format::width(key) + 2);
+        let text = format::fit_end(text, room, self.scene.ellipsis()).into_owned();
+        let gap = self
+            .value_width()
+            .saturating_sub(format::width(&text) + format::width(key) + 1);
+        let mut line = self.labelled_line(name);
+        line.push_span(Span::styled(text, self.scene.style(role)));
+        line.push_span(Span::raw(" ".repeat(gap)));
+        line.push_span(Span::styled(key.to_owned(), self.scene.style(Role::Key)));
+        self.lines.push(line);
+    }
+
+    /// Writes a named text over at most `most` lines.
+    pub(super) fn wrapped_field(&mut self, name: &str, text: &str, role: Role, most: usize) {
+        self.push_rows(
+            name,
+            format::wrap(text, self.value_width(), most, self.scene.ellipsis()),
+            role,
+        );
+    }
+
+    /// Writes a named link whole, broken wherever the line ends.
+    pub(super) fn link_field(&mut self, name: &str, link: &str, role: Role) {
+        self.push_rows(
+            name,
+            format::break_anywhere(link, self.value_width().max(1)),
+            role,
+        );
+    }
+
+    fn push_rows(&mut self, name: &str, rows: Vec<String>, role: Role) {
+        let mut name = name;
+        for row in rows {
+            let mut line = self.labelled_line(name);
+            line.push_span(Span::styled(row, self.scene.style(role)));
+            self.lines.push(line);
+            name = "";
+        }
+    }
+
+    fn labelled_line(&self, name: &str) -> Line<'a> {
+        let name = format::pad_end(name, LABEL_WIDTH - 1);
+        Line::from(vec![
+            Span::raw(" "),
+            Span::styled(name, self.scene.style(Role::Muted)),
+        ])
+    }
+}

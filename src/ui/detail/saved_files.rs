@@ -1,0 +1,64 @@
+//! Where a task's results are on disk, or how far they are on their way there.
+
+use crate::{
+    domain::{status::Status, time::format_age, watched_task::WatchedTask},
+    ui::{format, render_context::RenderContext, theme::Role},
+};
+
+/// Returns what the sheet says of it; nothing for a task of which nothing can be saved.
+pub(super) fn saved_text(
+    watched: &WatchedTask,
+    scene: &RenderContext<'_>,
+) -> Option<(String, Role)> {
+    let settings = scene.state.settings();
+    if let Some(saving) = scene.state.downloads().progress(watched.id()) {
+        return Some((format::download_progress(&saving), Role::Busy));
+    }
+    if scene.state.downloads().is_held_by_other(watched.id())
+        && watched.saved_results.pending_folder.is_some()
+    {
+        return Some(("another kietop is saving it".into(), Role::Busy));
+    }
+    if let Some(retry) = watched.saved_results.retry {
+        let wait = scene.now.until(retry.at);
+        return Some((
+            format!("not there yet, next try in {}", format_age(wait)),
+            Role::Warn,
+        ));
+    }
+    let mut files = watched.saved_results.files().iter();
+    if let Some(file) = files.next() {
+        let path = settings.display_path(&file.path);
+        let more = match files.count() {
+            0 => String::new(),
+            more => format!(" +{more}"),
+        };
+        return Some(if file.exists {
+            (format!("{path}{more}"), Role::Ok)
+        } else {
+            (format!("no longer at {path}{more}"), Role::Warn)
+        });
+    }
+    if watched.saved_results.pending_folder.is_some() {
+        return Some(("not all of it; what came is kept".into(), Role::Warn));
+    }
+    let folder = settings.display_path(&settings.save_folder);
+    match scene.status_of(watched) {
+        Status::Ready | Status::CallbackFailed | Status::LinkExpired => {
+            Some(("no".into(), Role::Muted))
+        }
+        Status::Generating | Status::Finishing | Status::Late if settings.auto_save => {
+            Some((format!("on success, to {folder}"), Role::Muted))
+        }
+        Status::New
+        | Status::Generating
+        | Status::Finishing
+        | Status::Late
+        | Status::Saved
+        | Status::NoLink
+        | Status::CreateFailed
+        | Status::GenerationFailed
+        | Status::NotFound
+        | Status::Unknown => None,
+    }
+}

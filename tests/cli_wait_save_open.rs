@@ -1,0 +1,589 @@
+//! `wait`, `save` and `open` as scripts use them: the real program against servers that do as they
+//! are told.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "test code: what is not as expected is to fail loudly"
+)]
+
+#[path = "support/deadline.rs"]
+mod deadline;
+#[path = "support/nohup.rs"]
+mod nohup;
+#[path = "support/raw_server.rs"]
+mod raw_server;
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use raw_server::{RawServer, Step};
+use serde_json::Value;
+
+const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
+const OTHER_ID: &str = "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
+const VIDEO: &[u8] = include_bytes!("../assets/demo/city-result.mp4");
+
+/// Is a home of its own with a list in it.
+struct ResultsHome(tempfile::TempDir);
+
+impl ResultsHome {
+    fn with_tasks(ids: &[&str]) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        let mut words = vec!["add"];
+        words.extend(ids);
+        let added = home.kietop("http://127.0.0.1:9", &words).output().unwrap();
+        assert!(added.status.success(), "{}", stderr(&added));
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn kietop(&self, api: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
+        command
+            .env_clear()
+            .env("HOME", self.path())
+            .env("KIE_API_KEY", "canary-key")
+            .env("KIETOP_API_URL", api)
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .args(words);
+        command
+    }
+
+    /// Runs a command, off the thread on which the server answers it.
+    async fn run(&self, api: &str, words: &[&str]) -> Output {
+        let mut command = self.kietop(api, words);
+        tokio::task::spawn_blocking(move || deadline::output(&mut command))
+            .await
+            .unwrap()
+    }
+
+    /// Returns the files under the folder of videos.
+    fn saved_videos(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path().join("Videos/kietop")) else {
+            return Vec::new();
+        };
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    }
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+fn http_response(kind: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {kind}\r\nContent-Length: {}\r\n{headers}Connection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// Answers after tasks by the last words of the path, and sends the film for anything else.
+fn respond(head: &str, origin: &str, flag: u8) -> Vec<u8> {
+    let line = head.lines().next().unwrap_or_default();
+    if line.contains("record-info") {
+        let results = if flag == 1 {
+            format!("[\"{origin}/v.mp4\"]")
+        } else {
+            "[]".to_owned()
+        };
+        let body = format!(
+            r#"{{"code":200,"msg":"success","data":{{"successFlag":{flag},"response":{{"resultUrls":{results}}}}}}}"#
+        );
+        return http_response("200 OK", "", body.as_bytes());
+    }
+    http_response("200 OK", "ETag: \"v1\"\r\n", VIDEO)
+}
+
+/// Starts an API, and a file host at another address, that give every task this ending.
+async fn start_servers(flag: u8) -> (RawServer, RawServer) {
+    let files = RawServer::answering(http_response("200 OK", "ETag: \"v1\"\r\n", VIDEO)).await;
+    let origin = files.origin();
+    let answer = Step::reply(move |head| respond(head, &origin, flag));
+    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    (api, files)
+}
+
+#[tokio::test]
+async fn wait_reports_each_result() {
+    let (api, _files) = start_servers(1).await;
+    let home = ResultsHome::with_tasks(&[ID, OTHER_ID]);
+
+    let waited = home.run(&api.origin(), &["wait", "--json"]).await;
+
+    assert_eq!(waited.status.code(), Some(0), "{}", stderr(&waited));
+    let ended: Vec<Value> = stdout(&waited)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut ids: Vec<_> = ended
+        .iter()
+        .map(|task| task["taskId"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [OTHER_ID, ID]);
+    assert!(ended.iter().all(|task| task["state"] == "succeeded"));
+
+    // What has ended is said at once, and nobody is asked.
+    let again = home.run("http://127.0.0.1:9", &["wait", &ID[..6]]).await;
+    assert_eq!(
+        (again.status.code(), stdout(&again)),
+        (Some(0), &*format!("{ID} succeeded\n"))
+    );
+    let nothing = home.run("http://127.0.0.1:9", &["wait"]).await;
+    assert_eq!((nothing.status.code(), stdout(&nothing)), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn wait_exit_code_matches_the_outcome() {
+    let (failing, _files) = start_servers(3).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    let waited = home.run(&failing.origin(), &["wait", ID]).await;
+    assert_eq!(waited.status.code(), Some(3), "{}", stderr(&waited));
+    assert_eq!(stdout(&waited), format!("{ID} failed\n"));
+
+    let (running, _files) = start_servers(0).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    let waited = home
+        .run(&running.origin(), &["wait", "--timeout", "1s"])
+        .await;
+    assert_eq!(waited.status.code(), Some(124), "{}", stderr(&waited));
+    assert!(
+        stderr(&waited).contains("Timed out: 1 task has not finished. Run the same command"),
+        "{}",
+        stderr(&waited)
+    );
+
+    let refused = http_response("200 OK", "", br#"{"code":401,"msg":"no"}"#);
+    let refusing = RawServer::answering(refused).await;
+    let waited = home.run(&refusing.origin(), &["wait"]).await;
+    assert_eq!(waited.status.code(), Some(4), "{}", stderr(&waited));
+
+    let waited = home
+        .run(&running.origin(), &["wait", "--timeout", "soon"])
+        .await;
+    assert_eq!(waited.status.code(), Some(2));
+    let waited = home.run(&running.origin(), &["wait", "no-such-task"]).await;
+    assert_eq!(waited.status.code(), Some(5));
+}
+
+#[tokio::test]
+async fn wait_is_interrupted_by_ctrl_c() {
+    let (mut api, _files) = start_servers(0).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    let child = home
+        .kietop(&api.origin(), &["wait"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_request(&mut api).await;
+
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+
+    let waited =
+        tokio::task::spawn_blocking(move || deadline::wait_with_deadline(child, "kietop wait"));
+    let waited = waited.await.unwrap();
+    assert_eq!(waited.status.code(), Some(130), "{}", stderr(&waited));
+}
+
+/// Waits until a server was asked.
+async fn wait_for_request(server: &mut RawServer) {
+    for _ in 0..1000 {
+        if !server.requests().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody asks");
+}
+
+#[tokio::test]
+async fn wait_checks_only_its_tasks() {
+    let (mut api, _files) = start_servers(1).await;
+    let home = ResultsHome::with_tasks(&[ID, OTHER_ID]);
+
+    let waited = home.run(&api.origin(), &["wait", ID]).await;
+
+    assert_eq!(stdout(&waited), format!("{ID} succeeded\n"));
+    let heads = api.requests();
+    assert!(heads.iter().all(|(_, head)| head.contains(ID)), "{heads:?}");
+}
+
+#[tokio::test]
+async fn save_names_and_records_the_file() {
+    let (api, mut files) = start_servers(1).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    home.run(&api.origin(), &["wait"]).await;
+
+    // Named twice it is fetched once.
+    let words = ["save", &ID[..4], ID, &ID[..6]];
+    let saved = home.run(&api.origin(), &words).await;
+
+    assert_eq!(saved.status.code(), Some(0), "{}", stderr(&saved));
+    let path = home
+        .path()
+        .join("Videos/kietop")
+        .join(format!("{}.mp4", &ID[..16]));
+    assert_eq!(stdout(&saved), format!("{ID} saved {}\n", path.display()));
+    assert_eq!(fs::read(&path).unwrap(), VIDEO);
+    assert_eq!(home.saved_videos(), std::slice::from_ref(&path));
+    assert!(!stderr(&saved).contains('\r'), "no progress in a pipe");
+    let requests = files.requests();
+    assert_eq!(requests.len(), 1);
+    for (_, head) in requests {
+        assert!(
+            !head.to_ascii_lowercase().contains("authorization"),
+            "{head}"
+        );
+    }
+
+    let listed = home.run(&api.origin(), &["list", "--json"]).await;
+    let listed: Value = serde_json::from_str(stdout(&listed)).unwrap();
+    assert_eq!(listed[0]["savedTo"], path.to_str().unwrap());
+    assert_eq!(listed[0]["savedFiles"][0], path.to_str().unwrap());
+    let shown = home.run(&api.origin(), &["show", ID]).await;
+    assert!(
+        stdout(&shown).contains(&format!("saved to {}", path.display())),
+        "{}",
+        stdout(&shown)
+    );
+
+    let again = home.run(&api.origin(), &["save", ID]).await;
+    assert_eq!(
+        stdout(&again),
+        format!("{ID} saved already {}\n", path.display())
+    );
+    let on_disk = ["list", "--filter", "state:saved"];
+    let listed = home.run(&api.origin(), &on_disk).await;
+    assert!(stdout(&listed).starts_with(ID), "{}", stdout(&listed));
+    fs::remove_file(&path).unwrap();
+    let listed = home.run(&api.origin(), &on_disk).await;
+    assert_eq!(stdout(&listed), "", "what is not there is not found");
+    let listed = home.run(&api.origin(), &["list", "--json"]).await;
+    let listed: Value = serde_json::from_str(stdout(&listed)).unwrap();
+    assert_eq!(
+        listed[0]["savedTo"],
+        Value::Null,
+        "what is not there is not saved"
+    );
+    let elsewhere = home
+        .run(&api.origin(), &["save", ID, "--dir", "out/here"])
+        .await;
+    assert_eq!(elsewhere.status.code(), Some(0), "{}", stderr(&elsewhere));
+    assert_eq!(
+        fs::read_dir(home.path().join("out/here")).unwrap().count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn save_waits_for_an_unfinished_result() {
+    let missing = || {
+        vec![
+            Step::Read,
+            Step::Write(http_response("404 Not Found", "", b"<Error/>")),
+        ]
+    };
+    let film = vec![Step::Read, Step::Write(http_response("200 OK", "", VIDEO))];
+    let mut files = RawServer::start(vec![missing(), film]).await;
+    let origin = files.origin();
+    let answer = Step::reply(move |head| {
+        if head.starts_with("POST") {
+            return http_response("200 OK", "", br#"{"code":404,"msg":"no"}"#);
+        }
+        respond(head, &origin, 1)
+    });
+    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    home.run(&api.origin(), &["wait"]).await;
+
+    let saved = home.run(&api.origin(), &["save", ID]).await;
+
+    assert_eq!(saved.status.code(), Some(0), "{}", stderr(&saved));
+    let expected = format!("kietop: {ID}: not there yet (404). Next try in 5s.\n");
+    assert_eq!(stderr(&saved), expected);
+    assert_eq!((home.saved_videos().len(), files.requests().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn show_prints_a_removed_task() {
+    let home = ResultsHome::with_tasks(&[ID]);
+    let nowhere = "http://127.0.0.1:9";
+    home.run(nowhere, &["remove", ID]).await;
+
+    let shown = home.run(nowhere, &["show", ID]).await;
+
+    assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+    let text = stdout(&shown);
+    assert!(text.contains("list          removed\n"), "{text}");
+    assert!(
+        text.contains("added to the list\n") && text.contains("removed from the list\n"),
+        "{text}"
+    );
+    let unknown = home.run(nowhere, &["show", OTHER_ID]).await;
+    assert_eq!((unknown.status.code(), stdout(&unknown)), (Some(5), ""));
+}
+
+#[tokio::test]
+async fn save_reports_failures_and_saves_the_rest() {
+    let (api, _files) = start_servers(1).await;
+    let home = ResultsHome::with_tasks(&[ID, OTHER_ID]);
+    home.run(&api.origin(), &["wait", ID]).await;
+
+    let saved = home.run(&api.origin(), &["save", OTHER_ID, ID]).await;
+
+    assert_eq!(saved.status.code(), Some(1), "{}", stderr(&saved));
+    assert!(
+        stdout(&saved).starts_with(&format!("{ID} saved ")),
+        "{}",
+        stdout(&saved)
+    );
+    assert!(
+        stderr(&saved).contains("there is no result to save (new)"),
+        "{}",
+        stderr(&saved)
+    );
+    let read_only = home.run(&api.origin(), &["--read-only", "save", ID]).await;
+    assert_eq!(read_only.status.code(), Some(2));
+}
+
+/// Answers the first request with a beginning, and then holds; any other with the rest, or all of
+/// it.
+fn stalling_script() -> Vec<Vec<Step>> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"v1\"\r\n\r\n",
+        VIDEO.len()
+    );
+    let beginning = [head.as_bytes(), &VIDEO[..30_000]].concat();
+    let rest = Step::reply(|head| {
+        let from = head.lines().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            line.strip_prefix("range: bytes=")?
+                .trim_end_matches('-')
+                .parse()
+                .ok()
+        });
+        let from: usize = from.unwrap_or_default();
+        if from == 0 {
+            return http_response("200 OK", "ETag: \"v1\"\r\n", VIDEO);
+        }
+        let range = format!(
+            "Content-Range: bytes {from}-{}/{}\r\nETag: \"v1\"\r\n",
+            VIDEO.len() - 1,
+            VIDEO.len()
+        );
+        http_response("206 Partial Content", &range, &VIDEO[from..])
+    });
+    vec![
+        vec![Step::Read, Step::Write(beginning), Step::Hold],
+        vec![Step::Read, rest],
+    ]
+}
+
+#[tokio::test]
+async fn a_killed_save_is_completed_by_the_next() {
+    use rustix::process::Signal;
+    for signal in [
+        Signal::KILL,
+        Signal::INT,
+        Signal::TERM,
+        Signal::HUP,
+        Signal::QUIT,
+    ] {
+        if nohup::is_ignored(signal) {
+            continue;
+        }
+        let files = RawServer::start(stalling_script()).await;
+        let origin = files.origin();
+        let answer = Step::reply(move |head| respond(head, &origin, 1));
+        let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+        let home = ResultsHome::with_tasks(&[ID]);
+        home.run(&api.origin(), &["wait"]).await;
+        let child = home
+            .kietop(&api.origin(), &["save", ID])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        for _ in 0..1000 {
+            let has_some =
+                |path: &PathBuf| fs::metadata(path).is_ok_and(|part| part.len() > 20_000);
+            if home.saved_videos().iter().any(has_some) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, signal).unwrap();
+        let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+        let ended = ended.await.unwrap();
+
+        let (code, said) = match signal {
+            Signal::KILL => (None, ""),
+            signal => (
+                Some(128 + signal.as_raw()),
+                "kietop: Interrupted; what came is kept, and the same command goes on.\n",
+            ),
+        };
+        assert_eq!((ended.status.code(), stderr(&ended)), (code, said));
+        let killed_by = (signal == Signal::KILL).then_some(9);
+        assert_eq!(ended.status.signal(), killed_by);
+        let names = home.saved_videos();
+        let is_leftover = |path: &PathBuf| {
+            path.extension()
+                .is_some_and(|end| end == "part" || end == "meta")
+        };
+        assert!(
+            !names.is_empty() && names.iter().all(is_leftover),
+            "{names:?}"
+        );
+
+        let saved = home.run(&api.origin(), &["save", ID]).await;
+        assert_eq!(saved.status.code(), Some(0), "{}", stderr(&saved));
+        let [path] = &home.saved_videos()[..] else {
+            panic!("{:?}", home.saved_videos());
+        };
+        assert_eq!(fs::read(path).unwrap(), VIDEO);
+    }
+}
+
+#[tokio::test]
+async fn save_on_a_full_disk_names_no_file() {
+    let boxed = |name: &[u8; 4], content: &[u8]| {
+        let size = u32::try_from(content.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], name, content].concat()
+    };
+    let film = [
+        boxed(b"ftyp", b"isom"),
+        boxed(b"moov", b""),
+        boxed(b"mdat", &vec![7; 2 << 20]),
+    ]
+    .concat();
+    let files = RawServer::answering(http_response("200 OK", "", &film)).await;
+    let origin = files.origin();
+    let answer = Step::reply(move |head| respond(head, &origin, 1));
+    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    home.run(&api.origin(), &["wait"]).await;
+    // No file of this process may grow beyond half a mebibyte: room for the list, not for the film.
+    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$@\"";
+    let inner = home.kietop(&api.origin(), &["save", ID]);
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(script)
+        .arg("sh")
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    command
+        .env_clear()
+        .current_dir(home.path())
+        .stdin(Stdio::null());
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.expect("none is taken away"));
+    }
+
+    let saved = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+
+    assert_eq!(saved.status.code(), Some(1), "{}", stderr(&saved));
+    assert!(stderr(&saved).contains("full"), "{}", stderr(&saved));
+    let names = home.saved_videos();
+    assert!(
+        names
+            .iter()
+            .all(|path| path.extension().is_none_or(|end| end != "mp4")),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
+async fn open_prints_the_link_without_a_browser() {
+    let (api, files) = start_servers(1).await;
+    let home = ResultsHome::with_tasks(&[ID]);
+    let early = home.run(&api.origin(), &["open", ID]).await;
+    assert_eq!(early.status.code(), Some(1));
+    assert!(
+        stderr(&early).contains("no result video"),
+        "{}",
+        stderr(&early)
+    );
+    home.run(&api.origin(), &["wait"]).await;
+
+    let opened = home.run(&api.origin(), &["open", ID]).await;
+
+    assert_eq!(opened.status.code(), Some(1));
+    assert_eq!(stdout(&opened), format!("{}/v.mp4\n", files.origin()));
+    let mut with_browser = home.kietop(&api.origin(), &["open", ID]);
+    with_browser
+        .env("BROWSER", "true")
+        .env("DISPLAY", ":9")
+        .env("PATH", "/usr/bin:/bin");
+    let opened = tokio::task::spawn_blocking(move || with_browser.output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        (opened.status.code(), stdout(&opened)),
+        (Some(0), ""),
+        "{}",
+        stderr(&opened)
+    );
+    let shown = home.run(&api.origin(), &["show", ID]).await;
+    assert!(stdout(&shown).contains("opened http"), "{}", stdout(&shown));
+    let mut without = home.kietop(&api.origin(), &["open", ID]);
+    without
+        .env("BROWSER", "/no/Program Files/fox")
+        .env("DISPLAY", ":9")
+        .env("PATH", "/usr/bin:/bin");
+    let opened = tokio::task::spawn_blocking(move || without.output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(opened.status.code(), Some(1));
+    assert_eq!(stdout(&opened), format!("{}/v.mp4\n", files.origin()));
+    let named = "BROWSER: no program /no/Program in PATH";
+    assert!(stderr(&opened).contains(named), "{}", stderr(&opened));
+}
+
+#[tokio::test]
+async fn completions_and_man_pages_are_printed() {
+    let home = ResultsHome::with_tasks(&[ID]);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = home
+            .run("http://127.0.0.1:9", &["completions", shell])
+            .await;
+        assert!(
+            stdout(&script).contains("kietop") && stdout(&script).contains("save"),
+            "{shell}"
+        );
+    }
+    let page = home.run("http://127.0.0.1:9", &["man"]).await;
+    for word in [
+        ".TH kietop",
+        "kietop save",
+        "EXIT STATUS",
+        "\\-\\-timeout",
+        "KIETOP_STORE",
+    ] {
+        assert!(stdout(&page).contains(word), "{word}");
+    }
+}

@@ -1,0 +1,75 @@
+//! A fresh link: the one call that carries the key on behalf of a file.
+
+use kietop::{
+    adapters::kie::RequestLimits,
+    domain::{link::VideoUrl, poll_result::PollError, text::CleanText},
+    ports::LinkRenewer as _,
+};
+
+use super::{
+    client, http_response, id,
+    raw_server::{RawServer, Step},
+};
+
+const OLD_LINK: &str = "https://tempfile.example/l/v.mp4";
+
+async fn renew_link(body: &str) -> (Result<VideoUrl, PollError>, RawServer) {
+    let answer = http_response("200 OK", body);
+    let read = vec![Step::Read, Step::Write(answer.into())];
+    let server = RawServer::start(vec![read]).await;
+    let client = client(&server.origin(), RequestLimits::default());
+    (
+        client
+            .renew_link(&id(), &VideoUrl::parse(OLD_LINK).unwrap())
+            .await,
+        server,
+    )
+}
+
+#[tokio::test]
+async fn link_renewal_sends_one_request_with_the_key() {
+    let body = r#"{"code":200,"msg":"success","data":"https://files.example/v.mp4?sig=1"}"#;
+
+    let (link, mut server) = renew_link(body).await;
+
+    assert_eq!(link.unwrap().as_str(), "https://files.example/v.mp4?sig=1");
+    let heads = server.requests();
+    assert_eq!(heads.len(), 1);
+    let head = heads[0].1.to_ascii_lowercase();
+    assert!(
+        head.starts_with("post /api/v1/common/download-url "),
+        "{head}"
+    );
+    assert!(head.contains("authorization: bearer "), "{head}");
+}
+
+#[tokio::test]
+async fn an_invalid_renewed_link_is_an_error() {
+    let refused = PollError::Rejected {
+        code: 422,
+        message: CleanText::line("url is wrong", 99),
+    };
+    assert_eq!(
+        renew_link(r#"{"code":422,"msg":"url is wrong","data":null}"#)
+            .await
+            .0,
+        Err(refused)
+    );
+    assert_eq!(
+        renew_link(r#"{"code":404,"msg":"gone"}"#).await.0,
+        Err(PollError::NotFound)
+    );
+    for odd in [
+        r#"{"code":200,"data":null}"#,
+        r#"{"code":200,"data":"file:///etc/passwd"}"#,
+        r#"{"code":200,"data":["https://ex.com/v.mp4"]}"#,
+        r#"{"code":200,"data":"https://user:word@ex.com/v.mp4"}"#,
+        "<html>",
+    ] {
+        let link = renew_link(odd).await.0;
+        assert!(
+            matches!(link, Err(PollError::Malformed(_))),
+            "{odd}: {link:?}"
+        );
+    }
+}

@@ -1,0 +1,371 @@
+//! Pictures as the core sees them: when they are ordered, how they end, and the room the screen
+//! leaves for them.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "test code: what is not as expected is to fail loudly"
+)]
+
+#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[path = "support/pty.rs"]
+mod pty;
+mod support;
+
+use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use kietop::{
+    app::{
+        msg::{Effect, Msg},
+        state::{PreviewStage, State},
+        update::update,
+    },
+    domain::{
+        preview::{CellArea, PreviewError, PreviewId, PreviewMode, PreviewRequest},
+        watched_task::WatchedTask,
+    },
+    ui::{self, DrawResult, theme::Theme},
+};
+use pty::{Pty, PtyLaunch};
+use ratatui::{Terminal, backend::TestBackend};
+use support::{id, now, press, program, resize, task};
+
+/// The end of what the terminal is asked.
+const CELL_SIZE_QUERY: &[u8] = b"\x1b[16t\x1b[c";
+
+const CELL_AREA: CellArea = CellArea {
+    width: 20,
+    height: 6,
+};
+
+/// Returns a task whose result is on the disk.
+fn saved_task(name: &str) -> WatchedTask {
+    let ready = task(name).ready("5m").created("14:00");
+    let mut watched = ready.source("https://ex.com/in.mp4").build();
+    watched
+        .saved_results
+        .add(1, format!("/saved/{name}.mp4").into());
+    watched
+}
+
+/// Returns a program with two saved tasks and one that is only ready.
+fn state_with_three_tasks(preview: PreviewMode) -> State {
+    let mut state = program()
+        .set(|settings| settings.preview_mode = preview)
+        .still_loading()
+        .build();
+    let ready = task("c").ready("5m").created("13:00");
+    let tasks = vec![saved_task("a"), saved_task("b"), ready.build()];
+    update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
+    state
+}
+
+fn measure_layout(state: &mut State, room: Option<CellArea>) -> Vec<PreviewRequest> {
+    let msg = Msg::LayoutMeasured {
+        max_scroll: 0,
+        preview_area: room,
+    };
+    preview_requests(update(state, msg, now()))
+}
+
+fn preview_requests(effects: Vec<Effect>) -> Vec<PreviewRequest> {
+    let of = |effect| {
+        let Effect::RenderPreview(order) = effect else {
+            return None;
+        };
+        Some(*order)
+    };
+    effects.into_iter().filter_map(of).collect()
+}
+
+fn finish_preview(
+    state: &mut State,
+    number: PreviewId,
+    result: Result<(), PreviewError>,
+) -> Vec<PreviewRequest> {
+    preview_requests(update(
+        state,
+        Msg::PreviewReady { id: number, result },
+        now(),
+    ))
+}
+
+fn preview_stage(state: &State) -> Option<PreviewStage> {
+    state.preview().map(|picture| picture.stage)
+}
+
+#[test]
+fn previews_are_requested_once_when_they_fit() {
+    let mut state = state_with_three_tasks(PreviewMode::Auto);
+    assert_eq!(
+        preview_requests(press(&mut state, &["G", "g"])),
+        [],
+        "no room yet"
+    );
+
+    let [order] = &measure_layout(&mut state, Some(CELL_AREA))[..] else {
+        panic!("one order")
+    };
+    assert_eq!((&order.task, order.area), (&id("a"), CELL_AREA));
+    assert_eq!(order.result.to_str(), Some("/saved/a.mp4"));
+    assert_eq!(order.input_link().as_str(), "https://ex.com/in.mp4");
+    assert_eq!(preview_stage(&state), Some(PreviewStage::Rendering));
+    assert_eq!(finish_preview(&mut state, order.id, Ok(())), []);
+    assert_eq!(preview_stage(&state), Some(PreviewStage::Shown));
+    assert_eq!(preview_requests(update(&mut state, Msg::Tick, now())), []);
+
+    let larger = CellArea {
+        width: 30,
+        ..CELL_AREA
+    };
+    assert_eq!(measure_layout(&mut state, Some(larger)).len(), 1);
+    assert_eq!(measure_layout(&mut state, None), []);
+}
+
+#[test]
+fn one_preview_pair_is_read_at_a_time() {
+    let mut state = state_with_three_tasks(PreviewMode::Auto);
+    let first = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
+
+    assert_eq!(
+        press(&mut state, &["j"]).first(),
+        Some(&Effect::StopPreview(first.id)),
+        "nobody sees it any more"
+    );
+    assert_eq!(preview_stage(&state), None, "those of another task");
+    // It was made just before.
+    let second = finish_preview(&mut state, first.id, Ok(())).pop().unwrap();
+    assert_eq!(second.task, id("b"));
+    assert_eq!(finish_preview(&mut state, first.id, Ok(())), []);
+    assert_eq!(preview_stage(&state), Some(PreviewStage::Rendering));
+    finish_preview(&mut state, second.id, Ok(()));
+    assert_eq!(preview_stage(&state), Some(PreviewStage::Shown));
+
+    assert_eq!(
+        preview_requests(press(&mut state, &["j"])),
+        [],
+        "nothing saved"
+    );
+    assert!(!state.wants_preview());
+}
+
+#[test]
+fn skipped_previews_are_cancelled_and_requested_again() {
+    let mut state = state_with_three_tasks(PreviewMode::Auto);
+    let first = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
+    let stops = |effects: Vec<Effect>| {
+        let is_stop = |effect: &&Effect| matches!(effect, Effect::StopPreview(_));
+        effects.iter().filter(is_stop).count()
+    };
+    // The window grows: what is read now is as good for the larger room.
+    let larger = CellArea {
+        width: 30,
+        ..CELL_AREA
+    };
+    let (max_scroll, preview_area) = (0, Some(larger));
+    assert_eq!(
+        stops(update(
+            &mut state,
+            Msg::LayoutMeasured {
+                max_scroll,
+                preview_area
+            },
+            now()
+        )),
+        0
+    );
+    assert_eq!(stops(press(&mut state, &["?", "?"])), 0, "a box over it");
+
+    // Down, past a task without a picture, and up again, before the answer.
+    assert_eq!(stops(press(&mut state, &["j", "j", "k", "k"])), 1);
+    assert_eq!(preview_stage(&state), Some(PreviewStage::Stopping));
+    let again = finish_preview(&mut state, first.id, Err(PreviewError::Stopped));
+    let [again] = &again[..] else {
+        panic!("{again:?}")
+    };
+    assert_eq!((&again.task, again.area), (&id("a"), larger));
+    assert_eq!(preview_stage(&state), Some(PreviewStage::Rendering));
+    assert_eq!(state.preview_error(), None);
+
+    assert_eq!(stops(press(&mut state, &["G"])), 1);
+    assert_eq!(
+        finish_preview(&mut state, again.id, Err(PreviewError::Stopped)),
+        []
+    );
+    assert_eq!(preview_requests(press(&mut state, &["g"])).len(), 1);
+}
+
+#[test]
+fn failed_previews_are_retried_on_a_key() {
+    let mut state = state_with_three_tasks(PreviewMode::Auto);
+    let order = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
+    finish_preview(&mut state, order.id, Err(PreviewError::Unreadable));
+    assert_eq!(state.preview_error(), Some(PreviewError::Unreadable));
+    assert_eq!(preview_requests(update(&mut state, Msg::Tick, now())), []);
+    assert!(!state.wants_preview());
+
+    let other = preview_requests(press(&mut state, &["j"])).pop().unwrap();
+    finish_preview(&mut state, other.id, Err(PreviewError::NoFfmpeg));
+    assert_eq!(
+        preview_requests(press(&mut state, &["k"])),
+        [],
+        "the same everywhere"
+    );
+    assert_eq!(state.preview_error(), Some(PreviewError::NoFfmpeg));
+
+    assert_eq!(preview_requests(press(&mut state, &["Ctrl-L"])).len(), 1);
+}
+
+#[test]
+fn no_previews_under_a_dialog_or_when_off() {
+    let mut state = state_with_three_tasks(PreviewMode::Auto);
+    press(&mut state, &["?"]);
+    assert_eq!(measure_layout(&mut state, Some(CELL_AREA)), []);
+    assert_eq!(preview_requests(press(&mut state, &["?"])).len(), 1);
+
+    let mut state = state_with_three_tasks(PreviewMode::Off);
+    assert_eq!(measure_layout(&mut state, Some(CELL_AREA)), []);
+    assert_eq!(state.preview_error(), None);
+}
+
+fn draw_detail(state: &State) -> (DrawResult, String) {
+    let size = state.size();
+    let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).unwrap();
+    let mut drawn = DrawResult::default();
+    terminal
+        .draw(|frame| drawn = ui::draw(frame, state, now(), &Theme::monochrome()))
+        .unwrap();
+    (drawn, terminal.backend().to_string())
+}
+
+#[test]
+fn space_is_reserved_only_for_possible_previews() {
+    let mut state = state_with_three_tasks(PreviewMode::Auto);
+    for (size, keys, has_room) in [
+        ((120, 36), &[][..], true),
+        ((200, 50), &[], true),
+        ((80, 24), &[], false),
+        ((120, 20), &[], false),
+        ((80, 40), &["Enter"], true),
+        ((44, 26), &["Enter"], true),
+        ((40, 20), &["Enter"], false),
+        ((120, 36), &["Enter", "l"], false),
+    ] {
+        press(&mut state, &["Esc"]);
+        resize(&mut state, size);
+        press(&mut state, keys);
+        let (drawn, screen) = draw_detail(&state);
+        assert_eq!(
+            drawn.preview_area.is_some(),
+            has_room,
+            "{size:?} {keys:?}\n{screen}"
+        );
+        let Some(place) = drawn.preview_placement else {
+            continue;
+        };
+        let room = drawn.preview_area.unwrap();
+        for area in [place.input, place.result] {
+            assert_eq!((area.width, area.height), (room.width, room.height));
+            assert!(area.right() < size.0 && area.bottom() < size.1, "{area:?}");
+        }
+        assert!(place.input.right() < place.result.x);
+        let above = usize::from(place.input.y) - 1;
+        let names = screen.lines().nth(above).unwrap();
+        assert!(
+            names.contains("input") && names.contains("result"),
+            "{screen}"
+        );
+    }
+
+    press(&mut state, &["Esc"]);
+    resize(&mut state, (120, 36));
+    press(&mut state, &["?"]);
+    let (under, _) = draw_detail(&state);
+    assert!(
+        under.preview_area.is_some() && under.preview_placement.is_none(),
+        "hidden by a box"
+    );
+    press(&mut state, &["Esc"]);
+
+    let order = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
+    assert!(draw_detail(&state).1.contains("reading"));
+    finish_preview(&mut state, order.id, Err(PreviewError::NoFfmpeg));
+    let (failed, screen) = draw_detail(&state);
+    assert_eq!(
+        (failed.preview_area, failed.preview_placement),
+        (None, None)
+    );
+    assert!(screen.contains("install ffmpeg to see input"), "{screen}");
+}
+
+/// Counts how often bytes occur among others.
+fn count_occurrences(all: &[u8], one: &[u8]) -> usize {
+    all.windows(one.len()).filter(|part| *part == one).count()
+}
+
+/// Starts a demo in which this script is ffmpeg, and saves its first result.
+fn start_and_save(home: &Path, script: &str) -> Pty {
+    let program = home.join("ffmpeg");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = env::var("PATH").unwrap();
+    let folder = home.to_string_lossy();
+    let mut launch = PtyLaunch::new(env!("CARGO_BIN_EXE_kietop"))
+        .args(["demo"])
+        .env("HOME", &folder)
+        .env("XDG_CONFIG_HOME", &folder)
+        .env("PATH", &format!("{folder}:{path}"))
+        .env("LANG", "C.UTF-8")
+        .size(120, 36);
+    // The test itself may run in tmux or over SSH, where nothing would be shown.
+    for between in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY", "NO_COLOR"] {
+        launch = launch.env(between, "");
+    }
+    let mut pty = launch.spawn();
+    pty.wait_for_text("\"hero loop\" is ready.");
+    pty.type_bytes(b"3");
+    pty.wait_for_text("[Ready");
+    assert_eq!(
+        count_occurrences(pty.raw(), CELL_SIZE_QUERY),
+        0,
+        "nothing is shown yet"
+    );
+    pty.type_bytes(b"gw");
+    pty
+}
+
+#[test]
+fn a_running_preview_dies_with_the_program() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = format!("34.{}", std::process::id());
+    let hangs = || {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        lines.any(|line| count_occurrences(&line, mark.as_bytes()) > 0)
+    };
+    let mut pty = start_and_save(home.path(), &format!("sleep {mark}"));
+    pty.wait_until("ffmpeg", |_| hangs());
+
+    pty.type_bytes(b"q");
+
+    pty.wait_until("the end", |pty| pty.code() == Some(0));
+    pty.wait_until("the end of ffmpeg", |_| !hangs());
+}
+
+#[test]
+fn the_cell_size_is_queried_only_for_previews() {
+    let home = tempfile::tempdir().unwrap();
+    let mut pty = start_and_save(home.path(), r"printf 'P6\n2 1\n255\nABCDEF'");
+    pty.wait_until("a question", |pty| {
+        count_occurrences(pty.raw(), CELL_SIZE_QUERY) == 1
+    });
+
+    pty.type_bytes(b"\x1bP>|XTerm(379)\x1b\\\x1b[6;16;8t\x1b[?62;4;22c?");
+    pty.wait_for_text("remove from the list");
+    pty.type_bytes(b"?");
+    pty.wait_until("two sixel pictures", |pty| {
+        count_occurrences(pty.raw(), b"\x1bP") >= 2
+    });
+    pty.type_bytes(b"q");
+    pty.wait_until("the end", |pty| pty.code() == Some(0));
+    assert_eq!(count_occurrences(pty.raw(), CELL_SIZE_QUERY), 1);
+}

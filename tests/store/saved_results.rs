@@ -1,0 +1,228 @@
+//! Results on disk, as the list file keeps them: over restarts, versions, removals and damage.
+
+use std::{fs, path::PathBuf};
+
+use kietop::{
+    domain::{
+        download::DownloadError,
+        list_change::{ExternalChange, JournalEvent, JournalLine, ListChange},
+        poll_result::PollError,
+        status::ResultLocation,
+        text::CleanText,
+    },
+    ports::ListStore as _,
+};
+
+use crate::support::{TestList, add, at, id, observed, remove, restore, success};
+
+const SAVED_PATH: &str = "/home/me/Videos/kietop/neon \u{1b}[1m\"city\".mp4";
+
+fn save_started(task: &str) -> ListChange {
+    ListChange::SaveBegun {
+        task: id(task),
+        at: at(1),
+        folder: "/home/me/Videos/kietop".into(),
+    }
+}
+
+fn save_finished(task: &str) -> ListChange {
+    ListChange::Saved {
+        task: id(task),
+        at: at(2),
+        number: 1,
+        path: SAVED_PATH.into(),
+    }
+}
+
+fn save_failed(task: &str, error: DownloadError) -> ListChange {
+    ListChange::SaveFailed {
+        task: id(task),
+        at: at(2),
+        error,
+    }
+}
+
+fn event_names(lines: &[JournalLine]) -> Vec<String> {
+    lines.iter().map(|line| line.event.description()).collect()
+}
+
+#[test]
+fn saved_results_survive_restart_removal_and_undo() {
+    let list = TestList::new();
+    let warned = ListChange::ExpiryWarned {
+        task: id("a"),
+        at: at(3),
+    };
+    let changes = [
+        add("a"),
+        observed("a", success()),
+        save_started("a"),
+        save_finished("a"),
+        warned,
+    ];
+    list.open().apply(&changes).unwrap();
+
+    let mut store = list.open();
+    store.apply(&[remove("a"), restore("a")]).unwrap();
+    let all = list.open().load().unwrap();
+
+    let saves = &all[0].saved_results;
+    assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
+    assert_eq!(saves.files()[0].path, PathBuf::from(SAVED_PATH));
+    assert_eq!(
+        (saves.pending_folder.clone(), saves.expiry_warned),
+        (None, Some(at(3)))
+    );
+    let journal = store.read_journal(&id("a"), 99).unwrap();
+    assert_eq!(
+        journal[2],
+        JournalLine {
+            at: at(2),
+            event: JournalEvent::Saved(CleanText::line(SAVED_PATH, 999)),
+        }
+    );
+    assert_eq!(
+        event_names(&journal)[3..],
+        ["removed from the list", "put back on the list"]
+    );
+}
+
+#[test]
+fn a_pending_save_stays_started() {
+    let list = TestList::new();
+    list.open()
+        .apply(&[add("a"), observed("a", success()), save_started("a")])
+        .unwrap();
+    let begun_in = || {
+        list.open().load().unwrap()[0]
+            .saved_results
+            .pending_folder
+            .clone()
+    };
+    assert_eq!(begun_in(), Some("/home/me/Videos/kietop".into()));
+
+    let passing = DownloadError::NoAnswer(PollError::ConnectionLost);
+    list.open().apply(&[save_failed("a", passing)]).unwrap();
+    assert!(begun_in().is_some());
+    let gone = DownloadError::LinkExpired {
+        status: 404,
+        why: None,
+    };
+    list.open().apply(&[save_failed("a", gone)]).unwrap();
+    assert_eq!(begun_in(), None);
+    let journal = list.open().read_journal(&id("a"), 99).unwrap();
+    assert_eq!(
+        event_names(&journal)[2..],
+        [
+            "not saved: the answer was cut off",
+            "not saved: link gone (404); files live about 14 days"
+        ]
+    );
+}
+
+#[test]
+fn a_retry_survives_a_restart_without_journal_lines() {
+    let list = TestList::new();
+    list.open()
+        .apply(&[add("a"), observed("a", success()), save_started("a")])
+        .unwrap();
+    let not_yet = || DownloadError::NotReady {
+        status: 404,
+        why: None,
+    };
+    let retry_in = || list.open().load().unwrap()[0].saved_results.retry;
+    let failed_at = |second: u64, error| ListChange::SaveFailed {
+        task: id("a"),
+        at: at(second),
+        error,
+    };
+
+    list.open().apply(&[failed_at(2, not_yet())]).unwrap();
+    let first = retry_in().unwrap();
+    assert_eq!((first.tries, first.at), (1, at(7)));
+    list.open().apply(&[failed_at(8, not_yet())]).unwrap();
+    assert_eq!(retry_in().unwrap().tries, 2);
+    let journal = list.open().read_journal(&id("a"), 99).unwrap();
+    assert_eq!(
+        event_names(&journal)[2..],
+        ["not saved: not there yet (404)"]
+    );
+
+    list.open().apply(&[save_finished("a")]).unwrap();
+    assert_eq!(retry_in(), None);
+}
+
+#[test]
+fn another_instance_sees_a_saved_file() {
+    let list = TestList::new();
+    let mut one = list.open();
+    one.apply(&[add("a"), observed("a", success())]).unwrap();
+    let mut other = list.open();
+    other.load().unwrap();
+
+    one.apply(&[save_finished("a")]).unwrap();
+
+    let deltas = other.external_changes().unwrap();
+    let [ExternalChange::Changed(watched)] = &deltas[..] else {
+        panic!("{deltas:?}");
+    };
+    assert_eq!(watched.result_location(), ResultLocation::OnDisk);
+}
+
+#[test]
+fn a_flipped_byte_in_a_path_is_damage() {
+    let list = TestList::new();
+    list.open()
+        .apply(&[
+            add("a"),
+            observed("a", success()),
+            save_finished("a"),
+            add("b"),
+            save_finished("b"),
+        ])
+        .unwrap();
+    list.execute_sql("UPDATE task SET saves = replace(saves, 'Videos', 'Videot') WHERE id = 'a'");
+
+    let (mut store, reports) = list.open_damaged();
+    let all = store.load().unwrap();
+
+    reports.take_single();
+    assert_eq!(all.len(), 2);
+    assert_eq!(
+        all[1].saved_results.files()[0].path,
+        PathBuf::from(SAVED_PATH)
+    );
+    assert!(all[0].saved_results.files().is_empty(), "by its id only");
+}
+
+#[test]
+fn a_version_1_file_is_migrated_to_store_saves() {
+    let list = TestList::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    list.execute_sql(include_str!("../fixtures/store/v1.sql"));
+    let mut store = list.open();
+    assert!(list.files().contains(&"kietop.db.v1.bak".to_owned()));
+
+    store.apply(&[save_finished("made")]).unwrap();
+
+    let all = list.open().load().unwrap();
+    assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
+    assert_eq!(all.len(), 3);
+}
+
+#[test]
+fn a_damaged_version_1_file_is_recovered() {
+    let list = TestList::new();
+    fs::create_dir(list.path().parent().unwrap()).unwrap();
+    list.execute_sql(include_str!("../fixtures/store/v1.sql"));
+    list.execute_sql("UPDATE meta SET rows = 'x' || rows WHERE 0; DROP TABLE journal;");
+
+    let (mut store, reports) = list.open_damaged();
+
+    let rescued = reports.take_single();
+    assert!(
+        rescued.to_string().contains("3 tasks were carried over"),
+        "{rescued}"
+    );
+    assert_eq!(store.load().unwrap().len(), 3);
+}

@@ -1,0 +1,14 @@
+//! Whether the tests themselves run behind `nohup`: what they start inherits that, and so hears of
+//! no hang-up.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+/// Reports whether this process ignores a signal, as far as the host tells.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    mask >> (signal.as_raw() - 1) & 1 == 1
+}

@@ -1,0 +1,182 @@
+//! The smallest program that uses the terminal as the dashboard does: one loop, keys,
+//! interruptions, frames. It is told its pace by an environment variable and what to do by keys.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a program that panics on demand, and has nobody to report to"
+)]
+
+use std::convert::Infallible;
+use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
+
+use std::pin::pin;
+
+use futures_util::StreamExt as _;
+use kietop::app::keymap::KeyChord;
+use kietop::runtime::input::{InputEvent, InputReader};
+use kietop::runtime::terminal::{
+    Interruption, MouseCapture, SIGNAL_EXIT_BASE, ScreenOptions, TerminalScreen, exit_now,
+    harden_process, sanitise_panics,
+};
+use ratatui::Frame;
+use ratatui::style::{Style, Styled as _};
+use tokio::sync::mpsc;
+
+/// Set to a pace, it makes the test binary be this program.
+pub(crate) const MODE_VAR: &str = "KIETOP_TEST_PROBE";
+/// On the screen as soon as there is a frame.
+pub(crate) const READY_TEXT: &str = "ready";
+/// The exit code after a panic in the loop, as Rust's own.
+pub(crate) const PANIC_EXIT_CODE: u32 = 101;
+
+const HANG_UP_EXIT_CODE: i32 = SIGNAL_EXIT_BASE + 1;
+
+#[derive(Default)]
+struct Probe {
+    keys: usize,
+    ticks: usize,
+    message: String,
+}
+
+/// Falls over as a command without a screen does; never returns to the test that started it.
+pub(crate) fn panic_without_screen() -> ! {
+    sanitise_panics();
+    panic!("fell over without a screen \x1b[2J\u{202e}\u{9b}2J");
+}
+
+/// Runs the program and never returns to the test that started it.
+pub(crate) fn run_probe(drawing: bool) -> ! {
+    harden_process().expect("no core dumps");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("tokio");
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        let _inside = runtime.enter();
+        let (screen, interruptions) = TerminalScreen::enter(ScreenOptions {
+            mouse: MouseCapture::On,
+            assumed_size: (80, 24),
+            ..ScreenOptions::default()
+        })
+        .expect("a terminal");
+        runtime.block_on(run_loop(screen, interruptions, drawing))
+    }));
+    runtime.shutdown_background();
+    exit_now(ended.unwrap_or_else(|_| PANIC_EXIT_CODE.cast_signed()))
+}
+
+async fn run_loop(
+    mut screen: TerminalScreen,
+    mut interruptions: mpsc::Receiver<Interruption>,
+    drawing: bool,
+) -> i32 {
+    let mut probe = Probe::default();
+    let mut keys = pin!(
+        InputReader::open(screen.query_times())
+            .expect("a keyboard")
+            .events()
+    );
+    let mut ticker = tokio::time::interval(Duration::from_millis(3));
+    loop {
+        if !screen.has_pending_output() {
+            screen.set_title("kietop probe\x1b[31m").ok();
+            if screen.draw(|frame| probe.draw(frame)).is_err() {
+                screen.leave();
+                return HANG_UP_EXIT_CODE;
+            }
+        }
+        let mut stop = false;
+        tokio::select! {
+            biased;
+            Some(interruption) = interruptions.recv() => match interruption {
+                Interruption::Quit { signal } => {
+                    screen.leave();
+                    return SIGNAL_EXIT_BASE + signal;
+                }
+                Interruption::HungUp => {
+                    screen.leave();
+                    return HANG_UP_EXIT_CODE;
+                }
+                Interruption::Suspend => stop = true,
+                // A hang-up sends CONT as well, and may do so first.
+                Interruption::Continued if screen.resume().is_err() => {
+                    screen.leave();
+                    return HANG_UP_EXIT_CODE;
+                }
+                Interruption::TaskPanicked(text) => {
+                    probe.message = text.lines().next_back().unwrap_or_default().into();
+                }
+                // The next turn draws, at the new size.
+                Interruption::Continued | Interruption::Resized => {}
+            },
+            // A paste counts as the keys in it: none may be lost either.
+            Some(input) = keys.next() => match input {
+                Ok(InputEvent::Key { chord, .. }) => match chord.typed_char() {
+                    Some('q') => {
+                        screen.leave();
+                        return 0;
+                    }
+                    Some(key) => probe.handle_key(key, &mut screen),
+                    None if chord == KeyChord::ctrl('l') => screen.invalidate(),
+                    None => stop = chord == KeyChord::ctrl('z'),
+                },
+                Ok(InputEvent::Paste(text)) => probe.keys += text.matches('n').count(),
+                Ok(InputEvent::Mouse(_) | InputEvent::Reply(_) | InputEvent::Focus(_)) => {}
+                Err(_) => {
+                    screen.leave();
+                    return HANG_UP_EXIT_CODE;
+                }
+            },
+            taken = screen.flush_pending() => {
+                if taken.is_err() {
+                    screen.leave();
+                    return HANG_UP_EXIT_CODE;
+                }
+            }
+            _ = ticker.tick(), if drawing => probe.ticks += 1,
+        }
+        if stop && screen.suspend().is_err() {
+            return HANG_UP_EXIT_CODE;
+        }
+    }
+}
+
+impl Probe {
+    fn handle_key(&mut self, key: char, screen: &mut TerminalScreen) {
+        match key {
+            'n' => self.keys += 1,
+            'p' => panic!("fell over in the loop \x1b[2J\u{202e}"),
+            'b' => drop(std::thread::spawn(|| {
+                panic!("fell over in a thread\u{202e}")
+            })),
+            't' => drop(tokio::spawn(async { panic!("fell over in a task") })),
+            's' => {
+                self.message = "stuck now".into();
+                screen.draw(|frame| self.draw(frame)).ok();
+                let (_open, never) = std::sync::mpsc::channel::<Infallible>();
+                never.recv().ok();
+            }
+            _ => {}
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let lines = [
+            format!("{READY_TEXT} {}×{}", area.width, area.height),
+            format!("keys {} ticks {}", self.keys, self.ticks),
+            self.message.clone(),
+        ];
+        for (line, row) in lines.iter().zip(area.rows()) {
+            frame.render_widget(line.as_str().set_style(Style::new().bold().green()), row);
+        }
+        // Another glyph in every cell, so that a frame is as large as frames get.
+        let filler = char::from(b'a' + u8::try_from(self.ticks % 26).unwrap_or_default());
+        for row in area.rows().skip(lines.len()) {
+            if self.ticks > 0 {
+                frame.render_widget(filler.to_string().repeat(row.width.into()), row);
+            }
+        }
+    }
+}
