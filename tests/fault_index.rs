@@ -12,7 +12,12 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::{collections::BTreeSet, fs, path::Path};
+
+use sources::sources;
 
 /// Every fault, from the cable up: what happens, and what is then seen.
 const FAULTS: [(u32, &str); 74] = [
@@ -146,17 +151,16 @@ const FAULTS: [(u32, &str); 74] = [
     (74, "a task whose link is dead by now: marked"),
 ];
 
-/// Collects every source below a folder, but for this one.
-fn read_sources(folder: &Path, found: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            read_sources(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with(file!()) {
-            let source = fs::read_to_string(&path).unwrap();
-            found.push((path.display().to_string(), source));
-        }
-    }
+/// Returns every source of the repository but this one, with its path.
+fn all_sources() -> Vec<(String, String)> {
+    let all = ["src", "tests"].map(|folder| {
+        let below = sources(folder).into_iter();
+        below.map(move |(path, text)| (format!("{folder}/{}", path.display()), text))
+    });
+    all.into_iter()
+        .flatten()
+        .filter(|(path, _)| path != file!())
+        .collect()
 }
 
 /// Returns the numbers a comment names: `// F6, F7: both at once`; none for a line that is no
@@ -239,11 +243,7 @@ mod tests {
 
 #[test]
 fn every_fault_is_cited_by_a_test() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    read_sources(&root.join("tests"), &mut found);
-    read_sources(&root.join("src"), &mut found);
-    let tested: BTreeSet<_> = found
+    let tested: BTreeSet<_> = all_sources()
         .iter()
         .flat_map(|(_, source)| tested_faults(source))
         .collect();
@@ -282,9 +282,7 @@ fn test_exists(files: &[(String, String)], file: &str, test: &str) -> bool {
 #[test]
 fn every_promise_cites_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    read_sources(&root.join("tests"), &mut files);
-    read_sources(&root.join("src"), &mut files);
+    let files = all_sources();
     let page = fs::read_to_string(root.join("assets/manual/promises.md")).unwrap();
     let rows: Vec<_> = page
         .lines()

@@ -7,11 +7,15 @@
     reason = "test code: what is not as expected is to fail loudly"
 )]
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
+
+use sources::sources;
 
 /// Which of our modules each may import.
 const LAYERS: [(&str, &[&str]); 11] = [
@@ -64,32 +68,6 @@ const THIRD_PARTY_CRATES: [(&str, &[&str]); 16] = [
     ("toml", &["config/toml_reader.rs"]),
     ("tracing_subscriber", &["adapters/log.rs"]),
 ];
-
-fn sources() -> Vec<(PathBuf, String)> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    walk(&root, &mut found);
-    found.sort();
-    found
-        .into_iter()
-        .map(|path| {
-            (
-                path.strip_prefix(&root).unwrap().to_owned(),
-                fs::read_to_string(&path).unwrap(),
-            )
-        })
-        .collect()
-}
 
 /// Returns the code without comments and strings' worst: lines that are comments fall away.
 fn strip_comments(text: &str) -> String {
@@ -217,7 +195,7 @@ fn layer_of(path: &Path) -> String {
 
 #[test]
 fn imports_follow_the_layers() {
-    for (path, text) in sources() {
+    for (path, text) in sources("src") {
         let room = layer_of(&path);
         let (_, allowed) = LAYERS
             .iter()
@@ -238,7 +216,7 @@ fn imports_follow_the_layers() {
 
 #[test]
 fn third_party_crates_stay_in_their_modules() {
-    for (path, text) in sources() {
+    for (path, text) in sources("src") {
         let code = strip_comments(&text);
         for (guest, rooms) in THIRD_PARTY_CRATES {
             let is_named = code.match_indices(&format!("{guest}::")).any(|(at, _)| {
@@ -255,7 +233,7 @@ fn third_party_crates_stay_in_their_modules() {
 #[test]
 fn colours_come_from_the_palette_alone() {
     let homes = ["ui/theme/palette.rs", "ui.rs"];
-    for (path, text) in sources() {
+    for (path, text) in sources("src") {
         let code = without_tests(&text);
         let is_home = homes.iter().any(|home| path.ends_with(home));
         assert!(
@@ -271,7 +249,7 @@ fn no_child_is_started_with_the_key() {
     // It stays in our environment: to take it out is unsafe once there are threads, and before
     // `main` there is no place of ours. So whoever starts a program takes it out of that program's,
     // or has `command` do it.
-    for (path, text) in sources() {
+    for (path, text) in sources("src") {
         let code = without_tests(&text);
         let starts = ["process::Command", "Command::new(", "open::that", "exec("];
         let is_starting = starts.iter().any(|words| code.contains(words));
@@ -288,7 +266,7 @@ fn no_child_is_started_with_the_key() {
 
 #[test]
 fn files_have_a_header_and_no_mod_rs() {
-    for (path, text) in sources() {
+    for (path, text) in sources("src") {
         assert!(
             text.starts_with("//!"),
             "{} does not open with its job",
@@ -300,7 +278,7 @@ fn files_have_a_header_and_no_mod_rs() {
 
 #[test]
 fn domain_app_and_ui_have_no_cycles() {
-    let files: Vec<_> = sources()
+    let files: Vec<_> = sources("src")
         .into_iter()
         .filter(|(path, _)| {
             ["domain", "app", "ui"]

@@ -5,36 +5,18 @@
     reason = "test code: an unexpected value must fail loudly"
 )]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+#[path = "support/sources.rs"]
+mod sources;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use sources::sources;
 
 /// The widest comment line in columns, the same as rustfmt's for code.
 const MAX_WIDTH: usize = 100;
 
 /// The words that begin a type's definition.
 const TYPE_WORDS: [&str; 4] = ["struct", "enum", "trait", "type"];
-
-/// Returns every Rust file below a folder of the repository, with its text.
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push((path, text));
-            }
-        }
-    }
-    assert!(found.len() > 20, "{folder} was read");
-    found
-}
 
 /// Returns the name that a line of code defines as a type; associated types are none.
 fn type_name(line: &str) -> Option<&str> {
@@ -80,7 +62,7 @@ fn comments_fit_the_width_of_the_code() {
         for (path, text) in sources(folder) {
             for (number, line) in text.lines().enumerate() {
                 if line.trim_start().starts_with("//") && line.chars().count() > MAX_WIDTH {
-                    wide.push(format!("{}:{}", path.display(), number + 1));
+                    wide.push(format!("{folder}/{}:{}", path.display(), number + 1));
                 }
             }
         }
