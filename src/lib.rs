@@ -17,6 +17,7 @@
 //! | module | job | must not know |
 //! |---|---|---|
 //! | [`domain`] | tasks, poll results, schedule, limiter, filters | I/O, clocks, terminals |
+//! | [`messages`] | the sentences that people read | where they are shown |
 //! | [`ports`] | traits for network, disk and desktop | HTTP, SQL |
 //! | [`app`] | key bindings, messages, effects, state, `update` | the ports, the screen |
 //! | [`ui`] | drawing, formats, themes | the terminal crate, the network |
@@ -99,6 +100,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod messages;
 pub mod ports;
 pub mod runtime;
 pub mod simulator;

@@ -18,20 +18,25 @@ use std::{
 use sources::sources;
 
 /// Which of our modules each may import.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
-    ("app", &["domain", "app"]),
-    ("ui", &["domain", "app", "ui"]),
-    ("adapters", &["domain", "ports", "adapters"]),
+    ("messages", &["domain", "messages"]),
+    ("app", &["domain", "messages", "app"]),
+    ("ui", &["domain", "messages", "app", "ui"]),
+    ("adapters", &["domain", "messages", "ports", "adapters"]),
     ("simulator", &["simulator"]),
     // The address and the key's place are checked where they are used; nothing below knows the
     // settings.
-    ("config", &["domain", "app", "ui", "adapters", "config"]),
+    (
+        "config",
+        &["domain", "messages", "app", "ui", "adapters", "config"],
+    ),
     (
         "cli",
         &[
             "domain",
+            "messages",
             "ports",
             "app",
             "ui",
@@ -41,7 +46,10 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "cli",
         ],
     ),
-    ("runtime", &["domain", "ports", "app", "ui", "runtime"]),
+    (
+        "runtime",
+        &["domain", "messages", "ports", "app", "ui", "runtime"],
+    ),
     ("lib", &[]),
     ("main", &[]),
 ];

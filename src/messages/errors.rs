@@ -1,0 +1,1 @@
+//! Failed checks, downloads and responses: one sentence each, with what to do.

@@ -1,0 +1,1 @@
+//! The message line of the dashboard.

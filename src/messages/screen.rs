@@ -1,0 +1,1 @@
+//! The details, banners, dialogs and empty screens of the dashboard.

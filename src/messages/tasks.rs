@@ -1,0 +1,1 @@
+//! A task: its status, its journal and its result.
