@@ -1,5 +1,5 @@
-//! Keys and what they mean: one table, which the user's own keys change; read by the lookup, the
-//! help, the footer, every sentence that names a key, and the README's test.
+//! The key bindings: one table of defaults, changed by the user's overrides. The key lookup, the
+//! help, the footer, sentences that name a key and the manual's test all read it.
 
 mod action;
 mod chord;
@@ -14,7 +14,7 @@ pub use self::{
 };
 use self::{remap::apply_overrides, table::BINDINGS};
 
-/// The table in force: the default one, or the user's.
+/// The active key bindings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
     bindings: Vec<Binding>,
@@ -29,44 +29,44 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// Returns the default table with the user's changes; else every fault they have.
-    pub fn with_overrides(changes: &[KeyOverride]) -> Result<Self, Vec<KeymapError>> {
-        apply_overrides(changes).map(|bindings| Self { bindings })
+    /// Applies the user's overrides to the default table; returns all errors at once.
+    pub fn with_overrides(overrides: &[KeyOverride]) -> Result<Self, Vec<KeymapError>> {
+        apply_overrides(overrides).map(|bindings| Self { bindings })
     }
 
-    /// Returns every line, in the order of the help.
+    /// Returns every binding, in the order of the help.
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings
     }
 
-    /// Returns one line for each action, the first that has keys: its name, group, help and keys.
+    /// Returns one binding for each action: the first that has keys, else the first.
     pub fn actions(&self) -> impl Iterator<Item = &Binding> {
         Action::all().filter_map(|action| {
-            let mut lines = self.bindings_for(action);
-            let first = lines.next();
-            let is_bound = |line: &&Binding| !line.chords.is_empty();
+            let mut bindings = self.bindings_for(action);
+            let first = bindings.next();
+            let is_bound = |binding: &&Binding| !binding.chords.is_empty();
             first
                 .filter(is_bound)
-                .or_else(|| lines.find(is_bound))
+                .or_else(|| bindings.find(is_bound))
                 .or(first)
         })
     }
 
-    /// Returns what a key means there; nothing where it is free (or typed).
+    /// Returns the action of a key in a context; `None` if the key is unbound or typed as text.
     pub fn lookup(&self, chord: KeyChord, context: KeyContext) -> Option<Action> {
         self.bindings_in(context)
             .find(|binding| binding.chords.contains(&chord))
             .map(|binding| binding.action)
     }
 
-    /// Returns the first key for an action there, and its word for the footer.
+    /// Returns the first key of an action in a context, with its footer label.
     pub fn hint(&self, action: Action, context: KeyContext) -> Option<(KeyChord, &'static str)> {
         self.bindings_in(context)
             .filter(|binding| binding.action == action)
             .find_map(|binding| Some((*binding.chords.first()?, binding.hint)))
     }
 
-    /// Returns the first key for an action, wherever it counts: for sentences that name a key.
+    /// Returns the first key of an action in any context, for sentences that name a key.
     pub fn key_for(&self, action: Action) -> Option<KeyChord> {
         self.bindings_for(action)
             .find_map(|binding| binding.chords.first().copied())
@@ -98,8 +98,8 @@ mod tests {
     fn every_footer_hint_has_a_key_and_a_label() {
         for context in KeyContext::ALL {
             for action in footer(context) {
-                let (_, word) = Keymap::default().hint(*action, context).unwrap();
-                assert!(!word.is_empty(), "{action:?} in {context:?}");
+                let (_, label) = Keymap::default().hint(*action, context).unwrap();
+                assert!(!label.is_empty(), "{action:?} in {context:?}");
             }
         }
     }
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn every_action_is_in_the_palette_once() {
         let keymap = Keymap::default();
-        let actions: Vec<_> = keymap.actions().map(|line| line.action).collect();
+        let actions: Vec<_> = keymap.actions().map(|binding| binding.action).collect();
 
         assert_eq!(actions, Action::all().collect::<Vec<_>>());
-        assert!(keymap.actions().all(|line| !line.help.is_empty()));
+        assert!(keymap.actions().all(|binding| !binding.help.is_empty()));
     }
 }

@@ -1,154 +1,125 @@
-//! What a user can want, and where a key can be pressed, with their names.
+//! The actions that keys run, and the contexts in which keys are pressed.
 //!
-//! The names stand in config files, the palette and the manual: a renamed one breaks people's
-//! files. Knows no keys.
+//! The names are used in config files, the palette and the manual: renaming one breaks users'
+//! files.
 
 use crate::{app::copy_payload::CopyKind, domain::status::Tab};
 
-/// What a user wants, whatever the key.
+/// A user command, independent of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Go to the next task; in texts, one line down.
+    /// The next task; in text, one line down.
     Next,
-    /// Go to the task before; in texts, one line up.
+    /// The previous task; in text, one line up.
     Previous,
-    /// Go to the first task.
     First,
-    /// Go to the last task.
     Last,
-    /// Go down by a page.
     PageDown,
-    /// Go up by a page.
     PageUp,
-    /// Go down by half a page.
     HalfDown,
-    /// Go up by half a page.
     HalfUp,
-    /// Show the tab to the right.
     NextTab,
-    /// Show the tab to the left.
     PreviousTab,
-    /// Show that tab.
     ShowTab(Tab),
-    /// Show the selected task on the whole screen.
+    /// Show full-screen details of the selected task.
     Detail,
-    /// Show the next task there.
+    /// In the details: show the next task.
     NextTask,
-    /// Show the task before there.
+    /// In the details: show the previous task.
     PreviousTask,
-    /// Go one step back.
+    /// Go back or close; in the list, clear the marks, then the filter.
     Back,
-    /// Open the dialog that adds tasks.
     Add,
-    /// Stop watching the selected task.
     Remove,
-    /// Take the last removal or label back.
+    /// Undo the last removal or label change.
     Undo,
-    /// Mark the task, or take its mark off.
+    /// Mark the task, or clear its mark.
     Mark,
-    /// Mark every task from the last one marked to this one.
+    /// Mark every task from the last marked one to this one.
     MarkRange,
-    /// Mark every task shown, or take those marks off.
+    /// Mark every shown task, or clear those marks.
     MarkAll,
-    /// Type a filter.
     Filter,
-    /// Have the filter before in the line.
+    /// Put the previous filter of the history into the filter line.
     EarlierFilter,
-    /// Have the filter after it.
+    /// Put the next filter of the history into the filter line.
     LaterFilter,
-    /// Choose an order.
     SortMenu,
-    /// Turn the order round.
     ReverseSort,
-    /// Ask after the selected task now.
+    /// Check the task now.
     Refresh,
-    /// Ask after every unfinished task now.
+    /// Check every unfinished task now.
     RefreshAll,
-    /// Stop asking, or go on.
+    /// Pause or resume polling.
     Pause,
-    /// Ask less often.
+    /// Poll less often.
     Slower,
-    /// Ask more often.
+    /// Poll more often.
     Faster,
-    /// Open the result video in the browser.
     OpenResult,
-    /// Open the input video in the browser.
     OpenInput,
     /// Show input and result side by side in the browser.
     Compare,
-    /// Save the result videos; while that runs, say how far it is, and stop it.
+    /// Save the result videos; while that runs, show the progress, then stop.
     Save,
-    /// Save them to a folder that is asked for.
+    /// Save the result videos to a folder that the user types.
     SaveTo,
-    /// Choose what to copy.
     CopyMenu,
-    /// Copy that.
     Copy(CopyKind),
-    /// Edit the label.
     EditLabel,
-    /// Show the raw record.
+    /// Show the raw JSON.
     Raw,
-    /// Tell of the task's ending, or do not.
+    /// Turn notifications for the task on or off.
     ToggleNotify,
-    /// Write a list file back that is gone from its path.
+    /// Write a deleted list file again.
     RestoreListFile,
-    /// Choose an action by its name.
     Palette,
-    /// Show what was said of late.
+    /// Show recent messages.
     Messages,
-    /// Show what was noticed about the server's answers.
+    /// Show the clock difference and unusual answers.
     Diagnostics,
-    /// Show the keys.
     Help,
-    /// Draw the whole screen again.
     Redraw,
-    /// Hand the terminal back to the shell until `fg`.
+    /// Suspend to the shell until `fg`.
     Suspend,
-    /// Leave.
     Quit,
-    /// Do what the dialog offers.
+    /// Confirm the dialog.
     Accept,
-    /// Take the line in or out.
+    /// In the add dialog: take or skip an id.
     Toggle,
-    /// Go to the dialog's next field.
     NextField,
-    /// Go to the dialog's field before.
     PreviousField,
 }
 
-/// Where a key is pressed: what the keyboard means.
+/// The context of a key press, which decides what the key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyContext {
-    /// The list.
     List,
-    /// A task on the whole screen.
+    /// The full-screen details.
     Detail,
-    /// The dialog that adds tasks; characters are typed.
+    /// The add dialog; characters are typed.
     Add,
-    /// The numbered picker of several videos.
+    /// The picker of one of several videos.
     Pick,
-    /// The box in which a folder is typed.
+    /// The folder dialog; characters are typed.
     Folder,
-    /// A link shown whole.
+    /// The dialog that shows links in full.
     Link,
-    /// The menu of what can be copied.
     Copy,
-    /// The editor of a label; characters are typed.
+    /// The label editor; characters are typed.
     Label,
     /// The command palette; characters are typed.
     Palette,
-    /// The help.
+    /// The help, the recent messages and the diagnostics.
     Help,
     /// The filter line; characters are typed.
     Filter,
-    /// The menu of orders.
     Sort,
-    /// A question to be answered with yes or no.
+    /// A yes/no question.
     Confirm,
 }
 
 impl KeyContext {
-    /// Every context there is.
     pub const ALL: [Self; 13] = [
         Self::List,
         Self::Detail,
@@ -167,7 +138,7 @@ impl KeyContext {
 }
 
 impl Action {
-    /// Reports whether a list that is read-only refuses it.
+    /// Reports whether a read-only list rejects the action.
     pub const fn needs_write_access(self) -> bool {
         matches!(
             self,
@@ -182,7 +153,6 @@ impl Action {
         )
     }
 
-    /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Next => "next",
@@ -253,12 +223,10 @@ impl Action {
 }
 
 impl KeyContext {
-    /// Returns the place of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|context| context.name() == name)
     }
 
-    /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -277,7 +245,7 @@ impl KeyContext {
         }
     }
 
-    /// Reports whether characters are typed there, so that none of them can be a key.
+    /// Reports whether characters are typed as text, so that none of them can be a key.
     pub const fn accepts_text(self) -> bool {
         match self {
             Self::Add | Self::Folder | Self::Label | Self::Palette | Self::Filter => true,

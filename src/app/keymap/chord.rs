@@ -1,45 +1,31 @@
-//! Keys with their modifiers: how they are shown, and how they are written in the config file.
+//! Keys with modifiers: their display names and their config file syntax.
 //!
-//! Knows nothing of what a key means. What terminals cannot tell apart is one key here.
+//! Keys that terminals cannot distinguish are one key here.
 
 use std::fmt;
 
 use crate::domain::text::CleanText;
 
-/// A key without its modifiers.
+/// A key without modifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
     /// A character; upper case is the character itself, not a modifier.
     Char(char),
-    /// Return.
     Enter,
-    /// Escape.
     Esc,
-    /// Tab.
     Tab,
-    /// Tab with Shift, as terminals send it.
+    /// Shift-Tab, which terminals send as a key of its own.
     BackTab,
-    /// Backspace.
     Backspace,
-    /// Delete.
     Delete,
-    /// Arrow up.
     Up,
-    /// Arrow down.
     Down,
-    /// Arrow left.
     Left,
-    /// Arrow right.
     Right,
-    /// Home.
     Home,
-    /// End.
     End,
-    /// Page up.
     PageUp,
-    /// Page down.
     PageDown,
-    /// A function key.
     F(u8),
 }
 
@@ -59,16 +45,12 @@ impl Key {
 /// A key with its modifiers. Shift is part of the character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyChord {
-    /// The key.
     pub key: Key,
-    /// Whether Ctrl was held.
     pub ctrl: bool,
-    /// Whether Alt was held.
     pub alt: bool,
 }
 
 impl KeyChord {
-    /// Returns a key without modifiers.
     pub const fn plain(key: Key) -> Self {
         Self {
             key,
@@ -77,12 +59,10 @@ impl KeyChord {
         }
     }
 
-    /// Returns a character without modifiers.
     pub const fn char(c: char) -> Self {
         Self::plain(Key::Char(c))
     }
 
-    /// Returns a character with Ctrl.
     pub const fn ctrl(c: char) -> Self {
         Self {
             key: Key::Char(c),
@@ -91,7 +71,7 @@ impl KeyChord {
         }
     }
 
-    /// Returns the character it types, if it types one.
+    /// Returns the character that the key types; `None` if it types none.
     pub const fn typed_char(self) -> Option<char> {
         match self {
             Self {
@@ -103,7 +83,7 @@ impl KeyChord {
         }
     }
 
-    /// Returns the name shown where only ASCII is drawn, and in sentences: arrows are words.
+    /// Returns the name in ASCII, for sentences and ASCII-only screens: arrows are words.
     pub fn ascii(self) -> String {
         let arrow = match self.key {
             Key::Up => "Up",
@@ -126,23 +106,22 @@ impl KeyChord {
         format!("{}{arrow}", self.modifiers())
     }
 
-    /// Returns the way it is written in the config file; [`parse`](Self::parse) takes it back.
+    /// Returns the name in the config file, which [`parse`](Self::parse) accepts.
     pub fn config_name(self) -> String {
         let modifiers = self.modifiers().to_lowercase();
-        let known = NAMES.iter().find(|(_, named)| *named == self.key);
+        let known = KEY_NAMES.iter().find(|(_, named)| *named == self.key);
         match (known, self.key) {
             (Some((name, _)), _) => format!("{modifiers}{name}"),
             (None, Key::Char(c)) => format!("{modifiers}{c}"),
-            // What else has no name in the table are function keys, which write their own.
+            // Only function keys have no name in the table; `Display` writes theirs.
             (None, key) => format!("{modifiers}{}", Self::plain(key).to_string().to_lowercase()),
         }
     }
 
-    /// Reads a key as it is written in the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`,
-    /// `pgup`.
+    /// Parses a key of the config file: `o`, `G`, `ctrl-d`, `alt-x`, `space`, `f1`, `pgup`.
     ///
-    /// Names and modifiers ignore case; a single character stands for itself. A terminal reports
-    /// Shift only for characters and Tab, and cannot tell some keys apart ([`Key::ctrl_alias`]).
+    /// Names and modifiers ignore case; a single character is itself. Terminals report Shift only
+    /// for characters and Tab, and cannot distinguish some keys ([`Key::ctrl_alias`]).
     pub fn parse(text: &str) -> Result<Self, ChordError> {
         let mut rest = text.trim_matches(' ');
         let (mut ctrl, mut alt, mut shift) = (false, false, false);
@@ -158,15 +137,15 @@ impl KeyChord {
             *flag = true;
             rest = after;
         }
-        let mut key = key(rest).ok_or(ChordError::UnknownKey)?;
+        let mut key = parse_key(rest).ok_or(ChordError::UnknownKey)?;
         if shift {
             key = shifted(key).ok_or(ChordError::ShiftNotReported)?;
         }
         if ctrl && let Key::Char(c) = key {
             let c = c.to_ascii_lowercase();
             key = Key::Char(c);
-            if let Some(twin) = Key::ctrl_alias(c) {
-                let name = NAMES.iter().find(|(_, named)| *named == twin);
+            if let Some(alias) = Key::ctrl_alias(c) {
+                let name = KEY_NAMES.iter().find(|(_, named)| *named == alias);
                 return Err(ChordError::SameAs(name.map_or("", |(name, _)| name)));
             }
         }
@@ -183,8 +162,8 @@ impl KeyChord {
     }
 }
 
-/// The keys that are written by name; of several names the first is written.
-const NAMES: [(&str, Key); 27] = [
+/// The named keys. If a key has several names, the first one is written.
+const KEY_NAMES: [(&str, Key); 27] = [
     ("space", Key::Char(' ')),
     ("enter", Key::Enter),
     ("return", Key::Enter),
@@ -214,30 +193,30 @@ const NAMES: [(&str, Key); 27] = [
     ("page_down", Key::PageDown),
 ];
 
-/// The highest function key that terminals tell.
-const LAST_F: u8 = 24;
+/// The highest function key that terminals report.
+const MAX_FUNCTION_KEY: u8 = 24;
 
-/// Reads a key without its modifiers.
-fn key(text: &str) -> Option<Key> {
+/// Parses a key without modifiers.
+fn parse_key(text: &str) -> Option<Key> {
     let named = |text: &str| {
-        let known = NAMES.iter().find(|(name, _)| *name == text);
+        let known = KEY_NAMES.iter().find(|(name, _)| *name == text);
         known.map(|(_, key)| *key)
     };
     let mut chars = text.chars();
     if let (Some(c), None) = (chars.next(), chars.next()) {
-        // What would have to be cleaned before it is shown is on no keyboard.
+        // No keyboard types a character that sanitising would remove.
         let is_plain = CleanText::line(text, 64).as_str() == text;
         return named(text).or_else(|| is_plain.then_some(Key::Char(c)));
     }
     let text = text.to_lowercase();
-    let function = || {
+    let function_key = || {
         let n = text.strip_prefix('f')?.parse().ok()?;
-        (1..=LAST_F).contains(&n).then_some(Key::F(n))
+        (1..=MAX_FUNCTION_KEY).contains(&n).then_some(Key::F(n))
     };
-    named(&text).or_else(function)
+    named(&text).or_else(function_key)
 }
 
-/// Returns what a key becomes with Shift, where terminals tell.
+/// Returns the key that Shift makes of this one, if terminals report it.
 fn shifted(key: Key) -> Option<Key> {
     if matches!(key, Key::Tab | Key::BackTab) {
         return Some(Key::BackTab);
@@ -247,18 +226,17 @@ fn shifted(key: Key) -> Option<Key> {
         .then_some(Key::Char(c.to_ascii_uppercase()))
 }
 
-/// Why a text is no key.
+/// The reason why a text is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChordError {
-    /// There is no such key.
     #[error(
         "is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1"
     )]
     UnknownKey,
-    /// Terminals do not tell Shift for it.
+    /// Terminals send the key without Shift.
     #[error("cannot be told from the key without shift in a terminal")]
     ShiftNotReported,
-    /// Terminals send it as another key.
+    /// Terminals send the other key, named here.
     #[error("is the same key as {0} in a terminal")]
     SameAs(&'static str),
 }
@@ -320,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_no_terminal_sends_are_refused() {
+    fn keys_that_terminals_cannot_send_are_rejected() {
         let table = [
             ("", ChordError::UnknownKey),
             ("gg", ChordError::UnknownKey),
@@ -351,11 +329,11 @@ mod tests {
     }
 
     fn any_chord() -> impl Strategy<Value = KeyChord> {
-        let named = proptest::sample::select(NAMES.map(|(_, key)| key).to_vec());
+        let named = proptest::sample::select(KEY_NAMES.map(|(_, key)| key).to_vec());
         let key = prop_oneof![
             named,
-            (1..=LAST_F).prop_map(Key::F),
-            proptest::char::any().prop_filter_map("a key of a keyboard", |c| {
+            (1..=MAX_FUNCTION_KEY).prop_map(Key::F),
+            proptest::char::any().prop_filter_map("typed by a keyboard", |c| {
                 let arrows = ['↑', '↓', '←', '→'];
                 let text = c.to_string();
                 let is_plain = CleanText::line(&text, 64).as_str() == text;
@@ -368,7 +346,7 @@ mod tests {
             let key = typed.map_or(key, |c| Key::Char(c.to_ascii_lowercase()));
             KeyChord { key, ctrl, alt }
         });
-        chord.prop_filter("told apart by terminals", |chord| {
+        chord.prop_filter("distinguished by terminals", |chord| {
             !chord.ctrl || !matches!(chord.key, Key::Char(c) if Key::ctrl_alias(c).is_some())
         })
     }

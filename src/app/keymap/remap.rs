@@ -1,8 +1,8 @@
-//! The user's own keys over the default table, and everything that can be wrong with them.
+//! The user's key overrides, applied to the default table, and the errors in them.
 //!
-//! A change without a place replaces the keys of the action's first line in the table, wherever
-//! that counts; in places where one types only its keys that type nothing count there, and without
-//! any the default stays. A change for one place replaces all keys of the action there.
+//! An override without a context replaces the keys of the action's first binding in all contexts of
+//! that binding. In contexts where text is typed only its non-text keys apply; if it has none, the
+//! default keys stay. An override with a context replaces all keys of the action there.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,64 +13,51 @@ use super::{
 };
 use crate::domain::suggest::{closest_match, did_you_mean};
 
-/// One entry of the user's keys, as it was written.
+/// A key override as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOverride {
-    /// The one place it is for; `None` for wherever the action's first line counts.
+    /// The only context to change; `None` for those of the action's first binding.
     pub context: Option<KeyContext>,
-    /// The action's name.
     pub action: String,
-    /// The keys; none takes the action's keys away.
+    /// The names of the keys; empty to unbind the action.
     pub keys: Vec<String>,
 }
 
-/// Something wrong with the user's keys.
+/// An error in the key overrides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeymapError {
-    /// Which change it is about, from zero; `None` when it is about all of them together.
+    /// Index of the override; `None` if the error is about all of them together.
     pub change: Option<usize>,
-    /// Which of that change's keys, from zero; `None` when it is about the change as a whole.
+    /// Index of the key in the override; `None` if the error is about the whole override.
     pub key: Option<usize>,
-    /// What is wrong.
     pub kind: KeymapErrorKind,
 }
 
-/// What can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeymapErrorKind {
-    /// There is no action of that name.
     UnknownAction(String),
-    /// The action means nothing in that place.
+    /// The action has no binding in the context.
     InvalidContext {
-        /// Which action.
         action: Action,
-        /// In which place.
         context: KeyContext,
     },
-    /// The text is no key.
     InvalidKey {
-        /// What was written.
         text: String,
-        /// Why.
         error: ChordError,
     },
-    /// The key would mean two things in one place.
+    /// The key is bound to two actions in one context.
     DuplicateKey {
-        /// Which key.
         chord: KeyChord,
-        /// Where.
         context: KeyContext,
-        /// The two actions; the changed one first.
+        /// The overridden one first.
         actions: [Action; 2],
     },
-    /// The key types a character where characters are typed.
+    /// The key types a character in a context where text is typed.
     TextKey {
-        /// Which key.
         chord: KeyChord,
-        /// Where.
         context: KeyContext,
     },
-    /// No key leads out of that place.
+    /// No key closes the context.
     NoExit(KeyContext),
 }
 
@@ -81,20 +68,14 @@ impl fmt::Display for KeymapError {
                 let hint = did_you_mean(name, Action::all().map(Action::name));
                 write!(f, "there is no action \"{name}\"{hint}")
             }
-            KeymapErrorKind::InvalidContext {
-                action,
-                context: place,
-            } => {
-                let (action, place) = (action.name(), place.name());
-                write!(f, "{action} means nothing in \"{place}\"")
+            KeymapErrorKind::InvalidContext { action, context } => {
+                let (action, context) = (action.name(), context.name());
+                write!(f, "{action} means nothing in \"{context}\"")
             }
-            KeymapErrorKind::InvalidKey {
-                text: written,
-                error,
-            } => write!(f, "\"{written}\" {error}"),
+            KeymapErrorKind::InvalidKey { text, error } => write!(f, "\"{text}\" {error}"),
             KeymapErrorKind::DuplicateKey {
                 chord,
-                context: place,
+                context,
                 actions: [one, other],
             } => write!(
                 f,
@@ -102,224 +83,222 @@ impl fmt::Display for KeymapError {
                 chord.config_name(),
                 one.name(),
                 other.name(),
-                place.name()
+                context.name()
             ),
-            KeymapErrorKind::TextKey {
-                chord,
-                context: place,
-            } => write!(
+            KeymapErrorKind::TextKey { chord, context } => write!(
                 f,
                 "{} is typed as a character in \"{}\"; take a key with ctrl or alt, or a named one",
                 chord.config_name(),
-                place.name()
+                context.name()
             ),
-            KeymapErrorKind::NoExit(place) => write!(
+            KeymapErrorKind::NoExit(context) => write!(
                 f,
                 "no key leads out of \"{}\"; give quit or back one there",
-                place.name()
+                context.name()
             ),
         }
     }
 }
 
-/// Returns the default table with the user's changes; else every fault they have.
-pub(super) fn apply_overrides(changes: &[KeyOverride]) -> Result<Vec<Binding>, Vec<KeymapError>> {
+/// Applies the overrides to the default table; returns all errors at once.
+pub(super) fn apply_overrides(overrides: &[KeyOverride]) -> Result<Vec<Binding>, Vec<KeymapError>> {
     let mut remap = Remapper::default();
-    // What is said of all places comes first, so that what is said of one counts there.
-    let in_order = |is_for_one: bool| {
-        changes
+    // Overrides for one context come last, so that they win there.
+    let in_order = |has_context: bool| {
+        overrides
             .iter()
             .enumerate()
-            .filter(move |(_, change)| change.context.is_some() == is_for_one)
+            .filter(move |(_, change)| change.context.is_some() == has_context)
     };
-    for (at, change) in in_order(false).chain(in_order(true)) {
-        remap.apply(at, change);
+    for (index, change) in in_order(false).chain(in_order(true)) {
+        remap.apply(index, change);
     }
     remap.finish()
 }
 
-/// A line of the table with the change it comes from.
+/// A binding with the index of the override that set it.
 struct OverriddenBinding {
     binding: Binding,
     change: Option<usize>,
 }
 
 struct Remapper {
-    lines: Vec<OverriddenBinding>,
+    bindings: Vec<OverriddenBinding>,
     errors: Vec<KeymapError>,
-    /// The actions whose keys could not be read: what follows from that is no fault of its own.
-    unread: Vec<Action>,
+    /// Actions whose keys could not be parsed; errors that follow from that are not reported.
+    unparsed: Vec<Action>,
 }
 
 impl Default for Remapper {
     fn default() -> Self {
-        let line = |binding: &Binding| OverriddenBinding {
+        let entry = |binding: &Binding| OverriddenBinding {
             binding: binding.clone(),
             change: None,
         };
         Self {
-            lines: BINDINGS.iter().map(line).collect(),
+            bindings: BINDINGS.iter().map(entry).collect(),
             errors: Vec::new(),
-            unread: Vec::new(),
+            unparsed: Vec::new(),
         }
     }
 }
 
 impl Remapper {
-    fn apply(&mut self, at: usize, change: &KeyOverride) {
+    fn apply(&mut self, index: usize, change: &KeyOverride) {
         let Some(action) = Action::parse(&change.action) else {
-            let meant = closest_match(&change.action, Action::all().map(Action::name));
-            self.unread.extend(meant.and_then(Action::parse));
+            let closest = closest_match(&change.action, Action::all().map(Action::name));
+            self.unparsed.extend(closest.and_then(Action::parse));
             let kind = KeymapErrorKind::UnknownAction(change.action.clone());
-            return self.add_error(Some(at), None, kind);
+            return self.add_error(Some(index), None, kind);
         };
-        let Some(chords) = self.parse_chords(at, change) else {
-            return self.unread.push(action);
+        let Some(chords) = self.parse_chords(index, change) else {
+            return self.unparsed.push(action);
         };
         match change.context {
-            Some(place) => self.rebind_in_context(at, action, place, chords),
-            None => self.rebind_first(at, action, chords),
+            Some(context) => self.rebind_in_context(index, action, context, chords),
+            None => self.rebind_first(index, action, chords),
         }
     }
 
-    /// Reads the keys; nothing when one of them is none, which is noted.
-    fn parse_chords(&mut self, at: usize, change: &KeyOverride) -> Option<Vec<KeyChord>> {
+    /// Parses the keys of an override; adds an error for each invalid one, and then returns `None`.
+    fn parse_chords(&mut self, index: usize, change: &KeyOverride) -> Option<Vec<KeyChord>> {
         let mut chords = Vec::new();
-        let before = self.errors.len();
-        for (key, written) in change.keys.iter().enumerate() {
-            match KeyChord::parse(written) {
+        let error_count = self.errors.len();
+        for (key, text) in change.keys.iter().enumerate() {
+            match KeyChord::parse(text) {
                 Ok(chord) if chords.contains(&chord) => {}
                 Ok(chord) => chords.push(chord),
                 Err(error) => {
-                    let written = written.clone();
-                    let kind = KeymapErrorKind::InvalidKey {
-                        text: written,
-                        error,
-                    };
-                    self.add_error(Some(at), Some(key), kind);
+                    let text = text.clone();
+                    let kind = KeymapErrorKind::InvalidKey { text, error };
+                    self.add_error(Some(index), Some(key), kind);
                 }
             }
         }
-        (self.errors.len() == before).then_some(chords)
+        (self.errors.len() == error_count).then_some(chords)
     }
 
-    /// Replaces the keys of an action's first line; the line is split where they cannot count
-    /// everywhere.
-    fn rebind_first(&mut self, at: usize, action: Action, chords: Vec<KeyChord>) {
+    /// Replaces the keys of an action's first binding; splits it if the keys cannot apply in all
+    /// its contexts.
+    fn rebind_first(&mut self, index: usize, action: Action, chords: Vec<KeyChord>) {
         let Some(first) = self.first_binding(action) else {
             return;
         };
-        let Some(line) = self.lines.get_mut(first) else {
+        let Some(entry) = self.bindings.get_mut(first) else {
             return;
         };
-        line.change = Some(at);
-        let old = line.binding.chords.clone();
-        let (typing, rest): (Vec<_>, Vec<_>) = line
+        entry.change = Some(index);
+        let old = entry.binding.chords.clone();
+        let (text_contexts, other_contexts): (Vec<_>, Vec<_>) = entry
             .binding
             .contexts
             .iter()
             .partition(|context| context.accepts_text());
-        let untyped: Vec<_> = chords
+        let non_text: Vec<_> = chords
             .iter()
             .copied()
             .filter(|chord| chord.typed_char().is_none() || old.contains(chord))
             .collect();
-        if rest.is_empty() || typing.is_empty() || untyped == chords {
-            // Where it counts only where one types, a typed key is a fault, found at the end.
-            line.binding.chords = chords.into();
+        if other_contexts.is_empty() || text_contexts.is_empty() || non_text == chords {
+            // In a binding for text contexts alone, `check_context` reports text keys.
+            entry.binding.chords = chords.into();
             return;
         }
-        line.binding.chords = chords.into();
-        line.binding.contexts = rest.into();
+        entry.binding.chords = chords.into();
+        entry.binding.contexts = other_contexts.into();
         let binding = Binding {
-            chords: if untyped.is_empty() {
+            chords: if non_text.is_empty() {
                 old
             } else {
-                untyped.into()
+                non_text.into()
             },
-            contexts: typing.into(),
-            ..line.binding.clone()
+            contexts: text_contexts.into(),
+            ..entry.binding.clone()
         };
-        let change = Some(at);
-        self.lines
+        let change = Some(index);
+        self.bindings
             .insert(first + 1, OverriddenBinding { binding, change });
     }
 
-    /// Replaces all keys of an action in one place.
+    /// Replaces all keys of an action in one context.
     fn rebind_in_context(
         &mut self,
-        at: usize,
+        index: usize,
         action: Action,
-        place: KeyContext,
+        context: KeyContext,
         chords: Vec<KeyChord>,
     ) {
-        let is_there = |line: &OverriddenBinding| {
-            line.binding.action == action && line.binding.contexts.contains(&place)
+        let is_target = |entry: &OverriddenBinding| {
+            entry.binding.action == action && entry.binding.contexts.contains(&context)
         };
-        let Some(first) = self.lines.iter().position(is_there) else {
-            let kind = KeymapErrorKind::InvalidContext {
-                action,
-                context: place,
-            };
-            return self.add_error(Some(at), None, kind);
+        let Some(first) = self.bindings.iter().position(is_target) else {
+            let kind = KeymapErrorKind::InvalidContext { action, context };
+            return self.add_error(Some(index), None, kind);
         };
-        for line in self.lines.iter_mut().filter(|line| is_there(line)) {
-            line.binding
+        for entry in self.bindings.iter_mut().filter(|entry| is_target(entry)) {
+            entry
+                .binding
                 .contexts
                 .to_mut()
-                .retain(|context| *context != place);
+                .retain(|other| *other != context);
         }
-        let Some(line) = self.lines.get(first) else {
+        let Some(entry) = self.bindings.get(first) else {
             return;
         };
         let binding = Binding {
             chords: chords.into(),
-            contexts: Cow::Owned(vec![place]),
-            ..line.binding.clone()
+            contexts: Cow::Owned(vec![context]),
+            ..entry.binding.clone()
         };
-        let change = Some(at);
-        self.lines
+        let change = Some(index);
+        self.bindings
             .insert(first + 1, OverriddenBinding { binding, change });
-        self.lines.retain(|line| !line.binding.contexts.is_empty());
+        self.bindings
+            .retain(|entry| !entry.binding.contexts.is_empty());
     }
 
     fn first_binding(&self, action: Action) -> Option<usize> {
-        self.lines
+        self.bindings
             .iter()
-            .position(|line| line.binding.action == action)
+            .position(|entry| entry.binding.action == action)
     }
 
     fn finish(mut self) -> Result<Vec<Binding>, Vec<KeymapError>> {
-        for place in KeyContext::ALL {
-            self.check_context(place);
+        for context in KeyContext::ALL {
+            self.check_context(context);
         }
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
-        Ok(self.lines.into_iter().map(|line| line.binding).collect())
+        Ok(self
+            .bindings
+            .into_iter()
+            .map(|entry| entry.binding)
+            .collect())
     }
 
-    /// Notes what is wrong in a place: a key of two actions, a key that is typed, no way out.
-    fn check_context(&mut self, place: KeyContext) {
+    /// Adds the errors of a context: a key bound twice, a key that types text, no key that closes
+    /// it.
+    fn check_context(&mut self, context: KeyContext) {
         let mut seen: Vec<(KeyChord, Action, Option<usize>)> = Vec::new();
-        let mut faults = Vec::new();
-        let mut has_way_out = false;
-        let lines = self
-            .lines
+        let mut errors = Vec::new();
+        let mut has_exit = false;
+        let bindings = self
+            .bindings
             .iter()
-            .filter(|line| line.binding.contexts.contains(&place));
-        for OverriddenBinding { binding, change } in lines {
-            let is_unread = self.unread.contains(&binding.action);
-            // From the list, the way back leads to marks and filter only.
-            let is_out = binding.action == Action::Quit
-                || (binding.action == Action::Back && place != KeyContext::List);
-            has_way_out |= is_out && (is_unread || !binding.chords.is_empty());
-            if is_unread {
+            .filter(|entry| entry.binding.contexts.contains(&context));
+        for OverriddenBinding { binding, change } in bindings {
+            let is_unparsed = self.unparsed.contains(&binding.action);
+            // In the list, Back only clears the marks and the filter.
+            let is_exit = binding.action == Action::Quit
+                || (binding.action == Action::Back && context != KeyContext::List);
+            has_exit |= is_exit && (is_unparsed || !binding.chords.is_empty());
+            if is_unparsed {
                 continue;
             }
             for chord in binding.chords.iter().copied() {
-                let before = seen.iter().find(|(other, _, _)| *other == chord);
-                if let Some((_, other, others_change)) = before
+                let first_use = seen.iter().find(|(other, _, _)| *other == chord);
+                if let Some((_, other, other_change)) = first_use
                     && *other != binding.action
                 {
                     let actions = match change {
@@ -328,36 +307,30 @@ impl Remapper {
                     };
                     let kind = KeymapErrorKind::DuplicateKey {
                         chord,
-                        context: place,
+                        context,
                         actions,
                     };
-                    faults.push((change.or(*others_change), kind));
+                    errors.push((change.or(*other_change), kind));
                 }
-                if change.is_some() && place.accepts_text() && types_text(chord, binding.action) {
-                    faults.push((
-                        *change,
-                        KeymapErrorKind::TextKey {
-                            chord,
-                            context: place,
-                        },
-                    ));
+                if change.is_some() && context.accepts_text() && types_text(chord, binding.action) {
+                    errors.push((*change, KeymapErrorKind::TextKey { chord, context }));
                 }
                 seen.push((chord, binding.action, *change));
             }
         }
-        if !has_way_out {
-            faults.push((None, KeymapErrorKind::NoExit(place)));
+        if !has_exit {
+            errors.push((None, KeymapErrorKind::NoExit(context)));
         }
-        for (change, kind) in faults {
+        for (change, kind) in errors {
             self.add_error(change, None, kind);
         }
     }
 
-    /// Notes a fault; the same two actions on the same key in several places are one.
+    /// Adds an error; two actions on the same key in several contexts count as one error.
     fn add_error(&mut self, change: Option<usize>, key: Option<usize>, kind: KeymapErrorKind) {
-        let is_known = self.errors.iter().any(|fault| {
+        let is_known = self.errors.iter().any(|error| {
             matches!(
-                (&fault.kind, &kind),
+                (&error.kind, &kind),
                 (
                     KeymapErrorKind::DuplicateKey { chord: one, actions: ours, .. },
                     KeymapErrorKind::DuplicateKey { chord: other, actions: theirs, .. },
@@ -370,8 +343,8 @@ impl Remapper {
     }
 }
 
-/// Reports whether a key would be typed where characters are. What toggles is typed in a line by
-/// itself, so a space may do it.
+/// Reports whether a key types a character in a text field. Space may toggle: the add dialog types
+/// it while a text field has the focus.
 fn types_text(chord: KeyChord, action: Action) -> bool {
     let is_space_toggle = action == Action::Toggle && chord == KeyChord::char(' ');
     chord.typed_char().is_some() && !is_space_toggle
@@ -382,17 +355,17 @@ mod tests {
     use super::*;
     use crate::app::keymap::{Key, Keymap};
 
-    fn change(place: Option<KeyContext>, action: &str, keys: &[&str]) -> KeyOverride {
+    fn change(context: Option<KeyContext>, action: &str, keys: &[&str]) -> KeyOverride {
         KeyOverride {
-            context: place,
+            context,
             action: action.into(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         }
     }
 
-    fn error_messages(changes: &[KeyOverride]) -> Vec<String> {
-        let faults = Keymap::with_overrides(changes).unwrap_err();
-        faults.iter().map(ToString::to_string).collect()
+    fn error_messages(overrides: &[KeyOverride]) -> Vec<String> {
+        let errors = Keymap::with_overrides(overrides).unwrap_err();
+        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -442,11 +415,11 @@ mod tests {
 
     #[test]
     fn one_context_can_have_its_own_key() {
-        let changes = [
+        let overrides = [
             change(Some(KeyContext::Help), "back", &["x"]),
             change(None, "back", &["X"]),
         ];
-        let keymap = Keymap::with_overrides(&changes).unwrap();
+        let keymap = Keymap::with_overrides(&overrides).unwrap();
 
         let of = |c, context| keymap.lookup(KeyChord::char(c), context);
         assert_eq!(of('x', KeyContext::Help), Some(Action::Back));
@@ -462,12 +435,16 @@ mod tests {
 
         assert_eq!(keymap.lookup(KeyChord::char('d'), KeyContext::List), None);
         assert_eq!(keymap.key_for(Action::Remove), None);
-        assert!(keymap.actions().any(|line| line.action == Action::Remove));
+        assert!(
+            keymap
+                .actions()
+                .any(|binding| binding.action == Action::Remove)
+        );
     }
 
     #[test]
     fn every_binding_error_has_a_next_step() {
-        let changes = [
+        let overrides = [
             change(None, "open_reslut", &["x"]),
             change(None, "undo", &["gg", "ctrl-i"]),
             change(None, "next", &["u"]),
@@ -475,7 +452,7 @@ mod tests {
             change(Some(KeyContext::Link), "add", &["a"]),
         ];
         assert_eq!(
-            error_messages(&changes),
+            error_messages(&overrides),
             [
                 "there is no action \"open_reslut\"; did you mean \"open_result\"?",
                 "\"gg\" is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1",
@@ -488,12 +465,12 @@ mod tests {
 
     #[test]
     fn a_conflict_is_reported_once_with_both_actions() {
-        let changes = [change(None, "undo", &["d"])];
-        let faults = Keymap::with_overrides(&changes).unwrap_err();
+        let overrides = [change(None, "undo", &["d"])];
+        let errors = Keymap::with_overrides(&overrides).unwrap_err();
 
-        assert_eq!((faults.len(), faults[0].change), (1, Some(0)));
+        assert_eq!((errors.len(), errors[0].change), (1, Some(0)));
         assert_eq!(
-            faults[0].to_string(),
+            errors[0].to_string(),
             "d means undo and remove in \"list\"; give one of them another key"
         );
     }
@@ -512,9 +489,9 @@ mod tests {
 
     #[test]
     fn unbinding_the_last_exit_key_is_refused() {
-        let changes = [change(Some(KeyContext::List), "quit", &[])];
+        let overrides = [change(Some(KeyContext::List), "quit", &[])];
         assert_eq!(
-            error_messages(&changes),
+            error_messages(&overrides),
             ["no key leads out of \"list\"; give quit or back one there"]
         );
     }

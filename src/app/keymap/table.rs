@@ -1,4 +1,4 @@
-//! The default keys: one table, in the order of the help, and what the footer offers.
+//! The default key bindings in the order of the help, and the actions in the footer.
 
 use std::borrow::Cow;
 
@@ -11,19 +11,12 @@ use crate::{app::copy_payload::CopyKind, domain::status::Tab};
 /// A group of keys in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyGroup {
-    /// Going somewhere.
     Navigation,
-    /// Doing something with tasks.
     Tasks,
-    /// Finding tasks in a long list.
     Search,
-    /// Asking the server.
     Polling,
-    /// Inside the copy menu.
     Copying,
-    /// Inside a dialog.
     Dialogs,
-    /// The program itself.
     Program,
 }
 
@@ -39,7 +32,6 @@ impl KeyGroup {
         Self::Program,
     ];
 
-    /// Returns the group's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Navigation => "Moving",
@@ -53,20 +45,17 @@ impl KeyGroup {
     }
 }
 
-/// One line of the table.
+/// A key binding: the keys that run an action in some contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// Where the help has it.
     pub group: KeyGroup,
-    /// What is meant.
     pub action: Action,
-    /// The keys that mean it, the one that is shown first; none when the user took them away.
+    /// The preferred key first; empty if the user unbound the action.
     pub chords: Cow<'static, [KeyChord]>,
-    /// Where they do.
     pub contexts: Cow<'static, [KeyContext]>,
-    /// The word in the footer; empty where the footer never shows it.
+    /// The footer label; empty if the footer never shows the action.
     pub hint: &'static str,
-    /// The half sentence in the help.
+    /// The description in the help.
     pub help: &'static str,
 }
 
@@ -81,7 +70,7 @@ const fn k(key: Key) -> KeyChord {
 const LIST: &[KeyContext] = &[KeyContext::List];
 const DETAIL: &[KeyContext] = &[KeyContext::Detail];
 const FILTER: &[KeyContext] = &[KeyContext::Filter];
-const ORDERS: &[KeyContext] = &[KeyContext::List, KeyContext::Detail, KeyContext::Sort];
+const SORT_CONTEXTS: &[KeyContext] = &[KeyContext::List, KeyContext::Detail, KeyContext::Sort];
 const TASKS: &[KeyContext] = &[KeyContext::List, KeyContext::Detail];
 const NAVIGATION_CONTEXTS: &[KeyContext] = &[
     KeyContext::List,
@@ -124,7 +113,7 @@ const BACK_CONTEXTS: &[KeyContext] = &[
 ];
 const EVERYWHERE: &[KeyContext] = &KeyContext::ALL;
 
-/// The keys, in the order of the help.
+/// The default bindings, in the order of the help.
 pub(super) const BINDINGS: &[Binding] = &[
     bind(
         KeyGroup::Navigation,
@@ -442,7 +431,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         KeyGroup::Search,
         Action::ReverseSort,
         &[c('S')],
-        ORDERS,
+        SORT_CONTEXTS,
         "reverse",
         "reverse order",
     ),
@@ -715,8 +704,8 @@ const fn bind(
 }
 
 impl Binding {
-    /// Returns what the help says of it there: on the full detail some keys mean another thing than
-    /// in the list.
+    /// Returns the description for a context: some keys have another meaning in the details than in
+    /// the list.
     pub const fn help_in(&self, context: KeyContext) -> &'static str {
         match (context, self.action) {
             (KeyContext::Detail, Action::Next) => "down",
@@ -737,26 +726,25 @@ impl Binding {
 }
 
 impl Action {
-    /// Returns every action of the table, each once, in the table's order.
+    /// Returns every action of the table once, in the table's order.
     pub fn all() -> impl Iterator<Item = Self> {
-        BINDINGS.iter().enumerate().filter_map(|(at, binding)| {
+        BINDINGS.iter().enumerate().filter_map(|(index, binding)| {
             let is_first =
                 |before: &[Binding]| before.iter().all(|before| before.action != binding.action);
             BINDINGS
-                .get(..at)
+                .get(..index)
                 .is_some_and(is_first)
                 .then_some(binding.action)
         })
     }
 
-    /// Returns the action of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::all().find(|action| action.name() == name)
     }
 }
 
-/// Returns what the footer offers in a context, the most wanted first; the last of them stays
-/// longest.
+/// Returns the footer's actions in a context, the most useful first; the last one is dropped last
+/// in a narrow window.
 pub const fn footer(context: KeyContext) -> &'static [Action] {
     match context {
         KeyContext::List => &[
