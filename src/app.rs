@@ -1,7 +1,7 @@
-//! The core: what the program knows, what may happen to it, and what it then orders.
+//! The core: state, messages, effects, and the `update` function.
 //!
-//! `update(&mut State, Msg, Now) -> Vec<Effect>` is the only door. No I/O, no clock, no async, no
-//! panic; it does not know the ports, the terminal's crates, or how anything is drawn.
+//! `update(&mut State, Msg, Now) -> Vec<Effect>` is the only entry point. No I/O, no clock, no
+//! async, no panic. The core knows neither the ports nor the terminal crates nor the drawing.
 
 pub mod copy_payload;
 pub mod keymap;

@@ -1,4 +1,4 @@
-//! What can be copied of tasks: the text for each choice, or why there is none.
+//! The text that each choice of the copy menu copies, or the reason why there is none.
 
 use crate::domain::{
     link::VideoUrl,
@@ -6,25 +6,21 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// What of a task is copied.
+/// A choice of the copy menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CopyKind {
-    /// Its id.
     Id,
-    /// The links of its result videos.
     Result,
-    /// The links of its input videos.
     Input,
-    /// Its prompt.
     Prompt,
-    /// All that is known of it, as `kietop list --json` writes it.
+    /// The whole task, as `kietop list --json` writes it.
     Json,
-    /// The command that asks the server after it, without the key.
+    /// A command that requests the task from the server, without the API key.
     Curl,
 }
 
 impl CopyKind {
-    /// The kinds in the order of the menu.
+    /// All kinds in the order of the menu.
     pub const ALL: [Self; 6] = [
         Self::Id,
         Self::Result,
@@ -34,7 +30,7 @@ impl CopyKind {
         Self::Curl,
     ];
 
-    /// Returns what a number of them is called.
+    /// Returns the label for a number of copied items: "the id", "3 ids".
     fn count_label(self, count: usize) -> String {
         let (one, many) = match self {
             Self::Id => ("the id", "ids"),
@@ -51,7 +47,7 @@ impl CopyKind {
         }
     }
 
-    /// Returns why none of so many tasks has one.
+    /// Returns the reason why none of the tasks has an item of this kind.
     const fn missing_reason(self, tasks: usize) -> &'static str {
         match (self, tasks) {
             (Self::Id | Self::Json | Self::Curl, _) => "no task is selected",
@@ -65,36 +61,32 @@ impl CopyKind {
     }
 }
 
-/// Something on its way to the clipboard.
+/// A text to put on the clipboard.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CopyPayload {
-    /// What it is called in a sentence: "the id", "3 ids".
+    /// Its name in a sentence: "the id", "3 ids".
     pub name: String,
-    /// What is copied.
     pub content: CopyContent,
 }
 
-/// What is copied: a text, or tasks that another part has to write down first.
+/// The content: a text, or tasks that the effect runner exports first.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CopyContent {
-    /// Clean text; its line breaks stand between the parts of several tasks, or in a prompt.
+    /// Sanitised text. Line breaks separate tasks, or belong to a prompt.
     Text(String),
-    /// Tasks, to be written as JSON.
     TasksAsJson(Vec<WatchedTask>),
-    /// Tasks, to be written as commands.
     TasksAsCurl(Vec<(TaskId, Family)>),
 }
 
 impl CopyPayload {
-    /// Returns a text with its name.
-    pub fn text(what: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn text(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
-            name: what.into(),
+            name: name.into(),
             content: CopyContent::Text(text.into()),
         }
     }
 
-    /// Returns that of the tasks, a line or more each; those that have none are passed over.
+    /// Collects the items of some tasks, one or more lines each; tasks without one are skipped.
     pub fn from_tasks(kind: CopyKind, tasks: &[&WatchedTask]) -> Result<Self, &'static str> {
         let lines: Vec<&str> = match kind {
             CopyKind::Id => tasks.iter().map(|watched| watched.id().as_str()).collect(),
@@ -117,7 +109,7 @@ impl CopyPayload {
         Ok(Self::text(kind.count_label(lines.len()), lines.join("\n")))
     }
 
-    /// Returns what another part has to write.
+    /// Returns tasks that the effect runner exports.
     fn exported(kind: CopyKind, tasks: &[&WatchedTask]) -> Result<Self, &'static str> {
         if tasks.is_empty() {
             return Err(kind.missing_reason(tasks.len()));
@@ -125,8 +117,9 @@ impl CopyPayload {
         let content = if kind == CopyKind::Json {
             CopyContent::TasksAsJson(tasks.iter().map(|watched| (*watched).clone()).collect())
         } else {
-            let named = |watched: &&WatchedTask| (watched.id().clone(), watched.task.family());
-            CopyContent::TasksAsCurl(tasks.iter().map(named).collect())
+            let id_and_family =
+                |watched: &&WatchedTask| (watched.id().clone(), watched.task.family());
+            CopyContent::TasksAsCurl(tasks.iter().map(id_and_family).collect())
         };
         Ok(Self {
             name: kind.count_label(tasks.len()),

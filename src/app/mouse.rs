@@ -1,42 +1,37 @@
-//! The mouse in the core's words: what was done, and what it was done to. Where things stand is the
-//! screen's business.
+//! Mouse actions and their targets. `ui` maps coordinates to targets.
 
 use super::{keymap::Action, state::DetailPage};
 use crate::domain::{query::SortColumn, status::Tab, task::TaskId};
 
-/// What the mouse did.
+/// A mouse event without coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MouseAction {
-    /// The main button went down.
+    /// The primary button was pressed.
     Press,
-    /// The wheel turned towards the user: what is below comes up.
+    /// The wheel was turned towards the user: the content moves up.
     WheelDown,
-    /// The wheel turned away from the user.
     WheelUp,
 }
 
-/// What lies under the pointer.
+/// The thing under the pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum HitTarget {
-    /// Nothing that takes a click.
+    /// Nothing that can be clicked.
     #[default]
     Nothing,
-    /// Everything around the box that has the keyboard.
+    /// Anything outside the open dialog.
     OutsideDialog,
-    /// The list, beside its rows.
+    /// The list outside its rows.
     List,
-    /// A text that can be scrolled, or the inside of a box.
+    /// Scrollable text, or the inside of a dialog.
     Text,
-    /// The row of a task.
     Task(TaskId),
-    /// A state tab.
     Tab(Tab),
-    /// The head of a column that orders the list.
+    /// The head of a column that the list can be sorted by.
     ColumnHead(SortColumn),
-    /// The name of a page of the detail.
     Page(DetailPage),
-    /// A hint: a key with its word.
+    /// A key hint.
     Hint(Action),
-    /// A line of the box, counted from zero.
+    /// A line of the dialog, counted from zero.
     DialogLine(usize),
 }

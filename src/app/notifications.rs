@@ -1,37 +1,33 @@
-//! News of endings: what is told outside the program's own screen, and by which ways.
+//! Notifications of finished tasks: channels, settings, batches and the variables for a command.
 
 use crate::domain::{task::TaskId, text::CleanText, time::Mono, watched_task::WatchedTask};
 
-/// Whether the terminal is in front of its user.
+/// The keyboard focus of the terminal, as it reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TerminalFocus {
-    /// The terminal has not said: not all do.
+    /// Not reported; some terminals never do.
     #[default]
     Unknown,
-    /// It is.
     Focused,
-    /// It is not.
     Unfocused,
 }
 
-/// A way to tell of endings. Only the title is taken unless another one is asked for.
+/// A way to notify the user. Only the title is on by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NotifyChannel {
-    /// The window's title, with the counts.
+    /// The window title, with the counts.
     Title,
-    /// The terminal's bell.
     Bell,
-    /// The terminal's own notices (OSC 9, 777 or 99); its bell where it has none.
+    /// Terminal notifications (OSC 9, 777 or 99); the bell if the terminal supports none.
     Terminal,
-    /// The desktop's notices.
     Desktop,
 }
 
 impl NotifyChannel {
-    /// The ways in the order of the settings.
+    /// All channels in the order of the settings.
     pub const ALL: [Self; 4] = [Self::Title, Self::Bell, Self::Terminal, Self::Desktop];
 
-    /// Returns the way's name in the settings.
+    /// Returns the name in the settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Title => "title",
@@ -42,12 +38,10 @@ impl NotifyChannel {
     }
 }
 
-/// What the settings say of notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotificationSettings {
-    /// The ways taken.
     pub channels: Vec<NotifyChannel>,
-    /// The program to run with its arguments; none when empty.
+    /// The program and its arguments; empty if none is set.
     pub command: Vec<String>,
 }
 
@@ -61,54 +55,51 @@ impl Default for NotificationSettings {
 }
 
 impl NotificationSettings {
-    /// Reports whether a way is taken.
-    pub fn uses(&self, way: NotifyChannel) -> bool {
-        self.channels.contains(&way)
+    pub fn uses(&self, channel: NotifyChannel) -> bool {
+        self.channels.contains(&channel)
     }
 }
 
-/// One task that has ended, as far as it is told.
+/// A finished task in a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedTask {
-    /// Which.
     pub task: TaskId,
-    /// The sentence about it: `"neon city" is ready.`
+    /// Such as `"neon city" is ready.`
     pub sentence: String,
 }
 
-/// The endings of a short while, which become one notice.
+/// Tasks that finished within a short time; they share one notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotificationBatch {
-    /// The endings in their order.
     pub finished: Vec<FinishedTask>,
-    /// When the notice goes out.
+    /// When to send the notification.
     pub due: Mono,
 }
 
-/// News on its way out of the program.
+/// A desktop notification, a command to run, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// What the desktop shows: a title and the rest. Nothing when it is not to show anything.
+    /// The title and the body; `None` if the desktop shows nothing.
     pub desktop: Option<(String, String)>,
-    /// The program to run with its arguments; none when empty.
+    /// The program and its arguments; empty if none is set.
     pub command: Vec<String>,
-    /// What the program is told, as variables of its environment.
+    /// The command's environment variables.
     pub variables: Vec<(&'static str, String)>,
 }
 
-/// The most tasks listed for a command.
+/// Maximum number of tasks listed for a command.
 const MAX_LISTED: usize = 50;
 
-/// The longest title or error, in bytes; the same as in a desktop notification.
+/// Maximum length of a title or an error, in bytes; the same as in a desktop notification.
 const MAX_TEXT_LEN: usize = 256;
 
-/// The most bytes in all. Linux fails the start of a program with a variable over 128 KiB
-/// (`MAX_ARG_STRLEN`).
+/// Maximum length of all variables, in bytes. Linux cannot start a program with a variable over 128
+/// KiB (`MAX_ARG_STRLEN`).
 const MAX_VARIABLES_LEN: usize = 60 * 1024;
 
-/// Returns the facts about tasks for a command: one value a line, in the same order in each
-/// variable. The length is bounded, so that the command can start; the message says how many are
-/// not listed.
+/// Returns the environment variables of a command: one line for each task, in the same order in
+/// each variable. The length is bounded, so that the command can start; the message gives the
+/// number of tasks that are not listed.
 pub fn command_variables(message: &str, tasks: &[&WatchedTask]) -> Vec<(&'static str, String)> {
     let mut len = message.len();
     let values: Vec<_> = tasks
@@ -138,9 +129,10 @@ pub fn command_variables(message: &str, tasks: &[&WatchedTask]) -> Vec<(&'static
             lines.push(value);
         }
     }
-    let head = [("KIETOP_MESSAGE", message), ("KIETOP_COUNT", count)];
+    let header = [("KIETOP_MESSAGE", message), ("KIETOP_COUNT", count)];
     let listed = lines.map(|lines| lines.join("\n"));
-    head.into_iter()
+    header
+        .into_iter()
         .chain(names.into_iter().zip(listed))
         .collect()
 }
@@ -148,8 +140,8 @@ pub fn command_variables(message: &str, tasks: &[&WatchedTask]) -> Vec<(&'static
 /// Returns a task's id, state, title, link and error, each on one line.
 fn task_values(watched: &WatchedTask) -> [String; 5] {
     let link = watched.task.state().videos().next();
-    let facts = watched.task.details();
-    let parts = [&facts.error_code, &facts.error_message];
+    let details = watched.task.details();
+    let parts = [&details.error_code, &details.error_message];
     let parts = parts.into_iter().flatten().map(ToString::to_string);
     let error = parts.collect::<Vec<_>>().join(": ");
     let short = |text: &str| CleanText::line(text, MAX_TEXT_LEN).to_string();
