@@ -1,4 +1,4 @@
-//! What happened while nobody looked: since when, and which tasks have ended meanwhile.
+//! The user's last absence, and the tasks that finished meanwhile.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::domain::{
     watchlist::Watchlist,
 };
 
-/// The last time the list was out of sight.
+/// A time in which the user did not see the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absence {
     since: Timestamp,
@@ -20,26 +20,22 @@ pub struct Absence {
     finished: BTreeSet<TaskId>,
 }
 
-/// Counts what has ended meanwhile.
+/// The number of tasks that finished during an absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AbsenceSummary {
-    /// How long it was.
     pub duration: Duration,
-    /// Made and delivered.
     pub ready: usize,
-    /// Made, the callback failed.
+    /// Finished, but the callback failed.
     pub rescued: usize,
-    /// Not made.
     pub failed: usize,
 }
 
 impl AbsenceSummary {
-    /// Reports whether nothing has ended.
     pub const fn is_empty(&self) -> bool {
         self.ready + self.rescued + self.failed == 0
     }
 
-    /// Returns the counts that are not zero, with their words.
+    /// Returns the counts that are not zero, with labels and tabs.
     pub fn parts(&self) -> impl Iterator<Item = (usize, &'static str, Tab)> {
         [
             (self.ready, "ready", Tab::Ready),
@@ -50,7 +46,6 @@ impl AbsenceSummary {
         .filter(|(count, ..)| *count > 0)
     }
 
-    /// Returns it as a sentence: "Since you left (40m): +2 ready, +1 failed."
     pub fn sentence(&self) -> String {
         let counts: Vec<_> = self
             .parts()
@@ -65,7 +60,7 @@ impl AbsenceSummary {
 }
 
 impl Absence {
-    /// Returns the time that begins now.
+    /// Starts an absence that has not ended yet.
     pub const fn starting(since: Timestamp) -> Self {
         Self {
             since,
@@ -74,65 +69,66 @@ impl Absence {
         }
     }
 
-    /// Returns the time between two runs of the program, with what the list says has ended in it.
+    /// Returns the absence between two runs of the program, with the tasks that finished in it.
     ///
-    /// What was known here by then was told: the server's clock may be ahead of ours.
-    pub fn between(since: Timestamp, back: Timestamp, list: &Watchlist) -> Self {
+    /// Tasks that this list knew as finished when the last run ended were reported then: the
+    /// server's clock may be ahead of ours.
+    pub fn between(since: Timestamp, until: Timestamp, list: &Watchlist) -> Self {
         let is_new =
             |watched: &WatchedTask| watched.poll_history.last_ok.is_none_or(|seen| seen > since);
-        let ended = list
+        let finished = list
             .ended()
             .take_while(|(at, _)| *at > since)
             .filter(|(_, watched)| is_new(watched));
         Self {
             since,
-            until: Some(back),
-            finished: ended.map(|(_, watched)| watched.id().clone()).collect(),
+            until: Some(until),
+            finished: finished.map(|(_, watched)| watched.id().clone()).collect(),
         }
     }
 
-    /// Returns the tasks known to have ended in it, those taken off the list since as well.
+    /// Returns the tasks that finished in it, including those removed from the list since.
     pub fn finished_tasks(&self) -> impl Iterator<Item = &TaskId> {
         self.finished.iter()
     }
 
-    /// Ends the time. Reports whether it had not ended before.
-    pub const fn end_at(&mut self, back: Timestamp) -> bool {
+    /// Ends the absence; returns false if it had already ended.
+    pub const fn end_at(&mut self, until: Timestamp) -> bool {
         let is_first = self.until.is_none();
         if is_first {
-            self.until = Some(back);
+            self.until = Some(until);
         }
         is_first
     }
 
-    /// Takes note of an ending that was just learnt of. Reports whether it fell into this time: by
-    /// the server's clock where it told one, else because the time has not ended yet.
+    /// Records a task just found to be finished. Returns whether that was during the absence: by
+    /// the server's completion time if known, else only while the absence lasts.
     pub fn add_finished(&mut self, task: &TaskId, completed: Option<Timestamp>) -> bool {
-        let is_meanwhile = match (completed, self.until) {
+        let is_during = match (completed, self.until) {
             (_, None) => true,
-            (Some(completed), Some(back)) => completed > self.since && completed <= back,
+            (Some(completed), Some(until)) => completed > self.since && completed <= until,
             (None, Some(_)) => false,
         };
-        if is_meanwhile {
+        if is_during {
             self.finished.insert(task.clone());
         }
-        is_meanwhile
+        is_during
     }
 
-    /// Counts what has ended in it and is still on the list.
+    /// Counts the finished tasks that are still on the list.
     pub fn summary(&self, list: &Watchlist, now: Now) -> AbsenceSummary {
-        let mut digest = AbsenceSummary {
+        let mut summary = AbsenceSummary {
             duration: time::elapsed(self.since, self.until.unwrap_or(now.wall)),
             ..AbsenceSummary::default()
         };
         for watched in self.finished.iter().filter_map(|id| list.get(id)) {
             match watched.tab() {
-                Tab::Ready => digest.ready += 1,
-                Tab::Rescued => digest.rescued += 1,
-                Tab::Failed => digest.failed += 1,
+                Tab::Ready => summary.ready += 1,
+                Tab::Rescued => summary.rescued += 1,
+                Tab::Failed => summary.failed += 1,
                 Tab::All | Tab::Active | Tab::Expiring => {}
             }
         }
-        digest
+        summary
     }
 }

@@ -1,4 +1,4 @@
-//! The dialog that adds tasks: what was typed or pasted, and which ids in it are to be watched.
+//! The add dialog: the typed and pasted text, and the ids found in it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,40 +13,34 @@ use crate::domain::{
     watchlist::Watchlist,
 };
 
-/// The longest text kept from pasting, in bytes; more is cut and said.
+/// Maximum length of the pasted text, in bytes; the rest is cut, and the dialog says so.
 const MAX_PASTE_LEN: usize = 4 * 1024 * 1024;
 
-/// The longest line typed, in bytes.
+/// Maximum length of a typed line, in bytes.
 const MAX_LINE_LEN: usize = 4096;
 
-/// One id found, with what becomes of it.
+/// An id found in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The id.
     pub id: TaskId,
-    /// The text around it, without secrets.
+    /// The text around the id, without secrets.
     pub context: CleanText,
-    /// Whether it is on the list already; then it cannot be taken.
+    /// Whether it is already on the list; it cannot be selected then.
     pub is_watched: bool,
-    /// How certain it is to be a task id; an uncertain one starts unticked.
+    /// Uncertain ids start unselected.
     pub certainty: Certainty,
-    /// Whether it is to be added.
     pub is_selected: bool,
 }
 
-/// Which field of the dialog the keyboard is in.
+/// The focused field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AddField {
-    /// The line for ids.
     #[default]
     Ids,
-    /// The list of ids found.
     Found,
-    /// The label for all.
     Label,
 }
 
-/// The dialog.
 #[derive(Debug, Clone, Default)]
 pub struct AddDialog {
     ids: Input,
@@ -63,14 +57,14 @@ pub struct AddDialog {
 }
 
 impl AddDialog {
-    /// Returns the dialog with these ids chosen again, as after a write that failed.
+    /// Reopens the dialog with these ids selected, as after a failed write.
     pub fn reopen(ids: Vec<TaskId>, label: Option<&CleanText>) -> Self {
-        let again = |id| FoundId {
+        let certain = |id| FoundId {
             id,
             certainty: Certainty::Certain,
             context: CleanText::line("", 0),
         };
-        let ids: Vec<_> = ids.into_iter().map(again).collect();
+        let ids: Vec<_> = ids.into_iter().map(certain).collect();
         let found = ids.iter().map(|found| Candidate::new(found, false, true));
         Self {
             candidates: found.collect(),
@@ -84,12 +78,10 @@ impl AddDialog {
         }
     }
 
-    /// Returns the line for ids.
     pub const fn ids(&self) -> &Input {
         &self.ids
     }
 
-    /// Returns the label line.
     pub const fn label(&self) -> &Input {
         &self.label
     }
@@ -99,47 +91,42 @@ impl AddDialog {
         &self.candidates
     }
 
-    /// Returns lone words that are no ids, a few of them.
+    /// Returns the first few lone words that are not ids.
     pub fn rejected(&self) -> &[CleanText] {
         &self.rejected
     }
 
-    /// Returns how many more such words there are.
+    /// Returns the number of further such words.
     pub const fn more_rejected(&self) -> usize {
         self.more_rejected
     }
 
-    /// Returns how the pasted text begins, when no id was found in it.
+    /// Returns the start of the pasted text if it contains no id.
     pub const fn unmatched_paste(&self) -> Option<&CleanText> {
         self.from_paste.beginning.as_ref()
     }
 
-    /// Returns the number of skipped values, by kind.
     pub const fn skipped(&self) -> Skipped {
         self.skipped
     }
 
-    /// Reports whether the text was too long to be read whole.
+    /// Reports whether the pasted text was cut.
     pub const fn is_truncated(&self) -> bool {
         self.is_truncated
     }
 
-    /// Reports whether anything was pasted.
     pub const fn has_pasted(&self) -> bool {
         !self.pasted.is_empty()
     }
 
-    /// Returns where the keyboard is.
     pub const fn field(&self) -> AddField {
         self.field
     }
 
-    /// Returns which id found is under the cursor.
     pub const fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// Returns the ids that would be added now.
     pub fn selected(&self) -> impl Iterator<Item = &TaskId> {
         self.candidates
             .iter()
@@ -147,35 +134,33 @@ impl AddDialog {
             .map(|candidate| &candidate.id)
     }
 
-    /// Returns the label for all, if one was typed.
     pub fn chosen_label(&self) -> Option<CleanText> {
         let label = CleanText::line(self.label.value(), MAX_LABEL_LEN);
         (!label.is_empty()).then_some(label)
     }
 
-    /// Takes pasted text: into the label when the keyboard is there, else as text to look for ids
-    /// in.
+    /// Pastes text: into the label if that has the focus, else as text to search for ids.
     pub fn paste(&mut self, text: &str, list: &Watchlist, secrets: &KnownSecrets) {
         if self.field == AddField::Label {
             return paste(&mut self.label, text, MAX_LABEL_LEN);
         }
-        let room = MAX_PASTE_LEN.saturating_sub(self.pasted.len());
+        let capacity = MAX_PASTE_LEN.saturating_sub(self.pasted.len());
         if !self.pasted.is_empty() {
             self.pasted.push('\n');
         }
         self.pasted.push_str(
-            text.get(..text.floor_char_boundary(room))
+            text.get(..text.floor_char_boundary(capacity))
                 .unwrap_or_default(),
         );
         self.from_paste = extract(&self.pasted, secrets);
-        self.is_truncated |= text.len() > room;
+        self.is_truncated |= text.len() > capacity;
         self.update_candidates(list, secrets);
         if !self.candidates.is_empty() {
             self.field = AddField::Found;
         }
     }
 
-    /// Types a character into the line the keyboard is in.
+    /// Types a character into the focused line; the list of ids passes it to the id line.
     pub fn insert(&mut self, c: char, list: &Watchlist, secrets: &KnownSecrets) {
         match self.field {
             AddField::Label => insert(&mut self.label, c, MAX_LINE_LEN),
@@ -187,7 +172,6 @@ impl AddDialog {
         }
     }
 
-    /// Edits the line the keyboard is in.
     pub fn edit(
         &mut self,
         edit: tui_input::InputRequest,
@@ -204,14 +188,14 @@ impl AddDialog {
         }
     }
 
-    /// Takes the id under the cursor in or out; one that is watched already stays out.
+    /// Selects or deselects the id under the cursor; watched ids stay deselected.
     pub fn toggle(&mut self) {
         if let Some(candidate) = self.candidates.get_mut(self.cursor) {
             candidate.is_selected = !candidate.is_selected && !candidate.is_watched;
         }
     }
 
-    /// Goes to the next field, around the end; an empty list of ids is passed over.
+    /// Moves the focus to the next field, cyclically; an empty list of ids is skipped.
     pub fn next_field(&mut self) {
         self.field = match self.field {
             AddField::Ids if self.candidates.is_empty() => AddField::Label,
@@ -221,7 +205,7 @@ impl AddDialog {
         };
     }
 
-    /// Goes to the field before, around the start.
+    /// Moves the focus to the previous field, cyclically.
     pub fn previous_field(&mut self) {
         self.field = match self.field {
             AddField::Label if self.candidates.is_empty() => AddField::Ids,
@@ -231,8 +215,8 @@ impl AddDialog {
         };
     }
 
-    /// Moves the cursor through the ids found, held at the ends; from a line it goes to the ids
-    /// first.
+    /// Moves the cursor through the ids found and stops at the ends; from a line, moves the focus
+    /// to the ids first.
     pub fn move_cursor(&mut self, by: isize) {
         if self.candidates.is_empty() {
             return;
@@ -247,22 +231,22 @@ impl AddDialog {
             .min(self.candidates.len() - 1);
     }
 
-    /// Puts the keyboard on that id, or the last one.
-    pub fn go_to(&mut self, at: usize) {
+    /// Focuses an id, or the last one.
+    pub fn go_to(&mut self, index: usize) {
         if !self.candidates.is_empty() {
             self.field = AddField::Found;
-            self.cursor = at.min(self.candidates.len() - 1);
+            self.cursor = index.min(self.candidates.len() - 1);
         }
     }
 
-    /// Looks for ids again, keeping what the user took in and out. What was pasted is not read
-    /// again for every letter typed.
+    /// Searches for ids again and keeps the user's selection. The pasted text is not searched again
+    /// for every typed character.
     fn update_candidates(&mut self, list: &Watchlist, secrets: &KnownSecrets) {
         let typed = extract(self.ids.value(), secrets);
         let pasted = &self.from_paste;
         let known: HashSet<_> = pasted.ids.iter().map(|found| &found.id).collect();
-        let more = typed.ids.iter().filter(|found| !known.contains(&found.id));
-        let chosen: HashMap<_, _> = self
+        let typed_only = typed.ids.iter().filter(|found| !known.contains(&found.id));
+        let selected: HashMap<_, _> = self
             .candidates
             .iter()
             .filter(|candidate| !candidate.is_watched)
@@ -271,10 +255,10 @@ impl AddDialog {
         let candidate = |found: &FoundId| {
             let is_watched = list.get(&found.id).is_some();
             let is_certain = found.certainty == Certainty::Certain;
-            let is_taken = chosen.get(&found.id).copied().unwrap_or(is_certain) && !is_watched;
-            Candidate::new(found, is_watched, is_taken)
+            let is_selected = selected.get(&found.id).copied().unwrap_or(is_certain) && !is_watched;
+            Candidate::new(found, is_watched, is_selected)
         };
-        self.candidates = pasted.ids.iter().chain(more).map(candidate).collect();
+        self.candidates = pasted.ids.iter().chain(typed_only).map(candidate).collect();
         self.rejected = [&pasted.rejected[..], &typed.rejected[..]].concat();
         self.more_rejected = pasted.more_rejected + typed.more_rejected;
         self.skipped = pasted.skipped + typed.skipped;
@@ -283,13 +267,13 @@ impl AddDialog {
 }
 
 impl Candidate {
-    fn new(found: &FoundId, is_watched: bool, is_taken: bool) -> Self {
+    fn new(found: &FoundId, is_watched: bool, is_selected: bool) -> Self {
         Self {
             id: found.id.clone(),
             context: found.context.clone(),
             certainty: found.certainty,
             is_watched,
-            is_selected: is_taken,
+            is_selected,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The line a filter is typed into: its text, what is wrong with it, and where one was before.
+//! The filter line: its text, the error in it, and the list position to return to.
 
 use tui_input::{Input, InputRequest};
 
@@ -8,97 +8,91 @@ use crate::domain::{
     task::TaskId,
 };
 
-/// The line.
 #[derive(Debug, Clone, Default)]
 pub struct FilterLine {
     input: Input,
     error: Option<QueryError>,
-    /// Where one was: a filter widened again, or taken off, comes back there.
+    /// The list position before the filter; widening or clearing the filter returns to it.
     origin: ListPosition,
-    /// How many filters back one is; none: in what was typed.
+    /// Steps back in the history; zero is the typed text.
     history_index: usize,
-    /// What was typed before one went back.
+    /// The typed text, kept while the history is shown.
     typed: String,
 }
 
-/// A way to go through earlier filters.
+/// A step through the filter history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryStep {
-    /// To the one before.
     Earlier,
-    /// To the one after; after the last is what was typed.
+    /// To the next filter; after the last one comes the typed text.
     Later,
 }
 
-/// A place in the list, by ids.
+/// A position in the list, by ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListPosition {
-    /// The selected row.
     pub selected: Option<TaskId>,
-    /// The first row seen.
+    /// The first visible row.
     pub first: Option<TaskId>,
 }
 
-/// Where one was before a filter that is kept took the selection elsewhere.
+/// The position before an accepted filter moved the selection.
 #[derive(Debug, Clone)]
 pub struct PreviousPosition {
-    /// Where that was.
     pub position: ListPosition,
-    /// The row that was selected instead; whoever has left it since stays where they are.
+    /// The row that the filter selected. If the user has moved on since, the selection stays.
     pub selected_after: Option<TaskId>,
 }
 
 impl FilterLine {
-    /// Returns a line with a filter in it, opened at that place.
-    pub(in crate::app) fn open(query: &Query, place: ListPosition) -> Self {
+    /// Opens the line with a filter in it, at a list position.
+    pub(in crate::app) fn open(query: &Query, position: ListPosition) -> Self {
         Self {
             input: Input::from(query.to_string()),
-            origin: place,
+            origin: position,
             ..Self::default()
         }
     }
 
-    /// Returns the text and its cursor.
     pub const fn input(&self) -> &Input {
         &self.input
     }
 
-    /// Returns what is wrong with the text; the list then shows what the rest of it lets through.
+    /// Returns the error in the text; the list then shows the matches of the valid part.
     pub const fn error(&self) -> Option<&QueryError> {
         self.error.as_ref()
     }
 
-    /// Returns where one was when the line was opened.
     pub(in crate::app) const fn origin(&self) -> &ListPosition {
         &self.origin
     }
 
-    /// Notes that another row was selected by hand.
+    /// Records that the user selected another row.
     pub(in crate::app) fn select(&mut self, id: Option<TaskId>) {
         self.origin.selected = id;
     }
 
-    /// Types a character; returns the filter that what can be read of the line is.
+    /// Types a character; returns the filter of the valid part of the line.
     pub(in crate::app) fn insert(&mut self, c: char) -> Query {
         insert(&mut self.input, c, MAX_QUERY_LEN);
         self.reparse()
     }
 
-    /// Edits the line, likewise.
+    /// Edits the line; returns the filter as [`insert`](Self::insert) does.
     pub(in crate::app) fn edit(&mut self, edit: InputRequest) -> Query {
         self.input.handle(edit);
         self.reparse()
     }
 
-    /// Types the first line of a pasted text, likewise.
+    /// Pastes the first line of a text; returns the filter as [`insert`](Self::insert) does.
     pub(in crate::app) fn paste(&mut self, text: &str) -> Query {
         let line = text.trim_start().lines().next().unwrap_or_default();
         paste(&mut self.input, line, MAX_QUERY_LEN);
         self.reparse()
     }
 
-    /// Has an earlier filter in the line, likewise; `past` has the latest last. Nothing where there
-    /// is none.
+    /// Puts another filter of the history into the line and returns it; `None` at the end of the
+    /// history. `past` has the latest filter last.
     pub(in crate::app) fn step_history(
         &mut self,
         past: &[String],
@@ -107,18 +101,18 @@ impl FilterLine {
         if self.history_index == 0 {
             self.typed = self.input.value().to_owned();
         }
-        let (back, text) = match step {
-            // The one that is in the line already is no other.
+        let (index, text) = match step {
+            // Skip a filter that equals the current text.
             HistoryStep::Earlier => (self.history_index + 1..)
                 .zip(past.iter().rev().skip(self.history_index))
                 .find(|(_, text)| *text != self.input.value())?,
             HistoryStep::Later => match self.history_index.checked_sub(1)? {
                 0 => (0, &self.typed),
-                back => (back, past.iter().rev().nth(back - 1)?),
+                index => (index, past.iter().rev().nth(index - 1)?),
             },
         };
         self.input = Input::from(text.clone());
-        self.history_index = back;
+        self.history_index = index;
         Some(self.parse())
     }
 
@@ -128,8 +122,8 @@ impl FilterLine {
     }
 
     fn parse(&mut self) -> Query {
-        let (query, fault) = Query::parse_typed(self.input.value());
-        self.error = fault;
+        let (query, error) = Query::parse_typed(self.input.value());
+        self.error = error;
         query
     }
 }

@@ -1,12 +1,13 @@
-//! What may be typed or pasted into a line, and how much of it.
+//! Bounded, sanitised input for text fields.
 
 use tui_input::{Input, InputRequest};
 
 use crate::domain::text::{self, CleanText};
 
-/// Types a character unless the line is full, or the character could hide or be one mark too many.
-pub(super) fn insert(line: &mut Input, c: char, longest: usize) {
-    if line.value().len() + c.len_utf8() > longest || text::is_unsafe(c) {
+/// Types a character unless the line is full, or the character is invisible, unsafe, or one
+/// combining mark too many.
+pub(super) fn insert(line: &mut Input, c: char, max_len: usize) {
+    if line.value().len() + c.len_utf8() > max_len || text::is_unsafe(c) {
         return;
     }
     let before: String = line.value().chars().take(line.cursor()).collect();
@@ -15,9 +16,9 @@ pub(super) fn insert(line: &mut Input, c: char, longest: usize) {
     }
 }
 
-/// Pastes text, as one line.
-pub(super) fn paste(line: &mut Input, text: &str, longest: usize) {
-    for c in CleanText::line(text, longest).as_str().chars() {
-        insert(line, c, longest);
+/// Pastes text as one line.
+pub(super) fn paste(line: &mut Input, text: &str, max_len: usize) {
+    for c in CleanText::line(text, max_len).as_str().chars() {
+        insert(line, c, max_len);
     }
 }

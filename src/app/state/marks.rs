@@ -1,11 +1,10 @@
-//! Which tasks are marked. By id, so that marks survive whatever the list goes through; knows no
-//! list.
+//! The marked tasks, by id, so that marks survive every change of the list.
 
 use std::collections::HashSet;
 
 use crate::domain::task::TaskId;
 
-/// The set of marked tasks, with the last one marked by hand.
+/// Marked tasks, and the last one the user marked.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
     ids: HashSet<TaskId>,
@@ -13,32 +12,29 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Returns how many tasks are marked.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Reports whether none is.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// Reports whether a task is marked.
     pub fn has(&self, id: &TaskId) -> bool {
         self.ids.contains(id)
     }
 
-    /// Returns the marked tasks, in no order.
+    /// Returns the marked tasks, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &TaskId> {
         self.ids.iter()
     }
 
-    /// Returns where a range begins: the last task marked by hand.
+    /// Returns the start of a range: the last task the user marked or unmarked.
     pub const fn anchor(&self) -> Option<&TaskId> {
         self.anchor.as_ref()
     }
 
-    /// Marks a task, or takes its mark off; a range begins there in both cases.
+    /// Marks or unmarks a task; the next range starts there in both cases.
     pub(in crate::app) fn toggle(&mut self, id: &TaskId) {
         if !self.ids.remove(id) {
             self.ids.insert(id.clone());
@@ -46,25 +42,22 @@ impl Marks {
         self.anchor = Some(id.clone());
     }
 
-    /// Marks these tasks.
     pub(in crate::app) fn add<'a>(&mut self, ids: impl IntoIterator<Item = &'a TaskId>) {
         for id in ids {
             self.ids.insert(id.clone());
         }
     }
 
-    /// Lets the next range begin at a task.
+    /// Starts the next range at a task.
     pub(in crate::app) fn anchor_at(&mut self, id: TaskId) {
         self.anchor = Some(id);
     }
 
-    /// Takes the mark of a task off.
     pub(in crate::app) fn remove(&mut self, id: &TaskId) {
         self.ids.remove(id);
         self.anchor.take_if(|anchor| anchor == id);
     }
 
-    /// Takes every mark off.
     pub(in crate::app) fn clear(&mut self) {
         *self = Self::default();
     }

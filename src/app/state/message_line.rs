@@ -1,7 +1,7 @@
-//! The message line: what is said, what waits for its turn, and what was said before.
+//! The message line: the message shown, those that wait, and recent ones.
 //!
-//! What a person did is answered at once and stands its whole time. News come when nothing stands;
-//! endings that had to wait are told together.
+//! Replies to the user appear at once and stay for their whole time. Events wait for a free line;
+//! finished tasks that had to wait are reported together.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,100 +13,88 @@ use crate::domain::{
     time::{Mono, Now},
 };
 
-/// How long a notice stays.
+/// How long a message is shown.
 pub const MESSAGE_TIME: Duration = Duration::from_secs(8);
 
-/// How long news must have stood to count as read: what is cut off before waits again.
+/// How long an event must be shown to count as read; an event cut off before that is shown again.
 const MIN_READ_TIME: Duration = Duration::from_secs(2);
 
-/// The most endings kept for a line that is taken.
+/// Maximum number of finished tasks kept for a busy line.
 const MAX_DEFERRED: usize = 1000;
 
-/// The most sentences remembered.
+/// Maximum number of recent messages.
 const MAX_PAST: usize = 50;
 
-/// What a notice means.
+/// The importance of a message, which sets its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// For the record.
     Info,
-    /// A good ending.
     Success,
-    /// Something to know.
     Warning,
-    /// Something failed.
     Error,
 }
 
-/// A timed line of text.
+/// A message on the line until a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownMessage {
-    /// The sentence.
     pub text: String,
-    /// How many bytes at its end are the next step, which stays where the line is too short for all
-    /// of it.
+    /// Length of the next step at the end of the text, in bytes. A narrow line shortens the text
+    /// before it.
     pub hint_len: usize,
-    /// What it means.
     pub severity: Severity,
-    /// When it goes.
     pub until: Mono,
 }
 
 impl ShownMessage {
-    /// Returns the sentence in two parts: what happened, and the next step.
+    /// Returns the text in two parts: the message, and the next step.
     pub fn parts(&self) -> (&str, &str) {
         let at = self.text.len().saturating_sub(self.hint_len);
         self.text.split_at_checked(at).unwrap_or((&self.text, ""))
     }
 }
 
-/// What was said at some time.
+/// A message shown earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastMessage {
-    /// When.
     pub at: Timestamp,
-    /// The sentence.
     pub text: String,
-    /// What it means.
     pub severity: Severity,
 }
 
-/// Who is spoken to.
+/// The kind of a message, which decides what may replace it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MessageKind {
-    /// A person who did something.
+    /// A reply to a user action.
     Reply,
-    /// A person who did something that can be taken back: what was begun before does not cover
-    /// that.
+    /// A reply to an action that can be undone; results of earlier actions do not replace it.
     UndoOffer,
-    /// Whoever looks.
+    /// An event that the user did not cause.
     Event,
-    /// Whoever looks, of several things together; the next one of the kind takes its place.
+    /// A summary of several events; the next summary replaces it.
     Summary,
 }
 
-/// The message line with what is behind it.
+/// The message line and its queues.
 #[derive(Debug, Clone, Default)]
 pub struct MessageLine {
     shown: Option<(MessageKind, ShownMessage)>,
     waiting: VecDeque<(String, Severity)>,
-    /// Endings to be told of together once the line is free.
+    /// Finished tasks to report together when the line is free.
     deferred: Vec<TaskId>,
     past: VecDeque<PastMessage>,
 }
 
 impl MessageLine {
-    /// Returns the notice of the moment.
     pub fn message(&self) -> Option<&ShownMessage> {
-        self.shown.as_ref().map(|(_, notice)| notice)
+        self.shown.as_ref().map(|(_, message)| message)
     }
 
-    /// Returns what was said, the latest first.
+    /// Returns the recent messages, the latest first.
     pub fn past(&self) -> impl Iterator<Item = &PastMessage> {
         self.past.iter().rev()
     }
 
-    /// Reports whether news would have to wait.
+    /// Reports whether an event would have to wait.
     pub(in crate::app) fn is_busy(&self) -> bool {
         matches!(
             self.shown,
@@ -114,126 +102,147 @@ impl MessageLine {
         )
     }
 
-    /// Answers a person at once; the last `step` bytes of the text are the next step.
-    pub(in crate::app) fn reply(&mut self, text: &str, step: usize, tone: Severity, now: Now) {
-        self.replace(MessageKind::Reply, text, step, tone, now);
+    /// Shows a reply at once; the last `hint_len` bytes of the text are the next step.
+    pub(in crate::app) fn reply(
+        &mut self,
+        text: &str,
+        hint_len: usize,
+        severity: Severity,
+        now: Now,
+    ) {
+        self.replace(MessageKind::Reply, text, hint_len, severity, now);
     }
 
-    /// Answers a person likewise, who may take it back.
-    pub(in crate::app) fn offer_undo(&mut self, text: &str, step: usize, now: Now) {
-        self.replace(MessageKind::UndoOffer, text, step, Severity::Info, now);
+    /// Shows a reply to an action that can be undone.
+    pub(in crate::app) fn offer_undo(&mut self, text: &str, hint_len: usize, now: Now) {
+        self.replace(MessageKind::UndoOffer, text, hint_len, Severity::Info, now);
     }
 
-    /// Says what came of something begun earlier: at once, but behind an offer that still stands.
-    pub(in crate::app) fn show_result(&mut self, text: &str, tone: Severity, now: Now) {
+    /// Shows the result of an earlier command; queued while an undo hint is visible.
+    pub(in crate::app) fn show_result(&mut self, text: &str, severity: Severity, now: Now) {
         match self.shown {
-            Some((MessageKind::UndoOffer, _)) => self.queue_event(text, tone, now),
+            Some((MessageKind::UndoOffer, _)) => self.queue_event(text, severity, now),
             Some((MessageKind::Reply | MessageKind::Event | MessageKind::Summary, _)) | None => {
-                self.reply(text, 0, tone, now);
+                self.reply(text, 0, severity, now);
             }
         }
     }
 
-    fn replace(&mut self, kind: MessageKind, text: &str, step: usize, tone: Severity, now: Now) {
+    fn replace(
+        &mut self,
+        kind: MessageKind,
+        text: &str,
+        hint_len: usize,
+        severity: Severity,
+        now: Now,
+    ) {
         let text = clean(text);
-        if let Some((MessageKind::Event | MessageKind::Summary, cut)) =
-            self.shown.take_if(|(_, notice)| notice.until > now.mono)
+        if let Some((MessageKind::Event | MessageKind::Summary, interrupted)) =
+            self.shown.take_if(|(_, message)| message.until > now.mono)
         {
-            let stood = MESSAGE_TIME.saturating_sub(cut.until.since(now.mono));
-            if stood < MIN_READ_TIME && cut.text != text {
-                self.waiting.push_front((cut.text, cut.severity));
+            let shown_for = MESSAGE_TIME.saturating_sub(interrupted.until.since(now.mono));
+            if shown_for < MIN_READ_TIME && interrupted.text != text {
+                self.waiting
+                    .push_front((interrupted.text, interrupted.severity));
             }
         }
-        self.show(kind, text, step, tone, now);
+        self.show(kind, text, hint_len, severity, now);
     }
 
-    /// Says news when the line is free, else behind the answer that stands there.
-    pub(in crate::app) fn queue_event(&mut self, text: &str, tone: Severity, now: Now) {
+    /// Shows an event if the line is free, else queues it behind the reply.
+    pub(in crate::app) fn queue_event(&mut self, text: &str, severity: Severity, now: Now) {
         let text = clean(text);
         if self.is_busy() {
-            self.waiting.push_back((text, tone));
+            self.waiting.push_back((text, severity));
             self.waiting.truncate(MAX_PAST);
         } else {
-            self.show(MessageKind::Event, text, 0, tone, now);
+            self.show(MessageKind::Event, text, 0, severity, now);
         }
     }
 
-    /// Says news of several things together, in the place of the last such where that still stands;
-    /// else as other news.
-    pub(in crate::app) fn show_summary(&mut self, text: &str, tone: Severity, now: Now) {
+    /// Shows a summary of several events in place of the previous summary; queued if the line is
+    /// busy.
+    pub(in crate::app) fn show_summary(&mut self, text: &str, severity: Severity, now: Now) {
         if self.is_busy() {
-            return self.queue_event(text, tone, now);
+            return self.queue_event(text, severity, now);
         }
         if let Some((MessageKind::Summary, last)) = &self.shown
-            && self.past.back().is_some_and(|said| said.text == last.text)
+            && self.past.back().is_some_and(|past| past.text == last.text)
         {
             self.past.pop_back();
         }
-        self.show(MessageKind::Summary, clean(text), 0, tone, now);
+        self.show(MessageKind::Summary, clean(text), 0, severity, now);
     }
 
-    /// Keeps an ending for when the line is free.
+    /// Keeps a finished task for a report when the line is free.
     pub(in crate::app) fn defer_finished(&mut self, task: TaskId) {
         if !self.deferred.contains(&task) && self.deferred.len() < MAX_DEFERRED {
             self.deferred.push(task);
         }
     }
 
-    /// Takes off what has stood its time, and says what has waited longest. Returns the endings to
-    /// be told of when nothing else waits.
+    /// Removes an expired message and shows the next queued one. Returns the deferred tasks to
+    /// report if none is queued.
     pub(in crate::app) fn advance(&mut self, now: Now) -> Vec<TaskId> {
         if self
             .shown
-            .take_if(|(_, notice)| notice.until <= now.mono)
+            .take_if(|(_, message)| message.until <= now.mono)
             .is_none()
         {
             return Vec::new();
         }
         match self.waiting.pop_front() {
-            Some((text, tone)) => {
-                self.show(MessageKind::Event, text, 0, tone, now);
+            Some((text, severity)) => {
+                self.show(MessageKind::Event, text, 0, severity, now);
                 Vec::new()
             }
             None => std::mem::take(&mut self.deferred),
         }
     }
 
-    /// Says something behind the notice of the moment.
+    /// Appends text to the current message.
     pub(in crate::app) fn append(&mut self, text: &str) {
-        if let Some((_, notice)) = &mut self.shown {
-            notice.text.push_str(text);
-            notice.hint_len += if notice.hint_len > 0 { text.len() } else { 0 };
-            if let Some(said) = self.past.back_mut() {
-                said.text.clone_from(&notice.text);
+        if let Some((_, message)) = &mut self.shown {
+            message.text.push_str(text);
+            message.hint_len += if message.hint_len > 0 { text.len() } else { 0 };
+            if let Some(last) = self.past.back_mut() {
+                last.text.clone_from(&message.text);
             }
         }
     }
 
-    fn show(&mut self, kind: MessageKind, text: String, step: usize, tone: Severity, now: Now) {
-        let is_again = self.past.back().is_some_and(|said| said.text == text);
-        if !is_again {
+    fn show(
+        &mut self,
+        kind: MessageKind,
+        text: String,
+        hint_len: usize,
+        severity: Severity,
+        now: Now,
+    ) {
+        let is_repeat = self.past.back().is_some_and(|last| last.text == text);
+        if !is_repeat {
             self.past.push_back(PastMessage {
                 at: now.wall,
                 text: text.clone(),
-                severity: tone,
+                severity,
             });
             if self.past.len() > MAX_PAST {
                 self.past.pop_front();
             }
         }
         let until = now.mono.after(MESSAGE_TIME);
-        let notice = ShownMessage {
+        let message = ShownMessage {
             text,
-            hint_len: step,
-            severity: tone,
+            hint_len,
+            severity: severity,
             until,
         };
-        self.shown = Some((kind, notice));
+        self.shown = Some((kind, message));
     }
 }
 
-/// Returns a sentence that acts on no terminal. What a system or another program says of itself is
-/// in some, paths and the words of a panic too, and not all of it came through a door that cleans.
+/// Sanitises a message. It may contain paths, and texts of the system, of other programs or of a
+/// panic, which were not sanitised where they entered.
 fn clean(text: &str) -> String {
     CleanText::line(text, usize::MAX).to_string()
 }

@@ -1,4 +1,4 @@
-//! The command palette: every action by its name, those that fit best first.
+//! The command palette: every action by name, best matches first.
 
 use std::cmp::Reverse;
 
@@ -10,10 +10,9 @@ use crate::{
     domain::fuzzy::{SearchPattern, Searcher},
 };
 
-/// The longest text in the line, in bytes.
+/// Maximum length of the input, in bytes.
 const MAX_INPUT_LEN: usize = 256;
 
-/// The palette.
 #[derive(Debug, Clone)]
 pub struct CommandPalette {
     context: KeyContext,
@@ -22,17 +21,16 @@ pub struct CommandPalette {
     cursor: usize,
 }
 
-/// An action that fits what was typed.
+/// An action that matches the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PaletteMatch {
-    /// Which.
     pub action: Action,
-    /// Whether it makes sense where the palette was opened.
+    /// Whether the action works in the context in which the palette was opened.
     pub is_available: bool,
 }
 
 impl CommandPalette {
-    /// Returns the palette as opened there: with every action.
+    /// Opens the palette in a context, with every action listed.
     pub fn new(context: KeyContext, keymap: &Keymap) -> Self {
         let mut palette = Self {
             context,
@@ -44,81 +42,75 @@ impl CommandPalette {
         palette
     }
 
-    /// Returns the line.
     pub const fn input(&self) -> &Input {
         &self.input
     }
 
-    /// Returns the actions that fit, the best first; those that make no sense here come last.
+    /// Returns the matches, best first; actions that are unavailable here come last.
     pub fn matches(&self) -> &[PaletteMatch] {
         &self.matches
     }
 
-    /// Returns which is under the cursor.
     pub const fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// Returns the action under the cursor.
     pub fn chosen(&self) -> Option<PaletteMatch> {
         self.matches.get(self.cursor).copied()
     }
 
-    /// Moves the cursor, held at the ends.
+    /// Moves the cursor; stops at the ends.
     pub fn move_cursor(&mut self, by: isize) {
         self.go_to(self.cursor.saturating_add_signed(by));
     }
 
-    /// Puts the cursor on that action, or the last one.
+    /// Moves the cursor to a match, or to the last one.
     pub fn go_to(&mut self, at: usize) {
         self.cursor = at.min(self.matches.len().saturating_sub(1));
     }
 
-    /// Types a character.
     pub fn insert(&mut self, c: char, keymap: &Keymap) {
         line::insert(&mut self.input, c, MAX_INPUT_LEN);
         self.update_matches(keymap);
     }
 
-    /// Pastes text, as one line.
     pub fn paste(&mut self, text: &str, keymap: &Keymap) {
         line::paste(&mut self.input, text, MAX_INPUT_LEN);
         self.update_matches(keymap);
     }
 
-    /// Edits the line.
     pub fn edit(&mut self, edit: InputRequest, keymap: &Keymap) {
         self.input.handle(edit);
         self.update_matches(keymap);
     }
 
-    /// Looks for what fits: by name, then by what is said of it. Among equals the group and the
-    /// table's order hold.
+    /// Finds the matches by name, then by description. Ties are broken by group, then by the
+    /// table's order.
     fn update_matches(&mut self, keymap: &Keymap) {
-        let words = self.input.value().replace('_', " ");
-        let needles: Vec<_> = words.split_whitespace().map(SearchWord::new).collect();
+        let input = self.input.value().replace('_', " ");
+        let words: Vec<_> = input.split_whitespace().map(SearchWord::new).collect();
         let mut searcher = Searcher::default();
-        let mut found: Vec<_> = lines(keymap)
-            .filter_map(|line| {
-                let names = line.action.name().replace('_', " ");
-                let mut fits = needles
+        let mut matches: Vec<_> = bindings(keymap)
+            .filter_map(|binding| {
+                let names = binding.action.name().replace('_', " ");
+                let mut scores = words
                     .iter()
-                    .map(|wanted| wanted.score(&names, line.help, &mut searcher));
-                let score = fits.try_fold(0, |sum, fit| Some(sum + fit?))?;
-                let found = PaletteMatch {
-                    action: line.action,
-                    is_available: is_available(line.action, self.context, keymap),
+                    .map(|word| word.score(&names, binding.help, &mut searcher));
+                let score = scores.try_fold(0, |sum, score| Some(sum + score?))?;
+                let palette_match = PaletteMatch {
+                    action: binding.action,
+                    is_available: is_available(binding.action, self.context, keymap),
                 };
-                Some((rank(line.group), score, found))
+                Some((rank(binding.group), score, palette_match))
             })
             .collect();
-        found.sort_by_key(|(rank, score, found)| (!found.is_available, Reverse(*score), *rank));
-        self.matches = found.into_iter().map(|(.., found)| found).collect();
+        matches.sort_by_key(|(rank, score, found)| (!found.is_available, Reverse(*score), *rank));
+        self.matches = matches.into_iter().map(|(.., found)| found).collect();
         self.cursor = 0;
     }
 }
 
-/// A word that was typed.
+/// A word of the input.
 struct SearchWord {
     text: String,
     literal: SearchPattern,
@@ -134,14 +126,14 @@ impl SearchWord {
         }
     }
 
-    /// Returns how well an action fits, if it does: a name that begins so before one with a word
-    /// that does, before one that has it anywhere, before one that has its letters. What is said of
-    /// it must have it whole.
+    /// Returns how well an action matches; `None` if it does not. From best to worst: the name
+    /// starts with the word, a word of the name does, the name contains it, a word of the
+    /// description starts with it, the name has its letters in order, the description contains it.
     fn score(&self, name: &str, help: &str, searcher: &mut Searcher) -> Option<u32> {
-        let begins = |text: &str| text.to_lowercase().starts_with(&self.text);
-        let has_word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(begins);
-        if begins(name) {
-            // Of two that begin so, the shorter is meant.
+        let starts = |text: &str| text.to_lowercase().starts_with(&self.text);
+        let has_word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(starts);
+        if starts(name) {
+            // Of two such names the shorter one scores higher.
             let rest = name.len().saturating_sub(self.text.len()).min(20);
             return Some(80 - u32::try_from(rest).unwrap_or_default());
         }
@@ -161,11 +153,11 @@ impl SearchWord {
     }
 }
 
-/// Returns a line for each action that can be chosen by name; what only moves within a box cannot.
-fn lines(keymap: &Keymap) -> impl Iterator<Item = &Binding> {
-    let is_choice = |line: &&Binding| {
+/// Returns one binding for each action; without those that only work inside a dialog.
+fn bindings(keymap: &Keymap) -> impl Iterator<Item = &Binding> {
+    let is_listed = |binding: &&Binding| {
         !matches!(
-            line.action,
+            binding.action,
             Action::Palette
                 | Action::Accept
                 | Action::Toggle
@@ -173,11 +165,11 @@ fn lines(keymap: &Keymap) -> impl Iterator<Item = &Binding> {
                 | Action::PreviousField
         )
     };
-    keymap.actions().filter(is_choice)
+    keymap.actions().filter(is_listed)
 }
 
-/// Returns the place of a group where all fit equally: what is done first, what the fingers know by
-/// heart last.
+/// Returns the rank of a group among equal matches: task actions first, the most familiar keys
+/// last.
 const fn rank(group: KeyGroup) -> usize {
     match group {
         KeyGroup::Tasks => 0,
@@ -190,12 +182,11 @@ const fn rank(group: KeyGroup) -> usize {
     }
 }
 
-/// Reports whether an action means something there: it has a line for the place, or needs no place
-/// but a task.
+/// Reports whether an action has a binding in the context, or only needs a task.
 fn is_available(action: Action, context: KeyContext, keymap: &Keymap) -> bool {
     matches!(action, Action::Copy(_))
         || keymap
             .bindings()
             .iter()
-            .any(|line| line.action == action && line.contexts.contains(&context))
+            .any(|binding| binding.action == action && binding.contexts.contains(&context))
 }

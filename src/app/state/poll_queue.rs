@@ -1,4 +1,4 @@
-//! The account's side of polling: pause, hold after account-wide errors, the rate, the numbering.
+//! Account-wide polling state: pause, backoff, rate limit, manual requests, poll ids.
 
 use std::{
     borrow::Cow,
@@ -18,24 +18,23 @@ use crate::domain::{
     time::Mono,
 };
 
-/// Why every poll waits, and until when.
+/// A pause of all polls after an account-wide error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountBackoff {
-    /// What was answered last.
+    /// The last error.
     pub error: PollError,
-    /// How many answers in a row said so.
+    /// The number of consecutive answers with this error.
     pub failures: u32,
-    /// Since when.
     pub since: Mono,
-    /// Since when one hold has followed another for the same reason.
+    /// When the first of consecutive backoffs for the same reason began.
     pub streak_began: Mono,
-    /// When one poll tries again.
+    /// When one poll probes the server.
     pub until: Mono,
-    /// Whether another instance told of it, and no answer of our own has.
+    /// Whether another instance reported it and no answer of our own has confirmed it.
     pub is_external: bool,
 }
 
-/// A question under way after a task that was taken off the list.
+/// An unanswered poll of a task that was removed from the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OrphanedPoll {
     task: TaskId,
@@ -43,7 +42,7 @@ struct OrphanedPoll {
     since: Mono,
 }
 
-/// The account's side of polling.
+/// The scheduler of all polls of the account.
 #[derive(Debug, Clone)]
 pub struct PollQueue {
     intervals: PollIntervals,
@@ -55,32 +54,32 @@ pub struct PollQueue {
     requested_set: HashSet<TaskId>,
     orphans: Vec<OrphanedPoll>,
     last_attempt: PollAttempt,
-    /// The questions under way that a person asked for.
+    /// Unanswered polls that the user requested.
     manual: Vec<PollAttempt>,
-    /// When the next turn is worth asking for, where others took them all.
+    /// When to try for a permit again, after other instances took them all.
     deferred_until: Option<Mono>,
-    /// The rows in trouble of late, with the time of it.
+    /// The tasks that failed recently, with the time.
     recent_failures: VecDeque<(Mono, TaskId)>,
-    /// How many questions in a row ended in trouble; those after one row in a row count once.
+    /// The number of consecutive failed polls; repeated failures of one task count once.
     consecutive_failures: u32,
-    /// The row whose question was the last of them.
+    /// The task of the last failed poll.
     last_failed: Option<TaskId>,
-    /// What the other instances are to be told.
+    /// A message to the other instances, not sent yet.
     broadcast: Option<Broadcast>,
-    /// The tasks answered for of late, with the time of it.
+    /// The tasks whose poll ended recently, with the time.
     recent_ends: VecDeque<(Mono, TaskId)>,
-    /// The tasks whose question the account's trouble was the answer to, while that lasts.
+    /// The tasks whose poll was rejected with the account-wide error, during the backoff.
     rejected_at: HashMap<TaskId, Mono>,
 }
 
-/// How long the server must have limited us until the key itself may be at its limit.
+/// How long a rate limit must have lasted before the key's own limit is suspected.
 const KEY_LIMIT_AGE: Duration = Duration::from_hours(1);
 
 impl AccountBackoff {
-    /// Returns what is the matter, as the start of a sentence without a full stop.
+    /// Returns the reason as the start of a sentence, without a full stop.
     ///
-    /// A key has limits for an hour, for a day and in all, and the server may call each of them
-    /// "asked too often": what does not pass by waiting for an hour is rather one of those.
+    /// A key has hourly, daily and total limits, and the server may report each of them as a rate
+    /// limit: one that has lasted for an hour is probably such a limit.
     pub fn message(&self, now: Mono) -> Cow<'static, str> {
         let is_long = now.since(self.streak_began) >= KEY_LIMIT_AGE;
         if is_long && matches!(self.error, PollError::RateLimited { code: 429, .. }) {
@@ -92,10 +91,9 @@ impl AccountBackoff {
 }
 
 impl PollQueue {
-    /// Returns the start: nothing asked, nothing held.
-    pub fn new(pace: PollIntervals, jitter: Jitter) -> Self {
+    pub fn new(intervals: PollIntervals, jitter: Jitter) -> Self {
         Self {
-            intervals: pace,
+            intervals,
             jitter,
             is_paused: false,
             backoff: None,
@@ -115,49 +113,43 @@ impl PollQueue {
         }
     }
 
-    /// Returns how often tasks are asked after.
     pub const fn intervals(&self) -> PollIntervals {
         self.intervals
     }
 
-    /// Sets how often tasks are asked after.
-    pub const fn set_intervals(&mut self, pace: PollIntervals) {
-        self.intervals = pace;
+    pub const fn set_intervals(&mut self, intervals: PollIntervals) {
+        self.intervals = intervals;
     }
 
-    /// Returns the spread of waits.
     pub const fn jitter(&self) -> Jitter {
         self.jitter
     }
 
-    /// Reports whether the user stopped the asking.
     pub const fn is_paused(&self) -> bool {
         self.is_paused
     }
 
-    /// Stops the asking, or goes on.
     pub const fn toggle_pause(&mut self) {
         self.is_paused = !self.is_paused;
     }
 
-    /// Returns why every poll waits, if it does.
     pub const fn backoff(&self) -> Option<&AccountBackoff> {
         self.backoff.as_ref()
     }
 
-    /// Notes an account-wide error: every poll waits.
+    /// Starts or extends the backoff after an account-wide error.
     ///
-    /// Answers to questions asked before the hold began do not make it longer, unless they say
-    /// something else; and none makes it shorter.
-    pub fn back_off(&mut self, error: PollError, asked: Mono, now: Mono) {
+    /// Answers to requests sent before the backoff began extend it only if they report another
+    /// error; none shortens it.
+    pub fn back_off(&mut self, error: PollError, sent_at: Mono, now: Mono) {
         let (failures, at_least) = match &self.backoff {
-            Some(hold) if asked < hold.until => {
-                if hold.error == error {
+            Some(backoff) if sent_at < backoff.until => {
+                if backoff.error == error {
                     return;
                 }
-                (hold.failures, hold.until)
+                (backoff.failures, backoff.until)
             }
-            Some(hold) => (hold.failures.saturating_add(1), now),
+            Some(backoff) => (backoff.failures.saturating_add(1), now),
             None => (1, now),
         };
         let until = now.after(self.jitter.account_backoff(&error, failures));
@@ -166,7 +158,7 @@ impl PollQueue {
         }
     }
 
-    /// Holds every poll, and lets the other instances know what is true for them too.
+    /// Starts a backoff, and broadcasts it if it applies to the other instances too.
     fn start_backoff(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
         if !error.is_local() {
             self.broadcast = Some(Broadcast::Backoff {
@@ -186,32 +178,36 @@ impl PollQueue {
         self.clear_failures();
     }
 
-    /// Takes over the hold that another instance told of.
+    /// Adopts a backoff that another instance reported.
     pub fn adopt_backoff(&mut self, error: PollError, failures: u32, until: Mono, now: Mono) {
-        let own = self.backoff.as_ref().map_or(until, |hold| hold.until);
+        let current_end = self.backoff.as_ref().map_or(until, |backoff| backoff.until);
         self.backoff = Some(AccountBackoff {
             streak_began: self.streak_began(&error, now),
             error,
             failures,
             since: now,
-            until: own.max(until),
+            until: current_end.max(until),
             is_external: true,
         });
         self.clear_failures();
     }
 
-    /// Returns since when one hold has followed another for that reason, with one that begins now.
+    /// Returns when the first of consecutive backoffs for this reason began, including one that
+    /// begins now.
     fn streak_began(&self, error: &PollError, now: Mono) -> Mono {
-        let is_same = |held: &PollError| held.kind() == error.kind() && held.code() == error.code();
-        let before = self.backoff.as_ref().filter(|hold| is_same(&hold.error));
-        before.map_or(now, |hold| hold.streak_began)
+        let is_same =
+            |other: &PollError| other.kind() == error.kind() && other.code() == error.code();
+        let before = self
+            .backoff
+            .as_ref()
+            .filter(|backoff| is_same(&backoff.error));
+        before.map_or(now, |backoff| backoff.streak_began)
     }
 
-    /// Counts a row in trouble. When it is one of many, it is the server: every poll waits, and one
-    /// tries.
+    /// Counts a failed task. If many fail, the server is at fault: all polls wait, and one probes.
     ///
-    /// Many are five rows within ten seconds, or five questions in a row; one row that fails again
-    /// and again is its own affair.
+    /// Many means five tasks within ten seconds, or five polls in a row. One task that fails
+    /// repeatedly starts no backoff.
     pub fn record_failure(&mut self, task: &TaskId, error: &PollError, now: Mono) {
         if self.backoff.is_some() {
             return;
@@ -221,7 +217,7 @@ impl PollQueue {
             self.last_failed = Some(task.clone());
         }
         self.recent_failures
-            .retain(|(at, row)| now.since(*at) < FAILURE_WINDOW && row != task);
+            .retain(|(at, failed)| now.since(*at) < FAILURE_WINDOW && failed != task);
         self.recent_failures.push_back((now, task.clone()));
         let rows = u32::try_from(self.recent_failures.len()).unwrap_or(u32::MAX);
         if rows.max(self.consecutive_failures) >= FAILURE_THRESHOLD {
@@ -230,7 +226,7 @@ impl PollQueue {
         }
     }
 
-    /// Notes that the server answered: no question in a row failed.
+    /// Resets the count of consecutive failures after an answer.
     pub fn record_success(&mut self) {
         (self.consecutive_failures, self.last_failed) = (0, None);
     }
@@ -240,109 +236,111 @@ impl PollQueue {
         self.record_success();
     }
 
-    /// Takes what the other instances are to be told.
     pub const fn take_broadcast(&mut self) -> Option<Broadcast> {
         self.broadcast.take()
     }
 
-    /// Notes that a question of that time failed for a reason of its own: if it was the hold's one
-    /// try, the hold goes on.
-    pub fn extend_backoff(&mut self, asked: Mono, now: Mono) {
-        let hold = self.backoff.as_ref().filter(|hold| asked >= hold.until);
-        if let Some(hold) = hold.cloned() {
-            let failures = hold.failures.saturating_add(1);
-            let until = now.after(self.jitter.account_backoff(&hold.error, failures));
-            self.start_backoff(hold.error, failures, until, now);
+    /// Extends the backoff if its probe, sent at `asked`, failed for a reason of its own.
+    pub fn extend_backoff(&mut self, sent_at: Mono, now: Mono) {
+        let backoff = self
+            .backoff
+            .as_ref()
+            .filter(|backoff| sent_at >= backoff.until);
+        if let Some(backoff) = backoff.cloned() {
+            let failures = backoff.failures.saturating_add(1);
+            let until = now.after(self.jitter.account_backoff(&backoff.error, failures));
+            self.start_backoff(backoff.error, failures, until, now);
         }
     }
 
-    /// Ends the hold after the server answered a question asked since; returns what it was.
+    /// Ends the backoff after an answer to a request sent since; returns the ended backoff.
     ///
-    /// An answer to a question from before the hold tells nothing of it.
-    pub fn lift_after_answer(&mut self, asked: Mono) -> Option<AccountBackoff> {
-        self.backoff.take_if(|hold| asked >= hold.until)
+    /// An answer to a request sent before the backoff proves nothing about it.
+    pub fn lift_after_answer(&mut self, sent_at: Mono) -> Option<AccountBackoff> {
+        self.backoff.take_if(|backoff| sent_at >= backoff.until)
     }
 
-    /// Ends the hold after another instance was answered, as its news of now say; returns what it
-    /// was.
+    /// Ends the backoff after another instance reported a success; returns the ended backoff.
     ///
-    /// The news of the hold's own beginning may be of a question from before. And the other's key
-    /// may be another one: what is said of a key is not over by news. The book of turns knows whose
-    /// hold it was, so that is asked at once; it refuses without a request as long as the hold
-    /// stands. Without a book there is nobody to ask.
+    /// The report may belong to a request from before the backoff, so a recent backoff stays.
+    /// Another instance may use another key, so its success does not lift a key-specific backoff.
+    /// Retry at once instead; the shared limiter rejects locally while this key is blocked. Without
+    /// a limiter (a read-only list) the backoff stays.
     pub fn lift_after_external_success(
         &mut self,
         access: AccessMode,
         now: Mono,
     ) -> Option<AccountBackoff> {
-        let hold = self.backoff.as_mut()?;
-        let (is_over, is_limit) = (hold.until <= now, hold.error.is_rate_limit());
-        let is_old = hold.since.after(MIN_INTERVAL) <= now;
-        if hold.error.is_key_specific() {
+        let backoff = self.backoff.as_mut()?;
+        let (is_over, is_limit) = (backoff.until <= now, backoff.error.is_rate_limit());
+        let is_old = backoff.since.after(MIN_INTERVAL) <= now;
+        if backoff.error.is_key_specific() {
             if access == AccessMode::ReadOnly {
                 return None;
             }
             if is_old && !is_limit {
-                hold.until = hold.until.min(now);
+                backoff.until = backoff.until.min(now);
             }
             return self.backoff.take_if(|_| is_over && is_limit);
         }
         self.backoff.take_if(|_| is_over || is_old)
     }
 
-    /// Reports whether a hold is over and only an answer of our own can end it: news are no reason
-    /// to put that off.
+    /// Reports whether the backoff has expired and only an answer of our own can end it. Reports of
+    /// other instances are no reason to delay that.
     pub fn needs_own_probe(&self, now: Mono) -> bool {
-        let is_over = |hold: &AccountBackoff| hold.error.is_key_specific() && hold.until <= now;
+        let is_over =
+            |backoff: &AccountBackoff| backoff.error.is_key_specific() && backoff.until <= now;
         self.backoff.as_ref().is_some_and(is_over)
     }
 
-    /// Forgets a hold that is over while nothing is left to try with.
+    /// Ends an expired backoff when no task is left to probe with.
     pub fn drop_expired_backoff(&mut self, now: Mono) {
-        self.backoff.take_if(|hold| hold.until <= now);
+        self.backoff.take_if(|backoff| backoff.until <= now);
     }
 
-    /// Lets one poll try at once although the hold is not over.
+    /// Lets one poll probe at once.
     pub fn retry_now(&mut self, now: Mono) {
-        if let Some(hold) = &mut self.backoff {
-            hold.until = hold.until.min(now);
+        if let Some(backoff) = &mut self.backoff {
+            backoff.until = backoff.until.min(now);
             self.broadcast = Some(Broadcast::RetryNow);
         }
     }
 
-    /// Puts a task first in line again whose turn did not come.
+    /// Puts a task whose poll was denied back at the front of the manual requests.
     pub fn requeue_first(&mut self, task: TaskId) {
         if self.requested_set.insert(task.clone()) {
             self.requested.push_front(task);
         }
     }
 
-    /// Notes that others take every turn until then.
+    /// Delays all polls: other instances hold all permits until then.
     pub const fn defer_until(&mut self, until: Mono) {
         self.deferred_until = Some(until);
     }
 
-    /// Uncounts the poll of that time, which was not asked after all.
+    /// Removes a start from the rate count, because no request was sent.
     pub fn uncount_start(&mut self, started: Mono) {
         if let Some(at) = self.sent.iter().rposition(|sent| *sent == started) {
             self.sent.remove(at);
         }
     }
 
-    /// Notes that a question after a task is over.
+    /// Records the end of a task's poll.
     pub fn record_end(&mut self, task: &TaskId, now: Mono) {
         self.recent_ends
             .retain(|(at, _)| now.since(*at) < MIN_INTERVAL);
         self.recent_ends.push_back((now, task.clone()));
     }
 
-    /// Reports whether this instance asked after a task so lately that it gets no turn for it yet.
+    /// Reports whether the limiter would still deny a permit for the task because this instance has
+    /// just polled it.
     pub fn was_just_polled(&self, task: &TaskId, now: Mono) -> bool {
         let mut ended = self.recent_ends.iter();
         ended.any(|(at, other)| other == task && now.since(*at) < MIN_INTERVAL)
     }
 
-    /// Notes that the account's trouble was the answer to a question after a task.
+    /// Records that a task's poll was rejected with the account-wide error.
     pub fn record_rejection(&mut self, task: &TaskId, now: Mono) {
         if self.backoff.is_none() {
             self.rejected_at.clear();
@@ -350,40 +348,39 @@ impl PollQueue {
         self.rejected_at.insert(task.clone(), now);
     }
 
-    /// Returns when the account's trouble, as long as it lasts, was the answer to a question after
-    /// a task.
+    /// Returns when a task's poll was rejected with the account-wide error; `None` without a
+    /// backoff.
     pub fn rejected_at(&self, task: &TaskId) -> Option<Mono> {
         let at = self.rejected_at.get(task).copied();
         at.filter(|_| self.backoff.is_some())
     }
 
-    /// Notes that a person asked for this poll.
     pub fn mark_manual(&mut self, attempt: PollAttempt) {
         self.manual.push(attempt);
     }
 
-    /// Reports whether a person asked for this poll, which is over.
+    /// Forgets an ended poll; returns whether the user requested it.
     pub fn take_manual(&mut self, attempt: PollAttempt) -> bool {
         let count = self.manual.len();
         self.manual.retain(|other| *other != attempt);
         self.manual.len() < count
     }
 
-    /// Gives the questions under way after tasks no longer on the list their whole time again.
+    /// Restarts the answer timeout of all orphaned polls.
     pub fn restart_orphans(&mut self, now: Mono) {
-        for stray in &mut self.orphans {
-            stray.since = now;
+        for orphan in &mut self.orphans {
+            orphan.since = now;
         }
     }
 
-    /// Puts a task first in line, pause or no pause.
+    /// Queues a manual request, which is sent even while polling is paused.
     pub fn request(&mut self, task: TaskId) {
         if self.requested_set.insert(task.clone()) {
             self.requested.push_back(task);
         }
     }
 
-    /// Remembers the question under way after a task that leaves the list: it still takes its room.
+    /// Keeps the unanswered poll of a removed task: it still occupies a slot.
     pub fn add_orphan(&mut self, task: TaskId, attempt: PollAttempt, since: Mono) {
         self.orphans.push(OrphanedPoll {
             task,
@@ -392,70 +389,73 @@ impl PollQueue {
         });
     }
 
-    /// Ends the question after a task that was taken off the list; returns since when it was under
-    /// way.
+    /// Removes an answered orphaned poll; returns when it was sent.
     pub fn end_orphan(&mut self, attempt: PollAttempt) -> Option<Mono> {
-        let is_it = |stray: &OrphanedPoll| stray.attempt == attempt;
-        let at = self.orphans.iter().position(is_it)?;
+        let is_match = |orphan: &OrphanedPoll| orphan.attempt == attempt;
+        let at = self.orphans.iter().position(is_match)?;
         Some(self.orphans.swap_remove(at).since)
     }
 
-    /// Returns the question still under way after a task that comes back.
+    /// Removes and returns the unanswered poll of a task that is restored.
     pub fn take_orphan(&mut self, task: &TaskId) -> Option<(PollAttempt, Mono)> {
-        let at = self.orphans.iter().position(|stray| stray.task == *task)?;
+        let at = self
+            .orphans
+            .iter()
+            .position(|orphan| orphan.task == *task)?;
         let OrphanedPoll { attempt, since, .. } = self.orphans.swap_remove(at);
         Some((attempt, since))
     }
 
-    /// Forgets the strays that were answered by this, or by nothing in all the time an answer may
-    /// take.
+    /// Removes the orphaned poll that was answered, and those that are lost.
     pub fn prune_orphans(&mut self, answered: Option<PollAttempt>, now: Mono) {
-        self.orphans
-            .retain(|stray| Some(stray.attempt) != answered && stray.since.after(LOST_AFTER) > now);
+        self.orphans.retain(|orphan| {
+            Some(orphan.attempt) != answered && orphan.since.after(LOST_AFTER) > now
+        });
     }
 
-    /// Returns how many strays there are.
     pub const fn orphan_count(&self) -> usize {
         self.orphans.len()
     }
 
-    /// Returns when the next stray counts as lost.
+    /// Returns when the next orphaned poll counts as lost.
     pub fn next_lost(&self) -> Option<Mono> {
         self.orphans
             .iter()
-            .map(|stray| stray.since.after(LOST_AFTER))
+            .map(|orphan| orphan.since.after(LOST_AFTER))
             .min()
     }
 
-    /// Returns the tasks the user asked for, in order.
+    /// Returns the manual requests in order.
     pub const fn requested(&self) -> &VecDeque<TaskId> {
         &self.requested
     }
 
-    /// Takes the first task the user asked for.
+    /// Takes the first manual request.
     pub fn take_requested(&mut self) -> Option<TaskId> {
         let task = self.requested.pop_front()?;
         self.requested_set.remove(&task);
         Some(task)
     }
 
-    /// Returns when the next poll may start at the earliest, with so many under way; `None` when
-    /// another answer must come first.
+    /// Returns the earliest start of the next poll with `in_flight` polls unanswered; `None` if it
+    /// must wait for an answer.
     pub fn next_slot_at(&self, in_flight: usize, now: Mono) -> Option<Mono> {
-        let most = if self.backoff.is_some() {
+        let limit = if self.backoff.is_some() {
             1
         } else {
             MAX_IN_FLIGHT
         };
-        if in_flight + self.orphans.len() >= most {
+        if in_flight + self.orphans.len() >= limit {
             return None;
         }
-        let held = self
+        let backoff_end = self
             .backoff
             .as_ref()
-            .map_or(now, |hold| hold.until.max(now));
-        let held = self.deferred_until.map_or(held, |until| until.max(held));
-        let rated = match self
+            .map_or(now, |backoff| backoff.until.max(now));
+        let backoff_end = self
+            .deferred_until
+            .map_or(backoff_end, |until| until.max(backoff_end));
+        let rate_end = match self
             .sent
             .len()
             .checked_sub(MAX_PER_SECOND)
@@ -464,10 +464,10 @@ impl PollQueue {
             Some(sent) => sent.after(RATE_WINDOW),
             None => now,
         };
-        Some(held.max(rated))
+        Some(backoff_end.max(rate_end))
     }
 
-    /// Numbers and counts a poll that starts now.
+    /// Counts a poll that starts now and returns its id.
     pub fn start(&mut self, now: Mono) -> PollAttempt {
         self.forget_before(now);
         self.sent.push_back(now);
@@ -475,7 +475,6 @@ impl PollQueue {
         self.last_attempt
     }
 
-    /// Returns how many polls started in the last minute.
     pub fn per_minute(&self, now: Mono) -> usize {
         self.sent
             .iter()
@@ -504,96 +503,100 @@ mod tests {
 
     #[test]
     fn five_polls_start_a_second_and_four_are_in_flight() {
-        let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
+        let mut queue = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
         for n in 0..5 {
-            assert_eq!(polls.next_slot_at(0, at(n)), Some(at(n)));
-            polls.start(at(n));
+            assert_eq!(queue.next_slot_at(0, at(n)), Some(at(n)));
+            queue.start(at(n));
         }
 
-        assert_eq!(polls.next_slot_at(0, at(5)), Some(at(1100)));
-        assert_eq!(polls.next_slot_at(0, at(1100)), Some(at(1100)));
-        assert_eq!(polls.next_slot_at(4, at(1100)), None);
-        assert_eq!(polls.per_minute(at(1100)), 5);
-        assert_eq!(polls.per_minute(at(60_003)), 1);
+        assert_eq!(queue.next_slot_at(0, at(5)), Some(at(1100)));
+        assert_eq!(queue.next_slot_at(0, at(1100)), Some(at(1100)));
+        assert_eq!(queue.next_slot_at(4, at(1100)), None);
+        assert_eq!(queue.per_minute(at(1100)), 5);
+        assert_eq!(queue.per_minute(at(60_003)), 1);
     }
 
     #[test]
     fn a_backoff_allows_one_probe() {
-        let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
-        polls.back_off(PollError::Maintenance, at(0), at(100));
-        let hold = polls.backoff().unwrap().clone();
+        let mut queue = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
+        queue.back_off(PollError::Maintenance, at(0), at(100));
+        let backoff = queue.backoff().unwrap().clone();
 
-        polls.back_off(PollError::Maintenance, at(0), at(200));
+        queue.back_off(PollError::Maintenance, at(0), at(200));
 
-        assert_eq!(polls.backoff(), Some(&hold));
-        assert_eq!(polls.next_slot_at(0, at(300)), Some(hold.until));
-        assert_eq!(polls.next_slot_at(1, hold.until), None);
-        polls.back_off(
+        assert_eq!(queue.backoff(), Some(&backoff));
+        assert_eq!(queue.next_slot_at(0, at(300)), Some(backoff.until));
+        assert_eq!(queue.next_slot_at(1, backoff.until), None);
+        queue.back_off(
             PollError::Maintenance,
-            hold.until,
-            hold.until.after(Duration::from_secs(1)),
+            backoff.until,
+            backoff.until.after(Duration::from_secs(1)),
         );
-        assert_eq!(polls.backoff().unwrap().failures, 2);
+        assert_eq!(queue.backoff().unwrap().failures, 2);
     }
 
     #[test]
     fn a_missing_key_is_not_broadcast() {
-        let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
+        let mut queue = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
         let unread = PollError::KeyUnreadable(crate::domain::text::CleanText::line("x", 9));
         for error in [PollError::NoKey, unread] {
-            polls.back_off(error, at(0), at(100));
-            assert_eq!(polls.take_broadcast(), None);
+            queue.back_off(error, at(0), at(100));
+            assert_eq!(queue.take_broadcast(), None);
         }
-        polls.back_off(PollError::Maintenance, at(0), at(200));
-        assert!(polls.backoff().is_some());
+        queue.back_off(PollError::Maintenance, at(0), at(200));
+        assert!(queue.backoff().is_some());
     }
 
     #[test]
     fn earlier_requests_do_not_change_a_backoff() {
-        let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
-        let told = |secs| PollError::RateLimited {
+        let mut queue = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
+        let rate_limited = |secs| PollError::RateLimited {
             code: 429,
             retry_after: Some(Duration::from_secs(secs)),
         };
-        polls.back_off(told(60), at(0), at(100));
-        let hold = polls.backoff().unwrap().clone();
+        queue.back_off(rate_limited(60), at(0), at(100));
+        let backoff = queue.backoff().unwrap().clone();
 
-        polls.back_off(told(3), at(50), at(200));
-        polls.extend_backoff(at(60), at(300));
-        assert_eq!(polls.lift_after_answer(at(70)), None);
-        assert_eq!(polls.backoff(), Some(&hold));
-        polls.back_off(told(60), at(80), hold.until.after(Duration::from_secs(1)));
+        queue.back_off(rate_limited(3), at(50), at(200));
+        queue.extend_backoff(at(60), at(300));
+        assert_eq!(queue.lift_after_answer(at(70)), None);
+        assert_eq!(queue.backoff(), Some(&backoff));
+        queue.back_off(
+            rate_limited(60),
+            at(80),
+            backoff.until.after(Duration::from_secs(1)),
+        );
         assert_eq!(
-            polls.backoff(),
-            Some(&hold),
+            queue.backoff(),
+            Some(&backoff),
             "nor when it comes after its end"
         );
 
-        polls.extend_backoff(hold.until, hold.until);
+        queue.extend_backoff(backoff.until, backoff.until);
         assert_eq!(
-            polls.backoff().unwrap().failures,
+            queue.backoff().unwrap().failures,
             2,
             "a try that told nothing"
         );
-        let until = polls.backoff().unwrap().until;
-        assert!(polls.lift_after_answer(until).is_some());
+        let until = queue.backoff().unwrap().until;
+        assert!(queue.lift_after_answer(until).is_some());
     }
 
     #[test]
     fn orphaned_polls_count_until_answered_or_lost() {
-        let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
+        let mut queue = PollQueue::new(PollIntervals::default(), Jitter::seeded(1));
         let id = TaskId::parse("a").unwrap();
-        let attempt = polls.start(at(0));
-        polls.add_orphan(id.clone(), attempt, at(0));
+        let attempt = queue.start(at(0));
+        queue.add_orphan(id.clone(), attempt, at(0));
 
-        assert_eq!(polls.next_slot_at(3, at(1)), None);
-        assert_eq!(polls.take_orphan(&id), Some((attempt, at(0))));
-        assert!(polls.next_slot_at(3, at(1)).is_some());
+        assert_eq!(queue.next_slot_at(3, at(1)), None);
+        assert_eq!(queue.take_orphan(&id), Some((attempt, at(0))));
+        assert!(queue.next_slot_at(3, at(1)).is_some());
 
-        polls.add_orphan(id, attempt, at(0));
-        polls.prune_orphans(None, at(24_999));
-        assert_eq!(polls.next_lost(), Some(at(25_000)));
-        polls.prune_orphans(None, at(25_000));
-        assert_eq!(polls.orphan_count(), 0);
+        queue.add_orphan(id, attempt, at(0));
+        queue.prune_orphans(None, at(24_999));
+        assert_eq!(queue.next_lost(), Some(at(25_000)));
+        queue.prune_orphans(None, at(25_000));
+        assert_eq!(queue.orphan_count(), 0);
     }
 }

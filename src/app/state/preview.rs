@@ -1,4 +1,4 @@
-//! The two pictures of the selected task: what was ordered, and how far it is.
+//! The preview of the selected task: the request, and its progress.
 
 use crate::domain::{
     comparison::{Comparison, VideoSource},
@@ -6,29 +6,23 @@ use crate::domain::{
     task::TaskId,
 };
 
-/// How far pictures are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviewStage {
-    /// They are being read.
     Rendering,
-    /// They were to be read, but nobody would see them any more; an answer is still awaited.
+    /// No longer needed; the response is still awaited.
     Stopping,
-    /// They are there.
     Shown,
-    /// There are none.
     Failed(PreviewError),
 }
 
-/// A pair of pictures: what it is made from, and how far it is.
+/// The two preview images of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskPreview {
-    /// What was ordered.
     pub request: PreviewRequest,
-    /// How far it is.
     pub stage: PreviewStage,
 }
 
-/// The core's side of pictures. One order at most is under way.
+/// The preview requests. At most one is in progress.
 #[derive(Debug, Clone, Default)]
 pub struct PreviewState {
     pub(in crate::app) current: Option<TaskPreview>,
@@ -37,18 +31,17 @@ pub struct PreviewState {
 }
 
 impl PreviewState {
-    /// Returns what is last known of a task's pictures.
     pub(super) fn for_task(&self, task: &TaskId) -> Option<&TaskPreview> {
         self.current
             .as_ref()
-            .filter(|last| last.request.task == *task)
+            .filter(|preview| preview.request.task == *task)
     }
 
-    /// Returns why a task has no pictures, as far as that is known.
+    /// Returns why a task has no preview, if known.
     pub(super) fn error(&self, task: &TaskId) -> Option<PreviewError> {
-        let last = self.current.as_ref()?;
-        match last.stage {
-            PreviewStage::Failed(error) if error.is_global() || last.request.task == *task => {
+        let preview = self.current.as_ref()?;
+        match preview.stage {
+            PreviewStage::Failed(error) if error.is_global() || preview.request.task == *task => {
                 Some(error)
             }
             PreviewStage::Failed(_)
@@ -58,14 +51,13 @@ impl PreviewState {
         }
     }
 
-    /// Returns the room for each picture, as last measured.
     pub(super) const fn area(&self) -> Option<CellArea> {
         self.area
     }
 
-    /// Returns what pictures of a task, in the room there is, are to be made from.
+    /// Returns a request for a task's preview in the measured area.
     pub(super) fn request(&self, comparison: Comparison) -> Option<PreviewRequest> {
-        let file = |clip: VideoSource| clip.file;
+        let file = |source: VideoSource| source.file;
         Some(PreviewRequest {
             id: self.last_id.next(),
             result: comparison.results.into_iter().find_map(file)?,

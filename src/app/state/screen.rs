@@ -1,46 +1,34 @@
-//! What fills the screen, and the boxes above it.
+//! The main screen, and the dialogs above it.
 
 use super::{
-    add::AddDialog,
-    boxes::{CopyMenu, LabelEditor},
-    filter::FilterLine,
-    folder::FolderDialog,
-    palette::CommandPalette,
+    add::AddDialog, copy_menu::CopyMenu, filter::FilterLine, folder::FolderDialog,
+    label_editor::LabelEditor, palette::CommandPalette,
 };
 use crate::domain::{link::VideoUrl, task::TaskId};
 
-/// What fills the screen below the overlays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MainScreen {
-    /// The table, with the detail where there is room.
+    /// The table, with the details beside or below it if there is space.
     #[default]
     List,
-    /// One task.
-    Detail {
-        /// Which of its pages.
-        page: DetailPage,
-        /// How many lines are scrolled away.
-        scroll: u16,
-    },
+    /// Full-screen details of one task.
+    Detail { page: DetailPage, scroll: u16 },
 }
 
-/// A page of the detail.
+/// A page of the details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DetailPage {
-    /// What is known, and the next step.
+    /// Status, links and the next step.
     #[default]
     Info,
-    /// The journal.
     Journal,
-    /// The server's last answer as it came.
+    /// The last raw response.
     Json,
 }
 
 impl DetailPage {
-    /// The pages in their order.
     pub const ALL: [Self; 3] = [Self::Info, Self::Journal, Self::Json];
 
-    /// Returns the page's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "Info",
@@ -49,7 +37,7 @@ impl DetailPage {
         }
     }
 
-    /// Returns the page to the right, around the end.
+    /// Returns the next page, cyclically.
     #[must_use]
     pub const fn next(self) -> Self {
         match self {
@@ -59,7 +47,7 @@ impl DetailPage {
         }
     }
 
-    /// Returns the page to the left, around the start.
+    /// Returns the previous page, cyclically.
     #[must_use]
     pub const fn previous(self) -> Self {
         match self {
@@ -70,97 +58,73 @@ impl DetailPage {
     }
 }
 
-/// A box above the screen; it owns the keyboard.
+/// A dialog, menu or page above the screen. It has the keyboard focus.
 #[derive(Debug, Clone)]
 pub enum Overlay {
-    /// The dialog that adds tasks.
     Add(Box<AddDialog>),
-    /// The numbered picker of several videos.
+    /// The picker of one of several videos.
     Pick(Picker),
-    /// The box in which a folder is typed.
+    /// The dialog in which the user types a folder.
     Folder(Box<FolderDialog>),
-    /// Links that no browser could be started for, shown whole.
+    /// Links shown in full, because no browser could be started for them.
     Link(ShownLinks),
-    /// The menu of what can be copied.
     Copy(CopyMenu),
-    /// The editor of a label.
     Label(Box<LabelEditor>),
-    /// The command palette.
     Palette(Box<CommandPalette>),
-    /// The keys.
     Help {
-        /// How many lines are scrolled away.
         scroll: u16,
     },
-    /// What was said of late.
+    /// The recent messages.
     Messages {
-        /// How many lines are scrolled away.
         scroll: u16,
     },
-    /// What was noticed about the server's answers.
+    /// The clock difference and the unusual answers.
     Diagnostics {
-        /// How many lines are scrolled away.
         scroll: u16,
     },
-    /// The line a filter is typed into; the list below it follows.
+    /// The filter line; the list below it is filtered while the user types.
     Filter(Box<FilterLine>),
-    /// The menu of orders.
+    /// The menu of sort orders.
     Sort {
-        /// Which is under the cursor.
         cursor: usize,
     },
-    /// A question before an act for many tasks.
+    /// A question before an action on many tasks.
     Confirm(Confirm),
 }
 
-/// An act for many tasks that waits for a yes.
+/// An action on many tasks that waits for confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirm {
-    /// Quit though the list file is gone: these tasks are stored nowhere else.
-    QuitUnsaved {
-        /// The tasks.
-        tasks: Vec<TaskId>,
-    },
-    /// Stop watching them.
+    /// Quit although the list file is deleted: these tasks are stored nowhere else.
+    QuitUnsaved { tasks: Vec<TaskId> },
     Remove {
-        /// Which.
         tasks: Vec<TaskId>,
-        /// How many of them are not on the screen's list at present.
+        /// The number of them that the tab or the filter hides.
         hidden: usize,
     },
-    /// Open their videos.
     Open {
-        /// Which, with their videos.
         videos: Vec<(TaskId, VideoUrl)>,
-        /// Of which kind.
         kind: VideoKind,
     },
 }
 
-/// The numbered picker.
+/// A picker of one of a task's videos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picker {
-    /// Whose videos.
     pub task: TaskId,
-    /// What they are: "result" or "original".
     pub kind: VideoKind,
-    /// The videos; never empty.
+    /// Never empty.
     pub videos: Vec<VideoUrl>,
-    /// Which is under the cursor.
     pub cursor: usize,
 }
 
-/// The two kinds of video of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VideoKind {
-    /// What was made.
     Result,
-    /// What was put in.
     Input,
 }
 
 impl VideoKind {
-    /// Returns the word for it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Result => "result",
@@ -169,13 +133,12 @@ impl VideoKind {
     }
 }
 
-/// Links shown whole.
+/// Links shown in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownLinks {
-    /// The links; never empty.
+    /// Never empty.
     pub urls: Vec<VideoUrl>,
-    /// Why they are shown.
     pub reason: String,
-    /// What became of copying them, once that is known.
+    /// The result of copying them, once it is known.
     pub copied: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What is set at the start and never changes.
+//! The settings of the dashboard, fixed at start.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,56 +16,48 @@ use crate::{
     },
 };
 
-/// The longest path shown, in bytes.
+/// Maximum length of a displayed path, in bytes.
 const MAX_PATH_LEN: usize = 1024;
 
-/// What the program was started with.
+/// The settings of the dashboard, fixed at start.
 #[derive(Debug, Clone)]
 pub struct AppSettings {
-    /// What the header calls this list: a profile's name, "demo"; empty for none.
+    /// The list's name in the header: a profile's name, or "demo"; empty for none.
     pub name: String,
-    /// How often tasks are asked after.
     pub poll_intervals: PollIntervals,
-    /// How long results live.
+    /// How long the server keeps results.
     pub retention: Duration,
-    /// Where the user's clock hangs.
+    /// Local time zone.
     pub time_zone: TimeZone,
-    /// Sets the spread of waits; another one in every instance.
+    /// Seed of the jitter, different in every instance.
     pub seed: u64,
-    /// Whether the list may be changed.
     pub access: AccessMode,
-    /// What the keys mean.
     pub keymap: Keymap,
-    /// Whether pictures are shown, and how.
     pub preview_mode: PreviewMode,
-    /// Where videos are saved; empty if no folder is known, so the user must type one.
+    /// Empty if no folder is known; the user must type one then.
     pub save_folder: PathBuf,
-    /// Whether a result is saved as soon as it is made.
+    /// Whether results are downloaded as soon as they are ready.
     pub auto_save: bool,
-    /// The user's home, which `~` stands for.
+    /// The user's home directory, for `~`.
     pub home: Option<PathBuf>,
-    /// The variables a typed folder may contain.
+    /// Environment variables that a typed folder may contain.
     pub variables: PathVariables,
-    /// Where the program was started: a folder typed without a root begins there.
+    /// The base of a typed relative folder.
     pub working_dir: PathBuf,
-    /// Ids worth trying, named where the list is empty and in the add dialog: the demo's spare
-    /// ones.
+    /// The demo's spare ids, suggested in the empty list and in the add dialog.
     pub suggestions: Vec<TaskId>,
-    /// How endings are told of.
     pub notifications: NotificationSettings,
-    /// Whether there is a key to ask with.
     pub api_key: ApiKeyStatus,
-    /// The API key and its spellings, never taken for ids.
+    /// The API key and its encodings, which are never taken for task ids.
     pub secrets: KnownSecrets,
 }
 
-/// Whether there is a key to ask with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ApiKeyStatus {
-    /// There is, or the settings say where to read it.
+    /// A key is set, or the settings say where to read it.
     #[default]
     Configured,
-    /// There is none, and none can come while the program runs.
+    /// No key is set, and none can be added while the program runs.
     Missing,
 }
 
@@ -94,7 +86,7 @@ impl Default for AppSettings {
 }
 
 impl AppSettings {
-    /// Returns a path for a sentence: clean, with the home as `~`.
+    /// Returns a path for display: sanitised, with the home directory as `~`.
     pub fn display_path(&self, path: &Path) -> String {
         let rest = self
             .home

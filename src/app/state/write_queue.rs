@@ -1,9 +1,9 @@
-//! What could not be written yet, and what is on its way to the disk: bounded, whatever the disk
-//! does.
+//! The write queue: changes that could not be written yet, and the number of writes in flight. It
+//! is bounded, whatever the disk does.
 //!
-//! A disk that takes nothing costs what can be learnt again first: of each task the newest
-//! observation is kept, with its raw text while there is room, and every ending. What a person did,
-//! or a file that was saved, is never left out.
+//! When the disk accepts no writes, changes that the server can repeat are dropped first: each task
+//! keeps its newest observation, with the raw text while there is space, and every final state.
+//! User actions and saved files are never dropped.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -17,34 +17,33 @@ use crate::domain::{
     time::Mono,
 };
 
-/// The most orders to write that may be unanswered; more wait here, where they are bounded.
+/// Maximum number of unanswered writes; further changes wait here, where they are bounded.
 const MAX_WRITES_IN_FLIGHT: usize = 8;
 
-/// The most changes kept; only what can be learnt again goes.
+/// Maximum number of queued changes; only changes that the server can repeat are dropped.
 const MAX_QUEUED: usize = 10_000;
 
-/// The most raw text kept, in bytes.
+/// Maximum size of all raw texts, in bytes.
 const MAX_RAW_BYTES: usize = 8 * 1024 * 1024;
 
-/// What could not be written yet; tried again until it can.
+/// Changes that could not be written yet; retried until they can be.
 #[derive(Debug, Clone, Default)]
 pub struct WriteQueue {
-    /// The changes, oldest first.
+    /// Oldest first.
     pub changes: VecDeque<ListChange>,
-    /// Why.
+    /// The error of the last failed write.
     pub error: Option<StoreError>,
-    /// When the next try is due; `None` while one is under way.
+    /// When to retry; `None` while a write is in flight.
     pub retry_at: Option<Mono>,
-    /// How many of the changes, from the front, came back from a write that failed: those after
-    /// them are newer.
+    /// The number of changes at the front that came back from a failed write; those after them are
+    /// newer.
     returned: usize,
-    /// How many orders to write are not answered yet.
+    /// The number of unanswered writes.
     in_flight: usize,
 }
 
 impl WriteQueue {
-    /// Takes changes to be written: returns them when that can be ordered now, else keeps them
-    /// behind what waits.
+    /// Returns the changes if they can be written now; else queues them.
     pub(in crate::app) fn write(&mut self, changes: Vec<ListChange>) -> Option<Vec<ListChange>> {
         if self.error.is_none() && self.changes.is_empty() && self.in_flight < MAX_WRITES_IN_FLIGHT
         {
@@ -56,7 +55,7 @@ impl WriteQueue {
         None
     }
 
-    /// Notes that an order was answered. What waited only for that is due now.
+    /// Records that a write was answered. Changes that waited only for that are due now.
     pub(in crate::app) fn write_finished(&mut self, now: Mono) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self.error.is_none() && !self.changes.is_empty() && self.retry_at.is_none() {
@@ -64,7 +63,8 @@ impl WriteQueue {
         }
     }
 
-    /// Takes back what was not written: behind what came back before, in front of what is newer.
+    /// Puts back changes that were not written: after those put back before, in front of newer
+    /// ones.
     pub(in crate::app) fn requeue(&mut self, changes: impl IntoIterator<Item = ListChange>) {
         for change in changes {
             self.changes.insert(self.returned, change);
@@ -73,37 +73,37 @@ impl WriteQueue {
         self.compact();
     }
 
-    /// Takes all that waits, to be written now.
+    /// Takes all queued changes, to be written now.
     pub(in crate::app) fn drain(&mut self) -> Vec<ListChange> {
         self.returned = 0;
         self.in_flight += 1;
         self.changes.drain(..).collect()
     }
 
-    /// Leaves out what newer news make needless, and then what there is no room for.
+    /// Drops changes that newer ones replace, and then those above the limits.
     fn compact(&mut self) {
-        let ended: HashSet<TaskId> = self
+        let finished: HashSet<TaskId> = self
             .changes
             .iter()
-            .filter(|change| is_ending(change))
+            .filter(|change| is_final(change))
             .map(|change| change.task().clone())
             .collect();
-        let (mut seen, mut heard) = (HashSet::new(), HashSet::new());
+        let (mut observed, mut checked) = (HashSet::new(), HashSet::new());
         let mut surplus = self.changes.len().saturating_sub(MAX_QUEUED);
-        let mut at = self.changes.len();
-        let mut kept = VecDeque::with_capacity(at);
+        let mut index = self.changes.len();
+        let mut kept = VecDeque::with_capacity(index);
         let mut returned = self.returned;
-        // The newest first.
+        // Newest first.
         while let Some(change) = self.changes.pop_back() {
-            at -= 1;
+            index -= 1;
             let task = change.task();
             let is_kept = match &change {
-                ListChange::Observed { .. } if is_ending(&change) => true,
+                ListChange::Observed { .. } if is_final(&change) => true,
                 ListChange::Observed { .. } => {
-                    heard.insert(task.clone());
-                    seen.insert(task.clone()) && !ended.contains(task)
+                    checked.insert(task.clone());
+                    observed.insert(task.clone()) && !finished.contains(task)
                 }
-                ListChange::CheckFailed { .. } => heard.insert(task.clone()),
+                ListChange::CheckFailed { .. } => checked.insert(task.clone()),
                 ListChange::Add { .. }
                 | ListChange::Remove { .. }
                 | ListChange::Restore { .. }
@@ -118,7 +118,7 @@ impl WriteQueue {
             if is_kept {
                 kept.push_front(change);
             } else {
-                returned -= usize::from(at < self.returned);
+                returned -= usize::from(index < self.returned);
                 surplus = surplus.saturating_sub(1);
             }
         }
@@ -127,26 +127,26 @@ impl WriteQueue {
         self.drop_raw();
     }
 
-    /// Leaves out that many of the oldest that can be learnt again.
+    /// Drops that many of the oldest changes that the server can repeat.
     fn drop_oldest(&mut self, mut surplus: usize) {
-        let (mut at, mut returned) = (0, self.returned);
+        let (mut index, mut returned) = (0, self.returned);
         self.changes.retain(|change| {
-            at += 1;
-            let is_learnable = matches!(
+            index += 1;
+            let is_repeatable = matches!(
                 change,
                 ListChange::Observed { .. } | ListChange::CheckFailed { .. }
             );
-            if surplus == 0 || !is_learnable || is_ending(change) {
+            if surplus == 0 || !is_repeatable || is_final(change) {
                 return true;
             }
             surplus -= 1;
-            returned -= usize::from(at <= self.returned);
+            returned -= usize::from(index <= self.returned);
             false
         });
         self.returned = returned;
     }
 
-    /// Leaves out raw texts, the oldest first, until the rest have room.
+    /// Drops raw texts, oldest first, until the rest is within the limit.
     fn drop_raw(&mut self) {
         let mut bytes: usize = self.changes.iter().map(raw_bytes).sum();
         for change in &mut self.changes {
@@ -165,12 +165,11 @@ impl WriteQueue {
     }
 }
 
-/// Reports whether it says that a task has ended.
-fn is_ending(change: &ListChange) -> bool {
+/// Reports whether a change records that a task has finished.
+fn is_final(change: &ListChange) -> bool {
     matches!(change, ListChange::Observed { observation, .. } if observation.state.is_final())
 }
 
-/// Returns how much raw text a change holds.
 fn raw_bytes(change: &ListChange) -> usize {
     if let ListChange::Observed { observation, .. } = change {
         observation.raw.len()
@@ -189,7 +188,7 @@ mod tests {
         task::{FailureStage, TaskDetails, TaskState},
     };
 
-    fn seen(name: &str, state: TaskState, raw: usize) -> ListChange {
+    fn observed(name: &str, state: TaskState, raw: usize) -> ListChange {
         ListChange::Observed {
             task: TaskId::parse(name).unwrap(),
             at: Timestamp::UNIX_EPOCH,
@@ -203,12 +202,12 @@ mod tests {
 
     fn running(name: &str) -> ListChange {
         let is_finishing = false;
-        seen(name, TaskState::Running { is_finishing }, 1)
+        observed(name, TaskState::Running { is_finishing }, 1)
     }
 
-    fn ended(name: &str) -> ListChange {
+    fn finished(name: &str) -> ListChange {
         let stage = FailureStage::Generation;
-        seen(name, TaskState::Failed { stage }, 1)
+        observed(name, TaskState::Failed { stage }, 1)
     }
 
     fn failed(name: &str) -> ListChange {
@@ -223,35 +222,35 @@ mod tests {
 
     #[test]
     fn failed_writes_keep_their_order() {
-        let mut unsaved = WriteQueue::default();
+        let mut queue = WriteQueue::default();
         let (a, b) = (running("a"), running("b"));
-        assert_eq!(unsaved.write(vec![a.clone()]), Some(vec![a.clone()]));
-        assert_eq!(unsaved.write(vec![b.clone()]), Some(vec![b.clone()]));
+        assert_eq!(queue.write(vec![a.clone()]), Some(vec![a.clone()]));
+        assert_eq!(queue.write(vec![b.clone()]), Some(vec![b.clone()]));
 
-        unsaved.requeue([a.clone()]);
-        unsaved.error = Some(StoreError::Full);
-        assert_eq!(unsaved.write(vec![running("c")]), None);
-        unsaved.requeue([b.clone()]);
+        queue.requeue([a.clone()]);
+        queue.error = Some(StoreError::Full);
+        assert_eq!(queue.write(vec![running("c")]), None);
+        queue.requeue([b.clone()]);
 
         let order = [a, b, running("c")];
-        assert_eq!(unsaved.changes, order);
-        assert_eq!(unsaved.drain(), order);
-        unsaved.write(vec![running("d")]);
-        unsaved.requeue(order.clone());
+        assert_eq!(queue.changes, order);
+        assert_eq!(queue.drain(), order);
+        queue.write(vec![running("d")]);
+        queue.requeue(order.clone());
         let [a, b, c] = order;
-        assert_eq!(unsaved.changes, [a, b, c, running("d")]);
+        assert_eq!(queue.changes, [a, b, c, running("d")]);
     }
 
     #[test]
     fn the_newest_and_every_final_state_are_kept() {
-        let mut unsaved = WriteQueue {
+        let mut queue = WriteQueue {
             error: Some(StoreError::Full),
             ..WriteQueue::default()
         };
         let changes = [
             running("a"),
             failed("b"),
-            ended("c"),
+            finished("c"),
             failed("a"),
             running("a"),
             running("b"),
@@ -259,45 +258,45 @@ mod tests {
             running("c"),
         ];
 
-        assert_eq!(unsaved.write(changes.to_vec()), None);
+        assert_eq!(queue.write(changes.to_vec()), None);
 
-        let kept = [ended("c"), running("a"), running("b"), failed("b")];
-        assert_eq!(unsaved.changes, kept);
+        let kept = [finished("c"), running("a"), running("b"), failed("b")];
+        assert_eq!(queue.changes, kept);
     }
 
     #[test]
     fn a_hanging_disk_gets_no_more_writes() {
-        let mut unsaved = WriteQueue::default();
-        let ordered = (0..1000).filter(|_| unsaved.write(vec![running("a")]).is_some());
-        assert_eq!(ordered.count(), MAX_WRITES_IN_FLIGHT);
-        assert_eq!(unsaved.changes, [running("a")]);
-        assert_eq!(unsaved.retry_at, None);
+        let mut queue = WriteQueue::default();
+        let accepted = (0..1000).filter(|_| queue.write(vec![running("a")]).is_some());
+        assert_eq!(accepted.count(), MAX_WRITES_IN_FLIGHT);
+        assert_eq!(queue.changes, [running("a")]);
+        assert_eq!(queue.retry_at, None);
 
-        unsaved.write_finished(Mono::default());
+        queue.write_finished(Mono::default());
 
-        assert_eq!(unsaved.retry_at, Some(Mono::default()));
+        assert_eq!(queue.retry_at, Some(Mono::default()));
     }
 
     #[test]
     fn raw_records_are_dropped_before_final_states() {
-        let mut unsaved = WriteQueue {
+        let mut queue = WriteQueue {
             error: Some(StoreError::Full),
             ..WriteQueue::default()
         };
         let stage = FailureStage::Generation;
-        let large = |n: usize| seen(&format!("t{n}"), TaskState::Failed { stage }, 1024 * 1024);
-        unsaved.write((0..20).map(large).collect());
+        let large = |n: usize| observed(&format!("t{n}"), TaskState::Failed { stage }, 1024 * 1024);
+        queue.write((0..20).map(large).collect());
 
-        assert_eq!(unsaved.changes.len(), 20);
+        assert_eq!(queue.changes.len(), 20);
         assert_eq!(
-            unsaved.changes.iter().map(raw_bytes).sum::<usize>(),
+            queue.changes.iter().map(raw_bytes).sum::<usize>(),
             MAX_RAW_BYTES
         );
-        assert_eq!(unsaved.changes.front().map(raw_bytes), Some(0));
+        assert_eq!(queue.changes.front().map(raw_bytes), Some(0));
         let many = (0..MAX_QUEUED + 5).map(|n| running(&format!("r{n}")));
-        unsaved.write(many.collect());
-        assert_eq!(unsaved.changes.len(), MAX_QUEUED);
-        let endings = unsaved.changes.iter().filter(|change| is_ending(change));
-        assert_eq!(endings.count(), 20);
+        queue.write(many.collect());
+        assert_eq!(queue.changes.len(), MAX_QUEUED);
+        let finals = queue.changes.iter().filter(|change| is_final(change));
+        assert_eq!(finals.count(), 20);
     }
 }
