@@ -1,7 +1,9 @@
 //! The sentences that people read, by where they appear. Labels of one or two words stay where they
-//! are drawn; the words of the config file's errors are in [`crate::config::error`].
+//! are drawn. The errors of the config file are worded in [`crate::config::error`], and those of
+//! its key bindings in [`crate::app::keymap`].
 
 pub mod command_line;
+pub mod dialogs;
 pub mod errors;
 pub mod message_line;
 pub mod screen;

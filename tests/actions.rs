@@ -72,7 +72,7 @@ fn each_copy_menu_key_copies_its_field() {
             "the result link",
             "https://tempfile.example/r/made.mp4",
         ),
-        ("o", "the original's link", "https://ex.com/in.mp4"),
+        ("o", "the input link", "https://ex.com/in.mp4"),
         ("p", "the prompt", "oil paint\nat dawn"),
     ] {
         for screen in [&[][..], &["Enter"]] {
@@ -133,15 +133,12 @@ fn copying_a_missing_field_says_so_and_closes() {
     let mut story = Story::with_tasks([task("a").running().created("14:30")]);
 
     assert_eq!(story.press(&["y", "u"]), []);
-    assert_eq!(
-        story.message(),
-        "Nothing to copy: there is no result link yet."
-    );
+    assert_eq!(story.message(), "Nothing to copy: no result link yet.");
     assert_eq!(story.state.context(), KeyContext::List);
     assert_eq!(story.press(&["y", "p"]), []);
     assert_eq!(
         story.message(),
-        "Nothing to copy: the server told no prompt."
+        "Nothing to copy: the server gave no prompt."
     );
     story.press(&["y", "x"]);
     assert_eq!(

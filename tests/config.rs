@@ -191,8 +191,8 @@ fn every_config_error_has_a_position() {
         "13:8: pace.late must be 2 to 3600 seconds.",
         "14:1: unknown key \"fast\" in [pace].",
         "16:12: notifications.command must be a list of texts in quotes, not a whole number.",
-        "18:1: there is no action \"open_reslut\"; did you mean \"open_result\"?",
-        "19:8: \"gg\" is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1.",
+        "18:1: unknown action \"open_reslut\"; did you mean \"open_result\"?",
+        "19:8: \"gg\" is not a key; write keys like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1.",
         "20:10: there is no place \"hepl\" for keys; did you mean \"help\"?",
         "22:11: \"a b\" cannot name a profile: 1 to 32 letters, digits, - and _.",
         "23:1: unknown key \"key\" in [profiles.a b]; did you mean \"key_file\"?",
@@ -228,7 +228,7 @@ fn toml_errors_are_reported_and_the_rest_is_read() {
 fn a_key_bound_twice_names_both_actions() {
     assert_eq!(
         parse_errors("[keys]\nnext = \"n\"\nundo = [\"d\"]\n"),
-        ["3:1: d means undo and remove in \"list\"; give one of them another key."]
+        ["3:1: key \"d\" is bound to undo and remove in \"list\"; change one of them."]
     );
 }
 

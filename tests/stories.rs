@@ -341,7 +341,7 @@ fn backoffs_grow_and_mark_no_task() {
     story.advance(58 * MINUTE);
     assert_eq!(said(&story).as_deref(), Some("asked too often (429)"));
     story.advance(4 * MINUTE);
-    let limit = "the limit of this key may be reached (hourly, daily or in all)";
+    let limit = "the key's limit may be reached (hourly, daily or total)";
     assert_eq!(said(&story).as_deref(), Some(limit));
     story.advance(58 * MINUTE);
     assert_eq!(said(&story).as_deref(), Some(limit));

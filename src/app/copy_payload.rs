@@ -1,9 +1,12 @@
 //! The text that each choice of the copy menu copies, or the reason why there is none.
 
-use crate::domain::{
-    link::VideoUrl,
-    task::{Family, TaskId},
-    watched_task::WatchedTask,
+use crate::{
+    domain::{
+        link::VideoUrl,
+        task::{Family, TaskId},
+        watched_task::WatchedTask,
+    },
+    messages::dialogs,
 };
 
 /// A choice of the copy menu.
@@ -35,7 +38,7 @@ impl CopyKind {
         let (one, many) = match self {
             Self::Id => ("the id", "ids"),
             Self::Result => ("the result link", "result links"),
-            Self::Input => ("the original's link", "original links"),
+            Self::Input => ("the input link", "input links"),
             Self::Prompt => ("the prompt", "prompts"),
             Self::Json => ("the JSON", "tasks as JSON"),
             Self::Curl => ("the curl command", "curl commands"),
@@ -49,14 +52,11 @@ impl CopyKind {
 
     /// Returns the reason why none of the tasks has an item of this kind.
     const fn missing_reason(self, tasks: usize) -> &'static str {
-        match (self, tasks) {
-            (Self::Id | Self::Json | Self::Curl, _) => "no task is selected",
-            (Self::Result, 1) => "there is no result link yet",
-            (Self::Result, _) => "none of them has a result link yet",
-            (Self::Input, 1) => "the server named no input video",
-            (Self::Input, _) => "the server named no input video of theirs",
-            (Self::Prompt, 1) => "the server told no prompt",
-            (Self::Prompt, _) => "the server told no prompt of theirs",
+        match self {
+            Self::Id | Self::Json | Self::Curl => dialogs::NO_TASK_SELECTED,
+            Self::Result => dialogs::no_result_link(tasks),
+            Self::Input => dialogs::no_input_video(tasks),
+            Self::Prompt => dialogs::no_prompt(tasks),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Notifications of finished tasks: channels, settings, batches and the variables for a command.
 
-use crate::domain::{task::TaskId, text::CleanText, time::Mono, watched_task::WatchedTask};
+use crate::{
+    domain::{task::TaskId, text::CleanText, time::Mono, watched_task::WatchedTask},
+    messages::dialogs::with_unlisted,
+};
 
 /// The keyboard focus of the terminal, as it reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,10 +114,7 @@ pub fn command_variables(message: &str, tasks: &[&WatchedTask]) -> Vec<(&'static
             len <= MAX_VARIABLES_LEN
         })
         .collect();
-    let message = match tasks.len() - values.len() {
-        0 => message.to_owned(),
-        more => format!("{message} (and {more} more, not listed)"),
-    };
+    let message = with_unlisted(message, tasks.len() - values.len());
     let names = [
         "KIETOP_TASK",
         "KIETOP_STATE",

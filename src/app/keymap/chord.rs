@@ -229,12 +229,10 @@ fn shifted(key: Key) -> Option<Key> {
 /// The reason why a text is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChordError {
-    #[error(
-        "is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1"
-    )]
+    #[error("is not a key; write keys like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1")]
     UnknownKey,
     /// Terminals send the key without Shift.
-    #[error("cannot be told from the key without shift in a terminal")]
+    #[error("cannot be used: terminals do not report shift for this key")]
     ShiftNotReported,
     /// Terminals send the other key, named here.
     #[error("is the same key as {0} in a terminal")]

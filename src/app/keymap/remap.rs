@@ -66,11 +66,11 @@ impl fmt::Display for KeymapError {
         match &self.kind {
             KeymapErrorKind::UnknownAction(name) => {
                 let hint = did_you_mean(name, Action::all().map(Action::name));
-                write!(f, "there is no action \"{name}\"{hint}")
+                write!(f, "unknown action \"{name}\"{hint}")
             }
             KeymapErrorKind::InvalidContext { action, context } => {
                 let (action, context) = (action.name(), context.name());
-                write!(f, "{action} means nothing in \"{context}\"")
+                write!(f, "action {action} is not available in \"{context}\"")
             }
             KeymapErrorKind::InvalidKey { text, error } => write!(f, "\"{text}\" {error}"),
             KeymapErrorKind::DuplicateKey {
@@ -79,7 +79,7 @@ impl fmt::Display for KeymapError {
                 actions: [one, other],
             } => write!(
                 f,
-                "{} means {} and {} in \"{}\"; give one of them another key",
+                "key \"{}\" is bound to {} and {} in \"{}\"; change one of them",
                 chord.config_name(),
                 one.name(),
                 other.name(),
@@ -87,13 +87,13 @@ impl fmt::Display for KeymapError {
             ),
             KeymapErrorKind::TextKey { chord, context } => write!(
                 f,
-                "{} is typed as a character in \"{}\"; take a key with ctrl or alt, or a named one",
+                "key \"{}\" types a character in \"{}\"; use a key with ctrl or alt, or a named key",
                 chord.config_name(),
                 context.name()
             ),
             KeymapErrorKind::NoExit(context) => write!(
                 f,
-                "no key leads out of \"{}\"; give quit or back one there",
+                "no key closes \"{}\"; bind quit or back there",
                 context.name()
             ),
         }
@@ -454,11 +454,11 @@ mod tests {
         assert_eq!(
             error_messages(&overrides),
             [
-                "there is no action \"open_reslut\"; did you mean \"open_result\"?",
-                "\"gg\" is no key; keys are written like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1",
+                "unknown action \"open_reslut\"; did you mean \"open_result\"?",
+                "\"gg\" is not a key; write keys like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1",
                 "\"ctrl-i\" is the same key as tab in a terminal",
-                "add means nothing in \"link\"",
-                "a means help and add in \"list\"; give one of them another key",
+                "action add is not available in \"link\"",
+                "key \"a\" is bound to help and add in \"list\"; change one of them",
             ]
         );
     }
@@ -471,7 +471,7 @@ mod tests {
         assert_eq!((errors.len(), errors[0].change), (1, Some(0)));
         assert_eq!(
             errors[0].to_string(),
-            "d means undo and remove in \"list\"; give one of them another key"
+            "key \"d\" is bound to undo and remove in \"list\"; change one of them"
         );
     }
 
@@ -480,7 +480,7 @@ mod tests {
         let in_add = [change(Some(KeyContext::Add), "next", &["n"])];
         assert_eq!(
             error_messages(&in_add),
-            ["n is typed as a character in \"add\"; take a key with ctrl or alt, or a named one"]
+            ["key \"n\" types a character in \"add\"; use a key with ctrl or alt, or a named key"]
         );
         let only_there = [change(None, "toggle", &["x"])];
         assert_eq!(error_messages(&only_there).len(), 1);
@@ -492,7 +492,7 @@ mod tests {
         let overrides = [change(Some(KeyContext::List), "quit", &[])];
         assert_eq!(
             error_messages(&overrides),
-            ["no key leads out of \"list\"; give quit or back one there"]
+            ["no key closes \"list\"; bind quit or back there"]
         );
     }
 }

@@ -4,12 +4,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::domain::{
-    status::Tab,
-    task::TaskId,
-    time::{self, Now},
-    watched_task::WatchedTask,
-    watchlist::Watchlist,
+use crate::{
+    domain::{
+        status::Tab,
+        task::TaskId,
+        time::{self, Now},
+        watched_task::WatchedTask,
+        watchlist::Watchlist,
+    },
+    messages::dialogs,
 };
 
 /// A time in which the user did not see the list.
@@ -39,7 +42,7 @@ impl AbsenceSummary {
     pub fn parts(&self) -> impl Iterator<Item = (usize, &'static str, Tab)> {
         [
             (self.ready, "ready", Tab::Ready),
-            (self.rescued, "rescued", Tab::Rescued),
+            (self.rescued, "no callback", Tab::Rescued),
             (self.failed, "failed", Tab::Failed),
         ]
         .into_iter()
@@ -47,15 +50,8 @@ impl AbsenceSummary {
     }
 
     pub fn sentence(&self) -> String {
-        let counts: Vec<_> = self
-            .parts()
-            .map(|(count, word, _)| format!("+{count} {word}"))
-            .collect();
-        format!(
-            "Since you left ({}): {}.",
-            time::format_age(self.duration),
-            counts.join(", ")
-        )
+        let counts = self.parts().map(|(count, label, _)| (count, label));
+        dialogs::absence_summary(self.duration, counts)
     }
 }
 

@@ -6,16 +6,19 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::{
-    limiter::Broadcast,
-    list_change::AccessMode,
-    poll_result::PollError,
-    schedule::{
-        FAILURE_THRESHOLD, FAILURE_WINDOW, Jitter, LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND,
-        MIN_INTERVAL, PollAttempt, PollIntervals, RATE_WINDOW,
+use crate::{
+    domain::{
+        limiter::Broadcast,
+        list_change::AccessMode,
+        poll_result::PollError,
+        schedule::{
+            FAILURE_THRESHOLD, FAILURE_WINDOW, Jitter, LOST_AFTER, MAX_IN_FLIGHT, MAX_PER_SECOND,
+            MIN_INTERVAL, PollAttempt, PollIntervals, RATE_WINDOW,
+        },
+        task::TaskId,
+        time::Mono,
     },
-    task::TaskId,
-    time::Mono,
+    messages::dialogs::KEY_LIMIT_REACHED,
 };
 
 /// A pause of all polls after an account-wide error.
@@ -83,7 +86,7 @@ impl AccountBackoff {
     pub fn message(&self, now: Mono) -> Cow<'static, str> {
         let is_long = now.since(self.streak_began) >= KEY_LIMIT_AGE;
         if is_long && matches!(self.error, PollError::RateLimited { code: 429, .. }) {
-            "the limit of this key may be reached (hourly, daily or in all)".into()
+            KEY_LIMIT_REACHED.into()
         } else {
             self.error.message().into()
         }

@@ -128,7 +128,7 @@ impl VideoKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Result => "result",
-            Self::Input => "original",
+            Self::Input => "input",
         }
     }
 }
