@@ -63,7 +63,7 @@ use crate::domain::{
     watchlist::Watchlist,
 };
 
-/// The maximum length of a list's name, in bytes.
+/// Maximum length of a list's name, in bytes.
 const MAX_NAME_LEN: usize = 128;
 
 /// Open requests in progress; failures are shown when all have completed.
@@ -315,14 +315,14 @@ impl State {
 
     /// Returns the screen from which the raw JSON page was opened, while that page is shown.
     pub fn raw_opened_from(&self) -> Option<MainScreen> {
-        let is_record = matches!(
+        let is_raw_page = matches!(
             self.screen,
             MainScreen::Detail {
                 page: DetailPage::Json,
                 ..
             }
         );
-        self.raw_opened_from.filter(|_| is_record)
+        self.raw_opened_from.filter(|_| is_raw_page)
     }
 
     pub const fn overlay(&self) -> Option<&Overlay> {

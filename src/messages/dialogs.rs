@@ -1,4 +1,4 @@
-//! The copy menu, the summary of an absence, and what a notification or a backoff says.
+//! The copy menu, the absence summary, notifications, and a long rate limit.
 
 use std::time::Duration;
 

@@ -108,10 +108,10 @@ pub(super) fn apply_overrides(overrides: &[KeyOverride]) -> Result<Vec<Binding>,
         overrides
             .iter()
             .enumerate()
-            .filter(move |(_, change)| change.context.is_some() == has_context)
+            .filter(move |(_, key_override)| key_override.context.is_some() == has_context)
     };
-    for (index, change) in in_order(false).chain(in_order(true)) {
-        remap.apply(index, change);
+    for (index, key_override) in in_order(false).chain(in_order(true)) {
+        remap.apply(index, key_override);
     }
     remap.finish()
 }
@@ -119,7 +119,7 @@ pub(super) fn apply_overrides(overrides: &[KeyOverride]) -> Result<Vec<Binding>,
 /// A binding with the index of the override that set it.
 struct OverriddenBinding {
     binding: Binding,
-    change: Option<usize>,
+    override_index: Option<usize>,
 }
 
 struct Remapper {
@@ -133,7 +133,7 @@ impl Default for Remapper {
     fn default() -> Self {
         let entry = |binding: &Binding| OverriddenBinding {
             binding: binding.clone(),
-            change: None,
+            override_index: None,
         };
         Self {
             bindings: BINDINGS.iter().map(entry).collect(),
@@ -144,27 +144,27 @@ impl Default for Remapper {
 }
 
 impl Remapper {
-    fn apply(&mut self, index: usize, change: &KeyOverride) {
-        let Some(action) = Action::parse(&change.action) else {
-            let closest = closest_match(&change.action, Action::all().map(Action::name));
+    fn apply(&mut self, index: usize, key_override: &KeyOverride) {
+        let Some(action) = Action::parse(&key_override.action) else {
+            let closest = closest_match(&key_override.action, Action::all().map(Action::name));
             self.unparsed.extend(closest.and_then(Action::parse));
-            let kind = KeymapErrorKind::UnknownAction(change.action.clone());
+            let kind = KeymapErrorKind::UnknownAction(key_override.action.clone());
             return self.add_error(Some(index), None, kind);
         };
-        let Some(chords) = self.parse_chords(index, change) else {
+        let Some(chords) = self.parse_chords(index, key_override) else {
             return self.unparsed.push(action);
         };
-        match change.context {
+        match key_override.context {
             Some(context) => self.rebind_in_context(index, action, context, chords),
             None => self.rebind_first(index, action, chords),
         }
     }
 
     /// Parses the keys of an override; adds an error for each invalid one, and then returns `None`.
-    fn parse_chords(&mut self, index: usize, change: &KeyOverride) -> Option<Vec<KeyChord>> {
+    fn parse_chords(&mut self, index: usize, key_override: &KeyOverride) -> Option<Vec<KeyChord>> {
         let mut chords = Vec::new();
         let error_count = self.errors.len();
-        for (key, text) in change.keys.iter().enumerate() {
+        for (key, text) in key_override.keys.iter().enumerate() {
             match KeyChord::parse(text) {
                 Ok(chord) if chords.contains(&chord) => {}
                 Ok(chord) => chords.push(chord),
@@ -187,7 +187,7 @@ impl Remapper {
         let Some(entry) = self.bindings.get_mut(first) else {
             return;
         };
-        entry.change = Some(index);
+        entry.override_index = Some(index);
         let old = entry.binding.chords.clone();
         let (text_contexts, other_contexts): (Vec<_>, Vec<_>) = entry
             .binding
@@ -215,9 +215,14 @@ impl Remapper {
             contexts: text_contexts.into(),
             ..entry.binding.clone()
         };
-        let change = Some(index);
-        self.bindings
-            .insert(first + 1, OverriddenBinding { binding, change });
+        let override_index = Some(index);
+        self.bindings.insert(
+            first + 1,
+            OverriddenBinding {
+                binding,
+                override_index,
+            },
+        );
     }
 
     /// Replaces all keys of an action in one context.
@@ -250,9 +255,14 @@ impl Remapper {
             contexts: Cow::Owned(vec![context]),
             ..entry.binding.clone()
         };
-        let change = Some(index);
-        self.bindings
-            .insert(first + 1, OverriddenBinding { binding, change });
+        let override_index = Some(index);
+        self.bindings.insert(
+            first + 1,
+            OverriddenBinding {
+                binding,
+                override_index,
+            },
+        );
         self.bindings
             .retain(|entry| !entry.binding.contexts.is_empty());
     }
@@ -287,7 +297,11 @@ impl Remapper {
             .bindings
             .iter()
             .filter(|entry| entry.binding.contexts.contains(&context));
-        for OverriddenBinding { binding, change } in bindings {
+        for OverriddenBinding {
+            binding,
+            override_index,
+        } in bindings
+        {
             let is_unparsed = self.unparsed.contains(&binding.action);
             // In the list, Back only clears the marks and the filter.
             let is_exit = binding.action == Action::Quit
@@ -298,10 +312,10 @@ impl Remapper {
             }
             for chord in binding.chords.iter().copied() {
                 let first_use = seen.iter().find(|(other, _, _)| *other == chord);
-                if let Some((_, other, other_change)) = first_use
+                if let Some((_, other, other_index)) = first_use
                     && *other != binding.action
                 {
-                    let actions = match change {
+                    let actions = match override_index {
                         Some(_) => [binding.action, *other],
                         None => [*other, binding.action],
                     };
@@ -310,24 +324,32 @@ impl Remapper {
                         context,
                         actions,
                     };
-                    errors.push((change.or(*other_change), kind));
+                    errors.push((override_index.or(*other_index), kind));
                 }
-                if change.is_some() && context.accepts_text() && types_text(chord, binding.action) {
-                    errors.push((*change, KeymapErrorKind::TextKey { chord, context }));
+                if override_index.is_some()
+                    && context.accepts_text()
+                    && types_text(chord, binding.action)
+                {
+                    errors.push((*override_index, KeymapErrorKind::TextKey { chord, context }));
                 }
-                seen.push((chord, binding.action, *change));
+                seen.push((chord, binding.action, *override_index));
             }
         }
         if !has_exit {
             errors.push((None, KeymapErrorKind::NoExit(context)));
         }
-        for (change, kind) in errors {
-            self.add_error(change, None, kind);
+        for (override_index, kind) in errors {
+            self.add_error(override_index, None, kind);
         }
     }
 
     /// Adds an error; two actions on the same key in several contexts count as one error.
-    fn add_error(&mut self, change: Option<usize>, key: Option<usize>, kind: KeymapErrorKind) {
+    fn add_error(
+        &mut self,
+        override_index: Option<usize>,
+        key: Option<usize>,
+        kind: KeymapErrorKind,
+    ) {
         let is_known = self.errors.iter().any(|error| {
             matches!(
                 (&error.kind, &kind),
@@ -338,7 +360,11 @@ impl Remapper {
             )
         });
         if !is_known {
-            self.errors.push(KeymapError { change, key, kind });
+            self.errors.push(KeymapError {
+                change: override_index,
+                key,
+                kind,
+            });
         }
     }
 }
@@ -355,7 +381,7 @@ mod tests {
     use super::*;
     use crate::app::keymap::{Key, Keymap};
 
-    fn change(context: Option<KeyContext>, action: &str, keys: &[&str]) -> KeyOverride {
+    fn key_override(context: Option<KeyContext>, action: &str, keys: &[&str]) -> KeyOverride {
         KeyOverride {
             context,
             action: action.into(),
@@ -370,7 +396,8 @@ mod tests {
 
     #[test]
     fn a_binding_replaces_the_default_keys() {
-        let keymap = Keymap::with_overrides(&[change(None, "open_result", &["x", "f5"])]).unwrap();
+        let keymap =
+            Keymap::with_overrides(&[key_override(None, "open_result", &["x", "f5"])]).unwrap();
 
         assert_eq!(keymap.lookup(KeyChord::char('o'), KeyContext::List), None);
         for chord in [KeyChord::char('x'), KeyChord::plain(Key::F(5))] {
@@ -389,49 +416,49 @@ mod tests {
     #[test]
     fn two_actions_can_swap_keys() {
         let swap = [
-            change(None, "next", &["k"]),
-            change(None, "previous", &["j"]),
+            key_override(None, "next", &["k"]),
+            key_override(None, "previous", &["j"]),
         ];
         let keymap = Keymap::with_overrides(&swap).unwrap();
 
-        let of = |c| keymap.lookup(KeyChord::char(c), KeyContext::List);
+        let action_of = |c| keymap.lookup(KeyChord::char(c), KeyContext::List);
         assert_eq!(
-            (of('k'), of('j')),
+            (action_of('k'), action_of('j')),
             (Some(Action::Next), Some(Action::Previous))
         );
     }
 
     #[test]
     fn text_contexts_keep_their_default_keys() {
-        let keymap = Keymap::with_overrides(&[change(None, "back", &["X"])]).unwrap();
+        let keymap = Keymap::with_overrides(&[key_override(None, "back", &["X"])]).unwrap();
 
         let back = |chord, context| keymap.lookup(chord, context) == Some(Action::Back);
-        let (b, esc) = (KeyChord::char('X'), KeyChord::plain(Key::Esc));
-        assert!(back(b, KeyContext::Detail) && !back(esc, KeyContext::Detail));
-        assert!(back(esc, KeyContext::Add) && !back(b, KeyContext::Add));
-        assert_eq!(keymap.hint(Action::Back, KeyContext::Detail).unwrap().0, b);
+        let (x, esc) = (KeyChord::char('X'), KeyChord::plain(Key::Esc));
+        assert!(back(x, KeyContext::Detail) && !back(esc, KeyContext::Detail));
+        assert!(back(esc, KeyContext::Add) && !back(x, KeyContext::Add));
+        assert_eq!(keymap.hint(Action::Back, KeyContext::Detail).unwrap().0, x);
         assert_eq!(keymap.hint(Action::Back, KeyContext::Add).unwrap().0, esc);
     }
 
     #[test]
     fn one_context_can_have_its_own_key() {
         let overrides = [
-            change(Some(KeyContext::Help), "back", &["x"]),
-            change(None, "back", &["X"]),
+            key_override(Some(KeyContext::Help), "back", &["x"]),
+            key_override(None, "back", &["X"]),
         ];
         let keymap = Keymap::with_overrides(&overrides).unwrap();
 
-        let of = |c, context| keymap.lookup(KeyChord::char(c), context);
-        assert_eq!(of('x', KeyContext::Help), Some(Action::Back));
-        assert_eq!(of('q', KeyContext::Help), None);
-        assert_eq!(of('X', KeyContext::Help), None);
-        assert_eq!(of('X', KeyContext::Link), Some(Action::Back));
-        assert_eq!(of('q', KeyContext::Link), Some(Action::Back));
+        let action_of = |c, context| keymap.lookup(KeyChord::char(c), context);
+        assert_eq!(action_of('x', KeyContext::Help), Some(Action::Back));
+        assert_eq!(action_of('q', KeyContext::Help), None);
+        assert_eq!(action_of('X', KeyContext::Help), None);
+        assert_eq!(action_of('X', KeyContext::Link), Some(Action::Back));
+        assert_eq!(action_of('q', KeyContext::Link), Some(Action::Back));
     }
 
     #[test]
     fn keys_can_be_unbound() {
-        let keymap = Keymap::with_overrides(&[change(None, "remove", &[])]).unwrap();
+        let keymap = Keymap::with_overrides(&[key_override(None, "remove", &[])]).unwrap();
 
         assert_eq!(keymap.lookup(KeyChord::char('d'), KeyContext::List), None);
         assert_eq!(keymap.key_for(Action::Remove), None);
@@ -445,11 +472,11 @@ mod tests {
     #[test]
     fn every_binding_error_has_a_next_step() {
         let overrides = [
-            change(None, "open_reslut", &["x"]),
-            change(None, "undo", &["gg", "ctrl-i"]),
-            change(None, "next", &["u"]),
-            change(None, "help", &["a"]),
-            change(Some(KeyContext::Link), "add", &["a"]),
+            key_override(None, "open_reslut", &["x"]),
+            key_override(None, "undo", &["gg", "ctrl-i"]),
+            key_override(None, "next", &["u"]),
+            key_override(None, "help", &["a"]),
+            key_override(Some(KeyContext::Link), "add", &["a"]),
         ];
         assert_eq!(
             error_messages(&overrides),
@@ -465,7 +492,7 @@ mod tests {
 
     #[test]
     fn a_conflict_is_reported_once_with_both_actions() {
-        let overrides = [change(None, "undo", &["d"])];
+        let overrides = [key_override(None, "undo", &["d"])];
         let errors = Keymap::with_overrides(&overrides).unwrap_err();
 
         assert_eq!((errors.len(), errors[0].change), (1, Some(0)));
@@ -477,19 +504,19 @@ mod tests {
 
     #[test]
     fn letters_are_refused_in_text_contexts() {
-        let in_add = [change(Some(KeyContext::Add), "next", &["n"])];
+        let in_add = [key_override(Some(KeyContext::Add), "next", &["n"])];
         assert_eq!(
             error_messages(&in_add),
             ["key \"n\" types a character in \"add\"; use a key with ctrl or alt, or a named key"]
         );
-        let only_there = [change(None, "toggle", &["x"])];
+        let only_there = [key_override(None, "toggle", &["x"])];
         assert_eq!(error_messages(&only_there).len(), 1);
-        assert!(Keymap::with_overrides(&[change(None, "toggle", &["space", "f2"])]).is_ok());
+        assert!(Keymap::with_overrides(&[key_override(None, "toggle", &["space", "f2"])]).is_ok());
     }
 
     #[test]
     fn unbinding_the_last_exit_key_is_refused() {
-        let overrides = [change(Some(KeyContext::List), "quit", &[])];
+        let overrides = [key_override(Some(KeyContext::List), "quit", &[])];
         assert_eq!(
             error_messages(&overrides),
             ["no key closes \"list\"; bind quit or back there"]

@@ -157,6 +157,7 @@ impl DownloadQueue {
         Some(spaced.map_or(due, |spaced| spaced.max(due)))
     }
 
+    /// Takes a task whose retry is due.
     pub(in crate::app) fn take_retry(&mut self, now: Mono) -> Option<TaskId> {
         self.next_retry().filter(|at| *at <= now)?;
         let (task, _) = self.retries.iter().min_by_key(|(_, at)| **at)?;

@@ -167,7 +167,10 @@ impl MessageLine {
             return self.queue_event(text, severity, now);
         }
         if let Some((MessageKind::Summary, last)) = &self.shown
-            && self.past.back().is_some_and(|past| past.text == last.text)
+            && self
+                .past
+                .back()
+                .is_some_and(|entry| entry.text == last.text)
         {
             self.past.pop_back();
         }
@@ -234,7 +237,7 @@ impl MessageLine {
         let message = ShownMessage {
             text,
             hint_len,
-            severity: severity,
+            severity,
             until,
         };
         self.shown = Some((kind, message));

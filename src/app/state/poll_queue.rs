@@ -222,8 +222,8 @@ impl PollQueue {
         self.recent_failures
             .retain(|(at, failed)| now.since(*at) < FAILURE_WINDOW && failed != task);
         self.recent_failures.push_back((now, task.clone()));
-        let rows = u32::try_from(self.recent_failures.len()).unwrap_or(u32::MAX);
-        if rows.max(self.consecutive_failures) >= FAILURE_THRESHOLD {
+        let failures = u32::try_from(self.recent_failures.len()).unwrap_or(u32::MAX);
+        if failures.max(self.consecutive_failures) >= FAILURE_THRESHOLD {
             let wait = self.jitter.account_backoff(error, FAILURE_THRESHOLD);
             self.start_backoff(error.clone(), FAILURE_THRESHOLD, now.after(wait), now);
         }
@@ -243,7 +243,7 @@ impl PollQueue {
         self.broadcast.take()
     }
 
-    /// Extends the backoff if its probe, sent at `asked`, failed for a reason of its own.
+    /// Extends the backoff if its probe, sent at `sent_at`, failed for a reason of its own.
     pub fn extend_backoff(&mut self, sent_at: Mono, now: Mono) {
         let backoff = self
             .backoff
@@ -395,8 +395,8 @@ impl PollQueue {
     /// Removes an answered orphaned poll; returns when it was sent.
     pub fn end_orphan(&mut self, attempt: PollAttempt) -> Option<Mono> {
         let is_match = |orphan: &OrphanedPoll| orphan.attempt == attempt;
-        let at = self.orphans.iter().position(is_match)?;
-        Some(self.orphans.swap_remove(at).since)
+        let index = self.orphans.iter().position(is_match)?;
+        Some(self.orphans.swap_remove(index).since)
     }
 
     /// Removes and returns the unanswered poll of a task that is restored.
@@ -579,7 +579,7 @@ mod tests {
         assert_eq!(
             queue.backoff().unwrap().failures,
             2,
-            "a try that told nothing"
+            "a probe without an answer about the account"
         );
         let until = queue.backoff().unwrap().until;
         assert!(queue.lift_after_answer(until).is_some());
