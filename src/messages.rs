@@ -1,6 +1,6 @@
 //! The sentences that people read, by where they appear. Labels of one or two words stay where they
-//! are drawn. The errors of the config file are worded in [`crate::config::error`], and those of
-//! its key bindings in [`crate::app::keymap`].
+//! are drawn. The errors of the config file are worded in `config::error`, and those of its key
+//! bindings in `app::keymap`.
 
 pub mod command_line;
 pub mod dialogs;

@@ -121,8 +121,11 @@ pub struct State {
     pub(super) selected: Option<TaskId>,
     pub(super) previous_position: Option<PreviousPosition>,
     pub(super) marks: Marks,
+    /// Index of the first visible row.
     pub(super) top: usize,
+    /// The row of the task in the details, once that task has left the tab.
     pub(super) vacated_row: Option<usize>,
+    /// Whether the user has given no input yet; until then the list stays at its top.
     pub(super) is_untouched: bool,
     pub(super) size: Size,
     pub(super) max_scroll: u16,
