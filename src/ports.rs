@@ -1,6 +1,6 @@
-//! The outside as traits: what the program asks of it, in words of the domain.
+//! Traits for network, disk and desktop, in domain types.
 //!
-//! Real forms live in `adapters`, fakes in the tests. Nothing here knows HTTP, SQL or a terminal.
+//! Implemented in `adapters`, and by fakes in the tests.
 
 use std::{
     fmt,
@@ -30,71 +30,69 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// An answer under way.
+/// A boxed future, so that the traits are dyn-compatible.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Reads the clocks.
+/// The clocks.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// Returns the present.
     fn now(&self) -> Now;
 }
 
-/// Asks the API after tasks.
+/// The API that reports the state of tasks.
 pub trait TaskApi: fmt::Debug + Send + Sync {
-    /// Asks after one task. Changes nothing at the server and may be repeated; ends within 20 s
-    /// with an observation or a named error, and may be dropped at any moment. Who calls it has a
-    /// turn for one request; a second one is counted by [`RequestLimiter::acquire_retry`]. What is
-    /// noticed beside the answer goes into `noticed`.
+    /// Requests the state of one task. Unusual parts of the response are recorded in `notes`.
+    ///
+    /// Changes nothing on the server and may be repeated. Ends within 20 s, and may be dropped at
+    /// any moment. The caller has a permit for one request; a second request is counted with
+    /// [`RequestLimiter::acquire_retry`].
     fn poll<'a>(
         &'a self,
         task: &'a TaskId,
         family: Family,
-        noticed: &'a mut ResponseNotes,
+        notes: &'a mut ResponseNotes,
     ) -> BoxFuture<'a, PollResult>;
 
-    /// Returns who asks whom now, or why nobody can: what the server says of the account holds for
-    /// that one. Ends within 10 s, and may be dropped at any moment.
+    /// Returns the account and server that requests go to now: a backoff applies to these. Fails
+    /// if no request is possible. Ends within 10 s, and may be dropped at any moment.
     fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
         Box::pin(future::ready(Ok(AccountHash::default())))
     }
 
-    /// Returns the API key and its spellings, as far as it has been read; it is never taken for an
-    /// id.
+    /// Returns the API key in all its spellings, if it has been read yet: it must never be taken
+    /// for a task id.
     fn secrets(&self) -> KnownSecrets {
         KnownSecrets::default()
     }
 }
 
-/// Keeps the list and its journal. Blocking: called off the loop.
+/// The list of watched tasks on disk, with its journal. Blocking.
 pub trait ListStore: fmt::Debug + Send {
-    /// Reads every watched task, and takes this as the start for
-    /// [`changes`](Self::external_changes).
+    /// Reads every watched task, and starts [`external_changes`](Self::external_changes) from here.
     fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError>;
 
     /// Applies changes in one transaction, all or none, and returns the result of each, in order.
     /// An empty slice checks whether the list can be written.
     ///
-    /// When one of them [is acknowledged](ListChange::needs_ack), all are on the disk on return.
+    /// If one of them [needs acknowledgement](ListChange::needs_ack), all are on disk on return.
     fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError>;
 
-    /// Returns what other instances changed since the last call or load.
+    /// Returns the changes made by other instances since the last call or load.
     fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError>;
 
-    /// Returns the last lines of a task's journal, oldest first, at most `most`.
-    fn read_journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError>;
+    /// Returns the last lines of a task's journal, oldest first.
+    fn read_journal(&mut self, task: &TaskId, limit: usize)
+    -> Result<Vec<JournalLine>, StoreError>;
 
-    /// Returns the server's last good answer about a task, set out in lines; nothing when there was
-    /// none.
+    /// Returns the server's last usable response about a task, formatted in lines.
     fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError>;
 
-    /// Reads how the list was looked at last, until when, and the last removals that can be taken
-    /// back.
+    /// Reads the last view, the time it was last seen, and the removals that can be undone.
     fn load_session(&mut self) -> Result<SavedSession, StoreError>;
 
-    /// Writes down how the list is looked at. No one waits for it: a power cut may cost it.
-    fn save_session(&mut self, lens: &ListView) -> Result<(), StoreError>;
+    /// Saves the view. Not flushed: a power cut may lose it.
+    fn save_session(&mut self, list_view: &ListView) -> Result<(), StoreError>;
 
-    /// Notes that the list was looked at until then. No one waits for it either.
+    /// Saves the time at which the list was last seen. Not flushed.
     fn save_last_seen(&mut self, at: Timestamp) -> Result<(), StoreError>;
 
     /// Writes the list back to its path if the file is gone.
@@ -103,43 +101,41 @@ pub trait ListStore: fmt::Debug + Send {
     }
 }
 
-/// Shares the limits on asking with the other instances on the list. Blocking, for a second at
-/// most: called off the loop.
+/// Request limits shared with the other instances on the list. Each call blocks for a second at
+/// most.
 ///
-/// Never stands in the way for long: where the others cannot be heard at all every turn is given,
-/// and only the caller's own limits hold.
+/// If the shared state is unavailable, every permit is granted and only the caller's own limits
+/// apply.
 pub trait RequestLimiter: fmt::Debug + Send + Sync {
-    /// Takes the turn to ask after a task with that account now, or says why there is none.
+    /// Acquires a permit to check a task with that account now, or returns why that is denied.
     fn acquire(&self, task: &TaskId, account: AccountHash) -> Result<Permit, Denied>;
 
-    /// Counts that a question in its turn is put a second time; or says how long that must wait.
+    /// Counts a second request on the same permit, or returns how long it must wait.
     fn acquire_retry(&self) -> Result<(), Duration>;
 
-    /// Gives a turn back, with what the question brought to light.
-    fn release(&self, turn: &Permit, heard: &RequestOutcome);
+    /// Releases a permit, and shares the outcome of its request.
+    fn release(&self, permit: &Permit, outcome: &RequestOutcome);
 
-    /// Lets the others know of the account's state.
-    fn broadcast(&self, word: &Broadcast, account: AccountHash);
+    /// Informs the other instances about the account's state.
+    fn broadcast(&self, message: &Broadcast, account: AccountHash);
 }
 
-/// Opens videos in the browser. Blocking: called off the loop.
+/// The browser, for videos. Blocking.
 pub trait VideoOpener: fmt::Debug + Send + Sync {
-    /// Starts the browser and returns without waiting for it to end; fails with a sentence when
-    /// none can start.
+    /// Starts the browser without waiting for it to exit. The error is a sentence.
     fn open(&self, url: &VideoUrl) -> Result<(), String>;
 
-    /// Starts the browser with a video that was saved on this disk, in the same way.
+    /// Opens a saved video in the same way.
     fn open_file(&self, file: &Path) -> Result<(), String>;
 }
 
-/// Shows a task's input beside its result in the browser. Blocking: called off the loop.
+/// The browser, for a task's input beside its result. Blocking.
 pub trait ComparisonViewer: fmt::Debug + Send + Sync {
-    /// Starts the browser and returns without waiting for it to end; fails with a sentence when
-    /// nothing can be shown.
+    /// Starts the browser without waiting for it to exit. The error is a sentence.
     fn show_comparison(&self, comparison: &Comparison) -> Result<(), String>;
 }
 
-/// One frame of a video, in red, green and blue, row by row.
+/// One frame of a video: three bytes (red, green, blue) per pixel, row by row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoFrame {
     width: u32,
@@ -148,8 +144,7 @@ pub struct VideoFrame {
 }
 
 impl VideoFrame {
-    /// Returns a frame; nothing when the pixels are not as many as its sides say, or there are
-    /// none.
+    /// Creates a frame; `None` if it is empty or the number of bytes does not match its size.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
         let count = usize::try_from(u64::from(width) * u64::from(height) * 3).ok()?;
         (count > 0 && pixels.len() == count).then_some(Self {
@@ -164,7 +159,6 @@ impl VideoFrame {
         (self.width, self.height)
     }
 
-    /// Returns the pixels, three bytes each.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
@@ -172,14 +166,16 @@ impl VideoFrame {
 
 impl fmt::Debug for VideoFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Still({}x{})", self.width, self.height)
+        write!(f, "VideoFrame({}x{})", self.width, self.height)
     }
 }
 
-/// Takes frames out of videos on this disk.
+/// A decoder for single frames of local videos.
 pub trait FrameReader: fmt::Debug + Send + Sync {
-    /// Returns the frame at that time, which is [refused](PreviewError::Unreadable) beyond the end.
-    /// Ends within 6 s, and may be dropped at any moment, which ends whatever was started for it.
+    /// Returns the frame at that time; a time past the end is
+    /// [`Unreadable`](PreviewError::Unreadable).
+    ///
+    /// Ends within 6 s. May be dropped at any moment, which also ends the decoder process.
     fn read_frame<'a>(
         &'a self,
         file: &'a Path,
@@ -187,11 +183,11 @@ pub trait FrameReader: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<VideoFrame, PreviewError>>;
 }
 
-/// Asks the API for fresh links to its files.
+/// The API that renews expired links to its files.
 pub trait LinkRenewer: fmt::Debug + Send + Sync {
-    /// Asks for a link to the same file of that task that lives again for a while (20 min), in a
-    /// turn of its own. Changes nothing at the server; ends within 20 s with a link or a named
-    /// error, and may be dropped at any moment.
+    /// Requests a new link to the same file, valid for 20 minutes, with a permit of its own.
+    ///
+    /// Changes nothing on the server. Ends within 20 s, and may be dropped at any moment.
     fn renew_link<'a>(
         &'a self,
         task: &'a TaskId,
@@ -199,73 +195,71 @@ pub trait LinkRenewer: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<VideoUrl, PollError>>;
 }
 
-/// Fetches result videos to the disk.
+/// Downloads of result videos.
 pub trait Downloader: fmt::Debug + Send + Sync {
-    /// Fetches one file and returns where it is. What carries the final name is whole and a video,
-    /// always.
+    /// Downloads one file and returns its path. A file gets its final name only when it is
+    /// complete and a video.
     ///
-    /// No more than [two](crate::domain::download::MAX_CONCURRENT) run at a time, others wait for
-    /// their turn. `told` hears how far it is, a few times a second at most. May be dropped at any
-    /// moment: what has come stays beside the target, and the next save goes on from there where
-    /// that is exact.
+    /// At most [two](crate::domain::download::MAX_CONCURRENT) run at a time; others are queued.
+    /// `on_progress` is called a few times a second at most. May be dropped at any moment: the
+    /// partial file is kept, and the next download resumes it if the server can send the exact
+    /// rest.
     fn download<'a>(
         &'a self,
-        order: &'a DownloadRequest,
-        told: &'a (dyn Fn(TransferProgress) + Send + Sync),
+        request: &'a DownloadRequest,
+        on_progress: &'a (dyn Fn(TransferProgress) + Send + Sync),
     ) -> BoxFuture<'a, Result<PathBuf, DownloadError>>;
 
-    /// Reports whether a file is there. Blocking: called off the loop.
+    /// Reports whether a file exists. Blocking.
     fn file_exists(&self, file: &Path) -> bool;
 
-    /// Reports whether somebody is fetching that file at this moment, this program or another.
-    /// Changes nothing, and knows nothing of what waits for its turn. Blocking: called off the
-    /// loop.
-    fn is_being_downloaded(&self, order: &DownloadRequest) -> bool;
+    /// Reports whether this or another process is downloading that file now. Does not count
+    /// queued downloads. Changes nothing. Blocking.
+    fn is_being_downloaded(&self, request: &DownloadRequest) -> bool;
 }
 
-/// Keeps the inputs that pictures are made of.
+/// A cache of input videos, for previews.
 pub trait InputProvider: fmt::Debug + Send + Sync {
-    /// Returns where an input is on this disk: where it was saved, else fetched once and kept for a
-    /// while. May be dropped at any moment.
+    /// Returns the local path of an input: the saved file, else a cached download. May be dropped
+    /// at any moment.
     fn fetch_input<'a>(
         &'a self,
         task: &'a TaskId,
         input: &'a VideoSource,
     ) -> BoxFuture<'a, Result<PathBuf, PreviewError>>;
 
-    /// Returns where an input lies that was kept, if it does. Fetches nothing. Blocking: called off
-    /// the loop.
+    /// Returns the path of a cached input. Downloads nothing. Blocking.
     fn cached_file(&self, link: &VideoUrl) -> Option<PathBuf>;
 }
 
-/// Puts text on a clipboard by a program of this machine. Blocking: called off the loop.
+/// A clipboard program of this machine. Blocking.
 pub trait Clipboard: fmt::Debug + Send + Sync {
-    /// Returns the name of the program that took the text, within a few seconds; else why none did,
-    /// half a sentence.
+    /// Copies text within a few seconds and returns the name of the program. The error is half a
+    /// sentence.
     fn copy(&self, text: &str) -> Result<String, String>;
 }
 
-/// Of endings outside the program. Blocking: called off the loop.
+/// Notifications outside the terminal. Blocking. Errors are sentences.
 pub trait Notifier: fmt::Debug + Send + Sync {
-    /// Shows a notice on the desktop; fails with a sentence where there is none that can.
+    /// Shows a desktop notification.
     fn show(&self, title: &str, body: &str) -> Result<(), String>;
 
-    /// Starts the user's program with the facts in its environment, without a shell, and does not
-    /// wait for its end; fails with a sentence when it cannot be started.
+    /// Starts the user's command without a shell, with `variables` in its environment, and does
+    /// not wait for it to exit.
     fn run_command(
         &self,
         command: &[String],
-        facts: &[(&'static str, String)],
+        variables: &[(&'static str, String)],
     ) -> Result<(), String>;
 }
 
-/// Writes tasks down for other programs.
+/// Tasks in formats for other programs.
 pub trait Exporter: fmt::Debug + Send + Sync {
-    /// Returns the record as JSON safe for any terminal: an object for one task, an array for
-    /// several. Texts are as they came: trimmed, at most 64 KiB each.
+    /// Returns the raw record as JSON that is safe on any terminal: an object for one task, an
+    /// array for several. Texts are trimmed and cut at 64 KiB each.
     fn to_json(&self, tasks: &[WatchedTask]) -> String;
 
-    /// Returns a shell command for each task, a line each, that asks the API after it. The key is
-    /// not in it.
+    /// Returns a shell command for each task, one per line, that requests its state. The commands
+    /// do not contain the API key.
     fn to_curl(&self, tasks: &[(TaskId, Family)]) -> String;
 }
