@@ -1,26 +1,25 @@
-//! The list on disk: one SQLite file that several instances share, and in which no id is ever lost.
+//! The list on disk: one SQLite file, shared by several instances, that never loses an id.
 //!
-//! What holds here:
-//! - **A change a person waits for, and every ending, is flushed before it is acknowledged**
-//!   (`synchronous = EXTRA`, which is `FULL` and more); other poll answers go to the log without a
-//!   flush (`NORMAL`): a power cut may cost the last of them, which are asked again, never the
-//!   file's order. A kill costs neither.
-//! - **A file is never overwritten in place of another**: a newer one is left byte for byte, an
-//!   older one is copied before it is brought forward, a damaged one is moved aside and what it
-//!   still holds is carried over (`store/rescue.rs`).
-//! - **A file that is gone from its path is not created again** by a connection that had it open:
-//!   reads go on through the connection, writes fail until it is back or is written back on
-//!   request, and another file at its path is merged with it by id (`store/merge.rs`).
-//! - **Every row has a checksum, and their count is kept**, for SQLite notices a broken page, not a
-//!   flipped bit in a text. Reading the list verifies them all on the way; SQLite's own
-//!   `quick_check` would cost as much again (18 ms for 10,000 tasks, 180 ms for 100,000) and see
+//! - **Changes that a person waits for and finished states are flushed before they are
+//!   acknowledged** (`synchronous = EXTRA`, a superset of `FULL`). Other poll results are written
+//!   without a flush (`NORMAL`): a power cut may lose the last of them, which are requested again,
+//!   but leaves the file consistent. A kill loses neither.
+//! - **No file is overwritten by another.** A newer version's file is left byte for byte, an older
+//!   one is copied before its migration, and a damaged one is set aside and its rows are recovered
+//!   (`store/recovery.rs`).
+//! - **A file that is gone from its path is not created again** by a connection that had it open.
+//!   Reads continue on that connection; writes fail until the file is back or is written back on
+//!   request. Another file at the path is merged by id (`store/merge.rs`).
+//! - **Every row has a checksum, and the number of rows is stored**: SQLite notices a broken page,
+//!   but not a flipped bit in a text. Loading the list verifies all of them. SQLite's own
+//!   `quick_check` would take as long again (18 ms for 10,000 tasks, 180 ms for 100,000) and find
 //!   less, so it is not run.
-//! - **Ids and labels are written twice**: also as text beside the file (`store/id_log.rs`), which
-//!   is compared with the list at every opening.
-//! - Several instances: writes begin with the lock (`BEGIN IMMEDIATE`) and read the row as it
-//!   stands; every transaction that writes takes a revision, by which others see what is new.
+//! - **Ids and labels are stored twice**: the second copy is a text file (`store/id_log.rs`), which
+//!   is compared with the list at each opening.
+//! - **Several instances**: a write takes the lock (`BEGIN IMMEDIATE`) before it reads the row.
+//!   Each writing transaction gets a new revision, by which other instances find its changes.
 //!
-//! Nothing outside these files knows SQL. Blocking: to be called off the loop.
+//! SQL is used in this module only. Blocking.
 
 use std::{
     collections::HashMap,
@@ -71,22 +70,21 @@ pub use self::{
     watch::{ListWatcher, watch},
 };
 
-/// The shortest beginning that stands for an id, in characters.
+/// The minimum length of an id prefix, in characters.
 pub const MIN_PREFIX_LEN: usize = 4;
 
-/// How long a removed task can be brought back at least; and how many of the newest always can.
+/// A removed task is kept for this time at least, and the newest of them always.
 const MIN_UNDO_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 const MIN_UNDO_COUNT: u32 = 200;
 
-/// How often a change is written again when the file was replaced under it.
+/// The number of attempts to write a change while the file keeps being replaced.
 const MAX_WRITE_ATTEMPTS: u32 = 5;
 
-/// A callback for every recovery, called as it happens.
+/// A callback for each recovery, called as it happens.
 struct RecoverySink(Box<dyn FnMut(&Recovery) + Send>);
 
 impl RecoverySink {
-    /// Returns one that ignores recoveries, for lists that cannot be damaged or that have no
-    /// callback yet.
+    /// Ignores recoveries: for a list in memory, or before the callback is known.
     fn ignoring() -> Self {
         Self(Box::new(|_| ()))
     }
@@ -98,50 +96,45 @@ impl fmt::Debug for RecoverySink {
     }
 }
 
-/// Keeps the list in an SQLite file, or in memory.
+/// A list in an SQLite file, or in memory.
 ///
-/// Damage is handled whenever it shows, at opening or later: the file is moved aside, what it holds
-/// is carried over into a new one, the recovery is reported at once, and the call goes on with the
-/// new file.
+/// Damage is handled when it is found, at opening or later: the file is set aside, its tasks are
+/// recovered to a new file, the recovery is reported, and the call continues on the new file.
 ///
-/// A file counts as damaged only if a second connection finds it so too: SQLite also reports damage
-/// when one read failed.
+/// A file counts as damaged only if a second connection confirms it: SQLite also reports damage
+/// after one failed read.
 #[derive(Debug)]
 pub struct SqliteStore {
     conn: Connection,
-    /// Where the file lies; none in memory.
+    /// `None` for a list in memory.
     path: Option<PathBuf>,
-    /// Which file the connection holds, to notice when another instance put a new one in its place.
+    /// The open file, to notice its replacement by another instance.
     identity: Option<FileIdentity>,
-    /// Which log the connection holds: SQLite would apply a left-over log to any new file at the
-    /// path.
+    /// The open write-ahead log: SQLite would apply a left-over log to any new file at the path.
     wal_identity: Option<FileIdentity>,
-    /// Whether anything may be made, mended or written at all.
     access: AccessMode,
-    /// Why nothing can be written, if so.
     read_only_reason: Option<StoreError>,
-    /// Whether commits are flushed at present; none before the first.
+    /// The current setting; `None` before the first write.
     flushes_commits: Option<bool>,
-    /// Up to which revision the caller knows the list.
+    /// The revision up to which the caller knows the list.
     seen_revision: i64,
-    /// SQLite's mark of the last state looked at: another connection's commit changes it.
+    /// SQLite's `data_version` at the last read; a commit of another connection changes it.
     data_version: i64,
-    /// Rows of later revisions that hold nothing new for the caller.
+    /// Rows with a later revision that contain nothing new for the caller.
     own_revisions: HashMap<TaskId, i64>,
-    /// Whether there is news though no other connection wrote.
+    /// Whether rows must be reloaded although no other connection wrote.
     has_pending_changes: bool,
     recovery_sink: RecoverySink,
-    /// The last time heard of, for the name of a file moved aside.
+    /// The time of the latest change, for the name of a file that is set aside.
     latest_time: Timestamp,
 }
 
 impl SqliteStore {
-    /// Opens the list file, and makes it (0600) and its folder (0700) if need be.
+    /// Opens the list file. Creates it (0600) and its folder (0700) if missing.
     ///
-    /// A symbolic link is followed and stays. A file others may read is made private. A damaged one
-    /// is moved aside and its rows are carried over, now or later, and each time `report` is
-    /// called; one opened read-only is read as far as possible. Fails with
-    /// [`StoreError::NewerVersion`] on a newer program's file, which is not touched.
+    /// A symbolic link is followed and kept. A file that others can read is made private. A damaged
+    /// file is set aside and recovered, now or later, and `report` is called each time. A newer
+    /// version's file fails with [`StoreError::NewerVersion`] and is not modified.
     pub fn open(
         path: &Path,
         at: Timestamp,
@@ -150,12 +143,12 @@ impl SqliteStore {
         Self::open_with_access(path, AccessMode::Full, at, report)
     }
 
-    /// Opens the list file for that access.
+    /// Opens the list file with the given access.
     ///
-    /// To read only, nothing is made, mended or tidied: where there is no file the list is empty
-    /// until another instance makes one, and a damaged one is an error and stays where it is.
-    /// SQLite may leave its two empty helper files beside the list, without which it cannot read
-    /// what another instance is writing.
+    /// With read-only access nothing is created, repaired or purged: a missing file is an empty
+    /// list until another instance creates it, and a damaged file is an error and stays in place.
+    /// SQLite may create its two empty helper files, which it needs to read while another instance
+    /// writes.
     pub fn open_with_access(
         path: &Path,
         access: AccessMode,
@@ -181,26 +174,27 @@ impl SqliteStore {
         }
         let mut opened = Self::connect_and_reconcile(path, access, at, report);
         if access == AccessMode::Full && matches!(opened, Err(StoreError::Damaged(_))) {
-            let judged = file::identity(path);
+            let damaged = file::identity(path);
             opened = Self::connect_and_reconcile(path, access, at, report);
             if let Err(StoreError::Damaged(why)) = &opened {
-                recovery::recover(path, judged, at, why, &mut report.0)?;
+                recovery::recover(path, damaged, at, why, &mut report.0)?;
                 opened = Self::connect_and_reconcile(path, access, at, report);
             }
         }
         opened
     }
 
-    /// Returns a store that keeps nothing, for the demo and for tests.
+    /// Creates a list in memory, for the demo and for tests.
     pub fn in_memory() -> Result<Self, StoreError> {
         let mut conn = Connection::open_in_memory()?;
         schema::migrate(&mut conn, None, SchemaState::Empty)?;
         Self::from_connection(conn, Timestamp::UNIX_EPOCH)
     }
 
-    /// Returns the ids of watched tasks a person may mean by `prefix`: the exact match, else all
-    /// that begin so. A prefix needs [`MIN_PREFIX_LEN`] characters. Before no match is reported,
-    /// every row is verified.
+    /// Returns the ids of watched tasks that match: the exact id, else all with this prefix.
+    ///
+    /// A prefix needs [`MIN_PREFIX_LEN`] characters. Every row is verified before the result is
+    /// empty.
     pub fn resolve(&mut self, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
         let found = self.read_even_if_gone(|store| read::resolve_prefix(&store.conn, prefix))?;
         if !found.is_empty() {
@@ -210,23 +204,22 @@ impl SqliteStore {
         self.read_even_if_gone(|store| read::resolve_prefix(&store.conn, prefix))
     }
 
-    /// Returns a watched task whose id differs from this one in capitals only.
+    /// Finds a watched task whose id is this one in all lower or all upper case.
     pub fn find_case_variant(&mut self, task: &TaskId) -> Result<Option<TaskId>, StoreError> {
-        let small = task.as_str().to_ascii_lowercase();
-        let great = task.as_str().to_ascii_uppercase();
-        for spelt in [small, great] {
+        let lower = task.as_str().to_ascii_lowercase();
+        let upper = task.as_str().to_ascii_uppercase();
+        for spelling in [lower, upper] {
             let known =
-                self.read_even_if_gone(|store| read::resolve_prefix(&store.conn, &spelt))?;
+                self.read_even_if_gone(|store| read::resolve_prefix(&store.conn, &spelling))?;
             let mut known = known.into_iter();
-            let twin = known.find(|id| id != task && id.as_str() == spelt);
-            if twin.is_some() {
-                return Ok(twin);
+            let variant = known.find(|id| id != task && id.as_str() == spelling);
+            if variant.is_some() {
+                return Ok(variant);
             }
         }
         Ok(None)
     }
 
-    /// Returns a watched task.
     pub fn get(&mut self, task: &TaskId) -> Result<Option<WatchedTask>, StoreError> {
         let found = self.read_even_if_gone(|store| read::read_one(&store.conn, task))?;
         Ok(found
@@ -234,25 +227,22 @@ impl SqliteStore {
             .map(|stored| stored.watched))
     }
 
-    /// Returns the tasks that were removed and can be brought back, the latest first, at most
-    /// `most`, with the time of their removal.
-    pub fn removed(&mut self, most: usize) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
-        self.read_even_if_gone(|store| read::read_removed(&store.conn, most))
+    /// Returns the removed tasks that can be restored, with the time of removal, latest first.
+    pub fn removed(&mut self, limit: usize) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
+        self.read_even_if_gone(|store| read::read_removed(&store.conn, limit))
     }
 
-    /// Returns the last good answer about a task as it came (at most 64 KiB of JSON), and when it
-    /// was first given so; for JSON, never for a terminal.
+    /// Returns the last usable response about a task, unchanged (at most 64 KiB of JSON), and the
+    /// time it was first received. Not safe to print on a terminal.
     pub fn raw_answer(&mut self, task: &TaskId) -> Result<Option<(Timestamp, String)>, StoreError> {
         self.read_even_if_gone(|store| read::read_raw(&store.conn, task))
     }
 
-    /// Returns why the list is read-only, if it is.
     pub const fn read_only_reason(&self) -> Option<&StoreError> {
         self.read_only_reason.as_ref()
     }
 
-    /// Opens the file as it is, and makes the list and the file of ids agree; handles no other
-    /// damage.
+    /// Opens the file and reconciles it with the id file; handles no other damage.
     fn connect_and_reconcile(
         path: &Path,
         access: AccessMode,
@@ -272,14 +262,14 @@ impl SqliteStore {
     }
 
     fn reconcile_ids(&mut self, report: &mut RecoverySink) -> Result<(), StoreError> {
-        let put_back = self.sync_id_log()?;
-        if put_back > 0 {
-            (report.0)(&Recovery::from_interrupted_add(put_back));
+        let restored = self.sync_id_log()?;
+        if restored > 0 {
+            (report.0)(&Recovery::from_interrupted_add(restored));
         }
         Ok(())
     }
 
-    /// Opens the file as it is; handles neither damage nor absence.
+    /// Opens the file for writing; handles neither damage nor a missing file.
     fn attach(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
         file::make_private(path);
         if file::lost_main_file(path) {
@@ -288,9 +278,9 @@ impl SqliteStore {
         file::check_is_regular(path)?;
         let identity = file::identity(path);
         let (mut conn, read_only) = file::connect(path)?;
-        let standing = schema::schema_state(&conn)?;
-        match (&read_only, standing) {
-            (None, standing) => Self::migrate_to_current(&mut conn, path, standing, identity)?,
+        let state = schema::schema_state(&conn)?;
+        match (&read_only, state) {
+            (None, state) => Self::migrate_to_current(&mut conn, path, state, identity)?,
             (Some(_), SchemaState::Current) => {}
             (Some(why), SchemaState::Empty | SchemaState::Outdated(_)) => return Err(why.clone()),
         }
@@ -301,7 +291,7 @@ impl SqliteStore {
         store.wal_identity = file::identity(&file::with_suffix(path, file::WAL_SUFFIX));
         store.read_only_reason = read_only;
         if store.read_only_reason.is_none() {
-            // Housekeeping can wait, whatever else is in its way.
+            // Purging can wait: only damage matters now.
             if let Err(error @ StoreError::Damaged(_)) = store.purge_removed() {
                 return Err(error);
             }
@@ -310,28 +300,28 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Migrates a writable file to this version, and sets the journal mode that works on its disk.
+    /// Migrates a writable file to this version, and sets a journal mode that works on its disk.
     fn migrate_to_current(
         conn: &mut Connection,
         path: &Path,
-        standing: SchemaState,
+        state: SchemaState,
         identity: Option<FileIdentity>,
     ) -> Result<(), StoreError> {
-        if standing == SchemaState::Empty {
-            // Four rows fit on a page even with long prompts; has effect on an empty file only.
+        if state == SchemaState::Empty {
+            // Four rows fit on a page even with long prompts. Only an empty file accepts the size.
             conn.pragma_update(None, "page_size", 8192)?;
         }
         let device = identity.map_or_else(String::new, |(device, _)| device.to_string());
-        let has_log = session::device_without_wal(conn).as_ref() == Some(&device)
+        let has_wal = session::device_without_wal(conn).as_ref() == Some(&device)
             || file::enable_wal(conn, path)?;
-        schema::migrate(conn, Some(path), standing)?;
-        if !has_log {
+        schema::migrate(conn, Some(path), state)?;
+        if !has_wal {
             session::save_device_without_wal(conn, &device)?;
         }
         Ok(())
     }
 
-    /// Lets SQLite in for reading; an empty list in memory stands for a file that is not there.
+    /// Opens the file for reading; a missing file is an empty list in memory.
     fn attach_read_only(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
         let identity = file::find_identity(path)?;
         let mut store = if identity.is_some() {
@@ -375,8 +365,8 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `work` on the file at the path; if a new connection confirms damage, recovers the list
-    /// and runs `work` once more.
+    /// Runs `work` on the file at the path. If a new connection confirms damage, recovers the list
+    /// and runs `work` again.
     fn with_recovery<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
@@ -390,7 +380,7 @@ impl SqliteStore {
             {
                 self.recover_if_damaged(&path, &work)
             }
-            // A file system that was unmounted and mounted again leaves a dead connection.
+            // The connection is dead after its file system was unmounted and mounted again.
             Err(StoreError::Disk(_)) => self.reopen(&path).and_then(|()| work(self)),
             result => result,
         };
@@ -406,21 +396,22 @@ impl SqliteStore {
         work(self)
     }
 
-    /// Runs `work` on a new connection, and on a recovered file if that finds damage too.
+    /// Runs `work` on a new connection; if that finds damage too, recovers the list and runs it
+    /// again.
     fn recover_if_damaged<T>(
         &mut self,
         path: &Path,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let judged = file::identity(path);
-        let again = self.reopen(path).and_then(|()| work(self));
-        let Err(StoreError::Damaged(why)) = again else {
-            return again;
+        let damaged = file::identity(path);
+        let retried = self.reopen(path).and_then(|()| work(self));
+        let Err(StoreError::Damaged(why)) = retried else {
+            return retried;
         };
         file::disable_checkpoint_on_close(&self.conn);
         recovery::recover(
             path,
-            judged,
+            damaged,
             self.latest_time,
             &why,
             &mut self.recovery_sink.0,
@@ -433,7 +424,7 @@ impl SqliteStore {
         error_cause::explain(path, self.access, error)
     }
 
-    /// Runs `work`, which only reads; works even when the file is gone from its path.
+    /// Runs `work`, which only reads, even if the file is gone from its path.
     fn read_even_if_gone<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
@@ -444,17 +435,17 @@ impl SqliteStore {
         }
     }
 
-    /// Reports whether the path still names the file the connection holds.
+    /// Reports whether the open file is still at its path.
     fn is_in_place(&self) -> bool {
         self.path
             .as_ref()
             .is_none_or(|path| file::identity(path) == self.identity)
     }
 
-    /// Switches to another file that replaced ours at the path. If there is none, none is created.
+    /// Switches to the file that replaced the open one at the path. Creates none.
     fn reopen_if_replaced(&mut self, path: &Path) -> Result<(), StoreError> {
         match file::find_identity(path)? {
-            found if found == self.identity => Ok(()),
+            current if current == self.identity => Ok(()),
             None => Err(StoreError::Missing(path.to_owned())),
             Some(_) => {
                 if self.wal_identity.is_some()
@@ -473,7 +464,7 @@ impl SqliteStore {
         self.switch_to(new)
     }
 
-    /// Switches to another connection, and adds to its file what only this one knows.
+    /// Switches to another connection, and merges the old list into its file.
     fn switch_to(&mut self, mut new: Self) -> Result<(), StoreError> {
         if new.read_only_reason.is_none() && new.identity != self.identity {
             let merged = merge::merge_lists(&self.conn, &mut new.conn)?;
@@ -481,18 +472,18 @@ impl SqliteStore {
                 (self.recovery_sink.0)(&Recovery::from_replaced_list(merged));
             }
         }
-        // Not before: tasks named in the file of ids may have been on our list alone.
+        // After the merge: the id file may name tasks that only the old list had.
         new.reconcile_ids(&mut self.recovery_sink)?;
         file::disable_checkpoint_on_close(&self.conn);
         mem::swap(&mut new.recovery_sink, &mut self.recovery_sink);
-        // What the caller knows came from another file: all of this one is news.
+        // The caller knows another file, so every row of this one is reported as changed.
         new.seen_revision = -1;
         new.has_pending_changes = true;
         *self = new;
         Ok(())
     }
 
-    /// Reopens a file that was read-only so far, in case that has changed.
+    /// Reopens a read-only file, in case it has become writable.
     fn retry_writing(&mut self) -> Result<(), StoreError> {
         let Some(why) = self.read_only_reason.clone() else {
             return Ok(());
@@ -515,16 +506,17 @@ impl SqliteStore {
         }
     }
 
-    /// Compares the list with the file of ids. Reads no rows: an index has the ids.
+    /// Compares the list with the id file, and returns the number of tasks added. Reads an index of
+    /// ids, no rows.
     ///
-    /// A list without a task that was added, or without a later change, is damaged. A task whose
-    /// add was killed before the commit is added by its id. A file of ids that lacks a task or has
-    /// damaged lines is rewritten. Returns the number of tasks added.
+    /// A list that lacks a confirmed change of the id file is damaged. A task whose add was
+    /// interrupted before the commit is added by its id. An id file that lacks a task, or has
+    /// damaged lines, is rewritten.
     fn sync_id_log(&mut self) -> Result<usize, StoreError> {
         let (Some(path), Some(_)) = (self.path.clone(), self.identity) else {
             return Ok(0);
         };
-        // Read first: every change committed in it is then on the list too.
+        // Read before the list, which then contains every change that is confirmed here.
         let log = match id_log::read(&path) {
             Ok(log) => log,
             Err(error) => {
@@ -534,21 +526,21 @@ impl SqliteStore {
         };
         let (rev, listed) = read::read_ids(&self.conn)?;
         let known = log.unwrap_or_default();
-        let is_lacking =
+        let is_unlisted =
             |(id, entry): &(&TaskId, &IdLogEntry)| entry.is_watched && !listed.contains_key(*id);
-        let is_lost = |said: &(&TaskId, &IdLogEntry)| {
-            said.1.is_committed && (said.1.rev > rev || is_lacking(said))
+        let is_lost = |line: &(&TaskId, &IdLogEntry)| {
+            line.1.is_committed && (line.1.rev > rev || is_unlisted(line))
         };
         let lost = known.entries.iter().filter(is_lost).count();
         if lost > 0 {
             let tasks = if lost == 1 { "task" } else { "tasks" };
-            let what = format!("it lacks changes of {lost} {tasks}");
-            return Err(StoreError::Damaged(what));
+            let why = format!("it lacks changes of {lost} {tasks}");
+            return Err(StoreError::Damaged(why));
         }
         if self.read_only_reason.is_some() {
             return Ok(0);
         }
-        let changes: Vec<_> = (known.entries.iter().filter(is_lacking))
+        let changes: Vec<_> = (known.entries.iter().filter(is_unlisted))
             .map(|(id, entry)| ListChange::Add {
                 task: id.clone(),
                 family: Family::default(),
@@ -556,34 +548,34 @@ impl SqliteStore {
                 at: self.latest_time,
             })
             .collect();
-        let is_known = |(id, is_watched): (&TaskId, &bool)| {
+        let is_logged = |(id, is_watched): (&TaskId, &bool)| {
             let entry = known.entries.get(id);
             entry.map_or(!is_watched, |entry| entry.is_watched == *is_watched)
         };
-        let is_right = known.is_intact && !known.is_bloated() && listed.iter().all(is_known);
-        // If the disk refuses now, the next opening does it; an add reports the error itself.
-        match self.add_missing_tasks(&path, &changes, is_right) {
+        let is_current = known.is_intact && !known.is_bloated() && listed.iter().all(is_logged);
+        // If this fails, the next opening retries it, and an add reports the error itself.
+        match self.add_missing_tasks(&path, &changes, is_current) {
             Err(error @ StoreError::Damaged(_)) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "the file of ids cannot be written");
                 Ok(0)
             }
-            put_back => put_back,
+            result => result,
         }
     }
 
-    /// Adds tasks to the list, and rewrites the file of ids if it is not right.
+    /// Adds tasks to the list, and rewrites the id file unless it is current.
     fn add_missing_tasks(
         &mut self,
         path: &Path,
         changes: &[ListChange],
-        is_right: bool,
+        is_current: bool,
     ) -> Result<usize, StoreError> {
         let mut applied = Vec::new();
         if !changes.is_empty() {
             applied = self.write_changes(changes)?;
         }
-        if !is_right {
+        if !is_current {
             self.set_flush_commits(true)?;
             let tx = self
                 .conn
@@ -595,7 +587,7 @@ impl SqliteStore {
         Ok(applied.iter().filter(is_added).count())
     }
 
-    /// Forgets what was removed long ago, except the newest.
+    /// Deletes tasks that were removed long ago, except the newest.
     fn purge_removed(&mut self) -> Result<(), StoreError> {
         let Ok(before) = self.latest_time.checked_sub(MIN_UNDO_AGE) else {
             return Ok(());
@@ -618,11 +610,11 @@ impl SqliteStore {
             .conn
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for id in old {
-            let gone = tx.execute(
+            let deleted = tx.execute(
                 "DELETE FROM task WHERE id = ?1 AND removed_at < ?2",
                 params![&id, before.as_millisecond()],
             )?;
-            if gone > 0 {
+            if deleted > 0 {
                 tx.execute("UPDATE meta SET rows = rows - 1", [])?;
                 tx.execute("DELETE FROM raw WHERE task = ?1", [&id])?;
                 tx.execute("DELETE FROM quiet WHERE task = ?1", [&id])?;
@@ -645,16 +637,15 @@ impl SqliteStore {
         Ok(all)
     }
 
-    /// Sets whether commits are flushed. SQLite takes it between transactions only, and without any
-    /// input or output, so it is set for each as it needs.
+    /// Sets whether the next commits are flushed. Costs no I/O; possible between transactions only.
     fn set_flush_commits(&mut self, is_flushed: bool) -> Result<(), StoreError> {
         if self.flushes_commits != Some(is_flushed) {
-            // EXTRA is FULL, and where the write-ahead log is refused it also syncs the folder
-            // after the journal's end.
+            // EXTRA is FULL, and with a rollback journal it also flushes the folder after the
+            // journal is deleted.
             let level = if is_flushed { "EXTRA" } else { "NORMAL" };
             self.conn.pragma_update(None, "synchronous", level)?;
             if cfg!(target_os = "macos") {
-                // There fsync(2) leaves the data in the drive's cache.
+                // macOS: fsync(2) leaves the data in the drive's cache.
                 self.conn.pragma_update(None, "fullfsync", is_flushed)?;
             }
             self.flushes_commits = Some(is_flushed);
@@ -683,14 +674,14 @@ impl SqliteStore {
         if written.is_empty() {
             return Ok(applied);
         }
-        let has_news = written.iter().any(|row| row.needs_reload);
-        self.has_pending_changes |= has_news;
-        if before == self.seen_revision && !has_news {
+        let needs_reload = written.iter().any(|row| row.needs_reload);
+        self.has_pending_changes |= needs_reload;
+        if before == self.seen_revision && !needs_reload {
             self.seen_revision = rev;
             return Ok(applied);
         }
         for row in written {
-            // A row another instance wrote since we looked stays news after we wrote it too.
+            // A row that another instance wrote since our last read must still be reported.
             let known = match row.previous_revision {
                 None => true,
                 Some(before) => {
@@ -708,11 +699,11 @@ impl SqliteStore {
         Ok(applied)
     }
 
-    /// Confirms lines of the file of ids, or removes them if their transaction failed.
+    /// Confirms lines of the id file, or removes them if their transaction failed.
     fn finish_id_lines(&mut self, appended: Option<UnconfirmedLines>, is_committed: bool) {
         let Some(appended) = appended else { return };
-        let done = if !is_committed {
-            // Others may have written since, so the lock is needed again.
+        let result = if !is_committed {
+            // Another instance may have written since, so the lock is needed again.
             self.conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(StoreError::from)
@@ -720,10 +711,10 @@ impl SqliteStore {
         } else if self.is_in_place() {
             appended.confirm()
         } else {
-            // A change written to a file that was replaced meanwhile is written again.
+            // The file was replaced meanwhile, so the change will be written again.
             Ok(())
         };
-        if let Err(error) = done {
+        if let Err(error) = result {
             tracing::warn!(%error, "the file of ids has lines that nothing confirms");
         }
     }
@@ -735,7 +726,7 @@ impl SqliteStore {
         let tx = self.conn.transaction()?;
         let (rev, _) = read::read_meta(&tx)?;
         let version = read::read_data_version(&tx)?;
-        let mut deltas = Vec::new();
+        let mut changes = Vec::new();
         {
             let mut statement =
                 tx.prepare_cached(&format!("SELECT {COLUMNS} FROM task WHERE rev > ?1"))?;
@@ -748,7 +739,7 @@ impl SqliteStore {
                 }
                 stored.watched.notify = notify_off::load_notify_setting(&tx, id)?;
                 let id = stored.watched.id();
-                deltas.push(match stored.removed_at {
+                changes.push(match stored.removed_at {
                     Some(_) => ExternalChange::Removed(id.clone()),
                     None => ExternalChange::Changed(Box::new(stored.watched)),
                 });
@@ -759,7 +750,7 @@ impl SqliteStore {
         self.data_version = version;
         self.own_revisions.clear();
         self.has_pending_changes = false;
-        Ok(deltas)
+        Ok(changes)
     }
 }
 
@@ -776,11 +767,11 @@ impl ListStore for SqliteStore {
         self.read_even_if_gone(Self::read_all)
     }
 
-    /// Fails at once if the file is read-only, and with [`StoreError::Missing`] if it is no longer
-    /// at its path; an empty list of changes checks whether that is still so.
+    /// Fails at once if the file is read-only, and with [`StoreError::Missing`] if it is gone from
+    /// its path. An empty slice checks both.
     ///
-    /// Adding a watched task that has no label gives it the one of the change; the row then comes
-    /// with the next [`changes`](ListStore::external_changes), as the answer does not hold it.
+    /// Adding a watched task without a label sets the label of the change. The result does not
+    /// contain the row, so [`external_changes`](ListStore::external_changes) reports it next.
     fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
         if self.access == AccessMode::Full || !changes.is_empty() {
             self.retry_writing()?;
@@ -794,8 +785,8 @@ impl ListStore for SqliteStore {
             .fold(self.latest_time, Timestamp::max);
         for _ in 0..MAX_WRITE_ATTEMPTS {
             let applied = self.with_recovery(|store| store.write_changes(changes))?;
-            // Another instance may have moved the file aside as damaged while we wrote: what went
-            // into the old one is written to the new one as well.
+            // Another instance may have set the file aside as damaged while we wrote. The change
+            // is then written to the new file as well.
             if self.is_in_place() {
                 return Ok(applied);
             }
@@ -803,12 +794,12 @@ impl ListStore for SqliteStore {
         Err(StoreError::Other("it is replaced again and again".into()))
     }
 
-    /// Costs one look at shared memory while no other connection has written.
+    /// Reads only shared memory while no other connection has written.
     fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
         self.with_recovery(Self::read_external_changes)
     }
 
-    /// Writes the list, as the connection still holds it, back to its path if the file is gone.
+    /// Writes the list of the open connection back to its path if the file is gone.
     fn write_back(&mut self) -> Result<(), StoreError> {
         if let Some(why) = self.read_only_reason.clone() {
             return Err(why);
@@ -818,7 +809,7 @@ impl ListStore for SqliteStore {
         {
             file::write_to_path(&self.conn, &path).map_err(|error| self.explain(&path, error))?;
         }
-        // Also when another instance was faster.
+        // Also if another instance has written it back first.
         self.with_recovery(|_| Ok(()))
     }
 
@@ -826,9 +817,8 @@ impl ListStore for SqliteStore {
         self.read_even_if_gone(|store| session::load_session(&store.conn))
     }
 
-    /// Fails with [`StoreError::ReadOnly`] where the file may only be read. Other instances have
-    /// nothing to read anew.
-    fn save_session(&mut self, lens: &ListView) -> Result<(), StoreError> {
+    /// Fails with the reason if the file is read-only. Other instances do not reload anything.
+    fn save_session(&mut self, list_view: &ListView) -> Result<(), StoreError> {
         if let Some(why) = &self.read_only_reason {
             return Err(why.clone());
         }
@@ -837,22 +827,26 @@ impl ListStore for SqliteStore {
             let tx = store
                 .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            session::save_list_view(&tx, lens)?;
+            session::save_list_view(&tx, list_view)?;
             tx.commit()?;
             Ok(())
         })
     }
 
-    fn read_journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
-        self.read_even_if_gone(|store| read::read_journal(&store.conn, task, most))
+    fn read_journal(
+        &mut self,
+        task: &TaskId,
+        limit: usize,
+    ) -> Result<Vec<JournalLine>, StoreError> {
+        self.read_even_if_gone(|store| read::read_journal(&store.conn, task, limit))
     }
 
     fn read_raw_response(&mut self, task: &TaskId) -> Result<Option<RawResponse>, StoreError> {
         let found = self.raw_answer(task)?;
-        Ok(found.map(|(since, json)| RawResponse::parse(since, &json)))
+        Ok(found.map(|(received_at, json)| RawResponse::parse(received_at, &json)))
     }
 
-    /// Does nothing where the file may only be read.
+    /// Does nothing if the file is read-only.
     fn save_last_seen(&mut self, at: Timestamp) -> Result<(), StoreError> {
         if self.read_only_reason.is_some() {
             return Ok(());
@@ -864,21 +858,21 @@ impl ListStore for SqliteStore {
     }
 }
 
-/// Reports whether a change must be on the disk when it is acknowledged: a person waits for it, or
-/// it is an ending, or a file on disk, which is not asked for again.
+/// Reports whether a change must be on disk when it is acknowledged: a person waits for it, or no
+/// later check would repeat it (a final state, a saved file).
 fn must_be_flushed(change: &ListChange) -> bool {
-    let is_ending =
+    let is_final =
         matches!(change, ListChange::Observed { observation, .. } if observation.state.is_final());
-    is_ending || matches!(change, ListChange::Saved { .. }) || change.needs_ack()
+    is_final || matches!(change, ListChange::Saved { .. }) || change.needs_ack()
 }
 
-/// Reports whether a file of ids lies beside the path of a list, which may itself be gone.
+/// Reports whether a list has an id file; the list itself may be gone.
 pub fn has_id_log(list: &Path) -> bool {
     file::resolve_symlinks(list)
         .is_ok_and(|list| file::with_suffix(&list, id_log::SUFFIX).is_file())
 }
 
-/// Appends the id and label changes of a transaction to the file of ids, before it is committed.
+/// Appends the id and label changes of a transaction to the id file, before it is committed.
 fn append_id_lines(
     tx: &Transaction<'_>,
     list: Option<&Path>,
@@ -915,11 +909,11 @@ fn append_id_lines(
     Ok(appended)
 }
 
-/// Rewrites the file of ids from the list, and from its own lines about tasks without a row.
+/// Rewrites the id file from the list, and from its own lines about tasks without a row.
 ///
-/// Needs the write lock, under which no other lines are being written, and a flushed commit: the
-/// revisions it names must never be lost. A damaged list would make an incomplete file that claims
-/// to be whole, so the whole list is verified first.
+/// Needs the write lock, under which nobody else appends lines, and a flushed commit: the revisions
+/// in the file must never be lost. The list is verified first: a damaged one would produce an
+/// incomplete file that claims to be intact.
 fn rewrite_id_log(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
     let (rev, rows) = read::read_meta(tx)?;
     read::read_all(tx, rev, rows)?;
@@ -934,7 +928,7 @@ fn rewrite_id_log(tx: &Transaction<'_>, path: &Path) -> Result<(), StoreError> {
         };
         entries.insert(stored.watched.id().clone(), entry);
     })?;
-    // A transaction without a change would flush nothing.
+    // A transaction without a change flushes nothing.
     tx.execute("UPDATE meta SET rev = rev", [])?;
     id_log::rewrite(path, &entries)
 }

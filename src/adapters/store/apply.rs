@@ -1,8 +1,7 @@
-//! One change of the list inside a transaction: the row as it stands now, the domain's rule, the
-//! journal.
+//! Applies one change inside a transaction: reads the row, merges the change, writes the row and
+//! its journal line.
 //!
-//! The row is read afresh for each change, so what another instance learnt a moment ago counts: a
-//! final state holds across instances. Knows nothing of files and of when to wait for the disk.
+//! The row is read again for each change, so a final state that another instance wrote is kept.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
@@ -19,21 +18,20 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// How many lines about failing checks are kept of one task: a bad network must not fill the disk.
+/// The number of journal lines about failed checks per task: a bad network must not fill the disk.
 const MAX_CHECK_LINES: i64 = 50;
 
-/// A row that was written, for telling our own writes from those of others.
+/// A row that was written, to tell our own writes from those of other instances.
 #[derive(Debug)]
 pub(super) struct WrittenRow {
-    /// Whose row.
     pub(super) task: TaskId,
-    /// The revision it had before, if there was a row.
+    /// `None` for a new row.
     pub(super) previous_revision: Option<i64>,
-    /// Whether the caller cannot know from the answer what the row holds now.
+    /// Whether the result does not tell the caller what the row contains now.
     pub(super) needs_reload: bool,
 }
 
-/// Writes changes within one transaction, all under one revision.
+/// A writer for the changes of one transaction, all with the same revision.
 #[derive(Debug)]
 pub(super) struct ChangeWriter<'a> {
     tx: &'a Transaction<'a>,
@@ -43,7 +41,6 @@ pub(super) struct ChangeWriter<'a> {
 }
 
 impl<'a> ChangeWriter<'a> {
-    /// Returns a writer for the revision `rev`.
     pub(super) const fn new(tx: &'a Transaction<'a>, rev: i64) -> Self {
         Self {
             tx,
@@ -53,7 +50,7 @@ impl<'a> ChangeWriter<'a> {
         }
     }
 
-    /// Notes the revision and the count of rows, and returns which rows were written.
+    /// Stores the revision and the number of rows, and returns the rows that were written.
     pub(super) fn finish(self) -> Result<Vec<WrittenRow>, StoreError> {
         if !self.written.is_empty() {
             self.tx
@@ -63,8 +60,7 @@ impl<'a> ChangeWriter<'a> {
         Ok(self.written)
     }
 
-    /// Applies one change and says what became of it.
-    #[expect(clippy::too_many_lines, reason = "one arm for each change")]
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of change")]
     pub(super) fn apply(&mut self, change: &ListChange) -> Result<ChangeResult, StoreError> {
         let stored = read::read_one(self.tx, change.task())?;
         match (change, stored) {
@@ -106,9 +102,9 @@ impl<'a> ChangeWriter<'a> {
                 Some(stored),
             ) => {
                 let observation = observation.as_ref();
-                let told = observation.state.name();
-                let absorbed = self.merge_answer(stored, &Ok(observation.clone()), *at, told)?;
-                if absorbed != Merge::Ignored && !observation.raw.is_empty() {
+                let state = observation.state.name();
+                let merge = self.merge_answer(stored, &Ok(observation.clone()), *at, state)?;
+                if merge != Merge::Ignored && !observation.raw.is_empty() {
                     self.store_raw_answer(task, *at, &observation.raw)?;
                 }
                 Ok(ChangeResult::Recorded)
@@ -126,16 +122,9 @@ impl<'a> ChangeWriter<'a> {
                 }
                 Ok(ChangeResult::Recorded)
             }
-            (
-                ListChange::SetNotify {
-                    task,
-                    notify: notices,
-                    ..
-                },
-                Some(stored),
-            ) => {
-                notify_off::save_notify_setting(self.tx, task, *notices)?;
-                // For the other instances: they read what has a new revision.
+            (ListChange::SetNotify { task, notify, .. }, Some(stored)) => {
+                notify_off::save_notify_setting(self.tx, task, *notify)?;
+                // The new revision makes other instances reload the row.
                 self.update_row(stored, false)?;
                 Ok(ChangeResult::Recorded)
             }
@@ -163,11 +152,12 @@ impl<'a> ChangeWriter<'a> {
                 Ok(ChangeResult::Recorded)
             }
             (ListChange::SaveFailed { task, at, error }, Some(mut stored)) => {
-                // One line for the first failure and one for the end are enough.
-                let is_known = stored.watched.saved_results.retry.is_some() && error.is_retryable();
+                // Only the first failure and the last are journaled.
+                let is_repeated =
+                    stored.watched.saved_results.retry.is_some() && error.is_retryable();
                 stored.watched.saved_results.record_failure(error, *at);
                 self.update_row(stored, false)?;
-                if !is_known {
+                if !is_repeated {
                     self.add_journal_line(task, *at, "not_saved", Some(&error.message()))?;
                 }
                 Ok(ChangeResult::Recorded)
@@ -217,7 +207,7 @@ impl<'a> ChangeWriter<'a> {
                 stored.watched.added = at;
                 self.restore_task(stored, at, "added")
             }
-            // A name given to a task that has none is not thrown away; one it has is not replaced.
+            // A new label is set on a task without one, but does not replace another.
             Some(mut stored) if stored.watched.label.is_none() && label.is_some() => {
                 stored.watched.label = label.cloned();
                 self.update_row(stored, true)?;
@@ -240,25 +230,26 @@ impl<'a> ChangeWriter<'a> {
         Ok(ChangeResult::Added(Box::new(watched)))
     }
 
-    /// Joins an answer with the row, and writes down in the journal what is worth a line.
+    /// Merges an answer into the row, and adds journal lines for what changed. `reported` is the
+    /// state in the answer.
     fn merge_answer(
         &mut self,
         mut stored: StoredTask,
         answer: &PollResult,
         at: Timestamp,
-        told: &str,
+        reported: &str,
     ) -> Result<Merge, StoreError> {
         let watched = &mut stored.watched;
         let task = watched.id().clone();
-        let state = watched.task.state().name();
-        let trouble = watched.poll_history.last_error.as_ref();
-        let trouble = trouble.map(|trouble| trouble.error.kind());
-        let absorbed = watched.apply_answer(answer, truncate_to_millis(at));
-        let became = watched.task.state().name();
+        let old_state = watched.task.state().name();
+        let last_error = watched.poll_history.last_error.as_ref();
+        let last_error = last_error.map(|check| check.error.kind());
+        let merge = watched.apply_answer(answer, truncate_to_millis(at));
+        let new_state = watched.task.state().name();
 
-        match (answer, trouble) {
+        match (answer, last_error) {
             (Ok(_), Some(_)) => self.add_journal_line(&task, at, "recovered", None)?,
-            (Err(error), trouble) if trouble != Some(error.kind()) => {
+            (Err(error), last_error) if last_error != Some(error.kind()) => {
                 if watched.is_no_longer_on_server() {
                     self.add_journal_line(&task, at, "no_longer_there", None)?;
                 } else {
@@ -268,25 +259,25 @@ impl<'a> ChangeWriter<'a> {
             }
             _ => {}
         }
-        if absorbed == Merge::Ignored {
+        if merge == Merge::Ignored {
             if self.last_journal_kind(&task)?.as_deref() != Some("contradicted") {
-                self.add_journal_line(&task, at, "contradicted", Some(told))?;
+                self.add_journal_line(&task, at, "contradicted", Some(reported))?;
             }
-        } else if became != state {
-            self.add_journal_line(&task, at, "became", Some(became))?;
+        } else if new_state != old_state {
+            self.add_journal_line(&task, at, "became", Some(new_state))?;
         }
         self.update_row(stored, false)?;
-        Ok(absorbed)
+        Ok(merge)
     }
 
-    /// Writes a row that was there before.
-    fn update_row(&mut self, mut stored: StoredTask, is_news: bool) -> Result<(), StoreError> {
-        let before = std::mem::replace(&mut stored.rev, self.rev);
+    /// Writes an existing row.
+    fn update_row(&mut self, mut stored: StoredTask, needs_reload: bool) -> Result<(), StoreError> {
+        let previous = std::mem::replace(&mut stored.rev, self.rev);
         self.put_row(&stored)?;
         self.written.push(WrittenRow {
             task: stored.watched.id().clone(),
-            previous_revision: Some(before),
-            needs_reload: is_news,
+            previous_revision: Some(previous),
+            needs_reload,
         });
         Ok(())
     }
@@ -295,7 +286,7 @@ impl<'a> ChangeWriter<'a> {
         put_row(self.tx, stored)
     }
 
-    /// Keeps the last answer as it came. The same answer again costs a look, no write.
+    /// Stores the last response unchanged. A repeated response costs a read, no write.
     fn store_raw_answer(&self, task: &TaskId, at: Timestamp, body: &str) -> Result<(), StoreError> {
         self.tx
             .prepare_cached(
@@ -342,7 +333,7 @@ impl<'a> ChangeWriter<'a> {
     }
 }
 
-/// Writes a row, in the place of the one there may be.
+/// Inserts or replaces a row.
 pub(super) fn put_row(conn: &rusqlite::Connection, stored: &StoredTask) -> Result<(), StoreError> {
     let marks = ["?"; COLUMN_COUNT].join(", ");
     conn.prepare_cached(&format!(

@@ -1,7 +1,7 @@
-//! Rows and journal lines carved out of the raw bytes of a damaged list file or its log.
+//! Finds rows and journal lines in the raw bytes of a damaged list file or its write-ahead log.
 //!
-//! A row is a header (its own length, then one type per column, see "Record Format" in SQLite's
-//! file format) and its values. Opens no files and does not judge what it finds.
+//! A row is a header (its own length, then one type per column) and its values:
+//! <https://sqlite.org/fileformat2.html#record_format>.
 
 use rusqlite::types::ValueRef;
 
@@ -9,14 +9,14 @@ use super::rows::{
     self, ADDED_AT_COLUMN, COLUMN_COUNT, FIRST_COLUMN_COUNT, ID_COLUMN, LABEL_COLUMN, RowCells,
 };
 
-/// Plausible times of a row, in milliseconds: this century.
+/// Plausible times of a row, in Unix milliseconds: the years 2000 to 2099.
 const PLAUSIBLE_TIMES_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
-/// The number of columns of a journal line. The first, its number, is not stored in the record.
+/// The number of columns of a journal line. The first one, its row id, is stored as null.
 const JOURNAL_COLUMN_COUNT: usize = 5;
 
-/// Finds every row of a task that its checksum proves, or that at least looks like one.
-pub(super) fn carve_rows(bytes: &[u8], mut found: impl FnMut(&RowCells<'_>)) {
+/// Calls `on_row` for every task row that has a valid checksum or plausible values.
+pub(super) fn carve_rows(bytes: &[u8], mut on_row: impl FnMut(&RowCells<'_>)) {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some((cells, _)) = parse_record::<COLUMN_COUNT>(rest, FIRST_COLUMN_COUNT, fits_row)
@@ -24,13 +24,13 @@ pub(super) fn carve_rows(bytes: &[u8], mut found: impl FnMut(&RowCells<'_>)) {
             continue;
         };
         if rows::has_valid_checksum(&cells) || looks_like_row(&cells) {
-            found(&cells);
+            on_row(&cells);
         }
     }
 }
 
-/// Finds the task, time and kind of everything that looks like a journal line.
-pub(super) fn carve_journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)) {
+/// Calls `on_line` with the task, time and kind of everything that looks like a journal line.
+pub(super) fn carve_journal(bytes: &[u8], mut on_line: impl FnMut(&str, i64, &str)) {
     for at in 0..bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
         let line =
@@ -41,7 +41,7 @@ pub(super) fn carve_journal(bytes: &[u8], mut found: impl FnMut(&str, i64, &str)
             && !kind.is_empty()
             && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         {
-            found(task, at, kind);
+            on_line(task, at, kind);
         }
     }
 }
@@ -50,7 +50,8 @@ const fn is_text_type(kind: u64) -> bool {
     kind >= 13 && kind % 2 == 1
 }
 
-/// Ours begin with a text and a six-byte time, which few other bytes do.
+/// Checks the types of a task row. It starts with a text and a six-byte time, which is rare in
+/// other bytes.
 const fn fits_row(at: usize, kind: u64) -> bool {
     match at {
         ID_COLUMN => is_text_type(kind),
@@ -68,24 +69,24 @@ const fn fits_journal_line(at: usize, kind: u64) -> bool {
     }
 }
 
-/// Parses a record at the start of `bytes`; also returns whether it is complete: a long one
+/// Parses a record at the start of `bytes`, and reports whether it is complete: a long one
 /// continues on another page.
 ///
-/// One with at least `least` but fewer than `N` columns was written by an older version.
+/// A record of an older version has fewer than `N` columns, but at least `min_columns`.
 fn parse_record<const N: usize>(
     bytes: &[u8],
-    least: usize,
+    min_columns: usize,
     fits: fn(usize, u64) -> bool,
 ) -> Option<([ValueRef<'_>; N], bool)> {
     let header_length = usize::from(*bytes.first()?);
-    if !(least + 1..0x80).contains(&header_length) {
+    if !(min_columns + 1..0x80).contains(&header_length) {
         return None;
     }
     let mut header = bytes.get(1..header_length)?;
-    // A cheap test that rejects nearly all positions.
+    // Rejects nearly all positions at little cost.
     let mut kinds = [0_u64; N];
     for (at, kind) in kinds.iter_mut().enumerate() {
-        if header.is_empty() && at >= least {
+        if header.is_empty() && at >= min_columns {
             break;
         }
         *kind = read_varint(&mut header)?;
@@ -124,8 +125,8 @@ fn parse_record<const N: usize>(
     Some((cells, true))
 }
 
-/// Reports whether an unproved row looks like one of ours: a time of this century, an id, and a
-/// label that is text.
+/// Reports whether a row without a valid checksum has an id, a plausible time, and a label that is
+/// text.
 fn looks_like_row(cells: &RowCells<'_>) -> bool {
     let is_recent = cells
         .get(ADDED_AT_COLUMN)

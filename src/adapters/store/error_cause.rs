@@ -1,8 +1,8 @@
-//! The cause of a failure of the list file. SQLite has one code for many, so the file system is
-//! probed.
+//! Finds the cause of a failed access to the list file by probing the file system.
 //!
-//! `SQLITE_BUSY` also means a file system without locks; `SQLITE_CANTOPEN` another user's file, a
-//! full disk or no free descriptor; `SQLITE_IOERR` a used-up quota.
+//! SQLite has one code for several causes: `SQLITE_BUSY` also means a file system without locks;
+//! `SQLITE_CANTOPEN` another user's file, a full disk or no free descriptor; `SQLITE_IOERR` an
+//! exceeded quota.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,13 +22,14 @@ use rustix::{
 use super::file;
 use crate::domain::list_change::{AccessMode, StoreError};
 
-/// Large enough to need a block of its own, even where small files are stored in the inode.
+/// Bytes for a probe file: enough to need a disk block even where small files are stored in the
+/// inode.
 static PROBE_BYTES: [u8; 64 * 1024] = [1; 64 * 1024];
 
-/// The largest `/etc/passwd` that is read, in bytes.
+/// The number of bytes read of `/etc/passwd`.
 const MAX_PASSWD_LEN: usize = 1024 * 1024;
 
-/// Replaces an error by its cause if the file system shows one.
+/// Replaces an error by its cause in the file system, if one is found.
 pub(super) fn explain(path: &Path, access: AccessMode, error: StoreError) -> StoreError {
     let cause = match &error {
         StoreError::Busy => find_lock_error(path),
@@ -49,7 +50,7 @@ pub(super) fn explain(path: &Path, access: AccessMode, error: StoreError) -> Sto
     cause.unwrap_or(error)
 }
 
-/// Finds what denies access to the file, its helper files or its folder.
+/// Checks the permissions of the folders, the file and its helper files.
 fn find_access_error(path: &Path) -> Option<StoreError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let ancestors: Vec<_> = folder.ancestors().collect();
@@ -60,12 +61,12 @@ fn find_access_error(path: &Path) -> Option<StoreError> {
             return Some(StoreError::Unreadable(describe_remedy(folder, error)));
         }
     }
-    let beside = file::HELPER_SUFFIXES.map(|suffix| file::with_suffix(path, suffix));
-    let files: Vec<_> = [path.to_owned()].into_iter().chain(beside).collect();
+    let helpers = file::HELPER_SUFFIXES.map(|suffix| file::with_suffix(path, suffix));
+    let files: Vec<_> = [path.to_owned()].into_iter().chain(helpers).collect();
     let denied = |wanted| {
         let denied = |file: &PathBuf| Some((file.clone(), check_access(file, wanted).err()?));
-        let mut faults = files.iter().filter_map(denied);
-        faults.find(|(_, error)| *error != Errno::NOENT)
+        let mut errors = files.iter().filter_map(denied);
+        errors.find(|(_, error)| *error != Errno::NOENT)
     };
     if let Some((file, error)) = denied(rustix::fs::Access::READ_OK) {
         return Some(StoreError::Unreadable(describe_remedy(&file, error)));
@@ -76,15 +77,15 @@ fn find_access_error(path: &Path) -> Option<StoreError> {
             check_access(folder, rustix::fs::Access::WRITE_OK).err()?,
         ))
     };
-    let (place, error) = denied(rustix::fs::Access::WRITE_OK).or_else(in_folder)?;
-    Some(StoreError::ReadOnly(describe_remedy(&place, error)))
+    let (denied_path, error) = denied(rustix::fs::Access::WRITE_OK).or_else(in_folder)?;
+    Some(StoreError::ReadOnly(describe_remedy(&denied_path, error)))
 }
 
 fn check_access(path: &Path, wanted: rustix::fs::Access) -> Result<(), Errno> {
     accessat(CWD, path, wanted, AtFlags::EACCESS)
 }
 
-/// Describes why a file or folder is not accessible, and the way to change that.
+/// Describes why a file or folder is not accessible, with a command that fixes it.
 fn describe_remedy(path: &Path, error: Errno) -> String {
     let shown = path.display();
     if error == Errno::ROFS {
@@ -105,7 +106,7 @@ fn describe_remedy(path: &Path, error: Errno) -> String {
     }
 }
 
-/// Returns the name of a user of this machine, else the number.
+/// Returns the name of a local user, else the number.
 fn user_name(uid: u32) -> String {
     let users = fs::read("/etc/passwd").unwrap_or_default();
     let users = String::from_utf8_lossy(users.get(..MAX_PASSWD_LEN).unwrap_or(&users));
@@ -117,9 +118,9 @@ fn user_name(uid: u32) -> String {
     named.unwrap_or_else(|| format!("user {uid}"))
 }
 
-/// Opens the file for probing, once per process.
+/// Opens the file for probing, once per process. It is never closed: closing any descriptor of a
+/// file drops the locks that SQLite holds on it.
 fn probe_file(path: &Path) -> io::Result<Option<&'static File>> {
-    /// Never closed: closing any descriptor of a file drops the locks SQLite holds on it.
     static PROBE: OnceLock<File> = OnceLock::new();
     if PROBE.get().is_none() {
         let file = File::open(path)?;
@@ -128,7 +129,7 @@ fn probe_file(path: &Path) -> io::Result<Option<&'static File>> {
     Ok(PROBE.get())
 }
 
-/// Finds why the file cannot be opened though its mode allows it.
+/// Finds why the file cannot be opened although its mode permits it.
 fn find_open_error(path: &Path) -> Option<StoreError> {
     let error = probe_file(path).err()?;
     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -138,7 +139,7 @@ fn find_open_error(path: &Path) -> Option<StoreError> {
     (error.kind() != io::ErrorKind::NotFound).then(|| file::io_error(path, &error))
 }
 
-/// Finds whether the file system has no locks at all: then every lock fails.
+/// Detects a file system without file locks.
 fn find_lock_error(path: &Path) -> Option<StoreError> {
     let file = probe_file(path).ok()??;
     match fcntl_getlk(file, &Flock::from(FlockType::ReadLock)) {
@@ -151,7 +152,7 @@ fn find_lock_error(path: &Path) -> Option<StoreError> {
     }
 }
 
-/// Finds why writes fail, with a small file beside the list that is removed at once.
+/// Finds why writes fail, by writing a temporary file beside the list.
 fn find_write_error(path: &Path, access: AccessMode) -> Option<StoreError> {
     if access == AccessMode::ReadOnly || !path.exists() {
         return None;
@@ -164,7 +165,8 @@ fn find_write_error(path: &Path, access: AccessMode) -> Option<StoreError> {
             .create_new(true)
             .mode(0o600)
             .open(&probe)?;
-        // At the end of the list, to meet a file size limit; the hole before it takes no space.
+        // Written at the list's length, to reach a file size limit. The hole before it takes no
+        // space.
         let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
         let end = length(path).max(length(&file::with_suffix(path, file::WAL_SUFFIX)));
         target.write_all_at(&PROBE_BYTES, end)?;

@@ -1,8 +1,7 @@
-//! The list file as a file: where it really lies, who may read it, how SQLite is let in, what went
-//! wrong.
+//! The list file in the file system: symlinks, permissions, connections and I/O errors.
 //!
-//! Knows nothing of tasks. The file is made, private, before SQLite sees it: its helper files
-//! (`-wal`, `-shm`) take their mode from it.
+//! The file is created as private before SQLite opens it: SQLite's helper files (`-wal`, `-shm`)
+//! get its mode.
 
 use std::{
     ffi::OsString,
@@ -23,19 +22,18 @@ use crate::{
     domain::list_change::{AccessMode, StoreError},
 };
 
-/// How long another instance may hold the file before we give up.
+/// The time to wait for another instance's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many links are followed to where the file really lies, as many as Linux follows.
+/// The number of symbolic links that are followed, as on Linux.
 const MAX_SYMLINKS: usize = 40;
 
-/// What SQLite may put beside the file.
+/// The suffixes of the files that SQLite creates beside the list.
 pub(super) const HELPER_SUFFIXES: [&str; 3] = [WAL_SUFFIX, "-shm", "-journal"];
 
-/// The suffix of SQLite's write-ahead log.
 pub(super) const WAL_SUFFIX: &str = "-wal";
 
-/// Names a file whatever it is called: device and inode.
+/// Device and inode: the same file under any name.
 pub(super) type FileIdentity = (u64, u64);
 
 impl From<rusqlite::Error> for StoreError {
@@ -43,7 +41,7 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::Error as E;
         let text = error.to_string();
         let Some(code) = error.sqlite_error_code() else {
-            // Rows that are not there or hold another kind of value: our own file holds none such.
+            // Missing rows or values of another type: an intact list file has none.
             let is_damage = matches!(
                 error,
                 E::QueryReturnedNoRows
@@ -79,7 +77,7 @@ impl From<rusqlite::Error> for StoreError {
         } else if is(&[
             ErrorCode::DatabaseCorrupt,
             ErrorCode::NotADatabase,
-            // A length or type that none of our rows has.
+            // A length or type that no row of an intact list has.
             ErrorCode::TooBig,
             ErrorCode::TypeMismatch,
         ]) {
@@ -90,7 +88,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Names the disk operation that failed, by SQLite's extended code.
+/// Describes the failed disk operation of an extended SQLite code.
 const fn failed_operation(code: i32) -> Option<&'static str> {
     match code {
         ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => Some("a read failed"),
@@ -103,7 +101,7 @@ const fn failed_operation(code: i32) -> Option<&'static str> {
     }
 }
 
-/// Says what an input or output error means for the list.
+/// Converts an I/O error.
 pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     use io::ErrorKind as K;
     let text = format!("{}: {error}", path.display());
@@ -128,15 +126,15 @@ pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     }
 }
 
-/// Returns the path with `suffix` behind the file's name.
+/// Appends `suffix` to the file name.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// Follows links to where the file lies or would lie: SQLite keeps its helper files there, and a
-/// link put in place by someone who tends his files that way stays a link.
+/// Follows symbolic links to the file, which may not exist yet. SQLite's helper files are there,
+/// and the links are kept when the file is replaced.
 pub(super) fn resolve_symlinks(path: &Path) -> Result<PathBuf, StoreError> {
     let mut path = path.to_owned();
     for _ in 0..MAX_SYMLINKS {
@@ -154,7 +152,7 @@ pub(super) fn resolve_symlinks(path: &Path) -> Result<PathBuf, StoreError> {
     )))
 }
 
-/// Makes an empty file only its owner may read; fails when there is one.
+/// Creates an empty file with mode 0600; fails if it exists.
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
@@ -164,19 +162,20 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Finds a name that is free, `suffix` behind the file's name and a number behind that, and takes
-/// it by `make`, which must fail when there is such a file.
+/// Creates a file with a free name: the path plus `suffix`, plus a number from the second on.
+///
+/// `create` must fail with [`io::ErrorKind::AlreadyExists`] if the file exists.
 pub(super) fn create_free_name(
     path: &Path,
     suffix: &str,
-    make: impl Fn(&Path) -> io::Result<()>,
+    create: impl Fn(&Path) -> io::Result<()>,
 ) -> Result<PathBuf, StoreError> {
     for number in 1..10_000_u32 {
         let name = match number {
             1 => with_suffix(path, suffix),
             _ => with_suffix(path, &format!("{suffix}-{number}")),
         };
-        match make(&name) {
+        match create(&name) {
             Ok(()) => return Ok(name),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_error(&name, &error)),
@@ -189,20 +188,20 @@ pub(super) fn create_free_name(
 }
 
 /// Creates the file and its folder if they are missing. Never opens an existing file: closing it
-/// again would drop every lock this process holds on it through SQLite.
+/// would drop all locks that SQLite holds on it in this process.
 pub(super) fn create_missing(path: &Path) -> Result<(), StoreError> {
     create_folder(path)?;
     match create_private(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // A folder or a file system that takes no new file may still hold the list.
+        // The list may exist in a folder or on a file system where no file can be created.
         Err(_) if path.exists() => Ok(()),
         Err(error) => Err(io_error(path, &error)),
     }
 }
 
-/// Creates the file's folder (0700) if it is missing, and flushes its name to the disk: a power cut
-/// that loses the folder loses the list.
+/// Creates the file's folder (0700) if it is missing, and flushes its parents: a power cut that
+/// loses the folder loses the list.
 pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let missing = folder.ancestors().take_while(|folder| !folder.exists());
@@ -233,7 +232,7 @@ pub(super) fn make_private(path: &Path) {
         };
         let is_open_to_others = meta.permissions().mode() & 0o077 != 0;
         if meta.is_file() && is_open_to_others {
-            // Where it is someone else's file this fails, and the list is still of use.
+            // Fails on another user's file, which is usable all the same.
             drop(fs::set_permissions(
                 &path,
                 Permissions::from_mode(meta.permissions().mode() & 0o700),
@@ -242,9 +241,9 @@ pub(super) fn make_private(path: &Path) {
     }
 }
 
-/// Returns the file the path names now, `None` if there is none.
+/// Returns the identity of the file at the path, `None` if there is none.
 ///
-/// An error is not `None`: the file may exist on a disk or in a folder that cannot be read.
+/// Fails if the disk or folder cannot be read, where the file may exist.
 pub(super) fn find_identity(path: &Path) -> Result<Option<FileIdentity>, StoreError> {
     match fs::metadata(path) {
         Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
@@ -260,39 +259,39 @@ pub(super) fn find_identity(path: &Path) -> Result<Option<FileIdentity>, StoreEr
     }
 }
 
-/// Fails on anything but a regular file: a folder has no pages, and reading a FIFO may block.
+/// Fails on anything but a regular file: reading a FIFO may block.
 pub(super) fn check_is_regular(path: &Path) -> Result<(), StoreError> {
     let Ok(meta) = fs::metadata(path) else {
         return Ok(());
     };
-    let what = match (meta.is_file(), meta.is_dir()) {
+    let kind = match (meta.is_file(), meta.is_dir()) {
         (true, _) => return Ok(()),
         (false, true) => "a folder",
         (false, false) => "not a regular file",
     };
     Err(StoreError::Other(format!(
-        "{} is {what}; name a file with --store",
+        "{} is {kind}; name a file with --store",
         path.display()
     )))
 }
 
-/// Writes the list of an open connection to its path, where no file is now.
+/// Writes the list of an open connection back to its path.
 ///
-/// The copy is renamed only when it is complete and flushed, and never over another file.
+/// The copy is renamed only when it is complete and flushed, and never replaces another file.
 pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     create_folder(path)?;
     let copy = copy_to_free_name(conn, path, ".new")?;
-    let put = || -> Result<(), StoreError> {
+    let replace = || -> Result<(), StoreError> {
         File::open(&copy)
             .and_then(|file| file.sync_all())
             .map_err(|error| io_error(&copy, &error))?;
         move_helpers_aside(path)?;
         rename_without_replacing(&copy, path).map_err(|error| io_error(path, &error))
     };
-    let result = put();
+    let result = replace();
     if let Err(error) = result {
         drop(fs::remove_file(&copy));
-        // Another instance was faster.
+        // Success if another instance has written it back first.
         return find_identity(path)?.map(drop).ok_or(error);
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -301,17 +300,19 @@ pub(super) fn write_to_path(conn: &Connection, path: &Path) -> Result<(), StoreE
         .map_err(|error| io_error(folder, &error))
 }
 
-/// Moves the helper files of another list aside: SQLite would apply them to the file at the path.
+/// Sets the helper files of another list aside: SQLite would apply them to the file at the path.
 pub(super) fn move_helpers_aside(path: &Path) -> Result<(), StoreError> {
-    for left in HELPER_SUFFIXES.map(|suffix| with_suffix(path, suffix)) {
-        if left.exists() {
-            create_free_name(&left, ".gone", |name| rename_without_replacing(&left, name))?;
+    for helper in HELPER_SUFFIXES.map(|suffix| with_suffix(path, suffix)) {
+        if helper.exists() {
+            create_free_name(&helper, ".gone", |name| {
+                rename_without_replacing(&helper, name)
+            })?;
         }
     }
     Ok(())
 }
 
-/// Copies the list of a connection to a free name, the path plus `suffix`.
+/// Copies the list of a connection to a [free name](create_free_name).
 pub(super) fn copy_to_free_name(
     conn: &Connection,
     path: &Path,
@@ -331,32 +332,32 @@ pub(super) fn copy_to_free_name(
     Ok(copy)
 }
 
-/// Returns which file the path names now.
+/// Returns the identity of the file at the path, `None` if it is missing or unreadable.
 pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
     let meta = fs::metadata(path).ok()?;
     Some((meta.dev(), meta.ino()))
 }
 
-/// Reports whether the file has something in it that has lost its beginning: nothing in the file
-/// itself, but commits beside it, which SQLite would throw away.
+/// Reports whether the file is empty but its write-ahead log has commits, which SQLite would
+/// discard.
 pub(super) fn lost_main_file(path: &Path) -> bool {
     let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
     length(path) == 0 && length(&with_suffix(path, "-wal")) > 0
 }
 
-/// Lets SQLite in, and says why it may only read if that is so. Writes nothing.
+/// Opens the file, and returns why it is read-only if it is. Writes nothing.
 ///
-/// A file with a write-ahead log on a disk without shared memory is opened exclusively.
-/// Until [`settle`] the end of the connection leaves all files as they are.
+/// A file with a write-ahead log on a disk without shared memory is opened exclusively. Closing the
+/// connection changes no file until [`enable_checkpoint_on_close`].
 pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), StoreError> {
     let mut conn = open_writable(path)?;
-    let mut touched = read_first_page(&conn);
-    if touched == Err(StoreError::NoSharedMemory) {
+    let mut first_read = read_first_page(&conn);
+    if first_read == Err(StoreError::NoSharedMemory) {
         drop(conn);
         conn = open_exclusive(path)?;
-        touched = read_first_page(&conn);
+        first_read = read_first_page(&conn);
     }
-    match touched {
+    match first_read {
         Ok(()) if conn.is_readonly("main").unwrap_or(false) => {
             let why = StoreError::ReadOnly(format!("{} may only be read", path.display()));
             Ok((
@@ -377,7 +378,7 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), S
     }
 }
 
-/// Reports whether a failure may be in the helper files only, so that the file itself is readable.
+/// Reports whether the failure may concern the helper files only, so that the list is readable.
 const fn may_be_helper_failure(error: &StoreError) -> bool {
     matches!(
         error,
@@ -399,13 +400,12 @@ fn open_writable(path: &Path) -> Result<Connection, StoreError> {
 /// Opens the file exclusively, which needs no shared memory.
 fn open_exclusive(path: &Path) -> Result<Connection, StoreError> {
     let conn = open_writable(path)?;
-    // Must come before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
+    // Set before the first use: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
     conn.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     Ok(conn)
 }
 
-/// Opens the file for reading, live where SQLite finds or may make its helper files, else as it
-/// stands.
+/// Opens the file for reading; as immutable if SQLite can neither find nor create its helper files.
 pub(super) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
@@ -417,10 +417,10 @@ pub(super) fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
-/// Opens a file in a folder that takes no helper files: as it stands, without locks.
+/// Opens a file without locks and helper files: later changes of it are not seen.
 fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
-    let has_more = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
-    if has_more {
+    let has_wal = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
+    if has_wal {
         return Err(StoreError::Other(format!(
             "{0}-wal holds its last changes and cannot be used here; copy both files to another folder \
              and name the copy with --store",
@@ -433,7 +433,7 @@ fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
                 name.push(char::from(*byte));
             }
-            // Writing into a `String` cannot fail.
+            // Writing to a `String` cannot fail.
             other => write!(name, "%{other:02x}").unwrap_or_default(),
         }
     }
@@ -447,13 +447,13 @@ fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Prepares a connection; needed for every connection to a list file.
+/// Configures a connection. Required for every connection to a list file.
 pub(super) fn configure(conn: &Connection) -> Result<(), StoreError> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // The file is untrusted data: it may not call functions or attack us, and its triggers, views
-    // and foreign keys do nothing.
+    // The file is untrusted: it cannot call functions, and its triggers, views and foreign keys are
+    // disabled.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     for setting in [
         DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
@@ -466,31 +466,31 @@ pub(super) fn configure(conn: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reads the file's first page: whatever is wrong with it or its folder shows here.
+/// Reads the first page, to detect problems with the file or its folder.
 fn read_first_page(conn: &Connection) -> Result<(), StoreError> {
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(())
 }
 
-/// Makes the connection an ordinary one, once the file is known to be ours and whole.
+/// Lets SQLite checkpoint and remove the log on close. Call it once the file is known to be an
+/// intact list.
 pub(super) fn enable_checkpoint_on_close(conn: &Connection) -> Result<(), StoreError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 
-/// Takes [`settle`] back: the end of the connection leaves all files as they are.
+/// Makes closing the connection change no file.
 ///
-/// Needed before the path gets another file: SQLite removes the log by its name, and under that
-/// name lies the new file's by then.
+/// Needed before another file takes the path: SQLite removes the log by name, which is then the log
+/// of the new file.
 pub(super) fn disable_checkpoint_on_close(conn: &Connection) {
     drop(conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
 }
 
-/// Sets the write-ahead log, which lets readers read while another instance writes, and reports
-/// whether it works there.
+/// Enables the write-ahead log, so that others can read during a write, and reports whether it
+/// works on this disk.
 ///
-/// While another instance holds the file the answer is "busy", whatever the timeout: SQLite does
-/// not wait here, so we ask again.
+/// SQLite ignores the busy timeout here, so this retries while another instance has the lock.
 pub(super) fn enable_wal(conn: &mut Connection, path: &Path) -> Result<bool, StoreError> {
     let locking: String = conn.query_row("PRAGMA locking_mode", [], |row| row.get(0))?;
     if locking == "exclusive" {
@@ -504,25 +504,25 @@ pub(super) fn enable_wal(conn: &mut Connection, path: &Path) -> Result<bool, Sto
             Ok(_) | Err(_) => break,
         }
     }
-    // Missing shared memory shows at the first use.
+    // Missing shared memory is detected at the first use.
     match read_first_page(conn) {
         Err(StoreError::NoSharedMemory) => {
             *conn = open_exclusive(path)?;
             disable_wal(conn).map(|()| false)
         }
-        touched => touched.map(|()| true),
+        first_read => first_read.map(|()| true),
     }
 }
 
-/// Switches back to the rollback journal, which needs no shared memory between processes (9p,
-/// vboxsf and many network disks have none). The connection must be the only one.
+/// Switches to the rollback journal, which needs no shared memory between processes (9p, vboxsf
+/// and many network disks have none). The connection must be the only one.
 fn disable_wal(conn: &Connection) -> Result<(), StoreError> {
     let mode = set_journal_mode(conn, "DELETE");
     conn.pragma_update(None, "locking_mode", "NORMAL")?;
     if mode? != "delete" {
         return Err(StoreError::NoSharedMemory);
     }
-    // The lock is released with the next use.
+    // The next read releases the lock.
     read_first_page(conn)
 }
 

@@ -1,19 +1,19 @@
-//! The file of ids (`<list>.ids`): ids and labels of the list once more, as text, so that damage to
-//! the database costs no id. A lost id is a lost video.
+//! The id file (`<list>.ids`): a second copy of all ids and labels as text, so that no id is lost
+//! with a damaged list. A lost id is a lost video.
 //!
-//! One line per task added, removed, restored or relabelled: checksum, revision of the list, event,
-//! id, label. The last line about an id counts. A torn or changed line is skipped.
+//! It has one line per task added, removed, restored or relabelled: checksum, list revision, event,
+//! id, label. The last line about an id wins. A torn or changed line is skipped.
 //!
-//! **The lines come first.** They are flushed before their transaction is committed, and removed if
-//! the commit fails: a disk with room for only one of the two refuses the add, and no committed id
-//! is missing here. After the commit a line confirms them, without a flush. A kill in between
-//! leaves unconfirmed lines; the add was never acknowledged, and its tasks are put on the list at
-//! the next opening. A database that lacks a task of confirmed lines, or has an earlier revision,
-//! has lost something.
+//! **The lines are written first.** They are flushed before their transaction is committed, and
+//! removed if the commit fails. So every committed id is in the file, and a disk with room for only
+//! one of the two refuses the add. After the commit a line confirms them, without a flush. A kill
+//! in between leaves unconfirmed lines of an add that was never acknowledged; its tasks are added
+//! at the next opening. A list that lacks a task of confirmed lines, or has an earlier revision, is
+//! damaged.
 //!
-//! **Only a write transaction of the list writes here**, so its lock serialises instances, for
-//! rewriting too. The exception is an instance that still holds a list that was moved aside: it
-//! repeats its changes on the new list, and so in this file.
+//! **Only a write transaction of the list writes here**, so its lock serialises instances, also for
+//! rewriting. The exception is an instance with a list open that was set aside: it repeats its
+//! changes on the new list, and so in this file.
 
 use std::{
     collections::HashMap,
@@ -33,53 +33,47 @@ use crate::{
     domain::{list_change::StoreError, task::TaskId, text::CleanText, watched_task::MAX_LABEL_LEN},
 };
 
-/// The suffix after the list's name.
 pub(super) const SUFFIX: &str = ".ids";
 
-/// The first line; without it the start of the file is cut off.
+/// The first line; without it the start of the file is missing.
 const HEADER: &str = "kietop ids 1";
 
-/// The most that is read, in bytes: two million lines. Rewriting keeps the file far smaller.
+/// The number of bytes read: two million lines. Rewriting keeps the file far smaller.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// The size from which the file is rewritten without its superseded lines, in bytes.
+/// The size in bytes above which superseded lines are removed.
 const MIN_REWRITE_BYTES: u64 = 1 << 20;
 
-/// The word of a line that confirms those of a transaction, by the range they take in the file.
+/// The event of a line that confirms a transaction, by the byte range of its lines.
 const CONFIRM_KEYWORD: &str = "done";
 
 /// The last line about a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IdLogEntry {
-    /// The revision of the list that wrote it.
     pub(super) rev: i64,
-    /// Whether the task is on the list.
     pub(super) is_watched: bool,
-    /// What it is called.
     pub(super) label: Option<CleanText>,
     /// Whether a later line confirms the transaction.
     pub(super) is_committed: bool,
 }
 
-/// The content of the file.
+/// The content of the id file.
 #[derive(Debug, Default)]
 pub(super) struct IdLog {
-    /// The last line about each task.
     pub(super) entries: HashMap<TaskId, IdLogEntry>,
-    /// Whether the file has its first line, and no line is torn or changed.
+    /// Whether the first line is there, and no line is torn or changed.
     pub(super) is_intact: bool,
     lines: usize,
     bytes: u64,
 }
 
 impl IdLog {
-    /// Reports whether the file is large and most of it is superseded.
+    /// Reports whether the file is large and most of its lines are superseded.
     pub(super) fn is_bloated(&self) -> bool {
         self.bytes > MIN_REWRITE_BYTES && self.lines > 4 * self.entries.len()
     }
 }
 
-/// What happened to a task.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum IdLogEvent {
     Add,
@@ -97,12 +91,11 @@ impl IdLogEvent {
     }
 }
 
-/// Lines to be written.
+/// Lines to append.
 #[derive(Debug, Default)]
 pub(super) struct IdLogLines(String);
 
 impl IdLogLines {
-    /// Adds the line of an event.
     pub(super) fn push(
         &mut self,
         rev: i64,
@@ -122,23 +115,21 @@ impl IdLogLines {
     }
 
     fn push_line(&mut self, body: &str) {
-        // Writing into a `String` cannot fail.
+        // Writing to a `String` cannot fail.
         writeln!(self.0, "{:08x}\t{body}", line_checksum(body)).unwrap_or_default();
     }
 
-    /// Reports whether there are no lines.
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Lines just written for a transaction that is not committed yet.
+/// Lines that were written for a transaction before its commit.
 #[derive(Debug)]
 pub(super) struct UnconfirmedLines {
     path: PathBuf,
     file: File,
     rev: i64,
-    /// The range of the lines in the file.
     byte_range: Range<u64>,
 }
 
@@ -151,16 +142,16 @@ impl UnconfirmedLines {
         written.map_err(|error| file::io_error(&self.path, &error))
     }
 
-    /// Removes the lines unless others follow them. Needs the list's write lock.
+    /// Removes the lines, unless others follow them. Needs the list's write lock.
     pub(super) fn roll_back(self) -> Result<(), StoreError> {
         let length = self.file.metadata().map(|meta| meta.len());
-        let taken = length.and_then(|length| {
+        let result = length.and_then(|length| {
             if length == self.byte_range.end {
                 self.file.set_len(self.byte_range.start)?;
             }
             self.file.sync_data()
         });
-        taken.map_err(|error| file::io_error(&self.path, &error))
+        result.map_err(|error| file::io_error(&self.path, &error))
     }
 }
 
@@ -200,7 +191,7 @@ fn read_from(path: &Path) -> io::Result<Option<IdLog>> {
         let text = line.strip_suffix(b"\n").map(str::from_utf8);
         match text.and_then(Result::ok) {
             Some(HEADER) if at == 0 => {}
-            // The next writer ends a torn line.
+            // The next writer completes a torn line with a line break.
             text => match text.filter(|_| at > 0).and_then(parse_line) {
                 Some(IdLogLine::Task(task, entry)) => {
                     unconfirmed.push((at, task.clone()));
@@ -231,13 +222,13 @@ enum IdLogLine {
 
 fn parse_line(line: &str) -> Option<IdLogLine> {
     let (sum, body) = line.split_once('\t')?;
-    if u32::from_str_radix(sum, 16).ok()? != self::line_checksum(body) {
+    if u32::from_str_radix(sum, 16).ok()? != line_checksum(body) {
         return None;
     }
     let mut fields = body.splitn(4, '\t');
     let mut field = || fields.next();
-    let (rev, word, subject, rest) = (field()?, field()?, field()?, field()?);
-    let is_watched = match word {
+    let (rev, event, subject, rest) = (field()?, field()?, field()?, field()?);
+    let is_watched = match event {
         "add" | "label" => true,
         "remove" => false,
         CONFIRM_KEYWORD => {
@@ -291,17 +282,15 @@ fn append_to(path: &Path, rev: i64, lines: &IdLogLines) -> io::Result<Option<Unc
         return Err(error);
     }
     let length = lines.0.len().try_into().unwrap_or(u64::MAX);
-    let at = start..start.saturating_add(length);
-    let path = path.to_owned();
     Ok(Some(UnconfirmedLines {
-        path,
+        path: path.to_owned(),
         file,
         rev,
-        byte_range: at,
+        byte_range: start..start.saturating_add(length),
     }))
 }
 
-/// Replaces the file, if any, by a new one with these entries.
+/// Replaces the file by a new one with these entries.
 pub(super) fn rewrite(
     list: &Path,
     entries: &HashMap<TaskId, IdLogEntry>,
@@ -325,7 +314,7 @@ fn rewrite_to(path: &Path, entries: &HashMap<TaskId, IdLogEntry>) -> io::Result<
     let end = lines.0.len().try_into().unwrap_or(u64::MAX);
     lines.push_confirmation(0, &(0..end));
     let new = file::with_suffix(path, ".new");
-    // Left by a kill.
+    // An earlier rewrite was killed.
     if let Err(error) = fs::remove_file(&new)
         && error.kind() != io::ErrorKind::NotFound
     {
@@ -348,13 +337,13 @@ fn write_new(new: &PathBuf, lines: &IdLogLines) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Returns a line's checksum: a flipped bit in an id would be another id.
+/// Computes a line's checksum: a flipped bit in an id would make another id.
 fn line_checksum(body: &str) -> u32 {
     let sum = rows::checksum([ValueRef::Text(body.as_bytes())]).cast_unsigned();
     u32::try_from(sum >> 32).unwrap_or_default()
 }
 
-/// Escapes characters of a label that would end a field or a line, or act on a terminal.
+/// Escapes the characters of a label that separate fields or lines, or control a terminal.
 fn escape_label(label: &str) -> String {
     let mut text = String::with_capacity(label.len());
     for c in label.chars() {
@@ -372,13 +361,13 @@ fn unescape_label(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         label.push_str(plain);
-        if let Some(behind) = escaped.strip_prefix('\\') {
+        if let Some(tail) = escaped.strip_prefix('\\') {
             label.push('\\');
-            rest = behind;
+            rest = tail;
         } else {
-            let (code, behind) = escaped.strip_prefix("u{")?.split_once('}')?;
+            let (code, tail) = escaped.strip_prefix("u{")?.split_once('}')?;
             label.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
-            rest = behind;
+            rest = tail;
         }
     }
     label.push_str(rest);
@@ -417,16 +406,16 @@ mod tests {
     #[test]
     fn the_last_line_of_a_task_wins() {
         let (_folder, list) = new_log();
-        let odd = "tab\there \\ \u{1b}[31m \u{9b}2J 語 \u{202e}x \\u{41} e\u{301}";
+        let special = "tab\there \\ \u{1b}[31m \u{9b}2J 語 \u{202e}x \\u{41} e\u{301}";
 
         let added = [
-            (1, IdLogEvent::Add, "a", odd),
+            (1, IdLogEvent::Add, "a", special),
             (1, IdLogEvent::Add, "b", "first"),
         ];
         append(&list, 1, &lines(&added)).unwrap().unwrap();
         let later = [
             (2, IdLogEvent::Remove, "a", ""),
-            (3, IdLogEvent::Label, "b", odd),
+            (3, IdLogEvent::Label, "b", special),
         ];
         append(&list, 2, &lines(&later)).unwrap().unwrap();
 
@@ -437,7 +426,7 @@ mod tests {
         assert_eq!((a.rev, a.is_watched), (2, false));
         assert_eq!(
             (b.rev, b.is_watched, &b.label),
-            (3, true, &Some(label(odd)))
+            (3, true, &Some(label(special)))
         );
         let text = fs::read_to_string(file::with_suffix(&list, SUFFIX)).unwrap();
         let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
@@ -453,54 +442,54 @@ mod tests {
             (2, IdLogEvent::Add, "second", ""),
         ];
         append(&list, 1, &lines(&added)).unwrap().unwrap();
-        let torn = fs::metadata(&path).unwrap().len() - 3;
+        let torn_length = fs::metadata(&path).unwrap().len() - 3;
         File::options()
             .write(true)
             .open(&path)
             .unwrap()
-            .set_len(torn)
+            .set_len(torn_length)
             .unwrap();
         append(&list, 2, &lines(&[(2, IdLogEvent::Add, "third", "")])).unwrap();
 
         let log = read(&list).unwrap().unwrap();
-        let mut there: Vec<_> = log.entries.keys().map(TaskId::as_str).collect();
-        there.sort_unstable();
-        assert_eq!((there, log.is_intact), (vec!["first", "third"], false));
+        let mut ids: Vec<_> = log.entries.keys().map(TaskId::as_str).collect();
+        ids.sort_unstable();
+        assert_eq!((ids, log.is_intact), (vec!["first", "third"], false));
 
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("first", "fjrst")).unwrap();
         let log = read(&list).unwrap().unwrap();
-        assert_eq!(log.entries.len(), 1, "no id that never was");
+        assert_eq!(log.entries.len(), 1, "no id that was never added");
     }
 
     #[test]
     fn a_line_confirms_those_of_its_own_transaction() {
         let (_folder, list) = new_log();
-        let one = |task| append(&list, 1, &lines(&[(1, IdLogEvent::Add, task, "")]));
+        let append_one = |task| append(&list, 1, &lines(&[(1, IdLogEvent::Add, task, "")]));
         let is_committed = |task| read(&list).unwrap().unwrap().entries[&id(task)].is_committed;
 
-        one("cut-off").unwrap();
-        let kept = one("kept").unwrap().unwrap();
-        let meanwhile = one("meanwhile").unwrap().unwrap();
+        append_one("interrupted").unwrap();
+        let kept = append_one("kept").unwrap().unwrap();
+        let concurrent = append_one("concurrent").unwrap().unwrap();
         kept.confirm().unwrap();
-        let seen = ["cut-off", "kept", "meanwhile"].map(is_committed);
+        let seen = ["interrupted", "kept", "concurrent"].map(is_committed);
         assert_eq!(seen, [false, true, false]);
 
-        meanwhile.confirm().unwrap();
+        concurrent.confirm().unwrap();
         assert_eq!(read(&list).unwrap().unwrap().lines, 7);
     }
 
     #[test]
     fn an_append_is_rolled_back_if_it_is_the_last() {
         let (_folder, list) = new_log();
-        let one = |task| lines(&[(1, IdLogEvent::Add, task, "")]);
+        let line = |task| lines(&[(1, IdLogEvent::Add, task, "")]);
         let count = || read(&list).unwrap().unwrap().entries.len();
 
-        let appended = append(&list, 1, &one("a")).unwrap().unwrap();
+        let appended = append(&list, 1, &line("a")).unwrap().unwrap();
         appended.roll_back().unwrap();
         assert_eq!(count(), 0);
-        let appended = append(&list, 1, &one("a")).unwrap().unwrap();
-        append(&list, 1, &one("b")).unwrap();
+        let appended = append(&list, 1, &line("a")).unwrap().unwrap();
+        append(&list, 1, &line("b")).unwrap();
         appended.roll_back().unwrap();
         assert_eq!(count(), 2);
     }

@@ -1,7 +1,7 @@
-//! Merges two list files: adds what only the old one knows to the one at the path.
+//! Merges a replaced list into the list file that is now at its path.
 //!
-//! Tasks are matched by id, and none is lost: a task on either list is on the merged one, unless
-//! the new list removed it after the old one added it.
+//! Tasks are matched by id. A task on either list is on the merged one, unless the new list removed
+//! it after the old one added it.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -14,44 +14,44 @@ use crate::domain::{
     watched_task::{NotifySetting, WatchedTask},
 };
 
-/// Adds to `new` what only `old` knows, and returns how many tasks changed.
+/// Merges `old` into `new`, and returns the number of watched tasks that changed.
 ///
 /// Unreadable parts of `old` are skipped: its disk may be gone.
 pub(super) fn merge_lists(old: &Connection, new: &mut Connection) -> Result<usize, StoreError> {
     let tx = new.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (before, count) = read::read_meta(&tx)?;
-    // The file of ids may belong to either list.
-    let other = read::read_meta(old).map_or(before, |(rev, _)| rev);
-    let rev = before.max(other).saturating_add(1);
-    let (mut added, mut written, mut merged) = (0, 0, 0);
+    // The id file may belong to either list.
+    let old_rev = read::read_meta(old).map_or(before, |(rev, _)| rev);
+    let rev = before.max(old_rev).saturating_add(1);
+    let (mut added, mut written, mut watched) = (0, 0, 0);
     for_each_readable(old, |row| {
         let known = read::read_one(&tx, row.watched.id())?;
         let is_new = known.is_none();
-        let Some(mut joined) = merge_rows(row, known) else {
+        let Some(mut merged) = merge_rows(row, known) else {
             return Ok(());
         };
-        joined.rev = rev;
-        apply::put_row(&tx, &joined)?;
-        notify_off::save_notify_setting(&tx, joined.watched.id(), joined.watched.notify)?;
+        merged.rev = rev;
+        apply::put_row(&tx, &merged)?;
+        notify_off::save_notify_setting(&tx, merged.watched.id(), merged.watched.notify)?;
         written += 1;
         if is_new {
             added += 1;
-            copy_history(old, &tx, &joined)?;
+            copy_history(old, &tx, &merged)?;
         }
-        merged += usize::from(joined.removed_at.is_none());
+        watched += usize::from(merged.removed_at.is_none());
         Ok(())
     })?;
-    if written > 0 || other > before {
+    if written > 0 || old_rev > before {
         tx.execute("UPDATE meta SET rev = ?1, rows = ?2", [rev, count + added])?;
         tx.commit()?;
     }
-    Ok(merged)
+    Ok(watched)
 }
 
-/// Passes on every row with a right checksum, also of removed tasks, until reading fails.
+/// Calls `on_row` for every row with a valid checksum, including removed tasks, until a read fails.
 fn for_each_readable(
     conn: &Connection,
-    mut take: impl FnMut(StoredTask) -> Result<(), StoreError>,
+    mut on_row: impl FnMut(StoredTask) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let Ok(mut statement) = conn.prepare(&format!("SELECT {COLUMNS} FROM task")) else {
         return Ok(());
@@ -63,34 +63,34 @@ fn for_each_readable(
         let Ok(mut stored) = read::row_cells(row).and_then(|cells| rows::decode_row(&cells)) else {
             continue;
         };
-        let notices = notify_off::load_notify_setting(conn, stored.watched.id());
-        stored.watched.notify = notices.unwrap_or_default();
-        take(stored)?;
+        let notify = notify_off::load_notify_setting(conn, stored.watched.id());
+        stored.watched.notify = notify.unwrap_or_default();
+        on_row(stored)?;
     }
     Ok(())
 }
 
-/// Returns the merged row, `None` if the known one stays as it is.
+/// Returns the merged row, `None` if the known one is unchanged.
 fn merge_rows(row: StoredTask, known: Option<StoredTask>) -> Option<StoredTask> {
     let Some(known) = known else { return Some(row) };
-    let is_watched_again = match (row.removed_at, known.removed_at) {
+    let is_re_added = match (row.removed_at, known.removed_at) {
         (None, None) => false,
         (None, Some(removed)) if row.watched.added > removed => true,
         _ => return None,
     };
-    let is_quiet = [row.watched.notify, known.watched.notify].contains(&NotifySetting::Off);
-    let mut joined = known.clone();
-    joined.watched = merge_tasks(known.watched.clone(), row.watched);
-    if is_quiet {
-        joined.watched.notify = NotifySetting::Off;
+    let is_notify_off = [row.watched.notify, known.watched.notify].contains(&NotifySetting::Off);
+    let mut merged = known.clone();
+    merged.watched = merge_tasks(known.watched.clone(), row.watched);
+    if is_notify_off {
+        merged.watched.notify = NotifySetting::Off;
     }
-    if is_watched_again {
-        joined.removed_at = None;
+    if is_re_added {
+        merged.removed_at = None;
     }
-    (is_watched_again || joined.watched != known.watched).then_some(joined)
+    (is_re_added || merged.watched != known.watched).then_some(merged)
 }
 
-/// Merges two versions of one task: the higher-ranked state, else the later check.
+/// Merges two versions of a task: the higher-ranked state wins, else the later check.
 fn merge_tasks(known: WatchedTask, other: WatchedTask) -> WatchedTask {
     let is_later = other.poll_history.last_check() > known.poll_history.last_check();
     let (earlier, mut later) = if is_later {
@@ -107,7 +107,7 @@ fn merge_tasks(known: WatchedTask, other: WatchedTask) -> WatchedTask {
     later
 }
 
-/// Copies a task's journal and last answer.
+/// Copies a task's journal and last response.
 fn copy_history(
     old: &Connection,
     tx: &Transaction<'_>,
@@ -120,14 +120,14 @@ fn copy_history(
             params![id.as_str(), at.as_millisecond(), body],
         )?;
     }
-    let copy = || -> Result<Vec<(i64, String, Option<String>)>, rusqlite::Error> {
+    let read_lines = || -> Result<Vec<(i64, String, Option<String>)>, rusqlite::Error> {
         old.prepare_cached("SELECT at, kind, detail FROM journal WHERE task = ?1 ORDER BY seq")?
             .query_map([id.as_str()], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?
             .collect()
     };
-    for (at, kind, detail) in copy().unwrap_or_default() {
+    for (at, kind, detail) in read_lines().unwrap_or_default() {
         tx.execute(
             "INSERT INTO journal (at, task, kind, detail) VALUES (?1, ?2, ?3, ?4)",
             params![at, id.as_str(), kind, detail],

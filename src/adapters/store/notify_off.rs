@@ -1,5 +1,6 @@
-//! Whose endings are not told of: in a table beside the rows of the list, for the rows' checksums
-//! cover what a row has had from the first version on.
+//! Tasks with notifications off.
+//!
+//! They are stored in a separate table, so that rows and their checksums stay unchanged.
 
 use std::collections::HashSet;
 
@@ -11,48 +12,45 @@ use crate::domain::{
     watched_task::{NotifySetting, WatchedTask},
 };
 
-/// Sets each task's notices as they were stored.
 pub(super) fn load_notify_settings<'a>(
     conn: &Connection,
     tasks: impl IntoIterator<Item = &'a mut WatchedTask>,
 ) -> Result<(), StoreError> {
-    let quiet: HashSet<String> = conn
+    let off: HashSet<String> = conn
         .prepare_cached("SELECT task FROM quiet")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    if quiet.is_empty() {
+    if off.is_empty() {
         return Ok(());
     }
     for watched in tasks {
-        if quiet.contains(watched.id().as_str()) {
+        if off.contains(watched.id().as_str()) {
             watched.notify = NotifySetting::Off;
         }
     }
     Ok(())
 }
 
-/// Reads one task's notices.
 pub(super) fn load_notify_setting(
     conn: &Connection,
     task: &TaskId,
 ) -> Result<NotifySetting, StoreError> {
-    let is_quiet = conn
+    let is_off = conn
         .prepare_cached("SELECT 1 FROM quiet WHERE task = ?1")?
         .exists([task.as_str()])?;
-    Ok(if is_quiet {
+    Ok(if is_off {
         NotifySetting::Off
     } else {
         NotifySetting::On
     })
 }
 
-/// Writes one task's notices.
 pub(super) fn save_notify_setting(
     conn: &Connection,
     task: &TaskId,
-    notices: NotifySetting,
+    notify: NotifySetting,
 ) -> Result<(), StoreError> {
-    let sql = match notices {
+    let sql = match notify {
         NotifySetting::On => "DELETE FROM quiet WHERE task = ?1",
         NotifySetting::Off => "INSERT OR IGNORE INTO quiet (task) VALUES (?1)",
     };

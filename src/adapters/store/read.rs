@@ -1,7 +1,4 @@
-//! Questions to the list file that change nothing.
-//!
-//! Knows no file and no repair: what is not as it was written is reported as damage, and others
-//! act.
+//! Read-only queries on the list file. Rows that do not verify are reported as damage.
 
 use std::collections::HashMap;
 
@@ -22,10 +19,9 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// The longest detail of a journal line, in bytes.
+/// The maximum length of a journal line's detail, in bytes.
 const MAX_DETAIL_LEN: usize = 8 * 1024;
 
-/// Reads the cells of a row.
 pub(super) fn row_cells<'a>(row: &'a Row<'_>) -> Result<RowCells<'a>, StoreError> {
     let mut cells: RowCells<'a> = [ValueRef::Null; COLUMN_COUNT];
     for (at, cell) in cells.iter_mut().enumerate() {
@@ -34,7 +30,7 @@ pub(super) fn row_cells<'a>(row: &'a Row<'_>) -> Result<RowCells<'a>, StoreError
     Ok(cells)
 }
 
-/// Reads the list's revision and its count of rows.
+/// Reads the list's revision and its number of rows.
 pub(super) fn read_meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
     let meta = conn
         .prepare_cached("SELECT rev, rows FROM meta")?
@@ -42,7 +38,7 @@ pub(super) fn read_meta(conn: &Connection) -> Result<(i64, i64), StoreError> {
     Ok(meta)
 }
 
-/// Reads SQLite's mark of the state last seen, which another connection's commit changes.
+/// Reads SQLite's `data_version`, which changes with every commit of another connection.
 pub(super) fn read_data_version(conn: &Connection) -> Result<i64, StoreError> {
     let version = conn
         .prepare_cached("PRAGMA data_version")?
@@ -50,15 +46,14 @@ pub(super) fn read_data_version(conn: &Connection) -> Result<i64, StoreError> {
     Ok(version)
 }
 
-/// Reads every row and verifies all there is to verify: each checksum, the order, the count, the
-/// revision.
+/// Reads every row and verifies each checksum and revision, the order and the number of rows.
 pub(super) fn read_all(
     conn: &Connection,
-    newest: i64,
+    newest_rev: i64,
     count: i64,
 ) -> Result<Vec<WatchedTask>, StoreError> {
     let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM task"))?;
-    let damaged = |what: &str| StoreError::Damaged(what.into());
+    let damaged = |why: &str| StoreError::Damaged(why.into());
     let mut all = Vec::with_capacity(usize::try_from(count).unwrap_or_default().min(1 << 20));
     let mut count_seen = 0_i64;
     let mut last = String::new();
@@ -74,7 +69,7 @@ pub(super) fn read_all(
         last.clear();
         last.push_str(id);
         let rev = cells.get(REVISION_COLUMN).and_then(|rev| rev.as_i64().ok());
-        if rev.is_none_or(|rev| rev > newest) {
+        if rev.is_none_or(|rev| rev > newest_rev) {
             return Err(damaged("a row is newer than the list"));
         }
         let is_removed = cells
@@ -95,21 +90,21 @@ pub(super) fn read_all(
     Ok(all)
 }
 
-/// Returns the revision of the list and all ids, each with whether it is watched. Reads no rows: an
-/// index has the ids.
+/// Returns the revision of the list and all ids, each with whether it is watched. Reads an index of
+/// ids, no rows.
 pub(super) fn read_ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>), StoreError> {
-    let look = conn.unchecked_transaction()?;
-    let (rev, _) = read_meta(&look)?;
+    let tx = conn.unchecked_transaction()?;
+    let (rev, _) = read_meta(&tx)?;
     let mut ids = HashMap::new();
     for (sql, is_watched) in [
         ("SELECT id FROM task", true),
         ("SELECT id FROM task WHERE removed_at IS NOT NULL", false),
     ] {
-        let mut statement = look.prepare(sql)?;
+        let mut statement = tx.prepare(sql)?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
             let id = row.get_ref(0)?.as_str().unwrap_or_default();
-            // Reading its row reports an invalid id.
+            // An invalid id is reported when its row is read.
             if let Ok(id) = TaskId::parse(id) {
                 ids.insert(id, is_watched);
             }
@@ -118,24 +113,23 @@ pub(super) fn read_ids(conn: &Connection) -> Result<(i64, HashMap<TaskId, bool>)
     Ok((rev, ids))
 }
 
-/// Passes on every row, also of removed tasks.
+/// Calls `on_row` for every row, including removed tasks.
 pub(super) fn for_each_row(
     conn: &Connection,
-    mut give: impl FnMut(StoredTask),
+    mut on_row: impl FnMut(StoredTask),
 ) -> Result<(), StoreError> {
     let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM task"))?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        give(rows::decode_row(&row_cells(row)?)?);
+        on_row(rows::decode_row(&row_cells(row)?)?);
     }
     Ok(())
 }
 
-/// Finds the ids of watched tasks that begin with `prefix`, or the one that is spelt so.
+/// Finds the watched task with this exact id, else all whose ids start with `prefix`.
 pub(super) fn resolve_prefix(conn: &Connection, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
     let prefix = prefix.trim();
-    // A range, which the order of the table answers; `LIKE` would take `%` and `_` for more than
-    // they are.
+    // A range uses the order of the table; `LIKE` would treat `%` and `_` as wildcards.
     let mut statement = conn.prepare_cached(
         "SELECT id FROM task WHERE id >= ?1 AND id < ?1 || char(1114111)
          AND removed_at IS NULL ORDER BY id",
@@ -144,25 +138,31 @@ pub(super) fn resolve_prefix(conn: &Connection, prefix: &str) -> Result<Vec<Task
         .query_map([prefix], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let is_exact = found.iter().any(|id| id == prefix);
-    let is_long = prefix.chars().count() >= MIN_PREFIX_LEN;
+    let is_long_enough = prefix.chars().count() >= MIN_PREFIX_LEN;
     Ok(found
         .iter()
-        .filter(|id| if is_exact { *id == prefix } else { is_long })
+        .filter(|id| {
+            if is_exact {
+                *id == prefix
+            } else {
+                is_long_enough
+            }
+        })
         .filter_map(|id| TaskId::parse(id).ok())
         .collect())
 }
 
-/// Reads which tasks were removed and can be brought back, the latest first.
+/// Reads the removed tasks that can be restored, latest first.
 pub(super) fn read_removed(
     conn: &Connection,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<(TaskId, Timestamp)>, StoreError> {
     let mut statement = conn.prepare_cached(
         "SELECT id, removed_at FROM task WHERE removed_at IS NOT NULL
          ORDER BY removed_at DESC LIMIT ?1",
     )?;
     let found: Vec<(String, i64)> = statement
-        .query_map([sql_limit(most)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([sql_limit(limit)], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     Ok(found
         .into_iter()
@@ -173,7 +173,7 @@ pub(super) fn read_removed(
         .collect())
 }
 
-/// Reads the last good answer about a task as it came.
+/// Reads the last usable response about a task, unchanged, and the time it was first received.
 pub(super) fn read_raw(
     conn: &Connection,
     task: &TaskId,
@@ -188,7 +188,7 @@ pub(super) fn read_raw(
     }))
 }
 
-/// Reads the row of a task, a removed one as well.
+/// Reads the row of a task, which may be removed.
 pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<StoredTask>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM task WHERE id = ?1");
     let mut statement = conn.prepare_cached(&sql)?;
@@ -205,12 +205,12 @@ pub(super) fn read_one(conn: &Connection, task: &TaskId) -> Result<Option<Stored
 pub(super) fn read_journal(
     conn: &Connection,
     task: &TaskId,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<JournalLine>, StoreError> {
     let mut statement = conn.prepare_cached(
         "SELECT at, kind, detail FROM journal WHERE task = ?1 ORDER BY seq DESC LIMIT ?2",
     )?;
-    let mut found = statement.query(params![task.as_str(), sql_limit(most)])?;
+    let mut found = statement.query(params![task.as_str(), sql_limit(limit)])?;
     let mut lines = Vec::new();
     while let Some(row) = found.next()? {
         let detail: Option<String> = row.get(2)?;
@@ -245,6 +245,6 @@ fn parse_event(kind: &str, detail: Option<String>) -> JournalEvent {
     }
 }
 
-fn sql_limit(most: usize) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

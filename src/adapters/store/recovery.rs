@@ -1,11 +1,11 @@
-//! What becomes of a damaged list file: it is moved aside as it is, and what it still holds is
-//! carried over into a new one. An id lost is a video lost.
+//! Recovery of a damaged list file: it is set aside unchanged, and its tasks are written to a new
+//! file. A lost id is a lost video.
 //!
-//! Rows are read through SQLite as far as it goes, then carved out of the raw bytes of the file and
-//! its log, where the shape finds a row and the checksum proves it. A task without such a row keeps
-//! its id, from wherever that is found (the file of ids, the journal, the raw answers, the quiet
-//! tasks, an unproved row), and is checked anew, unless the last thing known of it is its removal.
-//! The path names a complete file at every moment.
+//! Rows are read with SQLite as far as possible, then carved out of the raw bytes of the file and
+//! its log, where the checksum proves them. A task without a proved row is recovered by its id,
+//! which may come from the id file, the journal, the raw responses, the tasks with notifications
+//! off, or an unproved row. It is checked again, unless its last known event is its removal. There
+//! is a complete file at the path at every moment.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -35,23 +35,22 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// The recovery of a damaged list file, or of tasks it lacked. `Display` gives sentences.
+/// The recovery of a damaged list file, or of tasks that it lacked. `Display` writes sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
-    /// The path of the damaged file now, with its log beside it; `None` if it could stay.
+    /// The new path of the damaged file, with its log beside it; `None` if it was not set aside.
     pub backup_path: Option<PathBuf>,
-    /// What was wrong with it.
     pub reason: String,
-    /// How many watched tasks were carried over with all that was known of them.
+    /// The number of watched tasks recovered with all their data.
     pub intact: usize,
-    /// How many by id only: these are checked again.
+    /// The number of tasks recovered by id only, which are checked again.
     pub partial: usize,
     /// The number of tasks that could not be recovered; `None` if unknown.
     pub missing: Option<u64>,
 }
 
 impl Recovery {
-    /// Returns the recovery of tasks whose add was killed before it was acknowledged.
+    /// Reports tasks whose add was killed before it was acknowledged.
     pub(super) fn from_interrupted_add(tasks: usize) -> Self {
         Self {
             backup_path: None,
@@ -62,7 +61,7 @@ impl Recovery {
         }
     }
 
-    /// Returns the recovery of tasks that the file which replaced the list lacked, or knew less of.
+    /// Reports tasks that were missing or less complete in the file that replaced the list.
     pub(super) fn from_replaced_list(tasks: usize) -> Self {
         Self {
             reason: "the list file was replaced by one that knew less".into(),
@@ -70,7 +69,7 @@ impl Recovery {
         }
     }
 
-    /// Reports whether every task is on the list with everything that was known of it.
+    /// Reports whether every task is on the list with all its data.
     pub const fn is_complete(&self) -> bool {
         self.backup_path.is_none() || (self.partial == 0 && matches!(self.missing, Some(0)))
     }
@@ -79,30 +78,30 @@ impl Recovery {
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            backup_path: kept_as,
-            reason: why,
-            intact: whole,
-            partial: named,
+            backup_path,
+            reason,
+            intact,
+            partial,
             missing,
         } = self;
-        let Some(kept_as) = kept_as else {
-            return match named {
-                1 => write!(f, "1 task was put back on the list: {why}."),
-                _ => write!(f, "{named} tasks were put back on the list: {why}."),
+        let Some(backup_path) = backup_path else {
+            return match partial {
+                1 => write!(f, "1 task was put back on the list: {reason}."),
+                _ => write!(f, "{partial} tasks were put back on the list: {reason}."),
             };
         };
-        let kept_as = CleanText::line(&kept_as.to_string_lossy(), 1024);
+        let backup_path = CleanText::line(&backup_path.to_string_lossy(), 1024);
         write!(
             f,
-            "The list file was damaged ({why}) and is kept as {kept_as}; "
+            "The list file was damaged ({reason}) and is kept as {backup_path}; "
         )?;
-        match (whole, named) {
+        match (intact, partial) {
             (0, 0) => write!(f, "no task could be read from it."),
             (1, 0) => write!(f, "1 task was carried over."),
-            (whole, 0) => write!(f, "{whole} tasks were carried over."),
-            (whole, named) => write!(
+            (intact, 0) => write!(f, "{intact} tasks were carried over."),
+            (intact, partial) => write!(
                 f,
-                "{whole} tasks were carried over whole, and {named} by id only, to be checked again."
+                "{intact} tasks were carried over whole, and {partial} by id only, to be checked again."
             ),
         }?;
         match missing {
@@ -117,71 +116,69 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// Moves the damaged file aside, replaces it by a new one with what could be read, and reports it.
+/// Sets the damaged file aside, replaces it by a new one with the recovered tasks, and reports it.
 ///
-/// `judged` is the file that was found damaged; if the path names another by now, another instance
-/// has done the work. The report comes right before the last step, so a kill in between leaves one
-/// report too many, never one too few.
+/// Does nothing if the path no longer leads to the file `damaged`: another instance has recovered
+/// it. The report precedes the last step, so that a kill cannot leave a recovery unreported.
 pub(super) fn recover(
     path: &Path,
-    judged: Option<FileIdentity>,
+    damaged: Option<FileIdentity>,
     at: Timestamp,
     why: &str,
     report: &mut dyn FnMut(&Recovery),
 ) -> Result<(), StoreError> {
-    let kept = |error: StoreError| {
-        if let StoreError::ReadOnly(what) = error {
-            StoreError::Damaged(format!("{why}; it cannot be moved aside: {what}"))
+    let still_damaged = |error: StoreError| {
+        if let StoreError::ReadOnly(cause) = error {
+            StoreError::Damaged(format!("{why}; it cannot be moved aside: {cause}"))
         } else {
             error
         }
     };
-    let fault = |error: io::Error| kept(file::io_error(path, &error));
+    let io_error = |error: io::Error| still_damaged(file::io_error(path, &error));
 
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let lock = File::open(folder).map_err(fault)?;
-    lock.lock().map_err(fault)?;
-    if file::identity(path) != judged {
+    let lock = File::open(folder).map_err(io_error)?;
+    lock.lock().map_err(io_error)?;
+    if file::identity(path) != damaged {
         return Ok(());
     }
-    let fresh = file::create_free_name(path, ".new", file::create_private).map_err(kept)?;
+    let fresh =
+        file::create_free_name(path, ".new", file::create_private).map_err(still_damaged)?;
     let mut found = salvage(path, &fresh);
-    // The open list may still have what the file has lost.
     let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
     found.merge_sources(&log, at);
-    let filled = write_recovered(&fresh, &found, at)
-        .and_then(|whole| Ok((whole, link_backup(path, at).map_err(kept)?)));
-    let (whole, aside) = match filled {
-        Ok(filled) => filled,
+    let written = write_recovered(&fresh, &found, at)
+        .and_then(|intact| Ok((intact, link_backup(path, at).map_err(still_damaged)?)));
+    let (intact, backup) = match written {
+        Ok(written) => written,
         Err(error) => {
             drop(fs::remove_file(&fresh));
             return Err(error);
         }
     };
     report(&Recovery {
-        backup_path: Some(aside.clone()),
+        backup_path: Some(backup.clone()),
         reason: CleanText::line(why, 256).as_str().to_owned(),
-        intact: whole,
+        intact,
         partial: found.partial.len(),
         missing: found.missing_tasks(&log),
     });
-    // The old log goes before the new file comes: SQLite would apply it to whatever file it lies
-    // beside.
+    // The old log is moved first: SQLite would apply it to any file beside it.
     for suffix in file::HELPER_SUFFIXES {
         match fs::rename(
             file::with_suffix(path, suffix),
-            file::with_suffix(&aside, suffix),
+            file::with_suffix(&backup, suffix),
         ) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}
         }
     }
-    fs::rename(&fresh, path).map_err(fault)?;
-    lock.sync_all().map_err(fault)?;
+    fs::rename(&fresh, path).map_err(io_error)?;
+    lock.sync_all().map_err(io_error)?;
     Ok(())
 }
 
-/// Links the damaged file to the name it is kept under; the path keeps naming it too.
+/// Gives the damaged file a second name, so that there is a file at the path until it is replaced.
 fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
     let suffix = format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%SZ"));
     file::create_free_name(path, &suffix, |name| {
@@ -189,7 +186,7 @@ fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
             if name.exists() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
-            // A file system without hard links.
+            // The file system has no hard links.
             fs::copy(path, name).map(drop)
         })
     })
@@ -198,18 +195,18 @@ fn link_backup(path: &Path, at: Timestamp) -> Result<PathBuf, StoreError> {
 /// The readable content of a damaged file.
 #[derive(Debug, Default)]
 struct SalvagedList {
-    /// Rows proved by their checksum, the newest of each id.
+    /// The newest row of each id with a valid checksum.
     intact: BTreeMap<TaskId, StoredTask>,
-    /// Ids and labels of unproved rows; in the end, of all tasks known by their id only.
+    /// Ids and labels of rows without a valid checksum; after
+    /// [`merge_sources`](Self::merge_sources), of all tasks known by id only.
     partial: BTreeMap<TaskId, Option<CleanText>>,
-    /// Raw answers and journal lines, as far as they could be read.
+    /// Time and body of raw responses, by task.
     raw: BTreeMap<String, (i64, String)>,
+    /// Time, task, kind and detail of journal lines, by row id.
     journal: BTreeMap<i64, (i64, String, String, Option<String>)>,
-    /// The tasks whose endings are not told of.
     notify_off: BTreeSet<String>,
-    /// The journal, by task.
     task_journals: HashMap<String, TaskJournal>,
-    /// How many rows the file said it had.
+    /// The number of rows that the file stores.
     declared_rows: Option<i64>,
     /// The latest known revision of the list.
     rev: i64,
@@ -219,9 +216,8 @@ struct SalvagedList {
 #[derive(Debug, Clone, Copy)]
 struct TaskJournal {
     count: usize,
-    /// The time of the last one.
     last_at: i64,
-    /// Whether it records the removal of the task.
+    /// Whether the last line is the removal of the task.
     is_removed: bool,
 }
 
@@ -240,7 +236,7 @@ impl SalvagedList {
         }
     }
 
-    /// Adds a carved journal line, which SQLite may have given too.
+    /// Adds a carved journal line, which SQLite may have read too.
     fn add_journal_line(&mut self, task: &str, at: i64, kind: &str) {
         let is_removed = kind == "removed";
         match self.task_journals.get_mut(task) {
@@ -257,8 +253,8 @@ impl SalvagedList {
         }
     }
 
-    /// Merges all sources: later lines of the file of ids replace what a row holds, and a task that
-    /// is named anywhere but has no row is known by its id.
+    /// Merges all sources: later lines of the id file override a row, and a task without a row is
+    /// recovered by its id.
     fn merge_sources(&mut self, log: &IdLog, at: Timestamp) {
         let newest = self.intact.values().map(|stored| stored.rev).max();
         let logged = log.entries.values().map(|entry| entry.rev).max();
@@ -279,30 +275,30 @@ impl SalvagedList {
                 None => {}
             }
         }
-        let elsewhere = (self.task_journals.keys())
+        let other_ids = (self.task_journals.keys())
             .chain(self.raw.keys())
             .chain(&self.notify_off);
-        let mut others: BTreeSet<TaskId> = unproved.keys().cloned().collect();
-        others.extend(elsewhere.filter_map(|id| TaskId::parse(id).ok()));
-        // A flipped bit makes an id that never existed. If the file of ids is whole, an id it lacks
-        // must be named in two places.
-        let least = if log.is_intact { 2 } else { 1 };
-        for id in others {
+        let mut candidates: BTreeSet<TaskId> = unproved.keys().cloned().collect();
+        candidates.extend(other_ids.filter_map(|id| TaskId::parse(id).ok()));
+        // A flipped bit makes an id that never existed. If the id file is intact, an id that it
+        // lacks needs two sources.
+        let min_sources = if log.is_intact { 2 } else { 1 };
+        for id in candidates {
             let lines = self.task_journals.get(id.as_str());
-            let places = lines.map_or(0, |lines| lines.count)
+            let sources = lines.map_or(0, |lines| lines.count)
                 + usize::from(self.raw.contains_key(id.as_str()))
                 + usize::from(self.notify_off.contains(id.as_str()))
                 + usize::from(unproved.contains_key(&id));
             let is_known = self.intact.contains_key(&id) || log.entries.contains_key(&id);
             let is_removed = lines.is_some_and(|lines| lines.is_removed);
-            if !is_known && !is_removed && places >= least {
+            if !is_known && !is_removed && sources >= min_sources {
                 let label = unproved.get(&id).cloned().flatten();
                 self.partial.insert(id, label);
             }
         }
     }
 
-    /// Returns the number of lost tasks, by the file of ids, else by the stored row count.
+    /// Returns the number of lost tasks by the id file, else by the stored number of rows.
     fn missing_tasks(&self, log: &IdLog) -> Option<u64> {
         if log.is_intact {
             return Some(0);
@@ -315,7 +311,7 @@ impl SalvagedList {
     }
 }
 
-/// Reads all it can, from copies: SQLite would write to the files it repairs.
+/// Reads as much as possible, from copies: SQLite may write to files that it opens.
 fn salvage(path: &Path, fresh: &Path) -> SalvagedList {
     let mut found = SalvagedList::default();
     let copy = file::with_suffix(fresh, ".reading");
@@ -323,7 +319,7 @@ fn salvage(path: &Path, fresh: &Path) -> SalvagedList {
     for (suffix, copy) in &copies {
         drop(fs::copy(file::with_suffix(path, suffix), copy));
     }
-    // Each step takes what it can; the next one goes on where it ended.
+    // Errors are ignored: each source may be partly readable.
     drop(salvage_by_sql(&copy, &mut found));
     for (suffix, _) in &copies {
         let bytes = fs::read(file::with_suffix(path, suffix)).unwrap_or_default();
@@ -357,7 +353,7 @@ fn salvage_by_sql(copy: &Path, found: &mut SalvagedList) -> Result<(), StoreErro
             ", NULL".repeat(COLUMN_COUNT - FIRST_COLUMN_COUNT)
         )
     };
-    // From both ends: a broken page in the middle then costs that page.
+    // In both directions, so that a broken page loses only its own rows.
     for order in ["ASC", "DESC"] {
         let sql = format!("SELECT {columns} FROM task ORDER BY id {order}");
         drop(for_each_row(&conn, &sql, |row| {
@@ -401,24 +397,25 @@ fn salvage_by_sql(copy: &Path, found: &mut SalvagedList) -> Result<(), StoreErro
 fn for_each_row(
     conn: &Connection,
     sql: &str,
-    mut take: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
+    mut on_row: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement = conn.prepare(sql)?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        // A row that cannot be read is passed over.
-        drop(take(row));
+        // An unreadable row is skipped.
+        drop(on_row(row));
     }
     Ok(())
 }
 
-/// Writes what was found to a new file, and returns the number of watched tasks with a whole row.
+/// Writes the recovered list to a new file, and returns the number of watched tasks with an intact
+/// row.
 fn write_recovered(fresh: &Path, found: &SalvagedList, at: Timestamp) -> Result<usize, StoreError> {
     let (mut conn, _) = file::connect(fresh)?;
     file::enable_checkpoint_on_close(&conn)?;
     conn.pragma_update(None, "page_size", 8192)?;
     schema::migrate(&mut conn, None, SchemaState::Empty)?;
-    // Later than any revision there was, so that every instance sees these rows as news.
+    // Later than any old revision, so that every instance reloads the rows.
     let rev = found.rev.saturating_add(1);
 
     let tx = conn.transaction()?;

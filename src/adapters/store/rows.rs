@@ -1,7 +1,6 @@
-//! One task as a row of the list file: the columns, the way there and back, and the row's checksum.
+//! Encodes and decodes a task as a row of the list file, and computes the row's checksum.
 //!
-//! Knows no connection, no file and no transaction. Texts are stored as they came and cleaned again
-//! on the way back: the file is outside like everything else.
+//! Texts are stored unchanged and sanitised when they are read: the file is untrusted input.
 
 use std::{cmp::Ordering, path::PathBuf};
 
@@ -23,58 +22,44 @@ use crate::domain::{
     watched_task::{MAX_LABEL_LEN, WatchedTask},
 };
 
-/// The columns of a task's row in their order in the file. The checksum covers all but itself; of
-/// those that came later, and stand behind it, only what holds something, so that a row of before
-/// keeps its sum.
+/// The columns of a task's row in file order.
+///
+/// The checksum covers the columns before it, and those added later, which follow it, unless they
+/// are null. So rows of older versions keep their checksum.
 pub(super) const COLUMNS: &str = "id, added_at, removed_at, rev, family, label, state, flag, prompt, \
     source, callback, watermark, created_at, completed_at, origins, results, error_code, error_message, \
     last_ok, checks, failures, check_at, check_kind, check_code, check_text, sum, saves";
 
-/// How many columns a row has.
 pub(super) const COLUMN_COUNT: usize = 27;
 
-/// How many columns a row of the first version has.
+/// The number of columns in schema version 1.
 pub(super) const FIRST_COLUMN_COUNT: usize = CHECKSUM_COLUMN + 1;
 
-/// Where the checksum stands.
 const CHECKSUM_COLUMN: usize = 25;
-
-/// Where the id stands.
 pub(super) const ID_COLUMN: usize = 0;
-
-/// Where the time of watching stands.
 pub(super) const ADDED_AT_COLUMN: usize = 1;
-
-/// Where the time of removal stands.
 pub(super) const REMOVED_AT_COLUMN: usize = 2;
-
-/// Where the revision stands.
 pub(super) const REVISION_COLUMN: usize = 3;
-
-/// Where the label stands.
 pub(super) const LABEL_COLUMN: usize = 5;
 
-/// The caps the decoder of the API uses, in bytes: with the same caps a text comes back as it went.
+// The limits of the API decoder, in bytes, so that texts survive a round trip unchanged.
 const MAX_PROMPT_LEN: usize = 16 * 1024;
 const MAX_MESSAGE_LEN: usize = 4 * 1024;
 const MAX_LINK_LEN: usize = 2048;
 const MAX_WORD_LEN: usize = 256;
 
-/// A row as it lies in the file, column by column.
 pub(super) type RowCells<'a> = [ValueRef<'a>; COLUMN_COUNT];
 
-/// A task as the file holds it: a removed one keeps its row, so that it can come back.
+/// A stored task. A removed task keeps its row, so that it can be restored.
 #[derive(Debug, Clone)]
 pub(super) struct StoredTask {
-    /// The task and our side of it.
     pub(super) watched: WatchedTask,
-    /// When it was taken off the list, if it was.
     pub(super) removed_at: Option<Timestamp>,
-    /// The revision of the list that wrote it.
+    /// The revision of the list that wrote the row.
     pub(super) rev: i64,
 }
 
-/// One value on its way into the file.
+/// A value to be stored.
 #[derive(Debug)]
 pub(super) enum CellValue<'a> {
     Null,
@@ -112,21 +97,21 @@ impl From<Option<Timestamp>> for CellValue<'_> {
     }
 }
 
-/// Returns `at` cut to whole milliseconds: what the file keeps.
+/// Truncates a time to the precision of the file.
 pub(super) fn truncate_to_millis(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
-/// Writes a row out, checksum included.
+/// Encodes a row, including its checksum.
 pub(super) fn encode_row(stored: &StoredTask) -> [CellValue<'_>; COLUMN_COUNT] {
     let StoredTask {
         watched,
         removed_at,
         rev,
     } = stored;
-    let facts = watched.task.details();
-    let freshness = &watched.poll_history;
-    let check = freshness.last_error.as_ref();
+    let details = watched.task.details();
+    let history = &watched.poll_history;
+    let check = history.last_error.as_ref();
     let (state, results) = encode_state(watched.task.state());
     let mut cells = [
         CellValue::Text(watched.id().as_str()),
@@ -136,29 +121,29 @@ pub(super) fn encode_row(stored: &StoredTask) -> [CellValue<'_>; COLUMN_COUNT] {
         CellValue::Text(watched.task.family().name()),
         watched.label.as_ref().into(),
         CellValue::Text(state),
-        match &facts.flag {
+        match &details.flag {
             None => CellValue::Null,
             Some(SuccessFlag::Number(number)) => CellValue::Number(*number),
             Some(SuccessFlag::Word(word)) => CellValue::Text(word.original()),
         },
-        facts.prompt.as_ref().into(),
-        facts
+        details.prompt.as_ref().into(),
+        details
             .input
             .as_ref()
-            .map_or(CellValue::Null, |source| encode_links([source], 0)),
-        facts.callback.as_ref().into(),
-        facts.watermark.as_ref().into(),
-        facts.created.into(),
-        facts.completed.into(),
-        encode_links(facts.origin_urls.iter(), facts.origin_urls.omitted()),
+            .map_or(CellValue::Null, |input| encode_links([input], 0)),
+        details.callback.as_ref().into(),
+        details.watermark.as_ref().into(),
+        details.created.into(),
+        details.completed.into(),
+        encode_links(details.origin_urls.iter(), details.origin_urls.omitted()),
         results.map_or(CellValue::Null, |links| {
             encode_links(links.iter(), links.omitted())
         }),
-        facts.error_code.as_ref().into(),
-        facts.error_message.as_ref().into(),
-        freshness.last_ok.into(),
-        CellValue::Number(freshness.checks.into()),
-        CellValue::Number(freshness.failures.into()),
+        details.error_code.as_ref().into(),
+        details.error_message.as_ref().into(),
+        history.last_ok.into(),
+        CellValue::Number(history.checks.into()),
+        CellValue::Number(history.failures.into()),
         check.map(|check| check.at).into(),
         check.map_or(CellValue::Null, |check| CellValue::Text(check.error.kind())),
         check
@@ -175,13 +160,11 @@ pub(super) fn encode_row(stored: &StoredTask) -> [CellValue<'_>; COLUMN_COUNT] {
     cells
 }
 
-/// Reports whether a row is as it was written.
 pub(super) fn has_valid_checksum(cells: &RowCells<'_>) -> bool {
     let sum = checksum(checksummed_values(cells.iter().copied()));
     cells.get(CHECKSUM_COLUMN) == Some(&ValueRef::Integer(sum))
 }
 
-/// Returns the values a row's checksum covers.
 fn checksummed_values<'a>(
     values: impl Iterator<Item = ValueRef<'a>>,
 ) -> impl Iterator<Item = ValueRef<'a>> {
@@ -196,16 +179,17 @@ fn checksummed_values<'a>(
         .map(|(_, value)| value)
 }
 
-/// Reads a row back. Fails on one that is not as it was written.
+/// Decodes a row. A wrong checksum is damage.
 pub(super) fn decode_row(cells: &RowCells<'_>) -> Result<StoredTask, StoreError> {
     if !has_valid_checksum(cells) {
         return Err(StoreError::Damaged("a row is not as it was written".into()));
     }
     decode_cells(cells)
-        .map_err(|what| StoreError::Damaged(format!("a row has no readable {what}")))?
+        .map_err(|field| StoreError::Damaged(format!("a row has no readable {field}")))?
 }
 
-/// Reads a row whose checksum is right. The outer error names the column that holds no such value.
+/// Decodes a row with a valid checksum. The outer error is the name of a field with an invalid
+/// value.
 fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, &'static str> {
     let [
         id,
@@ -238,7 +222,7 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
     ] = *cells;
     let family = cell_text(family).ok_or("family")?;
     let Some(family) = Family::parse(family) else {
-        // Not damage: a newer program's. The file is left as it is.
+        // Not damage: a newer version wrote it, so the file must stay unchanged.
         return Ok(Err(StoreError::Other(format!(
             "it holds a task of a family this kietop does not know ({}); update kietop",
             CleanText::line(family, 40)
@@ -249,7 +233,7 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
         .ok_or("id")?;
     let results = decode_links(results).ok_or("results")?;
     let state = decode_state(cell_text(state).ok_or("state")?, results).ok_or("state")?;
-    let facts = TaskDetails {
+    let details = TaskDetails {
         flag: match flag {
             ValueRef::Null => None,
             ValueRef::Integer(number) => Some(SuccessFlag::Number(number)),
@@ -267,7 +251,7 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
         error_code: cell_line(error_code, MAX_WORD_LEN),
         error_message: cell_block(error_message, MAX_MESSAGE_LEN),
     };
-    let freshness = PollHistory {
+    let history = PollHistory {
         last_ok: cell_time(last_ok, "time of the last answer")?,
         checks: cell_count(checks).ok_or("count of checks")?,
         failures: cell_count(failures).ok_or("count of failures")?,
@@ -277,10 +261,10 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
         }),
     };
     let added = cell_time(added_at, "time of adding")?.ok_or("time of adding")?;
-    let task = Task::from_stored(id, family, state, facts);
+    let task = Task::from_stored(id, family, state, details);
     let label = cell_line(label, MAX_LABEL_LEN);
-    let mut watched = WatchedTask::from_stored(task, label, added, freshness);
-    watched.saved_results = self::decode_saved_results(saves).ok_or("list of saved files")?;
+    let mut watched = WatchedTask::from_stored(task, label, added, history);
+    watched.saved_results = decode_saved_results(saves).ok_or("list of saved files")?;
     Ok(Ok(StoredTask {
         watched,
         removed_at: cell_time(removed_at, "time of removal")?,
@@ -288,18 +272,17 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
     }))
 }
 
-fn decode_poll_error(kind: ValueRef<'_>, code: ValueRef<'_>, words: ValueRef<'_>) -> PollError {
+fn decode_poll_error(kind: ValueRef<'_>, code: ValueRef<'_>, text: ValueRef<'_>) -> PollError {
     let kind = cell_text(kind).unwrap_or_default();
-    let cap = match kind {
+    let max_len = match kind {
         "refused" | "server" => MAX_MESSAGE_LEN,
         _ => MAX_WORD_LEN,
     };
-    let words = cell_line(words, cap).unwrap_or_else(|| CleanText::line("", 1));
-    PollError::from_stored(kind, cell_number(code), words)
+    let text = cell_line(text, max_len).unwrap_or_else(|| CleanText::line("", 1));
+    PollError::from_stored(kind, cell_number(code), text)
 }
 
-/// Returns the word of the file for a state, finer than [`TaskState::name`], and the links beside
-/// it.
+/// Returns the stored name of a state, which is finer than [`TaskState::name`], and its links.
 const fn encode_state(state: &TaskState) -> (&'static str, Option<&Links>) {
     match state {
         TaskState::New => ("new", None),
@@ -326,8 +309,8 @@ const fn encode_state(state: &TaskState) -> (&'static str, Option<&Links>) {
     }
 }
 
-fn decode_state(word: &str, videos: Links) -> Option<TaskState> {
-    Some(match word {
+fn decode_state(name: &str, videos: Links) -> Option<TaskState> {
+    Some(match name {
         "new" => TaskState::New,
         "generating" => TaskState::Running {
             is_finishing: false,
@@ -353,9 +336,9 @@ fn decode_state(word: &str, videos: Links) -> Option<TaskState> {
     })
 }
 
-/// Writes links as a JSON array: a video is a string, a refused link an array of one string, and a
-/// number at the end counts those beyond the cap.
-fn encode_links<'a>(links: impl IntoIterator<Item = &'a Link>, left_out: usize) -> CellValue<'a> {
+/// Encodes links as a JSON array: a video is a string, a rejected link an array of one string, and
+/// a number at the end counts the omitted links.
+fn encode_links<'a>(links: impl IntoIterator<Item = &'a Link>, omitted: usize) -> CellValue<'a> {
     let mut items: Vec<Value> = links
         .into_iter()
         .map(|link| match link {
@@ -363,8 +346,8 @@ fn encode_links<'a>(links: impl IntoIterator<Item = &'a Link>, left_out: usize) 
             Link::Rejected(text) => vec![Value::from(text.original())].into(),
         })
         .collect();
-    if left_out > 0 {
-        items.push(left_out.into());
+    if omitted > 0 {
+        items.push(omitted.into());
     }
     if items.is_empty() {
         return CellValue::Null;
@@ -380,46 +363,46 @@ fn decode_links(value: ValueRef<'_>) -> Option<Links> {
     let only = json
         .strip_prefix("[\"")
         .and_then(|rest| rest.strip_suffix("\"]"));
-    // Nearly every list has one plain link, and a list of 100,000 tasks is read in one go.
+    // A fast path for one plain link, the usual case: a list may have 100,000 tasks.
     if let Some(only) = only.filter(|only| !only.bytes().any(|b| matches!(b, b'"' | b'\\'))) {
         return Some(Links::from_stored(vec![decode_link(only)], 0));
     }
     let Ok(Value::Array(items)) = serde_json::from_str(json) else {
         return None;
     };
-    let mut kept = Vec::with_capacity(items.len());
-    let mut left_out = 0;
+    let mut links = Vec::with_capacity(items.len());
+    let mut omitted = 0;
     for item in &items {
         match item {
-            Value::String(text) => kept.push(decode_link(text)),
-            Value::Array(refused) => kept.push(Link::Rejected(CleanText::line(
-                refused.first()?.as_str()?,
+            Value::String(text) => links.push(decode_link(text)),
+            Value::Array(rejected) => links.push(Link::Rejected(CleanText::line(
+                rejected.first()?.as_str()?,
                 MAX_LINK_LEN,
             ))),
-            Value::Number(more) => left_out = usize::try_from(more.as_u64()?).ok()?,
+            Value::Number(count) => omitted = usize::try_from(count.as_u64()?).ok()?,
             Value::Null | Value::Bool(_) | Value::Object(_) => return None,
         }
     }
-    Some(Links::from_stored(kept, left_out))
+    Some(Links::from_stored(links, omitted))
 }
 
-/// Writes what is known of a task's results on disk: `{"files": [[NUMBER, PATH], …], "begun":
-/// FOLDER, "warned": TIME}`, with `"retry": [TRIES, TIME]` while a failed save is being retried.
-fn encode_saved_results(saves: &SavedResults) -> CellValue<'static> {
-    if *saves == SavedResults::default() {
+/// Encodes saved results as JSON: `{"files": [[NUMBER, PATH], …], "begun": FOLDER, "warned":
+/// TIME}`, with `"retry": [TRIES, TIME]` while a failed save is being retried.
+fn encode_saved_results(saved: &SavedResults) -> CellValue<'static> {
+    if *saved == SavedResults::default() {
         return CellValue::Null;
     }
-    let files = saves.files().iter();
+    let files = saved.files().iter();
     let files: Vec<_> = files
         .map(|file| json!([file.number, file.path.to_string_lossy()]))
         .collect();
-    let begun = saves
+    let folder = saved
         .pending_folder
         .as_ref()
         .map(|folder| folder.to_string_lossy());
-    let warned = saves.expiry_warned.map(Timestamp::as_millisecond);
-    let mut json = json!({ "files": files, "begun": begun, "warned": warned });
-    if let (Some(retry), Some(object)) = (saves.retry, json.as_object_mut()) {
+    let warned = saved.expiry_warned.map(Timestamp::as_millisecond);
+    let mut json = json!({ "files": files, "begun": folder, "warned": warned });
+    if let (Some(retry), Some(object)) = (saved.retry, json.as_object_mut()) {
         let retry = json!([retry.tries, retry.at.as_millisecond()]);
         object.insert("retry".into(), retry);
     }
@@ -436,7 +419,7 @@ fn decode_saved_results(value: ValueRef<'_>) -> Option<SavedResults> {
         Some((number, PathBuf::from(file.get(1)?.as_str()?)))
     });
     let files = files.collect::<Option<Vec<_>>>()?;
-    let begun = json.get("begun").and_then(Value::as_str).map(PathBuf::from);
+    let folder = json.get("begun").and_then(Value::as_str).map(PathBuf::from);
     let warned = json.get("warned").and_then(Value::as_i64);
     let warned = warned.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let retry = json.get("retry").and_then(|retry| {
@@ -445,9 +428,9 @@ fn decode_saved_results(value: ValueRef<'_>) -> Option<SavedResults> {
             at: Timestamp::from_millisecond(retry.get(1)?.as_i64()?).ok()?,
         })
     });
-    let mut saves = SavedResults::from_stored(files, begun, warned);
-    saves.retry = retry;
-    Some(saves)
+    let mut saved = SavedResults::from_stored(files, folder, warned);
+    saved.retry = retry;
+    Some(saved)
 }
 
 fn decode_link(text: &str) -> Link {
@@ -469,27 +452,26 @@ fn cell_count(value: ValueRef<'_>) -> Option<u32> {
     cell_number(value)?.try_into().ok()
 }
 
-fn cell_line(value: ValueRef<'_>, cap: usize) -> Option<CleanText> {
-    Some(CleanText::line(cell_text(value)?, cap))
+fn cell_line(value: ValueRef<'_>, max_len: usize) -> Option<CleanText> {
+    Some(CleanText::line(cell_text(value)?, max_len))
 }
 
-fn cell_block(value: ValueRef<'_>, cap: usize) -> Option<CleanText> {
-    Some(CleanText::block(cell_text(value)?, cap))
+fn cell_block(value: ValueRef<'_>, max_len: usize) -> Option<CleanText> {
+    Some(CleanText::block(cell_text(value)?, max_len))
 }
 
-/// Reads a time that may be missing; fails with `what` on anything else.
-fn cell_time(value: ValueRef<'_>, what: &'static str) -> Result<Option<Timestamp>, &'static str> {
+/// Decodes a time that may be null; fails with `field` on anything else.
+fn cell_time(value: ValueRef<'_>, field: &'static str) -> Result<Option<Timestamp>, &'static str> {
     if value == ValueRef::Null {
         return Ok(None);
     }
-    let ms = cell_number(value).ok_or(what)?;
+    let ms = cell_number(value).ok_or(field)?;
     Timestamp::from_millisecond(ms)
         .map(Some)
-        .map_err(|_out_of_range| what)
+        .map_err(|_out_of_range| field)
 }
 
-/// Reads what is left of a row that is not as it was written: its id, and its label where there is
-/// one.
+/// Extracts the id and label of a row without a valid checksum.
 pub(super) fn salvage_id_and_label(cells: &RowCells<'_>) -> Option<(TaskId, Option<CleanText>)> {
     let (Some(id), Some(label)) = (cells.get(ID_COLUMN), cells.get(LABEL_COLUMN)) else {
         return None;
@@ -498,11 +480,10 @@ pub(super) fn salvage_id_and_label(cells: &RowCells<'_>) -> Option<(TaskId, Opti
     Some((TaskId::parse(id).ok()?, cell_line(*label, MAX_LABEL_LEN)))
 }
 
-/// Returns the checksum of values: SQLite keeps none, and a flipped bit in a text is read as it
-/// stands.
+/// Computes the checksum of values: SQLite has none, so it would not notice a flipped bit in a
+/// text.
 ///
-/// Each step is a one-to-one map of 64 bits, so a change within one word of eight bytes never goes
-/// unseen.
+/// Each step is a bijection on 64 bits, so every change within one word of eight bytes is detected.
 pub(super) fn checksum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut sum = RowChecksum(0x6b69_6574_6f70);
     for value in values {

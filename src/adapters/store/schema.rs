@@ -1,7 +1,7 @@
-//! The list file's layout, and the way from an older one to this one.
+//! The schema of the list file, and its migrations.
 //!
-//! Every change of the layout, a new word in a column included, is a script of its own here; a
-//! script once released is never edited. A newer file is refused before anything is written.
+//! Every change of the schema is a new script, also a new value in a column; a released script is
+//! never edited. A newer file is refused before anything is written.
 
 use std::path::Path;
 
@@ -10,15 +10,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::file;
 use crate::domain::list_change::StoreError;
 
-/// Marks the file as ours ("kiet"), beside SQLite's own mark.
+/// SQLite's `application_id` of our files: "kiet".
 const APPLICATION_ID: i64 = 0x6b69_6574;
 
-/// The scripts in their order: the n-th leads from version n to n + 1.
+/// The migration scripts, from index n to version n + 1.
 ///
-/// The table of tasks is kept in the order of its ids without an index beside it, so what was read
-/// is what lookups find; `task_rev` and `task_removed` hold nothing that is not in it. `outlook` is
-/// how the list was looked at last; it is here and not in a file of its own because it belongs to
-/// this list, and needs no second way of writing.
+/// `task` is stored in the order of its ids without a separate index, so lookups read the verified
+/// rows; `task_rev` and `task_removed` only repeat values of it. `outlook` is the session: it
+/// belongs to this list, and a file of its own would need a second safe way of writing.
 const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE task (
@@ -77,40 +76,35 @@ const MIGRATIONS: [&str; 4] = [
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
-    // Also the journal's word `labelled`.
+    // Also adds the journal kind `labelled`.
     "
     CREATE TABLE quiet (task TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
 ",
-    // Results on disk. Behind the checksum, which covers it where it holds something: rows of
-    // before stay right.
+    // Saved results. The column follows the checksum, which does not cover a null there, so old
+    // rows stay valid.
     "
     ALTER TABLE task ADD COLUMN saves TEXT;
 ",
 ];
 
-/// The version this program writes.
-#[expect(clippy::cast_possible_wrap, reason = "a list written by hand")]
+#[expect(clippy::cast_possible_wrap, reason = "the number of scripts is small")]
 pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// How an opened file stands to this program.
+/// The schema of an opened file, compared with ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SchemaState {
-    /// There is nothing in it yet.
     Empty,
-    /// An older program wrote it.
+    /// The file's older version.
     Outdated(i64),
-    /// It is of this version.
     Current,
 }
 
-/// Reads how the file stands, and writes nothing.
-///
-/// Another program's database is named and left alone; one of ours that lacks its tables is
-/// damaged.
+/// Reads the schema version. Fails on a newer file and on another program's database; one of our
+/// files without its tables is damaged.
 pub(super) fn schema_state(conn: &Connection) -> Result<SchemaState, StoreError> {
-    // One look at all of it: another instance may be making the tables at this moment.
-    let look = conn.unchecked_transaction()?;
-    let number = |sql| look.query_row(sql, [], |row| row.get::<_, i64>(0));
+    // In one transaction: another instance may be creating the tables.
+    let tx = conn.unchecked_transaction()?;
+    let number = |sql| tx.query_row(sql, [], |row| row.get::<_, i64>(0));
     let version = number("PRAGMA user_version")?;
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let is_ours = number("PRAGMA application_id")? == APPLICATION_ID
@@ -137,8 +131,8 @@ pub(super) fn schema_state(conn: &Connection) -> Result<SchemaState, StoreError>
     }
 }
 
-/// Brings the file to this version in one transaction. An older one is copied first, to
-/// `<name>.v<N>.bak` beside it.
+/// Migrates the file to this version in one transaction. An older file is first copied to
+/// `<name>.v<N>.bak`.
 pub(super) fn migrate(
     conn: &mut Connection,
     path: Option<&Path>,
@@ -161,7 +155,7 @@ fn migrate_with(
         (SchemaState::Outdated(_), None) | (SchemaState::Empty, _) => {}
     }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Read again under the lock: another instance may just have done it.
+    // Read again under the lock: another instance may have migrated it.
     let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or_default();
     for script in scripts.iter().skip(done) {
@@ -176,7 +170,7 @@ fn migrate_with(
     Ok(())
 }
 
-/// Fails when the file lacks something this program needs.
+/// Fails if a table or column is missing.
 pub(super) fn check_tables(conn: &Connection) -> Result<(), StoreError> {
     for sql in [
         &format!("SELECT {} FROM task", super::rows::COLUMNS),
@@ -188,8 +182,8 @@ pub(super) fn check_tables(conn: &Connection) -> Result<(), StoreError> {
     ] {
         if let Err(error) = conn.prepare(sql) {
             let error = StoreError::from(error);
-            return Err(if let StoreError::Other(what) = error {
-                StoreError::Damaged(what)
+            return Err(if let StoreError::Other(why) = error {
+                StoreError::Damaged(why)
             } else {
                 error
             });

@@ -1,8 +1,7 @@
-//! What one run leaves to the next beside the tasks: how the list was looked at, and which removals
-//! can be undone.
+//! The saved session: the view of the list, the time it was last seen, and the removals that can be
+//! undone.
 //!
-//! Read leniently: what a newer program wrote, or a hand, falls back to how a list is looked at
-//! first.
+//! Invalid or unknown values are replaced by the defaults.
 
 use std::collections::HashMap;
 
@@ -23,10 +22,9 @@ const FILTER_KEY: &str = "filter";
 const LAST_SEEN_KEY: &str = "visited";
 const NO_WAL_DEVICE_KEY: &str = "no_log_on";
 
-/// How many removals back an undo can go; each of them may be of many tasks.
+/// The number of removals that can be undone; each may have many tasks.
 const MAX_REMOVALS: i64 = 20;
 
-/// Reads what the last run left.
 pub(super) fn load_session(conn: &Connection) -> Result<SavedSession, StoreError> {
     Ok(SavedSession {
         list_view: load_list_view(conn)?,
@@ -35,12 +33,11 @@ pub(super) fn load_session(conn: &Connection) -> Result<SavedSession, StoreError
     })
 }
 
-/// Writes how the list is looked at.
-pub(super) fn save_list_view(conn: &Connection, lens: &ListView) -> Result<(), StoreError> {
+pub(super) fn save_list_view(conn: &Connection, list_view: &ListView) -> Result<(), StoreError> {
     let values = [
-        (TAB_KEY, lens.tab.name().to_owned()),
-        (SORT_ORDER_KEY, lens.order.key()),
-        (FILTER_KEY, lens.query.to_string()),
+        (TAB_KEY, list_view.tab.name().to_owned()),
+        (SORT_ORDER_KEY, list_view.order.key()),
+        (FILTER_KEY, list_view.query.to_string()),
     ];
     for (name, value) in values {
         write_value(conn, name, &value)?;
@@ -48,14 +45,13 @@ pub(super) fn save_list_view(conn: &Connection, lens: &ListView) -> Result<(), S
     Ok(())
 }
 
-/// Writes until when the list was looked at.
 pub(super) fn save_last_seen(conn: &Connection, at: Timestamp) -> Result<(), StoreError> {
     write_value(conn, LAST_SEEN_KEY, &at.to_string())
 }
 
-/// Returns the device on which the write-ahead log was found not to work.
+/// Returns the device on which the write-ahead log did not work.
 pub(super) fn device_without_wal(conn: &Connection) -> Option<String> {
-    // A file of schema version 1 has no such table.
+    // Schema version 1 does not have the table.
     conn.query_row(
         "SELECT value FROM outlook WHERE name = ?1",
         [NO_WAL_DEVICE_KEY],
@@ -64,7 +60,8 @@ pub(super) fn device_without_wal(conn: &Connection) -> Option<String> {
     .ok()
 }
 
-/// Stores the device on which the write-ahead log does not work, so that later openings skip it.
+/// Stores the device on which the write-ahead log does not work, so that later openings do not try
+/// it.
 pub(super) fn save_device_without_wal(conn: &Connection, device: &str) -> Result<(), StoreError> {
     write_value(conn, NO_WAL_DEVICE_KEY, device)
 }
@@ -103,7 +100,7 @@ fn load_list_view(conn: &Connection) -> Result<ListView, StoreError> {
     })
 }
 
-/// Reads the last removals: what was removed together has the same time.
+/// Reads the last removals. Tasks that were removed together have the same time.
 fn load_removals(conn: &Connection) -> Result<Vec<Vec<TaskId>>, StoreError> {
     let mut read = conn.prepare_cached(
         "SELECT id, removed_at FROM task WHERE removed_at IN

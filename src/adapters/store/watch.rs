@@ -1,6 +1,6 @@
-//! Notice of what other instances write, without asking the disk while nothing happens.
+//! Watches the list file for writes of other instances, without polling the disk.
 //!
-//! Knows neither the list nor SQL: it says "something may have changed", and the store looks.
+//! It only reports that the file may have changed; the store reads the changes.
 
 use std::{
     ffi::OsString,
@@ -19,24 +19,24 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::file::{self, FileIdentity};
 use crate::domain::list_change::StoreError;
 
-/// How long the first event of a burst waits for the rest.
+/// The delay after the first event of a burst, to report the rest with it.
 const BURST_DELAY: Duration = Duration::from_millis(50);
 
-/// When it is looked once more after the last event: the log is written before it is flushed, and
-/// the commit can be seen only after that, which makes no event of its own.
+/// The delay of a second report after the last event: a commit becomes visible only after the log
+/// is flushed, and the flush sends no event.
 const FOLLOW_UP_DELAY: Duration = Duration::from_secs(1);
 
-/// How often it is looked where the system gives no notice.
+/// The report interval where the system sends no events.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The interval of folder checks: unmounting a file system sends no event.
 const FOLDER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Whether the system reports a write to a file that stays open. On macOS it reports a write when
-/// the file is closed (notify-rs/notify#240), and `SQLite` keeps its log open.
+/// Whether the system reports a write to a file that stays open. macOS reports it when the file is
+/// closed (notify-rs/notify#240), and SQLite keeps its log open.
 const REPORTS_OPEN_FILES: bool = !cfg!(target_os = "macos");
 
-/// Ends the notice when it is dropped.
+/// A guard that stops watching when it is dropped.
 #[derive(Debug)]
 pub struct ListWatcher {
     receives_events: bool,
@@ -45,7 +45,7 @@ pub struct ListWatcher {
 }
 
 impl ListWatcher {
-    /// Reports whether the system sends events; without them the file is checked once a second.
+    /// Reports whether the system sends events. Without them a change is reported once a second.
     pub const fn receives_events(&self) -> bool {
         self.receives_events
     }
@@ -58,10 +58,10 @@ impl Drop for ListWatcher {
     }
 }
 
-/// Subscribes to the system's events about a file.
+/// A function that subscribes to the system's events about a file.
 type SubscribeFn = Box<dyn Fn(&Path, SyncSender<()>) -> notify::Result<RecommendedWatcher> + Send>;
 
-/// A subscription to events about a file and the folder its path names now.
+/// A subscription to events about a file in the current folder of its path.
 struct Subscription {
     path: PathBuf,
     subscribe: SubscribeFn,
@@ -71,19 +71,19 @@ struct Subscription {
 }
 
 impl Subscription {
-    /// Reports whether every write makes an event; else the file is checked once a second.
+    /// Reports whether every write sends an event.
     const fn is_complete(&self) -> bool {
         REPORTS_OPEN_FILES && self.events.is_some()
     }
 
-    /// Subscribes again if the path leads to another folder by now, and reports whether it does.
+    /// Subscribes again if the path leads to another folder now, and reports whether it does.
     fn resubscribe_if_moved(&mut self) -> bool {
         let folder = file::identity(self.path.parent().unwrap_or(Path::new("/")));
         if self.folder == folder {
             return false;
         }
         self.folder = folder;
-        // The old subscription ends first: their number is limited.
+        // Drop the old subscription first: their number is limited.
         self.events = None;
         self.events =
             folder.and_then(|_| (self.subscribe)(&self.path, self.wake_sender.clone()).ok());
@@ -94,11 +94,11 @@ impl Subscription {
 /// Calls `on_change` on a thread of its own whenever the list file may have changed, until the
 /// returned guard is dropped.
 ///
-/// A burst of writes is one call, 50 ms after its first, and one more a second after its last. Our
-/// own writes are reported too: asking the store then costs next to nothing. While nothing is
-/// written the thread sleeps, except for a check of the folder every five seconds. Where the system
-/// sends no events (some network file systems, no watches left, no folder), or not of every write
-/// (macOS), the call comes every second.
+/// A burst of writes is reported 50 ms after its first and again a second after its last. Our own
+/// writes are reported too; reading no changes is cheap. Without writes the thread sleeps, except
+/// for a check of the folder every five seconds. If the system does not send an event for every
+/// write (some network file systems, no watches left, no folder, macOS), the call comes every
+/// second.
 pub fn watch(
     path: &Path,
     on_change: impl Fn() + Send + 'static,
@@ -111,68 +111,68 @@ fn watch_with(
     on_change: impl Fn() + Send + 'static,
     subscribe: SubscribeFn,
 ) -> Result<ListWatcher, StoreError> {
-    // One waiting word is enough: it says "look", however often.
-    let (words, heard) = mpsc::sync_channel(1);
+    // One pending wake-up stands for any number of events.
+    let (wake_sender, wake_receiver) = mpsc::sync_channel(1);
     let mut subscription = Subscription {
         path: file::resolve_symlinks(path)?,
         subscribe,
-        wake_sender: words.clone(),
+        wake_sender: wake_sender.clone(),
         folder: None,
         events: None,
     };
     subscription.resubscribe_if_moved();
-    let is_notified = subscription.is_complete();
+    let receives_events = subscription.is_complete();
     let alive = Arc::new(());
     let is_alive = Arc::downgrade(&alive);
     thread::Builder::new()
         .name("list-watch".into())
-        .spawn(move || run_watch_loop(&heard, subscription, &is_alive, on_change))
+        .spawn(move || run_watch_loop(&wake_receiver, subscription, &is_alive, on_change))
         .map_err(|error| StoreError::Other(format!("its notice could not be started: {error}")))?;
     Ok(ListWatcher {
-        receives_events: is_notified,
+        receives_events,
         alive: Some(alive),
-        wake_sender: words,
+        wake_sender,
     })
 }
 
-/// Wakes the thread, unless a wake-up is waiting already.
-fn wake(words: &SyncSender<()>) {
-    match words.try_send(()) {
+/// Wakes the thread, unless a wake-up is pending.
+fn wake(wake_sender: &SyncSender<()>) {
+    match wake_sender.try_send(()) {
         Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
     }
 }
 
-/// Asks the system for notice of what happens to the file and its log. The folder is watched, not
-/// the file: the log comes and goes, and a damaged list is replaced.
-fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
+/// Subscribes to events about the file and its log. The folder is watched, not the file: the log is
+/// created and removed, and a damaged list is replaced.
+fn subscribe(path: &Path, wake_sender: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let ours = [
+    let watched_paths = [
         path.to_owned(),
         file::with_suffix(path, "-wal"),
         folder.into(),
     ];
-    let names: Arc<[OsString]> = ours
+    let names: Arc<[OsString]> = watched_paths
         .iter()
         .filter_map(|path| path.file_name().map(OsString::from))
         .collect();
-    let ours = Arc::clone(&names);
+    let watched_names = Arc::clone(&names);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let is_ours = event.is_ok_and(|event| {
+        let is_relevant = event.is_ok_and(|event| {
             let is_change = !matches!(event.kind, EventKind::Access(_));
             let is_named = event
                 .paths
                 .iter()
                 .filter_map(|path| path.file_name())
-                .any(|name| ours.iter().any(|ours| ours == name));
+                .any(|name| watched_names.iter().any(|watched| watched == name));
             is_change && (is_named || event.need_rescan())
         });
-        if is_ours {
-            wake(&words);
+        if is_relevant {
+            wake(&wake_sender);
         }
     })?;
     if Arc::strong_count(&names) == 1 {
-        // The library could not start its thread but does not report it; using or dropping it
-        // panics.
+        // The library could not start its thread but does not report that; using or dropping the
+        // watcher would panic.
         mem::forget(watcher);
         return Err(notify::Error::generic("no thread can be started"));
     }
@@ -181,23 +181,23 @@ fn subscribe(path: &Path, words: SyncSender<()>) -> notify::Result<RecommendedWa
 }
 
 fn run_watch_loop(
-    heard: &Receiver<()>,
+    wake_receiver: &Receiver<()>,
     mut subscription: Subscription,
     alive: &Weak<()>,
     on_change: impl Fn(),
 ) {
     while alive.strong_count() > 0 {
-        let pause = if subscription.is_complete() {
+        let timeout = if subscription.is_complete() {
             FOLDER_CHECK_INTERVAL
         } else {
             POLL_INTERVAL
         };
-        let has_word = heard.recv_timeout(pause).is_ok();
+        let is_woken = wake_receiver.recv_timeout(timeout).is_ok();
         if alive.strong_count() == 0 {
             return;
         }
-        if has_word {
-            report_burst(heard, &on_change);
+        if is_woken {
+            report_burst(wake_receiver, &on_change);
         }
         if subscription.resubscribe_if_moved() || !subscription.is_complete() {
             on_change();
@@ -205,22 +205,21 @@ fn run_watch_loop(
     }
 }
 
-/// Passes a burst of events on, and checks once more after the last.
-fn report_burst(heard: &Receiver<()>, on_change: impl Fn()) {
+/// Reports a burst of events, and once more after the last.
+fn report_burst(wake_receiver: &Receiver<()>, on_change: impl Fn()) {
     loop {
-        wait_for_burst(heard);
+        wait_for_burst(wake_receiver);
         on_change();
-        if heard.recv_timeout(FOLLOW_UP_DELAY).is_err() {
+        if wake_receiver.recv_timeout(FOLLOW_UP_DELAY).is_err() {
             return on_change();
         }
     }
 }
 
-/// Waits for the rest of a burst.
-fn wait_for_burst(heard: &Receiver<()>) {
-    // The channel holds one wake-up, so two waits are the longest.
+fn wait_for_burst(wake_receiver: &Receiver<()>) {
+    // At most twice, since the channel has room for one wake-up.
     for _ in 0..2 {
-        if heard.recv_timeout(BURST_DELAY).is_err() {
+        if wake_receiver.recv_timeout(BURST_DELAY).is_err() {
             return;
         }
     }
@@ -235,12 +234,12 @@ mod tests {
     #[test]
     fn without_file_events_it_polls() {
         let (calls, called) = mpsc::channel();
-        let no_notice = |_: &Path, _| Err(notify::Error::generic("no watches left"));
+        let no_events = |_: &Path, _| Err(notify::Error::generic("no watches left"));
 
         let watch = watch_with(
             Path::new("/nowhere/list.db"),
             move || calls.send(()).unwrap(),
-            Box::new(no_notice),
+            Box::new(no_events),
         )
         .unwrap();
 
