@@ -494,7 +494,7 @@ fn a_list_that_lost_tasks_exits_with_failure() {
 
     assert_eq!((listed.status.code(), stdout(&listed)), (Some(1), ""));
     assert!(
-        stderr(&listed).contains("is kept as ") && stderr(&listed).contains(".corrupt-"),
+        stderr(&listed).contains("set aside as ") && stderr(&listed).contains(".corrupt-"),
         "{}",
         stderr(&listed)
     );
@@ -527,7 +527,7 @@ fn every_command_reports_a_damaged_row() {
 
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
-        let path = format!("is kept as {}.corrupt-", store.display());
+        let path = format!("set aside as {}.corrupt-", store.display());
         assert!(said.contains(&path), "{words:?}: {said}");
         assert!(said.contains("1 by id only"), "{words:?}: {said}");
         let again = run(&store, &["list", "--json"]);

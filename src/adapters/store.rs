@@ -273,7 +273,9 @@ impl SqliteStore {
     fn attach(path: &Path, at: Timestamp) -> Result<Self, StoreError> {
         file::make_private(path);
         if file::lost_main_file(path) {
-            return Err(StoreError::Damaged("it is empty, its log is not".into()));
+            return Err(StoreError::Damaged(
+                "the file is empty but its log is not".into(),
+            ));
         }
         file::check_is_regular(path)?;
         let identity = file::identity(path);
@@ -341,7 +343,7 @@ impl SqliteStore {
         store.identity = identity;
         store.path = Some(path.to_owned());
         store.access = AccessMode::ReadOnly;
-        store.read_only_reason = Some(StoreError::ReadOnly("it was opened to be read".into()));
+        store.read_only_reason = Some(StoreError::ReadOnly("it was opened read-only".into()));
         Ok(store)
     }
 
@@ -520,7 +522,7 @@ impl SqliteStore {
         let log = match id_log::read(&path) {
             Ok(log) => log,
             Err(error) => {
-                tracing::warn!(%error, "the file of ids cannot be read");
+                tracing::warn!(%error, "the id file cannot be read");
                 return Ok(0);
             }
         };
@@ -557,7 +559,7 @@ impl SqliteStore {
         match self.add_missing_tasks(&path, &changes, is_current) {
             Err(error @ StoreError::Damaged(_)) => Err(error),
             Err(error) => {
-                tracing::warn!(%error, "the file of ids cannot be written");
+                tracing::warn!(%error, "the id file cannot be written");
                 Ok(0)
             }
             result => result,
@@ -715,7 +717,7 @@ impl SqliteStore {
             Ok(())
         };
         if let Err(error) = result {
-            tracing::warn!(%error, "the file of ids has lines that nothing confirms");
+            tracing::warn!(%error, "the id file has unconfirmed lines");
         }
     }
 
@@ -791,7 +793,9 @@ impl ListStore for SqliteStore {
                 return Ok(applied);
             }
         }
-        Err(StoreError::Other("it is replaced again and again".into()))
+        Err(StoreError::Other(
+            "another program keeps replacing it".into(),
+        ))
     }
 
     /// Reads only shared memory while no other connection has written.

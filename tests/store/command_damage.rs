@@ -149,7 +149,7 @@ impl DamageRound<'_> {
     fn check_output(&self, output: &Output, aside: &BTreeSet<PathBuf>) -> bool {
         let said = String::from_utf8_lossy(&output.stderr);
         for path in aside {
-            let is_said = said.contains(&format!("is kept as {}", path.display()));
+            let is_said = said.contains(&format!("set aside as {}", path.display()));
             assert!(
                 is_said,
                 "{}: {} unsaid: {said}",
@@ -157,7 +157,7 @@ impl DamageRound<'_> {
                 path.display()
             );
         }
-        let is_incomplete = said.contains("missing") || said.contains("by their id only");
+        let is_incomplete = said.contains("missing") || said.contains("by id only");
         let is_failure = output.status.code() == Some(1);
         assert!(!is_incomplete || is_failure, "{}: {output:?}", self.context);
         is_incomplete
@@ -252,7 +252,7 @@ fn run_and_check(
     told.kept += aside.len() + later.len();
     told.incomplete += usize::from(is_incomplete);
     let said = String::from_utf8_lossy(&first.stderr) + String::from_utf8_lossy(&second.stderr);
-    told.put_back += usize::from(said.contains("put back on the list"));
+    told.put_back += usize::from(said.contains("Restored "));
 
     let mut expected = template.watched.clone();
     let answer = String::from_utf8_lossy(&first.stdout);

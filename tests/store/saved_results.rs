@@ -221,7 +221,7 @@ fn a_damaged_version_1_file_is_recovered() {
 
     let rescued = reports.take_single();
     assert!(
-        rescued.to_string().contains("3 tasks were carried over"),
+        rescued.to_string().contains("Recovered 3 tasks"),
         "{rescued}"
     );
     assert_eq!(store.load().unwrap().len(), 3);

@@ -89,7 +89,7 @@ fn check_access(path: &Path, wanted: rustix::fs::Access) -> Result<(), Errno> {
 fn describe_remedy(path: &Path, error: Errno) -> String {
     let shown = path.display();
     if error == Errno::ROFS {
-        return format!("{shown} is on a read-only disk; name a file on another one with --store");
+        return format!("{shown} is on a read-only disk; name a file on another disk with --store");
     }
     let own = geteuid().as_raw();
     match fs::metadata(path) {
@@ -100,7 +100,7 @@ fn describe_remedy(path: &Path, error: Errno) -> String {
         ),
         Ok(meta) if error == Errno::ACCESS && meta.mode() & 0o600 != 0o600 => {
             let mode = if meta.is_dir() { "u+rwx" } else { "u+rw" };
-            format!("the mode of {shown} forbids it; run chmod {mode} {shown}")
+            format!("the mode of {shown} denies access; run chmod {mode} {shown}")
         }
         _ => format!("{shown}: {}", io::Error::from(error)),
     }

@@ -92,10 +92,10 @@ impl From<rusqlite::Error> for StoreError {
 const fn failed_operation(code: i32) -> Option<&'static str> {
     match code {
         ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => Some("a read failed"),
-        ffi::SQLITE_IOERR_WRITE => Some("a write failed (is a quota used up?)"),
+        ffi::SQLITE_IOERR_WRITE => Some("a write failed (is your disk quota used up?)"),
         ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => Some("a flush failed"),
         ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_SHMSIZE => {
-            Some("a file could not grow (is the disk full or a quota used up?)")
+            Some("a file could not grow (is the disk full or your disk quota used up?)")
         }
         _ => None,
     }
@@ -107,7 +107,7 @@ pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     let text = format!("{}: {error}", path.display());
     if error.kind() == K::FileTooLarge {
         let text = format!(
-            "{} has reached the limit of a file's size (ulimit -f)",
+            "{} has reached the file size limit (ulimit -f)",
             path.display()
         );
         return StoreError::Other(text);
@@ -147,7 +147,7 @@ pub(super) fn resolve_symlinks(path: &Path) -> Result<PathBuf, StoreError> {
         }
     }
     Err(StoreError::Other(format!(
-        "{}: too many links",
+        "{}: too many symbolic links",
         path.display()
     )))
 }
@@ -322,7 +322,7 @@ pub(super) fn copy_to_free_name(
     let Some(name) = copy.to_str() else {
         drop(fs::remove_file(&copy));
         return Err(StoreError::Other(
-            "its name is not UTF-8, so it cannot be copied".into(),
+            "it cannot be copied: its name is not UTF-8".into(),
         ));
     };
     if let Err(error) = conn.execute("VACUUM INTO ?1", [name]) {
@@ -359,7 +359,7 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Option<StoreError>), S
     }
     match first_read {
         Ok(()) if conn.is_readonly("main").unwrap_or(false) => {
-            let why = StoreError::ReadOnly(format!("{} may only be read", path.display()));
+            let why = StoreError::ReadOnly(format!("{} is read-only", path.display()));
             Ok((
                 conn,
                 Some(error_cause::explain(path, AccessMode::ReadOnly, why)),
@@ -422,8 +422,8 @@ fn open_immutable(path: &Path) -> Result<Connection, StoreError> {
     let has_wal = fs::metadata(with_suffix(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
     if has_wal {
         return Err(StoreError::Other(format!(
-            "{0}-wal holds its last changes and cannot be used here; copy both files to another folder \
-             and name the copy with --store",
+            "its last changes are in {0}-wal, which SQLite cannot read in this folder; copy both \
+             files to another folder and name the copy with --store",
             path.display()
         )));
     }

@@ -62,9 +62,9 @@ pub(super) fn read_all(
         let cells = row_cells(row)?;
         count_seen += 1;
         let id = cells.get(ID_COLUMN).and_then(|id| id.as_str().ok());
-        let id = id.ok_or_else(|| damaged("a row has no readable id"))?;
+        let id = id.ok_or_else(|| damaged("unreadable id in a row"))?;
         if count_seen > 1 && id <= last.as_str() {
-            return Err(damaged("its rows are out of order"));
+            return Err(damaged("rows out of order"));
         }
         last.clear();
         last.push_str(id);
@@ -78,14 +78,12 @@ pub(super) fn read_all(
         if !is_removed {
             all.push(rows::decode_row(&cells)?.watched);
         } else if !rows::has_valid_checksum(&cells) {
-            return Err(damaged("a row is not as it was written"));
+            return Err(damaged("checksum mismatch in a row"));
         }
     }
     super::notify_off::load_notify_settings(conn, &mut all)?;
     if count_seen != count {
-        return Err(damaged(&format!(
-            "it has {count_seen} tasks instead of {count}"
-        )));
+        return Err(damaged(&format!("{count_seen} rows instead of {count}")));
     }
     Ok(all)
 }

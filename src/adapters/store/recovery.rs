@@ -64,7 +64,7 @@ impl Recovery {
     /// Reports tasks that were missing or less complete in the file that replaced the list.
     pub(super) fn from_replaced_list(tasks: usize) -> Self {
         Self {
-            reason: "the list file was replaced by one that knew less".into(),
+            reason: "the list file was replaced by one with less data".into(),
             ..Self::from_interrupted_add(tasks)
         }
     }
@@ -86,32 +86,32 @@ impl fmt::Display for Recovery {
         } = self;
         let Some(backup_path) = backup_path else {
             return match partial {
-                1 => write!(f, "1 task was put back on the list: {reason}."),
-                _ => write!(f, "{partial} tasks were put back on the list: {reason}."),
+                1 => write!(f, "Restored 1 task: {reason}."),
+                _ => write!(f, "Restored {partial} tasks: {reason}."),
             };
         };
         let backup_path = CleanText::line(&backup_path.to_string_lossy(), 1024);
         write!(
             f,
-            "The list file was damaged ({reason}) and is kept as {backup_path}; "
+            "The list file was damaged ({reason}) and set aside as {backup_path}. "
         )?;
         match (intact, partial) {
-            (0, 0) => write!(f, "no task could be read from it."),
-            (1, 0) => write!(f, "1 task was carried over."),
-            (intact, 0) => write!(f, "{intact} tasks were carried over."),
+            (0, 0) => write!(f, "No task could be recovered."),
+            (1, 0) => write!(f, "Recovered 1 task."),
+            (intact, 0) => write!(f, "Recovered {intact} tasks."),
             (intact, partial) => write!(
                 f,
-                "{intact} tasks were carried over whole, and {partial} by id only, to be checked again."
+                "Recovered {intact} tasks in full and {partial} by id only, to be checked again."
             ),
         }?;
         match missing {
             Some(0) => Ok(()),
-            Some(1) => f.write_str(" 1 is missing; look there before you delete it."),
+            Some(1) => f.write_str(" 1 is missing; check that file before you delete it."),
             Some(missing) => write!(
                 f,
-                " {missing} are missing; look there before you delete it."
+                " {missing} are missing; check that file before you delete it."
             ),
-            None => f.write_str(" Some may be missing; look there before you delete it."),
+            None => f.write_str(" Some may be missing; check that file before you delete it."),
         }
     }
 }
@@ -129,7 +129,7 @@ pub(super) fn recover(
 ) -> Result<(), StoreError> {
     let still_damaged = |error: StoreError| {
         if let StoreError::ReadOnly(cause) = error {
-            StoreError::Damaged(format!("{why}; it cannot be moved aside: {cause}"))
+            StoreError::Damaged(format!("{why}; it cannot be set aside: {cause}"))
         } else {
             error
         }

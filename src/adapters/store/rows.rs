@@ -182,10 +182,10 @@ fn checksummed_values<'a>(
 /// Decodes a row. A wrong checksum is damage.
 pub(super) fn decode_row(cells: &RowCells<'_>) -> Result<StoredTask, StoreError> {
     if !has_valid_checksum(cells) {
-        return Err(StoreError::Damaged("a row is not as it was written".into()));
+        return Err(StoreError::Damaged("checksum mismatch in a row".into()));
     }
     decode_cells(cells)
-        .map_err(|field| StoreError::Damaged(format!("a row has no readable {field}")))?
+        .map_err(|field| StoreError::Damaged(format!("unreadable {field} in a row")))?
 }
 
 /// Decodes a row with a valid checksum. The outer error is the name of a field with an invalid
@@ -224,7 +224,7 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
     let Some(family) = Family::parse(family) else {
         // Not damage: a newer version wrote it, so the file must stay unchanged.
         return Ok(Err(StoreError::Other(format!(
-            "it holds a task of a family this kietop does not know ({}); update kietop",
+            "it has a task of an unknown family ({}); update kietop",
             CleanText::line(family, 40)
         ))));
     };
@@ -252,9 +252,9 @@ fn decode_cells(cells: &RowCells<'_>) -> Result<Result<StoredTask, StoreError>, 
         error_message: cell_block(error_message, MAX_MESSAGE_LEN),
     };
     let history = PollHistory {
-        last_ok: cell_time(last_ok, "time of the last answer")?,
-        checks: cell_count(checks).ok_or("count of checks")?,
-        failures: cell_count(failures).ok_or("count of failures")?,
+        last_ok: cell_time(last_ok, "time of the last response")?,
+        checks: cell_count(checks).ok_or("number of checks")?,
+        failures: cell_count(failures).ok_or("number of failures")?,
         last_error: cell_time(check_at, "time of the last check")?.map(|at| FailedCheck {
             at,
             error: decode_poll_error(check_kind, check_code, check_text),

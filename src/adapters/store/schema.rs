@@ -127,7 +127,7 @@ pub(super) fn schema_state(conn: &Connection) -> Result<SchemaState, StoreError>
     match version {
         SCHEMA_VERSION => Ok(SchemaState::Current),
         older if older > 0 => Ok(SchemaState::Outdated(older)),
-        _ => Err(StoreError::Damaged("its version is not readable".into())),
+        _ => Err(StoreError::Damaged("unreadable schema version".into())),
     }
 }
 

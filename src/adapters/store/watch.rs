@@ -127,7 +127,7 @@ fn watch_with(
     thread::Builder::new()
         .name("list-watch".into())
         .spawn(move || run_watch_loop(&wake_receiver, subscription, &is_alive, on_change))
-        .map_err(|error| StoreError::Other(format!("its notice could not be started: {error}")))?;
+        .map_err(|error| StoreError::Other(format!("cannot start watching it: {error}")))?;
     Ok(ListWatcher {
         receives_events,
         alive: Some(alive),
@@ -174,7 +174,7 @@ fn subscribe(path: &Path, wake_sender: SyncSender<()>) -> notify::Result<Recomme
         // The library could not start its thread but does not report that; using or dropping the
         // watcher would panic.
         mem::forget(watcher);
-        return Err(notify::Error::generic("no thread can be started"));
+        return Err(notify::Error::generic("cannot start a thread"));
     }
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
