@@ -120,9 +120,9 @@ fn damage_is_always_reported() {
     let told = damage::run_rounds(rounds, seed);
     let figures = format!(
         "{rounds} corruptions, 0 silent, 0 panics: {} set aside and recovered, {} refused, {} harmless, seed {seed}",
-        told.kept,
+        told.set_aside,
         told.refused,
-        rounds - told.kept - told.refused
+        rounds - told.set_aside - told.refused
     );
     print_result("damage", begun, &figures);
 }

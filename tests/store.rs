@@ -1,6 +1,6 @@
-//! The list file: what goes in comes out, in every state and with any text.
+//! The list store: every change survives a restart, in every state and with any text.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -73,17 +73,17 @@ fn adding_twice_is_reported_and_keeps_the_label() {
     store.apply(&[add("a")]).unwrap();
     store.load().unwrap();
 
-    let again = store.apply(&[add("a"), labelled("a", &label)]).unwrap();
-    let news = store.external_changes().unwrap();
+    let results = store.apply(&[add("a"), labelled("a", &label)]).unwrap();
+    let external = store.external_changes().unwrap();
     let other = CleanText::line("another name", 256);
     store.apply(&[labelled("a", &other)]).unwrap();
 
     assert_eq!(
-        again,
+        results,
         [ChangeResult::AlreadyWatched, ChangeResult::AlreadyWatched]
     );
     let named = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label), at(0));
-    assert_eq!(news, [ExternalChange::Changed(Box::new(named.clone()))]);
+    assert_eq!(external, [ExternalChange::Changed(Box::new(named.clone()))]);
     assert_eq!(store.external_changes().unwrap(), []);
     assert_eq!(store.load().unwrap(), [named]);
 }
@@ -126,9 +126,9 @@ fn earlier_removals_are_loaded_in_order() {
     store.apply(&[remove_at("d", 8), restore("d")]).unwrap();
     drop(store);
 
-    let memory = list.open().load_session().unwrap();
+    let session = list.open().load_session().unwrap();
 
-    assert_eq!(memory.removals, [vec![id("b")], vec![id("a"), id("c")]]);
+    assert_eq!(session.removals, [vec![id("b")], vec![id("a"), id("c")]]);
 }
 
 #[test]
@@ -136,28 +136,28 @@ fn the_saved_session_survives_a_restart() {
     let list = TestList::new();
     let (mut store, mut other) = (list.open(), list.open());
     assert_eq!(store.load_session().unwrap(), SavedSession::default());
-    let lens = |tab, filter: &str| ListView {
+    let view = |tab, filter: &str| ListView {
         tab,
         order: SortOrder::new(SortColumn::Link).flipped(),
         query: Query::parse(filter).unwrap(),
     };
 
     store
-        .save_session(&lens(Tab::Failed, "state:failed \"a \\\"b\""))
+        .save_session(&view(Tab::Failed, "state:failed \"a \\\"b\""))
         .unwrap();
-    store.save_session(&lens(Tab::Ready, "!neon")).unwrap();
+    store.save_session(&view(Tab::Ready, "!neon")).unwrap();
 
     assert_eq!(other.external_changes().unwrap(), []);
     assert_eq!(
         other.load_session().unwrap().list_view,
-        lens(Tab::Ready, "!neon")
+        view(Tab::Ready, "!neon")
     );
     drop(store);
     assert_eq!(
         list.open().load_session().unwrap().list_view,
-        lens(Tab::Ready, "!neon")
+        view(Tab::Ready, "!neon")
     );
-    list.execute_sql("UPDATE outlook SET value = 'what a newer program wrote: x:'");
+    list.execute_sql("UPDATE outlook SET value = 'value of a newer version: x:'");
     assert_eq!(
         list.open().load_session().unwrap().list_view,
         ListView::default()
@@ -189,13 +189,13 @@ fn a_re_added_task_keeps_its_details() {
         .apply(&[add("a"), observed("a", success()), remove("a")])
         .unwrap();
 
-    let late = ListChange::Add {
+    let added_later = ListChange::Add {
         task: id("a"),
         family: FAMILY,
         label: None,
         at: at(99),
     };
-    let applied = store.apply(&[late]).unwrap();
+    let applied = store.apply(&[added_later]).unwrap();
 
     let [ChangeResult::Added(watched)] = &applied[..] else {
         panic!("{applied:?}")
@@ -337,15 +337,15 @@ fn the_last_answer_is_stored_verbatim() {
         ])
         .unwrap();
 
-    let lesser = TaskState::Unrecognised;
+    let lower_state = TaskState::Unrecognised;
     store
-        .apply(&[observed_as("a", lesser, TaskDetails::default(), "{}")])
+        .apply(&[observed_as("a", lower_state, TaskDetails::default(), "{}")])
         .unwrap();
 
     assert_eq!(
         store.raw_answer(&id("a")).unwrap(),
         Some((at(0), raw.to_owned())),
-        "an answer that was left aside does not replace it"
+        "an ignored answer does not replace it"
     );
     assert_eq!(store.raw_answer(&id("b")).unwrap(), None);
 }
@@ -362,7 +362,7 @@ fn a_four_character_prefix_selects_an_id() {
         ids.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
 
-    assert_eq!(found("abcd"), ["abcd"], "the one that is spelt so");
+    assert_eq!(found("abcd"), ["abcd"], "the exact id");
     assert_eq!(found("abcd1"), ["abcd1"]);
     assert_eq!(found("abc"), [""; 0], "too short");
     assert_eq!(found("ab%_"), ["ab%_1"]);
@@ -385,15 +385,19 @@ fn only_old_removals_are_purged() {
     drop(store);
 
     let month = Duration::from_hours(31 * 24);
-    let soon = list.open_at(at(1000)).removed(999).unwrap();
-    let late = list.open_at(at(0) + month).removed(999).unwrap();
+    let before = list.open_at(at(1000)).removed(999).unwrap();
+    let after = list.open_at(at(0) + month).removed(999).unwrap();
 
-    assert_eq!(soon.len(), 210);
-    assert_eq!(late.len(), 200);
-    assert!(late.iter().all(|(id, _)| id.as_str() >= "task-010"));
-    assert_eq!(list.open().load().unwrap(), [], "and the count still holds");
+    assert_eq!(before.len(), 210);
+    assert_eq!(after.len(), 200);
+    assert!(after.iter().all(|(id, _)| id.as_str() >= "task-010"));
+    assert_eq!(
+        list.open().load().unwrap(),
+        [],
+        "the number of rows is right"
+    );
     let lines = list.open().read_journal(&id("task-000"), 9).unwrap();
-    assert_eq!(lines.len(), 2, "the journal stays");
+    assert_eq!(lines.len(), 2, "the journal is kept");
 }
 
 #[test]
@@ -425,12 +429,12 @@ fn hostile_text() -> impl Strategy<Value = String> {
     vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 
-fn clean_line(cap: usize) -> impl Strategy<Value = CleanText> {
-    hostile_text().prop_map(move |text| CleanText::line(&text, cap))
+fn clean_line(max_len: usize) -> impl Strategy<Value = CleanText> {
+    hostile_text().prop_map(move |text| CleanText::line(&text, max_len))
 }
 
-fn clean_block(cap: usize) -> impl Strategy<Value = CleanText> {
-    hostile_text().prop_map(move |text| CleanText::block(&text, cap))
+fn clean_block(max_len: usize) -> impl Strategy<Value = CleanText> {
+    hostile_text().prop_map(move |text| CleanText::block(&text, max_len))
 }
 
 fn link_text() -> impl Strategy<Value = String> {
@@ -449,7 +453,7 @@ fn links_strategy() -> impl Strategy<Value = Links> {
 }
 
 fn state_strategy() -> impl Strategy<Value = TaskState> {
-    let delivery = prop_oneof![
+    let callback = prop_oneof![
         Just(CallbackStatus::Delivered),
         Just(CallbackStatus::Failed)
     ];
@@ -457,10 +461,8 @@ fn state_strategy() -> impl Strategy<Value = TaskState> {
     prop_oneof![
         Just(TaskState::New),
         any::<bool>().prop_map(|is_finishing| TaskState::Running { is_finishing }),
-        (links_strategy(), delivery).prop_map(|(videos, delivery)| TaskState::Succeeded {
-            videos,
-            callback: delivery
-        }),
+        (links_strategy(), callback)
+            .prop_map(|(videos, callback)| TaskState::Succeeded { videos, callback }),
         stage.prop_map(|stage| TaskState::Failed { stage }),
         Just(TaskState::NotFound),
         Just(TaskState::Unrecognised),
@@ -519,8 +521,8 @@ fn error_strategy() -> impl Strategy<Value = PollError> {
 
 fn answer_strategy() -> impl Strategy<Value = Result<Observation, PollError>> {
     prop_oneof![
-        3 => (state_strategy(), details_strategy(), hostile_text()).prop_map(|(state, facts, raw)| Ok(Observation {
-            state, details: facts, raw: raw.into()
+        3 => (state_strategy(), details_strategy(), hostile_text()).prop_map(|(state, details, raw)| Ok(Observation {
+            state, details, raw: raw.into()
         })),
         1 => error_strategy().prop_map(Err),
     ]
@@ -531,21 +533,21 @@ proptest! {
 
     #[test]
     fn answers_round_trip(
-        name in "[!-~]{1,200}",
+        task in "[!-~]{1,200}",
         label in option::of(clean_line(256)),
         answers in vec((answer_strategy(), time_strategy()), 0..5),
     ) {
         let list = TestList::new();
         let mut store = list.open();
-        let mut model = WatchedTask::new(Task::new(id(&name), FAMILY), label.clone(), at(0));
-        let mut changes = vec![ListChange::Add { task: id(&name), family: FAMILY, label, at: at(0) }];
+        let mut model = WatchedTask::new(Task::new(id(&task), FAMILY), label.clone(), at(0));
+        let mut changes = vec![ListChange::Add { task: id(&task), family: FAMILY, label, at: at(0) }];
         for (answer, at) in answers {
             model.apply_answer(&answer, at);
             changes.push(match answer {
                 Ok(observation) => ListChange::Observed {
-                    task: id(&name), at, observation: Arc::new(observation)
+                    task: id(&task), at, observation: Arc::new(observation)
                 },
-                Err(error) => ListChange::CheckFailed { task: id(&name), error: FailedCheck { at, error } },
+                Err(error) => ListChange::CheckFailed { task: id(&task), error: FailedCheck { at, error } },
             });
         }
         let model = WatchedTask::from_stored(model.task, model.label, model.added, model.poll_history);

@@ -1,9 +1,8 @@
-//! Damage of every kind done to a list file, and what may come of it: never a silent change, never
-//! a panic.
+//! Damaged list files of every kind: never a silent change, never a panic.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::fs;
@@ -21,7 +20,7 @@ use kietop::{
 
 use crate::support::*;
 
-/// Fills a list with tasks of every kind and leaves it closed, or as a kill leaves it.
+/// Fills a list with tasks of every kind, and leaves it closed or with the log of a killed process.
 pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
     let mut store = list.open();
     let mut changes = Vec::new();
@@ -33,7 +32,7 @@ pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
             _ => labelled(&name, &label),
         });
         let length = if n % 10 == 0 { 9000 } else { 300 };
-        let facts = TaskDetails {
+        let details = TaskDetails {
             prompt: Some(CleanText::block(&"word ".repeat(length / 5), 16 * 1024)),
             created: Some(at(n)),
             ..TaskDetails::default()
@@ -45,7 +44,7 @@ pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
             },
             _ => TaskState::New,
         };
-        changes.push(observed_as(&name, state, facts, "{\"some\": \"json\"}"));
+        changes.push(observed_as(&name, state, details, "{\"some\": \"json\"}"));
         if n % 7 == 0 {
             changes.push(remove(&name));
         }
@@ -53,7 +52,7 @@ pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
     store.apply(&changes).unwrap();
     let all = store.load().unwrap();
     if is_killed {
-        // What a kill leaves: the log not yet taken over into the file.
+        // A kill leaves the log, with changes that are not yet in the list file.
         let copies = ["kietop.db", "kietop.db-wal"].map(|name| {
             let path = list.path().with_file_name(name);
             (fs::read(&path).unwrap(), path)
@@ -66,53 +65,52 @@ pub(crate) fn fill_list(list: &TestList, is_killed: bool) -> Vec<WatchedTask> {
     all
 }
 
-/// Tells what became of the damaged files; the others were whole all the same.
+/// Counts of the damaged files by outcome; the others were still intact.
 #[derive(Debug, Default)]
 pub(crate) struct DamageOutcome {
-    /// Kept aside and named, with the list rescued from them.
-    pub(crate) kept: usize,
-    /// Refused and left as they are: they look like a newer version or another program's.
+    /// Set aside, reported and recovered.
+    pub(crate) set_aside: usize,
+    /// Not modified, because they look like a newer version's or another program's file.
     pub(crate) refused: usize,
 }
 
-/// The number of kinds of damage.
 pub(crate) const DAMAGE_KINDS: usize = 8;
 
-/// Damages bytes as a disk, a copy or a person may.
-pub(crate) fn corrupt(bytes: &mut Vec<u8>, kind: usize, dice: &mut TestRng) {
+/// Damages bytes as a disk, a broken copy or an editor may.
+pub(crate) fn corrupt(bytes: &mut Vec<u8>, kind: usize, rng: &mut TestRng) {
     let length = bytes.len();
-    let noise = |dice: &mut TestRng| u8::try_from(dice.roll(256)).unwrap();
+    let noise = |rng: &mut TestRng| u8::try_from(rng.roll(256)).unwrap();
     match kind {
-        0 => bytes.truncate(dice.roll(length)),
+        0 => bytes.truncate(rng.roll(length)),
         1 => {
-            for _ in 0..=dice.roll(8) {
-                bytes[dice.roll(length)] ^= 1 << dice.roll(8);
+            for _ in 0..=rng.roll(8) {
+                bytes[rng.roll(length)] ^= 1 << rng.roll(8);
             }
         }
         2 => {
-            let page = dice.roll(length.div_ceil(8192)) * 8192;
+            let page = rng.roll(length.div_ceil(8192)) * 8192;
             bytes[page..length.min(page + 8192)].fill(0);
         }
         3 | 4 => {
-            let start = dice.roll(length);
+            let start = rng.roll(length);
             let count = if kind == 3 { 30 } else { 600 };
             for byte in bytes.iter_mut().skip(start).take(count) {
-                *byte = noise(dice);
+                *byte = noise(rng);
             }
         }
         5 => {
-            let end = 1 + dice.roll(length.min(4096));
+            let end = 1 + rng.roll(length.min(4096));
             bytes[..end].fill(0);
         }
-        6 => bytes.extend((0..dice.roll(9000)).map(|_| noise(dice))),
-        _ => bytes.fill_with(|| noise(dice)),
+        6 => bytes.extend((0..rng.roll(9000)).map(|_| noise(rng))),
+        _ => bytes.fill_with(|| noise(rng)),
     }
 }
 
-/// Damages a fresh list so many times; fails at the first change that nobody told of.
+/// Damages a new list in each round. Fails at the first change that is not reported.
 pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
-    let mut dice = TestRng(seed);
-    let mut told = DamageOutcome::default();
+    let mut rng = TestRng(seed);
+    let mut outcome = DamageOutcome::default();
     for round in 0..rounds {
         let list = TestList::new();
         let all = fill_list(&list, round % 2 == 0);
@@ -122,8 +120,8 @@ pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
         };
         let path = list.path().with_file_name(name);
         let mut bytes = fs::read(&path).unwrap();
-        let kind = dice.roll(DAMAGE_KINDS);
-        corrupt(&mut bytes, kind, &mut dice);
+        let kind = rng.roll(DAMAGE_KINDS);
+        corrupt(&mut bytes, kind, &mut rng);
         fs::write(&path, &bytes).unwrap();
 
         let context = format!("round {round}, kind {kind}, {name}");
@@ -132,28 +130,28 @@ pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
             Ok(store) => store,
             Err(error @ (StoreError::NewerVersion { .. } | StoreError::Other(_))) => {
                 assert_eq!(fs::read(&path).unwrap(), bytes, "{context}: {error}");
-                told.refused += 1;
+                outcome.refused += 1;
                 continue;
             }
             Err(error) => panic!("{context}: {error}"),
         };
         let loaded = store.load().unwrap();
-        let told_of = reports.take();
-        match told_of
+        let recoveries = reports.take();
+        match recoveries
             .iter()
             .find_map(|recovery| recovery.backup_path.as_ref())
         {
-            Some(kept) => {
-                told.kept += 1;
-                assert!(kept.exists(), "{context}");
+            Some(backup) => {
+                outcome.set_aside += 1;
+                assert!(backup.exists(), "{context}");
                 if name == "kietop.db" {
-                    assert_eq!(fs::read(kept).unwrap(), bytes, "{context}");
+                    assert_eq!(fs::read(backup).unwrap(), bytes, "{context}");
                 }
             }
-            // A broken log counts as a power cut: SQLite takes it as far as it is whole.
+            // A broken log counts as a power cut: SQLite uses its intact part.
             None if name != "kietop.db" => {
-                let is_as_it_was = loaded.iter().all(|watched| all.contains(watched));
-                assert!(is_as_it_was || !told_of.is_empty(), "{context}");
+                let is_unchanged = loaded.iter().all(|watched| all.contains(watched));
+                assert!(is_unchanged || !recoveries.is_empty(), "{context}");
             }
             None => assert_eq!(loaded, all, "{context}"),
         }
@@ -170,5 +168,5 @@ pub(crate) fn run_rounds(rounds: usize, seed: u64) -> DamageOutcome {
             "{context}"
         );
     }
-    told
+    outcome
 }

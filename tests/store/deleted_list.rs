@@ -1,4 +1,4 @@
-//! A list file that is deleted or moved while it is in use: no new one is created, nothing known is
+//! A list file that is deleted or moved while it is open: no new one is created, and nothing is
 //! lost.
 
 use std::{
@@ -10,9 +10,10 @@ use std::{
 use kietop::{
     adapters::store::SqliteStore,
     domain::{
-        list_change::{AccessMode, ChangeResult, ExternalChange, StoreError},
+        list_change::{AccessMode, ChangeResult, ExternalChange, ListChange, StoreError},
         poll_result::PollError,
-        task::TaskState,
+        query::ListView,
+        task::{TaskDetails, TaskState},
         text::CleanText,
         watched_task::{NotifySetting, WatchedTask},
     },
@@ -21,27 +22,22 @@ use kietop::{
 
 use crate::support::*;
 
-/// Opens a list with a finished, labelled task with a saved file and notices off, and a removed
-/// task.
+/// Opens a list with a finished task (labelled, saved, notifications off), a new task and a removed
+/// one.
 fn filled_store(list: &TestList) -> (SqliteStore, Vec<WatchedTask>, RecoveryReports) {
     let (mut store, reports) = list.open_damaged();
     let label = CleanText::line("name", 256);
     store
         .apply(&[
             labelled("a", &label),
-            observed_as(
-                "a",
-                success(),
-                kietop::domain::task::TaskDetails::default(),
-                "{}",
-            ),
-            kietop::domain::list_change::ListChange::Saved {
+            observed_as("a", success(), TaskDetails::default(), "{}"),
+            ListChange::Saved {
                 task: id("a"),
                 at: at(1),
                 number: 1,
                 path: "/videos/a.mp4".into(),
             },
-            kietop::domain::list_change::ListChange::SetNotify {
+            ListChange::SetNotify {
                 task: id("a"),
                 at: at(1),
                 notify: NotifySetting::Off,
@@ -69,39 +65,41 @@ fn missing_error(list: &TestList) -> StoreError {
     StoreError::Missing(list.path())
 }
 
-/// Returns the ids a store reports as changed, in order; removed ones with a minus.
+/// Returns the sorted ids of external changes, with a minus for removed tasks.
 fn changed_ids(store: &mut SqliteStore) -> Vec<String> {
-    let deltas = store.external_changes().unwrap();
-    let name = |delta: &ExternalChange| match delta {
+    let changes = store.external_changes().unwrap();
+    let name = |change: &ExternalChange| match change {
         ExternalChange::Changed(watched) => watched.id().to_string(),
         ExternalChange::Removed(id) => format!("-{id}"),
     };
-    let mut names: Vec<_> = deltas.iter().map(name).collect();
+    let mut names: Vec<_> = changes.iter().map(name).collect();
     names.sort();
     names
 }
 
 #[test]
 fn a_deleted_list_is_reported_and_not_recreated() {
-    let ways: [fn(&TestList); 3] = [
+    let ways_to_delete: [fn(&TestList); 3] = [
         delete_list,
         |list| fs::remove_dir_all(list_folder(list)).unwrap(),
         |list| fs::rename(list_folder(list), list.dir.path().join("elsewhere")).unwrap(),
     ];
-    for leave in ways {
+    for delete in ways_to_delete {
         let list = TestList::new();
         let (mut store, all, _) = filled_store(&list);
-        leave(&list);
+        delete(&list);
         let has_folder = list_folder(&list).exists();
 
         assert_eq!(store.external_changes(), Err(missing_error(&list)));
         assert_eq!(store.apply(&[add("d")]), Err(missing_error(&list)));
         assert_eq!(store.apply(&[]), Err(missing_error(&list)));
         store.save_last_seen(at(9)).unwrap_err();
-        store
-            .save_session(&kietop::domain::query::ListView::default())
-            .unwrap_err();
-        assert_eq!(store.load().unwrap(), all, "it can still be read");
+        store.save_session(&ListView::default()).unwrap_err();
+        assert_eq!(
+            store.load().unwrap(),
+            all,
+            "the open file can still be read"
+        );
         assert_eq!(store.read_journal(&id("a"), 9).unwrap().len(), 3);
         drop(store);
 
@@ -133,7 +131,7 @@ fn a_missing_list_is_written_back_completely() {
         if loses_folder {
             fs::remove_dir_all(list_folder(&list)).unwrap();
         } else {
-            // A log that is left would be applied to whatever file lies beside it.
+            // SQLite would apply the remaining log to any file beside it.
             fs::remove_file(list.path()).unwrap();
         }
 
@@ -172,15 +170,15 @@ fn another_list_in_place_is_merged_by_id() {
     let (mut store, all, reports) = filled_store(&list);
     let first = list.dir.path().join("first");
     fs::rename(list_folder(&list), &first).unwrap();
-    // As on an unmounted disk: another instance adds, and knows less of one task.
+    // As on an unmounted disk: another instance adds tasks, one of them with less data.
     let mut other = list.open_at(at(50));
     other
         .apply(&[add("new"), add("a"), failed("a", PollError::TimedOut)])
         .unwrap();
 
     assert_eq!(changed_ids(&mut store), ["-c", "a", "b", "new"]);
-    let told: String = reports.take().iter().map(ToString::to_string).collect();
-    assert!(told.contains("2 tasks"), "{told}");
+    let report: String = reports.take().iter().map(ToString::to_string).collect();
+    assert!(report.contains("2 tasks"), "{report}");
     let merged = store.load().unwrap();
     let a = &merged[0];
     assert_eq!(a.task.state(), &success());
@@ -190,7 +188,7 @@ fn another_list_in_place_is_merged_by_id() {
     );
     assert_eq!(store.read_journal(&id("b"), 9).unwrap().len(), 1);
 
-    // The disk is mounted again: the tasks added meanwhile are on it too.
+    // The disk is mounted again: tasks that were added meanwhile are on it too.
     drop(other);
     fs::rename(list_folder(&list), list.dir.path().join("second")).unwrap();
     fs::rename(&first, list_folder(&list)).unwrap();
@@ -239,13 +237,13 @@ fn garbage_in_place_of_the_list_is_set_aside() {
     let list = TestList::new();
     let (mut store, all, reports) = filled_store(&list);
     let text = list.dir.path().join("text");
-    fs::write(&text, "a letter, perhaps").unwrap();
+    fs::write(&text, "not a database").unwrap();
     fs::rename(&text, list.path()).unwrap();
 
     store.apply(&[add("d")]).unwrap();
 
-    let told: String = reports.take().iter().map(ToString::to_string).collect();
-    assert!(told.contains("damaged"), "{told}");
+    let report: String = reports.take().iter().map(ToString::to_string).collect();
+    assert!(report.contains("damaged"), "{report}");
     let after = store.load().unwrap();
     assert_eq!(after[..2], all[..]);
     assert_eq!(after.len(), 3);
@@ -256,14 +254,14 @@ fn garbage_in_place_of_the_list_is_set_aside() {
 fn garbage_written_over_the_list_is_set_aside() {
     let list = TestList::new();
     let (mut store, all, _) = filled_store(&list);
-    // The same file, under the open connection, whatever its log still holds.
+    // Into the open file itself, after its log was checkpointed.
     list.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)");
     let mut file = File::options()
         .write(true)
         .truncate(true)
         .open(list.path())
         .unwrap();
-    file.write_all(b"a letter, perhaps").unwrap();
+    file.write_all(b"not a database").unwrap();
 
     let mut result = store.apply(&[add("d")]);
     for _ in 0..2 {
@@ -316,7 +314,7 @@ fn a_read_only_list_is_readable_after_deletion() {
     reader.write_back().unwrap_err();
     assert_eq!(list.files(), [""; 0]);
     list.open().apply(&[add("new")]).unwrap();
-    assert_eq!(reader.apply(&[]), Ok(Vec::new()), "it is there again");
+    assert_eq!(reader.apply(&[]), Ok(Vec::new()), "the list is there again");
     assert_eq!(changed_ids(&mut reader), ["new"]);
     let state = |watched: &WatchedTask| watched.task.state().clone();
     assert_eq!(state(&all[1]), TaskState::New);

@@ -1,5 +1,5 @@
-//! A disk that takes no more: what was acknowledged stays, the rest is refused aloud, and space
-//! makes all well again.
+//! A full disk: acknowledged changes are kept, others fail with an error, and writing works again
+//! once there is space.
 
 #![expect(clippy::panic, reason = "test code")]
 
@@ -18,10 +18,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::*;
 
-/// Adds tasks with long prompts until the disk refuses one; returns the names of those acknowledged
-/// and the refusal.
+/// Adds tasks with long prompts until one fails. Returns the acknowledged ids and the error.
 fn add_until_refused(store: &mut SqliteStore) -> (Vec<String>, StoreError) {
-    let facts = TaskDetails {
+    let details = TaskDetails {
         prompt: Some(CleanText::block(&"word ".repeat(1600), 16 * 1024)),
         ..TaskDetails::default()
     };
@@ -30,14 +29,14 @@ fn add_until_refused(store: &mut SqliteStore) -> (Vec<String>, StoreError) {
         let name = format!("t{n}");
         let changes = [
             add(&name),
-            observed_as(&name, success(), facts.clone(), "{}"),
+            observed_as(&name, success(), details.clone(), "{}"),
         ];
         match store.apply(&changes) {
             Ok(_) => acknowledged.push(name),
             Err(error) => return (acknowledged, error),
         }
     }
-    panic!("the disk took 40 MB");
+    panic!("40 MB fit on the disk");
 }
 
 fn task_ids(store: &mut SqliteStore) -> Vec<String> {
@@ -51,48 +50,49 @@ fn task_ids(store: &mut SqliteStore) -> Vec<String> {
     names
 }
 
-/// Fills up, looks, makes room, writes on, and opens again.
-fn fill_disk(path: &Path, make_room: impl FnOnce()) -> StoreError {
+/// Fills the disk, checks the list, frees space, writes again, and reopens the list. Returns the
+/// error of the full disk.
+fn fill_disk(path: &Path, free_space: impl FnOnce()) -> StoreError {
     let mut store = SqliteStore::open(path, at(0), assert_undamaged).unwrap();
-    let (mut acknowledged, refusal) = add_until_refused(&mut store);
+    let (mut acknowledged, error) = add_until_refused(&mut store);
     acknowledged.sort();
     assert!(!acknowledged.is_empty());
     assert_eq!(
         task_ids(&mut store),
         acknowledged,
-        "all, and no half of the last"
+        "all, and nothing of the failed change"
     );
     assert!(store.apply(&[add("small")]).is_err() || acknowledged.len() > 1);
 
-    make_room();
+    free_space();
     store.apply(&[add("later")]).unwrap();
     drop(store);
 
     let reports = RecoveryReports::default();
     let mut store = SqliteStore::open(path, at(0), reports.sink()).unwrap();
-    assert_eq!(reports.take(), [], "a full disk is no damage");
+    assert_eq!(reports.take(), [], "a full disk is not damage");
     let after = task_ids(&mut store);
     assert!(acknowledged.iter().all(|name| after.contains(name)));
     assert!(after.contains(&"later".to_owned()));
-    refusal
+    error
 }
 
 #[test]
 fn a_full_disk_keeps_written_changes() {
     const TEST_NAME: &str = "disk_full::a_full_disk_keeps_written_changes";
     if let Some(folder) = job_path() {
-        // A small disk of our own, with something on it that can be deleted.
+        // A small disk with a file that can be deleted.
         let filler = folder.join("filler");
         fs::write(&filler, vec![7; 512 * 1024]).unwrap();
-        let refusal = fill_disk(&folder.join("list.db"), || {
+        let error = fill_disk(&folder.join("list.db"), || {
             fs::remove_file(&filler).unwrap();
         });
-        assert_eq!(refusal, StoreError::Full);
+        assert_eq!(error, StoreError::Full);
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    // A namespace needs no root; where it is forbidden, the limit below is the test that is left.
-    let in_a_namespace = |script: &str, test: &Command| {
+    // Mounting in a user namespace needs no root, but may be forbidden.
+    let in_namespace = |script: &str, test: &Command| {
         let mut command = Command::new("unshare");
         command
             .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
@@ -105,39 +105,39 @@ fn a_full_disk_keeps_written_changes() {
         command
     };
     let mount = "mount -t tmpfs -o size=2m tmpfs \"$0\"";
-    let is_possible = in_a_namespace(mount, &Command::new("true"))
+    let is_possible = in_namespace(mount, &Command::new("true"))
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
     if !is_possible {
-        println!("left out: no small disk can be mounted here");
+        println!("skipped: cannot mount a small disk here");
         return;
     }
 
     let script = format!("{mount} && exec \"$@\"");
     let test = rerun_test(TEST_NAME, folder.path().to_str().unwrap());
-    let output = in_a_namespace(&script, &test).output().unwrap();
+    let output = in_namespace(&script, &test).output().unwrap();
 
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("1 passed"), "{output:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 passed"), "{output:?}");
 }
 
 #[test]
 fn a_file_size_limit_keeps_written_changes() {
     const TEST_NAME: &str = "disk_full::a_file_size_limit_keeps_written_changes";
     if let Some(path) = job_path() {
-        let taken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        // Without a handler the signal would end the process; with one, the write fails.
-        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, taken).unwrap();
+        let received = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        // With a handler for the signal the write fails; without one the process would be killed.
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, received).unwrap();
         let before = getrlimit(Resource::Fsize);
         let limit = Rlimit {
             current: Some(256 * 1024),
             ..before
         };
         setrlimit(Resource::Fsize, limit).unwrap();
-        let refusal = fill_disk(&path, || setrlimit(Resource::Fsize, before).unwrap());
-        assert!(refusal.to_string().contains("ulimit -f"), "{refusal:?}");
+        let error = fill_disk(&path, || setrlimit(Resource::Fsize, before).unwrap());
+        assert!(error.to_string().contains("ulimit -f"), "{error:?}");
         return;
     }
     let list = TestList::new();
@@ -147,6 +147,6 @@ fn a_file_size_limit_keeps_written_changes() {
         .unwrap();
 
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("1 passed"), "{output:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 passed"), "{output:?}");
 }

@@ -1,8 +1,6 @@
-//! One failed read of the disk: SQLite reports damage, but the list is not damaged and stays where
-//! it is.
+//! One failed read of the disk: SQLite may report damage, but the list is not set aside.
 //!
-//! The system's read is replaced by one that fails once. That takes the C compiler which the build
-//! needs anyway.
+//! A preloaded library makes one read fail. It needs a C compiler, as the build does.
 
 use std::{
     fs,
@@ -75,24 +73,30 @@ fn one_failed_read_is_not_damage() {
     let list = TestList::new();
     fill_list(&list, false);
     let library = compile_library(list.dir.path());
-    let whole = list_with_failed_read(&list, &library, 0);
+    let expected = list_with_failed_read(&list, &library, 0);
     let bytes = fs::read(list.path()).unwrap();
     let mut failures = 0;
 
     for failing in 1..=14 {
         let output = list_with_failed_read(&list, &library, failing);
 
-        let said = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
-            assert_eq!(output.stdout, whole.stdout, "read {failing}");
-            assert_eq!(said, "", "read {failing}");
+            assert_eq!(output.stdout, expected.stdout, "read {failing}");
+            assert_eq!(stderr, "", "read {failing}");
         } else {
             failures += 1;
-            assert!(said.contains("disk I/O error"), "read {failing}: {said}");
+            assert!(
+                stderr.contains("disk I/O error"),
+                "read {failing}: {stderr}"
+            );
         }
-        let is_aside = |name: &String| name.contains(".corrupt-");
-        assert!(!list.files().iter().any(is_aside), "read {failing}: {said}");
+        let is_backup = |name: &String| name.contains(".corrupt-");
+        assert!(
+            !list.files().iter().any(is_backup),
+            "read {failing}: {stderr}"
+        );
         assert_eq!(fs::read(list.path()).unwrap(), bytes, "read {failing}");
     }
-    assert!(failures > 0, "no read was made to fail");
+    assert!(failures > 0, "no read failed");
 }

@@ -1,4 +1,4 @@
-//! The list file as a file: its modes, its place, its version, and what damage does.
+//! The list file: permissions, symbolic links, versions and damage.
 
 use std::{
     fs::{self, Permissions},
@@ -74,13 +74,13 @@ fn a_readable_file_is_made_private() {
 #[test]
 fn a_symlink_is_kept() {
     let list = TestList::new();
-    let place = list.dir.path().join("link.db");
-    symlink("data/kietop.db", &place).unwrap();
+    let link = list.dir.path().join("link.db");
+    symlink("data/kietop.db", &link).unwrap();
 
-    let mut store = SqliteStore::open(&place, at(0), assert_undamaged).unwrap();
+    let mut store = SqliteStore::open(&link, at(0), assert_undamaged).unwrap();
     store.apply(&[add("a")]).unwrap();
 
-    assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(file_mode(&list.path()), 0o600);
     assert!(list.files().contains(&"kietop.db-wal".to_owned()));
     assert!(!list.dir.path().join("link.db-wal").exists());
@@ -111,7 +111,7 @@ fn a_read_only_list_is_shown() {
     fs::set_permissions(list.path(), Permissions::from_mode(0o444)).unwrap();
     let before = fs::read(list.path()).unwrap();
 
-    // Root may write anywhere: then it is tried as nobody.
+    // Root can write anywhere, so run the test as nobody.
     let mut child = rerun_test(TEST_NAME, list.path().to_str().unwrap());
     if rustix::process::geteuid().is_root() {
         child.uid(65534).gid(65534);
@@ -203,15 +203,15 @@ fn read_only_open_creates_nothing() {
 
     let mut writer = list.open();
     writer.apply(&[add("a")]).unwrap();
-    let seen = |deltas: Vec<ExternalChange>| {
-        deltas
+    let count_changed = |changes: Vec<ExternalChange>| {
+        changes
             .into_iter()
-            .filter(|delta| matches!(delta, ExternalChange::Changed(_)))
+            .filter(|change| matches!(change, ExternalChange::Changed(_)))
             .count()
     };
-    assert_eq!(seen(reader.external_changes().unwrap()), 1);
+    assert_eq!(count_changed(reader.external_changes().unwrap()), 1);
     writer.apply(&[add("b")]).unwrap();
-    assert_eq!(seen(reader.external_changes().unwrap()), 1);
+    assert_eq!(count_changed(reader.external_changes().unwrap()), 1);
     assert!(matches!(
         reader.apply(&[add("c")]),
         Err(StoreError::ReadOnly(_))
@@ -223,30 +223,30 @@ fn read_only_open_creates_nothing() {
 fn read_only_open_keeps_a_damaged_file() {
     let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
-    fs::write(list.path(), "a letter, perhaps").unwrap();
+    fs::write(list.path(), "not a database").unwrap();
 
     let result =
         SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
 
     assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
     assert_eq!(list.files(), ["kietop.db"]);
-    assert_eq!(fs::read(list.path()).unwrap(), b"a letter, perhaps");
+    assert_eq!(fs::read(list.path()).unwrap(), b"not a database");
 }
 
 #[test]
 fn a_non_list_file_is_set_aside() {
     let list = TestList::new();
     fs::create_dir(list.path().parent().unwrap()).unwrap();
-    fs::write(list.path(), "a letter, perhaps").unwrap();
+    fs::write(list.path(), "not a database").unwrap();
 
     let (mut store, reports) = list.open_damaged();
 
-    let kept = reports.take_single().backup_path.unwrap();
+    let backup = reports.take_single().backup_path.unwrap();
     assert_eq!(
-        kept.file_name().unwrap(),
+        backup.file_name().unwrap(),
         "kietop.db.corrupt-20260921T141320Z"
     );
-    assert_eq!(fs::read(kept).unwrap(), b"a letter, perhaps");
+    assert_eq!(fs::read(backup).unwrap(), b"not a database");
     assert_eq!(store.load().unwrap(), []);
     store.apply(&[add("a")]).unwrap();
     assert_eq!(list.open().load().unwrap().len(), 1);
@@ -282,9 +282,9 @@ fn a_lost_file_header_loses_no_task() {
     let (mut store, reports) = list.open_damaged();
 
     assert_eq!(task_ids(&store.load().unwrap()), task_ids(&all));
-    let rescued = reports.take_single();
-    assert_eq!(rescued.intact + rescued.partial, all.len());
-    assert!(rescued.intact >= all.len() * 8 / 10, "{rescued}");
+    let recovery = reports.take_single();
+    assert_eq!(recovery.intact + recovery.partial, all.len());
+    assert!(recovery.intact >= all.len() * 8 / 10, "{recovery}");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn damage_found_in_use_is_reported_and_recovered() {
     let list = TestList::new();
     let all = fill_list(&list, false);
     let (mut store, reports) = list.open_damaged();
-    // The old row must not lie about anywhere, or it is found.
+    // No copy of the old row may be left, or it is recovered.
     list.execute_sql(
         "UPDATE task SET prompt = 'wordy'
          WHERE id = (SELECT max(id) FROM task WHERE removed_at IS NULL);
@@ -313,15 +313,15 @@ fn damage_found_in_use_is_reported_and_recovered() {
 
     let loaded = store.load().unwrap();
 
-    let rescued = reports.take_single();
-    assert_eq!((rescued.intact, rescued.partial), (all.len() - 1, 1));
+    let recovery = reports.take_single();
+    assert_eq!((recovery.intact, recovery.partial), (all.len() - 1, 1));
     assert_eq!(task_ids(&loaded), task_ids(&all));
     assert_eq!(loaded[0], all[0]);
-    let broken = loaded.last().unwrap();
-    assert_eq!(broken.task.state(), &TaskState::New);
-    assert_eq!(broken.label, all.last().unwrap().label);
+    let damaged = loaded.last().unwrap();
+    assert_eq!(damaged.task.state(), &TaskState::New);
+    assert_eq!(damaged.label, all.last().unwrap().label);
     assert_eq!(reports.take(), []);
-    assert!(rescued.backup_path.unwrap().exists());
+    assert!(recovery.backup_path.unwrap().exists());
 }
 
 #[test]
@@ -334,33 +334,40 @@ fn a_file_replaced_by_another_instance_is_reopened() {
     let all = first.load().unwrap();
     reports.take_single();
     let applied = second.apply(&[add("later")]).unwrap();
-    let news = first.external_changes().unwrap();
-    let all_of_it = second.external_changes().unwrap();
+    let changes = first.external_changes().unwrap();
+    let all_changes = second.external_changes().unwrap();
     drop(second);
     first.apply(&[add("last")]).unwrap();
     drop(first);
 
     assert!(matches!(applied[..], [ChangeResult::Added(_)]));
-    assert!(matches!(&news[..], [ExternalChange::Changed(later)] if later.id() == &id("later")));
-    let changed = all_of_it
+    assert!(matches!(&changes[..], [ExternalChange::Changed(later)] if later.id() == &id("later")));
+    let changed = all_changes
         .iter()
-        .filter(|delta| matches!(delta, ExternalChange::Changed(_)));
-    assert_eq!(changed.count(), all.len(), "all of a new file is news");
+        .filter(|change| matches!(change, ExternalChange::Changed(_)));
+    assert_eq!(
+        changed.count(),
+        all.len(),
+        "every row of a new file is reported"
+    );
     assert_eq!(list.open().load().unwrap().len(), all.len() + 2);
 }
 
 #[test]
 fn all_damage_is_detected() {
-    let seen = damage::run_rounds(120, 7);
+    let outcome = damage::run_rounds(120, 7);
 
-    assert!(seen.kept > 20 && seen.refused < 10, "{seen:?}");
+    assert!(
+        outcome.set_aside > 20 && outcome.refused < 10,
+        "{outcome:?}"
+    );
 }
 
 #[test]
 fn every_command_reports_damage() {
-    let told = command_damage::run_rounds(env!("CARGO_BIN_EXE_kietop"), 60, 11);
+    let counts = command_damage::run_rounds(env!("CARGO_BIN_EXE_kietop"), 60, 11);
 
-    assert!(told.kept > 20, "{told}");
+    assert!(counts.set_aside > 20, "{counts}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The file of ids beside the list: its content, and that damage to the list costs no id in it.
+//! The id file: its content, and the recovery of ids from it.
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
@@ -6,8 +6,9 @@ use kietop::{
     adapters::store::SqliteStore,
     domain::{
         list_change::{AccessMode, ChangeResult, ListChange, StoreError},
-        task::TaskState,
+        task::{TaskDetails, TaskState},
         text::CleanText,
+        watched_task::NotifySetting,
     },
     ports::ListStore as _,
 };
@@ -19,7 +20,7 @@ fn task_ids(store: &mut SqliteStore) -> Vec<String> {
     all.iter().map(|watched| watched.id().to_string()).collect()
 }
 
-/// Returns the words and ids of the file, line by line.
+/// Returns event, id and label of each line, except confirmations.
 fn logged_events(list: &TestList) -> Vec<String> {
     let text = fs::read_to_string(list.ids()).unwrap();
     let lines = text.lines().skip(1).map(|line| {
@@ -41,11 +42,11 @@ fn set_label(task: &str, text: &str) -> ListChange {
 fn the_id_file_keeps_removals_lost_by_the_wal() {
     let list = TestList::new();
     list.open().apply(&["a", "b"].map(add)).unwrap();
-    let early = fs::read(list.path()).unwrap();
+    let old_copy = fs::read(list.path()).unwrap();
     list.open()
         .apply(&[remove("a"), set_label("b", "later")])
         .unwrap();
-    fs::write(list.path(), early).unwrap();
+    fs::write(list.path(), old_copy).unwrap();
 
     let (mut store, reports) = list.open_damaged();
 
@@ -56,8 +57,8 @@ fn the_id_file_keeps_removals_lost_by_the_wal() {
     assert_eq!(store.removed(9).unwrap().len(), 1);
 }
 
-/// Fills a list with tasks in several transactions: "a" to "d", of which "c" is removed, and "e",
-/// removed and back.
+/// Creates a list in several transactions: tasks "a" to "e", with "c" removed, and "e" removed and
+/// restored.
 fn list_with_history() -> TestList {
     let list = TestList::new();
     let mut store = list.open();
@@ -118,7 +119,7 @@ fn all_ids_and_labels_are_recovered() {
 
         let recovery = reports.take_single();
         assert!(recovery.backup_path.is_some(), "{damage}");
-        assert!(!recovery.is_complete(), "{damage}: what was known is lost");
+        assert!(!recovery.is_complete(), "{damage}: states are lost");
         assert_eq!(recovery.missing, Some(0), "{damage}");
         assert_eq!(task_ids(&mut store), ["a", "b", "d", "e"], "{damage}");
         let label = |at: usize| all[at].label.as_ref().map(CleanText::as_str);
@@ -132,14 +133,17 @@ fn all_ids_and_labels_are_recovered() {
 #[test]
 fn transactions_lost_by_the_wal_are_damage() {
     let list = list_with_history();
-    let early = fs::read(list.path()).unwrap();
+    let old_copy = fs::read(list.path()).unwrap();
     list.open().apply(&["f", "g", "h"].map(add)).unwrap();
-    // An older copy: valid by itself.
-    fs::write(list.path(), early).unwrap();
+    // An older copy is valid by itself.
+    fs::write(list.path(), old_copy).unwrap();
 
-    let read =
+    let read_only =
         SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged);
-    assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+    assert!(
+        matches!(read_only, Err(StoreError::Damaged(_))),
+        "{read_only:?}"
+    );
     let (mut store, reports) = list.open_damaged();
 
     let recovery = reports.take_single();
@@ -154,7 +158,7 @@ fn an_add_interrupted_by_a_kill_is_kept() {
     let before = fs::read(list.path()).unwrap();
     list.open().apply(&[add("f")]).unwrap();
     fs::write(list.path(), before).unwrap();
-    // The kill came before the commit, so nothing confirms it.
+    // The kill came before the commit, so no line confirms it.
     let mut ids = fs::read_to_string(list.ids()).unwrap();
     ids.truncate(ids.trim_end().rfind('\n').unwrap() + 1);
     fs::write(list.ids(), ids).unwrap();
@@ -176,13 +180,13 @@ fn a_missing_id_file_is_rebuilt() {
     fs::remove_file(list.ids()).unwrap();
     SqliteStore::open_with_access(&list.path(), AccessMode::ReadOnly, at(0), assert_undamaged)
         .unwrap();
-    assert!(!list.ids().exists(), "a reader makes none");
+    assert!(!list.ids().exists(), "a reader does not create it");
 
     drop(list.open());
-    let mut told = logged_events(&list);
-    told.sort();
+    let mut events = logged_events(&list);
+    events.sort();
     assert_eq!(
-        told,
+        events,
         [
             "add a",
             "add b neon\\u{9}city",
@@ -192,17 +196,17 @@ fn a_missing_id_file_is_rebuilt() {
         ]
     );
 
-    let without = fs::read(list.ids()).unwrap();
+    let old_ids = fs::read(list.ids()).unwrap();
     let mut store = list.open();
     store.apply(&[add("f"), remove("a")]).unwrap();
     drop(store);
-    fs::write(list.ids(), without).unwrap();
+    fs::write(list.ids(), old_ids).unwrap();
     drop(list.open());
-    let told = logged_events(&list);
-    assert!(told.contains(&"add f".to_owned()) && told.contains(&"remove a".to_owned()));
-    assert!(!told.contains(&"add a".to_owned()), "{told:?}");
+    let events = logged_events(&list);
+    assert!(events.contains(&"add f".to_owned()) && events.contains(&"remove a".to_owned()));
+    assert!(!events.contains(&"add a".to_owned()), "{events:?}");
 
-    // Also while in use: a missing file is rewritten with the next change.
+    // While the list is open, the next change rewrites a missing file.
     let mut store = list.open();
     fs::remove_file(list.ids()).unwrap();
     store.apply(&[add("g")]).unwrap();
@@ -229,25 +233,20 @@ fn a_damaged_id_file_is_harmless_with_a_sound_list() {
 #[test]
 fn without_the_id_file_ids_come_from_other_tables() {
     let list = TestList::new();
-    let quiet = ListChange::SetNotify {
-        task: id("quiet"),
+    let notify_off = ListChange::SetNotify {
+        task: id("notify-off"),
         at: at(1),
-        notify: kietop::domain::watched_task::NotifySetting::Off,
+        notify: NotifySetting::Off,
     };
-    let answer = observed_as(
-        "answered",
-        TaskState::New,
-        kietop::domain::task::TaskDetails::default(),
-        "{}",
-    );
+    let answer = observed_as("answered", TaskState::New, TaskDetails::default(), "{}");
     let mut store = list.open();
     store
-        .apply(&["journal", "answered", "quiet", "gone"].map(add))
+        .apply(&["journal", "answered", "notify-off", "gone"].map(add))
         .unwrap();
-    store.apply(&[quiet, answer, remove("gone")]).unwrap();
+    store.apply(&[notify_off, answer, remove("gone")]).unwrap();
     drop(store);
     list.execute_sql(
-        "DELETE FROM task; DELETE FROM journal WHERE task IN ('answered', 'quiet');
+        "DELETE FROM task; DELETE FROM journal WHERE task IN ('answered', 'notify-off');
          VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
     );
     fs::remove_file(list.ids()).unwrap();
@@ -255,7 +254,7 @@ fn without_the_id_file_ids_come_from_other_tables() {
     let (mut store, reports) = list.open_damaged();
     let all = task_ids(&mut store);
 
-    assert_eq!(all, ["answered", "journal", "quiet"]);
+    assert_eq!(all, ["answered", "journal", "notify-off"]);
     let recovery = reports.take_single();
     assert_eq!((recovery.partial, recovery.missing), (3, Some(1)));
     assert!(recovery.to_string().contains("1 is missing"), "{recovery}");
@@ -272,7 +271,7 @@ fn ids_are_recovered_from_a_damaged_journal_page() {
     drop(store);
     list.execute_sql("DELETE FROM task; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
     fs::remove_file(list.ids()).unwrap();
-    // No table can be found any more, and nothing by SQL.
+    // Without the first page SQL finds no table.
     let mut bytes = fs::read(list.path()).unwrap();
     bytes[..8192].fill(0);
     fs::write(list.path(), bytes).unwrap();
@@ -292,9 +291,9 @@ fn a_failed_id_line_refuses_the_add() {
     fs::remove_file(list.ids()).unwrap();
     fs::create_dir(list.ids()).unwrap();
 
-    let refused = store.apply(&[add("f")]);
+    let result = store.apply(&[add("f")]);
 
-    assert!(refused.is_err(), "{refused:?}");
+    assert!(result.is_err(), "{result:?}");
     assert_eq!(task_ids(&mut store), ["a", "b", "d", "e"]);
     fs::remove_dir(list.ids()).unwrap();
     let added = store.apply(&[add("f")]).unwrap();
@@ -313,7 +312,7 @@ fn a_bloated_id_file_is_compacted_on_open() {
     drop(list.open());
 
     assert!(fs::metadata(list.ids()).unwrap().len() < 2000);
-    let told = logged_events(&list);
-    assert!(told[4].starts_with("add a 4499 xxx"), "{told:?}");
+    let events = logged_events(&list);
+    assert!(events[4].starts_with("add a 4499 xxx"), "{events:?}");
     assert_eq!(task_ids(&mut list.open()), ["a", "b", "d", "e"]);
 }

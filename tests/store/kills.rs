@@ -1,8 +1,8 @@
-//! A process that adds and removes is killed at any moment: what it was told is done, is done.
+//! A writing process is killed at any moment: every acknowledged change is kept.
 #![expect(
     clippy::print_stdout,
     clippy::unreachable,
-    reason = "a test's own process speaks to the test through its output"
+    reason = "a child process reports to the test on stdout"
 )]
 
 use std::{
@@ -16,33 +16,33 @@ use kietop::{adapters::store::SqliteStore, ports::ListStore};
 
 use crate::support::*;
 
-/// Tells what the writer said last of a task.
+/// The last line of the writer about a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LastAck {
     Added,
-    /// Either may be true: the kill came before the answer.
+    /// Not acknowledged: the task may be there or not.
     Removing,
     Removed,
 }
 
-/// Tells how much was acknowledged in all.
+/// The number of acknowledged changes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Acknowledged {
     pub(crate) adds: usize,
     pub(crate) removals: usize,
 }
 
-/// Kills so many writers of one list, and looks each time; fails at the first loss.
+/// Kills a writer in each round and checks the list. Fails at the first loss.
 ///
-/// The writer is this test binary once more, told to run the named test, which must do nothing
-/// before it calls this function: in the writer it never returns.
+/// The writer is this test binary, run with the named test only. The test must call this function
+/// first; in the writer it never returns.
 pub(crate) fn run_rounds(test: &str, rounds: usize, seed: u64) -> Acknowledged {
     if let Some(path) = job_path() {
         write_forever(&path);
     }
     let list = TestList::new();
-    let mut dice = TestRng(seed);
-    let mut words = HashMap::new();
+    let mut rng = TestRng(seed);
+    let mut acks = HashMap::new();
 
     for round in 0..rounds {
         let mut child = rerun_test(test, list.path().to_str().unwrap())
@@ -50,56 +50,56 @@ pub(crate) fn run_rounds(test: &str, rounds: usize, seed: u64) -> Acknowledged {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut left = dice.roll(12);
-        let mut spin = dice.roll(200_000);
+        let mut remaining = rng.roll(12);
+        let mut spin = rng.roll(200_000);
         for line in lines.by_ref() {
-            let is_done = record_line(&mut words, &line.unwrap());
-            if is_done && left == 0 {
+            let is_ack = record_line(&mut acks, &line.unwrap());
+            if is_ack && remaining == 0 {
                 break;
             }
-            left -= usize::from(is_done);
+            remaining -= usize::from(is_ack);
         }
-        // Not always right after an acknowledgement, but somewhere in the next write.
+        // Delays the kill into the next write.
         while spin > 0 {
             spin = std::hint::black_box(spin) - 1;
         }
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines.map_while(Result::ok) {
-            record_line(&mut words, &line);
+            record_line(&mut acks, &line);
         }
 
         let all = list.open().load().unwrap();
-        let there: HashSet<_> = all.iter().map(|watched| watched.id().as_str()).collect();
-        for (name, word) in &words {
-            let is_right = match word {
-                LastAck::Added => there.contains(name.as_str()),
+        let ids: HashSet<_> = all.iter().map(|watched| watched.id().as_str()).collect();
+        for (name, ack) in &acks {
+            let is_right = match ack {
+                LastAck::Added => ids.contains(name.as_str()),
                 LastAck::Removing => true,
-                LastAck::Removed => !there.contains(name.as_str()),
+                LastAck::Removed => !ids.contains(name.as_str()),
             };
             assert!(
                 is_right,
-                "{name} was {word:?}, lost in round {round}, seed {seed}"
+                "{name} was {ack:?}, lost in round {round}, seed {seed}"
             );
         }
     }
-    let count = |word| words.values().filter(|said| **said == word).count();
+    let count = |ack| acks.values().filter(|last| **last == ack).count();
     Acknowledged {
-        adds: words.len(),
+        adds: acks.len(),
         removals: count(LastAck::Removed),
     }
 }
 
-/// Notes what the writer said; tells whether it was an acknowledgement.
-fn record_line(words: &mut HashMap<String, LastAck>, line: &str) -> bool {
-    let word = match line.split_once(' ') {
+/// Records a line of the writer, and reports whether it is an acknowledgement.
+fn record_line(acks: &mut HashMap<String, LastAck>, line: &str) -> bool {
+    let (name, ack) = match line.split_once(' ') {
         Some(("added", name)) => (name, LastAck::Added),
         Some(("removing", name)) => (name, LastAck::Removing),
         Some(("removed", name)) => (name, LastAck::Removed),
         Some(_) | None => return false,
     };
-    words.insert(word.0.to_owned(), word.1);
-    word.1 != LastAck::Removing
+    acks.insert(name.to_owned(), ack);
+    ack != LastAck::Removing
 }
 
 fn write_forever(path: &Path) -> ! {
@@ -114,5 +114,5 @@ fn write_forever(path: &Path) -> ! {
             println!("removed {name}");
         }
     }
-    unreachable!("it is killed long before")
+    unreachable!("the parent kills this process first")
 }

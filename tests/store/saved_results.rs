@@ -1,4 +1,4 @@
-//! Results on disk, as the list file keeps them: over restarts, versions, removals and damage.
+//! Saved results in the list file: restarts, versions, removals and damage.
 
 use std::{fs, path::PathBuf};
 
@@ -42,7 +42,7 @@ fn save_failed(task: &str, error: DownloadError) -> ListChange {
     }
 }
 
-fn event_names(lines: &[JournalLine]) -> Vec<String> {
+fn descriptions(lines: &[JournalLine]) -> Vec<String> {
     lines.iter().map(|line| line.event.description()).collect()
 }
 
@@ -66,11 +66,11 @@ fn saved_results_survive_restart_removal_and_undo() {
     store.apply(&[remove("a"), restore("a")]).unwrap();
     let all = list.open().load().unwrap();
 
-    let saves = &all[0].saved_results;
+    let saved = &all[0].saved_results;
     assert_eq!(all[0].result_location(), ResultLocation::OnDisk);
-    assert_eq!(saves.files()[0].path, PathBuf::from(SAVED_PATH));
+    assert_eq!(saved.files()[0].path, PathBuf::from(SAVED_PATH));
     assert_eq!(
-        (saves.pending_folder.clone(), saves.expiry_warned),
+        (saved.pending_folder.clone(), saved.expiry_warned),
         (None, Some(at(3)))
     );
     let journal = store.read_journal(&id("a"), 99).unwrap();
@@ -82,7 +82,7 @@ fn saved_results_survive_restart_removal_and_undo() {
         }
     );
     assert_eq!(
-        event_names(&journal)[3..],
+        descriptions(&journal)[3..],
         ["removed from the list", "put back on the list"]
     );
 }
@@ -93,26 +93,26 @@ fn a_pending_save_stays_started() {
     list.open()
         .apply(&[add("a"), observed("a", success()), save_started("a")])
         .unwrap();
-    let begun_in = || {
+    let pending_folder = || {
         list.open().load().unwrap()[0]
             .saved_results
             .pending_folder
             .clone()
     };
-    assert_eq!(begun_in(), Some("/home/me/Videos/kietop".into()));
+    assert_eq!(pending_folder(), Some("/home/me/Videos/kietop".into()));
 
-    let passing = DownloadError::NoAnswer(PollError::ConnectionLost);
-    list.open().apply(&[save_failed("a", passing)]).unwrap();
-    assert!(begun_in().is_some());
-    let gone = DownloadError::LinkExpired {
+    let transient = DownloadError::NoAnswer(PollError::ConnectionLost);
+    list.open().apply(&[save_failed("a", transient)]).unwrap();
+    assert!(pending_folder().is_some());
+    let permanent = DownloadError::LinkExpired {
         status: 404,
         why: None,
     };
-    list.open().apply(&[save_failed("a", gone)]).unwrap();
-    assert_eq!(begun_in(), None);
+    list.open().apply(&[save_failed("a", permanent)]).unwrap();
+    assert_eq!(pending_folder(), None);
     let journal = list.open().read_journal(&id("a"), 99).unwrap();
     assert_eq!(
-        event_names(&journal)[2..],
+        descriptions(&journal)[2..],
         [
             "not saved: the answer was cut off",
             "not saved: link gone (404); files live about 14 days"
@@ -126,45 +126,45 @@ fn a_retry_survives_a_restart_without_journal_lines() {
     list.open()
         .apply(&[add("a"), observed("a", success()), save_started("a")])
         .unwrap();
-    let not_yet = || DownloadError::NotReady {
+    let not_ready = || DownloadError::NotReady {
         status: 404,
         why: None,
     };
-    let retry_in = || list.open().load().unwrap()[0].saved_results.retry;
+    let retry = || list.open().load().unwrap()[0].saved_results.retry;
     let failed_at = |second: u64, error| ListChange::SaveFailed {
         task: id("a"),
         at: at(second),
         error,
     };
 
-    list.open().apply(&[failed_at(2, not_yet())]).unwrap();
-    let first = retry_in().unwrap();
+    list.open().apply(&[failed_at(2, not_ready())]).unwrap();
+    let first = retry().unwrap();
     assert_eq!((first.tries, first.at), (1, at(7)));
-    list.open().apply(&[failed_at(8, not_yet())]).unwrap();
-    assert_eq!(retry_in().unwrap().tries, 2);
+    list.open().apply(&[failed_at(8, not_ready())]).unwrap();
+    assert_eq!(retry().unwrap().tries, 2);
     let journal = list.open().read_journal(&id("a"), 99).unwrap();
     assert_eq!(
-        event_names(&journal)[2..],
+        descriptions(&journal)[2..],
         ["not saved: not there yet (404)"]
     );
 
     list.open().apply(&[save_finished("a")]).unwrap();
-    assert_eq!(retry_in(), None);
+    assert_eq!(retry(), None);
 }
 
 #[test]
 fn another_instance_sees_a_saved_file() {
     let list = TestList::new();
-    let mut one = list.open();
-    one.apply(&[add("a"), observed("a", success())]).unwrap();
-    let mut other = list.open();
-    other.load().unwrap();
+    let mut first = list.open();
+    first.apply(&[add("a"), observed("a", success())]).unwrap();
+    let mut second = list.open();
+    second.load().unwrap();
 
-    one.apply(&[save_finished("a")]).unwrap();
+    first.apply(&[save_finished("a")]).unwrap();
 
-    let deltas = other.external_changes().unwrap();
-    let [ExternalChange::Changed(watched)] = &deltas[..] else {
-        panic!("{deltas:?}");
+    let changes = second.external_changes().unwrap();
+    let [ExternalChange::Changed(watched)] = &changes[..] else {
+        panic!("{changes:?}");
     };
     assert_eq!(watched.result_location(), ResultLocation::OnDisk);
 }
@@ -192,7 +192,10 @@ fn a_flipped_byte_in_a_path_is_damage() {
         all[1].saved_results.files()[0].path,
         PathBuf::from(SAVED_PATH)
     );
-    assert!(all[0].saved_results.files().is_empty(), "by its id only");
+    assert!(
+        all[0].saved_results.files().is_empty(),
+        "recovered by id only"
+    );
 }
 
 #[test]
@@ -219,10 +222,10 @@ fn a_damaged_version_1_file_is_recovered() {
 
     let (mut store, reports) = list.open_damaged();
 
-    let rescued = reports.take_single();
+    let recovery = reports.take_single();
     assert!(
-        rescued.to_string().contains("Recovered 3 tasks"),
-        "{rescued}"
+        recovery.to_string().contains("Recovered 3 tasks"),
+        "{recovery}"
     );
     assert_eq!(store.load().unwrap().len(), 3);
 }

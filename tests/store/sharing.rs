@@ -1,4 +1,4 @@
-//! Several instances on one list, and a kill at any moment.
+//! Several instances on one list, and kills.
 
 use std::{process::Stdio, sync::mpsc, thread, time::Duration};
 
@@ -14,7 +14,7 @@ use kietop::{
 
 use crate::{kills, support::*};
 
-/// The longest wait for something that is to happen.
+/// The time to wait for an expected event.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 #[test]
@@ -22,12 +22,12 @@ fn two_threads_lose_no_add() {
     let list = TestList::new();
 
     thread::scope(|scope| {
-        for who in ["left", "right"] {
+        for side in ["left", "right"] {
             let list = &list;
             scope.spawn(move || {
                 let mut store = list.open();
                 for n in 0..200 {
-                    let name = format!("{who}-{n}");
+                    let name = format!("{side}-{n}");
                     let applied = store.apply(&[add(&name)]).unwrap();
                     assert!(
                         matches!(applied[..], [ChangeResult::Added(_)]),
@@ -70,9 +70,12 @@ fn two_processes_lose_no_add() {
 
 #[test]
 fn a_kill_loses_no_acknowledged_change() {
-    let told = kills::run_rounds("sharing::a_kill_loses_no_acknowledged_change", 30, 11);
+    let acknowledged = kills::run_rounds("sharing::a_kill_loses_no_acknowledged_change", 30, 11);
 
-    assert!(told.adds >= 30 && told.removals > 0, "{told:?}");
+    assert!(
+        acknowledged.adds >= 30 && acknowledged.removals > 0,
+        "{acknowledged:?}"
+    );
 }
 
 #[test]
@@ -84,15 +87,15 @@ fn concurrent_add_and_removal_both_apply() {
     right.load().unwrap();
 
     left.apply(&[remove("a")]).unwrap();
-    let known = right.apply(&[add("c"), observed("a", success())]).unwrap();
+    let results = right.apply(&[add("c"), observed("a", success())]).unwrap();
 
-    assert_eq!(known[1], ChangeResult::NotWatched);
+    assert_eq!(results[1], ChangeResult::NotWatched);
     assert_eq!(
         right.external_changes().unwrap(),
         [ExternalChange::Removed(id("a"))]
     );
-    let news = left.external_changes().unwrap();
-    assert!(matches!(&news[..], [ExternalChange::Changed(c)] if c.id() == &id("c")));
+    let changes = left.external_changes().unwrap();
+    assert!(matches!(&changes[..], [ExternalChange::Changed(c)] if c.id() == &id("c")));
     let names = |store: &mut SqliteStore| -> Vec<String> {
         let all = store.load().unwrap();
         all.iter().map(|watched| watched.id().to_string()).collect()
@@ -114,10 +117,10 @@ fn external_changes_are_delivered_once() {
     right.apply(&[failed("b", PollError::TimedOut)]).unwrap();
 
     let names = |store: &mut SqliteStore| -> Vec<String> {
-        let deltas = store.external_changes().unwrap();
-        let mut names: Vec<_> = deltas
+        let changes = store.external_changes().unwrap();
+        let mut names: Vec<_> = changes
             .iter()
-            .map(|delta| match delta {
+            .map(|change| match change {
                 ExternalChange::Changed(watched) => watched.id().to_string(),
                 ExternalChange::Removed(id) => format!("-{id}"),
             })
@@ -144,14 +147,14 @@ fn an_external_final_state_is_not_overwritten() {
     right.load().unwrap();
 
     left.apply(&[observed("a", success())]).unwrap();
-    let late = TaskState::Running {
+    let running = TaskState::Running {
         is_finishing: false,
     };
-    right.apply(&[observed("a", late)]).unwrap();
+    right.apply(&[observed("a", running)]).unwrap();
 
-    let news = right.external_changes().unwrap();
-    let [ExternalChange::Changed(watched)] = &news[..] else {
-        panic!("{news:?}")
+    let changes = right.external_changes().unwrap();
+    let [ExternalChange::Changed(watched)] = &changes[..] else {
+        panic!("{changes:?}")
     };
     assert_eq!(watched.task.state(), &success());
     assert_eq!(left.load().unwrap()[0].task.state(), &success());
@@ -160,22 +163,22 @@ fn an_external_final_state_is_not_overwritten() {
 #[test]
 fn a_commit_of_another_instance_is_detected() {
     let list = TestList::new();
-    let (mut here, mut there) = (list.open(), list.open());
-    here.load().unwrap();
+    let (mut reader, mut writer) = (list.open(), list.open());
+    reader.load().unwrap();
     let (calls, called) = mpsc::channel();
 
     let guard = watch(&list.path(), move || calls.send(()).unwrap()).unwrap();
     assert_eq!(guard.receives_events(), !cfg!(target_os = "macos"));
-    there.apply(&[add("a")]).unwrap();
-    let news = loop {
-        called.recv_timeout(MAX_WAIT).expect("no notice");
-        let news = here.external_changes().unwrap();
-        if !news.is_empty() {
-            break news;
+    writer.apply(&[add("a")]).unwrap();
+    let changes = loop {
+        called.recv_timeout(MAX_WAIT).expect("no event");
+        let changes = reader.external_changes().unwrap();
+        if !changes.is_empty() {
+            break changes;
         }
     };
 
-    assert!(matches!(&news[..], [ExternalChange::Changed(a)] if a.id() == &id("a")));
+    assert!(matches!(&changes[..], [ExternalChange::Changed(a)] if a.id() == &id("a")));
     drop(guard);
     while called.recv_timeout(MAX_WAIT).is_ok() {}
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Words for the tests of the list file.
+//! Helpers of the store tests: lists, changes and random numbers.
 
 use std::{
     path::PathBuf,
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 pub(crate) const FAMILY: Family = Family::LumaModify;
 
-/// Is a list file in a folder of its own.
+/// A list file in a temporary folder.
 #[derive(Debug)]
 pub(crate) struct TestList {
     pub(crate) dir: TempDir,
@@ -58,7 +58,7 @@ impl TestList {
         (store, reports)
     }
 
-    /// Returns the file of ids.
+    /// Returns the path of the id file.
     pub(crate) fn ids(&self) -> PathBuf {
         self.path().with_file_name("kietop.db.ids")
     }
@@ -79,7 +79,7 @@ impl TestList {
     }
 }
 
-/// Fails on any recovery but that of an add that a kill cut off.
+/// Fails on any recovery except that of an interrupted add.
 pub(crate) fn assert_undamaged(recovery: &Recovery) {
     assert_eq!(recovery.backup_path, None, "{recovery}");
 }
@@ -93,35 +93,32 @@ pub(crate) struct RecoveryReports {
 
 impl Default for RecoveryReports {
     fn default() -> Self {
-        let (sink, told) = mpsc::channel();
-        Self {
-            sink,
-            received: told,
-        }
+        let (sink, received) = mpsc::channel();
+        Self { sink, received }
     }
 }
 
 impl RecoveryReports {
-    /// Returns a callback that collects them.
+    /// Returns a callback that collects recoveries.
     pub(crate) fn sink(&self) -> impl FnMut(&Recovery) + Send + use<> {
         let sink = self.sink.clone();
         // A store may outlive its reports.
         move |recovery| sink.send(recovery.clone()).unwrap_or_default()
     }
 
-    /// Removes and returns those collected.
+    /// Removes and returns the collected recoveries.
     pub(crate) fn take(&self) -> Vec<Recovery> {
         self.received.try_iter().collect()
     }
 
-    /// Removes and returns the only one collected.
+    /// Removes and returns the only recovery; fails if there is not exactly one.
     pub(crate) fn take_single(&self) -> Recovery {
         let [recovery] = self.take().try_into().unwrap();
         recovery
     }
 }
 
-/// Returns this test once more as a process of its own; the variable tells it what to do there.
+/// Returns a command that runs a test in a child process, with `job` as its [`job_path`].
 pub(crate) fn rerun_test(test: &str, job: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -136,7 +133,7 @@ pub(crate) fn rerun_test(test: &str, job: &str) -> Command {
     command
 }
 
-/// Returns what this process is to do, if it was started by [`again`].
+/// Returns the job of this process if [`rerun_test`] started it.
 pub(crate) fn job_path() -> Option<PathBuf> {
     std::env::var_os("KIETOP_TEST_JOB").map(PathBuf::from)
 }
@@ -199,7 +196,7 @@ pub(crate) fn observed(task: &str, state: TaskState) -> ListChange {
 pub(crate) fn observed_as(
     task: &str,
     state: TaskState,
-    facts: TaskDetails,
+    details: TaskDetails,
     raw: &str,
 ) -> ListChange {
     ListChange::Observed {
@@ -207,7 +204,7 @@ pub(crate) fn observed_as(
         at: at(0),
         observation: Arc::new(Observation {
             state,
-            details: facts,
+            details,
             raw: raw.into(),
         }),
     }
@@ -228,7 +225,7 @@ pub(crate) fn opened(task: &str) -> ListChange {
     }
 }
 
-/// Draws the same numbers for the same seed (xorshift64*).
+/// A random number generator with reproducible numbers (xorshift64*).
 #[derive(Debug)]
 pub(crate) struct TestRng(pub(crate) u64);
 

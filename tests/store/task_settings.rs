@@ -1,9 +1,10 @@
-//! What a person says of a task is kept: its label, whether its ending is told of; and until when
-//! the list was seen.
+//! Stored settings: labels, notifications and the last-seen time; and raw responses.
 
 use kietop::{
     domain::{
         list_change::{ChangeResult, ExternalChange, JournalEvent, ListChange},
+        poll_result::PollError,
+        task::{TaskDetails, TaskState},
         text::CleanText,
         watched_task::NotifySetting,
     },
@@ -20,11 +21,11 @@ fn set_label(task: &str, label: &str) -> ListChange {
     }
 }
 
-fn set_notify(task: &str, notices: NotifySetting) -> ListChange {
+fn set_notify(task: &str, notify: NotifySetting) -> ListChange {
     ListChange::SetNotify {
         task: id(task),
         at: at(5),
-        notify: notices,
+        notify,
     }
 }
 
@@ -38,14 +39,14 @@ fn a_label_is_changed_removed_and_journaled() {
     drop(store);
 
     let mut store = list.open();
-    let kept = store.load().unwrap().remove(0);
-    assert_eq!(kept.label, Some(CleanText::line("second \u{202e}", 256)));
+    let loaded = store.load().unwrap().remove(0);
+    assert_eq!(loaded.label, Some(CleanText::line("second \u{202e}", 256)));
     let applied = store
         .apply(&[set_label("a", ""), set_label("gone", "x")])
         .unwrap();
     assert_eq!(applied, [ChangeResult::Recorded, ChangeResult::NotWatched]);
     assert_eq!(store.load().unwrap().remove(0).label, None);
-    let words: Vec<_> = store
+    let labels: Vec<_> = store
         .read_journal(&id("a"), 10)
         .unwrap()
         .into_iter()
@@ -56,49 +57,46 @@ fn a_label_is_changed_removed_and_journaled() {
             None
         })
         .collect();
-    assert_eq!(words, ["first", "second <U+202E>", ""]);
+    assert_eq!(labels, ["first", "second <U+202E>", ""]);
 }
 
 #[test]
 fn the_notify_setting_is_stored_and_shared() {
     let list = TestList::new();
-    let (mut one, mut other) = (list.open(), list.open());
-    one.load().unwrap();
-    other.load().unwrap();
-    one.apply(&[add("a"), add("b"), set_notify("a", NotifySetting::Off)])
+    let (mut first, mut second) = (list.open(), list.open());
+    first.load().unwrap();
+    second.load().unwrap();
+    first
+        .apply(&[add("a"), add("b"), set_notify("a", NotifySetting::Off)])
         .unwrap();
 
-    let quiet = |delta: &ExternalChange| match delta {
+    let setting = |change: &ExternalChange| match change {
         ExternalChange::Changed(watched) => (watched.id().as_str().to_owned(), watched.notify),
-        ExternalChange::Removed(id) => panic!("{id} is gone"),
+        ExternalChange::Removed(id) => panic!("{id} was removed"),
     };
-    let news: Vec<_> = other
+    let settings: Vec<_> = second
         .external_changes()
         .unwrap()
         .iter()
-        .map(quiet)
+        .map(setting)
         .collect();
     assert_eq!(
-        news,
+        settings,
         [
             ("a".into(), NotifySetting::Off),
             ("b".into(), NotifySetting::On)
         ]
     );
-    // An answer, a removal and its undo leave it as it is.
-    other
-        .apply(&[failed(
-            "a",
-            kietop::domain::poll_result::PollError::AnswerLost,
-        )])
-        .unwrap();
-    other.apply(&[remove("a")]).unwrap();
-    other.apply(&[restore("a")]).unwrap();
-    drop((one, other));
+    // A failed check, a removal and its undo do not change it.
+    second.apply(&[failed("a", PollError::AnswerLost)]).unwrap();
+    second.apply(&[remove("a")]).unwrap();
+    second.apply(&[restore("a")]).unwrap();
+    drop((first, second));
     let mut store = list.open();
-    let kept = store.load().unwrap();
+    let loaded = store.load().unwrap();
     assert_eq!(
-        kept.iter()
+        loaded
+            .iter()
             .find(|task| task.id() == &id("a"))
             .unwrap()
             .notify,
@@ -126,24 +124,24 @@ fn the_last_seen_time_is_stored() {
 }
 
 #[test]
-fn the_raw_record_is_formatted() {
+fn the_raw_response_is_formatted() {
     let list = TestList::new();
     let mut store = list.open();
     store.apply(&[add("a")]).unwrap();
     assert_eq!(store.read_raw_response(&id("a")).unwrap(), None);
-    let state = kietop::domain::task::TaskState::Running {
+    let running = TaskState::Running {
         is_finishing: false,
     };
     store
         .apply(&[observed_as(
             "a",
-            state,
-            kietop::domain::task::TaskDetails::default(),
+            running,
+            TaskDetails::default(),
             "{\"b\":[1]}",
         )])
         .unwrap();
 
-    let record = store.read_raw_response(&id("a")).unwrap().unwrap();
+    let response = store.read_raw_response(&id("a")).unwrap().unwrap();
 
-    assert_eq!(record.to_text(), "{\n  \"b\": [\n    1\n  ]\n}");
+    assert_eq!(response.to_text(), "{\n  \"b\": [\n    1\n  ]\n}");
 }
