@@ -1,11 +1,11 @@
-//! Files of earlier versions: a list and a config of version 0.1.0 are read as they were written.
+//! Files of earlier versions: a list and a config file of version 0.1.0 keep their meaning.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::{
@@ -39,7 +39,7 @@ use tempfile::TempDir;
 
 const TWO_WEEKS: Duration = Duration::from_hours(14 * 24);
 
-// Ids by what was done with the task.
+// Ids of tasks in the list, named by the last action on them.
 const NOTIFICATIONS_OFF: &str = "9f87bb7c4c5bb229cadbb57f042c56b4";
 const OPENED: &str = "cdc3079edbac3c098601bd2d695d3272";
 const REMOVED_FIRST: &str = "a5c69c876c440c43b4310af60119df6a";
@@ -55,14 +55,13 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A copy of the list in a folder of its own.
-struct List {
+/// A copy of the list in a temporary folder.
+struct ListCopy {
     dir: TempDir,
 }
 
-impl List {
-    /// Copies the given files.
-    fn with(files: &[&str]) -> Self {
+impl ListCopy {
+    fn with_files(files: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for file in files {
             fs::copy(fixture(file), dir.path().join(file)).unwrap();
@@ -70,8 +69,8 @@ impl List {
         Self { dir }
     }
 
-    fn copy() -> Self {
-        Self::with(&["kietop.db", "kietop.db.ids"])
+    fn new() -> Self {
+        Self::with_files(&["kietop.db", "kietop.db.ids"])
     }
 
     /// Opens the list a minute after it was closed.
@@ -81,11 +80,11 @@ impl List {
     }
 
     /// Opens the list; fails on any recovery.
-    fn open_whole(&self) -> SqliteStore {
+    fn open_intact(&self) -> SqliteStore {
         self.open(|recovery| panic!("{recovery}"))
     }
 
-    /// Returns the names of the files, sorted.
+    /// Returns the sorted file names.
     fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -113,9 +112,9 @@ fn without_message(task: &WatchedTask) -> Value {
 }
 
 #[test]
-fn every_task_is_as_it_was() {
-    let list = List::copy();
-    let mut store = list.open_whole();
+fn tasks_are_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
 
     let mut tasks: Vec<_> = store.load().unwrap().iter().map(without_message).collect();
 
@@ -132,9 +131,9 @@ fn every_task_is_as_it_was() {
 }
 
 #[test]
-fn states_and_labels_are_as_they_were() {
-    let list = List::copy();
-    let mut store = list.open_whole();
+fn states_and_labels_are_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
     let tasks = store.load().unwrap();
 
     let mut found: Vec<_> = tasks
@@ -175,8 +174,8 @@ fn states_and_labels_are_as_they_were() {
 
 #[test]
 fn notifications_are_off_for_one_task() {
-    let list = List::copy();
-    let mut store = list.open_whole();
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
     let tasks = store.load().unwrap();
 
     let off = tasks
@@ -188,9 +187,9 @@ fn notifications_are_off_for_one_task() {
 }
 
 #[test]
-fn the_session_is_as_it_was() {
-    let list = List::copy();
-    let mut store = list.open_whole();
+fn the_session_is_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
 
     let session = store.load_session().unwrap();
 
@@ -212,16 +211,16 @@ fn the_session_is_as_it_was() {
 }
 
 #[test]
-fn removed_tasks_come_back_with_all_that_was_known() {
-    let list = List::copy();
-    let mut store = list.open_whole();
-    let [late, expired] = REMOVED_TOGETHER;
-    let restored = [REMOVED_FIRST, late, expired, REMOVED_LAST].map(|task| ListChange::Restore {
+fn removed_tasks_are_restored_with_their_data() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
+    let [running, expired] = REMOVED_TOGETHER;
+    let changes = [REMOVED_FIRST, running, expired, REMOVED_LAST].map(|task| ListChange::Restore {
         task: id(task),
         at: time("2026-11-28T18:52:00Z"),
     });
 
-    store.apply(&restored).unwrap();
+    store.apply(&changes).unwrap();
 
     let tasks: BTreeMap<_, _> = store
         .load()
@@ -248,7 +247,7 @@ fn removed_tasks_come_back_with_all_that_was_known() {
     assert_eq!(task["errorCode"], "500");
     assert_eq!(task["waterMark"], "studio");
     assert_eq!(task["durationMs"], 280_152);
-    let task = &tasks[late];
+    let task = &tasks[running];
     assert_eq!(task["state"], "generating");
     assert_eq!(task["createTime"], "2026-11-28T18:25:14.424Z");
     let task = &tasks[expired];
@@ -262,9 +261,9 @@ fn removed_tasks_come_back_with_all_that_was_known() {
 }
 
 #[test]
-fn the_journal_is_as_it_was() {
-    let list = List::copy();
-    let mut store = list.open_whole();
+fn the_journal_is_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
 
     let lines = store.read_journal(&id(OPENED), 10).unwrap();
 
@@ -277,31 +276,31 @@ fn the_journal_is_as_it_was() {
             "2026-11-28T18:41:39.604Z"
         ]
     );
-    let [added, became, opened] = lines.try_into().unwrap();
+    let [added, finished, opened] = lines.try_into().unwrap();
     assert_eq!(added.event, JournalEvent::Added);
     assert!(
-        matches!(became.event, JournalEvent::StateChanged(state) if state.as_str() == "succeeded")
+        matches!(finished.event, JournalEvent::StateChanged(state) if state.as_str() == "succeeded")
     );
     let url = format!("http://127.0.0.1:4010/media/{OPENED}-0.mp4");
     assert!(matches!(opened.event, JournalEvent::Opened(link) if link.as_str() == url));
 }
 
 #[test]
-fn the_last_answer_is_as_it_was() {
-    let list = List::copy();
-    let mut store = list.open_whole();
+fn the_raw_response_is_unchanged() {
+    let list = ListCopy::new();
+    let mut store = list.open_intact();
 
-    let record = store.read_raw_response(&id(OPENED)).unwrap().unwrap();
+    let response = store.read_raw_response(&id(OPENED)).unwrap().unwrap();
 
-    let json: Value = serde_json::from_str(&record.to_text()).unwrap();
+    let json: Value = serde_json::from_str(&response.to_text()).unwrap();
     assert_eq!(json["taskId"], OPENED);
     assert_eq!(json["successFlag"], 1);
     assert_eq!(json["completeTime"], 1_794_818_444_424_u64);
 }
 
 #[test]
-fn a_deleted_list_comes_back_from_its_ids() {
-    let list = List::with(&["kietop.db.ids"]);
+fn a_deleted_list_is_restored_from_its_id_file() {
+    let list = ListCopy::with_files(&["kietop.db.ids"]);
     let mut store = list.open(|_| ());
 
     let tasks = store.load().unwrap();
@@ -328,18 +327,18 @@ fn config(profile: Option<&str>) -> Config {
     Config::load(&options).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|&word| word.to_owned()).collect()
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
 }
 
 #[test]
-fn every_setting_means_what_it_meant() {
+fn settings_keep_their_meaning() {
     let config = config(None);
     let settings = config.settings;
 
     assert_eq!(config.origin.as_str(), "http://127.0.0.1:4010");
     assert_eq!(config.store, Some(fixture("lists/main.db")));
-    let command = words(&["sh", "-c", "pass show kie | head -1"]);
+    let command = strings(&["sh", "-c", "pass show kie | head -1"]);
     assert_eq!(config.key, Some(StoredKey::Command(command)));
     assert_eq!(settings.ascii, AsciiMode::Off);
     assert_eq!(settings.browser, ["firefox", "--new-window", "%s"]);
@@ -358,7 +357,7 @@ fn every_setting_means_what_it_meant() {
 }
 
 #[test]
-fn a_theme_of_the_users_own_means_what_it_meant() {
+fn a_custom_theme_keeps_its_meaning() {
     let colours = config(None).settings.colours;
 
     let text = fs::read_to_string(fixture("themes/paper.toml")).unwrap();
@@ -373,29 +372,29 @@ fn a_theme_of_the_users_own_means_what_it_meant() {
 }
 
 #[test]
-fn a_profile_means_what_it_meant() {
+fn profiles_keep_their_meaning() {
     let studio = config(Some("studio"));
     let second = config(Some("second_desk"));
 
     assert_eq!(studio.origin.as_str(), "https://api.kie.ai");
     assert_eq!(studio.store, Some(fixture("lists/studio.db")));
-    let command = words(&["pass", "show", "kie-studio"]);
+    let command = strings(&["pass", "show", "kie-studio"]);
     assert_eq!(studio.key, Some(StoredKey::Command(command)));
     assert_eq!(second.origin.as_str(), "http://127.0.0.1:4010");
     assert_eq!(second.key, Some(StoredKey::File(fixture("keys/second"))));
 }
 
-/// Reading the file already fails on an unknown action, place or key.
+/// Loading the file fails on an unknown action, context or key.
 #[test]
-fn every_key_does_what_it_did() {
+fn keys_keep_their_actions() {
     let keymap = config(None).settings.keymap;
-    let action = |key: &str, place: &str| {
-        let place = KeyContext::parse(place).unwrap();
-        let action = keymap.lookup(KeyChord::parse(key).unwrap(), place);
+    let action = |key: &str, context: &str| {
+        let context = KeyContext::parse(context).unwrap();
+        let action = keymap.lookup(KeyChord::parse(key).unwrap(), context);
         action.map(Action::name)
     };
 
-    for (place, key, expected) in [
+    for (context, key, expected) in [
         ("list", "j", Some("next")),
         ("list", "down", None),
         ("list", "f2", Some("add")),
@@ -423,12 +422,12 @@ fn every_key_does_what_it_did() {
         ("sort", "ctrl-r", Some("reverse_sort")),
         ("confirm", "enter", Some("accept")),
     ] {
-        assert_eq!(action(key, place), expected, "{key} in {place}");
+        assert_eq!(action(key, context), expected, "{key} in {context}");
     }
 }
 
 #[test]
-fn the_file_names_every_action_of_its_version() {
+fn every_action_of_the_version_is_known() {
     let text = fs::read_to_string(fixture("config.toml")).unwrap();
     let keys = text.split("[keys]").nth(1).unwrap();
     let keys = keys.split("[keys.in").next().unwrap();

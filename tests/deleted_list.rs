@@ -1,10 +1,10 @@
-//! A list file that is deleted under a running program: its tasks stay, no new file is created, and
-//! it is written back on request.
+//! A list file that is deleted while the program runs: its tasks stay on the screen, no new file is
+//! created, and it is written back on request.
 
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "test code: what is not as expected is to fail loudly, and other processes are waited for in real time"
+    reason = "test code: an unexpected value must fail loudly, and other processes need real time"
 )]
 
 use std::{
@@ -16,21 +16,21 @@ use std::{
     thread,
 };
 
-#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[expect(dead_code, reason = "this test uses a part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 use pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
-/// Nobody answers there.
+/// No server listens there.
 const API: &str = "http://127.0.0.1:9";
 
-/// A home with two tasks on the list.
-struct VanishHome {
+/// A home folder with two tasks on the list.
+struct TestHome {
     home: tempfile::TempDir,
 }
 
-impl VanishHome {
+impl TestHome {
     fn new() -> Self {
         let home = Self {
             home: tempfile::tempdir().unwrap(),
@@ -49,7 +49,7 @@ impl VanishHome {
         self.folder().join("list.db")
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(KIETOP);
         command
             .env_clear()
@@ -57,7 +57,7 @@ impl VanishHome {
             .env("KIE_API_KEY", "a-key")
             .args(["--api-url", API, "--store"])
             .arg(self.list())
-            .args(words)
+            .args(args)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command
@@ -75,7 +75,7 @@ impl VanishHome {
         pty
     }
 
-    /// Returns the ids on the list as another program reads them.
+    /// Returns the ids that another process reads from the list.
     fn listed_ids(&self) -> Vec<String> {
         let output = self
             .command(&["--read-only", "list"])
@@ -94,10 +94,10 @@ impl VanishHome {
 
 #[test]
 fn dashboard_writes_back_a_deleted_list() {
-    let home = VanishHome::new();
+    let home = TestHome::new();
     let mut pty = home.start_dashboard();
 
-    // In one step, so that nothing is made in it meanwhile.
+    // Renamed first, so that the folder is gone in one step.
     let away = home.home.path().join("away");
     fs::rename(home.folder(), &away).unwrap();
     fs::remove_dir_all(&away).unwrap();
@@ -106,10 +106,10 @@ fn dashboard_writes_back_a_deleted_list() {
     pty.type_bytes(b"q");
     pty.wait_for_text("Leave without a list file?");
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the question closes", |screen| {
+    pty.wait_for("the dialog closes", |screen| {
         !screen.contents().contains("Leave without")
     });
-    assert!(!home.folder().exists(), "nothing is made");
+    assert!(!home.folder().exists(), "no file is created");
 
     pty.type_bytes(b"B");
     pty.wait_for_text("The list is saved again.");
@@ -120,7 +120,7 @@ fn dashboard_writes_back_a_deleted_list() {
 
 #[test]
 fn dashboard_merges_a_replaced_list() {
-    let home = VanishHome::new();
+    let home = TestHome::new();
     let mut pty = home.start_dashboard();
     let away = home.home.path().join("away");
 
@@ -134,22 +134,28 @@ fn dashboard_merges_a_replaced_list() {
     );
     pty.wait_for_text("task-new");
     assert!(pty.screen().contents().contains("task-one"));
-    pty.wait_until("all are on the new list", |_| home.listed_ids().len() == 3);
+    pty.wait_until("the new list has all tasks", |_| {
+        home.listed_ids().len() == 3
+    });
 
-    // What was added meanwhile is on the old one as well, once that is back.
+    // The old list gets the new task when it is back.
     fs::rename(home.folder(), home.home.path().join("other")).unwrap();
     fs::rename(&away, home.folder()).unwrap();
-    pty.wait_until("all are on the old list", |_| home.listed_ids().len() == 3);
+    pty.wait_until("the old list has all tasks", |_| {
+        home.listed_ids().len() == 3
+    });
 
     let garbage = home.home.path().join("garbage");
-    fs::write(&garbage, "a letter, perhaps").unwrap();
+    fs::write(&garbage, "not a database").unwrap();
     fs::rename(&garbage, home.list()).unwrap();
-    pty.wait_until("all are on the list", |_| home.listed_ids().len() == 3);
-    pty.wait_for("all is saved", |screen| {
+    pty.wait_until("the recovered list has all tasks", |_| {
+        home.listed_ids().len() == 3
+    });
+    pty.wait_for("the warning closes", |screen| {
         !screen.contents().contains("is gone")
     });
     pty.type_bytes(b"m");
-    pty.wait_for("the message is read again", |screen| {
+    pty.wait_for("the messages show the recovery", |screen| {
         let shown = screen.contents();
         shown.contains("─ Messages") && shown.contains("The list file was damaged")
     });
@@ -163,22 +169,22 @@ fn dashboard_merges_a_replaced_list() {
 
 #[test]
 fn wait_reports_a_missing_list() {
-    let home = VanishHome::new();
+    let home = TestHome::new();
     let mut child = home.command(&["wait"]).spawn().unwrap();
-    let (lines, said) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     let stderr = BufReader::new(child.stderr.take().unwrap());
     thread::spawn(move || {
         for line in stderr.lines().map_while(Result::ok) {
-            lines.send(line).unwrap_or_default();
+            sender.send(line).unwrap_or_default();
         }
     });
     let wait_for = |text: &str| {
-        while !said.recv_timeout(WAIT_TIMEOUT).unwrap().contains(text) {}
+        while !lines.recv_timeout(WAIT_TIMEOUT).unwrap().contains(text) {}
     };
-    // It asks once the list is read.
-    let turns = home.folder().join("list.db-turns");
+    // The limiter file is created after the list is read.
+    let limiter_file = home.folder().join("list.db-turns");
     for _ in 0..3000 {
-        if turns.exists() {
+        if limiter_file.exists() {
             break;
         }
         thread::sleep(std::time::Duration::from_millis(10));
@@ -187,7 +193,7 @@ fn wait_reports_a_missing_list() {
 
     fs::rename(home.folder(), &away).unwrap();
     wait_for("the list file is gone from");
-    assert!(!home.folder().exists(), "nothing is made");
+    assert!(!home.folder().exists(), "no file is created");
     fs::rename(&away, home.folder()).unwrap();
     wait_for("The list is saved again.");
 

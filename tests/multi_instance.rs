@@ -1,10 +1,10 @@
-//! Several instances on one list, over simulated time: whole cores, the one book of turns, a shared
-//! list whose news travel as slowly as the real one's, and a server that counts.
+//! Several instances on one list in simulated time: complete app states, one shared limiter, a list
+//! that reports changes with realistic delays, and a fake server that checks the limits.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 mod support;
@@ -43,10 +43,10 @@ type Server = fn(&TaskId, Duration) -> Option<PollResult>;
 enum FleetEvent {
     Answered {
         attempt: PollAttempt,
-        turn: Permit,
+        permit: Permit,
         answer: Box<PollResult>,
     },
-    Said(Msg),
+    Message(Msg),
 }
 
 struct SentRequest {
@@ -66,14 +66,14 @@ struct InstanceFleet {
     requests: Vec<SentRequest>,
     server: Server,
     dead: HashSet<usize>,
-    /// With whose key each asks.
+    /// The account of each instance.
     accounts: Vec<AccountHash>,
-    /// Whose key the server refuses.
+    /// The instance whose key the server refuses.
     refused_account: Option<usize>,
 }
 
 impl InstanceFleet {
-    /// Begins with so many instances on a list of so many tasks being made.
+    /// Creates instances on a list of running tasks.
     fn with_instances(instances: usize, tasks: usize, server: Server) -> Self {
         let list: Vec<_> = (0..tasks)
             .map(|n| {
@@ -82,10 +82,10 @@ impl InstanceFleet {
                     task,
                     label,
                     added,
-                    poll_history: freshness,
+                    poll_history,
                     ..
                 } = watched;
-                WatchedTask::from_stored(task, label, added, freshness)
+                WatchedTask::from_stored(task, label, added, poll_history)
             })
             .collect();
         let mut fleet = Self {
@@ -115,7 +115,7 @@ impl InstanceFleet {
         fleet
     }
 
-    /// Returns the time on the clock that all instances share.
+    /// Returns the time of the clock that all instances share.
     fn shared_clock(&self) -> Mono {
         Mono::at(HOUR * 100).after(self.at)
     }
@@ -126,10 +126,10 @@ impl InstanceFleet {
             .insert((self.at + wait, self.count), (to, event));
     }
 
-    /// Returns a time that differs from call to call, up to `most`.
-    fn jitter(&self, most: Duration) -> Duration {
-        let lot = self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        most.mul_f64(f64::from(u32::try_from(lot).expect("ten bits")) / 1024.0)
+    /// Returns a pseudo-random duration below `max` that differs between events.
+    fn jitter(&self, max: Duration) -> Duration {
+        let random = self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        max.mul_f64(f64::from(u32::try_from(random).expect("ten bits")) / 1024.0)
     }
 
     fn send(&mut self, to: usize, msg: Msg) {
@@ -147,20 +147,20 @@ impl InstanceFleet {
                     .limiter
                     .acquire(&task, self.accounts[by], self.shared_clock())
                 {
-                    Ok(turn) => self.send_request(by, attempt, turn),
-                    Err(put_off) => {
+                    Ok(permit) => self.send_request(by, attempt, permit),
+                    Err(denied) => {
                         let msg = Msg::PollDenied {
                             task,
                             attempt,
-                            denied: put_off,
+                            denied,
                         };
-                        self.schedule(Duration::from_millis(1), by, FleetEvent::Said(msg));
+                        self.schedule(Duration::from_millis(1), by, FleetEvent::Message(msg));
                     }
                 }
             }
-            Effect::Broadcast(word) => {
+            Effect::Broadcast(message) => {
                 self.limiter
-                    .apply(&word, self.accounts[by], self.shared_clock());
+                    .apply(&message, self.accounts[by], self.shared_clock());
             }
             Effect::WriteChanges(changes) => {
                 let applied = changes
@@ -171,14 +171,14 @@ impl InstanceFleet {
                     changes,
                     result: Ok(applied),
                 };
-                self.schedule(Duration::from_millis(5), by, FleetEvent::Said(msg));
+                self.schedule(Duration::from_millis(5), by, FleetEvent::Message(msg));
             }
             Effect::ReadJournal(task) => {
                 let lines = Ok(Vec::new());
                 self.schedule(
                     SECOND,
                     by,
-                    FleetEvent::Said(Msg::JournalRead { task, lines }),
+                    FleetEvent::Message(Msg::JournalRead { task, lines }),
                 );
             }
             Effect::LoadSession
@@ -204,9 +204,9 @@ impl InstanceFleet {
         }
     }
 
-    fn send_request(&mut self, by: usize, attempt: PollAttempt, turn: Permit) {
-        let task = turn.task.clone();
-        let open: Vec<_> = self
+    fn send_request(&mut self, by: usize, attempt: PollAttempt, permit: Permit) {
+        let task = permit.task.clone();
+        let in_flight: Vec<_> = self
             .requests
             .iter()
             .rev()
@@ -214,18 +214,18 @@ impl InstanceFleet {
             .filter(|request| request.end > self.at)
             .collect();
         assert!(
-            open.len() < MAX_IN_FLIGHT,
-            "a fifth under way at {:?}",
+            in_flight.len() < MAX_IN_FLIGHT,
+            "a fifth request in flight at {:?}",
             self.at
         );
         assert!(
-            open.iter().all(|request| request.task != task),
-            "{task} twice at a time"
+            in_flight.iter().all(|request| request.task != task),
+            "{task} twice in flight"
         );
-        let takes = Duration::from_millis(250) + self.jitter(SECOND / 5);
+        let duration = Duration::from_millis(250) + self.jitter(SECOND / 5);
         self.requests.push(SentRequest {
             at: self.at,
-            end: self.at + takes,
+            end: self.at + duration,
             task: task.clone(),
             instance: by,
         });
@@ -237,14 +237,14 @@ impl InstanceFleet {
         if let Some(answer) = answer {
             let event = FleetEvent::Answered {
                 attempt,
-                turn,
+                permit,
                 answer: Box::new(answer),
             };
-            self.schedule(takes, by, event);
+            self.schedule(duration, by, event);
         }
     }
 
-    /// Writes a change; the others see it between 50 ms and a good second later.
+    /// Applies a change. The other instances see it 50 to 1,050 ms later.
     fn apply_change(&mut self, by: usize, change: &ListChange) -> ChangeResult {
         let answer = match change {
             ListChange::Observed { observation, .. } => Ok(observation.as_ref().clone()),
@@ -265,25 +265,24 @@ impl InstanceFleet {
             .get_mut(change.task())
             .expect("a task on the list");
         watched.apply_answer(&answer, later(self.at).wall);
-        let news = WatchedTask::from_stored(
+        let changed = WatchedTask::from_stored(
             watched.task.clone(),
             watched.label.clone(),
             watched.added,
             watched.poll_history.clone(),
         );
         for other in (0..self.instances.len()).filter(|other| *other != by) {
-            let delta = ExternalChange::Changed(Box::new(news.clone()));
+            let change = ExternalChange::Changed(Box::new(changed.clone()));
             let wait = Duration::from_millis(50) + self.jitter(SECOND);
             self.schedule(
                 wait,
                 other,
-                FleetEvent::Said(Msg::ExternalChanges(vec![delta])),
+                FleetEvent::Message(Msg::ExternalChanges(vec![change])),
             );
         }
         ChangeResult::Recorded
     }
 
-    /// Lets time pass.
     fn advance(&mut self, time: Duration) {
         let end = self.at + time;
         let start = support::now().mono;
@@ -313,19 +312,19 @@ impl InstanceFleet {
 
     fn dispatch(&mut self, to: usize, event: FleetEvent) {
         match event {
-            FleetEvent::Said(msg) => self.send(to, msg),
+            FleetEvent::Message(msg) => self.send(to, msg),
             FleetEvent::Answered {
                 attempt,
-                turn,
+                permit,
                 answer,
             } => {
                 self.limiter.release(
-                    &turn,
+                    &permit,
                     &RequestOutcome::from_result(&answer),
                     self.shared_clock(),
                 );
                 let msg = Msg::Polled {
-                    task: turn.task,
+                    task: permit.task,
                     attempt,
                     answer,
                     notes: ResponseNotes::default(),
@@ -343,7 +342,7 @@ impl InstanceFleet {
         self.send(to, msg);
     }
 
-    /// Returns the times of the requests from then on.
+    /// Returns the times of the requests since `from`.
     fn request_times(&self, from: Duration) -> Vec<Duration> {
         self.requests
             .iter()
@@ -352,7 +351,7 @@ impl InstanceFleet {
             .collect()
     }
 
-    /// Makes sure that no second saw more than may be.
+    /// Fails if more than five requests start within any second.
     fn assert_rate_limit(&self) {
         for window in self
             .request_times(Duration::ZERO)
@@ -364,7 +363,7 @@ impl InstanceFleet {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what a server gives")]
+#[expect(clippy::unnecessary_wraps, reason = "the return type of a Server")]
 fn observed(state: TaskState) -> Option<PollResult> {
     Some(Ok(Observation {
         state,
@@ -386,14 +385,14 @@ fn rate_limited() -> PollResult {
     })
 }
 
-// F72: what many instances ask is what one would.
+// F72: many instances send as many requests as one.
 
 #[test]
 fn instances_together_poll_like_one() {
     let servers: [(&str, Server, &[usize]); 3] = [
-        ("all is well", always_running, &[2, 5]),
+        ("running", always_running, &[2, 5]),
         (
-            "half of it is not",
+            "half of the tasks malformed",
             |task, at| {
                 if task.as_str().ends_with(['0', '2', '4', '6', '8']) {
                     Some(Err(PollError::Malformed(line("no object"))))
@@ -404,7 +403,7 @@ fn instances_together_poll_like_one() {
             &[5, 12],
         ),
         (
-            "a flag is not understood",
+            "unknown status",
             |_, _| observed(TaskState::Unrecognised),
             &[3],
         ),
@@ -420,11 +419,11 @@ fn instances_together_poll_like_one() {
             let (all, one) = (fleet.requests.len(), alone.requests.len());
             assert!(
                 all * 10 <= one * 11,
-                "{name}: {count} ask {all} times, one {one}"
+                "{name}: {count} instances send {all} requests, one {one}"
             );
             assert!(
                 all * 10 >= one * 8,
-                "{name}: {count} ask {all} times, one {one}"
+                "{name}: {count} instances send {all} requests, one {one}"
             );
             let checks: u32 = fleet
                 .list
@@ -453,9 +452,9 @@ fn other_instances_take_over_from_a_dead_one() {
         })
         .expect("three");
 
-    // In the middle of whatever it was doing: its turns are never given back.
+    // It never releases its permits.
     fleet.dead.insert(busiest);
-    let killed = fleet.at;
+    let killed_at = fleet.at;
     fleet.advance(3 * MINUTE);
 
     fleet.assert_rate_limit();
@@ -464,10 +463,10 @@ fn other_instances_take_over_from_a_dead_one() {
         let times: Vec<_> = fleet
             .requests
             .iter()
-            .filter(|request| request.at > killed && request.task.as_str() == name)
+            .filter(|request| request.at > killed_at && request.task.as_str() == name)
             .map(|request| request.at)
             .collect();
-        let first = times.first().map(|at| at.saturating_sub(killed));
+        let first = times.first().map(|at| at.saturating_sub(killed_at));
         assert!(
             first.is_some_and(|wait| wait < MINUTE + LOST_AFTER),
             "{name}: {first:?}"
@@ -476,7 +475,7 @@ fn other_instances_take_over_from_a_dead_one() {
     }
 }
 
-// P13: no stampede.
+// P13: no burst of requests.
 
 #[test]
 fn five_instances_keep_the_limits() {
@@ -493,12 +492,12 @@ fn five_instances_keep_the_limits() {
         .collect();
     assert!(
         first_round.len() >= 490,
-        "hardly any is asked after twice before all were once: {}",
+        "nearly all tasks are checked once before any is checked twice: {}",
         first_round.len()
     );
     assert!(
         fleet.requests.len() >= 500,
-        "the rate is used: {}",
+        "the rate limit is used up: {}",
         fleet.requests.len()
     );
 }
@@ -532,7 +531,7 @@ fn a_429_gets_one_probe_from_all_instances() {
     );
     assert!(probes.iter().all(|at| **at > 30 * SECOND), "{refused:?}");
     let after = fleet.request_times(80 * SECOND);
-    assert!(after.len() > 100, "and all goes on: {}", after.len());
+    assert!(after.len() > 100, "polling continues: {}", after.len());
     for state in &fleet.instances {
         assert_eq!(state.poll_queue().backoff(), None);
     }
@@ -545,7 +544,7 @@ fn a_long_429_is_probed_every_15_minutes() {
     fleet.advance(4 * HOUR);
 
     let times = fleet.request_times(2 * HOUR);
-    assert!((6..=9).contains(&times.len()), "four an hour: {times:?}");
+    assert!((6..=9).contains(&times.len()), "four per hour: {times:?}");
     for pair in times.windows(2) {
         assert!(
             pair[1].saturating_sub(pair[0]) + SECOND >= MAX_WAIT,
@@ -557,14 +556,14 @@ fn a_long_429_is_probed_every_15_minutes() {
             .instances
             .iter()
             .all(|state| state.poll_queue().backoff().is_some()),
-        "each says so"
+        "every instance backs off"
     );
     assert!(
         fleet
             .list
             .values()
             .all(|watched| watched.poll_history.failures == 0),
-        "no row is marked"
+        "no task counts a failure"
     );
 }
 
@@ -586,13 +585,17 @@ fn a_refused_key_is_retried_by_one_instance() {
     );
 
     fleet.press(3, "r");
-    // The others ask the book at the news, and then await a turn of their own.
+    // When the change arrives, the others ask the limiter again, and then wait for a permit.
     fleet.advance(30 * SECOND);
 
     for state in &fleet.instances {
-        assert_eq!(state.poll_queue().backoff(), None, "the key is good again");
+        assert_eq!(
+            state.poll_queue().backoff(),
+            None,
+            "the key is accepted again"
+        );
     }
-    assert!(fleet.requests.len() > during + 1, "and all is asked after");
+    assert!(fleet.requests.len() > during + 1, "all tasks are checked");
     assert_eq!(fleet.requests[during].instance, 3);
 }
 
@@ -604,44 +607,46 @@ fn checks_after_a_suspend_are_shared_and_spread() {
         fleet.advance(5 * MINUTE);
 
         fleet.at += 10 * MINUTE;
-        let woke = fleet.at;
+        let resumed_at = fleet.at;
         fleet.advance(10 * SECOND);
 
         fleet.assert_rate_limit();
         let since: Vec<_> = fleet
             .requests
             .iter()
-            .filter(|request| request.at >= woke)
+            .filter(|request| request.at >= resumed_at)
             .collect();
-        let first = since.first().map(|request| request.at.saturating_sub(woke));
+        let first = since
+            .first()
+            .map(|request| request.at.saturating_sub(resumed_at));
         assert!(first.is_some_and(|wait| wait < 2 * SECOND), "{first:?}");
-        let each: HashSet<_> = since.iter().map(|request| &request.task).collect();
+        let tasks_checked: HashSet<_> = since.iter().map(|request| &request.task).collect();
         assert_eq!(
-            each.len(),
+            tasks_checked.len(),
             since.len(),
             "{instances} on {tasks}: each at most once"
         );
         if tasks <= 40 {
             let early = since
                 .iter()
-                .filter(|request| request.at < woke + 5 * SECOND)
+                .filter(|request| request.at < resumed_at + 5 * SECOND)
                 .count();
             assert!(
                 early <= tasks * 2 / 3,
                 "{instances} on {tasks}: {early} in five seconds"
             );
             fleet.advance(10 * SECOND);
-            let each: HashSet<_> = fleet
+            let tasks_checked: HashSet<_> = fleet
                 .requests
                 .iter()
-                .filter(|request| request.at >= woke)
+                .filter(|request| request.at >= resumed_at)
                 .map(|request| &request.task)
                 .collect();
-            // Up to four were under way then, and their answers lay waiting.
+            // Up to four responses were in flight during the suspend.
             assert!(
-                each.len() + MAX_IN_FLIGHT >= tasks,
-                "and all of them soon: {}",
-                each.len()
+                tasks_checked.len() + MAX_IN_FLIGHT >= tasks,
+                "all tasks are checked soon: {}",
+                tasks_checked.len()
             );
         }
     }
@@ -649,8 +654,7 @@ fn checks_after_a_suspend_are_shared_and_spread() {
 
 #[test]
 fn a_refused_key_does_not_stop_instances_with_another() {
-    // The second of the two asks with a key that is refused; the server here cannot tell, so the
-    // requests are told apart.
+    // The fake server does not see keys, so it refuses the second instance by its index.
     let mut fleet = InstanceFleet::with_instances(2, 12, always_running);
     fleet.accounts[1] = AccountHash::new("https://api.example", "refused");
     fleet.refused_account = Some(1);
@@ -669,11 +673,11 @@ fn a_refused_key_does_not_stop_instances_with_another() {
     };
     assert!(
         by(0).count() > 100,
-        "the good key asks on: {}",
+        "the accepted key continues: {}",
         by(0).count()
     );
     let refused = by(1).count();
-    assert!(refused <= 4 + 8, "one try every five minutes: {refused}");
+    assert!(refused <= 4 + 8, "one retry every five minutes: {refused}");
     assert!(fleet.instances[0].poll_queue().backoff().is_none());
     assert!(fleet.instances[1].poll_queue().backoff().is_some());
 }
