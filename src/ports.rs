@@ -52,8 +52,8 @@ pub trait TaskApi: fmt::Debug + Send + Sync {
         notes: &'a mut ResponseNotes,
     ) -> BoxFuture<'a, PollResult>;
 
-    /// Returns the account and server that requests go to now: a backoff applies to these. Fails
-    /// if no request is possible. Ends within 10 s, and may be dropped at any moment.
+    /// Returns a hash of the current API key and server, to which a backoff applies. Fails if no
+    /// request is possible. Ends within 10 s, and may be dropped at any moment.
     fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
         Box::pin(future::ready(Ok(AccountHash::default())))
     }

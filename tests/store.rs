@@ -82,10 +82,13 @@ fn adding_twice_is_reported_and_keeps_the_label() {
         results,
         [ChangeResult::AlreadyWatched, ChangeResult::AlreadyWatched]
     );
-    let named = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label), at(0));
-    assert_eq!(external, [ExternalChange::Changed(Box::new(named.clone()))]);
+    let expected = WatchedTask::new(Task::new(id("a"), FAMILY), Some(label), at(0));
+    assert_eq!(
+        external,
+        [ExternalChange::Changed(Box::new(expected.clone()))]
+    );
     assert_eq!(store.external_changes().unwrap(), []);
-    assert_eq!(store.load().unwrap(), [named]);
+    assert_eq!(store.load().unwrap(), [expected]);
 }
 
 #[test]

@@ -73,8 +73,10 @@ pub use self::{
 /// The minimum length of an id prefix, in characters.
 pub const MIN_PREFIX_LEN: usize = 4;
 
-/// A removed task is kept for this time at least, and the newest of them always.
+/// The minimum time for which a removed task can be restored.
 const MIN_UNDO_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The number of newest removed tasks that can be restored whatever their age.
 const MIN_UNDO_COUNT: u32 = 200;
 
 /// The number of attempts to write a change while the file keeps being replaced.
@@ -193,8 +195,8 @@ impl SqliteStore {
 
     /// Returns the ids of watched tasks that match: the exact id, else all with this prefix.
     ///
-    /// A prefix needs [`MIN_PREFIX_LEN`] characters. Every row is verified before the result is
-    /// empty.
+    /// A prefix needs [`MIN_PREFIX_LEN`] characters. If nothing matches, every row is verified
+    /// first, since a damaged row may hide the task.
     pub fn resolve(&mut self, prefix: &str) -> Result<Vec<TaskId>, StoreError> {
         let found = self.read_even_if_gone(|store| read::resolve_prefix(&store.conn, prefix))?;
         if !found.is_empty() {

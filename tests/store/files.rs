@@ -334,19 +334,21 @@ fn a_file_replaced_by_another_instance_is_reopened() {
     let all = first.load().unwrap();
     reports.take_single();
     let applied = second.apply(&[add("later")]).unwrap();
-    let changes = first.external_changes().unwrap();
-    let all_changes = second.external_changes().unwrap();
+    let first_changes = first.external_changes().unwrap();
+    let second_changes = second.external_changes().unwrap();
     drop(second);
     first.apply(&[add("last")]).unwrap();
     drop(first);
 
     assert!(matches!(applied[..], [ChangeResult::Added(_)]));
-    assert!(matches!(&changes[..], [ExternalChange::Changed(later)] if later.id() == &id("later")));
-    let changed = all_changes
+    assert!(
+        matches!(&first_changes[..], [ExternalChange::Changed(later)] if later.id() == &id("later"))
+    );
+    let reloaded = second_changes
         .iter()
         .filter(|change| matches!(change, ExternalChange::Changed(_)));
     assert_eq!(
-        changed.count(),
+        reloaded.count(),
         all.len(),
         "every row of a new file is reported"
     );

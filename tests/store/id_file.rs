@@ -62,8 +62,8 @@ fn the_id_file_keeps_removals_lost_by_the_wal() {
 fn list_with_history() -> TestList {
     let list = TestList::new();
     let mut store = list.open();
-    let named = CleanText::line("neon\tcity", 256);
-    store.apply(&[add("a"), labelled("b", &named)]).unwrap();
+    let label = CleanText::line("neon\tcity", 256);
+    store.apply(&[add("a"), labelled("b", &label)]).unwrap();
     store.apply(&[add("c"), add("d"), add("e")]).unwrap();
     store.apply(&[observed("a", success())]).unwrap();
     store.apply(&[remove("c"), remove("e")]).unwrap();
@@ -76,9 +76,9 @@ fn list_with_history() -> TestList {
 #[test]
 fn every_id_and_label_change_is_a_line() {
     let list = list_with_history();
-    let named = CleanText::line("named", 256);
+    let label = CleanText::line("named", 256);
     list.open()
-        .apply(&[add("a"), labelled("a", &named), set_label("d", "")])
+        .apply(&[add("a"), labelled("a", &label), set_label("d", "")])
         .unwrap();
 
     assert_eq!(

@@ -110,12 +110,12 @@ fn describe_remedy(path: &Path, error: Errno) -> String {
 fn user_name(uid: u32) -> String {
     let users = fs::read("/etc/passwd").unwrap_or_default();
     let users = String::from_utf8_lossy(users.get(..MAX_PASSWD_LEN).unwrap_or(&users));
-    let named = users.lines().find_map(|line| {
+    let name = users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     });
-    named.unwrap_or_else(|| format!("user {uid}"))
+    name.unwrap_or_else(|| format!("user {uid}"))
 }
 
 /// Opens the file for probing, once per process. It is never closed: closing any descriptor of a

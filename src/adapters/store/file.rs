@@ -33,7 +33,7 @@ pub(super) const HELPER_SUFFIXES: [&str; 3] = [WAL_SUFFIX, "-shm", "-journal"];
 
 pub(super) const WAL_SUFFIX: &str = "-wal";
 
-/// Device and inode: the same file under any name.
+/// Device and inode, which identify a file under any name.
 pub(super) type FileIdentity = (u64, u64);
 
 impl From<rusqlite::Error> for StoreError {
@@ -232,7 +232,7 @@ pub(super) fn make_private(path: &Path) {
         };
         let is_open_to_others = meta.permissions().mode() & 0o077 != 0;
         if meta.is_file() && is_open_to_others {
-            // Fails on another user's file, which is usable all the same.
+            // Fails on another user's file, which may still be usable.
             drop(fs::set_permissions(
                 &path,
                 Permissions::from_mode(meta.permissions().mode() & 0o700),

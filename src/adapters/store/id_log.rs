@@ -469,10 +469,10 @@ mod tests {
         let is_committed = |task| read(&list).unwrap().unwrap().entries[&id(task)].is_committed;
 
         append_one("interrupted").unwrap();
-        let kept = append_one("kept").unwrap().unwrap();
+        let confirmed = append_one("confirmed").unwrap().unwrap();
         let concurrent = append_one("concurrent").unwrap().unwrap();
-        kept.confirm().unwrap();
-        let seen = ["interrupted", "kept", "concurrent"].map(is_committed);
+        confirmed.confirm().unwrap();
+        let seen = ["interrupted", "confirmed", "concurrent"].map(is_committed);
         assert_eq!(seen, [false, true, false]);
 
         concurrent.confirm().unwrap();

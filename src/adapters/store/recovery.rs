@@ -2,10 +2,10 @@
 //! file. A lost id is a lost video.
 //!
 //! Rows are read with SQLite as far as possible, then carved out of the raw bytes of the file and
-//! its log, where the checksum proves them. A task without a proved row is recovered by its id,
-//! which may come from the id file, the journal, the raw responses, the tasks with notifications
-//! off, or an unproved row. It is checked again, unless its last known event is its removal. There
-//! is a complete file at the path at every moment.
+//! its log, where the checksum proves them. A task without a proved row is recovered by its id and
+//! checked again, unless its last known event is its removal. The id may come from the id file, the
+//! journal, the raw responses, the tasks with notifications off, or an unproved row. There is a
+//! complete file at the path at every moment.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -142,17 +142,17 @@ pub(super) fn recover(
     if file::identity(path) != damaged {
         return Ok(());
     }
-    let fresh =
+    let new_file =
         file::create_free_name(path, ".new", file::create_private).map_err(still_damaged)?;
-    let mut found = salvage(path, &fresh);
+    let mut salvaged = salvage(path, &new_file);
     let log = id_log::read(path).unwrap_or_default().unwrap_or_default();
-    found.merge_sources(&log, at);
-    let written = write_recovered(&fresh, &found, at)
+    salvaged.merge_sources(&log, at);
+    let written = write_recovered(&new_file, &salvaged, at)
         .and_then(|intact| Ok((intact, link_backup(path, at).map_err(still_damaged)?)));
     let (intact, backup) = match written {
         Ok(written) => written,
         Err(error) => {
-            drop(fs::remove_file(&fresh));
+            drop(fs::remove_file(&new_file));
             return Err(error);
         }
     };
@@ -160,8 +160,8 @@ pub(super) fn recover(
         backup_path: Some(backup.clone()),
         reason: CleanText::line(why, 256).as_str().to_owned(),
         intact,
-        partial: found.partial.len(),
-        missing: found.missing_tasks(&log),
+        partial: salvaged.partial.len(),
+        missing: salvaged.missing_tasks(&log),
     });
     // The old log is moved first: SQLite would apply it to any file beside it.
     for suffix in file::HELPER_SUFFIXES {
@@ -173,7 +173,7 @@ pub(super) fn recover(
             _ => {}
         }
     }
-    fs::rename(&fresh, path).map_err(io_error)?;
+    fs::rename(&new_file, path).map_err(io_error)?;
     lock.sync_all().map_err(io_error)?;
     Ok(())
 }
@@ -312,35 +312,35 @@ impl SalvagedList {
 }
 
 /// Reads as much as possible, from copies: SQLite may write to files that it opens.
-fn salvage(path: &Path, fresh: &Path) -> SalvagedList {
-    let mut found = SalvagedList::default();
-    let copy = file::with_suffix(fresh, ".reading");
+fn salvage(path: &Path, new_file: &Path) -> SalvagedList {
+    let mut salvaged = SalvagedList::default();
+    let copy = file::with_suffix(new_file, ".reading");
     let copies = ["", "-wal"].map(|suffix| (suffix, file::with_suffix(&copy, suffix)));
     for (suffix, copy) in &copies {
         drop(fs::copy(file::with_suffix(path, suffix), copy));
     }
     // Errors are ignored: each source may be partly readable.
-    drop(salvage_by_sql(&copy, &mut found));
+    drop(salvage_by_sql(&copy, &mut salvaged));
     for (suffix, _) in &copies {
         let bytes = fs::read(file::with_suffix(path, suffix)).unwrap_or_default();
-        carve::carve_rows(&bytes, |cells| found.add_row(cells));
+        carve::carve_rows(&bytes, |cells| salvaged.add_row(cells));
         carve::carve_journal(&bytes, |task, at, kind| {
-            found.add_journal_line(task, at, kind);
+            salvaged.add_journal_line(task, at, kind);
         });
     }
     for suffix in ["", "-wal", "-shm", "-journal"] {
         drop(fs::remove_file(file::with_suffix(&copy, suffix)));
     }
-    found
+    salvaged
 }
 
-fn salvage_by_sql(copy: &Path, found: &mut SalvagedList) -> Result<(), StoreError> {
+fn salvage_by_sql(copy: &Path, salvaged: &mut SalvagedList) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(copy, flags)?;
     file::configure(&conn)?;
     if let Ok((rev, rows)) = read::read_meta(&conn) {
-        found.rev = rev;
-        found.declared_rows = Some(rows);
+        salvaged.rev = rev;
+        salvaged.declared_rows = Some(rows);
     }
     // An older file has fewer columns.
     let columns = if conn.prepare(&format!("SELECT {COLUMNS} FROM task")).is_ok() {
@@ -357,35 +357,35 @@ fn salvage_by_sql(copy: &Path, found: &mut SalvagedList) -> Result<(), StoreErro
     for order in ["ASC", "DESC"] {
         let sql = format!("SELECT {columns} FROM task ORDER BY id {order}");
         drop(for_each_row(&conn, &sql, |row| {
-            found.add_row(&read::row_cells(row)?);
+            salvaged.add_row(&read::row_cells(row)?);
             Ok(())
         }));
     }
     drop(for_each_row(&conn, "SELECT task FROM quiet", |row| {
-        found.notify_off.insert(row.get(0)?);
+        salvaged.notify_off.insert(row.get(0)?);
         Ok(())
     }));
     for order in ["ASC", "DESC"] {
         let sql = format!("SELECT task, at, body FROM raw ORDER BY rowid {order}");
         drop(for_each_row(&conn, &sql, |row| {
-            found.raw.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
+            salvaged.raw.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
             Ok(())
         }));
         let sql = format!("SELECT seq, at, task, kind, detail FROM journal ORDER BY seq {order}");
         drop(for_each_row(&conn, &sql, |row| {
             let line = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-            found.journal.insert(row.get(0)?, line);
+            salvaged.journal.insert(row.get(0)?, line);
             Ok(())
         }));
     }
     // The last line of a task comes first.
-    for (at, task, kind, _) in found.journal.values().rev() {
+    for (at, task, kind, _) in salvaged.journal.values().rev() {
         let last = TaskJournal {
             count: 0,
             last_at: *at,
             is_removed: kind == "removed",
         };
-        found
+        salvaged
             .task_journals
             .entry(task.clone())
             .or_insert(last)
@@ -400,8 +400,8 @@ fn for_each_row(
     mut on_row: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement = conn.prepare(sql)?;
-    let mut found = statement.query([])?;
-    while let Some(row) = found.next()? {
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
         // An unreadable row is skipped.
         drop(on_row(row));
     }
@@ -410,16 +410,20 @@ fn for_each_row(
 
 /// Writes the recovered list to a new file, and returns the number of watched tasks with an intact
 /// row.
-fn write_recovered(fresh: &Path, found: &SalvagedList, at: Timestamp) -> Result<usize, StoreError> {
-    let (mut conn, _) = file::connect(fresh)?;
+fn write_recovered(
+    new_file: &Path,
+    salvaged: &SalvagedList,
+    at: Timestamp,
+) -> Result<usize, StoreError> {
+    let (mut conn, _) = file::connect(new_file)?;
     file::enable_checkpoint_on_close(&conn)?;
     conn.pragma_update(None, "page_size", 8192)?;
     schema::migrate(&mut conn, None, SchemaState::Empty)?;
     // Later than any old revision, so that every instance reloads the rows.
-    let rev = found.rev.saturating_add(1);
+    let rev = salvaged.rev.saturating_add(1);
 
     let tx = conn.transaction()?;
-    for (id, label) in &found.partial {
+    for (id, label) in &salvaged.partial {
         let task = Task::new(id.clone(), Family::default());
         let stored = StoredTask {
             watched: WatchedTask::new(task, label.clone(), rows::truncate_to_millis(at)),
@@ -428,29 +432,32 @@ fn write_recovered(fresh: &Path, found: &SalvagedList, at: Timestamp) -> Result<
         };
         apply::put_row(&tx, &stored)?;
     }
-    for stored in found.intact.values() {
+    for stored in salvaged.intact.values() {
         apply::put_row(&tx, stored)?;
     }
-    for (task, (at, body)) in &found.raw {
+    for (task, (at, body)) in &salvaged.raw {
         tx.execute(
             "INSERT INTO raw (task, at, body) VALUES (?1, ?2, ?3)",
             (task, at, body),
         )?;
     }
-    for task in &found.notify_off {
+    for task in &salvaged.notify_off {
         tx.execute("INSERT OR IGNORE INTO quiet (task) VALUES (?1)", [task])?;
     }
-    for line in found.journal.values() {
+    for line in salvaged.journal.values() {
         tx.execute(
             "INSERT INTO journal (at, task, kind, detail) VALUES (?1, ?2, ?3, ?4)",
             (line.0, &line.1, &line.2, &line.3),
         )?;
     }
-    let rows = found.intact.len() + found.partial.len();
+    let rows = salvaged.intact.len() + salvaged.partial.len();
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
     tx.execute("UPDATE meta SET rev = ?1, rows = ?2", [rev, rows])?;
     tx.commit()?;
     conn.close().map_err(|(_, error)| StoreError::from(error))?;
-    let watched = found.intact.values().filter(|row| row.removed_at.is_none());
+    let watched = salvaged
+        .intact
+        .values()
+        .filter(|row| row.removed_at.is_none());
     Ok(watched.count())
 }
