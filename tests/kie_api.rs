@@ -373,7 +373,7 @@ async fn the_key_is_in_no_log_line() {
     file.rewind().unwrap();
     file.read_to_string(&mut lines).unwrap();
     assert!(
-        lines.contains("bad key (the key)") && lines.contains("half an answer"),
+        lines.contains("bad key (the key)") && lines.contains("incomplete response"),
         "{lines}"
     );
     assert!(!lines.contains("canary"), "{lines}");

@@ -1,10 +1,9 @@
-//! The API at kie.ai: one client for the host, which asks after tasks with the key and names every
-//! outcome.
+//! Client for the API at kie.ai: polls tasks with the key and maps every outcome to a result.
 //!
-//! It knows connections, deadlines and the key. What an answer means is `envelope`'s, and what a
-//! record means is the family's own file; another family is another file and one line in
-//! [`family_api`]. It keeps nothing between two questions but open connections, and decides nothing
-//! about when to ask.
+//! This file handles connections, deadlines and the key. [`envelope`] interprets responses, and one
+//! file for each family decodes its records; a new family is a new file and a line in
+//! [`family_api`]. The client keeps only connections and the key between requests, and does not
+//! decide when to poll.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -45,26 +44,25 @@ pub use self::{
     origin::{ApiOrigin, OriginError},
 };
 
-/// The longest name of a host that is shown, in bytes: what DNS allows.
+/// The longest host name shown, in bytes: the limit of DNS.
 const MAX_HOST_LEN: usize = 253;
 
-/// One family of tasks: where it is asked after, and how its record is read.
+/// The API of one task family: path and record decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct FamilyApi {
-    /// The path of the status call, which takes the query `taskId`.
+    /// The path of the status endpoint, which takes the query parameter `taskId`.
     pub path: &'static str,
-    /// Reads the record, the envelope's `data`. Pure and total.
+    /// Decodes the record (the envelope's `data`). Pure; accepts any object.
     pub decode: fn(&lenient_json::JsonObject) -> (TaskState, TaskDetails),
 }
 
-/// Returns how a family is asked after.
 pub const fn family_api(family: Family) -> FamilyApi {
     match family {
         Family::LumaModify => luma_modify::API,
     }
 }
 
-/// Returns the whole address that is asked after a task. The key is no part of it.
+/// Returns the URL for a task's status. It does not contain the key.
 pub fn status_url(origin: &ApiOrigin, task: &TaskId, family: Family) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("taskId", task.as_str())
@@ -72,25 +70,25 @@ pub fn status_url(origin: &ApiOrigin, task: &TaskId, family: Family) -> String {
     format!("{origin}{}?{query}", family_api(family).path)
 }
 
-/// Bounds one question: how long it may take and how large its answer may be.
+/// Limits on one poll: timeouts and response size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// How long finding the host, connecting and TLS may take together.
+    /// For DNS, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// How long the head of the answer may take, and each silence within its body.
+    /// For the response headers, and for each pause within the body.
     pub read_timeout: Duration,
-    /// How long everything may take together, a repeated question included.
+    /// For the whole poll, its retry included.
     pub total_timeout: Duration,
-    /// How long an unused connection is kept: shorter than a network change or a nap goes
-    /// unnoticed.
+    /// How long an idle connection is kept. Short, because after a network change or a suspend an
+    /// old connection no longer works.
     pub idle_timeout: Duration,
-    /// How large a body may be, in bytes.
+    /// In bytes.
     pub max_body_len: usize,
 }
 
 impl Default for RequestLimits {
-    /// 5, 10, 20 and 30 seconds, and 1 MiB: ten times what the slowest and largest known answers
-    /// need.
+    /// 5, 10, 20 and 30 seconds, and 1 MiB: ten times the needs of the slowest and largest known
+    /// responses.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
@@ -102,9 +100,9 @@ impl Default for RequestLimits {
     }
 }
 
-/// Asks the API. Its key goes to its origin and nowhere else, and no `Debug` shows it.
+/// The API client. Its key goes to its origin only, and `Debug` never shows it.
 ///
-/// Making one is free: the HTTP client within is built at the first question.
+/// Creating one is cheap: the HTTP client inside is built for the first request.
 pub struct KieClient {
     origin: ApiOrigin,
     key_source: KeySource,
@@ -115,15 +113,13 @@ pub struct KieClient {
     limiter: SharedLimiter,
 }
 
-/// Holds the key once it is read; questions that come meanwhile wait for the same reading.
+/// The key, read once: concurrent requests wait for the same read.
 type KeyCell = OnceCell<Result<ApiKey, PollError>>;
 
 impl KieClient {
-    /// Returns a client for that address. Without a key it answers [`PollError::NoKey`] and sends
-    /// nothing.
+    /// Creates a client. Without a key, polls fail with [`PollError::NoKey`] and send nothing.
     ///
-    /// A stored key is read at the first question, and again after it was refused or could not be
-    /// read.
+    /// A stored key is read for the first request, and again after it was refused or unreadable.
     pub fn new(origin: ApiOrigin, key: impl Into<KeySource>, limits: RequestLimits) -> Self {
         Self {
             origin,
@@ -136,38 +132,33 @@ impl KieClient {
         }
     }
 
-    /// Counts in the book of turns what is more than the one request for which the caller has a
-    /// turn.
+    /// Counts retries and link renewals in `limiter`. For the first request of a poll, the caller
+    /// has a permit.
     #[must_use]
-    pub fn with_limiter(self, turns: SharedLimiter) -> Self {
-        Self {
-            limiter: turns,
-            ..self
-        }
+    pub fn with_limiter(self, limiter: SharedLimiter) -> Self {
+        Self { limiter, ..self }
     }
 
-    /// Returns the address that is asked.
     pub const fn origin(&self) -> &ApiOrigin {
         &self.origin
     }
 
-    /// Asks with the key as it is now known; a stored key that is refused is read again at the next
-    /// question.
+    /// Polls with the current key. If the server refuses a stored key, the next request reads it
+    /// again.
     async fn poll_with_key(
         &self,
         task: &TaskId,
         family: Family,
-        noticed: &mut ResponseNotes,
+        notes: &mut ResponseNotes,
     ) -> PollResult {
         let cell = Arc::clone(&*self.key_cell.lock().await);
         let key = self.load_key(&cell).await?;
-        let answer = self.poll_with_retry(key, task, family, noticed).await;
-        self.forget_refused_key(&cell, &answer).await;
-        answer
+        let result = self.poll_with_retry(key, task, family, notes).await;
+        self.forget_refused_key(&cell, &result).await;
+        result
     }
 
-    /// Returns the key, read when it is needed first; one that cannot be read is tried again at the
-    /// next question.
+    /// Returns the key, reading it if necessary. After a failed read, the next request tries again.
     async fn load_key<'a>(&self, cell: &'a Arc<KeyCell>) -> Result<&'a ApiKey, PollError> {
         match cell.get_or_init(|| self.key_source.read()).await {
             Ok(key) => Ok(key),
@@ -178,14 +169,14 @@ impl KieClient {
         }
     }
 
-    /// Forgets a key with which this was refused.
-    async fn forget_refused_key<T>(&self, cell: &Arc<KeyCell>, answer: &Result<T, PollError>) {
-        if matches!(answer, Err(PollError::Unauthorized(_))) {
+    /// Forgets the key if the server refused it.
+    async fn forget_refused_key<T>(&self, cell: &Arc<KeyCell>, result: &Result<T, PollError>) {
+        if matches!(result, Err(PollError::Unauthorized(_))) {
             self.forget_key(cell).await;
         }
     }
 
-    /// Forgets a key, unless another question did so already.
+    /// Forgets the key, unless another request has already replaced it.
     async fn forget_key(&self, cell: &Arc<KeyCell>) {
         let mut key = self.key_cell.lock().await;
         if Arc::ptr_eq(&key, cell) {
@@ -193,15 +184,15 @@ impl KieClient {
         }
     }
 
-    /// Asks, and asks once more on a new connection when the first broke before any answer: the
-    /// server may have closed an idle connection just as it was taken. A question changes nothing,
-    /// so it may be put twice; it counts twice too.
+    /// Polls, and retries once on a new connection if the first was lost before any response: the
+    /// server may have closed an idle connection just as it was reused. A poll changes nothing on
+    /// the server, so it may be repeated; the retry counts in the limiter.
     async fn poll_with_retry(
         &self,
         key: &ApiKey,
         task: &TaskId,
         family: Family,
-        noticed: &mut ResponseNotes,
+        notes: &mut ResponseNotes,
     ) -> PollResult {
         let response = match self
             .send_poll(ConnectionReuse::Pooled, key, task, family)
@@ -214,12 +205,12 @@ impl KieClient {
             }
             response => response,
         }?;
-        noticed.date = header_text(&response, &header::DATE).and_then(retry_after::parse_http_date);
+        notes.date = header_text(&response, &header::DATE).and_then(retry_after::parse_http_date);
         let reply = self.read_api_reply(response, key).await?;
-        reply.interpret(task, family, noticed)
+        reply.interpret(task, family, notes)
     }
 
-    /// Parses an answer that is neither a redirect nor a Cloudflare challenge.
+    /// Reads a response; redirects and Cloudflare challenges become errors.
     async fn read_api_reply(
         &self,
         response: Response,
@@ -235,7 +226,7 @@ impl KieClient {
         self.read_reply(response, key).await
     }
 
-    /// Puts the question and waits for the head of the answer.
+    /// Sends the request and waits for the response headers.
     async fn send_poll(
         &self,
         reuse: ConnectionReuse,
@@ -256,18 +247,18 @@ impl KieClient {
             .await;
         sent.map_err(|error| {
             let error = error.without_url();
-            tracing::debug!(%task, ?reuse, error = connection::error_chain(&error), "no answer");
+            tracing::debug!(%task, ?reuse, error = connection::error_chain(&error), "no response");
             self.request_error(error)
         })
     }
 
-    /// Names an error that came before the head of an answer.
+    /// Maps an error that occurred before the response headers.
     fn request_error(&self, error: reqwest::Error) -> PollError {
         let proxy = connection::proxy_for(&self.origin);
         connection::request_error(error, self.origin.host(), proxy.as_deref())
     }
 
-    /// Returns the HTTP client, built on the blocking pool when it is needed first.
+    /// Returns the HTTP client; built on the blocking pool for the first request.
     async fn client(&self, reuse: ConnectionReuse) -> reqwest::Result<&Client> {
         let cell = match reuse {
             ConnectionReuse::Pooled => &self.pooled,
@@ -279,15 +270,15 @@ impl KieClient {
                 move || build_http_client(|| connection::client_builder(&origin, &limits, reuse));
             match tokio::task::spawn_blocking(build.clone()).await {
                 Ok(client) => client,
-                // The runtime is ending and takes no more work: the answer will not be waited for.
+                // The runtime is shutting down and takes no more work: nobody awaits the response.
                 Err(_) => build(),
             }
         })
         .await
     }
 
-    /// Reads the answer to its end. The key is taken out of it, should the server repeat what it
-    /// was sent: from here on it would reach the screen, the list file and every export.
+    /// Reads the whole response and redacts the key, in case the server repeats it. Otherwise the
+    /// key would reach the screen, the list file and every export.
     async fn read_reply(&self, response: Response, key: &ApiKey) -> Result<ApiReply, PollError> {
         let status = response.status().as_u16();
         let retry_after = header_text(&response, &header::RETRY_AFTER)
@@ -299,18 +290,18 @@ impl KieClient {
         };
         match self.read_body(response).await {
             Ok(body) => reply.body = key.redact_bytes(body),
-            // What the status says of an error is worth more than that its page was unreadable.
+            // The error status is more useful than the fact that its page was unreadable.
             Err(_) if !reply.is_success() && status != 404 => {}
             Err(error) => return Err(error),
         }
         Ok(reply)
     }
 
-    /// Reads the body piece by piece, and no further than the limit.
+    /// Reads the body in chunks, up to the size limit.
     async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, PollError> {
         let encoding = response.headers().get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            // Never asked for, and a small compressed body can be a huge one.
+            // Not requested, and a small compressed body can expand to a huge one.
             return Err(malformed("it is compressed"));
         }
         let too_large = || {
@@ -319,8 +310,8 @@ impl KieClient {
                 self.limits.max_body_len
             ))
         };
-        let told = response.content_length().unwrap_or_default();
-        if usize::try_from(told).map_or(true, |told| told > self.limits.max_body_len) {
+        let length = response.content_length().unwrap_or_default();
+        if usize::try_from(length).map_or(true, |length| length > self.limits.max_body_len) {
             return Err(too_large());
         }
         let mut body = Vec::new();
@@ -333,7 +324,10 @@ impl KieClient {
                 Ok(None) => return Ok(body),
                 Err(error) => {
                     let error = error.without_url();
-                    tracing::debug!(error = connection::error_chain(&error), "half an answer");
+                    tracing::debug!(
+                        error = connection::error_chain(&error),
+                        "incomplete response"
+                    );
                     return Err(connection::body_error(error));
                 }
             }
@@ -346,15 +340,15 @@ impl TaskApi for KieClient {
         &'a self,
         task: &'a TaskId,
         family: Family,
-        noticed: &'a mut ResponseNotes,
+        notes: &'a mut ResponseNotes,
     ) -> BoxFuture<'a, PollResult> {
         Box::pin(async move {
-            let asked = self.poll_with_key(task, family, noticed);
-            let answer = match tokio::time::timeout(self.limits.total_timeout, asked).await {
-                Ok(answer) => answer,
+            let poll = self.poll_with_key(task, family, notes);
+            let result = match tokio::time::timeout(self.limits.total_timeout, poll).await {
+                Ok(result) => result,
                 Err(_) => Err(PollError::TimedOut),
             };
-            answer.inspect_err(|error| tracing::debug!(%task, ?error, "a check failed"))
+            result.inspect_err(|error| tracing::debug!(%task, ?error, "poll failed"))
         })
     }
 
@@ -367,7 +361,7 @@ impl TaskApi for KieClient {
     }
 
     fn secrets(&self) -> KnownSecrets {
-        // A key that is being read at this moment is known at the next call.
+        // A key that is being read at this moment is known by the next call.
         let cell = self.key_cell.try_lock().ok();
         let key = cell.as_ref().and_then(|cell| cell.get()?.as_ref().ok());
         key.map(ApiKey::known_spellings).unwrap_or_default()
@@ -384,18 +378,18 @@ impl fmt::Debug for KieClient {
     }
 }
 
-/// Returns a header of an answer, where there is one that is a text.
+/// Returns a header's value if it is valid text.
 fn header_text<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Returns the host a redirect leads to, if the answer is one.
+/// Returns the target host if the response is a redirect.
 fn redirect_target(response: &Response) -> Option<String> {
     let location = response.headers().get(header::LOCATION)?;
     if !response.status().is_redirection() {
         return None;
     }
-    // The host alone: path and query may hold what the server should not have repeated.
+    // The host only: path and query could repeat the key.
     let location = String::from_utf8_lossy(location.as_bytes());
     let target = response.url().join(&location).ok();
     let host = target.as_ref().and_then(|url| url.host_str());

@@ -1,8 +1,7 @@
-//! HTTP clients as this program builds them, and the names of what goes wrong below HTTP.
+//! Construction of HTTP clients, and descriptions of connection errors.
 //!
-//! Knows no key, no path and no answer. Every client of the program is built by
-//! [`build_http_client`], tests included: it sets up TLS, without which a client cannot even be
-//! made for a plain loopback address.
+//! Every HTTP client, also in tests, is built by [`build_http_client`]: it installs the TLS
+//! provider, without which reqwest builds no client, not even for plain http.
 
 use std::{error::Error as StdError, fmt::Write as _, io};
 
@@ -13,27 +12,26 @@ use rustls::{AlertDescription, CertificateError, crypto::CryptoProvider};
 use super::{RequestLimits, envelope::malformed, origin::ApiOrigin};
 use crate::domain::{poll_result::PollError, text::CleanText};
 
-/// The longest explanation kept of an error, in bytes.
+/// The longest error description kept, in bytes.
 const MAX_REASON_LEN: usize = 256;
 
-/// Builds a client from settings, on machines without certificate authorities as well.
+/// Builds a client, also on machines without certificate authorities.
 ///
-/// The system's authorities are used where there are any. Where there are none (slim containers),
-/// reqwest refuses to build a client at all (seanmonstar/reqwest#2965), so the roots of Mozilla
-/// stand in.
+/// Without system certificates (slim containers), reqwest cannot build a client at all
+/// (seanmonstar/reqwest#2965), so Mozilla's root certificates are used instead.
 ///
-/// Takes a few milliseconds and reads the disk: not to be called on the loop.
+/// Takes a few milliseconds and reads the disk, so it must not run on the event loop.
 pub fn build_http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
     if CryptoProvider::get_default().is_none() {
         let installed = rustls::crypto::ring::default_provider().install_default();
         if installed.is_err() {
-            tracing::debug!("another thread has just installed the TLS provider");
+            tracing::debug!("another thread has installed the TLS provider");
         }
     }
     settings().build().or_else(|error| {
         tracing::debug!(
             error = error_chain(&error),
-            "no certificate authorities here"
+            "no client with system certificates; using Mozilla's"
         );
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
             .iter()
@@ -43,16 +41,16 @@ pub fn build_http_client(settings: impl Fn() -> ClientBuilder) -> reqwest::Resul
     })
 }
 
-/// Whether a client keeps connections open for the next question.
+/// Whether a client keeps connections open for later requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionReuse {
-    /// For as long as [`Limits::idle`].
+    /// Kept for [`RequestLimits::idle_timeout`].
     Pooled,
-    /// Never: each question gets a connection of its own.
+    /// A new connection for each request.
     Unpooled,
 }
 
-/// Returns the settings of a client that carries the key: no redirects, no referrer, no repeats, no
+/// Returns the builder of a client that sends the key: no redirects, no referrer, no retries, no
 /// plain http.
 pub(super) fn client_builder(
     origin: &ApiOrigin,
@@ -66,12 +64,11 @@ pub(super) fn client_builder(
         .retry(reqwest::retry::never())
         .https_only(!origin.is_loopback())
         .connect_timeout(limits.connect_timeout)
-        // Bounds the whole wait for the head of the answer, then each silence within its body.
+        // Limits the wait for the response headers, then each pause within the body.
         .read_timeout(limits.read_timeout)
         .pool_idle_timeout(limits.idle_timeout)
-        // After a change of network the old connection is silent for ever, and over HTTP/2 every
-        // later question would share it: a question under way that hears nothing asks whether the
-        // other side still lives.
+        // After a network change the old connection never responds, and over HTTP/2 every later
+        // request would share it. Pings detect a dead connection while a request is in flight.
         .http2_keep_alive_interval(limits.read_timeout / 2)
         .http2_keep_alive_timeout(limits.read_timeout / 4);
     let settings = match reuse {
@@ -79,39 +76,38 @@ pub(super) fn client_builder(
         ConnectionReuse::Unpooled => settings.pool_max_idle_per_host(0),
     };
     if origin.is_loopback() {
-        // A proxy would be handed the key in clear, and has no business between us and ourselves.
+        // A proxy would see the key unencrypted, and a local server needs none.
         settings.no_proxy()
     } else {
         settings
     }
 }
 
-/// Returns the proxy that questions to an address go through, as people name a server: never with
-/// its user.
+/// Returns host and port of the proxy used for an address, without user information.
 ///
-/// Read anew each time from where the HTTP client once read it: the environment, or the system's
-/// settings.
+/// Read each time from the environment or the system settings, as the HTTP client did when it was
+/// built.
 pub(super) fn proxy_for(origin: &ApiOrigin) -> Option<String> {
     if origin.is_loopback() {
         return None;
     }
     let address = origin.as_str().parse().ok()?;
-    let taken = Matcher::from_system().intercept(&address)?;
-    let (host, port) = (taken.uri().host()?, taken.uri().port_u16());
+    let proxy = Matcher::from_system().intercept(&address)?;
+    let (host, port) = (proxy.uri().host()?, proxy.uri().port_u16());
     Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// Names an error that came before the head of an answer; `proxy` is what the question went
-/// through, if anything.
+/// Maps an error that occurred before the response headers. `proxy` is the proxy used, if any.
 pub(in crate::adapters) fn request_error(
     error: reqwest::Error,
     host: &str,
     proxy: Option<&str>,
 ) -> PollError {
     let error = error.without_url();
-    // Whoever is connected to first: with a proxy, the host itself is its business.
+    // The first connection goes to the proxy, which connects to the host.
     let peer = proxy.map_or_else(|| host.to_owned(), |proxy| format!("the proxy {proxy}"));
-    let offline = |what: &str| PollError::Offline(CleanText::line(what, MAX_REASON_LEN));
+    let offline =
+        |description: &str| PollError::Offline(CleanText::line(description, MAX_REASON_LEN));
     let is_connect = error.is_connect();
     if error.is_builder() {
         return offline(&format!(
@@ -120,7 +116,7 @@ pub(in crate::adapters) fn request_error(
         ));
     }
     if error.is_timeout() {
-        // Without a connection there is no point in asking after the other tasks.
+        // Without a connection, checks of other tasks would fail too.
         return if is_connect {
             offline(&format!("no connection to {peer} in time"))
         } else {
@@ -137,15 +133,15 @@ pub(in crate::adapters) fn request_error(
         if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
             return malformed("it is not HTTP");
         }
-        if let Some(what) = proxy_refusal(cause, &peer, host) {
-            return offline(&what);
+        if let Some(description) = proxy_refusal(cause, &peer, host) {
+            return offline(&description);
         }
-        if let Some(what) = cause
+        if let Some(description) = cause
             .downcast_ref::<io::Error>()
             .and_then(|io| describe_io_error(io, &peer))
         {
             return if is_connect {
-                offline(&what)
+                offline(&description)
             } else {
                 PollError::ConnectionLost
             };
@@ -158,13 +154,13 @@ pub(in crate::adapters) fn request_error(
     }
 }
 
-/// Returns what a proxy said to our wish to be let through, if this is such an error.
+/// Describes a proxy's refusal to open a tunnel, if this is such an error.
 ///
-/// The type is private to the HTTP library; its words are all there is.
+/// The error type is private to the HTTP library, so its text is compared.
 fn proxy_refusal(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> Option<String> {
-    let words = cause.to_string();
-    match words.strip_prefix("tunnel error: ")? {
-        // The cause of this one says more.
+    let text = cause.to_string();
+    match text.strip_prefix("tunnel error: ")? {
+        // Its cause is more specific.
         "failed to create underlying connection" => None,
         "proxy authorization required" => {
             Some(format!("{proxy} asks for a user name and password (407)"))
@@ -173,16 +169,15 @@ fn proxy_refusal(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> O
     }
 }
 
-/// Returns the error of a Cloudflare challenge, which comes in place of the server's answer.
+/// Returns an error if the response is a Cloudflare challenge instead of the server's response.
 pub(in crate::adapters) fn cloudflare_challenge(response: &Response) -> Option<PollError> {
     let is_challenge = response.headers().contains_key("cf-mitigated");
     is_challenge.then(|| PollError::Blocked(i64::from(response.status().as_u16())))
 }
 
-/// Names an error that came in the middle of an answer.
+/// Maps an error that occurred within the response body.
 pub(in crate::adapters) fn body_error(error: reqwest::Error) -> PollError {
-    // A bad chunk, a short body and a lost connection all mean the same: the rest of it is not
-    // coming.
+    // A bad chunk, a short body and a lost connection all mean the same: the rest is missing.
     if error.without_url().is_timeout() {
         PollError::TimedOut
     } else {
@@ -190,8 +185,7 @@ pub(in crate::adapters) fn body_error(error: reqwest::Error) -> PollError {
     }
 }
 
-/// Returns every cause of an error as one line for the log file. Never holds an address or a
-/// header.
+/// Joins an error and its causes to one line for the log file. Contains no URL and no header.
 pub(in crate::adapters) fn error_chain(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     for cause in causes(error) {
@@ -201,15 +195,14 @@ pub(in crate::adapters) fn error_chain(error: &(dyn StdError + 'static)) -> Stri
     line
 }
 
-/// Walks down the causes of an error.
+/// Iterates over the causes of an error, outermost first.
 pub(in crate::adapters) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(wrapped_error(error), |&error| wrapped_error(error))
 }
 
-/// Returns what an error wraps; I/O errors hide that from `source`, which tells their content's
-/// cause.
+/// Returns the wrapped error. `source` of an I/O error skips it and returns that error's source.
 fn wrapped_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -217,7 +210,7 @@ fn wrapped_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn Std
     }
 }
 
-/// Returns what an I/O error means to a person, if its kind tells.
+/// Describes an I/O error for users, if its kind is known.
 fn describe_io_error(error: &io::Error, host: &str) -> Option<String> {
     use io::ErrorKind as Kind;
 
@@ -236,14 +229,14 @@ fn describe_io_error(error: &io::Error, host: &str) -> Option<String> {
     }
 }
 
-/// Names an error of TLS: a certificate that is not accepted, or no common language.
+/// Maps a TLS error: an invalid certificate or a failed handshake.
 fn tls_error(error: &rustls::Error, host: &str) -> PollError {
     let rustls::Error::InvalidCertificate(certificate) = error else {
-        let what = format!(
+        let description = format!(
             "no secure connection to {host}: {}",
             describe_handshake_error(error)
         );
-        return PollError::Offline(CleanText::line(&what, MAX_REASON_LEN));
+        return PollError::Offline(CleanText::line(&description, MAX_REASON_LEN));
     };
     PollError::Untrusted(CleanText::line(
         &describe_certificate_error(certificate, host),
@@ -251,7 +244,6 @@ fn tls_error(error: &rustls::Error, host: &str) -> PollError {
     ))
 }
 
-/// Says what is wrong with a certificate, after "it".
 fn describe_certificate_error(certificate: &CertificateError, host: &str) -> String {
     use CertificateError as Bad;
 
@@ -269,7 +261,7 @@ fn describe_certificate_error(certificate: &CertificateError, host: &str) -> Str
         Bad::UnknownIssuer => "nobody known has signed it".to_owned(),
         Bad::BadSignature => "its signature is wrong".to_owned(),
         Bad::Revoked => "it has been revoked".to_owned(),
-        // What self-made certificates usually are: their own authority.
+        // Self-signed certificates are usually their own authority.
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "it has signed itself".to_owned()
         }
@@ -277,7 +269,6 @@ fn describe_certificate_error(certificate: &CertificateError, host: &str) -> Str
     }
 }
 
-/// Says why there is no common language.
 fn describe_handshake_error(error: &rustls::Error) -> String {
     use AlertDescription as Alert;
 
@@ -303,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks through a proxy that gives this answer to whatever it is asked.
+    /// Sends a request through a proxy that always gives this response.
     async fn request_through_proxy(answer: &'static [u8]) -> PollError {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = format!("http://{}", listener.local_addr().unwrap());
@@ -324,8 +315,7 @@ mod tests {
         request_error(sent.await.unwrap_err(), origin.host(), Some("corp:3128"))
     }
 
-    /// Returns a listener at another address of this machine whose queue is full: a connection to
-    /// it hangs.
+    /// Returns a listener at another local address with a full queue: connecting to it hangs.
     #[cfg(target_os = "linux")]
     async fn silent_server() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -356,8 +346,7 @@ mod tests {
         });
         let origin = ApiOrigin::parse(&format!("http://localhost:{port}")).unwrap();
         let limits = RequestLimits::default();
-        // The one that hangs, one that refuses, and at last the server. Only a test says where a
-        // name leads.
+        // One hangs, one refuses, the last is the server. Only tests resolve names themselves.
         let addresses = ["127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"];
         let addresses = addresses.map(|address| address.parse().unwrap());
         let client = build_http_client(|| {
@@ -374,19 +363,22 @@ mod tests {
     // F10
     #[tokio::test]
     async fn a_refusing_proxy_is_named() {
-        let asks = "the proxy corp:3128 asks for a user name and password (407)";
+        let needs_login = "the proxy corp:3128 asks for a user name and password (407)";
         let refuses = "the proxy corp:3128 does not let us through to api.kie.ai";
         let answers: [(&[u8], &str); 5] = [
-            (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", asks),
+            (
+                b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+                needs_login,
+            ),
             (b"HTTP/1.1 403 Forbidden\r\n\r\n", refuses),
             (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", refuses),
             (b"\x1b[2Jgarbage\r\n\r\n", refuses),
             (b"", refuses),
         ];
-        for (answer, what) in answers {
+        for (answer, description) in answers {
             assert_eq!(
                 request_through_proxy(answer).await,
-                PollError::Offline(CleanText::line(what, MAX_REASON_LEN))
+                PollError::Offline(CleanText::line(description, MAX_REASON_LEN))
             );
         }
     }
@@ -426,7 +418,7 @@ mod tests {
                 "nobody known has signed it",
             ),
         ];
-        for (error, words) in table {
+        for (error, text) in table {
             let error = rustls::Error::InvalidCertificate(error);
             let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
 
@@ -434,7 +426,7 @@ mod tests {
 
             assert_eq!(
                 found.map(|error| tls_error(error, "api.kie.ai")),
-                Some(PollError::Untrusted(CleanText::line(words, MAX_REASON_LEN)))
+                Some(PollError::Untrusted(CleanText::line(text, MAX_REASON_LEN)))
             );
         }
     }

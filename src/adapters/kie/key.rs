@@ -1,6 +1,6 @@
-//! The API key: read once, never shown.
+//! The API key: parsed, never shown, and redacted from server text.
 //!
-//! Knows nothing of where a key comes from, nor of HTTP; only its client may look inside.
+//! Only the API client can read its characters. [`super::key_source`] finds the key.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,49 +10,45 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::redaction::{self, MatchMode};
 use crate::domain::{id_extract::KnownSecrets, path_text::strip_quotes};
 
-/// The longest key accepted, in characters: more is a pasted file, not a key.
+/// The longest key accepted, in characters; anything longer is a pasted file.
 const MAX_KEY_LEN: usize = 1024;
 
-/// The shortest key that is redacted; a shorter one could be any word of a sentence.
+/// The shortest key that is redacted; a shorter one could be an ordinary word.
 const MIN_REDACTED_LEN: usize = 8;
 
-/// The shortest key that is also redacted inside words; a shorter one only as a whole word.
+/// The shortest key that is also redacted inside words; shorter keys only as whole words.
 const MIN_SUBSTRING_REDACTED_LEN: usize = 12;
 
-/// Characters no key begins or ends with.
 const QUOTES: [char; 2] = ['"', '\''];
 
-/// What stands where the key was.
+/// Shown in place of the key.
 const REPLACEMENT: &str = "(the key)";
 
-/// The secret that proves to the API who asks. `Debug` shows nothing of it.
+/// The API key. `Debug` hides it.
 #[derive(Clone)]
 pub struct ApiKey(SecretString);
 
-/// Says why a text is no key, without repeating any of it.
+/// The reason why a text is not a valid key. Never quotes the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// There is nothing in it.
     #[error("the key is empty")]
     Empty,
-    /// It is longer than any key.
     #[error("the key is longer than {MAX_KEY_LEN} characters")]
     TooLong,
-    /// It begins or ends with an unpaired quote.
     #[error("the key has a quote at one end only")]
     UnpairedQuote,
-    /// It holds a space, a control character or one that is not ASCII.
+    /// A space, a control character or a non-ASCII character.
     #[error("the key has an invalid character at position {position}")]
     InvalidCharacter {
-        /// Which character, counted from 1 after what is trimmed at the start.
+        /// Counted from 1, after trimming.
         position: usize,
     },
 }
 
 impl ApiKey {
-    /// Parses a key; ignores white space, byte order marks and pairs of quotes around it.
+    /// Parses a key; trims white space, byte order marks and pairs of quotes around it.
     ///
-    /// Inside it only visible ASCII is taken: anything else could not be sent, or not as one word.
+    /// Only visible ASCII is accepted: other characters cannot be sent in the header as one token.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = strip_quotes(text);
         if text.is_empty() {
@@ -70,13 +66,12 @@ impl ApiKey {
         Ok(Self(text.into()))
     }
 
-    /// Returns the secret itself, for the one header it belongs in.
+    /// Returns the secret, for the `Authorization` header.
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// Returns the forms in which the key may occur in text that is searched for ids: plain and
-    /// base64.
+    /// Returns the spellings of the key that may occur in text searched for ids: plain and base64.
     pub fn known_spellings(&self) -> KnownSecrets {
         let key = self.expose();
         let encode = |text: &str| general_purpose::STANDARD_NO_PAD.encode(text);
@@ -87,18 +82,18 @@ impl ApiKey {
         ])
     }
 
-    /// Returns `text` without the key, however it is spelled there.
+    /// Replaces the key in `text`, in any encoding.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let key = self.expose();
-        let wanted = match key.len() {
+        let mode = match key.len() {
             ..MIN_REDACTED_LEN => return Cow::Borrowed(text),
             MIN_REDACTED_LEN..MIN_SUBSTRING_REDACTED_LEN => MatchMode::WholeWord,
             MIN_SUBSTRING_REDACTED_LEN.. => MatchMode::Anywhere,
         };
-        redaction::redact(text, key, wanted, REPLACEMENT).map_or(Cow::Borrowed(text), Cow::Owned)
+        redaction::redact(text, key, mode, REPLACEMENT).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
-    /// Returns a body without the key.
+    /// Replaces the key in a response body.
     pub(super) fn redact_bytes(&self, body: Vec<u8>) -> Vec<u8> {
         let redacted = match self.redact(&String::from_utf8_lossy(&body)) {
             Cow::Borrowed(_) => None,

@@ -1,8 +1,6 @@
-//! Where the key comes from: given, from a command's output, from a file; and how a stored one is
-//! read.
+//! Sources of the API key: given directly, the output of a command, or a file.
 //!
-//! What is read is never repeated, neither in an error nor in the log; nor is what a command says
-//! of itself.
+//! Neither errors nor the log quote the file's content or the command's output.
 
 use std::{
     fmt,
@@ -28,34 +26,31 @@ use crate::{
     domain::{poll_result::PollError, text::CleanText},
 };
 
-/// How long a command may take to say the key: some ask a person first.
+/// The time for a command to print the key: some ask a person first.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a command that has said its line may take to end: a bad end says that the line was no
-/// key. One that goes on has said the key all the same.
+/// The time for a command to exit after its first line. A failed exit means that the line is not a
+/// key. If the command keeps running, the line counts.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most read of a key file or a command's first line, in bytes: far more than a key.
+/// The most read from a key file or a command's first line, in bytes: far more than a key.
 const MAX_READ_LEN: u64 = 8 * 1024;
 
-/// The longest reason shown, in bytes.
 const MAX_REASON_LEN: usize = 300;
 
-/// Where a key is kept outside of the environment.
+/// A key stored outside the environment.
 ///
-/// Neither `Debug` nor an error repeats command or path: some put the key itself there by mistake.
+/// Neither `Debug` nor an error shows command or path: users put the key itself there by mistake.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoredKey {
-    /// A program, absolute or by the name of one in an absolute folder of `PATH`, and its
-    /// arguments; the key is the first line it prints.
+    /// A program and its arguments; the key is the first line it prints. The program is an absolute
+    /// path, or a name found in an absolute folder of `PATH`.
     Command(Vec<String>),
-    /// A file that nobody else may read.
+    /// A file that only its owner may read.
     File(PathBuf),
-    /// It is kept for another address than the one that is asked, so it is not read at all.
+    /// A key that belongs to another address than the requested one; it is never read.
     OtherOrigin {
-        /// Where it may go.
         belongs_to: ApiOrigin,
-        /// Where it may not.
         requested: ApiOrigin,
     },
 }
@@ -65,19 +60,17 @@ impl fmt::Debug for StoredKey {
         f.write_str(match self {
             Self::Command(_) => "Command(…)",
             Self::File(_) => "File(…)",
-            Self::OtherOrigin { .. } => "Elsewhere(…)",
+            Self::OtherOrigin { .. } => "OtherOrigin(…)",
         })
     }
 }
 
-/// Where a client's key comes from.
+/// The source of a client's key.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// There is none.
     None,
-    /// It was given.
     Given(ApiKey),
-    /// It is read at the first question.
+    /// Read for the first request.
     Stored(StoredKey),
 }
 
@@ -88,7 +81,7 @@ impl From<Option<ApiKey>> for KeySource {
 }
 
 impl KeySource {
-    /// Reads the key if no command has to run for it; `None` if it cannot be read.
+    /// Returns the key if it can be read without running a command.
     pub fn read_without_command(&self) -> Option<ApiKey> {
         match self {
             Self::Given(key) => Some(key.clone()),
@@ -99,7 +92,7 @@ impl KeySource {
         }
     }
 
-    /// Returns the key, read where it is kept; ends within ten seconds.
+    /// Reads the key; takes at most ten seconds.
     pub async fn read(&self) -> Result<ApiKey, PollError> {
         match self {
             Self::None => Err(PollError::NoKey),
@@ -116,8 +109,8 @@ impl KeySource {
 impl StoredKey {
     async fn read(&self) -> Result<ApiKey, String> {
         match self {
-            Self::Command(words) => {
-                let line = run_key_command(words)
+            Self::Command(command_line) => {
+                let line = run_key_command(command_line)
                     .await
                     .map_err(|reason| format!("key_command {reason}"))?;
                 parse_key(&line).map_err(|reason| format!("key_command: {reason}"))
@@ -133,9 +126,9 @@ impl StoredKey {
             }
             Self::OtherOrigin {
                 belongs_to,
-                requested: asked,
+                requested,
             } => Err(format!(
-                "the stored key is for {belongs_to} and does not go to {asked}"
+                "the stored key is for {belongs_to} and does not go to {requested}"
             )),
         }
     }
@@ -146,12 +139,11 @@ fn parse_key(bytes: &[u8]) -> Result<ApiKey, String> {
     ApiKey::parse(text).map_err(|error| error.to_string())
 }
 
-/// Runs a program in a group of its own, without our secrets or ears, and returns its first line.
+/// Runs a command in its own process group, without our secrets, and returns its first line.
 ///
-/// Its input is empty, and reading from our terminal stops it. Writing there cannot be kept from
-/// it.
-async fn run_key_command(words: &[String]) -> Result<Vec<u8>, String> {
-    let Some((name, arguments)) = words.split_first() else {
+/// Its stdin is empty, and reading from our terminal stops it. It can still write to the terminal.
+async fn run_key_command(command_line: &[String]) -> Result<Vec<u8>, String> {
+    let Some((name, arguments)) = command_line.split_first() else {
         return Err("names no program".to_owned());
     };
     let programs = SearchPath::from_env();
@@ -180,8 +172,7 @@ async fn run_key_command(words: &[String]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Returns the first line of what a child says: at its end, whoever may still hold the other end of
-/// the pipe.
+/// Returns the first line of a child's output, without waiting for its children to close the pipe.
 async fn read_first_line(child: &mut Child) -> Result<Vec<u8>, String> {
     let mut line = Vec::new();
     let mut out = child
@@ -192,7 +183,7 @@ async fn read_first_line(child: &mut Child) -> Result<Vec<u8>, String> {
         let read = out.read_until(b'\n', &mut line).await;
         read.map_err(|error| format!("cannot be heard: {error}"))?;
     }
-    // `out` stays open: one that has more to say must not be ended by a broken pipe.
+    // `out` stays open: a command that prints more must not fail with a broken pipe.
     match time::timeout(EXIT_TIMEOUT, child.wait()).await {
         Ok(Ok(status)) if !status.success() => Err(format!("failed ({status})")),
         Ok(Ok(_)) | Err(_) => Ok(line),
@@ -200,7 +191,7 @@ async fn read_first_line(child: &mut Child) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Ends a command's whole group when it is dropped.
+/// Guard that kills a command's process group on drop.
 struct CommandGroup(Option<u32>);
 
 impl Drop for CommandGroup {
@@ -211,22 +202,23 @@ impl Drop for CommandGroup {
     }
 }
 
-/// Reads a file that must be the user's alone.
+/// Reads a file that only its owner may read.
 ///
-/// Secret stores use symbolic links, so they are followed; the opened file itself is checked.
+/// Secret stores use symbolic links, so they are followed; the permissions of the opened file
+/// count.
 fn read_private_file(path: &Path) -> Result<Vec<u8>, String> {
     use std::os::unix::fs::MetadataExt as _;
-    let unread = |error: std::io::Error| format!("cannot be read: {error}");
-    let file =
-        regular_file::open(path, File::options().read(true), Symlinks::Follow).map_err(unread)?;
-    let meta = file.metadata().map_err(unread)?;
+    let read_error = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = regular_file::open(path, File::options().read(true), Symlinks::Follow)
+        .map_err(read_error)?;
+    let meta = file.metadata().map_err(read_error)?;
     if meta.mode() & 0o077 != 0 {
         return Err("can be read by others: chmod 600 it".to_owned());
     }
     let mut bytes = Vec::new();
     file.take(MAX_READ_LEN)
         .read_to_end(&mut bytes)
-        .map_err(unread)?;
+        .map_err(read_error)?;
     Ok(bytes)
 }
 
@@ -237,9 +229,9 @@ mod tests {
     use super::*;
     use crate::adapters::command::tests::{assert_gone, with_canary_key};
 
-    fn command(words: &[&str]) -> KeySource {
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        KeySource::Stored(StoredKey::Command(words))
+    fn command(command_line: &[&str]) -> KeySource {
+        let command_line = command_line.iter().map(|word| (*word).to_owned()).collect();
+        KeySource::Stored(StoredKey::Command(command_line))
     }
 
     async fn reason(source: &KeySource) -> String {
@@ -276,7 +268,7 @@ mod tests {
                 command(&["no-such-program-at-all"]),
                 "key_command names a program that was not found",
             ),
-            // It is there, but in the folder we happen to be in.
+            // It exists, but in the current folder.
             (
                 command(&["./Cargo.toml"]),
                 "key_command must name its program in full, from /, or by its name in PATH",
@@ -332,7 +324,7 @@ mod tests {
         );
         let source = command(&["sh", "-c", &script]);
         let reading = tokio::spawn(async move { reason(&source).await });
-        // The clock stands: it may go on when the child is there.
+        // The clock is paused: wait until the child has started.
         while !mark.exists() {
             task::yield_now().await;
         }
@@ -367,9 +359,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_misplaced_key_is_not_repeated() {
-        let words = vec!["canary-three".to_owned()];
+        let command_line = vec!["canary-three".to_owned()];
         let path = PathBuf::from("/nowhere/canary-three");
-        for stored in [StoredKey::Command(words), StoredKey::File(path)] {
+        for stored in [StoredKey::Command(command_line), StoredKey::File(path)] {
             let debug = format!("{stored:?}");
             let reason = reason(&KeySource::Stored(stored)).await;
             assert!(!format!("{debug} {reason}").contains("canary"), "{reason}");

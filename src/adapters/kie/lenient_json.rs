@@ -1,7 +1,6 @@
-//! Tolerant readers of JSON: one field at a time, in every spelling a family has been seen to use.
+//! Tolerant JSON parsing: accepts every spelling of a value that a family has been seen to use.
 //!
-//! They know neither the envelope nor any field's name. What cannot be read is `None`, never a
-//! made-up value.
+//! A value that cannot be read is `None`, never a default.
 
 use std::{borrow::Cow, cell::Cell, fmt};
 
@@ -15,69 +14,62 @@ use serde_json::{Map, Number, Value};
 
 use crate::domain::{link::Links, task::SuccessFlag, text::CleanText};
 
-/// A JSON object.
 pub type JsonObject = Map<String, Value>;
 
-/// The longest word of a flag that is kept, in bytes.
+/// The longest flag word kept, in bytes.
 const MAX_WORD_LEN: usize = 256;
 
-/// The most lists and objects in a document; a record has fewer than ten.
+/// The most arrays and objects in a document; a record has fewer than ten.
 const MAX_CONTAINERS: usize = 1_000;
 
-/// The most values in a document, links among them.
+/// The most values in a document.
 const MAX_VALUES: usize = 20_000;
 
-/// The depth to which lists and objects are read; deeper ones are skipped. A record is five deep,
-/// without user input.
+/// The nesting depth of arrays and objects; deeper ones are skipped. A record is five deep, apart
+/// from user input.
 const MAX_DEPTH: usize = 64;
 
-/// How much a document may grow when it is repaired, in bytes.
+/// How much the repair of a document may add, in bytes.
 const MAX_REPAIR_GROWTH: usize = 64 * 1024;
 
-/// How often JSON may be wrapped into a string of JSON.
+/// How many times JSON may be nested inside a JSON string.
 const MAX_WRAPPINGS: usize = 2;
 
-/// The years a moment must fall into to be believed: the API did not exist before.
+/// Plausible times: the years 2020 to 2099. The API did not exist before.
 const PLAUSIBLE_TIMES_MS: std::ops::Range<i64> = 1_577_836_800_000..4_102_444_800_000;
 
-/// Returns a field of an object; a missing one is null, as families use both for the same.
+/// Returns a field of an object; a missing field is null, because families use both alike.
 pub fn field<'a>(object: &'a JsonObject, name: &str) -> &'a Value {
     const NULL: &Value = &Value::Null;
     object.get(name).unwrap_or(NULL)
 }
 
-/// Says why a text is no document we read, as what follows "the answer made no sense: ". Quotes
-/// nothing of the text.
+/// The reason why a text could not be parsed, shown after a colon. Never quotes the text.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    /// It stops in the middle.
     #[error("it is JSON that ends too early")]
     Truncated,
-    /// It is built of more parts than any record: parsed, they would take up a hundred times their
-    /// length.
+    /// More values than any record: parsed, they would use a hundred times the memory of the text.
     #[error("it has too many parts")]
     TooComplex,
-    /// Something stands behind its end.
     #[error("it is not JSON: {0}")]
     TrailingData(serde_json::Error),
-    /// It breaks the grammar.
     #[error("it is not JSON: {0}")]
     NotJson(serde_json::Error),
 }
 
-/// A document as it was read.
+/// A parsed document.
 #[derive(Debug)]
 pub struct JsonDocument {
-    /// What it holds.
     pub value: Value,
-    /// Whether a key stands twice in one of its objects. The last one counts, as in browsers.
+    /// Whether an object has a key twice. The last value counts, as in browsers.
     pub has_duplicate_key: bool,
 }
 
-/// Parses a document; a byte order mark is skipped.
+/// Parses a document; skips a byte order mark.
 ///
-/// One odd value does not cost the others: half a surrogate pair becomes U+FFFD, a number out of
-/// range a string, `NaN`, `Infinity` and values nested too deep null.
+/// One invalid value does not invalidate the rest: half a surrogate pair becomes U+FFFD, a number
+/// out of range becomes a string, and `NaN`, `Infinity` and values nested too deep become null.
 pub fn parse_document(text: &str) -> Result<JsonDocument, JsonError> {
     let text = text.trim_start_matches('\u{feff}');
     if is_too_complex(text) {
@@ -89,15 +81,15 @@ pub fn parse_document(text: &str) -> Result<JsonDocument, JsonError> {
     })
 }
 
-/// Parses a document by the grammar alone.
+/// Parses a document without repair.
 fn parse_strictly(text: &str) -> Result<JsonDocument, JsonError> {
-    let has_key_twice = Cell::new(false);
+    let has_duplicate_key = Cell::new(false);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let part = ValueSeed {
-        has_duplicate_key: &has_key_twice,
+    let seed = ValueSeed {
+        has_duplicate_key: &has_duplicate_key,
         depth: 0,
     };
-    let value = part.deserialize(&mut reader);
+    let value = seed.deserialize(&mut reader);
     let value = value.map_err(|error| {
         if error.is_eof() {
             JsonError::Truncated
@@ -108,12 +100,11 @@ fn parse_strictly(text: &str) -> Result<JsonDocument, JsonError> {
     reader.end().map_err(JsonError::TrailingData)?;
     Ok(JsonDocument {
         value,
-        has_duplicate_key: has_key_twice.get(),
+        has_duplicate_key: has_duplicate_key.get(),
     })
 }
 
-/// Reads any value as [`Value`] does, and notes a key that stands twice in its object: `Value` says
-/// nothing of it.
+/// Deserializer seed for [`Value`] that also detects duplicate keys.
 #[derive(Clone, Copy)]
 struct ValueSeed<'a> {
     has_duplicate_key: &'a Cell<bool>,
@@ -121,7 +112,7 @@ struct ValueSeed<'a> {
 }
 
 impl ValueSeed<'_> {
-    /// Returns the reader of the values inside; `None` when that is too deep.
+    /// Returns the seed for nested values; `None` at the depth limit.
     const fn descend(self) -> Option<Self> {
         let depth = self.depth + 1;
         if depth > MAX_DEPTH {
@@ -143,7 +134,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value of JSON")
+        f.write_str("any JSON value")
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -175,26 +166,26 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
-        let Some(within) = self.descend() else {
+        let Some(nested) = self.descend() else {
             while parts.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(Value::Null);
         };
         let mut list = Vec::new();
-        while let Some(part) = parts.next_element_seed(within)? {
-            list.push(part);
+        while let Some(item) = parts.next_element_seed(nested)? {
+            list.push(item);
         }
         Ok(list.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<Value, A::Error> {
-        let Some(within) = self.descend() else {
+        let Some(nested) = self.descend() else {
             while parts.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(Value::Null);
         };
         let mut object = JsonObject::new();
         while let Some(key) = parts.next_key::<String>()? {
-            let part = parts.next_value_seed(within)?;
-            if object.insert(key, part).is_some() {
+            let value = parts.next_value_seed(nested)?;
+            if object.insert(key, value).is_some() {
                 self.has_duplicate_key.set(true);
             }
         }
@@ -202,59 +193,58 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-/// Reports whether a document is built of more lists, objects or values than is to be believed,
-/// without reading it. Values too deep to be read do not count.
+/// Reports whether a document has too many arrays, objects or values, without parsing it. Values
+/// below the depth limit do not count.
 fn is_too_complex(text: &str) -> bool {
-    let (mut groups, mut values, mut depth) = (0, 0, 0_usize);
-    let (mut is_text, mut is_escaped) = (false, false);
+    let (mut containers, mut values, mut depth) = (0, 0, 0_usize);
+    let (mut is_in_string, mut is_escaped) = (false, false);
     for byte in text.bytes() {
         match byte {
             _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'[' | b'{' if !is_text => {
+            b'\\' if is_in_string => is_escaped = true,
+            b'"' => is_in_string = !is_in_string,
+            b'[' | b'{' if !is_in_string => {
                 depth += 1;
-                groups += usize::from(depth <= MAX_DEPTH);
+                containers += usize::from(depth <= MAX_DEPTH);
             }
-            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
-            b',' if !is_text => values += usize::from(depth <= MAX_DEPTH),
+            b']' | b'}' if !is_in_string => depth = depth.saturating_sub(1),
+            b',' if !is_in_string => values += usize::from(depth <= MAX_DEPTH),
             _ => {}
         }
     }
-    groups > MAX_CONTAINERS || values > MAX_VALUES
+    containers > MAX_CONTAINERS || values > MAX_VALUES
 }
 
-/// Replaces what the JSON library refuses in a list or an object; `None` when it has nothing to
-/// replace.
+/// Replaces values that the JSON library rejects in an array or object; `None` if there are none.
 ///
-/// Servers that cut a prompt in the middle of an emoji send unpaired surrogates.
+/// For example, a server that cuts a prompt within an emoji sends an unpaired surrogate.
 fn repair(text: &str) -> Option<String> {
     if !text.trim_start().starts_with(['[', '{']) {
         return None;
     }
-    let mut mended = String::with_capacity(text.len());
-    let (mut rest, mut is_text, mut is_mended) = (text, false, false);
-    while !rest.is_empty() && mended.len() <= text.len() + MAX_REPAIR_GROWTH {
-        let (length, instead) = if is_text {
+    let mut repaired = String::with_capacity(text.len());
+    let (mut rest, mut is_in_string, mut is_repaired) = (text, false, false);
+    while !rest.is_empty() && repaired.len() <= text.len() + MAX_REPAIR_GROWTH {
+        let (length, replacement) = if is_in_string {
             scan_string(rest)
         } else {
             scan_outside_string(rest)
         };
-        let (piece, after) = rest.split_at_checked(length)?;
-        is_text ^= piece == "\"";
-        is_mended |= instead.is_some();
-        mended.push_str(instead.as_deref().unwrap_or(piece));
+        let (segment, after) = rest.split_at_checked(length)?;
+        is_in_string ^= segment == "\"";
+        is_repaired |= replacement.is_some();
+        repaired.push_str(replacement.as_deref().unwrap_or(segment));
         rest = after;
     }
-    (is_mended && rest.is_empty()).then_some(mended)
+    (is_repaired && rest.is_empty()).then_some(repaired)
 }
 
-/// Returns the length of the next piece of a JSON string, and its replacement if it needs one.
+/// Returns the length of the next segment of a JSON string, and its replacement if needed.
 fn scan_string(rest: &str) -> (usize, Option<String>) {
     let is_plain = |c: char| c >= ' ' && c != '"' && c != '\\';
-    let plain = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
-    if plain > 0 {
-        return (plain, None);
+    let plain_len = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
+    if plain_len > 0 {
+        return (plain_len, None);
     }
     let Some(after) = rest.strip_prefix('\\') else {
         let control = rest.chars().next().filter(char::is_ascii_control);
@@ -269,7 +259,7 @@ fn scan_string(rest: &str) -> (usize, Option<String>) {
     match after.chars().next() {
         Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => (2, None),
         Some('u') if after.get(1..5).is_some_and(is_hex) => (6, None),
-        // Not an escape: the backslash is a character.
+        // Not an escape: keep the backslash as a character.
         Some(_) => (1, Some("\\\\".to_owned())),
         None => (1, None),
     }
@@ -279,7 +269,7 @@ fn is_hex(digits: &str) -> bool {
     digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Returns the length of the next piece outside a JSON string, and its replacement if it needs one.
+/// Returns the length of the next segment outside a JSON string, and its replacement if needed.
 fn scan_outside_string(rest: &str) -> (usize, Option<String>) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
@@ -287,7 +277,7 @@ fn scan_outside_string(rest: &str) -> (usize, Option<String>) {
     match word {
         "" => (rest.chars().next().map_or(0, char::len_utf8), None),
         "NaN" | "Infinity" | "-Infinity" => (length, Some("null".to_owned())),
-        // Valid in the grammar, but out of range for every number type.
+        // Valid JSON, but out of range for every number type.
         _ if word.parse().is_ok_and(f64::is_infinite)
             && serde_json::from_str::<IgnoredAny>(word).is_ok() =>
         {
@@ -297,14 +287,13 @@ fn scan_outside_string(rest: &str) -> (usize, Option<String>) {
     }
 }
 
-/// One half of a surrogate pair.
 #[derive(Clone, Copy)]
 enum SurrogateHalf {
     Leading,
     Trailing,
 }
 
-/// Reads `uD83D` and its like: what follows the backslash of an escaped surrogate.
+/// Parses an escaped surrogate after its backslash, such as `uD83D`.
 fn parse_surrogate(text: &str) -> Option<SurrogateHalf> {
     let digits = text.strip_prefix('u')?.get(..4)?;
     match u16::from_str_radix(digits, 16).ok()? {
@@ -314,7 +303,7 @@ fn parse_surrogate(text: &str) -> Option<SurrogateHalf> {
     }
 }
 
-/// Reads an object, or one in a string of JSON.
+/// Returns an object, also from within a JSON string.
 pub fn parse_object(value: &Value) -> Option<JsonObject> {
     unwrap_json_string(value).and_then(|value| match value {
         Value::Object(object) => Some(object),
@@ -324,7 +313,7 @@ pub fn parse_object(value: &Value) -> Option<JsonObject> {
     })
 }
 
-/// Returns what a string of JSON holds, or the value itself when it is no string.
+/// Parses the JSON inside a string; returns other values as they are.
 pub fn unwrap_json_string(value: &Value) -> Option<Value> {
     let mut value = value.clone();
     for _ in 0..MAX_WRAPPINGS {
@@ -340,7 +329,7 @@ pub fn unwrap_json_string(value: &Value) -> Option<Value> {
     (!value.is_string()).then_some(value)
 }
 
-/// Reads anything but null as text: a string as it is, all else as JSON.
+/// Converts anything but null to text: strings as they are, other values as JSON.
 pub fn to_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::Null => None,
@@ -351,15 +340,14 @@ pub fn to_text(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Reads anything but null as one line of clean text of at most `max_bytes`; nothing, when nothing
-/// is in it.
+/// Converts anything but null to one line of at most `max_bytes`; `None` if it is empty.
 pub fn clean_line(value: &Value, max_bytes: usize) -> Option<CleanText> {
     to_text(value)
         .map(|text| CleanText::line(&text, max_bytes))
         .filter(|text| !text.is_empty())
 }
 
-/// Reads a whole number: as a number, as one with a fraction of zero, or as digits in a string.
+/// Parses an integer, given as a number, with a zero fraction, or as a string.
 pub fn parse_integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number
@@ -375,28 +363,28 @@ pub fn parse_integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// Returns a floating-point number that is whole as what it is.
+/// Converts a floating-point number without a fraction, if it fits.
 fn exact_integer(number: f64) -> Option<i64> {
     if number.fract() != 0.0 {
         return None;
     }
-    // Through text, because it refuses what does not fit; a cast would bend it. `+ 0.0` takes the
-    // sign off zero.
+    // Through text, because parsing fails where a cast would saturate. `+ 0.0` removes the sign of
+    // a negative zero.
     format!("{:.0}", number + 0.0).parse().ok()
 }
 
-/// Reads a flag: a whole number in any spelling, or else the server's own word. Null is no flag.
+/// Parses a flag: an integer in any spelling, else the text as it is. Null is not a flag.
 pub fn parse_flag(value: &Value) -> Option<SuccessFlag> {
     parse_integer(value).map(SuccessFlag::Number).or_else(|| {
         to_text(value).map(|word| SuccessFlag::Word(CleanText::line(&word, MAX_WORD_LEN)))
     })
 }
 
-/// Reads a moment: Unix milliseconds or seconds as number or text, or ISO 8601.
+/// Parses a time: Unix milliseconds or seconds as number or text, or ISO 8601.
 ///
-/// Text without a zone is taken as UTC. Outside the years 2020 to 2099 it is no moment.
+/// Text without a zone is UTC. Times outside [`PLAUSIBLE_TIMES_MS`] are `None`.
 pub fn parse_time(value: &Value) -> Option<Timestamp> {
-    let moment = match value {
+    let time = match value {
         Value::Number(number) => parse_unix_time(number.as_f64()?)?,
         Value::String(text) => {
             let text = text.trim();
@@ -408,12 +396,12 @@ pub fn parse_time(value: &Value) -> Option<Timestamp> {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
     PLAUSIBLE_TIMES_MS
-        .contains(&moment.as_millisecond())
-        .then_some(moment)
+        .contains(&time.as_millisecond())
+        .then_some(time)
 }
 
-/// Reads Unix time; what would be too early in milliseconds is tried in seconds. The ranges do not
-/// meet.
+/// Parses Unix time; a value too small for milliseconds is taken as seconds. The plausible ranges
+/// do not overlap.
 fn parse_unix_time(number: f64) -> Option<Timestamp> {
     let ms = exact_integer(number.round())?;
     if PLAUSIBLE_TIMES_MS.contains(&ms) {
@@ -429,7 +417,7 @@ fn parse_iso_time(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// Names of fields with a link, best first; compared without case, `_` and `-`.
+/// Field names for links, best first; compared without case, `_` and `-`.
 const LINK_FIELDS: [&str; 12] = [
     "url",
     "resulturl",
@@ -445,17 +433,15 @@ const LINK_FIELDS: [&str; 12] = [
     "file",
 ];
 
-/// Parts of the names of fields with links to other things than the result.
+/// Name parts of fields whose links are not the result.
 const SECONDARY_FIELDS: [&str; 5] = ["thumb", "cover", "poster", "preview", "callback"];
 
-/// The depth to which lists and objects are searched for links.
 const MAX_LINK_DEPTH: usize = 8;
 
-/// Collects links in order: strings, JSON in a string, objects with a link, and lists and maps of
-/// these.
+/// Collects links in order, from strings, JSON in a string, objects, and nested arrays and maps.
 ///
-/// A string in a list that is not a web link is kept, to be refused later; one in an object is
-/// skipped.
+/// In an array, a string that is not a web link is kept, so that it is rejected later; in an object
+/// it is skipped.
 pub fn collect_links(value: &Value) -> Links {
     let texts = link_texts(value, MAX_LINK_DEPTH);
     Links::parse(texts.iter().map(Cow::as_ref))
@@ -483,9 +469,9 @@ fn link_texts(value: &Value, depth: usize) -> Vec<Cow<'_, str>> {
     }
 }
 
-/// Returns the links under the best name of an object, else those of all its fields.
+/// Returns the links in an object's best field, else those in all its fields.
 fn link_texts_of_object(object: &JsonObject, depth: usize) -> Vec<Cow<'_, str>> {
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
+    let normalized = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
     let web_links = |value| {
         let mut found = link_texts(value, depth);
         found.retain(|text| is_web_link(text));
@@ -493,19 +479,25 @@ fn link_texts_of_object(object: &JsonObject, depth: usize) -> Vec<Cow<'_, str>> 
     };
     let named = LINK_FIELDS.iter().find_map(|wanted| {
         let mut fields = object.iter();
-        let (_, value) = fields.find(|(name, _)| plain(name) == *wanted)?;
+        let (_, value) = fields.find(|(name, _)| normalized(name) == *wanted)?;
         Some(web_links(value)).filter(|found| !found.is_empty())
     });
     named.unwrap_or_else(|| {
-        let (side, main): (Vec<_>, Vec<_>) = object.iter().partition(|(name, _)| {
-            let name = plain(name);
+        let (secondary, primary): (Vec<_>, Vec<_>) = object.iter().partition(|(name, _)| {
+            let name = normalized(name);
             SECONDARY_FIELDS.iter().any(|part| name.contains(part))
         });
-        let main: Vec<_> = main.into_iter().flat_map(|(_, v)| web_links(v)).collect();
-        if main.is_empty() {
-            side.into_iter().flat_map(|(_, v)| web_links(v)).collect()
+        let primary: Vec<_> = primary
+            .into_iter()
+            .flat_map(|(_, v)| web_links(v))
+            .collect();
+        if primary.is_empty() {
+            secondary
+                .into_iter()
+                .flat_map(|(_, v)| web_links(v))
+                .collect()
         } else {
-            main
+            primary
         }
     })
 }
@@ -516,14 +508,14 @@ fn is_web_link(text: &str) -> bool {
     start.starts_with("http://") || start == "https://"
 }
 
-/// Splits a string where a space or a comma is followed by another web link.
+/// Splits a string at separators that are followed by another web link.
 fn split_links(text: &str) -> Vec<Cow<'_, str>> {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
     let mut links: Vec<String> = Vec::new();
-    for piece in text.split_inclusive(is_separator) {
+    for segment in text.split_inclusive(is_separator) {
         match links.last_mut() {
-            Some(link) if !is_web_link(piece) => link.push_str(piece),
-            _ => links.push(piece.to_owned()),
+            Some(link) if !is_web_link(segment) => link.push_str(segment),
+            _ => links.push(segment.to_owned()),
         }
     }
     if links.len() < 2 {
@@ -563,7 +555,7 @@ mod tests {
 
     #[test]
     fn one_invalid_value_keeps_the_others() {
-        for (odd, read) in [
+        for (invalid, read) in [
             ("1e400", json!("1e400")),
             ("-1E+999", json!("-1E+999")),
             ("NaN", json!(null)),
@@ -578,7 +570,7 @@ mod tests {
             (r#""\x41 \' \u12 \é""#, json!(r"\x41 \' \u12 \é")),
             (r#""NaN 1e400 \"1e400""#, json!("NaN 1e400 \"1e400")),
         ] {
-            let text = format!(r#"{{"a":[1,{{"b":{odd}}}],"successFlag":1}}"#);
+            let text = format!(r#"{{"a":[1,{{"b":{invalid}}}],"successFlag":1}}"#);
             assert_eq!(
                 value(&text),
                 json!({"a": [1, {"b": read}], "successFlag": 1}),
@@ -596,7 +588,7 @@ mod tests {
         ] {
             assert!(parse_document(broken).is_err(), "{broken}");
         }
-        // The repair would make it six times as long.
+        // Its repair would be six times as long.
         let long = format!("[\"{}\"]", "\u{1}".repeat(MAX_REPAIR_GROWTH));
         assert!(parse_document(&long).is_err());
     }
@@ -636,7 +628,7 @@ mod tests {
     // F37
     #[test]
     fn the_last_duplicate_key_wins_and_is_reported() {
-        for (text, kept, has_key_twice) in [
+        for (text, kept, has_duplicate_key) in [
             (r#"{"a":1,"a":2}"#, json!({"a": 2}), true),
             (r#"{"a":1,"\u0061":2}"#, json!({"a": 2}), true),
             (
@@ -658,7 +650,7 @@ mod tests {
             let document = parse_document(text).unwrap();
             assert_eq!(
                 (document.value, document.has_duplicate_key),
-                (kept, has_key_twice),
+                (kept, has_duplicate_key),
                 "{text}"
             );
         }

@@ -1,7 +1,6 @@
-//! A fresh link to a file whose recorded one was refused: one call with the key, to the API and
-//! nowhere else.
+//! Renewal of result links that a file host refuses: one API request, with the key.
 //!
-//! The link it returns lives for 20 minutes and is fetched by another client, without the key.
+//! The new link is valid for 20 minutes. Another client, without the key, downloads it.
 
 use std::sync::Arc;
 
@@ -20,7 +19,6 @@ use crate::{
     ports::{BoxFuture, LinkRenewer},
 };
 
-/// Where fresh links are asked for.
 const RENEWAL_PATH: &str = "/api/v1/common/download-url";
 
 impl KieClient {
@@ -32,9 +30,9 @@ impl KieClient {
         let cell = Arc::clone(&*self.key_cell.lock().await);
         let key = self.load_key(&cell).await?;
         let account = AccountHash::new(self.origin.as_str(), key.expose());
-        let turn = limited_client::wait_for_permit(&self.limiter, task, account).await?;
+        let permit = limited_client::wait_for_permit(&self.limiter, task, account).await?;
         let link = self.request_link(key, url).await;
-        turn.release(RequestOutcome::from_result(&link)).await;
+        permit.release(RequestOutcome::from_result(&link)).await;
         self.forget_refused_key(&cell, &link).await;
         link
     }
@@ -45,7 +43,7 @@ impl KieClient {
     }
 
     async fn post_link_request(&self, key: &ApiKey, url: &VideoUrl) -> Result<Response, PollError> {
-        // On a connection of its own, so that none just closed by the server is taken.
+        // A new connection: a pooled one may just have been closed by the server.
         let client = match self.client(ConnectionReuse::Unpooled).await {
             Ok(client) => client,
             Err(error) => return Err(self.request_error(error)),
@@ -61,7 +59,7 @@ impl KieClient {
             let error = error.without_url();
             tracing::debug!(
                 error = connection::error_chain(&error),
-                "no answer about a link"
+                "no response to a link renewal"
             );
             self.request_error(error)
         })

@@ -1,7 +1,6 @@
-//! The family Luma Modify: where it is asked after, and how its record is read.
+//! Record decoder of the family Luma Modify.
 //!
-//! Knows neither HTTP nor the envelope around the record. Facts: the API's page "Get Luma Modify
-//! Details" and the spellings of its sister endpoints.
+//! Sources: the API's page "Get Luma Modify Details", and the field names of related endpoints.
 
 use serde_json::Value;
 
@@ -21,28 +20,26 @@ const MAX_MESSAGE_LEN: usize = 4 * 1024;
 /// The longest prompt kept, in bytes.
 const MAX_PROMPT_LEN: usize = 16 * 1024;
 
-/// The longest of the other texts, in bytes: what links are allowed.
+/// The longest of the other texts, in bytes: the limit for links.
 const MAX_TEXT_LEN: usize = 2 * 1024;
 
-/// Where the family lives and who reads its record.
 pub const API: FamilyApi = FamilyApi {
     path: "/api/v1/modify/record-info",
     decode,
 };
 
-/// Reads the record: total, because each field is read by itself and what cannot be read is left
-/// out.
+/// Decodes the record. Never fails: fields are read independently, and invalid ones are left out.
 ///
-/// Only the flag decides the state. A record without one (or with null) is
-/// [`TaskState::Unrecognised`] and not "running": it is asked after again either way, but nothing
-/// is claimed that the server did not say.
+/// Only the flag decides the state. A record without a flag (or with null) is
+/// [`TaskState::Unrecognised`], not "running": both are polled again, but we claim nothing that the
+/// server did not say.
 pub fn decode(record: &JsonObject) -> (TaskState, TaskDetails) {
     let request =
         lenient_json::parse_object(lenient_json::field(record, "paramJson")).unwrap_or_default();
     let response =
         lenient_json::parse_object(lenient_json::field(record, "response")).unwrap_or_default();
     let videos = parse_links(record, &response, "resultUrls");
-    let facts = TaskDetails {
+    let details = TaskDetails {
         flag: lenient_json::parse_flag(lenient_json::field(record, "successFlag")),
         prompt: lenient_json::to_text(lenient_json::field(&request, "prompt"))
             .map(|prompt| CleanText::block(&prompt, MAX_PROMPT_LEN))
@@ -68,15 +65,15 @@ pub fn decode(record: &JsonObject) -> (TaskState, TaskDetails) {
             MAX_MESSAGE_LEN,
         ),
     };
-    (task_state(videos, &facts), facts)
+    (task_state(videos, &details), details)
 }
 
-/// Returns what the flag means; see the table of flags on the API's page.
-fn task_state(videos: Links, facts: &TaskDetails) -> TaskState {
-    match &facts.flag {
-        // The flag wins over the rest, which was seen to come earlier than the flag.
+/// Maps the flag to a state; see the table of flags on the API's page.
+fn task_state(videos: Links, details: &TaskDetails) -> TaskState {
+    match &details.flag {
+        // Results and times can arrive before the flag changes; the flag decides.
         Some(SuccessFlag::Number(0)) => TaskState::Running {
-            is_finishing: facts.completed.is_some() || !videos.is_empty(),
+            is_finishing: details.completed.is_some() || !videos.is_empty(),
         },
         Some(SuccessFlag::Number(1)) => TaskState::Succeeded {
             videos,
@@ -88,7 +85,7 @@ fn task_state(videos: Links, facts: &TaskDetails) -> TaskState {
         Some(SuccessFlag::Number(3)) => TaskState::Failed {
             stage: FailureStage::Generation,
         },
-        // The video was made: only telling the callback URL of it failed.
+        // The video exists; only the request to the callback URL failed.
         Some(SuccessFlag::Number(4)) => TaskState::Succeeded {
             videos,
             callback: CallbackStatus::Failed,
@@ -97,7 +94,7 @@ fn task_state(videos: Links, facts: &TaskDetails) -> TaskState {
     }
 }
 
-/// Reads links from the response, else from beside it, where callbacks have them.
+/// Reads links from the response, else from the record itself, where callbacks have them.
 fn parse_links(record: &JsonObject, response: &JsonObject, name: &str) -> Links {
     let links = lenient_json::collect_links(lenient_json::field(response, name));
     if links.is_empty() {
@@ -107,8 +104,8 @@ fn parse_links(record: &JsonObject, response: &JsonObject, name: &str) -> Links 
     }
 }
 
-/// Reads the watermark, which is spelled otherwise in the request than in the record of it. An
-/// empty one is one.
+/// Reads the watermark; the record spells the field differently from the request. An empty
+/// watermark is kept.
 fn parse_watermark(request: &JsonObject) -> Option<CleanText> {
     ["waterMark", "watermark"]
         .into_iter()

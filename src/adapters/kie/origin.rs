@@ -1,52 +1,46 @@
-//! The one address the key may go to: scheme, host and port, checked.
-//!
-//! Knows nothing of paths and requests.
+//! The only address that the key may be sent to: a checked scheme, host and port.
 
 use std::{borrow::Cow, fmt};
 
 use url::{Host, Url};
 
-/// Where the API is, unless the user says otherwise.
 const OFFICIAL_ORIGIN: &str = "https://api.kie.ai";
 
-/// The address of the API: https, or http only to this machine itself.
+/// The address of the API: https, or http to this machine only.
 ///
-/// Held in its normal form, `scheme://host[:port]`: a host in capitals, in another script or as a
-/// number is written out as what it really is. Its key goes nowhere else.
+/// Normalised to `scheme://host[:port]`, so a host in capitals, in another script or as a number
+/// shows what it really is. The key goes nowhere else.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiOrigin {
     text: Cow<'static, str>,
     is_loopback: bool,
 }
 
-/// Says why a text is no address for the API. Does not repeat the text, in which there may be a
+/// The reason why a text is not a valid API address. Never quotes the text, which may contain a
 /// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    /// It cannot be read as an address.
     #[error("the API address is not of the form https://host")]
     NotAnAddress,
-    /// It holds white space or a control character, which browsers would silently leave out.
+    /// White space or a control character, which browsers silently drop.
     #[error("the API address has a space or a control character in it")]
     NotPrintable,
-    /// It is neither https nor http.
     #[error("the API address must begin with https://")]
     OtherScheme,
-    /// It is http to another machine: the key would cross the network in clear.
+    /// http to another machine: the key would cross the network unencrypted.
     #[error(
         "the API address must begin with https:// (http:// is for localhost, 127.0.0.1 and [::1] only)"
     )]
     PlainHttp,
-    /// It holds a user name or a password, often to hide the real host.
+    /// A user name or a password, often used to disguise the real host.
     #[error("the API address must not have a user name or a password in it")]
     HasUser,
-    /// It goes on after host and port.
     #[error("the API address must end after its host and port")]
     HasPath,
 }
 
 impl ApiOrigin {
-    /// Parses an address; white space around it and a `/` at its end are ignored.
+    /// Parses an address; ignores white space around it and a trailing `/`.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         let text = text.trim();
         if text
@@ -63,7 +57,7 @@ impl ApiOrigin {
             "http" => true,
             _ => return Err(OriginError::OtherScheme),
         };
-        // An empty user name leaves no trace after parsing, and only a trick puts an `@` there.
+        // An empty user name leaves no trace after parsing, but an `@` is always a trick.
         if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
             return Err(OriginError::HasUser);
         }
@@ -85,26 +79,25 @@ impl ApiOrigin {
         })
     }
 
-    /// Returns the address in its normal form, without a `/` at the end.
+    /// Returns the normalised address, without a trailing `/`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the host and the port, as people name a server.
+    /// Returns host and port, for display.
     pub fn host(&self) -> &str {
         self.text
             .split_once("://")
             .map_or(self.as_str(), |(_, host)| host)
     }
 
-    /// Reports whether the address is this machine: the simulator, a mock server, a test.
+    /// Reports whether the host is this machine: the simulator or a test server.
     pub const fn is_loopback(&self) -> bool {
         self.is_loopback
     }
 }
 
 impl Default for ApiOrigin {
-    /// The official address.
     fn default() -> Self {
         Self {
             text: Cow::Borrowed(OFFICIAL_ORIGIN),
@@ -172,7 +165,7 @@ mod tests {
         let table = [
             ("https://api.kie.ai", "https://api.kie.ai", false),
             (" HTTPS://API.KIE.AI:443/ ", "https://api.kie.ai", false),
-            // Another host by https is the user's choice, and its name is told in full.
+            // Another https host is the user's choice; its name is shown in full.
             (
                 "https://api.kie.ai.evil.example",
                 "https://api.kie.ai.evil.example",

@@ -1,29 +1,27 @@
-//! Takes a secret out of a text, in whatever spelling a server may send it back.
+//! Redaction of a secret in text, in every encoding that a server may use to repeat it.
 //!
-//! Knows nothing of where secret and text come from. A server that repeats the key rarely spells it
-//! as we did: JSON writes `/` as `\/` and any letter as `\u0041`, a link writes them as `%2F` and
-//! `%41`, JSON within JSON doubles each backslash, and a header as a whole is often seen in base64.
-//! So the text is decoded, step by step, beside itself; where the secret comes to light at any
-//! step, what it was spelled with is taken out of the text as it came.
+//! A server that repeats the key may encode it: JSON writes `/` as `\/` and any letter as `\u0041`,
+//! URLs use `%2F` and `%41`, JSON within JSON doubles each backslash, and headers are often logged
+//! in base64. So a copy of the text is decoded layer by layer, and each match in a layer is removed
+//! from the original text.
 
 use std::ops::Range;
 
 use base64::{Engine as _, engine::general_purpose};
 
-/// How often one spelling may be wrapped into another: a link in JSON within JSON is three deep.
+/// The most nested encodings: a link in JSON within JSON has three.
 const MAX_DECODE_STEPS: usize = 8;
 
-/// The longest text out of which a secret is cut, in bytes; ten times a record. To know where each
-/// byte came from takes several times the text, and a longer one that holds a secret was made to do
-/// harm: it goes as a whole.
+/// The longest text from which a secret is cut, in bytes: ten times a record. Tracking where each
+/// byte came from takes several times the memory of the text. A longer text with the secret is
+/// hostile, and is replaced completely.
 const MAX_CUT_LEN: usize = 128 * 1024;
 
-/// Where in a text a secret is matched.
+/// Where a secret matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MatchMode {
-    /// Anywhere.
     Anywhere,
-    /// As a whole word: next to no letter or digit.
+    /// Only without a letter or digit next to it.
     WholeWord,
 }
 
@@ -31,33 +29,38 @@ pub(super) enum MatchMode {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct SecretSpelling {
     bytes: Vec<u8>,
-    /// Whether it is only matched as a whole word; the middle of a base64 text never is.
+    /// Never set for base64, where the match is a part of a longer text.
     is_whole_word_only: bool,
 }
 
-/// A text decoded so far, with the place each byte has in the text as it came.
+/// A partly decoded text, with the position of each byte in the original text.
 struct DecodedText {
     bytes: Vec<u8>,
-    /// Where each byte begins; one more than there are bytes, for the end of the last.
+    /// Start of each byte in the original; one more entry for the end.
     starts: Vec<usize>,
 }
 
-/// Returns `text` with `instead` wherever `secret` is spelled in it, or in place of all of it when
-/// it is huge; nothing, when the secret is nowhere.
-pub(super) fn redact(text: &str, secret: &str, wanted: MatchMode, instead: &str) -> Option<String> {
-    let needles = secret_spellings(secret, wanted);
+/// Replaces every occurrence of `secret` in `text`, or the whole text if it is huge. Returns `None`
+/// if there is no occurrence.
+pub(super) fn redact(
+    text: &str,
+    secret: &str,
+    mode: MatchMode,
+    replacement: &str,
+) -> Option<String> {
+    let needles = secret_spellings(secret, mode);
     if !contains_secret(text.as_bytes(), &needles) {
         return None;
     }
     if text.len() > MAX_CUT_LEN {
-        return Some(instead.to_owned());
+        return Some(replacement.to_owned());
     }
     let found = find_spans(text.as_bytes(), &needles);
     let (mut clean, mut at) = (String::with_capacity(text.len()), 0);
     for span in found {
         if span.start >= at {
             clean.push_str(text.get(at..span.start).unwrap_or_default());
-            clean.push_str(instead);
+            clean.push_str(replacement);
         }
         at = at.max(span.end);
     }
@@ -65,7 +68,7 @@ pub(super) fn redact(text: &str, secret: &str, wanted: MatchMode, instead: &str)
     Some(clean)
 }
 
-/// Reports whether a needle comes to light at any step; takes no more room than the text itself.
+/// Reports whether any layer contains a needle. Uses no more memory than the text itself.
 fn contains_secret(text: &[u8], needles: &[SecretSpelling]) -> bool {
     let mut bytes = text.to_vec();
     for _ in 0..=MAX_DECODE_STEPS {
@@ -79,13 +82,13 @@ fn contains_secret(text: &[u8], needles: &[SecretSpelling]) -> bool {
     false
 }
 
-/// Undoes one layer of JSON's escapes and of percent signs; reports whether there was one.
+/// Decodes one layer of JSON and percent escapes in place; returns whether there was one.
 fn decode_layer(bytes: &mut Vec<u8>) -> bool {
     let (mut read, mut written) = (0, 0);
     while let Some(rest) = bytes.get(read..).filter(|rest| !rest.is_empty()) {
         let (byte, length) = decode_first(rest);
-        if let Some(place) = bytes.get_mut(written) {
-            *place = byte;
+        if let Some(slot) = bytes.get_mut(written) {
+            *slot = byte;
         }
         read += length;
         written += 1;
@@ -95,9 +98,9 @@ fn decode_layer(bytes: &mut Vec<u8>) -> bool {
     is_shorter
 }
 
-/// Returns where the needles stand, in capitals or not: the names of hosts have none.
+/// Returns the positions of the needles, ignoring case: host names are lower case.
 fn find_spellings(bytes: &[u8], needles: &[SecretSpelling]) -> Vec<Range<usize>> {
-    // Most bytes begin none of them, and a body may have a million.
+    // A fast check of the first byte: a body may have a million bytes.
     let is_first: [bool; 256] = std::array::from_fn(|byte| {
         let begins = |needle: &SecretSpelling| {
             let first = needle.bytes.first().map(u8::to_ascii_lowercase);
@@ -123,18 +126,18 @@ fn find_spellings(bytes: &[u8], needles: &[SecretSpelling]) -> Vec<Range<usize>>
     found
 }
 
-/// Reports whether the match is a whole word. The letter of a JSON escape (`\n`) ends a word.
+/// Reports whether the match is a whole word. The letter of a JSON escape (`\n`) is a boundary.
 fn is_whole_word(bytes: &[u8], span: &Range<usize>) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
     let before = bytes.get(..span.start).unwrap_or_default();
-    let begins = match before {
+    let starts_word = match before {
         [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't'] | [] => true,
         [.., last] => !is_letter(last),
     };
-    begins && !bytes.get(span.end).is_some_and(is_letter)
+    starts_word && !bytes.get(span.end).is_some_and(is_letter)
 }
 
-/// Returns the places of all needles in a text, in order of their beginning.
+/// Returns the positions of all needles in the original text, sorted by start.
 fn find_spans(text: &[u8], needles: &[SecretSpelling]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut decoded = DecodedText {
@@ -152,12 +155,12 @@ fn find_spans(text: &[u8], needles: &[SecretSpelling]) -> Vec<Range<usize>> {
     found
 }
 
-/// Returns what is looked for: the secret, what decoding makes of one that looks encoded itself,
-/// and the middle of its base64, which depends on where in a group of three it begins.
-fn secret_spellings(secret: &str, wanted: MatchMode) -> Vec<SecretSpelling> {
+/// Returns the spellings to search for: the secret, its decoded forms if it looks encoded itself,
+/// and the inner digits of its base64, for each offset in a group of three bytes.
+fn secret_spellings(secret: &str, mode: MatchMode) -> Vec<SecretSpelling> {
     let plain = |bytes: &[u8]| SecretSpelling {
         bytes: bytes.to_vec(),
-        is_whole_word_only: wanted == MatchMode::WholeWord,
+        is_whole_word_only: mode == MatchMode::WholeWord,
     };
     let mut needles = vec![plain(secret.as_bytes())];
     let mut decoded = secret.as_bytes().to_vec();
@@ -171,7 +174,7 @@ fn secret_spellings(secret: &str, wanted: MatchMode) -> Vec<SecretSpelling> {
             general_purpose::STANDARD_NO_PAD,
             general_purpose::URL_SAFE_NO_PAD,
         ] {
-            // The digits at both ends hold bits of what stands beside the secret.
+            // The digits at both ends share bits with the neighbouring bytes.
             let first = (before * 8_usize).div_ceil(6);
             let last = padded.len() * 8 / 6;
             let middle = engine.encode(&padded).get(first..last).map(str::to_owned);
@@ -187,7 +190,7 @@ fn secret_spellings(secret: &str, wanted: MatchMode) -> Vec<SecretSpelling> {
 }
 
 impl DecodedText {
-    /// Notes where the needles stand in the text as it came.
+    /// Adds the positions of the needles in the original text.
     fn add_matches(&self, needles: &[SecretSpelling], found: &mut Vec<Range<usize>>) {
         found.extend(
             find_spellings(&self.bytes, needles)
@@ -199,7 +202,7 @@ impl DecodedText {
         );
     }
 
-    /// Undoes one layer, as [`undo`] does; nothing, when there is none.
+    /// Decodes one more layer, like [`decode_layer`]; `None` if there is none.
     fn decode_further(&self) -> Option<Self> {
         let mut next = Self {
             bytes: Vec::with_capacity(self.bytes.len()),
@@ -217,8 +220,8 @@ impl DecodedText {
     }
 }
 
-/// Reads what a text begins with: a byte, and how much of the text spells it. What spells no byte
-/// is itself.
+/// Decodes the first byte of a text and returns it with its encoded length. A byte that is not
+/// encoded stands for itself.
 fn decode_first(text: &[u8]) -> (u8, usize) {
     match text {
         [b'%', high, low, ..] => hex_byte([*high, *low]).map(|byte| (byte, 3)),
@@ -231,7 +234,6 @@ fn decode_first(text: &[u8]) -> (u8, usize) {
     .unwrap_or((text.first().copied().unwrap_or_default(), 1))
 }
 
-/// Reads two hexadecimal digits.
 fn hex_byte(digits: [u8; 2]) -> Option<u8> {
     let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
     u8::try_from(high? * 16 + low?).ok()

@@ -1,7 +1,7 @@
-//! The `Retry-After` header: how long a server wants us to wait, in either of its two forms.
+//! Parser for the `Retry-After` header, in both of its forms.
 //!
-//! Pure: the clock of a date is the answer's own `Date`, so that a wrong clock here or there does
-//! not matter.
+//! A date is measured against the response's own `Date` header, so a wrong clock on either side
+//! does not matter.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::domain::{schedule::MAX_WAIT, time};
 
-/// The shortest wait: a moment that is past means "now", not "in a loop".
+/// The shortest wait: a time in the past must not cause a busy loop.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 
-/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date measured against the header
-/// `Date`.
+/// Parses `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date relative to the `Date`
+/// header.
 ///
-/// Holds the wait between one second and [`MAX_WAIT`]. What is neither form (negative, fractional,
-/// words, a date without a `Date` beside it) says nothing.
+/// Clamps the wait between one second and [`MAX_WAIT`]. Returns `None` for anything else: negative
+/// or fractional numbers, words, a date without a `Date` header.
 pub fn parse(value: &str, date: Option<&str>) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // Only digits: the one way to fail is to be too large.
+        // Only digits, so parsing can fail by overflow only.
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
         time::elapsed(parse_http_date(date?)?, parse_http_date(value)?)
@@ -28,7 +28,7 @@ pub fn parse(value: &str, date: Option<&str>) -> Option<Duration> {
     Some(wait.clamp(MIN_WAIT, MAX_WAIT))
 }
 
-/// Reads a date of HTTP in its one current form, which is that of e-mail.
+/// Parses an HTTP date in its current form, which is that of e-mail (RFC 2822).
 pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new()
         .parse_timestamp(text.trim())
