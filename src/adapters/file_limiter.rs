@@ -1,12 +1,12 @@
-//! The book of turns as a file beside the list, for all instances on this host.
+//! The limiter in a file beside the list, shared by all instances on this host.
 //!
-//! A small text, read and written whole under the file's lock: microseconds, no sync to the disk
-//! (what it says is stale in seconds anyway), and no write to the list, which would wake everybody.
-//! Whatever is wrong with it (no room, no right, a strange text) stops nobody: the turn is given,
-//! and the caller's own limits hold. A lock that others hold is waited for: on a busy machine that
-//! is how the limits hold; only one that is never let go is done without.
+//! A small text file, read and rewritten under its lock. That takes microseconds, needs no sync
+//! (the content is stale within seconds), and does not write to the list, which would wake all
+//! instances. If the file cannot be used (full disk, no permission, invalid content), permits are
+//! granted anyway and only the caller's own limits apply. A held lock is waited for, so the limits
+//! also work on a busy machine; a lock that is never released is ignored after a while.
 //!
-//! Of address and key there is a fingerprint in it, with a salt of the file's own; never the key.
+//! The file contains a salted hash of address and key, never the key.
 
 use std::{
     fmt::Write as _,
@@ -38,51 +38,48 @@ use crate::{
 pub mod limited_client;
 mod process_identity;
 
-/// What the file begins with; another version's text is none of ours.
+/// The first line of the file. A file of another version is discarded.
 const FILE_HEADER: &str = "kietop turns 3";
 
-/// The most of the file that is read; a whole book is a few thousand bytes.
+/// The most read of the file, in bytes; a full limiter takes a few thousand.
 const MAX_FILE_LEN: u64 = 16 * 1024;
 
-/// The longest text of an error kept.
+/// The longest error text kept, in bytes.
 const MAX_ERROR_LEN: usize = 512;
 
-/// How often the lock is tried, and how far apart: a second in all. It is held for microseconds,
-/// but many may want it, and who holds it may have to wait for a processor.
+/// Attempts to get the lock, [`LOCK_RETRY_DELAY`] apart: one second in all. It is held for
+/// microseconds, but many processes may want it, and its holder may have to wait for a CPU.
 const MAX_LOCK_ATTEMPTS: u32 = 1000;
-/// See [`TRIES`].
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
 
-/// How long a lock may be held before it is done without: whoever holds it was stopped just then.
+/// The time after which a held lock is ignored: its holder was probably stopped while holding it.
 const MAX_LOCK_TIME: Duration = Duration::from_secs(10);
 
-/// How long who did not get the lock waits before the next try.
+/// The wait before another attempt when the lock was not free.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// The book beside a list.
+/// A limiter stored in a file beside the list.
 #[derive(Debug)]
 pub struct FileLimiter {
     list: PathBuf,
     clock: fn() -> Mono,
-    /// This process, for the turns it takes.
+    /// Owner of the permits acquired here.
     own_process: Option<OwnerProcess>,
-    /// Since when the lock is not to be had, in milliseconds of the clock; zero while it is.
+    /// When the lock was first found held, in milliseconds of the clock; zero if it is free.
     locked_since: AtomicU64,
 }
 
-/// Says why the book is not to be had.
+/// The reason why the limiter file cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum LimiterError {
-    /// Others hold its lock.
-    #[error("others hold its lock")]
+    #[error("another process holds the lock")]
     Locked,
-    /// It is broken, or cannot be.
     #[error(transparent)]
     Unusable(#[from] io::Error),
 }
 
 impl FileLimiter {
-    /// Returns the book beside that list, by a clock that all programs of the host share.
+    /// Returns the limiter beside a list. All processes on the host must share the clock.
     pub fn for_list(list: PathBuf, clock: fn() -> Mono) -> Self {
         Self {
             list,
@@ -92,7 +89,7 @@ impl FileLimiter {
         }
     }
 
-    /// Returns the book's file: beside the list itself, not beside a link to it.
+    /// Returns the file's path, beside the list itself and not beside a symbolic link to it.
     fn file_path(&self) -> PathBuf {
         let list = fs::canonicalize(&self.list).unwrap_or_else(|_| self.list.clone());
         let mut name = list.into_os_string();
@@ -100,23 +97,23 @@ impl FileLimiter {
         name.into()
     }
 
-    /// Returns the present as finely as the file tells it, so that a turn is known again.
+    /// Returns the time in the file's precision, so that a permit equals its stored copy.
     fn now(&self) -> Mono {
         Mono::at(Duration::from_millis(to_millis(
             (self.clock)().since_start(),
         )))
     }
 
-    /// Does something in the book, which is told its salt, and writes it back.
+    /// Runs `work` on the limiter and its salt, and writes the result back.
     fn update<T>(
         &self,
         work: impl FnOnce(&mut Limiter, u64, Mono) -> T,
     ) -> Result<T, LimiterError> {
-        let done = self.try_update(work);
+        let result = self.try_update(work);
         let now = u64::try_from(self.now().since_start().as_millis()).unwrap_or(u64::MAX);
-        let done = match done {
+        let result = match result {
             Err(LimiterError::Locked) => {
-                // Zero means that it is to be had.
+                // Zero means that the lock is free.
                 let now = now.max(1);
                 let first = self.locked_since.compare_exchange(
                     0,
@@ -128,17 +125,15 @@ impl FileLimiter {
                 if now.saturating_sub(since) < to_millis(MAX_LOCK_TIME) {
                     Err(LimiterError::Locked)
                 } else {
-                    Err(io::Error::other("somebody keeps it locked").into())
+                    Err(io::Error::other("the lock is never released").into())
                 }
             }
-            done => {
+            result => {
                 self.locked_since.store(0, Ordering::Relaxed);
-                done
+                result
             }
         };
-        done.inspect_err(
-            |error| tracing::debug!(%error, "the turns of other instances are not known"),
-        )
+        result.inspect_err(|error| tracing::debug!(%error, "the shared limiter cannot be used"))
     }
 
     fn try_update<T>(
@@ -148,7 +143,7 @@ impl FileLimiter {
         let mut file = open_file(&self.file_path(), self.list.exists())?;
         lock(&file)?;
         let mut text = String::new();
-        // What is no text is no book: a new one is begun.
+        // Invalid UTF-8: start with an empty limiter.
         if (&file)
             .take(MAX_FILE_LEN)
             .read_to_string(&mut text)
@@ -156,10 +151,10 @@ impl FileLimiter {
         {
             text.clear();
         }
-        let (mut book, salt) = deserialize(&text);
+        let (mut limiter, salt) = deserialize(&text);
         let salt = salt.unwrap_or_else(|| RandomState::new().hash_one(FILE_HEADER));
-        let result = work(&mut book, salt, self.now());
-        let text = serialize(&book, salt);
+        let result = work(&mut limiter, salt, self.now());
+        let text = serialize(&limiter, salt);
         file.rewind()?;
         file.write_all(text.as_bytes())?;
         file.set_len(text.len().try_into().unwrap_or(MAX_FILE_LEN))?;
@@ -169,18 +164,17 @@ impl FileLimiter {
 
 impl RequestLimiter for FileLimiter {
     fn acquire(&self, task: &TaskId, account: AccountHash) -> Result<Permit, Denied> {
-        let taken = self.update(|book, salt, now| {
-            book.release_dead(|holder| process_identity::has_exited(holder, self.own_process));
-            book.acquire_for(task, account.salted(salt), self.own_process, now)
+        let result = self.update(|limiter, salt, now| {
+            limiter.release_dead(|owner| process_identity::has_exited(owner, self.own_process));
+            limiter.acquire_for(task, account.salted(salt), self.own_process, now)
         });
-        match taken {
-            Ok(taken) => taken,
+        match result {
+            Ok(permit) => permit,
             Err(LimiterError::Locked) => Err(Denied {
                 reason: DenyReason::LimitReached,
                 wait: RETRY_DELAY,
             }),
-            // What such a turn brings to light is nobody's: no fingerprint without salt gets into
-            // the file.
+            // Without an account: no hash without salt may get into the file.
             Err(LimiterError::Unusable(_)) => Ok(Permit {
                 task: task.clone(),
                 account: AccountHash::default(),
@@ -191,44 +185,43 @@ impl RequestLimiter for FileLimiter {
     }
 
     fn acquire_retry(&self) -> Result<(), Duration> {
-        match self.update(|book, _, now| book.acquire_retry(now)) {
-            Ok(counted) => counted,
+        match self.update(|limiter, _, now| limiter.acquire_retry(now)) {
+            Ok(result) => result,
             Err(LimiterError::Locked) => Err(RETRY_DELAY),
             Err(LimiterError::Unusable(_)) => Ok(()),
         }
     }
 
-    fn release(&self, turn: &Permit, heard: &RequestOutcome) {
-        // What cannot be told ends by itself.
-        self.update(|book, _, now| book.release(turn, heard, now))
+    fn release(&self, permit: &Permit, outcome: &RequestOutcome) {
+        // On failure the permit expires.
+        self.update(|limiter, _, now| limiter.release(permit, outcome, now))
             .unwrap_or_default();
     }
 
-    fn broadcast(&self, word: &Broadcast, account: AccountHash) {
-        // As above.
-        self.update(|book, salt, now| book.apply(word, account.salted(salt), now))
+    fn broadcast(&self, message: &Broadcast, account: AccountHash) {
+        // On failure the others find out themselves.
+        self.update(|limiter, salt, now| limiter.apply(message, account.salted(salt), now))
             .unwrap_or_default();
     }
 }
 
-/// Returns a span in milliseconds.
-fn to_millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+fn to_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Opens the file, or creates it (0600) if its list exists. Symbolic links are not followed.
-fn open_file(path: &Path, is_created: bool) -> io::Result<File> {
+fn open_file(path: &Path, may_create: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .write(true)
-        .create(is_created)
+        .create(may_create)
         .truncate(false);
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     regular_file::open(path, &mut options, Symlinks::Refuse)
 }
 
-/// Takes the file's lock; it goes with the file.
+/// Locks the file until it is closed.
 fn lock(file: &File) -> Result<(), LimiterError> {
     for _ in 0..MAX_LOCK_ATTEMPTS {
         match file.try_lock() {
@@ -240,36 +233,36 @@ fn lock(file: &File) -> Result<(), LimiterError> {
     Err(LimiterError::Locked)
 }
 
-/// Writes a book out: a line each, times in milliseconds.
-fn serialize(book: &Limiter, salt: u64) -> String {
+/// Serialises a limiter: one line for each entry, times in milliseconds.
+fn serialize(limiter: &Limiter, salt: u64) -> String {
     let millis = |at: Mono| at.since_start().as_millis();
     let mut text = format!("{FILE_HEADER}\nsalt {salt:016x}\n");
     let mut line = |line: std::fmt::Arguments<'_>| {
         // Writing into a `String` cannot fail.
         writeln!(text, "{line}").unwrap_or_default();
     };
-    for at in &book.request_times {
+    for at in &limiter.request_times {
         line(format_args!("started {}", millis(*at)));
     }
-    for (word, turns) in [("asking", &book.in_use), ("asked", &book.released)] {
+    for (keyword, permits) in [("asking", &limiter.in_use), ("asked", &limiter.released)] {
         for Permit {
             task,
             account,
             since,
-            owner: holder,
-        } in turns
+            owner,
+        } in permits
         {
             let (since, account) = (millis(*since), account.as_u64());
-            let holder = holder.map_or_else(
+            let owner = owner.map_or_else(
                 || "-".to_owned(),
                 |OwnerProcess {
-                     namespace: world,
-                     pid: process,
-                     started_at: begun,
-                 }| format!("{world:016x}.{process}.{begun}"),
+                     namespace,
+                     pid,
+                     started_at,
+                 }| format!("{namespace:016x}.{pid}.{started_at}"),
             );
             line(format_args!(
-                "{word} {since} {account:016x} {holder} {task}"
+                "{keyword} {since} {account:016x} {owner} {task}"
             ));
         }
     }
@@ -279,76 +272,75 @@ fn serialize(book: &Limiter, salt: u64) -> String {
         failures,
         since,
         until,
-    } in &book.backoffs
+    } in &limiter.backoffs
     {
         let (since, until) = (millis(*since), millis(*until));
         let (kind, code) = (error.kind(), error.code().unwrap_or_default());
-        let (account, why) = (account.as_u64(), error.text().map_or("", CleanText::as_str));
+        let (account, text) = (account.as_u64(), error.text().map_or("", CleanText::as_str));
         line(format_args!(
-            "held {since} {until} {account:016x} {failures} {kind} {code} {why}"
+            "held {since} {until} {account:016x} {failures} {kind} {code} {text}"
         ));
     }
     text
 }
 
-/// Reads a book and its salt. A line that makes no sense is left out; so is all of a text that is
-/// not ours.
+/// Parses a limiter and its salt. Skips invalid lines, and the whole text of another version.
 fn deserialize(text: &str) -> (Limiter, Option<u64>) {
-    let (mut book, mut salt) = (Limiter::default(), None);
+    let (mut limiter, mut salt) = (Limiter::default(), None);
     let mut lines = text.lines();
     if lines.next() != Some(FILE_HEADER) {
-        return (book, salt);
+        return (limiter, salt);
     }
     for line in lines {
         match line.strip_prefix("salt ") {
             Some(number) => salt = u64::from_str_radix(number, 16).ok(),
-            None => parse_line(line, &mut book).unwrap_or_default(),
+            None => parse_line(line, &mut limiter).unwrap_or_default(),
         }
     }
-    // A strange text must not hold up anybody: a whole book has no more than that.
-    book.in_use.truncate(MAX_IN_FLIGHT);
-    (book, salt)
+    // Invalid content must not block anyone: a valid file has no more permits in use.
+    limiter.in_use.truncate(MAX_IN_FLIGHT);
+    (limiter, salt)
 }
 
-/// Reads who holds a turn; one that makes no sense is nobody known.
+/// Parses the owner of a permit; `None` if it is unknown or invalid.
 fn parse_owner(text: &str) -> Option<OwnerProcess> {
-    let (world, rest) = text.split_once('.')?;
-    let (process, begun) = rest.split_once('.')?;
+    let (namespace, rest) = text.split_once('.')?;
+    let (pid, started_at) = rest.split_once('.')?;
     Some(OwnerProcess {
-        namespace: u64::from_str_radix(world, 16).ok()?,
-        pid: process.parse().ok()?,
-        started_at: begun.parse().ok()?,
+        namespace: u64::from_str_radix(namespace, 16).ok()?,
+        pid: pid.parse().ok()?,
+        started_at: started_at.parse().ok()?,
     })
 }
 
-fn parse_line(line: &str, book: &mut Limiter) -> Option<()> {
-    let (word, rest) = line.split_once(' ')?;
-    let moment = |text: &str| Some(Mono::at(Duration::from_millis(text.parse().ok()?)));
+fn parse_line(line: &str, limiter: &mut Limiter) -> Option<()> {
+    let (keyword, rest) = line.split_once(' ')?;
+    let time = |text: &str| Some(Mono::at(Duration::from_millis(text.parse().ok()?)));
     let account = |text: &str| Some(AccountHash::from_u64(u64::from_str_radix(text, 16).ok()?));
-    let turn = |rest: &str| {
-        let mut words = rest.splitn(4, ' ');
+    let permit = |rest: &str| {
+        let mut fields = rest.splitn(4, ' ');
         Some(Permit {
-            since: moment(words.next()?)?,
-            account: account(words.next()?)?,
-            owner: parse_owner(words.next()?),
-            task: TaskId::parse(words.next()?).ok()?,
+            since: time(fields.next()?)?,
+            account: account(fields.next()?)?,
+            owner: parse_owner(fields.next()?),
+            task: TaskId::parse(fields.next()?).ok()?,
         })
     };
-    match word {
-        "started" => book.request_times.push(moment(rest)?),
-        "asking" => book.in_use.push(turn(rest)?),
-        "asked" => book.released.push(turn(rest)?),
+    match keyword {
+        "started" => limiter.request_times.push(time(rest)?),
+        "asking" => limiter.in_use.push(permit(rest)?),
+        "asked" => limiter.released.push(permit(rest)?),
         "held" => {
-            let mut words = rest.splitn(7, ' ');
-            let mut next = || words.next();
-            let (since, until) = (moment(next()?)?, moment(next()?)?);
+            let mut fields = rest.splitn(7, ' ');
+            let mut next = || fields.next();
+            let (since, until) = (time(next()?)?, time(next()?)?);
             let account = account(next()?)?;
             let failures = next()?.parse().ok()?;
             let (kind, code) = (next()?, next()?.parse().ok()?);
-            let why = CleanText::line(next()?, MAX_ERROR_LEN);
-            book.backoffs.push(SharedBackoff {
+            let text = CleanText::line(next()?, MAX_ERROR_LEN);
+            limiter.backoffs.push(SharedBackoff {
                 account,
-                error: PollError::from_stored(kind, Some(code), why),
+                error: PollError::from_stored(kind, Some(code), text),
                 failures,
                 since,
                 until,
@@ -370,7 +362,7 @@ mod tests {
     #[test]
     fn limiter_state_round_trips_through_its_file() {
         let at = |millis| Mono::at(Duration::from_millis(millis));
-        let book = Limiter {
+        let limiter = Limiter {
             request_times: vec![at(1), at(2)],
             in_use: vec![Permit {
                 task: id("a"),
@@ -400,27 +392,27 @@ mod tests {
             }],
         };
 
-        assert_eq!(deserialize(&serialize(&book, 5)), (book, Some(5)));
+        assert_eq!(deserialize(&serialize(&limiter, 5)), (limiter, Some(5)));
         let empty = Limiter::default();
         assert_eq!(deserialize(&serialize(&empty, 0)), (empty, Some(0)));
     }
 
     #[test]
     fn invalid_limiter_files_are_ignored_or_trimmed() {
-        let title = format!("{FILE_HEADER}\n");
-        let strange = [
+        let header = format!("{FILE_HEADER}\n");
+        let invalid = [
             String::new(),
             "asking 1 a\n".to_owned(),
             format!(
-                "{title}asking\nasking 1\nasking x a\nasking 1 x b\nasking 1 7 b\nsalt x\nheld 1 2 3\nnonsense 1\n\0\u{202e}"
+                "{header}asking\nasking 1\nasking x a\nasking 1 x b\nasking 1 7 b\nsalt x\nheld 1 2 3\nnonsense 1\n\0\u{202e}"
             ),
-            format!("{title}held -1 2 3 offline 0 x\nstarted 99999999999999999999999999\n"),
+            format!("{header}held -1 2 3 offline 0 x\nstarted 99999999999999999999999999\n"),
         ];
-        for text in strange {
+        for text in invalid {
             assert_eq!(deserialize(&text), (Limiter::default(), None), "{text:?}");
         }
         let many = "asking 1 7 - a\n".repeat(100);
-        let (book, _) = deserialize(&format!("{title}{many}"));
-        assert_eq!(book.in_use.len(), MAX_IN_FLIGHT);
+        let (limiter, _) = deserialize(&format!("{header}{many}"));
+        assert_eq!(limiter.in_use.len(), MAX_IN_FLIGHT);
     }
 }

@@ -1,8 +1,7 @@
-//! Turns for who asks in the midst of other work: taken and given back off the loop, on the
-//! blocking pool.
+//! Limiter permits for async code: acquired and released on the blocking pool.
 //!
-//! Where nobody else can ask there is no book, and every turn is ours. So it is where taking one
-//! breaks: then only the caller's own limits hold.
+//! Without a limiter (no shared list), and after a panic in it, every request is permitted and only
+//! the caller's own limits apply.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,66 +16,68 @@ use crate::{
     ports::RequestLimiter,
 };
 
-/// The shortest wait for a turn that was refused.
+/// The shortest wait after a denied permit.
 pub const MIN_WAIT: Duration = Duration::from_millis(50);
 
-/// The book of turns, or that there is none.
+/// The limiter, if there is one.
 pub type SharedLimiter = Option<Arc<dyn RequestLimiter>>;
 
-/// A turn that is given back whatever happens.
+/// A permit that is released on drop.
 #[derive(Debug)]
 pub struct PermitGuard(Option<(Arc<dyn RequestLimiter>, Permit)>);
 
 impl PermitGuard {
-    /// Gives it back, with what the question brought to light; what is returned ends when the
-    /// others can see it.
-    pub async fn release(mut self, heard: RequestOutcome) {
-        let Some((turns, turn)) = self.0.take() else {
+    /// Releases the permit with the outcome of its request, and waits until other instances can see
+    /// it.
+    pub async fn release(mut self, outcome: RequestOutcome) {
+        let Some((limiter, permit)) = self.0.take() else {
             return;
         };
-        let ended = task::spawn_blocking(move || turns.release(&turn, &heard)).await;
-        if let Err(error) = ended {
-            tracing::warn!(%error, "a turn among the instances broke");
+        let result = task::spawn_blocking(move || limiter.release(&permit, &outcome)).await;
+        if let Err(error) = result {
+            tracing::warn!(%error, "releasing a permit failed");
         }
     }
 }
 
 impl Drop for PermitGuard {
     fn drop(&mut self) {
-        if let Some((turns, turn)) = self.0.take() {
-            turns.release(&turn, &RequestOutcome::NoAnswer);
+        if let Some((limiter, permit)) = self.0.take() {
+            limiter.release(&permit, &RequestOutcome::NoAnswer);
         }
     }
 }
 
-/// Takes a turn in a way of the caller's own, or says why there is none.
+/// Acquires a permit with `acquire`; without a limiter it always succeeds.
 pub async fn acquire_with(
-    turns: &SharedLimiter,
-    how: impl FnOnce(&dyn RequestLimiter) -> Result<Permit, Denied> + Send + 'static,
+    limiter: &SharedLimiter,
+    acquire: impl FnOnce(&dyn RequestLimiter) -> Result<Permit, Denied> + Send + 'static,
 ) -> Result<PermitGuard, Denied> {
-    let Some(turns) = turns else {
+    let Some(limiter) = limiter else {
         return Ok(PermitGuard(None));
     };
-    let turns = Arc::clone(turns);
-    // Whoever waits for it may be gone when it comes: it is given back then too.
-    let taking = move || how(turns.as_ref()).map(|turn| PermitGuard(Some((turns, turn))));
-    match task::spawn_blocking(taking).await {
-        Ok(taken) => taken,
-        Err(_broke) => Ok(PermitGuard(None)),
+    let limiter = Arc::clone(limiter);
+    // The guard is created on the blocking thread, so the permit is also released if the caller was
+    // dropped meanwhile.
+    let acquire_guard =
+        move || acquire(limiter.as_ref()).map(|permit| PermitGuard(Some((limiter, permit))));
+    match task::spawn_blocking(acquire_guard).await {
+        Ok(result) => result,
+        Err(_panicked) => Ok(PermitGuard(None)),
     }
 }
 
-/// Waits for the turn to ask something about a task; fails with the account's trouble while that is
-/// held back.
+/// Waits for a permit for a request about a task. During a backoff of the account, fails with its
+/// error.
 pub async fn wait_for_permit(
-    turns: &SharedLimiter,
+    limiter: &SharedLimiter,
     task: &TaskId,
     account: AccountHash,
 ) -> Result<PermitGuard, PollError> {
     loop {
         let task = task.clone();
-        match acquire_with(turns, move |turns| turns.acquire(&task, account)).await {
-            Ok(taken) => return Ok(taken),
+        match acquire_with(limiter, move |limiter| limiter.acquire(&task, account)).await {
+            Ok(permit) => return Ok(permit),
             Err(Denied {
                 reason: DenyReason::AccountBackoff { error, .. },
                 ..
@@ -89,12 +90,12 @@ pub async fn wait_for_permit(
     }
 }
 
-/// Waits until a question in its turn may be put a second time.
-pub async fn wait_for_retry(turns: &SharedLimiter) {
-    let Some(turns) = turns else { return };
+/// Waits until the limiter allows a retry of the current request.
+pub async fn wait_for_retry(limiter: &SharedLimiter) {
+    let Some(limiter) = limiter else { return };
     loop {
-        let theirs = Arc::clone(turns);
-        match task::spawn_blocking(move || theirs.acquire_retry()).await {
+        let limiter = Arc::clone(limiter);
+        match task::spawn_blocking(move || limiter.acquire_retry()).await {
             Ok(Err(wait)) => time::sleep(wait.max(MIN_WAIT)).await,
             Ok(Ok(())) | Err(_) => return,
         }

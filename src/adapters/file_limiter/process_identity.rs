@@ -1,8 +1,8 @@
-//! Who holds a turn: this process as others can tell it, and whether one that held a turn is gone.
+//! Identity of the processes that own permits, and detection of those that have exited.
 //!
-//! A process is gone when the host knows none of its number, or only one that began at another
-//! time. Nothing is concluded of a process of another start of the host or of another space of
-//! numbers (a container), nor where the host does not tell: its turn ends by itself.
+//! A process has exited if no process has its PID, or only one that started at another time. A
+//! process of another boot or another PID namespace (a container) is never taken for exited; its
+//! permit expires instead.
 
 use crate::domain::limiter::OwnerProcess;
 
@@ -11,15 +11,15 @@ pub(super) use linux::current_process;
 #[cfg(target_os = "linux")]
 use linux::has_exited_here;
 
-/// Returns this process; `None` where it cannot be told apart from others.
+/// Returns `None`: here, processes cannot be identified.
 #[cfg(not(target_os = "linux"))]
 pub(super) const fn current_process() -> Option<OwnerProcess> {
     None
 }
 
-/// Reports whether it is certain that a process is gone, as far as this one can tell.
-pub(super) fn has_exited(holder: OwnerProcess, current_process: Option<OwnerProcess>) -> bool {
-    current_process.is_some_and(|own| own.namespace == holder.namespace && has_exited_here(holder))
+/// Reports whether a process has certainly exited, as far as this process can know.
+pub(super) fn has_exited(owner: OwnerProcess, current_process: Option<OwnerProcess>) -> bool {
+    current_process.is_some_and(|own| own.namespace == owner.namespace && has_exited_here(owner))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -41,44 +41,44 @@ mod linux {
 
     use super::OwnerProcess;
 
-    /// Returns this process; `None` where it cannot be told apart from others.
+    /// Returns the identity of this process; `None` if it cannot be determined.
     pub(in super::super) fn current_process() -> Option<OwnerProcess> {
-        let process = std::process::id();
+        let pid = std::process::id();
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // What is mounted there may count another space's numbers.
-        let is_ours = stat.split(' ').next()?.parse() == Ok(process);
-        let (_, begun) = state_and_start_time(&stat).filter(|_| is_ours)?;
+        // `/proc` may belong to another PID namespace.
+        let is_ours = stat.split(' ').next()?.parse() == Ok(pid);
+        let (_, started_at) = state_and_start_time(&stat).filter(|_| is_ours)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let space = fs::read_link("/proc/self/ns/pid").ok()?;
+        let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
         let mut hasher = DefaultHasher::new();
-        (boot, space).hash(&mut hasher);
+        (boot, namespace).hash(&mut hasher);
         Some(OwnerProcess {
             namespace: hasher.finish(),
-            pid: process,
-            started_at: begun,
+            pid,
+            started_at,
         })
     }
 
-    /// Reports whether a process of our namespace is gone. That it can be sent a signal
-    /// is asked first: a host may hide what it tells of a process that is there.
-    pub(super) fn has_exited_here(holder: OwnerProcess) -> bool {
-        let number = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
-        let Some(number) = number else { return true };
-        if test_kill_process(number) == Err(Errno::SRCH) {
+    /// Reports whether a process of our namespace has exited. Sends signal 0 first, because the
+    /// system may hide the `/proc` entry of a live process.
+    pub(super) fn has_exited_here(owner: OwnerProcess) -> bool {
+        let pid = i32::try_from(owner.pid).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid else { return true };
+        if test_kill_process(pid) == Err(Errno::SRCH) {
             return true;
         }
-        let stat = fs::read_to_string(format!("/proc/{}/stat", holder.pid)).ok();
-        // Dead ones are told of until their parent has heard of it.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", owner.pid)).ok();
+        // A zombie keeps its entry until its parent waits for it.
         stat.as_deref()
             .and_then(state_and_start_time)
-            .is_some_and(|(state, begun)| {
-                state == "Z" || state == "X" || begun != holder.started_at
+            .is_some_and(|(state, started_at)| {
+                state == "Z" || state == "X" || started_at != owner.started_at
             })
     }
 
-    /// Returns a process's state, and when it began.
+    /// Parses state and start time from `/proc/PID/stat`.
     fn state_and_start_time(stat: &str) -> Option<(&str, u64)> {
-        // The name, in parentheses, may hold anything.
+        // The name, in parentheses, may contain anything.
         let (_, rest) = stat.rsplit_once(") ")?;
         let mut fields = rest.split(' ');
         Some((fields.next()?, fields.nth(18)?.parse().ok()?))
@@ -93,8 +93,8 @@ mod linux {
         #[test]
         fn live_processes_are_told_from_dead_ones() {
             let current_process = current_process().unwrap();
-            let is_gone = |holder| has_exited(holder, Some(current_process));
-            assert!(!is_gone(current_process));
+            let is_exited = |owner| has_exited(owner, Some(current_process));
+            assert!(!is_exited(current_process));
 
             let mut child = Command::new("cat")
                 .stdin(std::process::Stdio::piped())
@@ -107,27 +107,27 @@ mod linux {
                 started_at: state_and_start_time(&stat).unwrap().1,
                 ..current_process
             };
-            assert!(!is_gone(other));
+            assert!(!is_exited(other));
             let earlier = OwnerProcess {
                 started_at: other.started_at - 1,
                 ..other
             };
-            assert!(is_gone(earlier), "another one had its number");
+            assert!(is_exited(earlier), "another process had its PID");
             let foreign = OwnerProcess {
                 namespace: current_process.namespace ^ 1,
                 ..earlier
             };
-            assert!(!is_gone(foreign), "who can tell");
+            assert!(!is_exited(foreign), "another namespace");
 
             child.kill().unwrap();
-            while !is_gone(other) {
+            while !is_exited(other) {
                 std::thread::yield_now();
             }
             child.wait().unwrap();
-            assert!(is_gone(other));
+            assert!(is_exited(other));
             assert!(
                 !super::super::has_exited(other, None),
-                "nor can one who does not know itself"
+                "our own identity is unknown"
             );
         }
 
