@@ -1,15 +1,14 @@
-//! Result videos from a file host to the disk: streamed beside the target, resumed where that is
-//! exact, verified, and only then named.
+//! Downloads of result videos: streamed to a partial file, resumed if that is exact, verified, and
+//! only then renamed to the final name.
 //!
-//! The state machine of one file: *planned*, then a *part* that grows (`download/part.rs`), *whole*
-//! when every byte is here, *verified* when it is a video from end to end (`download/video.rs`),
-//! *final* when it carries its name. It ends elsewhere as *refused* (no video, no public address),
-//! *gone* (the file host refuses the link and a fresh one; `domain` decides whether that means "not
-//! there yet"), *paused* (dropped or stopped: the part stays) or *failed* (after several tries: the
-//! part stays).
+//! The bytes go to a partial file (`partial_file`). When all are received, it is verified as an
+//! intact video (`video_check`) and renamed. Other outcomes: not allowed (not a video, not a public
+//! address), link expired (the file host refuses the old and the renewed link; `domain` decides
+//! whether the file is only not ready yet), stopped, or failed after several attempts. In the last
+//! two cases the partial file stays.
 //!
-//! The client here has no key, sends no referrer and asks for no compression; where it may go is
-//! `download/reach.rs`'s.
+//! The HTTP client here has no key, sends no referrer and requests no compression. `allowed_hosts`
+//! decides which hosts it may connect to.
 
 use std::{
     env, fmt,
@@ -55,28 +54,26 @@ mod video_check;
 pub use self::allowed_hosts::AllowedHosts;
 pub(super) use self::rename_noreplace::rename_without_replacing;
 
-/// Bounds a save.
+/// Limits on one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadLimits {
-    /// How long finding the host, connecting and TLS may take together.
+    /// For DNS, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// How long less than a thousand bytes a second may come; and how long the head of an answer
-    /// may take.
+    /// How long the rate may stay below 1 KiB/s; also the time for the response headers.
     pub stall_timeout: Duration,
-    /// The largest file, in bytes.
+    /// In bytes.
     pub max_file_len: u64,
-    /// How much room is left on the disk, in bytes.
+    /// Disk space that stays free, in bytes.
     pub min_free_space: u64,
-    /// How often a file is asked for again that broke off, or was not whole.
+    /// The most attempts in a row without progress.
     pub max_attempts: u32,
-    /// How long the first of those tries waits; each later one twice as long.
+    /// The wait before the first retry; doubled for each later one.
     pub first_retry_delay: Duration,
-    /// How long another program, or a save just stopped, is given to let go of the part.
+    /// How long to wait until another program, or a download just stopped, unlocks the file.
     pub lock_timeout: Duration,
 }
 
 impl Default for DownloadLimits {
-    /// 10 s, 30 s, 8 GiB, 200 MB, five tries from one second on, two seconds.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -90,7 +87,7 @@ impl Default for DownloadLimits {
     }
 }
 
-/// Fetches files over HTTP. Making one is free: the client within is built at the first file.
+/// The downloader. Creating one is cheap: the HTTP client inside is built for the first file.
 pub struct HttpDownloader {
     allowed_hosts: AllowedHosts,
     proxies: ProxyHosts,
@@ -101,21 +98,20 @@ pub struct HttpDownloader {
 }
 
 impl HttpDownloader {
-    /// Returns a downloader for that reach, which asks there for fresh links.
     pub fn new(
-        reach: AllowedHosts,
-        fresh_links: Arc<dyn LinkRenewer>,
+        allowed_hosts: AllowedHosts,
+        link_renewer: Arc<dyn LinkRenewer>,
         limits: DownloadLimits,
     ) -> Self {
-        // Files of an API on this machine never go through a proxy.
-        let proxies = match reach {
+        // Files of an API on this machine never use a proxy.
+        let proxies = match allowed_hosts {
             AllowedHosts::PublicOnly => ProxyHosts::parse(proxy::https_proxies()),
             AllowedHosts::PublicAndLoopback => ProxyHosts::default(),
         };
         Self {
-            allowed_hosts: reach,
+            allowed_hosts,
             proxies,
-            link_renewer: fresh_links,
+            link_renewer,
             limits,
             client: OnceCell::const_new(),
             slots: Semaphore::const_new(MAX_CONCURRENT),
@@ -124,117 +120,123 @@ impl HttpDownloader {
 
     async fn download_file(
         &self,
-        order: &DownloadRequest,
-        told: &(dyn Fn(TransferProgress) + Send + Sync),
+        request: &DownloadRequest,
+        on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
     ) -> Result<PathBuf, DownloadError> {
-        let turn = self.slots.acquire().await;
-        let _turn = turn.map_err(|_closed| DownloadError::Stopped)?;
-        let url = self.check_link(&order.url)?;
-        let mut part = Some(self.open_when_unlocked(order).await?);
-        let result = self.fetch_until_complete(order, url, &mut part, told).await;
-        if let Some(part) = part
-            && (result.is_err() && part.offset() == 0)
+        let slot = self.slots.acquire().await;
+        let _slot = slot.map_err(|_closed| DownloadError::Stopped)?;
+        let url = self.check_link(&request.url)?;
+        let mut partial = Some(self.open_when_unlocked(request).await?);
+        let result = self
+            .fetch_until_complete(request, url, &mut partial, on_progress)
+            .await;
+        if let Some(partial) = partial
+            && (result.is_err() && partial.offset() == 0)
         {
-            // Nothing came, so nothing is left lying about.
-            run_blocking(move || part.discard()).await?;
+            // Nothing was received, so leave no empty file.
+            run_blocking(move || partial.discard()).await?;
         }
         result
     }
 
-    /// Fetches until the file is whole and named. The part is left where it was taken from, unless
-    /// a task broke.
+    /// Fetches until the file is complete and has its final name. Returns the partial file in
+    /// `kept`, unless a task panicked.
     async fn fetch_until_complete(
         &self,
-        order: &DownloadRequest,
+        request: &DownloadRequest,
         mut url: Url,
         kept: &mut Option<PartialFile>,
-        told: &(dyn Fn(TransferProgress) + Send + Sync),
+        on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
     ) -> Result<PathBuf, DownloadError> {
         let client = self.client().await?;
-        let (mut tries, mut is_fresh, mut is_doubted) =
-            (AttemptCounter::new(&self.limits), false, false);
+        let mut attempts = AttemptCounter::new(&self.limits);
+        let (mut is_renewed, mut was_incomplete) = (false, false);
         loop {
-            let mut part = kept.take().ok_or(DownloadError::Panicked)?;
-            tries.record_offset(&part);
-            let ended = if part.is_complete() {
-                *kept = Some(part);
+            let mut partial = kept.take().ok_or(DownloadError::Panicked)?;
+            attempts.record_offset(&partial);
+            let result = if partial.is_complete() {
+                *kept = Some(partial);
                 Ok(LengthCertainty::Known)
             } else {
                 let host = transfer::FileHostClient {
                     client,
                     check_link: &|url| self.allowed_hosts.check_link(url, &self.proxies),
                 };
-                let (back, ended) = transfer::fetch(&host, &url, part, &self.limits, told).await;
-                *kept = back;
-                ended
+                let (returned, result) =
+                    transfer::fetch(&host, &url, partial, &self.limits, on_progress).await;
+                *kept = returned;
+                result
             };
-            part = kept.take().ok_or(DownloadError::Panicked)?;
-            match ended {
+            partial = kept.take().ok_or(DownloadError::Panicked)?;
+            match result {
                 Ok(length) => {
-                    let (back, named) = run_blocking(move || part.finish(length)).await?;
-                    *kept = Some(back);
-                    match named {
-                        // A proxy may have cut it short: one more try, from the start.
-                        Err(DownloadError::Incomplete(_)) if !is_doubted => is_doubted = true,
-                        named => return named,
+                    let (returned, result) = run_blocking(move || partial.finish(length)).await?;
+                    *kept = Some(returned);
+                    match result {
+                        // A proxy may have truncated it: one more attempt, from the start.
+                        Err(DownloadError::Incomplete(_)) if !was_incomplete => {
+                            was_incomplete = true;
+                        }
+                        result => return result,
                     }
                 }
                 Err(FetchError::RangeMismatch) => {
-                    let (back, begun) = run_blocking(move || part.reset()).await?;
-                    *kept = Some(back);
-                    begun?;
-                    if tries.record_failure().is_none() {
+                    let (returned, result) = run_blocking(move || partial.reset()).await?;
+                    *kept = Some(returned);
+                    result?;
+                    if attempts.record_failure().is_none() {
                         return Err(DownloadError::NoAnswer(PollError::ConnectionLost));
                     }
                 }
                 Err(FetchError::LinkRefused(status)) => {
-                    *kept = Some(part);
-                    if is_fresh {
+                    *kept = Some(partial);
+                    if is_renewed {
                         return Err(DownloadError::LinkExpired { status, why: None });
                     }
-                    is_fresh = true;
-                    url = self.renew_checked(order, status).await?;
+                    is_renewed = true;
+                    url = self.renew_checked(request, status).await?;
                 }
                 Err(FetchError::Failed(error)) => {
-                    tries.record_offset(&part);
-                    *kept = Some(part);
-                    let Some(wait) = tries.record_failure().filter(|_| is_retryable(&error)) else {
+                    attempts.record_offset(&partial);
+                    *kept = Some(partial);
+                    let Some(wait) = attempts.record_failure().filter(|_| is_retryable(&error))
+                    else {
                         return Err(error);
                     };
-                    tracing::debug!(?error, ?wait, "a file broke off");
+                    tracing::debug!(?error, ?wait, "download interrupted");
                     time::sleep(wait).await;
                 }
             }
         }
     }
 
-    /// Opens the part, and waits a little for whoever holds it: a save just stopped writes its last
-    /// pieces.
+    /// Opens the partial file; waits a little while it is locked, because a download just stopped
+    /// still writes its last chunks.
     async fn open_when_unlocked(
         &self,
-        order: &DownloadRequest,
+        request: &DownloadRequest,
     ) -> Result<PartialFile, DownloadError> {
-        let until = time::Instant::now() + self.limits.lock_timeout;
+        let deadline = time::Instant::now() + self.limits.lock_timeout;
         loop {
-            let order = order.clone();
-            match run_blocking(move || PartialFile::open(&order)).await? {
-                Err(DownloadError::Busy) if time::Instant::now() < until => {
+            let request = request.clone();
+            match run_blocking(move || PartialFile::open(&request)).await? {
+                Err(DownloadError::Busy) if time::Instant::now() < deadline => {
                     time::sleep(self.limits.lock_timeout / 20).await;
                 }
-                opened => return opened,
+                result => return result,
             }
         }
     }
 
-    /// Asks for a link that lives, in the place of one that was refused.
+    /// Requests a new link in place of a refused one, and checks it.
     async fn renew_checked(
         &self,
-        order: &DownloadRequest,
+        request: &DownloadRequest,
         status: u16,
     ) -> Result<Url, DownloadError> {
-        let DownloadRequest { task, url, .. } = order;
+        let DownloadRequest { task, url, .. } = request;
         match self.link_renewer.renew_link(task, url).await {
-            Ok(fresh) => self.check_link(&fresh),
+            Ok(link) => self.check_link(&link),
             Err(PollError::NotFound) => Err(DownloadError::LinkExpired { status, why: None }),
             Err(PollError::Rejected { message, .. }) => Err(DownloadError::LinkExpired {
                 status,
@@ -252,9 +254,9 @@ impl HttpDownloader {
         }
     }
 
-    /// Returns a link in its parts when it may be fetched from.
+    /// Parses a link and checks that it may be fetched.
     fn check_link(&self, url: &VideoUrl) -> Result<Url, DownloadError> {
-        let refused = |why: &str| DownloadError::NotAllowed(CleanText::line(why, 300));
+        let refused = |reason: &str| DownloadError::NotAllowed(CleanText::line(reason, 300));
         let url = url
             .to_url()
             .ok_or_else(|| refused("the link makes no sense"))?;
@@ -263,11 +265,11 @@ impl HttpDownloader {
         Ok(url)
     }
 
-    /// Returns the HTTP client, built on the blocking pool when it is needed first.
+    /// Returns the HTTP client; built on the blocking pool for the first file.
     async fn client(&self) -> Result<&Client, DownloadError> {
         let built = self.client.get_or_try_init(|| async move {
-            let (reach, limits, proxies) = (self.allowed_hosts, self.limits, self.proxies.clone());
-            run_blocking(move || build_http_client(|| client_builder(reach, &limits, &proxies)))
+            let (hosts, limits, proxies) = (self.allowed_hosts, self.limits, self.proxies.clone());
+            run_blocking(move || build_http_client(|| client_builder(hosts, &limits, &proxies)))
                 .await?
                 .map_err(|error| {
                     let text = format!(
@@ -281,11 +283,11 @@ impl HttpDownloader {
     }
 }
 
-/// How often a file is asked for at all, for each try in a row that it has: also where every try
-/// brings a little.
+/// All attempts of a file, as a multiple of [`DownloadLimits::max_attempts`]. Limits downloads in
+/// which every attempt makes a little progress.
 const TOTAL_ATTEMPTS_FACTOR: u32 = 20;
 
-/// Counts what went wrong with one file.
+/// Counts the failed attempts of one file.
 #[derive(Debug)]
 struct AttemptCounter {
     limits: DownloadLimits,
@@ -304,33 +306,32 @@ impl AttemptCounter {
         }
     }
 
-    /// Takes in how far the file is. Only what the next try can go on from is a step ahead.
-    fn record_offset(&mut self, part: &PartialFile) {
-        if part.offset() > self.max_offset && part.remote_version().validator().is_some() {
-            self.max_offset = part.offset();
+    /// Records progress. Only bytes from which the next attempt can resume count.
+    fn record_offset(&mut self, partial: &PartialFile) {
+        if partial.offset() > self.max_offset && partial.remote_version().validator().is_some() {
+            self.max_offset = partial.offset();
             self.consecutive = 0;
         }
     }
 
-    /// Counts a failure, and returns how long to wait for the next try; none when there is to be
-    /// none.
+    /// Counts a failure and returns the wait before the next attempt; `None` to give up.
     fn record_failure(&mut self) -> Option<Duration> {
         let DownloadLimits {
-            max_attempts: tries,
-            first_retry_delay: wait,
+            max_attempts,
+            first_retry_delay,
             ..
         } = self.limits;
         self.total += 1;
         self.consecutive += 1;
-        let is_over =
-            self.consecutive >= tries || self.total >= tries.saturating_mul(TOTAL_ATTEMPTS_FACTOR);
-        (!is_over).then(|| wait * 2_u32.saturating_pow(self.consecutive - 1))
+        let may_retry = self.consecutive < max_attempts
+            && self.total < max_attempts.saturating_mul(TOTAL_ATTEMPTS_FACTOR);
+        may_retry.then(|| first_retry_delay * 2_u32.saturating_pow(self.consecutive - 1))
     }
 }
 
-/// Returns the settings of a client without a key: it fetches files from wherever a server says.
+/// Returns the builder of the HTTP client for file hosts, which has no key.
 fn client_builder(
-    reach: AllowedHosts,
+    allowed_hosts: AllowedHosts,
     limits: &DownloadLimits,
     proxies: &ProxyHosts,
 ) -> ClientBuilder {
@@ -338,21 +339,24 @@ fn client_builder(
         .user_agent(concat!("kietop/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
-        .https_only(reach == AllowedHosts::PublicOnly)
-        .dns_resolver(Arc::new(CheckedResolver::new(reach, proxies.clone())))
+        .https_only(allowed_hosts == AllowedHosts::PublicOnly)
+        .dns_resolver(Arc::new(CheckedResolver::new(
+            allowed_hosts,
+            proxies.clone(),
+        )))
         .connect_timeout(limits.connect_timeout);
-    match reach {
+    match allowed_hosts {
         AllowedHosts::PublicOnly => settings,
         AllowedHosts::PublicAndLoopback => settings.no_proxy(),
     }
 }
 
-/// Reports whether a file is there. Waits for the disk.
+/// Reports whether a file exists. Blocking.
 pub fn file_exists(file: &Path) -> bool {
     file.is_file()
 }
 
-/// Reports whether an error may be gone in a moment.
+/// Reports whether another attempt may succeed.
 const fn is_retryable(error: &DownloadError) -> bool {
     if let DownloadError::HttpStatus(status) = error {
         return matches!(*status, 408 | 425 | 429 | 500..=599);
@@ -360,24 +364,24 @@ const fn is_retryable(error: &DownloadError) -> bool {
     error.is_retryable()
 }
 
-/// Does something that waits for the disk, off the loop.
+/// Runs blocking work on the blocking pool.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DownloadError> {
-    let done = task::spawn_blocking(work).await;
-    done.map_err(|_broke| DownloadError::Panicked)
+    let result = task::spawn_blocking(work).await;
+    result.map_err(|_panicked| DownloadError::Panicked)
 }
 
 impl Downloader for HttpDownloader {
     fn download<'a>(
         &'a self,
-        order: &'a DownloadRequest,
-        told: &'a (dyn Fn(TransferProgress) + Send + Sync),
+        request: &'a DownloadRequest,
+        on_progress: &'a (dyn Fn(TransferProgress) + Send + Sync),
     ) -> BoxFuture<'a, Result<PathBuf, DownloadError>> {
         Box::pin(async move {
-            let result = self.download_file(order, told).await;
+            let result = self.download_file(request, on_progress).await;
             if let Err(error) = &result {
-                tracing::debug!(task = %order.task, ?error, "not saved");
+                tracing::debug!(task = %request.task, ?error, "download failed");
             }
             result
         })
@@ -387,15 +391,15 @@ impl Downloader for HttpDownloader {
         file_exists(file)
     }
 
-    fn is_being_downloaded(&self, order: &DownloadRequest) -> bool {
-        partial_file::is_locked(order)
+    fn is_being_downloaded(&self, request: &DownloadRequest) -> bool {
+        partial_file::is_locked(request)
     }
 }
 
 impl fmt::Debug for HttpDownloader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpDownloader")
-            .field("reach", &self.allowed_hosts)
+            .field("allowed_hosts", &self.allowed_hosts)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

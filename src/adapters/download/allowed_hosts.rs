@@ -1,9 +1,9 @@
-//! Where files may be fetched from: https and public addresses, checked before each hop and after
-//! each name's lookup.
+//! Hosts that files may be fetched from: https and public addresses, checked before each request
+//! and after each DNS lookup.
 //!
-//! A link comes from a server; it must not lead into the user's own network (a router, a cloud
-//! machine's metadata, a service on this machine). Only when the API itself is on this machine may
-//! files be too: demo and tests. The same goes for what a browser is sent to.
+//! A link comes from a server and must not reach the user's own network (a router, a cloud metadata
+//! service, a service on this machine). Only if the API itself is on this machine (demo, tests) may
+//! files be there too. The same rule applies to links opened in the browser.
 
 use std::{
     error::Error as StdError,
@@ -16,22 +16,22 @@ use url::{Host, Url};
 
 use crate::{adapters::kie::ApiOrigin, domain::link::VideoUrl};
 
-/// How near a file may be.
+/// Which hosts files may be fetched from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllowedHosts {
-    /// On public addresses, by https.
+    /// Public addresses, by https.
     PublicOnly,
-    /// There, and on this machine, by plain http as well.
+    /// Also this machine, by https or plain http.
     PublicAndLoopback,
 }
 
-/// Says why an address is not fetched from; holds the reason.
+/// The reason why a host must not be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct HostNotAllowed(pub(super) String);
 
 impl AllowedHosts {
-    /// Returns how near files may be that the API at `origin` tells of.
+    /// Returns the rule for files of the API at `origin`.
     pub const fn for_origin(origin: &ApiOrigin) -> Self {
         if origin.is_loopback() {
             Self::PublicAndLoopback
@@ -40,21 +40,19 @@ impl AllowedHosts {
         }
     }
 
-    /// Reports whether a browser may be sent to a link.
+    /// Reports whether a link may be opened in the browser.
     ///
-    /// Plain http to a public host is: nothing of ours goes with it, and the browser warns by
-    /// itself.
+    /// Plain http to a public host may: nothing secret is sent, and the browser shows a warning.
     pub(in crate::adapters) fn allows_in_browser(self, link: &VideoUrl) -> bool {
         self == Self::PublicAndLoopback || !link.is_loopback()
     }
 
-    /// Checks a link before anything is sent: scheme, user information and host. The host may be
-    /// neither a private address nor one of the user's proxies, whose names are looked up without
-    /// the private-address rule.
+    /// Checks scheme, user information and host of a link. The host must be neither a private
+    /// address nor one of the user's proxies, because proxy names may resolve to private addresses.
     pub(super) fn check_link(self, url: &Url, proxies: &ProxyHosts) -> Result<(), HostNotAllowed> {
         let refused = |why: String| Err(HostNotAllowed(why));
         let host = url.host_str().unwrap_or_default();
-        let is_here = match url.host() {
+        let is_loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -62,7 +60,7 @@ impl AllowedHosts {
         };
         match url.scheme() {
             "https" => {}
-            "http" if self == Self::PublicAndLoopback && is_here => {}
+            "http" if self == Self::PublicAndLoopback && is_loopback => {}
             scheme => return refused(format!("{scheme}://{host} is not https")),
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -74,7 +72,7 @@ impl AllowedHosts {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            // The lookup decides.
+            // Checked after the DNS lookup.
             Some(Host::Domain(_)) | None => return Ok(()),
         };
         if self.allows_address(address) {
@@ -83,7 +81,6 @@ impl AllowedHosts {
         refused(format!("{host} is no public address"))
     }
 
-    /// Reports whether a connection to that address may be made.
     pub(super) fn allows_address(self, address: IpAddr) -> bool {
         is_public(address)
             || (self == Self::PublicAndLoopback && address.to_canonical().is_loopback())
@@ -95,41 +92,40 @@ impl AllowedHosts {
 pub(super) struct ProxyHosts(Arc<[String]>);
 
 impl ProxyHosts {
-    /// Parses the hosts out of proxy addresses from the environment.
+    /// Parses the hosts of proxy addresses from the environment.
     pub(super) fn parse(proxies: impl Iterator<Item = String>) -> Self {
         let host = |text: String| {
-            let spelt = if text.contains("://") {
+            let url = if text.contains("://") {
                 text
             } else {
                 format!("http://{text}")
             };
-            Some(Url::parse(&spelt).ok()?.host_str()?.to_owned())
+            Some(Url::parse(&url).ok()?.host_str()?.to_owned())
         };
         Self(proxies.filter_map(host).collect())
     }
 
-    /// Reports whether a host is one of them; a trailing dot is ignored.
+    /// Reports whether a host is one of them; ignores case and a trailing dot.
     fn contains(&self, host: &str) -> bool {
         let bare = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         self.0.iter().any(|proxy| bare(proxy) == bare(host))
     }
 }
 
-/// Looks names up and lets through only addresses that may be fetched from. The connection goes to
-/// what was checked, so a name that answers differently the next time gains nothing.
+/// DNS resolver that returns only allowed addresses. The connection uses the checked address, so a
+/// name that later resolves differently (DNS rebinding) is harmless.
 #[derive(Debug, Clone)]
 pub(super) struct CheckedResolver {
     allowed_hosts: AllowedHosts,
-    /// The user's own proxies may be anywhere; they look the rest up themselves.
+    /// The user's proxies may have any address; they resolve other names themselves.
     proxies: ProxyHosts,
 }
 
 impl CheckedResolver {
-    /// Returns a lookup for that reach. The hosts of `proxies` may resolve to private addresses; no
-    /// link may name them.
-    pub(super) const fn new(reach: AllowedHosts, proxies: ProxyHosts) -> Self {
+    /// Creates a resolver. The hosts of `proxies` may resolve to private addresses.
+    pub(super) const fn new(allowed_hosts: AllowedHosts, proxies: ProxyHosts) -> Self {
         Self {
-            allowed_hosts: reach,
+            allowed_hosts,
             proxies,
         }
     }
@@ -138,28 +134,30 @@ impl CheckedResolver {
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let Self {
-            allowed_hosts: reach,
+            allowed_hosts,
             proxies,
         } = self.clone();
         Box::pin(async move {
             let host = name.as_str();
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            let is_known = !found.is_empty();
-            let admitted: Vec<_> = found
+            let is_resolved = !found.is_empty();
+            let allowed: Vec<_> = found
                 .into_iter()
-                .filter(|address| reach.allows_address(address.ip()) || proxies.contains(host))
+                .filter(|address| {
+                    allowed_hosts.allows_address(address.ip()) || proxies.contains(host)
+                })
                 .collect();
-            if is_known && admitted.is_empty() {
+            if is_resolved && allowed.is_empty() {
                 let error = HostNotAllowed(format!("{host} is in a private network"));
                 return Err(Box::new(error) as Box<dyn StdError + Send + Sync>);
             }
-            Ok(Box::new(admitted.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
-/// Reports whether an address belongs to the public internet. An IPv6 address that stands for an
-/// IPv4 one is judged as that one.
+/// Reports whether an address is public. An IPv6 address that embeds an IPv4 address follows the
+/// rules of that address.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -185,7 +183,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let within = |high: u16, low: u16| {
+    let embedded = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
         is_public_v4(Ipv4Addr::new(a, b, c, d))
@@ -193,13 +191,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         // Mapped, and NAT64 at its well-known prefix.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            within(high, low)
+            embedded(high, low)
         }
         // 6to4.
-        [0x2002, high, low, ..] => within(high, low),
+        [0x2002, high, low, ..] => embedded(high, low),
         // Teredo, ORCHID and the like; documentation.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // Only this eighth is given out as public.
+        // Only this eighth is allocated as global unicast.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -208,8 +206,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn check(reach: AllowedHosts, link: &str) -> Result<(), HostNotAllowed> {
-        reach.check_link(&Url::parse(link).unwrap(), &ProxyHosts::default())
+    fn check(allowed_hosts: AllowedHosts, link: &str) -> Result<(), HostNotAllowed> {
+        allowed_hosts.check_link(&Url::parse(link).unwrap(), &ProxyHosts::default())
     }
 
     #[test]
@@ -312,15 +310,15 @@ mod tests {
 
     #[tokio::test]
     async fn names_resolving_to_loopback_are_refused() {
-        let lookup = |reach, proxies: &[String]| {
-            CheckedResolver::new(reach, ProxyHosts::parse(proxies.iter().cloned()))
+        let lookup = |allowed_hosts, proxies: &[String]| {
+            CheckedResolver::new(allowed_hosts, ProxyHosts::parse(proxies.iter().cloned()))
                 .resolve("localhost".parse().unwrap())
         };
         let error = lookup(AllowedHosts::PublicOnly, &[]).await.err().unwrap();
 
         assert!(error.downcast_ref::<HostNotAllowed>().is_some(), "{error}");
         assert!(lookup(AllowedHosts::PublicAndLoopback, &[]).await.is_ok());
-        // A proxy of the user's own may well stand on this machine.
+        // The user's proxy may run on this machine.
         let proxies = ["http://user:word@localhost:3128".to_owned()];
         assert!(lookup(AllowedHosts::PublicOnly, &proxies).await.is_ok());
         assert!(

@@ -1,29 +1,29 @@
-//! Names of files: made of our own words, safe on every file system, never taken from a server.
+//! Names of downloaded files: safe on every file system, never taken from a server.
 
 use crate::domain::download::DownloadRequest;
 
-/// The longest stem, in bytes: with a number, an ending and a part's mark a name stays below 200.
+/// The longest stem, in bytes. With number, tag and extension a name stays below 200.
 const MAX_STEM_LEN: usize = 150;
 
-/// How much of it the title may take.
+/// The most bytes of the title in a name.
 const MAX_TITLE_LEN: usize = 80;
 
-/// How much of the id stands in the name.
+/// The most bytes of the id in a name.
 const MAX_ID_LEN: usize = 16;
 
-/// Returns the name of an order's file without its ending: title, the beginning of the id, and its
-/// number where a task has several.
+/// Returns a file's name without extension: title, start of the id, and a number if the task has
+/// several results.
 ///
-/// Only letters, digits, `.`, `-` and `_` of ASCII; never empty, never with a dot or a hyphen
-/// first, and never the name of a device.
-pub(super) fn file_stem(order: &DownloadRequest) -> String {
-    let title = order.title.as_ref().map_or("", |title| title.as_str());
+/// Contains only ASCII letters, digits, `.`, `-` and `_`. Never empty, never starts with a dot or a
+/// hyphen, and is never a device name.
+pub(super) fn file_stem(request: &DownloadRequest) -> String {
+    let title = request.title.as_ref().map_or("", |title| title.as_str());
     let mut parts = vec![
         sanitize(title, MAX_TITLE_LEN),
-        sanitize(order.task.as_str(), MAX_ID_LEN),
+        sanitize(request.task.as_str(), MAX_ID_LEN),
     ];
-    if order.result_count > 1 {
-        parts.push(order.number.to_string());
+    if request.result_count > 1 {
+        parts.push(request.number.to_string());
     }
     parts.retain(|part| !part.is_empty());
     let mut stem = parts.join("-");
@@ -35,25 +35,25 @@ pub(super) fn file_stem(order: &DownloadRequest) -> String {
     stem.to_owned()
 }
 
-/// Returns the letters and digits of a text, with one hyphen where others stood between them.
-fn sanitize(text: &str, most: usize) -> String {
-    let mut plain = String::new();
+/// Keeps the letters and digits of a text and replaces other characters by single hyphens.
+fn sanitize(text: &str, max_len: usize) -> String {
+    let mut clean = String::new();
     for c in text.chars() {
-        if plain.len() >= most {
+        if clean.len() >= max_len {
             break;
         }
         match c {
-            c if c.is_ascii_alphanumeric() => plain.push(c),
-            '_' | '.' if !plain.is_empty() && !plain.ends_with(['.', '-', '_']) => plain.push(c),
+            c if c.is_ascii_alphanumeric() => clean.push(c),
+            '_' | '.' if !clean.is_empty() && !clean.ends_with(['.', '-', '_']) => clean.push(c),
             '\'' | '’' => {}
-            _ if !plain.is_empty() && !plain.ends_with(['.', '-', '_']) => plain.push('-'),
+            _ if !clean.is_empty() && !clean.ends_with(['.', '-', '_']) => clean.push('-'),
             _ => {}
         }
     }
-    plain.trim_end_matches(['.', '-', '_']).to_owned()
+    clean.trim_end_matches(['.', '-', '_']).to_owned()
 }
 
-/// Reports whether Windows takes the name for a device, whatever its ending.
+/// Reports whether the name is a Windows device, with any extension.
 fn is_windows_device(stem: &str) -> bool {
     let first = stem
         .split('.')
@@ -70,18 +70,18 @@ fn is_windows_device(stem: &str) -> bool {
         || is_numbered("LPT")
 }
 
-/// Returns a mark of eight hexadecimal digits that tells the parts of different files apart, the
+/// Returns eight hexadecimal digits that identify a result in the name of its partial file; the
 /// same in every run.
-pub(super) fn file_tag(order: &DownloadRequest) -> String {
-    let number = order.number as u64;
-    let sum = hash(&[order.task.as_str().as_bytes(), &number.to_be_bytes()]);
+pub(super) fn file_tag(request: &DownloadRequest) -> String {
+    let number = request.number as u64;
+    let sum = hash(&[request.task.as_str().as_bytes(), &number.to_be_bytes()]);
     format!("{:08x}", (sum >> 32) ^ (sum & 0xffff_ffff))
 }
 
-/// Returns a hash that is the same in every run and on every machine. Not cryptographic.
+/// Hashes byte strings; the same in every run and on every machine. Not cryptographic.
 pub(super) fn hash(parts: &[&[u8]]) -> u64 {
-    let more = |sum, part: &&[u8]| extend_hash(extend_hash(sum, part), &[0]);
-    parts.iter().fold(EMPTY_HASH, more)
+    let step = |sum, part: &&[u8]| extend_hash(extend_hash(sum, part), &[0]);
+    parts.iter().fold(EMPTY_HASH, step)
 }
 
 /// The hash of no bytes.
@@ -89,8 +89,8 @@ pub(super) const EMPTY_HASH: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Continues a hash (FNV-1a) with more bytes.
 pub(super) fn extend_hash(sum: u64, bytes: &[u8]) -> u64 {
-    let more = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(sum, more)
+    let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(sum, step)
 }
 
 #[cfg(test)]
@@ -100,11 +100,11 @@ mod tests {
     use super::*;
     use crate::domain::{link::VideoUrl, task::TaskId, text::CleanText};
 
-    fn order(title: &str, id: &str, number: usize, of: usize) -> DownloadRequest {
+    fn request(title: &str, id: &str, number: usize, result_count: usize) -> DownloadRequest {
         DownloadRequest {
             task: TaskId::parse(id).unwrap(),
             number,
-            result_count: of,
+            result_count,
             url: VideoUrl::parse("https://ex.com/../../etc/passwd%00.sh").unwrap(),
             folder: "/tmp".into(),
             title: Some(CleanText::line(title, 256)).filter(|title| !title.is_empty()),
@@ -135,21 +135,21 @@ mod tests {
         ];
         for (title, id, number, expected) in table {
             assert_eq!(
-                file_stem(&order(title, id, number, number)),
+                file_stem(&request(title, id, number, number)),
                 expected,
                 "{title} {id}"
             );
         }
         let long = "word ".repeat(100);
-        assert!(file_stem(&order(&long, &"x".repeat(200), 31, 32)).len() <= MAX_STEM_LEN);
+        assert!(file_stem(&request(&long, &"x".repeat(200), 31, 32)).len() <= MAX_STEM_LEN);
     }
 
     #[test]
     fn name_suffixes_are_unique_and_stable() {
-        let one = file_tag(&order("a", "774d", 1, 2));
+        let one = file_tag(&request("a", "774d", 1, 2));
 
-        assert_eq!(one, file_tag(&order("another name", "774d", 1, 1)));
-        assert_ne!(one, file_tag(&order("a", "774d", 2, 2)));
+        assert_eq!(one, file_tag(&request("another name", "774d", 1, 1)));
+        assert_ne!(one, file_tag(&request("a", "774d", 2, 2)));
         assert_eq!((one.len(), one.as_str()), (8, "6adf5689"));
     }
 
@@ -158,7 +158,7 @@ mod tests {
 
         #[test]
         fn file_names_are_always_safe(title in any::<String>(), id in "[!-~]{1,200}", number in 1_usize..40) {
-            let stem = file_stem(&order(&title, &id, number, 40));
+            let stem = file_stem(&request(&title, &id, number, 40));
 
             prop_assert!(!stem.is_empty() && stem.len() <= MAX_STEM_LEN + 6);
             prop_assert!(stem.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')), "{stem}");

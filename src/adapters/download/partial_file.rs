@@ -1,12 +1,12 @@
-//! The part beside the target: what has come so far, what of it is surely on the disk, and how it
-//! becomes the file.
+//! Partial files: the bytes received so far, beside the target, and the step to the final file.
 //!
-//! Knows no network. Blocking throughout: to be called off the loop.
+//! Blocking, so it must not run on the event loop.
 //!
-//! A part is `<name>.<mark>.part`. Its note, `<name>.<mark>.meta`, names the result and the file it
-//! is the beginning of, and holds a checksum of the bytes that are surely on the disk. The part is
-//! locked while it is written, so two programs never write the same one. The checksum shows changes
-//! made between two runs, but not those made together with the note or while the part is written.
+//! A partial file is `<name>.<tag>.part`. Its metadata file `<name>.<tag>.meta` identifies the
+//! result and the remote file, and has a checksum of the bytes synced to disk. The partial file is
+//! locked while it is written, so two programs never write the same one. The checksum detects
+//! changes made between two runs, but not a change that also updates the metadata, or one during a
+//! download.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -35,43 +35,40 @@ use crate::{
     },
 };
 
-/// The longest note read, in bytes.
 const MAX_META_LEN: u64 = 16 * 1024;
 
-/// The mode of a part: readable by its owner alone until it is whole.
+/// The mode of a partial file: only its owner can read it until it is complete.
 const PARTIAL_MODE: u32 = 0o600;
 
 /// The mode of a finished file, before the umask.
 const FILE_MODE: u32 = 0o644;
 
-/// How often a part's lock is tried for again, a millisecond apart.
+/// Attempts to get the lock, a millisecond apart.
 const MAX_LOCK_ATTEMPTS: u32 = 50;
 
-/// How many names with a number behind them are tried when the first is taken.
+/// The highest number appended to a name that is already used.
 const MAX_NAMES: u32 = 999;
 
-/// What a server told of the file it sends: by this a later answer is known to be about the same
-/// bytes.
+/// The version of a remote file, used to recognise that a later response continues the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct RemoteVersion {
-    /// A hash of the link without its query, which is a signature that changes.
+    /// Hash of the link without its query, which is a changing signature.
     pub(super) link_hash: String,
-    /// The strong entity tag.
+    /// Strong entity tag.
     pub(super) etag: Option<String>,
-    /// The time of the last change, where it is old enough to be told from the next.
+    /// Set only if it is old enough to differ from the next change.
     pub(super) last_modified: Option<String>,
-    /// The whole length.
     pub(super) total_len: Option<u64>,
 }
 
 impl RemoteVersion {
-    /// Returns what to send as `If-Range`; without it nothing may be resumed.
+    /// Returns the value for `If-Range`; without it, a download cannot be resumed.
     pub(super) fn validator(&self) -> Option<&str> {
         self.etag.as_deref().or(self.last_modified.as_deref())
     }
 }
 
-/// The beginning of a file on the disk, locked for us.
+/// A locked file with the first bytes of a result.
 #[derive(Debug)]
 pub(super) struct PartialFile {
     file: File,
@@ -79,100 +76,99 @@ pub(super) struct PartialFile {
     meta_path: PathBuf,
     folder: PathBuf,
     stem: String,
-    /// The result this is a part of: task, number, and a hash of the whole link.
+    /// JSON array of task, number, and a hash of the complete link.
     result_key: Value,
     remote_version: RemoteVersion,
-    /// Whether the bytes here are known to belong to that result.
+    /// Whether the bytes are known to belong to that result.
     is_result_confirmed: bool,
-    /// How many bytes of the file are here.
+    /// Number of bytes received.
     offset: u64,
-    /// The checksum of those bytes.
     checksum: u64,
 }
 
 impl PartialFile {
-    /// Opens the part of an order's file, or begins one; makes the folder where it is not there.
+    /// Opens or creates the partial file of a request; creates the folder if necessary.
     ///
-    /// Fails with [`SaveError::Busy`] while somebody else writes it.
-    pub(super) fn open(order: &DownloadRequest) -> Result<Self, DownloadError> {
-        let folder = &order.folder;
+    /// Fails with [`DownloadError::Busy`] while another process writes it.
+    pub(super) fn open(request: &DownloadRequest) -> Result<Self, DownloadError> {
+        let folder = &request.folder;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
             .create(folder)
             .map_err(|error| file_error("made", folder, &error))?;
-        let (stem, mark) = (file_names::file_stem(order), file_names::file_tag(order));
-        let path = find_existing(folder, &mark)
-            .unwrap_or_else(|| folder.join(format!("{stem}.{mark}.part")));
-        let note = path.with_extension("meta");
+        let (stem, tag) = (
+            file_names::file_stem(request),
+            file_names::file_tag(request),
+        );
+        let path = find_existing(folder, &tag)
+            .unwrap_or_else(|| folder.join(format!("{stem}.{tag}.part")));
+        let meta_path = path.with_extension("meta");
         let file = open_private(&path).map_err(|error| file_error("written", &path, &error))?;
         let file = lock_exclusively(file, &path)?;
-        let mut part = Self {
+        let mut partial = Self {
             file,
             path,
-            meta_path: note,
+            meta_path,
             folder: folder.clone(),
             stem,
             result_key: json!([
-                order.task.as_str(),
-                order.number,
-                file_names::hash(&[order.url.as_str().as_bytes()]),
+                request.task.as_str(),
+                request.number,
+                file_names::hash(&[request.url.as_str().as_bytes()]),
             ]),
             remote_version: RemoteVersion::default(),
             is_result_confirmed: false,
             offset: 0,
             checksum: file_names::EMPTY_HASH,
         };
-        part.load_meta().map_err(|error| part.write_error(&error))?;
-        Ok(part)
+        partial
+            .load_meta()
+            .map_err(|error| partial.write_error(&error))?;
+        Ok(partial)
     }
 
-    /// Returns how many bytes are here.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns what the bytes here are the beginning of.
     pub(super) const fn remote_version(&self) -> &RemoteVersion {
         &self.remote_version
     }
 
-    /// Reports whether every byte of the wanted result is here.
+    /// Reports whether every byte of the requested result has been received.
     pub(super) fn is_complete(&self) -> bool {
         self.is_result_confirmed
             && self.offset > 0
             && self.remote_version.total_len == Some(self.offset)
     }
 
-    /// Accepts the bytes here as the wanted result's; the server has shown that it is the same
-    /// file.
+    /// Marks the bytes as belonging to the requested result; the server has confirmed it.
     pub(super) const fn confirm_result(&mut self) {
         self.is_result_confirmed = true;
     }
 
-    /// Reports whether the rest can be asked for alone: the same link, and something to tell a
-    /// changed file by.
+    /// Reports whether the download can be resumed: same link, and a validator to detect changes.
     pub(super) fn is_resumable(&self, link: &str) -> bool {
         self.offset > 0
             && self.remote_version.link_hash == link
             && self.remote_version.validator().is_some()
     }
 
-    /// Throws away what is here and begins the file anew.
-    pub(super) fn restart(&mut self, source: RemoteVersion) -> Result<(), DownloadError> {
-        self.remote_version = source;
+    /// Truncates the file and starts a new download.
+    pub(super) fn restart(&mut self, version: RemoteVersion) -> Result<(), DownloadError> {
+        self.remote_version = version;
         self.is_result_confirmed = true;
         self.offset = 0;
         self.checksum = file_names::EMPTY_HASH;
-        let emptied = self
+        let truncated = self
             .file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)));
-        emptied.map_err(|error| self.write_error(&error))?;
+        truncated.map_err(|error| self.write_error(&error))?;
         self.save_meta()
     }
 
-    /// Adds bytes at the end.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), DownloadError> {
         self.file
             .write_all(bytes)
@@ -182,7 +178,7 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Flushes to the disk and notes how much is surely there.
+    /// Syncs the file to disk and records its length in the metadata.
     pub(super) fn sync(&mut self) -> Result<(), DownloadError> {
         self.file
             .sync_data()
@@ -190,18 +186,17 @@ impl PartialFile {
         self.save_meta()
     }
 
-    /// Returns how many bytes the file may have at most: a limit of ours, and what the disk has
-    /// room for.
+    /// Returns the largest file length allowed by the limits and the free disk space.
     pub(super) fn max_len(&self, limits: &DownloadLimits) -> Result<u64, DownloadError> {
-        let room = free(&self.folder).map_err(|error| self.write_error(&error))?;
-        let room = room
+        let available = free_space(&self.folder).map_err(|error| self.write_error(&error))?;
+        let max_len = available
             .saturating_sub(limits.min_free_space)
             .saturating_add(self.offset);
-        Ok(room.min(limits.max_file_len))
+        Ok(max_len.min(limits.max_file_len))
     }
 
-    /// Verifies that all is here and a video, flushes it, and gives it its final name, in the place
-    /// of nothing.
+    /// Verifies that the file is a complete video, syncs it, and renames it without replacing an
+    /// existing file.
     pub(super) fn finish(
         mut self,
         length: LengthCertainty,
@@ -210,7 +205,7 @@ impl PartialFile {
         (self, result)
     }
 
-    /// Throws away what is here.
+    /// Truncates the file.
     pub(super) fn reset(mut self) -> (Self, Result<(), DownloadError>) {
         let result = self.restart(RemoteVersion::default());
         (self, result)
@@ -227,10 +222,10 @@ impl PartialFile {
                 200,
             )));
         }
-        let kind = match video_check::verify(&mut self.file, length) {
-            Ok(kind) => kind,
+        let format = match video_check::verify(&mut self.file, length) {
+            Ok(format) => format,
             Err(error) => {
-                // Every byte is here and they are wrong: there is nothing to go on from.
+                // All bytes were received and they are wrong: there is nothing to resume.
                 self.restart(RemoteVersion::default())?;
                 return Err(error);
             }
@@ -240,7 +235,7 @@ impl PartialFile {
             .map_err(|error| self.write_error(&error))?;
         if let Err(error) = self.file.set_permissions(fs::Permissions::from_mode(mode)) {
             // Some file systems have no modes.
-            tracing::debug!(%error, "a saved file stays private");
+            tracing::debug!(%error, "cannot set the mode of a saved file");
         }
         self.file
             .sync_all()
@@ -251,12 +246,11 @@ impl PartialFile {
                 1 => String::new(),
                 number => format!("-{number}"),
             };
-            let name = format!("{}{suffix}.{}", self.stem, kind.extension());
+            let name = format!("{}{suffix}.{}", self.stem, format.extension());
             let path = self.folder.join(name);
             match rename_without_replacing(&self.path, &path) {
                 Ok(()) => break path,
-                // It was saved before, and that was not written down, or another program did it
-                // meanwhile.
+                // Saved before without being recorded, or by another program meanwhile.
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists
                         && has_same_content(&self.path, &path) =>
@@ -273,20 +267,20 @@ impl PartialFile {
             }
         };
         remove_if_present(&self.meta_path);
-        // The file is there and whole; only whether its name outlives a power cut is not known.
+        // The file is complete; only its name may be lost in a power cut.
         if let Err(error) = sync_folder(&self.folder) {
-            tracing::warn!(%error, path = %path.display(), "a folder cannot be flushed");
+            tracing::warn!(%error, path = %path.display(), "cannot sync the folder");
         }
         Ok(path)
     }
 
-    /// Takes the part away: nothing of it will be needed.
+    /// Deletes the partial file and its metadata.
     pub(super) fn discard(self) {
         remove_if_present(&self.path);
         remove_if_present(&self.meta_path);
     }
 
-    /// Returns the mode a new file gets here. A probe, because reading the umask means changing it.
+    /// Returns the mode of a new file, by creating one: reading the umask would change it.
     fn final_mode(&self) -> io::Result<u32> {
         let probe = self.meta_path.with_extension("meta.new");
         let file = create_replacing(&probe, FILE_MODE)?;
@@ -295,48 +289,48 @@ impl PartialFile {
         Ok(mode)
     }
 
-    /// Reads the note, and drops the bytes it does not vouch for.
+    /// Loads the metadata, and truncates the file to the bytes that its checksum covers.
     fn load_meta(&mut self) -> io::Result<()> {
-        let note = read_meta(&self.meta_path).filter(|note| self.matches_meta(note));
-        if let Some(note) = note {
-            self.is_result_confirmed = note.result_key == self.result_key;
-            self.remote_version = note.remote_version;
-            self.offset = note.synced_len;
-            self.checksum = note.checksum;
+        let meta = read_meta(&self.meta_path).filter(|meta| self.matches_meta(meta));
+        if let Some(meta) = meta {
+            self.is_result_confirmed = meta.result_key == self.result_key;
+            self.remote_version = meta.remote_version;
+            self.offset = meta.synced_len;
+            self.checksum = meta.checksum;
         }
         self.file.set_len(self.offset)?;
         self.file.seek(SeekFrom::Start(self.offset))?;
         Ok(())
     }
 
-    /// Reports whether the note is about the same result, and the part begins with the noted bytes.
-    fn matches_meta(&mut self, note: &PartialMeta) -> bool {
-        let is_same = |at| note.result_key.get(at) == self.result_key.get(at);
+    /// Reports whether the metadata belongs to the same result and to the bytes of this file.
+    fn matches_meta(&mut self, meta: &PartialMeta) -> bool {
+        let is_same = |index| meta.result_key.get(index) == self.result_key.get(index);
         if !(is_same(0) && is_same(1)) {
             return false;
         }
         let sum = self
             .file
             .rewind()
-            .and_then(|()| checksum((&self.file).take(note.synced_len)));
-        sum.is_ok_and(|sum| sum == (note.synced_len, note.checksum))
+            .and_then(|()| checksum((&self.file).take(meta.synced_len)));
+        sum.is_ok_and(|sum| sum == (meta.synced_len, meta.checksum))
     }
 
-    /// Writes the note whole or not at all.
+    /// Writes the metadata atomically.
     fn save_meta(&self) -> Result<(), DownloadError> {
         let RemoteVersion {
-            link_hash: link,
+            link_hash,
             etag,
-            last_modified: modified,
-            total_len: total,
+            last_modified,
+            total_len,
         } = &self.remote_version;
-        let note = json!({
-            "owner": self.result_key, "link": link, "etag": etag, "modified": modified, "total": total,
-            "synced": self.offset, "sum": self.checksum,
+        let meta = json!({
+            "owner": self.result_key, "link": link_hash, "etag": etag, "modified": last_modified,
+            "total": total_len, "synced": self.offset, "sum": self.checksum,
         });
         let new = self.meta_path.with_extension("meta.new");
         let written = create_replacing(&new, PARTIAL_MODE)
-            .and_then(|mut file| file.write_all(note.to_string().as_bytes()));
+            .and_then(|mut file| file.write_all(meta.to_string().as_bytes()));
         written
             .and_then(|()| fs::rename(&new, &self.meta_path))
             .map_err(|error| {
@@ -350,32 +344,31 @@ impl PartialFile {
     }
 }
 
-/// Reports whether somebody writes the part of an order's file. Leaves it as it is; where there are
-/// no locks, nobody does.
-pub(super) fn is_locked(order: &DownloadRequest) -> bool {
-    let path = find_existing(&order.folder, &file_names::file_tag(order));
+/// Reports whether a process is writing the partial file of a request. Changes nothing; always
+/// `false` on a file system without locks.
+pub(super) fn is_locked(request: &DownloadRequest) -> bool {
+    let path = find_existing(&request.folder, &file_names::file_tag(request));
     let file = path.and_then(|path| open_read_only(&path).ok());
-    // Shared, so that two that look are not taken for one that writes.
+    // A shared lock, so that two readers are not taken for a writer.
     file.is_some_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Opens a part or a finished file without changing it.
 fn open_read_only(path: &Path) -> io::Result<File> {
     regular_file::open(path, OpenOptions::new().read(true), Symlinks::Refuse)
 }
 
-/// Returns the part an earlier run left under another title.
-fn find_existing(folder: &Path, mark: &str) -> Option<PathBuf> {
-    let ending = format!(".{mark}.part");
+/// Finds the partial file of an earlier run, which may have used another title.
+fn find_existing(folder: &Path, tag: &str) -> Option<PathBuf> {
+    let suffix = format!(".{tag}.part");
     let entries = fs::read_dir(folder).ok()?.flatten();
     let mut found = entries.filter(|entry| {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        is_file && entry.file_name().to_string_lossy().ends_with(&ending)
+        is_file && entry.file_name().to_string_lossy().ends_with(&suffix)
     });
     found.next().map(|entry| entry.path())
 }
 
-/// The content of a note.
+/// The content of a metadata file.
 struct PartialMeta {
     result_key: Value,
     remote_version: RemoteVersion,
@@ -383,25 +376,27 @@ struct PartialMeta {
     checksum: u64,
 }
 
-/// Reads a note; a damaged one counts as missing, and a validator that cannot be sent is dropped.
+/// Reads a metadata file. A damaged one counts as missing; an invalid validator is dropped.
 fn read_meta(path: &Path) -> Option<PartialMeta> {
     let bytes = read_small(path, MAX_META_LEN, Symlinks::Refuse).ok()?;
-    let note: Value = serde_json::from_slice(&bytes).ok()?;
-    let text = |name: &str| note.get(name)?.as_str().map(str::to_owned);
+    let meta: Value = serde_json::from_slice(&bytes).ok()?;
+    let text = |name: &str| meta.get(name)?.as_str().map(str::to_owned);
     let header = |name| text(name).filter(|text| HeaderValue::from_str(text).is_ok());
-    let number = |name: &str| note.get(name)?.as_u64();
-    let source = RemoteVersion {
+    let number = |name: &str| meta.get(name)?.as_u64();
+    let remote_version = RemoteVersion {
         link_hash: text("link")?,
         etag: header("etag"),
         last_modified: header("modified"),
         total_len: number("total"),
     };
-    let synced = number("synced")?;
-    let fits = source.total_len.is_none_or(|total| synced <= total);
-    fits.then_some(PartialMeta {
-        result_key: note.get("owner")?.clone(),
-        remote_version: source,
-        synced_len: synced,
+    let synced_len = number("synced")?;
+    let is_valid = remote_version
+        .total_len
+        .is_none_or(|total| synced_len <= total);
+    is_valid.then_some(PartialMeta {
+        result_key: meta.get("owner")?.clone(),
+        remote_version,
+        synced_len,
         checksum: number("sum")?,
     })
 }
@@ -422,27 +417,27 @@ fn checksum(from: impl io::Read) -> io::Result<(u64, u64)> {
     }
 }
 
-/// Opens the part for reading and writing, or creates it; symbolic links are not followed.
+/// Opens or creates a partial file for reading and writing. Does not follow symbolic links.
 ///
-/// A file with another owner or a second name (a hard link) is not written to but replaced.
+/// A file with another owner, or with several hard links, is replaced instead.
 fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     options.create(true).truncate(false).mode(PARTIAL_MODE);
     let file = regular_file::open(path, &mut options, Symlinks::Refuse)?;
-    let found = file.metadata()?;
-    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-    if found.nlink() > 1 || !is_ours {
+    let meta = file.metadata()?;
+    let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
+    if meta.nlink() > 1 || !is_ours {
         return create_replacing(path, PARTIAL_MODE);
     }
     if let Err(error) = file.set_permissions(fs::Permissions::from_mode(PARTIAL_MODE)) {
         // Some file systems have no modes.
-        tracing::debug!(%error, "a part is not private");
+        tracing::debug!(%error, "cannot make a partial file private");
     }
     Ok(file)
 }
 
-/// Creates a file, and removes whatever had its name.
+/// Creates a file in place of an existing one.
 fn create_replacing(path: &Path, mode: u32) -> io::Result<File> {
     remove_if_present(path);
     let mut options = OpenOptions::new();
@@ -450,25 +445,24 @@ fn create_replacing(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Takes a part that was just opened for us alone.
+/// Locks a partial file that was just opened.
 ///
-/// Fails with [`SaveError::Busy`] while somebody else writes it, and where it became the finished
-/// file of somebody else between the opening and the lock: what was opened is then no part any
-/// more.
+/// Fails with [`DownloadError::Busy`] while another process writes it, and if another process
+/// finished and renamed it between our open and the lock.
 fn lock_exclusively(file: File, path: &Path) -> Result<File, DownloadError> {
-    let mut tries = 0;
+    let mut attempts = 0;
     loop {
         match file.try_lock() {
             Ok(()) => break,
-            // Who only looks has it for a moment too.
-            Err(TryLockError::WouldBlock) if tries < MAX_LOCK_ATTEMPTS => {
-                tries += 1;
+            // `is_locked` also holds it for a moment.
+            Err(TryLockError::WouldBlock) if attempts < MAX_LOCK_ATTEMPTS => {
+                attempts += 1;
                 thread::park_timeout(Duration::from_millis(1));
             }
             Err(TryLockError::WouldBlock) => return Err(DownloadError::Busy),
-            // A file system without locks: then the marks alone keep programs apart.
+            // A file system without locks: programs are not protected from each other.
             Err(TryLockError::Error(error)) => {
-                tracing::debug!(%error, "no lock");
+                tracing::debug!(%error, "no file locks here");
                 break;
             }
         }
@@ -480,7 +474,7 @@ fn lock_exclusively(file: File, path: &Path) -> Result<File, DownloadError> {
     }
 }
 
-/// Reports whether the open file is what has that name.
+/// Reports whether the path still names the open file.
 fn is_same_file(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
         return false;
@@ -488,12 +482,11 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
-/// Reports whether two files are the same, byte for byte; a link is never the same as what it leads
-/// to.
+/// Compares two regular files byte for byte; `false` for symbolic links.
 fn has_same_content(one: &Path, other: &Path) -> bool {
     let length = |path| {
-        let known = fs::symlink_metadata(path).ok()?;
-        known.is_file().then_some(known.len())
+        let meta = fs::symlink_metadata(path).ok()?;
+        meta.is_file().then_some(meta.len())
     };
     if length(one).is_none() || length(one) != length(other) {
         return false;
@@ -508,25 +501,25 @@ fn streams_are_equal(one: File, other: File) -> io::Result<bool> {
     let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
     loop {
         let (left, right) = (one.fill_buf()?, other.fill_buf()?);
-        let both = left.len().min(right.len());
-        if both == 0 {
+        let common = left.len().min(right.len());
+        if common == 0 {
             return Ok(left.len() == right.len());
         }
-        if left.get(..both) != right.get(..both) {
+        if left.get(..common) != right.get(..common) {
             return Ok(false);
         }
-        one.consume(both);
-        other.consume(both);
+        one.consume(common);
+        other.consume(common);
     }
 }
 
-/// Makes a new name last.
+/// Makes a rename in the folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Returns how many bytes the disk has room for.
-fn free(folder: &Path) -> io::Result<u64> {
+/// Returns the free disk space, in bytes.
+fn free_space(folder: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
@@ -535,19 +528,19 @@ fn remove_if_present(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::debug!(%error, path = %path.display(), "a file that is not needed any more stays");
+        tracing::debug!(%error, path = %path.display(), "cannot remove a file");
     }
 }
 
-/// Names an error of the file system.
-fn file_error(what: &str, path: &Path, error: &io::Error) -> DownloadError {
+/// Converts a file system error. `action` is a past participle, such as "written".
+fn file_error(action: &str, path: &Path, error: &io::Error) -> DownloadError {
     if matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     ) {
         return DownloadError::DiskFull;
     }
-    let text = format!("{} cannot be {what}: {error}", path.display());
+    let text = format!("{} cannot be {action}: {error}", path.display());
     DownloadError::FolderUnwritable(CleanText::line(&text, 600))
 }
 
@@ -558,10 +551,9 @@ mod tests {
     use super::*;
     use crate::domain::{link::VideoUrl, task::TaskId};
 
-    /// A small film.
-    const FILM: &[u8] = include_bytes!("../../../assets/demo/lamp-input.mp4");
+    const VIDEO: &[u8] = include_bytes!("../../../assets/demo/lamp-input.mp4");
 
-    fn order(folder: &Path) -> DownloadRequest {
+    fn request(folder: &Path) -> DownloadRequest {
         DownloadRequest {
             task: TaskId::parse("774d9a7d").unwrap(),
             number: 1,
@@ -572,65 +564,66 @@ mod tests {
         }
     }
 
-    /// Saves the film as far as its name.
-    fn saved(folder: &Path) -> PathBuf {
-        let mut part = PartialFile::open(&order(folder)).unwrap();
-        part.restart(RemoteVersion::default()).unwrap();
-        part.append(FILM).unwrap();
-        let (_part, named) = part.finish(LengthCertainty::Known);
-        named.unwrap()
+    fn save_video(folder: &Path) -> PathBuf {
+        let mut partial = PartialFile::open(&request(folder)).unwrap();
+        partial.restart(RemoteVersion::default()).unwrap();
+        partial.append(VIDEO).unwrap();
+        let (_partial, result) = partial.finish(LengthCertainty::Known);
+        result.unwrap()
     }
 
     #[test]
     fn a_partial_file_finished_meanwhile_is_not_reopened() {
         let folder = tempfile::tempdir().unwrap();
-        let part = PartialFile::open(&order(folder.path())).unwrap();
-        let path = part.path.clone();
-        // Another program opens the part, and gets no further for a while.
+        let partial = PartialFile::open(&request(folder.path())).unwrap();
+        let path = partial.path.clone();
+        // Another program opens it and is then paused.
         let late = open_private(&path).unwrap();
-        drop(part);
-        let done = saved(folder.path());
+        drop(partial);
+        let done = save_video(folder.path());
 
         let result = lock_exclusively(late, &path);
 
         assert!(matches!(result, Err(DownloadError::Busy)), "{result:?}");
-        assert_eq!(fs::read(done).unwrap(), FILM);
+        assert_eq!(fs::read(done).unwrap(), VIDEO);
     }
 
     #[test]
     fn a_partial_file_is_locked_while_written() {
         let folder = tempfile::tempdir().unwrap();
-        let order = order(folder.path());
-        assert!(!is_locked(&order), "no part");
-        let mut part = PartialFile::open(&order).unwrap();
-        part.restart(RemoteVersion::default()).unwrap();
-        part.append(FILM).unwrap();
+        let request = request(folder.path());
+        assert!(!is_locked(&request), "no partial file");
+        let mut partial = PartialFile::open(&request).unwrap();
+        partial.restart(RemoteVersion::default()).unwrap();
+        partial.append(VIDEO).unwrap();
 
-        assert!(is_locked(&order));
+        assert!(is_locked(&request));
         let another = DownloadRequest {
             number: 2,
-            ..order.clone()
+            ..request.clone()
         };
         assert!(!is_locked(&another));
 
-        let path = part.path.clone();
-        drop(part);
-        assert!(!is_locked(&order), "interrupted");
-        assert_eq!(fs::read(path).unwrap(), FILM, "and left as it is");
+        let path = partial.path.clone();
+        drop(partial);
+        assert!(!is_locked(&request), "interrupted");
+        assert_eq!(fs::read(path).unwrap(), VIDEO, "and unchanged");
     }
 
     #[test]
     fn checking_a_lock_does_not_block_writers() {
         let folder = tempfile::tempdir().unwrap();
-        let order = order(folder.path());
+        let request = request(folder.path());
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    is_locked(&order);
+                    is_locked(&request);
                 }
             });
-            let opened: Vec<_> = (0..500).map(|_| PartialFile::open(&order).err()).collect();
+            let opened: Vec<_> = (0..500)
+                .map(|_| PartialFile::open(&request).err())
+                .collect();
             is_over.store(true, Ordering::Relaxed);
             let failed: Vec<_> = opened.into_iter().flatten().collect();
             assert_eq!(failed, []);
@@ -640,14 +633,14 @@ mod tests {
     #[test]
     fn saving_the_same_video_again_keeps_one_file() {
         let folder = tempfile::tempdir().unwrap();
-        let first = saved(folder.path());
+        let first = save_video(folder.path());
 
-        let second = saved(folder.path());
+        let second = save_video(folder.path());
 
         assert_eq!(second, first);
         let names = fs::read_dir(folder.path()).unwrap();
-        assert_eq!(names.count(), 1, "neither a second file nor a part");
-        assert_eq!(fs::read(first).unwrap(), FILM);
+        assert_eq!(names.count(), 1, "no second file, no partial file");
+        assert_eq!(fs::read(first).unwrap(), VIDEO);
     }
 
     #[test]

@@ -1,10 +1,8 @@
-//! Gives a whole file its final name, in the place of nothing.
+//! Rename of a file that never replaces an existing one. Blocking.
 //!
-//! Knows no part and no note. Blocking. Three ways, the first that the file system has: a rename
-//! that replaces nothing, a second name for the same file (a hard link), and a name that is claimed
-//! first by an empty file. Only the last can leave something behind when the program is killed in
-//! between: an empty file, which nobody has locked any more. Whoever wants that name next takes it
-//! over.
+//! Uses the first method that the file system supports: a rename with `RENAME_NOREPLACE`, a hard
+//! link, or an empty claim file that reserves the name. Only the last can leave something behind if
+//! the program is killed: an unlocked empty file, which the next rename to that name takes over.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,7 +13,7 @@ use std::{
 
 use crate::adapters::regular_file::{self, Symlinks};
 
-/// Gives a file its name where nothing has that name, not even a link that leads nowhere.
+/// Renames a file unless the new name exists, also as a dangling symbolic link.
 pub(in crate::adapters) fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -24,7 +22,7 @@ pub(in crate::adapters) fn rename_without_replacing(from: &Path, to: &Path) -> i
             io::Errno,
         };
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // A file system or a kernel that cannot.
+            // Not supported by the file system or the kernel.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
             result => return Ok(result?),
         }
@@ -36,7 +34,7 @@ pub(in crate::adapters) fn rename_without_replacing(from: &Path, to: &Path) -> i
     }
 }
 
-/// Claims the name by an empty file, and puts the whole one in its place.
+/// Claims the name with an empty file, then renames over it.
 fn rename_over_claim(from: &Path, to: &Path) -> io::Result<()> {
     let claim = match OpenOptions::new().write(true).create_new(true).open(to) {
         Ok(claim) => claim,
@@ -45,19 +43,19 @@ fn rename_over_claim(from: &Path, to: &Path) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     };
-    // Another one may just have taken ours for an abandoned one. Where there are no locks, nobody
-    // takes any.
+    // Another process may just have taken our claim for an abandoned one. Without locks on the file
+    // system, no claim is ever taken over.
     match claim.try_lock() {
         Err(fs::TryLockError::WouldBlock) => return Err(io::ErrorKind::AlreadyExists.into()),
         Ok(()) | Err(fs::TryLockError::Error(_)) => {}
     }
     let renamed = fs::rename(from, to);
-    // Kept, and so locked, until the name is another file's.
+    // The claim stays open, and so locked, until the rename is done.
     drop(claim);
     renamed
 }
 
-/// Returns the claim that lies under a name and that a killed program left there, locked for us.
+/// Opens and locks an existing claim that a killed program left behind.
 fn lock_abandoned_claim(path: &Path) -> Option<File> {
     let is_claim = |meta: &fs::Metadata| meta.is_file() && meta.len() == 0;
     if !is_claim(&fs::symlink_metadata(path).ok()?) {
@@ -66,38 +64,37 @@ fn lock_abandoned_claim(path: &Path) -> Option<File> {
     let mut options = OpenOptions::new();
     let file = regular_file::open(path, options.write(true), Symlinks::Refuse).ok()?;
     file.try_lock().ok()?;
-    // While we opened it, its owner may have put the whole file in its place.
-    let (ours, there) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
-    let is_same = (ours.dev(), ours.ino()) == (there.dev(), there.ino());
-    (is_same && is_claim(&ours) && is_claim(&there)).then_some(file)
+    // Its owner may have replaced it while we opened it.
+    let (opened, named) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+    let is_same = (opened.dev(), opened.ino()) == (named.dev(), named.ino());
+    (is_same && is_claim(&opened) && is_claim(&named)).then_some(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// One of the ways.
-    type Way = fn(&Path, &Path) -> io::Result<()>;
+    type Rename = fn(&Path, &Path) -> io::Result<()>;
 
     #[test]
     fn an_existing_file_is_not_replaced() {
-        for way in [rename_without_replacing as Way, rename_over_claim] {
+        for rename in [rename_without_replacing as Rename, rename_over_claim] {
             let folder = tempfile::tempdir().unwrap();
             let [from, to] = ["a.part", "a.mp4"].map(|name| folder.path().join(name));
             fs::write(&from, "new").unwrap();
             fs::write(&to, "old").unwrap();
 
-            let taken = way(&from, &to).unwrap_err();
-            assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+            let error = rename(&from, &to).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(fs::read_to_string(&to).unwrap(), "old");
 
             fs::remove_file(&to).unwrap();
             std::os::unix::fs::symlink(folder.path().join("nowhere"), &to).unwrap();
-            let taken = way(&from, &to).unwrap_err();
-            assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+            let error = rename(&from, &to).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
 
             fs::remove_file(&to).unwrap();
-            way(&from, &to).unwrap();
+            rename(&from, &to).unwrap();
             assert_eq!(fs::read_to_string(&to).unwrap(), "new");
             assert!(!from.exists());
         }
@@ -108,12 +105,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [from, to] = ["a.part", "a.mp4"].map(|name| folder.path().join(name));
         fs::write(&from, "new").unwrap();
-        // What is there when the program is killed between its claim and the rename.
+        // As left by a program that was killed between its claim and the rename.
         let claim = File::create_new(&to).unwrap();
 
         claim.lock().unwrap();
-        let taken = rename_over_claim(&from, &to).unwrap_err();
-        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists, "while it lives");
+        let error = rename_over_claim(&from, &to).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::AlreadyExists,
+            "while it is locked"
+        );
 
         drop(claim);
         rename_over_claim(&from, &to).unwrap();

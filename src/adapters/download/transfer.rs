@@ -1,8 +1,8 @@
-//! One exchange with a file host: the request, the judgement of its answer, and the bytes into the
-//! part.
+//! One transfer from a file host: the request, the check of its response, and the bytes into the
+//! partial file.
 //!
-//! Nothing is appended before the answer was accepted. Knows the part, and nothing of tries, fresh
-//! links and names.
+//! Nothing is written before the response is accepted. Retries, link renewal and file names are in
+//! `download`.
 
 use std::time::Duration;
 
@@ -32,23 +32,22 @@ use crate::{
     },
 };
 
-/// How often it is told how far a file is.
+/// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Over how long the rate is measured.
+/// The period over which the rate is measured.
 const RATE_WINDOW: Duration = Duration::from_secs(3);
 
-/// How often what came is flushed to the disk: so much is lost at most when the power goes.
+/// How often the file is synced: a power cut loses at most the bytes of this period.
 const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How many pieces may wait for the disk; more make the network wait.
+/// How many chunks may wait for the disk before the network waits.
 const CHUNK_QUEUE_LEN: usize = 4;
 
-/// A last change is a safe mark only when it lies so far before the answer: two within a second
-/// look the same.
+/// The least age of `Last-Modified` at the time of the response. Two changes within one second have
+/// the same date, so a recent one is no safe validator.
 const MIN_VALIDATOR_AGE: Duration = Duration::from_mins(1);
 
-/// The most redirects followed.
 const MAX_REDIRECTS: usize = 5;
 
 /// Access to file hosts: a client without a key, and the rule for links it may follow.
@@ -57,14 +56,13 @@ pub(super) struct FileHostClient<'a> {
     pub(super) check_link: &'a (dyn Fn(&Url) -> Result<(), HostNotAllowed> + Send + Sync),
 }
 
-/// Says how an exchange ended that did not bring the rest of the file.
+/// The reason why a transfer did not complete the file.
 #[derive(Debug)]
 pub(super) enum FetchError {
-    /// The file host refuses the link with this status: 403, 404, 410.
+    /// Status 403, 404 or 410 from the file host.
     LinkRefused(u16),
-    /// The answer does not continue what is here: to be asked again from the start.
+    /// The response does not continue the partial file: restart from the beginning.
     RangeMismatch,
-    /// It failed for good, or for now.
     Failed(DownloadError),
 }
 
@@ -74,51 +72,53 @@ impl From<DownloadError> for FetchError {
     }
 }
 
-/// Fetches what is missing of a part, or all of it. Returns the part in any case, with what has
-/// come.
+/// Fetches the missing bytes of a partial file, or all of them. Returns the file, unless the writing
+/// task panicked.
 ///
-/// Dropped in the middle it leaves the part with what came until then.
+/// If the future is dropped, the file keeps the bytes received so far.
 pub(super) async fn fetch(
     host: &FileHostClient<'_>,
     url: &Url,
-    mut part: PartialFile,
+    mut partial: PartialFile,
     limits: &DownloadLimits,
-    told: &(dyn Fn(TransferProgress) + Send + Sync),
+    on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
 ) -> (Option<PartialFile>, Result<LengthCertainty, FetchError>) {
-    let link = hash_without_query(url);
-    let is_rest = part.is_resumable(&link);
-    let response = match send_request(host, url, is_rest.then_some(&part), limits).await {
+    let link_hash = hash_without_query(url);
+    let is_resumed = partial.is_resumable(&link_hash);
+    let response = match send_request(host, url, is_resumed.then_some(&partial), limits).await {
         Ok(response) => response,
-        Err(ended) => return (Some(part), Err(ended)),
+        Err(error) => return (Some(partial), Err(error)),
     };
     let length = length_certainty(&response);
-    match classify_response(&response, link, is_rest.then_some(&part)) {
+    match classify_response(&response, link_hash, is_resumed.then_some(&partial)) {
         Ok(AcceptedBody::Remainder) => {
-            part.confirm_result();
-            let (part, result) = receive_body(response, part, Vec::new(), limits, told).await;
-            (part, result.map(|()| length).map_err(FetchError::Failed))
+            partial.confirm_result();
+            let (partial, result) =
+                receive_body(response, partial, Vec::new(), limits, on_progress).await;
+            (partial, result.map(|()| length).map_err(FetchError::Failed))
         }
-        Ok(AcceptedBody::Full(source)) => {
-            let (part, result) = start_file(response, part, source, limits, told).await;
-            (part, result.map(|()| length).map_err(FetchError::Failed))
+        Ok(AcceptedBody::Full(version)) => {
+            let (partial, result) =
+                start_file(response, partial, version, limits, on_progress).await;
+            (partial, result.map(|()| length).map_err(FetchError::Failed))
         }
-        Err(ended) => (Some(part), Err(ended)),
+        Err(error) => (Some(partial), Err(error)),
     }
 }
 
 /// Sends the request, follows redirects, and waits for the response headers.
 ///
-/// Each hop is checked like the first link; an error names the host of the hop that failed.
+/// Each redirect is checked like the first link; an error names the host that failed.
 async fn send_request(
     host: &FileHostClient<'_>,
     url: &Url,
-    part: Option<&PartialFile>,
+    partial: Option<&PartialFile>,
     limits: &DownloadLimits,
 ) -> Result<Response, FetchError> {
-    let refused = |why: &str| DownloadError::NotAllowed(CleanText::line(why, 300));
+    let refused = |reason: &str| DownloadError::NotAllowed(CleanText::line(reason, 300));
     let mut url = url.clone();
     for _ in 0..=MAX_REDIRECTS {
-        let response = send_hop(host.client, &url, part, limits).await?;
+        let response = send_hop(host.client, &url, partial, limits).await?;
         let Some(next) = redirect_url(&response, &url) else {
             return Ok(response);
         };
@@ -140,19 +140,19 @@ fn redirect_url(response: &Response, from: &Url) -> Option<Url> {
 async fn send_hop(
     client: &Client,
     url: &Url,
-    part: Option<&PartialFile>,
+    partial: Option<&PartialFile>,
     limits: &DownloadLimits,
 ) -> Result<Response, FetchError> {
     let mut request = client
         .get(url.clone())
         .header(header::ACCEPT, "*/*")
-        // A compressed answer has neither the length nor the ranges of the file.
+        // A compressed response has neither the length nor the ranges of the file.
         .header(header::ACCEPT_ENCODING, "identity");
-    if let Some((part, validator)) =
-        part.and_then(|part| Some((part, part.remote_version().validator()?)))
+    if let Some((partial, validator)) =
+        partial.and_then(|partial| Some((partial, partial.remote_version().validator()?)))
     {
         request = request
-            .header(header::RANGE, format!("bytes={}-", part.offset()))
+            .header(header::RANGE, format!("bytes={}-", partial.offset()))
             .header(header::IF_RANGE, validator);
     }
     match time::timeout(limits.stall_timeout, request.send()).await {
@@ -164,27 +164,27 @@ async fn send_hop(
     }
 }
 
-/// What an accepted answer brings.
+/// The body of an accepted response.
 enum AcceptedBody {
-    /// The bytes after those that are here.
+    /// The bytes after the partial file.
     Remainder,
-    /// The file from its start.
+    /// The file from its beginning.
     Full(RemoteVersion),
 }
 
-/// Judges the head of an answer. `part` is what was to be continued.
+/// Accepts or rejects a response by its headers. `partial` is the file to resume, if any.
 fn classify_response(
     response: &Response,
-    link: String,
-    part: Option<&PartialFile>,
+    link_hash: String,
+    partial: Option<&PartialFile>,
 ) -> Result<AcceptedBody, FetchError> {
     if let Some(error) = connection::cloudflare_challenge(response) {
         return Err(DownloadError::NoAnswer(error).into());
     }
     let status = response.status();
-    match (status, part) {
-        (StatusCode::OK, _) => Ok(AcceptedBody::Full(remote_version_of(response, link))),
-        (StatusCode::PARTIAL_CONTENT, Some(part)) if is_continuation(response, part) => {
+    match (status, partial) {
+        (StatusCode::OK, _) => Ok(AcceptedBody::Full(remote_version_of(response, link_hash))),
+        (StatusCode::PARTIAL_CONTENT, Some(partial)) if is_continuation(response, partial) => {
             Ok(AcceptedBody::Remainder)
         }
         (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
@@ -197,10 +197,10 @@ fn classify_response(
     }
 }
 
-/// Reports whether a partial answer begins where the part ends, is of a file just as long, goes to
-/// its end, and says that it is of the same version.
-fn is_continuation(response: &Response, part: &PartialFile) -> bool {
-    let source = part.remote_version();
+/// Reports whether a partial response starts where the partial file ends, continues to the end of a
+/// file of the same length, and has the same validator.
+fn is_continuation(response: &Response, partial: &PartialFile) -> bool {
+    let version = partial.remote_version();
     let text = |name| {
         response
             .headers()
@@ -211,8 +211,8 @@ fn is_continuation(response: &Response, part: &PartialFile) -> bool {
     else {
         return false;
     };
-    // By the mark it was asked for with; an answer without that mark proves nothing.
-    let is_same = match (&source.etag, &source.last_modified) {
+    // The validator sent with the request; a response without it proves nothing.
+    let is_same = match (&version.etag, &version.last_modified) {
         (Some(known), _) => text(header::ETAG) == Some(known.as_str()),
         (None, Some(known)) => text(header::LAST_MODIFIED) == Some(known.as_str()),
         (None, None) => false,
@@ -221,8 +221,8 @@ fn is_continuation(response: &Response, part: &PartialFile) -> bool {
     let is_sized = response
         .content_length()
         .is_none_or(|length| Some(length) == total.checked_sub(first));
-    first == part.offset()
-        && source.total_len.is_none_or(|known| known == total)
+    first == partial.offset()
+        && version.total_len.is_none_or(|known| known == total)
         && last.checked_add(1) == Some(total)
         && is_same
         && is_sized
@@ -231,8 +231,8 @@ fn is_continuation(response: &Response, part: &PartialFile) -> bool {
 
 /// Reports whether a content coding changes the bytes.
 ///
-/// Only needed in the middle of a file: the start of a file shows it by itself. Object stores
-/// repeat whatever the upload said: `aws-chunked`, `identity`, a charset.
+/// Checked for resumed files only: at the start of a file, its first bytes show it. Object stores
+/// repeat the coding of the upload: `aws-chunked`, `identity`, a charset.
 fn is_compression(coding: &str) -> bool {
     let coding = coding.trim().to_ascii_lowercase();
     matches!(
@@ -241,7 +241,7 @@ fn is_compression(coding: &str) -> bool {
     )
 }
 
-/// Reads `bytes FIRST-LAST/TOTAL`.
+/// Parses `bytes FIRST-LAST/TOTAL`.
 fn parse_content_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.trim().split_once('-')?;
@@ -249,8 +249,7 @@ fn parse_content_range(text: &str) -> Option<(u64, u64, u64)> {
     Some((number(first)?, number(last)?, number(total)?))
 }
 
-/// Returns what an answer tells of its file.
-fn remote_version_of(response: &Response, link: String) -> RemoteVersion {
+fn remote_version_of(response: &Response, link_hash: String) -> RemoteVersion {
     let text = |name| {
         response
             .headers()
@@ -262,7 +261,7 @@ fn remote_version_of(response: &Response, link: String) -> RemoteVersion {
         .filter(|modified| modified.len() < 100)
         .filter(|modified| is_reliable_validator(modified, text(header::DATE)));
     RemoteVersion {
-        link_hash: link,
+        link_hash,
         etag: etag.map(str::to_owned),
         last_modified: modified.map(str::to_owned),
         total_len: response.content_length(),
@@ -277,7 +276,7 @@ fn is_reliable_validator(modified: &str, date: Option<&str>) -> bool {
     }
 }
 
-/// Reports whether the answer's end is marked, so that a lost connection is not taken for it.
+/// Returns whether a lost connection can be distinguished from the end of the response.
 fn length_certainty(response: &Response) -> LengthCertainty {
     let is_chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
     if response.content_length().is_some() || is_chunked || response.version() >= Version::HTTP_2 {
@@ -287,129 +286,129 @@ fn length_certainty(response: &Response) -> LengthCertainty {
     }
 }
 
-/// Looks at the first bytes, and begins the part anew only when they are a video's.
+/// Checks that the first bytes are a video's, then restarts the partial file with them.
 async fn start_file(
     mut response: Response,
-    mut part: PartialFile,
-    source: RemoteVersion,
+    mut partial: PartialFile,
+    version: RemoteVersion,
     limits: &DownloadLimits,
-    told: &(dyn Fn(TransferProgress) + Send + Sync),
+    on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
 ) -> (Option<PartialFile>, Result<(), DownloadError>) {
     let mut head = Vec::new();
-    let mut pace = StallTimer::new(limits);
+    let mut stall_timer = StallTimer::new(limits);
     while head.len() < HEAD_LEN {
-        match pace.next_chunk(&mut response).await {
+        match stall_timer.next_chunk(&mut response).await {
             Ok(Some(bytes)) => head.extend_from_slice(&bytes),
             Ok(None) => break,
-            // What it is, is worth more than that it broke off, once enough is here to tell.
+            // If enough bytes show that it is not a video, report that instead of the interruption.
             Err(error) => match video_check::sniff_format(&head) {
-                Err(other) if head.len() >= video_check::MIN_SNIFF_LEN => {
-                    return (Some(part), Err(other));
+                Err(not_a_video) if head.len() >= video_check::MIN_SNIFF_LEN => {
+                    return (Some(partial), Err(not_a_video));
                 }
-                _ => return (Some(part), Err(error)),
+                _ => return (Some(partial), Err(error)),
             },
         }
     }
     if let Err(error) = video_check::sniff_format(&head) {
-        return (Some(part), Err(error));
+        return (Some(partial), Err(error));
     }
-    let began = task::spawn_blocking(move || {
-        let result = part.restart(source);
-        (part, result)
+    let restarted = task::spawn_blocking(move || {
+        let result = partial.restart(version);
+        (partial, result)
     });
-    match began.await {
-        Ok((part, Ok(()))) => receive_body(response, part, head, limits, told).await,
-        Ok((part, Err(error))) => (Some(part), Err(error)),
-        Err(_broke) => (None, Err(DownloadError::Panicked)),
+    match restarted.await {
+        Ok((partial, Ok(()))) => receive_body(response, partial, head, limits, on_progress).await,
+        Ok((partial, Err(error))) => (Some(partial), Err(error)),
+        Err(_panicked) => (None, Err(DownloadError::Panicked)),
     }
 }
 
-/// Writes the body behind what is here. Network and disk work at the same time, a few pieces apart.
+/// Appends the body to the partial file. Network and disk work concurrently.
 async fn receive_body(
     mut response: Response,
-    part: PartialFile,
+    partial: PartialFile,
     head: Vec<u8>,
     limits: &DownloadLimits,
-    told: &(dyn Fn(TransferProgress) + Send + Sync),
+    on_progress: &(dyn Fn(TransferProgress) + Send + Sync),
 ) -> (Option<PartialFile>, Result<(), DownloadError>) {
-    let total = part.remote_version().total_len;
-    let most = match part.max_len(limits) {
-        Ok(most) => most,
-        Err(error) => return (Some(part), Err(error)),
+    let total = partial.remote_version().total_len;
+    let max_len = match partial.max_len(limits) {
+        Ok(max_len) => max_len,
+        Err(error) => return (Some(partial), Err(error)),
     };
     let too_large = || {
-        if most < limits.max_file_len {
+        if max_len < limits.max_file_len {
             DownloadError::DiskFull
         } else {
             DownloadError::TooLarge(limits.max_file_len)
         }
     };
-    if total.is_some_and(|total| total > most) {
-        return (Some(part), Err(too_large()));
+    if total.is_some_and(|total| total > max_len) {
+        return (Some(partial), Err(too_large()));
     }
-    let mut meter = ProgressMeter::new(part.offset(), total);
-    let (pieces, received) = mpsc::channel(CHUNK_QUEUE_LEN);
-    let writing = task::spawn_blocking(move || write_chunks(part, received));
-    let mut pace = StallTimer::new(limits);
+    let mut meter = ProgressMeter::new(partial.offset(), total);
+    let (chunks, received) = mpsc::channel(CHUNK_QUEUE_LEN);
+    let writing = task::spawn_blocking(move || write_chunks(partial, received));
+    let mut stall_timer = StallTimer::new(limits);
     let mut next = (!head.is_empty()).then(|| head.into());
     let result = loop {
-        let piece = match next.take() {
-            Some(piece) => piece,
-            None => match pace.next_chunk(&mut response).await {
-                Ok(Some(piece)) => piece,
+        let chunk = match next.take() {
+            Some(chunk) => chunk,
+            None => match stall_timer.next_chunk(&mut response).await {
+                Ok(Some(chunk)) => chunk,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             },
         };
-        meter.add_bytes(piece.len(), told);
-        if meter.bytes > most {
+        meter.add_bytes(chunk.len(), on_progress);
+        if meter.bytes > max_len {
             break Err(too_large());
         }
-        // The writer ends early only when the disk takes no more; it says so itself.
-        if pieces.send(piece).await.is_err() {
+        // The writer stops early only after an error, which it returns.
+        if chunks.send(chunk).await.is_err() {
             break Ok(());
         }
     };
-    drop(pieces);
+    drop(chunks);
     match writing.await {
-        Ok((part, Ok(()))) => {
-            meter.report(told);
-            (Some(part), result)
+        Ok((partial, Ok(()))) => {
+            meter.report(on_progress);
+            (Some(partial), result)
         }
-        Ok((part, Err(error))) => (Some(part), Err(error)),
-        Err(_broke) => (None, Err(DownloadError::Panicked)),
+        Ok((partial, Err(error))) => (Some(partial), Err(error)),
+        Err(_panicked) => (None, Err(DownloadError::Panicked)),
     }
 }
 
-/// Writes pieces as they come, and at the end, whatever the end, flushes what came.
+/// Writes chunks as they arrive; syncs at the end, also after an error.
 fn write_chunks(
-    mut part: PartialFile,
+    mut partial: PartialFile,
     mut received: mpsc::Receiver<bytes::Bytes>,
 ) -> (PartialFile, Result<(), DownloadError>) {
-    let mut synced = Instant::now();
+    let mut synced_at = Instant::now();
     let mut result = Ok(());
-    while let Some(piece) = received.blocking_recv() {
-        result = part.append(&piece);
-        if result.is_ok() && synced.elapsed() >= SYNC_INTERVAL {
-            result = part.sync();
-            synced = Instant::now();
+    while let Some(chunk) = received.blocking_recv() {
+        result = partial.append(&chunk);
+        if result.is_ok() && synced_at.elapsed() >= SYNC_INTERVAL {
+            result = partial.sync();
+            synced_at = Instant::now();
         }
         if result.is_err() {
             break;
         }
     }
-    let flushed = part.sync();
-    (part, result.and(flushed))
+    let synced = partial.sync();
+    (partial, result.and(synced))
 }
 
-/// Waits for pieces, and not for one that does not come.
+/// Receives chunks, and fails when the transfer stalls.
 struct StallTimer {
     timeout: Duration,
     deadline: Instant,
     received_bytes: u64,
 }
 
-/// The least that must come in a second, in bytes.
+/// The lowest average rate, measured over [`DownloadLimits::stall_timeout`].
 const MIN_BYTES_PER_SECOND: u64 = 1024;
 
 impl StallTimer {
@@ -421,41 +420,41 @@ impl StallTimer {
         }
     }
 
-    /// Returns the next piece of the body; none at its end.
+    /// Returns the next chunk of the body; `None` at its end.
     async fn next_chunk(
         &mut self,
         response: &mut Response,
     ) -> Result<Option<bytes::Bytes>, DownloadError> {
         loop {
-            let piece = time::timeout_at(self.deadline, response.chunk()).await;
-            let piece = match piece {
-                Ok(Ok(piece)) => Some(piece),
+            let chunk = time::timeout_at(self.deadline, response.chunk()).await;
+            let chunk = match chunk {
+                Ok(Ok(chunk)) => Some(chunk),
                 Ok(Err(error)) => {
                     let error = error.without_url();
-                    tracing::debug!(error = connection::error_chain(&error), "half a file");
+                    tracing::debug!(error = connection::error_chain(&error), "incomplete file");
                     return Err(DownloadError::NoAnswer(connection::body_error(error)));
                 }
                 Err(_elapsed) => None,
             };
-            if let Some(Some(piece)) = &piece {
-                self.received_bytes += piece.len() as u64;
+            if let Some(Some(chunk)) = &chunk {
+                self.received_bytes += chunk.len() as u64;
             }
             if Instant::now() >= self.deadline {
-                let least = MIN_BYTES_PER_SECOND.saturating_mul(self.timeout.as_secs().max(1));
-                if self.received_bytes < least && !matches!(piece, Some(None)) {
+                let min_bytes = MIN_BYTES_PER_SECOND.saturating_mul(self.timeout.as_secs().max(1));
+                if self.received_bytes < min_bytes && !matches!(chunk, Some(None)) {
                     return Err(DownloadError::Stalled);
                 }
                 self.received_bytes = 0;
                 self.deadline = Instant::now() + self.timeout;
             }
-            if let Some(piece) = piece {
-                return Ok(piece);
+            if let Some(chunk) = chunk {
+                return Ok(chunk);
             }
         }
     }
 }
 
-/// Counts bytes and tells how far the file is.
+/// Counts bytes, and reports progress and rate.
 struct ProgressMeter {
     bytes: u64,
     total: Option<u64>,
@@ -477,29 +476,29 @@ impl ProgressMeter {
         }
     }
 
-    fn add_bytes(&mut self, more: usize, told: &(dyn Fn(TransferProgress) + Send + Sync)) {
+    fn add_bytes(&mut self, more: usize, on_progress: &(dyn Fn(TransferProgress) + Send + Sync)) {
         self.bytes += more as u64;
         if self
             .reported_at
             .is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL)
         {
-            self.report(told);
+            self.report(on_progress);
         }
     }
 
-    fn report(&mut self, told: &(dyn Fn(TransferProgress) + Send + Sync)) {
-        let spent = self.window_start.elapsed();
-        if !spent.is_zero() {
-            let came = u128::from(self.bytes - self.window_start_bytes) * 1000;
-            let rate = came / spent.as_millis().max(1);
+    fn report(&mut self, on_progress: &(dyn Fn(TransferProgress) + Send + Sync)) {
+        let duration = self.window_start.elapsed();
+        if !duration.is_zero() {
+            let millibytes = u128::from(self.bytes - self.window_start_bytes) * 1000;
+            let rate = millibytes / duration.as_millis().max(1);
             self.rate = u64::try_from(rate).unwrap_or(u64::MAX);
         }
-        if spent >= RATE_WINDOW {
+        if duration >= RATE_WINDOW {
             self.window_start = Instant::now();
             self.window_start_bytes = self.bytes;
         }
         self.reported_at = Some(Instant::now());
-        told(TransferProgress {
+        on_progress(TransferProgress {
             bytes: self.bytes,
             total: self.total,
             rate: self.rate,
@@ -507,7 +506,7 @@ impl ProgressMeter {
     }
 }
 
-/// Returns what names the file behind a link: all but its query.
+/// Hashes a link without query and fragment, which identifies the file behind it.
 fn hash_without_query(url: &Url) -> String {
     let mut bare = url.clone();
     bare.set_query(None);
@@ -515,23 +514,23 @@ fn hash_without_query(url: &Url) -> String {
     format!("{:016x}", file_names::hash(&[bare.as_str().as_bytes()]))
 }
 
-/// Names an error that came before the head of an answer.
+/// Maps an error that occurred before the response headers.
 fn request_error(error: reqwest::Error, url: &Url) -> DownloadError {
     let error = error.without_url();
     tracing::debug!(
         error = connection::error_chain(&error),
-        "no answer from the file host"
+        "no response from the file host"
     );
     if let Some(not_allowed) = connection::causes(&error).find_map(|cause| cause.downcast_ref()) {
-        let HostNotAllowed(why) = not_allowed;
-        return DownloadError::NotAllowed(CleanText::line(why, 300));
+        let HostNotAllowed(reason) = not_allowed;
+        return DownloadError::NotAllowed(CleanText::line(reason, 300));
     }
     if error.is_builder() {
-        let why = format!(
+        let reason = format!(
             "no request can be made ({})",
             connection::error_chain(&error)
         );
-        return DownloadError::NotAllowed(CleanText::line(&why, 300));
+        return DownloadError::NotAllowed(CleanText::line(&reason, 300));
     }
     let host = url.host_str().unwrap_or_default();
     DownloadError::NoAnswer(connection::request_error(error, host, None))
@@ -544,7 +543,7 @@ mod tests {
     #[test]
     fn content_ranges_are_parsed_exactly() {
         assert_eq!(parse_content_range("bytes 5-9/10"), Some((5, 9, 10)));
-        for odd in [
+        for invalid in [
             "bytes 5-9/*",
             "bytes */10",
             "5-9/10",
@@ -552,7 +551,7 @@ mod tests {
             "bytes -5-9/10",
             "items 5-9/10",
         ] {
-            assert_eq!(parse_content_range(odd), None, "{odd}");
+            assert_eq!(parse_content_range(invalid), None, "{invalid}");
         }
     }
 

@@ -1,32 +1,31 @@
-//! Is it a video, and all of it? Told from the file's own structure: names and headers of a server
-//! prove nothing.
+//! Check that a file is a complete video, by its own structure: a server's names and headers prove
+//! nothing.
 //!
-//! An MP4 or MOV is a row of boxes that each tell their length; cut anywhere, the last one reaches
-//! beyond the end. Pure but for reading the file.
+//! An MP4 or MOV file is a sequence of boxes with their lengths; if it is truncated, the last box
+//! extends beyond its end.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::domain::{download::DownloadError, text::CleanText};
 
-/// How much of a file is looked at before any of it is kept.
+/// The bytes inspected before any are kept.
 pub(super) const HEAD_LEN: usize = 256;
 
-/// From how many bytes on a beginning tells what it is the beginning of.
+/// The fewest bytes that identify a format.
 pub(super) const MIN_SNIFF_LEN: usize = 12;
 
-/// How much of what is no video is shown, in bytes.
+/// The most quoted from a file that is not a video, in bytes.
 const MAX_EXCERPT_LEN: usize = 200;
 
-/// The most boxes on the top level: a fragmented film has two for each fragment.
+/// The most top-level boxes: a fragmented video has two for each fragment.
 const MAX_BOXES: usize = 100_000;
 
-/// Boxes that a MOV file without `ftyp` may begin with.
+/// First boxes of a MOV file without `ftyp`.
 const LEGACY_FIRST_BOXES: [&[u8]; 6] = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
 
-/// The shortest box, in bytes. Fewer bytes at the end are padding, as in players.
+/// The shortest box, in bytes. Fewer bytes at the end are padding, which players ignore.
 const MIN_BOX_LEN: u64 = 8;
 
-/// A kind of video file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VideoFormat {
     Mp4,
@@ -35,7 +34,6 @@ pub(super) enum VideoFormat {
 }
 
 impl VideoFormat {
-    /// Returns the ending of its name.
     pub(super) const fn extension(self) -> &'static str {
         match self {
             Self::Mp4 => "mp4",
@@ -45,18 +43,16 @@ impl VideoFormat {
     }
 }
 
-/// How sure the transfer is that nothing is missing.
+/// Whether the transfer knows that it received all bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LengthCertainty {
-    /// The server told the length, or marked the end.
+    /// The server sent the length or an end marker.
     Known,
-    /// The connection's end was the only sign, so it may have been cut.
+    /// The connection was closed, which may have truncated the file.
     Unknown,
 }
 
-/// Judges by its beginning whether it can be a video at all.
-///
-/// MOV files older than `ftyp` begin with another box.
+/// Detects the format from the first bytes of a file.
 pub(super) fn sniff_format(head: &[u8]) -> Result<VideoFormat, DownloadError> {
     match head {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(VideoFormat::Webm),
@@ -102,7 +98,7 @@ pub(super) fn sniff_format(head: &[u8]) -> Result<VideoFormat, DownloadError> {
     }
 }
 
-/// Verifies that a file is a whole video, and says of which kind.
+/// Verifies that a file is a complete video, and returns its format.
 pub(super) fn verify(
     file: &mut (impl Read + Seek),
     length: LengthCertainty,
@@ -110,15 +106,15 @@ pub(super) fn verify(
     let end = file.seek(SeekFrom::End(0)).map_err(read_error)?;
     let mut head = [0; HEAD_LEN];
     let read = read_at(file, 0, &mut head).map_err(read_error)?;
-    let kind = sniff_format(head.get(..read).unwrap_or_default())?;
-    match kind {
+    let format = sniff_format(head.get(..read).unwrap_or_default())?;
+    match format {
         VideoFormat::Mp4 | VideoFormat::Mov => check_mp4_boxes(file, end, length)?,
         VideoFormat::Webm => check_webm_segment(file, end, length)?,
     }
-    Ok(kind)
+    Ok(format)
 }
 
-/// Walks the boxes: they must fill the file up to padding, with `moov` and `mdat` among them.
+/// Checks the boxes: they must fill the file, except padding, and include `moov` and `mdat`.
 fn check_mp4_boxes(
     file: &mut (impl Read + Seek),
     end: u64,
@@ -133,22 +129,22 @@ fn check_mp4_boxes(
         if end - at < MIN_BOX_LEN || [s0, s1, s2, s3, n0, n1, n2, n3] == [0; 8] {
             break;
         }
-        let (size, least) = match u32::from_be_bytes([s0, s1, s2, s3]) {
-            // To the end of the file, wherever that is.
+        let (size, min_size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
+            // Size 0 means up to the end of the file.
             0 if length == LengthCertainty::Known => (end - at, 8),
             0 => return incomplete("neither it nor the server tells its length"),
             1 if read < 16 => return incomplete("it ends within a box's head"),
             1 => (u64::from_be_bytes(long), 16),
             size => (u64::from(size), 8),
         };
-        if size < least {
+        if size < min_size {
             return incomplete("a box of it has an impossible length");
         }
         match &[n0, n1, n2, n3] {
             b"moov" => has_index = true,
             b"mdat" => has_media = true,
-            // A film in fragments is valid at the end of each: only the server knows whether one is
-            // missing.
+            // A fragmented video is valid after each fragment: only the server's length can show
+            // that one is missing.
             b"moof" if length == LengthCertainty::Unknown => {
                 return incomplete("it is in fragments, and the server did not tell its length");
             }
@@ -173,18 +169,18 @@ fn check_mp4_boxes(
     }
 }
 
-/// Checks the two elements of a webm: a head, and a segment that reaches the end, up to padding.
+/// Checks the two elements of a WebM file: a header, and a segment up to the end or padding.
 fn check_webm_segment(
     file: &mut (impl Read + Seek),
     end: u64,
     length: LengthCertainty,
 ) -> Result<(), DownloadError> {
     let mut at = 4;
-    let (head, _) = read_element_size(file, &mut at)?;
-    at = at.saturating_add(head.unwrap_or(u64::MAX));
-    let mut mark = [0; 4];
-    let read = read_at(file, at, &mut mark).map_err(read_error)?;
-    if read < 4 || mark != [0x18, 0x53, 0x80, 0x67] {
+    let (header_len, _) = read_element_size(file, &mut at)?;
+    at = at.saturating_add(header_len.unwrap_or(u64::MAX));
+    let mut id = [0; 4];
+    let read = read_at(file, at, &mut id).map_err(read_error)?;
+    if read < 4 || id != [0x18, 0x53, 0x80, 0x67] {
         return incomplete("it has no segment");
     }
     at += 4;
@@ -197,13 +193,13 @@ fn check_webm_segment(
             Ok(())
         }
         (Some(_), _) => incomplete("its segment ends elsewhere than the file"),
-        // A recording whose length was never filled in.
+        // A recording whose length was never written.
         (None, at) if length == LengthCertainty::Known && at < end => Ok(()),
         (None, _) => incomplete("neither it nor the server tells its length"),
     }
 }
 
-/// Reads an element's size and steps over it; none when it is not known.
+/// Reads an element's size (`None` if it is unknown) and moves `at` behind it; returns both.
 fn read_element_size(
     file: &mut (impl Read + Seek),
     at: &mut u64,
@@ -240,11 +236,11 @@ fn read_at(file: &mut (impl Read + Seek), at: u64, buffer: &mut [u8]) -> io::Res
     Ok(filled)
 }
 
-fn incomplete<T>(what: &str) -> Result<T, DownloadError> {
-    Err(DownloadError::Incomplete(CleanText::line(what, 200)))
+fn incomplete<T>(reason: &str) -> Result<T, DownloadError> {
+    Err(DownloadError::Incomplete(CleanText::line(reason, 200)))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a mapping function")]
+#[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
 fn read_error(error: io::Error) -> DownloadError {
     DownloadError::FolderUnwritable(CleanText::line(
         &format!("what came cannot be read back: {error}"),
@@ -258,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    const FILM: &[u8] = include_bytes!("../../../assets/demo/ball-result.mp4");
+    const VIDEO: &[u8] = include_bytes!("../../../assets/demo/ball-result.mp4");
 
     fn mp4_box(name: [u8; 4], content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(content.len() + 8).unwrap();
@@ -272,12 +268,12 @@ mod tests {
     #[test]
     fn a_truncated_mp4_is_incomplete() {
         assert_eq!(
-            verify_bytes(FILM, LengthCertainty::Unknown),
+            verify_bytes(VIDEO, LengthCertainty::Unknown),
             Ok(VideoFormat::Mp4)
         );
-        for end in 0..FILM.len() {
-            let cut = verify_bytes(&FILM[..end], LengthCertainty::Unknown);
-            assert!(cut.is_err(), "{end} of {}", FILM.len());
+        for end in 0..VIDEO.len() {
+            let cut = verify_bytes(&VIDEO[..end], LengthCertainty::Unknown);
+            assert!(cut.is_err(), "{end} of {}", VIDEO.len());
         }
     }
 
@@ -291,7 +287,7 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n", "PNG"),
         ] {
             let Err(DownloadError::NotAVideo(text)) = sniff_format(bytes) else {
-                panic!("{start} was taken for a video");
+                panic!("{start} was accepted as a video");
             };
             assert!(text.as_str().contains(start), "{text}");
             assert!(text.as_str().len() <= 2 * MAX_EXCERPT_LEN);
@@ -305,7 +301,7 @@ mod tests {
             mp4_box(*b"moov", b"x"),
             mp4_box(*b"mdat", b"y"),
         );
-        let film = |parts: &[&[u8]]| verify_bytes(&parts.concat(), LengthCertainty::Known);
+        let check = |parts: &[&[u8]]| verify_bytes(&parts.concat(), LengthCertainty::Known);
         let open = [&[0, 0, 0, 0][..], b"mdat", b"open end"].concat();
         let long = [&[0, 0, 0, 1][..], b"mdat", &17_u64.to_be_bytes()[..], b"z"].concat();
         let huge = [
@@ -317,22 +313,22 @@ mod tests {
         .concat();
         let tiny = [&[0, 0, 0, 7][..], b"mdat"].concat();
 
-        assert_eq!(film(&[&ftyp, &moov, &mdat]), Ok(VideoFormat::Mp4));
+        assert_eq!(check(&[&ftyp, &moov, &mdat]), Ok(VideoFormat::Mp4));
         assert_eq!(
-            film(&[&mp4_box(*b"ftyp", b"qt  "), &moov, &mdat]),
+            check(&[&mp4_box(*b"ftyp", b"qt  "), &moov, &mdat]),
             Ok(VideoFormat::Mov)
         );
-        assert_eq!(film(&[&ftyp, &moov, &long]), Ok(VideoFormat::Mp4));
-        assert_eq!(film(&[&ftyp, &moov, &open]), Ok(VideoFormat::Mp4));
+        assert_eq!(check(&[&ftyp, &moov, &long]), Ok(VideoFormat::Mp4));
+        assert_eq!(check(&[&ftyp, &moov, &open]), Ok(VideoFormat::Mp4));
         for broken in [
-            film(&[&ftyp, &moov]),
-            film(&[&ftyp, &mdat]),
-            film(&[&ftyp, &moov, &huge]),
-            film(&[&ftyp, &moov, &tiny]),
-            film(&[&ftyp, &moov, &mdat, b"\0\0\0\x09free"]),
-            film(&[&ftyp, &moov, &mdat, b"\n\n\n\n\n\n\n\n"]),
-            film(&[&ftyp, &moov, b"\n"]),
-            film(&[&ftyp, &mdat, &[0; 64]]),
+            check(&[&ftyp, &moov]),
+            check(&[&ftyp, &mdat]),
+            check(&[&ftyp, &moov, &huge]),
+            check(&[&ftyp, &moov, &tiny]),
+            check(&[&ftyp, &moov, &mdat, b"\0\0\0\x09free"]),
+            check(&[&ftyp, &moov, &mdat, b"\n\n\n\n\n\n\n\n"]),
+            check(&[&ftyp, &moov, b"\n"]),
+            check(&[&ftyp, &mdat, &[0; 64]]),
             verify_bytes(
                 &[&ftyp[..], &moov, &open].concat(),
                 LengthCertainty::Unknown,
@@ -348,11 +344,11 @@ mod tests {
 
     #[test]
     fn padding_after_the_last_box_is_allowed() {
-        let film = |parts: &[&[u8]], length| verify_bytes(&parts.concat(), length);
+        let check = |parts: &[&[u8]], length| verify_bytes(&parts.concat(), length);
         for length in [LengthCertainty::Known, LengthCertainty::Unknown] {
             for padding in [&b"\n"[..], b"\r\n", b"tail", &[0; 7], &[0; 8], &[0; 100]] {
                 assert_eq!(
-                    film(&[FILM, padding], length),
+                    check(&[VIDEO, padding], length),
                     Ok(VideoFormat::Mp4),
                     "{padding:?}"
                 );
@@ -360,7 +356,7 @@ mod tests {
         }
         let free = mp4_box(*b"free", &[0; 30]);
         assert_eq!(
-            film(&[FILM, &free, b"\0"], LengthCertainty::Known),
+            check(&[VIDEO, &free, b"\0"], LengthCertainty::Known),
             Ok(VideoFormat::Mp4)
         );
     }
@@ -376,12 +372,12 @@ mod tests {
             [&moov, &mdat, &uuid],
             [&mdat, &uuid, &moov],
         ] {
-            let film = parts.map(Vec::as_slice).concat();
+            let video = parts.map(Vec::as_slice).concat();
             assert_eq!(
-                verify_bytes(&film, LengthCertainty::Known),
+                verify_bytes(&video, LengthCertainty::Known),
                 Ok(VideoFormat::Mov)
             );
-            let cut = verify_bytes(&film[..film.len() - 1], LengthCertainty::Known);
+            let cut = verify_bytes(&video[..video.len() - 1], LengthCertainty::Known);
             assert!(cut.is_err(), "{cut:?}");
         }
         assert_eq!(sniff_format(&large), Ok(VideoFormat::Mov));
@@ -392,7 +388,7 @@ mod tests {
         let head = [0x1a, 0x45, 0xdf, 0xa3, 0x81, 0x00];
         let segment = |size: &[u8]| [&head[..], &[0x18, 0x53, 0x80, 0x67], size, b"abc"].concat();
 
-        for (size, length, is_whole) in [
+        for (size, length, is_complete) in [
             (&[0x83][..], LengthCertainty::Unknown, true),
             (&[0x01, 0, 0, 0, 0, 0, 0, 3], LengthCertainty::Unknown, true),
             (&[0x84], LengthCertainty::Known, false),
@@ -406,11 +402,11 @@ mod tests {
             ),
             (&[0x00], LengthCertainty::Known, false),
         ] {
-            let verdict = verify_bytes(&segment(size), length);
+            let result = verify_bytes(&segment(size), length);
             assert_eq!(
-                verdict == Ok(VideoFormat::Webm),
-                is_whole,
-                "{size:?} {verdict:?}"
+                result == Ok(VideoFormat::Webm),
+                is_complete,
+                "{size:?} {result:?}"
             );
         }
         assert!(verify_bytes(&head, LengthCertainty::Known).is_err());
