@@ -431,14 +431,14 @@ fn a_refusing_proxy_is_named_without_its_user() {
 
     let said = ask("http://127.0.0.1:9", "https://kietop-test.example");
     assert!(
-        said.contains("the proxy 127.0.0.1:9 refuses the connection"),
+        said.contains("connection refused by the proxy 127.0.0.1:9"),
         "{said}"
     );
 
     // What is on this machine is asked without it.
     let said = ask(&format!("http://127.0.0.1:{port}"), "http://127.0.0.1:9");
     assert!(
-        said.contains("127.0.0.1:9 refuses the connection") && !said.contains("proxy"),
+        said.contains("connection refused by 127.0.0.1:9") && !said.contains("proxy"),
         "{said}"
     );
     assert!(heard.try_recv().is_err());

@@ -197,7 +197,7 @@ async fn without_a_key_nothing_is_sent() {
 #[tokio::test]
 async fn statuses_and_codes_are_named() {
     assert_answers(vec![
-        (html_response(200), malformed("it is a web page, not JSON")),
+        (html_response(200), malformed("a web page, not JSON")),
         (html_response(502), server_error(502, "")),
         (html_response(503), server_error(503, "")),
         (
@@ -258,9 +258,9 @@ async fn statuses_and_codes_are_named() {
             html_response(429).insert_header("retry-after", "Wed, 13 Aug 2025 09:48:00 GMT"),
             rate_limited(429, Some(1)),
         ),
-        (ResponseTemplate::new(204), malformed("it is empty")),
-        (ResponseTemplate::new(200), malformed("it is empty")),
-        (json_response(200, " \r\n "), malformed("it is empty")),
+        (ResponseTemplate::new(204), malformed("empty body")),
+        (ResponseTemplate::new(200), malformed("empty body")),
+        (json_response(200, " \r\n "), malformed("empty body")),
     ])
     .await;
 }
@@ -405,7 +405,7 @@ async fn redirects_are_reported_and_never_followed() {
         Err(PollError::Redirected(host))
     );
     let broken = RawServer::answering(http_response("302 Found\r\nLocation: http://", "")).await;
-    let host = clean_line("nowhere");
+    let host = clean_line("an invalid address");
     assert_eq!(
         fetch_from(&broken.origin()).await,
         Err(PollError::Redirected(host))

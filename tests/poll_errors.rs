@@ -297,9 +297,7 @@ fn anomalies_are_counted_and_the_last_is_kept() {
     };
     story.answer_with_notes("a", running(), noticed(Anomaly::DuplicateKey, "first"));
     story.press(&["j", "d"]);
-    let malformed = Err(PollError::Malformed(line(
-        "it is the answer for another task",
-    )));
+    let malformed = Err(PollError::Malformed(line("response for another task")));
     story.answer_with_notes("b", malformed, noticed(Anomaly::OtherTask, "second"));
     check_selected(&mut story);
     story.answer("a", observed(TaskState::Unrecognised));

@@ -1044,9 +1044,7 @@ fn diagnostics_state() -> State {
             ..ResponseNotes::default()
         };
         let answer = match second {
-            0 => Err(PollError::Malformed(line(
-                "it is the answer for another task",
-            ))),
+            0 => Err(PollError::Malformed(line("response for another task"))),
             _ => Ok(Observation {
                 state: TaskState::Running {
                     is_finishing: false,

@@ -257,9 +257,7 @@ impl HttpDownloader {
     /// Parses a link and checks that it may be fetched.
     fn check_link(&self, url: &VideoUrl) -> Result<Url, DownloadError> {
         let refused = |reason: &str| DownloadError::NotAllowed(CleanText::line(reason, 300));
-        let url = url
-            .to_url()
-            .ok_or_else(|| refused("the link makes no sense"))?;
+        let url = url.to_url().ok_or_else(|| refused("the link is invalid"))?;
         let checked = self.allowed_hosts.check_link(&url, &self.proxies);
         checked.map_err(|error| refused(&error.to_string()))?;
         Ok(url)
@@ -273,7 +271,7 @@ impl HttpDownloader {
                 .await?
                 .map_err(|error| {
                     let text = format!(
-                        "no client could be made ({})",
+                        "cannot create the HTTP client ({})",
                         connection::error_chain(&error)
                     );
                     DownloadError::NoAnswer(PollError::Offline(CleanText::line(&text, 300)))

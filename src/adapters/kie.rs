@@ -302,14 +302,9 @@ impl KieClient {
         let encoding = response.headers().get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             // Not requested, and a small compressed body can expand to a huge one.
-            return Err(malformed("it is compressed"));
+            return Err(malformed("compressed body"));
         }
-        let too_large = || {
-            malformed(&format!(
-                "it is larger than {} bytes",
-                self.limits.max_body_len
-            ))
-        };
+        let too_large = || malformed(&format!("larger than {} bytes", self.limits.max_body_len));
         let length = response.content_length().unwrap_or_default();
         if usize::try_from(length).map_or(true, |length| length > self.limits.max_body_len) {
             return Err(too_large());
@@ -393,5 +388,5 @@ fn redirect_target(response: &Response) -> Option<String> {
     let location = String::from_utf8_lossy(location.as_bytes());
     let target = response.url().join(&location).ok();
     let host = target.as_ref().and_then(|url| url.host_str());
-    Some(host.unwrap_or("nowhere").to_owned())
+    Some(host.unwrap_or("an invalid address").to_owned())
 }

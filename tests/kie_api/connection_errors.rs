@@ -138,7 +138,7 @@ async fn truncated_responses_are_reported() {
     let raw = RawServer::answering("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await;
     assert_eq!(
         fetch_from(&raw.origin()).await,
-        malformed("it is JSON that ends too early")
+        malformed("incomplete JSON")
     );
 }
 
@@ -164,7 +164,7 @@ async fn non_http_responses_are_malformed() {
         let shown = written.chars().take(60).collect::<String>();
         assert_eq!(
             fetch_from(&raw.origin()).await,
-            malformed("it is not HTTP"),
+            malformed("not HTTP"),
             "{shown:?}"
         );
     }
@@ -184,7 +184,7 @@ async fn reason_phrases_and_strange_headers_are_never_shown() {
         !shown.contains("owned") && !shown.contains('\u{1b}'),
         "{shown}"
     );
-    assert!([server_error(500, ""), malformed("it is not HTTP")].contains(&answer));
+    assert!([server_error(500, ""), malformed("not HTTP")].contains(&answer));
 }
 
 // F30
@@ -204,11 +204,7 @@ async fn endless_responses_are_cut_off() {
 
         let answer = fetch(&client(&raw.origin(), limits)).await;
 
-        assert_eq!(
-            answer,
-            malformed("it is larger than 1048576 bytes"),
-            "{head}"
-        );
+        assert_eq!(answer, malformed("larger than 1048576 bytes"), "{head}");
         let taken = raw.flooded().await;
         // What we did not read lies in the kernel, which takes a little on our behalf.
         assert!(
@@ -221,7 +217,7 @@ async fn endless_responses_are_cut_off() {
 // F30
 #[tokio::test]
 async fn large_bodies_are_left_unread() {
-    let too_large = malformed("it is larger than 65536 bytes");
+    let too_large = malformed("larger than 65536 bytes");
     let filler = vec![b' '; 3 * 1024 * 1024];
     let heads = [
         // Announced, and not.
@@ -266,7 +262,7 @@ async fn compressed_answers_are_refused() {
         let raw = RawServer::answering(http_response(&head, "\u{1f}\u{8b}bomb")).await;
         assert_eq!(
             fetch_from(&raw.origin()).await,
-            malformed("it is compressed"),
+            malformed("compressed body"),
             "{encoding}"
         );
     }
@@ -342,7 +338,7 @@ async fn a_refused_connection_is_offline() {
     assert_eq!(answer.as_ref().unwrap_err().scope(), ErrorScope::Account);
     assert_eq!(
         offline_reason(answer, &origin),
-        "HOST refuses the connection"
+        "connection refused by HOST"
     );
 }
 
@@ -355,7 +351,7 @@ async fn an_unknown_name_is_offline() {
 
     let said = offline_reason(answer, "kietop-test.invalid");
     assert!(
-        ["cannot find HOST", "no connection to HOST in time"].contains(&said.as_str()),
+        ["cannot find HOST", "connection to HOST timed out"].contains(&said.as_str()),
         "{said}"
     );
 }
@@ -383,7 +379,7 @@ async fn a_hanging_connection_is_offline() {
 
     assert_eq!(
         offline_reason(answer, &origin),
-        "no connection to HOST in time"
+        "connection to HOST timed out"
     );
 }
 
@@ -409,11 +405,8 @@ async fn plain_http_behind_https_is_offline() {
 async fn header_and_trailer_floods_are_cut_off() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let table = [
-        ("HTTP/1.1 200 O".to_owned(), malformed("it is not HTTP")),
-        (
-            "HTTP/1.1 200 OK\r\nX-A: ".to_owned(),
-            malformed("it is not HTTP"),
-        ),
+        ("HTTP/1.1 200 O".to_owned(), malformed("not HTTP")),
+        ("HTTP/1.1 200 OK\r\nX-A: ".to_owned(), malformed("not HTTP")),
         (format!("{chunked}5;"), Err(PollError::ConnectionLost)),
         (
             format!("{chunked}0\r\nX-A: "),

@@ -190,7 +190,7 @@ fn codes_are_read_in_other_spellings() {
         let body = json!({"code": code, "data": data}).to_string();
         assert_eq!(
             interpret_body(200, body),
-            malformed("its code is no number"),
+            malformed("code is not a number"),
             "{code}"
         );
     }
@@ -245,19 +245,28 @@ fn messages_are_read_in_both_spellings_and_cleaned() {
 #[test]
 fn broken_documents_are_reported() {
     let table: [(&[u8], &str); 13] = [
-        (b"", "it is empty"),
-        (b" \r\n\t", "it is empty"),
-        (b"\xef\xbb\xbf", "it is empty"),
-        (b" <!DOCTYPE html>", "it is a web page, not JSON"),
-        (b"[200,\"m\",null]", "it is a list, not an object"),
-        (b"\"x\"", "it is a text, not an object"),
-        (b"null", "it is nothing, not an object"),
-        (b"200", "it is a number, not an object"),
-        (b"true", "it is a truth value, not an object"),
-        (b"{\"code\":200", "it is JSON that ends too early"),
-        (b"{\"code\":200,\"data\":[1]}", "its data is a list"),
-        (b"{\"code\":200,\"data\":7}", "its data is a number"),
-        (b"{\"code\":200,\"data\":\"soon\"}", "its data is a text"),
+        (b"", "empty body"),
+        (b" \r\n\t", "empty body"),
+        (b"\xef\xbb\xbf", "empty body"),
+        (b" <!DOCTYPE html>", "a web page, not JSON"),
+        (b"[200,\"m\",null]", "an array, not an object"),
+        (b"\"x\"", "a string, not an object"),
+        (b"null", "null, not an object"),
+        (b"200", "a number, not an object"),
+        (b"true", "a boolean, not an object"),
+        (b"{\"code\":200", "incomplete JSON"),
+        (
+            b"{\"code\":200,\"data\":[1]}",
+            "data is an array, not an object",
+        ),
+        (
+            b"{\"code\":200,\"data\":7}",
+            "data is a number, not an object",
+        ),
+        (
+            b"{\"code\":200,\"data\":\"soon\"}",
+            "data is a string without JSON",
+        ),
     ];
     for (body, what) in table {
         assert_eq!(interpret_body(200, body), malformed(what));
@@ -275,10 +284,7 @@ fn broken_documents_are_reported() {
         }
     }
     let wide = format!("{{\"code\":200,\"data\":[{}[]]}}", "[],".repeat(10_000));
-    assert_eq!(
-        interpret_body(200, wide),
-        malformed("it has too many parts")
-    );
+    assert_eq!(interpret_body(200, wide), malformed("too many values"));
     for body in [
         "{} junk",
         "{\"code\":200}{\"code\":200}",
@@ -291,13 +297,13 @@ fn broken_documents_are_reported() {
         let Err(PollError::Malformed(what)) = interpret_body(200, body) else {
             panic!("{body} was taken");
         };
-        assert!(what.as_str().starts_with("it is not JSON: "), "{what}");
+        assert!(what.as_str().starts_with("not JSON: "), "{what}");
         assert!(!what.as_str().contains("junk"));
     }
     // A broken answer by a page that is there is no wrong address.
     assert_eq!(
         interpret_body(404, "{\"code\":404"),
-        malformed("it is JSON that ends too early")
+        malformed("incomplete JSON")
     );
 }
 
@@ -346,7 +352,7 @@ fn stringified_data_is_read_as_json() {
 // F41
 #[test]
 fn an_answer_for_another_task_is_ignored() {
-    let other = malformed("it is the answer for another task");
+    let other = malformed("response for another task");
     for (code, told, expected_ok) in [
         (200, json!(ID), true),
         (200, json!(format!(" {ID} ")), true),

@@ -64,10 +64,10 @@ impl AllowedHosts {
             scheme => return refused(format!("{scheme}://{host} is not https")),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refused(format!("the link to {host} has a user name in it"));
+            return refused(format!("the link to {host} contains a user name"));
         }
         if proxies.contains(host) {
-            return refused(format!("{host} is the proxy's own host"));
+            return refused(format!("{host} is your proxy"));
         }
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -78,7 +78,7 @@ impl AllowedHosts {
         if self.allows_address(address) {
             return Ok(());
         }
-        refused(format!("{host} is no public address"))
+        refused(format!("{host} is not a public address"))
     }
 
     pub(super) fn allows_address(self, address: IpAddr) -> bool {

@@ -96,7 +96,7 @@ impl PartialFile {
             .recursive(true)
             .mode(0o755)
             .create(folder)
-            .map_err(|error| file_error("made", folder, &error))?;
+            .map_err(|error| file_error("created", folder, &error))?;
         let (stem, tag) = (
             file_names::file_stem(request),
             file_names::file_tag(request),
@@ -218,7 +218,7 @@ impl PartialFile {
             .is_some_and(|total| total != self.offset)
         {
             return Err(DownloadError::Incomplete(CleanText::line(
-                "its length is not what the server told",
+                "its length differs from the one the server sent",
                 200,
             )));
         }

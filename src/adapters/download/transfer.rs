@@ -45,7 +45,7 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(3);
 const CHUNK_QUEUE_LEN: usize = 4;
 
 /// The least age of `Last-Modified` at the time of the response. Two changes within one second have
-/// the same date, so a recent one is no safe validator.
+/// the same date, so a recent date is not a safe validator.
 const MIN_VALIDATOR_AGE: Duration = Duration::from_mins(1);
 
 const MAX_REDIRECTS: usize = 5;
@@ -72,8 +72,8 @@ impl From<DownloadError> for FetchError {
     }
 }
 
-/// Fetches the missing bytes of a partial file, or all of them. Returns the file, unless the writing
-/// task panicked.
+/// Fetches the missing bytes of a partial file, or all of them. Returns the file, except after a
+/// panic of the writing task.
 ///
 /// If the future is dropped, the file keeps the bytes received so far.
 pub(super) async fn fetch(
@@ -527,7 +527,7 @@ fn request_error(error: reqwest::Error, url: &Url) -> DownloadError {
     }
     if error.is_builder() {
         let reason = format!(
-            "no request can be made ({})",
+            "cannot build the request ({})",
             connection::error_chain(&error)
         );
         return DownloadError::NotAllowed(CleanText::line(&reason, 300));

@@ -57,7 +57,7 @@ pub(super) fn sniff_format(head: &[u8]) -> Result<VideoFormat, DownloadError> {
     match head {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(VideoFormat::Webm),
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(DownloadError::NotAVideo(
-            CleanText::line("(a compressed answer)", MAX_EXCERPT_LEN),
+            CleanText::line("(compressed data)", MAX_EXCERPT_LEN),
         )),
         [
             0,
@@ -86,7 +86,7 @@ pub(super) fn sniff_format(head: &[u8]) -> Result<VideoFormat, DownloadError> {
             let start = other.get(..MAX_EXCERPT_LEN).unwrap_or(other);
             let start = String::from_utf8_lossy(start);
             let start = if start.trim().is_empty() {
-                "(nothing)"
+                "(empty)"
             } else {
                 start.as_ref()
             };
@@ -132,13 +132,13 @@ fn check_mp4_boxes(
         let (size, min_size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
             // Size 0 means up to the end of the file.
             0 if length == LengthCertainty::Known => (end - at, 8),
-            0 => return incomplete("neither it nor the server tells its length"),
-            1 if read < 16 => return incomplete("it ends within a box's head"),
+            0 => return incomplete("unknown length"),
+            1 if read < 16 => return incomplete("it ends within a box header"),
             1 => (u64::from_be_bytes(long), 16),
             size => (u64::from(size), 8),
         };
         if size < min_size {
-            return incomplete("a box of it has an impossible length");
+            return incomplete("a box has an invalid length");
         }
         match &[n0, n1, n2, n3] {
             b"moov" => has_index = true,
@@ -146,7 +146,7 @@ fn check_mp4_boxes(
             // A fragmented video is valid after each fragment: only the server's length can show
             // that one is missing.
             b"moof" if length == LengthCertainty::Unknown => {
-                return incomplete("it is in fragments, and the server did not tell its length");
+                return incomplete("it is fragmented, and the server sent no length");
             }
             _ => {}
         }
@@ -156,20 +156,20 @@ fn check_mp4_boxes(
             .unwrap_or(0);
         count += 1;
         if at == 0 {
-            return incomplete("a box of it reaches beyond its end");
+            return incomplete("a box extends past the end");
         }
         if count > MAX_BOXES {
-            return incomplete("it has too many boxes");
+            return incomplete("too many boxes");
         }
     }
     match (has_index, has_media) {
         (true, true) => Ok(()),
-        (false, _) => incomplete("it has no index (moov)"),
-        (_, false) => incomplete("it has no media (mdat)"),
+        (false, _) => incomplete("no index (moov)"),
+        (_, false) => incomplete("no media (mdat)"),
     }
 }
 
-/// Checks the two elements of a WebM file: a header, and a segment up to the end or padding.
+/// Checks the two elements of a `webm` file: a header, and a segment up to the end or padding.
 fn check_webm_segment(
     file: &mut (impl Read + Seek),
     end: u64,
@@ -181,7 +181,7 @@ fn check_webm_segment(
     let mut id = [0; 4];
     let read = read_at(file, at, &mut id).map_err(read_error)?;
     if read < 4 || id != [0x18, 0x53, 0x80, 0x67] {
-        return incomplete("it has no segment");
+        return incomplete("no segment");
     }
     at += 4;
     match read_element_size(file, &mut at)? {
@@ -192,10 +192,10 @@ fn check_webm_segment(
         {
             Ok(())
         }
-        (Some(_), _) => incomplete("its segment ends elsewhere than the file"),
+        (Some(_), _) => incomplete("the segment does not end with the file"),
         // A recording whose length was never written.
         (None, at) if length == LengthCertainty::Known && at < end => Ok(()),
-        (None, _) => incomplete("neither it nor the server tells its length"),
+        (None, _) => incomplete("unknown length"),
     }
 }
 
@@ -209,7 +209,7 @@ fn read_element_size(
     let [first, rest @ ..] = bytes;
     let more = usize::try_from(first.leading_zeros()).unwrap_or(8);
     if more > 7 || read < more + 1 {
-        return incomplete("it ends within an element's head");
+        return incomplete("it ends within an element header");
     }
     let value_bits = 0xff_u8
         .checked_shr(u32::try_from(more + 1).unwrap_or(8))
@@ -243,7 +243,7 @@ fn incomplete<T>(reason: &str) -> Result<T, DownloadError> {
 #[expect(clippy::needless_pass_by_value, reason = "used with `map_err`")]
 fn read_error(error: io::Error) -> DownloadError {
     DownloadError::FolderUnwritable(CleanText::line(
-        &format!("what came cannot be read back: {error}"),
+        &format!("the downloaded file cannot be read: {error}"),
         300,
     ))
 }
@@ -282,7 +282,7 @@ mod tests {
         for (bytes, start) in [
             (&b"<!DOCTYPE html><h1>Not Found</h1>"[..], "<!DOCTYPE html>"),
             (b"{\"code\":404}", "{\"code\":404}"),
-            (b"", "(nothing)"),
+            (b"", "(empty)"),
             (b"#EXTM3U\nhttp://10.0.0.1/x", "#EXTM3U"),
             (b"\x89PNG\r\n\x1a\n", "PNG"),
         ] {

@@ -111,14 +111,14 @@ pub(in crate::adapters) fn request_error(
     let is_connect = error.is_connect();
     if error.is_builder() {
         return offline(&format!(
-            "no request could be made ({})",
+            "cannot build the request ({})",
             error_chain(&error)
         ));
     }
     if error.is_timeout() {
         // Without a connection, checks of other tasks would fail too.
         return if is_connect {
-            offline(&format!("no connection to {peer} in time"))
+            offline(&format!("connection to {peer} timed out"))
         } else {
             PollError::TimedOut
         };
@@ -131,7 +131,7 @@ pub(in crate::adapters) fn request_error(
             return tls_error(tls, host);
         }
         if cause.downcast_ref().is_some_and(hyper::Error::is_parse) {
-            return malformed("it is not HTTP");
+            return malformed("not HTTP");
         }
         if let Some(description) = proxy_refusal(cause, &peer, host) {
             return offline(&description);
@@ -148,7 +148,7 @@ pub(in crate::adapters) fn request_error(
         }
     }
     if is_connect {
-        offline(&format!("no connection to {peer}"))
+        offline(&format!("cannot connect to {peer}"))
     } else {
         PollError::ConnectionLost
     }
@@ -165,7 +165,7 @@ fn proxy_refusal(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> O
         "proxy authorization required" => {
             Some(format!("{proxy} asks for a user name and password (407)"))
         }
-        _ => Some(format!("{proxy} does not let us through to {host}")),
+        _ => Some(format!("{proxy} refused a connection to {host}")),
     }
 }
 
@@ -216,15 +216,15 @@ fn describe_io_error(error: &io::Error, host: &str) -> Option<String> {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are open-ended")]
     match error.kind() {
-        Kind::ConnectionRefused => Some(format!("{host} refuses the connection")),
+        Kind::ConnectionRefused => Some(format!("connection refused by {host}")),
         Kind::HostUnreachable
         | Kind::NetworkUnreachable
         | Kind::NetworkDown
-        | Kind::AddrNotAvailable => Some(format!("{host} cannot be reached")),
+        | Kind::AddrNotAvailable => Some(format!("cannot reach {host}")),
         Kind::ConnectionReset
         | Kind::ConnectionAborted
         | Kind::BrokenPipe
-        | Kind::UnexpectedEof => Some(format!("{host} broke off the connection")),
+        | Kind::UnexpectedEof => Some(format!("connection closed by {host}")),
         _ => None,
     }
 }
@@ -250,20 +250,20 @@ fn describe_certificate_error(certificate: &CertificateError, host: &str) -> Str
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open-ended")]
     match certificate {
         Bad::Expired | Bad::ExpiredContext { .. } => {
-            "it has expired (or is this machine's clock wrong?)".to_owned()
+            "expired, or this computer's clock is wrong".to_owned()
         }
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            "it is not valid yet (or is this machine's clock wrong?)".to_owned()
+            "not valid yet, or this computer's clock is wrong".to_owned()
         }
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            format!("it is not for {host}")
+            format!("not issued for {host}")
         }
-        Bad::UnknownIssuer => "nobody known has signed it".to_owned(),
-        Bad::BadSignature => "its signature is wrong".to_owned(),
-        Bad::Revoked => "it has been revoked".to_owned(),
+        Bad::UnknownIssuer => "unknown certificate authority".to_owned(),
+        Bad::BadSignature => "invalid signature".to_owned(),
+        Bad::Revoked => "revoked".to_owned(),
         // Self-signed certificates are usually their own authority.
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-            "it has signed itself".to_owned()
+            "self-signed certificate".to_owned()
         }
         other => other.to_string(),
     }
@@ -274,11 +274,11 @@ fn describe_handshake_error(error: &rustls::Error) -> String {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open-ended")]
     match error {
-        rustls::Error::InvalidMessage(_) => "it does not answer in TLS".to_owned(),
+        rustls::Error::InvalidMessage(_) => "the server does not use TLS".to_owned(),
         rustls::Error::PeerIncompatible(_)
         | rustls::Error::AlertReceived(
             Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity,
-        ) => "it offers no TLS that is safe".to_owned(),
+        ) => "no supported TLS version".to_owned(),
         other => other.to_string(),
     }
 }
@@ -364,7 +364,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusing_proxy_is_named() {
         let needs_login = "the proxy corp:3128 asks for a user name and password (407)";
-        let refuses = "the proxy corp:3128 does not let us through to api.kie.ai";
+        let refuses = "the proxy corp:3128 refused a connection to api.kie.ai";
         let answers: [(&[u8], &str); 5] = [
             (
                 b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
@@ -403,19 +403,19 @@ mod tests {
         let table = [
             (
                 CertificateError::Expired,
-                "it has expired (or is this machine's clock wrong?)",
+                "expired, or this computer's clock is wrong",
             ),
             (
                 CertificateError::NotValidYet,
-                "it is not valid yet (or is this machine's clock wrong?)",
+                "not valid yet, or this computer's clock is wrong",
             ),
             (
                 CertificateError::NotValidForName,
-                "it is not for api.kie.ai",
+                "not issued for api.kie.ai",
             ),
             (
                 CertificateError::UnknownIssuer,
-                "nobody known has signed it",
+                "unknown certificate authority",
             ),
         ];
         for (error, text) in table {

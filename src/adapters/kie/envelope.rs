@@ -110,7 +110,7 @@ impl ApiReply {
         match envelope.code {
             Some(SUCCESS_CODE) | None if self.is_success() => {
                 let text = lenient_json::to_text(envelope.data()).unwrap_or_default();
-                VideoUrl::parse(text.trim()).ok_or_else(|| malformed("its data is no link"))
+                VideoUrl::parse(text.trim()).ok_or_else(|| malformed("data is not a link"))
             }
             Some(SUCCESS_CODE) | None => Err(self.error_for_status(Some(envelope.message()))),
             Some(code) => Err(self.error_for_code(code, envelope.message())),
@@ -139,7 +139,7 @@ impl ApiReply {
         let code = i64::from(self.status);
         match code {
             401 | 402 | 403 | 451 => PollError::Blocked(code),
-            _ if self.is_success() => malformed("it is a page of a gateway"),
+            _ if self.is_success() => malformed("a gateway page instead of the API"),
             // Cloudflare's codes: the server behind it does not respond.
             520..=530 => self.server_error(code, clean_line("the gateway cannot reach the server")),
             _ => self.error_for_status(None),
@@ -197,8 +197,8 @@ impl Envelope {
     fn parse(text: &str, notes: &mut ResponseNotes) -> Result<Self, PollError> {
         // The first character decides, because servers and portals mislabel their pages.
         let document = match text.chars().next() {
-            None => return Err(malformed("it is empty")),
-            Some('<') => return Err(malformed("it is a web page, not JSON")),
+            None => return Err(malformed("empty body")),
+            Some('<') => return Err(malformed("a web page, not JSON")),
             Some(_) => lenient_json::parse_document(text),
         };
         let document = document.map_err(|error| {
@@ -217,16 +217,13 @@ impl Envelope {
             | Value::Number(_)
             | Value::String(_)
             | Value::Array(_)) => {
-                return Err(malformed(&format!(
-                    "it is {}, not an object",
-                    json_kind(&other)
-                )));
+                return Err(malformed(&format!("{}, not an object", json_kind(&other))));
             }
         };
         let code_field = lenient_json::field(&fields, "code");
         let code = lenient_json::parse_integer(code_field);
         if code.is_none() && !code_field.is_null() {
-            return Err(malformed("its code is no number"));
+            return Err(malformed("code is not a number"));
         }
         Ok(Self { code, fields })
     }
@@ -313,8 +310,13 @@ fn parse_data(
         Some(Value::Null) => return Err(PollError::NotFound),
         Some(Value::Object(record)) if record.is_empty() => return Err(PollError::NotFound),
         Some(Value::Object(record)) => record,
-        Some(other) => return Err(malformed(&format!("its data is {}", json_kind(&other)))),
-        None => return Err(malformed("its data is a text")),
+        Some(other) => {
+            return Err(malformed(&format!(
+                "data is {}, not an object",
+                json_kind(&other)
+            )));
+        }
+        None => return Err(malformed("data is a string without JSON")),
     };
     if data.is_string() {
         notes.add(Anomaly::DataAsText);
@@ -333,7 +335,7 @@ fn parse_record(
     let id = id.trim();
     if !id.is_empty() && id != task.as_str() {
         notes.add(Anomaly::OtherTask);
-        return Err(malformed("it is the answer for another task"));
+        return Err(malformed("response for another task"));
     }
     let (state, details) = (family_api(family).decode)(record);
     let raw = raw_json(record);
@@ -382,11 +384,11 @@ fn clean_line(text: &str) -> CleanText {
 
 const fn json_kind(value: &Value) -> &'static str {
     match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a truth value",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
 }

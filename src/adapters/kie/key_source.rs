@@ -120,7 +120,7 @@ impl StoredKey {
                 let text = task::spawn_blocking(move || read_private_file(&path)).await;
                 let text = text.unwrap_or_else(|_| Err("cannot be read".to_owned()));
                 text.and_then(|text| {
-                    parse_key(&text).map_err(|reason| format!("is no key: {reason}"))
+                    parse_key(&text).map_err(|reason| format!("has no valid key: {reason}"))
                 })
                 .map_err(|reason| format!("key_file {reason}"))
             }
@@ -128,14 +128,15 @@ impl StoredKey {
                 belongs_to,
                 requested,
             } => Err(format!(
-                "the stored key is for {belongs_to} and does not go to {requested}"
+                "the stored key is for {belongs_to}, not for {requested}"
             )),
         }
     }
 }
 
 fn parse_key(bytes: &[u8]) -> Result<ApiKey, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_not_utf8| "the key is no text".to_owned())?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_not_utf8| "the key is not valid UTF-8".to_owned())?;
     ApiKey::parse(text).map_err(|error| error.to_string())
 }
 
@@ -144,14 +145,14 @@ fn parse_key(bytes: &[u8]) -> Result<ApiKey, String> {
 /// Its stdin is empty, and reading from our terminal stops it. It can still write to the terminal.
 async fn run_key_command(command_line: &[String]) -> Result<Vec<u8>, String> {
     let Some((name, arguments)) = command_line.split_first() else {
-        return Err("names no program".to_owned());
+        return Err("is empty".to_owned());
     };
     let programs = SearchPath::from_env();
     let Some(program) = programs.find(name) else {
         return Err(if name.contains('/') && !name.starts_with('/') {
-            "must name its program in full, from /, or by its name in PATH".to_owned()
+            "needs an absolute path or the name of a program in PATH".to_owned()
         } else {
-            "names a program that was not found".to_owned()
+            "was not found".to_owned()
         });
     };
     let mut command = programs.sandboxed_command(&program);
@@ -166,7 +167,7 @@ async fn run_key_command(command_line: &[String]) -> Result<Vec<u8>, String> {
     match outcome {
         Ok(line) => line,
         Err(_elapsed) => Err(format!(
-            "said nothing within {}s",
+            "printed nothing within {}s",
             COMMAND_TIMEOUT.as_secs()
         )),
     }
@@ -181,13 +182,13 @@ async fn read_first_line(child: &mut Child) -> Result<Vec<u8>, String> {
         .map(|out| BufReader::new(out.take(MAX_READ_LEN)));
     if let Some(out) = &mut out {
         let read = out.read_until(b'\n', &mut line).await;
-        read.map_err(|error| format!("cannot be heard: {error}"))?;
+        read.map_err(|error| format!("output cannot be read: {error}"))?;
     }
     // `out` stays open: a command that prints more must not fail with a broken pipe.
     match time::timeout(EXIT_TIMEOUT, child.wait()).await {
         Ok(Ok(status)) if !status.success() => Err(format!("failed ({status})")),
         Ok(Ok(_)) | Err(_) => Ok(line),
-        Ok(Err(error)) => Err(format!("cannot be waited for: {error}")),
+        Ok(Err(error)) => Err(format!("failed: {error}")),
     }
 }
 
@@ -213,7 +214,7 @@ fn read_private_file(path: &Path) -> Result<Vec<u8>, String> {
         .map_err(read_error)?;
     let meta = file.metadata().map_err(read_error)?;
     if meta.mode() & 0o077 != 0 {
-        return Err("can be read by others: chmod 600 it".to_owned());
+        return Err("can be read by other users; run chmod 600 on it".to_owned());
     }
     let mut bytes = Vec::new();
     file.take(MAX_READ_LEN)
@@ -260,24 +261,21 @@ mod tests {
                 shell("echo can ary"),
                 "key_command: the key has an invalid character at position 4",
             ),
-            (
-                command(&["/nowhere/at-all"]),
-                "key_command names a program that was not found",
-            ),
+            (command(&["/nowhere/at-all"]), "key_command was not found"),
             (
                 command(&["no-such-program-at-all"]),
-                "key_command names a program that was not found",
+                "key_command was not found",
             ),
             // It exists, but in the current folder.
             (
                 command(&["./Cargo.toml"]),
-                "key_command must name its program in full, from /, or by its name in PATH",
+                "key_command needs an absolute path or the name of a program in PATH",
             ),
             (
                 command(&["src/../Cargo.toml"]),
-                "key_command must name its program in full, from /, or by its name in PATH",
+                "key_command needs an absolute path or the name of a program in PATH",
             ),
-            (command(&[]), "key_command names no program"),
+            (command(&[]), "key_command is empty"),
         ];
         for (source, expected) in table {
             assert_eq!(reason(&source).await, expected);
@@ -330,7 +328,7 @@ mod tests {
         }
         assert_eq!(
             reading.await.unwrap(),
-            "key_command said nothing within 10s"
+            "key_command printed nothing within 10s"
         );
         assert_gone(&fs::read_to_string(&mark).unwrap());
     }
@@ -349,7 +347,7 @@ mod tests {
             allow(mode);
             let reason = reason(&source).await;
             assert!(
-                reason.ends_with("can be read by others: chmod 600 it"),
+                reason.ends_with("can be read by other users; run chmod 600 on it"),
                 "{reason}"
             );
         }
@@ -376,7 +374,7 @@ mod tests {
         });
         assert_eq!(
             reason(&source).await,
-            "the stored key is for https://api.kie.ai and does not go to https://else.example"
+            "the stored key is for https://api.kie.ai, not for https://else.example"
         );
     }
 }

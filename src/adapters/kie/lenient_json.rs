@@ -47,14 +47,14 @@ pub fn field<'a>(object: &'a JsonObject, name: &str) -> &'a Value {
 /// The reason why a text could not be parsed, shown after a colon. Never quotes the text.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    #[error("it is JSON that ends too early")]
+    #[error("incomplete JSON")]
     Truncated,
     /// More values than any record: parsed, they would use a hundred times the memory of the text.
-    #[error("it has too many parts")]
+    #[error("too many values")]
     TooComplex,
-    #[error("it is not JSON: {0}")]
+    #[error("not JSON: {0}")]
     TrailingData(serde_json::Error),
-    #[error("it is not JSON: {0}")]
+    #[error("not JSON: {0}")]
     NotJson(serde_json::Error),
 }
 

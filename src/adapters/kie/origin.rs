@@ -20,10 +20,10 @@ pub struct ApiOrigin {
 /// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    #[error("the API address is not of the form https://host")]
+    #[error("the API address must have the form https://host")]
     NotAnAddress,
     /// White space or a control character, which browsers silently drop.
-    #[error("the API address has a space or a control character in it")]
+    #[error("the API address contains a space or a control character")]
     NotPrintable,
     #[error("the API address must begin with https://")]
     OtherScheme,
@@ -33,9 +33,9 @@ pub enum OriginError {
     )]
     PlainHttp,
     /// A user name or a password, often used to disguise the real host.
-    #[error("the API address must not have a user name or a password in it")]
+    #[error("the API address must not contain a user name or password")]
     HasUser,
-    #[error("the API address must end after its host and port")]
+    #[error("the API address must end after host and port")]
     HasPath,
 }
 
