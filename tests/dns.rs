@@ -1,14 +1,13 @@
-//! Names that are never found: the look-up of a host hangs, and neither the screen nor the prompt
-//! waits for it.
+//! DNS lookups that hang: neither the dashboard nor the commands wait for them.
 //!
-//! The system's look-up is replaced by one that says it was called and never returns. That takes
-//! the C compiler which the build needs anyway.
+//! `getaddrinfo` is replaced by a function that creates a marker file and never returns. This needs
+//! a C compiler, like the build.
 
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "test code: what is not as expected is to fail loudly, and other processes are waited for in real time"
+    reason = "test code panics on failure, and waits for other processes in real time"
 )]
 
 use std::{
@@ -22,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 #[path = "support/deadline.rs"]
 mod deadline;
-#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[expect(dead_code, reason = "this file uses only a part of the helpers")]
 #[path = "support/pty.rs"]
 mod pty;
 use pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
@@ -30,10 +29,10 @@ use pty::{Pty, PtyLaunch, WAIT_TIMEOUT};
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const HOST: &str = "https://kietop-test.example";
-/// Where the look-up says that it was called.
+/// The path of the marker file.
 const CALLED_VAR: &str = "KIETOP_TEST_CALLED";
 
-/// Is a home with one task on the list, and a look-up that hangs.
+/// A home folder with one task on the list, and a DNS lookup that hangs.
 struct SlowDnsHome {
     folder: tempfile::TempDir,
     library: PathBuf,
@@ -51,7 +50,7 @@ impl SlowDnsHome {
              \tfor (;;) pause();\n}}\n"
         );
         fs::write(&source, code).unwrap();
-        // Without a compiler this fails: the build would have, too.
+        // Without a compiler, the build would have failed too.
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-o"])
             .args([&library, &source])
@@ -80,7 +79,7 @@ impl SlowDnsHome {
         ]
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(KIETOP);
         command
             .env_clear()
@@ -88,7 +87,7 @@ impl SlowDnsHome {
             .env("KIE_API_KEY", "a-key")
             .args(["--api-url", HOST, "--store"])
             .arg(self.path().join("list.db"))
-            .args(words)
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
@@ -126,20 +125,19 @@ fn quitting_does_not_wait_for_dns() {
         let mut pty = home.dashboard();
         pty.wait_for_text("774d9a7d");
 
-        let begun = Instant::now();
+        let started = Instant::now();
         if let Some(keys) = keys {
             pty.type_bytes(keys.as_bytes());
         }
         if let Some(signal) = signal {
             pty.signal(signal);
         }
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        // The look-up never returns, so to end at all is the proof; how soon is for a person to
-        // read.
-        println!("{keys:?} {signal:?}: {:?}", begun.elapsed());
-        assert_eq!(ended.code, code);
-        assert_eq!(ended.modes_after, ended.modes_before);
+        // The lookup never returns, so exiting at all is the proof; the time is for information.
+        println!("{keys:?} {signal:?}: {:?}", started.elapsed());
+        assert_eq!(exited.code, code);
+        assert_eq!(exited.modes_after, exited.modes_before);
     }
 }
 
@@ -152,7 +150,7 @@ fn the_screen_updates_during_dns_lookups() {
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
-    // Asked again later, and the task is kept.
+    // The check is retried later, and the task stays.
     pty.wait_for_text("connection to kietop-test.example timed out");
     pty.wait_for_text("774d9a7d");
     pty.type_bytes(b"q");
@@ -164,18 +162,18 @@ fn the_screen_updates_during_dns_lookups() {
 #[test]
 fn ctrl_c_works_during_dns_lookups() {
     let home = SlowDnsHome::new();
-    let asking = home.command(&["list", "--refresh"]).spawn().unwrap();
-    let begun = Instant::now();
+    let command = home.command(&["list", "--refresh"]).spawn().unwrap();
+    let started = Instant::now();
     while !home.called_marker().exists() {
-        assert!(begun.elapsed() < WAIT_TIMEOUT, "no name was looked up");
+        assert!(started.elapsed() < WAIT_TIMEOUT, "no name was looked up");
         std::thread::sleep(Duration::from_millis(5));
     }
 
-    kill_process(Pid::from_child(&asking), Signal::INT).unwrap();
-    let ended = deadline::wait_with_deadline(asking, "kietop list --refresh, interrupted");
+    kill_process(Pid::from_child(&command), Signal::INT).unwrap();
+    let exited = deadline::wait_with_deadline(command, "kietop list --refresh, interrupted");
 
-    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
-    assert!(String::from_utf8_lossy(&ended.stderr).contains("Interrupted"));
+    assert_eq!(exited.status.code(), Some(130), "{exited:?}");
+    assert!(String::from_utf8_lossy(&exited.stderr).contains("Interrupted"));
 }
 
 // F2
@@ -183,16 +181,16 @@ fn ctrl_c_works_during_dns_lookups() {
 fn deadlines_apply_during_dns_lookups() {
     let home = SlowDnsHome::new();
 
-    let ended = deadline::output(&mut home.command(&["list", "--refresh"]));
+    let exited = deadline::output(&mut home.command(&["list", "--refresh"]));
 
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let stderr = String::from_utf8_lossy(&exited.stderr);
+    assert_eq!(exited.status.code(), Some(1), "{stderr}");
     assert!(
-        said.contains("connection to kietop-test.example timed out"),
-        "{said}"
+        stderr.contains("connection to kietop-test.example timed out"),
+        "{stderr}"
     );
     assert!(
-        String::from_utf8_lossy(&ended.stdout).contains(ID),
-        "the list as last known"
+        String::from_utf8_lossy(&exited.stdout).contains(ID),
+        "the last known list"
     );
 }

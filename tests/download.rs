@@ -1,13 +1,13 @@
-//! Saving files from hosts that misbehave: whatever happens, what carries a final name is whole and
-//! the right file.
+//! Downloads from file hosts that misbehave: a file with a final name is always complete and
+//! correct.
 //!
-//! Every fault runs three times, cut elsewhere each time. After each the folder is looked through.
+//! Every fault runs three times, each cut at another point. Each run checks the whole folder.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code panics on failure"
 )]
 
 #[path = "support/raw_server.rs"]
@@ -37,20 +37,18 @@ use kietop::{
 use raw_server::{RawServer, Step};
 use tempfile::TempDir;
 
-/// A small film, and another one of the same kind.
 const VIDEO: &[u8] = include_bytes!("../assets/demo/city-result.mp4");
 const OTHER_VIDEO: &[u8] = include_bytes!("../assets/demo/sea-second.mp4");
 
-/// Where each of the three runs is cut.
 const CUT_POINTS: [usize; 3] = [1, 20_000, VIDEO.len() - 1];
 
-/// Marks of a version: an entity tag, or a last change long before the answer.
+/// Validators: an entity tag, or a `Last-Modified` long before the response.
 const ETAG: &str = "ETag: \"v1\"\r\n";
 const MODIFIED: &str =
     "Last-Modified: Mon, 04 May 2026 10:00:00 GMT\r\nDate: Mon, 04 May 2026 12:00:00 GMT\r\n";
 
-/// Short waits for tests; the stall rule is generous, so that a busy machine does not look like a
-/// dead host.
+/// Short waits for tests; the stall timeout is generous, so that a busy machine does not look like
+/// a dead host.
 const LIMITS: DownloadLimits = DownloadLimits {
     connect_timeout: Duration::from_secs(5),
     stall_timeout: Duration::from_secs(20),
@@ -61,10 +59,10 @@ const LIMITS: DownloadLimits = DownloadLimits {
     lock_timeout: Duration::from_millis(200),
 };
 
-/// Answers every call for a fresh link in the same way, and counts them.
+/// A link renewer that always returns the same result and counts the calls.
 #[derive(Debug)]
 struct FakeRenewer {
-    answer: Result<VideoUrl, PollError>,
+    result: Result<VideoUrl, PollError>,
     calls: AtomicUsize,
 }
 
@@ -75,11 +73,11 @@ impl LinkRenewer for FakeRenewer {
         _: &'a VideoUrl,
     ) -> BoxFuture<'a, Result<VideoUrl, PollError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { self.answer.clone() })
+        Box::pin(async { self.result.clone() })
     }
 }
 
-/// Is a folder to save into, a downloader and what it is told.
+/// A downloader with its own folder.
 struct DownloadFixture {
     folder: TempDir,
     renewer: Arc<FakeRenewer>,
@@ -91,19 +89,19 @@ impl DownloadFixture {
         Self::with_renewer(limits, Err(PollError::NotFound))
     }
 
-    fn with_renewer(limits: DownloadLimits, answer: Result<VideoUrl, PollError>) -> Self {
-        let links = Arc::new(FakeRenewer {
-            answer,
+    fn with_renewer(limits: DownloadLimits, result: Result<VideoUrl, PollError>) -> Self {
+        let renewer = Arc::new(FakeRenewer {
+            result,
             calls: AtomicUsize::new(0),
         });
         Self {
             folder: tempfile::tempdir().unwrap(),
             downloader: HttpDownloader::new(
                 AllowedHosts::PublicAndLoopback,
-                Arc::clone(&links) as _,
+                Arc::clone(&renewer) as _,
                 limits,
             ),
-            renewer: links,
+            renewer,
         }
     }
 
@@ -132,7 +130,7 @@ impl DownloadFixture {
             .join("videos/neon-city-774d9a7dd608a0e4.mp4")
     }
 
-    /// Returns the names in the folder, in order.
+    /// Returns the sorted file names in the folder.
     fn file_names(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.folder.path().join("videos")) else {
             return Vec::new();
@@ -144,42 +142,41 @@ impl DownloadFixture {
         names
     }
 
-    /// Makes sure that every final name holds one of these files and nothing lies outside the
-    /// folder.
-    fn assert_only_files(&self, right: &[&[u8]], what: &str) {
+    /// Asserts that every file with a final name has one of these contents, and that there is no
+    /// file outside the folder.
+    fn assert_only_files(&self, expected: &[&[u8]], context: &str) {
         for name in self.file_names() {
             let path = self.folder.path().join("videos").join(&name);
-            let is_ours = path
+            let is_partial = path
                 .extension()
                 .is_some_and(|end| end == "part" || end == "meta");
-            let is_right = || right.contains(&fs::read(&path).unwrap_or_default().as_slice());
+            let is_expected = || expected.contains(&fs::read(&path).unwrap_or_default().as_slice());
             assert!(
-                is_ours || is_right(),
-                "{what}: {name} holds something wrong"
+                is_partial || is_expected(),
+                "{context}: {name} has the wrong content"
             );
         }
         let outside = fs::read_dir(self.folder.path()).unwrap().count();
-        assert!(outside <= 1, "{what}: something is outside the folder");
+        assert!(outside <= 1, "{context}: a file outside the folder");
     }
 }
 
-/// Returns an answer's head and body; `length` is what it claims.
+/// Returns headers and body; `length` is the claimed `Content-Length`.
 fn http_response(status: &str, headers: &str, length: usize, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n");
     [head.as_bytes(), body].concat()
 }
 
-/// Returns the whole film in one answer.
-fn full_response(film: &[u8], headers: &str) -> Vec<u8> {
-    http_response("200 OK", headers, film.len(), film)
+fn full_response(video: &[u8], headers: &str) -> Vec<u8> {
+    http_response("200 OK", headers, video.len(), video)
 }
 
-/// Returns the film's answer that breaks off after so many bytes.
+/// Returns a response that ends after `at` bytes of the body.
 fn truncated_response(at: usize, headers: &str) -> Vec<u8> {
     http_response("200 OK", headers, VIDEO.len(), &VIDEO[..at])
 }
 
-/// Returns the rest of the film as a right server sends it; all of it where no rest is wanted.
+/// Returns the requested range, or the whole video without a `Range` header.
 fn range_response(head: &str, headers: &str) -> Vec<u8> {
     range_start(head).map_or_else(
         || full_response(VIDEO, headers),
@@ -201,7 +198,7 @@ fn range_response_from(from: usize, headers: &str) -> Vec<u8> {
     )
 }
 
-/// Returns where the request wants the film from.
+/// Returns the start of the requested range.
 fn range_start(head: &str) -> Option<usize> {
     let line = head.lines().find_map(|line| {
         line.to_ascii_lowercase()
@@ -211,7 +208,6 @@ fn range_start(head: &str) -> Option<usize> {
     line.trim_end_matches('-').parse().ok()
 }
 
-/// Returns a script of one connection.
 fn send_script(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
     vec![Step::Read, Step::Write(bytes.into())]
 }
@@ -220,41 +216,51 @@ fn reply_script(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Vec<S
     vec![Step::Read, Step::reply(make)]
 }
 
-/// Is how a fault must end.
+/// The expected result of a script.
 enum ExpectedEnd {
-    /// The film is there.
-    Film,
-    /// The other film is there: the file changed at the host.
-    Other,
-    /// An error of this kind, and no file.
+    Video,
+    /// [`OTHER_VIDEO`]: the file changed on the host.
+    OtherVideo,
+    /// An error, and no file.
     Error(fn(&DownloadError) -> bool),
 }
 
-/// Plays a script three times and checks each ending.
+/// Runs a script with each cut point and checks the result.
 async fn assert_script(name: &str, script: impl Fn(usize) -> Vec<Vec<Step>>, end: ExpectedEnd) {
     for at in CUT_POINTS {
         let mut server = RawServer::start(script(at)).await;
-        let desk = DownloadFixture::new(LIMITS);
-        let result = desk.save_from(&server).await;
-        let what = format!("{name}, cut at {at}: {result:?}");
+        let fixture = DownloadFixture::new(LIMITS);
+        let result = fixture.save_from(&server).await;
+        let context = format!("{name}, cut at {at}: {result:?}");
         match (&end, &result) {
-            (ExpectedEnd::Film, Ok(path)) => assert_eq!(fs::read(path).unwrap(), VIDEO, "{what}"),
-            (ExpectedEnd::Other, Ok(path)) => {
-                assert_eq!(fs::read(path).unwrap(), OTHER_VIDEO, "{what}");
+            (ExpectedEnd::Video, Ok(path)) => {
+                assert_eq!(fs::read(path).unwrap(), VIDEO, "{context}");
             }
-            (ExpectedEnd::Error(is_it), Err(error)) => assert!(is_it(error), "{what}"),
-            _ => panic!("{what}"),
+            (ExpectedEnd::OtherVideo, Ok(path)) => {
+                assert_eq!(fs::read(path).unwrap(), OTHER_VIDEO, "{context}");
+            }
+            (ExpectedEnd::Error(is_expected), Err(error)) => {
+                assert!(is_expected(error), "{context}");
+            }
+            _ => panic!("{context}"),
         }
         if let Ok(path) = &result {
-            assert_eq!(path, &desk.final_path(), "{what}");
-            assert_eq!(desk.file_names().len(), 1, "{what}: nothing is left over");
+            assert_eq!(path, &fixture.final_path(), "{context}");
+            assert_eq!(
+                fixture.file_names().len(),
+                1,
+                "{context}: no other file is left"
+            );
         }
-        desk.assert_only_files(&[VIDEO, OTHER_VIDEO], &what);
+        fixture.assert_only_files(&[VIDEO, OTHER_VIDEO], &context);
         for (_, head) in server.requests() {
             let head = head.to_ascii_lowercase();
-            assert!(!head.contains("authorization"), "{what}: {head}");
-            assert!(!head.contains("referer"), "{what}: {head}");
-            assert!(head.contains("accept-encoding: identity"), "{what}: {head}");
+            assert!(!head.contains("authorization"), "{context}: {head}");
+            assert!(!head.contains("referer"), "{context}: {head}");
+            assert!(
+                head.contains("accept-encoding: identity"),
+                "{context}: {head}"
+            );
         }
     }
 }
@@ -274,9 +280,9 @@ const fn is_incomplete(error: &DownloadError) -> bool {
 #[tokio::test]
 async fn an_interrupted_download_resumes_exactly() {
     assert_script(
-        "whole",
+        "complete",
         |_| vec![send_script(full_response(VIDEO, ""))],
-        ExpectedEnd::Film,
+        ExpectedEnd::Video,
     )
     .await;
     let script = |at| {
@@ -285,14 +291,14 @@ async fn an_interrupted_download_resumes_exactly() {
             reply_script(|head| range_response(head, ETAG)),
         ]
     };
-    assert_script("cut, tagged", script, ExpectedEnd::Film).await;
+    assert_script("truncated, with an ETag", script, ExpectedEnd::Video).await;
     let script = |at| {
         vec![
             send_script(truncated_response(at, MODIFIED)),
             reply_script(|head| range_response(head, MODIFIED)),
         ]
     };
-    assert_script("cut, dated", script, ExpectedEnd::Film).await;
+    assert_script("truncated, with Last-Modified", script, ExpectedEnd::Video).await;
     let script = |at| {
         let reset = vec![
             Step::Read,
@@ -301,14 +307,14 @@ async fn an_interrupted_download_resumes_exactly() {
         ];
         vec![reset, reply_script(|head| range_response(head, ETAG))]
     };
-    assert_script("reset in the middle", script, ExpectedEnd::Film).await;
+    assert_script("reset in the middle", script, ExpectedEnd::Video).await;
     let script = |_| {
         vec![
             vec![Step::Read, Step::Reset],
             send_script(full_response(VIDEO, ETAG)),
         ]
     };
-    assert_script("reset before the head", script, ExpectedEnd::Film).await;
+    assert_script("reset before the headers", script, ExpectedEnd::Video).await;
     let script = |_| {
         let busy = http_response("503 Busy", "", 0, b"");
         vec![
@@ -317,12 +323,12 @@ async fn an_interrupted_download_resumes_exactly() {
             send_script(full_response(VIDEO, "")),
         ]
     };
-    assert_script("busy", script, ExpectedEnd::Film).await;
+    assert_script("busy", script, ExpectedEnd::Video).await;
 }
 
 #[tokio::test]
 async fn resume_sends_the_validator_and_the_offset() {
-    for (headers, mark) in [
+    for (headers, validator) in [
         (ETAG, "\"v1\""),
         (MODIFIED, "Mon, 04 May 2026 10:00:00 GMT"),
     ] {
@@ -340,10 +346,10 @@ async fn resume_sends_the_validator_and_the_offset() {
         let heads = server.requests();
         assert_eq!(range_start(&heads[0].1), None);
         let from = range_start(&heads[1].1).unwrap();
-        // A lost connection may take bytes with it, never add any.
+        // A lost connection may lose bytes, but never adds any.
         assert!(from > 0 && from <= 20_000, "{from}");
         assert!(
-            heads[1].1.contains(&format!("if-range: {mark}")),
+            heads[1].1.contains(&format!("if-range: {validator}")),
             "{}",
             heads[1].1
         );
@@ -352,37 +358,37 @@ async fn resume_sends_the_validator_and_the_offset() {
 
 #[tokio::test]
 async fn without_a_validator_the_download_restarts() {
-    let unmarked = [
-        ("", "unmarked"),
-        ("ETag: W/\"v1\"\r\n", "weakly tagged"),
+    let without_validator = [
+        ("", "no validator"),
+        ("ETag: W/\"v1\"\r\n", "a weak ETag"),
         (
             "Last-Modified: Mon, 04 May 2026 12:00:00 GMT\r\nDate: Mon, 04 May 2026 12:00:01 GMT\r\n",
-            "just changed",
+            "just modified",
         ),
     ];
-    for (headers, name) in unmarked {
+    for (headers, name) in without_validator {
         let script = move |at| {
-            let again = reply_script(|head| {
+            let restart = reply_script(|head| {
                 assert_eq!(
                     range_start(head),
                     None,
-                    "nothing tells the rest from another file's"
+                    "nothing shows that the file is the same"
                 );
                 full_response(VIDEO, "")
             });
-            vec![send_script(truncated_response(at, headers)), again]
+            vec![send_script(truncated_response(at, headers)), restart]
         };
-        assert_script(name, script, ExpectedEnd::Film).await;
+        assert_script(name, script, ExpectedEnd::Video).await;
     }
 }
 
-/// Makes of offset and total what is claimed, and where the bytes really begin.
+/// Maps offset and total to a false `Content-Range` and the real start of the bytes.
 type FalseRange = fn(usize, usize) -> (String, usize);
 
 #[tokio::test]
 async fn a_wrong_partial_response_is_not_appended() {
     let total = VIDEO.len();
-    let lies: [(&str, FalseRange); 6] = [
+    let false_ranges: [(&str, FalseRange); 6] = [
         ("an earlier offset", |from, total| {
             (
                 format!("bytes {}-{}/{total}", from - 1, total - 1),
@@ -395,19 +401,19 @@ async fn a_wrong_partial_response_is_not_appended() {
         ("no total", |from, total| {
             (format!("bytes {from}-{}/*", total - 1), from)
         }),
-        ("a piece of the rest", |from, total| {
+        ("a part of the range", |from, total| {
             (format!("bytes {from}-{from}/{total}"), from)
         }),
-        ("nonsense", |from, _| ("bytes of a film".into(), from)),
+        ("nonsense", |from, _| ("bytes of a video".into(), from)),
         ("huge numbers", |from, _| {
             (format!("bytes {from}-{0}/{0}", u64::MAX), from)
         }),
     ];
-    for (name, lie) in lies {
+    for (name, false_range) in false_ranges {
         let script = move |at: usize| {
             let lying = reply_script(move |head| {
                 let from = range_start(head).unwrap();
-                let (range, start) = lie(from, total);
+                let (range, start) = false_range(from, total);
                 let headers = format!("Content-Range: {range}\r\n{ETAG}");
                 http_response(
                     "206 Partial Content",
@@ -422,7 +428,7 @@ async fn a_wrong_partial_response_is_not_appended() {
                 send_script(full_response(VIDEO, ETAG)),
             ]
         };
-        assert_script(name, script, ExpectedEnd::Film).await;
+        assert_script(name, script, ExpectedEnd::Video).await;
     }
     let script = |at| {
         let lying = reply_script(|head| {
@@ -434,14 +440,14 @@ async fn a_wrong_partial_response_is_not_appended() {
             send_script(full_response(VIDEO, ETAG)),
         ]
     };
-    assert_script("another version's rest", script, ExpectedEnd::Film).await;
+    assert_script("a range of another version", script, ExpectedEnd::Video).await;
     for (first, then, name) in [
-        (ETAG, "", "a rest of no version"),
-        (MODIFIED, "", "a rest of no date"),
+        (ETAG, "", "a range without an ETag"),
+        (MODIFIED, "", "a range without Last-Modified"),
         (
             MODIFIED,
             "Last-Modified: Mon, 04 May 2026 11:00:00 GMT\r\n",
-            "a rest of another date",
+            "a range with another Last-Modified",
         ),
     ] {
         let script = move |at| {
@@ -453,7 +459,7 @@ async fn a_wrong_partial_response_is_not_appended() {
                 send_script(full_response(OTHER_VIDEO, first)),
             ]
         };
-        assert_script(name, script, ExpectedEnd::Other).await;
+        assert_script(name, script, ExpectedEnd::OtherVideo).await;
     }
     let script = |at| {
         let page = b"<html>416 Requested Range Not Satisfiable</html>";
@@ -464,29 +470,44 @@ async fn a_wrong_partial_response_is_not_appended() {
             send_script(full_response(VIDEO, ETAG)),
         ]
     };
-    assert_script("416 with a page", script, ExpectedEnd::Film).await;
+    assert_script("416 with a page", script, ExpectedEnd::Video).await;
     let script = |at| {
         vec![
             send_script(truncated_response(at, ETAG)),
             send_script(full_response(OTHER_VIDEO, "ETag: \"v2\"\r\n")),
         ]
     };
-    assert_script("the file changed meanwhile", script, ExpectedEnd::Other).await;
+    assert_script(
+        "the file changed meanwhile",
+        script,
+        ExpectedEnd::OtherVideo,
+    )
+    .await;
     let script = |at| {
         vec![
             send_script(truncated_response(at, ETAG)),
             send_script(full_response(VIDEO, ETAG)),
         ]
     };
-    assert_script("all of it in place of the rest", script, ExpectedEnd::Film).await;
+    assert_script(
+        "the whole file instead of a range",
+        script,
+        ExpectedEnd::Video,
+    )
+    .await;
     let script = |at| vec![send_script(range_response_from(at, ETAG))];
-    let is_it = |error: &DownloadError| *error == DownloadError::HttpStatus(206);
-    assert_script("a rest nobody asked for", script, ExpectedEnd::Error(is_it)).await;
+    let is_expected = |error: &DownloadError| *error == DownloadError::HttpStatus(206);
+    assert_script(
+        "a range without a request",
+        script,
+        ExpectedEnd::Error(is_expected),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_download_without_progress_is_given_up() {
-    // Each answer brings a byte more than the last, and nothing to go on from.
+    // Each response has one byte more than the last, but no validator to resume with.
     let growing = |n: usize| send_script(truncated_response(300 + n, ""));
     let script: Vec<_> = (0..50).map(growing).collect();
     let mut server = RawServer::start(script).await;
@@ -497,7 +518,7 @@ async fn a_download_without_progress_is_given_up() {
     assert!(is_truncated(&error), "{error:?}");
     assert_eq!(server.requests().len(), LIMITS.max_attempts as usize);
 
-    // What comes can be gone on from, and what goes on never fits.
+    // The download can be resumed, but the resumed response never matches.
     let lying =
         || reply_script(|head| range_response_from(range_start(head).unwrap(), "ETag: \"v2\"\r\n"));
     let script: Vec<_> = (0..50)
@@ -509,7 +530,7 @@ async fn a_download_without_progress_is_given_up() {
         .await
         .unwrap_err();
     assert!(is_truncated(&error), "{error:?}");
-    assert!(server.requests().len() < 10, "not without end");
+    assert!(server.requests().len() < 10, "not endlessly");
 }
 
 #[tokio::test]
@@ -519,7 +540,7 @@ async fn non_videos_are_refused_before_writing() {
     let bodies: [(&str, &[u8]); 5] = [
         ("a page", page),
         ("JSON", b"{\"code\":404,\"msg\":\"no\"}"),
-        ("nothing", b""),
+        ("an empty body", b""),
         (
             "a playlist",
             b"#EXTM3U\n#EXTINF:1,\nhttp://169.254.169.254/x\n",
@@ -536,15 +557,19 @@ async fn non_videos_are_refused_before_writing() {
     assert_script("compressed", script, ExpectedEnd::Error(is_not_a_video)).await;
 
     let server = RawServer::answering(http_response("200 OK", "", page.len(), page)).await;
-    let desk = DownloadFixture::new(LIMITS);
-    let error = desk.save_from(&server).await.unwrap_err();
+    let fixture = DownloadFixture::new(LIMITS);
+    let error = fixture.save_from(&server).await.unwrap_err();
     assert!(
         error.message().contains("Please log in"),
         "{}",
         error.message()
     );
     assert!(!error.message().contains('\x1b'), "{:?}", error.message());
-    assert!(desk.file_names().is_empty(), "{:?}", desk.file_names());
+    assert!(
+        fixture.file_names().is_empty(),
+        "{:?}",
+        fixture.file_names()
+    );
 }
 
 #[tokio::test]
@@ -557,7 +582,7 @@ async fn content_decides_not_headers() {
         "Content-Type: text/html\r\n",
     ] {
         let script = |_| vec![send_script(full_response(VIDEO, headers))];
-        assert_script(headers, script, ExpectedEnd::Film).await;
+        assert_script(headers, script, ExpectedEnd::Video).await;
     }
     let aws = concat!("ETag: \"v1\"\r\n", "Content-Encoding: aws-chunked\r\n");
     let script = |at| {
@@ -566,67 +591,72 @@ async fn content_decides_not_headers() {
             reply_script(move |head| range_response(head, aws)),
         ]
     };
-    assert_script("a rest with aws-chunked", script, ExpectedEnd::Film).await;
-    // In the middle of a file the bytes show nothing: a rest said to be compressed is not appended.
+    assert_script("a range with aws-chunked", script, ExpectedEnd::Video).await;
+    // In the middle of a file, the bytes do not show compression: the header decides.
     let packed = concat!("ETag: \"v1\"\r\n", "Content-Encoding: br, aws-chunked\r\n");
     let script = |at| {
-        let lie = reply_script(move |head| range_response(head, packed));
+        let lying = reply_script(move |head| range_response(head, packed));
         vec![
             send_script(truncated_response(at, ETAG)),
-            lie,
+            lying,
             send_script(full_response(VIDEO, ETAG)),
         ]
     };
-    assert_script("a compressed rest", script, ExpectedEnd::Film).await;
+    assert_script("a compressed range", script, ExpectedEnd::Video).await;
 }
 
 #[tokio::test]
 async fn incomplete_files_get_no_final_name() {
     let script = |at| vec![send_script(http_response("200 OK", ETAG, at, &VIDEO[..at]))];
     let is_either = |error: &DownloadError| is_incomplete(error) || is_not_a_video(error);
-    assert_script("told too short", script, ExpectedEnd::Error(is_either)).await;
+    assert_script(
+        "Content-Length too short",
+        script,
+        ExpectedEnd::Error(is_either),
+    )
+    .await;
     let script = |at| vec![send_script(truncated_response(at, ""))];
     let is_either = |error: &DownloadError| is_truncated(error) || is_not_a_video(error);
-    assert_script("cut each time", script, ExpectedEnd::Error(is_either)).await;
+    assert_script("truncated each time", script, ExpectedEnd::Error(is_either)).await;
     let head = b"HTTP/1.1 200 OK\r\n\r\n";
     let script = move |at: usize| vec![send_script([head, &VIDEO[..at]].concat())];
     let is_either = |error: &DownloadError| is_incomplete(error) || is_not_a_video(error);
     assert_script(
-        "cut, and no length was told",
+        "truncated, without a length",
         script,
         ExpectedEnd::Error(is_either),
     )
     .await;
     let script = move |_| vec![send_script([&head[..], VIDEO].concat())];
-    assert_script("whole, and no length was told", script, ExpectedEnd::Film).await;
+    assert_script("complete, without a length", script, ExpectedEnd::Video).await;
     let script = |at| {
         let at = usize::max(at, 300);
         let short = http_response("200 OK", ETAG, at, &VIDEO[..at]);
         vec![send_script(short), send_script(full_response(VIDEO, ETAG))]
     };
-    assert_script("told too short once", script, ExpectedEnd::Film).await;
+    assert_script("Content-Length too short once", script, ExpectedEnd::Video).await;
     let chunked = |size: &str, body: &[u8], end: &str| {
         let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n");
         [head.as_bytes(), body, end.as_bytes()].concat()
     };
     let size = format!("{:x}", VIDEO.len());
-    let pieces = chunked(&size, VIDEO, "\r\n0\r\n\r\n");
+    let complete = chunked(&size, VIDEO, "\r\n0\r\n\r\n");
     assert_script(
-        "in pieces",
-        move |_| vec![send_script(pieces.clone())],
-        ExpectedEnd::Film,
+        "chunked",
+        move |_| vec![send_script(complete.clone())],
+        ExpectedEnd::Video,
     )
     .await;
     let endless = chunked(&size, VIDEO, "\r\n");
     assert_script(
-        "in pieces without an end",
+        "chunked, without an end",
         move |_| vec![send_script(endless.clone())],
         ExpectedEnd::Error(is_truncated),
     )
     .await;
     let broken = chunked("zz", VIDEO, "");
     assert_script(
-        "in broken pieces",
+        "invalid chunks",
         move |_| vec![send_script(broken.clone())],
         ExpectedEnd::Error(is_truncated),
     )
@@ -644,12 +674,12 @@ async fn size_and_disk_space_are_limited() {
         let script = vec![vec![Step::Read, Step::Write(body), Step::Hold]];
         for _ in CUT_POINTS {
             let server = RawServer::start(script.clone()).await;
-            let desk = DownloadFixture::new(LIMITS);
+            let fixture = DownloadFixture::new(LIMITS);
 
-            let error = desk.save_from(&server).await.unwrap_err();
+            let error = fixture.save_from(&server).await.unwrap_err();
 
             assert_eq!(error, DownloadError::TooLarge(LIMITS.max_file_len));
-            desk.assert_only_files(&[], head);
+            fixture.assert_only_files(&[], head);
         }
     }
     let full = DownloadLimits {
@@ -658,9 +688,12 @@ async fn size_and_disk_space_are_limited() {
     };
     for _ in CUT_POINTS {
         let server = RawServer::answering(full_response(VIDEO, "")).await;
-        let desk = DownloadFixture::new(full);
-        assert_eq!(desk.save_from(&server).await, Err(DownloadError::DiskFull));
-        desk.assert_only_files(&[], "no room");
+        let fixture = DownloadFixture::new(full);
+        assert_eq!(
+            fixture.save_from(&server).await,
+            Err(DownloadError::DiskFull)
+        );
+        fixture.assert_only_files(&[], "disk full");
     }
 }
 
@@ -678,17 +711,17 @@ async fn redirects_to_private_hosts_are_refused() {
         "https://user:word@127.0.0.1/v.mp4",
     ] {
         let script = |_| vec![send_script(to(target))];
-        let is_it = |error: &DownloadError| {
+        let is_expected = |error: &DownloadError| {
             matches!(
                 error,
                 DownloadError::NotAllowed(_) | DownloadError::HttpStatus(302)
             )
         };
-        assert_script(target, script, ExpectedEnd::Error(is_it)).await;
+        assert_script(target, script, ExpectedEnd::Error(is_expected)).await;
     }
     let script = |_| vec![send_script(to("/v.mp4?again"))];
-    let is_it = |error: &DownloadError| matches!(error, DownloadError::NotAllowed(why) if why.as_str() == "more than 5 redirects");
-    assert_script("a circle", script, ExpectedEnd::Error(is_it)).await;
+    let is_expected = |error: &DownloadError| matches!(error, DownloadError::NotAllowed(reason) if reason.as_str() == "more than 5 redirects");
+    assert_script("a redirect loop", script, ExpectedEnd::Error(is_expected)).await;
     let script = |_| {
         vec![
             send_script(to("/a")),
@@ -696,17 +729,17 @@ async fn redirects_to_private_hosts_are_refused() {
             send_script(full_response(VIDEO, "")),
         ]
     };
-    assert_script("two hops", script, ExpectedEnd::Film).await;
+    assert_script("two redirects", script, ExpectedEnd::Video).await;
 }
 
 #[tokio::test]
 async fn loopback_needs_a_loopback_api() {
     let mut server = RawServer::answering(full_response(VIDEO, "")).await;
     let folder = tempfile::tempdir().unwrap();
-    let desk = DownloadFixture::new(LIMITS);
-    let far = HttpDownloader::new(
+    let fixture = DownloadFixture::new(LIMITS);
+    let public_only = HttpDownloader::new(
         AllowedHosts::PublicOnly,
-        Arc::clone(&desk.renewer) as _,
+        Arc::clone(&fixture.renewer) as _,
         LIMITS,
     );
     let port = server.origin().rsplit(':').next().unwrap().to_owned();
@@ -715,11 +748,11 @@ async fn loopback_needs_a_loopback_api() {
         format!("https://127.0.0.1:{port}/v.mp4"),
         format!("https://localhost:{port}/v.mp4"),
     ] {
-        let order = DownloadRequest {
+        let request = DownloadRequest {
             folder: folder.path().to_owned(),
-            ..desk.request(&link)
+            ..fixture.request(&link)
         };
-        let error = far.download(&order, &|_| {}).await.unwrap_err();
+        let error = public_only.download(&request, &|_| {}).await.unwrap_err();
         assert!(
             matches!(error, DownloadError::NotAllowed(_)),
             "{link}: {error:?}"
@@ -738,10 +771,10 @@ async fn a_cloudflare_challenge_is_not_an_expired_link() {
         b"<h1>no</h",
     );
     let server = RawServer::answering(challenge).await;
-    let desk = DownloadFixture::new(LIMITS);
+    let fixture = DownloadFixture::new(LIMITS);
     let blocked = DownloadError::NoAnswer(PollError::Blocked(403));
-    assert_eq!(desk.save_from(&server).await, Err(blocked));
-    assert_eq!(desk.renewer.calls.load(Ordering::SeqCst), 0);
+    assert_eq!(fixture.save_from(&server).await, Err(blocked));
+    assert_eq!(fixture.renewer.calls.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
@@ -752,38 +785,34 @@ async fn a_refused_link_is_renewed_once() {
         let fresh = RawServer::answering(full_response(VIDEO, "")).await;
         let link = VideoUrl::parse(&format!("{}/fresh.mp4", fresh.origin()));
         let server = RawServer::answering(refused.clone()).await;
-        let desk = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
-        let path = desk.save_from(&server).await.unwrap();
+        let fixture = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
+        let path = fixture.save_from(&server).await.unwrap();
         assert_eq!(fs::read(path).unwrap(), VIDEO);
-        assert_eq!(desk.renewer.calls.load(Ordering::SeqCst), 1);
+        assert_eq!(fixture.renewer.calls.load(Ordering::SeqCst), 1);
 
         let mut fresh = RawServer::answering(refused.clone()).await;
         let link = VideoUrl::parse(&format!("{}/fresh.mp4", fresh.origin()));
-        let desk = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
+        let fixture = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
         let gone = DownloadError::LinkExpired {
             status: code,
             why: None,
         };
-        assert_eq!(desk.save_from(&server).await, Err(gone.clone()));
-        assert_eq!(
-            desk.renewer.calls.load(Ordering::SeqCst),
-            1,
-            "once, and no more"
-        );
+        assert_eq!(fixture.save_from(&server).await, Err(gone.clone()));
+        assert_eq!(fixture.renewer.calls.load(Ordering::SeqCst), 1, "only once");
         assert_eq!(fresh.requests().len(), 1);
-        assert!(desk.file_names().is_empty());
+        assert!(fixture.file_names().is_empty());
 
-        let words = CleanText::line("url is wrong", 99);
-        let answers = [
+        let message = CleanText::line("url is wrong", 99);
+        let errors = [
             (PollError::NotFound, gone),
             (
                 PollError::Rejected {
                     code: 422,
-                    message: words.clone(),
+                    message: message.clone(),
                 },
                 DownloadError::LinkExpired {
                     status: code,
-                    why: Some(words),
+                    why: Some(message),
                 },
             ),
             (
@@ -794,18 +823,18 @@ async fn a_refused_link_is_renewed_once() {
                 },
             ),
         ];
-        for (answer, expected) in answers {
-            let desk = DownloadFixture::with_renewer(LIMITS, Err(answer));
-            assert_eq!(desk.save_from(&server).await, Err(expected));
-            desk.assert_only_files(&[], status);
+        for (error, expected) in errors {
+            let fixture = DownloadFixture::with_renewer(LIMITS, Err(error));
+            assert_eq!(fixture.save_from(&server).await, Err(expected));
+            fixture.assert_only_files(&[], status);
         }
     }
 }
 
 #[tokio::test]
 async fn a_renewed_link_resumes_only_the_same_file() {
-    // Broken off, then refused: the fresh link is another address, so nothing proves that it is the
-    // same file.
+    // Interrupted, then refused: the renewed link has another address, so nothing proves that it is
+    // the same file.
     let fresh = RawServer::start(vec![reply_script(|head| {
         assert_eq!(range_start(head), None);
         full_response(OTHER_VIDEO, ETAG)
@@ -817,16 +846,16 @@ async fn a_renewed_link_resumes_only_the_same_file() {
     ];
     let server = RawServer::start(script).await;
     let link = VideoUrl::parse(&format!("{}/v.mp4", fresh.origin()));
-    let desk = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
+    let fixture = DownloadFixture::with_renewer(LIMITS, Ok(link.unwrap()));
 
-    let path = desk.save_from(&server).await.unwrap();
+    let path = fixture.save_from(&server).await.unwrap();
 
     assert_eq!(fs::read(path).unwrap(), OTHER_VIDEO);
 }
 
 #[tokio::test]
 async fn a_stalled_download_is_given_up() {
-    let impatient = DownloadLimits {
+    let short_stall = DownloadLimits {
         stall_timeout: Duration::from_millis(300),
         max_attempts: 2,
         ..LIMITS
@@ -844,15 +873,18 @@ async fn a_stalled_download_is_given_up() {
     for script in [silent, dripping] {
         for _ in CUT_POINTS {
             let server = RawServer::start(vec![script.clone()]).await;
-            let desk = DownloadFixture::new(impatient);
-            assert_eq!(desk.save_from(&server).await, Err(DownloadError::Stalled));
-            desk.assert_only_files(&[], "stalled");
+            let fixture = DownloadFixture::new(short_stall);
+            assert_eq!(
+                fixture.save_from(&server).await,
+                Err(DownloadError::Stalled)
+            );
+            fixture.assert_only_files(&[], "stalled");
         }
     }
     let server = RawServer::start(vec![vec![Step::Read, Step::Hold]]).await;
     let expected = DownloadError::NoAnswer(PollError::TimedOut);
     assert_eq!(
-        DownloadFixture::new(impatient).save_from(&server).await,
+        DownloadFixture::new(short_stall).save_from(&server).await,
         Err(expected)
     );
 }
@@ -860,28 +892,29 @@ async fn a_stalled_download_is_given_up() {
 #[tokio::test]
 async fn a_stopped_save_resumes_under_another_title() {
     for at in CUT_POINTS {
-        let held = vec![
+        let stalled = vec![
             Step::Read,
             Step::Write(truncated_response(at.max(300), ETAG)),
             Step::Hold,
         ];
-        let script = vec![held, reply_script(|head| range_response(head, ETAG))];
+        let script = vec![stalled, reply_script(|head| range_response(head, ETAG))];
         let mut server = RawServer::start(script).await;
-        let desk = DownloadFixture::new(LIMITS);
-        let order = desk.request(&format!("{}/v.mp4?sig=1", server.origin()));
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let telling = move |progress: TransferProgress| tell.send(progress).unwrap();
+        let fixture = DownloadFixture::new(LIMITS);
+        let request = fixture.request(&format!("{}/v.mp4?sig=1", server.origin()));
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let on_progress = move |progress: TransferProgress| sender.send(progress).unwrap();
         {
-            let saving = desk.downloader.download(&order, &telling);
+            let download = fixture.downloader.download(&request, &on_progress);
             let first = tokio::select! {
-                _ = saving => panic!("it cannot end"),
-                first = told.recv() => first,
+                _ = download => panic!("it cannot finish"),
+                first = received.recv() => first,
             };
             assert_eq!(first.unwrap().total, Some(VIDEO.len() as u64));
         }
-        desk.assert_only_files(&[], "stopped");
+        fixture.assert_only_files(&[], "stopped");
         assert!(
-            desk.file_names()
+            fixture
+                .file_names()
                 .iter()
                 .any(|name| Path::new(name).extension().is_some_and(|end| end == "part"))
         );
@@ -889,43 +922,46 @@ async fn a_stopped_save_resumes_under_another_title() {
         let renamed = DownloadRequest {
             title: Some(CleanText::line("renamed", 99)),
             url: VideoUrl::parse(&format!("{}/v.mp4?sig=2", server.origin())).unwrap(),
-            ..order
+            ..request
         };
-        let path = desk.downloader.download(&renamed, &|_| {}).await.unwrap();
+        let path = fixture
+            .downloader
+            .download(&renamed, &|_| {})
+            .await
+            .unwrap();
 
         assert_eq!(fs::read(&path).unwrap(), VIDEO);
         assert!(path.ends_with("renamed-774d9a7dd608a0e4.mp4"), "{path:?}");
-        assert_eq!(desk.file_names().len(), 1, "{:?}", desk.file_names());
+        assert_eq!(fixture.file_names().len(), 1, "{:?}", fixture.file_names());
         let heads = server.requests();
         assert!(
             range_start(&heads.last().unwrap().1).is_some(),
-            "it went on"
+            "it resumed"
         );
     }
 }
 
-/// Leaves a part as a run leaves it that was killed or cut off from power: more bytes than were
-/// surely written.
-async fn leave_partial_file(desk: &DownloadFixture, at: usize) -> (PathBuf, PathBuf) {
-    let held = vec![Step::Read, Step::Write(truncated_response(at, ETAG))];
-    let server = RawServer::start(vec![held, vec![Step::Read, Step::Reset]]).await;
-    desk.save_from(&server).await.unwrap_err();
-    partial_file_and_meta(desk)
+/// Leaves a partial file as after a kill or a power cut: with more bytes than were synced.
+async fn leave_partial_file(fixture: &DownloadFixture, at: usize) -> (PathBuf, PathBuf) {
+    let stalled = vec![Step::Read, Step::Write(truncated_response(at, ETAG))];
+    let server = RawServer::start(vec![stalled, vec![Step::Read, Step::Reset]]).await;
+    fixture.save_from(&server).await.unwrap_err();
+    partial_file_and_meta(fixture)
 }
 
-/// Returns the part that lies in the folder, and its note.
-fn partial_file_and_meta(desk: &DownloadFixture) -> (PathBuf, PathBuf) {
-    let find = |ending: &str| {
-        let names = desk.file_names();
-        let name = names.iter().find(|name| name.ends_with(ending)).unwrap();
-        desk.folder.path().join("videos").join(name)
+/// Returns the paths of the partial file and its metadata.
+fn partial_file_and_meta(fixture: &DownloadFixture) -> (PathBuf, PathBuf) {
+    let find = |suffix: &str| {
+        let names = fixture.file_names();
+        let name = names.iter().find(|name| name.ends_with(suffix)).unwrap();
+        fixture.folder.path().join("videos").join(name)
     };
     (find(".part"), find(".meta"))
 }
 
-/// Returns a note as it would be of a part from that server.
-fn resume_meta(server: &RawServer, note: &Path, synced: usize) -> String {
-    let text = fs::read_to_string(note).unwrap();
+/// Returns the metadata for a partial file from that server.
+fn resume_meta(server: &RawServer, meta: &Path, synced: usize) -> String {
+    let text = fs::read_to_string(meta).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let link = format!("{}/v.mp4\0", server.origin());
     value["link"] = format!("{:016x}", fnv(link.as_bytes())).into();
@@ -934,7 +970,7 @@ fn resume_meta(server: &RawServer, note: &Path, synced: usize) -> String {
     value.to_string()
 }
 
-/// Returns FNV-1a, as written down for good: a part must be found again by a later version.
+/// The FNV-1a hash, repeated here because later versions must recognise old partial files.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -944,44 +980,48 @@ fn fnv(bytes: &[u8]) -> u64 {
 #[tokio::test]
 async fn only_synced_bytes_count_after_a_crash() {
     type Corruption = fn(&mut Vec<u8>);
-    let damages: [(&str, Corruption, bool); 5] = [
-        ("a byte somebody changed", |part| part[4_000] ^= 1, false),
+    let corruptions: [(&str, Corruption, bool); 5] = [
+        ("a changed byte", |partial| partial[4_000] ^= 1, false),
         (
-            "bytes beyond the note",
-            |part| part.extend_from_slice(&[0; 5_000]),
+            "more bytes than synced",
+            |partial| partial.extend_from_slice(&[0; 5_000]),
             true,
         ),
-        ("fewer bytes than noted", |part| part.truncate(4_000), false),
-        ("an empty part", Vec::clear, false),
-        ("as it was left", |_| {}, true),
+        (
+            "fewer bytes than synced",
+            |partial| partial.truncate(4_000),
+            false,
+        ),
+        ("an empty file", Vec::clear, false),
+        ("unchanged", |_| {}, true),
     ];
-    for (name, damage, goes_on) in damages {
+    for (name, corrupt, is_resumed) in corruptions {
         for at in [6_000, 20_000, VIDEO.len() - 1] {
             let server = RawServer::start(vec![reply_script(|head| match range_start(head) {
                 Some(_) => range_response(head, ETAG),
                 None => full_response(VIDEO, ETAG),
             })])
             .await;
-            let desk = DownloadFixture::new(LIMITS);
-            let (part, note) = leave_partial_file(&desk, at).await;
-            let synced = fs::metadata(&part).unwrap().len().min(5_000);
+            let fixture = DownloadFixture::new(LIMITS);
+            let (partial, meta) = leave_partial_file(&fixture, at).await;
+            let synced = fs::metadata(&partial).unwrap().len().min(5_000);
             fs::write(
-                &note,
-                resume_meta(&server, &note, usize::try_from(synced).unwrap()),
+                &meta,
+                resume_meta(&server, &meta, usize::try_from(synced).unwrap()),
             )
             .unwrap();
-            let mut bytes = fs::read(&part).unwrap();
-            damage(&mut bytes);
-            fs::write(&part, bytes).unwrap();
+            let mut bytes = fs::read(&partial).unwrap();
+            corrupt(&mut bytes);
+            fs::write(&partial, bytes).unwrap();
 
             let mut server = server;
-            let path = desk.save_from(&server).await.unwrap();
+            let path = fixture.save_from(&server).await.unwrap();
 
             assert_eq!(fs::read(path).unwrap(), VIDEO, "{name}");
             let from = range_start(&server.requests()[0].1);
             assert_eq!(
                 from,
-                goes_on.then_some(usize::try_from(synced).unwrap()),
+                is_resumed.then_some(usize::try_from(synced).unwrap()),
                 "{name}"
             );
         }
@@ -999,12 +1039,12 @@ async fn an_invalid_resume_file_restarts_the_download() {
         "{\"link\":\"0\",\"total\":5,\"synced\":500}",
         "\0\0\0\0",
     ] {
-        let desk = DownloadFixture::new(LIMITS);
-        let (_, note) = leave_partial_file(&desk, 20_000).await;
-        fs::write(note, text).unwrap();
+        let fixture = DownloadFixture::new(LIMITS);
+        let (_, meta) = leave_partial_file(&fixture, 20_000).await;
+        fs::write(meta, text).unwrap();
         let mut server = RawServer::answering(full_response(VIDEO, ETAG)).await;
 
-        let path = desk.save_from(&server).await.unwrap();
+        let path = fixture.save_from(&server).await.unwrap();
 
         assert_eq!(fs::read(path).unwrap(), VIDEO, "{text}");
         assert_eq!(range_start(&server.requests()[0].1), None, "{text}");
@@ -1015,8 +1055,8 @@ async fn an_invalid_resume_file_restarts_the_download() {
 async fn a_complete_partial_file_is_used_only_for_its_result() {
     for is_same in [true, false] {
         let mut server = RawServer::answering(full_response(OTHER_VIDEO, ETAG)).await;
-        let desk = DownloadFixture::new(LIMITS);
-        let order = desk.request(&format!("{}/v.mp4?file=1", server.origin()));
+        let fixture = DownloadFixture::new(LIMITS);
+        let request = fixture.request(&format!("{}/v.mp4?file=1", server.origin()));
         let before = RawServer::start(vec![vec![
             Step::Read,
             Step::Write(truncated_response(20_000, ETAG)),
@@ -1024,17 +1064,21 @@ async fn a_complete_partial_file_is_used_only_for_its_result() {
         .await;
         let first = DownloadRequest {
             url: VideoUrl::parse(&format!("{}/v.mp4?file=1", before.origin())).unwrap(),
-            ..order.clone()
+            ..request.clone()
         };
-        desk.downloader.download(&first, &|_| {}).await.unwrap_err();
-        let (part, note) = partial_file_and_meta(&desk);
-        // Naming failed when all was here.
-        fs::write(&part, VIDEO).unwrap();
-        fs::write(&note, resume_meta(&before, &note, VIDEO.len())).unwrap();
-
-        let path = desk
+        fixture
             .downloader
-            .download(if is_same { &first } else { &order }, &|_| {})
+            .download(&first, &|_| {})
+            .await
+            .unwrap_err();
+        let (partial, meta) = partial_file_and_meta(&fixture);
+        // All bytes were received, but the rename failed.
+        fs::write(&partial, VIDEO).unwrap();
+        fs::write(&meta, resume_meta(&before, &meta, VIDEO.len())).unwrap();
+
+        let path = fixture
+            .downloader
+            .download(if is_same { &first } else { &request }, &|_| {})
             .await
             .unwrap();
 
@@ -1046,13 +1090,13 @@ async fn a_complete_partial_file_is_used_only_for_its_result() {
 
 #[tokio::test]
 async fn a_partial_file_of_another_task_is_not_resumed() {
-    let desk = DownloadFixture::new(LIMITS);
-    let (_, note) = leave_partial_file(&desk, 20_000).await;
+    let fixture = DownloadFixture::new(LIMITS);
+    let (_, meta) = leave_partial_file(&fixture, 20_000).await;
     let mut server = RawServer::answering(full_response(OTHER_VIDEO, ETAG)).await;
-    let text = resume_meta(&server, &note, 5_000).replace("774d9a7d", "00000000");
-    fs::write(&note, text).unwrap();
+    let text = resume_meta(&server, &meta, 5_000).replace("774d9a7d", "00000000");
+    fs::write(&meta, text).unwrap();
 
-    let path = desk.save_from(&server).await.unwrap();
+    let path = fixture.save_from(&server).await.unwrap();
 
     assert_eq!(fs::read(path).unwrap(), OTHER_VIDEO);
     assert_eq!(range_start(&server.requests()[0].1), None);
@@ -1060,20 +1104,20 @@ async fn a_partial_file_of_another_task_is_not_resumed() {
 
 #[tokio::test]
 async fn a_damaged_validator_only_restarts_the_download() {
-    for mark in ["\"v\u{1}\"", "\"v\n\"", "\"\u{7f}", "\"v2\"", "\u{e9}"] {
-        let desk = DownloadFixture::new(LIMITS);
-        let (_, note) = leave_partial_file(&desk, 20_000).await;
+    for validator in ["\"v\u{1}\"", "\"v\n\"", "\"\u{7f}", "\"v2\"", "\u{e9}"] {
+        let fixture = DownloadFixture::new(LIMITS);
+        let (_, meta) = leave_partial_file(&fixture, 20_000).await;
         let mut server = RawServer::answering(full_response(VIDEO, ETAG)).await;
-        let text = resume_meta(&server, &note, 5_000);
+        let text = resume_meta(&server, &meta, 5_000);
         let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        value["etag"] = mark.into();
-        value["modified"] = mark.into();
-        fs::write(&note, value.to_string()).unwrap();
+        value["etag"] = validator.into();
+        value["modified"] = validator.into();
+        fs::write(&meta, value.to_string()).unwrap();
 
-        let path = desk.save_from(&server).await.unwrap();
+        let path = fixture.save_from(&server).await.unwrap();
 
-        assert_eq!(fs::read(path).unwrap(), VIDEO, "{mark:?}");
-        assert_eq!(server.requests().len(), 1, "{mark:?}");
+        assert_eq!(fs::read(path).unwrap(), VIDEO, "{validator:?}");
+        assert_eq!(server.requests().len(), 1, "{validator:?}");
     }
 }
 
@@ -1081,19 +1125,19 @@ async fn a_damaged_validator_only_restarts_the_download() {
 async fn special_resume_files_are_ignored() {
     type Put = fn(&Path);
     let fifo: Put = |path| {
-        let made = std::process::Command::new("mkfifo").arg(path).status();
-        assert!(made.unwrap().success());
+        let status = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(status.unwrap().success());
     };
     let endless: Put = |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
     for put in [fifo, endless] {
-        let desk = DownloadFixture::new(LIMITS);
-        let (_, note) = leave_partial_file(&desk, 20_000).await;
-        fs::remove_file(&note).unwrap();
-        put(&note);
-        put(&note.with_extension("meta.new"));
+        let fixture = DownloadFixture::new(LIMITS);
+        let (_, meta) = leave_partial_file(&fixture, 20_000).await;
+        fs::remove_file(&meta).unwrap();
+        put(&meta);
+        put(&meta.with_extension("meta.new"));
         let server = RawServer::answering(full_response(VIDEO, ETAG)).await;
 
-        let path = desk.save_from(&server).await.unwrap();
+        let path = fixture.save_from(&server).await.unwrap();
 
         assert_eq!(fs::read(path).unwrap(), VIDEO);
     }
@@ -1102,17 +1146,17 @@ async fn special_resume_files_are_ignored() {
 #[tokio::test]
 async fn a_hard_linked_partial_file_is_not_written() {
     use std::os::unix::fs::PermissionsExt as _;
-    let desk = DownloadFixture::new(LIMITS);
-    let (part, note) = leave_partial_file(&desk, 20_000).await;
+    let fixture = DownloadFixture::new(LIMITS);
+    let (partial, meta) = leave_partial_file(&fixture, 20_000).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&part), mode(&note)), (0o600, 0o600));
-    let victim = desk.folder.path().join("videos/victim.meta");
+    assert_eq!((mode(&partial), mode(&meta)), (0o600, 0o600));
+    let victim = fixture.folder.path().join("videos/victim.meta");
     fs::write(&victim, "precious").unwrap();
-    fs::remove_file(&part).unwrap();
-    fs::hard_link(&victim, &part).unwrap();
+    fs::remove_file(&partial).unwrap();
+    fs::hard_link(&victim, &partial).unwrap();
     let server = RawServer::answering(full_response(VIDEO, "")).await;
 
-    let path = desk.save_from(&server).await.unwrap();
+    let path = fixture.save_from(&server).await.unwrap();
 
     assert_eq!(fs::read(&path).unwrap(), VIDEO);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
@@ -1122,15 +1166,15 @@ async fn a_hard_linked_partial_file_is_not_written() {
 
 #[tokio::test]
 async fn redirect_errors_name_the_failing_host() {
-    // Nobody listens there.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = gone.local_addr().unwrap().port();
-    drop(gone);
+    // Nothing listens there.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
     let to = format!("Location: http://localhost:{port}/v.mp4\r\n");
     let server = RawServer::answering(http_response("302 Found", &to, 0, b"")).await;
-    let desk = DownloadFixture::new(LIMITS);
+    let fixture = DownloadFixture::new(LIMITS);
 
-    let error = desk.save_from(&server).await.unwrap_err();
+    let error = fixture.save_from(&server).await.unwrap_err();
 
     assert!(error.message().contains("localhost"), "{}", error.message());
 }
@@ -1138,34 +1182,34 @@ async fn redirect_errors_name_the_failing_host() {
 #[tokio::test]
 async fn existing_files_are_never_replaced() {
     let server = RawServer::answering(full_response(VIDEO, "")).await;
-    let desk = DownloadFixture::new(LIMITS);
-    let videos = desk.folder.path().join("videos");
+    let fixture = DownloadFixture::new(LIMITS);
+    let videos = fixture.folder.path().join("videos");
     fs::create_dir(&videos).unwrap();
-    fs::write(desk.final_path(), "mine").unwrap();
+    fs::write(fixture.final_path(), "mine").unwrap();
     let second = videos.join("neon-city-774d9a7dd608a0e4-2.mp4");
-    std::os::unix::fs::symlink(desk.folder.path().join("outside"), &second).unwrap();
+    std::os::unix::fs::symlink(fixture.folder.path().join("outside"), &second).unwrap();
 
-    let path = desk.save_from(&server).await.unwrap();
+    let path = fixture.save_from(&server).await.unwrap();
 
     assert_eq!(path, videos.join("neon-city-774d9a7dd608a0e4-3.mp4"));
     assert_eq!(fs::read(&path).unwrap(), VIDEO);
-    assert_eq!(fs::read(desk.final_path()).unwrap(), b"mine");
-    assert!(!desk.folder.path().join("outside").exists());
+    assert_eq!(fs::read(fixture.final_path()).unwrap(), b"mine");
+    assert!(!fixture.folder.path().join("outside").exists());
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
-    assert_eq!(mode & 0o111, 0, "a video is no program");
+    assert_eq!(mode & 0o111, 0, "not executable");
 }
 
 #[tokio::test]
 async fn a_symlinked_partial_file_is_not_followed() {
-    let desk = DownloadFixture::new(LIMITS);
-    let (part, _) = leave_partial_file(&desk, 20_000).await;
-    let outside = desk.folder.path().join("outside");
+    let fixture = DownloadFixture::new(LIMITS);
+    let (partial, _) = leave_partial_file(&fixture, 20_000).await;
+    let outside = fixture.folder.path().join("outside");
     for target in ["outside", "videos"] {
-        fs::remove_file(&part).unwrap();
-        std::os::unix::fs::symlink(desk.folder.path().join(target), &part).unwrap();
+        fs::remove_file(&partial).unwrap();
+        std::os::unix::fs::symlink(fixture.folder.path().join(target), &partial).unwrap();
         let server = RawServer::answering(full_response(VIDEO, "")).await;
 
-        let error = desk.save_from(&server).await.unwrap_err();
+        let error = fixture.save_from(&server).await.unwrap_err();
 
         assert!(
             matches!(error, DownloadError::FolderUnwritable(_)),
@@ -1178,10 +1222,10 @@ async fn a_symlinked_partial_file_is_not_followed() {
 #[tokio::test]
 async fn an_unwritable_folder_is_named() {
     let server = RawServer::answering(full_response(VIDEO, "")).await;
-    let desk = DownloadFixture::new(LIMITS);
-    fs::write(desk.folder.path().join("videos"), "a file").unwrap();
+    let fixture = DownloadFixture::new(LIMITS);
+    fs::write(fixture.folder.path().join("videos"), "a file").unwrap();
 
-    let error = desk.save_from(&server).await.unwrap_err();
+    let error = fixture.save_from(&server).await.unwrap_err();
 
     assert!(error.message().contains("videos"), "{}", error.message());
     assert!(
@@ -1192,31 +1236,34 @@ async fn an_unwritable_folder_is_named() {
 
 #[tokio::test]
 async fn a_partial_file_has_one_writer() {
-    let held = vec![
+    let stalled = vec![
         Step::Read,
         Step::Write(truncated_response(20_000, ETAG)),
         Step::Hold,
     ];
-    let server =
-        RawServer::start(vec![held, reply_script(|head| range_response(head, ETAG))]).await;
-    let desk = DownloadFixture::new(LIMITS);
-    let order = desk.request(&format!("{}/v.mp4", server.origin()));
+    let server = RawServer::start(vec![
+        stalled,
+        reply_script(|head| range_response(head, ETAG)),
+    ])
+    .await;
+    let fixture = DownloadFixture::new(LIMITS);
+    let request = fixture.request(&format!("{}/v.mp4", server.origin()));
     let other = HttpDownloader::new(
         AllowedHosts::PublicAndLoopback,
-        Arc::clone(&desk.renewer) as _,
+        Arc::clone(&fixture.renewer) as _,
         LIMITS,
     );
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let telling = move |progress: TransferProgress| tell.send(progress).unwrap();
-    let saving = desk.downloader.download(&order, &telling);
-    let asking = async {
-        told.recv().await.unwrap();
-        other.download(&order, &|_| {}).await
+    let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let on_progress = move |progress: TransferProgress| sender.send(progress).unwrap();
+    let first = fixture.downloader.download(&request, &on_progress);
+    let second = async {
+        received.recv().await.unwrap();
+        other.download(&request, &|_| {}).await
     };
 
     let result = tokio::select! {
-        _ = saving => panic!("it cannot end"),
-        result = asking => result,
+        _ = first => panic!("it cannot finish"),
+        result = second => result,
     };
 
     assert_eq!(result, Err(DownloadError::Busy));
@@ -1224,46 +1271,46 @@ async fn a_partial_file_has_one_writer() {
 
 #[tokio::test]
 async fn at_most_two_downloads_run() {
-    let held = vec![
+    let stalled = vec![
         Step::Read,
         Step::Write(truncated_response(20_000, ETAG)),
         Step::Hold,
     ];
-    let server = RawServer::start(vec![held]).await;
-    let desk = DownloadFixture::new(LIMITS);
-    let orders: Vec<_> = (1..=4)
+    let server = RawServer::start(vec![stalled]).await;
+    let fixture = DownloadFixture::new(LIMITS);
+    let requests: Vec<_> = (1..=4)
         .map(|number| DownloadRequest {
             number,
             result_count: 4,
-            ..desk.request(&format!("{}/{number}.mp4", server.origin()))
+            ..fixture.request(&format!("{}/{number}.mp4", server.origin()))
         })
         .collect();
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let saves = orders.iter().enumerate().map(|(at, order)| {
-        let tell = tell.clone();
-        let downloader = &desk.downloader;
+    let (sender, mut started_downloads) = tokio::sync::mpsc::unbounded_channel();
+    let downloads = requests.iter().enumerate().map(|(index, request)| {
+        let sender = sender.clone();
+        let downloader = &fixture.downloader;
         async move {
-            let telling = move |_: TransferProgress| tell.send(at).unwrap();
-            downloader.download(order, &telling).await
+            let on_progress = move |_: TransferProgress| sender.send(index).unwrap();
+            downloader.download(request, &on_progress).await
         }
     });
-    let all = futures_util::future::join_all(saves);
+    let all = futures_util::future::join_all(downloads);
     let watch = async {
-        let mut begun = std::collections::BTreeSet::new();
-        while begun.len() < 2 {
-            begun.insert(told.recv().await.unwrap());
+        let mut started = std::collections::BTreeSet::new();
+        while started.len() < 2 {
+            started.insert(started_downloads.recv().await.unwrap());
         }
-        // Nothing but a third start could say anything now.
+        // Only a third download could send progress now.
         tokio::time::timeout(Duration::from_millis(300), async {
-            while begun.len() < 3 {
-                begun.insert(told.recv().await.unwrap());
+            while started.len() < 3 {
+                started.insert(started_downloads.recv().await.unwrap());
             }
         })
         .await
     };
 
     tokio::select! {
-        _ = all => panic!("they cannot end"),
-        third = watch => assert!(third.is_err(), "a third one began"),
+        _ = all => panic!("they cannot finish"),
+        third = watch => assert!(third.is_err(), "a third download started"),
     }
 }

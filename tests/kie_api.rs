@@ -1,9 +1,9 @@
-//! The client for the API against friendly servers and hostile ones, on loopback and in real time.
+//! The API client against well-behaved and hostile servers, on loopback and in real time.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests fail by panicking"
+    reason = "test helpers panic on failure"
 )]
 
 use std::{
@@ -60,14 +60,14 @@ async fn fetch(client: &KieClient) -> PollResult {
 }
 
 async fn fetch_with_notes(client: &KieClient) -> (PollResult, ResponseNotes) {
-    let mut noticed = ResponseNotes::default();
-    let answer = client.poll(&id(), Family::LumaModify, &mut noticed).await;
-    let shown = format!("{answer:?} {noticed:?} {client:?} {client:#?}");
+    let mut notes = ResponseNotes::default();
+    let result = client.poll(&id(), Family::LumaModify, &mut notes).await;
+    let shown = format!("{result:?} {notes:?} {client:?} {client:#?}");
     assert!(!shown.contains("canary"), "the key is shown: {shown}");
-    (answer, noticed)
+    (result, notes)
 }
 
-/// Asks a server of which nothing but the deadlines is expected to bite.
+/// Polls with the default limits.
 async fn fetch_from(origin: &str) -> PollResult {
     fetch(&client(origin, RequestLimits::default())).await
 }
@@ -115,7 +115,7 @@ async fn a_task_is_queried_as_documented() {
             "user-agent",
             concat!("kietop/", env!("CARGO_PKG_VERSION")),
         ))
-        // Mislabelled on purpose: what counts is what is in it.
+        // Mislabelled on purpose: the content counts.
         .respond_with(ResponseTemplate::new(200).set_body_raw(body, "text/html"))
         .expect(2)
         .mount(&server)
@@ -139,10 +139,14 @@ async fn a_task_is_queried_as_documented() {
 async fn an_id_is_escaped_in_the_query() {
     let mut server = RawServer::answering(http_response("200 OK", RUNNING)).await;
     let client = client(&server.origin(), RequestLimits::default());
-    let odd = TaskId::parse("a&b=c#d/é%20").unwrap();
+    let unusual_id = TaskId::parse("a&b=c#d/é%20").unwrap();
 
     client
-        .poll(&odd, Family::LumaModify, &mut ResponseNotes::default())
+        .poll(
+            &unusual_id,
+            Family::LumaModify,
+            &mut ResponseNotes::default(),
+        )
         .await
         .unwrap();
 
@@ -155,13 +159,13 @@ async fn an_id_is_escaped_in_the_query() {
 // F64
 #[tokio::test]
 async fn anomalies_are_kept_without_the_key() {
-    let odd = format!("{{\"code\":999,\"msg\":\"bad key {CANARY}\u{202e}\"}}");
+    let body = format!("{{\"code\":999,\"msg\":\"bad key {CANARY}\u{202e}\"}}");
     let date = "Date: Mon, 04 May 2026 14:32:07 GMT\r\n";
     for (head, body, text) in [
         ("200 OK", RUNNING, None),
         (
             "200 OK",
-            odd.as_str(),
+            body.as_str(),
             Some(r#"{"code":999,"msg":"bad key (the key)<U+202E>"}"#),
         ),
         ("500 Oops", "<html>", None),
@@ -169,18 +173,18 @@ async fn anomalies_are_kept_without_the_key() {
         let head = format!("{head}\r\n{date}X: x");
         let server = RawServer::answering(http_response(&head, body)).await;
 
-        let (_, noticed) =
+        let (_, notes) =
             fetch_with_notes(&client(&server.origin(), RequestLimits::default())).await;
 
-        assert_eq!(noticed.date, "2026-05-04T14:32:07Z".parse().ok(), "{body}");
-        let kept = noticed.text.as_ref().map(CleanText::as_str);
+        assert_eq!(notes.date, "2026-05-04T14:32:07Z".parse().ok(), "{body}");
+        let kept = notes.text.as_ref().map(CleanText::as_str);
         assert_eq!(kept, text);
-        let original = noticed.text.as_ref().map(CleanText::original);
+        let original = notes.text.as_ref().map(CleanText::original);
         assert!(!original.is_some_and(|original| original.contains(CANARY)));
     }
     let server = RawServer::answering(http_response("200 OK\r\nDate: yesterday", RUNNING)).await;
-    let (_, noticed) = fetch_with_notes(&client(&server.origin(), RequestLimits::default())).await;
-    assert_eq!(noticed, ResponseNotes::default());
+    let (_, notes) = fetch_with_notes(&client(&server.origin(), RequestLimits::default())).await;
+    assert_eq!(notes, ResponseNotes::default());
 }
 
 #[tokio::test]
@@ -196,7 +200,7 @@ async fn without_a_key_nothing_is_sent() {
 // F14, F15, F17, F18, F19, F20, F21, F22, F24, F43, F44, F46, F47, F48, F50, F51
 #[tokio::test]
 async fn statuses_and_codes_are_named() {
-    assert_answers(vec![
+    assert_results(vec![
         (html_response(200), malformed("a web page, not JSON")),
         (html_response(502), server_error(502, "")),
         (html_response(503), server_error(503, "")),
@@ -268,7 +272,7 @@ async fn statuses_and_codes_are_named() {
 // F17
 #[tokio::test]
 async fn middlebox_responses_are_not_api_responses() {
-    assert_answers(vec![
+    assert_results(vec![
         (html_response(401), Err(PollError::Blocked(401))),
         (html_response(403), Err(PollError::Blocked(403))),
         (html_response(407), Err(PollError::Blocked(407))),
@@ -308,8 +312,8 @@ fn html_response(status: u16) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw("<html><h1>Bad gateway</h1>", "text/html")
 }
 
-/// Asks a server that answers so, and sees to it that it is named as expected.
-async fn assert_answers(table: Vec<(ResponseTemplate, PollResult)>) {
+/// Polls a server with each response and compares the results.
+async fn assert_results(table: Vec<(ResponseTemplate, PollResult)>) {
     for (template, expected) in table {
         let shown = format!("{template:?}");
         let server = MockServer::start().await;
@@ -355,9 +359,9 @@ async fn the_key_is_in_no_log_line() {
     let raw = RawServer::start(scripts).await;
     let mut file = tempfile::tempfile().unwrap();
     let log = Arc::new(file.try_clone().unwrap());
-    // Everything that anything says, libraries and the tests beside this one as well. A subscriber
-    // of this thread alone would miss lines: whether a place logs at all is decided once, by the
-    // first thread that comes by.
+    // A global subscriber, which also records libraries and parallel tests. A subscriber of this
+    // thread only would miss lines: whether a callsite logs is decided once, by the first thread
+    // that reaches it.
     let everything = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(log);
@@ -365,7 +369,7 @@ async fn the_key_is_in_no_log_line() {
     tracing::callsite::rebuild_interest_cache();
 
     for _ in 0..4 {
-        // With a client for each, so that each gets the next connection.
+        // A new client each time, for a new connection.
         drop(fetch_from(&raw.origin()).await);
     }
 
@@ -391,10 +395,10 @@ async fn redirects_are_reported_and_never_followed() {
         let head = format!("{status} Elsewhere\r\nLocation: {location}");
         let mut server = RawServer::answering(http_response(&head, "")).await;
 
-        let answer = fetch_from(&server.origin()).await;
+        let result = fetch_from(&server.origin()).await;
 
         let host = clean_line("127.0.0.1");
-        assert_eq!(answer, Err(PollError::Redirected(host)), "{status}");
+        assert_eq!(result, Err(PollError::Redirected(host)), "{status}");
         assert_eq!(server.requests().len(), 1);
         assert_eq!(thief.requests(), [], "the key went elsewhere");
     }
@@ -414,8 +418,7 @@ async fn redirects_are_reported_and_never_followed() {
 
 #[test]
 fn requests_work_without_system_certificates() {
-    // The environment of this process cannot be changed safely, so one of these tests runs in
-    // another.
+    // The environment of this process cannot be changed safely, so another process runs the test.
     let test = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "an_id_is_escaped_in_the_query"])
         .env("SSL_CERT_FILE", "/dev/null")
@@ -433,25 +436,25 @@ fn requests_work_without_system_certificates() {
 fn creating_a_client_is_cheap() {
     const INNER_TEST_VAR: &str = "KIETOP_TEST_LAZY";
     if std::env::var_os(INNER_TEST_VAR).is_none() {
-        // What the first HTTP client sets up is the process's: here other tests have done so.
+        // The TLS provider is global, and other tests in this process may have installed it.
         let test = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "creating_a_client_is_cheap"])
             .env(INNER_TEST_VAR, "1")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&test.stdout);
-        assert!(said.contains("1 passed"), "{test:?}");
+        let output = String::from_utf8_lossy(&test.stdout);
+        assert!(output.contains("1 passed"), "{test:?}");
         return;
     }
 
-    // Outside any runtime.
+    // Without a tokio runtime.
     let clients: Vec<_> = (0..1000)
         .map(|_| client("https://api.kie.ai", RequestLimits::default()))
         .collect();
 
     assert!(format!("{:?}", clients.first()).contains("ApiKey(…)"));
     let is_set_up = || rustls::crypto::CryptoProvider::get_default().is_some();
-    assert!(!is_set_up(), "an HTTP client was built");
+    assert!(!is_set_up(), "no HTTP client yet");
     kietop::adapters::kie::connection::build_http_client(reqwest::Client::builder).unwrap();
-    assert!(is_set_up(), "building one is seen");
+    assert!(is_set_up(), "a build installs it");
 }

@@ -1,11 +1,10 @@
-//! The client over TLS, with certificates good and bad: whom it trusts, what it says of the others,
-//! and that none of them ever sees the key. And HTTP/2, which there is over TLS only.
+//! The API client over TLS: it accepts valid certificates, describes invalid ones, and sends the
+//! key over trusted connections only. Also HTTP/2, which is used over TLS only.
 //!
-//! Whom a process trusts is read from its environment (`SSL_CERT_FILE`, as everywhere on Unix), and
-//! the environment of this one cannot be changed safely. So each test starts itself once more, with
-//! an authority of its own.
+//! A process reads its trusted certificates from the environment (`SSL_CERT_FILE`), which cannot be
+//! changed safely at run time. So each test starts itself again with its own certificate authority.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "test helpers panic on failure")]
 
 use std::{
     env, fs,
@@ -43,12 +42,11 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 const RUNNING: &str = r#"{"code":200,"msg":"success","data":{"successFlag":0}}"#;
 const CANARY: &str = "canary-5d1f0c2b-key";
-/// The name of the authority that is trusted.
 const TRUSTED_NAME: &str = "kietop test authority";
-/// Tells the inner test where the authority is.
+/// The folder of the certificate authority, for the inner test.
 const AUTHORITY_VAR: &str = "KIETOP_TEST_AUTHORITY";
 
-/// Short enough for a test, and long enough for a busy machine.
+/// Short for a test, but long enough for a busy machine.
 const SHORT_LIMITS: RequestLimits = RequestLimits {
     connect_timeout: Duration::from_secs(5),
     read_timeout: Duration::from_secs(1),
@@ -57,7 +55,7 @@ const SHORT_LIMITS: RequestLimits = RequestLimits {
     max_body_len: 64 * 1024,
 };
 
-/// Signs certificates; the process that asks trusts it and nobody else.
+/// A certificate authority.
 struct TestAuthority {
     issuer: Issuer<'static, KeyPair>,
 }
@@ -70,25 +68,25 @@ impl TestAuthority {
         params
     }
 
-    /// Returns one that nobody knows, under any name.
+    /// Creates an authority that the client does not trust.
     fn untrusted(name: &str) -> Self {
         Self {
             issuer: Issuer::new(Self::authority_params(name), KeyPair::generate().unwrap()),
         }
     }
 
-    /// Makes one and writes it where [`Authority::found`] finds it.
-    fn create_in(place: &Path) {
+    /// Creates the trusted authority and writes it to a folder for [`Self::load_from`].
+    fn create_in(folder: &Path) {
         let key = KeyPair::generate().unwrap();
-        fs::write(place.join("key.pem"), key.serialize_pem()).unwrap();
+        fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
         let certificate = Self::authority_params(TRUSTED_NAME)
             .self_signed(&key)
             .unwrap();
-        fs::write(place.join("ca.pem"), certificate.pem()).unwrap();
+        fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
     }
 
-    fn load_from(place: &Path) -> Self {
-        let key = KeyPair::from_pem(&fs::read_to_string(place.join("key.pem")).unwrap()).unwrap();
+    fn load_from(folder: &Path) -> Self {
+        let key = KeyPair::from_pem(&fs::read_to_string(folder.join("key.pem")).unwrap()).unwrap();
         Self {
             issuer: Issuer::new(Self::authority_params(TRUSTED_NAME), key),
         }
@@ -127,41 +125,38 @@ fn loopback_params() -> CertificateParams {
     CertificateParams::new(vec!["127.0.0.1".into()]).unwrap()
 }
 
-/// Runs a test in a process of its own that trusts a fresh authority and nobody else.
+/// Runs a test in its own process, which trusts a new authority only.
 fn with_authority(name: &str, test: impl AsyncFnOnce(TestAuthority)) {
-    if let Some(place) = env::var_os(AUTHORITY_VAR) {
+    if let Some(folder) = env::var_os(AUTHORITY_VAR) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let place = PathBuf::from(place);
-        log::start(&place.join("log"), tracing::Level::TRACE).unwrap();
-        let authority = TestAuthority::load_from(&place);
+        let folder = PathBuf::from(folder);
+        log::start(&folder.join("log"), tracing::Level::TRACE).unwrap();
+        let authority = TestAuthority::load_from(&folder);
         return runtime.unwrap().block_on(test(authority));
     }
-    let place = tempfile::tempdir().unwrap();
-    TestAuthority::create_in(place.path());
+    let folder = tempfile::tempdir().unwrap();
+    TestAuthority::create_in(folder.path());
     let inner = Command::new(env::current_exe().unwrap())
         .args(["--exact", name])
-        .env(AUTHORITY_VAR, place.path())
-        .env("SSL_CERT_FILE", place.path().join("ca.pem"))
-        // Browsers and curl write their session keys there; we do not.
-        .env("SSLKEYLOGFILE", place.path().join("session-keys"))
+        .env(AUTHORITY_VAR, folder.path())
+        .env("SSL_CERT_FILE", folder.path().join("ca.pem"))
+        // Browsers and curl write their session keys there; kietop must not.
+        .env("SSLKEYLOGFILE", folder.path().join("session-keys"))
         .env_remove("SSL_CERT_DIR")
         .env_remove("RUST_BACKTRACE")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&inner.stdout);
-    assert!(said.contains("1 passed"), "{said}\n{inner:?}");
-    assert!(!place.path().join("session-keys").exists());
-    let logged = fs::read_to_string(place.path().join("log")).unwrap();
-    assert!(
-        logged.contains("TRACE") && !logged.contains(CANARY),
-        "{logged}"
-    );
+    let output = String::from_utf8_lossy(&inner.stdout);
+    assert!(output.contains("1 passed"), "{output}\n{inner:?}");
+    assert!(!folder.path().join("session-keys").exists());
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("TRACE") && !log.contains(CANARY), "{log}");
 }
 
-/// Starts a server that plays with each connection; returns its address.
-async fn serve<F>(play: impl Fn(TcpStream, usize) -> F + Send + 'static) -> String
+/// Starts a server that handles each connection with `handle`; returns its address.
+async fn serve<F>(handle: impl Fn(TcpStream, usize) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -170,7 +165,7 @@ where
     tokio::spawn(async move {
         let mut connection = 0;
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(play(stream, connection));
+            tokio::spawn(handle(stream, connection));
             connection += 1;
         }
     });
@@ -256,17 +251,17 @@ fn only_a_valid_certificate_gets_the_key() {
             ),
         ];
         for (name, certificate, refusal) in table {
-            let asked = Arc::new(AtomicUsize::new(0));
-            let (acceptor, heard) = (certificate.acceptor(&[b"http/1.1"]), Arc::clone(&asked));
+            let requests = Arc::new(AtomicUsize::new(0));
+            let (acceptor, counter) = (certificate.acceptor(&[b"http/1.1"]), Arc::clone(&requests));
             let origin = serve(move |stream, _| {
-                let (acceptor, heard) = (acceptor.clone(), Arc::clone(&heard));
+                let (acceptor, counter) = (acceptor.clone(), Arc::clone(&counter));
                 async move {
                     let Ok(mut stream) = acceptor.accept(stream).await else {
                         return;
                     };
                     while let Some(head) = read_head(&mut stream).await {
                         assert!(head.contains(CANARY));
-                        heard.fetch_add(1, Ordering::SeqCst);
+                        counter.fetch_add(1, Ordering::SeqCst);
                         let length = RUNNING.len();
                         let answer =
                             format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{RUNNING}");
@@ -276,22 +271,22 @@ fn only_a_valid_certificate_gets_the_key() {
             })
             .await;
 
-            let answer = fetch(&client(&origin)).await;
+            let result = fetch(&client(&origin)).await;
 
             let Some(refusal) = refusal else {
-                assert!(answer.is_ok(), "{name}: {answer:?}");
-                assert_eq!(asked.load(Ordering::SeqCst), 1);
+                assert!(result.is_ok(), "{name}: {result:?}");
+                assert_eq!(requests.load(Ordering::SeqCst), 1);
                 continue;
             };
-            let error = answer.unwrap_err();
+            let error = result.unwrap_err();
             let PollError::Untrusted(why) = &error else {
                 panic!("{name}: {error:?}");
             };
             let host = origin.trim_start_matches("https://");
             assert_eq!(why.as_str().replace(host, "HOST"), refusal, "{name}");
-            assert_eq!(error.scope(), ErrorScope::Account, "said once");
+            assert_eq!(error.scope(), ErrorScope::Account, "shown once");
             assert!(error.next_step().contains("network login page"));
-            assert_eq!(asked.load(Ordering::SeqCst), 0, "{name} was asked");
+            assert_eq!(requests.load(Ordering::SeqCst), 0, "{name} got a request");
         }
     });
 }
@@ -319,9 +314,9 @@ fn a_server_without_safe_tls_is_refused() {
             ("an end", Vec::new(), ""),
         ];
         for (name, bytes, why) in table {
-            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
             let origin = serve(move |mut stream, _| {
-                let (bytes, tell) = (bytes.clone(), tell.clone());
+                let (bytes, sender) = (bytes.clone(), sender.clone());
                 async move {
                     let mut hello = vec![0; 16 * 1024];
                     let length = stream.read(&mut hello).await.unwrap();
@@ -329,7 +324,7 @@ fn a_server_without_safe_tls_is_refused() {
                     stream.write_all(&bytes).await.unwrap();
                     stream.shutdown().await.unwrap();
                     stream.read_to_end(&mut hello).await.unwrap_or_default();
-                    tell.send(hello).unwrap_or_default();
+                    sender.send(hello).unwrap_or_default();
                 }
             })
             .await;
@@ -350,17 +345,17 @@ fn a_server_without_safe_tls_is_refused() {
                     "{name}"
                 );
             }
-            let heard = told.recv().await.unwrap();
+            let bytes = received.recv().await.unwrap();
             assert!(
-                !String::from_utf8_lossy(&heard).contains("canary"),
+                !String::from_utf8_lossy(&bytes).contains("canary"),
                 "{name}"
             );
         }
     });
 }
 
-/// Speaks just enough HTTP/2 to answer `answers` questions on one connection; then it is silent.
-async fn speak_http2(stream: &mut TlsStream<TcpStream>, answers: usize) -> Option<()> {
+/// Serves `count` responses over HTTP/2 on one connection, then sends nothing more.
+async fn speak_http2(stream: &mut TlsStream<TcpStream>, count: usize) -> Option<()> {
     const SETTINGS: u8 = 4;
     const HEADERS: u8 = 1;
     let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
@@ -369,7 +364,7 @@ async fn speak_http2(stream: &mut TlsStream<TcpStream>, answers: usize) -> Optio
     };
     stream.read_exact(&mut [0; 24]).await.ok()?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
-    let mut left = answers;
+    let mut left = count;
     while left > 0 {
         let mut header = [0; 9];
         stream.read_exact(&mut header).await.ok()?;
@@ -382,12 +377,12 @@ async fn speak_http2(stream: &mut TlsStream<TcpStream>, answers: usize) -> Optio
         if kind == HEADERS {
             left -= 1;
             let id = u32::from_be_bytes(rest);
-            // ":status: 200" is the eighth entry of the fixed table.
-            let answer = [
+            // ":status: 200" is entry 8 of the static table.
+            let response = [
                 frame(HEADERS, 4, id, &[0x88]),
                 frame(0, 1, id, RUNNING.as_bytes()),
             ];
-            stream.write_all(&answer.concat()).await.ok()?;
+            stream.write_all(&response.concat()).await.ok()?;
         }
     }
     Some(())
@@ -410,7 +405,7 @@ fn a_connection_of_a_lost_network_is_dropped() {
                     let mut stream = acceptor.accept(stream).await.unwrap();
                     count.fetch_add(1, Ordering::SeqCst);
                     speak_http2(&mut stream, [2, 9][connection]).await;
-                    // Neither read nor closed: for us it looks as after another network was joined.
+                    // Neither read nor closed, like a connection after a change of network.
                     std::future::pending::<()>().await;
                 }
             })
@@ -419,9 +414,9 @@ fn a_connection_of_a_lost_network_is_dropped() {
 
             assert!(fetch(&client).await.is_ok());
             assert!(fetch(&client).await.is_ok());
-            assert_eq!(connections.load(Ordering::SeqCst), 1, "kept open");
+            assert_eq!(connections.load(Ordering::SeqCst), 1, "reused");
             assert_eq!(fetch(&client).await, Err(PollError::TimedOut));
-            assert!(fetch(&client).await.is_ok(), "on a connection of its own");
+            assert!(fetch(&client).await.is_ok(), "on a new connection");
             assert_eq!(connections.load(Ordering::SeqCst), 2);
         },
     );

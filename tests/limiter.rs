@@ -1,10 +1,7 @@
-//! The book of turns as a real file: whatever is wrong with it, asking goes on; where all is well,
-//! limits hold over all.
+//! The limiter file: it enforces the limits across processes, and never blocks checks when it
+//! cannot be used.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code: what is not as expected is to fail loudly"
-)]
+#![expect(clippy::unwrap_used, reason = "test code panics on failure")]
 
 mod support;
 
@@ -50,8 +47,8 @@ fn file_limiter(list: &Path) -> FileLimiter {
     FileLimiter::for_list(list.to_owned(), SystemClock::since_boot)
 }
 
-/// A clock that stands still, so that no test depends on how fast the machine is; and not on a
-/// round figure.
+/// A stopped clock, so that no test depends on the speed of the machine. Not a round number, to
+/// test the file's precision.
 fn frozen_clock() -> Mono {
     Mono::at(Duration::from_nanos(3_600_123_456_789))
 }
@@ -66,11 +63,11 @@ fn file_mode(path: &Path) -> u32 {
 
 #[test]
 fn the_limiter_file_is_shared_and_private() {
-    let place = new_folder();
-    let one = FileLimiter::for_list(place.list.clone(), frozen_clock);
-    let other = FileLimiter::for_list(place.list.clone(), frozen_clock);
+    let folder = new_folder();
+    let one = FileLimiter::for_list(folder.list.clone(), frozen_clock);
+    let other = FileLimiter::for_list(folder.list.clone(), frozen_clock);
 
-    let turn = one.acquire(&id("a"), own_account()).unwrap();
+    let permit = one.acquire(&id("a"), own_account()).unwrap();
     assert_eq!(
         other.acquire(&id("a"), own_account()).unwrap_err().reason,
         DenyReason::TaskBusy
@@ -82,49 +79,49 @@ fn the_limiter_file_is_shared_and_private() {
         one.acquire(&id("e"), own_account()).unwrap_err().reason,
         DenyReason::LimitReached
     );
-    one.release(&turn, &RequestOutcome::Answered);
+    one.release(&permit, &RequestOutcome::Answered);
     one.acquire(&id("e"), own_account()).unwrap();
 
-    let word = Broadcast::Backoff {
+    let message = Broadcast::Backoff {
         error: PollError::Unauthorized(401),
         failures: 3,
         wait: Duration::from_mins(1),
     };
-    one.broadcast(&word, own_account());
-    let put_off = other.acquire(&id("f"), own_account()).unwrap_err();
-    let held = DenyReason::AccountBackoff {
+    one.broadcast(&message, own_account());
+    let denied = other.acquire(&id("f"), own_account()).unwrap_err();
+    let expected = DenyReason::AccountBackoff {
         error: PollError::Unauthorized(401),
         failures: 3,
     };
     assert_eq!(
-        (put_off.reason, put_off.wait),
-        (held, Duration::from_mins(1))
+        (denied.reason, denied.wait),
+        (expected, Duration::from_mins(1))
     );
-    assert_eq!(file_mode(&place.limiter_file), 0o600);
-    let length = fs::metadata(&place.list).unwrap().len();
-    assert_eq!(length, 0, "the list itself is not touched");
+    assert_eq!(file_mode(&folder.limiter_file), 0o600);
+    let length = fs::metadata(&folder.list).unwrap().len();
+    assert_eq!(length, 0, "the list is unchanged");
 }
 
 #[test]
 fn no_limiter_file_is_created_for_a_missing_list() {
-    let place = new_folder();
-    fs::remove_file(&place.list).unwrap();
+    let folder = new_folder();
+    fs::remove_file(&folder.list).unwrap();
 
-    file_limiter(&place.list)
+    file_limiter(&folder.list)
         .acquire(&id("a"), own_account())
         .unwrap();
 
-    assert!(!place.limiter_file.exists());
+    assert!(!folder.limiter_file.exists());
 }
 
 #[test]
 fn a_symlinked_list_uses_the_same_limiter_file() {
-    let place = new_folder();
-    File::create(&place.list).unwrap();
-    let link = place.list.with_file_name("linked.db");
-    symlink(&place.list, &link).unwrap();
+    let folder = new_folder();
+    File::create(&folder.list).unwrap();
+    let link = folder.list.with_file_name("linked.db");
+    symlink(&folder.list, &link).unwrap();
 
-    FileLimiter::for_list(place.list.clone(), frozen_clock)
+    FileLimiter::for_list(folder.list.clone(), frozen_clock)
         .acquire(&id("a"), own_account())
         .unwrap();
 
@@ -134,7 +131,7 @@ fn a_symlinked_list_uses_the_same_limiter_file() {
 
 #[test]
 fn a_damaged_limiter_file_is_replaced() {
-    let place = new_folder();
+    let folder = new_folder();
     let long = vec![b'x'; 1 << 20];
     let texts: [&[u8]; 5] = [
         b"",
@@ -144,8 +141,8 @@ fn a_damaged_limiter_file_is_replaced() {
         &long,
     ];
     for text in texts {
-        fs::write(&place.limiter_file, text).unwrap();
-        let one = FileLimiter::for_list(place.list.clone(), frozen_clock);
+        fs::write(&folder.limiter_file, text).unwrap();
+        let one = FileLimiter::for_list(folder.list.clone(), frozen_clock);
 
         one.acquire(&id("a"), own_account()).unwrap();
 
@@ -153,96 +150,96 @@ fn a_damaged_limiter_file_is_replaced() {
             one.acquire(&id("a"), own_account()).unwrap_err().reason,
             DenyReason::TaskBusy
         );
-        assert!(fs::metadata(&place.limiter_file).unwrap().len() < 1000);
+        assert!(fs::metadata(&folder.limiter_file).unwrap().len() < 1000);
     }
 }
 
 #[test]
-fn an_unavailable_limiter_file_stops_nobody() {
-    let asks = |list: &Path| {
+fn an_unavailable_limiter_file_blocks_nobody() {
+    let assert_permits = |list: &Path| {
         let one = file_limiter(list);
-        let turn = one.acquire(&id("a"), own_account()).unwrap();
+        let permit = one.acquire(&id("a"), own_account()).unwrap();
         one.acquire(&id("a"), own_account()).unwrap();
-        one.release(&turn, &RequestOutcome::NoAnswer);
+        one.release(&permit, &RequestOutcome::NoAnswer);
         one.broadcast(&Broadcast::RetryNow, own_account());
     };
 
-    asks(Path::new("/nowhere/at/all/kietop.db"));
+    assert_permits(Path::new("/nowhere/at/all/kietop.db"));
 
     let folder = new_folder();
     fs::create_dir(&folder.limiter_file).unwrap();
-    asks(&folder.list);
+    assert_permits(&folder.list);
 
     let linked = new_folder();
     let target = linked.list.with_file_name("target");
     fs::write(&target, "precious").unwrap();
     symlink(&target, &linked.limiter_file).unwrap();
-    asks(&linked.list);
+    assert_permits(&linked.list);
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
 
     let pipe = new_folder();
-    let made = std::process::Command::new("mkfifo")
+    let status = std::process::Command::new("mkfifo")
         .arg(&pipe.limiter_file)
         .status();
-    if made.is_ok_and(|made| made.success()) {
-        asks(&pipe.list);
+    if status.is_ok_and(|status| status.success()) {
+        assert_permits(&pipe.list);
     }
 
-    // Whoever is root may write all the same; then it is simply a good book.
+    // Root can read it anyway; then it is a normal limiter file.
     let closed = new_folder();
     fs::write(&closed.limiter_file, "").unwrap();
     fs::set_permissions(&closed.limiter_file, Permissions::from_mode(0o000)).unwrap();
     if File::open(&closed.limiter_file).is_err() {
-        asks(&closed.list);
+        assert_permits(&closed.list);
     }
 }
 
 #[test]
 fn a_lock_is_skipped_only_after_a_timeout() {
-    /// A clock that is six seconds further each time it is read.
+    /// A clock that advances six seconds at each reading.
     fn fast_clock() -> Mono {
         static CLOCK_READS: AtomicU64 = AtomicU64::new(100);
         Mono::at(Duration::from_secs(
             CLOCK_READS.fetch_add(6, Ordering::Relaxed),
         ))
     }
-    let place = new_folder();
-    let held = File::create(&place.limiter_file).unwrap();
-    held.lock().unwrap();
+    let folder = new_folder();
+    let locked = File::create(&folder.limiter_file).unwrap();
+    locked.lock().unwrap();
 
-    let one = FileLimiter::for_list(place.list.clone(), frozen_clock);
+    let one = FileLimiter::for_list(folder.list.clone(), frozen_clock);
     assert_eq!(
         one.acquire(&id("a"), own_account()).unwrap_err().reason,
         DenyReason::LimitReached
     );
-    let other = FileLimiter::for_list(place.list.clone(), fast_clock);
+    let other = FileLimiter::for_list(folder.list.clone(), fast_clock);
     assert!(other.acquire(&id("a"), own_account()).is_err());
     assert!(other.acquire(&id("a"), own_account()).is_err());
     assert!(
         other.acquire(&id("a"), own_account()).is_ok(),
-        "it was stopped"
+        "the lock is ignored"
     );
-    drop(held);
+    drop(locked);
     assert!(one.acquire(&id("a"), own_account()).is_ok());
     assert!(other.acquire(&id("b"), own_account()).is_ok());
 }
 
 #[test]
 fn the_limiter_file_contains_no_key_or_plain_hash() {
-    let place = new_folder();
-    let one = file_limiter(&place.list);
+    let folder = new_folder();
+    let one = file_limiter(&folder.list);
     one.acquire(&id("a"), own_account()).unwrap();
-    let word = Broadcast::Backoff {
+    let message = Broadcast::Backoff {
         error: PollError::Unauthorized(401),
         failures: 1,
         wait: Duration::from_mins(1),
     };
-    one.broadcast(&word, own_account());
+    one.broadcast(&message, own_account());
 
-    let text = fs::read_to_string(&place.limiter_file).unwrap();
+    let text = fs::read_to_string(&folder.limiter_file).unwrap();
     assert!(text.contains("held") && !text.contains("canary"), "{text}");
     assert!(!text.contains(&format!("{:016x}", own_account().as_u64())));
-    let restarted = file_limiter(&place.list);
+    let restarted = file_limiter(&folder.list);
     assert!(
         restarted.acquire(&id("b"), own_account()).is_err(),
         "the same key"
@@ -253,9 +250,9 @@ fn the_limiter_file_contains_no_key_or_plain_hash() {
 
 #[test]
 fn concurrent_callers_share_four_permits() {
-    let place = new_folder();
-    let ask = |n: usize| {
-        let list = place.list.clone();
+    let folder = new_folder();
+    let acquire_three = |n: usize| {
+        let list = folder.list.clone();
         thread::spawn(move || {
             let own = FileLimiter::for_list(list, frozen_clock);
             let tasks = (0..3).map(|round| id(&format!("t{n}-{round}")));
@@ -264,9 +261,12 @@ fn concurrent_callers_share_four_permits() {
                 .count()
         })
     };
-    let asking: Vec<_> = (0..8).map(ask).collect();
+    let threads: Vec<_> = (0..8).map(acquire_three).collect();
 
-    let given: usize = asking.into_iter().map(|one| one.join().unwrap()).sum();
+    let granted: usize = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .sum();
 
-    assert_eq!(given, MAX_IN_FLIGHT);
+    assert_eq!(granted, MAX_IN_FLIGHT);
 }

@@ -1,4 +1,4 @@
-//! A fresh link: the one call that carries the key on behalf of a file.
+//! Link renewal: the only request with the key that a download causes.
 
 use kietop::{
     adapters::kie::RequestLimits,
@@ -14,9 +14,9 @@ use super::{
 const OLD_LINK: &str = "https://tempfile.example/l/v.mp4";
 
 async fn renew_link(body: &str) -> (Result<VideoUrl, PollError>, RawServer) {
-    let answer = http_response("200 OK", body);
-    let read = vec![Step::Read, Step::Write(answer.into())];
-    let server = RawServer::start(vec![read]).await;
+    let response = http_response("200 OK", body);
+    let script = vec![Step::Read, Step::Write(response.into())];
+    let server = RawServer::start(vec![script]).await;
     let client = client(&server.origin(), RequestLimits::default());
     (
         client
@@ -45,7 +45,7 @@ async fn link_renewal_sends_one_request_with_the_key() {
 
 #[tokio::test]
 async fn an_invalid_renewed_link_is_an_error() {
-    let refused = PollError::Rejected {
+    let rejected = PollError::Rejected {
         code: 422,
         message: CleanText::line("url is wrong", 99),
     };
@@ -53,23 +53,23 @@ async fn an_invalid_renewed_link_is_an_error() {
         renew_link(r#"{"code":422,"msg":"url is wrong","data":null}"#)
             .await
             .0,
-        Err(refused)
+        Err(rejected)
     );
     assert_eq!(
         renew_link(r#"{"code":404,"msg":"gone"}"#).await.0,
         Err(PollError::NotFound)
     );
-    for odd in [
+    for body in [
         r#"{"code":200,"data":null}"#,
         r#"{"code":200,"data":"file:///etc/passwd"}"#,
         r#"{"code":200,"data":["https://ex.com/v.mp4"]}"#,
         r#"{"code":200,"data":"https://user:word@ex.com/v.mp4"}"#,
         "<html>",
     ] {
-        let link = renew_link(odd).await.0;
+        let link = renew_link(body).await.0;
         assert!(
             matches!(link, Err(PollError::Malformed(_))),
-            "{odd}: {link:?}"
+            "{body}: {link:?}"
         );
     }
 }

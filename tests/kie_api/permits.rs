@@ -1,4 +1,4 @@
-//! What the client counts beyond the one request for which its caller has a turn.
+//! Limiter permits that the client acquires itself, for retries and link renewals.
 
 use std::sync::{
     Barrier,
@@ -17,7 +17,7 @@ use kietop::{
 
 use super::*;
 
-/// A book that refuses so often, and tells what is done in it.
+/// A limiter that denies a number of requests and records all calls.
 #[derive(Debug)]
 struct FakeLimiter {
     denials_left: AtomicUsize,
@@ -27,36 +27,37 @@ struct FakeLimiter {
 
 impl FakeLimiter {
     fn new_limiter(
-        refuses: usize,
-        held: Option<PollError>,
+        denials: usize,
+        backoff: Option<PollError>,
     ) -> (Arc<dyn RequestLimiter>, mpsc::Receiver<String>) {
-        let (done, told) = mpsc::channel();
-        let book = Self {
-            denials_left: AtomicUsize::new(refuses),
-            backoff: held,
-            calls: done,
+        let (sender, calls) = mpsc::channel();
+        let limiter = Self {
+            denials_left: AtomicUsize::new(denials),
+            backoff,
+            calls: sender,
         };
-        (Arc::new(book), told)
+        (Arc::new(limiter), calls)
     }
 
-    fn record_call(&self, what: String) -> bool {
-        self.calls.send(what).unwrap();
-        let left = |left: usize| left.checked_sub(1);
+    /// Returns whether the request is granted.
+    fn record_call(&self, call: String) -> bool {
+        self.calls.send(call).unwrap();
+        let decrement = |left: usize| left.checked_sub(1);
         self.denials_left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement)
             .is_err()
     }
 }
 
 impl RequestLimiter for FakeLimiter {
     fn acquire(&self, task: &TaskId, account: AccountHash) -> Result<Permit, Denied> {
-        let is_given = self.record_call(format!("take {task}"));
-        let why = match &self.backoff {
+        let is_granted = self.record_call(format!("acquire {task}"));
+        let reason = match &self.backoff {
             Some(error) => DenyReason::AccountBackoff {
                 error: error.clone(),
                 failures: 1,
             },
-            None if is_given => {
+            None if is_granted => {
                 return Ok(Permit {
                     task: task.clone(),
                     account,
@@ -67,39 +68,39 @@ impl RequestLimiter for FakeLimiter {
             None => DenyReason::LimitReached,
         };
         Err(Denied {
-            reason: why,
+            reason,
             wait: Duration::from_millis(1),
         })
     }
 
     fn acquire_retry(&self) -> Result<(), Duration> {
-        if self.record_call("again".into()) {
+        if self.record_call("acquire_retry".into()) {
             Ok(())
         } else {
             Err(Duration::from_millis(1))
         }
     }
 
-    fn release(&self, _: &Permit, heard: &RequestOutcome) {
-        self.record_call(format!("end {heard:?}"));
+    fn release(&self, _: &Permit, outcome: &RequestOutcome) {
+        self.record_call(format!("release {outcome:?}"));
     }
 
     fn broadcast(&self, _: &Broadcast, _: AccountHash) {}
 }
 
-/// Returns a client that counts in a book, and what is done in that.
+/// Returns a client with a fake limiter, and the calls to it.
 fn limited_client(
     server: &RawServer,
-    refuses: usize,
-    held: Option<PollError>,
+    denials: usize,
+    backoff: Option<PollError>,
 ) -> (KieClient, mpsc::Receiver<String>) {
-    let (book, told) = FakeLimiter::new_limiter(refuses, held);
-    let client = client(&server.origin(), RequestLimits::default()).with_limiter(Some(book));
-    (client, told)
+    let (limiter, calls) = FakeLimiter::new_limiter(denials, backoff);
+    let client = client(&server.origin(), RequestLimits::default()).with_limiter(Some(limiter));
+    (client, calls)
 }
 
-fn received_calls(told: &mpsc::Receiver<String>) -> Vec<String> {
-    told.try_iter().collect()
+fn received_calls(calls: &mpsc::Receiver<String>) -> Vec<String> {
+    calls.try_iter().collect()
 }
 
 async fn renew_link(client: &KieClient) -> Result<VideoUrl, PollError> {
@@ -107,7 +108,7 @@ async fn renew_link(client: &KieClient) -> Result<VideoUrl, PollError> {
     client.renew_link(&id(), &url).await
 }
 
-// F6: the second question waits for its own place among those of all instances.
+// F6: the retry counts in the shared limiter.
 #[tokio::test]
 async fn a_retry_acquires_a_permit_before_sending() {
     let reset = vec![Step::Read, Step::Reset];
@@ -116,52 +117,58 @@ async fn a_retry_acquires_a_permit_before_sending() {
         Step::Write(http_response("200 OK", RUNNING).into()),
     ];
     let mut server = RawServer::start(vec![reset, good.clone()]).await;
-    let (client, told) = limited_client(&server, 2, None);
+    let (client, calls) = limited_client(&server, 2, None);
 
     assert!(fetch(&client).await.is_ok());
     assert_eq!(server.requests().len(), 2);
-    assert_eq!(received_calls(&told), ["again", "again", "again"]);
+    assert_eq!(
+        received_calls(&calls),
+        ["acquire_retry", "acquire_retry", "acquire_retry"]
+    );
 
     let server = RawServer::start(vec![good]).await;
-    let (client, told) = limited_client(&server, 0, None);
+    let (client, calls) = limited_client(&server, 0, None);
     assert!(fetch(&client).await.is_ok());
     assert!(
-        received_calls(&told).is_empty(),
-        "its caller has the turn for one"
+        received_calls(&calls).is_empty(),
+        "the caller has the permit"
     );
 }
 
 #[tokio::test]
 async fn a_link_renewal_acquires_its_own_permit() {
-    let take = format!("take {ID}");
+    let acquire = format!("acquire {ID}");
     let body = r#"{"code":200,"msg":"success","data":"https://files.example/v.mp4?sig=1"}"#;
     let mut server = RawServer::answering(http_response("200 OK", body)).await;
-    let (client, told) = limited_client(&server, 1, None);
+    let (client, calls) = limited_client(&server, 1, None);
 
     assert!(renew_link(&client).await.is_ok());
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(received_calls(&told), [&*take, &*take, "end Answered"]);
+    assert_eq!(
+        received_calls(&calls),
+        [&*acquire, &*acquire, "release Answered"]
+    );
 
     let server = RawServer::answering(http_response("200 OK", r#"{"code":401,"msg":"no"}"#)).await;
-    let (client, told) = limited_client(&server, 0, None);
+    let (client, calls) = limited_client(&server, 0, None);
     renew_link(&client).await.unwrap_err();
     assert_eq!(
-        received_calls(&told),
-        [&*take, "end AccountError(Unauthorized(401))"]
+        received_calls(&calls),
+        [&*acquire, "release AccountError(Unauthorized(401))"]
     );
 }
 
 #[tokio::test]
 async fn no_link_renewal_during_an_account_backoff() {
     let mut server = RawServer::answering(http_response("200 OK", "{}")).await;
-    let (client, told) = limited_client(&server, 0, Some(PollError::Maintenance));
+    let (client, calls) = limited_client(&server, 0, Some(PollError::Maintenance));
 
     assert_eq!(renew_link(&client).await, Err(PollError::Maintenance));
     assert_eq!(server.requests().len(), 0);
-    assert_eq!(received_calls(&told), [format!("take {ID}")]);
+    assert_eq!(received_calls(&calls), [format!("acquire {ID}")]);
 }
 
-/// A book that gives a turn only after somebody has met it twice.
+/// A limiter that grants a permit only after the test has passed the barrier twice.
 #[derive(Debug)]
 struct SlowLimiter {
     inner: Arc<dyn RequestLimiter>,
@@ -179,42 +186,42 @@ impl RequestLimiter for SlowLimiter {
         self.inner.acquire_retry()
     }
 
-    fn release(&self, turn: &Permit, heard: &RequestOutcome) {
-        self.inner.release(turn, heard);
+    fn release(&self, permit: &Permit, outcome: &RequestOutcome) {
+        self.inner.release(permit, outcome);
     }
 
-    fn broadcast(&self, word: &Broadcast, account: AccountHash) {
-        self.inner.broadcast(word, account);
+    fn broadcast(&self, message: &Broadcast, account: AccountHash) {
+        self.inner.broadcast(message, account);
     }
 }
 
-// A save that is stopped while its question waits for the book.
+// A download is stopped while its link renewal waits for the limiter.
 #[tokio::test]
 async fn an_unneeded_permit_is_released() {
-    let (book, told) = FakeLimiter::new_limiter(0, None);
-    let meets = Arc::new(Barrier::new(2));
+    let (limiter, calls) = FakeLimiter::new_limiter(0, None);
+    let barrier = Arc::new(Barrier::new(2));
     let slow = SlowLimiter {
-        inner: book,
-        barrier: Arc::clone(&meets),
+        inner: limiter,
+        barrier: Arc::clone(&barrier),
     };
     let client =
         client("http://127.0.0.1:9", RequestLimits::default()).with_limiter(Some(Arc::new(slow)));
-    let asking = tokio::spawn(async move { renew_link(&client).await });
-    let meet = || {
+    let renewal = tokio::spawn(async move { renew_link(&client).await });
+    let pass_barrier = || {
         tokio::task::spawn_blocking({
-            let meets = Arc::clone(&meets);
-            move || meets.wait()
+            let barrier = Arc::clone(&barrier);
+            move || barrier.wait()
         })
     };
 
-    meet().await.unwrap();
-    asking.abort();
-    assert!(asking.await.unwrap_err().is_cancelled());
-    meet().await.unwrap();
+    pass_barrier().await.unwrap();
+    renewal.abort();
+    assert!(renewal.await.unwrap_err().is_cancelled());
+    pass_barrier().await.unwrap();
 
-    let next = || told.recv_timeout(Duration::from_secs(10)).unwrap();
+    let next = || calls.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!(
         [next(), next()],
-        [format!("take {ID}"), "end NoAnswer".into()]
+        [format!("acquire {ID}"), "release NoAnswer".into()]
     );
 }
