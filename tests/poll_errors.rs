@@ -1,13 +1,9 @@
-//! The fault matrix as the core sees it: each fault at its level, with its pause, and nothing known
-//! is lost by any.
+//! Poll errors in the core: each has its scope and its backoff, and none loses known data.
 //!
-//! The numbers are those of the matrix. How a fault on the wire becomes its error is
-//! `tests/kie_api`'s.
+//! The numbers are those of the fault matrix (`tests/fault_index.rs`). `tests/kie_api` tests how a
+//! network fault becomes an error.
 
-#![expect(
-    clippy::expect_used,
-    reason = "test code: what is not as expected is to fail loudly"
-)]
+#![expect(clippy::expect_used, reason = "test code panics on failure")]
 
 #[path = "support/story.rs"]
 mod story;
@@ -31,24 +27,21 @@ use kietop::{
         time::Now,
     },
 };
-use story::{
-    Story, failed_generation, finished, observed, rate_limited as told_to_wait, running,
-    server_error,
-};
+use story::{Story, failed_generation, finished, observed, rate_limited, running, server_error};
 use support::{id, line, program, task};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Whom a fault concerns, and what becomes of asking. Times in seconds.
+/// The scope of an error, with its backoff in seconds.
 #[derive(Debug)]
 enum ErrorScope {
-    /// The row waits that long.
+    /// The task waits.
     Row(RangeInclusive<f64>),
-    /// The row is not asked after until a person does.
+    /// The task is checked again only by hand.
     RowStops,
-    /// Every row waits that long; no row is marked.
+    /// All tasks wait; none shows an error.
     Account(RangeInclusive<f64>),
 }
 
@@ -67,7 +60,7 @@ fn refused_key(code: i64) -> PollError {
     PollError::Rejected { code, message }
 }
 
-/// Every fault of the matrix that a question can end in, with its numbers there.
+/// All poll errors, with their numbers in the fault matrix.
 fn all_faults() -> Vec<(&'static str, PollError, ErrorScope)> {
     use ErrorScope::{Account, Row, RowStops};
     let key = || Account(300.0..=330.0);
@@ -145,7 +138,7 @@ fn due_tasks(count: usize) -> impl Iterator<Item = support::TaskBuilder> {
 
 #[test]
 fn every_error_keeps_its_scope_and_known_data() {
-    for (fault, error, level) in all_faults() {
+    for (fault, error, scope) in all_faults() {
         let mut story = Story::with_tasks([due_task("a"), task("b").running().created("14:31")]);
         let before = story.task("a").clone();
 
@@ -153,46 +146,46 @@ fn every_error_keeps_its_scope_and_known_data() {
 
         let now = story.now().mono;
         let row = story.task("a");
-        assert_eq!(row.task, before.task, "{fault}: what was known is kept");
+        assert_eq!(row.task, before.task, "{fault}: known data is kept");
         assert_eq!(
             row.poll_history.last_ok, before.poll_history.last_ok,
             "{fault}"
         );
-        let hold = story.state.poll_queue().backoff();
-        let (failures, wait) = match (&level, row.poll_state) {
+        let backoff = story.state.poll_queue().backoff();
+        let (failures, wait) = match (&scope, row.poll_state) {
             (ErrorScope::Row(_), PollState::DueAt(at)) => (1, Some(at.since(now))),
             (ErrorScope::RowStops, PollState::Stopped(StopReason::Rejected)) => (1, None),
             (ErrorScope::Account(_), PollState::DueAt(_)) => {
-                (0, hold.map(|hold| hold.until.since(now)))
+                (0, backoff.map(|backoff| backoff.until.since(now)))
             }
             (_, other) => panic!("{fault}: {other:?}"),
         };
         assert_eq!(row.poll_history.failures, failures, "{fault}");
         assert_eq!(
-            hold.is_some(),
-            matches!(level, ErrorScope::Account(_)),
+            backoff.is_some(),
+            matches!(scope, ErrorScope::Account(_)),
             "{fault}"
         );
-        if let (ErrorScope::Row(range) | ErrorScope::Account(range), Some(wait)) = (&level, wait) {
+        if let (ErrorScope::Row(range) | ErrorScope::Account(range), Some(wait)) = (&scope, wait) {
             assert!(
                 range.contains(&wait.as_secs_f64()),
                 "{fault}: {wait:?} of {range:?}"
             );
         }
-        let told = story.effects.iter().any(|(_, effect)| {
-            matches!(effect, Effect::Broadcast(Broadcast::Backoff { error: told, .. }) if *told == error)
+        let is_broadcast = story.effects.iter().any(|(_, effect)| {
+            matches!(effect, Effect::Broadcast(Broadcast::Backoff { error: sent, .. }) if *sent == error)
         });
         assert_eq!(
-            told,
-            hold.is_some() && !error.is_local(),
-            "{fault}: other instances are told of the account"
+            is_broadcast,
+            backoff.is_some() && !error.is_local(),
+            "{fault}: account errors are broadcast"
         );
     }
 }
 
 #[test]
 fn errors_never_demote_a_final_state_or_lose_links() {
-    // P14, F58: made, and then asked again by hand.
+    // P14, F58: finished, then checked again by hand.
     for (fault, error, _) in all_faults() {
         let mut story = Story::with_tasks([
             task("a").ready("5m").created("14:00"),
@@ -236,7 +229,7 @@ fn errors_never_demote_a_final_state_or_lose_links() {
 // F58, F68
 #[test]
 fn contradictions_of_a_final_state_are_only_counted() {
-    let taken_back = [
+    let contradictions = [
         (running(), Some("{}")),
         (failed_generation(), Some("{}")),
         (finished(&[]), Some("{}")),
@@ -246,7 +239,7 @@ fn contradictions_of_a_final_state_are_only_counted() {
         task("a").ready("5m").created("14:00"),
         task("b").failed("1", "no").created("13:00"),
     ]);
-    for (count, (answer, text)) in (1..).zip(taken_back) {
+    for (count, (answer, text)) in (1..).zip(contradictions) {
         story.press(&["r"]);
         story.answer("a", answer);
 
@@ -263,12 +256,12 @@ fn contradictions_of_a_final_state_are_only_counted() {
         assert_eq!(story.task_name("a"), "succeeded");
         story.advance(5 * SECOND);
     }
-    // Two servers that do not agree: of two endings the better one stays, and that is odd too.
+    // Two servers disagree: success wins over failure, and counts as a contradiction too.
     story.press(&["j", "r"]);
     story.answer("b", finished(&["https://ex.com/1.mp4"]));
     assert_eq!(story.task_name("b"), "succeeded");
     assert_eq!(story.state.diagnostics().unusual_answers(), 5);
-    // What agrees with what is known is not.
+    // A matching answer does not count.
     story.advance(5 * SECOND);
     story.press(&["r"]);
     story.answer("b", finished(&["https://ex.com/1.mp4"]));
@@ -278,7 +271,7 @@ fn contradictions_of_a_final_state_are_only_counted() {
     assert_eq!(story.state.diagnostics().unusual_answers(), 5);
 }
 
-/// Asks after the selected task by hand, unless that is under way, and lets a second pass.
+/// Checks the selected task by hand, unless a check is in flight, and advances the time.
 fn check_selected(story: &mut Story) {
     story.advance(5 * SECOND);
     story.press(&["r"]);
@@ -287,18 +280,18 @@ fn check_selected(story: &mut Story) {
 
 #[test]
 fn anomalies_are_counted_and_the_last_is_kept() {
-    // F37, F41, F56: whatever becomes of the question, also one nobody waits for any more.
+    // F37, F41, F56: with any result, also for a removed task.
     let mut story = Story::with_tasks([due_task("a"), due_task("b")]);
-    let noticed = |oddity, text: &str| {
-        let mut noticed = ResponseNotes::default();
-        noticed.add(oddity);
-        noticed.keep_excerpt(text);
-        noticed
+    let notes_with = |anomaly, text: &str| {
+        let mut notes = ResponseNotes::default();
+        notes.add(anomaly);
+        notes.keep_excerpt(text);
+        notes
     };
-    story.answer_with_notes("a", running(), noticed(Anomaly::DuplicateKey, "first"));
+    story.answer_with_notes("a", running(), notes_with(Anomaly::DuplicateKey, "first"));
     story.press(&["j", "d"]);
     let malformed = Err(PollError::Malformed(line("response for another task")));
-    story.answer_with_notes("b", malformed, noticed(Anomaly::OtherTask, "second"));
+    story.answer_with_notes("b", malformed, notes_with(Anomaly::OtherTask, "second"));
     check_selected(&mut story);
     story.answer("a", observed(TaskState::Unrecognised));
     check_selected(&mut story);
@@ -321,37 +314,36 @@ fn anomalies_are_counted_and_the_last_is_kept() {
 
 #[test]
 fn clock_skew_is_the_smallest_observed_gap() {
-    // F64: our clock is ahead by a hundred seconds; one answer was kept for us by somebody, for an
-    // hour.
+    // F64: our clock is ahead by 100 seconds, and a cache returned one response an hour late.
     let mut story = Story::with_tasks([task("a").running().created("14:31")]);
-    for (question, behind) in (1..).zip([100, 3700, 100, 100]) {
+    for (check, behind) in (1..).zip([100, 3700, 100, 100]) {
         check_selected(&mut story);
         let behind = jiff::SignedDuration::from_secs(behind);
-        let noticed = ResponseNotes {
+        let notes = ResponseNotes {
             date: Some(story.now().wall - behind),
             ..ResponseNotes::default()
         };
-        story.answer_with_notes("a", running(), noticed);
+        story.answer_with_notes("a", running(), notes);
         let gap = story.state.diagnostics().clock_gap();
-        let told = gap.map(|gap| gap.as_secs());
-        assert_eq!(told.is_some(), question >= 3, "{told:?}");
+        let seconds = gap.map(|gap| gap.as_secs());
+        assert_eq!(seconds.is_some(), check >= 3, "{seconds:?}");
         assert!(
-            told.is_none_or(|told| (98..=100).contains(&told)),
-            "{told:?}"
+            seconds.is_none_or(|seconds| (98..=100).contains(&seconds)),
+            "{seconds:?}"
         );
     }
     let gap = |story: &Story| story.state.diagnostics().clock_gap();
-    // An answer without a date tells nothing, and eight that agree forget what was.
+    // An answer without a date changes nothing; eight that agree replace the old gap.
     check_selected(&mut story);
     story.answer("a", running());
     assert!(gap(&story).is_some_and(|gap| gap.as_secs() > 90));
     for _ in 0..8 {
         check_selected(&mut story);
-        let noticed = ResponseNotes {
+        let notes = ResponseNotes {
             date: Some(story.now().wall),
             ..ResponseNotes::default()
         };
-        story.answer_with_notes("a", running(), noticed);
+        story.answer_with_notes("a", running(), notes);
     }
     assert_eq!(gap(&story), Some(jiff::SignedDuration::ZERO));
 }
@@ -367,8 +359,7 @@ fn a_task_from_the_future_has_age_zero() {
 
 #[test]
 fn a_failed_generation_is_not_checked_again() {
-    // F49: code 501 is no trouble on the way but the task's end; an end is sticky, so a second look
-    // could change nothing.
+    // F49: code 501 is not a server error but a final state, so another check could change nothing.
     let mut story =
         Story::with_tasks([due_task("a")]).with_server(SECOND, |_, _| Some(failed_generation()));
 
@@ -380,8 +371,8 @@ fn a_failed_generation_is_not_checked_again() {
 #[test]
 fn a_rejected_task_waits_for_a_manual_check() {
     // F45.
-    let mut story = Story::with_tasks([due_task("a")]).with_server(SECOND, |_, turn| {
-        Some(if turn == 0 {
+    let mut story = Story::with_tasks([due_task("a")]).with_server(SECOND, |_, poll| {
+        Some(if poll == 0 {
             Err(refused_key(422))
         } else {
             running()
@@ -395,21 +386,21 @@ fn a_rejected_task_waits_for_a_manual_check() {
 
     assert!(
         story.poll_count() > 30,
-        "it is answered for again: {}",
+        "it is polled again: {}",
         story.poll_count()
     );
 }
 
 #[test]
 fn a_missing_link_is_checked_five_times() {
-    // F53, at every age the task may have had.
+    // F53, for tasks of any age.
     for created in ["14:31", "14:20", "08:00"] {
         let mut story = Story::with_tasks([task("a").running().created(created).due_in("0s")])
             .with_server(Duration::from_millis(1), |_, _| Some(finished(&[])));
 
         story.advance(3 * HOUR);
 
-        let last = *story.poll_starts(None).last().expect("asked");
+        let last = *story.poll_starts(None).last().expect("polled");
         assert_eq!(story.poll_count(), 1 + 5);
         assert!(
             (9 * MINUTE..11 * MINUTE).contains(&last),
@@ -435,14 +426,14 @@ fn an_unknown_answer_is_polled_slowly() {
     );
 }
 
-// Trouble of the whole server.
+// Errors of the whole server.
 
 #[test]
 fn five_failing_tasks_become_one_backoff() {
-    // F48, the circuit.
+    // F48, the circuit breaker.
     let mut story =
-        Story::with_tasks(due_tasks(40)).with_server(Duration::from_millis(100), |task, turn| {
-            Some(if turn == 0 && task.as_str() < "t008" {
+        Story::with_tasks(due_tasks(40)).with_server(Duration::from_millis(100), |task, poll| {
+            Some(if poll == 0 && task.as_str() < "t008" {
                 server_error()
             } else {
                 running()
@@ -450,7 +441,12 @@ fn five_failing_tasks_become_one_backoff() {
         });
 
     story.advance(SECOND / 2);
-    let hold = story.state.poll_queue().backoff().cloned().expect("a hold");
+    let backoff = story
+        .state
+        .poll_queue()
+        .backoff()
+        .cloned()
+        .expect("a backoff");
     let failed = story
         .state
         .list()
@@ -460,15 +456,12 @@ fn five_failing_tasks_become_one_backoff() {
     assert!((5..5 + MAX_IN_FLIGHT).contains(&failed), "{failed}");
     let before = story.poll_count();
     story.advance(
-        hold.until
+        backoff
+            .until
             .since(story.now().mono)
             .saturating_sub(Duration::from_millis(1)),
     );
-    assert_eq!(
-        story.poll_count(),
-        before,
-        "nothing is asked while it lasts"
-    );
+    assert_eq!(story.poll_count(), before, "no request during the backoff");
     story.advance(Duration::from_millis(2));
     assert_eq!(story.poll_count(), before + 1, "one probe");
     story.advance(5 * MINUTE);
@@ -505,7 +498,7 @@ fn probes_of_a_failing_server_become_rarer() {
     );
     assert!(
         (5..60).contains(&within(3 * HOUR, 6 * HOUR)),
-        "ten minutes at most: {}",
+        "every ten minutes at most: {}",
         within(3 * HOUR, 6 * HOUR)
     );
 }
@@ -526,11 +519,8 @@ fn one_failing_task_does_not_start_a_backoff() {
         assert_eq!(story.state.poll_queue().backoff(), None);
     }
 
-    let asked = story.poll_starts(Some("t000")).len();
-    assert!(
-        (60..200).contains(&asked),
-        "it backs off by itself: {asked}"
-    );
+    let polls = story.poll_starts(Some("t000")).len();
+    assert!((60..200).contains(&polls), "it backs off alone: {polls}");
 }
 
 #[test]
@@ -542,14 +532,14 @@ fn two_tasks_failing_alternately_start_a_backoff() {
 
     story.advance(5 * MINUTE);
 
-    let hold = story.state.poll_queue().backoff().expect("a hold");
-    assert_eq!(hold.error, PollError::TimedOut);
+    let backoff = story.state.poll_queue().backoff().expect("a backoff");
+    assert_eq!(backoff.error, PollError::TimedOut);
 }
 
 #[test]
 fn r_retries_at_once_except_in_a_rate_limit() {
-    for (fault, error, level) in all_faults() {
-        let ErrorScope::Account(_) = level else {
+    for (fault, error, scope) in all_faults() {
+        let ErrorScope::Account(_) = scope else {
             continue;
         };
         let mut story = Story::with_tasks([due_task("a")]);
@@ -558,14 +548,14 @@ fn r_retries_at_once_except_in_a_rate_limit() {
 
         let effects = story.press(&["r"]);
 
-        let asked = effects
+        let poll = effects
             .iter()
             .position(|effect| matches!(effect, Effect::Poll { .. }));
-        let told = effects
+        let broadcast = effects
             .iter()
             .position(|effect| *effect == Effect::Broadcast(Broadcast::RetryNow));
-        assert_eq!(asked.is_some(), !error.is_rate_limit(), "{fault}");
-        assert!(told <= asked, "{fault}: the others are told before");
+        assert_eq!(poll.is_some(), !error.is_rate_limit(), "{fault}");
+        assert!(broadcast <= poll, "{fault}: broadcast first");
     }
 }
 
@@ -633,65 +623,69 @@ fn checks_after_a_long_pause_are_spread_out() {
         story.press(&["p"]);
         story.advance(5 * SECOND);
 
-        let asked = story.poll_count() - before;
+        let polls = story.poll_count() - before;
         assert!(
-            (1..=count.div_ceil(2).max(1) + 1).contains(&asked),
-            "{asked} of {count}"
+            (1..=count.div_ceil(2).max(1) + 1).contains(&polls),
+            "{polls} of {count}"
         );
-        assert!(asked <= 5 * MAX_PER_SECOND + 1);
+        assert!(polls <= 5 * MAX_PER_SECOND + 1);
         story.advance(10 * SECOND);
         assert!(
             story.poll_count() - before >= count.min(50),
-            "all of them soon"
+            "all of them within 15 seconds"
         );
     }
 }
 
-// Turns among instances.
+// Permits of the shared limiter.
 
-fn deny_poll(story: &mut Story, why: DenyReason, wait: Duration) {
+fn deny_poll(story: &mut Story, reason: DenyReason, wait: Duration) {
     let (task, attempt) = story
         .open_polls()
         .last()
         .cloned()
-        .expect("a question under way");
+        .expect("a poll in flight");
     story.send(Msg::PollDenied {
         task,
         attempt,
-        denied: Denied { reason: why, wait },
+        denied: Denied { reason, wait },
     });
 }
 
 #[test]
 fn a_denied_poll_is_neither_check_nor_error() {
-    let held = || DenyReason::AccountBackoff {
+    let backoff = || DenyReason::AccountBackoff {
         error: PollError::Unauthorized(401),
         failures: 4,
     };
-    for (why, is_held) in [
+    for (reason, is_backoff) in [
         (DenyReason::TaskBusy, false),
         (DenyReason::LimitReached, false),
-        (held(), true),
+        (backoff(), true),
     ] {
         let mut story = Story::with_tasks([due_task("a").checked_ago("1m", 12)]);
         let before = story.task("a").clone();
 
-        deny_poll(&mut story, why.clone(), 3 * SECOND);
+        deny_poll(&mut story, reason.clone(), 3 * SECOND);
 
         let row = story.task("a");
         assert_eq!(
             (&row.task, &row.poll_history),
             (&before.task, &before.poll_history),
-            "{why:?}"
+            "{reason:?}"
         );
         assert_eq!(
             story.state.poll_queue().per_minute(story.now().mono),
             0,
-            "{why:?}"
+            "{reason:?}"
         );
         assert_eq!(
-            story.state.poll_queue().backoff().map(|hold| hold.failures),
-            is_held.then_some(4)
+            story
+                .state
+                .poll_queue()
+                .backoff()
+                .map(|backoff| backoff.failures),
+            is_backoff.then_some(4)
         );
         assert!(
             !story.effects.iter().any(|(_, effect)| matches!(
@@ -700,9 +694,9 @@ fn a_denied_poll_is_neither_check_nor_error() {
             ))
         );
         story.advance((3 * SECOND).saturating_sub(Duration::from_millis(1)));
-        assert_eq!(story.poll_count(), 1, "{why:?}: not before");
+        assert_eq!(story.poll_count(), 1, "{reason:?}: not earlier");
         story.advance(4 * SECOND);
-        assert_eq!(story.poll_count(), 2, "{why:?}");
+        assert_eq!(story.poll_count(), 2, "{reason:?}");
     }
 }
 
@@ -721,11 +715,11 @@ fn a_denied_queue_waits_and_keeps_its_order() {
             },
         });
     }
-    assert_eq!(story.poll_count(), 4, "not the fifth either");
+    assert_eq!(story.poll_count(), 4, "no fifth poll");
 
     story.advance(SECOND);
 
-    let again = story.open_polls().last().cloned().expect("asked again");
+    let again = story.open_polls().last().cloned().expect("a new poll");
     assert!(first.iter().any(|(task, _)| *task == again.0), "{again:?}");
 }
 
@@ -763,7 +757,7 @@ fn a_shared_backoff_shows_and_lifts_the_banner() {
             .state
             .poll_queue()
             .backoff()
-            .map(|hold| hold.error.clone()),
+            .map(|backoff| backoff.error.clone()),
         Some(PollError::Maintenance)
     );
 
@@ -784,12 +778,12 @@ fn account_errors_of_removed_tasks_count() {
 
     story.answer(&name, Err(PollError::Unauthorized(401)));
 
-    let hold = story
+    let backoff = story
         .state
         .poll_queue()
         .backoff()
-        .map(|hold| hold.error.clone());
-    assert_eq!(hold, Some(PollError::Unauthorized(401)));
+        .map(|backoff| backoff.error.clone());
+    assert_eq!(backoff, Some(PollError::Unauthorized(401)));
 }
 
 #[test]
@@ -797,7 +791,7 @@ fn a_pause_keeps_the_pending_probe() {
     let mut story = Story::with_tasks(due_tasks(9));
     story.send(Msg::Tick);
     let name = story.open_polls()[0].0.to_string();
-    story.answer(&name, told_to_wait(10));
+    story.answer(&name, rate_limited(10));
     for (name, _) in story.open_polls().to_vec() {
         story.answer(name.as_str(), running());
     }
@@ -808,5 +802,5 @@ fn a_pause_keeps_the_pending_probe() {
 
     story.press(&["p"]);
 
-    assert_eq!(story.poll_count() - before, 1, "one tries");
+    assert_eq!(story.poll_count() - before, 1, "one probe");
 }

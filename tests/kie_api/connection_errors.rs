@@ -1,4 +1,4 @@
-//! What goes wrong with connections: broken, slow, huge, and not HTTP at all.
+//! Connection errors: broken and slow connections, huge responses, and responses that are not HTTP.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     server_error,
 };
 
-/// Short: for servers that never answer, where running into a limit is what is expected.
+/// For servers that never respond, where the test expects a timeout.
 const SHORT_LIMITS: RequestLimits = RequestLimits {
     connect_timeout: Duration::from_millis(250),
     read_timeout: Duration::from_millis(500),
@@ -22,8 +22,7 @@ const SHORT_LIMITS: RequestLimits = RequestLimits {
     ..LONG_LIMITS
 };
 
-/// Long: for servers that answer or break off by themselves, on a machine that is as busy as it
-/// likes.
+/// For servers that respond or close the connection, also on a very busy machine.
 const LONG_LIMITS: RequestLimits = RequestLimits {
     connect_timeout: Duration::from_mins(1),
     read_timeout: Duration::from_mins(1),
@@ -32,13 +31,12 @@ const LONG_LIMITS: RequestLimits = RequestLimits {
     max_body_len: 64 * 1024,
 };
 
-/// Asks where an answer of some kind is sure to come.
 async fn fetch_with_long_limits(origin: &str) -> PollResult {
     fetch(&client(origin, LONG_LIMITS)).await
 }
 
-/// Asks with short limits, and sees to it that an answer comes although the server would go on for
-/// ever. How much later than the limits is the machine's matter.
+/// Polls with short limits, and fails if the poll never ends. The limits themselves are not
+/// measured, because the machine may be slow.
 async fn fetch_in_time(origin: &str) -> PollResult {
     let client = client(origin, SHORT_LIMITS);
     tokio::time::timeout(Duration::from_mins(5), fetch(&client))
@@ -46,12 +44,13 @@ async fn fetch_in_time(origin: &str) -> PollResult {
         .unwrap()
 }
 
-/// Returns what an offline error says, without the host.
-fn offline_reason(answer: PollResult, origin: &str) -> String {
-    let Err(PollError::Offline(what)) = answer else {
-        panic!("{answer:?}");
+/// Returns the text of an offline error, with the host replaced by `HOST`.
+fn offline_reason(result: PollResult, origin: &str) -> String {
+    let Err(PollError::Offline(reason)) = result else {
+        panic!("{result:?}");
     };
-    what.as_str()
+    reason
+        .as_str()
         .replace(origin.trim_start_matches("http://"), "HOST")
 }
 
@@ -73,11 +72,11 @@ async fn a_connection_reset_before_a_response_is_retried() {
         fetch_from(&server.origin()).await,
         Err(PollError::ConnectionLost)
     );
-    assert_eq!(server.requests().len(), 2, "once more, and no more");
+    assert_eq!(server.requests().len(), 2, "one retry only");
 
-    // Closed in an orderly way, or in the middle of the head: the same.
-    for written in ["", "HTTP/1.1 20"] {
-        let mut server = RawServer::answering(written).await;
+    // Closed without a response or within the headers: the same.
+    for response in ["", "HTTP/1.1 20"] {
+        let mut server = RawServer::answering(response).await;
         assert_eq!(
             fetch_from(&server.origin()).await,
             Err(PollError::ConnectionLost)
@@ -90,7 +89,7 @@ async fn a_connection_reset_before_a_response_is_retried() {
 #[tokio::test]
 async fn an_idle_connection_closed_by_the_server_goes_unnoticed() {
     let good = || Step::Write(http_response("200 OK", RUNNING).into());
-    // The first connection is broken off exactly when the second question has been sent on it.
+    // The first connection is reset just after the second request was sent on it.
     let stale = vec![Step::Read, good(), Step::Read, Step::Reset];
     let mut server = RawServer::start(vec![stale, vec![Step::Read, good()]]).await;
     let client = client(&server.origin(), RequestLimits::default());
@@ -112,14 +111,18 @@ async fn truncated_responses_are_reported() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{}".to_owned(),
     ];
-    for written in table {
-        let mut server = RawServer::answering(written.clone()).await;
+    for response in table {
+        let mut server = RawServer::answering(response.clone()).await;
         assert_eq!(
             fetch_from(&server.origin()).await,
             Err(PollError::ConnectionLost),
-            "{written}"
+            "{response}"
         );
-        assert_eq!(server.requests().len(), 1, "an answer had begun");
+        assert_eq!(
+            server.requests().len(),
+            1,
+            "no retry after the start of a response"
+        );
     }
     let reset = vec![
         Step::Read,
@@ -131,10 +134,10 @@ async fn truncated_responses_are_reported() {
         fetch_from(&raw.origin()).await,
         Err(PollError::ConnectionLost)
     );
-    // Of an error the status is known all the same.
+    // The error status counts, even with a truncated body.
     let raw = RawServer::answering("HTTP/1.1 502 Bad\r\nContent-Length: 500\r\n\r\n<h").await;
     assert_eq!(fetch_from(&raw.origin()).await, server_error(502, ""));
-    // Without any length a cut looks like an end; the document shows it.
+    // Without a length, truncation looks like the end; the JSON shows it.
     let raw = RawServer::answering("HTTP/1.1 200 OK\r\n\r\n{\"code\":200").await;
     assert_eq!(
         fetch_from(&raw.origin()).await,
@@ -159,9 +162,9 @@ async fn non_http_responses_are_malformed() {
         http_response(&format!("200 OK\r\n{many}X-B: c"), RUNNING),
         http_response(&format!("200 OK\r\nX-A: {huge}"), RUNNING),
     ];
-    for written in table {
-        let raw = RawServer::answering(written.clone()).await;
-        let shown = written.chars().take(60).collect::<String>();
+    for response in table {
+        let raw = RawServer::answering(response.clone()).await;
+        let shown = response.chars().take(60).collect::<String>();
         assert_eq!(
             fetch_from(&raw.origin()).await,
             malformed("not HTTP"),
@@ -173,18 +176,18 @@ async fn non_http_responses_are_malformed() {
 // F33
 #[tokio::test]
 async fn reason_phrases_and_strange_headers_are_never_shown() {
-    let written =
+    let response =
         "HTTP/1.1 500 \x1b\x5d0;owned\r\nX-A: \u{9b}31m\u{202e}\r\nContent-Length: 0\r\n\r\n";
-    let raw = RawServer::answering(written).await;
+    let raw = RawServer::answering(response).await;
 
-    let answer = fetch_from(&raw.origin()).await;
+    let result = fetch_from(&raw.origin()).await;
 
-    let shown = answer.as_ref().unwrap_err().message();
+    let shown = result.as_ref().unwrap_err().message();
     assert!(
         !shown.contains("owned") && !shown.contains('\u{1b}'),
         "{shown}"
     );
-    assert!([server_error(500, ""), malformed("not HTTP")].contains(&answer));
+    assert!([server_error(500, ""), malformed("not HTTP")].contains(&result));
 }
 
 // F30
@@ -202,11 +205,11 @@ async fn endless_responses_are_cut_off() {
             ..LONG_LIMITS
         };
 
-        let answer = fetch(&client(&raw.origin(), limits)).await;
+        let result = fetch(&client(&raw.origin(), limits)).await;
 
-        assert_eq!(answer, malformed("larger than 1048576 bytes"), "{head}");
+        assert_eq!(result, malformed("larger than 1048576 bytes"), "{head}");
         let taken = raw.flooded().await;
-        // What we did not read lies in the kernel, which takes a little on our behalf.
+        // The kernel buffers a little more than we read.
         assert!(
             taken < limits.max_body_len + 8 * 1024 * 1024,
             "{taken} bytes"
@@ -220,7 +223,7 @@ async fn large_bodies_are_left_unread() {
     let too_large = malformed("larger than 65536 bytes");
     let filler = vec![b' '; 3 * 1024 * 1024];
     let heads = [
-        // Announced, and not.
+        // With and without a length.
         "HTTP/1.1 200 OK\r\nContent-Length: 3145728\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n",
@@ -239,11 +242,11 @@ async fn large_bodies_are_left_unread() {
             "{head}"
         );
     }
-    let announced = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
-    let raw = RawServer::answering(announced).await;
-    let asked = fetch_with_long_limits(&raw.origin()).await;
-    assert!(matches!(asked, Err(PollError::Malformed(_))), "{asked:?}");
-    // To the byte.
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
+    let raw = RawServer::answering(response).await;
+    let result = fetch_with_long_limits(&raw.origin()).await;
+    assert!(matches!(result, Err(PollError::Malformed(_))), "{result:?}");
+    // The limit is exact.
     let full = format!(
         "{RUNNING}{}",
         " ".repeat(LONG_LIMITS.max_body_len - RUNNING.len())
@@ -282,17 +285,17 @@ async fn slow_servers_run_into_a_deadline() {
     let pause = Duration::from_millis(20);
     let head = || Step::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n".to_vec());
     let table = [
-        ("no answer at all", vec![Step::Read, Step::Hold]),
-        ("not even read", vec![Step::Hold]),
+        ("no response", vec![Step::Read, Step::Hold]),
+        ("request not read", vec![Step::Hold]),
         (
-            "head drips",
+            "headers drip",
             vec![
                 Step::Read,
                 Step::Drip(b"HTTP/1.1 200 OK\r\nX-A: bcdefghijklmnopqrstuvw", pause),
             ],
         ),
         (
-            "interim answers without end",
+            "endless interim responses",
             vec![
                 Step::Read,
                 Step::Drip(b"HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1)),
@@ -307,7 +310,7 @@ async fn slow_servers_run_into_a_deadline() {
             vec![Step::Read, head(), Step::Write(b"{".to_vec()), Step::Hold],
         ),
         (
-            "chunks without end",
+            "endless chunks",
             vec![
                 Step::Read,
                 Step::Write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
@@ -322,7 +325,7 @@ async fn slow_servers_run_into_a_deadline() {
             Err(PollError::TimedOut),
             "{name}"
         );
-        assert!(server.requests().len() <= 1, "{name} was asked again");
+        assert!(server.requests().len() <= 1, "{name}: retried");
     }
 }
 
@@ -333,11 +336,11 @@ async fn a_refused_connection_is_offline() {
     let origin = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
 
-    let answer = fetch_with_long_limits(&origin).await;
+    let result = fetch_with_long_limits(&origin).await;
 
-    assert_eq!(answer.as_ref().unwrap_err().scope(), ErrorScope::Account);
+    assert_eq!(result.as_ref().unwrap_err().scope(), ErrorScope::Account);
     assert_eq!(
-        offline_reason(answer, &origin),
+        offline_reason(result, &origin),
         "connection refused by HOST"
     );
 }
@@ -345,14 +348,14 @@ async fn a_refused_connection_is_offline() {
 // F1
 #[tokio::test]
 async fn an_unknown_name_is_offline() {
-    // Reserved never to exist (RFC 6761). Without any name server the deadline for connecting ends
-    // it.
-    let answer = fetch_in_time("https://kietop-test.invalid").await;
+    // The name is reserved never to exist (RFC 6761). Without a name server, the connect timeout
+    // applies.
+    let result = fetch_in_time("https://kietop-test.invalid").await;
 
-    let said = offline_reason(answer, "kietop-test.invalid");
+    let reason = offline_reason(result, "kietop-test.invalid");
     assert!(
-        ["cannot find HOST", "connection to HOST timed out"].contains(&said.as_str()),
-        "{said}"
+        ["cannot find HOST", "connection to HOST timed out"].contains(&reason.as_str()),
+        "{reason}"
     );
 }
 
@@ -362,7 +365,7 @@ async fn an_unknown_name_is_offline() {
 async fn a_hanging_connection_is_offline() {
     use tokio::net::{TcpSocket, TcpStream};
 
-    // A full queue of unaccepted connections: Linux then drops what else comes, as a firewall does.
+    // A full backlog: Linux then drops new connections, as a firewall does.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
@@ -375,10 +378,10 @@ async fn a_hanging_connection_is_offline() {
     }
     let origin = format!("http://{address}");
 
-    let answer = fetch_in_time(&origin).await;
+    let result = fetch_in_time(&origin).await;
 
     assert_eq!(
-        offline_reason(answer, &origin),
+        offline_reason(result, &origin),
         "connection to HOST timed out"
     );
 }
@@ -392,11 +395,11 @@ async fn plain_http_behind_https_is_offline() {
     .await;
     let origin = raw.origin().replace("http:", "https:");
 
-    let said = offline_reason(fetch_with_long_limits(&origin).await, "x");
+    let reason = offline_reason(fetch_with_long_limits(&origin).await, "x");
 
     assert!(
-        said.starts_with("no secure connection to 127.0.0.1:"),
-        "{said}"
+        reason.starts_with("no secure connection to 127.0.0.1:"),
+        "{reason}"
     );
 }
 
@@ -437,8 +440,7 @@ async fn a_half_open_connection_costs_one_request() {
     let good = || Step::Write(http_response("200 OK", RUNNING).into());
     let half_open = vec![Step::Read, good(), Step::Read, Step::Hold];
     let mut server = RawServer::start(vec![half_open, vec![Step::Read, good()]]).await;
-    // Only the silence of the dead connection runs into a limit; the other answers come at once, or
-    // nearly.
+    // Only the dead connection reaches the limit; the other responses arrive almost at once.
     let limits = RequestLimits {
         read_timeout: Duration::from_secs(3),
         ..LONG_LIMITS
@@ -453,8 +455,7 @@ async fn a_half_open_connection_costs_one_request() {
     assert_eq!(connections, [0, 0, 1]);
 }
 
-// F30, F31, F36, F66: bodies that are small on the wire and huge when read, as large as they may
-// be.
+// F30, F31, F36, F66: bodies of the largest size that would use much memory when parsed.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn hostile_answers_take_little_memory() {
@@ -463,7 +464,7 @@ async fn hostile_answers_take_little_memory() {
     const ROUNDS: usize = 12;
 
     let Ok(chosen) = std::env::var(INNER_TEST_VAR) else {
-        // Each in a process of its own: what one left behind would hide what the next one takes.
+        // Each in its own process: memory that one leaves allocated would hide the use of the next.
         for number in 0..ROUNDS {
             let inner = std::process::Command::new(std::env::current_exe().unwrap())
                 .args([
@@ -474,8 +475,8 @@ async fn hostile_answers_take_little_memory() {
                 .env_remove("RUST_BACKTRACE")
                 .output()
                 .unwrap();
-            let said = String::from_utf8_lossy(&inner.stdout);
-            assert!(said.contains("1 passed"), "{said}");
+            let output = String::from_utf8_lossy(&inner.stdout);
+            assert!(output.contains("1 passed"), "{output}");
         }
         return;
     };
@@ -493,7 +494,7 @@ async fn hostile_answers_take_little_memory() {
             filled("{\"code\":200,\"msg\":\"", "\\u0041", "\"}"),
         ),
         (
-            "half a pair, again and again",
+            "unpaired surrogates",
             filled("{\"code\":200,\"msg\":\"", "\\ud83d", "\"}"),
         ),
         (
@@ -528,7 +529,7 @@ async fn hostile_answers_take_little_memory() {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
-    // The first question builds the client, which is no fault of the answer.
+    // The first request builds the HTTP client, whose memory must not count.
     let raw = RawServer::answering(http_response("200 OK", RUNNING)).await;
     assert!(fetch_from(&raw.origin()).await.is_ok());
     let (name, body) = &bodies[chosen.parse::<usize>().unwrap()];
@@ -544,10 +545,10 @@ async fn hostile_answers_take_little_memory() {
     let before = memory("VmRSS");
 
     let family = kietop::domain::task::Family::LumaModify;
-    let mut noticed = kietop::domain::response_notes::ResponseNotes::default();
-    drop(kietop::ports::TaskApi::poll(&client, &super::id(), family, &mut noticed).await);
+    let mut notes = kietop::domain::response_notes::ResponseNotes::default();
+    drop(kietop::ports::TaskApi::poll(&client, &super::id(), family, &mut notes).await);
 
     let extra = memory("VmHWM").saturating_sub(before);
-    println!("{name}: {extra} KiB, the server's own copy among them");
+    println!("{name}: {extra} KiB, including the server's copy");
     assert!(extra <= MAX_GROWTH_KIB, "{name}: {extra} KiB");
 }

@@ -1,4 +1,4 @@
-//! What an answer means: every code, every status, every kind of broken document.
+//! The meaning of responses: every code, every status, every kind of invalid document.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn the_bodys_code_decides() {
     ];
     for (code, expected) in table {
         let body = json!({"code": code, "msg": "words", "data": {"successFlag": 1}}).to_string();
-        // Whatever HTTP says beside it.
+        // With any HTTP status.
         for status in [200, 500] {
             assert_eq!(
                 interpret_body(status, body.clone()),
@@ -78,7 +78,7 @@ fn the_http_status_decides_where_the_body_does_not() {
     let html = "<html><title>trouble</title></html>";
     let unreached = "the gateway cannot reach the server";
     let table = [
-        // A page is not the API's: it says nothing of key or credits.
+        // A page does not come from the API, so it says nothing about key or credits.
         (
             401,
             Err(PollError::Unauthorized(401)),
@@ -110,7 +110,7 @@ fn the_http_status_decides_where_the_body_does_not() {
             Err(PollError::Maintenance),
         ),
         (500, server_error(500, "ok"), server_error(500, "")),
-        // As an HTTP status it means "not implemented": no word about the generation.
+        // As an HTTP status it means "not implemented", not a failed generation.
         (501, server_error(501, "ok"), server_error(501, "")),
         (505, server_error(505, "ok"), server_error(505, "")),
         (502, server_error(502, "ok"), server_error(502, "")),
@@ -124,13 +124,13 @@ fn the_http_status_decides_where_the_body_does_not() {
         assert_eq!(interpret_body(status, json), by_json, "{status}");
         assert_eq!(interpret_body(status, codeless), by_json, "{status}");
         assert_eq!(interpret_body(status, html), by_page, "{status}");
-        // Without a body the status speaks for itself.
-        let by_silence = match status {
+        // Without a body, the status counts.
+        let without_body = match status {
             401..=403 => by_json,
             451 | 520 | 526 => server_error(status.into(), ""),
             _ => by_page,
         };
-        assert_eq!(interpret_body(status, ""), by_silence, "{status}");
+        assert_eq!(interpret_body(status, ""), without_body, "{status}");
     }
 }
 
@@ -268,19 +268,19 @@ fn broken_documents_are_reported() {
             "data is a string without JSON",
         ),
     ];
-    for (body, what) in table {
-        assert_eq!(interpret_body(200, body), malformed(what));
+    for (body, reason) in table {
+        assert_eq!(interpret_body(200, body), malformed(reason));
     }
-    // What a user put in may be as deep as it likes: it is passed over, and the rest is read.
+    // User input may have any depth: values too deep are skipped, and the rest is read.
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         for depth in [10, 500, 10_000] {
             let (open, close) = (open.repeat(depth), close.repeat(depth));
             let record = format!("{{\"x\":{open}0{close},\"successFlag\":0}}");
-            let answer = interpret_body(200, format!("{{\"code\":200,\"data\":{record}}}"));
+            let result = interpret_body(200, format!("{{\"code\":200,\"data\":{record}}}"));
             let running = TaskState::Running {
                 is_finishing: false,
             };
-            assert_eq!(answer.unwrap().state, running, "{depth}");
+            assert_eq!(result.unwrap().state, running, "{depth}");
         }
     }
     let wide = format!("{{\"code\":200,\"data\":[{}[]]}}", "[],".repeat(10_000));
@@ -294,13 +294,13 @@ fn broken_documents_are_reported() {
         "{\"code\":200,\"data\":{\"successFlag\":01}}",
         "\u{feff}{}{}",
     ] {
-        let Err(PollError::Malformed(what)) = interpret_body(200, body) else {
-            panic!("{body} was taken");
+        let Err(PollError::Malformed(reason)) = interpret_body(200, body) else {
+            panic!("{body} was accepted");
         };
-        assert!(what.as_str().starts_with("not JSON: "), "{what}");
-        assert!(!what.as_str().contains("junk"));
+        assert!(reason.as_str().starts_with("not JSON: "), "{reason}");
+        assert!(!reason.as_str().contains("junk"));
     }
-    // A broken answer by a page that is there is no wrong address.
+    // Broken JSON with status 404 does not mean a wrong address.
     assert_eq!(
         interpret_body(404, "{\"code\":404"),
         malformed("incomplete JSON")
@@ -318,7 +318,7 @@ fn half_broken_documents_are_still_used() {
     assert_eq!(
         seen.details.flag,
         Some(SuccessFlag::Number(0)),
-        "the last of two keys counts"
+        "the last duplicate key counts"
     );
     assert_eq!(seen.details.error_message, Some(clean_line("cut \u{fffd}")));
 
@@ -344,8 +344,8 @@ fn stringified_data_is_read_as_json() {
         json!("7"),
         json!("{\"successFlag\":"),
     ] {
-        let answer = interpret_body(200, json!({"code": 200, "data": data}).to_string());
-        assert!(matches!(answer, Err(PollError::Malformed(_))), "{answer:?}");
+        let result = interpret_body(200, json!({"code": 200, "data": data}).to_string());
+        assert!(matches!(result, Err(PollError::Malformed(_))), "{result:?}");
     }
 }
 
@@ -353,7 +353,7 @@ fn stringified_data_is_read_as_json() {
 #[test]
 fn an_answer_for_another_task_is_ignored() {
     let other = malformed("response for another task");
-    for (code, told, expected_ok) in [
+    for (code, task_id, expected_ok) in [
         (200, json!(ID), true),
         (200, json!(format!(" {ID} ")), true),
         (200, json!(""), true),
@@ -363,10 +363,10 @@ fn an_answer_for_another_task_is_ignored() {
         (501, json!("another"), false),
         (501, json!(ID), true),
     ] {
-        let body = json!({"code": code, "data": {"taskId": told, "successFlag": 0}}).to_string();
-        let answer = interpret_body(200, body);
-        assert_eq!(answer.is_ok(), expected_ok, "{told}");
-        assert!(expected_ok || answer == other, "{answer:?}");
+        let body = json!({"code": code, "data": {"taskId": task_id, "successFlag": 0}}).to_string();
+        let result = interpret_body(200, body);
+        assert_eq!(result.is_ok(), expected_ok, "{task_id}");
+        assert!(expected_ok || result == other, "{result:?}");
     }
 }
 
@@ -384,7 +384,7 @@ fn code_501_is_final() {
         Some(clean_line("Generation failed, please try again."))
     );
 
-    let told = |data: Value| {
+    let with_code_501 = |data: Value| {
         interpret_body(
             200,
             json!({"code": 501, "msg": "m", "data": data}).to_string(),
@@ -398,12 +398,12 @@ fn code_501_is_final() {
         json!({}),
         json!({"successFlag": 0}),
     ] {
-        let seen = told(data.clone()).unwrap();
+        let seen = with_code_501(data.clone()).unwrap();
         assert_eq!(seen.state, failed, "{data}");
         assert_eq!(seen.details.error_message, Some(clean_line("m")), "{data}");
     }
-    // The record's own words and times are kept.
-    let seen = told(json!({
+    // The record's own error texts and times are kept.
+    let seen = with_code_501(json!({
         "successFlag": 2, "errorCode": 7, "errorMessage": "own", "createTime": 1_755_078_171_000_i64,
     }))
     .unwrap();
@@ -416,100 +416,111 @@ fn code_501_is_final() {
     assert_eq!(seen.details.error_code, Some(clean_line("7")));
     assert_eq!(seen.details.error_message, Some(clean_line("own")));
     assert_eq!(seen.details.created, timestamp("2025-08-13T09:42:51Z"));
-    // A result in hand is never talked away.
-    let seen = told(json!({"successFlag": 1, "response": {"resultUrls": [VIDEO]}})).unwrap();
+    // A result is never discarded.
+    let seen =
+        with_code_501(json!({"successFlag": 1, "response": {"resultUrls": [VIDEO]}})).unwrap();
     assert_eq!(seen.state, succeeded(CallbackStatus::Delivered));
     assert_eq!(seen.details.error_code, None);
 }
 
 #[test]
 fn no_bytes_make_the_parser_panic() {
-    let whole = std::fs::read(format!(
+    let document = std::fs::read(format!(
         "{}/tests/fixtures/succeeded.json",
         env!("CARGO_MANIFEST_DIR")
     ))
     .unwrap();
-    for cut in 0..whole.len() {
-        assert!(interpret_body(200, &whole[..cut]).is_err() || cut + 2 > whole.len());
-        let mut bent = whole.clone();
+    for cut in 0..document.len() {
+        assert!(interpret_body(200, &document[..cut]).is_err() || cut + 2 > document.len());
+        let mut corrupted = document.clone();
         for byte in [0, b'"', b'\\', 0x7f, 0xff] {
-            bent[cut] = byte;
-            drop(interpret_body(200, bent.clone()));
+            corrupted[cut] = byte;
+            drop(interpret_body(200, corrupted.clone()));
         }
     }
 }
 
-/// Returns what is odd about an answer, and how it was kept.
+/// Returns the anomalies of a response, and the excerpt kept.
 fn anomalies_of(status: u16, body: &str) -> (Vec<Anomaly>, Option<String>) {
     let reply = ApiReply {
         status,
         retry_after: None,
         body: body.into(),
     };
-    let mut noticed = ResponseNotes::default();
-    let answer = reply.interpret(&id(), Family::LumaModify, &mut noticed);
-    noticed.add_from_result(&answer);
-    let text = noticed.text.map(|text| text.as_str().to_owned());
-    (noticed.anomalies, text)
+    let mut notes = ResponseNotes::default();
+    let result = reply.interpret(&id(), Family::LumaModify, &mut notes);
+    notes.add_from_result(&result);
+    let text = notes.text.map(|text| text.as_str().to_owned());
+    (notes.anomalies, text)
 }
 
 // F34, F36, F37, F38, F40, F41, F42, F50, F51, F56
 #[test]
 fn anomalies_are_reported_by_kind() {
-    use Anomaly as Odd;
-
     let table: [(u16, &str, &[Anomaly]); 19] = [
         (200, r#"{"code":200,"data":{"successFlag":0}}"#, &[]),
         (200, r#"{"code":401,"msg":"no"}"#, &[]),
         (200, r#"{"code":501,"msg":"no"}"#, &[]),
         (500, r#"{"code":500,"msg":"no"}"#, &[]),
         (502, "<html>", &[]),
-        (200, "<html>", &[Odd::Malformed]),
-        (200, "[200]", &[Odd::Malformed]),
-        (200, r#"{"code":200,"data":[1]}"#, &[Odd::Malformed]),
-        (200, r#"{"code":200} {"code":200}"#, &[Odd::TrailingData]),
+        (200, "<html>", &[Anomaly::Malformed]),
+        (200, "[200]", &[Anomaly::Malformed]),
+        (200, r#"{"code":200,"data":[1]}"#, &[Anomaly::Malformed]),
+        (
+            200,
+            r#"{"code":200} {"code":200}"#,
+            &[Anomaly::TrailingData],
+        ),
         (
             200,
             r#"{"code":200,"data":{"taskId":"b"}}"#,
-            &[Odd::OtherTask],
+            &[Anomaly::OtherTask],
         ),
         (
             200,
             r#"{"code":200,"data":{"successFlag":1,"successFlag":0}}"#,
-            &[Odd::DuplicateKey],
+            &[Anomaly::DuplicateKey],
         ),
-        (200, r#"{"data":{"successFlag":0}}"#, &[Odd::MissingCode]),
-        (500, r#"{"data":{"successFlag":0}}"#, &[Odd::MissingCode]),
-        (200, r#"{"code":999}"#, &[Odd::UnknownCode]),
-        (200, r#"{"code":-1}"#, &[Odd::UnknownCode]),
+        (
+            200,
+            r#"{"data":{"successFlag":0}}"#,
+            &[Anomaly::MissingCode],
+        ),
+        (
+            500,
+            r#"{"data":{"successFlag":0}}"#,
+            &[Anomaly::MissingCode],
+        ),
+        (200, r#"{"code":999}"#, &[Anomaly::UnknownCode]),
+        (200, r#"{"code":-1}"#, &[Anomaly::UnknownCode]),
         (
             200,
             r#"{"code":200,"data":{"successFlag":7}}"#,
-            &[Odd::UnknownFlag],
+            &[Anomaly::UnknownFlag],
         ),
         (
             500,
             r#"{"code":200,"data":{"successFlag":0}}"#,
-            &[Odd::StatusMismatch],
+            &[Anomaly::StatusMismatch],
         ),
         (
             200,
             r#"{"code":200,"data":"{\"successFlag\":0}"}"#,
-            &[Odd::DataAsText],
+            &[Anomaly::DataAsText],
         ),
         (
             200,
             r#"{"code":200,"code":200,"data":{"taskId":"b"}}"#,
-            &[Odd::DuplicateKey, Odd::OtherTask],
+            &[Anomaly::DuplicateKey, Anomaly::OtherTask],
         ),
     ];
-    for (status, body, oddities) in table {
+    for (status, body, anomalies) in table {
         let (found, text) = anomalies_of(status, body);
-        assert_eq!(found, oddities, "{status} {body}");
-        let kept = (!oddities.is_empty()).then_some(body);
+        assert_eq!(found, anomalies, "{status} {body}");
+        let kept = (!anomalies.is_empty()).then_some(body);
         assert_eq!(text.as_deref(), kept, "{status} {body}");
     }
-    // Nothing by itself, but it may take an ending back.
+    // Not an anomaly in itself, but it may contradict a finished state.
     let (found, text) = anomalies_of(200, r#"{"code":200,"data":null}"#);
     assert_eq!(found, []);
     assert_eq!(text.as_deref(), Some(r#"{"code":200,"data":null}"#));

@@ -1,4 +1,4 @@
-//! The record of Luma Modify: every flag, and every spelling of every field.
+//! The Luma Modify record: every flag, and every spelling of every field.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{ID, clean_line, envelope::interpret_body, id, rate_limited};
 pub(crate) const VIDEO: &str =
     "https://tempfile.aiquickdraw.com/l/f782018c-6be4-4990-96ba-7231cd5a39e7.mp4";
 
-/// Judges a record in an envelope that says 200.
+/// Parses a record in an envelope with code 200.
 fn parse_record(record: &Value) -> Observation {
     interpret_body(200, json!({"code": 200, "data": record}).to_string()).unwrap()
 }
@@ -27,10 +27,10 @@ pub(crate) fn fixture_answer(name: &str) -> PollResult {
     interpret_body(200, std::fs::read(path).unwrap())
 }
 
-pub(crate) fn succeeded(delivery: CallbackStatus) -> TaskState {
+pub(crate) fn succeeded(callback: CallbackStatus) -> TaskState {
     TaskState::Succeeded {
         videos: Links::parse([VIDEO]),
-        callback: delivery,
+        callback,
     }
 }
 
@@ -191,15 +191,12 @@ fn a_success_without_a_link_is_a_success() {
         json!({"resultUrls": [""]}),
         json!({"resultUrls": 7}),
     ] {
-        for (flag, delivery) in [(1, CallbackStatus::Delivered), (4, CallbackStatus::Failed)] {
+        for (flag, callback) in [(1, CallbackStatus::Delivered), (4, CallbackStatus::Failed)] {
             let state = parse_record(&json!({"successFlag": flag, "response": response})).state;
             let videos = Links::default();
             assert_eq!(
                 state,
-                TaskState::Succeeded {
-                    videos,
-                    callback: delivery
-                },
+                TaskState::Succeeded { videos, callback },
                 "{response}"
             );
         }
@@ -242,8 +239,8 @@ fn unsafe_links_are_shown_but_not_opened() {
     }
     for url in [
         VIDEO,
-        // Kept as a link; whether it may be followed depends on where the API is, and is asked when
-        // it is opened.
+        // Kept as a link; whether it may be opened depends on the API's address, and is checked
+        // then.
         "http://127.0.0.1:4010/a.mp4",
         "https://172.32.0.1/a.mp4",
         "https://[2001:db8::1]/a.mp4",
@@ -325,13 +322,13 @@ fn error_codes_and_messages_may_have_any_type() {
         (json!("a\r\nb\tc\u{0}"), Some("a b c␀")),
     ];
     for (value, text) in table {
-        let facts = parse_record(&json!({
+        let details = parse_record(&json!({
             "successFlag": 3, "errorCode": value, "errorMessage": value,
         }))
         .details;
-        assert_eq!(facts.error_code.as_ref().map(CleanText::as_str), text);
+        assert_eq!(details.error_code.as_ref().map(CleanText::as_str), text);
         assert_eq!(
-            facts.error_message.as_ref().map(CleanText::as_str),
+            details.error_message.as_ref().map(CleanText::as_str),
             text,
             "{value}"
         );
@@ -352,9 +349,9 @@ fn unreadable_parameters_are_unknown() {
         json!(7),
         json!("{\"prompt\":"),
     ] {
-        let facts = parse_record(&json!({"successFlag": 0, "paramJson": param})).details;
+        let details = parse_record(&json!({"successFlag": 0, "paramJson": param})).details;
         assert_eq!(
-            (facts.prompt, facts.input, facts.callback),
+            (details.prompt, details.input, details.callback),
             (None, None, None),
             "{param}"
         );
@@ -365,11 +362,11 @@ fn unreadable_parameters_are_unknown() {
         json!(inner.to_string()),
         json!(json!(inner.to_string()).to_string()),
     ] {
-        let facts = parse_record(&json!({"successFlag": 0, "paramJson": param})).details;
-        assert_eq!(facts.prompt, Some(CleanText::block("one\ntwo", 99)));
-        assert_eq!(facts.input, Some(Link::parse("ftp://x/y")));
-        assert_eq!(facts.watermark, Some(clean_line("me")));
-        assert_eq!(facts.callback, None);
+        let details = parse_record(&json!({"successFlag": 0, "paramJson": param})).details;
+        assert_eq!(details.prompt, Some(CleanText::block("one\ntwo", 99)));
+        assert_eq!(details.input, Some(Link::parse("ftp://x/y")));
+        assert_eq!(details.watermark, Some(clean_line("me")));
+        assert_eq!(details.callback, None);
     }
 }
 
@@ -403,7 +400,7 @@ fn only_plausible_times_are_stored() {
         took(json!(0), json!(1_755_078_480_000_i64)),
         ((None, late), None)
     );
-    for odd in [
+    for invalid in [
         json!("-0"),
         json!(-0.0),
         json!(1e300),
@@ -415,16 +412,16 @@ fn only_plausible_times_are_stored() {
         json!(""),
     ] {
         assert_eq!(
-            took(odd.clone(), json!(null)),
+            took(invalid.clone(), json!(null)),
             ((None, None), None),
-            "{odd}"
+            "{invalid}"
         );
     }
     assert_eq!(
         took(json!(1.755_078_171e12), json!("1755078480000")),
         ((early, late), span)
     );
-    // Ahead of our clock: that is the clocks' matter, and kept as it was told.
+    // A time ahead of our clock is kept: a clock may be wrong.
     let ahead = timestamp("2090-01-01T00:00:00Z");
     assert_eq!(
         took(json!("2090-01-01T00:00:00Z"), json!(null)),
@@ -432,9 +429,8 @@ fn only_plausible_times_are_stored() {
     );
 }
 
-/// Returns what may be told of one task, one answer after the other: good, broken, for others, and
-/// of the wrong kind.
-fn sample_answers() -> Vec<PollResult> {
+/// Returns poll results for one task: good, broken, for other tasks, and of wrong types.
+fn sample_results() -> Vec<PollResult> {
     let urls = |n: usize| json!({"resultUrls": [format!("https://ex.com/{n}.mp4")]});
     let mut bodies: Vec<_> = (0..5)
         .flat_map(|flag| {
@@ -460,55 +456,55 @@ fn sample_answers() -> Vec<PollResult> {
     for code in [401, 404, 422, 429, 455, 500, 999] {
         bodies.push(json!({"code": code, "msg": "is null"}));
     }
-    let mut answers: Vec<_> = bodies
+    let mut results: Vec<_> = bodies
         .iter()
         .map(|body| interpret_body(200, body.to_string()))
         .collect();
-    answers.extend([
+    results.extend([
         interpret_body(404, "<html>"),
         interpret_body(502, ""),
         interpret_body(200, "{\"code\":200"),
     ]);
-    answers
+    results
 }
 
 // F58, F68
 #[test]
 fn any_answer_order_keeps_final_states_and_links() {
-    let answers = sample_answers();
+    let results = sample_results();
     let added = timestamp("2025-08-13T09:40:00Z").unwrap();
     let now = timestamp("2025-08-13T10:00:00Z").unwrap();
-    let (mut random, mut endings) = (0x5d1f_u64, 0);
+    let (mut random, mut finished) = (0x5d1f_u64, 0);
     for _ in 0..2000 {
         let mut watched = WatchedTask::new(Task::new(id(), Family::LumaModify), None, added);
         for _ in 0..50 {
             let before = watched.task.clone();
-            // Two servers that do not agree with each other are only one way to such a sequence.
+            // Such a sequence can occur, for example, with two servers that disagree.
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            let choice = usize::try_from(random >> 33).unwrap() % answers.len();
+            let choice = usize::try_from(random >> 33).unwrap() % results.len();
 
-            watched.apply_answer(&answers[choice], now);
+            watched.apply_answer(&results[choice], now);
 
             let (was, is) = (before.state(), watched.task.state());
-            let told = &answers[choice];
+            let result = &results[choice];
             assert!(
                 is.is_final() || !was.is_final(),
-                "{was:?} by {told:?} {is:?}"
+                "{was:?} by {result:?} {is:?}"
             );
             if was.videos().next().is_some() {
-                assert!(is.videos().next().is_some(), "{was:?} by {told:?} {is:?}");
+                assert!(is.videos().next().is_some(), "{was:?} by {result:?} {is:?}");
             }
-            if told.is_err() {
+            if result.is_err() {
                 assert!(
                     is == was || is.name() == "not_found",
-                    "{was:?} by {told:?} {is:?}"
+                    "{was:?} by {result:?} {is:?}"
                 );
                 assert_eq!(before.details(), watched.task.details());
             }
         }
-        endings += usize::from(watched.task.state().is_final());
+        finished += usize::from(watched.task.state().is_final());
     }
-    assert_eq!(endings, 2000, "each has ended, and once for all");
+    assert_eq!(finished, 2000, "every task finishes for good");
 }
