@@ -1,10 +1,9 @@
-//! The core's side of saving: keys, queue, endings, what survives a restart, and links about to
-//! die.
+//! Downloads in the core: keys, queue, results, restarts, and expiring links.
 
 #![expect(
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code panics on failure"
 )]
 
 mod support;
@@ -54,18 +53,18 @@ fn set_home(settings: &mut AppSettings) {
 }
 
 fn message(state: &State) -> &str {
-    state.message().map_or("", |notice| notice.text.as_str())
+    state.message().map_or("", |message| message.text.as_str())
 }
 
 fn download_requests(effects: &[Effect]) -> Vec<(DownloadId, DownloadRequest)> {
-    let saves = effects.iter().filter_map(|effect| match effect {
+    let requests = effects.iter().filter_map(|effect| match effect {
         Effect::Download {
             id: attempt,
-            request: order,
-        } => Some((*attempt, order.clone())),
+            request,
+        } => Some((*attempt, request.clone())),
         _ => None,
     });
-    saves.collect()
+    requests.collect()
 }
 
 fn stored_changes(effects: &[Effect]) -> Vec<ListChange> {
@@ -113,7 +112,7 @@ fn success_observation() -> Observation {
     }
 }
 
-/// Returns a program that has just read this list.
+/// Returns a state that has just loaded a list.
 fn start_with(
     tasks: Vec<WatchedTask>,
     change: impl FnOnce(&mut AppSettings),
@@ -254,7 +253,7 @@ fn pressing_save_again_shows_progress_then_stops() {
     assert_eq!(
         download_requests(&press(&mut state, &["w"])).len(),
         1,
-        "and on it goes"
+        "it resumes"
     );
 }
 
@@ -303,7 +302,7 @@ fn removing_a_task_stops_its_save() {
         message(&state)
     );
     finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"));
-    assert_eq!(state.list().len(), 0, "a late end brings nothing back");
+    assert_eq!(state.list().len(), 0, "a late result does not restore it");
 }
 
 #[test]
@@ -334,7 +333,7 @@ fn a_save_failure_is_shown_and_stored() {
         .unwrap()
         .saved_results
         .pending_folder;
-    assert!(begun.is_some(), "it is offered again at the next start");
+    assert!(begun.is_some(), "it is offered at the next start");
 
     let again = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, again[0].0, Err(refused_link()));
@@ -354,7 +353,7 @@ fn a_save_failure_is_shown_and_stored() {
     );
 }
 
-/// What the file host's refusal of a link, and of a fresh one, ends with.
+/// The error when the file host refuses the old and the renewed link.
 fn refused_link() -> DownloadError {
     DownloadError::LinkExpired {
         status: 404,
@@ -380,17 +379,17 @@ fn a_refused_fresh_result_is_retried() {
         message(&state),
         "\"a\" is not saved: not there yet (404). Next try in 5s."
     );
-    let not_yet = DownloadError::NotReady {
+    let not_ready = DownloadError::NotReady {
         status: 404,
         why: None,
     };
     assert!(
-        matches!(&stored_changes(&effects)[..], [ListChange::SaveFailed { error, .. }] if *error == not_yet)
+        matches!(&stored_changes(&effects)[..], [ListChange::SaveFailed { error, .. }] if *error == not_ready)
     );
     assert_eq!(status_of(&state, "a"), Status::Ready);
     let due = later(Duration::from_secs(5));
-    let wakes = next_wakeup(&state, now()).unwrap();
-    assert!(wakes <= due.mono, "{wakes:?}");
+    let wakeup = next_wakeup(&state, now()).unwrap();
+    assert!(wakeup <= due.mono, "{wakeup:?}");
     let early = update(&mut state, Msg::Tick, later(Duration::from_secs(4)));
     assert_eq!(download_requests(&early), []);
 
@@ -489,18 +488,18 @@ fn a_retry_resumes_on_time_after_a_restart() {
         download_requests(&report_locks(&mut state, &[("a", false)], now())),
         []
     );
-    assert_eq!(message(&state), "", "nothing was interrupted");
+    assert_eq!(message(&state), "", "no interrupted save");
     let retried = download_requests(&update(&mut state, Msg::Tick, soon));
     assert_eq!(retried[0].1.folder, PathBuf::from("/v"));
 
-    // Its time came while no program ran.
+    // It became due while kietop was not running.
     let (mut state, _) = start_with(vec![waiting(now())], |_| {});
     assert_eq!(
         download_requests(&report_locks(&mut state, &[("a", false)], now())).len(),
         1
     );
 
-    // A person ends it.
+    // The user stops it.
     let mut state = program()
         .set(set_home)
         .with(finished_task("a", ONE_URL))
@@ -545,7 +544,7 @@ fn batch_retries_are_spread_out() {
         );
     }
 
-    // What another instance retries is left to it, until its time has long come.
+    // A retry of another instance is left to it until it is long overdue.
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
     let mut theirs = task_with_started_save_at("a", later(Duration::from_secs(40)));
     let delta = |watched: &WatchedTask| {
@@ -626,9 +625,9 @@ fn a_typed_folder_is_parsed() {
         .with(finished_task("a", ONE_URL))
         .build();
     press(&mut state, &["W", "ctrl-u"]);
-    let nothing = press(&mut state, &["enter"]);
+    let effects = press(&mut state, &["enter"]);
     assert_eq!(
-        (download_requests(&nothing), message(&state)),
+        (download_requests(&effects), message(&state)),
         (Vec::new(), "No folder in there yet: type one.")
     );
 
@@ -646,12 +645,12 @@ fn a_typed_folder_is_parsed() {
 
 #[test]
 fn an_invalid_folder_is_reported_and_editable() {
-    let here = |settings: &mut AppSettings| {
+    let with_variable = |settings: &mut AppSettings| {
         set_home(settings);
         settings.variables = [("OUT".into(), "/mnt/out".into())].into_iter().collect();
     };
     let mut state = program()
-        .set(here)
+        .set(with_variable)
         .with(finished_task("a", ONE_URL))
         .build();
     press(&mut state, &["W"]);
@@ -702,12 +701,12 @@ fn without_a_home_the_folder_is_prompted_for() {
 
 #[test]
 fn results_are_saved_automatically_when_enabled() {
-    let wanted = |settings: &mut AppSettings| {
+    let auto_save = |settings: &mut AppSettings| {
         set_home(settings);
         settings.auto_save = true;
     };
     let running = || task("a").running().created("14:30").in_flight();
-    let mut state = program().set(wanted).with(running()).build();
+    let mut state = program().set(auto_save).with(running()).build();
     let effects = answer(&mut state, "a", Ok(success_observation()));
     assert_eq!(download_requests(&effects).len(), 1);
 
@@ -717,8 +716,8 @@ fn results_are_saved_automatically_when_enabled() {
         []
     );
 
-    // Another instance heard of the ending.
-    let mut state = program().set(wanted).with(running()).build();
+    // Another instance got the result.
+    let mut state = program().set(auto_save).with(running()).build();
     let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
     let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
     assert_eq!(download_requests(&effects).len(), 1);
@@ -726,7 +725,7 @@ fn results_are_saved_automatically_when_enabled() {
 
 #[test]
 fn results_found_by_commands_are_saved_at_start() {
-    // "a" ended since the last run and was heard of; "old" before it, and was left unsaved then.
+    // "a" finished since the last run; "old" before it, and was not saved then.
     let all = || {
         let old = task("old")
             .created("09:00")
@@ -738,50 +737,50 @@ fn results_found_by_commands_are_saved_at_start() {
         assert_eq!(
             download_requests(&effects),
             [],
-            "nobody knows yet since when"
+            "the last visit is not known yet"
         );
-        let memory = SavedSession {
+        let session = SavedSession {
             last_seen: Some(at("13:52:07")),
             ..SavedSession::default()
         };
 
-        let effects = update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+        let effects = update(&mut state, Msg::SessionLoaded(Ok(session)), now());
 
         let begun = download_requests(&effects)
             .into_iter()
-            .map(|(_, order)| order.task);
+            .map(|(_, request)| request.task);
         assert_eq!(begun.collect::<Vec<_>>(), expected);
     }
 
-    // Its link is gone by now.
+    // Its link has expired.
     let (mut state, _) = start_with(all(), |settings| {
         settings.auto_save = true;
         settings.retention = Duration::from_mins(1);
     });
-    let memory = SavedSession {
+    let session = SavedSession {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
     };
-    let effects = update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+    let effects = update(&mut state, Msg::SessionLoaded(Ok(session)), now());
     assert_eq!(download_requests(&effects), []);
 }
 
 #[test]
 fn a_download_of_another_instance_is_not_repeated() {
-    let wanted = |settings: &mut AppSettings| {
+    let auto_save = |settings: &mut AppSettings| {
         set_home(settings);
         settings.auto_save = true;
     };
-    // It heard of the ending, and began to save at once.
+    // It got the result and started saving at once.
     let running = || task("a").running().created("14:30").in_flight();
-    let mut state = program().set(wanted).with(running()).build();
+    let mut state = program().set(auto_save).with(running()).build();
     let mut begun = finished_task("a", ONE_URL).build();
     begun.saved_results.pending_folder = Some("/v".into());
     let delta = ExternalChange::Changed(Box::new(begun));
     let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
     assert_eq!(download_requests(&effects), []);
 
-    // It saved what still waits here.
+    // It saved a file that is still queued here.
     let mut state = program()
         .set(set_home)
         .with(finished_task("a", THREE_URLS))
@@ -829,8 +828,11 @@ fn an_interrupted_save_resumes_or_is_offered() {
         (download_requests(&effects), message(&state)),
         (Vec::new(), "")
     );
-    let asked = watched.download_requests(&PathBuf::from("/elsewhere"));
-    assert!(effects.contains(&Effect::CheckLocks(asked)), "{effects:?}");
+    let requests = watched.download_requests(&PathBuf::from("/elsewhere"));
+    assert!(
+        effects.contains(&Effect::CheckLocks(requests)),
+        "{effects:?}"
+    );
     assert_eq!(
         download_requests(&report_locks(&mut state, &[("a", false)], now())),
         []
@@ -852,13 +854,13 @@ fn an_interrupted_save_resumes_or_is_offered() {
 }
 
 fn report_locks(state: &mut State, found: &[(&str, bool)], now: Now) -> Vec<Effect> {
-    let found = found.iter().map(|(task, is_held)| (id(task), *is_held));
+    let found = found.iter().map(|(task, is_locked)| (id(task), *is_locked));
     update(state, Msg::LocksChecked(found.collect()), now)
 }
 
 fn checks_locks(effects: &[Effect]) -> bool {
-    let is_asked = |effect: &Effect| matches!(effect, Effect::CheckLocks(_));
-    effects.iter().any(is_asked)
+    let is_check = |effect: &Effect| matches!(effect, Effect::CheckLocks(_));
+    effects.iter().any(is_check)
 }
 
 fn task_with_started_save(name: &str) -> WatchedTask {
@@ -876,7 +878,7 @@ fn a_locked_save_is_not_interrupted() {
     ];
     let (mut state, _) = start_with(all, |settings| settings.auto_save = true);
 
-    // It fetches two at a time; the others wait for their turn there.
+    // The other instance downloads two at a time; its other files are queued.
     let effects = report_locks(&mut state, &[("a", true), ("b", false)], now());
     assert_eq!(
         (download_requests(&effects), message(&state)),
@@ -899,7 +901,11 @@ fn a_locked_save_is_not_interrupted() {
     update(&mut state, Msg::ExternalChanges(vec![delta]), next);
     let effects = report_locks(&mut state, &[("a", false), ("b", false)], next);
 
-    assert_eq!(download_requests(&effects).len(), 1, "that one was killed");
+    assert_eq!(
+        download_requests(&effects).len(),
+        1,
+        "the other instance was killed"
+    );
     assert_eq!(
         message(&state),
         "The saving of \"b\" was interrupted and goes on."
@@ -927,7 +933,7 @@ fn a_just_started_external_save_may_be_unlocked() {
         message(&state)
     );
 
-    // Said once.
+    // Shown once.
     update(&mut state, Msg::Tick, minute(3));
     report_locks(&mut state, &[("a", false)], minute(3));
     assert_eq!(message(&state), "");
@@ -948,48 +954,51 @@ fn a_save_locked_by_another_instance_is_shown() {
 
 #[test]
 fn an_own_failed_save_is_not_interrupted() {
-    let passing = || Err(DownloadError::DiskFull);
+    let disk_full = || Err(DownloadError::DiskFull);
     let minute = |n: u64| later(Duration::from_secs(60 * n));
-    let nobody = |state: &mut State, at| {
+    let report_unlocked = |state: &mut State, at| {
         assert!(checks_locks(&update(state, Msg::Tick, at)));
         report_locks(state, &[("a", false)], at)
     };
 
-    // Ended while no dashboard ran, and begun at this start.
-    let (mut settings, memory) = (AppSettings::default(), SavedSession::default());
-    settings.auto_save = true;
-    let mut state = State::new(settings);
-    let visited = Some(at("13:52:07"));
-    let memory = SavedSession {
-        last_seen: visited,
-        ..memory
+    // Finished while no dashboard ran, and saved at this start.
+    let mut state = State::new(AppSettings {
+        auto_save: true,
+        ..AppSettings::default()
+    });
+    let session = SavedSession {
+        last_seen: Some(at("13:52:07")),
+        ..SavedSession::default()
     };
-    update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+    update(&mut state, Msg::SessionLoaded(Ok(session)), now());
     let all = vec![finished_task("a", ONE_URL).build()];
-    let orders = download_requests(&update(&mut state, Msg::ListLoaded(Ok(all)), now()));
-    finish_download(&mut state, orders[0].0, passing());
-    assert_eq!(download_requests(&nobody(&mut state, minute(1))), []);
+    let requests = download_requests(&update(&mut state, Msg::ListLoaded(Ok(all)), now()));
+    finish_download(&mut state, requests[0].0, disk_full());
+    assert_eq!(
+        download_requests(&report_unlocked(&mut state, minute(1))),
+        []
+    );
 
-    // Begun elsewhere, and then by a person here.
+    // Started by another instance, then by the user here.
     let (mut state, _) = start_with(vec![finished_task("a", ONE_URL).build()], |_| {});
     let delta = ExternalChange::Changed(Box::new(task_with_started_save("a")));
     update(&mut state, Msg::ExternalChanges(vec![delta]), now());
-    let orders = download_requests(&press(&mut state, &["w"]));
-    finish_download(&mut state, orders[0].0, passing());
+    let requests = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, requests[0].0, disk_full());
     assert!(!state.downloads().is_held_by_other(&id("a")));
-    nobody(&mut state, minute(1));
+    report_unlocked(&mut state, minute(1));
     assert!(
         !message(&state).contains("interrupted"),
         "{}",
         message(&state)
     );
 
-    // An earlier run's, begun again before it was known that nobody is at it.
+    // Started in an earlier run, and again before the lock check.
     let (mut state, _) = start_with(vec![task_with_started_save("a")], |_| {});
-    let orders = download_requests(&press(&mut state, &["w"]));
+    let requests = download_requests(&press(&mut state, &["w"]));
     report_locks(&mut state, &[("a", false)], now());
-    finish_download(&mut state, orders[0].0, passing());
-    nobody(&mut state, minute(1));
+    finish_download(&mut state, requests[0].0, disk_full());
+    report_unlocked(&mut state, minute(1));
     assert!(
         !message(&state).contains("interrupted"),
         "{}",
@@ -1014,14 +1023,11 @@ fn a_finished_external_save_is_cleared() {
 }
 
 fn task_with_expiring_link(name: &str) -> WatchedTask {
-    let end = |span: &str| {
-        let created = support::ago(span);
-        task(name)
-            .created(&created.to_string())
-            .ready("5m09s")
-            .build()
-    };
-    end("12d19h")
+    let created = support::ago("12d19h");
+    task(name)
+        .created(&created.to_string())
+        .ready("5m09s")
+        .build()
 }
 
 #[test]
@@ -1042,7 +1048,7 @@ fn expiring_links_are_mentioned_once_a_day() {
         assert_eq!(stored_changes(&effects), [], "after {minutes} minutes");
     }
 
-    // What was written down holds over a restart.
+    // The stored warning is not repeated after a restart.
     let mut known = task_with_expiring_link("a");
     known.saved_results.expiry_warned = Some(now().wall);
     let (state, effects) = start_with(vec![known.clone()], |_| {});
@@ -1074,12 +1080,12 @@ fn saved_results_do_not_expire() {
     saved.saved_results = SavedResults::from_stored([(1, "/v/a.mp4".into())], None, None);
     let (mut state, effects) = start_with(vec![saved, task_with_expiring_link("b")], |_| {});
 
-    let looked: Vec<_> = effects
+    let checked: Vec<_> = effects
         .iter()
         .filter(|effect| matches!(effect, Effect::CheckFiles(_)))
         .collect();
     assert_eq!(
-        looked,
+        checked,
         [&Effect::CheckFiles(vec![(id("a"), "/v/a.mp4".into())])]
     );
     assert_eq!(
@@ -1092,7 +1098,7 @@ fn saved_results_do_not_expire() {
         (Tab::Expiring, &[id("b")][..])
     );
 
-    // The file was moved away: the link counts again.
+    // The file was moved: the link's expiry counts again.
     let files = vec![(id("a"), "/v/a.mp4".into(), false)];
     update(&mut state, Msg::FilesChecked(files), now());
     assert!(matches!(link_expiry(&state, "a"), LinkExpiry::Remaining(_)));
@@ -1128,7 +1134,7 @@ fn saved_results_are_opened_from_disk() {
 
     let files = vec![(id("a"), "/v/a.mp4".into(), false)];
     update(&mut state, Msg::FilesChecked(files), now());
-    assert_eq!(opened(&mut state), None, "then by its link");
+    assert_eq!(opened(&mut state), None, "then its link");
 }
 
 #[test]
@@ -1169,8 +1175,8 @@ fn late_progress_of_a_finished_save_is_ignored() {
         .with(finished_task("a", ONE_URL))
         .build();
     let begun = download_requests(&press(&mut state, &["w"]));
-    let cut_off = DownloadError::NoAnswer(PollError::ConnectionLost);
-    finish_download(&mut state, begun[0].0, Err(cut_off.clone()));
+    let interrupted = DownloadError::NoAnswer(PollError::ConnectionLost);
+    finish_download(&mut state, begun[0].0, Err(interrupted.clone()));
     let before = format!("{state:?}");
 
     let attempt = begun[0].0;
@@ -1183,7 +1189,7 @@ fn late_progress_of_a_finished_save_is_ignored() {
         },
         now(),
     );
-    let effects = finish_download(&mut state, attempt, Err(cut_off));
+    let effects = finish_download(&mut state, attempt, Err(interrupted));
 
     assert_eq!((format!("{state:?}"), effects), (before, Vec::new()));
 }
