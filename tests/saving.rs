@@ -141,9 +141,9 @@ fn the_save_key_saves_and_marks_as_saved() {
 
     let effects = press(&mut state, &["w"]);
 
-    let begun = download_requests(&effects);
-    assert_eq!(begun.len(), 1);
-    assert_eq!(begun[0].1.folder, PathBuf::from("/home/me/Videos/kietop"));
+    let started = download_requests(&effects);
+    assert_eq!(started.len(), 1);
+    assert_eq!(started[0].1.folder, PathBuf::from("/home/me/Videos/kietop"));
     let expected = ListChange::SaveBegun {
         task: id("a"),
         at: now().wall,
@@ -153,7 +153,7 @@ fn the_save_key_saves_and_marks_as_saved() {
     assert_eq!(message(&state), "Saving \"a\" to ~/Videos/kietop.");
     assert_eq!(status_of(&state, "a"), Status::Ready);
 
-    let effects = finish_download(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    let effects = finish_download(&mut state, started[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
 
     assert_eq!(message(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
     assert_eq!(status_of(&state, "a"), Status::Saved);
@@ -175,13 +175,13 @@ fn a_finished_save_does_not_hide_the_undo_hint() {
         .with(tasks[0].clone())
         .with(tasks[1].clone())
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
     let changes = stored_changes(&press(&mut state, &["j", "d"]));
     let result = Ok(vec![ChangeResult::Removed]);
     update(&mut state, Msg::Stored { changes, result }, now());
     assert_eq!(message(&state), "Removed \"b\". u undoes it.");
 
-    finish_download(&mut state, begun[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
+    finish_download(&mut state, started[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
     assert_eq!(message(&state), "Removed \"b\". u undoes it.");
     update(&mut state, Msg::Tick, later(MESSAGE_TIME));
     assert_eq!(message(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
@@ -194,14 +194,14 @@ fn two_files_download_and_all_must_complete() {
         .with(finished_task("a", THREE_URLS))
         .build();
 
-    let begun = download_requests(&press(&mut state, &["w"]));
-    assert_eq!(begun.len(), 2);
+    let started = download_requests(&press(&mut state, &["w"]));
+    assert_eq!(started.len(), 2);
     let saving = state.downloads().progress(&id("a")).unwrap();
     assert_eq!((saving.files, saving.waiting), (3, 1));
 
-    let third = download_requests(&finish_download(&mut state, begun[1].0, Ok("/v/2.mp4")));
+    let third = download_requests(&finish_download(&mut state, started[1].0, Ok("/v/2.mp4")));
     assert_eq!(third[0].1.number, 3);
-    finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"));
+    finish_download(&mut state, started[0].0, Ok("/v/1.mp4"));
     assert_eq!(status_of(&state, "a"), Status::Ready);
     finish_download(&mut state, third[0].0, Ok("/v/3.mp4"));
     assert_eq!(status_of(&state, "a"), Status::Saved);
@@ -213,13 +213,13 @@ fn pressing_save_again_shows_progress_then_stops() {
         .set(set_home)
         .with(finished_task("a", ONE_URL))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
     let progress = TransferProgress {
         bytes: 42,
         total: Some(100),
         rate: 10,
     };
-    let attempt = begun[0].0;
+    let attempt = started[0].0;
     update(
         &mut state,
         Msg::DownloadProgressed {
@@ -285,14 +285,14 @@ fn removing_a_task_stops_its_save() {
         .set(set_home)
         .with(finished_task("a", THREE_URLS))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
     let effects = press(&mut state, &["d"]);
     let changes = stored_changes(&effects);
 
     let result = Ok(vec![ChangeResult::Removed; changes.len()]);
     let effects = update(&mut state, Msg::Stored { changes, result }, now());
 
-    for (attempt, _) in &begun {
+    for (attempt, _) in &started {
         assert!(effects.contains(&Effect::StopDownload(*attempt)));
     }
     assert_eq!(download_requests(&effects), []);
@@ -301,7 +301,7 @@ fn removing_a_task_stops_its_save() {
         "{}",
         message(&state)
     );
-    finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"));
+    finish_download(&mut state, started[0].0, Ok("/v/1.mp4"));
     assert_eq!(state.list().len(), 0, "a late result does not restore it");
 }
 
@@ -312,9 +312,9 @@ fn a_save_failure_is_shown_and_stored() {
         settings.retention = Duration::from_mins(1);
     };
     let mut state = program().set(old).with(finished_task("a", ONE_URL)).build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
 
-    let effects = finish_download(&mut state, begun[0].0, Err(DownloadError::DiskFull));
+    let effects = finish_download(&mut state, started[0].0, Err(DownloadError::DiskFull));
 
     assert_eq!(
         message(&state),
@@ -327,13 +327,13 @@ fn a_save_failure_is_shown_and_stored() {
             ..
         }]
     ));
-    let begun = &state
+    let started = &state
         .list()
         .get(&id("a"))
         .unwrap()
         .saved_results
         .pending_folder;
-    assert!(begun.is_some(), "it is offered at the next start");
+    assert!(started.is_some(), "it is offered at the next start");
 
     let again = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, again[0].0, Err(refused_link()));
@@ -371,9 +371,9 @@ fn a_refused_fresh_result_is_retried() {
         .set(set_home)
         .with(finished_task("a", ONE_URL))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
 
-    let effects = finish_download(&mut state, begun[0].0, Err(refused_link()));
+    let effects = finish_download(&mut state, started[0].0, Err(refused_link()));
 
     assert_eq!(
         message(&state),
@@ -469,8 +469,8 @@ fn a_link_expires_by_age_or_repeated_refusals() {
         settings.retention = Duration::from_mins(1);
     };
     let mut state = program().set(old).with(finished_task("a", ONE_URL)).build();
-    let begun = download_requests(&press(&mut state, &["w"]));
-    finish_download(&mut state, begun[0].0, Err(refused_link()));
+    let started = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, started[0].0, Err(refused_link()));
     assert!(
         message(&state).contains("link gone (404)"),
         "{}",
@@ -521,9 +521,9 @@ fn batch_retries_are_spread_out() {
             all.with(finished_task(name, ONE_URL))
         })
         .build();
-    let mut begun = download_requests(&press(&mut state, &["*", "w"]));
-    while let Some((attempt, _)) = begun.pop() {
-        begun.extend(download_requests(&finish_download(
+    let mut started = download_requests(&press(&mut state, &["*", "w"]));
+    while let Some((attempt, _)) = started.pop() {
+        started.extend(download_requests(&finish_download(
             &mut state,
             attempt,
             Err(refused_link()),
@@ -633,9 +633,9 @@ fn a_typed_folder_is_parsed() {
 
     type_text(&mut state, "~/x");
     update(&mut state, Msg::Pasted("y/z\n".into()), now());
-    let begun = download_requests(&press(&mut state, &["enter"]));
+    let started = download_requests(&press(&mut state, &["enter"]));
 
-    assert_eq!(begun[0].1.folder, PathBuf::from("/home/me/xy/z"));
+    assert_eq!(started[0].1.folder, PathBuf::from("/home/me/xy/z"));
     assert!(state.overlay().is_none());
     press(&mut state, &["W"]);
     assert!(state.overlay().is_some());
@@ -676,8 +676,8 @@ fn an_invalid_folder_is_reported_and_editable() {
     }
     press(&mut state, &["ctrl-u"]);
     type_text(&mut state, "$OUT/x");
-    let begun = download_requests(&press(&mut state, &["enter"]));
-    assert_eq!(begun[0].1.folder, PathBuf::from("/mnt/out/x"));
+    let started = download_requests(&press(&mut state, &["enter"]));
+    assert_eq!(started[0].1.folder, PathBuf::from("/mnt/out/x"));
 }
 
 #[test]
@@ -695,8 +695,8 @@ fn without_a_home_the_folder_is_prompted_for() {
     assert_eq!(download_requests(&press(&mut state, &["w"])), []);
     assert!(state.overlay().is_some());
     type_text(&mut state, "/mnt/x");
-    let begun = download_requests(&press(&mut state, &["enter"]));
-    assert_eq!(begun[0].1.folder, PathBuf::from("/mnt/x"));
+    let started = download_requests(&press(&mut state, &["enter"]));
+    assert_eq!(started[0].1.folder, PathBuf::from("/mnt/x"));
 }
 
 #[test]
@@ -746,10 +746,10 @@ fn results_found_by_commands_are_saved_at_start() {
 
         let effects = update(&mut state, Msg::SessionLoaded(Ok(session)), now());
 
-        let begun = download_requests(&effects)
+        let started = download_requests(&effects)
             .into_iter()
             .map(|(_, request)| request.task);
-        assert_eq!(begun.collect::<Vec<_>>(), expected);
+        assert_eq!(started.collect::<Vec<_>>(), expected);
     }
 
     // Its link has expired.
@@ -774,9 +774,9 @@ fn a_download_of_another_instance_is_not_repeated() {
     // It got the result and started saving at once.
     let running = || task("a").running().created("14:30").in_flight();
     let mut state = program().set(auto_save).with(running()).build();
-    let mut begun = finished_task("a", ONE_URL).build();
-    begun.saved_results.pending_folder = Some("/v".into());
-    let delta = ExternalChange::Changed(Box::new(begun));
+    let mut started = finished_task("a", ONE_URL).build();
+    started.saved_results.pending_folder = Some("/v".into());
+    let delta = ExternalChange::Changed(Box::new(started));
     let effects = update(&mut state, Msg::ExternalChanges(vec![delta]), now());
     assert_eq!(download_requests(&effects), []);
 
@@ -785,16 +785,16 @@ fn a_download_of_another_instance_is_not_repeated() {
         .set(set_home)
         .with(finished_task("a", THREE_URLS))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
     let mut saved = finished_task("a", THREE_URLS).build();
     saved.saved_results = SavedResults::from_stored([(3, "/v/3.mp4".into())], None, None);
     let delta = ExternalChange::Changed(Box::new(saved));
     update(&mut state, Msg::ExternalChanges(vec![delta]), now());
     assert_eq!(
-        download_requests(&finish_download(&mut state, begun[0].0, Ok("/v/1.mp4"))),
+        download_requests(&finish_download(&mut state, started[0].0, Ok("/v/1.mp4"))),
         []
     );
-    finish_download(&mut state, begun[1].0, Ok("/v/2.mp4"));
+    finish_download(&mut state, started[1].0, Ok("/v/2.mp4"));
     assert!(state.downloads().is_empty());
     assert_eq!(status_of(&state, "a"), Status::Saved);
 }
@@ -841,8 +841,8 @@ fn an_interrupted_save_resumes_or_is_offered() {
         message(&state),
         "The saving of \"a\" was interrupted. w goes on with it."
     );
-    let begun = download_requests(&press(&mut state, &["w"]));
-    assert_eq!(begun[0].1.folder, PathBuf::from("/elsewhere"));
+    let started = download_requests(&press(&mut state, &["w"]));
+    assert_eq!(started[0].1.folder, PathBuf::from("/elsewhere"));
 
     let (mut state, _) = start_with(vec![watched], |settings| settings.auto_save = true);
     let effects = report_locks(&mut state, &[("a", false)], now());
@@ -945,9 +945,9 @@ fn a_save_locked_by_another_instance_is_shown() {
         .set(set_home)
         .with(finished_task("a", ONE_URL))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
 
-    finish_download(&mut state, begun[0].0, Err(DownloadError::Busy));
+    finish_download(&mut state, started[0].0, Err(DownloadError::Busy));
 
     assert!(state.downloads().is_held_by_other(&id("a")));
 }
@@ -1143,8 +1143,8 @@ fn external_changes_keep_unwritten_saves() {
         .set(set_home)
         .with(finished_task("a", ONE_URL))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
-    finish_download(&mut state, begun[0].0, Ok("/v/a.mp4"));
+    let started = download_requests(&press(&mut state, &["w"]));
+    finish_download(&mut state, started[0].0, Ok("/v/a.mp4"));
 
     let delta = ExternalChange::Changed(Box::new(finished_task("a", ONE_URL).build()));
     update(&mut state, Msg::ExternalChanges(vec![delta]), now());
@@ -1156,9 +1156,9 @@ fn external_changes_keep_unwritten_saves() {
 fn a_result_without_callback_is_saved_and_reported() {
     let rescued = task("a").created("14:00").rescued("5m09s");
     let mut state = program().set(set_home).with(rescued).build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
 
-    finish_download(&mut state, begun[0].0, Ok("/v/a.mp4"));
+    finish_download(&mut state, started[0].0, Ok("/v/a.mp4"));
 
     assert_eq!(
         message(&state),
@@ -1174,12 +1174,12 @@ fn late_progress_of_a_finished_save_is_ignored() {
         .set(set_home)
         .with(finished_task("a", ONE_URL))
         .build();
-    let begun = download_requests(&press(&mut state, &["w"]));
+    let started = download_requests(&press(&mut state, &["w"]));
     let interrupted = DownloadError::NoAnswer(PollError::ConnectionLost);
-    finish_download(&mut state, begun[0].0, Err(interrupted.clone()));
+    finish_download(&mut state, started[0].0, Err(interrupted.clone()));
     let before = format!("{state:?}");
 
-    let attempt = begun[0].0;
+    let attempt = started[0].0;
     let progress = TransferProgress::default();
     update(
         &mut state,
@@ -1204,8 +1204,8 @@ fn marked_results_are_saved_and_stopped_together() {
         .build();
     press(&mut state, &["*"]);
 
-    let begun = download_requests(&press(&mut state, &["w"]));
-    assert_eq!(begun.len(), 2);
+    let started = download_requests(&press(&mut state, &["w"]));
+    assert_eq!(started.len(), 2);
     assert_eq!(
         message(&state),
         "Saving the results of 2 tasks to ~/Videos/kietop."
