@@ -2,9 +2,9 @@
 //!
 //! A small text file, read and rewritten under its lock. That takes microseconds, needs no sync
 //! (the content is stale within seconds), and does not write to the list, which would wake all
-//! instances. If the file cannot be used (full disk, no permission, invalid content), permits are
-//! granted anyway and only the caller's own limits apply. A held lock is waited for, so the limits
-//! also work on a busy machine; a lock that is never released is ignored after a while.
+//! instances. If the file cannot be used (full disk, no permission), permits are granted anyway and
+//! only the caller's own limits apply; invalid content is discarded. A held lock is waited for, so
+//! the limits also work on a busy machine; a lock that is never released is ignored after a while.
 //!
 //! The file contains a salted hash of address and key, never the key.
 

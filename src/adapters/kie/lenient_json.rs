@@ -25,7 +25,7 @@ const MAX_CONTAINERS: usize = 1_000;
 /// The most values in a document.
 const MAX_VALUES: usize = 20_000;
 
-/// The nesting depth of arrays and objects; deeper ones are skipped. A record is five deep, apart
+/// The greatest nesting depth; deeper arrays and objects are skipped. A record is five deep, apart
 /// from user input.
 const MAX_DEPTH: usize = 64;
 
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 }
 
 /// Reports whether a document has too many arrays, objects or values, without parsing it. Values
-/// below the depth limit do not count.
+/// nested too deep do not count.
 fn is_too_complex(text: &str) -> bool {
     let (mut containers, mut values, mut depth) = (0, 0, 0_usize);
     let (mut is_in_string, mut is_escaped) = (false, false);
@@ -382,7 +382,7 @@ pub fn parse_flag(value: &Value) -> Option<SuccessFlag> {
 
 /// Parses a time: Unix milliseconds or seconds as number or text, or ISO 8601.
 ///
-/// Text without a zone is UTC. Times outside [`PLAUSIBLE_TIMES_MS`] are `None`.
+/// Text without a zone is UTC. Times outside the years 2020 to 2099 are `None`.
 pub fn parse_time(value: &Value) -> Option<Timestamp> {
     let time = match value {
         Value::Number(number) => parse_unix_time(number.as_f64()?)?,
