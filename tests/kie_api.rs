@@ -83,8 +83,8 @@ fn clean_line(text: &str) -> CleanText {
     CleanText::line(text, 4096)
 }
 
-fn malformed(what: &str) -> PollResult {
-    Err(PollError::Malformed(clean_line(what)))
+fn malformed(reason: &str) -> PollResult {
+    Err(PollError::Malformed(clean_line(reason)))
 }
 
 fn server_error(code: i64, message: &str) -> PollResult {

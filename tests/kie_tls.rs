@@ -279,11 +279,11 @@ fn only_a_valid_certificate_gets_the_key() {
                 continue;
             };
             let error = result.unwrap_err();
-            let PollError::Untrusted(why) = &error else {
+            let PollError::Untrusted(reason) = &error else {
                 panic!("{name}: {error:?}");
             };
             let host = origin.trim_start_matches("https://");
-            assert_eq!(why.as_str().replace(host, "HOST"), refusal, "{name}");
+            assert_eq!(reason.as_str().replace(host, "HOST"), refusal, "{name}");
             assert_eq!(error.scope(), ErrorScope::Account, "shown once");
             assert!(error.next_step().contains("network login page"));
             assert_eq!(requests.load(Ordering::SeqCst), 0, "{name} got a request");
@@ -313,7 +313,7 @@ fn a_server_without_safe_tls_is_refused() {
             ("garbage", vec![0xff; 64], "the server does not use TLS"),
             ("an end", Vec::new(), ""),
         ];
-        for (name, bytes, why) in table {
+        for (name, bytes, expected) in table {
             let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
             let origin = serve(move |mut stream, _| {
                 let (bytes, sender) = (bytes.clone(), sender.clone());
@@ -331,17 +331,17 @@ fn a_server_without_safe_tls_is_refused() {
 
             let error = fetch(&client(&origin)).await.unwrap_err();
 
-            let PollError::Offline(what) = &error else {
+            let PollError::Offline(reason) = &error else {
                 panic!("{name}: {error:?}");
             };
             let host = origin.trim_start_matches("https://");
-            let what = what.as_str().replace(host, "HOST");
-            if why.is_empty() {
-                assert!(what.contains("connection closed by HOST"), "{what}");
+            let reason = reason.as_str().replace(host, "HOST");
+            if expected.is_empty() {
+                assert!(reason.contains("connection closed by HOST"), "{reason}");
             } else {
                 assert_eq!(
-                    what,
-                    format!("no secure connection to HOST: {why}"),
+                    reason,
+                    format!("no secure connection to HOST: {expected}"),
                     "{name}"
                 );
             }

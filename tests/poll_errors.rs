@@ -246,7 +246,7 @@ fn contradictions_of_a_final_state_are_only_counted() {
         let diagnostics = story.state.diagnostics();
         let counted: Vec<_> = diagnostics.anomalies().collect();
         assert_eq!(counted, [(Anomaly::Contradiction, count)]);
-        let last = diagnostics.last_unusual().expect("an odd answer");
+        let last = diagnostics.last_unusual().expect("an unusual answer");
         assert_eq!(last.task, id("a"));
         let kept = last
             .text
@@ -307,7 +307,7 @@ fn anomalies_are_counted_and_the_last_is_kept() {
     ];
     assert_eq!(counted, expected);
     assert_eq!(diagnostics.unusual_answers(), 4);
-    let last = diagnostics.last_unusual().expect("an odd answer");
+    let last = diagnostics.last_unusual().expect("an unusual answer");
     assert_eq!(last.error.as_deref(), Some("the answer made no sense: x"));
     assert_eq!(last.text, None);
 }

@@ -50,7 +50,7 @@ impl AllowedHosts {
     /// Checks scheme, user information and host of a link. The host must be neither a private
     /// address nor one of the user's proxies, because proxy names may resolve to private addresses.
     pub(super) fn check_link(self, url: &Url, proxies: &ProxyHosts) -> Result<(), HostNotAllowed> {
-        let refused = |why: String| Err(HostNotAllowed(why));
+        let refused = |reason: String| Err(HostNotAllowed(reason));
         let host = url.host_str().unwrap_or_default();
         let is_loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
