@@ -1,16 +1,16 @@
-//! Finds task ids in any text a person may pipe or paste: lists, logs, JSON, tables, `curl` lines,
-//! exports, prose.
+//! Extracts task ids from any text that is piped or pasted: lists, logs, JSON, tables, `curl`
+//! lines, exports, prose.
 //!
-//! A value is an id because a name says so (`taskId`, "Task ID", the head of a column), because it
-//! stands alone on its line, or, where the text names no task at all, because of its shape. A
-//! secret is never an id: what stands behind a word of authorization, wherever it is repeated, and
-//! what the caller knows to be one. Names count whole: `parentTaskId` and `external_task_id` name
-//! other things.
+//! A value is an id because a name says so (`taskId`, "Task ID", a column header), because it is
+//! alone on its line, or, in a text that names no task, because of its shape. A secret is never an
+//! id: neither a value after a word of authorization (nor its repetitions) nor a secret that the
+//! caller knows. Names are matched as a whole: `parentTaskId` and `external_task_id` name other
+//! things.
 //!
-//! A text is decoded (`decode`), divided into lines and tokens (`tokens`) and read by structure
-//! (`reader`); a string within is read as a text of its own, for logs hold JSON and JSON holds
-//! JSON. Input comes in portions of any size and memory is bounded, so the length of the input is
-//! not.
+//! The text is decoded (`decode`), split into lines and tokens (`tokens`) and read by structure
+//! (`reader`). A string inside it is read as a text of its own, because logs contain JSON and JSON
+//! contains JSON. Input comes in chunks of any size. Memory is bounded, so input may be of any
+//! length.
 
 mod decode;
 mod findings;
@@ -27,25 +27,21 @@ use reader::LineReader;
 
 use super::{task::TaskId, text::CleanText};
 
-/// The longest line read as one, in bytes; a longer one is read in portions that end between two
-/// values.
+/// The longest line read at once, in bytes. A longer one is read in chunks that end between values.
 const MAX_LINE: usize = 256 * 1024;
 
-/// How many ids wait at most for what the rest of the text says about them.
+/// The most ids held back because the rest of the text may say more about them.
 const MAX_QUEUED_IDS: usize = 1000;
 
-/// Secrets that are never ids, in every spelling the caller can think of. `Debug` shows none of
-/// them.
+/// Secrets that are never ids, in all spellings that the caller knows. `Debug` shows none of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KnownSecrets(Vec<String>);
 
 impl KnownSecrets {
-    /// Makes a set of secrets.
     pub const fn new(secrets: Vec<String>) -> Self {
         Self(secrets)
     }
 
-    /// Reports whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -57,22 +53,21 @@ impl std::fmt::Debug for KnownSecrets {
     }
 }
 
-/// What a whole text held.
+/// The ids of a whole text, and the words that are not ids.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extracted {
-    /// The ids, each once, in the order of the text.
+    /// Each id once, in the order of the text.
     pub ids: Vec<FoundId>,
-    /// What was left out.
     pub skipped: Skipped,
-    /// Lone words that are no ids, at most a few of them: what the user may have meant.
+    /// The first few lone words that are not ids but may have been meant as such.
     pub rejected: Vec<CleanText>,
-    /// How many more such words there were.
+    /// The number of such words beyond `rejected`.
     pub more_rejected: usize,
-    /// How the text begins, without secrets, where it holds no id.
+    /// The start of a text without ids, secrets removed.
     pub beginning: Option<CleanText>,
 }
 
-/// Finds the ids of a whole text, with the words around each.
+/// Extracts the ids of a whole text, each with the words around it.
 pub fn extract(text: &str, secrets: &KnownSecrets) -> Extracted {
     let mut extractor = IdExtractor::new(secrets);
     extractor.found.wants_context = true;
@@ -93,10 +88,9 @@ pub fn extract(text: &str, secrets: &KnownSecrets) -> Extracted {
     }
 }
 
-/// Reads one argument of a command line: an id, or a text that names some.
+/// Extracts the ids of a command-line argument: one id, or a text that names some.
 ///
-/// One word is an id by its place, whatever its shape, unless it stands for an id that is not
-/// there.
+/// A single word is an id whatever its shape, unless it is a placeholder.
 pub fn extract_argument(text: &str, secrets: &KnownSecrets) -> Extracted {
     let is_word = text
         .chars()
@@ -119,20 +113,19 @@ pub fn extract_argument(text: &str, secrets: &KnownSecrets) -> Extracted {
     }
 }
 
-/// An extractor fed in portions.
+/// An extractor for input that comes in chunks.
 #[derive(Debug)]
 pub struct IdExtractor {
     decoder: Decoder,
     reader: LineReader,
     found: Findings,
-    /// Decoded text whose line has not ended.
+    /// Decoded text of an unfinished line.
     line: String,
-    /// Whether ids are handed out before the end of the text.
+    /// Whether ids are returned before the end of the text.
     is_bounded: bool,
 }
 
 impl IdExtractor {
-    /// Makes an extractor that takes none of these secrets for an id.
     pub fn new(secrets: &KnownSecrets) -> Self {
         let mut found = Findings::default();
         for secret in &secrets.0 {
@@ -147,13 +140,13 @@ impl IdExtractor {
         }
     }
 
-    /// Reads on; returns ids once there are many, so that none of them waits for the end of a long
-    /// input.
+    /// Reads a chunk. Returns ids once there are many, so that a long input yields them before its
+    /// end.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<FoundId> {
-        // Portions that keep a decoded line within bounds.
+        // Small chunks keep the decoded line bounded.
         let mut ready = Vec::new();
-        for portion in bytes.chunks(MAX_LINE) {
-            self.decoder.push(portion, &mut self.line);
+        for chunk in bytes.chunks(MAX_LINE) {
+            self.decoder.push(chunk, &mut self.line);
             self.read_lines();
             if self.is_bounded && self.found.queued() >= MAX_QUEUED_IDS {
                 ready.extend(self.found.drain());
@@ -162,12 +155,12 @@ impl IdExtractor {
         ready
     }
 
-    /// Returns the ids of the lines read so far, as when the input pauses.
+    /// Returns the ids of the lines read so far, for use when the input pauses.
     pub fn flush(&mut self) -> Vec<FoundId> {
         self.found.drain()
     }
 
-    /// Reads what is left and returns its ids.
+    /// Reads the last line and returns the remaining ids.
     pub fn finish(&mut self) -> Vec<FoundId> {
         self.decoder.finish(&mut self.line);
         self.read_lines();
@@ -179,12 +172,11 @@ impl IdExtractor {
         self.found.drain()
     }
 
-    /// Returns what was left out so far.
     pub const fn skipped(&self) -> Skipped {
         self.found.skipped
     }
 
-    /// Returns lone words that are no ids, and how many more there were.
+    /// Returns the first few lone words that are not ids, and the number of further ones.
     pub fn rejected(&self) -> (&[CleanText], usize) {
         (&self.found.rejected, self.found.more_rejected)
     }
@@ -197,21 +189,21 @@ impl IdExtractor {
             rest = after;
         }
         while rest.len() > MAX_LINE {
-            let end = portion_end(rest);
-            let (portion, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            self.reader.read_line(portion, false, &mut self.found);
+            let end = chunk_end(rest);
+            let (chunk, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            self.reader.read_line(chunk, false, &mut self.found);
             rest = after;
         }
         rest.clone_into(&mut self.line);
     }
 }
 
-/// Returns where a portion of a long line ends: behind a sign that is in no value, else anywhere.
-fn portion_end(line: &str) -> usize {
+/// Returns the end of a chunk of a long line: after a character that is in no value if possible.
+fn chunk_end(line: &str) -> usize {
     let limit = line.floor_char_boundary(MAX_LINE);
     let head = line.get(..limit).unwrap_or(line);
-    let is_between = |c: char| c == ',' || c == ';' || c == '&' || c.is_whitespace();
-    head.rfind(is_between).map_or(limit, |at| {
+    let is_separator = |c: char| c == ',' || c == ';' || c == '&' || c.is_whitespace();
+    head.rfind(is_separator).map_or(limit, |at| {
         at + head
             .get(at..)
             .and_then(|rest| rest.chars().next())
@@ -219,7 +211,7 @@ fn portion_end(line: &str) -> usize {
     })
 }
 
-/// Returns the ids of which nothing speaks against adding them.
+/// Returns the ids that can be added without asking.
 pub fn certain_ids(found: &[FoundId]) -> impl Iterator<Item = &TaskId> {
     found
         .iter()

@@ -1,24 +1,23 @@
-//! Bytes of any encoding into text without control sequences.
+//! Decodes bytes of any encoding into text without control sequences.
 
 use std::{borrow::Cow, mem};
 
 use super::super::text;
 
-/// The longest control sequence, in characters; what is longer was no sequence and is text.
+/// The longest control sequence, in bytes. A longer one is text.
 const MAX_SEQUENCE: usize = 4096;
 
-/// How the input spells its characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TextEncoding {
     Utf8,
     Utf16 { is_big_endian: bool },
 }
 
-/// An incremental decoder: bytes in portions of any size, text out.
+/// An incremental decoder: chunks of bytes in, text out.
 ///
 /// Reads UTF-8 and UTF-16 of both byte orders, with or without a byte order mark (Windows
-/// PowerShell 5 writes UTF-16LE). A byte that is not UTF-8 counts as the Latin-1 character of its
-/// value, so nothing is dropped.
+/// PowerShell 5 writes UTF-16LE). A byte that is not UTF-8 is read as Latin-1, so nothing is
+/// dropped.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     encoding: Option<TextEncoding>,
@@ -27,7 +26,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes as much of `bytes` as is whole and appends it to `text`.
+    /// Appends the complete characters of `bytes` to `text`.
     pub(super) fn push(&mut self, bytes: &[u8], text: &mut String) {
         self.pending.extend_from_slice(bytes);
         if self.encoding.is_none() && needs_more_input(&self.pending) {
@@ -36,7 +35,7 @@ impl Decoder {
         self.decode(false, text);
     }
 
-    /// Decodes what is left.
+    /// Decodes an incomplete end.
     pub(super) fn finish(&mut self, text: &mut String) {
         self.decode(true, text);
         self.filter.finish(text);
@@ -45,7 +44,7 @@ impl Decoder {
     fn decode(&mut self, is_end: bool, text: &mut String) {
         let encoding = *self
             .encoding
-            .get_or_insert_with(|| guess_encoding(&self.pending));
+            .get_or_insert_with(|| detect_encoding(&self.pending));
         let pending = mem::take(&mut self.pending);
         let rest = match encoding {
             TextEncoding::Utf8 => decode_utf8(&pending, is_end, |c| self.filter.push(c, text)),
@@ -59,17 +58,17 @@ impl Decoder {
     }
 }
 
-/// How much of the input is enough to guess, in bytes.
-const ENOUGH: usize = 64;
+/// The number of bytes from which the encoding is detected.
+const DETECTION_LEN: usize = 64;
 
-/// Reports whether the input so far may be of any encoding.
+/// Reports whether the input so far is too short to detect its encoding.
 fn needs_more_input(bytes: &[u8]) -> bool {
     let is_text = str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
-    bytes.len() < 4 || (bytes.len() < ENOUGH && (!is_text || bytes.contains(&0)))
+    bytes.len() < 4 || (bytes.len() < DETECTION_LEN && (!is_text || bytes.contains(&0)))
 }
 
-/// Guesses by the byte order mark, else by which of the first bytes are zero.
-fn guess_encoding(bytes: &[u8]) -> TextEncoding {
+/// Detects the encoding by the byte order mark, else by the positions of zeros.
+fn detect_encoding(bytes: &[u8]) -> TextEncoding {
     match bytes {
         [0xff, 0xfe, ..] => TextEncoding::Utf16 {
             is_big_endian: false,
@@ -78,7 +77,7 @@ fn guess_encoding(bytes: &[u8]) -> TextEncoding {
             is_big_endian: true,
         },
         _ => {
-            let (pairs, _) = bytes.get(..ENOUGH).unwrap_or(bytes).as_chunks::<2>();
+            let (pairs, _) = bytes.get(..DETECTION_LEN).unwrap_or(bytes).as_chunks::<2>();
             let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
             match (zeros(0), zeros(1)) {
                 (0, low @ 2..) if 3 * low > pairs.len() => TextEncoding::Utf16 {
@@ -93,7 +92,7 @@ fn guess_encoding(bytes: &[u8]) -> TextEncoding {
     }
 }
 
-/// Passes on each whole character; returns where an unfinished one begins.
+/// Passes each complete character to `push`. Returns the position of an incomplete one.
 fn decode_utf8(bytes: &[u8], is_end: bool, mut push: impl FnMut(char)) -> usize {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -121,7 +120,7 @@ fn decode_utf8(bytes: &[u8], is_end: bool, mut push: impl FnMut(char)) -> usize 
     at
 }
 
-/// Passes on each whole character; returns where an unfinished one begins.
+/// Passes each complete character to `push`. Returns the position of an incomplete one.
 fn decode_utf16(
     bytes: &[u8],
     is_big_endian: bool,
@@ -143,7 +142,7 @@ fn decode_utf16(
                 push(c);
                 at += 2 * c.len_utf16();
             }
-            // A first half at the end may find its second half in the next portion.
+            // The second half of a surrogate pair may be in the next chunk.
             Err(_) if !is_end && at + 2 == pairs.len() * 2 => return at,
             Err(_) => {
                 push(char::REPLACEMENT_CHARACTER);
@@ -154,7 +153,6 @@ fn decode_utf16(
     at
 }
 
-/// What the filter is in the middle of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum FilterState {
     #[default]
@@ -163,7 +161,6 @@ enum FilterState {
     Escape,
     /// After ESC and an intermediate byte.
     Intermediate,
-    /// In a CSI sequence.
     Csi,
     /// In a string that BEL or ST ends: OSC, DCS, APC, PM, SOS.
     ControlString,
@@ -171,14 +168,13 @@ enum FilterState {
     ControlStringEscape,
 }
 
-/// A filter of control sequences (ECMA-48, seven and eight bit) and of characters that are drawn as
-/// nothing.
+/// A filter that removes control sequences (ECMA-48, seven and eight bit) and invisible characters.
 ///
-/// Colours and hyperlinks vanish without a gap; a cursor movement is a gap, as it is on the screen.
+/// Colours and hyperlinks leave no gap. A cursor movement leaves one, as on the screen.
 #[derive(Debug, Default)]
 struct ControlFilter {
     state: FilterState,
-    /// The sequence so far, to be text after all where it has no end.
+    /// The control string so far, which becomes text if it has no end.
     sequence: String,
 }
 
@@ -205,7 +201,7 @@ impl ControlFilter {
             }
             (FilterState::Escape, '\u{1b}') => FilterState::Escape,
             (FilterState::Csi, final_byte) => {
-                text.push_str(gap_of(final_byte));
+                text.push_str(cursor_gap(final_byte));
                 FilterState::Text
             }
             (FilterState::ControlString, '\u{1b}') => FilterState::ControlStringEscape,
@@ -231,7 +227,7 @@ impl ControlFilter {
             '\n' | '\r' | '\0' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
                 text.push('\n');
             }
-            // Overstriking: the character before it is written over.
+            // Overstriking replaces the previous character.
             '\u{8}' if !text.ends_with('\n') => drop(text.pop()),
             '\t' => text.push('\t'),
             c if c.is_control() || text::is_unsafe(c) => {}
@@ -239,7 +235,7 @@ impl ControlFilter {
         }
     }
 
-    /// Ends a sequence that has no end: what was taken for a part of it is text.
+    /// Turns an unterminated control string into text.
     fn finish(&mut self, text: &mut String) {
         self.state = FilterState::Text;
         text.push_str(&mem::take(&mut self.sequence));
@@ -247,7 +243,7 @@ impl ControlFilter {
 }
 
 /// Returns the gap that a CSI sequence leaves on the screen.
-const fn gap_of(final_byte: char) -> &'static str {
+const fn cursor_gap(final_byte: char) -> &'static str {
     match final_byte {
         'C' | 'G' | '`' | 'a' => " ",
         'A' | 'B' | 'E' | 'F' | 'H' | 'd' | 'e' | 'f' | 'S' | 'T' => "\n",
@@ -255,8 +251,8 @@ const fn gap_of(final_byte: char) -> &'static str {
     }
 }
 
-/// Removes control sequences from text that was escaped when the input was filtered, and what a
-/// lost escape character leaves of a colour (`[32m`, `\x1b[32m`, `^[[32m`).
+/// Removes control sequences from text that was still escaped when the input was filtered, and
+/// colour codes without their escape character (`[32m`, `\x1b[32m`, `^[[32m`).
 pub(super) fn strip_controls(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut filter = ControlFilter::default();
@@ -265,12 +261,12 @@ pub(super) fn strip_controls(raw: &str) -> String {
     strip_broken_colours(&text).into_owned()
 }
 
-/// Spellings of the escape character in logs and sources.
-const SPELLED_ESCAPES: [&str; 8] = [
+/// Spellings of the escape character in logs and source code.
+const ESCAPE_SPELLINGS: [&str; 8] = [
     "\\x1b", "\\x1B", "\\u001b", "\\u001B", "\\033", "\\e", "^[", "␛",
 ];
 
-/// Removes what a lost escape character leaves of a colour.
+/// Removes colour codes without their escape character.
 pub(super) fn strip_broken_colours(text: &str) -> Cow<'_, str> {
     if !text.contains('[') {
         return Cow::Borrowed(text);
@@ -279,17 +275,17 @@ pub(super) fn strip_broken_colours(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
         clean.push_str(before);
-        let spelled = SPELLED_ESCAPES
+        let spelling = ESCAPE_SPELLINGS
             .into_iter()
             .find(|escape| clean.ends_with(escape));
         let digits = after
             .find(|c: char| !c.is_ascii_digit() && c != ';')
             .unwrap_or(after.len());
-        let ended = after.get(digits..).and_then(|rest| rest.strip_prefix('m'));
-        match ended {
-            Some(ended) if spelled.is_some() || (digits > 0 && !ended.starts_with(']')) => {
-                clean.truncate(clean.len() - spelled.map_or(0, str::len));
-                rest = ended;
+        let after_code = after.get(digits..).and_then(|rest| rest.strip_prefix('m'));
+        match after_code {
+            Some(text) if spelling.is_some() || (digits > 0 && !text.starts_with(']')) => {
+                clean.truncate(clean.len() - spelling.map_or(0, str::len));
+                rest = text;
             }
             _ => {
                 clean.push('[');
@@ -310,7 +306,7 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(bytes, &mut whole);
         decoder.finish(&mut whole);
-        // Any division into portions decodes to the same.
+        // The result does not depend on the chunks.
         for size in 1..4 {
             let mut parts = String::new();
             let mut decoder = Decoder::default();
@@ -318,7 +314,7 @@ mod tests {
                 decoder.push(part, &mut parts);
             }
             decoder.finish(&mut parts);
-            assert_eq!(parts, whole, "{bytes:?} in portions of {size}");
+            assert_eq!(parts, whole, "{bytes:?} in chunks of {size}");
         }
         whole
     }
@@ -370,7 +366,7 @@ mod tests {
         ] {
             assert_eq!(decoded(raw.as_bytes()), clean, "{raw:?}");
         }
-        // The eight-bit form of a terminal that knows no UTF-8.
+        // The eight-bit form of a terminal without UTF-8.
         assert_eq!(decoded(b"\x9b32mabc\x9b0m"), "abc");
     }
 

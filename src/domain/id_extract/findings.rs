@@ -1,46 +1,43 @@
-//! What a text held so far: ids in their order, and what was skipped.
+//! The ids found so far, in order, and the values skipped.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{
     super::{task::TaskId, text::CleanText},
     names::ends_with_secret_name,
-    values::{is_secret_shape, may_hide_a_secret},
+    values::{is_secret_shape, may_contain_secret},
 };
 
-/// The most secrets and skipped values kept for comparing.
+/// The most secrets, and the most skipped values, kept for comparison.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// How many ids handed out are remembered at least, so that a repetition nearby is not handed out
-/// again.
+/// The fewest returned ids that are remembered, so that a repetition nearby is not returned again.
 const MIN_REMEMBERED_IDS: usize = 32 * 1024;
 
-/// The fewest characters of a secret that is looked for in the rest of the text.
+/// The length from which a secret is also searched in the rest of the text, in bytes.
 const MIN_SECRET: usize = 16;
 
-/// The most words named that are no ids.
 const MAX_REJECTED: usize = 5;
 
-/// The longest piece of text shown on each side of an id, in characters.
+/// The longest text shown on each side of an id, in characters.
 const MAX_CONTEXT: usize = 24;
 
-/// The longest word shown beside an id: a longer one may be another id, or a secret.
+/// The longest word shown beside an id. A longer one may be another id or a secret.
 const MAX_CONTEXT_WORD: usize = 16;
 
-/// Why a word counts as an id, the strongest first.
+/// The reason to take a word for an id, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Evidence {
-    /// A name says so.
+    /// A name before it, such as `taskId`.
     Named,
-    /// It stands alone on its line, as in a list of ids.
+    /// Alone on its line, as in a list of ids.
     Listed,
-    /// It has the shape, and nothing says what it is.
+    /// The shape of an id, without a name.
     Shape,
-    /// It looks like an id with something stuck to it.
+    /// The shape of an id with extra characters.
     Suspicious,
 }
 
-/// Why a value is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum SkipReason {
     Secret,
@@ -48,12 +45,12 @@ pub(super) enum SkipReason {
     Foreign,
 }
 
-/// How many values were left out, by kind; each once.
+/// The numbers of skipped values by kind, each value counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Skipped {
     /// Keys, tokens, cookies and the like.
     pub secrets: usize,
-    /// Stand-ins such as `None` or `YOUR_TASK_ID`.
+    /// Values such as `None` or `YOUR_TASK_ID`.
     pub placeholders: usize,
     /// Ids of requests, users, nodes and other things.
     pub foreign: usize,
@@ -71,25 +68,22 @@ impl std::ops::Add for Skipped {
     }
 }
 
-/// An id found, with what speaks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundId {
-    /// The id.
     pub id: TaskId,
-    /// What is known of it.
     pub certainty: Certainty,
-    /// The words around it, without secrets; empty unless asked for.
+    /// The words around the id, without secrets. Empty for input that comes in chunks.
     pub context: CleanText,
 }
 
 /// How certain it is that a value is the id of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// A name or the place says so, or the text names no task at all.
+    /// Named, listed, or found in a text that names no task.
     Certain,
-    /// It only has the shape, in a text that names others.
+    /// Only the shape of an id, in a text that names others.
     Unnamed,
-    /// It looks like an id with something stuck to it.
+    /// The shape of an id with extra characters.
     Suspicious,
 }
 
@@ -105,15 +99,15 @@ struct QueuedId {
 pub(super) struct Findings {
     queue: Vec<QueuedId>,
     queued: HashMap<TaskId, usize>,
-    /// Ids handed out, in two generations of which the older is forgotten.
+    /// Ids already returned, in two generations of which the older is dropped.
     recent: HashSet<TaskId>,
     older: HashSet<TaskId>,
     secrets: HashSet<Box<str>>,
-    /// Secrets the caller gave, which no id may hold either.
-    given_secrets: Vec<Box<str>>,
+    /// Secrets from the caller, which no id may contain either.
+    known_secrets: Vec<Box<str>>,
     skipped_values: HashSet<(SkipReason, Box<str>)>,
     pub(super) skipped: Skipped,
-    /// Whether the text names a task, be it by a stand-in.
+    /// Whether the text names a task, even with a placeholder as its value.
     pub(super) names_tasks: bool,
     pub(super) wants_context: bool,
     pub(super) rejected: Vec<CleanText>,
@@ -121,11 +115,11 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Adds a secret the caller knows: it is never an id, nor a part of one.
+    /// Adds a secret that the caller knows. It is never an id, nor part of one.
     pub(super) fn add_known_secret(&mut self, secret: &str) {
         let secret = normalized(secret);
         if secret.len() >= MIN_SECRET {
-            self.given_secrets.push(secret.clone());
+            self.known_secrets.push(secret.clone());
         }
         self.secrets.insert(secret);
     }
@@ -134,12 +128,12 @@ impl Findings {
         let id = normalized(id.as_str());
         self.secrets.contains(&id)
             || self
-                .given_secrets
+                .known_secrets
                 .iter()
                 .any(|secret| id.contains(&**secret))
     }
 
-    /// Notes what stands behind the name of a secret.
+    /// Records the words of a text that follows the name of a secret.
     pub(super) fn add_secret(&mut self, text: &str) {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
         for word in words.filter(|word| word.len() >= MIN_SECRET) {
@@ -150,7 +144,7 @@ impl Findings {
         }
     }
 
-    /// Counts a value that is left out, each once.
+    /// Counts a skipped value, unless it was counted before.
     pub(super) fn skip(&mut self, kind: SkipReason, value: &str) {
         let value = match kind {
             SkipReason::Secret => normalized(value),
@@ -172,7 +166,7 @@ impl Findings {
         *count += usize::from(is_new);
     }
 
-    /// Adds an id; of one found twice the stronger evidence counts.
+    /// Adds an id. If it was found before, the stronger evidence counts.
     pub(super) fn add(&mut self, word: &str, evidence: Evidence, line: &str) {
         let Ok(id) = TaskId::parse(word) else { return };
         if is_secret_shape(word) {
@@ -204,14 +198,14 @@ impl Findings {
         });
     }
 
-    /// Names a word that is no id; signs and the numbers of a list are not meant as one.
+    /// Records a word that is not an id, except symbols, options and list numbers.
     pub(super) fn reject(&mut self, word: &str) {
         let is_number = word.len() < 4 && word.bytes().all(|b| b.is_ascii_digit());
         // `-H` and `--json` are options.
         if is_number || word.starts_with('-') || !word.contains(char::is_alphanumeric) {
             return;
         }
-        let is_hidden = may_hide_a_secret(word);
+        let is_hidden = may_contain_secret(word);
         let word = CleanText::line(word, 80);
         if self.rejected.contains(&word) {
             return;
@@ -223,24 +217,24 @@ impl Findings {
         }
     }
 
-    /// Returns how many ids wait to be handed out.
+    /// Returns the number of ids not yet drained.
     pub(super) const fn queued(&self) -> usize {
         self.queue.len()
     }
 
-    /// Hands out the ids found since the last time, judged by what is known of the text by now.
+    /// Returns the ids found since the last call, classified by the text so far.
     pub(super) fn drain(&mut self) -> Vec<FoundId> {
         self.queued.clear();
         let names_tasks = self.names_tasks;
         let mut found = Vec::with_capacity(self.queue.len());
         for entry in std::mem::take(&mut self.queue) {
             let letters = normalized(entry.id.as_str());
-            let holds_secret = entry.evidence == Evidence::Suspicious
+            let contains_secret = entry.evidence == Evidence::Suspicious
                 && self
                     .secrets
                     .iter()
                     .any(|secret| secret.len() >= MIN_SECRET && letters.contains(secret.as_ref()));
-            if holds_secret || self.is_secret(&entry.id) {
+            if contains_secret || self.is_secret(&entry.id) {
                 self.skip(SkipReason::Secret, entry.id.as_str());
                 continue;
             }
@@ -269,13 +263,13 @@ impl Findings {
     }
 }
 
-/// Returns a secret without what its spellings differ in.
+/// Returns a secret without dashes, underscores and capitals, which differ between spellings.
 fn normalized(secret: &str) -> Box<str> {
     let letters = secret.chars().filter(|c| !matches!(c, '-' | '_'));
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Returns the words around an id: names and plain words only, for anything else may be a secret.
+/// Returns the words around an id: only names and plain words, as anything else may be a secret.
 fn context(line: &str, word: &str) -> CleanText {
     let (before, after) = line.split_once(word).unwrap_or((line, ""));
     let start = before
@@ -302,7 +296,7 @@ fn context(line: &str, word: &str) -> CleanText {
     CleanText::line(text.trim(), 4 * MAX_CONTEXT)
 }
 
-/// Returns a text with each word that may be an id or a secret as `…`.
+/// Replaces each word that may be an id or a secret by `…`.
 pub(super) fn redact_values(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut before = String::new();

@@ -1,20 +1,19 @@
-//! What the name before a value says about it.
+//! Classifies the name before a value.
 
-/// What a name says about its value.
+/// The kind of value that a name announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum NameClass {
-    /// A task's id.
+    /// A task id.
     Task,
-    /// A secret: a key, token, cookie, password or signature.
+    /// A key, token, cookie, password or signature.
     Secret,
     /// An id or checksum of something else: a request, trace, user, node, commit.
     Foreign,
-    /// Nothing of the kind.
     #[default]
     Neutral,
 }
 
-/// Names of a task's id, in small letters without anything between the words.
+/// Names of a task id, in lower case and without separators.
 const TASK_NAMES: [&str; 9] = [
     "taskid",
     "taskids",
@@ -27,7 +26,7 @@ const TASK_NAMES: [&str; 9] = [
     "任務id",
 ];
 
-/// What may stand before such a name without making it another one: the service and its families.
+/// Words before a task name that do not change its meaning: the service and its model families.
 const TASK_PREFIXES: [&str; 24] = [
     "kie",
     "kieai",
@@ -55,7 +54,7 @@ const TASK_PREFIXES: [&str; 24] = [
     "music",
 ];
 
-/// What makes a task's id the id of another task or of another service.
+/// Words that make a task name the id of another task or of another service.
 const FOREIGN_QUALIFIERS: [&str; 33] = [
     "parent",
     "external",
@@ -92,7 +91,7 @@ const FOREIGN_QUALIFIERS: [&str; 33] = [
     "reference",
 ];
 
-/// Words that make a name a secret's wherever they stand in it.
+/// Words that make a name the name of a secret.
 const SECRET_WORDS: [&str; 52] = [
     "key",
     "keys",
@@ -148,7 +147,7 @@ const SECRET_WORDS: [&str; 52] = [
     "암호",
 ];
 
-/// Pieces that do so within a longer word.
+/// Parts of words that make a name the name of a secret.
 const SECRET_PIECES: [&str; 31] = [
     "apikey",
     "accesskey",
@@ -183,7 +182,7 @@ const SECRET_PIECES: [&str; 31] = [
     "토큰",
 ];
 
-/// Words of ids and checksums of other things.
+/// Words in the names of other ids and of checksums.
 const FOREIGN_WORDS: [&str; 38] = [
     "request",
     "trace",
@@ -225,7 +224,7 @@ const FOREIGN_WORDS: [&str; 38] = [
     "requestid",
 ];
 
-/// Names of a place for any name, as in `{"name": "taskId", "value": "…"}`.
+/// Fields whose value is a name, as in `{"name": "taskId", "value": "…"}`.
 const NAME_SLOTS: [&str; 14] = [
     "name",
     "key",
@@ -243,7 +242,7 @@ const NAME_SLOTS: [&str; 14] = [
     "option",
 ];
 
-/// Names of the place of its value.
+/// Fields beside them that have the value.
 const VALUE_SLOTS: [&str; 14] = [
     "value",
     "val",
@@ -261,13 +260,13 @@ const VALUE_SLOTS: [&str; 14] = [
     "n",
 ];
 
-/// Splits a name into its words, in small letters: at signs and where a capital begins one.
-fn words_of(name: &str) -> Vec<String> {
+/// Splits a name into lower-case words, at punctuation and at capitals.
+fn split_words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut previous: Option<char> = None;
     let mut characters = name.chars().peekable();
     while let Some(c) = characters.next() {
-        let begins = match previous {
+        let starts_word = match previous {
             _ if !c.is_alphanumeric() => {
                 previous = None;
                 continue;
@@ -278,7 +277,7 @@ fn words_of(name: &str) -> Vec<String> {
             }
             Some(_) => false,
         };
-        if begins {
+        if starts_word {
             words.push(String::new());
         }
         if let Some(word) = words.last_mut() {
@@ -289,17 +288,17 @@ fn words_of(name: &str) -> Vec<String> {
     words
 }
 
-/// Judges a name that stands before a sign such as `:` or `=`, or in the head of a column.
+/// Classifies a name before a separator such as `:` or `=`, or in a column header.
 pub(super) fn classify(name: &str) -> NameClass {
-    // What is longer is a sentence; the shortest name is `sid`.
+    // Longer text is a sentence. The shortest name is `sid`.
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     let is_short = name.is_ascii() && letters.take(3).count() < 3;
     if name.len() > 80 || (is_short && !name.starts_with('-')) {
         return NameClass::Neutral;
     }
-    let words = words_of(name);
+    let words = split_words(name);
     let joined = words.concat();
-    // `ETag` is one word.
+    // Also the joined words, because `ETag` is split.
     let has = |list: &[&str]| {
         let is_in = |word: &str| list.contains(&word);
         is_in(&joined) || words.iter().any(|word| is_in(word))
@@ -316,7 +315,7 @@ pub(super) fn classify(name: &str) -> NameClass {
         return NameClass::Task;
     }
     let is_qualifier = |word: &str| FOREIGN_QUALIFIERS.contains(&word);
-    let is_task_of_another = TASK_NAMES.iter().any(|task| {
+    let is_other_task = TASK_NAMES.iter().any(|task| {
         numberless.strip_suffix(task).is_some_and(|qualifier| {
             is_qualifier(qualifier) || words.first().is_some_and(|first| is_qualifier(first))
         })
@@ -326,9 +325,7 @@ pub(super) fn classify(name: &str) -> NameClass {
             .last()
             .is_some_and(|last| matches!(last.as_str(), "id" | "ids" | "uuid" | "guid"))
         && !has(&["task", "job", "record", "generation", "result"]);
-    // Joined as well: a capital within makes two words of `ETag`.
-    let is_foreign = has(&FOREIGN_WORDS) || FOREIGN_WORDS.contains(&joined.as_str());
-    if is_task_of_another || is_other_id || is_foreign {
+    if is_other_task || is_other_id || has(&FOREIGN_WORDS) {
         return NameClass::Foreign;
     }
     NameClass::Neutral
@@ -343,7 +340,7 @@ fn is_task_name(joined: &str) -> bool {
         })
 }
 
-/// Reports whether a command line's option takes a credential: `curl -u`, `curl -b`, `http -a`.
+/// Reports whether a command-line option takes a credential: `curl -u`, `curl -b`, `http -a`.
 fn is_credential_option(name: &str) -> bool {
     matches!(
         name,
@@ -351,7 +348,7 @@ fn is_credential_option(name: &str) -> bool {
     )
 }
 
-/// Judges the words before a sign or a value, of which the last few are the name: "the Task ID",
+/// Classifies the words before a separator or a value. The last few are the name: "the Task ID",
 /// "external task id".
 pub(super) fn classify_words(words: &[&str]) -> NameClass {
     let Some((last, before)) = words.split_last() else {
@@ -369,7 +366,7 @@ pub(super) fn classify_words(words: &[&str]) -> NameClass {
                 .iter()
                 .rev()
                 .nth(1)
-                .map(|word| words_of(word).concat());
+                .map(|word| split_words(word).concat());
             match qualifier {
                 Some(word) if FOREIGN_QUALIFIERS.contains(&word.as_str()) => NameClass::Foreign,
                 _ => NameClass::Task,
@@ -385,18 +382,18 @@ pub(super) fn classify_words(words: &[&str]) -> NameClass {
     }
 }
 
-/// Reports whether a name says no more than that its value is an id.
+/// Reports whether a word means an id of any kind.
 pub(super) fn is_id_word(word: &str) -> bool {
     ["id", "ids", "uuid", "guid"].contains(&word.to_ascii_lowercase().as_str())
 }
 
-/// Words of a sentence between a name and its value.
+/// Words between a name and its value in a sentence.
 const FILLER_WORDS: [&str; 20] = [
     "is", "was", "are", "the", "a", "an", "no", "nr", "number", "named", "called", "my", "your",
     "equals", "new", "of", "where", "with", "and", "by",
 ];
 
-/// Words of a sentence after which an id is a task's.
+/// Words that precede a task id in a sentence.
 const TASK_VERBS: [&str; 13] = [
     "task",
     "tasks",
@@ -413,7 +410,8 @@ const TASK_VERBS: [&str; 13] = [
     "任务",
 ];
 
-/// Judges the words of a sentence before an id: "created 774d…", "Bearer 9c0d…", "my key is 9c0d…".
+/// Classifies the words of a sentence before an id: "created 774d…", "Bearer 9c0d…", "my key is
+/// 9c0d…".
 pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
     let near = words
         .get(words.len().saturating_sub(3)..)
@@ -438,7 +436,7 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
         .last()
         .is_some_and(|last| TASK_VERBS.contains(&last.to_lowercase().as_str()));
     let class = classify_words(named);
-    // "Die Task-ID lautet 774d…": a word between may be of any language.
+    // "Die Task-ID lautet 774d…": the verb may be in any language.
     let before = named
         .split_last()
         .map_or(NameClass::Neutral, |(_, before)| classify_words(before));
@@ -448,7 +446,7 @@ pub(super) fn classify_sentence(words: &[&str]) -> NameClass {
     class
 }
 
-/// Reports whether a sentence before a sign speaks of a key and of no task: "the key for kie:".
+/// Reports whether the words before a separator mention a secret and no task: "the key for kie:".
 pub(super) fn mentions_secret(words: &[&str]) -> bool {
     let has = |list: &[&str]| {
         words
@@ -458,18 +456,17 @@ pub(super) fn mentions_secret(words: &[&str]) -> bool {
     has(&["key", "token", "secret", "password", "apikey", "api-key"]) && !has(&TASK_VERBS)
 }
 
-/// Reports whether a name is that of a place for any name.
+/// Reports whether a field has a name as its value.
 pub(super) fn is_name_slot(name: &str) -> bool {
-    NAME_SLOTS.contains(&words_of(name).concat().as_str())
+    NAME_SLOTS.contains(&split_words(name).concat().as_str())
 }
 
-/// Reports whether a name is that of the value beside such a place.
+/// Reports whether a field has the value for the name beside it.
 pub(super) fn is_value_slot(name: &str) -> bool {
-    VALUE_SLOTS.contains(&words_of(name).concat().as_str())
+    VALUE_SLOTS.contains(&split_words(name).concat().as_str())
 }
 
-/// Reports whether a text is nothing but a name that says what its value is, as in the head of a
-/// table.
+/// Reports whether a text is just a name that classifies its value, such as a column header.
 pub(super) fn is_decisive_name(text: &str) -> bool {
     !text.contains(|c: char| {
         c.is_ascii_digit() || matches!(c, '=' | ':' | '/' | '?' | ',' | '"' | '\'')
@@ -477,15 +474,15 @@ pub(super) fn is_decisive_name(text: &str) -> bool {
         && classify(text) != NameClass::Neutral
 }
 
-/// Reports whether a header holds nothing but credentials to the end of its line.
+/// Reports whether a header has only credentials up to the end of its line.
 pub(super) fn is_credential_header(name: &str) -> bool {
-    let joined = words_of(name).concat();
+    let joined = split_words(name).concat();
     ["authorization", "authorisation", "cookie"]
         .iter()
         .any(|header| joined.ends_with(header))
 }
 
-/// Reports whether a word names the scheme of a credential that follows, or only leads to a value.
+/// Reports whether a word is an authorization scheme or a filler word before a credential.
 pub(super) fn precedes_secret(word: &str) -> bool {
     let schemes = [
         "bearer",
@@ -499,10 +496,10 @@ pub(super) fn precedes_secret(word: &str) -> bool {
     schemes
         .iter()
         .chain(&FILLER_WORDS)
-        .any(|lead| lead.eq_ignore_ascii_case(word))
+        .any(|prefix| prefix.eq_ignore_ascii_case(word))
 }
 
-/// Reports whether the last words before a value name a secret.
+/// Reports whether the last words of a text name a secret.
 pub(super) fn ends_with_secret_name(before: &str) -> bool {
     before
         .rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')))

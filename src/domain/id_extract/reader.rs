@@ -1,4 +1,4 @@
-//! Reads structure: which name each value has, in whatever notation.
+//! Assigns a name to each value, in any notation.
 
 mod html;
 
@@ -20,102 +20,99 @@ use super::{
     },
 };
 
-/// How deep text within text is read: JSON in a string in a log in JSON is three deep.
+/// The deepest text within text that is read. JSON in a string in a JSON log has depth three.
 const MAX_DEPTH: usize = 8;
 
-/// How many brackets may be open at once; more are noise.
+/// The most brackets open at once. When there are more, the outermost one is dropped.
 const MAX_SCOPES: usize = 64;
 
-/// How many values of one object wait for the name beside them.
+/// The most values of an object kept until their name comes.
 const MAX_DEFERRED: usize = 32;
 
-/// How many words before a value are looked at.
+/// The most words before a value that are considered.
 const MAX_WORDS: usize = 6;
 
-/// The longest name, in bytes; what is longer is text.
+/// The longest name, in bytes. Anything longer is text.
 const MAX_NAME: usize = 80;
 
-/// What is between two brackets.
+/// The state between a pair of brackets.
 #[derive(Debug, Default)]
 struct BracketScope {
     bracket: Option<char>,
     /// The class of the name before the bracket.
     class: NameClass,
-    /// What `"name": …` of this object says about its `"value"`.
+    /// The class that the `"name"` of this object gives to its `"value"`.
     slot: NameClass,
-    /// Values that came before the name beside them.
+    /// Values that came before their name.
     deferred: Vec<String>,
-    /// The class of the element before, where it is a name: `["taskId", "774d…"]`.
+    /// The class of the previous element if it is a name: `["taskId", "774d…"]`.
     element: NameClass,
-    /// Whether a header of credentials has begun, which goes on to the end of the line.
+    /// Whether the rest of the line belongs to a header with credentials.
     is_credential_header: bool,
-    /// The classes of its elements, as long as all of them are names.
-    heads: Option<Vec<NameClass>>,
-    /// How many commas came.
+    /// The classes of the elements, while all of them are names.
+    name_list: Option<Vec<NameClass>>,
     commas: usize,
 }
 
-/// A name at the end of a line, whose values are on the lines below.
+/// A name at the end of a line, with its values on the lines below.
 #[derive(Debug, Clone, Copy)]
 struct NameBlock {
     class: NameClass,
     indent: usize,
-    /// Whether no value of it has come.
+    /// Whether it has no value yet.
     is_fresh: bool,
-    /// Whether the name stood alone, as the head of a column does.
+    /// Whether the name is alone on its line, like a column header.
     is_column: bool,
 }
 
-/// What is known within one line.
+/// The state of one line.
 #[derive(Debug, Default)]
 struct LineState<'a> {
     text: &'a str,
-    /// The class of a value that is to come next.
+    /// The class of the next value.
     expected: Option<NameClass>,
     /// The class of the last name, for further values after a comma.
     class: NameClass,
-    /// The last words that are no values.
+    /// The last words that are not values.
     words: Vec<&'a str>,
-    /// Whether a name or a sentence is in it, so that it is no list of ids.
+    /// Whether the line has a name or a sentence, and so is not a list of ids.
     is_prose: bool,
-    /// Ids of the usual shape without a name.
+    /// Words with the shape of an id, without a name.
     unnamed: Vec<&'a str>,
-    /// Words that are no such ids.
+    /// Words without the shape of an id.
     others: Vec<&'a str>,
-    /// What the name before the value is the place of.
+    /// The role of the next value if its field is like `"name"` or `"value"`.
     slot: Option<Slot>,
     is_quoted_name: bool,
-    /// The word or quoted text right before.
+    /// The preceding word or quoted text.
     previous: Option<&'a str>,
     /// The first word in the last bracket: `["taskId"] =>`.
     bracketed: Option<&'a str>,
-    /// Whether it belongs to a block or section whose name is a secret's.
+    /// Whether the line is in a block or section with the name of a secret.
     is_in_secret: bool,
 }
 
-/// Where a word stands.
+/// The position of a word and its relation to the next token.
 #[derive(Debug, Clone, Copy)]
 struct WordContext {
     start: usize,
     /// Whether a separator follows.
     is_name: bool,
-    /// Whether it only wraps the value that follows, as in `UUID('…')` and `TaskId "…"`.
+    /// Whether the word wraps the next value, as in `UUID('…')` and `TaskId "…"`.
     is_wrapper: bool,
 }
 
-/// The content of a quotation, read as it comes.
+/// Quoted text that continues in the next chunk.
 #[derive(Debug)]
 enum OpenQuotation {
     Secret,
     Read(Box<LineReader>),
 }
 
-/// What the name before a value is the place of.
+/// The role of a value in an object such as `{"name": "taskId", "value": "…"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
-    /// Any name.
     Name,
-    /// The value beside one.
     Value,
 }
 
@@ -123,21 +120,21 @@ enum Slot {
 #[derive(Debug, Default)]
 pub(super) struct LineReader {
     depth: usize,
-    /// The class of the name before the text as a whole.
+    /// The class of the name of the whole text.
     class: NameClass,
     root: BracketScope,
     scopes: Vec<BracketScope>,
     table: Option<Table>,
-    /// The classes of the last list of names, for the lists of values after it: `(id, task_id)
-    /// VALUES (1, '…')`.
+    /// The classes of the last list of names, for the value lists after it: `(id, task_id) VALUES
+    /// (1, '…')`.
     columns: Vec<NameClass>,
     html: HtmlTable,
     block: Option<NameBlock>,
-    /// Whether the section of an INI or TOML file is named as a secret.
+    /// Whether the current section of an INI or TOML file has the name of a secret.
     is_secret_section: bool,
     /// The end of the last line that was not blank.
     previous: String,
-    /// A quotation that the portion before did not end.
+    /// Quoted text that the previous chunk did not end.
     open_quotation: Option<OpenQuotation>,
 }
 
@@ -150,7 +147,7 @@ impl LineReader {
         }
     }
 
-    /// Reads text of any number of lines to its end.
+    /// Reads a whole text.
     fn read(&mut self, text: &str, found: &mut Findings) {
         for line in text.split('\n') {
             self.read_line(line, true, found);
@@ -158,7 +155,7 @@ impl LineReader {
         self.finish(found);
     }
 
-    /// Resolves what still waits.
+    /// Reads the deferred values.
     pub(super) fn finish(&mut self, found: &mut Findings) {
         if let Some(OpenQuotation::Read(mut reader)) = self.open_quotation.take() {
             reader.finish(found);
@@ -169,7 +166,7 @@ impl LineReader {
         self.resolve_root(found);
     }
 
-    /// Reads a line, or a portion of a long one.
+    /// Reads a line, or a chunk of a long one.
     pub(super) fn read_line(&mut self, raw: &str, is_whole: bool, found: &mut Findings) {
         if let Some(unescaped) = unescape_markup(raw).filter(|_| self.depth < MAX_DEPTH) {
             self.nested(self.class).read(&unescaped, found);
@@ -189,7 +186,7 @@ impl LineReader {
         self.previous = last_chars(text, MAX_NAME).to_owned();
     }
 
-    /// Goes on with a quotation of the portion before; returns what comes after it.
+    /// Continues the quoted text of the previous chunk. Returns the text after it.
     fn continue_text<'a>(
         &mut self,
         line: &'a str,
@@ -221,7 +218,7 @@ impl LineReader {
         }
     }
 
-    /// Reads a line as a row of a table; reports whether it is one.
+    /// Reads a line as a table row. Reports whether it is one.
     fn read_row(&mut self, text: &str, found: &mut Findings) -> bool {
         match self.table.as_mut().map(|table| table.row(text)) {
             Some(Row::Cells(cells)) => {
@@ -241,13 +238,12 @@ impl LineReader {
                 for (class, cell) in named.iter().flatten() {
                     self.text_value(*class, cell, text, found);
                 }
-                self.table = Table::from_head(text).filter(|_| named.is_none());
+                self.table = Table::from_header(text).filter(|_| named.is_none());
                 named.is_some() || self.table.is_some()
             }
         }
     }
 
-    /// Reads a line token by token.
     fn read_tokens(&mut self, text: &str, is_whole: bool, found: &mut Findings) {
         let indent = text.len() - text.trim_start().len();
         let is_item = text.trim_start().starts_with("- ");
@@ -255,7 +251,7 @@ impl LineReader {
             self.resolve_root(found);
         }
         self.scope().is_credential_header = false;
-        let text = without_block_sign(text);
+        let text = without_block_indicator(text);
         if let Some(section) = section_name(text).filter(|_| self.scopes.is_empty()) {
             self.is_secret_section = classify(section) == NameClass::Secret;
         }
@@ -274,19 +270,18 @@ impl LineReader {
         self.end_line(&line, indent, found);
     }
 
-    /// Forgets brackets that were never closed: a line that begins at the margin begins something
-    /// new.
+    /// Closes all brackets at a line without indentation, which starts something new.
     fn drop_unclosed_brackets(&mut self, text: &str, found: &mut Findings) {
-        let goes_on =
+        let continues =
             |c: char| c.is_whitespace() || matches!(c, '}' | ']' | ')' | '"' | '\'' | ',' | '<');
-        while !text.starts_with(goes_on)
+        while !text.starts_with(continues)
             && let Some(scope) = self.scopes.pop()
         {
             self.resolve(scope, found);
         }
     }
 
-    /// Hands the name at the end of a line before to the values of this one.
+    /// Applies the name at the end of an earlier line to the values of this one.
     fn begin_block(&mut self, line: &mut LineState<'_>, indent: usize, is_item: bool) {
         let Some(block) = self
             .block
@@ -317,7 +312,7 @@ impl LineReader {
         }
     }
 
-    /// Remembers a name that ends the line, and judges what the line holds without any.
+    /// Saves a name at the end of the line, and classifies the words without a name.
     fn end_line(&mut self, line: &LineState<'_>, indent: usize, found: &mut Findings) {
         if self.scopes.is_empty() && !self.columns.is_empty() && self.table.is_none() {
             self.table = Some(Table::with_columns(self.columns.clone()));
@@ -342,15 +337,15 @@ impl LineReader {
         }
     }
 
-    /// Remembers a name that ends the line: its values are below.
+    /// Saves a name at the end of the line for the values below.
     fn save_trailing_name(&mut self, line: &LineState<'_>, indent: usize) {
-        let tells = |class: &NameClass| *class != NameClass::Neutral;
-        // `token: >-` too.
+        let is_relevant = |class: &NameClass| *class != NameClass::Neutral;
+        // Includes `token: >-`.
         let end = line.text.trim_end().trim_end_matches(['-', '+']);
         let ends_with_name = end.ends_with([':', '=', '：', '|', '>']);
         if let Some(class) = line
             .expected
-            .filter(tells)
+            .filter(is_relevant)
             .filter(|_| ends_with_name && line.is_prose)
         {
             self.block = Some(NameBlock {
@@ -362,7 +357,7 @@ impl LineReader {
         }
     }
 
-    /// Judges the words of a line that holds no name.
+    /// Classifies the words of a line without names.
     fn classify_unnamed(&self, line: &LineState<'_>, found: &mut Findings) {
         if line.others.iter().all(|word| is_plain_id(word)) {
             for id in &line.unnamed {
@@ -383,7 +378,7 @@ impl LineReader {
                 || !line.unnamed.is_empty()
                 || word.contains(|c: char| c.is_ascii_digit())
             {
-                // A number in a quoted sentence was not meant as an id.
+                // A number in a quoted sentence is not meant as an id.
                 if self.depth > 0 && !is_plain_id(word) {
                     continue;
                 }
@@ -439,7 +434,7 @@ impl LineReader {
         line.previous = content;
     }
 
-    /// Follows a list of nothing but names.
+    /// Tracks a list of names only, whose classes apply to the value lists after it.
     fn track_name_list(
         &mut self,
         content: Option<&str>,
@@ -449,11 +444,12 @@ impl LineReader {
         let scope = self.scope();
         let at = scope.commas;
         if let TokenKind::Close(_) = kind {
-            let tells = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
-            let heads = scope.heads.take().unwrap_or_default();
-            if heads.len() > 1 && heads.iter().any(tells) {
-                found.names_tasks |= heads.contains(&NameClass::Task);
-                self.columns = heads;
+            let is_relevant =
+                |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+            let names = scope.name_list.take().unwrap_or_default();
+            if names.len() > 1 && names.iter().any(is_relevant) {
+                found.names_tasks |= names.contains(&NameClass::Task);
+                self.columns = names;
             }
             return;
         }
@@ -463,14 +459,14 @@ impl LineReader {
                     && content.len() <= MAX_NAME
                     && !is_id_shape(content)
                     && !content.contains(['=', ':', '/', '"', '\'']);
-                let heads = scope
-                    .heads
+                let names = scope
+                    .name_list
                     .as_mut()
-                    .filter(|heads| is_name && heads.len() == at);
-                heads.map(|heads| heads.push(classify(content))).is_some()
+                    .filter(|names| is_name && names.len() == at);
+                names.map(|names| names.push(classify(content))).is_some()
             });
         if !is_list {
-            scope.heads = None;
+            scope.name_list = None;
         }
     }
 
@@ -481,7 +477,7 @@ impl LineReader {
         }
     }
 
-    /// Reports whether all that is read now belongs to a secret.
+    /// Reports whether the current text or a bracket around it belongs to a secret.
     fn is_secret(&self) -> bool {
         self.class == NameClass::Secret
             || self
@@ -490,13 +486,13 @@ impl LineReader {
                 .any(|scope| scope.class == NameClass::Secret)
     }
 
-    /// Reports whether an id without a name of its own belongs to the name of a task.
+    /// Reports whether a bracket around the current text has the name of a task.
     fn is_task(&self) -> bool {
         let is_task = |scope: &BracketScope| scope.class == NameClass::Task;
         self.scopes.iter().any(is_task)
     }
 
-    /// Judges the name before a separator.
+    /// Classifies the name before a separator.
     fn separator(&mut self, line: &mut LineState<'_>) {
         let words = std::mem::take(&mut line.words);
         let Some(name) = words.last() else {
@@ -514,7 +510,7 @@ impl LineReader {
         if class == NameClass::Secret && !line.is_quoted_name && is_credential_header(name) {
             self.scope().is_credential_header = true;
         }
-        // The whole name of a task's id counts even there: many a name only looks like a secret's.
+        // A complete task name still counts, because some names only look like those of secrets.
         let is_secret = self.is_secret()
             || self.scope().is_credential_header
             || line.is_in_secret
@@ -556,7 +552,7 @@ impl LineReader {
         // `"value": {"stringValue": …}` beside a name.
         self.scopes.push(BracketScope {
             bracket: Some(bracket),
-            heads: matches!(bracket, '(' | '[').then(Vec::new),
+            name_list: matches!(bracket, '(' | '[').then(Vec::new),
             class,
             ..BracketScope::default()
         });
@@ -587,13 +583,13 @@ impl LineReader {
         }
     }
 
-    /// Resolves what is outside of all brackets.
+    /// Reads the deferred values outside all brackets.
     fn resolve_root(&mut self, found: &mut Findings) {
         let root = std::mem::take(&mut self.root);
         self.resolve(root, found);
     }
 
-    /// Reads the values that waited for a name in their object.
+    /// Reads the deferred values of an object.
     fn resolve(&mut self, scope: BracketScope, found: &mut Findings) {
         let class = if scope.class == NameClass::Secret || self.is_secret() {
             NameClass::Secret
@@ -605,18 +601,18 @@ impl LineReader {
         }
     }
 
-    /// Reads a word: a part of a name, a value, or a word of a sentence.
+    /// Reads a word: part of a name, a value, or a word of a sentence.
     fn word<'a>(
         &mut self,
         line: &mut LineState<'a>,
         word: &'a str,
-        place: WordContext,
+        context: WordContext,
         found: &mut Findings,
     ) {
         let trimmed = word.trim_matches(['.', '/', '+', '@']);
         let is_value =
             is_hex_id(trimmed) || (line.expected == Some(NameClass::Task) && is_plain_id(trimmed));
-        if place.is_name && !is_value {
+        if context.is_name && !is_value {
             let name = word.rsplit('/').next().unwrap_or(word);
             line.words
                 .extend(name.split('.').filter(|part| !part.is_empty()));
@@ -627,19 +623,19 @@ impl LineReader {
         }
         let is_number = trimmed.len() < 4 && trimmed.bytes().all(|b| b.is_ascii_digit());
         if is_number && line.words.is_empty() && line.expected.is_none() && self.scopes.is_empty() {
-            // The number of an item in a list.
+            // The number of a list item.
             return;
         }
         let element = std::mem::take(&mut self.scope().element);
         let mut class = line.expected.or_else(|| self.class_of_element(element));
         if self.html.is_in_cell && !word.contains(|c: char| c.is_ascii_digit()) {
-            // The cell may be the head of another column.
+            // The cell may be the header of another column.
             class = None;
         }
         let Some(class) = class else {
-            return self.read_unnamed_word(line, word, place.start, found);
+            return self.read_unnamed_word(line, word, context.start, found);
         };
-        if (place.is_wrapper && class != NameClass::Neutral)
+        if (context.is_wrapper && class != NameClass::Neutral)
             || (class == NameClass::Secret && precedes_secret(word))
         {
             return self.name_from_key_element(line, word);
@@ -662,22 +658,22 @@ impl LineReader {
             NameClass::Neutral if self.is_deferred_item(line, trimmed) => {
                 self.scope().deferred.push(trimmed.to_owned());
             }
-            NameClass::Task => named(values::unquoted(trimmed), word, line.text, found),
+            NameClass::Task => add_named(values::unquoted(trimmed), word, line.text, found),
             NameClass::Foreign if is_id_shape(trimmed) => found.skip(SkipReason::Foreign, trimmed),
             NameClass::Foreign | NameClass::Neutral => {
-                self.read_unnamed_word(line, word, place.start, found);
+                self.read_unnamed_word(line, word, context.start, found);
             }
         }
     }
 
-    /// Takes the content of `<key>` for the name of the next element, as in a property list.
+    /// Uses the content of `<key>` as the name of the next element, as in a property list.
     fn name_from_key_element(&mut self, line: &LineState<'_>, word: &str) {
         if line.text.contains("<key>") && !is_hex_id(word) {
             self.html.next = classify(word);
         }
     }
 
-    /// Reports whether a value waits for the name below it: `- value: …` before `name: …`.
+    /// Reports whether the name of a value is below it: `- value: …` before `name: …`.
     fn is_deferred_item(&mut self, line: &mut LineState<'_>, value: &str) -> bool {
         line.slot.take() == Some(Slot::Value)
             && is_hex_id(value)
@@ -686,15 +682,15 @@ impl LineReader {
             && self.root.deferred.len() < MAX_DEFERRED
     }
 
-    /// Returns the class of an element of a list that has no name of its own.
+    /// Returns the class of a list element without a name.
     fn class_of_element(&mut self, element: NameClass) -> Option<NameClass> {
         if self.is_secret() {
             return Some(NameClass::Secret);
         }
         let scope = self.scope();
-        let (of_scope, at) = (scope.class, scope.commas);
+        let (scope_class, at) = (scope.class, scope.commas);
         let is_row = matches!(scope.bracket, Some('(' | '['));
-        let class = [element, of_scope]
+        let class = [element, scope_class]
             .into_iter()
             .find(|class| *class != NameClass::Neutral)
             .or_else(|| self.columns.get(at).copied().filter(|_| is_row))
@@ -706,7 +702,7 @@ impl LineReader {
         .then_some(class)
     }
 
-    /// Takes the value of a place for names as the name it is; reports whether that was all it is.
+    /// Applies the value of a `"name"` field to the value beside it. Reports whether it was a name.
     fn take_slot_name(
         &mut self,
         line: &mut LineState<'_>,
@@ -725,15 +721,15 @@ impl LineReader {
         let scope = self.scope();
         if class != NameClass::Neutral {
             scope.slot = class;
-            let waiting = std::mem::take(&mut scope.deferred);
-            for content in waiting {
+            let deferred = std::mem::take(&mut scope.deferred);
+            for content in deferred {
                 self.text_value(class, &content, &content, found);
             }
         }
         true
     }
 
-    /// Keeps the value of an object until the name beside it comes; reports whether it does.
+    /// Defers the value of an object until its name comes. Reports whether it did.
     fn try_defer(&mut self, line: &mut LineState<'_>, value: &str) -> bool {
         let scope = self.scope();
         let is_deferred = line.slot.take_if(|slot| *slot == Slot::Value).is_some()
@@ -745,7 +741,7 @@ impl LineReader {
         is_deferred
     }
 
-    /// Reads a word that no name announces.
+    /// Reads a word without a name directly before it.
     fn read_unnamed_word<'a>(
         &mut self,
         line: &mut LineState<'a>,
@@ -767,7 +763,7 @@ impl LineReader {
         if is_plain_id(trimmed) {
             let class = classify_words(&line.words);
             if class == NameClass::Task || line.class == NameClass::Task {
-                return named(values::unquoted(trimmed), word, line.text, found);
+                return add_named(values::unquoted(trimmed), word, line.text, found);
             }
             if class == NameClass::Secret || self.is_secret() {
                 return found.add_secret(trimmed);
@@ -784,7 +780,7 @@ impl LineReader {
         found.names_tasks = found.names_tasks || classify_words(&line.words) == NameClass::Task;
     }
 
-    /// Reads an id of the usual shape that no name announces.
+    /// Reads a word with the shape of an id, without a name directly before it.
     fn read_unnamed_id<'a>(
         &mut self,
         line: &mut LineState<'a>,
@@ -808,7 +804,7 @@ impl LineReader {
             NameClass::Secret => found.add_secret(id),
             NameClass::Foreign => found.skip(SkipReason::Foreign, id),
             NameClass::Task => found.add(id, Evidence::Named, line.text),
-            NameClass::Neutral if self.is_behind_secret(line, start) => found.add_secret(id),
+            NameClass::Neutral if self.follows_secret_name(line, start) => found.add_secret(id),
             NameClass::Neutral => {
                 line.unnamed.push(id);
                 found.add(id, Evidence::Shape, line.text);
@@ -816,11 +812,11 @@ impl LineReader {
         }
     }
 
-    /// Reports whether a secret's name is before a value, whatever signs are between.
+    /// Reports whether the text before a value ends with the name of a secret.
     ///
-    /// The second look at a value without a name: quotes that do not match may hide the name from
-    /// the tokens.
-    fn is_behind_secret(&self, line: &LineState<'_>, start: usize) -> bool {
+    /// A second check for values without a name, because unmatched quotes may hide the name from
+    /// the tokenizer.
+    fn follows_secret_name(&self, line: &LineState<'_>, start: usize) -> bool {
         let before = line.text.get(..start).unwrap_or_default();
         let near = last_chars(before, MAX_NAME);
         ends_with_secret_name(near)
@@ -842,14 +838,14 @@ impl LineReader {
             line.is_quoted_name = true;
             return;
         }
-        let announced = line.expected.take();
+        let expected = line.expected.take();
         let is_paired = matches!(next.map(|next| &next.kind), Some(TokenKind::Text { .. }))
             || (next.is_none() && line.words.is_empty() && !line.is_prose);
         let scope = self.scope();
         let element = std::mem::take(&mut scope.element);
         found.names_tasks = found.names_tasks
             || (is_decisive_name(content) && classify(content) == NameClass::Task);
-        if announced.is_none()
+        if expected.is_none()
             && is_decisive_name(content)
             && (scope.bracket.is_some() || is_paired)
             && scope.class == NameClass::Neutral
@@ -858,7 +854,7 @@ impl LineReader {
             scope.element = classify(content);
             return;
         }
-        let class = announced
+        let class = expected
             .or_else(|| self.class_of_element(element))
             .unwrap_or_else(|| match classify_sentence(&line.words) {
                 NameClass::Task if is_plain_id(content) => NameClass::Task,
@@ -871,14 +867,14 @@ impl LineReader {
                 NameClass::Task | NameClass::Foreign | NameClass::Neutral => NameClass::Neutral,
             });
         self.html.next = NameClass::Neutral;
-        if announced.is_some() && self.take_slot_name(line, content, found) {
+        if expected.is_some() && self.take_slot_name(line, content, found) {
             return;
         }
-        if announced.is_some() && class == NameClass::Neutral && self.try_defer(line, content) {
+        if expected.is_some() && class == NameClass::Neutral && self.try_defer(line, content) {
             return;
         }
         line.slot = None;
-        if announced.is_none()
+        if expected.is_none()
             && class == NameClass::Neutral
             && is_single_word(content)
             && !line.is_prose
@@ -888,7 +884,7 @@ impl LineReader {
         self.text_value(class, content, line.text, found);
     }
 
-    /// Reads a quoted word that stands in a line without names.
+    /// Reads a quoted word of a line without names.
     fn list_item<'a>(&mut self, line: &mut LineState<'a>, content: &'a str, found: &mut Findings) {
         if is_id_shape(content) {
             self.read_unnamed_id(line, content, 0, found);
@@ -897,7 +893,7 @@ impl LineReader {
         }
     }
 
-    /// Reads a value that is text, by the class of its name.
+    /// Reads a text value by the class of its name.
     fn text_value(&mut self, class: NameClass, content: &str, line: &str, found: &mut Findings) {
         let is_single = is_single_word(content);
         let content = content.trim();
@@ -905,7 +901,9 @@ impl LineReader {
         let bare = content.trim_start_matches("W/").trim_matches(['"', '\'']);
         match class {
             NameClass::Secret => found.add_secret(content),
-            NameClass::Task if is_single => named(values::quoted(content), content, line, found),
+            NameClass::Task if is_single => {
+                add_named(values::quoted(content), content, line, found)
+            }
             NameClass::Foreign if is_id_shape(bare) || is_plain_id(bare) => {
                 found.skip(SkipReason::Foreign, bare);
             }
@@ -927,7 +925,7 @@ impl LineReader {
         }
     }
 
-    /// Begins a quotation that goes on in the next portion.
+    /// Starts quoted text that continues in the next chunk.
     fn open_quotation(&mut self, line: &mut LineState<'_>, content: &str, found: &mut Findings) {
         let class = line.expected.take().unwrap_or(line.class);
         let mut reader =
@@ -959,13 +957,13 @@ impl WordContext {
     }
 }
 
-/// Reports whether a value whose quotation has no end may lack its own end.
+/// Reports whether an unterminated quoted value may be cut off.
 fn may_be_truncated(content: &str) -> bool {
     is_plain_id(content) && !is_hex_id(content)
 }
 
-/// Returns a line of YAML without its block sign, as in `key: |` or `key: !tag >-`.
-fn without_block_sign(text: &str) -> &str {
+/// Removes a YAML block indicator from a line, as in `key: |` or `key: !tag >-`.
+fn without_block_indicator(text: &str) -> &str {
     let trimmed = text.trim_end();
     let head = trimmed.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
     head.strip_suffix(['|', '>'])
@@ -978,7 +976,7 @@ fn without_block_sign(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// Returns the name of a section that a line begins: `[credentials]`.
+/// Returns the section name of a line such as `[credentials]`.
 fn section_name(text: &str) -> Option<&str> {
     let name = text.trim().strip_prefix('[')?.strip_suffix(']')?;
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ');
@@ -986,13 +984,13 @@ fn section_name(text: &str) -> Option<&str> {
     (!name.is_empty() && !is_hex_id(name) && name.chars().all(is_name)).then_some(name)
 }
 
-/// Reports whether a line is nothing but the name of a task's id or of a secret.
+/// Reports whether a line is just the name of a task id or of a secret.
 fn is_lone_name(words: &[&str]) -> bool {
     words.len() <= 3 && matches!(classify_words(words), NameClass::Task | NameClass::Secret)
 }
 
-/// Adds a value named as a task's id.
-fn named(value: NamedValue, word: &str, line: &str, found: &mut Findings) {
+/// Adds a value with the name of a task id.
+fn add_named(value: NamedValue, word: &str, line: &str, found: &mut Findings) {
     match value {
         NamedValue::Id(id) => found.add(id.as_str(), Evidence::Named, line),
         NamedValue::Placeholder => found.skip(SkipReason::Placeholder, word),
@@ -1000,7 +998,6 @@ fn named(value: NamedValue, word: &str, line: &str, found: &mut Findings) {
 }
 
 impl OpenQuotation {
-    /// Reads a portion.
     fn push(&mut self, content: &str, found: &mut Findings) {
         let Self::Read(reader) = self else {
             return found.add_secret(content);
@@ -1013,7 +1010,6 @@ impl OpenQuotation {
     }
 }
 
-/// Reports whether a value is one word.
 fn is_single_word(content: &str) -> bool {
     let content = content.trim();
     !content.is_empty()
@@ -1024,8 +1020,7 @@ fn is_single_word(content: &str) -> bool {
         })
 }
 
-/// Returns the pieces of a word that could be ids, and whether each is the name of a file or a part
-/// of a link.
+/// Returns the pieces of a word that could be ids, and whether each is part of a file name or link.
 fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     let is_path = word.contains('/');
     let mut previous = "";
@@ -1039,13 +1034,12 @@ fn pieces(word: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// Returns the last characters of a text.
 fn last_chars(text: &str, count: usize) -> &str {
     let start = text.char_indices().rev().nth(count).map_or(0, |(at, _)| at);
     text.get(start..).unwrap_or(text)
 }
 
-/// Signs in the escapes of HTML and of links.
+/// Escapes of HTML, JSON and URLs.
 const MARKUP_ESCAPES: [(&str, &str); 23] = [
     ("&quot;", "\""),
     ("&#34;", "\""),
@@ -1072,7 +1066,7 @@ const MARKUP_ESCAPES: [(&str, &str); 23] = [
     ("%20", " "),
 ];
 
-/// Returns a text with such escapes undone; nothing where there is none.
+/// Resolves these escapes. Returns `None` if there are none.
 fn unescape_markup(text: &str) -> Option<String> {
     if !text.contains(['&', '%', '\\']) {
         return None;
@@ -1086,14 +1080,14 @@ fn unescape_markup(text: &str) -> Option<String> {
         let found = MARKUP_ESCAPES.iter().find(|(from, _)| {
             escape
                 .get(..from.len())
-                .is_some_and(|lead| lead.eq_ignore_ascii_case(from))
+                .is_some_and(|prefix| prefix.eq_ignore_ascii_case(from))
         });
-        let (sign, length) = match found {
+        let (replacement, length) = match found {
             Some((from, to)) => (*to, from.len()),
             None => (escape.get(..1)?, 1),
         };
         is_changed |= found.is_some();
-        unescaped.push_str(sign);
+        unescaped.push_str(replacement);
         rest = escape.get(length..)?;
     }
     unescaped.push_str(rest);

@@ -1,121 +1,122 @@
-//! Columns: values whose name stands in the head of a table.
+//! Tables: values whose name is the header of their column.
 
 use super::{
     names::{NameClass, classify, is_decisive_name, is_name_slot, is_value_slot},
     values::{is_id_shape, is_plain_id},
 };
 
-/// The longest quoted cell that goes over lines, in bytes; a longer one was no cell.
+/// The longest row with a quoted cell that spans lines, in bytes. A longer one is not a row.
 const MAX_CELL: usize = 64 * 1024;
 
-/// The longest head of a column, in bytes.
-const MAX_HEAD: usize = 40;
+/// The longest column header, in bytes.
+const MAX_HEADER: usize = 40;
 
-/// The longest line of heads, in bytes.
-const MAX_HEADS: usize = 2000;
+/// The longest header line, in bytes.
+const MAX_HEADER_LINE: usize = 2000;
 
-/// How cells are divided.
+/// The delimiter between cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Divider {
-    /// CSV and its kin, with quoted cells.
-    Sign(char),
-    /// Bars of any kind, at both ends as well: Markdown, `mysql`, Org.
+enum Delimiter {
+    /// A single character, as in CSV, with quoted cells.
+    Char(char),
+    /// Bars of any kind, also at both ends: Markdown, `mysql`, Org.
     Bar,
-    /// Bars that are doubled in places: Jira, Wikipedia.
+    /// Single and double bars: Jira, Wikipedia.
     DoubleBar,
     /// Two spaces or more.
     Gap,
 }
 
-/// A table whose head names a task's id or a secret.
+/// A table with a column for task ids or secrets.
 #[derive(Debug)]
 pub(super) struct Table {
-    divider: Divider,
+    delimiter: Delimiter,
     columns: Vec<NameClass>,
-    /// The columns of a name and of its value, where each row names its own.
+    /// The name column and the value column of a table whose rows name their values.
     slots: Option<(usize, usize)>,
-    /// A row whose last quoted cell goes on in the next line.
+    /// A row whose last quoted cell continues in the next line.
     open_row: String,
-    /// The head, which a rule below it may divide better.
-    head: String,
+    /// The header line, which is split again when a rule below it shows the columns.
+    header: String,
 }
 
-/// What a line is to a table.
+/// A line below the header.
 pub(super) enum Row {
     /// Cells, each with the class of its column.
     Cells(Vec<(NameClass, String)>),
-    /// A part of a row, or a rule between rows.
+    /// Part of a row, or a rule between rows.
     Nothing,
     /// The end of the table.
     End,
 }
 
 impl Table {
-    /// Reads the head of a table.
-    pub(super) fn from_head(line: &str) -> Option<Self> {
-        if line.len() > MAX_HEADS {
+    /// Parses a header line.
+    pub(super) fn from_header(line: &str) -> Option<Self> {
+        if line.len() > MAX_HEADER_LINE {
             return None;
         }
-        let dividers = [
-            Divider::Sign(','),
-            Divider::Sign(';'),
-            Divider::Sign('\t'),
-            Divider::DoubleBar,
-            Divider::Bar,
-            Divider::Gap,
+        let delimiters = [
+            Delimiter::Char(','),
+            Delimiter::Char(';'),
+            Delimiter::Char('\t'),
+            Delimiter::DoubleBar,
+            Delimiter::Bar,
+            Delimiter::Gap,
         ];
         let tag = line.strip_prefix('<').and_then(|tag| tag.split_once('>'));
         let line = tag.map_or(line, |(_, content)| content);
         let is_doubled = line.contains("||") || line.contains("!!");
-        let dividers = dividers
+        let delimiters = delimiters
             .into_iter()
-            .filter(|divider| is_doubled || *divider != Divider::DoubleBar);
-        dividers.into_iter().find_map(|divider| {
-            let heads = divider.is_in(line).then(|| divider.cells(line))??;
-            let is_head = |head: &String| {
-                head.len() <= MAX_HEAD
-                    && !is_plain_id(head)
-                    && head.contains('(') == head.contains(')')
-                    && !head.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
-                    && head.split_whitespace().count() <= 3
+            .filter(|delimiter| is_doubled || *delimiter != Delimiter::DoubleBar);
+        delimiters.into_iter().find_map(|delimiter| {
+            let headers = delimiter.is_in(line).then(|| delimiter.cells(line))??;
+            let is_header = |header: &String| {
+                header.len() <= MAX_HEADER
+                    && !is_plain_id(header)
+                    && header.contains('(') == header.contains(')')
+                    && !header.contains(['=', ':', '{', '}', '"', '\'', '/', '<', '`', '&', '?'])
+                    && header.split_whitespace().count() <= 3
             };
-            if heads.len() < divider.min_cells() || !heads.iter().all(is_head) {
+            if headers.len() < delimiter.min_cells() || !headers.iter().all(is_header) {
                 return None;
             }
-            let columns: Vec<_> = heads.iter().map(|head| classify(head)).collect();
-            let tells = |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
-            let slots = heads
+            let columns: Vec<_> = headers.iter().map(|header| classify(header)).collect();
+            let is_relevant =
+                |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
+            let slots = headers
                 .iter()
-                .position(|head| is_name_slot(head))
-                .zip(heads.iter().position(|head| is_value_slot(head)));
-            (columns.iter().any(tells) || slots.is_some()).then_some(Self {
-                divider,
+                .position(|header| is_name_slot(header))
+                .zip(headers.iter().position(|header| is_value_slot(header)));
+            (columns.iter().any(is_relevant) || slots.is_some()).then_some(Self {
+                delimiter,
                 columns,
                 slots,
                 open_row: String::new(),
-                head: line.to_owned(),
+                header: line.to_owned(),
             })
         })
     }
 
-    /// Makes the table of rows below a list of names, as in a dump of `PostgreSQL`.
+    /// Returns a table for rows that follow a list of names, as in a `PostgreSQL` dump.
     pub(super) fn with_columns(columns: Vec<NameClass>) -> Self {
         Self {
-            divider: Divider::Sign('\t'),
+            delimiter: Delimiter::Char('\t'),
             columns,
             slots: None,
             open_row: String::new(),
-            head: String::new(),
+            header: String::new(),
         }
     }
 
-    /// Reads a line below the head.
+    /// Reads a line below the header.
     pub(super) fn row(&mut self, line: &str) -> Row {
         if !line.contains(char::is_alphanumeric) {
-            let heads = self.head.split_whitespace();
-            let is_rule = line.split_whitespace().count() == heads.clone().count();
-            if self.divider == Divider::Gap && is_rule {
-                self.columns = heads.map(classify).collect();
+            let headers = self.header.split_whitespace();
+            let is_rule = line.split_whitespace().count() == headers.clone().count();
+            if self.delimiter == Delimiter::Gap && is_rule {
+                self.columns = headers.map(classify).collect();
             }
             return Row::Nothing;
         }
@@ -124,23 +125,24 @@ impl Table {
             row.push('\n');
         }
         row.push_str(line);
-        let is_open = matches!(self.divider, Divider::Sign(_)) && row.matches('"').count() % 2 == 1;
+        let is_open =
+            matches!(self.delimiter, Delimiter::Char(_)) && row.matches('"').count() % 2 == 1;
         if is_open && row.len() < MAX_CELL {
             self.open_row = row;
             return Row::Nothing;
         }
-        let Some(mut cells) = self.divider.cells(&row) else {
+        let Some(mut cells) = self.delimiter.cells(&row) else {
             return Row::End;
         };
-        // A value that fills its column leaves one space.
+        // A value as wide as its column is followed by a single space.
         let words = row.split_whitespace();
-        if self.divider == Divider::Gap && words.clone().count() == self.columns.len() {
+        if self.delimiter == Delimiter::Gap && words.clone().count() == self.columns.len() {
             cells = words.map(str::to_owned).collect();
         }
-        // The last cells may be missing; more of them than heads are text with commas.
+        // The last cells may be missing. More cells than headers are text with commas.
         let is_text =
             cells.len() > self.columns.len() && !cells.iter().any(|cell| is_id_shape(cell));
-        if cells.len() < self.divider.min_cells() || is_text {
+        if cells.len() < self.delimiter.min_cells() || is_text {
             return Row::End;
         }
         let mut columns = self.columns.clone();
@@ -161,18 +163,18 @@ impl Table {
     }
 }
 
-impl Divider {
-    /// Returns how many cells make a row; bars around one cell do.
+impl Delimiter {
+    /// Returns the fewest cells of a row: one between bars, else two.
     const fn min_cells(self) -> usize {
         match self {
             Self::Bar | Self::DoubleBar => 1,
-            Self::Sign(_) | Self::Gap => 2,
+            Self::Char(_) | Self::Gap => 2,
         }
     }
 
     fn is_in(self, line: &str) -> bool {
         match self {
-            Self::Sign(sign) => line.contains(sign),
+            Self::Char(delimiter) => line.contains(delimiter),
             Self::Bar => line.contains(BARS),
             Self::DoubleBar => line.contains("||") || line.contains("!!") || line.contains(BARS),
             Self::Gap => line.trim().contains("  "),
@@ -182,7 +184,7 @@ impl Divider {
     fn cells(self, line: &str) -> Option<Vec<String>> {
         let cell = |text: &str| text.trim().to_owned();
         match self {
-            Self::Sign(sign) => Some(split_quoted(line.trim_end(), sign)),
+            Self::Char(delimiter) => Some(split_quoted(line.trim_end(), delimiter)),
             Self::Bar => {
                 let line = line.trim();
                 let inner = line.strip_prefix(BARS).unwrap_or(line);
@@ -202,24 +204,22 @@ impl Divider {
     }
 }
 
-/// Bars between cells.
 const BARS: [char; 4] = ['|', '│', '┃', '║'];
 
-/// Reads a line of two cells, or of bars, of which the first names the others: `| Task ID | 774d…
-/// |`.
+/// Parses a line whose first cell names the others: `| Task ID | 774d… |`.
 pub(super) fn name_value_pair(line: &str) -> Option<Vec<(NameClass, String)>> {
-    let dividers = [
-        Divider::Bar,
-        Divider::Sign('\t'),
-        Divider::Sign(','),
-        Divider::Sign(';'),
-        Divider::Gap,
+    let delimiters = [
+        Delimiter::Bar,
+        Delimiter::Char('\t'),
+        Delimiter::Char(','),
+        Delimiter::Char(';'),
+        Delimiter::Gap,
     ];
-    dividers.into_iter().find_map(|divider| {
-        let is_short = line.len() <= MAX_HEADS && divider.is_in(line);
-        let cells = is_short.then(|| divider.cells(line))??;
+    delimiters.into_iter().find_map(|delimiter| {
+        let is_short = line.len() <= MAX_HEADER_LINE && delimiter.is_in(line);
+        let cells = is_short.then(|| delimiter.cells(line))??;
         let (name, values) = cells.split_first()?;
-        let is_pair = divider == Divider::Bar || values.len() == 1;
+        let is_pair = delimiter == Delimiter::Bar || values.len() == 1;
         let is_named =
             is_pair && is_plain_id(values.first()?.trim_matches('`')) && is_decisive_name(name);
         is_named.then(|| {
@@ -229,8 +229,8 @@ pub(super) fn name_value_pair(line: &str) -> Option<Vec<(NameClass, String)>> {
     })
 }
 
-/// Splits a row of CSV; a quoted cell may hold the sign, and two quotes are one.
-fn split_quoted(line: &str, sign: char) -> Vec<String> {
+/// Splits a CSV row. A quoted cell may contain the delimiter, and `""` is a quote.
+fn split_quoted(line: &str, delimiter: char) -> Vec<String> {
     let mut cells = vec![String::new()];
     let mut is_quoted = false;
     let mut characters = line.chars().peekable();
@@ -242,7 +242,7 @@ fn split_quoted(line: &str, sign: char) -> Vec<String> {
                 cell.push('"');
             }
             '"' if is_quoted || cell.trim().is_empty() => is_quoted = !is_quoted,
-            c if c == sign && !is_quoted => cells.push(String::new()),
+            c if c == delimiter && !is_quoted => cells.push(String::new()),
             c => cell.push(c),
         }
     }
@@ -253,8 +253,8 @@ fn split_quoted(line: &str, sign: char) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn cells(head: &str, line: &str) -> Option<Vec<(NameClass, String)>> {
-        match Table::from_head(head)?.row(line) {
+    fn cells(header: &str, line: &str) -> Option<Vec<(NameClass, String)>> {
+        match Table::from_header(header)?.row(line) {
             Row::Cells(cells) => Some(cells),
             Row::Nothing | Row::End => None,
         }
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn tables_of_every_kind_have_columns() {
         let (task, secret) = (NameClass::Task, NameClass::Secret);
-        for (head, line) in [
+        for (header, line) in [
             ("task_id,api_key,note", "a1,k1,\"x, y\""),
             ("Task ID;API key;note", "a1;k1;\"x, y\""),
             ("task_id\tapi_key\tnote", "a1\tk1\tx, y"),
@@ -275,7 +275,7 @@ mod tests {
                 (secret, "k1".to_owned()),
                 (NameClass::Neutral, "x, y".to_owned()),
             ];
-            assert_eq!(cells(head, line), Some(expected), "{head}");
+            assert_eq!(cells(header, line), Some(expected), "{header}");
         }
     }
 
@@ -287,7 +287,7 @@ mod tests {
             "taskId",
             "one, two",
         ] {
-            assert!(Table::from_head(line).is_none(), "{line}");
+            assert!(Table::from_header(line).is_none(), "{line}");
         }
     }
 
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn quoted_cells_may_span_lines() {
-        let mut table = Table::from_head("prompt,taskId").unwrap();
+        let mut table = Table::from_header("prompt,taskId").unwrap();
         assert!(matches!(table.row("\"a prompt"), Row::Nothing));
         let Row::Cells(cells) = table.row("of two lines\",a1") else {
             panic!("no row");

@@ -1,4 +1,4 @@
-//! What is an id in the texts that people pipe and paste, and what never is.
+//! Ids in text that people pipe and paste, and values that are never ids.
 
 use super::*;
 
@@ -8,24 +8,24 @@ const C: &str = "f782018c-6be4-4990-96ba-7231cd5a39e7";
 const LUMA: &str = "luma_task_9f3a77";
 const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
 
-/// The ids that `add -` would add, divided into portions of every size that could matter.
+/// Returns the ids that `add -` would add, and checks that the chunk size makes no difference.
 fn ids(text: &str) -> Vec<String> {
     let found = extract(text, &KnownSecrets::default());
     let whole: Vec<_> = certain_ids(&found.ids).map(ToString::to_string).collect();
     for size in [1, 7, 4096] {
         let mut extractor = IdExtractor::new(&KnownSecrets::default());
         let mut parts = Vec::new();
-        for portion in text.as_bytes().chunks(size) {
-            parts.extend(extractor.push(portion));
+        for chunk in text.as_bytes().chunks(size) {
+            parts.extend(extractor.push(chunk));
         }
         parts.extend(extractor.finish());
         let parts: Vec<_> = certain_ids(&parts).map(ToString::to_string).collect();
-        assert_eq!(parts, whole, "in portions of {size}: {text}");
+        assert_eq!(parts, whole, "in chunks of {size}: {text}");
     }
     whole
 }
 
-fn table(cases: &[(&str, &[&str])]) {
+fn assert_ids(cases: &[(&str, &[&str])]) {
     let mut wrong = Vec::new();
     for (text, expected) in cases {
         let text = text
@@ -44,7 +44,7 @@ fn table(cases: &[(&str, &[&str])]) {
 
 #[test]
 fn lists_are_read_with_any_decoration() {
-    table(&[
+    assert_ids(&[
         ("<A>", &[A]),
         ("<A> <B>\n<A>", &[A, B]),
         ("1. <A>, 2. <B>;", &[A, B]),
@@ -66,7 +66,7 @@ fn lists_are_read_with_any_decoration() {
 
 #[test]
 fn field_names_identify_ids() {
-    table(&[
+    assert_ids(&[
         (r#"{"code":200,"data":{"taskId":"<A>"}}"#, &[A]),
         (r#"{\"taskId\":\"<A>\"}"#, &[A]),
         (r#"{"taskIds":["<A>","<L>"]}"#, &[A, LUMA]),
@@ -123,7 +123,7 @@ fn field_names_identify_ids() {
 
 #[test]
 fn field_names_may_be_several_words() {
-    table(&[
+    assert_ids(&[
         ("Task ID: veo_task_abcdef123", &["veo_task_abcdef123"]),
         (
             "Task Id = 867283741759111202 (submitted)",
@@ -147,7 +147,7 @@ fn field_names_may_be_several_words() {
 
 #[test]
 fn a_value_ends_with_its_syntax() {
-    table(&[
+    assert_ids(&[
         ("Submitted, taskId=<A>.", &[A]),
         ("the taskId: `<A>` is stuck?", &[A]),
         ("- **taskId:** <A>", &[A]),
@@ -165,7 +165,7 @@ fn a_value_ends_with_its_syntax() {
 
 #[test]
 fn placeholder_values_are_ignored() {
-    table(&[
+    assert_ids(&[
         ("INFO submitting, task_id=None", &[]),
         ("state: { taskId: undefined, status: 'idle' }", &[]),
         ("task_id=nil taskId=NULL", &[]),
@@ -194,7 +194,7 @@ fn placeholder_values_are_ignored() {
 
 #[test]
 fn ids_of_other_things_are_left_out() {
-    table(&[
+    assert_ids(&[
         (
             r#"{"task_id":"867283741759111202","task_info":{"external_task_id":"text_probe_1"},"parentTaskId":"batch-2025-08"}"#,
             &["867283741759111202"],
@@ -227,7 +227,7 @@ fn ids_of_other_things_are_left_out() {
 
 #[test]
 fn unnamed_values_are_judged_by_shape() {
-    table(&[
+    assert_ids(&[
         ("I made <A> this morning", &[A]),
         (r#"{"id":"<A>","status":"ok"}"#, &[A]),
         (r#"{"id":"<A>","status":"ok","taskId":null}"#, &[]),
@@ -249,7 +249,7 @@ fn unnamed_values_are_judged_by_shape() {
 
 #[test]
 fn control_sequences_do_not_hide_an_id() {
-    table(&[
+    assert_ids(&[
         (
             "\u{1b}[36m[kie]\u{1b}[0m Task ID: \u{1b}[32m<A>\u{1b}[39m",
             &[A],
@@ -268,8 +268,6 @@ fn control_sequences_do_not_hide_an_id() {
     ]);
 }
 
-/// What a text must hold and must not: the ids to add, with the key in it as people's tools write
-/// it.
 #[test]
 fn secrets_are_never_ids() {
     let formats = [
@@ -341,7 +339,7 @@ fn secrets_are_never_ids() {
     let mut wrong = Vec::new();
     for format in formats {
         let text = format.replace("KEY", KEY).replace("<A>", A);
-        // The name of a variable holds the word too.
+        // Variable names contain `KEY` too.
         let text = text
             .replace(&format!("API_{KEY}"), "API_KEY")
             .replace(&format!("KIE_{KEY}"), "KIE_KEY");
@@ -422,7 +420,7 @@ fn secrets_without_task_names_are_never_ids() {
 
 #[test]
 fn secret_lookalikes_do_not_hide_ids() {
-    table(&[
+    assert_ids(&[
         ("[default]\ntask = <A>", &[A]),
         ("[tokens]\ntask_id = <A>", &[A]),
         ("[tokens]\nused = 5\n[tasks]\nfirst = <B>", &[B]),
@@ -540,7 +538,7 @@ fn messages_hide_values_shaped_like_secrets() {
 
 #[test]
 fn unterminated_syntax_is_linear() {
-    // Looked for once a line; each looking through the rest took minutes.
+    // The end of each is searched once per line. Searching it for each mark took minutes.
     let open = "“ ‘ « <a ".repeat(20_000);
     assert_eq!(ids(&format!("{open}\n{A}")), [A]);
 }
@@ -578,14 +576,14 @@ fn long_lines_are_linear() {
     ] {
         let mut extractor = IdExtractor::new(&KnownSecrets::default());
         let mut found = extractor.push(text.as_bytes());
-        assert!(!found.is_empty(), "ids are handed out before the end");
+        assert!(!found.is_empty(), "ids are returned before the end");
         found.extend(extractor.finish());
         assert_eq!(certain_ids(&found).count(), 12_000);
         assert!(extractor.line.capacity() < 4 * MAX_LINE);
     }
 }
 
-/// How many random texts are tried; more by `KIETOP_FUZZ_CASES`.
+/// The number of random texts, from `KIETOP_FUZZ_CASES` if set.
 fn cases() -> u32 {
     std::env::var("KIETOP_FUZZ_CASES")
         .ok()
@@ -612,12 +610,12 @@ proptest::proptest! {
     fn authorization_values_are_never_ids(
         before in "\\PC{0,12}|[ -~]{0,20}|[\"'{}\\[\\]<>&?|;,`\\\\]{0,6}",
         word in "authorization|Authorization|AUTHORIZATION|Proxy-Authorization|api_key|apiKey|API-KEY|x-api-key|KIE_API_KEY|token|access_token|accessToken|Bearer|cookie|Set-Cookie|secret|client_secret|password",
-        sign in "[:=]|: |=| = |=>|\": \"|': '|\":\"|\\\\\":\\\\\"| |: Bearer |: Basic |=Bearer |:\\n  |: Token | is |%3D|&quot;:&quot;",
+        separator in "[:=]|: |=| = |=>|\": \"|': '|\":\"|\\\\\":\\\\\"| |: Bearer |: Basic |=Bearer |:\\n  |: Token | is |%3D|&quot;:&quot;",
         secret in "[a-f0-9]{32}|[A-F0-9]{32}|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
         after in "\\PC{0,12}|[\"'{}\\[\\]<>&?|;,`\\\\]{0,6}",
     ) {
-        // The word counts as a whole: the letters before it must not make it another.
-        let text = format!("{before} {word}{sign}{secret} {after}");
+        // The space keeps the letters before from changing the word.
+        let text = format!("{before} {word}{separator}{secret} {after}");
         let found = extract(&text, &KnownSecrets::default());
         assert!(found.ids.iter().all(|found| !found.id.as_str().eq_ignore_ascii_case(&secret)), "{text:?} {found:?}");
     }

@@ -1,51 +1,50 @@
-//! A line of any notation in tokens: words, quoted text, and the signs of structure.
+//! Splits a line of any notation into tokens: words, quoted text and punctuation.
 
 use std::{borrow::Cow, ops::Range};
 
-/// The longest template looked for, in characters.
+/// The longest template placeholder that is recognised, in bytes.
 const MAX_TEMPLATE: usize = 200;
 
-/// What begins plain text in XML.
 const CDATA: &str = "<![CDATA[";
-/// The longest tag or anchor of YAML passed over, in characters: shorter than any id without a
-/// name.
+
+/// The longest YAML tag or anchor that is skipped, in characters. Shorter than any unnamed id.
 const MAX_YAML_TAG_LEN: usize = 12;
 
-/// One token, with its place in the line.
+/// A token and its byte range in the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextToken<'a> {
     pub(super) kind: TokenKind<'a>,
     pub(super) span: Range<usize>,
 }
 
-/// What a token is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TokenKind<'a> {
-    /// Characters between white space and signs.
+    /// Characters between white space and punctuation.
     Word(&'a str),
-    /// Quoted text without its quotes and escapes. It is open where the line ends within it.
+    /// Quoted text without its quotes and escapes.
     Text {
         content: Cow<'a, str>,
+        /// Whether the line ends before the closing quote.
         is_open: bool,
     },
-    /// What stands between a name and its value: `:`, `=`, `=>`.
+    /// `:`, `=`, `=>` and others between a name and its value.
     Separator,
-    /// A bracket that opens.
+    /// An opening bracket.
     Open(char),
-    /// A bracket that closes.
+    /// A closing bracket.
     Close(char),
     /// A comma or semicolon.
     Comma,
-    /// `&`, `|`, `?`, `#`: what comes after it has nothing to do with what is before.
+    /// `&`, `|`, `?`, `#`: the text after it is unrelated to the text before.
     Break,
-    /// A tag of HTML or XML, without its brackets.
+    /// An HTML or XML tag, without its angle brackets.
     Tag(&'a str),
-    /// A stand-in of a template or a shell: `{{ id }}`, `${id}`, `<% id %>`.
+    /// A placeholder of a template or a shell: `{{ id }}`, `${id}`, `<% id %>`.
     Template,
 }
 
 impl TokenKind<'_> {
-    /// Returns what a word or a quoted text says.
+    /// Returns the text of a word or a quoted text.
     pub(super) fn content(&self) -> Option<&str> {
         if let Self::Word(word) = self {
             return Some(word);
@@ -57,22 +56,21 @@ impl TokenKind<'_> {
     }
 }
 
-/// A quotation that may go on in the next portion of a line.
+/// A quotation mark with its level of escaping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quote {
-    sign: char,
-    /// How many backslashes stand before each of the two signs.
+    mark: char,
+    /// The number of backslashes before the opening and the closing mark.
     depth: usize,
 }
 
-/// What has no end in the rest of a line, so that it is looked for once.
+/// Syntax without an end in the rest of a line, kept so that the end is searched only once.
 #[derive(Debug, Default)]
 struct Unclosed {
     quotes: Vec<Quote>,
     has_open_tag: bool,
 }
 
-/// Splits a line into tokens.
 pub(super) fn tokenize(line: &str) -> Vec<TextToken<'_>> {
     let mut tokens = Vec::new();
     let mut unclosed = Unclosed::default();
@@ -89,7 +87,7 @@ pub(super) fn tokenize(line: &str) -> Vec<TextToken<'_>> {
     tokens
 }
 
-/// Returns the token that `rest` begins with, and how much of it that is.
+/// Returns the token at the start of `rest`, if any, and the number of bytes to skip.
 fn next_token<'a>(
     rest: &'a str,
     before: Option<char>,
@@ -115,12 +113,12 @@ fn next_token<'a>(
     if rest.starts_with(CDATA) {
         return (None, CDATA.len());
     }
-    // Assignments of shells, make and Ruby too.
+    // Includes assignments of shells, make and Ruby.
     let assignment = ["->", "?=", "+=", "||=", "??=", "|="]
         .into_iter()
-        .find(|sign| rest.starts_with(sign));
-    if let Some(sign) = assignment {
-        return (Some(TokenKind::Separator), sign.len());
+        .find(|operator| rest.starts_with(operator));
+    if let Some(operator) = assignment {
+        return (Some(TokenKind::Separator), operator.len());
     }
     match c {
         '"' | '\'' | '`' | '\\' | '“' | '”' | '‘' | '’' | '«' | '»' => {
@@ -144,33 +142,32 @@ fn next_token<'a>(
             let length = word_length(rest);
             (rest.get(..length).map(TokenKind::Word), length)
         }
-        // White space, and signs that only adorn: `*`, `!`, `…`.
+        // White space and decoration: `*`, `!`, `…`.
         _ => (None, c.len_utf8()),
     }
 }
 
-/// Returns the length of what only adorns the value after it: a tag or an anchor of YAML, the `W/`
-/// of a weak etag.
+/// Returns the length of a prefix without meaning: a YAML tag or anchor, the `W/` of a weak etag.
 fn prefix_len(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("W/\"") {
         return 2;
     }
-    let signs = rest.len() - rest.trim_start_matches(['!', '&']).len();
-    if signs == 0 || !before.is_none_or(char::is_whitespace) {
+    let markers = rest.len() - rest.trim_start_matches(['!', '&']).len();
+    if markers == 0 || !before.is_none_or(char::is_whitespace) {
         return 0;
     }
-    let name = rest.get(signs..).unwrap_or_default();
+    let name = rest.get(markers..).unwrap_or_default();
     let mut word = name
         .char_indices()
         .take(MAX_YAML_TAG_LEN + 1)
         .skip_while(|(_, c)| is_in_word(*c) || *c == ':');
     match word.next() {
-        Some((length, end)) if length > 0 && end.is_whitespace() => signs + length,
+        Some((length, end)) if length > 0 && end.is_whitespace() => markers + length,
         _ => 0,
     }
 }
 
-/// Reads a quotation with a letter of Python before it: `b'…'`.
+/// Reads a Python string literal with a prefix: `b'…'`.
 fn python_quotation<'a>(
     rest: &'a str,
     before: Option<char>,
@@ -211,7 +208,7 @@ fn word_length(rest: &str) -> usize {
     end
 }
 
-/// Returns the length of a template's stand-in that `rest` begins with.
+/// Returns the length of a template placeholder at the start of `rest`.
 fn template(rest: &str) -> Option<usize> {
     let (open, close) = [
         ("{{", "}}"),
@@ -227,16 +224,16 @@ fn template(rest: &str) -> Option<usize> {
     let limit = rest.floor_char_boundary(MAX_TEMPLATE);
     let inner = rest.get(open.len()..limit)?;
     let end = inner.find(close)?;
-    // Braces around data are no template.
+    // Braces around data are not a template.
     let is_data = inner.get(..end)?.contains(['"', ',']) || inner.get(..end)?.contains(": ");
     (!is_data || !matches!(open, "{{" | "%{")).then_some(open.len() + end + close.len())
 }
 
-/// Returns a tag that `rest` begins with, and its length with both brackets.
+/// Returns a tag at the start of `rest`, and its length with both brackets.
 fn tag<'a>(rest: &'a str, unclosed: &mut Unclosed) -> Option<(&'a str, usize)> {
     let inner = rest.strip_prefix('<')?;
-    let begins = inner.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '!' | '?'));
-    if !begins || unclosed.has_open_tag {
+    let is_tag = inner.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '!' | '?'));
+    if !is_tag || unclosed.has_open_tag {
         return None;
     }
     let Some(end) = inner.find('>') else {
@@ -244,12 +241,12 @@ fn tag<'a>(rest: &'a str, unclosed: &mut Unclosed) -> Option<(&'a str, usize)> {
         return None;
     };
     let tag = inner.get(..end)?;
-    // `<https://…>` is a link, as in Markdown and chats.
+    // `<https://…>` is a link in Markdown and in chats.
     let is_link = tag.split(char::is_whitespace).next()?.contains("://");
     (!is_link).then_some((tag, end + 2))
 }
 
-/// Reads a quotation, or passes over a sign that opens none.
+/// Reads quoted text, or skips a mark that opens none.
 fn quotation<'a>(
     rest: &'a str,
     before: Option<char>,
@@ -257,19 +254,19 @@ fn quotation<'a>(
 ) -> (Option<TokenKind<'a>>, usize) {
     let depth = rest.len() - rest.trim_start_matches('\\').len();
     let quoted = rest.get(depth..).unwrap_or_default();
-    let Some(sign) = quoted.chars().next().filter(|c| closing(*c).is_some()) else {
+    let Some(mark) = quoted.chars().next().filter(|c| closing_mark(*c).is_some()) else {
         return (None, depth.max(1));
     };
-    let lead = depth + sign.len_utf8();
-    let quote = Quote { sign, depth };
-    // An apostrophe within a word; a sign of length.
-    if sign != '"' && depth == 0 && before.is_some_and(char::is_alphanumeric) {
-        return (None, lead);
+    let start = depth + mark.len_utf8();
+    let quote = Quote { mark, depth };
+    // An apostrophe in a word, or a prime as in `5'`.
+    if mark != '"' && depth == 0 && before.is_some_and(char::is_alphanumeric) {
+        return (None, start);
     }
     if unclosed.quotes.contains(&quote) {
-        return (None, lead);
+        return (None, start);
     }
-    let inner = rest.get(lead..).unwrap_or_default();
+    let inner = rest.get(start..).unwrap_or_default();
     if let Some((content, length)) = quote.close(inner) {
         let content = quote.unescape(content);
         return (
@@ -277,10 +274,10 @@ fn quotation<'a>(
                 content,
                 is_open: false,
             }),
-            lead + length,
+            start + length,
         );
     }
-    if sign == '"' {
+    if mark == '"' {
         let content = quote.unescape(inner);
         return (
             Some(TokenKind::Text {
@@ -291,11 +288,11 @@ fn quotation<'a>(
         );
     }
     unclosed.quotes.push(quote);
-    (None, lead)
+    (None, start)
 }
 
-/// Returns the sign that closes what `c` opens.
-const fn closing(c: char) -> Option<char> {
+/// Returns the closing mark for an opening one.
+const fn closing_mark(c: char) -> Option<char> {
     match c {
         '"' | '\'' | '`' | '”' => Some(c),
         '“' => Some('”'),
@@ -306,15 +303,15 @@ const fn closing(c: char) -> Option<char> {
 }
 
 impl Quote {
-    /// The quotation of JSON, which alone may go on over portions.
+    /// The quotation mark of JSON, the only one whose text may span chunks.
     pub(super) const JSON: Self = Self {
-        sign: '"',
+        mark: '"',
         depth: 0,
     };
 
-    /// Returns what is quoted, and the length with the closing sign.
+    /// Returns the quoted text, and its length with the closing mark.
     pub(super) fn close(self, inner: &str) -> Option<(&str, usize)> {
-        let closing = closing(self.sign)?;
+        let closing = closing_mark(self.mark)?;
         let mut backslashes = 0;
         for (at, c) in inner.char_indices() {
             if c == closing {
@@ -332,7 +329,7 @@ impl Quote {
         None
     }
 
-    /// Undoes one layer of the escapes of JSON, C and the shell.
+    /// Resolves one level of JSON, C and shell escapes.
     pub(super) fn unescape(self, content: &str) -> Cow<'_, str> {
         if self.depth > 0 || !content.contains('\\') {
             return Cow::Borrowed(content);
@@ -354,7 +351,7 @@ impl Quote {
                 'e' => (Some('\u{1b}'), 1),
                 c => (Some(c), c.len_utf8()),
             };
-            // Half of a surrogate pair is in no id.
+            // No id contains half of a surrogate pair.
             text.push(unescaped.unwrap_or(char::REPLACEMENT_CHARACTER));
             rest = after.get(length..).unwrap_or_default();
         }

@@ -5,36 +5,35 @@ use super::{
     names::is_decisive_name,
 };
 
-/// The shortest word without a name that may be an id of another shape, in characters.
+/// The shortest word without a name that may be an id of no known shape.
 const MIN_PLAIN_ID: usize = 8;
 
-/// The fewest characters of a word that may be a key by its shape.
+/// The shortest word that may be an API key by its shape.
 const MIN_SECRET_SHAPE: usize = 20;
 
 /// The longest word that a message shows.
 const MAX_SHOWN: usize = 40;
 
-/// The fewest characters behind `task_` in the shape of an id.
+/// The fewest characters after `task_` in an id.
 const MIN_TASK_TAIL: usize = 6;
 
-/// From how many hexadecimal digits in a row on a word counts as a damaged or a longer id.
-const SUSPICIOUS_RUN: usize = 24;
+/// The number of consecutive hexadecimal digits from which a word is a damaged or longer id.
+const MIN_SUSPICIOUS_RUN: usize = 24;
 
-/// What a value named as a task's id is.
+/// A value whose name is that of a task id.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NamedValue {
-    /// An id.
     Id(TaskId),
-    /// A stand-in such as `None`, `YOUR_TASK_ID` or a type's name.
+    /// A word such as `None`, `YOUR_TASK_ID` or a type name.
     Placeholder,
 }
 
-/// Reports whether a character may stand in an id that is not quoted.
+/// Reports whether an unquoted id may contain a character.
 pub(super) const fn is_id_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// Reports whether a word is 32 hexadecimal digits, with or without a UUID's dashes, and no mask.
+/// Reports whether a word is 32 hexadecimal digits, with or without the dashes of a UUID.
 pub(super) fn is_hex_id(word: &str) -> bool {
     let is_shape = match word.len() {
         32 => word.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -50,7 +49,7 @@ pub(super) fn is_hex_id(word: &str) -> bool {
     is_shape && !is_mask(word)
 }
 
-/// Reports whether a word has the shape of an id wherever it stands: hexadecimal, or
+/// Reports whether a word has the shape of an id without any context: hexadecimal, or like
 /// `veo_task_abc123`.
 pub(super) fn is_id_shape(word: &str) -> bool {
     let is_task_shape = || {
@@ -64,7 +63,7 @@ pub(super) fn is_id_shape(word: &str) -> bool {
     is_hex_id(word) || (is_plain_id(word) && is_task_shape())
 }
 
-/// How keys and tokens of well-known services begin.
+/// Prefixes of the keys and tokens of well-known services.
 const SECRET_PREFIXES: [&str; 22] = [
     "sk-",
     "sk_",
@@ -90,34 +89,37 @@ const SECRET_PREFIXES: [&str; 22] = [
     "npm_",
 ];
 
-/// Reports whether a word is a key or token by its shape.
+/// Reports whether a word has the shape of a key or token.
 pub(super) fn is_secret_shape(word: &str) -> bool {
     let is_glued = word.starts_with('-') && word.contains(|c: char| c.is_ascii_digit());
     word.len() >= MIN_SECRET_SHAPE
-        && (is_glued || SECRET_PREFIXES.iter().any(|lead| word.starts_with(lead)))
+        && (is_glued
+            || SECRET_PREFIXES
+                .iter()
+                .any(|prefix| word.starts_with(prefix)))
 }
 
-/// Reports whether a word may hold a secret, so that no message shows it.
-pub(super) fn may_hide_a_secret(word: &str) -> bool {
-    let run = |word: &str| {
+/// Reports whether a word may contain a secret and must not be shown.
+pub(super) fn may_contain_secret(word: &str) -> bool {
+    let longest_run = |word: &str| {
         word.split(|c: char| !c.is_ascii_alphanumeric())
             .map(str::len)
             .max()
     };
-    word.len() > MAX_SHOWN || run(word) >= Some(MIN_SECRET_SHAPE)
+    word.len() > MAX_SHOWN || longest_run(word) >= Some(MIN_SECRET_SHAPE)
 }
 
-/// Reports whether a word has so many hexadecimal digits in a row that an id was meant, and is not
-/// one.
+/// Reports whether a word is not an id but has so many consecutive hexadecimal digits that an id
+/// was probably meant.
 pub(super) fn is_suspicious(word: &str) -> bool {
     let longest = word
         .split(|c: char| !c.is_ascii_hexdigit())
         .map(str::len)
         .max();
-    is_plain_id(word) && !is_hex_id(word) && longest.unwrap_or_default() >= SUSPICIOUS_RUN
+    is_plain_id(word) && !is_hex_id(word) && longest.unwrap_or_default() >= MIN_SUSPICIOUS_RUN
 }
 
-/// Reports whether a word on a line of its own may be an id of another shape: long enough, with a
+/// Reports whether a word on its own line may be an id of no known shape: long enough, with a
 /// digit.
 pub(super) fn is_plain_id(word: &str) -> bool {
     (MIN_PLAIN_ID..=MAX_ID_LEN).contains(&word.len())
@@ -129,11 +131,11 @@ pub(super) fn is_plain_id(word: &str) -> bool {
         && !is_date(word)
 }
 
-/// Reports whether a word is nothing but zeros or `x`: the nil UUID, a mask.
+/// Reports whether a word consists of zeros or of `x`, as the nil UUID and masked ids do.
 fn is_mask(word: &str) -> bool {
-    let mut signs = word.chars().filter(|c| c.is_alphanumeric());
-    let first = signs.next().unwrap_or('x');
-    matches!(first, '0' | 'x' | 'X') && signs.all(|c| c == first)
+    let mut characters = word.chars().filter(|c| c.is_alphanumeric());
+    let first = characters.next().unwrap_or('x');
+    matches!(first, '0' | 'x' | 'X') && characters.all(|c| c == first)
 }
 
 fn is_date(word: &str) -> bool {
@@ -144,7 +146,7 @@ fn is_date(word: &str) -> bool {
             .all(|part| part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Words that stand where an id is to come, and names of types.
+/// Words used in place of an id, and names of types.
 const PLACEHOLDER_WORDS: [&str; 57] = [
     "none",
     "null",
@@ -205,7 +207,7 @@ const PLACEHOLDER_WORDS: [&str; 57] = [
     "result",
 ];
 
-/// Words that make any value a stand-in.
+/// Words that make any value a placeholder.
 const PLACEHOLDER_MARKS: [&str; 10] = [
     "your",
     "example",
@@ -219,20 +221,20 @@ const PLACEHOLDER_MARKS: [&str; 10] = [
     "paste",
 ];
 
-/// Reports whether a value is a word that stands for an id that is not there.
+/// Reports whether a value consists of placeholder words.
 pub(super) fn is_placeholder_word(value: &str) -> bool {
     let lower = value.to_lowercase();
     let words: Vec<_> = lower
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    let is_word_of_id = |word: &&str| matches!(*word, "id" | "ids" | "taskid" | "uuid");
-    let is_name = words.len() < 2 || words.last().is_some_and(is_word_of_id);
+    let is_id_name = |word: &&str| matches!(*word, "id" | "ids" | "taskid" | "uuid");
+    let is_name = words.len() < 2 || words.last().is_some_and(is_id_name);
     (is_name && words.iter().all(|word| PLACEHOLDER_WORDS.contains(word)))
         || words.iter().any(|word| PLACEHOLDER_MARKS.contains(word))
 }
 
-/// Reports whether a value is such a word, a mask, or what a template leaves.
+/// Reports whether a value is a placeholder word, a mask, or part of a template.
 fn is_placeholder(value: &str) -> bool {
     is_placeholder_word(value)
         || is_mask(value)
@@ -240,7 +242,7 @@ fn is_placeholder(value: &str) -> bool {
         || value.starts_with(['$', '%', '{', '<', '@', ':'])
 }
 
-/// Reads a quoted value named as a task's id: the whole of it.
+/// Parses a quoted value with the name of a task id, as a whole.
 pub(super) fn quoted(value: &str) -> NamedValue {
     let value = value.trim().trim_matches(['`', '*', '…', '\'', '"']);
     match TaskId::parse(value) {
@@ -249,17 +251,16 @@ pub(super) fn quoted(value: &str) -> NamedValue {
     }
 }
 
-/// Reads a value named as a task's id that nothing encloses: as far as its characters are an id's.
+/// Parses an unquoted value with the name of a task id, up to the first character not of an id.
 pub(super) fn unquoted(word: &str) -> NamedValue {
     let end = word
         .find(|c: char| !is_id_character(c))
         .unwrap_or(word.len());
     let (value, rest) = word.split_at_checked(end).unwrap_or((word, ""));
-    // A member or a call is source code, unless what is before the dot is an id beyond doubt.
+    // A member or a call is source code, unless a hexadecimal id is before the dot.
     let is_code = rest.starts_with(['.', '(']) && rest.len() > 1 && !is_hex_id(value);
     let has_digit = value.contains(|c: char| c.is_ascii_digit());
     let is_lone_word = !has_digit && !value.contains(['-', '_']);
-    // The name of a variable.
     let lower = value.to_lowercase();
     let is_variable = lower.ends_with("_id") || lower.ends_with("-id") || lower.ends_with("taskid");
     if is_code || is_lone_word || is_variable {
@@ -268,7 +269,7 @@ pub(super) fn unquoted(word: &str) -> NamedValue {
     quoted(value)
 }
 
-/// Reports whether a value is a number too short for an id: a row of a database, a counter.
+/// Reports whether a value is a number too short for an id, such as a database row or a counter.
 fn is_small_number(value: &str) -> bool {
     value.len() < 6 && value.bytes().all(|b| b.is_ascii_digit())
 }

@@ -1,4 +1,4 @@
-//! Tags: names in elements, in attributes and in the heads of tables.
+//! Tags: names in elements, attributes and table headers.
 
 use super::{BracketScope, LineReader, LineState, MAX_DEPTH};
 use crate::domain::id_extract::{
@@ -6,26 +6,26 @@ use crate::domain::id_extract::{
     names::{NameClass, classify, classify_words, is_name_slot},
 };
 
-/// Elements of HTML that only format the text within.
+/// HTML elements that only format their text.
 const FORMATTING: [&str; 22] = [
     "a", "b", "br", "code", "div", "em", "font", "i", "kbd", "label", "li", "mark", "p", "pre",
     "samp", "small", "span", "strong", "td", "tt", "u", "var",
 ];
 
-/// The cells of a table in HTML.
+/// The current cell and the column names of an HTML table.
 #[derive(Debug, Default)]
 pub(super) struct HtmlTable {
     columns: Vec<NameClass>,
     cell: usize,
     pub(super) is_in_cell: bool,
-    /// The heads of the row so far: of columns, or of the cells beside them.
-    heads: Vec<NameClass>,
-    /// The class of the text after the next tag, where the text before was a name.
+    /// The headers in the current row: of the columns, or of the cells beside them.
+    headers: Vec<NameClass>,
+    /// The class of the text after the next tag, if the text before it is a name.
     pub(super) next: NameClass,
 }
 
 impl LineReader {
-    /// Reads a tag: its attributes, and what it says about the text up to the next one.
+    /// Reads a tag: its attributes, and the name it gives to the text after it.
     pub(super) fn tag(&mut self, line: &mut LineState<'_>, tag: &str, found: &mut Findings) {
         let inner = tag.trim_start_matches('/');
         let end = inner
@@ -46,10 +46,10 @@ impl LineReader {
         };
         let is_closing = tag.starts_with('/');
         let before = classify_words(&line.words);
-        let mut of_content = NameClass::Neutral;
+        let mut content_class = NameClass::Neutral;
         if matches!(element, "td" | "th") {
             if is_closing && (element == "th" || !line.words.is_empty()) {
-                self.html.heads.push(before);
+                self.html.headers.push(before);
                 found.names_tasks |= before == NameClass::Task;
             }
             self.html.is_in_cell = !is_closing;
@@ -69,7 +69,7 @@ impl LineReader {
             });
             reader.read_tokens(attributes, true, found);
             // `<string name="api_key">…</string>`.
-            of_content = reader.scope().slot;
+            content_class = reader.scope().slot;
             reader.finish(found);
         }
         if FORMATTING.contains(&element) || matches!(element, "th" | "tr" | "table" | "dt" | "dd") {
@@ -81,35 +81,40 @@ impl LineReader {
             // `<key>apiKey</key><string>…</string>`.
             let own = classify(name.rsplit(':').next().unwrap_or(name));
             let is_name = is_name_slot(element);
-            let class = [of_content, own, self.html.next]
+            let class = [content_class, own, self.html.next]
                 .into_iter()
                 .find(|class| *class != NameClass::Neutral)
-                .filter(|_| (of_content != NameClass::Neutral || !is_name) && !tag.ends_with('/'));
+                .filter(|_| {
+                    (content_class != NameClass::Neutral || !is_name) && !tag.ends_with('/')
+                });
             line.expected = class.filter(|_| !is_closing);
         }
         line.class = line.expected.unwrap_or_default();
     }
 
-    /// Follows the cells of a table, and a name in one element to its value in the next.
+    /// Tracks the cells of a table, and applies a name in one element to the next one.
     fn html_element(&mut self, line: &mut LineState<'_>, element: &str, is_closing: bool) {
         match element {
             "table" => self.html = HtmlTable::default(),
             "tr" => {
-                // Heads without cells beside them are those of the columns.
-                let heads = std::mem::take(&mut self.html.heads);
-                let tells =
+                // Headers without cells beside them belong to columns.
+                let headers = std::mem::take(&mut self.html.headers);
+                let is_relevant =
                     |class: &NameClass| matches!(class, NameClass::Task | NameClass::Secret);
-                if heads.len() > 1 && heads.len() == self.html.cell && heads.iter().any(tells) {
-                    self.html.columns = heads;
+                if headers.len() > 1
+                    && headers.len() == self.html.cell
+                    && headers.iter().any(is_relevant)
+                {
+                    self.html.columns = headers;
                 }
                 self.html.cell = 0;
             }
             "th" if !is_closing => self.html.cell += 1,
             "td" if !is_closing => {
-                let of_row = self.html.heads.last().copied();
-                let of_column = self.html.columns.get(self.html.cell).copied();
+                let row_class = self.html.headers.last().copied();
+                let column_class = self.html.columns.get(self.html.cell).copied();
                 self.html.cell += 1;
-                line.expected = [of_row, of_column]
+                line.expected = [row_class, column_class]
                     .into_iter()
                     .flatten()
                     .find(|class| *class != NameClass::Neutral)
