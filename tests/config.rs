@@ -178,23 +178,23 @@ fn every_config_error_has_a_position() {
                 [profiles.\"a b\"]\nkey = \"sk\"\n[profiles.studio]\nkey_comand = \"x\"\ntheme = \"dark\"\n";
     let expected = [
         "1:1: unknown key \"thme\"; did you mean \"theme\"?",
-        "2:9: there is no theme \"drak\"; did you mean \"dark\"?",
-        "3:9: ascii must be a text in quotes, not true or false.",
-        "4:9: mouse must be true or false, not a text.",
+        "2:9: unknown theme \"drak\"; did you mean \"dark\"?",
+        "3:9: ascii must be a string in quotes, not true or false.",
+        "4:9: mouse must be true or false, not a string.",
         "5:18: retention_days must be 1 to 365 days.",
-        "6:11: preview must be \"auto\" or \"kitty\" or \"sixel\" or \"iterm2\" or \"halfblocks\" or \"off\", not \"sixels\"; did you mean \"sixel\"?",
-        "7:11: browser must be a list of words, like [\"pass\", \"show\", \"kie\"]; no shell runs it.",
+        "6:11: preview must be \"auto\", \"kitty\", \"sixel\", \"iterm2\", \"halfblocks\" or \"off\", not \"sixels\"; did you mean \"sixel\"?",
+        "7:11: browser must be a list of words, such as [\"pass\", \"show\", \"kie\"]; no shell splits it.",
         "8:15: save_folder is empty.",
         "9:11: the API address must begin with https:// (http:// is for localhost, 127.0.0.1 and [::1] only).",
         "11:9: pace.young must be 2 to 3600 seconds.",
-        "12:10: pace.steady must be a whole number of seconds, not a number with a point.",
+        "12:10: pace.steady must be a whole number of seconds, not a decimal number.",
         "13:8: pace.late must be 2 to 3600 seconds.",
         "14:1: unknown key \"fast\" in [pace].",
-        "16:12: notifications.command must be a list of texts in quotes, not a whole number.",
+        "16:12: notifications.command must be a list of strings in quotes, not a whole number.",
         "18:1: unknown action \"open_reslut\"; did you mean \"open_result\"?",
         "19:8: \"gg\" is not a key; write keys like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1.",
         "20:10: there is no place \"hepl\" for keys; did you mean \"help\"?",
-        "22:11: \"a b\" cannot name a profile: 1 to 32 letters, digits, - and _.",
+        "22:11: \"a b\" is not a profile name: use 1 to 32 letters, digits, - and _.",
         "23:1: unknown key \"key\" in [profiles.a b]; did you mean \"key_file\"?",
         "25:1: unknown key \"key_comand\" in [profiles.studio]; did you mean \"key_command\"?",
         "26:1: unknown key \"theme\" in [profiles.studio]; it belongs at the top, before the first section.",
@@ -228,7 +228,7 @@ fn toml_errors_are_reported_and_the_rest_is_read() {
 fn a_key_bound_twice_names_both_actions() {
     assert_eq!(
         parse_errors("[keys]\nnext = \"n\"\nundo = [\"d\"]\n"),
-        ["3:1: key \"d\" is bound to undo and remove in \"list\"; change one of them."]
+        ["3:1: key \"d\" is bound to undo and remove in \"list\"."]
     );
 }
 
@@ -311,11 +311,11 @@ fn an_unknown_profile_suggests_the_nearest() {
     let said = |name| parse_for(PROFILES_CONFIG, &with_profile(name)).unwrap_err();
     assert_eq!(
         said("stduio"),
-        "there is no profile \"stduio\"; did you mean \"studio\"?"
+        "unknown profile \"stduio\"; did you mean \"studio\"?"
     );
     assert_eq!(
         said("x"),
-        "there is no profile \"x\"; there are bare, keyless, studio."
+        "unknown profile \"x\"; available: bare, keyless, studio."
     );
 }
 
@@ -409,7 +409,7 @@ fn an_explicit_config_file_must_exist() {
     let home = ConfigHome::new(None);
     let (code, _, err) = home.run(&["--config", "/nowhere/x.toml", "list"]);
     assert_eq!(code, 2);
-    assert!(err.contains("/nowhere/x.toml: it cannot be read"), "{err}");
+    assert!(err.contains("/nowhere/x.toml: cannot be read"), "{err}");
 }
 
 #[test]

@@ -42,13 +42,7 @@ const KEY_VARIABLE: &str = "KIE_API_KEY";
 
 /// Returns the settings; else, for exit code 2, everything that is wrong with them.
 pub fn load_config(global: &GlobalArgs) -> Result<Config, Failure> {
-    Config::load(&overrides(global)?).map_err(|faults| {
-        let head = match faults.errors.len() {
-            0 | 1 => String::new(),
-            count => format!("{count} faults in the settings:\n"),
-        };
-        Failure::new(exit::USAGE, format!("{head}{faults}"))
-    })
+    Config::load(&overrides(global)?).map_err(|errors| Failure::new(exit::USAGE, errors.report()))
 }
 
 /// Returns what was asked for by options and environment.

@@ -1,4 +1,4 @@
-//! Which settings there are, what each may be, and what it is without one.
+//! The settings of the config file, their allowed values and their defaults.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     AsciiMode, ConfigErrors, MouseSetting, NotificationOptions, Retention, SaveSettings,
-    UserSettings,
+    UserSettings, error,
     themes::{self, ThemePalettes},
     toml_reader::{EntryContent, Located, SectionEntry, TomlReader, TomlSection},
 };
@@ -18,41 +18,37 @@ use crate::{
         kie::{ApiOrigin, StoredKey},
     },
     app::keymap::{KeyContext, KeyOverride, Keymap},
-    domain::{preview::PreviewMode, schedule::PollIntervals, suggest::did_you_mean},
+    domain::{preview::PreviewMode, schedule::PollIntervals},
 };
 
-/// A day, in seconds.
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-/// The longest interval between two questions, in seconds: an ending is to be seen within the hour.
+/// The longest poll interval, in seconds, so that a finished task is seen within an hour.
 const MAX_INTERVAL_SECS: u64 = 60 * 60;
 
-/// The longest name of a profile: it names a file.
+/// The longest profile name, which is also a file name.
 const MAX_PROFILE_NAME_LEN: usize = 32;
 
-/// A file found without fault.
+/// The content of a file without errors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct CheckedFile {
     /// The account without a profile.
     pub(super) account: AccountConfig,
-    /// The profiles by their names.
     pub(super) profiles: BTreeMap<String, AccountConfig>,
-    /// What is the same in all of them.
+    /// The settings that are the same in all profiles.
     pub(super) settings: UserSettings,
 }
 
-/// One account: where it is asked, with which key, for which list.
+/// The API address, the key and the list file of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct AccountConfig {
-    /// Where the API is.
     pub(super) origin: Option<ApiOrigin>,
     /// The list file.
     pub(super) store: Option<PathBuf>,
-    /// Where the key comes from.
     pub(super) key: Option<StoredKey>,
 }
 
-/// Checks a file's text; else returns everything that is wrong with it.
+/// Parses and checks the text of a file. Reports all its errors.
 pub(super) fn parse_and_check(
     text: &str,
     file: Option<&Path>,
@@ -63,7 +59,7 @@ pub(super) fn parse_and_check(
     Ok(checked)
 }
 
-/// Returns every key that is asked for.
+/// Returns all keys, as dotted paths.
 pub(super) fn known_keys() -> Vec<String> {
     let reader = TomlReader::new("");
     read_settings(&reader, None);
@@ -75,14 +71,14 @@ fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
     let mut root = reader.root();
     let account = read_account(&mut root, folder);
     let theme = root.string("theme");
-    let on_light = themes::light_palette(theme.as_ref().map(|theme| theme.value), folder);
+    let light = themes::light_palette(theme.as_ref().map(|theme| theme.value), folder);
     let palette =
         theme.and_then(
-            |Located { offset: at, value }| match themes::load_theme(value, folder) {
+            |Located { offset, value }| match themes::load_theme(value, folder) {
                 Ok(palette) => Some(palette),
-                Err(faults) => {
-                    for what in faults {
-                        root.report(at, &what);
+                Err(messages) => {
+                    for message in messages {
+                        root.report(offset, &message);
                     }
                     None
                 }
@@ -91,7 +87,7 @@ fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
     let settings = UserSettings {
         colours: ThemePalettes {
             base: palette.unwrap_or_default(),
-            light: on_light,
+            light,
         },
         ascii: root
             .one_of(
@@ -133,7 +129,7 @@ fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
         notifications: read_notifications(root.section("notifications")),
         keymap: read_keymap(reader, root.section("keys")),
     };
-    // Last: what a profile may not have is known by then to be the file's own.
+    // Last, because the keys of the root are then known and are reported as misplaced in a profile.
     let profiles = read_profiles(reader, root.section("profiles"), folder);
     root.finish();
     CheckedFile {
@@ -146,9 +142,9 @@ fn read_settings(reader: &TomlReader<'_>, file: Option<&Path>) -> CheckedFile {
 fn read_account(section: &mut TomlSection<'_>, folder: Option<&Path>) -> AccountConfig {
     let origin = section
         .string("api_url")
-        .and_then(|Located { offset: at, value }| {
+        .and_then(|Located { offset, value }| {
             ApiOrigin::parse(value)
-                .map_err(|error| section.report(at, &error.to_string()))
+                .map_err(|error| section.report(offset, &error.to_string()))
                 .ok()
         });
     let store = read_path(section, "store", folder);
@@ -163,18 +159,18 @@ fn read_account(section: &mut TomlSection<'_>, folder: Option<&Path>) -> Account
 
 fn read_intervals(mut section: TomlSection<'_>) -> PollIntervals {
     let default = PollIntervals::default();
-    let mut every = |name, default| {
+    let mut interval = |name, default| {
         section
             .integer(name, 2..=MAX_INTERVAL_SECS, "seconds")
             .map_or(default, Duration::from_secs)
     };
-    let pace = PollIntervals {
-        young: every("young", default.young),
-        steady: every("steady", default.steady),
-        late: every("late", default.late),
+    let intervals = PollIntervals {
+        young: interval("young", default.young),
+        steady: interval("steady", default.steady),
+        late: interval("late", default.late),
     };
     section.finish();
-    pace
+    intervals
 }
 
 fn read_notifications(mut section: TomlSection<'_>) -> NotificationOptions {
@@ -196,16 +192,16 @@ fn read_profiles(
     let mut profiles = BTreeMap::new();
     for SectionEntry {
         name,
-        offset: at,
+        offset,
         content,
     } in section.remaining_entries()
     {
         let EntryContent::Section(mut section) = content else {
-            reader.report(at, &format!("a profile is a section: [profiles.{name}]"));
+            reader.report(offset, &error::profile_not_section(name));
             continue;
         };
-        if let Some(what) = profile_name_error(name) {
-            reader.report(at, &what);
+        if let Some(message) = profile_name_error(name) {
+            reader.report(offset, &message);
         }
         let account = read_account(&mut section, folder);
         section.finish();
@@ -214,60 +210,55 @@ fn read_profiles(
     profiles
 }
 
-/// Says what is wrong with a profile's name, which also names its list file.
+/// Checks a profile name, which is also the name of the list file.
 fn profile_name_error(name: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > MAX_PROFILE_NAME_LEN || !name.chars().all(is_plain) {
-        return Some(format!(
-            "\"{name}\" cannot name a profile: 1 to {MAX_PROFILE_NAME_LEN} letters, digits, - and _"
-        ));
+        return Some(error::invalid_profile_name(name, MAX_PROFILE_NAME_LEN));
     }
-    (name == "kietop").then(|| "\"kietop\" names the list without a profile".to_owned())
+    (name == "kietop").then(|| error::reserved_profile_name(name))
 }
 
 fn read_keymap(reader: &TomlReader<'_>, mut section: TomlSection<'_>) -> Keymap {
-    let mut changes = Vec::new();
+    let mut located = Vec::new();
     for SectionEntry {
         name,
-        offset: at,
+        offset,
         content,
     } in section.section("in").remaining_entries()
     {
-        let place = KeyContext::parse(name);
-        if place.is_none() {
-            let hint = did_you_mean(name, KeyContext::ALL.map(KeyContext::name));
-            reader.report(at, &format!("there is no place \"{name}\" for keys{hint}"));
+        let context = KeyContext::parse(name);
+        if context.is_none() {
+            reader.report(offset, &error::unknown_key_context(name));
         }
         match content {
             EntryContent::Section(section) => {
                 let entries = section.remaining_entries().into_iter();
-                changes.extend(entries.filter_map(|entry| read_key_override(reader, place, entry)));
+                located
+                    .extend(entries.filter_map(|entry| read_key_override(reader, context, entry)));
             }
             EntryContent::Strings(_) => {
-                reader.report(
-                    at,
-                    &format!("keys of one place are a section: [keys.in.{name}]"),
-                );
+                reader.report(offset, &error::key_context_not_section(name));
             }
         }
     }
     let entries = section.remaining_entries().into_iter();
-    changes.extend(entries.filter_map(|entry| read_key_override(reader, None, entry)));
-    let words: Vec<_> = changes.iter().map(|change| change.change.clone()).collect();
-    Keymap::with_overrides(&words).unwrap_or_else(|faults| {
-        for fault in faults {
-            let change = fault.change.and_then(|change| changes.get(change));
-            let at = change.map_or(0, |change| {
-                let key = fault.key.and_then(|key| change.key_offsets.get(key));
-                key.copied().unwrap_or(change.offset)
+    located.extend(entries.filter_map(|entry| read_key_override(reader, None, entry)));
+    let overrides: Vec<_> = located.iter().map(|entry| entry.change.clone()).collect();
+    Keymap::with_overrides(&overrides).unwrap_or_else(|errors| {
+        for error in errors {
+            let entry = error.change.and_then(|index| located.get(index));
+            let offset = entry.map_or(0, |entry| {
+                let key = error.key.and_then(|key| entry.key_offsets.get(key));
+                key.copied().unwrap_or(entry.offset)
             });
-            reader.report(at, &fault.to_string());
+            reader.report(offset, &error.to_string());
         }
         Keymap::default()
     })
 }
 
-/// A change of keys with the places where action and keys stand.
+/// A key override with the byte offsets of its action and its keys.
 struct LocatedOverride {
     change: KeyOverride,
     offset: usize,
@@ -276,71 +267,68 @@ struct LocatedOverride {
 
 fn read_key_override(
     reader: &TomlReader<'_>,
-    place: Option<KeyContext>,
+    context: Option<KeyContext>,
     entry: SectionEntry<'_>,
 ) -> Option<LocatedOverride> {
     let SectionEntry {
         name,
-        offset: at,
+        offset,
         content,
     } = entry;
-    let EntryContent::Strings(words) = content else {
-        let what =
-            format!("{name} must be a key or a list of keys; [keys.in.PLACE] is for one place");
-        reader.report(at, &what);
+    let EntryContent::Strings(keys) = content else {
+        reader.report(offset, &error::not_keys(name));
         return None;
     };
-    let words = words?.value;
+    let keys = keys?.value;
     Some(LocatedOverride {
-        offset: at,
-        key_offsets: words.iter().map(|word| word.offset).collect(),
+        offset,
+        key_offsets: keys.iter().map(|key| key.offset).collect(),
         change: KeyOverride {
-            context: place,
+            context,
             action: name.to_owned(),
-            keys: words.iter().map(|word| word.value.to_owned()).collect(),
+            keys: keys.iter().map(|key| key.value.to_owned()).collect(),
         },
     })
 }
 
-/// Reads a command line: a list of words, run without a shell; an empty list is none.
+/// Parses a command line: a list of words, run without a shell. An empty list means no command.
 fn read_command(section: &mut TomlSection<'_>, name: &'static str) -> Option<Vec<String>> {
     let Located {
-        offset: at,
+        offset,
         value: words,
     } = section.strings(name)?;
     let word = words.first()?.value.trim();
     if word.is_empty() {
-        section.report(at, &format!("{name} names no program"));
+        section.report(offset, &error::no_program(name));
         return None;
     }
     let program = environment::expand_program(word)
-        .map_err(|error| section.report(at, &format!("{name}: {error}")))
+        .map_err(|error| section.report(offset, &format!("{name}: {error}")))
         .ok()?;
     let is_file = || Path::new(&program).is_absolute() && Path::new(&program).is_file();
     if words.len() == 1 && word.contains(char::is_whitespace) && !is_file() {
-        let hint = "must be a list of words, like [\"pass\", \"show\", \"kie\"]; no shell runs it";
-        section.report(at, &format!("{name} {hint}"));
+        section.report(offset, &error::not_word_list(name));
         return None;
     }
     let arguments = words.iter().skip(1).map(|word| word.value.to_owned());
     Some(std::iter::once(program).chain(arguments).collect())
 }
 
-/// Parses a path: absolute, with `~` and variables, else relative to the config file's folder.
+/// Parses a path with `~` and variables. A relative one is resolved against the config folder.
 fn read_path(
     section: &mut TomlSection<'_>,
     name: &'static str,
     folder: Option<&Path>,
 ) -> Option<PathBuf> {
-    let Located { offset: at, value } = section.string(name)?;
+    let Located { offset, value } = section.string(name)?;
     let path = environment::expand_path(value)
-        .map_err(|error| section.report(at, &format!("{name}: {error}")))
+        .map_err(|error| section.report(offset, &format!("{name}: {error}")))
         .ok()?;
     match folder {
         _ if path.is_absolute() => Some(path),
         Some(folder) => Some(folder.join(path)),
         None => {
-            section.report(at, &format!("{name} must begin with / or ~/"));
+            section.report(offset, &error::relative_path(name));
             None
         }
     }

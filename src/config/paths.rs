@@ -1,6 +1,6 @@
-//! Where files are by default: config, data and state home, as XDG says on every Unix.
+//! Default locations of files: the XDG base folders on every Unix.
 //!
-//! The working directory is never used: a relative base folder is an error.
+//! The working directory is never used. A relative base folder is an error.
 
 use std::{
     env,
@@ -13,10 +13,9 @@ use crate::adapters::{
     regular_file::{Symlinks, read_small},
 };
 
-/// The longest `user-dirs.dirs` that is read, in bytes.
+/// The largest `user-dirs.dirs` file that is read, in bytes.
 const MAX_USER_DIRS: u64 = 64 * 1024;
 
-/// The variables that name base folders.
 const FOLDER_VARIABLES: [&str; 8] = [
     "HOME",
     "XDG_CONFIG_HOME",
@@ -28,14 +27,13 @@ const FOLDER_VARIABLES: [&str; 8] = [
     "TMPDIR",
 ];
 
-/// Fails if a base folder variable is not absolute.
+/// Checks that the base folder variables are absolute.
 pub fn check_variables() -> Result<(), BaseFolderError> {
     FOLDER_VARIABLES
         .into_iter()
         .try_for_each(|name| base_folder(name).map(drop))
 }
 
-/// Returns the config file.
 pub fn config_file() -> Result<PathBuf, BaseFolderError> {
     Ok(app_folder("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
 }
@@ -50,7 +48,7 @@ pub fn state_folder() -> Result<PathBuf, BaseFolderError> {
     app_folder("XDG_STATE_HOME", ".local/state")
 }
 
-/// Returns the folder for files that can be created again: under the cache home, else the temporary
+/// Returns the folder for files that can be recreated: under the cache home, else in the temporary
 /// folder.
 pub fn cache_folder() -> Result<PathBuf, BaseFolderError> {
     match app_folder("XDG_CACHE_HOME", ".cache") {
@@ -59,7 +57,7 @@ pub fn cache_folder() -> Result<PathBuf, BaseFolderError> {
     }
 }
 
-/// Returns the folder for files that end with the session, if there is one.
+/// Returns the folder for files of the login session, if there is one.
 pub fn runtime_folder() -> Result<Option<PathBuf>, BaseFolderError> {
     let folder = base_folder("XDG_RUNTIME_DIR")?;
     Ok(folder
@@ -67,21 +65,20 @@ pub fn runtime_folder() -> Result<Option<PathBuf>, BaseFolderError> {
         .map(|folder| folder.join("kietop")))
 }
 
-/// Returns the folder for temporary files.
 pub fn temporary_folder() -> Result<PathBuf, BaseFolderError> {
     Ok(base_folder("TMPDIR")?.unwrap_or_else(env::temp_dir))
 }
 
-/// Returns the user's video folder: from the environment or the desktop, else the usual one.
+/// Returns the user's video folder: from the environment or `user-dirs.dirs`, else the usual one.
 pub fn video_folder() -> Result<PathBuf, BaseFolderError> {
     if let Some(folder) = base_folder("XDG_VIDEOS_DIR")? {
         return Ok(folder);
     }
     let home = home_folder()?;
     let file = base_or_default("XDG_CONFIG_HOME", ".config")?.join("user-dirs.dirs");
-    let named = read_small(&file, MAX_USER_DIRS, Symlinks::Follow).ok();
-    let named = named.and_then(|bytes| String::from_utf8(bytes).ok());
-    if let Some(folder) = named.and_then(|text| parse_videos_folder(&text, &home)) {
+    let bytes = read_small(&file, MAX_USER_DIRS, Symlinks::Follow).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some(folder) = text.and_then(|text| parse_videos_folder(&text, &home)) {
         return require_absolute("XDG_VIDEOS_DIR in user-dirs.dirs", folder);
     }
     let usual = if cfg!(target_os = "macos") {
@@ -92,12 +89,12 @@ pub fn video_folder() -> Result<PathBuf, BaseFolderError> {
     Ok(home.join(usual))
 }
 
-/// Returns our folder under a base folder.
+/// Returns kietop's folder in a base folder.
 fn app_folder(variable: &'static str, usual: &str) -> Result<PathBuf, BaseFolderError> {
     Ok(base_or_default(variable, usual)?.join("kietop"))
 }
 
-/// Returns a base folder: from its variable, else the usual one under the home.
+/// Returns a base folder from its variable, else the usual one in the home folder.
 fn base_or_default(variable: &'static str, usual: &str) -> Result<PathBuf, BaseFolderError> {
     match base_folder(variable)? {
         Some(folder) => Ok(folder),
@@ -105,7 +102,7 @@ fn base_or_default(variable: &'static str, usual: &str) -> Result<PathBuf, BaseF
     }
 }
 
-/// Reads the folder of videos from `user-dirs.dirs`, which the desktop writes in a shell's words.
+/// Parses the video folder in `user-dirs.dirs`, which has the syntax of a shell.
 fn parse_videos_folder(text: &str, home: &Path) -> Option<PathBuf> {
     let lines = text.lines().rev().map(str::trim);
     let value = lines
@@ -117,7 +114,7 @@ fn parse_videos_folder(text: &str, home: &Path) -> Option<PathBuf> {
         None if value.is_empty() => return None,
         None => PathBuf::from(value),
     };
-    // The home itself stands for a folder that was taken away.
+    // The home folder means that the video folder was removed.
     (folder != home).then_some(folder)
 }
 
@@ -134,14 +131,14 @@ mod tests {
             Some("/home/me/Filme".into())
         );
         assert_eq!(read("XDG_VIDEOS_DIR=\"/data/v\""), Some("/data/v".into()));
-        for odd in [
+        for invalid in [
             "",
             "XDG_VIDEOS_DIR=\"$HOME\"",
             "XDG_VIDEOS_DIR=\"$HOME/\"",
             "XDG_VIDEOS_DIR=\"\"",
             "XDG_VIDEOS_DIR=$HOME/x",
         ] {
-            assert_eq!(read(odd), None, "{odd}");
+            assert_eq!(read(invalid), None, "{invalid}");
         }
     }
 }

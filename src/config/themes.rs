@@ -1,23 +1,19 @@
-//! Themes by name: those that come with kietop, and the user's own beside the config file.
+//! Themes by name: built in, or in the folder `themes` beside the config file.
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    error::{ConfigError, FilePosition},
+    error::{self, ConfigError, FilePosition},
     toml_reader::{Located, TomlReader},
 };
-use crate::{
-    domain::suggest::did_you_mean,
-    ui::theme::{Role, ThemePalette, parse_style},
-};
+use crate::ui::theme::{Role, ThemePalette, parse_style};
 
-/// The theme without a file: the terminal's own colours, chosen to read on dark and light grounds.
+/// The theme without a file: ANSI colours that are readable on dark and on light backgrounds.
 const AUTO_THEME: &str = "auto";
 
-/// What it becomes on a ground that the terminal says is light.
+/// The theme that replaces `auto` on a light background.
 const LIGHT_THEME: &str = "light";
 
-/// The themes that come with kietop.
 const BUILT_IN_THEMES: [(&str, &str); 5] = [
     ("dark", include_str!("../../assets/themes/dark.toml")),
     ("light", include_str!("../../assets/themes/light.toml")),
@@ -35,13 +31,11 @@ const BUILT_IN_THEMES: [(&str, &str); 5] = [
     ),
 ];
 
-/// The palette chosen, and for the theme `auto` what to take in its place where the terminal's
-/// ground is light.
+/// The chosen palette, and for the theme `auto` its replacement on a light background.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThemePalettes {
-    /// For every ground, as far as it is known.
     pub base: ThemePalette,
-    /// For those that are light; `None` where the palette was chosen by name.
+    /// `None` if a theme was chosen by name.
     pub light: Option<ThemePalette>,
 }
 
@@ -54,13 +48,13 @@ impl Default for ThemePalettes {
     }
 }
 
-/// Returns the names of the themes that come with kietop.
+/// Returns the names of the built-in themes.
 pub fn theme_names() -> impl Iterator<Item = &'static str> + Clone {
     std::iter::once(AUTO_THEME).chain(BUILT_IN_THEMES.iter().map(|(name, _)| *name))
 }
 
-/// Returns a theme: the user's file of that name below the config file's folder, else ours; else
-/// what is wrong.
+/// Loads a theme: from the user's file beside the config file, else the built-in one. Reports all
+/// errors of a file.
 pub fn load_theme(name: &str, folder: Option<&Path>) -> Result<ThemePalette, Vec<String>> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_name = !name.is_empty() && name.chars().all(is_plain);
@@ -70,71 +64,59 @@ pub fn load_theme(name: &str, folder: Option<&Path>) -> Result<ThemePalette, Vec
     if let Some(file) = file {
         match super::read_file(&file, super::FileRequirement::Optional) {
             Ok(Some(text)) => {
-                return parse_theme(&text).map_err(|faults| {
-                    let said = |fault: ConfigError| {
-                        let place = fault
+                return parse_theme(&text).map_err(|errors| {
+                    let message = |error: ConfigError| {
+                        let position = error
                             .position
                             .map_or_else(String::new, |FilePosition { line, column }| {
                                 format!(":{line}:{column}")
                             });
-                        format!("{}{place}: {}", file.display(), fault.message)
+                        format!("{}{position}: {}", file.display(), error.message)
                     };
-                    faults.into_iter().map(said).collect()
+                    errors.into_iter().map(message).collect()
                 });
             }
             Ok(None) => {}
-            Err(faults) => return Err(vec![faults.to_string()]),
+            Err(errors) => return Err(vec![errors.to_string()]),
         }
     }
     if name == AUTO_THEME {
         return Ok(ThemePalette::ansi());
     }
     let built_in = BUILT_IN_THEMES.iter().find(|(known, _)| *known == name);
-    let (_, text) = built_in.ok_or_else(|| {
-        let mut hint = did_you_mean(name, theme_names());
-        if hint.is_empty() {
-            hint = format!(
-                "; there are {}",
-                theme_names().collect::<Vec<_>>().join(", ")
-            );
-        }
-        vec![format!("there is no theme \"{name}\"{hint}")]
-    })?;
-    parse_theme(text).map_err(|faults| faults.into_iter().map(|fault| fault.message).collect())
+    let (_, text) = built_in.ok_or_else(|| vec![error::unknown_theme(name, theme_names())])?;
+    parse_theme(text).map_err(|errors| errors.into_iter().map(|error| error.message).collect())
 }
 
-/// Returns what to take in a theme's place where the ground is light; only `auto` asks, and only
-/// while it is ours.
+/// Returns the palette for a light background if the theme is the built-in `auto`.
 ///
-/// `None` for a name: none is chosen.
+/// A `name` of `None` means the default theme.
 pub fn light_palette(name: Option<&str>, folder: Option<&Path>) -> Option<ThemePalette> {
     let is_own = folder.is_some_and(|folder| user_theme_path(AUTO_THEME, folder).exists());
     if name.is_some_and(|name| name != AUTO_THEME) || is_own {
         return None;
     }
-    // A file of the user's that has faults is not asked for by name here: nobody is told, and
-    // nothing changes.
+    // Errors in the user's own light theme are ignored here, because it was not chosen by name.
     load_theme(LIGHT_THEME, folder).ok()
 }
 
-/// Returns where the user's theme of that name would be.
 fn user_theme_path(name: &str, folder: &Path) -> PathBuf {
     folder.join("themes").join(format!("{name}.toml"))
 }
 
-/// Reads a theme file; a role it does not name looks as in the theme `auto`.
+/// Parses a theme file. Roles that it does not set look as in the theme `auto`.
 fn parse_theme(text: &str) -> Result<ThemePalette, Vec<ConfigError>> {
     let reader = TomlReader::new(text);
     let mut root = reader.root();
     let mut palette = ThemePalette::ansi();
     let mut style = |name| {
-        let Located { offset: at, value } = root.string(name)?;
+        let Located { offset, value } = root.string(name)?;
         parse_style(value)
-            .map_err(|what| root.report(at, &what))
+            .map_err(|message| root.report(offset, &message))
             .ok()
     };
-    if let Some(ground) = style("ground") {
-        palette = palette.with_background(ground);
+    if let Some(background) = style("ground") {
+        palette = palette.with_background(background);
     }
     for role in Role::ALL {
         if let Some(style) = style(role.name()) {
@@ -142,7 +124,7 @@ fn parse_theme(text: &str) -> Result<ThemePalette, Vec<ConfigError>> {
         }
     }
     root.finish();
-    reader.finish(None).map_err(|faults| faults.errors)?;
+    reader.finish(None).map_err(|errors| errors.errors)?;
     Ok(palette)
 }
 
@@ -181,16 +163,16 @@ mod tests {
         );
 
         fs::write(&file, "ok = \"geen\"\nbussy = \"red\"\n").unwrap();
-        let faults = load_theme("dark", Some(folder.path()))
+        let errors = load_theme("dark", Some(folder.path()))
             .unwrap_err()
             .join("\n");
         assert!(
-            faults.contains("dark.toml:1:6: \"geen\" is no colour"),
-            "{faults}"
+            errors.contains("dark.toml:1:6: \"geen\" is not a colour"),
+            "{errors}"
         );
         assert!(
-            faults.contains("dark.toml:2:1: unknown key \"bussy\"; did you mean \"busy\"?"),
-            "{faults}"
+            errors.contains("dark.toml:2:1: unknown key \"bussy\"; did you mean \"busy\"?"),
+            "{errors}"
         );
     }
 
@@ -216,12 +198,12 @@ mod tests {
     fn theme_names_cannot_leave_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.toml"), "ok = \"red\"\n").unwrap();
-        let said = load_theme("../x", Some(folder.path())).unwrap_err();
+        let errors = load_theme("../x", Some(folder.path())).unwrap_err();
         assert!(
-            said[0].starts_with("there is no theme \"../x\""),
-            "{said:?}"
+            errors[0].starts_with("unknown theme \"../x\""),
+            "{errors:?}"
         );
-        let said = load_theme("drak", None).unwrap_err();
-        assert_eq!(said, ["there is no theme \"drak\"; did you mean \"dark\"?"]);
+        let errors = load_theme("drak", None).unwrap_err();
+        assert_eq!(errors, ["unknown theme \"drak\"; did you mean \"dark\"?"]);
     }
 }

@@ -1,8 +1,7 @@
-//! Walks a TOML file key by key and notes everything wrong with it: keys nobody knows, values of
-//! another kind.
+//! Reads a TOML file key by key and collects all errors: unknown keys, values of the wrong type.
 //!
-//! By hand and not by serde, which stops at the first fault. Knows no setting by name: whoever asks
-//! for a key makes it a known one, so the known keys are those that were asked for.
+//! Not with serde, which stops at the first error. Knows no setting by name: reading a key makes it
+//! a known key.
 
 use std::{cell::RefCell, ops::RangeInclusive, path::PathBuf};
 
@@ -11,22 +10,22 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::error::{ConfigError, ConfigErrors, FilePosition};
+use super::error::{self, ConfigError, ConfigErrors, FilePosition};
 use crate::domain::suggest::did_you_mean;
 
-/// A file being read: its text, what was found wrong, which keys were asked for.
+/// A TOML file with the errors found and the keys read so far.
 #[derive(Debug)]
 pub(super) struct TomlReader<'a> {
     text: &'a str,
     table: DeTable<'a>,
-    /// The lines that are no TOML: what else seems wrong with them follows from that.
+    /// Lines with syntax errors. Other errors on them are not reported.
     broken_lines: Vec<usize>,
     errors: RefCell<Vec<(usize, ConfigError)>>,
     known_keys: RefCell<Vec<String>>,
 }
 
 impl<'a> TomlReader<'a> {
-    /// Parses a file; what is no TOML is noted, and the rest read as far as it goes.
+    /// Parses a file. Reports syntax errors and keeps the valid rest.
     pub(super) fn new(text: &'a str) -> Self {
         let text = text.trim_start_matches('\u{feff}');
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -38,16 +37,16 @@ impl<'a> TomlReader<'a> {
             known_keys: RefCell::default(),
         };
         for error in errors {
-            let at = error.span().map_or(0, |span| span.start);
-            reader.report(at, error.message());
+            let offset = error.span().map_or(0, |span| span.start);
+            reader.report(offset, error.message());
             reader
                 .broken_lines
-                .push(FilePosition::at_byte(text, at).line);
+                .push(FilePosition::at_byte(text, offset).line);
         }
         reader
     }
 
-    /// Returns the file's outermost section.
+    /// Returns the top-level section.
     pub(super) const fn root(&'a self) -> TomlSection<'a> {
         TomlSection {
             reader: self,
@@ -57,58 +56,55 @@ impl<'a> TomlReader<'a> {
         }
     }
 
-    /// Notes a fault at a byte of the file.
-    pub(super) fn report(&self, at: usize, what: &str) {
-        let place = FilePosition::at_byte(self.text, at);
-        if self.broken_lines.contains(&place.line) {
+    /// Adds an error at a byte offset, once.
+    pub(super) fn report(&self, offset: usize, message: &str) {
+        let position = FilePosition::at_byte(self.text, offset);
+        if self.broken_lines.contains(&position.line) {
             return;
         }
-        let fault = ConfigError::new(Some(place), what);
-        let mut faults = self.errors.borrow_mut();
-        if !faults.iter().any(|(_, known)| *known == fault) {
-            faults.push((at, fault));
+        let error = ConfigError::new(Some(position), message);
+        let mut errors = self.errors.borrow_mut();
+        if !errors.iter().any(|(_, known)| *known == error) {
+            errors.push((offset, error));
         }
     }
 
-    /// Reports whether the head of a byte's section could not be read: its keys may be known there.
-    fn is_in_broken_section(&self, at: usize) -> bool {
-        let line = FilePosition::at_byte(self.text, at).line;
-        let heads = self.text.lines().take(line).zip(1..);
-        let last = heads.filter(|(text, _)| text.trim_start().starts_with('['));
-        last.last()
-            .is_some_and(|(_, head)| self.broken_lines.contains(&head))
+    /// Reports whether the section header before a byte has a syntax error. Keys below it may be
+    /// valid in the intended section.
+    fn is_in_broken_section(&self, offset: usize) -> bool {
+        let line = FilePosition::at_byte(self.text, offset).line;
+        let lines = self.text.lines().take(line).zip(1..);
+        let headers = lines.filter(|(text, _)| text.trim_start().starts_with('['));
+        headers
+            .last()
+            .is_some_and(|(_, line)| self.broken_lines.contains(&line))
     }
 
-    /// Returns every key that was asked for, as a path with dots, in the order of the questions.
+    /// Returns all keys read so far, as dotted paths, in reading order.
     pub(super) fn known_keys(&self) -> Vec<String> {
         self.known_keys.borrow().clone()
     }
 
-    /// Ends the reading: nothing, or everything that was found wrong, in the order of the file.
+    /// Returns all errors in the order of the file.
     pub(super) fn finish(self, file: Option<PathBuf>) -> Result<(), ConfigErrors> {
-        let mut faults = self.errors.into_inner();
-        if faults.is_empty() {
+        let mut errors = self.errors.into_inner();
+        if errors.is_empty() {
             return Ok(());
         }
-        faults.sort_by_key(|(at, _)| *at);
-        let faults = faults.into_iter().map(|(_, fault)| fault).collect();
-        Err(ConfigErrors {
-            file,
-            errors: faults,
-        })
+        errors.sort_by_key(|(offset, _)| *offset);
+        let errors = errors.into_iter().map(|(_, error)| error).collect();
+        Err(ConfigErrors { file, errors })
     }
 }
 
-/// A value with the byte where it stands.
+/// A value with its byte offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Located<T> {
-    /// The byte.
     pub(super) offset: usize,
-    /// The value.
     pub(super) value: T,
 }
 
-/// A table of the file, or one that is not there: then every key has its default.
+/// A table of the file. A missing one reads as empty.
 #[derive(Debug)]
 pub(super) struct TomlSection<'a> {
     reader: &'a TomlReader<'a>,
@@ -118,27 +114,26 @@ pub(super) struct TomlSection<'a> {
 }
 
 impl<'a> TomlSection<'a> {
-    /// Notes a fault at a byte of the file.
-    pub(super) fn report(&self, at: usize, what: &str) {
-        self.reader.report(at, what);
+    /// Adds an error at a byte offset.
+    pub(super) fn report(&self, offset: usize, message: &str) {
+        self.reader.report(offset, message);
     }
 
-    /// Returns a truth.
     pub(super) fn bool(&mut self, name: &'static str) -> Option<bool> {
         let value = self.read_value(name)?;
-        let truth = value.get_ref().as_bool();
-        if truth.is_none() {
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
             self.report_wrong_type(name, value, "true or false");
         }
-        truth
+        boolean
     }
 
-    /// Returns a text; an empty one is none.
+    /// Reads a string. An empty one is an error.
     pub(super) fn string(&mut self, name: &'static str) -> Option<Located<&'a str>> {
         let value = self.read_value(name)?;
         let offset = value.span().start;
         let Some(text) = value.get_ref().as_str() else {
-            self.report_wrong_type(name, value, "a text in quotes");
+            self.report_wrong_type(name, value, "a string in quotes");
             return None;
         };
         if text.trim().is_empty() {
@@ -151,7 +146,7 @@ impl<'a> TomlSection<'a> {
         })
     }
 
-    /// Returns a whole number within a range; `unit` is the word after it.
+    /// Reads a whole number within a range. `unit` appears in the error message.
     pub(super) fn integer(
         &mut self,
         name: &'static str,
@@ -159,7 +154,7 @@ impl<'a> TomlSection<'a> {
         unit: &str,
     ) -> Option<u64> {
         let value = self.read_value(name)?;
-        let (from, to) = (range.start(), range.end());
+        let (min, max) = (range.start(), range.end());
         let Some(number) = value.get_ref().as_integer() else {
             self.report_wrong_type(name, value, &format!("a whole number of {unit}"));
             return None;
@@ -167,16 +162,16 @@ impl<'a> TomlSection<'a> {
         let number = u64::from_str_radix(number.as_str(), number.radix()).ok();
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            let full = self.full_key(name);
+            let key = self.full_key(name);
             self.report(
                 value.span().start,
-                &format!("{full} must be {from} to {to} {unit}"),
+                &format!("{key} must be {min} to {max} {unit}"),
             );
         }
         number
     }
 
-    /// Returns one of a few words, as what it means.
+    /// Reads one of several words and returns its meaning.
     pub(super) fn one_of<T: Copy>(
         &mut self,
         name: &'static str,
@@ -186,25 +181,18 @@ impl<'a> TomlSection<'a> {
         let known = choices.iter().find(|(word, _)| *word == value);
         if known.is_none() {
             let words = choices.iter().map(|(word, _)| *word);
-            let all: Vec<_> = words.clone().map(|word| format!("\"{word}\"")).collect();
-            let what = format!(
-                "{} must be {}, not \"{value}\"{}",
-                self.full_key(name),
-                all.join(" or "),
-                did_you_mean(value, words)
-            );
-            self.report(offset, &what);
+            let message = error::not_one_of(&self.full_key(name), value, words);
+            self.report(offset, &message);
         }
         known.map(|(_, choice)| *choice)
     }
 
-    /// Returns a list of texts; a single text is a list of one.
+    /// Reads a list of strings. A single string is a list of one.
     pub(super) fn strings(&mut self, name: &'static str) -> Option<Located<Vec<Located<&'a str>>>> {
         let value = self.read_value(name)?;
         parse_strings(self.reader, &self.full_key(name), value)
     }
 
-    /// Returns the section of that name.
     pub(super) fn section(&mut self, name: &'static str) -> TomlSection<'a> {
         let value = self.read_value(name);
         let table = value.and_then(|value| {
@@ -226,10 +214,9 @@ impl<'a> TomlSection<'a> {
         }
     }
 
-    /// Returns every entry that has not been asked for by name: sections, or lists of texts. Ends
-    /// the section.
+    /// Returns all entries not read by name: sections or lists of strings.
     pub(super) fn remaining_entries(self) -> Vec<SectionEntry<'a>> {
-        let entries = self.unread_entries().map(|(name, at, value)| {
+        let entries = self.unread_entries().map(|(name, offset, value)| {
             let full = format!("{}{name}", self.path);
             let content = match value.get_ref().as_table() {
                 Some(table) => EntryContent::Section(TomlSection {
@@ -242,33 +229,28 @@ impl<'a> TomlSection<'a> {
             };
             SectionEntry {
                 name,
-                offset: at,
+                offset,
                 content,
             }
         });
         entries.collect()
     }
 
-    /// Ends the section: what is in it and was never asked for is unknown.
+    /// Reports the entries that were not read as unknown keys.
     pub(super) fn finish(self) {
-        for (name, at, _) in self.unread_entries() {
-            if self.reader.is_in_broken_section(at) {
+        for (name, offset, _) in self.unread_entries() {
+            if self.reader.is_in_broken_section(offset) {
                 continue;
             }
             let section = self.path.trim_end_matches('.');
             let known = self.reader.known_keys.borrow();
             let hint = if !section.is_empty() && known.iter().any(|path| path == name) {
-                "; it belongs at the top, before the first section".to_owned()
+                error::MISPLACED_KEY_HINT.to_owned()
             } else {
                 did_you_mean(name, self.read_names.iter().copied())
             };
             drop(known);
-            let place = if section.is_empty() {
-                String::new()
-            } else {
-                format!(" in [{section}]")
-            };
-            self.report(at, &format!("unknown key \"{name}\"{place}{hint}"));
+            self.report(offset, &error::unknown_key(name, section, &hint));
         }
     }
 
@@ -295,28 +277,24 @@ impl<'a> TomlSection<'a> {
         format!("{}{name}", self.path)
     }
 
-    fn report_wrong_type(&self, name: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
-        report_wrong_type(self.reader, &self.full_key(name), value, wanted);
+    fn report_wrong_type(&self, name: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
+        report_wrong_type(self.reader, &self.full_key(name), value, expected);
     }
 }
 
-/// An entry of a section whose names are the user's own.
+/// An entry of a section with names that the user chooses.
 #[derive(Debug)]
 pub(super) struct SectionEntry<'a> {
-    /// Its name.
     pub(super) name: &'a str,
-    /// The byte where the name stands.
+    /// The byte offset of the name.
     pub(super) offset: usize,
-    /// What it holds.
     pub(super) content: EntryContent<'a>,
 }
 
-/// What an entry holds.
 #[derive(Debug)]
 pub(super) enum EntryContent<'a> {
-    /// A section.
     Section(TomlSection<'a>),
-    /// Texts; `None` when it is something else, which is noted.
+    /// `None` for a value of another type, which has been reported.
     Strings(Option<Located<Vec<Located<&'a str>>>>),
 }
 
@@ -334,24 +312,23 @@ fn parse_strings<'a>(
         return Some(Located { offset, value });
     }
     let Some(array) = value.get_ref().as_array() else {
-        report_wrong_type(reader, full, value, "a text, or a list of texts, in quotes");
+        report_wrong_type(reader, full, value, "a string or a list of strings");
         return None;
     };
-    let mut texts = Vec::new();
+    let mut strings = Vec::new();
     for item in array {
         let Some(text) = item.get_ref().as_str() else {
-            report_wrong_type(reader, full, item, "a list of texts in quotes");
+            report_wrong_type(reader, full, item, "a list of strings in quotes");
             return None;
         };
-        let at = item.span().start;
-        texts.push(Located {
-            offset: at,
+        strings.push(Located {
+            offset: item.span().start,
             value: text,
         });
     }
     Some(Located {
         offset,
-        value: texts,
+        value: strings,
     })
 }
 
@@ -359,17 +336,17 @@ fn report_wrong_type(
     reader: &TomlReader<'_>,
     full: &str,
     value: &Spanned<DeValue<'_>>,
-    wanted: &str,
+    expected: &str,
 ) {
     let found = match value.get_ref() {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a point",
+        DeValue::Float(_) => "a decimal number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a section",
     };
-    let what = format!("{full} must be {wanted}, not {found}");
-    reader.report(value.span().start, &what);
+    let message = error::wrong_type(full, expected, found);
+    reader.report(value.span().start, &message);
 }

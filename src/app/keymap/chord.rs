@@ -227,15 +227,12 @@ fn shifted(key: Key) -> Option<Key> {
 }
 
 /// The reason why a text is not a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChordError {
-    #[error("is not a key; write keys like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1")]
     UnknownKey,
     /// Terminals send the key without Shift.
-    #[error("cannot be used: terminals do not report shift for this key")]
     ShiftNotReported,
     /// Terminals send the other key, named here.
-    #[error("is the same key as {0} in a terminal")]
     SameAs(&'static str),
 }
 

@@ -4,14 +4,14 @@
 //! that binding. In contexts where text is typed only its non-text keys apply; if it has none, the
 //! default keys stay. An override with a context replaces all keys of the action there.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use super::{
     action::{Action, KeyContext},
     chord::{ChordError, KeyChord},
     table::{BINDINGS, Binding},
 };
-use crate::domain::suggest::{closest_match, did_you_mean};
+use crate::domain::suggest::closest_match;
 
 /// A key override as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,45 +59,6 @@ pub enum KeymapErrorKind {
     },
     /// No key closes the context.
     NoExit(KeyContext),
-}
-
-impl fmt::Display for KeymapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            KeymapErrorKind::UnknownAction(name) => {
-                let hint = did_you_mean(name, Action::all().map(Action::name));
-                write!(f, "unknown action \"{name}\"{hint}")
-            }
-            KeymapErrorKind::InvalidContext { action, context } => {
-                let (action, context) = (action.name(), context.name());
-                write!(f, "action {action} is not available in \"{context}\"")
-            }
-            KeymapErrorKind::InvalidKey { text, error } => write!(f, "\"{text}\" {error}"),
-            KeymapErrorKind::DuplicateKey {
-                chord,
-                context,
-                actions: [one, other],
-            } => write!(
-                f,
-                "key \"{}\" is bound to {} and {} in \"{}\"; change one of them",
-                chord.config_name(),
-                one.name(),
-                other.name(),
-                context.name()
-            ),
-            KeymapErrorKind::TextKey { chord, context } => write!(
-                f,
-                "key \"{}\" types a character in \"{}\"; use a key with ctrl or alt, or a named key",
-                chord.config_name(),
-                context.name()
-            ),
-            KeymapErrorKind::NoExit(context) => write!(
-                f,
-                "no key closes \"{}\"; bind quit or back there",
-                context.name()
-            ),
-        }
-    }
 }
 
 /// Applies the overrides to the default table; returns all errors at once.
@@ -484,8 +445,8 @@ mod tests {
                 "unknown action \"open_reslut\"; did you mean \"open_result\"?",
                 "\"gg\" is not a key; write keys like o, G, ctrl-d, alt-x, space, enter, shift-tab, pgup, f1",
                 "\"ctrl-i\" is the same key as tab in a terminal",
-                "action add is not available in \"link\"",
-                "key \"a\" is bound to help and add in \"list\"; change one of them",
+                "add is not available in \"link\"",
+                "key \"a\" is bound to help and add in \"list\"",
             ]
         );
     }
@@ -498,7 +459,7 @@ mod tests {
         assert_eq!((errors.len(), errors[0].change), (1, Some(0)));
         assert_eq!(
             errors[0].to_string(),
-            "key \"d\" is bound to undo and remove in \"list\"; change one of them"
+            "key \"d\" is bound to undo and remove in \"list\""
         );
     }
 
@@ -507,7 +468,7 @@ mod tests {
         let in_add = [key_override(Some(KeyContext::Add), "next", &["n"])];
         assert_eq!(
             error_messages(&in_add),
-            ["key \"n\" types a character in \"add\"; use a key with ctrl or alt, or a named key"]
+            ["key \"n\" types a character in \"add\"; use one with ctrl or alt, or a named key"]
         );
         let only_there = [key_override(None, "toggle", &["x"])];
         assert_eq!(error_messages(&only_there).len(), 1);

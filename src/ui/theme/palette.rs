@@ -329,7 +329,7 @@ fn parse_colour(word: &str) -> Result<Color, String> {
     let known = COLOUR_NAMES.iter().map(|(name, _)| *name);
     let known = known.chain(MODIFIER_NAMES.iter().map(|(name, _)| *name));
     Err(format!(
-        "\"{word}\" is no colour; there are the terminal's sixteen (red, bright-blue, …) and #rrggbb{}",
+        "\"{word}\" is not a colour; use an ANSI colour (red, bright-blue, …) or #rrggbb{}",
         did_you_mean(word, known)
     ))
 }
