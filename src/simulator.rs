@@ -1,9 +1,8 @@
-//! The API as a server of our own: a seeded world of tasks over simulated time, behind real HTTP on
-//! loopback.
+//! A simulated kie.ai server: seeded tasks in simulated time, over real HTTP on loopback.
 //!
-//! The demo and the tests talk to it as they would to kie.ai, with the same client. It must not
-//! know that client, the dashboard, or anything of `domain`: its only common ground with them is
-//! the documented API. It listens on 127.0.0.1 only, writes no file and logs nothing.
+//! The demo and the tests use it with the same client as kie.ai. It knows neither that client nor
+//! the dashboard nor `domain`: they share only the documented API. It listens on 127.0.0.1 only,
+//! writes no file and logs nothing but its own failure.
 
 mod faults;
 mod media;
@@ -33,33 +32,32 @@ use scenario::{SeedTask, build_scenario};
 use server::ServerState;
 use tasks::TaskTable;
 
-/// The speed without a word from the user: a task of five minutes takes fifty seconds.
+/// The default speed: a task of five minutes takes fifty seconds.
 const DEFAULT_SPEED: f64 = 6.0;
-/// The most tasks a world starts with.
+/// The most tasks at the start.
 pub const MAX_TASKS: usize = 10_000;
-/// How fast a world may run, in simulated seconds per real one.
+/// The allowed speeds, in simulated seconds per real second.
 pub const SPEED_RANGE: RangeInclusive<f64> = 0.01..=10_000.0;
-/// How long open connections may hold up the end of the server.
+/// How long shutdown waits for open connections.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Describes the world to simulate and how its server behaves.
 #[derive(Clone, PartialEq)]
 pub struct SimulatorSettings {
-    /// How many tasks are watched at the start, at most 10 000; from 8 on they show every kind of
-    /// state.
+    /// The number of tasks on the list at the start, at most 10 000. Eight or more show every kind
+    /// of state.
     pub tasks: usize,
-    /// Simulated seconds per real second; held between 0.01 and 10 000, and 6 if it is no number.
+    /// Simulated seconds per real second, clamped to 0.01 to 10 000; NaN counts as 6.
     pub speed: f64,
-    /// Decides ids, prompts, endings, faults and latencies.
+    /// Determines ids, prompts, outcomes, faults and latencies.
     pub seed: u64,
-    /// The TCP port on 127.0.0.1; 0 takes a free one.
+    /// The TCP port on 127.0.0.1; 0 for a free one.
     pub port: u16,
-    /// The only accepted API key; without one, any non-empty key is.
+    /// The only accepted API key; `None` accepts any non-empty key.
     pub key: Option<String>,
-    /// Whether rare faults (429, 500, an HTML 502) and one maintenance window happen. Limits hold
-    /// in any case.
+    /// Whether rare faults (429, 500, an HTML 502) and one maintenance window occur. Rate limits
+    /// always apply.
     pub faults: bool,
-    /// Whether API answers take 30 to 350 ms, as over a network.
+    /// Whether API responses take 30 to 350 ms, as over a network.
     pub latency: bool,
 }
 
@@ -79,7 +77,7 @@ impl Default for SimulatorSettings {
 
 impl fmt::Debug for SimulatorSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("SimulatorSettings")
             .field("tasks", &self.tasks)
             .field("speed", &self.speed)
             .field("seed", &self.seed)
@@ -91,12 +89,11 @@ impl fmt::Debug for SimulatorSettings {
     }
 }
 
-/// Simulated time: it starts at a given wall time and runs `speed` times as fast as real
-/// time.
+/// A clock that starts at a given wall time and runs `speed` times as fast as real time.
 ///
-/// Real time is tokio's, so a test with paused time pauses it too. Every `createTime`,
-/// `completeTime` and `Date` header of the server follows it; whoever shows them beside a clock
-/// must show this one.
+/// It uses tokio's clock, so a test with paused time pauses it too. Every `createTime`,
+/// `completeTime` and `Date` header of the server follows it, so a client that compares them with
+/// the current time must use this clock.
 #[derive(Debug, Clone, Copy)]
 pub struct SimulatedClock {
     wall_start: Timestamp,
@@ -120,7 +117,7 @@ impl SimulatedClock {
         Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns how many simulated seconds pass in a real one.
+    /// Returns the number of simulated seconds per real second.
     pub fn speed(&self) -> f64 {
         self.speed
     }
@@ -131,19 +128,19 @@ impl SimulatedClock {
     }
 }
 
-/// Names a task the demo puts on the list at the start.
+/// A task that the demo adds to the list at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitialTask {
-    /// 32 lower-case hexadecimal digits; one of the default fourteen is unknown to the server on
-    /// purpose.
+    /// 32 lower-case hexadecimal digits. The server deliberately does not know one of the default
+    /// fourteen.
     pub id: String,
-    /// The name its owner gave it, free of control characters.
+    /// Contains no control characters.
     pub label: Option<String>,
-    /// When it was put on the list, in simulated time, never after the start.
+    /// In simulated time, never after the start.
     pub added_at: Timestamp,
 }
 
-/// Runs the server for as long as it lives; dropping it ends the server.
+/// A running server, which stops when this is dropped.
 #[derive(Debug)]
 pub struct Simulator {
     base_url: Url,
@@ -154,7 +151,7 @@ pub struct Simulator {
     server_task: JoinHandle<()>,
 }
 
-/// Starts a simulator whose clock shows `wall_start` now; it answers as soon as this returns.
+/// Starts a simulator with a clock at `wall_start`. It accepts requests when this returns.
 ///
 /// Fails only if the port cannot be bound. Needs a tokio runtime with time and I/O.
 pub async fn start(
@@ -168,76 +165,76 @@ pub async fn start(
     let speed = clamp_speed(settings.speed);
     let clock = SimulatedClock::start(wall_start, speed);
     let tasks = settings.tasks.min(MAX_TASKS);
-    let opening = build_scenario(tasks, speed, settings.seed, wall_start.as_millisecond());
-    let watched = opening.seed_tasks.into_iter().map(initial_task).collect();
-    let spare_ids = opening.on_demand.iter().map(|plan| plan.id.clone());
-    let spare_ids = spare_ids.collect();
+    let scenario = build_scenario(tasks, speed, settings.seed, wall_start.as_millisecond());
+    let initial_tasks = scenario.seed_tasks.into_iter().map(initial_task).collect();
+    let on_demand_ids = scenario.on_demand.iter().map(|task| task.id.clone());
+    let on_demand_ids = on_demand_ids.collect();
 
-    let draw = |stream| Rng::new(settings.seed, stream);
-    let stage = ServerState {
+    let rng = |stream| Rng::new(settings.seed, stream);
+    let state = ServerState {
         clock,
         base: base_url.clone(),
         key: settings.key,
-        credits: 500.0 + (draw(2).range(0.0, 22_000.0)).floor() / 4.0,
+        credits: 500.0 + (rng(2).range(0.0, 22_000.0)).floor() / 4.0,
         latency: settings.latency,
         faults: settings.faults,
-        tasks: Mutex::new(TaskTable::new(opening.tasks, opening.on_demand, draw(3))),
-        fault_model: Mutex::new(FaultModel::new(draw(4))),
+        tasks: Mutex::new(TaskTable::new(scenario.tasks, scenario.on_demand, rng(3))),
+        fault_model: Mutex::new(FaultModel::new(rng(4))),
     };
     let (stop, stopped) = oneshot::channel::<()>();
-    let routes = server::routes(Arc::new(stage));
-    let served = tokio::spawn(async move {
-        let until = async move {
-            // An error means the sender was dropped, which ends the server as well.
+    let routes = server::routes(Arc::new(state));
+    let server_task = tokio::spawn(async move {
+        let shutdown_signal = async move {
+            // An error means that the sender was dropped, which also stops the server.
             drop(stopped.await);
         };
-        let server = axum::serve(listener, routes).with_graceful_shutdown(until);
+        let server = axum::serve(listener, routes).with_graceful_shutdown(shutdown_signal);
         if let Err(error) = server.await {
-            tracing::warn!(%error, "the simulator ended");
+            tracing::warn!(%error, "simulator stopped");
         }
     });
 
     Ok(Simulator {
         base_url,
         clock,
-        initial_tasks: watched,
-        on_demand_ids: spare_ids,
+        initial_tasks,
+        on_demand_ids,
         stop,
-        server_task: served,
+        server_task,
     })
 }
 
 impl Simulator {
-    /// Returns where the server is reached: `http://127.0.0.1:PORT/`, to be used as the API URL.
+    /// Returns the API URL: `http://127.0.0.1:PORT/`.
     pub fn base_url(&self) -> Url {
         self.base_url.clone()
     }
 
-    /// Returns the clock all of the server's times follow.
+    /// Returns the clock of all times that the server reports.
     pub fn clock(&self) -> SimulatedClock {
         self.clock
     }
 
-    /// Returns the tasks the demo puts on the list, in the order in which they show best.
+    /// Returns the tasks that the demo adds to the list, in their order on the screen.
     pub fn initial_tasks(&self) -> &[InitialTask] {
         &self.initial_tasks
     }
 
-    /// Returns ids the server knows that are on no list; each task starts when first asked after
-    /// and takes 1 to 3 simulated minutes.
+    /// Returns ids of tasks on no list. Each task starts at its first query and takes 1 to 3
+    /// simulated minutes.
     pub fn on_demand_ids(&self) -> &[String] {
         &self.on_demand_ids
     }
 
-    /// Ends the server: calls under way are answered, but not waited for longer than a second.
+    /// Stops the server. Waits at most a second for requests in flight.
     pub async fn shutdown(self) {
         drop(self.stop);
-        let mut served = self.server_task;
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut served)
+        let mut server_task = self.server_task;
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut server_task)
             .await
             .is_err()
         {
-            served.abort();
+            server_task.abort();
         }
     }
 }
@@ -249,11 +246,11 @@ fn clamp_speed(speed: f64) -> f64 {
     speed.clamp(*SPEED_RANGE.start(), *SPEED_RANGE.end())
 }
 
-fn initial_task(cue: SeedTask) -> InitialTask {
+fn initial_task(task: SeedTask) -> InitialTask {
     InitialTask {
-        id: cue.id,
-        label: cue.label,
-        added_at: Timestamp::from_millisecond(cue.added_at).unwrap_or(Timestamp::UNIX_EPOCH),
+        id: task.id,
+        label: task.label,
+        added_at: Timestamp::from_millisecond(task.added_at).unwrap_or(Timestamp::UNIX_EPOCH),
     }
 }
 

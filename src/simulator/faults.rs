@@ -1,23 +1,20 @@
-//! The weather of the network: rate limits, rare faults, one maintenance window, latency.
+//! Simulated faults: rate limits, rare errors, one maintenance window, latency.
 //!
-//! Moments are real time since the start, given by the caller. It must not know tasks or how an
-//! answer is written.
+//! Times are real time since the start, passed by the caller. Knows neither tasks nor the format of
+//! responses.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::rng::Rng;
 
-/// Within this time of the start nothing goes wrong, so that a first look is a good one.
+/// The time without faults after the start, for a good first impression.
 const FAULT_FREE_START: Duration = Duration::from_secs(4);
-/// When the one maintenance window opens.
 const MAINTENANCE_START: Duration = Duration::from_secs(90);
-/// When the maintenance window closes.
 const MAINTENANCE_END: Duration = Duration::from_secs(98);
-/// The share of calls that meet a fault.
+/// The fraction of requests that fail.
 const FAULT_RATE: f64 = 0.015;
 
-/// Names what can come between a call and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SimulatedFault {
     /// HTTP 429 of the gateway, with `Retry-After`.
@@ -30,12 +27,12 @@ pub(super) enum SimulatedFault {
     Maintenance,
 }
 
-/// Names a limit on calls, per key.
+/// A rate limit per key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum CallLimit {
-    /// Status queries: 10 a second, by the advice of kie.ai's sister endpoints.
+    /// Status queries: 10 per second, as recommended for similar endpoints of kie.ai.
     Queries,
-    /// Create calls: 20 in 10 seconds, as documented.
+    /// Create requests: 20 in 10 seconds, as documented.
     Creates,
 }
 
@@ -55,7 +52,7 @@ impl CallLimit {
     }
 }
 
-/// Remembers the calls of late and draws what happens to the next.
+/// Counts recent requests and draws the faults of new ones.
 #[derive(Debug)]
 pub(super) struct FaultModel {
     rng: Rng,
@@ -63,27 +60,26 @@ pub(super) struct FaultModel {
 }
 
 impl FaultModel {
-    /// Starts with no calls made.
-    pub(super) fn new(chance: Rng) -> Self {
+    pub(super) fn new(rng: Rng) -> Self {
         Self {
-            rng: chance,
+            rng,
             recent_calls: HashMap::new(),
         }
     }
 
-    /// Draws how long the next answer takes: 30 to 350 ms, more often short than long.
+    /// Draws the latency of the next response: 30 to 350 ms, more often short than long.
     pub(super) fn latency(&mut self) -> Duration {
         let skewed = self.rng.next_f64() * self.rng.next_f64();
         Duration::from_secs_f64(0.030 + 0.320 * skewed)
     }
 
-    /// Draws what goes wrong with a call made at that time, mostly nothing.
+    /// Draws the fault of a request at a given time, mostly `None`.
     pub(super) fn draw_fault(&mut self, at: Duration) -> Option<SimulatedFault> {
         if (MAINTENANCE_START..MAINTENANCE_END).contains(&at) {
             return Some(SimulatedFault::Maintenance);
         }
-        let lot = self.rng.next_f64();
-        if at < FAULT_FREE_START || lot >= FAULT_RATE {
+        let roll = self.rng.next_f64();
+        if at < FAULT_FREE_START || roll >= FAULT_RATE {
             return None;
         }
         match self.rng.index(3) {
@@ -93,8 +89,8 @@ impl FaultModel {
         }
     }
 
-    /// Counts a call of a key and returns whether it is within the limit; refused calls do not
-    /// count.
+    /// Counts a request with a key. Reports whether it is within the limit; rejected requests do
+    /// not count.
     pub(super) fn try_acquire(&mut self, limit: CallLimit, key: &str, at: Duration) -> bool {
         self.recent_calls.retain(|(limit, _), calls| {
             calls.retain(|call| at.saturating_sub(*call) < limit.window());
@@ -122,28 +118,28 @@ mod tests {
 
     #[test]
     fn the_query_limit_is_per_key() {
-        let mut traffic = fault_model();
+        let mut model = fault_model();
         let at = Duration::from_secs;
 
         for _ in 0..10 {
-            assert!(traffic.try_acquire(CallLimit::Queries, "a", at(5)));
+            assert!(model.try_acquire(CallLimit::Queries, "a", at(5)));
         }
 
-        assert!(!traffic.try_acquire(CallLimit::Queries, "a", at(5)));
-        assert!(traffic.try_acquire(CallLimit::Queries, "b", at(5)));
-        assert!(traffic.try_acquire(CallLimit::Creates, "a", at(5)));
-        assert!(traffic.try_acquire(CallLimit::Queries, "a", at(6)));
-        assert_eq!(traffic.recent_calls.len(), 2, "what is over is forgotten");
+        assert!(!model.try_acquire(CallLimit::Queries, "a", at(5)));
+        assert!(model.try_acquire(CallLimit::Queries, "b", at(5)));
+        assert!(model.try_acquire(CallLimit::Creates, "a", at(5)));
+        assert!(model.try_acquire(CallLimit::Queries, "a", at(6)));
+        assert_eq!(model.recent_calls.len(), 2, "expired counts are dropped");
     }
 
     #[test]
     fn faults_are_rare_and_not_at_the_start() {
-        let mut traffic = fault_model();
+        let mut model = fault_model();
 
-        let early = (0..5000).filter(|_| traffic.draw_fault(Duration::from_secs(3)).is_some());
+        let early = (0..5000).filter(|_| model.draw_fault(Duration::from_secs(3)).is_some());
         assert_eq!(early.count(), 0);
         let later: Vec<_> = (0..10_000)
-            .filter_map(|_| traffic.draw_fault(Duration::from_secs(30)))
+            .filter_map(|_| model.draw_fault(Duration::from_secs(30)))
             .collect();
         assert!((100..200).contains(&later.len()), "{}", later.len());
         for kind in [
@@ -157,8 +153,8 @@ mod tests {
 
     #[test]
     fn maintenance_fails_every_call_for_eight_seconds() {
-        let mut traffic = fault_model();
-        let mut at = |seconds| traffic.draw_fault(Duration::from_secs_f64(seconds));
+        let mut model = fault_model();
+        let mut at = |seconds| model.draw_fault(Duration::from_secs_f64(seconds));
 
         assert_ne!(at(89.9), Some(SimulatedFault::Maintenance));
         assert_eq!(at(90.0), Some(SimulatedFault::Maintenance));
@@ -168,11 +164,11 @@ mod tests {
 
     #[test]
     fn latency_stays_between_30_and_350_ms() {
-        let mut traffic = fault_model();
+        let mut model = fault_model();
 
-        let most = (0..1000).map(|_| traffic.latency()).max().unwrap();
+        let longest = (0..1000).map(|_| model.latency()).max().unwrap();
 
-        assert!(most < Duration::from_millis(350) && most > Duration::from_millis(200));
-        assert!((0..1000).all(|_| traffic.latency() >= Duration::from_millis(30)));
+        assert!(longest < Duration::from_millis(350) && longest > Duration::from_millis(200));
+        assert!((0..1000).all(|_| model.latency() >= Duration::from_millis(30)));
     }
 }

@@ -1,12 +1,11 @@
-//! The simulator's videos: real MP4 files in the binary, and how a web server hands them out in
-//! whole or in part.
+//! The videos of the simulator: MP4 files in the binary, served whole or as byte ranges.
 //!
-//! It must not know tasks or when their videos exist. Each input has a result that is recognisably
-//! made from it.
+//! Does not know tasks or when their videos exist. The results are recognisably made from their
+//! input.
 //!
 //! # How the files were made
 //!
-//! With ffmpeg 5, into `assets/demo`, each one 320x180, 15 fps, 4 s, H.264, index first. Every
+//! With ffmpeg 5, into `assets/demo`, each 320x180, 15 fps, 4 s, H.264, index first. Every
 //! command ends in `-an -c:v libx264 -preset veryslow -crf 30 -pix_fmt yuv420p -movflags +faststart
 //! -map_metadata -1 -fflags +bitexact NAME`. The inputs are drawn by formula, `ffmpeg -f lavfi -i
 //! color=s=320x180:r=15:d=4 -vf "format=gbrp,geq=r='…':g='…':b='…'"`:
@@ -47,20 +46,20 @@ use axum::response::Response;
 
 use super::rng::Rng;
 
-/// Holds the bytes of one MP4 file.
+/// The bytes of an MP4 file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mp4File(&'static [u8]);
 
 impl std::fmt::Debug for Mp4File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Footage({} bytes)", self.0.len())
+        write!(f, "Mp4File({} bytes)", self.0.len())
     }
 }
 
-/// Names one input clip together with the results made from it.
+/// An input clip and the results made from it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum DemoClip {
-    /// A sun sinks over the sea; the one with a second result.
+    /// A sun sinks over the sea. The only clip with a second result.
     #[default]
     Sea,
     /// A ball bounces across a floor.
@@ -72,9 +71,8 @@ pub(super) enum DemoClip {
 }
 
 impl DemoClip {
-    /// Draws one of the clips.
-    pub(super) fn random(chance: &mut Rng) -> Self {
-        match chance.index(4) {
+    pub(super) fn random(rng: &mut Rng) -> Self {
+        match rng.index(4) {
             0 => Self::Sea,
             1 => Self::Ball,
             2 => Self::City,
@@ -82,7 +80,6 @@ impl DemoClip {
         }
     }
 
-    /// Returns the input.
     pub(super) fn input(self) -> Mp4File {
         Mp4File(match self {
             Self::Sea => include_bytes!("../../assets/demo/sea-input.mp4"),
@@ -92,7 +89,7 @@ impl DemoClip {
         })
     }
 
-    /// Returns the result of that number, from 0; numbers past the last get the first.
+    /// Returns the result with this number, from 0. Numbers past the last return the first.
     pub(super) fn result(self, number: usize) -> Mp4File {
         Mp4File(match (self, number) {
             (Self::Sea, 1) => include_bytes!("../../assets/demo/sea-second.mp4"),
@@ -105,7 +102,7 @@ impl DemoClip {
 }
 
 impl Mp4File {
-    /// Returns a strong entity tag that follows from the bytes (FNV-1a).
+    /// Returns a strong entity tag: the FNV-1a hash of the bytes.
     fn etag(self) -> String {
         let hash = self.0.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
@@ -113,18 +110,18 @@ impl Mp4File {
         format!("\"{hash:016x}\"")
     }
 
-    /// Answers a GET for this file by its `Range` and `If-Range` headers (RFC 9110, section 14).
-    pub(super) fn respond(self, asked: &HeaderMap) -> Response {
+    /// Responds to a GET with its `Range` and `If-Range` headers (RFC 9110, section 14).
+    pub(super) fn respond(self, headers: &HeaderMap) -> Response {
         let tag = self.etag();
         let length = self.0.len();
-        let mut response = match parse_range(asked, &tag, length) {
+        let mut response = match parse_range(headers, &tag, length) {
             RangeRequest::Full => Response::new(Body::from(Bytes::from_static(self.0))),
             RangeRequest::Part { first, last } => {
                 let part = self.0.get(first..=last).unwrap_or_default();
                 let mut response = Response::new(Body::from(Bytes::from_static(part)));
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                let span = format!("bytes {first}-{last}/{length}");
-                set_header(&mut response, header::CONTENT_RANGE, &span);
+                let range = format!("bytes {first}-{last}/{length}");
+                set_header(&mut response, header::CONTENT_RANGE, &range);
                 response
             }
             RangeRequest::Unsatisfiable => {
@@ -145,30 +142,30 @@ impl Mp4File {
     }
 }
 
-/// Sets a header; a text no header may hold is left out.
+/// Sets a header, unless the text is not allowed in one.
 pub(super) fn set_header(response: &mut Response, name: header::HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// Names what part of a file is asked for.
+/// The requested part of a file.
 #[derive(Debug, PartialEq, Eq)]
 enum RangeRequest {
-    /// All of it: no range, one we do not understand, several, or one of another version.
+    /// No range, an invalid one, several, or one of another version.
     Full,
     /// The bytes from `first` to `last`, both included.
     Part { first: usize, last: usize },
-    /// Bytes past the end only.
+    /// Only bytes past the end.
     Unsatisfiable,
 }
 
-/// Reads which part of a file of that tag and length a request wants.
-fn parse_range(asked: &HeaderMap, tag: &str, length: usize) -> RangeRequest {
-    let Some(range) = header_text(asked, header::RANGE) else {
+/// Parses the range of a request for a file with this entity tag and length.
+fn parse_range(headers: &HeaderMap, tag: &str, length: usize) -> RangeRequest {
+    let Some(range) = header_text(headers, header::RANGE) else {
         return RangeRequest::Full;
     };
-    if header_text(asked, header::IF_RANGE).is_some_and(|version| version != tag) {
+    if header_text(headers, header::IF_RANGE).is_some_and(|version| version != tag) {
         return RangeRequest::Full;
     }
     let Some((from, to)) = range
@@ -207,7 +204,6 @@ fn parse_range(asked: &HeaderMap, tag: &str, length: usize) -> RangeRequest {
     }
 }
 
-/// Returns a header as text.
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
@@ -224,9 +220,9 @@ mod tests {
     ];
 
     fn range_of(value: &str) -> RangeRequest {
-        let mut asked = HeaderMap::new();
-        asked.insert(header::RANGE, value.parse().unwrap());
-        parse_range(&asked, "\"t\"", 100)
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, value.parse().unwrap());
+        parse_range(&headers, "\"t\"", 100)
     }
 
     #[test]
@@ -253,15 +249,15 @@ mod tests {
 
     #[test]
     fn a_range_of_another_version_gets_the_whole_file() {
-        let mut asked = HeaderMap::new();
-        asked.insert(header::RANGE, "bytes=5-".parse().unwrap());
-        asked.insert(header::IF_RANGE, "\"t\"".parse().unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, "bytes=5-".parse().unwrap());
+        headers.insert(header::IF_RANGE, "\"t\"".parse().unwrap());
 
         assert_eq!(
-            parse_range(&asked, "\"t\"", 9),
+            parse_range(&headers, "\"t\"", 9),
             RangeRequest::Part { first: 5, last: 8 }
         );
-        assert_eq!(parse_range(&asked, "\"u\"", 9), RangeRequest::Full);
+        assert_eq!(parse_range(&headers, "\"u\"", 9), RangeRequest::Full);
     }
 
     #[test]
@@ -269,14 +265,14 @@ mod tests {
         let files = CLIPS.map(|clip| [clip.input(), clip.result(0), clip.result(1)]);
 
         for Mp4File(bytes) in files.concat() {
-            let place = |word: &[u8]| bytes.windows(4).position(|four| four == word);
-            assert_eq!(place(b"ftyp"), Some(4));
-            assert!(place(b"moov") < place(b"mdat"));
+            let position = |word: &[u8]| bytes.windows(4).position(|four| four == word);
+            assert_eq!(position(b"ftyp"), Some(4));
+            assert!(position(b"moov") < position(b"mdat"));
         }
-        let mut once: Vec<_> = files.concat();
-        once.sort_by_key(|file| file.etag());
-        once.dedup();
-        assert_eq!(once.len(), 9);
-        assert!(once.iter().map(|file| file.0.len()).sum::<usize>() < 200_000);
+        let mut distinct: Vec<_> = files.concat();
+        distinct.sort_by_key(|file| file.etag());
+        distinct.dedup();
+        assert_eq!(distinct.len(), 9);
+        assert!(distinct.iter().map(|file| file.0.len()).sum::<usize>() < 200_000);
     }
 }

@@ -1,9 +1,6 @@
-//! What people in the simulated world asked for: prompts, labels, and the words of failures. Data
-//! only.
-//!
-//! It must not know when or how a task runs.
+//! Texts of the simulated tasks: prompts, labels and failure messages.
 
-/// Holds ordinary prompts, each with the label its owner might have given it.
+/// Ordinary prompts, each with a label that its owner might have chosen.
 pub(super) const PROMPTS: [(&str, &str); 30] = [
     (
         "Turn the street into a neon city at night, wet asphalt, slow pan left; keep the walking man",
@@ -127,7 +124,7 @@ pub(super) const PROMPTS: [(&str, &str); 30] = [
     ),
 ];
 
-/// Holds prompts in wide characters and emoji, whose display width differs from their length.
+/// Prompts with wide characters and emoji, whose display width differs from their length.
 pub(super) const WIDE_PROMPTS: [(&str, &str); 3] = [
     (
         "夜の東京、ネオンの雨。歩く人はそのまま、街だけを水彩画に変えてください 🌧️🗼",
@@ -143,7 +140,7 @@ pub(super) const WIDE_PROMPTS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Holds a prompt far longer than any line of a terminal.
+/// A prompt far longer than a line of a terminal.
 pub(super) const LONG_PROMPT: &str = "Begin on the empty square just before sunrise and keep the original camera path exactly, \
      but rebuild the whole scene as a miniature theatre made of folded paper: the fountain is a \
      spiral of blue tissue, the pigeons are origami that unfold when they take off, the clock tower \
@@ -156,32 +153,30 @@ pub(super) const LONG_PROMPT: &str = "Begin on the empty square just before sunr
      second a hand as large as the sky reaches in, turns one small lantern on, and the whole paper \
      town holds its breath, exactly on the final frame.";
 
-/// Holds a prompt with escapes, a bell, a line break and right-to-left overrides, as a hostile
-/// caller sends it.
+/// A hostile prompt with escape sequences, bells, a line break and right-to-left overrides.
 pub(super) const HOSTILE_PROMPT: &str = "Paint it \u{1b}[41;97mRED\u{1b}[0m\u{1b}]0;owned\u{7}\u{1b}[2J and \
      \u{202e}sdrawkcab daer\u{202c}\r\nthen\u{8}\u{0} ring \u{7}the bell\u{9b}31m";
 
-/// Holds why tasks could not be created, with kie.ai's code 422.
+/// Messages of tasks that could not be created (code 422).
 pub(super) const CREATE_FAILURES: [&str; 3] = [
     "Input video is 14.2 s long; the limit is 10 s.",
     "The video URL could not be read: expected MP4, MOV or AVI.",
     "Prompt rejected by the content filter. Please use an English description of the change.",
 ];
 
-/// Holds why videos could not be generated.
+/// Messages of tasks whose generation failed (code 500).
 pub(super) const GENERATE_FAILURES: [&str; 3] = [
     "Upstream model returned no frames after 3 attempts. Credits were returned.",
     "Generation was stopped: the output was flagged by moderation.",
     "Internal error while decoding the input video (frame 97).",
 ];
 
-/// Holds what the envelope says with code 501.
+/// Messages of envelopes with code 501.
 pub(super) const ENVELOPE_FAILURES: [&str; 2] = [
     "Video generation task failed",
     "Generation Failed - the model could not follow the motion of the input",
 ];
 
-/// Holds the callback addresses of tasks that have one.
 pub(super) const CALLBACK_URLS: [&str; 3] = [
     "https://hooks.example.com/kie/luma",
     "https://studio.example.org/api/callbacks/video?team=blue",

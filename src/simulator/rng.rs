@@ -1,24 +1,21 @@
-//! Repeatable chance: a small seeded generator and the few distributions the simulator draws from.
+//! A small seeded random number generator with the distributions that the simulator needs.
 //!
-//! It must not know tasks, HTTP or any clock: the same seed gives the same sequence on every
-//! machine.
+//! Knows neither tasks nor HTTP nor clocks. The same seed gives the same sequence on every machine.
 
 use std::time::Duration;
 
-/// Draws numbers in a sequence that its seed alone decides (`SplitMix64`, Steele et al. 2014).
+/// A random number generator that depends only on its seed (`SplitMix64`, Steele et al. 2014).
 #[derive(Debug, Clone)]
 pub(super) struct Rng(u64);
 
 impl Rng {
-    /// Starts the sequence of a seed; `stream` keeps sequences of one seed for different uses
-    /// apart.
+    /// Creates a generator. Each `stream` of a seed is a separate sequence.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
-        let mut chance = Self(seed ^ stream.wrapping_mul(0xA24B_AED4_963E_E407));
-        chance.next_u64();
-        chance
+        let mut rng = Self(seed ^ stream.wrapping_mul(0xA24B_AED4_963E_E407));
+        rng.next_u64();
+        rng
     }
 
-    /// Draws 64 random bits.
     pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -26,36 +23,36 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// Draws a number from 0 up to but not including 1.
+    /// Returns a number in `[0, 1)`.
     pub(super) fn next_f64(&mut self) -> f64 {
         let high = u32::try_from(self.next_u64() >> 32).unwrap_or_default();
         f64::from(high) / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// Draws a number from `low` up to but not including `high`.
+    /// Returns a number in `[low, high)`.
     pub(super) fn range(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.next_f64()
     }
 
-    /// Draws a position in a list of that length; 0 for an empty one.
+    /// Returns an index into a list of that length; 0 for an empty list.
     pub(super) fn index(&mut self, length: usize) -> usize {
         let length = u64::try_from(length).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next_u64() % length).unwrap_or_default()
     }
 
-    /// Draws a log-normal number: its median, and the standard deviation of its logarithm.
+    /// Returns a log-normal number with this median; `sigma` is the deviation of its logarithm.
     pub(super) fn log_normal(&mut self, median: f64, sigma: f64) -> f64 {
         let radius = (-2.0 * (1.0 - self.next_f64()).ln()).sqrt();
         let normal = radius * (std::f64::consts::TAU * self.next_f64()).cos();
         median * (sigma * normal).exp()
     }
 
-    /// Draws an id of 32 lower-case hexadecimal digits, as kie.ai's are.
+    /// Returns an id like those of kie.ai: 32 lower-case hexadecimal digits.
     pub(super) fn task_id(&mut self) -> String {
         format!("{:016x}{:016x}", self.next_u64(), self.next_u64())
     }
 
-    /// Puts a list into random order (Fisher-Yates).
+    /// Shuffles a list (Fisher-Yates).
     pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.index(last + 1));
@@ -63,11 +60,11 @@ impl Rng {
     }
 }
 
-/// Returns seconds as whole milliseconds; what is negative or no number is 0.
+/// Converts seconds to whole milliseconds; negative numbers and NaN become 0.
 pub(super) fn to_millis(seconds: f64) -> i64 {
     Duration::try_from_secs_f64(seconds)
         .ok()
-        .and_then(|span| i64::try_from(span.as_millis()).ok())
+        .and_then(|duration| i64::try_from(duration.as_millis()).ok())
         .unwrap_or_default()
 }
 
@@ -77,21 +74,21 @@ mod tests {
 
     #[test]
     fn a_seed_decides_the_sequence_and_streams_differ() {
-        let draw = |seed, stream| Rng::new(seed, stream).task_id();
+        let first_id = |seed, stream| Rng::new(seed, stream).task_id();
 
-        assert_eq!(draw(7, 1), draw(7, 1));
-        assert_ne!(draw(7, 1), draw(7, 2));
-        assert_ne!(draw(7, 1), draw(8, 1));
-        assert_eq!(draw(7, 1).len(), 32);
+        assert_eq!(first_id(7, 1), first_id(7, 1));
+        assert_ne!(first_id(7, 1), first_id(7, 2));
+        assert_ne!(first_id(7, 1), first_id(8, 1));
+        assert_eq!(first_id(7, 1).len(), 32);
     }
 
     #[test]
     fn log_normal_has_its_median() {
-        let mut chance = Rng::new(3, 0);
-        let mut draws: Vec<f64> = (0..2001).map(|_| chance.log_normal(300.0, 0.6)).collect();
-        draws.sort_by(f64::total_cmp);
+        let mut rng = Rng::new(3, 0);
+        let mut values: Vec<f64> = (0..2001).map(|_| rng.log_normal(300.0, 0.6)).collect();
+        values.sort_by(f64::total_cmp);
 
-        assert!((270.0..330.0).contains(&draws[1000]), "{}", draws[1000]);
+        assert!((270.0..330.0).contains(&values[1000]), "{}", values[1000]);
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! The opening scene: which tasks there are at the start, and what will happen to each of them
-//! when.
+//! The tasks of the simulator at its start, with their timing and outcomes.
 //!
-//! The first fourteen are an arranged mix that shows every state; those after them are drawn by the
-//! seed. It must not know HTTP or JSON, and reads no clock: it is given the moment of the start.
+//! The first fourteen are a fixed mix that shows every state; further ones are random. Knows
+//! neither HTTP nor JSON, and reads no clock: the caller passes the start time.
 
 use super::media::DemoClip;
 use super::prompts;
@@ -11,49 +10,42 @@ use super::tasks::{
     DAY, HOUR, MINUTE, Millis, RETENTION, SimulatedTask, SourceVideo, TaskOutcome, draw_run_time,
 };
 
-/// The longest run time a finished task of the opening has, so that one past 15 minutes is late by
-/// any reckoning.
+/// The longest run time of a finished task, so that a task running for 15 minutes is always late.
 const MAX_USUAL_RUN: Millis = 13 * MINUTE;
-/// The youngest a running task of the opening is.
+/// The minimum age of a running task at the start.
 const MIN_RUNNING_AGE: Millis = 15_000;
 
-/// Holds one task that belongs on the list from the start.
+/// A task that is on the list from the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SeedTask {
-    /// The id, which the world need not know.
+    /// May be unknown to the server.
     pub(super) id: String,
-    /// The name its owner gave it.
     pub(super) label: Option<String>,
-    /// When its owner put it on the list.
     pub(super) added_at: Millis,
 }
 
-/// Holds the opening scene.
+/// The state of the simulator at its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scenario {
-    /// Tasks alive at the start.
     pub(super) tasks: Vec<SimulatedTask>,
-    /// What the list shows at the start.
+    /// The tasks on the list.
     pub(super) seed_tasks: Vec<SeedTask>,
-    /// Tasks that start when first asked after.
+    /// Tasks that start at their first query.
     pub(super) on_demand: Vec<SimulatedTask>,
 }
 
-/// Stages the opening for a number of watched tasks, at a moment, at a rate (simulated seconds per
-/// real one).
+/// Builds the scenario for a number of watched tasks. `speed` is in simulated seconds per real one.
 ///
-/// Ids, prompts and endings follow from the seed alone; only moments follow from `start` and
-/// `rate`.
-pub(super) fn build_scenario(tasks: usize, rate: f64, seed: u64, start: Millis) -> Scenario {
-    let mut director = ScenarioBuilder::new(rate, seed, start);
+/// Ids, prompts and outcomes depend only on the seed; times depend on `start` and `speed` too.
+pub(super) fn build_scenario(tasks: usize, speed: f64, seed: u64, start: Millis) -> Scenario {
+    let mut builder = ScenarioBuilder::new(speed, seed, start);
     for number in 0..tasks {
-        director.add_task(number);
+        builder.add_task(number);
     }
-    director.add_on_demand_tasks();
-    director.scenario
+    builder.add_on_demand_tasks();
+    builder.scenario
 }
 
-/// Keeps what is drawn from while tasks enter one after another.
 struct ScenarioBuilder {
     rng: Rng,
     speed: f64,
@@ -63,15 +55,15 @@ struct ScenarioBuilder {
 }
 
 impl ScenarioBuilder {
-    fn new(rate: f64, seed: u64, start: Millis) -> Self {
-        let mut chance = Rng::new(seed, 1);
-        let mut scripts = prompts::PROMPTS.to_vec();
-        chance.shuffle(&mut scripts);
+    fn new(speed: f64, seed: u64, start: Millis) -> Self {
+        let mut rng = Rng::new(seed, 1);
+        let mut prompts = prompts::PROMPTS.to_vec();
+        rng.shuffle(&mut prompts);
         Self {
-            rng: chance,
-            speed: rate,
+            rng,
+            speed,
             start,
-            prompts: scripts,
+            prompts,
             scenario: Scenario {
                 tasks: Vec::new(),
                 seed_tasks: Vec::new(),
@@ -80,149 +72,149 @@ impl ScenarioBuilder {
         }
     }
 
-    /// Puts the task of that place on the list; places 0 to 13 are arranged.
+    /// Adds the task with this number. Numbers 0 to 13 are fixed.
     fn add_task(&mut self, number: usize) {
-        let plan = self.draft_task(number);
+        let task = self.draft_task(number);
         let [first_wide, second_wide, third_wide] = prompts::WIDE_PROMPTS;
         let label = |name: &str| Some(name.to_owned());
         match number {
             0 => {
-                let plan = self.make_running(plan, 7.0);
-                self.add_watched(plan, label("hero loop"));
+                let task = self.make_running(task, 7.0);
+                self.add_watched(task, label("hero loop"));
             }
             1 => {
-                let plan = self.make_late(plan);
-                self.add_watched(plan, None);
+                let task = self.make_late(task);
+                self.add_watched(task, None);
             }
             2 => {
-                let mut plan = with_prompt(plan, first_wide.0);
-                plan.clip = DemoClip::Sea;
-                plan.outcome = TaskOutcome::Succeeded(2);
-                let plan = self.make_finished(plan, RETENTION - DAY - 14 * HOUR);
-                self.add_watched(plan, None);
+                let mut task = with_prompt(task, first_wide.0);
+                task.clip = DemoClip::Sea;
+                task.outcome = TaskOutcome::Succeeded(2);
+                let task = self.make_finished(task, RETENTION - DAY - 14 * HOUR);
+                self.add_watched(task, None);
             }
             3 => {
-                let mut plan = plan;
-                plan.outcome = self.generation_failure();
-                let plan = self.make_finished(plan, 35 * MINUTE);
-                self.add_watched(plan, label("take 2"));
+                let mut task = task;
+                task.outcome = self.generation_failure();
+                let task = self.make_finished(task, 35 * MINUTE);
+                self.add_watched(task, label("take 2"));
             }
             4 => {
-                let mut plan = with_prompt(plan, second_wide.0);
-                plan.outcome = TaskOutcome::CallbackFailed(1);
-                plan.callback = Some(self.random_callback());
-                let plan = self.make_finished(plan, 9 * HOUR);
-                self.add_watched(plan, label(second_wide.1));
+                let mut task = with_prompt(task, second_wide.0);
+                task.outcome = TaskOutcome::CallbackFailed(1);
+                task.callback = Some(self.random_callback());
+                let task = self.make_finished(task, 9 * HOUR);
+                self.add_watched(task, label(second_wide.1));
             }
             5 => {
-                let mut plan = self.make_running(plan, 145.0);
-                plan.outcome = TaskOutcome::Error501(self.random_text(&prompts::ENVELOPE_FAILURES));
-                self.add_watched(plan, None);
+                let mut task = self.make_running(task, 145.0);
+                task.outcome = TaskOutcome::Error501(self.random_text(&prompts::ENVELOPE_FAILURES));
+                self.add_watched(task, None);
             }
             6 => {
-                let mut plan = plan;
-                plan.run_time = plan.run_time.min(MAX_USUAL_RUN);
-                plan.created_at = self.start - plan.run_time - 4_000;
-                plan.flag_delay = 4_000 + self.simulated(27.0);
-                self.add_watched(plan, None);
+                let mut task = task;
+                task.run_time = task.run_time.min(MAX_USUAL_RUN);
+                task.created_at = self.start - task.run_time - 4_000;
+                task.flag_delay = 4_000 + self.simulated(27.0);
+                self.add_watched(task, None);
             }
             7 => {
-                let plan = self.make_create_failed(plan, 3 * HOUR);
-                self.add_watched(plan, None);
+                let task = self.make_create_failed(task, 3 * HOUR);
+                self.add_watched(task, None);
             }
             8 => {
-                let plan = with_prompt(plan, prompts::HOSTILE_PROMPT);
-                let plan = self.make_finished(plan, RETENTION - 19 * HOUR - 45 * MINUTE);
-                self.add_watched(plan, None);
+                let task = with_prompt(task, prompts::HOSTILE_PROMPT);
+                let task = self.make_finished(task, RETENTION - 19 * HOUR - 45 * MINUTE);
+                self.add_watched(task, None);
             }
             9 => {
-                let mut plan = self.make_running(with_prompt(plan, third_wide.0), 68.0);
-                plan.unknown_flag_for =
-                    self.start - plan.created_at + self.simulated(20.0).min(plan.run_time / 4);
-                self.add_watched(plan, label(third_wide.1));
+                let mut task = self.make_running(with_prompt(task, third_wide.0), 68.0);
+                task.unknown_flag_for =
+                    self.start - task.created_at + self.simulated(20.0).min(task.run_time / 4);
+                self.add_watched(task, label(third_wide.1));
             }
             10 => {
-                let mut plan = with_prompt(plan, prompts::LONG_PROMPT);
-                plan.callback = Some(self.random_callback());
-                let plan = self.make_finished(plan, 52 * MINUTE);
-                self.add_watched(plan, None);
+                let mut task = with_prompt(task, prompts::LONG_PROMPT);
+                task.callback = Some(self.random_callback());
+                let task = self.make_finished(task, 52 * MINUTE);
+                self.add_watched(task, None);
             }
             11 => {
-                let mut plan = plan;
-                plan.outcome = TaskOutcome::Succeeded(0);
-                let plan = self.make_finished(plan, 26 * MINUTE);
-                self.add_watched(plan, label("where is it?"));
+                let mut task = task;
+                task.outcome = TaskOutcome::Succeeded(0);
+                let task = self.make_finished(task, 26 * MINUTE);
+                self.add_watched(task, label("where is it?"));
             }
             12 => self.scenario.seed_tasks.push(SeedTask {
-                id: plan.id,
+                id: task.id,
                 label: None,
                 added_at: self.start - 7 * MINUTE,
             }),
             13 => {
-                let plan = self.make_finished(plan, RETENTION + DAY + 3 * HOUR);
-                self.add_watched(plan, label("first test, blue car"));
+                let task = self.make_finished(task, RETENTION + DAY + 3 * HOUR);
+                self.add_watched(task, label("first test, blue car"));
             }
-            _ => self.add_random_task(plan, number),
+            _ => self.add_random_task(task, number),
         }
     }
 
-    /// Puts a task on the list whose state the seed decides; one in three still runs.
-    fn add_random_task(&mut self, mut plan: SimulatedTask, number: usize) {
-        let lot = self.rng.next_f64();
+    /// Adds a task with a random state; about one in three is still running.
+    fn add_random_task(&mut self, mut task: SimulatedTask, number: usize) {
+        let choice = self.rng.next_f64();
         let left = self.rng.range(20.0, 240.0);
         let age = to_millis(180.0 * (8.6 * self.rng.next_f64()).exp()).min(15 * DAY);
         if self.rng.next_f64() < 0.25 {
-            plan.callback = Some(self.random_callback());
+            task.callback = Some(self.random_callback());
         }
         let label = (self.rng.next_f64() < 0.4).then(|| self.prompt_and_label(number).1.to_owned());
-        let plan = if lot < 0.36 {
-            plan.outcome = match self.rng.index(10) {
+        let task = if choice < 0.36 {
+            task.outcome = match self.rng.index(10) {
                 0 => self.generation_failure(),
                 1 => TaskOutcome::CallbackFailed(1),
                 _ => TaskOutcome::Succeeded(1),
             };
-            self.make_running(plan, left)
-        } else if lot < 0.80 {
-            self.make_finished(plan, age)
-        } else if lot < 0.88 {
-            plan.outcome = self.generation_failure();
-            self.make_finished(plan, age)
-        } else if lot < 0.92 {
-            self.make_create_failed(plan, age)
-        } else if lot < 0.96 {
-            plan.outcome = TaskOutcome::CallbackFailed(1);
-            plan.callback = Some(self.random_callback());
-            self.make_finished(plan, age)
+            self.make_running(task, left)
+        } else if choice < 0.80 {
+            self.make_finished(task, age)
+        } else if choice < 0.88 {
+            task.outcome = self.generation_failure();
+            self.make_finished(task, age)
+        } else if choice < 0.92 {
+            self.make_create_failed(task, age)
+        } else if choice < 0.96 {
+            task.outcome = TaskOutcome::CallbackFailed(1);
+            task.callback = Some(self.random_callback());
+            self.make_finished(task, age)
         } else {
-            plan.outcome = TaskOutcome::Error501(self.random_text(&prompts::ENVELOPE_FAILURES));
-            self.make_finished(plan, age)
+            task.outcome = TaskOutcome::Error501(self.random_text(&prompts::ENVELOPE_FAILURES));
+            self.make_finished(task, age)
         };
-        self.add_watched(plan, label);
+        self.add_watched(task, label);
     }
 
-    /// Adds the tasks that start when first asked after and end within 1 to 3 simulated minutes.
+    /// Adds the tasks that start at their first query and finish within 1 to 3 simulated minutes.
     fn add_on_demand_tasks(&mut self) {
-        let endings = [
+        let outcomes = [
             TaskOutcome::Succeeded(2),
             TaskOutcome::CallbackFailed(1),
             TaskOutcome::Succeeded(1),
             self.generation_failure(),
         ];
-        for (place, ending) in endings.into_iter().enumerate() {
-            let mut plan = self.draft_task(place + 20);
-            plan.run_time = to_millis(self.rng.range(62.0, 178.0));
-            if ending == TaskOutcome::Succeeded(2) {
-                plan.clip = DemoClip::Sea;
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            let mut task = self.draft_task(index + 20);
+            task.run_time = to_millis(self.rng.range(62.0, 178.0));
+            if outcome == TaskOutcome::Succeeded(2) {
+                task.clip = DemoClip::Sea;
             }
-            if ending == TaskOutcome::CallbackFailed(1) {
-                plan.callback = Some(self.random_callback());
+            if outcome == TaskOutcome::CallbackFailed(1) {
+                task.callback = Some(self.random_callback());
             }
-            plan.outcome = ending;
-            self.scenario.on_demand.push(plan);
+            task.outcome = outcome;
+            self.scenario.on_demand.push(task);
         }
     }
 
-    /// Draws a task that would succeed with one video; its place in time is still to be set.
+    /// Draws a task that succeeds with one video. Its times are set later.
     fn draft_task(&mut self, number: usize) -> SimulatedTask {
         SimulatedTask {
             id: self.rng.task_id(),
@@ -240,39 +232,38 @@ impl ScenarioBuilder {
         }
     }
 
-    /// Sets a task so that it ends that many real seconds after the start, sooner if it would not
-    /// have begun yet.
-    fn make_running(&mut self, mut plan: SimulatedTask, real_left: f64) -> SimulatedTask {
-        let left = self.simulated(real_left);
-        plan.run_time = plan
+    /// Sets the times so that the task finishes this many real seconds after the start, or sooner
+    /// if it would otherwise not have started yet.
+    fn make_running(&mut self, mut task: SimulatedTask, seconds_left: f64) -> SimulatedTask {
+        let left = self.simulated(seconds_left);
+        task.run_time = task
             .run_time
             .max(left + 2 * MIN_RUNNING_AGE)
             .min(20 * MINUTE);
-        let left = left.min(plan.run_time - MIN_RUNNING_AGE);
-        plan.created_at = self.start - (plan.run_time - left);
-        plan
+        let left = left.min(task.run_time - MIN_RUNNING_AGE);
+        task.created_at = self.start - (task.run_time - left);
+        task
     }
 
-    /// Sets a task so that it has run far longer than others when the scene opens, and ends 44 real
-    /// seconds later.
-    fn make_late(&self, mut plan: SimulatedTask) -> SimulatedTask {
+    /// Sets the times so that the task is late at the start and finishes 44 real seconds after it.
+    fn make_late(&self, mut task: SimulatedTask) -> SimulatedTask {
         let age = 15 * MINUTE + 30_000;
-        plan.run_time = age + self.simulated(44.0).min(10 * MINUTE);
-        plan.created_at = self.start - age;
-        plan
+        task.run_time = age + self.simulated(44.0).min(10 * MINUTE);
+        task.created_at = self.start - age;
+        task
     }
 
-    /// Sets a task so that it ended that long before the start.
-    fn make_finished(&self, mut plan: SimulatedTask, ago: Millis) -> SimulatedTask {
-        plan.run_time = plan.run_time.min(MAX_USUAL_RUN);
-        plan.created_at = self.start - ago - plan.run_time;
-        plan
+    /// Sets the times so that the task finished this long before the start.
+    fn make_finished(&self, mut task: SimulatedTask, ago: Millis) -> SimulatedTask {
+        task.run_time = task.run_time.min(MAX_USUAL_RUN);
+        task.created_at = self.start - ago - task.run_time;
+        task
     }
 
-    fn make_create_failed(&mut self, mut plan: SimulatedTask, ago: Millis) -> SimulatedTask {
-        plan.outcome = TaskOutcome::CreateFailed(self.random_text(&prompts::CREATE_FAILURES));
-        plan.run_time = to_millis(self.rng.range(0.8, 4.0));
-        self.make_finished(plan, ago)
+    fn make_create_failed(&mut self, mut task: SimulatedTask, ago: Millis) -> SimulatedTask {
+        task.outcome = TaskOutcome::CreateFailed(self.random_text(&prompts::CREATE_FAILURES));
+        task.run_time = to_millis(self.rng.range(0.8, 4.0));
+        self.make_finished(task, ago)
     }
 
     fn generation_failure(&mut self) -> TaskOutcome {
@@ -284,36 +275,35 @@ impl ScenarioBuilder {
     }
 
     fn random_text(&mut self, texts: &[&str]) -> String {
-        let place = self.rng.index(texts.len());
-        texts.get(place).copied().unwrap_or_default().to_owned()
+        let index = self.rng.index(texts.len());
+        texts.get(index).copied().unwrap_or_default().to_owned()
     }
 
     fn prompt_and_label(&self, number: usize) -> (&'static str, &'static str) {
-        let place = number % self.prompts.len().max(1);
-        self.prompts.get(place).copied().unwrap_or_default()
+        let index = number % self.prompts.len().max(1);
+        self.prompts.get(index).copied().unwrap_or_default()
     }
 
-    /// Returns real seconds as simulated milliseconds.
+    /// Converts real seconds to simulated milliseconds.
     fn simulated(&self, seconds: f64) -> Millis {
         to_millis(seconds * self.speed)
     }
 
-    /// Puts a task into the world and on the list, as if added seconds after it was created.
-    fn add_watched(&mut self, plan: SimulatedTask, label: Option<String>) {
-        let added = plan.created_at + to_millis(self.rng.range(1.0, 9.0));
+    /// Adds a task to the server and to the list, as if added seconds after its creation.
+    fn add_watched(&mut self, task: SimulatedTask, label: Option<String>) {
+        let added = task.created_at + to_millis(self.rng.range(1.0, 9.0));
         self.scenario.seed_tasks.push(SeedTask {
-            id: plan.id.clone(),
+            id: task.id.clone(),
             label,
             added_at: added.min(self.start),
         });
-        self.scenario.tasks.push(plan);
+        self.scenario.tasks.push(task);
     }
 }
 
-/// Returns the task with another prompt.
-fn with_prompt(mut plan: SimulatedTask, prompt: &str) -> SimulatedTask {
-    prompt.clone_into(&mut plan.prompt);
-    plan
+fn with_prompt(mut task: SimulatedTask, prompt: &str) -> SimulatedTask {
+    prompt.clone_into(&mut task.prompt);
+    task
 }
 
 #[cfg(test)]
@@ -325,29 +315,29 @@ mod tests {
 
     const START: Millis = 1_755_078_171_000;
 
-    fn phases(opening: &Scenario, now: Millis) -> Vec<TaskPhase> {
-        opening.tasks.iter().map(|plan| plan.phase(now)).collect()
+    fn phases(scenario: &Scenario, now: Millis) -> Vec<TaskPhase> {
+        scenario.tasks.iter().map(|task| task.phase(now)).collect()
     }
 
     #[test]
     fn tasks_depend_only_on_the_seed() {
-        let essence = |opening: Scenario| -> Vec<_> {
-            let plans = opening.tasks.into_iter().chain(opening.on_demand);
-            plans.map(|p| (p.id, p.prompt, p.outcome, p.clip)).collect()
+        let drawn_parts = |scenario: Scenario| -> Vec<_> {
+            let tasks = scenario.tasks.into_iter().chain(scenario.on_demand);
+            tasks.map(|p| (p.id, p.prompt, p.outcome, p.clip)).collect()
         };
 
-        let one = essence(build_scenario(40, 6.0, 7, START));
+        let one = drawn_parts(build_scenario(40, 6.0, 7, START));
 
-        assert_eq!(one, essence(build_scenario(40, 60.0, 7, START + DAY)));
-        assert_ne!(one, essence(build_scenario(40, 6.0, 8, START)));
+        assert_eq!(one, drawn_parts(build_scenario(40, 60.0, 7, START + DAY)));
+        assert_ne!(one, drawn_parts(build_scenario(40, 6.0, 8, START)));
     }
 
     #[test]
     fn the_first_task_finishes_after_6_to_18_seconds() {
         for seed in 0..200 {
             for speed in [0.5, 1.0, 6.0, 20.0, 60.0] {
-                let opening = build_scenario(1, speed, seed, START);
-                let first = &opening.tasks[0];
+                let scenario = build_scenario(1, speed, seed, START);
+                let first = &scenario.tasks[0];
                 let after = |seconds: f64| START + to_millis(seconds * speed);
 
                 assert_eq!(first.phase(START), TaskPhase::Running);
@@ -359,42 +349,42 @@ mod tests {
 
     #[test]
     fn eight_tasks_show_at_least_four_states() {
-        let opening = build_scenario(8, 6.0, 1, START);
-        let ended: HashSet<_> = opening
+        let scenario = build_scenario(8, 6.0, 1, START);
+        let ended: HashSet<_> = scenario
             .tasks
             .iter()
-            .filter(|plan| plan.phase(START) == TaskPhase::Ended)
-            .map(|plan| std::mem::discriminant(&plan.outcome))
+            .filter(|task| task.phase(START) == TaskPhase::Ended)
+            .map(|task| std::mem::discriminant(&task.outcome))
             .collect();
         assert_eq!(ended.len(), 4);
-        assert!(phases(&opening, START).contains(&TaskPhase::Finishing));
-        assert!(phases(&opening, START).contains(&TaskPhase::Running));
+        assert!(phases(&scenario, START).contains(&TaskPhase::Finishing));
+        assert!(phases(&scenario, START).contains(&TaskPhase::Running));
 
-        let opening = build_scenario(14, 6.0, 1, START);
-        assert!(phases(&opening, START).contains(&TaskPhase::UnknownFlag));
-        assert_eq!(opening.seed_tasks.len(), 14);
-        assert_eq!(opening.tasks.len(), 13, "one id is unknown");
+        let scenario = build_scenario(14, 6.0, 1, START);
+        assert!(phases(&scenario, START).contains(&TaskPhase::UnknownFlag));
+        assert_eq!(scenario.seed_tasks.len(), 14);
+        assert_eq!(scenario.tasks.len(), 13, "one id is unknown");
         let late = START + DAY;
         assert!(
-            phases(&opening, late)
+            phases(&scenario, late)
                 .iter()
                 .all(|p| *p == TaskPhase::Ended)
         );
-        let ends: HashSet<_> = opening
+        let ends: HashSet<_> = scenario
             .tasks
             .iter()
-            .map(|plan| std::mem::discriminant(&plan.outcome))
+            .map(|task| std::mem::discriminant(&task.outcome))
             .collect();
         assert_eq!(ends.len(), 5);
     }
 
     #[test]
     fn completions_are_staggered_over_minutes() {
-        let opening = build_scenario(14, 6.0, 3, START);
-        let mut after: Vec<Millis> = opening
+        let scenario = build_scenario(14, 6.0, 3, START);
+        let mut after: Vec<Millis> = scenario
             .tasks
             .iter()
-            .map(|plan| (plan.completed_at() + plan.flag_delay - START) / 6_000)
+            .map(|task| (task.completed_at() + task.flag_delay - START) / 6_000)
             .filter(|seconds| *seconds > 0)
             .collect();
         after.sort_unstable();
@@ -405,13 +395,13 @@ mod tests {
     #[test]
     fn one_task_is_late_and_five_are_samples() {
         for seed in 0..50 {
-            let opening = build_scenario(14, 6.0, seed, START);
-            let late = &opening.tasks[1];
-            let runs: Vec<Millis> = opening
+            let scenario = build_scenario(14, 6.0, seed, START);
+            let late = &scenario.tasks[1];
+            let runs: Vec<Millis> = scenario
                 .tasks
                 .iter()
-                .filter(|plan| plan.video_count(START) > 0)
-                .map(|plan| plan.run_time)
+                .filter(|task| task.video_count(START) > 0)
+                .map(|task| task.run_time)
                 .collect();
 
             assert_eq!(runs.len(), 5);
@@ -425,18 +415,23 @@ mod tests {
     fn tasks_begin_by_the_start_with_unique_ids() {
         for speed in [0.01, 6.0, 100.0, 10_000.0] {
             for seed in 0..20 {
-                let opening = build_scenario(200, speed, seed, START);
-                let ids: HashSet<_> = opening.seed_tasks.iter().map(|cue| &cue.id).collect();
+                let scenario = build_scenario(200, speed, seed, START);
+                let ids: HashSet<_> = scenario.seed_tasks.iter().map(|task| &task.id).collect();
 
                 assert_eq!(ids.len(), 200);
-                assert!(opening.tasks.iter().all(|plan| plan.created_at < START));
+                assert!(scenario.tasks.iter().all(|task| task.created_at < START));
                 assert!(
-                    opening
+                    scenario
                         .tasks
                         .iter()
-                        .all(|plan| plan.run_time <= 26 * MINUTE)
+                        .all(|task| task.run_time <= 26 * MINUTE)
                 );
-                assert!(opening.seed_tasks.iter().all(|cue| cue.added_at <= START));
+                assert!(
+                    scenario
+                        .seed_tasks
+                        .iter()
+                        .all(|task| task.added_at <= START)
+                );
             }
         }
     }
@@ -444,29 +439,29 @@ mod tests {
     #[test]
     fn the_unknown_flag_becomes_running_then_success() {
         for speed in [0.5, 6.0, 10_000.0] {
-            let opening = build_scenario(10, speed, 5, START);
-            let plan = &opening.tasks[9];
+            let scenario = build_scenario(10, speed, 5, START);
+            let task = &scenario.tasks[9];
 
-            assert_eq!(plan.phase(START), TaskPhase::UnknownFlag);
+            assert_eq!(task.phase(START), TaskPhase::UnknownFlag);
             assert_eq!(
-                plan.phase(plan.created_at + plan.unknown_flag_for),
+                task.phase(task.created_at + task.unknown_flag_for),
                 TaskPhase::Running
             );
-            assert_eq!(plan.phase(START + DAY), TaskPhase::Ended);
-            assert_eq!(plan.video_count(START + DAY), 1);
+            assert_eq!(task.phase(START + DAY), TaskPhase::Ended);
+            assert_eq!(task.video_count(START + DAY), 1);
         }
     }
 
     #[test]
     fn on_demand_tasks_finish_minutes_after_first_query() {
-        let opening = build_scenario(0, 6.0, 9, START);
+        let scenario = build_scenario(0, 6.0, 9, START);
 
-        assert_eq!(opening.on_demand.len(), 4);
-        for plan in opening.on_demand {
+        assert_eq!(scenario.on_demand.len(), 4);
+        for task in scenario.on_demand {
             assert!(
-                (MINUTE..=3 * MINUTE).contains(&plan.run_time),
+                (MINUTE..=3 * MINUTE).contains(&task.run_time),
                 "{}",
-                plan.run_time
+                task.run_time
             );
         }
     }

@@ -1,7 +1,7 @@
-//! HTTP: which call goes where, who may call, and what is sent back.
+//! HTTP routes, authentication and responses.
 //!
-//! It holds the world and the weather for the time the server runs. It must not decide what a task
-//! is (`world`) nor how an answer is spelled (`wire`).
+//! Owns the tasks and the fault model. The state of a task is up to `tasks`, the format of a
+//! response to `wire`.
 
 use std::sync::Arc;
 
@@ -23,31 +23,27 @@ use super::media::set_header;
 use super::tasks::{MediaStatus, Millis, TaskTable};
 use super::wire;
 
-/// The path of the status call, the one that is limited to 10 a second.
+/// The path of status queries, limited to 10 per second.
 const RECORD_INFO_PATH: &str = "/api/v1/modify/record-info";
-/// The path of the create call, limited to 20 in 10 seconds.
+/// The path of create requests, limited to 20 in 10 seconds.
 const GENERATE_PATH: &str = "/api/v1/modify/generate";
 
-/// How many seconds a refused caller is told to wait.
 const RETRY_AFTER_SECONDS: &str = "2";
 
-/// Holds what every call needs.
+/// The shared state of all requests.
 pub(super) struct ServerState {
-    /// Simulated time.
     pub(super) clock: SimulatedClock,
-    /// Where this server is reached, with a slash at its end.
+    /// The URL of this server, with a trailing slash.
     pub(super) base: Url,
-    /// The one accepted key, if only one is.
+    /// The only accepted key; `None` accepts any.
     pub(super) key: Option<String>,
-    /// The fractional balance `credit` answers with.
+    /// The balance that `credit` returns, with a fraction.
     pub(super) credits: f64,
-    /// Whether answers take time.
+    /// Whether responses are delayed.
     pub(super) latency: bool,
-    /// Whether calls meet faults and maintenance.
+    /// Whether faults and maintenance occur.
     pub(super) faults: bool,
-    /// The tasks.
     pub(super) tasks: Mutex<TaskTable>,
-    /// The weather.
     pub(super) fault_model: Mutex<FaultModel>,
 }
 
@@ -56,7 +52,7 @@ impl ServerState {
         self.clock.now().as_millisecond()
     }
 
-    /// Returns the caller's key if it is accepted.
+    /// Returns the key of a request if it is accepted.
     fn accepted_key<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, key) = given.split_once(' ')?;
@@ -71,42 +67,41 @@ impl ServerState {
     }
 }
 
-/// Builds the routes of the whole server.
-pub(super) fn routes(stage: Arc<ServerState>) -> Router {
+pub(super) fn routes(state: Arc<ServerState>) -> Router {
     let api = Router::new()
         .route(RECORD_INFO_PATH, get(record_info))
         .route(GENERATE_PATH, post(generate))
         .route("/api/v1/common/download-url", post(download_url))
         .route("/api/v1/chat/credit", get(credit))
         .route_layer(middleware::from_fn_with_state(
-            Arc::clone(&stage),
+            Arc::clone(&state),
             check_request,
         ));
     Router::new()
         .route("/media/{name}", get(media))
         .merge(api)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(&stage), set_date))
-        .with_state(stage)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), set_date))
+        .with_state(state)
 }
 
-/// Lets a call pass to its answer unless the weather, the key or a limit is against it.
+/// Rejects a request on a simulated fault, a wrong key or a reached limit.
 async fn check_request(
-    State(stage): State<Arc<ServerState>>,
+    State(state): State<Arc<ServerState>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if stage.latency {
-        let latency = stage.fault_model.lock().await.latency();
+    if state.latency {
+        let latency = state.fault_model.lock().await.latency();
         tokio::time::sleep(latency).await;
     }
-    let at = stage.clock.elapsed();
-    if stage.faults
-        && let Some(trouble) = stage.fault_model.lock().await.draw_fault(at)
+    let at = state.clock.elapsed();
+    if state.faults
+        && let Some(fault) = state.fault_model.lock().await.draw_fault(at)
     {
-        return fault_response(trouble);
+        return fault_response(fault);
     }
-    let Some(key) = stage.accepted_key(request.headers()) else {
+    let Some(key) = state.accepted_key(request.headers()) else {
         return ok_json(&wire::error_envelope(
             401,
             "You do not have access permissions: the API key is missing or wrong",
@@ -118,56 +113,56 @@ async fn check_request(
         _ => None,
     };
     if let Some(limit) = limit
-        && !stage.fault_model.lock().await.try_acquire(limit, key, at)
+        && !state.fault_model.lock().await.try_acquire(limit, key, at)
     {
         return rate_limited(StatusCode::OK);
     }
     next.run(request).await
 }
 
-/// Gives every answer the date of simulated time.
-async fn set_date(State(stage): State<Arc<ServerState>>, request: Request, next: Next) -> Response {
+/// Sets the `Date` header of each response to simulated time.
+async fn set_date(State(state): State<Arc<ServerState>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let now = stage.clock.now();
+    let now = state.clock.now();
     if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now) {
         set_header(&mut response, header::DATE, &date);
     }
     response
 }
 
-async fn record_info(State(stage): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Response {
+async fn record_info(State(state): State<Arc<ServerState>>, RawQuery(query): RawQuery) -> Response {
     let id = wire::query_parameter(&query.unwrap_or_default(), "taskId").unwrap_or_default();
     if id.is_empty() {
         return ok_json(&wire::error_envelope(422, "taskId is required"));
     }
-    let now = stage.now();
-    let mut world = stage.tasks.lock().await;
-    match world.query(&id, now) {
-        Some(plan) => ok_json(&wire::record_info(plan, now, &stage.base)),
+    let now = state.now();
+    let mut tasks = state.tasks.lock().await;
+    match tasks.query(&id, now) {
+        Some(task) => ok_json(&wire::record_info(task, now, &state.base)),
         None => ok_json(&wire::error_envelope(422, "record is null")),
     }
 }
 
-async fn generate(State(stage): State<Arc<ServerState>>, body: Bytes) -> Response {
-    let order = match wire::parse_create_request(&body) {
-        Ok(order) => order,
-        Err(fault) => return ok_json(&wire::error_envelope(422, fault)),
+async fn generate(State(state): State<Arc<ServerState>>, body: Bytes) -> Response {
+    let request = match wire::parse_create_request(&body) {
+        Ok(request) => request,
+        Err(message) => return ok_json(&wire::error_envelope(422, message)),
     };
-    let id = stage.tasks.lock().await.create(order, stage.now());
+    let id = state.tasks.lock().await.create(request, state.now());
     ok_json(&wire::success(&json!({ "taskId": id })))
 }
 
-async fn download_url(State(stage): State<Arc<ServerState>>, body: Bytes) -> Response {
-    let now = stage.now();
+async fn download_url(State(state): State<Arc<ServerState>>, body: Bytes) -> Response {
+    let now = state.now();
     let url = wire::parse_url_field(&body).unwrap_or_default();
-    let Some((id, part)) = wire::parse_result_url(&url, &stage.base) else {
+    let Some((id, file)) = wire::parse_result_url(&url, &state.base) else {
         return ok_json(&wire::error_envelope(422, "url is wrong"));
     };
-    match stage.tasks.lock().await.media_status(id, part, now) {
+    match state.tasks.lock().await.media_status(id, file, now) {
         MediaStatus::Available(_) => ok_json(&wire::success(&json!(wire::download_link(
-            &stage.base,
+            &state.base,
             id,
-            part,
+            file,
             now
         )))),
         MediaStatus::Expired => ok_json(&wire::error_envelope(404, "the file has expired")),
@@ -175,25 +170,25 @@ async fn download_url(State(stage): State<Arc<ServerState>>, body: Bytes) -> Res
     }
 }
 
-async fn credit(State(stage): State<Arc<ServerState>>) -> Response {
-    ok_json(&wire::success(&json!(stage.credits)))
+async fn credit(State(state): State<Arc<ServerState>>) -> Response {
+    ok_json(&wire::success(&json!(state.credits)))
 }
 
 async fn media(
-    State(stage): State<Arc<ServerState>>,
+    State(state): State<Arc<ServerState>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let now = stage.now();
+    let now = state.now();
     if wire::is_link_expired(query.as_deref(), now) {
         return html_page(StatusCode::FORBIDDEN, "403 This link has ended");
     }
-    let Some((id, part)) = wire::parse_media_name(&name) else {
+    let Some((id, file)) = wire::parse_media_name(&name) else {
         return html_page(StatusCode::NOT_FOUND, "404 Not Found");
     };
-    match stage.tasks.lock().await.media_status(id, part, now) {
-        MediaStatus::Available(footage) => footage.respond(&headers),
+    match state.tasks.lock().await.media_status(id, file, now) {
+        MediaStatus::Available(video) => video.respond(&headers),
         MediaStatus::Expired | MediaStatus::Missing => {
             html_page(StatusCode::NOT_FOUND, "404 Not Found")
         }
@@ -207,8 +202,8 @@ async fn not_found() -> Response {
     )
 }
 
-fn fault_response(trouble: SimulatedFault) -> Response {
-    match trouble {
+fn fault_response(fault: SimulatedFault) -> Response {
+    match fault {
         SimulatedFault::RateLimited => rate_limited(StatusCode::TOO_MANY_REQUESTS),
         SimulatedFault::ServerError => json_response(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -225,18 +220,18 @@ fn fault_response(trouble: SimulatedFault) -> Response {
     }
 }
 
-/// Answers code 429 under an HTTP status: 200 from the API itself, 429 from a gateway before it.
+/// Returns code 429 with an HTTP status: 200 from the API itself, 429 from a gateway in front.
 fn rate_limited(status: StatusCode) -> Response {
-    let refusal = wire::error_envelope(
+    let body = wire::error_envelope(
         429,
         "Rate Limited - Request limit has been exceeded for this resource",
     );
-    let mut response = json_response(status, &refusal);
+    let mut response = json_response(status, &body);
     set_header(&mut response, header::RETRY_AFTER, RETRY_AFTER_SECONDS);
     response
 }
 
-/// Answers HTTP 200 with JSON, whatever the body's own code.
+/// Returns HTTP 200 with JSON, whatever the code in the body.
 fn ok_json(body: &Value) -> Response {
     json_response(StatusCode::OK, body)
 }
@@ -248,7 +243,7 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-/// Answers with a page of HTML, as proxies and file hosts do.
+/// Returns an HTML page, as proxies and file hosts do.
 fn html_page(status: StatusCode, title: &str) -> Response {
     let html = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\

@@ -1,6 +1,6 @@
-//! The answers as kie.ai writes them: envelope, record, links. JSON and addresses only.
+//! Response bodies in the format of kie.ai: envelope, record, links.
 //!
-//! It must not know sockets, headers or what comes between a call and its answer.
+//! Knows JSON and URLs, but neither sockets nor headers nor faults.
 
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
@@ -10,7 +10,7 @@ use super::tasks::{
     TaskOutcome, TaskPhase,
 };
 
-/// Names the query parameter that marks a fresh link and holds the moment it ends.
+/// The query parameter of a renewed link with the time at which it expires.
 const EXPIRY_PARAMETER: &str = "fresh";
 
 /// Returns an envelope; `code` 200 goes with the message "success".
@@ -18,45 +18,42 @@ pub(super) fn envelope(code: u16, message: &str, data: &Value) -> Value {
     json!({ "code": code, "msg": message, "data": data })
 }
 
-/// Returns the envelope of a processed call.
 pub(super) fn success(data: &Value) -> Value {
     envelope(200, "success", data)
 }
 
-/// Returns the envelope of a refused call, without data.
 pub(super) fn error_envelope(code: u16, message: &str) -> Value {
     envelope(code, message, &Value::Null)
 }
 
-/// Returns the answer to a status call about a task at a moment; URLs start with `base`.
-pub(super) fn record_info(plan: &SimulatedTask, now: Millis, base: &Url) -> Value {
-    match (plan.phase(now), &plan.outcome) {
+/// Returns the response to a status query at the time `now`. URLs start with `base`.
+pub(super) fn record_info(task: &SimulatedTask, now: Millis, base: &Url) -> Value {
+    match (task.phase(now), &task.outcome) {
         (TaskPhase::Ended, TaskOutcome::Error501(message)) => error_envelope(501, message),
-        (phase, _) => success(&record_fields(plan, phase, now, base)),
+        (phase, _) => success(&record_fields(task, phase, now, base)),
     }
 }
 
-/// Returns the fields of a task in the order of the documentation's sample.
-fn record_fields(plan: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
+/// Returns the fields of a task in the request of the documented sample.
+fn record_fields(task: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
     let completed = match phase {
-        TaskPhase::Finishing | TaskPhase::Ended => json!(plan.completed_at()),
+        TaskPhase::Finishing | TaskPhase::Ended => json!(task.completed_at()),
         TaskPhase::Invisible | TaskPhase::UnknownFlag | TaskPhase::Running => Value::Null,
     };
-    let (flag, error_code, error_message) = flag_and_error(plan, phase);
+    let (flag, error_code, error_message) = flag_and_error(task, phase);
     json!({
-        "taskId": plan.id,
-        "paramJson": task_parameters(plan, base).to_string(),
+        "taskId": task.id,
+        "paramJson": task_parameters(task, base).to_string(),
         "completeTime": completed,
-        "response": response_field(plan, phase, now, base),
+        "response": response_field(task, phase, now, base),
         "successFlag": flag,
-        "createTime": plan.created_at,
+        "createTime": task.created_at,
         "errorCode": error_code,
         "errorMessage": error_message,
     })
 }
 
-/// Returns flag, error code and error message.
-fn flag_and_error(plan: &SimulatedTask, phase: TaskPhase) -> (u8, Value, Value) {
+fn flag_and_error(task: &SimulatedTask, phase: TaskPhase) -> (u8, Value, Value) {
     match phase {
         TaskPhase::UnknownFlag => return (7, Value::Null, Value::Null),
         TaskPhase::Invisible | TaskPhase::Running | TaskPhase::Finishing => {
@@ -64,101 +61,108 @@ fn flag_and_error(plan: &SimulatedTask, phase: TaskPhase) -> (u8, Value, Value) 
         }
         TaskPhase::Ended => {}
     }
-    match &plan.outcome {
+    match &task.outcome {
         TaskOutcome::Succeeded(_) => (1, Value::Null, Value::Null),
         TaskOutcome::CreateFailed(message) => (2, json!(422), json!(message)),
         TaskOutcome::GenerateFailed(message) | TaskOutcome::Error501(message) => {
             (3, json!(500), json!(message))
         }
         TaskOutcome::CallbackFailed(_) => {
-            let to = plan.callback.as_deref().unwrap_or("the callback address");
+            let to = task.callback.as_deref().unwrap_or("the callback address");
             let message = format!("Callback failed: {to} answered 502 to all of 3 tries");
             (4, Value::Null, json!(message))
         }
     }
 }
 
-/// Returns the parameters the task was created with; a callback appears only if there is one.
-fn task_parameters(plan: &SimulatedTask, base: &Url) -> Value {
+/// Returns the parameters of the create request. A callback appears only if there is one.
+fn task_parameters(task: &SimulatedTask, base: &Url) -> Value {
     let mut fields = Map::new();
-    if let Some(callback) = &plan.callback {
+    if let Some(callback) = &task.callback {
         fields.insert("callBackUrl".to_owned(), json!(callback));
     }
-    fields.insert("prompt".to_owned(), json!(plan.prompt));
-    fields.insert("videoUrl".to_owned(), json!(input_url(plan, base)));
-    fields.insert("waterMark".to_owned(), json!(plan.watermark));
+    fields.insert("prompt".to_owned(), json!(task.prompt));
+    fields.insert("videoUrl".to_owned(), json!(input_url(task, base)));
+    fields.insert("waterMark".to_owned(), json!(task.watermark));
     Value::Object(fields)
 }
 
-/// Returns the videos of a task that ended with some or with flag 1, else null.
-fn response_field(plan: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
-    let made = match (phase, &plan.outcome) {
+/// Returns the videos of a task that finished with flag 1 or 4, else null.
+fn response_field(task: &SimulatedTask, phase: TaskPhase, now: Millis, base: &Url) -> Value {
+    let video_count = match (phase, &task.outcome) {
         (TaskPhase::Ended, TaskOutcome::Succeeded(_) | TaskOutcome::CallbackFailed(_)) => {
-            plan.video_count(now)
+            task.video_count(now)
         }
         _ => return Value::Null,
     };
-    let results: Vec<String> = (0..made)
-        .map(|number| media_url(base, &plan.id, MediaFile::Result(number)))
+    let results: Vec<String> = (0..video_count)
+        .map(|number| media_url(base, &task.id, MediaFile::Result(number)))
         .collect();
     json!({
-        "taskId": plan.id,
-        "originUrls": [input_url(plan, base)],
+        "taskId": task.id,
+        "originUrls": [input_url(task, base)],
         "resultUrls": results,
     })
 }
 
-fn input_url(plan: &SimulatedTask, base: &Url) -> String {
-    match &plan.source {
-        SourceVideo::Local => media_url(base, &plan.id, MediaFile::Input),
+fn input_url(task: &SimulatedTask, base: &Url) -> String {
+    match &task.source {
+        SourceVideo::Local => media_url(base, &task.id, MediaFile::Input),
         SourceVideo::External(url) => url.clone(),
     }
 }
 
-fn media_url(base: &Url, id: &str, part: MediaFile) -> String {
-    let name = match part {
+fn media_url(base: &Url, id: &str, file: MediaFile) -> String {
+    let name = match file {
         MediaFile::Input => format!("media/{id}-origin.mp4"),
         MediaFile::Result(number) => format!("media/{id}-{number}.mp4"),
     };
     format!("{base}{name}")
 }
 
-/// Reads the name of a media file back into its task's id and its part.
+/// Parses the name of a media file into the task id and the file.
 pub(super) fn parse_media_name(name: &str) -> Option<(&str, MediaFile)> {
-    let (id, part) = name.strip_suffix(".mp4")?.rsplit_once('-')?;
-    if part == "origin" {
+    let (id, file) = name.strip_suffix(".mp4")?.rsplit_once('-')?;
+    if file == "origin" {
         return Some((id, MediaFile::Input));
     }
-    Some((id, MediaFile::Result(part.parse().ok()?)))
+    Some((id, MediaFile::Result(file.parse().ok()?)))
 }
 
-/// Reads a result URL of this server back into its task's id and its part.
+/// Parses a result URL of this server into the task id and the file.
 pub(super) fn parse_result_url<'a>(url: &'a str, base: &Url) -> Option<(&'a str, MediaFile)> {
     let name = url.strip_prefix(base.as_str())?.strip_prefix("media/")?;
     let name = name.split(['?', '#']).next()?;
-    parse_media_name(name).filter(|(_, part)| *part != MediaFile::Input)
+    parse_media_name(name).filter(|(_, file)| *file != MediaFile::Input)
 }
 
-/// Returns a link to a video that ends 20 minutes after `now`.
-pub(super) fn download_link(base: &Url, id: &str, part: MediaFile, now: Millis) -> String {
-    let until = now.saturating_add(DOWNLOAD_LINK_LIFETIME);
-    format!("{}?{EXPIRY_PARAMETER}={until}", media_url(base, id, part))
+/// Returns a link to a video that expires 20 minutes after `now`.
+pub(super) fn download_link(base: &Url, id: &str, file: MediaFile, now: Millis) -> String {
+    let expires_at = now.saturating_add(DOWNLOAD_LINK_LIFETIME);
+    format!(
+        "{}?{EXPIRY_PARAMETER}={expires_at}",
+        media_url(base, id, file)
+    )
 }
 
-/// Returns whether a media request's query is a fresh link that has ended.
+/// Reports whether the query of a media request belongs to a renewed link that has expired.
 pub(super) fn is_link_expired(query: Option<&str>, now: Millis) -> bool {
-    let until = query_parameter(query.unwrap_or_default(), EXPIRY_PARAMETER);
-    until.is_some_and(|until| until.parse().is_ok_and(|until: Millis| now >= until))
+    let expires_at = query_parameter(query.unwrap_or_default(), EXPIRY_PARAMETER);
+    expires_at.is_some_and(|expires_at| {
+        expires_at
+            .parse()
+            .is_ok_and(|expires_at: Millis| now >= expires_at)
+    })
 }
 
-/// Returns a parameter of a query string, decoded.
+/// Returns the decoded value of a query parameter.
 pub(super) fn query_parameter(query: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
 }
 
-/// Reads the flat body of a create call, or says what is wrong with it.
+/// Parses the body of a create request.
 pub(super) fn parse_create_request(body: &[u8]) -> Result<CreateRequest, &'static str> {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return Err("the body is not JSON");
@@ -179,7 +183,7 @@ pub(super) fn parse_create_request(body: &[u8]) -> Result<CreateRequest, &'stati
     })
 }
 
-/// Reads the `url` of a download-url call.
+/// Parses the `url` field of a download-url request.
 pub(super) fn parse_url_field(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     body.get("url").and_then(Value::as_str).map(str::to_owned)
@@ -194,7 +198,7 @@ mod tests {
         Url::parse("http://127.0.0.1:9/").unwrap()
     }
 
-    fn plan(ending: TaskOutcome) -> SimulatedTask {
+    fn task(outcome: TaskOutcome) -> SimulatedTask {
         SimulatedTask {
             id: "774d".into(),
             prompt: "\"quoted\" \u{1b}[31m".into(),
@@ -207,13 +211,13 @@ mod tests {
             unknown_flag_for: 0,
             run_time: 500,
             flag_delay: 0,
-            outcome: ending,
+            outcome,
         }
     }
 
     #[test]
     fn a_success_has_the_documented_fields_in_order() {
-        let answer = record_info(&plan(TaskOutcome::Succeeded(1)), 1500, &base());
+        let answer = record_info(&task(TaskOutcome::Succeeded(1)), 1500, &base());
 
         assert_eq!(
             answer.to_string(),
@@ -231,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_running_task_has_neither_response_nor_completion() {
-        let answer = record_info(&plan(TaskOutcome::Succeeded(1)), 1499, &base());
+        let answer = record_info(&task(TaskOutcome::Succeeded(1)), 1499, &base());
 
         assert_eq!(answer["data"]["successFlag"], 0);
         assert_eq!(answer["data"]["response"], Value::Null);
@@ -241,13 +245,13 @@ mod tests {
     #[test]
     fn every_final_state_has_its_flag_or_code() {
         let flag =
-            |ending| record_info(&plan(ending), 9000, &base())["data"]["successFlag"].clone();
+            |outcome| record_info(&task(outcome), 9000, &base())["data"]["successFlag"].clone();
 
         assert_eq!(flag(TaskOutcome::Succeeded(0)), 1);
         assert_eq!(flag(TaskOutcome::CreateFailed("m".into())), 2);
         assert_eq!(flag(TaskOutcome::GenerateFailed("m".into())), 3);
         assert_eq!(flag(TaskOutcome::CallbackFailed(1)), 4);
-        let refused = record_info(&plan(TaskOutcome::Error501("m".into())), 9000, &base());
+        let refused = record_info(&task(TaskOutcome::Error501("m".into())), 9000, &base());
         assert_eq!(refused, json!({ "code": 501, "msg": "m", "data": null }));
     }
 
@@ -277,10 +281,10 @@ mod tests {
 
     #[test]
     fn create_requests_are_validated() {
-        let order =
+        let request =
             parse_create_request(br#"{"prompt":"p","videoUrl":"https://e.com/v.mp4"}"#).unwrap();
 
-        assert_eq!(order.watermark, "");
+        assert_eq!(request.watermark, "");
         assert!(parse_create_request(b"{").is_err());
         assert!(parse_create_request(br#"{"videoUrl":"https://e.com/v.mp4"}"#).is_err());
         assert!(parse_create_request(br#"{"prompt":"p","videoUrl":"file:///v"}"#).is_err());
