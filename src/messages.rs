@@ -5,6 +5,7 @@
 pub mod command_line;
 pub mod dialogs;
 pub mod errors;
+pub mod ids;
 pub mod message_line;
 pub mod screen;
 pub mod tasks;

@@ -272,9 +272,9 @@ fn add_arguments_are_ids_or_contain_ids() {
     let glued = format!("new{OTHER_ID}");
     for (word, reason) in [
         ("zz", "too short"),
-        ("https://t.example/l/1.mp4", "there is no task id in it"),
-        ("YOUR_TASK_ID", "there is no task id in it"),
-        ("abc.def:1", "there is no task id in it"),
+        ("https://t.example/l/1.mp4", "no task id found"),
+        ("YOUR_TASK_ID", "no task id found"),
+        ("abc.def:1", "no task id found"),
         (&glued, "kietop add --force"),
     ] {
         let refused = run(&store, &["add", word]);

@@ -23,6 +23,7 @@ use crate::{
         text::CleanText,
         watched_task::MAX_LABEL_LEN,
     },
+    messages::ids,
     ports::ListStore as _,
     ui::format,
 };
@@ -82,8 +83,7 @@ fn parse_argument(
 ) -> Result<Vec<TaskId>, Failure> {
     let found = extract_argument(text, secrets);
     if found.ids.is_empty() && found.skipped.secrets > 0 {
-        let message = "An argument contains a key or token, not a task id; nothing was added.";
-        return Err(Failure::new(exit::USAGE, message));
+        return Err(Failure::new(exit::USAGE, ids::SECRET_IN_ARGUMENT));
     }
     let shown = CleanText::line(text, 80);
     let refused = |why: &str| Err(Failure::new(exit::USAGE, format!("{shown}: {why}")));
@@ -95,13 +95,9 @@ fn parse_argument(
     let ids: Vec<_> = certain_ids(&found.ids).cloned().collect();
     let is_suspicious = |found: &FoundId| found.certainty == Certainty::Suspicious;
     match ids.as_slice() {
-        [] if found.ids.iter().any(is_suspicious) => refused(
-            "looks like an id with extra characters; to add it anyway: kietop add --force ID.",
-        ),
-        [] => refused("there is no task id in it; the id is the taskId of an answer."),
-        [id] if id.as_str() == text && text.chars().count() < MIN_ID_LEN => {
-            refused("too short for a task id; give the whole of it.")
-        }
+        [] if found.ids.iter().any(is_suspicious) => refused(ids::EXTRA_CHARACTERS),
+        [] => refused(ids::NO_ID_IN_ARGUMENT),
+        [id] if id.as_str() == text && text.chars().count() < MIN_ID_LEN => refused(ids::TOO_SHORT),
         _ => Ok(ids),
     }
 }
@@ -239,8 +235,8 @@ impl IdAdder {
                 Certainty::Certain => {}
                 Certainty::Unnamed => report.unnamed += 1,
                 Certainty::Suspicious => output::to_stderr(&format!(
-                    "kietop: {} looks like an id with extra characters; skipped. To add it anyway: kietop add --force {}",
-                    found.id, found.id
+                    "kietop: {}",
+                    ids::extra_characters_skipped(found.id.as_str())
                 )),
             }
         }
@@ -273,10 +269,11 @@ impl InputReport {
     fn print(&self, extractor: &IdExtractor) {
         let (rejected, more) = extractor.rejected();
         for word in rejected {
-            output::to_stderr(&format!("kietop: \"{word}\" is not a task id."));
+            let message = ids::not_task_id(word.as_str());
+            output::to_stderr(&format!("kietop: {message}"));
         }
         if more > 0 {
-            output::to_stderr(&format!("kietop: and {more} more words are not task ids."));
+            output::to_stderr(&format!("kietop: {}", ids::more_not_task_ids(more)));
         }
         if let Some(line) = describe_skipped(extractor.skipped(), self.unnamed) {
             output::to_stderr(&format!("kietop: skipped {line}."));
@@ -287,12 +284,8 @@ impl InputReport {
 /// Describes the skipped values, by kind.
 fn describe_skipped(skipped: Skipped, unnamed: usize) -> Option<String> {
     let mut parts = format::skipped_values(skipped);
-    match unnamed {
-        0 => {}
-        1 => parts.push("1 value like an id without a name (to add it: kietop add ID)".to_owned()),
-        count => parts.push(format!(
-            "{count} values like ids without a name (to add one: kietop add ID)"
-        )),
+    if unnamed > 0 {
+        parts.push(ids::unnamed_values(unnamed));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -22,17 +22,12 @@ pub const MAX_ID_LEN: usize = 200;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(Arc<str>);
 
-/// Says why a text is no task id.
+/// The reason why a text is not a task id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TaskIdError {
-    /// There is nothing in it.
-    #[error("a task id cannot be empty")]
     Empty,
-    /// It is longer than any id of the API.
-    #[error("a task id has at most {MAX_ID_LEN} characters")]
     TooLong,
-    /// It holds white space or a character that cannot be printed.
-    #[error("a task id has no spaces and no control characters")]
+    /// Contains white space or a control character.
     NotPrintable,
 }
 

@@ -29,6 +29,7 @@ use crate::{
         time::Now,
         watched_task::WatchedTask,
     },
+    messages::ids,
 };
 
 /// Takes pasted text in: into the line that is typed in, else it opens the add dialog. It never is
@@ -250,11 +251,9 @@ pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>)
         .collect();
     if changes.is_empty() {
         let reason = match (dialog.candidates(), dialog.rejected().first()) {
-            ([], None) => "No task id in there yet: type or paste one.".to_owned(),
-            ([], Some(word)) => format!("\"{word}\" is no task id."),
-            ([..], _) => {
-                "Nothing to add: the ids found are watched already or left out.".to_owned()
-            }
+            ([], None) => ids::NO_ID_IN_DIALOG.to_owned(),
+            ([], Some(word)) => ids::not_task_id(word.as_str()),
+            ([..], _) => ids::NOTHING_SELECTED.to_owned(),
         };
         return reply(state, Severity::Warning, reason, now);
     }
