@@ -34,11 +34,11 @@ pub(super) struct Scenario {
     pub(super) on_demand: Vec<SimulatedTask>,
 }
 
-/// Builds the scenario for a number of watched tasks. `speed` is in simulated seconds per real one.
+/// Builds the scenario for a number of watched tasks. `rate` is in simulated seconds per real one.
 ///
-/// Ids, prompts and outcomes depend only on the seed; times depend on `start` and `speed` too.
-pub(super) fn build_scenario(tasks: usize, speed: f64, seed: u64, start: Millis) -> Scenario {
-    let mut builder = ScenarioBuilder::new(speed, seed, start);
+/// Ids, prompts and outcomes depend only on the seed; times depend on `start` and `rate` too.
+pub(super) fn build_scenario(tasks: usize, rate: f64, seed: u64, start: Millis) -> Scenario {
+    let mut builder = ScenarioBuilder::new(rate, seed, start);
     for number in 0..tasks {
         builder.add_task(number);
     }
@@ -55,13 +55,13 @@ struct ScenarioBuilder {
 }
 
 impl ScenarioBuilder {
-    fn new(speed: f64, seed: u64, start: Millis) -> Self {
+    fn new(rate: f64, seed: u64, start: Millis) -> Self {
         let mut rng = Rng::new(seed, 1);
         let mut prompts = prompts::PROMPTS.to_vec();
         rng.shuffle(&mut prompts);
         Self {
             rng,
-            speed,
+            speed: rate,
             start,
             prompts,
             scenario: Scenario {

@@ -902,7 +902,7 @@ impl LineReader {
         match class {
             NameClass::Secret => found.add_secret(content),
             NameClass::Task if is_single => {
-                add_named(values::quoted(content), content, line, found)
+                add_named(values::quoted(content), content, line, found);
             }
             NameClass::Foreign if is_id_shape(bare) || is_plain_id(bare) => {
                 found.skip(SkipReason::Foreign, bare);
