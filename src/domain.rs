@@ -1,8 +1,7 @@
-//! The field itself: tasks, what the outside may answer about them, when to ask, and the watch
-//! list.
+//! Tasks, answers about them, the polling schedule, the shared limits and the watch list.
 //!
-//! Pure: no I/O, no clock, no async, no terminal. Everything that depends on time takes a
-//! [`time::Now`].
+//! Pure: no I/O, no clock, no async, no terminal. Functions that depend on time take a
+//! [`time::Now`] or a [`time::Mono`].
 
 pub mod comparison;
 pub mod download;

@@ -1,52 +1,48 @@
-//! What is shown side by side: a task's input videos and its results, each where it can be had.
+//! A task's input videos beside its results.
 
 use std::path::PathBuf;
 
 use super::{link::VideoUrl, task::TaskId, watched_task::WatchedTask};
 
-/// One video: its link, and its file where it was saved.
+/// A video: its link, and its file if it was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoSource {
-    /// The server's link, which dies after about two weeks.
+    /// Expires after about two weeks.
     pub link: VideoUrl,
-    /// Where it was saved; it may have been moved or deleted since.
+    /// May have been moved or deleted since.
     pub file: Option<PathBuf>,
 }
 
-/// A task's input beside its result. Both lists hold at least one video.
+/// A task's input and results. Both lists hold at least one video.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
-    /// Whose.
     pub task: TaskId,
-    /// What the row is called.
+    /// The title of the row.
     pub title: String,
-    /// What was asked for.
     pub prompt: Option<String>,
-    /// What was put in.
     pub inputs: Vec<VideoSource>,
-    /// What was made.
     pub results: Vec<VideoSource>,
 }
 
-/// Which side is not there.
+/// The side that a comparison lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingSide {
     /// The server named no input that can be opened.
     Input,
-    /// There is no result, or no link to it.
+    /// No result, or no link to it.
     Result,
 }
 
 impl Comparison {
-    /// Puts a task's two sides together, or says which is not there; without a result the input is
-    /// not missed.
+    /// Collects both sides. Without a result, [`MissingSide::Result`] is reported even if the input
+    /// is missing too.
     pub fn for_task(watched: &WatchedTask) -> Result<Self, MissingSide> {
         let file_of = |number| {
-            let mut there = watched.saved_results.existing();
-            let file = there.find(|file| file.number == number);
+            let mut files = watched.saved_results.existing();
+            let file = files.find(|file| file.number == number);
             file.map(|file| file.path.clone())
         };
-        let clip = |(link, file): (&VideoUrl, Option<PathBuf>)| VideoSource {
+        let source = |(link, file): (&VideoUrl, Option<PathBuf>)| VideoSource {
             link: link.clone(),
             file,
         };
@@ -55,7 +51,7 @@ impl Comparison {
             .state()
             .videos()
             .zip((1..).map(file_of))
-            .map(clip)
+            .map(source)
             .collect();
         if results.is_empty() {
             return Err(MissingSide::Result);
@@ -65,7 +61,7 @@ impl Comparison {
             .input_videos()
             .into_iter()
             .map(|link| (link, None));
-        let inputs: Vec<_> = inputs.map(clip).collect();
+        let inputs: Vec<_> = inputs.map(source).collect();
         if inputs.is_empty() {
             return Err(MissingSide::Input);
         }

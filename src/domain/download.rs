@@ -1,7 +1,6 @@
-//! Result videos on a person's disk: what is to be fetched, how far it is, how it ended, and what
-//! is there.
+//! Downloads of result videos: requests, progress, errors, retries, and the files on disk.
 //!
-//! Knows no network and no file system; paths are names here.
+//! No network and no file system; paths are only names.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,101 +11,92 @@ use jiff::Timestamp;
 
 use super::{link::VideoUrl, poll_result::PollError, task::TaskId, text::CleanText, time};
 
-/// How many files are fetched at the same time.
+/// The most downloads at the same time.
 pub const MAX_CONCURRENT: usize = 2;
 
-/// The wait before the first retry of a failed save; it doubles with each.
+/// The wait before the first retry of a failed download; doubled with each further one.
 const MIN_RETRY_WAIT: Duration = Duration::from_secs(5);
 
-/// The longest wait before a retry.
 const MAX_RETRY_WAIT: Duration = Duration::from_mins(30);
 
-/// The most retries of a save: six hours with these waits. A count, so that a sleeping machine uses
-/// up none.
+/// The most retries: six hours with these waits. A count, so that a sleeping machine uses up none.
 pub(super) const MAX_RETRIES: u32 = 20;
 
-/// Numbers a try to fetch a file, so that what is told of one is not taken for another's.
+/// The number of a download attempt, to recognise late reports of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct DownloadId(u32);
 
 impl DownloadId {
-    /// Returns the number after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
 }
 
-/// One file to fetch. Each result of a task is a file of its own.
+/// A file to download. Each result of a task is a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DownloadRequest {
-    /// Whose result.
     pub task: TaskId,
-    /// Which of its results, from one.
+    /// From one.
     pub number: usize,
-    /// How many results the task has.
+    /// The number of results of the task.
     pub result_count: usize,
-    /// Where it is.
     pub url: VideoUrl,
-    /// The folder it goes to; made when it is not there.
+    /// Created if it does not exist.
     pub folder: PathBuf,
-    /// What the file is called after, beside the id: the label, else the prompt.
+    /// The label, else the prompt: part of the file name, beside the id.
     pub title: Option<CleanText>,
 }
 
-/// How far a file is.
+/// The progress of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TransferProgress {
-    /// How many bytes are here.
     pub bytes: u64,
-    /// How many there will be, if the server told.
+    /// The size, if the server sent it.
     pub total: Option<u64>,
-    /// How many come in a second at present.
+    /// The current bytes per second.
     pub rate: u64,
 }
 
 impl TransferProgress {
-    /// Returns how much of the file is here, in whole per cent; 100 only when all of it is.
+    /// Returns the progress in whole per cent; 100 only if complete.
     pub fn percent(self) -> Option<u8> {
         let total = self.total.filter(|total| *total > 0)?;
         let part = u128::from(self.bytes) * 100 / u128::from(total);
         u8::try_from(part.min(100)).ok()
     }
 
-    /// Returns how long the rest will take at this rate.
+    /// Returns the remaining time at this rate.
     pub fn remaining(self) -> Option<Duration> {
         let rest = self.total?.saturating_sub(self.bytes);
         Some(Duration::from_secs(rest.div_ceil(self.rate.max(1)))).filter(|_| self.rate > 0)
     }
 }
 
-/// How far everything that is being saved is together.
+/// The progress of all downloads together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TotalProgress {
-    /// How many files are on disk of those that were asked for.
     pub files_done: usize,
-    /// How many were asked for.
+    /// The number of requested files.
     pub files: usize,
-    /// Bytes here, bytes in all, bytes a second. A file whose length is not known yet counts as
-    /// long as the others are on average.
+    /// A file of unknown size counts as long as the others on average.
     pub progress: TransferProgress,
 }
 
 impl TotalProgress {
-    /// Sums up files that are here, with their bytes, those under way, and those that wait for
-    /// their turn.
+    /// Sums up finished files with their bytes, running transfers, and queued files.
     pub fn sum(
-        (here, bytes_here): (usize, u64),
+        (done, bytes_done): (usize, u64),
         running: impl IntoIterator<Item = TransferProgress>,
-        waiting: usize,
+        queued: usize,
     ) -> Self {
-        let (mut known, mut length) = (here, bytes_here);
-        let (mut unknown, mut bytes, mut rate) = (waiting, bytes_here, 0_u64);
+        let (mut known, mut size) = (done, bytes_done);
+        let (mut unknown, mut bytes, mut rate) = (queued, bytes_done, 0_u64);
         for file in running {
             match file.total {
                 Some(total) => {
                     known += 1;
-                    length = length.saturating_add(total);
+                    size = size.saturating_add(total);
                 }
                 None => unknown += 1,
             }
@@ -114,81 +104,71 @@ impl TotalProgress {
             rate = rate.saturating_add(file.rate);
         }
         let files = known + unknown;
-        let mean = u128::from(length).checked_div(known as u128);
+        let mean = u128::from(size).checked_div(known as u128);
         let total = mean.map(|mean| {
             let rest = u64::try_from(mean * unknown as u128).unwrap_or(u64::MAX);
-            // What was guessed too low is not taken for all of it.
-            let least = bytes.saturating_add(u64::from(unknown > 0));
-            length.saturating_add(rest).max(least)
+            // Too low a guess never looks like the end.
+            let min_total = bytes.saturating_add(u64::from(unknown > 0));
+            size.saturating_add(rest).max(min_total)
         });
         Self {
-            files_done: here,
+            files_done: done,
             files,
             progress: TransferProgress { bytes, total, rate },
         }
     }
 }
 
-/// How far the files of one task, or of several, are together.
+/// The progress of the files of one task, or of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadProgress {
-    /// Bytes here, bytes in all where every length is known, bytes a second.
+    /// The total is known only if every size is.
     pub progress: TransferProgress,
-    /// How many files are on their way.
     pub files: usize,
-    /// How many of them wait for their turn.
+    /// The number of queued files among them.
     pub waiting: usize,
 }
 
-/// Says why a file is not here.
+/// The reason why a file was not saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DownloadError {
-    /// The link leads where nothing is fetched from: plain http, this machine, a private network.
-    /// Holds which.
+    /// The link is not allowed: plain http, this machine, a private network. Holds the reason.
     NotAllowed(CleanText),
-    /// No answer, or half of one, after several tries.
+    /// No answer, or a truncated one, after several tries.
     NoAnswer(PollError),
-    /// Fewer than a thousand bytes came in a second, for half a minute, in several tries.
+    /// Fewer than a thousand bytes a second for half a minute, in several tries.
     Stalled,
-    /// The file host answered with this status.
     HttpStatus(u16),
-    /// The file host refuses the link, and a fresh one as well, or there was none. Holds the status
-    /// and why.
+    /// The file host refuses the link, and there is no renewed link that works.
     LinkExpired {
-        /// The file host's status.
         status: u16,
-        /// Why there is no fresh link, if there is none.
+        /// Why there is no renewed link, if there is none.
         why: Option<CleanText>,
     },
-    /// The file host refuses the link, and no fresh one could be requested.
+    /// The file host refuses the link, and the request for a renewed one failed.
     RenewalFailed {
-        /// The file host's status.
         status: u16,
-        /// Why the request for a fresh link failed.
         error: PollError,
     },
     /// The file host refuses the link of a recent result: the file is not there yet.
     NotReady {
-        /// The file host's status.
         status: u16,
-        /// Why there is no fresh link, if there is none.
+        /// Why there is no renewed link, if there is none.
         why: Option<CleanText>,
     },
-    /// What came is no video. Holds how it begins.
+    /// Holds the start of the file.
     NotAVideo(CleanText),
-    /// What came is a video, but not a whole one. Holds what is wrong with it.
+    /// A truncated or damaged video. Holds the reason.
     Incomplete(CleanText),
-    /// It is larger than anything that is fetched, in bytes.
+    /// Holds the limit in bytes.
     TooLarge(u64),
-    /// There is no room for it.
     DiskFull,
-    /// The folder or the file cannot be written. Holds why.
+    /// Holds the reason.
     FolderUnwritable(CleanText),
-    /// Another kietop is fetching the same file.
+    /// Another kietop is downloading the same file.
     Busy,
-    /// A person stopped it.
+    /// Stopped by the user.
     Stopped,
-    /// A part of the program broke.
     Panicked,
 }
 
@@ -251,7 +231,7 @@ impl DownloadError {
         }
     }
 
-    /// Reports whether the same save may work another time, so that it is worth offering again.
+    /// Reports whether the same download may succeed later, so that it is offered again.
     pub const fn is_resumable(&self) -> bool {
         match self {
             Self::NoAnswer(_)
@@ -273,12 +253,12 @@ impl DownloadError {
     }
 }
 
-/// The longest reason for a missing fresh link, in bytes.
+/// The longest reason for a missing link, in bytes.
 const MAX_REASON: usize = 200;
 
 impl DownloadError {
-    /// Returns the file host's status if it answered without the file, and why there is no fresh
-    /// link.
+    /// Returns the file host's status and the reason for the missing link, if the host refused the
+    /// file.
     pub(super) fn refusal(&self) -> Option<(u16, Option<CleanText>)> {
         match self {
             Self::HttpStatus(status) => Some((*status, None)),
@@ -303,7 +283,7 @@ impl DownloadError {
         }
     }
 
-    /// Reports whether the save is retried automatically: the network or the file host failed it.
+    /// Reports whether the download is retried automatically: the network or the file host failed.
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::NoAnswer(error) => !matches!(error, PollError::Untrusted(_)),
@@ -325,20 +305,19 @@ impl DownloadError {
     }
 }
 
-/// The next retry of a task's failed save.
+/// The next retry of a task's failed download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadRetry {
-    /// The number of retries, this one included.
+    /// The number of retries, including this one.
     pub tries: u32,
-    /// When it is due.
     pub at: Timestamp,
 }
 
 impl DownloadRetry {
-    /// Returns the retry after a failure at that time; `None` after the last.
+    /// Returns the next retry after a failure; `None` after the last.
     ///
     /// A failure before `last` is due belongs to the same round: another file of the task, or a
-    /// manual try.
+    /// manual retry.
     fn after(last: Option<Self>, at: Timestamp) -> Option<Self> {
         if last.is_some_and(|last| last.at > at) {
             return last;
@@ -352,65 +331,60 @@ impl DownloadRetry {
     }
 }
 
-/// A result that was saved.
+/// A saved result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedFile {
-    /// Which of the task's results, from one.
+    /// From one.
     pub number: usize,
-    /// Where it was put.
     pub path: PathBuf,
-    /// Whether it was still there when last looked. Not stored.
+    /// Whether it existed when last checked. Not stored.
     pub exists: bool,
 }
 
-/// What is known of a task's results on disk.
+/// The saved results of a task and its pending download.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SavedResults {
     files: Vec<SavedFile>,
-    /// The folder of a save that was begun and has not ended: goes on, or is offered, at the next
-    /// start.
+    /// The folder of a download that has not ended: resumed or offered at the next start.
     pub pending_folder: Option<PathBuf>,
-    /// When it was last said that the link is about to die.
+    /// When the user was last warned that the link expires.
     pub expiry_warned: Option<Timestamp>,
-    /// The next retry of a failed save.
     pub retry: Option<DownloadRetry>,
 }
 
 impl SavedResults {
-    /// Puts together again what was stored.
     pub fn from_stored(
         files: impl IntoIterator<Item = (usize, PathBuf)>,
-        begun: Option<PathBuf>,
-        warned: Option<Timestamp>,
+        pending_folder: Option<PathBuf>,
+        expiry_warned: Option<Timestamp>,
     ) -> Self {
-        let mut saves = Self {
+        let mut results = Self {
             files: Vec::new(),
-            pending_folder: begun,
-            expiry_warned: warned,
+            pending_folder,
+            expiry_warned,
             retry: None,
         };
         for (number, path) in files {
-            saves.add(number, path);
+            results.add(number, path);
         }
-        saves
+        results
     }
 
-    /// Returns the files in the order of the results, those no longer there included.
+    /// Returns all files in the order of the results, missing ones included.
     pub fn files(&self) -> &[SavedFile] {
         &self.files
     }
 
-    /// Returns where the files are that are there.
+    /// Returns the files that exist.
     pub fn existing(&self) -> impl Iterator<Item = &SavedFile> {
         self.files.iter().filter(|file| file.exists)
     }
 
-    /// Reports whether that result is on disk.
     pub fn has(&self, number: usize) -> bool {
         self.existing().any(|file| file.number == number)
     }
 
-    /// Notes that a result was saved, in the place of an earlier copy.
+    /// Records a saved result; it replaces an earlier copy.
     pub fn add(&mut self, number: usize, path: PathBuf) {
         self.files.retain(|file| file.number != number);
         let at = self.files.partition_point(|file| file.number < number);
@@ -422,7 +396,8 @@ impl SavedResults {
         self.files.insert(at, file);
     }
 
-    /// Records the failure of a save: a transient one is retried, or offered again.
+    /// Records a failed download: a transient failure is retried, another resumable one offered
+    /// again.
     pub fn record_failure(&mut self, error: &DownloadError, at: Timestamp) {
         if !error.is_resumable() {
             self.end_download();
@@ -431,18 +406,18 @@ impl SavedResults {
         }
     }
 
-    /// Ends a save that was begun: everything is here, or nothing will come.
+    /// Ends the pending download: everything is saved, or nothing will be.
     pub(super) fn end_download(&mut self) {
         self.pending_folder = None;
         self.retry = None;
     }
 
-    /// Adds what another account of the same task knows beyond this one.
+    /// Merges another copy of the same task's results.
     pub fn merge(&mut self, other: &Self) {
         for file in &other.files {
             match self.files.iter_mut().find(|own| own.number == file.number) {
                 None => self.add(file.number, file.path.clone()),
-                // What was looked at counts for the same file, until it is looked at again.
+                // The other copy was checked later.
                 Some(own) if own.path == file.path => own.exists = file.exists,
                 Some(_) => {}
             }
@@ -450,10 +425,10 @@ impl SavedResults {
         self.expiry_warned = self.expiry_warned.max(other.expiry_warned);
     }
 
-    /// Notes which of these files are there; others keep what was known.
-    pub fn set_exists(&mut self, path: &Path, is_there: bool) {
+    /// Sets whether the file at `path` exists.
+    pub fn set_exists(&mut self, path: &Path, exists: bool) {
         for file in self.files.iter_mut().filter(|file| file.path == path) {
-            file.exists = is_there;
+            file.exists = exists;
         }
     }
 }
@@ -489,38 +464,38 @@ mod tests {
             total,
             rate: 10,
         };
-        let all = |here, running: &[TransferProgress], waiting| {
-            let all = TotalProgress::sum(here, running.iter().copied(), waiting);
+        let sum = |done, running: &[TransferProgress], queued| {
+            let all = TotalProgress::sum(done, running.iter().copied(), queued);
             let TransferProgress { bytes, total, rate } = all.progress;
             (all.files_done, all.files, bytes, total, rate)
         };
 
-        assert_eq!(all((0, 0), &[], 3), (0, 3, 0, None, 0));
-        let untold = running(5, None);
-        assert_eq!(all((0, 0), &[untold], 1), (0, 2, 5, None, 10));
-        let told = running(50, Some(100));
-        assert_eq!(all((0, 0), &[told], 0), (0, 1, 50, Some(100), 10));
-        assert_eq!(all((1, 300), &[told], 2), (1, 4, 350, Some(800), 10));
-        assert_eq!(all((1, 4), &[untold], 0), (1, 2, 9, Some(10), 10));
+        assert_eq!(sum((0, 0), &[], 3), (0, 3, 0, None, 0));
+        let unknown_size = running(5, None);
+        assert_eq!(sum((0, 0), &[unknown_size], 1), (0, 2, 5, None, 10));
+        let known_size = running(50, Some(100));
+        assert_eq!(sum((0, 0), &[known_size], 0), (0, 1, 50, Some(100), 10));
+        assert_eq!(sum((1, 300), &[known_size], 2), (1, 4, 350, Some(800), 10));
+        assert_eq!(sum((1, 4), &[unknown_size], 0), (1, 2, 9, Some(10), 10));
         let huge = running(u64::MAX, Some(u64::MAX));
         assert_eq!(
-            all((1, u64::MAX), &[huge], 9),
+            sum((1, u64::MAX), &[huge], 9),
             (1, 11, u64::MAX, Some(u64::MAX), 10)
         );
     }
 
     #[test]
     fn a_saved_file_replaces_its_earlier_entry() {
-        let mut saves = SavedResults::default();
-        saves.add(2, "b".into());
-        saves.add(1, "a".into());
-        saves.add(2, "c".into());
-        saves.set_exists(Path::new("a"), false);
+        let mut results = SavedResults::default();
+        results.add(2, "b".into());
+        results.add(1, "a".into());
+        results.add(2, "c".into());
+        results.set_exists(Path::new("a"), false);
 
-        let there: Vec<_> = saves.existing().map(|file| file.path.clone()).collect();
-        assert_eq!(there, [PathBuf::from("c")]);
-        assert_eq!(saves.files().len(), 2);
-        assert!(saves.has(2) && !saves.has(1));
+        let existing: Vec<_> = results.existing().map(|file| file.path.clone()).collect();
+        assert_eq!(existing, [PathBuf::from("c")]);
+        assert_eq!(results.files().len(), 2);
+        assert!(results.has(2) && !results.has(1));
     }
 
     #[test]
@@ -529,20 +504,20 @@ mod tests {
             status: 404,
             why: None,
         };
-        let mut saves = SavedResults {
+        let mut results = SavedResults {
             pending_folder: Some("/v".into()),
             ..SavedResults::default()
         };
         let start = Timestamp::UNIX_EPOCH;
         let (mut now, mut waits) = (start, Vec::new());
         while {
-            saves.record_failure(&error, now);
-            saves.retry.is_some()
+            results.record_failure(&error, now);
+            results.retry.is_some()
         } {
-            let at = saves.retry.unwrap().at;
+            let at = results.retry.unwrap().at;
             // Another file of the task, in the same round.
-            saves.record_failure(&error, time::saturating_add(now, Duration::from_secs(1)));
-            assert_eq!(saves.retry.unwrap().at, at);
+            results.record_failure(&error, time::saturating_add(now, Duration::from_secs(1)));
+            assert_eq!(results.retry.unwrap().at, at);
             waits.push(time::elapsed(now, at).as_secs());
             now = at;
         }
@@ -551,9 +526,9 @@ mod tests {
         assert!(waits.is_sorted() && waits[15..].iter().all(|wait| *wait == 1800));
         let hours = time::elapsed(start, now).as_secs() / 3600;
         assert_eq!((waits.len(), hours), (20, 6));
-        assert!(saves.pending_folder.is_some());
-        saves.record_failure(&DownloadError::Stopped, now);
-        assert_eq!((saves.pending_folder, saves.retry), (None, None));
+        assert!(results.pending_folder.is_some());
+        results.record_failure(&DownloadError::Stopped, now);
+        assert_eq!((results.pending_folder, results.retry), (None, None));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Spans of time as people write them: `90s`, `2h30m`, `1w`.
+//! Durations as users write them: `90s`, `2h30m`, `1w`.
 
 use std::{fmt, time::Duration};
 
-/// The units of a span, in seconds, the largest first.
+/// The units with their length in seconds, largest first.
 const UNITS: [(char, u64); 5] = [
     ('w', 7 * 86_400),
     ('d', 86_400),
@@ -11,27 +11,25 @@ const UNITS: [(char, u64); 5] = [
     ('s', 1),
 ];
 
-/// What a number without a unit means.
+/// The meaning of a number without a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BareNumber {
-    /// Seconds.
     Seconds,
-    /// Nothing: a unit is asked for.
+    /// An error: the unit is required.
     Rejected,
 }
 
-/// Says why a text is no span of time.
+/// The reason why a text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DurationError {
-    /// There is none.
     Missing,
-    /// It is something else, or longer than can be counted.
+    /// Not a duration, or one that overflows.
     Invalid,
-    /// Its last number has no unit.
+    /// The last number has no unit.
     MissingUnit,
 }
 
-/// Reads a span, to the second.
+/// Parses a duration, to the second.
 pub fn parse(text: &str, bare: BareNumber) -> Result<Duration, DurationError> {
     if text.is_empty() {
         return Err(DurationError::Missing);
@@ -39,13 +37,13 @@ pub fn parse(text: &str, bare: BareNumber) -> Result<Duration, DurationError> {
     let mut seconds = 0_u64;
     let mut rest = text;
     while !rest.is_empty() {
-        let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        let number = rest.strip_suffix(behind).unwrap_or_default();
+        let after_digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let number = rest.strip_suffix(after_digits).unwrap_or_default();
         let count: u64 = number
             .parse()
-            .map_err(|_no_number| DurationError::Invalid)?;
-        let mut after = behind.chars();
-        let unit = match (after.next(), bare) {
+            .map_err(|_not_a_number| DurationError::Invalid)?;
+        let mut chars = after_digits.chars();
+        let unit = match (chars.next(), bare) {
             (None, BareNumber::Rejected) => return Err(DurationError::MissingUnit),
             (None, BareNumber::Seconds) => Some(1),
             (Some(c), _) => unit_seconds(c),
@@ -54,19 +52,18 @@ pub fn parse(text: &str, bare: BareNumber) -> Result<Duration, DurationError> {
             .and_then(|unit| count.checked_mul(unit))
             .and_then(|more| seconds.checked_add(more))
             .ok_or(DurationError::Invalid)?;
-        rest = after.as_str();
+        rest = chars.as_str();
     }
     Ok(Duration::from_secs(seconds))
 }
 
-/// Returns how long a unit is.
 fn unit_seconds(unit: char) -> Option<u64> {
     let unit = unit.to_ascii_lowercase();
     let mut units = UNITS.into_iter();
     units.find(|(c, _)| *c == unit).map(|(_, seconds)| seconds)
 }
 
-/// Writes a span so that reading gives the same one again, to the second.
+/// A duration whose text parses to the same value, to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HumanDuration(pub Duration);
 
@@ -76,7 +73,7 @@ impl fmt::Display for HumanDuration {
         if left == 0 {
             return f.write_str("0s");
         }
-        // Weeks are read, and written as days.
+        // Weeks are accepted, but written as days.
         for (unit, seconds) in UNITS.into_iter().skip(1) {
             if left >= seconds {
                 write!(f, "{}{unit}", left / seconds)?;
@@ -112,14 +109,14 @@ mod tests {
             }
         }
         for (text, seconds) in [("90", 90), ("1m30", 90)] {
-            let span = Duration::from_secs(seconds);
-            assert_eq!(parse(text, BareNumber::Seconds), Ok(span));
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(parse(text, BareNumber::Seconds), Ok(duration));
             assert_eq!(
                 parse(text, BareNumber::Rejected),
                 Err(DurationError::MissingUnit)
             );
         }
-        for odd in [
+        for invalid in [
             "m",
             "5x",
             "-5",
@@ -130,9 +127,9 @@ mod tests {
             "9999999999999999999d",
         ] {
             assert_eq!(
-                parse(odd, BareNumber::Seconds),
+                parse(invalid, BareNumber::Seconds),
                 Err(DurationError::Invalid),
-                "{odd}"
+                "{invalid}"
             );
         }
         assert_eq!(parse("", BareNumber::Seconds), Err(DurationError::Missing));
@@ -141,8 +138,8 @@ mod tests {
     proptest! {
         #[test]
         fn durations_round_trip(seconds: u64) {
-            let span = Duration::from_secs(seconds);
-            prop_assert_eq!(parse(&HumanDuration(span).to_string(), BareNumber::Rejected), Ok(span));
+            let duration = Duration::from_secs(seconds);
+            prop_assert_eq!(parse(&HumanDuration(duration).to_string(), BareNumber::Rejected), Ok(duration));
         }
     }
 }

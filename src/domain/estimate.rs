@@ -1,4 +1,4 @@
-//! What past run times say about a running one: the usual time, when it is late, when to expect it.
+//! Estimates for a running task from past run times: median, and the time after which it is late.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,33 +9,33 @@ use super::{
     time,
 };
 
-/// How many finished tasks an estimate looks back on.
+/// The number of finished tasks that an estimate uses.
 pub const MAX_SAMPLES: usize = 40;
 
-/// How many finished tasks it takes before ours speak louder than the documentation.
+/// The number of finished tasks from which their times replace the documented ones.
 const MIN_SAMPLES: usize = 5;
 
-/// The documented usual run time ("simple 2–5 min, complex 5–15 min"), until enough of ours are
-/// known.
+/// The documented usual run time ("simple 2–5 min, complex 5–15 min"), used until there are
+/// [`MIN_SAMPLES`].
 const DOCUMENTED_MEDIAN: Duration = Duration::from_mins(5);
 
-/// The documented upper run time, likewise.
+/// The documented upper run time, used likewise.
 const DOCUMENTED_P95: Duration = Duration::from_mins(15);
 
-/// The record of the run times of tasks that ended well, by when they ended.
+/// Run times of successful tasks, keyed by completion time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunTimes {
-    by_end: BTreeMap<(Timestamp, TaskId), Duration>,
+    by_completion: BTreeMap<(Timestamp, TaskId), Duration>,
 }
 
-/// What to expect of a running task.
+/// The expected run time of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// Half of the tasks took no longer (p50).
+    /// p50.
     pub median: Duration,
-    /// Only one in twenty took longer (p95).
+    /// p95.
     pub late: Duration,
-    /// How many finished tasks it rests on; zero means the documentation's figures.
+    /// The number of finished tasks used; zero for the documented times.
     pub samples: usize,
 }
 
@@ -50,27 +50,28 @@ impl Default for Estimate {
 }
 
 impl RunTimes {
-    /// Notes a task that has ended well; others, and those without times, are passed over.
+    /// Adds a successful task with known times; ignores others.
     pub fn record(&mut self, task: &Task) {
         if task.state().videos().next().is_none() {
             return;
         }
-        if let (Some(took), Some(ended)) = (task.run_time(), task.details().completed) {
-            self.by_end.insert((ended, task.id().clone()), took);
+        if let (Some(took), Some(completed)) = (task.run_time(), task.details().completed) {
+            self.by_completion
+                .insert((completed, task.id().clone()), took);
         }
     }
 
-    /// Forgets a task, as when its times were corrected.
+    /// Removes a task, for example before its times are corrected.
     pub fn remove(&mut self, task: &Task) {
-        if let Some(ended) = task.details().completed {
-            self.by_end.remove(&(ended, task.id().clone()));
+        if let Some(completed) = task.details().completed {
+            self.by_completion.remove(&(completed, task.id().clone()));
         }
     }
 
-    /// Returns the last run times, oldest first, at most [`MAX_SAMPLES`].
+    /// Returns the latest run times, oldest first, at most [`MAX_SAMPLES`].
     pub fn recent(&self) -> Vec<Duration> {
         let mut recent: Vec<_> = self
-            .by_end
+            .by_completion
             .values()
             .rev()
             .take(MAX_SAMPLES)
@@ -80,8 +81,7 @@ impl RunTimes {
         recent
     }
 
-    /// Returns what to expect, from our own tasks once there are enough, else from the
-    /// documentation.
+    /// Returns an estimate from our own tasks, or the documented times if there are too few.
     pub fn estimate(&self) -> Estimate {
         let mut recent = self.recent();
         if recent.len() < MIN_SAMPLES {
@@ -103,12 +103,12 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 }
 
 impl Estimate {
-    /// Returns when a task created then should be done.
+    /// Returns the expected completion of a task created then.
     pub fn expected(&self, created: Timestamp) -> Timestamp {
         time::saturating_add(created, self.median)
     }
 
-    /// Returns from when on such a task is late.
+    /// Returns the time after which a task created then is late.
     pub fn late_after(&self, created: Timestamp) -> Timestamp {
         time::saturating_add(created, self.late)
     }
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(percentile(&[], 50), Duration::ZERO);
     }
 
-    fn ended(name: usize, took: i64, end: i64) -> Task {
+    fn finished(name: usize, took: i64, end: i64) -> Task {
         use crate::domain::{
             link::Links,
             task::{CallbackStatus, Family, TaskDetails, TaskState},
@@ -138,13 +138,13 @@ mod tests {
             videos: Links::parse(["https://ex.com/1.mp4"]),
             callback: CallbackStatus::Delivered,
         };
-        let facts = TaskDetails {
+        let details = TaskDetails {
             created: Some(at(end - took)),
             completed: Some(at(end)),
             ..TaskDetails::default()
         };
         let id = TaskId::parse(&format!("t{name}")).unwrap();
-        Task::from_stored(id, Family::default(), state, facts)
+        Task::from_stored(id, Family::default(), state, details)
     }
 
     #[test]
@@ -156,24 +156,24 @@ mod tests {
             } else {
                 i64::try_from(n).unwrap()
             };
-            times.record(&ended(n, took, i64::try_from(n).unwrap() * 10));
+            times.record(&finished(n, took, i64::try_from(n).unwrap() * 10));
         }
-        times.record(&ended(99, -5, 10_000));
+        times.record(&finished(99, -5, 10_000));
 
         assert_eq!(times.recent().len(), MAX_SAMPLES);
         assert_eq!(times.recent().first(), Some(&Duration::from_secs(20)));
         let Estimate {
-            median: usual,
+            median,
             late,
             samples,
         } = times.estimate();
         assert_eq!(
-            (usual, late, samples),
+            (median, late, samples),
             (Duration::from_secs(39), Duration::from_secs(57), 40)
         );
 
         for n in 4..60 {
-            times.remove(&ended(n, 0, i64::try_from(n).unwrap() * 10));
+            times.remove(&finished(n, 0, i64::try_from(n).unwrap() * 10));
         }
         assert_eq!(times.estimate(), Estimate::default(), "four are too few");
     }

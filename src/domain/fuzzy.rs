@@ -1,7 +1,6 @@
-//! Finding what a person types in what a task is called: letters in their order, case and accents
-//! folded.
+//! Fuzzy and literal text search: letters in order, case and accents folded.
 //!
-//! The only room of the matcher's crate. Knows no tasks and no query language.
+//! The only module that uses `nucleo_matcher`. Knows no tasks and no query language.
 
 use std::fmt;
 
@@ -11,56 +10,54 @@ use nucleo_matcher::{
 };
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// The longest word whose letters may stand apart, in characters; longer ones are looked for as
-/// they are.
+/// The longest word matched fuzzily, in characters; longer ones are matched literally.
 const MAX_FUZZY_LEN: usize = 64;
 
-/// The longest text looked for, in characters; of a longer one the beginning counts. The matcher's
-/// score has room for twice as many.
+/// The longest search text, in characters; the rest of a longer one is ignored. The matcher's score
+/// has room for twice as many.
 const MAX_TEXT_LEN: usize = 1024;
 
-/// What a letter is worth beside its neighbour, and what less where it begins a chunk.
+/// The score of a letter beside its neighbour, and the deduction where it begins a chunk.
 ///
-/// A word must be worth what it would be with all its letters together, in the middle of another
-/// word. Letters that begin words are worth more, and each gap costs: so the beginnings of words
-/// near each other are found, and letters strewn over a long text, which would hold any word, are
-/// not.
+/// A match must score as much as the whole word found in the middle of another. Letters that begin
+/// words score more, and gaps cost. So nearby initials match, and letters scattered over a long
+/// text, which would match any word, do not.
 const SCORE_PER_LETTER: usize = 20;
 const CHUNK_START_DISCOUNT: usize = 4;
 
-/// What is looked for.
+/// A search text, prepared for the matcher.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SearchPattern {
     text: Box<str>,
     literal: Atom,
-    /// Whether accents are folded: those that are written are meant.
+    /// Off if the search text has accents itself: then they must match.
     folds_accents: bool,
-    /// What a match with the letters apart must be worth; zero where they must stand together.
+    /// The lowest score of a fuzzy match; zero for a literal pattern.
     min_score: u16,
 }
 
 impl SearchPattern {
-    /// Returns a word whose letters may stand apart.
+    /// Returns a pattern whose letters may have gaps between them.
     pub fn fuzzy(word: &str) -> Self {
-        let letters = word.graphemes(true).count();
-        if letters > MAX_FUZZY_LEN {
+        let length = word.graphemes(true).count();
+        if length > MAX_FUZZY_LEN {
             return Self::literal(word);
         }
-        let least = (letters * SCORE_PER_LETTER).saturating_sub(CHUNK_START_DISCOUNT);
+        let min_score = (length * SCORE_PER_LETTER).saturating_sub(CHUNK_START_DISCOUNT);
         Self {
-            min_score: u16::try_from(least).unwrap_or(u16::MAX),
+            min_score: u16::try_from(min_score).unwrap_or(u16::MAX),
             ..Self::literal(word)
         }
     }
 
-    /// Returns a text that must be there as it is, but for case and accents.
+    /// Returns a pattern that must occur as written, except for case and accents.
     pub fn literal(text: &str) -> Self {
         let end = text.char_indices().nth(MAX_TEXT_LEN).map(|(at, _)| at);
-        let beginning = end.and_then(|end| text.get(..end)).unwrap_or(text);
+        let searched = end.and_then(|end| text.get(..end)).unwrap_or(text);
         Self {
             text: text.into(),
             literal: Atom::new(
-                beginning,
+                searched,
                 CaseMatching::Ignore,
                 Normalization::Smart,
                 AtomKind::Substring,
@@ -74,13 +71,12 @@ impl SearchPattern {
         }
     }
 
-    /// Has the matcher fold what is folded for this needle.
+    /// Sets the matcher's folding for this pattern.
     fn configure(&self, matcher: &mut Matcher) {
         matcher.config.ignore_case = true;
         matcher.config.normalize = self.folds_accents;
     }
 
-    /// Returns the text as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -88,11 +84,11 @@ impl SearchPattern {
 
 impl fmt::Debug for SearchPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Needle({:?})", self.text)
+        write!(f, "SearchPattern({:?})", self.text)
     }
 }
 
-/// Looks for needles; holds the matcher's memory, so one is used for many texts.
+/// A reusable matcher: it keeps its buffers between searches.
 #[derive(Default)]
 pub struct Searcher {
     matcher: Option<Box<Matcher>>,
@@ -107,48 +103,50 @@ impl fmt::Debug for Searcher {
 }
 
 impl Searcher {
-    /// Reports whether a text holds what is looked for.
-    pub fn finds(&mut self, needle: &SearchPattern, text: &str) -> bool {
-        self.score(needle, text).is_some()
+    pub fn finds(&mut self, pattern: &SearchPattern, text: &str) -> bool {
+        self.score(pattern, text).is_some()
     }
 
-    /// Returns how well a text holds what is looked for, if it does; more is better.
-    pub fn score(&mut self, needle: &SearchPattern, text: &str) -> Option<u16> {
+    /// Returns the score of a match; more is better.
+    pub fn score(&mut self, pattern: &SearchPattern, text: &str) -> Option<u16> {
         let matcher = self
             .matcher
             .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
         let haystack = haystack(text, &mut self.letters);
-        if needle.min_score == 0 {
-            return needle.literal.score(haystack, matcher);
+        if pattern.min_score == 0 {
+            return pattern.literal.score(haystack, matcher);
         }
-        // The first match from the left, drawn together, and not the best of all: that costs the
-        // text's length once and not as often as the word has letters; thousands of prompts are
-        // searched for each letter typed. Only where it is worth too little may the word still
-        // stand there whole.
-        needle.configure(matcher);
-        let score = matcher.fuzzy_match_greedy(haystack, needle.literal.needle_text())?;
-        if score >= needle.min_score {
+        // Takes the first match from the left instead of the best one: it costs one pass over the
+        // text, not one for each letter, and thousands of prompts are searched at each key. If it
+        // scores too low, the word may still occur literally.
+        pattern.configure(matcher);
+        let score = matcher.fuzzy_match_greedy(haystack, pattern.literal.needle_text())?;
+        if score >= pattern.min_score {
             return Some(score);
         }
-        needle.literal.score(haystack, matcher)
+        pattern.literal.score(haystack, matcher)
     }
 
-    /// Returns where a text holds what is looked for: the numbers of its graphemes, in order; empty
-    /// where it does not.
-    pub fn match_positions(&mut self, needle: &SearchPattern, text: &str) -> &[u32] {
+    /// Returns the indices of the matching graphemes, in order; empty without a match.
+    pub fn match_positions(&mut self, pattern: &SearchPattern, text: &str) -> &[u32] {
         self.match_positions.clear();
         let matcher = self
             .matcher
             .get_or_insert_with(|| Box::new(Matcher::new(Config::DEFAULT)));
         let haystack = haystack(text, &mut self.letters);
-        let places = &mut self.match_positions;
-        if needle.literal.indices(haystack, matcher, places).is_none() && needle.min_score > 0 {
-            places.clear();
-            needle.configure(matcher);
-            let letters = needle.literal.needle_text();
-            let score = matcher.fuzzy_indices_greedy(haystack, letters, places);
-            if score.is_none_or(|score| score < needle.min_score) {
-                places.clear();
+        let positions = &mut self.match_positions;
+        if pattern
+            .literal
+            .indices(haystack, matcher, positions)
+            .is_none()
+            && pattern.min_score > 0
+        {
+            positions.clear();
+            pattern.configure(matcher);
+            let letters = pattern.literal.needle_text();
+            let score = matcher.fuzzy_indices_greedy(haystack, letters, positions);
+            if score.is_none_or(|score| score < pattern.min_score) {
+                positions.clear();
             }
         }
         self.match_positions.sort_unstable();
@@ -156,7 +154,7 @@ impl Searcher {
     }
 }
 
-/// Returns a text as the matcher takes it: one letter for each grapheme.
+/// Converts a text for the matcher: one letter for each grapheme.
 fn haystack<'a>(text: &'a str, letters: &'a mut Vec<char>) -> Utf32Str<'a> {
     if text.is_ascii() {
         return Utf32Str::Ascii(text.as_bytes());
@@ -225,13 +223,13 @@ mod tests {
         fn no_input_panics(word in "\\PC{0,80}", text in "\\PC{0,200}", long in 0_usize..2000) {
             let mut searcher = Searcher::default();
             let long = "a\u{e4}".repeat(long);
-            for needle in [SearchPattern::fuzzy(&word), SearchPattern::literal(&word), SearchPattern::literal(&long)] {
+            for pattern in [SearchPattern::fuzzy(&word), SearchPattern::literal(&word), SearchPattern::literal(&long)] {
                 for text in [&text, &long, &word] {
-                    let places = searcher.match_positions(&needle, text).to_vec();
+                    let positions = searcher.match_positions(&pattern, text).to_vec();
                     let letters = u32::try_from(text.graphemes(true).count()).unwrap();
-                    prop_assert!(places.iter().all(|at| *at < letters));
-                    prop_assert!(places.is_sorted());
-                    prop_assert!(places.is_empty() || searcher.finds(&needle, text));
+                    prop_assert!(positions.iter().all(|at| *at < letters));
+                    prop_assert!(positions.is_sorted());
+                    prop_assert!(positions.is_empty() || searcher.finds(&pattern, text));
                 }
             }
         }

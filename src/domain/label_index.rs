@@ -1,12 +1,12 @@
-//! Which labels several tasks share: such a label tells none of them apart.
+//! The number of tasks with each label, to find labels that several tasks share.
 //!
-//! Knows nothing of tasks, and costs the same however long the list is.
+//! The cost of a change does not depend on the length of the list.
 
 use std::collections::HashMap;
 
 use super::text::CleanText;
 
-/// Counts the labels of a list.
+/// A multiset of labels.
 #[derive(Debug, Clone, Default)]
 pub struct LabelIndex {
     labels: HashMap<Box<str>, usize>,
@@ -14,7 +14,6 @@ pub struct LabelIndex {
 }
 
 impl LabelIndex {
-    /// Counts a task in, by its label.
     pub fn add(&mut self, label: Option<&CleanText>) {
         self.count += 1;
         if let Some(label) = label {
@@ -22,7 +21,6 @@ impl LabelIndex {
         }
     }
 
-    /// Counts a task out, by its label.
     pub fn remove(&mut self, label: Option<&CleanText>) {
         self.count = self.count.saturating_sub(1);
         let Some(label) = label else { return };
@@ -34,12 +32,11 @@ impl LabelIndex {
         }
     }
 
-    /// Returns how many tasks were counted.
+    /// Returns the number of tasks, with and without a label.
     pub const fn count(&self) -> usize {
         self.count
     }
 
-    /// Reports whether more than one task has that label.
     pub fn is_shared(&self, label: &CleanText) -> bool {
         self.labels
             .get(label.as_str())
@@ -54,17 +51,17 @@ mod tests {
     #[test]
     fn a_label_is_shared_while_two_tasks_have_it() {
         let (take, other) = (CleanText::line("take", 9), CleanText::line("other", 9));
-        let mut names = LabelIndex::default();
+        let mut index = LabelIndex::default();
         for label in [Some(&take), None, Some(&other)] {
-            names.add(label);
+            index.add(label);
         }
-        assert!(!names.is_shared(&take));
+        assert!(!index.is_shared(&take));
 
-        names.add(Some(&take));
-        assert!(names.is_shared(&take) && !names.is_shared(&other));
+        index.add(Some(&take));
+        assert!(index.is_shared(&take) && !index.is_shared(&other));
 
-        names.remove(Some(&take));
-        assert!(!names.is_shared(&take));
-        assert_eq!(names.count(), 3);
+        index.remove(Some(&take));
+        assert!(!index.is_shared(&take));
+        assert_eq!(index.count(), 3);
     }
 }

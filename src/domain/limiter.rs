@@ -1,15 +1,15 @@
-//! Whose turn it is: the limits on asking, held over all instances that share a list.
+//! Rate limiter shared by all instances on one list: [four](MAX_IN_FLIGHT) requests in flight,
+//! [five](MAX_PER_SECOND) started in a second.
 //!
-//! A [`Limiter`] stands beside the list. Who wants to ask takes a turn from it and gives it back
-//! afterwards. Pure: the file it lives in is an adapter's. Times in it are [`Mono`]s counted from a
-//! start that all instances share, the host's.
+//! A request needs a [`Permit`], which is released with its [outcome](RequestOutcome). Pure:
+//! `adapters::file_limiter` keeps the [`Limiter`] in a file beside the list. Its times are
+//! [`Mono`]s from the start of the host, which all instances share.
 //!
-//! A turn never given back ends when its [holder](OwnerProcess) is known to be gone (a killed
-//! instance), else by itself when its answer would count as lost. Whatever is wrong with the book
-//! costs at most the others' limits: every instance keeps its own all the same.
+//! A permit that is never released is dropped when its [owner](OwnerProcess) has exited, else when
+//! its request counts as lost. If the file is unusable, only the shared limits are lost: every
+//! instance also keeps its own.
 //!
-//! How many may ask is counted over all. What the server says of an account holds for those only
-//! who ask the same address with the same key.
+//! Permits are counted over all accounts. A backoff holds for one address and key only.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -25,30 +25,28 @@ use super::{
     time::Mono,
 };
 
-/// How long who finds all places taken waits before it looks again; answers take about this long.
+/// The wait if all permits are in use: about the time of an answer.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// How long who finds another's try under way waits before it looks again.
+/// The wait while another instance probes the account after a backoff.
 const PROBE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The most accounts whose holds are kept; more than any list is watched with.
+/// The most backoffs kept; more accounts than any list is used with.
 const MAX_BACKOFFS: usize = 8;
 
-/// A fingerprint of who asks whom: the same for the same address and key, and neither can be
-/// read from it.
+/// A fingerprint of an address and a key, from which neither can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AccountHash(u64);
 
 impl AccountHash {
-    /// Returns the fingerprint of an address and a key.
     pub fn new(origin: &str, key: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (origin, key).hash(&mut hasher);
         Self(hasher.finish())
     }
 
-    /// Returns what stands for it in one book: in another it is another, so that no two files can
-    /// be compared.
+    /// Returns the fingerprint used in one limiter file. Each file has its own salt, so that no two
+    /// files can be compared.
     #[must_use]
     pub fn salted(self, salt: u64) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -56,83 +54,72 @@ impl AccountHash {
         Self(hasher.finish())
     }
 
-    /// Returns the fingerprint that a number stands for.
     pub const fn from_u64(number: u64) -> Self {
         Self(number)
     }
 
-    /// Returns the number that stands for it.
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 }
 
-/// The process that holds a turn, told apart from every other one of its world, also from a
-/// later one of its number.
+/// A process that owns a permit, distinct from a later process with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnerProcess {
-    /// The world its number is of: one start of a host, and there one space of numbers.
+    /// The PID namespace of one boot of one host.
     pub namespace: u64,
-    /// Its number.
     pub pid: u32,
-    /// When it began, as the host counts.
+    /// In the host's clock ticks.
     pub started_at: u64,
 }
 
-/// The right to ask after one task now.
+/// The right to send one request about a task now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
-    /// After which task.
     pub task: TaskId,
-    /// Who asks whom.
     pub account: AccountHash,
-    /// When it was given.
+    /// When it was acquired; in [`Limiter::released`], when it was released.
     pub since: Mono,
-    /// Which process has it; `None` where that cannot be told.
+    /// `None` if the process cannot be identified.
     pub owner: Option<OwnerProcess>,
 }
 
-/// Why there is no turn.
+/// The reason why a permit was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DenyReason {
-    /// Another instance is asking after this very task, or just did: its answer comes by way of the
-    /// list.
+    /// Another instance is checking this task, or just did: its answer arrives through the list.
     TaskBusy,
-    /// As many questions are under way, or started in this second, as may be.
+    /// The limit of requests in flight, or of requests started in a second.
     LimitReached,
-    /// Another instance learnt of an account-wide error with the same key: every question waits.
+    /// An account-wide error with the same key: every request waits.
     AccountBackoff {
-        /// Which.
         error: PollError,
-        /// How many answers in a row said so.
+        /// The number of failures in a row.
         failures: u32,
     },
 }
 
-/// A turn refused: why, and when it is worth trying again.
+/// A denied permit: why, and when to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// Why.
     pub reason: DenyReason,
-    /// How long to wait.
     pub wait: Duration,
 }
 
-/// What a question brought to light about the server, whatever it said of the task.
+/// The outcome of a request for the account, whatever it says about the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// It answers for tasks: a hold is over.
+    /// The server answers: a backoff ends.
     Answered,
-    /// It says something of the account: every question with this key waits.
+    /// An account-wide error: every request with this key waits.
     AccountError(PollError),
-    /// An answer of which nothing follows: a hold goes on.
+    /// No conclusion: a backoff continues.
     TransientError,
-    /// Nothing was answered, or even asked.
+    /// No answer, or no request.
     NoAnswer,
 }
 
 impl RequestOutcome {
-    /// Returns what an answer tells.
     pub fn from_result<T>(answer: &Result<T, PollError>) -> Self {
         match answer {
             Ok(_) | Err(PollError::NotFound | PollError::Rejected { .. }) => Self::Answered,
@@ -143,59 +130,54 @@ impl RequestOutcome {
     }
 }
 
-/// What one instance tells the others about the account.
+/// A message to the other instances about the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broadcast {
-    /// Every question waits.
+    /// Every request waits.
     Backoff {
-        /// Why.
         error: PollError,
-        /// How many answers in a row said so.
+        /// The number of failures in a row.
         failures: u32,
-        /// How long.
         wait: Duration,
     },
-    /// A person wants one try now.
+    /// The user wants one retry now.
     RetryNow,
 }
 
-/// An account-wide error as the book holds it.
+/// An account-wide backoff as stored in the limiter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedBackoff {
-    /// Whom it concerns.
     pub account: AccountHash,
-    /// Which.
     pub error: PollError,
-    /// How many answers in a row said so.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// When it was told.
+    /// When it was set.
     pub since: Mono,
-    /// When one question tries again.
+    /// When one request probes the account.
     pub until: Mono,
 }
 
-/// What the instances of a list must know of each other to ask no more than one would.
+/// The limiter's state, shared by all instances on one list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limiter {
-    /// When requests were made of late, those put a second time too, oldest first; at most five.
+    /// The starts of recent requests, retries included, oldest first; at most five.
     pub request_times: Vec<Mono>,
-    /// The turns under way; at most four.
+    /// Permits in use; at most four.
     pub in_use: Vec<Permit>,
-    /// The turns given back of late, with the time of that: the answer may not be seen on the list
-    /// yet.
+    /// Recently released permits: their answers may not be on the list yet.
     pub released: Vec<Permit>,
-    /// Why every question of an account waits; at most one an account, and eight in all.
+    /// At most one for each account, and eight in all.
     pub backoffs: Vec<SharedBackoff>,
 }
 
 impl Limiter {
-    /// Takes back the turns of those who are gone: their answers come no more. What they started
-    /// still counts.
+    /// Drops the permits of exited processes, which get no answer. Their requests still count.
     pub fn release_dead(&mut self, is_gone: impl Fn(OwnerProcess) -> bool) {
-        self.in_use.retain(|turn| !turn.owner.is_some_and(&is_gone));
+        self.in_use
+            .retain(|permit| !permit.owner.is_some_and(&is_gone));
     }
 
-    /// Gives the turn to ask after a task now to nobody known; as [`give`](Self::acquire_for).
+    /// Acquires a permit without an owner; see [`acquire_for`](Self::acquire_for).
     pub fn acquire(
         &mut self,
         task: &TaskId,
@@ -205,45 +187,45 @@ impl Limiter {
         self.acquire_for(task, account, None, now)
     }
 
-    /// Gives the turn to ask after a task now, or says why not.
+    /// Acquires a permit to check a task now.
     pub fn acquire_for(
         &mut self,
         task: &TaskId,
         account: AccountHash,
-        holder: Option<OwnerProcess>,
+        owner: Option<OwnerProcess>,
         now: Mono,
     ) -> Result<Permit, Denied> {
         self.expire(now);
-        if let Some(wait) = self.check_backoff(account, now) {
-            return Err(wait);
+        if let Some(denied) = self.check_backoff(account, now) {
+            return Err(denied);
         }
-        let put_off = |why, wait| Err(Denied { reason: why, wait });
-        if self.in_use.iter().any(|turn| turn.task == *task) {
-            return put_off(DenyReason::TaskBusy, MIN_INTERVAL);
+        let deny = |reason, wait| Err(Denied { reason, wait });
+        if self.in_use.iter().any(|permit| permit.task == *task) {
+            return deny(DenyReason::TaskBusy, MIN_INTERVAL);
         }
-        if let Some(asked) = self.released.iter().find(|turn| turn.task == *task) {
-            let wait = asked.since.after(MIN_INTERVAL).since(now);
-            return put_off(DenyReason::TaskBusy, wait);
+        if let Some(recent) = self.released.iter().find(|permit| permit.task == *task) {
+            let wait = recent.since.after(MIN_INTERVAL).since(now);
+            return deny(DenyReason::TaskBusy, wait);
         }
         if self.in_use.len() >= MAX_IN_FLIGHT {
-            return put_off(DenyReason::LimitReached, RETRY_DELAY);
+            return deny(DenyReason::LimitReached, RETRY_DELAY);
         }
         if let Some(wait) = self.rate_limit_wait(now) {
-            return put_off(DenyReason::LimitReached, wait);
+            return deny(DenyReason::LimitReached, wait);
         }
-        let turn = Permit {
+        let permit = Permit {
             task: task.clone(),
             account,
             since: now,
-            owner: holder,
+            owner,
         };
         self.request_times.push(now);
-        self.in_use.push(turn.clone());
-        Ok(turn)
+        self.in_use.push(permit.clone());
+        Ok(permit)
     }
 
-    /// Counts that a question in its turn is put a second time, as its connection broke; or says
-    /// how long that must wait for its place in the second.
+    /// Counts a retry of a request that has a permit, after its connection broke; the error is the
+    /// time to wait.
     pub fn acquire_retry(&mut self, now: Mono) -> Result<(), Duration> {
         self.expire(now);
         if let Some(wait) = self.rate_limit_wait(now) {
@@ -253,57 +235,59 @@ impl Limiter {
         Ok(())
     }
 
-    /// Returns how long the next request must wait, where as many were made in this second as may
-    /// be.
+    /// Returns the wait for the next request while the rate limit is reached.
     fn rate_limit_wait(&self, now: Mono) -> Option<Duration> {
         let first = self.request_times.first()?;
         (self.request_times.len() >= MAX_PER_SECOND).then(|| first.after(RATE_WINDOW).since(now))
     }
 
     fn backoff_of(&self, account: AccountHash) -> Option<&SharedBackoff> {
-        self.backoffs.iter().find(|held| held.account == account)
+        self.backoffs
+            .iter()
+            .find(|backoff| backoff.account == account)
     }
 
-    /// Says why nobody may ask with that key at all. Once a hold is over one question at a time
-    /// tries.
+    /// Denies requests during a backoff. After it, one request at a time probes the account.
     fn check_backoff(&self, account: AccountHash, now: Mono) -> Option<Denied> {
-        let held = self.backoff_of(account)?;
-        let is_try = |turn: &Permit| turn.account == account && turn.since >= held.until;
-        let wait = if now < held.until {
-            held.until.since(now)
-        } else if self.in_use.iter().any(is_try) {
+        let backoff = self.backoff_of(account)?;
+        let is_probe = |permit: &Permit| permit.account == account && permit.since >= backoff.until;
+        let wait = if now < backoff.until {
+            backoff.until.since(now)
+        } else if self.in_use.iter().any(is_probe) {
             PROBE_RETRY_DELAY
         } else {
             return None;
         };
-        let why = DenyReason::AccountBackoff {
-            error: held.error.clone(),
-            failures: held.failures,
+        let reason = DenyReason::AccountBackoff {
+            error: backoff.error.clone(),
+            failures: backoff.failures,
         };
-        Some(Denied { reason: why, wait })
+        Some(Denied { reason, wait })
     }
 
-    /// Takes a turn back, with what it brought to light: so the end of a hold's try is its end or
-    /// the next hold, and nobody tries in between.
+    /// Releases a permit with its outcome. A probe's outcome ends the backoff or starts the next
+    /// one in the same step, so that no request slips in between.
     ///
-    /// As in every instance: only what was asked since the end of a hold ends it or makes it grow.
-    pub fn release(&mut self, turn: &Permit, heard: &RequestOutcome, now: Mono) {
+    /// Only a request sent after the end of a backoff ends it or makes it longer.
+    pub fn release(&mut self, permit: &Permit, outcome: &RequestOutcome, now: Mono) {
         self.expire(now);
-        self.in_use.retain(|other| other != turn);
+        self.in_use.retain(|other| other != permit);
         self.released.push(Permit {
             since: now,
-            ..turn.clone()
+            ..permit.clone()
         });
-        let account = turn.account;
-        let held = self.backoff_of(account).cloned();
-        let is_try = held.as_ref().is_some_and(|held| turn.since >= held.until);
-        let (error, failures) = match (heard, held) {
-            (RequestOutcome::Answered, _) if is_try => {
-                self.backoffs.retain(|held| held.account != account);
+        let account = permit.account;
+        let backoff = self.backoff_of(account).cloned();
+        let is_probe = backoff
+            .as_ref()
+            .is_some_and(|backoff| permit.since >= backoff.until);
+        let (error, failures) = match (outcome, backoff) {
+            (RequestOutcome::Answered, _) if is_probe => {
+                self.backoffs.retain(|backoff| backoff.account != account);
                 return;
             }
-            (RequestOutcome::TransientError, Some(held)) if is_try => {
-                (held.error, held.failures.saturating_add(1))
+            (RequestOutcome::TransientError, Some(backoff)) if is_probe => {
+                (backoff.error, backoff.failures.saturating_add(1))
             }
             (
                 RequestOutcome::Answered
@@ -312,23 +296,27 @@ impl Limiter {
                 _,
             ) => return,
             (RequestOutcome::AccountError(error), None) => (error.clone(), 1),
-            (RequestOutcome::AccountError(error), Some(held)) if is_try => {
-                (error.clone(), held.failures.saturating_add(1))
+            (RequestOutcome::AccountError(error), Some(backoff)) if is_probe => {
+                (error.clone(), backoff.failures.saturating_add(1))
             }
-            (RequestOutcome::AccountError(error), Some(held)) if held.error == *error => return,
-            (RequestOutcome::AccountError(error), Some(held)) => (error.clone(), held.failures),
+            (RequestOutcome::AccountError(error), Some(backoff)) if backoff.error == *error => {
+                return;
+            }
+            (RequestOutcome::AccountError(error), Some(backoff)) => {
+                (error.clone(), backoff.failures)
+            }
         };
-        // Another spread each time, and the same for everybody who reads it.
+        // The seed varies, and gives the same wait to each reader.
         let seed = u64::try_from(now.since_start().as_nanos()).unwrap_or_default();
         let wait = Jitter::seeded(seed).account_backoff(&error, failures);
         self.set_backoff(account, error, failures, now.after(wait), now);
     }
 
-    /// Takes in what an instance tells the others of its key. No word makes a hold shorter, but a
-    /// person's.
-    pub fn apply(&mut self, word: &Broadcast, account: AccountHash, now: Mono) {
+    /// Applies a message of an instance about its account. Only a manual retry makes a backoff
+    /// shorter.
+    pub fn apply(&mut self, message: &Broadcast, account: AccountHash, now: Mono) {
         self.expire(now);
-        match word {
+        match message {
             Broadcast::Backoff {
                 error,
                 failures,
@@ -338,16 +326,16 @@ impl Limiter {
                 self.set_backoff(account, error.clone(), *failures, until, now);
             }
             Broadcast::RetryNow => {
-                for held in &mut self.backoffs {
-                    if held.account == account {
-                        held.until = held.until.min(now);
+                for backoff in &mut self.backoffs {
+                    if backoff.account == account {
+                        backoff.until = backoff.until.min(now);
                     }
                 }
             }
         }
     }
 
-    /// Holds an account back, unless it is held for longer.
+    /// Sets an account's backoff, unless a longer one is set.
     fn set_backoff(
         &mut self,
         account: AccountHash,
@@ -357,11 +345,11 @@ impl Limiter {
         now: Mono,
     ) {
         let known = self.backoff_of(account);
-        if known.is_some_and(|held| held.until > until) {
+        if known.is_some_and(|backoff| backoff.until > until) {
             return;
         }
-        let failures = known.map_or(failures, |held| held.failures.max(failures));
-        self.backoffs.retain(|held| held.account != account);
+        let failures = known.map_or(failures, |backoff| backoff.failures.max(failures));
+        self.backoffs.retain(|backoff| backoff.account != account);
         let surplus = (self.backoffs.len() + 1).saturating_sub(MAX_BACKOFFS);
         self.backoffs.drain(..surplus);
         self.backoffs.push(SharedBackoff {
@@ -373,20 +361,20 @@ impl Limiter {
         });
     }
 
-    /// Forgets what is over, and what cannot be: times ahead of the clock are from before the
-    /// host's last start.
+    /// Drops expired entries, and entries ahead of the clock, which are from before the host's last
+    /// boot.
     fn expire(&mut self, now: Mono) {
         let is_within = |since: Mono, span| since <= now && now < since.after(span);
         self.request_times.retain(|at| is_within(*at, RATE_WINDOW));
-        self.in_use.retain(|turn| is_within(turn.since, LOST_AFTER));
+        self.in_use
+            .retain(|permit| is_within(permit.since, LOST_AFTER));
         self.released
-            .retain(|turn| is_within(turn.since, MIN_INTERVAL));
-        // Whoever tries after a hold ends it or makes it a new one; with nobody left to try it ends
-        // here.
-        self.backoffs.retain(|held| {
-            held.since <= now
-                && held.until <= held.since.after(MAX_WAIT)
-                && held.until.after(MAX_WAIT) > now
+            .retain(|permit| is_within(permit.since, MIN_INTERVAL));
+        // A probe ends a backoff or starts a new one; without any probe it ends here.
+        self.backoffs.retain(|backoff| {
+            backoff.since <= now
+                && backoff.until <= backoff.since.after(MAX_WAIT)
+                && backoff.until.after(MAX_WAIT) > now
         });
     }
 }
@@ -407,9 +395,9 @@ mod tests {
         TaskId::parse(name).unwrap()
     }
 
-    fn refused(why: DenyReason, millis: u64) -> Result<Permit, Denied> {
+    fn denied(reason: DenyReason, millis: u64) -> Result<Permit, Denied> {
         Err(Denied {
-            reason: why,
+            reason,
             wait: Duration::from_millis(millis),
         })
     }
@@ -424,252 +412,264 @@ mod tests {
 
     #[test]
     fn four_in_flight_and_five_starts_a_second() {
-        let mut book = Limiter::default();
-        let turns: Vec<_> = ["a", "b", "c", "d"]
+        let mut limiter = Limiter::default();
+        let permits: Vec<_> = ["a", "b", "c", "d"]
             .iter()
-            .map(|name| book.acquire(&id(name), MINE, at(0)).unwrap())
+            .map(|name| limiter.acquire(&id(name), MINE, at(0)).unwrap())
             .collect();
 
         assert_eq!(
-            book.acquire(&id("e"), MINE, at(1)),
-            refused(DenyReason::LimitReached, 200)
+            limiter.acquire(&id("e"), MINE, at(1)),
+            denied(DenyReason::LimitReached, 200)
         );
-        book.release(&turns[0], &RequestOutcome::Answered, at(2));
-        assert!(book.acquire(&id("e"), MINE, at(3)).is_ok());
-        book.release(&turns[1], &RequestOutcome::Answered, at(4));
+        limiter.release(&permits[0], &RequestOutcome::Answered, at(2));
+        assert!(limiter.acquire(&id("e"), MINE, at(3)).is_ok());
+        limiter.release(&permits[1], &RequestOutcome::Answered, at(4));
         assert_eq!(
-            book.acquire(&id("f"), MINE, at(5)),
-            refused(DenyReason::LimitReached, 1095)
+            limiter.acquire(&id("f"), MINE, at(5)),
+            denied(DenyReason::LimitReached, 1095)
         );
-        assert!(book.acquire(&id("f"), MINE, at(1100)).is_ok());
+        assert!(limiter.acquire(&id("f"), MINE, at(1100)).is_ok());
     }
 
     #[test]
     fn a_retried_request_counts_twice() {
-        let mut book = Limiter::default();
+        let mut limiter = Limiter::default();
         for name in ["a", "b", "c", "d"] {
-            book.acquire(&id(name), MINE, at(0)).unwrap();
+            limiter.acquire(&id(name), MINE, at(0)).unwrap();
         }
 
         assert_eq!(
-            book.acquire_retry(at(100)),
+            limiter.acquire_retry(at(100)),
             Ok(()),
-            "its own turn is no hindrance"
+            "its own permit does not count against it"
         );
-        assert_eq!(book.acquire_retry(at(200)), Err(Duration::from_millis(900)));
-        assert_eq!(book.acquire_retry(at(1100)), Ok(()));
-        let turn = book.in_use[0].clone();
-        book.release(&turn, &RequestOutcome::Answered, at(1101));
-        for name in ["e", "f", "g"] {
-            let turn = book.acquire(&id(name), MINE, at(1200)).unwrap();
-            book.release(&turn, &RequestOutcome::Answered, at(1201));
-        }
-        let fifth = book.acquire(&id("h"), MINE, at(1300)).unwrap();
-        book.release(&fifth, &RequestOutcome::Answered, at(1301));
         assert_eq!(
-            book.acquire(&id("i"), MINE, at(1400)),
-            refused(DenyReason::LimitReached, 800)
+            limiter.acquire_retry(at(200)),
+            Err(Duration::from_millis(900))
+        );
+        assert_eq!(limiter.acquire_retry(at(1100)), Ok(()));
+        let permit = limiter.in_use[0].clone();
+        limiter.release(&permit, &RequestOutcome::Answered, at(1101));
+        for name in ["e", "f", "g"] {
+            let permit = limiter.acquire(&id(name), MINE, at(1200)).unwrap();
+            limiter.release(&permit, &RequestOutcome::Answered, at(1201));
+        }
+        let fifth = limiter.acquire(&id("h"), MINE, at(1300)).unwrap();
+        limiter.release(&fifth, &RequestOutcome::Answered, at(1301));
+        assert_eq!(
+            limiter.acquire(&id("i"), MINE, at(1400)),
+            denied(DenyReason::LimitReached, 800)
         );
     }
 
     #[test]
     fn a_task_is_checked_by_one_instance_at_a_time() {
-        let mut book = Limiter::default();
-        let turn = book.acquire(&id("a"), MINE, at(0)).unwrap();
+        let mut limiter = Limiter::default();
+        let permit = limiter.acquire(&id("a"), MINE, at(0)).unwrap();
 
         assert_eq!(
-            book.acquire(&id("a"), MINE, at(1500)),
-            refused(DenyReason::TaskBusy, 2000)
+            limiter.acquire(&id("a"), MINE, at(1500)),
+            denied(DenyReason::TaskBusy, 2000)
         );
-        book.release(&turn, &RequestOutcome::NoAnswer, at(3000));
+        limiter.release(&permit, &RequestOutcome::NoAnswer, at(3000));
         assert_eq!(
-            book.acquire(&id("a"), MINE, at(3500)),
-            refused(DenyReason::TaskBusy, 1500)
+            limiter.acquire(&id("a"), MINE, at(3500)),
+            denied(DenyReason::TaskBusy, 1500)
         );
-        assert!(book.acquire(&id("a"), MINE, at(5000)).is_ok());
+        assert!(limiter.acquire(&id("a"), MINE, at(5000)).is_ok());
     }
 
     #[test]
     fn an_unreleased_permit_expires() {
-        let mut book = Limiter::default();
+        let mut limiter = Limiter::default();
         for name in ["a", "b", "c", "d"] {
-            book.acquire(&id(name), MINE, at(0)).unwrap();
+            limiter.acquire(&id(name), MINE, at(0)).unwrap();
         }
 
-        assert!(book.acquire(&id("a"), MINE, at(24_999)).is_err());
-        assert!(book.acquire(&id("a"), MINE, at(25_000)).is_ok());
-        assert_eq!(book.in_use.len(), 1);
+        assert!(limiter.acquire(&id("a"), MINE, at(24_999)).is_err());
+        assert!(limiter.acquire(&id("a"), MINE, at(25_000)).is_ok());
+        assert_eq!(limiter.in_use.len(), 1);
     }
 
     #[test]
     fn permits_of_dead_processes_are_released() {
-        let one = |process| OwnerProcess {
+        let owner = |pid| OwnerProcess {
             namespace: 1,
-            pid: process,
+            pid,
             started_at: 5,
         };
-        let mut book = Limiter::default();
-        for (name, process) in [("a", 1), ("b", 1), ("c", 2)] {
-            let given = book.acquire_for(&id(name), MINE, Some(one(process)), at(0));
-            given.unwrap();
+        let mut limiter = Limiter::default();
+        for (name, pid) in [("a", 1), ("b", 1), ("c", 2)] {
+            let acquired = limiter.acquire_for(&id(name), MINE, Some(owner(pid)), at(0));
+            acquired.unwrap();
         }
-        book.acquire(&id("d"), MINE, at(0)).unwrap();
+        limiter.acquire(&id("d"), MINE, at(0)).unwrap();
 
-        book.release_dead(|holder| holder == one(1));
+        limiter.release_dead(|exited| exited == owner(1));
 
-        assert!(book.acquire(&id("a"), MINE, at(1)).is_ok());
+        assert!(limiter.acquire(&id("a"), MINE, at(1)).is_ok());
         assert_eq!(
-            book.acquire(&id("b"), MINE, at(2)),
-            refused(DenyReason::LimitReached, 1098),
+            limiter.acquire(&id("b"), MINE, at(2)),
+            denied(DenyReason::LimitReached, 1098),
             "five have started"
         );
-        assert!(book.acquire(&id("b"), MINE, at(1100)).is_ok());
+        assert!(limiter.acquire(&id("b"), MINE, at(1100)).is_ok());
         for name in ["c", "d"] {
-            let other = book.acquire(&id(name), MINE, at(2000)).unwrap_err();
+            let other = limiter.acquire(&id(name), MINE, at(2000)).unwrap_err();
             assert_eq!(
                 other.reason,
                 DenyReason::TaskBusy,
-                "{name} is still asked after"
+                "{name} is still being checked"
             );
         }
     }
 
     #[test]
     fn one_probe_decides_after_a_backoff() {
-        let mut book = Limiter::default();
-        let early = book.acquire(&id("a"), MINE, at(0)).unwrap();
-        book.apply(&limited(10), MINE, at(0));
-        let held = |millis| {
+        let mut limiter = Limiter::default();
+        let early = limiter.acquire(&id("a"), MINE, at(0)).unwrap();
+        limiter.apply(&limited(10), MINE, at(0));
+        let denied_for = |millis| {
             let (error, failures) = (PollError::Maintenance, 2);
-            refused(DenyReason::AccountBackoff { error, failures }, millis)
+            denied(DenyReason::AccountBackoff { error, failures }, millis)
         };
 
-        assert_eq!(book.acquire(&id("b"), MINE, at(1000)), held(9000));
-        book.apply(&limited(3), MINE, at(2000));
-        book.release(&early, &RequestOutcome::Answered, at(2500));
+        assert_eq!(limiter.acquire(&id("b"), MINE, at(1000)), denied_for(9000));
+        limiter.apply(&limited(3), MINE, at(2000));
+        limiter.release(&early, &RequestOutcome::Answered, at(2500));
         assert_eq!(
-            book.acquire(&id("b"), MINE, at(3000)),
-            held(7000),
-            "nothing from before shortens it"
+            limiter.acquire(&id("b"), MINE, at(3000)),
+            denied_for(7000),
+            "an earlier request does not shorten it"
         );
-        let probe = book.acquire(&id("b"), MINE, at(10_000)).unwrap();
-        assert_eq!(book.acquire(&id("c"), MINE, at(10_100)), held(1000));
-        book.release(&probe, &RequestOutcome::NoAnswer, at(10_200));
-        let probe = book.acquire(&id("c"), MINE, at(10_300)).unwrap();
-        book.release(&probe, &RequestOutcome::Answered, at(10_400));
-        assert_eq!(book.backoffs, []);
+        let probe = limiter.acquire(&id("b"), MINE, at(10_000)).unwrap();
+        assert_eq!(
+            limiter.acquire(&id("c"), MINE, at(10_100)),
+            denied_for(1000)
+        );
+        limiter.release(&probe, &RequestOutcome::NoAnswer, at(10_200));
+        let probe = limiter.acquire(&id("c"), MINE, at(10_300)).unwrap();
+        limiter.release(&probe, &RequestOutcome::Answered, at(10_400));
+        assert_eq!(limiter.backoffs, []);
     }
 
     #[test]
     fn a_manual_retry_is_immediate() {
-        let mut book = Limiter::default();
-        book.apply(&limited(300), MINE, at(0));
+        let mut limiter = Limiter::default();
+        limiter.apply(&limited(300), MINE, at(0));
 
-        book.apply(&Broadcast::RetryNow, MINE, at(1000));
+        limiter.apply(&Broadcast::RetryNow, MINE, at(1000));
 
-        assert!(book.acquire(&id("a"), MINE, at(1000)).is_ok());
+        assert!(limiter.acquire(&id("a"), MINE, at(1000)).is_ok());
         assert!(
-            book.acquire(&id("b"), MINE, at(1000)).is_err(),
+            limiter.acquire(&id("b"), MINE, at(1000)).is_err(),
             "one at a time"
         );
     }
 
     #[test]
     fn stale_times_and_hostile_waits_do_not_block() {
-        let mut book = Limiter::default();
+        let mut limiter = Limiter::default();
         for name in ["a", "b", "c", "d"] {
-            book.acquire(&id(name), MINE, at(9_000_000)).unwrap();
+            limiter.acquire(&id(name), MINE, at(9_000_000)).unwrap();
         }
         let forever = Broadcast::Backoff {
             error: PollError::Offline(CleanText::line("x", 9)),
             failures: u32::MAX,
             wait: Duration::MAX,
         };
-        book.apply(&forever, MINE, at(9_000_000));
+        limiter.apply(&forever, MINE, at(9_000_000));
 
-        assert!(book.acquire(&id("a"), MINE, at(0)).is_ok());
+        assert!(limiter.acquire(&id("a"), MINE, at(0)).is_ok());
 
-        book.apply(&forever, MINE, at(0));
-        let waits = book.acquire(&id("b"), MINE, at(1)).unwrap_err().wait;
-        assert!(waits <= MAX_WAIT);
-        if let [held] = book.backoffs.as_mut_slice() {
-            held.until = Mono::NEVER;
+        limiter.apply(&forever, MINE, at(0));
+        let wait = limiter.acquire(&id("b"), MINE, at(1)).unwrap_err().wait;
+        assert!(wait <= MAX_WAIT);
+        if let [backoff] = limiter.backoffs.as_mut_slice() {
+            backoff.until = Mono::NEVER;
         }
-        assert!(book.acquire(&id("b"), MINE, at(2)).is_ok());
+        assert!(limiter.acquire(&id("b"), MINE, at(2)).is_ok());
     }
 
     #[test]
     fn a_refused_key_does_not_block_other_keys() {
-        let mut book = Limiter::default();
+        let mut limiter = Limiter::default();
         let refused = RequestOutcome::AccountError(PollError::Unauthorized(401));
-        let turn = book.acquire(&id("a"), THEIRS, at(0)).unwrap();
-        book.release(&turn, &refused, at(100));
+        let permit = limiter.acquire(&id("a"), THEIRS, at(0)).unwrap();
+        limiter.release(&permit, &refused, at(100));
 
-        assert!(book.acquire(&id("b"), THEIRS, at(200)).is_err());
-        let mine = book.acquire(&id("b"), MINE, at(200)).unwrap();
+        assert!(limiter.acquire(&id("b"), THEIRS, at(200)).is_err());
+        let mine = limiter.acquire(&id("b"), MINE, at(200)).unwrap();
         assert_eq!(
-            book.acquire(&id("b"), MINE, at(300)),
-            self::refused(DenyReason::TaskBusy, 2000),
-            "the same task is still nobody else's"
+            limiter.acquire(&id("b"), MINE, at(300)),
+            denied(DenyReason::TaskBusy, 2000),
+            "a task is checked once, whatever the key"
         );
-        book.release(&mine, &RequestOutcome::Answered, at(400));
+        limiter.release(&mine, &RequestOutcome::Answered, at(400));
         assert!(
-            book.acquire(&id("c"), THEIRS, at(500)).is_err(),
-            "nor ends it"
+            limiter.acquire(&id("c"), THEIRS, at(500)).is_err(),
+            "another key's answer does not end it"
         );
-        book.apply(&limited(60), MINE, at(600));
-        book.apply(&Broadcast::RetryNow, THEIRS, at(700));
-        assert!(book.acquire(&id("c"), MINE, at(800)).is_err());
-        assert!(book.acquire(&id("c"), THEIRS, at(800)).is_ok());
+        limiter.apply(&limited(60), MINE, at(600));
+        limiter.apply(&Broadcast::RetryNow, THEIRS, at(700));
+        assert!(limiter.acquire(&id("c"), MINE, at(800)).is_err());
+        assert!(limiter.acquire(&id("c"), THEIRS, at(800)).is_ok());
     }
 
     #[test]
     fn permits_are_counted_over_all_keys() {
-        let mut book = Limiter::default();
+        let mut limiter = Limiter::default();
         for (name, account) in [("a", MINE), ("b", THEIRS), ("c", MINE), ("d", THEIRS)] {
-            book.acquire(&id(name), account, at(0)).unwrap();
+            limiter.acquire(&id(name), account, at(0)).unwrap();
         }
 
-        let crowded = self::refused(DenyReason::LimitReached, 200);
-        assert_eq!(book.acquire(&id("e"), MINE, at(1)), crowded);
+        let limit_reached = denied(DenyReason::LimitReached, 200);
+        assert_eq!(limiter.acquire(&id("e"), MINE, at(1)), limit_reached);
     }
 
     #[test]
     fn a_failed_probe_starts_a_longer_backoff() {
-        let limit = || {
+        let rate_limited = || {
             RequestOutcome::AccountError(PollError::RateLimited {
                 code: 429,
                 retry_after: None,
             })
         };
-        let mut book = Limiter::default();
-        let early = ["a", "b"].map(|name| book.acquire(&id(name), MINE, at(0)).unwrap());
-        for turn in &early {
-            book.release(turn, &limit(), at(100));
+        let mut limiter = Limiter::default();
+        let early = ["a", "b"].map(|name| limiter.acquire(&id(name), MINE, at(0)).unwrap());
+        for permit in &early {
+            limiter.release(permit, &rate_limited(), at(100));
         }
-        assert_eq!(book.backoffs[0].failures, 1, "one and the same moment");
+        assert_eq!(
+            limiter.backoffs[0].failures, 1,
+            "two answers in one round count once"
+        );
         let mut waits = Vec::new();
         let mut now = at(100);
-        for (failures, heard) in [
-            (2, limit()),
+        for (failures, outcome) in [
+            (2, rate_limited()),
             (3, RequestOutcome::TransientError),
-            (4, limit()),
+            (4, rate_limited()),
         ] {
-            now = book.backoffs[0].until;
-            let probe = book.acquire(&id("c"), MINE, now).unwrap();
+            now = limiter.backoffs[0].until;
+            let probe = limiter.acquire(&id("c"), MINE, now).unwrap();
             now = now.after(Duration::from_secs(2));
-            book.release(&probe, &heard, now);
+            limiter.release(&probe, &outcome, now);
 
-            assert_eq!(book.backoffs[0].failures, failures);
-            assert!(book.acquire(&id("d"), MINE, now).is_err(), "no second try");
-            waits.push(book.backoffs[0].until.since(now));
+            assert_eq!(limiter.backoffs[0].failures, failures);
+            assert!(
+                limiter.acquire(&id("d"), MINE, now).is_err(),
+                "no second probe"
+            );
+            waits.push(limiter.backoffs[0].until.since(now));
         }
         assert!(waits.is_sorted() && waits[0] >= Duration::from_secs(20));
-        let probe = book
-            .acquire(&id("c"), MINE, book.backoffs[0].until)
+        let probe = limiter
+            .acquire(&id("c"), MINE, limiter.backoffs[0].until)
             .unwrap();
-        book.release(&probe, &RequestOutcome::NoAnswer, now.after(MAX_WAIT));
-        assert!(book.backoffs.len() <= 1);
+        limiter.release(&probe, &RequestOutcome::NoAnswer, now.after(MAX_WAIT));
+        assert!(limiter.backoffs.len() <= 1);
     }
 
     #[test]

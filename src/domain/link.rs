@@ -6,26 +6,26 @@ use url::{Host, Url};
 
 use super::text::CleanText;
 
-/// The longest video link accepted, in bytes: what launchers and browsers take without trouble.
+/// The longest video link accepted, in bytes: launchers and browsers handle this length.
 const MAX_URL_LEN: usize = 2048;
 
-/// How many links of one answer are kept; the rest is counted.
+/// The most links kept of one answer; the others are counted.
 const MAX_LINKS: usize = 32;
 
-/// A link that may be opened: http or https, with a host, without user name or password, and not
-/// at an address of the local network, where a click may reset a router. Loopback may be: there the
-/// simulator has its videos. Who opens, saves or compares takes such a link only where the API is
-/// on this machine too ([`Self::is_loopback`]).
+/// A link that may be opened: http or https, with a host, without user name or password, and not to
+/// an address of the local network, where a click may reset a router. Loopback is allowed for the
+/// simulator's videos; callers that open, save or compare accept it only if the API is on this
+/// machine too ([`Self::is_loopback`]).
 ///
-/// Held in normal form. The host is an address, or a name of `a-z`, `0-9`, `.`, `-` and `_` (some
-/// stores use it); the rest has no control character, space, quote, backtick, `<` or `>`. So a link
-/// cannot end an attribute, nor its host a source of a content security policy. Kept as text: a
-/// parsed link takes four times the memory, and a list may hold 300,000.
+/// The link is in normal form. The host is an address, or a name of `a-z`, `0-9`, `.`, `-` and `_`
+/// (some stores use it); the rest has no control character, space, quote, backtick, `<` or `>`. So
+/// a link cannot end an HTML attribute, nor its host a source of a content security policy. It is
+/// kept as text: a parsed link takes four times the memory, and a list may hold 300,000.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoUrl(Box<str>);
 
 impl VideoUrl {
-    /// Parses a link, or says nothing: what is no such link is not opened, only shown.
+    /// Parses a link; `None` if it may only be shown.
     pub fn parse(text: &str) -> Option<Self> {
         if is_normal(text) {
             return Some(Self(text.into()));
@@ -45,18 +45,16 @@ impl VideoUrl {
         (text.len() <= MAX_URL_LEN).then(|| Self(text.into()))
     }
 
-    /// Returns the link in its normal form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the link in its parts. There is always one: it was parsed before.
+    /// Returns the parsed link. Never `None`: it was parsed before.
     pub fn to_url(&self) -> Option<Url> {
         Url::parse(&self.0).ok()
     }
 
-    /// Returns the host's name in its normal form (ASCII, brackets round an IPv6 address), without
-    /// a port.
+    /// Returns the host in normal form (ASCII, an IPv6 address in brackets), without the port.
     pub fn host(&self) -> &str {
         let (host, _) = self.parts();
         match host.rsplit_once(':') {
@@ -65,11 +63,10 @@ impl VideoUrl {
         }
     }
 
-    /// Reports whether the link leads to a server on this machine, as far as its host is written
-    /// so.
+    /// Reports whether the host is this machine, judged by its spelling only.
     pub fn is_loopback(&self) -> bool {
         match self.to_url().as_ref().and_then(Url::host) {
-            // `localhost.` and the names below it are the same by RFC 6761.
+            // `localhost.` and its subdomains are the same by RFC 6761.
             Some(Host::Domain(name)) => {
                 let name = name.strip_suffix('.').unwrap_or(name);
                 name == "localhost" || name.ends_with(".localhost")
@@ -80,17 +77,17 @@ impl VideoUrl {
         }
     }
 
-    /// Returns the last part of the path, which names the file; empty when there is none.
+    /// Returns the last segment of the path; may be empty.
     pub fn file_name(&self) -> &str {
         let (_, rest) = self.parts();
         let path = rest.split(['?', '#']).next().unwrap_or_default();
         path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Returns the host with its port, and what comes after it.
+    /// Returns the host with its port, and the rest after it.
     fn parts(&self) -> (&str, &str) {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        // The normal form has a slash behind every host.
+        // In normal form, a slash follows each host.
         rest.split_once('/').unwrap_or((rest, ""))
     }
 }
@@ -99,12 +96,11 @@ const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
 }
 
-/// Reports whether a host is written as an address of the local network. What a name stands for is
-/// not looked up.
+/// Reports whether a host is an address of the local network. Names are not resolved.
 fn is_local_network(host: &Host<&str>) -> bool {
     let is_local = |v4: Ipv4Addr| {
         let [first, second, ..] = v4.octets();
-        // The last: addresses that providers share out among their customers.
+        // The last is the shared address space of providers (RFC 6598).
         v4.is_private()
             || v4.is_link_local()
             || v4.is_broadcast()
@@ -127,10 +123,10 @@ fn is_local_network(host: &Host<&str>) -> bool {
     }
 }
 
-/// Reports whether a link is in its normal form already, and plain enough to see it without
-/// parsing.
+/// Reports whether a link is in normal form, and simple enough to decide without the parser.
 ///
-/// Most are, and a parser costs ten times as much: a list of 100,000 tasks has three for each.
+/// Most are, and the parser costs ten times as much: a list of 100,000 tasks has three links for
+/// each.
 fn is_normal(text: &str) -> bool {
     let Some(rest) = text
         .strip_prefix("https://")
@@ -141,7 +137,7 @@ fn is_normal(text: &str) -> bool {
     let Some((host, rest)) = rest.split_once('/') else {
         return false;
     };
-    // A last part that begins with a digit may be a number in disguise (0x7f.1), a double hyphen
+    // A last label that begins with a digit may be a number in disguise (0x7f.1), a double hyphen
     // punycode.
     let is_named = host
         .split('.')
@@ -158,7 +154,7 @@ fn is_normal(text: &str) -> bool {
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         });
-    // A part of the path that begins with a dot may mean the folder itself or the one above.
+    // A path segment that begins with a dot may be the folder itself or its parent.
     let is_path = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
     let is_query = |b: u8| is_path(b) || matches!(b, b'=' | b'&' | b'%' | b'+');
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -176,17 +172,15 @@ impl fmt::Debug for VideoUrl {
     }
 }
 
-/// One link of an answer.
+/// A link of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
-    /// A link to a video that may be opened.
     Video(VideoUrl),
-    /// A link of another kind (`ftp:`, `javascript:`, with a password …): shown, never opened.
+    /// Another link (`ftp:`, `javascript:`, with a password …): shown, never opened.
     Rejected(CleanText),
 }
 
 impl Link {
-    /// Sorts a text into the one kind or the other.
     pub fn parse(text: &str) -> Self {
         VideoUrl::parse(text).map_or_else(
             || Self::Rejected(CleanText::line(text, MAX_URL_LEN)),
@@ -194,7 +188,6 @@ impl Link {
         )
     }
 
-    /// Returns the link as text fit for a screen.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Video(url) => url.as_str(),
@@ -203,7 +196,7 @@ impl Link {
     }
 }
 
-/// The list of links of one answer, at most 32 of them.
+/// The links of one answer, at most 32.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Links {
     kept: Vec<Link>,
@@ -211,7 +204,7 @@ pub struct Links {
 }
 
 impl Links {
-    /// Reads links from texts; empty ones are passed over, those beyond the cap counted.
+    /// Parses links; empty texts are skipped, those above the limit counted.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut links = Self::default();
         for text in texts
@@ -228,17 +221,16 @@ impl Links {
         links
     }
 
-    /// Puts links together again from what was stored of them; those beyond the cap are counted.
-    pub fn from_stored(mut kept: Vec<Link>, left_out: usize) -> Self {
-        let beyond = kept.len().saturating_sub(MAX_LINKS);
+    pub fn from_stored(mut kept: Vec<Link>, omitted: usize) -> Self {
+        let excess = kept.len().saturating_sub(MAX_LINKS);
         kept.truncate(MAX_LINKS);
         Self {
             kept,
-            omitted: left_out.saturating_add(beyond),
+            omitted: omitted.saturating_add(excess),
         }
     }
 
-    /// Returns every kept link in the server's order.
+    /// Returns the kept links in the server's order.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         self.kept.iter()
     }
@@ -251,17 +243,15 @@ impl Links {
         })
     }
 
-    /// Reports whether no link can be opened.
     pub fn lacks_video(&self) -> bool {
         self.videos().next().is_none()
     }
 
-    /// Reports whether there is no link of any kind.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Returns how many links were beyond the cap.
+    /// Returns the number of links above the limit.
     pub const fn omitted(&self) -> usize {
         self.omitted
     }

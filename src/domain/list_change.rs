@@ -1,4 +1,4 @@
-//! What may happen to the list on disk, as data, and what became of it; and the journal's words.
+//! Changes of the list on disk, their results and the journal.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,127 +15,80 @@ use super::{
 /// Whether the list may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AccessMode {
-    /// It may.
     #[default]
     Full,
-    /// It may not (`--read-only`): nothing is added, removed or written down, and no file is made
-    /// or mended.
+    /// `--read-only`: nothing is written, and no file is created or repaired.
     ReadOnly,
 }
 
-/// One change of the list. Each is a journal line too, where it changes anything.
+/// A change of the list. Each that has an effect also adds a journal line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListChange {
-    /// Watch a task; one that was removed comes back with all that was known of it.
+    /// Adds a task. A removed one is restored with everything known of it.
     Add {
-        /// Which.
         task: TaskId,
-        /// Whose API it belongs to.
         family: Family,
-        /// What to call it.
         label: Option<CleanText>,
-        /// Since when it is watched.
         at: Timestamp,
     },
-    /// Stop watching a task; what was known is kept for an undo.
-    Remove {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-    },
-    /// Take a removal back.
-    Restore {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-    },
-    /// A good poll's news; joined with what the list knows by the rule of `Task::absorb`.
+    /// Removes a task. Its row is kept for an undo.
+    Remove { task: TaskId, at: Timestamp },
+    /// Undoes a removal.
+    Restore { task: TaskId, at: Timestamp },
+    /// A successful check; merged with the stored task as in `Task::merge`.
     Observed {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// What was seen.
         observation: Arc<Observation>,
     },
-    /// A check failed. "No such task" makes a task of which nothing was ever known not found, once
-    /// its grace is over.
-    CheckFailed {
-        /// Which.
-        task: TaskId,
-        /// When and why.
-        error: FailedCheck,
-    },
-    /// A video was opened.
+    /// A failed check. [`PollError::NotFound`](super::poll_result::PollError::NotFound) changes the
+    /// state of a task of which nothing else is known, after the grace period.
+    CheckFailed { task: TaskId, error: FailedCheck },
     Opened {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// The link.
         url: String,
     },
-    /// The saving of a task's results was begun; until it ends it goes on, or is offered, at every
+    /// A download of a task's results was started. Until it ends, it is resumed or offered at each
     /// start.
     SaveBegun {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// Into which folder.
         folder: PathBuf,
     },
-    /// A result is on disk, whole.
+    /// A result was saved completely.
     Saved {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// Which of its results, from one.
+        /// From one.
         number: usize,
-        /// Where.
         path: PathBuf,
     },
-    /// A result is not on disk. What may pass leaves the save begun; anything else ends it.
+    /// A download failed. It stays pending if it can be resumed.
     SaveFailed {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// Why.
         error: DownloadError,
     },
-    /// It was said that the link is about to die; not again for a day.
-    ExpiryWarned {
-        /// Which.
-        task: TaskId,
-        /// When.
-        at: Timestamp,
-    },
-    /// Call a task something else.
+    /// The user was warned that the link expires; not repeated for a day.
+    ExpiryWarned { task: TaskId, at: Timestamp },
+    /// Sets or removes the label.
     Label {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// What; nothing takes the label away.
+        /// `None` removes the label.
         label: Option<CleanText>,
     },
-    /// Tell of a task's ending, or do not.
+    /// Turns notifications for the task on or off.
     SetNotify {
-        /// Which.
         task: TaskId,
-        /// When.
         at: Timestamp,
-        /// Whether.
         notify: NotifySetting,
     },
 }
 
 impl ListChange {
-    /// Returns what an answer about a task, given at that time, means for the list.
+    /// Returns the change for an answer received at that time.
     pub fn from_result(task: TaskId, answer: PollResult, at: Timestamp) -> Self {
         match answer {
             Ok(observation) => Self::Observed {
@@ -150,7 +103,6 @@ impl ListChange {
         }
     }
 
-    /// Returns the task it concerns.
     pub const fn task(&self) -> &TaskId {
         match self {
             Self::Add { task, .. }
@@ -168,7 +120,6 @@ impl ListChange {
         }
     }
 
-    /// Returns when it happened.
     pub const fn at(&self) -> Timestamp {
         match self {
             Self::Add { at, .. }
@@ -186,7 +137,7 @@ impl ListChange {
         }
     }
 
-    /// Reports whether a person waits for it: then it is on the disk before it is acknowledged.
+    /// Reports whether the user made it: then it is on disk before it is shown as done.
     pub const fn needs_ack(&self) -> bool {
         matches!(
             self,
@@ -199,49 +150,39 @@ impl ListChange {
     }
 }
 
-/// What became of one change.
+/// The result of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeResult {
-    /// The task is watched now.
     Added(Box<WatchedTask>),
-    /// It was watched already; nothing changed.
     AlreadyWatched,
-    /// It is watched no more.
     Removed,
-    /// It is not on the list.
     NotWatched,
-    /// Written down.
     Recorded,
 }
 
-/// What another instance did to the list.
+/// A change that another instance made to the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExternalChange {
-    /// The task was added or learnt of.
+    /// Added or updated.
     Changed(Box<WatchedTask>),
-    /// It was removed.
     Removed(TaskId),
 }
 
-/// Says why the list could not be read or written, with the next step.
+/// The reason why the list could not be read or written, with the next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The disk is full.
     #[error("the disk is full; free some space, nothing is lost")]
     Full,
-    /// The user's disk quota is used up.
     #[error("your disk quota is used up; free some space, nothing is lost")]
     Quota,
-    /// The file or its folder cannot be written.
     #[error("the list file cannot be written: {0}")]
     ReadOnly(String),
-    /// The file or its folder cannot be read.
     #[error("the list file may not be read: {0}")]
     Unreadable(String),
-    /// The file was in use and is no longer at its path.
+    /// The file is no longer at its path.
     #[error("the list file is gone from {}; put it back", .0.display())]
     Missing(PathBuf),
-    /// Another program holds the file and does not let go.
+    /// Another program keeps the file locked.
     #[error("another program holds the list file; try again")]
     Busy,
     /// The file system has no working file locks.
@@ -252,66 +193,51 @@ pub enum StoreError {
         "the disk of the list file cannot share memory between programs; name a file on a local disk with --store"
     )]
     NoSharedMemory,
-    /// The disk failed to read or write.
     #[error(
         "the disk of the list file failed: {0}; check it, or name a file on another disk with --store"
     )]
     Disk(String),
-    /// The file is damaged and was set aside.
     #[error("the list file is damaged: {0}")]
     Damaged(String),
-    /// The file was written by a newer program and is left untouched.
+    /// A newer program wrote the file; it is left untouched.
     #[error(
         "the list file is of version {found}, this kietop knows {known}; update kietop or name another file with --store"
     )]
-    NewerVersion {
-        /// The file's version.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// Anything else.
+    NewerVersion { found: i64, known: i64 },
     #[error("the list file failed: {0}")]
     Other(String),
 }
 
-/// One line of a task's history, kept after its removal.
+/// A line of a task's journal, which is kept after the task's removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalLine {
-    /// When it happened.
     pub at: Timestamp,
-    /// What happened.
     pub event: JournalEvent,
 }
 
-/// What a journal line tells.
+/// The event of a journal line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalEvent {
-    /// Put on the list.
     Added,
-    /// Taken off the list.
     Removed,
-    /// Put back.
     Restored,
-    /// The state became this one (a name of `TaskState::NAMES`).
+    /// The new state: one of `TaskState::NAMES`.
     StateChanged(CleanText),
-    /// Checks began to fail: kind and words.
+    /// The first failed check after a good one, with its message.
     CheckFailed(CleanText),
-    /// The server does not know the task any more, which has ended.
+    /// The server no longer knows the task, which is finished.
     NoLongerOnServer,
-    /// Checks work again.
     Recovered,
-    /// The server contradicted what is known; it was left aside.
+    /// The server contradicted a known result; the answer was ignored.
     ContradictionIgnored(CleanText),
-    /// A video was opened.
     Opened(CleanText),
-    /// A result was saved to that file.
+    /// Holds the path.
     Saved(CleanText),
-    /// A result could not be saved, for that reason.
+    /// Holds the reason.
     SaveFailed(CleanText),
-    /// Called that; empty when the label was taken away.
+    /// Empty if the label was removed.
     Labelled(CleanText),
-    /// Something a newer program wrote.
+    /// An event of a newer program, as it was written.
     Other(CleanText),
 }
 

@@ -1,5 +1,5 @@
-//! Paths and other values as users write them: `~` for the home, `$NAME` for a variable, quotes
-//! around the whole.
+//! Paths and other values as users write them: `~` for the home folder, `$NAME` for a variable,
+//! quotes around the whole.
 
 use std::{
     collections::BTreeMap,
@@ -190,8 +190,8 @@ mod tests {
             ("${DIR", "a $ without a name"),
             ("${DIR:-/x}", "a $ without a name"),
         ] {
-            let said = read(text).unwrap_err();
-            assert!(said.contains(expected), "{text}: {said}");
+            let message = read(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
         }
         let none = expand(OsStr::new("~/x"), None, &PathVariables::default());
         assert_eq!(none, Err(PathError::NoHome));

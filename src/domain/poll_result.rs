@@ -1,7 +1,7 @@
-//! What the outside can answer when it is asked after a task: an observation, or a named error.
+//! The result of a check: an observation or an error.
 //!
-//! An error says what it concerns (its [`ErrorScope`]) and never is a state of the task: a bad
-//! answer does not change what was known.
+//! An error concerns one task or the account (its [`ErrorScope`]) and is never a task's state: a
+//! failed check does not change what is known.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,88 +12,76 @@ use super::{
     text::CleanText,
 };
 
-/// What one good poll saw.
+/// A successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// The state the answer tells.
     pub state: TaskState,
-    /// Everything else it tells.
     pub details: TaskDetails,
-    /// The answer's `data` as it was read, written as JSON again and cut at 64 KiB, without the
-    /// key: the raw record, for JSON only.
+    /// The answer's `data` as JSON, cut at 64 KiB, without the key.
     pub raw: Arc<str>,
 }
 
-/// Whom an error concerns.
+/// The scope of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorScope {
-    /// One task: said in its row and detail.
+    /// One task: shown in its row and details.
     Task,
-    /// The key or the connection: said once, in the banner; every poll waits.
+    /// The key or the connection: shown once, in the banner. Every check waits.
     Account,
 }
 
-/// The reason why a check brought no observation. Plain and comparable; texts are clean.
+/// The reason why a check failed. Plain and comparable; texts are clean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PollError {
-    /// No connection: no such name, refused, unreachable. Holds which.
+    /// No connection: unknown host, connection refused, network unreachable.
     Offline(CleanText),
-    /// The server's certificate was not accepted; there is no way around that. Holds why.
+    /// The TLS connection could not be verified or established, and is not tried without
+    /// verification.
     Untrusted(CleanText),
-    /// No answer within the deadline.
     TimedOut,
-    /// The connection ended before the whole answer was here.
+    /// The connection ended within the answer.
     ConnectionLost,
-    /// No key is set.
     NoKey,
-    /// The key could not be read where it is kept. Holds why.
+    /// The API key could not be read from its source.
     KeyUnreadable(CleanText),
-    /// 401 or 403: the key was refused, or this address is not on its list. Holds the code.
+    /// 401 or 403: the key was refused, or it is not allowed from this IP address.
     Unauthorized(i64),
-    /// A gateway between us and the API refused the request: a challenge, a firewall, a login page.
-    /// Holds the status.
+    /// A gateway refused the request: a challenge, a firewall, a login page. Holds the status.
     Blocked(i64),
-    /// 402: not enough credits.
+    /// Code 402.
     OutOfCredits,
-    /// 429, 430 or 433: asked too often, or the key's cap is reached. Any other code: trouble at
-    /// the server, which told when to come back.
+    /// 429 (too many requests), 430 or 433 (the key's cap is reached), or another code with a
+    /// `Retry-After`.
     RateLimited {
-        /// Which of them.
         code: i64,
-        /// How long the server wants us to wait.
         retry_after: Option<Duration>,
     },
-    /// 455: the service is down for maintenance.
+    /// Code 455.
     Maintenance,
-    /// The answer was a redirect, which is not followed: the key goes to one origin only. Holds the
-    /// host.
+    /// A redirect, which is not followed: the key goes to one origin only. Holds the host.
     Redirected(CleanText),
-    /// A page that is not there answered: the API address is probably wrong.
+    /// A 404 without the API's envelope: the API address is probably wrong.
     WrongAddress,
-    /// The server knows no such task (yet).
+    /// The server does not know the task (yet).
     NotFound,
-    /// The server will not answer for this task, now or later: 400, 422, 451, 505.
+    /// The server rejects the task for good: 400, 422, 451, 505.
     Rejected {
-        /// The body's code.
         code: i64,
-        /// The server's words.
         message: CleanText,
     },
-    /// Trouble at the server: 408, 500 and their kin, or a code we do not know.
+    /// A server error: 408, 500 and similar, or an unknown code.
     Server {
-        /// The body's code, else the HTTP status.
+        /// The code of the body, else the HTTP status.
         code: i64,
-        /// The server's words.
         message: CleanText,
     },
-    /// The answer made no sense. Holds what was wrong with it.
+    /// An answer that cannot be parsed. Holds the reason.
     Malformed(CleanText),
-    /// The question was sent and never answered, not even by an error of ours.
+    /// The request was never answered, not even with an error of ours.
     AnswerLost,
 }
 
 impl PollError {
-    /// Returns whom the error concerns.
     pub const fn scope(&self) -> ErrorScope {
         match self {
             Self::Offline(_)
@@ -117,8 +105,8 @@ impl PollError {
         }
     }
 
-    /// Reports whether it is trouble at the server or on the way to it, which may be no fault of
-    /// the task's.
+    /// Reports whether the server or the connection failed, which may have nothing to do with the
+    /// task.
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut | Self::ConnectionLost | Self::Server { .. } | Self::AnswerLost => true,
@@ -139,25 +127,24 @@ impl PollError {
         }
     }
 
-    /// Reports whether it never left this instance: another one, or the next start, may well have a
-    /// key.
+    /// Reports whether no request was sent: another instance, or the next start, may have a key.
     pub const fn is_local(&self) -> bool {
         matches!(self, Self::NoKey | Self::KeyUnreadable(_))
     }
 
-    /// Reports whether it is said of a key, and may be otherwise with another.
+    /// Reports whether another key may give another result.
     pub const fn is_key_specific(&self) -> bool {
         self.is_local()
             || self.is_rate_limit()
             || matches!(self, Self::Unauthorized(_) | Self::OutOfCredits)
     }
 
-    /// Reports whether the server itself asked for a pause: no key of ours shortens that.
+    /// Reports whether the server asked for a pause, which another key does not shorten.
     pub const fn is_rate_limit(&self) -> bool {
         matches!(self, Self::RateLimited { .. })
     }
 
-    /// Returns the word for it in JSON (`checkError.kind`) and in the list file.
+    /// Returns the name used in JSON (`checkError.kind`) and in the list file.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Offline(_) => "offline",
@@ -181,7 +168,7 @@ impl PollError {
         }
     }
 
-    /// Returns the server's code, where it gave one.
+    /// Returns the server's code, if it sent one.
     pub const fn code(&self) -> Option<i64> {
         match self {
             Self::Unauthorized(code)
@@ -270,10 +257,10 @@ impl PollError {
         }
     }
 
-    /// Puts an error together again from what [`kind`](Self::kind), [`code`](Self::code) and its
-    /// text were.
+    /// Restores an error from its [`kind`](Self::kind), [`code`](Self::code) and
+    /// [`text`](Self::text).
     ///
-    /// An unknown kind (of a newer program) becomes [`PollError::Malformed`] with the text kept.
+    /// An unknown kind (of a newer program) becomes [`PollError::Malformed`] with that text.
     pub fn from_stored(kind: &str, code: Option<i64>, text: CleanText) -> Self {
         let code = code.unwrap_or_default();
         match kind {
@@ -307,7 +294,7 @@ impl PollError {
         }
     }
 
-    /// Returns the text inside, which [`restored`](Self::from_stored) takes back.
+    /// Returns the text that [`from_stored`](Self::from_stored) needs.
     pub const fn text(&self) -> Option<&CleanText> {
         match self {
             Self::Offline(text)
@@ -332,16 +319,14 @@ impl PollError {
     }
 }
 
-/// A check that failed, with its time.
+/// A failed check with its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedCheck {
-    /// When it failed.
     pub at: Timestamp,
-    /// Why.
     pub error: PollError,
 }
 
-/// The answer to one question after one task.
+/// The result of one check.
 pub type PollResult = Result<Observation, PollError>;
 
 #[cfg(test)]

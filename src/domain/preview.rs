@@ -1,55 +1,48 @@
-//! One frame of a task's input beside the same frame of its result: what is to be read, and how
-//! that can end.
+//! Requests for a preview (one frame of the input beside the same frame of the result) and their
+//! errors.
 //!
-//! Knows no pixels: they stay with whoever draws them.
+//! Knows no pixels: they stay in the runtime.
 
 use std::path::PathBuf;
 
 use super::{comparison::VideoSource, link::VideoUrl, task::TaskId};
 
-/// Numbers an order, so that pictures that come late are not taken for those of another task.
+/// A request number, to recognise a preview that arrives late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct PreviewId(u32);
 
 impl PreviewId {
-    /// Returns the number after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
 }
 
-/// The room for one of the two pictures, in cells.
+/// The size of one of the two pictures, in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellArea {
-    /// Columns.
     pub width: u16,
-    /// Rows.
     pub height: u16,
 }
 
-/// What two pictures are made from.
+/// The videos of a preview and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviewRequest {
-    /// Which order.
     pub id: PreviewId,
-    /// Whose videos.
     pub task: TaskId,
-    /// The input: where it was saved, else where it can be fetched from.
     pub input: VideoSource,
-    /// The saved result.
     pub result: PathBuf,
-    /// The room for each.
+    /// The size of each picture.
     pub area: CellArea,
 }
 
 impl PreviewRequest {
-    /// Reports whether both orders lead to the same pictures.
+    /// Reports whether both requests give the same pictures.
     pub fn is_equivalent(&self, other: &Self) -> bool {
         self.has_same_videos(other) && self.area == other.area
     }
 
-    /// Reports whether both are of the same videos, whatever the room.
+    /// Reports whether both requests have the same videos, at any size.
     pub fn has_same_videos(&self, other: &Self) -> bool {
         let Self {
             id: _,
@@ -61,30 +54,25 @@ impl PreviewRequest {
         (task, input, result) == (&other.task, &other.input, &other.result)
     }
 
-    /// Returns the input's link.
     pub const fn input_link(&self) -> &VideoUrl {
         &self.input.link
     }
 }
 
-/// Says why there is no picture.
+/// The reason why there is no preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviewError {
-    /// There is no ffmpeg on this machine.
     NoFfmpeg,
-    /// The input was not saved, and could not be fetched.
+    /// Not saved, and its download failed.
     InputUnavailable,
-    /// A file is not where it was saved.
+    /// A saved file was moved or deleted.
     FileMissing,
-    /// ffmpeg takes no frame out of a file: it is damaged, or no video it knows as safe.
+    /// ffmpeg finds no frame: the file is damaged, or of a format that is not allowed.
     Unreadable,
-    /// ffmpeg took longer than it may.
     TooSlow,
-    /// This terminal shows no pictures.
     Unsupported,
-    /// The order was taken back, or the program is ending.
+    /// The request was cancelled, or the program is shutting down.
     Stopped,
-    /// A part of the program broke.
     Panicked,
 }
 
@@ -117,40 +105,36 @@ impl PreviewError {
     }
 }
 
-/// Whether pictures are shown, and how.
+/// The setting for previews.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PreviewMode {
-    /// As the terminal can; not over SSH nor inside another terminal program.
+    /// The best that the terminal supports; off over SSH and inside a terminal multiplexer.
     #[default]
     Auto,
-    /// Not at all.
     Off,
-    /// By kitty's graphics protocol.
+    /// Kitty's graphics protocol.
     Kitty,
-    /// As sixels.
     Sixel,
-    /// By iTerm2's inline images.
     Iterm2,
-    /// As half blocks in two colours each, which every terminal with colours shows.
+    /// Half blocks in two colours, which every terminal with colours shows.
     HalfBlocks,
 }
 
 impl PreviewMode {
-    /// Returns what is left of the choice in a terminal reached in that way: pictures are large,
-    /// and what lies between often loses them. What the user named stays.
+    /// Turns `Auto` off behind an indirect link: pictures are large and often lost on the way. A
+    /// mode that the user chose stays.
     #[must_use]
-    pub const fn for_link(self, way: TerminalLink) -> Self {
-        match (self, way) {
+    pub const fn for_link(self, link: TerminalLink) -> Self {
+        match (self, link) {
             (Self::Auto, TerminalLink::Indirect) => Self::Off,
-            (choice, TerminalLink::Indirect | TerminalLink::Direct) => choice,
+            (mode, TerminalLink::Indirect | TerminalLink::Direct) => mode,
         }
     }
 }
 
-/// What lies between the program and the terminal.
+/// The connection between the program and the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TerminalLink {
-    /// Nothing.
     Direct,
     /// SSH, tmux, screen, or a console without colours of its own.
     Indirect,

@@ -1,20 +1,19 @@
-//! Which tasks are shown, and in which order: the filter language, the orders, and the view they
-//! make of a list.
+//! The filter language, the sort orders, and the visible rows of the list.
 //!
-//! A query is words and tests, all of which must hold:
+//! A query is a list of words and tests, all of which must match:
 //!
 //! | written | means |
 //! |---|---|
-//! | `neon` | the letters, near each other, in label, prompt or errors; or a piece of the id |
-//! | `"slow pan"` | the text as it is |
-//! | `label:`, `prompt:`, `id:`, `error:` and a text | the text, there |
+//! | `neon` | these letters, near each other, in label, prompt or errors; or part of the id |
+//! | `"slow pan"` | this text |
+//! | `label:`, `prompt:`, `id:`, `error:` and a text | the text in that field |
 //! | `state:failed,late` | one of these states |
 //! | `code:501`, `code:>=500` | the error code |
-//! | `took:>5m`, `age:<2h`, `left:<2d` | the run time, the age, what is left of the link's life |
-//! | `!` before any of it | not that |
+//! | `took:>5m`, `age:<2h`, `left:<2d` | run time, age, remaining time of the link |
+//! | `!` before any of them | the negation |
 //!
-//! `language` has its words, `parse` reads it, `matching` asks a task, `order` compares two, `view`
-//! keeps what is shown.
+//! `language` defines the terms, `parse` reads them, `matching` applies them to a task, `order`
+//! sorts, `visible_rows` keeps the result.
 
 mod language;
 mod matching;

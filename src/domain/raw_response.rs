@@ -1,8 +1,7 @@
-//! The raw record: the server's last answer as it came, set out in lines for reading.
+//! The raw record: the server's last answer, formatted in lines.
 //!
-//! It is set out as text, not parsed and written again: numbers keep their spelling, names that
-//! stand twice stand twice, and a record cut off in its middle can still be read. Knows no screen
-//! and no disk.
+//! It is formatted as text, not parsed and written again: numbers keep their spelling, duplicate
+//! keys stay, and a truncated record can still be read.
 
 use std::fmt::Write as _;
 
@@ -11,28 +10,23 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::text::{fits_in_cell, is_unsafe};
 
-/// How deep lines are set in at most; what is nested deeper stands below one another.
+/// The deepest indentation; deeper lines stay at it.
 const MAX_INDENT: u16 = 24;
 
-/// Combining marks shown on one character; further ones are spelled out.
+/// Combining marks shown on one character; further ones are escaped.
 const MAX_MARKS_PER_BASE: usize = 4;
 
-/// What a piece of a record is.
+/// The kind of a piece of JSON, for its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JsonPieceKind {
-    /// The name of a field.
     Name,
-    /// A text.
     Text,
-    /// A number.
     Number,
-    /// `true`, `false`, `null`, and whatever is none of the others.
+    /// `true`, `false`, `null`, and anything else.
     Literal,
-    /// Brackets, commas and colons.
     Punctuation,
 }
 
-/// One line of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RawResponseLine {
     depth: u16,
@@ -42,28 +36,28 @@ pub struct RawResponseLine {
 }
 
 impl RawResponseLine {
-    /// Returns how deep the line is nested.
+    /// Returns the nesting depth.
     pub const fn depth(&self) -> u16 {
         self.depth
     }
 
-    /// Returns what stands in it; nothing of it can act on a terminal.
+    /// Returns the pieces of the line. They cannot act on a terminal.
     pub fn pieces(&self) -> impl Iterator<Item = (JsonPieceKind, &str)> {
-        self.pieces.iter().map(|(token, text)| (*token, &**text))
+        self.pieces.iter().map(|(kind, text)| (*kind, &**text))
     }
 
-    /// Returns its width in cells.
+    /// Returns the width in cells.
     pub const fn width(&self) -> usize {
         self.width
     }
 
-    /// Reports whether every character takes one cell.
+    /// Reports whether each character takes one cell.
     pub const fn is_ascii(&self) -> bool {
         self.is_ascii
     }
 }
 
-/// A record set out in lines.
+/// A record in lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawResponse {
     since: Timestamp,
@@ -72,7 +66,7 @@ pub struct RawResponse {
 }
 
 impl RawResponse {
-    /// Sets a record out that was first given so at that time. Total: any text has lines.
+    /// Formats a record that the server has sent since that time. Total: any text has lines.
     pub fn parse(since: Timestamp, json: &str) -> Self {
         let mut writer = JsonFormatter::default();
         let mut rest = json;
@@ -96,22 +90,21 @@ impl RawResponse {
         }
     }
 
-    /// Returns since when the server has given it so.
+    /// Returns when the server first sent this record.
     pub const fn since(&self) -> Timestamp {
         self.since
     }
 
-    /// Returns its lines.
     pub fn lines(&self) -> &[RawResponseLine] {
         &self.lines
     }
 
-    /// Reports whether its end is there.
+    /// Reports whether the record is not truncated.
     pub const fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    /// Returns it as text, set in by two spaces a level; nothing of it can act on a terminal.
+    /// Returns the record as text, indented by two spaces a level. It cannot act on a terminal.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for line in &self.lines {
@@ -125,7 +118,7 @@ impl RawResponse {
     }
 }
 
-/// Sets JSON out, token by token. Each token returns how many bytes of the source it took.
+/// A JSON formatter. Each method returns the number of bytes of the source that it consumed.
 #[derive(Debug, Default)]
 struct JsonFormatter {
     lines: Vec<RawResponseLine>,
@@ -145,35 +138,35 @@ impl JsonFormatter {
         self.is_text_open = end.is_none();
         let length = end.map_or(rest.len(), |(at, _)| at + 1);
         let (string, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
-        let token = if after.trim_ascii_start().starts_with(':') {
+        let kind = if after.trim_ascii_start().starts_with(':') {
             JsonPieceKind::Name
         } else {
             JsonPieceKind::Text
         };
-        self.push(token, string, length)
+        self.push(kind, string, length)
     }
 
     fn push_literal(&mut self, rest: &str) -> usize {
         let is_end = |c: char| c.is_ascii_whitespace() || "\"{}[],:".contains(c);
         let length = rest.find(is_end).unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
-        let token = if word.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        let kind = if word.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
             JsonPieceKind::Number
         } else {
             JsonPieceKind::Literal
         };
-        self.push(token, word, length)
+        self.push(kind, word, length)
     }
 
     fn open(&mut self, bracket: char, rest: &str) -> usize {
-        let inside = rest.get(1..).unwrap_or_default().trim_ascii_start();
+        let content = rest.get(1..).unwrap_or_default().trim_ascii_start();
         let close = if bracket == '{' { '}' } else { ']' };
-        if inside.starts_with(close) {
+        if content.starts_with(close) {
             let text = if bracket == '{' { "{}" } else { "[]" };
             return self.push(
                 JsonPieceKind::Punctuation,
                 text,
-                rest.len() - inside.len() + 1,
+                rest.len() - content.len() + 1,
             );
         }
         self.push(
@@ -203,15 +196,15 @@ impl JsonFormatter {
         1
     }
 
-    /// Writes a piece of the present line, made safe, and returns `length`.
-    fn push(&mut self, token: JsonPieceKind, text: &str, length: usize) -> usize {
+    /// Adds an escaped piece to the current line and returns `length`.
+    fn push(&mut self, kind: JsonPieceKind, text: &str, length: usize) -> usize {
         let text = escape_unsafe(text);
         if self.line.pieces.is_empty() {
             self.line.is_ascii = true;
         }
         self.line.width += text.width();
         self.line.is_ascii &= text.is_ascii();
-        self.line.pieces.push((token, text.into()));
+        self.line.pieces.push((kind, text.into()));
         length
     }
 
@@ -229,8 +222,8 @@ impl JsonFormatter {
     }
 }
 
-/// Spells out what could act on a terminal or hide, as JSON does: the text stays the same text to a
-/// reader of JSON.
+/// Escapes characters that could act on a terminal or hide, as JSON does: the text stays the same
+/// to a JSON parser.
 fn escape_unsafe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut marks = 0;

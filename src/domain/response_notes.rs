@@ -1,7 +1,6 @@
-//! What is noticed about an answer beside what it says: what the server's clock showed, and what is
-//! odd about it.
+//! Notes on an answer for diagnostics: the server's clock, and anything unusual.
 //!
-//! Changes nothing that is known of a task: it is for the person who asks why.
+//! They never change a task.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,36 +10,35 @@ use super::{
     text::CleanText,
 };
 
-/// The most that is kept of an odd answer, in bytes.
+/// The longest excerpt of an unusual answer, in bytes.
 pub const MAX_EXCERPT_LEN: usize = 2 * 1024;
 
-/// One way in which an answer contradicts itself, or what was said before, or makes no sense.
+/// An unusual property of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anomaly {
-    /// It could not be read as an answer at all.
+    /// The answer could not be parsed.
     Malformed,
-    /// Something stood behind its end.
+    /// More data followed the end of the JSON.
     TrailingData,
-    /// It named another task than the one asked after.
+    /// The answer was for another task than the request.
     OtherTask,
-    /// A key stood twice in one object; the last one counts.
+    /// A key occurred twice in one object; the last one counts.
     DuplicateKey,
-    /// There was no code in it; the HTTP status counts.
+    /// The answer had no code; the HTTP status counts.
     MissingCode,
-    /// The API knows no such code.
+    /// The API does not document the code.
     UnknownCode,
-    /// The API knows no such state of a task.
+    /// The API does not document the status flag.
     UnknownFlag,
-    /// It called itself processed while HTTP said that it was not.
+    /// The code was 200, the HTTP status was not.
     StatusMismatch,
-    /// Its data was a text with JSON in it.
+    /// The data was a string with JSON in it.
     DataAsText,
-    /// It took an ending back, or a result.
+    /// The answer contradicted a finished status, or a result.
     Contradiction,
 }
 
 impl Anomaly {
-    /// Every oddity there is.
     pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::TrailingData,
@@ -72,30 +70,29 @@ impl Anomaly {
     }
 }
 
-/// What was noticed about one answer. A plain answer costs no allocation.
+/// The notes on one answer. A normal answer allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseNotes {
-    /// What the server's clock showed, in whole seconds.
+    /// The server's clock, in whole seconds.
     pub date: Option<Timestamp>,
-    /// What is odd about it, as far as its outcome does not tell.
+    /// Anything unusual that the result does not show.
     pub anomalies: Vec<Anomaly>,
-    /// How it began, without the key, where anybody may want to see it.
+    /// The start of an unusual answer, without the key.
     pub text: Option<CleanText>,
 }
 
 impl ResponseNotes {
-    /// Notes an oddity, once.
-    pub fn add(&mut self, oddity: Anomaly) {
-        if !self.anomalies.contains(&oddity) {
-            self.anomalies.push(oddity);
+    pub fn add(&mut self, anomaly: Anomaly) {
+        if !self.anomalies.contains(&anomaly) {
+            self.anomalies.push(anomaly);
         }
     }
 
-    /// Notes what the outcome tells: that it could not be read, or holds no state we know.
-    pub fn add_from_result(&mut self, answer: &PollResult) {
+    /// Adds the anomalies that the result shows: malformed, or with an unknown state.
+    pub fn add_from_result(&mut self, result: &PollResult) {
         let is_explained =
-            |oddity: &Anomaly| matches!(oddity, Anomaly::TrailingData | Anomaly::OtherTask);
-        match answer {
+            |anomaly: &Anomaly| matches!(anomaly, Anomaly::TrailingData | Anomaly::OtherTask);
+        match result {
             Err(PollError::Malformed(_)) if !self.anomalies.iter().any(is_explained) => {
                 self.add(Anomaly::Malformed);
             }
@@ -104,22 +101,22 @@ impl ResponseNotes {
         }
     }
 
-    /// Keeps how a text began.
+    /// Keeps the start of a text.
     pub fn keep_excerpt(&mut self, text: &str) {
-        // Cut before it is cleaned: the original is kept beside the clean form.
-        let beginning = text.get(..text.floor_char_boundary(MAX_EXCERPT_LEN));
-        self.text = beginning.map(|text| CleanText::block(text, MAX_EXCERPT_LEN));
+        // Truncated first, because the original is kept beside the clean form.
+        let excerpt = text.get(..text.floor_char_boundary(MAX_EXCERPT_LEN));
+        self.text = excerpt.map(|text| CleanText::block(text, MAX_EXCERPT_LEN));
     }
 }
 
-/// Returns how far our clock is ahead of the server's: negative when it is behind, and none when
-/// the time between question and answer, both by our clock, explains all of it. `date` has whole
-/// seconds, cut off.
-pub fn clock_gap(date: Timestamp, asked: Timestamp, answered: Timestamp) -> SignedDuration {
-    let least = asked.duration_since(date) - SignedDuration::from_secs(1);
-    let most = answered.duration_since(date);
-    if least.is_positive() || most.is_negative() {
-        (least + most) / 2
+/// Returns how far our clock is ahead of the server's: negative if it is behind, zero if the time
+/// between request and answer, both by our clock, explains the difference. `date` is truncated to
+/// whole seconds.
+pub fn clock_gap(date: Timestamp, sent: Timestamp, answered: Timestamp) -> SignedDuration {
+    let min_gap = sent.duration_since(date) - SignedDuration::from_secs(1);
+    let max_gap = answered.duration_since(date);
+    if min_gap.is_positive() || max_gap.is_negative() {
+        (min_gap + max_gap) / 2
     } else {
         SignedDuration::ZERO
     }
@@ -136,7 +133,7 @@ mod tests {
     // F64
     #[test]
     fn clock_gaps_exclude_the_response_time() {
-        for (date, asked, answered, gap) in [
+        for (date, sent, answered, gap) in [
             (0, 0, 300, 0),
             (0, 999, 1_300, 0),
             (0, -200, 100, 0),
@@ -148,9 +145,9 @@ mod tests {
         ] {
             let gap = SignedDuration::from_millis(gap);
             assert_eq!(
-                clock_gap(at(date), at(asked), at(answered)),
+                clock_gap(at(date), at(sent), at(answered)),
                 gap,
-                "{date} {asked}"
+                "{date} {sent}"
             );
         }
         let (first, last) = (Timestamp::MIN, Timestamp::MAX);
@@ -160,11 +157,11 @@ mod tests {
 
     #[test]
     fn kept_excerpts_are_short_and_clean() {
-        let mut noticed = ResponseNotes::default();
+        let mut notes = ResponseNotes::default();
 
-        noticed.keep_excerpt(&format!("\u{1b}[2J{}", "ü".repeat(1 << 20)));
+        notes.keep_excerpt(&format!("\u{1b}[2J{}", "ü".repeat(1 << 20)));
 
-        let text = noticed.text.unwrap();
+        let text = notes.text.unwrap();
         assert!(text.as_str().starts_with("␛[2J"));
         assert!(text.as_str().len() <= MAX_EXCERPT_LEN);
         assert!(text.original().len() <= MAX_EXCERPT_LEN);

@@ -1,16 +1,15 @@
-//! What a program knows of the one that ran before it on the same list.
+//! The state that is restored from the last run on the same list.
 
 use jiff::Timestamp;
 
 use super::{query::ListView, task::TaskId};
 
-/// What was known at the end of the last run.
+/// View, undo stack and time of the last run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SavedSession {
-    /// How the list was looked at.
     pub list_view: ListView,
-    /// The last removals that can be taken back, each whole, the latest last.
+    /// Removals that can be undone, in groups, the latest last.
     pub removals: Vec<Vec<TaskId>>,
-    /// Until when the list was looked at; nothing when it never was.
+    /// When the dashboard was last on this list, if ever.
     pub last_seen: Option<Timestamp>,
 }

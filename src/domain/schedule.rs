@@ -1,7 +1,6 @@
-//! When to ask: the pace of a task, back-off after errors, lost answers, and when to stop.
+//! The polling schedule: intervals by age, backoff after errors, lost answers, and when to stop.
 //!
-//! Pure functions of what is known and of a seed; no clock, no timer, no random source of their
-//! own.
+//! Pure functions of the known state and a seed: no clock, no timer, no random source.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -16,132 +15,125 @@ use super::{
     time::Mono,
 };
 
-/// The shortest interval a user can set: what the API's own advice allows for one task.
+/// The shortest interval that a user can set: the API's own advice for one task.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The longest wait of any kind; hostile `Retry-After` values end here.
+/// The longest wait of any kind, also for a hostile `Retry-After`.
 pub const MAX_WAIT: Duration = Duration::from_mins(15);
 
-/// How many polls may be under way at once.
+/// The most requests in flight.
 pub const MAX_IN_FLIGHT: usize = 4;
 
-/// How many polls may start in one second, over all tasks.
+/// The most requests started in one second, over all tasks.
 pub const MAX_PER_SECOND: usize = 5;
 
-/// Over what time those are counted: a tenth more than a second, as what is sent evenly does not
-/// arrive so. Counted over a second, a server saw nine in one (measured over an hour): the last
-/// ones of a burst came late, those of the next in time.
+/// The time over which they are counted: a tenth more than a second, because evenly sent requests
+/// do not arrive evenly. Counted over a second, a server saw nine in one (measured over an hour):
+/// the last of one burst arrived late, the first of the next on time.
 pub const RATE_WINDOW: Duration = Duration::from_millis(1100);
 
-/// How long an answer may take before the question counts as lost. Longer than every deadline of
-/// the adapter.
+/// The time after which an unanswered check counts as lost. Longer than each timeout of the
+/// adapter.
 pub const LOST_AFTER: Duration = Duration::from_secs(25);
 
-/// How long the server may not know a fresh id (public clients grant it as well).
+/// The time during which a new id may be unknown to the server (public clients grant it as well).
 pub const NOT_FOUND_GRACE: Duration = Duration::from_secs(90);
 
-/// How long a task counts as young.
+/// The age up to which a task counts as young.
 const YOUNG: Duration = Duration::from_mins(2);
 
-/// The first wait after an error; doubled with each further one.
+/// The first cap of the wait after an error; doubled with each further one.
 const BACKOFF_BASE: Duration = Duration::from_secs(2);
 
-/// The longest wait after errors of one task, and of the account.
+/// The longest wait after errors of one task, or of the account.
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
-/// How many errors in a row take about an hour: the waits under that cap are half a minute on
-/// average.
+/// The number of failures in a row that take about an hour: with [`MAX_BACKOFF`] they wait half a
+/// minute on average.
 const FAILURES_PER_HOUR: u32 = 120;
 
-/// The longest wait once errors have gone on for an hour.
+/// The longest wait after an hour of failures.
 const MAX_LONG_BACKOFF: Duration = Duration::from_mins(10);
 
-/// How many rows in trouble within [`FAILURE_WINDOW`], or failures of several in a row, are trouble
-/// of the whole server.
+/// The number of tasks failing within [`FAILURE_WINDOW`], or of failures in a row of several, that
+/// counts as a failure of the whole server.
 pub const FAILURE_THRESHOLD: u32 = 5;
 
-/// Within what time the rows in trouble are counted.
+/// The time within which failing tasks are counted.
 pub const FAILURE_WINDOW: Duration = Duration::from_secs(10);
 
-/// How long nothing was heard of the clock when the machine slept, or the program was stopped.
+/// A gap between two ticks that means that the machine slept or the program was stopped.
 pub const SUSPEND_GAP: Duration = Duration::from_secs(30);
 
-/// Over what time at least the questions that came due in such a sleep are spread.
+/// The least time over which checks that became due in such a gap are spread.
 const RESUME_SPREAD: Duration = Duration::from_secs(10);
 
 /// The longest wait for a task that the server does not know.
 const MAX_NOT_FOUND_WAIT: Duration = Duration::from_hours(1);
 
-/// How often a success without a link is asked after again.
+/// The most repeated checks of a success without a link.
 const MAX_MISSING_LINK_CHECKS: u32 = 5;
 
-/// The first wait for a link that is missing; the n-th is n times as long, so that five take ten
-/// minutes.
+/// The first wait for a missing link; the n-th is n times as long, so that five take ten minutes.
 const MISSING_LINK_WAIT: Duration = Duration::from_secs(40);
 
-/// Numbers the polls of one task, so that an old answer is told from a new one.
+/// The number of a check of one task, to tell an old answer from a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PollAttempt(pub u32);
 
-/// What we are doing about a task. One enum, so that no task is in flight twice.
+/// The poll state of a task. One enum, so that no task is in flight twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PollState {
     /// To be asked at that moment.
     DueAt(Mono),
-    /// Asked, and not yet answered.
+    /// Checked, and not yet answered.
     InFlight {
-        /// Which question.
         attempt: PollAttempt,
-        /// Since when.
         since: Mono,
     },
-    /// Not asked any more.
     Stopped(StopReason),
 }
 
-/// Why a task is not asked after.
+/// The reason why a task is no longer checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// It has ended.
     Finished,
-    /// The server refuses to answer for it.
+    /// The server rejected the task for good.
     Rejected,
 }
 
-/// How sure we are of what we show.
+/// The history of a task's checks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PollHistory {
-    /// When the server last gave a good answer about the task; "no such task" is none.
+    /// The last successful check; "no such task" is none.
     pub last_ok: Option<Timestamp>,
-    /// How many checks were made.
     pub checks: u32,
-    /// How many checks failed since the last good one.
+    /// Failures since the last success.
     pub failures: u32,
-    /// The last failed check, until a good one.
+    /// The last failure, until the next success.
     pub last_error: Option<FailedCheck>,
 }
 
 impl PollHistory {
-    /// Returns when the last check was, good or failed.
+    /// Returns when the last check was, successful or failed.
     pub fn last_check(&self) -> Option<Timestamp> {
         self.last_ok
             .max(self.last_error.as_ref().map(|failed| failed.at))
     }
 }
 
-/// How often tasks are asked after, by their age.
+/// Poll intervals by age of the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollIntervals {
-    /// While a task is younger than two minutes.
+    /// For the first two minutes.
     pub young: Duration,
-    /// After that.
     pub steady: Duration,
-    /// Once it runs longer than all but a few did.
+    /// Once the task is late by the [estimate](super::estimate::Estimate).
     pub late: Duration,
 }
 
 impl Default for PollIntervals {
-    /// Ten, thirty and sixty seconds: the quick start's and the task page's advice.
+    /// Ten, thirty and sixty seconds: the advice of the quick start and the task page.
     fn default() -> Self {
         Self {
             young: Duration::from_secs(10),
@@ -152,10 +144,10 @@ impl Default for PollIntervals {
 }
 
 impl PollIntervals {
-    /// The steps `+` and `-` go through, as the interval of a young task in seconds.
+    /// The steps of `+` and `-`: the young interval in seconds.
     const STEPS: [u64; 8] = [2, 3, 5, 10, 15, 30, 60, 120];
 
-    /// Returns the next slower pace; the slowest stays.
+    /// Returns the next longer intervals; the longest stay.
     #[must_use]
     pub fn longer(self) -> Self {
         let young = self.young.as_secs();
@@ -167,7 +159,7 @@ impl PollIntervals {
         )
     }
 
-    /// Returns the next faster pace; the fastest stays at the floor of two seconds.
+    /// Returns the next shorter intervals, not below [`MIN_INTERVAL`].
     #[must_use]
     pub fn shorter(self) -> Self {
         let young = self.young.as_secs();
@@ -179,7 +171,6 @@ impl PollIntervals {
         )
     }
 
-    /// Returns the pace whose young tasks are asked after every `young` seconds.
     fn from_young(young: u64) -> Self {
         let young = Duration::from_secs(young).max(MIN_INTERVAL);
         Self {
@@ -189,7 +180,6 @@ impl PollIntervals {
         }
     }
 
-    /// Returns the interval for a task of that run time.
     pub fn interval(&self, run_time: Duration, late_after: Duration) -> Duration {
         if run_time < YOUNG {
             self.young
@@ -201,40 +191,40 @@ impl PollIntervals {
     }
 }
 
-/// A source of spread that is the same for the same task, attempt and seed.
+/// Jitter that is the same for the same task, attempt and seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter {
-    /// `None` always spreads to the far end.
+    /// `None` always gives the longest wait.
     seed: Option<u64>,
 }
 
 impl Jitter {
-    /// Returns the spread of that seed; two instances take two seeds.
+    /// Returns the jitter of a seed; two instances use two seeds.
     pub const fn seeded(seed: u64) -> Self {
         Self { seed: Some(seed) }
     }
 
-    /// Makes every wait as long as any instance's spread could.
+    /// The longest wait that any instance's jitter could give.
     const MAX: Self = Self { seed: None };
 
-    /// Returns a number from 0 up to, but without, 1; for the longest wait, 1.
-    fn unit(self, task: Option<&TaskId>, turn: u32) -> f64 {
+    /// Returns a number from 0 up to, but not including, 1; for [`Self::MAX`], 1.
+    fn unit(self, task: Option<&TaskId>, attempt: u32) -> f64 {
         let Some(seed) = self.seed else { return 1.0 };
         let mut hasher = DefaultHasher::new();
-        (seed, task, turn).hash(&mut hasher);
+        (seed, task, attempt).hash(&mut hasher);
         f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or_default())
             / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// Returns `wait`, ten per cent more or less.
-    pub fn around(self, wait: Duration, task: &TaskId, turn: u32) -> Duration {
-        wait.mul_f64(0.9 + 0.2 * self.unit(Some(task), turn))
+    /// Returns `wait`, up to ten per cent more or less.
+    pub fn around(self, wait: Duration, task: &TaskId, attempt: u32) -> Duration {
+        wait.mul_f64(0.9 + 0.2 * self.unit(Some(task), attempt))
     }
 
     /// Returns the wait after `failures` errors in a row: full jitter under a doubling cap.
     ///
-    /// The cap doubles from two seconds to one minute and stays there for about an hour of
-    /// failures, then is ten minutes; the wait is never under one second.
+    /// The cap doubles from two seconds to one minute, stays there for about an hour of failures,
+    /// then is ten minutes. The wait is at least one second.
     pub fn backoff(self, failures: u32, task: Option<&TaskId>) -> Duration {
         let longest = if failures > FAILURES_PER_HOUR {
             MAX_LONG_BACKOFF
@@ -253,22 +243,21 @@ impl Jitter {
             .max(Duration::from_secs(1))
     }
 
-    /// Returns how long every poll waits after an account-wide error.
+    /// Returns how long every check waits after an account-wide error.
     ///
-    /// What the server asked for wins, held between one second and fifteen minutes, plus up to a
-    /// tenth. No network costs the server nothing, so the waits for it stay within a minute however
-    /// long it lasts: it is back soon after.
+    /// The server's `Retry-After` wins, limited to between one second and fifteen minutes, plus up
+    /// to a tenth. Being offline costs the server nothing, so that wait stays within a minute
+    /// however long it lasts.
     ///
-    /// What only a person can mend (a key, credits, an address, a certificate) is tried every five
-    /// minutes all the same: it is often mended elsewhere, with nobody at this keyboard, and such a
-    /// question costs the server next to nothing. Over a certificate that is not trusted the key is
-    /// never sent.
+    /// An error that the user must fix (key, credits, address, certificate) is retried every five
+    /// minutes: it is often fixed elsewhere, and such a request costs the server next to nothing.
+    /// The key is never sent over an untrusted connection.
     pub fn account_backoff(self, error: &PollError, failures: u32) -> Duration {
-        let told = match error {
+        let requested = match error {
             PollError::RateLimited {
-                retry_after: Some(told),
+                retry_after: Some(requested),
                 ..
-            } => Some(*told),
+            } => Some(*requested),
             PollError::RateLimited { .. } => Some(
                 Duration::from_secs(10).saturating_mul(1 << failures.clamp(1, 8).saturating_sub(1)),
             ),
@@ -290,7 +279,7 @@ impl Jitter {
             | PollError::Malformed(_)
             | PollError::AnswerLost => None,
         };
-        told.map_or_else(
+        requested.map_or_else(
             || {
                 if matches!(error, PollError::Offline(_) | PollError::Blocked(_)) {
                     self.jittered_backoff(MAX_BACKOFF, failures, None)
@@ -298,133 +287,123 @@ impl Jitter {
                     self.backoff(failures, None)
                 }
             },
-            |told| {
-                let told = told.clamp(Duration::from_secs(1), MAX_WAIT);
-                told.mul_f64(1.0 + 0.1 * self.unit(None, failures))
+            |requested| {
+                let requested = requested.clamp(Duration::from_secs(1), MAX_WAIT);
+                requested
+                    .mul_f64(1.0 + 0.1 * self.unit(None, failures))
                     .min(MAX_WAIT)
             },
         )
     }
 }
 
-/// What a task's next question depends on.
+/// The inputs of a task's next poll state.
 #[derive(Debug, Clone, Copy)]
 pub struct PollInput<'a> {
-    /// Whose.
     pub task: &'a TaskId,
-    /// Whether it has ended.
     pub is_final: bool,
-    /// Whether its last answer was understood.
+    /// Whether the last answer had a known state.
     pub is_understood: bool,
-    /// How often it was seen to have ended well with nothing to show for it.
+    /// Checks that found a success without a link.
     pub missing_link_checks: u32,
-    /// How long it has been running.
     pub run_time: Duration,
-    /// How the last checks went.
     pub history: &'a PollHistory,
 }
 
-/// Decides what to do about a task that was just answered for.
+/// Returns the poll state after an answer about the task.
 ///
-/// A good answer sets the next question by the task's age; an error of the task's own backs off,
-/// and a refusal stops. What has ended is not asked after again, whatever became of a question a
-/// person asked. Account-wide errors leave the task due: the account's hold keeps it waiting.
+/// A success schedules the next check by age, an error of the task itself backs off, and a
+/// rejection stops. A finished task is not checked again, even if a manual check of it failed. An
+/// account-wide error leaves the task due: the account's backoff delays it.
 pub fn next_state(
-    standing: PollInput<'_>,
-    pace: PollIntervals,
+    input: PollInput<'_>,
+    intervals: PollIntervals,
     late_after: Duration,
     jitter: Jitter,
     now: Mono,
 ) -> PollState {
-    let PollInput {
-        task,
-        history: freshness,
-        ..
-    } = standing;
-    let interval = if standing.is_understood {
-        pace.interval(standing.run_time, late_after)
+    let PollInput { task, history, .. } = input;
+    let interval = if input.is_understood {
+        intervals.interval(input.run_time, late_after)
     } else {
-        pace.late
+        intervals.late
     };
-    if standing.is_final && !(1..=MAX_MISSING_LINK_CHECKS).contains(&standing.missing_link_checks) {
+    if input.is_final && !(1..=MAX_MISSING_LINK_CHECKS).contains(&input.missing_link_checks) {
         return PollState::Stopped(StopReason::Finished);
     }
-    if let Some(FailedCheck { error, .. }) = &freshness.last_error {
-        return state_after_error(error, standing, interval, jitter, now);
+    if let Some(FailedCheck { error, .. }) = &history.last_error {
+        return state_after_error(error, input, interval, jitter, now);
     }
-    // A link may come late: each further question waits longer, so that a few of them reach ten
-    // minutes.
-    let wait = match standing.missing_link_checks {
+    // A link may come late: each check waits longer, so that a few reach ten minutes.
+    let wait = match input.missing_link_checks {
         0 => interval,
-        times => MISSING_LINK_WAIT.saturating_mul(times),
+        checks => MISSING_LINK_WAIT.saturating_mul(checks),
     };
-    PollState::DueAt(now.after(jitter.around(wait, task, freshness.checks)))
+    PollState::DueAt(now.after(jitter.around(wait, task, history.checks)))
 }
 
-/// Decides the same about a task that another instance was answered for: it goes on asking, so our
-/// own question waits longer than any that it may take, and is asked only when that does not come.
+/// Returns the poll state after another instance's answer. That instance continues to check the
+/// task, so ours waits longer than it can, and checks only if its answer does not come.
 pub fn next_state_after_external(
-    standing: PollInput<'_>,
-    pace: PollIntervals,
+    input: PollInput<'_>,
+    intervals: PollIntervals,
     late_after: Duration,
     jitter: Jitter,
     now: Mono,
 ) -> PollState {
-    match next_state(standing, pace, late_after, Jitter::MAX, now) {
+    match next_state(input, intervals, late_after, Jitter::MAX, now) {
         PollState::DueAt(at) => {
-            let spread = jitter.unit(Some(standing.task), standing.history.checks);
-            let behind = Duration::from_secs(1) + at.since(now).mul_f64(0.1 * spread);
-            PollState::DueAt(at.after(behind))
+            let spread = jitter.unit(Some(input.task), input.history.checks);
+            let delay = Duration::from_secs(1) + at.since(now).mul_f64(0.1 * spread);
+            PollState::DueAt(at.after(delay))
         }
-        polling @ (PollState::InFlight { .. } | PollState::Stopped(_)) => polling,
+        state @ (PollState::InFlight { .. } | PollState::Stopped(_)) => state,
     }
 }
 
-/// Returns how far apart the questions start that all came due while nobody could ask.
-pub fn spread_time(questions: usize) -> Duration {
-    let most = RATE_WINDOW / u32::try_from(MAX_PER_SECOND).unwrap_or(1);
-    let gaps = u32::try_from(questions.saturating_sub(1)).unwrap_or(u32::MAX);
+/// Returns the gap between the starts of checks that became due during a suspend.
+pub fn spread_time(checks: usize) -> Duration {
+    let min_gap = RATE_WINDOW / u32::try_from(MAX_PER_SECOND).unwrap_or(1);
+    let gaps = u32::try_from(checks.saturating_sub(1)).unwrap_or(u32::MAX);
     RESUME_SPREAD
         .checked_div(gaps)
-        .map_or(most, |gap| gap.max(most))
+        .map_or(min_gap, |gap| gap.max(min_gap))
 }
 
-/// Decides what to do about a task whose last check failed. `wait` is its interval when all is
-/// well.
+/// Returns the poll state after a failed check. `wait` is the interval without errors.
 fn state_after_error(
     error: &PollError,
-    standing: PollInput<'_>,
+    input: PollInput<'_>,
     wait: Duration,
     jitter: Jitter,
     now: Mono,
 ) -> PollState {
     let PollInput {
         task,
-        history: freshness,
+        history,
         run_time,
         ..
-    } = standing;
+    } = input;
     if matches!(error, PollError::Rejected { .. }) {
         return PollState::Stopped(StopReason::Rejected);
     }
     if matches!(error, PollError::NotFound) {
-        // Asked at the pace, a fresh id fails a dozen times in its grace: the age holds the growth
-        // back.
-        let grown = wait
-            .saturating_mul(1 << freshness.failures.min(12))
+        // A new id fails a dozen times within its grace period, so its age limits the growth.
+        let backoff = wait
+            .saturating_mul(1 << history.failures.min(12))
             .min(run_time)
             .clamp(wait, MAX_NOT_FOUND_WAIT.max(wait));
         let wait = if run_time < NOT_FOUND_GRACE {
             wait
         } else {
-            grown
+            backoff
         };
-        return PollState::DueAt(now.after(jitter.around(wait, task, freshness.checks)));
+        return PollState::DueAt(now.after(jitter.around(wait, task, history.checks)));
     }
     match error.scope() {
         ErrorScope::Account => PollState::DueAt(now),
         ErrorScope::Task => {
-            PollState::DueAt(now.after(jitter.backoff(freshness.failures, Some(task))))
+            PollState::DueAt(now.after(jitter.backoff(history.failures, Some(task))))
         }
     }
 }
@@ -471,7 +450,7 @@ mod tests {
 
     #[test]
     fn checks_due_in_a_suspend_are_spread_out() {
-        for (questions, millis) in [
+        for (checks, millis) in [
             (0, 220),
             (1, 220),
             (2, 10_000),
@@ -480,9 +459,9 @@ mod tests {
             (500, 220),
         ] {
             assert_eq!(
-                spread_time(questions),
+                spread_time(checks),
                 Duration::from_millis(millis),
-                "{questions}"
+                "{checks}"
             );
         }
     }
@@ -491,7 +470,7 @@ mod tests {
     fn jitter_stays_within_a_tenth_and_does_spread() {
         let wait = Duration::from_secs(30);
         let waits: Vec<_> = (0..200)
-            .map(|turn| JITTER.around(wait, &id(), turn))
+            .map(|attempt| JITTER.around(wait, &id(), attempt))
             .collect();
 
         assert!(
@@ -511,22 +490,22 @@ mod tests {
 
     #[test]
     fn hostile_waits_are_clamped() {
-        for told in [0, 1, 7, 900, 901, u64::MAX] {
+        for requested in [0, 1, 7, 900, 901, u64::MAX] {
             let error = PollError::RateLimited {
                 code: 429,
-                retry_after: Some(Duration::from_secs(told)),
+                retry_after: Some(Duration::from_secs(requested)),
             };
             let wait = JITTER.account_backoff(&error, 1);
             assert!(
-                wait >= Duration::from_secs(told.clamp(1, 900)) && wait <= MAX_WAIT,
-                "{told}: {wait:?}"
+                wait >= Duration::from_secs(requested.clamp(1, 900)) && wait <= MAX_WAIT,
+                "{requested}: {wait:?}"
             );
         }
     }
 
     #[test]
     fn the_interval_follows_the_age() {
-        let pace = PollIntervals::default();
+        let intervals = PollIntervals::default();
         let late = Duration::from_mins(8);
         let table = [
             (0, 10),
@@ -538,26 +517,30 @@ mod tests {
         ];
         for (age, wait) in table {
             assert_eq!(
-                pace.interval(Duration::from_secs(age), late),
+                intervals.interval(Duration::from_secs(age), late),
                 Duration::from_secs(wait),
                 "{age}"
             );
         }
-        assert_eq!(pace.shorter().young, Duration::from_secs(5));
+        assert_eq!(intervals.shorter().young, Duration::from_secs(5));
         assert_eq!(
-            (0..9).fold(pace, |pace, _| pace.shorter()).young,
+            (0..9)
+                .fold(intervals, |intervals, _| intervals.shorter())
+                .young,
             MIN_INTERVAL
         );
         assert_eq!(
-            (0..9).fold(pace, |pace, _| pace.longer()).young,
+            (0..9)
+                .fold(intervals, |intervals, _| intervals.longer())
+                .young,
             Duration::from_mins(2)
         );
-        assert_eq!(pace.shorter().longer(), pace);
+        assert_eq!(intervals.shorter().longer(), intervals);
     }
 
     #[test]
     fn the_next_poll_follows_the_answer() {
-        let fresh = |error: Option<PollError>, failures, checks| PollHistory {
+        let history = |error: Option<PollError>, failures, checks| PollHistory {
             last_ok: None,
             checks,
             failures,
@@ -566,18 +549,18 @@ mod tests {
                 error,
             }),
         };
-        let ask = |is_final, linkless, freshness: &PollHistory| {
+        let next = |is_final, missing_link_checks, history: &PollHistory| {
             let id = id();
-            let standing = PollInput {
+            let input = PollInput {
                 task: &id,
                 is_final,
                 is_understood: true,
-                missing_link_checks: linkless,
+                missing_link_checks,
                 run_time: Duration::from_secs(200),
-                history: freshness,
+                history,
             };
             next_state(
-                standing,
+                input,
                 PollIntervals::default(),
                 Duration::from_mins(8),
                 JITTER,
@@ -586,24 +569,24 @@ mod tests {
         };
 
         assert_eq!(
-            ask(true, 0, &fresh(None, 0, 3)),
+            next(true, 0, &history(None, 0, 3)),
             PollState::Stopped(StopReason::Finished)
         );
         assert!(matches!(
-            ask(true, 1, &fresh(None, 0, 99)),
+            next(true, 1, &history(None, 0, 99)),
             PollState::DueAt(_)
         ));
         assert_eq!(
-            ask(true, 6, &fresh(None, 0, 6)),
+            next(true, 6, &history(None, 0, 6)),
             PollState::Stopped(StopReason::Finished)
         );
         assert_eq!(
-            ask(true, 0, &fresh(Some(PollError::TimedOut), 1, 3)),
+            next(true, 0, &history(Some(PollError::TimedOut), 1, 3)),
             PollState::Stopped(StopReason::Finished),
-            "a question a person asked is not repeated by itself"
+            "a failed manual check is not repeated"
         );
         assert!(matches!(
-            ask(true, 1, &fresh(Some(PollError::TimedOut), 1, 3)),
+            next(true, 1, &history(Some(PollError::TimedOut), 1, 3)),
             PollState::DueAt(_)
         ));
         let refused = PollError::Rejected {
@@ -611,19 +594,20 @@ mod tests {
             message: CleanText::line("no", 9),
         };
         assert_eq!(
-            ask(false, 0, &fresh(Some(refused), 1, 3)),
+            next(false, 0, &history(Some(refused), 1, 3)),
             PollState::Stopped(StopReason::Rejected)
         );
         assert_eq!(
-            ask(false, 0, &fresh(Some(PollError::Maintenance), 1, 3)),
+            next(false, 0, &history(Some(PollError::Maintenance), 1, 3)),
             PollState::DueAt(Mono::default())
         );
-        let PollState::DueAt(at) = ask(false, 0, &fresh(Some(PollError::NotFound), 30, 3)) else {
-            panic!("a task not found is still asked after");
+        let PollState::DueAt(at) = next(false, 0, &history(Some(PollError::NotFound), 30, 3))
+        else {
+            panic!("a task not found is still checked");
         };
         assert!(
             at.since_start() <= Duration::from_secs(220),
-            "no longer than it is missing"
+            "no longer than the task's age"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! What a row is called: the one word a person reads, and how long a result's link still lives.
+//! The status of a task as shown in its row, the tabs, and the expiry of result links.
 //!
-//! Knows states and times; glyphs and colours are `ui::theme`'s.
+//! Knows states and times; `ui::theme` has glyphs and colours.
 
 use std::time::Duration;
 
@@ -12,48 +12,41 @@ use super::{
     time::{self, Now},
 };
 
-/// How long results are kept by default: the stated policy for media, an estimate for this API.
+/// How long the server keeps results: the stated policy for media, an estimate for this API.
 pub const DEFAULT_RETENTION: Duration = Duration::from_hours(14 * 24);
 
-/// From when on an ending life of a link is pointed out (`!`).
+/// The remaining time of a link below which it is marked with `!`.
 pub const EXPIRING: Duration = Duration::from_hours(48);
 
-/// From when on it is pointed out twice (`!!`).
+/// The remaining time of a link below which it is marked with `!!`.
 pub const EXPIRING_SOON: Duration = Duration::from_hours(24);
 
-/// The word for a task's state as a person sees it.
+/// The status of a task as the user sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
-    /// Never answered for yet.
+    /// Not answered yet.
     New,
-    /// Being made.
     Generating,
-    /// Being made, with the results there already.
+    /// Generating, with results already in the answer.
     Finishing,
-    /// Being made for longer than nineteen in twenty others took.
+    /// Generating for longer than the estimate's p95.
     Late,
-    /// Made; the link lives.
     Ready,
-    /// Made, and on this machine's disk, whatever becomes of the link.
+    /// On disk, even if the link has expired.
     Saved,
-    /// Made, but the server gave no link.
+    /// Finished, but without a link.
     NoLink,
-    /// Made; the link has probably expired.
+    /// The link has probably expired.
     LinkExpired,
-    /// Made; only the callback failed.
+    /// Finished; only the callback failed.
     CallbackFailed,
-    /// Not made: the task could not be created.
     CreateFailed,
-    /// Not made: the generation failed.
     GenerationFailed,
-    /// The server knows no such task.
     NotFound,
-    /// An answer we do not understand.
     Unknown,
 }
 
 impl Status {
-    /// Every status there is.
     pub const ALL: [Self; 13] = [
         Self::New,
         Self::Generating,
@@ -70,10 +63,9 @@ impl Status {
         Self::Unknown,
     ];
 
-    /// Returns the status of a task at that time, whose results are kept like that.
     pub fn for_task(
         task: &Task,
-        keeping: ResultLocation,
+        location: ResultLocation,
         estimate: &Estimate,
         retention: Duration,
         now: Now,
@@ -88,14 +80,14 @@ impl Status {
                 _ => Self::Generating,
             },
             TaskState::Succeeded { videos, .. } if videos.is_empty() => Self::NoLink,
-            TaskState::Succeeded {
-                callback: delivery, ..
-            } => match (link_expiry(task, keeping, retention, now), delivery) {
-                (LinkExpiry::Expired, _) => Self::LinkExpired,
-                (_, CallbackStatus::Failed) => Self::CallbackFailed,
-                (LinkExpiry::Saved, CallbackStatus::Delivered) => Self::Saved,
-                (_, CallbackStatus::Delivered) => Self::Ready,
-            },
+            TaskState::Succeeded { callback, .. } => {
+                match (link_expiry(task, location, retention, now), callback) {
+                    (LinkExpiry::Expired, _) => Self::LinkExpired,
+                    (_, CallbackStatus::Failed) => Self::CallbackFailed,
+                    (LinkExpiry::Saved, CallbackStatus::Delivered) => Self::Saved,
+                    (_, CallbackStatus::Delivered) => Self::Ready,
+                }
+            }
             TaskState::Failed {
                 stage: FailureStage::Creation,
             } => Self::CreateFailed,
@@ -108,26 +100,23 @@ impl Status {
     }
 }
 
-/// A state tab.
+/// A tab of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Tab {
-    /// Every task.
     #[default]
     All,
-    /// What has not ended.
+    /// Unfinished.
     Active,
-    /// Made and delivered.
     Ready,
-    /// Made, the callback failed.
+    /// Finished, but the callback failed.
     Rescued,
-    /// Not made.
     Failed,
-    /// Links that die within two days.
+    /// Links that expire within two days.
     Expiring,
 }
 
 impl Tab {
-    /// The tabs in their order on the screen.
+    /// In the order of the screen.
     pub const ALL: [Self; 6] = [
         Self::All,
         Self::Active,
@@ -137,7 +126,6 @@ impl Tab {
         Self::Expiring,
     ];
 
-    /// Returns the tab's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::All => "All",
@@ -149,19 +137,18 @@ impl Tab {
         }
     }
 
-    /// Finds a tab by its name, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        let is_meant = |tab: &Self| tab.name().eq_ignore_ascii_case(name);
-        Self::ALL.into_iter().find(is_meant)
+        let is_named = |tab: &Self| tab.name().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(is_named)
     }
 
-    /// Returns the tab after this one, around the end.
+    /// Returns the next tab; after the last, the first.
     #[must_use]
     pub fn next(self) -> Self {
         self.step(1)
     }
 
-    /// Returns the tab before this one, around the start.
+    /// Returns the previous tab; before the first, the last.
     #[must_use]
     pub fn previous(self) -> Self {
         self.step(Self::ALL.len() - 1)
@@ -180,43 +167,37 @@ impl Tab {
     }
 }
 
-/// Where the results of a task are.
+/// The location of a task's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultLocation {
-    /// At the server at best, or some of them.
+    /// At least one result is not on disk.
     OnServer,
-    /// All of them are on this machine's disk.
     OnDisk,
 }
 
-/// What is left of a result link's life, an estimate.
+/// The estimated expiry of a result link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkExpiry {
-    /// There is no link.
     None,
-    /// It does not matter any more: the results are on this machine's disk.
+    /// No longer relevant: the results are on disk.
     Saved,
-    /// It lives about that long.
     Remaining(Duration),
-    /// It has probably expired.
     Expired,
-    /// There is a link, and no telling when it was made.
+    /// The completion time is unknown.
     Unknown,
 }
 
-/// How near the end of a link's life is.
+/// The urgency of an expiring link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// Days away, or there is no end to speak of.
     None,
-    /// Less than two days away ([`EXPIRING`]).
+    /// Within two days ([`EXPIRING`]).
     Soon,
-    /// Less than a day away ([`EXPIRING_SOON`]).
+    /// Within a day ([`EXPIRING_SOON`]).
     VerySoon,
 }
 
 impl LinkExpiry {
-    /// Returns how near its end is.
     pub fn urgency(self) -> Urgency {
         match self {
             Self::Remaining(left) if left < EXPIRING_SOON => Urgency::VerySoon,
@@ -228,7 +209,7 @@ impl LinkExpiry {
     }
 }
 
-/// Returns when a task's result link expires, if it has one and its end is known.
+/// Returns the expiry of a task's result link, if it has one and was completed at a known time.
 pub fn expires_at(task: &Task, retention: Duration) -> Option<Timestamp> {
     task.state().videos().next()?;
     task.details()
@@ -236,17 +217,16 @@ pub fn expires_at(task: &Task, retention: Duration) -> Option<Timestamp> {
         .map(|completed| time::saturating_add(completed, retention))
 }
 
-/// Returns what is left of the life of a task's result link.
 pub fn link_expiry(
     task: &Task,
-    keeping: ResultLocation,
+    location: ResultLocation,
     retention: Duration,
     now: Now,
 ) -> LinkExpiry {
     if task.state().videos().next().is_none() {
         return LinkExpiry::None;
     }
-    if keeping == ResultLocation::OnDisk {
+    if location == ResultLocation::OnDisk {
         return LinkExpiry::Saved;
     }
     match expires_at(task, retention) {
@@ -270,24 +250,29 @@ mod tests {
     }
 
     fn task(state: TaskState, created: i64, completed: Option<i64>) -> Task {
-        let facts = TaskDetails {
+        let details = TaskDetails {
             created: Some(second(created)),
             completed: completed.map(second),
             ..TaskDetails::default()
         };
-        Task::from_stored(TaskId::parse("a").unwrap(), Family::default(), state, facts)
+        Task::from_stored(
+            TaskId::parse("a").unwrap(),
+            Family::default(),
+            state,
+            details,
+        )
     }
 
     #[test]
     fn every_status_has_a_name() {
-        let success = |urls: &[&str], delivery| TaskState::Succeeded {
+        let success = |urls: &[&str], callback| TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            callback: delivery,
+            callback,
         };
         let url = &["https://ex.com/1.mp4"][..];
         let running = |is_finishing| TaskState::Running { is_finishing };
         let failed = |stage| TaskState::Failed { stage };
-        let dead = -i64::try_from(DEFAULT_RETENTION.as_secs()).unwrap();
+        let expired = -i64::try_from(DEFAULT_RETENTION.as_secs()).unwrap();
         let table = [
             (TaskState::New, 0, None, Status::New),
             (running(false), -900, None, Status::Generating),
@@ -308,14 +293,14 @@ mod tests {
             ),
             (
                 success(url, CallbackStatus::Delivered),
-                dead - 60,
-                Some(dead + 1),
+                expired - 60,
+                Some(expired + 1),
                 Status::Ready,
             ),
             (
                 success(url, CallbackStatus::Delivered),
-                dead - 60,
-                Some(dead),
+                expired - 60,
+                Some(expired),
                 Status::LinkExpired,
             ),
             (
@@ -326,8 +311,8 @@ mod tests {
             ),
             (
                 success(url, CallbackStatus::Failed),
-                dead - 60,
-                Some(dead),
+                expired - 60,
+                Some(expired),
                 Status::LinkExpired,
             ),
             (
@@ -355,7 +340,7 @@ mod tests {
             wall: second(0),
             mono: Mono::default(),
         };
-        for (state, created, completed, word) in table {
+        for (state, created, completed, expected) in table {
             let task = task(state, created, completed);
             let status = Status::for_task(
                 &task,
@@ -364,7 +349,7 @@ mod tests {
                 DEFAULT_RETENTION,
                 now,
             );
-            assert_eq!(status, word, "{task:?}");
+            assert_eq!(status, expected, "{task:?}");
         }
     }
 

@@ -1,9 +1,9 @@
-//! Which known name somebody meant who wrote another: for "did you mean". Knows no names itself.
+//! Suggestions for mistyped names: "did you mean …?".
 
-/// The least likeness that is worth a question: below it the names only share some letters.
+/// The lowest similarity worth suggesting: below it, names only share some letters.
 const MIN_SIMILARITY: f64 = 0.75;
 
-/// Returns the known name that is most like a written one, if one is like it at all.
+/// Returns the known name most similar to a written one, if any is similar enough.
 pub fn closest_match<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -12,12 +12,12 @@ pub fn closest_match<'a>(
     known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(&written, name), name))
-        .filter(|(likeness, _)| *likeness >= MIN_SIMILARITY)
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, name)| name)
 }
 
-/// Returns the question behind a fault: `; did you mean "…"?`, or nothing.
+/// Returns `; did you mean "…"?` for an error message, or an empty string.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     closest_match(written, known)
         .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))

@@ -1,6 +1,6 @@
-//! A task as the server tells it: ids, states, and the rule by which news joins what is known.
+//! A task as the server reports it: ids, states, and the rules for merging answers.
 //!
-//! Knows nothing of polls, lists or screens, and nothing of JSON.
+//! Knows no polling, lists, screens or JSON.
 
 use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
 
@@ -15,10 +15,9 @@ use super::{
 /// The longest task id accepted, in characters (public clients warn not to expect 32 hex digits).
 pub const MAX_ID_LEN: usize = 200;
 
-/// Names one task at the server. Cheap to clone.
+/// The id of a task at the server. Cheap to clone.
 ///
-/// Printable, without white space, at most [`MAX_ID_LEN`] characters; nothing else is promised of
-/// it.
+/// Printable, without white space, at most [`MAX_ID_LEN`] characters. Nothing else is guaranteed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(Arc<str>);
 
@@ -32,7 +31,7 @@ pub enum TaskIdError {
 }
 
 impl TaskId {
-    /// Parses a task id; white space around it is ignored.
+    /// Parses a task id; surrounding white space is ignored.
     pub fn parse(text: &str) -> Result<Self, TaskIdError> {
         let text = text.trim();
         if text.is_empty() {
@@ -53,12 +52,11 @@ impl TaskId {
         Ok(Self(text.into()))
     }
 
-    /// Returns a bound that sorts after every id of the API, for ranges.
+    /// Returns a bound above every id of the API, for ranges.
     pub(super) fn upper_bound() -> Self {
         Self("\u{10ffff}".into())
     }
 
-    /// Returns the id as the API spells it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -82,7 +80,7 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Which API a task belongs to; the id alone does not.
+/// The API that a task belongs to, which its id does not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Family {
     /// Luma Modify: a video and a prompt become a new video.
@@ -91,7 +89,6 @@ pub enum Family {
 }
 
 impl Family {
-    /// Every family there is.
     pub const ALL: [Self; 1] = [Self::LumaModify];
 
     /// Returns the name used in JSON and in the list file.
@@ -101,18 +98,17 @@ impl Family {
         }
     }
 
-    /// Finds a family by its name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|family| family.name() == name)
     }
 }
 
-/// The server's `successFlag` as it came.
+/// The server's `successFlag` as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SuccessFlag {
-    /// A whole number; 0 to 4 have a meaning.
+    /// 0 to 4 have a meaning.
     Number(i64),
-    /// Anything else, as text.
+    /// Any other value, as text.
     Word(CleanText),
 }
 
@@ -128,52 +124,47 @@ impl fmt::Display for SuccessFlag {
 /// Whether a finished video reached the callback URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackStatus {
-    /// Flag 1: made, and delivered or not asked to be.
+    /// Flag 1: delivered, or no callback was requested.
     Delivered,
-    /// Flag 4: **made**, only its delivery to the callback URL failed.
+    /// Flag 4: the video **is finished**, only its delivery to the callback URL failed.
     Failed,
 }
 
-/// Where a task failed.
+/// The stage at which a task failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureStage {
     /// Flag 2: the task could not be created.
     Creation,
-    /// Flag 3, or the envelope's code 501: it could not be generated.
+    /// Flag 3, or code 501 of the envelope: the generation failed.
     Generation,
 }
 
-/// What the server last said of a task. It has no queue, no progress figure and no cancelling.
+/// The last known state of a task. The API has no queue, no progress and no cancelling.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TaskState {
-    /// The server has not yet been heard about it.
+    /// No answer yet.
     #[default]
     New,
-    /// Flag 0: being made.
+    /// Flag 0.
     Running {
-        /// Whether a completion time or links are there already although the flag still says 0.
+        /// Whether a completion time or links are present although the flag is still 0.
         is_finishing: bool,
     },
-    /// Flag 1 or 4: made. A success without a link is asked after a few times more.
+    /// Flag 1 or 4. A success without a link is checked a few times more.
     Succeeded {
-        /// The result videos.
         videos: Links,
-        /// Whether the callback got it.
         callback: CallbackStatus,
     },
-    /// Flag 2, 3 or code 501: not made. `Facts` holds code and message.
-    Failed {
-        /// Where it failed.
-        stage: FailureStage,
-    },
-    /// The server says it knows no such task, and has never said otherwise.
+    /// Flag 2, 3 or code 501. [`TaskDetails`] has code and message.
+    Failed { stage: FailureStage },
+    /// The server does not know the task and never did.
     NotFound,
-    /// An answer we do not understand: shown with the server's own word, and still asked after.
+    /// An unknown state: shown with the server's own word, and checked further.
     Unrecognised,
 }
 
 impl TaskState {
-    /// Reports whether nothing more is to come: finished tasks are not asked after again.
+    /// Reports whether the task is finished, so that it is not checked again.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded { .. } | Self::Failed { .. })
     }
@@ -194,7 +185,7 @@ impl TaskState {
         }
     }
 
-    /// The names [`name`](Self::name) may return.
+    /// All values of [`name`](Self::name).
     pub const NAMES: [&'static str; 7] = [
         "new",
         "generating",
@@ -205,7 +196,7 @@ impl TaskState {
         "unknown",
     ];
 
-    /// Returns the result videos, of which there are some only after a success.
+    /// Returns the result videos; empty except after a success.
     pub fn videos(&self) -> impl Iterator<Item = &VideoUrl> {
         let links = match self {
             Self::Succeeded { videos, .. } => Some(videos),
@@ -235,7 +226,7 @@ impl TaskState {
         }
     }
 
-    /// Returns how much this state tells: news of a lower rank never replaces one of a higher.
+    /// Returns how much this state tells: a state never replaces one of a higher rank.
     fn information_rank(&self) -> u8 {
         match self {
             Self::New => 0,
@@ -249,33 +240,28 @@ impl TaskState {
     }
 }
 
-/// What an answer tells beside the state. Unknown is `None`, never a made-up value.
+/// The details of an answer beside the state. Unknown values are `None`, never made up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskDetails {
-    /// The flag as it came.
     pub flag: Option<SuccessFlag>,
-    /// What was asked for.
     pub prompt: Option<CleanText>,
-    /// The input video as the request named it.
+    /// From the request.
     pub input: Option<Link>,
-    /// Where the server was to deliver.
+    /// The callback URL.
     pub callback: Option<CleanText>,
-    /// The watermark asked for; empty in most requests.
+    /// Empty in most requests.
     pub watermark: Option<CleanText>,
-    /// When the server took the task.
     pub created: Option<Timestamp>,
-    /// When the server was done with it.
     pub completed: Option<Timestamp>,
-    /// `originUrls`: in every known sample the input video, not an unmarked result.
+    /// `originUrls`: in every known sample the input video, not a result without watermark.
     pub origin_urls: Links,
-    /// The server's error code as text (it may be a number, a string or an object).
+    /// As text: it may be a number, a string or an object.
     pub error_code: Option<CleanText>,
-    /// The server's error message.
     pub error_message: Option<CleanText>,
 }
 
 impl TaskDetails {
-    /// Takes from `news` what it knows and keeps the rest.
+    /// Takes the known values of `news` and keeps the others.
     fn merge(&mut self, news: &Self) {
         fn take<T: Clone>(known: &mut Option<T>, news: Option<&T>) {
             if let Some(news) = news {
@@ -297,7 +283,7 @@ impl TaskDetails {
     }
 }
 
-/// One remote video job as far as the server has told of it.
+/// A task at the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     id: TaskId,
@@ -306,19 +292,19 @@ pub struct Task {
     details: TaskDetails,
 }
 
-/// What an observation did to a task.
+/// The effect of an answer on a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// The state is another one now.
+    /// The state changed.
     Changed,
-    /// The state is the same; facts may have been added.
+    /// The state is the same; details may have been added.
     Unchanged,
-    /// The answer told less than is known and was left aside: a final state is never demoted.
+    /// The answer told less than is known and was ignored: a finished task never goes back.
     Ignored,
 }
 
 impl Task {
-    /// Returns a task of which nothing is known but its name.
+    /// Returns a task of which only the id is known.
     pub fn new(id: TaskId, family: Family) -> Self {
         Self {
             id,
@@ -328,50 +314,45 @@ impl Task {
         }
     }
 
-    /// Returns a task put together from what was stored of it.
     pub const fn from_stored(
         id: TaskId,
         family: Family,
         state: TaskState,
-        facts: TaskDetails,
+        details: TaskDetails,
     ) -> Self {
         Self {
             id,
             family,
             state,
-            details: facts,
+            details,
         }
     }
 
-    /// Returns the task's name at the server.
     pub const fn id(&self) -> &TaskId {
         &self.id
     }
 
-    /// Returns which API it belongs to.
     pub const fn family(&self) -> Family {
         self.family
     }
 
-    /// Returns what the server last said.
     pub const fn state(&self) -> &TaskState {
         &self.state
     }
 
-    /// Returns what the server told beside the state.
     pub const fn details(&self) -> &TaskDetails {
         &self.details
     }
 
-    /// Joins what one good poll saw with what is known.
+    /// Merges a successful answer.
     ///
-    /// A state is never replaced by one that tells less, and a link that can be opened never by
-    /// none.
-    pub fn merge(&mut self, state: &TaskState, facts: &TaskDetails) -> Merge {
+    /// A state never replaces one that tells more, and missing links never replace a link that can
+    /// be opened.
+    pub fn merge(&mut self, state: &TaskState, details: &TaskDetails) -> Merge {
         if self.would_ignore(state) {
             return Merge::Ignored;
         }
-        self.details.merge(facts);
+        self.details.merge(details);
         if self.state == *state {
             return Merge::Unchanged;
         }
@@ -379,12 +360,12 @@ impl Task {
         Merge::Changed
     }
 
-    /// Reports whether a state tells less than is known.
+    /// Reports whether [`merge`](Self::merge) would ignore a state.
     pub fn would_ignore(&self, state: &TaskState) -> bool {
         state.information_rank() < self.state.information_rank()
     }
 
-    /// Notes that the server knows no such task; a task it has told of before stays as it was.
+    /// Marks the task as not found, unless the server knew it before.
     pub fn mark_not_found(&mut self) -> Merge {
         if self.state.information_rank() >= TaskState::NotFound.information_rank() {
             return Merge::Unchanged;
@@ -393,8 +374,7 @@ impl Task {
         Merge::Changed
     }
 
-    /// Returns how long the server took, once it is done; `None` as well when its clock ran
-    /// backwards.
+    /// Returns how long a finished task took; `None` also if the server's clock went backwards.
     pub fn run_time(&self) -> Option<Duration> {
         if !self.state.is_final() {
             return None;
@@ -405,9 +385,9 @@ impl Task {
 
     /// Returns the input videos that may be opened: those of the answer, else that of the request.
     pub fn input_videos(&self) -> Vec<&VideoUrl> {
-        let told: Vec<_> = self.details.origin_urls.videos().collect();
-        if !told.is_empty() {
-            return told;
+        let reported: Vec<_> = self.details.origin_urls.videos().collect();
+        if !reported.is_empty() {
+            return reported;
         }
         match &self.details.input {
             Some(Link::Video(url)) => vec![url],

@@ -1,29 +1,28 @@
-//! Text from outside, made safe once, at the door.
+//! Text from outside, sanitised where it enters.
 //!
-//! Whatever a server, a clipboard or an argument brings becomes a [`CleanText`] before anything
-//! else sees it; screens and printers take nothing rawer. The original is kept beside the clean
-//! form where the two differ, for lossless JSON only.
+//! Text of a server, a clipboard or an argument becomes a [`CleanText`] first; screens and printers
+//! accept nothing else. The original is kept beside the clean form if they differ, for lossless
+//! JSON only.
 
 use std::fmt::{self, Write as _};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr as _};
 
-/// Combining marks kept on one base character; more are a cell of kilobytes, not a letter.
+/// Combining marks kept on one base character: more would put kilobytes into one cell.
 pub const MAX_MARKS_PER_BASE: usize = 4;
 
-/// The longest that is drawn in one cell, in bytes. Marks with a width of their own pile up in one
-/// as well.
+/// The longest text drawn in one cell, in bytes. Marks with a width of their own also share a cell.
 const MAX_GRAPHEME_LEN: usize = 32;
 
 /// The longest original kept for lossless output, in bytes.
 const MAX_ORIGINAL_LEN: usize = 64 * 1024;
 
 /// Text that cannot act on a terminal and hides nothing: no control, format, ignorable or tag
-/// character.
+/// characters.
 ///
-/// What was replaced stays visible (`␛`, `<U+202E>`): dropping it would join words and hide an
-/// attack. `Display` and [`as_str`](Self::as_str) give the clean form; only
+/// A replaced character stays visible (`␛`, `<U+202E>`): dropping it would join words and hide an
+/// attack. `Display` and [`as_str`](Self::as_str) return the clean form, only
 /// [`original`](Self::original) does not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CleanText {
@@ -44,7 +43,8 @@ impl CleanText {
 
     fn clean(raw: &str, max_bytes: usize, lines: LineBreaks) -> Self {
         let raw = raw.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        // Nearly all text is plain, and most of reading a long list is this function.
+        // A fast path: nearly all text is plain, and reading a long list spends most of its time
+        // here.
         if raw.len() + 12 <= max_bytes && raw.bytes().all(|b| matches!(b, b' '..=b'~')) {
             return Self {
                 shown: raw.into(),
@@ -93,19 +93,17 @@ impl CleanText {
         }
     }
 
-    /// Returns the clean form.
     pub fn as_str(&self) -> &str {
         &self.shown
     }
 
-    /// Returns the text as it came (trimmed, at most 64 KiB), for JSON that must lose nothing.
+    /// Returns the text as received (trimmed, at most 64 KiB), for lossless JSON.
     ///
     /// Never for a terminal.
     pub fn original(&self) -> &str {
         self.original.as_deref().unwrap_or(&self.shown)
     }
 
-    /// Reports whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.shown.is_empty()
     }
@@ -129,13 +127,13 @@ enum LineBreaks {
     Kept,
 }
 
-/// Reports whether `c` only shapes the character before it: a variation selector directly after a
-/// sign, or a joiner. It is left out.
+/// Reports whether `c` only shapes the character before it (a variation selector directly after a
+/// sign, or a joiner) and is left out.
 ///
-/// A joined emoji falls apart, ❤️ becomes ❤ and a keycap its framed digit: an accepted loss, and no
-/// attack. Terminals disagree on the width of the selected forms, so a selector that passed would
-/// shift the rest of its row. A second selector in a row, or one after a letter, shapes nothing but
-/// can hide text, so it is shown.
+/// This splits joined emoji, and turns ❤️ into ❤ and a keycap into its framed digit: an accepted
+/// loss, and not an attack. Terminals disagree on the width of the selected forms, so a selector
+/// would shift the rest of its row. A second selector in a row, or one after a letter, shapes
+/// nothing but can hide text, so it is shown.
 fn is_shaping_character(previous: Option<char>, c: char) -> bool {
     let Some(previous) = previous else {
         return false;
@@ -179,10 +177,11 @@ fn subdivision_tags(mut following: impl Iterator<Item = char>) -> usize {
 
 /// Reports whether `c` may act on a terminal or hide from a reader.
 ///
-/// Controls (C0, DEL, C1), format characters (Unicode's class Cf: bidi, zero-width, joiners, marks
-/// before numbers, the layout of music, shorthand and hieroglyphs), line and paragraph separators,
-/// the fillers, selectors and whatever else is drawn as nothing (`Default_Ignorable_Code_Point`),
-/// and the whole tag block. `tests/sanitizing.rs` holds the list against Unicode's tables.
+/// These are: controls (C0, DEL, C1), format characters (Unicode class Cf: bidi, zero-width,
+/// joiners, marks before numbers, layout of music, shorthand and hieroglyphs), line and paragraph
+/// separators, fillers, selectors and other characters that are drawn as nothing
+/// (`Default_Ignorable_Code_Point`), and the whole tag block. `tests/sanitizing.rs` checks the list
+/// against Unicode's tables.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || c >= '\u{ad}'
@@ -199,16 +198,15 @@ pub fn is_combining(c: char) -> bool {
     c.width() == Some(0)
 }
 
-/// Whether there is room for `c` in the cell that it would be drawn in: the last one of
-/// `before`, if it joins that, else one of its own.
+/// Reports whether `c` fits in its cell: the last one of `before` if it joins that, else one of its
+/// own.
 pub fn fits_in_cell(before: &str, c: char) -> bool {
-    // Letters of the scripts most written, none of which joins another: so nearly all text is
-    // through here.
+    // The most common scripts, whose letters never join another.
     if matches!(c, '\0'..'\u{300}' | '\u{370}'..'\u{483}' | '\u{3041}'..'\u{3097}' | '\u{30a0}'..'\u{a000}' | '\u{ac00}'..'\u{d7a4}')
     {
         return true;
     }
-    // A cell's worth and one character more: what comes before that cannot matter.
+    // One cell and one character more: earlier text cannot matter.
     let near = before.len().saturating_sub(MAX_GRAPHEME_LEN + 4);
     let mut joined = before
         .get(before.ceil_char_boundary(near)..)
@@ -230,7 +228,7 @@ pub fn fits_in_cell(before: &str, c: char) -> bool {
     cell.len() <= MAX_GRAPHEME_LEN && marks <= MAX_MARKS_PER_BASE
 }
 
-/// Returns how many bytes a character, or its stand-in, takes at most.
+/// Returns the most bytes that a character, or its replacement, takes.
 fn max_clean_len(c: char) -> usize {
     if is_unsafe(c) {
         "<U+E0001>".len()
@@ -239,7 +237,7 @@ fn max_clean_len(c: char) -> usize {
     }
 }
 
-/// Appends a visible stand-in for an unsafe character.
+/// Appends a visible replacement for an unsafe character.
 fn push_replacement(text: &mut String, c: char) {
     match u32::from(c) {
         low @ 0..0x20 => text.push(char::from_u32(0x2400 + low).unwrap_or('\u{fffd}')),

@@ -1,4 +1,4 @@
-//! The two times every decision takes: the wall for people, the monotonic one for schedules.
+//! The two clocks: wall time for people, monotonic time for schedules.
 //!
 //! Nothing here reads a clock; `ports::Clock` does.
 
@@ -6,68 +6,64 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A moment on the monotonic clock, counted from the start of the program (in the
-/// [`turns`](super::limiter) of all instances: of the host).
+/// A moment on the monotonic clock, counted from the start of the program, or from the start of the
+/// host in the [limiter](super::limiter) that instances share.
 ///
 /// Saturates instead of overflowing: an absurd wait means "never", not a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Mono(Duration);
 
 impl Mono {
-    /// The last moment there is: something due then is never due.
+    /// The last moment: a task due then is never due.
     pub const NEVER: Self = Self(Duration::MAX);
 
-    /// Returns the moment `since_start` after the program's start.
     pub const fn at(since_start: Duration) -> Self {
         Self(since_start)
     }
 
-    /// Returns the time from the program's start to this moment.
     pub const fn since_start(self) -> Duration {
         self.0
     }
 
-    /// Returns this moment moved later by `wait`.
     #[must_use]
     pub const fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(wait))
     }
 
-    /// Returns the time from `earlier` to this moment, zero when `earlier` is later.
+    /// Returns the time since `earlier`, zero if that is later.
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// The present, as one value: taken once for each message, so that one message sees one time.
+/// The current time on both clocks, read once for each message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// The time of day, for ages and for the record. May jump when the system's clock is set.
+    /// For ages and records. May jump when the system clock is set.
     pub wall: Timestamp,
-    /// The time since the start, for schedules. Nobody can set it. It runs on while a laptop
-    /// sleeps, so that after hours of sleep what is shown is old and asked after soon; a stopped
-    /// program and a sleeping machine look the same.
+    /// For schedules. It cannot be set, and it includes suspend: after hours of sleep, tasks are
+    /// due soon. A stopped program and a sleeping machine look the same.
     pub mono: Mono,
 }
 
 impl Now {
-    /// Returns how long ago `then` was by the wall clock; zero when it lies ahead (clock skew).
+    /// Returns the age of `then` by the wall clock; zero if it is in the future (clock skew).
     pub fn age_of(self, then: Timestamp) -> Duration {
         elapsed(then, self.wall)
     }
 
-    /// Returns how far `then` lies ahead by the wall clock; zero when it is past.
+    /// Returns the time until `then` by the wall clock; zero if it is past.
     pub fn until(self, then: Timestamp) -> Duration {
         elapsed(self.wall, then)
     }
 }
 
-/// Returns the time from `from` to `to`, zero when `to` is the earlier one.
+/// Returns the time from `from` to `to`, zero if `to` is earlier.
 pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
-/// Returns `from` moved by `by`, held at the ends of the calendar.
+/// Returns `from + by`, limited to the last timestamp.
 pub fn saturating_add(from: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by)
         .ok()
@@ -75,7 +71,7 @@ pub fn saturating_add(from: Timestamp, by: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// Returns `from` moved back by `by`, held at the ends of the calendar.
+/// Returns `from - by`, limited to the first timestamp.
 pub fn saturating_sub(from: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by)
         .ok()

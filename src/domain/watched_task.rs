@@ -1,5 +1,4 @@
-//! What we keep of one task beside what the server told: its label, since when it is watched, how
-//! the checks went.
+//! A watched task: the server's task with our label, poll history and saved results.
 
 use std::{
     borrow::Cow,
@@ -22,63 +21,53 @@ use super::{
     time::{Mono, Now},
 };
 
-/// The longest label kept, in bytes.
+/// The longest label, in bytes.
 pub const MAX_LABEL_LEN: usize = 256;
 
 /// What is said of a task that has ended and is not known to the server any more: records are kept
 /// for a limited time.
 pub const NO_LONGER_ON_SERVER: &str = "no longer on server";
 
-/// How much of an id tells tasks of one label apart, in bytes.
+/// The length of the id prefix that distinguishes tasks with the same label, in bytes.
 const ID_PREFIX_LEN: usize = 8;
 
-/// Whether a task's ending is told of outside the program's own screen.
+/// Whether the user is notified when a task finishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NotifySetting {
-    /// It is, by the ways the settings name.
+    /// As configured.
     #[default]
     On,
-    /// It is not.
     Off,
 }
 
-/// A task with our side of it: its label, since when it is watched, how sure we are, what we do.
+/// A watched task: server state plus our label and poll history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedTask {
-    /// What the server told.
     pub task: Task,
-    /// What the user calls it.
     pub label: Option<CleanText>,
-    /// Since when it is watched.
     pub added: Timestamp,
-    /// How the checks went.
     pub poll_history: PollHistory,
-    /// Its results on disk.
     pub saved_results: SavedResults,
-    /// What we are doing about it. Not stored: a list just read is due at once.
+    /// Not stored: a task read from disk is due at once.
     pub poll_state: PollState,
-    /// How often it was seen to have ended well with no link; a few times, then that is that. Not
-    /// stored.
+    /// Checks that found a success without a link; only a few are made. Not stored.
     pub missing_link_checks: u32,
-    /// Whether its ending is told of.
     pub notify: NotifySetting,
 }
 
 impl WatchedTask {
-    /// Returns a task just put on the list.
     pub fn new(task: Task, label: Option<CleanText>, added: Timestamp) -> Self {
         Self::from_stored(task, label, added, PollHistory::default())
     }
 
-    /// Returns a task as it was stored: due at once unless it has ended, and has something to show
-    /// if it ended well.
+    /// Returns a stored task: due at once, unless it is finished and has a link or failed.
     pub fn from_stored(
         task: Task,
         label: Option<CleanText>,
         added: Timestamp,
-        freshness: PollHistory,
+        poll_history: PollHistory,
     ) -> Self {
-        let polling = match (&freshness.last_error, task.state().is_final()) {
+        let poll_state = match (&poll_history.last_error, task.state().is_final()) {
             (_, true) if !lacks_link(&task) => PollState::Stopped(StopReason::Finished),
             (
                 Some(FailedCheck {
@@ -93,20 +82,19 @@ impl WatchedTask {
             task,
             label,
             added,
-            poll_history: freshness,
+            poll_history,
             saved_results: SavedResults::default(),
-            poll_state: polling,
+            poll_state,
             missing_link_checks: 0,
             notify: NotifySetting::default(),
         }
     }
 
-    /// Returns the task's name at the server.
     pub const fn id(&self) -> &TaskId {
         self.task.id()
     }
 
-    /// Returns what the row is called: the label, else the prompt, else the id.
+    /// Returns the title of its row: the label, else the prompt, else the id.
     pub fn title(&self) -> &str {
         let prompt = self
             .task
@@ -120,30 +108,30 @@ impl WatchedTask {
             .map_or_else(|| self.id().as_str(), CleanText::as_str)
     }
 
-    /// Returns what the row is called among others: behind a label that another has too stands the
-    /// prompt, else the beginning of the id.
-    pub fn unique_title(&self, names: &LabelIndex) -> Cow<'_, str> {
+    /// Returns a title unique in the list: a shared label is followed by the prompt, else by the
+    /// start of the id.
+    pub fn unique_title(&self, labels: &LabelIndex) -> Cow<'_, str> {
         let title = self.title();
-        let is_shared = |label: &CleanText| names.is_shared(label);
+        let is_shared = |label: &CleanText| labels.is_shared(label);
         if !self.label.as_ref().is_some_and(is_shared) {
             return title.into();
         }
         let prompt = self.task.details().prompt.as_ref();
         let prompt = prompt.filter(|prompt| !prompt.is_empty());
         let id = self.id().as_str();
-        let beginning = id
+        let id_prefix = id
             .get(..id.floor_char_boundary(ID_PREFIX_LEN))
             .unwrap_or(id);
-        let more = prompt.map_or(beginning, CleanText::as_str);
-        format!("{title} · {more}").into()
+        let suffix = prompt.map_or(id_prefix, CleanText::as_str);
+        format!("{title} · {suffix}").into()
     }
 
-    /// Returns when the task began as far as we know: at the server, else on the list.
+    /// Returns when the server created it, else when it was added.
     pub fn started_at(&self) -> Timestamp {
         self.task.details().created.unwrap_or(self.added)
     }
 
-    /// Returns when it ended as far as we know: at the server, else when it began.
+    /// Returns when it was completed, else when it was started.
     pub(super) fn ended_at(&self) -> Timestamp {
         self.task
             .details()
@@ -151,20 +139,18 @@ impl WatchedTask {
             .unwrap_or_else(|| self.started_at())
     }
 
-    /// Returns when something last happened to it that a person would call news: added, begun, or
-    /// ended.
+    /// Returns the last change: added, started or finished.
     pub fn changed_at(&self) -> Timestamp {
         self.ended_at().max(self.added)
     }
 
-    /// Returns how long it has been running, or how long it took.
+    /// Returns how long it took, or has been running.
     pub fn run_time(&self, now: Now) -> Duration {
         self.task
             .run_time()
             .unwrap_or_else(|| now.age_of(self.started_at()))
     }
 
-    /// Returns what its next question depends on.
     pub fn poll_input(&self, now: Now) -> PollInput<'_> {
         let state = self.task.state();
         PollInput {
@@ -177,33 +163,33 @@ impl WatchedTask {
         }
     }
 
-    /// Joins an answer with what is known, by the rules of [`Task::merge`], and counts it.
+    /// Merges an answer by the rules of [`Task::merge`], and updates the history.
     ///
-    /// A fresh id that is not found is given its grace: until then it stays `new`.
+    /// A new id that is not found stays `new` during its grace period.
     pub fn apply_answer(&mut self, answer: &PollResult, now: Timestamp) -> Merge {
-        let freshness = &mut self.poll_history;
-        freshness.checks = freshness.checks.saturating_add(1);
+        let history = &mut self.poll_history;
+        history.checks = history.checks.saturating_add(1);
         match answer {
             Ok(observation) => {
-                freshness.last_ok = Some(now);
-                freshness.failures = 0;
-                freshness.last_error = None;
-                let absorbed = self.task.merge(&observation.state, &observation.details);
+                history.last_ok = Some(now);
+                history.failures = 0;
+                history.last_error = None;
+                let merge = self.task.merge(&observation.state, &observation.details);
                 self.missing_link_checks = if self.lacks_link() {
                     self.missing_link_checks.saturating_add(1)
                 } else {
                     0
                 };
-                absorbed
+                merge
             }
             Err(error) => {
-                freshness.failures = freshness.failures.saturating_add(1);
-                freshness.last_error = Some(FailedCheck {
+                history.failures = history.failures.saturating_add(1);
+                history.last_error = Some(FailedCheck {
                     at: now,
                     error: error.clone(),
                 });
-                let is_fresh = super::time::elapsed(self.added, now) < NOT_FOUND_GRACE;
-                if *error == PollError::NotFound && !is_fresh {
+                let is_new = super::time::elapsed(self.added, now) < NOT_FOUND_GRACE;
+                if *error == PollError::NotFound && !is_new {
                     return self.task.mark_not_found();
                 }
                 Merge::Unchanged
@@ -211,30 +197,29 @@ impl WatchedTask {
         }
     }
 
-    /// Reports whether an answer takes back what the server told before: an ending, or a result. Of
-    /// two endings the better one stays, whichever was told first.
+    /// Reports whether an answer contradicts a finished state or a result. Of a success and a
+    /// failure the success stays, whichever came first.
     pub fn is_contradicted_by(&self, answer: &PollResult) -> bool {
         let state = self.task.state();
         match answer {
-            Ok(seen) => {
-                let is_rescued = matches!(state, TaskState::Failed { .. })
-                    && matches!(seen.state, TaskState::Succeeded { .. });
-                is_rescued || self.task.would_ignore(&seen.state)
+            Ok(observation) => {
+                let is_late_success = matches!(state, TaskState::Failed { .. })
+                    && matches!(observation.state, TaskState::Succeeded { .. });
+                is_late_success || self.task.would_ignore(&observation.state)
             }
             Err(error) => state.is_final() && *error == PollError::NotFound,
         }
     }
 
-    /// Reports whether it has ended and the server, asked again, knows it no more. What was known
-    /// of it stays.
+    /// Reports whether it is finished and the server no longer knows it. Its last known state
+    /// stays.
     pub fn is_no_longer_on_server(&self) -> bool {
         let error = self.poll_history.last_error.as_ref();
         let is_unknown = error.is_some_and(|failed| failed.error == PollError::NotFound);
         is_unknown && self.task.state().is_final()
     }
 
-    /// Returns why the last check failed, as the start of a sentence without a full stop; nothing
-    /// when it did not.
+    /// Returns why the last check failed, as the start of a sentence without a full stop.
     pub fn last_error_message(&self) -> Option<String> {
         if self.is_no_longer_on_server() {
             return Some(NO_LONGER_ON_SERVER.to_owned());
@@ -243,7 +228,7 @@ impl WatchedTask {
         failed.map(|failed| failed.error.message())
     }
 
-    /// Where its results are: on disk when each that can be opened is.
+    /// Returns [`ResultLocation::OnDisk`] if each result that can be opened is saved.
     pub fn result_location(&self) -> ResultLocation {
         if self.saved_results.files().is_empty() {
             return ResultLocation::OnServer;
@@ -256,17 +241,15 @@ impl WatchedTask {
         }
     }
 
-    /// Returns its status at that time.
     pub fn status(&self, estimate: &Estimate, retention: Duration, now: Now) -> Status {
         Status::for_task(&self.task, self.result_location(), estimate, retention, now)
     }
 
-    /// Returns what is left of the life of its result's link.
     pub fn link_expiry(&self, retention: Duration, now: Now) -> LinkExpiry {
         status::link_expiry(&self.task, self.result_location(), retention, now)
     }
 
-    /// Returns when its link dies, where that still matters.
+    /// Returns when its link expires, unless the results are on disk.
     pub(super) fn relevant_expiry(&self, retention: Duration) -> Option<Timestamp> {
         match self.result_location() {
             ResultLocation::OnDisk => None,
@@ -274,18 +257,18 @@ impl WatchedTask {
         }
     }
 
-    /// Returns what is to be fetched into a folder to have every result on disk.
+    /// Returns the downloads that are needed to have each result on disk.
     pub fn download_requests(&self, folder: &Path) -> Vec<DownloadRequest> {
         let prompt = self.task.details().prompt.as_ref();
         let title = self.label.as_ref().or(prompt);
-        let of = self.task.state().videos().count();
+        let result_count = self.task.state().videos().count();
         let results = self.task.state().videos().zip(1..);
         results
             .filter(|(_, number)| !self.saved_results.has(*number))
             .map(|(url, number)| DownloadRequest {
                 task: self.id().clone(),
                 number,
-                result_count: of,
+                result_count,
                 url: url.clone(),
                 folder: folder.to_owned(),
                 title: title.cloned(),
@@ -293,8 +276,7 @@ impl WatchedTask {
             .collect()
     }
 
-    /// Returns where the result behind a link was saved, as long as the file was there when last
-    /// looked.
+    /// Returns the saved file of a result, if it existed when last checked.
     pub fn saved_file_for(&self, url: &VideoUrl) -> Option<&Path> {
         let mut results = self.task.state().videos().zip(1..);
         let (_, number) = results.find(|(result, _)| *result == url)?;
@@ -305,7 +287,7 @@ impl WatchedTask {
         Some(&file.path)
     }
 
-    /// Takes in that a result was saved; with the last one the save is over.
+    /// Records a saved result; the last one ends the download.
     pub fn mark_saved(&mut self, number: usize, path: PathBuf) {
         self.saved_results.add(number, path);
         if self.result_location() == ResultLocation::OnDisk {
@@ -313,7 +295,7 @@ impl WatchedTask {
         }
     }
 
-    /// Classifies a failed save: while the link should still live, a refusal by the file host means
+    /// Classifies a failed download: before the link's expiry, a refusal by the file host means
     /// that the file is not there yet, until hours of retries have failed.
     pub fn classify_failure(
         &self,
@@ -321,9 +303,9 @@ impl WatchedTask {
         retention: Duration,
         now: Timestamp,
     ) -> DownloadError {
-        let is_young = super::time::saturating_add(self.ended_at(), retention) > now;
+        let is_valid = super::time::saturating_add(self.ended_at(), retention) > now;
         let retry = self.saved_results.retry;
-        if !is_young || retry.is_some_and(|retry| retry.tries >= MAX_RETRIES) {
+        if !is_valid || retry.is_some_and(|retry| retry.tries >= MAX_RETRIES) {
             return error;
         }
         match error.refusal() {
@@ -332,12 +314,12 @@ impl WatchedTask {
         }
     }
 
-    /// Reports whether the task ended well with nothing to show for it.
+    /// Reports whether the task succeeded without any link.
     pub fn lacks_link(&self) -> bool {
         lacks_link(&self.task)
     }
 
-    /// Returns the state tab it belongs to beside "All" and "Expiring".
+    /// Returns its tab beside "All" and "Expiring".
     pub fn tab(&self) -> Tab {
         match self.task.state() {
             TaskState::New

@@ -1,7 +1,8 @@
-//! The watch list: the set of what is watched, with its indexes.
+//! The watch list: the watched tasks with their indexes.
 //!
-//! Every change goes through [`Watchlist::update`], which keeps the indexes (due times, link ends,
-//! counts, run times) true at a cost that does not depend on the list's length.
+//! Each change goes through [`Watchlist::insert`], [`Watchlist::remove`] or [`Watchlist::update`].
+//! They update the indexes (due times, link expiries, counts, run times) at a cost that does not
+//! depend on the length of the list.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,27 +22,23 @@ use super::{
     watched_task::WatchedTask,
 };
 
-/// Counts the tasks of the list by what a person would ask for.
+/// The number of tasks by tab and by poll state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TaskCounts {
-    /// All of them.
     pub all: usize,
-    /// Not yet ended, as far as we know.
+    /// Unfinished.
     pub active: usize,
-    /// Of those, the ones being made.
+    /// Part of `active`.
     pub generating: usize,
-    /// Ended well and delivered.
     pub ready: usize,
-    /// Ended well, the callback failed.
+    /// Finished, but the callback failed.
     pub rescued: usize,
-    /// Failed.
     pub failed: usize,
-    /// Asked, and not yet answered.
     pub in_flight: usize,
 }
 
 impl TaskCounts {
-    /// Counts one task in (`+1`) or out (`-1`).
+    /// Adds (`+1`) or subtracts (`-1`) one task.
     fn count(&mut self, watched: &WatchedTask, by: isize) {
         let add = |n: &mut usize| *n = n.saturating_add_signed(by);
         add(&mut self.all);
@@ -60,16 +57,15 @@ impl TaskCounts {
     }
 }
 
-/// The set of watched tasks with its indexes.
 #[derive(Debug, Clone)]
 pub struct Watchlist {
     by_id: HashMap<TaskId, WatchedTask>,
     due: BTreeSet<(Mono, TaskId)>,
     in_flight: BTreeSet<(Mono, TaskId)>,
     link_expiries: BTreeSet<(Timestamp, TaskId)>,
-    ended: BTreeSet<(Timestamp, TaskId)>,
-    /// How many links die within two days of a moment: from it the count of any later moment is a
-    /// few steps away.
+    finished: BTreeSet<(Timestamp, TaskId)>,
+    /// A moment and the number of links that expire within two days of it, from which the number at
+    /// a later moment is a few steps away.
     counted: (Timestamp, usize),
     counts: TaskCounts,
     labels: LabelIndex,
@@ -78,14 +74,14 @@ pub struct Watchlist {
 }
 
 impl Watchlist {
-    /// Returns an empty list whose results live for `retention`.
+    /// Returns an empty list; results expire after `retention`.
     pub fn new(retention: Duration) -> Self {
         Self {
             by_id: HashMap::new(),
             due: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             link_expiries: BTreeSet::new(),
-            ended: BTreeSet::new(),
+            finished: BTreeSet::new(),
             counted: (Timestamp::MIN, 0),
             counts: TaskCounts::default(),
             labels: LabelIndex::default(),
@@ -94,66 +90,59 @@ impl Watchlist {
         }
     }
 
-    /// Returns how many tasks are watched.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// Reports whether none is.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// Finds a task.
     pub fn get(&self, id: &TaskId) -> Option<&WatchedTask> {
         self.by_id.get(id)
     }
 
-    /// Returns all tasks, in no order.
+    /// Returns all tasks, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &WatchedTask> {
         self.by_id.values()
     }
 
-    /// Returns the counts.
     pub const fn counts(&self) -> TaskCounts {
         self.counts
     }
 
-    /// Returns which labels tasks share.
     pub const fn labels(&self) -> &LabelIndex {
         &self.labels
     }
 
-    /// Returns the run times of what has ended well.
     pub const fn run_times(&self) -> &RunTimes {
         &self.run_times
     }
 
-    /// Returns how long results live.
     pub const fn retention(&self) -> Duration {
         self.retention
     }
 
-    /// Returns how many links die within two days and are not dead yet.
+    /// Returns the number of links that expire within two days.
     pub fn expiring(&self, now: Now) -> usize {
         let (then, known) = self.counted;
         if now.wall < then {
             return self.expiring_ids(now).count();
         }
-        let come = self.links_expiring_between(
+        let entering = self.links_expiring_between(
             super::time::saturating_add(then, EXPIRING),
             super::time::saturating_add(now.wall, EXPIRING),
         );
-        let gone = self.links_expiring_between(then, now.wall);
-        (known + come.count()).saturating_sub(gone.count())
+        let expired = self.links_expiring_between(then, now.wall);
+        (known + entering.count()).saturating_sub(expired.count())
     }
 
-    /// Counts afresh from this moment on, so that counting stays cheap as time goes by.
+    /// Updates the counted moment, so that counting stays cheap.
     pub fn advance_to(&mut self, now: Now) {
         self.counted = (now.wall, self.expiring(now));
     }
 
-    /// Returns the links that end after one moment and not after another.
+    /// Returns the links that expire after `after` and not after `until`.
     fn links_expiring_between(
         &self,
         after: Timestamp,
@@ -163,22 +152,22 @@ impl Watchlist {
             Bound::Excluded((after, TaskId::upper_bound())),
             Bound::Included((until.max(after), TaskId::upper_bound())),
         );
-        let ends = (after < until).then(|| self.link_expiries.range(bounds));
-        ends.into_iter().flatten().map(|(_, id)| id)
+        let expiries = (after < until).then(|| self.link_expiries.range(bounds));
+        expiries.into_iter().flatten().map(|(_, id)| id)
     }
 
-    /// Reports whether a link's end counts among those within two days of the moment counted from.
+    /// Reports whether an expiry is included in `counted`.
     fn is_in_expiring_count(&self, end: Timestamp) -> bool {
         let (then, _) = self.counted;
         then < end && end <= super::time::saturating_add(then, EXPIRING)
     }
 
-    /// Returns the tasks whose links die within two days, the first to die first.
+    /// Returns the tasks whose links expire within two days, the first to expire first.
     pub fn expiring_ids(&self, now: Now) -> impl Iterator<Item = &TaskId> {
         self.links_expiring_between(now.wall, super::time::saturating_add(now.wall, EXPIRING))
     }
 
-    /// Returns when the next link dies, or comes to its last two days.
+    /// Returns when the next link expires, or starts its last two days.
     pub fn next_expiry(&self, now: Now) -> Option<Timestamp> {
         let first_after = |at| {
             let bounds = (
@@ -187,38 +176,37 @@ impl Watchlist {
             );
             self.link_expiries.range(bounds).next().map(|(end, _)| *end)
         };
-        let dies = first_after(now.wall);
-        let comes = first_after(super::time::saturating_add(now.wall, EXPIRING)).and_then(|end| {
-            end.checked_sub(SignedDuration::try_from(EXPIRING).ok()?)
-                .ok()
-        });
-        dies.into_iter().chain(comes).min()
+        let next_end = first_after(now.wall);
+        let next_soon =
+            first_after(super::time::saturating_add(now.wall, EXPIRING)).and_then(|end| {
+                end.checked_sub(SignedDuration::try_from(EXPIRING).ok()?)
+                    .ok()
+            });
+        next_end.into_iter().chain(next_soon).min()
     }
 
-    /// Returns what has ended, the latest first.
-    pub fn ended(&self) -> impl Iterator<Item = (Timestamp, &WatchedTask)> {
-        self.ended
+    /// Returns the finished tasks, latest first.
+    pub fn finished(&self) -> impl Iterator<Item = (Timestamp, &WatchedTask)> {
+        self.finished
             .iter()
             .rev()
             .filter_map(|(at, id)| self.get(id).map(|watched| (*at, watched)))
     }
 
-    /// Puts a task on the list, or in the place of what was known of it.
+    /// Adds or replaces a task.
     pub fn insert(&mut self, watched: WatchedTask) {
         self.remove(&watched.id().clone());
         self.index(&watched);
         self.by_id.insert(watched.id().clone(), watched);
     }
 
-    /// Takes a task off the list.
     pub fn remove(&mut self, id: &TaskId) -> Option<WatchedTask> {
         let watched = self.by_id.remove(id)?;
         self.unindex(&watched);
         Some(watched)
     }
 
-    /// Changes a task in its place and keeps the indexes true. Says nothing when it is not on the
-    /// list.
+    /// Changes a task and its index entries. `None` if it is not on the list.
     pub fn update<R>(
         &mut self,
         id: &TaskId,
@@ -231,7 +219,7 @@ impl Watchlist {
         Some(result)
     }
 
-    /// Returns the tasks that are due, the longest waiting first.
+    /// Returns the due tasks, longest waiting first.
     pub fn due(&self, now: Mono) -> impl Iterator<Item = &TaskId> {
         self.due
             .iter()
@@ -239,12 +227,11 @@ impl Watchlist {
             .map(|(_, id)| id)
     }
 
-    /// Returns when the next task is due.
     pub fn next_due(&self) -> Option<Mono> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Returns the tasks in flight, the longest asked first, with the time they were asked.
+    /// Returns the tasks in flight with the start of their requests, oldest first.
     pub fn in_flight(&self) -> impl Iterator<Item = (Mono, &TaskId)> {
         self.in_flight.iter().map(|(since, id)| (*since, id))
     }
@@ -261,7 +248,7 @@ impl Watchlist {
             self.link_expiries.insert((end, id.clone()));
         }
         if watched.task.state().is_final() {
-            self.ended.insert((watched.ended_at(), id.clone()));
+            self.finished.insert((watched.ended_at(), id.clone()));
         }
         self.run_times.record(&watched.task);
         self.labels.add(watched.label.as_ref());
@@ -280,7 +267,7 @@ impl Watchlist {
             self.counted.1 = self.counted.1.saturating_sub(is_counted.into());
             self.link_expiries.remove(&(end, id.clone()));
         }
-        self.ended.remove(&(watched.ended_at(), id.clone()));
+        self.finished.remove(&(watched.ended_at(), id.clone()));
         self.run_times.remove(&watched.task);
         self.labels.remove(watched.label.as_ref());
         self.counts.count(watched, -1);
@@ -312,7 +299,7 @@ mod tests {
         }
     }
 
-    /// Returns a task of that name; `kind` chooses among all that can be.
+    /// Returns a task with that id; `kind` selects its state and times.
     fn watched(name: u8, kind: u32) -> WatchedTask {
         let success = |urls: &[&str], delivery| TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
@@ -333,14 +320,14 @@ mod tests {
             _ => TaskState::Unrecognised,
         };
         let hours = i64::from(kind / 8 % 40) * 12;
-        let facts = TaskDetails {
+        let details = TaskDetails {
             created: (!kind.is_multiple_of(3)).then(|| second(-hours * 3600 - 100)),
             completed: (!kind.is_multiple_of(5)).then(|| second(-hours * 3600)),
             ..TaskDetails::default()
         };
         let id = TaskId::parse(&format!("t{name}")).unwrap();
-        let task = Task::from_stored(id, Family::default(), state, facts);
-        let polling = match kind / 320 % 3 {
+        let task = Task::from_stored(id, Family::default(), state, details);
+        let poll_state = match kind / 320 % 3 {
             0 => PollState::DueAt(Mono::at(Duration::from_secs(kind.into()))),
             1 => PollState::InFlight {
                 attempt: PollAttempt(kind),
@@ -349,12 +336,12 @@ mod tests {
             _ => PollState::Stopped(StopReason::Finished),
         };
         WatchedTask {
-            poll_state: polling,
+            poll_state,
             ..WatchedTask::new(task, None, second(i64::from(name % 3)))
         }
     }
 
-    /// Returns everything a list tells, for comparing.
+    /// Returns everything observable, for comparison.
     fn snapshot(list: &Watchlist, now: Now) -> impl PartialEq + std::fmt::Debug {
         let mono = Mono::at(Duration::from_secs(500));
         (
@@ -366,21 +353,21 @@ mod tests {
                 .collect::<Vec<_>>(),
             list.expiring_ids(now).cloned().collect::<Vec<_>>(),
             list.expiring(now),
-            list.ended()
+            list.finished()
                 .map(|(at, watched)| (at, watched.id().clone()))
                 .collect::<Vec<_>>(),
             list.run_times().clone(),
         )
     }
 
-    fn built(lens: ListView, list: &Watchlist, now: Now) -> VisibleRows {
-        let mut view = VisibleRows::default();
-        view.set_view(lens, list, now);
-        view
+    fn built(list_view: ListView, list: &Watchlist, now: Now) -> VisibleRows {
+        let mut rows = VisibleRows::default();
+        rows.set_view(list_view, list, now);
+        rows
     }
 
-    /// Returns every tab, every order, and filters of every kind.
-    fn lenses() -> Vec<ListView> {
+    /// Returns views with every tab, every order, and all kinds of filter.
+    fn list_views() -> Vec<ListView> {
         let tabs = Tab::ALL.map(|tab| ListView {
             tab,
             ..ListView::default()
@@ -414,14 +401,14 @@ mod tests {
         fn indexes_and_view_match_a_full_rebuild(changes in prop::collection::vec((0_u8..12, any::<u32>(), 0_u8..3), 1..60)) {
             let now = now(0);
             let mut list = Watchlist::new(DEFAULT_RETENTION);
-            let mut views: Vec<_> = lenses().into_iter().map(|lens| built(lens, &list, now)).collect();
-            for (name, kind, act) in changes {
+            let mut views: Vec<_> = list_views().into_iter().map(|list_view| built(list_view, &list, now)).collect();
+            for (name, kind, change) in changes {
                 let news = watched(name, kind);
                 let id = news.id().clone();
-                let places: Vec<_> = views.iter().map(|view| view.row_position(&id, &list)).collect();
-                // The count of links about to die holds from wherever it was taken up.
+                let positions: Vec<_> = views.iter().map(|view| view.row_position(&id, &list)).collect();
+                // The count of expiring links is right whenever it was last updated.
                 list.advance_to(self::now(i64::from(kind % 90) - 45));
-                match act {
+                match change {
                     0 => {
                         if let Some(before) = list.get(&id) {
                             for view in &mut views {
@@ -434,7 +421,7 @@ mod tests {
                     _ => drop(list.update(&id, |watched| *watched = news)),
                 }
                 if let Some(watched) = list.get(&id) {
-                    for (view, before) in views.iter_mut().zip(places) {
+                    for (view, before) in views.iter_mut().zip(positions) {
                         view.update(&before, watched, &list, now);
                         if view.is_outdated(&list, now) {
                             view.rebuild(&list, now);
@@ -443,21 +430,21 @@ mod tests {
                 }
             }
 
-            let mut again = Watchlist::new(DEFAULT_RETENTION);
+            let mut rebuilt_list = Watchlist::new(DEFAULT_RETENTION);
             for watched in list.iter() {
-                again.insert(watched.clone());
+                rebuilt_list.insert(watched.clone());
             }
             prop_assert_eq!(list.expiring(now), list.expiring_ids(now).count());
-            prop_assert_eq!(format!("{:?}", snapshot(&list, now)), format!("{:?}", snapshot(&again, now)));
-            let mut ends: Vec<_> = again.ended().map(|(at, _)| at).collect();
+            prop_assert_eq!(format!("{:?}", snapshot(&list, now)), format!("{:?}", snapshot(&rebuilt_list, now)));
+            let mut ends: Vec<_> = rebuilt_list.finished().map(|(at, _)| at).collect();
             ends.reverse();
             prop_assert!(ends.is_sorted());
             for view in views {
-                let lens = view.list_view();
-                let rebuilt = built(lens.clone(), &again, now);
-                prop_assert_eq!(view.ids(), rebuilt.ids(), "{:?}", lens);
-                if lens.query.is_empty() {
-                    prop_assert_eq!(view.ids().len(), query::tab_count(lens.tab, &list, now), "{:?}", lens);
+                let list_view = view.list_view();
+                let rebuilt = built(list_view.clone(), &rebuilt_list, now);
+                prop_assert_eq!(view.ids(), rebuilt.ids(), "{:?}", list_view);
+                if list_view.query.is_empty() {
+                    prop_assert_eq!(view.ids().len(), query::tab_count(list_view.tab, &list, now), "{:?}", list_view);
                 }
                 for (at, id) in view.ids().iter().enumerate() {
                     prop_assert_eq!(view.position(id, &list), Some(at));
@@ -471,11 +458,11 @@ mod tests {
         let mut list = Watchlist::new(DEFAULT_RETENTION);
         let named = |id: &str, label: &str, prompt: Option<&str>| {
             let mut task = Task::new(TaskId::parse(id).unwrap(), Family::default());
-            let facts = TaskDetails {
+            let details = TaskDetails {
                 prompt: prompt.map(|prompt| CleanText::block(prompt, 100)),
                 ..TaskDetails::default()
             };
-            task.merge(&TaskState::New, &facts);
+            task.merge(&TaskState::New, &details);
             WatchedTask::new(task, Some(CleanText::line(label, 100)), second(0))
         };
         list.insert(named("774d9a7dd608", "take", Some("neon city")));
@@ -502,15 +489,15 @@ mod tests {
             list.insert(watched(name, 2 + 8 * u32::from(name)));
             list.insert(watched(name + 40, 1 + 8 * u32::from(name)));
         }
-        for lens in lenses() {
-            let mut view = built(lens.clone(), &list, now(-30));
+        for list_view in list_views() {
+            let mut view = built(list_view.clone(), &list, now(-30));
             for hour in -30..200 {
                 let now = now(hour);
                 if view.is_outdated(&list, now) {
                     view.rebuild(&list, now);
                 }
-                let fresh = built(lens.clone(), &list, now);
-                assert_eq!(view.ids(), fresh.ids(), "{hour} {lens:?}");
+                let fresh = built(list_view.clone(), &list, now);
+                assert_eq!(view.ids(), fresh.ids(), "{hour} {list_view:?}");
             }
         }
     }

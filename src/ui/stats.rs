@@ -72,7 +72,7 @@ fn summary_text(scene: &RenderContext<'_>) -> String {
     }
     let mut ended = 0;
     let mut made = 0;
-    for (_, watched) in scene.state.list().ended().take(MAX_SAMPLES) {
+    for (_, watched) in scene.state.list().finished().take(MAX_SAMPLES) {
         ended += 1;
         made += usize::from(watched.task.state().videos().next().is_some());
     }
@@ -140,7 +140,7 @@ fn draw_today_counts(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
     let endings = scene
         .state
         .list()
-        .ended()
+        .finished()
         .take(MAX_COUNTED)
         .take_while(|(at, _)| *at >= midnight);
     for (_, watched) in endings {

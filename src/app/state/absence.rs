@@ -73,7 +73,7 @@ impl Absence {
         let is_new =
             |watched: &WatchedTask| watched.poll_history.last_ok.is_none_or(|seen| seen > since);
         let finished = list
-            .ended()
+            .finished()
             .take_while(|(at, _)| *at > since)
             .filter(|(_, watched)| is_new(watched));
         Self {

@@ -1,18 +1,17 @@
-//! The words of the filter language, and how they are written.
+//! The terms of the filter language, and how they are written.
 
 use std::{fmt, time::Duration};
 
 use crate::domain::{duration_text::HumanDuration, fuzzy::SearchPattern};
 
-/// A filter: the tests a task must pass, all of them. The empty one lets everything through.
+/// A filter: all of its tests must match. An empty one matches every task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
     pub(super) terms: Vec<FilterTerm>,
 }
 
 impl Query {
-    /// Returns the filter for tasks in one of these states; without any, the one that lets
-    /// everything through.
+    /// Returns the filter for tasks in one of these states; without any, the empty filter.
     pub fn any_state(states: &[StateWord]) -> Self {
         let term = FilterTerm {
             is_negated: false,
@@ -23,40 +22,34 @@ impl Query {
         }
     }
 
-    /// Reports whether it lets everything through.
     pub const fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 }
 
-/// One test, or its opposite.
+/// A test or its negation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FilterTerm {
     pub(super) is_negated: bool,
     pub(super) test: FilterTest,
 }
 
-/// One test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FilterTest {
-    /// A word, wherever a person would look for one; one that names a state finds the tasks in it
-    /// too.
+    /// A word in label, prompt, id or error. The name of a state also matches the tasks in it.
     Word(SearchPattern, Option<StateWord>),
-    /// A text in quotes, likewise.
+    /// A text in quotes, in the same places.
     Phrase(SearchPattern),
-    /// A text in one place.
     Text(TextField, SearchPattern),
-    /// One of these states.
     State(Vec<StateWord>),
-    /// The error code as it is spelt.
+    /// An error code as text.
     Code(SearchPattern),
-    /// The error code as a number.
+    /// An error code as a number.
     CodeNumber(CompareOp, i64),
-    /// A span of time.
-    Span(DurationField, CompareOp, Duration),
+    Duration(DurationField, CompareOp, Duration),
 }
 
-/// A place where a text may stand.
+/// A field with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextField {
     Label,
@@ -65,28 +58,26 @@ pub(super) enum TextField {
     Error,
 }
 
-/// A span of time of a task.
+/// A field with a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DurationField {
-    /// How long it took, once it has ended.
+    /// The run time of a finished task.
     Took,
-    /// How long ago it began.
     Age,
-    /// How long its link still lives.
+    /// The remaining time of the link.
     Left,
 }
 
-/// A field of the language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FilterField {
     Text(TextField),
-    Span(DurationField),
+    Duration(DurationField),
     State,
     Code,
 }
 
 impl FilterField {
-    /// The fields, in the order they are named to people.
+    /// In the order of error messages.
     pub(super) const ALL: [Self; 9] = [
         Self::State,
         Self::Code,
@@ -94,12 +85,11 @@ impl FilterField {
         Self::Text(TextField::Prompt),
         Self::Text(TextField::Id),
         Self::Text(TextField::Error),
-        Self::Span(DurationField::Took),
-        Self::Span(DurationField::Age),
-        Self::Span(DurationField::Left),
+        Self::Duration(DurationField::Took),
+        Self::Duration(DurationField::Age),
+        Self::Duration(DurationField::Left),
     ];
 
-    /// Returns its name in the language.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::State => "state",
@@ -108,13 +98,13 @@ impl FilterField {
             Self::Text(TextField::Prompt) => "prompt",
             Self::Text(TextField::Id) => "id",
             Self::Text(TextField::Error) => "error",
-            Self::Span(DurationField::Took) => "took",
-            Self::Span(DurationField::Age) => "age",
-            Self::Span(DurationField::Left) => "left",
+            Self::Duration(DurationField::Took) => "took",
+            Self::Duration(DurationField::Age) => "age",
+            Self::Duration(DurationField::Left) => "left",
         }
     }
 
-    /// Returns how it is used.
+    /// Returns an example of its use.
     pub(super) const fn example(self) -> &'static str {
         match self {
             Self::State => "state:failed",
@@ -123,46 +113,33 @@ impl FilterField {
             Self::Text(TextField::Prompt) => "prompt:\"slow pan\"",
             Self::Text(TextField::Id) => "id:774d",
             Self::Text(TextField::Error) => "error:person",
-            Self::Span(DurationField::Took) => "took:>5m",
-            Self::Span(DurationField::Age) => "age:<2h",
-            Self::Span(DurationField::Left) => "left:<2d",
+            Self::Duration(DurationField::Took) => "took:>5m",
+            Self::Duration(DurationField::Age) => "age:<2h",
+            Self::Duration(DurationField::Left) => "left:<2d",
         }
     }
 }
 
-/// A word for a state: those of JSON, and those on the screen.
+/// A state in the filter language: those of JSON, and those on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateWord {
-    /// Never answered for yet.
     New,
-    /// Being made.
     Generating,
-    /// Being made for longer than most.
     Late,
-    /// Not ended yet.
     Active,
-    /// Made.
     Succeeded,
-    /// Made and delivered.
     Ready,
-    /// Made, only the callback failed.
     Rescued,
-    /// Not made.
     Failed,
-    /// Not known to the server.
     NotFound,
-    /// An answer kietop does not understand.
     Unknown,
-    /// Made, the link dies within two days.
     Expiring,
-    /// Made, the link is gone.
     Expired,
-    /// Made, every result is on this disk.
     Saved,
 }
 
 impl StateWord {
-    /// The words, in the order they are named to people.
+    /// In the order of error messages and help.
     pub const ALL: [Self; 13] = [
         Self::New,
         Self::Generating,
@@ -179,7 +156,6 @@ impl StateWord {
         Self::Saved,
     ];
 
-    /// Returns the state that a bare word names, if any.
     pub(super) fn parse(word: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|state| state.name().eq_ignore_ascii_case(word))
@@ -204,7 +180,7 @@ impl StateWord {
         }
     }
 
-    /// Returns the word; where JSON has the state, its word there.
+    /// Returns the word; for a state of JSON, its name there.
     pub const fn name(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -224,7 +200,7 @@ impl StateWord {
     }
 }
 
-/// How a value is compared.
+/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CompareOp {
     Less,
@@ -234,7 +210,7 @@ pub(super) enum CompareOp {
 }
 
 impl CompareOp {
-    /// The comparisons; a longer sign stands before the one it begins with.
+    /// Longer signs come before their prefixes.
     pub(super) const ALL: [Self; 4] = [Self::AtMost, Self::AtLeast, Self::Less, Self::More];
 
     pub(super) const fn sign(self) -> &'static str {
@@ -247,7 +223,7 @@ impl CompareOp {
     }
 }
 
-/// Writes the query so that parsing gives the same one again.
+/// Formats the query so that parsing gives the same one.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, term) in self.terms.iter().enumerate() {
@@ -279,17 +255,17 @@ fn write_test(f: &mut fmt::Formatter<'_>, test: &FilterTest) -> fmt::Result {
             write!(f, "{}:", FilterField::Code.name())?;
             write_value(f, value.as_str())
         }
-        FilterTest::CodeNumber(how, number) => {
-            write!(f, "{}:{}{number}", FilterField::Code.name(), how.sign())
+        FilterTest::CodeNumber(op, number) => {
+            write!(f, "{}:{}{number}", FilterField::Code.name(), op.sign())
         }
-        FilterTest::Span(field, how, span) => {
-            write!(f, "{}:{}", FilterField::Span(*field).name(), how.sign())?;
-            write!(f, "{}", HumanDuration(*span))
+        FilterTest::Duration(field, op, duration) => {
+            write!(f, "{}:{}", FilterField::Duration(*field).name(), op.sign())?;
+            write!(f, "{}", HumanDuration(*duration))
         }
     }
 }
 
-/// Writes a value, in quotes where it would not be read as one without.
+/// Writes a value, in quotes if it needs them.
 fn write_value(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     let is_plain = !text.chars().any(char::is_whitespace) && !text.starts_with(['"', '<', '>']);
     if is_plain {

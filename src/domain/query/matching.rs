@@ -1,4 +1,4 @@
-//! Asks a task whether it passes a query, and when time alone will change the answer.
+//! Matches tasks against a query, and finds when time alone changes the result.
 
 use std::{borrow::Cow, cmp::Ordering, time::Duration};
 
@@ -19,23 +19,19 @@ use crate::domain::{
     watchlist::Watchlist,
 };
 
-/// From how many characters on a word may stand anywhere in an id; a shorter one must begin it, for
+/// The length from which a word may match anywhere in an id. A shorter one must match its start:
 /// short words of hexadecimal digits are in every other id.
 const MIN_ID_SUBSTRING_LEN: usize = 4;
 
-/// What a test must know beside the task.
+/// The values that a test needs beside the task.
 #[derive(Debug, Clone, Copy)]
 pub struct FilterContext {
-    /// What to expect of a running task.
     pub estimate: Estimate,
-    /// How long results live.
     pub retention: Duration,
-    /// The present.
     pub now: Now,
 }
 
 impl FilterContext {
-    /// Returns what a list knows at a time.
     pub fn new(list: &Watchlist, now: Now) -> Self {
         Self {
             estimate: list.run_times().estimate(),
@@ -46,35 +42,35 @@ impl FilterContext {
 }
 
 impl Query {
-    /// Reports whether a task passes every test.
+    /// Reports whether a task passes all tests.
     pub fn matches(
         &self,
         watched: &WatchedTask,
-        sight: &FilterContext,
+        context: &FilterContext,
         searcher: &mut Searcher,
     ) -> bool {
-        // What costs a look comes before what costs a search.
-        let looks = self.terms.iter().filter(|term| !term.test.is_search());
-        let finds = self.terms.iter().filter(|term| term.test.is_search());
-        looks
-            .chain(finds)
-            .all(|term| term.matches(watched, sight, searcher))
+        // Cheap tests run before searches.
+        let cheap_tests = self.terms.iter().filter(|term| !term.test.is_search());
+        let searches = self.terms.iter().filter(|term| term.test.is_search());
+        cheap_tests
+            .chain(searches)
+            .all(|term| term.matches(watched, context, searcher))
     }
 
-    /// Reports whether it asks who is late, which other tasks' run times decide as well.
+    /// Reports whether it tests for lateness, which also depends on other tasks' run times.
     pub(super) fn depends_on_late(&self) -> bool {
         self.terms
             .iter()
             .any(|term| term.test.states().contains(&StateWord::Late))
     }
 
-    /// Reports whether time alone may change an answer.
+    /// Reports whether time alone can change a result.
     pub(super) fn depends_on_time(&self) -> bool {
         self.terms.iter().any(|term| match &term.test {
             FilterTest::State(_)
             | FilterTest::Word(_, Some(_))
-            | FilterTest::Span(DurationField::Age | DurationField::Left, ..) => true,
-            FilterTest::Span(DurationField::Took, ..)
+            | FilterTest::Duration(DurationField::Age | DurationField::Left, ..) => true,
+            FilterTest::Duration(DurationField::Took, ..)
             | FilterTest::Word(_, None)
             | FilterTest::Phrase(_)
             | FilterTest::Text(..)
@@ -83,38 +79,38 @@ impl Query {
         })
     }
 
-    /// Returns when time alone may change the answer about a task.
+    /// Returns when time alone may next change the result for a task.
     pub(super) fn next_change(
         &self,
         watched: &WatchedTask,
-        sight: &FilterContext,
+        context: &FilterContext,
     ) -> Option<Timestamp> {
         self.terms
             .iter()
-            .filter_map(|term| term.test.next_change(watched, sight))
+            .filter_map(|term| term.test.next_change(watched, context))
             .min()
     }
 
-    /// Returns which graphemes of a task's title are what was looked for, in order, each once.
+    /// Returns the indices of the title's graphemes that match, in order, without duplicates.
     pub fn match_positions(&self, title: &str, searcher: &mut Searcher) -> Vec<u32> {
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         for term in self.terms.iter().filter(|term| !term.is_negated) {
             match &term.test {
-                FilterTest::Word(needle, _)
-                | FilterTest::Phrase(needle)
-                | FilterTest::Text(TextField::Label | TextField::Prompt, needle) => {
-                    places.extend_from_slice(searcher.match_positions(needle, title));
+                FilterTest::Word(pattern, _)
+                | FilterTest::Phrase(pattern)
+                | FilterTest::Text(TextField::Label | TextField::Prompt, pattern) => {
+                    positions.extend_from_slice(searcher.match_positions(pattern, title));
                 }
                 FilterTest::Text(TextField::Id | TextField::Error, _)
                 | FilterTest::State(_)
                 | FilterTest::Code(_)
                 | FilterTest::CodeNumber(..)
-                | FilterTest::Span(..) => {}
+                | FilterTest::Duration(..) => {}
             }
         }
-        places.sort_unstable();
-        places.dedup();
-        places
+        positions.sort_unstable();
+        positions.dedup();
+        positions
     }
 }
 
@@ -122,15 +118,14 @@ impl FilterTerm {
     fn matches(
         &self,
         watched: &WatchedTask,
-        sight: &FilterContext,
+        context: &FilterContext,
         searcher: &mut Searcher,
     ) -> bool {
-        self.test.matches(watched, sight, searcher) != self.is_negated
+        self.test.matches(watched, context, searcher) != self.is_negated
     }
 }
 
 impl FilterTest {
-    /// Returns the states it asks for.
     fn states(&self) -> &[StateWord] {
         match self {
             Self::State(words) => words,
@@ -139,91 +134,93 @@ impl FilterTest {
             | Self::Text(..)
             | Self::Code(_)
             | Self::CodeNumber(..)
-            | Self::Span(..) => &[],
+            | Self::Duration(..) => &[],
         }
     }
 
     const fn is_search(&self) -> bool {
         match self {
             Self::Word(..) | Self::Phrase(_) | Self::Text(..) => true,
-            Self::State(_) | Self::Code(_) | Self::CodeNumber(..) | Self::Span(..) => false,
+            Self::State(_) | Self::Code(_) | Self::CodeNumber(..) | Self::Duration(..) => false,
         }
     }
 
     fn matches(
         &self,
         watched: &WatchedTask,
-        sight: &FilterContext,
+        context: &FilterContext,
         searcher: &mut Searcher,
     ) -> bool {
         match self {
-            Self::Word(needle, _) | Self::Phrase(needle) => {
-                let is_in = |word: &StateWord| word.matches(watched, sight);
+            Self::Word(pattern, _) | Self::Phrase(pattern) => {
+                let is_in = |word: &StateWord| word.matches(watched, context);
                 if self.states().iter().any(is_in) {
                     return true;
                 }
-                let holds = |field| text_matches(field, needle, watched, searcher);
+                let holds = |field| text_matches(field, pattern, watched, searcher);
                 [TextField::Label, TextField::Prompt, TextField::Error]
                     .into_iter()
                     .any(holds)
-                    || id_matches(needle, watched)
+                    || id_matches(pattern, watched)
             }
-            Self::Text(field, needle) => text_matches(*field, needle, watched, searcher),
-            Self::State(words) => words.iter().any(|word| word.matches(watched, sight)),
-            Self::Code(needle) => {
-                error_codes(watched).any(|code| code.eq_ignore_ascii_case(needle.as_str()))
+            Self::Text(field, pattern) => text_matches(*field, pattern, watched, searcher),
+            Self::State(words) => words.iter().any(|word| word.matches(watched, context)),
+            Self::Code(pattern) => {
+                error_codes(watched).any(|code| code.eq_ignore_ascii_case(pattern.as_str()))
             }
-            Self::CodeNumber(how, than) => error_codes(watched)
+            Self::CodeNumber(op, value) => error_codes(watched)
                 .filter_map(|code| code.parse::<i64>().ok())
-                .any(|code| how.matches(code.cmp(than))),
-            Self::Span(field, how, than) => field
-                .value_of(watched, sight)
-                .is_some_and(|span| how.matches(span.cmp(than))),
+                .any(|code| op.matches(code.cmp(value))),
+            Self::Duration(field, op, value) => field
+                .value_of(watched, context)
+                .is_some_and(|duration| op.matches(duration.cmp(value))),
         }
     }
 
-    fn next_change(&self, watched: &WatchedTask, sight: &FilterContext) -> Option<Timestamp> {
-        let now = sight.now.wall;
-        let ends = status::expires_at(&watched.task, sight.retention);
-        let before_end = |by| {
+    fn next_change(&self, watched: &WatchedTask, context: &FilterContext) -> Option<Timestamp> {
+        let now = context.now.wall;
+        let expires_at = status::expires_at(&watched.task, context.retention);
+        let before_expiry = |by| {
             let by = SignedDuration::try_from(by).ok()?;
-            ends?.checked_sub(by).ok()
+            expires_at?.checked_sub(by).ok()
         };
-        let turns = match self {
+        let changes = match self {
             Self::State(_) | Self::Word(_, Some(_)) => {
                 let is_running = matches!(watched.task.state(), TaskState::Running { .. });
                 let created = watched.task.details().created.filter(|_| is_running);
-                let late = created.map(|created| sight.estimate.late_after(created));
-                [late, before_end(EXPIRING), ends]
+                let late = created.map(|created| context.estimate.late_after(created));
+                [late, before_expiry(EXPIRING), expires_at]
             }
-            Self::Span(DurationField::Age, _, than) => [
-                Some(time::saturating_add(watched.started_at(), *than)),
+            Self::Duration(DurationField::Age, _, value) => [
+                Some(time::saturating_add(watched.started_at(), *value)),
                 None,
                 None,
             ],
-            Self::Span(DurationField::Left, _, than) => [before_end(*than), ends, None],
-            Self::Span(DurationField::Took, ..)
+            Self::Duration(DurationField::Left, _, value) => {
+                [before_expiry(*value), expires_at, None]
+            }
+            Self::Duration(DurationField::Took, ..)
             | Self::Word(_, None)
             | Self::Phrase(_)
             | Self::Text(..)
             | Self::Code(_)
             | Self::CodeNumber(..) => [None; 3],
         };
-        // "Less" turns at its moment, "at most" just past it.
-        let past = |at: Timestamp| time::saturating_add(at, Duration::from_nanos(1));
-        turns
+        // "Less" changes at its moment, "at most" just after it.
+        let just_after = |at: Timestamp| time::saturating_add(at, Duration::from_nanos(1));
+        changes
             .into_iter()
             .flatten()
-            .flat_map(|at| [at, past(at)])
+            .flat_map(|at| [at, just_after(at)])
             .filter(|at| *at > now)
             .min()
     }
 }
 
 impl StateWord {
-    fn matches(self, watched: &WatchedTask, sight: &FilterContext) -> bool {
+    fn matches(self, watched: &WatchedTask, context: &FilterContext) -> bool {
         let task = &watched.task;
-        let link = || watched.link_expiry(sight.retention, sight.now);
+        let link = || watched.link_expiry(context.retention, context.now);
         match self {
             Self::New
             | Self::Generating
@@ -239,7 +236,7 @@ impl StateWord {
                     estimate,
                     retention,
                     now,
-                } = sight;
+                } = context;
                 watched.status(estimate, *retention, *now) == Status::Late
             }
             Self::Expiring => matches!(link(), LinkExpiry::Remaining(left) if left <= EXPIRING),
@@ -250,11 +247,11 @@ impl StateWord {
 }
 
 impl DurationField {
-    fn value_of(self, watched: &WatchedTask, sight: &FilterContext) -> Option<Duration> {
+    fn value_of(self, watched: &WatchedTask, context: &FilterContext) -> Option<Duration> {
         match self {
             Self::Took => watched.task.run_time(),
-            Self::Age => Some(sight.now.age_of(watched.started_at())),
-            Self::Left => match watched.link_expiry(sight.retention, sight.now) {
+            Self::Age => Some(context.now.age_of(watched.started_at())),
+            Self::Left => match watched.link_expiry(context.retention, context.now) {
                 LinkExpiry::Remaining(left) => Some(left),
                 LinkExpiry::None
                 | LinkExpiry::Saved
@@ -278,36 +275,38 @@ impl CompareOp {
 
 fn text_matches(
     field: TextField,
-    needle: &SearchPattern,
+    pattern: &SearchPattern,
     watched: &WatchedTask,
     searcher: &mut Searcher,
 ) -> bool {
-    let facts = watched.task.details();
+    let details = watched.task.details();
     let mut finds = |text: &Option<CleanText>| {
         text.as_ref()
-            .is_some_and(|text| searcher.finds(needle, text.as_str()))
+            .is_some_and(|text| searcher.finds(pattern, text.as_str()))
     };
     match field {
         TextField::Label => finds(&watched.label),
-        TextField::Prompt => finds(&facts.prompt),
-        TextField::Id => searcher.finds(needle, watched.id().as_str()),
+        TextField::Prompt => finds(&details.prompt),
+        TextField::Id => searcher.finds(pattern, watched.id().as_str()),
         TextField::Error => {
-            finds(&facts.error_message)
-                || finds(&facts.error_code)
+            finds(&details.error_message)
+                || finds(&details.error_code)
                 || watched
                     .last_error_message()
-                    .is_some_and(|message| searcher.finds(needle, &message))
+                    .is_some_and(|message| searcher.finds(pattern, &message))
         }
     }
 }
 
-/// Reports whether a word begins the id, or stands in it when it is long enough to mean something
-/// there.
-fn id_matches(needle: &SearchPattern, watched: &WatchedTask) -> bool {
-    let (id, word) = (watched.id().as_str().as_bytes(), needle.as_str().as_bytes());
-    let is_here = |part: &[u8]| part.eq_ignore_ascii_case(word);
-    id.get(..word.len()).is_some_and(is_here)
-        || (word.len() >= MIN_ID_SUBSTRING_LEN && id.windows(word.len()).any(is_here))
+/// Reports whether a word matches the start of the id, or, if it is long enough, any part.
+fn id_matches(pattern: &SearchPattern, watched: &WatchedTask) -> bool {
+    let (id, word) = (
+        watched.id().as_str().as_bytes(),
+        pattern.as_str().as_bytes(),
+    );
+    let is_match = |part: &[u8]| part.eq_ignore_ascii_case(word);
+    id.get(..word.len()).is_some_and(is_match)
+        || (word.len() >= MIN_ID_SUBSTRING_LEN && id.windows(word.len()).any(is_match))
 }
 
 fn last_error(watched: &WatchedTask) -> Option<&PollError> {
@@ -318,8 +317,7 @@ fn last_error(watched: &WatchedTask) -> Option<&PollError> {
         .map(|failed| &failed.error)
 }
 
-/// Returns the codes a task is known by: the server's for its failure, and that of the last failed
-/// check.
+/// Returns the error codes of a task: of its failure, and of the last failed check.
 fn error_codes(watched: &WatchedTask) -> impl Iterator<Item = Cow<'_, str>> {
     let failed = watched.task.details().error_code.as_ref();
     let check = last_error(watched).and_then(PollError::code);

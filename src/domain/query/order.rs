@@ -1,5 +1,5 @@
-//! The orders a list can stand in. Each is total and depends on the tasks alone: one that keeps its
-//! facts keeps its place, whatever the clock says.
+//! The sort orders of the list. Each is total and depends on the tasks alone: an unchanged task
+//! keeps its position as time goes by.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -11,29 +11,28 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// How much of a title counts for its place, in characters.
+/// The length of a title's prefix that is compared, in characters.
 const TITLE_KEY_LEN: usize = 64;
 
-/// What a list is ordered by: a column, or what a column does not show.
+/// The sort key: a column, or the last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SortColumn {
-    /// The age.
     #[default]
     Age,
-    /// The status, by the order of the tabs.
+    /// In the order of the tabs.
     Status,
-    /// The title, by the alphabet.
+    /// Alphabetically.
     Title,
-    /// How long it has been running, or took.
+    /// Run time.
     Took,
-    /// When the link expires.
+    /// Link expiry.
     Link,
-    /// When something last happened to it: added, begun, or ended.
+    /// Added, started or finished.
     LastChange,
 }
 
 impl SortColumn {
-    /// The sorts in the order of the menu.
+    /// In the order of the menu.
     pub const ALL: [Self; 6] = [
         Self::Age,
         Self::Status,
@@ -43,7 +42,7 @@ impl SortColumn {
         Self::LastChange,
     ];
 
-    /// Returns the name under which it is remembered.
+    /// Returns the name used in the saved session.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Age => "age",
@@ -56,25 +55,23 @@ impl SortColumn {
     }
 }
 
-/// The order of a list: by what, and from which end.
+/// A sort column and its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SortOrder {
-    /// By what.
     pub column: SortColumn,
-    /// Whether the usual last one comes first.
+    /// Whether the column's default direction is reversed.
     pub is_reversed: bool,
 }
 
 impl SortOrder {
-    /// Returns the order by something, from its usual end.
-    pub const fn new(sort: SortColumn) -> Self {
+    /// Returns the column's default order.
+    pub const fn new(column: SortColumn) -> Self {
         Self {
-            column: sort,
+            column,
             is_reversed: false,
         }
     }
 
-    /// Returns the same from the other end.
     #[must_use]
     pub const fn flipped(self) -> Self {
         Self {
@@ -83,23 +80,23 @@ impl SortOrder {
         }
     }
 
-    /// Returns the order a menu offers for something: the one in force where it is by that, else
-    /// from its usual end.
+    /// Returns the order that the menu offers for a column: the current one for the current column,
+    /// else the default.
     #[must_use]
-    pub fn offered(self, sort: SortColumn) -> Self {
-        if self.column == sort {
+    pub fn offered(self, column: SortColumn) -> Self {
+        if self.column == column {
             self
         } else {
-            Self::new(sort)
+            Self::new(column)
         }
     }
 
-    /// Reports whether the column's figures grow downwards in it.
+    /// Reports whether the column's values increase from top to bottom.
     pub const fn is_ascending(self) -> bool {
         matches!(self.column, SortColumn::Took | SortColumn::LastChange) == self.is_reversed
     }
 
-    /// Returns what comes first: "newest first".
+    /// Returns the order in words, such as "newest first".
     pub const fn name(self) -> &'static str {
         match (self.column, self.is_reversed) {
             (SortColumn::Age, false) => "newest first",
@@ -117,7 +114,7 @@ impl SortOrder {
         }
     }
 
-    /// Returns the same in one word or two, where room is scarce.
+    /// Returns the order in one word or two, for narrow layouts.
     pub const fn short(self) -> &'static str {
         match (self.column, self.is_reversed) {
             (SortColumn::Age, false) => "newest",
@@ -135,26 +132,25 @@ impl SortOrder {
         }
     }
 
-    /// Returns the name under which it is remembered: "age", and "-age" for the reverse.
+    /// Returns the name used in the saved session: "age", or "-age" if reversed.
     pub fn key(self) -> String {
         let sign = if self.is_reversed { "-" } else { "" };
         format!("{sign}{}", self.column.name())
     }
 
-    /// Finds an order by the name under which it was remembered.
+    /// Parses the name used in the saved session.
     pub fn from_key(key: &str) -> Option<Self> {
         let name = key.strip_prefix('-').unwrap_or(key);
-        let sort = SortColumn::ALL
+        let column = SortColumn::ALL
             .into_iter()
-            .find(|sort| sort.name() == name)?;
+            .find(|column| column.name() == name)?;
         Some(Self {
-            column: sort,
+            column,
             is_reversed: name.len() < key.len(),
         })
     }
 
-    /// Returns where a task belongs. Links that were dead at `as_of` come after those that were
-    /// not.
+    /// Returns the sort key of a task. Links that were expired at `as_of` come last.
     pub(super) fn sort_key(
         self,
         watched: &WatchedTask,
@@ -165,46 +161,43 @@ impl SortOrder {
         SortKey {
             rank: self.sort_rank(watched, as_of, retention),
             title,
-            submitted: watched.started_at(),
+            started_at: watched.started_at(),
         }
     }
 
-    /// Returns what of a place decides nearly always, as numbers.
+    /// Returns the numeric part of the sort key, which nearly always decides.
     pub(super) fn sort_rank(
         self,
         watched: &WatchedTask,
         as_of: Timestamp,
         retention: std::time::Duration,
     ) -> SortRank {
-        let submitted = watched.started_at();
+        let started_at = watched.started_at();
         let time = |at: Timestamp| i128::from(at.as_microsecond());
-        let (class, value) = match self.column {
-            SortColumn::Age => (0, -time(submitted)),
+        let (group, value) = match self.column {
+            SortColumn::Age => (0, -time(started_at)),
             SortColumn::LastChange => (0, -time(watched.changed_at())),
             SortColumn::Status => (0, i128::from(state_rank(watched))),
             SortColumn::Title => (0, title_prefix_key(watched.title())),
             SortColumn::Took => match watched.task.run_time() {
-                // The oldest has been running longest; all of them go on, so they stand together.
-                None if !watched.task.state().is_final() => (0, time(submitted)),
+                // The oldest has been running longest, and stays so.
+                None if !watched.task.state().is_final() => (0, time(started_at)),
                 None => (2, 0),
                 Some(took) => (1, -i128::try_from(took.as_micros()).unwrap_or(i128::MAX)),
             },
             SortColumn::Link => match status::expires_at(&watched.task, retention) {
                 Some(end) if end > as_of => (0, time(end)),
                 None if watched.task.state().videos().next().is_some() => (1, 0),
-                // The one that died last is the one a person may still miss.
+                // The link that expired last is the most likely to be missed.
                 Some(end) => (2, -time(end)),
                 None => (3, 0),
             },
         };
         let value = if self.is_reversed { -value } else { value };
-        SortRank {
-            group: class,
-            value,
-        }
+        SortRank { group, value }
     }
 
-    /// Compares two places; equals by age, newest first, then by id, so that the order is total.
+    /// Compares two sort keys; ties by age, newest first, then by id, so that the order is total.
     pub(super) fn compare(self, a: (&SortKey, &TaskId), b: (&SortKey, &TaskId)) -> Ordering {
         let ((a, a_id), (b, b_id)) = (a, b);
         let title = a.title.cmp(&b.title);
@@ -213,7 +206,7 @@ impl SortOrder {
         } else {
             title
         };
-        let age = Reverse(a.submitted).cmp(&Reverse(b.submitted));
+        let age = Reverse(a.started_at).cmp(&Reverse(b.started_at));
         let age = if self == Self::new(SortColumn::Age).flipped() {
             age.reverse()
         } else {
@@ -227,26 +220,25 @@ impl SortOrder {
     }
 }
 
-/// What of a place decides nearly always.
+/// The numeric part of a sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SortRank {
-    /// Which part of the list, whatever the direction: what has no such value is last both ways.
+    /// Not affected by the direction: tasks without a value come last in both.
     group: u8,
-    /// Where in it, turned round already where the order is.
+    /// Negated already if the order is reversed.
     value: i128,
 }
 
-/// Where a task belongs in an order.
+/// The position of a task in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SortKey {
     rank: SortRank,
-    /// The title where it decides.
+    /// Set if sorted by title.
     title: Option<Box<str>>,
-    submitted: Timestamp,
+    started_at: Timestamp,
 }
 
-/// Returns the rank of a state by the order of the tabs, and within them of what needs a look
-/// first.
+/// Returns the rank of a state: in the order of the tabs, and within a tab by urgency.
 fn state_rank(watched: &WatchedTask) -> u8 {
     match (watched.tab(), watched.task.state()) {
         (_, TaskState::Running { .. }) => 0,
@@ -265,7 +257,7 @@ fn state_rank(watched: &WatchedTask) -> u8 {
     }
 }
 
-/// Returns the beginning of a title, in small letters.
+/// Returns the start of a title, in lower case.
 fn fold_title(title: &str) -> Box<str> {
     title
         .chars()
@@ -275,17 +267,17 @@ fn fold_title(title: &str) -> Box<str> {
         .into()
 }
 
-/// Returns the first bytes of a title, in small letters, as a number that sorts like them: most
-/// titles differ there, and a number is compared without a look elsewhere.
+/// Returns the first 15 bytes of a title, in lower case, as a number in the same order. Most titles
+/// differ there, and comparing numbers needs no memory access.
 fn title_prefix_key(title: &str) -> i128 {
     let mut number = 0;
-    let mut room = 15;
+    let mut remaining = 15;
     let mut utf8 = [0; 4];
     for c in title.chars().take(15).flat_map(char::to_lowercase) {
-        for byte in c.encode_utf8(&mut utf8).bytes().take(room) {
+        for byte in c.encode_utf8(&mut utf8).bytes().take(remaining) {
             number = number << 8 | i128::from(byte);
-            room -= 1;
+            remaining -= 1;
         }
     }
-    number << (8 * room)
+    number << (8 * remaining)
 }

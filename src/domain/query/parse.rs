@@ -1,5 +1,5 @@
-//! Reads a query. Total: every text is a query, or a fault with its place and a sentence that
-//! helps.
+//! The parser of the filter language. Total: each text is a query, or an error with its position
+//! and a helpful message.
 
 use std::{ops::Range, time::Duration};
 
@@ -12,59 +12,58 @@ use crate::domain::{
     suggest::did_you_mean,
 };
 
-/// The longest query read, in bytes.
+/// The longest query accepted, in bytes.
 pub const MAX_QUERY_LEN: usize = 1024;
 
-/// Says what is wrong with a query, and where.
+/// An error in a query and its position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct QueryError {
-    /// Which bytes of the query are meant; on the borders of characters.
+    /// Bytes of the query, at character boundaries.
     pub at: Range<usize>,
-    /// What is wrong and what would be right, without a full stop.
+    /// The problem and the correct form, without a full stop.
     pub message: String,
 }
 
 impl Query {
-    /// Reads a query. Fields, states and units may be written in any case.
+    /// Parses a query. Fields, states and units may be in any case.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         match Self::parse_typed(text) {
             (query, None) => Ok(query),
-            (_, Some(fault)) => Err(fault),
+            (_, Some(error)) => Err(error),
         }
     }
 
-    /// Reads what can be read of a query that is still being typed, and says what is wrong with the
-    /// rest.
+    /// Parses the valid terms of a query that is still being typed, and returns the first error.
     pub fn parse_typed(text: &str) -> (Self, Option<QueryError>) {
         let mut terms = Vec::new();
         if text.len() > MAX_QUERY_LEN {
-            let fault = QueryError {
+            let error = QueryError {
                 at: text.floor_char_boundary(MAX_QUERY_LEN)..text.len(),
                 message: format!("a filter has at most {MAX_QUERY_LEN} bytes"),
             };
-            return (Self { terms }, Some(fault));
+            return (Self { terms }, Some(error));
         }
         let mut reader = QueryParser { text, at: 0 };
-        let mut first_fault = None;
+        let mut first_error = None;
         loop {
             reader.skip(char::is_whitespace);
             if reader.rest().is_empty() {
-                return (Self { terms }, first_fault);
+                return (Self { terms }, first_error);
             }
             match reader.term() {
                 Ok(term) => terms.push(term),
-                Err(fault) => {
-                    reader.at = reader.at.max(fault.at.end);
+                Err(error) => {
+                    reader.at = reader.at.max(error.at.end);
                     reader.skip(|c| !c.is_whitespace());
-                    first_fault = first_fault.or(Some(fault));
+                    first_error = first_error.or(Some(error));
                 }
             }
         }
     }
 }
 
-/// A piece of the query with its place.
+/// A part of the query with its position.
 #[derive(Clone, Copy)]
 struct Piece<'a> {
     text: &'a str,
@@ -76,7 +75,7 @@ impl Piece<'_> {
         self.start + self.text.len()
     }
 
-    fn fault(&self, message: String) -> QueryError {
+    fn error(&self, message: String) -> QueryError {
         QueryError {
             at: self.start..self.end(),
             message,
@@ -84,7 +83,6 @@ impl Piece<'_> {
     }
 }
 
-/// Goes through the query.
 struct QueryParser<'a> {
     text: &'a str,
     at: usize,
@@ -95,10 +93,10 @@ impl<'a> QueryParser<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Takes the characters that are of a kind.
-    fn skip(&mut self, is_meant: impl Fn(char) -> bool) -> Piece<'a> {
+    /// Consumes characters while `predicate` holds.
+    fn skip(&mut self, predicate: impl Fn(char) -> bool) -> Piece<'a> {
         let rest = self.rest();
-        let end = rest.find(|c| !is_meant(c)).unwrap_or(rest.len());
+        let end = rest.find(|c| !predicate(c)).unwrap_or(rest.len());
         let piece = Piece {
             text: rest.get(..end).unwrap_or_default(),
             start: self.at,
@@ -111,7 +109,7 @@ impl<'a> QueryParser<'a> {
         let signs = self.skip(|c| c == '!');
         if self.rest().chars().next().is_none_or(char::is_whitespace) {
             let message = "\"!\" needs what is not wanted, as in !state:failed";
-            return Err(signs.fault(message.into()));
+            return Err(signs.error(message.into()));
         }
         Ok(FilterTerm {
             is_negated: signs.text.len() % 2 == 1,
@@ -170,17 +168,16 @@ impl<'a> QueryParser<'a> {
                 Ok(FilterTest::Code(SearchPattern::literal(value.text)))
             }
             FilterField::Code => code(value),
-            FilterField::Span(span) => compared(span, value),
+            FilterField::Duration(field) => compared(field, value),
         };
-        test.map_err(|fault| QueryError {
-            // Within quotes a place would have to be counted past the backslashes.
-            at: if is_quoted { start..self.at } else { fault.at },
-            ..fault
+        test.map_err(|error| QueryError {
+            // Within quotes, positions would have to count the backslashes.
+            at: if is_quoted { start..self.at } else { error.at },
+            ..error
         })
     }
 
-    /// Takes a text in quotes. In it, a backslash stands before a quote or a backslash that is
-    /// meant.
+    /// Consumes a text in quotes. In it, a backslash escapes a quote or a backslash.
     fn quoted(&mut self) -> Result<String, QueryError> {
         let start = self.at;
         let mut text = String::new();
@@ -213,7 +210,7 @@ impl<'a> QueryParser<'a> {
     }
 }
 
-/// Reports whether what stands before a colon is meant as the name of a field: `12:30` and `:` are
+/// Reports whether the text before a colon looks like the name of a field: `12:30` and `:` are
 /// words.
 fn is_field_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphabetic() || c == '_')
@@ -231,7 +228,7 @@ fn field(name: Piece<'_>) -> Result<FilterField, QueryError> {
             let all: Vec<_> = names().collect();
             hint = format!("; fields are {}, and a text goes in quotes", all.join(", "));
         }
-        name.fault(format!("there is no field \"{}\"{hint}", name.text))
+        name.error(format!("there is no field \"{}\"{hint}", name.text))
     })
 }
 
@@ -261,47 +258,51 @@ fn state(piece: Piece<'_>) -> Result<StateWord, QueryError> {
             let all: Vec<_> = names().collect();
             hint = format!("; states are {}", all.join(", "));
         }
-        piece.fault(format!("there is no state \"{}\"{hint}", piece.text))
+        piece.error(format!("there is no state \"{}\"{hint}", piece.text))
     })
 }
 
 fn code(value: Piece<'_>) -> Result<FilterTest, QueryError> {
-    let Some((how, number)) = comparison(value) else {
+    let Some((op, number)) = comparison(value) else {
         return Ok(FilterTest::Code(SearchPattern::literal(value.text)));
     };
-    let Ok(than) = number.text.parse() else {
+    let Ok(operand) = number.text.parse() else {
         let message = "codes are compared with a number, as in code:>=500";
-        return Err(number.or_else(value).fault(message.into()));
+        return Err(number.or_else(value).error(message.into()));
     };
-    Ok(FilterTest::CodeNumber(how, than))
+    Ok(FilterTest::CodeNumber(op, operand))
 }
 
 impl Piece<'_> {
-    /// Returns the piece, or the one around it where it is empty.
-    const fn or_else(self, around: Self) -> Self {
-        if self.text.is_empty() { around } else { self }
+    /// Returns the piece, or the enclosing one if it is empty.
+    const fn or_else(self, outer: Self) -> Self {
+        if self.text.is_empty() { outer } else { self }
     }
 }
 
-fn compared(span: DurationField, value: Piece<'_>) -> Result<FilterTest, QueryError> {
-    let field = FilterField::Span(span);
-    let Some((how, than)) = comparison(value) else {
+fn compared(duration_field: DurationField, value: Piece<'_>) -> Result<FilterTest, QueryError> {
+    let field = FilterField::Duration(duration_field);
+    let Some((op, operand)) = comparison(value) else {
         let message = format!("{} is compared, as in {}", field.name(), field.example());
-        return Err(value.fault(message));
+        return Err(value.error(message));
     };
-    Ok(FilterTest::Span(span, how, duration(than, field)?))
+    Ok(FilterTest::Duration(
+        duration_field,
+        op,
+        duration(operand, field)?,
+    ))
 }
 
-/// Splits a sign of comparison off.
+/// Splits off a comparison operator.
 fn comparison(value: Piece<'_>) -> Option<(CompareOp, Piece<'_>)> {
-    CompareOp::ALL.into_iter().find_map(|how| {
-        let text = value.text.strip_prefix(how.sign())?;
-        let start = value.start + how.sign().len();
-        Some((how, Piece { text, start }))
+    CompareOp::ALL.into_iter().find_map(|op| {
+        let text = value.text.strip_prefix(op.sign())?;
+        let start = value.start + op.sign().len();
+        Some((op, Piece { text, start }))
     })
 }
 
-/// Reads a span of time; a bare number is none, as nobody can tell what it means.
+/// Parses a duration. A number needs its unit, as its meaning would be unclear.
 fn duration(piece: Piece<'_>, field: FilterField) -> Result<Duration, QueryError> {
     let text = piece.text;
     duration_text::parse(text, BareNumber::Rejected).map_err(|error| match error {
@@ -309,11 +310,11 @@ fn duration(piece: Piece<'_>, field: FilterField) -> Result<Duration, QueryError
             at: piece.start.saturating_sub(1)..piece.start,
             message: format!("a time is missing, as in {}", field.example()),
         },
-        DurationError::Invalid => piece.fault(format!(
+        DurationError::Invalid => piece.error(format!(
             "\"{text}\" is no time; write 90s, 5m, 2h30m, 3d or 1w"
         )),
         DurationError::MissingUnit => {
-            piece.fault(format!("\"{text}\" lacks its unit: s, m, h, d or w"))
+            piece.error(format!("\"{text}\" lacks its unit: s, m, h, d or w"))
         }
     })
 }
@@ -324,13 +325,13 @@ mod tests {
 
     use super::*;
 
-    /// Returns a query as it is written back.
-    fn back(text: &str) -> String {
+    /// Returns a query as it is formatted again.
+    fn formatted(text: &str) -> String {
         Query::parse(text).unwrap().to_string()
     }
 
-    /// Returns the part of a query that a fault is about, and its message.
-    fn fault(text: &str) -> (&str, String) {
+    /// Returns the part of a query that an error is about, and its message.
+    fn error(text: &str) -> (&str, String) {
         let error = Query::parse(text).unwrap_err();
         (text.get(error.at.clone()).unwrap(), error.message)
     }
@@ -357,79 +358,85 @@ mod tests {
             "5\"",
             "🚀 日本",
         ] {
-            assert_eq!(back(text), text);
+            assert_eq!(formatted(text), text);
         }
-        assert_eq!(back("  !!x \t!!!y "), "x !y");
-        assert_eq!(back("STATE:Not-Found,not_found"), "state:not_found");
+        assert_eq!(formatted("  !!x \t!!!y "), "x !y");
+        assert_eq!(formatted("STATE:Not-Found,not_found"), "state:not_found");
         assert_eq!(
-            back("took:>90m age:<1W left:>0h"),
+            formatted("took:>90m age:<1W left:>0h"),
             "took:>1h30m age:<7d left:>0s"
         );
-        assert_eq!(back("\"a\\b\""), "\"a\\\\b\"");
-        assert_eq!(back("label:\"x\""), "label:x");
-        assert_eq!(back("\"a\"b"), "\"a\" b");
+        assert_eq!(formatted("\"a\\b\""), "\"a\\\\b\"");
+        assert_eq!(formatted("label:\"x\""), "label:x");
+        assert_eq!(formatted("\"a\"b"), "\"a\" b");
     }
 
     #[test]
     fn errors_have_a_position_and_a_message() {
-        let said = |place: &'static str, message: &str| (place, message.to_owned());
+        let error_at = |position: &'static str, message: &str| (position, message.to_owned());
         let table = [
             (
                 "neon stat:failed",
-                said(
+                error_at(
                     "stat",
                     "there is no field \"stat\"; did you mean \"state\"?",
                 ),
             ),
             (
                 "state:failed,redy",
-                said(
+                error_at(
                     "redy",
                     "there is no state \"redy\"; did you mean \"ready\"?",
                 ),
             ),
             (
                 "state:",
-                said("state:", "state needs a value, as in state:failed"),
+                error_at("state:", "state needs a value, as in state:failed"),
             ),
-            ("took:5m", said("5m", "took is compared, as in took:>5m")),
+            (
+                "took:5m",
+                error_at("5m", "took is compared, as in took:>5m"),
+            ),
             (
                 "x took:>5x",
-                said("5x", "\"5x\" is no time; write 90s, 5m, 2h30m, 3d or 1w"),
+                error_at("5x", "\"5x\" is no time; write 90s, 5m, 2h30m, 3d or 1w"),
             ),
-            ("age:<2", said("2", "\"2\" lacks its unit: s, m, h, d or w")),
-            ("left:<", said("<", "a time is missing, as in left:<2d")),
+            (
+                "age:<2",
+                error_at("2", "\"2\" lacks its unit: s, m, h, d or w"),
+            ),
+            ("left:<", error_at("<", "a time is missing, as in left:<2d")),
             (
                 "code:>x",
-                said("x", "codes are compared with a number, as in code:>=500"),
+                error_at("x", "codes are compared with a number, as in code:>=500"),
             ),
             (
                 "code:>",
-                said(">", "codes are compared with a number, as in code:>=500"),
+                error_at(">", "codes are compared with a number, as in code:>=500"),
             ),
             (
                 "a !! b",
-                said("!!", "\"!\" needs what is not wanted, as in !state:failed"),
+                error_at("!!", "\"!\" needs what is not wanted, as in !state:failed"),
             ),
-            ("a \"b c", said("\"b c", "the quotes are not closed")),
+            ("a \"b c", error_at("\"b c", "the quotes are not closed")),
             (
                 "a \"\"",
-                said("\"\"", "there is nothing between the quotes"),
+                error_at("\"\"", "there is nothing between the quotes"),
             ),
         ];
         for (text, expected) in table {
-            assert_eq!(fault(text), expected, "{text}");
+            assert_eq!(error(text), expected, "{text}");
         }
-        let (place, message) = fault("https://ex.com");
-        assert_eq!(place, "https");
+        let (position, message) = error("https://ex.com");
+        assert_eq!(position, "https");
         assert!(message.ends_with("a text goes in quotes"), "{message}");
     }
 
     #[test]
     fn valid_terms_apply_while_typing() {
         let typed = |text: &str| {
-            let (query, fault) = Query::parse_typed(text);
-            (query.to_string(), fault.map(|fault| fault.at))
+            let (query, error) = Query::parse_typed(text);
+            (query.to_string(), error.map(|error| error.at))
         };
 
         assert_eq!(typed("neon state:"), ("neon".into(), Some(5..11)));
@@ -442,9 +449,9 @@ mod tests {
     fn query_length_is_limited() {
         let long = "ä".repeat(5_000);
 
-        let (place, message) = fault(&long);
+        let (position, message) = error(&long);
 
-        assert_eq!(place.len(), 10_000 - MAX_QUERY_LEN);
+        assert_eq!(position.len(), 10_000 - MAX_QUERY_LEN);
         assert!(message.contains("1024"));
     }
 
@@ -453,11 +460,11 @@ mod tests {
         fn every_text_parses_or_fails_cleanly(text in "\\PC{0,60}|[a-z!:\"<>=, \\\\0-9]{0,30}|(state|took|code|label|age):[!\"<>a-z0-9\\\\ ,]{0,12}") {
             match Query::parse(&text) {
                 Ok(query) => {
-                    let written = query.to_string();
-                    prop_assert_eq!(Query::parse(&written), Ok(query), "{}", written);
+                    let formatted = query.to_string();
+                    prop_assert_eq!(Query::parse(&formatted), Ok(query), "{}", formatted);
                 }
                 Err(error) => {
-                    prop_assert!(text.get(error.at.clone()).is_some_and(|place| !place.is_empty()));
+                    prop_assert!(text.get(error.at.clone()).is_some_and(|part| !part.is_empty()));
                     prop_assert!(!error.message.ends_with('.') && !error.message.is_empty());
                 }
             }

@@ -1,5 +1,4 @@
-//! The list as shown: what passes, in its order; kept from change to change, so that one answer
-//! moves one row.
+//! The visible rows: the filtered and sorted list, updated row by row.
 
 use std::{cmp::Ordering, time::Duration};
 
@@ -19,7 +18,7 @@ use crate::domain::{
     watchlist::{TaskCounts, Watchlist},
 };
 
-/// Returns how many tasks a tab shows.
+/// Returns the number of tasks of a tab.
 pub fn tab_count(tab: Tab, list: &Watchlist, now: Now) -> usize {
     let TaskCounts {
         all,
@@ -39,47 +38,43 @@ pub fn tab_count(tab: Tab, list: &Watchlist, now: Now) -> usize {
     }
 }
 
-/// How a list is looked at.
+/// The view of the list: tab, order and filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListView {
-    /// Which tab.
     pub tab: Tab,
-    /// In which order.
     pub order: SortOrder,
-    /// Through which filter.
     pub query: Query,
 }
 
 impl ListView {
-    /// Reports whether it lets a task through.
     fn accepts(
         &self,
         watched: &WatchedTask,
-        sight: &FilterContext,
+        context: &FilterContext,
         searcher: &mut Searcher,
     ) -> bool {
         let is_on_tab = match self.tab {
             Tab::All => true,
             Tab::Active | Tab::Ready | Tab::Rescued | Tab::Failed => watched.tab() == self.tab,
             Tab::Expiring => matches!(
-                watched.link_expiry(sight.retention, sight.now),
+                watched.link_expiry(context.retention, context.now),
                 LinkExpiry::Remaining(left) if left <= EXPIRING
             ),
         };
-        is_on_tab && self.query.matches(watched, sight, searcher)
+        is_on_tab && self.query.matches(watched, context, searcher)
     }
 }
 
-/// The list as shown: the ids of what passes, in their order.
+/// The ids of the visible rows, in order.
 #[derive(Debug, Clone)]
 pub struct VisibleRows {
     list_view: ListView,
     ids: Vec<TaskId>,
-    /// The present when it was built, by which dead links are told from living ones.
+    /// The time of the last rebuild, which separates expired links from others.
     as_of: Timestamp,
-    /// When time alone changes what is shown.
+    /// When time alone next changes the rows.
     until: Option<Timestamp>,
-    /// From which run time on tasks counted as late when it was built.
+    /// The run time from which tasks counted as late at the last rebuild.
     late: Duration,
 }
 
@@ -95,7 +90,7 @@ impl Default for VisibleRows {
     }
 }
 
-/// How a task stood in the view before a change.
+/// The row of a task before a change.
 #[derive(Debug, Clone)]
 pub struct RowPosition {
     at: Option<usize>,
@@ -103,81 +98,81 @@ pub struct RowPosition {
 }
 
 impl VisibleRows {
-    /// Returns the ids, in order.
     pub fn ids(&self) -> &[TaskId] {
         &self.ids
     }
 
-    /// Returns how the list is looked at.
     pub const fn list_view(&self) -> &ListView {
         &self.list_view
     }
 
-    /// Reports whether time alone, or other tasks' run times, have changed what is shown.
+    /// Reports whether time alone, or other tasks' run times, may have changed the rows.
     pub fn is_outdated(&self, list: &Watchlist, now: Now) -> bool {
         self.until.is_some_and(|until| until <= now.wall)
             || (self.list_view.query.depends_on_late()
                 && list.run_times().estimate().late != self.late)
     }
 
-    /// Looks at the list in another way, or in the same one afresh.
-    pub fn set_view(&mut self, lens: ListView, list: &Watchlist, now: Now) {
-        self.list_view = lens;
+    /// Sets the view and rebuilds the rows.
+    pub fn set_view(&mut self, list_view: ListView, list: &Watchlist, now: Now) {
+        self.list_view = list_view;
         self.rebuild(list, now);
     }
 
-    /// Builds the view afresh.
     pub fn rebuild(&mut self, list: &Watchlist, now: Now) {
-        let sight = FilterContext::new(list, now);
+        let context = FilterContext::new(list, now);
         let mut searcher = Searcher::default();
-        let Self {
-            list_view: lens, ..
-        } = &*self;
-        let order = lens.order;
-        let mut shown: Vec<_> = list
+        let list_view = &self.list_view;
+        let order = list_view.order;
+        let mut rows: Vec<_> = list
             .iter()
-            .filter(|watched| lens.accepts(watched, &sight, &mut searcher))
-            .map(|watched| (order.sort_rank(watched, now.wall, sight.retention), watched))
+            .filter(|watched| list_view.accepts(watched, &context, &mut searcher))
+            .map(|watched| {
+                (
+                    order.sort_rank(watched, now.wall, context.retention),
+                    watched,
+                )
+            })
             .collect();
-        shown.sort_unstable_by_key(|(rank, _)| *rank);
-        // Where numbers do not tell, whole places do; each is made once.
-        for equals in shown.chunk_by_mut(|(a, _), (b, _)| a == b) {
-            if equals.len() > 1 {
-                let place = |watched| order.sort_key(watched, now.wall, sight.retention);
-                let mut placed: Vec<_> = equals
+        rows.sort_unstable_by_key(|(rank, _)| *rank);
+        // Equal ranks are sorted by full keys, each computed once.
+        for ties in rows.chunk_by_mut(|(a, _), (b, _)| a == b) {
+            if ties.len() > 1 {
+                let key_of = |watched| order.sort_key(watched, now.wall, context.retention);
+                let mut keyed: Vec<_> = ties
                     .iter()
-                    .map(|(_, watched)| (place(watched), *watched))
+                    .map(|(_, watched)| (key_of(watched), *watched))
                     .collect();
-                placed.sort_unstable_by(|(a, one), (b, other)| {
+                keyed.sort_unstable_by(|(a, one), (b, other)| {
                     order.compare((a, one.id()), (b, other.id()))
                 });
-                for (row, (_, watched)) in equals.iter_mut().zip(placed) {
+                for (row, (_, watched)) in ties.iter_mut().zip(keyed) {
                     row.1 = watched;
                 }
             }
         }
-        self.ids = shown
+        self.ids = rows
             .into_iter()
             .map(|(_, watched)| watched.id().clone())
             .collect();
         self.as_of = now.wall;
-        self.late = sight.estimate.late;
+        self.late = context.estimate.late;
         let query = &self.list_view.query;
-        let timed = list.iter().take_while(|_| query.depends_on_time());
-        self.until = timed
-            .filter_map(|watched| query.next_change(watched, &sight))
+        let time_dependent = list.iter().take_while(|_| query.depends_on_time());
+        self.until = time_dependent
+            .filter_map(|watched| query.next_change(watched, &context))
             .min();
         self.update_link_expiry(list, now);
     }
 
-    /// Returns where a watched task stands.
+    /// Returns the row of a task, if it is visible.
     pub fn position(&self, id: &TaskId, list: &Watchlist) -> Option<usize> {
         let watched = list.get(id)?;
         self.search(&self.sort_key(watched, list), watched.id(), list)
             .ok()
     }
 
-    /// Returns where a watched task stands, or the row that would have it as its neighbour.
+    /// Returns the row of a task, or of its nearest neighbour if it is hidden.
     pub fn nearest_position(&self, id: &TaskId, list: &Watchlist) -> Option<usize> {
         let watched = list.get(id)?;
         let end = self.ids.len().checked_sub(1)?;
@@ -185,30 +180,26 @@ impl VisibleRows {
         Some(found.unwrap_or_else(|at| at.min(end)))
     }
 
-    /// Takes a task out before it changes. `before` is the task as the view knows it.
+    /// Removes a task before it changes. `before` is the task as it was last indexed.
     pub fn remove(&mut self, before: &WatchedTask, list: &Watchlist) -> Option<usize> {
-        let place = self.sort_key(before, list);
-        let at = self.search(&place, before.id(), list).ok()?;
+        let sort_key = self.sort_key(before, list);
+        let at = self.search(&sort_key, before.id(), list).ok()?;
         self.ids.remove(at);
         Some(at)
     }
 
-    /// Returns how a task stands before it changes; one that is not there yet as well.
+    /// Returns the row of a task before it changes; also for a task not yet on the list.
     pub fn row_position(&self, id: &TaskId, list: &Watchlist) -> RowPosition {
-        let place = list.get(id).map(|watched| self.sort_key(watched, list));
-        let at = place
+        let sort_key = list.get(id).map(|watched| self.sort_key(watched, list));
+        let at = sort_key
             .as_ref()
-            .and_then(|place| self.search(place, id, list).ok());
-        RowPosition {
-            at,
-            sort_key: place,
-        }
+            .and_then(|sort_key| self.search(sort_key, id, list).ok());
+        RowPosition { at, sort_key }
     }
 
-    /// Follows a change of a task that stood so before it.
+    /// Updates the row of a changed task.
     ///
-    /// One that keeps its place is not moved: most answers change neither the order nor what is
-    /// shown.
+    /// A row that keeps its position is not moved: most answers change neither order nor visibility.
     pub fn update(
         &mut self,
         before: &RowPosition,
@@ -216,29 +207,29 @@ impl VisibleRows {
         list: &Watchlist,
         now: Now,
     ) {
-        let sight = FilterContext::new(list, now);
-        let place = self.sort_key(watched, list);
+        let context = FilterContext::new(list, now);
+        let sort_key = self.sort_key(watched, list);
         let is_shown = self
             .list_view
-            .accepts(watched, &sight, &mut Searcher::default());
-        let turn = self.list_view.query.next_change(watched, &sight);
-        self.until = self.until.into_iter().chain(turn).min();
+            .accepts(watched, &context, &mut Searcher::default());
+        let next_change = self.list_view.query.next_change(watched, &context);
+        self.until = self.until.into_iter().chain(next_change).min();
         self.update_link_expiry(list, now);
         if let Some(at) = before
             .at
             .filter(|at| self.ids.get(*at) == Some(watched.id()))
         {
-            if is_shown && before.sort_key.as_ref() == Some(&place) {
+            if is_shown && before.sort_key.as_ref() == Some(&sort_key) {
                 return;
             }
             self.ids.remove(at);
         }
-        if is_shown && let Err(at) = self.search(&place, watched.id(), list) {
+        if is_shown && let Err(at) = self.search(&sort_key, watched.id(), list) {
             self.ids.insert(at, watched.id().clone());
         }
     }
 
-    /// Notes when the next link dies, where that is seen.
+    /// Schedules a rebuild at the next expiry, where the view depends on it.
     fn update_link_expiry(&mut self, list: &Watchlist, now: Now) {
         if self.list_view.tab == Tab::Expiring || self.list_view.order.column == SortColumn::Link {
             self.until = self.until.into_iter().chain(list.next_expiry(now)).min();
@@ -251,13 +242,13 @@ impl VisibleRows {
             .sort_key(watched, self.as_of, list.retention())
     }
 
-    /// Finds a task, or where it would belong. Its own row is told by its id: it may have changed
-    /// by now.
-    fn search(&self, place: &SortKey, id: &TaskId, list: &Watchlist) -> Result<usize, usize> {
+    /// Finds a task's row, or where to insert it. Its own row is found by id, because its key may
+    /// have changed.
+    fn search(&self, sort_key: &SortKey, id: &TaskId, list: &Watchlist) -> Result<usize, usize> {
         let order = self.list_view.order;
         self.ids.binary_search_by(|other| match list.get(other) {
             _ if other == id => Ordering::Equal,
-            Some(watched) => order.compare((&self.sort_key(watched, list), other), (place, id)),
+            Some(watched) => order.compare((&self.sort_key(watched, list), other), (sort_key, id)),
             None => Ordering::Less,
         })
     }
