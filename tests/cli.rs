@@ -102,7 +102,7 @@ fn list_filters_and_points_at_filter_errors() {
     assert_eq!((faulty.status.code(), stdout(&faulty)), (Some(2), ""));
     assert_eq!(
         stderr(&faulty),
-        "kietop: there is no field \"stat\"; did you mean \"state\"?\n  ␛雨 stat:new x\n      ^^^^\n"
+        "kietop: unknown field \"stat\"; did you mean \"state\"?\n  ␛雨 stat:new x\n      ^^^^\n"
     );
     let long = run(&store, &["list", "--filter", &"x".repeat(10_000)]);
     assert_eq!(long.status.code(), Some(2));
@@ -675,7 +675,7 @@ async fn last_known_state_is_shown_when_the_key_is_refused() {
 
     assert_eq!(shown.status.code(), Some(4), "{}", stderr(&shown));
     assert!(
-        stderr(&shown).contains("The API key was refused (401)"),
+        stderr(&shown).contains("API key refused (401)"),
         "{}",
         stderr(&shown)
     );

@@ -416,7 +416,7 @@ fn a_refusing_proxy_is_named_without_its_user() {
         &format!("http://us3r:hunter2@127.0.0.1:{port}"),
         "https://kietop-test.example",
     );
-    let expected = format!("the proxy 127.0.0.1:{port} asks for a user name and password (407)");
+    let expected = format!("the proxy 127.0.0.1:{port} requires authentication (407)");
     assert!(said.contains(&expected), "{said}");
     assert!(
         !said.contains("us3r") && !said.contains("hunter2"),
@@ -467,19 +467,19 @@ async fn account_errors_say_the_next_step() {
         ),
         (
             ResponseTemplate::new(403),
-            "the API key was refused (403)",
+            "API key refused (403)",
             "https://kie.ai/api-key",
             4,
         ),
         (
             ResponseTemplate::new(403).set_body_string("<title>Just a moment...</title>"),
-            "the network or a gateway blocks the request (403)",
+            "blocked by the network or a gateway (403)",
             "Try another network",
             1,
         ),
         (
             ResponseTemplate::new(429),
-            "asked too often (429)",
+            "too many requests (429)",
             "try again",
             1,
         ),

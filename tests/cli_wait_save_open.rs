@@ -319,7 +319,7 @@ async fn save_waits_for_an_unfinished_result() {
     let saved = home.run(&api.origin(), &["save", ID]).await;
 
     assert_eq!(saved.status.code(), Some(0), "{}", stderr(&saved));
-    let expected = format!("kietop: {ID}: not there yet (404). Next try in 5s.\n");
+    let expected = format!("kietop: {ID}: not ready yet (404). Next try in 5s.\n");
     assert_eq!(stderr(&saved), expected);
     assert_eq!((home.saved_videos().len(), files.requests().len()), (1, 2));
 }

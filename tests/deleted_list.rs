@@ -192,7 +192,7 @@ fn wait_reports_a_missing_list() {
     let away = home.home.path().join("away");
 
     fs::rename(home.folder(), &away).unwrap();
-    wait_for("the list file is gone from");
+    wait_for("the list file is missing from");
     assert!(!home.folder().exists(), "no file is created");
     fs::rename(&away, home.folder()).unwrap();
     wait_for("The list is saved again.");

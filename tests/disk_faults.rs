@@ -249,7 +249,7 @@ fn a_list_of_another_user_names_its_owner() {
         for args in [&["list"][..], &["--read-only", "list"], &["show", "task-1"]] {
             let stderr = run_as_nobody(args);
 
-            assert!(stderr.contains("may not be read"), "{stderr}");
+            assert!(stderr.contains("cannot be read"), "{stderr}");
             assert!(
                 stderr.contains(&format!("{denied} belongs to root")),
                 "{stderr}"

@@ -68,7 +68,7 @@ fn all_faults() -> Vec<(&'static str, PollError, ErrorScope)> {
     vec![
         (
             "F1",
-            PollError::Offline(line("cannot find api.kie.ai")),
+            PollError::Offline(line("cannot resolve api.kie.ai")),
             Account(1.0..=2.0),
         ),
         ("F2 F4 F12 F27 F28", PollError::TimedOut, soon()),
@@ -308,7 +308,7 @@ fn anomalies_are_counted_and_the_last_is_kept() {
     assert_eq!(counted, expected);
     assert_eq!(diagnostics.unusual_answers(), 4);
     let last = diagnostics.last_unusual().expect("an unusual answer");
-    assert_eq!(last.error.as_deref(), Some("the answer made no sense: x"));
+    assert_eq!(last.error.as_deref(), Some("invalid answer: x"));
     assert_eq!(last.text, None);
 }
 

@@ -579,7 +579,7 @@ async fn previews_are_shown_and_hidden_by_dialogs() {
         let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
         assert_eq!(found, colours, "{}", run.screen);
         let is_broken = file.contains("breaks");
-        assert_eq!(run.screen.contains("reading the frames broke"), is_broken);
+        assert_eq!(run.screen.contains("preview failed"), is_broken);
     }
 }
 

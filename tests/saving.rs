@@ -318,7 +318,7 @@ fn a_save_failure_is_shown_and_stored() {
 
     assert_eq!(
         message(&state),
-        "\"a\" is not saved: the disk is full. Free some space, then save again to go on."
+        "\"a\" is not saved: the disk is full. Free some space, then save again to resume."
     );
     assert!(matches!(
         &stored_changes(&effects)[..],
@@ -338,7 +338,7 @@ fn a_save_failure_is_shown_and_stored() {
     let again = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, again[0].0, Err(refused_link()));
     assert!(
-        message(&state).contains("link gone (404)"),
+        message(&state).contains("link expired (404)"),
         "{}",
         message(&state)
     );
@@ -377,7 +377,7 @@ fn a_refused_fresh_result_is_retried() {
 
     assert_eq!(
         message(&state),
-        "\"a\" is not saved: not there yet (404). Next try in 5s."
+        "\"a\" is not saved: not ready yet (404). Next try in 5s."
     );
     let not_ready = DownloadError::NotReady {
         status: 404,
@@ -450,7 +450,7 @@ fn a_link_expires_by_age_or_repeated_refusals() {
     let hours = at.age_of(now().wall).as_secs() / 3600;
     assert_eq!((tries, hours), (21, 6));
     assert!(
-        message(&state).contains("link gone (404)"),
+        message(&state).contains("link expired (404)"),
         "{}",
         message(&state)
     );
@@ -472,7 +472,7 @@ fn a_link_expires_by_age_or_repeated_refusals() {
     let started = download_requests(&press(&mut state, &["w"]));
     finish_download(&mut state, started[0].0, Err(refused_link()));
     assert!(
-        message(&state).contains("link gone (404)"),
+        message(&state).contains("link expired (404)"),
         "{}",
         message(&state)
     );
@@ -1162,7 +1162,7 @@ fn a_result_without_callback_is_saved_and_reported() {
 
     assert_eq!(
         message(&state),
-        "Saved \"a\" to /v/a.mp4. The video was made; only its delivery to the callback URL failed."
+        "Saved \"a\" to /v/a.mp4. The video is finished; only its callback failed."
     );
     assert_eq!(link_expiry(&state, "a"), LinkExpiry::Saved);
     assert_eq!(status_of(&state, "a"), Status::CallbackFailed);

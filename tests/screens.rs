@@ -239,7 +239,7 @@ fn mixed_state() -> State {
             ("14:29:01", JournalEvent::StateChanged(line("generating"))),
             (
                 "14:31:40",
-                JournalEvent::CheckFailed(line("asked too often (429)")),
+                JournalEvent::CheckFailed(line("too many requests (429)")),
             ),
             ("14:31:52", JournalEvent::Recovered),
         ],
@@ -288,7 +288,7 @@ fn offline_state() -> State {
     let mut state = mixed_program()
         .with(task("zz").running().created_ago("30s").in_flight())
         .build();
-    let error = PollError::Offline(line("cannot find api.kie.ai"));
+    let error = PollError::Offline(line("cannot resolve api.kie.ai"));
     answer(&mut state, "zz", Err(error));
     press(&mut state, &["j"]);
     state
@@ -1628,7 +1628,7 @@ fn results_being_saved_and_saved() {
     );
     for size in [(120, 36), (80, 24)] {
         let detail = render_text(&mut state, size);
-        let what = "not there yet, next try in 5s";
+        let what = "not ready yet, next try in 5s";
         assert!(detail.contains(what), "{detail}");
         press(&mut state, &["Enter"]);
     }

@@ -261,7 +261,7 @@ fn the_journal_records_only_changes() {
             JournalEvent::Added,
             JournalEvent::StateChanged(text("generating")),
             JournalEvent::CheckFailed(text("no answer in time")),
-            JournalEvent::CheckFailed(text("the answer was cut off")),
+            JournalEvent::CheckFailed(text("connection lost during the answer")),
             JournalEvent::Recovered,
             JournalEvent::StateChanged(text("succeeded")),
             JournalEvent::ContradictionIgnored(text("generating")),

@@ -339,7 +339,7 @@ fn backoffs_grow_and_mark_no_task() {
         hold.map(|hold| hold.message(story.now().mono).into_owned())
     };
     story.advance(58 * MINUTE);
-    assert_eq!(said(&story).as_deref(), Some("asked too often (429)"));
+    assert_eq!(said(&story).as_deref(), Some("too many requests (429)"));
     story.advance(4 * MINUTE);
     let limit = "the key's limit may be reached (hourly, daily or total)";
     assert_eq!(said(&story).as_deref(), Some(limit));
@@ -438,7 +438,7 @@ fn r_in_a_rate_limit_shows_the_wait() {
         assert!(
             story
                 .message()
-                .starts_with("Not now: asked too often (429). Asking again in "),
+                .starts_with("Not now: too many requests (429). Asking again in "),
             "{}",
             story.message()
         );

@@ -28,8 +28,9 @@ use crate::{
         schedule::PollState,
         task::{Family, TaskId, TaskState},
         text::CleanText,
-        watched_task::{NO_LONGER_ON_SERVER, WatchedTask},
+        watched_task::WatchedTask,
     },
+    messages::tasks::NO_LONGER_ON_SERVER,
     ports::{Clock as _, ListStore as _},
     ui::{format, theme::Theme},
 };
@@ -99,7 +100,7 @@ pub async fn run(list: &ListArgs, global: &GlobalArgs) -> Result<(), Failure> {
 /// Reads the filter; a fault is shown where it is.
 fn parse_filter(text: &str) -> Result<Query, Failure> {
     Query::parse(text).map_err(|fault| {
-        let mut said = clean_piece(&fault.message);
+        let mut said = clean_piece(&fault.to_string());
         if !said.ends_with('?') {
             said.push('.');
         }
@@ -278,16 +279,7 @@ impl CheckCounts {
             self.succeeded += 1;
             return;
         };
-        // The server's own message differs from task to task.
-        let reason = if let PollError::Server { code, .. } = error {
-            format!("server trouble ({code})")
-        } else if let PollError::Rejected { code, .. } = error {
-            format!("the server refuses the task ({code})")
-        } else if let PollError::Malformed(_) = error {
-            "the answer made no sense".to_owned()
-        } else {
-            error.message()
-        };
+        let reason = error.summary();
         match self
             .failed_by_reason
             .iter_mut()

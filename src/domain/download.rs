@@ -173,64 +173,6 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
-    /// Returns what happened, as the start of a sentence without a full stop.
-    pub fn message(&self) -> String {
-        match self {
-            Self::NotAllowed(what) => format!("not fetched: {what}"),
-            Self::NoAnswer(error) => error.message(),
-            Self::Stalled => "the file host sends next to nothing".into(),
-            Self::HttpStatus(status) => format!("the file host answered {status}"),
-            Self::LinkExpired { status, why: None } => {
-                format!("link gone ({status}); files live about 14 days")
-            }
-            Self::LinkExpired {
-                status,
-                why: Some(why),
-            } => {
-                format!("link gone ({status}), and no fresh one: {why}")
-            }
-            Self::RenewalFailed { status, error } => {
-                let why = error.message();
-                format!("the file host answered {status}, and no fresh link came: {why}")
-            }
-            Self::NotReady { status, why: None } => format!("not there yet ({status})"),
-            Self::NotReady {
-                status,
-                why: Some(why),
-            } => format!("not there yet ({status}), and no fresh link: {why}"),
-            Self::NotAVideo(start) => format!("what came is no video; it begins: {start}"),
-            Self::Incomplete(what) => format!("the video is not whole: {what}"),
-            Self::TooLarge(most) => format!("it is larger than {} GiB", most >> 30),
-            Self::DiskFull => "the disk is full".into(),
-            Self::FolderUnwritable(why) => why.to_string(),
-            Self::Busy => "another kietop is fetching it".into(),
-            Self::Stopped => "stopped; what came is kept".into(),
-            Self::Panicked => "the saving broke".into(),
-        }
-    }
-
-    /// Returns what the user can do, as a whole sentence.
-    pub const fn next_step(&self) -> &'static str {
-        match self {
-            Self::NotAllowed(_) => "Files are fetched over https from public addresses only.",
-            Self::NoAnswer(_)
-            | Self::Stalled
-            | Self::HttpStatus(_)
-            | Self::RenewalFailed { .. }
-            | Self::Panicked => "What came is kept; save again to go on.",
-            Self::NotReady { .. } => {
-                "Save again in a minute; an open dashboard retries automatically."
-            }
-            Self::LinkExpired { .. } => "https://kie.ai/logs may still show it.",
-            Self::NotAVideo(_) | Self::Incomplete(_) => "Open the link in the browser to look.",
-            Self::TooLarge(_) => "Open the link in the browser.",
-            Self::DiskFull => "Free some space, then save again to go on.",
-            Self::FolderUnwritable(_) => "Choose another folder.",
-            Self::Busy => "It will be there when that one is done.",
-            Self::Stopped => "Save again to go on.",
-        }
-    }
-
     /// Reports whether the same download may succeed later, so that it is offered again.
     pub const fn is_resumable(&self) -> bool {
         match self {
@@ -529,39 +471,5 @@ mod tests {
         assert!(results.pending_folder.is_some());
         results.record_failure(&DownloadError::Stopped, now);
         assert_eq!((results.pending_folder, results.retry), (None, None));
-    }
-
-    #[test]
-    fn every_error_has_a_next_step() {
-        let text = || CleanText::line("x", 9);
-        for error in [
-            DownloadError::NotAllowed(text()),
-            DownloadError::NoAnswer(PollError::ConnectionLost),
-            DownloadError::Stalled,
-            DownloadError::HttpStatus(500),
-            DownloadError::LinkExpired {
-                status: 404,
-                why: None,
-            },
-            DownloadError::RenewalFailed {
-                status: 404,
-                error: PollError::ConnectionLost,
-            },
-            DownloadError::NotReady {
-                status: 404,
-                why: Some(text()),
-            },
-            DownloadError::NotAVideo(text()),
-            DownloadError::Incomplete(text()),
-            DownloadError::TooLarge(8 << 30),
-            DownloadError::DiskFull,
-            DownloadError::FolderUnwritable(text()),
-            DownloadError::Busy,
-            DownloadError::Stopped,
-            DownloadError::Panicked,
-        ] {
-            assert!(error.next_step().ends_with('.'), "{error:?}");
-            assert!(!error.message().ends_with('.'), "{error:?}");
-        }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     poll_result::{FailedCheck, Observation, PollResult},
     task::{Family, TaskId},
     text::CleanText,
-    watched_task::{NO_LONGER_ON_SERVER, NotifySetting, WatchedTask},
+    watched_task::{NotifySetting, WatchedTask},
 };
 
 /// Whether the list may be changed.
@@ -171,40 +171,25 @@ pub enum ExternalChange {
 /// The reason why the list could not be read or written, with the next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    #[error("the disk is full; free some space, nothing is lost")]
     Full,
-    #[error("your disk quota is used up; free some space, nothing is lost")]
     Quota,
-    #[error("the list file cannot be written: {0}")]
     ReadOnly(String),
-    #[error("the list file may not be read: {0}")]
     Unreadable(String),
     /// The file is no longer at its path.
-    #[error("the list file is gone from {}; put it back", .0.display())]
     Missing(PathBuf),
     /// Another program keeps the file locked.
-    #[error("another program holds the list file; try again")]
     Busy,
     /// The file system has no working file locks.
-    #[error("{0}; name a file on a local disk with --store")]
     NoLocks(String),
     /// The file system cannot share memory between processes.
-    #[error(
-        "the disk of the list file cannot share memory between programs; name a file on a local disk with --store"
-    )]
     NoSharedMemory,
-    #[error(
-        "the disk of the list file failed: {0}; check it, or name a file on another disk with --store"
-    )]
     Disk(String),
-    #[error("the list file is damaged: {0}")]
     Damaged(String),
     /// A newer program wrote the file; it is left untouched.
-    #[error(
-        "the list file is of version {found}, this kietop knows {known}; update kietop or name another file with --store"
-    )]
-    NewerVersion { found: i64, known: i64 },
-    #[error("the list file failed: {0}")]
+    NewerVersion {
+        found: i64,
+        known: i64,
+    },
     Other(String),
 }
 
@@ -239,28 +224,4 @@ pub enum JournalEvent {
     Labelled(CleanText),
     /// An event of a newer program, as it was written.
     Other(CleanText),
-}
-
-impl JournalEvent {
-    /// Returns what happened in words, the same wherever the journal is shown.
-    pub fn description(&self) -> String {
-        match self {
-            Self::Added => "added to the list".to_owned(),
-            Self::Removed => "removed from the list".to_owned(),
-            Self::Restored => "put back on the list".to_owned(),
-            Self::StateChanged(state) => format!("seen {}", state.as_str().replace('_', " ")),
-            Self::CheckFailed(why) => format!("check failed: {why}"),
-            Self::NoLongerOnServer => NO_LONGER_ON_SERVER.to_owned(),
-            Self::Recovered => "checks work again".to_owned(),
-            Self::ContradictionIgnored(what) => {
-                format!("contradicted by the server, left aside: {what}")
-            }
-            Self::Opened(url) => format!("opened {url}"),
-            Self::Labelled(label) if label.is_empty() => "label taken away".to_owned(),
-            Self::Labelled(label) => format!("called \"{label}\""),
-            Self::Saved(path) => format!("saved to {path}"),
-            Self::SaveFailed(why) => format!("not saved: {why}"),
-            Self::Other(text) => text.to_string(),
-        }
-    }
 }

@@ -35,19 +35,14 @@ impl fmt::Debug for PathVariables {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Only white space and quotes.
-    #[error("the path is empty")]
     Empty,
     /// `~`, but the home folder is not known.
-    #[error("~ needs a home folder: set HOME")]
     NoHome,
     /// `~name`: another user's home folder.
-    #[error("~ works for your own home only: write {0} in full, or as ./{0}")]
     OtherHome(CleanText),
     /// A variable that is unset or empty.
-    #[error("the variable {0} is not set; write $$ for a dollar sign")]
     UnknownVariable(CleanText),
     /// A `$` without a name after it.
-    #[error("a $ without a name; write $$ for a dollar sign")]
     MissingVariableName,
 }
 

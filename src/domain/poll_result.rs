@@ -192,71 +192,6 @@ impl PollError {
         }
     }
 
-    /// Returns what happened, as the start of a sentence without a full stop.
-    pub fn message(&self) -> String {
-        match self {
-            Self::Offline(what) => format!("offline: {what}"),
-            Self::Untrusted(why) => format!("the server's certificate was not accepted: {why}"),
-            Self::TimedOut => "no answer in time".into(),
-            Self::ConnectionLost => "the answer was cut off".into(),
-            Self::NoKey => "no API key is set".into(),
-            Self::KeyUnreadable(why) => format!("the API key cannot be read: {why}"),
-            Self::Unauthorized(code) => format!("the API key was refused ({code})"),
-            Self::Blocked(407) => "a proxy asks for a user name and password (407)".into(),
-            Self::Blocked(511) => "this network asks for a login first (511)".into(),
-            Self::Blocked(code) => format!("the network or a gateway blocks the request ({code})"),
-            Self::OutOfCredits => "not enough credits (402)".into(),
-            Self::RateLimited { code: 429, .. } => "asked too often (429)".into(),
-            Self::RateLimited {
-                code: code @ (430 | 433),
-                ..
-            } => format!("the key's limit is reached ({code})"),
-            Self::RateLimited { code, .. } => format!("the server asks for a pause ({code})"),
-            Self::Maintenance => "the service is down for maintenance (455)".into(),
-            Self::Redirected(host) => format!("unexpected redirect to {host}, not followed"),
-            Self::WrongAddress => "there is no API at this address".into(),
-            Self::NotFound => "the server knows no such task".into(),
-            Self::Rejected { code, message } => {
-                format!("the server refuses the task ({code}): {message}")
-            }
-            Self::Server { code, message } if message.is_empty() => {
-                format!("server trouble ({code})")
-            }
-            Self::Server { code, message } => format!("server trouble ({code}): {message}"),
-            Self::Malformed(what) => format!("the answer made no sense: {what}"),
-            Self::AnswerLost => "the question was never answered".into(),
-        }
-    }
-
-    /// Returns what the user can do, or what happens by itself, as a whole sentence.
-    pub const fn next_step(&self) -> &'static str {
-        match self {
-            Self::Offline(_) => "Known states are kept; asking goes on by itself.",
-            Self::Untrusted(_) => {
-                "Is this a network login page? Asking goes on by itself, never without a valid certificate."
-            }
-            Self::NoKey => "Set KIE_API_KEY and start again; the list is shown as last known.",
-            Self::KeyUnreadable(_) => "Mend it (kietop config path); it is read again by itself.",
-            Self::Unauthorized(_) => {
-                "Check the key at https://kie.ai/api-key (is this address on its list?)."
-            }
-            Self::Blocked(_) => {
-                "Try another network (VPN, data center, login page?). Retried automatically."
-            }
-            Self::OutOfCredits => "Add credits at https://kie.ai; asking goes on by itself.",
-            Self::RateLimited { .. } => "Asking goes on by itself, more slowly.",
-            Self::Maintenance => "Asking goes on by itself.",
-            Self::Redirected(_) | Self::WrongAddress => "Check the API address (KIETOP_API_URL).",
-            Self::NotFound => "Is the id complete, and of this account?",
-            Self::Rejected { .. } => "It is not asked after any more.",
-            Self::TimedOut
-            | Self::ConnectionLost
-            | Self::Server { .. }
-            | Self::Malformed(_)
-            | Self::AnswerLost => "What was known is kept; it is asked again by itself.",
-        }
-    }
-
     /// Restores an error from its [`kind`](Self::kind), [`code`](Self::code) and
     /// [`text`](Self::text).
     ///
@@ -374,19 +309,6 @@ mod tests {
                 PollError::from_stored(error.kind(), error.code(), text),
                 error
             );
-            assert!(error.next_step().ends_with(['.', '?']), "{error:?}");
         }
-    }
-
-    #[test]
-    fn limits_are_named() {
-        let message = |code| {
-            let retry_after = None;
-            PollError::RateLimited { code, retry_after }.message()
-        };
-
-        assert_eq!(message(429), "asked too often (429)");
-        assert_eq!(message(433), "the key's limit is reached (433)");
-        assert_eq!(message(503), "the server asks for a pause (503)");
     }
 }

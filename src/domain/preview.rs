@@ -89,20 +89,6 @@ impl PreviewError {
             | Self::Panicked => false,
         }
     }
-
-    /// Returns what happened, with what can be done about it.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::NoFfmpeg => "install ffmpeg to see input and result here",
-            Self::InputUnavailable => "the input cannot be fetched any more",
-            Self::FileMissing => "a file is not where it was saved",
-            Self::Unreadable => "a file is no video that ffmpeg reads",
-            Self::TooSlow => "ffmpeg took longer than 5s",
-            Self::Unsupported => "this terminal shows no pictures",
-            Self::Stopped => "the reading was stopped",
-            Self::Panicked => "reading the frames broke",
-        }
-    }
 }
 
 /// The setting for previews.

@@ -22,9 +22,9 @@ mod parse;
 mod visible_rows;
 
 pub use self::{
-    language::{Query, StateWord},
+    language::{FilterField, Query, StateWord},
     matching::FilterContext,
     order::{SortColumn, SortOrder},
-    parse::{MAX_QUERY_LEN, QueryError},
+    parse::{MAX_QUERY_LEN, QueryError, QueryProblem},
     visible_rows::{ListView, RowPosition, VisibleRows, tab_count},
 };

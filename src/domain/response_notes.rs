@@ -51,23 +51,6 @@ impl Anomaly {
         Self::DataAsText,
         Self::Contradiction,
     ];
-
-    /// Returns what an answer did that has it, as the rest of a sentence that begins with the
-    /// answer.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Malformed => "made no sense",
-            Self::TrailingData => "went on behind its end",
-            Self::OtherTask => "was for another task",
-            Self::DuplicateKey => "named a key twice",
-            Self::MissingCode => "had no code",
-            Self::UnknownCode => "had an unknown code",
-            Self::UnknownFlag => "had an unknown flag",
-            Self::StatusMismatch => "said 200 where HTTP did not",
-            Self::DataAsText => "had its data as a text",
-            Self::Contradiction => "took an ending back",
-        }
-    }
 }
 
 /// The notes on one answer. A normal answer allocates nothing.

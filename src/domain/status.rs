@@ -131,15 +131,23 @@ impl Tab {
             Self::All => "All",
             Self::Active => "Active",
             Self::Ready => "Ready",
-            Self::Rescued => "Rescued",
+            Self::Rescued => "Callback",
             Self::Failed => "Failed",
             Self::Expiring => "Expiring",
         }
     }
 
-    pub fn parse(name: &str) -> Option<Self> {
-        let is_named = |tab: &Self| tab.name().eq_ignore_ascii_case(name);
-        Self::ALL.into_iter().find(is_named)
+    /// Returns the name used in the saved session.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Rescued => "Rescued",
+            Self::All | Self::Active | Self::Ready | Self::Failed | Self::Expiring => self.name(),
+        }
+    }
+
+    /// Parses the name used in the saved session.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tab| tab.key() == key)
     }
 
     /// Returns the next tab; after the last, the first.

@@ -209,23 +209,6 @@ impl TaskState {
         links.into_iter().flat_map(Links::videos)
     }
 
-    /// Returns what to say of a video that was made although the task did not end as it should;
-    /// nothing else has it.
-    pub const fn undelivered_note(&self) -> &'static str {
-        match self {
-            Self::Succeeded {
-                callback: CallbackStatus::Failed,
-                ..
-            } => " The video was made; only its delivery to the callback URL failed.",
-            Self::New
-            | Self::Running { .. }
-            | Self::Succeeded { .. }
-            | Self::Failed { .. }
-            | Self::NotFound
-            | Self::Unrecognised => "",
-        }
-    }
-
     /// Returns how much this state tells: a state never replaces one of a higher rank.
     fn information_rank(&self) -> u8 {
         match self {

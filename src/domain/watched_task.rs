@@ -24,10 +24,6 @@ use super::{
 /// The longest label, in bytes.
 pub const MAX_LABEL_LEN: usize = 256;
 
-/// What is said of a task that has ended and is not known to the server any more: records are kept
-/// for a limited time.
-pub const NO_LONGER_ON_SERVER: &str = "no longer on server";
-
 /// The length of the id prefix that distinguishes tasks with the same label, in bytes.
 const ID_PREFIX_LEN: usize = 8;
 
@@ -217,15 +213,6 @@ impl WatchedTask {
         let error = self.poll_history.last_error.as_ref();
         let is_unknown = error.is_some_and(|failed| failed.error == PollError::NotFound);
         is_unknown && self.task.state().is_final()
-    }
-
-    /// Returns why the last check failed, as the start of a sentence without a full stop.
-    pub fn last_error_message(&self) -> Option<String> {
-        if self.is_no_longer_on_server() {
-            return Some(NO_LONGER_ON_SERVER.to_owned());
-        }
-        let failed = self.poll_history.last_error.as_ref();
-        failed.map(|failed| failed.error.message())
     }
 
     /// Returns [`ResultLocation::OnDisk`] if each result that can be opened is saved.

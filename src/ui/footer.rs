@@ -110,7 +110,7 @@ fn draw_filter(pen: &mut Painter<'_>, scene: &RenderContext<'_>, line: &FilterLi
 fn draw_filter_help(pen: &mut Painter<'_>, scene: &RenderContext<'_>, line: &FilterLine) {
     let room = usize::from(pen.width().saturating_sub(2));
     if let Some(fault) = line.error() {
-        let text = format::capitalised(&fault.message);
+        let text = format::capitalised(&fault.to_string());
         let text = format::fit_end(&text, room, scene.ellipsis());
         pen.text(1, 0, &text, scene.style(Role::Error));
         return;

@@ -20,8 +20,10 @@ pub struct StatusStyle {
     pub role: Role,
     /// Its glyph, one cell wide.
     pub glyph: &'static str,
-    /// Its word.
+    /// Its word for the list, of at most 13 cells.
     pub word: &'static str,
+    /// Its word where there is room.
+    pub full_word: &'static str,
     /// Its word where four cells must do.
     pub short: &'static str,
 }
@@ -173,19 +175,25 @@ impl Theme {
             Status::Late => (Role::Warn, spinner_glyph(now), "o", "late", "LATE"),
             Status::Ready => (Role::Ok, "✓", "+", "ready", "OK"),
             Status::Saved => (Role::Ok, "✓", "+", "ready, saved", "SAVE"),
-            Status::NoLink => (Role::Warn, "✓", "+", "no link", "NOLK"),
-            Status::LinkExpired => (Role::Muted, "✓", "+", "link gone", "GONE"),
-            Status::CallbackFailed => (Role::Warn, "!", "!", "callback fail", "CBK"),
-            Status::CreateFailed => (Role::Error, "✗", "x", "create failed", "CRE"),
-            Status::GenerationFailed => (Role::Error, "✗", "x", "gen. failed", "FAIL"),
+            Status::NoLink => (Role::Warn, "✓", "+", "no link yet", "NOLK"),
+            Status::LinkExpired => (Role::Muted, "✓", "+", "link expired", "EXP"),
+            Status::CallbackFailed => (Role::Warn, "!", "!", "ready !cb", "CBK"),
+            Status::CreateFailed => (Role::Error, "✗", "x", "rejected", "REJ"),
+            Status::GenerationFailed => (Role::Error, "✗", "x", "failed", "FAIL"),
             Status::NotFound => (Role::Warn, "?", "?", "not found", "NONE"),
-            Status::Unknown => (Role::Warn, "?", "?", "unknown", "FLAG"),
+            Status::Unknown => (Role::Warn, "?", "?", "unknown", "UNKN"),
+        };
+        let full_word = if status == Status::CallbackFailed {
+            "ready (no callback)"
+        } else {
+            word
         };
         let glyph = if self.is_ascii() { ascii } else { glyph };
         StatusStyle {
             role,
             glyph,
             word,
+            full_word,
             short,
         }
     }

@@ -78,7 +78,7 @@ async fn a_list_locked_at_start_is_read_when_unlocked() {
     let at = |text: &str| screens.iter().position(|screen| screen.contains(text));
     let refused = at("The list could not be read.").unwrap();
     assert!(
-        screens[refused].contains("Another program holds the list file"),
+        screens[refused].contains("The list file is locked by another program"),
         "{}",
         screens[refused]
     );

@@ -248,7 +248,7 @@ fn run_and_check(
     let Some(after) = listed_ids(&second) else {
         let stderr = String::from_utf8_lossy(&second.stderr);
         let is_refused =
-            stderr.contains("another program's database") || stderr.contains("of version");
+            stderr.contains("another program's database") || stderr.contains("has version");
         assert!(is_refused && is_failure(&first), "{context}: {stderr}");
         let is_unchanged = fs::read(round.folder().join(LIST_FILE)).unwrap() == before;
         assert!(is_unchanged, "{context}: modified");

@@ -83,7 +83,7 @@ fn saved_results_survive_restart_removal_and_undo() {
     );
     assert_eq!(
         descriptions(&journal)[3..],
-        ["removed from the list", "put back on the list"]
+        ["removed from the list", "restored"]
     );
 }
 
@@ -114,8 +114,8 @@ fn a_pending_save_stays_started() {
     assert_eq!(
         descriptions(&journal)[2..],
         [
-            "not saved: the answer was cut off",
-            "not saved: link gone (404); files live about 14 days"
+            "save failed: connection lost during the answer",
+            "save failed: link expired (404); files are kept for about 14 days"
         ]
     );
 }
@@ -145,7 +145,7 @@ fn a_retry_survives_a_restart_without_journal_lines() {
     let journal = list.open().read_journal(&id("a"), 99).unwrap();
     assert_eq!(
         descriptions(&journal)[2..],
-        ["not saved: not there yet (404)"]
+        ["save failed: not ready yet (404)"]
     );
 
     list.open().apply(&[save_finished("a")]).unwrap();

@@ -124,7 +124,7 @@ pub(in crate::adapters) fn request_error(
         };
     }
     if error.is_dns() {
-        return offline(&format!("cannot find {peer}"));
+        return offline(&format!("cannot resolve {peer}"));
     }
     for cause in causes(&error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
@@ -163,7 +163,7 @@ fn proxy_refusal(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> O
         // Its cause is more specific.
         "failed to create underlying connection" => None,
         "proxy authorization required" => {
-            Some(format!("{proxy} asks for a user name and password (407)"))
+            Some(format!("{proxy} requires authentication (407)"))
         }
         _ => Some(format!("{proxy} refused a connection to {host}")),
     }
@@ -363,7 +363,7 @@ mod tests {
     // F10
     #[tokio::test]
     async fn a_refusing_proxy_is_named() {
-        let needs_login = "the proxy corp:3128 asks for a user name and password (407)";
+        let needs_login = "the proxy corp:3128 requires authentication (407)";
         let refuses = "the proxy corp:3128 refused a connection to api.kie.ai";
         let answers: [(&[u8], &str); 5] = [
             (

@@ -35,7 +35,7 @@ pub(super) fn load_session(conn: &Connection) -> Result<SavedSession, StoreError
 
 pub(super) fn save_list_view(conn: &Connection, list_view: &ListView) -> Result<(), StoreError> {
     let values = [
-        (TAB_KEY, list_view.tab.name().to_owned()),
+        (TAB_KEY, list_view.tab.key().to_owned()),
         (SORT_ORDER_KEY, list_view.order.key()),
         (FILTER_KEY, list_view.query.to_string()),
     ];
@@ -90,7 +90,7 @@ fn load_list_view(conn: &Connection) -> Result<ListView, StoreError> {
         .collect::<Result<_, _>>()?;
     let value = |name| values.get(name).map(String::as_str);
     Ok(ListView {
-        tab: value(TAB_KEY).and_then(Tab::parse).unwrap_or_default(),
+        tab: value(TAB_KEY).and_then(Tab::from_key).unwrap_or_default(),
         order: value(SORT_ORDER_KEY)
             .and_then(SortOrder::from_key)
             .unwrap_or_default(),

@@ -127,7 +127,7 @@ impl BlockTracker {
         (!block.reported_kinds.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
     }
 
-    /// Returns a clause to append: "; checks blocked since 14:02: asked too often (429)".
+    /// Returns a clause to append: "; checks blocked since 14:02: too many requests (429)".
     pub(super) fn timeout_clause(&self, now: Now) -> String {
         let Some(block) = &self.current else {
             return String::new();
@@ -173,14 +173,14 @@ mod tests {
         let begun = blocks.update(Some(limited()), at(10));
         assert_eq!(
             begun.as_deref(),
-            Some("Checks blocked: asked too often (429). Asking goes on by itself, more slowly.")
+            Some("Checks blocked: too many requests (429). Polling continues, more slowly.")
         );
         for seconds in 11..100 {
             assert_eq!(blocks.update(Some(limited()), at(seconds)), None);
         }
         assert_eq!(
             blocks.timeout_clause(moment(100)),
-            "; checks blocked since 08:00: asked too often (429)"
+            "; checks blocked since 08:00: too many requests (429)"
         );
         let tomorrow = blocks.timeout_clause(moment(24 * 3600));
         assert!(tomorrow.contains("since 15 Jan 08:00"), "{tomorrow}");

@@ -51,7 +51,7 @@ pub(super) enum FilterTest {
 
 /// A field with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextField {
+pub enum TextField {
     Label,
     Prompt,
     Id,
@@ -60,7 +60,7 @@ pub(super) enum TextField {
 
 /// A field with a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DurationField {
+pub enum DurationField {
     /// The run time of a finished task.
     Took,
     Age,
@@ -69,7 +69,7 @@ pub(super) enum DurationField {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FilterField {
+pub enum FilterField {
     Text(TextField),
     Duration(DurationField),
     State,
@@ -90,7 +90,7 @@ impl FilterField {
         Self::Duration(DurationField::Left),
     ];
 
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::State => "state",
             Self::Code => "code",
@@ -105,7 +105,7 @@ impl FilterField {
     }
 
     /// Returns an example of its use.
-    pub(super) const fn example(self) -> &'static str {
+    pub const fn example(self) -> &'static str {
         match self {
             Self::State => "state:failed",
             Self::Code => "code:501",
@@ -159,25 +159,6 @@ impl StateWord {
     pub(super) fn parse(word: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|state| state.name().eq_ignore_ascii_case(word))
-    }
-
-    /// Returns what it means, in a few words.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::New => "Never answered for yet",
-            Self::Generating => "Being made",
-            Self::Late => "Being made for longer than most",
-            Self::Active => "Not ended yet",
-            Self::Succeeded => "Made",
-            Self::Ready => "Made and delivered",
-            Self::Rescued => "Made, only the callback failed",
-            Self::Failed => "Not made",
-            Self::NotFound => "Not known to the server",
-            Self::Unknown => "An answer kietop does not understand",
-            Self::Expiring => "Made, the link dies within two days",
-            Self::Expired => "Made, the link is gone",
-            Self::Saved => "Made, every result is on this disk",
-        }
     }
 
     /// Returns the word; for a state of JSON, its name there.

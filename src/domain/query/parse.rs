@@ -9,7 +9,6 @@ use super::language::{
 use crate::domain::{
     duration_text::{self, BareNumber, DurationError},
     fuzzy::SearchPattern,
-    suggest::did_you_mean,
 };
 
 /// The longest query accepted, in bytes.
@@ -17,12 +16,36 @@ pub const MAX_QUERY_LEN: usize = 1024;
 
 /// An error in a query and its position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{problem}")]
 pub struct QueryError {
     /// Bytes of the query, at character boundaries.
     pub at: Range<usize>,
-    /// The problem and the correct form, without a full stop.
-    pub message: String,
+    pub problem: QueryProblem,
+}
+
+/// The reason why a query is invalid. The texts are in `messages::errors`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryProblem {
+    TooLong,
+    /// `!` without a term.
+    EmptyNegation,
+    EmptyQuotes,
+    UnclosedQuotes,
+    MissingValue(FilterField),
+    UnknownField {
+        name: String,
+        known: Vec<&'static str>,
+    },
+    UnknownState {
+        name: String,
+        known: Vec<&'static str>,
+    },
+    CodeNotANumber,
+    /// A duration is compared, never equal.
+    MissingOperator(FilterField),
+    MissingDuration(FilterField),
+    InvalidDuration(String),
+    MissingUnit(String),
 }
 
 impl Query {
@@ -40,7 +63,7 @@ impl Query {
         if text.len() > MAX_QUERY_LEN {
             let error = QueryError {
                 at: text.floor_char_boundary(MAX_QUERY_LEN)..text.len(),
-                message: format!("a filter has at most {MAX_QUERY_LEN} bytes"),
+                problem: QueryProblem::TooLong,
             };
             return (Self { terms }, Some(error));
         }
@@ -75,10 +98,10 @@ impl Piece<'_> {
         self.start + self.text.len()
     }
 
-    fn error(&self, message: String) -> QueryError {
+    const fn error(&self, problem: QueryProblem) -> QueryError {
         QueryError {
             at: self.start..self.end(),
-            message,
+            problem,
         }
     }
 }
@@ -108,8 +131,7 @@ impl<'a> QueryParser<'a> {
     fn term(&mut self) -> Result<FilterTerm, QueryError> {
         let signs = self.skip(|c| c == '!');
         if self.rest().chars().next().is_none_or(char::is_whitespace) {
-            let message = "\"!\" needs what is not wanted, as in !state:failed";
-            return Err(signs.error(message.into()));
+            return Err(signs.error(QueryProblem::EmptyNegation));
         }
         Ok(FilterTerm {
             is_negated: signs.text.len() % 2 == 1,
@@ -153,10 +175,9 @@ impl<'a> QueryParser<'a> {
             self.skip(|c| !c.is_whitespace())
         };
         if value.text.is_empty() {
-            let message = format!("{} needs a value, as in {}", field.name(), field.example());
             return Err(QueryError {
                 at: name.start..start,
-                message,
+                problem: QueryProblem::MissingValue(field),
             });
         }
         let test = match field {
@@ -188,8 +209,8 @@ impl<'a> QueryParser<'a> {
                     self.at = start + at + 1;
                     if text.is_empty() {
                         let at = start..self.at;
-                        let message = "there is nothing between the quotes".into();
-                        return Err(QueryError { at, message });
+                        let problem = QueryProblem::EmptyQuotes;
+                        return Err(QueryError { at, problem });
                     }
                     return Ok(text);
                 }
@@ -205,7 +226,7 @@ impl<'a> QueryParser<'a> {
         }
         Err(QueryError {
             at: start..self.text.len(),
-            message: "the quotes are not closed".into(),
+            problem: QueryProblem::UnclosedQuotes,
         })
     }
 }
@@ -222,13 +243,10 @@ fn field(name: Piece<'_>) -> Result<FilterField, QueryError> {
         .into_iter()
         .find(|field| field.name() == lower);
     known.ok_or_else(|| {
-        let names = || FilterField::ALL.iter().map(|field| field.name());
-        let mut hint = did_you_mean(name.text, names());
-        if hint.is_empty() {
-            let all: Vec<_> = names().collect();
-            hint = format!("; fields are {}, and a text goes in quotes", all.join(", "));
-        }
-        name.error(format!("there is no field \"{}\"{hint}", name.text))
+        name.error(QueryProblem::UnknownField {
+            name: name.text.to_owned(),
+            known: FilterField::ALL.map(FilterField::name).to_vec(),
+        })
     })
 }
 
@@ -252,13 +270,10 @@ fn state(piece: Piece<'_>) -> Result<StateWord, QueryError> {
         .into_iter()
         .find(|state| state.name() == lower);
     known.ok_or_else(|| {
-        let names = || StateWord::ALL.iter().map(|state| state.name());
-        let mut hint = did_you_mean(&lower, names());
-        if hint.is_empty() {
-            let all: Vec<_> = names().collect();
-            hint = format!("; states are {}", all.join(", "));
-        }
-        piece.error(format!("there is no state \"{}\"{hint}", piece.text))
+        piece.error(QueryProblem::UnknownState {
+            name: piece.text.to_owned(),
+            known: StateWord::ALL.map(StateWord::name).to_vec(),
+        })
     })
 }
 
@@ -267,8 +282,7 @@ fn code(value: Piece<'_>) -> Result<FilterTest, QueryError> {
         return Ok(FilterTest::Code(SearchPattern::literal(value.text)));
     };
     let Ok(operand) = number.text.parse() else {
-        let message = "codes are compared with a number, as in code:>=500";
-        return Err(number.or_else(value).error(message.into()));
+        return Err(number.or_else(value).error(QueryProblem::CodeNotANumber));
     };
     Ok(FilterTest::CodeNumber(op, operand))
 }
@@ -283,8 +297,7 @@ impl Piece<'_> {
 fn compared(duration_field: DurationField, value: Piece<'_>) -> Result<FilterTest, QueryError> {
     let field = FilterField::Duration(duration_field);
     let Some((op, operand)) = comparison(value) else {
-        let message = format!("{} is compared, as in {}", field.name(), field.example());
-        return Err(value.error(message));
+        return Err(value.error(QueryProblem::MissingOperator(field)));
     };
     Ok(FilterTest::Duration(
         duration_field,
@@ -308,14 +321,10 @@ fn duration(piece: Piece<'_>, field: FilterField) -> Result<Duration, QueryError
     duration_text::parse(text, BareNumber::Rejected).map_err(|error| match error {
         DurationError::Missing => QueryError {
             at: piece.start.saturating_sub(1)..piece.start,
-            message: format!("a time is missing, as in {}", field.example()),
+            problem: QueryProblem::MissingDuration(field),
         },
-        DurationError::Invalid => piece.error(format!(
-            "\"{text}\" is no time; write 90s, 5m, 2h30m, 3d or 1w"
-        )),
-        DurationError::MissingUnit => {
-            piece.error(format!("\"{text}\" lacks its unit: s, m, h, d or w"))
-        }
+        DurationError::Invalid => piece.error(QueryProblem::InvalidDuration(text.to_owned())),
+        DurationError::MissingUnit => piece.error(QueryProblem::MissingUnit(text.to_owned())),
     })
 }
 
@@ -333,7 +342,7 @@ mod tests {
     /// Returns the part of a query that an error is about, and its message.
     fn error(text: &str) -> (&str, String) {
         let error = Query::parse(text).unwrap_err();
-        (text.get(error.at.clone()).unwrap(), error.message)
+        (text.get(error.at.clone()).unwrap(), error.to_string())
     }
 
     #[test]
@@ -377,17 +386,11 @@ mod tests {
         let table = [
             (
                 "neon stat:failed",
-                error_at(
-                    "stat",
-                    "there is no field \"stat\"; did you mean \"state\"?",
-                ),
+                error_at("stat", "unknown field \"stat\"; did you mean \"state\"?"),
             ),
             (
                 "state:failed,redy",
-                error_at(
-                    "redy",
-                    "there is no state \"redy\"; did you mean \"ready\"?",
-                ),
+                error_at("redy", "unknown state \"redy\"; did you mean \"ready\"?"),
             ),
             (
                 "state:",
@@ -395,41 +398,41 @@ mod tests {
             ),
             (
                 "took:5m",
-                error_at("5m", "took is compared, as in took:>5m"),
+                error_at("5m", "took needs < or >, as in took:>5m"),
             ),
             (
                 "x took:>5x",
-                error_at("5x", "\"5x\" is no time; write 90s, 5m, 2h30m, 3d or 1w"),
+                error_at(
+                    "5x",
+                    "\"5x\" is not a duration; use 90s, 5m, 2h30m, 3d or 1w",
+                ),
             ),
             (
                 "age:<2",
-                error_at("2", "\"2\" lacks its unit: s, m, h, d or w"),
+                error_at("2", "\"2\" needs a unit: s, m, h, d or w"),
             ),
-            ("left:<", error_at("<", "a time is missing, as in left:<2d")),
+            ("left:<", error_at("<", "missing duration, as in left:<2d")),
             (
                 "code:>x",
-                error_at("x", "codes are compared with a number, as in code:>=500"),
+                error_at("x", "a code is compared with a number, as in code:>=500"),
             ),
             (
                 "code:>",
-                error_at(">", "codes are compared with a number, as in code:>=500"),
+                error_at(">", "a code is compared with a number, as in code:>=500"),
             ),
             (
                 "a !! b",
-                error_at("!!", "\"!\" needs what is not wanted, as in !state:failed"),
+                error_at("!!", "\"!\" needs a term, as in !state:failed"),
             ),
-            ("a \"b c", error_at("\"b c", "the quotes are not closed")),
-            (
-                "a \"\"",
-                error_at("\"\"", "there is nothing between the quotes"),
-            ),
+            ("a \"b c", error_at("\"b c", "missing closing quote")),
+            ("a \"\"", error_at("\"\"", "nothing between the quotes")),
         ];
         for (text, expected) in table {
             assert_eq!(error(text), expected, "{text}");
         }
         let (position, message) = error("https://ex.com");
         assert_eq!(position, "https");
-        assert!(message.ends_with("a text goes in quotes"), "{message}");
+        assert!(message.ends_with("put text in quotes"), "{message}");
     }
 
     #[test]
@@ -465,7 +468,8 @@ mod tests {
                 }
                 Err(error) => {
                     prop_assert!(text.get(error.at.clone()).is_some_and(|part| !part.is_empty()));
-                    prop_assert!(!error.message.ends_with('.') && !error.message.is_empty());
+                    let message = error.to_string();
+                    prop_assert!(!message.ends_with('.') && !message.is_empty());
                 }
             }
         }

@@ -199,7 +199,7 @@ impl VisibleRows {
 
     /// Updates the row of a changed task.
     ///
-    /// A row that keeps its position is not moved: most answers change neither order nor visibility.
+    /// Leaves a row in place if it can: most answers change neither order nor visibility.
     pub fn update(
         &mut self,
         before: &RowPosition,

@@ -22,7 +22,7 @@ pub(super) fn saved_text(
     if let Some(retry) = watched.saved_results.retry {
         let wait = scene.now.until(retry.at);
         return Some((
-            format!("not there yet, next try in {}", format_age(wait)),
+            format!("not ready yet, next try in {}", format_age(wait)),
             Role::Warn,
         ));
     }

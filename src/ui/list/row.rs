@@ -281,7 +281,10 @@ impl ListColumns {
             }
             return;
         }
-        let word = status_word(watched, status, scene);
+        let mut word = status_word(watched, status, scene);
+        if word == look.full_word {
+            word = look.word.into();
+        }
         let word = format::fit_end(&word, width - 1, scene.ellipsis());
         let x = pen.text(span.start, y, &word, paint.style_for(look.role));
         if is_old {
@@ -357,8 +360,8 @@ pub(in crate::ui) fn status_word(
     scene: &RenderContext<'_>,
 ) -> Cow<'static, str> {
     match (&watched.task.details().flag, status) {
-        (Some(flag), Status::Unknown) => format!("flag {flag}").into(),
-        _ => scene.theme.status_style(status, scene.now).word.into(),
+        (Some(flag), Status::Unknown) => format!("unknown ({flag})").into(),
+        _ => scene.theme.status_style(status, scene.now).full_word.into(),
     }
 }
 

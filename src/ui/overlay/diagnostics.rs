@@ -140,7 +140,10 @@ impl DiagnosticsText<'_> {
             .iter()
             .map(|oddity| oddity.description())
             .collect();
-        self.paragraph(&format!("It {}.", words.join(", ")), Role::Warn);
+        self.paragraph(
+            &format!("{}.", format::capitalised(&words.join(", "))),
+            Role::Warn,
+        );
         if let Some(error) = &odd.error {
             self.paragraph(&format!("{}.", format::capitalised(error)), Role::Text);
         }
