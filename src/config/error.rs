@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     app::keymap::{Action, ChordError, KeyContext, KeymapError, KeymapErrorKind},
-    domain::{suggest::did_you_mean, text::CleanText},
+    domain::text::CleanText,
+    messages::errors::did_you_mean,
 };
 
 /// The longest message, in bytes. It may repeat a word of the file.

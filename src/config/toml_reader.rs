@@ -11,7 +11,7 @@ use toml::{
 };
 
 use super::error::{self, ConfigError, ConfigErrors, FilePosition};
-use crate::domain::suggest::did_you_mean;
+use crate::messages::errors::did_you_mean;
 
 /// A TOML file with the errors found and the keys read so far.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ impl fmt::Debug for PathVariables {
     }
 }
 
-/// A text that is not a path. The message follows the name of the option or setting.
+/// The reason why a text is not a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Only white space and quotes.

@@ -120,7 +120,7 @@ mod tests {
             (0, 0, 300, 0),
             (0, 999, 1_300, 0),
             (0, -200, 100, 0),
-            // Half a minute under way: anything in between is possible.
+            // The request took half a minute: any gap in between is possible.
             (15_000, 0, 30_000, 0),
             (0, 192_400, 192_600, 192_000),
             (192_000, 400, 600, -192_000),

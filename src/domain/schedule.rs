@@ -84,7 +84,7 @@ pub struct PollAttempt(pub u32);
 /// The poll state of a task. One enum, so that no task is in flight twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PollState {
-    /// To be asked at that moment.
+    /// To be checked at that moment.
     DueAt(Mono),
     /// Checked, and not yet answered.
     InFlight {

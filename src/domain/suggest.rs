@@ -17,12 +17,6 @@ pub fn closest_match<'a>(
         .map(|(_, name)| name)
 }
 
-/// Returns `; did you mean "…"?` for an error message, or an empty string.
-pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    closest_match(written, known)
-        .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +30,5 @@ mod tests {
         assert_eq!(closest_match("nxt", known), Some("next"));
         assert_eq!(closest_match("banana", known), None);
         assert_eq!(closest_match("", known), None);
-        assert_eq!(did_you_mean("qit", known), "; did you mean \"quit\"?");
     }
 }

@@ -10,9 +10,15 @@ use crate::domain::{
     preview::PreviewError,
     query::{MAX_QUERY_LEN, QueryProblem},
     response_notes::Anomaly,
-    suggest::did_you_mean,
+    suggest::closest_match,
     task::{MAX_ID_LEN, TaskIdError},
 };
+
+/// Returns `; did you mean "…"?` to append to an error about a name, or an empty string.
+pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    closest_match(written, known)
+        .map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
+}
 
 impl PollError {
     /// Returns what happened, as the start of a sentence without a full stop.
@@ -352,6 +358,15 @@ mod tests {
             assert!(error.next_step().ends_with(['.', '?']), "{error:?}");
             assert!(!error.message().ends_with('.'), "{error:?}");
         }
+    }
+
+    #[test]
+    fn similar_names_are_suggested() {
+        assert_eq!(
+            did_you_mean("qit", ["next", "quit"]),
+            "; did you mean \"quit\"?"
+        );
+        assert_eq!(did_you_mean("banana", ["next", "quit"]), "");
     }
 
     #[test]

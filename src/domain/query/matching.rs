@@ -49,11 +49,11 @@ impl Query {
         context: &FilterContext,
         searcher: &mut Searcher,
     ) -> bool {
-        // Cheap tests run before searches.
+        // Cheap tests run before slow_tests.
         let cheap_tests = self.terms.iter().filter(|term| !term.test.is_search());
-        let searches = self.terms.iter().filter(|term| term.test.is_search());
+        let slow_tests = self.terms.iter().filter(|term| term.test.is_search());
         cheap_tests
-            .chain(searches)
+            .chain(slow_tests)
             .all(|term| term.matches(watched, context, searcher))
     }
 

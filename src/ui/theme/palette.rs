@@ -5,7 +5,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::domain::suggest::did_you_mean;
+use crate::messages::errors::did_you_mean;
 
 /// What a piece of text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
