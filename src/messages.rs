@@ -1,6 +1,7 @@
-//! The sentences that people read, by where they appear. Labels of one or two words stay where they
-//! are drawn. The errors of the config file are worded in `config::error`, and those of its key
-//! bindings in `app::keymap`.
+//! The sentences that people read, by where they appear.
+//!
+//! Labels of one or two words stay where they are drawn. Errors of the config file are worded in
+//! `config::error`.
 
 pub mod command_line;
 pub mod dialogs;

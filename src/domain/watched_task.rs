@@ -56,7 +56,8 @@ impl WatchedTask {
         Self::from_stored(task, label, added, PollHistory::default())
     }
 
-    /// Returns a stored task: due at once, unless it is finished and has a link or failed.
+    /// Returns a stored task: due at once, unless it was rejected, or is finished and does not lack
+    /// its link.
     pub fn from_stored(
         task: Task,
         label: Option<CleanText>,
@@ -104,8 +105,8 @@ impl WatchedTask {
             .map_or_else(|| self.id().as_str(), CleanText::as_str)
     }
 
-    /// Returns a title unique in the list: a shared label is followed by the prompt, else by the
-    /// start of the id.
+    /// Returns a title that tells tasks with the same label apart: a shared label is followed by
+    /// the prompt, else by the start of the id.
     pub fn unique_title(&self, labels: &LabelIndex) -> Cow<'_, str> {
         let title = self.title();
         let is_shared = |label: &CleanText| labels.is_shared(label);

@@ -11,7 +11,6 @@ use crate::domain::{
     query::{MAX_QUERY_LEN, QueryProblem},
     response_notes::Anomaly,
     suggest::closest_match,
-    task::{MAX_ID_LEN, TaskIdError},
 };
 
 /// Returns `; did you mean "…"?` to append to an error about a name, or an empty string.
@@ -256,16 +255,6 @@ impl fmt::Display for PathError {
             Self::MissingVariableName => {
                 f.write_str("a $ without a name; write $$ for a dollar sign")
             }
-        }
-    }
-}
-
-impl fmt::Display for TaskIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("a task id cannot be empty"),
-            Self::TooLong => write!(f, "a task id has at most {MAX_ID_LEN} characters"),
-            Self::NotPrintable => f.write_str("a task id has no spaces or control characters"),
         }
     }
 }

@@ -162,9 +162,7 @@ fn proxy_refusal(cause: &(dyn StdError + 'static), proxy: &str, host: &str) -> O
     match text.strip_prefix("tunnel error: ")? {
         // Its cause is more specific.
         "failed to create underlying connection" => None,
-        "proxy authorization required" => {
-            Some(format!("{proxy} requires authentication (407)"))
-        }
+        "proxy authorization required" => Some(format!("{proxy} requires authentication (407)")),
         _ => Some(format!("{proxy} refused a connection to {host}")),
     }
 }
