@@ -1,12 +1,8 @@
-//! The one door to the state: a message in, orders out. And when to be woken next.
+//! The only function that changes the state: it takes a message and returns effects. Also computes
+//! the next wakeup.
 //!
-//! One file a family of messages: `keys` what a user wants, `finding` filter and order, `marking`
-//! marks and the way back, `removing` removals and their undo, `dialogs` the boxes above the list,
-//! `polling` questions and answers, `pacing` the account's holds and sleep, `saving` results on
-//! their way to the disk, `picturing` frames of the selected task, `storing` the list on disk,
-//! `selection` what is under the cursor, `copying` what goes to a clipboard, `labels` what a person
-//! says of a task, `pointing` the mouse, `palette` actions by their names, `notices` the message
-//! line and what is told beyond it.
+//! One file for each concern: keys, mouse and palette; dialogs; filter, marks and selection;
+//! polling and backoff; store and remove; download, preview and copy; labels; messages.
 
 mod backoff;
 mod copy;
@@ -37,24 +33,21 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// Takes one message in and returns what is to be done. Total: no message in no state panics or
-/// waits.
+/// Applies a message and returns the effects to run. Total: no message panics or blocks in any
+/// state.
 #[expect(clippy::too_many_lines, reason = "one arm for each message")]
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
     state.started_at.get_or_insert(now.wall);
     backoff::detect_suspend(state, now);
     match msg {
-        // What cannot be recalled or remembered is done without; what is wrong with the list,
-        // reading it says.
+        // A session that cannot be loaded or saved is not an error: reading the list reports what
+        // is wrong with the file.
         Msg::Tick | Msg::SessionLoaded(Err(_)) | Msg::SessionSaved(_) | Msg::Notified(Ok(())) => {}
         Msg::Pasted(_) | Msg::Mouse { .. } | Msg::Focused(_) if state.is_leaving => {}
         Msg::Key { chord, is_repeat } => keys::pressed(state, chord, is_repeat, now, &mut effects),
-        Msg::Mouse {
-            action: gesture,
-            target: spot,
-        } => {
-            mouse::handle_mouse(state, gesture, spot, now, &mut effects);
+        Msg::Mouse { action, target } => {
+            mouse::handle_mouse(state, action, target, now, &mut effects);
         }
         Msg::SecretsLoaded(secrets) => state.settings.secrets = secrets,
         Msg::Pasted(text) => dialogs::paste(state, &text, now),
@@ -77,50 +70,43 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             messages::queue_event(state, Severity::Warning, text, now);
         }
         Msg::LayoutMeasured {
-            max_scroll: most_scroll,
-            preview_area: room,
+            max_scroll,
+            preview_area,
         } => {
-            state.previews.area = room;
-            keys::clamp_scroll(state, most_scroll);
+            state.previews.area = preview_area;
+            keys::clamp_scroll(state, max_scroll);
         }
-        Msg::SessionLoaded(Ok(memory)) => {
-            let ended = filter::session_loaded(state, memory, now);
-            download::auto_save_external(state, &ended, now, &mut effects);
+        Msg::SessionLoaded(Ok(session)) => {
+            let finished = filter::session_loaded(state, session, now);
+            download::auto_save_external(state, &finished, now, &mut effects);
         }
         Msg::ListLoaded(result) => {
-            let ended = store::list_loaded(state, result, now);
-            download::auto_save_external(state, &ended, now, &mut effects);
+            let finished = store::list_loaded(state, result, now);
+            download::auto_save_external(state, &finished, now, &mut effects);
             download::check_interrupted(state, &mut effects);
         }
-        Msg::ExternalChanges(deltas) => {
-            let ended = store::apply_external(state, deltas, now);
-            download::auto_save_external(state, &ended, now, &mut effects);
+        Msg::ExternalChanges(changes) => {
+            let finished = store::apply_external(state, changes, now);
+            download::auto_save_external(state, &finished, now, &mut effects);
         }
         Msg::Polled {
             task,
             attempt,
             answer,
-            notes: noticed,
+            notes,
         } => {
-            polling::poll_finished(state, &task, attempt, (*answer, noticed), now, &mut effects);
+            polling::poll_finished(state, &task, attempt, (*answer, notes), now, &mut effects);
         }
         Msg::PollDenied {
             task,
             attempt,
-            denied: put_off,
-        } => polling::poll_denied(state, &task, attempt, put_off, now),
+            denied,
+        } => polling::poll_denied(state, &task, attempt, denied, now),
         Msg::Stored { changes, result } => store::changes_written(state, changes, result, now),
         Msg::JournalRead { task, lines } => store::journal_read(state, task, lines),
-        Msg::RawResponseRead {
-            task,
-            response: record,
-        } => store::record_read(state, task, record),
-        Msg::Copied {
-            name: what,
-            text,
-            result,
-        } => {
-            copy::copied(state, &what, text, result, now, &mut effects);
+        Msg::RawResponseRead { task, response } => store::raw_response_read(state, task, response),
+        Msg::Copied { name, text, result } => {
+            copy::copied(state, &name, text, result, now, &mut effects);
         }
         Msg::Notified(Err(reason)) => messages::queue_event(state, Severity::Warning, reason, now),
         Msg::Focused(focus) => messages::focus_changed(state, focus, now, &mut effects),
@@ -131,23 +117,19 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             dialogs::file_opened(state, &task, &file, now, &mut effects);
         }
         Msg::Compared { task, result } => dialogs::comparison_shown(state, &task, result, now),
-        Msg::DownloadProgressed {
-            id: attempt,
-            progress,
-        } => download::download_progressed(state, attempt, progress),
-        Msg::DownloadEnded {
-            id: attempt,
-            result,
-        } => {
-            download::download_ended(state, attempt, result, now, &mut effects);
+        Msg::DownloadProgressed { id, progress } => {
+            download::download_progressed(state, id, progress)
+        }
+        Msg::DownloadEnded { id, result } => {
+            download::download_ended(state, id, result, now, &mut effects);
         }
         Msg::FilesChecked(files) => download::files_checked(state, files, now),
-        Msg::LocksChecked(found) => download::locks_checked(state, found, now, &mut effects),
-        Msg::PreviewReady { id: number, result } => preview::preview_ready(state, number, result),
+        Msg::LocksChecked(locks) => download::locks_checked(state, locks, now, &mut effects),
+        Msg::PreviewReady { id, result } => preview::preview_ready(state, id, result),
         Msg::Resumed => effects.push(Effect::Redraw),
         Msg::ListFailed(error) => store::list_failed(state, error, now),
         Msg::ListFileRestored(result) => store::list_file_restored(state, result, now),
-        Msg::ComponentPanicked(what) => messages::reply(state, Severity::Error, what, now),
+        Msg::ComponentPanicked(reason) => messages::reply(state, Severity::Error, reason, now),
         Msg::ShutdownRequested => keys::quit(state, now, &mut effects),
     }
     if !state.is_leaving {
@@ -156,19 +138,19 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     effects
 }
 
-/// Returns the orders a program starts with.
+/// Returns the first effects of the program.
 pub fn startup_effects() -> Vec<Effect> {
-    // First what decides how the list is shown, so that it is shown so at once.
+    // The session comes first, so that the first list shown is already in its tab and order.
     vec![Effect::LoadSession, Effect::LoadList]
 }
 
-/// Returns when `update` wants to see a [`Msg::Tick`] at the latest; `None` while nothing can
-/// change by itself.
+/// Returns the latest time for the next [`Msg::Tick`]; `None` while nothing can change without a
+/// message.
 ///
-/// That is the earliest of: the next poll that may start, a lost answer, the end of a notice, the
-/// next try to write, a save to be retried, news to be told, the time to remember how the list is
-/// looked at, and the next change of a figure on the screen: a second while a clock runs, else a
-/// minute.
+/// That is the earliest of: the next poll that may start, a lost answer, the end of a shown
+/// message, the next write retry, the next list reload, a download retry, due notifications, a due
+/// session save, and the next change of a figure on the screen (a second while a clock runs, else a
+/// minute).
 pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
     if state.is_leaving {
         return None;
@@ -181,14 +163,14 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
         .into_iter()
         .chain(state.poll_queue.next_lost())
         .min();
-    let notice = state.message().map(|notice| notice.until);
+    let message_end = state.message().map(|message| message.until);
     [
         polling::next_start(state, now),
         lost,
-        notice,
+        message_end,
         state.write_queue.retry_at,
         state.reload_at,
-        state.notification_batch.as_ref().map(|burst| burst.due),
+        state.notification_batch.as_ref().map(|batch| batch.due),
         state.session.save_at,
         state.downloads.next_retry(),
         next_display_change(state, now),
@@ -198,7 +180,7 @@ pub fn next_wakeup(state: &State, now: Now) -> Option<Mono> {
     .min()
 }
 
-/// Returns when a figure on the screen changes next.
+/// Returns the time at which a figure on the screen changes next.
 fn next_display_change(state: &State, now: Now) -> Option<Mono> {
     if state.list.is_empty() {
         return state
@@ -218,7 +200,7 @@ fn next_display_change(state: &State, now: Now) -> Option<Mono> {
     Some(next_tick(step, now))
 }
 
-/// Returns the moment of the next whole `step` of the wall clock.
+/// Returns the next multiple of `step` on the wall clock.
 fn next_tick(step: Duration, now: Now) -> Mono {
     let step = i128::try_from(step.as_nanos()).unwrap_or(i128::MAX).max(1);
     let left = step - now.wall.as_nanosecond().rem_euclid(step);
@@ -227,11 +209,11 @@ fn next_tick(step: Duration, now: Now) -> Mono {
     ))
 }
 
-/// Does what is due whatever the message was.
+/// Periodic work, run after every message.
 fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     messages::advance_messages(state, now);
     polling::expire_lost(state, now, effects);
-    // Before the next question: others must not refuse the one try that a person wants.
+    // Before new polls start: other instances must not deny the retry that the user asked for.
     effects.extend(state.poll_queue.take_broadcast().map(Effect::Broadcast));
     polling::start_due(state, now, effects);
     backoff::drop_idle_backoff(state, now);

@@ -1,7 +1,5 @@
-//! The account's side of asking: what its holds hear, and what a sleep of the machine leaves
-//! behind.
-//!
-//! Knows no single question: those are `polling`'s.
+//! The account's backoff, and the spreading of polls after the machine slept. Single polls are in
+//! `polling`.
 
 use super::messages::queue_event;
 use crate::{
@@ -15,33 +13,32 @@ use crate::{
     },
 };
 
-/// What is said when a hold ends.
 const RECOVERED_MESSAGE: &str = "The server answers again.";
 
-/// Ends the hold when the server answered for a task, and lets it go on when its one try told
-/// nothing. Trouble with many tasks begins one.
+/// Lifts the backoff when the server answered for a task, and extends it when its one probe failed.
+/// Errors on several tasks start one.
 pub(super) fn apply_outcome(
     state: &mut State,
     task: &TaskId,
     answer: &PollResult,
-    asked: Mono,
+    sent_at: Mono,
     now: Now,
 ) {
     if RequestOutcome::from_result(answer) == RequestOutcome::Answered {
         state.poll_queue.record_success();
-        if state.poll_queue.lift_after_answer(asked).is_some() {
+        if state.poll_queue.lift_after_answer(sent_at).is_some() {
             queue_event(state, Severity::Success, RECOVERED_MESSAGE, now);
         }
     } else if let Err(error) = answer {
         if error.is_transient() {
             state.poll_queue.record_failure(task, error, now.mono);
         }
-        state.poll_queue.extend_backoff(asked, now.mono);
+        state.poll_queue.extend_backoff(sent_at, now.mono);
     }
 }
 
-/// Ends the hold when another instance was answered, as far as that tells of our key: it was that
-/// one's try, and nothing may come to be asked here.
+/// Lifts the backoff when another instance got an answer, as far as that proves that our key works.
+/// That answer replaces our own probe, as nothing may be due here.
 pub(super) fn lift_after_external_success(state: &mut State, now: Now) {
     let access = state.settings.access;
     if state
@@ -53,9 +50,9 @@ pub(super) fn lift_after_external_success(state: &mut State, now: Now) {
     }
 }
 
-/// Forgets a hold that is over while nothing is to be asked by itself: nobody would ever end it.
+/// Drops an expired backoff while nothing is due: no answer would ever lift it.
 pub(super) fn drop_idle_backoff(state: &mut State, now: Now) {
-    // A pause ends: then one tries, not all at once.
+    // Paused polls count as due: when the pause ends, one task probes, not all at once.
     let is_idle = state.list.next_due().is_none()
         && state.poll_queue.requested().is_empty()
         && state.list.counts().in_flight == 0;
@@ -64,18 +61,17 @@ pub(super) fn drop_idle_backoff(state: &mut State, now: Now) {
     }
 }
 
-/// Notices that the machine slept, or the program was stopped: nothing came for so long that
-/// something must have.
+/// Detects that the machine slept or the process was stopped: no message came for [`SUSPEND_GAP`].
 ///
-/// What came due in the meantime is asked after once, spread over ten seconds or more, and each
-/// question under way has its whole time again: its own deadlines stood still as well.
+/// Overdue polls then start once each, spread over ten seconds or more. Requests in flight get
+/// their whole time again, since their own deadlines stood still as well.
 pub(super) fn detect_suspend(state: &mut State, now: Now) {
     let seen = state.last_message_at.replace(now.mono).unwrap_or(now.mono);
     if now.mono.since(seen) < SUSPEND_GAP {
         return;
     }
-    let under_way: Vec<_> = state.list.in_flight().map(|(_, id)| id.clone()).collect();
-    for id in under_way {
+    let in_flight: Vec<_> = state.list.in_flight().map(|(_, id)| id.clone()).collect();
+    for id in in_flight {
         state.list.update(&id, |watched| {
             if let PollState::InFlight { since, .. } = &mut watched.poll_state {
                 *since = now.mono;
@@ -83,14 +79,13 @@ pub(super) fn detect_suspend(state: &mut State, now: Now) {
         });
     }
     state.poll_queue.restart_orphans(now.mono);
-    // While all is paused nothing is due by itself, and a minute without a message is nothing
-    // unusual.
+    // While paused nothing is due, and a minute without a message is normal.
     if !state.poll_queue.is_paused() {
         spread_due(state, now);
     }
 }
 
-/// Spreads what is due, when some of it has been for so long that a sleep would count.
+/// Spreads the polls that are due when one of them is overdue by [`SUSPEND_GAP`] or more.
 pub(super) fn spread_overdue(state: &mut State, now: Now) {
     if state
         .list
@@ -101,7 +96,7 @@ pub(super) fn spread_overdue(state: &mut State, now: Now) {
     }
 }
 
-/// Spreads what is due now over some time, the longest waiting first.
+/// Spreads the polls that are due now, longest overdue first.
 fn spread_due(state: &mut State, now: Now) {
     let due: Vec<_> = state.list.due(now.mono).cloned().collect();
     let step = schedule::spread_time(due.len());

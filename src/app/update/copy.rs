@@ -1,4 +1,4 @@
-//! Copying: what is taken, and which way it went.
+//! Copying text to the clipboard, by a program or through the terminal.
 
 use super::messages::reply;
 use crate::{
@@ -10,11 +10,10 @@ use crate::{
     domain::{text::CleanText, time::Now, watched_task::WatchedTask},
 };
 
-/// The longest text a terminal is asked to put on its clipboard, in bytes: xterm takes no more than
-/// 75,000 characters of base64, and those that take more are not told apart.
+/// The longest text that a terminal is asked to copy, in bytes. xterm accepts at most 75,000
+/// characters of base64, and a terminal does not report its limit.
 const MAX_TERMINAL_LEN: usize = 56_000;
 
-/// Opens the menu of what can be copied.
 pub(super) fn open_menu(state: &mut State, now: Now) {
     let menu = CopyMenu::new(&state.targets());
     if menu.tasks().is_empty() {
@@ -23,7 +22,7 @@ pub(super) fn open_menu(state: &mut State, now: Now) {
     state.overlay = Some(Overlay::Copy(menu));
 }
 
-/// Copies what the cursor of the menu is on.
+/// Copies the chosen line of the menu.
 pub(super) fn accept_menu(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Copy(menu)) = &state.overlay
         && let Some(kind) = menu.chosen()
@@ -32,14 +31,13 @@ pub(super) fn accept_menu(state: &mut State, now: Now, effects: &mut Vec<Effect>
     }
 }
 
-/// Copies that of the tasks the menu is about, else of those an act applies to, and closes the
-/// menu.
+/// Copies from the tasks of the menu, else from the target tasks, and closes the menu.
 pub(super) fn copy(state: &mut State, kind: CopyKind, now: Now, effects: &mut Vec<Effect>) {
-    let clip = shown_raw_response(state, kind)
+    let payload = shown_raw_response(state, kind)
         .map_or_else(|| CopyPayload::from_tasks(kind, &targets(state)), Ok);
     state.overlay = None;
-    match clip {
-        Ok(clip) => effects.push(Effect::Copy(clip)),
+    match payload {
+        Ok(payload) => effects.push(Effect::Copy(payload)),
         Err(reason) => reply(
             state,
             Severity::Warning,
@@ -59,7 +57,7 @@ fn targets(state: &State) -> Vec<&WatchedTask> {
     }
 }
 
-/// Returns the raw record where it is what one looks at.
+/// Returns the raw response if its page is on the screen.
 fn shown_raw_response(state: &State, kind: CopyKind) -> Option<CopyPayload> {
     let is_shown = matches!(
         state.screen,
@@ -71,22 +69,21 @@ fn shown_raw_response(state: &State, kind: CopyKind) -> Option<CopyPayload> {
     if kind != CopyKind::Json || !is_shown {
         return None;
     }
-    let record = state.raw()?.response.as_ref().ok()?.as_ref()?;
-    Some(CopyPayload::text("the raw record", record.to_text()))
+    let response = state.raw()?.response.as_ref().ok()?.as_ref()?;
+    Some(CopyPayload::text("the raw response", response.to_text()))
 }
 
-/// Says which way a text went, on the screen of links as well; where no program took it, the
-/// terminal is asked.
+/// Reports how a text was copied, also in the links dialog. Asks the terminal if no program could.
 pub(super) fn copied(
     state: &mut State,
-    what: &str,
+    name: &str,
     text: String,
     result: Result<String, String>,
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let (tone, text) = match result {
-        Ok(program) => (Severity::Info, format!("Copied {what} with {program}.")),
+    let (severity, text) = match result {
+        Ok(program) => (Severity::Info, format!("Copied {name} with {program}.")),
         Err(reason) if text.len() > MAX_TERMINAL_LEN => {
             let size = text.len() / 1000;
             let text = format!(
@@ -97,12 +94,12 @@ pub(super) fn copied(
         Err(_) => {
             effects.push(Effect::Terminal(TerminalRequest::Copy(text)));
             let text =
-                format!("Sent {what} to the terminal (OSC 52); not every terminal takes it.");
+                format!("Sent {name} to the terminal (OSC 52); not every terminal takes it.");
             (Severity::Info, text)
         }
     };
     if let Some(Overlay::Link(links)) = &mut state.overlay {
         links.copied = Some(CleanText::line(&text, usize::MAX).to_string());
     }
-    reply(state, tone, text, now);
+    reply(state, severity, text, now);
 }

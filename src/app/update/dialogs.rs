@@ -1,4 +1,4 @@
-//! The boxes above the list: adding, picking, opening.
+//! Dialogs: adding tasks, picking and opening videos, confirmations, links.
 
 use std::path::Path;
 
@@ -32,8 +32,8 @@ use crate::{
     messages::ids,
 };
 
-/// Takes pasted text in: into the line that is typed in, else it opens the add dialog. It never is
-/// a command.
+/// Inserts pasted text into the open input line, else into the add dialog. Pasted text is never run
+/// as a command.
 pub(super) fn paste(state: &mut State, text: &str, now: Now) {
     match &mut state.overlay {
         Some(Overlay::Filter(line)) => {
@@ -57,14 +57,13 @@ pub(super) fn paste(state: &mut State, text: &str, now: Now) {
     }
 }
 
-/// Opens the add dialog.
 pub(super) fn open_add(state: &mut State, now: Now) {
     if !reject_if_read_only(state, now) {
         state.overlay = Some(Overlay::Add(Box::<AddDialog>::default()));
     }
 }
 
-/// Takes a key in that the table leaves free: typed into a line, a number of a menu, or nothing.
+/// Handles a key without a binding: text for an input line, the number of a menu line, or nothing.
 pub(super) fn type_key(state: &mut State, chord: KeyChord, now: Now, effects: &mut Vec<Effect>) {
     match &mut state.overlay {
         Some(Overlay::Add(dialog)) => match (chord.typed_char(), edit(chord)) {
@@ -124,7 +123,7 @@ pub(super) fn type_key(state: &mut State, chord: KeyChord, now: Now, effects: &m
     }
 }
 
-/// Says of a key pressed on the full detail that it is for the list alone.
+/// Explains that a key pressed on the full-screen details works in the list only.
 fn explain_list_key(state: &mut State, chord: KeyChord, now: Now) {
     if state.screen == MainScreen::List || state.keymap().lookup(chord, KeyContext::List).is_none()
     {
@@ -135,14 +134,14 @@ fn explain_list_key(state: &mut State, chord: KeyChord, now: Now) {
     reply(state, Severity::Info, text, now);
 }
 
-/// Returns which of so many lines a digit stands for, from zero.
+/// Returns the line that a digit key chooses, from zero, out of `count` lines.
 fn line_for_digit(chord: KeyChord, count: usize) -> Option<usize> {
     let digit = chord.typed_char()?.to_digit(10)?;
     let at = usize::try_from(digit).ok()?.checked_sub(1)?;
     (at < count).then_some(at)
 }
 
-/// Returns the edit of a line that a key stands for.
+/// Maps a key to its edit of an input line.
 const fn edit(chord: KeyChord) -> Option<InputRequest> {
     Some(match chord {
         KeyChord {
@@ -202,7 +201,7 @@ const fn edit(chord: KeyChord) -> Option<InputRequest> {
     })
 }
 
-/// Takes an id in or out; in a line, the key is typed.
+/// Selects or deselects an id; types the key while an input line has the focus.
 pub(super) fn toggle(state: &mut State, chord: KeyChord) {
     let Some(Overlay::Add(dialog)) = &mut state.overlay else {
         return;
@@ -216,22 +215,19 @@ pub(super) fn toggle(state: &mut State, chord: KeyChord) {
     }
 }
 
-/// Goes to the dialog's next field.
 pub(super) fn next_field(state: &mut State) {
     if let Some(Overlay::Add(dialog)) = &mut state.overlay {
         dialog.next_field();
     }
 }
 
-/// Goes to the dialog's field before.
 pub(super) fn previous_field(state: &mut State) {
     if let Some(Overlay::Add(dialog)) = &mut state.overlay {
         dialog.previous_field();
     }
 }
 
-/// Orders the chosen ids to be watched and closes the dialog; with nothing to add it says why and
-/// stays.
+/// Adds the selected ids and closes the dialog; without any it explains why and stays open.
 pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if reject_if_read_only(state, now) {
         return;
@@ -261,11 +257,11 @@ pub(super) fn accept_add(state: &mut State, now: Now, effects: &mut Vec<Effect>)
     effects.push(Effect::WriteChanges(changes));
 }
 
-/// How many videos are opened without a question.
+/// The most videos opened at once without a confirmation.
 const MAX_UNCONFIRMED_OPENS: usize = 3;
 
-/// Opens a video of the task meant: at once when there is one, through the picker when there are
-/// several. Of several tasks, the first video of each; of many, after a yes.
+/// Opens a video of the target task; several results go through the picker. For several tasks it
+/// opens the first video of each, after a confirmation if they are many.
 pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: &mut Vec<Effect>) {
     let targets = state.targets();
     match targets.as_slice() {
@@ -288,7 +284,6 @@ pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: 
     }
 }
 
-/// Returns the videos of a task of that kind.
 fn videos(watched: &WatchedTask, kind: VideoKind) -> Vec<VideoUrl> {
     match kind {
         VideoKind::Result => watched.task.state().videos().cloned().collect(),
@@ -332,7 +327,7 @@ fn open_all(state: &mut State, videos: Vec<(TaskId, VideoUrl)>, effects: &mut Ve
     effects.extend(videos.map(|(task, url)| open_effect(state, task, url)));
 }
 
-/// Returns the order to open a video: its saved file where there is one, else its link.
+/// Returns the effect that opens a video: its saved file if there is one, else its link.
 fn open_effect(state: &State, task: TaskId, url: VideoUrl) -> Effect {
     let watched = state.list.get(&task);
     let file = watched.and_then(|watched| watched.saved_file_for(&url));
@@ -343,7 +338,7 @@ fn open_effect(state: &State, task: TaskId, url: VideoUrl) -> Effect {
     }
 }
 
-/// Does what was asked about.
+/// Carries out the confirmed action.
 pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(Overlay::Confirm(confirm)) = state.overlay.take() else {
         return;
@@ -351,7 +346,7 @@ pub(super) fn accept_confirm(state: &mut State, now: Now, effects: &mut Vec<Effe
     match confirm {
         Confirm::Remove { tasks, .. } => remove::remove_tasks(state, tasks, now, effects),
         Confirm::Open { videos, .. } => open_all(state, videos, effects),
-        // The dialog's owner leaves.
+        // The caller quits.
         Confirm::QuitUnsaved { .. } => {}
     }
 }
@@ -381,7 +376,7 @@ fn open_one(
     }
 }
 
-/// Shows the selected task's input beside its result.
+/// Opens the comparison of the selected task's input and result in the browser.
 pub(super) fn show_comparison(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(watched) = state.selected() else {
         return reply(state, Severity::Info, "No task selected.", now);
@@ -397,14 +392,13 @@ pub(super) fn show_comparison(state: &mut State, now: Now, effects: &mut Vec<Eff
     reply(state, Severity::Warning, reason, now);
 }
 
-/// Says that input and result are shown, or why not.
 pub(super) fn comparison_shown(
     state: &mut State,
     task: &TaskId,
     result: Result<(), String>,
     now: Now,
 ) {
-    let (tone, text) = match result {
+    let (severity, text) = match result {
         Ok(()) => {
             let name = state
                 .list
@@ -415,10 +409,10 @@ pub(super) fn comparison_shown(
         }
         Err(reason) => (Severity::Error, reason),
     };
-    reply(state, tone, text, now);
+    reply(state, severity, text, now);
 }
 
-/// Returns why there is nothing to open, with the next step.
+/// Returns the reason why no video can be opened, with a hint.
 fn explain_missing_video(state: &State, task: &TaskId, kind: VideoKind, now: Now) -> String {
     let Some(watched) = state.list.get(task) else {
         return "It is not on the list any more.".to_owned();
@@ -429,7 +423,6 @@ fn explain_missing_video(state: &State, task: &TaskId, kind: VideoKind, now: Now
     explain_missing_result(state, watched, "open", now)
 }
 
-/// Opens the video under the picker's cursor.
 pub(super) fn accept_pick(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(Overlay::Pick(picker)) = state.overlay.take() else {
         return;
@@ -445,8 +438,8 @@ pub(super) fn accept_pick(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Says that the browser was started; where none could be, shows the link whole, once all that were
-/// to be opened are answered for.
+/// Reports that the browser was started. If none could be, shows the link once all pending opens
+/// have completed.
 pub(super) fn video_opened(
     state: &mut State,
     task: &TaskId,
@@ -459,11 +452,11 @@ pub(super) fn video_opened(
         Ok(()) => {
             let host = url.host().to_owned();
             let watched = state.list.get(task);
-            let rescue = watched.map_or("", |watched| watched.task.state().undelivered_note());
+            let note = watched.map_or("", |watched| watched.task.state().undelivered_note());
             reply(
                 state,
                 Severity::Info,
-                format!("Opened in the browser ({host}).{rescue}"),
+                format!("Opened in the browser ({host}).{note}"),
                 now,
             );
             record_opened(state, task, url.as_str(), now, effects);
@@ -473,7 +466,7 @@ pub(super) fn video_opened(
     finish_open(state, now, effects);
 }
 
-/// Shows and copies the links that no browser could be started for.
+/// Shows and copies the links for which no browser could be started.
 fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let (urls, reasons): (Vec<_>, Vec<_>) = std::mem::take(&mut state.pending_opens.failed)
         .into_iter()
@@ -482,7 +475,7 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         return;
     };
     let lines: Vec<_> = urls.iter().map(VideoUrl::as_str).collect();
-    // What is being typed or chosen stays; the links are said below it.
+    // A dialog in use stays open; the links go to the message line.
     if matches!(
         state.overlay,
         Some(Overlay::Add(_) | Overlay::Label(_) | Overlay::Filter(_) | Overlay::Confirm(_))
@@ -502,7 +495,7 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     }));
 }
 
-/// Says that a saved file was opened.
+/// Reports that a saved file was opened.
 pub(super) fn file_opened(
     state: &mut State,
     task: &TaskId,
@@ -511,20 +504,19 @@ pub(super) fn file_opened(
     effects: &mut Vec<Effect>,
 ) {
     let watched = state.list.get(task);
-    let rescue = watched.map_or("", |watched| watched.task.state().undelivered_note());
+    let note = watched.map_or("", |watched| watched.task.state().undelivered_note());
     let shown = state.settings.display_path(file);
     reply(
         state,
         Severity::Info,
-        format!("Opened from the disk ({shown}).{rescue}"),
+        format!("Opened from the disk ({shown}).{note}"),
         now,
     );
     record_opened(state, task, &file.to_string_lossy(), now, effects);
     finish_open(state, now, effects);
 }
 
-/// Counts one opened video as answered for; after the last, the links that could not be opened are
-/// shown.
+/// Counts one pending open as completed; after the last one shows the links that failed.
 fn finish_open(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     state.pending_opens.waiting = state.pending_opens.waiting.saturating_sub(1);
     if state.pending_opens.waiting == 0 {
@@ -532,7 +524,7 @@ fn finish_open(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Writes down what was opened.
+/// Writes an opened video to the list.
 fn record_opened(
     state: &mut State,
     task: &TaskId,

@@ -1,4 +1,4 @@
-//! Results on their way to the disk, and links about to die.
+//! Saving results to disk, and warnings about links that expire soon.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,20 +28,20 @@ use crate::{
     },
 };
 
-/// How often files are looked for and links about to die are pointed out.
+/// Interval between checks of saved files, locks and links that expire soon.
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long what another instance just began may be held by nobody yet.
+/// How long a save that another instance started may have no lock yet.
 const LOCK_GRACE: Duration = Duration::from_secs(10);
 
-/// How far the two clocks may drift apart while a retry waits.
+/// How far the monotonic and the wall clock may drift apart while a retry waits.
 const CLOCK_DRIFT: Duration = Duration::from_secs(1);
 
-/// How long a link about to die is not spoken of again.
+/// Interval between two warnings about the same link.
 const WARN_INTERVAL: Duration = Duration::from_hours(24);
 
-/// Saves the results of the marked tasks, else of the selected one; pressed again while that runs,
-/// it tells how far they are, and then stops them.
+/// Saves the results of the target tasks; while they are being saved, shows the progress and then
+/// stops.
 pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let tasks = targets(state);
     if tasks.is_empty() {
@@ -56,15 +56,15 @@ pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect
     {
         return offer_or_stop(state, &tasks, now, effects);
     }
-    // A single one goes on where it was interrupted.
-    let begun = match tasks.as_slice() {
+    // A single task resumes in the folder where it was interrupted.
+    let resume_in = match tasks.as_slice() {
         [one] => state
             .list
             .get(one)
             .and_then(|watched| watched.saved_results.pending_folder.clone()),
         _ => None,
     };
-    let folder = begun.unwrap_or_else(|| state.settings.save_folder.clone());
+    let folder = resume_in.unwrap_or_else(|| state.settings.save_folder.clone());
     if folder.as_os_str().is_empty() {
         return choose_folder(state, now);
     }
@@ -76,7 +76,6 @@ fn targets(state: &State) -> Vec<TaskId> {
     targets.map(|watched| watched.id().clone()).collect()
 }
 
-/// Opens the box in which a folder is typed.
 pub(super) fn choose_folder(state: &mut State, now: Now) {
     let mut tasks = targets(state);
     if tasks.is_empty() {
@@ -97,7 +96,6 @@ pub(super) fn choose_folder(state: &mut State, now: Now) {
     state.overlay = Some(Overlay::Folder(Box::new(dialog)));
 }
 
-/// Saves into the folder that was typed.
 pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(Overlay::Folder(dialog)) = &state.overlay else {
         return;
@@ -124,7 +122,7 @@ pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effec
     start_all(state, &tasks, &folder, now, effects);
 }
 
-/// Saves the results of tasks, and says so in one sentence.
+/// Starts to save the results of tasks and reports it in one sentence.
 fn start_all(
     state: &mut State,
     tasks: &[TaskId],
@@ -132,18 +130,18 @@ fn start_all(
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let mut begun = Vec::new();
+    let mut started = Vec::new();
     let mut refused = None;
     let mut changes = Vec::new();
     for task in tasks {
         refused = explain_nothing_to_save(state, task, now).or(refused);
         if let Some(change) = start_task(state, task, folder, now) {
             changes.push(change);
-            begun.push(task);
+            started.push(task);
         }
     }
     write(state, changes, effects);
-    let what = match (begun.as_slice(), refused) {
+    let what = match (started.as_slice(), refused) {
         ([], Some(why)) => return reply(state, Severity::Warning, why, now),
         ([], None) => return,
         ([one], _) => state.list.get(one).map_or_else(String::new, quoted_title),
@@ -162,7 +160,7 @@ fn start_all(
     );
 }
 
-/// Returns why there is nothing to save, if so.
+/// Returns the reason why a task has nothing to save, if so.
 fn explain_nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<String> {
     let watched = state.list.get(task)?;
     if watched.task.state().videos().next().is_none() {
@@ -182,15 +180,14 @@ fn explain_nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<Str
     }
 }
 
-/// Lets the results of a task that are not on disk wait for their turn; returns what is to be
-/// written down of that.
+/// Queues the unsaved results of a task; returns the change to write.
 fn start_task(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Option<ListChange> {
-    let orders = state.list.get(task)?.download_requests(folder);
-    if orders.is_empty() {
+    let requests = state.list.get(task)?.download_requests(folder);
+    if requests.is_empty() {
         return None;
     }
-    state.downloads.add(orders);
-    // However it ends, it was begun here.
+    state.downloads.add(requests);
+    // However it ends, it was started here.
     state.downloads.unresolved.remove(task);
     state.downloads.held_by_others.remove(task);
     state.list.update(task, |watched| {
@@ -203,14 +200,14 @@ fn start_task(state: &mut State, task: &TaskId, folder: &Path, now: Now) -> Opti
     })
 }
 
-/// Orders changes to be written together, if there are any.
+/// Writes changes together, if there are any.
 fn write(state: &mut State, changes: Vec<ListChange>, effects: &mut Vec<Effect>) {
     if !changes.is_empty() {
         store::write(state, changes, effects);
     }
 }
 
-/// Saves a result just made, where the user wants that.
+/// Saves a new result if the settings say so.
 pub(super) fn auto_save(state: &mut State, task: &TaskId, now: Now, effects: &mut Vec<Effect>) {
     let is_wanted = state.settings.auto_save && state.settings.access == AccessMode::Full;
     if is_wanted && !state.settings.save_folder.as_os_str().is_empty() {
@@ -220,8 +217,8 @@ pub(super) fn auto_save(state: &mut State, task: &TaskId, now: Now, effects: &mu
     }
 }
 
-/// Saves results of which other instances heard, where the user wants that and none of them saves
-/// it already. What is gone from the server is not asked for.
+/// Saves results that other instances received, if the settings say so, unless one of them saves it
+/// already or the link has expired.
 pub(super) fn auto_save_external(
     state: &mut State,
     tasks: &[TaskId],
@@ -240,42 +237,42 @@ pub(super) fn auto_save_external(
     }
 }
 
-/// Looks into what was begun and has not ended: another instance may be at it, else it was
-/// interrupted.
+/// Checks unfinished saves: another instance may be downloading them, else they were interrupted.
 pub(super) fn check_interrupted(state: &mut State, effects: &mut Vec<Effect>) {
     state.downloads.last_check = None;
-    let is_begun_here = |task: &TaskId| state.downloads.progress(task).is_some();
-    state.downloads.unresolved = begun_tasks(state)
-        .filter(|task| !is_begun_here(task))
+    let is_running_here = |task: &TaskId| state.downloads.progress(task).is_some();
+    state.downloads.unresolved = pending_saves(state)
+        .filter(|task| !is_running_here(task))
         .collect();
     check_locks(state, effects);
 }
 
-/// Returns the tasks of which a save was begun, here or elsewhere, and has not ended.
-fn begun_tasks(state: &State) -> impl Iterator<Item = TaskId> {
-    let begun = state.list.iter().filter(|watched| is_begun(watched));
-    begun.map(|watched| watched.id().clone())
+/// Returns the tasks with a save that was started, here or elsewhere, and has not finished.
+fn pending_saves(state: &State) -> impl Iterator<Item = TaskId> {
+    let started = state
+        .list
+        .iter()
+        .filter(|watched| has_pending_save(watched));
+    started.map(|watched| watched.id().clone())
 }
 
-fn is_begun(watched: &WatchedTask) -> bool {
+fn has_pending_save(watched: &WatchedTask) -> bool {
     watched.saved_results.pending_folder.is_some()
         && !watched.download_requests(Path::new("")).is_empty()
 }
 
-/// Lets be found out who is at what was begun and is not on its way here.
+/// Checks which unfinished saves are being downloaded by another instance.
 fn check_locks(state: &mut State, effects: &mut Vec<Effect>) {
     let State {
-        downloads: saves,
-        list,
-        ..
+        downloads, list, ..
     } = &mut *state;
-    saves
+    downloads
         .held_by_others
-        .retain(|task, _| list.get(task).is_some_and(is_begun));
-    if saves.is_checking_locks {
+        .retain(|task, _| list.get(task).is_some_and(has_pending_save));
+    if downloads.is_checking_locks {
         return;
     }
-    let orders: Vec<_> = begun_tasks(state)
+    let requests: Vec<_> = pending_saves(state)
         .filter(|task| state.downloads.progress(task).is_none())
         .filter_map(|task| {
             let watched = state.list.get(&task)?;
@@ -283,41 +280,37 @@ fn check_locks(state: &mut State, effects: &mut Vec<Effect>) {
         })
         .flatten()
         .collect();
-    if !orders.is_empty() {
+    if !requests.is_empty() {
         state.downloads.is_checking_locks = true;
-        effects.push(Effect::CheckLocks(orders));
+        effects.push(Effect::CheckLocks(requests));
     }
 }
 
-/// Takes in which of the saves begun somebody is at, and goes on with those that were interrupted,
-/// or offers them.
+/// Applies the state of the download locks, and resumes interrupted saves or offers to.
 pub(super) fn locks_checked(
     state: &mut State,
-    found: Vec<(TaskId, bool)>,
+    locks: Vec<(TaskId, bool)>,
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
     state.downloads.is_checking_locks = false;
-    // Whoever fetches two files at a time has others that wait for their turn, and those nobody
-    // holds.
-    let is_anybody = found.iter().any(|(_, is_held)| *is_held);
+    // An instance locks two files at a time at most; its queued ones have no lock.
+    let is_any_held = locks.iter().any(|(_, is_held)| *is_held);
     let mut interrupted = Vec::new();
-    for (task, _) in found {
-        let is_open = state.list.get(&task).is_some_and(is_begun);
-        let State {
-            downloads: saves, ..
-        } = &mut *state;
-        if !is_open || saves.progress(&task).is_some() || saves.has_retry(&task) {
-            saves.held_by_others.remove(&task);
-        } else if is_anybody {
-            saves.held_by_others.entry(task).or_insert(now.mono);
-        } else if let Some(since) = saves.held_by_others.get(&task).copied() {
-            // What was just begun may not be held yet.
+    for (task, _) in locks {
+        let is_open = state.list.get(&task).is_some_and(has_pending_save);
+        let State { downloads, .. } = &mut *state;
+        if !is_open || downloads.progress(&task).is_some() || downloads.has_retry(&task) {
+            downloads.held_by_others.remove(&task);
+        } else if is_any_held {
+            downloads.held_by_others.entry(task).or_insert(now.mono);
+        } else if let Some(since) = downloads.held_by_others.get(&task).copied() {
+            // A save that was just started may have no lock yet.
             if now.mono.since(since) >= LOCK_GRACE {
-                saves.held_by_others.remove(&task);
+                downloads.held_by_others.remove(&task);
                 interrupted.push((task, CHECK_INTERVAL));
             }
-        } else if saves.unresolved.contains(&task) {
+        } else if downloads.unresolved.contains(&task) {
             interrupted.push((task, Duration::ZERO));
         }
     }
@@ -327,7 +320,7 @@ pub(super) fn locks_checked(
     resume_interrupted(state, &interrupted, now, effects);
 }
 
-/// Goes on with interrupted saves, or offers them.
+/// Resumes interrupted saves, or offers to.
 fn resume_interrupted(
     state: &mut State,
     interrupted: &[(TaskId, Duration)],
@@ -337,7 +330,8 @@ fn resume_interrupted(
     if state.settings.access == AccessMode::ReadOnly {
         return;
     }
-    // A failed save waits for its time, whoever tried it; if that instance is alive, it goes first.
+    // A failed save waits for its retry time, whichever instance tried it. If that instance still
+    // runs, it goes first.
     let mut interrupted = interrupted.to_vec();
     interrupted.retain(|(task, grace)| schedule_retry(state, task, *grace, now).is_none());
     let interrupted: Vec<_> = interrupted.into_iter().map(|(task, _)| task).collect();
@@ -352,8 +346,8 @@ fn resume_interrupted(
         many => format!("{} saves were interrupted", many.len()),
     };
     if !state.settings.auto_save {
-        let step = key_hint(state, Action::Save, "goes on with it");
-        return reply(state, Severity::Warning, format!("{what}.{step}"), now);
+        let hint = key_hint(state, Action::Save, "goes on with it");
+        return reply(state, Severity::Warning, format!("{what}.{hint}"), now);
     }
     let changes = interrupted
         .iter()
@@ -366,14 +360,14 @@ fn resume_interrupted(
     reply(state, Severity::Info, format!("{what} and goes on."), now);
 }
 
-/// Says how far saves are; asked again soon, stops them.
+/// Shows the progress; called again soon, stops the downloads.
 fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Vec<Effect>) {
-    let is_meant = state
+    let is_confirmed = state
         .downloads
         .stop_offered
         .take()
         .is_some_and(|(offered, until)| offered == tasks && now.mono < until);
-    if is_meant {
+    if is_confirmed {
         for task in tasks {
             stop_task(state, task, effects);
             record_failure(state, task, &DownloadError::Stopped, now);
@@ -385,25 +379,25 @@ fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Ve
             error: DownloadError::Stopped,
         };
         store::write(state, tasks.iter().map(stopped).collect(), effects);
-        let step = key_hint(state, Action::Save, "goes on");
-        let text = format!("Stopped; what came is kept.{step}");
+        let hint = key_hint(state, Action::Save, "goes on");
+        let text = format!("Stopped; what came is kept.{hint}");
         return reply(state, Severity::Info, text, now);
     }
-    let Some(saving) = state.downloads.progress_of(tasks) else {
+    let Some(total) = state.downloads.progress_of(tasks) else {
         return;
     };
     let what = match tasks {
         [one] => state.list.get(one).map_or_else(String::new, quoted_title),
         many => format!("the results of {} tasks", many.len()),
     };
-    let far = match saving.progress.percent() {
+    let progress = match total.progress.percent() {
         Some(percent) => format!("{percent}% of {what} is here"),
-        None if saving.waiting == saving.files => format!("{what}: waiting for a turn"),
-        None => format!("{what}: {} files on their way", saving.files),
+        None if total.waiting == total.files => format!("{what}: waiting for a turn"),
+        None => format!("{what}: {} files on their way", total.files),
     };
-    let step = key_hint(state, Action::Save, "again stops it");
+    let hint = key_hint(state, Action::Save, "again stops it");
     state.downloads.stop_offered = Some((tasks.to_vec(), now.mono.after(MESSAGE_TIME)));
-    reply(state, Severity::Info, format!("{far}.{step}"), now);
+    reply(state, Severity::Info, format!("{progress}.{hint}"), now);
 }
 
 fn stop_task(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
@@ -411,7 +405,7 @@ fn stop_task(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
     effects.extend(running.into_iter().map(Effect::StopDownload));
 }
 
-/// Stops the saves of tasks that are watched no more, and says so behind what was said of that.
+/// Stops downloads of removed tasks and adds that to the message about the removal.
 fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
     if !std::mem::take(&mut state.downloads.needs_orphan_check) {
         return;
@@ -463,34 +457,30 @@ fn retry_due(state: &mut State, now: Now) {
         return;
     }
     if retry.is_some_and(|retry| now.until(retry.at) > CLOCK_DRIFT) {
-        // Another instance was faster, and failed too.
+        // Another instance retried first, and failed too.
         schedule_retry(state, &task, CHECK_INTERVAL, now);
     } else if let Some(folder) = folder {
-        // The list already says that it was begun.
+        // The list already has the start of this save.
         start_task(state, &task, &folder, now);
     }
 }
 
-/// Takes in how far a file is.
-pub(super) fn download_progressed(
-    state: &mut State,
-    attempt: DownloadId,
-    progress: TransferProgress,
-) {
-    state.downloads.update_progress(attempt, progress);
+pub(super) fn download_progressed(state: &mut State, id: DownloadId, progress: TransferProgress) {
+    state.downloads.update_progress(id, progress);
 }
 
-/// Takes in how a save ended. What a person stopped, or stopped watching, was said then.
+/// Handles the end of a download. One that the user stopped, or whose task was removed, was
+/// reported then.
 pub(super) fn download_ended(
     state: &mut State,
-    attempt: DownloadId,
+    id: DownloadId,
     result: Result<PathBuf, DownloadError>,
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
     let job = match &result {
-        Ok(_) => state.downloads.complete(attempt),
-        Err(_) => state.downloads.remove(attempt),
+        Ok(_) => state.downloads.complete(id),
+        Err(_) => state.downloads.remove(id),
     };
     let Some(job) = job else {
         return;
@@ -499,7 +489,7 @@ pub(super) fn download_ended(
     let Some(watched) = state.list.get(&task) else {
         return;
     };
-    let (title, rescue) = (
+    let (title, note) = (
         quoted_title(watched),
         watched.task.state().undelivered_note(),
     );
@@ -511,7 +501,7 @@ pub(super) fn download_ended(
                 });
             });
             let text = format!(
-                "Saved {title} to {}.{rescue}",
+                "Saved {title} to {}.{note}",
                 state.settings.display_path(&path)
             );
             show_result(state, Severity::Success, text, now);
@@ -538,9 +528,9 @@ pub(super) fn download_ended(
                 .is_retryable()
                 .then(|| schedule_retry(state, &task, Duration::ZERO, now))
                 .flatten();
-            // Shown the first and the last time only.
+            // Only the first and the last failure are shown.
             if !was_retried || (wait.is_none() && error != DownloadError::Busy) {
-                let (tone, next) = match wait {
+                let (severity, next) = match wait {
                     Some(wait) => (
                         Severity::Warning,
                         format!("Next try in {}.", format_age(wait)),
@@ -548,7 +538,7 @@ pub(super) fn download_ended(
                     None => (Severity::Error, error.next_step().to_owned()),
                 };
                 let text = format!("{title} is not saved: {}. {next}", error.message());
-                reply(state, tone, text, now);
+                reply(state, severity, text, now);
             }
             ListChange::SaveFailed {
                 task: task.clone(),
@@ -561,44 +551,39 @@ pub(super) fn download_ended(
     selection::invalidate_journal(state, &task);
 }
 
-/// Takes in which files are there.
+/// Records which saved files still exist.
 pub(super) fn files_checked(state: &mut State, files: Vec<(TaskId, PathBuf, bool)>, now: Now) {
     state.downloads.is_checking_files = false;
-    for (task, path, is_there) in files {
-        let is_news = state.list.get(&task).is_some_and(|watched| {
+    for (task, path, exists) in files {
+        let is_changed = state.list.get(&task).is_some_and(|watched| {
             let mut files = watched.saved_results.files().iter();
-            files.any(|file| file.path == path && file.exists != is_there)
+            files.any(|file| file.path == path && file.exists != exists)
         });
-        if is_news {
+        if is_changed {
             selection::with_stable_selection(state, now, |rows| {
                 rows.update(&task, |watched| {
-                    watched.saved_results.set_exists(&path, is_there);
+                    watched.saved_results.set_exists(&path, exists);
                 });
             });
         }
     }
 }
 
-/// Does what is due: begins the next files, and once a minute looks for saved ones and points out
-/// links about to die.
+/// Starts queued downloads; once a minute checks saved files and warns about links that expire
+/// soon.
 pub(super) fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     stop_unwatched(state, effects);
     retry_due(state, now);
     let State {
-        downloads: saves,
-        list,
-        ..
+        downloads, list, ..
     } = &mut *state;
-    // Another instance may have saved it while it waited here.
-    let is_done = |order: &DownloadRequest| {
-        let watched = list.get(&order.task);
-        watched.is_some_and(|watched| watched.saved_results.has(order.number))
+    // Another instance may have saved it meanwhile.
+    let is_done = |request: &DownloadRequest| {
+        let watched = list.get(&request.task);
+        watched.is_some_and(|watched| watched.saved_results.has(request.number))
     };
-    while let Some((attempt, order)) = saves.start_next(is_done) {
-        effects.push(Effect::Download {
-            id: attempt,
-            request: order,
-        });
+    while let Some((id, request)) = downloads.start_next(is_done) {
+        effects.push(Effect::Download { id, request });
     }
     let is_time = state
         .downloads
@@ -610,19 +595,20 @@ pub(super) fn run_periodic(state: &mut State, now: Now, effects: &mut Vec<Effect
     let is_first = state.downloads.last_check.is_none();
     check_files(state, is_first, effects);
     check_locks(state, effects);
-    // Not where nobody looks on, and what is being read now is not pushed aside.
+    // Only on a visible screen, and without replacing a message that is being read.
     if state.message().is_none() && state.size.page > 0 {
         warn_expiring(state, now, effects);
     }
     state.downloads.last_check = Some(now.mono);
 }
 
-/// Lets files be looked for: all of them at first, then those of the rows on the screen.
+/// Checks whether saved files exist: all of them the first time, then those of the rows on the
+/// screen.
 fn check_files(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
     if state.downloads.is_checking_files {
         return;
     }
-    let of = |watched: &WatchedTask| {
+    let files_of = |watched: &WatchedTask| {
         let files = watched.saved_results.files().iter();
         let id = watched.id().clone();
         files
@@ -631,10 +617,13 @@ fn check_files(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
     };
     let rows = usize::from(state.size.page);
     let files: Vec<_> = if is_first {
-        state.list.iter().flat_map(of).collect()
+        state.list.iter().flat_map(files_of).collect()
     } else {
         let selected = state.selected().into_iter();
-        selected.chain(state.visible(rows)).flat_map(of).collect()
+        selected
+            .chain(state.visible(rows))
+            .flat_map(files_of)
+            .collect()
     };
     if !files.is_empty() {
         state.downloads.is_checking_files = true;
@@ -642,7 +631,7 @@ fn check_files(state: &mut State, is_first: bool, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Points out links about to die whose results are not on disk: each once a day.
+/// Warns once a day about links that expire soon and whose results are not saved.
 fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let ids: Vec<_> = state
         .list
@@ -666,18 +655,18 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
                     return;
                 };
                 let left = rough_duration(left);
-                let step = key_hint(state, Action::Save, "saves it");
+                let hint = key_hint(state, Action::Save, "saves it");
                 format!(
-                    "The link of {} dies in about {left}.{step}",
+                    "The link of {} dies in about {left}.{hint}",
                     quoted_title(watched)
                 )
             }
             None => return,
         },
         many => {
-            let step = key_hint(state, Action::ShowTab(Tab::Expiring), "shows them");
+            let hint = key_hint(state, Action::ShowTab(Tab::Expiring), "shows them");
             format!(
-                "The links of {} results die within two days.{step}",
+                "The links of {} results die within two days.{hint}",
                 many.len()
             )
         }
@@ -694,7 +683,7 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     reply(state, Severity::Warning, text, now);
 }
 
-/// Returns a time in hours, or in minutes below one.
+/// Returns a duration in hours, or in minutes below one hour.
 fn rough_duration(left: Duration) -> String {
     match left.as_secs() / 60 {
         minutes @ 0..60 => format!("{minutes} minutes"),

@@ -1,4 +1,4 @@
-//! Finding tasks in a long list: the filter line, the menu of orders; and what of it is remembered.
+//! The filter line, the sort menu, and saving both with the session.
 
 use std::time::Duration;
 
@@ -23,40 +23,38 @@ use crate::{
     },
 };
 
-/// How long after the last change of tab, order or filter it is remembered.
+/// Delay between the last change of tab, sort order or filter and the session save.
 const SAVE_DELAY: Duration = Duration::from_secs(2);
 
-/// The most filters that are kept to be called back.
 const MAX_FILTER_HISTORY: usize = 20;
 
-/// Opens the filter line, with the filter in force in it; out of the full detail, to the list it is
-/// about.
+/// Opens the filter line with the current filter; leaves the full-screen details first.
 pub(super) fn open_filter(state: &mut State) {
     if state.screen != MainScreen::List {
         state.screen = MainScreen::List;
         selection::leave_detail(state);
     }
-    let place = take_previous_position(state).unwrap_or_else(|| ListPosition {
+    let position = take_previous_position(state).unwrap_or_else(|| ListPosition {
         selected: state.selected.clone(),
         first: state.shown().get(state.top).cloned(),
     });
-    let line = FilterLine::open(&state.list_view().query, place);
+    let line = FilterLine::open(&state.list_view().query, position);
     state.overlay = Some(Overlay::Filter(Box::new(line)));
 }
 
-/// Filters by what is typed by now.
+/// Applies the filter while it is typed.
 pub(super) fn apply_typed(state: &mut State, query: Query, now: Now) {
     let Some(Overlay::Filter(line)) = &state.overlay else {
         return;
     };
-    let before = line.origin().clone();
+    let position = line.origin().clone();
     if query != state.list_view().query {
         apply_filter(state, query, now);
-        restore_position(state, before);
+        restore_position(state, position);
     }
 }
 
-/// Has an earlier filter in the line, and in force.
+/// Puts an earlier or later filter into the line and applies it.
 pub(super) fn step_history(state: &mut State, step: HistoryStep, now: Now) {
     let State {
         overlay, filters, ..
@@ -69,7 +67,7 @@ pub(super) fn step_history(state: &mut State, step: HistoryStep, now: Now) {
     }
 }
 
-/// Keeps the filter and closes the line; one with a fault stays open, and says it.
+/// Keeps the filter and closes the line; with an error in the filter the line stays open.
 pub(super) fn accept_filter(state: &mut State) {
     if matches!(&state.overlay, Some(Overlay::Filter(line)) if line.error().is_none()) {
         keep_filter(state);
@@ -94,42 +92,41 @@ fn keep_filter(state: &mut State) {
         });
 }
 
-/// Takes the place where one was before the filter in force, as long as nobody has moved since.
+/// Takes the list position from before the filter, unless the selection has moved since.
 fn take_previous_position(state: &mut State) -> Option<ListPosition> {
-    let former = state.previous_position.take()?;
-    (former.selected_after == state.selected).then_some(former.position)
+    let previous = state.previous_position.take()?;
+    (previous.selected_after == state.selected).then_some(previous.position)
 }
 
-/// Takes the filter off.
+/// Removes the filter and restores the position from before it.
 pub(super) fn remove_filter(state: &mut State, now: Now) {
-    let place = take_previous_position(state);
+    let position = take_previous_position(state);
     apply_filter(state, Query::default(), now);
-    if let Some(place) = place {
-        restore_position(state, place);
+    if let Some(position) = position {
+        restore_position(state, position);
     }
 }
 
-/// Closes the line and takes the filter off.
+/// Closes the filter line and removes the filter.
 pub(super) fn clear_filter(state: &mut State, now: Now) {
     let Some(Overlay::Filter(line)) = state.overlay.take() else {
         return;
     };
-    let before = line.origin().clone();
+    let position = line.origin().clone();
     apply_filter(state, Query::default(), now);
-    restore_position(state, before);
+    restore_position(state, position);
 }
 
-/// Lets through what a filter lets through.
 pub(super) fn apply_filter(state: &mut State, query: Query, now: Now) {
-    let lens = ListView {
+    let view = ListView {
         query,
         ..state.list_view().clone()
     };
-    selection::set_view(state, lens, now);
+    selection::set_view(state, view, now);
 }
 
-/// Selects the row again that was selected, or the nearest to it, and begins with the one that was
-/// first, where they are shown.
+/// Selects the same row again, or the nearest one, and restores the first visible row if it is
+/// shown.
 fn restore_position(state: &mut State, ListPosition { selected, first }: ListPosition) {
     if let Some(at) = first.and_then(|id| state.rows.position(&id, &state.list)) {
         state.top = at;
@@ -140,7 +137,7 @@ fn restore_position(state: &mut State, ListPosition { selected, first }: ListPos
     }
 }
 
-/// Opens the menu of orders, at the one in force.
+/// Opens the sort menu with the cursor on the current column.
 pub(super) fn open_sort_menu(state: &mut State) {
     let sort = state.list_view().order.column;
     let at = SortColumn::ALL.iter().position(|other| *other == sort);
@@ -149,7 +146,7 @@ pub(super) fn open_sort_menu(state: &mut State) {
     });
 }
 
-/// Orders the list by what is under the menu's cursor; the order in force stays as it is.
+/// Sorts by the chosen column; the current column keeps its direction.
 pub(super) fn accept_sort(state: &mut State, now: Now) {
     if let Some(Overlay::Sort { cursor }) = state.overlay
         && let Some(sort) = SortColumn::ALL.get(cursor)
@@ -160,7 +157,7 @@ pub(super) fn accept_sort(state: &mut State, now: Now) {
     }
 }
 
-/// Orders the list by something; by the same again, from the other end.
+/// Sorts by a column; the current column is reversed.
 pub(super) fn sort_by(state: &mut State, sort: SortColumn, now: Now) {
     let order = state.list_view().order;
     let order = if order.column == sort {
@@ -171,46 +168,45 @@ pub(super) fn sort_by(state: &mut State, sort: SortColumn, now: Now) {
     set_sort_order(state, order, now);
 }
 
-/// Turns the order round.
 pub(super) fn reverse_sort(state: &mut State, now: Now) {
     let order = state.list_view().order.flipped();
     set_sort_order(state, order, now);
 }
 
 fn set_sort_order(state: &mut State, order: SortOrder, now: Now) {
-    let lens = ListView {
+    let view = ListView {
         order,
         ..state.list_view().clone()
     };
-    selection::set_view(state, lens, now);
+    selection::set_view(state, view, now);
     let text = format!("Sorted: {}.", order.name());
     reply(state, Severity::Info, text, now);
 }
 
-/// Takes in what was known at the end of the last run, and returns which tasks ended since. What
-/// was chosen since the start stays.
-pub(super) fn session_loaded(state: &mut State, memory: SavedSession, now: Now) -> Vec<TaskId> {
+/// Applies the saved session and returns the tasks that finished since. A view that the user chose
+/// meanwhile stays.
+pub(super) fn session_loaded(state: &mut State, session: SavedSession, now: Now) -> Vec<TaskId> {
     let SavedSession {
-        list_view: lens,
+        list_view: view,
         removals,
-        last_seen: visited,
-    } = memory;
+        last_seen,
+    } = session;
     state.session.is_loaded = true;
-    state.session.last_seen = visited;
+    state.session.last_seen = last_seen;
     state.undo_stack.add_earlier_removals(removals);
-    state.session.saved_view = lens.clone();
+    state.session.saved_view = view.clone();
     if *state.list_view() == ListView::default()
         && !matches!(state.overlay, Some(Overlay::Filter(_)))
     {
-        selection::set_view(state, lens, now);
+        selection::set_view(state, view, now);
     }
     messages::report_finished_while_away(state, now)
 }
 
-/// Has the way the list is looked at remembered, a moment after it last changed.
+/// Saves the session a moment after the view last changed.
 pub(super) fn schedule_session_save(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let is_typing = matches!(state.overlay, Some(Overlay::Filter(_)));
-    if is_typing || !can_remember(state) || *state.list_view() == state.session.saved_view {
+    if is_typing || !can_save_session(state) || *state.list_view() == state.session.saved_view {
         state.session.save_at = None;
         return;
     }
@@ -221,16 +217,16 @@ pub(super) fn schedule_session_save(state: &mut State, now: Now, effects: &mut V
     }
 }
 
-/// Has it remembered at once, as on the way out.
+/// Saves a changed session at once, for example on quit.
 pub(super) fn save_session_now(state: &mut State, effects: &mut Vec<Effect>) {
     state.session.save_at = None;
-    if can_remember(state) && *state.list_view() != state.session.saved_view {
-        let lens = state.list_view().clone();
-        state.session.saved_view = lens.clone();
-        effects.push(Effect::SaveSession(lens));
+    if can_save_session(state) && *state.list_view() != state.session.saved_view {
+        let view = state.list_view().clone();
+        state.session.saved_view = view.clone();
+        effects.push(Effect::SaveSession(view));
     }
 }
 
-fn can_remember(state: &State) -> bool {
+fn can_save_session(state: &State) -> bool {
     state.settings.access == AccessMode::Full && state.loading == ListLoading::Done
 }

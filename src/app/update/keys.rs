@@ -1,4 +1,4 @@
-//! What a user wants: a key becomes an action, and every refused action says why.
+//! Key presses: a key becomes an action, and a rejected action explains why.
 
 use super::{
     backoff, copy, dialogs, download, filter, labels, marks,
@@ -19,7 +19,6 @@ use crate::{
     },
 };
 
-/// Takes a key in.
 pub(super) fn pressed(
     state: &mut State,
     chord: KeyChord,
@@ -30,7 +29,7 @@ pub(super) fn pressed(
     state.is_untouched = false;
     let context = state.context();
     match state.keymap().lookup(chord, context) {
-        // What was typed ahead of the way out is no order any more.
+        // Keys pressed after quit are ignored.
         action if state.is_leaving && action != Some(Action::Quit) => {}
         Some(action) if is_repeat && !is_movement(action) => {}
         Some(action) => act(state, action, chord, context, now, effects),
@@ -38,7 +37,7 @@ pub(super) fn pressed(
     }
 }
 
-/// Reports whether holding the key down may repeat the action.
+/// Returns whether a held key may repeat the action.
 const fn is_movement(action: Action) -> bool {
     matches!(
         action,
@@ -57,7 +56,7 @@ const fn is_movement(action: Action) -> bool {
     )
 }
 
-/// Does what a user wants.
+/// Runs an action.
 pub(super) fn act(
     state: &mut State,
     action: Action,
@@ -136,7 +135,7 @@ pub(super) fn act(
     }
 }
 
-/// Does what the box offers.
+/// Accepts the open dialog.
 fn accept(state: &mut State, context: KeyContext, now: Now, effects: &mut Vec<Effect>) {
     match context {
         KeyContext::Add => dialogs::accept_add(state, now, effects),
@@ -165,7 +164,7 @@ fn accept(state: &mut State, context: KeyContext, now: Now, effects: &mut Vec<Ef
     }
 }
 
-/// Leaves, after a last try to write what could not be written; a second order changes nothing.
+/// Quits after a last attempt to write pending changes; a second call changes nothing.
 pub(super) fn quit(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let is_first = !std::mem::replace(&mut state.is_leaving, true);
     let unsaved = state.write_queue.drain();
@@ -179,7 +178,7 @@ pub(super) fn quit(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     effects.push(Effect::Quit);
 }
 
-/// Moves what the keyboard is in: a text, a picker, or the selection.
+/// Moves within the focus: scrolls a text, moves a dialog's cursor, or moves the selection.
 pub(super) fn move_by(state: &mut State, by: isize) {
     match (&mut state.overlay, &mut state.screen) {
         (
@@ -212,7 +211,8 @@ pub(super) fn move_by(state: &mut State, by: isize) {
             _,
         ) => {}
         (Some(Overlay::Filter(line)), _) => {
-            // The line is about the list: the row chosen meanwhile is the one to come back to.
+            // The selection moves below the open line, and the row selected now is the one to
+            // return to.
             let mut line = std::mem::take(line);
             selection::move_by(state, by);
             line.select(state.selected.clone());
@@ -222,9 +222,9 @@ pub(super) fn move_by(state: &mut State, by: isize) {
     }
 }
 
-/// Takes in how far the text on the screen can be scrolled, and holds the scroll there.
-pub(super) fn clamp_scroll(state: &mut State, most_scroll: u16) {
-    state.max_scroll = most_scroll;
+/// Applies the measured scroll limit of the text on the screen.
+pub(super) fn clamp_scroll(state: &mut State, max_scroll: u16) {
+    state.max_scroll = max_scroll;
     match (&mut state.overlay, &mut state.screen) {
         (
             Some(
@@ -247,19 +247,19 @@ enum Direction {
     Previous,
 }
 
-/// Turns to the next tab of the list, or page of the detail.
-fn switch_tab(state: &mut State, turn: Direction, now: Now) {
+/// Switches to the adjacent tab of the list, or page of the details.
+fn switch_tab(state: &mut State, direction: Direction, now: Now) {
     match &mut state.screen {
         MainScreen::Detail { page, scroll } => {
             state.raw_opened_from = None;
             *scroll = 0;
-            *page = match turn {
+            *page = match direction {
                 Direction::Next => page.next(),
                 Direction::Previous => page.previous(),
             };
         }
         MainScreen::List => {
-            let tab: Tab = match turn {
+            let tab: Tab = match direction {
                 Direction::Next => state.tab().next(),
                 Direction::Previous => state.tab().previous(),
             };
@@ -268,16 +268,16 @@ fn switch_tab(state: &mut State, turn: Direction, now: Now) {
     }
 }
 
-/// Shows the task below or above on the whole screen. One that has left the tab has its place in it
-/// still.
-fn show_adjacent_task(state: &mut State, turn: Direction, now: Now) {
+/// Shows the next or previous task in full-screen details. A task that has left the tab keeps its
+/// position in it.
+fn show_adjacent_task(state: &mut State, direction: Direction, now: Now) {
     let MainScreen::Detail { scroll, .. } = &mut state.screen else {
         return;
     };
     *scroll = 0;
     let at = state.position();
     let before = at.or(state.vacated_row).unwrap_or_default().checked_sub(1);
-    let to = match (turn, at) {
+    let to = match (direction, at) {
         (Direction::Next, Some(at)) => at.checked_add(1),
         (Direction::Next, None) => state.vacated_row,
         (Direction::Previous, _) => before,
@@ -286,7 +286,7 @@ fn show_adjacent_task(state: &mut State, turn: Direction, now: Now) {
         state.vacated_row = None;
         return selection::go_to(state, to);
     }
-    let which = match turn {
+    let which = match direction {
         Direction::Next => "last",
         Direction::Previous => "first",
     };
@@ -298,7 +298,8 @@ fn show_detail(state: &mut State, now: Now) {
     show_page(state, DetailPage::Info, now);
 }
 
-/// Shows the raw record; where it is shown already, what was there before, else the page of facts.
+/// Shows the raw response; if it is shown already, goes back to the previous screen, else to the
+/// info page.
 fn show_raw(state: &mut State, now: Now) {
     let before = state.screen;
     match before {
@@ -314,7 +315,7 @@ fn show_raw(state: &mut State, now: Now) {
     }
 }
 
-/// Shows a tab of the list; on the full detail the page of that number.
+/// Shows a tab of the list; on the full-screen details, the page with that number.
 fn show_tab(state: &mut State, tab: Tab, now: Now) {
     if state.screen == MainScreen::List {
         return selection::show_tab(state, tab, now);
@@ -328,7 +329,6 @@ fn show_tab(state: &mut State, tab: Tab, now: Now) {
     reply(state, Severity::Info, text, now);
 }
 
-/// Shows a page of the selected task.
 pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
     if state.selected().is_none() {
         let text = format!(
@@ -341,7 +341,6 @@ pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
     state.raw_opened_from = None;
 }
 
-/// Shows what was said of late.
 fn show_messages(state: &mut State, now: Now) {
     if state.past_messages().next().is_none() {
         return reply(state, Severity::Info, "Nothing was said yet.", now);
@@ -349,17 +348,17 @@ fn show_messages(state: &mut State, now: Now) {
     state.overlay = Some(Overlay::Messages { scroll: 0 });
 }
 
-/// Lets a poll through a hold at once; but not through a limit, which more questions would only
-/// make longer.
+/// Allows polls during a backoff and returns true, except during a rate limit, which more requests
+/// would only extend.
 fn lift_backoff_for_user(state: &mut State, now: Now) -> bool {
-    let Some(hold) = state.poll_queue.backoff().cloned() else {
+    let Some(backoff) = state.poll_queue.backoff().cloned() else {
         return true;
     };
-    let wait = hold.until.since(now.mono).as_secs_f64().ceil();
-    if hold.error.is_rate_limit() && wait > 0.0 {
+    let wait = backoff.until.since(now.mono).as_secs_f64().ceil();
+    if backoff.error.is_rate_limit() && wait > 0.0 {
         let text = format!(
             "Not now: {}. Asking again in {wait}s.",
-            hold.message(now.mono)
+            backoff.message(now.mono)
         );
         reply(state, Severity::Warning, text, now);
         return false;
@@ -368,7 +367,7 @@ fn lift_backoff_for_user(state: &mut State, now: Now) -> bool {
     true
 }
 
-/// Asks after the tasks meant. One that is being asked after already is not asked twice.
+/// Requests a poll of each target task that has none in flight.
 fn refresh(state: &mut State, now: Now) {
     let targets = state.targets();
     let is_idle =
@@ -472,13 +471,14 @@ enum Speed {
 
 fn change_poll_speed(state: &mut State, speed: Speed, now: Now) {
     let before = state.poll_queue.intervals();
-    let pace = match speed {
+    let intervals = match speed {
         Speed::Slower => before.longer(),
         Speed::Faster => before.shorter(),
     };
-    state.poll_queue.set_intervals(pace);
-    let [young, steady, late] = [pace.young, pace.steady, pace.late].map(|pace| pace.as_secs());
-    let limit = if pace == before {
+    state.poll_queue.set_intervals(intervals);
+    let [young, steady, late] =
+        [intervals.young, intervals.steady, intervals.late].map(|intervals| intervals.as_secs());
+    let limit = if intervals == before {
         " That is the limit."
     } else {
         ""
@@ -490,21 +490,21 @@ fn change_poll_speed(state: &mut State, speed: Speed, now: Now) {
     }
 }
 
-/// Draws the questions of a slower pace nearer, so that a faster one counts at once.
+/// Pulls polls of a slower interval forward, so that a faster one applies at once.
 fn pull_polls_forward(state: &mut State, now: Now) {
-    let (pace, late_after) = (state.poll_queue.intervals(), state.estimate().late);
-    let far: Vec<_> = state
+    let (intervals, late_after) = (state.poll_queue.intervals(), state.estimate().late);
+    let slow: Vec<_> = state
         .list
         .iter()
         .filter_map(|watched| {
             let soonest = now
                 .mono
-                .after(pace.interval(watched.run_time(now), late_after));
-            let is_far = matches!(watched.poll_state, PollState::DueAt(at) if at > soonest);
-            (is_far && watched.poll_history.failures == 0).then(|| (watched.id().clone(), soonest))
+                .after(intervals.interval(watched.run_time(now), late_after));
+            let is_slow = matches!(watched.poll_state, PollState::DueAt(at) if at > soonest);
+            (is_slow && watched.poll_history.failures == 0).then(|| (watched.id().clone(), soonest))
         })
         .collect();
-    for (id, soonest) in far {
+    for (id, soonest) in slow {
         state.list.update(&id, |watched| {
             watched.poll_state = PollState::DueAt(soonest);
         });

@@ -1,4 +1,4 @@
-//! What a person says of a task: what it is called, and whether its ending is told of.
+//! What the user sets on a task: its label, and notifications on or off.
 
 use super::{
     messages::{offer_undo, quoted_title, reject_if_read_only, reply},
@@ -17,7 +17,6 @@ use crate::{
     },
 };
 
-/// Opens the editor of the label.
 pub(super) fn open_editor(state: &mut State, now: Now) {
     if reject_if_read_only(state, now) {
         return;
@@ -29,7 +28,7 @@ pub(super) fn open_editor(state: &mut State, now: Now) {
     state.overlay = Some(Overlay::Label(Box::new(editor)));
 }
 
-/// Orders the label to be written and closes the editor.
+/// Writes the label and closes the editor.
 pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if reject_if_read_only(state, now) {
         return;
@@ -62,7 +61,7 @@ pub(super) fn accept(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     effects.push(Effect::WriteChanges(changes));
 }
 
-/// Turns the notices of the tasks off when those of all are on or mixed, else on.
+/// Turns notifications of the target tasks off, or on if they are off for all of them.
 pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if reject_if_read_only(state, now) {
         return;
@@ -72,7 +71,7 @@ pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effec
         return reply(state, Severity::Info, "No task selected.", now);
     }
     let is_off = |watched: &&WatchedTask| watched.notify == NotifySetting::Off;
-    let notices = if targets.iter().all(is_off) {
+    let notify = if targets.iter().all(is_off) {
         NotifySetting::On
     } else {
         NotifySetting::Off
@@ -80,13 +79,13 @@ pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effec
     let change = |watched: &&WatchedTask| ListChange::SetNotify {
         task: watched.id().clone(),
         at: now.wall,
-        notify: notices,
+        notify,
     };
     let changes = targets.iter().map(change).collect();
     effects.push(Effect::WriteChanges(changes));
 }
 
-/// Applies a user's written change and shows its result; shows nothing if its undo is in flight.
+/// Applies a written change and reports it; reports nothing if its undo is in flight.
 pub(super) fn change_written(
     state: &mut State,
     changes: &[&ListChange],
@@ -105,16 +104,12 @@ pub(super) fn change_written(
             (None, 1) => "The label is gone.".to_owned(),
             (None, _) => format!("The labels of {count} tasks are gone."),
         },
-        Some(ListChange::SetNotify {
-            task,
-            notify: notices,
-            ..
-        }) => {
+        Some(ListChange::SetNotify { task, notify, .. }) => {
             let what = match (count, state.list.get(task)) {
                 (1, Some(watched)) => quoted_title(watched),
                 _ => format!("{count} tasks"),
             };
-            match notices {
+            match notify {
                 NotifySetting::On => format!("On: the ending of {what} is told of again."),
                 NotifySetting::Off => {
                     format!("Off: the ending of {what} is told of on this screen alone.")
@@ -130,7 +125,7 @@ pub(super) fn change_written(
     offer_undo(state, &text, now);
 }
 
-/// Takes in the labels that were brought back, and says so.
+/// Applies restored labels and reports them.
 pub(super) fn labels_restored(state: &mut State, changes: &[&ListChange], now: Now) {
     apply_labels(state, changes, now);
     let text = match changes {
@@ -146,7 +141,8 @@ pub(super) fn labels_restored(state: &mut State, changes: &[&ListChange], now: N
     reply(state, Severity::Info, text, now);
 }
 
-/// Notes what was said of tasks; returns the labels of those that are called something else now.
+/// Applies labels and notification settings; returns the previous labels of the tasks whose label
+/// changed.
 fn apply_labels(state: &mut State, changes: &[&ListChange], now: Now) -> Labels {
     let mut before = Labels::new();
     selection::with_stable_selection(state, now, |rows| {
@@ -158,9 +154,7 @@ fn apply_labels(state: &mut State, changes: &[&ListChange], now: Now) -> Labels 
                         before.push((task.clone(), old));
                     }
                 }
-                ListChange::SetNotify {
-                    notify: notices, ..
-                } => watched.notify = *notices,
+                ListChange::SetNotify { notify, .. } => watched.notify = *notify,
                 ListChange::Add { .. }
                 | ListChange::Remove { .. }
                 | ListChange::Restore { .. }

@@ -1,4 +1,4 @@
-//! Marking tasks, and going back a step: out of the box, out of the detail, then no marks, then no
+//! Marking tasks, and stepping back: close the dialog, then the details, then clear marks, then the
 //! filter.
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     domain::{task::TaskId, time::Now},
 };
 
-/// Marks the selected task or takes its mark off; in the list it goes on to the next row.
+/// Toggles the mark of the selected task; in the list the selection moves to the next row.
 pub(super) fn toggle_mark(state: &mut State, now: Now) {
     let Some(id) = require_selected(state, now) else {
         return;
@@ -23,7 +23,7 @@ pub(super) fn toggle_mark(state: &mut State, now: Now) {
     if state.screen == MainScreen::List {
         return selection::move_by(state, 1);
     }
-    // Nothing on the full detail shows it.
+    // Full-screen details do not show marks, so the message does.
     let verb = if state.marks.has(&id) {
         "Marked"
     } else {
@@ -33,7 +33,7 @@ pub(super) fn toggle_mark(state: &mut State, now: Now) {
     reply(state, Severity::Info, format!("{verb} {title}."), now);
 }
 
-/// Marks every row from the last one marked by hand to the selected one; without such a row, the
+/// Marks every row from the last one marked alone to the selected one; without such a row, the
 /// selected one.
 pub(super) fn mark_range(state: &mut State, now: Now) {
     let Some(id) = require_selected(state, now) else {
@@ -62,7 +62,7 @@ pub(super) fn mark_range(state: &mut State, now: Now) {
     }
 }
 
-/// Marks every row shown; when all of them are, takes those marks off.
+/// Marks every row shown; if all are marked, clears their marks.
 pub(super) fn toggle_all(state: &mut State, now: Now) {
     let shown = state.rows.ids();
     if shown.is_empty() {
@@ -77,7 +77,6 @@ pub(super) fn toggle_all(state: &mut State, now: Now) {
     }
 }
 
-/// Goes one step back.
 pub(super) fn step_back(state: &mut State, now: Now) {
     if state.overlay.take().is_some() {
         return;

@@ -1,7 +1,6 @@
-//! The message line and what goes beyond it: what is said of endings, in which words, and by which
-//! ways.
+//! The message line and notifications of finished tasks.
 //!
-//! Endings of a few seconds become one notice. Knows none of the other families.
+//! Tasks that finish within a few seconds share one notification.
 
 use std::time::Duration;
 
@@ -24,50 +23,60 @@ use crate::{
     },
 };
 
-/// How long further endings are waited for before one notice goes out for all of them.
+/// How long a notification waits for further finished tasks.
 const BATCH_DELAY: Duration = Duration::from_secs(3);
 
-/// The most endings a notice names; more are counted.
+/// The most finished tasks that one notification names; further ones are counted.
 const MAX_NAMED: usize = 3;
 
-/// Answers a person in the message line.
-pub(super) fn reply(state: &mut State, tone: Severity, text: impl Into<String>, now: Now) {
-    state.message_line.reply(&text.into(), 0, tone, now);
+/// Shows the answer to a user's action.
+pub(super) fn reply(state: &mut State, severity: Severity, text: impl Into<String>, now: Now) {
+    state.message_line.reply(&text.into(), 0, severity, now);
 }
 
-/// Answers a person who did something that can be taken back, and with which key.
+/// Shows the answer to an action that can be undone, with the undo key.
 pub(super) fn offer_undo(state: &mut State, text: &str, now: Now) {
     let step = key_hint(state, Action::Undo, "undoes it");
     let text = format!("{text}{step}");
     state.message_line.offer_undo(&text, step.len(), now);
 }
 
-/// Says what came of something a person began earlier; an undo on offer is not covered by it.
-pub(super) fn show_result(state: &mut State, tone: Severity, text: impl Into<String>, now: Now) {
-    state.message_line.show_result(&text.into(), tone, now);
+/// Shows the result of an earlier command; queued while an undo hint is visible.
+pub(super) fn show_result(
+    state: &mut State,
+    severity: Severity,
+    text: impl Into<String>,
+    now: Now,
+) {
+    state.message_line.show_result(&text.into(), severity, now);
 }
 
-/// Says news in the message line, once no answer stands there.
-pub(super) fn queue_event(state: &mut State, tone: Severity, text: impl Into<String>, now: Now) {
-    state.message_line.queue_event(&text.into(), tone, now);
+/// Shows an event once no answer to the user is visible.
+pub(super) fn queue_event(
+    state: &mut State,
+    severity: Severity,
+    text: impl Into<String>,
+    now: Now,
+) {
+    state.message_line.queue_event(&text.into(), severity, now);
 }
 
-/// Takes off what has stood its time, and tells of the endings that had to wait for it.
+/// Removes an expired message, and then reports the finished tasks that were deferred.
 pub(super) fn advance_messages(state: &mut State, now: Now) {
-    let endings = state.message_line.advance(now);
+    let finished = state.message_line.advance(now);
     if state.message().is_none() {
         state.finished_earlier.clear();
     }
-    let endings: Vec<_> = endings
+    let finished: Vec<_> = finished
         .iter()
         .filter_map(|task| state.list.get(task))
         .collect();
-    match endings.as_slice() {
+    match finished.as_slice() {
         [] => {}
         [one] => {
             let one = one.id().clone();
-            if let Some((tone, sentence)) = finished_message(state, &one, now) {
-                queue_event(state, tone, sentence, now);
+            if let Some((severity, sentence)) = finished_message(state, &one, now) {
+                queue_event(state, severity, sentence, now);
             }
         }
         several => {
@@ -77,14 +86,14 @@ pub(super) fn advance_messages(state: &mut State, now: Now) {
     }
 }
 
-/// Returns a sentence with the key that does something, to follow another: " r asks again."; empty
-/// without a key.
+/// Returns a hint with the key of an action, to follow another sentence: " r asks again."; empty if
+/// no key is bound.
 pub(super) fn key_hint(state: &State, action: Action, what: &str) -> String {
     let chord = state.keymap().key_for(action);
     chord.map_or_else(String::new, |chord| format!(" {} {what}.", chord.ascii()))
 }
 
-/// Says why the list cannot be changed, if it cannot.
+/// Explains why the list cannot be changed and returns true, if so.
 pub(super) fn reject_if_read_only(state: &mut State, now: Now) -> bool {
     let reason = match (&state.loading, state.settings.access) {
         (_, AccessMode::ReadOnly) => "The list is read-only (--read-only).".to_owned(),
@@ -96,12 +105,12 @@ pub(super) fn reject_if_read_only(state: &mut State, now: Now) -> bool {
     true
 }
 
-/// Says that a task has ended: in the message line at once, elsewhere when no further ending has
-/// come for a while.
+/// Reports a finished task: in the message line at once, elsewhere once no other task has finished
+/// for a while.
 ///
-/// What had ended before this run and is only learnt of now is no news: it is said here alone.
+/// A task that had finished before this run, learnt only now, is shown in the message line only.
 pub(super) fn report_finished(state: &mut State, task: &TaskId, now: Now) {
-    let Some((tone, sentence)) = finished_message(state, task, now) else {
+    let Some((severity, sentence)) = finished_message(state, task, now) else {
         return;
     };
     let completed = state
@@ -111,62 +120,63 @@ pub(super) fn report_finished(state: &mut State, task: &TaskId, now: Now) {
     let is_meanwhile = state
         .absence
         .as_mut()
-        .is_some_and(|away| away.add_finished(task, completed));
-    // An answer that is not understood is no ending; it is said, and asked after again.
-    let is_ended = |watched: &WatchedTask| *watched.task.state() != TaskState::Unrecognised;
-    if !state.list.get(task).is_some_and(is_ended) {
-        return queue_event(state, tone, sentence, now);
+        .is_some_and(|absence| absence.add_finished(task, completed));
+    // A task with an unknown status is not finished: it is reported, and polled again.
+    let is_recognised = |watched: &WatchedTask| *watched.task.state() != TaskState::Unrecognised;
+    if !state.list.get(task).is_some_and(is_recognised) {
+        return queue_event(state, severity, sentence, now);
     }
-    let is_known = !state.answered_tasks.contains(task)
+    let was_finished_before = !state.answered_tasks.contains(task)
         && completed
             .zip(state.started_at)
-            .is_some_and(|(completed, begun)| completed <= begun);
-    if is_known {
+            .is_some_and(|(completed, started_at)| completed <= started_at);
+    if was_finished_before {
         if !state.finished_earlier.contains(task) {
             state.finished_earlier.push(task.clone());
         }
     } else {
         add_to_batch(state, task, &sentence, now);
     }
-    let digest = state.absence_summary(now).filter(|_| is_meanwhile);
-    let ended = if is_known {
+    let summary = state.absence_summary(now).filter(|_| is_meanwhile);
+    let finished = if was_finished_before {
         watched_among(state, &state.finished_earlier)
     } else {
         batch_tasks(state)
     };
-    let sum = match digest.filter(|digest| !digest.is_empty()) {
-        Some(digest) => Some((Severity::Info, digest.sentence())),
-        None if ended.len() > 1 && is_known => {
-            Some((Severity::Info, finished_summary("had ended before", &ended)))
-        }
-        None if ended.len() > 1 => Some((tone, finished_summary("have ended", &ended))),
+    let text = match summary.filter(|summary| !summary.is_empty()) {
+        Some(summary) => Some((Severity::Info, summary.sentence())),
+        None if finished.len() > 1 && was_finished_before => Some((
+            Severity::Info,
+            finished_summary("had ended before", &finished),
+        )),
+        None if finished.len() > 1 => Some((severity, finished_summary("have ended", &finished))),
         None => None,
     };
     if state.message_line.is_busy() {
         state.message_line.defer_finished(task.clone());
-    } else if let Some((tone, sum)) = sum {
-        state.message_line.show_summary(&sum, tone, now);
+    } else if let Some((severity, text)) = text {
+        state.message_line.show_summary(&text, severity, now);
     } else {
-        queue_event(state, tone, sentence, now);
+        queue_event(state, severity, sentence, now);
     }
 }
 
-/// Lets an ending be told of outside this screen, together with those of the next seconds.
+/// Adds a finished task to the batch for the next notification.
 fn add_to_batch(state: &mut State, task: &TaskId, sentence: &str, now: Now) {
-    let burst = state
+    let batch = state
         .notification_batch
         .get_or_insert_with(|| NotificationBatch {
             finished: Vec::new(),
             due: now.mono.after(BATCH_DELAY),
         });
-    burst.finished.retain(|ending| ending.task != *task);
-    burst.finished.push(FinishedTask {
+    batch.finished.retain(|finished| finished.task != *task);
+    batch.finished.push(FinishedTask {
         task: task.clone(),
         sentence: sentence.to_owned(),
     });
 }
 
-/// Returns those of the tasks that are on the list.
+/// Returns those tasks that are on the list.
 fn watched_among<'a>(state: &'a State, tasks: &[TaskId]) -> Vec<&'a WatchedTask> {
     tasks
         .iter()
@@ -174,18 +184,18 @@ fn watched_among<'a>(state: &'a State, tasks: &[TaskId]) -> Vec<&'a WatchedTask>
         .collect()
 }
 
-/// Returns the tasks of the burst that are still on the list.
+/// Returns the tasks of the batch that are still on the list.
 fn batch_tasks(state: &State) -> Vec<&WatchedTask> {
-    let endings = state
+    let finished = state
         .notification_batch
         .iter()
-        .flat_map(|burst| &burst.finished);
-    endings
-        .filter_map(|ending| state.list.get(&ending.task))
+        .flat_map(|batch| &batch.finished);
+    finished
+        .filter_map(|finished| state.list.get(&finished.task))
         .collect()
 }
 
-/// Returns how several tasks ended: "3 tasks have ended: 2 ready, 1 failed."
+/// Returns a summary of several tasks: "3 tasks have ended: 2 ready, 1 failed."
 fn finished_summary(what: &str, tasks: &[&WatchedTask]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for watched in tasks {
@@ -204,28 +214,31 @@ fn finished_summary(what: &str, tasks: &[&WatchedTask]) -> String {
     format!("{} tasks {what}: {parts}.", tasks.len())
 }
 
-/// Sends out what was waited with, once it is due.
+/// Sends the batched notification once it is due.
 pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some(burst) = state
+    let Some(batch) = state
         .notification_batch
-        .take_if(|burst| burst.due <= now.mono)
+        .take_if(|batch| batch.due <= now.mono)
     else {
         return;
     };
-    let told: Vec<_> = burst
+    let included: Vec<_> = batch
         .finished
         .iter()
-        .filter_map(|ending| Some((state.list.get(&ending.task)?, &ending.sentence)))
+        .filter_map(|finished| Some((state.list.get(&finished.task)?, &finished.sentence)))
         .filter(|(watched, _)| watched.notify == NotifySetting::On)
         .collect();
-    let tasks: Vec<_> = told.iter().map(|(watched, _)| *watched).collect();
-    let Some((_, first)) = told.first() else {
+    let tasks: Vec<_> = included.iter().map(|(watched, _)| *watched).collect();
+    let Some((_, first)) = included.first() else {
         return;
     };
     let (title, body) = if tasks.len() == 1 {
         ("kietop".to_owned(), (*first).clone())
     } else {
-        let named = told.iter().take(MAX_NAMED).map(|(_, text)| text.as_str());
+        let named = included
+            .iter()
+            .take(MAX_NAMED)
+            .map(|(_, text)| text.as_str());
         let more = match tasks.len().saturating_sub(MAX_NAMED) {
             0 => String::new(),
             more => format!(" And {more} more."),
@@ -237,30 +250,29 @@ pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec
         )
     };
     let settings = &state.settings.notifications;
-    // Whoever looks at the screen has seen it there.
-    let is_looking = state.focus == TerminalFocus::Focused;
+    // With the terminal focused, the message line has shown it.
+    let is_focused = state.focus == TerminalFocus::Focused;
     if settings.uses(NotifyChannel::Bell) {
         effects.push(Effect::Terminal(TerminalRequest::Bell));
     }
-    if settings.uses(NotifyChannel::Terminal) && !is_looking {
+    if settings.uses(NotifyChannel::Terminal) && !is_focused {
         effects.push(Effect::Terminal(TerminalRequest::Notify {
             title: title.clone(),
             body: body.clone(),
         }));
     }
-    let shown = settings.uses(NotifyChannel::Desktop) && !is_looking;
-    if shown || !settings.command.is_empty() {
+    let show_desktop = settings.uses(NotifyChannel::Desktop) && !is_focused;
+    if show_desktop || !settings.command.is_empty() {
         let message = if tasks.len() == 1 { &body } else { &title };
         let variables = command_variables(message, &tasks);
         effects.push(Effect::Notify(Notification {
             variables,
             command: settings.command.clone(),
-            desktop: shown.then_some((title, body)),
+            desktop: show_desktop.then_some((title, body)),
         }));
     }
 }
 
-/// Takes in that the terminal came to the front, or went behind others.
 pub(super) fn focus_changed(
     state: &mut State,
     focus: TerminalFocus,
@@ -280,7 +292,7 @@ pub(super) fn focus_changed(
             if state
                 .absence
                 .as_mut()
-                .is_some_and(|away| away.end_at(now.wall))
+                .is_some_and(|absence| absence.end_at(now.wall))
             {
                 show_absence_summary(state, now);
             }
@@ -289,8 +301,8 @@ pub(super) fn focus_changed(
     }
 }
 
-/// Says what has ended since the list was looked at before this run, once both are known, and
-/// returns it.
+/// Shows what finished since the last visit, once session and list are loaded, and returns those
+/// tasks.
 pub(super) fn report_finished_while_away(state: &mut State, now: Now) -> Vec<TaskId> {
     if state.loading != ListLoading::Done || state.absence.is_some() {
         return Vec::new();
@@ -298,34 +310,33 @@ pub(super) fn report_finished_while_away(state: &mut State, now: Now) -> Vec<Tas
     let Some(last) = state.session.last_seen.take() else {
         return Vec::new();
     };
-    let away = Absence::between(last, now.wall, &state.list);
-    let ended = away.finished_tasks().cloned().collect();
-    state.absence = Some(away);
+    let absence = Absence::between(last, now.wall, &state.list);
+    let finished = absence.finished_tasks().cloned().collect();
+    state.absence = Some(absence);
     show_absence_summary(state, now);
-    ended
+    finished
 }
 
 fn show_absence_summary(state: &mut State, now: Now) {
-    let digest = state
+    let summary = state
         .absence_summary(now)
-        .filter(|digest| !digest.is_empty());
-    if let Some(digest) = digest {
-        queue_event(state, Severity::Info, digest.sentence(), now);
+        .filter(|summary| !summary.is_empty());
+    if let Some(summary) = summary {
+        queue_event(state, Severity::Info, summary.sentence(), now);
     }
 }
 
-/// Orders it to be written down that the list was looked at until now.
 pub(super) fn save_last_seen(state: &State, now: Now, effects: &mut Vec<Effect>) {
     if state.settings.access == AccessMode::Full && state.loading == ListLoading::Done {
         effects.push(Effect::SaveLastSeen(now.wall));
     }
 }
 
-/// Returns the sentence about a task's ending, if it is one.
+/// Returns the sentence about a finished task; `None` for an unfinished one.
 fn finished_message(state: &State, task: &TaskId, now: Now) -> Option<(Severity, String)> {
     let watched = state.list.get(task)?;
     let status = state.status_of(watched, &state.estimate(), now);
-    let (tone, ending) = match status {
+    let (severity, ending) = match status {
         Status::Ready | Status::Saved | Status::LinkExpired => (Severity::Success, "is ready"),
         Status::NoLink => (
             Severity::Warning,
@@ -341,10 +352,10 @@ fn finished_message(state: &State, task: &TaskId, now: Now) -> Option<(Severity,
         ),
         Status::New | Status::Generating | Status::Finishing | Status::Late => return None,
     };
-    Some((tone, format!("{} {ending}.", quoted_title(watched))))
+    Some((severity, format!("{} {ending}.", quoted_title(watched))))
 }
 
-/// Returns a task's title in quotes, short enough for a sentence.
+/// Returns a task's title in quotes, its first line cut to 40 characters.
 pub(super) fn quoted_title(watched: &WatchedTask) -> String {
     let title = watched.title().split('\n').next().unwrap_or_default();
     let mut short: String = title.chars().take(40).collect();
@@ -354,7 +365,7 @@ pub(super) fn quoted_title(watched: &WatchedTask) -> String {
     format!("\"{short}\"")
 }
 
-/// Returns why a task has no result to do something with ("open", "save"), with the next step.
+/// Returns the reason why a task has no result to `verb` ("open", "save"), with a hint.
 pub(super) fn explain_missing_result(
     state: &State,
     watched: &WatchedTask,

@@ -1,4 +1,4 @@
-//! The mouse: a click does what a key could, the wheel scrolls what lies under the pointer.
+//! The mouse: a click does the same as a key, the wheel scrolls the area under the pointer.
 
 use super::{filter, keys, selection};
 use crate::{
@@ -11,31 +11,30 @@ use crate::{
     domain::{query::SortColumn, time::Now},
 };
 
-/// How many rows a turn of the wheel scrolls.
+/// Rows scrolled by one step of the wheel.
 const WHEEL_ROWS: isize = 3;
 
-/// Takes in what the mouse did to what.
 pub(super) fn handle_mouse(
     state: &mut State,
-    gesture: MouseAction,
-    spot: HitTarget,
+    action: MouseAction,
+    target: HitTarget,
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
     state.is_untouched = false;
-    match gesture {
-        MouseAction::Press => click(state, spot, now, effects),
-        MouseAction::WheelDown => scroll(state, &spot, WHEEL_ROWS),
-        MouseAction::WheelUp => scroll(state, &spot, -WHEEL_ROWS),
+    match action {
+        MouseAction::Press => click(state, target, now, effects),
+        MouseAction::WheelDown => scroll(state, &target, WHEEL_ROWS),
+        MouseAction::WheelUp => scroll(state, &target, -WHEEL_ROWS),
     }
 }
 
-fn click(state: &mut State, spot: HitTarget, now: Now, effects: &mut Vec<Effect>) {
-    // Whoever clicks into the list has done with typing its filter.
-    if matches!(state.overlay, Some(Overlay::Filter(_))) && !matches!(spot, HitTarget::Hint(_)) {
+fn click(state: &mut State, target: HitTarget, now: Now, effects: &mut Vec<Effect>) {
+    // A click outside the filter line accepts the filter.
+    if matches!(state.overlay, Some(Overlay::Filter(_))) && !matches!(target, HitTarget::Hint(_)) {
         filter::accept_filter(state);
     }
-    match spot {
+    match target {
         HitTarget::Nothing | HitTarget::List | HitTarget::Text => {}
         HitTarget::OutsideDialog => act(state, Action::Back, now, effects),
         HitTarget::Task(id) if state.is_selected(&id) => act(state, Action::Detail, now, effects),
@@ -48,8 +47,7 @@ fn click(state: &mut State, spot: HitTarget, now: Now, effects: &mut Vec<Effect>
     }
 }
 
-/// Takes a line of the box, as the keys would: the cursor goes there, and what the box offers is
-/// done.
+/// Moves the dialog's cursor to a line and accepts it, as the keys would.
 fn choose_line(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>) {
     let action = match &mut state.overlay {
         Some(Overlay::Pick(picker)) => {
@@ -87,8 +85,8 @@ fn choose_line(state: &mut State, at: usize, now: Now, effects: &mut Vec<Effect>
     act(state, action, now, effects);
 }
 
-fn scroll(state: &mut State, spot: &HitTarget, by: isize) {
-    match (&state.overlay, state.screen, spot) {
+fn scroll(state: &mut State, target: &HitTarget, by: isize) {
+    match (&state.overlay, state.screen, target) {
         (Some(Overlay::Filter(_)), ..) => keys::move_by(state, by.signum()),
         (Some(_), _, HitTarget::OutsideDialog) => {}
         (
@@ -108,7 +106,7 @@ fn scroll(state: &mut State, spot: &HitTarget, by: isize) {
 
 fn act(state: &mut State, action: Action, now: Now, effects: &mut Vec<Effect>) {
     let context = state.context();
-    // No key was pressed; where one would be typed, there is nothing to type.
+    // Enter stands for the click: it is never inserted as text.
     let chord = KeyChord::plain(Key::Enter);
     keys::act(state, action, chord, context, now, effects);
 }

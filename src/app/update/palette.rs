@@ -1,4 +1,4 @@
-//! The command palette: an action chosen by its name is done as if its key had been pressed.
+//! The command palette: a chosen action runs as if its key had been pressed.
 
 use super::messages::reply;
 use crate::{
@@ -9,14 +9,14 @@ use crate::{
     domain::time::Now,
 };
 
-/// Opens the palette for where the keyboard is.
+/// Opens the palette with the actions of the current key context.
 pub(super) fn open_palette(state: &mut State) {
     let palette = CommandPalette::new(state.context(), &state.settings.keymap);
     state.overlay = Some(Overlay::Palette(Box::new(palette)));
 }
 
-/// Returns the action under the cursor and where it is done, and closes the palette; with none, or
-/// one that has no meaning where the palette was opened, it says so and stays.
+/// Returns the chosen action and the context it runs in, and closes the palette. Without a match it
+/// says so and stays open.
 pub(super) fn accept_palette(state: &mut State, now: Now) -> Option<(Action, KeyContext)> {
     let Some(Overlay::Palette(palette)) = &state.overlay else {
         return None;

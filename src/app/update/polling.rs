@@ -1,4 +1,4 @@
-//! Questions and answers: which tasks are asked after, and what an answer changes.
+//! Polling: starting requests and applying their results.
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// The shortest time a question is put off: a turn refused at once again is no use.
+/// The shortest delay after a denied poll: an immediate retry would be denied again.
 const MIN_DELAY: Duration = Duration::from_millis(50);
 
-/// Returns when the next poll may start, if one is to.
+/// Returns the earliest time at which a poll may start; `None` if there is none to start.
 pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
     let in_flight = state.list.counts().in_flight;
     let opens = state.poll_queue.next_slot_at(in_flight, now.mono)?;
@@ -40,12 +40,12 @@ pub(super) fn next_start(state: &State, now: Now) -> Option<Mono> {
     state.list.next_due().map(|due| due.max(opens))
 }
 
-/// Starts every poll that is due and may start, first those the user asked for.
+/// Starts every poll that is due and permitted, those that the user requested first.
 pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     while next_start(state, now).is_some_and(|at| at <= now.mono) {
-        let asked_for = state.poll_queue.take_requested();
-        let is_by_hand = asked_for.is_some();
-        let next = asked_for.or_else(|| state.list.due(now.mono).next().cloned());
+        let requested = state.poll_queue.take_requested();
+        let is_manual = requested.is_some();
+        let next = requested.or_else(|| state.list.due(now.mono).next().cloned());
         let Some(task) = next else { return };
         let may_start =
             |watched: &WatchedTask| !matches!(watched.poll_state, PollState::InFlight { .. });
@@ -58,7 +58,7 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
             continue;
         };
         let attempt = state.poll_queue.start(now.mono);
-        if is_by_hand {
+        if is_manual {
             state.poll_queue.mark_manual(attempt);
         }
         state.list.update(&task, |watched| {
@@ -75,7 +75,7 @@ pub(super) fn start_due(state: &mut State, now: Now, effects: &mut Vec<Effect>) 
     }
 }
 
-/// Calls questions lost that were not answered by any deadline.
+/// Ends polls that got no result by the deadline.
 pub(super) fn expire_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     state.poll_queue.prune_orphans(None, now.mono);
     loop {
@@ -92,27 +92,27 @@ pub(super) fn expire_lost(state: &mut State, now: Now, effects: &mut Vec<Effect>
         else {
             return;
         };
-        let told = (Err(PollError::AnswerLost), ResponseNotes::default());
-        poll_finished(state, &id, attempt, told, now, effects);
+        let result = (Err(PollError::AnswerLost), ResponseNotes::default());
+        poll_finished(state, &id, attempt, result, now, effects);
     }
 }
 
-/// Takes an answer in. One to an old question is left aside; of one after a task no longer watched
-/// counts what it says of the account.
+/// Applies a poll result. An outdated one is dropped; one for a removed task counts for the account
+/// only.
 pub(super) fn poll_finished(
     state: &mut State,
     task: &TaskId,
     attempt: PollAttempt,
-    (answer, noticed): (PollResult, ResponseNotes),
+    (answer, notes): (PollResult, ResponseNotes),
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
-    let stray = state.poll_queue.end_orphan(attempt);
-    let under_way = end_attempt(state, task, attempt, now).map(|(since, _)| since);
-    compare_clocks(state, &noticed, under_way.or(stray), now);
-    record_anomalies(state, task, &answer, noticed, under_way, now);
-    let Some(since) = under_way else {
-        if let Some(since) = stray {
+    let orphan_since = state.poll_queue.end_orphan(attempt);
+    let in_flight_since = end_attempt(state, task, attempt, now).map(|(since, _)| since);
+    compare_clocks(state, &notes, in_flight_since.or(orphan_since), now);
+    record_anomalies(state, task, &answer, notes, in_flight_since, now);
+    let Some(since) = in_flight_since else {
+        if let Some(since) = orphan_since {
             match answer {
                 Err(error) if error.scope() == ErrorScope::Account => {
                     state.poll_queue.back_off(error, since, now.mono);
@@ -127,7 +127,7 @@ pub(super) fn poll_finished(
         Err(error) if error.scope() == ErrorScope::Account => {
             reschedule(state, task, now.mono);
             if error.is_local() {
-                // It never was sent.
+                // It was never sent.
                 state.poll_queue.uncount_start(since);
             } else {
                 state.poll_queue.record_rejection(task, now.mono);
@@ -141,39 +141,39 @@ pub(super) fn poll_finished(
     }
 }
 
-/// Compares the server's clock with ours, as one answer showed it.
-fn compare_clocks(state: &mut State, noticed: &ResponseNotes, asked: Option<Mono>, now: Now) {
-    let (Some(date), Some(asked)) = (noticed.date, asked) else {
+/// Compares the server's clock with ours.
+fn compare_clocks(state: &mut State, notes: &ResponseNotes, sent_at: Option<Mono>, now: Now) {
+    let (Some(date), Some(sent_at)) = (notes.date, sent_at) else {
         return;
     };
-    let asked = time::saturating_sub(now.wall, now.mono.since(asked));
-    let gap = response_notes::clock_gap(date, asked, now.wall);
+    let sent_at = time::saturating_sub(now.wall, now.mono.since(sent_at));
+    let gap = response_notes::clock_gap(date, sent_at, now.wall);
     state.diagnostics.add_clock_sample(gap);
 }
 
-/// Counts an answer that is odd by itself, or beside what the server told before.
+/// Counts a response that is unusual by itself, or contradicts an earlier one.
 fn record_anomalies(
     state: &mut State,
     task: &TaskId,
     answer: &PollResult,
-    mut noticed: ResponseNotes,
-    under_way: Option<Mono>,
+    mut notes: ResponseNotes,
+    in_flight_since: Option<Mono>,
     now: Now,
 ) {
-    noticed.add_from_result(answer);
-    let watched = under_way.and_then(|_| state.list.get(task));
+    notes.add_from_result(answer);
+    let watched = in_flight_since.and_then(|_| state.list.get(task));
     if watched.is_some_and(|watched| watched.is_contradicted_by(answer)) {
-        noticed.add(Anomaly::Contradiction);
-        // Seen from itself such an answer is a good one, of which nothing was kept but the record.
-        if let (Ok(seen), None) = (answer, &noticed.text) {
-            noticed.keep_excerpt(&seen.raw);
+        notes.add(Anomaly::Contradiction);
+        // Taken alone the answer is fine, so no excerpt of it was kept.
+        if let (Ok(answer), None) = (answer, &notes.text) {
+            notes.keep_excerpt(&answer.raw);
         }
     }
-    state.diagnostics.record(task, noticed, answer, now.wall);
+    state.diagnostics.record(task, notes, answer, now.wall);
 }
 
-/// Closes a question: returns since when it was under way, and whether a person asked for it.
-/// `None` when it is an old one, or its task is no longer on the list.
+/// Ends an attempt; returns its start time and whether the user requested it. `None` if it is
+/// outdated or its task was removed.
 fn end_attempt(
     state: &mut State,
     task: &TaskId,
@@ -181,18 +181,18 @@ fn end_attempt(
     now: Now,
 ) -> Option<(Mono, bool)> {
     state.poll_queue.prune_orphans(Some(attempt), now.mono);
-    let is_by_hand = state.poll_queue.take_manual(attempt);
+    let is_manual = state.poll_queue.take_manual(attempt);
     match state.list.get(task)?.poll_state {
         PollState::InFlight {
             attempt: awaited,
             since,
-        } if awaited == attempt => Some((since, is_by_hand)),
+        } if awaited == attempt => Some((since, is_manual)),
         PollState::InFlight { .. } | PollState::DueAt(_) | PollState::Stopped(_) => None,
     }
 }
 
-/// Lets a task be asked after then. What has ended was asked after by a person's hand, and is not
-/// by itself.
+/// Schedules the next poll at `at`. A finished task was polled at the user's request and is not
+/// scheduled.
 fn reschedule(state: &mut State, task: &TaskId, at: Mono) {
     state.list.update(task, |watched| {
         watched.poll_state = if watched.task.state().is_final() && !watched.lacks_link() {
@@ -203,32 +203,33 @@ fn reschedule(state: &mut State, task: &TaskId, at: Mono) {
     });
 }
 
-/// Takes in that a question was not asked: no check, no error, only another time for it.
+/// Handles a poll that the limiter denied: it counts neither as a check nor as an error, and is
+/// only scheduled again.
 pub(super) fn poll_denied(
     state: &mut State,
     task: &TaskId,
     attempt: PollAttempt,
-    put_off: Denied,
+    denied: Denied,
     now: Now,
 ) {
-    let Some((since, is_by_hand)) = end_attempt(state, task, attempt, now) else {
+    let Some((since, is_manual)) = end_attempt(state, task, attempt, now) else {
         return;
     };
     state.poll_queue.uncount_start(since);
-    let until = now.mono.after(put_off.wait.clamp(MIN_DELAY, MAX_WAIT));
-    match put_off.reason {
+    let until = now.mono.after(denied.wait.clamp(MIN_DELAY, MAX_WAIT));
+    match denied.reason {
         DenyReason::TaskBusy => {
             let at = until.max(interval_end(state, task, now));
             reschedule(state, task, at);
-            if is_by_hand {
-                explain_denial(state, task, put_off.wait, now);
+            if is_manual {
+                explain_denial(state, task, denied.wait, now);
             }
         }
         DenyReason::LimitReached => {
             state.poll_queue.defer_until(until);
-            // It was the longest waiting, and stays it.
+            // It was first in the queue, and stays first.
             reschedule(state, task, Mono::default());
-            if is_by_hand {
+            if is_manual {
                 state.poll_queue.requeue_first(task.clone());
             }
         }
@@ -241,16 +242,16 @@ pub(super) fn poll_denied(
     }
 }
 
-/// Says why a task that a person asked for is not asked after at once: this very program, or
-/// another one, just did.
+/// Explains why a requested refresh was denied: this instance or another one has just polled the
+/// task.
 fn explain_denial(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
     let wait = wait.as_secs_f64().ceil();
     let text = match state.poll_queue.backoff() {
         _ if !state.poll_queue.was_just_polled(task, now.mono) => {
             "Another kietop is asking after it; its answer shows here too.".to_owned()
         }
-        Some(hold) => {
-            let why = hold.message(now.mono);
+        Some(backoff) => {
+            let why = backoff.message(now.mono);
             format!("Held back: {why}. Asking again in {wait}s.")
         }
         None => format!("It was asked after just now; {wait}s must lie between."),
@@ -258,8 +259,8 @@ fn explain_denial(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
     reply(state, Severity::Info, text, now);
 }
 
-/// Returns when a task's interval since its last check is over: the other instance's answer may be
-/// here already.
+/// Returns the end of the task's interval since its last check: by then the result of the other
+/// instance may be here.
 fn interval_end(state: &State, task: &TaskId, now: Now) -> Mono {
     let Some(watched) = state.list.get(task) else {
         return now.mono;
@@ -275,7 +276,7 @@ fn interval_end(state: &State, task: &TaskId, now: Now) -> Mono {
     now.mono.after(wait)
 }
 
-/// Joins what an answer says about one task with what is known, and sets its next question.
+/// Merges a result into the task and schedules the next poll.
 fn apply_answer(
     state: &mut State,
     task: &TaskId,
@@ -284,16 +285,21 @@ fn apply_answer(
     effects: &mut Vec<Effect>,
 ) {
     let late_after = state.estimate().late;
-    let (pace, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
-    let absorbed = selection::with_stable_selection(state, now, |rows| {
+    let (intervals, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
+    let merge = selection::with_stable_selection(state, now, |rows| {
         rows.update(task, |watched| {
-            let absorbed = watched.apply_answer(&answer, now.wall);
-            watched.poll_state =
-                schedule::next_state(watched.poll_input(now), pace, late_after, jitter, now.mono);
-            absorbed
+            let merge = watched.apply_answer(&answer, now.wall);
+            watched.poll_state = schedule::next_state(
+                watched.poll_input(now),
+                intervals,
+                late_after,
+                jitter,
+                now.mono,
+            );
+            merge
         })
     });
-    if absorbed == Some(Merge::Changed) {
+    if merge == Some(Merge::Changed) {
         report_finished(state, task, now);
         download::auto_save(state, task, now, effects);
     }
@@ -303,7 +309,6 @@ fn apply_answer(
     write_answer(state, task, answer, now, effects);
 }
 
-/// Writes an answer down.
 fn write_answer(
     state: &mut State,
     task: &TaskId,

@@ -1,5 +1,4 @@
-//! Pictures of the selected task: ordered one pair after the other, and only when somebody would
-//! see them.
+//! Previews of the selected task: requested one at a time, and only while visible.
 
 use crate::{
     app::{
@@ -9,17 +8,12 @@ use crate::{
     domain::preview::{PreviewError, PreviewId, PreviewRequest},
 };
 
-/// Takes in how an order ended. What was stopped is forgotten, so that it is ordered again when it
-/// is wanted again.
-pub(super) fn preview_ready(
-    state: &mut State,
-    number: PreviewId,
-    result: Result<(), PreviewError>,
-) {
-    if let Some(picture) = &mut state.previews.current
-        && picture.request.id == number
+/// Applies the result of a preview. A stopped one is dropped, so that it can be requested again.
+pub(super) fn preview_ready(state: &mut State, id: PreviewId, result: Result<(), PreviewError>) {
+    if let Some(preview) = &mut state.previews.current
+        && preview.request.id == id
     {
-        picture.stage = match (result, picture.stage) {
+        preview.stage = match (result, preview.stage) {
             (Ok(()), _) => PreviewStage::Shown,
             (Err(_), PreviewStage::Stopping) => {
                 state.previews.current = None;
@@ -33,27 +27,27 @@ pub(super) fn preview_ready(
     }
 }
 
-/// Lets what failed be tried again, as after ffmpeg was installed.
+/// Drops a failed preview so that it is tried again, for example once ffmpeg is installed.
 pub(super) fn clear_failure(state: &mut State) {
-    if let Some(picture) = &state.previews.current
-        && matches!(picture.stage, PreviewStage::Failed(_))
+    if let Some(preview) = &state.previews.current
+        && matches!(preview.stage, PreviewStage::Failed(_))
     {
         state.previews.current = None;
     }
 }
 
-/// Orders the pictures that are wanted now. While others are being read it waits for their answer;
-/// those of videos that nobody looks at any more are stopped before.
+/// Requests the preview that is wanted now. While another is being rendered it waits for the
+/// result, and stops one that is no longer visible.
 pub(super) fn request_preview(state: &mut State, effects: &mut Vec<Effect>) {
     if state.overlay.is_some() {
         return;
     }
-    let order = state.preview_request();
+    let request = state.preview_request();
     if let Some(last) = &mut state.previews.current {
         match last.stage {
             PreviewStage::Rendering => {
-                let is_wanted = |order: &PreviewRequest| order.has_same_videos(&last.request);
-                if !order.as_ref().is_some_and(is_wanted) {
+                let is_wanted = |request: &PreviewRequest| request.has_same_videos(&last.request);
+                if !request.as_ref().is_some_and(is_wanted) {
                     last.stage = PreviewStage::Stopping;
                     effects.push(Effect::StopPreview(last.request.id));
                 }
@@ -63,17 +57,17 @@ pub(super) fn request_preview(state: &mut State, effects: &mut Vec<Effect>) {
             PreviewStage::Shown | PreviewStage::Failed(_) => {}
         }
     }
-    let Some(order) = order else {
+    let Some(request) = request else {
         return;
     };
-    let is_known = |picture: &TaskPreview| picture.request.is_equivalent(&order);
+    let is_known = |preview: &TaskPreview| preview.request.is_equivalent(&request);
     if state.previews.current.as_ref().is_some_and(is_known) {
         return;
     }
-    state.previews.last_id = order.id;
+    state.previews.last_id = request.id;
     state.previews.current = Some(TaskPreview {
-        request: order.clone(),
+        request: request.clone(),
         stage: PreviewStage::Rendering,
     });
-    effects.push(Effect::RenderPreview(Box::new(order)));
+    effects.push(Effect::RenderPreview(Box::new(request)));
 }

@@ -1,5 +1,4 @@
-//! Removals: several at once are asked about once. And taking back, whole, what was done last: a
-//! removal or labels.
+//! Removing tasks, and undoing the last removal or label change as a whole.
 
 use super::{
     messages::{reject_if_read_only, reply},
@@ -13,13 +12,13 @@ use crate::{
     domain::{list_change::ListChange, task::TaskId, time::Now},
 };
 
-/// Removes the task meant; several of them, or one that is not to be seen, after a yes.
+/// Removes the target task; asks first for several tasks or a hidden one.
 pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if reject_if_read_only(state, now) {
         return;
     }
     let targets = state.targets();
-    let is_any = !targets.is_empty();
+    let has_targets = !targets.is_empty();
     let tasks: Vec<_> = targets
         .into_iter()
         .map(|watched| watched.id().clone())
@@ -27,7 +26,7 @@ pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effe
         .collect();
     let hidden = state.hidden_targets();
     match tasks.len() {
-        0 if is_any => reply(state, Severity::Info, "Already being removed.", now),
+        0 if has_targets => reply(state, Severity::Info, "Already being removed.", now),
         0 => reply(state, Severity::Info, "No task to remove.", now),
         1 if hidden == 0 => remove_tasks(state, tasks, now, effects),
         _ => {
@@ -36,7 +35,7 @@ pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effe
     }
 }
 
-/// Orders tasks to be removed, in one change that one undo takes back.
+/// Removes tasks in one change, so that one undo restores all of them.
 pub(super) fn remove_tasks(
     state: &mut State,
     tasks: Vec<TaskId>,
@@ -56,8 +55,8 @@ pub(super) fn remove_tasks(
     effects.push(Effect::WriteChanges(changes));
 }
 
-/// Undoes the last change: a removal, also of an earlier run, or labels. Writes that are not
-/// answered yet count too: they are written in order.
+/// Undoes the last change: a removal, also of an earlier run, or labels. Writes still in flight
+/// count too, since writes keep their order.
 pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if reject_if_read_only(state, now) {
         return;

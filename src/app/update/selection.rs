@@ -1,5 +1,5 @@
-//! What is under the cursor. Selection and first visible row are kept by id: nothing moves under
-//! the hand.
+//! The selection and the visible rows. Selection and first visible row are kept by task id, so
+//! changes of the list do not move them.
 
 use crate::{
     app::{
@@ -17,47 +17,47 @@ use crate::{
     },
 };
 
-/// Moves the selection by rows, held at the ends.
+/// Moves the selection by rows, up to the first or last one.
 pub(super) fn move_by(state: &mut State, by: isize) {
     let at = state.position().unwrap_or_default();
     go_to(state, at.saturating_add_signed(by));
 }
 
-/// Selects the row with that number, or the last one.
+/// Selects the row at an index, or the last row.
 pub(super) fn go_to(state: &mut State, at: usize) {
     let last = state.shown().len().saturating_sub(1);
     state.selected = state.shown().get(at.min(last)).cloned();
     keep_visible(state);
 }
 
-/// Scrolls the list by rows; the selection goes along where it would leave the screen.
+/// Scrolls the list by rows; the selection moves only to stay on the screen.
 pub(super) fn scroll(state: &mut State, by: isize) {
     let rows = usize::from(state.size.page).max(1);
-    let most = state.shown().len().saturating_sub(rows);
-    state.top = state.top.saturating_add_signed(by).min(most);
+    let max_top = state.shown().len().saturating_sub(rows);
+    state.top = state.top.saturating_add_signed(by).min(max_top);
     if let Some(at) = state.position() {
-        let seen = at.clamp(state.top, state.top + rows - 1);
-        go_to(state, seen);
+        let to = at.clamp(state.top, state.top + rows - 1);
+        go_to(state, to);
     }
 }
 
-/// Selects a task where the tab shows it.
+/// Selects a task if the current view shows it.
 pub(super) fn select(state: &mut State, id: &TaskId) {
     if let Some(at) = state.rows.position(id, &state.list) {
         go_to(state, at);
     }
 }
 
-/// Returns how many rows a page has.
+/// Returns the number of rows on a page.
 pub(super) fn page(state: &State) -> isize {
     isize::try_from(state.size.page.max(1)).unwrap_or(1)
 }
 
-/// Looks at the list in another way; the selection stays where its task is still shown, else goes
-/// to the first row.
-pub(super) fn set_view(state: &mut State, lens: ListView, now: Now) {
+/// Changes tab, filter or sort order. The selection stays if its task is still shown, else moves to
+/// the first row.
+pub(super) fn set_view(state: &mut State, list_view: ListView, now: Now) {
     let first = state.shown().get(state.top).cloned();
-    state.rows.set_view(lens, &state.list, now);
+    state.rows.set_view(list_view, &state.list, now);
     if state.position().is_none() {
         state.top = 0;
         return go_to(state, 0);
@@ -68,17 +68,15 @@ pub(super) fn set_view(state: &mut State, lens: ListView, now: Now) {
     keep_visible(state);
 }
 
-/// Shows another tab.
 pub(super) fn show_tab(state: &mut State, tab: Tab, now: Now) {
-    let lens = ListView {
+    let view = ListView {
         tab,
         ..state.list_view().clone()
     };
-    set_view(state, lens, now);
+    set_view(state, view, now);
 }
 
-/// Follows the clock: on the tab of ending links, and through some filters, rows come and go by
-/// time alone.
+/// Rebuilds the rows when time alone changed them: links that expire, and filters by age.
 pub(super) fn update_for_time(state: &mut State, now: Now) {
     state.list.advance_to(now);
     if state.rows.is_outdated(&state.list, now) {
@@ -88,7 +86,7 @@ pub(super) fn update_for_time(state: &mut State, now: Now) {
     }
 }
 
-/// Selects a row again after the detail, whose task may have left the tab meanwhile.
+/// Selects a row after the details are closed, since their task may have left the tab.
 pub(super) fn leave_detail(state: &mut State) {
     if state.position().is_none() {
         go_to(state, state.vacated_row.unwrap_or_default());
@@ -96,21 +94,20 @@ pub(super) fn leave_detail(state: &mut State) {
     state.vacated_row = None;
 }
 
-/// Scrolls just as far as it takes to have the selected row on the screen and no empty row below
-/// the last.
+/// Scrolls just far enough to show the selected row, with no empty row below the last one.
 pub(super) fn keep_visible(state: &mut State) {
     let rows = usize::from(state.size.page).max(1);
-    let most = state.shown().len().saturating_sub(rows);
-    state.top = state.top.min(most);
+    let max_top = state.shown().len().saturating_sub(rows);
+    state.top = state.top.min(max_top);
     if let Some(at) = state.position() {
         state.top = state.top.clamp((at + 1).saturating_sub(rows), at);
     }
 }
 
-/// Changes tasks of the list and holds first visible row and selection where they were.
+/// Changes tasks of the list while the first visible row and the selection stay in place.
 ///
-/// A selected task that leaves the view passes the selection to the row that takes its place; but
-/// not while it fills the screen, where another one under the same keys would be a trap.
+/// If the selected task leaves the view, the row that takes its place is selected; but not in
+/// full-screen details, where the keys would silently apply to another task.
 pub(super) fn with_stable_selection<R>(
     state: &mut State,
     now: Now,
@@ -122,8 +119,8 @@ pub(super) fn with_stable_selection<R>(
         state: &mut *state,
         now,
     });
-    // Before the first key nobody has chosen where to look, and a list that is just being learnt of
-    // starts at its top.
+    // Until the first key press nothing was selected by the user, and the loading list starts at
+    // its top.
     if state.is_untouched {
         state.top = 0;
         state.selected = state.shown().first().cloned();
@@ -143,44 +140,40 @@ pub(super) fn with_stable_selection<R>(
     result
 }
 
-/// From how many tasks at once on the view is built afresh: row by row, each would move all rows
-/// below it.
+/// From this many tasks on the rows are rebuilt: inserting one by one would move all rows below
+/// each time.
 const REBUILD_THRESHOLD: usize = 64;
 
-/// Gives access to the list so that the view follows each change.
+/// Access to the list that updates the visible rows with each change.
 pub(super) struct RowEditor<'a> {
     state: &'a mut State,
     now: Now,
 }
 
 impl RowEditor<'_> {
-    /// Puts a task on the list, or in the place of what was known of it. A question still under way
-    /// goes on.
+    /// Inserts or replaces a task. A poll in flight continues.
     pub(super) fn insert(&mut self, watched: WatchedTask) {
         let id = watched.id().clone();
-        let standing = self.state.rows.row_position(&id, &self.state.list);
+        let before = self.state.rows.row_position(&id, &self.state.list);
         self.insert_unindexed(watched);
-        self.update_row(&id, &standing);
+        self.update_row(&id, &before);
     }
 
-    /// Puts a task on the list behind the view's back.
+    /// Inserts without updating the visible rows; call `rebuild` or `update_row` afterwards.
     fn insert_unindexed(&mut self, mut watched: WatchedTask) {
         let State {
-            list,
-            poll_queue: polls,
-            ..
+            list, poll_queue, ..
         } = &mut *self.state;
         if let Some(before) = list.get(watched.id()) {
             if matches!(before.poll_state, PollState::InFlight { .. }) {
                 watched.poll_state = before.poll_state;
             }
-        } else if let Some((attempt, since)) = polls.take_orphan(watched.id()) {
+        } else if let Some((attempt, since)) = poll_queue.take_orphan(watched.id()) {
             watched.poll_state = PollState::InFlight { attempt, since };
         }
         list.insert(watched);
     }
 
-    /// Puts several tasks on the list.
     pub(super) fn insert_all(&mut self, all: Vec<WatchedTask>) {
         if all.len() < REBUILD_THRESHOLD {
             return all.into_iter().for_each(|watched| self.insert(watched));
@@ -191,16 +184,14 @@ impl RowEditor<'_> {
         self.rebuild();
     }
 
-    /// Takes a task off the list, and its mark with it.
+    /// Removes a task and its mark.
     pub(super) fn remove(&mut self, id: &TaskId) -> Option<WatchedTask> {
-        let State {
-            rows: view, list, ..
-        } = &mut *self.state;
-        view.remove(list.get(id)?, list);
+        let State { rows, list, .. } = &mut *self.state;
+        rows.remove(list.get(id)?, list);
         self.remove_unindexed(id)
     }
 
-    /// Takes several tasks off the list; returns those that were there.
+    /// Removes several tasks; returns those that were on the list.
     pub(super) fn remove_all(&mut self, ids: &[&TaskId]) -> Vec<WatchedTask> {
         if ids.len() < REBUILD_THRESHOLD {
             return ids.iter().filter_map(|id| self.remove(id)).collect();
@@ -213,40 +204,37 @@ impl RowEditor<'_> {
         removed
     }
 
-    /// Takes a task off the list behind the view's back.
+    /// Removes without updating the visible rows.
     fn remove_unindexed(&mut self, id: &TaskId) -> Option<WatchedTask> {
         let State {
             list,
-            poll_queue: polls,
+            poll_queue,
             marks,
-            downloads: saves,
+            downloads,
             ..
         } = &mut *self.state;
         let watched = list.remove(id)?;
         marks.remove(id);
-        saves.needs_orphan_check = true;
+        downloads.needs_orphan_check = true;
         if let PollState::InFlight { attempt, since } = watched.poll_state {
-            polls.add_orphan(id.clone(), attempt, since);
+            poll_queue.add_orphan(id.clone(), attempt, since);
         }
         Some(watched)
     }
 
-    /// Changes a task in its place.
     pub(super) fn update<R>(
         &mut self,
         id: &TaskId,
         change: impl FnOnce(&mut WatchedTask) -> R,
     ) -> Option<R> {
-        let State {
-            rows: view, list, ..
-        } = &mut *self.state;
-        let standing = view.row_position(id, list);
+        let State { rows, list, .. } = &mut *self.state;
+        let before = rows.row_position(id, list);
         let result = list.update(id, change);
-        self.update_row(id, &standing);
+        self.update_row(id, &before);
         result
     }
 
-    /// Takes a whole list in, as at the start.
+    /// Replaces the whole list.
     pub(super) fn replace(&mut self, all: Vec<WatchedTask>) {
         let mut list = Watchlist::new(self.state.settings.retention);
         for watched in all {
@@ -257,25 +245,20 @@ impl RowEditor<'_> {
         self.rebuild();
     }
 
-    /// Builds the view afresh.
     pub(super) fn rebuild(&mut self) {
-        let State {
-            rows: view, list, ..
-        } = &mut *self.state;
-        view.rebuild(list, self.now);
+        let State { rows, list, .. } = &mut *self.state;
+        rows.rebuild(list, self.now);
     }
 
     fn update_row(&mut self, id: &TaskId, before: &RowPosition) {
-        let State {
-            rows: view, list, ..
-        } = &mut *self.state;
+        let State { rows, list, .. } = &mut *self.state;
         if let Some(watched) = list.get(id) {
-            view.update(before, watched, list, self.now);
+            rows.update(before, watched, list, self.now);
         }
     }
 }
 
-/// Reads the journal of the selected task once the last reading was answered.
+/// Reads the journal of the selected task once the previous read has completed.
 pub(super) fn read_journal(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(selected) = &state.selected else {
         return;
@@ -288,8 +271,8 @@ pub(super) fn read_journal(state: &mut State, effects: &mut Vec<Effect>) {
     effects.push(Effect::ReadJournal(selected.clone()));
 }
 
-/// Reads the raw record of the selected task where it is looked at, once the last reading was
-/// answered.
+/// Reads the raw response of the selected task while its page is shown, once the previous read has
+/// completed.
 pub(super) fn read_raw_response(state: &mut State, effects: &mut Vec<Effect>) {
     let is_shown = matches!(
         state.screen,
@@ -312,8 +295,8 @@ pub(super) fn read_raw_response(state: &mut State, effects: &mut Vec<Effect>) {
     effects.push(Effect::ReadRawResponse(selected.clone()));
 }
 
-/// Lets what the list holds of a task be read again, as after a change of it. The raw record is
-/// shown until then.
+/// Marks the journal and raw response of a task as outdated. The raw response stays on the screen
+/// until it is read again.
 pub(super) fn invalidate_journal(state: &mut State, task: &TaskId) {
     if let Some(raw) = state.raw.as_mut().filter(|raw| raw.task == *task) {
         raw.is_outdated = true;

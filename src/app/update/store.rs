@@ -1,4 +1,4 @@
-//! The list on disk: what was read, written, or changed by another instance.
+//! The list on disk: results of reads and writes, and changes by other instances.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,14 +28,13 @@ use crate::{
     },
 };
 
-/// How long after a failed write the next one is tried.
+/// Delay before a failed write or read is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long another instance is given to ask first after a task that it added.
+/// How long the instance that added a task may poll it first.
 const ADDER_HEAD_START: Duration = Duration::from_secs(2);
 
-/// Takes the list in as it was read, and returns which tasks ended since it was looked at before
-/// this run.
+/// Applies the result of reading the list; returns the tasks that finished since the last visit.
 pub(super) fn list_loaded(
     state: &mut State,
     result: Result<Vec<WatchedTask>, StoreError>,
@@ -48,7 +47,8 @@ pub(super) fn list_loaded(
             messages::report_finished_while_away(state, now)
         }
         Err(error) => {
-            // This may pass: another program releases the file, space is freed or access is given.
+            // These errors may pass: another program releases the file, space is freed or access is
+            // given.
             let may_pass = matches!(
                 error,
                 StoreError::Busy
@@ -65,51 +65,53 @@ pub(super) fn list_loaded(
     }
 }
 
-/// Takes in what another instance did, and returns which tasks ended by it. Its answers count like
-/// our own, so the task is not asked again at once.
+/// Applies changes by another instance; returns the tasks that they finished. Its poll results
+/// count like our own, so the tasks are not polled again at once.
 pub(super) fn apply_external(
     state: &mut State,
-    deltas: Vec<ExternalChange>,
+    changes: Vec<ExternalChange>,
     now: Now,
 ) -> Vec<TaskId> {
-    let mut ended = Vec::new();
+    let mut finished = Vec::new();
     if state.loading != ListLoading::Done {
-        return ended;
+        return finished;
     }
     if is_file_missing(state) {
-        // The file is back.
+        // The file exists again.
         state.write_queue.retry_at = Some(now.mono);
     }
-    for delta in deltas {
-        match delta {
+    for change in changes {
+        match change {
             ExternalChange::Removed(id) => {
                 selection::with_stable_selection(state, now, |rows| rows.remove(&id));
             }
-            ExternalChange::Changed(watched) => ended.extend(adopt_external(state, *watched, now)),
+            ExternalChange::Changed(watched) => {
+                finished.extend(adopt_external(state, *watched, now))
+            }
         }
     }
-    ended
+    finished
 }
 
-/// Takes in one task as another instance wrote it; returns its id when it has just ended.
-fn adopt_external(state: &mut State, news: WatchedTask, now: Now) -> Option<TaskId> {
-    let id = news.id().clone();
+/// Applies one task as another instance wrote it; returns its id if that finished it.
+fn adopt_external(state: &mut State, task: WatchedTask, now: Now) -> Option<TaskId> {
+    let id = task.id().clone();
     let before = state.list.get(&id);
     let was_final = before.is_none_or(|before| before.task.state().is_final());
-    let was_begun = before.is_some_and(|before| before.saved_results.pending_folder.is_some());
-    let news = merge_external(state, news, now);
-    let is_final = news.task.state().is_final();
+    let was_saving = before.is_some_and(|before| before.saved_results.pending_folder.is_some());
+    let task = merge_external(state, task, now);
+    let is_final = task.task.state().is_final();
     let is_answered = before.is_some_and(|before| {
-        news.poll_history.last_error.is_none()
-            && news.poll_history.checks > before.poll_history.checks
+        task.poll_history.last_error.is_none()
+            && task.poll_history.checks > before.poll_history.checks
     });
     if is_answered {
         backoff::lift_after_external_success(state, now);
     }
-    if news.saved_results.pending_folder.is_some() && !was_begun {
+    if task.saved_results.pending_folder.is_some() && !was_saving {
         state.downloads.held_by_others.insert(id.clone(), now.mono);
     }
-    selection::with_stable_selection(state, now, |rows| rows.insert(news));
+    selection::with_stable_selection(state, now, |rows| rows.insert(task));
     selection::invalidate_journal(state, &id);
     if is_final && !was_final {
         report_finished(state, &id, now);
@@ -118,55 +120,54 @@ fn adopt_external(state: &mut State, news: WatchedTask, now: Now) -> Option<Task
     None
 }
 
-/// Joins what the list on disk says of a task with what is known of it: that may not be written
-/// down yet.
-fn merge_external(state: &State, mut news: WatchedTask, now: Now) -> WatchedTask {
+/// Merges a task from the list file with the state here, which may not be written yet.
+fn merge_external(state: &State, mut task: WatchedTask, now: Now) -> WatchedTask {
     let interval = state
         .poll_queue
         .intervals()
-        .interval(news.run_time(now), state.estimate().late);
-    let Some(before) = state.list.get(news.id()) else {
-        if matches!(news.poll_state, PollState::DueAt(_)) {
-            // The one that added it asks at once, or just did.
-            let wait = news.poll_history.last_ok.map_or(ADDER_HEAD_START, |last| {
+        .interval(task.run_time(now), state.estimate().late);
+    let Some(before) = state.list.get(task.id()) else {
+        if matches!(task.poll_state, PollState::DueAt(_)) {
+            // The instance that added it polls it now, or has just done so.
+            let wait = task.poll_history.last_ok.map_or(ADDER_HEAD_START, |last| {
                 interval
                     .saturating_sub(now.age_of(last))
                     .max(ADDER_HEAD_START)
             });
-            news.poll_state = PollState::DueAt(now.mono.after(wait));
+            task.poll_state = PollState::DueAt(now.mono.after(wait));
         }
-        return news;
+        return task;
     };
-    // Counted, not timed: the clocks on the wall may lie.
-    let is_answered = news.poll_history.checks > before.poll_history.checks;
-    let told = std::mem::replace(&mut news.task, before.task.clone());
-    news.task.merge(told.state(), told.details());
+    // Compared by count, not by time: wall clocks may be wrong.
+    let is_answered = task.poll_history.checks > before.poll_history.checks;
+    let external = std::mem::replace(&mut task.task, before.task.clone());
+    task.task.merge(external.state(), external.details());
     if !is_answered {
-        news.poll_history = before.poll_history.clone();
+        task.poll_history = before.poll_history.clone();
     }
-    news.saved_results.merge(&before.saved_results);
-    news.missing_link_checks = match (news.lacks_link(), is_answered) {
+    task.saved_results.merge(&before.saved_results);
+    task.missing_link_checks = match (task.lacks_link(), is_answered) {
         (false, _) => 0,
         (true, false) => before.missing_link_checks,
         (true, true) => before.missing_link_checks.saturating_add(1),
     };
-    // News from before a sleep tell nothing of what others ask now.
-    let is_recent = news
+    // Results from before a suspend say nothing about polls of other instances now.
+    let is_recent = task
         .poll_history
         .last_check()
         .is_some_and(|at| now.age_of(at) < schedule::SUSPEND_GAP);
-    news.poll_state = match (before.poll_state, news.poll_state) {
-        (asked @ PollState::InFlight { .. }, _) => asked,
+    task.poll_state = match (before.poll_state, task.poll_state) {
+        (in_flight @ PollState::InFlight { .. }, _) => in_flight,
         (_, stopped @ PollState::Stopped(_)) => stopped,
         (own @ PollState::DueAt(_), _) if state.poll_queue.needs_own_probe(now.mono) => own,
         (PollState::DueAt(_) | PollState::Stopped(StopReason::Rejected), _)
             if is_answered && is_recent =>
         {
-            let (pace, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
+            let (intervals, jitter) = (state.poll_queue.intervals(), state.poll_queue.jitter());
             let late_after = state.estimate().late;
             schedule::next_state_after_external(
-                news.poll_input(now),
-                pace,
+                task.poll_input(now),
+                intervals,
                 late_after,
                 jitter,
                 now.mono,
@@ -174,15 +175,15 @@ fn merge_external(state: &State, mut news: WatchedTask, now: Now) -> WatchedTask
         }
         (own, _) => own,
     };
-    news
+    task
 }
 
-/// Orders changes to be written; behind what waits already, so that the order holds.
+/// Writes changes, queued behind those still in flight so that their order is kept.
 pub(super) fn write(state: &mut State, changes: Vec<ListChange>, effects: &mut Vec<Effect>) {
     effects.extend(state.write_queue.write(changes).map(Effect::WriteChanges));
 }
 
-/// Tries again to write what could not be written, and to read a list that could not be read.
+/// Retries a failed write or read when its time has come.
 pub(super) fn retry_writes(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if state.write_queue.retry_at.is_some_and(|at| at <= now.mono) {
         state.write_queue.retry_at = None;
@@ -196,7 +197,6 @@ pub(super) fn retry_writes(state: &mut State, now: Now, effects: &mut Vec<Effect
     }
 }
 
-/// Takes in what became of a write.
 pub(super) fn changes_written(
     state: &mut State,
     changes: Vec<ListChange>,
@@ -204,23 +204,23 @@ pub(super) fn changes_written(
     now: Now,
 ) {
     match result {
-        Ok(applied) => {
+        Ok(results) => {
             if state.write_queue.error.take().is_some() {
                 state.write_queue.retry_at = None;
                 reply(state, Severity::Success, "The list is saved again.", now);
             }
             state.write_queue.write_finished(now.mono);
-            report_results(state, &changes, applied, now);
+            report_results(state, &changes, results, now);
         }
         Err(error) => requeue_failed(state, changes, error, now),
     }
 }
 
-/// Keeps what was learnt for another try. What a person asked for is refused with the reason, not
-/// kept in silence.
+/// Queues poll results for another write. Changes that the user made are rejected with the reason
+/// instead.
 fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError, now: Now) {
-    let refused = changes.iter().filter(|change| change.needs_ack()).count();
-    if refused > 0 {
+    let rejected = changes.iter().filter(|change| change.needs_ack()).count();
+    if rejected > 0 {
         reply(
             state,
             Severity::Error,
@@ -232,16 +232,20 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
     for change in &changes {
         match change {
             ListChange::Add {
-                task, label: told, ..
+                task,
+                label: new_label,
+                ..
             } => {
                 unadded.push(task.clone());
-                label = told.as_ref();
+                label = new_label.as_ref();
             }
             ListChange::Label {
-                task, label: told, ..
+                task,
+                label: new_label,
+                ..
             } => {
                 unlabelled.push(task.clone());
-                label = told.as_ref();
+                label = new_label.as_ref();
             }
             ListChange::Remove { .. }
             | ListChange::Restore { .. }
@@ -255,14 +259,14 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
             | ListChange::SetNotify { .. } => {}
         }
     }
-    let order = state.undo_stack.finish_write(&changes, false);
-    let is_void = order == FinishedWrite::UndoOfFailedWrite;
-    if is_void || order == (FinishedWrite::Done { is_undone: true }) {
-        // Nothing must be done again.
+    let finished = state.undo_stack.finish_write(&changes, false);
+    let undid_failed_write = finished == FinishedWrite::UndoOfFailedWrite;
+    if undid_failed_write || finished == (FinishedWrite::Done { is_undone: true }) {
+        // Already undone: nothing to reopen or to undo.
     } else if !unadded.is_empty() && state.overlay.is_none() {
-        // The dialog was closed; its ids may be stored nowhere else.
+        // The dialog is closed, and its ids may be stored nowhere else.
         state.overlay = Some(Overlay::Add(Box::new(AddDialog::reopen(unadded, label))));
-    } else if let FinishedWrite::LabelsRestored(labels) = order {
+    } else if let FinishedWrite::LabelsRestored(labels) = finished {
         state.undo_stack.push(UndoStep::Labels(labels));
     } else if !unlabelled.is_empty() && state.overlay.is_none() {
         let editor = LabelEditor::reopen(unlabelled, label);
@@ -273,21 +277,21 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
         .filter(|change| matches!(change, ListChange::Restore { .. }))
         .map(|change| change.task().clone())
         .collect();
-    if !unrestored.is_empty() && !is_void {
+    if !unrestored.is_empty() && !undid_failed_write {
         state.undo_stack.push(UndoStep::Removal(unrestored));
     }
-    let unsaved = &mut state.write_queue;
-    unsaved.requeue(changes.into_iter().filter(|change| !change.needs_ack()));
+    let queue = &mut state.write_queue;
+    queue.requeue(changes.into_iter().filter(|change| !change.needs_ack()));
     let is_gone = matches!(error, StoreError::Missing(_));
-    if is_gone || unsaved.error.is_some() || !unsaved.changes.is_empty() {
-        unsaved.retry_at = None;
+    if is_gone || queue.error.is_some() || !queue.changes.is_empty() {
+        queue.retry_at = None;
         record_failure(state, error, now);
     }
     state.write_queue.write_finished(now.mono);
 }
 
-/// Records that writes fail now. If the file is gone, the rows shown are all that is left, so that
-/// is shown at once.
+/// Records that writes fail. A missing file is reported at once, since the rows on the screen are
+/// then the only copy.
 fn record_failure(state: &mut State, error: StoreError, now: Now) {
     if let StoreError::Missing(path) = &error
         && state.write_queue.error.as_ref() != Some(&error)
@@ -307,14 +311,14 @@ fn record_failure(state: &mut State, error: StoreError, now: Now) {
         .get_or_insert(now.mono.after(RETRY_DELAY));
 }
 
-/// Records that the list file failed outside of a write.
+/// Records an error of the list file outside of a write.
 pub(super) fn list_failed(state: &mut State, error: StoreError, now: Now) {
     if state.loading == ListLoading::Done {
         record_failure(state, error, now);
     }
 }
 
-/// Orders the list to be written back if its file is gone.
+/// Writes the list file again if it is missing.
 pub(super) fn restore_list_file(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     if is_file_missing(state) {
         effects.push(Effect::RestoreListFile);
@@ -324,7 +328,7 @@ pub(super) fn restore_list_file(state: &mut State, now: Now, effects: &mut Vec<E
     }
 }
 
-/// Reports whether tasks are shown that no list file holds any more.
+/// Returns whether tasks are shown that are in no list file any more.
 pub(super) fn is_only_copy(state: &State) -> bool {
     is_file_missing(state) && state.settings.access == AccessMode::Full && !state.list.is_empty()
 }
@@ -333,7 +337,7 @@ const fn is_file_missing(state: &State) -> bool {
     matches!(state.write_queue.error, Some(StoreError::Missing(_)))
 }
 
-/// Applies the result of writing the list back; on success what waits is written at once.
+/// Handles the result of restoring the list file; on success pending changes are written at once.
 pub(super) fn list_file_restored(state: &mut State, result: Result<(), StoreError>, now: Now) {
     match result {
         Ok(()) => state.write_queue.retry_at = Some(now.mono),
@@ -346,13 +350,13 @@ pub(super) fn list_file_restored(state: &mut State, result: Result<(), StoreErro
     }
 }
 
-/// Shows what a person's changes became, in one sentence for all of them.
-fn report_results(state: &mut State, changes: &[ListChange], applied: Vec<ChangeResult>, now: Now) {
+/// Applies the results of written changes and reports them in one sentence.
+fn report_results(state: &mut State, changes: &[ListChange], results: Vec<ChangeResult>, now: Now) {
     let (mut added, mut known, mut gone) = (Vec::new(), 0_usize, Vec::new());
-    let mut said = Vec::new();
-    for (change, applied) in changes.iter().zip(applied) {
+    let mut written = Vec::new();
+    for (change, result) in changes.iter().zip(results) {
         let id = change.task();
-        match (change, applied) {
+        match (change, result) {
             (ListChange::Add { .. } | ListChange::Restore { .. }, ChangeResult::Added(watched)) => {
                 let watched = match state.list.get(id) {
                     Some(_) => merge_external(state, *watched, now),
@@ -365,7 +369,7 @@ fn report_results(state: &mut State, changes: &[ListChange], applied: Vec<Change
                 gone.push(id);
             }
             (ListChange::Label { .. } | ListChange::SetNotify { .. }, ChangeResult::Recorded) => {
-                said.push(change);
+                written.push(change);
             }
             (
                 ListChange::Observed { .. } | ListChange::CheckFailed { .. },
@@ -377,13 +381,15 @@ fn report_results(state: &mut State, changes: &[ListChange], applied: Vec<Change
         }
         selection::invalidate_journal(state, id);
     }
-    let order = state.undo_stack.finish_write(changes, true);
-    let is_undone = order == FinishedWrite::Done { is_undone: true };
-    let is_void = order == FinishedWrite::UndoOfFailedWrite;
-    match order {
+    let finished = state.undo_stack.finish_write(changes, true);
+    let is_undone = finished == FinishedWrite::Done { is_undone: true };
+    let undid_failed_write = finished == FinishedWrite::UndoOfFailedWrite;
+    match finished {
         FinishedWrite::UndoOfFailedWrite => {}
-        FinishedWrite::LabelsRestored(_) => labels::labels_restored(state, &said, now),
-        FinishedWrite::Done { is_undone } => labels::change_written(state, &said, is_undone, now),
+        FinishedWrite::LabelsRestored(_) => labels::labels_restored(state, &written, now),
+        FinishedWrite::Done { is_undone } => {
+            labels::change_written(state, &written, is_undone, now)
+        }
     }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
     let removed = selection::with_stable_selection(state, now, |rows| {
@@ -419,7 +425,7 @@ fn report_results(state: &mut State, changes: &[ListChange], applied: Vec<Change
         };
         let text = format!("{verb} {what}.{rest}{hidden}");
         reply(state, Severity::Info, text, now);
-    } else if is_undo && removed.is_empty() && !is_void {
+    } else if is_undo && removed.is_empty() && !undid_failed_write {
         let text = "Nothing was brought back: it is watched already, or was removed too long ago.";
         reply(state, Severity::Info, text, now);
     } else if known > 0 {
@@ -444,7 +450,6 @@ fn report_results(state: &mut State, changes: &[ListChange], applied: Vec<Change
     }
 }
 
-/// Takes a journal in.
 pub(super) fn journal_read(
     state: &mut State,
     task: TaskId,
@@ -455,15 +460,15 @@ pub(super) fn journal_read(
 }
 
 /// Takes a raw record in.
-pub(super) fn record_read(
+pub(super) fn raw_response_read(
     state: &mut State,
     task: TaskId,
-    record: Result<Option<Arc<RawResponse>>, StoreError>,
+    response: Result<Option<Arc<RawResponse>>, StoreError>,
 ) {
     state.raw_requested = None;
     state.raw = Some(RawResponseState {
         task,
-        response: record,
+        response,
         is_outdated: false,
     });
 }
