@@ -141,10 +141,7 @@ fn copying_a_missing_field_says_so_and_closes() {
         "Nothing to copy: the server gave no prompt."
     );
     story.press(&["y", "x"]);
-    assert_eq!(
-        story.message(),
-        "Nothing is copied by x; the menu names the keys."
-    );
+    assert_eq!(story.message(), "x is not in the copy menu.");
     assert_eq!(story.state.context(), KeyContext::Copy);
     story.press(&["Esc"]);
     assert_eq!(story.state.context(), KeyContext::List);
@@ -175,7 +172,7 @@ fn the_copy_message_names_the_channel() {
     );
     assert_eq!(
         story.message(),
-        "Sent the id to the terminal (OSC 52); not every terminal takes it."
+        "Sent the id to the terminal clipboard (OSC 52); not every terminal supports it."
     );
 
     let huge = "x".repeat(60_000);
@@ -186,7 +183,7 @@ fn the_copy_message_names_the_channel() {
     assert!(
         story
             .message()
-            .starts_with("Not copied: xclip failed (code 1), and 60 kB")
+            .starts_with("Not copied: xclip failed (code 1); 60 kB")
     );
 }
 
@@ -202,23 +199,23 @@ fn a_label_is_edited_saved_and_removed() {
     assert_eq!(story.task("made").title(), "night␛[2J run q7");
     assert_eq!(
         story.message(),
-        "Now called \"night␛[2J run q7\". u undoes it."
+        "Label set to \"night␛[2J run q7\". Press u to undo."
     );
     assert!(story.state.overlay().is_none());
 
     story.press(&["e", "Ctrl-U", "Enter"]);
     assert_eq!(story.task("made").label, None);
-    assert_eq!(story.message(), "The label is gone. u undoes it.");
+    assert_eq!(story.message(), "Label removed. Press u to undo.");
 
     story.press(&["u"]);
     assert_eq!(story.task("made").title(), "night␛[2J run q7");
-    assert_eq!(story.message(), "Called \"night␛[2J run q7\" again.");
+    assert_eq!(story.message(), "Label restored to \"night␛[2J run q7\".");
     story.press(&["u"]);
     assert_eq!(story.task("made").title(), "harbour");
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
     story.press(&["e", "Enter"]);
-    assert_eq!(story.message(), "Now called \"harbour\".", "as before");
+    assert_eq!(story.message(), "Label set to \"harbour\".", "as before");
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
 }
@@ -239,15 +236,15 @@ fn bulk_labels_undo_together_with_removals() {
     story.press(&["Enter"]);
     assert_eq!(
         story.message(),
-        "3 tasks are now called \"both\". u undoes it."
+        "Label of 3 tasks set to \"both\". Press u to undo."
     );
     story.press(&["Esc", "G", "d"]);
-    assert_eq!(story.message(), "Removed \"both\". u undoes it.");
+    assert_eq!(story.message(), "Removed \"both\". Press u to undo.");
 
     story.press(&["u"]);
-    assert_eq!(story.message(), "Watching again \"both\".");
+    assert_eq!(story.message(), "Restored \"both\".");
     story.press(&["u"]);
-    assert_eq!(story.message(), "The labels of 2 tasks are as before.");
+    assert_eq!(story.message(), "Labels of 2 tasks restored.");
     assert_eq!(label(&story, "a"), Some("one".into()));
     assert_eq!(label(&story, "b"), Some("both".into()));
     assert_eq!(label(&story, "c"), None);
@@ -269,7 +266,7 @@ fn fast_label_undos_each_apply_once() {
     }
 
     assert_eq!(story.task("made").title(), "harbour");
-    assert_eq!(story.message(), "Called \"harbour\" again.");
+    assert_eq!(story.message(), "Label restored to \"harbour\".");
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
 }
@@ -284,7 +281,7 @@ fn a_label_can_be_undone_before_it_is_written() {
     ]);
     while story.flush_one() {}
     assert_eq!(story.task("made").title(), "x");
-    assert_eq!(story.message(), "Called \"x\" again.");
+    assert_eq!(story.message(), "Label restored to \"x\".");
 
     story.press(&["e", "y", "Enter", "u", "u"]);
     while story.flush_one() {}
@@ -344,7 +341,7 @@ fn labels_of_externally_removed_tasks_are_dropped() {
     story.press(&["u"]);
     assert_eq!(
         story.message(),
-        "The label was not brought back: its task is not watched any more."
+        "Label not restored: the task is no longer on the list."
     );
 }
 
@@ -525,10 +522,10 @@ fn next_task_works_inside_the_detail() {
     );
     story.press(&["J", "J"]);
     assert_eq!(shown(&story), Some(id("c")));
-    assert_eq!(story.message(), "That is the last task shown.");
+    assert_eq!(story.message(), "This is the last task shown.");
     story.press(&["K", "K", "K"]);
     assert_eq!(shown(&story), Some(id("a")));
-    assert_eq!(story.message(), "That is the first task shown.");
+    assert_eq!(story.message(), "This is the first task shown.");
 
     // Its place in the tab is taken by the next one when it ends.
     story.press(&["Esc", "2", "Enter"]);
@@ -541,7 +538,7 @@ fn next_task_works_inside_the_detail() {
     );
     story.press(&["J"]);
     assert_eq!(shown(&story), Some(id("b")));
-    assert_eq!(story.message(), "That is the last task shown.");
+    assert_eq!(story.message(), "This is the last task shown.");
 }
 
 #[test]
@@ -617,7 +614,7 @@ fn a_message_stays_and_news_queue_behind_it() {
 
     story.advance(MESSAGE_TIME);
 
-    assert_eq!(story.message(), "2 tasks have ended: 1 ready, 1 failed.");
+    assert_eq!(story.message(), "2 tasks finished: 1 ready, 1 failed.");
     story.press(&["m"]);
     assert!(matches!(
         story.state.overlay(),
@@ -628,7 +625,7 @@ fn a_message_stays_and_news_queue_behind_it() {
         .past_messages()
         .map(|said| said.text.as_str())
         .collect();
-    assert_eq!(past, ["2 tasks have ended: 1 ready, 1 failed.", &paused]);
+    assert_eq!(past, ["2 tasks finished: 1 ready, 1 failed.", &paused]);
 }
 
 #[test]
@@ -659,7 +656,7 @@ fn tasks_finished_before_the_start_are_not_news() {
         answer_and_wait(&mut story, name, ended(name));
     }
 
-    assert_eq!(story.message(), "3 tasks had ended before: 3 ready.");
+    assert_eq!(story.message(), "3 tasks were already finished: 3 ready.");
     assert_eq!(take_notifications(&mut story), [], "no bell, no notice");
     let past: Vec<_> = story
         .state
@@ -668,7 +665,7 @@ fn tasks_finished_before_the_start_are_not_news() {
         .collect();
     assert_eq!(
         past,
-        ["3 tasks had ended before: 3 ready.", "\"a\" is ready."],
+        ["3 tasks were already finished: 3 ready.", "\"a\" is ready."],
         "a sum that grows is one"
     );
 }
@@ -708,10 +705,7 @@ fn a_denied_check_says_why() {
     story.answer("a", running());
     story.press(&["r"]);
     put_off(&mut story);
-    assert_eq!(
-        story.message(),
-        "It was asked after just now; 2s must lie between."
-    );
+    assert_eq!(story.message(), "Just refreshed; wait 2s.");
 
     let mut story = Story::with_tasks([due()]);
     story.answer("a", Err(PollError::NoKey));
@@ -719,7 +713,7 @@ fn a_denied_check_says_why() {
     put_off(&mut story);
     assert_eq!(
         story.message(),
-        "Held back: no API key is set. Asking again in 2s."
+        "Waiting: no API key is set. Next try in 2s."
     );
 
     let mut story = Story::with_tasks([task("a").ready("1m").created("14:00")]);
@@ -776,7 +770,7 @@ fn the_palette_runs_an_action_by_name() {
     assert_eq!(copied_text(&effects).0, "the result link");
 
     story.press(&[":", "z", "z", "z", "Enter"]);
-    assert_eq!(story.message(), "No action is called that.");
+    assert_eq!(story.message(), "No matching action.");
     assert_eq!(story.state.context(), KeyContext::Palette);
     story.press(&["Esc"]);
     assert_eq!(story.state.context(), KeyContext::List);
@@ -948,7 +942,7 @@ fn finished_tasks_are_batched_into_one_notification() {
     answer_and_wait(&mut story, "a", finished(&[URL]));
     assert_eq!(story.message(), "\"a\" is ready.");
     answer_and_wait(&mut story, "b", failed_generation());
-    assert_eq!(story.message(), "2 tasks have ended: 1 ready, 1 failed.");
+    assert_eq!(story.message(), "2 tasks finished: 1 ready, 1 failed.");
 
     let told = take_notifications(&mut story);
 
@@ -964,7 +958,7 @@ fn finished_tasks_are_batched_into_one_notification() {
     else {
         panic!("{told:?}");
     };
-    assert_eq!(title, "2 tasks have ended: 1 ready, 1 failed.");
+    assert_eq!(title, "2 tasks finished: 1 ready, 1 failed.");
     assert_eq!(body, "\"a\" is ready. \"b\" failed.");
     assert_eq!(shown.as_ref(), Some(&(title.clone(), body.clone())));
     assert_eq!(command, &["tell"]);

@@ -122,7 +122,7 @@ fn a_pasted_id_is_added_and_kept() {
     pty.type_bytes(format!("\x1b[200~q d {ID}\x1b[201~").as_bytes());
     pty.wait_for_text("Enter add 1");
     pty.type_bytes(b"\r");
-    pty.wait_for_text("Watching");
+    pty.wait_for_text("Added");
     pty.signal(Signal::KILL);
     pty.wait_for_exit();
 
@@ -423,7 +423,7 @@ fn a_terminal_without_size_is_drawn_with_one_warning() {
         }
         let mut pty = launch.spawn();
         // The screen behind the terminal has to have some size.
-        let said = format!("No size from the terminal; using {drawn}");
+        let said = format!("The terminal reports no size; using {drawn}");
         pty.wait_until("the message", |pty| {
             String::from_utf8_lossy(pty.raw()).contains(&said)
         });
@@ -434,8 +434,14 @@ fn a_terminal_without_size_is_drawn_with_one_warning() {
             screen.contents().contains("Add a task") || screen.contents().contains("No tasks")
         });
         pty.type_bytes(b"m");
-        pty.wait_for_text("No size from the terminal");
-        assert_eq!(pty.screen().contents().matches("No size from").count(), 1);
+        pty.wait_for_text("The terminal reports no size");
+        assert_eq!(
+            pty.screen()
+                .contents()
+                .matches("The terminal reports no size")
+                .count(),
+            1
+        );
         pty.type_bytes(b"\x03");
         assert_eq!(pty.wait_for_exit().code, 0);
     }

@@ -606,7 +606,7 @@ async fn a_cached_input_is_opened_from_disk() {
     )
     .await;
 
-    let said = "Opened from the disk (/cache/input.mp4).";
+    let said = "Opened the saved file (/cache/input.mp4).";
     assert!(run.screen.contains(said), "{}", run.screen);
 }
 

@@ -164,7 +164,7 @@ fn the_save_key_saves_and_marks_as_saved() {
     ));
     assert!(state.downloads().is_empty());
     press(&mut state, &["w"]);
-    assert_eq!(message(&state), "Saved already: ~/Videos/kietop/a.mp4.");
+    assert_eq!(message(&state), "Already saved: ~/Videos/kietop/a.mp4.");
 }
 
 #[test]
@@ -179,10 +179,10 @@ fn a_finished_save_does_not_hide_the_undo_hint() {
     let changes = stored_changes(&press(&mut state, &["j", "d"]));
     let result = Ok(vec![ChangeResult::Removed]);
     update(&mut state, Msg::Stored { changes, result }, now());
-    assert_eq!(message(&state), "Removed \"b\". u undoes it.");
+    assert_eq!(message(&state), "Removed \"b\". Press u to undo.");
 
     finish_download(&mut state, started[0].0, Ok("/home/me/Videos/kietop/a.mp4"));
-    assert_eq!(message(&state), "Removed \"b\". u undoes it.");
+    assert_eq!(message(&state), "Removed \"b\". Press u to undo.");
     update(&mut state, Msg::Tick, later(MESSAGE_TIME));
     assert_eq!(message(&state), "Saved \"a\" to ~/Videos/kietop/a.mp4.");
 }
@@ -230,7 +230,7 @@ fn pressing_save_again_shows_progress_then_stops() {
     );
 
     assert_eq!(download_requests(&press(&mut state, &["w"])), []);
-    assert_eq!(message(&state), "42% of \"a\" is here. w again stops it.");
+    assert_eq!(message(&state), "\"a\": 42% saved. Press w again to stop.");
 
     let effects = press(&mut state, &["w"]);
     assert!(
@@ -244,11 +244,17 @@ fn pressing_save_again_shows_progress_then_stops() {
             ..
         }]
     ));
-    assert_eq!(message(&state), "Stopped; what came is kept. w goes on.");
+    assert_eq!(
+        message(&state),
+        "Stopped; the partial download is kept. Press w to resume."
+    );
     let effects = finish_download(&mut state, attempt, Err(DownloadError::Stopped));
     assert_eq!(
         (stored_changes(&effects), message(&state)),
-        (Vec::new(), "Stopped; what came is kept. w goes on.")
+        (
+            Vec::new(),
+            "Stopped; the partial download is kept. Press w to resume."
+        )
     );
     assert_eq!(
         download_requests(&press(&mut state, &["w"])).len(),
@@ -297,7 +303,7 @@ fn removing_a_task_stops_its_save() {
     }
     assert_eq!(download_requests(&effects), []);
     assert!(
-        message(&state).ends_with("Its saving ended; what came is kept."),
+        message(&state).ends_with("Its download was stopped; the partial file is kept."),
         "{}",
         message(&state)
     );
@@ -318,7 +324,7 @@ fn a_save_failure_is_shown_and_stored() {
 
     assert_eq!(
         message(&state),
-        "\"a\" is not saved: the disk is full. Free some space, then save again to resume."
+        "\"a\" was not saved: the disk is full. Free some space, then save again to resume."
     );
     assert!(matches!(
         &stored_changes(&effects)[..],
@@ -377,7 +383,7 @@ fn a_refused_fresh_result_is_retried() {
 
     assert_eq!(
         message(&state),
-        "\"a\" is not saved: not ready yet (404). Next try in 5s."
+        "\"a\" was not saved: not ready yet (404). Next try in 5s."
     );
     let not_ready = DownloadError::NotReady {
         status: 404,
@@ -588,15 +594,15 @@ fn unsavable_tasks_say_why() {
     let table = [
         (
             task("a").running().created("14:31"),
-            "Still being made: nothing to save yet.",
+            "Still generating: nothing to save yet.",
         ),
         (
             task("a").failed("500", "x"),
-            "It failed: there is no video. O opens the input.",
+            "The task failed: nothing to save. Press O to open the input.",
         ),
         (
             task("a"),
-            "Not answered for yet: nothing to save. r asks now.",
+            "No answer yet: nothing to save. Press r to refresh.",
         ),
     ];
     for (task, expected) in table {
@@ -628,7 +634,7 @@ fn a_typed_folder_is_parsed() {
     let effects = press(&mut state, &["enter"]);
     assert_eq!(
         (download_requests(&effects), message(&state)),
-        (Vec::new(), "No folder in there yet: type one.")
+        (Vec::new(), "Type a folder.")
     );
 
     type_text(&mut state, "~/x");
@@ -657,11 +663,11 @@ fn an_invalid_folder_is_reported_and_editable() {
     for (typed, expected) in [
         (
             "$NOPE/x",
-            "No such folder: the variable NOPE is not set; write $$ for a dollar sign.",
+            "Invalid folder: the variable NOPE is not set; write $$ for a dollar sign.",
         ),
         (
             "~root/x",
-            "No such folder: ~ works for your own home only: write ~root in full, or as ./~root.",
+            "Invalid folder: ~ works for your own home only: write ~root in full, or as ./~root.",
         ),
     ] {
         press(&mut state, &["ctrl-u"]);
@@ -839,7 +845,7 @@ fn an_interrupted_save_resumes_or_is_offered() {
     );
     assert_eq!(
         message(&state),
-        "The saving of \"a\" was interrupted. w goes on with it."
+        "Saving \"a\" was interrupted. Press w to resume."
     );
     let started = download_requests(&press(&mut state, &["w"]));
     assert_eq!(started[0].1.folder, PathBuf::from("/elsewhere"));
@@ -847,10 +853,7 @@ fn an_interrupted_save_resumes_or_is_offered() {
     let (mut state, _) = start_with(vec![watched], |settings| settings.auto_save = true);
     let effects = report_locks(&mut state, &[("a", false)], now());
     assert_eq!(download_requests(&effects).len(), 1);
-    assert_eq!(
-        message(&state),
-        "The saving of \"a\" was interrupted and goes on."
-    );
+    assert_eq!(message(&state), "Saving \"a\" was interrupted; resuming.");
 }
 
 fn report_locks(state: &mut State, found: &[(&str, bool)], now: Now) -> Vec<Effect> {
@@ -901,15 +904,8 @@ fn a_locked_save_is_not_interrupted() {
     update(&mut state, Msg::ExternalChanges(vec![delta]), next);
     let effects = report_locks(&mut state, &[("a", false), ("b", false)], next);
 
-    assert_eq!(
-        download_requests(&effects).len(),
-        1,
-        "the other instance was killed"
-    );
-    assert_eq!(
-        message(&state),
-        "The saving of \"b\" was interrupted and goes on."
-    );
+    assert_eq!(download_requests(&effects).len(), 1, "that one was killed");
+    assert_eq!(message(&state), "Saving \"b\" was interrupted; resuming.");
 }
 
 #[test]
@@ -1036,7 +1032,7 @@ fn expiring_links_are_mentioned_once_a_day() {
 
     assert_eq!(
         message(&state),
-        "The link of \"a\" dies in about 29 hours. w saves it."
+        "The link of \"a\" expires in about 29 hours. Press w to save it."
     );
     let warned = ListChange::ExpiryWarned {
         task: id("a"),
@@ -1070,7 +1066,7 @@ fn expiring_links_are_mentioned_once_a_day() {
     );
     assert_eq!(
         message(&state),
-        "The links of 2 results die within two days. 6 shows them."
+        "2 links expire within two days. Press 6 to see them."
     );
 }
 
@@ -1090,7 +1086,7 @@ fn saved_results_do_not_expire() {
     );
     assert_eq!(
         message(&state),
-        "The link of \"b\" dies in about 29 hours. w saves it."
+        "The link of \"b\" expires in about 29 hours. Press w to save it."
     );
     press(&mut state, &["6"]);
     assert_eq!(
@@ -1124,7 +1120,7 @@ fn saved_results_are_opened_from_disk() {
     assert_eq!(opened(&mut state), Some("/v/a.mp4".into()));
     let (task, file) = (id("a"), PathBuf::from("/v/a.mp4"));
     let effects = update(&mut state, Msg::FileOpened { task, file }, now());
-    assert_eq!(message(&state), "Opened from the disk (/v/a.mp4).");
+    assert_eq!(message(&state), "Opened the saved file (/v/a.mp4).");
     let expected = ListChange::Opened {
         task: id("a"),
         at: now().wall,
@@ -1206,14 +1202,11 @@ fn marked_results_are_saved_and_stopped_together() {
 
     let started = download_requests(&press(&mut state, &["w"]));
     assert_eq!(started.len(), 2);
-    assert_eq!(
-        message(&state),
-        "Saving the results of 2 tasks to ~/Videos/kietop."
-    );
+    assert_eq!(message(&state), "Saving 2 tasks to ~/Videos/kietop.");
 
     press(&mut state, &["esc"]);
     press(&mut state, &["g", "w"]);
-    assert_eq!(message(&state), "Still being made: nothing to save yet.");
+    assert_eq!(message(&state), "Still generating: nothing to save yet.");
     press(&mut state, &["j", "space", "space", "w", "w"]);
     assert!(
         message(&state).starts_with("Stopped"),

@@ -1186,7 +1186,7 @@ fn the_next_step_is_kept_on_short_lines() {
 
     let line = screen.lines().find(|line| line.contains("Removed"));
     assert!(
-        line.is_some_and(|line| line.contains("… u undoes it.")),
+        line.is_some_and(|line| line.contains("… Press u to undo.")),
         "{screen}"
     );
 }

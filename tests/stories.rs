@@ -294,7 +294,7 @@ fn a_rate_limit_is_kept_and_then_probed_once() {
     assert_eq!(story.poll_count(), 5, "one probe");
     let probe = story.open_polls()[0].0.to_string();
     story.answer(&probe, running());
-    assert_eq!(story.message(), "The server answers again.");
+    assert_eq!(story.message(), "The server is responding again.");
     assert_eq!(story.state.poll_queue().backoff(), None);
     assert!(story.poll_count() > 5, "and all goes on");
 }
@@ -438,7 +438,7 @@ fn r_in_a_rate_limit_shows_the_wait() {
         assert!(
             story
                 .message()
-                .starts_with("Not now: too many requests (429). Asking again in "),
+                .starts_with("Waiting: too many requests (429). Next try in "),
             "{}",
             story.message()
         );
@@ -517,15 +517,15 @@ fn refreshing_ten_thousand_tasks_is_cheap() {
 fn every_denied_check_says_why() {
     let mut story = Story::with_tasks([due_task("a")]);
     story.press(&["r"]);
-    assert_eq!(story.message(), "It is being asked after right now.");
+    assert_eq!(story.message(), "Already being refreshed.");
     story.press(&["R"]);
-    assert_eq!(story.message(), "They are being asked after right now.");
+    assert_eq!(story.message(), "Already being refreshed.");
 
     let mut story = Story::with_tasks([task("a").ready("5m").created("14:00")]);
     story.press(&["R"]);
     assert_eq!(
         story.message(),
-        "Every task has ended; there is nothing to ask."
+        "All tasks are finished: nothing to refresh."
     );
 
     let mut story = Story::with_tasks([]);
@@ -542,23 +542,23 @@ fn every_key_without_a_target_says_why() {
     let table = [
         (
             task("a"),
-            "Not answered for yet: nothing to open. r asks now.",
+            "No answer yet: nothing to open. Press r to refresh.",
         ),
         (
             task("a").running().created("14:31"),
-            "Still being made: nothing to open yet.",
+            "Still generating: nothing to open yet.",
         ),
         (
             task("a").failed("500", "no"),
-            "It failed: there is no video. O opens the input.",
+            "The task failed: nothing to open. Press O to open the input.",
         ),
         (
             task("a").not_found(),
-            "The server does not know this task: nothing to open.",
+            "Not found on the server: nothing to open.",
         ),
         (
             task("a").unknown("7"),
-            "The answer was not understood: nothing to open.",
+            "Unknown status from the server: nothing to open.",
         ),
     ];
     for (task, reason) in table {
@@ -568,7 +568,7 @@ fn every_key_without_a_target_says_why() {
         story.press(&["O"]);
         assert_eq!(
             story.message(),
-            "The server named no input video that can be opened."
+            "The server gave no input link that can be opened."
         );
         assert!(
             !story
@@ -587,7 +587,7 @@ fn the_poll_interval_has_limits() {
     }
     assert_eq!(story.state.poll_queue().intervals().young, 2 * SECOND);
     assert!(
-        story.message().ends_with("That is the limit."),
+        story.message().ends_with("That is the fastest."),
         "{}",
         story.message()
     );
@@ -596,7 +596,7 @@ fn the_poll_interval_has_limits() {
     }
     assert_eq!(story.state.poll_queue().intervals().young, 2 * MINUTE);
     assert!(
-        story.message().ends_with("That is the limit."),
+        story.message().ends_with("That is the slowest."),
         "{}",
         story.message()
     );
@@ -666,11 +666,11 @@ fn undo_works_before_the_removal_is_written() {
     flush_writes(&mut story);
 
     assert_eq!(story.state.shown(), shown);
-    assert_eq!(story.message(), "Watching again \"b\".");
+    assert_eq!(story.message(), "Restored \"b\".");
     // The older one is next, and then there is none.
     story.press(&["u"]);
     flush_writes(&mut story);
-    assert_eq!(story.message(), "Watching again \"a\".");
+    assert_eq!(story.message(), "Restored \"a\".");
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
 }
@@ -729,7 +729,7 @@ fn undoing_a_failed_removal_keeps_older_ones() {
     story.disk_result = Ok(());
     story.press(&["u"]);
     flush_writes(&mut story);
-    assert_eq!(story.message(), "Watching again \"a\".");
+    assert_eq!(story.message(), "Restored \"a\".");
 }
 
 #[test]
@@ -828,7 +828,7 @@ fn several_ids_are_added_and_known_ones_named() {
     story.press(&["Enter"]);
 
     assert_eq!(story.state.list().len(), 3);
-    assert_eq!(story.message(), "Watching 2 tasks.");
+    assert_eq!(story.message(), "Added 2 tasks.");
     story.send(Msg::Pasted(a));
     story.press(&["Enter"]);
     assert!(
@@ -873,7 +873,7 @@ fn a_full_disk_refuses_adds_and_keeps_results() {
 
     story.press(&["Enter"]);
     assert_eq!(story.state.list().len(), 2);
-    assert_eq!(story.message(), format!("Watching \"{}\".", "b".repeat(32)));
+    assert_eq!(story.message(), format!("Added \"{}\".", "b".repeat(32)));
 }
 
 #[test]
@@ -1228,7 +1228,7 @@ fn a_backoff_is_lifted_by_external_success() {
     story.press(&["R"]);
     assert_eq!(
         story.message(),
-        "The server refuses the rest. r asks after one of them once again."
+        "The server rejected the others for good. Press r to try one of them again."
     );
 
     story.advance(SECOND);

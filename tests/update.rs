@@ -312,7 +312,7 @@ fn an_account_error_backs_off_every_poll() {
 
     press(&mut state, &["r"]);
     assert!(
-        message(&state).contains("429") || message(&state).contains("right now"),
+        message(&state).contains("429") || message(&state).contains("Already being refreshed"),
         "{}",
         message(&state)
     );
@@ -473,8 +473,7 @@ fn a_missing_list_file_is_reported_and_tasks_stay() {
 
     assert_eq!(state.list().len(), 1);
     assert_eq!(state.write_queue().error, Some(gone.clone()));
-    let words =
-        "The list file is gone from /lists/kietop.db; its tasks are kept here. B writes it back.";
+    let words = "The list file is missing: /lists/kietop.db. Its tasks are still here. Press B to restore it.";
     assert_eq!(message(&state), words);
     // It is tried again though nothing waits to be written; that it is still gone is no news.
     let next = later(Duration::from_secs(6));
@@ -577,7 +576,7 @@ fn a_refused_key_says_why() {
         ("d", "No task"),
         ("o", "No task"),
         ("r", "No task"),
-        ("R", "Nothing is watched yet. a adds tasks."),
+        ("R", "No tasks yet. Press a to add tasks."),
         ("u", "Nothing to undo"),
         ("Enter", "No task to show"),
     ] {
@@ -601,7 +600,7 @@ fn a_refused_key_says_why() {
         );
     }
     press(&mut state, &["o"]);
-    assert_eq!(message(&state), "Still being made: nothing to open yet.");
+    assert_eq!(message(&state), "Still generating: nothing to open yet.");
 }
 
 #[test]
@@ -754,7 +753,7 @@ fn rebound_keys_work_and_are_shown() {
     press(&mut state, &["n", "F5"]);
     assert_eq!(
         message(&state),
-        "Not answered for yet: nothing to open. Down asks now."
+        "No answer yet: nothing to open. Press Down to refresh."
     );
 }
 
@@ -787,7 +786,7 @@ fn comparison_opens_or_says_why_not() {
     assert_eq!(links(&comparison.results), urls);
 
     for (result, text) in [
-        (Ok(()), "Input and result of \"snow\" are in the browser."),
+        (Ok(()), "Opened the comparison of \"snow\" in the browser."),
         (Err("No browser.".into()), "No browser."),
     ] {
         let compared = Msg::Compared {
@@ -799,9 +798,9 @@ fn comparison_opens_or_says_why_not() {
     }
 
     for reason in [
-        "The server named no input link to compare with. o opens the result alone.",
-        "Still being made: nothing to compare yet.",
-        "It failed: there is no video. O opens the input.",
+        "The server gave no input link to compare with. Press o to open the result.",
+        "Still generating: nothing to compare yet.",
+        "The task failed: nothing to compare. Press O to open the input.",
     ] {
         assert_eq!(press(&mut state, &["j", "b"]), []);
         assert_eq!(message(&state), reason);

@@ -27,10 +27,13 @@ use super::{
     msg::{Effect, Msg},
     state::{Severity, Size, State},
 };
-use crate::domain::{
-    schedule::LOST_AFTER,
-    time::{Mono, Now},
-    watched_task::WatchedTask,
+use crate::{
+    domain::{
+        schedule::LOST_AFTER,
+        time::{Mono, Now},
+        watched_task::WatchedTask,
+    },
+    messages::message_line,
 };
 
 /// Applies a message and returns the effects to run. Total: no message panics or blocks in any
@@ -64,9 +67,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
             selection::keep_visible(state);
         }
         Msg::SizeUnknown { width, height } => {
-            let text = format!(
-                "No size from the terminal; using {width}x{height} (set COLUMNS and LINES)."
-            );
+            let text = message_line::size_unknown(width, height);
             messages::queue_event(state, Severity::Warning, text, now);
         }
         Msg::LayoutMeasured {

@@ -245,9 +245,9 @@ fn every_detail_key_acts_or_says_why() {
     );
     for (key, text) in [
         ("Space", "Marked \"neon"),
-        ("5", "The detail has 3 pages"),
-        ("V", "V is a key of the list. Esc goes back to it."),
-        ("*", "* is a key of the list."),
+        ("5", "The details have 3 pages"),
+        ("V", "V works in the list only. Press Esc to go back."),
+        ("*", "* works in the list only."),
     ] {
         press(&mut state, &[key]);
         assert!(
@@ -370,7 +370,7 @@ fn a_mark_range_without_anchor_starts_here() {
     let mut state = program().with_all(six_tasks()).build();
     press(&mut state, &["j", "V"]);
     assert_eq!(marked_rows(&state), "a2");
-    assert!(message(&state).starts_with("The range begins here"));
+    assert!(message(&state).starts_with("Range starts here"));
 
     press(&mut state, &["G", "V"]);
     assert_eq!(marked_rows(&state), "a2 a3 a4 a5 a6");
@@ -418,7 +418,7 @@ fn escape_closes_detail_then_marks_then_filter() {
     press(&mut state, &["Esc"]);
     assert_eq!(active_filter(&state), "");
     press(&mut state, &["Esc"]);
-    assert_eq!(message(&state), "Nothing to go back from. q leaves.");
+    assert_eq!(message(&state), "Nothing to close. Press q to quit.");
 }
 
 #[test]
@@ -442,12 +442,12 @@ fn bulk_removal_confirms_once_and_undoes_once() {
         (story.state.list().len(), story.state.marks().len()),
         (0, 0)
     );
-    assert_eq!(story.message(), "Removed 6 tasks. u undoes it.");
+    assert_eq!(story.message(), "Removed 6 tasks. Press u to undo.");
 
     story.press(&["u"]);
     assert_eq!(
         (story.state.list().len(), story.message()),
-        (6, "Watching again 6 tasks.")
+        (6, "Restored 6 tasks.")
     );
 }
 
@@ -490,7 +490,7 @@ fn adding_a_filtered_out_task_says_so() {
 
     assert_eq!(
         story.message(),
-        "Watching \"774d9a7dd608a0e49293903095e45a4c\". The tab or the filter hides it."
+        "Added \"774d9a7dd608a0e49293903095e45a4c\". Hidden by the current tab or filter."
     );
 }
 
@@ -527,7 +527,7 @@ fn marked_tasks_are_refreshed_together() {
     let before = story.poll_count();
     story.press(&["G", "Space", "k", "k", "Space", "r"]);
 
-    assert_eq!(story.message(), "Asking after 2 tasks.");
+    assert_eq!(story.message(), "Refreshing 2 tasks.");
     story.advance(Duration::from_secs(1));
     assert_eq!(story.poll_count() - before, 2);
     assert_eq!(story.poll_starts(Some("a6")).len(), 1);
@@ -543,7 +543,7 @@ fn opening_many_marked_videos_is_confirmed() {
     let mut state = program().with_all(six_tasks()).build();
     let effects = press(&mut state, &["*", "o"]);
     assert_eq!(opens(&effects), 2);
-    assert_eq!(message(&state), "Opening 2; the other 4 have no video.");
+    assert_eq!(message(&state), "Opening 2 videos; 4 tasks have none.");
 
     let mut state = program().with_all((0..5).map(made)).build();
     assert_eq!(opens(&press(&mut state, &["*", "o"])), 0);

@@ -11,9 +11,8 @@ use crate::{
         task::TaskId,
         time::{Mono, Now},
     },
+    messages::message_line,
 };
-
-const RECOVERED_MESSAGE: &str = "The server answers again.";
 
 /// Lifts the backoff when the server answered for a task, and extends it when its one probe failed.
 /// Errors on several tasks start one.
@@ -27,7 +26,12 @@ pub(super) fn apply_outcome(
     if RequestOutcome::from_result(answer) == RequestOutcome::Answered {
         state.poll_queue.record_success();
         if state.poll_queue.lift_after_answer(sent_at).is_some() {
-            queue_event(state, Severity::Success, RECOVERED_MESSAGE, now);
+            queue_event(
+                state,
+                Severity::Success,
+                message_line::SERVER_RECOVERED,
+                now,
+            );
         }
     } else if let Err(error) = answer {
         if error.is_transient() {
@@ -46,7 +50,12 @@ pub(super) fn lift_after_external_success(state: &mut State, now: Now) {
         .lift_after_external_success(access, now.mono)
         .is_some()
     {
-        queue_event(state, Severity::Success, RECOVERED_MESSAGE, now);
+        queue_event(
+            state,
+            Severity::Success,
+            message_line::SERVER_RECOVERED,
+            now,
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         state::{CopyMenu, DetailPage, MainScreen, Overlay, Severity, State},
     },
     domain::{text::CleanText, time::Now, watched_task::WatchedTask},
+    messages::message_line,
 };
 
 /// The longest text that a terminal is asked to copy, in bytes. xterm accepts at most 75,000
@@ -17,7 +18,7 @@ const MAX_TERMINAL_LEN: usize = 56_000;
 pub(super) fn open_menu(state: &mut State, now: Now) {
     let menu = CopyMenu::new(&state.targets());
     if menu.tasks().is_empty() {
-        return reply(state, Severity::Info, "No task to copy from.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_TO_COPY, now);
     }
     state.overlay = Some(Overlay::Copy(menu));
 }
@@ -41,7 +42,7 @@ pub(super) fn copy(state: &mut State, kind: CopyKind, now: Now, effects: &mut Ve
         Err(reason) => reply(
             state,
             Severity::Warning,
-            format!("Nothing to copy: {reason}."),
+            message_line::nothing_to_copy(reason),
             now,
         ),
     }
@@ -70,7 +71,7 @@ fn shown_raw_response(state: &State, kind: CopyKind) -> Option<CopyPayload> {
         return None;
     }
     let response = state.raw()?.response.as_ref().ok()?.as_ref()?;
-    Some(CopyPayload::text("the raw response", response.to_text()))
+    Some(CopyPayload::text("the raw record", response.to_text()))
 }
 
 /// Reports how a text was copied, also in the links dialog. Asks the terminal if no program could.
@@ -83,19 +84,15 @@ pub(super) fn copied(
     effects: &mut Vec<Effect>,
 ) {
     let (severity, text) = match result {
-        Ok(program) => (Severity::Info, format!("Copied {name} with {program}.")),
+        Ok(program) => (Severity::Info, message_line::copied(name, &program)),
         Err(reason) if text.len() > MAX_TERMINAL_LEN => {
             let size = text.len() / 1000;
-            let text = format!(
-                "Not copied: {reason}, and {size} kB are too much for a terminal's clipboard."
-            );
+            let text = message_line::too_large_to_copy(&reason, size);
             (Severity::Error, text)
         }
         Err(_) => {
             effects.push(Effect::Terminal(TerminalRequest::Copy(text)));
-            let text =
-                format!("Sent {name} to the terminal (OSC 52); not every terminal takes it.");
-            (Severity::Info, text)
+            (Severity::Info, message_line::copied_to_terminal(name))
         }
     };
     if let Some(Overlay::Link(links)) = &mut state.overlay {

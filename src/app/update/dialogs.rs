@@ -29,7 +29,7 @@ use crate::{
         time::Now,
         watched_task::WatchedTask,
     },
-    messages::ids,
+    messages::{ids, message_line},
 };
 
 /// Inserts pasted text into the open input line, else into the add dialog. Pasted text is never run
@@ -108,7 +108,7 @@ pub(super) fn type_key(state: &mut State, chord: KeyChord, now: Now, effects: &m
         }
         Some(Overlay::Copy(_)) => {
             if let Some(c) = chord.typed_char() {
-                let text = format!("Nothing is copied by {c}; the menu names the keys.");
+                let text = message_line::not_in_copy_menu(c);
                 reply(state, Severity::Warning, text, now);
             }
         }
@@ -129,8 +129,8 @@ fn explain_list_key(state: &mut State, chord: KeyChord, now: Now) {
     {
         return;
     }
-    let back = key_hint(state, Action::Back, "goes back to it");
-    let text = format!("{} is a key of the list.{back}", chord.ascii());
+    let hint = key_hint(state, Action::Back, message_line::back_hint);
+    let text = message_line::list_key_only(&chord.ascii()) + &hint;
     reply(state, Severity::Info, text, now);
 }
 
@@ -265,7 +265,7 @@ const MAX_UNCONFIRMED_OPENS: usize = 3;
 pub(super) fn open_video(state: &mut State, kind: VideoKind, now: Now, effects: &mut Vec<Effect>) {
     let targets = state.targets();
     match targets.as_slice() {
-        [] => reply(state, Severity::Info, "No task selected.", now),
+        [] => reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now),
         [watched] => {
             let (task, videos) = (watched.id().clone(), videos(watched, kind));
             open_one(state, task, videos, kind, now, effects);
@@ -300,11 +300,7 @@ fn open_several(
     effects: &mut Vec<Effect>,
 ) {
     if videos.is_empty() {
-        let text = if without == 1 {
-            "The marked task has no video to open.".to_owned()
-        } else {
-            format!("None of the {without} marked tasks has a video to open.")
-        };
+        let text = message_line::no_marked_video(without);
         return reply(state, Severity::Warning, text, now);
     }
     if videos.len() > MAX_UNCONFIRMED_OPENS {
@@ -312,10 +308,7 @@ fn open_several(
         return;
     }
     if without > 0 {
-        let text = format!(
-            "Opening {}; the other {without} have no video.",
-            videos.len()
-        );
+        let text = message_line::opening_some(videos.len(), without);
         reply(state, Severity::Info, text, now);
     }
     open_all(state, videos, effects);
@@ -379,14 +372,14 @@ fn open_one(
 /// Opens the comparison of the selected task's input and result in the browser.
 pub(super) fn show_comparison(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let Some(watched) = state.selected() else {
-        return reply(state, Severity::Info, "No task selected.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     };
     let reason = match Comparison::for_task(watched) {
         Ok(comparison) => return effects.push(Effect::ShowComparison(Box::new(comparison))),
         Err(MissingSide::Result) => explain_missing_result(state, watched, "compare", now),
         Err(MissingSide::Input) => {
-            let next = key_hint(state, Action::OpenResult, "opens the result alone");
-            format!("The server named no input link to compare with.{next}")
+            let hint = key_hint(state, Action::OpenResult, message_line::open_result_hint);
+            format!("{}{hint}", message_line::NO_INPUT_TO_COMPARE)
         }
     };
     reply(state, Severity::Warning, reason, now);
@@ -400,12 +393,11 @@ pub(super) fn comparison_shown(
 ) {
     let (severity, text) = match result {
         Ok(()) => {
-            let name = state
+            let title = state
                 .list
                 .get(task)
                 .map_or_else(|| task.to_string(), quoted_title);
-            let text = format!("Input and result of {name} are in the browser.");
-            (Severity::Info, text)
+            (Severity::Info, message_line::comparison_opened(&title))
         }
         Err(reason) => (Severity::Error, reason),
     };
@@ -415,10 +407,10 @@ pub(super) fn comparison_shown(
 /// Returns the reason why no video can be opened, with a hint.
 fn explain_missing_video(state: &State, task: &TaskId, kind: VideoKind, now: Now) -> String {
     let Some(watched) = state.list.get(task) else {
-        return "It is not on the list any more.".to_owned();
+        return message_line::NO_LONGER_ON_LIST.to_owned();
     };
     if kind == VideoKind::Input {
-        return "The server named no input video that can be opened.".to_owned();
+        return message_line::NO_INPUT_TO_OPEN.to_owned();
     }
     explain_missing_result(state, watched, "open", now)
 }
@@ -450,13 +442,12 @@ pub(super) fn video_opened(
 ) {
     match result {
         Ok(()) => {
-            let host = url.host().to_owned();
             let watched = state.list.get(task);
             let note = watched.map_or("", |watched| watched.task.state().undelivered_note());
             reply(
                 state,
                 Severity::Info,
-                format!("Opened in the browser ({host}).{note}"),
+                message_line::opened_in_browser(url.host()) + note,
                 now,
             );
             record_opened(state, task, url.as_str(), now, effects);
@@ -480,14 +471,14 @@ fn show_links(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         state.overlay,
         Some(Overlay::Add(_) | Overlay::Label(_) | Overlay::Filter(_) | Overlay::Confirm(_))
     ) {
-        let text = format!("{reason}: {}", lines.join(" "));
+        let text = message_line::links_not_opened(&reason, &lines.join(" "));
         return reply(state, Severity::Error, text, now);
     }
-    let what = match lines.len() {
+    let name = match lines.len() {
         1 => "the link".to_owned(),
         count => format!("{count} links"),
     };
-    effects.push(Effect::Copy(CopyPayload::text(what, lines.join("\n"))));
+    effects.push(Effect::Copy(CopyPayload::text(name, lines.join("\n"))));
     state.overlay = Some(Overlay::Link(ShownLinks {
         urls,
         reason: CleanText::line(&reason, usize::MAX).to_string(),
@@ -509,7 +500,7 @@ pub(super) fn file_opened(
     reply(
         state,
         Severity::Info,
-        format!("Opened from the disk ({shown}).{note}"),
+        message_line::opened_file(&shown) + note,
         now,
     );
     record_opened(state, task, &file.to_string_lossy(), now, effects);
@@ -528,7 +519,7 @@ fn finish_open(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 fn record_opened(
     state: &mut State,
     task: &TaskId,
-    what: &str,
+    address: &str,
     now: Now,
     effects: &mut Vec<Effect>,
 ) {
@@ -536,7 +527,7 @@ fn record_opened(
         let change = ListChange::Opened {
             task: task.clone(),
             at: now.wall,
-            url: what.to_owned(),
+            url: address.to_owned(),
         };
         store::write(state, vec![change], effects);
         selection::invalidate_journal(state, task);

@@ -26,6 +26,7 @@ use crate::{
         time::{Now, format_age},
         watched_task::WatchedTask,
     },
+    messages::message_line,
 };
 
 /// Interval between checks of saved files, locks and links that expire soon.
@@ -45,7 +46,7 @@ const WARN_INTERVAL: Duration = Duration::from_hours(24);
 pub(super) fn save_targets(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
     let tasks = targets(state);
     if tasks.is_empty() {
-        return reply(state, Severity::Info, "No task selected.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     }
     if reject_if_read_only(state, now) {
         return;
@@ -79,7 +80,7 @@ fn targets(state: &State) -> Vec<TaskId> {
 pub(super) fn choose_folder(state: &mut State, now: Now) {
     let mut tasks = targets(state);
     if tasks.is_empty() {
-        return reply(state, Severity::Info, "No task selected.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     }
     if reject_if_read_only(state, now) {
         return;
@@ -109,12 +110,11 @@ pub(super) fn accept_folder(state: &mut State, now: Now, effects: &mut Vec<Effec
     let folder = match folder {
         Ok(folder) => folder,
         Err(PathError::Empty) => {
-            let what = "No folder in there yet: type one.";
-            return reply(state, Severity::Warning, what, now);
+            return reply(state, Severity::Warning, message_line::TYPE_A_FOLDER, now);
         }
         Err(error) => {
-            let what = format!("No such folder: {error}.");
-            return reply(state, Severity::Warning, what, now);
+            let text = message_line::invalid_folder(&error);
+            return reply(state, Severity::Warning, text, now);
         }
     };
     let tasks = dialog.tasks().to_vec();
@@ -141,23 +141,15 @@ fn start_all(
         }
     }
     write(state, changes, effects);
-    let what = match (started.as_slice(), refused) {
+    let tasks = match (started.as_slice(), refused) {
         ([], Some(why)) => return reply(state, Severity::Warning, why, now),
         ([], None) => return,
         ([one], _) => state.list.get(one).map_or_else(String::new, quoted_title),
-        (many, _) => format!("the results of {} tasks", many.len()),
-    };
-    let hidden = match state.hidden_targets() {
-        0 => String::new(),
-        hidden => format!(" ({hidden} hidden)"),
+        (many, _) => message_line::task_count(many.len()),
     };
     let folder = state.settings.display_path(folder);
-    reply(
-        state,
-        Severity::Info,
-        format!("Saving {what}{hidden} to {folder}."),
-        now,
-    );
+    let text = message_line::saving(&tasks, state.hidden_targets(), &folder);
+    reply(state, Severity::Info, text, now);
 }
 
 /// Returns the reason why a task has nothing to save, if so.
@@ -172,9 +164,8 @@ fn explain_nothing_to_save(state: &State, task: &TaskId, now: Now) -> Option<Str
         .next()
         .map(|file| &file.path);
     match (watched.result_location(), path) {
-        (ResultLocation::OnDisk, Some(path)) => Some(format!(
-            "Saved already: {}.",
-            state.settings.display_path(path)
+        (ResultLocation::OnDisk, Some(path)) => Some(message_line::already_saved(
+            &state.settings.display_path(path),
         )),
         _ => None,
     }
@@ -338,16 +329,14 @@ fn resume_interrupted(
     if interrupted.is_empty() {
         return;
     }
-    let what = match interrupted.as_slice() {
-        [one] => {
-            let title = state.list.get(one).map_or_else(String::new, quoted_title);
-            format!("The saving of {title} was interrupted")
-        }
-        many => format!("{} saves were interrupted", many.len()),
+    let tasks = match interrupted.as_slice() {
+        [one] => state.list.get(one).map_or_else(String::new, quoted_title),
+        many => message_line::task_count(many.len()),
     };
     if !state.settings.auto_save {
-        let hint = key_hint(state, Action::Save, "goes on with it");
-        return reply(state, Severity::Warning, format!("{what}.{hint}"), now);
+        let hint = key_hint(state, Action::Save, message_line::resume_hint);
+        let text = message_line::save_interrupted(&tasks, false) + &hint;
+        return reply(state, Severity::Warning, text, now);
     }
     let changes = interrupted
         .iter()
@@ -357,7 +346,8 @@ fn resume_interrupted(
         })
         .collect();
     write(state, changes, effects);
-    reply(state, Severity::Info, format!("{what} and goes on."), now);
+    let text = message_line::save_interrupted(&tasks, true);
+    reply(state, Severity::Info, text, now);
 }
 
 /// Shows the progress; called again soon, stops the downloads.
@@ -379,25 +369,23 @@ fn offer_or_stop(state: &mut State, tasks: &[TaskId], now: Now, effects: &mut Ve
             error: DownloadError::Stopped,
         };
         store::write(state, tasks.iter().map(stopped).collect(), effects);
-        let hint = key_hint(state, Action::Save, "goes on");
-        let text = format!("Stopped; what came is kept.{hint}");
+        let hint = key_hint(state, Action::Save, message_line::resume_hint);
+        let text = format!("{}{hint}", message_line::DOWNLOAD_STOPPED);
         return reply(state, Severity::Info, text, now);
     }
     let Some(total) = state.downloads.progress_of(tasks) else {
         return;
     };
-    let what = match tasks {
+    let title = match tasks {
         [one] => state.list.get(one).map_or_else(String::new, quoted_title),
-        many => format!("the results of {} tasks", many.len()),
+        many => message_line::task_count(many.len()),
     };
-    let progress = match total.progress.percent() {
-        Some(percent) => format!("{percent}% of {what} is here"),
-        None if total.waiting == total.files => format!("{what}: waiting for a turn"),
-        None => format!("{what}: {} files on their way", total.files),
-    };
-    let hint = key_hint(state, Action::Save, "again stops it");
+    let is_queued = total.waiting == total.files;
+    let progress =
+        message_line::save_progress(&title, total.progress.percent(), total.files, is_queued);
+    let hint = key_hint(state, Action::Save, message_line::stop_download_hint);
     state.downloads.stop_offered = Some((tasks.to_vec(), now.mono.after(MESSAGE_TIME)));
-    reply(state, Severity::Info, format!("{progress}.{hint}"), now);
+    reply(state, Severity::Info, progress + &hint, now);
 }
 
 fn stop_task(state: &mut State, task: &TaskId, effects: &mut Vec<Effect>) {
@@ -422,7 +410,7 @@ fn stop_unwatched(state: &mut State, effects: &mut Vec<Effect>) {
     }
     state
         .message_line
-        .append(" Its saving ended; what came is kept.");
+        .append(&format!(" {}", message_line::DOWNLOAD_STOPPED_TOO));
 }
 
 fn record_failure(state: &mut State, task: &TaskId, error: &DownloadError, now: Now) {
@@ -500,10 +488,7 @@ pub(super) fn download_ended(
                     watched.mark_saved(job.request.number, path.clone());
                 });
             });
-            let text = format!(
-                "Saved {title} to {}.{note}",
-                state.settings.display_path(&path)
-            );
+            let text = message_line::saved(&title, &state.settings.display_path(&path)) + note;
             show_result(state, Severity::Success, text, now);
             ListChange::Saved {
                 task: task.clone(),
@@ -531,13 +516,10 @@ pub(super) fn download_ended(
             // Only the first and the last failure are shown.
             if !was_retried || (wait.is_none() && error != DownloadError::Busy) {
                 let (severity, next) = match wait {
-                    Some(wait) => (
-                        Severity::Warning,
-                        format!("Next try in {}.", format_age(wait)),
-                    ),
+                    Some(wait) => (Severity::Warning, message_line::next_try(&format_age(wait))),
                     None => (Severity::Error, error.next_step().to_owned()),
                 };
-                let text = format!("{title} is not saved: {}. {next}", error.message());
+                let text = message_line::save_failed(&title, &error.message(), &next);
                 reply(state, severity, text, now);
             }
             ListChange::SaveFailed {
@@ -654,21 +636,15 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
                 else {
                     return;
                 };
-                let left = rough_duration(left);
-                let hint = key_hint(state, Action::Save, "saves it");
-                format!(
-                    "The link of {} dies in about {left}.{hint}",
-                    quoted_title(watched)
-                )
+                let hint = key_hint(state, Action::Save, message_line::save_hint);
+                message_line::link_expires(&quoted_title(watched), left) + &hint
             }
             None => return,
         },
         many => {
-            let hint = key_hint(state, Action::ShowTab(Tab::Expiring), "shows them");
-            format!(
-                "The links of {} results die within two days.{hint}",
-                many.len()
-            )
+            let tab = Action::ShowTab(Tab::Expiring);
+            let hint = key_hint(state, tab, message_line::show_hint);
+            message_line::links_expire(many.len()) + &hint
         }
     };
     for id in &ids {
@@ -681,13 +657,4 @@ fn warn_expiring(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
         store::write(state, ids.into_iter().map(warned).collect(), effects);
     }
     reply(state, Severity::Warning, text, now);
-}
-
-/// Returns a duration in hours, or in minutes below one hour.
-fn rough_duration(left: Duration) -> String {
-    match left.as_secs() / 60 {
-        minutes @ 0..60 => format!("{minutes} minutes"),
-        minutes @ 60..120 => format!("{} hour", minutes / 60),
-        minutes => format!("{} hours", minutes / 60),
-    }
 }

@@ -21,6 +21,7 @@ use crate::{
         task::TaskId,
         time::Now,
     },
+    messages::message_line,
 };
 
 /// Delay between the last change of tab, sort order or filter and the session save.
@@ -179,7 +180,7 @@ fn set_sort_order(state: &mut State, order: SortOrder, now: Now) {
         ..state.list_view().clone()
     };
     selection::set_view(state, view, now);
-    let text = format!("Sorted: {}.", order.name());
+    let text = message_line::sorted(&order.name());
     reply(state, Severity::Info, text, now);
 }
 

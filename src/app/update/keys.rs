@@ -17,6 +17,7 @@ use crate::{
     domain::{
         query::SortColumn, schedule::PollState, status::Tab, time::Now, watched_task::WatchedTask,
     },
+    messages::message_line,
 };
 
 pub(super) fn pressed(
@@ -286,11 +287,10 @@ fn show_adjacent_task(state: &mut State, direction: Direction, now: Now) {
         state.vacated_row = None;
         return selection::go_to(state, to);
     }
-    let which = match direction {
-        Direction::Next => "last",
-        Direction::Previous => "first",
+    let text = match direction {
+        Direction::Next => message_line::LAST_TASK,
+        Direction::Previous => message_line::FIRST_TASK,
     };
-    let text = format!("That is the {which} task shown.");
     reply(state, Severity::Info, text, now);
 }
 
@@ -324,17 +324,14 @@ fn show_tab(state: &mut State, tab: Tab, now: Now) {
     if let Some(page) = at.and_then(|at| DetailPage::ALL.get(at)) {
         return show_page(state, *page, now);
     }
-    let count = DetailPage::ALL.len();
-    let text = format!("The detail has {count} pages; the tabs are the list's.");
+    let text = message_line::no_such_page(DetailPage::ALL.len());
     reply(state, Severity::Info, text, now);
 }
 
 pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
     if state.selected().is_none() {
-        let text = format!(
-            "No task to show.{}",
-            key_hint(state, Action::Add, "adds one")
-        );
+        let hint = key_hint(state, Action::Add, message_line::add_hint);
+        let text = format!("{}{hint}", message_line::NO_TASK_TO_SHOW);
         return reply(state, Severity::Info, text, now);
     }
     state.screen = MainScreen::Detail { page, scroll: 0 };
@@ -343,7 +340,7 @@ pub(super) fn show_page(state: &mut State, page: DetailPage, now: Now) {
 
 fn show_messages(state: &mut State, now: Now) {
     if state.past_messages().next().is_none() {
-        return reply(state, Severity::Info, "Nothing was said yet.", now);
+        return reply(state, Severity::Info, message_line::NO_MESSAGES, now);
     }
     state.overlay = Some(Overlay::Messages { scroll: 0 });
 }
@@ -356,10 +353,7 @@ fn lift_backoff_for_user(state: &mut State, now: Now) -> bool {
     };
     let wait = backoff.until.since(now.mono).as_secs_f64().ceil();
     if backoff.error.is_rate_limit() && wait > 0.0 {
-        let text = format!(
-            "Not now: {}. Asking again in {wait}s.",
-            backoff.message(now.mono)
-        );
+        let text = message_line::refresh_blocked(&backoff.message(now.mono), wait);
         reply(state, Severity::Warning, text, now);
         return false;
     }
@@ -373,35 +367,21 @@ fn refresh(state: &mut State, now: Now) {
     let is_idle =
         |watched: &&&WatchedTask| !matches!(watched.poll_state, PollState::InFlight { .. });
     let idle: Vec<_> = targets.iter().filter(is_idle).collect();
-    let what = match idle.as_slice() {
+    let tasks = match idle.as_slice() {
         [] if targets.is_empty() => {
-            return reply(state, Severity::Info, "No task to ask after.", now);
+            return reply(state, Severity::Info, message_line::NO_TASK_TO_REFRESH, now);
         }
-        [] if targets.len() == 1 => {
-            return reply(
-                state,
-                Severity::Info,
-                "It is being asked after right now.",
-                now,
-            );
-        }
-        [] => {
-            return reply(
-                state,
-                Severity::Info,
-                "They are being asked after right now.",
-                now,
-            );
-        }
+        [] => return reply(state, Severity::Info, message_line::ALREADY_REFRESHING, now),
         [one] => quoted_title(one),
-        several => format!("{} tasks", several.len()),
+        several => message_line::task_count(several.len()),
     };
     let ids: Vec<_> = idle.iter().map(|watched| watched.id().clone()).collect();
     if lift_backoff_for_user(state, now) {
         for id in ids {
             state.poll_queue.request(id);
         }
-        reply(state, Severity::Info, format!("Asking after {what}."), now);
+        let text = message_line::refreshing(&tasks);
+        reply(state, Severity::Info, text, now);
     }
 }
 
@@ -414,17 +394,15 @@ fn refresh_all(state: &mut State, now: Now) {
         .collect();
     if unfinished.is_empty() {
         let reason = if state.list.is_empty() {
-            format!(
-                "Nothing is watched yet.{}",
-                key_hint(state, Action::Add, "adds tasks")
-            )
+            let hint = key_hint(state, Action::Add, message_line::add_hint);
+            format!("{}{hint}", message_line::NO_TASKS_YET)
         } else if state.list.counts().in_flight > 0 {
-            "They are being asked after right now.".to_owned()
+            message_line::ALREADY_REFRESHING.to_owned()
         } else if state.list.counts().active > 0 {
-            let once = key_hint(state, Action::Refresh, "asks after one of them once again");
-            format!("The server refuses the rest.{once}")
+            let hint = key_hint(state, Action::Refresh, message_line::refresh_rejected_hint);
+            format!("{}{hint}", message_line::OTHERS_REJECTED)
         } else {
-            "Every task has ended; there is nothing to ask.".to_owned()
+            message_line::ALL_FINISHED.to_owned()
         };
         return reply(state, Severity::Info, reason, now);
     }
@@ -440,25 +418,19 @@ fn refresh_all(state: &mut State, now: Now) {
             state.poll_queue.request(id);
         }
     }
-    let what = if count == 1 {
-        "one task".to_owned()
-    } else {
-        format!("{count} tasks")
-    };
-    reply(state, Severity::Info, format!("Asking after {what}."), now);
+    let text = message_line::refreshing(&message_line::task_count(count));
+    reply(state, Severity::Info, text, now);
 }
 
 fn toggle_pause(state: &mut State, now: Now) {
     state.poll_queue.toggle_pause();
     let text = if state.poll_queue.is_paused() {
-        let steps = [(Action::Pause, "goes on"), (Action::Refresh, "asks once")];
-        let steps = steps
-            .map(|(action, what)| key_hint(state, action, what))
-            .concat();
-        format!("Paused: nothing is asked by itself.{steps}")
+        let resume = key_hint(state, Action::Pause, message_line::resume_hint);
+        let refresh = key_hint(state, Action::Refresh, message_line::refresh_once_hint);
+        format!("{}{resume}{refresh}", message_line::POLLING_PAUSED)
     } else {
         backoff::spread_overdue(state, now);
-        "Asking again.".to_owned()
+        message_line::POLLING_RESUMED.to_owned()
     };
     reply(state, Severity::Info, text, now);
 }
@@ -476,14 +448,14 @@ fn change_poll_speed(state: &mut State, speed: Speed, now: Now) {
         Speed::Faster => before.shorter(),
     };
     state.poll_queue.set_intervals(intervals);
-    let [young, steady, late] =
+    let seconds =
         [intervals.young, intervals.steady, intervals.late].map(|intervals| intervals.as_secs());
-    let limit = if intervals == before {
-        " That is the limit."
-    } else {
-        ""
+    let limit = match speed {
+        Speed::Slower => "slowest",
+        Speed::Faster => "fastest",
     };
-    let text = format!("Every {young}s while young, {steady}s after 2m, {late}s when late.{limit}");
+    let limit = (intervals == before).then_some(limit);
+    let text = message_line::poll_intervals(seconds, limit);
     reply(state, Severity::Info, text, now);
     if matches!(speed, Speed::Faster) {
         pull_polls_forward(state, now);

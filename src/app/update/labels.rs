@@ -12,9 +12,11 @@ use crate::{
     domain::{
         list_change::ListChange,
         task::TaskId,
+        text::CleanText,
         time::Now,
         watched_task::{NotifySetting, WatchedTask},
     },
+    messages::message_line,
 };
 
 pub(super) fn open_editor(state: &mut State, now: Now) {
@@ -23,7 +25,7 @@ pub(super) fn open_editor(state: &mut State, now: Now) {
     }
     let editor = LabelEditor::new(&state.targets());
     if editor.tasks().is_empty() {
-        return reply(state, Severity::Info, "No task to label.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_TO_LABEL, now);
     }
     state.overlay = Some(Overlay::Label(Box::new(editor)));
 }
@@ -68,7 +70,7 @@ pub(super) fn toggle_notify(state: &mut State, now: Now, effects: &mut Vec<Effec
     }
     let targets = state.targets();
     if targets.is_empty() {
-        return reply(state, Severity::Info, "No task selected.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_SELECTED, now);
     }
     let is_off = |watched: &&WatchedTask| watched.notify == NotifySetting::Off;
     let notify = if targets.iter().all(is_off) {
@@ -98,22 +100,17 @@ pub(super) fn change_written(
     }
     let count = changes.len();
     let text = match changes.first() {
-        Some(ListChange::Label { label, .. }) => match (label, count) {
-            (Some(label), 1) => format!("Now called \"{label}\"."),
-            (Some(label), _) => format!("{count} tasks are now called \"{label}\"."),
-            (None, 1) => "The label is gone.".to_owned(),
-            (None, _) => format!("The labels of {count} tasks are gone."),
-        },
+        Some(ListChange::Label { label, .. }) => {
+            message_line::label_changed(label.as_ref().map(CleanText::as_str), count)
+        }
         Some(ListChange::SetNotify { task, notify, .. }) => {
-            let what = match (count, state.list.get(task)) {
+            let tasks = match (count, state.list.get(task)) {
                 (1, Some(watched)) => quoted_title(watched),
-                _ => format!("{count} tasks"),
+                _ => message_line::task_count(count),
             };
             match notify {
-                NotifySetting::On => format!("On: the ending of {what} is told of again."),
-                NotifySetting::Off => {
-                    format!("Off: the ending of {what} is told of on this screen alone.")
-                }
+                NotifySetting::On => message_line::notifications_on(&tasks),
+                NotifySetting::Off => message_line::notifications_off(&tasks),
             }
         }
         _ => return,
@@ -129,14 +126,11 @@ pub(super) fn change_written(
 pub(super) fn labels_restored(state: &mut State, changes: &[&ListChange], now: Now) {
     apply_labels(state, changes, now);
     let text = match changes {
-        [] => "The label was not brought back: its task is not watched any more.".to_owned(),
-        [
-            ListChange::Label {
-                label: Some(label), ..
-            },
-        ] => format!("Called \"{label}\" again."),
-        [_] => "Without a label again.".to_owned(),
-        several => format!("The labels of {} tasks are as before.", several.len()),
+        [] => message_line::LABEL_NOT_RESTORED.to_owned(),
+        [ListChange::Label { label, .. }] => {
+            message_line::label_restored(label.as_ref().map(CleanText::as_str))
+        }
+        several => message_line::labels_restored(several.len()),
     };
     reply(state, Severity::Info, text, now);
 }

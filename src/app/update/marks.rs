@@ -3,7 +3,7 @@
 
 use super::{
     filter,
-    messages::{quoted_title, reply},
+    messages::{key_hint, quoted_title, reply},
     selection,
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         state::{MainScreen, Severity, State},
     },
     domain::{task::TaskId, time::Now},
+    messages::message_line,
 };
 
 /// Toggles the mark of the selected task; in the list the selection moves to the next row.
@@ -24,13 +25,13 @@ pub(super) fn toggle_mark(state: &mut State, now: Now) {
         return selection::move_by(state, 1);
     }
     // Full-screen details do not show marks, so the message does.
-    let verb = if state.marks.has(&id) {
-        "Marked"
-    } else {
-        "No longer marked:"
-    };
     let title = state.list.get(&id).map_or_else(String::new, quoted_title);
-    reply(state, Severity::Info, format!("{verb} {title}."), now);
+    let text = if state.marks.has(&id) {
+        message_line::marked(&title)
+    } else {
+        message_line::unmarked(&title)
+    };
+    reply(state, Severity::Info, text, now);
 }
 
 /// Marks every row from the last one marked alone to the selected one; without such a row, the
@@ -54,10 +55,8 @@ pub(super) fn mark_range(state: &mut State, now: Now) {
     };
     state.marks.anchor_at(id);
     if count == 1 {
-        let text = format!(
-            "The range begins here; go to its other end.{}",
-            super::messages::key_hint(state, Action::MarkRange, "marks it")
-        );
+        let hint = key_hint(state, Action::MarkRange, message_line::mark_range_hint);
+        let text = format!("{}{hint}", message_line::RANGE_STARTED);
         reply(state, Severity::Info, text, now);
     }
 }
@@ -66,7 +65,7 @@ pub(super) fn mark_range(state: &mut State, now: Now) {
 pub(super) fn toggle_all(state: &mut State, now: Now) {
     let shown = state.rows.ids();
     if shown.is_empty() {
-        return reply(state, Severity::Info, "No task is shown.", now);
+        return reply(state, Severity::Info, message_line::NO_TASK_TO_MARK, now);
     }
     if shown.iter().all(|id| state.marks.has(id)) {
         for id in shown {
@@ -93,20 +92,18 @@ pub(super) fn step_back(state: &mut State, now: Now) {
         return state.marks.clear();
     }
     if state.list_view().query.is_empty() {
-        let text = format!(
-            "Nothing to go back from.{}",
-            super::messages::key_hint(state, Action::Quit, "leaves")
-        );
+        let hint = key_hint(state, Action::Quit, message_line::quit_hint);
+        let text = format!("{}{hint}", message_line::NOTHING_TO_CLOSE);
         return reply(state, Severity::Info, text, now);
     }
     filter::remove_filter(state, now);
-    reply(state, Severity::Info, "The filter is off.", now);
+    reply(state, Severity::Info, message_line::FILTER_CLEARED, now);
 }
 
 fn require_selected(state: &mut State, now: Now) -> Option<TaskId> {
     let id = state.selected().map(|watched| watched.id().clone());
     if id.is_none() {
-        reply(state, Severity::Info, "No task to mark.", now);
+        reply(state, Severity::Info, message_line::NO_TASK_TO_MARK, now);
     }
     id
 }

@@ -21,6 +21,7 @@ use crate::{
         time::Now,
         watched_task::{NotifySetting, WatchedTask},
     },
+    messages::message_line,
 };
 
 /// How long a notification waits for further finished tasks.
@@ -36,9 +37,9 @@ pub(super) fn reply(state: &mut State, severity: Severity, text: impl Into<Strin
 
 /// Shows the answer to an action that can be undone, with the undo key.
 pub(super) fn offer_undo(state: &mut State, text: &str, now: Now) {
-    let step = key_hint(state, Action::Undo, "undoes it");
-    let text = format!("{text}{step}");
-    state.message_line.offer_undo(&text, step.len(), now);
+    let hint = key_hint(state, Action::Undo, message_line::undo_hint);
+    let text = format!("{text}{hint}");
+    state.message_line.offer_undo(&text, hint.len(), now);
 }
 
 /// Shows the result of an earlier command; queued while an undo hint is visible.
@@ -80,25 +81,24 @@ pub(super) fn advance_messages(state: &mut State, now: Now) {
             }
         }
         several => {
-            let text = finished_summary("have ended", several);
+            let text = message_line::tasks_finished(&status_counts(several));
             queue_event(state, Severity::Info, text, now);
         }
     }
 }
 
-/// Returns a hint with the key of an action, to follow another sentence: " r asks again."; empty if
-/// no key is bound.
-pub(super) fn key_hint(state: &State, action: Action, what: &str) -> String {
+/// Returns a space and a hint that names the key of an action; empty if no key is bound.
+pub(super) fn key_hint(state: &State, action: Action, hint: fn(&str) -> String) -> String {
     let chord = state.keymap().key_for(action);
-    chord.map_or_else(String::new, |chord| format!(" {} {what}.", chord.ascii()))
+    chord.map_or_else(String::new, |chord| format!(" {}", hint(&chord.ascii())))
 }
 
 /// Explains why the list cannot be changed and returns true, if so.
 pub(super) fn reject_if_read_only(state: &mut State, now: Now) -> bool {
     let reason = match (&state.loading, state.settings.access) {
-        (_, AccessMode::ReadOnly) => "The list is read-only (--read-only).".to_owned(),
-        (ListLoading::Pending, _) => "The list is still being read.".to_owned(),
-        (ListLoading::Failed(error), _) => format!("The list could not be read: {error}."),
+        (_, AccessMode::ReadOnly) => message_line::READ_ONLY.to_owned(),
+        (ListLoading::Pending, _) => message_line::LIST_LOADING.to_owned(),
+        (ListLoading::Failed(error), _) => message_line::list_not_read(error),
         (ListLoading::Done, AccessMode::Full) => return false,
     };
     reply(state, Severity::Warning, reason, now);
@@ -147,9 +147,12 @@ pub(super) fn report_finished(state: &mut State, task: &TaskId, now: Now) {
         Some(summary) => Some((Severity::Info, summary.sentence())),
         None if finished.len() > 1 && was_finished_before => Some((
             Severity::Info,
-            finished_summary("had ended before", &finished),
+            message_line::tasks_already_finished(&status_counts(&finished)),
         )),
-        None if finished.len() > 1 => Some((severity, finished_summary("have ended", &finished))),
+        None if finished.len() > 1 => Some((
+            severity,
+            message_line::tasks_finished(&status_counts(&finished)),
+        )),
         None => None,
     };
     if state.message_line.is_busy() {
@@ -195,23 +198,17 @@ fn batch_tasks(state: &State) -> Vec<&WatchedTask> {
         .collect()
 }
 
-/// Returns a summary of several tasks: "3 tasks have ended: 2 ready, 1 failed."
-fn finished_summary(what: &str, tasks: &[&WatchedTask]) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
+/// Counts tasks by status word, in order of appearance.
+fn status_counts(tasks: &[&WatchedTask]) -> Vec<(&'static str, usize)> {
+    let mut counts: Vec<(&'static str, usize)> = Vec::new();
     for watched in tasks {
-        let word = match watched.task.state().name() {
-            "succeeded" => "ready",
-            "not_found" => "not found",
-            name => name,
-        };
+        let word = message_line::finished_word(watched.task.state().name());
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
             None => counts.push((word, 1)),
         }
     }
-    let parts = counts.iter().map(|(word, count)| format!("{count} {word}"));
-    let parts = parts.collect::<Vec<_>>().join(", ");
-    format!("{} tasks {what}: {parts}.", tasks.len())
+    counts
 }
 
 /// Sends the batched notification once it is due.
@@ -241,11 +238,11 @@ pub(super) fn flush_notifications(state: &mut State, now: Now, effects: &mut Vec
             .map(|(_, text)| text.as_str());
         let more = match tasks.len().saturating_sub(MAX_NAMED) {
             0 => String::new(),
-            more => format!(" And {more} more."),
+            more => format!(" {}", message_line::more_finished(more)),
         };
         let body = named.collect::<Vec<_>>().join(" ");
         (
-            finished_summary("have ended", &tasks),
+            message_line::tasks_finished(&status_counts(&tasks)),
             format!("{body}{more}"),
         )
     };
@@ -336,23 +333,16 @@ pub(super) fn save_last_seen(state: &State, now: Now, effects: &mut Vec<Effect>)
 fn finished_message(state: &State, task: &TaskId, now: Now) -> Option<(Severity, String)> {
     let watched = state.list.get(task)?;
     let status = state.status_of(watched, &state.estimate(), now);
-    let (severity, ending) = match status {
-        Status::Ready | Status::Saved | Status::LinkExpired => (Severity::Success, "is ready"),
-        Status::NoLink => (
-            Severity::Warning,
-            "is done, but the server gave no link yet",
-        ),
-        Status::CallbackFailed => (Severity::Warning, "was made; only its callback failed"),
-        Status::CreateFailed => (Severity::Error, "could not be created"),
-        Status::GenerationFailed => (Severity::Error, "failed"),
-        Status::NotFound => (Severity::Warning, "is not known to the server"),
-        Status::Unknown => (
-            Severity::Warning,
-            "got an answer kietop does not understand",
-        ),
-        Status::New | Status::Generating | Status::Finishing | Status::Late => return None,
+    let sentence = message_line::task_finished(&quoted_title(watched), status)?;
+    let severity = match status {
+        Status::Ready | Status::Saved | Status::LinkExpired => Severity::Success,
+        Status::CreateFailed | Status::GenerationFailed => Severity::Error,
+        Status::NoLink | Status::CallbackFailed | Status::NotFound | Status::Unknown => {
+            Severity::Warning
+        }
+        Status::New | Status::Generating | Status::Finishing | Status::Late => Severity::Info,
     };
-    Some((severity, format!("{} {ending}.", quoted_title(watched))))
+    Some((severity, sentence))
 }
 
 /// Returns a task's title in quotes, its first line cut to 40 characters.
@@ -372,35 +362,22 @@ pub(super) fn explain_missing_result(
     verb: &str,
     now: Now,
 ) -> String {
-    let (reason, next) = match state.status_of(watched, &state.estimate(), now) {
-        Status::New => (
-            format!("Not answered for yet: nothing to {verb}."),
-            Some((Action::Refresh, "asks now")),
-        ),
-        Status::Generating | Status::Finishing | Status::Late => {
-            (format!("Still being made: nothing to {verb} yet."), None)
-        }
-        Status::CreateFailed | Status::GenerationFailed => (
-            "It failed: there is no video.".to_owned(),
-            Some((Action::OpenInput, "opens the input")),
-        ),
-        Status::NotFound => (
-            format!("The server does not know this task: nothing to {verb}."),
-            None,
-        ),
-        Status::Unknown => (
-            format!("The answer was not understood: nothing to {verb}."),
-            None,
-        ),
-        Status::Ready
+    let status = state.status_of(watched, &state.estimate(), now);
+    let hint = match status {
+        Status::New
+        | Status::Ready
         | Status::Saved
         | Status::NoLink
         | Status::LinkExpired
-        | Status::CallbackFailed => (
-            "The server gave no link that can be opened.".to_owned(),
-            Some((Action::Refresh, "asks again")),
-        ),
+        | Status::CallbackFailed => key_hint(state, Action::Refresh, message_line::refresh_hint),
+        Status::CreateFailed | Status::GenerationFailed => {
+            key_hint(state, Action::OpenInput, message_line::open_input_hint)
+        }
+        Status::Generating
+        | Status::Finishing
+        | Status::Late
+        | Status::NotFound
+        | Status::Unknown => String::new(),
     };
-    let next = next.map_or_else(String::new, |(action, what)| key_hint(state, action, what));
-    format!("{reason}{next}")
+    message_line::no_result(status, verb) + &hint
 }

@@ -7,6 +7,7 @@ use crate::{
         state::{CommandPalette, Overlay, Severity, State},
     },
     domain::time::Now,
+    messages::message_line,
 };
 
 /// Opens the palette with the actions of the current key context.
@@ -22,7 +23,7 @@ pub(super) fn accept_palette(state: &mut State, now: Now) -> Option<(Action, Key
         return None;
     };
     let Some(chosen) = palette.chosen() else {
-        reply(state, Severity::Warning, "No action is called that.", now);
+        reply(state, Severity::Warning, message_line::NO_ACTION_FOUND, now);
         return None;
     };
     state.overlay = None;

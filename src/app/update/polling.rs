@@ -22,6 +22,7 @@ use crate::{
         time::{self, Mono, Now},
         watched_task::WatchedTask,
     },
+    messages::message_line,
 };
 
 /// The shortest delay after a denied poll: an immediate retry would be denied again.
@@ -248,13 +249,10 @@ fn explain_denial(state: &mut State, task: &TaskId, wait: Duration, now: Now) {
     let wait = wait.as_secs_f64().ceil();
     let text = match state.poll_queue.backoff() {
         _ if !state.poll_queue.was_just_polled(task, now.mono) => {
-            "Another kietop is asking after it; its answer shows here too.".to_owned()
+            message_line::REFRESHED_BY_OTHER.to_owned()
         }
-        Some(backoff) => {
-            let why = backoff.message(now.mono);
-            format!("Held back: {why}. Asking again in {wait}s.")
-        }
-        None => format!("It was asked after just now; {wait}s must lie between."),
+        Some(backoff) => message_line::refresh_blocked(&backoff.message(now.mono), wait),
+        None => message_line::just_refreshed(wait),
     };
     reply(state, Severity::Info, text, now);
 }

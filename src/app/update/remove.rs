@@ -10,6 +10,7 @@ use crate::{
         state::{Confirm, MainScreen, Overlay, Severity, State, UndoStep},
     },
     domain::{list_change::ListChange, task::TaskId, time::Now},
+    messages::message_line,
 };
 
 /// Removes the target task; asks first for several tasks or a hidden one.
@@ -26,8 +27,8 @@ pub(super) fn remove_targets(state: &mut State, now: Now, effects: &mut Vec<Effe
         .collect();
     let hidden = state.hidden_targets();
     match tasks.len() {
-        0 if has_targets => reply(state, Severity::Info, "Already being removed.", now),
-        0 => reply(state, Severity::Info, "No task to remove.", now),
+        0 if has_targets => reply(state, Severity::Info, message_line::ALREADY_REMOVING, now),
+        0 => reply(state, Severity::Info, message_line::NO_TASK_TO_REMOVE, now),
         1 if hidden == 0 => remove_tasks(state, tasks, now, effects),
         _ => {
             state.overlay = Some(Overlay::Confirm(Confirm::Remove { tasks, hidden }));
@@ -71,7 +72,7 @@ pub(super) fn undo(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
             let relabel = |(task, label)| ListChange::Label { task, at, label };
             labels.into_iter().map(relabel).collect()
         }
-        None => return reply(state, Severity::Info, "Nothing to undo.", now),
+        None => return reply(state, Severity::Info, message_line::NOTHING_TO_UNDO, now),
     };
     effects.push(Effect::WriteChanges(changes));
 }

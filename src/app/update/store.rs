@@ -26,6 +26,7 @@ use crate::{
         time::Now,
         watched_task::WatchedTask,
     },
+    messages::message_line,
 };
 
 /// Delay before a failed write or read is retried.
@@ -207,7 +208,12 @@ pub(super) fn changes_written(
         Ok(results) => {
             if state.write_queue.error.take().is_some() {
                 state.write_queue.retry_at = None;
-                reply(state, Severity::Success, "The list is saved again.", now);
+                reply(
+                    state,
+                    Severity::Success,
+                    message_line::LIST_SAVED_AGAIN,
+                    now,
+                );
             }
             state.write_queue.write_finished(now.mono);
             report_results(state, &changes, results, now);
@@ -224,7 +230,7 @@ fn requeue_failed(state: &mut State, changes: Vec<ListChange>, error: StoreError
         reply(
             state,
             Severity::Error,
-            format!("Nothing was changed: {error}."),
+            message_line::nothing_changed(&error),
             now,
         );
     }
@@ -296,12 +302,14 @@ fn record_failure(state: &mut State, error: StoreError, now: Now) {
     if let StoreError::Missing(path) = &error
         && state.write_queue.error.as_ref() != Some(&error)
     {
-        let step = match state.settings.access {
-            AccessMode::Full => key_hint(state, Action::RestoreListFile, "writes it back"),
+        let hint = match state.settings.access {
+            AccessMode::Full => {
+                let hint = message_line::restore_list_file_hint;
+                key_hint(state, Action::RestoreListFile, hint)
+            }
             AccessMode::ReadOnly => String::new(),
         };
-        let path = path.display();
-        let text = format!("The list file is gone from {path}; its tasks are kept here.{step}");
+        let text = message_line::list_file_missing(&path.display()) + &hint;
         reply(state, Severity::Error, text, now);
     }
     state.write_queue.error = Some(error);
@@ -323,8 +331,7 @@ pub(super) fn restore_list_file(state: &mut State, now: Now, effects: &mut Vec<E
     if is_file_missing(state) {
         effects.push(Effect::RestoreListFile);
     } else {
-        let text = "Nothing to write back: the list file is there.";
-        reply(state, Severity::Info, text, now);
+        reply(state, Severity::Info, message_line::LIST_FILE_EXISTS, now);
     }
 }
 
@@ -344,7 +351,7 @@ pub(super) fn list_file_restored(state: &mut State, result: Result<(), StoreErro
         Err(error) => reply(
             state,
             Severity::Error,
-            format!("Not written back: {error}."),
+            message_line::list_file_not_restored(&error),
             now,
         ),
     }
@@ -403,48 +410,32 @@ fn report_results(state: &mut State, changes: &[ListChange], results: Vec<Change
         if state.screen == MainScreen::List {
             selection::select(state, first);
         }
-        let verb = if is_undo {
-            "Watching again"
-        } else {
-            "Watching"
-        };
-        let what = match (new.len(), state.list.get(first)) {
+        let tasks = match (new.len(), state.list.get(first)) {
             (1, Some(watched)) => quoted_title(watched),
-            (count, _) => format!("{count} tasks"),
+            (count, _) => message_line::task_count(count),
         };
-        let rest = if known > 0 {
-            format!(" {known} were watched already.")
+        let is_shown = |id: &TaskId| state.rows.position(id, &state.list).is_some();
+        let is_hidden = !new.iter().any(is_shown);
+        let text = if is_undo {
+            message_line::restored(&tasks, is_hidden)
         } else {
-            String::new()
+            message_line::added(&tasks, known, is_hidden)
         };
-        let is_seen = |id: &TaskId| state.rows.position(id, &state.list).is_some();
-        let hidden = if new.iter().any(is_seen) {
-            ""
-        } else {
-            " The tab or the filter hides it."
-        };
-        let text = format!("{verb} {what}.{rest}{hidden}");
         reply(state, Severity::Info, text, now);
     } else if is_undo && removed.is_empty() && !undid_failed_write {
-        let text = "Nothing was brought back: it is watched already, or was removed too long ago.";
-        reply(state, Severity::Info, text, now);
+        reply(state, Severity::Info, message_line::NOTHING_RESTORED, now);
     } else if known > 0 {
-        reply(
-            state,
-            Severity::Info,
-            "Watched already, nothing to add.",
-            now,
-        );
+        reply(state, Severity::Info, message_line::ALREADY_ON_LIST, now);
     }
     if let Some(first) = removed.first()
         && !is_undone
     {
-        let what = if removed.len() == 1 {
+        let tasks = if removed.len() == 1 {
             quoted_title(first)
         } else {
-            format!("{} tasks", removed.len())
+            message_line::task_count(removed.len())
         };
-        offer_undo(state, &format!("Removed {what}."), now);
+        offer_undo(state, &message_line::removed(&tasks), now);
         let removed = removed.iter().map(|watched| watched.id().clone());
         state.undo_stack.push(UndoStep::Removal(removed.collect()));
     }
