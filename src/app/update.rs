@@ -38,7 +38,6 @@ use crate::{
 
 /// Applies a message and returns the effects to run. Total: no message panics or blocks in any
 /// state.
-#[expect(clippy::too_many_lines, reason = "one arm for each message")]
 pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
     let mut effects = Vec::new();
     state.started_at.get_or_insert(now.wall);
@@ -119,7 +118,7 @@ pub fn update(state: &mut State, msg: Msg, now: Now) -> Vec<Effect> {
         }
         Msg::Compared { task, result } => dialogs::comparison_shown(state, &task, result, now),
         Msg::DownloadProgressed { id, progress } => {
-            download::download_progressed(state, id, progress)
+            download::download_progressed(state, id, progress);
         }
         Msg::DownloadEnded { id, result } => {
             download::download_ended(state, id, result, now, &mut effects);

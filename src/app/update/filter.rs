@@ -180,7 +180,7 @@ fn set_sort_order(state: &mut State, order: SortOrder, now: Now) {
         ..state.list_view().clone()
     };
     selection::set_view(state, view, now);
-    let text = message_line::sorted(&order.name());
+    let text = message_line::sorted(order.name());
     reply(state, Severity::Info, text, now);
 }
 

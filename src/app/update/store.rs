@@ -87,7 +87,7 @@ pub(super) fn apply_external(
                 selection::with_stable_selection(state, now, |rows| rows.remove(&id));
             }
             ExternalChange::Changed(watched) => {
-                finished.extend(adopt_external(state, *watched, now))
+                finished.extend(adopt_external(state, *watched, now));
             }
         }
     }
@@ -395,7 +395,7 @@ fn report_results(state: &mut State, changes: &[ListChange], results: Vec<Change
         FinishedWrite::UndoOfFailedWrite => {}
         FinishedWrite::LabelsRestored(_) => labels::labels_restored(state, &written, now),
         FinishedWrite::Done { is_undone } => {
-            labels::change_written(state, &written, is_undone, now)
+            labels::change_written(state, &written, is_undone, now);
         }
     }
     let new: Vec<_> = added.iter().map(|watched| watched.id().clone()).collect();
