@@ -94,8 +94,6 @@ pub const LIST_LOADING: &str = "The list is still loading.";
 pub const LIST_SAVED_AGAIN: &str = "The list is saved again.";
 pub const LIST_FILE_EXISTS: &str = "The list file exists: nothing to restore.";
 pub const ALREADY_ON_LIST: &str = "Already on the list: nothing to add.";
-pub const NO_ID: &str = "No task id yet: type or paste one.";
-pub const NO_ID_SELECTED: &str = "Nothing to add: all ids are already on the list or skipped.";
 pub const NO_TASK_TO_REMOVE: &str = "No task to remove.";
 pub const ALREADY_REMOVING: &str = "Already being removed.";
 pub const NOTHING_TO_UNDO: &str = "Nothing to undo.";
@@ -116,10 +114,6 @@ pub fn list_file_missing(path: &impl Display) -> String {
 
 pub fn list_file_not_restored(error: &impl Display) -> String {
     format!("The list file was not restored: {error}.")
-}
-
-pub fn not_a_task_id(word: &str) -> String {
-    format!("\"{word}\" is not a task id.")
 }
 
 /// Reports added tasks: those already `known`, and whether the current view hides all new ones.
