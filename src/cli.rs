@@ -1,7 +1,7 @@
-//! The command line: what may be typed, and one file a headless command.
+//! The command line: arguments and exit codes, and one file for each headless command.
 //!
-//! Standard output is data, standard error is talk. Commands use the same domain, ports and
-//! adapters as the dashboard, so nothing is decided twice.
+//! Data goes to standard output, messages to standard error. Commands use the same domain, ports
+//! and adapters as the dashboard.
 
 pub mod add;
 pub mod config;
@@ -12,8 +12,10 @@ pub mod list;
 pub mod manual;
 pub mod open;
 pub mod output;
+pub mod paths;
 pub mod refresh;
 pub mod remove;
+pub mod resolve;
 pub mod save;
 pub mod services;
 pub mod signals;
@@ -29,21 +31,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
 use crate::{domain::query::StateWord, simulator};
 
-/// The documented exit codes beside 0 and clap's own 2.
+/// The exit codes beside 0.
 pub mod exit {
-    /// The command failed; standard error says how and what to do.
+    /// The command failed.
     pub const FAILED: i32 = 1;
     /// Wrong usage or configuration.
     pub const USAGE: i32 = 2;
     /// The key is missing or was refused.
     pub const UNAUTHORISED: i32 = 4;
-    /// There is no such task on the list.
     pub const NO_SUCH_TASK: i32 = 5;
     /// `wait`: at least one task failed.
     pub const WAIT_FAILED: i32 = 3;
-    /// `wait`: time ran out.
+    /// `wait`: timed out.
     pub const TIMED_OUT: i32 = 124;
-    /// A signal came before the end: this and its number.
+    /// Ended by a signal: this plus its number.
     pub const SIGNAL_BASE: i32 = 128;
 }
 
@@ -54,10 +55,8 @@ pub mod exit {
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try it without a key or network: kietop demo")]
 pub struct Cli {
-    /// What to do instead of the dashboard.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Options of every command.
     #[command(flatten)]
     pub global: GlobalArgs,
 }
@@ -107,8 +106,9 @@ pub struct GlobalArgs {
 }
 
 impl GlobalArgs {
-    /// Refuses what was named on the command line but is of no use to a world of its own.
-    pub fn reject_for_simulator(&self, command: &str) -> Result<(), Failure> {
+    /// Rejects options that the simulator cannot use. Variables are ignored: they may be set for all
+    /// commands.
+    pub fn reject_for_simulator(&self, command: &str) -> Result<(), CommandFailure> {
         let is_named = |variable: &str, value: Option<&OsStr>| {
             value.is_some() && std::env::var_os(variable).as_deref() != value
         };
@@ -134,7 +134,7 @@ impl GlobalArgs {
             .find(|(_, variable, value)| is_named(variable, *value))
         {
             None => Ok(()),
-            Some((option, ..)) => Err(Failure::new(
+            Some((option, ..)) => Err(CommandFailure::new(
                 exit::USAGE,
                 format!(
                     "{option} does not go with {command}, which has a world of its own; leave it out."
@@ -148,7 +148,7 @@ impl GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The dashboard against the built-in simulator: no key, no network, nothing kept
-    Demo(WorldArgs),
+    Demo(SimulatorArgs),
     /// Watch tasks
     Add(AddArgs),
     /// Stop watching tasks (the API is never asked to delete anything)
@@ -172,10 +172,10 @@ pub enum Command {
     /// Completions for a shell, to standard output
     Completions(CompletionsArgs),
     /// Print the manual page, or a page of the manual
-    Man(Man),
+    Man(ManArgs),
 }
 
-/// What to say of the settings.
+/// The subcommands of `kietop config`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigCommand {
     /// The commented default file, to begin one's own with
@@ -186,9 +186,9 @@ pub enum ConfigCommand {
     Check,
 }
 
-/// What the simulated world is like.
+/// Options of the simulator.
 #[derive(Debug, Clone, Args)]
-pub struct WorldArgs {
+pub struct SimulatorArgs {
     /// How many tasks it starts with, at most 10000
     #[arg(long, default_value_t = simulator::SimulatorSettings::default().tasks, value_name = "N", value_parser = parse_task_count)]
     pub tasks: usize,
@@ -200,33 +200,30 @@ pub struct WorldArgs {
     pub seed: u64,
 }
 
-/// Reads how many tasks a world is to have.
 fn parse_task_count(text: &str) -> Result<usize, String> {
     let tasks = text.parse().ok();
     let tasks = tasks.filter(|tasks| *tasks <= simulator::MAX_TASKS);
     tasks.ok_or_else(|| format!("a world has 0 to {} tasks", simulator::MAX_TASKS))
 }
 
-/// Reads how fast a world is to run.
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok();
     let speed = speed.filter(|speed| simulator::SPEED_RANGE.contains(speed));
-    let (least, most) = (simulator::SPEED_RANGE.start(), simulator::SPEED_RANGE.end());
-    speed.ok_or_else(|| format!("a speed is {least} to {most}"))
+    let (min, max) = (simulator::SPEED_RANGE.start(), simulator::SPEED_RANGE.end());
+    speed.ok_or_else(|| format!("a speed is {min} to {max}"))
 }
 
-/// What to simulate, and where.
+/// Arguments of `kietop simulate`.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0, value_name = "P")]
     pub port: u16,
-    /// What the world is like.
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub simulator: SimulatorArgs,
 }
 
-/// What to add.
+/// Arguments of `kietop add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
     /// Task ids, or links or JSON that contain some; `-` finds ids in any text on standard input
@@ -243,7 +240,7 @@ pub struct AddArgs {
     pub force: bool,
 }
 
-/// What to remove.
+/// Arguments of `kietop remove`.
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// Task ids, or unique beginnings of at least 4 characters
@@ -251,7 +248,7 @@ pub struct RemoveArgs {
     pub ids: Vec<String>,
 }
 
-/// What to list, and how.
+/// Arguments of `kietop list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only tasks in this state (may be given several times)
@@ -271,7 +268,7 @@ pub struct ListArgs {
     pub csv: bool,
 }
 
-/// What to show, and how.
+/// Arguments of `kietop show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// A task id, or a unique beginning of at least 4 characters
@@ -285,7 +282,7 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
-/// What to wait for, and how long.
+/// Arguments of `kietop wait`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 5 no such task, or removed meanwhile, 124 timed out, 130 interrupted."
@@ -303,7 +300,7 @@ pub struct WaitArgs {
     pub json: bool,
 }
 
-/// What to open.
+/// Arguments of `kietop open`.
 #[derive(Debug, Args)]
 pub struct OpenArgs {
     /// A task id, or a unique beginning of at least 4 characters
@@ -314,7 +311,7 @@ pub struct OpenArgs {
     pub origin: bool,
 }
 
-/// What to save, and where.
+/// Arguments of `kietop save`.
 #[derive(Debug, Args)]
 pub struct SaveArgs {
     /// Task ids, or unique beginnings of at least 4 characters
@@ -325,7 +322,7 @@ pub struct SaveArgs {
     pub dir: Option<PathBuf>,
 }
 
-/// For which shell.
+/// Arguments of `kietop completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell
@@ -333,15 +330,15 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// A page of the manual to print.
+/// Arguments of `kietop man`.
 #[derive(Debug, Args)]
-pub struct Man {
+pub struct ManArgs {
     /// A page; without one: the manual page in the format of man
     #[arg(value_name = "TOPIC")]
     pub topic: Option<manual::Topic>,
 }
 
-/// The words for states on the command line are those of the filter's `state:`.
+/// States have the same names as in the filter's `state:`.
 impl ValueEnum for StateWord {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -352,18 +349,15 @@ impl ValueEnum for StateWord {
     }
 }
 
-/// A command that did not do what was asked: an exit code and a sentence with the next step.
+/// The failure of a command: an exit code, and a message with the next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
-    /// The exit code.
+pub struct CommandFailure {
     pub code: i32,
-    /// What failed and what to do.
     pub message: String,
 }
 
-impl Failure {
-    /// Returns a failure with that code.
+impl CommandFailure {
     pub fn new(code: i32, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -371,8 +365,8 @@ impl Failure {
         }
     }
 
-    /// Returns a plain failure (exit code 1).
-    pub fn plain(message: impl Into<String>) -> Self {
+    /// Returns a failure with the general exit code 1.
+    pub fn general(message: impl Into<String>) -> Self {
         Self::new(exit::FAILED, message)
     }
 }

@@ -1,5 +1,5 @@
-//! The program: reads the command line, puts the parts together, runs them, says what failed, and
-//! ends.
+//! The program: parses the command line, connects the parts, runs the command and exits with its
+//! code.
 
 use std::{
     env, fmt, fs,
@@ -33,8 +33,8 @@ use kietop::{
         state::{AppSettings, State},
     },
     cli::{
-        self, Cli, Command, Failure, GlobalArgs, WorldArgs, exit, exporter::TaskExporter, output,
-        services, signals::Signals, wait::WaitProgress,
+        self, Cli, Command, CommandFailure, GlobalArgs, SimulatorArgs, exit,
+        exporter::TaskExporter, output, services, signals::Signals, wait::WaitProgress,
     },
     config::{
         self, AsciiMode, Config,
@@ -66,26 +66,26 @@ use kietop::{
 };
 use tokio::runtime::Runtime;
 
-/// How long an idle thread for blocking work is kept: longer than any run.
+/// The time an idle blocking thread is kept: longer than any run.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_hours(24 * 365);
 
-/// The variable that says how much is logged: error, warn, info, debug, trace.
+/// One of error, warn, info, debug, trace.
 const LOG_LEVEL_VARIABLE: &str = "KIETOP_LOG";
 
 fn main() {
     sanitise_panics();
     let cli =
-        Cli::try_parse().unwrap_or_else(|answer| exit_now(output::print_parser_message(&answer)));
-    // A machine that does not let us switch core dumps off is no reason not to watch.
+        Cli::try_parse().unwrap_or_else(|message| exit_now(output::print_parser_message(&message)));
+    // A system that cannot disable core dumps is no reason to stop.
     harden_process().unwrap_or_default();
     ignore_file_size_signal().unwrap_or_default();
-    let outcome = start_runtime().and_then(|runtime| {
-        let outcome = runtime.block_on(run_command(cli));
+    let result = start_runtime().and_then(|runtime| {
+        let result = runtime.block_on(run_command(cli));
         // A hung name lookup must not delay the exit.
         runtime.shutdown_background();
-        outcome
+        result
     });
-    let code = outcome.unwrap_or_else(|failure| {
+    let code = result.unwrap_or_else(|failure| {
         output::to_stderr(&format!("kietop: {failure}"));
         failure.code
     });
@@ -93,10 +93,11 @@ fn main() {
     exit_now(services::exit_code(code))
 }
 
-/// Starts the runtime with one thread for blocking work, which it keeps.
-fn start_runtime() -> Result<Runtime, Failure> {
-    let failed =
-        |why: &dyn fmt::Display| Failure::plain(format!("The program cannot start: {why}."));
+/// Starts the runtime with one blocking thread, which it keeps.
+fn start_runtime() -> Result<Runtime, CommandFailure> {
+    let failed = |why: &dyn fmt::Display| {
+        CommandFailure::general(format!("The program cannot start: {why}."))
+    };
     resource_check::check_descriptors().map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -107,39 +108,39 @@ fn start_runtime() -> Result<Runtime, Failure> {
     Ok(runtime)
 }
 
-async fn run_command(cli: Cli) -> Result<i32, Failure> {
+async fn run_command(cli: Cli) -> Result<i32, CommandFailure> {
     let Cli { command, global } = cli;
-    paths::check_variables().map_err(|error| services::base_folder_failure(&error))?;
+    paths::check_variables().map_err(|error| cli::paths::base_folder_failure(&error))?;
     match command {
         None => return run_dashboard(&global).await,
-        Some(Command::Demo(world)) => return run_demo(&world, &global).await,
-        Some(Command::Add(add)) => cli::add::run(&add, &global)?,
-        Some(Command::Remove(remove)) => cli::remove::run(&remove, &global)?,
-        Some(Command::List(list)) => cli::list::run(&list, &global).await?,
-        Some(Command::Show(show)) => cli::list::show(&show, &global).await?,
-        Some(Command::Wait(wait)) => return run_wait(&wait, &global).await,
-        Some(Command::Open(open)) => cli::open::run(&open, &global)?,
-        Some(Command::Save(save)) => cli::save::run(&save, &global).await?,
+        Some(Command::Demo(args)) => return run_demo(&args, &global).await,
+        Some(Command::Add(args)) => cli::add::run(&args, &global)?,
+        Some(Command::Remove(args)) => cli::remove::run(&args, &global)?,
+        Some(Command::List(args)) => cli::list::run(&args, &global).await?,
+        Some(Command::Show(args)) => cli::list::show(&args, &global).await?,
+        Some(Command::Wait(args)) => return run_wait(&args, &global).await,
+        Some(Command::Open(args)) => cli::open::run(&args, &global)?,
+        Some(Command::Save(args)) => cli::save::run(&args, &global).await?,
         Some(Command::Config(command)) => cli::config::run(command, &global)?,
-        Some(Command::Simulate(simulate)) => {
+        Some(Command::Simulate(args)) => {
             global.reject_for_simulator("simulate")?;
-            cli::simulate::run(&simulate).await?;
+            cli::simulate::run(&args).await?;
         }
-        Some(Command::Completions(shell)) => cli::manual::completions(&shell)?,
-        Some(Command::Man(man)) => cli::manual::man(&man)?,
+        Some(Command::Completions(args)) => cli::manual::print_completions(&args)?,
+        Some(Command::Man(args)) => cli::manual::print_manual(&args)?,
     }
     Ok(0)
 }
 
-/// Watches the real thing.
-async fn run_dashboard(global: &GlobalArgs) -> Result<i32, Failure> {
+/// Runs the dashboard with the real API.
+async fn run_dashboard(global: &GlobalArgs) -> Result<i32, CommandFailure> {
     require_terminal()?;
     let config = services::load_config(global)?;
-    let file = services::list_file(&config)?;
+    let file = cli::paths::list_file(&config)?;
     start_log();
     let access = services::access_mode(global);
-    let turns = services::shared_limiter(&config, access)?;
-    let client = Arc::new(services::api_client(&config, &turns)?);
+    let limiter = services::shared_limiter(&config, access)?;
+    let client = Arc::new(services::api_client(&config, &limiter)?);
     let key = services::api_key_status(&config)?;
     let secrets = services::known_secrets(&config)?;
     let Config {
@@ -154,42 +155,49 @@ async fn run_dashboard(global: &GlobalArgs) -> Result<i32, Failure> {
         secrets,
         ..app_settings(&settings)?
     };
-    let told: ReportRecovery = |notice, recovery| notice.report_recovery(recovery.to_string());
-    let store = store_opener(file, access, told, |store| Box::new(store));
-    let outside = build_services(client, SystemClock::start(), turns, &settings, store)?;
-    run_screen(state, &settings, outside).await
+    let report: ReportRecovery =
+        |notifier, recovery| notifier.report_recovery(recovery.to_string());
+    let store = store_opener(file, access, report, |store| Box::new(store));
+    let services = build_services(client, SystemClock::start(), limiter, &settings, store)?;
+    run_screen(state, &settings, services).await
 }
 
-/// Waits until tasks have ended, with the dashboard's own core and no screen.
-async fn run_wait(wait: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, Failure> {
+/// Waits for tasks to finish, with the core of the dashboard and no screen.
+async fn run_wait(args: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, CommandFailure> {
     let config = services::load_config(global)?;
-    let mut waiting = WaitProgress::new(wait, global, config.settings.retention.0)?;
+    let mut progress = WaitProgress::new(args, global, config.settings.retention.0)?;
     start_log();
-    let file = services::list_file(&config)?;
+    let file = cli::paths::list_file(&config)?;
     let access = services::read_access_mode(&file, global);
     let store = store_opener(
         file,
         access,
         |_, recovery| services::report_recovery(recovery),
-        waiting.filter_store(),
+        progress.filter_store(),
     );
-    let turns = services::shared_limiter(&config, access)?;
-    let client = Arc::new(services::api_client(&config, &turns)?);
+    let limiter = services::shared_limiter(&config, access)?;
+    let client = Arc::new(services::api_client(&config, &limiter)?);
     let state = State::new(AppSettings {
         poll_intervals: config.settings.intervals,
         retention: config.settings.retention.0,
         access,
-        // A command that waits fetches nothing, and tells by its lines and its exit code.
+        // `wait` downloads nothing, and reports by its lines and its exit code only.
         auto_save: false,
         notifications: NotificationSettings::default(),
         ..app_settings(&config.settings)?
     });
-    let outside = build_services(client, SystemClock::start(), turns, &config.settings, store)?;
+    let services = build_services(
+        client,
+        SystemClock::start(),
+        limiter,
+        &config.settings,
+        store,
+    )?;
     let mut signals = Signals::listen();
     let until = async {
         let timeout = async {
-            match &wait.timeout {
-                Some(span) => tokio::time::sleep(span.0).await,
+            match &args.timeout {
+                Some(timeout) => tokio::time::sleep(timeout.0).await,
                 None => std::future::pending().await,
             }
         };
@@ -198,47 +206,47 @@ async fn run_wait(wait: &cli::WaitArgs, global: &GlobalArgs) -> Result<i32, Fail
             () = timeout => None,
         }
     };
-    match headless::run_headless(state, outside, until, |state, now| {
-        waiting.report_progress(state, now)
+    match headless::run_headless(state, services, until, |state, now| {
+        progress.report_progress(state, now)
     })
     .await
     {
-        HeadlessEnd::Stopped(outcome) => outcome,
+        HeadlessEnd::Stopped(result) => result,
         HeadlessEnd::Resolved(Some(signal)) => Err(cli::wait::interrupted_failure(signal)),
-        HeadlessEnd::Resolved(None) => Err(waiting.timeout_failure()),
+        HeadlessEnd::Resolved(None) => Err(progress.timeout_failure()),
     }
 }
 
-/// Returns the outside as it really is: the API of that client, the list, files and browser.
+/// Builds the real services: API, list, files and browser.
 fn build_services(
     client: Arc<KieClient>,
     clock: impl Clock + 'static,
-    turns: Option<Arc<dyn RequestLimiter>>,
-    config: &config::UserSettings,
+    limiter: Option<Arc<dyn RequestLimiter>>,
+    settings: &config::UserSettings,
     open_store: OpenStore,
-) -> Result<Services, Failure> {
+) -> Result<Services, CommandFailure> {
     let inputs = InputCache::new(
-        services::input_folder()?,
+        cli::paths::input_folder()?,
         Arc::new(services::input_downloader(&client)),
     );
     let browser = Browser::new(
-        config.browser.clone(),
+        settings.browser.clone(),
         AllowedHosts::for_origin(client.origin()),
     );
     Ok(Services {
         clock: Arc::new(clock),
-        limiter: turns,
+        limiter,
         downloader: Arc::new(services::downloader(&client)),
         exporter: Arc::new(TaskExporter::new(
             client.origin().clone(),
-            config.retention.0,
+            settings.retention.0,
         )),
         clipboard: Arc::new(SystemClipboard::from_env()),
         notifier: Arc::new(SystemNotifier::from_env()),
         api: client,
         opener: Arc::new(browser.clone()),
         comparison_viewer: Arc::new(ComparisonPages::new(
-            services::comparison_folder()?,
+            cli::paths::comparison_folder()?,
             browser,
         )),
         frame_reader: Arc::new(Ffmpeg::new(SearchPath::from_env())),
@@ -247,23 +255,24 @@ fn build_services(
     })
 }
 
-/// Watches the simulator, with a list that is gone afterwards. Of the settings only look and keys
-/// count; with a faulty config file the default ones.
-async fn run_demo(world: &WorldArgs, global: &GlobalArgs) -> Result<i32, Failure> {
+/// Runs the dashboard with the simulator and a list in memory. Only the look and the keys come from
+/// the settings; with an invalid config file the defaults are used.
+async fn run_demo(args: &SimulatorArgs, global: &GlobalArgs) -> Result<i32, CommandFailure> {
     global.reject_for_simulator("demo")?;
     require_terminal()?;
-    let config = services::load_config(global).unwrap_or_default().settings;
+    let settings = services::load_config(global).unwrap_or_default().settings;
     let started = simulator::start(
-        cli::simulate::simulator_settings(world, 0),
+        cli::simulate::simulator_settings(args, 0),
         SystemClock::wall(),
     )
     .await;
-    let simulator =
-        started.map_err(|error| Failure::plain(format!("The simulator cannot start: {error}.")))?;
+    let simulator = started.map_err(|error| {
+        CommandFailure::general(format!("The simulator cannot start: {error}."))
+    })?;
     let origin = ApiOrigin::parse(simulator.base_url().as_str())
-        .map_err(|error| Failure::plain(format!("The simulator's address: {error}.")))?;
+        .map_err(|error| CommandFailure::general(format!("The simulator's address: {error}.")))?;
     let key = ApiKey::parse("demo")
-        .map_err(|error| Failure::plain(format!("The simulator's key: {error}.")))?;
+        .map_err(|error| CommandFailure::general(format!("The simulator's key: {error}.")))?;
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
     let clock = DemoClock {
         wall: simulator.clock(),
@@ -292,11 +301,11 @@ async fn run_demo(world: &WorldArgs, global: &GlobalArgs) -> Result<i32, Failure
         .filter_map(|id| TaskId::parse(id).ok())
         .collect();
     let state = AppSettings {
-        name: format!("demo ×{}", world.speed),
-        // Tasks hurry in this world, so the questions do too: an ending is seen within seconds.
+        name: format!("demo ×{}", args.speed),
+        // Simulated tasks are fast; short intervals show the end of each within seconds.
         poll_intervals: PollIntervals::default().shorter(),
         suggestions,
-        ..app_settings(&config)?
+        ..app_settings(&settings)?
     };
     let open_store: OpenStore = Box::new(move |_| {
         let mut store = SqliteStore::in_memory()?;
@@ -306,28 +315,28 @@ async fn run_demo(world: &WorldArgs, global: &GlobalArgs) -> Result<i32, Failure
             watch: None,
         })
     });
-    // Nothing of a demo is kept; without such a folder there are no pages and no pictures.
-    let folder = services::create_temporary_folder()?;
+    // A demo keeps nothing; without this folder it has no comparison pages and no previews.
+    let folder = cli::paths::create_temporary_folder()?;
     let client = Arc::new(client);
     let inputs = InputCache::new(
         folder.join("inputs"),
         Arc::new(services::input_downloader(&client)),
     );
-    let outside = build_services(client, clock, None, &config, open_store)?;
-    let browser = Browser::new(config.browser.clone(), AllowedHosts::PublicAndLoopback);
+    let services = build_services(client, clock, None, &settings, open_store)?;
+    let browser = Browser::new(settings.browser.clone(), AllowedHosts::PublicAndLoopback);
     let pages = ComparisonPages::new(folder.clone(), browser);
-    let outside = Services {
+    let services = Services {
         comparison_viewer: Arc::new(pages),
         input_provider: Arc::new(inputs),
-        ..outside
+        ..services
     };
-    let code = run_screen(state, &config, outside).await;
-    // What cannot be removed goes with the machine's other temporary files.
+    let code = run_screen(state, &settings, services).await;
+    // A failure leaves temporary files, which the system removes.
     fs::remove_dir_all(&folder).unwrap_or_default();
     code
 }
 
-/// Reads the simulated day, and the real time for schedules: waits are real, ages are the world's.
+/// The clock of a demo: the simulated time of day, and the real monotonic time for schedules.
 #[derive(Debug)]
 struct DemoClock {
     wall: SimulatedClock,
@@ -343,186 +352,186 @@ impl Clock for DemoClock {
     }
 }
 
-/// Takes the terminal, runs the loop, gives the terminal back.
+/// Enters the terminal screen, runs the event loop and restores the terminal.
 async fn run_screen(
-    state: AppSettings,
-    config: &config::UserSettings,
-    outside: Services,
-) -> Result<i32, Failure> {
-    let themes = choose_themes(config);
+    app_settings: AppSettings,
+    settings: &config::UserSettings,
+    services: Services,
+) -> Result<i32, CommandFailure> {
+    let themes = choose_themes(settings);
     let options = ScreenOptions {
         color_scheme: if themes.depends_on_background() {
             ColorScheme::Followed
         } else {
             ColorScheme::Fixed
         },
-        mouse: match config.mouse {
+        mouse: match settings.mouse {
             config::MouseSetting::On => MouseCapture::On,
             config::MouseSetting::Off => MouseCapture::Off,
         },
         caps: TerminalCaps::from_env(|name| env::var_os(name)),
         assumed_size: fallback_size(|name| env::var(name).ok()),
     };
-    let entered = TerminalScreen::enter(options);
-    let (mut screen, interruptions) = entered
-        .map_err(|error| Failure::plain(format!("The terminal cannot be used: {error}.")))?;
-    let state = State::new(state);
-    let keyboard = InputReader::open(screen.query_times())
-        .map_err(|error| Failure::plain(format!("The terminal cannot be read: {error}.")))?;
+    let (mut screen, interruptions) = TerminalScreen::enter(options).map_err(|error| {
+        CommandFailure::general(format!("The terminal cannot be used: {error}."))
+    })?;
+    let state = State::new(app_settings);
+    let input = InputReader::open(screen.query_times()).map_err(|error| {
+        CommandFailure::general(format!("The terminal cannot be read: {error}."))
+    })?;
     let code = runtime::run(
         &mut screen,
-        keyboard.events(),
+        input.events(),
         interruptions,
         state,
         themes,
-        outside,
+        services,
     )
     .await;
     screen.leave();
     Ok(code)
 }
 
-/// Returns what every dashboard is started with.
-fn app_settings(config: &config::UserSettings) -> Result<AppSettings, Failure> {
+/// Returns the app settings that come from the user's settings and the environment.
+fn app_settings(settings: &config::UserSettings) -> Result<AppSettings, CommandFailure> {
     let home = match paths::home_folder() {
         Err(error @ BaseFolderError::NotAbsolute { .. }) => {
-            return Err(services::base_folder_failure(&error));
+            return Err(cli::paths::base_folder_failure(&error));
         }
         home => home.ok(),
     };
     let save_folder = match &home {
-        // Without a home nothing is saved until a folder is typed.
-        None if config.saving.folder.is_none() => PathBuf::new(),
-        _ => services::save_folder(config)?,
+        // Without a home folder the user must type one to save.
+        None if settings.saving.folder.is_none() => PathBuf::new(),
+        _ => cli::paths::save_folder(settings)?,
     };
     Ok(AppSettings {
-        keymap: config.keymap.clone(),
+        keymap: settings.keymap.clone(),
         save_folder,
-        auto_save: config.saving.is_automatic,
+        auto_save: settings.saving.is_automatic,
         home,
         variables: path_variables(),
         working_dir: env::current_dir().unwrap_or_default(),
-        notifications: notification_settings(&config.notifications),
+        notifications: notification_settings(&settings.notifications),
         time_zone: TimeZone::system(),
-        preview_mode: preview_mode(config),
+        preview_mode: preview_mode(settings),
         seed: RandomState::new().hash_one(std::process::id()),
         ..AppSettings::default()
     })
 }
 
-/// Returns what is left of the user's choice here: no pictures where no colour is wanted.
-fn preview_mode(config: &config::UserSettings) -> PreviewMode {
-    if is_variable_set("NO_COLOR") || config.colours.base == ThemePalette::monochrome() {
+/// Returns how previews are drawn; without colour there are none.
+fn preview_mode(settings: &config::UserSettings) -> PreviewMode {
+    if is_variable_set("NO_COLOR") || settings.colours.base == ThemePalette::monochrome() {
         PreviewMode::Off
     } else {
-        config.preview.for_link(terminal_link())
+        settings.preview.for_link(terminal_link())
     }
 }
 
-/// What lies between us and the terminal.
+/// Returns whether SSH, a multiplexer or a Linux console may drop graphics.
 fn terminal_link() -> TerminalLink {
-    let between = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
+    let variables = ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"];
     let is_console = env::var("TERM").is_ok_and(|term| term == "linux");
-    if between.into_iter().any(is_variable_set) || is_console {
+    if variables.into_iter().any(is_variable_set) || is_console {
         TerminalLink::Indirect
     } else {
         TerminalLink::Direct
     }
 }
 
-/// Returns how endings are told of: by the title, and as the settings say.
-fn notification_settings(config: &config::NotificationOptions) -> NotificationSettings {
+/// Returns the notification channels: the window title, and those of the settings.
+fn notification_settings(options: &config::NotificationOptions) -> NotificationSettings {
     let chosen = [
         (true, NotifyChannel::Title),
-        (config.bell, NotifyChannel::Bell),
-        (config.osc, NotifyChannel::Terminal),
-        (config.desktop, NotifyChannel::Desktop),
+        (options.bell, NotifyChannel::Bell),
+        (options.osc, NotifyChannel::Terminal),
+        (options.desktop, NotifyChannel::Desktop),
     ];
-    let ways = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
+    let chosen = chosen.into_iter().filter(|(is_chosen, _)| *is_chosen);
     NotificationSettings {
-        channels: ways.map(|(_, way)| way).collect(),
-        command: config.command.clone(),
+        channels: chosen.map(|(_, channel)| channel).collect(),
+        command: options.command.clone(),
     }
 }
 
-/// Chooses the themes: no colour or no fine glyphs where they are not wanted or not supported, and
-/// a second theme for a light background if the user chose no colours and the terminal has enough.
-fn choose_themes(config: &config::UserSettings) -> Themes {
-    let is_ascii = uses_ascii(config);
+/// Chooses the themes: without colour under `NO_COLOR`, in ASCII if the terminal needs it, and with
+/// a second theme for light backgrounds if the user chose no colours and the terminal has enough.
+fn choose_themes(settings: &config::UserSettings) -> Themes {
+    let is_ascii = uses_ascii(settings);
     let glyphs = |theme: Theme| {
         if is_ascii { theme.with_ascii() } else { theme }
     };
     if is_variable_set("NO_COLOR") {
         return glyphs(Theme::monochrome()).into();
     }
-    let usual = Themes::from(glyphs(Theme::from_palette(config.colours.base)));
-    let on_light = config.colours.light.and_then(|palette| {
+    let themes = Themes::from(glyphs(Theme::from_palette(settings.colours.base)));
+    let light = settings.colours.light.and_then(|palette| {
         match ColorDepth::from_env(|name| env::var_os(name)) {
             ColorDepth::Sixteen => None,
             ColorDepth::Indexed256 => Some(palette.to_256_colours()),
             ColorDepth::TrueColor => Some(palette),
         }
     });
-    match on_light {
-        Some(palette) => usual.with_light_theme(glyphs(Theme::from_palette(palette))),
-        None => usual,
+    match light {
+        Some(palette) => themes.with_light_theme(glyphs(Theme::from_palette(palette))),
+        None => themes,
     }
 }
 
-/// Reports whether only ASCII is drawn.
-fn uses_ascii(config: &config::UserSettings) -> bool {
-    match config.ascii {
+fn uses_ascii(settings: &config::UserSettings) -> bool {
+    match settings.ascii {
         AsciiMode::On => true,
         AsciiMode::Off => false,
         AsciiMode::Auto => !supports_unicode(|name| env::var_os(name)),
     }
 }
 
-/// Makes sure that there is a terminal to draw on.
-fn require_terminal() -> Result<(), Failure> {
+/// Fails if there is no terminal to draw on.
+fn require_terminal() -> Result<(), CommandFailure> {
     let is_dumb = env::var("TERM").is_ok_and(|term| term == "dumb");
     if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
         return Ok(());
     }
-    Err(Failure::new(
+    Err(CommandFailure::new(
         exit::USAGE,
         "The dashboard needs a terminal. Without one: kietop list, kietop --help.",
     ))
 }
 
-/// The callback that reports the recovery of a damaged list.
+/// A callback for the recovery of a damaged list.
 type ReportRecovery = fn(&StoreNotifier, &Recovery);
 
-/// Returns how the list file is opened, with notice of other instances' changes.
+/// Returns the function that opens the list file and watches it for changes by other processes.
 fn store_opener(
     file: PathBuf,
     access: AccessMode,
     report: ReportRecovery,
-    mut seen: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
+    mut wrap: impl FnMut(SqliteStore) -> Box<dyn ListStore> + Send + 'static,
 ) -> OpenStore {
-    Box::new(move |notice| {
-        let of_list = notice.clone();
+    Box::new(move |notifier| {
+        let recovery_notifier = notifier.clone();
         let store =
             SqliteStore::open_with_access(&file, access, SystemClock::wall(), move |recovery| {
-                report(&of_list, recovery);
+                report(&recovery_notifier, recovery);
             })?;
-        // Without notice the list works all the same; only other instances' changes show later.
-        let watch = store::watch(&file, move || notice.notify_changed())
-            .map_err(|error| tracing::warn!(%error, "no notice of changes by other instances"))
+        // Without a watch the list works; changes by other processes just show later.
+        let watch = store::watch(&file, move || notifier.notify_changed())
+            .map_err(|error| tracing::warn!(%error, "cannot watch the list for changes by other processes"))
             .ok();
         Ok(OpenedStore {
-            store: seen(store),
+            store: wrap(store),
             watch: watch.map(|watch| Box::new(watch) as Box<dyn Send>),
         })
     })
 }
 
-/// Begins the log. No log is no reason not to watch.
+/// Starts the log; a failure is ignored.
 fn start_log() {
     let level = env::var(LOG_LEVEL_VARIABLE)
         .ok()
         .and_then(|level| strip_quotes(&level).parse().ok());
-    if let Ok(file) = services::log_file() {
+    if let Ok(file) = cli::paths::log_file() {
         log::start(&file, level.unwrap_or(tracing::Level::WARN)).unwrap_or_default();
     }
 }

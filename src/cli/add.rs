@@ -1,4 +1,4 @@
-//! `kietop add`: ids on the list, on the disk before a line says so.
+//! `kietop add`: adds ids to the list. Each id is on the disk before its line is printed.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{AddArgs, Failure, GlobalArgs, exit, output, services};
+use super::{AddArgs, CommandFailure, GlobalArgs, exit, output, services};
 use crate::{
     adapters::{
         desktop::SystemClock,
@@ -28,48 +28,48 @@ use crate::{
     ui::format,
 };
 
-/// How much of standard input is read at a time, in bytes.
+/// The bytes of standard input read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How long the input may pause before the ids found so far are added.
+/// The longest pause of the input before the ids found so far are added.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// The fewest characters of an id on the command line; a shorter one, which no prefix could name,
-/// is a typo.
+/// The minimum length of an id on the command line. A shorter one is a typo, and no prefix could
+/// name it.
 const MIN_ID_LEN: usize = MIN_PREFIX_LEN;
 
 /// Adds ids and reports those already on the list.
 ///
 /// All arguments are parsed before any is added. Standard input is read in chunks and the ids of
 /// each are added at once, so memory does not grow with the input, nor does what a kill can lose.
-pub fn run(add: &AddArgs, global: &GlobalArgs) -> Result<(), Failure> {
+pub fn run(args: &AddArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::require_writable(global)?;
-    if add.tee && !add.ids.iter().any(|text| text == "-") {
-        return Err(Failure::new(
+    if args.tee && !args.ids.iter().any(|text| text == "-") {
+        return Err(CommandFailure::new(
             exit::USAGE,
             "--tee needs the argument - (standard input).",
         ));
     }
     let secrets = services::known_secrets(&services::load_config(global)?)?;
     let mut given = Vec::new();
-    for text in add.ids.iter().filter(|text| *text != "-") {
-        given.extend(parse_argument(text, add.force, &secrets)?);
+    for text in args.ids.iter().filter(|text| *text != "-") {
+        given.extend(parse_argument(text, args.force, &secrets)?);
     }
-    let label = add
+    let label = args
         .label
         .as_deref()
         .map(|label| CleanText::line(label, MAX_LABEL_LEN));
     let mut adder = IdAdder {
         store: services::open_list(global)?,
         label: label.filter(|label| !label.is_empty()),
-        is_tee: add.tee,
+        tee: args.tee,
         added: 0,
         not_added: 0,
         failure: None,
         stream_failure: None,
     };
     adder.add_batch(&given);
-    if add.ids.iter().any(|text| text == "-") {
+    if args.ids.iter().any(|text| text == "-") {
         adder.add_from_stdin(&secrets)?;
     }
     adder.into_result()
@@ -78,26 +78,31 @@ pub fn run(add: &AddArgs, global: &GlobalArgs) -> Result<(), Failure> {
 /// Parses one argument: an id, or a link, JSON or other text that contains some.
 fn parse_argument(
     text: &str,
-    is_forced: bool,
+    force: bool,
     secrets: &KnownSecrets,
-) -> Result<Vec<TaskId>, Failure> {
+) -> Result<Vec<TaskId>, CommandFailure> {
     let found = extract_argument(text, secrets);
     if found.ids.is_empty() && found.skipped.secrets > 0 {
-        return Err(Failure::new(exit::USAGE, ids::SECRET_IN_ARGUMENT));
+        return Err(CommandFailure::new(exit::USAGE, ids::SECRET_IN_ARGUMENT));
     }
     let shown = CleanText::line(text, 80);
-    let refused = |why: &str| Err(Failure::new(exit::USAGE, format!("{shown}: {why}")));
-    if is_forced {
+    let reject = |reason: &str| {
+        Err(CommandFailure::new(
+            exit::USAGE,
+            format!("{shown}: {reason}"),
+        ))
+    };
+    if force {
         return TaskId::parse(text)
             .map(|id| vec![id])
-            .or_else(|error| refused(&format!("{error}.")));
+            .or_else(|error| reject(&format!("{error}.")));
     }
     let ids: Vec<_> = certain_ids(&found.ids).cloned().collect();
     let is_suspicious = |found: &FoundId| found.certainty == Certainty::Suspicious;
     match ids.as_slice() {
-        [] if found.ids.iter().any(is_suspicious) => refused(ids::EXTRA_CHARACTERS),
-        [] => refused(ids::NO_ID_IN_ARGUMENT),
-        [id] if id.as_str() == text && text.chars().count() < MIN_ID_LEN => refused(ids::TOO_SHORT),
+        [] if found.ids.iter().any(is_suspicious) => reject(ids::EXTRA_CHARACTERS),
+        [] => reject(ids::NO_ID_IN_ARGUMENT),
+        [id] if id.as_str() == text && text.chars().count() < MIN_ID_LEN => reject(ids::TOO_SHORT),
         _ => Ok(ids),
     }
 }
@@ -106,14 +111,14 @@ fn parse_argument(
 struct IdAdder {
     store: SqliteStore,
     label: Option<CleanText>,
-    /// Whether standard output passes the input through.
-    is_tee: bool,
+    /// Whether the input is copied to standard output.
+    tee: bool,
     added: usize,
     not_added: usize,
-    /// The first failure of the list; nothing is added after it.
-    failure: Option<Failure>,
-    /// The first failure to read or print; ids are added in spite of it.
-    stream_failure: Option<Failure>,
+    /// The first failure of the list; nothing more is added after it.
+    failure: Option<CommandFailure>,
+    /// The first failure to read or print; adding continues.
+    stream_failure: Option<CommandFailure>,
 }
 
 impl IdAdder {
@@ -138,7 +143,7 @@ impl IdAdder {
         }
     }
 
-    fn apply_batch(&mut self, ids: &[TaskId]) -> Result<String, Failure> {
+    fn apply_batch(&mut self, ids: &[TaskId]) -> Result<String, CommandFailure> {
         let at = SystemClock::wall();
         let add = |task: &TaskId| ListChange::Add {
             task: task.clone(),
@@ -147,15 +152,15 @@ impl IdAdder {
             at,
         };
         let changes: Vec<_> = ids.iter().map(add).collect();
-        let twins = find_case_variants(&mut self.store, ids)?;
+        let variants = find_case_variants(&mut self.store, ids)?;
         let applied = self
             .store
             .apply(&changes)
             .map_err(|error| services::store_failure(&error))?;
         self.added += ids.len();
-        for (id, twin) in twins {
+        for (id, variant) in variants {
             output::to_stderr(&format!(
-                "kietop: {id} looks like another spelling of {twin}; capitals count, so it is a task of its own."
+                "kietop: {id} looks like another spelling of {variant}; capitals count, so it is a task of its own."
             ));
         }
         let line = |(id, applied): (&TaskId, ChangeResult)| {
@@ -171,25 +176,25 @@ impl IdAdder {
         Ok(ids.iter().zip(applied).map(line).collect())
     }
 
-    /// Prints the lines that acknowledge ids; if that fails, the ids are still on the list.
+    /// Prints the results. If that fails, the ids are on the list all the same.
     fn print_results(&mut self, lines: &str) {
-        if self.is_tee {
+        if self.tee {
             output::to_stderr(lines);
         } else if let Err(failure) = output::to_stdout(lines) {
             self.stream_failure.get_or_insert(failure);
         }
     }
 
-    /// Adds the ids of standard input, chunk by chunk.
-    fn add_from_stdin(&mut self, secrets: &KnownSecrets) -> Result<(), Failure> {
+    /// Adds the ids of standard input as they are read.
+    fn add_from_stdin(&mut self, secrets: &KnownSecrets) -> Result<(), CommandFailure> {
         let mut extractor = IdExtractor::new(secrets);
         let mut report = InputReport::default();
         let mut chunk = vec![0; CHUNK_BYTES];
-        let mut is_settled = true;
+        let mut is_flushed = true;
         loop {
-            if !is_settled && is_input_idle() {
+            if !is_flushed && is_input_idle() {
                 self.add_found(&extractor.flush(), &mut report);
-                is_settled = true;
+                is_flushed = true;
             }
             let count = match io::stdin().read(&mut chunk) {
                 Ok(0) => break,
@@ -197,26 +202,29 @@ impl IdAdder {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     let message = format!("Standard input cannot be read: {error}.");
-                    self.stream_failure.get_or_insert(Failure::plain(message));
+                    self.stream_failure
+                        .get_or_insert(CommandFailure::general(message));
                     break;
                 }
             };
             let bytes = chunk.get(..count).unwrap_or_default();
             self.copy_to_stdout(bytes);
             self.add_found(&extractor.push(bytes), &mut report);
-            is_settled = false;
+            is_flushed = false;
         }
         self.add_found(&extractor.finish(), &mut report);
         report.print(&extractor);
-        if report.certain == 0 && self.stream_failure.is_none() && !self.is_tee {
-            return Err(Failure::plain("No task id found on standard input."));
+        if report.certain == 0 && self.stream_failure.is_none() && !self.tee {
+            return Err(CommandFailure::general(
+                "No task id found on standard input.",
+            ));
         }
         Ok(())
     }
 
-    /// Copies the input to standard output; when the reader closes it, adding goes on.
+    /// Copies input to standard output; if the reader closes it, adding continues.
     fn copy_to_stdout(&mut self, bytes: &[u8]) {
-        if !self.is_tee {
+        if !self.tee {
             return;
         }
         let mut out = io::stdout().lock();
@@ -242,7 +250,7 @@ impl IdAdder {
         }
     }
 
-    fn into_result(self) -> Result<(), Failure> {
+    fn into_result(self) -> Result<(), CommandFailure> {
         let Some(failure) = self.failure.or(self.stream_failure) else {
             return Ok(());
         };
@@ -251,14 +259,14 @@ impl IdAdder {
             1 => "1 id was not added".to_owned(),
             count => format!("{count} ids were not added"),
         };
-        Err(Failure::new(
+        Err(CommandFailure::new(
             failure.code,
             format!("{count}, {} were: {}", self.added, failure.message),
         ))
     }
 }
 
-/// Counts of what standard input held.
+/// Counts of the values found on standard input.
 #[derive(Debug, Default)]
 struct InputReport {
     certain: usize,
@@ -281,7 +289,7 @@ impl InputReport {
     }
 }
 
-/// Describes the skipped values, by kind.
+/// Returns the skipped values by kind; `None` if nothing was skipped.
 fn describe_skipped(skipped: Skipped, unnamed: usize) -> Option<String> {
     let mut parts = format::skipped_values(skipped);
     if unnamed > 0 {
@@ -290,7 +298,7 @@ fn describe_skipped(skipped: Skipped, unnamed: usize) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Reports whether no more input came for a moment.
+/// Returns whether no input arrives within [`MAX_PAUSE`].
 fn is_input_idle() -> bool {
     let stdin = io::stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
@@ -298,25 +306,25 @@ fn is_input_idle() -> bool {
     poll(&mut fds, pause.as_ref()) == Ok(0)
 }
 
-/// Finds the ids that differ only in capitals from one that is watched or added with them. Ids are
-/// opaque, so this is said and nothing is merged.
+/// Finds the ids that differ only in case from one on the list or one before them. Ids are opaque,
+/// so this is reported and nothing is merged.
 fn find_case_variants(
     store: &mut SqliteStore,
     ids: &[TaskId],
-) -> Result<Vec<(TaskId, TaskId)>, Failure> {
+) -> Result<Vec<(TaskId, TaskId)>, CommandFailure> {
     let mut first_of: HashMap<String, &TaskId> = HashMap::new();
-    let mut twins = Vec::new();
+    let mut variants = Vec::new();
     for id in ids {
-        let small = id.as_str().to_ascii_lowercase();
+        let lower = id.as_str().to_ascii_lowercase();
         let known = store
             .find_case_variant(id)
             .map_err(|error| services::store_failure(&error))?;
-        let first = first_of.get(&small).filter(|first| **first != id);
-        let twin = known.or_else(|| first.map(|first| (*first).clone()));
-        if let Some(twin) = twin {
-            twins.push((id.clone(), twin));
+        let first = first_of.get(&lower).filter(|first| **first != id);
+        let variant = known.or_else(|| first.map(|first| (*first).clone()));
+        if let Some(variant) = variant {
+            variants.push((id.clone(), variant));
         }
-        first_of.entry(small).or_insert(id);
+        first_of.entry(lower).or_insert(id);
     }
-    Ok(twins)
+    Ok(variants)
 }

@@ -1,6 +1,6 @@
-//! `kietop config`: the default file, where the file is looked for, what is wrong with it.
+//! `kietop config`: prints the default file, the path of the config file, or its errors.
 
-use super::{ConfigCommand, Failure, GlobalArgs, output, services};
+use super::{CommandFailure, ConfigCommand, GlobalArgs, output, paths, services};
 use crate::{
     config::{self, DEFAULT_FILE},
     domain::text::CleanText,
@@ -9,8 +9,7 @@ use crate::{
 /// The longest path shown, in bytes.
 const MAX_PATH_LEN: usize = 4096;
 
-/// Prints what was asked for.
-pub fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<(), Failure> {
+pub fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<(), CommandFailure> {
     match command {
         ConfigCommand::Default => output::to_stdout(DEFAULT_FILE),
         ConfigCommand::Path => print_path(global),
@@ -18,10 +17,10 @@ pub fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<(), Failure> {
     }
 }
 
-/// Prints the path for scripts, and says beside it whether the file is there.
-fn print_path(global: &GlobalArgs) -> Result<(), Failure> {
+/// Prints the path on standard output, and on standard error whether the file exists.
+fn print_path(global: &GlobalArgs) -> Result<(), CommandFailure> {
     let file = config::config_file_path(&services::overrides(global)?);
-    let file = file.map_err(|error| services::base_folder_failure(&error))?;
+    let file = file.map_err(|error| paths::base_folder_failure(&error))?;
     let shown = file.to_string_lossy();
     output::to_stdout(&format!("{}\n", CleanText::line(&shown, MAX_PATH_LEN)))?;
     output::to_stderr(if file.is_file() {
@@ -32,7 +31,7 @@ fn print_path(global: &GlobalArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_file(global: &GlobalArgs) -> Result<(), Failure> {
+fn check_file(global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::load_config(global)?;
     let file = config::config_file_path(&services::overrides(global)?).ok();
     output::to_stdout(&match file.filter(|file| file.is_file()) {

@@ -1,14 +1,12 @@
-//! Tasks as comma-separated values (RFC 4180), for spreadsheets: the columns of JSON, and no cell
-//! that a spreadsheet would take for a formula.
+//! Tasks as CSV (RFC 4180) with the fields of the JSON record; no cell is a formula.
 //!
-//! Other than JSON it has no way to write a character that acts on a terminal, so texts are in
-//! their clean form.
+//! CSV cannot escape control characters as JSON can, so texts are sanitised.
 
 use serde_json::Value;
 
 use crate::domain::text::CleanText;
 
-/// The longest cell, in bytes: what common spreadsheets take.
+/// The longest cell in bytes that common spreadsheets accept.
 const MAX_CELL_LEN: usize = 32 * 1024;
 
 /// Characters that begin a formula: the signs, their full-width and small forms (equal in some
@@ -17,7 +15,7 @@ const FORMULA_CHARS: [char; 15] = [
     '=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '\u{2212}', '\t', '\r',
 ];
 
-/// Writes records as lines with their names first. All have the names of the first.
+/// Formats records as CSV with a header row.
 pub fn to_csv(records: &[Value], names: &[&str]) -> String {
     let mut text = names.join(",");
     text.push_str("\r\n");
@@ -32,13 +30,12 @@ pub fn to_csv(records: &[Value], names: &[&str]) -> String {
     text
 }
 
-/// Returns a cell, quoted where it must be.
 fn format_cell(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
         Value::Bool(_) | Value::Number(_) => return value.to_string(),
         Value::String(text) => text.clone(),
-        // A line each: a path may hold any other separator.
+        // One line each: a path may contain any other separator.
         Value::Array(items) => {
             let texts: Vec<_> = items.iter().filter_map(Value::as_str).collect();
             texts.join("\n")
@@ -58,8 +55,7 @@ fn format_cell(value: &Value) -> String {
     quote_cell(&escape_formula(&text))
 }
 
-/// Returns a text that no spreadsheet takes for a formula: those begin with one of a few
-/// characters, some of which stand behind spaces too.
+/// Escapes a text that a spreadsheet would read as a formula, also after leading spaces.
 fn escape_formula(text: &str) -> String {
     let is_formula = |text: &str| text.starts_with(FORMULA_CHARS);
     let clean = CleanText::block(text, MAX_CELL_LEN);

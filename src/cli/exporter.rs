@@ -1,4 +1,4 @@
-//! Tasks written down for other programs: as JSON, and as the command that asks after them.
+//! Tasks for the clipboard: as JSON, and as a curl command that checks them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     ports::Exporter,
 };
 
-/// Writes tasks down as the headless commands do.
+/// Formats tasks as the headless commands do.
 #[derive(Debug, Clone)]
 pub struct TaskExporter {
     origin: ApiOrigin,
@@ -22,7 +22,7 @@ pub struct TaskExporter {
 }
 
 impl TaskExporter {
-    /// Returns a scribe for the API at that address, whose results live so long.
+    /// Creates an exporter for the API at `origin`, which keeps results for `retention`.
     pub const fn new(origin: ApiOrigin, retention: Duration) -> Self {
         Self { origin, retention }
     }
@@ -49,7 +49,7 @@ impl Exporter for TaskExporter {
     }
 }
 
-/// Puts a text between single quotes, in which a shell sees nothing but the closing one.
+/// Quotes a text for a POSIX shell. Between single quotes only the closing quote is special.
 fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::domain::task::Task;
 
-    fn scribe() -> TaskExporter {
+    fn exporter() -> TaskExporter {
         TaskExporter::new(ApiOrigin::default(), Duration::from_hours(1))
     }
 
@@ -67,7 +67,7 @@ mod tests {
     fn exported_commands_never_contain_the_key() {
         let task = |id| (TaskId::parse(id).unwrap(), Family::LumaModify);
 
-        let commands = scribe().to_curl(&[task("774d9a7d"), task("a'b$(id)&c")]);
+        let commands = exporter().to_curl(&[task("774d9a7d"), task("a'b$(id)&c")]);
 
         assert_eq!(
             commands,
@@ -87,8 +87,8 @@ mod tests {
         };
         let (one, other) = (watched("first-task"), watched("other-task"));
 
-        let object = scribe().to_json(std::slice::from_ref(&one));
-        let array = scribe().to_json(&[one, other]);
+        let object = exporter().to_json(std::slice::from_ref(&one));
+        let array = exporter().to_json(&[one, other]);
 
         assert!(object.starts_with("{\"taskId\":\"first-task\""), "{object}");
         assert!(

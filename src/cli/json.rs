@@ -1,9 +1,8 @@
-//! Tasks as JSON, in the API's own names where it has one; safe to look at in a terminal.
+//! Tasks as JSON, with the API's field names where it has one; safe to print in a terminal.
 //!
-//! Texts are as the server sent them, characters that act on a terminal included (as JSON escapes):
-//! white space and byte order marks at both ends are gone, and what is beyond 64 KiB of one text.
-//! So it is lossless up to there and no further; the same bounds hold for the raw record, which
-//! keeps the fields nobody here reads.
+//! Texts are as the server sent them, with control characters as JSON escapes. Only white space and
+//! byte order marks at both ends are removed, and everything beyond 64 KiB of one text. The raw
+//! record has the same limits, and also keeps the fields that kietop does not read.
 
 use std::{io, time::Duration};
 
@@ -19,7 +18,7 @@ use crate::domain::{
     watched_task::WatchedTask,
 };
 
-/// The names of a record, in their order.
+/// The fields of a record, in order.
 pub const FIELD_NAMES: [&str; 22] = [
     "taskId",
     "family",
@@ -45,11 +44,11 @@ pub const FIELD_NAMES: [&str; 22] = [
     "savedFiles",
 ];
 
-/// Returns a task as documented; what is unknown is null, times are RFC 3339 in UTC with
+/// Returns a task as a JSON object. Unknown values are null; times are RFC 3339 in UTC with
 /// milliseconds.
 pub fn task_record(watched: &WatchedTask, retention: Duration) -> Value {
     let task = &watched.task;
-    let facts = task.details();
+    let details = task.details();
     let results = match task.state() {
         TaskState::Succeeded { videos, .. } => link_texts(videos),
         TaskState::New
@@ -70,20 +69,20 @@ pub fn task_record(watched: &WatchedTask, retention: Duration) -> Value {
         "family": task.family().name(),
         "label": original_text(watched.label.as_ref()),
         "state": task.state().name(),
-        "successFlag": facts.flag.as_ref().map(|flag| match flag {
+        "successFlag": details.flag.as_ref().map(|flag| match flag {
             SuccessFlag::Number(number) => json!(number),
             SuccessFlag::Word(word) => json!(word.original()),
         }),
-        "prompt": original_text(facts.prompt.as_ref()),
-        "videoUrl": facts.input.as_ref().map(link_text),
-        "callBackUrl": original_text(facts.callback.as_ref()),
-        "waterMark": original_text(facts.watermark.as_ref()),
-        "createTime": format_time(facts.created),
-        "completeTime": format_time(facts.completed),
+        "prompt": original_text(details.prompt.as_ref()),
+        "videoUrl": details.input.as_ref().map(link_text),
+        "callBackUrl": original_text(details.callback.as_ref()),
+        "waterMark": original_text(details.watermark.as_ref()),
+        "createTime": format_time(details.created),
+        "completeTime": format_time(details.completed),
         "durationMs": task.run_time().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        "errorCode": original_text(facts.error_code.as_ref()),
-        "errorMessage": original_text(facts.error_message.as_ref()),
-        "originUrls": link_texts(&facts.origin_urls),
+        "errorCode": original_text(details.error_code.as_ref()),
+        "errorMessage": original_text(details.error_message.as_ref()),
+        "originUrls": link_texts(&details.origin_urls),
         "resultUrls": results,
         "addedAt": format_time(Some(watched.added)),
         "checkedAt": format_time(watched.poll_history.last_ok),
@@ -94,7 +93,7 @@ pub fn task_record(watched: &WatchedTask, retention: Duration) -> Value {
     })
 }
 
-/// Returns where each result is on disk, in the order of the results; null for one that is not.
+/// Returns the saved file of each result, in the order of the results; null if it is not saved.
 fn saved_files(watched: &WatchedTask) -> Value {
     let results = watched.task.state().videos().zip(1..);
     let path_of = |number| {
@@ -111,7 +110,7 @@ fn original_text(text: Option<&CleanText>) -> Option<&str> {
 }
 
 fn format_time(at: Option<Timestamp>) -> Option<String> {
-    // Always with milliseconds, so that they sort as text.
+    // Always with milliseconds, so that times sort as text.
     at.map(|at| format!("{at:.3}"))
 }
 
@@ -126,14 +125,15 @@ fn link_text(link: &Link) -> &str {
     }
 }
 
-/// Writes JSON so that no character of it can act on a terminal: what `serde_json` leaves raw
-/// beyond U+001F (DEL, C1, format characters, whatever is drawn as nothing, marks that would pile
-/// up in one cell) becomes `\uXXXX`, and every reader gets the same text back.
+/// Serializes JSON without characters that could act on a terminal.
+///
+/// The unsafe characters that `serde_json` leaves raw (DEL, C1, format and invisible characters,
+/// too many combining marks) become `\uXXXX`, so every parser gets the same text back.
 pub fn to_safe_json(value: &Value) -> String {
     let mut bytes = Vec::new();
     let mut serializer =
         serde_json::Serializer::with_formatter(&mut bytes, SafeFormatter::default());
-    // Writing a value into memory cannot fail.
+    // Serializing into memory cannot fail.
     value.serialize(&mut serializer).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }

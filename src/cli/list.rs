@@ -1,4 +1,4 @@
-//! `kietop list` and `kietop show`: what is known, asked again first if wished.
+//! `kietop list` and `kietop show`: print known states, after a check with `--refresh`.
 
 use std::{
     collections::HashMap,
@@ -11,9 +11,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Failure, GlobalArgs, ListArgs, ShowArgs, csv, exit, json, output,
+    CommandFailure, GlobalArgs, ListArgs, ShowArgs, csv, exit, json, output,
     refresh::{self, AnswerSink, RefreshStopped},
-    services,
+    resolve, services,
     signals::Signals,
 };
 use crate::{
@@ -35,20 +35,20 @@ use crate::{
     ui::{format, theme::Theme},
 };
 
-/// The most journal lines shown.
+/// The maximum number of journal lines shown.
 const MAX_JOURNAL_LINES: usize = 1000;
 
 /// Prints the list.
-pub async fn run(list: &ListArgs, global: &GlobalArgs) -> Result<(), Failure> {
-    let query = parse_filter(list.filter.as_deref().unwrap_or_default())?;
-    let states = Query::any_state(&list.state);
+pub async fn run(args: &ListArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
+    let query = parse_filter(args.filter.as_deref().unwrap_or_default())?;
+    let states = Query::any_state(&args.state);
     let retention = services::load_config(global)?.settings.retention.0;
     let mut store = services::open_list_to_read(global)?;
     let mut tasks = store
         .load()
         .map_err(|error| services::store_failure(&error))?;
     let mut failure = None;
-    if list.refresh {
+    if args.refresh {
         let unfinished = tasks
             .iter()
             .filter(|watched| matches!(watched.poll_state, PollState::DueAt(_)))
@@ -56,22 +56,22 @@ pub async fn run(list: &ListArgs, global: &GlobalArgs) -> Result<(), Failure> {
             .collect();
         failure = refresh_tasks(&mut store, &mut tasks, unfinished, global).await?;
     }
-    // Before the filter, which may ask for what is saved.
+    // Before the filter, which may ask for saved tasks.
     for watched in &mut tasks {
-        services::check_saved_files(watched);
+        resolve::check_saved_files(watched);
     }
-    // What to expect of a running task, all of them tell.
-    let sight = filter_context(&tasks, retention);
-    let mut names = LabelIndex::default();
+    // From all tasks: the estimate uses every run time, and titles are unique in the whole list.
+    let context = filter_context(&tasks, retention);
+    let mut labels = LabelIndex::default();
     for watched in &tasks {
-        names.add(watched.label.as_ref());
+        labels.add(watched.label.as_ref());
     }
     let mut searcher = Searcher::default();
     tasks.retain(|watched| {
-        states.matches(watched, &sight, &mut searcher)
-            && query.matches(watched, &sight, &mut searcher)
+        states.matches(watched, &context, &mut searcher)
+            && query.matches(watched, &context, &mut searcher)
     });
-    if tasks.is_empty() && names.count() > 0 && !(query.is_empty() && states.is_empty()) {
+    if tasks.is_empty() && labels.count() > 0 && !(query.is_empty() && states.is_empty()) {
         output::to_stderr("kietop: No task on the list passes the filter.");
     }
     tasks.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
@@ -80,15 +80,15 @@ pub async fn run(list: &ListArgs, global: &GlobalArgs) -> Result<(), Failure> {
             .iter()
             .map(|watched| json::task_record(watched, retention))
     };
-    if list.json {
+    if args.json {
         output::to_stdout(&format!("{}\n", json::to_safe_json(&records().collect())))?;
-    } else if list.csv {
+    } else if args.csv {
         output::to_stdout(&csv::to_csv(
             &records().collect::<Vec<_>>(),
             &json::FIELD_NAMES,
         ))?;
     } else {
-        let mut text = format_table(&tasks, &names, &sight);
+        let mut text = format_table(&tasks, &labels, &context);
         if io::stdout().is_terminal() && !tasks.is_empty() {
             text.insert_str(0, &format_header(&tasks));
         }
@@ -97,28 +97,28 @@ pub async fn run(list: &ListArgs, global: &GlobalArgs) -> Result<(), Failure> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Reads the filter; a fault is shown where it is.
-fn parse_filter(text: &str) -> Result<Query, Failure> {
-    Query::parse(text).map_err(|fault| {
-        let mut said = clean_piece(&fault.to_string());
-        if !said.ends_with('?') {
-            said.push('.');
+/// Parses the filter; an error is underlined in it.
+fn parse_filter(text: &str) -> Result<Query, CommandFailure> {
+    Query::parse(text).map_err(|error| {
+        let mut message = clean_piece(&error.to_string());
+        if !message.ends_with('?') {
+            message.push('.');
         }
-        // A filter too long to be read is too long to be shown.
+        // A filter that is too long is not shown.
         if text.len() <= MAX_QUERY_LEN {
-            let piece = |at| clean_piece(text.get(at).unwrap_or_default());
-            let (before, meant) = (piece(0..fault.at.start), piece(fault.at.clone()));
-            let behind = piece(fault.at.end..text.len());
-            let lead = " ".repeat(format::width(&before));
-            let marks = "^".repeat(format::width(&meant).max(1));
+            let piece = |range| clean_piece(text.get(range).unwrap_or_default());
+            let (before, wrong) = (piece(0..error.at.start), piece(error.at.clone()));
+            let after = piece(error.at.end..text.len());
+            let indent = " ".repeat(format::width(&before));
+            let carets = "^".repeat(format::width(&wrong).max(1));
             // Writing into a `String` cannot fail.
-            write!(said, "\n  {before}{meant}{behind}\n  {lead}{marks}").unwrap_or_default();
+            write!(message, "\n  {before}{wrong}{after}\n  {indent}{carets}").unwrap_or_default();
         }
-        Failure::new(exit::USAGE, said)
+        CommandFailure::new(exit::USAGE, message)
     })
 }
 
-/// Returns a piece of text that acts on no terminal, its spaces kept at both ends.
+/// Sanitises a piece of text; other than [`CleanText::line`] it keeps white space at both ends.
 fn clean_piece(text: &str) -> String {
     let clean = CleanText::line(&format!("|{text}|"), usize::MAX);
     let inner = clean.as_str().strip_prefix('|');
@@ -126,7 +126,7 @@ fn clean_piece(text: &str) -> String {
     inner.unwrap_or_default().to_owned()
 }
 
-/// Returns what a list knows beside each task.
+/// Returns the context for filters and statuses: the estimate from all tasks, and the time.
 fn filter_context(tasks: &[WatchedTask], retention: Duration) -> FilterContext {
     let mut run_times = RunTimes::default();
     for watched in tasks {
@@ -140,28 +140,28 @@ fn filter_context(tasks: &[WatchedTask], retention: Duration) -> FilterContext {
 }
 
 /// Prints one task.
-pub async fn show(show: &ShowArgs, global: &GlobalArgs) -> Result<(), Failure> {
+pub async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     let retention = services::load_config(global)?.settings.retention.0;
     let mut store = services::open_list_to_read(global)?;
-    let id = match services::resolve_id(&mut store, &show.id) {
+    let id = match resolve::resolve_id(&mut store, &args.id) {
         Ok(id) => id,
-        Err(failure) => return show_removed(&mut store, show, failure),
+        Err(failure) => return show_removed(&mut store, args, failure),
     };
     let mut failure = None;
-    let mut tasks = vec![services::find_task(&mut store, &id)?];
-    if show.refresh {
-        let wanted = tasks
+    let mut tasks = vec![resolve::find_task(&mut store, &id)?];
+    if args.refresh {
+        let requested = tasks
             .iter()
             .map(|watched| (id.clone(), watched.task.family()))
             .collect();
-        failure = refresh_tasks(&mut store, &mut tasks, wanted, global).await?;
+        failure = refresh_tasks(&mut store, &mut tasks, requested, global).await?;
     }
     let mut watched = tasks
         .into_iter()
         .find(|watched| *watched.id() == id)
-        .ok_or_else(|| services::not_on_list(&id))?;
-    services::check_saved_files(&mut watched);
-    if show.json {
+        .ok_or_else(|| resolve::not_on_list(&id))?;
+    resolve::check_saved_files(&mut watched);
+    if args.json {
         output::to_stdout(&format!(
             "{}\n",
             json::to_safe_json(&json::task_record(&watched, retention))
@@ -177,10 +177,14 @@ pub async fn show(show: &ShowArgs, global: &GlobalArgs) -> Result<(), Failure> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Prints what was noted of a task that is on the list no more, named by its whole id; else it is
-/// not known.
-fn show_removed(store: &mut SqliteStore, show: &ShowArgs, failure: Failure) -> Result<(), Failure> {
-    let Some(id) = TaskId::parse(&show.id).ok().filter(|_| !show.json) else {
+/// Prints the journal of a removed task, found by its full id only; without a journal, returns
+/// `failure`.
+fn show_removed(
+    store: &mut SqliteStore,
+    args: &ShowArgs,
+    failure: CommandFailure,
+) -> Result<(), CommandFailure> {
+    let Some(id) = TaskId::parse(&args.id).ok().filter(|_| !args.json) else {
         return Err(failure);
     };
     let journal = store
@@ -189,11 +193,11 @@ fn show_removed(store: &mut SqliteStore, show: &ShowArgs, failure: Failure) -> R
     if journal.is_empty() {
         return Err(failure);
     }
-    let head = format!("{:<13} {id}\n{:<13} removed\n", "taskId", "list");
-    output::to_stdout(&format!("{head}{}", format_journal(&journal)))
+    let header = format!("{:<13} {id}\n{:<13} removed\n", "taskId", "list");
+    output::to_stdout(&format!("{header}{}", format_journal(&journal)))
 }
 
-/// Returns a journal, a line each.
+/// Formats a journal, one line for each entry.
 fn format_journal(journal: &[JournalLine]) -> String {
     let mut text = String::new();
     for line in journal {
@@ -203,32 +207,34 @@ fn format_journal(journal: &[JournalLine]) -> String {
     text
 }
 
-/// Checks some of the tasks once and applies the answers as they come, through the list file unless
-/// it is read-only.
+/// Checks tasks once and applies each answer as it arrives: to the list file, or with `--read-only`
+/// to `tasks` only.
 ///
-/// Returns the failure to end with after the list is printed: an account-wide error, or that no
-/// check succeeded. The error is not stored, because it is not about a task and the next command
-/// may have another key. A signal ends it at once with a failure; answers that are here are still
-/// applied.
+/// Returns the failure to exit with after printing the list: an account-wide error, or that every
+/// check failed. It is not stored, because it is not about a task and the next command may use
+/// another key. A signal is an error at once; answers received by then are still applied.
 async fn refresh_tasks(
     store: &mut SqliteStore,
     tasks: &mut Vec<WatchedTask>,
-    wanted: Vec<(TaskId, Family)>,
+    requested: Vec<(TaskId, Family)>,
     global: &GlobalArgs,
-) -> Result<Option<Failure>, Failure> {
-    if wanted.is_empty() {
+) -> Result<Option<CommandFailure>, CommandFailure> {
+    if requested.is_empty() {
         return Ok(None);
     }
     let config = services::load_config(global)?;
-    let turns = services::shared_limiter(&config, services::access_mode(global))?;
-    let (client, clock) = (services::api_client(&config, &turns)?, SystemClock::start());
-    let outside = refresh::RefreshDeps {
+    let limiter = services::shared_limiter(&config, services::access_mode(global))?;
+    let (client, clock) = (
+        services::api_client(&config, &limiter)?,
+        SystemClock::start(),
+    );
+    let deps = refresh::RefreshDeps {
         api: &client,
         clock: &clock,
-        limiter: turns,
+        limiter,
     };
     let mut signals = Signals::listen();
-    let mut desk = ListAnswerSink {
+    let mut sink = ListAnswerSink {
         checks_before: tasks
             .iter()
             .map(|watched| (watched.id().clone(), watched.poll_history.checks))
@@ -240,8 +246,8 @@ async fn refresh_tasks(
         counts: CheckCounts::default(),
         error: None,
     };
-    let asked = refresh::refresh_once(wanted, outside, signals.next(), &mut desk).await;
-    let (checked, error) = (desk.counts, desk.error);
+    let result = refresh::refresh_once(requested, deps, signals.next(), &mut sink).await;
+    let (counts, error) = (sink.counts, sink.error);
     if !global.read_only {
         *tasks = store
             .load()
@@ -250,8 +256,8 @@ async fn refresh_tasks(
     if let Some(error) = error {
         return Err(services::store_failure(&error));
     }
-    match asked {
-        Ok(()) | Err(RefreshStopped::SinkFailed) => Ok(checked.failure_if_all_failed()),
+    match result {
+        Ok(()) | Err(RefreshStopped::SinkFailed) => Ok(counts.failure_if_all_failed()),
         Err(RefreshStopped::AccountError(error)) => Ok(Some(account_failure(&error))),
         Err(RefreshStopped::Signal(signal)) => Err(interrupted_failure(signal)),
     }
@@ -260,13 +266,13 @@ async fn refresh_tasks(
 /// The outcomes of one refresh.
 #[derive(Default)]
 struct CheckCounts {
-    /// The number of checks with an answer; "no such task" is one.
+    /// Checks with an answer; "no such task" is one.
     succeeded: usize,
-    /// The number of failed checks by reason, in order of appearance.
+    /// Failed checks by reason, in order of first appearance.
     failed_by_reason: Vec<(String, usize)>,
 }
 
-/// The most reasons named in one line.
+/// The maximum number of reasons in one line.
 const MAX_REASONS: usize = 3;
 
 impl CheckCounts {
@@ -290,8 +296,8 @@ impl CheckCounts {
         }
     }
 
-    /// Returns the failure if every check failed; prints a message if some did.
-    fn failure_if_all_failed(&self) -> Option<Failure> {
+    /// Returns a failure if every check failed; reports on standard error if only some did.
+    fn failure_if_all_failed(&self) -> Option<CommandFailure> {
         let failed: usize = self.failed_by_reason.iter().map(|(_, count)| count).sum();
         if failed == 0 {
             return None;
@@ -315,7 +321,7 @@ impl CheckCounts {
                 _ => format!("All {failed} checks failed ({reasons})."),
             };
             let message = format!("{what} Last known states are shown; try again.");
-            return Some(Failure::plain(message));
+            return Some(CommandFailure::general(message));
         }
         let all = failed.saturating_add(self.succeeded);
         output::to_stderr(&format!(
@@ -325,13 +331,13 @@ impl CheckCounts {
     }
 }
 
-/// Takes answers into the list.
+/// Applies answers to the list, and counts them.
 struct ListAnswerSink<'a> {
     store: &'a mut SqliteStore,
     tasks: &'a mut Vec<WatchedTask>,
     clock: &'a SystemClock,
     access: AccessMode,
-    /// How often each task was checked when this began.
+    /// The number of checks of each task before the refresh.
     checks_before: HashMap<TaskId, u32>,
     counts: CheckCounts,
     error: Option<StoreError>,
@@ -339,8 +345,8 @@ struct ListAnswerSink<'a> {
 
 impl AnswerSink for ListAnswerSink<'_> {
     fn is_answered_elsewhere(&mut self, task: &TaskId) -> bool {
-        let now = self.store.get(task).ok().flatten();
-        let checks = now.map(|watched| watched.poll_history.checks);
+        let current = self.store.get(task).ok().flatten();
+        let checks = current.map(|watched| watched.poll_history.checks);
         let is_answered = checks.is_some_and(|checks| {
             self.checks_before
                 .get(task)
@@ -372,16 +378,16 @@ impl AnswerSink for ListAnswerSink<'_> {
     }
 }
 
-fn interrupted_failure(signal: i32) -> Failure {
-    Failure::new(
+fn interrupted_failure(signal: i32) -> CommandFailure {
+    CommandFailure::new(
         exit::SIGNAL_BASE + signal,
         "Interrupted; what was answered by then is kept.",
     )
 }
 
-/// Turns an account-wide error into one of the command; what is next differs from the dashboard,
-/// which asks again.
-fn account_failure(error: &PollError) -> Failure {
+/// Converts an account-wide error. The next steps differ from those of the dashboard, which
+/// retries automatically.
+fn account_failure(error: &PollError) -> CommandFailure {
     let (code, next) = match error {
         PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
         PollError::Unauthorized(_) | PollError::KeyUnreadable(_) => {
@@ -408,17 +414,17 @@ fn account_failure(error: &PollError) -> Failure {
         | PollError::Malformed(_)
         | PollError::AnswerLost => (exit::FAILED, "The list is shown as last known; try again."),
     };
-    let what = format::capitalised(&error.message());
-    Failure::new(code, format!("{}. {next}", what.trim_end_matches('.')))
+    let message = format::capitalised(&error.message());
+    CommandFailure::new(code, format!("{}. {next}", message.trim_end_matches('.')))
 }
 
-/// Returns the list as aligned lines, without colour.
-fn format_table(tasks: &[WatchedTask], names: &LabelIndex, sight: &FilterContext) -> String {
+/// Formats the list as aligned columns, without colour.
+fn format_table(tasks: &[WatchedTask], labels: &LabelIndex, context: &FilterContext) -> String {
     let FilterContext {
         estimate,
         retention,
         now,
-    } = *sight;
+    } = *context;
     let width = id_width(tasks);
     let mut text = String::new();
     for watched in tasks {
@@ -426,7 +432,7 @@ fn format_table(tasks: &[WatchedTask], names: &LabelIndex, sight: &FilterContext
         let word = Theme::monochrome().status_style(status, now).word;
         let age = format::format_age(now.age_of(watched.started_at()));
         let link = format::link_expiry(watched.link_expiry(retention, now));
-        let title = watched.unique_title(names);
+        let title = watched.unique_title(labels);
         let title = title.lines().next().unwrap_or_default();
         let cells = [
             watched.id().as_str(),
@@ -441,15 +447,13 @@ fn format_table(tasks: &[WatchedTask], names: &LabelIndex, sight: &FilterContext
     text
 }
 
-/// Returns the heads of the table's columns.
 fn format_header(tasks: &[WatchedTask]) -> String {
     let mut text = String::new();
-    let heads = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"];
-    push_row(&mut text, id_width(tasks), heads);
+    let headings = ["TASK", "STATUS", "AGE", "TOOK", "LINK", "TITLE"];
+    push_row(&mut text, id_width(tasks), headings);
     text
 }
 
-/// Returns the width of the widest id.
 fn id_width(tasks: &[WatchedTask]) -> usize {
     let widths = tasks
         .iter()
@@ -470,8 +474,7 @@ fn push_row(text: &mut String, id_width: usize, [id, word, age, took, link, titl
     text.push('\n');
 }
 
-/// Returns how long it took, or in that place the error code of one that failed, as the dashboard
-/// has it.
+/// Formats the run time, or the error code of a failed task, as in the dashboard.
 fn format_run_time(watched: &WatchedTask) -> String {
     let code = watched.task.details().error_code.as_ref();
     match watched.task.state() {
@@ -490,7 +493,7 @@ fn format_run_time(watched: &WatchedTask) -> String {
     }
 }
 
-/// Says what the last check failed of; of an account's trouble, that it is none of the task's.
+/// Describes the last failed check; an account-wide error is marked as such.
 fn describe_failed_check(watched: &WatchedTask, error: &PollError) -> String {
     if watched.is_no_longer_on_server() {
         return format!(
@@ -498,14 +501,14 @@ fn describe_failed_check(watched: &WatchedTask, error: &PollError) -> String {
             format::capitalised(NO_LONGER_ON_SERVER)
         );
     }
-    let what = format::capitalised(&error.message());
+    let message = format::capitalised(&error.message());
     match error.scope() {
-        ErrorScope::Account => format!("{what}. This concerns the account, not the task."),
-        ErrorScope::Task => format!("{what}. {}", error.next_step()),
+        ErrorScope::Account => format!("{message}. This concerns the account, not the task."),
+        ErrorScope::Task => format!("{message}. {}", error.next_step()),
     }
 }
 
-/// Returns one task as lines of name and value.
+/// Formats one task as lines of name and value.
 fn format_task(watched: &WatchedTask, retention: Duration) -> String {
     let record = json::task_record(watched, retention);
     let mut text = String::new();
@@ -525,7 +528,7 @@ fn format_task(watched: &WatchedTask, retention: Duration) -> String {
                 .join("\n"),
             other @ (Value::Bool(_) | Value::Number(_) | Value::Object(_)) => other.to_string(),
         };
-        // The record holds the originals, for JSON; what a person reads is clean again.
+        // The record has the original texts, for JSON.
         let value = CleanText::block(&value, 64 * 1024);
         for (at, line) in value.as_str().lines().enumerate() {
             let name = if at == 0 { name } else { "" };

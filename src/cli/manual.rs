@@ -1,18 +1,18 @@
-//! `kietop completions` and `kietop man`: made from the command line's own definition, and the
-//! pages of the manual.
+//! `kietop completions` and `kietop man`, both generated from the definition of the command line;
+//! and the pages of the manual.
 
 use std::io::{self, Write as _};
 
 use clap::{Command, CommandFactory as _, ValueEnum, builder::PossibleValue};
 
-use super::{Cli, CompletionsArgs, Failure, Man, output};
+use super::{Cli, CommandFailure, CompletionsArgs, ManArgs, output};
 
 /// A page of the manual.
 #[derive(Debug, Clone, Copy)]
 pub struct Topic {
-    /// The name on the command line, and of the file.
+    /// The name on the command line, and of the file without its extension.
     pub name: &'static str,
-    /// The text, as Markdown.
+    /// Markdown.
     pub text: &'static str,
 }
 
@@ -26,7 +26,7 @@ macro_rules! topic {
     };
 }
 
-/// The manual, in the order of reading.
+/// The pages of the manual, in reading order.
 pub const TOPICS: [Topic; 10] = [
     topic!("keys"),
     topic!("commands"),
@@ -51,8 +51,8 @@ impl ValueEnum for Topic {
     }
 }
 
-/// What the definition does not hold: variables without an option, and the exit codes.
-const MORE: &str = r#".TP
+/// Sections that the definition does not contain: variables without an option, and exit codes.
+const EXTRA_SECTIONS: &str = r#".TP
 \fBKIE_API_KEY\fR
 The key of the API
 .TP
@@ -68,25 +68,26 @@ No colours, where it is set
 "#;
 
 /// Prints the completions for a shell.
-pub fn completions(completions: &CompletionsArgs) -> Result<(), Failure> {
+pub fn print_completions(args: &CompletionsArgs) -> Result<(), CommandFailure> {
     let mut script = Vec::new();
     let mut command = Cli::command();
-    clap_complete::generate(completions.shell, &mut command, "kietop", &mut script);
+    clap_complete::generate(args.shell, &mut command, "kietop", &mut script);
     output::to_stdout(&String::from_utf8_lossy(&script))
 }
 
-/// Prints a page of the manual, else the manual page in the format of `man`.
-pub fn man(man: &Man) -> Result<(), Failure> {
-    if let Some(topic) = man.topic {
+/// Prints a page of the manual, or without a topic the man page (roff).
+pub fn print_manual(args: &ManArgs) -> Result<(), CommandFailure> {
+    if let Some(topic) = args.topic {
         return output::to_stdout(topic.text);
     }
-    let page = page(&Cli::command())
-        .map_err(|error| Failure::plain(format!("The manual page cannot be made: {error}.")))?;
+    let page = render_page(&Cli::command()).map_err(|error| {
+        CommandFailure::general(format!("The manual page cannot be made: {error}."))
+    })?;
     output::to_stdout(&String::from_utf8_lossy(&page))
 }
 
-/// Returns one page that holds every command.
-fn page(cli: &Command) -> io::Result<Vec<u8>> {
+/// Renders one page with every command.
+fn render_page(cli: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let man = clap_mangen::Man::new(cli.clone());
     man.render_title(&mut page)?;
@@ -96,7 +97,7 @@ fn page(cli: &Command) -> io::Result<Vec<u8>> {
     man.render_options_section(&mut page)?;
     writeln!(page, ".SH COMMANDS")?;
     for command in cli.get_subcommands() {
-        section(command, &mut page)?;
+        render_command(command, &mut page)?;
     }
     writeln!(page, ".SH ENVIRONMENT")?;
     for option in cli.get_arguments() {
@@ -109,12 +110,12 @@ fn page(cli: &Command) -> io::Result<Vec<u8>> {
             )?;
         }
     }
-    page.write_all(MORE.as_bytes())?;
+    page.write_all(EXTRA_SECTIONS.as_bytes())?;
     Ok(page)
 }
 
-/// Writes one command with its options, as a part of the page's section.
-fn section(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+/// Renders a command with its options as a subsection.
+fn render_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let name = command.get_name();
     let man = clap_mangen::Man::new(command.clone().bin_name(format!("kietop {name}")));
     let mut text = Vec::new();

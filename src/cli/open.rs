@@ -1,9 +1,9 @@
-//! `kietop open`: a task's video in the browser, from the disk where it was saved; without a
-//! browser, its link.
+//! `kietop open`: opens a task's video in the browser, from the disk if it is saved. Prints the link
+//! if no browser can be started.
 
 use std::path::Path;
 
-use super::{Failure, GlobalArgs, OpenArgs, output, services};
+use super::{CommandFailure, GlobalArgs, OpenArgs, output, paths, resolve, services};
 use crate::{
     adapters::{
         desktop::{Browser, SystemClock},
@@ -14,20 +14,20 @@ use crate::{
     ports::{ListStore as _, VideoOpener as _},
 };
 
-/// Opens the first result, or the input.
-pub fn run(open: &OpenArgs, global: &GlobalArgs) -> Result<(), Failure> {
+/// Opens the first result, or the first input.
+pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     let mut store = services::open_list(global)?;
-    let id = services::resolve_id(&mut store, &open.id)?;
-    let mut watched = services::find_task(&mut store, &id)?;
-    services::check_saved_files(&mut watched);
-    let videos: Vec<&VideoUrl> = if open.origin {
+    let id = resolve::resolve_id(&mut store, &args.id)?;
+    let mut watched = resolve::find_task(&mut store, &id)?;
+    resolve::check_saved_files(&mut watched);
+    let videos: Vec<&VideoUrl> = if args.origin {
         watched.task.input_videos()
     } else {
         watched.task.state().videos().collect()
     };
     let Some(url) = videos.first() else {
-        let what = if open.origin { "input" } else { "result" };
-        return Err(Failure::plain(format!(
+        let what = if args.origin { "input" } else { "result" };
+        return Err(CommandFailure::general(format!(
             "{id} has no {what} video that can be opened; kietop show {id} tells what is known."
         )));
     };
@@ -40,7 +40,7 @@ pub fn run(open: &OpenArgs, global: &GlobalArgs) -> Result<(), Failure> {
         AllowedHosts::for_origin(&config.origin),
     );
     let file = watched.saved_file_for(url).map(Path::to_owned);
-    let input_cache = services::input_folder()?;
+    let input_cache = paths::input_folder()?;
     let file = file.or_else(|| input_cache::cached_file_in(&input_cache, url));
     let opened = match &file {
         Some(file) => browser.open_file(file),
@@ -48,7 +48,9 @@ pub fn run(open: &OpenArgs, global: &GlobalArgs) -> Result<(), Failure> {
     };
     if let Err(reason) = opened {
         output::to_stdout(&format!("{}\n", url.as_str()))?;
-        return Err(Failure::plain(format!("{reason} The link is above.")));
+        return Err(CommandFailure::general(format!(
+            "{reason} The link is above."
+        )));
     }
     if global.read_only {
         return Ok(());
@@ -61,8 +63,8 @@ pub fn run(open: &OpenArgs, global: &GlobalArgs) -> Result<(), Failure> {
             |file| file.to_string_lossy().into_owned(),
         ),
     };
-    let noted = store.apply(&[change]);
-    noted
+    store
+        .apply(&[change])
         .map(drop)
         .map_err(|error| services::store_failure(&error))
 }

@@ -1,50 +1,48 @@
-//! Writing to standard output and standard error without a panic: a closed pipe ends quietly, a
-//! full disk is said.
+//! Standard output and standard error, written without a panic: a closed pipe is no error, a full
+//! disk is reported.
 
 use std::io::{self, Write as _};
 
-use super::{Failure, exit};
+use super::{CommandFailure, exit};
 use crate::domain::text::CleanText;
 
-/// The longest talk, in bytes.
+/// The longest message, in bytes.
 const MAX_MESSAGE_LEN: usize = 64 * 1024;
 
 /// Writes data to standard output.
-pub fn to_stdout(text: &str) -> Result<(), Failure> {
+pub fn to_stdout(text: &str) -> Result<(), CommandFailure> {
     let mut out = io::stdout().lock();
     stdout_result(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Turns the result of a write to standard output into the command's; a closed pipe is not an
-/// error.
-pub fn stdout_result(outcome: io::Result<()>) -> Result<(), Failure> {
-    match outcome {
+/// Converts the result of a write to standard output; a closed pipe is not an error.
+pub fn stdout_result(result: io::Result<()>) -> Result<(), CommandFailure> {
+    match result {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::plain(format!(
+        Err(error) => Err(CommandFailure::general(format!(
             "Standard output cannot be written: {error}."
         ))),
     }
 }
 
-/// Says something on standard error; when nobody can hear it, that is no fault of ours.
+/// Writes a message to standard error; a failure is ignored.
 ///
-/// Paths, arguments and the words of servers may be in it, so nothing in it can act on the
-/// terminal.
+/// The text is sanitised: it may contain paths, arguments and texts of servers.
 pub fn to_stderr(text: &str) {
     let text = CleanText::block(text, MAX_MESSAGE_LEN);
     writeln!(io::stderr(), "{text}").unwrap_or_default();
 }
 
-/// Prints what the command line's parser has to say in place of a command: the help, the version,
-/// or what is wrong. Returns the exit code.
-pub fn print_parser_message(answer: &clap::Error) -> i32 {
-    if answer.use_stderr() {
-        // It quotes what was typed.
-        to_stderr(&answer.render().to_string());
+/// Prints the help, the version or the usage error that clap returns in place of a command. Returns
+/// the exit code.
+pub fn print_parser_message(message: &clap::Error) -> i32 {
+    if message.use_stderr() {
+        // It quotes the arguments.
+        to_stderr(&message.render().to_string());
         return exit::USAGE;
     }
-    match stdout_result(answer.print().and_then(|()| io::stdout().flush())) {
+    match stdout_result(message.print().and_then(|()| io::stdout().flush())) {
         Ok(()) => 0,
         Err(failure) => {
             to_stderr(&format!("kietop: {failure}"));

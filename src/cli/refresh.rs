@@ -1,4 +1,4 @@
-//! Asking once after some tasks, within the limits that hold for the dashboard too.
+//! A single check of some tasks, within the same limits as the dashboard.
 
 use std::{
     collections::VecDeque,
@@ -23,65 +23,62 @@ use crate::{
 };
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-/// The outside that is asked, and who else asks it.
+/// The API, the clock and the limiter of a refresh.
 #[derive(Debug)]
 pub struct RefreshDeps<'a> {
-    /// The API.
     pub api: &'a dyn TaskApi,
-    /// The clocks.
     pub clock: &'a dyn Clock,
-    /// The turns of all instances on the list; `None` where only this one asks.
+    /// Shared by all processes on the list; `None` if only the limits of this process apply.
     pub limiter: SharedLimiter,
 }
 
-/// Takes answers in, one at a time.
+/// The receiver of answers.
 pub trait AnswerSink {
-    /// Reports whether another instance was answered about a task since this one began: it need not
-    /// be asked after.
+    /// Returns whether another process got an answer about a task since the start: no check is
+    /// needed.
     fn is_answered_elsewhere(&mut self, task: &TaskId) -> bool;
 
-    /// Takes an answer in, so that others can see it; breaks off where that fails.
+    /// Applies an answer; breaks if that fails.
     fn accept(&mut self, task: TaskId, answer: PollResult) -> ControlFlow<()>;
 }
 
-/// Says why not all were asked after.
+/// The reason why some tasks were not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefreshStopped {
-    /// The account, or the way to the server, is the trouble: the rest would be refused too.
+    /// An error of the account or the connection: other checks would fail too.
     AccountError(PollError),
-    /// A signal of that number came.
+    /// A signal with this number.
     Signal(i32),
-    /// The desk broke off.
+    /// The sink failed to apply an answer.
     SinkFailed,
 }
 
-/// How long after a signal answers are still read: only those that have arrived.
+/// The time after a signal in which answers that have arrived are still read.
 const ANSWER_GRACE: Duration = Duration::from_millis(100);
 
-/// Asks after each task once: at most four under way, at most five starting in a second, over all
-/// instances.
+/// Checks each task once, within the limits of all processes on the list.
 ///
-/// Each answer is applied as it comes, before others may check the task again. An account-wide
-/// error, also a recent one of another instance with the same key, starts no more requests; but a
-/// hold that is not a rate limit is tried, because the user asked for it. Requests in flight are
-/// still awaited. A signal, which resolves `interrupted`, ends it at once, with the answers that
-/// are here.
+/// Each answer is applied as it arrives, before another process may check the task again. After an
+/// account-wide error, also a recent one of another process with the same key, no request is
+/// started, and those in flight are awaited. A backoff that is not a rate limit is tried once,
+/// because the user asked for it. A signal, which resolves `interrupted`, ends the refresh with the
+/// answers that have arrived.
 pub async fn refresh_once(
     tasks: Vec<(TaskId, Family)>,
-    outside: RefreshDeps<'_>,
+    deps: RefreshDeps<'_>,
     interrupted: impl Future<Output = i32>,
-    desk: &mut impl AnswerSink,
+    sink: &mut impl AnswerSink,
 ) -> Result<(), RefreshStopped> {
     let RefreshDeps {
         api,
         clock,
-        limiter: turns,
-    } = outside;
+        limiter,
+    } = deps;
     let mut interrupted = pin!(interrupted);
     let mut polls = PollQueue::new(PollIntervals::default(), Jitter::seeded(0));
     let mut waiting: VecDeque<_> = tasks.into();
-    let mut asked = FuturesUnordered::new();
-    // The turn of the first one waiting is not worth asking for before.
+    let mut in_flight = FuturesUnordered::new();
+    // Before this time no permit is available for the first waiting task.
     let mut not_before = Mono::default();
     let mut stopped = None;
     let signal = loop {
@@ -89,36 +86,36 @@ pub async fn refresh_once(
             waiting.clear();
         }
         let now = clock.now().mono;
-        let opens = (!waiting.is_empty())
-            .then(|| polls.next_slot_at(asked.len(), now))
+        let next_start = (!waiting.is_empty())
+            .then(|| polls.next_slot_at(in_flight.len(), now))
             .flatten()
-            .map(|opens| opens.max(not_before));
-        if opens.is_some_and(|at| at <= now)
+            .map(|slot| slot.max(not_before));
+        if next_start.is_some_and(|at| at <= now)
             && let Some((id, family)) = waiting.pop_front()
         {
-            if desk.is_answered_elsewhere(&id) {
+            if sink.is_answered_elsewhere(&id) {
                 continue;
             }
             // The key may come from a command that hangs.
-            let taken = tokio::select! {
+            let acquired = tokio::select! {
                 biased;
                 signal = &mut interrupted => break signal,
-                taken = acquire(api, &turns, &id) => taken,
+                acquired = acquire(api, &limiter, &id) => acquired,
             };
-            match taken {
-                Ok(turn) => {
+            match acquired {
+                Ok(permit) => {
                     polls.start(now);
-                    asked.push(async move {
-                        // Whoever asks once looks for no pattern in the oddities.
-                        let mut noticed = ResponseNotes::default();
-                        (api.poll(&id, family, &mut noticed).await, id, turn)
+                    in_flight.push(async move {
+                        // A single check reports no unusual answers.
+                        let mut notes = ResponseNotes::default();
+                        (api.poll(&id, family, &mut notes).await, id, permit)
                     });
                 }
                 Err(PermitDenied::AccountError(error)) => {
                     stopped = Some(RefreshStopped::AccountError(error));
                 }
                 Err(PermitDenied::TaskBusy(wait)) => {
-                    // The others need not wait for this one, where there are others.
+                    // Other tasks go first.
                     let wait = if waiting.is_empty() { wait } else { MIN_WAIT };
                     waiting.push_back((id, family));
                     not_before = now.after(wait.max(MIN_WAIT));
@@ -130,31 +127,31 @@ pub async fn refresh_once(
             }
             continue;
         }
-        if waiting.is_empty() && asked.is_empty() {
+        if waiting.is_empty() && in_flight.is_empty() {
             return stopped.map_or(Ok(()), Err);
         }
         let wait = async {
-            match opens {
+            match next_start {
                 Some(at) => tokio::time::sleep(at.since(now)).await,
                 None => future::pending().await,
             }
         };
         tokio::select! {
-            // A signal that comes with the last answer is one that was heard.
+            // A signal that arrives together with the last answer counts.
             biased;
             signal = &mut interrupted => break signal,
-            Some(answer) = asked.next() => {
-                if let Err(why) = deliver(answer, desk).await {
-                    stopped = stopped.or(Some(why));
+            Some(answer) = in_flight.next() => {
+                if let Err(reason) = deliver(answer, sink).await {
+                    stopped = stopped.or(Some(reason));
                 }
             },
             () = wait => {}
         }
     };
     let rest = async {
-        while let Some(answer) = asked.next().await {
-            // The signal is the reason, whatever the answers say.
-            deliver(answer, desk).await.unwrap_or_default();
+        while let Some(answer) = in_flight.next().await {
+            // The signal stays the reason.
+            deliver(answer, sink).await.unwrap_or_default();
         }
     };
     tokio::time::timeout(ANSWER_GRACE, rest)
@@ -163,68 +160,68 @@ pub async fn refresh_once(
     Err(RefreshStopped::Signal(signal))
 }
 
-/// Applies an answer and releases its turn; fails with the error that ends the refresh.
+/// Applies an answer and releases its permit; fails with the reason to stop the refresh.
 async fn deliver(
-    (answer, id, turn): (PollResult, TaskId, PermitGuard),
-    desk: &mut impl AnswerSink,
+    (answer, id, permit): (PollResult, TaskId, PermitGuard),
+    sink: &mut impl AnswerSink,
 ) -> Result<(), RefreshStopped> {
-    let heard = RequestOutcome::from_result(&answer);
-    let outcome = match answer {
+    let outcome = RequestOutcome::from_result(&answer);
+    let result = match answer {
         Err(error) if error.scope() == ErrorScope::Account => {
             Err(RefreshStopped::AccountError(error))
         }
-        answer => match desk.accept(id, answer) {
+        answer => match sink.accept(id, answer) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(RefreshStopped::SinkFailed),
         },
     };
-    turn.release(heard).await;
-    outcome
+    permit.release(outcome).await;
+    result
 }
 
-/// Says why there is no turn.
+/// The reason why no permit was acquired, with the time to wait.
 enum PermitDenied {
-    /// There will be none.
     AccountError(PollError),
-    /// Another instance asks after this very task.
+    /// Another process checks this task.
     TaskBusy(Duration),
-    /// Others took them all.
     LimitReached(Duration),
 }
 
-/// Takes a turn, off the loop.
+/// Acquires a permit on a blocking thread.
 async fn acquire(
     api: &dyn TaskApi,
-    turns: &SharedLimiter,
+    limiter: &SharedLimiter,
     task: &TaskId,
 ) -> Result<PermitGuard, PermitDenied> {
     let account = api.account().await.map_err(PermitDenied::AccountError)?;
     let task = task.clone();
-    let taken =
-        limited_client::acquire_with(turns, move |turns| acquire_or_probe(turns, &task, account))
-            .await;
-    taken.map_err(|Denied { reason: why, wait }| match why {
+    let acquired = limited_client::acquire_with(limiter, move |limiter| {
+        acquire_or_probe(limiter, &task, account)
+    })
+    .await;
+    acquired.map_err(|Denied { reason, wait }| match reason {
         DenyReason::AccountBackoff { error, .. } => PermitDenied::AccountError(error),
         DenyReason::TaskBusy => PermitDenied::TaskBusy(wait),
         DenyReason::LimitReached => PermitDenied::LimitReached(wait),
     })
 }
 
-/// Takes a turn. This is a person's wish: a hold that is no limit is tried once at once.
+/// Acquires a permit; a backoff that is not a rate limit is lifted, because the user asked for the
+/// check.
 fn acquire_or_probe(
-    turns: &dyn RequestLimiter,
+    limiter: &dyn RequestLimiter,
     task: &TaskId,
     account: AccountHash,
 ) -> Result<Permit, Denied> {
-    match turns.acquire(task, account) {
+    match limiter.acquire(task, account) {
         Err(Denied {
             reason: DenyReason::AccountBackoff { error, .. },
             ..
         }) if !error.is_rate_limit() => {
-            turns.broadcast(&Broadcast::RetryNow, account);
-            turns.acquire(task, account)
+            limiter.broadcast(&Broadcast::RetryNow, account);
+            limiter.acquire(task, account)
         }
-        taken => taken,
+        result => result,
     }
 }
 
@@ -236,7 +233,6 @@ mod tests {
     use super::*;
     use crate::{domain::time::Now, ports::BoxFuture};
 
-    /// The paused clock of the test.
     #[derive(Debug)]
     struct PausedClock(Instant);
 
@@ -249,11 +245,11 @@ mod tests {
         }
     }
 
-    /// Answers each task after as many milliseconds as its id says; reports the account after
-    /// `key`.
+    /// An API that answers a task after as many milliseconds as its id says, and returns the
+    /// account after `key_delay`.
     #[derive(Debug)]
     struct SlowApi {
-        key: Duration,
+        key_delay: Duration,
     }
 
     impl TaskApi for SlowApi {
@@ -272,7 +268,7 @@ mod tests {
 
         fn account(&self) -> BoxFuture<'_, Result<AccountHash, PollError>> {
             Box::pin(async {
-                time::sleep(self.key).await;
+                time::sleep(self.key_delay).await;
                 Ok(AccountHash::default())
             })
         }
@@ -292,13 +288,13 @@ mod tests {
         }
     }
 
-    /// Checks tasks that are answered after so many milliseconds, interrupts after one second, and
-    /// returns the answers and the time taken.
-    async fn interrupted(millis: &[&str], key: Duration) -> (Vec<String>, Duration) {
+    /// Checks tasks with these response times in milliseconds, interrupts after one second, and
+    /// returns the answered tasks and the time taken.
+    async fn interrupted(millis: &[&str], key_delay: Duration) -> (Vec<String>, Duration) {
         let start = Instant::now();
         let task = |id: &&str| (TaskId::parse(id).unwrap(), Family::LumaModify);
-        let (api, clock) = (SlowApi { key }, PausedClock(start));
-        let outside = RefreshDeps {
+        let (api, clock) = (SlowApi { key_delay }, PausedClock(start));
+        let deps = RefreshDeps {
             api: &api,
             clock: &clock,
             limiter: None,
@@ -307,34 +303,28 @@ mod tests {
             time::sleep(Duration::from_secs(1)).await;
             15
         };
-        let mut desk = RecordingSink::default();
-        let ended = refresh_once(
-            millis.iter().map(task).collect(),
-            outside,
-            signal,
-            &mut desk,
-        )
-        .await;
-        assert_eq!(ended, Err(RefreshStopped::Signal(15)));
-        (desk.0, start.elapsed())
+        let mut sink = RecordingSink::default();
+        let result = refresh_once(millis.iter().map(task).collect(), deps, signal, &mut sink).await;
+        assert_eq!(result, Err(RefreshStopped::Signal(15)));
+        (sink.0, start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_signal_ends_a_refresh_and_keeps_its_answers() {
-        let soon = Duration::from_millis(300);
+        let grace = Duration::from_millis(300);
         let at_once = Duration::ZERO;
 
-        let (taken, time) = interrupted(&["0010", "1050", "1500", "9000"], at_once).await;
-        assert_eq!(taken, ["0010", "1050"]);
-        assert!(time <= Duration::from_secs(1) + soon, "{time:?}");
+        let (answered, time) = interrupted(&["0010", "1050", "1500", "9000"], at_once).await;
+        assert_eq!(answered, ["0010", "1050"]);
+        assert!(time <= Duration::from_secs(1) + grace, "{time:?}");
 
-        // Tasks that wait for a turn are not checked any more.
+        // Tasks that wait for a permit are not checked any more.
         let all = ["9001", "9002", "9003", "1020", "0001"];
         assert_eq!(interrupted(&all, at_once).await.0, ["1020"]);
 
-        // Nor is a key that is still being read waited for.
-        let (taken, time) = interrupted(&["0001"], Duration::from_secs(10)).await;
-        assert_eq!(taken, [""; 0]);
-        assert!(time <= Duration::from_secs(1) + soon, "{time:?}");
+        // A key that is still being read is not waited for.
+        let (answered, time) = interrupted(&["0001"], Duration::from_secs(10)).await;
+        assert_eq!(answered, [""; 0]);
+        assert!(time <= Duration::from_secs(1) + grace, "{time:?}");
     }
 }

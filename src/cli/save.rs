@@ -1,5 +1,5 @@
-//! `kietop save`: result videos to the disk, whole or not at all, and how far they are while a
-//! person looks on.
+//! `kietop save`: downloads result videos, complete or not at all, with a progress line on a
+//! terminal.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,7 +13,9 @@ use std::{
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 
-use super::{Failure, GlobalArgs, SaveArgs, exit, output, services, signals::Signals};
+use super::{
+    CommandFailure, GlobalArgs, SaveArgs, exit, output, paths, resolve, services, signals::Signals,
+};
 use crate::{
     adapters::{desktop::SystemClock, environment::stderr_columns, store::SqliteStore},
     config,
@@ -29,79 +31,84 @@ use crate::{
     ui::{format, theme::Theme},
 };
 
-/// Saves the results of tasks; a line on standard output names each file that is on disk.
+/// Saves the results of tasks and prints the path of each file.
 ///
-/// All that can be saved is, and only then it fails for the rest.
-pub async fn run(save: &SaveArgs, global: &GlobalArgs) -> Result<(), Failure> {
+/// Continues after a failure, and fails at the end if a result was not saved.
+pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::require_writable(global)?;
     let mut store = services::open_list(global)?;
     let config = services::load_config(global)?;
-    let folder = target_folder(save, &config.settings)?;
-    let turns = services::shared_limiter(&config, services::access_mode(global))?;
-    let client = Arc::new(services::api_client(&config, &turns)?);
+    let folder = target_folder(args, &config.settings)?;
+    let limiter = services::shared_limiter(&config, services::access_mode(global))?;
+    let client = Arc::new(services::api_client(&config, &limiter)?);
     let downloader = services::downloader(&client);
     let retention = config.settings.retention.0;
     let mut failures = 0;
-    let mut orders = Vec::new();
+    let mut requests = Vec::new();
     let mut tasks = BTreeMap::new();
-    for text in &save.ids {
-        let id = services::resolve_id(&mut store, text)?;
+    for text in &args.ids {
+        let id = resolve::resolve_id(&mut store, text)?;
         if tasks.contains_key(&id) {
             continue;
         }
-        let mut watched = services::find_task(&mut store, &id)?;
-        let found = pending_requests(&mut watched, &folder, retention)?;
+        let mut watched = resolve::find_task(&mut store, &id)?;
+        let pending = pending_requests(&mut watched, &folder, retention)?;
         tasks.insert(id.clone(), watched);
-        match found {
-            Ok(found) => orders.extend(found),
-            Err(why) => {
+        match pending {
+            Ok(pending) => requests.extend(pending),
+            Err(reason) => {
                 failures += 1;
-                output::to_stderr(&format!("kietop: {id}: {why}"));
+                output::to_stderr(&format!("kietop: {id}: {reason}"));
             }
         }
     }
     let mut signals = Signals::listen();
-    record_begun(&mut store, &orders)?;
+    record_started(&mut store, &requests)?;
     let mut failed = FailedDownloads { tasks, retention };
-    let saving = download_all(&orders, &downloader, &mut store, &mut failed);
+    let downloads = download_all(&requests, &downloader, &mut store, &mut failed);
     failures += tokio::select! {
-        failed = saving => failed?,
-        // What was under way is dropped with it: the part stays, and a turn is given back.
+        failed = downloads => failed?,
+        // Dropping the downloads keeps their partial files and releases their permits.
         signal = signals.next() => return Err(interrupted_failure(signal)),
     };
     match failures {
         0 => Ok(()),
-        1 => Err(Failure::plain("One result is not saved, see above.")),
-        many => Err(Failure::plain(format!(
+        1 => Err(CommandFailure::general(
+            "One result is not saved, see above.",
+        )),
+        many => Err(CommandFailure::general(format!(
             "{many} results are not saved, see above."
         ))),
     }
 }
 
-fn interrupted_failure(signal: i32) -> Failure {
-    Failure::new(
+fn interrupted_failure(signal: i32) -> CommandFailure {
+    CommandFailure::new(
         exit::SIGNAL_BASE + signal,
         "Interrupted; what came is kept, and the same command goes on.",
     )
 }
 
-/// Returns the folder, whole: as given, else the user's own for videos.
-fn target_folder(save: &SaveArgs, settings: &config::UserSettings) -> Result<PathBuf, Failure> {
-    let folder = match services::expand_option("--dir", save.dir.as_deref())? {
+/// Returns the absolute path of the folder to save to.
+fn target_folder(
+    args: &SaveArgs,
+    settings: &config::UserSettings,
+) -> Result<PathBuf, CommandFailure> {
+    let folder = match paths::expand_option("--dir", args.dir.as_deref())? {
         Some(folder) => folder,
-        None => services::save_folder(settings)?,
+        None => paths::save_folder(settings)?,
     };
     std::path::absolute(&folder)
-        .map_err(|error| Failure::plain(format!("{}: {error}.", folder.display())))
+        .map_err(|error| CommandFailure::general(format!("{}: {error}.", folder.display())))
 }
 
-/// Returns what of a task is to be fetched, or why nothing can be. What is on disk already is named
-/// at once.
+/// Returns the results of a task to download, or the reason why there are none. Prints the files
+/// that are saved already.
 fn pending_requests(
     watched: &mut WatchedTask,
     folder: &Path,
     retention: Duration,
-) -> Result<Result<Vec<DownloadRequest>, String>, Failure> {
+) -> Result<Result<Vec<DownloadRequest>, String>, CommandFailure> {
     if watched.task.state().videos().next().is_none() {
         let clock = SystemClock::start();
         let now = crate::ports::Clock::now(&clock);
@@ -110,10 +117,10 @@ fn pending_requests(
         let word = Theme::monochrome().status_style(status, now).full_word;
         return Ok(Err(format!("there is no result to save ({word}).")));
     }
-    services::check_saved_files(watched);
-    let rescue = watched.task.state().undelivered_note();
-    if !rescue.is_empty() {
-        output::to_stderr(&format!("kietop: {}:{rescue}", watched.id()));
+    resolve::check_saved_files(watched);
+    let note = watched.task.state().undelivered_note();
+    if !note.is_empty() {
+        output::to_stderr(&format!("kietop: {}:{note}", watched.id()));
     }
     for file in watched.saved_results.existing() {
         output::to_stdout(&result_line(watched.id(), "saved already", &file.path))?;
@@ -121,98 +128,103 @@ fn pending_requests(
     Ok(Ok(watched.download_requests(folder)))
 }
 
-/// Writes down what is begun, so that a dashboard goes on with it, or offers to, should this end
-/// early.
-fn record_begun(store: &mut SqliteStore, orders: &[DownloadRequest]) -> Result<(), Failure> {
-    let begun: Vec<_> = orders
+/// Records the start of the downloads, so that a dashboard can resume them after an interruption.
+fn record_started(
+    store: &mut SqliteStore,
+    requests: &[DownloadRequest],
+) -> Result<(), CommandFailure> {
+    let changes: Vec<_> = requests
         .iter()
-        .map(|order| ListChange::SaveBegun {
-            task: order.task.clone(),
+        .map(|request| ListChange::SaveBegun {
+            task: request.task.clone(),
             at: SystemClock::wall(),
-            folder: order.folder.clone(),
+            folder: request.folder.clone(),
         })
         .collect();
-    let noted = store.apply(&begun);
-    noted
+    store
+        .apply(&changes)
         .map(drop)
         .map_err(|error| services::store_failure(&error))
 }
 
-/// Saves everything, names each file as it is there, and returns how many are not.
+/// Downloads everything, prints each file as it completes, and returns the number of failures.
 async fn download_all(
-    orders: &[DownloadRequest],
+    requests: &[DownloadRequest],
     downloader: &dyn Downloader,
     store: &mut SqliteStore,
     failed: &mut FailedDownloads,
-) -> Result<usize, Failure> {
-    let bar = ProgressLine::new(orders.len());
-    let start = |at: usize, order, wait| {
-        let telling = bar.progress_callback(at);
+) -> Result<usize, CommandFailure> {
+    let progress = ProgressLine::new(requests.len());
+    let start = |index: usize, request, wait| {
+        let report = progress.progress_callback(index);
         async move {
             tokio::time::sleep(wait).await;
-            let result = downloader.download(order, &telling).await;
-            (at, order, result)
+            let result = downloader.download(request, &report).await;
+            (index, request, result)
         }
     };
-    let mut saves: FuturesUnordered<_> = orders
+    let mut downloads: FuturesUnordered<_> = requests
         .iter()
         .enumerate()
-        .map(|(at, order)| start(at, order, Duration::ZERO))
+        .map(|(index, request)| start(index, request, Duration::ZERO))
         .collect();
     let mut failures = 0;
     let mut ticks = tokio::time::interval(DRAW_INTERVAL);
     loop {
-        let ended = tokio::select! {
-            ended = saves.next() => ended,
+        let finished = tokio::select! {
+            finished = downloads.next() => finished,
             _ = ticks.tick() => {
-                bar.draw();
+                progress.draw();
                 continue;
             }
         };
-        let Some((at, order, result)) = ended else {
+        let Some((index, request, result)) = finished else {
             return Ok(failures);
         };
         let time = SystemClock::wall();
-        let result = result.map_err(|error| failed.classify(&order.task, error, time));
+        let result = result.map_err(|error| failed.classify(&request.task, error, time));
         let retry = result.as_ref().err();
-        let retry = retry.and_then(|error| failed.count_failure(&order.task, error, time));
+        let retry = retry.and_then(|error| failed.count_failure(&request.task, error, time));
         if retry.is_none() {
-            bar.finish_file(at, result.is_ok());
+            progress.finish_file(index, result.is_ok());
         }
-        let noted = store.apply(&[result_change(order, &result, time)]);
-        let noted = noted.map_err(|error| services::store_failure(&error))?;
-        if noted.contains(&ChangeResult::NotWatched) {
+        let change = result_change(request, &result, time);
+        let applied = store
+            .apply(&[change])
+            .map_err(|error| services::store_failure(&error))?;
+        if applied.contains(&ChangeResult::NotWatched) {
             output::to_stderr(&format!(
                 "kietop: {} was removed from the list; the result is not recorded there.",
-                order.task
+                request.task
             ));
         }
         match (result, retry) {
-            (Ok(path), _) => output::to_stdout(&result_line(&order.task, "saved", &path))?,
+            (Ok(path), _) => output::to_stdout(&result_line(&request.task, "saved", &path))?,
             (Err(error), Some(wait)) => {
-                let (what, wait_text) = (error.message(), format_age(wait));
-                bar.clear();
+                let (message, wait_text) = (error.message(), format_age(wait));
+                progress.clear();
                 output::to_stderr(&format!(
-                    "kietop: {}: {what}. Next try in {wait_text}.",
-                    order.task
+                    "kietop: {}: {message}. Next try in {wait_text}.",
+                    request.task
                 ));
-                saves.push(start(at, order, wait));
+                downloads.push(start(index, request, wait));
             }
             (Err(error), None) => {
                 failures += 1;
-                let what = error.message();
+                let message = error.message();
                 let next = error.next_step();
-                output::to_stderr(&format!("kietop: {}: {what}. {next}", order.task));
+                output::to_stderr(&format!("kietop: {}: {message}. {next}", request.task));
             }
         }
     }
 }
 
-/// The longest wait for a file that is not there yet; half a minute with the shorter ones before
-/// it. A script can save right after `wait` without a loop, and never hangs for hours.
+/// The longest wait before a retry for a file that is not there yet; with the shorter waits before
+/// it, half a minute. So a script can save right after `wait` without a loop, and never hangs for
+/// hours.
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(20);
 
-/// The failed saves of this command, by task.
+/// The failed downloads of this command, by task.
 struct FailedDownloads {
     tasks: BTreeMap<TaskId, WatchedTask>,
     retention: Duration,
@@ -226,32 +238,32 @@ impl FailedDownloads {
         }
     }
 
-    /// Counts a failure; returns the wait if this command retries it.
+    /// Counts a failure; returns the wait before a retry, if this command retries it.
     fn count_failure(
         &mut self,
         task: &TaskId,
         error: &DownloadError,
         now: Timestamp,
     ) -> Option<Duration> {
-        let saves = &mut self.tasks.get_mut(task)?.saved_results;
-        saves.record_failure(error, now);
-        let is_missing = matches!(error, DownloadError::NotReady { .. });
-        let wait = elapsed(now, saves.retry.filter(|_| is_missing)?.at);
+        let saved = &mut self.tasks.get_mut(task)?.saved_results;
+        saved.record_failure(error, now);
+        let is_not_ready = matches!(error, DownloadError::NotReady { .. });
+        let wait = elapsed(now, saved.retry.filter(|_| is_not_ready)?.at);
         (wait <= MAX_RETRY_WAIT).then_some(wait)
     }
 }
 
 fn result_change(
-    order: &DownloadRequest,
+    request: &DownloadRequest,
     result: &Result<PathBuf, DownloadError>,
     at: Timestamp,
 ) -> ListChange {
-    let task = order.task.clone();
+    let task = request.task.clone();
     match result {
         Ok(path) => ListChange::Saved {
             task,
             at,
-            number: order.number,
+            number: request.number,
             path: path.clone(),
         },
         Err(error) => ListChange::SaveFailed {
@@ -267,25 +279,26 @@ fn result_line(task: &TaskId, word: &str, path: &Path) -> String {
     format!("{task} {word} {path}\n")
 }
 
-/// Returns how far files are, in one line.
-fn progress_text(running: &[TransferProgress], here: (usize, u64), waiting: usize) -> String {
-    match (running, here, waiting) {
+/// Formats the progress of all files in one line. `saved` is the number of complete files and
+/// their bytes.
+fn progress_text(running: &[TransferProgress], saved: (usize, u64), waiting: usize) -> String {
+    match (running, saved, waiting) {
         ([], _, _) => String::new(),
         ([one], (0, _), 0) => format::transfer_progress(*one),
-        _ => format::total_progress(&TotalProgress::sum(here, running.iter().copied(), waiting))
+        _ => format::total_progress(&TotalProgress::sum(saved, running.iter().copied(), waiting))
             .join(", "),
     }
 }
 
-/// How often the progress line is drawn.
+/// The time between two draws of the progress line.
 const DRAW_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The line that tells a person at a terminal how far it is; in a pipe there is none.
+/// The progress line on standard error; hidden if that is not a terminal.
 struct ProgressLine {
     is_visible: bool,
     files: usize,
     finished: Cell<usize>,
-    /// How many are on disk, and their bytes.
+    /// The number of saved files, and their bytes.
     saved: Cell<(usize, u64)>,
     progress: tokio::sync::watch::Sender<BTreeMap<usize, TransferProgress>>,
     drawn: RefCell<String>,
@@ -304,22 +317,22 @@ impl ProgressLine {
         }
     }
 
-    /// Returns what notes how far a file is.
-    fn progress_callback(&self, at: usize) -> impl Fn(TransferProgress) + Send + Sync + use<> {
-        let told = self.progress.clone();
+    /// Returns the callback that records the progress of a file.
+    fn progress_callback(&self, index: usize) -> impl Fn(TransferProgress) + Send + Sync + use<> {
+        let sender = self.progress.clone();
         move |progress| {
-            told.send_modify(|all| {
-                all.insert(at, progress);
+            sender.send_modify(|all| {
+                all.insert(index, progress);
             });
         }
     }
 
-    /// Takes a file out that has ended, and clears the line for what is said of that.
-    fn finish_file(&self, at: usize, is_here: bool) {
+    /// Removes a finished or failed file, and clears the line for a message.
+    fn finish_file(&self, index: usize, is_saved: bool) {
         let mut last = None;
-        self.progress.send_modify(|all| last = all.remove(&at));
-        self.finished.update(|ended| ended + 1);
-        if is_here {
+        self.progress.send_modify(|all| last = all.remove(&index));
+        self.finished.update(|finished| finished + 1);
+        if is_saved {
             let bytes = last.map_or(0, |last| last.total.unwrap_or(last.bytes));
             self.saved
                 .update(|(files, all)| (files + 1, all.saturating_add(bytes)));
@@ -338,16 +351,16 @@ impl ProgressLine {
             .files
             .saturating_sub(self.finished.get().saturating_add(running.len()));
         let text = progress_text(&running, self.saved.get(), waiting);
-        // In the last column it would go on in the next line, which is never taken back.
-        let most = stderr_columns().unwrap_or(80).saturating_sub(1);
-        self.write(format::fit_end(&text, most, "...").into_owned());
+        // A text in the last column would wrap, and the next draw clears one line only.
+        let max_width = stderr_columns().unwrap_or(80).saturating_sub(1);
+        self.write(format::fit_end(&text, max_width, "...").into_owned());
     }
 
     fn write(&self, text: String) {
         if !self.is_visible || *self.drawn.borrow() == text {
             return;
         }
-        // Back to the start, and the old line away; nobody is hurt when it cannot be shown.
+        // Carriage return, erase to the end of the line; a failure is harmless.
         write!(io::stderr(), "\r\u{1b}[K{text}").unwrap_or_default();
         io::stderr().flush().unwrap_or_default();
         self.drawn.replace(text);

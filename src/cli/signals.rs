@@ -1,17 +1,16 @@
-//! The signals that end a command: Ctrl-C and Ctrl-\, and what a terminal or a system says when it
-//! goes away.
+//! The signals that end a command: SIGINT, SIGQUIT, SIGTERM and SIGHUP.
 
 use std::future;
 
-/// Hears of the signals that end a command, from its making on.
+/// Receives the signals that end a command.
 #[derive(Debug)]
 pub struct Signals {
     receivers: Vec<(i32, tokio::signal::unix::Signal)>,
 }
 
 impl Signals {
-    /// Begins to listen; a signal that cannot be listened for ends the program as it always did.
-    /// Who started it behind `nohup` wants no end by a hang-up: that stays ignored.
+    /// Installs the handlers; a signal without one keeps its default action. SIGHUP stays ignored if
+    /// it was at the start (`nohup`).
     pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [
@@ -28,7 +27,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one, and returns its number.
+    /// Waits for the next signal and returns its number.
     pub async fn next(&mut self) -> i32 {
         future::poll_fn(|context| {
             for (number, signal) in &mut self.receivers {
@@ -42,12 +41,12 @@ impl Signals {
     }
 }
 
-/// Reports whether this program was started with hang-ups ignored. Only Linux tells; elsewhere they
-/// count as not ignored.
+/// Returns whether SIGHUP was ignored at the start; always `false` outside Linux, which has no way
+/// to find out.
 fn ignores_hang_ups() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // The lowest bit is that of signal 1, which is the hang-up.
+    // The lowest bit is signal 1, SIGHUP.
     mask.is_some_and(|mask| mask & 1 == 1)
 }

@@ -1,11 +1,10 @@
-//! `kietop simulate`: the simulated API for anyone's client, until it is interrupted.
+//! `kietop simulate`: serves the simulated API to any client until Ctrl-C.
 
-use super::{Failure, SimulateArgs, WorldArgs, output};
+use super::{CommandFailure, SimulateArgs, SimulatorArgs, output};
 use crate::{adapters::desktop::SystemClock, simulator};
 
-/// Returns the simulator's settings for a world.
-pub fn simulator_settings(world: &WorldArgs, port: u16) -> simulator::SimulatorSettings {
-    let WorldArgs { tasks, speed, seed } = *world;
+pub fn simulator_settings(args: &SimulatorArgs, port: u16) -> simulator::SimulatorSettings {
+    let SimulatorArgs { tasks, speed, seed } = *args;
     simulator::SimulatorSettings {
         tasks,
         speed,
@@ -15,41 +14,41 @@ pub fn simulator_settings(world: &WorldArgs, port: u16) -> simulator::SimulatorS
     }
 }
 
-/// Serves the world until Ctrl-C; prints its URL and task ids.
-pub async fn run(simulate: &SimulateArgs) -> Result<(), Failure> {
-    let settings = simulator_settings(&simulate.world, simulate.port);
+/// Prints the URL and the task ids, and serves until Ctrl-C.
+pub async fn run(args: &SimulateArgs) -> Result<(), CommandFailure> {
+    let settings = simulator_settings(&args.simulator, args.port);
     let started = simulator::start(settings, SystemClock::wall()).await;
     let simulator = started.map_err(|error| {
-        Failure::plain(format!(
+        CommandFailure::general(format!(
             "Port {} cannot be used: {error}; try another --port.",
-            simulate.port
+            args.port
         ))
     })?;
     let url = simulator.base_url();
-    let mut said = format!("{url}\n");
+    let mut lines = format!("{url}\n");
     for id in simulator
         .initial_tasks()
         .iter()
         .map(|seeded| &seeded.id)
         .chain(simulator.on_demand_ids())
     {
-        said.push_str(id);
-        said.push('\n');
+        lines.push_str(id);
+        lines.push('\n');
     }
-    output::to_stdout(&said)?;
-    let (tasks, spare) = (
+    output::to_stdout(&lines)?;
+    let (tasks, on_demand) = (
         simulator.initial_tasks().len(),
         simulator.on_demand_ids().len(),
     );
     output::to_stderr(&format!(
-        "{tasks} tasks, and {spare} more ids that begin when they are first asked after."
+        "{tasks} tasks, and {on_demand} more ids that begin when they are first asked after."
     ));
     output::to_stderr(&format!(
         "Any key will do: KIE_API_KEY=x KIETOP_API_URL={url} kietop. Ctrl-C ends it."
     ));
     tokio::signal::ctrl_c()
         .await
-        .map_err(|error| Failure::plain(format!("No signals here: {error}.")))?;
+        .map_err(|error| CommandFailure::general(format!("No signals here: {error}.")))?;
     simulator.shutdown().await;
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! `kietop wait`: says of each task how it ended, as it ends.
+//! `kietop wait`: prints one line as each task finishes.
 //!
-//! Looks at the state of the same core that runs the dashboard, so it asks at the same pace, shares
-//! the list and its limits with other instances, and takes an ending from whoever hears of it
-//! first.
+//! It runs the core of the dashboard without a screen: the same poll intervals, and the same list
+//! and limits shared with other processes, so a task that another process checks counts too.
 
 mod blocked;
 
@@ -11,7 +10,7 @@ use std::{collections::HashSet, ops::ControlFlow, str::FromStr, time::Duration};
 use jiff::{Timestamp, tz::TimeZone};
 
 use self::blocked::{BlockReason, BlockTracker};
-use super::{Failure, GlobalArgs, WaitArgs, exit, json, output, services};
+use super::{CommandFailure, GlobalArgs, WaitArgs, exit, json, output, resolve, services};
 use crate::{
     adapters::{desktop::SystemClock, store::SqliteStore},
     app::state::{ListLoading, State},
@@ -31,7 +30,7 @@ use crate::{
     ui::format,
 };
 
-/// A span of time as a person types it: `90s`, `15m`, `2h30m`, `1d`; a bare number is seconds.
+/// A duration such as `90s`, `15m`, `2h30m` or `1d`; a bare number is seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeoutArg(pub Duration);
 
@@ -45,13 +44,13 @@ impl FromStr for TimeoutArg {
     }
 }
 
-/// What is waited for, and what was said of it.
+/// The tasks waited for, and those reported.
 #[derive(Debug)]
 pub struct WaitProgress {
-    /// The tasks given; none means all that had not ended at the start.
+    /// `None` until the list is loaded, if all unfinished tasks are waited for.
     tasks: Option<Vec<TaskId>>,
     reported: HashSet<TaskId>,
-    /// The last reported write error, while it lasts.
+    /// The current write error, if it was reported.
     reported_error: Option<StoreError>,
     has_failed: bool,
     has_removed: bool,
@@ -62,22 +61,25 @@ pub struct WaitProgress {
 }
 
 impl WaitProgress {
-    /// Returns what the command line asks to wait for.
-    pub fn new(wait: &WaitArgs, global: &GlobalArgs, retention: Duration) -> Result<Self, Failure> {
-        let mut wanted = None;
-        if !wait.ids.is_empty() {
+    pub fn new(
+        args: &WaitArgs,
+        global: &GlobalArgs,
+        retention: Duration,
+    ) -> Result<Self, CommandFailure> {
+        let mut tasks = None;
+        if !args.ids.is_empty() {
             let mut store = services::open_list_to_read(global)?;
             let mut ids = Vec::new();
-            for text in &wait.ids {
-                let id = services::resolve_id(&mut store, text)?;
+            for text in &args.ids {
+                let id = resolve::resolve_id(&mut store, text)?;
                 if !ids.contains(&id) {
                     ids.push(id);
                 }
             }
-            wanted = Some(ids);
+            tasks = Some(ids);
         }
         Ok(Self {
-            tasks: wanted,
+            tasks,
             reported: HashSet::new(),
             reported_error: None,
             has_failed: false,
@@ -85,12 +87,12 @@ impl WaitProgress {
             started_at: SystemClock::wall(),
             block_tracker: BlockTracker::new(TimeZone::system()),
             retention,
-            is_json: wait.json,
+            is_json: args.json,
         })
     }
 
-    /// Returns what makes a list show no other tasks than those waited for: no others are asked
-    /// after.
+    /// Returns a wrapper for the list that hides all other tasks, so that only those waited for are
+    /// checked.
     pub fn filter_store(&self) -> impl FnMut(SqliteStore) -> Box<dyn ListStore> + use<> {
         let ids: Option<HashSet<_>> = self.tasks.clone().map(|ids| ids.into_iter().collect());
         move |store| {
@@ -101,12 +103,12 @@ impl WaitProgress {
         }
     }
 
-    /// Says what has ended, and breaks off when everything has, or nothing more can be heard.
+    /// Reports finished tasks; breaks when all have finished or none can be checked any more.
     pub fn report_progress(
         &mut self,
         state: &State,
         now: Now,
-    ) -> ControlFlow<Result<i32, Failure>> {
+    ) -> ControlFlow<Result<i32, CommandFailure>> {
         match state.loading() {
             ListLoading::Pending => return ControlFlow::Continue(()),
             ListLoading::Failed(error) => {
@@ -115,20 +117,19 @@ impl WaitProgress {
             ListLoading::Done => {}
         }
         self.report_unsaved(state.write_queue().error.as_ref());
-        let wanted = self
+        let tasks = self
             .tasks
             .get_or_insert_with(|| unfinished_ids(state))
             .clone();
-        let mut is_over = true;
-        for id in &wanted {
+        let mut all_finished = true;
+        for id in &tasks {
             match state.list().get(id) {
-                Some(watched) if !is_finished(watched) => is_over = false,
+                Some(watched) if !is_finished(watched) => all_finished = false,
                 Some(watched) if !self.reported.contains(id) => {
                     if let Err(failure) = self.report_finished(watched) {
                         return ControlFlow::Break(Err(failure));
                     }
                 }
-                // Taken off the list while we waited.
                 None if self.reported.insert(id.clone()) => {
                     self.has_removed = true;
                     output::to_stderr(&format!("kietop: {id} was removed from the list."));
@@ -136,7 +137,7 @@ impl WaitProgress {
                 Some(_) | None => {}
             }
         }
-        if is_over {
+        if all_finished {
             let code = match (self.has_failed, self.has_removed) {
                 (true, _) => exit::WAIT_FAILED,
                 (false, true) => exit::NO_SUCH_TASK,
@@ -147,13 +148,13 @@ impl WaitProgress {
         if let Some(failure) = key_failure(state) {
             return ControlFlow::Break(Err(failure));
         }
-        self.report_blocks(state, &wanted, now);
+        self.report_blocks(state, &tasks, now);
         ControlFlow::Continue(())
     }
 
-    /// Reports when the checks begin to be blocked, and when that ends.
-    fn report_blocks(&mut self, state: &State, wanted: &[TaskId], now: Now) {
-        let unfinished = wanted.iter().filter_map(|id| state.list().get(id));
+    /// Reports when checks become blocked, and when they work again.
+    fn report_blocks(&mut self, state: &State, tasks: &[TaskId], now: Now) {
+        let unfinished = tasks.iter().filter_map(|id| state.list().get(id));
         let unfinished = unfinished.filter(|watched| !is_finished(watched));
         let reason = BlockReason::find(state, unfinished, self.started_at, now);
         if let Some(line) = self.block_tracker.update(reason, now.wall) {
@@ -161,7 +162,7 @@ impl WaitProgress {
         }
     }
 
-    /// Reports when the list can no longer be written, and when it can again.
+    /// Reports when the list cannot be written, and when it can again.
     fn report_unsaved(&mut self, error: Option<&StoreError>) {
         if self.reported_error.as_ref() == error {
             return;
@@ -173,10 +174,10 @@ impl WaitProgress {
         self.reported_error = error.cloned();
     }
 
-    fn report_finished(&mut self, watched: &WatchedTask) -> Result<(), Failure> {
+    fn report_finished(&mut self, watched: &WatchedTask) -> Result<(), CommandFailure> {
         self.reported.insert(watched.id().clone());
-        let is_made = matches!(watched.task.state(), TaskState::Succeeded { .. });
-        self.has_failed |= !is_made;
+        let has_succeeded = matches!(watched.task.state(), TaskState::Succeeded { .. });
+        self.has_failed |= !has_succeeded;
         if self.is_json {
             let record = json::task_record(watched, self.retention);
             return output::to_stdout(&format!("{}\n", json::to_safe_json(&record)));
@@ -191,44 +192,43 @@ impl WaitProgress {
         output::to_stdout(&format!("{}\n", line.trim_end()))
     }
 
-    /// Returns what it means that time ran out.
-    pub fn timeout_failure(&self) -> Failure {
+    pub fn timeout_failure(&self) -> CommandFailure {
         let left = self.tasks.iter().flatten();
         let left = left.filter(|id| !self.reported.contains(*id)).count();
-        let what = match left {
+        let unfinished = match left {
             1 => "1 task has not finished".to_owned(),
             left => format!("{left} tasks have not finished"),
         };
         let blocked = self
             .block_tracker
             .timeout_clause(SystemClock::start().now());
-        Failure::new(
+        CommandFailure::new(
             exit::TIMED_OUT,
-            format!("Timed out: {what}{blocked}. Run the same command to keep waiting."),
+            format!("Timed out: {unfinished}{blocked}. Run the same command to keep waiting."),
         )
     }
 }
 
-/// Returns the failure if there is no key or it is refused, to this or another process on the list.
-fn key_failure(state: &State) -> Option<Failure> {
-    let hold = state.poll_queue().backoff()?;
-    if !matches!(hold.error, PollError::NoKey | PollError::Unauthorized(_)) {
+/// Returns a failure if the key is missing or was refused, to this or another process on the list.
+fn key_failure(state: &State) -> Option<CommandFailure> {
+    let backoff = state.poll_queue().backoff()?;
+    if !matches!(backoff.error, PollError::NoKey | PollError::Unauthorized(_)) {
         return None;
     }
-    let what = format::capitalised(&hold.error.message());
-    let step = hold.error.next_step();
-    let retry = if hold.is_external {
+    let message = format::capitalised(&backoff.error.message());
+    let step = backoff.error.next_step();
+    let retry = if backoff.is_external {
         " To try it again: kietop list --refresh."
     } else {
         ""
     };
-    Some(Failure::new(
+    Some(CommandFailure::new(
         exit::UNAUTHORISED,
-        format!("{what}. {step}{retry}"),
+        format!("{message}. {step}{retry}"),
     ))
 }
 
-/// Returns what has not ended, in the order of the list.
+/// Returns the unfinished tasks, oldest first.
 fn unfinished_ids(state: &State) -> Vec<TaskId> {
     let tasks = state.list().iter().filter(|watched| !is_finished(watched));
     let mut tasks: Vec<_> = tasks.collect();
@@ -239,8 +239,8 @@ fn unfinished_ids(state: &State) -> Vec<TaskId> {
         .collect()
 }
 
-/// Reports whether nothing more is to come: the task has ended, with its link where it was made, or
-/// the server will not tell of it. One the server does not know would be waited for for ever.
+/// Returns whether a task is not waited for any more: it has failed, has succeeded with its link,
+/// or is not checked any more. An unknown task never finishes, so it counts as finished.
 fn is_finished(watched: &WatchedTask) -> bool {
     let is_unknown = *watched.task.state() == TaskState::NotFound;
     match watched.poll_state {
@@ -251,11 +251,11 @@ fn is_finished(watched: &WatchedTask) -> bool {
     }
 }
 
-/// A list of which only some tasks are seen, and at which nobody looks.
+/// A list that hides some tasks and saves no session.
 #[derive(Debug)]
 struct FilteredStore {
     store: SqliteStore,
-    /// Which; none means all.
+    /// The visible tasks; `None` means all.
     ids: Option<HashSet<TaskId>>,
 }
 
@@ -277,23 +277,27 @@ impl ListStore for FilteredStore {
     }
 
     fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-        let mut deltas = self.store.external_changes()?;
-        deltas.retain(|delta| match delta {
+        let mut changes = self.store.external_changes()?;
+        changes.retain(|change| match change {
             ExternalChange::Changed(watched) => self.includes(watched.id()),
             ExternalChange::Removed(id) => self.includes(id),
         });
-        Ok(deltas)
+        Ok(changes)
     }
 
-    fn read_journal(&mut self, task: &TaskId, most: usize) -> Result<Vec<JournalLine>, StoreError> {
-        self.store.read_journal(task, most)
+    fn read_journal(
+        &mut self,
+        task: &TaskId,
+        max_lines: usize,
+    ) -> Result<Vec<JournalLine>, StoreError> {
+        self.store.read_journal(task, max_lines)
     }
 
     fn load_session(&mut self) -> Result<SavedSession, StoreError> {
         Ok(SavedSession::default())
     }
 
-    /// Keeps how a person looked at the list.
+    /// Does nothing: the session of the dashboard stays.
     fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
         Ok(())
     }
@@ -302,15 +306,14 @@ impl ListStore for FilteredStore {
         ListStore::read_raw_response(&mut self.store, task)
     }
 
-    /// Keeps until when a person looked at the list.
+    /// Does nothing: the user has not seen the list.
     fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-/// Returns the words of Ctrl-C, and of other signals that end a command.
-pub fn interrupted_failure(signal: i32) -> Failure {
-    Failure::new(
+pub fn interrupted_failure(signal: i32) -> CommandFailure {
+    CommandFailure::new(
         exit::SIGNAL_BASE + signal,
         "Interrupted; what was heard by then is kept.",
     )

@@ -1,4 +1,4 @@
-//! Causes that block every check: reported once when one begins and once when it ends.
+//! Errors that block all checks, reported at their start and end.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     ui::format,
 };
 
-/// A block within this time of the last is reported only once it has lasted as long.
+/// A block that starts within this time of the last one is reported once it has lasted as long.
 const MIN_REPORT_GAP: Duration = Duration::from_mins(1);
 
 /// The longest reason, in bytes.
@@ -31,33 +31,33 @@ pub(super) struct BlockReason {
 }
 
 impl BlockReason {
-    fn new(error: &PollError, what: &str) -> Self {
+    fn new(error: &PollError, message: &str) -> Self {
         Self {
             kind: (error.kind(), error.code()),
-            message: CleanText::line(what, MAX_REASON_LEN).to_string(),
+            message: CleanText::line(message, MAX_REASON_LEN).to_string(),
             next_step: error.next_step(),
         }
     }
 
-    /// Finds the reason: the account-wide hold, else an error of the last check of every task
-    /// checked since the start, unless that is the server's verdict on the task.
+    /// Finds the reason: the account-wide backoff; else, if the last check of every task checked
+    /// since the start failed, one of those errors. Errors of the task itself do not count.
     pub(super) fn find<'a>(
         state: &State,
         unfinished: impl Iterator<Item = &'a WatchedTask>,
         started: Timestamp,
         now: Now,
     ) -> Option<Self> {
-        if let Some(hold) = state.poll_queue().backoff() {
-            return Some(Self::new(&hold.error, &hold.message(now.mono)));
+        if let Some(backoff) = state.poll_queue().backoff() {
+            return Some(Self::new(&backoff.error, &backoff.message(now.mono)));
         }
         let mut found = None;
         for watched in unfinished {
-            let freshness = &watched.poll_history;
-            let failed = freshness.last_error.as_ref();
+            let history = &watched.poll_history;
+            let failed = history.last_error.as_ref();
             match failed.filter(|failed| failed.at >= started) {
-                Some(failed) if is_task_verdict(&failed.error) => return None,
+                Some(failed) if is_task_error(&failed.error) => return None,
                 Some(failed) => found = Some(Self::new(&failed.error, &failed.error.message())),
-                None if freshness.last_ok.is_some_and(|at| at >= started) => return None,
+                None if history.last_ok.is_some_and(|at| at >= started) => return None,
                 None => {}
             }
         }
@@ -65,7 +65,7 @@ impl BlockReason {
     }
 }
 
-const fn is_task_verdict(error: &PollError) -> bool {
+const fn is_task_error(error: &PollError) -> bool {
     matches!(error, PollError::NotFound | PollError::Rejected { .. })
 }
 
@@ -74,7 +74,7 @@ const fn is_task_verdict(error: &PollError) -> bool {
 struct BlockedPeriod {
     since: Timestamp,
     reason: BlockReason,
-    /// The kinds of reasons reported for it; empty if it was not reported.
+    /// The kinds of the reasons reported; empty if the block was not reported.
     reported_kinds: HashSet<(&'static str, Option<i64>)>,
 }
 
@@ -113,11 +113,9 @@ impl BlockTracker {
             return None;
         }
         let BlockReason {
-            message: what,
-            next_step,
-            ..
+            message, next_step, ..
         } = &block.reason;
-        Some(format!("Checks blocked: {what}. {next_step}"))
+        Some(format!("Checks blocked: {message}. {next_step}"))
     }
 
     fn end_period(&mut self, now: Timestamp) -> Option<String> {
@@ -127,7 +125,8 @@ impl BlockTracker {
         (!block.reported_kinds.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
     }
 
-    /// Returns a clause to append: "; checks blocked since 14:02: too many requests (429)".
+    /// Returns a clause to append, such as "; checks blocked since 14:02: …"; empty if the checks are
+    /// not blocked.
     pub(super) fn timeout_clause(&self, now: Now) -> String {
         let Some(block) = &self.current else {
             return String::new();
@@ -170,9 +169,9 @@ mod tests {
         assert_eq!(blocks.update(None, at(0)), None);
         assert_eq!(blocks.timeout_clause(moment(0)), "");
 
-        let begun = blocks.update(Some(limited()), at(10));
+        let started = blocks.update(Some(limited()), at(10));
         assert_eq!(
-            begun.as_deref(),
+            started.as_deref(),
             Some("Checks blocked: too many requests (429). Polling continues, more slowly.")
         );
         for seconds in 11..100 {
@@ -194,23 +193,23 @@ mod tests {
     fn alternating_reasons_are_reported_once_each() {
         let mut blocks = BlockTracker::new(TimeZone::UTC);
         let offline = || reason(&PollError::Offline(CleanText::line("no route", 99)));
-        let said = (0..100).filter_map(|n| {
+        let lines = (0..100).filter_map(|n| {
             let reason = if n % 2 == 0 { limited() } else { offline() };
             blocks.update(Some(reason), at(n))
         });
-        assert_eq!(said.count(), 2);
+        assert_eq!(lines.count(), 2);
     }
 
     #[test]
     fn recurring_blocks_do_not_flood_the_output() {
         let mut blocks = BlockTracker::new(TimeZone::UTC);
-        let said: Vec<_> = (0..1000)
+        let lines: Vec<_> = (0..1000)
             .filter_map(|n| {
                 let reason = (n % 10 < 5).then(limited);
                 blocks.update(reason, at(n))
             })
             .collect();
-        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(lines.len(), 2, "{lines:?}");
         // A block that lasts is reported.
         let long = (1000..1070).filter_map(|n| blocks.update(Some(limited()), at(n)));
         assert_eq!(long.count(), 1);

@@ -1,0 +1,63 @@
+//! Watched tasks named on the command line.
+
+use super::{CommandFailure, exit, services};
+use crate::{
+    adapters::{
+        download,
+        store::{MIN_PREFIX_LEN, SqliteStore},
+    },
+    domain::{task::TaskId, text::CleanText, watched_task::WatchedTask},
+};
+
+/// Finds the watched task with this id or unique prefix.
+pub fn resolve_id(store: &mut SqliteStore, text: &str) -> Result<TaskId, CommandFailure> {
+    let shown = CleanText::line(text, 80);
+    let mut found = store
+        .resolve(text)
+        .map_err(|error| services::store_failure(&error))?
+        .into_iter();
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) if text.chars().count() < MIN_PREFIX_LEN => Err(CommandFailure::new(
+            exit::NO_SUCH_TASK,
+            format!(
+                "No task {shown} on the list; a beginning needs {MIN_PREFIX_LEN} characters to stand for an id."
+            ),
+        )),
+        (None, _) => Err(CommandFailure::new(
+            exit::NO_SUCH_TASK,
+            format!("No task {shown} on the list; kietop list shows what is watched."),
+        )),
+        (Some(one), Some(other)) => Err(CommandFailure::new(
+            exit::NO_SUCH_TASK,
+            format!("{shown} is not unique: {one} and {other} begin so; give more of it."),
+        )),
+    }
+}
+
+/// Returns a watched task; fails if it is not on the list.
+pub fn find_task(store: &mut SqliteStore, id: &TaskId) -> Result<WatchedTask, CommandFailure> {
+    let found = store
+        .get(id)
+        .map_err(|error| services::store_failure(&error))?;
+    found.ok_or_else(|| not_on_list(id))
+}
+
+/// Returns the failure for a task that is not on the list.
+pub fn not_on_list(id: &TaskId) -> CommandFailure {
+    CommandFailure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
+}
+
+/// Records which of a task's saved files exist. Blocks on the disk.
+pub fn check_saved_files(watched: &mut WatchedTask) {
+    let paths: Vec<_> = watched
+        .saved_results
+        .files()
+        .iter()
+        .map(|file| file.path.clone())
+        .collect();
+    for path in paths {
+        let exists = download::file_exists(&path);
+        watched.saved_results.set_exists(&path, exists);
+    }
+}
