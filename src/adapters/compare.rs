@@ -1,9 +1,7 @@
-//! A task's input beside its result: one page of our own, written to this disk and opened in the
-//! browser.
+//! Comparison pages: a task's input beside its result, as an HTML file opened in the browser.
 //!
-//! The page is `assets/compare.html`. What the server told stands in it as data that no markup can
-//! come out of, and the page may load nothing but the videos it names. It must not know how videos
-//! are saved.
+//! The template is `assets/compare.html`. Texts of the server are embedded as escaped JSON, and the
+//! page may load only the videos it names.
 
 use std::{
     fmt::Write as _,
@@ -30,16 +28,16 @@ use crate::{
     ports::ComparisonViewer,
 };
 
-/// The page, with places for what is told.
+/// The page, with placeholders for its data.
 const PAGE_TEMPLATE: &str = include_str!("../../assets/compare.html");
 
-/// How our pages' names begin; nothing else in the folder is touched.
+/// The prefix of the pages' file names; other files in the folder are never touched.
 const FILE_PREFIX: &str = "before-after-";
 
-/// How many pages stay: a browser may still show the last ones, and load them again.
+/// The number of pages kept: a browser may still show the last ones and reload them.
 const MAX_PAGES: usize = 16;
 
-/// Writes pages into a folder of the user's own and opens them.
+/// Writes pages to a private folder and opens them.
 #[derive(Debug, Clone)]
 pub struct ComparisonPages {
     folder: PathBuf,
@@ -47,28 +45,26 @@ pub struct ComparisonPages {
 }
 
 impl ComparisonPages {
-    /// Returns a writer into that folder, which is made when it is not there.
+    /// The folder is created when the first page is written.
     pub const fn new(folder: PathBuf, browser: Browser) -> Self {
         Self { folder, browser }
     }
 
-    /// Writes the page and returns where it is. Fails when the folder or the file cannot be
-    /// written.
+    /// Writes the page and returns its path.
     pub fn write(&self, comparison: &Comparison) -> io::Result<PathBuf> {
         create_private_folder(&self.folder)?;
-        // A browser is handed a whole path, wherever it was started.
+        // The browser needs an absolute path.
         let folder = self.folder.canonicalize()?;
         let path = folder.join(file_name(&comparison.task));
-        let part = path.with_extension("part");
-        // What lies there is the rest of an earlier try, or a link put in our way: neither is
-        // written through.
-        match fs::remove_file(&part) {
+        let temporary = path.with_extension("part");
+        // The rest of an earlier attempt, or a symbolic link: never write through it.
+        match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        create_private_file(&part)?
+        create_private_file(&temporary)?
             .write_all(render_page(comparison, self.browser.allowed_hosts())?.as_bytes())?;
-        fs::rename(&part, &path)?;
+        fs::rename(&temporary, &path)?;
         remove_old_pages(&folder, &path);
         Ok(path)
     }
@@ -82,15 +78,15 @@ impl ComparisonViewer for ComparisonPages {
         })?;
         let page = OwnFile::new(&path).ok_or("The page has no whole path.")?;
         self.browser.open_own_file(&page).map_err(|reason| {
-            // The path first: a message line may be cut at its end.
+            // The path first: the message line may cut the end.
             let path = path.display();
             format!("{path} cannot be shown: {reason}")
         })
     }
 }
 
-/// Returns the name of a task's page: its id as far as it is plain, and a number that keeps ids
-/// apart.
+/// Returns the file name of a task's page: the alphanumeric start of its id, and a hash that keeps
+/// ids apart.
 fn file_name(task: &TaskId) -> String {
     let plain: String = task
         .as_str()
@@ -103,7 +99,7 @@ fn file_name(task: &TaskId) -> String {
     format!("{FILE_PREFIX}{plain}-{:016x}.html", hasher.finish())
 }
 
-/// What the page's script is told.
+/// The data embedded in the page.
 #[derive(Serialize)]
 struct PageData<'a> {
     title: &'a str,
@@ -112,49 +108,47 @@ struct PageData<'a> {
     results: Vec<VideoChoice>,
 }
 
-/// One video of the page: its name in the chooser, and where it can be had, the best first.
+/// One video: its name in the chooser, and its URLs, best first.
 #[derive(Serialize)]
 struct VideoChoice {
     name: String,
-    ways: Vec<String>,
+    urls: Vec<String>,
 }
 
 impl VideoChoice {
-    fn from_sources(clips: &[VideoSource], reach: AllowedHosts) -> Vec<Self> {
-        let numbered = clips.iter().zip(1..);
+    fn from_sources(videos: &[VideoSource], hosts: AllowedHosts) -> Vec<Self> {
+        let numbered = videos.iter().zip(1..);
         numbered
-            .map(|(clip, number)| Self {
-                name: format!("{number}: {}", clip.link.file_name()),
-                ways: source_urls(clip, reach).map(String::from).collect(),
+            .map(|(video, number)| Self {
+                name: format!("{number}: {}", video.link.file_name()),
+                urls: source_urls(video, hosts).map(String::from).collect(),
             })
             .collect()
     }
 }
 
-/// Returns where a video can be had: on this disk, then at the server, if that is no nearer than
-/// `reach`.
-fn source_urls(clip: &VideoSource, reach: AllowedHosts) -> impl Iterator<Item = Url> {
-    let file = clip
+/// Returns the URLs of a video: its file on disk, then its link, if the host is allowed.
+fn source_urls(video: &VideoSource, hosts: AllowedHosts) -> impl Iterator<Item = Url> {
+    let file = video
         .file
         .as_ref()
         .filter(|file| file.is_file())
         .and_then(|file| Url::from_file_path(file).ok());
-    let link = Some(&clip.link).filter(|link| reach.allows_in_browser(link));
+    let link = Some(&video.link).filter(|link| hosts.allows_in_browser(link));
     file.into_iter().chain(link.and_then(VideoUrl::to_url))
 }
 
-/// Returns the page of a comparison.
-fn render_page(comparison: &Comparison, reach: AllowedHosts) -> io::Result<String> {
-    let told = PageData {
+fn render_page(comparison: &Comparison, hosts: AllowedHosts) -> io::Result<String> {
+    let data = PageData {
         title: &comparison.title,
         prompt: comparison.prompt.as_deref(),
-        inputs: VideoChoice::from_sources(&comparison.inputs, reach),
-        results: VideoChoice::from_sources(&comparison.results, reach),
+        inputs: VideoChoice::from_sources(&comparison.inputs, hosts),
+        results: VideoChoice::from_sources(&comparison.results, hosts),
     };
-    let told = escape_json(&serde_json::to_string(&told)?);
-    let clips = comparison.inputs.iter().chain(&comparison.results);
-    let mut media: Vec<_> = clips
-        .flat_map(|clip| source_urls(clip, reach))
+    let data = escape_json(&serde_json::to_string(&data)?);
+    let videos = comparison.inputs.iter().chain(&comparison.results);
+    let mut media: Vec<_> = videos
+        .flat_map(|video| source_urls(video, hosts))
         .map(|url| csp_source(&url))
         .collect();
     media.sort();
@@ -164,14 +158,14 @@ fn render_page(comparison: &Comparison, reach: AllowedHosts) -> io::Result<Strin
         RandomState::new().hash_one(0),
         RandomState::new().hash_one(1)
     );
-    // What is told goes in last: a title that spells one of the places stays a title.
+    // The data last: a title may contain a placeholder.
     Ok(PAGE_TEMPLATE
         .replace("@NONCE@", &nonce)
         .replace("@MEDIA@", &media.join(" "))
-        .replacen("@TOLD@", &told, 1))
+        .replacen("@DATA@", &data, 1))
 }
 
-/// Writes JSON so that nothing in it can end the element it stands in, or a line of script.
+/// Escapes JSON so that nothing in it can end its element or a line of script.
 fn escape_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
@@ -185,34 +179,33 @@ fn escape_json(json: &str) -> String {
     safe
 }
 
-/// Returns the source in the content security policy that lets the page load this video.
+/// Returns the content security policy source that allows this video.
 ///
-/// The link may redirect, so this is as narrow as the policy's language allows: any https link, any
-/// file on this disk, or the same host over http. The host of a [`VideoUrl`] cannot end the source.
+/// The link may redirect, so this is as narrow as the syntax of policies allows: any https link,
+/// any local file, or the same host over http. The host of a [`VideoUrl`] cannot end the source.
 fn csp_source(url: &Url) -> String {
     match (url.scheme(), url.host()) {
         ("http", Some(host @ (Host::Domain(_) | Host::Ipv4(_)))) => format!("http://{host}:*"),
-        // There is no word for an IPv6 address.
+        // A policy cannot contain an IPv6 address.
         (scheme, _) => format!("{scheme}:"),
     }
 }
 
-/// Makes a folder that is its owner's alone; one that is there already must be ours to write, and
-/// ours only.
+/// Creates a private folder; an existing one must be owned and writable by this user only.
 fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    let found = fs::metadata(folder)?;
-    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-    if !is_ours || found.mode() & 0o022 != 0 {
+    let meta = fs::metadata(folder)?;
+    let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
+    if !is_ours || meta.mode() & 0o022 != 0 {
         return Err(io::Error::other("others may write there"));
     }
     Ok(())
 }
 
-/// Creates a file that is its owner's alone, and was not there.
+/// Creates a new private file; fails if the path exists.
 fn create_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -220,7 +213,7 @@ fn create_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Removes the oldest pages. What cannot be removed is left to the next time.
+/// Removes the oldest pages; failures are retried with the next page.
 fn remove_old_pages(folder: &Path, newest: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -235,7 +228,7 @@ fn remove_old_pages(folder: &Path, newest: &Path) {
     let surplus = (pages.len() + 1).saturating_sub(MAX_PAGES);
     for (_, path) in pages.iter().take(surplus) {
         if let Err(error) = fs::remove_file(path) {
-            tracing::debug!(%error, "an old page stays");
+            tracing::debug!(%error, "cannot remove an old page");
         }
     }
 }
@@ -244,7 +237,7 @@ fn remove_old_pages(folder: &Path, newest: &Path) {
 mod tests {
     use super::*;
 
-    fn clip(link: &str) -> VideoSource {
+    fn video(link: &str) -> VideoSource {
         VideoSource {
             link: VideoUrl::parse(link).unwrap(),
             file: None,
@@ -256,14 +249,14 @@ mod tests {
             task: TaskId::parse("../../a\u{430}b").unwrap(),
             title: "</script><script>alert(1)</script>".into(),
             prompt: Some("@NONCE@ <!-- & \u{2028} ' \" \\".into()),
-            inputs: vec![clip(
+            inputs: vec![video(
                 "https://in.example/a&quot;b'c&amp.mp4?x=</script>&y=1",
             )],
-            results: vec![clip("http://127.0.0.1:8080/r;1,2.mp4")],
+            results: vec![video("http://127.0.0.1:8080/r;1,2.mp4")],
         }
     }
 
-    /// Returns what stands between two texts.
+    /// Returns the text between two others.
     fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
         let (_, rest) = text.split_once(start).unwrap();
         rest.split_once(end).unwrap().0
@@ -273,13 +266,13 @@ mod tests {
     fn page_data_is_escaped() {
         let page = render_page(&comparison(), AllowedHosts::PublicAndLoopback).unwrap();
 
-        let told = between(&page, "type=\"application/json\">", "</script>");
-        assert!(!told.contains(['<', '>', '&', '\u{2028}']));
-        let read: serde_json::Value = serde_json::from_str(told).unwrap();
-        assert_eq!(read["title"], comparison().title);
-        assert_eq!(read["prompt"], *comparison().prompt.unwrap());
+        let json = between(&page, "type=\"application/json\">", "</script>");
+        assert!(!json.contains(['<', '>', '&', '\u{2028}']));
+        let data: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(data["title"], comparison().title);
+        assert_eq!(data["prompt"], *comparison().prompt.unwrap());
         let link = comparison().inputs[0].link.as_str().to_owned();
-        assert_eq!(read["inputs"][0]["ways"][0], link);
+        assert_eq!(data["inputs"][0]["urls"][0], link);
         assert_eq!(page.matches("</script>").count(), 2, "the page's own");
     }
 
@@ -292,7 +285,7 @@ mod tests {
         assert_eq!(nonce.len(), 32);
         assert!(
             !policy.contains('&'),
-            "nothing of a link stands in an attribute"
+            "an attribute contains a part of a link"
         );
         assert_eq!(
             policy,
@@ -318,7 +311,7 @@ mod tests {
         let page = render_page(&comparison(), AllowedHosts::PublicOnly).unwrap();
 
         assert!(page.contains("https://in.example/a"));
-        // The name in the chooser may stay; there is nowhere to load it from.
+        // The name in the chooser may stay; there is no URL to load.
         assert!(!page.contains("127.0.0.1"), "{page}");
     }
 
@@ -326,7 +319,7 @@ mod tests {
     fn a_saved_file_is_preferred_to_its_link() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a #1?.mp4");
-        let mut saved = clip("https://[::1]/a.mp4");
+        let mut saved = video("https://[::1]/a.mp4");
         saved.file = Some(file.clone());
 
         assert_eq!(
@@ -334,10 +327,10 @@ mod tests {
             1
         );
         fs::write(&file, "video").unwrap();
-        let ways: Vec<_> = source_urls(&saved, AllowedHosts::PublicAndLoopback).collect();
-        assert!(ways[0].as_str().ends_with("/a%20%231%3F.mp4"));
-        assert_eq!(csp_source(&ways[0]), "file:");
-        assert_eq!(csp_source(&ways[1]), "https:");
+        let urls: Vec<_> = source_urls(&saved, AllowedHosts::PublicAndLoopback).collect();
+        assert!(urls[0].as_str().ends_with("/a%20%231%3F.mp4"));
+        assert_eq!(csp_source(&urls[0]), "file:");
+        assert_eq!(csp_source(&urls[1]), "https:");
         let own = Url::parse("http://[::1]:8080/a.mp4").unwrap();
         assert_eq!(csp_source(&own), "http:");
     }
