@@ -1,9 +1,8 @@
-//! Real forms of the ports: the API's client, the list on disk, the turns of all instances, files,
-//! frames of videos, the page of a comparison, the machine's own programs; and the log.
+//! Implementations of the ports: API client, list file, rate limiter, downloads, video frames,
+//! comparison pages, programs of the system; and the log.
 //!
-//! Each adapter knows its own outside (HTTP, SQL, a desktop) and the domain; none knows another,
-//! the core or the screen. Those that start programs share the one safe way to do it (`helper`),
-//! those that open files by path use `regular_file`, and the comparison starts the browser.
+//! An adapter knows its technology (HTTP, SQL, a desktop) and the domain, not the core or the
+//! screen. Programs are started by `command` only, and files opened by path with `regular_file`.
 
 pub mod clipboard;
 pub mod command;

@@ -1,19 +1,17 @@
-//! The clipboard, by the programs that own one: tmux where we run inside it, else those of the
-//! desktop before us.
+//! The clipboard, written by programs: tmux inside tmux, else those of the desktop.
 //!
-//! No library: those hold the text only while their handle lives, and over SSH they ask a desktop
-//! that is not there. Where no program can do it the terminal may still be asked (OSC 52); that is
-//! the terminal's business, not ours.
+//! Clipboard libraries keep the text only as long as their handle lives, and over SSH they need a
+//! desktop that is not there. Copying through the terminal (OSC 52) is done elsewhere.
 
 use std::{env, ffi::OsString, time::Duration};
 
 use super::command::{self, SearchPath};
 use crate::ports::Clipboard;
 
-/// How long a program is given; a display that does not answer holds it for good.
+/// The time a program may take; without it, a display that does not respond blocks forever.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A program that puts its standard input on a clipboard.
+/// A program that copies its standard input to a clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ClipboardTool {
     name: &'static str,
@@ -21,15 +19,15 @@ struct ClipboardTool {
     encoding: ClipboardEncoding,
 }
 
-/// How a program wants its text.
+/// The encoding of a program's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClipboardEncoding {
     Utf8,
-    /// What `clip.exe` takes: anything else it reads in the machine's own old code page.
+    /// For `clip.exe`, which reads anything else in the system's legacy code page.
     Utf16,
 }
 
-/// `-w` hands the text on to the terminal around tmux as well (tmux 3.2).
+/// `-w` also sends the text to the terminal outside tmux (tmux 3.2).
 const TMUX: ClipboardTool = utf8_tool("tmux", &["load-buffer", "-w", "-"]);
 const WAYLAND: ClipboardTool = utf8_tool("wl-copy", &["--type", "text/plain"]);
 const XCLIP: ClipboardTool = utf8_tool("xclip", &["-selection", "clipboard", "-in"]);
@@ -49,7 +47,7 @@ const fn utf8_tool(name: &'static str, args: &'static [&'static str]) -> Clipboa
     }
 }
 
-/// Puts text on the clipboard of tmux or of the desktop.
+/// The clipboard of tmux or of the desktop.
 #[derive(Debug)]
 pub struct SystemClipboard {
     search_path: SearchPath,
@@ -58,66 +56,63 @@ pub struct SystemClipboard {
 }
 
 impl SystemClipboard {
-    /// Returns the clipboard of where we run.
     pub fn from_env() -> Self {
         Self::new(SearchPath::from_env(), |name| env::var_os(name))
     }
 
-    /// Returns the clipboard of a place with those programs and variables.
-    pub fn new(programs: SearchPath, variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let copiers = candidates(|name| variable(name).is_some_and(|value| !value.is_empty()));
+    pub fn new(search_path: SearchPath, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let tools = candidates(|name| variable(name).is_some_and(|value| !value.is_empty()));
         Self {
-            search_path: programs,
-            tools: copiers,
+            search_path,
+            tools,
             timeout: COMMAND_TIMEOUT,
         }
     }
 }
 
-/// Returns the programs worth trying, in their order. Over SSH the desktop is the one in front of
-/// nobody.
+/// Returns the programs to try, in order. Over SSH the desktop is not the user's.
 fn candidates(is_set: impl Fn(&str) -> bool) -> Vec<ClipboardTool> {
-    let mut copiers = Vec::new();
+    let mut tools = Vec::new();
     if is_set("TMUX") {
-        copiers.push(TMUX);
+        tools.push(TMUX);
     }
     if super::environment::is_over_ssh(&is_set) {
-        return copiers;
+        return tools;
     }
     if cfg!(target_os = "macos") {
-        copiers.push(MACOS);
+        tools.push(MACOS);
     }
     if is_set("WAYLAND_DISPLAY") {
-        copiers.push(WAYLAND);
+        tools.push(WAYLAND);
     }
     if is_set("DISPLAY") {
-        copiers.extend([XCLIP, XSEL]);
+        tools.extend([XCLIP, XSEL]);
     }
     if is_set("WSL_DISTRO_NAME") {
-        copiers.push(WINDOWS);
+        tools.push(WINDOWS);
     }
-    copiers
+    tools
 }
 
 impl Clipboard for SystemClipboard {
     fn copy(&self, text: &str) -> Result<String, String> {
-        let mut reason = "no clipboard program was found".to_owned();
-        for copier in &self.tools {
-            let Some(program) = self.search_path.find(copier.name) else {
+        let mut last_error = "no clipboard program was found".to_owned();
+        for tool in &self.tools {
+            let Some(program) = self.search_path.find(tool.name) else {
                 continue;
             };
             let mut command = self.search_path.sandboxed_command(&program);
-            command.args(copier.args);
-            if *copier == MACOS {
-                // Without a locale it takes the text for Mac Roman.
+            command.args(tool.args);
+            if *tool == MACOS {
+                // Without a locale it reads the text as Mac Roman.
                 command.env("LC_CTYPE", "UTF-8");
             }
-            match command::run_with_timeout(command, &copier.encoding.encode(text), self.timeout) {
-                Ok(()) => return Ok(copier.name.to_owned()),
-                Err(why) => why.trim_end_matches('.').clone_into(&mut reason),
+            match command::run_with_timeout(command, &tool.encoding.encode(text), self.timeout) {
+                Ok(()) => return Ok(tool.name.to_owned()),
+                Err(error) => error.trim_end_matches('.').clone_into(&mut last_error),
             }
         }
-        Err(reason)
+        Err(last_error)
     }
 }
 
@@ -141,8 +136,7 @@ mod tests {
     use super::*;
     use crate::adapters::command::tests::with_canary_key;
 
-    /// Returns a folder of fake programs that write what they were given and how they were called
-    /// beside themselves.
+    /// Returns a folder of fake programs, each a shell script.
     fn bin(programs: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, script) in programs {
@@ -158,7 +152,7 @@ mod tests {
         let clipboard = SystemClipboard::new(SearchPath::parse(&path), |name| {
             variables.contains(&name).then(|| "1".into())
         });
-        // None of the programs hangs, so only a machine that stands still reaches this.
+        // No program hangs; only a stalled machine reaches this.
         SystemClipboard {
             timeout: Duration::from_mins(5),
             ..clipboard
@@ -167,8 +161,8 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     fn names(variables: &[&str]) -> Vec<&'static str> {
-        let copiers = candidates(|name| variables.contains(&name));
-        copiers.iter().map(|copier| copier.name).collect()
+        let tools = candidates(|name| variables.contains(&name));
+        tools.iter().map(|tool| tool.name).collect()
     }
 
     #[test]

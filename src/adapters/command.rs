@@ -1,7 +1,6 @@
-//! Other programs, started safely: found in absolute folders only, without our key, each for a
-//! limited time.
+//! Child processes: found in absolute folders only, without the API key, with a time limit.
 //!
-//! Knows nothing of what they are started for. Blocking: to be called off the loop.
+//! Blocking: call it off the event loop.
 
 use std::{
     env,
@@ -17,70 +16,67 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// The variables no child of ours may see.
+/// The variables removed from the environment of children.
 ///
-/// They stay in our own environment, as taking one out is unsafe beside threads; where the process
-/// is hardened, nobody else can read it there.
+/// They stay in this process's environment, because removing one is unsafe with threads; once the
+/// process is hardened, no other process can read them there.
 pub(super) const SECRET_VARIABLES: [&str; 1] = ["KIE_API_KEY"];
 
-/// How often a child is looked after.
+/// The time between two checks of a child's status.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The groups of the helpers that run now, so that [`end_all`] finds them; 0 is a free place. One
-/// that finds no place has its limit, as all have.
+/// The process groups of the running children, for [`kill_all`]; 0 is a free slot. A child without a
+/// slot still has its time limit.
 static RUNNING_GROUPS: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
 
-/// A helper's place among those that run, given up when dropped.
+/// The slot of a running child, freed when dropped.
 struct RunningSlot(Option<&'static AtomicI32>);
 
 impl RunningSlot {
     fn acquire(child: &Child) -> Self {
         let group = i32::try_from(child.id()).unwrap_or_default();
-        let place = RUNNING_GROUPS.iter().find(|place| {
-            place
-                .compare_exchange(0, group, Ordering::SeqCst, Ordering::SeqCst)
+        let slot = RUNNING_GROUPS.iter().find(|slot| {
+            slot.compare_exchange(0, group, Ordering::SeqCst, Ordering::SeqCst)
                 .is_ok()
         });
-        Self(place)
+        Self(slot)
     }
 }
 
 impl Drop for RunningSlot {
     fn drop(&mut self) {
-        if let Some(place) = self.0 {
-            place.store(0, Ordering::SeqCst);
+        if let Some(slot) = self.0 {
+            slot.store(0, Ordering::SeqCst);
         }
     }
 }
 
-/// Ends every helper that still runs, each with its group: the last thing before the process ends.
+/// Kills all running children with their process groups, just before the process exits.
 ///
-/// Not what was started to outlive us: a browser, and the command for notices, which is the user's
-/// own and may be busy with a file. A clipboard program that went on in the background to own the
-/// text has ended as a helper by then.
+/// Browsers and the user's notification command are not registered and live on. So does a
+/// clipboard program that keeps the text in the background: the process started here has exited by
+/// then.
 pub fn kill_all() {
-    for place in &RUNNING_GROUPS {
-        if let Some(group) = Pid::from_raw(place.swap(0, Ordering::SeqCst)) {
-            // It may just have ended by itself.
+    for slot in &RUNNING_GROUPS {
+        if let Some(group) = Pid::from_raw(slot.swap(0, Ordering::SeqCst)) {
+            // It may have exited meanwhile.
             kill_process_group(group, Signal::KILL).unwrap_or_default();
         }
     }
 }
 
-/// The set of folders in which programs are looked for.
+/// The folders searched for programs.
 ///
-/// Only the absolute ones of `PATH`: a relative one would let whatever lies in the present folder
-/// be run by name.
+/// Only the absolute ones of `PATH`: a relative one would run programs from the working directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPath(Vec<PathBuf>);
 
 impl SearchPath {
-    /// Returns the folders of our own `PATH`.
     pub fn from_env() -> Self {
         Self::parse(&env::var_os("PATH").unwrap_or_default())
     }
 
-    /// Returns the folders of a list written like `PATH`.
+    /// Parses a list of folders in the format of `PATH`.
     pub fn parse(path: &OsStr) -> Self {
         Self(
             env::split_paths(path)
@@ -89,11 +85,11 @@ impl SearchPath {
         )
     }
 
-    /// Finds a program by its name; a name with a slash has to be absolute.
+    /// Finds an executable file by its name; a name with a slash must be absolute.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         let is_program = |path: &PathBuf| {
             path.metadata()
-                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
         };
         if name.contains('/') {
             return Some(PathBuf::from(name)).filter(|path| path.is_absolute() && is_program(path));
@@ -104,24 +100,23 @@ impl SearchPath {
             .find(is_program)
     }
 
-    /// Returns a command for a program that was found, tamed.
+    /// Returns a [sandboxed](Self::sandbox) command for a program.
     pub(super) fn sandboxed_command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         self.sandbox(&mut command);
         command
     }
 
-    /// Takes from a command what it must not have: our key, our terminal, our ears, and relative
-    /// folders.
+    /// Strips the API key, detaches stdio, sets a new process group, and keeps only the absolute
+    /// entries of `PATH`.
     ///
-    /// A session of its own would keep `/dev/tty` from it altogether, but there is no safe call
-    /// that starts one. In a group of its own, which is not the terminal's foreground, it is
-    /// stopped when it reads there.
+    /// A new session would also hide `/dev/tty`, but there is no safe call that starts one. A
+    /// background process group is stopped when it reads from the terminal.
     pub(super) fn sandbox(&self, command: &mut Command) {
         for secret in SECRET_VARIABLES {
             command.env_remove(secret);
         }
-        // Folders that cannot be joined were split from one text a moment ago.
+        // These folders were split from such a list, so they can be joined again.
         command.env("PATH", env::join_paths(&self.0).unwrap_or_default());
         command
             .stdin(Stdio::null())
@@ -131,10 +126,9 @@ impl SearchPath {
     }
 }
 
-/// Runs a command to its end, hands it `input`, and kills it with its whole group when it takes
-/// longer than `limit`.
+/// Runs a command with `input` on its standard input; kills its process group after `limit`.
 ///
-/// Fails with a sentence: it cannot be started, failed, or did not end.
+/// Returns an error sentence if it cannot be started, fails or takes too long.
 pub(super) fn run_with_timeout(
     mut command: Command,
     input: &[u8],
@@ -150,12 +144,12 @@ pub(super) fn run_with_timeout(
     let _running = RunningSlot::acquire(&child);
     if let Some(mut pipe) = child.stdin.take() {
         let input = input.to_vec();
-        // A child that does not read must not hold us: the pipe breaks when it is killed. Its
-        // failure shows in its code.
-        let feeder = thread::Builder::new()
-            .name("feeder".into())
+        // On a thread, because the child may not read; the pipe breaks when it is killed. A
+        // failed write shows in the child's exit code.
+        let writer = thread::Builder::new()
+            .name("child stdin".into())
             .spawn(move || pipe.write_all(&input).is_ok());
-        if let Err(error) = feeder {
+        if let Err(error) = writer {
             kill_group_and_reap(&mut child);
             return Err(format!("{name} cannot be fed: {error}."));
         }
@@ -178,17 +172,17 @@ pub(super) fn describe_failure(name: &str, status: ExitStatus) -> String {
     }
 }
 
-/// Returns the last part of a program's path: what people call it.
+/// Returns the file name of the program, for messages.
 pub(super) fn program_name(command: &Command) -> String {
     let path = Path::new(command.get_program());
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
-/// Waits for a child's end; nothing when it takes longer.
+/// Waits for a child to exit; `None` if it takes longer than `limit`.
 pub(super) fn wait_with_timeout(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let looks = limit.as_millis() / POLL_INTERVAL.as_millis();
-    for _ in 0..=looks {
+    let attempts = limit.as_millis() / POLL_INTERVAL.as_millis();
+    for _ in 0..=attempts {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
             Ok(None) => thread::park_timeout(POLL_INTERVAL),
@@ -198,19 +192,18 @@ pub(super) fn wait_with_timeout(child: &mut Child, limit: Duration) -> Option<Ex
     None
 }
 
-/// Ends a child with its whole group, and takes its end in so that no zombie stays.
+/// Kills a child with its process group, and reaps it.
 fn kill_group_and_reap(child: &mut Child) {
     kill_group(child.id());
     child.kill().unwrap_or_default();
     drop(child.wait());
 }
 
-/// Ends whatever is left of the group that a child was started as: a shell's children would go on
-/// otherwise.
+/// Kills the rest of a child's process group, such as the children of a shell.
 pub(super) fn kill_group(child: u32) {
     let group = i32::try_from(child).ok().and_then(Pid::from_raw);
     if let Some(group) = group {
-        // It may just have ended by itself.
+        // It may have exited meanwhile.
         kill_process_group(group, Signal::KILL).unwrap_or_default();
     }
 }
@@ -244,35 +237,31 @@ pub(super) mod tests {
 
     #[test]
     fn a_child_gets_stdin_and_returns_its_status() {
-        // None of them hangs, so only a machine that stands still reaches this.
+        // No child hangs; only a stalled machine reaches this.
         let limit = Duration::from_mins(5);
-        let ends =
-            |script: &str, input: &str| run_with_timeout(sh(script), input.as_bytes(), limit);
+        let run = |script: &str, input: &str| run_with_timeout(sh(script), input.as_bytes(), limit);
 
-        assert_eq!(ends("[ \"$(cat)\" = hello ]", "hello"), Ok(()));
-        assert_eq!(
-            ends("exit 3", "not read"),
-            Err("sh failed (code 3).".into())
-        );
-        assert_eq!(ends("kill -9 $$", ""), Err("sh was killed.".into()));
+        assert_eq!(run("[ \"$(cat)\" = hello ]", "hello"), Ok(()));
+        assert_eq!(run("exit 3", "not read"), Err("sh failed (code 3).".into()));
+        assert_eq!(run("kill -9 $$", ""), Err("sh was killed.".into()));
     }
 
     #[test]
     fn a_hanging_child_is_killed_with_its_group() {
         let folder = tempfile::tempdir().unwrap();
-        let mark = folder.path().join("pid");
-        let script = format!("sleep 1000 & echo $! > {}; wait", mark.display());
+        let pid_file = folder.path().join("pid");
+        let script = format!("sleep 1000 & echo $! > {}; wait", pid_file.display());
 
-        // Long enough for a busy machine to get as far as the mark.
+        // Long enough for a busy machine to write the file.
         let result = run_with_timeout(sh(&script), b"text", Duration::from_secs(3));
 
         assert_eq!(result, Err("sh did not end within 3s.".into()));
-        assert_gone(&std::fs::read_to_string(mark).unwrap());
+        assert_gone(&std::fs::read_to_string(pid_file).unwrap());
     }
 
-    /// Runs `check` in this test's own binary once more, where our environment holds a key: it
-    /// cannot be put into the one that other tests share. `test` is the name of the calling test in
-    /// full.
+    /// Runs `check` in a second process of this test binary, with an API key in its environment: the
+    /// environment of this process is shared by all tests. `test` is the full name of the calling
+    /// test.
     #[track_caller]
     pub(in crate::adapters) fn with_canary_key(test: &str, check: impl FnOnce()) {
         const INNER: &str = "KIETOP_TEST_WITH_KEY";
@@ -287,22 +276,22 @@ pub(super) mod tests {
             .env(SECRET_VARIABLES[0], "canary-5d1f-0123")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&inner.stdout);
-        assert!(said.contains("1 passed"), "{inner:?}");
+        let stdout = String::from_utf8_lossy(&inner.stdout);
+        assert!(stdout.contains("1 passed"), "{inner:?}");
     }
 
-    /// Waits until a process runs no more; how long that takes is the system's business.
+    /// Waits until a process has exited.
     #[track_caller]
     pub(in crate::adapters) fn assert_gone(pid: &str) {
         let pid: i32 = pid.trim().parse().unwrap();
         let is_gone = (0..6000).any(|_| {
             thread::park_timeout(POLL_INTERVAL);
             let process = rustix::process::Pid::from_raw(pid).unwrap();
-            // A zombie waits for its new parent; it runs no more.
+            // A zombie has exited; it waits for its new parent.
             rustix::process::test_kill_process(process).is_err()
                 || std::fs::read_to_string(format!("/proc/{pid}/stat"))
                     .is_ok_and(|stat| stat.contains(") Z "))
         });
-        assert!(is_gone, "process {pid} lives on");
+        assert!(is_gone, "process {pid} still runs");
     }
 }

@@ -1,4 +1,4 @@
-//! The machine around us: its clocks and its browser. Knows no screen and no network of ours.
+//! The system's clocks and browser.
 
 use std::{
     env,
@@ -28,42 +28,39 @@ use crate::{
 
 mod browser_variable;
 
-/// How long a launcher is given to fail; one that still runs by then has opened something.
+/// The time a launcher is given to fail; one that still runs counts as a success.
 const LAUNCH_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// The clock for schedules: one that cannot be set and counts a sleep of the machine. Linux's
-/// monotonic clock, which `Instant` reads too, stands still then; that of the other systems does
-/// not.
+/// The clock for schedules: it cannot be set and counts suspend. `CLOCK_MONOTONIC`, which `Instant`
+/// reads, stops during suspend on Linux, but not on other systems.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const SCHEDULE_CLOCK: ClockId = ClockId::Boottime;
-/// See above.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const SCHEDULE_CLOCK: ClockId = ClockId::Monotonic;
 
-/// Reads the system's clocks.
+/// The system's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     started: Mono,
 }
 
 impl SystemClock {
-    /// Returns a clock whose monotonic side starts now.
+    /// Creates a clock whose monotonic time starts now.
     pub fn start() -> Self {
         Self {
             started: Self::since_boot(),
         }
     }
 
-    /// Returns the time of day.
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the one adapter that reads the clocks"
+        reason = "the only adapter that reads the clocks"
     )]
     pub fn wall() -> Timestamp {
         Timestamp::now()
     }
 
-    /// Returns the time since the host's start, the same for all its programs.
+    /// Returns the time since the system booted, the same for all processes.
     pub fn since_boot() -> Mono {
         let time = clock_gettime(SCHEDULE_CLOCK);
         let seconds = Duration::from_secs(time.tv_sec.try_into().unwrap_or_default());
@@ -81,7 +78,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Starts the user's browser: the `browser` setting, else `$BROWSER`, else the desktop's default.
+/// The user's browser: the `browser` setting, else `$BROWSER`, else the desktop's default.
 #[derive(Debug, Clone)]
 pub struct Browser {
     configured_command: Vec<String>,
@@ -90,17 +87,15 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Returns a starter for the command line of the settings, an empty one leaving the choice to
-    /// the system, that is sent no nearer than `reach`.
-    pub fn new(chosen: Vec<String>, reach: AllowedHosts) -> Self {
+    /// `configured_command` is the setting, empty if it is not set.
+    pub fn new(configured_command: Vec<String>, allowed_hosts: AllowedHosts) -> Self {
         Self {
-            configured_command: chosen,
+            configured_command,
             search_path: SearchPath::from_env(),
-            allowed_hosts: reach,
+            allowed_hosts,
         }
     }
 
-    /// Returns how near its links may lead.
     pub(super) const fn allowed_hosts(&self) -> AllowedHosts {
         self.allowed_hosts
     }
@@ -111,33 +106,36 @@ impl Browser {
     /// Without a display there is no desktop default.
     fn launch_commands(
         &self,
-        own: &str,
+        variable: &str,
         link: &str,
         has_display: bool,
     ) -> Result<(&'static str, Vec<Command>), String> {
         let (source, lines) = if !self.configured_command.is_empty() {
             ("The setting browser", vec![self.configured_command.clone()])
-        } else if !own.trim().is_empty() {
-            let lines = browser_variable::parse(own, &self.search_path);
-            ("BROWSER", lines.map_err(|why| format!("BROWSER: {why}."))?)
+        } else if !variable.trim().is_empty() {
+            let lines = browser_variable::parse(variable, &self.search_path);
+            (
+                "BROWSER",
+                lines.map_err(|error| format!("BROWSER: {error}."))?,
+            )
         } else if has_display {
             return Ok(("", open::commands(link)));
         } else {
             return Err("There is no display here to start a browser on.".to_owned());
         };
-        let mut missing = "it names no program".to_owned();
+        let mut error = "it names no program".to_owned();
         let mut launchers = Vec::new();
         for line in &lines {
             let program = line.first().map_or("", String::as_str);
             match self.search_path.find(program) {
                 Some(found) => launchers.push(launch_command(&found, line.get(1..), link)),
                 None => {
-                    missing = format!("no program {program} in PATH; give an absolute path");
+                    error = format!("no program {program} in PATH; give an absolute path");
                 }
             }
         }
         if launchers.is_empty() {
-            return Err(format!("{source}: {missing}."));
+            return Err(format!("{source}: {error}."));
         }
         Ok((source, launchers))
     }
@@ -161,58 +159,57 @@ impl VideoOpener for Browser {
 }
 
 impl Browser {
-    /// Opens a file that we wrote ourselves.
     pub(super) fn open_own_file(&self, file: &OwnFile) -> Result<(), String> {
         self.open_link(file.0.as_str())
     }
 
     fn open_link(&self, link: &str) -> Result<(), String> {
-        let own = env::var_os("BROWSER").unwrap_or_default();
+        let variable = env::var_os("BROWSER").unwrap_or_default();
         let has_display = has_display(is_variable_set);
         let (source, launchers) =
-            self.launch_commands(&own.to_string_lossy(), link, has_display)?;
-        let mut reason = String::new();
+            self.launch_commands(&variable.to_string_lossy(), link, has_display)?;
+        let mut last_error = String::new();
         for mut launcher in launchers {
             self.search_path.sandbox(&mut launcher);
             match run_launcher(launcher, LAUNCH_TIMEOUT) {
                 Ok(()) => return Ok(()),
-                Err(why) if source.is_empty() => reason = why,
-                Err(why) => reason = format!("{source}: {why}"),
+                Err(error) if source.is_empty() => last_error = error,
+                Err(error) => last_error = format!("{source}: {error}"),
             }
         }
-        Err(reason)
+        Err(last_error)
     }
 }
 
-/// A page or a video on this disk that we wrote ourselves: no other `file:` link is ever opened.
+/// A `file:` URL of a page or video that kietop wrote; no other is ever opened.
 ///
-/// Links of the API are [`VideoUrl`]s, which cannot be one.
+/// Links of the API are [`VideoUrl`]s, which cannot be `file:` URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnFile(Url);
 
 impl OwnFile {
-    /// Names a file of ours by its whole path; nothing when the path is not whole.
+    /// Returns `None` if the path is not absolute.
     pub(super) fn new(path: &Path) -> Option<Self> {
         Url::from_file_path(path).ok().map(Self)
     }
 
-    /// Names a video that was saved; nothing when its name has no ending that we give: the system
-    /// starts programs by it.
+    /// Returns `None` unless the extension is one of saved videos: the system chooses the program by
+    /// the extension.
     fn saved_video(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?;
-        matches!(ending, "mp4" | "mov" | "webm").then(|| Self::new(path))?
+        let extension = path.extension()?.to_str()?;
+        matches!(extension, "mp4" | "mov" | "webm").then(|| Self::new(path))?
     }
 }
 
-/// Returns a command that opens a link: `%s` is replaced by it, else it is the last argument.
+/// Returns the command that opens a link: it replaces `%s`, else it is the last argument.
 fn launch_command(program: &Path, arguments: Option<&[String]>, link: &str) -> Command {
     let mut command = Command::new(program);
-    let mut is_placed = false;
+    let mut has_placeholder = false;
     for word in arguments.unwrap_or_default() {
-        is_placed |= word.contains("%s");
+        has_placeholder |= word.contains("%s");
         command.arg(word.replace("%s", link));
     }
-    if !is_placed {
+    if !has_placeholder {
         command.arg(link);
     }
     command
@@ -230,19 +227,19 @@ fn run_launcher(mut command: Command, limit: Duration) -> Result<(), String> {
     }
 }
 
-/// Returns how a child ended that ends soon; one that lives on beyond `limit` is waited for on a
-/// thread, so that no zombie stays.
+/// Returns the status of a child that exits within `limit`. One that runs longer is reaped on a
+/// thread.
 fn wait_briefly(mut child: Child, limit: Duration) -> Option<ExitStatus> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let reaper = thread::Builder::new()
         .name("browser".into())
         .spawn(move || {
             if let Ok(status) = child.wait() {
-                // Nobody listens once the launcher was taken for a success.
-                tell.send(status).unwrap_or_default();
+                // After `limit` the receiver is gone.
+                sender.send(status).unwrap_or_default();
             }
         });
-    reaper.ok().and_then(|_| told.recv_timeout(limit).ok())
+    reaper.ok().and_then(|_| receiver.recv_timeout(limit).ok())
 }
 
 #[cfg(test)]
@@ -258,8 +255,8 @@ mod tests {
             .collect()
     }
 
-    /// Returns a browser whose `PATH` holds only these programs, and their folder.
-    fn browser(chosen: &[&str], programs: &[&str]) -> (Browser, tempfile::TempDir) {
+    /// Returns a browser with only these programs in `PATH`, and their folder.
+    fn browser(configured: &[&str], programs: &[&str]) -> (Browser, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         for name in programs {
             let file = folder.path().join(name);
@@ -269,7 +266,7 @@ mod tests {
         let browser = Browser {
             search_path: SearchPath::parse(folder.path().as_os_str()),
             ..Browser::new(
-                chosen.iter().map(ToString::to_string).collect(),
+                configured.iter().map(ToString::to_string).collect(),
                 AllowedHosts::PublicOnly,
             )
         };
@@ -279,23 +276,23 @@ mod tests {
     #[test]
     fn browser_command_gets_the_link_without_a_shell() {
         let link = "https://ex.com/a?b=$(id)&c";
-        let started = |words: &[&str]| {
+        let run = |words: &[&str]| {
             let words: Vec<_> = words.iter().map(ToString::to_string).collect();
             line(&launch_command(Path::new("/bin/fox"), Some(&words), link))
         };
 
-        assert_eq!(started(&[]), ["/bin/fox", link]);
+        assert_eq!(run(&[]), ["/bin/fox", link]);
         assert_eq!(
-            started(&["--url=%s", "-x"]),
+            run(&["--url=%s", "-x"]),
             ["/bin/fox", &format!("--url={link}"), "-x"]
         );
     }
 
     #[test]
     fn browser_setting_precedes_variable_and_desktop() {
-        let names = |chosen: &[&str], own, has_display| {
-            let (browser, _folder) = browser(chosen, &["mine", "first", "second"]);
-            let found = browser.launch_commands(own, "https://ex.com/", has_display);
+        let names = |configured: &[&str], variable, has_display| {
+            let (browser, _folder) = browser(configured, &["mine", "first", "second"]);
+            let found = browser.launch_commands(variable, "https://ex.com/", has_display);
             let (source, launchers) = found.unwrap();
             let names = launchers
                 .iter()
@@ -307,8 +304,8 @@ mod tests {
         for has_display in [true, false] {
             let mine = names(&["mine", "--new"], "first", has_display);
             assert_eq!(mine, ("The setting browser", "mine".into()));
-            let own = names(&[], "first:none:'second' %s", has_display);
-            assert_eq!(own, ("BROWSER", "first second".into()));
+            let variable = names(&[], "first:none:'second' %s", has_display);
+            assert_eq!(variable, ("BROWSER", "first second".into()));
         }
         for unset in ["", " \n"] {
             assert!(names(&[], unset, true).1.starts_with("xdg-open") || cfg!(target_os = "macos"));
@@ -317,14 +314,14 @@ mod tests {
 
     #[test]
     fn an_unusable_browser_setting_is_an_error() {
-        let why = |chosen: &[&str], own| {
-            let (browser, _folder) = browser(chosen, &["first"]);
+        let error = |configured: &[&str], variable| {
+            let (browser, _folder) = browser(configured, &["first"]);
             browser
-                .launch_commands(own, "https://ex.com/", true)
+                .launch_commands(variable, "https://ex.com/", true)
                 .unwrap_err()
         };
 
-        for (own, expected) in [
+        for (variable, expected) in [
             ("nope", "BROWSER: no program nope in PATH"),
             (
                 "/c/Program Files/fox",
@@ -335,12 +332,16 @@ mod tests {
             (":", "BROWSER: it names no program."),
             ("~root/fox", "BROWSER: ~ works for your own home only"),
         ] {
-            assert!(why(&[], own).starts_with(expected), "{}", why(&[], own));
+            assert!(
+                error(&[], variable).starts_with(expected),
+                "{}",
+                error(&[], variable)
+            );
         }
-        let chosen = why(&["nope"], "first");
+        let configured = error(&["nope"], "first");
         assert!(
-            chosen.starts_with("The setting browser: no program nope"),
-            "{chosen}"
+            configured.starts_with("The setting browser: no program nope"),
+            "{configured}"
         );
     }
 
@@ -360,22 +361,22 @@ mod tests {
             ("http://ex.com/a.mp4", false),
             ("https://ex.com/a.mp4", false),
         ];
-        for (link, is_here) in table {
+        for (link, is_loopback) in table {
             let link = VideoUrl::parse(link).unwrap();
-            assert_eq!(link.is_loopback(), is_here, "{link:?}");
+            assert_eq!(link.is_loopback(), is_loopback, "{link:?}");
             assert_eq!(
                 AllowedHosts::PublicOnly.allows_in_browser(&link),
-                !is_here,
+                !is_loopback,
                 "{link:?}"
             );
             assert!(
                 AllowedHosts::PublicAndLoopback.allows_in_browser(&link),
                 "{link:?}"
             );
-            if is_here {
+            if is_loopback {
                 let opened = Browser::new(Vec::new(), AllowedHosts::PublicOnly).open(&link);
-                let why = opened.unwrap_err();
-                assert!(why.contains("leads to this machine"), "{why}");
+                let error = opened.unwrap_err();
+                assert!(error.contains("leads to this machine"), "{error}");
             }
         }
     }
@@ -399,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_failing_launcher_is_reported() {
-        // None of them lives on, so only a machine that stands still reaches this.
+        // No launcher keeps running; only a stalled machine reaches this.
         let limit = Duration::from_mins(5);
         let launch = |command| run_launcher(command, limit);
         assert_eq!(launch(Command::new("true")), Ok(()));

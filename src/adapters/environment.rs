@@ -1,4 +1,4 @@
-//! The environment we run in, by its variables: base folders, desktop, terminal.
+//! Environment variables: base folders, paths, desktop and terminal.
 
 use std::{
     env,
@@ -21,17 +21,16 @@ pub enum BaseFolderError {
     /// Neither `HOME` nor the user database names a home folder.
     #[error("there is no home folder")]
     NoHome,
-    /// A relative path would lie in the working directory, which may belong to anyone.
+    /// A relative path would be below the working directory, which may belong to anyone.
     #[error("{name} is \"{value}\", which is not an absolute path")]
     NotAbsolute {
         /// The variable or file that names it.
         name: &'static str,
-        /// Its value.
         value: CleanText,
     },
 }
 
-/// Returns the base folder a variable names; `None` if it is unset or empty.
+/// Returns the base folder in a variable; `None` if it is unset or empty.
 pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, BaseFolderError> {
     let value = env::var_os(name).filter(|value| !value.is_empty());
     value
@@ -39,7 +38,7 @@ pub fn base_folder(name: &'static str) -> Result<Option<PathBuf>, BaseFolderErro
         .transpose()
 }
 
-/// Returns a named folder if it is absolute.
+/// Returns the folder if it is absolute; `name` is for the error.
 pub fn require_absolute(name: &'static str, folder: PathBuf) -> Result<PathBuf, BaseFolderError> {
     if folder.is_absolute() {
         return Ok(folder);
@@ -48,10 +47,10 @@ pub fn require_absolute(name: &'static str, folder: PathBuf) -> Result<PathBuf, 
     Err(BaseFolderError::NotAbsolute { name, value })
 }
 
-/// Returns the user's home: `HOME`, else the entry in the user database.
+/// Returns the home folder: `HOME`, else the entry in the user database.
 pub fn home_folder() -> Result<PathBuf, BaseFolderError> {
-    let named = base_folder("HOME")?;
-    let home = named.or_else(|| env::home_dir().filter(|home| home.is_absolute()));
+    let variable = base_folder("HOME")?;
+    let home = variable.or_else(|| env::home_dir().filter(|home| home.is_absolute()));
     home.ok_or(BaseFolderError::NoHome)
 }
 
@@ -62,13 +61,13 @@ pub fn path_variables() -> PathVariables {
         .collect()
 }
 
-/// Expands a path of an option, variable or setting with this process's home and variables.
+/// Expands a path with the home folder and the variables of this process.
 pub fn expand_path(text: impl AsRef<OsStr>) -> Result<PathBuf, PathError> {
     let home = home_folder().ok();
     expand(text.as_ref(), home.as_deref(), &path_variables())
 }
 
-/// Reads the first word of a command line: a path if it contains a slash, else a program name.
+/// Expands the first word of a command line if it is a path, that is, contains a slash.
 pub fn expand_program(word: &str) -> Result<String, PathError> {
     if !word.contains('/') {
         return Ok(word.to_owned());
@@ -76,13 +75,12 @@ pub fn expand_program(word: &str) -> Result<String, PathError> {
     Ok(expand_path(word)?.to_string_lossy().into_owned())
 }
 
-/// Reports whether a variable of our own is set and not empty.
+/// Returns whether a variable is set and not empty.
 pub fn is_variable_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-/// Reports whether the terminal shows more than ASCII, by the locale's charset and the terminal
-/// type.
+/// Returns whether the terminal can show Unicode, by the locale's charset and the terminal type.
 ///
 /// A locale without a charset has a legacy one (`de_DE` is ISO 8859-1 in glibc), and no locale
 /// means `C`.
@@ -103,7 +101,7 @@ pub fn supports_unicode(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     plain == "utf8" && !text("TERM").is_none_or(|term| has_few_glyphs(&term))
 }
 
-/// Reports whether a terminal type has few glyphs: a system console or an old terminal.
+/// Returns whether a terminal type is a system console or an old terminal.
 fn has_few_glyphs(term: &str) -> bool {
     // `screen.linux` is screen inside a console.
     let kind = term.strip_prefix("screen.").unwrap_or(term);
@@ -118,38 +116,36 @@ fn has_few_glyphs(term: &str) -> bool {
     consoles.contains(&kind) || ["vt", "wsvt", "cons"].into_iter().any(is_old)
 }
 
-/// Returns how wide the terminal is that hears of errors; nothing where it is none.
+/// Returns the width of the terminal on standard error; `None` if it is not a terminal.
 pub fn stderr_columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
-    let (assumed, _) = fallback_size(|name| env::var(name).ok());
+    let (fallback, _) = fallback_size(|name| env::var(name).ok());
     Some(usize::from(if size.ws_col == 0 {
-        assumed
+        fallback
     } else {
         size.ws_col
     }))
 }
 
-/// Returns the size for a terminal that reports none, as curses does: `COLUMNS` and `LINES`, else
-/// 80×24.
+/// Returns the size of a terminal that reports none: `COLUMNS` and `LINES`, else 80×24, as in
+/// curses.
 pub fn fallback_size(variable: impl Fn(&str) -> Option<String>) -> (u16, u16) {
-    let side = |name, usual| {
-        let set = variable(name).and_then(|value| value.trim().parse().ok());
-        set.filter(|side| *side > 0).unwrap_or(usual)
+    let side = |name, default| {
+        let value = variable(name).and_then(|value| value.trim().parse().ok());
+        value.filter(|side| *side > 0).unwrap_or(default)
     };
     (side("COLUMNS", 80), side("LINES", 24))
 }
 
-/// Reports whether we are reached over SSH: then the desktop here, if there is one, is in front of
-/// nobody.
+/// Returns whether this is an SSH session; the desktop, if any, is then not the user's.
 pub(super) fn is_over_ssh(is_set: impl Fn(&str) -> bool) -> bool {
     ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]
         .into_iter()
         .any(is_set)
 }
 
-/// Reports whether a window has somewhere to appear. A display is named by a variable, over SSH as
-/// well, where windows are sent back; where there is none to name (macOS) it has to be the machine
-/// itself.
+/// Returns whether windows can be opened: a variable names a display, which SSH may forward. macOS
+/// has no such variable; there it must not be an SSH session.
 pub(super) fn has_display(is_set: impl Fn(&str) -> bool) -> bool {
     if cfg!(target_os = "macos") {
         return !is_over_ssh(is_set);

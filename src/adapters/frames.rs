@@ -1,9 +1,9 @@
-//! Frames out of videos, by the `ffmpeg` found on this machine, which is trusted with nothing.
+//! Video frames, extracted by an `ffmpeg` that is not trusted.
 //!
-//! It gets a file of ours, never a link: a playlist in a video's clothes would make it fetch. It
-//! may read nothing but files, as nothing but MP4; it runs in a process group of its own with
-//! bounds on memory, time and output, with no environment and no key, and dies when its answer is
-//! no longer wanted. What it says is read as a plain pixel map with bounds of its own.
+//! It gets a local file, never a link: a playlist disguised as a video would make it download. It
+//! may read files only, and only as MP4. It runs in its own process group, with limits on memory,
+//! time and output and an empty environment, and is killed when its result is no longer needed. Its
+//! output is decoded as a plain pixel map with separate limits.
 
 use std::{
     env,
@@ -31,28 +31,27 @@ use crate::{
     ports::{BoxFuture, FrameReader, VideoFrame},
 };
 
-/// The longest one call may take.
+/// The longest run of ffmpeg.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest side of a frame, in pixels.
 const MAX_SIDE_LEN: u32 = 480;
 
-/// The most that is read of an answer: a frame of that size, three bytes a pixel, and its head.
+/// The maximum output: a frame of that size with three bytes a pixel, and its header.
 const MAX_OUTPUT_LEN: u64 = 480 * 480 * 3 + 64;
 
-/// The most memory the pixel map's decoder may take.
+/// The maximum memory of the decoder.
 const MAX_DECODER_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The largest sides the decoder accepts.
+/// The longest side that the decoder accepts, in pixels.
 const MAX_DECODER_SIDE: u32 = 4096;
 
-/// Runs ffmpeg within bounds: 5 s of processor time, 512 MB of memory, no file written, no core
-/// dump. A shell sets them because nothing safe can run between fork and exec; its text is
-/// constant.
+/// Runs ffmpeg with limits: 5 s of CPU time, 512 MB of memory, no files written, no core dump. A
+/// shell sets them, because safe Rust cannot run code between fork and exec; the script is constant.
 ///
-/// Its standard input is a pipe that we hold open and never write to. When kietop ends, however it
-/// ends, the pipe closes and a watcher kills the whole group: a hung ffmpeg uses no processor time,
-/// so the bounds would not end it.
+/// Standard input is a pipe that kietop keeps open and never writes to. When kietop exits, for
+/// whatever reason, the pipe closes and a watcher kills the process group: a hung ffmpeg uses no CPU
+/// time, so the limits would not end it.
 const LIMITED_RUN_SCRIPT: &str = concat!(
     "ulimit -t 5 && ulimit -f 0 && ulimit -c 0 || exit 1; ",
     r#"case "$1" in linux) ulimit -v 524288 || exit 1;; esac; shift; "#,
@@ -62,19 +61,16 @@ const LIMITED_RUN_SCRIPT: &str = concat!(
     "kill $watcher; wait $watcher; exit $status",
 );
 
-/// Reads frames by ffmpeg.
+/// A frame reader that runs ffmpeg.
 #[derive(Debug, Clone)]
 pub struct Ffmpeg {
     search_path: SearchPath,
 }
 
 impl Ffmpeg {
-    /// Returns a reader that looks for ffmpeg among those programs, each time: it may be installed
-    /// meanwhile.
-    pub const fn new(programs: SearchPath) -> Self {
-        Self {
-            search_path: programs,
-        }
+    /// ffmpeg is looked up for each frame, because it may be installed meanwhile.
+    pub const fn new(search_path: SearchPath) -> Self {
+        Self { search_path }
     }
 
     async fn extract_frame(&self, file: &Path, at: Duration) -> Result<VideoFrame, PreviewError> {
@@ -92,10 +88,10 @@ impl Ffmpeg {
                 PreviewError::Panicked
             })?;
         let mut child = ProcessGroup::new(child);
-        let answer = time::timeout(CALL_TIMEOUT, child.read_output()).await;
-        let answer = answer.map_err(|_elapsed| PreviewError::TooSlow)?;
-        let bytes = answer.map_err(|error| {
-            tracing::debug!(%error, "ffmpeg's answer cannot be read");
+        let output = time::timeout(CALL_TIMEOUT, child.read_output()).await;
+        let output = output.map_err(|_elapsed| PreviewError::TooSlow)?;
+        let bytes = output.map_err(|error| {
+            tracing::debug!(%error, "cannot read the output of ffmpeg");
             PreviewError::Panicked
         })?;
         task::spawn_blocking(move || decode_frame(&bytes))
@@ -117,7 +113,7 @@ impl FrameReader for Ffmpeg {
 /// A process and its descendants; killed when dropped.
 struct ProcessGroup {
     child: Child,
-    /// The pipe whose end the watcher waits for; the process itself may be reaped before.
+    /// The pipe that the watcher reads; the process itself may be reaped before.
     _lifeline: Option<ChildStdin>,
 }
 
@@ -130,13 +126,12 @@ impl ProcessGroup {
         }
     }
 
-    /// Returns what it writes, up to the bound, once it has ended; nothing when it failed.
+    /// Returns the output of a successful run; empty if it failed or wrote too much.
     async fn read_output(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         if let Some(out) = &mut self.child.stdout {
             out.take(MAX_OUTPUT_LEN + 1).read_to_end(&mut bytes).await?;
         }
-        // One that writes more is not waited for, and no answer.
         if u64::try_from(bytes.len()).is_ok_and(|count| count > MAX_OUTPUT_LEN) {
             return Ok(Vec::new());
         }
@@ -147,7 +142,7 @@ impl ProcessGroup {
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
-        // Without an id it has ended and was waited for.
+        // Without an id it was reaped.
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
             let signal = rustix::process::Signal::KILL;
@@ -156,24 +151,24 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Returns the file's whole path, when it is a plain file that begins like an MP4.
+/// Returns the absolute path of a regular file that starts like an MP4.
 fn check_video_file(file: &Path) -> Result<PathBuf, PreviewError> {
     let missing = |error| {
-        tracing::debug!(%error, "a video is not there");
+        tracing::debug!(%error, "cannot open a video");
         PreviewError::FileMissing
     };
     let path = fs::canonicalize(file).map_err(missing)?;
     let mut options = OpenOptions::new();
     let opened = regular_file::open(&path, options.read(true), Symlinks::Follow);
-    let mut head = [0; 8];
-    let read = opened.map_err(missing)?.read_exact(&mut head);
-    match (read, head) {
+    let mut header = [0; 8];
+    let read = opened.map_err(missing)?.read_exact(&mut header);
+    match (read, header) {
         (Ok(()), [_, _, _, _, b'f', b't', b'y', b'p']) => Ok(path),
         _ => Err(PreviewError::Unreadable),
     }
 }
 
-/// Returns the bounded call that writes one frame of a file as a pixel map.
+/// Returns the limited command that writes one frame of a file as a pixel map.
 fn ffmpeg_command(program: &Path, file: &Path, at: Duration) -> Command {
     let mut name = OsString::from("file:");
     name.push(file);
@@ -181,7 +176,7 @@ fn ffmpeg_command(program: &Path, file: &Path, at: Duration) -> Command {
     command
         .args(["-c", LIMITED_RUN_SCRIPT])
         .arg(program)
-        // Shells of other systems cannot bound the memory.
+        // Other systems' shells cannot limit the memory.
         .arg(env::consts::OS)
         .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
         .args(["-protocol_whitelist", "file", "-f", "mov"])
@@ -207,7 +202,6 @@ fn ffmpeg_command(program: &Path, file: &Path, at: Duration) -> Command {
     command
 }
 
-/// Reads a pixel map.
 fn decode_frame(bytes: &[u8]) -> Result<VideoFrame, PreviewError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_DECODER_SIDE);
@@ -216,7 +210,7 @@ fn decode_frame(bytes: &[u8]) -> Result<VideoFrame, PreviewError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Pnm);
     reader.limits(limits);
     let image = reader.decode().map_err(|error| {
-        tracing::debug!(%error, "no frame");
+        tracing::debug!(%error, "cannot decode a frame");
         PreviewError::Unreadable
     })?;
     let (width, height) = (image.width(), image.height());

@@ -1,5 +1,4 @@
-//! Inputs that pictures are made of: where they were saved, else fetched once into a cache of a
-//! few.
+//! Inputs for previews: the saved file, else a download in a small cache.
 
 use std::{
     ffi::OsStr,
@@ -24,16 +23,16 @@ use crate::{
     ports::{BoxFuture, Downloader, InputProvider},
 };
 
-/// The largest input that is fetched for a picture, in bytes.
+/// The largest input downloaded for a preview, in bytes.
 pub const MAX_INPUT_LEN: u64 = 200_000_000;
 
-/// How long it may take to fetch one.
+/// The longest download of an input.
 const FETCH_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How many inputs stay in the cache.
+/// The number of inputs kept.
 const MAX_INPUTS: usize = 8;
 
-/// Keeps inputs in a folder, each in one of its own.
+/// A folder with a subfolder for each input.
 #[derive(Debug, Clone)]
 pub struct InputCache {
     folder: PathBuf,
@@ -41,8 +40,7 @@ pub struct InputCache {
 }
 
 impl InputCache {
-    /// Returns a cache in that folder, filled by that downloader: one of its own, so that pictures
-    /// take no save's turn.
+    /// `downloader` is separate from that of the saves, so that previews do not delay them.
     pub const fn new(folder: PathBuf, downloader: Arc<dyn Downloader>) -> Self {
         Self { folder, downloader }
     }
@@ -55,32 +53,32 @@ impl InputCache {
         if let Some(file) = &input.file {
             return Ok(file.clone());
         }
-        let own = self.folder.join(folder_name(&input.link));
-        let looked = own.clone();
-        let there = task::spawn_blocking(move || complete_file(&looked)).await;
-        if let Some(file) = there.map_err(|_panic| PreviewError::Panicked)? {
+        let input_folder = self.folder.join(folder_name(&input.link));
+        let folder = input_folder.clone();
+        let cached = task::spawn_blocking(move || complete_file(&folder)).await;
+        if let Some(file) = cached.map_err(|_panic| PreviewError::Panicked)? {
             return Ok(file);
         }
-        let order = DownloadRequest {
+        let request = DownloadRequest {
             task: task.clone(),
             number: 1,
             result_count: 1,
             url: input.link.clone(),
-            folder: own.clone(),
+            folder: input_folder.clone(),
             title: None,
         };
-        let fetching = time::timeout(FETCH_TIMEOUT, self.downloader.download(&order, &|_| ()));
-        let fetched = fetching.await;
-        let file = fetched
+        let download = self.downloader.download(&request, &|_| ());
+        let file = time::timeout(FETCH_TIMEOUT, download)
+            .await
             .unwrap_or(Err(DownloadError::Stopped))
             .map_err(|error| {
-                tracing::info!(task = %order.task, why = error.message(), "no input for a picture");
+                tracing::info!(task = %request.task, error = error.message(), "no input for a preview");
                 PreviewError::InputUnavailable
             })?;
         let folder = self.folder.clone();
-        let tidied = task::spawn_blocking(move || remove_oldest(&folder, &own)).await;
-        if let Ok(Err(error)) = tidied {
-            tracing::debug!(%error, "old inputs stay");
+        let removed = task::spawn_blocking(move || remove_oldest(&folder, &input_folder)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::debug!(%error, "cannot remove old inputs");
         }
         Ok(file)
     }
@@ -100,28 +98,32 @@ impl InputProvider for InputCache {
     }
 }
 
-/// Returns where the input behind a link lies in a folder of kept ones, if it does. Waits for the
-/// disk.
+/// Returns the cached file of a link in a cache folder. Blocks on the disk.
 pub fn cached_file_in(folder: &Path, link: &VideoUrl) -> Option<PathBuf> {
     complete_file(&folder.join(folder_name(link)))
 }
 
-/// Returns the name of an input's folder: a number that follows from its link.
+/// Returns the name of an input's folder: a hash of its link.
 fn folder_name(link: &VideoUrl) -> String {
     let mut hasher = DefaultHasher::new();
     link.as_str().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
-/// Returns the whole file in a folder; parts of one do not count.
+/// Returns the complete file in a folder; partial downloads do not count.
 fn complete_file(folder: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?;
     let mut files = entries.flatten().map(|entry| entry.path());
-    let is_of_a_part = |end: &OsStr| end == "part" || end == "meta" || end == "new";
-    files.find(|file| file.extension().is_some_and(|end| !is_of_a_part(end)) && file.is_file())
+    let is_partial =
+        |extension: &OsStr| extension == "part" || extension == "meta" || extension == "new";
+    files.find(|file| {
+        file.extension()
+            .is_some_and(|extension| !is_partial(extension))
+            && file.is_file()
+    })
 }
 
-/// Removes the oldest inputs. Only folders that are named like ours are touched.
+/// Removes the oldest inputs. Only folders with a name of this cache are touched.
 fn remove_oldest(folder: &Path, newest: &Path) -> io::Result<()> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -149,16 +151,16 @@ mod tests {
     fn inputs_are_keyed_by_link() {
         let folder = tempfile::tempdir().unwrap();
         let link = |text| VideoUrl::parse(text).unwrap();
-        let own = folder
+        let input_folder = folder
             .path()
             .join(folder_name(&link("https://ex.com/a.mp4?x=1")));
-        fs::create_dir(&own).unwrap();
-        fs::write(own.join("774d.mp4"), "film").unwrap();
+        fs::create_dir(&input_folder).unwrap();
+        fs::write(input_folder.join("774d.mp4"), "film").unwrap();
 
         let found = |text| cached_file_in(folder.path(), &link(text));
         assert_eq!(
             found("https://ex.com/a.mp4?x=1"),
-            Some(own.join("774d.mp4"))
+            Some(input_folder.join("774d.mp4"))
         );
         assert_eq!(found("https://ex.com/a.mp4"), None);
         assert_eq!(
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn only_complete_inputs_are_found() {
-        for (name, is_whole) in [
+        for (name, is_complete) in [
             ("774d.mp4", true),
             ("774d.mov", true),
             ("774d.webm", true),
@@ -180,7 +182,11 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(name), "film").unwrap();
 
-            assert_eq!(complete_file(folder.path()).is_some(), is_whole, "{name}");
+            assert_eq!(
+                complete_file(folder.path()).is_some(),
+                is_complete,
+                "{name}"
+            );
         }
     }
 }

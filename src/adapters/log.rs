@@ -1,8 +1,7 @@
-//! The log file: one line an event, safe to look at in a terminal, and without what links carry
-//! behind their `?`.
+//! The log file: one line for each event, without the query strings of links.
 //!
-//! Knows nothing of what is logged. Whoever reads the file reads what servers and libraries said,
-//! so each line is cleaned like any other text from outside.
+//! Events contain texts of servers and libraries, so each line is sanitised like any text from
+//! outside.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -21,16 +20,16 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::regular_file::{self, Symlinks};
 use crate::domain::text::CleanText;
 
-/// A log longer than this is begun anew, with a copy of the old one kept beside it, in bytes.
+/// The log is rotated beyond this length, in bytes.
 const MAX_LOG_LEN: u64 = 4 * 1024 * 1024;
 
 /// The longest line, in bytes.
 const MAX_LINE_LEN: usize = 16 * 1024;
 
-/// Begins the log: everything said from now on at that level or a graver one goes to the file.
+/// Starts logging events at `level` or above to a file.
 ///
-/// The file and its folder are for their owner alone. Fails when it cannot be opened, or when there
-/// is a log already.
+/// The file and its folder are private. Fails if the file cannot be opened or a log was started
+/// before.
 pub fn start(file: &Path, level: Level) -> io::Result<()> {
     tracing_subscriber::fmt()
         .with_ansi(false)
@@ -40,12 +39,12 @@ pub fn start(file: &Path, level: Level) -> io::Result<()> {
         .map_err(io::Error::other)
 }
 
-/// An open log.
+/// An open log file.
 #[derive(Debug)]
 struct RotatingLog {
     file: File,
     path: PathBuf,
-    /// Whether a thread is putting the old log aside.
+    /// Whether a thread is rotating the log.
     is_rotating: AtomicBool,
 }
 
@@ -60,7 +59,7 @@ impl RotatingLog {
         let mut append = OpenOptions::new();
         append.create(true).append(true).mode(0o600);
         let file = regular_file::open(path, &mut append, Symlinks::Refuse)?;
-        // The mode above is for a new file alone.
+        // The mode above applies to a new file only.
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         Ok(Self {
             file,
@@ -69,35 +68,34 @@ impl RotatingLog {
         })
     }
 
-    /// Begins the log anew when it has grown too long, with a copy of it beside it.
+    /// Copies a log that is too long to `.log.1`, and truncates it.
     ///
-    /// A copy, and the same file emptied: other instances have it open too, and would go on writing
-    /// to a file that was only renamed. The length is asked of the system, as what they write
-    /// counts as well.
+    /// It is not renamed, because other processes have it open and would continue to write to the
+    /// renamed file. Their events count too, so the length comes from the file system.
     fn rotate(&self) -> io::Result<()> {
         if self.file.metadata()?.len() <= MAX_LOG_LEN
             || self.is_rotating.swap(true, Ordering::SeqCst)
         {
             return Ok(());
         }
-        let turned = self.copy_and_truncate();
+        let result = self.copy_and_truncate();
         self.is_rotating.store(false, Ordering::SeqCst);
-        turned
+        result
     }
 
     fn copy_and_truncate(&self) -> io::Result<()> {
-        // Who holds the lock is doing the same.
+        // Another process is rotating it.
         if self.file.try_lock().is_err() {
             return Ok(());
         }
-        let outcome = self.file.metadata().and_then(|found| {
-            if found.len() > MAX_LOG_LEN {
+        let result = self.file.metadata().and_then(|meta| {
+            if meta.len() > MAX_LOG_LEN {
                 copy_log(&self.path, &self.path.with_extension("log.1"))?;
                 self.file.set_len(0)?;
             }
             Ok(())
         });
-        self.file.unlock().and(outcome)
+        self.file.unlock().and(result)
     }
 }
 
@@ -110,7 +108,7 @@ fn copy_log(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut from, &mut to).map(drop)
 }
 
-/// A log that takes events; each comes in one piece.
+/// The writer of events; each `write` is one event.
 #[derive(Debug, Clone)]
 struct LogWriter(Arc<RotatingLog>);
 
@@ -124,10 +122,10 @@ impl MakeWriter<'_> for LogWriter {
 
 impl Write for LogWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        // A log that cannot be put aside is better than none.
+        // A log that cannot be rotated is better than none.
         self.0.rotate().unwrap_or_default();
         let line = sanitize_event(&String::from_utf8_lossy(event));
-        // In one go, so that lines of several instances do not mix.
+        // In one call, so that lines of several processes do not mix.
         (&self.0.file).write_all(line.as_bytes())?;
         Ok(event.len())
     }
@@ -137,7 +135,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Returns an event as one line that cannot act on a terminal and holds no secret of a link.
+/// Formats an event as one sanitised line, with the secrets of links removed.
 fn sanitize_event(event: &str) -> String {
     let clean = CleanText::line(event, MAX_LINE_LEN);
     let mut line: String = clean
@@ -149,17 +147,17 @@ fn sanitize_event(event: &str) -> String {
     line
 }
 
-/// Reports whether a link cannot go on after `c`.
+/// Returns whether `c` ends a link.
 fn is_word_end(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | '<' | '>' | '`' | ',')
 }
 
-/// Returns a word without what a link has behind its `?`, and without its user and password.
+/// Removes the query string, the user and the password of a link.
 fn without_secrets(word: &str) -> String {
     let link = word.trim_end_matches(is_word_end);
     let end = word.get(link.len()..).unwrap_or_default();
     let (link, query) = match link.split_once('?') {
-        // At the end of a question there is nothing to hide.
+        // A `?` at the end of a sentence.
         Some((link, query)) if !query.is_empty() => (link, "?…"),
         _ => (link, ""),
     };
@@ -220,7 +218,7 @@ mod tests {
             assert!(RotatingLog::open(&path(name)).is_err(), "{name}");
         }
 
-        // The place of the older copy may hold anything too.
+        // The path of the copy may be anything too.
         fs::write(path("kietop.log"), "x").unwrap();
         make_fifo(&path("kietop.log.1"));
         assert!(copy_log(&path("kietop.log"), &path("kietop.log.1")).is_err());
@@ -234,7 +232,7 @@ mod tests {
     fn a_long_log_is_rotated_while_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state/kietop.log");
-        let aside = file.with_extension("log.1");
+        let copy = file.with_extension("log.1");
 
         let mut log = LogWriter(Arc::new(RotatingLog::open(&file).unwrap()));
         let mut other = LogWriter(Arc::new(RotatingLog::open(&file).unwrap()));
@@ -245,9 +243,9 @@ mod tests {
             log.write_all(line.as_bytes()).unwrap();
         }
 
-        let most = MAX_LOG_LEN + 2 * u64::try_from(MAX_LINE_LEN).unwrap();
+        let max_len = MAX_LOG_LEN + 2 * u64::try_from(MAX_LINE_LEN).unwrap();
         assert!(fs::metadata(&file).unwrap().len() < MAX_LOG_LEN);
-        assert!((MAX_LOG_LEN..most).contains(&fs::metadata(&aside).unwrap().len()));
+        assert!((MAX_LOG_LEN..max_len).contains(&fs::metadata(&copy).unwrap().len()));
         other.write_all(b"two\n").unwrap();
         assert!(fs::read_to_string(&file).unwrap().ends_with("two\n"));
     }

@@ -1,7 +1,6 @@
-//! Notices outside the program: the desktop's, and a program of the user's own.
+//! Desktop notifications, and the user's notification command.
 //!
-//! Texts go as arguments behind `--`, never through a shell; markup that a desktop would read is
-//! spelled out.
+//! Texts are passed as arguments after `--`, never through a shell; markup is escaped.
 
 use std::{env, ffi::OsString, thread, time::Duration};
 
@@ -11,13 +10,13 @@ use super::{
 };
 use crate::ports::Notifier;
 
-/// How long the desktop is given.
+/// The longest run of a notification program.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest text shown, in bytes.
 const MAX_TEXT_LEN: usize = 256;
 
-/// Of endings by `notify-send` (or `osascript`), and by the user's own program.
+/// Notifications by `notify-send` or `osascript`, and by the user's command.
 #[derive(Debug)]
 pub struct SystemNotifier {
     search_path: SearchPath,
@@ -26,17 +25,15 @@ pub struct SystemNotifier {
 }
 
 impl SystemNotifier {
-    /// Returns the notifier of where we run.
     pub fn from_env() -> Self {
         Self::new(SearchPath::from_env(), |name| env::var_os(name))
     }
 
-    /// Returns the notifier of a place with those programs and variables.
-    pub fn new(programs: SearchPath, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub fn new(search_path: SearchPath, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         Self {
-            search_path: programs,
-            // Over SSH the desktop is in front of nobody, or of somebody else.
+            search_path,
+            // Over SSH the desktop is not the user's.
             has_local_desktop: !is_over_ssh(is_set) && has_display(is_set),
             timeout: COMMAND_TIMEOUT,
         }
@@ -56,7 +53,7 @@ impl Notifier for SystemNotifier {
         }
         if let Some(program) = self.search_path.find("osascript") {
             let mut command = self.search_path.sandboxed_command(&program);
-            // The script is ours alone; the texts are its arguments.
+            // The script is constant; the texts are its arguments.
             let script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run";
             command.args(["-e", script, "--", title, body]);
             return command::run_with_timeout(command, b"", self.timeout);
@@ -67,7 +64,7 @@ impl Notifier for SystemNotifier {
     fn run_command(
         &self,
         command: &[String],
-        facts: &[(&'static str, String)],
+        variables: &[(&'static str, String)],
     ) -> Result<(), String> {
         let Some((name, args)) = command.split_first() else {
             return Ok(());
@@ -79,13 +76,13 @@ impl Notifier for SystemNotifier {
         let mut command = self.search_path.sandboxed_command(&program);
         command
             .args(args)
-            .envs(facts.iter().map(|(name, value)| (name, value)));
+            .envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command
             .spawn()
             .map_err(|error| format!("The command for notices cannot be started: {error}."))?;
-        // It may take as long as it likes; its end is taken in, so that no zombie stays.
+        // No time limit; the thread reaps it.
         let reaper = thread::Builder::new()
-            .name("notice".into())
+            .name("notify command".into())
             .spawn(move || child.wait().is_ok());
         reaper
             .map(drop)
@@ -98,7 +95,6 @@ fn truncate(text: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// Spells out what a desktop's markup would be made of.
 fn escape_markup(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -112,7 +108,7 @@ mod tests {
     use super::*;
     use crate::adapters::command::tests::with_canary_key;
 
-    /// Returns a folder with a fake program that writes down how it was called.
+    /// Returns a folder with a fake program that records its arguments and environment.
     fn bin(name: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
@@ -127,7 +123,7 @@ mod tests {
         let notifier = SystemNotifier::new(SearchPath::parse(&path), |name| {
             variables.contains(&name).then(|| "1".into())
         });
-        // None of the programs hangs, so only a machine that stands still reaches this.
+        // No program hangs; only a stalled machine reaches this.
         SystemNotifier {
             timeout: Duration::from_mins(5),
             ..notifier
@@ -169,29 +165,29 @@ mod tests {
         let folder = bin("notify-send");
         for variables in [&["SSH_TTY", "DISPLAY"][..], &[]] {
             let shown = notifier(folder.path(), variables).show("t", "b");
-            assert!(shown.is_err_and(|why| why.contains("no desktop")));
+            assert!(shown.is_err_and(|error| error.contains("no desktop")));
         }
     }
 
     #[test]
     fn notify_command_gets_details_but_not_the_key() {
         let test = "adapters::notify::tests::notify_command_gets_details_but_not_the_key";
-        with_canary_key(test, a_command_gets_the_facts);
+        with_canary_key(test, the_command_gets_the_details);
     }
 
-    fn a_command_gets_the_facts() {
-        let folder = bin("tell");
-        let command = ["tell", "a b", "$(id)"].map(String::from);
-        let facts = [("KIETOP_TITLE", "neon; $(id)\ntwo".to_owned())];
+    fn the_command_gets_the_details() {
+        let folder = bin("hook");
+        let command = ["hook", "a b", "$(id)"].map(String::from);
+        let details = [("KIETOP_TITLE", "neon; $(id)\ntwo".to_owned())];
 
-        let run = notifier(folder.path(), &[]).run_command(&command, &facts);
+        let run = notifier(folder.path(), &[]).run_command(&command, &details);
 
         assert_eq!(run, Ok(()));
-        assert_eq!(read(&folder.path().join("tell.args")), "[a b]\n[$(id)]\n");
-        let env = read(&folder.path().join("tell.env"));
+        assert_eq!(read(&folder.path().join("hook.args")), "[a b]\n[$(id)]\n");
+        let env = read(&folder.path().join("hook.env"));
         assert!(env.contains("KIETOP_TITLE=neon; $(id)\ntwo"), "{env}");
         assert!(!env.contains("canary"), "{env}");
         let missing = notifier(folder.path(), &[]).run_command(&["no-such-thing".into()], &[]);
-        assert!(missing.is_err_and(|why| why.contains("was not found")));
+        assert!(missing.is_err_and(|error| error.contains("was not found")));
     }
 }

@@ -1,7 +1,6 @@
-//! Proxy variables of the environment, checked before anything is sent.
+//! The proxy variables of the environment, checked before the first request.
 //!
-//! The HTTP library ignores a proxy it cannot parse and connects directly, which a user who demands
-//! a proxy must never get.
+//! The HTTP library ignores a proxy it cannot parse and connects directly; kietop must not.
 
 use std::env;
 
@@ -9,8 +8,8 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::domain::path_text::strip_quotes;
 
-/// Variables that name proxies. For https the first that is set counts; of a pair the first, even
-/// if it is empty.
+/// Variables with proxies. For https the first that is set applies; within a pair the first, even if
+/// it is empty.
 const PROXY_VARIABLES: [[&str; 2]; 3] = [
     ["HTTPS_PROXY", "https_proxy"],
     ["ALL_PROXY", "all_proxy"],
@@ -26,31 +25,26 @@ const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// A proxy variable that cannot be used. Its value is not shown: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// It is not an address.
     #[error("{0} is not the address of a proxy: give it as http://host:port, without quotes")]
     Unreadable(&'static str),
-    /// It names a SOCKS proxy.
     #[error("{0} names a SOCKS proxy, which kietop cannot use: give an HTTP proxy in HTTPS_PROXY")]
     SocksUnsupported(&'static str),
-    /// It is set, but the empty variable of its pair takes precedence.
+    /// The other variable of the pair is empty and takes precedence.
     #[error("{0} is set, but {1} is empty and goes before it: unset one of them")]
     Shadowed(&'static str, &'static str),
-    /// It is set, but so is the variable that switches all proxies off.
     #[error("{0} is set, but {CGI_MARKER} switches proxies off: unset one of them")]
     Disabled(&'static str),
-    /// It is not a list of hosts.
     #[error("{0} is not a list of hosts: give it as host,.domain, without quotes")]
     UnreadableExemptions(&'static str),
 }
 
-/// Returns the proxies that https requests may go through, as the environment names them.
+/// Returns the proxies that the environment names for https.
 pub(super) fn https_proxies() -> impl Iterator<Item = String> {
     let names = PROXY_VARIABLES.into_iter().flatten();
     let names = names.filter(|name| !is_http_only(name));
     names.filter_map(|name| env::var(name).ok())
 }
 
-/// Reports whether a variable names a proxy for plain http only.
 fn is_http_only(name: &str) -> bool {
     name.eq_ignore_ascii_case("http_proxy")
 }
@@ -62,7 +56,7 @@ pub fn check_environment() -> Result<(), ProxyError> {
 
 /// Checks variables; a value that is not UTF-8 is `Some(None)`.
 fn check_variables(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(), ProxyError> {
-    let mut is_decided = false;
+    let mut has_proxy = false;
     for pair in PROXY_VARIABLES {
         for name in pair {
             let text = match value(name) {
@@ -80,10 +74,10 @@ fn check_variables(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(),
                 return Err(ProxyError::Disabled(name));
             }
             let is_http = matches!(proxy.uri().scheme_str(), Some("http" | "https"));
-            if !is_http && !is_decided && !is_http_only(name) {
+            if !is_http && !has_proxy && !is_http_only(name) {
                 return Err(ProxyError::SocksUnsupported(name));
             }
-            is_decided = true;
+            has_proxy = true;
         }
     }
     for name in NO_PROXY_VARIABLES {
@@ -97,7 +91,7 @@ fn check_variables(value: impl Fn(&str) -> Option<Option<String>>) -> Result<(),
     Ok(())
 }
 
-/// Parses an address with the library's own code; refuses one that would be read as another.
+/// Parses an address with the library's own code; rejects one that it would read differently.
 fn parse_proxy(text: &str) -> Option<Intercept> {
     if strip_quotes(text) != text {
         return None;
@@ -172,10 +166,13 @@ mod tests {
                 );
             }
         }
-        let said = ProxyError::Unreadable("HTTPS_PROXY").to_string();
-        assert!(said.starts_with("HTTPS_PROXY is not the address"), "{said}");
-        let no_text = check_variables(|name| (name == "all_proxy").then_some(None));
-        assert_eq!(no_text, Err(ProxyError::Unreadable("all_proxy")));
+        let message = ProxyError::Unreadable("HTTPS_PROXY").to_string();
+        assert!(
+            message.starts_with("HTTPS_PROXY is not the address"),
+            "{message}"
+        );
+        let not_utf8 = check_variables(|name| (name == "all_proxy").then_some(None));
+        assert_eq!(not_utf8, Err(ProxyError::Unreadable("all_proxy")));
     }
 
     #[test]
@@ -195,13 +192,13 @@ mod tests {
     #[test]
     fn an_ignored_proxy_is_named() {
         let proxy = ("https_proxy", "http://127.0.0.1:1");
-        let hidden = check(&[("HTTPS_PROXY", ""), proxy]);
+        let shadowed = check(&[("HTTPS_PROXY", ""), proxy]);
         assert_eq!(
-            hidden,
+            shadowed,
             Err(ProxyError::Shadowed("https_proxy", "HTTPS_PROXY"))
         );
-        let switched_off = check(&[("REQUEST_METHOD", "GET"), proxy]);
-        assert_eq!(switched_off, Err(ProxyError::Disabled("https_proxy")));
+        let disabled = check(&[("REQUEST_METHOD", "GET"), proxy]);
+        assert_eq!(disabled, Err(ProxyError::Disabled("https_proxy")));
         assert_eq!(check(&[("REQUEST_METHOD", "GET")]), Ok(()));
     }
 

@@ -1,5 +1,4 @@
-//! Opening files by path: regular files only, so a FIFO or a device cannot block or feed us
-//! forever.
+//! Opens regular files only: a FIFO or device could block or never end.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,7 +14,7 @@ use rustix::fs::OFlags;
 pub enum Symlinks {
     /// In the user's own folders: dotfile managers and secret stores use links there.
     Follow,
-    /// In folders that others may write to, and for our own files.
+    /// In folders that others may write to, and for kietop's own files.
     Refuse,
 }
 
@@ -25,7 +24,7 @@ pub fn open(path: &Path, options: &mut OpenOptions, symlinks: Symlinks) -> io::R
         Symlinks::Follow => OFlags::NONBLOCK,
         Symlinks::Refuse => OFlags::NONBLOCK | OFlags::NOFOLLOW,
     };
-    // The standard library sets close-on-exec.
+    // The standard library sets O_CLOEXEC.
     let file = options
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
@@ -54,7 +53,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Makes a named pipe, by a command: rustix has no call for it on macOS.
+    /// Runs a command, because rustix has no such call on macOS.
     pub(in crate::adapters) fn make_fifo(path: &Path) {
         let made = Command::new("mkfifo").arg(path).status().unwrap();
         assert!(made.success());

@@ -1,6 +1,5 @@
-//! Resources the runtime needs at the start: file descriptors and a thread.
-//!
-//! The runtime panics when it cannot have them, so they are checked first.
+//! The file descriptors and the thread that the runtime needs at the start; without them it would
+//! panic.
 
 use std::{
     io,
@@ -10,31 +9,28 @@ use std::{
 
 use tokio::runtime::Runtime;
 
-/// Pairs of descriptors needed by the runtime, the list and one connection.
+/// The socket pairs that stand for the descriptors of the runtime, the list and one connection.
 const MIN_SOCKET_PAIRS: usize = 6;
 
-/// The resource that is missing.
+/// A missing resource.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourceError {
-    /// The limit of open files is too low.
     #[error("too few file descriptors are left ({0}): raise the limit (ulimit -n)")]
     Descriptors(io::Error),
-    /// No thread can be started.
     #[error("no thread can be started: end other programs, or raise the limit (ulimit -u)")]
     Threads,
 }
 
-/// Opens and closes as many descriptors as are needed.
+/// Checks the descriptors by opening and closing as many as are needed.
 pub fn check_descriptors() -> Result<(), ResourceError> {
     let pairs = (0..MIN_SOCKET_PAIRS).map(|_| UnixStream::pair());
     let pairs = pairs.collect::<io::Result<Vec<_>>>();
     pairs.map(drop).map_err(ResourceError::Descriptors)
 }
 
-/// Starts the runtime's first thread for blocking work.
+/// Starts the runtime's first blocking thread.
 ///
-/// The runtime panics when it has no such thread and cannot start one; with one it does without
-/// more.
+/// The runtime panics if it has none and cannot start one; with one it works without more.
 pub fn start_blocking_thread(runtime: &Runtime) -> Result<(), ResourceError> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));

@@ -1,18 +1,18 @@
-//! `$BROWSER`: command lines separated by `:`, split into words as a shell would. No shell runs.
+//! `$BROWSER`: command lines separated by `:`, split into words by a shell's rules, without a shell.
 
 use crate::adapters::{command::SearchPath, environment};
 
 /// Parses the variable into command lines, in order.
-pub(super) fn parse(text: &str, programs: &SearchPath) -> Result<Vec<Vec<String>>, String> {
+pub(super) fn parse(text: &str, search_path: &SearchPath) -> Result<Vec<Vec<String>>, String> {
     // An unquoted path with spaces.
-    if programs.find(text.trim()).is_some() {
+    if search_path.find(text.trim()).is_some() {
         return Ok(vec![vec![text.trim().to_owned()]]);
     }
     let mut lines = Vec::new();
     for mut words in split_command_lines(text)? {
         if let [line] = words.as_slice()
             && line.contains(char::is_whitespace)
-            && programs.find(line).is_none()
+            && search_path.find(line).is_none()
         {
             // Quotes around the whole line, as `.env` files keep them.
             words = split_command_lines(line)?
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(parse(&text), Ok(vec![line]), "{text}");
         }
         assert_eq!(parse(":"), Ok(Vec::new()));
-        let said = parse("$NO_SUCH_FOLDER/fox").unwrap_err();
-        assert!(said.contains("NO_SUCH_FOLDER"), "{said}");
+        let error = parse("$NO_SUCH_FOLDER/fox").unwrap_err();
+        assert!(error.contains("NO_SUCH_FOLDER"), "{error}");
     }
 }
