@@ -29,7 +29,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
-use crate::{domain::query::StateWord, simulator};
+use crate::{domain::query::StateWord, messages::command_line as messages, simulator};
 
 /// The exit codes beside 0.
 pub mod exit {
@@ -50,8 +50,8 @@ pub mod exit {
 
 /// Watches video tasks at kie.ai and never loses a result.
 ///
-/// Without a command: the dashboard. The key is read from `KIE_API_KEY`, else as the config file
-/// says.
+/// Without a command, opens the dashboard. The API key is read from `KIE_API_KEY`, else as the
+/// config file says.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Try it without a key or network: kietop demo")]
 pub struct Cli {
@@ -64,7 +64,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
-    /// Where the API is: https, or http on loopback [default: that of kie.ai]
+    /// Address of the API: https, or http on loopback [default: that of kie.ai]
     #[arg(
         long,
         global = true,
@@ -73,7 +73,7 @@ pub struct GlobalArgs {
         value_name = "URL"
     )]
     pub api_url: Option<String>,
-    /// The list file [default: kietop/kietop.db under the data home]
+    /// List file [default: kietop/kietop.db under the data home]
     #[arg(
         long,
         global = true,
@@ -82,7 +82,7 @@ pub struct GlobalArgs {
         value_name = "FILE"
     )]
     pub store: Option<PathBuf>,
-    /// The config file [default: kietop/config.toml under the config home]
+    /// Config file [default: kietop/config.toml under the config home]
     #[arg(
         long,
         global = true,
@@ -91,7 +91,7 @@ pub struct GlobalArgs {
         value_name = "FILE"
     )]
     pub config: Option<PathBuf>,
-    /// The account of the config file to use, with its own list
+    /// Account in the config file, with its own list
     #[arg(
         long,
         global = true,
@@ -100,14 +100,14 @@ pub struct GlobalArgs {
         value_name = "NAME"
     )]
     pub profile: Option<String>,
-    /// Change nothing: no task is added, removed or written down
+    /// Change nothing: add, remove and write no task
     #[arg(long, global = true)]
     pub read_only: bool,
 }
 
 impl GlobalArgs {
-    /// Rejects options that the simulator cannot use. Variables are ignored: they may be set for all
-    /// commands.
+    /// Rejects options that the simulator cannot use. Variables are ignored: they may be set for
+    /// all commands.
     pub fn reject_for_simulator(&self, command: &str) -> Result<(), CommandFailure> {
         let is_named = |variable: &str, value: Option<&OsStr>| {
             value.is_some() && std::env::var_os(variable).as_deref() != value
@@ -136,9 +136,7 @@ impl GlobalArgs {
             None => Ok(()),
             Some((option, ..)) => Err(CommandFailure::new(
                 exit::USAGE,
-                format!(
-                    "{option} does not go with {command}, which has a world of its own; leave it out."
-                ),
+                messages::not_for_simulator(option, command),
             )),
         }
     }
@@ -147,55 +145,54 @@ impl GlobalArgs {
 /// The commands beside the dashboard.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The dashboard against the built-in simulator: no key, no network, nothing kept
+    /// Open the dashboard with the built-in simulator: no key, no network, nothing kept
     Demo(SimulatorArgs),
-    /// Watch tasks
+    /// Add tasks to the list
     Add(AddArgs),
-    /// Stop watching tasks (the API is never asked to delete anything)
+    /// Remove tasks from the list (nothing is deleted at kie.ai)
     Remove(RemoveArgs),
-    /// The list as last known
+    /// Print the list (no network)
     List(ListArgs),
-    /// One task in full
+    /// Show one task
     Show(ShowArgs),
-    /// Wait until tasks have ended, and say of each how, as it ends
+    /// Wait for tasks to finish, one line as each does
     Wait(WaitArgs),
     /// Open a result (or input) video in the browser
     Open(OpenArgs),
-    /// Save result videos to the disk: whole, resumable, nothing overwritten
+    /// Save result videos: complete, resumable, nothing overwritten
     Save(SaveArgs),
-    /// The settings: the commented default file, where the file is looked for, what is wrong with
-    /// it
+    /// Print the default config file, its path, or the errors in it
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// The simulator alone, for anyone's client; prints its URL and task ids
+    /// Serve the simulated API to any client; prints its URL and task ids
     Simulate(SimulateArgs),
-    /// Completions for a shell, to standard output
+    /// Print shell completions
     Completions(CompletionsArgs),
-    /// Print the manual page, or a page of the manual
+    /// Print the man page, or a page of the manual
     Man(ManArgs),
 }
 
 /// The subcommands of `kietop config`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigCommand {
-    /// The commented default file, to begin one's own with
+    /// Print a commented template with the defaults
     Default,
-    /// Where the config file is looked for, and whether it is there
+    /// Print the path of the config file, and whether it exists
     Path,
-    /// Whether the config file is valid; names every fault with its line and column
+    /// Check the config file; reports every error with line and column
     Check,
 }
 
 /// Options of the simulator.
 #[derive(Debug, Clone, Args)]
 pub struct SimulatorArgs {
-    /// How many tasks it starts with, at most 10000
+    /// Number of tasks, at most 10000
     #[arg(long, default_value_t = simulator::SimulatorSettings::default().tasks, value_name = "N", value_parser = parse_task_count)]
     pub tasks: usize,
     /// Simulated seconds per second, 0.01 to 10000
     #[arg(long, default_value_t = simulator::SimulatorSettings::default().speed, value_name = "X", value_parser = parse_speed)]
     pub speed: f64,
-    /// Another number, another world
+    /// Random seed
     #[arg(long, default_value_t = simulator::SimulatorSettings::default().seed, value_name = "N")]
     pub seed: u64,
 }
@@ -203,20 +200,20 @@ pub struct SimulatorArgs {
 fn parse_task_count(text: &str) -> Result<usize, String> {
     let tasks = text.parse().ok();
     let tasks = tasks.filter(|tasks| *tasks <= simulator::MAX_TASKS);
-    tasks.ok_or_else(|| format!("a world has 0 to {} tasks", simulator::MAX_TASKS))
+    tasks.ok_or_else(|| messages::out_of_range(0, simulator::MAX_TASKS))
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok();
     let speed = speed.filter(|speed| simulator::SPEED_RANGE.contains(speed));
     let (min, max) = (simulator::SPEED_RANGE.start(), simulator::SPEED_RANGE.end());
-    speed.ok_or_else(|| format!("a speed is {min} to {max}"))
+    speed.ok_or_else(|| messages::out_of_range(min, max))
 }
 
 /// Arguments of `kietop simulate`.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
-    /// The port on 127.0.0.1; 0 takes a free one
+    /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0, value_name = "P")]
     pub port: u16,
     #[command(flatten)]
@@ -226,13 +223,13 @@ pub struct SimulateArgs {
 /// Arguments of `kietop add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// Task ids, or links or JSON that contain some; `-` finds ids in any text on standard input
+    /// Task ids, or links or JSON that contain ids; `-` finds ids in any text on standard input
     #[arg(required = true, value_name = "ID|-")]
     pub ids: Vec<String>,
-    /// What to call them
+    /// Label for the new tasks
     #[arg(long, value_name = "TEXT")]
     pub label: Option<String>,
-    /// Copy standard input to standard output unchanged while its ids are added
+    /// Copy standard input to standard output
     #[arg(long)]
     pub tee: bool,
     /// Add arguments as they are, even if they do not look like task ids
@@ -243,7 +240,7 @@ pub struct AddArgs {
 /// Arguments of `kietop remove`.
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
-    /// Task ids, or unique beginnings of at least 4 characters
+    /// Task ids, or unique prefixes of at least 4 characters
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
 }
@@ -254,16 +251,16 @@ pub struct ListArgs {
     /// Only tasks in this state (may be given several times)
     #[arg(long, value_name = "STATE")]
     pub state: Vec<StateWord>,
-    /// Only tasks that pass this filter: words, state:failed, took:>5m, !not …, as in the dashboard
+    /// Only tasks that match this filter, as in the dashboard: words, state:failed, took:>5m, !not
     #[arg(long, value_name = "QUERY")]
     pub filter: Option<String>,
-    /// Ask after every unfinished task first, once
+    /// Check every unfinished task first
     #[arg(long)]
     pub refresh: bool,
-    /// One JSON array
+    /// Print a JSON array
     #[arg(long)]
     pub json: bool,
-    /// Comma-separated values with a head, the names of JSON as columns
+    /// Print CSV with a header row; the columns are the JSON fields
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 }
@@ -271,13 +268,13 @@ pub struct ListArgs {
 /// Arguments of `kietop show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A task id, or a unique beginning of at least 4 characters
+    /// A task id, or a unique prefix of at least 4 characters
     #[arg(value_name = "ID")]
     pub id: String,
-    /// Ask after it first
+    /// Check the task first
     #[arg(long)]
     pub refresh: bool,
-    /// JSON
+    /// Print a JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -285,17 +282,16 @@ pub struct ShowArgs {
 /// Arguments of `kietop wait`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all were made, 3 at least one failed, 4 the key is missing or refused, 5 no such task, or removed meanwhile, 124 timed out, 130 interrupted."
+    after_help = "Exit codes: 0 all succeeded, 3 at least one failed, 4 the key is missing or was refused, 5 no such task or removed meanwhile, 124 timed out, 130 interrupted."
 )]
 pub struct WaitArgs {
-    /// Task ids, or unique beginnings of at least 4 characters; none: all unfinished tasks of the
-    /// list
+    /// Task ids, or unique prefixes of at least 4 characters [default: all unfinished tasks]
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
-    /// Give up after this time: 90s, 15m, 2h30m
+    /// Stop waiting after this time: 90s, 15m, 2h30m
     #[arg(long, value_name = "DUR")]
     pub timeout: Option<wait::TimeoutArg>,
-    /// One line of JSON for each task
+    /// Print a JSON object for each task, one on each line
     #[arg(long)]
     pub json: bool,
 }
@@ -303,10 +299,10 @@ pub struct WaitArgs {
 /// Arguments of `kietop open`.
 #[derive(Debug, Args)]
 pub struct OpenArgs {
-    /// A task id, or a unique beginning of at least 4 characters
+    /// A task id, or a unique prefix of at least 4 characters
     #[arg(value_name = "ID")]
     pub id: String,
-    /// The input video in place of the result
+    /// Open the input video, not the result
     #[arg(long)]
     pub origin: bool,
 }
@@ -314,10 +310,10 @@ pub struct OpenArgs {
 /// Arguments of `kietop save`.
 #[derive(Debug, Args)]
 pub struct SaveArgs {
-    /// Task ids, or unique beginnings of at least 4 characters
+    /// Task ids, or unique prefixes of at least 4 characters
     #[arg(required = true, value_name = "ID")]
     pub ids: Vec<String>,
-    /// The folder, made when it is not there [default: kietop under your folder of videos]
+    /// Folder, created if needed [default: kietop in your videos folder]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }
@@ -333,7 +329,7 @@ pub struct CompletionsArgs {
 /// Arguments of `kietop man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// A page; without one: the manual page in the format of man
+    /// Page of the manual [default: the man page]
     #[arg(value_name = "TOPIC")]
     pub topic: Option<manual::Topic>,
 }

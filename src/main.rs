@@ -50,6 +50,7 @@ use kietop::{
         time::Now,
         watched_task::MAX_LABEL_LEN,
     },
+    messages::command_line as messages,
     ports::{Clock, ListStore, RequestLimiter},
     runtime::{
         self, Themes,
@@ -86,7 +87,7 @@ fn main() {
         result
     });
     let code = result.unwrap_or_else(|failure| {
-        output::to_stderr(&format!("kietop: {failure}"));
+        output::report(&failure.message);
         failure.code
     });
     command::kill_all();
@@ -95,9 +96,8 @@ fn main() {
 
 /// Starts the runtime with one blocking thread, which it keeps.
 fn start_runtime() -> Result<Runtime, CommandFailure> {
-    let failed = |why: &dyn fmt::Display| {
-        CommandFailure::general(format!("The program cannot start: {why}."))
-    };
+    let failed =
+        |reason: &dyn fmt::Display| CommandFailure::general(messages::cannot_start(&reason));
     resource_check::check_descriptors().map_err(|error| failed(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -266,13 +266,12 @@ async fn run_demo(args: &SimulatorArgs, global: &GlobalArgs) -> Result<i32, Comm
         SystemClock::wall(),
     )
     .await;
-    let simulator = started.map_err(|error| {
-        CommandFailure::general(format!("The simulator cannot start: {error}."))
-    })?;
+    let simulator = started
+        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
     let origin = ApiOrigin::parse(simulator.base_url().as_str())
-        .map_err(|error| CommandFailure::general(format!("The simulator's address: {error}.")))?;
+        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
     let key = ApiKey::parse("demo")
-        .map_err(|error| CommandFailure::general(format!("The simulator's key: {error}.")))?;
+        .map_err(|error| CommandFailure::general(messages::cannot_start_simulator(&error)))?;
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
     let clock = DemoClock {
         wall: simulator.clock(),
@@ -372,13 +371,11 @@ async fn run_screen(
         caps: TerminalCaps::from_env(|name| env::var_os(name)),
         assumed_size: fallback_size(|name| env::var(name).ok()),
     };
-    let (mut screen, interruptions) = TerminalScreen::enter(options).map_err(|error| {
-        CommandFailure::general(format!("The terminal cannot be used: {error}."))
-    })?;
+    let (mut screen, interruptions) = TerminalScreen::enter(options)
+        .map_err(|error| CommandFailure::general(messages::cannot_use_terminal(&error)))?;
     let state = State::new(app_settings);
-    let input = InputReader::open(screen.query_times()).map_err(|error| {
-        CommandFailure::general(format!("The terminal cannot be read: {error}."))
-    })?;
+    let input = InputReader::open(screen.query_times())
+        .map_err(|error| CommandFailure::general(messages::cannot_read_terminal(&error)))?;
     let code = runtime::run(
         &mut screen,
         input.events(),
@@ -493,10 +490,7 @@ fn require_terminal() -> Result<(), CommandFailure> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
         return Ok(());
     }
-    Err(CommandFailure::new(
-        exit::USAGE,
-        "The dashboard needs a terminal. Without one: kietop list, kietop --help.",
-    ))
+    Err(CommandFailure::new(exit::USAGE, messages::NO_TERMINAL))
 }
 
 /// A callback for the recovery of a damaged list.

@@ -56,7 +56,7 @@ fn add_finds_ids_and_rm_removes_them() {
         .unwrap();
     assert_eq!(
         stdout(&found),
-        format!("{OTHER_ID} added\n{ID} watched already\n")
+        format!("{OTHER_ID} added\n{ID} already watched\n")
     );
 
     assert_eq!(
@@ -205,7 +205,7 @@ async fn list_prints_the_documented_answer_as_json() {
     assert_eq!(
         again.status.code(),
         Some(0),
-        "finished tasks are not asked after, so no key is needed"
+        "finished tasks are not checked, so no key is needed"
     );
 }
 
@@ -252,7 +252,7 @@ async fn ctrl_c_keeps_received_answers() {
         (stdout(&ended), stderr(&ended)),
         (
             "",
-            "kietop: Interrupted; what was answered by then is kept.\n"
+            "kietop: Interrupted. The answers received so far are kept.\n"
         )
     );
     let kept: Value = serde_json::from_str(stdout(&run(&store, &["show", ID, "--json"]))).unwrap();
@@ -289,7 +289,7 @@ fn add_arguments_are_ids_or_contain_ids() {
     let added = run(&store, &["add", &twin]);
     assert_eq!(stdout(&added), format!("{twin} added\n"));
     assert!(
-        stderr(&added).contains(&format!("another spelling of {ID}")),
+        stderr(&added).contains(&format!("{twin} differs from {ID}")),
         "{}",
         stderr(&added)
     );
@@ -478,7 +478,7 @@ fn reading_a_missing_list_does_not_create_it() {
     ] {
         let read = run(&store, words);
         assert_eq!((read.status.code(), stdout(&read)), (Some(code), ""));
-        let named = format!("There is no list at {} yet", store.display());
+        let named = format!("No list at {} yet", store.display());
         assert!(stderr(&read).contains(&named), "{}", stderr(&read));
     }
     assert!(!store.parent().unwrap().exists());
@@ -550,11 +550,7 @@ fn a_deleted_list_is_restored_from_the_id_file() {
     std::fs::remove_file(&store).unwrap();
 
     let read = run(&store, &["list", "--read-only"]);
-    assert!(
-        stderr(&read).contains("There is no list at"),
-        "{}",
-        stderr(&read)
-    );
+    assert!(stderr(&read).contains("No list at"), "{}", stderr(&read));
     assert!(!store.exists());
     let listed = run(&store, &["list"]);
 
@@ -575,8 +571,8 @@ fn rm_reports_every_error_and_removes_nothing() {
     assert_eq!((refused.status.code(), stdout(&refused)), (Some(5), ""));
     assert_eq!(
         stderr(&refused),
-        "kietop: No task no-such-id on the list; kietop list shows what is watched.\n\
-         No task 77 on the list; a beginning needs 4 characters to stand for an id.\n\
+        "kietop: No task no-such-id on the list. kietop list shows all tasks.\n\
+         No task 77 on the list. An id prefix needs at least 4 characters.\n\
          Nothing was removed.\n"
     );
     assert!(stdout(&run(&store, &["list"])).starts_with(ID));
@@ -620,7 +616,7 @@ fn states_use_filter_words_and_no_match_is_reported() {
         let said = if is_in {
             ""
         } else {
-            "kietop: No task on the list passes the filter.\n"
+            "kietop: No task matches the filter.\n"
         };
         assert_eq!(stderr(&by_option), said, "{state}");
     }
@@ -646,7 +642,7 @@ fn simulate_and_demo_refuse_invalid_options() {
     let store = folder.path().join("list.db");
     let refused = run(&store, &["simulate"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("--store does not go with simulate"));
+    assert!(stderr(&refused).contains("--store cannot be used with simulate"));
     for words in [["demo", "--speed", "0"], ["demo", "--tasks", "100000"]] {
         let refused = run(&store, &words);
         assert_eq!(refused.status.code(), Some(2));
@@ -703,7 +699,7 @@ fn add_completes_when_stdout_is_full() {
             .unwrap();
 
         assert_eq!(ended.status.code(), Some(1));
-        assert!(stderr(&ended).contains("kietop: Standard output cannot be written: "));
+        assert!(stderr(&ended).contains("kietop: Cannot write to standard output: "));
         let listed: Value =
             serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
         assert_eq!(listed.as_array().unwrap().len(), 2000, "{words:?}");

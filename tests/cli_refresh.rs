@@ -221,7 +221,7 @@ async fn one_signal_ends_a_refresh_and_keeps_answers() {
             (stdout(&ended), stderr(&ended)),
             (
                 "",
-                "kietop: Interrupted; what was answered by then is kept.\n"
+                "kietop: Interrupted. The answers received so far are kept.\n"
             )
         );
         let state = if is_list { "failed" } else { "new" };
@@ -378,7 +378,7 @@ async fn wait_respects_a_shared_backoff() {
     );
     let said = stderr(&waited);
     assert_eq!(said.matches("Checks blocked").count(), 1, "{said}");
-    assert_eq!(said.matches("Checks succeed again").count(), 1, "{said}");
+    assert_eq!(said.matches("Checks work again").count(), 1, "{said}");
 }
 
 #[tokio::test]

@@ -270,7 +270,7 @@ async fn save_names_and_records_the_file() {
     let again = home.run(&api.origin(), &["save", ID]).await;
     assert_eq!(
         stdout(&again),
-        format!("{ID} saved already {}\n", path.display())
+        format!("{ID} already saved {}\n", path.display())
     );
     let on_disk = ["list", "--filter", "state:saved"];
     let listed = home.run(&api.origin(), &on_disk).await;
@@ -358,7 +358,7 @@ async fn save_reports_failures_and_saves_the_rest() {
         stdout(&saved)
     );
     assert!(
-        stderr(&saved).contains("there is no result to save (new)"),
+        stderr(&saved).contains("no result to save (new)"),
         "{}",
         stderr(&saved)
     );
@@ -441,7 +441,7 @@ async fn a_killed_save_is_completed_by_the_next() {
             Signal::KILL => (None, ""),
             signal => (
                 Some(128 + signal.as_raw()),
-                "kietop: Interrupted; what came is kept, and the same command goes on.\n",
+                "kietop: Interrupted. Run the same command to resume.\n",
             ),
         };
         assert_eq!((ended.status.code(), stderr(&ended)), (code, said));

@@ -16,14 +16,14 @@ use crate::{
     },
     domain::{
         id_extract::{
-            Certainty, FoundId, IdExtractor, KnownSecrets, Skipped, certain_ids, extract_argument,
+            Certainty, FoundId, IdExtractor, KnownSecrets, certain_ids, extract_argument,
         },
         list_change::{ChangeResult, ListChange},
         task::{Family, TaskId},
         text::CleanText,
         watched_task::MAX_LABEL_LEN,
     },
-    messages::ids,
+    messages::{command_line as messages, ids},
     ports::ListStore as _,
     ui::format,
 };
@@ -45,10 +45,7 @@ const MIN_ID_LEN: usize = MIN_PREFIX_LEN;
 pub fn run(args: &AddArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::require_writable(global)?;
     if args.tee && !args.ids.iter().any(|text| text == "-") {
-        return Err(CommandFailure::new(
-            exit::USAGE,
-            "--tee needs the argument - (standard input).",
-        ));
+        return Err(CommandFailure::new(exit::USAGE, messages::TEE_NEEDS_STDIN));
     }
     let secrets = services::known_secrets(&services::load_config(global)?)?;
     let mut given = Vec::new();
@@ -135,7 +132,7 @@ impl IdAdder {
             Ok(lines) => self.print_results(&lines),
             Err(failure) => {
                 for id in ids {
-                    output::to_stderr(&format!("kietop: not added: {id}"));
+                    output::report(&messages::not_added(id));
                 }
                 self.not_added += ids.len();
                 self.failure.get_or_insert(failure);
@@ -159,16 +156,14 @@ impl IdAdder {
             .map_err(|error| services::store_failure(&error))?;
         self.added += ids.len();
         for (id, variant) in variants {
-            output::to_stderr(&format!(
-                "kietop: {id} looks like another spelling of {variant}; capitals count, so it is a task of its own."
-            ));
+            output::report(&messages::case_variant(&id, &variant));
         }
         let line = |(id, applied): (&TaskId, ChangeResult)| {
             let word = match applied {
                 ChangeResult::Added(_) => "added",
-                ChangeResult::AlreadyWatched => "watched already",
+                ChangeResult::AlreadyWatched => "already watched",
                 ChangeResult::Removed | ChangeResult::NotWatched | ChangeResult::Recorded => {
-                    "noted"
+                    "recorded"
                 }
             };
             format!("{id} {word}\n")
@@ -201,7 +196,7 @@ impl IdAdder {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    let message = format!("Standard input cannot be read: {error}.");
+                    let message = messages::cannot_read_stdin(&error);
                     self.stream_failure
                         .get_or_insert(CommandFailure::general(message));
                     break;
@@ -215,9 +210,7 @@ impl IdAdder {
         self.add_found(&extractor.finish(), &mut report);
         report.print(&extractor);
         if report.certain == 0 && self.stream_failure.is_none() && !self.tee {
-            return Err(CommandFailure::general(
-                "No task id found on standard input.",
-            ));
+            return Err(CommandFailure::general(messages::NO_ID_ON_STDIN));
         }
         Ok(())
     }
@@ -242,10 +235,7 @@ impl IdAdder {
             match found.certainty {
                 Certainty::Certain => {}
                 Certainty::Unnamed => report.unnamed += 1,
-                Certainty::Suspicious => output::to_stderr(&format!(
-                    "kietop: {}",
-                    ids::extra_characters_skipped(found.id.as_str())
-                )),
+                Certainty::Suspicious => output::report(&ids::extra_characters_skipped(found.id.as_str())),
             }
         }
     }
@@ -254,14 +244,12 @@ impl IdAdder {
         let Some(failure) = self.failure.or(self.stream_failure) else {
             return Ok(());
         };
-        let count = match self.not_added {
-            0 => return Err(failure),
-            1 => "1 id was not added".to_owned(),
-            count => format!("{count} ids were not added"),
-        };
+        if self.not_added == 0 {
+            return Err(failure);
+        }
         Err(CommandFailure::new(
             failure.code,
-            format!("{count}, {} were: {}", self.added, failure.message),
+            messages::add_failed(self.not_added, self.added, &failure.message),
         ))
     }
 }
@@ -277,25 +265,19 @@ impl InputReport {
     fn print(&self, extractor: &IdExtractor) {
         let (rejected, more) = extractor.rejected();
         for word in rejected {
-            let message = ids::not_task_id(word.as_str());
-            output::to_stderr(&format!("kietop: {message}"));
+            output::report(&ids::not_task_id(word.as_str()));
         }
         if more > 0 {
-            output::to_stderr(&format!("kietop: {}", ids::more_not_task_ids(more)));
+            output::report(&ids::more_not_task_ids(more));
         }
-        if let Some(line) = describe_skipped(extractor.skipped(), self.unnamed) {
-            output::to_stderr(&format!("kietop: skipped {line}."));
+        let mut parts = format::skipped_values(extractor.skipped());
+        if self.unnamed > 0 {
+            parts.push(ids::unnamed_values(self.unnamed));
+        }
+        if !parts.is_empty() {
+            output::report(&messages::skipped(&parts));
         }
     }
-}
-
-/// Returns the skipped values by kind; `None` if nothing was skipped.
-fn describe_skipped(skipped: Skipped, unnamed: usize) -> Option<String> {
-    let mut parts = format::skipped_values(skipped);
-    if unnamed > 0 {
-        parts.push(ids::unnamed_values(unnamed));
-    }
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Returns whether no input arrives within [`MAX_PAUSE`].

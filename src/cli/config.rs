@@ -4,6 +4,7 @@ use super::{CommandFailure, ConfigCommand, GlobalArgs, output, paths, services};
 use crate::{
     config::{self, DEFAULT_FILE},
     domain::text::CleanText,
+    messages::command_line as messages,
 };
 
 /// The longest path shown, in bytes.
@@ -24,9 +25,9 @@ fn print_path(global: &GlobalArgs) -> Result<(), CommandFailure> {
     let shown = file.to_string_lossy();
     output::to_stdout(&format!("{}\n", CleanText::line(&shown, MAX_PATH_LEN)))?;
     output::to_stderr(if file.is_file() {
-        "It is there."
+        messages::FILE_EXISTS
     } else {
-        "It is not there; kietop config default prints one to begin with."
+        messages::NO_FILE
     });
     Ok(())
 }
@@ -34,11 +35,12 @@ fn print_path(global: &GlobalArgs) -> Result<(), CommandFailure> {
 fn check_file(global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::load_config(global)?;
     let file = config::config_file_path(&services::overrides(global)?).ok();
-    output::to_stdout(&match file.filter(|file| file.is_file()) {
+    let line = match file.filter(|file| file.is_file()) {
         Some(file) => {
             let shown = file.to_string_lossy();
-            format!("{}: no fault.\n", CleanText::line(&shown, MAX_PATH_LEN))
+            messages::config_ok(&CleanText::line(&shown, MAX_PATH_LEN))
         }
-        None => "There is no config file; the defaults hold.\n".to_owned(),
-    })
+        None => messages::USING_DEFAULTS.to_owned(),
+    };
+    output::to_stdout(&format!("{line}\n"))
 }

@@ -23,14 +23,14 @@ use crate::{
         fuzzy::Searcher,
         label_index::LabelIndex,
         list_change::{AccessMode, JournalLine, ListChange, StoreError},
-        poll_result::{ErrorScope, PollError, PollResult},
+        poll_result::{PollError, PollResult},
         query::{FilterContext, MAX_QUERY_LEN, Query},
         schedule::PollState,
         task::{Family, TaskId, TaskState},
         text::CleanText,
         watched_task::WatchedTask,
     },
-    messages::tasks::NO_LONGER_ON_SERVER,
+    messages::{command_line as messages, tasks::NO_LONGER_ON_SERVER},
     ports::{Clock as _, ListStore as _},
     ui::{format, theme::Theme},
 };
@@ -72,7 +72,7 @@ pub async fn run(args: &ListArgs, global: &GlobalArgs) -> Result<(), CommandFail
             && query.matches(watched, &context, &mut searcher)
     });
     if tasks.is_empty() && labels.count() > 0 && !(query.is_empty() && states.is_empty()) {
-        output::to_stderr("kietop: No task on the list passes the filter.");
+        output::report(messages::NO_FILTER_MATCH);
     }
     tasks.sort_by(|a, b| (b.started_at(), b.id()).cmp(&(a.started_at(), a.id())));
     let records = || {
@@ -312,21 +312,18 @@ impl CheckCounts {
             .collect();
         let named: usize = named.iter().map(|(_, count)| count).sum();
         if failed > named {
-            reasons.push(format!("other reasons: {}", failed - named));
+            reasons.push(messages::other_reasons(failed - named));
         }
         let reasons = reasons.join("; ");
         if self.succeeded == 0 {
-            let what = match (failed, self.failed_by_reason.as_slice()) {
-                (1, [(reason, _)]) => format!("The check failed: {reason}."),
-                _ => format!("All {failed} checks failed ({reasons})."),
+            let message = match (failed, self.failed_by_reason.as_slice()) {
+                (1, [(reason, _)]) => messages::check_failed(reason),
+                _ => messages::all_checks_failed(failed, &reasons),
             };
-            let message = format!("{what} Last known states are shown; try again.");
             return Some(CommandFailure::general(message));
         }
         let all = failed.saturating_add(self.succeeded);
-        output::to_stderr(&format!(
-            "kietop: {failed} of {all} checks failed ({reasons})."
-        ));
+        output::report(&messages::some_checks_failed(failed, all, &reasons));
         None
     }
 }
@@ -379,31 +376,20 @@ impl AnswerSink for ListAnswerSink<'_> {
 }
 
 fn interrupted_failure(signal: i32) -> CommandFailure {
-    CommandFailure::new(
-        exit::SIGNAL_BASE + signal,
-        "Interrupted; what was answered by then is kept.",
-    )
+    CommandFailure::new(exit::SIGNAL_BASE + signal, messages::REFRESH_INTERRUPTED)
 }
 
-/// Converts an account-wide error. The next steps differ from those of the dashboard, which
-/// retries automatically.
 fn account_failure(error: &PollError) -> CommandFailure {
-    let (code, next) = match error {
-        PollError::NoKey => (exit::UNAUTHORISED, "Set KIE_API_KEY."),
-        PollError::Unauthorized(_) | PollError::KeyUnreadable(_) => {
-            (exit::UNAUTHORISED, error.next_step())
+    let code = match error {
+        PollError::NoKey | PollError::Unauthorized(_) | PollError::KeyUnreadable(_) => {
+            exit::UNAUTHORISED
         }
-        PollError::Redirected(_) | PollError::WrongAddress => (exit::FAILED, error.next_step()),
-        PollError::Untrusted(_) => (
-            exit::FAILED,
-            "Is this a network login page, or is an authority missing (SSL_CERT_FILE)?",
-        ),
-        PollError::Blocked(_) => (
-            exit::FAILED,
-            "Try another network: a VPN, a data center's address or a login page may be the cause.",
-        ),
-        PollError::OutOfCredits => (exit::FAILED, "Add credits at https://kie.ai."),
-        PollError::Offline(_)
+        PollError::Redirected(_)
+        | PollError::WrongAddress
+        | PollError::Untrusted(_)
+        | PollError::Blocked(_)
+        | PollError::OutOfCredits
+        | PollError::Offline(_)
         | PollError::RateLimited { .. }
         | PollError::Maintenance
         | PollError::TimedOut
@@ -412,8 +398,9 @@ fn account_failure(error: &PollError) -> CommandFailure {
         | PollError::Rejected { .. }
         | PollError::Server { .. }
         | PollError::Malformed(_)
-        | PollError::AnswerLost => (exit::FAILED, "The list is shown as last known; try again."),
+        | PollError::AnswerLost => exit::FAILED,
     };
+    let next = messages::account_next_step(error);
     let message = format::capitalised(&error.message());
     CommandFailure::new(code, format!("{}. {next}", message.trim_end_matches('.')))
 }
@@ -496,16 +483,9 @@ fn format_run_time(watched: &WatchedTask) -> String {
 /// Describes the last failed check; an account-wide error is marked as such.
 fn describe_failed_check(watched: &WatchedTask, error: &PollError) -> String {
     if watched.is_no_longer_on_server() {
-        return format!(
-            "{}. What was known is kept.",
-            format::capitalised(NO_LONGER_ON_SERVER)
-        );
+        return messages::last_known_state(&format::capitalised(NO_LONGER_ON_SERVER));
     }
-    let message = format::capitalised(&error.message());
-    match error.scope() {
-        ErrorScope::Account => format!("{message}. This concerns the account, not the task."),
-        ErrorScope::Task => format!("{message}. {}", error.next_step()),
-    }
+    messages::last_failed_check(&format::capitalised(&error.message()), error)
 }
 
 /// Formats one task as lines of name and value.

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use clap::{Command, CommandFactory as _, ValueEnum, builder::PossibleValue};
 
 use super::{Cli, CommandFailure, CompletionsArgs, ManArgs, output};
+use crate::messages::command_line as messages;
 
 /// A page of the manual.
 #[derive(Debug, Clone, Copy)]
@@ -54,16 +55,16 @@ impl ValueEnum for Topic {
 /// Sections that the definition does not contain: variables without an option, and exit codes.
 const EXTRA_SECTIONS: &str = r#".TP
 \fBKIE_API_KEY\fR
-The key of the API
+The API key
 .TP
 \fBKIETOP_LOG\fR
-How much is logged: error, warn, info, debug, trace
+The log level: error, warn, info, debug, trace
 .TP
 \fBNO_COLOR\fR
-No colours, where it is set
+Disables colours if set
 .SH "EXIT STATUS"
-0 done, 1 failed (whatever the command, when a damaged list was not recovered completely), 2 wrong usage, 3 \fBwait\fR: a task failed, 4 the key is missing or refused, 5 no such task on the list,
-124 \fBwait\fR: time ran out, 130 \fBwait\fR, \fBsave\fR or \fB\-\-refresh\fR interrupted by Ctrl\-C (the dashboard and
+0 done, 1 failed (for any command also if a damaged list was not recovered completely), 2 wrong usage or configuration, 3 \fBwait\fR: a task failed, 4 the key is missing or was refused, 5 no such task on the list,
+124 \fBwait\fR: timed out, 130 \fBwait\fR, \fBsave\fR or \fB\-\-refresh\fR interrupted by Ctrl\-C (the dashboard and
 \fBsimulate\fR end with 0), 128+n ended by another signal.
 "#;
 
@@ -80,9 +81,8 @@ pub fn print_manual(args: &ManArgs) -> Result<(), CommandFailure> {
     if let Some(topic) = args.topic {
         return output::to_stdout(topic.text);
     }
-    let page = render_page(&Cli::command()).map_err(|error| {
-        CommandFailure::general(format!("The manual page cannot be made: {error}."))
-    })?;
+    let page = render_page(&Cli::command())
+        .map_err(|error| CommandFailure::general(messages::cannot_render_manual(&error)))?;
     output::to_stdout(&String::from_utf8_lossy(&page))
 }
 
@@ -105,7 +105,7 @@ fn render_page(cli: &Command) -> io::Result<Vec<u8>> {
             let name = name.to_string_lossy();
             writeln!(
                 page,
-                ".TP\n\\fB{name}\\fR\nThe same as \\fB\\-\\-{}\\fR",
+                ".TP\n\\fB{name}\\fR\nSame as \\fB\\-\\-{}\\fR",
                 long.replace('-', "\\-")
             )?;
         }

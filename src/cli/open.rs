@@ -1,5 +1,5 @@
-//! `kietop open`: opens a task's video in the browser, from the disk if it is saved. Prints the link
-//! if no browser can be started.
+//! `kietop open`: opens a task's video in the browser, from the disk if it is saved. Prints the
+//! link if no browser can be started.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use crate::{
         input_cache,
     },
     domain::{link::VideoUrl, list_change::ListChange},
+    messages::command_line as messages,
     ports::{ListStore as _, VideoOpener as _},
 };
 
@@ -26,13 +27,11 @@ pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
         watched.task.state().videos().collect()
     };
     let Some(url) = videos.first() else {
-        let what = if args.origin { "input" } else { "result" };
-        return Err(CommandFailure::general(format!(
-            "{id} has no {what} video that can be opened; kietop show {id} tells what is known."
-        )));
+        let kind = if args.origin { "input" } else { "result" };
+        return Err(CommandFailure::general(messages::no_video(&id, kind)));
     };
     for other in videos.iter().skip(1) {
-        output::to_stderr(&format!("kietop: there is another one: {}", other.as_str()));
+        output::report(&messages::another_video(other.as_str()));
     }
     let config = services::load_config(global)?;
     let browser = Browser::new(
@@ -48,9 +47,7 @@ pub fn run(args: &OpenArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     };
     if let Err(reason) = opened {
         output::to_stdout(&format!("{}\n", url.as_str()))?;
-        return Err(CommandFailure::general(format!(
-            "{reason} The link is above."
-        )));
+        return Err(CommandFailure::general(messages::open_failed(&reason)));
     }
     if global.read_only {
         return Ok(());

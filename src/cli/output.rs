@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 
 use super::{CommandFailure, exit};
-use crate::domain::text::CleanText;
+use crate::{domain::text::CleanText, messages::command_line as messages};
 
 /// The longest message, in bytes.
 const MAX_MESSAGE_LEN: usize = 64 * 1024;
@@ -20,8 +20,8 @@ pub fn stdout_result(result: io::Result<()>) -> Result<(), CommandFailure> {
     match result {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(CommandFailure::general(format!(
-            "Standard output cannot be written: {error}."
+        Err(error) => Err(CommandFailure::general(messages::cannot_write_stdout(
+            &error,
         ))),
     }
 }
@@ -32,6 +32,11 @@ pub fn stdout_result(result: io::Result<()>) -> Result<(), CommandFailure> {
 pub fn to_stderr(text: &str) {
     let text = CleanText::block(text, MAX_MESSAGE_LEN);
     writeln!(io::stderr(), "{text}").unwrap_or_default();
+}
+
+/// Writes a message with the program's name to standard error.
+pub fn report(message: &str) {
+    to_stderr(&format!("kietop: {message}"));
 }
 
 /// Prints the help, the version or the usage error that clap returns in place of a command. Returns
@@ -45,7 +50,7 @@ pub fn print_parser_message(message: &clap::Error) -> i32 {
     match stdout_result(message.print().and_then(|()| io::stdout().flush())) {
         Ok(()) => 0,
         Err(failure) => {
-            to_stderr(&format!("kietop: {failure}"));
+            report(&failure.message);
             failure.code
         }
     }

@@ -13,6 +13,7 @@ use crate::{
         Config, UserSettings,
         paths::{self, BaseFolderError},
     },
+    messages::command_line as messages,
     ui::format,
 };
 
@@ -80,8 +81,8 @@ pub fn save_folder(settings: &UserSettings) -> Result<PathBuf, CommandFailure> {
 /// Describes an unusable base folder, with the next step.
 pub fn base_folder_failure(error: &BaseFolderError) -> CommandFailure {
     let next = match error {
-        BaseFolderError::NoHome => "set HOME, or name files and folders by options",
-        BaseFolderError::NotAbsolute { .. } => "give a path that begins with /",
+        BaseFolderError::NoHome => messages::SET_HOME,
+        BaseFolderError::NotAbsolute { .. } => messages::GIVE_ABSOLUTE_PATH,
     };
     let error = format::capitalised(&error.to_string());
     CommandFailure::new(exit::USAGE, format!("{error}; {next}."))

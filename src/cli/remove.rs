@@ -1,5 +1,5 @@
-//! `kietop remove`: removes tasks from the list. Nothing is deleted on the server, and the journal is
-//! kept.
+//! `kietop remove`: removes tasks from the list. Nothing is deleted on the server, and the journal
+//! is kept.
 
 use std::fmt::Write as _;
 
@@ -7,6 +7,7 @@ use super::{CommandFailure, GlobalArgs, RemoveArgs, exit, output, resolve, servi
 use crate::{
     adapters::desktop::SystemClock,
     domain::list_change::{ChangeResult, ListChange},
+    messages::command_line as messages,
     ports::ListStore as _,
 };
 
@@ -30,7 +31,7 @@ pub fn run(args: &RemoveArgs, global: &GlobalArgs) -> Result<(), CommandFailure>
     }
     if !errors.is_empty() {
         if args.ids.len() > 1 {
-            errors.push("Nothing was removed.".to_owned());
+            errors.push(messages::NOTHING_REMOVED.to_owned());
         }
         return Err(CommandFailure::new(exit::NO_SUCH_TASK, errors.join("\n")));
     }

@@ -7,6 +7,7 @@ use crate::{
         store::{MIN_PREFIX_LEN, SqliteStore},
     },
     domain::{task::TaskId, text::CleanText, watched_task::WatchedTask},
+    messages::command_line as messages,
 };
 
 /// Finds the watched task with this id or unique prefix.
@@ -20,17 +21,15 @@ pub fn resolve_id(store: &mut SqliteStore, text: &str) -> Result<TaskId, Command
         (Some(id), None) => Ok(id),
         (None, _) if text.chars().count() < MIN_PREFIX_LEN => Err(CommandFailure::new(
             exit::NO_SUCH_TASK,
-            format!(
-                "No task {shown} on the list; a beginning needs {MIN_PREFIX_LEN} characters to stand for an id."
-            ),
+            messages::prefix_too_short(&shown, MIN_PREFIX_LEN),
         )),
         (None, _) => Err(CommandFailure::new(
             exit::NO_SUCH_TASK,
-            format!("No task {shown} on the list; kietop list shows what is watched."),
+            messages::no_match(&shown),
         )),
         (Some(one), Some(other)) => Err(CommandFailure::new(
             exit::NO_SUCH_TASK,
-            format!("{shown} is not unique: {one} and {other} begin so; give more of it."),
+            messages::ambiguous_prefix(&shown, &one, &other),
         )),
     }
 }
@@ -45,7 +44,7 @@ pub fn find_task(store: &mut SqliteStore, id: &TaskId) -> Result<WatchedTask, Co
 
 /// Returns the failure for a task that is not on the list.
 pub fn not_on_list(id: &TaskId) -> CommandFailure {
-    CommandFailure::new(exit::NO_SUCH_TASK, format!("No task {id} on the list."))
+    CommandFailure::new(exit::NO_SUCH_TASK, messages::not_on_list(id))
 }
 
 /// Records which of a task's saved files exist. Blocks on the disk.

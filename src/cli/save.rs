@@ -27,6 +27,7 @@ use crate::{
         time::{elapsed, format_age},
         watched_task::WatchedTask,
     },
+    messages::command_line as messages,
     ports::{Downloader, ListStore as _},
     ui::{format, theme::Theme},
 };
@@ -58,7 +59,7 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
             Ok(pending) => requests.extend(pending),
             Err(reason) => {
                 failures += 1;
-                output::to_stderr(&format!("kietop: {id}: {reason}"));
+                output::report(&format!("{id}: {reason}"));
             }
         }
     }
@@ -71,22 +72,14 @@ pub async fn run(args: &SaveArgs, global: &GlobalArgs) -> Result<(), CommandFail
         // Dropping the downloads keeps their partial files and releases their permits.
         signal = signals.next() => return Err(interrupted_failure(signal)),
     };
-    match failures {
-        0 => Ok(()),
-        1 => Err(CommandFailure::general(
-            "One result is not saved, see above.",
-        )),
-        many => Err(CommandFailure::general(format!(
-            "{many} results are not saved, see above."
-        ))),
+    if failures == 0 {
+        return Ok(());
     }
+    Err(CommandFailure::general(messages::not_saved(failures)))
 }
 
 fn interrupted_failure(signal: i32) -> CommandFailure {
-    CommandFailure::new(
-        exit::SIGNAL_BASE + signal,
-        "Interrupted; what came is kept, and the same command goes on.",
-    )
+    CommandFailure::new(exit::SIGNAL_BASE + signal, messages::SAVE_INTERRUPTED)
 }
 
 /// Returns the absolute path of the folder to save to.
@@ -115,15 +108,15 @@ fn pending_requests(
         let estimate = crate::domain::estimate::RunTimes::default().estimate();
         let status = watched.status(&estimate, retention, now);
         let word = Theme::monochrome().status_style(status, now).full_word;
-        return Ok(Err(format!("there is no result to save ({word}).")));
+        return Ok(Err(messages::nothing_to_save(word)));
     }
     resolve::check_saved_files(watched);
     let note = watched.task.state().undelivered_note();
     if !note.is_empty() {
-        output::to_stderr(&format!("kietop: {}:{note}", watched.id()));
+        output::report(&format!("{}:{note}", watched.id()));
     }
     for file in watched.saved_results.existing() {
-        output::to_stdout(&result_line(watched.id(), "saved already", &file.path))?;
+        output::to_stdout(&result_line(watched.id(), "already saved", &file.path))?;
     }
     Ok(Ok(watched.download_requests(folder)))
 }
@@ -193,27 +186,21 @@ async fn download_all(
             .apply(&[change])
             .map_err(|error| services::store_failure(&error))?;
         if applied.contains(&ChangeResult::NotWatched) {
-            output::to_stderr(&format!(
-                "kietop: {} was removed from the list; the result is not recorded there.",
-                request.task
-            ));
+            output::report(&messages::save_not_recorded(&request.task));
         }
         match (result, retry) {
             (Ok(path), _) => output::to_stdout(&result_line(&request.task, "saved", &path))?,
             (Err(error), Some(wait)) => {
-                let (message, wait_text) = (error.message(), format_age(wait));
                 progress.clear();
-                output::to_stderr(&format!(
-                    "kietop: {}: {message}. Next try in {wait_text}.",
-                    request.task
-                ));
+                let retry = messages::next_try(&error.message(), &format_age(wait));
+                output::report(&format!("{}: {retry}", request.task));
                 downloads.push(start(index, request, wait));
             }
             (Err(error), None) => {
                 failures += 1;
                 let message = error.message();
                 let next = error.next_step();
-                output::to_stderr(&format!("kietop: {}: {message}. {next}", request.task));
+                output::report(&format!("{}: {message}. {next}", request.task));
             }
         }
     }

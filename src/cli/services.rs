@@ -27,6 +27,7 @@ use crate::{
         list_change::{AccessMode, StoreError},
         path_text::strip_quotes,
     },
+    messages::command_line as messages,
 };
 
 const KEY_VARIABLE: &str = "KIE_API_KEY";
@@ -56,7 +57,7 @@ static HAS_INCOMPLETE_RECOVERY: AtomicBool = AtomicBool::new(false);
 
 /// Reports a recovery on standard error, and records an incomplete one for the exit code.
 pub fn report_recovery(recovery: &Recovery) {
-    output::to_stderr(&format!("kietop: {recovery}"));
+    output::report(&recovery.to_string());
     if !recovery.is_complete() {
         HAS_INCOMPLETE_RECOVERY.store(true, Ordering::Relaxed);
     }
@@ -91,10 +92,7 @@ pub fn read_access_mode(file: &Path, global: &GlobalArgs) -> AccessMode {
     if exists || (!global.read_only && store::has_id_log(file)) {
         return access_mode(global);
     }
-    output::to_stderr(&format!(
-        "kietop: There is no list at {} yet; kietop add begins one.",
-        file.display()
-    ));
+    output::report(&messages::no_list(file));
     AccessMode::ReadOnly
 }
 
@@ -194,7 +192,7 @@ fn environment_key() -> Result<Option<ApiKey>, CommandFailure> {
     };
     let text = text
         .to_str()
-        .ok_or_else(|| CommandFailure::new(exit::USAGE, format!("{KEY_VARIABLE} is no text.")))?;
+        .ok_or_else(|| CommandFailure::new(exit::USAGE, messages::not_utf8(KEY_VARIABLE)))?;
     match ApiKey::parse(text) {
         Ok(key) => Ok(Some(key)),
         Err(KeyError::Empty) => Ok(None),
@@ -212,10 +210,7 @@ pub fn store_failure(error: &StoreError) -> CommandFailure {
 /// Fails with `--read-only`.
 pub fn require_writable(global: &GlobalArgs) -> Result<(), CommandFailure> {
     if global.read_only {
-        return Err(CommandFailure::new(
-            exit::USAGE,
-            "--read-only and this command do not go together.",
-        ));
+        return Err(CommandFailure::new(exit::USAGE, messages::READ_ONLY));
     }
     Ok(())
 }

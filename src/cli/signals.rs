@@ -9,8 +9,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers; a signal without one keeps its default action. SIGHUP stays ignored if
-    /// it was at the start (`nohup`).
+    /// Installs the handlers; a signal without one keeps its default action. SIGHUP stays ignored
+    /// if it was at the start (`nohup`).
     pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [

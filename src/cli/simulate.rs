@@ -1,7 +1,7 @@
 //! `kietop simulate`: serves the simulated API to any client until Ctrl-C.
 
 use super::{CommandFailure, SimulateArgs, SimulatorArgs, output};
-use crate::{adapters::desktop::SystemClock, simulator};
+use crate::{adapters::desktop::SystemClock, messages::command_line as messages, simulator};
 
 pub fn simulator_settings(args: &SimulatorArgs, port: u16) -> simulator::SimulatorSettings {
     let SimulatorArgs { tasks, speed, seed } = *args;
@@ -18,12 +18,8 @@ pub fn simulator_settings(args: &SimulatorArgs, port: u16) -> simulator::Simulat
 pub async fn run(args: &SimulateArgs) -> Result<(), CommandFailure> {
     let settings = simulator_settings(&args.simulator, args.port);
     let started = simulator::start(settings, SystemClock::wall()).await;
-    let simulator = started.map_err(|error| {
-        CommandFailure::general(format!(
-            "Port {} cannot be used: {error}; try another --port.",
-            args.port
-        ))
-    })?;
+    let simulator = started
+        .map_err(|error| CommandFailure::general(messages::cannot_use_port(args.port, &error)))?;
     let url = simulator.base_url();
     let mut lines = format!("{url}\n");
     for id in simulator
@@ -40,15 +36,11 @@ pub async fn run(args: &SimulateArgs) -> Result<(), CommandFailure> {
         simulator.initial_tasks().len(),
         simulator.on_demand_ids().len(),
     );
-    output::to_stderr(&format!(
-        "{tasks} tasks, and {on_demand} more ids that begin when they are first asked after."
-    ));
-    output::to_stderr(&format!(
-        "Any key will do: KIE_API_KEY=x KIETOP_API_URL={url} kietop. Ctrl-C ends it."
-    ));
+    output::to_stderr(&messages::simulated_tasks(tasks, on_demand));
+    output::to_stderr(&messages::simulator_hint(&url));
     tokio::signal::ctrl_c()
         .await
-        .map_err(|error| CommandFailure::general(format!("No signals here: {error}.")))?;
+        .map_err(|error| CommandFailure::general(messages::cannot_handle_signals(&error)))?;
     simulator.shutdown().await;
     Ok(())
 }

@@ -26,6 +26,7 @@ use crate::{
         time::Now,
         watched_task::WatchedTask,
     },
+    messages::command_line as messages,
     ports::{Clock as _, ListStore},
     ui::format,
 };
@@ -40,7 +41,7 @@ impl FromStr for TimeoutArg {
     fn from_str(text: &str) -> Result<Self, String> {
         duration_text::parse(text.trim(), BareNumber::Seconds)
             .map(Self)
-            .map_err(|_no_span| format!("{text} is no span of time: 90s, 15m, 2h30m, 1d"))
+            .map_err(|_error| messages::NOT_A_DURATION.to_owned())
     }
 }
 
@@ -132,7 +133,7 @@ impl WaitProgress {
                 }
                 None if self.reported.insert(id.clone()) => {
                     self.has_removed = true;
-                    output::to_stderr(&format!("kietop: {id} was removed from the list."));
+                    output::report(&messages::removed_from_list(id));
                 }
                 Some(_) | None => {}
             }
@@ -158,7 +159,7 @@ impl WaitProgress {
         let unfinished = unfinished.filter(|watched| !is_finished(watched));
         let reason = BlockReason::find(state, unfinished, self.started_at, now);
         if let Some(line) = self.block_tracker.update(reason, now.wall) {
-            output::to_stderr(&format!("kietop: {line}"));
+            output::report(&line);
         }
     }
 
@@ -168,8 +169,8 @@ impl WaitProgress {
             return;
         }
         match error {
-            Some(error) => output::to_stderr(&format!("kietop: Not saved: {error}. Trying again.")),
-            None => output::to_stderr("kietop: The list is saved again."),
+            Some(error) => output::report(&messages::cannot_save_list(error)),
+            None => output::report(messages::LIST_SAVED_AGAIN),
         }
         self.reported_error = error.cloned();
     }
@@ -195,17 +196,10 @@ impl WaitProgress {
     pub fn timeout_failure(&self) -> CommandFailure {
         let left = self.tasks.iter().flatten();
         let left = left.filter(|id| !self.reported.contains(*id)).count();
-        let unfinished = match left {
-            1 => "1 task has not finished".to_owned(),
-            left => format!("{left} tasks have not finished"),
-        };
         let blocked = self
             .block_tracker
             .timeout_clause(SystemClock::start().now());
-        CommandFailure::new(
-            exit::TIMED_OUT,
-            format!("Timed out: {unfinished}{blocked}. Run the same command to keep waiting."),
-        )
+        CommandFailure::new(exit::TIMED_OUT, messages::timed_out(left, &blocked))
     }
 }
 
@@ -217,15 +211,12 @@ fn key_failure(state: &State) -> Option<CommandFailure> {
     }
     let message = format::capitalised(&backoff.error.message());
     let step = backoff.error.next_step();
-    let retry = if backoff.is_external {
-        " To try it again: kietop list --refresh."
-    } else {
-        ""
-    };
-    Some(CommandFailure::new(
-        exit::UNAUTHORISED,
-        format!("{message}. {step}{retry}"),
-    ))
+    let mut message = format!("{message}. {step}");
+    if backoff.is_external {
+        message.push(' ');
+        message.push_str(messages::TRY_KEY_AGAIN);
+    }
+    Some(CommandFailure::new(exit::UNAUTHORISED, message))
 }
 
 /// Returns the unfinished tasks, oldest first.
@@ -313,8 +304,5 @@ impl ListStore for FilteredStore {
 }
 
 pub fn interrupted_failure(signal: i32) -> CommandFailure {
-    CommandFailure::new(
-        exit::SIGNAL_BASE + signal,
-        "Interrupted; what was heard by then is kept.",
-    )
+    CommandFailure::new(exit::SIGNAL_BASE + signal, messages::WAIT_INTERRUPTED)
 }

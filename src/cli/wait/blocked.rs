@@ -12,6 +12,7 @@ use crate::{
         time::{self, Now},
         watched_task::WatchedTask,
     },
+    messages::command_line as messages,
     ui::format,
 };
 
@@ -115,24 +116,24 @@ impl BlockTracker {
         let BlockReason {
             message, next_step, ..
         } = &block.reason;
-        Some(format!("Checks blocked: {message}. {next_step}"))
+        Some(messages::checks_blocked(message, next_step))
     }
 
     fn end_period(&mut self, now: Timestamp) -> Option<String> {
         let block = self.current.take()?;
         self.last_end = Some(now);
         let lasted = format::run_time(time::elapsed(block.since, now));
-        (!block.reported_kinds.is_empty()).then(|| format!("Checks succeed again after {lasted}."))
+        (!block.reported_kinds.is_empty()).then(|| messages::checks_work_again(&lasted))
     }
 
-    /// Returns a clause to append, such as "; checks blocked since 14:02: …"; empty if the checks are
-    /// not blocked.
+    /// Returns a clause to append, such as "; checks blocked since 14:02: …"; empty if the checks
+    /// are not blocked.
     pub(super) fn timeout_clause(&self, now: Now) -> String {
         let Some(block) = &self.current else {
             return String::new();
         };
         let since = format::date_time_minutes(block.since, now, &self.zone);
-        format!("; checks blocked since {since}: {}", block.reason.message)
+        messages::blocked_since(&since, &block.reason.message)
     }
 }
 
@@ -183,8 +184,8 @@ mod tests {
         );
         let tomorrow = blocks.timeout_clause(moment(24 * 3600));
         assert!(tomorrow.contains("since 15 Jan 08:00"), "{tomorrow}");
-        let ended = blocks.update(None, at(130));
-        assert_eq!(ended.as_deref(), Some("Checks succeed again after 2m00s."));
+        let end = blocks.update(None, at(130));
+        assert_eq!(end.as_deref(), Some("Checks work again after 2m00s."));
         assert_eq!(blocks.update(None, at(131)), None);
         assert_eq!(blocks.timeout_clause(moment(131)), "");
     }
