@@ -165,7 +165,7 @@ fn the_copy_message_names_the_channel() {
     assert_eq!(story.send(copy_result("made", Ok("wl-copy"))), []);
     assert_eq!(story.message(), "Copied the id with wl-copy.");
 
-    let effects = story.send(copy_result("made", Err("no clipboard program was found")));
+    let effects = story.send(copy_result("made", Err("no clipboard program found")));
     assert_eq!(
         effects,
         [Effect::Terminal(TerminalRequest::Copy("made".into()))]
@@ -448,7 +448,7 @@ fn without_a_browser_the_link_is_shown_and_copied() {
     };
     let (task, url) = (task.clone(), url.clone());
 
-    let result = Err("There is no display here to start a browser on.".into());
+    let result = Err("No display: cannot start a browser.".into());
     let effects = story.send(Msg::Opened { task, url, result });
 
     assert_eq!(

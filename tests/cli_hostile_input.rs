@@ -282,7 +282,7 @@ fn a_full_disk_is_reported_without_panic() {
         assert_eq!(ended.status.code(), Some(1), "{words:?}: {ended:?}");
         let said = String::from_utf8(ended.stderr).unwrap();
         assert!(
-            said.starts_with("kietop: Standard output cannot be written: "),
+            said.starts_with("kietop: Cannot write to standard output: "),
             "{said}"
         );
         assert_eq!(said.lines().count(), 1, "{said}");
@@ -585,8 +585,8 @@ fn resource_limits_are_reported_without_panic() {
         }
     }
     for (limit, expected) in [
-        ("-n 8", "too few file descriptors are left"),
-        ("-u 1", "no thread can be started"),
+        ("-n 8", "too few file descriptors left"),
+        ("-u 1", "cannot start a thread"),
     ] {
         let ended = run_with_limit(home, limit, "list");
         let said = String::from_utf8_lossy(&ended.stderr);

@@ -373,11 +373,15 @@ fn config_prints_default_path_and_errors() {
     );
     let (code, path, beside) = home.run(&["config", "path"]);
     assert_eq!((code, path.trim_end()), (0, home.file().to_str().unwrap()));
-    assert!(beside.starts_with("It is not there"), "{beside}");
+    assert!(beside.starts_with("Not found."), "{beside}");
     assert_eq!(home.run(&["config", "check"]).0, 0);
 
     let home = ConfigHome::new(Some("thme = 1\n[pace]\nyoung = 0\n"));
-    assert!(home.run(&["config", "path"]).2.starts_with("It is there"));
+    assert!(
+        home.run(&["config", "path"])
+            .2
+            .starts_with("The file exists.")
+    );
     let (code, out, err) = home.run(&["config", "check"]);
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(
@@ -389,7 +393,7 @@ fn config_prints_default_path_and_errors() {
     let good = ConfigHome::new(Some("ascii = \"on\"\n"));
     let (code, out, _) = good.run(&["config", "check"]);
     assert_eq!(code, 0);
-    assert!(out.ends_with("config.toml: no fault.\n"), "{out}");
+    assert!(out.ends_with("config.toml: OK\n"), "{out}");
 }
 
 #[test]
@@ -462,7 +466,7 @@ fn relative_base_folders_are_refused_early() {
                 let (code, out, err) = output_parts(&command.output().unwrap());
                 let case = format!("{variable}={value} {words:?}: {err}");
                 assert_eq!((code, out.as_str()), (2, ""), "{case}");
-                let expected = format!("{variable} is \"{value}\", which is not an absolute path");
+                let expected = format!("{variable} is not an absolute path: \"{value}\"");
                 assert!(err.contains(&expected), "{case}");
             }
         }
@@ -474,7 +478,10 @@ fn relative_base_folders_are_refused_early() {
     fs::write(home.0.path().join(".config/user-dirs.dirs"), named).unwrap();
     let (code, _, err) = home.run(&["save", ID]);
     assert_eq!(code, 2);
-    assert!(err.contains("user-dirs.dirs is \"Videos\""), "{err}");
+    assert!(
+        err.contains("user-dirs.dirs is not an absolute path: \"Videos\""),
+        "{err}"
+    );
 }
 
 #[test]
@@ -608,7 +615,7 @@ fn each_profile_has_its_own_list() {
     let (code, out, err) = home.run(&["--profile", "studio", "list"]);
     assert_eq!((code, out.as_str()), (0, ""));
     assert!(
-        err.contains("no list at") && err.contains("studio.db"),
+        err.contains("No list at") && err.contains("studio.db"),
         "{err}"
     );
     let added = home

@@ -173,7 +173,7 @@ struct NullPrograms;
 
 impl Clipboard for NullPrograms {
     fn copy(&self, _: &str) -> Result<String, String> {
-        Err("no clipboard program was found".into())
+        Err("no clipboard program found".into())
     }
 }
 
@@ -197,7 +197,7 @@ impl Notifier for NullPrograms {
 
 impl VideoOpener for NullBrowser {
     fn open(&self, _: &VideoUrl) -> Result<(), String> {
-        Err("There is no display here.".into())
+        Err("No display.".into())
     }
     fn open_file(&self, _: &Path) -> Result<(), String> {
         Ok(())

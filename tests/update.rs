@@ -627,7 +627,7 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
     let msg = Msg::Opened {
         task: opened.clone(),
         url: url.clone(),
-        result: Err("There is no display here.".into()),
+        result: Err("No display.".into()),
     };
     update(&mut state, msg, now());
     assert!(

@@ -96,7 +96,7 @@ fn candidates(is_set: impl Fn(&str) -> bool) -> Vec<ClipboardTool> {
 
 impl Clipboard for SystemClipboard {
     fn copy(&self, text: &str) -> Result<String, String> {
-        let mut last_error = "no clipboard program was found".to_owned();
+        let mut last_error = "no clipboard program found".to_owned();
         for tool in &self.tools {
             let Some(program) = self.search_path.find(tool.name) else {
                 continue;
@@ -214,7 +214,7 @@ mod tests {
         );
         assert_eq!(
             clipboard(folder.path(), &[]).copy("x"),
-            Err("no clipboard program was found".into())
+            Err("no clipboard program found".into())
         );
     }
 

@@ -25,8 +25,8 @@ pub(super) const SECRET_VARIABLES: [&str; 1] = ["KIE_API_KEY"];
 /// The time between two checks of a child's status.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The process groups of the running children, for [`kill_all`]; 0 is a free slot. A child without a
-/// slot still has its time limit.
+/// The process groups of the running children, for [`kill_all`]; 0 is a free slot. A child without
+/// a slot still has its time limit.
 static RUNNING_GROUPS: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
 
 /// The slot of a running child, freed when dropped.
@@ -140,7 +140,7 @@ pub(super) fn run_with_timeout(
     }
     let mut child = command
         .spawn()
-        .map_err(|error| format!("{name} cannot be started: {error}."))?;
+        .map_err(|error| format!("Cannot start {name}: {error}."))?;
     let _running = RunningSlot::acquire(&child);
     if let Some(mut pipe) = child.stdin.take() {
         let input = input.to_vec();
@@ -151,7 +151,7 @@ pub(super) fn run_with_timeout(
             .spawn(move || pipe.write_all(&input).is_ok());
         if let Err(error) = writer {
             kill_group_and_reap(&mut child);
-            return Err(format!("{name} cannot be fed: {error}."));
+            return Err(format!("Cannot write to {name}: {error}."));
         }
     }
     match wait_with_timeout(&mut child, limit) {
@@ -159,12 +159,12 @@ pub(super) fn run_with_timeout(
         Some(status) => Err(describe_failure(&name, status)),
         None => {
             kill_group_and_reap(&mut child);
-            Err(format!("{name} did not end within {}s.", limit.as_secs()))
+            Err(format!("{name} did not exit within {}s.", limit.as_secs()))
         }
     }
 }
 
-/// Returns what a failed program is said to have done.
+/// Describes the exit of a failed program.
 pub(super) fn describe_failure(name: &str, status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("{name} failed (code {code})."),
@@ -255,13 +255,13 @@ pub(super) mod tests {
         // Long enough for a busy machine to write the file.
         let result = run_with_timeout(sh(&script), b"text", Duration::from_secs(3));
 
-        assert_eq!(result, Err("sh did not end within 3s.".into()));
+        assert_eq!(result, Err("sh did not exit within 3s.".into()));
         assert_gone(&std::fs::read_to_string(pid_file).unwrap());
     }
 
-    /// Runs `check` in a second process of this test binary, with an API key in its environment: the
-    /// environment of this process is shared by all tests. `test` is the full name of the calling
-    /// test.
+    /// Runs `check` in a second process of this test binary, with an API key in its environment:
+    /// the environment of this process is shared by all tests. `test` is the full name of the
+    /// calling test.
     #[track_caller]
     pub(in crate::adapters) fn with_canary_key(test: &str, check: impl FnOnce()) {
         const INNER: &str = "KIETOP_TEST_WITH_KEY";

@@ -74,13 +74,13 @@ impl ComparisonViewer for ComparisonPages {
     fn show_comparison(&self, comparison: &Comparison) -> Result<(), String> {
         let path = self.write(comparison).map_err(|error| {
             let folder = self.folder.display();
-            format!("The page cannot be written into {folder}: {error}.")
+            format!("Cannot write the comparison to {folder}: {error}.")
         })?;
-        let page = OwnFile::new(&path).ok_or("The page has no whole path.")?;
+        let page = OwnFile::new(&path).ok_or("The comparison has no absolute path.")?;
         self.browser.open_own_file(&page).map_err(|reason| {
-            // The path first: the message line may cut the end.
+            // The reason first: the message line may cut the end.
             let path = path.display();
-            format!("{path} cannot be shown: {reason}")
+            format!("{reason} The comparison is in {path}")
         })
     }
 }
@@ -200,7 +200,7 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
     let meta = fs::metadata(folder)?;
     let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
     if !is_ours || meta.mode() & 0o022 != 0 {
-        return Err(io::Error::other("others may write there"));
+        return Err(io::Error::other("other users can write to it"));
     }
     Ok(())
 }
@@ -384,7 +384,7 @@ mod tests {
 
         let reason = pages.show_comparison(&comparison()).unwrap_err();
 
-        assert!(reason.ends_with("others may write there."), "{reason}");
+        assert!(reason.ends_with("other users can write to it."), "{reason}");
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 

@@ -121,9 +121,9 @@ impl Browser {
         } else if has_display {
             return Ok(("", open::commands(link)));
         } else {
-            return Err("There is no display here to start a browser on.".to_owned());
+            return Err("No display: cannot start a browser.".to_owned());
         };
-        let mut error = "it names no program".to_owned();
+        let mut error = "no program given".to_owned();
         let mut launchers = Vec::new();
         for line in &lines {
             let program = line.first().map_or("", String::as_str);
@@ -146,14 +146,15 @@ impl VideoOpener for Browser {
         if !self.allowed_hosts.allows_in_browser(url) {
             let host = url.host();
             return Err(format!(
-                "The link leads to this machine ({host}), where the API is not: it is not followed."
+                "Not opened: the link points to this machine ({host}), but the API is elsewhere."
             ));
         }
         self.open_link(url.as_str())
     }
 
     fn open_file(&self, file: &Path) -> Result<(), String> {
-        let file = OwnFile::saved_video(file).ok_or("The saved file is no video by its name.")?;
+        let file = OwnFile::saved_video(file)
+            .ok_or("Not opened: the name of the saved file is not that of a video.")?;
         self.open_own_file(&file)
     }
 }
@@ -193,8 +194,8 @@ impl OwnFile {
         Url::from_file_path(path).ok().map(Self)
     }
 
-    /// Returns `None` unless the extension is one of saved videos: the system chooses the program by
-    /// the extension.
+    /// Returns `None` unless the extension is one of saved videos: the system chooses the program
+    /// by the extension.
     fn saved_video(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?;
         matches!(extension, "mp4" | "mov" | "webm").then(|| Self::new(path))?
@@ -220,7 +221,7 @@ fn run_launcher(mut command: Command, limit: Duration) -> Result<(), String> {
     let name = command::program_name(&command);
     let child = command
         .spawn()
-        .map_err(|error| format!("{name} cannot be started: {error}."))?;
+        .map_err(|error| format!("Cannot start {name}: {error}."))?;
     match wait_briefly(child, limit) {
         Some(status) if !status.success() => Err(command::describe_failure(&name, status)),
         _ => Ok(()),
@@ -328,8 +329,8 @@ mod tests {
                 "BROWSER: no program /c/Program in PATH",
             ),
             ("./first", "BROWSER: no program ./first in PATH"),
-            ("'first", "BROWSER: a quote is not closed."),
-            (":", "BROWSER: it names no program."),
+            ("'first", "BROWSER: unclosed quote."),
+            (":", "BROWSER: no program given."),
             ("~root/fox", "BROWSER: ~ works for your own home only"),
         ] {
             assert!(
@@ -376,7 +377,7 @@ mod tests {
             if is_loopback {
                 let opened = Browser::new(Vec::new(), AllowedHosts::PublicOnly).open(&link);
                 let error = opened.unwrap_err();
-                assert!(error.contains("leads to this machine"), "{error}");
+                assert!(error.contains("points to this machine"), "{error}");
             }
         }
     }
@@ -411,7 +412,7 @@ mod tests {
         assert!(
             launch(Command::new("no-such-program-here"))
                 .unwrap_err()
-                .contains("cannot be started")
+                .contains("Cannot start")
         );
     }
 }

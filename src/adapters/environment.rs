@@ -19,10 +19,10 @@ const MAX_SHOWN: usize = 80;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BaseFolderError {
     /// Neither `HOME` nor the user database names a home folder.
-    #[error("there is no home folder")]
+    #[error("no home folder")]
     NoHome,
     /// A relative path would be below the working directory, which may belong to anyone.
-    #[error("{name} is \"{value}\", which is not an absolute path")]
+    #[error("{name} is not an absolute path: \"{value}\"")]
     NotAbsolute {
         /// The variable or file that names it.
         name: &'static str,

@@ -47,11 +47,12 @@ const MAX_DECODER_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_DECODER_SIDE: u32 = 4096;
 
 /// Runs ffmpeg with limits: 5 s of CPU time, 512 MB of memory, no files written, no core dump. A
-/// shell sets them, because safe Rust cannot run code between fork and exec; the script is constant.
+/// shell sets them, because safe Rust cannot run code between fork and exec; the script is
+/// constant.
 ///
 /// Standard input is a pipe that kietop keeps open and never writes to. When kietop exits, for
-/// whatever reason, the pipe closes and a watcher kills the process group: a hung ffmpeg uses no CPU
-/// time, so the limits would not end it.
+/// whatever reason, the pipe closes and a watcher kills the process group: a hung ffmpeg uses no
+/// CPU time, so the limits would not end it.
 const LIMITED_RUN_SCRIPT: &str = concat!(
     "ulimit -t 5 && ulimit -f 0 && ulimit -c 0 || exit 1; ",
     r#"case "$1" in linux) ulimit -v 524288 || exit 1;; esac; shift; "#,

@@ -43,7 +43,7 @@ impl SystemNotifier {
 impl Notifier for SystemNotifier {
     fn show(&self, title: &str, body: &str) -> Result<(), String> {
         if !self.has_local_desktop {
-            return Err("There is no desktop here for a notice.".into());
+            return Err("No desktop for notifications.".into());
         }
         let (title, body) = (truncate(title), truncate(body));
         if let Some(program) = self.search_path.find("notify-send") {
@@ -58,7 +58,7 @@ impl Notifier for SystemNotifier {
             command.args(["-e", script, "--", title, body]);
             return command::run_with_timeout(command, b"", self.timeout);
         }
-        Err("For notices on the desktop install notify-send (libnotify).".into())
+        Err("Install notify-send (libnotify) for desktop notifications.".into())
     }
 
     fn run_command(
@@ -72,21 +72,21 @@ impl Notifier for SystemNotifier {
         let program = self
             .search_path
             .find(name)
-            .ok_or_else(|| format!("The command for notices, {name}, was not found."))?;
+            .ok_or_else(|| format!("Notification command not found: {name}."))?;
         let mut command = self.search_path.sandboxed_command(&program);
         command
             .args(args)
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command
             .spawn()
-            .map_err(|error| format!("The command for notices cannot be started: {error}."))?;
+            .map_err(|error| format!("Cannot start the notification command: {error}."))?;
         // No time limit; the thread reaps it.
         let reaper = thread::Builder::new()
             .name("notify command".into())
             .spawn(move || child.wait().is_ok());
         reaper
             .map(drop)
-            .map_err(|error| format!("The command for notices cannot be watched: {error}."))
+            .map_err(|error| format!("Cannot wait for the notification command: {error}."))
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
         let folder = bin("notify-send");
         for variables in [&["SSH_TTY", "DISPLAY"][..], &[]] {
             let shown = notifier(folder.path(), variables).show("t", "b");
-            assert!(shown.is_err_and(|error| error.contains("no desktop")));
+            assert!(shown.is_err_and(|error| error.contains("No desktop")));
         }
     }
 
@@ -188,6 +188,6 @@ mod tests {
         assert!(env.contains("KIETOP_TITLE=neon; $(id)\ntwo"), "{env}");
         assert!(!env.contains("canary"), "{env}");
         let missing = notifier(folder.path(), &[]).run_command(&["no-such-thing".into()], &[]);
-        assert!(missing.is_err_and(|error| error.contains("was not found")));
+        assert!(missing.is_err_and(|error| error.contains("not found")));
     }
 }

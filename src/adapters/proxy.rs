@@ -8,8 +8,8 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::domain::path_text::strip_quotes;
 
-/// Variables with proxies. For https the first that is set applies; within a pair the first, even if
-/// it is empty.
+/// Variables with proxies. For https the first that is set applies; within a pair the first, even
+/// if it is empty.
 const PROXY_VARIABLES: [[&str; 2]; 3] = [
     ["HTTPS_PROXY", "https_proxy"],
     ["ALL_PROXY", "all_proxy"],
@@ -25,16 +25,18 @@ const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// A proxy variable that cannot be used. Its value is not shown: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    #[error("{0} is not the address of a proxy: give it as http://host:port, without quotes")]
+    #[error("{0} is not a proxy address: use http://host:port, without quotes")]
     Unreadable(&'static str),
-    #[error("{0} names a SOCKS proxy, which kietop cannot use: give an HTTP proxy in HTTPS_PROXY")]
+    #[error(
+        "{0} is a SOCKS proxy, which kietop does not support: set an HTTP proxy in HTTPS_PROXY"
+    )]
     SocksUnsupported(&'static str),
     /// The other variable of the pair is empty and takes precedence.
-    #[error("{0} is set, but {1} is empty and goes before it: unset one of them")]
+    #[error("{0} is set, but {1} is empty and takes precedence: unset one of them")]
     Shadowed(&'static str, &'static str),
-    #[error("{0} is set, but {CGI_MARKER} switches proxies off: unset one of them")]
+    #[error("{0} is set, but {CGI_MARKER} disables proxies: unset one of them")]
     Disabled(&'static str),
-    #[error("{0} is not a list of hosts: give it as host,.domain, without quotes")]
+    #[error("{0} is not a list of hosts: use host,.domain, without quotes")]
     UnreadableExemptions(&'static str),
 }
 
@@ -168,7 +170,7 @@ mod tests {
         }
         let message = ProxyError::Unreadable("HTTPS_PROXY").to_string();
         assert!(
-            message.starts_with("HTTPS_PROXY is not the address"),
+            message.starts_with("HTTPS_PROXY is not a proxy address"),
             "{message}"
         );
         let not_utf8 = check_variables(|name| (name == "all_proxy").then_some(None));

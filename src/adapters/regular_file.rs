@@ -29,7 +29,7 @@ pub fn open(path: &Path, options: &mut OpenOptions, symlinks: Symlinks) -> io::R
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
     Ok(file)
 }
@@ -41,8 +41,8 @@ pub fn read_small(path: &Path, max_bytes: u64, symlinks: Symlinks) -> io::Result
     file.take(max_bytes.saturating_add(1))
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        let what = format!("it is larger than {max_bytes} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        let message = format!("larger than {max_bytes} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
 }

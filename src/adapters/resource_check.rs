@@ -15,9 +15,9 @@ const MIN_SOCKET_PAIRS: usize = 6;
 /// A missing resource.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourceError {
-    #[error("too few file descriptors are left ({0}): raise the limit (ulimit -n)")]
+    #[error("too few file descriptors left ({0}): raise the limit (ulimit -n)")]
     Descriptors(io::Error),
-    #[error("no thread can be started: end other programs, or raise the limit (ulimit -u)")]
+    #[error("cannot start a thread: end other programs, or raise the limit (ulimit -u)")]
     Threads,
 }
 

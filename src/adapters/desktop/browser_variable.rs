@@ -1,4 +1,5 @@
-//! `$BROWSER`: command lines separated by `:`, split into words by a shell's rules, without a shell.
+//! `$BROWSER`: command lines separated by `:`, split into words by a shell's rules, without a
+//! shell.
 
 use crate::adapters::{command::SearchPath, environment};
 
@@ -59,7 +60,7 @@ fn split_command_lines(text: &str) -> Result<Vec<Vec<String>>, String> {
         }
     }
     if quote.is_some() {
-        return Err("a quote is not closed".to_owned());
+        return Err("unclosed quote".to_owned());
     }
     if let Some(line) = lines.last_mut() {
         line.extend(word);

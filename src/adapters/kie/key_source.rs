@@ -352,7 +352,7 @@ mod tests {
             );
         }
         let folder = KeySource::Stored(StoredKey::File(folder.path().to_owned()));
-        assert!(reason(&folder).await.ends_with("it is not a regular file"));
+        assert!(reason(&folder).await.ends_with("not a regular file"));
     }
 
     #[tokio::test]
