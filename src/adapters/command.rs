@@ -138,9 +138,7 @@ pub(super) fn run_with_timeout(
     if !input.is_empty() {
         command.stdin(Stdio::piped());
     }
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("Cannot start {name}: {error}."))?;
+    let mut child = spawn(&mut command)?;
     let _running = RunningSlot::acquire(&child);
     if let Some(mut pipe) = child.stdin.take() {
         let input = input.to_vec();
@@ -162,6 +160,12 @@ pub(super) fn run_with_timeout(
             Err(format!("{name} did not exit within {}s.", limit.as_secs()))
         }
     }
+}
+
+/// Starts a command; fails with an error sentence.
+pub(super) fn spawn(command: &mut Command) -> Result<Child, String> {
+    let started = command.spawn();
+    started.map_err(|error| format!("Cannot start {}: {error}.", program_name(command)))
 }
 
 /// Describes the exit of a failed program.

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_unreported_size_comes_from_variables() {
-        let of = |columns: &'static str, lines: &'static str| {
+        let size = |columns: &'static str, lines: &'static str| {
             fallback_size(|name| {
                 let value = if name == "LINES" { lines } else { columns };
                 Some(value.to_owned())
@@ -251,20 +251,20 @@ mod tests {
         };
 
         assert_eq!(fallback_size(|_| None), (80, 24));
-        assert_eq!(of("132", "50"), (132, 50));
-        assert_eq!(of("0", "-3"), (80, 24));
-        assert_eq!(of("wide", " 40 "), (80, 40));
-        assert_eq!(of("70000", ""), (80, 24));
+        assert_eq!(size("132", "50"), (132, 50));
+        assert_eq!(size("0", "-3"), (80, 24));
+        assert_eq!(size("wide", " 40 "), (80, 40));
+        assert_eq!(size("70000", ""), (80, 24));
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn displays_are_named_and_may_be_forwarded_by_ssh() {
-        let of = |names: &'static [&'static str]| move |name: &str| names.contains(&name);
+        let set = |names: &'static [&'static str]| move |name: &str| names.contains(&name);
 
-        assert!(!has_display(of(&[])));
-        assert!(!has_display(of(&["SSH_TTY"])));
-        assert!(has_display(of(&["SSH_TTY", "DISPLAY"])));
-        assert!(is_over_ssh(of(&["SSH_CONNECTION"])) && !is_over_ssh(of(&["DISPLAY"])));
+        assert!(!has_display(set(&[])));
+        assert!(!has_display(set(&["SSH_TTY"])));
+        assert!(has_display(set(&["SSH_TTY", "DISPLAY"])));
+        assert!(is_over_ssh(set(&["SSH_CONNECTION"])) && !is_over_ssh(set(&["DISPLAY"])));
     }
 }

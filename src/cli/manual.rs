@@ -65,7 +65,7 @@ Disables colours if set
 .SH "EXIT STATUS"
 0 done, 1 failed (for any command also if a damaged list was not recovered completely), 2 wrong usage or configuration, 3 \fBwait\fR: a task failed, 4 the key is missing or was refused, 5 no such task on the list,
 124 \fBwait\fR: timed out, 130 \fBwait\fR, \fBsave\fR or \fB\-\-refresh\fR interrupted by Ctrl\-C (the dashboard and
-\fBsimulate\fR end with 0), 128+n ended by another signal.
+\fBsimulate\fR exit with 0), 128+n ended by another signal.
 "#;
 
 /// Prints the completions for a shell.
