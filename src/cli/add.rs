@@ -41,7 +41,8 @@ const MIN_ID_LEN: usize = MIN_PREFIX_LEN;
 /// Adds ids and reports those already on the list.
 ///
 /// All arguments are parsed before any is added. Standard input is read in chunks and the ids of
-/// each are added at once, so memory does not grow with the input, nor does what a kill can lose.
+/// each are added at once, so memory does not grow with the input, and a kill loses one chunk at
+/// most.
 pub fn run(args: &AddArgs, global: &GlobalArgs) -> Result<(), CommandFailure> {
     services::require_writable(global)?;
     if args.tee && !args.ids.iter().any(|text| text == "-") {

@@ -118,7 +118,7 @@ fn parse_filter(text: &str) -> Result<Query, CommandFailure> {
     })
 }
 
-/// Sanitises a piece of text; other than [`CleanText::line`] it keeps white space at both ends.
+/// Sanitises a piece of text; unlike [`CleanText::line`] it keeps white space at both ends.
 fn clean_piece(text: &str) -> String {
     let clean = CleanText::line(&format!("|{text}|"), usize::MAX);
     let inner = clean.as_str().strip_prefix('|');
