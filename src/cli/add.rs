@@ -236,7 +236,9 @@ impl IdAdder {
             match found.certainty {
                 Certainty::Certain => {}
                 Certainty::Unnamed => report.unnamed += 1,
-                Certainty::Suspicious => output::report(&ids::extra_characters_skipped(found.id.as_str())),
+                Certainty::Suspicious => {
+                    output::report(&ids::extra_characters_skipped(found.id.as_str()));
+                }
             }
         }
     }
