@@ -354,7 +354,7 @@ async fn an_unknown_name_is_offline() {
 
     let reason = offline_reason(result, "kietop-test.invalid");
     assert!(
-        ["cannot find HOST", "connection to HOST timed out"].contains(&reason.as_str()),
+        ["cannot resolve HOST", "connection to HOST timed out"].contains(&reason.as_str()),
         "{reason}"
     );
 }
