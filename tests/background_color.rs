@@ -1,11 +1,11 @@
-//! The ground of the terminal: asked for when nobody chose the colours, never waited for, never a
-//! key.
+//! Detection of the terminal's background: queried only without a configured theme, never waited
+//! for, and a reply is never read as a key.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 use std::{fs, path::Path, process::Command};
 
-#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/pty.rs"]
 mod pty;
 
@@ -17,14 +17,14 @@ const COLOR_QUERY: &[u8] = b"\x1b]11;?\x1b\\";
 const LIGHT_REPLY: &[u8] = b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\";
 const DARK_REPLY: &[u8] = b"\x1b]11;rgb:0000/0000/0000\x07";
 
-/// The accent of the theme `light`, exact and of the 256.
+/// The accent of the theme `light`, in RGB and in 256 colours.
 const LIGHT_ACCENT_RGB: Color = Color::Rgb(0x0b, 0x3f, 0xae);
 const LIGHT_ACCENT_256: Color = Color::Idx(25);
-/// The accent of the terminal's own colours.
+/// The accent in the terminal's own colours.
 const ANSI_ACCENT: Color = Color::Idx(12);
 
-/// Puts three tasks on the list and opens it.
-fn start_with_three_tasks(home: &Path, environment: &[(&str, &str)]) -> Pty {
+/// Adds three tasks and starts the dashboard.
+fn start_with_three_tasks(home: &Path, env_vars: &[(&str, &str)]) -> Pty {
     let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
     let added = Command::new(KIETOP)
         .arg("add")
@@ -39,39 +39,39 @@ fn start_with_three_tasks(home: &Path, environment: &[(&str, &str)]) -> Pty {
         .env("NO_COLOR", "")
         .env("COLORTERM", "truecolor")
         .size(120, 36);
-    for (name, value) in environment {
+    for (name, value) in env_vars {
         launch = launch.env(name, value);
     }
     let mut pty = launch.spawn();
-    // The first frame and the list come without any answer.
+    // The first frame and the list do not wait for a reply.
     pty.wait_for_text("API key is set");
     pty
 }
 
 fn count_queries(pty: &Pty) -> usize {
-    let parts = pty.raw().windows(COLOR_QUERY.len());
-    parts.filter(|part| *part == COLOR_QUERY).count()
+    let windows = pty.raw().windows(COLOR_QUERY.len());
+    windows.filter(|window| *window == COLOR_QUERY).count()
 }
 
-/// Reports whether the name in the corner has that colour.
+/// Reports whether the program's name in the header has this colour.
 fn uses_color(screen: &Screen, colour: Color) -> bool {
     screen
         .cell(0, 1)
         .is_some_and(|cell| cell.contents() == "k" && cell.fgcolor() == colour)
 }
 
-/// Sees the program answer to keys and leaves it: no task is gone.
+/// Opens and closes the help, quits, and checks that all tasks are still on the list.
 fn quit(mut pty: Pty, home: &Path) {
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"?");
-    pty.wait_for("the help gone", |screen| {
+    pty.wait_for("the help is closed", |screen| {
         !screen.contents().contains("remove from the list")
     });
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
-    assert_eq!(ended.code, 0);
-    assert_eq!(ended.modes_after, ended.modes_before);
+    let exited = pty.wait_for_exit();
+    assert_eq!(exited.code, 0);
+    assert_eq!(exited.modes_after, exited.modes_before);
     let listed = Command::new(KIETOP)
         .args(["list", "--json"])
         .env("HOME", home)
@@ -97,14 +97,14 @@ fn a_light_background_darkens_the_colours() {
 
 #[test]
 fn a_dark_or_unknown_background_changes_nothing() {
-    for answer in [DARK_REPLY, b"", b"\x1b[?62;22c", b"\x1b]11;?\x07"] {
+    for reply in [DARK_REPLY, b"", b"\x1b[?62;22c", b"\x1b]11;?\x07"] {
         let home = tempfile::tempdir().unwrap();
         let mut pty = start_with_three_tasks(home.path(), &[]);
-        pty.type_bytes(answer);
+        pty.type_bytes(reply);
         pty.type_bytes(b"?");
         pty.wait_for_text("remove from the list");
         pty.type_bytes(b"?");
-        pty.wait_for("the list, as it was", |screen| {
+        pty.wait_for("the unchanged list", |screen| {
             screen.contents().contains("API key is set") && uses_color(screen, ANSI_ACCENT)
         });
         quit(pty, home.path());
@@ -114,11 +114,11 @@ fn a_dark_or_unknown_background_changes_nothing() {
 #[test]
 fn chosen_or_few_colours_send_no_query() {
     let home = tempfile::tempdir().unwrap();
-    for environment in [
+    for env_vars in [
         &[("NO_COLOR", "1")][..],
         &[("TERM", "linux"), ("COLORTERM", "")],
     ] {
-        let mut pty = start_with_three_tasks(home.path(), environment);
+        let mut pty = start_with_three_tasks(home.path(), env_vars);
         pty.type_bytes(LIGHT_REPLY);
         quit_without_query(pty, home.path());
     }
@@ -148,12 +148,12 @@ fn a_late_reply_counts_once() {
     });
     pty.type_bytes(DARK_REPLY);
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the filter's line gone", |screen| {
+    pty.wait_for("the filter is closed", |screen| {
         !screen.contents().contains("Enter keep")
     });
     assert!(
         uses_color(pty.screen(), LIGHT_ACCENT_RGB),
-        "nobody asked again"
+        "no second query was sent"
     );
     quit(pty, home.path());
 }
@@ -162,9 +162,9 @@ fn a_late_reply_counts_once() {
 fn a_fragmented_reply_is_not_a_key() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = start_with_three_tasks(home.path(), &[]);
-    for piece in b"\x1b]11;rgb:dddd/dddd/dddd\x1b\\".chunks(1) {
-        pty.type_bytes(piece);
-        // Each is read by itself.
+    for chunk in b"\x1b]11;rgb:dddd/dddd/dddd\x1b\\".chunks(1) {
+        pty.type_bytes(chunk);
+        // Each byte is read separately.
         pty.read_for(std::time::Duration::from_millis(20));
     }
     pty.wait_for("the darker colours", |screen| {
@@ -203,16 +203,16 @@ fn background_changes_are_followed() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = start_with_three_tasks(home.path(), &[]);
     pty.type_bytes(DARK_REPLY);
-    for (round, (notice, answer, colour)) in [
+    for (round, (notification, reply, colour)) in [
         (b"\x1b[?997;2n", LIGHT_REPLY, LIGHT_ACCENT_RGB),
         (b"\x1b[?997;1n", DARK_REPLY, ANSI_ACCENT),
     ]
     .into_iter()
     .enumerate()
     {
-        pty.type_bytes(notice);
-        pty.wait_until("the question", |pty| count_queries(pty) == round + 2);
-        pty.type_bytes(answer);
+        pty.type_bytes(notification);
+        pty.wait_until("the query", |pty| count_queries(pty) == round + 2);
+        pty.type_bytes(reply);
         pty.wait_for("the other colours", |screen| uses_color(screen, colour));
     }
     quit(pty, home.path());

@@ -1,7 +1,6 @@
-//! The real program in a real pseudo-terminal: it starts, shows, listens, and gives the terminal
-//! back.
+//! The real program in a pseudo-terminal: start, screens, input, and the restored terminal on exit.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 use std::{
     fs,
@@ -18,21 +17,21 @@ use std::{
     time::Duration,
 };
 
-#[expect(dead_code, reason = "this file needs a part of the endings")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/exit_runs.rs"]
 mod exit_runs;
-#[expect(dead_code, reason = "this file needs a part of the table")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/harmful_chars.rs"]
 mod harmful_chars;
-#[expect(dead_code, reason = "this file needs a part of the server")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/hostile_server.rs"]
 mod hostile_server;
 #[path = "support/output_check.rs"]
 mod output_check;
-#[expect(dead_code, reason = "this file needs a part of what the system tells")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/process_stats.rs"]
 mod process_stats;
-#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/pty.rs"]
 mod pty;
 #[path = "support/save_kills.rs"]
@@ -76,20 +75,20 @@ fn demo_shows_states_help_and_quits() {
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the help gone", |screen| {
+    pty.wait_for("the help is closed", |screen| {
         !screen.contents().contains("remove from the list")
     });
     pty.resize(60, 18);
     pty.wait_for_text("GEN");
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
+    let exited = pty.wait_for_exit();
 
-    assert_eq!(ended.code, 0);
-    assert_eq!(ended.modes_after, ended.modes_before);
+    assert_eq!(exited.code, 0);
+    assert_eq!(exited.modes_after, exited.modes_before);
     assert_eq!(
         std::fs::read_dir(home.path()).unwrap().count(),
         0,
-        "the demo keeps nothing"
+        "the demo writes no file"
     );
 }
 
@@ -108,9 +107,9 @@ fn an_external_add_shows_and_a_signal_restores() {
     pty.wait_for_text("from a script");
     pty.wait_for_text("API key is set");
     pty.signal(Signal::TERM);
-    let ended = pty.wait_for_exit();
-    assert_eq!(ended.code, 128 + 15, "TERM");
-    assert_eq!(ended.modes_after, ended.modes_before);
+    let exited = pty.wait_for_exit();
+    assert_eq!(exited.code, 128 + 15, "TERM");
+    assert_eq!(exited.modes_after, exited.modes_before);
 }
 
 #[test]
@@ -126,10 +125,10 @@ fn a_pasted_id_is_added_and_kept() {
     pty.signal(Signal::KILL);
     pty.wait_for_exit();
 
-    let mut again = start_dashboard(home.path());
-    again.wait_for_text("774d9a7d");
-    again.type_bytes(b"q");
-    assert_eq!(again.wait_for_exit().code, 0);
+    let mut restarted = start_dashboard(home.path());
+    restarted.wait_for_text("774d9a7d");
+    restarted.type_bytes(b"q");
+    assert_eq!(restarted.wait_for_exit().code, 0);
 }
 
 fn launch_with_config(home: &Path, config: &str) -> PtyLaunch {
@@ -164,8 +163,8 @@ fn a_slow_key_command_does_not_delay_the_first_frame() {
     pty.type_bytes(b"x");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"\x1b");
-    // A key that comes with it would make the two Alt and a letter.
-    pty.wait_for("the help gone", |screen| {
+    // Escape together with a following key would be read as Alt and that key.
+    pty.wait_for("the help is closed", |screen| {
         !screen.contents().contains("remove from the list")
     });
     fs::write(&pipe, "two words\n").unwrap();
@@ -188,21 +187,21 @@ fn a_pasted_key_is_not_added() {
     pty.type_bytes(b"\x1b");
     pty.wait_for("no dialog", |screen| !screen.contents().contains("skipped"));
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
-    assert_eq!(ended.code, 0);
-    assert!(!String::from_utf8_lossy(&ended.raw).contains(KEY));
+    let exited = pty.wait_for_exit();
+    assert_eq!(exited.code, 0);
+    assert!(!String::from_utf8_lossy(&exited.raw).contains(KEY));
 }
 
 #[test]
 fn a_key_for_another_origin_is_not_sent() {
     let home = tempfile::tempdir().unwrap();
-    let mark = home.path().join("ran");
-    let config = format!("key_command = [\"touch\", \"{}\"]\n", mark.display());
+    let marker = home.path().join("ran");
+    let config = format!("key_command = [\"touch\", \"{}\"]\n", marker.display());
     let mut pty = launch_with_config(home.path(), &config).spawn();
     pty.wait_for_text("the stored key is for https://api.kie.ai");
     pty.type_bytes(b"q");
     assert_eq!(pty.wait_for_exit().code, 0);
-    assert!(!mark.exists(), "it is not even read");
+    assert!(!marker.exists(), "the key command did not run");
 
     let config = "api_url = \"http://127.0.0.1:9\"\n\
                   key_command = [\"sh\", \"-c\", \"echo canary; echo canary >&2; exit 7\"]\n";
@@ -210,12 +209,12 @@ fn a_key_for_another_origin_is_not_sent() {
     pty.wait_for_text("key_command failed (exit status: 7)");
     pty.wait_for_text("from a script");
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
-    assert_eq!(ended.code, 0);
-    assert!(!String::from_utf8_lossy(&ended.raw).contains("canary"));
+    let exited = pty.wait_for_exit();
+    assert_eq!(exited.code, 0);
+    assert!(!String::from_utf8_lossy(&exited.raw).contains("canary"));
 }
 
-/// Puts three tasks on the list and opens it.
+/// Adds three tasks and starts the dashboard.
 fn start_with_three_tasks(home: &Path) -> Pty {
     let ids: Vec<_> = (1..=3).map(|n| format!("{n:032x}")).collect();
     let added = Command::new(KIETOP)
@@ -230,7 +229,7 @@ fn start_with_three_tasks(home: &Path) -> Pty {
     pty
 }
 
-/// Tells whether the three tasks are all there still.
+/// Reports whether all three tasks are still on the list.
 fn has_three_tasks(home: &Path) -> bool {
     let listed = Command::new(KIETOP)
         .args(["list", "--json", "--store"])
@@ -244,20 +243,19 @@ fn has_three_tasks(home: &Path) -> bool {
         == 3
 }
 
-/// Waits for the add dialog with what was pasted, closes it, and sees the program answer to a key.
+/// Waits for the add dialog with the pasted text and closes it.
 fn assert_pasted_as_text(pty: &mut Pty) {
     pty.wait_for_text(DIALOG_HINT);
     pty.type_bytes(b"\x1b");
-    pty.wait_for("the dialog is gone", |screen| {
+    pty.wait_for("the dialog is closed", |screen| {
         !screen.contents().contains(DIALOG_HINT)
     });
 }
 
-/// Is in the add dialog, and nowhere else.
+/// Shown only in the add dialog.
 const DIALOG_HINT: &str = "Esc cancel";
 
-/// The way to each screen from the list, words that only it shows, and the way back once the dialog
-/// is gone.
+/// The keys from the list to each screen, text that only this screen shows, and the keys back.
 const SCREENS: [(&[u8], &str, &[u8]); 3] = [
     (b"", "Watched tasks", b""),
     (b"\r", "[Info] Time", b"\x1b"),
@@ -269,18 +267,18 @@ fn pasted_text_runs_no_command_on_any_screen() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = start_with_three_tasks(home.path());
     let dangerous = "d\rq\x03 y u ".repeat(50);
-    for (way, words, back) in SCREENS {
+    for (open_keys, text, close_keys) in SCREENS {
         for paste in [
             format!("\x1b[200~{dangerous}\x1b[201~"),
             format!("\x1b[200~text\x1b[201~{dangerous}"),
             "\x1b[200~text\x1b[201~d".to_owned(),
             dangerous.replace('\x03', ""),
         ] {
-            pty.type_bytes(way);
-            pty.wait_for_text(words);
+            pty.type_bytes(open_keys);
+            pty.wait_for_text(text);
             pty.type_bytes(paste.as_bytes());
             assert_pasted_as_text(&mut pty);
-            pty.type_bytes(back);
+            pty.type_bytes(close_keys);
             pty.wait_for_text("Watched tasks");
         }
     }
@@ -327,8 +325,8 @@ fn terminal_replies_press_no_key() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = start_with_three_tasks(home.path());
 
-    let answers = "\x1b[12;40R\x1b[0n\x1b[?62;22c\x1b]11;rgb:dd/dd/dd\x07\x1bP>|qdq\x1b\\\x1b_Gi=1;d\x1b\\\x1b[?1u\x1b[I";
-    pty.type_bytes(answers.as_bytes());
+    let replies = "\x1b[12;40R\x1b[0n\x1b[?62;22c\x1b]11;rgb:dd/dd/dd\x07\x1bP>|qdq\x1b\\\x1b_Gi=1;d\x1b\\\x1b[?1u\x1b[I";
+    pty.type_bytes(replies.as_bytes());
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"q");
@@ -382,13 +380,12 @@ fn outside_text_cannot_control_the_terminal() {
     pty.wait_for_text("kietop");
 
     for n in 0..ids.len() {
-        // From the first row on; on the last, where there is no further one, nothing would be drawn
-        // for the key.
+        // The first row is selected at the start. On the last row, j would draw nothing.
         let keys = ["j", "\r", "l", "\x1b"];
         for key in keys.into_iter().skip(usize::from(n == 0)) {
-            let seen = pty.raw().len();
+            let before = pty.raw().len();
             pty.type_bytes(key.as_bytes());
-            pty.wait_until("a frame", |pty| pty.raw().len() > seen);
+            pty.wait_until("a frame", |pty| pty.raw().len() > before);
         }
         pty.wait_for_text("Watched tasks");
     }
@@ -396,21 +393,21 @@ fn outside_text_cannot_control_the_terminal() {
         pty.type_bytes(format!("\x1b[200~{attack}\x1b[201~").as_bytes());
         assert_pasted_as_text(&mut pty);
     }
-    pty.wait_until("all are asked after", |_| server.count() >= ids.len());
+    pty.wait_until("every task is polled", |_| server.count() >= ids.len());
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
+    let exited = pty.wait_for_exit();
 
-    assert_eq!(ended.code, 0);
-    let mut watch = OutputChecker::default();
-    assert_eq!(watch.check(&ended.raw), Ok(()));
-    assert!(watch.is_at_boundary());
-    let text = String::from_utf8_lossy(&ended.raw);
+    assert_eq!(exited.code, 0);
+    let mut checker = OutputChecker::default();
+    assert_eq!(checker.check(&exited.raw), Ok(()));
+    assert!(checker.is_at_boundary());
+    let text = String::from_utf8_lossy(&exited.raw);
     assert!(!text.contains("canary-5d1f"));
 }
 
 #[test]
 fn a_terminal_without_size_is_drawn_with_one_warning() {
-    for (size, named, drawn) in [
+    for (size, has_size_vars, drawn_size) in [
         ((0, 0), false, "80x24"),
         ((0, 0), true, "100x30"),
         ((0, 40), false, "80x40"),
@@ -418,19 +415,19 @@ fn a_terminal_without_size_is_drawn_with_one_warning() {
     ] {
         let home = tempfile::tempdir().unwrap();
         let mut launch = dashboard_launch(home.path()).size(size.0, size.1);
-        if named {
+        if has_size_vars {
             launch = launch.env("COLUMNS", "100").env("LINES", "30");
         }
         let mut pty = launch.spawn();
-        // The screen behind the terminal has to have some size.
-        let said = format!("The terminal reports no size; using {drawn}");
+        // The raw output, since the emulated screen has another size than the program assumes.
+        let warning = format!("The terminal reports no size; using {drawn_size}");
         pty.wait_until("the message", |pty| {
-            String::from_utf8_lossy(pty.raw()).contains(&said)
+            String::from_utf8_lossy(pty.raw()).contains(&warning)
         });
 
-        // A size that is reported later counts.
+        // A size reported later is used.
         pty.resize(120, 36);
-        pty.wait_for("the whole screen", |screen| {
+        pty.wait_for("the full screen", |screen| {
             screen.contents().contains("Add a task") || screen.contents().contains("No tasks")
         });
         pty.type_bytes(b"m");
@@ -463,60 +460,62 @@ fn many_resizes_end_in_a_correct_screen() {
     }
     pty.resize(60, 16);
     pty.wait_for("the last size", |screen| {
-        let shown = screen.contents();
-        shown.contains("LEFT/LINK") && shown.contains("? help")
+        let text = screen.contents();
+        text.contains("LEFT/LINK") && text.contains("? help")
     });
     pty.type_bytes(b"q");
 
     assert_eq!(pty.wait_for_exit().code, 0);
 }
 
-/// Is a server whose one task runs until it is told to end it.
+/// A server with one task, which runs until the test finishes it.
 struct OneTaskServer {
     origin: String,
-    is_ended: Arc<AtomicBool>,
+    is_finished: Arc<AtomicBool>,
 }
 
 impl OneTaskServer {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let is_ended = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&is_ended);
+        let is_finished = Arc::new(AtomicBool::new(false));
+        let shared = Arc::clone(&is_finished);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let ended = Arc::clone(&ended);
-                thread::spawn(move || respond(&stream, &ended));
+                let is_finished = Arc::clone(&shared);
+                thread::spawn(move || respond(&stream, &is_finished));
             }
         });
-        Self { origin, is_ended }
+        Self {
+            origin,
+            is_finished,
+        }
     }
 
     fn finish_task(&self) {
-        self.is_ended.store(true, Ordering::SeqCst);
+        self.is_finished.store(true, Ordering::SeqCst);
     }
 }
 
-/// Answers every request of a connection.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a server's times are of its own clock"
+    reason = "a test server with real timestamps"
 )]
-fn respond(mut stream: &TcpStream, is_ended: &AtomicBool) {
-    let begun = jiff::Timestamp::now().as_millisecond() - 60_000;
+fn respond(mut stream: &TcpStream, is_finished: &AtomicBool) {
+    let created = jiff::Timestamp::now().as_millisecond() - 60_000;
     for line in BufReader::new(stream).lines() {
         match line {
             Ok(line) if line.is_empty() => {}
             Ok(_) => continue,
             Err(_) => return,
         }
-        let is_ended = is_ended.load(Ordering::SeqCst);
+        let is_finished = is_finished.load(Ordering::SeqCst);
         let body = serde_json::json!({"code": 200, "msg": "success", "data": {
             "taskId": ID,
-            "createTime": begun,
-            "completeTime": is_ended.then_some(begun + 30_000),
+            "createTime": created,
+            "completeTime": is_finished.then_some(created + 30_000),
             "response": {"taskId": ID, "resultUrls": ["https://ex.example/1.mp4"]},
-            "successFlag": u8::from(is_ended),
+            "successFlag": u8::from(is_finished),
         }})
         .to_string();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -526,7 +525,7 @@ fn respond(mut stream: &TcpStream, is_ended: &AtomicBool) {
     }
 }
 
-/// Starts the dashboard with that server's task on the list, and sees it running.
+/// Starts the dashboard with the server's task and waits until it is shown as running.
 fn start_with_server(home: &Path, server: &OneTaskServer) -> Pty {
     let added = Command::new(KIETOP)
         .args(["add", ID, "--store"])
@@ -546,12 +545,12 @@ fn start_with_server(home: &Path, server: &OneTaskServer) -> Pty {
     pty
 }
 
-/// Stops reading, fills the terminal, and has the program paint, which it cannot.
+/// Stops reading, fills the terminal, and requests a redraw, which then blocks.
 fn freeze_terminal(pty: &mut Pty) {
     pty.freeze();
-    // Three times: the system moves a part out of the way a little later, which makes room again.
+    // Three times, since the kernel may move part of the output a little later and free some space.
     for _ in 0..3 {
-        pty.wait_until("the terminal takes nothing more", |pty| {
+        pty.wait_until("the terminal accepts no more output", |pty| {
             (0..1000).any(|_| pty.is_full())
         });
         pty.read_for(Duration::from_millis(50));
@@ -577,7 +576,7 @@ fn checks_and_keys_work_on_a_frozen_terminal() {
 
     server.finish_task();
     pty.type_bytes(b"r");
-    pty.wait_until("the ending is in the list file", |_| {
+    pty.wait_until("the result is in the list file", |_| {
         list_output(home.path()).contains("ex.example/1.mp4")
     });
     pty.thaw();
@@ -585,9 +584,9 @@ fn checks_and_keys_work_on_a_frozen_terminal() {
 
     freeze_terminal(&mut pty);
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
-    assert_eq!(ended.code, 0);
-    assert_eq!(ended.modes_after, ended.modes_before);
+    let exited = pty.wait_for_exit();
+    assert_eq!(exited.code, 0);
+    assert_eq!(exited.modes_after, exited.modes_before);
 }
 
 #[test]
@@ -595,11 +594,11 @@ fn a_hanging_child_is_killed_on_quit() {
     let home = tempfile::tempdir().unwrap();
     let bin = home.path().join("bin");
     fs::create_dir(&bin).unwrap();
-    let pids = home.path().join("pids");
+    let pid_file = home.path().join("pids");
     let program = bin.join("wl-copy");
     let script = format!(
         "#!/bin/sh\nsleep 1000 &\necho $$ $! > {}\nwait\n",
-        pids.display()
+        pid_file.display()
     );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
@@ -624,13 +623,13 @@ fn a_hanging_child_is_killed_on_quit() {
     pty.type_bytes(b"y");
     pty.wait_for_text("Copy");
     pty.type_bytes(b"\r");
-    let started = || fs::read_to_string(&pids).unwrap_or_default();
-    pty.wait_until("the helper runs", |_| started().ends_with('\n'));
+    let pids = || fs::read_to_string(&pid_file).unwrap_or_default();
+    pty.wait_until("the clipboard program runs", |_| pids().ends_with('\n'));
     pty.type_bytes(b"q");
     assert_eq!(pty.wait_for_exit().code, 0);
 
-    for pid in started().split_whitespace() {
-        // A zombie waits for its new parent; it runs no more.
+    for pid in pids().split_whitespace() {
+        // A zombie no longer runs; it waits for its new parent.
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
     }
