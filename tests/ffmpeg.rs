@@ -1,17 +1,16 @@
-//! Frames out of videos: what ffmpeg is given, what is believed of its answer, and how it ends.
+//! Frame extraction with ffmpeg: its arguments and limits, checks of its output, and its
+//! termination.
 //!
-//! In `cargo test` its part is played by scripts. The real one, and what it must refuse:
+//! Scripts stand in for ffmpeg in `cargo test`. To test the real one, with files that it must
+//! reject:
 //!
 //! ```text
 //! cargo test --locked --test ffmpeg -- --ignored
 //! ```
 //!
-//! That takes some seconds, needs `ffmpeg` on the PATH, and fails without it.
+//! This takes some seconds and needs `ffmpeg` on the PATH.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code: what is not as expected is to fail loudly"
-)]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 use std::{
     env, fs,
@@ -32,7 +31,7 @@ use tokio::time;
 
 const DEMO_VIDEO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/sea-input.mp4");
 
-/// Makes a machine whose ffmpeg is this script.
+/// Returns an ffmpeg that is this shell script, and its folder.
 fn fake_ffmpeg(script: &str) -> (TempDir, Ffmpeg) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("ffmpeg");
@@ -48,7 +47,7 @@ async fn read_frame(ffmpeg: &Ffmpeg, file: impl AsRef<Path>) -> Result<VideoFram
         .await
 }
 
-/// Tells its answer as pixels: the only way out that it has.
+/// Prints its limits, environment and arguments as pixels, the only output that is read.
 const ECHO_ARGS_SCRIPT: &str = r#"
 text="$(ulimit -t; ulimit -v; ulimit -f; ulimit -c; pwd; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | tr '\n' ' '; echo; ps -o pgid= -p $$ 2>/dev/null; echo; printf '%s|' "$@")   "
 text="$(printf %.900s "$text")"
@@ -58,18 +57,26 @@ printf "%.$((columns * 3))s" "$text""#;
 
 #[tokio::test]
 async fn ffmpeg_gets_only_a_file_and_bounds() {
-    let (_machine, ffmpeg) = fake_ffmpeg(ECHO_ARGS_SCRIPT);
+    let (_folder, ffmpeg) = fake_ffmpeg(ECHO_ARGS_SCRIPT);
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("-i http:.mp4");
     symlink(DEMO_VIDEO, &link).unwrap();
 
-    let still = read_frame(&ffmpeg, &link).await.unwrap();
+    let frame = read_frame(&ffmpeg, &link).await.unwrap();
 
-    let told = String::from_utf8(still.pixels().to_vec()).unwrap();
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines[..2], ["5", "524288"], "processor seconds, kilobytes");
-    assert_eq!(lines[2..5], ["0", "0", "/"], "no file, no core, nowhere");
-    assert_eq!(lines[5].trim(), "LC_ALL=C", "no environment");
+    let output = String::from_utf8(frame.pixels().to_vec()).unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines[..2], ["5", "524288"], "CPU seconds, kilobytes");
+    assert_eq!(
+        lines[2..5],
+        ["0", "0", "/"],
+        "no files, no core dump, root folder"
+    );
+    assert_eq!(
+        lines[5].trim(),
+        "LC_ALL=C",
+        "no other environment variables"
+    );
     let expected = format!(
         "-nostdin|-hide_banner|-loglevel|error|-protocol_whitelist|file|-f|mov|-max_pixels|33177600|-threads|1|\
          -ss|1.000|-i|file:{DEMO_VIDEO}|-map|0:v:0|-an|-sn|-dn|-frames:v|1|-filter_threads|1|-vf|\
@@ -112,17 +119,16 @@ async fn only_complete_small_images_are_accepted() {
         ),
         ("kill -9 $$".to_owned(), Err(PreviewError::Unreadable)),
     ] {
-        let (_machine, ffmpeg) = fake_ffmpeg(&script);
-        let outcome = read_frame(&ffmpeg, DEMO_VIDEO).await.map(|_| ());
-        assert_eq!(outcome, expected, "{script}");
+        let (_folder, ffmpeg) = fake_ffmpeg(&script);
+        let result = read_frame(&ffmpeg, DEMO_VIDEO).await.map(|_| ());
+        assert_eq!(result, expected, "{script}");
     }
 }
 
 #[tokio::test]
 async fn foreign_files_are_never_passed_to_ffmpeg() {
-    let (machine, ffmpeg) = fake_ffmpeg("printf 'P6\\n1 1\\n255\\nabc'");
-    let folder = machine.path();
-    let refused = PreviewError::Unreadable;
+    let (folder, ffmpeg) = fake_ffmpeg("printf 'P6\\n1 1\\n255\\nabc'");
+    let folder = folder.path();
     for (name, text) in [
         (
             "hls.mp4",
@@ -137,7 +143,7 @@ async fn foreign_files_are_never_passed_to_ffmpeg() {
         fs::write(&file, text).unwrap();
         assert_eq!(
             read_frame(&ffmpeg, &file).await.unwrap_err(),
-            refused,
+            PreviewError::Unreadable,
             "{name}"
         );
     }
@@ -154,18 +160,18 @@ async fn foreign_files_are_never_passed_to_ffmpeg() {
 
 #[tokio::test]
 async fn ffmpeg_is_searched_in_absolute_paths_only() {
-    let (machine, _) = fake_ffmpeg("printf 'P6\\n1 1\\n255\\nabc'");
-    let whole = machine.path().to_str().unwrap();
-    let here = env::current_dir().unwrap();
-    let up = "../".repeat(here.components().count());
-    let relative = format!("{up}{}", whole.trim_start_matches('/'));
+    let (folder, _) = fake_ffmpeg("printf 'P6\\n1 1\\n255\\nabc'");
+    let absolute = folder.path().to_str().unwrap();
+    let current = env::current_dir().unwrap();
+    let to_root = "../".repeat(current.components().count());
+    let relative = format!("{to_root}{}", absolute.trim_start_matches('/'));
     assert!(Path::new(&relative).join("ffmpeg").is_file());
 
     for (path, expected) in [
         (relative.clone(), Err(PreviewError::NoFfmpeg)),
         (String::new(), Err(PreviewError::NoFfmpeg)),
         ("/no/such".to_owned(), Err(PreviewError::NoFfmpeg)),
-        (format!("{relative}:/no/such:{whole}"), Ok(())),
+        (format!("{relative}:/no/such:{absolute}"), Ok(())),
     ] {
         let ffmpeg = Ffmpeg::new(SearchPath::parse(path.as_ref()));
         assert_eq!(
@@ -175,18 +181,18 @@ async fn ffmpeg_is_searched_in_absolute_paths_only() {
         );
     }
     fs::set_permissions(
-        machine.path().join("ffmpeg"),
+        folder.path().join("ffmpeg"),
         fs::Permissions::from_mode(0o644),
     )
     .unwrap();
-    let ffmpeg = Ffmpeg::new(SearchPath::parse(whole.as_ref()));
+    let ffmpeg = Ffmpeg::new(SearchPath::parse(absolute.as_ref()));
     assert_eq!(
         read_frame(&ffmpeg, DEMO_VIDEO).await.unwrap_err(),
         PreviewError::NoFfmpeg
     );
 }
 
-/// Returns the processes that have this in their command line.
+/// Returns the processes with this text in their command line.
 fn find_processes(mark: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let mut found = Vec::new();
@@ -199,38 +205,38 @@ fn find_processes(mark: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Waits on the machine's own time until as many processes are there, or none.
-async fn wait_for_processes(mark: &str, is_there: bool) {
+/// Waits in real time until such processes exist, or until none does.
+async fn wait_for_processes(mark: &str, expected: bool) {
     for _ in 0..1000 {
-        if find_processes(mark).is_empty() != is_there {
+        if find_processes(mark).is_empty() != expected {
             return;
         }
-        // The tests' time stands still while this thread sleeps.
+        // Paused time does not advance while a blocking task runs.
         tokio::task::spawn_blocking(|| std::thread::park_timeout(Duration::from_millis(10)))
             .await
             .unwrap();
     }
-    assert_eq!(is_there, !find_processes(mark).is_empty(), "{mark}");
+    assert_eq!(!find_processes(mark).is_empty(), expected, "{mark}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hanging_ffmpeg_is_killed_with_its_children() {
     let mark = format!("31.{}", std::process::id());
-    let (_machine, ffmpeg) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
+    let (_folder, ffmpeg) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
 
-    let outcome = read_frame(&ffmpeg, DEMO_VIDEO).await;
+    let result = read_frame(&ffmpeg, DEMO_VIDEO).await;
 
-    assert_eq!(outcome.unwrap_err(), PreviewError::TooSlow);
+    assert_eq!(result.unwrap_err(), PreviewError::TooSlow);
     wait_for_processes(&mark, false).await;
 }
 
 #[tokio::test]
 async fn an_unneeded_ffmpeg_is_killed() {
     let mark = format!("32.{}", std::process::id());
-    let (_machine, ffmpeg) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
+    let (_folder, ffmpeg) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
 
     tokio::select! {
-        outcome = read_frame(&ffmpeg, DEMO_VIDEO) => assert!(outcome.is_err(), "it hangs"),
+        result = read_frame(&ffmpeg, DEMO_VIDEO) => assert!(result.is_err(), "the frame is read from a hanging ffmpeg"),
         () = wait_for_processes(&mark, true) => {}
     }
 
@@ -247,10 +253,10 @@ async fn a_hanging_ffmpeg_dies_with_a_killed_parent() {
         }
     }
     let mark = format!("33.{}", std::process::id());
-    let (machine, _) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
+    let (folder, _) = fake_ffmpeg(&format!("sleep {mark} & sleep {mark}"));
     let mut program = Command::new(env::current_exe().unwrap())
         .args(["--exact", "a_hanging_ffmpeg_dies_with_a_killed_parent"])
-        .env(INNER_TEST_VAR, machine.path())
+        .env(INNER_TEST_VAR, folder.path())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
@@ -262,13 +268,13 @@ async fn a_hanging_ffmpeg_dies_with_a_killed_parent() {
     wait_for_processes(&mark, false).await;
 }
 
-/// Makes a video with the real ffmpeg.
-fn encode_video(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+/// Encodes a video with the real ffmpeg.
+fn encode_video(folder: &Path, name: &str, args: &[&str]) -> PathBuf {
     let file = folder.join(name);
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-loglevel", "error", "-y"]);
     let status = ffmpeg
-        .args(arguments)
+        .args(args)
         .arg(format!("file:{}", file.display()))
         .status();
     assert!(
@@ -283,7 +289,7 @@ fn encode_video(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
 async fn the_real_ffmpeg_reads_only_videos() {
     let ffmpeg = Ffmpeg::new(SearchPath::from_env());
     let folder = tempfile::tempdir().unwrap();
-    let copied = |name: &str, flags: &[&str]| {
+    let copy = |name: &str, flags: &[&str]| {
         encode_video(
             folder.path(),
             name,
@@ -291,13 +297,13 @@ async fn the_real_ffmpeg_reads_only_videos() {
         )
     };
     for file in [
-        copied("plain.mp4", &[]),
-        copied("-i.mp4", &["-movflags", "+faststart"]),
-        copied("pieces %d.mp4", &["-movflags", "frag_keyframe+empty_moov"]),
-        copied("concat:a|b.mp4", &[]),
+        copy("plain.mp4", &[]),
+        copy("-i.mp4", &["-movflags", "+faststart"]),
+        copy("pieces %d.mp4", &["-movflags", "frag_keyframe+empty_moov"]),
+        copy("concat:a|b.mp4", &[]),
     ] {
-        let still = read_frame(&ffmpeg, &file).await;
-        assert_eq!(still.unwrap().size(), (320, 180), "{file:?}");
+        let frame = read_frame(&ffmpeg, &file).await;
+        assert_eq!(frame.unwrap().size(), (320, 180), "{file:?}");
     }
     let tall = encode_video(
         folder.path(),
@@ -346,11 +352,11 @@ async fn the_real_ffmpeg_reads_only_videos() {
         ffmpeg.read_frame(&bomb, Duration::ZERO).await.unwrap_err(),
         PreviewError::Unreadable
     );
-    // A beginning like a video's, and then a list of what to fetch.
+    // Files that begin like a video and continue with a playlist, or are broken.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    let whole = fs::read(DEMO_VIDEO).unwrap();
+    let video = fs::read(DEMO_VIDEO).unwrap();
     for (name, bytes) in [
         (
             "list.mp4",
@@ -360,7 +366,7 @@ async fn the_real_ffmpeg_reads_only_videos() {
             "concat.mp4",
             format!("    ftyp\nffconcat version 1.0\nfile http://{address}/\n").into_bytes(),
         ),
-        ("half.mp4", whole.iter().copied().take(900).collect()),
+        ("half.mp4", video.iter().copied().take(900).collect()),
         (
             "noise.mp4",
             [b"    ftyp".as_slice(), &[0x55; 4000]].concat(),
@@ -374,7 +380,7 @@ async fn the_real_ffmpeg_reads_only_videos() {
             "{name}"
         );
     }
-    assert!(listener.accept().is_err(), "nothing was fetched");
+    assert!(listener.accept().is_err(), "no connection was opened");
     time::timeout(Duration::from_secs(1), wait_for_processes("pipe:1", false))
         .await
         .unwrap();
