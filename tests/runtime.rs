@@ -1,10 +1,10 @@
-//! The real loop with fakes behind the ports: minutes of polling in milliseconds, on paused time.
+//! The real event loop with fake services on paused time: minutes of polling in milliseconds.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code"
 )]
 
 #[path = "runtime/store_thread.rs"]
@@ -58,21 +58,21 @@ use ratatui::{Frame, Terminal, backend::TestBackend, buffer::Buffer, style::Colo
 use support::{now, task};
 use tokio::{sync::mpsc, time};
 
-/// Follows tokio's own, paused, time.
+/// A clock on tokio's paused time.
 #[derive(Debug)]
 struct PausedClock(time::Instant);
 
 impl Clock for PausedClock {
     fn now(&self) -> Now {
-        let since = self.0.elapsed();
+        let elapsed = self.0.elapsed();
         Now {
-            wall: kietop::domain::time::saturating_add(now().wall, since),
-            mono: Mono::at(since),
+            wall: kietop::domain::time::saturating_add(now().wall, elapsed),
+            mono: Mono::at(elapsed),
         }
     }
 }
 
-/// Answers after a time of its own; panics when told to.
+/// An API with latency; it panics for the task "panics".
 #[derive(Debug)]
 struct FakeApi {
     latency: Duration,
@@ -92,7 +92,7 @@ impl TaskApi for FakeApi {
             let at = self.started.elapsed();
             self.requests.send((task.clone(), at)).unwrap();
             time::sleep(self.latency).await;
-            assert!(task.as_str() != "panics", "a port that breaks");
+            assert!(task.as_str() != "panics", "a panicking service");
             let videos = Links::parse(["https://ex.com/1.mp4"]);
             let state = if at < self.finishes_after {
                 TaskState::Running {
@@ -117,26 +117,26 @@ impl TaskApi for FakeApi {
 struct FakeStore {
     tasks: Vec<WatchedTask>,
     changes: mpsc::UnboundedSender<ListChange>,
-    loaded: std::sync::mpsc::Sender<()>,
+    journal_read: std::sync::mpsc::Sender<()>,
 }
 
 impl ListStore for FakeStore {
     fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
-        // As from a disk: what has not ended is due at once.
-        let due = |watched: WatchedTask| {
-            let saves = watched.saved_results;
-            let restored = WatchedTask::from_stored(
+        // As after a load from disk, unfinished tasks are due at once.
+        let as_stored = |watched: WatchedTask| {
+            let saved_results = watched.saved_results;
+            let stored = WatchedTask::from_stored(
                 watched.task,
                 watched.label,
                 watched.added,
                 watched.poll_history,
             );
             WatchedTask {
-                saved_results: saves,
-                ..restored
+                saved_results,
+                ..stored
             }
         };
-        Ok(self.tasks.iter().cloned().map(due).collect())
+        Ok(self.tasks.iter().cloned().map(as_stored).collect())
     }
     fn apply(&mut self, changes: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
         for change in changes {
@@ -154,7 +154,7 @@ impl ListStore for FakeStore {
         Ok(())
     }
     fn read_journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
-        self.loaded.send(()).unwrap_or_default();
+        self.journal_read.send(()).unwrap_or_default();
         Ok(Vec::new())
     }
     fn load_session(&mut self) -> Result<SavedSession, StoreError> {
@@ -188,7 +188,7 @@ impl Exporter for NullPrograms {
 
 impl Notifier for NullPrograms {
     fn show(&self, _: &str, _: &str) -> Result<(), String> {
-        Err("There is no desktop here.".into())
+        Err("no desktop".into())
     }
     fn run_command(&self, _: &[String], _: &[(&'static str, String)]) -> Result<(), String> {
         Ok(())
@@ -206,11 +206,11 @@ impl VideoOpener for NullBrowser {
 
 impl ComparisonViewer for NullBrowser {
     fn show_comparison(&self, _: &Comparison) -> Result<(), String> {
-        panic!("a part that breaks is answered for all the same")
+        panic!("a panicking service")
     }
 }
 
-/// Tells that half of a file is here, and then holds it for ever.
+/// Reports half of a download and never finishes.
 #[derive(Debug)]
 struct HalfDownloader;
 
@@ -218,10 +218,10 @@ impl Downloader for HalfDownloader {
     fn download<'a>(
         &'a self,
         _: &'a DownloadRequest,
-        told: &'a (dyn Fn(TransferProgress) + Send + Sync),
+        progress: &'a (dyn Fn(TransferProgress) + Send + Sync),
     ) -> BoxFuture<'a, Result<std::path::PathBuf, DownloadError>> {
         Box::pin(async {
-            told(TransferProgress {
+            progress(TransferProgress {
                 bytes: 5,
                 total: Some(10),
                 rate: 1,
@@ -237,7 +237,7 @@ impl Downloader for HalfDownloader {
     }
 }
 
-/// Paints inputs red and results green.
+/// Returns red frames for inputs and green ones for results; darker at the start of the video.
 #[derive(Debug)]
 struct FakeFrameReader;
 
@@ -249,7 +249,7 @@ impl FrameReader for FakeFrameReader {
     ) -> BoxFuture<'a, Result<VideoFrame, PreviewError>> {
         Box::pin(async move {
             let name = file.to_str().unwrap();
-            assert!(!name.contains("breaks"), "a port that breaks");
+            assert!(!name.contains("panics"), "a panicking service");
             if name.contains("short") && !at.is_zero() {
                 return Err(PreviewError::Unreadable);
             }
@@ -283,7 +283,7 @@ impl InputProvider for FakeFrameReader {
     }
 }
 
-/// Draws into memory and counts the frames.
+/// A display in memory that records frames, titles and requests.
 struct MemoryDisplay {
     terminal: Terminal<TestBackend>,
     frames: usize,
@@ -346,7 +346,7 @@ struct RunResult {
     requests: Vec<TerminalRequest>,
 }
 
-/// Returns the settings of someone who wants to hear of endings.
+/// Returns settings with all notification channels and previews.
 fn test_settings() -> AppSettings {
     let mut settings = AppSettings::default();
     settings.notifications.channels = NotifyChannel::ALL.to_vec();
@@ -354,14 +354,13 @@ fn test_settings() -> AppSettings {
     settings
 }
 
-/// Returns the colours of pictures.
+/// Returns the RGB colours, which only previews use.
 fn background_colours(buffer: &Buffer) -> BTreeSet<String> {
     let cells = buffer.content().iter().flat_map(|cell| [cell.fg, cell.bg]);
-    let exact = cells.filter(|colour| matches!(colour, Color::Rgb(..)));
-    exact.map(|colour| colour.to_string()).collect()
+    let rgb = cells.filter(|colour| matches!(colour, Color::Rgb(..)));
+    rgb.map(|colour| colour.to_string()).collect()
 }
 
-/// Returns a list just opened.
 fn opened_store(store: impl ListStore + 'static) -> OpenedStore {
     OpenedStore {
         store: Box::new(store),
@@ -369,7 +368,7 @@ fn opened_store(store: impl ListStore + 'static) -> OpenedStore {
     }
 }
 
-/// Returns an outside of fakes, but for that list and that API.
+/// Returns fake services with this API and this list.
 fn fake_services(started: time::Instant, api: FakeApi, open_store: OpenStore) -> Services {
     Services {
         clock: Arc::new(PausedClock(started)),
@@ -387,62 +386,62 @@ fn fake_services(started: time::Instant, api: FakeApi, open_store: OpenStore) ->
     }
 }
 
-/// Runs the loop over keys that come at their times.
+/// Runs the event loop with keys at these seconds.
 async fn run_loop(
     tasks: Vec<WatchedTask>,
-    takes: u64,
-    ends_after: u64,
+    latency: u64,
+    finishes_after: u64,
     keys: Vec<(u64, char)>,
 ) -> RunResult {
     let started = time::Instant::now();
-    let (asked, mut all_asked) = mpsc::unbounded_channel();
-    let (written, mut all_written) = mpsc::unbounded_channel();
-    let (is_read, reading) = std::sync::mpsc::channel();
-    // The list is read on a thread of its own, for which paused time does not wait; for blocking
-    // tasks it does.
-    let patience =
-        tokio::task::spawn_blocking(move || reading.recv_timeout(Duration::from_secs(20)));
+    let (request_sender, mut requests) = mpsc::unbounded_channel();
+    let (change_sender, mut changes) = mpsc::unbounded_channel();
+    let (journal_sender, journal_reads) = std::sync::mpsc::channel();
+    // The list is read on its own thread. Paused time does not wait for threads, but for blocking
+    // tasks.
+    let wait_for_read =
+        tokio::task::spawn_blocking(move || journal_reads.recv_timeout(Duration::from_secs(20)));
     let api = FakeApi {
-        latency: Duration::from_secs(takes),
-        finishes_after: Duration::from_secs(ends_after),
+        latency: Duration::from_secs(latency),
+        finishes_after: Duration::from_secs(finishes_after),
         started,
-        requests: asked,
+        requests: request_sender,
     };
     let open_store: OpenStore = Box::new(move |_| {
         let store = FakeStore {
             tasks: tasks.clone(),
-            changes: written.clone(),
-            loaded: is_read.clone(),
+            changes: change_sender.clone(),
+            journal_read: journal_sender.clone(),
         };
         Ok(opened_store(store))
     });
-    let outside = fake_services(started, api, open_store);
-    let mut paper = MemoryDisplay::new();
+    let services = fake_services(started, api, open_store);
+    let mut display = MemoryDisplay::new();
     let (_alive, interruptions) = mpsc::channel(1);
     let code = runtime::run(
-        &mut paper,
+        &mut display,
         typed_keys(started, keys),
         interruptions,
         State::new(test_settings()),
         Theme::monochrome().into(),
-        outside,
+        services,
     )
     .await;
-    patience.await.unwrap().expect("the list was read");
+    wait_for_read.await.unwrap().expect("the list was read");
     let mut run = RunResult {
         code,
-        screen: paper.terminal.backend().to_string(),
-        colours: background_colours(paper.terminal.backend().buffer()),
-        frames: paper.frames,
-        titles: paper.titles,
-        requests: paper.requests,
+        screen: display.terminal.backend().to_string(),
+        colours: background_colours(display.terminal.backend().buffer()),
+        frames: display.frames,
+        titles: display.titles,
+        requests: display.requests,
         poll_times: Vec::new(),
         changes: Vec::new(),
     };
-    while let Ok(asked) = all_asked.try_recv() {
-        run.poll_times.push(asked);
+    while let Ok(request) = requests.try_recv() {
+        run.poll_times.push(request);
     }
-    while let Ok(change) = all_written.try_recv() {
+    while let Ok(change) = changes.try_recv() {
         run.changes.push(change);
     }
     run
@@ -480,14 +479,14 @@ async fn ten_minutes_of_polling_end_with_a_video() {
     assert!(run.screen.contains("ready"), "{}", run.screen);
     assert!(
         (10..30).contains(&run.poll_times.len()),
-        "asked {} times",
+        "polled {} times",
         run.poll_times.len()
     );
     assert!(
         run.poll_times
             .iter()
             .all(|(_, at)| *at < Duration::from_secs(340)),
-        "not after its end"
+        "no poll after it finished"
     );
     assert!(
         matches!(run.changes.last(), Some(ListChange::Observed { .. })),
@@ -513,11 +512,11 @@ async fn keys_work_while_hundreds_of_checks_are_slow() {
 
     assert_eq!(
         run.code, 0,
-        "left at the second q, five seconds before any answer could matter"
+        "quit at the second q, without waiting for responses"
     );
     assert!(
         run.poll_times.len() <= 8,
-        "at most four at a time: {}",
+        "at most four polls at a time: {}",
         run.poll_times.len()
     );
 }
@@ -531,15 +530,15 @@ async fn a_panicking_service_is_still_answered() {
 
     let run = run_loop(tasks, 1, 10_000, vec![(60, 'q')]).await;
 
-    let asked = |name: &str| {
+    let poll_count = |name: &str| {
         run.poll_times
             .iter()
             .filter(|(id, _)| id.as_str() == name)
             .count()
     };
     assert_eq!(run.code, 0);
-    assert!(asked("b") >= 2, "the others go on");
-    assert!(asked("panics") >= 2, "it is asked again");
+    assert!(poll_count("b") >= 2, "other tasks are still polled");
+    assert!(poll_count("panics") >= 2, "it is polled again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -570,7 +569,7 @@ async fn previews_are_shown_and_hidden_by_dialogs() {
             vec![(5, '?'), (6, '?')],
             &["#00C800", "#C80000"],
         ),
-        ("/saved/breaks.mp4", vec![], &[]),
+        ("/saved/panics.mp4", vec![], &[]),
     ] {
         let keys = [keys, vec![(10, '\u{3}')]].concat();
 
@@ -578,8 +577,8 @@ async fn previews_are_shown_and_hidden_by_dialogs() {
 
         let found: Vec<_> = run.colours.iter().map(String::as_str).collect();
         assert_eq!(found, colours, "{}", run.screen);
-        let is_broken = file.contains("breaks");
-        assert_eq!(run.screen.contains("preview failed"), is_broken);
+        let has_failed = file.contains("panics");
+        assert_eq!(run.screen.contains("preview failed"), has_failed);
     }
 }
 
@@ -606,8 +605,8 @@ async fn a_cached_input_is_opened_from_disk() {
     )
     .await;
 
-    let said = "Opened the saved file (/cache/input.mp4).";
-    assert!(run.screen.contains(said), "{}", run.screen);
+    let message = "Opened the saved file (/cache/input.mp4).";
+    assert!(run.screen.contains(message), "{}", run.screen);
 }
 
 #[tokio::test(start_paused = true)]
@@ -624,7 +623,7 @@ async fn a_running_save_is_shown_and_does_not_delay_quit() {
     assert!(run.screen.contains("50% 5s"), "{}", run.screen);
     assert!(
         matches!(&run.changes[..], [ListChange::SaveBegun { .. }]),
-        "it is offered again at the next start: {:?}",
+        "the next start offers it again: {:?}",
         run.changes
     );
 }

@@ -1,5 +1,4 @@
-//! The list's own thread, in the real loop: a list that opens late, and one that breaks under the
-//! hand.
+//! The store thread in the real event loop: a list that opens late, and one whose store fails.
 
 use futures_util::FutureExt as _;
 use kietop::{adapters::store::SqliteStore, domain::task::Task};
@@ -7,25 +6,24 @@ use rusqlite::Connection;
 
 use super::*;
 
-/// Runs the loop on that list until a task was asked after so often, and a moment longer; returns
-/// its screens.
-async fn collect_screens(asked_for: usize, open_store: OpenStore) -> Vec<String> {
+/// Runs the event loop until three seconds after the given number of polls; returns its screens.
+async fn collect_screens(poll_count: usize, open_store: OpenStore) -> Vec<String> {
     let started = time::Instant::now();
-    let (asked, mut all_asked) = mpsc::unbounded_channel();
+    let (request_sender, mut requests) = mpsc::unbounded_channel();
     let api = FakeApi {
         latency: Duration::from_secs(1),
         finishes_after: Duration::MAX,
         started,
-        requests: asked,
+        requests: request_sender,
     };
-    let mut paper = MemoryDisplay::new();
+    let mut display = MemoryDisplay::new();
     let (_alive, interruptions) = mpsc::channel(1);
-    // The list's thread takes real time, for which paused time does not wait: it may be years later
-    // when that answers. So the end waits for what follows from it, and nothing here depends on the
-    // hour.
-    let leave = async move {
-        for _ in 0..asked_for {
-            all_asked.recv().await.unwrap();
+    // The store thread takes real time, but paused time may advance by years before it answers. So
+    // q is pressed a number of polls after the list is loaded, and nothing here depends on the
+    // time.
+    let quit_key = async move {
+        for _ in 0..poll_count {
+            requests.recv().await.unwrap();
         }
         time::sleep(Duration::from_secs(3)).await;
         Ok(InputEvent::Key {
@@ -34,8 +32,8 @@ async fn collect_screens(asked_for: usize, open_store: OpenStore) -> Vec<String>
         })
     };
     let code = runtime::run(
-        &mut paper,
-        leave.into_stream().chain(stream::pending()),
+        &mut display,
+        quit_key.into_stream().chain(stream::pending()),
         interruptions,
         State::new(test_settings()),
         Theme::monochrome().into(),
@@ -43,7 +41,7 @@ async fn collect_screens(asked_for: usize, open_store: OpenStore) -> Vec<String>
     )
     .await;
     assert_eq!(code, 0);
-    paper.screens
+    display.screens
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,21 +66,21 @@ async fn a_list_locked_at_start_is_read_when_unlocked() {
         1,
         Box::new(move |_| {
             let result = SqliteStore::open(&path, now().wall, |_| ());
-            // It stands in the way of one opening.
+            // Only the first attempt finds the file locked.
             lock.take();
             result.map(opened_store)
         }),
     )
     .await;
 
-    let at = |text: &str| screens.iter().position(|screen| screen.contains(text));
-    let refused = at("The list could not be read.").unwrap();
+    let first_with = |text: &str| screens.iter().position(|screen| screen.contains(text));
+    let failed = first_with("The list could not be read.").unwrap();
     assert!(
-        screens[refused].contains("The list file is locked by another program"),
+        screens[failed].contains("The list file is locked by another program"),
         "{}",
-        screens[refused]
+        screens[failed]
     );
-    assert!(at("neon-city").unwrap() > refused);
+    assert!(first_with("neon-city").unwrap() > failed);
     assert!(!screens.last().unwrap().contains("could not be read"));
 }
 
@@ -99,25 +97,29 @@ async fn a_damaged_list_is_reported_on_screen() {
     };
     store.apply(&["neon-city", "slow-pan"].map(add)).unwrap();
     drop(store);
-    let changed = Connection::open(&path).unwrap();
-    changed
+    let connection = Connection::open(&path).unwrap();
+    connection
         .execute_batch("UPDATE task SET checks = 7 WHERE id = 'slow-pan'")
         .unwrap();
-    drop(changed);
+    drop(connection);
 
     let screens = collect_screens(
         1,
-        Box::new(move |notice| {
+        Box::new(move |reporter| {
             let store = SqliteStore::open(&path, now().wall, move |recovery| {
-                notice.report_recovery(recovery.to_string());
+                reporter.report_recovery(recovery.to_string());
             });
             store.map(opened_store)
         }),
     )
     .await;
 
-    let is_said = |screen: &String| screen.contains("The list file was damaged");
-    assert!(screens.iter().any(is_said), "{}", screens.last().unwrap());
+    let has_message = |screen: &String| screen.contains("The list file was damaged");
+    assert!(
+        screens.iter().any(has_message),
+        "{}",
+        screens.last().unwrap()
+    );
     let last = screens.last().unwrap();
     assert!(
         last.contains("neon-city") && last.contains("slow-pan"),
@@ -125,7 +127,7 @@ async fn a_damaged_list_is_reported_on_screen() {
     );
 }
 
-/// A list that can be read once, and breaks at everything else.
+/// A store that loads the list and panics on all other calls.
 #[derive(Debug)]
 struct FailingStore(Vec<WatchedTask>);
 
@@ -134,25 +136,25 @@ impl ListStore for FailingStore {
         Ok(self.0.clone())
     }
     fn apply(&mut self, _: &[ListChange]) -> Result<Vec<ChangeResult>, StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
     fn external_changes(&mut self) -> Result<Vec<ExternalChange>, StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
     fn read_journal(&mut self, _: &TaskId, _: usize) -> Result<Vec<JournalLine>, StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
     fn read_raw_response(&mut self, _: &TaskId) -> Result<Option<RawResponse>, StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
     fn load_session(&mut self) -> Result<SavedSession, StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
     fn save_session(&mut self, _: &ListView) -> Result<(), StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
     fn save_last_seen(&mut self, _: Timestamp) -> Result<(), StoreError> {
-        panic!("it breaks")
+        panic!("a panicking store")
     }
 }
 
