@@ -1,11 +1,6 @@
-//! How long the core takes for what happens often, at three lengths of the list: an answer, a key,
-//! a tab, a start.
+//! Benchmarks of frequent operations at three list lengths: response, key, tab, start.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a wrong literal is to fail loudly"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
 use std::{cell::RefCell, time::Duration};
 
@@ -45,7 +40,7 @@ fn start_time() -> Now {
     }
 }
 
-/// Returns a list of which one in ten tasks is being made.
+/// Returns a list with every tenth task running, the others ready.
 fn build_tasks(count: i64) -> Vec<WatchedTask> {
     (0..count)
         .map(|n| {
@@ -62,12 +57,12 @@ fn build_tasks(count: i64) -> Vec<WatchedTask> {
                     callback: CallbackStatus::Delivered,
                 }
             };
-            let facts = TaskDetails {
+            let details = TaskDetails {
                 created: Some(created),
                 completed: (!is_running).then(|| created + jiff::SignedDuration::from_secs(300)),
                 ..TaskDetails::default()
             };
-            let task = Task::from_stored(id, Family::default(), state, facts);
+            let task = Task::from_stored(id, Family::default(), state, details);
             let mut watched = WatchedTask::from_stored(task, None, created, PollHistory::default());
             if is_running {
                 watched.poll_state =
@@ -102,7 +97,7 @@ fn press_key(state: &mut State, c: char) -> Vec<Effect> {
     update(state, msg, start_time())
 }
 
-/// Is a program on a clock that goes on by a second with each question.
+/// A program whose clock advances by a second per refresh.
 struct Bench {
     state: State,
     now: Now,
@@ -116,7 +111,7 @@ impl Bench {
         })
     }
 
-    /// Asks after the first task, the farthest from the end, and returns the answer to come.
+    /// Refreshes the first task and returns the response.
     fn start_poll(&mut self) -> Msg {
         loop {
             self.now.mono = self.now.mono.after(Duration::from_secs(1));
@@ -148,7 +143,7 @@ impl Bench {
     }
 }
 
-/// One answer about the first row.
+/// One response for the first row.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 2000)]
 fn answer(bencher: Bencher<'_, '_>, count: i64) {
     let bench = Bench::with_tasks(count);
@@ -157,21 +152,21 @@ fn answer(bencher: Bencher<'_, '_>, count: i64) {
         .bench_local_values(|msg| bench.borrow_mut().send(msg));
 }
 
-/// The clock's knock when nothing is due.
+/// A tick with nothing due.
 #[divan::bench(args = SIZES)]
 fn tick(bencher: Bencher<'_, '_>, count: i64) {
     let bench = Bench::with_tasks(count);
     bencher.bench_local(|| bench.borrow_mut().send(Msg::Tick));
 }
 
-/// When to wake next, as asked after every message.
+/// The time of the next wakeup, computed after every message.
 #[divan::bench(args = SIZES)]
 fn wakeup(bencher: Bencher<'_, '_>, count: i64) {
     let state = build_state(count);
     bencher.bench_local(|| next_wakeup(black_box(&state), start_time()));
 }
 
-/// Down a row in the middle of the list, and up again.
+/// One row down and up, 50 rows from the top.
 #[divan::bench(args = SIZES)]
 fn down_and_up(bencher: Bencher<'_, '_>, count: i64) {
     let mut state = build_state(count);
@@ -181,14 +176,13 @@ fn down_and_up(bencher: Bencher<'_, '_>, count: i64) {
     bencher.bench_local(|| (press_key(&mut state, 'j'), press_key(&mut state, 'k')));
 }
 
-/// To the last row and back to the first.
 #[divan::bench(args = SIZES)]
 fn last_and_first(bencher: Bencher<'_, '_>, count: i64) {
     let mut state = build_state(count);
     bencher.bench_local(|| (press_key(&mut state, 'G'), press_key(&mut state, 'g')));
 }
 
-/// Another tab, which is sorted afresh.
+/// A switch to another tab, whose rows are sorted anew.
 #[divan::bench(args = SIZES, sample_size = 1)]
 fn tab(bencher: Bencher<'_, '_>, count: i64) {
     let state = RefCell::new(build_state(count));
@@ -197,7 +191,7 @@ fn tab(bencher: Bencher<'_, '_>, count: i64) {
         .bench_local_values(|_| press_key(&mut state.borrow_mut(), '1'));
 }
 
-/// Words of which the prompts of the filter's benches are made.
+/// The words of the prompts in [`state_with_prompts`].
 const PROMPT_WORDS: [&str; 24] = [
     "neon",
     "street",
@@ -225,7 +219,7 @@ const PROMPT_WORDS: [&str; 24] = [
     "fox",
 ];
 
-/// Returns a program whose tasks have prompts of two hundred letters, and one in four a label.
+/// Returns a program whose tasks have prompts of 34 words; every fourth has a label.
 fn state_with_prompts(count: i64) -> State {
     let mut state = build_state(0);
     let tasks = build_tasks(count)
@@ -233,9 +227,9 @@ fn state_with_prompts(count: i64) -> State {
         .zip(1_usize..)
         .map(|(watched, n)| {
             let words: Vec<_> = (0..34)
-                .map(|at| PROMPT_WORDS[(n * 7 + at * (n % 11 + 1)) % PROMPT_WORDS.len()])
+                .map(|i| PROMPT_WORDS[(n * 7 + i * (n % 11 + 1)) % PROMPT_WORDS.len()])
                 .collect();
-            let facts = TaskDetails {
+            let details = TaskDetails {
                 prompt: Some(CleanText::block(&words.join(" "), 8192)),
                 ..watched.task.details().clone()
             };
@@ -243,7 +237,7 @@ fn state_with_prompts(count: i64) -> State {
                 watched.id().clone(),
                 Family::default(),
                 watched.task.state().clone(),
-                facts,
+                details,
             );
             let label = n
                 .is_multiple_of(4)
@@ -262,7 +256,7 @@ fn state_with_prompts(count: i64) -> State {
     state
 }
 
-/// One more letter of a filter: after it, few tasks, many, or nearly all are left.
+/// One more letter in a filter, typed and erased; few, many or nearly all tasks match it.
 #[divan::bench(args = [(10_000, "harbou", 'r'), (10_000, "", 'n'), (100_000, "harbou", 'r'), (100_000, "", 'n'), (100_000, "ngslwp", 'a'), (100_000, "xyz", 'q'), (100_000, "took:>4", 'm')])]
 fn filter_letter(bencher: Bencher<'_, '_>, (count, before, letter): (i64, &str, char)) {
     let state = RefCell::new(state_with_prompts(count));
@@ -280,14 +274,14 @@ fn filter_letter(bencher: Bencher<'_, '_>, (count, before, letter): (i64, &str, 
     });
 }
 
-/// Another order, twice: the title's, which compares most, and back to the age.
+/// A sort by title, the most expensive comparison, and back to age.
 #[divan::bench(args = [10_000, 100_000])]
 fn sort_and_back(bencher: Bencher<'_, '_>, count: i64) {
     let mut state = state_with_prompts(count);
     bencher.bench_local(|| {
-        for place in ['3', '1'] {
+        for column in ['3', '1'] {
             press_key(&mut state, 's');
-            press_key(&mut state, place);
+            press_key(&mut state, column);
             let enter = Msg::Key {
                 chord: KeyChord::plain(Key::Enter),
                 is_repeat: false,
@@ -297,7 +291,7 @@ fn sort_and_back(bencher: Bencher<'_, '_>, count: i64) {
     });
 }
 
-/// One answer about a task that a filter shows, in the order of the titles.
+/// One response for a task that matches a filter, in a list sorted by title.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 500)]
 fn answer_through_a_filter(bencher: Bencher<'_, '_>, count: i64) {
     let bench = RefCell::new(Bench {
@@ -319,14 +313,14 @@ fn answer_through_a_filter(bencher: Bencher<'_, '_>, count: i64) {
         .bench_local_values(|msg| bench.borrow_mut().send(msg));
 }
 
-/// Everything marked, and no mark again.
+/// All tasks marked and unmarked.
 #[divan::bench(args = [10_000, 100_000])]
 fn mark_all(bencher: Bencher<'_, '_>, count: i64) {
     let mut state = build_state(count);
     bencher.bench_local(|| (press_key(&mut state, '*'), press_key(&mut state, '*')));
 }
 
-/// Everything marked and saved.
+/// A save of all tasks, which are marked.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn save_all(bencher: Bencher<'_, '_>, count: i64) {
     bencher
@@ -338,7 +332,7 @@ fn save_all(bencher: Bencher<'_, '_>, count: i64) {
         .bench_local_values(|mut state| (press_key(&mut state, 'w'), state));
 }
 
-/// The clock's knock while everything is being saved.
+/// A tick while all tasks are being saved.
 #[divan::bench(args = SIZES)]
 fn tick_while_saving(bencher: Bencher<'_, '_>, count: i64) {
     let bench = Bench::with_tasks(count);
@@ -347,7 +341,7 @@ fn tick_while_saving(bencher: Bencher<'_, '_>, count: i64) {
     bencher.bench_local(|| bench.borrow_mut().send(Msg::Tick));
 }
 
-/// Everything asked after at once, by hand.
+/// A refresh of all tasks.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn check_all(bencher: Bencher<'_, '_>, count: i64) {
     bencher
@@ -355,7 +349,7 @@ fn check_all(bencher: Bencher<'_, '_>, count: i64) {
         .bench_local_values(|mut state| (press_key(&mut state, 'R'), state));
 }
 
-/// The whole list, as read at the start.
+/// The load of the list at the start.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn load(bencher: Bencher<'_, '_>, count: i64) {
     bencher
@@ -368,26 +362,27 @@ fn load(bencher: Bencher<'_, '_>, count: i64) {
         });
 }
 
-/// A thousand changes of another instance in one message.
+/// A thousand changes from another instance in one message.
 #[divan::bench(args = SIZES, sample_size = 1, sample_count = 20)]
 fn thousand_changes_elsewhere(bencher: Bencher<'_, '_>, count: i64) {
     let state = RefCell::new(build_state(count));
-    let deltas = || {
-        let news = build_tasks(1_000.min(count)).into_iter();
+    let changes = || {
+        let tasks = build_tasks(1_000.min(count)).into_iter();
         Msg::ExternalChanges(
-            news.map(|news| ExternalChange::Changed(Box::new(news)))
+            tasks
+                .map(|task| ExternalChange::Changed(Box::new(task)))
                 .collect(),
         )
     };
     bencher
-        .with_inputs(deltas)
+        .with_inputs(changes)
         .bench_local_values(|msg| update(&mut state.borrow_mut(), msg, start_time()));
 }
 
-/// Ids out of one long line of JSON.
+/// The extraction of ids from one long line of JSON.
 #[divan::bench(args = [100, 10_000], sample_size = 1, sample_count = 20)]
 fn paste(bencher: Bencher<'_, '_>, count: i64) {
-    let one = |n| format!(r#"{{"taskId":"{n:032x}","url":"https://t.example/{n:032x}.mp4"}}"#);
-    let text = (0..count).map(one).collect::<Vec<_>>().join(",");
+    let record = |n| format!(r#"{{"taskId":"{n:032x}","url":"https://t.example/{n:032x}.mp4"}}"#);
+    let text = (0..count).map(record).collect::<Vec<_>>().join(",");
     bencher.bench_local(|| extract(black_box(&text), &KnownSecrets::default()));
 }

@@ -1,16 +1,15 @@
-//! What a person feels, measured from outside in a real pseudo-terminal: start to first paint, key
-//! to paint, and rest.
+//! Latency in a real pseudo-terminal: start to first paint, key to paint, and the load when idle.
 //!
-//! `cargo bench --bench terminal`. Each figure stands beside that of a floor: this same file
-//! started with [`FLOOR`] set, a bare ratatui program that draws one table and waits for keys. The
-//! two take turns, so that a machine whose speed drifts slows both; the ratio is what counts.
-//! Nothing here is a test: no figure fails.
+//! `cargo bench --bench terminal`. Each figure is compared with a baseline: this binary started
+//! with [`BASELINE_VAR`] set, a bare ratatui program that draws one table and waits for keys. The
+//! two alternate, so that changes in the machine's speed affect both; the ratio counts. No figure
+//! fails.
 
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "a measurement fails loudly, reads the real clock, and prints what it found"
+    reason = "a benchmark that measures real time and prints its results"
 )]
 
 use std::{
@@ -26,23 +25,22 @@ use filedescriptor::FileDescriptor;
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// The variable that makes this file the floor.
-const BASELINE_VAR: &str = "KIETOP_BENCH_FLOOR";
+/// Makes this binary run the baseline.
+const BASELINE_VAR: &str = "KIETOP_BENCH_BASELINE";
 
-/// How often each program is started.
+/// Starts of each program.
 const START_RUNS: usize = 21;
 
-/// How many keys each program is sent.
+/// Keys sent to each program.
 const KEY_PRESSES: usize = 200;
 
-/// How long a program at rest is watched.
+/// The time over which an idle program is measured.
 const IDLE_TIME: Duration = Duration::from_secs(5);
 
-/// Spreads the ids over all there could be: an odd number, so that no two are the same.
+/// Spreads the ids over all possible ones; odd, so that they differ.
 const ID_MULTIPLIER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
-/// How long the terminal must be silent before the next key: everything that a key causes is then
-/// painted.
+/// The silence before the next key, after which all output of the previous key has arrived.
 const QUIET_TIME: Duration = Duration::from_millis(25);
 
 fn main() {
@@ -50,7 +48,7 @@ fn main() {
         return run_baseline();
     }
     let home = tempfile::tempdir().expect("a folder");
-    let floor = Program::baseline(home.path());
+    let baseline = Program::baseline(home.path());
     let programs = [0, 100, 10_000, 100_000].map(|tasks| Program::kietop(home.path(), tasks));
 
     println!(
@@ -60,37 +58,37 @@ fn main() {
         let mut pairs = Vec::new();
         let mut rows = Vec::new();
         for _ in 0..START_RUNS {
-            let bare = floor.start().first_paint;
+            let baseline_time = baseline.start().first_paint;
             let mut run = program.start();
-            pairs.push((bare, run.first_paint));
+            pairs.push((baseline_time, run.first_paint));
             if program.tasks > 0 {
                 rows.push(run.wait_for_text(" of 1"));
             }
         }
-        let (bare, ours): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let (baseline_times, kietop_times): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         let rows = if rows.is_empty() {
             "-".to_owned()
         } else {
             format_millis(median(rows))
         };
         println!(
-            "  {:>7} tasks  floor {}  kietop {}  x{:.2}  rows {rows}",
+            "  {:>7} tasks  baseline {}  kietop {}  x{:.2}  rows {rows}",
             program.tasks,
-            format_millis(median(bare.clone())),
-            format_millis(median(ours.clone())),
-            median(ours).as_secs_f64() / median(bare).as_secs_f64(),
+            format_millis(median(baseline_times.clone())),
+            format_millis(median(kietop_times.clone())),
+            median(kietop_times).as_secs_f64() / median(baseline_times).as_secs_f64(),
         );
     }
 
     println!(
-        "key to paint (ms over {KEY_PRESSES} keys: p50, p99, max), and at rest over {}s",
+        "key to paint (ms over {KEY_PRESSES} keys: p50, p99, max), and idle over {}s",
         IDLE_TIME.as_secs()
     );
-    let mut run = floor.start();
+    let mut run = baseline.start();
     run.read_until_quiet();
     println!(
         "  {:<24} {}",
-        "floor, j and k",
+        "baseline, j and k",
         format_stats(run.measure_keys(b"jk"))
     );
     drop(run);
@@ -98,7 +96,7 @@ fn main() {
         let mut run = program.start();
         run.wait_for_text(" of 1");
         run.read_until_quiet();
-        let rest = run.measure_idle();
+        let idle = run.measure_idle();
         println!(
             "  {:>7} tasks, j and k   {}",
             program.tasks,
@@ -116,11 +114,11 @@ fn main() {
             program.tasks,
             format_stats(run.measure_keys(b"c4f\x7f\x7f\x7f"))
         );
-        println!("  {:>7} tasks, at rest   {rest}", program.tasks);
+        println!("  {:>7} tasks, idle      {idle}", program.tasks);
     }
 }
 
-/// Draws one table and waits for keys: what any program of this kind costs at least.
+/// Draws one table and waits for keys: the minimum cost of such a program.
 fn run_baseline() {
     use ratatui::{
         crossterm::event::{self, Event, KeyCode},
@@ -128,9 +126,9 @@ fn run_baseline() {
         widgets::{Row, Table, TableState},
     };
 
-    // Nothing to give back: the measurement ends it by a signal, and its terminal with it.
+    // The terminal need not be restored: the benchmark kills this program and drops its terminal.
     let mut terminal = ratatui::init();
-    let mut chosen = TableState::default().with_selected(Some(0));
+    let mut table_state = TableState::default().with_selected(Some(0));
     loop {
         let rows = (0..36).map(|n| {
             Row::new([
@@ -142,32 +140,31 @@ fn run_baseline() {
         });
         let table = Table::new(rows, [Constraint::Fill(1); 4]).highlight_symbol("> ");
         terminal
-            .draw(|frame| frame.render_stateful_widget(table, frame.area(), &mut chosen))
+            .draw(|frame| frame.render_stateful_widget(table, frame.area(), &mut table_state))
             .expect("a frame");
         let Event::Key(key) = event::read().expect("an event") else {
             continue;
         };
         if key.code == KeyCode::Char('j') {
-            chosen.select_next();
+            table_state.select_next();
         } else if key.code == KeyCode::Char('k') {
-            chosen.select_previous();
+            table_state.select_previous();
         }
     }
 }
 
-/// Is a program to start again and again, with its own list.
+/// A program with its own list, to be started repeatedly.
 struct Program {
     command: CommandBuilder,
-    /// How many tasks are on its list.
     tasks: usize,
-    /// A word of its first frame.
+    /// Text in its first frame.
     first_text: &'static str,
 }
 
 impl Program {
-    /// Returns the bare program: this file.
+    /// Returns this binary as the baseline.
     fn baseline(home: &Path) -> Self {
-        let mut command = command(&env::current_exe().expect("this file"), home);
+        let mut command = command(&env::current_exe().expect("this binary"), home);
         command.env(BASELINE_VAR, "1");
         Self {
             command,
@@ -176,7 +173,7 @@ impl Program {
         }
     }
 
-    /// Returns kietop with so many tasks on its list, without a key: nothing is asked.
+    /// Returns kietop with a list of `tasks` tasks and no API key, so that it sends no requests.
     fn kietop(home: &Path, tasks: usize) -> Self {
         let binary = Path::new(env!("CARGO_BIN_EXE_kietop"));
         let list = home.join(format!("{tasks}.db"));
@@ -203,7 +200,7 @@ impl Program {
         let master = FileDescriptor::dup(&raw)
             .and_then(|fd| fd.as_file())
             .expect("a file");
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let child = pair
             .slave
             .spawn_command(self.command.clone())
@@ -212,11 +209,11 @@ impl Program {
         let mut run = Run {
             master,
             child,
-            started_at: begun,
+            started_at,
             first_paint: Duration::ZERO,
             output: Vec::new(),
         };
-        // The bytes before the frame (modes, title) are no paint; the first line of text is.
+        // The bytes before the frame (modes, title) do not count as paint.
         run.first_paint = run.wait_for_text(self.first_text);
         run
     }
@@ -231,16 +228,16 @@ fn command(binary: &Path, home: &Path) -> CommandBuilder {
     command
 }
 
-/// Puts tasks on a list by the program's own command, in portions that it reads whole.
+/// Adds tasks with `kietop add`, in batches within its input limit.
 fn fill_list(binary: &Path, home: &Path, list: &Path, tasks: usize) {
     let ids = (0..tasks as u128).map(|n| format!("{:032x}", n.wrapping_mul(ID_MULTIPLIER)));
-    for portion in ids.collect::<Vec<_>>().chunks(10_000) {
-        add_ids(binary, home, list, portion);
+    for batch in ids.collect::<Vec<_>>().chunks(10_000) {
+        add_ids(binary, home, list, batch);
     }
 }
 
 fn add_ids(binary: &Path, home: &Path, list: &Path, ids: &[String]) {
-    let mut adding = Command::new(binary)
+    let mut child = Command::new(binary)
         .args(["add", "-", "--store"])
         .arg(list)
         .env("HOME", home)
@@ -248,24 +245,16 @@ fn add_ids(binary: &Path, home: &Path, list: &Path, ids: &[String]) {
         .stdout(Stdio::null())
         .spawn()
         .expect("kietop add starts");
-    let mut input = adding.stdin.take().expect("its input");
-    input
-        .write_all(
-            ids.join(
-                "
-",
-            )
-            .as_bytes(),
-        )
-        .expect("the ids");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(ids.join("\n").as_bytes()).expect("the ids");
     drop(input);
     assert!(
-        adding.wait().expect("kietop add ends").success(),
+        child.wait().expect("kietop add exits").success(),
         "the list is filled"
     );
 }
 
-/// Is a program under way.
+/// A running program.
 struct Run {
     master: File,
     child: Box<dyn Child + Send + Sync>,
@@ -275,19 +264,23 @@ struct Run {
 }
 
 impl Run {
-    /// Waits until the output holds the text, and returns the time since the start.
+    /// Waits until the output contains the text; returns the time since the start.
     fn wait_for_text(&mut self, text: &str) -> Duration {
-        let holds = |read: &[u8]| read.windows(text.len()).any(|part| part == text.as_bytes());
-        while !holds(&self.output) {
+        let contains_text = |output: &[u8]| {
+            output
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
+        while !contains_text(&self.output) {
             assert!(
                 self.read_available(Duration::from_secs(20)) > 0,
-                "waited in vain for {text:?}"
+                "timed out waiting for {text:?}"
             );
         }
         self.started_at.elapsed()
     }
 
-    /// Reads what is there, waiting so long at most; returns how many bytes.
+    /// Reads the available output, waiting up to `limit`; returns the number of bytes.
     fn read_available(&mut self, limit: Duration) -> usize {
         let mut ready = [PollFd::new(&self.master, PollFlags::IN)];
         let limit = Timespec::try_from(limit).expect("a time");
@@ -300,7 +293,6 @@ impl Run {
         count
     }
 
-    /// Reads until the terminal has been silent.
     fn read_until_quiet(&mut self) {
         while self.read_available(QUIET_TIME * 4) > 0 {}
     }
@@ -309,7 +301,7 @@ impl Run {
         self.master.write_all(&[key]).expect("a key");
     }
 
-    /// Sends the keys in turn, and returns each one's time to the first painted byte.
+    /// Sends the keys in a cycle; returns the time from each key to the first byte of output.
     fn measure_keys(&mut self, keys: &[u8]) -> Vec<Duration> {
         keys.iter()
             .copied()
@@ -319,26 +311,25 @@ impl Run {
                 while self.read_available(QUIET_TIME) > 0 {}
                 let pressed = Instant::now();
                 self.press_key(key);
-                // A key that changes nothing on the screen (the row is the last already) paints
-                // nothing.
+                // A key that does not change the screen, such as j on the last row, draws nothing.
                 (self.read_available(QUIET_TIME * 4) > 0).then(|| pressed.elapsed())
             })
             .collect()
     }
 
-    /// Watches the program at rest: processor time, bytes to the terminal, memory.
+    /// Measures CPU time, output and memory of the idle program.
     fn measure_idle(&mut self) -> String {
         let pid = self.child.process_id().unwrap_or_default();
-        let before = (processor_time(pid), self.output.len());
-        let until = Instant::now() + IDLE_TIME;
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
+        let (cpu_before, bytes_before) = (cpu_time(pid), self.output.len());
+        let deadline = Instant::now() + IDLE_TIME;
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
             self.read_available(left);
         }
-        let used = processor_time(pid).saturating_sub(before.0);
+        let cpu_used = cpu_time(pid).saturating_sub(cpu_before);
         format!(
             "cpu {:.2} %, {} bytes/s to the terminal, rss {:.1} MiB",
-            used.as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0,
-            (self.output.len() - before.1) as u64 / IDLE_TIME.as_secs(),
+            cpu_used.as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0,
+            (self.output.len() - bytes_before) as u64 / IDLE_TIME.as_secs(),
             resident_mib(pid),
         )
     }
@@ -351,14 +342,14 @@ impl Drop for Run {
     }
 }
 
-/// Returns the processor time of all threads so far, from `/proc`; zero where there is none.
-fn processor_time(pid: u32) -> Duration {
+/// Returns the CPU time of all threads so far; zero without `/proc`.
+fn cpu_time(pid: u32) -> Duration {
     let nanos = fs::read_dir(format!("/proc/{pid}/task")).map(|threads| {
-        let used = |thread: io::Result<fs::DirEntry>| {
+        let thread_time = |thread: io::Result<fs::DirEntry>| {
             let stat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
             stat.split(' ').next()?.parse::<u64>().ok()
         };
-        threads.filter_map(used).sum()
+        threads.filter_map(thread_time).sum()
     });
     Duration::from_nanos(nanos.unwrap_or(0))
 }
@@ -381,16 +372,16 @@ fn format_millis(time: Duration) -> String {
 
 fn format_stats(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
-    let at = |share: usize| {
+    let percentile = |percent: usize| {
         times
-            .get((times.len().saturating_sub(1)) * share / 100)
+            .get((times.len().saturating_sub(1)) * percent / 100)
             .copied()
             .unwrap_or_default()
     };
     format!(
         "{} {} {}",
-        format_millis(at(50)),
-        format_millis(at(99)),
-        format_millis(at(100))
+        format_millis(percentile(50)),
+        format_millis(percentile(99)),
+        format_millis(percentile(100))
     )
 }
