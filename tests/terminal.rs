@@ -1,9 +1,9 @@
-//! The terminal is given back after every kind of end, and a vanished one ends the program.
+//! The terminal is restored after every kind of exit, and a lost terminal ends the program.
 //!
-//! The program under test is this file's own binary, started again in a pseudo-terminal: see
-//! `program`. `KIETOP_ROUNDS` raises how often each case is repeated (default 3).
+//! The program under test is this test binary, started again in a pseudo-terminal: see
+//! `terminal_probe`. `KIETOP_ROUNDS` sets the number of repetitions of each case (default 3).
 
-#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[expect(dead_code, reason = "this file uses a part of the module")]
 #[path = "support/pty.rs"]
 mod pty;
 #[path = "support/terminal_probe.rs"]
@@ -16,86 +16,86 @@ use pty::{ExitedPty, Pty, PtyLaunch};
 use rustix::process::Signal;
 use rustix::termios::LocalModes;
 
-/// The test whose name the re-executed binary is told to run.
+/// The test that runs the probe in the re-executed binary.
 const PROBE_TEST_NAME: &str = "quit_key_restores_the_terminal";
 
-/// Draws only when something happened.
+/// Draws only after an event.
 const IDLE_MODE: &str = "idle";
-/// Takes no screen and panics.
-const PANIC_MODE: &str = "falling";
-/// Draws another screen every few milliseconds.
+/// Panics without entering the screen.
+const PANIC_MODE: &str = "panic";
+/// Draws a new screen every few milliseconds.
 const DRAWING_MODE: &str = "drawing";
 
 const FATAL_SIGNALS: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
 
 #[test]
 fn quit_key_restores_the_terminal() {
-    if let Ok(pace) = std::env::var(terminal_probe::MODE_VAR) {
-        if pace == PANIC_MODE {
+    if let Ok(mode) = std::env::var(terminal_probe::MODE_VAR) {
+        if mode == PANIC_MODE {
             terminal_probe::panic_without_screen();
         }
-        terminal_probe::run_probe(pace == DRAWING_MODE);
+        terminal_probe::run_probe(mode == DRAWING_MODE);
     }
 
-    for pace in probe_modes() {
-        let mut pty = start(pace);
-        assert_ne!(pty.modes(), pty.modes_before(), "raw while it runs");
+    for mode in probe_modes() {
+        let mut pty = start(mode);
+        assert_ne!(pty.modes(), pty.modes_before(), "raw mode while it runs");
         pty.type_bytes(b"q");
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, 0);
-        assert_terminal_left(&ended);
+        assert_eq!(exited.code, 0);
+        assert_terminal_left(&exited);
     }
 }
 
 #[test]
 fn fatal_signals_restore_the_terminal() {
     for signal in FATAL_SIGNALS {
-        for pace in probe_modes() {
-            let pty = start(pace);
+        for mode in probe_modes() {
+            let pty = start(mode);
             pty.signal(signal);
-            let ended = pty.wait_for_exit();
+            let exited = pty.wait_for_exit();
 
-            assert_eq!(ended.code, exit_code(signal), "{signal:?} {pace}");
-            assert_terminal_left(&ended);
+            assert_eq!(exited.code, exit_code(signal), "{signal:?} {mode}");
+            assert_terminal_left(&exited);
         }
     }
 }
 
 #[test]
 fn a_signal_while_leaving_changes_nothing() {
-    for pace in probe_modes() {
-        let mut pty = start(pace);
+    for mode in probe_modes() {
+        let mut pty = start(mode);
         pty.type_bytes(b"q");
         pty.signal(Signal::TERM);
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        // Whichever came first decides the code.
+        // The exit code depends on which came first.
         assert!(
-            [0, exit_code(Signal::TERM)].contains(&ended.code),
+            [0, exit_code(Signal::TERM)].contains(&exited.code),
             "{}",
-            ended.code
+            exited.code
         );
-        assert_terminal_left(&ended);
+        assert_terminal_left(&exited);
     }
 }
 
 #[test]
 fn a_loop_panic_is_shown_on_the_normal_screen() {
-    for pace in probe_modes() {
-        let mut pty = start(pace);
+    for mode in probe_modes() {
+        let mut pty = start(mode);
         pty.type_bytes(b"p");
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, terminal_probe::PANIC_EXIT_CODE);
-        assert_terminal_left(&ended);
-        let shown = ended.screen.contents();
-        assert!(shown.contains("fell over in the loop"), "{shown}");
+        assert_eq!(exited.code, terminal_probe::PANIC_EXIT_CODE);
+        assert_terminal_left(&exited);
+        let text = exited.screen.contents();
+        assert!(text.contains("panicked in the loop"), "{text}");
         assert!(
-            !ended.raw.ends_with(b"\x1b[2J"),
-            "what the text quotes is not obeyed"
+            !exited.raw.ends_with(b"\x1b[2J"),
+            "escape sequences in the message have no effect"
         );
-        assert!(shown.contains("[2J<U+202E>"), "{shown}");
+        assert!(text.contains("[2J<U+202E>"), "{text}");
     }
 }
 
@@ -112,45 +112,45 @@ fn a_panic_message_without_a_screen_is_cleaned() {
         .env("RUST_BACKTRACE", "1")
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
 
     assert!(
-        said.contains("fell over without a screen ␛[2J<U+202E><U+009B>2J"),
-        "{said}"
+        stderr.contains("panicked without a screen ␛[2J<U+202E><U+009B>2J"),
+        "{stderr}"
     );
     assert!(
-        said.contains("panic_without_screen"),
-        "the trace is there: {said}"
+        stderr.contains("panic_without_screen"),
+        "the backtrace is printed: {stderr}"
     );
-    assert_eq!(said.chars().find(|c| c.is_control() && *c != '\n'), None);
+    assert_eq!(stderr.chars().find(|c| c.is_control() && *c != '\n'), None);
 }
 
 #[test]
 fn a_background_panic_reaches_the_loop() {
-    for (key, words) in [
-        (b"b", "fell over in a thread<U+202E>"),
-        (b"t", "fell over in a task"),
+    for (key, message) in [
+        (b"b", "panicked in a thread<U+202E>"),
+        (b"t", "panicked in a task"),
     ] {
-        for pace in probe_modes() {
-            let mut pty = start(pace);
+        for mode in probe_modes() {
+            let mut pty = start(mode);
             let raw = pty.modes();
             pty.type_bytes(key);
-            pty.wait_for_text(words);
+            pty.wait_for_text(message);
 
             assert!(pty.screen().alternate_screen());
-            assert_eq!(pty.modes(), raw, "still raw");
+            assert_eq!(pty.modes(), raw, "still in raw mode");
             pty.type_bytes(b"q");
-            let ended = pty.wait_for_exit();
-            assert_eq!(ended.code, 0);
-            assert_terminal_left(&ended);
+            let exited = pty.wait_for_exit();
+            assert_eq!(exited.code, 0);
+            assert_terminal_left(&exited);
         }
     }
 }
 
 #[test]
 fn a_hang_up_ends_the_program() {
-    for pace in probe_modes() {
-        let mut pty = start(pace);
+    for mode in probe_modes() {
+        let mut pty = start(mode);
         pty.hang_up();
 
         assert_eq!(pty.wait_for_exit().code, exit_code(Signal::HUP));
@@ -159,12 +159,12 @@ fn a_hang_up_ends_the_program() {
 
 #[test]
 fn a_hang_up_without_signal_is_detected() {
-    for pace in probe_modes() {
+    for mode in probe_modes() {
         let script = "trap '' HUP; \"$@\"; exit $?";
         let shell = PtyLaunch::new("/bin/sh")
             .args(["-c", script, "sh"])
             .args([this_binary()]);
-        let mut pty = as_probe(shell, pace).spawn();
+        let mut pty = as_probe(shell, mode).spawn();
         pty.wait_for_text(terminal_probe::READY_TEXT);
         pty.hang_up();
 
@@ -174,15 +174,15 @@ fn a_hang_up_without_signal_is_detected() {
 
 #[test]
 fn a_blocked_loop_handles_a_signal() {
-    for pace in probe_modes() {
-        let mut pty = start(pace);
+    for mode in probe_modes() {
+        let mut pty = start(mode);
         pty.type_bytes(b"s");
         pty.wait_for_text("stuck now");
         pty.signal(Signal::TERM);
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, exit_code(Signal::TERM));
-        assert_terminal_left(&ended);
+        assert_eq!(exited.code, exit_code(Signal::TERM));
+        assert_terminal_left(&exited);
     }
 }
 
@@ -198,20 +198,20 @@ fn a_blocked_loop_ends_on_hang_up() {
 
 #[test]
 fn a_frozen_terminal_does_not_block_quit() {
-    let mut left = 0;
+    let mut leave_count = 0;
     for _ in 0..rounds() {
         let mut pty = start(DRAWING_MODE);
         pty.freeze();
-        pty.wait_until("the terminal takes nothing more", Pty::is_full);
+        pty.wait_until("the terminal accepts no more output", Pty::is_full);
         pty.signal(Signal::TERM);
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, exit_code(Signal::TERM));
-        assert_eq!(ended.modes_after, ended.modes_before);
-        left += count_occurrences(&ended.raw, "\x1b[?1049l").min(1);
+        assert_eq!(exited.code, exit_code(Signal::TERM));
+        assert_eq!(exited.modes_after, exited.modes_before);
+        leave_count += count_occurrences(&exited.raw, "\x1b[?1049l").min(1);
     }
-    // The terminal may have stopped anywhere, so leaving its screen cannot be promised.
-    println!("alternate screen left {left} of {} times", rounds());
+    // The terminal may have stopped within any sequence, so leaving the screen is not guaranteed.
+    println!("alternate screen left {leave_count} of {} times", rounds());
 }
 
 #[test]
@@ -219,12 +219,12 @@ fn keys_work_while_the_terminal_is_frozen() {
     for _ in 0..rounds() {
         let mut pty = start(DRAWING_MODE);
         pty.freeze();
-        pty.wait_until("the terminal takes nothing more", Pty::is_full);
+        pty.wait_until("the terminal accepts no more output", Pty::is_full);
         pty.type_bytes(b"nnq");
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, 0);
-        assert_eq!(ended.modes_after, ended.modes_before);
+        assert_eq!(exited.code, 0);
+        assert_eq!(exited.modes_after, exited.modes_before);
     }
 }
 
@@ -232,7 +232,7 @@ fn keys_work_while_the_terminal_is_frozen() {
 fn suspend_and_resume_work_while_frozen() {
     let mut pty = start(DRAWING_MODE);
     pty.freeze();
-    pty.wait_until("the terminal takes nothing more", Pty::is_full);
+    pty.wait_until("the terminal accepts no more output", Pty::is_full);
     pty.type_bytes(b"\x1a");
     pty.wait_until("the program is stopped", Pty::is_stopped);
     assert_eq!(pty.modes(), pty.modes_before());
@@ -242,9 +242,9 @@ fn suspend_and_resume_work_while_frozen() {
     pty.type_bytes(b"n");
     pty.wait_for_text("keys 1 ");
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
-    assert_eq!(ended.code, 0);
-    assert_eq!(ended.modes_after, ended.modes_before);
+    let exited = pty.wait_for_exit();
+    assert_eq!(exited.code, 0);
+    assert_eq!(exited.modes_after, exited.modes_before);
 }
 
 #[test]
@@ -252,14 +252,14 @@ fn frames_are_complete_after_a_freeze() {
     for _ in 0..rounds() {
         let mut pty = start(DRAWING_MODE);
         pty.freeze();
-        pty.wait_until("the terminal takes nothing more", Pty::is_full);
+        pty.wait_until("the terminal accepts no more output", Pty::is_full);
         pty.type_bytes(b"nn");
         pty.thaw();
         pty.wait_for_text("keys 2 ");
         pty.resize(70, 20);
-        pty.wait_for("a whole screen of one letter", |screen| {
-            let shown = screen.contents();
-            let mut lines = shown.lines();
+        pty.wait_for("a full screen of one letter", |screen| {
+            let text = screen.contents();
+            let mut lines = text.lines();
             lines.next().is_some_and(|line| line.contains("70×20"))
                 && lines.skip(2).all(|line| {
                     let first = line.chars().next();
@@ -267,16 +267,16 @@ fn frames_are_complete_after_a_freeze() {
                 })
         });
         pty.type_bytes(b"q");
-        let mut ended = pty.wait_for_exit();
-        // What the harness itself filled the terminal with.
-        ended.raw.retain(|byte| *byte != 0);
+        let mut exited = pty.wait_for_exit();
+        // Pty::is_full wrote these bytes.
+        exited.raw.retain(|byte| *byte != 0);
 
-        assert_eq!(ended.code, 0);
-        assert_terminal_left(&ended);
+        assert_eq!(exited.code, 0);
+        assert_terminal_left(&exited);
         assert_eq!(
-            count_occurrences(&ended.raw, "\x1b[?2026h"),
-            count_occurrences(&ended.raw, "\x1b[?2026l") - 1,
-            "each frame is whole; the last end belongs to the leaving"
+            count_occurrences(&exited.raw, "\x1b[?2026h"),
+            count_occurrences(&exited.raw, "\x1b[?2026l") - 1,
+            "each frame is complete; the last end marker is from leaving the screen"
         );
     }
 }
@@ -284,8 +284,8 @@ fn frames_are_complete_after_a_freeze() {
 #[test]
 fn suspend_works_by_key_and_signal() {
     for by_signal in [false, true] {
-        for pace in probe_modes() {
-            let mut pty = start(pace);
+        for mode in probe_modes() {
+            let mut pty = start(mode);
             if by_signal {
                 pty.signal(Signal::TSTP);
             } else {
@@ -296,7 +296,7 @@ fn suspend_works_by_key_and_signal() {
             assert_eq!(
                 pty.modes(),
                 pty.modes_before(),
-                "the shell's own modes while stopped"
+                "the shell's modes while stopped"
             );
             assert!(!pty.screen().hide_cursor() && !pty.screen().bracketed_paste());
 
@@ -306,15 +306,15 @@ fn suspend_works_by_key_and_signal() {
             pty.type_bytes(b"n");
             pty.wait_for_text("keys 1 ");
             pty.type_bytes(b"q");
-            let ended = pty.wait_for_exit();
+            let exited = pty.wait_for_exit();
 
-            assert_eq!(ended.code, 0);
+            assert_eq!(exited.code, 0);
             assert_eq!(
-                count_occurrences(&ended.raw, "\x1b[?1049l"),
+                count_occurrences(&exited.raw, "\x1b[?1049l"),
                 2,
-                "once a stop, once at the end"
+                "once for the suspension, once for the exit"
             );
-            assert_restored(&ended);
+            assert_restored(&exited);
         }
     }
 }
@@ -330,10 +330,10 @@ fn quit_restores_modes_changed_by_the_shell() {
     pty.signal(Signal::CONT);
     pty.wait_for_text(terminal_probe::READY_TEXT);
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
+    let exited = pty.wait_for_exit();
 
-    assert_ne!(ended.modes_before, changed);
-    assert_eq!(ended.modes_after, changed);
+    assert_ne!(exited.modes_before, changed);
+    assert_eq!(exited.modes_after, changed);
 }
 
 #[test]
@@ -344,10 +344,10 @@ fn a_fatal_signal_ends_a_suspended_program() {
         pty.wait_until("the program is stopped", Pty::is_stopped);
         pty.signal(Signal::HUP);
         pty.signal(Signal::CONT);
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, exit_code(Signal::HUP));
-        assert_restored(&ended);
+        assert_eq!(exited.code, exit_code(Signal::HUP));
+        assert_restored(&exited);
     }
 }
 
@@ -360,15 +360,15 @@ fn an_unannounced_stop_is_repaired() {
     pty.change_modes(|modes| modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO);
 
     pty.signal(Signal::CONT);
-    pty.wait_until("raw again", |pty| pty.modes() == raw);
-    pty.wait_until("painted again", |pty| {
+    pty.wait_until("raw mode again", |pty| pty.modes() == raw);
+    pty.wait_until("redrawn", |pty| {
         count_occurrences(pty.raw(), terminal_probe::READY_TEXT) == 2
     });
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
+    let exited = pty.wait_for_exit();
 
-    assert_eq!(ended.code, 0);
-    assert_terminal_left(&ended);
+    assert_eq!(exited.code, 0);
+    assert_terminal_left(&exited);
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn an_unchanged_frame_writes_nothing_and_redraw_paints_all() {
     );
 
     pty.type_bytes(b"\x0c");
-    pty.wait_until("painted again", |pty| {
+    pty.wait_until("redrawn", |pty| {
         count_occurrences(pty.raw(), terminal_probe::READY_TEXT) == 2
     });
     pty.wait_for_text("keys 1 ");
@@ -406,18 +406,18 @@ fn any_size_can_be_drawn() {
         (1, 65535),
     ] {
         let mut pty = probe_launch(IDLE_MODE).size(cols, rows).spawn();
-        pty.wait_until("entered", |pty| {
+        pty.wait_until("the screen is entered", |pty| {
             count_occurrences(pty.raw(), "\x1b[?2004h") == 1
         });
-        // Not 80×24: without a size the program assumes that, and then would not draw again.
+        // Not 80×24: the program assumes that size when it has none, and would not draw again.
         pty.resize(80, 25);
         pty.wait_for_text("ready 80×25");
         pty.resize(cols, rows);
         pty.type_bytes(b"nq");
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, 0, "{cols}×{rows}");
-        assert_terminal_left(&ended);
+        assert_eq!(exited.code, 0, "{cols}×{rows}");
+        assert_terminal_left(&exited);
     }
 }
 
@@ -425,8 +425,7 @@ fn any_size_can_be_drawn() {
 fn many_resizes_end_in_a_correct_screen() {
     let mut pty = start(DRAWING_MODE);
     for step in 0..200_u16 {
-        let odd = step % 7;
-        let (cols, rows) = match odd {
+        let (cols, rows) = match step % 7 {
             0 => (0, 0),
             1 => (u16::MAX, 3),
             2 => (1, 1),
@@ -436,14 +435,14 @@ fn many_resizes_end_in_a_correct_screen() {
     }
     pty.resize(60, 15);
     pty.wait_for("the last size", |screen| {
-        let shown = screen.contents();
-        shown.contains("60×15") && shown.contains(terminal_probe::READY_TEXT)
+        let text = screen.contents();
+        text.contains("60×15") && text.contains(terminal_probe::READY_TEXT)
     });
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
+    let exited = pty.wait_for_exit();
 
-    assert_eq!(ended.code, 0);
-    assert_terminal_left(&ended);
+    assert_eq!(exited.code, 0);
+    assert_terminal_left(&exited);
 }
 
 #[test]
@@ -467,15 +466,15 @@ fn the_title_is_cleaned_set_once_and_restored() {
     pty.type_bytes(b"n");
     pty.wait_for_text("keys 1 ");
     pty.type_bytes(b"q");
-    let ended = pty.wait_for_exit();
+    let exited = pty.wait_for_exit();
 
-    assert_eq!(count_occurrences(&ended.raw, "\x1b[22;0t"), 1);
+    assert_eq!(count_occurrences(&exited.raw, "\x1b[22;0t"), 1);
     assert_eq!(
-        count_occurrences(&ended.raw, "\x1b]2;kietop probe[31m\x07"),
+        count_occurrences(&exited.raw, "\x1b]2;kietop probe[31m\x07"),
         1,
-        "escapes are dropped"
+        "escape characters are dropped"
     );
-    assert_eq!(count_occurrences(&ended.raw, "\x1b[23;0t"), 1);
+    assert_eq!(count_occurrences(&exited.raw, "\x1b[23;0t"), 1);
 }
 
 #[test]
@@ -510,7 +509,7 @@ fn rounds() -> usize {
         .unwrap_or(3)
 }
 
-/// Each pace, as often as there are rounds.
+/// Returns each mode [`rounds`] times.
 fn probe_modes() -> impl Iterator<Item = &'static str> {
     [IDLE_MODE, DRAWING_MODE]
         .into_iter()
@@ -518,12 +517,12 @@ fn probe_modes() -> impl Iterator<Item = &'static str> {
         .take(2 * rounds())
 }
 
-fn probe_launch(pace: &str) -> PtyLaunch {
-    as_probe(PtyLaunch::new(this_binary()), pace)
+fn probe_launch(mode: &str) -> PtyLaunch {
+    as_probe(PtyLaunch::new(this_binary()), mode)
 }
 
-/// Adds what makes this test binary be the probe.
-fn as_probe(launch: PtyLaunch, pace: &str) -> PtyLaunch {
+/// Adds the arguments and the variable that make this test binary run the probe.
+fn as_probe(launch: PtyLaunch, mode: &str) -> PtyLaunch {
     launch
         .args([
             "--exact",
@@ -531,7 +530,7 @@ fn as_probe(launch: PtyLaunch, pace: &str) -> PtyLaunch {
             "--nocapture",
             "--test-threads=1",
         ])
-        .env(terminal_probe::MODE_VAR, pace)
+        .env(terminal_probe::MODE_VAR, mode)
 }
 
 fn this_binary() -> PathBuf {
@@ -540,8 +539,8 @@ fn this_binary() -> PathBuf {
 
 /// Starts the probe and waits for its first frame.
 #[track_caller]
-fn start(pace: &str) -> Pty {
-    let mut pty = probe_launch(pace).spawn();
+fn start(mode: &str) -> Pty {
+    let mut pty = probe_launch(mode).spawn();
     pty.wait_for_text(terminal_probe::READY_TEXT);
     pty
 }
@@ -564,32 +563,36 @@ fn last_position(bytes: &[u8], text: &str) -> Option<usize> {
 }
 
 #[track_caller]
-fn assert_terminal_left(ended: &ExitedPty) {
+fn assert_terminal_left(exited: &ExitedPty) {
     assert_eq!(
-        count_occurrences(&ended.raw, "\x1b[?1049l"),
+        count_occurrences(&exited.raw, "\x1b[?1049l"),
         1,
         "the alternate screen is left once"
     );
-    assert_restored(ended);
+    assert_restored(exited);
 }
 
 #[track_caller]
-fn assert_restored(ended: &ExitedPty) {
-    assert_eq!(ended.modes_after, ended.modes_before);
+fn assert_restored(exited: &ExitedPty) {
+    assert_eq!(exited.modes_after, exited.modes_before);
     for (on, off) in [("\x1b[?25l", "\x1b[?25h"), ("\x1b[?2004h", "\x1b[?2004l")] {
         assert!(
-            last_position(&ended.raw, off) > last_position(&ended.raw, on),
+            last_position(&exited.raw, off) > last_position(&exited.raw, on),
             "{off:?} comes last"
         );
     }
     for mode in ["?1000l", "?1006l", "?1004l", "?2026l"] {
         assert!(
-            count_occurrences(&ended.raw, &format!("\x1b[{mode}")) > 0,
+            count_occurrences(&exited.raw, &format!("\x1b[{mode}")) > 0,
             "{mode}"
         );
     }
-    assert!(!ended.screen.alternate_screen());
-    assert!(!ended.screen.hide_cursor());
-    assert!(!ended.screen.bracketed_paste());
-    assert_eq!(count_occurrences(&ended.raw, "\x1b[6n"), 0, "no query");
+    assert!(!exited.screen.alternate_screen());
+    assert!(!exited.screen.hide_cursor());
+    assert!(!exited.screen.bracketed_paste());
+    assert_eq!(
+        count_occurrences(&exited.raw, "\x1b[6n"),
+        0,
+        "no cursor position query"
+    );
 }

@@ -1,9 +1,9 @@
-//! The smallest program that uses the terminal as the dashboard does: one loop, keys,
-//! interruptions, frames. It is told its pace by an environment variable and what to do by keys.
+//! A minimal program that uses the terminal like the dashboard: one loop with keys, interruptions
+//! and frames. An environment variable selects its mode, and keys control it.
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a program that panics on demand, and has nobody to report to"
+    reason = "a test program that panics on demand"
 )]
 
 use std::convert::Infallible;
@@ -23,11 +23,11 @@ use ratatui::Frame;
 use ratatui::style::{Style, Styled as _};
 use tokio::sync::mpsc;
 
-/// Set to a pace, it makes the test binary be this program.
+/// Makes the test binary run this program in the given mode.
 pub(crate) const MODE_VAR: &str = "KIETOP_TEST_PROBE";
-/// On the screen as soon as there is a frame.
+/// Part of every frame.
 pub(crate) const READY_TEXT: &str = "ready";
-/// The exit code after a panic in the loop, as Rust's own.
+/// The exit code after a panic in the loop, the same as Rust's own.
 pub(crate) const PANIC_EXIT_CODE: u32 = 101;
 
 const HANG_UP_EXIT_CODE: i32 = SIGNAL_EXIT_BASE + 1;
@@ -39,37 +39,36 @@ struct Probe {
     message: String,
 }
 
-/// Falls over as a command without a screen does; never returns to the test that started it.
+/// Panics like a command without a screen.
 pub(crate) fn panic_without_screen() -> ! {
     sanitise_panics();
-    panic!("fell over without a screen \x1b[2J\u{202e}\u{9b}2J");
+    panic!("panicked without a screen \x1b[2J\u{202e}\u{9b}2J");
 }
 
-/// Runs the program and never returns to the test that started it.
-pub(crate) fn run_probe(drawing: bool) -> ! {
+pub(crate) fn run_probe(is_drawing: bool) -> ! {
     harden_process().expect("no core dumps");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("tokio");
-    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-        let _inside = runtime.enter();
+    let result = panic::catch_unwind(AssertUnwindSafe(|| {
+        let _guard = runtime.enter();
         let (screen, interruptions) = TerminalScreen::enter(ScreenOptions {
             mouse: MouseCapture::On,
             assumed_size: (80, 24),
             ..ScreenOptions::default()
         })
         .expect("a terminal");
-        runtime.block_on(run_loop(screen, interruptions, drawing))
+        runtime.block_on(run_loop(screen, interruptions, is_drawing))
     }));
     runtime.shutdown_background();
-    exit_now(ended.unwrap_or_else(|_| PANIC_EXIT_CODE.cast_signed()))
+    exit_now(result.unwrap_or_else(|_| PANIC_EXIT_CODE.cast_signed()))
 }
 
 async fn run_loop(
     mut screen: TerminalScreen,
     mut interruptions: mpsc::Receiver<Interruption>,
-    drawing: bool,
+    is_drawing: bool,
 ) -> i32 {
     let mut probe = Probe::default();
     let mut keys = pin!(
@@ -86,7 +85,7 @@ async fn run_loop(
                 return HANG_UP_EXIT_CODE;
             }
         }
-        let mut stop = false;
+        let mut suspend = false;
         tokio::select! {
             biased;
             Some(interruption) = interruptions.recv() => match interruption {
@@ -98,7 +97,7 @@ async fn run_loop(
                     screen.leave();
                     return HANG_UP_EXIT_CODE;
                 }
-                Interruption::Suspend => stop = true,
+                Interruption::Suspend => suspend = true,
                 // A hang-up sends CONT as well, and may do so first.
                 Interruption::Continued if screen.resume().is_err() => {
                     screen.leave();
@@ -107,10 +106,10 @@ async fn run_loop(
                 Interruption::TaskPanicked(text) => {
                     probe.message = text.lines().next_back().unwrap_or_default().into();
                 }
-                // The next turn draws, at the new size.
+                // The next iteration draws at the new size.
                 Interruption::Continued | Interruption::Resized => {}
             },
-            // A paste counts as the keys in it: none may be lost either.
+            // The keys of a paste are counted too, so that a lost one is noticed.
             Some(input) = keys.next() => match input {
                 Ok(InputEvent::Key { chord, .. }) => match chord.typed_char() {
                     Some('q') => {
@@ -119,7 +118,7 @@ async fn run_loop(
                     }
                     Some(key) => probe.handle_key(key, &mut screen),
                     None if chord == KeyChord::ctrl('l') => screen.invalidate(),
-                    None => stop = chord == KeyChord::ctrl('z'),
+                    None => suspend = chord == KeyChord::ctrl('z'),
                 },
                 Ok(InputEvent::Paste(text)) => probe.keys += text.matches('n').count(),
                 Ok(InputEvent::Mouse(_) | InputEvent::Reply(_) | InputEvent::Focus(_)) => {}
@@ -128,15 +127,15 @@ async fn run_loop(
                     return HANG_UP_EXIT_CODE;
                 }
             },
-            taken = screen.flush_pending() => {
-                if taken.is_err() {
+            result = screen.flush_pending() => {
+                if result.is_err() {
                     screen.leave();
                     return HANG_UP_EXIT_CODE;
                 }
             }
-            _ = ticker.tick(), if drawing => probe.ticks += 1,
+            _ = ticker.tick(), if is_drawing => probe.ticks += 1,
         }
-        if stop && screen.suspend().is_err() {
+        if suspend && screen.suspend().is_err() {
             return HANG_UP_EXIT_CODE;
         }
     }
@@ -146,15 +145,15 @@ impl Probe {
     fn handle_key(&mut self, key: char, screen: &mut TerminalScreen) {
         match key {
             'n' => self.keys += 1,
-            'p' => panic!("fell over in the loop \x1b[2J\u{202e}"),
+            'p' => panic!("panicked in the loop \x1b[2J\u{202e}"),
             'b' => drop(std::thread::spawn(|| {
-                panic!("fell over in a thread\u{202e}")
+                panic!("panicked in a thread\u{202e}")
             })),
-            't' => drop(tokio::spawn(async { panic!("fell over in a task") })),
+            't' => drop(tokio::spawn(async { panic!("panicked in a task") })),
             's' => {
                 self.message = "stuck now".into();
                 screen.draw(|frame| self.draw(frame)).ok();
-                let (_open, never) = std::sync::mpsc::channel::<Infallible>();
+                let (_sender, never) = std::sync::mpsc::channel::<Infallible>();
                 never.recv().ok();
             }
             _ => {}
@@ -171,7 +170,7 @@ impl Probe {
         for (line, row) in lines.iter().zip(area.rows()) {
             frame.render_widget(line.as_str().set_style(Style::new().bold().green()), row);
         }
-        // Another glyph in every cell, so that a frame is as large as frames get.
+        // Every cell changes, so that each frame has the maximum size.
         let filler = char::from(b'a' + u8::try_from(self.ticks % 26).unwrap_or_default());
         for row in area.rows().skip(lines.len()) {
             if self.ticks > 0 {
