@@ -1,9 +1,9 @@
-//! The real program ended by every signal and by a hang-up, many times: the terminal as it was, the
-//! right code.
+//! Repeated exits, suspensions and pastes of the real program: the terminal is restored and the
+//! exit code is right.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
-    reason = "a long run fails loudly and measures real time"
+    reason = "test code that measures real time"
 )]
 
 use std::path::Path;
@@ -15,12 +15,12 @@ use rustix::process::Signal;
 use crate::process_stats;
 use crate::pty::{Pty, PtyLaunch};
 
-/// The signals that end a program in order.
+/// The signals on which the program shuts down cleanly.
 const FATAL_SIGNALS: [Signal; 4] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT];
 
-/// Tells the worst of a number of ends.
+/// The number of repetitions and the slowest of them.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SlowestExit {
+pub(crate) struct ExitStats {
     pub(crate) exits: usize,
     pub(crate) slowest: Duration,
     /// CPU time after the hang-up, in milliseconds.
@@ -38,71 +38,71 @@ fn start_with_tasks(program: &str, home: &Path) -> Pty {
     pty
 }
 
-/// Ends the program so often by each deadly signal; fails at the first that is not clean.
-pub(crate) fn run_signals(program: &str, rounds: usize) -> SlowestExit {
+/// Ends the program `rounds` times by each fatal signal; fails at the first unclean exit.
+pub(crate) fn run_signals(program: &str, rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
-    let mut worst = SlowestExit::default();
+    let mut stats = ExitStats::default();
     for _ in 0..rounds {
         for signal in FATAL_SIGNALS {
             let pty = start_with_tasks(program, home.path());
-            let begun = Instant::now();
+            let started = Instant::now();
             pty.signal(signal);
-            let ended = pty.wait_for_exit();
-            worst.slowest = worst.slowest.max(begun.elapsed());
-            worst.exits += 1;
+            let exited = pty.wait_for_exit();
+            stats.slowest = stats.slowest.max(started.elapsed());
+            stats.exits += 1;
 
             assert_eq!(
-                ended.code,
+                exited.code,
                 128 + signal.as_raw().cast_unsigned(),
                 "{signal:?}"
             );
-            assert_eq!(ended.modes_after, ended.modes_before, "{signal:?}");
-            let left = count_occurrences(&ended.raw, b"\x1b[?1049l");
+            assert_eq!(exited.modes_after, exited.modes_before, "{signal:?}");
+            let left = count_occurrences(&exited.raw, b"\x1b[?1049l");
             assert_eq!(
                 left, 1,
                 "the alternate screen is left once after {signal:?}"
             );
-            assert!(!ended.screen.hide_cursor() && !ended.screen.bracketed_paste());
+            assert!(!exited.screen.hide_cursor() && !exited.screen.bracketed_paste());
         }
     }
-    worst
+    stats
 }
 
-/// Takes the terminal away so often; fails when the program outlives it by more than two seconds or
-/// works meanwhile.
-pub(crate) fn run_hang_ups(program: &str, rounds: usize) -> SlowestExit {
+/// Closes the terminal `rounds` times; returns how long the program outlives it and how much CPU
+/// time it uses meanwhile.
+pub(crate) fn run_hang_ups(program: &str, rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
-    let mut worst = SlowestExit::default();
+    let mut stats = ExitStats::default();
     for _ in 0..rounds {
         let mut pty = start_with_tasks(program, home.path());
         let pid = pty.pid();
         let before = process_stats::cpu_ticks(pid).unwrap_or_default();
         let mut last = before;
-        let begun = Instant::now();
+        let started = Instant::now();
         pty.hang_up();
         while let Some(cpu) = process_stats::cpu_ticks(pid) {
             last = last.max(cpu);
-            if begun.elapsed() > crate::pty::WAIT_TIMEOUT {
+            if started.elapsed() > crate::pty::WAIT_TIMEOUT {
                 break;
             }
             thread::park_timeout(Duration::from_millis(1));
         }
-        worst.slowest = worst.slowest.max(begun.elapsed());
-        worst.cpu = worst.cpu.max(last - before);
-        worst.exits += 1;
+        stats.slowest = stats.slowest.max(started.elapsed());
+        stats.cpu = stats.cpu.max(last - before);
+        stats.exits += 1;
 
         assert_eq!(pty.wait_for_exit().code, 129);
     }
-    worst
+    stats
 }
 
-/// Suspends and continues one program so often, by key and by signal in turn; fails at the first
-/// that is not clean.
+/// Suspends and continues one program `rounds` times, alternately by key and by signal; fails at
+/// the first unclean suspension.
 ///
-/// The slowest is from the continuation to a whole new frame.
-pub(crate) fn run_suspensions(program: &str, rounds: usize) -> SlowestExit {
+/// The measured time is from the continuation to a complete new frame.
+pub(crate) fn run_suspensions(program: &str, rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
-    let mut worst = SlowestExit::default();
+    let mut stats = ExitStats::default();
     let mut pty = start_with_tasks(program, home.path());
     let raw = pty.modes();
     for round in 0..rounds {
@@ -115,16 +115,17 @@ pub(crate) fn run_suspensions(program: &str, rounds: usize) -> SlowestExit {
         pty.wait_for("the normal screen", |screen| !screen.alternate_screen());
         assert_eq!(pty.modes(), pty.modes_before(), "in round {round}");
         pty.take_raw();
-        let begun = Instant::now();
+        let started = Instant::now();
         pty.signal(Signal::CONT);
-        pty.wait_until("a whole new frame", |pty| {
-            let seen = pty.raw();
-            count_occurrences(seen, b"\x1b[2J") > 0 && count_occurrences(seen, b"\x1b[?2026l") > 0
+        pty.wait_until("a complete new frame", |pty| {
+            let output = pty.raw();
+            count_occurrences(output, b"\x1b[2J") > 0
+                && count_occurrences(output, b"\x1b[?2026l") > 0
         });
-        worst.slowest = worst.slowest.max(begun.elapsed());
-        worst.exits += 1;
+        stats.slowest = stats.slowest.max(started.elapsed());
+        stats.exits += 1;
         assert_eq!(pty.modes(), raw, "in round {round}");
-        // A key is taken after whatever else the continuation brings.
+        // The key is read after everything else that the continuation causes.
         pty.type_bytes(b"a");
         pty.wait_for_text("Esc cancel");
         assert_eq!(
@@ -139,43 +140,43 @@ pub(crate) fn run_suspensions(program: &str, rounds: usize) -> SlowestExit {
         assert_eq!(
             count_occurrences(pty.raw(), b"\x1b[6n"),
             0,
-            "the cursor is asked for"
+            "no cursor position query"
         );
     }
     pty.type_bytes(b"q");
     assert_eq!(pty.wait_for_exit().code, 0);
-    worst
+    stats
 }
 
-/// Pastes four megabytes of keys so often; fails when one of them acts.
+/// Pastes four megabytes of keys `rounds` times; fails when one of them acts.
 ///
-/// The slowest is from the first byte typed to the dialog that shows the paste.
-pub(crate) fn run_pastes(program: &str, rounds: usize) -> SlowestExit {
+/// The measured time is from the first byte typed to the dialog that shows the paste.
+pub(crate) fn run_pastes(program: &str, rounds: usize) -> ExitStats {
     let home = tempfile::tempdir().expect("a folder");
-    let mut worst = SlowestExit::default();
+    let mut stats = ExitStats::default();
     let mut pty = start_with_tasks(program, home.path());
     let paste = format!("\x1b[200~{}\x1b[201~", "d q d\r".repeat(700_000));
     for _ in 0..rounds {
-        let begun = Instant::now();
+        let started = Instant::now();
         pty.type_bytes(paste.as_bytes());
         pty.wait_for_text("Esc cancel");
-        worst.slowest = worst.slowest.max(begun.elapsed());
-        worst.exits += 1;
+        stats.slowest = stats.slowest.max(started.elapsed());
+        stats.exits += 1;
         pty.type_bytes(b"\x1b");
         pty.wait_for("the dialog is gone", |screen| {
             !screen.contents().contains("Esc cancel")
         });
-        assert_eq!(pty.code(), None, "a pasted q is no key");
+        assert_eq!(pty.code(), None, "a pasted q is not a key");
         pty.take_raw();
     }
     pty.type_bytes(b"q");
     assert_eq!(pty.wait_for_exit().code, 0);
-    worst
+    stats
 }
 
-fn count_occurrences(bytes: &[u8], what: &[u8]) -> usize {
+fn count_occurrences(bytes: &[u8], sequence: &[u8]) -> usize {
     bytes
-        .windows(what.len())
-        .filter(|found| *found == what)
+        .windows(sequence.len())
+        .filter(|window| *window == sequence)
         .count()
 }
