@@ -1,11 +1,10 @@
-//! A server that answers as no server should, by chance with a seed: the API at its worst, for
-//! hours.
+//! A hostile API server: random faults and attacks from a seed, for hours.
 //!
-//! Threads and blocking sockets: it runs beside a pseudo-terminal, not beside a runtime.
+//! It uses threads and blocking sockets, since it runs beside a pseudo-terminal, not in a runtime.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
-    reason = "a test server fails loudly, and counts real minutes"
+    reason = "a test server that measures real time"
 )]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-/// What texts from the outside hold when someone means harm.
+/// Hostile text: escape sequences, control characters and invisible characters.
 pub(crate) const ATTACKS: [&str; 30] = [
     "\u{1b}[2J\u{1b}[H",
     "\u{1b}[31;5mred\u{1b}[0m",
@@ -50,41 +49,40 @@ pub(crate) const ATTACKS: [&str; 30] = [
     "漢字\u{1b}[3漢J ﷽ ｆｕｌｌ \u{1f3f4}\u{e0067}\u{e007f}",
 ];
 
-/// How often the server does its worst.
+/// Rates in responses per thousand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FaultRates {
-    /// Of a thousand answers, how many are faults below or beside the protocol.
+    /// Broken connections and invalid HTTP or JSON.
     pub(crate) faults: usize,
-    /// Of a thousand answers, how many end a task.
+    /// Responses that finish a task.
     pub(crate) completions: usize,
-    /// Of a thousand answers, how many are about the account: 429, 401, 455.
+    /// Errors about the account: 429, 401, 455.
     pub(crate) refusals: usize,
 }
 
-/// Is the server; it ends with the test's process.
+/// A server that runs until the test process exits.
 #[derive(Debug)]
 pub(crate) struct HostileServer {
     address: SocketAddr,
     arrivals: Receiver<Instant>,
-    /// When each request came.
     request_times: Vec<Instant>,
 }
 
 impl HostileServer {
-    pub(crate) fn start(mix: FaultRates, seed: u64) -> Self {
+    pub(crate) fn start(rates: FaultRates, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (told, times) = mpsc::channel();
+        let (sender, arrivals) = mpsc::channel();
         thread::spawn(move || {
             for (stream, n) in listener.incoming().flatten().zip(1..) {
-                let dice = SeededRng(seed ^ u64::wrapping_mul(n, 0x9e37_79b9_7f4a_7c15));
-                let told = told.clone();
-                thread::spawn(move || serve_connection(&stream, mix, dice, &told));
+                let rng = SeededRng(seed ^ u64::wrapping_mul(n, 0x9e37_79b9_7f4a_7c15));
+                let sender = sender.clone();
+                thread::spawn(move || serve_connection(&stream, rates, rng, &sender));
             }
         });
         Self {
             address,
-            arrivals: times,
+            arrivals,
             request_times: Vec::new(),
         }
     }
@@ -93,38 +91,37 @@ impl HostileServer {
         format!("http://{}", self.address)
     }
 
-    /// Returns how many requests came so far.
+    /// Returns the number of requests so far.
     pub(crate) fn count(&mut self) -> usize {
         self.request_times.extend(self.arrivals.try_iter());
         self.request_times.len()
     }
 
-    /// Returns the most requests of any 60 seconds.
     pub(crate) fn max_per_minute(&mut self) -> usize {
         self.max_within(Duration::from_mins(1))
     }
 
-    /// Returns the most requests of any such span.
+    /// Returns the maximum number of requests within any window of this length.
     pub(crate) fn max_within(&mut self, span: Duration) -> usize {
         self.count();
         self.request_times.sort();
         let mut first = 0;
-        let mut most = 0;
+        let mut max_count = 0;
         for (last, at) in self.request_times.iter().enumerate() {
             while self
                 .request_times
                 .get(first)
-                .is_some_and(|begun| at.duration_since(*begun) >= span)
+                .is_some_and(|start| at.duration_since(*start) >= span)
             {
                 first += 1;
             }
-            most = most.max(last + 1 - first);
+            max_count = max_count.max(last + 1 - first);
         }
-        most
+        max_count
     }
 }
 
-/// Draws the same numbers for the same seed (splitmix64).
+/// Random number generator (splitmix64).
 #[derive(Debug, Clone)]
 pub(crate) struct SeededRng(pub(crate) u64);
 
@@ -138,22 +135,22 @@ impl SeededRng {
         usize::try_from(number).unwrap_or_default() % sides.max(1)
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        let at = self.roll(of.len());
-        of.get(at).expect("one of them")
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        let index = self.roll(items.len());
+        items.get(index).expect("an index within the slice")
     }
 }
 
 fn serve_connection(
     stream: &TcpStream,
-    mix: FaultRates,
-    mut chance: SeededRng,
-    told: &Sender<Instant>,
+    rates: FaultRates,
+    mut rng: SeededRng,
+    arrivals: &Sender<Instant>,
 ) {
     let mut requests = BufReader::new(stream);
     let mut task = String::new();
     loop {
-        let mut is_begun = false;
+        let mut has_head = false;
         loop {
             let mut line = String::new();
             match requests.read_line(&mut line) {
@@ -162,64 +159,64 @@ fn serve_connection(
                     if let Some((_, rest)) = line.split_once("taskId=") {
                         task = rest.split([' ', '&']).next().unwrap_or_default().into();
                     }
-                    is_begun = true;
+                    has_head = true;
                 }
                 Ok(0) | Err(_) => return,
             }
         }
-        if is_begun && told.send(Instant::now()).is_err() {
+        if has_head && arrivals.send(Instant::now()).is_err() {
             return;
         }
-        if respond(stream, mix, &mut chance, &task).is_err() {
+        if respond(stream, rates, &mut rng, &task).is_err() {
             return;
         }
     }
 }
 
-/// Answers one request; an error ends the connection.
+/// Answers one request; the connection is closed after an error.
 fn respond(
     mut stream: &TcpStream,
-    mix: FaultRates,
-    chance: &mut SeededRng,
+    rates: FaultRates,
+    rng: &mut SeededRng,
     task: &str,
 ) -> std::io::Result<()> {
-    let fate = chance.roll(1000);
-    if fate < mix.faults {
-        return send_fault(stream, chance);
+    let kind = rng.roll(1000);
+    if kind < rates.faults {
+        return send_fault(stream, rng);
     }
-    if fate < mix.faults + mix.refusals {
-        // The last two stop all asking for minutes, so they are rare.
-        let code = match chance.roll(40) {
-            0 => *chance.pick(&[401, 402]),
-            _ => *chance.pick(&[429, 429, 429, 430, 433, 455]),
+    if kind < rates.faults + rates.refusals {
+        // 401 and 402 stop all polling for minutes, so they are rare.
+        let code = match rng.roll(40) {
+            0 => *rng.pick(&[401, 402]),
+            _ => *rng.pick(&[429, 429, 429, 430, 433, 455]),
         };
-        let text = chance.pick(&ATTACKS);
+        let text = rng.pick(&ATTACKS);
         let body = serde_json::json!({"code": code, "msg": text, "data": null}).to_string();
-        let head = *chance.pick(&[
+        let head = *rng.pick(&[
             "HTTP/1.1 200 OK",
             "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2",
         ]);
         return stream.write_all(http_response(head, &body).as_bytes());
     }
-    let is_ending = fate < mix.faults + mix.refusals + mix.completions;
-    let body = task_record(chance, task, is_ending);
+    let is_finished = kind < rates.faults + rates.refusals + rates.completions;
+    let body = task_record(rng, task, is_finished);
     stream.write_all(http_response("HTTP/1.1 200 OK", &body).as_bytes())
 }
 
-/// Does one of the things that are no answer.
-fn send_fault(mut stream: &TcpStream, chance: &mut SeededRng) -> std::io::Result<()> {
-    match chance.roll(14) {
+/// Sends a random fault.
+fn send_fault(mut stream: &TcpStream, rng: &mut SeededRng) -> std::io::Result<()> {
+    match rng.roll(14) {
         0 => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"code\": 200,")?,
         1 => {
             set_socket_linger(stream, Some(Duration::ZERO)).ok();
             return Err(std::io::ErrorKind::ConnectionReset.into());
         }
         2 => {
-            let (_open, silence) = mpsc::channel::<()>();
+            let (_sender, never) = mpsc::channel::<()>();
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")?;
             for byte in b"{\"code\": 200, \"msg\"" {
                 stream.write_all(&[*byte])?;
-                silence.recv_timeout(Duration::from_millis(200)).ok();
+                never.recv_timeout(Duration::from_millis(200)).ok();
             }
         }
         3 => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\x1b[2J\r\n")?,
@@ -255,11 +252,11 @@ fn send_fault(mut stream: &TcpStream, chance: &mut SeededRng) -> std::io::Result
             return stream.write_all(http_response("HTTP/1.1 200 OK", &text).as_bytes());
         }
         12 => {
-            let body = serde_json::json!({"code": 500, "msg": chance.pick(&ATTACKS)}).to_string();
+            let body = serde_json::json!({"code": 500, "msg": rng.pick(&ATTACKS)}).to_string();
             return stream.write_all(http_response("HTTP/1.1 500 Oops", &body).as_bytes());
         }
         _ => {
-            let body = serde_json::json!({"code": 404, "msg": chance.pick(&ATTACKS)}).to_string();
+            let body = serde_json::json!({"code": 404, "msg": rng.pick(&ATTACKS)}).to_string();
             return stream.write_all(http_response("HTTP/1.1 200 OK", &body).as_bytes());
         }
     }
@@ -271,18 +268,18 @@ fn http_response(head: &str, body: &str) -> String {
     format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Returns an answer that is one, full of text that means harm.
-fn task_record(chance: &mut SeededRng, task: &str, is_ending: bool) -> String {
-    let flag = match (is_ending, chance.roll(40)) {
-        (true, _) => serde_json::json!(chance.roll(4) + 1),
+/// Returns a valid response full of hostile text.
+fn task_record(rng: &mut SeededRng, task: &str, is_finished: bool) -> String {
+    let flag = match (is_finished, rng.roll(40)) {
+        (true, _) => serde_json::json!(rng.roll(4) + 1),
         (false, 0) => serde_json::json!(7),
         (false, 1) => serde_json::json!("late\u{1b}[2J"),
         (false, _) => serde_json::json!(0),
     };
-    let attack = *chance.pick(&ATTACKS);
-    // Young enough to be asked after often, and of an age of its own.
+    let attack = *rng.pick(&ATTACKS);
+    // Recent, so that it is polled often; the id's length makes the times differ.
     let now = jiff::Timestamp::now().as_millisecond();
-    let begun = now - now % 3_600_000 + i64::try_from(task.len()).unwrap_or_default();
+    let created = now - now % 3_600_000 + i64::try_from(task.len()).unwrap_or_default();
     let prompt = serde_json::json!({"prompt": format!("a street {attack}"), "callBackUrl": attack})
         .to_string();
     serde_json::json!({
@@ -291,13 +288,13 @@ fn task_record(chance: &mut SeededRng, task: &str, is_ending: bool) -> String {
         "data": {
             "taskId": task,
             "paramJson": prompt,
-            "createTime": begun,
-            "completeTime": if is_ending { serde_json::json!(begun + 309_000) } else { serde_json::Value::Null },
+            "createTime": created,
+            "completeTime": if is_finished { serde_json::json!(created + 309_000) } else { serde_json::Value::Null },
             "response": {"taskId": task, "resultUrls": ["https://ex.example/1.mp4", format!("https://ex.example/{attack}"), attack],
                 "originUrls": [attack]},
             "successFlag": flag,
-            "errorCode": chance.roll(700),
-            "errorMessage": format!("{attack} and {}", chance.pick(&ATTACKS)),
+            "errorCode": rng.roll(700),
+            "errorMessage": format!("{attack} and {}", rng.pick(&ATTACKS)),
         },
     })
     .to_string()

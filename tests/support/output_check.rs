@@ -1,47 +1,45 @@
-//! What may reach the terminal: printable text, and the sequences of one short list. All else fails
-//! the test.
+//! Checks a program's output: only printable text and a short list of escape sequences are allowed.
 //!
-//! Escape is only ever our own backend's: so whatever a server, a link or a paste holds, none of it
-//! can act.
+//! Escape sequences come only from our own backend, so no text of a server, a link or a paste can
+//! control the terminal.
 
 use crate::harmful_chars::is_harmful;
 
-/// Ends of `CSI` sequences that draw, each with the parameters it may have.
+/// Final bytes of the `CSI` sequences that draw.
 const DRAWING_FINALS: [char; 3] = ['m', 'H', 'J'];
 
-/// The private modes that are set: the cursor, presses of the mouse in the form without a limit,
-/// word of the focus, the other screen, marked pastes, word of going dark or light.
+/// Private modes that may be set: cursor, mouse clicks, focus events, SGR mouse reports, alternate
+/// screen, bracketed paste, colour scheme reports.
 const ALLOWED_SET_MODES: [&str; 7] = ["25", "1000", "1004", "1006", "1049", "2004", "2031"];
 
-/// Those that are only unset, should somebody have left them on.
+/// Private modes that may only be reset, in case another program left them on.
 const ALLOWED_RESET_MODES: [&str; 3] = ["1002", "1003", "1015"];
 
-/// Brackets a frame.
+/// Synchronized output, around each frame.
 const SYNC_UPDATE_MODE: &str = "2026";
 
-/// The longest sequence of ours, a title, is far shorter.
+/// Our longest sequence, a title, is far shorter.
 const MAX_SEQUENCE_LEN: usize = 4096;
 
-/// Takes the screen, and gives it back.
 const ENTER_ALT_SCREEN: &[u8] = b"\x1b[?1049h";
 const LEAVE_ALT_SCREEN: &[u8] = b"\x1b[?1049l";
 
-/// Watches a program's bytes to its terminal, in pieces of any size.
+/// A checker of a program's output, in chunks of any size.
 ///
-/// While the program does not have the screen (before it, after it, stopped by Ctrl-Z) the terminal
-/// itself echoes what is typed, which need not be text; but no escape sequence, for it echoes an
-/// escape as `^[`.
+/// Outside the alternate screen (before, after, suspended by Ctrl-Z) the terminal itself echoes
+/// typed bytes, which need not be text. An escape is echoed as `^[`, so escape sequences are still
+/// checked.
 #[derive(Debug, Default)]
 pub(crate) struct OutputChecker {
     pending: Vec<u8>,
-    /// Whether the program has the screen.
+    /// Whether the alternate screen is active.
     is_on_screen: bool,
-    /// How many bytes were seen.
+    /// The number of bytes checked.
     pub(crate) bytes: usize,
 }
 
 impl OutputChecker {
-    /// Takes the next bytes; an error is the first thing that must not be there.
+    /// Checks the next bytes; the error describes the first forbidden sequence.
     pub(crate) fn check(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.bytes += bytes.len();
         self.pending.extend(bytes);
@@ -69,25 +67,25 @@ impl OutputChecker {
         Ok(())
     }
 
-    /// Tells whether the last thing seen was whole.
+    /// Reports whether the output ended at a complete token.
     pub(crate) fn is_at_boundary(&self) -> bool {
         self.pending.is_empty()
     }
 }
 
-/// Tells whether the first byte may be the terminal's echo of what was typed: it echoes an escape
-/// as `^[`, an erased character as a step back.
+/// Reports whether the first byte may be the terminal's echo of a typed byte, which is never an
+/// escape.
 fn is_terminal_echo(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|byte| *byte != 0x1b)
 }
 
-/// Returns the length of the first whole thing, 0 when more bytes are needed.
+/// Returns the length of the first character or sequence; 0 when more bytes are needed.
 fn token_len(bytes: &[u8]) -> Result<usize, &'static str> {
     match bytes {
         [] | [0x1b] => Ok(0),
         [0x1b, b'[', rest @ ..] => csi_len(rest).map(|length| length + usize::from(length > 0) * 2),
         [0x1b, b']', rest @ ..] => osc_len(rest).map(|length| length + usize::from(length > 0) * 2),
-        // ST: ends a title that a dying write may have left open.
+        // ST: ends a title that an aborted write may have left open.
         [0x1b, b'\\', ..] => Ok(2),
         [0x1b, ..] => Err("an escape sequence that is not ours"),
         [b'\r' | b'\n' | 0x20..0x7f, ..] => Ok(1),
@@ -97,14 +95,14 @@ fn token_len(bytes: &[u8]) -> Result<usize, &'static str> {
                 0xc2..0xe0 => 2,
                 0xe0..0xf0 => 3,
                 0xf0..0xf5 => 4,
-                _ => return Err("a byte that is no text"),
+                _ => return Err("a byte that is not text"),
             };
             let Some(character) = bytes.get(..length) else {
                 return Ok(0);
             };
             let text = std::str::from_utf8(character)
                 .ok()
-                .ok_or("bytes that are no text")?;
+                .ok_or("bytes that are not text")?;
             if text.chars().any(is_harmful) {
                 return Err("a forbidden character");
             }
@@ -124,7 +122,7 @@ fn csi_len(rest: &[u8]) -> Result<usize, &'static str> {
     let (parameters, last) = (rest.get(..end), rest.get(end).copied().map(char::from));
     let parameters = parameters.and_then(|bytes| std::str::from_utf8(bytes).ok());
     let (Some(parameters), Some(last)) = (parameters, last) else {
-        return Err("a sequence that is no text");
+        return Err("a sequence that is not text");
     };
     let are_numbers = |text: &str| {
         text.chars()
@@ -150,9 +148,11 @@ fn csi_len(rest: &[u8]) -> Result<usize, &'static str> {
     }
 }
 
-/// Takes a title, the question after the ground's colour, or a copy to the clipboard. Notices (OSC
-/// 9, 777, 99) and pictures (kitty, sixel, iTerm2) are not ours here: the programs watched have
-/// neither switched on, so whatever looks like one came from outside.
+/// Returns the length of an OSC sequence after its start: a title, a query for the background
+/// colour, or a copy to the clipboard.
+///
+/// Notifications (OSC 9, 777, 99) and images (kitty, sixel, iTerm2) are forbidden: the programs
+/// under test have both turned off, so such a sequence came from outside.
 fn osc_len(rest: &[u8]) -> Result<usize, &'static str> {
     let Some(end) = rest.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) else {
         return if rest.len() > 64 * MAX_SEQUENCE_LEN {
@@ -170,13 +170,13 @@ fn osc_len(rest: &[u8]) -> Result<usize, &'static str> {
     };
     let text = std::str::from_utf8(text)
         .ok()
-        .ok_or("a string that is no text")?;
+        .ok_or("a string that is not text")?;
     let is_base64 = |text: &str| {
         text.chars()
             .all(|c| c.is_ascii_alphanumeric() || ['+', '/', '='].contains(&c))
     };
     let is_ours = match text.split_once(';') {
-        Some(("11", question)) => question == "?",
+        Some(("11", query)) => query == "?",
         Some(("2", title)) => !title.chars().any(is_harmful),
         Some(("52", copied)) => copied.strip_prefix("c;").is_some_and(is_base64),
         Some(_) | None => false,

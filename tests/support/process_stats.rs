@@ -1,8 +1,8 @@
-//! What the system tells of a running process, where there is `/proc`.
+//! Memory, CPU time, threads and files of a running process, from `/proc`.
 
 use std::fs;
 
-/// Is one look at a process.
+/// A sample of a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProcessStats {
     /// Resident memory in KiB.
@@ -10,11 +10,11 @@ pub(crate) struct ProcessStats {
     /// CPU time so far, in milliseconds.
     pub(crate) cpu: u64,
     pub(crate) threads: u64,
-    /// Open files; `None` where only root may count them, as the program is not dumpable.
+    /// Open files; `None` where only root may count them, since the program is not dumpable.
     pub(crate) files: Option<usize>,
 }
 
-/// Looks at a process; `None` when it is gone, or on a system without `/proc`.
+/// Samples a process; `None` when it has exited, or without `/proc`.
 pub(crate) fn process_stats(pid: i32) -> Option<ProcessStats> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let number = |name: &str| {
@@ -31,10 +31,10 @@ pub(crate) fn process_stats(pid: i32) -> Option<ProcessStats> {
     })
 }
 
-/// Returns the CPU time so far in milliseconds, as exact as the kernel's clock tick: 10.
+/// Returns the CPU time so far in milliseconds, in steps of the kernel's clock tick: 10 ms.
 pub(crate) fn cpu_ticks(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The name, in parentheses, may contain any character.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut times = rest.split_whitespace().skip(11);
     let mut next = || times.next()?.parse::<u64>().ok();

@@ -1,13 +1,13 @@
-//! A terminal for tests: a real pseudo-terminal, a screen behind it, and a person's patience.
+//! A terminal for tests: a pseudo-terminal and an emulated screen.
 //!
-//! A reader thread drains the terminal and a waiter thread sees the program end; both send to
-//! the test, which alone owns the screen. Every wait is for a condition with a limit. Queries
-//! are never answered: a program that sends one and waits shows it here.
+//! A reader thread drains the terminal and a waiter thread waits for the program's exit; both send
+//! events to the test, which owns the screen. Every wait is for a condition, with a timeout.
+//! Terminal queries are never answered, so a program that waits for a reply fails here.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a harness fails loudly, and its limits are real time"
+    reason = "test code whose timeouts are real time"
 )]
 
 use std::ffi::OsString;
@@ -27,13 +27,13 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// How long any wait may take before the test fails: long, for a busy machine.
+/// Long, for a busy machine.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest screen kept behind the terminal; a program may be told a larger size.
+/// The largest emulated screen; the program may be given a larger size.
 const MAX_SCREEN: (u16, u16) = (1000, 500);
 
-/// A program to start in a terminal of its own.
+/// A program to start in its own terminal.
 #[derive(Debug)]
 pub(crate) struct PtyLaunch {
     command: CommandBuilder,
@@ -41,7 +41,7 @@ pub(crate) struct PtyLaunch {
 }
 
 impl PtyLaunch {
-    /// Starts from the test's own environment, with a usual `TERM`, at 80×24.
+    /// Uses the test's environment with `TERM=xterm-256color`, and a size of 80×24.
     pub(crate) fn new(program: impl AsRef<Path>) -> Self {
         let mut command = CommandBuilder::new(program.as_ref());
         command.env("TERM", "xterm-256color");
@@ -72,7 +72,7 @@ impl PtyLaunch {
         self
     }
 
-    /// Starts it as the leader of a session whose terminal is the new one.
+    /// Starts the program as the leader of a session with the new terminal.
     pub(crate) fn spawn(self) -> Pty {
         let pair = native_pty_system()
             .openpty(self.size)
@@ -82,8 +82,9 @@ impl PtyLaunch {
         let master = FileDescriptor::dup(&raw)
             .and_then(|fd| fd.as_file())
             .expect("a file");
-        // So that neither a full input queue nor a late poll can block the test for ever.
-        rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK | OFlags::RDWR).expect("no waiting");
+        // Neither a full input queue nor a late poll may block the test forever.
+        rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK | OFlags::RDWR)
+            .expect("non-blocking mode");
         let slave = open_without_controlling(&name);
         let modes_before = terminal_modes(&slave);
         let child = pair
@@ -94,23 +95,23 @@ impl PtyLaunch {
             .process_id()
             .and_then(|pid| Pid::from_raw(pid.cast_signed()));
 
-        let (events, inbox) = mpsc::channel();
-        let (orders, order_book) = mpsc::channel();
-        let (woken, wake) = std::io::pipe().expect("a pipe");
+        let (event_sender, events) = mpsc::channel();
+        let (request_sender, requests) = mpsc::channel();
+        let (wake_reader, wake_writer) = std::io::pipe().expect("a pipe");
         let reader = ReaderThread {
             master: master.try_clone().expect("a second descriptor"),
-            woken,
-            orders: order_book,
-            events: events.clone(),
+            wake: wake_reader,
+            requests,
+            events: event_sender.clone(),
         };
         thread::spawn(move || reader.run());
-        thread::spawn(move || wait_for_end(child, &events));
+        thread::spawn(move || wait_for_child(child, &event_sender));
         Pty {
             master: Some(master),
             slave: Some(slave),
-            requests: orders,
-            wake,
-            events: inbox,
+            requests: request_sender,
+            wake: wake_writer,
+            events,
             parser: vt100::Parser::new(non_zero(self.size.rows), non_zero(self.size.cols), 0),
             raw: Vec::new(),
             pid: pid.expect("a process id"),
@@ -121,12 +122,11 @@ impl PtyLaunch {
     }
 }
 
-/// What is left when the program has ended and all its output was read.
+/// The final state after the program has exited and all its output was read.
 #[derive(Debug)]
 pub(crate) struct ExitedPty {
-    /// The exit code, or 1000 + n when a signal itself ended it.
+    /// The exit code, or 1000 when a signal killed the program.
     pub(crate) code: u32,
-    /// The terminal's modes before the program and after it.
     pub(crate) modes_before: String,
     pub(crate) modes_after: String,
     pub(crate) raw: Vec<u8>,
@@ -149,15 +149,14 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Types bytes as a person or a paste would.
     #[track_caller]
     pub(crate) fn type_bytes(&mut self, mut bytes: &[u8]) {
-        let mut master = self.master.as_ref().expect("the terminal is still there");
+        let mut master = self.master.as_ref().expect("an open terminal");
         while !bytes.is_empty() {
             let mut ready = [PollFd::new(master, PollFlags::OUT)];
-            let patience = Timespec::try_from(WAIT_TIMEOUT).expect("a time");
-            let count = poll(&mut ready, Some(&patience)).expect("a poll");
-            assert!(count > 0, "the program does not read what is typed");
+            let timeout = Timespec::try_from(WAIT_TIMEOUT).expect("a time");
+            let count = poll(&mut ready, Some(&timeout)).expect("a poll");
+            assert!(count > 0, "the program does not read its input");
             match master.write(bytes) {
                 Ok(count) => bytes = bytes.split_at(count).1,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -166,7 +165,7 @@ impl Pty {
         }
     }
 
-    /// Changes the window's size and tells the program (SIGWINCH).
+    /// Changes the window's size, which sends SIGWINCH.
     pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
         let size = rustix::termios::Winsize {
             ws_col: cols,
@@ -174,7 +173,7 @@ impl Pty {
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
-        let master = self.master.as_ref().expect("the terminal is still there");
+        let master = self.master.as_ref().expect("an open terminal");
         self.parser.screen_mut().set_size(
             non_zero(rows.min(MAX_SCREEN.1)),
             non_zero(cols.min(MAX_SCREEN.0)),
@@ -182,45 +181,43 @@ impl Pty {
         rustix::termios::tcsetwinsize(master, size).expect("a new size");
     }
 
-    /// Sends a signal to the started process alone, if it has not ended.
+    /// Sends a signal to the started process only, if it is still running.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).ok();
     }
 
-    /// The screen as read so far; the cells with their styles are in it.
+    /// Returns the emulated screen, with the styles of its cells.
     pub(crate) fn screen(&self) -> &vt100::Screen {
         self.parser.screen()
     }
 
-    /// Every byte read so far.
+    /// Returns the bytes read since the last [`Pty::take_raw`].
     pub(crate) fn raw(&self) -> &[u8] {
         &self.raw
     }
 
-    /// Takes the bytes read so far away, so that a program that runs for hours does not fill the
-    /// memory.
+    /// Removes and returns the bytes read so far, which bounds the memory of long runs.
     pub(crate) fn take_raw(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.raw)
     }
 
-    /// The exit code, once the program has ended.
+    /// Returns the exit code; `None` while the program runs.
     pub(crate) fn code(&self) -> Option<u32> {
         self.code
     }
 
-    /// Lets so much time pass while the screen is kept up to date: for long runs, where time is the
-    /// point.
+    /// Reads output for the given time.
     pub(crate) fn read_for(&mut self, time: Duration) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while let Some(left) = time
-            .checked_sub(begun.elapsed())
+            .checked_sub(started.elapsed())
             .filter(|left| !left.is_zero())
         {
             self.receive_one(left);
         }
     }
 
-    /// The terminal's modes now, and as they were before the program started.
+    /// Returns the terminal's current modes, for comparison.
     pub(crate) fn modes(&self) -> String {
         terminal_modes(self.slave.as_ref().expect("our own descriptor"))
     }
@@ -229,7 +226,7 @@ impl Pty {
         &self.modes_before
     }
 
-    /// Changes the modes behind the program's back, as a shell does that takes over.
+    /// Changes the terminal's modes from outside, as a shell does.
     pub(crate) fn change_modes(&self, change: impl FnOnce(&mut Termios)) {
         let slave = self.slave.as_ref().expect("our own descriptor");
         let mut termios = tcgetattr(slave).expect("modes");
@@ -237,26 +234,28 @@ impl Pty {
         tcsetattr(slave, OptionalActions::Now, &termios).expect("new modes");
     }
 
-    /// Waits until the screen fulfils the condition.
     #[track_caller]
-    pub(crate) fn wait_for(&mut self, what: &str, mut seen: impl FnMut(&vt100::Screen) -> bool) {
-        self.wait_until(what, |pty| seen(pty.screen()));
+    pub(crate) fn wait_for(
+        &mut self,
+        what: &str,
+        mut condition: impl FnMut(&vt100::Screen) -> bool,
+    ) {
+        self.wait_until(what, |pty| condition(pty.screen()));
     }
 
-    /// Waits until the screen shows the text.
     #[track_caller]
     pub(crate) fn wait_for_text(&mut self, text: &str) {
         self.wait_for(text, |screen| screen.contents().contains(text));
     }
 
-    /// Waits until the condition holds, looking again after each output and every 10 ms.
+    /// Waits until the condition is true; checks it after each output and every 10 ms.
     #[track_caller]
-    pub(crate) fn wait_until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        let begun = Instant::now();
-        while !holds(self) {
+    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
+        let started = Instant::now();
+        while !condition(self) {
             assert!(
-                begun.elapsed() < WAIT_TIMEOUT,
-                "waited in vain for: {what}\nexit: {:?}\nscreen:\n{}\nlast bytes: {:?}",
+                started.elapsed() < WAIT_TIMEOUT,
+                "timed out waiting for: {what}\nexit: {:?}\nscreen:\n{}\nlast bytes: {:?}",
                 self.code,
                 self.screen().contents(),
                 String::from_utf8_lossy(self.raw.split_at(self.raw.len().saturating_sub(400)).1),
@@ -265,10 +264,11 @@ impl Pty {
         }
     }
 
-    /// Tells whether the process is stopped (state T).
+    /// Reports whether the process is stopped (state T).
     pub(crate) fn is_stopped(&self) -> bool {
         let pid = self.pid.as_raw_nonzero();
-        // The name, in parentheses, may hold anything; the state is the first word after it.
+        // The name, in parentheses, may contain any character; the state is the first word after
+        // it.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_else(|_| {
             let ps = std::process::Command::new("ps")
                 .args(["-o", "state=", "-p", &pid.to_string()])
@@ -281,49 +281,47 @@ impl Pty {
             .is_some_and(|rest| rest.trim_start().starts_with('T'))
     }
 
-    /// The process id, for what only the system knows of it.
     pub(crate) fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Stops reading, as a terminal behind a dead connection does.
+    /// Stops reading, like a terminal behind a dead connection.
     pub(crate) fn freeze(&mut self) {
         self.send_request(ReaderRequest::Freeze);
     }
 
-    /// Reads on after [`Pty::freeze`].
+    /// Resumes reading after [`Pty::freeze`].
     pub(crate) fn thaw(&mut self) {
         self.send_request(ReaderRequest::Thaw);
     }
 
-    /// Tells whether the terminal takes nothing more from the program, by giving it a NUL, which is
-    /// drawn as nothing.
+    /// Reports whether the terminal accepts no more output, by writing a NUL, which draws nothing.
     ///
-    /// Not by poll(2): it may call a terminal writable that takes nothing.
+    /// poll(2) may report a terminal as writable that accepts nothing.
     pub(crate) fn is_full(&self) -> bool {
         let mut slave = self.slave.as_ref().expect("our own descriptor");
-        let given = slave.write(b"\0");
-        given.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        let result = slave.write(b"\0");
+        result.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    /// Closes the terminal under the program: the window or the connection is gone.
+    /// Closes the terminal, like a closed window or a lost connection.
     #[track_caller]
     pub(crate) fn hang_up(&mut self) {
         self.send_request(ReaderRequest::Stop);
-        self.wait_until("the reader lets go", |pty| pty.output_ended);
+        self.wait_until("the reader stops", |pty| pty.output_ended);
         self.master = None;
     }
 
-    /// Waits for the end of the program, then reads the rest of its output.
+    /// Waits for the program to exit, then reads the rest of its output.
     #[track_caller]
     pub(crate) fn wait_for_exit(mut self) -> ExitedPty {
-        self.wait_until("the program ends", |pty| pty.code.is_some());
+        self.wait_until("the program exits", |pty| pty.code.is_some());
         let modes_after = if self.master.is_some() {
             self.modes()
         } else {
             String::new()
         };
-        // With the last descriptor of that side closed, the reader comes to an end.
+        // Once the last descriptor of the slave side is closed, the reader stops.
         self.slave = None;
         self.send_request(ReaderRequest::Thaw);
         self.wait_until("all output is read", |pty| pty.output_ended);
@@ -336,9 +334,9 @@ impl Pty {
         }
     }
 
-    fn send_request(&mut self, order: ReaderRequest) {
-        // A reader that has ended needs no orders.
-        if self.requests.send(order).is_ok() {
+    fn send_request(&mut self, request: ReaderRequest) {
+        // The reader may have stopped already.
+        if self.requests.send(request).is_ok() {
             self.wake.write_all(b".").ok();
         }
     }
@@ -351,7 +349,7 @@ impl Pty {
             }
             Ok(ReaderEvent::OutputEnded) => self.output_ended = true,
             Ok(ReaderEvent::Exited(code)) => self.code = Some(code),
-            // Both threads are done, and what they sent was taken.
+            // Both threads have finished, and all events were received.
             Err(RecvTimeoutError::Disconnected) => thread::park_timeout(limit),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -383,8 +381,8 @@ enum ReaderEvent {
 
 struct ReaderThread {
     master: File,
-    woken: PipeReader,
-    orders: Receiver<ReaderRequest>,
+    wake: PipeReader,
+    requests: Receiver<ReaderRequest>,
     events: Sender<ReaderEvent>,
 }
 
@@ -392,31 +390,31 @@ impl ReaderThread {
     fn run(self) {
         let Self {
             mut master,
-            mut woken,
-            orders,
+            mut wake,
+            requests,
             events,
         } = self;
         let mut buffer = vec![0; 16 * 1024];
         let mut frozen = false;
         loop {
-            let wanted = if frozen {
+            let master_flags = if frozen {
                 PollFlags::empty()
             } else {
                 PollFlags::IN
             };
-            let mut watched = [
-                PollFd::new(&woken, PollFlags::IN),
-                PollFd::new(&master, wanted),
+            let mut poll_fds = [
+                PollFd::new(&wake, PollFlags::IN),
+                PollFd::new(&master, master_flags),
             ];
-            // While frozen, a hang-up of the other side would be reported again and again.
+            // While frozen, a hang-up of the slave side would be reported again and again.
             let count = if frozen { 1 } else { 2 };
-            if poll(watched.split_at_mut(count).0, None).is_err() {
+            if poll(poll_fds.split_at_mut(count).0, None).is_err() {
                 continue;
             }
-            let [order, output] = watched.map(|fd| fd.revents());
-            if !order.is_empty() {
-                woken.read_exact(&mut [0]).ok();
-                match orders.try_recv() {
+            let [request, output] = poll_fds.map(|fd| fd.revents());
+            if !request.is_empty() {
+                wake.read_exact(&mut [0]).ok();
+                match requests.try_recv() {
                     Ok(ReaderRequest::Freeze) => frozen = true,
                     Ok(ReaderRequest::Thaw) => frozen = false,
                     Ok(ReaderRequest::Stop) | Err(_) => break,
@@ -437,7 +435,7 @@ impl ReaderThread {
                         break;
                     }
                 }
-                // EIO: no program has the terminal any more.
+                // EIO: no program has the terminal open.
                 Err(_) => break,
             }
         }
@@ -446,7 +444,7 @@ impl ReaderThread {
     }
 }
 
-fn wait_for_end(mut child: Box<dyn Child + Send + Sync>, events: &Sender<ReaderEvent>) {
+fn wait_for_child(mut child: Box<dyn Child + Send + Sync>, events: &Sender<ReaderEvent>) {
     let code = child
         .wait()
         .map_or(u32::MAX, |status| match status.signal() {
@@ -463,7 +461,7 @@ fn open_without_controlling(name: &Path) -> File {
         .write(true)
         .custom_flags(flags.bits().cast_signed())
         .open(name)
-        .expect("the other side of the terminal")
+        .expect("the slave side of the terminal")
 }
 
 fn terminal_modes(tty: &File) -> String {

@@ -1,12 +1,13 @@
-//! A TCP server that misbehaves to order: each connection plays a list of steps.
+//! A TCP server that runs a script of steps on each connection, for responses that no HTTP server
+//! sends.
 //!
-//! It knows just enough HTTP to see where a request ends; what it answers is the test's own bytes.
+//! It parses only the end of a request's head; the test supplies the bytes of each response.
 
 #![expect(clippy::expect_used, reason = "a test server fails by panicking")]
 #![allow(
     dead_code,
     clippy::allow_attributes,
-    reason = "each test file takes what it needs of it"
+    reason = "each test file uses a part of the module"
 )]
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -18,36 +19,34 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Is one thing a connection does. After its last step it is closed in an orderly way.
+/// A step of a connection, which is closed cleanly after the last one.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// Waits for a request and keeps its head for [`RawServer::requests`].
     Read,
-    /// Sends bytes.
     Write(Vec<u8>),
-    /// Sends what the test makes of the last request's head.
+    /// Sends a response that the test builds from the last request's head.
     Reply(ReplyFn),
-    /// Sends bytes one at a time, with a pause after each, for ever from the start.
+    /// Sends the bytes one at a time, with a pause after each, in an endless loop.
     Drip(&'static [u8], Duration),
-    /// Sends one byte over and over, as fast as it is taken, until the client goes away; see
+    /// Sends one byte again and again, as fast as possible, until the client disconnects; see
     /// [`RawServer::flooded`].
     Flood(u8),
-    /// Breaks the connection off (RST).
+    /// Resets the connection (RST).
     Reset,
-    /// Says nothing more until the client goes away.
+    /// Sends nothing more until the client disconnects.
     Hold,
-    /// Goes on once the test has set this to true.
+    /// Waits until the test has set this to true.
     Await(watch::Receiver<bool>),
 }
 
-/// Makes an answer from the head of a request.
+/// A function from the head of a request to a response.
 #[derive(Clone)]
 pub(crate) struct ReplyFn(Arc<MakeReply>);
 
 type MakeReply = dyn Fn(&str) -> Vec<u8> + Send + Sync;
 
 impl Step {
-    /// Returns a step that answers with what `make` makes of the request's head.
     pub(crate) fn reply(make: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::Reply(ReplyFn(Arc::new(make)))
     }
@@ -59,7 +58,7 @@ impl fmt::Debug for ReplyFn {
     }
 }
 
-/// Is a server on loopback; it ends with the value.
+/// A server on loopback, stopped on drop.
 #[derive(Debug)]
 pub(crate) struct RawServer {
     address: std::net::SocketAddr,
@@ -69,23 +68,23 @@ pub(crate) struct RawServer {
 }
 
 impl RawServer {
-    /// Starts a server whose first connection plays the first script and so on; the last one is for
-    /// all others.
+    /// Starts a server that runs the first script on the first connection and so on; the last
+    /// script is used for all further connections.
     pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (send, heads) = mpsc::unbounded_channel();
-        let (tell, floods) = mpsc::unbounded_channel();
+        let (head_sender, heads) = mpsc::unbounded_channel();
+        let (flood_sender, floods) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             let mut connection = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 let script = scripts.get(connection).or(scripts.last()).cloned();
-                let told = (send.clone(), tell.clone());
+                let senders = (head_sender.clone(), flood_sender.clone());
                 tokio::spawn(run_script(
                     stream,
                     script.unwrap_or_default(),
                     connection,
-                    told,
+                    senders,
                 ));
                 connection += 1;
             }
@@ -98,23 +97,21 @@ impl RawServer {
         }
     }
 
-    /// Starts a server that reads a request and answers every connection with the same bytes.
+    /// Starts a server that answers the first request of each connection with the same bytes.
     pub(crate) async fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         Self::start(vec![vec![Step::Read, Step::Write(bytes.into())]]).await
     }
 
-    /// Returns the address as an origin.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Returns the heads of all requests so far, each with the number of its connection.
+    /// Drains the heads of the requests so far, each with the number of its connection.
     pub(crate) fn requests(&mut self) -> Vec<(usize, String)> {
         std::iter::from_fn(|| self.heads.try_recv().ok()).collect()
     }
 
-    /// Waits for the end of a flood; returns how many of its bytes were taken, by the client or by
-    /// its kernel.
+    /// Waits for the end of a flood; returns how many bytes the client or its kernel accepted.
     pub(crate) async fn flooded(&mut self) -> usize {
         self.floods.recv().await.expect("a flood")
     }
@@ -148,11 +145,11 @@ async fn run_script(
                 }
                 let head = String::from_utf8_lossy(&head).into_owned();
                 last.clone_from(&head);
-                // The test may have ended already.
+                // The test may have finished already.
                 heads.send((connection, head)).unwrap_or_default();
             }
             Step::Write(bytes) => {
-                // The client may stop reading in the middle: that is often the point.
+                // The client may stop reading early, often on purpose.
                 stream.write_all(&bytes).await.unwrap_or_default();
             }
             Step::Reply(ReplyFn(make)) => {
@@ -168,11 +165,11 @@ async fn run_script(
                 }
             }
             Step::Flood(byte) => {
-                let (piece, mut taken) = ([byte; 16 * 1024], 0);
-                while let Ok(count) = stream.write(&piece).await {
-                    taken += count;
+                let (chunk, mut accepted) = ([byte; 16 * 1024], 0);
+                while let Ok(count) = stream.write(&chunk).await {
+                    accepted += count;
                 }
-                floods.send(taken).unwrap_or_default();
+                floods.send(accepted).unwrap_or_default();
                 return;
             }
             Step::Reset => {
@@ -180,7 +177,7 @@ async fn run_script(
                 return;
             }
             Step::Await(mut gate) => {
-                // A test that is over lets nobody through.
+                // The sender is dropped when the test has finished.
                 if gate.wait_for(|is_open| *is_open).await.is_err() {
                     return;
                 }
@@ -188,7 +185,7 @@ async fn run_script(
             Step::Hold => while stream.read_u8().await.is_ok() {},
         }
     }
-    // Closing with unread bytes would be a reset; a real end of the answer is wanted.
+    // Closing with unread bytes would reset the connection instead of ending the response.
     stream.shutdown().await.unwrap_or_default();
     while stream.read_u8().await.is_ok() {}
 }

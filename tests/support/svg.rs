@@ -1,10 +1,10 @@
 //! An animated SVG of terminal screens: each distinct row is written once, and a strip of all
-//! screens is moved behind a window.
+//! screens moves behind a clipping window.
 //!
 //! It has no scripts, so it plays as an image. Text is placed by column and stretched to the width
 //! of its cells, for any font. Lines, bars and half blocks are shapes, since fonts leave gaps.
 
-#![expect(clippy::expect_used, reason = "a harness fails loudly")]
+#![expect(clippy::expect_used, reason = "test code")]
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ const PALETTE: [&str; 16] = [
 /// Dim text, with a contrast of 6 to 1.
 const DIM: &str = " fill-opacity=\".65\"";
 
-/// Screens to be shown one after another.
+/// A sequence of screens.
 #[derive(Debug)]
 pub(crate) struct Recording {
     size: (u16, u16),
@@ -55,8 +55,8 @@ impl Recording {
     }
 
     fn intern(&mut self, row: String) -> usize {
-        let known = self.rows.iter().position(|known| *known == row);
-        known.unwrap_or_else(|| {
+        let index = self.rows.iter().position(|known| *known == row);
+        index.unwrap_or_else(|| {
             self.rows.push(row);
             self.rows.len() - 1
         })
@@ -117,7 +117,7 @@ struct CellRun {
 }
 
 impl CellRun {
-    fn of(cell: &Cell, x: u16, is_cursor: bool) -> Self {
+    fn from_cell(cell: &Cell, x: u16, is_cursor: bool) -> Self {
         let mut foreground = colour(cell.fgcolor(), FOREGROUND);
         let mut background = colour(cell.bgcolor(), BACKGROUND);
         if cell.inverse() != is_cursor {
@@ -146,7 +146,6 @@ impl CellRun {
         }
     }
 
-    /// Reports whether the next cell can be drawn together with these.
     fn continues_with(&self, next: &Self) -> bool {
         let is_same_shape = shape(&next.text).is_some() && self.text.ends_with(&next.text);
         let is_text = self.text.is_ascii() && next.text.is_ascii();
@@ -173,14 +172,14 @@ impl CellRun {
         let mut path = String::new();
         for (x, y, width, height) in rects {
             let start = self.x * CELL.0 + x;
-            // A rectangle as wide as its cell goes through all cells.
-            let is_through = *width == CELL.0;
-            let width = if is_through {
+            // A rectangle as wide as its cell spans all cells of the run.
+            let is_full_width = *width == CELL.0;
+            let width = if is_full_width {
                 width * self.width
             } else {
                 *width
             };
-            for number in 0..if is_through { 1 } else { self.width } {
+            for number in 0..if is_full_width { 1 } else { self.width } {
                 let x = start + number * CELL.0;
                 write!(path, "M{x} {y}h{width}v{height}h-{width}z").expect("a string");
             }
@@ -223,7 +222,7 @@ fn row(screen: &Screen, y: u16) -> String {
             continue;
         }
         let is_cursor = !screen.hide_cursor() && screen.cursor_position() == (y, x);
-        let next = CellRun::of(cell, x, is_cursor);
+        let next = CellRun::from_cell(cell, x, is_cursor);
         match runs.last_mut().filter(|last| last.continues_with(&next)) {
             Some(last) => {
                 last.text += &next.text;
@@ -262,8 +261,8 @@ fn colour(colour: Color, default: &str) -> String {
     match colour {
         Color::Default => default.to_owned(),
         Color::Idx(number) => {
-            let known = PALETTE.get(usize::from(number));
-            (*known.expect("one of the sixteen colours")).to_owned()
+            let entry = PALETTE.get(usize::from(number));
+            (*entry.expect("one of the sixteen colours")).to_owned()
         }
         Color::Rgb(red, green, blue) => format!("#{red:02x}{green:02x}{blue:02x}"),
     }
