@@ -1,10 +1,10 @@
-//! Deadlines for commands that would hang if a promise were broken.
+//! Deadlines for commands that hang when a bug returns.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a harness fails loudly")]
+#![expect(clippy::expect_used, clippy::panic, reason = "test code")]
 #![allow(
     dead_code,
     clippy::allow_attributes,
-    reason = "each test file takes what it needs of it"
+    reason = "each test file uses a part of the module"
 )]
 
 use std::{
@@ -16,7 +16,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a command may take, on a busy machine.
+/// Long, for a busy machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Runs a command with piped output; kills it and fails the test after the deadline.
@@ -35,12 +35,12 @@ pub(crate) fn output(command: &mut Command) -> Output {
 #[track_caller]
 pub(crate) fn wait_with_deadline(child: Child, what: &str) -> Output {
     let pid = Pid::from_child(&child);
-    let (tell, ended) = mpsc::channel();
-    let waiting = thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(output) = ended.recv_timeout(COMMAND_TIMEOUT) else {
+    let (sender, receiver) = mpsc::channel();
+    let waiter = thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(COMMAND_TIMEOUT) else {
         kill_process(pid, Signal::KILL).ok();
-        waiting.join().ok();
-        panic!("it did not end within {COMMAND_TIMEOUT:?}: {what}");
+        waiter.join().ok();
+        panic!("it did not exit within {COMMAND_TIMEOUT:?}: {what}");
     };
     output.expect("its output")
 }

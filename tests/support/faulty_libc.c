@@ -6,8 +6,8 @@
  *                     SUFFIX fail with ERRNO (a number); WHEN is "N" (only the Nth such call) or "N+"
  *                     (the Nth and all later ones)
  * KIETOP_FAULTS_WHILE=FILE rules apply only while FILE exists
- * KIETOP_NO_LOCKS=ERRNO every record lock fails so, by a system-call filter: it also meets what asks the
- *                     kernel without libc
+ * KIETOP_NO_LOCKS=ERRNO every record lock fails with ERRNO, by a system-call filter: that includes calls
+ *                     that bypass libc
  *
  * Linux and glibc only. The 64-bit variants share the plain name: pwrite64 is logged as "pwrite".
  */
@@ -45,7 +45,7 @@ static int rule_count;
 static int log_file = -1;
 static const char *condition;
 
-/* Lets the kernel refuse fcntl with F_GETLK, F_SETLK and F_SETLKW, which have neighbouring numbers. */
+/* Makes fcntl fail for F_GETLK, F_SETLK and F_SETLKW, which have consecutive numbers. */
 static void refuse_locks(int error) {
     struct sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -95,8 +95,8 @@ static int check_path(const char *name, const char *path) {
         int length = snprintf(line, sizeof line, "%s %s\n", name, path);
         syscall(SYS_write, log_file, line, (size_t)length);
     }
-    for (int at = 0; at < rule_count; at++) {
-        struct rule *rule = &rules[at];
+    for (int i = 0; i < rule_count; i++) {
+        struct rule *rule = &rules[i];
         if (strcmp(rule->name, name) || !ends_with(path, rule->suffix))
             continue;
         if (condition && syscall(SYS_faccessat, AT_FDCWD, condition, F_OK))
@@ -117,7 +117,7 @@ static int check(const char *name, int file) {
     if (length < 0)
         return 0;
     path[length] = 0;
-    /* The standard streams by their number: what they lead to differs. */
+    /* The standard streams by their number, since their targets differ. */
     if (file <= 2)
         snprintf(path, sizeof path, "fd%d", file);
     return check_path(name, path);
@@ -183,20 +183,20 @@ int ftruncate64(int file, off64_t length) {
     return REAL(ftruncate64)(file, length);
 }
 
-/* Logged by its target: that is the name that changes. */
+/* Logged by its target, the name that changes. */
 int rename(const char *from, const char *to) {
     FAIL_IF(check_path("rename", to), -1);
     return REAL(rename)(from, to);
 }
 
-void *mmap64(void *place, size_t length, int access, int flags, int file, off64_t at) {
+void *mmap64(void *address, size_t length, int access, int flags, int file, off64_t at) {
     FAIL_IF(check("mmap", file), MAP_FAILED);
-    return (void *)syscall(SYS_mmap, place, length, access, flags, file, at);
+    return (void *)syscall(SYS_mmap, address, length, access, flags, file, at);
 }
 
-void *mmap(void *place, size_t length, int access, int flags, int file, off_t at) {
+void *mmap(void *address, size_t length, int access, int flags, int file, off_t at) {
     FAIL_IF(check("mmap", file), MAP_FAILED);
-    return (void *)syscall(SYS_mmap, place, length, access, flags, file, at);
+    return (void *)syscall(SYS_mmap, address, length, access, flags, file, at);
 }
 
 static int lock_or_other(int file, int command, void *argument) {

@@ -13,14 +13,14 @@ use rustix::io::Errno;
 /// "3+").
 pub(crate) type InjectedFault<'a> = (&'a str, &'a str, Errno, &'a str);
 
-/// The compiled library, in a folder of its own.
+/// The compiled library and its log, in a temporary folder.
 #[derive(Debug)]
 pub(crate) struct FaultyLibc {
     folder: tempfile::TempDir,
 }
 
 impl FaultyLibc {
-    /// Compiles the library with the C compiler that the build needs anyway.
+    /// Compiles the library with `cc`, which the build needs anyway.
     pub(crate) fn compile() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/faulty_libc.c");
@@ -38,7 +38,7 @@ impl FaultyLibc {
         self.folder.path().join("calls")
     }
 
-    /// Returns the variables under which a program runs with the library.
+    /// Returns the environment variables that load the library into a program.
     pub(crate) fn env_vars(&self, faults: &[InjectedFault<'_>]) -> Vec<(&'static str, String)> {
         let text = |path: PathBuf| path.into_os_string().into_string().unwrap();
         let rules = faults.iter().map(|(call, suffix, error, when)| {

@@ -1,17 +1,15 @@
-//! Which characters must not reach a reader raw, by the Unicode tables and not by the program's own
-//! list.
+//! The characters that must not be printed raw, by the Unicode tables.
 //!
-//! A check against the predicate that the program cleans with would hold whatever that predicate
-//! forgets.
+//! Not by the predicate that the program cleans text with: such a check would pass for every
+//! character that the predicate misses.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// Tells whether a character can act on a terminal or hide: a control, a format character, a
-/// separator of lines or paragraphs, or one that is drawn as nothing
-/// (`Default_Ignorable_Code_Point`).
+/// Reports whether a character can control a terminal or is invisible: a control or format
+/// character, a line or paragraph separator, or a `Default_Ignorable_Code_Point`.
 pub(crate) fn is_harmful(c: char) -> bool {
     matches!(
         CodePointMapData::<GeneralCategory>::new().get(c),
@@ -22,7 +20,6 @@ pub(crate) fn is_harmful(c: char) -> bool {
     ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Returns every character there is.
 pub(crate) fn all_chars() -> impl Iterator<Item = char> {
     '\0'..=char::MAX
 }

@@ -1,11 +1,10 @@
-//! Whether the tests themselves run behind `nohup`: what they start inherits that, and so hears of
-//! no hang-up.
+//! Detects whether the tests run under `nohup`: child processes inherit the ignored SIGHUP.
 
 use std::fs;
 
 use rustix::process::Signal;
 
-/// Reports whether this process ignores a signal, as far as the host tells.
+/// Reports whether this process ignores a signal; `false` where there is no `/proc`.
 pub(crate) fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Returns the sources below a folder of the repository in order, with paths relative to it.
+/// Returns the sources below a folder of the repository, sorted, with paths relative to it.
 pub(crate) fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut folders = vec![root.clone()];
@@ -15,13 +15,13 @@ pub(crate) fn sources(folder: &str) -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push((path.strip_prefix(&root).unwrap().to_owned(), text));
             }
         }
     }
-    assert!(found.len() > 20, "{folder} was read");
+    assert!(found.len() > 20, "too few sources in {folder}");
     found.sort();
     found
 }
