@@ -201,7 +201,7 @@ fn errors_never_demote_a_final_state_or_lose_links() {
         story.advance(HOUR);
 
         assert_eq!(
-            (story.task_name("a"), story.task_name("b")),
+            (story.state_name("a"), story.state_name("b")),
             ("succeeded", "failed"),
             "{fault}"
         );
@@ -221,7 +221,12 @@ fn errors_never_demote_a_final_state_or_lose_links() {
         let mut story = Story::with_tasks([task("a").ready("5m").created("14:00")]);
         story.press(&["r"]);
         story.answer("a", answer());
-        assert_eq!(story.task_name("a"), "succeeded", "F58 F68: {:?}", answer());
+        assert_eq!(
+            story.state_name("a"),
+            "succeeded",
+            "F58 F68: {:?}",
+            answer()
+        );
         assert_eq!(story.task("a").task.state().videos().count(), 1);
     }
 }
@@ -253,13 +258,13 @@ fn contradictions_of_a_final_state_are_only_counted() {
             .as_ref()
             .map(kietop::domain::text::CleanText::as_str);
         assert_eq!(kept, text);
-        assert_eq!(story.task_name("a"), "succeeded");
+        assert_eq!(story.state_name("a"), "succeeded");
         story.advance(5 * SECOND);
     }
     // Two servers disagree: success wins over failure, and counts as a contradiction too.
     story.press(&["j", "r"]);
     story.answer("b", finished(&["https://ex.com/1.mp4"]));
-    assert_eq!(story.task_name("b"), "succeeded");
+    assert_eq!(story.state_name("b"), "succeeded");
     assert_eq!(story.state.diagnostics().unusual_answers(), 5);
     // A matching answer does not count.
     story.advance(5 * SECOND);
@@ -354,7 +359,7 @@ fn a_task_from_the_future_has_age_zero() {
     let mut story = Story::with_tasks([task("a").running().created("23:00").due_in("0s")]);
     assert_eq!(story.task("a").run_time(story.now()), Duration::ZERO);
     story.answer("a", running());
-    assert_eq!(story.task_name("a"), "generating");
+    assert_eq!(story.state_name("a"), "generating");
 }
 
 #[test]
@@ -365,7 +370,7 @@ fn a_failed_generation_is_not_checked_again() {
 
     story.advance(24 * HOUR);
 
-    assert_eq!((story.task_name("a"), story.poll_count()), ("failed", 1));
+    assert_eq!((story.state_name("a"), story.poll_count()), ("failed", 1));
 }
 
 #[test]

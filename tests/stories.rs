@@ -122,7 +122,7 @@ fn refresh_checks_a_finished_task_once() {
             story.poll_state("a"),
             PollState::Stopped(StopReason::Finished)
         );
-        assert_eq!(story.task_name("a"), "succeeded");
+        assert_eq!(story.state_name("a"), "succeeded");
         assert_eq!(
             story.state.poll_queue().backoff(),
             None,
@@ -166,7 +166,7 @@ fn an_unknown_flag_is_shown_and_polled_on() {
 
     story.advance(HOUR);
 
-    assert_eq!(story.task_name("a"), "unknown");
+    assert_eq!(story.state_name("a"), "unknown");
     assert!(story.poll_count() > 50, "{}", story.poll_count());
 }
 
@@ -177,10 +177,10 @@ fn a_new_id_not_found_is_polled_ever_more_rarely() {
         .with_server(SECOND, |_, _| Some(Err(PollError::NotFound)));
 
     story.advance(85 * SECOND);
-    assert_eq!(story.task_name("a"), "new");
+    assert_eq!(story.state_name("a"), "new");
 
     story.advance(30 * SECOND);
-    assert_eq!(story.task_name("a"), "not_found");
+    assert_eq!(story.state_name("a"), "not_found");
 
     story.advance(48 * HOUR);
     let starts = story.poll_starts(Some("a"));
@@ -224,7 +224,7 @@ fn a_known_task_not_found_is_checked_again_soon() {
 
     story.advance(5 * MINUTE);
 
-    assert_eq!(story.task_name("a"), "generating");
+    assert_eq!(story.state_name("a"), "generating");
     assert!(story.poll_count() >= 3, "{}", story.poll_count());
 }
 
@@ -245,7 +245,7 @@ fn a_lost_check_ignores_its_late_answer() {
         answer: Box::new(finished(&[URL])),
         notes: ResponseNotes::default(),
     });
-    assert_eq!(story.task_name("a"), "generating");
+    assert_eq!(story.state_name("a"), "generating");
     story.advance(2 * MINUTE);
     assert!(story.poll_count() > 1, "asked again");
 }
@@ -767,7 +767,7 @@ fn a_restored_task_in_flight_is_not_checked_twice() {
     assert_eq!(story.poll_count(), 1);
     story.answer("a", finished(&[URL]));
 
-    assert_eq!(story.task_name("a"), "succeeded", "and its answer counts");
+    assert_eq!(story.state_name("a"), "succeeded", "and its answer counts");
 }
 
 #[test]
@@ -848,7 +848,7 @@ fn a_full_disk_refuses_adds_and_keeps_results() {
     let mut story = Story::with_tasks([due_task("a")]);
     story.disk_result = Err(StoreError::Full);
     story.answer("a", finished(&[URL]));
-    assert_eq!(story.task_name("a"), "succeeded");
+    assert_eq!(story.state_name("a"), "succeeded");
     story.send(Msg::Pasted("b".repeat(32)));
     story.press(&["Enter"]);
     assert!(
@@ -924,7 +924,7 @@ fn a_read_only_list_is_still_polled() {
     story.press(&["Esc"]);
     story.answer("a", finished(&[URL]));
 
-    assert_eq!(story.task_name("a"), "succeeded");
+    assert_eq!(story.state_name("a"), "succeeded");
     assert!(
         !story
             .effects
@@ -1179,7 +1179,7 @@ fn an_external_final_state_is_applied_and_reported() {
     )]));
     story.advance(HOUR);
 
-    assert_eq!(story.task_name("a"), "succeeded");
+    assert_eq!(story.state_name("a"), "succeeded");
     assert_eq!(story.poll_count(), 0);
     assert!(
         story
@@ -1205,7 +1205,7 @@ fn an_unwritten_final_state_survives_external_changes() {
         Box::new(older),
     )]));
 
-    assert_eq!(story.task_name("a"), "succeeded");
+    assert_eq!(story.state_name("a"), "succeeded");
     assert_eq!(story.task("a").title(), "renamed");
     assert_eq!(
         story.poll_state("a"),

@@ -1,5 +1,4 @@
-//! Builders for tests: tasks in every state, whole programs with a list, and the one time they live
-//! in.
+//! Builders for tests: tasks in every state and programs with a list, at one fixed time.
 //!
 //! A test reads like the screen it expects:
 //!
@@ -7,25 +6,24 @@
 //! let state = program()
 //!     .with(task("a").label("neon city").running().created("14:28:59"))
 //!     .with(task("b").ready("5m09s").created("14:10"))
-//!     .sized(120, 36)
+//!     .with_size(120, 36)
 //!     .build();
 //! ```
 //!
-//! The present is [`now`]: 14:32:07 UTC on 4 May 2026, one hour after the program's start.
-//! Everything goes through the public door (`update`), so a built state is one the program can
-//! really be in.
+//! The current time is [`now`]. States are built with messages to `update`, so the program can
+//! really reach each of them.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "test code: a wrong literal is to fail loudly"
+    reason = "test code: a wrong literal fails the test"
 )]
 #![allow(
     dead_code,
     clippy::allow_attributes,
     unreachable_pub,
     missing_docs,
-    reason = "each test file takes what it needs of it"
+    reason = "each test file uses a part of the module"
 )]
 
 use std::time::Duration;
@@ -54,7 +52,7 @@ use kietop::{
     ui,
 };
 
-/// Returns the present of all tests.
+/// The current time in tests: 14:32:07 UTC on 4 May 2026, one hour after the program's start.
 pub fn now() -> Now {
     Now {
         wall: at("14:32:07"),
@@ -62,19 +60,19 @@ pub fn now() -> Now {
     }
 }
 
-/// Returns the present so much later, on both clocks.
+/// Returns [`now`] plus a duration, on both clocks.
 pub fn later(by: Duration) -> Now {
-    let by_signed = SignedDuration::try_from(by).expect("a short wait");
+    let by_signed = SignedDuration::try_from(by).expect("a short duration");
     Now {
         wall: now().wall + by_signed,
         mono: now().mono.after(by),
     }
 }
 
-/// Returns a time: "14:28" and "14:28:59" of the tests' day, or a whole timestamp.
+/// Parses a time of the tests' day ("14:28", "14:28:59") or a full timestamp.
 pub fn at(text: &str) -> Timestamp {
-    if let Ok(whole) = text.parse() {
-        return whole;
+    if let Ok(timestamp) = text.parse() {
+        return timestamp;
     }
     let time: civil::Time = text.parse().expect("a time of day");
     civil::date(2026, 5, 4)
@@ -84,7 +82,7 @@ pub fn at(text: &str) -> Timestamp {
         .timestamp()
 }
 
-/// Returns a span: "5m09s", "90s", "12d", "19h".
+/// Parses a duration: "5m09s", "90s", "12d", "19h".
 pub fn span(text: &str) -> Duration {
     let mut seconds = 0;
     let mut digits = String::new();
@@ -105,230 +103,221 @@ pub fn span(text: &str) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Returns the time so long before the present.
+/// Returns [`now`] minus a duration.
 pub fn ago(text: &str) -> Timestamp {
     now().wall - SignedDuration::try_from(span(text)).expect("a span")
 }
 
-/// Parses an id.
 pub fn id(text: &str) -> TaskId {
     TaskId::parse(text).expect("a task id")
 }
 
-/// Cleans a line.
 pub fn line(text: &str) -> CleanText {
     CleanText::line(text, 4096)
 }
 
-/// Begins a task: new, added at the present, first asked in four seconds.
+/// Returns a new task, added at [`now`], with its first poll in four seconds.
 pub fn task(name: &str) -> TaskBuilder {
     TaskBuilder {
         id: id(name),
         label: None,
         state: TaskState::New,
-        facts: TaskDetails::default(),
+        details: TaskDetails::default(),
         took: None,
         added: None,
-        freshness: PollHistory::default(),
-        polling: None,
+        poll_history: PollHistory::default(),
+        poll_state: None,
     }
 }
 
-/// Is a task being described. Whatever is not said has the value a real one would have.
+/// Builder for a [`WatchedTask`]; fields that are not set get realistic values.
 #[derive(Debug, Clone)]
 pub struct TaskBuilder {
     id: TaskId,
     label: Option<CleanText>,
     state: TaskState,
-    facts: TaskDetails,
+    details: TaskDetails,
     took: Option<Duration>,
     added: Option<Timestamp>,
-    freshness: PollHistory,
-    polling: Option<PollState>,
+    poll_history: PollHistory,
+    poll_state: Option<PollState>,
 }
 
 impl TaskBuilder {
-    /// Gives it a label.
     pub fn label(mut self, label: &str) -> Self {
         self.label = Some(line(label));
         self
     }
 
-    /// Gives it a prompt; line breaks are kept.
+    /// Sets the prompt; line breaks are kept.
     pub fn prompt(mut self, prompt: &str) -> Self {
-        self.facts.prompt = Some(CleanText::block(prompt, 8192));
+        self.details.prompt = Some(CleanText::block(prompt, 8192));
         self
     }
 
-    /// Gives it an input video.
+    /// Sets the URL of the input video.
     pub fn source(mut self, url: &str) -> Self {
-        self.facts.input = Some(Link::parse(url));
+        self.details.input = Some(Link::parse(url));
         self
     }
 
-    /// Gives it a callback URL.
     pub fn callback(mut self, url: &str) -> Self {
-        self.facts.callback = Some(line(url));
+        self.details.callback = Some(line(url));
         self
     }
 
-    /// Sets when the server took it: "14:28:59".
+    /// Sets the creation time on the server: "14:28:59".
     pub fn created(mut self, time: &str) -> Self {
-        self.facts.created = Some(at(time));
+        self.details.created = Some(at(time));
         self
     }
 
-    /// Sets how long ago the server took it: "3m08s".
+    /// Sets the creation time on the server by its age: "3m08s".
     pub fn created_ago(mut self, span: &str) -> Self {
-        self.facts.created = Some(ago(span));
+        self.details.created = Some(ago(span));
         self
     }
 
-    /// Sets when it was put on the list.
     pub fn added(mut self, time: &str) -> Self {
         self.added = Some(at(time));
         self
     }
 
-    /// Is being made.
     pub fn running(mut self) -> Self {
-        self.facts.flag = Some(SuccessFlag::Number(0));
+        self.details.flag = Some(SuccessFlag::Number(0));
         self.state = TaskState::Running {
             is_finishing: false,
         };
         self
     }
 
-    /// Is being made, with its results there already.
+    /// Sets the state to running with results that are there already.
     pub fn finishing(mut self) -> Self {
-        self.facts.flag = Some(SuccessFlag::Number(0));
+        self.details.flag = Some(SuccessFlag::Number(0));
         self.state = TaskState::Running { is_finishing: true };
         self
     }
 
-    /// Was made in that time, with one video.
+    /// Sets the state to succeeded after `took`, with one video.
     pub fn ready(self, took: &str) -> Self {
         let name = format!("https://tempfile.example/r/{}.mp4", self.id);
         self.finished(took, CallbackStatus::Delivered, &[&name])
     }
 
-    /// Was made in that time; only its callback failed.
+    /// Sets the state to succeeded after `took`, with one video and a failed callback.
     pub fn rescued(self, took: &str) -> Self {
         let name = format!("https://tempfile.example/r/{}.mp4", self.id);
         self.finished(took, CallbackStatus::Failed, &[&name])
     }
 
-    /// Was made in that time, with these videos (none: the server gave no link).
-    pub fn finished(mut self, took: &str, delivery: CallbackStatus, urls: &[&str]) -> Self {
-        self.facts.flag = Some(SuccessFlag::Number(match delivery {
+    /// Sets the state to succeeded after `took`, with these videos (none: no link yet).
+    pub fn finished(mut self, took: &str, callback: CallbackStatus, urls: &[&str]) -> Self {
+        self.details.flag = Some(SuccessFlag::Number(match callback {
             CallbackStatus::Delivered => 1,
             CallbackStatus::Failed => 4,
         }));
         self.took = Some(span(took));
         self.state = TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            callback: delivery,
+            callback,
         };
         self
     }
 
-    /// Was not made: the generation failed.
     pub fn failed(self, code: &str, message: &str) -> Self {
         self.failed_at_stage(FailureStage::Generation, code, message)
     }
 
-    /// Was not made: it could not even be created.
+    /// Sets the state to failed on creation.
     pub fn not_created(self, code: &str, message: &str) -> Self {
         self.failed_at_stage(FailureStage::Creation, code, message)
     }
 
     fn failed_at_stage(mut self, stage: FailureStage, code: &str, message: &str) -> Self {
-        self.facts.flag = Some(SuccessFlag::Number(match stage {
+        self.details.flag = Some(SuccessFlag::Number(match stage {
             FailureStage::Creation => 2,
             FailureStage::Generation => 3,
         }));
-        self.facts.error_code = (!code.is_empty()).then(|| line(code));
-        self.facts.error_message = (!message.is_empty()).then(|| line(message));
+        self.details.error_code = (!code.is_empty()).then(|| line(code));
+        self.details.error_message = (!message.is_empty()).then(|| line(message));
         self.took = Some(span("90s"));
         self.state = TaskState::Failed { stage };
         self
     }
 
-    /// Is not known to the server.
     pub fn not_found(mut self) -> Self {
         self.state = TaskState::NotFound;
         self.check_failed(PollError::NotFound, "30s")
     }
 
-    /// Has an answer we do not understand.
+    /// Sets a status flag that kietop does not know.
     pub fn unknown(mut self, flag: &str) -> Self {
-        self.facts.flag = Some(SuccessFlag::Word(line(flag)));
+        self.details.flag = Some(SuccessFlag::Word(line(flag)));
         self.state = TaskState::Unrecognised;
         self
     }
 
-    /// Was answered for so long ago, after so many polls.
+    /// Sets the age of the last successful check and the number of checks.
     pub fn checked_ago(mut self, span: &str, polls: u32) -> Self {
-        self.freshness.last_ok = Some(ago(span));
-        self.freshness.checks = polls;
+        self.poll_history.last_ok = Some(ago(span));
+        self.poll_history.checks = polls;
         self
     }
 
-    /// Had its last check fail so long ago.
+    /// Sets the error and the age of the last check.
     pub fn check_failed(mut self, error: PollError, span: &str) -> Self {
-        self.freshness.failures += 1;
-        self.freshness.checks += 1;
-        self.freshness.last_error = Some(FailedCheck {
+        self.poll_history.failures += 1;
+        self.poll_history.checks += 1;
+        self.poll_history.last_error = Some(FailedCheck {
             at: ago(span),
             error,
         });
         self
     }
 
-    /// Is being asked after, with question number one.
+    /// Sets a poll in flight: attempt 1.
     pub fn in_flight(mut self) -> Self {
-        self.polling = Some(PollState::InFlight {
+        self.poll_state = Some(PollState::InFlight {
             attempt: PollAttempt(1),
             since: now().mono,
         });
         self
     }
 
-    /// Is due so far ahead.
-    pub fn due_in(mut self, span_ahead: &str) -> Self {
-        self.polling = Some(PollState::DueAt(now().mono.after(span(span_ahead))));
+    /// Sets the time until the next poll.
+    pub fn due_in(mut self, delay: &str) -> Self {
+        self.poll_state = Some(PollState::DueAt(now().mono.after(span(delay))));
         self
     }
 
-    /// Returns the task.
     pub fn build(mut self) -> WatchedTask {
-        if let (Some(created), Some(took)) = (self.facts.created, self.took) {
+        if let (Some(created), Some(took)) = (self.details.created, self.took) {
             let took = SignedDuration::try_from(took).expect("a span");
-            self.facts.completed = Some(created + took);
+            self.details.completed = Some(created + took);
         }
         let is_final = self.state.is_final();
-        if self.state != TaskState::New && self.freshness == PollHistory::default() {
-            self.freshness.last_ok = self.facts.completed.or_else(|| Some(ago("5s")));
-            self.freshness.checks = 12;
+        if self.state != TaskState::New && self.poll_history == PollHistory::default() {
+            self.poll_history.last_ok = self.details.completed.or_else(|| Some(ago("5s")));
+            self.poll_history.checks = 12;
         }
-        let polling = self.polling.unwrap_or(if is_final {
+        let poll_state = self.poll_state.unwrap_or(if is_final {
             PollState::Stopped(StopReason::Finished)
         } else {
             PollState::DueAt(now().mono.after(Duration::from_secs(4)))
         });
         let added = self
             .added
-            .or(self.facts.created)
+            .or(self.details.created)
             .unwrap_or_else(|| now().wall);
-        let task = Task::from_stored(self.id, Family::default(), self.state, self.facts);
+        let task = Task::from_stored(self.id, Family::default(), self.state, self.details);
         WatchedTask {
-            poll_state: polling,
-            ..WatchedTask::from_stored(task, self.label, added, self.freshness)
+            poll_state,
+            ..WatchedTask::from_stored(task, self.label, added, self.poll_history)
         }
     }
 }
 
-/// Begins a program: nothing on its list, 120 by 36.
+/// Returns a program with an empty list and a terminal of 120×36.
 pub fn program() -> ProgramBuilder {
     ProgramBuilder {
         settings: AppSettings::default(),
@@ -338,7 +327,7 @@ pub fn program() -> ProgramBuilder {
     }
 }
 
-/// Is a program being described.
+/// Builder for a [`State`].
 #[derive(Debug, Clone)]
 pub struct ProgramBuilder {
     settings: AppSettings,
@@ -348,31 +337,27 @@ pub struct ProgramBuilder {
 }
 
 impl ProgramBuilder {
-    /// Puts a task on its list.
     pub fn with(mut self, task: TaskBuilder) -> Self {
         self.tasks.push(task.build());
         self
     }
 
-    /// Puts many on its list.
     pub fn with_all(mut self, tasks: impl IntoIterator<Item = TaskBuilder>) -> Self {
         self.tasks.extend(tasks.into_iter().map(TaskBuilder::build));
         self
     }
 
-    /// Calls the list by a name.
     pub fn with_list_name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.settings.name);
         self
     }
 
-    /// Changes its settings.
     pub fn set(mut self, change: impl FnOnce(&mut AppSettings)) -> Self {
         change(&mut self.settings);
         self
     }
 
-    /// Gives actions other keys: `keyed(&[("open_result", &["x"])])`.
+    /// Rebinds actions: `with_keys(&[("open_result", &["x"])])`.
     pub fn with_keys(mut self, changes: &[(&str, &[&str])]) -> Self {
         let change = |(action, keys): &(&str, &[&str])| KeyOverride {
             context: None,
@@ -380,23 +365,21 @@ impl ProgramBuilder {
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         };
         let changes: Vec<_> = changes.iter().map(change).collect();
-        self.settings.keymap = Keymap::with_overrides(&changes).expect("keys without fault");
+        self.settings.keymap = Keymap::with_overrides(&changes).expect("valid key bindings");
         self
     }
 
-    /// Gives its terminal a size.
     pub fn with_size(mut self, width: u16, height: u16) -> Self {
         self.size = (width, height);
         self
     }
 
-    /// Leaves its list still to be read.
+    /// Leaves the list unloaded.
     pub fn still_loading(mut self) -> Self {
         self.is_loaded = false;
         self
     }
 
-    /// Returns the state: sized, its list read.
     pub fn build(self) -> State {
         let mut state = State::new(self.settings);
         resize(&mut state, self.size);
@@ -407,7 +390,7 @@ impl ProgramBuilder {
     }
 }
 
-/// Gives the terminal another size, as the runtime does.
+/// Sends a resize message, as the runtime does.
 pub fn resize(state: &mut State, size: (u16, u16)) {
     let (width, height) = size;
     let msg = Msg::Resized {
@@ -418,7 +401,7 @@ pub fn resize(state: &mut State, size: (u16, u16)) {
     update(state, msg, now());
 }
 
-/// Presses keys: letters by themselves, others by name: `press(&mut state, &["j", "Enter"])`.
+/// Presses keys by name: `press(&mut state, &["j", "Enter"])`.
 pub fn press(state: &mut State, keys: &[&str]) -> Vec<Effect> {
     let mut effects = Vec::new();
     for name in keys {
@@ -431,7 +414,6 @@ pub fn press(state: &mut State, keys: &[&str]) -> Vec<Effect> {
     effects
 }
 
-/// Types a text, letter by letter.
 pub fn type_text(state: &mut State, text: &str) {
     for c in text.chars() {
         let msg = Msg::Key {
@@ -442,38 +424,38 @@ pub fn type_text(state: &mut State, text: &str) {
     }
 }
 
-/// Returns a key by its name: "a", "Enter", "Ctrl-D".
+/// Parses a key name: "a", "Enter", "Ctrl-D".
 pub fn chord(name: &str) -> KeyChord {
-    KeyChord::parse(name).expect("a key's name")
+    KeyChord::parse(name).expect("a key name")
 }
 
-/// Answers the question under way after a task, whatever its number.
+/// Answers the poll in flight for a task.
 pub fn answer(state: &mut State, name: &str, answer: PollResult) -> Vec<Effect> {
     answer_with_notes(state, name, answer, ResponseNotes::default())
 }
 
-/// Answers the question under way after a task, with what was noticed beside the answer.
+/// Answers the poll in flight for a task, with notes about the response.
 pub fn answer_with_notes(
     state: &mut State,
     name: &str,
     answer: PollResult,
-    noticed: ResponseNotes,
+    notes: ResponseNotes,
 ) -> Vec<Effect> {
     let task = id(name);
-    let polling = state.list().get(&task).map(|watched| watched.poll_state);
-    let Some(PollState::InFlight { attempt, .. }) = polling else {
-        panic!("{name} is not being asked after: {polling:?}");
+    let poll_state = state.list().get(&task).map(|watched| watched.poll_state);
+    let Some(PollState::InFlight { attempt, .. }) = poll_state else {
+        panic!("no poll in flight for {name}: {poll_state:?}");
     };
     let msg = Msg::Polled {
         task,
         attempt,
         answer: Box::new(answer),
-        notes: noticed,
+        notes,
     };
     update(state, msg, now())
 }
 
-/// Hands the state a task's journal: times of the tests' day, and what happened.
+/// Loads the journal of a task; times are of the tests' day.
 pub fn load_journal(state: &mut State, name: &str, lines: &[(&str, JournalEvent)]) {
     let lines = lines
         .iter()

@@ -1,10 +1,10 @@
-//! A small language for stories: a program driven through its one door on a time of our own, with a
-//! disk and a server that do as they are told. Everything that was ordered is recorded.
+//! A driver for scenario tests: it runs the program's `update` function on simulated time with a
+//! fake disk and a fake server, and records every effect.
 
 #![allow(
     dead_code,
     clippy::allow_attributes,
-    reason = "each test file takes what it needs of it"
+    reason = "each test file uses a part of the module"
 )]
 
 use std::{
@@ -33,26 +33,24 @@ use kietop::{
 
 use crate::support::{self, ProgramBuilder};
 
-/// Answers a question: the task, and how often it was asked after before. `None` leaves it
+/// A function from a task and the number of its earlier polls to a response; `None` leaves the poll
 /// unanswered.
 pub(crate) type FakeServer = fn(&TaskId, usize) -> Option<PollResult>;
 
-/// Is a story under way.
+/// A running scenario.
 pub(crate) struct Story {
-    /// The program.
     pub(crate) state: State,
-    /// How much time has passed.
+    /// Time since the start.
     pub(crate) at: Duration,
-    /// Every order, with its time.
+    /// Every effect, with its time.
     pub(crate) effects: Vec<(Duration, Effect)>,
-    /// How often it was woken by the clock.
+    /// The number of wakeups by the timer.
     pub(crate) wakeups: usize,
-    /// Why the disk takes nothing, if it does not.
+    /// The result of every write.
     pub(crate) disk_result: Result<(), StoreError>,
-    /// Whether the disk answers only when [`Story::flush`] lets it.
+    /// Whether writes complete only in [`Story::flush_one`].
     pub(crate) is_disk_slow: bool,
     pending_writes: VecDeque<Vec<ListChange>>,
-    /// How the list is looked at, as last written down.
     pub(crate) saved_view: Option<ListView>,
     server: Option<FakeServer>,
     delay: Duration,
@@ -63,7 +61,7 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Begins with that program.
+    /// Starts a program whose list is not loaded.
     pub(crate) fn from_program(program: ProgramBuilder) -> Self {
         let mut story = Self {
             state: program.still_loading().build(),
@@ -85,7 +83,7 @@ impl Story {
         story
     }
 
-    /// Begins with these tasks on the list.
+    /// Starts a program with these tasks on the list.
     pub(crate) fn with_tasks(tasks: impl IntoIterator<Item = support::TaskBuilder>) -> Self {
         let mut story = Self::from_program(support::program());
         let tasks = tasks.into_iter().map(support::TaskBuilder::build).collect();
@@ -93,24 +91,24 @@ impl Story {
         story
     }
 
-    /// Lets a server answer from now on, so much later than asked.
+    /// Adds a server that answers open and new polls after `delay`.
     pub(crate) fn with_server(mut self, delay: Duration, server: FakeServer) -> Self {
         (self.server, self.delay) = (Some(server), delay);
         for (task, attempt) in std::mem::take(&mut self.open_polls) {
             self.poll_counts
                 .entry(task.clone())
-                .and_modify(|turn| *turn -= 1);
+                .and_modify(|count| *count -= 1);
             self.start_poll(task, attempt);
         }
         self
     }
 
-    /// Returns the present of the story.
+    /// Returns the current simulated time.
     pub(crate) fn now(&self) -> Now {
         support::later(self.at)
     }
 
-    /// Sends a message; the disk answers at once.
+    /// Sends a message and runs its effects; writes complete at once, except on a slow disk.
     pub(crate) fn send(&mut self, msg: Msg) -> Vec<Effect> {
         let now = self.now();
         let effects = update(&mut self.state, msg, now);
@@ -134,8 +132,8 @@ impl Story {
                         response: Ok(None),
                     });
                 }
-                Effect::SaveSession(lens) => {
-                    self.saved_view = Some(lens);
+                Effect::SaveSession(view) => {
+                    self.saved_view = Some(view);
                     self.send(Msg::SessionSaved(Ok(())));
                 }
                 Effect::LoadSession
@@ -162,7 +160,7 @@ impl Story {
         effects
     }
 
-    /// Lets the disk answer the oldest order; returns whether there was one.
+    /// Completes the oldest pending write; returns whether there was one.
     pub(crate) fn flush_one(&mut self) -> bool {
         let Some(changes) = self.pending_writes.pop_front() else {
             return false;
@@ -179,9 +177,9 @@ impl Story {
     }
 
     fn start_poll(&mut self, task: TaskId, attempt: PollAttempt) {
-        let turn = self.poll_counts.entry(task.clone()).or_default();
+        let count = self.poll_counts.entry(task.clone()).or_default();
         if let Some(server) = self.server {
-            if let Some(answer) = server(&task, *turn) {
+            if let Some(answer) = server(&task, *count) {
                 let number = usize::try_from(attempt.0).unwrap_or_default();
                 let key = (self.at + self.delay, number);
                 self.answers.insert(key, (task, attempt, answer));
@@ -189,7 +187,7 @@ impl Story {
         } else {
             self.open_polls.push((task, attempt));
         }
-        *turn += 1;
+        *count += 1;
     }
 
     fn apply_change(&mut self, change: &ListChange) -> ChangeResult {
@@ -236,7 +234,6 @@ impl Story {
         }
     }
 
-    /// Presses keys by their names.
     pub(crate) fn press(&mut self, keys: &[&str]) -> Vec<Effect> {
         let mut effects = Vec::new();
         for key in keys {
@@ -248,35 +245,35 @@ impl Story {
         effects
     }
 
-    /// Answers the question under way after a task.
+    /// Answers the newest open poll of a task.
     pub(crate) fn answer(&mut self, name: &str, answer: PollResult) {
         self.answer_with_notes(name, answer, ResponseNotes::default());
     }
 
-    /// Answers the question under way after a task, with what was noticed beside the answer.
+    /// Answers the newest open poll of a task, with notes about the response.
     pub(crate) fn answer_with_notes(
         &mut self,
         name: &str,
         answer: PollResult,
-        noticed: ResponseNotes,
+        notes: ResponseNotes,
     ) {
         let id = support::id(name);
-        let at = self.open_polls.iter().rposition(|(task, _)| *task == id);
-        let (task, attempt) = self.open_polls.remove(at.expect("a question under way"));
+        let index = self.open_polls.iter().rposition(|(task, _)| *task == id);
+        let (task, attempt) = self.open_polls.remove(index.expect("an open poll"));
         self.send(Msg::Polled {
             task,
             attempt,
             answer: Box::new(answer),
-            notes: noticed,
+            notes,
         });
     }
 
-    /// Returns the questions the server has not answered.
+    /// Returns the polls without an answer.
     pub(crate) fn open_polls(&self) -> &[(TaskId, PollAttempt)] {
         &self.open_polls
     }
 
-    /// Lets time pass: the program is woken when it asks for it, answers come when they are due.
+    /// Advances the time, with the program's wakeups and the server's responses in order.
     pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.at + time;
         let start = support::now().mono;
@@ -304,66 +301,58 @@ impl Story {
             let effects = self.send(Msg::Tick);
             assert!(
                 !is_late || !effects.is_empty(),
-                "woken in the past, at {:?}, for nothing",
+                "a wakeup in the past without effect, at {:?}",
                 self.at
             );
         }
     }
 
-    /// Returns when polls started, after one task or after any.
-    pub(crate) fn poll_starts(&self, of: Option<&str>) -> Vec<Duration> {
-        let is_meant = |effect: &Effect| matches!(effect, Effect::Poll { task, .. } if of.is_none_or(|name| task.as_str() == name));
-        let polls = self.effects.iter().filter(|(_, effect)| is_meant(effect));
+    /// Returns the start times of polls, of one task or of all.
+    pub(crate) fn poll_starts(&self, name: Option<&str>) -> Vec<Duration> {
+        let is_match = |effect: &Effect| matches!(effect, Effect::Poll { task, .. } if name.is_none_or(|name| task.as_str() == name));
+        let polls = self.effects.iter().filter(|(_, effect)| is_match(effect));
         polls.map(|(at, _)| *at).collect()
     }
 
-    /// Returns how many polls started.
     pub(crate) fn poll_count(&self) -> usize {
         self.poll_starts(None).len()
     }
 
-    /// Returns a task of the list.
     pub(crate) fn task(&self, name: &str) -> &WatchedTask {
         let found = self.state.list().get(&support::id(name));
         found.expect("a task on the list")
     }
 
-    /// Returns what is being done about a task.
     pub(crate) fn poll_state(&self, name: &str) -> PollState {
         self.task(name).poll_state
     }
 
-    /// Returns the name of a task's state.
-    pub(crate) fn task_name(&self, of: &str) -> &'static str {
-        self.task(of).task.state().name()
+    pub(crate) fn state_name(&self, name: &str) -> &'static str {
+        self.task(name).task.state().name()
     }
 
-    /// Returns the message line.
     pub(crate) fn message(&self) -> &str {
         self.state
             .message()
-            .map_or("", |notice| notice.text.as_str())
+            .map_or("", |message| message.text.as_str())
     }
 
-    /// Returns the selected id.
+    /// Returns the id of the selected task.
     pub(crate) fn selected(&self) -> &str {
         self.state
             .selected()
             .map_or("", |watched| watched.id().as_str())
     }
 
-    /// Returns the id in the first visible row.
+    /// Returns the id of the task in the first visible row.
     pub(crate) fn first_row(&self) -> &str {
         let row = self.state.shown().get(self.state.top());
         row.map_or("", TaskId::as_str)
     }
 }
 
-/// Returns a good answer with that state.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "one of the answers a server gives"
-)]
+/// Returns a successful response with this state.
+#[expect(clippy::unnecessary_wraps, reason = "every response has this type")]
 pub(crate) fn observed(state: TaskState) -> PollResult {
     Ok(Observation {
         state,
@@ -372,14 +361,13 @@ pub(crate) fn observed(state: TaskState) -> PollResult {
     })
 }
 
-/// Returns the answer of a task being made.
 pub(crate) fn running() -> PollResult {
     observed(TaskState::Running {
         is_finishing: false,
     })
 }
 
-/// Returns the answer of a task made, with these videos.
+/// Returns the response for a succeeded task with these videos.
 pub(crate) fn finished(urls: &[&str]) -> PollResult {
     observed(TaskState::Succeeded {
         videos: Links::parse(urls.iter().copied()),
@@ -387,14 +375,13 @@ pub(crate) fn finished(urls: &[&str]) -> PollResult {
     })
 }
 
-/// Returns the answer of a task that was not made.
 pub(crate) fn failed_generation() -> PollResult {
     observed(TaskState::Failed {
         stage: FailureStage::Generation,
     })
 }
 
-/// Returns a rate limit that asks for so many seconds.
+/// Returns a rate limit error with this `Retry-After`.
 pub(crate) fn rate_limited(seconds: u64) -> PollResult {
     Err(PollError::RateLimited {
         code: 429,
@@ -402,12 +389,10 @@ pub(crate) fn rate_limited(seconds: u64) -> PollResult {
     })
 }
 
-/// Returns the answer of no network.
 pub(crate) fn offline() -> PollResult {
     Err(PollError::Offline(support::line("no route")))
 }
 
-/// Returns trouble at the server.
 pub(crate) fn server_error() -> PollResult {
     Err(PollError::Server {
         code: 500,
