@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::{path::Path, process::Output};
@@ -18,14 +18,14 @@ use wiremock::{
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const OTHER_ID: &str = "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
 
-fn kietop(store: &Path, words: &[&str]) -> Command {
+fn kietop(store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
     command
         .env_clear()
         .env("HOME", store.parent().unwrap())
         .arg("--store")
         .arg(store)
-        .args(words);
+        .args(args);
     command
 }
 
@@ -37,8 +37,8 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-fn run(store: &Path, words: &[&str]) -> Output {
-    kietop(store, words).output().unwrap()
+fn run(store: &Path, args: &[&str]) -> Output {
+    kietop(store, args).output().unwrap()
 }
 
 #[test]
@@ -50,12 +50,12 @@ fn add_finds_ids_and_rm_removes_them() {
         stdout(&run(&store, &["add", ID, "--label", "one"])),
         format!("{ID} added\n")
     );
-    let found = kietop(&store, &["add", "-"])
+    let added = kietop(&store, &["add", "-"])
         .write_stdin(format!("{{\"taskId\":\"{OTHER_ID}\"}}\n{ID}\n"))
         .output()
         .unwrap();
     assert_eq!(
-        stdout(&found),
+        stdout(&added),
         format!("{OTHER_ID} added\n{ID} already watched\n")
     );
 
@@ -98,10 +98,10 @@ fn list_filters_and_points_at_filter_errors() {
     let both = ["list", "--filter", "neon", "--state", "failed"];
     assert_eq!(stdout(&run(&store, &both)), "");
 
-    let faulty = run(&store, &["list", "--filter", "\u{1b}雨 stat:new x"]);
-    assert_eq!((faulty.status.code(), stdout(&faulty)), (Some(2), ""));
+    let invalid = run(&store, &["list", "--filter", "\u{1b}雨 stat:new x"]);
+    assert_eq!((invalid.status.code(), stdout(&invalid)), (Some(2), ""));
     assert_eq!(
-        stderr(&faulty),
+        stderr(&invalid),
         "kietop: unknown field \"stat\"; did you mean \"state\"?\n  ␛雨 stat:new x\n      ^^^^\n"
     );
     let long = run(&store, &["list", "--filter", &"x".repeat(10_000)]);
@@ -113,15 +113,15 @@ fn list_filters_and_points_at_filter_errors() {
 fn csv_contains_no_formulas() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
-    let head = "taskId,family,label,state,successFlag,prompt,videoUrl,callBackUrl,waterMark,createTime,\
+    let header = "taskId,family,label,state,successFlag,prompt,videoUrl,callBackUrl,waterMark,createTime,\
         completeTime,durationMs,errorCode,errorMessage,originUrls,resultUrls,addedAt,checkedAt,checkError,\
         expiresAt,savedTo,savedFiles\r\n";
-    assert_eq!(stdout(&run(&store, &["list", "--csv"])), head);
+    assert_eq!(stdout(&run(&store, &["list", "--csv"])), header);
     run(&store, &["add", ID, "--label", "=HYPERLINK(\"x\", \"y\")"]);
 
     let listed = run(&store, &["list", "--csv"]);
 
-    let row = stdout(&listed).strip_prefix(head).unwrap();
+    let row = stdout(&listed).strip_prefix(header).unwrap();
     let start = format!("{ID},luma-modify,\"'=HYPERLINK(\"\"x\"\", \"\"y\"\")\",new,,");
     assert!(row.starts_with(&start) && row.ends_with("\r\n"), "{row}");
     assert_eq!(
@@ -134,7 +134,7 @@ fn csv_contains_no_formulas() {
 fn exit_codes_match_the_documentation() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
-    let code = |words: &[&str]| run(&store, words).status.code();
+    let code = |args: &[&str]| run(&store, args).status.code();
 
     assert_eq!(code(&["list"]), Some(0));
     assert_eq!(code(&["add", "two words"]), Some(2));
@@ -151,11 +151,11 @@ fn exit_codes_match_the_documentation() {
         "{}",
         stderr(&no_key)
     );
-    let plain = run(
+    let insecure = run(
         &store,
         &["--api-url", "http://api.kie.ai", "list", "--refresh"],
     );
-    assert_eq!(plain.status.code(), Some(2), "{}", stderr(&plain));
+    assert_eq!(insecure.status.code(), Some(2), "{}", stderr(&insecure));
 }
 
 #[test]
@@ -172,11 +172,11 @@ fn read_only_leaves_no_trace() {
 #[tokio::test]
 async fn list_prints_the_documented_answer_as_json() {
     let server = MockServer::start().await;
-    let contract = include_str!("fixtures/succeeded.json");
+    let body = include_str!("fixtures/succeeded.json");
     Mock::given(path("/api/v1/modify/record-info"))
         .and(query_param("taskId", ID))
         .and(header("Authorization", "Bearer canary-key"))
-        .respond_with(ResponseTemplate::new(200).set_body_raw(contract, "application/json"))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(body, "application/json"))
         .expect(1)
         .mount(&server)
         .await;
@@ -184,11 +184,11 @@ async fn list_prints_the_documented_answer_as_json() {
     let store = folder.path().join("list.db");
     run(&store, &["add", ID]);
 
-    let words = ["--api-url", &server.uri(), "list", "--refresh", "--json"];
-    let mut command = kietop(&store, &words);
-    let asked =
+    let args = ["--api-url", &server.uri(), "list", "--refresh", "--json"];
+    let mut command = kietop(&store, &args);
+    let running =
         tokio::task::spawn_blocking(move || command.env("KIE_API_KEY", "canary-key").output());
-    let refreshed = asked.await.unwrap().unwrap();
+    let refreshed = running.await.unwrap().unwrap();
 
     assert_eq!(refreshed.status.code(), Some(0), "{}", stderr(&refreshed));
     let listed: Value = serde_json::from_str(stdout(&refreshed)).unwrap();
@@ -212,9 +212,9 @@ async fn list_prints_the_documented_answer_as_json() {
 #[tokio::test]
 async fn ctrl_c_keeps_received_answers() {
     let server = MockServer::start().await;
-    let running = r#"{"code":200,"data":{"successFlag":0}}"#;
+    let body = r#"{"code":200,"data":{"successFlag":0}}"#;
     Mock::given(query_param("taskId", ID))
-        .respond_with(ResponseTemplate::new(200).set_body_raw(running, "application/json"))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(body, "application/json"))
         .mount(&server)
         .await;
     Mock::given(path("/api/v1/modify/record-info"))
@@ -223,13 +223,13 @@ async fn ctrl_c_keeps_received_answers() {
         .await;
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
-    // Four at once, so the fifth question means that one was answered.
+    // Four requests run at once, so a fifth means that one was answered.
     run(
         &store,
         &["add", ID, OTHER_ID, "third-id", "fourth-id", "fifth-id"],
     );
 
-    let mut asking = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
         .env_clear()
         .env("HOME", folder.path())
         .env("KIE_API_KEY", "canary-key")
@@ -240,23 +240,23 @@ async fn ctrl_c_keeps_received_answers() {
         .spawn()
         .unwrap();
     while server.received_requests().await.unwrap().len() < 5 {
-        assert!(asking.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(child.try_wait().unwrap().is_none(), "it exited by itself");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    let pid = rustix::process::Pid::from_child(&asking);
+    let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ended = asking.wait_with_output().unwrap();
+    let output = child.wait_with_output().unwrap();
 
-    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(
-        (stdout(&ended), stderr(&ended)),
+        (stdout(&output), stderr(&output)),
         (
             "",
             "kietop: Interrupted. The answers received so far are kept.\n"
         )
     );
-    let kept: Value = serde_json::from_str(stdout(&run(&store, &["show", ID, "--json"]))).unwrap();
-    assert_eq!(kept["state"], "generating");
+    let task: Value = serde_json::from_str(stdout(&run(&store, &["show", ID, "--json"]))).unwrap();
+    assert_eq!(task["state"], "generating");
 }
 
 #[test]
@@ -270,14 +270,14 @@ fn add_arguments_are_ids_or_contain_ids() {
     );
 
     let glued = format!("new{OTHER_ID}");
-    for (word, reason) in [
+    for (argument, reason) in [
         ("zz", "too short"),
         ("https://t.example/l/1.mp4", "no task id found"),
         ("YOUR_TASK_ID", "no task id found"),
         ("abc.def:1", "no task id found"),
         (&glued, "kietop add --force"),
     ] {
-        let refused = run(&store, &["add", word]);
+        let refused = run(&store, &["add", argument]);
         assert_eq!((refused.status.code(), stdout(&refused)), (Some(2), ""));
         assert!(stderr(&refused).contains(reason), "{}", stderr(&refused));
     }
@@ -285,11 +285,11 @@ fn add_arguments_are_ids_or_contain_ids() {
     let forced = run(&store, &["add", "--force", &glued, "abc.def:1"]);
     assert_eq!(stdout(&forced), format!("{glued} added\nabc.def:1 added\n"));
 
-    let twin = ID.to_uppercase();
-    let added = run(&store, &["add", &twin]);
-    assert_eq!(stdout(&added), format!("{twin} added\n"));
+    let uppercase_id = ID.to_uppercase();
+    let added = run(&store, &["add", &uppercase_id]);
+    assert_eq!(stdout(&added), format!("{uppercase_id} added\n"));
     assert!(
-        stderr(&added).contains(&format!("{twin} differs from {ID}")),
+        stderr(&added).contains(&format!("{uppercase_id} differs from {ID}")),
         "{}",
         stderr(&added)
     );
@@ -301,49 +301,48 @@ fn text_glued_to_an_id_is_skipped_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
 
-    let found = kietop(&store, &["add", "-"])
+    let added = kietop(&store, &["add", "-"])
         .write_stdin(format!("{ID}\nnew{OTHER_ID}\n"))
         .output()
         .unwrap();
 
-    assert_eq!(stdout(&found), format!("{ID} added\n"));
+    assert_eq!(stdout(&added), format!("{ID} added\n"));
     assert!(
-        stderr(&found).contains(&format!("kietop add --force new{OTHER_ID}")),
+        stderr(&added).contains(&format!("kietop add --force new{OTHER_ID}")),
         "{}",
-        stderr(&found)
+        stderr(&added)
     );
 }
 
-/// Text in many formats, each with a key; the configured key is another one, the same, or one from
-/// a file.
+/// The input holds a key in many formats; the configured key is another one or the same.
 #[test]
 fn keys_are_never_added_printed_or_stored() {
     const KEY: &str = "9c0de1aa5b7f4e12a3d4c5b6e7f80912";
-    let text = format!(
+    let input = format!(
         "$ curl -v 'https://api.kie.ai/api/v1/modify/record-info?taskId={ID}' -H 'Authorization: Bearer {KEY}'\n\
          KIE_API_KEY={KEY}\n{{\"apiKey\":\"{KEY}\",\"taskId\":\"{OTHER_ID}\"}}\n{KEY}\n"
     );
     for key in ["canary-7f3a9c1e55", KEY] {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("list.db");
-        let run = |words: &[&str], input: &str| {
-            let output = kietop(&store, words)
+        let run = |args: &[&str], stdin: &str| {
+            let output = kietop(&store, args)
                 .env("KIE_API_KEY", key)
                 .env("KIETOP_LOG", "debug")
-                .write_stdin(input)
+                .write_stdin(stdin)
                 .output()
                 .unwrap();
-            let said = format!("{}{}", stdout(&output), stderr(&output));
-            assert!(!said.contains(KEY), "{said}");
-            (output.status.code(), said)
+            let printed = format!("{}{}", stdout(&output), stderr(&output));
+            assert!(!printed.contains(KEY), "{printed}");
+            (output.status.code(), printed)
         };
-        let (code, said) = run(&["add", "-"], &text);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, printed) = run(&["add", "-"], &input);
+        assert_eq!(code, Some(0), "{printed}");
         assert!(
-            said.contains(&format!("{ID} added\n{OTHER_ID} added\n")),
-            "{said}"
+            printed.contains(&format!("{ID} added\n{OTHER_ID} added\n")),
+            "{printed}"
         );
-        assert!(said.contains("skipped 1 secret."), "{said}");
+        assert!(printed.contains("skipped 1 secret."), "{printed}");
 
         let (code, _) = run(&["add", &format!("Bearer {KEY}")], "");
         assert_eq!(code, Some(2));
@@ -387,13 +386,13 @@ fn an_input_of_any_length_is_added_whole() {
     let text: String = (1..=12_000).map(line).collect();
     assert!(text.len() > 14_000_000);
 
-    let found = kietop(&store, &["add", "-"])
+    let added = kietop(&store, &["add", "-"])
         .write_stdin(text)
         .output()
         .unwrap();
 
-    assert_eq!((found.status.code(), stderr(&found)), (Some(0), ""));
-    assert_eq!(stdout(&found).lines().count(), 12_000);
+    assert_eq!((added.status.code(), stderr(&added)), (Some(0), ""));
+    assert_eq!(stdout(&added).lines().count(), 12_000);
     let listed: Value = serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 12_000);
 }
@@ -417,23 +416,23 @@ fn tee_passes_input_through_and_adds_per_line() {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
 
-    // Each is on the list while the input is still open.
+    // Each id is added while the input is still open.
     for id in [ID, OTHER_ID] {
         input
             .write_all(format!("\u{1b}[32m{id}\u{1b}[0m\r\n").as_bytes())
             .unwrap();
         line.clear();
-        said.read_line(&mut line).unwrap();
+        stderr.read_line(&mut line).unwrap();
         assert_eq!(line, format!("{id} added\n"));
     }
     input.write_all(b"\xff\0 no end").unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
     let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
+    stderr.read_to_string(&mut rest).unwrap();
 
     assert_eq!(
         (output.status.code(), rest.as_str()),
@@ -452,13 +451,13 @@ fn add_continues_when_stdout_is_closed() {
     let store = folder.path().join("list.db");
     let ids: Vec<_> = (1..=5000).map(|n| format!("{n:032x}")).collect();
     let text = ids.join("\n");
-    let shell = format!(
+    let pipeline = format!(
         "'{}' --store '{}' add - | head -n 1",
         env!("CARGO_BIN_EXE_kietop"),
         store.display()
     );
     let output = Command::new("sh")
-        .args(["-c", &shell])
+        .args(["-c", &pipeline])
         .write_stdin(text)
         .output()
         .unwrap();
@@ -471,15 +470,15 @@ fn add_continues_when_stdout_is_closed() {
 fn reading_a_missing_list_does_not_create_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("data/list.db");
-    for (words, code) in [
+    for (args, code) in [
         (["list"].as_slice(), 0),
         (&["list", "--refresh"], 0),
         (&["show", ID], 5),
     ] {
-        let read = run(&store, words);
-        assert_eq!((read.status.code(), stdout(&read)), (Some(code), ""));
-        let named = format!("No list at {} yet", store.display());
-        assert!(stderr(&read).contains(&named), "{}", stderr(&read));
+        let output = run(&store, args);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(code), ""));
+        let message = format!("No list at {} yet", store.display());
+        assert!(stderr(&output).contains(&message), "{}", stderr(&output));
     }
     assert!(!store.parent().unwrap().exists());
 }
@@ -488,7 +487,7 @@ fn reading_a_missing_list_does_not_create_it() {
 fn a_list_that_lost_tasks_exits_with_failure() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
-    std::fs::write(&store, "no list at all".repeat(1000)).unwrap();
+    std::fs::write(&store, "not a database".repeat(1000)).unwrap();
 
     let listed = run(&store, &["list"]);
 
@@ -514,30 +513,34 @@ fn every_command_reports_a_damaged_row() {
         &["open", ID],
         &["wait", ID, "--timeout", "1s"],
     ];
-    for words in commands {
+    for args in commands {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("list.db");
         assert_eq!(run(&store, &["add", ID, OTHER_ID]).status.code(), Some(0));
-        let changed = rusqlite::Connection::open(&store).unwrap();
+        let connection = rusqlite::Connection::open(&store).unwrap();
         let sql = format!("UPDATE task SET checks = 7 WHERE id = '{ID}'");
-        changed.execute_batch(&sql).unwrap();
-        drop(changed);
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
 
-        let output = run(&store, words);
+        let output = run(&store, args);
 
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
         let path = format!("set aside as {}.corrupt-", store.display());
-        assert!(said.contains(&path), "{words:?}: {said}");
-        assert!(said.contains("1 by id only"), "{words:?}: {said}");
+        assert!(message.contains(&path), "{args:?}: {message}");
+        assert!(message.contains("1 by id only"), "{args:?}: {message}");
         let again = run(&store, &["list", "--json"]);
         assert_eq!(
             (again.status.code(), stderr(&again)),
             (Some(0), ""),
-            "{words:?}"
+            "{args:?}"
         );
-        let left = stdout(&again).matches("taskId").count();
-        assert_eq!(left, if words[0] == "remove" { 1 } else { 2 }, "{words:?}");
+        let remaining = stdout(&again).matches("taskId").count();
+        assert_eq!(
+            remaining,
+            if args[0] == "remove" { 1 } else { 2 },
+            "{args:?}"
+        );
     }
 }
 
@@ -549,8 +552,12 @@ fn a_deleted_list_is_restored_from_the_id_file() {
     run(&store, &["remove", OTHER_ID]);
     std::fs::remove_file(&store).unwrap();
 
-    let read = run(&store, &["list", "--read-only"]);
-    assert!(stderr(&read).contains("No list at"), "{}", stderr(&read));
+    let read_only = run(&store, &["list", "--read-only"]);
+    assert!(
+        stderr(&read_only).contains("No list at"),
+        "{}",
+        stderr(&read_only)
+    );
     assert!(!store.exists());
     let listed = run(&store, &["list"]);
 
@@ -588,7 +595,7 @@ fn the_table_aligns_and_separates_equal_labels() {
     let listed = run(&store, &["list"]);
 
     let lines: Vec<_> = stdout(&listed).lines().collect();
-    assert_eq!(lines.len(), 3, "no head where no person reads: {lines:?}");
+    assert_eq!(lines.len(), 3, "no header without a terminal: {lines:?}");
     let start = |line: &str| kietop::ui::format::width(&line[..line.find("  new").unwrap()]);
     assert!(lines.iter().all(|line| start(line) == 40), "{lines:?}");
     assert!(
@@ -613,12 +620,12 @@ fn states_use_filter_words_and_no_match_is_reported() {
         let by_filter = run(&store, &["list", "--filter", &format!("state:{state}")]);
         assert_eq!(stdout(&by_option), stdout(&by_filter), "{state}");
         assert_eq!(stdout(&by_option).starts_with(ID), is_in, "{state}");
-        let said = if is_in {
+        let expected = if is_in {
             ""
         } else {
             "kietop: No task matches the filter.\n"
         };
-        assert_eq!(stderr(&by_option), said, "{state}");
+        assert_eq!(stderr(&by_option), expected, "{state}");
     }
     let both = run(&store, &["list", "--state", "saved", "--state", "active"]);
     assert!(stdout(&both).starts_with(ID));
@@ -643,8 +650,8 @@ fn simulate_and_demo_refuse_invalid_options() {
     let refused = run(&store, &["simulate"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("--store cannot be used with simulate"));
-    for words in [["demo", "--speed", "0"], ["demo", "--tasks", "100000"]] {
-        let refused = run(&store, &words);
+    for args in [["demo", "--speed", "0"], ["demo", "--tasks", "100000"]] {
+        let refused = run(&store, &args);
         assert_eq!(refused.status.code(), Some(2));
         assert!(stderr(&refused).contains("10000"), "{}", stderr(&refused));
     }
@@ -663,11 +670,11 @@ async fn last_known_state_is_shown_when_the_key_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("list.db");
     run(&store, &["add", ID]);
-    let words = ["--api-url", &server.uri(), "show", ID, "--refresh"];
-    let mut command = kietop(&store, &words);
-    let asked = tokio::task::spawn_blocking(move || command.env("KIE_API_KEY", "x").output());
+    let args = ["--api-url", &server.uri(), "show", ID, "--refresh"];
+    let mut command = kietop(&store, &args);
+    let running = tokio::task::spawn_blocking(move || command.env("KIE_API_KEY", "x").output());
 
-    let shown = asked.await.unwrap().unwrap();
+    let shown = running.await.unwrap().unwrap();
 
     assert_eq!(shown.status.code(), Some(4), "{}", stderr(&shown));
     assert!(
@@ -686,11 +693,11 @@ fn add_completes_when_stdout_is_full() {
     let input = folder.path().join("input");
     let lines: Vec<_> = (1..=2000).map(|n| format!("taskId={n:032x}\n")).collect();
     std::fs::write(&input, lines.concat()).unwrap();
-    for words in [["add", "-"].as_slice(), &["add", "--tee", "-"]] {
-        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
+    for args in [["add", "-"].as_slice(), &["add", "--tee", "-"]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_kietop"))
             .env_clear()
             .env("HOME", folder.path())
-            .args(words)
+            .args(args)
             .arg("--store")
             .arg(&store)
             .stdin(std::fs::File::open(&input).unwrap())
@@ -698,11 +705,11 @@ fn add_completes_when_stdout_is_full() {
             .output()
             .unwrap();
 
-        assert_eq!(ended.status.code(), Some(1));
-        assert!(stderr(&ended).contains("kietop: Cannot write to standard output: "));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("kietop: Cannot write to standard output: "));
         let listed: Value =
             serde_json::from_str(stdout(&run(&store, &["list", "--json"]))).unwrap();
-        assert_eq!(listed.as_array().unwrap().len(), 2000, "{words:?}");
+        assert_eq!(listed.as_array().unwrap().len(), 2000, "{args:?}");
     }
 }
 

@@ -1,10 +1,10 @@
-//! The headless commands against the outside: hostile texts, pipes that close, disks that are full,
-//! arguments that are no text. Whatever comes, nothing acts on the terminal and nothing panics.
+//! The headless commands with hostile input: harmful text, closed pipes, full disks, arguments that
+//! are not UTF-8. No output acts on the terminal, and nothing panics.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 #[path = "support/deadline.rs"]
@@ -30,42 +30,42 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
-fn kietop(home: &Path, words: &[impl AsRef<OsStr>]) -> Command {
+fn kietop(home: &Path, args: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(KIETOP);
     command
         .env_clear()
         .env("HOME", home)
         .env("KIE_API_KEY", "a-key")
-        .args(words)
+        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }
 
-fn run(home: &Path, words: &[impl AsRef<OsStr>]) -> Output {
-    deadline::output(&mut kietop(home, words))
+fn run(home: &Path, args: &[impl AsRef<OsStr>]) -> Output {
+    deadline::output(&mut kietop(home, args))
 }
 
-/// Runs a command and sees to it that nothing it says can act on a terminal.
+/// Runs a command and checks that its output cannot act on a terminal.
 #[track_caller]
-fn run_safely(home: &Path, words: &[&str]) -> String {
-    let output = run(home, words);
-    assert_harmless_output(words, &output);
+fn run_safely(home: &Path, args: &[&str]) -> String {
+    let output = run(home, args);
+    assert_harmless_output(args, &output);
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[track_caller]
-fn assert_harmless_output(words: &[impl std::fmt::Debug], output: &Output) {
+fn assert_harmless_output(args: &[impl std::fmt::Debug], output: &Output) {
     for bytes in [&output.stdout, &output.stderr] {
         let text = std::str::from_utf8(bytes).unwrap();
-        let bad = text.chars().find(|&c| is_harmful(c) && c != '\n');
-        assert_eq!(bad, None, "{words:?}: {text:?}");
-        assert!(!text.contains("panicked"), "{words:?}: {text}");
+        let harmful = text.chars().find(|&c| is_harmful(c) && c != '\n');
+        assert_eq!(harmful, None, "{args:?}: {text:?}");
+        assert!(!text.contains("panicked"), "{args:?}: {text}");
     }
 }
 
-/// Texts that act on terminals, hide, or break what reads them; one a task.
+/// Returns texts that act on terminals, hide, or break parsers; one per task.
 fn attack_texts() -> Vec<String> {
     let mut attacks = vec![
         "\u{1b}[2J\u{1b}[H\u{1b}]0;owned\u{7}\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}]8;;http://evil\u{1b}\\x".to_owned(),
@@ -84,17 +84,17 @@ fn attack_texts() -> Vec<String> {
     ];
     let all: Vec<_> = all_chars().filter(|&c| is_harmful(c)).collect();
     attacks.extend(all.chunks(450).map(|part| part.iter().collect()));
-    // Framed, so that what is trimmed at the ends can be told from what is lost.
+    // Letters at both ends, so that trimming cannot hide a lost character.
     attacks.iter().map(|attack| format!("a{attack}z")).collect()
 }
 
-/// Answers after task `attack-N` with attack N in every field; the first of the hundred below are
-/// errors.
+/// Answers for task `attack-N` with attack N in every field; from 100 on with an error that holds
+/// attack N - 100.
 fn hostile_response(attacks: &[String], request: &Request) -> ResponseTemplate {
     let (_, id) = request.url.query_pairs().next().unwrap();
     let number: usize = id.rsplit_once('-').unwrap().1.parse().unwrap();
     let text = &attacks[number % 100];
-    let answer = if number >= 100 {
+    let body = if number >= 100 {
         let code = [500, 422, 999][number % 3];
         json!({"code": code, "msg": text})
     } else {
@@ -111,20 +111,20 @@ fn hostile_response(attacks: &[String], request: &Request) -> ResponseTemplate {
             },
         }})
     };
-    ResponseTemplate::new(200).set_body_json(answer)
+    ResponseTemplate::new(200).set_body_json(body)
 }
 
 #[tokio::test]
 async fn hostile_responses_are_harmless_in_every_command() {
     let attacks = attack_texts();
     let count = attacks.len();
-    let (server, answers) = (MockServer::start().await, attacks.clone());
+    let (server, responses) = (MockServer::start().await, attacks.clone());
     Mock::given(any())
-        .respond_with(move |request: &Request| hostile_response(&answers, request))
+        .respond_with(move |request: &Request| hostile_response(&responses, request))
         .mount(&server)
         .await;
     let origin = server.uri();
-    let look = move || {
+    let check = move || {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
         for (number, attack) in attacks.iter().enumerate() {
@@ -134,9 +134,9 @@ async fn hostile_responses_are_harmless_in_every_command() {
         let errors: Vec<_> = (100..106)
             .map(|number| format!("attack-{number}"))
             .collect();
-        let mut words = vec!["add"];
-        words.extend(errors.iter().map(String::as_str));
-        run_safely(home, &words);
+        let mut args = vec!["add"];
+        args.extend(errors.iter().map(String::as_str));
+        run_safely(home, &args);
 
         run_safely(home, &["--api-url", &origin, "list", "--refresh"]);
         run_safely(home, &["list"]);
@@ -178,7 +178,7 @@ async fn hostile_responses_are_harmless_in_every_command() {
             }
         }
     };
-    tokio::task::spawn_blocking(look).await.unwrap();
+    tokio::task::spawn_blocking(check).await.unwrap();
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn hostile_arguments_are_harmless() {
     let home = folder.path();
     for attack in attack_texts() {
         let attack = attack.replace('\0', "");
-        for words in [
+        for args in [
             ["add", &attack].as_slice(),
             &["show", &attack],
             &["remove", &attack],
@@ -196,24 +196,24 @@ fn hostile_arguments_are_harmless() {
             &["--store", &format!("/dev/null/{attack}"), "list"],
             &[&attack],
         ] {
-            let output = run(home, words);
-            assert_harmless_output(words, &output);
+            let output = run(home, args);
+            assert_harmless_output(args, &output);
             assert!(
                 [0, 1, 2, 5].contains(&output.status.code().unwrap()),
-                "{words:?}: {output:?}"
+                "{args:?}: {output:?}"
             );
         }
-        let mut adding = kietop(home, &["add", "-"])
+        let mut child = kietop(home, &["add", "-"])
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        adding
+        child
             .stdin
             .take()
             .unwrap()
             .write_all(attack.as_bytes())
             .unwrap();
-        assert_harmless_output(&["add", "-"], &adding.wait_with_output().unwrap());
+        assert_harmless_output(&["add", "-"], &child.wait_with_output().unwrap());
     }
     let passwords = [
         "--api-url",
@@ -225,14 +225,14 @@ fn hostile_arguments_are_harmless() {
     assert!(!String::from_utf8_lossy(&run(home, &passwords).stderr).contains("hunter2"));
 }
 
-/// Puts two thousand tasks on the list: more than any pipe holds.
+/// Adds two thousand tasks: their output is larger than any pipe buffer.
 fn fill_long_list(home: &Path) {
     let ids: Vec<_> = (0..2000)
         .map(|number| format!("some-long-task-id-{number:08}"))
         .collect();
-    let mut words = vec!["add".to_owned()];
-    words.extend(ids);
-    assert!(run(home, &words).status.success());
+    let mut args = vec!["add".to_owned()];
+    args.extend(ids);
+    assert!(run(home, &args).status.success());
 }
 
 #[test]
@@ -240,16 +240,16 @@ fn a_closed_pipe_ends_quietly() {
     let folder = tempfile::tempdir().unwrap();
     fill_long_list(folder.path());
 
-    for words in [["list"].as_slice(), &["list", "--json"], &["--help"]] {
-        let mut writing = kietop(folder.path(), words).spawn().unwrap();
-        // As `head -1` does: a line is read, and the pipe closed.
-        let mut reader = writing.stdout.take().unwrap();
+    for args in [["list"].as_slice(), &["list", "--json"], &["--help"]] {
+        let mut child = kietop(folder.path(), args).spawn().unwrap();
+        // As `head -1` does: read a little, then close the pipe.
+        let mut reader = child.stdout.take().unwrap();
         reader.read_exact(&mut [0; 16]).unwrap();
         drop(reader);
-        let ended = writing.wait_with_output().unwrap();
+        let output = child.wait_with_output().unwrap();
 
-        assert_eq!(ended.status.code(), Some(0), "{words:?}: {ended:?}");
-        assert_eq!(ended.stderr, b"", "{words:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
+        assert_eq!(output.stderr, b"", "{args:?}");
     }
 }
 
@@ -265,7 +265,7 @@ fn a_full_disk_is_reported_without_panic() {
             .open("/dev/full")
             .unwrap()
     };
-    for words in [
+    for args in [
         ["list"].as_slice(),
         &["list", "--json"],
         &["show", ID],
@@ -277,23 +277,23 @@ fn a_full_disk_is_reported_without_panic() {
         &["simulate", "--tasks", "1"],
         &["remove", ID],
     ] {
-        let ended = kietop(home, words).stdout(full()).output().unwrap();
+        let output = kietop(home, args).stdout(full()).output().unwrap();
 
-        assert_eq!(ended.status.code(), Some(1), "{words:?}: {ended:?}");
-        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            said.starts_with("kietop: Cannot write to standard output: "),
-            "{said}"
+            stderr.starts_with("kietop: Cannot write to standard output: "),
+            "{stderr}"
         );
-        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
-    for (words, code) in [
+    for (args, code) in [
         (["show", "no-such-id"].as_slice(), 5),
         (&["no-such-command"], 2),
         (&[], 2),
     ] {
-        let ended = kietop(home, words).stderr(full()).output().unwrap();
-        assert_eq!(ended.status.code(), Some(code), "{words:?}");
+        let output = kietop(home, args).stderr(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
     }
 }
 
@@ -302,7 +302,7 @@ fn closed_fds_and_non_utf8_arguments_do_not_panic() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     run(home, &["add", ID]);
-    for words in [
+    for args in [
         "list",
         "show 774d",
         "add -",
@@ -312,13 +312,13 @@ fn closed_fds_and_non_utf8_arguments_do_not_panic() {
         "",
     ] {
         for closed in [">&-", "2>&-", "<&-", "<&- >&- 2>&-"] {
-            let line = format!("'{KIETOP}' --api-url http://127.0.0.1:9 {words} {closed}");
-            let line = if words.starts_with('-') {
+            let line = format!("'{KIETOP}' --api-url http://127.0.0.1:9 {args} {closed}");
+            let line = if args.starts_with('-') {
                 line.replace("--api-url http://127.0.0.1:9", "")
             } else {
                 line
             };
-            let ended = Command::new("/bin/sh")
+            let output = Command::new("/bin/sh")
                 .args(["-c", &line])
                 .env_clear()
                 .env("HOME", home)
@@ -326,34 +326,34 @@ fn closed_fds_and_non_utf8_arguments_do_not_panic() {
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
-            let code = ended.status.code().unwrap();
-            assert!([0, 1, 2].contains(&code), "{line}: {ended:?}");
+            let code = output.status.code().unwrap();
+            assert!([0, 1, 2].contains(&code), "{line}: {output:?}");
         }
     }
-    let no_text = OsStr::from_bytes(b"\xff\xfe\x1b[2J");
-    for words in [
-        [OsStr::new("add"), no_text].as_slice(),
-        &[OsStr::new("show"), no_text],
-        &[OsStr::new("remove"), no_text],
-        &[OsStr::new("list"), no_text],
-        &[OsStr::new("--api-url"), no_text, OsStr::new("list")],
-        &[no_text],
+    let non_utf8 = OsStr::from_bytes(b"\xff\xfe\x1b[2J");
+    for args in [
+        [OsStr::new("add"), non_utf8].as_slice(),
+        &[OsStr::new("show"), non_utf8],
+        &[OsStr::new("remove"), non_utf8],
+        &[OsStr::new("list"), non_utf8],
+        &[OsStr::new("--api-url"), non_utf8, OsStr::new("list")],
+        &[non_utf8],
     ] {
-        let ended = run(home, words);
-        assert_harmless_output(words, &ended);
-        assert_eq!(ended.status.code(), Some(2), "{words:?}");
+        let output = run(home, args);
+        assert_harmless_output(args, &output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
     }
-    // A file may be called so.
-    let mut odd: OsString = home.join("list-").into();
-    odd.push(OsStr::from_bytes(b"\xff.db"));
-    let words = [
+    // A file name need not be UTF-8.
+    let mut path: OsString = home.join("list-").into();
+    path.push(OsStr::from_bytes(b"\xff.db"));
+    let args = [
         OsStr::new("--store"),
-        &odd,
+        &path,
         OsStr::new("add"),
         OsStr::new(ID),
     ];
-    assert_eq!(run(home, &words).status.code(), Some(0));
-    assert!(Path::new(&odd).exists());
+    assert_eq!(run(home, &args).status.code(), Some(0));
+    assert!(Path::new(&path).exists());
 }
 
 #[test]
@@ -367,11 +367,11 @@ fn without_a_terminal_there_is_a_hint_and_no_colour() {
         ("NO_COLOR", "1"),
         ("CLICOLOR_FORCE", "1"),
     ] {
-        for words in [[].as_slice(), &["demo"]] {
-            let bare = kietop(home, words).env(name, value).output().unwrap();
-            assert_harmless_output(words, &bare);
-            assert_eq!(bare.status.code(), Some(2));
-            assert!(String::from_utf8_lossy(&bare.stderr).contains("kietop list"));
+        for args in [[].as_slice(), &["demo"]] {
+            let output = kietop(home, args).env(name, value).output().unwrap();
+            assert_harmless_output(args, &output);
+            assert_eq!(output.status.code(), Some(2));
+            assert!(String::from_utf8_lossy(&output.stderr).contains("kietop list"));
         }
         let listed = kietop(home, &["list"]).env(name, value).output().unwrap();
         assert_harmless_output(&["list"], &listed);
@@ -386,67 +386,68 @@ fn a_refusing_proxy_is_named_without_its_user() {
     run(home, &["add", ID]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (tell, heard) = mpsc::channel();
+    let (sender, requests) = mpsc::channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let (mut taken, mut request) = (stream.unwrap(), Vec::new());
+            let (mut stream, mut request) = (stream.unwrap(), Vec::new());
             while !request.ends_with(b"\r\n\r\n") {
                 let mut byte = [0];
-                taken.read_exact(&mut byte).unwrap();
+                stream.read_exact(&mut byte).unwrap();
                 request.extend(byte);
             }
-            tell.send(String::from_utf8(request).unwrap())
+            sender
+                .send(String::from_utf8(request).unwrap())
                 .unwrap_or_default();
-            taken
+            stream
                 .write_all(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
                 .unwrap();
         }
     });
-    let ask = |proxy: &str, origin: &str| {
-        let ended = kietop(home, &["--api-url", origin, "list", "--refresh"])
+    let refresh = |proxy: &str, origin: &str| {
+        let output = kietop(home, &["--api-url", origin, "list", "--refresh"])
             .env("HTTPS_PROXY", proxy)
             .env("HTTP_PROXY", proxy)
             .output()
             .unwrap();
-        assert_eq!(ended.status.code(), Some(1));
-        String::from_utf8(ended.stderr).unwrap()
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
     };
 
-    let said = ask(
+    let stderr = refresh(
         &format!("http://us3r:hunter2@127.0.0.1:{port}"),
         "https://kietop-test.example",
     );
     let expected = format!("the proxy 127.0.0.1:{port} requires authentication (407)");
-    assert!(said.contains(&expected), "{said}");
+    assert!(stderr.contains(&expected), "{stderr}");
     assert!(
-        !said.contains("us3r") && !said.contains("hunter2"),
-        "{said}"
+        !stderr.contains("us3r") && !stderr.contains("hunter2"),
+        "{stderr}"
     );
-    let asked = heard.recv().unwrap();
+    let request = requests.recv().unwrap();
     assert!(
-        asked.starts_with("CONNECT kietop-test.example:443 "),
-        "{asked}"
+        request.starts_with("CONNECT kietop-test.example:443 "),
+        "{request}"
     );
-    assert!(!asked.contains("a-key"), "{asked}");
+    assert!(!request.contains("a-key"), "{request}");
 
-    let said = ask("http://127.0.0.1:9", "https://kietop-test.example");
+    let stderr = refresh("http://127.0.0.1:9", "https://kietop-test.example");
     assert!(
-        said.contains("connection refused by the proxy 127.0.0.1:9"),
-        "{said}"
+        stderr.contains("connection refused by the proxy 127.0.0.1:9"),
+        "{stderr}"
     );
 
-    // What is on this machine is asked without it.
-    let said = ask(&format!("http://127.0.0.1:{port}"), "http://127.0.0.1:9");
+    // Loopback addresses bypass the proxy.
+    let stderr = refresh(&format!("http://127.0.0.1:{port}"), "http://127.0.0.1:9");
     assert!(
-        said.contains("connection refused by 127.0.0.1:9") && !said.contains("proxy"),
-        "{said}"
+        stderr.contains("connection refused by 127.0.0.1:9") && !stderr.contains("proxy"),
+        "{stderr}"
     );
-    assert!(heard.try_recv().is_err());
+    assert!(requests.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn account_errors_say_the_next_step() {
-    let table = [
+    let cases = [
         (
             ResponseTemplate::new(302).insert_header("location", "http://login.example/"),
             "login.example",
@@ -484,43 +485,43 @@ async fn account_errors_say_the_next_step() {
             1,
         ),
     ];
-    for (template, what, next, code) in table {
+    for (response, error, hint, code) in cases {
         let server = MockServer::start().await;
         Mock::given(any())
-            .respond_with(template)
+            .respond_with(response)
             .mount(&server)
             .await;
         let origin = server.uri();
-        let asked = tokio::task::spawn_blocking(move || {
+        let running = tokio::task::spawn_blocking(move || {
             let folder = tempfile::tempdir().unwrap();
             run(folder.path(), &["add", ID]);
             run(folder.path(), &["--api-url", &origin, "list", "--refresh"])
         });
-        let ended = asked.await.unwrap();
+        let output = running.await.unwrap();
 
-        let said = String::from_utf8_lossy(&ended.stderr).to_lowercase();
+        let stderr = String::from_utf8_lossy(&output.stderr).to_lowercase();
         assert!(
-            said.contains(&what.to_lowercase()) && said.contains(&next.to_lowercase()),
-            "{said}"
+            stderr.contains(&error.to_lowercase()) && stderr.contains(&hint.to_lowercase()),
+            "{stderr}"
         );
-        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(
-            String::from_utf8_lossy(&ended.stdout).contains(ID),
-            "as last known"
+            String::from_utf8_lossy(&output.stdout).contains(ID),
+            "the last known state is printed"
         );
     }
 }
 
-/// Lowers a limit in a shell and runs kietop; as `nobody` if we are root, for whom process limits
-/// do not apply.
+/// Runs kietop under a `ulimit` of the shell; as `nobody` if we are root, because process limits do
+/// not apply to root.
 #[cfg(target_os = "linux")]
-fn run_with_limit(home: &Path, limit: &str, words: &str) -> Output {
+fn run_with_limit(home: &Path, limit: &str, args: &str) -> Output {
     use std::os::unix::process::CommandExt as _;
     let program = home.join("kietop");
-    // What bash calls -u is -p in dash.
-    let other = limit.replace("-u", "-p");
-    let line = format!(
-        "{{ ulimit {limit} 2> /dev/null || ulimit {other}; }} && exec '{}' {words}",
+    // The option -u of bash is -p in dash.
+    let dash_limit = limit.replace("-u", "-p");
+    let script = format!(
+        "{{ ulimit {limit} 2> /dev/null || ulimit {dash_limit}; }} && exec '{}' {args}",
         program.display()
     );
     let mut command = Command::new("/bin/sh");
@@ -532,7 +533,7 @@ fn run_with_limit(home: &Path, limit: &str, words: &str) -> Output {
         .env("HOME", home)
         .env("KIE_API_KEY", "a-key")
         .env("KIETOP_API_URL", "http://127.0.0.1:9")
-        .args(["-c", &line])
+        .args(["-c", &script])
         .stdin(Stdio::null())
         .output()
         .unwrap()
@@ -554,17 +555,17 @@ fn resource_limits_are_reported_without_panic() {
         "save 774d9a7d",
         "demo",
     ];
-    // Below that the program itself cannot be loaded.
+    // With fewer descriptors the program cannot be loaded.
     let mut limits = [5, 6, 7, 8, 12, 15, 16]
-        .map(|most| format!("-n {most}"))
+        .map(|count| format!("-n {count}"))
         .to_vec();
-    // Of another user's processes we know no number; as nobody we are the only one.
-    let most = if rustix::process::getuid().is_root() {
+    // The limit counts all processes of the user; only `nobody` is known to have no others.
+    let max_processes = if rustix::process::getuid().is_root() {
         4
     } else {
         1
     };
-    limits.extend((1..=most).map(|most| format!("-u {most}")));
+    limits.extend((1..=max_processes).map(|count| format!("-u {count}")));
     assert_eq!(
         run_with_limit(home, "-u 64", &format!("add {ID}"))
             .status
@@ -572,14 +573,14 @@ fn resource_limits_are_reported_without_panic() {
         Some(0)
     );
     for limit in &limits {
-        for words in commands {
-            let ended = run_with_limit(home, limit, words);
-            let said = String::from_utf8_lossy(&ended.stderr);
-            let code = ended.status.code();
-            let case = format!("{limit} {words}: {code:?} {said}");
+        for args in commands {
+            let output = run_with_limit(home, limit, args);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let code = output.status.code();
+            let case = format!("{limit} {args}: {code:?} {stderr}");
             assert!(matches!(code, Some(1 | 2 | 124)), "{case}");
             assert!(
-                said.starts_with("kietop: ") && !said.contains("panicked"),
+                stderr.starts_with("kietop: ") && !stderr.contains("panicked"),
                 "{case}"
             );
         }
@@ -588,9 +589,9 @@ fn resource_limits_are_reported_without_panic() {
         ("-n 8", "too few file descriptors left"),
         ("-u 1", "cannot start a thread"),
     ] {
-        let ended = run_with_limit(home, limit, "list");
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{said}");
-        assert!(said.contains(expected), "{said}");
+        let output = run_with_limit(home, limit, "list");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
     }
 }

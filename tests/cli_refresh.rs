@@ -1,10 +1,9 @@
-//! `--refresh` and `wait` beside signals and beside each other: the real program, several at once
-//! on one list.
+//! `--refresh` and `wait` with signals, and with several instances on one list.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 #[path = "support/deadline.rs"]
@@ -39,14 +38,14 @@ const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const OTHER_ID: &str = "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
 const KEY: &str = "canary-key";
 
-/// Is a home of its own with a list in it.
+/// A temporary home folder with a list.
 struct RefreshHome(tempfile::TempDir);
 
 impl RefreshHome {
     fn with_tasks(ids: &[&str]) -> Self {
         let home = Self(tempfile::tempdir().unwrap());
-        let words = [&["add"], ids].concat();
-        let added = home.kietop("http://127.0.0.1:9", &words).output().unwrap();
+        let args = [&["add"], ids].concat();
+        let added = home.kietop("http://127.0.0.1:9", &args).output().unwrap();
         assert!(added.status.success(), "{}", stderr(&added));
         home
     }
@@ -55,17 +54,16 @@ impl RefreshHome {
         self.0.path().join("list.db")
     }
 
-    /// Returns the book of turns beside the list.
     fn limiter_file(&self) -> PathBuf {
         self.0.path().join("list.db-turns")
     }
 
-    /// Returns another instance's hand on that book.
+    /// Returns the limiter as another instance opens it.
     fn other_instance(&self) -> FileLimiter {
         FileLimiter::for_list(self.list(), SystemClock::since_boot)
     }
 
-    fn kietop(&self, api: &str, words: &[&str]) -> Command {
+    fn kietop(&self, api: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
         command
             .env_clear()
@@ -76,20 +74,20 @@ impl RefreshHome {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .args(words);
+            .args(args);
         command
     }
 
-    fn start(&self, api: &RawServer, words: &[&str]) -> Child {
-        self.kietop(&api.origin(), words).spawn().unwrap()
+    fn start(&self, api: &RawServer, args: &[&str]) -> Child {
+        self.kietop(&api.origin(), args).spawn().unwrap()
     }
 
-    /// Runs a command, off the thread on which the server answers it.
-    async fn run(&self, api: &RawServer, words: &[&str]) -> Output {
-        wait_for_output(self.start(api, words)).await
+    /// Runs a command without blocking the thread of the server.
+    async fn run(&self, api: &RawServer, args: &[&str]) -> Output {
+        wait_for_output(self.start(api, args)).await
     }
 
-    /// Returns a task as it is on the list now.
+    /// Returns a task as `show --json` prints it.
     async fn task(&self, api: &RawServer, id: &str) -> Value {
         let shown = self.run(api, &["show", id, "--json"]).await;
         serde_json::from_slice(&shown.stdout).unwrap()
@@ -123,7 +121,7 @@ async fn start_server(body: &str) -> RawServer {
     RawServer::answering(http_response(body)).await
 }
 
-/// Starts a server that answers nobody before the gate is open.
+/// Starts a server that responds once the gate is open.
 async fn start_gated_server(body: &str) -> (RawServer, watch::Sender<bool>) {
     let (gate, is_open) = watch::channel(false);
     let script = vec![
@@ -134,60 +132,59 @@ async fn start_gated_server(body: &str) -> (RawServer, watch::Sender<bool>) {
     (RawServer::start(vec![script]).await, gate)
 }
 
-/// Waits until something is so.
-async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+async fn wait_until(condition: &str, mut is_met: impl FnMut() -> bool) {
     for _ in 0..3000 {
-        if is_so() {
+        if is_met() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("never: {what}");
+    panic!("timed out: {condition}");
 }
 
-/// Waits until so many more questions were asked.
+/// Waits for `count` more requests.
 async fn wait_for_requests(server: &mut RawServer, count: usize) {
-    let mut seen = 0;
-    wait_until("so many questions", || {
-        seen += server.requests().len();
-        seen >= count
+    let mut received = 0;
+    wait_until("enough requests", || {
+        received += server.requests().len();
+        received >= count
     })
     .await;
 }
 
-/// Returns how often each task was asked after.
+/// Counts the requests per task.
 fn count_by_task(heads: &[(usize, String)]) -> BTreeMap<String, usize> {
-    let mut tally = BTreeMap::new();
+    let mut counts = BTreeMap::new();
     for (_, head) in heads {
         let (_, rest) = head.split_once("taskId=").unwrap();
         let id = rest.split([' ', '&']).next().unwrap();
-        *tally.entry(id.to_owned()).or_default() += 1;
+        *counts.entry(id.to_owned()).or_default() += 1;
     }
-    tally
+    counts
 }
 
 fn send_signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// Starts a server that answers about one task and about no other.
+/// Starts a server that answers for one task; for others it sends a head, then runs `others`.
 async fn start_server_for(id: &'static str, body: &'static str, others: Step) -> RawServer {
-    let answer = Step::reply(move |head| {
+    let response = Step::reply(move |head| {
         if head.contains(id) {
             http_response(body)
         } else {
             b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n".to_vec()
         }
     });
-    RawServer::start(vec![vec![Step::Read, answer, others]]).await
+    RawServer::start(vec![vec![Step::Read, response, others]]).await
 }
 
-// How soon is held by the tests of `cli::refresh`, which have a clock of their own.
+// The tests of `cli::refresh` measure how soon it ends, with a paused clock.
 #[tokio::test]
 async fn one_signal_ends_a_refresh_and_keeps_answers() {
     let silent = || Step::Hold;
     let dripping = || Step::Drip(b" ", Duration::from_millis(20));
-    for (words, sent, others) in [
+    for (args, signal, others) in [
         (["list", "--refresh"].as_slice(), Signal::INT, silent()),
         (&["list", "--refresh"], Signal::TERM, dripping()),
         (&["list", "--refresh"], Signal::HUP, silent()),
@@ -196,13 +193,13 @@ async fn one_signal_ends_a_refresh_and_keeps_answers() {
         (&["show", OTHER_ID, "--refresh"], Signal::TERM, silent()),
         (&["show", OTHER_ID, "--refresh"], Signal::HUP, dripping()),
     ] {
-        if nohup::is_ignored(sent) {
+        if nohup::is_ignored(signal) {
             continue;
         }
         let mut api = start_server_for(ID, FAILED_BODY, others).await;
         let home = RefreshHome::with_tasks(&[ID, OTHER_ID]);
-        let child = home.start(&api, words);
-        let is_list = words.first() == Some(&"list");
+        let child = home.start(&api, args);
+        let is_list = args.first() == Some(&"list");
         wait_for_requests(&mut api, 1 + usize::from(is_list)).await;
         if is_list {
             wait_until("the first answer is on the list", || {
@@ -212,56 +209,59 @@ async fn one_signal_ends_a_refresh_and_keeps_answers() {
             .await;
         }
 
-        send_signal(&child, sent);
-        let ended = wait_for_output(child).await;
+        send_signal(&child, signal);
+        let output = wait_for_output(child).await;
 
-        let code = 128 + sent.as_raw();
-        assert_eq!(ended.status.code(), Some(code), "{words:?} {ended:?}");
+        let code = 128 + signal.as_raw();
+        assert_eq!(output.status.code(), Some(code), "{args:?} {output:?}");
         assert_eq!(
-            (stdout(&ended), stderr(&ended)),
+            (stdout(&output), stderr(&output)),
             (
                 "",
                 "kietop: Interrupted. The answers received so far are kept.\n"
             )
         );
         let state = if is_list { "failed" } else { "new" };
-        assert_eq!(home.task(&api, ID).await["state"], state, "{words:?}");
-        let book = fs::read_to_string(home.limiter_file()).unwrap();
-        assert!(!book.contains("asking"), "its turn is given back: {book}");
+        assert_eq!(home.task(&api, ID).await["state"], state, "{args:?}");
+        let permits = fs::read_to_string(home.limiter_file()).unwrap();
+        assert!(
+            !permits.contains("asking"),
+            "the permit was not released: {permits}"
+        );
     }
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn under_nohup_a_command_survives_a_hang_up() {
-    for words in [["list", "--refresh"].as_slice(), &["wait"]] {
+    for args in [["list", "--refresh"].as_slice(), &["wait"]] {
         let (mut api, gate) = start_gated_server(FAILED_BODY).await;
         let home = RefreshHome::with_tasks(&[ID]);
-        let plain = home.kietop(&api.origin(), words);
-        let mut shielded = Command::new("/bin/sh");
-        shielded
+        let command = home.kietop(&api.origin(), args);
+        let mut nohup = Command::new("/bin/sh");
+        nohup
             .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
-            .arg(plain.get_program())
-            .args(plain.get_args())
+            .arg(command.get_program())
+            .args(command.get_args())
             .env_clear()
             .envs(
-                plain
+                command
                     .get_envs()
                     .filter_map(|(name, value)| Some((name, value?))),
             )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let child = shielded.spawn().unwrap();
+        let child = nohup.spawn().unwrap();
         wait_for_requests(&mut api, 1).await;
 
         send_signal(&child, Signal::HUP);
         gate.send(true).unwrap();
 
-        let ended = wait_for_output(child).await;
-        let code = if words == ["wait"] { 3 } else { 0 };
-        assert_eq!(ended.status.code(), Some(code), "{}", stderr(&ended));
-        assert_eq!(home.task(&api, ID).await["state"], "failed", "{words:?}");
+        let output = wait_for_output(child).await;
+        let code = if args == ["wait"] { 3 } else { 0 };
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert_eq!(home.task(&api, ID).await["state"], "failed", "{args:?}");
     }
 }
 
@@ -276,14 +276,14 @@ async fn a_killed_refresh_blocks_nobody() {
     send_signal(&killed, Signal::KILL);
     gate.send(true).unwrap();
     wait_for_output(killed).await;
-    let book = fs::read_to_string(home.limiter_file()).unwrap();
-    assert_eq!(book.matches("asking").count(), 4, "{book}");
+    let permits = fs::read_to_string(home.limiter_file()).unwrap();
+    assert_eq!(permits.matches("asking").count(), 4, "{permits}");
 
-    // By themselves its turns would end after 25 seconds.
-    let soon = Duration::from_secs(15);
-    let refreshed = tokio::time::timeout(soon, home.run(&api, &["list", "--refresh"])).await;
+    // Permits of a live process would expire after 25 seconds only.
+    let limit = Duration::from_secs(15);
+    let refreshed = tokio::time::timeout(limit, home.run(&api, &["list", "--refresh"])).await;
 
-    let refreshed = refreshed.expect("nobody is waited for");
+    let refreshed = refreshed.expect("permits of a dead process do not block");
     assert_eq!(refreshed.status.code(), Some(0), "{}", stderr(&refreshed));
     assert_eq!(stdout(&refreshed).matches("failed").count(), ids.len());
 }
@@ -293,50 +293,51 @@ async fn two_refreshes_check_each_task_once() {
     let ids = ["task-a", "task-b", "task-c", "task-d", "task-e", "task-f"];
     let (mut api, gate) = start_gated_server(FAILED_BODY).await;
     let home = RefreshHome::with_tasks(&ids);
-    let one = home.start(&api, &["list", "--refresh"]);
+    let first = home.start(&api, &["list", "--refresh"]);
     let mut heads = Vec::new();
-    wait_until("four questions", || {
+    wait_until("four requests", || {
         heads.extend(api.requests());
         heads.len() == 4
     })
     .await;
 
-    // Who has four under way does not touch the book; who comes to it writes it, whatever it finds.
-    let written = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
-    let before = written(&home.limiter_file());
-    let other = home.start(&api, &["list", "--refresh"]);
-    wait_until("the other one looks for a turn", || {
-        written(&home.limiter_file()) != before
+    // A process with four requests in flight leaves the limiter file alone; a new one always writes
+    // it.
+    let modified_at = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    let before = modified_at(&home.limiter_file());
+    let second = home.start(&api, &["list", "--refresh"]);
+    wait_until("the second one asks for a permit", || {
+        modified_at(&home.limiter_file()) != before
     })
     .await;
     gate.send(true).unwrap();
 
-    for child in [one, other] {
-        let ended = wait_for_output(child).await;
-        assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
-        let rows = stdout(&ended).lines();
+    for child in [first, second] {
+        let output = wait_for_output(child).await;
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let rows = stdout(&output).lines();
         assert!(
             rows.clone().all(|row| row.contains("failed")),
             "{}",
-            stdout(&ended)
+            stdout(&output)
         );
         assert_eq!(rows.count(), ids.len());
     }
     heads.extend(api.requests());
-    let wanted = ids.map(|id| (id.to_owned(), 1));
-    assert_eq!(count_by_task(&heads), BTreeMap::from(wanted));
+    let expected = ids.map(|id| (id.to_owned(), 1));
+    assert_eq!(count_by_task(&heads), BTreeMap::from(expected));
 }
 
-/// Has another instance say that the account is held back for so long.
+/// Broadcasts an account backoff as another instance does.
 fn share_backoff(home: &RefreshHome, api: &RawServer, error: PollError, wait: Duration) {
     let origin = ApiOrigin::parse(&api.origin()).unwrap();
     let account = AccountHash::new(origin.as_str(), KEY);
-    let word = Broadcast::Backoff {
+    let broadcast = Broadcast::Backoff {
         error,
         failures: 1,
         wait,
     };
-    home.other_instance().broadcast(&word, account);
+    home.other_instance().broadcast(&broadcast, account);
 }
 
 const RATE_LIMITED: PollError = PollError::RateLimited {
@@ -346,28 +347,28 @@ const RATE_LIMITED: PollError = PollError::RateLimited {
 
 #[tokio::test]
 async fn wait_respects_a_shared_backoff() {
-    // It ends in time, and nobody was asked.
+    // It times out, and no request is sent.
     let mut api = start_server(FAILED_BODY).await;
     let home = RefreshHome::with_tasks(&[ID]);
     share_backoff(&home, &api, RATE_LIMITED, Duration::from_mins(1));
     let waited = home.run(&api, &["wait", "--timeout", "1s", "--json"]).await;
     assert_eq!(waited.status.code(), Some(124), "{}", stderr(&waited));
     assert_eq!((api.requests().len(), stdout(&waited)), (0, ""));
-    let said: Vec<_> = stderr(&waited).lines().collect();
-    let [begun, ended] = said[..] else {
-        panic!("{said:?}");
+    let lines: Vec<_> = stderr(&waited).lines().collect();
+    let [blocked, timed_out] = lines[..] else {
+        panic!("{lines:?}");
     };
     assert!(
-        begun.starts_with("kietop: Checks blocked: too many requests (429)."),
-        "{begun}"
+        blocked.starts_with("kietop: Checks blocked: too many requests (429)."),
+        "{blocked}"
     );
     let clause = "Timed out: 1 task has not finished; checks blocked since ";
     assert!(
-        ended.contains(clause) && ended.contains(": too many requests (429). "),
-        "{ended}"
+        timed_out.contains(clause) && timed_out.contains(": too many requests (429). "),
+        "{timed_out}"
     );
 
-    // Once the hold is over it asks, and the server's own word counts.
+    // After the backoff it sends requests, and the server's answers count.
     let home = RefreshHome::with_tasks(&[ID, OTHER_ID]);
     share_backoff(&home, &api, RATE_LIMITED, Duration::from_secs(1));
     let waited = home.run(&api, &["wait", "--timeout", "1m"]).await;
@@ -376,9 +377,13 @@ async fn wait_respects_a_shared_backoff() {
         count_by_task(&api.requests()).into_values().sum::<usize>(),
         2
     );
-    let said = stderr(&waited);
-    assert_eq!(said.matches("Checks blocked").count(), 1, "{said}");
-    assert_eq!(said.matches("Checks work again").count(), 1, "{said}");
+    let messages = stderr(&waited);
+    assert_eq!(messages.matches("Checks blocked").count(), 1, "{messages}");
+    assert_eq!(
+        messages.matches("Checks work again").count(),
+        1,
+        "{messages}"
+    );
 }
 
 #[tokio::test]
@@ -398,7 +403,7 @@ async fn a_key_known_as_refused_ends_the_wait() {
     );
     assert_eq!(api.requests().len(), 0);
 
-    // A person's refresh tries it all the same, and then it counts no more.
+    // A manual refresh tries the key anyway; its success lifts the backoff.
     let refreshed = home.run(&api, &["list", "--refresh"]).await;
     assert_eq!(refreshed.status.code(), Some(0), "{}", stderr(&refreshed));
     let waited = home.run(&api, &["wait", ID]).await;
@@ -407,7 +412,7 @@ async fn a_key_known_as_refused_ends_the_wait() {
 
 #[tokio::test]
 async fn wait_reports_a_block_at_once() {
-    let nobody = "http://127.0.0.1:9";
+    let unreachable = "http://127.0.0.1:9";
     for (server, reason) in [
         (None, "offline: "),
         (Some(GATEWAY.to_vec()), "server error (520)"),
@@ -425,26 +430,28 @@ async fn wait_reports_a_block_at_once() {
             Some(bytes) => Some(RawServer::answering(bytes).await),
             None => None,
         };
-        let origin = server.as_ref().map_or(nobody.to_owned(), RawServer::origin);
+        let origin = server
+            .as_ref()
+            .map_or(unreachable.to_owned(), RawServer::origin);
         let home = RefreshHome::with_tasks(&[ID]);
         let command = home.kietop(&origin, &["wait", "--timeout", "2s", "--json"]);
 
         let waited = wait_for_output({ command }.spawn().unwrap()).await;
 
         assert_eq!(waited.status.code(), Some(124), "{}", stderr(&waited));
-        let said: Vec<_> = stderr(&waited).lines().collect();
-        let [begun, end] = said[..] else {
-            panic!("{said:?}");
+        let lines: Vec<_> = stderr(&waited).lines().collect();
+        let [blocked, timed_out] = lines[..] else {
+            panic!("{lines:?}");
         };
         assert!(
-            begun
+            blocked
                 .to_lowercase()
                 .contains(&format!("checks blocked: {reason}")),
-            "{begun}"
+            "{blocked}"
         );
         assert!(
-            end.contains("; checks blocked since ") && end.contains(reason),
-            "{end}"
+            timed_out.contains("; checks blocked since ") && timed_out.contains(reason),
+            "{timed_out}"
         );
         assert_eq!(stdout(&waited), "");
     }
@@ -490,8 +497,8 @@ async fn refresh_probes_a_shared_backoff_but_no_rate_limit() {
     assert_eq!(home.task(&api, ID).await["state"], "failed");
 }
 
-// It is the account's, not the task's: it is said by the command that heard it. The next one may
-// have another key.
+// A refused key belongs to the account, not to the task: only the command that received the error
+// reports it. The next command may have another key.
 #[tokio::test]
 async fn a_refused_key_is_reported_once_and_not_stored() {
     let home = RefreshHome::with_tasks(&[ID]);
@@ -500,14 +507,14 @@ async fn a_refused_key_is_reported_once_and_not_stored() {
     let before = home.task(&running, ID).await;
     let refusing = start_server(REFUSED_BODY).await;
 
-    for words in [["show", ID, "--refresh"].as_slice(), &["list", "--refresh"]] {
-        let refreshed = home.run(&refusing, words).await;
+    for args in [["show", ID, "--refresh"].as_slice(), &["list", "--refresh"]] {
+        let refreshed = home.run(&refusing, args).await;
         assert_eq!(refreshed.status.code(), Some(4), "{}", stderr(&refreshed));
         assert!(stderr(&refreshed).contains("API key refused (401)"));
     }
 
     let after = home.task(&refusing, ID).await;
-    assert_eq!(after, before, "as last known, with the age of that");
+    assert_eq!(after, before, "the last known state and its age are kept");
     assert_eq!(after["checkError"], Value::Null);
     let listed = home.run(&refusing, &["list"]).await;
     assert_eq!((listed.status.code(), stderr(&listed)), (Some(0), ""));
@@ -529,8 +536,8 @@ async fn a_not_found_answer_is_stored() {
 
 #[tokio::test]
 async fn a_refresh_without_answers_fails_with_the_reason() {
-    let six = ["task-a", "task-b", "task-c", "task-d", "task-e", "task-f"];
-    for (bytes, reason) in [
+    let ids = ["task-a", "task-b", "task-c", "task-d", "task-e", "task-f"];
+    for (response, reason) in [
         (GATEWAY.to_vec(), "server error (520)"),
         (http_response("<html>"), "invalid answer"),
         (
@@ -538,24 +545,28 @@ async fn a_refresh_without_answers_fails_with_the_reason() {
             "",
         ),
     ] {
-        let api = RawServer::answering(bytes).await;
-        let home = RefreshHome::with_tasks(&six);
+        let api = RawServer::answering(response).await;
+        let home = RefreshHome::with_tasks(&ids);
 
         let listed = home.run(&api, &["list", "--refresh", "--json"]).await;
 
         assert_eq!(listed.status.code(), Some(1), "{}", stderr(&listed));
-        let said = stderr(&listed);
-        let told = said.contains("All 6 checks failed (") && said.contains(reason);
-        assert!(told && said.lines().count() == 1, "{said}");
+        let message = stderr(&listed);
+        let is_reported = message.contains("All 6 checks failed (") && message.contains(reason);
+        assert!(is_reported && message.lines().count() == 1, "{message}");
         let shown: Value = serde_json::from_slice(&listed.stdout).unwrap();
-        assert_eq!(shown.as_array().unwrap().len(), six.len(), "as last known");
+        assert_eq!(
+            shown.as_array().unwrap().len(),
+            ids.len(),
+            "the last known state is printed"
+        );
 
         let shown = home.run(&api, &["show", "task-a", "--refresh"]).await;
-        let said = stderr(&shown);
-        assert_eq!(shown.status.code(), Some(1), "{said}");
+        let message = stderr(&shown);
+        assert_eq!(shown.status.code(), Some(1), "{message}");
         assert!(
-            said.contains("The check failed: ") && said.contains(reason),
-            "{said}"
+            message.contains("The check failed: ") && message.contains(reason),
+            "{message}"
         );
         assert!(stdout(&shown).contains("task-a"));
     }
@@ -563,7 +574,7 @@ async fn a_refresh_without_answers_fails_with_the_reason() {
 
 #[tokio::test]
 async fn a_partial_refresh_reports_the_failures() {
-    let answer = Step::reply(|head| {
+    let response = Step::reply(|head| {
         if head.contains("taskId=task-a") {
             http_response(RUNNING_BODY)
         } else if head.contains("taskId=task-b") {
@@ -572,16 +583,19 @@ async fn a_partial_refresh_reports_the_failures() {
             GATEWAY.to_vec()
         }
     });
-    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let api = RawServer::start(vec![vec![Step::Read, response]]).await;
     let home = RefreshHome::with_tasks(&["task-a", "task-b", "task-c", "task-d"]);
 
     let listed = home.run(&api, &["list", "--refresh"]).await;
 
     assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
-    let said = stderr(&listed);
-    assert!(said.starts_with("kietop: 3 of 4 checks failed ("), "{said}");
+    let message = stderr(&listed);
+    assert!(
+        message.starts_with("kietop: 3 of 4 checks failed ("),
+        "{message}"
+    );
     for reason in ["server error (520): 2", "invalid answer: 1"] {
-        assert!(said.contains(reason), "{said}");
+        assert!(message.contains(reason), "{message}");
     }
-    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(message.lines().count(), 1, "{message}");
 }

@@ -1,12 +1,11 @@
-//! `wait`, `save` and `open` as scripts use them: the real program against servers that do as they
-//! are told.
+//! `wait`, `save` and `open` as scripts use them: the real program against scripted servers.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::panic,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 #[path = "support/deadline.rs"]
@@ -31,15 +30,15 @@ const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 const OTHER_ID: &str = "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21";
 const VIDEO: &[u8] = include_bytes!("../assets/demo/city-result.mp4");
 
-/// Is a home of its own with a list in it.
+/// A temporary home folder with a list.
 struct ResultsHome(tempfile::TempDir);
 
 impl ResultsHome {
     fn with_tasks(ids: &[&str]) -> Self {
         let home = Self(tempfile::tempdir().unwrap());
-        let mut words = vec!["add"];
-        words.extend(ids);
-        let added = home.kietop("http://127.0.0.1:9", &words).output().unwrap();
+        let mut args = vec!["add"];
+        args.extend(ids);
+        let added = home.kietop("http://127.0.0.1:9", &args).output().unwrap();
         assert!(added.status.success(), "{}", stderr(&added));
         home
     }
@@ -48,7 +47,7 @@ impl ResultsHome {
         self.0.path()
     }
 
-    fn kietop(&self, api: &str, words: &[&str]) -> Command {
+    fn kietop(&self, api: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
         command
             .env_clear()
@@ -57,19 +56,19 @@ impl ResultsHome {
             .env("KIETOP_API_URL", api)
             .current_dir(self.path())
             .stdin(Stdio::null())
-            .args(words);
+            .args(args);
         command
     }
 
-    /// Runs a command, off the thread on which the server answers it.
-    async fn run(&self, api: &str, words: &[&str]) -> Output {
-        let mut command = self.kietop(api, words);
+    /// Runs a command without blocking the thread of the server.
+    async fn run(&self, api: &str, args: &[&str]) -> Output {
+        let mut command = self.kietop(api, args);
         tokio::task::spawn_blocking(move || deadline::output(&mut command))
             .await
             .unwrap()
     }
 
-    /// Returns the files under the folder of videos.
+    /// Returns all files in the video folder, partial downloads too.
     fn saved_videos(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.path().join("Videos/kietop")) else {
             return Vec::new();
@@ -88,15 +87,15 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-fn http_response(kind: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+fn http_response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "HTTP/1.1 {kind}\r\nContent-Length: {}\r\n{headers}Connection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}Connection: close\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
 }
 
-/// Answers after tasks by the last words of the path, and sends the film for anything else.
+/// Answers status requests with the flag, and anything else with the video.
 fn respond(head: &str, origin: &str, flag: u8) -> Vec<u8> {
     let line = head.lines().next().unwrap_or_default();
     if line.contains("record-info") {
@@ -113,12 +112,12 @@ fn respond(head: &str, origin: &str, flag: u8) -> Vec<u8> {
     http_response("200 OK", "ETag: \"v1\"\r\n", VIDEO)
 }
 
-/// Starts an API, and a file host at another address, that give every task this ending.
+/// Starts an API where every task has this flag, and a file host at another origin.
 async fn start_servers(flag: u8) -> (RawServer, RawServer) {
     let files = RawServer::answering(http_response("200 OK", "ETag: \"v1\"\r\n", VIDEO)).await;
     let origin = files.origin();
-    let answer = Step::reply(move |head| respond(head, &origin, flag));
-    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let response = Step::reply(move |head| respond(head, &origin, flag));
+    let api = RawServer::start(vec![vec![Step::Read, response]]).await;
     (api, files)
 }
 
@@ -130,26 +129,29 @@ async fn wait_reports_each_result() {
     let waited = home.run(&api.origin(), &["wait", "--json"]).await;
 
     assert_eq!(waited.status.code(), Some(0), "{}", stderr(&waited));
-    let ended: Vec<Value> = stdout(&waited)
+    let tasks: Vec<Value> = stdout(&waited)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let mut ids: Vec<_> = ended
+    let mut ids: Vec<_> = tasks
         .iter()
         .map(|task| task["taskId"].as_str().unwrap())
         .collect();
     ids.sort_unstable();
     assert_eq!(ids, [OTHER_ID, ID]);
-    assert!(ended.iter().all(|task| task["state"] == "succeeded"));
+    assert!(tasks.iter().all(|task| task["state"] == "succeeded"));
 
-    // What has ended is said at once, and nobody is asked.
+    // A finished task is reported at once, without a request.
     let again = home.run("http://127.0.0.1:9", &["wait", &ID[..6]]).await;
     assert_eq!(
         (again.status.code(), stdout(&again)),
         (Some(0), &*format!("{ID} succeeded\n"))
     );
-    let nothing = home.run("http://127.0.0.1:9", &["wait"]).await;
-    assert_eq!((nothing.status.code(), stdout(&nothing)), (Some(0), ""));
+    let without_tasks = home.run("http://127.0.0.1:9", &["wait"]).await;
+    assert_eq!(
+        (without_tasks.status.code(), stdout(&without_tasks)),
+        (Some(0), "")
+    );
 }
 
 #[tokio::test]
@@ -172,8 +174,8 @@ async fn wait_exit_code_matches_the_outcome() {
         stderr(&waited)
     );
 
-    let refused = http_response("200 OK", "", br#"{"code":401,"msg":"no"}"#);
-    let refusing = RawServer::answering(refused).await;
+    let response = http_response("200 OK", "", br#"{"code":401,"msg":"no"}"#);
+    let refusing = RawServer::answering(response).await;
     let waited = home.run(&refusing.origin(), &["wait"]).await;
     assert_eq!(waited.status.code(), Some(4), "{}", stderr(&waited));
 
@@ -205,7 +207,6 @@ async fn wait_is_interrupted_by_ctrl_c() {
     assert_eq!(waited.status.code(), Some(130), "{}", stderr(&waited));
 }
 
-/// Waits until a server was asked.
 async fn wait_for_request(server: &mut RawServer) {
     for _ in 0..1000 {
         if !server.requests().is_empty() {
@@ -213,7 +214,7 @@ async fn wait_for_request(server: &mut RawServer) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("nobody asks");
+    panic!("no request was sent");
 }
 
 #[tokio::test]
@@ -234,9 +235,9 @@ async fn save_names_and_records_the_file() {
     let home = ResultsHome::with_tasks(&[ID]);
     home.run(&api.origin(), &["wait"]).await;
 
-    // Named twice it is fetched once.
-    let words = ["save", &ID[..4], ID, &ID[..6]];
-    let saved = home.run(&api.origin(), &words).await;
+    // An id that is given three times is downloaded once.
+    let args = ["save", &ID[..4], ID, &ID[..6]];
+    let saved = home.run(&api.origin(), &args).await;
 
     assert_eq!(saved.status.code(), Some(0), "{}", stderr(&saved));
     let path = home
@@ -272,23 +273,27 @@ async fn save_names_and_records_the_file() {
         stdout(&again),
         format!("{ID} already saved {}\n", path.display())
     );
-    let on_disk = ["list", "--filter", "state:saved"];
-    let listed = home.run(&api.origin(), &on_disk).await;
+    let saved_filter = ["list", "--filter", "state:saved"];
+    let listed = home.run(&api.origin(), &saved_filter).await;
     assert!(stdout(&listed).starts_with(ID), "{}", stdout(&listed));
     fs::remove_file(&path).unwrap();
-    let listed = home.run(&api.origin(), &on_disk).await;
-    assert_eq!(stdout(&listed), "", "what is not there is not found");
+    let listed = home.run(&api.origin(), &saved_filter).await;
+    assert_eq!(
+        stdout(&listed),
+        "",
+        "a missing file does not count as saved"
+    );
     let listed = home.run(&api.origin(), &["list", "--json"]).await;
     let listed: Value = serde_json::from_str(stdout(&listed)).unwrap();
     assert_eq!(
         listed[0]["savedTo"],
         Value::Null,
-        "what is not there is not saved"
+        "a missing file does not count as saved"
     );
-    let elsewhere = home
+    let in_folder = home
         .run(&api.origin(), &["save", ID, "--dir", "out/here"])
         .await;
-    assert_eq!(elsewhere.status.code(), Some(0), "{}", stderr(&elsewhere));
+    assert_eq!(in_folder.status.code(), Some(0), "{}", stderr(&in_folder));
     assert_eq!(
         fs::read_dir(home.path().join("out/here")).unwrap().count(),
         1
@@ -303,16 +308,16 @@ async fn save_waits_for_an_unfinished_result() {
             Step::Write(http_response("404 Not Found", "", b"<Error/>")),
         ]
     };
-    let film = vec![Step::Read, Step::Write(http_response("200 OK", "", VIDEO))];
-    let mut files = RawServer::start(vec![missing(), film]).await;
+    let ready = vec![Step::Read, Step::Write(http_response("200 OK", "", VIDEO))];
+    let mut files = RawServer::start(vec![missing(), ready]).await;
     let origin = files.origin();
-    let answer = Step::reply(move |head| {
+    let response = Step::reply(move |head| {
         if head.starts_with("POST") {
             return http_response("200 OK", "", br#"{"code":404,"msg":"no"}"#);
         }
         respond(head, &origin, 1)
     });
-    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let api = RawServer::start(vec![vec![Step::Read, response]]).await;
     let home = ResultsHome::with_tasks(&[ID]);
     home.run(&api.origin(), &["wait"]).await;
 
@@ -366,14 +371,13 @@ async fn save_reports_failures_and_saves_the_rest() {
     assert_eq!(read_only.status.code(), Some(2));
 }
 
-/// Answers the first request with a beginning, and then holds; any other with the rest, or all of
-/// it.
+/// Answers the first request with 30,000 bytes and stalls; later ones with the rest, or the whole.
 fn stalling_script() -> Vec<Vec<Step>> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"v1\"\r\n\r\n",
         VIDEO.len()
     );
-    let beginning = [head.as_bytes(), &VIDEO[..30_000]].concat();
+    let first_part = [head.as_bytes(), &VIDEO[..30_000]].concat();
     let rest = Step::reply(|head| {
         let from = head.lines().find_map(|line| {
             let line = line.to_ascii_lowercase();
@@ -394,7 +398,7 @@ fn stalling_script() -> Vec<Vec<Step>> {
         http_response("206 Partial Content", &range, &VIDEO[from..])
     });
     vec![
-        vec![Step::Read, Step::Write(beginning), Step::Hold],
+        vec![Step::Read, Step::Write(first_part), Step::Hold],
         vec![Step::Read, rest],
     ]
 }
@@ -414,8 +418,8 @@ async fn a_killed_save_is_completed_by_the_next() {
         }
         let files = RawServer::start(stalling_script()).await;
         let origin = files.origin();
-        let answer = Step::reply(move |head| respond(head, &origin, 1));
-        let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+        let response = Step::reply(move |head| respond(head, &origin, 1));
+        let api = RawServer::start(vec![vec![Step::Read, response]]).await;
         let home = ResultsHome::with_tasks(&[ID]);
         home.run(&api.origin(), &["wait"]).await;
         let child = home
@@ -424,9 +428,9 @@ async fn a_killed_save_is_completed_by_the_next() {
             .spawn()
             .unwrap();
         for _ in 0..1000 {
-            let has_some =
+            let has_content =
                 |path: &PathBuf| fs::metadata(path).is_ok_and(|part| part.len() > 20_000);
-            if home.saved_videos().iter().any(has_some) {
+            if home.saved_videos().iter().any(has_content) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -434,27 +438,27 @@ async fn a_killed_save_is_completed_by_the_next() {
 
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, signal).unwrap();
-        let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        let ended = ended.await.unwrap();
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+        let output = output.await.unwrap();
 
-        let (code, said) = match signal {
+        let (code, message) = match signal {
             Signal::KILL => (None, ""),
             signal => (
                 Some(128 + signal.as_raw()),
                 "kietop: Interrupted. Run the same command to resume.\n",
             ),
         };
-        assert_eq!((ended.status.code(), stderr(&ended)), (code, said));
+        assert_eq!((output.status.code(), stderr(&output)), (code, message));
         let killed_by = (signal == Signal::KILL).then_some(9);
-        assert_eq!(ended.status.signal(), killed_by);
-        let names = home.saved_videos();
+        assert_eq!(output.status.signal(), killed_by);
+        let leftovers = home.saved_videos();
         let is_leftover = |path: &PathBuf| {
             path.extension()
                 .is_some_and(|end| end == "part" || end == "meta")
         };
         assert!(
-            !names.is_empty() && names.iter().all(is_leftover),
-            "{names:?}"
+            !leftovers.is_empty() && leftovers.iter().all(is_leftover),
+            "{leftovers:?}"
         );
 
         let saved = home.run(&api.origin(), &["save", ID]).await;
@@ -468,23 +472,23 @@ async fn a_killed_save_is_completed_by_the_next() {
 
 #[tokio::test]
 async fn save_on_a_full_disk_names_no_file() {
-    let boxed = |name: &[u8; 4], content: &[u8]| {
+    let mp4_box = |name: &[u8; 4], content: &[u8]| {
         let size = u32::try_from(content.len() + 8).unwrap();
         [&size.to_be_bytes()[..], name, content].concat()
     };
-    let film = [
-        boxed(b"ftyp", b"isom"),
-        boxed(b"moov", b""),
-        boxed(b"mdat", &vec![7; 2 << 20]),
+    let video = [
+        mp4_box(b"ftyp", b"isom"),
+        mp4_box(b"moov", b""),
+        mp4_box(b"mdat", &vec![7; 2 << 20]),
     ]
     .concat();
-    let files = RawServer::answering(http_response("200 OK", "", &film)).await;
+    let files = RawServer::answering(http_response("200 OK", "", &video)).await;
     let origin = files.origin();
-    let answer = Step::reply(move |head| respond(head, &origin, 1));
-    let api = RawServer::start(vec![vec![Step::Read, answer]]).await;
+    let response = Step::reply(move |head| respond(head, &origin, 1));
+    let api = RawServer::start(vec![vec![Step::Read, response]]).await;
     let home = ResultsHome::with_tasks(&[ID]);
     home.run(&api.origin(), &["wait"]).await;
-    // No file of this process may grow beyond half a mebibyte: room for the list, not for the film.
+    // Files are limited to half a mebibyte: enough for the list, not for the video.
     let script = "trap '' XFSZ; ulimit -f 1024; exec \"$@\"";
     let inner = home.kietop(&api.origin(), &["save", ID]);
     let mut command = Command::new("sh");
@@ -499,7 +503,7 @@ async fn save_on_a_full_disk_names_no_file() {
         .current_dir(home.path())
         .stdin(Stdio::null());
     for (name, value) in inner.get_envs() {
-        command.env(name, value.expect("none is taken away"));
+        command.env(name, value.expect("no variable is removed"));
     }
 
     let saved = tokio::task::spawn_blocking(move || command.output().unwrap())
@@ -508,12 +512,12 @@ async fn save_on_a_full_disk_names_no_file() {
 
     assert_eq!(saved.status.code(), Some(1), "{}", stderr(&saved));
     assert!(stderr(&saved).contains("full"), "{}", stderr(&saved));
-    let names = home.saved_videos();
+    let files = home.saved_videos();
     assert!(
-        names
+        files
             .iter()
             .all(|path| path.extension().is_none_or(|end| end != "mp4")),
-        "{names:?}"
+        "{files:?}"
     );
 }
 
@@ -521,12 +525,12 @@ async fn save_on_a_full_disk_names_no_file() {
 async fn open_prints_the_link_without_a_browser() {
     let (api, files) = start_servers(1).await;
     let home = ResultsHome::with_tasks(&[ID]);
-    let early = home.run(&api.origin(), &["open", ID]).await;
-    assert_eq!(early.status.code(), Some(1));
+    let unfinished = home.run(&api.origin(), &["open", ID]).await;
+    assert_eq!(unfinished.status.code(), Some(1));
     assert!(
-        stderr(&early).contains("no result video"),
+        stderr(&unfinished).contains("no result video"),
         "{}",
-        stderr(&early)
+        stderr(&unfinished)
     );
     home.run(&api.origin(), &["wait"]).await;
 
@@ -550,18 +554,18 @@ async fn open_prints_the_link_without_a_browser() {
     );
     let shown = home.run(&api.origin(), &["show", ID]).await;
     assert!(stdout(&shown).contains("opened http"), "{}", stdout(&shown));
-    let mut without = home.kietop(&api.origin(), &["open", ID]);
-    without
+    let mut missing_browser = home.kietop(&api.origin(), &["open", ID]);
+    missing_browser
         .env("BROWSER", "/no/Program Files/fox")
         .env("DISPLAY", ":9")
         .env("PATH", "/usr/bin:/bin");
-    let opened = tokio::task::spawn_blocking(move || without.output().unwrap())
+    let opened = tokio::task::spawn_blocking(move || missing_browser.output().unwrap())
         .await
         .unwrap();
     assert_eq!(opened.status.code(), Some(1));
     assert_eq!(stdout(&opened), format!("{}/v.mp4\n", files.origin()));
-    let named = "BROWSER: no program /no/Program in PATH";
-    assert!(stderr(&opened).contains(named), "{}", stderr(&opened));
+    let message = "BROWSER: no program /no/Program in PATH";
+    assert!(stderr(&opened).contains(message), "{}", stderr(&opened));
 }
 
 #[tokio::test]
