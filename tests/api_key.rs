@@ -1,10 +1,10 @@
-//! The key goes to the API's origin and nowhere else: a canary in place of it, hostile servers, and
-//! a look into every corner afterwards.
+//! The key is sent to the API's origin and nowhere else: a canary as key, hostile servers, and a
+//! search of all output and files afterwards.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::{
@@ -42,43 +42,41 @@ use pty::PtyLaunch;
 
 const KIETOP: &str = env!("CARGO_BIN_EXE_kietop");
 const ID: &str = "774d9a7dd608a0e49293903095e45a4c";
-/// Looked for in capitals and without: the names of hosts have none.
+/// Searched without regard to case, because host names are lowercased.
 const CANARY: &str = "Canary-5d1f0c2b-Key";
 
-/// Is a server on loopback with a thread for each connection; what it heard is kept.
+/// A server on loopback with a thread per connection; it records the request heads.
 struct RecordingServer {
     origin: String,
     requests: Receiver<String>,
 }
 
 impl RecordingServer {
-    /// Starts a server whose n-th answer is chosen by `answer`.
-    fn start(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+    /// Starts a server whose n-th response is `respond(n)`.
+    fn start(respond: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let (tell, heard) = mpsc::channel();
+        let (sender, requests) = mpsc::channel();
         thread::spawn(move || {
             let count = std::sync::atomic::AtomicUsize::new(0);
             let next = || count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let (next, answer) = (&next, &answer);
+            let (next, respond) = (&next, &respond);
             thread::scope(|threads| {
                 for stream in listener.incoming() {
-                    let tell = tell.clone();
-                    threads.spawn(move || serve_connection(&stream.unwrap(), next, answer, &tell));
+                    let sender = sender.clone();
+                    threads
+                        .spawn(move || serve_connection(&stream.unwrap(), next, respond, &sender));
                 }
             });
         });
-        Self {
-            origin,
-            requests: heard,
-        }
+        Self { origin, requests }
     }
 
     fn port(&self) -> &str {
         self.origin.rsplit_once(':').unwrap().1
     }
 
-    /// Returns the heads of all requests so far.
+    /// Returns the heads of the requests since the last call.
     fn received_heads(&self) -> Vec<String> {
         self.requests.try_iter().collect()
     }
@@ -87,19 +85,19 @@ impl RecordingServer {
 fn serve_connection(
     mut stream: &TcpStream,
     next: &(impl Fn() -> usize + Sync),
-    answer: &(impl Fn(usize) -> String + Sync),
-    tell: &mpsc::Sender<String>,
+    respond: &(impl Fn(usize) -> String + Sync),
+    sender: &mpsc::Sender<String>,
 ) {
-    let (mut head, mut piece) = (Vec::new(), [0; 4096]);
+    let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
-        match stream.read(&mut piece) {
+        match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return,
-            Ok(count) => head.extend_from_slice(&piece[..count]),
+            Ok(count) => head.extend_from_slice(&buffer[..count]),
         }
         if head.ends_with(b"\r\n\r\n") {
             let text = String::from_utf8_lossy(&std::mem::take(&mut head)).into_owned();
-            tell.send(text).unwrap_or_default();
-            if stream.write_all(answer(next()).as_bytes()).is_err() {
+            sender.send(text).unwrap_or_default();
+            if stream.write_all(respond(next()).as_bytes()).is_err() {
                 return;
             }
         }
@@ -111,10 +109,10 @@ fn http_response(head: &str, body: &str) -> String {
     format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// Every way to lead the key astray, or to make us say it; the thief listens on `port`.
+/// Returns responses that try to send the key to the attacker on `port`, or to make us print it.
 fn key_leak_attempts(port: &str) -> Vec<String> {
-    let mut answers = Vec::new();
-    let places = [
+    let mut responses = Vec::new();
+    let locations = [
         format!("http://127.0.0.1:{port}/"),
         format!("http://127.0.0.1:{port}/{CANARY}?k={CANARY}#{CANARY}"),
         format!("http://{CANARY}:{CANARY}@127.0.0.1:{port}/"),
@@ -132,25 +130,25 @@ fn key_leak_attempts(port: &str) -> Vec<String> {
         CANARY.to_owned(),
     ];
     for status in [300, 301, 302, 303, 305, 307, 308] {
-        for place in &places {
-            let refresh = format!("Refresh: 0; url={place}\r\nLink: <{place}>; rel=preload");
-            answers.push(http_response(
-                &format!("{status} Go\r\nLocation: {place}\r\n{refresh}"),
+        for location in &locations {
+            let refresh = format!("Refresh: 0; url={location}\r\nLink: <{location}>; rel=preload");
+            responses.push(http_response(
+                &format!("{status} Go\r\nLocation: {location}\r\n{refresh}"),
                 "",
             ));
         }
     }
     let alt = format!("200 OK\r\nAlt-Svc: http/1.1=\"127.0.0.1:{port}\"; ma=9999");
-    answers.push(http_response(
+    responses.push(http_response(
         &alt,
         r#"{"code":200,"data":{"successFlag":0}}"#,
     ));
     let proxy = format!("407 Proxy\r\nProxy-Authenticate: Basic realm=\"{CANARY}\"");
-    answers.push(http_response(&proxy, ""));
+    responses.push(http_response(&proxy, ""));
     for code in [400, 401, 402, 404, 422, 429, 451, 455, 500, 501, 505, 999] {
         let body = format!(r#"{{"code":{code},"msg":"bad key {CANARY}","data":null}}"#);
-        answers.push(http_response("200 OK", &body));
-        answers.push(http_response(
+        responses.push(http_response("200 OK", &body));
+        responses.push(http_response(
             &format!("{} {CANARY}", code.clamp(400, 599)),
             &body,
         ));
@@ -164,20 +162,20 @@ fn key_leak_attempts(port: &str) -> Vec<String> {
         format!("<html>{CANARY}"),
         format!("\"{CANARY}\""),
     ] {
-        answers.push(http_response("200 OK", &body));
+        responses.push(http_response("200 OK", &body));
     }
-    answers.push(http_response(
+    responses.push(http_response(
         &format!("200 {CANARY}\r\nX-Key: {CANARY}\r\nSet-Cookie: k={CANARY}"),
         "{",
     ));
-    answers.push(format!("{CANARY}\r\n\r\n"));
-    answers.push(format!(
+    responses.push(format!("{CANARY}\r\n\r\n"));
+    responses.push(format!(
         "HTTP/1.1 200 OK\r\nContent-Length: x{CANARY}\r\n\r\n"
     ));
-    answers
+    responses
 }
 
-/// Returns a record that holds a text wherever it can.
+/// Returns a record with a text in every field.
 fn record_echoing(text: &str) -> String {
     let record = serde_json::json!({
         "taskId": ID, "successFlag": 4, "errorCode": text, "errorMessage": text,
@@ -190,18 +188,18 @@ fn record_echoing(text: &str) -> String {
 }
 
 #[track_caller]
-fn assert_no_canary(what: &str, text: &str) {
+fn assert_no_canary(place: &str, text: &str) {
     let found = text.to_lowercase().find(&CANARY.to_lowercase());
-    let around = |at: usize| text.get(text.floor_char_boundary(at.saturating_sub(200))..);
+    let excerpt = |at: usize| text.get(text.floor_char_boundary(at.saturating_sub(200))..);
     assert_eq!(
         found,
         None,
-        "the key is in {what}: {:.300?}",
-        found.and_then(around)
+        "the key is in {place}: {:.300?}",
+        found.and_then(excerpt)
     );
 }
 
-/// Looks through every file below a folder.
+/// Checks every file below a folder.
 fn assert_no_canary_in_folder(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -214,53 +212,53 @@ fn assert_no_canary_in_folder(folder: &Path) {
     }
 }
 
-/// A key with what JSON and links spell otherwise.
-const ODD_KEY: &str = "Canary/5d1f+0c2b\"Key=";
+/// A key with characters that JSON and URLs escape.
+const SPECIAL_KEY: &str = "Canary/5d1f+0c2b\"Key=";
 
-/// Spells each letter of a text by a rule.
-fn encode_each(text: &str, one: impl Fn(u8) -> String) -> String {
-    text.bytes().map(one).collect()
+/// Encodes a text byte by byte.
+fn encode_each(text: &str, encode: impl Fn(u8) -> String) -> String {
+    text.bytes().map(encode).collect()
 }
 
-/// Every spelling of the odd key that a reader of JSON, or of a link in it, would undo; as written
-/// in a body.
+/// Returns every encoding of the special key, as written in a body, that a reader of JSON or of a
+/// URL in it would decode.
 fn key_encodings() -> Vec<String> {
-    let json = ODD_KEY.replace('"', "\\\"");
-    let percent = encode_each(ODD_KEY, |byte| format!("%{byte:02X}"));
+    let json = SPECIAL_KEY.replace('"', "\\\"");
+    let percent = encode_each(SPECIAL_KEY, |byte| format!("%{byte:02X}"));
     let escaped = |byte| format!("\\u00{byte:02x}");
     vec![
         json.clone(),
         json.replace('/', "\\/"),
         json.replace('C', "\\u0043"),
-        encode_each(ODD_KEY, escaped),
-        encode_each(&ODD_KEY.to_lowercase(), escaped),
+        encode_each(SPECIAL_KEY, escaped),
+        encode_each(&SPECIAL_KEY.to_lowercase(), escaped),
         json.replace('/', "%2F").replace('+', "%2b"),
         encode_each(&percent, escaped),
         // JSON within JSON.
         json.replace('\\', "\\\\\\").replace('/', "\\\\/"),
-        encode_each(ODD_KEY, |byte| format!("\\\\u00{byte:02X}")),
+        encode_each(SPECIAL_KEY, |byte| format!("\\\\u00{byte:02X}")),
         percent,
     ]
 }
 
-/// Looks for the odd key in a text, as it is and with all that a reader could undo undone.
+/// Searches a text for the special key, as written and with all escapes decoded.
 #[track_caller]
-fn assert_no_odd_key(what: &str, text: &str) {
-    let mut plain = text.to_lowercase();
+fn assert_no_special_key(place: &str, text: &str) {
+    let mut decoded = text.to_lowercase();
     for _ in 0..5 {
-        for byte in ODD_KEY.to_lowercase().bytes() {
+        for byte in SPECIAL_KEY.to_lowercase().bytes() {
             let letter = char::from(byte).to_string();
-            plain = plain.replace(&format!("\\u00{byte:02x}"), &letter);
-            plain = plain.replace(&format!("%{byte:02x}"), &letter);
+            decoded = decoded.replace(&format!("\\u00{byte:02x}"), &letter);
+            decoded = decoded.replace(&format!("%{byte:02x}"), &letter);
         }
-        plain = plain
+        decoded = decoded
             .replace("\\/", "/")
             .replace("\\\"", "\"")
             .replace("\\\\", "\\");
-        plain = plain.replace("%25", "%");
+        decoded = decoded.replace("%25", "%");
         assert!(
-            !plain.contains(&ODD_KEY.to_lowercase()),
-            "the key is in {what}: {text:.2000}"
+            !decoded.contains(&SPECIAL_KEY.to_lowercase()),
+            "the key is in {place}: {text:.2000}"
         );
     }
 }
@@ -269,8 +267,8 @@ fn assert_no_odd_key(what: &str, text: &str) {
 #[test]
 fn an_echoed_key_is_redacted_in_every_spelling() {
     let fill = |template: String| -> Vec<String> {
-        let one = |spelling: String| template.replace(CANARY, &spelling);
-        key_encodings().into_iter().map(one).collect()
+        let replace = |encoding: String| template.replace(CANARY, &encoding);
+        key_encodings().into_iter().map(replace).collect()
     };
     let mut bodies = fill(record_echoing(CANARY));
     bodies.extend(fill(format!(
@@ -285,11 +283,11 @@ fn an_echoed_key_is_redacted_in_every_spelling() {
 
     for number in 0..count {
         let store = home.join(format!("{number}.db")).display().to_string();
-        let run = |words: &[&str]| {
-            let words: Vec<_> = ["--store", &store].iter().chain(words).copied().collect();
-            let output = kietop_with(ODD_KEY, home, &api.origin, &words);
-            assert_no_odd_key("the output", &String::from_utf8_lossy(&output.stdout));
-            assert_no_odd_key("an error", &String::from_utf8_lossy(&output.stderr));
+        let run = |args: &[&str]| {
+            let args: Vec<_> = ["--store", &store].iter().chain(args).copied().collect();
+            let output = kietop_with(SPECIAL_KEY, home, &api.origin, &args);
+            assert_no_special_key("the output", &String::from_utf8_lossy(&output.stdout));
+            assert_no_special_key("an error", &String::from_utf8_lossy(&output.stderr));
             output
         };
         assert!(run(&["add", ID]).status.success());
@@ -302,7 +300,7 @@ fn an_echoed_key_is_redacted_in_every_spelling() {
         let path = entry.unwrap().path();
         if path.is_file() {
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-            assert_no_odd_key(&path.display().to_string(), &text);
+            assert_no_special_key(&path.display().to_string(), &text);
         }
     }
 }
@@ -311,13 +309,13 @@ fn an_echoed_key_is_redacted_in_every_spelling() {
 async fn ten_thousand_requests_send_the_key_to_one_origin() {
     const REQUEST_COUNT: usize = 10_000;
     let folder = tempfile::tempdir().unwrap();
-    // Everything that anything says, libraries included.
+    // All log lines, of the libraries too.
     let file = folder.path().join("kietop.log");
     log::start(&file, tracing::Level::TRACE).unwrap();
-    let thief = RecordingServer::start(|_| http_response("200 OK", &record_echoing("stolen")));
-    let tempted = key_leak_attempts(thief.port());
-    let count = tempted.len();
-    let api = RecordingServer::start(move |n| tempted[n % tempted.len()].clone());
+    let attacker = RecordingServer::start(|_| http_response("200 OK", &record_echoing("stolen")));
+    let responses = key_leak_attempts(attacker.port());
+    let count = responses.len();
+    let api = RecordingServer::start(move |n| responses[n % responses.len()].clone());
     let (client, id) = (
         KieClient::new(
             ApiOrigin::parse(&api.origin).unwrap(),
@@ -328,34 +326,38 @@ async fn ten_thousand_requests_send_the_key_to_one_origin() {
     );
     let (client, id) = (&client, &id);
 
-    let shown: Vec<_> = stream::iter(0..REQUEST_COUNT)
+    let outputs: Vec<_> = stream::iter(0..REQUEST_COUNT)
         .map(|_| async move {
-            let mut noticed = ResponseNotes::default();
-            let answer = client.poll(id, Family::LumaModify, &mut noticed).await;
-            // The API answers at once. A client that followed a redirect to a port without HTTP
-            // would wait.
-            assert_ne!(answer, Err(PollError::TimedOut), "another one was asked");
-            let said = answer.as_ref().err().map(PollError::message);
-            let kept = noticed.text.as_ref().map(CleanText::original);
-            format!("{answer:?} {said:?} {noticed:?} {kept:?}")
+            let mut notes = ResponseNotes::default();
+            let result = client.poll(id, Family::LumaModify, &mut notes).await;
+            // The API responds at once; a client that followed a redirect to a port without HTTP
+            // would time out.
+            assert_ne!(result, Err(PollError::TimedOut), "a redirect was followed");
+            let message = result.as_ref().err().map(PollError::message);
+            let original = notes.text.as_ref().map(CleanText::original);
+            format!("{result:?} {message:?} {notes:?} {original:?}")
         })
         .buffer_unordered(4)
         .collect()
         .await;
 
-    for shown in &shown {
-        assert_no_canary("an answer", shown);
+    for output in &outputs {
+        assert_no_canary("an answer", output);
     }
     assert_no_canary("the client", &format!("{client:?} {client:#?}"));
-    assert_eq!(thief.received_heads(), [""; 0], "the thief was asked");
-    let asked = api.received_heads();
+    assert_eq!(
+        attacker.received_heads(),
+        [""; 0],
+        "the attacker got a request"
+    );
+    let heads = api.received_heads();
     assert!(
-        asked.len() >= REQUEST_COUNT && count > 100,
-        "{count} temptations"
+        heads.len() >= REQUEST_COUNT && count > 100,
+        "{count} responses"
     );
     let bearer = format!("authorization: Bearer {CANARY}\r\n");
-    for head in asked {
-        // Once in each, in the one header it belongs in.
+    for head in heads {
+        // Once per request, in its own header only.
         assert_eq!(head.matches(CANARY).count(), 1, "{head}");
         assert!(head.contains(&bearer), "{head}");
     }
@@ -364,13 +366,12 @@ async fn ten_thousand_requests_send_the_key_to_one_origin() {
     assert_no_canary_in_folder(folder.path());
 }
 
-/// Runs a headless command with the canary as key, in a folder that is a trap.
-fn kietop(home: &Path, origin: &str, words: &[&str]) -> Output {
-    kietop_with(&format!("\u{feff} {CANARY}\r\n"), home, origin, words)
+/// Runs a headless command with the canary as key, in a folder with trap settings.
+fn kietop(home: &Path, origin: &str, args: &[&str]) -> Output {
+    kietop_with(&format!("\u{feff} {CANARY}\r\n"), home, origin, args)
 }
 
-/// Runs a headless command with that key.
-fn kietop_with(key: &str, home: &Path, origin: &str, words: &[&str]) -> Output {
+fn kietop_with(key: &str, home: &Path, origin: &str, args: &[&str]) -> Output {
     let mut command = Command::new(KIETOP);
     command
         .current_dir(home.join("trap"))
@@ -379,17 +380,17 @@ fn kietop_with(key: &str, home: &Path, origin: &str, words: &[&str]) -> Output {
         .env("KIE_API_KEY", key)
         .env("KIETOP_API_URL", origin)
         .env("KIETOP_LOG", "trace")
-        .args(words)
+        .args(args)
         .stdin(Stdio::null());
     deadline::output(&mut command)
 }
 
-/// Fills a folder with settings that nobody may read: they lead to a thief.
-fn write_trap_settings(folder: &Path, thief: &str) {
+/// Fills a folder with config files that must not be read: they name the attacker as API.
+fn write_trap_settings(folder: &Path, attacker: &str) {
     fs::create_dir_all(folder.join("kietop")).unwrap();
     fs::create_dir_all(folder.join(".config/kietop")).unwrap();
-    let toml = format!("api_url = \"{thief}\"\nkey_command = \"touch sprung\"\n");
-    let env = format!("KIETOP_API_URL={thief}\nKIETOP_CONFIG=kietop.toml\n");
+    let toml = format!("api_url = \"{attacker}\"\nkey_command = \"touch sprung\"\n");
+    let env = format!("KIETOP_API_URL={attacker}\nKIETOP_CONFIG=kietop.toml\n");
     for name in [
         "kietop.toml",
         ".kietop.toml",
@@ -407,31 +408,31 @@ fn write_trap_settings(folder: &Path, thief: &str) {
 // F71
 #[test]
 fn no_command_prints_or_stores_the_key() {
-    let thief = RecordingServer::start(|_| http_response("200 OK", "{}"));
-    let tempted = key_leak_attempts(thief.port());
-    let count = tempted.len();
-    let api = RecordingServer::start(move |n| tempted[(n * 7) % tempted.len()].clone());
+    let attacker = RecordingServer::start(|_| http_response("200 OK", "{}"));
+    let responses = key_leak_attempts(attacker.port());
+    let count = responses.len();
+    let api = RecordingServer::start(move |n| responses[(n * 7) % responses.len()].clone());
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
-    write_trap_settings(&home.join("trap"), &thief.origin);
-    let mut asked = 0;
-    let mut run = |words: &[&str]| {
-        let output = kietop(home, &api.origin, words);
+    write_trap_settings(&home.join("trap"), &attacker.origin);
+    let mut request_count = 0;
+    let mut run = |args: &[&str]| {
+        let output = kietop(home, &api.origin, args);
         assert_no_canary(
-            &format!("{words:?}"),
+            &format!("{args:?}"),
             &String::from_utf8_lossy(&output.stdout),
         );
         assert_no_canary(
-            &format!("{words:?}"),
+            &format!("{args:?}"),
             &String::from_utf8_lossy(&output.stderr),
         );
-        asked += api.received_heads().len();
+        request_count += api.received_heads().len();
         output
     };
     assert!(run(&["add", ID, "--label", "one"]).status.success());
 
     for number in 0..count.div_ceil(8) {
-        // A list each: what one told of the account would make the next one wait.
+        // A list each: an account backoff on the list would make the next command wait.
         let store = home.join(format!("{number}.db")).display().to_string();
         run(&["--store", &store, "add", ID]);
         run(&["--store", &store, "show", ID, "--refresh"]);
@@ -439,7 +440,7 @@ fn no_command_prints_or_stores_the_key() {
         run(&["--store", &store, "add", ID]);
         run(&["--store", &store, "show", ID, "--refresh", "--json"]);
     }
-    for words in [
+    for args in [
         ["list", "--refresh"].as_slice(),
         &["list", "--refresh", "--json"],
         &["list"],
@@ -451,14 +452,14 @@ fn no_command_prints_or_stores_the_key() {
         &["no-such-command"],
         &["remove", ID],
     ] {
-        run(words);
+        run(args);
     }
 
-    assert!(asked > 20, "asked {asked} times");
+    assert!(request_count > 20, "{request_count} requests");
     assert_eq!(
-        thief.received_heads(),
+        attacker.received_heads(),
         [""; 0],
-        "settings of the working folder were read"
+        "settings of the working directory were read"
     );
     assert!(!home.join("trap/sprung").exists());
     assert_no_canary_in_folder(home);
@@ -472,7 +473,7 @@ fn an_invalid_key_is_reported_without_its_text() {
     let home = folder.path();
     write_trap_settings(&home.join("trap"), &api.origin);
     assert!(kietop(home, &api.origin, &["add", ID]).status.success());
-    let with_key = |key: &[u8]| {
+    let run_with_key = |key: &[u8]| {
         let output = Command::new(KIETOP)
             .env_clear()
             .env("HOME", home)
@@ -481,11 +482,11 @@ fn an_invalid_key_is_reported_without_its_text() {
             .args(["list", "--refresh"])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_no_canary("the error", &said);
-        (output.status.code(), said)
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_no_canary("the error", &stderr);
+        (output.status.code(), stderr)
     };
-    let table: [(&[u8], i32, &str); 7] = [
+    let cases: [(&[u8], i32, &str); 7] = [
         (
             b"Canary-5d1f0c2b\nKey",
             2,
@@ -506,16 +507,16 @@ fn an_invalid_key_is_reported_without_its_text() {
         (b"", 4, "KIE_API_KEY"),
         (" \r\n\u{feff}".as_bytes(), 4, "KIE_API_KEY"),
     ];
-    for (key, code, words) in table {
-        let (ended, said) = with_key(key);
-        assert_eq!(ended, Some(code), "{said}");
-        assert!(said.contains(words), "{said}");
-        assert!(!said.contains("5d1f0c2b"), "{said}");
+    for (key, code, message) in cases {
+        let (exit_code, stderr) = run_with_key(key);
+        assert_eq!(exit_code, Some(code), "{stderr}");
+        assert!(stderr.contains(message), "{stderr}");
+        assert!(!stderr.contains("5d1f0c2b"), "{stderr}");
     }
-    assert_eq!(api.received_heads(), [""; 0], "a key that is none was sent");
+    assert_eq!(api.received_heads(), [""; 0], "an invalid key was sent");
 }
 
-/// Writes a browser that tells what it sees, and where.
+/// Writes a browser that records its environment and arguments in `$HOME/seen`.
 fn write_fake_browser(file: &Path) {
     let script = "#!/bin/sh\n{ env; tr '\\0' '\\n' < /proc/self/environ; echo \"$@\"; } > \"$HOME/seen.tmp\"\n\
                   mv \"$HOME/seen.tmp\" \"$HOME/seen\"\n";
@@ -527,12 +528,12 @@ fn write_fake_browser(file: &Path) {
 fn the_dashboard_and_its_browser_do_not_show_the_key() {
     let path = std::env::var("PATH").unwrap();
     for (name, variable) in [("browser", "BROWSER"), ("xdg-open", "PATH")] {
-        let thief = RecordingServer::start(|_| http_response("200 OK", "{}"));
+        let attacker = RecordingServer::start(|_| http_response("200 OK", "{}"));
         let body = record_echoing(CANARY).replace("\"successFlag\":4", "\"successFlag\":1");
         let api = RecordingServer::start(move |_| http_response("200 OK", &body));
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
-        write_trap_settings(&home.join("trap"), &thief.origin);
+        write_trap_settings(&home.join("trap"), &attacker.origin);
         assert!(kietop(home, &api.origin, &["add", ID]).status.success());
         let browser = home.join(name);
         write_fake_browser(&browser);
@@ -556,31 +557,36 @@ fn the_dashboard_and_its_browser_do_not_show_the_key() {
 
         pty.wait_for_text("o opens the video");
         if cfg!(target_os = "linux") {
-            let of_process = |file| fs::read(format!("/proc/{}/{file}", pty.pid())).unwrap();
+            let read_proc = |file| fs::read(format!("/proc/{}/{file}", pty.pid())).unwrap();
             assert_no_canary(
                 "the command line",
-                &String::from_utf8_lossy(&of_process("cmdline")),
+                &String::from_utf8_lossy(&read_proc("cmdline")),
             );
-            let limits = String::from_utf8(of_process("limits")).unwrap();
-            let core = limits
+            let limits = String::from_utf8(read_proc("limits")).unwrap();
+            let core_limit = limits
                 .lines()
                 .find(|line| line.starts_with("Max core file size"));
-            let limit: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
+            let limit: Vec<_> = core_limit
+                .unwrap()
+                .split_whitespace()
+                .skip(4)
+                .take(2)
+                .collect();
             assert_eq!(limit, ["0", "0"], "a core file would hold the key");
         }
         pty.type_bytes(b"o");
         pty.wait_until("the browser has run", |_| home.join("seen").exists());
         pty.type_bytes(b"q");
-        let ended = pty.wait_for_exit();
+        let exited = pty.wait_for_exit();
 
-        assert_eq!(ended.code, 0);
-        let seen = fs::read_to_string(home.join("seen")).unwrap();
+        assert_eq!(exited.code, 0);
+        let recorded = fs::read_to_string(home.join("seen")).unwrap();
         assert!(
-            seen.contains("https://ex.com/") && seen.contains("HOME="),
-            "{seen}"
+            recorded.contains("https://ex.com/") && recorded.contains("HOME="),
+            "{recorded}"
         );
-        assert_no_canary("the screen", &String::from_utf8_lossy(&ended.raw));
-        assert_eq!(thief.received_heads(), [""; 0]);
+        assert_no_canary("the screen", &String::from_utf8_lossy(&exited.raw));
+        assert_eq!(attacker.received_heads(), [""; 0]);
         assert_no_canary_in_folder(home);
     }
 }
@@ -595,13 +601,13 @@ fn process_memory_is_protected() {
         assert_eq!(behaviour, rustix::process::DumpableBehavior::NotDumpable);
         return;
     }
-    let inner = Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "process_memory_is_protected"])
         .env(INNER_TEST_VAR, "1")
         .output()
         .unwrap();
     assert!(
-        String::from_utf8_lossy(&inner.stdout).contains("1 passed"),
-        "{inner:?}"
+        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+        "{output:?}"
     );
 }

@@ -1,9 +1,9 @@
-//! The settings: what the file may say, what goes before what, and that everything wrong is named
-//! with its place.
+//! The settings: valid values, the precedence of file, profile and options, and errors with their
+//! positions.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::{
@@ -25,16 +25,16 @@ fn parse(text: &str) -> Config {
     parse_for(text, &Overrides::default()).unwrap()
 }
 
-fn parse_for(text: &str, asked: &Overrides) -> Result<Config, String> {
+fn parse_for(text: &str, overrides: &Overrides) -> Result<Config, String> {
     let file = Path::new("/etc/kietop/config.toml");
-    Config::parse(text, Some(file), asked).map_err(|faults| faults.to_string())
+    Config::parse(text, Some(file), overrides).map_err(|errors| errors.to_string())
 }
 
-/// Returns what is wrong, without the file's name.
+/// Returns the errors without the file name.
 fn parse_errors(text: &str) -> Vec<String> {
-    let said = parse_for(text, &Overrides::default()).unwrap_err();
-    let lines = said.lines();
-    lines
+    let errors = parse_for(text, &Overrides::default()).unwrap_err();
+    errors
+        .lines()
         .map(|line| {
             line.trim_start_matches("/etc/kietop/config.toml:")
                 .to_owned()
@@ -51,7 +51,7 @@ fn with_profile(name: &str) -> Overrides {
 
 // The default file.
 
-/// The settings whose line in the default file is an example, as they have no default to show.
+/// The settings without a default: their line in the default file is an example.
 const EXAMPLE_SETTINGS: [&str; 6] = [
     "save_folder",
     "key_command",
@@ -61,7 +61,7 @@ const EXAMPLE_SETTINGS: [&str; 6] = [
     "api_url",
 ];
 
-/// Takes the `#` before each setting of the default file away.
+/// Returns the default file with the wanted settings uncommented.
 fn uncomment(is_wanted: impl Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for line in DEFAULT_FILE.lines() {
@@ -120,7 +120,7 @@ fn the_default_file_mentions_every_setting() {
     }
 }
 
-// What may be said.
+// Valid and invalid settings.
 
 #[test]
 fn every_setting_is_applied() {
@@ -199,26 +199,26 @@ fn every_config_error_has_a_position() {
         "25:1: unknown key \"key_comand\" in [profiles.studio]; did you mean \"key_command\"?",
         "26:1: unknown key \"theme\" in [profiles.studio]; it belongs at the top, before the first section.",
     ];
-    let said = parse_errors(text);
-    for (said, expected) in said.iter().zip(expected) {
-        assert_eq!(said, expected);
+    let errors = parse_errors(text);
+    for (error, expected) in errors.iter().zip(expected) {
+        assert_eq!(error, expected);
     }
-    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    assert_eq!(errors.len(), expected.len(), "{errors:#?}");
 }
 
 #[test]
 fn toml_errors_are_reported_and_the_rest_is_read() {
-    let said = parse_errors(
+    let errors = parse_errors(
         "thme = 1\ntheme = dark\nascii = \"no\"\n[pace\nyoung = 1\n[keys]\nnxt = \"x\"\n",
     );
-    let places: Vec<_> = said
+    let positions: Vec<_> = errors
         .iter()
-        .map(|said| said.split(' ').next().unwrap())
+        .map(|error| error.split(' ').next().unwrap())
         .collect();
     assert_eq!(
-        places,
+        positions,
         ["1:1:", "2:9:", "3:9:", "4:6:", "7:1:"],
-        "{said:#?}"
+        "{errors:#?}"
     );
     let twice = parse_errors("theme = \"dark\"\ntheme = \"light\"\n");
     assert!(twice[0].starts_with("2:1: "), "{twice:?}");
@@ -239,7 +239,7 @@ fn a_bom_and_crlf_are_accepted() {
     assert_eq!(config.settings.intervals.young, Duration::from_secs(5));
 }
 
-// What goes before what.
+// Precedence.
 
 const PROFILES_CONFIG: &str = r#"
     api_url = "https://one.example"
@@ -266,12 +266,12 @@ fn options_precede_profile_and_file() {
     assert_eq!(studio.key, Some(StoredKey::File("/keys/two".into())));
     assert_eq!(studio.store, Some("/lists/two.db".into()));
 
-    let asked = Overrides {
+    let overrides = Overrides {
         store: Some("/else.db".into()),
         api_url: Some("https://two.example/".into()),
         ..with_profile("studio")
     };
-    let studio = parse_for(PROFILES_CONFIG, &asked).unwrap();
+    let studio = parse_for(PROFILES_CONFIG, &overrides).unwrap();
     assert_eq!(studio.store, Some("/else.db".into()));
     assert_eq!(studio.key, Some(StoredKey::File("/keys/two".into())));
 }
@@ -284,42 +284,42 @@ fn a_profile_inherits_the_key_for_the_same_origin_only() {
     assert!(bare.store.unwrap().ends_with("kietop/bare.db"));
 
     let keyless = parse_for(PROFILES_CONFIG, &with_profile("keyless")).unwrap();
-    let elsewhere = |belongs_to: &str, asked: &str| {
-        let of = |text| ApiOrigin::parse(text).unwrap();
+    let other_origin = |belongs_to: &str, requested: &str| {
+        let origin = |text| ApiOrigin::parse(text).unwrap();
         Some(StoredKey::OtherOrigin {
-            belongs_to: of(belongs_to),
-            requested: of(asked),
+            belongs_to: origin(belongs_to),
+            requested: origin(requested),
         })
     };
     assert_eq!(
         keyless.key,
-        elsewhere("https://one.example", "https://three.example")
+        other_origin("https://one.example", "https://three.example")
     );
-    let asked = Overrides {
+    let overrides = Overrides {
         api_url: Some("https://evil.example".into()),
         ..with_profile("studio")
     };
-    let lured = parse_for(PROFILES_CONFIG, &asked).unwrap();
+    let redirected = parse_for(PROFILES_CONFIG, &overrides).unwrap();
     assert_eq!(
-        lured.key,
-        elsewhere("https://two.example", "https://evil.example")
+        redirected.key,
+        other_origin("https://two.example", "https://evil.example")
     );
 }
 
 #[test]
 fn an_unknown_profile_suggests_the_nearest() {
-    let said = |name| parse_for(PROFILES_CONFIG, &with_profile(name)).unwrap_err();
+    let error = |name| parse_for(PROFILES_CONFIG, &with_profile(name)).unwrap_err();
     assert_eq!(
-        said("stduio"),
+        error("stduio"),
         "unknown profile \"stduio\"; did you mean \"studio\"?"
     );
     assert_eq!(
-        said("x"),
+        error("x"),
         "unknown profile \"x\"; available: bare, keyless, studio."
     );
 }
 
-// The program.
+// The command line.
 
 struct ConfigHome(tempfile::TempDir);
 
@@ -337,19 +337,19 @@ impl ConfigHome {
         self.0.path().join(".config/kietop/config.toml")
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kietop"));
         command
             .env_clear()
             .env("HOME", self.0.path())
             .env("PATH", "/usr/bin:/bin")
             .current_dir(self.0.path())
-            .args(words);
+            .args(args);
         command
     }
 
-    fn run(&self, words: &[&str]) -> (i32, String, String) {
-        output_parts(&self.command(words).output().unwrap())
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        output_parts(&self.command(args).output().unwrap())
     }
 }
 
@@ -371,9 +371,9 @@ fn config_prints_default_path_and_errors() {
         home.run(&["config", "default"]),
         (0, DEFAULT_FILE.into(), String::new())
     );
-    let (code, path, beside) = home.run(&["config", "path"]);
+    let (code, path, stderr) = home.run(&["config", "path"]);
     assert_eq!((code, path.trim_end()), (0, home.file().to_str().unwrap()));
-    assert!(beside.starts_with("Not found."), "{beside}");
+    assert!(stderr.starts_with("Not found."), "{stderr}");
     assert_eq!(home.run(&["config", "check"]).0, 0);
 
     let home = ConfigHome::new(Some("thme = 1\n[pace]\nyoung = 0\n"));
@@ -399,9 +399,9 @@ fn config_prints_default_path_and_errors() {
 #[test]
 fn a_broken_config_stops_commands_early() {
     let home = ConfigHome::new(Some("thme = 1\n"));
-    for words in [vec!["list"], vec!["add", ID], vec!["show", ID]] {
-        let (code, out, err) = home.run(&words);
-        assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
+    for args in [vec!["list"], vec!["add", ID], vec!["show", ID]] {
+        let (code, out, err) = home.run(&args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert!(err.contains("unknown key \"thme\""), "{err}");
     }
     assert!(!home.0.path().join(".local").exists());
@@ -450,7 +450,7 @@ fn relative_base_folders_are_refused_early() {
         "TMPDIR",
     ] {
         for value in [".", "./", "rel", "~/x", "\"/tmp\""] {
-            for words in [
+            for args in [
                 ["list", "--refresh"].as_slice(),
                 &["add", ID],
                 &["save", ID],
@@ -461,10 +461,10 @@ fn relative_base_folders_are_refused_early() {
                 &["demo"],
                 &[],
             ] {
-                let mut command = home.command(words);
+                let mut command = home.command(args);
                 let command = command.current_dir(&here).env(variable, value);
                 let (code, out, err) = output_parts(&command.output().unwrap());
-                let case = format!("{variable}={value} {words:?}: {err}");
+                let case = format!("{variable}={value} {args:?}: {err}");
                 assert_eq!((code, out.as_str()), (2, ""), "{case}");
                 let expected = format!("{variable} is not an absolute path: \"{value}\"");
                 assert!(err.contains(&expected), "{case}");
@@ -473,9 +473,9 @@ fn relative_base_folders_are_refused_early() {
     }
     assert_eq!((entries(&here), entries(&here.join("rel"))), (3, 1));
 
-    let named = "XDG_VIDEOS_DIR=\"Videos\"\n";
+    let user_dirs = "XDG_VIDEOS_DIR=\"Videos\"\n";
     fs::create_dir_all(home.0.path().join(".config")).unwrap();
-    fs::write(home.0.path().join(".config/user-dirs.dirs"), named).unwrap();
+    fs::write(home.0.path().join(".config/user-dirs.dirs"), user_dirs).unwrap();
     let (code, _, err) = home.run(&["save", ID]);
     assert_eq!(code, 2);
     assert!(
@@ -487,21 +487,21 @@ fn relative_base_folders_are_refused_early() {
 #[test]
 fn a_program_path_may_contain_spaces() {
     let folder = tempfile::tempdir().unwrap();
-    let fox = folder.path().join("a fox");
-    fs::write(&fox, "").unwrap();
-    let config = |word: &Path| {
+    let program = folder.path().join("a browser");
+    fs::write(&program, "").unwrap();
+    let config = |path: &Path| {
         parse_for(
-            &format!("browser = '{}'", word.display()),
+            &format!("browser = '{}'", path.display()),
             &Overrides::default(),
         )
     };
 
     assert_eq!(
-        config(&fox).unwrap().settings.browser,
-        [fox.to_str().unwrap()]
+        config(&program).unwrap().settings.browser,
+        [program.to_str().unwrap()]
     );
-    let said = config(&folder.path().join("no fox")).unwrap_err();
-    assert!(said.contains("browser must be a list of words"), "{said}");
+    let error = config(&folder.path().join("no browser")).unwrap_err();
+    assert!(error.contains("browser must be a list of words"), "{error}");
 }
 
 #[test]
@@ -515,19 +515,19 @@ fn an_invalid_proxy_is_reported_before_sending() {
         ("all_proxy", "socks5://127.0.0.1:9"),
         ("NO_PROXY", "\"localhost\""),
     ] {
-        for words in [
+        for args in [
             ["list", "--refresh"].as_slice(),
             &["show", ID, "--refresh"],
             &["wait", "--timeout", "5s"],
             &["save", ID],
         ] {
-            let mut command = home.command(words);
+            let mut command = home.command(args);
             command
                 .env(variable, value)
                 .env("KIE_API_KEY", "canary-5d1f-0123")
                 .env("KIETOP_API_URL", " 'https://kie.invalid'\n");
             let (code, _, err) = output_parts(&command.output().unwrap());
-            assert_eq!(code, 2, "{variable}={value} {words:?}: {err}");
+            assert_eq!(code, 2, "{variable}={value} {args:?}: {err}");
             assert!(err.contains(&format!("kietop: {variable} ")), "{err}");
             assert!(!err.contains("canary"), "{err}");
         }
@@ -559,7 +559,7 @@ fn paths_expand_home_and_variables() {
         assert!(home.0.path().join("lists/a.db").exists(), "{variable:?}");
     }
     let home = ConfigHome::new(None);
-    for (words, expected) in [
+    for (args, expected) in [
         (
             ["--store=~root/a.db", "list"].as_slice(),
             "--store (KIETOP_STORE): ~ works for your own home only",
@@ -585,13 +585,13 @@ fn paths_expand_home_and_variables() {
             "--store (KIETOP_STORE): the variable KIE_API_KEY is not set",
         ),
     ] {
-        let mut command = home.command(words);
+        let mut command = home.command(args);
         let command = command.env("KIE_API_KEY", "canary-5d1f-0123");
         let (code, _, err) = output_parts(&command.output().unwrap());
-        assert_eq!(code, 2, "{words:?}: {err}");
+        assert_eq!(code, 2, "{args:?}: {err}");
         assert!(
             err.contains(expected) && !err.contains("canary"),
-            "{words:?}: {err}"
+            "{args:?}: {err}"
         );
     }
     assert!(!home.0.path().join("~root").exists());
@@ -632,12 +632,12 @@ fn each_profile_has_its_own_list() {
 async fn a_key_command_reruns_when_its_key_is_refused() {
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::header};
     let server = MockServer::start().await;
-    let answer = |code: u16| {
+    let response = |code: u16| {
         ResponseTemplate::new(200).set_body_string(format!("{{\"code\":{code},\"msg\":\"no\"}}"))
     };
     for (key, code) in [("Bearer canary-old", 401), ("Bearer canary-new", 402)] {
         Mock::given(header("Authorization", key))
-            .respond_with(answer(code))
+            .respond_with(response(code))
             .expect(1)
             .mount(&server)
             .await;
@@ -651,31 +651,31 @@ async fn a_key_command_reruns_when_its_key_is_refused() {
     );
     fs::create_dir_all(home.file().parent().unwrap()).unwrap();
     fs::write(home.file(), config).unwrap();
-    let asked = Overrides {
+    let overrides = Overrides {
         config: Some(home.file()),
         ..Overrides::default()
     };
-    let config = Config::load(&asked).unwrap();
+    let config = Config::load(&overrides).unwrap();
     let source = kietop::adapters::kie::KeySource::Stored(config.key.unwrap());
     let limits = kietop::adapters::kie::RequestLimits::default();
     let client = kietop::adapters::kie::KieClient::new(config.origin, source, limits);
     let id = kietop::domain::task::TaskId::parse(ID).unwrap();
-    let ask = async || {
-        let mut noticed = kietop::domain::response_notes::ResponseNotes::default();
-        let answer = kietop::ports::TaskApi::poll(
+    let poll = async || {
+        let mut notes = kietop::domain::response_notes::ResponseNotes::default();
+        let result = kietop::ports::TaskApi::poll(
             &client,
             &id,
             kietop::domain::task::Family::default(),
-            &mut noticed,
+            &mut notes,
         );
-        answer.await.unwrap_err().kind()
+        result.await.unwrap_err().kind()
     };
 
-    assert_eq!(ask().await, "key_unread", "there is no such file yet");
+    assert_eq!(poll().await, "key_unread", "the file does not exist yet");
     fs::write(&key, "canary-old\nsecond line\n").unwrap();
-    assert_eq!(ask().await, "unauthorized");
+    assert_eq!(poll().await, "unauthorized");
     fs::write(&key, "canary-new\n").unwrap();
-    assert_eq!(ask().await, "out_of_credits");
+    assert_eq!(poll().await, "out_of_credits");
 }
 
 #[test]

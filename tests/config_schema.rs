@@ -1,11 +1,10 @@
-//! The JSON schema of the config file agrees with the code: the same names, types, ranges,
-//! defaults.
+//! The JSON schema of the config file agrees with the code: names, types, ranges and defaults.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
@@ -20,14 +19,14 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../assets/config.schema.json")).unwrap()
 }
 
-/// A setting, with its section: `pace.young`.
+/// A setting; its path includes the section: `pace.young`.
 struct Setting {
     path: String,
     schema: Value,
 }
 
 impl Setting {
-    /// Returns the line that sets it, under its section. JSON and TOML write these values alike.
+    /// Returns the TOML that sets it to a value. JSON and TOML write these values alike.
     fn set_to(&self, value: &Value) -> String {
         match self.path.rsplit_once('.') {
             None => format!("{} = {value}\n", self.path),
@@ -36,7 +35,7 @@ impl Setting {
     }
 }
 
-/// Returns the settings below a section; `keys` and `profiles` hold names of the user's own.
+/// Returns the settings below a section, without `keys` and `profiles`: the user names those.
 fn settings(section: &str, schema: &Value) -> Vec<Setting> {
     let mut found = Vec::new();
     for (name, schema) in schema["properties"].as_object().unwrap() {
@@ -53,32 +52,35 @@ fn settings(section: &str, schema: &Value) -> Vec<Setting> {
     found
 }
 
-/// Returns values that the schema takes and values that it refuses.
+/// Returns values that the schema accepts and values that it rejects.
 fn examples(schema: &Value) -> (Vec<Value>, Vec<Value>) {
-    let (mut good, mut bad) = if let Some(words) = schema.get("enum") {
-        let words = words.as_array().unwrap().clone();
-        (words, vec![json!("another"), json!(true), json!(1)])
-    } else if let Some(kinds) = schema.get("anyOf") {
-        let kinds = kinds.as_array().unwrap();
-        any_of(&kinds.iter().map(examples).collect::<Vec<_>>())
+    let (mut valid, mut invalid) = if let Some(values) = schema.get("enum") {
+        let values = values.as_array().unwrap().clone();
+        (values, vec![json!("another"), json!(true), json!(1)])
+    } else if let Some(alternatives) = schema.get("anyOf") {
+        let alternatives = alternatives.as_array().unwrap();
+        any_of(&alternatives.iter().map(examples).collect::<Vec<_>>())
     } else {
         examples_of_type(schema)
     };
-    good.extend(schema.get("default").cloned());
-    bad.push(json!([[]]));
-    (good, bad)
+    valid.extend(schema.get("default").cloned());
+    invalid.push(json!([[]]));
+    (valid, invalid)
 }
 
-/// Returns what one of the kinds takes, and what all of them refuse.
-fn any_of(kinds: &[(Vec<Value>, Vec<Value>)]) -> (Vec<Value>, Vec<Value>) {
-    let good = kinds.iter().flat_map(|(good, _)| good.clone()).collect();
-    let (_, first) = &kinds[0];
-    let bad = first.iter().filter(|value| {
-        kinds
+/// Combines alternatives: values that one of them accepts, and values that all of them reject.
+fn any_of(alternatives: &[(Vec<Value>, Vec<Value>)]) -> (Vec<Value>, Vec<Value>) {
+    let valid = alternatives
+        .iter()
+        .flat_map(|(valid, _)| valid.clone())
+        .collect();
+    let (_, first) = &alternatives[0];
+    let invalid = first.iter().filter(|value| {
+        alternatives
             .iter()
-            .all(|(good, bad)| bad.contains(value) && !good.contains(value))
+            .all(|(valid, invalid)| invalid.contains(value) && !valid.contains(value))
     });
-    (good, bad.cloned().collect())
+    (valid, invalid.cloned().collect())
 }
 
 fn examples_of_type(schema: &Value) -> (Vec<Value>, Vec<Value>) {
@@ -88,17 +90,17 @@ fn examples_of_type(schema: &Value) -> (Vec<Value>, Vec<Value>) {
             vec![json!("true"), json!(1), json!([])],
         ),
         "integer" => {
-            let [least, most] = ["minimum", "maximum"].map(|name| schema[name].as_i64().unwrap());
+            let [min, max] = ["minimum", "maximum"].map(|name| schema[name].as_i64().unwrap());
             (
-                vec![json!(least), json!(most)],
-                vec![json!(least - 1), json!(most + 1), json!("5"), json!(true)],
+                vec![json!(min), json!(max)],
+                vec![json!(min - 1), json!(max + 1), json!("5"), json!(true)],
             )
         }
         "string" if schema["pattern"] == "^https?://" => (
             vec![json!("https://example.com"), json!("http://localhost:4010")],
             vec![json!("ftp://example.com"), json!(true), json!(1), json!([])],
         ),
-        // The name of a theme file, which is not there.
+        // The name of a theme file, which does not exist here.
         "string" if schema.get("pattern").is_some() => {
             (vec![], vec![json!("a b"), json!(true), json!(1), json!([])])
         }
@@ -110,7 +112,7 @@ fn examples_of_type(schema: &Value) -> (Vec<Value>, Vec<Value>) {
             vec![json!(["sh", "-c", "true"]), json!([])],
             vec![json!([1]), json!(""), json!(true), json!(1)],
         ),
-        other => panic!("no examples of {other}"),
+        other => panic!("no examples for type {other}"),
     }
 }
 
@@ -124,7 +126,7 @@ fn is_valid(text: &str) -> bool {
 }
 
 #[test]
-fn it_names_every_setting_and_no_other() {
+fn the_schema_names_every_setting_and_no_other() {
     let schema = schema();
     let mut named: BTreeSet<_> = settings("", &schema)
         .into_iter()
@@ -137,15 +139,15 @@ fn it_names_every_setting_and_no_other() {
 }
 
 #[test]
-fn it_takes_and_refuses_what_the_program_does() {
+fn the_schema_and_the_program_accept_the_same_values() {
     for setting in settings("", &schema()) {
-        let (good, bad) = examples(&setting.schema);
-        assert!(!good.is_empty() && bad.len() > 1, "{}", setting.path);
-        for value in good {
+        let (valid, invalid) = examples(&setting.schema);
+        assert!(!valid.is_empty() && invalid.len() > 1, "{}", setting.path);
+        for value in valid {
             let text = setting.set_to(&value);
             assert!(is_valid(&text), "{text}");
         }
-        for value in bad {
+        for value in invalid {
             let text = setting.set_to(&value);
             assert!(!is_valid(&text), "{text}");
         }
@@ -153,7 +155,7 @@ fn it_takes_and_refuses_what_the_program_does() {
 }
 
 #[test]
-fn its_defaults_are_the_program_s() {
+fn schema_defaults_match_the_program() {
     let mut text = String::new();
     let mut sections = String::new();
     for setting in settings("", &schema()) {
@@ -173,11 +175,13 @@ fn its_defaults_are_the_program_s() {
 }
 
 #[test]
-fn it_names_every_theme_action_and_place() {
+fn the_schema_names_every_theme_action_and_key_context() {
     let schema = schema();
     let words = |value: &Value| -> BTreeSet<String> {
-        let words = value.as_array().unwrap().iter();
-        words
+        value
+            .as_array()
+            .unwrap()
+            .iter()
             .map(|word| word.as_str().unwrap().to_owned())
             .collect()
     };
@@ -195,24 +199,26 @@ fn it_names_every_theme_action_and_place() {
     let mut entries = names(keys);
     assert!(entries.remove("in"));
     assert_eq!(entries, actions);
-    let of_place = &schema["definitions"]["keys_of_place"]["propertyNames"]["enum"];
-    assert_eq!(words(of_place), actions);
-    let places: BTreeSet<_> = KeyContext::ALL.map(|place| place.name().to_owned()).into();
-    assert_eq!(names(&keys["in"]["properties"]), places);
+    let context_actions = &schema["definitions"]["keys_of_place"]["propertyNames"]["enum"];
+    assert_eq!(words(context_actions), actions);
+    let contexts: BTreeSet<_> = KeyContext::ALL
+        .map(|context| context.name().to_owned())
+        .into();
+    assert_eq!(names(&keys["in"]["properties"]), contexts);
 }
 
 #[test]
-fn a_profile_has_the_settings_of_an_account() {
+fn profile_settings_match_the_schema() {
     let schema = schema();
     let profile = schema["definitions"]["profile"]["properties"]
         .as_object()
         .unwrap();
 
     for setting in settings("", &schema) {
-        let (good, _) = examples(&setting.schema);
-        let is_taken = is_valid(&format!("[profiles.a]\n{} = {}\n", setting.path, good[0]));
+        let (valid, _) = examples(&setting.schema);
+        let is_accepted = is_valid(&format!("[profiles.a]\n{} = {}\n", setting.path, valid[0]));
         assert_eq!(
-            is_taken,
+            is_accepted,
             profile.contains_key(&setting.path),
             "{}",
             setting.path

@@ -1,8 +1,8 @@
-//! README and manual: what they say of keys, commands, settings and files is what the program has.
+//! README and manual: their keys, commands, settings and files are those of the program.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
@@ -19,7 +19,7 @@ fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
 }
 
-/// Returns a page of the manual, as the program prints it.
+/// Returns a manual page as the program prints it.
 fn page(name: &str) -> &'static str {
     let topic = TOPICS.iter().find(|topic| topic.name == name);
     topic.unwrap().text
@@ -54,11 +54,11 @@ fn every_page_is_a_topic_and_linked_from_the_readme() {
     }
 }
 
-/// Returns what the program prints, standard error last, and its exit code.
-fn run(words: &[&str]) -> (String, Option<i32>) {
+/// Runs the program; returns its output, standard error last, and its exit code.
+fn run(args: &[&str]) -> (String, Option<i32>) {
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kietop"))
-        .args(words)
+        .args(args)
         .env_clear()
         .env("HOME", home.path())
         .output()
@@ -89,8 +89,8 @@ fn every_link_leads_to_a_file() {
     for (folder, text) in [(root.to_owned(), readme())].into_iter().chain(manual) {
         for link in text.split("](").skip(1) {
             let link = link.split([')', '#']).next().unwrap();
-            let is_there = link.starts_with("https://") || folder.join(link).exists();
-            assert!(is_there, "{link} in {}", folder.display());
+            let exists = link.starts_with("https://") || folder.join(link).exists();
+            assert!(exists, "{link} in {}", folder.display());
         }
     }
 }
@@ -116,7 +116,7 @@ fn every_command_in_an_example_is_valid() {
 
 #[test]
 fn the_manual_names_every_key_and_no_other() {
-    // Every other piece between backticks, in the first column of each row.
+    // All text in backticks in the first column of each row.
     let named: Vec<_> = page("keys")
         .lines()
         .filter_map(|row| row.strip_prefix("| `"))
@@ -240,7 +240,7 @@ fn the_manual_names_the_settings_with_their_defaults() {
     }
 }
 
-/// Reports whether a line of the default file begins that section, or one below it.
+/// Reports whether a line of the default file begins this section or one of its subsections.
 fn is_section(line: &str, key: &str) -> bool {
     let section = line
         .trim_start_matches('#')
@@ -250,8 +250,8 @@ fn is_section(line: &str, key: &str) -> bool {
 
 #[test]
 fn the_default_file_names_every_key_context() {
-    let places: Vec<_> = KeyContext::ALL.into_iter().map(KeyContext::name).collect();
-    let line = format!("Keys in one place only: {}.", places.join(", "));
+    let contexts: Vec<_> = KeyContext::ALL.into_iter().map(KeyContext::name).collect();
+    let line = format!("Keys in one place only: {}.", contexts.join(", "));
     let file = kietop::config::DEFAULT_FILE.replace("\n# ", " ");
     assert!(file.contains(&line), "{line}");
 }
