@@ -1,11 +1,11 @@
-//! The before-and-after page in a real browser: Chromium, driven by its own driver.
+//! The comparison page in a real browser: Chromium, controlled by chromedriver.
 //!
 //! ```text
 //! cargo test --locked --test compare_page -- --ignored --nocapture
 //! ```
 //!
-//! It takes half a minute, needs `chromium` and `chromedriver` (Debian: chromium, chromium-driver),
-//! and fails without them.
+//! Takes half a minute; needs `chromium` and `chromedriver` (Debian: chromium, chromium-driver) and
+//! fails without them.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@
     clippy::disallowed_methods,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code fails loudly, and a browser plays in real time"
+    reason = "test code: an unexpected value must fail loudly; a browser plays in real time"
 )]
 
 use std::{
@@ -45,20 +45,20 @@ use kietop::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-/// How far input and result may be apart while they play, in seconds.
+/// The largest difference between input and result while they play, in seconds.
 const MAX_DRIFT: f64 = 0.05;
 
-/// Collects the two times at every frame for so many milliseconds; ends with the places and whether
-/// both ran.
+/// Samples both play positions at every frame for a number of milliseconds, and whether both videos
+/// played.
 const SAMPLE_SCRIPT: &str = "
-    const [time, done] = arguments, both = [...document.querySelectorAll('video')], seen = [];
+    const [time, done] = arguments, both = [...document.querySelectorAll('video')], samples = [];
     const start = performance.now();
-    (function look() {
-        seen.push([both[0].currentTime, both[1].currentTime, both.every((v) => !v.paused && !v.seeking)]);
-        performance.now() - start < time ? requestAnimationFrame(look) : done(seen);
+    (function sample() {
+        samples.push([both[0].currentTime, both[1].currentTime, both.every((v) => !v.paused && !v.seeking)]);
+        performance.now() - start < time ? requestAnimationFrame(sample) : done(samples);
     })();";
 
-/// Is a browser under our hand; ended when dropped.
+/// A browser session with its driver process, which is killed on drop.
 struct Driver {
     process: Child,
     base: String,
@@ -94,7 +94,7 @@ impl Driver {
             base: format!("http://127.0.0.1:{port}"),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         };
-        let until = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while driver
             .client
             .get(format!("{}/status", driver.base))
@@ -102,27 +102,29 @@ impl Driver {
             .await
             .is_err()
         {
-            assert!(Instant::now() < until, "chromedriver answers");
+            assert!(Instant::now() < deadline, "chromedriver does not respond");
             sleep(Duration::from_millis(50)).await;
         }
-        let wanted = json!({"capabilities": {"alwaysMatch": {
+        let options = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,800"]},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             "timeouts": {"script": 60_000},
         }}});
-        let session = driver.post("/session", wanted).await;
-        let id = session["sessionId"].as_str().expect("chromium starts");
+        let session = driver.post("/session", options).await;
+        let id = session["sessionId"]
+            .as_str()
+            .expect("a session with chromium");
         driver.base = format!("{}/session/{id}", driver.base);
         driver
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.base);
-        let answer = self.client.post(url).json(&body).send().await.unwrap();
-        let is_good = answer.status().is_success();
-        let mut answer: Value = answer.json().await.unwrap();
-        assert!(is_good, "{path}: {answer}");
-        answer["value"].take()
+        let response = self.client.post(url).json(&body).send().await.unwrap();
+        let is_success = response.status().is_success();
+        let mut response: Value = response.json().await.unwrap();
+        assert!(is_success, "{path}: {response}");
+        response["value"].take()
     }
 
     async fn run_script(&self, script: &str) -> Value {
@@ -131,10 +133,10 @@ impl Driver {
     }
 
     async fn wait_until(&self, script: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while self.run_script(&format!("return ({script})")).await != json!(true) {
             assert!(
-                Instant::now() < end,
+                Instant::now() < deadline,
                 "{script}: {:?}",
                 self.log_entries("browser").await
             );
@@ -159,29 +161,29 @@ impl Driver {
         log.as_array().unwrap().clone()
     }
 
-    /// Returns the largest distance of the two while they run for so long.
+    /// Returns the largest difference between the play positions within `time` milliseconds.
     async fn max_drift(&self, time: u32) -> f64 {
         let body = json!({"script": SAMPLE_SCRIPT, "args": [time]});
-        let seen = self.post("/execute/async", body).await;
-        let seen = seen.as_array().unwrap();
-        let running: Vec<_> = seen
+        let samples = self.post("/execute/async", body).await;
+        let samples = samples.as_array().unwrap();
+        let drifts: Vec<_> = samples
             .iter()
-            .filter(|at| at[2] == json!(true))
-            .map(|at| (at[0].as_f64().unwrap() - at[1].as_f64().unwrap()).abs())
+            .filter(|sample| sample[2] == json!(true))
+            .map(|sample| (sample[0].as_f64().unwrap() - sample[1].as_f64().unwrap()).abs())
             .collect();
         assert!(
-            running.len() * 2 > seen.len() && running.len() > 30,
-            "{} of {} looks found both running",
-            running.len(),
-            seen.len()
+            drifts.len() * 2 > samples.len() && drifts.len() > 30,
+            "both videos played in {} of {} samples",
+            drifts.len(),
+            samples.len()
         );
-        running.into_iter().fold(0.0, f64::max)
+        drifts.into_iter().fold(0.0, f64::max)
     }
 }
 
-/// Opens a page, plays it, seeks in it, and holds it against what is promised; `may` are all it may
-/// ask for.
-async fn assert_page_works(driver: &Driver, page: &Path, may: &[String]) {
+/// Opens a page, plays and seeks, and checks the drift; the page may request only itself and
+/// `allowed`.
+async fn assert_page_works(driver: &Driver, page: &Path, allowed: &[String]) {
     driver.log_entries("performance").await;
     driver.log_entries("browser").await;
     let url = format!("file://{}", page.display());
@@ -193,13 +195,13 @@ async fn assert_page_works(driver: &Driver, page: &Path, may: &[String]) {
     driver
         .wait_until("[...document.querySelectorAll('video')].every((v) => v.currentTime > 0.1)")
         .await;
-    let playing = driver.max_drift(5_000).await;
+    let playing_drift = driver.max_drift(5_000).await;
     driver
         .run_script("const s = document.getElementById('seek'); s.value = 2.5; s.dispatchEvent(new Event('input')); s.dispatchEvent(new Event('change'));")
         .await;
-    let sought = driver.max_drift(3_000).await;
+    let seek_drift = driver.max_drift(3_000).await;
     driver.run_script("const s = document.getElementById('speed'); s.value = '2'; s.dispatchEvent(new Event('change'));").await;
-    let fast = driver.max_drift(3_000).await;
+    let fast_drift = driver.max_drift(3_000).await;
     driver.click("#swipe").await;
     let is_cut = driver
         .run_script("return getComputedStyle(document.getElementById('after')).clipPath")
@@ -211,7 +213,7 @@ async fn assert_page_works(driver: &Driver, page: &Path, may: &[String]) {
         .await;
 
     let errors: Vec<_> = driver.log_entries("browser").await;
-    let asked: Vec<_> = driver
+    let requests: Vec<_> = driver
         .log_entries("performance")
         .await
         .iter()
@@ -226,39 +228,42 @@ async fn assert_page_works(driver: &Driver, page: &Path, may: &[String]) {
         })
         .collect();
     println!(
-        "apart at most: {playing:.3} s playing, {sought:.3} s after a seek, {fast:.3} s at double speed; {} requests",
-        asked.len()
+        "largest drift: {playing_drift:.3} s playing, {seek_drift:.3} s after a seek, {fast_drift:.3} s at double speed; {} requests",
+        requests.len()
     );
     assert!(errors.is_empty(), "{errors:?}");
-    assert!(asked.len() >= 3, "{asked:?}");
-    for one in asked {
-        assert!(one == url || may.contains(&one), "asked for {one}");
+    assert!(requests.len() >= 3, "{requests:?}");
+    for request in requests {
+        assert!(
+            request == url || allowed.contains(&request),
+            "requested {request}"
+        );
     }
-    for apart in [playing, sought, fast] {
-        assert!(apart <= MAX_DRIFT, "{apart} s apart");
+    for drift in [playing_drift, seek_drift, fast_drift] {
+        assert!(drift <= MAX_DRIFT, "{drift} s of drift");
     }
 }
 
-/// Returns a finished task of the simulator with its input and at least so many results.
-async fn finished_task(world: &simulator::Simulator, results: usize) -> WatchedTask {
-    let origin = ApiOrigin::parse(world.base_url().as_str()).unwrap();
+/// Returns a finished task of the simulator with an input and at least `results` videos.
+async fn finished_task(server: &simulator::Simulator, results: usize) -> WatchedTask {
+    let origin = ApiOrigin::parse(server.base_url().as_str()).unwrap();
     let key = ApiKey::parse("any").unwrap();
     let client = KieClient::new(origin, Some(key), RequestLimits::default());
-    let now = world.clock().now();
-    for seeded in world.initial_tasks() {
-        let id = TaskId::parse(&seeded.id).unwrap();
-        let answer = client
+    let now = server.clock().now();
+    for seed_task in server.initial_tasks() {
+        let id = TaskId::parse(&seed_task.id).unwrap();
+        let response = client
             .poll(&id, Family::default(), &mut ResponseNotes::default())
             .await;
         let mut watched = WatchedTask::new(Task::new(id, Family::default()), None, now);
-        watched.apply_answer(&answer, now);
+        watched.apply_answer(&response, now);
         if watched.task.state().videos().count() >= results
             && !watched.task.input_videos().is_empty()
         {
             return watched;
         }
     }
-    panic!("the simulator has finished tasks")
+    panic!("no finished task in the simulator")
 }
 
 #[tokio::test]
@@ -274,15 +279,15 @@ async fn input_and_result_play_in_sync() {
         latency: false,
         ..simulator::SimulatorSettings::default()
     };
-    let world = simulator::start(settings, Timestamp::now()).await.unwrap();
+    let server = simulator::start(settings, Timestamp::now()).await.unwrap();
     let driver = Driver::start(home.path()).await;
 
-    let comparison = Comparison::for_task(&finished_task(&world, 1).await).unwrap();
-    let clips = comparison.inputs.iter().chain(&comparison.results);
-    let links: Vec<_> = clips.map(|clip| clip.link.as_str().to_owned()).collect();
+    let comparison = Comparison::for_task(&finished_task(&server, 1).await).unwrap();
+    let videos = comparison.inputs.iter().chain(&comparison.results);
+    let links: Vec<_> = videos.map(|video| video.link.as_str().to_owned()).collect();
     assert_page_works(&driver, &pages.write(&comparison).unwrap(), &links).await;
 
-    let copied = |name: &str| -> PathBuf {
+    let copy_asset = |name: &str| -> PathBuf {
         let from = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("assets/demo")
             .join(name);
@@ -290,16 +295,16 @@ async fn input_and_result_play_in_sync() {
         fs::copy(from, &to).unwrap();
         to
     };
-    let saved = |name: &str| VideoSource {
+    let saved_video = |name: &str| VideoSource {
         link: VideoUrl::parse("https://gone.invalid/a.mp4").unwrap(),
-        file: Some(copied(name)),
+        file: Some(copy_asset(name)),
     };
     let comparison = Comparison {
         task: TaskId::parse("saved").unwrap(),
         title: "</script><img src=https://evil.invalid/x onerror=alert(1)>".into(),
         prompt: Some("<b>&amp;\u{2028}".into()),
-        inputs: vec![saved("sea-input.mp4")],
-        results: vec![saved("sea-result.mp4"), saved("sea-second.mp4")],
+        inputs: vec![saved_video("sea-input.mp4")],
+        results: vec![saved_video("sea-result.mp4"), saved_video("sea-second.mp4")],
     };
     let files: Vec<_> = ["sea-input", "sea-result", "sea-second"]
         .map(|name| format!("file://{}/it's%20%231%20{name}.mp4", home.path().display()))
@@ -310,8 +315,8 @@ async fn input_and_result_play_in_sync() {
         .run_script("return document.getElementById('title').textContent")
         .await;
     assert_eq!(title, json!(comparison.title));
-    let choice = "const list = document.querySelector('#results select'); list.value = '1'; list.dispatchEvent(new Event('change'));";
-    driver.run_script(choice).await;
+    let select_second = "const list = document.querySelector('#results select'); list.value = '1'; list.dispatchEvent(new Event('change'));";
+    driver.run_script(select_second).await;
     driver
         .wait_until("document.getElementById('result').src.includes('sea-second') && document.getElementById('result').readyState >= 3")
         .await;

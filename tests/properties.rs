@@ -1,17 +1,17 @@
-//! Whatever comes, in whatever order: the core holds its invariants, and what it shows can be drawn
-//! at any size and acts on no terminal. `PROPTEST_CASES` raises the number of cases.
+//! Random events in random order: the core keeps its invariants, and every state can be drawn at
+//! any size without harmful characters. `PROPTEST_CASES` sets the number of cases.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 #[path = "properties/fake_services.rs"]
 mod fake_services;
 #[path = "support/harmful_chars.rs"]
-#[expect(dead_code, reason = "this file needs a part of the table")]
+#[expect(dead_code, reason = "this file uses only a part")]
 mod harmful_chars;
 #[path = "properties/steps.rs"]
 mod steps;
@@ -48,9 +48,9 @@ use support::{later, program, task};
 
 fn assert_invariants(state: &State, before: &State, msg: Option<&Msg>, now: Now) {
     let ids: HashSet<_> = state.shown().iter().collect();
-    assert_eq!(ids.len(), state.shown().len(), "each id once");
+    assert_eq!(ids.len(), state.shown().len(), "an id appears twice");
     if state.tab() == Tab::All && state.list_view().query.is_empty() {
-        assert_eq!(ids.len(), state.list().len(), "All shows all");
+        assert_eq!(ids.len(), state.list().len(), "the tab All hides a task");
     }
     let mut fresh = VisibleRows::default();
     fresh.set_view(state.list_view().clone(), state.list(), now);
@@ -64,46 +64,46 @@ fn assert_invariants(state: &State, before: &State, msg: Option<&Msg>, now: Now)
         assert_eq!(
             state.position().is_some(),
             !state.shown().is_empty(),
-            "a row is selected, if there is one"
+            "a row is selected unless the list is empty"
         );
     } else {
-        assert!(state.selected().is_some(), "the detail is of a task");
+        assert!(state.selected().is_some(), "the detail has no task");
         let is_same = before.screen() == MainScreen::List
             || before.selected().map(WatchedTask::id) == state.selected().map(WatchedTask::id);
-        // By its keys, or by its name.
-        let is_turned = match msg {
+        // Its keys or the palette may change the task.
+        let is_paging = match msg {
             Some(Msg::Key { chord, .. }) => ['J', 'K'].map(KeyChord::char).contains(chord),
             _ => false,
         } || matches!(before.overlay(), Some(Overlay::Palette(_)));
-        assert!(is_same || is_turned, "the detail stays with its task");
+        assert!(is_same || is_paging, "the detail changed its task");
     }
     assert!(
         state.top() <= state.shown().len().saturating_sub(1),
-        "no empty screen"
+        "scrolled past the end"
     );
-    let tally = state.list().counts();
+    let counts = state.list().counts();
     let in_flight = state
         .list()
         .iter()
         .filter(|w| matches!(w.poll_state, PollState::InFlight { .. }))
         .count();
     assert_eq!(
-        (tally.all, tally.in_flight),
+        (counts.all, counts.in_flight),
         (state.list().len(), in_flight)
     );
-    for (tab, counted) in [
-        (Tab::Active, tally.active),
-        (Tab::Ready, tally.ready),
-        (Tab::Rescued, tally.rescued),
-        (Tab::Failed, tally.failed),
+    for (tab, count) in [
+        (Tab::Active, counts.active),
+        (Tab::Ready, counts.ready),
+        (Tab::Rescued, counts.rescued),
+        (Tab::Failed, counts.failed),
     ] {
         let recount = state.list().iter().filter(|w| w.tab() == tab).count();
-        assert_eq!(counted, recount, "{tab:?}");
+        assert_eq!(count, recount, "{tab:?}");
     }
     assert!(in_flight <= MAX_IN_FLIGHT);
     assert_eq!(
-        tally.all,
-        tally.active + tally.ready + tally.rescued + tally.failed
+        counts.all,
+        counts.active + counts.ready + counts.rescued + counts.failed
     );
     for watched in before
         .list()
@@ -113,21 +113,20 @@ fn assert_invariants(state: &State, before: &State, msg: Option<&Msg>, now: Now)
         if let Some(after) = state.list().get(watched.id()) {
             assert!(after.task.state().is_final(), "{:?}", after.task.state());
             let links = |w: &WatchedTask| w.task.state().videos().count();
-            assert!(links(watched) == 0 || links(after) > 0, "no link is lost");
+            assert!(links(watched) == 0 || links(after) > 0, "a link is lost");
         }
     }
     if let Some(at) = next_wakeup(state, now) {
-        assert!(at > now.mono, "what is due was done");
+        assert!(at > now.mono, "a wakeup is overdue");
     }
 }
 
-/// Sees to it that rows come and go only where someone said so: a person, by way of the disk, or
-/// another instance.
+/// Checks that rows appear and disappear only because of a stored change or of another instance.
 fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
     let ids =
         |state: &State| -> HashSet<_> { state.list().iter().map(|row| row.id().clone()).collect() };
-    let (was, is) = (ids(before), ids(state));
-    let (mut may_come, mut may_go) = (HashSet::new(), HashSet::new());
+    let (old_ids, new_ids) = (ids(before), ids(state));
+    let (mut may_appear, mut may_disappear) = (HashSet::new(), HashSet::new());
     match msg {
         Msg::Stored {
             changes,
@@ -139,10 +138,10 @@ fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
                         ListChange::Add { task, .. } | ListChange::Restore { task, .. },
                         ChangeResult::Added(_),
                     ) => {
-                        may_come.insert(task);
+                        may_appear.insert(task);
                     }
                     (ListChange::Remove { task, .. }, _) => {
-                        may_go.insert(task);
+                        may_disappear.insert(task);
                     }
                     _ => {}
                 }
@@ -151,31 +150,34 @@ fn assert_stable_rows(state: &State, before: &State, msg: &Msg) {
         Msg::ExternalChanges(deltas) => {
             for delta in deltas {
                 match delta {
-                    ExternalChange::Removed(id) => may_go.insert(id),
-                    ExternalChange::Changed(watched) => may_come.insert(watched.id()),
+                    ExternalChange::Removed(id) => may_disappear.insert(id),
+                    ExternalChange::Changed(watched) => may_appear.insert(watched.id()),
                 };
             }
         }
         _ => {}
     }
-    let strange: Vec<&TaskId> = is
-        .difference(&was)
-        .filter(|id| !may_come.contains(id))
-        .chain(was.difference(&is).filter(|id| !may_go.contains(id)))
+    let unexpected: Vec<&TaskId> = new_ids
+        .difference(&old_ids)
+        .filter(|id| !may_appear.contains(id))
+        .chain(
+            old_ids
+                .difference(&new_ids)
+                .filter(|id| !may_disappear.contains(id)),
+        )
         .collect();
-    assert!(strange.is_empty(), "{strange:?} by {msg:?}");
+    assert!(unexpected.is_empty(), "{unexpected:?} by {msg:?}");
 }
 
-/// Draws the state at a size, as the runtime does, and sees to it that nothing harmful is in the
-/// picture.
-fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut FakeServices) {
+/// Draws the state at a size as the runtime does, and checks that no harmful character is drawn.
+fn draw(state: &mut State, (width, height): (u16, u16), now: Now, services: &mut FakeServices) {
     let resized = Msg::Resized {
         width,
         height,
         page: ui::list_rows(width, height),
     };
     let effects = update(state, resized, now);
-    outside.run_effects(effects, state, now);
+    services.run_effects(effects, state, now);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let mut drawn = ui::DrawResult::default();
     terminal
@@ -184,15 +186,15 @@ fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut 
     for cell in terminal.backend().buffer().content() {
         let symbol = cell.symbol();
         let is_plain = symbol.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        let bad = (!is_plain).then(|| symbol.chars().find(|&c| is_harmful(c)));
-        assert_eq!(bad.flatten(), None, "{}", terminal.backend());
+        let harmful = (!is_plain).then(|| symbol.chars().find(|&c| is_harmful(c)));
+        assert_eq!(harmful.flatten(), None, "{}", terminal.backend());
     }
     let measured = Msg::LayoutMeasured {
         max_scroll: drawn.max_scroll,
         preview_area: drawn.preview_area,
     };
     let effects = update(state, measured, now);
-    outside.run_effects(effects, state, now);
+    services.run_effects(effects, state, now);
     let scrolled = match (state.overlay(), state.screen()) {
         (
             Some(
@@ -205,10 +207,9 @@ fn draw(state: &mut State, (width, height): (u16, u16), now: Now, outside: &mut 
         (None, MainScreen::Detail { scroll, .. }) => scroll,
         (Some(_) | None, _) => 0,
     };
-    assert!(scrolled <= drawn.max_scroll, "no text is scrolled away");
+    assert!(scrolled <= drawn.max_scroll, "scrolled past the end");
 }
 
-/// Presses a key.
 fn press(state: &mut State, key: KeyChord, now: Now) -> Vec<Effect> {
     let msg = Msg::Key {
         chord: key,
@@ -217,31 +218,30 @@ fn press(state: &mut State, key: KeyChord, now: Now) -> Vec<Effect> {
     update(state, msg, now)
 }
 
-/// Removes the selected row of the list and undoes that: all is as before, and what came back is
-/// selected.
-fn remove_and_undo(state: &mut State, outside: &mut FakeServices, now: Now) {
-    let settle = |state: &mut State, outside: &mut FakeServices| {
-        while let Some(msg) = outside.finish_write(None, state) {
+/// Removes the selected row and undoes that; checks that the list is restored and the row selected.
+fn remove_and_undo(state: &mut State, services: &mut FakeServices, now: Now) {
+    let finish_writes = |state: &mut State, services: &mut FakeServices| {
+        while let Some(msg) = services.finish_write(None, state) {
             let before = state.clone();
             let effects = update(state, msg.clone(), now);
-            outside.run_effects(effects, state, now);
+            services.run_effects(effects, state, now);
             assert_stable_rows(state, &before, &msg);
         }
     };
-    let key = |state: &mut State, outside: &mut FakeServices, key: KeyChord| {
+    let key = |state: &mut State, services: &mut FakeServices, key: KeyChord| {
         let effects = press(state, key, now);
-        outside.run_effects(effects, state, now);
+        services.run_effects(effects, state, now);
     };
-    settle(state, outside);
-    // Boxes and the detail away, then the marks, then the filter.
+    finish_writes(state, services);
+    // Closes dialogs and the detail, then clears the marks, then the filter.
     for _ in 0..6 {
-        key(state, outside, KeyChord::plain(Key::Esc));
+        key(state, services, KeyChord::plain(Key::Esc));
     }
-    settle(state, outside);
+    finish_writes(state, services);
     let Some(id) = state.selected().map(|row| row.id().clone()) else {
         return;
     };
-    let known = |state: &State| -> Vec<_> {
+    let snapshot = |state: &State| -> Vec<_> {
         let row = |id| {
             state
                 .list()
@@ -250,27 +250,27 @@ fn remove_and_undo(state: &mut State, outside: &mut FakeServices, now: Now) {
         };
         state.shown().iter().map(row).collect()
     };
-    let (before, at) = (known(state), state.position());
-    key(state, outside, KeyChord::char('d'));
-    settle(state, outside);
-    assert!(state.list().get(&id).is_none(), "it is removed");
+    let (before, at) = (snapshot(state), state.position());
+    key(state, services, KeyChord::char('d'));
+    finish_writes(state, services);
+    assert!(state.list().get(&id).is_none(), "the row was not removed");
     let last = state.shown().len().checked_sub(1);
     assert_eq!(
         state.position(),
         last.and_then(|last| at.map(|at| at.min(last))),
-        "its place is kept"
+        "the cursor moved"
     );
-    key(state, outside, KeyChord::char('u'));
-    settle(state, outside);
-    assert_eq!(known(state), before);
+    key(state, services, KeyChord::char('u'));
+    finish_writes(state, services);
+    assert_eq!(snapshot(state), before);
     assert_eq!(
         (state.selected().map(WatchedTask::id), state.position()),
         (Some(&id), at)
     );
 }
 
-/// Returns how much is tried. The default generator takes a third of the time where nothing is
-/// optimised.
+/// Returns the test configuration. The default random generator would take a third of the run time
+/// in unoptimised builds.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").map_or(2000, |n| n.parse().unwrap()),
@@ -285,10 +285,10 @@ proptest! {
     #[test]
     fn core_invariants_hold(
         steps in prop::collection::vec(step_strategy(), 1..80),
-        behind in prop::collection::vec(step_strategy(), 0..8),
+        later_steps in prop::collection::vec(step_strategy(), 0..8),
         sizes in prop::collection::vec(size_strategy(), 1..6),
         (drawn_every, drawn_from) in (5_usize..12, 0_usize..5),
-        (auto_save, tells) in any::<(bool, bool)>(),
+        (auto_save, notifies) in any::<(bool, bool)>(),
     ) {
         let tasks = (0..8_u8).map(|n| {
             let label = format!("{}t{n}", hostile_text(n));
@@ -297,66 +297,66 @@ proptest! {
         let mut state = program().with_all(tasks).with_size(120, 36).set(|settings| {
             settings.auto_save = auto_save;
             settings.preview_mode = PreviewMode::HalfBlocks;
-            if tells {
+            if notifies {
                 settings.notifications.channels = NotifyChannel::ALL.to_vec();
             }
         }).build();
-        let mut outside = FakeServices::default();
+        let mut services = FakeServices::default();
         let mut waited = Duration::ZERO;
         let mut sizes = sizes.into_iter().cycle();
-        for (turn, step) in steps.into_iter().enumerate() {
+        for (number, step) in steps.into_iter().enumerate() {
             if let TestStep::Wait(millis) = step {
                 waited += Duration::from_millis(millis);
             }
             let now = later(waited);
             let before = state.clone();
             if matches!(step, TestStep::RemoveAndUndo) {
-                remove_and_undo(&mut state, &mut outside, now);
+                remove_and_undo(&mut state, &mut services, now);
                 assert_invariants(&state, &before, None, now);
                 continue;
             }
-            let Some(msg) = outside.message_for_step(step, &state, now) else { continue };
+            let Some(msg) = services.message_for_step(step, &state, now) else { continue };
             let effects = update(&mut state, msg.clone(), now);
-            outside.run_effects(effects, &state, now);
+            services.run_effects(effects, &state, now);
             if state.is_leaving() {
                 break;
             }
             assert_invariants(&state, &before, Some(&msg), now);
             assert_stable_rows(&state, &before, &msg);
-            if turn % drawn_every == drawn_from {
+            if number % drawn_every == drawn_from {
                 let size = sizes.next().unwrap_or_default();
-                draw(&mut state, size, now, &mut outside);
+                draw(&mut state, size, now, &mut services);
             }
         }
-        for window in outside.starts.windows(6) {
+        for window in services.starts.windows(6) {
             let [first, .., last] = window else { continue };
             prop_assert!(last.saturating_sub(*first) >= Duration::from_secs(1), "{:?}", window);
         }
-        let quiet = later(waited + LOST_AFTER);
+        let end = later(waited + LOST_AFTER);
         if !state.is_leaving() {
-            let effects = update(&mut state, Msg::Tick, quiet);
-            outside.run_effects(effects, &state, quiet);
-            let is_old = |(since, _): (Mono, &TaskId)| since.after(LOST_AFTER) <= quiet.mono;
-            prop_assert!(!state.list().in_flight().any(is_old), "every question ends");
+            let effects = update(&mut state, Msg::Tick, end);
+            services.run_effects(effects, &state, end);
+            let is_lost = |(since, _): (Mono, &TaskId)| since.after(LOST_AFTER) <= end.mono;
+            prop_assert!(!state.list().in_flight().any(is_lost), "a request never ends");
         }
         let escape = [Key::Esc, Key::Esc].map(KeyChord::plain);
         for chord in escape.into_iter().chain([KeyChord::char('q')]) {
-            press(&mut state, chord, quiet);
+            press(&mut state, chord, end);
         }
-        prop_assert!(state.is_leaving(), "three keys lead out");
-        prop_assert_eq!(next_wakeup(&state, quiet), None);
-        for step in behind {
-            let Some(msg) = outside.message_for_step(step, &state, quiet) else { continue };
+        prop_assert!(state.is_leaving(), "three keys do not quit");
+        prop_assert_eq!(next_wakeup(&state, end), None);
+        for step in later_steps {
+            let Some(msg) = services.message_for_step(step, &state, end) else { continue };
             let is_answer = !matches!(msg, Msg::Key { .. } | Msg::Pasted(_) | Msg::Mouse { .. } | Msg::Focused(_) | Msg::Tick);
-            let effects = update(&mut state, msg, quiet);
-            // A second order to leave writes once more what came back unwritten.
+            let effects = update(&mut state, msg, end);
+            // A second quit retries the writes that failed.
             let may_write = is_answer || effects.contains(&Effect::Quit);
             let is_harmless = effects.iter().all(|effect| match effect {
                 Effect::Quit => true,
                 Effect::WriteChanges(_) | Effect::Terminal(_) | Effect::Copy(_) | Effect::Redraw => may_write,
                 _ => false,
             });
-            prop_assert!(is_harmless, "{:?} after the way out", effects);
+            prop_assert!(is_harmless, "{:?} after quitting", effects);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Drives the simulator over real HTTP on loopback, as any client of kie.ai would.
+//! The simulator over real HTTP on loopback, as a client of kie.ai uses it.
 //!
-//! Real time only (reqwest must not meet paused time); what is waited for is a condition, with a
-//! limit.
+//! Real time only, because reqwest does not work with tokio's paused clock: tests wait for a
+//! condition, with a timeout.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "helpers of a test may fail it"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 use std::cell::Cell;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 const WALL_START: &str = "2026-03-01T12:00:00Z";
 
-/// Returns settings under which nothing is slow or goes wrong by chance.
+/// Returns settings without random faults and delays.
 fn fault_free_settings() -> SimulatorSettings {
     SimulatorSettings {
         faults: false,
@@ -63,7 +63,7 @@ impl ApiCaller {
         self.simulator.base_url().join(path).unwrap()
     }
 
-    /// Signs with a key never used before, so that only the test about limits meets them.
+    /// Adds a new API key, so that only the test of the rate limit reaches it.
     fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
         self.next_key.set(self.next_key.get() + 1);
         request.bearer_auth(format!("key-{}", self.next_key.get()))
@@ -76,22 +76,22 @@ impl ApiCaller {
         api_body(self.with_key(request).send().await.unwrap()).await
     }
 
-    async fn query_nth(&self, place: usize) -> Value {
-        self.query(&self.simulator.initial_tasks()[place].id).await
+    async fn query_nth(&self, index: usize) -> Value {
+        self.query(&self.simulator.initial_tasks()[index].id).await
     }
 
-    async fn create(&self, path: &str, order: &Value) -> Value {
-        let request = self.client.post(self.url(path)).json(order);
+    async fn create(&self, path: &str, body: &Value) -> Value {
+        let request = self.client.post(self.url(path)).json(body);
         api_body(self.with_key(request).send().await.unwrap()).await
     }
 
-    /// Returns envelope code and flag of every watched task.
+    /// Returns envelope code and flag of every initial task.
     async fn flags(&self) -> BTreeSet<(u64, Option<u64>)> {
         let mut flags = BTreeSet::new();
         for task in self.simulator.initial_tasks() {
-            let answer = self.query(&task.id).await;
-            let flag = answer["data"]["successFlag"].as_u64();
-            flags.insert((answer["code"].as_u64().unwrap(), flag));
+            let body = self.query(&task.id).await;
+            let flag = body["data"]["successFlag"].as_u64();
+            flags.insert((body["code"].as_u64().unwrap(), flag));
         }
         flags
     }
@@ -100,23 +100,23 @@ impl ApiCaller {
         self.client.get(url).send().await.unwrap()
     }
 
-    /// Asks after a task until it shows that flag.
+    /// Queries a task until it has this flag.
     async fn wait_for(&self, id: &str, flag: u64) -> Value {
-        let asking = async {
+        let polling = async {
             loop {
-                let answer = self.query(id).await;
-                if answer["data"]["successFlag"] == flag {
-                    return answer;
+                let body = self.query(id).await;
+                if body["data"]["successFlag"] == flag {
+                    return body;
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), asking)
+        tokio::time::timeout(Duration::from_secs(30), polling)
             .await
-            .expect("the flag comes")
+            .expect("the flag appears in time")
     }
 }
 
-/// Reads an answer of the API itself: HTTP 200, JSON, an envelope of exactly three fields.
+/// Checks and reads an API response: HTTP 200, JSON, an envelope of exactly three fields.
 async fn api_body(response: Response) -> Value {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -139,17 +139,17 @@ async fn the_same_seed_gives_the_same_tasks() {
             ..fault_free_settings()
         })
         .await;
-        let watched = simulator.initial_tasks().iter().map(|task| task.id.clone());
-        watched.chain(simulator.on_demand_ids().to_vec()).collect()
+        let initial = simulator.initial_tasks().iter().map(|task| task.id.clone());
+        initial.chain(simulator.on_demand_ids().to_vec()).collect()
     };
 
-    let one = ids(1).await;
+    let first = ids(1).await;
 
-    assert_eq!(one.len(), 18);
-    assert_eq!(one, ids(1).await);
-    assert_ne!(one, ids(2).await);
+    assert_eq!(first.len(), 18);
+    assert_eq!(first, ids(1).await);
+    assert_ne!(first, ids(2).await);
     let is_id = |id: &String| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    assert!(one.iter().all(is_id));
+    assert!(first.iter().all(is_id));
 }
 
 #[tokio::test]
@@ -176,10 +176,10 @@ async fn every_record_keeps_to_the_documented_shape() {
     let caller = ApiCaller::with_settings(settings).await;
 
     for task in caller.simulator.initial_tasks() {
-        let answer = caller.query(&task.id).await;
-        let data = &answer["data"];
-        if answer["code"] != 200 {
-            assert!(matches!(answer["code"].as_u64(), Some(422 | 501)));
+        let body = caller.query(&task.id).await;
+        let data = &body["data"];
+        if body["code"] != 200 {
+            assert!(matches!(body["code"].as_u64(), Some(422 | 501)));
             assert!(data.is_null());
             continue;
         }
@@ -214,8 +214,8 @@ async fn every_record_keeps_to_the_documented_shape() {
 
 #[tokio::test]
 async fn the_first_task_finishes_and_its_video_appears() {
-    // So fast that the ending comes within a second; that it comes after 6 to 18 at usual speeds is
-    // a unit test.
+    // Fast enough to finish within a second; a unit test covers the 6 to 18 seconds of the default
+    // speed.
     let settings = SimulatorSettings {
         tasks: 1,
         speed: 1200.0,
@@ -230,8 +230,8 @@ async fn the_first_task_finishes_and_its_video_appears() {
         .wait_for(before["data"]["taskId"].as_str().unwrap(), 1)
         .await;
 
-    let moment = |field: &str| after["data"][field].as_i64().unwrap();
-    let took = moment("completeTime") - moment("createTime");
+    let millis = |field: &str| after["data"][field].as_i64().unwrap();
+    let took = millis("completeTime") - millis("createTime");
     assert!((120_000..=1_200_000).contains(&took), "{took}");
     let urls = strings(&after["data"]["response"]["resultUrls"]);
     assert_eq!(caller.get(urls[0]).await.status(), StatusCode::OK);
@@ -263,12 +263,12 @@ async fn a_created_task_is_found_and_keeps_its_parameters() {
         ..fault_free_settings()
     };
     let caller = ApiCaller::with_settings(settings).await;
-    let order = json!({
+    let body = json!({
         "prompt": "as oil paint", "videoUrl": "https://example.com/in.mp4",
         "callBackUrl": "https://example.com/cb", "watermark": "mark",
     });
 
-    let created = caller.create("/api/v1/modify/generate", &order).await;
+    let created = caller.create("/api/v1/modify/generate", &body).await;
     let done = caller
         .wait_for(created["data"]["taskId"].as_str().unwrap(), 1)
         .await;
@@ -330,18 +330,18 @@ async fn over_ten_queries_a_second_get_retry_after() {
     let mut url = caller.url("/api/v1/modify/record-info");
     url.set_query(Some("taskId=x"));
 
-    let calling = async {
+    let querying = async {
         loop {
-            let call = caller.client.get(url.clone()).bearer_auth("one").send();
-            let response = call.await.unwrap();
+            let request = caller.client.get(url.clone()).bearer_auth("one").send();
+            let response = request.await.unwrap();
             if response.headers().contains_key("retry-after") {
                 return response;
             }
         }
     };
-    let refused = tokio::time::timeout(Duration::from_secs(30), calling)
+    let refused = tokio::time::timeout(Duration::from_secs(30), querying)
         .await
-        .expect("the limit is met");
+        .expect("the limit is reached in time");
 
     assert_eq!(refused.headers()["retry-after"], "2");
     assert_eq!(api_body(refused).await["code"], 429);
@@ -350,8 +350,8 @@ async fn over_ten_queries_a_second_get_retry_after() {
 #[tokio::test]
 async fn videos_support_ranges_and_resume() {
     let caller = ApiCaller::with_settings(fault_free_settings()).await;
-    let two = caller.query_nth(2).await;
-    let response = &two["data"]["response"];
+    let record = caller.query_nth(2).await;
+    let response = &record["data"]["response"];
     let urls = strings(&response["resultUrls"]);
     let range = |range: String, version: &str| {
         let request = caller.client.get(urls[0]).header("range", range);
@@ -364,10 +364,10 @@ async fn videos_support_ranges_and_resume() {
     assert_eq!(whole.headers()["content-type"], "video/mp4");
     assert_eq!(whole.headers()["accept-ranges"], "bytes");
     let tag = whole.headers()["etag"].to_str().unwrap().to_owned();
-    let stated = whole.headers()["content-length"].clone();
+    let content_length = whole.headers()["content-length"].clone();
     let bytes = whole.bytes().await.unwrap();
     let length = bytes.len();
-    assert_eq!(stated, length.to_string());
+    assert_eq!(content_length, length.to_string());
     assert_eq!(&bytes[4..8], b"ftyp");
 
     let rest = range("bytes=1000-".into(), &tag).await;
@@ -399,27 +399,27 @@ async fn videos_support_ranges_and_resume() {
 #[tokio::test]
 async fn only_unexpired_results_get_a_renewed_link() {
     let caller = ApiCaller::with_settings(fault_free_settings()).await;
-    let link = async |place| {
-        let answer = caller.query_nth(place).await;
-        strings(&answer["data"]["response"]["resultUrls"])[0].to_owned()
+    let link = async |index| {
+        let record = caller.query_nth(index).await;
+        strings(&record["data"]["response"]["resultUrls"])[0].to_owned()
     };
-    let fresh = async |url: &str| {
-        let order = json!({ "url": url });
-        caller.create("/api/v1/common/download-url", &order).await
+    let renew = async |url: &str| {
+        let body = json!({ "url": url });
+        caller.create("/api/v1/common/download-url", &body).await
     };
-    let (living, expired) = (link(10).await, link(13).await);
+    let (valid, expired) = (link(10).await, link(13).await);
 
     assert_eq!(caller.get(&expired).await.status(), StatusCode::NOT_FOUND);
-    assert_eq!(fresh(&expired).await["code"], 404);
-    let given = fresh(&living).await;
-    let given = given["data"].as_str().unwrap();
-    assert_ne!(given, living);
-    assert_eq!(caller.get(given).await.status(), StatusCode::OK);
-    let ended = caller.get(&format!("{living}?fresh=1")).await;
-    assert_eq!(ended.status(), StatusCode::FORBIDDEN);
-    let foreign = fresh("https://example.com/v.mp4").await;
-    assert_eq!(foreign["code"], 422);
-    assert_eq!(foreign["msg"], "url is wrong");
+    assert_eq!(renew(&expired).await["code"], 404);
+    let renewed = renew(&valid).await;
+    let renewed = renewed["data"].as_str().unwrap();
+    assert_ne!(renewed, valid);
+    assert_eq!(caller.get(renewed).await.status(), StatusCode::OK);
+    let expired_link = caller.get(&format!("{valid}?fresh=1")).await;
+    assert_eq!(expired_link.status(), StatusCode::FORBIDDEN);
+    let other_host = renew("https://example.com/v.mp4").await;
+    assert_eq!(other_host["code"], 422);
+    assert_eq!(other_host["msg"], "url is wrong");
 }
 
 #[tokio::test]
@@ -443,8 +443,8 @@ async fn dates_and_times_follow_the_simulated_clock() {
         "{before} {date} {after}"
     );
     let start: Timestamp = WALL_START.parse().unwrap();
-    let watched = caller.simulator.initial_tasks();
-    assert!(watched.iter().all(|task| task.added_at <= start));
+    let tasks = caller.simulator.initial_tasks();
+    assert!(tasks.iter().all(|task| task.added_at <= start));
 }
 
 #[tokio::test]

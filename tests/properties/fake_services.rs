@@ -1,4 +1,5 @@
-//! Plays the outside: keeps what was ordered until a step answers it, each order once.
+//! Fake services for the property tests: they collect effects and answer each one once, in a later
+//! step.
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -33,13 +34,13 @@ use crate::{
 pub(crate) struct FakeServices {
     open_polls: Vec<(TaskId, PollAttempt, Duration)>,
     finished_polls: Vec<(TaskId, PollAttempt)>,
-    /// What was removed, with all that was known of it.
+    /// Removed tasks with their last known state.
     removed: HashMap<TaskId, WatchedTask>,
     open_writes: Vec<Vec<ListChange>>,
-    /// What else was ordered and is answered.
+    /// All other effects that need an answer.
     open_effects: Vec<Effect>,
     finished_downloads: Vec<DownloadId>,
-    /// When questions were asked.
+    /// The start times of all polls.
     pub(crate) starts: Vec<Duration>,
 }
 
@@ -49,19 +50,21 @@ impl FakeServices {
             match effect {
                 Effect::Poll { task, attempt, .. } => {
                     let at = now.mono.since_start();
-                    // What was not answered in all that time counts as lost: no adapter waits so
-                    // long.
-                    let (under_way, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open_polls)
+                    // Polls without an answer for that long count as lost; no adapter waits longer.
+                    let (open, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open_polls)
                         .into_iter()
                         .partition(|(_, _, since)| *since + LOST_AFTER > at);
-                    self.open_polls = under_way;
+                    self.open_polls = open;
                     self.finished_polls
                         .extend(lost.into_iter().map(|(task, attempt, _)| (task, attempt)));
                     assert!(
                         self.open_polls.iter().all(|(other, ..)| *other != task),
-                        "{task} is asked after twice at a time"
+                        "{task} is polled twice at once"
                     );
-                    assert!(state.list().get(&task).is_some(), "{task} is watched");
+                    assert!(
+                        state.list().get(&task).is_some(),
+                        "{task} is not on the list"
+                    );
                     self.open_polls.push((task, attempt, at));
                     assert!(
                         self.open_polls.len() <= MAX_IN_FLIGHT,
@@ -86,7 +89,7 @@ impl FakeServices {
                 | Effect::Copy(_)
                 | Effect::Notify(_)
                 | Effect::Suspend) => self.open_effects.push(effect),
-                // Others are told; a hold of theirs comes back as `PutOff`.
+                // Not answered: other instances only receive it.
                 Effect::Broadcast(_)
                 | Effect::StopDownload(_)
                 | Effect::StopPreview(_)
@@ -98,7 +101,7 @@ impl FakeServices {
         }
     }
 
-    /// Returns what a step sends, if it sends anything by now.
+    /// Returns the message of a step, if there is something to answer.
     pub(crate) fn message_for_step(
         &mut self,
         step: TestStep,
@@ -130,10 +133,10 @@ impl FakeServices {
                     notes: notes_for(kind),
                 }
             }
-            TestStep::PutOff(kind) => {
-                let (task, attempt, asked) = self.finish_poll(kind)?;
-                // It was not asked after all, so it takes nothing of the limits.
-                let start = self.starts.iter().rposition(|start| *start == asked)?;
+            TestStep::DenyPoll(kind) => {
+                let (task, attempt, started) = self.finish_poll(kind)?;
+                // No request was sent, so it does not count for the limits.
+                let start = self.starts.iter().rposition(|start| *start == started)?;
                 self.starts.remove(start);
                 Msg::PollDenied {
                     task,
@@ -150,31 +153,30 @@ impl FakeServices {
                     notes: notes_for(kind),
                 }
             }
-            TestStep::Disk(kind) => {
+            TestStep::FinishWrite(kind) => {
                 self.finish_write((kind % 4 == 3).then_some(StoreError::Full), state)?
             }
-            TestStep::Reply(kind) => self.answer_effect(kind)?,
-            TestStep::Elsewhere(n, true) => {
+            TestStep::AnswerEffect(kind) => self.answer_effect(kind)?,
+            TestStep::ExternalChange(n, true) => {
                 Msg::ExternalChanges(vec![ExternalChange::Removed(id(&format!("t{n}")))])
             }
-            TestStep::Elsewhere(n, false) => Msg::ExternalChanges(vec![ExternalChange::Changed(
-                Box::new(task(&format!("t{n}")).running().created("14:30").build()),
-            )]),
-            TestStep::Point(gesture, at) => {
+            TestStep::ExternalChange(n, false) => {
+                Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(
+                    task(&format!("t{n}")).running().created("14:30").build(),
+                ))])
+            }
+            TestStep::Mouse(action, position) => {
                 let size = (state.size().width, state.size().height);
-                let spot = ui::hit_test(state, now, &Theme::monochrome(), size, at);
-                Msg::Mouse {
-                    action: gesture,
-                    target: spot,
-                }
+                let target = ui::hit_test(state, now, &Theme::monochrome(), size, position);
+                Msg::Mouse { action, target }
             }
             TestStep::Focus(focus) => Msg::Focused(focus),
-            TestStep::Broke(what) => Msg::ComponentPanicked(what),
+            TestStep::Panic(message) => Msg::ComponentPanicked(message),
             TestStep::RemoveAndUndo => return None,
         })
     }
 
-    /// Ends one of the questions under way.
+    /// Ends one of the open polls.
     fn finish_poll(&mut self, kind: u8) -> Option<(TaskId, PollAttempt, Duration)> {
         let at = usize::from(kind / 16) % self.open_polls.len().max(1);
         let last = self.open_polls.len().checked_sub(1)?;
@@ -199,7 +201,7 @@ impl FakeServices {
         Some(Msg::Stored { changes, result })
     }
 
-    /// Keeps the list as the disk does: what was removed comes back with all that was known of it.
+    /// Applies a change as the store does: restored tasks keep their last known state.
     fn apply_change(&mut self, change: &ListChange, state: &State) -> ChangeResult {
         let id = change.task();
         let is_watched = state.list().get(id).is_some();
@@ -216,11 +218,14 @@ impl FakeServices {
                     task,
                     label,
                     added,
-                    poll_history: freshness,
+                    poll_history,
                     ..
                 } = known.unwrap_or_else(|| task(id.as_str()).build());
                 ChangeResult::Added(Box::new(WatchedTask::from_stored(
-                    task, label, added, freshness,
+                    task,
+                    label,
+                    added,
+                    poll_history,
                 )))
             }
             ListChange::Remove { .. } => match state.list().get(id) {
@@ -242,19 +247,19 @@ impl FakeServices {
         }
     }
 
-    /// Answers one of the other orders.
+    /// Answers one of the other effects.
     fn answer_effect(&mut self, kind: u8) -> Option<Msg> {
-        // News of a save that has ended come late.
+        // The end of a finished download is reported again.
         if kind % 16 == 15
-            && let Some(attempt) = self.finished_downloads.last()
+            && let Some(id) = self.finished_downloads.last()
         {
             return Some(Msg::DownloadEnded {
-                id: *attempt,
+                id: *id,
                 result: Ok("/v/late.mp4".into()),
             });
         }
         let at = usize::from(kind / 2) % self.open_effects.len().max(1);
-        if let Some(Effect::Download { id: attempt, .. }) = self.open_effects.get(at)
+        if let Some(Effect::Download { id, .. }) = self.open_effects.get(at)
             && kind % 4 < 2
         {
             let progress = TransferProgress {
@@ -262,41 +267,37 @@ impl FakeServices {
                 total: (!kind.is_multiple_of(3)).then_some(u64::from(kind)),
                 rate: u64::from(kind % 5),
             };
-            return Some(Msg::DownloadProgressed {
-                id: *attempt,
-                progress,
-            });
+            return Some(Msg::DownloadProgressed { id: *id, progress });
         }
         if self.open_effects.is_empty() {
             return None;
         }
-        let order = self.open_effects.swap_remove(at);
-        if let Effect::Download { id: attempt, .. } = &order {
-            self.finished_downloads.push(*attempt);
+        let effect = self.open_effects.swap_remove(at);
+        if let Effect::Download { id, .. } = &effect {
+            self.finished_downloads.push(*id);
         }
-        message_for_effect(order, kind)
+        message_for_effect(effect, kind)
     }
 }
 
-/// Answers an order, well or not.
-#[expect(clippy::too_many_lines, reason = "one arm for each effect")]
-fn message_for_effect(order: Effect, kind: u8) -> Option<Msg> {
-    let (is_good, text) = (kind.is_multiple_of(2), hostile_text(kind / 16));
-    let said = || {
-        if is_good {
+/// Answers an effect with success or an error.
+fn message_for_effect(effect: Effect, kind: u8) -> Option<Msg> {
+    let (is_success, text) = (kind.is_multiple_of(2), hostile_text(kind / 16));
+    let result = || {
+        if is_success {
             Ok(())
         } else {
             Err(format!("because of {text}"))
         }
     };
-    Some(match order {
+    Some(match effect {
         Effect::LoadSession => Msg::SessionLoaded(Ok(SavedSession::default())),
         Effect::LoadList => Msg::ListLoaded(Err(StoreError::Busy)),
         Effect::SaveSession(_) => Msg::SessionSaved(Ok(())),
-        Effect::RestoreListFile => Msg::ListFileRestored(said().map_err(StoreError::Other)),
+        Effect::RestoreListFile => Msg::ListFileRestored(result().map_err(StoreError::Other)),
         Effect::ReadJournal(task) => Msg::JournalRead {
             task,
-            lines: if is_good {
+            lines: if is_success {
                 Ok(vec![JournalLine {
                     at: Timestamp::UNIX_EPOCH,
                     event: JournalEvent::Added,
@@ -310,7 +311,7 @@ fn message_for_effect(order: Effect, kind: u8) -> Option<Msg> {
             let record = RawResponse::parse(Timestamp::UNIX_EPOCH, &raw);
             Msg::RawResponseRead {
                 task,
-                response: if is_good {
+                response: if is_success {
                     Ok((kind % 8 > 1).then(|| Arc::new(record)))
                 } else {
                     Err(StoreError::Busy)
@@ -318,20 +319,20 @@ fn message_for_effect(order: Effect, kind: u8) -> Option<Msg> {
             }
         }
         Effect::Open { task, url, file } => match file {
-            Some(file) if is_good => Msg::FileOpened { task, file },
+            Some(file) if is_success => Msg::FileOpened { task, file },
             Some(_) | None => Msg::Opened {
                 task,
                 url,
-                result: said(),
+                result: result(),
             },
         },
         Effect::ShowComparison(comparison) => Msg::Compared {
             task: comparison.task,
-            result: said(),
+            result: result(),
         },
-        Effect::RenderPreview(order) => Msg::PreviewReady {
-            id: order.id,
-            result: if is_good {
+        Effect::RenderPreview(request) => Msg::PreviewReady {
+            id: request.id,
+            result: if is_success {
                 Ok(())
             } else if kind % 4 == 1 {
                 Err(PreviewError::Stopped)
@@ -339,14 +340,12 @@ fn message_for_effect(order: Effect, kind: u8) -> Option<Msg> {
                 Err(PreviewError::Unreadable)
             },
         },
-        Effect::Download {
-            id: attempt,
-            request: order,
-        } => {
-            let path = || PathBuf::from(format!("/v/{}-{}{text}.mp4", order.task, order.number));
+        Effect::Download { id, request } => {
+            let path =
+                || PathBuf::from(format!("/v/{}-{}{text}.mp4", request.task, request.number));
             Msg::DownloadEnded {
-                id: attempt,
-                result: if is_good {
+                id,
+                result: if is_success {
                     Ok(path())
                 } else {
                     Err(download_error_for(kind))
@@ -354,23 +353,23 @@ fn message_for_effect(order: Effect, kind: u8) -> Option<Msg> {
             }
         }
         Effect::CheckFiles(files) => {
-            let look = |(task, path)| (task, path, is_good);
-            Msg::FilesChecked(files.into_iter().map(look).collect())
+            let checked = |(task, path)| (task, path, is_success);
+            Msg::FilesChecked(files.into_iter().map(checked).collect())
         }
-        Effect::CheckLocks(orders) => {
-            let found = |order: DownloadRequest| (order.task, is_good);
-            Msg::LocksChecked(orders.into_iter().map(found).collect())
+        Effect::CheckLocks(requests) => {
+            let checked = |request: DownloadRequest| (request.task, is_success);
+            Msg::LocksChecked(requests.into_iter().map(checked).collect())
         }
-        Effect::Copy(clip) => Msg::Copied {
-            name: clip.name,
+        Effect::Copy(payload) => Msg::Copied {
+            name: payload.name,
             text: "x".repeat(usize::from(kind) * 400),
-            result: if is_good {
+            result: if is_success {
                 Ok(format!("program {text}"))
             } else {
                 Err(format!("because of {text}"))
             },
         },
-        Effect::Notify(_) => Msg::Notified(said()),
+        Effect::Notify(_) => Msg::Notified(result()),
         Effect::Suspend => Msg::Resumed,
         Effect::Poll { .. }
         | Effect::Broadcast(_)

@@ -1,5 +1,5 @@
-//! What may come: keys, texts, sizes, time, and how the outside answers, each as a number of
-//! chance.
+//! Random steps for the property tests: keys, texts, sizes, time and answers, chosen by random
+//! numbers.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use proptest::prelude::*;
 
 use crate::support::line;
 
-/// Is one thing that happens; numbers choose among what there is by then.
+/// One event; numbers choose among what is possible at that time.
 #[derive(Debug, Clone)]
 pub(crate) enum TestStep {
     Key(KeyChord),
@@ -34,18 +34,19 @@ pub(crate) enum TestStep {
     Wait(u64),
     Answer(u8),
     LateAnswer(u8),
-    PutOff(u8),
-    /// The oldest write is answered, well or not.
-    Disk(u8),
-    /// Anything else that was ordered is answered.
-    Reply(u8),
-    Elsewhere(u8, bool),
-    /// The mouse, at so many columns and rows of a screen.
-    Point(MouseAction, (u16, u16)),
+    DenyPoll(u8),
+    /// The oldest write ends, with or without an error.
+    FinishWrite(u8),
+    /// One of the other open effects is answered.
+    AnswerEffect(u8),
+    /// Another instance changes a task, or removes it if true.
+    ExternalChange(u8, bool),
+    /// A mouse action at a column and row.
+    Mouse(MouseAction, (u16, u16)),
     Focus(TerminalFocus),
-    /// A part of the program broke, and says so in these words.
-    Broke(String),
-    /// A row is removed and that is undone, with nothing in between.
+    /// A component panics with this message.
+    Panic(String),
+    /// The selected row is removed and restored, with no step in between.
     RemoveAndUndo,
 }
 
@@ -91,7 +92,7 @@ pub(crate) fn step_strategy() -> impl Strategy<Value = TestStep> {
         1 => letters.prop_map(|c| TestStep::HeldKey(KeyChord::char(c))),
         5 => keys.prop_map(|key| TestStep::Key(KeyChord::plain(key))),
         1 => prop::sample::select(vec!['d', 'u', 'l', 'z', 'w', 'p', 'n']).prop_map(|c| TestStep::Key(KeyChord::ctrl(c))),
-        // What leads somewhere by two keys is seldom hit by two of chance.
+        // Two random keys seldom form a sequence, so these keys come more often.
         2 => prop::sample::select(vec!['y', 'p', 'u', 'j']).prop_map(|c| TestStep::Key(KeyChord::char(c))),
         1 => prop::collection::vec(any::<char>(), 0..40).prop_map(|text| TestStep::Paste(text.into_iter().collect())),
         1 => prop::sample::select(vec![
@@ -110,21 +111,21 @@ pub(crate) fn step_strategy() -> impl Strategy<Value = TestStep> {
         8 => (0_u64..40_000).prop_map(TestStep::Wait),
         12 => any::<u8>().prop_map(TestStep::Answer),
         2 => any::<u8>().prop_map(TestStep::LateAnswer),
-        6 => any::<u8>().prop_map(TestStep::PutOff),
-        6 => any::<u8>().prop_map(TestStep::Disk),
-        8 => any::<u8>().prop_map(TestStep::Reply),
-        2 => (0_u8..8, any::<bool>()).prop_map(|(n, is_gone)| TestStep::Elsewhere(n, is_gone)),
+        6 => any::<u8>().prop_map(TestStep::DenyPoll),
+        6 => any::<u8>().prop_map(TestStep::FinishWrite),
+        8 => any::<u8>().prop_map(TestStep::AnswerEffect),
+        2 => (0_u8..8, any::<bool>()).prop_map(|(n, is_removed)| TestStep::ExternalChange(n, is_removed)),
         2 => (
             prop::sample::select(vec![MouseAction::Press, MouseAction::WheelDown, MouseAction::WheelUp]),
             (0_u16..120, 0_u16..36),
-        ).prop_map(|(gesture, at)| TestStep::Point(gesture, at)),
+        ).prop_map(|(action, position)| TestStep::Mouse(action, position)),
         1 => prop::sample::select(vec![TerminalFocus::Focused, TerminalFocus::Unfocused]).prop_map(TestStep::Focus),
-        1 => any::<u8>().prop_map(|n| TestStep::Broke(format!("Broken: {}.", hostile_text(n)))),
+        1 => any::<u8>().prop_map(|n| TestStep::Panic(format!("Broken: {}.", hostile_text(n)))),
         2 => Just(TestStep::RemoveAndUndo),
     ]
 }
 
-/// Returns a size from nothing to a wide screen, small ones often.
+/// Returns sizes from zero to a wide screen, mostly small ones.
 pub(crate) fn size_strategy() -> impl Strategy<Value = (u16, u16)> {
     prop_oneof![
         6 => (0_u16..45, 0_u16..12),
@@ -133,41 +134,40 @@ pub(crate) fn size_strategy() -> impl Strategy<Value = (u16, u16)> {
     ]
 }
 
-/// Returns an answer about a task: every kind there is, with texts that mean harm, cleaned at the
-/// door as all are.
+/// Returns a poll result of any kind, with hostile texts cleaned as the adapter does.
 pub(crate) fn answer_for(kind: u8) -> PollResult {
     let text = hostile_text(kind / 16);
-    let facts = || TaskDetails {
+    let details = || TaskDetails {
         prompt: Some(CleanText::block(text, 8192)),
         input: Some(Link::parse("https://ex.com/in.mp4")),
         error_code: Some(line(text)),
         error_message: Some(line(text)),
         ..TaskDetails::default()
     };
-    let seen = |state| {
+    let observed = |state| {
         Ok(Observation {
             state,
-            details: facts(),
+            details: details(),
             raw: "{}".into(),
         })
     };
-    let made = |urls: &[&str], delivery| {
-        seen(TaskState::Succeeded {
+    let succeeded = |urls: &[&str], callback| {
+        observed(TaskState::Succeeded {
             videos: Links::parse(urls.iter().copied()),
-            callback: delivery,
+            callback,
         })
     };
     match kind % 16 {
-        0 => made(&["https://ex.com/1.mp4"], CallbackStatus::Delivered),
-        1 => made(
+        0 => succeeded(&["https://ex.com/1.mp4"], CallbackStatus::Delivered),
+        1 => succeeded(
             &["https://ex.com/1.mp4", "https://ex.com/2.mp4"],
             CallbackStatus::Failed,
         ),
-        2 => made(&[], CallbackStatus::Delivered),
-        3 => seen(TaskState::Failed {
+        2 => succeeded(&[], CallbackStatus::Delivered),
+        3 => observed(TaskState::Failed {
             stage: FailureStage::Creation,
         }),
-        4 => seen(TaskState::Unrecognised),
+        4 => observed(TaskState::Unrecognised),
         5 => Err(PollError::NotFound),
         6 => Err(PollError::RateLimited {
             code: 429,
@@ -184,15 +184,15 @@ pub(crate) fn answer_for(kind: u8) -> PollResult {
         }),
         10 => Err(PollError::Unauthorized(401)),
         11 => Err(PollError::TimedOut),
-        13 => made(&["javascript:alert(1)"], CallbackStatus::Delivered),
+        13 => succeeded(&["javascript:alert(1)"], CallbackStatus::Delivered),
         14 => Err(PollError::Maintenance),
-        kind => seen(TaskState::Running {
+        kind => observed(TaskState::Running {
             is_finishing: kind == 12,
         }),
     }
 }
 
-/// Returns what is noticed beside an answer, often nothing.
+/// Returns the notes of a response, often empty.
 pub(crate) fn notes_for(kind: u8) -> ResponseNotes {
     if kind % 5 > 1 {
         return ResponseNotes::default();
@@ -204,12 +204,11 @@ pub(crate) fn notes_for(kind: u8) -> ResponseNotes {
     }
 }
 
-/// Returns why a question is put off: each reason with each wait, and each error an account is held
-/// back for.
+/// Returns a denied permit: any reason with any wait, and any error of an account backoff.
 pub(crate) fn denial_for(kind: u8) -> Denied {
     let waits = [0, 1, 200, 999, 2000, 60_000];
     let millis = waits.get(usize::from(kind % 7)).copied();
-    let why = match kind % 3 {
+    let reason = match kind % 3 {
         0 => DenyReason::TaskBusy,
         1 => DenyReason::LimitReached,
         _ => DenyReason::AccountBackoff {
@@ -227,12 +226,12 @@ pub(crate) fn denial_for(kind: u8) -> Denied {
         },
     };
     Denied {
-        reason: why,
+        reason,
         wait: millis.map_or(Duration::MAX, Duration::from_millis),
     }
 }
 
-/// Returns how a save may end badly.
+/// Returns a download error of any kind.
 pub(crate) fn download_error_for(kind: u8) -> DownloadError {
     match kind % 9 {
         0 => DownloadError::Stalled,
