@@ -1,10 +1,10 @@
-//! Imports point down, third parties stay in their rooms, and there are no circles: held against
-//! the source.
+//! The architecture, checked against the source: layers import only what they may, third-party
+//! crates stay in their modules, and there are no import cycles.
 
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "test code: an unexpected value must fail loudly"
 )]
 
 #[path = "support/sources.rs"]
@@ -17,7 +17,7 @@ use std::{
 
 use sources::sources;
 
-/// Which of our modules each may import.
+/// The modules that each top-level module may import.
 const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
@@ -26,8 +26,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("ui", &["domain", "messages", "app", "ui"]),
     ("adapters", &["domain", "messages", "ports", "adapters"]),
     ("simulator", &["simulator"]),
-    // The address and the key's place are checked where they are used; nothing below knows the
-    // settings.
+    // The adapters check the API address and the key source that they use; no layer below `config`
+    // knows the settings.
     (
         "config",
         &["domain", "messages", "app", "ui", "adapters", "config"],
@@ -54,7 +54,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("main", &[]),
 ];
 
-/// Where each third party may be named: beginnings of paths below `src`.
+/// The path prefixes below `src` that may name each third-party crate.
 const THIRD_PARTY_CRATES: [(&str, &[&str]); 16] = [
     ("crossterm", &["runtime/terminal"]),
     ("termina", &["runtime/input/decode.rs"]),
@@ -77,7 +77,7 @@ const THIRD_PARTY_CRATES: [(&str, &[&str]); 16] = [
     ("tracing_subscriber", &["adapters/log.rs"]),
 ];
 
-/// Returns the code without comments and strings' worst: lines that are comments fall away.
+/// Removes the lines that are comments.
 fn strip_comments(text: &str) -> String {
     let lines = text
         .lines()
@@ -85,10 +85,9 @@ fn strip_comments(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns every path of our own that the code names, spelt from the crate's root: `use` trees and
-/// paths in the code.
+/// Returns every path of this crate in the code, also from `use` trees, relative to the crate root.
 fn own_paths(file: &Path, code: &str) -> BTreeSet<Vec<String>> {
-    let here = module_path(file);
+    let module = module_path(file);
     let mut found = BTreeSet::new();
     for start in ["crate::", "self::", "super::"] {
         for (at, _) in code.match_indices(start) {
@@ -99,13 +98,16 @@ fn own_paths(file: &Path, code: &str) -> BTreeSet<Vec<String>> {
             }
         }
     }
-    found.into_iter().map(|path| resolve(&here, path)).collect()
+    found
+        .into_iter()
+        .map(|path| resolve(&module, path))
+        .collect()
 }
 
-/// Returns the paths of a file's code and of its inner tests, which stand one module deeper.
+/// Returns the paths in a file and in its inner tests, which are one module deeper.
 fn all_paths(file: &Path, text: &str) -> BTreeSet<Vec<String>> {
-    let (code_text, tests) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
-    let mut paths = own_paths(file, &strip_comments(code_text));
+    let (code, tests) = text.split_once("#[cfg(test)]").unwrap_or((text, ""));
+    let mut paths = own_paths(file, &strip_comments(code));
     paths.extend(own_paths(
         &file.with_extension("").join("tests.rs"),
         &strip_comments(tests),
@@ -113,41 +115,41 @@ fn all_paths(file: &Path, text: &str) -> BTreeSet<Vec<String>> {
     paths
 }
 
-/// Spells out one `use` tree, or one path; returns how much of the text it took.
-fn expand(tree: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
-    let depth = lead.len();
+/// Expands one `use` tree or path into `found`; returns the length of the text it consumed.
+fn expand(tree: &str, prefix: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
+    let depth = prefix.len();
     let mut at = 0;
     loop {
         let rest = &tree[at..];
         let word = rest
             .find(|c: char| !c.is_alphanumeric() && c != '_')
             .unwrap_or(rest.len());
-        lead.push(rest[..word].to_owned());
+        prefix.push(rest[..word].to_owned());
         at += word;
         let Some(rest) = tree[at..].strip_prefix("::") else {
             break;
         };
         at += 2;
         if let Some(group) = rest.strip_prefix('{') {
-            at += 1 + split_group(group, lead, found);
-            lead.truncate(depth);
+            at += 1 + split_group(group, prefix, found);
+            prefix.truncate(depth);
             return at;
         }
     }
-    found.insert(lead.clone());
-    lead.truncate(depth);
+    found.insert(prefix.clone());
+    prefix.truncate(depth);
     at
 }
 
-/// Spells out what stands between braces.
-fn split_group(group: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
+/// Expands the items between braces.
+fn split_group(group: &str, prefix: &mut Vec<String>, found: &mut BTreeSet<Vec<String>>) -> usize {
     let mut at = 0;
     while let Some(c) = group[at..].chars().next() {
         match c {
             '}' => return at + 1,
             c if c.is_alphanumeric() || c == '_' => {
-                at += expand(&group[at..], lead, found);
-                // Another name for it is no path.
+                at += expand(&group[at..], prefix, found);
+                // An alias is not a path.
                 if let Some(name) = group[at..].strip_prefix(" as ") {
                     at += " as ".len() + name.find([',', '}', '\n']).unwrap_or(name.len());
                 }
@@ -158,23 +160,24 @@ fn split_group(group: &str, lead: &mut Vec<String>, found: &mut BTreeSet<Vec<Str
     at
 }
 
-/// Spells a path from the crate's root.
-fn resolve(here: &[String], path: Vec<String>) -> Vec<String> {
-    let mut base = here.to_vec();
-    let mut words = path.into_iter().peekable();
-    while let Some(word) = words.next_if(|word| matches!(word.as_str(), "crate" | "self" | "super"))
+/// Makes a path relative to the crate root.
+fn resolve(module: &[String], path: Vec<String>) -> Vec<String> {
+    let mut base = module.to_vec();
+    let mut segments = path.into_iter().peekable();
+    while let Some(segment) =
+        segments.next_if(|segment| matches!(segment.as_str(), "crate" | "self" | "super"))
     {
-        match word.as_str() {
+        match segment.as_str() {
             "crate" => base.clear(),
             "super" => drop(base.pop()),
             _ => {}
         }
     }
-    base.extend(words);
+    base.extend(segments);
     base
 }
 
-/// Returns the module a file holds: `app/update/keys.rs` is `app`, `update`, `keys`.
+/// Returns the module path of a file: `app/update/keys.rs` is `app`, `update`, `keys`.
 fn module_path(file: &Path) -> Vec<String> {
     let parts = file.with_extension("");
     let names = parts
@@ -185,7 +188,7 @@ fn module_path(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Returns the code a program is made of: without its inner tests.
+/// Returns the code without comments and inner tests.
 fn without_tests(text: &str) -> String {
     strip_comments(text.split("#[cfg(test)]").next().unwrap())
 }
@@ -204,13 +207,13 @@ fn layer_of(path: &Path) -> String {
 #[test]
 fn imports_follow_the_layers() {
     for (path, text) in sources("src") {
-        let room = layer_of(&path);
+        let layer = layer_of(&path);
         let (_, allowed) = LAYERS
             .iter()
-            .find(|(name, _)| *name == room)
-            .unwrap_or_else(|| panic!("{room} is no known room"));
+            .find(|(name, _)| *name == layer)
+            .unwrap_or_else(|| panic!("{layer} is not in LAYERS"));
         for import in all_paths(&path, &text) {
-            let Some(import) = import.first().filter(|import| **import != room) else {
+            let Some(import) = import.first().filter(|import| **import != layer) else {
                 continue;
             };
             assert!(
@@ -226,26 +229,26 @@ fn imports_follow_the_layers() {
 fn third_party_crates_stay_in_their_modules() {
     for (path, text) in sources("src") {
         let code = strip_comments(&text);
-        for (guest, rooms) in THIRD_PARTY_CRATES {
-            let is_named = code.match_indices(&format!("{guest}::")).any(|(at, _)| {
+        for (name, prefixes) in THIRD_PARTY_CRATES {
+            let is_named = code.match_indices(&format!("{name}::")).any(|(at, _)| {
                 !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
             });
-            let is_home = rooms
+            let is_allowed = prefixes
                 .iter()
-                .any(|room| path.to_string_lossy().starts_with(room));
-            assert!(!is_named || is_home, "{} names {guest}", path.display());
+                .any(|prefix| path.to_string_lossy().starts_with(prefix));
+            assert!(!is_named || is_allowed, "{} names {name}", path.display());
         }
     }
 }
 
 #[test]
 fn colours_come_from_the_palette_alone() {
-    let homes = ["ui/theme/palette.rs", "ui.rs"];
+    let allowed = ["ui/theme/palette.rs", "ui.rs"];
     for (path, text) in sources("src") {
         let code = without_tests(&text);
-        let is_home = homes.iter().any(|home| path.ends_with(home));
+        let is_allowed = allowed.iter().any(|file| path.ends_with(file));
         assert!(
-            is_home || !(code.contains("Color::") || code.contains("Colour::")),
+            is_allowed || !(code.contains("Color::") || code.contains("Colour::")),
             "{} names a colour",
             path.display()
         );
@@ -254,19 +257,19 @@ fn colours_come_from_the_palette_alone() {
 
 #[test]
 fn no_child_is_started_with_the_key() {
-    // It stays in our environment: to take it out is unsafe once there are threads, and before
-    // `main` there is no place of ours. So whoever starts a program takes it out of that program's,
-    // or has `command` do it.
+    // The key stays in our environment: removing it is unsafe once there are threads, and there is
+    // no place before `main` to do so. Code that starts a child removes it from the child's
+    // environment, or leaves that to `command`.
     for (path, text) in sources("src") {
         let code = without_tests(&text);
         let starts = ["process::Command", "Command::new(", "open::that", "exec("];
-        let is_starting = starts.iter().any(|words| code.contains(words));
+        let starts_child = starts.iter().any(|call| code.contains(call));
         assert!(
-            !is_starting
+            !starts_child
                 || code.contains("env_remove(")
                 || code.contains("env_clear(")
                 || code.contains(".sandbox("),
-            "{} starts a program and leaves it the key",
+            "{} starts a child with the key in its environment",
             path.display()
         );
     }
@@ -277,7 +280,7 @@ fn files_have_a_header_and_no_mod_rs() {
     for (path, text) in sources("src") {
         assert!(
             text.starts_with("//!"),
-            "{} does not open with its job",
+            "{} has no module docs",
             path.display()
         );
         assert_ne!(path.file_name().unwrap(), "mod.rs", "{}", path.display());
@@ -291,12 +294,12 @@ fn domain_app_and_ui_have_no_cycles() {
         .filter(|(path, _)| {
             ["domain", "app", "ui"]
                 .iter()
-                .any(|room| path.starts_with(room))
+                .any(|layer| path.starts_with(layer))
         })
         .map(|(path, text)| (module_path(&path), own_paths(&path, &without_tests(&text))))
         .collect();
     let names: BTreeSet<_> = files.iter().map(|(name, _)| name.clone()).collect();
-    // A path leads to the longest module that it begins with; a file's own items are no import.
+    // A path imports the longest module that is its prefix, unless that is the file itself.
     let target = |path: &Vec<String>| {
         (1..=path.len())
             .rev()
@@ -315,17 +318,17 @@ fn domain_app_and_ui_have_no_cycles() {
         .collect();
     assert!(
         imports.len() > 15 && imports.values().map(BTreeSet::len).sum::<usize>() > 40,
-        "the source was read"
+        "too few imports found"
     );
-    let mut left = names;
-    while !left.is_empty() {
-        let free: Vec<_> = left
+    let mut remaining = names;
+    while !remaining.is_empty() {
+        let free: Vec<_> = remaining
             .iter()
-            .filter(|name| imports[*name].is_disjoint(&left))
+            .filter(|name| imports[*name].is_disjoint(&remaining))
             .cloned()
             .collect();
-        assert!(!free.is_empty(), "a circle among {left:?}");
-        left.retain(|name| !free.contains(name));
+        assert!(!free.is_empty(), "a cycle among {remaining:?}");
+        remaining.retain(|name| !free.contains(name));
     }
 }
 

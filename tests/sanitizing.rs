@@ -1,8 +1,7 @@
-//! Every character there is, through every door that cleans text: what Unicode calls a control, a
-//! format character or ignorable does not come out raw, and nothing is lost where nothing may be.
+//! Every Unicode character through every function that cleans text: controls, format characters and
+//! ignorable ones never come out raw, and nothing is lost where the original must be kept.
 //!
-//! Judged by Unicode's own tables (`support/harmful_chars.rs`), not by the list that the program
-//! cleans with.
+//! Checked against the Unicode tables (`support/harmful_chars.rs`), not against the program's list.
 
 #[path = "support/harmful_chars.rs"]
 mod harmful_chars;
@@ -22,7 +21,7 @@ use kietop::{
 };
 use serde_json::Value;
 
-/// Returns the first character of a text that must not be in it, beside its line breaks.
+/// Returns the first harmful character of a text; line breaks are allowed.
 fn find_harmful(text: &str) -> Option<char> {
     text.chars().find(|&c| is_harmful(c) && c != '\n')
 }
@@ -49,7 +48,7 @@ fn clean_text_is_harmless_and_keeps_the_original() {
         }
     }
     for c in all_chars().filter(|&c| is_harmful(c)) {
-        // After a sign that takes selectors, after itself, and alone.
+        // After a character that takes variation selectors, repeated, and alone.
         for raw in [format!("❤{c}y"), format!("x❤{c}{c}{c}y"), c.to_string()] {
             let shown = CleanText::line(&raw, 256);
             assert_eq!(find_harmful(shown.as_str()), None, "{:04X}", u32::from(c));
@@ -98,17 +97,17 @@ fn the_log_is_harmless() {
     let file = folder.path().join("kietop.log");
     log::start(&file, tracing::Level::ERROR).unwrap();
 
-    let all: Vec<_> = all_chars().collect();
-    for part in all.chunks(1000) {
-        let part: String = part.iter().collect();
-        tracing::error!("a{part}b");
+    let chars: Vec<_> = all_chars().collect();
+    for chunk in chars.chunks(1000) {
+        let chunk: String = chunk.iter().collect();
+        tracing::error!("a{chunk}b");
     }
 
-    // Every thousand characters is a line; what came before the newest four megabytes is beside the
+    // A line per thousand characters; lines before the newest four megabytes are in the rotated
     // file.
-    let logged = [file.with_extension("log.1"), file]
+    let log = [file.with_extension("log.1"), file]
         .map(|file| fs::read_to_string(file).unwrap_or_default())
         .concat();
-    assert!(logged.lines().count() > 300, "{}", logged.lines().count());
-    assert_eq!(find_harmful(&logged), None);
+    assert!(log.lines().count() > 300, "{}", log.lines().count());
+    assert_eq!(find_harmful(&log), None);
 }

@@ -18,7 +18,7 @@ const MAX_WIDTH: usize = 100;
 /// The words that begin a type's definition.
 const TYPE_WORDS: [&str; 4] = ["struct", "enum", "trait", "type"];
 
-/// Returns the name that a line of code defines as a type; associated types are none.
+/// Returns the name of the type that a line of code defines; associated types do not count.
 fn type_name(line: &str) -> Option<&str> {
     let is_member = line.starts_with(' ');
     let mut words = line
@@ -42,15 +42,15 @@ fn type_names_are_defined_once() {
         if path.file_stem().unwrap() == "tests" {
             continue;
         }
-        let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap();
-        for name in shipped.lines().filter_map(type_name) {
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        for name in code.lines().filter_map(type_name) {
             places
                 .entry(name.to_owned())
                 .or_default()
                 .push(path.clone());
         }
     }
-    assert!(places.len() > 300, "the types were found");
+    assert!(places.len() > 300, "too few types found");
     places.retain(|_, paths| paths.len() > 1);
     assert!(places.is_empty(), "defined more than once: {places:#?}");
 }
