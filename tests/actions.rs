@@ -1,11 +1,11 @@
-//! Stories of what a hand does with tasks: copying, labelling, raw records, opening where there is
-//! no browser, actions by their names, and what is told of endings.
+//! Scenario tests of user actions: copying, labels, raw records, opening without a browser, the
+//! palette, the mouse and notifications.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "tests panic on unexpected values"
 )]
 
 #[path = "support/story.rs"]
@@ -49,23 +49,23 @@ fn finished_task() -> support::TaskBuilder {
 }
 
 fn copy_payload(effects: &[Effect]) -> &CopyPayload {
-    let [Effect::Copy(clip)] = effects else {
+    let [Effect::Copy(payload)] = effects else {
         panic!("{effects:?}");
     };
-    clip
+    payload
 }
 
 fn copied_text(effects: &[Effect]) -> (&str, &str) {
-    let clip = copy_payload(effects);
-    let CopyContent::Text(text) = &clip.content else {
-        panic!("{clip:?}");
+    let payload = copy_payload(effects);
+    let CopyContent::Text(text) = &payload.content else {
+        panic!("{payload:?}");
     };
-    (&clip.name, text)
+    (&payload.name, text)
 }
 
 #[test]
 fn each_copy_menu_key_copies_its_field() {
-    for (key, what, text) in [
+    for (key, name, text) in [
         ("y", "the id", "made"),
         (
             "u",
@@ -83,7 +83,7 @@ fn each_copy_menu_key_copies_its_field() {
             assert_eq!(story.state.context(), KeyContext::Copy);
             let effects = story.press(&[key]);
 
-            assert_eq!(copied_text(&effects), (what, text));
+            assert_eq!(copied_text(&effects), (name, text));
             assert!(story.state.overlay().is_none());
         }
     }
@@ -215,7 +215,7 @@ fn a_label_is_edited_saved_and_removed() {
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
     story.press(&["e", "Enter"]);
-    assert_eq!(story.message(), "Label set to \"harbour\".", "as before");
+    assert_eq!(story.message(), "Label set to \"harbour\".", "unchanged");
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
 }
@@ -257,9 +257,9 @@ fn fast_label_undos_each_apply_once() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["e", "2", "Enter", "e", "3", "Enter"]);
 
-    let orders = press(&mut story.state, &["u", "u"]);
-    for order in orders {
-        if let Effect::WriteChanges(changes) = order {
+    let effects = press(&mut story.state, &["u", "u"]);
+    for effect in effects {
+        if let Effect::WriteChanges(changes) = effect {
             let result = Ok(vec![ChangeResult::Recorded]);
             story.send(Msg::Stored { changes, result });
         }
@@ -376,13 +376,17 @@ fn a_read_only_list_refuses_label_and_notify_changes() {
         assert_eq!(story.press(&[key]), []);
         assert!(story.message().contains("read-only"), "{key}");
     }
-    assert_eq!(story.press(&["q"]), [Effect::Quit], "no visit is noted");
+    assert_eq!(
+        story.press(&["q"]),
+        [Effect::Quit],
+        "no last-seen time is saved"
+    );
 }
 
 #[test]
 fn the_raw_record_reloads_after_an_answer() {
     let mut story = Story::with_tasks([task("a").running().created("14:30").due_in("1s")]);
-    let reads = |effects: &[Effect]| {
+    let count_reads = |effects: &[Effect]| {
         effects
             .iter()
             .filter(|effect| matches!(effect, Effect::ReadRawResponse(_)))
@@ -390,11 +394,11 @@ fn the_raw_record_reloads_after_an_answer() {
     };
 
     assert_eq!(
-        reads(&story.press(&["Enter"])),
+        count_reads(&story.press(&["Enter"])),
         0,
-        "not on the page of facts"
+        "not on the info page"
     );
-    assert_eq!(reads(&story.press(&["i"])), 1);
+    assert_eq!(count_reads(&story.press(&["i"])), 1);
     assert!(matches!(
         story.state.screen(),
         MainScreen::Detail {
@@ -402,7 +406,7 @@ fn the_raw_record_reloads_after_an_answer() {
             ..
         }
     ));
-    assert_eq!(reads(&story.press(&["j", "k"])), 0);
+    assert_eq!(count_reads(&story.press(&["j", "k"])), 0);
     story.advance(Duration::from_secs(2));
     let before = story.effects.len();
     story.answer("a", finished(&[URL]));
@@ -410,7 +414,7 @@ fn the_raw_record_reloads_after_an_answer() {
         .iter()
         .map(|(_, effect)| effect.clone())
         .collect();
-    assert_eq!(reads(&after), 1);
+    assert_eq!(count_reads(&after), 1);
     story.press(&["i"]);
     assert!(matches!(
         story.state.screen(),
@@ -455,18 +459,18 @@ fn without_a_browser_the_link_is_shown_and_copied() {
         copied_text(&effects),
         ("the link", "https://tempfile.example/r/made.mp4")
     );
-    let copied = |story: &Story| match story.state.overlay() {
+    let copied_message = |story: &Story| match story.state.overlay() {
         Some(Overlay::Link(links)) => links.copied.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(copied(&story), None);
+    assert_eq!(copied_message(&story), None);
     story.send(Msg::Copied {
         name: "the link".into(),
         text: "x".into(),
         result: Ok("wl-copy".into()),
     });
     assert_eq!(
-        copied(&story).as_deref(),
+        copied_message(&story).as_deref(),
         Some("Copied the link with wl-copy.")
     );
 }
@@ -475,31 +479,34 @@ fn without_a_browser_the_link_is_shown_and_copied() {
 fn without_a_browser_links_are_shown_together() {
     let names = ["a", "b", "c"];
     let mut story = Story::with_tasks(names.map(|name| task(name).ready("1m").created("14:00")));
-    let opens = story.press(&["*", "o"]);
-    assert_eq!(opens.len(), 3);
+    let effects = story.press(&["*", "o"]);
+    assert_eq!(effects.len(), 3);
 
     let mut copies = Vec::new();
-    for effect in opens {
-        assert!(story.state.overlay().is_none(), "not before all are known");
+    for effect in effects {
+        assert!(
+            story.state.overlay().is_none(),
+            "no dialog before all attempts have failed"
+        );
         if let Effect::Open { task, url, .. } = effect {
             let result = Err("no display".into());
             copies.extend(story.send(Msg::Opened { task, url, result }));
         }
     }
 
-    let (what, text) = copied_text(&copies);
-    assert_eq!((what, text.lines().count()), ("3 links", 3));
+    let (name, text) = copied_text(&copies);
+    assert_eq!((name, text.lines().count()), ("3 links", 3));
     assert!(matches!(story.state.overlay(), Some(Overlay::Link(links)) if links.urls.len() == 3));
 }
 
 #[test]
 fn palette_quit_works_from_the_raw_record() {
-    for way in [&["i"][..], &["Enter"], &["Enter", "i"], &[]] {
+    for keys in [&["i"][..], &["Enter"], &["Enter", "i"], &[]] {
         let mut story = Story::with_tasks([finished_task()]);
-        story.press(way);
+        story.press(keys);
         story.press(&[":", "q", "u", "i", "t"]);
         let effects = story.press(&["Enter"]);
-        assert!(effects.contains(&Effect::Quit), "{way:?}: {effects:?}");
+        assert!(effects.contains(&Effect::Quit), "{keys:?}: {effects:?}");
     }
 }
 
@@ -510,9 +517,9 @@ fn next_task_works_inside_the_detail() {
         task("b").running().created("13:00"),
         task("c").ready("5m").created("12:00"),
     ]);
-    let shown = |story: &Story| story.state.selected().map(|watched| watched.id().clone());
+    let selected_id = |story: &Story| story.state.selected().map(|watched| watched.id().clone());
     story.press(&["Enter", "l", "J"]);
-    assert_eq!(shown(&story), Some(id("b")));
+    assert_eq!(selected_id(&story), Some(id("b")));
     assert_eq!(
         story.state.screen(),
         MainScreen::Detail {
@@ -521,82 +528,86 @@ fn next_task_works_inside_the_detail() {
         }
     );
     story.press(&["J", "J"]);
-    assert_eq!(shown(&story), Some(id("c")));
+    assert_eq!(selected_id(&story), Some(id("c")));
     assert_eq!(story.message(), "This is the last task shown.");
     story.press(&["K", "K", "K"]);
-    assert_eq!(shown(&story), Some(id("a")));
+    assert_eq!(selected_id(&story), Some(id("a")));
     assert_eq!(story.message(), "This is the first task shown.");
 
-    // Its place in the tab is taken by the next one when it ends.
+    // The Active tab shows the running task only.
     story.press(&["Esc", "2", "Enter"]);
-    assert_eq!(shown(&story), Some(id("b")));
-    let asked = story.press(&["r"]);
+    assert_eq!(selected_id(&story), Some(id("b")));
+    let effects = story.press(&["r"]);
     assert!(
-        asked
+        effects
             .iter()
             .any(|effect| matches!(effect, Effect::Poll { .. }))
     );
     story.press(&["J"]);
-    assert_eq!(shown(&story), Some(id("b")));
+    assert_eq!(selected_id(&story), Some(id("b")));
     assert_eq!(story.message(), "This is the last task shown.");
 }
 
 #[test]
 fn filter_history_is_recalled() {
-    let typed = |story: &Story| match story.state.overlay() {
+    let filter_text = |story: &Story| match story.state.overlay() {
         Some(Overlay::Filter(line)) => line.input().value().to_owned(),
         other => panic!("{other:?}"),
     };
-    let keep = |story: &mut Story, text: &str| {
+    let apply_filter = |story: &mut Story, text: &str| {
         story.press(&["/", "Ctrl-U"]);
         type_text(&mut story.state, text);
         story.press(&["Enter"]);
     };
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["/", "Ctrl-P", "Ctrl-N"]);
-    assert_eq!(typed(&story), "", "there is none yet");
+    assert_eq!(filter_text(&story), "", "the history is empty");
     story.press(&["Esc"]);
     for text in ["harbour", "state:ready", "harbour", ""] {
-        keep(&mut story, text);
+        apply_filter(&mut story, text);
     }
 
     story.press(&["/", "x", "Ctrl-P"]);
-    assert_eq!(typed(&story), "harbour");
+    assert_eq!(filter_text(&story), "harbour");
     assert_eq!(story.state.list_view().query.to_string(), "harbour");
     story.press(&["Ctrl-P", "Ctrl-P"]);
-    assert_eq!(typed(&story), "state:ready", "each is there once");
+    assert_eq!(filter_text(&story), "state:ready", "no entry is repeated");
     story.press(&["Ctrl-N", "Ctrl-N", "Ctrl-N"]);
-    assert_eq!(typed(&story), "x", "what was begun is not lost");
+    assert_eq!(filter_text(&story), "x", "the unfinished text is restored");
 
     story.press(&["Esc"]);
     for number in 0..30 {
-        keep(&mut story, &format!("n{number}"));
+        apply_filter(&mut story, &format!("n{number}"));
     }
     story.press(&["/"]);
     for _ in 0..40 {
         story.press(&["Ctrl-P"]);
     }
-    assert_eq!(typed(&story), "n10", "twenty are kept");
+    assert_eq!(
+        filter_text(&story),
+        "n10",
+        "the history keeps twenty entries"
+    );
 }
 
 #[test]
 fn the_palette_prefers_prefix_matches() {
     let mut story = Story::with_tasks([finished_task()]);
-    for (typed, best) in [
+    for (text, expected) in [
         ("sor", Action::SortMenu),
         ("pau", Action::Pause),
         ("copy res", Action::Copy(CopyKind::Result)),
         ("undo", Action::Undo),
     ] {
         story.press(&[":"]);
-        type_text(&mut story.state, typed);
+        type_text(&mut story.state, text);
         let Some(Overlay::Palette(palette)) = story.state.overlay() else {
-            panic!("the palette");
+            panic!("the palette is not open");
         };
         assert_eq!(
             palette.chosen().map(|found| found.action),
-            Some(best),
-            "{typed}"
+            Some(expected),
+            "{text}"
         );
         story.press(&["Esc"]);
     }
@@ -608,8 +619,8 @@ fn a_message_stays_and_news_queue_behind_it() {
     story.press(&["p"]);
     let paused = story.message().to_owned();
     assert!(paused.starts_with("Paused"));
-    answer_and_wait(&mut story, "a", finished(&[URL]));
-    answer_and_wait(&mut story, "b", failed_generation());
+    answer_task(&mut story, "a", finished(&[URL]));
+    answer_task(&mut story, "b", failed_generation());
     assert_eq!(story.message(), paused);
 
     story.advance(MESSAGE_TIME);
@@ -623,94 +634,102 @@ fn a_message_stays_and_news_queue_behind_it() {
     let past: Vec<_> = story
         .state
         .past_messages()
-        .map(|said| said.text.as_str())
+        .map(|message| message.text.as_str())
         .collect();
     assert_eq!(past, ["2 tasks finished: 1 ready, 1 failed.", &paused]);
 }
 
 #[test]
 fn news_cut_short_is_shown_again() {
-    for (seconds, comes_again) in [(1, true), (4, false)] {
+    for (seconds, is_shown_again) in [(1, true), (4, false)] {
         let mut story = story_with_all_notifications();
-        answer_and_wait(&mut story, "a", finished(&[URL]));
+        answer_task(&mut story, "a", finished(&[URL]));
         story.advance(Duration::from_secs(seconds));
         story.press(&["p"]);
         story.advance(MESSAGE_TIME);
-        let said = if comes_again { "\"a\" is ready." } else { "" };
-        assert_eq!(story.message(), said, "after {seconds}s");
+        let expected = if is_shown_again {
+            "\"a\" is ready."
+        } else {
+            ""
+        };
+        assert_eq!(story.message(), expected, "after {seconds}s");
     }
 }
 
 #[test]
 fn tasks_finished_before_the_start_are_not_news() {
-    let ended = |name: &str| {
-        let ending = task(name).ready("20m").created("14:05").build().task;
+    let finished_earlier = |name: &str| {
+        let server_task = task(name).ready("20m").created("14:05").build().task;
         Ok(Observation {
-            state: ending.state().clone(),
-            details: ending.details().clone(),
+            state: server_task.state().clone(),
+            details: server_task.details().clone(),
             raw: "{}".into(),
         })
     };
     let mut story = story_with_all_notifications();
     for name in ["a", "b", "c"] {
-        answer_and_wait(&mut story, name, ended(name));
+        answer_task(&mut story, name, finished_earlier(name));
     }
 
     assert_eq!(story.message(), "3 tasks were already finished: 3 ready.");
-    assert_eq!(take_notifications(&mut story), [], "no bell, no notice");
+    assert_eq!(
+        take_notifications(&mut story),
+        [],
+        "no bell, no notification"
+    );
     let past: Vec<_> = story
         .state
         .past_messages()
-        .map(|said| said.text.as_str())
+        .map(|message| message.text.as_str())
         .collect();
     assert_eq!(
         past,
         ["3 tasks were already finished: 3 ready.", "\"a\" is ready."],
-        "a sum that grows is one"
+        "a growing summary is one message"
     );
 }
 
 #[test]
 fn finished_tasks_are_reported_once_across_runs() {
-    // By the server's clock, an hour ahead, it ended after that.
-    let mut seen = task("seen").ready("1m").created("14:50").build();
-    seen.poll_history.last_ok = Some(at("13:50"));
+    // By the server's clock, which is an hour ahead, it finished after `last_seen`.
+    let mut known = task("seen").ready("1m").created("14:50").build();
+    known.poll_history.last_ok = Some(at("13:50"));
     let mut story = Story::from_program(program());
     story.send(Msg::SessionLoaded(Ok(SavedSession {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
     })));
 
-    story.send(Msg::ListLoaded(Ok(vec![seen])));
+    story.send(Msg::ListLoaded(Ok(vec![known])));
 
     assert_eq!(story.message(), "");
 }
 
 #[test]
 fn a_denied_check_says_why() {
-    let put_off = |story: &mut Story| {
-        let (task, attempt) = story.open_polls().last().cloned().expect("a question");
-        let why = DenyReason::TaskBusy;
+    let deny_check = |story: &mut Story| {
+        let (task, attempt) = story.open_polls().last().cloned().expect("an open poll");
+        let reason = DenyReason::TaskBusy;
         let wait = Duration::from_secs(2);
-        let put_off = Denied { reason: why, wait };
+        let denied = Denied { reason, wait };
         story.send(Msg::PollDenied {
             task,
             attempt,
-            denied: put_off,
+            denied,
         });
     };
-    let due = || task("a").running().created("14:30").due_in("0s");
+    let due_task = || task("a").running().created("14:30").due_in("0s");
 
-    let mut story = Story::with_tasks([due()]);
+    let mut story = Story::with_tasks([due_task()]);
     story.answer("a", running());
     story.press(&["r"]);
-    put_off(&mut story);
+    deny_check(&mut story);
     assert_eq!(story.message(), "Just refreshed; wait 2s.");
 
-    let mut story = Story::with_tasks([due()]);
+    let mut story = Story::with_tasks([due_task()]);
     story.answer("a", Err(PollError::NoKey));
     story.press(&["r"]);
-    put_off(&mut story);
+    deny_check(&mut story);
     assert_eq!(
         story.message(),
         "Waiting: no API key is set. Next try in 2s."
@@ -718,23 +737,23 @@ fn a_denied_check_says_why() {
 
     let mut story = Story::with_tasks([task("a").ready("1m").created("14:00")]);
     story.press(&["r"]);
-    put_off(&mut story);
+    deny_check(&mut story);
     assert!(story.message().starts_with("Another kietop"));
 }
 
 #[test]
 fn unsent_checks_are_not_counted() {
-    let due = || task("a").due_in("0s");
-    let rate = |story: &Story| story.state.poll_queue().per_minute(story.now().mono);
+    let due_task = || task("a").due_in("0s");
+    let polls_per_minute = |story: &Story| story.state.poll_queue().per_minute(story.now().mono);
 
-    let mut story = Story::with_tasks([due()]);
+    let mut story = Story::with_tasks([due_task()]);
     story.answer("a", Err(PollError::NoKey));
-    assert_eq!(rate(&story), 0);
+    assert_eq!(polls_per_minute(&story), 0);
     assert_eq!(story.state.poll_queue().rejected_at(&id("a")), None);
 
-    let mut story = Story::with_tasks([due()]);
+    let mut story = Story::with_tasks([due_task()]);
     story.answer("a", Err(PollError::Unauthorized(401)));
-    assert_eq!(rate(&story), 1);
+    assert_eq!(polls_per_minute(&story), 1);
     assert_eq!(
         story.state.poll_queue().rejected_at(&id("a")),
         Some(story.now().mono)
@@ -781,23 +800,20 @@ fn the_palette_lists_all_and_matches_first() {
     let mut story = Story::with_tasks([finished_task()]);
     story.press(&["Enter", ":"]);
     let Some(Overlay::Palette(palette)) = story.state.overlay() else {
-        panic!("the palette");
+        panic!("the palette is not open");
     };
-    let found = palette.matches();
+    let matches = palette.matches();
 
-    assert!(found.len() > 30, "{}", found.len());
-    let split = found
+    assert!(matches.len() > 30, "{}", matches.len());
+    let split = matches
         .iter()
         .position(|found| !found.is_available)
-        .expect("some do not fit");
-    assert!(found[split..].iter().all(|found| !found.is_available));
+        .expect("some are unavailable");
+    assert!(matches[split..].iter().all(|found| !found.is_available));
 }
 
-fn click_target(story: &mut Story, gesture: MouseAction, spot: HitTarget) -> Vec<Effect> {
-    story.send(Msg::Mouse {
-        action: gesture,
-        target: spot,
-    })
+fn click_target(story: &mut Story, action: MouseAction, target: HitTarget) -> Vec<Effect> {
+    story.send(Msg::Mouse { action, target })
 }
 
 #[test]
@@ -805,17 +821,17 @@ fn a_click_selects_and_a_second_one_opens() {
     let mut story =
         Story::with_tasks(["a", "b", "c"].map(|name| task(name).ready("5m").created("14:00")));
     story.press(&["G"]);
-    let last = id(story.selected());
+    let last_task = id(story.selected());
     story.press(&["g"]);
 
     click_target(
         &mut story,
         MouseAction::Press,
-        HitTarget::Task(last.clone()),
+        HitTarget::Task(last_task.clone()),
     );
-    assert_eq!(story.selected(), last.as_str());
+    assert_eq!(story.selected(), last_task.as_str());
     assert_eq!(story.state.screen(), MainScreen::List);
-    click_target(&mut story, MouseAction::Press, HitTarget::Task(last));
+    click_target(&mut story, MouseAction::Press, HitTarget::Task(last_task));
     assert!(matches!(story.state.screen(), MainScreen::Detail { .. }));
     click_target(
         &mut story,
@@ -856,13 +872,13 @@ fn a_dialog_takes_clicks_and_closes_on_outside_ones() {
     story.send(Msg::Pasted(
         "1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21 9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d".into(),
     ));
-    let taken = |story: &Story| match story.state.overlay() {
+    let count_selected = |story: &Story| match story.state.overlay() {
         Some(Overlay::Add(dialog)) => dialog.selected().count(),
         other => panic!("{other:?}"),
     };
-    let before = taken(&story);
+    let before = count_selected(&story);
     click_target(&mut story, MouseAction::Press, HitTarget::DialogLine(1));
-    assert_eq!(taken(&story), before - 1);
+    assert_eq!(count_selected(&story), before - 1);
 }
 
 #[test]
@@ -893,7 +909,11 @@ fn the_wheel_scrolls_and_moves_selection_at_the_edge() {
     }
     assert_eq!(story.state.top(), 100 - page);
     click_target(&mut story, MouseAction::WheelUp, HitTarget::Nothing);
-    assert_eq!(story.state.top(), 100 - page, "only over the list");
+    assert_eq!(
+        story.state.top(),
+        100 - page,
+        "the wheel scrolls only over the list"
+    );
     for _ in 0..100 {
         click_target(&mut story, MouseAction::WheelUp, HitTarget::List);
     }
@@ -903,11 +923,11 @@ fn the_wheel_scrolls_and_moves_selection_at_the_edge() {
     );
 }
 
-/// Begins a story in which every way of telling is taken.
+/// Starts a story with every notification channel enabled.
 fn story_with_all_notifications() -> Story {
     let mut story = Story::from_program(program().set(|settings| {
         settings.notifications.channels = NotifyChannel::ALL.to_vec();
-        settings.notifications.command = vec!["tell".into()];
+        settings.notifications.command = vec!["notify-me".into()];
     }));
     let tasks = ["a", "b", "c"].map(|name| {
         task(name)
@@ -921,48 +941,48 @@ fn story_with_all_notifications() -> Story {
     story
 }
 
-fn answer_and_wait(story: &mut Story, name: &str, answer: kietop::domain::poll_result::PollResult) {
+fn answer_task(story: &mut Story, name: &str, answer: kietop::domain::poll_result::PollResult) {
     support::answer(&mut story.state, name, answer);
 }
 
-/// Lets time pass and returns what was told in it.
+/// Advances the clock by five seconds and returns the notifications sent in that time.
 fn take_notifications(story: &mut Story) -> Vec<Effect> {
     let before = story.effects.len();
     story.advance(Duration::from_secs(5));
-    let told = story.effects[before..]
+    let sent = story.effects[before..]
         .iter()
         .map(|(_, effect)| effect.clone());
-    told.filter(|effect| matches!(effect, Effect::Terminal(_) | Effect::Notify(_)))
+    sent.filter(|effect| matches!(effect, Effect::Terminal(_) | Effect::Notify(_)))
         .collect()
 }
 
 #[test]
 fn finished_tasks_are_batched_into_one_notification() {
     let mut story = story_with_all_notifications();
-    answer_and_wait(&mut story, "a", finished(&[URL]));
+    answer_task(&mut story, "a", finished(&[URL]));
     assert_eq!(story.message(), "\"a\" is ready.");
-    answer_and_wait(&mut story, "b", failed_generation());
+    answer_task(&mut story, "b", failed_generation());
     assert_eq!(story.message(), "2 tasks finished: 1 ready, 1 failed.");
 
-    let told = take_notifications(&mut story);
+    let sent = take_notifications(&mut story);
 
     let [
         Effect::Terminal(TerminalRequest::Bell),
         Effect::Terminal(TerminalRequest::Notify { title, body }),
         Effect::Notify(Notification {
-            desktop: shown,
+            desktop,
             command,
-            variables: facts,
+            variables,
         }),
-    ] = &told[..]
+    ] = &sent[..]
     else {
-        panic!("{told:?}");
+        panic!("{sent:?}");
     };
     assert_eq!(title, "2 tasks finished: 1 ready, 1 failed.");
     assert_eq!(body, "\"a\" is ready. \"b\" failed.");
-    assert_eq!(shown.as_ref(), Some(&(title.clone(), body.clone())));
-    assert_eq!(command, &["tell"]);
-    for fact in [
+    assert_eq!(desktop.as_ref(), Some(&(title.clone(), body.clone())));
+    assert_eq!(command, &["notify-me"]);
+    for expected in [
         ("KIETOP_COUNT", "2"),
         ("KIETOP_TASK", "a\nb"),
         ("KIETOP_STATE", "succeeded\nfailed"),
@@ -970,8 +990,8 @@ fn finished_tasks_are_batched_into_one_notification() {
         ("KIETOP_URL", "https://tempfile.example/r/new.mp4\n"),
     ] {
         assert!(
-            facts.contains(&(fact.0, fact.1.to_owned())),
-            "{fact:?} in {facts:?}"
+            variables.contains(&(expected.0, expected.1.to_owned())),
+            "{expected:?} in {variables:?}"
         );
     }
 }
@@ -985,32 +1005,32 @@ fn notify_command_gets_the_batch_details() {
         let tasks: Vec<_> = (0..count)
             .map(|n| {
                 let id = format!("{n:0>200}");
-                let made = task(&id)
+                let ready = task(&id)
                     .prompt(&prompt)
                     .finished("5m", CallbackStatus::Delivered, &[&url])
                     .build();
                 let failed = task(&id).prompt(&prompt).failed("500", &error).build();
-                if n % 2 == 0 { made } else { failed }
+                if n % 2 == 0 { ready } else { failed }
             })
             .collect();
         let tasks: Vec<_> = tasks.iter().collect();
 
-        let facts = command_variables("They have ended.", &tasks);
+        let variables = command_variables("Tasks finished.", &tasks);
 
-        let len: usize = facts
+        let len: usize = variables
             .iter()
             .map(|(name, value)| name.len() + value.len() + 2)
             .sum();
         assert!(len < 64 * 1024, "{len} bytes for {count}");
         let value = |name| {
-            facts
+            variables
                 .iter()
                 .find(|(known, _)| *known == name)
                 .unwrap()
                 .1
                 .as_str()
         };
-        let told: usize = value("KIETOP_COUNT").parse().unwrap();
+        let listed: usize = value("KIETOP_COUNT").parse().unwrap();
         for name in [
             "KIETOP_TASK",
             "KIETOP_STATE",
@@ -1018,12 +1038,12 @@ fn notify_command_gets_the_batch_details() {
             "KIETOP_URL",
             "KIETOP_ERROR",
         ] {
-            assert_eq!(value(name).split('\n').count(), told, "{name}");
+            assert_eq!(value(name).split('\n').count(), listed, "{name}");
         }
-        assert!(told >= count.min(20), "{told} of {count}");
-        let rest = format!("They have ended. (and {} more, not listed)", count - told);
-        let message = if told == count {
-            "They have ended."
+        assert!(listed >= count.min(20), "{listed} of {count}");
+        let rest = format!("Tasks finished. (and {} more, not listed)", count - listed);
+        let message = if listed == count {
+            "Tasks finished."
         } else {
             &rest
         };
@@ -1035,29 +1055,29 @@ fn notify_command_gets_the_batch_details() {
 fn no_notification_when_focused_or_muted() {
     let mut story = story_with_all_notifications();
     story.send(Msg::Focused(TerminalFocus::Focused));
-    answer_and_wait(&mut story, "a", finished(&[URL]));
+    answer_task(&mut story, "a", finished(&[URL]));
     let effects = take_notifications(&mut story);
     let [
         Effect::Terminal(TerminalRequest::Bell),
-        Effect::Notify(tidings),
+        Effect::Notify(notification),
     ] = &effects[..]
     else {
         panic!("{effects:?}");
     };
-    assert_eq!(tidings.desktop, None);
+    assert_eq!(notification.desktop, None);
 
     let mut story = story_with_all_notifications();
     story.press(&["g"]);
-    let quiet = story.selected().to_owned();
+    let muted = story.selected().to_owned();
     let effects = story.press(&["N"]);
     assert!(
         matches!(&effects[..], [Effect::WriteChanges(changes)] if matches!(changes[..], [ListChange::SetNotify { notify: NotifySetting::Off, .. }]))
     );
-    assert_eq!(story.task(&quiet).notify, NotifySetting::Off);
-    answer_and_wait(&mut story, &quiet, finished(&[URL]));
+    assert_eq!(story.task(&muted).notify, NotifySetting::Off);
+    answer_task(&mut story, &muted, finished(&[URL]));
     assert_eq!(take_notifications(&mut story), []);
     story.press(&["N"]);
-    assert_eq!(story.task(&quiet).notify, NotifySetting::On);
+    assert_eq!(story.task(&muted).notify, NotifySetting::On);
 }
 
 #[test]
@@ -1066,8 +1086,8 @@ fn an_absence_summary_is_shown_on_return() {
     let effects = story.send(Msg::Focused(TerminalFocus::Unfocused));
     assert_eq!(effects, [Effect::SaveLastSeen(story.now().wall)]);
     story.advance(Duration::from_secs(1));
-    answer_and_wait(&mut story, "a", finished(&[URL]));
-    answer_and_wait(&mut story, "b", failed_generation());
+    answer_task(&mut story, "a", finished(&[URL]));
+    answer_task(&mut story, "b", failed_generation());
     story.at += Duration::from_mins(40);
 
     story.send(Msg::Focused(TerminalFocus::Focused));
@@ -1076,16 +1096,16 @@ fn an_absence_summary_is_shown_on_return() {
         story.message(),
         "Since you left (40m): +1 ready, +1 failed."
     );
-    let digest = story
+    let summary = story
         .state
         .absence_summary(story.now())
-        .expect("a time away");
-    assert_eq!((digest.ready, digest.failed), (1, 1));
+        .expect("no absence summary");
+    assert_eq!((summary.ready, summary.failed), (1, 1));
 }
 
 #[test]
 fn start_reports_tasks_finished_since_the_last_run() {
-    let list = || {
+    let list_loaded = || {
         let tasks = [
             task("old").ready("1m").created("09:00"),
             task("new").ready("1m").created("14:00"),
@@ -1093,15 +1113,15 @@ fn start_reports_tasks_finished_since_the_last_run() {
         ];
         Msg::ListLoaded(Ok(tasks.map(support::TaskBuilder::build).into()))
     };
-    let memory = |visited| {
+    let session_loaded = |last_seen| {
         Msg::SessionLoaded(Ok(SavedSession {
-            last_seen: visited,
+            last_seen,
             ..SavedSession::default()
         }))
     };
     for is_late in [false, true] {
         let mut story = Story::from_program(program());
-        let mut messages = [memory(Some(at("13:52:07"))), list()];
+        let mut messages = [session_loaded(Some(at("13:52:07"))), list_loaded()];
         if is_late {
             messages.reverse();
         }
@@ -1110,19 +1130,19 @@ fn start_reports_tasks_finished_since_the_last_run() {
         }
 
         assert_eq!(story.message(), "Since you left (40m): +1 ready.");
-        // Ended at the server before we were back, heard of after that: it belongs to the time away
-        // as well.
-        let ending = task("late").ready("20m").created("14:05").build().task;
+        // Finished on the server before the return, but reported after it: it counts as part of
+        // the absence.
+        let finished_task = task("late").ready("20m").created("14:05").build().task;
         let observation = Observation {
-            state: ending.state().clone(),
-            details: ending.details().clone(),
+            state: finished_task.state().clone(),
+            details: finished_task.details().clone(),
             raw: "{}".into(),
         };
-        answer_and_wait(&mut story, "late", Ok(observation));
+        answer_task(&mut story, "late", Ok(observation));
         assert_eq!(story.message(), "Since you left (40m): +2 ready.");
     }
     let mut story = Story::from_program(program());
-    story.send(memory(None));
-    story.send(list());
+    story.send(session_loaded(None));
+    story.send(list_loaded());
     assert_eq!(story.message(), "");
 }

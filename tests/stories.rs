@@ -1,10 +1,7 @@
-//! Longer stories of the core, told over time: what is asked when, what holds and ends, what stays
-//! under the cursor.
+//! Scenario tests of the app core on simulated time: polling, backoff, undo, selection, changes
+//! from other instances, and wake-ups.
 
-#![expect(
-    clippy::expect_used,
-    reason = "test code: what is not as expected is to fail loudly"
-)]
+#![expect(clippy::expect_used, reason = "tests panic on unexpected values")]
 
 #[path = "stories/filter_and_marks.rs"]
 mod filter_and_marks;
@@ -47,12 +44,12 @@ fn due_tasks(count: usize) -> impl Iterator<Item = support::TaskBuilder> {
 }
 
 fn max_in_a_second(starts: &[Duration]) -> usize {
-    let end = |at: Duration| starts.partition_point(|start| *start < at + SECOND);
-    let windows = starts.iter().enumerate().map(|(n, at)| end(*at) - n);
+    let window_end = |at: Duration| starts.partition_point(|start| *start < at + SECOND);
+    let windows = starts.iter().enumerate().map(|(n, at)| window_end(*at) - n);
     windows.max().unwrap_or_default()
 }
 
-// Questions and answers.
+// Polling.
 
 #[test]
 fn two_hundred_tasks_are_not_polled_at_once() {
@@ -66,7 +63,7 @@ fn two_hundred_tasks_are_not_polled_at_once() {
     for n in 0..200 {
         assert!(
             story.poll_starts(Some(&format!("t{n:03}"))).len() >= 4,
-            "t{n:03} starves"
+            "t{n:03} is polled too rarely"
         );
     }
 }
@@ -126,7 +123,7 @@ fn refresh_checks_a_finished_task_once() {
         assert_eq!(
             story.state.poll_queue().backoff(),
             None,
-            "no banner is left over"
+            "no banner remains"
         );
     }
 }
@@ -148,8 +145,8 @@ fn a_missing_link_is_checked_a_few_times() {
 #[test]
 fn a_late_link_is_found() {
     let mut story = Story::with_tasks([due_task("a").checked_ago("10s", 40)])
-        .with_server(SECOND, |_, turn| {
-            Some(finished(if turn < 3 { &[] } else { &[URL] }))
+        .with_server(SECOND, |_, earlier_polls| {
+            Some(finished(if earlier_polls < 3 { &[] } else { &[URL] }))
         });
 
     story.advance(HOUR);
@@ -196,7 +193,7 @@ fn a_new_id_not_found_is_polled_ever_more_rarely() {
         .collect();
     assert!(
         later[0] < 5 * MINUTE,
-        "no leap to the longest wait: {later:?}"
+        "the interval does not jump to its maximum: {later:?}"
     );
     assert!(
         later
@@ -214,8 +211,8 @@ fn a_new_id_not_found_is_polled_ever_more_rarely() {
 #[test]
 fn a_known_task_not_found_is_checked_again_soon() {
     let mut story = Story::with_tasks([task("a").running().created("10:00").due_in("0s")])
-        .with_server(SECOND, |_, turn| {
-            Some(if turn == 0 {
+        .with_server(SECOND, |_, earlier_polls| {
+            Some(if earlier_polls == 0 {
                 Err(PollError::NotFound)
             } else {
                 running()
@@ -231,23 +228,26 @@ fn a_known_task_not_found_is_checked_again_soon() {
 #[test]
 fn a_lost_check_ignores_its_late_answer() {
     let mut story = Story::with_tasks([due_task("a")]);
-    let (ghost, attempt) = story.open_polls()[0].clone();
+    let (polled_task, attempt) = story.open_polls()[0].clone();
 
     story.advance(LOST_AFTER.saturating_sub(Duration::from_millis(1)));
     assert!(matches!(story.poll_state("a"), PollState::InFlight { .. }));
     story.advance(Duration::from_millis(1));
-    let lost = story.task("a").poll_history.last_error.clone();
-    assert_eq!(lost.map(|failed| failed.error), Some(PollError::AnswerLost));
+    let last_error = story.task("a").poll_history.last_error.clone();
+    assert_eq!(
+        last_error.map(|failed| failed.error),
+        Some(PollError::AnswerLost)
+    );
 
     story.send(Msg::Polled {
-        task: ghost,
+        task: polled_task,
         attempt,
         answer: Box::new(finished(&[URL])),
         notes: ResponseNotes::default(),
     });
     assert_eq!(story.state_name("a"), "generating");
     story.advance(2 * MINUTE);
-    assert!(story.poll_count() > 1, "asked again");
+    assert!(story.poll_count() > 1, "polled again");
 }
 
 #[test]
@@ -255,10 +255,10 @@ fn an_answer_with_the_wrong_attempt_is_ignored() {
     let mut story = Story::with_tasks([due_task("a")]);
     let before = story.task("a").clone();
 
-    for number in [0, 2, u32::MAX] {
+    for attempt in [0, 2, u32::MAX] {
         story.send(Msg::Polled {
             task: id("a"),
-            attempt: PollAttempt(number),
+            attempt: PollAttempt(attempt),
             answer: Box::new(finished(&[URL])),
             notes: ResponseNotes::default(),
         });
@@ -267,28 +267,28 @@ fn an_answer_with_the_wrong_attempt_is_ignored() {
     assert_eq!(*story.task("a"), before);
 }
 
-// What the account is told.
+// Account-wide errors and backoff.
 
 #[test]
 fn a_rate_limit_is_kept_and_then_probed_once() {
     let mut story = Story::with_tasks(due_tasks(20));
     assert_eq!(story.open_polls().len(), MAX_IN_FLIGHT);
-    let asked: Vec<_> = story
+    let polled: Vec<_> = story
         .open_polls()
         .iter()
         .map(|(id, _)| id.to_string())
         .collect();
 
-    story.answer(&asked[0], rate_limited(60));
-    story.answer(&asked[1], running());
-    story.answer(&asked[2], rate_limited(3));
-    story.answer(&asked[3], offline());
+    story.answer(&polled[0], rate_limited(60));
+    story.answer(&polled[1], running());
+    story.answer(&polled[2], rate_limited(3));
+    story.answer(&polled[3], offline());
     story.advance(59 * SECOND);
 
     assert_eq!(
         story.poll_count(),
         4,
-        "good and short answers from before change nothing"
+        "answers to earlier requests do not shorten the backoff"
     );
     story.advance(8 * SECOND);
     assert_eq!(story.poll_count(), 5, "one probe");
@@ -296,21 +296,21 @@ fn a_rate_limit_is_kept_and_then_probed_once() {
     story.answer(&probe, running());
     assert_eq!(story.message(), "The server is responding again.");
     assert_eq!(story.state.poll_queue().backoff(), None);
-    assert!(story.poll_count() > 5, "and all goes on");
+    assert!(story.poll_count() > 5, "polling resumes");
 }
 
 #[test]
 fn late_answers_do_not_extend_a_backoff() {
     let mut story = Story::with_tasks(due_tasks(20));
-    let asked: Vec<_> = story
+    let polled: Vec<_> = story
         .open_polls()
         .iter()
         .map(|(id, _)| id.to_string())
         .collect();
 
-    story.answer(&asked[0], rate_limited(1));
+    story.answer(&polled[0], rate_limited(1));
     story.advance(5 * SECOND);
-    for name in &asked[1..] {
+    for name in &polled[1..] {
         story.answer(name, rate_limited(1));
     }
 
@@ -319,7 +319,7 @@ fn late_answers_do_not_extend_a_backoff() {
             .state
             .poll_queue()
             .backoff()
-            .is_some_and(|hold| hold.failures == 1)
+            .is_some_and(|backoff| backoff.failures == 1)
     );
 }
 
@@ -334,17 +334,20 @@ fn backoffs_grow_and_mark_no_task() {
             }))
         });
 
-    let said = |story: &Story| {
-        let hold = story.state.poll_queue().backoff();
-        hold.map(|hold| hold.message(story.now().mono).into_owned())
+    let backoff_message = |story: &Story| {
+        let backoff = story.state.poll_queue().backoff();
+        backoff.map(|backoff| backoff.message(story.now().mono).into_owned())
     };
     story.advance(58 * MINUTE);
-    assert_eq!(said(&story).as_deref(), Some("too many requests (429)"));
+    assert_eq!(
+        backoff_message(&story).as_deref(),
+        Some("too many requests (429)")
+    );
     story.advance(4 * MINUTE);
     let limit = "the key's limit may be reached (hourly, daily or total)";
-    assert_eq!(said(&story).as_deref(), Some(limit));
+    assert_eq!(backoff_message(&story).as_deref(), Some(limit));
     story.advance(58 * MINUTE);
-    assert_eq!(said(&story).as_deref(), Some(limit));
+    assert_eq!(backoff_message(&story).as_deref(), Some(limit));
 
     let starts = story.poll_starts(None);
     let gaps: Vec<_> = starts
@@ -366,20 +369,22 @@ fn backoffs_grow_and_mark_no_task() {
 
 #[test]
 fn an_inconclusive_probe_keeps_the_backoff() {
-    let mut story =
-        Story::with_tasks(due_tasks(20)).with_server(Duration::from_millis(100), |_, turn| {
-            Some(if turn == 0 {
+    let mut story = Story::with_tasks(due_tasks(20)).with_server(
+        Duration::from_millis(100),
+        |_, earlier_polls| {
+            Some(if earlier_polls == 0 {
                 Err(PollError::Maintenance)
             } else {
                 server_error()
             })
-        });
+        },
+    );
 
     story.advance(10 * MINUTE);
 
     assert!(
         story.poll_count() < 4 + 11,
-        "one a minute: {}",
+        "one poll a minute: {}",
         story.poll_count()
     );
 }
@@ -388,8 +393,8 @@ fn an_inconclusive_probe_keeps_the_backoff() {
 fn a_not_found_answer_lifts_the_backoff() {
     let mut story = Story::with_tasks([due_task("a"), due_task("b")]).with_server(
         Duration::from_millis(100),
-        |_, turn| {
-            Some(if turn == 0 {
+        |_, earlier_polls| {
+            Some(if earlier_polls == 0 {
                 rate_limited(5)
             } else {
                 Err(PollError::NotFound)
@@ -407,19 +412,19 @@ fn offline_polls_once_a_minute_and_recovers() {
     let mut story = Story::with_tasks(due_tasks(100))
         .with_server(Duration::from_millis(10), |_, _| Some(offline()));
     story.advance(HOUR);
-    let during = story.poll_count();
-    assert!((40..250).contains(&during), "{during}");
+    let offline_polls = story.poll_count();
+    assert!((40..250).contains(&offline_polls), "{offline_polls}");
 
     let mut story = story.with_server(Duration::from_millis(10), |_, _| Some(running()));
     story.advance(2 * MINUTE);
 
     assert_eq!(story.state.poll_queue().backoff(), None);
-    let after: Vec<_> = story
+    let later_starts: Vec<_> = story
         .poll_starts(None)
         .into_iter()
         .filter(|at| *at > HOUR)
         .collect();
-    assert!(max_in_a_second(&after) <= MAX_PER_SECOND);
+    assert!(max_in_a_second(&later_starts) <= MAX_PER_SECOND);
 }
 
 #[test]
@@ -432,7 +437,7 @@ fn r_in_a_rate_limit_shows_the_wait() {
         .state
         .poll_queue()
         .backoff()
-        .is_some_and(|hold| hold.until > story.now().mono)
+        .is_some_and(|backoff| backoff.until > story.now().mono)
     {
         story.press(&["r"]);
         assert!(
@@ -473,7 +478,7 @@ fn a_backoff_without_tasks_ends_without_wake_up() {
     assert_eq!(next_wakeup(&story.state, story.now()), None);
 }
 
-// What a person does.
+// User actions.
 
 #[test]
 fn a_pause_stops_polls_and_r_checks_once() {
@@ -531,9 +536,9 @@ fn every_denied_check_says_why() {
     let mut story = Story::with_tasks([]);
     for key in ["r", "R", "d", "u", "o", "O", "Enter"] {
         story.press(&[key]);
-        assert!(!story.message().is_empty(), "{key} says nothing");
+        assert!(!story.message().is_empty(), "{key} shows no message");
         story.advance(10 * SECOND);
-        assert_eq!(story.message(), "", "and not for ever");
+        assert_eq!(story.message(), "", "the message expires");
     }
 }
 
@@ -667,7 +672,7 @@ fn undo_works_before_the_removal_is_written() {
 
     assert_eq!(story.state.shown(), shown);
     assert_eq!(story.message(), "Restored \"b\".");
-    // The older one is next, and then there is none.
+    // The next undo restores the older removal; then nothing is left.
     story.press(&["u"]);
     flush_writes(&mut story);
     assert_eq!(story.message(), "Restored \"a\".");
@@ -689,7 +694,7 @@ fn the_last_pending_removal_is_undone_first() {
     story.press(&["u"]);
     assert_eq!(story.message(), "Nothing to undo.");
 
-    // The same task again, and one after the other answered in between.
+    // Removes the same task again; the writes finish between keys.
     story.press(&["g", "d", "d"]);
     assert_eq!(story.message(), "Already being removed.");
     story.press(&["u", "d"]);
@@ -722,7 +727,7 @@ fn undoing_a_failed_removal_keeps_older_ones() {
     );
     assert_eq!(story.state.shown(), ["b", "c", "d", "e"].map(id));
 
-    // Nor when both fail.
+    // The same when both writes fail.
     story.press(&["d", "u"]);
     story.disk_result = Err(StoreError::Full);
     flush_writes(&mut story);
@@ -736,11 +741,11 @@ fn undoing_a_failed_removal_keeps_older_ones() {
 fn an_undo_just_before_quit_is_written() {
     let mut story = story_with_five_tasks();
     story.is_disk_slow = true;
-    let orders = story.press(&["d", "u", "q"]);
-    let stored: Vec<_> = orders
+    let effects = story.press(&["d", "u", "q"]);
+    let stored: Vec<_> = effects
         .iter()
-        .filter_map(|order| {
-            if let Effect::WriteChanges(changes) = order {
+        .filter_map(|effect| {
+            if let Effect::WriteChanges(changes) = effect {
                 changes.first()
             } else {
                 None
@@ -767,7 +772,7 @@ fn a_restored_task_in_flight_is_not_checked_twice() {
     assert_eq!(story.poll_count(), 1);
     story.answer("a", finished(&[URL]));
 
-    assert_eq!(story.state_name("a"), "succeeded", "and its answer counts");
+    assert_eq!(story.state_name("a"), "succeeded", "its answer is applied");
 }
 
 #[test]
@@ -780,17 +785,17 @@ fn polls_of_removed_tasks_count_as_in_flight() {
             name,
         ))]));
     }
-    assert_eq!(story.poll_count(), 4, "all four are still under way");
-    let gone = story.open_polls()[0].clone();
+    assert_eq!(story.poll_count(), 4, "all four are still in flight");
+    let (task, attempt) = story.open_polls()[0].clone();
     story.send(Msg::Polled {
-        task: gone.0,
-        attempt: gone.1,
+        task,
+        attempt,
         answer: Box::new(running()),
         notes: ResponseNotes::default(),
     });
     assert_eq!(story.poll_count(), 5);
     story.advance(LOST_AFTER);
-    assert_eq!(story.poll_count(), 5 + 4, "and what is lost makes room");
+    assert_eq!(story.poll_count(), 5 + 4, "lost requests free their slots");
 }
 
 #[test]
@@ -838,7 +843,7 @@ fn several_ids_are_added_and_known_ones_named() {
     );
     assert!(
         matches!(story.state.overlay(), Some(Overlay::Add(_))),
-        "it stays open"
+        "the dialog stays open"
     );
 }
 
@@ -862,7 +867,7 @@ fn a_full_disk_refuses_adds_and_keeps_results() {
 
     assert!(
         matches!(story.state.overlay(), Some(Overlay::Add(_))),
-        "the ids are not lost"
+        "the dialog keeps the ids"
     );
 
     story.advance(MINUTE);
@@ -938,7 +943,7 @@ fn a_failed_browser_does_not_close_a_dialog() {
     let mut story = Story::with_tasks([task("a").ready("5m").created("14:00")]);
     let effects = story.press(&["o"]);
     let Some(Effect::Open { task, url, .. }) = effects.into_iter().next() else {
-        panic!("one video opens at once");
+        panic!("no open effect");
     };
     let failed = Msg::Opened {
         task,
@@ -1014,7 +1019,7 @@ fn the_help_scrolls_to_its_measured_end() {
     ));
 }
 
-// What is under the cursor.
+// Selection and scrolling.
 
 #[test]
 fn the_view_and_selection_follow_ids() {
@@ -1066,13 +1071,9 @@ fn the_detail_keeps_a_task_that_leaves_the_tab() {
     story.answer("b", finished(&[URL]));
 
     assert!(matches!(story.state.screen(), MainScreen::Detail { .. }));
-    assert_eq!(story.selected(), "b", "nobody else under the same keys");
+    assert_eq!(story.selected(), "b", "the detail stays with its task");
     story.press(&["Esc"]);
-    assert_eq!(
-        story.selected(),
-        "c",
-        "back in the list the neighbour is next"
-    );
+    assert_eq!(story.selected(), "c", "the list selects the neighbour");
 }
 
 #[test]
@@ -1102,21 +1103,21 @@ fn a_detail_closes_when_its_task_is_removed_externally() {
 #[test]
 fn links_expire_on_their_tab_by_time() {
     let mut story = Story::with_tasks([
-        task("dies").ready("1m").created("2026-04-20T14:40:00Z"),
-        task("comes").ready("1m").created("2026-04-22T14:50:00Z"),
+        task("expiring").ready("1m").created("2026-04-20T14:40:00Z"),
+        task("later").ready("1m").created("2026-04-22T14:50:00Z"),
     ]);
     story.press(&["6"]);
-    assert_eq!(story.state.shown(), [id("dies")]);
+    assert_eq!(story.state.shown(), [id("expiring")]);
 
     story.advance(15 * MINUTE);
     assert!(story.state.shown().is_empty());
     story.advance(10 * MINUTE);
-    assert_eq!(story.state.shown(), [id("comes")]);
-    assert_eq!(story.selected(), "comes");
+    assert_eq!(story.state.shown(), [id("later")]);
+    assert_eq!(story.selected(), "later");
     assert_eq!(story.state.tab(), Tab::Expiring);
 }
 
-// Other instances.
+// Changes from other instances.
 
 #[test]
 fn external_answers_delay_the_next_check() {
@@ -1126,16 +1127,16 @@ fn external_answers_delay_the_next_check() {
         .checked_ago("20s", 3)
         .due_in("1s")]);
 
-    let news = task("a")
+    let changed = task("a")
         .running()
         .created("14:31")
         .checked_ago("0s", 4)
         .build();
     story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
-        Box::new(news),
+        Box::new(changed),
     )]));
-    // Whoever asked last goes on asking, every 9 to 11 seconds; this one comes in when that does
-    // not come.
+    // The instance that polled last keeps polling every 9 to 11 seconds; this one takes over when
+    // no external answer arrives in that time.
     story.advance(12 * SECOND);
     assert_eq!(story.poll_count(), 0);
     story.advance(3 * SECOND);
@@ -1145,20 +1146,20 @@ fn external_answers_delay_the_next_check() {
 #[test]
 fn externally_added_tasks_are_checked_later() {
     let mut story = Story::with_tasks([]);
-    let new = task("a").due_in("0s").build();
+    let added = task("a").due_in("0s").build();
     story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
-        Box::new(new),
+        Box::new(added),
     )]));
     story.advance(SECOND);
     assert_eq!((story.poll_count(), story.selected()), (0, "a"));
 
-    let answered = task("a")
+    let changed = task("a")
         .running()
         .created("14:32")
         .checked_ago("0s", 1)
         .build();
     story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
-        Box::new(answered),
+        Box::new(changed),
     )]));
     story.advance(8 * SECOND);
 
@@ -1173,9 +1174,9 @@ fn an_external_final_state_is_applied_and_reported() {
         .created("14:30")
         .due_in("5s")]);
 
-    let news = task("a").label("neon").ready("2m").created("14:30").build();
+    let changed = task("a").label("neon").ready("2m").created("14:30").build();
     story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
-        Box::new(news),
+        Box::new(changed),
     )]));
     story.advance(HOUR);
 
@@ -1215,12 +1216,12 @@ fn an_unwritten_final_state_survives_external_changes() {
 
 #[test]
 fn a_backoff_is_lifted_by_external_success() {
-    let refused = || PollError::Rejected {
+    let rejected = || PollError::Rejected {
         code: 422,
         message: support::line("no"),
     };
     let mut story = Story::with_tasks([due_task("a")]);
-    story.answer("a", Err(refused()));
+    story.answer("a", Err(rejected()));
     assert_eq!(
         story.poll_state("a"),
         PollState::Stopped(StopReason::Rejected)
@@ -1232,21 +1233,21 @@ fn a_backoff_is_lifted_by_external_success() {
     );
 
     story.advance(SECOND);
-    let mut news = task("a")
+    let mut changed = task("a")
         .running()
         .created("14:30")
         .checked_ago("0s", 20)
         .build();
-    news.poll_history.last_ok = Some(story.now().wall);
+    changed.poll_history.last_ok = Some(story.now().wall);
     story.send(Msg::ExternalChanges(vec![ExternalChange::Changed(
-        Box::new(news),
+        Box::new(changed),
     )]));
     story.advance(45 * SECOND);
 
     assert_eq!(story.poll_count(), 2);
 }
 
-// Waking.
+// Wake-ups.
 
 #[test]
 fn an_idle_program_sleeps() {
@@ -1258,7 +1259,7 @@ fn an_idle_program_sleeps() {
     assert_eq!(story.poll_count(), 0);
     assert!(
         story.wakeups <= 10 * 60 + 1,
-        "a minute at a time: {}",
+        "wakes once a minute: {}",
         story.wakeups
     );
 }
@@ -1278,23 +1279,23 @@ fn a_running_clock_wakes_once_a_second_and_a_due_poll_exactly() {
 fn few_wake_ups_over_hours() {
     let servers: [story::FakeServer; 5] = [
         |_, _| Some(running()),
-        |_, turn| {
-            Some(if turn > 20 {
+        |_, earlier_polls| {
+            Some(if earlier_polls > 20 {
                 finished(&[URL])
             } else {
                 running()
             })
         },
         |_, _| Some(offline()),
-        |_, turn| {
-            if turn % 3 == 0 {
+        |_, earlier_polls| {
+            if earlier_polls % 3 == 0 {
                 None
             } else {
                 Some(server_error())
             }
         },
-        |_, turn| {
-            Some(if turn % 2 == 0 {
+        |_, earlier_polls| {
+            Some(if earlier_polls % 2 == 0 {
                 rate_limited(u64::MAX)
             } else {
                 Err(PollError::NotFound)

@@ -1,4 +1,4 @@
-//! Stories of the core: messages in, orders and state out. No clock, no network, no terminal.
+//! Tests of `app::update`: messages in, effects and state out, without clock, network or terminal.
 
 mod support;
 
@@ -45,7 +45,7 @@ fn selected_task(state: &State) -> &str {
 }
 
 fn message(state: &State) -> &str {
-    state.message().map_or("", |notice| notice.text.as_str())
+    state.message().map_or("", |message| message.text.as_str())
 }
 
 fn count_polls(effects: &[Effect]) -> usize {
@@ -55,7 +55,7 @@ fn count_polls(effects: &[Effect]) -> usize {
         .count()
 }
 
-/// Acts as a disk that takes everything.
+/// Confirms every write in `effects` as the store would.
 fn apply_writes(state: &mut State, effects: Vec<Effect>) {
     for effect in effects {
         let Effect::WriteChanges(changes) = effect else {
@@ -96,7 +96,7 @@ fn startup_loads_the_list() {
     assert_eq!(
         next_wakeup(&program().build(), now()),
         None,
-        "an empty list wakes nobody"
+        "an empty list needs no wake-up"
     );
 }
 
@@ -276,10 +276,10 @@ fn an_account_error_backs_off_every_poll() {
         );
     }
 
-    let hold = state.poll_queue().backoff().unwrap().clone();
+    let backoff = state.poll_queue().backoff().unwrap().clone();
     assert_eq!(
-        hold.failures, 1,
-        "answers to questions under way count once"
+        backoff.failures, 1,
+        "answers to requests in flight count once"
     );
     assert!(
         state
@@ -287,7 +287,7 @@ fn an_account_error_backs_off_every_poll() {
             .iter()
             .all(|watched| watched.poll_history.last_error.is_none())
     );
-    let wait = hold.until.since(now().mono);
+    let wait = backoff.until.since(now().mono);
     assert!(
         wait >= Duration::from_secs(7) && wait < Duration::from_secs(8),
         "{wait:?}"
@@ -336,7 +336,7 @@ fn a_new_id_not_found_gets_a_grace_period() {
         .into_iter()
         .find(|e| matches!(e, Effect::Poll { .. }))
     else {
-        panic!("still asked after");
+        panic!("the task is not polled");
     };
     update(
         &mut state,
@@ -422,7 +422,7 @@ fn pasted_text_runs_no_command() {
     assert_eq!(effects, []);
     assert!(!state.is_leaving());
     let Some(Overlay::Add(dialog)) = state.overlay() else {
-        panic!("the dialog opens")
+        panic!("the add dialog is not open")
     };
     assert_eq!(
         dialog
@@ -458,7 +458,7 @@ fn typed_ids_are_added_with_their_label() {
     assert_eq!(
         state.list().len(),
         0,
-        "nothing is shown before it is on the disk"
+        "an added task is shown once it is stored"
     );
     apply_writes(&mut state, effects);
     assert_eq!(selected_task(&state), "774d9a7dd608a0e49293903095e45a4c");
@@ -467,29 +467,29 @@ fn typed_ids_are_added_with_their_label() {
 #[test]
 fn a_missing_list_file_is_reported_and_tasks_stay() {
     let mut state = program().with(task("a").running()).build();
-    let gone = StoreError::Missing("/lists/kietop.db".into());
+    let missing = StoreError::Missing("/lists/kietop.db".into());
 
-    update(&mut state, Msg::ListFailed(gone.clone()), now());
+    update(&mut state, Msg::ListFailed(missing.clone()), now());
 
     assert_eq!(state.list().len(), 1);
-    assert_eq!(state.write_queue().error, Some(gone.clone()));
-    let words = "The list file is missing: /lists/kietop.db. Its tasks are still here. Press B to restore it.";
-    assert_eq!(message(&state), words);
-    // It is tried again though nothing waits to be written; that it is still gone is no news.
+    assert_eq!(state.write_queue().error, Some(missing.clone()));
+    let expected = "The list file is missing: /lists/kietop.db. Its tasks are still here. Press B to restore it.";
+    assert_eq!(message(&state), expected);
+    // The write is retried although no change is pending; the same error is not reported again.
     let next = later(Duration::from_secs(6));
     let effects = update(&mut state, Msg::Tick, next);
     assert!(
         effects.contains(&Effect::WriteChanges(Vec::new())),
         "{effects:?}"
     );
-    let still_gone = Msg::Stored {
+    let still_missing = Msg::Stored {
         changes: Vec::new(),
-        result: Err(gone),
+        result: Err(missing),
     };
-    update(&mut state, still_gone, next);
+    update(&mut state, still_missing, next);
     assert!(state.write_queue().retry_at.is_some());
 
-    // Leaving would lose the tasks, so that is asked first.
+    // Quitting would lose the tasks, so it is confirmed first.
     let effects = press(&mut state, &["q"]);
     assert!(!effects.contains(&Effect::Quit), "{effects:?}");
     press(&mut state, &["n"]);
@@ -519,7 +519,7 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
         .build();
     let effects = answer(&mut state, "a", Ok(success()));
     let Some(Effect::WriteChanges(changes)) = effects.into_iter().next() else {
-        panic!("written")
+        panic!("nothing was written")
     };
 
     update(
@@ -550,14 +550,14 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
         (None, "The list is saved again.")
     );
 
-    let add = vec![ListChange::Remove {
+    let removal = vec![ListChange::Remove {
         task: id("a"),
         at: now().wall,
     }];
     update(
         &mut state,
         Msg::Stored {
-            changes: add,
+            changes: removal,
             result: Err(StoreError::Full),
         },
         now(),
@@ -572,7 +572,7 @@ fn a_full_disk_refuses_adds_and_keeps_answers() {
 #[test]
 fn a_refused_key_says_why() {
     let mut empty = program().build();
-    for (key, why) in [
+    for (key, reason) in [
         ("d", "No task"),
         ("o", "No task"),
         ("r", "No task"),
@@ -582,7 +582,7 @@ fn a_refused_key_says_why() {
     ] {
         press(&mut empty, &[key]);
         assert!(
-            message(&empty).starts_with(why),
+            message(&empty).starts_with(reason),
             "{key}: {}",
             message(&empty)
         );
@@ -621,7 +621,7 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
         },
     ] = &press(&mut state, &["o"])[..]
     else {
-        panic!("opens at once")
+        panic!("no single open effect")
     };
     assert_eq!(opened, &id("a"));
     let msg = Msg::Opened {
@@ -632,7 +632,7 @@ fn one_video_opens_at_once_and_several_through_the_picker() {
     update(&mut state, msg, now());
     assert!(
         matches!(state.overlay(), Some(Overlay::Link(_))),
-        "the link is shown whole"
+        "the whole link is shown"
     );
 
     press(&mut state, &["Esc", "j"]);
@@ -670,13 +670,13 @@ fn a_pause_stops_polling_and_r_still_checks() {
 
 #[test]
 fn three_keys_quit_from_every_screen() {
-    for way in [&[][..], &["Enter"], &["a"], &["?"], &["Enter", "?"]] {
+    for keys in [&[][..], &["Enter"], &["a"], &["?"], &["Enter", "?"]] {
         let mut state = program()
             .with(task("a").ready("1m").created("14:10"))
             .build();
-        press(&mut state, way);
+        press(&mut state, keys);
         let effects = press(&mut state, &["Esc", "Esc", "q"]);
-        assert!(effects.contains(&Effect::Quit), "{way:?}");
+        assert!(effects.contains(&Effect::Quit), "{keys:?}");
         assert!(state.is_leaving());
     }
 }
@@ -687,16 +687,19 @@ fn every_wake_up_makes_progress() {
         .with(task("a").running().created("14:30"))
         .with(task("b").ready("1m").created("14:10"))
         .build();
-    let (mut at, mut wakes) = (now(), 0);
+    let (mut at, mut wakeups) = (now(), 0);
 
     while at.mono.since(now().mono) < Duration::from_mins(10) {
-        let next = next_wakeup(&state, at).expect("a running task wakes us");
+        let next = next_wakeup(&state, at).expect("a running task has a wake-up");
         at = later(next.since(now().mono).max(at.mono.since(now().mono)));
         update(&mut state, Msg::Tick, at);
-        wakes += 1;
-        assert!(wakes < 1500, "a storm of wake-ups");
+        wakeups += 1;
+        assert!(wakeups < 1500, "too many wake-ups");
     }
-    assert!(wakes > 590, "a second each while a clock runs: {wakes}");
+    assert!(
+        wakeups > 590,
+        "one wake-up a second while a task runs: {wakeups}"
+    );
 }
 
 #[test]
@@ -710,7 +713,7 @@ fn the_detail_opens_and_closes() {
     press(&mut state, &["j", "j", "j"]);
     assert!(
         matches!(state.screen(), MainScreen::Detail { scroll: 0, .. }),
-        "no further than the text"
+        "no scrolling past the text"
     );
     update(
         &mut state,
@@ -760,26 +763,26 @@ fn rebound_keys_work_and_are_shown() {
 #[test]
 fn comparison_opens_or_says_why_not() {
     let urls = ["https://ex.com/1.mp4", "https://ex.com/2.mp4"];
-    let made = |name: &str| task(name).created("14:10");
+    let created_task = |name: &str| task(name).created("14:10");
     let mut state = program()
         .with(
-            made("a")
+            created_task("a")
                 .finished("1m", CallbackStatus::Failed, &urls)
                 .source("https://ex.com/in.mp4")
                 .prompt("snow"),
         )
-        .with(made("b").created("14:09").ready("1m"))
-        .with(made("c").created("14:08").running())
-        .with(made("d").created("14:07").failed("500", "oops"))
+        .with(created_task("b").created("14:09").ready("1m"))
+        .with(created_task("c").created("14:08").running())
+        .with(created_task("d").created("14:07").failed("500", "oops"))
         .build();
 
     let [Effect::ShowComparison(comparison)] = &press(&mut state, &["b"])[..] else {
-        panic!("a rescued result is compared like any other")
+        panic!("a result without callback is comparable")
     };
     assert_eq!(comparison.task, id("a"));
     assert_eq!(comparison.prompt.as_deref(), Some("snow"));
-    let links = |clips: &[VideoSource]| -> Vec<_> {
-        let links = clips.iter().map(|clip| clip.link.as_str().to_owned());
+    let links = |sources: &[VideoSource]| -> Vec<_> {
+        let links = sources.iter().map(|source| source.link.as_str().to_owned());
         links.collect()
     };
     assert_eq!(links(&comparison.inputs), ["https://ex.com/in.mp4"]);
@@ -820,15 +823,15 @@ fn wall_clock_jumps_do_not_affect_checks() {
             Now { wall, ..at }
         };
 
-        let asked = (1..60).find(|&second| {
+        let polled_at = (1..60).find(|&second| {
             let effects = update(&mut state, Msg::Tick, jumped(second));
             count_polls(&effects) == 1
         });
 
         // A jump may be a sleep, after which checks are spread out a little.
         assert!(
-            asked.is_some_and(|second| (20..40).contains(&second)),
-            "{hours} h: {asked:?}"
+            polled_at.is_some_and(|second| (20..40).contains(&second)),
+            "{hours} h: {polled_at:?}"
         );
     }
 }
@@ -837,13 +840,13 @@ fn wall_clock_jumps_do_not_affect_checks() {
 fn a_locked_list_is_read_when_released() {
     let mut state = program().still_loading().build();
     update(&mut state, Msg::ListLoaded(Err(StoreError::Busy)), now());
-    let at = next_wakeup(&state, now()).expect("a time for another try");
+    let at = next_wakeup(&state, now()).expect("a retry time");
     assert_eq!(at, now().mono.after(Duration::from_secs(5)));
 
     let effects = update(&mut state, Msg::Tick, later(Duration::from_secs(5)));
     assert_eq!(effects, [Effect::LoadSession, Effect::LoadList]);
     let again = update(&mut state, Msg::Tick, later(Duration::from_secs(20)));
-    assert_eq!(again, [], "one at a time");
+    assert_eq!(again, [], "one load at a time");
     let watched = task("a").running().build();
     update(
         &mut state,
@@ -855,7 +858,11 @@ fn a_locked_list_is_read_when_released() {
     let mut state = program().still_loading().build();
     let damaged = StoreError::Damaged("x".into());
     update(&mut state, Msg::ListLoaded(Err(damaged)), now());
-    assert_eq!(next_wakeup(&state, now()), None, "no time mends that");
+    assert_eq!(
+        next_wakeup(&state, now()),
+        None,
+        "a damaged list is not read again"
+    );
 }
 
 #[test]

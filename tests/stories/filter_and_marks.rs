@@ -1,5 +1,4 @@
-//! Stories of finding and marking: filter, order, marks, bulk acts, and what is remembered over a
-//! restart.
+//! Scenario tests of filters, sort orders, marks, bulk actions and the restored session.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::{
     support::{TaskBuilder, answer, id, now, press, program, task, type_text},
 };
 
-/// Returns a list of six tasks: two being made, two ready, two failed; the first the newest.
+/// Returns six tasks, newest first: two running, two ready, two failed.
 fn six_tasks() -> [TaskBuilder; 6] {
     let url = "https://ex.com/1.mp4";
     [
@@ -62,10 +61,11 @@ fn shown_rows(state: &State) -> String {
 
 fn marked_rows(state: &State) -> String {
     let targets = state.targets().into_iter();
-    let ids: Vec<_> = targets
+    let marked: Vec<_> = targets
         .filter(|watched| state.marks().has(watched.id()))
         .collect();
-    ids.iter()
+    marked
+        .iter()
         .map(|watched| watched.id().as_str())
         .collect::<Vec<_>>()
         .join(" ")
@@ -76,14 +76,14 @@ fn selected_task(state: &State) -> &str {
 }
 
 fn message(state: &State) -> &str {
-    state.message().map_or("", |notice| notice.text.as_str())
+    state.message().map_or("", |message| message.text.as_str())
 }
 
 fn active_filter(state: &State) -> String {
     state.list_view().query.to_string()
 }
 
-/// Returns which tasks each write is about.
+/// Returns the task ids of each write.
 fn stored_ids(effects: &[Effect]) -> Vec<Vec<&str>> {
     let mut written = Vec::new();
     for effect in effects {
@@ -120,7 +120,7 @@ fn a_filter_applies_while_typing() {
     assert_eq!(
         active_filter(&state),
         "state:failed personx",
-        "goes on where it was"
+        "editing continues at the end"
     );
     press(&mut state, &["Esc"]);
     assert_eq!(
@@ -132,21 +132,24 @@ fn a_filter_applies_while_typing() {
 #[test]
 fn a_filter_error_keeps_the_valid_part() {
     let mut state = state_with_filter("neon state:");
-    let fault = |state: &State| match state.overlay() {
+    let filter_error = |state: &State| match state.overlay() {
         Some(Overlay::Filter(line)) => line.error().map(ToString::to_string),
-        _ => panic!("the line is open"),
+        _ => panic!("the filter line is not open"),
     };
     assert_eq!(shown_rows(&state), "a1 a3");
     assert_eq!(
-        fault(&state).unwrap(),
+        filter_error(&state).unwrap(),
         "state needs a value, as in state:failed"
     );
 
     press(&mut state, &["Enter"]);
-    assert!(fault(&state).is_some(), "a fault is not kept in silence");
+    assert!(filter_error(&state).is_some(), "the error stays visible");
 
     type_text(&mut state, "ready");
-    assert_eq!((shown_rows(&state).as_str(), fault(&state)), ("a3", None));
+    assert_eq!(
+        (shown_rows(&state).as_str(), filter_error(&state)),
+        ("a3", None)
+    );
 }
 
 #[test]
@@ -154,7 +157,7 @@ fn the_selection_returns_when_a_filter_widens() {
     let mut state = program().with_all(six_tasks()).with_size(80, 24).build();
     press(&mut state, &["j", "j", "j", "/"]);
     type_text(&mut state, "neon");
-    assert_eq!(selected_task(&state), "a3", "the nearest that is left");
+    assert_eq!(selected_task(&state), "a3", "the nearest visible row");
 
     press(
         &mut state,
@@ -167,7 +170,7 @@ fn the_selection_returns_when_a_filter_widens() {
     assert_eq!(
         selected_task(&state),
         "a1",
-        "a row chosen meanwhile stays chosen"
+        "a row selected meanwhile stays selected"
     );
 }
 
@@ -176,27 +179,31 @@ fn clearing_a_filter_restores_the_selection() {
     let many = (0..60).map(|n| task(&format!("t{n:02}")).ready("1m").created_ago("9m"));
     let mut state = program().with_all(many).with_size(80, 24).build();
     press(&mut state, &["PageDown", "PageDown", "PageDown", "k", "k"]);
-    let place = |state: &State| (selected_task(state).to_owned(), state.top());
-    let before = place(&state);
+    let view_position = |state: &State| (selected_task(state).to_owned(), state.top());
+    let before = view_position(&state);
     assert!(before.1 > 0);
 
     press(&mut state, &["/"]);
     type_text(&mut state, "nothing-is-called-that");
     assert_eq!(shown_rows(&state), "");
     press(&mut state, &["Esc"]);
-    assert_eq!(place(&state), before, "a filter nothing passes");
+    assert_eq!(
+        view_position(&state),
+        before,
+        "after a filter without matches"
+    );
 
     press(&mut state, &["/"]);
     type_text(&mut state, "id:t0");
     press(&mut state, &["Enter"]);
-    assert_ne!(place(&state), before);
+    assert_ne!(view_position(&state), before);
     press(&mut state, &["Esc"]);
-    assert_eq!(place(&state), before, "a filter that was kept");
+    assert_eq!(view_position(&state), before, "after an applied filter");
 
     press(&mut state, &["/"]);
     type_text(&mut state, "id:t0");
     press(&mut state, &["Enter", "g", "Esc"]);
-    assert_eq!(selected_task(&state), "t00", "whoever moved stays there");
+    assert_eq!(selected_task(&state), "t00", "a moved selection is kept");
 }
 
 #[test]
@@ -205,22 +212,22 @@ fn removing_a_hidden_task_asks_first() {
     let marked = story.selected().to_owned();
     story.press(&["Space", "5", "d"]);
 
-    let is_asked = matches!(
+    let is_confirming = matches!(
         story.state.overlay(),
         Some(Overlay::Confirm(Confirm::Remove { tasks, hidden: 1 })) if tasks.as_slice() == [id(&marked)]
     );
-    assert!(is_asked, "{:?}", story.state.overlay());
+    assert!(is_confirming, "{:?}", story.state.overlay());
     story.press(&["n"]);
     assert_eq!(story.state.list().len(), 6);
 }
 
 #[test]
 fn back_from_the_record_returns_to_its_origin() {
-    let detail = |state: &State| matches!(state.screen(), MainScreen::Detail { .. });
+    let is_detail = |state: &State| matches!(state.screen(), MainScreen::Detail { .. });
     for key in ["q", "Esc", "i"] {
         let mut state = program().with_all(six_tasks()).build();
         press(&mut state, &["i"]);
-        assert!(detail(&state));
+        assert!(is_detail(&state));
         assert_eq!(press(&mut state, &[key]), []);
         assert_eq!(state.screen(), MainScreen::List, "{key}");
 
@@ -261,15 +268,15 @@ fn every_detail_key_acts_or_says_why() {
 #[test]
 fn the_list_starts_at_the_top() {
     let mut story = Story::with_tasks([task("old").ready("1m").created("14:00")]);
-    let news = |name: &str| {
-        let news = task(name).running().created("14:31").build();
-        Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(news))])
+    let external_change = |name: &str| {
+        let changed = task(name).running().created("14:31").build();
+        Msg::ExternalChanges(vec![ExternalChange::Changed(Box::new(changed))])
     };
-    story.send(news("new"));
+    story.send(external_change("new"));
     assert_eq!(story.selected(), "new");
 
     story.press(&["j"]);
-    story.send(news("newer"));
+    story.send(external_change("newer"));
     assert_eq!(story.selected(), "old");
 }
 
@@ -336,7 +343,7 @@ fn sorting_and_reversing_keep_the_selection() {
     assert_eq!(
         state.list_view().order,
         SortOrder::new(SortColumn::Title).flipped(),
-        "the menu opens at what is in force, and keeps it"
+        "the menu opens at the current order and keeps it"
     );
     press(&mut state, &["s", "j", "Esc"]);
     assert_eq!(state.list_view().order.column, SortColumn::Title);
@@ -362,7 +369,7 @@ fn marks_work_singly_in_ranges_and_for_all() {
     press(&mut state, &["*"]);
     assert_eq!(state.marks().len(), 6);
     press(&mut state, &["*"]);
-    assert!(state.marks().is_empty(), "again: none");
+    assert!(state.marks().is_empty(), "pressed again: no marks");
 }
 
 #[test]
@@ -391,7 +398,7 @@ fn marks_survive_sort_filter_tab_and_answers() {
     assert_eq!(
         marked_rows(&state),
         "a1 a3",
-        "what is shown first, then the rest"
+        "visible rows first, then hidden ones"
     );
 
     update(
@@ -399,7 +406,7 @@ fn marks_survive_sort_filter_tab_and_answers() {
         Msg::ExternalChanges(vec![ExternalChange::Removed(id("a3"))]),
         now(),
     );
-    assert_eq!(marked_rows(&state), "a1", "a task that is gone has no mark");
+    assert_eq!(marked_rows(&state), "a1", "a removed task loses its mark");
 }
 
 #[test]
@@ -425,11 +432,11 @@ fn escape_closes_detail_then_marks_then_filter() {
 fn bulk_removal_confirms_once_and_undoes_once() {
     let mut story = Story::with_tasks(six_tasks());
     story.press(&["*", "d"]);
-    let is_asked = matches!(
+    let is_confirming = matches!(
         story.state.overlay(),
         Some(Overlay::Confirm(Confirm::Remove { tasks, hidden: 0 })) if tasks.len() == 6
     );
-    assert!(is_asked);
+    assert!(is_confirming);
     story.press(&["n"]);
     assert_eq!(
         (story.state.list().len(), story.state.marks().len()),
@@ -504,7 +511,7 @@ fn removing_one_task_needs_no_confirmation() {
     assert_eq!(story.state.list().len(), 4);
     assert!(
         story.state.list().get(&id("a4")).is_none(),
-        "the marked one"
+        "the marked task"
     );
 }
 
@@ -535,23 +542,23 @@ fn marked_tasks_are_refreshed_together() {
 
 #[test]
 fn opening_many_marked_videos_is_confirmed() {
-    let opens = |effects: &[Effect]| {
+    let count_opens = |effects: &[Effect]| {
         let is_open = |effect: &&Effect| matches!(effect, Effect::Open { .. });
         effects.iter().filter(is_open).count()
     };
-    let made = |n: usize| task(&format!("m{n}")).ready("1m").created_ago("9m");
+    let ready_task = |n: usize| task(&format!("m{n}")).ready("1m").created_ago("9m");
     let mut state = program().with_all(six_tasks()).build();
     let effects = press(&mut state, &["*", "o"]);
-    assert_eq!(opens(&effects), 2);
+    assert_eq!(count_opens(&effects), 2);
     assert_eq!(message(&state), "Opening 2 videos; 4 tasks have none.");
 
-    let mut state = program().with_all((0..5).map(made)).build();
-    assert_eq!(opens(&press(&mut state, &["*", "o"])), 0);
+    let mut state = program().with_all((0..5).map(ready_task)).build();
+    assert_eq!(count_opens(&press(&mut state, &["*", "o"])), 0);
     assert!(matches!(
         state.overlay(),
         Some(Overlay::Confirm(Confirm::Open { .. }))
     ));
-    assert_eq!(opens(&press(&mut state, &["y"])), 5);
+    assert_eq!(count_opens(&press(&mut state, &["y"])), 5);
 
     let mut state = state_with_filter("state:failed");
     press(&mut state, &["Enter", "*", "o"]);
@@ -564,21 +571,21 @@ fn opening_many_marked_videos_is_confirmed() {
 #[test]
 fn a_removal_of_an_earlier_run_can_be_undone() {
     let mut state = program().with_all(six_tasks()).build();
-    let memory = SavedSession {
+    let session = SavedSession {
         removals: vec![vec![id("old")], vec![id("x"), id("y")]],
         ..SavedSession::default()
     };
-    update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+    update(&mut state, Msg::SessionLoaded(Ok(session)), now());
 
-    let restored = |effects: &[Effect]| match effects {
+    let restored_ids = |effects: &[Effect]| match effects {
         [Effect::WriteChanges(changes), ..] => changes
             .iter()
             .map(|change| change.task().to_string())
             .collect(),
         _ => Vec::new(),
     };
-    assert_eq!(restored(&press(&mut state, &["u"])), ["x", "y"]);
-    assert_eq!(restored(&press(&mut state, &["u"])), ["old"]);
+    assert_eq!(restored_ids(&press(&mut state, &["u"])), ["x", "y"]);
+    assert_eq!(restored_ids(&press(&mut state, &["u"])), ["old"]);
     press(&mut state, &["u"]);
     assert_eq!(message(&state), "Nothing to undo.");
 }
@@ -599,7 +606,7 @@ fn view_changes_are_saved_with_a_delay() {
         story.press(&[&c.to_string()]);
     }
     story.advance(Duration::from_secs(5));
-    assert_eq!(story.saved_view, None, "not while it is typed");
+    assert_eq!(story.saved_view, None, "not while typing");
 
     story.press(&["Enter"]);
     assert_eq!(story.saved_view, None);
@@ -608,41 +615,41 @@ fn view_changes_are_saved_with_a_delay() {
     assert_eq!(story.saved_view.take(), Some(expected));
 
     story.advance(Duration::from_mins(1));
-    assert_eq!(story.saved_view, None, "once is enough");
+    assert_eq!(story.saved_view, None, "saved once");
     story.press(&["1", "q"]);
     let expected = list_view(Tab::All, SortOrder::new(SortColumn::Title), "neon");
-    assert_eq!(story.saved_view, Some(expected), "at once on the way out");
+    assert_eq!(story.saved_view, Some(expected), "saved at once on quit");
 }
 
 #[test]
 fn the_last_view_is_restored_at_start() {
-    let lens = list_view(
+    let saved_view = list_view(
         Tab::Failed,
         SortOrder::new(SortColumn::Age).flipped(),
         "!code:422",
     );
-    let recalled = |lens: &ListView| {
+    let session_loaded = |saved_view: &ListView| {
         Msg::SessionLoaded(Ok(SavedSession {
-            list_view: lens.clone(),
+            list_view: saved_view.clone(),
             ..SavedSession::default()
         }))
     };
     let mut state = program().still_loading().build();
-    update(&mut state, recalled(&lens), now());
+    update(&mut state, session_loaded(&saved_view), now());
     let tasks = six_tasks().into_iter().map(TaskBuilder::build).collect();
     update(&mut state, Msg::ListLoaded(Ok(tasks)), now());
     assert_eq!(
         (state.list_view(), shown_rows(&state).as_str()),
-        (&lens, "a5")
+        (&saved_view, "a5")
     );
 
     let mut state = program().with_all(six_tasks()).build();
     press(&mut state, &["2"]);
-    update(&mut state, recalled(&lens), now());
+    update(&mut state, session_loaded(&saved_view), now());
     assert_eq!(
         state.tab(),
         Tab::Active,
-        "what was chosen since the start stays"
+        "the tab chosen since startup is kept"
     );
 }
 
@@ -658,18 +665,18 @@ fn the_session_is_loaded_once_after_a_retry() {
     story.advance(Duration::from_secs(6));
     story.send(Msg::ListLoaded(Ok(Vec::new())));
 
-    let recalls = |(_, effect): &&(Duration, Effect)| *effect == Effect::LoadSession;
-    assert_eq!(story.effects.iter().filter(recalls).count(), 0);
+    let is_session_load = |(_, effect): &&(Duration, Effect)| *effect == Effect::LoadSession;
+    assert_eq!(story.effects.iter().filter(is_session_load).count(), 0);
     story.press(&["u"]);
     story.press(&["u"]);
-    assert_eq!(story.message(), "Nothing to undo.", "it is taken back once");
+    assert_eq!(story.message(), "Nothing to undo.", "it is undone once");
 
-    // Where the last run could not be recalled either, it is asked for again.
+    // A failed session load is retried with the list.
     let mut story = Story::from_program(program());
     story.send(Msg::SessionLoaded(Err(StoreError::Busy)));
     story.send(Msg::ListLoaded(Err(StoreError::Busy)));
     story.advance(Duration::from_secs(6));
-    assert_eq!(story.effects.iter().filter(recalls).count(), 1);
+    assert_eq!(story.effects.iter().filter(is_session_load).count(), 1);
 }
 
 #[test]
