@@ -1,5 +1,5 @@
-//! What a frame and a key cost, in memory taken, however long the list is. No clock: a busy machine
-//! changes nothing.
+//! Allocations of a frame and of a key press must not grow with the list. Nothing is timed, so the
+//! load of the machine does not matter.
 
 mod support;
 
@@ -16,11 +16,10 @@ use support::{now, press, program, resize, task};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How much more the long list may cost than the short one: numbers are wider, and vectors have
-/// other sizes.
+/// Allocations that the long list may need beyond the short one: numbers are wider and vectors
+/// grow in other steps.
 const MAX_DIFFERENCE: usize = 100;
 
-/// Returns a list with as many tasks, on the screen of a large terminal.
 fn state_with_tasks(count: usize) -> State {
     let tasks = (0..count).map(|number| {
         task(&format!("task-{number:05}"))
@@ -32,7 +31,6 @@ fn state_with_tasks(count: usize) -> State {
     state
 }
 
-/// Returns what was taken while `work` ran.
 fn measure_allocations(work: impl FnOnce()) -> Stats {
     let region = Region::new(ALLOCATOR);
     work();
@@ -51,7 +49,7 @@ fn frame_cost_is_independent_of_list_length() {
             });
             drawn.unwrap();
         };
-        // The first frame fills what is kept between frames.
+        // The first frame fills the caches.
         draw(&state);
         press(&mut state, &["j"]);
         draw(&state);
@@ -61,18 +59,18 @@ fn frame_cost_is_independent_of_list_length() {
     });
 
     let [short, long] = costs;
-    for (what, (short, long)) in ["a frame", "a key"].iter().zip(short.iter().zip(&long)) {
+    for (name, (short, long)) in ["a frame", "a key"].iter().zip(short.iter().zip(&long)) {
         assert!(
-            short.allocations > 0 || *what == "a key",
-            "nothing was counted"
+            short.allocations > 0 || *name == "a key",
+            "no allocation was counted"
         );
         assert!(
             long.allocations <= short.allocations + MAX_DIFFERENCE,
-            "{what}: {short:?} {long:?}"
+            "{name}: {short:?} {long:?}"
         );
         assert!(
             long.bytes_allocated <= short.bytes_allocated * 2 + 16 * 1024,
-            "{what}: {short:?} {long:?}"
+            "{name}: {short:?} {long:?}"
         );
     }
 }

@@ -1,12 +1,9 @@
-//! Pictures as the core sees them: when they are ordered, how they end, and the room the screen
-//! leaves for them.
+//! Tests of previews in the app core: when they are requested, how they end, and the space that
+//! the screen reserves for them.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code: what is not as expected is to fail loudly"
-)]
+#![expect(clippy::unwrap_used, reason = "tests panic on unexpected values")]
 
-#[expect(dead_code, reason = "this file needs a part of the harness")]
+#[expect(dead_code, reason = "this file uses part of the harness")]
 #[path = "support/pty.rs"]
 mod pty;
 mod support;
@@ -29,7 +26,7 @@ use pty::{Pty, PtyLaunch};
 use ratatui::{Terminal, backend::TestBackend};
 use support::{id, now, press, program, resize, task};
 
-/// The end of what the terminal is asked.
+/// The end of the query for the cell size.
 const CELL_SIZE_QUERY: &[u8] = b"\x1b[16t\x1b[c";
 
 const CELL_AREA: CellArea = CellArea {
@@ -37,7 +34,7 @@ const CELL_AREA: CellArea = CellArea {
     height: 6,
 };
 
-/// Returns a task whose result is on the disk.
+/// Returns a task whose result is saved to disk.
 fn saved_task(name: &str) -> WatchedTask {
     let ready = task(name).ready("5m").created("14:00");
     let mut watched = ready.source("https://ex.com/in.mp4").build();
@@ -47,7 +44,7 @@ fn saved_task(name: &str) -> WatchedTask {
     watched
 }
 
-/// Returns a program with two saved tasks and one that is only ready.
+/// Returns a state with two saved tasks and a ready one.
 fn state_with_three_tasks(preview: PreviewMode) -> State {
     let mut state = program()
         .set(|settings| settings.preview_mode = preview)
@@ -59,38 +56,34 @@ fn state_with_three_tasks(preview: PreviewMode) -> State {
     state
 }
 
-fn measure_layout(state: &mut State, room: Option<CellArea>) -> Vec<PreviewRequest> {
+fn measure_layout(state: &mut State, preview_area: Option<CellArea>) -> Vec<PreviewRequest> {
     let msg = Msg::LayoutMeasured {
         max_scroll: 0,
-        preview_area: room,
+        preview_area,
     };
     preview_requests(update(state, msg, now()))
 }
 
 fn preview_requests(effects: Vec<Effect>) -> Vec<PreviewRequest> {
-    let of = |effect| {
-        let Effect::RenderPreview(order) = effect else {
+    let as_request = |effect| {
+        let Effect::RenderPreview(request) = effect else {
             return None;
         };
-        Some(*order)
+        Some(*request)
     };
-    effects.into_iter().filter_map(of).collect()
+    effects.into_iter().filter_map(as_request).collect()
 }
 
 fn finish_preview(
     state: &mut State,
-    number: PreviewId,
+    id: PreviewId,
     result: Result<(), PreviewError>,
 ) -> Vec<PreviewRequest> {
-    preview_requests(update(
-        state,
-        Msg::PreviewReady { id: number, result },
-        now(),
-    ))
+    preview_requests(update(state, Msg::PreviewReady { id, result }, now()))
 }
 
 fn preview_stage(state: &State) -> Option<PreviewStage> {
-    state.preview().map(|picture| picture.stage)
+    state.preview().map(|preview| preview.stage)
 }
 
 #[test]
@@ -99,17 +92,17 @@ fn previews_are_requested_once_when_they_fit() {
     assert_eq!(
         preview_requests(press(&mut state, &["G", "g"])),
         [],
-        "no room yet"
+        "no space yet"
     );
 
-    let [order] = &measure_layout(&mut state, Some(CELL_AREA))[..] else {
-        panic!("one order")
+    let [request] = &measure_layout(&mut state, Some(CELL_AREA))[..] else {
+        panic!("expected one request")
     };
-    assert_eq!((&order.task, order.area), (&id("a"), CELL_AREA));
-    assert_eq!(order.result.to_str(), Some("/saved/a.mp4"));
-    assert_eq!(order.input_link().as_str(), "https://ex.com/in.mp4");
+    assert_eq!((&request.task, request.area), (&id("a"), CELL_AREA));
+    assert_eq!(request.result.to_str(), Some("/saved/a.mp4"));
+    assert_eq!(request.input_link().as_str(), "https://ex.com/in.mp4");
     assert_eq!(preview_stage(&state), Some(PreviewStage::Rendering));
-    assert_eq!(finish_preview(&mut state, order.id, Ok(())), []);
+    assert_eq!(finish_preview(&mut state, request.id, Ok(())), []);
     assert_eq!(preview_stage(&state), Some(PreviewStage::Shown));
     assert_eq!(preview_requests(update(&mut state, Msg::Tick, now())), []);
 
@@ -129,10 +122,14 @@ fn one_preview_pair_is_read_at_a_time() {
     assert_eq!(
         press(&mut state, &["j"]).first(),
         Some(&Effect::StopPreview(first.id)),
-        "nobody sees it any more"
+        "it is no longer visible"
     );
-    assert_eq!(preview_stage(&state), None, "those of another task");
-    // It was made just before.
+    assert_eq!(
+        preview_stage(&state),
+        None,
+        "the preview is of another task"
+    );
+    // It was rendered just before the stop.
     let second = finish_preview(&mut state, first.id, Ok(())).pop().unwrap();
     assert_eq!(second.task, id("b"));
     assert_eq!(finish_preview(&mut state, first.id, Ok(())), []);
@@ -143,7 +140,7 @@ fn one_preview_pair_is_read_at_a_time() {
     assert_eq!(
         preview_requests(press(&mut state, &["j"])),
         [],
-        "nothing saved"
+        "no saved result"
     );
     assert!(!state.wants_preview());
 }
@@ -152,18 +149,18 @@ fn one_preview_pair_is_read_at_a_time() {
 fn skipped_previews_are_cancelled_and_requested_again() {
     let mut state = state_with_three_tasks(PreviewMode::Auto);
     let first = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
-    let stops = |effects: Vec<Effect>| {
+    let count_stops = |effects: Vec<Effect>| {
         let is_stop = |effect: &&Effect| matches!(effect, Effect::StopPreview(_));
         effects.iter().filter(is_stop).count()
     };
-    // The window grows: what is read now is as good for the larger room.
+    // A larger window does not stop the running preview.
     let larger = CellArea {
         width: 30,
         ..CELL_AREA
     };
     let (max_scroll, preview_area) = (0, Some(larger));
     assert_eq!(
-        stops(update(
+        count_stops(update(
             &mut state,
             Msg::LayoutMeasured {
                 max_scroll,
@@ -173,22 +170,26 @@ fn skipped_previews_are_cancelled_and_requested_again() {
         )),
         0
     );
-    assert_eq!(stops(press(&mut state, &["?", "?"])), 0, "a box over it");
+    assert_eq!(
+        count_stops(press(&mut state, &["?", "?"])),
+        0,
+        "a dialog in front"
+    );
 
-    // Down, past a task without a picture, and up again, before the answer.
-    assert_eq!(stops(press(&mut state, &["j", "j", "k", "k"])), 1);
+    // Down past a task without a preview and up again, before the answer.
+    assert_eq!(count_stops(press(&mut state, &["j", "j", "k", "k"])), 1);
     assert_eq!(preview_stage(&state), Some(PreviewStage::Stopping));
-    let again = finish_preview(&mut state, first.id, Err(PreviewError::Stopped));
-    let [again] = &again[..] else {
-        panic!("{again:?}")
+    let requests = finish_preview(&mut state, first.id, Err(PreviewError::Stopped));
+    let [second] = &requests[..] else {
+        panic!("{requests:?}")
     };
-    assert_eq!((&again.task, again.area), (&id("a"), larger));
+    assert_eq!((&second.task, second.area), (&id("a"), larger));
     assert_eq!(preview_stage(&state), Some(PreviewStage::Rendering));
     assert_eq!(state.preview_error(), None);
 
-    assert_eq!(stops(press(&mut state, &["G"])), 1);
+    assert_eq!(count_stops(press(&mut state, &["G"])), 1);
     assert_eq!(
-        finish_preview(&mut state, again.id, Err(PreviewError::Stopped)),
+        finish_preview(&mut state, second.id, Err(PreviewError::Stopped)),
         []
     );
     assert_eq!(preview_requests(press(&mut state, &["g"])).len(), 1);
@@ -197,8 +198,8 @@ fn skipped_previews_are_cancelled_and_requested_again() {
 #[test]
 fn failed_previews_are_retried_on_a_key() {
     let mut state = state_with_three_tasks(PreviewMode::Auto);
-    let order = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
-    finish_preview(&mut state, order.id, Err(PreviewError::Unreadable));
+    let request = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
+    finish_preview(&mut state, request.id, Err(PreviewError::Unreadable));
     assert_eq!(state.preview_error(), Some(PreviewError::Unreadable));
     assert_eq!(preview_requests(update(&mut state, Msg::Tick, now())), []);
     assert!(!state.wants_preview());
@@ -208,7 +209,7 @@ fn failed_previews_are_retried_on_a_key() {
     assert_eq!(
         preview_requests(press(&mut state, &["k"])),
         [],
-        "the same everywhere"
+        "ffmpeg is missing for every task"
     );
     assert_eq!(state.preview_error(), Some(PreviewError::NoFfmpeg));
 
@@ -240,7 +241,7 @@ fn draw_detail(state: &State) -> (DrawResult, String) {
 #[test]
 fn space_is_reserved_only_for_possible_previews() {
     let mut state = state_with_three_tasks(PreviewMode::Auto);
-    for (size, keys, has_room) in [
+    for (size, keys, is_reserved) in [
         ((120, 36), &[][..], true),
         ((200, 50), &[], true),
         ((80, 24), &[], false),
@@ -256,22 +257,25 @@ fn space_is_reserved_only_for_possible_previews() {
         let (drawn, screen) = draw_detail(&state);
         assert_eq!(
             drawn.preview_area.is_some(),
-            has_room,
+            is_reserved,
             "{size:?} {keys:?}\n{screen}"
         );
-        let Some(place) = drawn.preview_placement else {
+        let Some(placement) = drawn.preview_placement else {
             continue;
         };
-        let room = drawn.preview_area.unwrap();
-        for area in [place.input, place.result] {
-            assert_eq!((area.width, area.height), (room.width, room.height));
-            assert!(area.right() < size.0 && area.bottom() < size.1, "{area:?}");
+        let area = drawn.preview_area.unwrap();
+        for image in [placement.input, placement.result] {
+            assert_eq!((image.width, image.height), (area.width, area.height));
+            assert!(
+                image.right() < size.0 && image.bottom() < size.1,
+                "{image:?}"
+            );
         }
-        assert!(place.input.right() < place.result.x);
-        let above = usize::from(place.input.y) - 1;
-        let names = screen.lines().nth(above).unwrap();
+        assert!(placement.input.right() < placement.result.x);
+        let above = usize::from(placement.input.y) - 1;
+        let captions = screen.lines().nth(above).unwrap();
         assert!(
-            names.contains("input") && names.contains("result"),
+            captions.contains("input") && captions.contains("result"),
             "{screen}"
         );
     }
@@ -279,16 +283,16 @@ fn space_is_reserved_only_for_possible_previews() {
     press(&mut state, &["Esc"]);
     resize(&mut state, (120, 36));
     press(&mut state, &["?"]);
-    let (under, _) = draw_detail(&state);
+    let (covered, _) = draw_detail(&state);
     assert!(
-        under.preview_area.is_some() && under.preview_placement.is_none(),
-        "hidden by a box"
+        covered.preview_area.is_some() && covered.preview_placement.is_none(),
+        "hidden by a dialog"
     );
     press(&mut state, &["Esc"]);
 
-    let order = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
+    let request = measure_layout(&mut state, Some(CELL_AREA)).pop().unwrap();
     assert!(draw_detail(&state).1.contains("reading"));
-    finish_preview(&mut state, order.id, Err(PreviewError::NoFfmpeg));
+    finish_preview(&mut state, request.id, Err(PreviewError::NoFfmpeg));
     let (failed, screen) = draw_detail(&state);
     assert_eq!(
         (failed.preview_area, failed.preview_placement),
@@ -297,12 +301,14 @@ fn space_is_reserved_only_for_possible_previews() {
     assert!(screen.contains("install ffmpeg to see input"), "{screen}");
 }
 
-/// Counts how often bytes occur among others.
-fn count_occurrences(all: &[u8], one: &[u8]) -> usize {
-    all.windows(one.len()).filter(|part| *part == one).count()
+fn count_occurrences(bytes: &[u8], pattern: &[u8]) -> usize {
+    bytes
+        .windows(pattern.len())
+        .filter(|window| *window == pattern)
+        .count()
 }
 
-/// Starts a demo in which this script is ffmpeg, and saves its first result.
+/// Starts a demo with the script as ffmpeg and saves the first result.
 fn start_and_save(home: &Path, script: &str) -> Pty {
     let program = home.join("ffmpeg");
     fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -316,9 +322,9 @@ fn start_and_save(home: &Path, script: &str) -> Pty {
         .env("PATH", &format!("{folder}:{path}"))
         .env("LANG", "C.UTF-8")
         .size(120, 36);
-    // The test itself may run in tmux or over SSH, where nothing would be shown.
-    for between in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY", "NO_COLOR"] {
-        launch = launch.env(between, "");
+    // The test may run in tmux or over SSH, where previews are off.
+    for variable in ["SSH_CONNECTION", "SSH_TTY", "TMUX", "STY", "NO_COLOR"] {
+        launch = launch.env(variable, "");
     }
     let mut pty = launch.spawn();
     pty.wait_for_text("\"hero loop\" is ready.");
@@ -327,7 +333,7 @@ fn start_and_save(home: &Path, script: &str) -> Pty {
     assert_eq!(
         count_occurrences(pty.raw(), CELL_SIZE_QUERY),
         0,
-        "nothing is shown yet"
+        "no query before a preview"
     );
     pty.type_bytes(b"gw");
     pty
@@ -336,36 +342,36 @@ fn start_and_save(home: &Path, script: &str) -> Pty {
 #[test]
 fn a_running_preview_dies_with_the_program() {
     let home = tempfile::tempdir().unwrap();
-    let mark = format!("34.{}", std::process::id());
-    let hangs = || {
+    let marker = format!("34.{}", std::process::id());
+    let is_running = || {
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let mut lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-        lines.any(|line| count_occurrences(&line, mark.as_bytes()) > 0)
+        lines.any(|line| count_occurrences(&line, marker.as_bytes()) > 0)
     };
-    let mut pty = start_and_save(home.path(), &format!("sleep {mark}"));
-    pty.wait_until("ffmpeg", |_| hangs());
+    let mut pty = start_and_save(home.path(), &format!("sleep {marker}"));
+    pty.wait_until("ffmpeg", |_| is_running());
 
     pty.type_bytes(b"q");
 
-    pty.wait_until("the end", |pty| pty.code() == Some(0));
-    pty.wait_until("the end of ffmpeg", |_| !hangs());
+    pty.wait_until("the exit", |pty| pty.code() == Some(0));
+    pty.wait_until("ffmpeg to exit", |_| !is_running());
 }
 
 #[test]
 fn the_cell_size_is_queried_only_for_previews() {
     let home = tempfile::tempdir().unwrap();
     let mut pty = start_and_save(home.path(), r"printf 'P6\n2 1\n255\nABCDEF'");
-    pty.wait_until("a question", |pty| {
+    pty.wait_until("the cell size query", |pty| {
         count_occurrences(pty.raw(), CELL_SIZE_QUERY) == 1
     });
 
     pty.type_bytes(b"\x1bP>|XTerm(379)\x1b\\\x1b[6;16;8t\x1b[?62;4;22c?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"?");
-    pty.wait_until("two sixel pictures", |pty| {
+    pty.wait_until("two sixel images", |pty| {
         count_occurrences(pty.raw(), b"\x1bP") >= 2
     });
     pty.type_bytes(b"q");
-    pty.wait_until("the end", |pty| pty.code() == Some(0));
+    pty.wait_until("the exit", |pty| pty.code() == Some(0));
     assert_eq!(count_occurrences(pty.raw(), CELL_SIZE_QUERY), 1);
 }

@@ -1,9 +1,6 @@
-//! The filter language against tasks of every kind, and the orders a list can stand in.
+//! Tests of the filter language against one task of each kind, and of every sort order.
 
-#![expect(
-    clippy::expect_used,
-    reason = "test code: a wrong literal is to fail loudly"
-)]
+#![expect(clippy::expect_used, reason = "tests panic on invalid literals")]
 
 mod support;
 
@@ -18,7 +15,6 @@ use kietop::domain::{
 };
 use support::{TaskBuilder, line, now, task};
 
-/// Returns one task of each kind.
 fn sample_tasks() -> Vec<WatchedTask> {
     let builders: [TaskBuilder; 10] = [
         task("aa11")
@@ -59,7 +55,6 @@ fn sample_tasks() -> Vec<WatchedTask> {
     builders.into_iter().map(TaskBuilder::build).collect()
 }
 
-/// Returns a list of these tasks.
 fn build_list(tasks: &[WatchedTask]) -> Watchlist {
     let mut list = Watchlist::new(DEFAULT_RETENTION);
     for watched in tasks {
@@ -68,15 +63,15 @@ fn build_list(tasks: &[WatchedTask]) -> Watchlist {
     list
 }
 
-/// Returns the ids that pass a filter, in the order of `tasks`.
+/// Returns the ids of the sample tasks that match `filter`, in list order.
 fn matching_tasks(filter: &str) -> String {
     let tasks = sample_tasks();
-    let query = Query::parse(filter).expect("a filter");
-    let sight = FilterContext::new(&build_list(&tasks), now());
+    let query = Query::parse(filter).expect("a valid filter");
+    let context = FilterContext::new(&build_list(&tasks), now());
     let mut searcher = Searcher::default();
     let ids = tasks
         .iter()
-        .filter(|watched| query.matches(watched, &sight, &mut searcher))
+        .filter(|watched| query.matches(watched, &context, &mut searcher))
         .map(|watched| watched.id().as_str());
     ids.collect::<Vec<_>>().join(" ")
 }
@@ -86,7 +81,7 @@ fn filters_match_the_right_tasks() {
     let all = "aa11 bb22 cc33 dd44 ee55 ff66 a177 b288 c399 d4aa";
     let table = [
         ("", all),
-        // Words, wherever a person would look for them.
+        // Words, matched in every text field.
         ("neon", "aa11"),
         ("NEON rain", "aa11"),
         ("ncity", "aa11"),
@@ -103,14 +98,14 @@ fn filters_match_the_right_tasks() {
         ("\"slow pan\"", "aa11"),
         ("\"pan slow\"", ""),
         ("\"a \\\"quoted\\\"\"", "d4aa"),
-        // One place.
+        // Words in one field.
         ("label:neon", "aa11"),
         ("label:summer", ""),
         ("prompt:summer", "bb22"),
         ("id:a1", "aa11 a177"),
         ("error:longer", "ff66"),
         ("error:\"real person\"", "ee55"),
-        // States, by JSON's words and the screen's.
+        // States, by their names in JSON and on the screen.
         ("state:generating", "aa11 bb22"),
         ("state:late", "bb22"),
         ("state:active", "aa11 bb22 b288 c399 d4aa"),
@@ -123,7 +118,7 @@ fn filters_match_the_right_tasks() {
         ("state:expiring", "dd44"),
         ("state:expired", "a177"),
         ("state:ready !state:expired", "cc33"),
-        // A bare word for a state finds the tasks in it, and what has it in its texts.
+        // A bare state name matches tasks in that state and tasks with the word in their texts.
         ("ready", "cc33 a177"),
         ("LATE", "bb22"),
         ("!active !failed", "cc33 dd44 a177"),
@@ -149,27 +144,27 @@ fn filters_match_the_right_tasks() {
 
 #[test]
 fn matches_are_highlighted_in_the_title() {
-    let places = |filter: &str, title: &str| {
+    let positions = |filter: &str, title: &str| {
         let query = Query::parse(filter).unwrap();
         query.match_positions(title, &mut Searcher::default())
     };
 
-    assert_eq!(places("city", "neon city"), [5, 6, 7, 8]);
-    assert_eq!(places("neon label:on", "neon"), [0, 1, 2, 3]);
-    assert_eq!(places("雨 !街 state:failed", "夜の雨の街"), [2]);
-    assert!(places("!neon id:neon", "neon").is_empty());
+    assert_eq!(positions("city", "neon city"), [5, 6, 7, 8]);
+    assert_eq!(positions("neon label:on", "neon"), [0, 1, 2, 3]);
+    assert_eq!(positions("雨 !街 state:failed", "夜の雨の街"), [2]);
+    assert!(positions("!neon id:neon", "neon").is_empty());
 }
 
-/// Returns the ids in an order.
+/// Returns the ids of the sample tasks in `order`.
 fn sorted_tasks(order: SortOrder) -> String {
     let list = build_list(&sample_tasks());
-    let mut view = VisibleRows::default();
-    let lens = ListView {
+    let mut rows = VisibleRows::default();
+    let list_view = ListView {
         order,
         ..ListView::default()
     };
-    view.set_view(lens, &list, now());
-    let ids: Vec<_> = view.ids().iter().map(TaskId::as_str).collect();
+    rows.set_view(list_view, &list, now());
+    let ids: Vec<_> = rows.ids().iter().map(TaskId::as_str).collect();
     ids.join(" ")
 }
 
@@ -234,14 +229,14 @@ fn every_sort_order_keeps_unknown_values_last() {
 #[test]
 fn files_on_disk_count_as_saved() {
     let mut watched = task("a").ready("1m").created_ago("1h").build();
-    let query = Query::parse("state:saved").expect("a filter");
-    let sight = FilterContext::new(&build_list(&[]), now());
+    let query = Query::parse("state:saved").expect("a valid filter");
+    let context = FilterContext::new(&build_list(&[]), now());
     let mut searcher = Searcher::default();
-    assert!(!query.matches(&watched, &sight, &mut searcher));
+    assert!(!query.matches(&watched, &context, &mut searcher));
 
     watched.mark_saved(1, "/videos/a.mp4".into());
 
-    assert!(query.matches(&watched, &sight, &mut searcher));
+    assert!(query.matches(&watched, &context, &mut searcher));
 }
 
 #[test]
@@ -258,21 +253,21 @@ fn sort_orders_are_stored_by_name() {
 
 #[test]
 fn a_link_without_expiry_differs_from_no_link() {
-    let made =
+    let ready_without_expiry =
         |id: &str| task(id).finished("1m", CallbackStatus::Delivered, &["https://ex.com/1.mp4"]);
     let tasks = [
         task("a").ready("1m").created_ago("1h").build(),
-        made("b").build(),
+        ready_without_expiry("b").build(),
         task("c").running().created_ago("1m").build(),
     ];
     let list = build_list(&tasks);
-    let mut view = VisibleRows::default();
-    let lens = ListView {
+    let mut rows = VisibleRows::default();
+    let list_view = ListView {
         order: SortOrder::new(SortColumn::Link),
         ..ListView::default()
     };
-    view.set_view(lens, &list, now());
+    rows.set_view(list_view, &list, now());
 
-    let ids: Vec<_> = view.ids().iter().map(TaskId::as_str).collect();
+    let ids: Vec<_> = rows.ids().iter().map(TaskId::as_str).collect();
     assert_eq!(ids, ["a", "b", "c"]);
 }

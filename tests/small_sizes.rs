@@ -1,5 +1,5 @@
-//! Every size and every character, on every screen: nothing panics, and nothing that could act gets
-//! into a cell.
+//! Every screen at every small size and with every character: drawing never panics, and no cell
+//! holds a harmful character.
 
 #![expect(clippy::expect_used, reason = "test code")]
 
@@ -42,14 +42,14 @@ use support::{
 };
 use unicode_width::UnicodeWidthChar as _;
 
-/// Nothing is drawn on more than this (`runtime/terminal/output.rs`).
+/// The largest screen that is drawn (`runtime/terminal/output.rs`).
 const MAX_SCREEN: (u16, u16) = (1000, 500);
 
-/// Combining marks that may stand on one character.
+/// The most combining marks on one character.
 const MAX_COMBINING_MARKS: usize = 4;
 
-/// The screens and the boxes over them, by the keys that lead there from the list; what does not
-/// open changes nothing.
+/// The keys that open each screen and dialog from the list. Keys without effect on a list leave it
+/// unchanged.
 const KEY_PATHS: [&[&str]; 19] = [
     &[],
     &["Enter"],
@@ -72,7 +72,7 @@ const KEY_PATHS: [&[&str]; 19] = [
     &["*", "W"],
 ];
 
-/// Is a terminal that takes everything and shows it to nobody: what counts is the buffer before it.
+/// A backend that discards all output: the tests look at the buffer.
 struct NullBackend;
 
 impl Backend for NullBackend {
@@ -116,7 +116,7 @@ impl Backend for NullBackend {
     }
 }
 
-/// Is one canvas for all sizes: a frame is drawn into one buffer, and neither compared nor copied.
+/// A terminal for all sizes: it draws each frame into one buffer, without a diff or a copy.
 struct OffscreenTerminal(Terminal<NullBackend>);
 
 impl OffscreenTerminal {
@@ -128,14 +128,14 @@ impl OffscreenTerminal {
         resize(state, size);
         self.0
             .resize(Rect::new(0, 0, size.0, size.1))
-            .expect("another size");
+            .expect("a resize");
         self.0.current_buffer_mut().reset();
         let mut frame = self.0.get_frame();
-        let most_scroll = ui::draw(&mut frame, state, now(), theme).max_scroll;
+        let max_scroll = ui::draw(&mut frame, state, now(), theme).max_scroll;
         update(
             state,
             Msg::LayoutMeasured {
-                max_scroll: most_scroll,
+                max_scroll,
                 preview_area: None,
             },
             now(),
@@ -144,8 +144,7 @@ impl OffscreenTerminal {
     }
 }
 
-/// Returns the four lists every screen must stand: none, one of each kind, nothing but failures,
-/// and texts that hurt.
+/// Returns four lists: no tasks, one task of each kind, failed tasks only, and hostile texts.
 fn sample_programs() -> [ProgramBuilder; 4] {
     let url = format!("https://tempfile.example/{}/v.mp4", "deep/".repeat(30));
     let mixed = program()
@@ -202,23 +201,23 @@ fn sample_programs() -> [ProgramBuilder; 4] {
     ]
 }
 
-/// Goes a way, and answers where the raw record is asked for, with that text in it; also an odd
-/// answer holds it.
-fn follow_keys(state: &mut State, way: &[&str], text: &str) {
-    press(state, way);
-    if way == ["M"] {
-        let mut noticed = ResponseNotes::default();
-        noticed.add(Anomaly::DuplicateKey);
-        noticed.keep_excerpt(text);
+/// Presses the keys, and supplies a raw record or an anomaly with `text` where the screen shows
+/// one.
+fn follow_keys(state: &mut State, keys: &[&str], text: &str) {
+    press(state, keys);
+    if keys == ["M"] {
+        let mut notes = ResponseNotes::default();
+        notes.add(Anomaly::DuplicateKey);
+        notes.keep_excerpt(text);
         let msg = Msg::Polled {
             task: id("a"),
             attempt: PollAttempt(u32::MAX),
             answer: Box::new(Err(PollError::Malformed(line(text)))),
-            notes: noticed,
+            notes,
         };
         update(state, msg, now());
     }
-    if way == ["i"] {
+    if keys == ["i"] {
         let json = serde_json::json!({"taskId": "a", "data": {"prompt": text}}).to_string();
         let raw = format!("{json} {text}");
         let msg = Msg::RawResponseRead {
@@ -232,16 +231,15 @@ fn follow_keys(state: &mut State, way: &[&str], text: &str) {
     }
 }
 
-/// Returns every screen of a program. A way that leads nowhere on this list is the list once more,
-/// and left out.
+/// Returns every screen of a program, without key paths that stay on the list.
 fn all_screens(program: &ProgramBuilder) -> Vec<State> {
     let mut screens: Vec<_> = KEY_PATHS
         .iter()
-        .filter_map(|way| {
+        .filter_map(|keys| {
             let mut state = program.clone().build();
-            follow_keys(&mut state, way, "plain");
-            let is_elsewhere = state.screen() != MainScreen::List || state.overlay().is_some();
-            (way.is_empty() || is_elsewhere).then_some(state)
+            follow_keys(&mut state, keys, "plain");
+            let has_opened = state.screen() != MainScreen::List || state.overlay().is_some();
+            (keys.is_empty() || has_opened).then_some(state)
         })
         .collect();
     screens.push(program.clone().still_loading().build());
@@ -272,23 +270,23 @@ fn all_screens(program: &ProgramBuilder) -> Vec<State> {
 #[test]
 fn every_key_path_opens_a_screen() {
     let [_, mixed, _, _] = sample_programs();
-    let mut canvas = OffscreenTerminal::new();
-    let mut draw = |way: &[&str]| {
+    let mut terminal = OffscreenTerminal::new();
+    let mut draw = |keys: &[&str]| {
         let mut state = mixed.clone().build();
-        // The one with a picture to see and several results.
+        // The task with several results.
         press(&mut state, &["G"]);
-        follow_keys(&mut state, way, "plain");
-        canvas.draw(&mut state, (100, 40), &Theme::ansi()).clone()
+        follow_keys(&mut state, keys, "plain");
+        terminal.draw(&mut state, (100, 40), &Theme::ansi()).clone()
     };
     let list = draw(&[]);
-    for way in KEY_PATHS.iter().skip(1) {
-        let drawn = draw(way);
+    for keys in KEY_PATHS.iter().skip(1) {
+        let drawn = draw(keys);
         let changed = list
             .content()
             .iter()
             .zip(drawn.content())
             .filter(|(a, b)| a != b);
-        assert!(changed.count() > 20, "{way:?} opens nothing");
+        assert!(changed.count() > 20, "{keys:?} opens nothing");
     }
 }
 
@@ -297,22 +295,22 @@ fn every_small_size_is_drawn() {
     let states: Vec<_> = sample_programs().iter().flat_map(all_screens).collect();
     let themes = [Theme::ansi(), Theme::monochrome().with_ascii()];
     let drawn = AtomicUsize::new(0);
-    // Two threads: the suite is to be done within minutes on two cores.
+    // Two threads keep the suite within minutes on two cores.
     std::thread::scope(|scope| {
         for half in [0, 1] {
             let (states, themes, drawn) = (&states, &themes, &drawn);
             scope.spawn(move || {
-                let mut canvas = OffscreenTerminal::new();
+                let mut terminal = OffscreenTerminal::new();
                 for mut state in states.iter().skip(half).step_by(2).cloned() {
                     for width in 0..=40 {
                         for height in 0..=40 {
-                            let [fine, plain] = themes;
+                            let [unicode, ascii] = themes;
                             let theme = if (width + height) % 2 == 0 {
-                                fine
+                                unicode
                             } else {
-                                plain
+                                ascii
                             };
-                            canvas.draw(&mut state, (width, height), theme);
+                            terminal.draw(&mut state, (width, height), theme);
                             drawn.fetch_add(1, Ordering::Relaxed);
                         }
                     }
@@ -331,23 +329,23 @@ fn many_resizes_are_drawn() {
         (seed >> 8) % sides
     };
     let mut states: Vec<_> = sample_programs().iter().flat_map(all_screens).collect();
-    let mut canvas = OffscreenTerminal::new();
+    let mut terminal = OffscreenTerminal::new();
     for _ in 0..900 {
-        let mut length = |usual: u32| match roll(40) {
+        let mut length = |limit: u32| match roll(40) {
             0 => 0,
             1 => u16::MAX,
             2 => 1,
-            _ => u16::try_from(roll(usual)).expect("a side"),
+            _ => u16::try_from(roll(limit)).expect("a u16"),
         };
         let (width, height) = (length(200), length(60));
         let size = (width.min(MAX_SCREEN.0), height.min(MAX_SCREEN.1));
-        let at = usize::try_from(roll(1000)).expect("a place") % states.len();
-        let state = states.get_mut(at).expect("a state");
-        canvas.draw(state, size, &Theme::ansi());
+        let index = usize::try_from(roll(1000)).expect("a usize") % states.len();
+        let state = states.get_mut(index).expect("a state");
+        terminal.draw(state, size, &Theme::ansi());
     }
 }
 
-/// Tells what must not be in a cell, if it is.
+/// Describes the first cell with a harmful character or too many combining marks.
 fn find_harmful_cell(buffer: &Buffer) -> Option<String> {
     buffer.content().iter().find_map(|cell| {
         let symbol = cell.symbol();
@@ -360,7 +358,7 @@ fn find_harmful_cell(buffer: &Buffer) -> Option<String> {
     })
 }
 
-/// Puts a text into every field that takes one.
+/// Returns a task with `text` in every text field.
 fn task_with_text(name: &str, text: &str) -> TaskBuilder {
     let url = format!("https://ex.com/{text}");
     task(name)
@@ -379,20 +377,20 @@ fn task_with_text(name: &str, text: &str) -> TaskBuilder {
         )
 }
 
-/// Draws every screen of one task that holds the text everywhere, on a terminal that shows much of
+/// Draws screens of a task with `text` in every field, on a terminal large enough to show much of
 /// it.
-fn assert_harmless(canvas: &mut OffscreenTerminal, text: &str, ways: &[&[&str]]) {
+fn assert_harmless(terminal: &mut OffscreenTerminal, text: &str, key_paths: &[&[&str]]) {
     let first = text.chars().next().map(u32::from).unwrap_or_default();
     let program = program()
         .with_list_name(text)
         .with(task_with_text("a", text));
-    for way in ways {
+    for keys in key_paths {
         let mut state = program.clone().build();
-        follow_keys(&mut state, way, text);
+        follow_keys(&mut state, keys, text);
         let event = JournalEvent::CheckFailed(line(text));
         load_journal(&mut state, "a", &[("14:28:59", event)]);
-        let found = find_harmful_cell(canvas.draw(&mut state, (180, 80), &Theme::ansi()));
-        assert_eq!(found, None, "from U+{first:04X} on, by {way:?}");
+        let found = find_harmful_cell(terminal.draw(&mut state, (180, 80), &Theme::ansi()));
+        assert_eq!(found, None, "from U+{first:04X} on, by {keys:?}");
     }
 }
 
@@ -403,10 +401,10 @@ fn harmful_characters_are_cleaned_in_every_field() {
         for half in [0, 1] {
             let all = &all;
             scope.spawn(move || {
-                let mut canvas = OffscreenTerminal::new();
+                let mut terminal = OffscreenTerminal::new();
                 for batch in all.chunks(2000).skip(half).step_by(2) {
                     let text: String = batch.iter().collect();
-                    assert_harmless(&mut canvas, &text, &[&["Enter"]]);
+                    assert_harmless(&mut terminal, &text, &[&["Enter"]]);
                 }
             });
         }
@@ -415,7 +413,7 @@ fn harmful_characters_are_cleaned_in_every_field() {
 
 #[test]
 fn every_label_in_the_list_is_harmless() {
-    let mut canvas = OffscreenTerminal::new();
+    let mut terminal = OffscreenTerminal::new();
     let all: Vec<_> = all_chars().collect();
     for screenful in all.chunks(60 * 150) {
         let tasks = screenful.chunks(150).zip(0..).map(|(batch, n)| {
@@ -427,7 +425,7 @@ fn every_label_in_the_list_is_harmless() {
             }
         });
         let mut state = program().with_all(tasks).build();
-        let found = find_harmful_cell(canvas.draw(&mut state, (400, 70), &Theme::ansi()));
+        let found = find_harmful_cell(terminal.draw(&mut state, (400, 70), &Theme::ansi()));
         let first = screenful.first().copied().map(u32::from);
         assert_eq!(found, None, "from {first:?} on");
     }
@@ -435,7 +433,7 @@ fn every_label_in_the_list_is_harmless() {
 
 #[test]
 fn harmful_text_is_cleaned_on_every_screen() {
-    let mut canvas = OffscreenTerminal::new();
+    let mut terminal = OffscreenTerminal::new();
     let odd: Vec<_> = all_chars()
         .filter(|c| {
             is_harmful(*c) || c.width() != Some(1) && u32::from(*c) < 0x3000 || c.width() == Some(0)
@@ -443,21 +441,21 @@ fn harmful_text_is_cleaned_on_every_screen() {
         .collect();
     assert!(odd.len() > 6000, "{}", odd.len());
     for batch in odd.chunks(40) {
-        // A base before each, so that marks have something to pile up on.
-        let spread: String = batch.iter().flat_map(|c| ['x', *c]).collect();
-        let piled: String = batch.iter().collect();
-        assert_harmless(&mut canvas, &spread, &KEY_PATHS[..8]);
-        assert_harmless(&mut canvas, &format!("e{piled}"), &KEY_PATHS[8..]);
+        // Each has a base character that combining marks can attach to.
+        let separate: String = batch.iter().flat_map(|c| ['x', *c]).collect();
+        let stacked: String = batch.iter().collect();
+        assert_harmless(&mut terminal, &separate, &KEY_PATHS[..8]);
+        assert_harmless(&mut terminal, &format!("e{stacked}"), &KEY_PATHS[8..]);
     }
 }
 
 #[test]
 fn a_raw_record_and_a_filter_are_harmless() {
-    let mut canvas = OffscreenTerminal::new();
+    let mut terminal = OffscreenTerminal::new();
     let all: Vec<_> = all_chars().collect();
     for batch in all.chunks(4000) {
         let text: String = batch.iter().collect();
-        assert_harmless(&mut canvas, &text, &[&["i"]]);
+        assert_harmless(&mut terminal, &text, &[&["i"]]);
     }
     let odd: Vec<_> = all
         .into_iter()
@@ -468,37 +466,37 @@ fn a_raw_record_and_a_filter_are_harmless() {
         let mut state = program().with(task_with_text("a", "plain")).build();
         press(&mut state, &["/"]);
         type_text(&mut state, &text);
-        let found = find_harmful_cell(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
+        let found = find_harmful_cell(terminal.draw(&mut state, (180, 20), &Theme::ansi()));
         assert_eq!(found, None, "typed from {:?} on", batch.first());
         press(&mut state, &["Enter"]);
-        let found = find_harmful_cell(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
+        let found = find_harmful_cell(terminal.draw(&mut state, (180, 20), &Theme::ansi()));
         assert_eq!(found, None, "kept from {:?} on", batch.first());
     }
 }
 
 #[test]
 fn typed_and_pasted_text_is_harmless() {
-    let mut canvas = OffscreenTerminal::new();
+    let mut terminal = OffscreenTerminal::new();
     let all: Vec<_> = all_chars().collect();
     for batch in all.chunks(4000) {
         let text: String = batch.iter().collect();
         let mut state = program().build();
         update(&mut state, Msg::Pasted(text.clone()), now());
         assert!(matches!(state.overlay(), Some(Overlay::Add(_))));
-        let found = find_harmful_cell(canvas.draw(&mut state, (180, 60), &Theme::ansi()));
+        let found = find_harmful_cell(terminal.draw(&mut state, (180, 60), &Theme::ansi()));
         assert_eq!(found, None, "pasted from {:?} on", batch.first());
     }
     for batch in all.chunks(60) {
         let text: String = batch.iter().collect();
         let is_odd = |c: &char| c.width() != Some(1) || is_harmful(*c);
-        // The rest of the plain ones go the same way as those seen.
+        // Plain characters share one path: a sample of the batches is enough.
         if !batch.iter().any(is_odd) && u32::from(batch[0]) % 7 != 0 {
             continue;
         }
         let mut state = program().build();
         press(&mut state, &["a", "Tab"]);
         type_text(&mut state, &text);
-        let found = find_harmful_cell(canvas.draw(&mut state, (180, 20), &Theme::ansi()));
+        let found = find_harmful_cell(terminal.draw(&mut state, (180, 20), &Theme::ansi()));
         assert_eq!(found, None, "typed from {:?} on", batch.first());
     }
 }

@@ -1,12 +1,12 @@
-//! Themes can be read: the contrast of every role with its ground, as WCAG reckons it.
+//! Tests of theme contrast: every role against its background, by the WCAG formula.
 //!
-//! Colours of the terminal's own palette are taken as xterm has them; a theme for them is tried on
-//! xterm's grounds.
+//! ANSI colours have the values of xterm; themes that use them are tested on the backgrounds of
+//! xterm.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "test code: what is not as expected is to fail loudly"
+    reason = "tests panic on unexpected values"
 )]
 
 use kietop::{
@@ -20,7 +20,7 @@ type Rgb = [f64; 3];
 const BLACK: Rgb = [0.0, 0.0, 0.0];
 const WHITE: Rgb = [1.0, 1.0, 1.0];
 
-/// Is a ground without a colour of its own: the letters' colour and the ground's.
+/// A terminal background, for themes that set none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum TestBackground {
     Dark,
@@ -36,7 +36,7 @@ impl TestBackground {
     }
 }
 
-/// Returns one of xterm's sixteen colours.
+/// Returns one of the 16 ANSI colours of xterm.
 fn xterm_rgb(at: usize) -> Rgb {
     let hex = [
         0x00_0000, 0xcd_0000, 0x00_cd00, 0xcd_cd00, 0x00_00ee, 0xcd_00cd, 0x00_cdcd, 0xe5_e5e5,
@@ -68,7 +68,7 @@ fn rgb_of(colour: Color) -> Rgb {
         Color::LightCyan,
         Color::White,
     ];
-    // The cube and the greys of the 256 are the same everywhere.
+    // The colour cube and the greys of the 256 colours do not depend on the terminal.
     if let Color::Indexed(index) = colour {
         let step = |at: u8| f64::from([0_u8, 95, 135, 175, 215, 255][usize::from(at % 6)]) / 255.0;
         if index >= 232 {
@@ -99,14 +99,13 @@ fn contrast(one: Rgb, other: Rgb) -> f64 {
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
-/// Returns the contrast of a style on a ground; dim letters are halfway to it, as terminals draw
-/// them.
-fn style_contrast(style: Style, palette: &ThemePalette, ground: TestBackground) -> f64 {
-    let (letters, paper) = ground.default_colours();
-    let own = palette.background();
-    let (letters, paper) = (own.fg.map_or(letters, rgb_of), own.bg.map_or(paper, rgb_of));
-    let mut fg = style.fg.map_or(letters, rgb_of);
-    let mut bg = style.bg.map_or(paper, rgb_of);
+/// Returns the contrast of a style; terminals draw dim text halfway to the background.
+fn style_contrast(style: Style, palette: &ThemePalette, background: TestBackground) -> f64 {
+    let (text, base) = background.default_colours();
+    let theme = palette.background();
+    let (text, base) = (theme.fg.map_or(text, rgb_of), theme.bg.map_or(base, rgb_of));
+    let mut fg = style.fg.map_or(text, rgb_of);
+    let mut bg = style.bg.map_or(base, rgb_of);
     if style.add_modifier.contains(Modifier::REVERSED) {
         (fg, bg) = (bg, fg);
     }
@@ -116,24 +115,23 @@ fn style_contrast(style: Style, palette: &ThemePalette, ground: TestBackground) 
     contrast(fg, bg)
 }
 
-/// Returns what a role has to reach: what is read first more than lines and what is read second.
+/// Returns the minimum contrast of a role; borders and secondary text need less than main text.
 fn min_contrast(theme: &str, role: Role) -> f64 {
-    let is_second = matches!(
+    let is_secondary = matches!(
         role,
         Role::Muted | Role::Heading | Role::Border | Role::Focus
     );
     match theme {
         "high-contrast" => 7.0,
-        // One set of colours for dark and light grounds: they can only meet in the middle.
+        // One set of colours for dark and light backgrounds is a compromise.
         "auto" => 3.0,
-        _ if is_second => 3.0,
+        _ if is_secondary => 3.0,
         _ => 4.5,
     }
 }
 
-/// What falls short, and is known to: xterm's own green and cyan are too pale on white for
-/// anything. Terminals that come with a light ground have darker ones, and the theme `light` does
-/// not use them.
+/// Accepted exceptions: the green and cyan of xterm are too pale on white. Terminals with a light
+/// background by default have darker ones, and the theme `light` does not use them.
 const KNOWN_LOW_CONTRAST: [(&str, TestBackground, Role); 2] = [
     ("auto", TestBackground::Light, Role::Ok),
     ("auto", TestBackground::Light, Role::Busy),
@@ -143,19 +141,19 @@ const KNOWN_LOW_CONTRAST: [(&str, TestBackground, Role); 2] = [
 fn every_theme_role_has_enough_contrast() {
     for name in themes::theme_names() {
         let palette = themes::load_theme(name, None).unwrap();
-        let grounds: &[_] = match name {
+        let backgrounds: &[_] = match name {
             "dark" => &[TestBackground::Dark],
             "light" => &[TestBackground::Light],
             _ => &[TestBackground::Dark, TestBackground::Light],
         };
-        for &ground in grounds {
+        for &background in backgrounds {
             for role in Role::ALL {
-                let found = style_contrast(palette.style(role), &palette, ground);
-                let is_enough = found >= min_contrast(name, role);
-                let is_pale = KNOWN_LOW_CONTRAST.contains(&(name, ground, role));
+                let ratio = style_contrast(palette.style(role), &palette, background);
+                let is_enough = ratio >= min_contrast(name, role);
+                let is_known_low = KNOWN_LOW_CONTRAST.contains(&(name, background, role));
                 assert_eq!(
-                    is_enough, !is_pale,
-                    "{name}, {role:?} on {ground:?}: {found:.2}"
+                    is_enough, !is_known_low,
+                    "{name}, {role:?} on {background:?}: {ratio:.2}"
                 );
             }
         }
@@ -167,10 +165,10 @@ fn the_light_auto_theme_has_enough_contrast() {
     let exact = themes::light_palette(None, None).unwrap();
     for (palette, colours) in [(exact, "all"), (exact.to_256_colours(), "256")] {
         for role in Role::ALL {
-            let found = style_contrast(palette.style(role), &palette, TestBackground::Light);
+            let ratio = style_contrast(palette.style(role), &palette, TestBackground::Light);
             assert!(
-                found >= min_contrast("light", role),
-                "{role:?} with {colours}: {found:.2}"
+                ratio >= min_contrast("light", role),
+                "{role:?} with {colours}: {ratio:.2}"
             );
         }
     }
@@ -178,10 +176,9 @@ fn the_light_auto_theme_has_enough_contrast() {
 
 #[test]
 fn good_and_bad_differ_for_colour_blind_users() {
-    // Seen without the red-green axis, what is left of a colour is its lightness and how blue it
-    // is.
+    // Without the red-green axis, colours differ in lightness and blueness only.
     let palette = themes::load_theme("colour-blind", None).unwrap();
-    let seen = |role| {
+    let perceived = |role| {
         let [r, g, b] = rgb_of(palette.style(role).fg.unwrap());
         let yellow = f64::midpoint(r, g);
         [f64::midpoint(yellow, b), yellow - b]
@@ -189,7 +186,7 @@ fn good_and_bad_differ_for_colour_blind_users() {
     let roles = [Role::Ok, Role::Busy, Role::Warn, Role::Error];
     for (at, one) in roles.iter().enumerate() {
         for other in &roles[at + 1..] {
-            let ([light, blue], [other_light, other_blue]) = (seen(*one), seen(*other));
+            let ([light, blue], [other_light, other_blue]) = (perceived(*one), perceived(*other));
             let distance = (light - other_light).hypot(blue - other_blue);
             assert!(distance > 0.2, "{one:?} and {other:?}: {distance:.2}");
         }
