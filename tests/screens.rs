@@ -1,4 +1,4 @@
-//! Pixels: every screen in every condition, as text and as styles, and no panic at any size.
+//! Snapshot tests of every screen, as text and as styles; no panic at any size.
 
 #![expect(
     clippy::expect_used,
@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
-    reason = "test code"
+    reason = "tests panic on unexpected values"
 )]
 
 mod support;
@@ -49,18 +49,18 @@ use support::{
     task, type_text,
 };
 
-/// Draws a state as the runtime does, and tells it how far its text scrolls.
+/// Draws a state as the runtime does, and sends it the measured scroll limit.
 fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer {
     resize(state, size);
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).expect("a test terminal");
-    let mut most_scroll = 0;
+    let mut max_scroll = 0;
     terminal
-        .draw(|frame| most_scroll = ui::draw(frame, state, now, theme).max_scroll)
+        .draw(|frame| max_scroll = ui::draw(frame, state, now, theme).max_scroll)
         .expect("a drawn frame");
     update(
         state,
         Msg::LayoutMeasured {
-            max_scroll: most_scroll,
+            max_scroll,
             preview_area: None,
         },
         now,
@@ -68,7 +68,7 @@ fn draw(state: &mut State, size: (u16, u16), now: Now, theme: &Theme) -> Buffer 
     terminal.backend().buffer().clone()
 }
 
-/// Returns the screen as text, each line between bars so that its end is seen.
+/// Returns the screen as text; bars mark the ends of each line.
 fn buffer_text(buffer: &Buffer) -> String {
     let area = buffer.area();
     let mut text = String::new();
@@ -89,7 +89,7 @@ fn render_text(state: &mut State, size: (u16, u16)) -> String {
     buffer_text(&draw(state, size, now(), &Theme::ansi()))
 }
 
-/// Returns the styles of a screen: for each line its runs of one style, with their text.
+/// Returns the styles of a screen: per line, the runs of one style with their text.
 fn buffer_styles(buffer: &Buffer) -> String {
     let area = buffer.area();
     let mut out = String::new();
@@ -140,7 +140,7 @@ fn style_name(fg: Color, bg: Color, modifier: Modifier) -> String {
 
 const NEON_ID: &str = "774d9a7dd608a0e49293903095e45a4c";
 
-/// The sample of the design: eleven tasks, one of each kind.
+/// The sample list: eleven tasks in different states.
 fn mixed_program() -> ProgramBuilder {
     let source = "https://tempfile.example/in/1755074605154fqb0m8ge.mp4";
     program()
@@ -228,7 +228,7 @@ fn mixed_program() -> ProgramBuilder {
         )
 }
 
-/// The sample, with the journal of its first task.
+/// The sample list with the journal of its first task.
 fn mixed_state() -> State {
     let mut state = mixed_program().build();
     load_journal(
@@ -283,7 +283,7 @@ fn state_with_failed_tasks() -> State {
         .build()
 }
 
-/// The sample while no answer comes: every row keeps its last state.
+/// The sample list when offline: every row keeps its last state.
 fn offline_state() -> State {
     let mut state = mixed_program()
         .with(task("zz").running().created_ago("30s").in_flight())
@@ -368,7 +368,6 @@ fn wide_glyphs_state() -> State {
         .build()
 }
 
-/// The sample while a filter is typed.
 fn filter_state(text: &str) -> State {
     let mut state = mixed_state();
     press(&mut state, &["/"]);
@@ -376,7 +375,7 @@ fn filter_state(text: &str) -> State {
     state
 }
 
-/// The sample with three marks, two of them shown.
+/// The sample list with three marks, two of them visible.
 fn marked_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["j", "j", "j", "Space", "Space", "Space"]);
@@ -386,28 +385,26 @@ fn marked_state() -> State {
     state
 }
 
-/// The sample with the question before a removal of three.
 fn confirm_remove_state() -> State {
     let mut state = marked_state();
     press(&mut state, &["d"]);
     state
 }
 
-/// The sample with the question before several results are opened at once.
 fn confirm_open_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["*", "o"]);
     state
 }
 
-/// The sample with the menu of orders, another order in force.
+/// The sort menu over a list in another order than the default.
 fn sort_menu_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["s", "5", "s", "j"]);
     state
 }
 
-/// Wide letters, marked and pointed out.
+/// Wide characters with marks and filter matches.
 fn marked_glyphs_state() -> State {
     let mut state = wide_glyphs_state();
     press(&mut state, &["Space", "j", "Space", "/"]);
@@ -530,7 +527,7 @@ fn the_detail_scrolls_to_its_last_line_and_no_further() {
     draw(&mut state, (60, 18), now(), &Theme::ansi());
     press(&mut state, &["G"]);
     let MainScreen::Detail { scroll, .. } = state.screen() else {
-        panic!("the detail is open");
+        panic!("the detail is not open");
     };
     let bottom = render_text(&mut state, (60, 18));
 
@@ -718,14 +715,14 @@ fn label_editor_state() -> State {
     state
 }
 
-fn palette_state(words: &str) -> State {
+fn palette_state(text: &str) -> State {
     let mut state = mixed_state();
     press(&mut state, &[":"]);
-    type_text(&mut state, words);
+    type_text(&mut state, text);
     state
 }
 
-/// Shows the raw record of a task; its prompt is long, wide, and tries to act on the terminal.
+/// The raw record of a task whose prompt is long, wide and full of control sequences.
 fn raw_record_state() -> State {
     let mut state = mixed_state();
     press(&mut state, &["i"]);
@@ -806,11 +803,11 @@ fn the_absence_summary_is_in_the_strip() {
         .with(task("a").ready("5m").created("14:00"))
         .still_loading()
         .build();
-    let memory = SavedSession {
+    let session = SavedSession {
         last_seen: Some(at("13:52:07")),
         ..SavedSession::default()
     };
-    update(&mut state, Msg::SessionLoaded(Ok(memory)), now());
+    update(&mut state, Msg::SessionLoaded(Ok(session)), now());
     let tasks = vec![
         task("a").ready("5m").created("14:00").build(),
         task("b").failed("501", "no").created("14:10").build(),
@@ -847,17 +844,17 @@ fn the_title_shows_counts_and_is_stable() {
     assert_eq!(ui::window_title(&silent, &ascii), None);
 }
 
-/// Returns what lies where a text is drawn.
+/// Returns the hit target at the first cell of `text`.
 fn hit_target_of(state: &mut State, size: (u16, u16), text: &str) -> HitTarget {
     let buffer = draw(state, size, now(), &Theme::ansi());
     let area = *buffer.area();
     for y in 0..area.height {
-        let rest = |x: u16| {
+        let text_from = |x: u16| {
             (x..area.width)
                 .map(|x| buffer[(x, y)].symbol())
                 .collect::<String>()
         };
-        if let Some(x) = (0..area.width).find(|x| rest(*x).starts_with(text)) {
+        if let Some(x) = (0..area.width).find(|x| text_from(*x).starts_with(text)) {
             return ui::hit_test(state, now(), &Theme::ansi(), size, (x, y));
         }
     }
@@ -868,41 +865,56 @@ fn hit_target_of(state: &mut State, size: (u16, u16), text: &str) -> HitTarget {
 fn hit_testing_matches_the_screen() {
     for size in [(120, 36), (80, 24), (60, 20)] {
         let mut state = mixed_state();
-        let spot = |state: &mut State, text: &str| hit_target_of(state, size, text);
-        assert_eq!(spot(&mut state, "Failed 2"), HitTarget::Tab(Tab::Failed));
-        assert_eq!(spot(&mut state, "[All"), HitTarget::Tab(Tab::All));
+        let target_of = |state: &mut State, text: &str| hit_target_of(state, size, text);
         assert_eq!(
-            spot(&mut state, "TITLE"),
+            target_of(&mut state, "Failed 2"),
+            HitTarget::Tab(Tab::Failed)
+        );
+        assert_eq!(target_of(&mut state, "[All"), HitTarget::Tab(Tab::All));
+        assert_eq!(
+            target_of(&mut state, "TITLE"),
             HitTarget::ColumnHead(SortColumn::Title)
         );
         assert_eq!(
-            spot(&mut state, "AGE"),
+            target_of(&mut state, "AGE"),
             HitTarget::ColumnHead(SortColumn::Age)
         );
         assert_eq!(
-            spot(&mut state, "  TITLE"),
+            target_of(&mut state, "  TITLE"),
             HitTarget::ColumnHead(SortColumn::Title),
-            "a gap is the nearer head's"
+            "a gap belongs to the nearer column"
         );
         assert_eq!(
-            spot(&mut state, "claymation"),
+            target_of(&mut state, "claymation"),
             HitTarget::Task(id("1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21"))
         );
-        assert_eq!(spot(&mut state, "? help"), HitTarget::Hint(Action::Help));
-        press(&mut state, &["Enter"]);
-        assert_eq!(spot(&mut state, "JSON"), HitTarget::Page(DetailPage::Json));
         assert_eq!(
-            spot(&mut state, "[Info]"),
+            target_of(&mut state, "? help"),
+            HitTarget::Hint(Action::Help)
+        );
+        press(&mut state, &["Enter"]);
+        assert_eq!(
+            target_of(&mut state, "JSON"),
+            HitTarget::Page(DetailPage::Json)
+        );
+        assert_eq!(
+            target_of(&mut state, "[Info]"),
             HitTarget::Page(DetailPage::Info)
         );
-        assert_eq!(spot(&mut state, "Esc back"), HitTarget::Hint(Action::Back));
-        press(&mut state, &["y"]);
-        assert_eq!(spot(&mut state, "the prompt"), HitTarget::DialogLine(3));
         assert_eq!(
-            spot(&mut state, "Enter copy"),
+            target_of(&mut state, "Esc back"),
+            HitTarget::Hint(Action::Back)
+        );
+        press(&mut state, &["y"]);
+        assert_eq!(
+            target_of(&mut state, "the prompt"),
+            HitTarget::DialogLine(3)
+        );
+        assert_eq!(
+            target_of(&mut state, "Enter copy"),
             HitTarget::Hint(Action::Accept)
         );
-        assert_eq!(spot(&mut state, "Copy"), HitTarget::Text);
+        assert_eq!(target_of(&mut state, "Copy"), HitTarget::Text);
         assert_eq!(
             ui::hit_test(&state, now(), &Theme::ansi(), size, (0, 0)),
             HitTarget::OutsideDialog
@@ -919,14 +931,14 @@ fn hit_testing_matches_the_screen() {
 
 #[test]
 fn global_problems_are_shown_once() {
-    let hold = |error: PollError| {
+    let state_with_error = |error: PollError| {
         let mut state = mixed_program()
             .with(task("zz").running().created_ago("30s").in_flight())
             .build();
         answer(&mut state, "zz", Err(error));
         state
     };
-    let mut refused = hold(PollError::Unauthorized(401));
+    let mut refused = state_with_error(PollError::Unauthorized(401));
     assert_snapshot!(
         "banner_refused_120x36",
         render_text(&mut refused, (120, 36))
@@ -943,8 +955,8 @@ fn global_problems_are_shown_once() {
         render_text(&mut refused, (80, 24))
     );
 
-    let mut keyless = hold(PollError::NoKey);
-    // Below the list it waits for the notice of the moment.
+    let mut keyless = state_with_error(PollError::NoKey);
+    // The reason is shown below the list once the message has expired.
     update(&mut keyless, Msg::Tick, later(span("9s")));
     let seen = render_text(&mut keyless, (120, 36));
     assert!(
@@ -955,8 +967,8 @@ fn global_problems_are_shown_once() {
         !seen.contains("sking again") && !seen.contains("next poll"),
         "{seen}"
     );
-    let why = kietop::domain::text::CleanText::line("the command failed", 80);
-    let mut unread = hold(PollError::KeyUnreadable(why));
+    let reason = kietop::domain::text::CleanText::line("the command failed", 80);
+    let mut unread = state_with_error(PollError::KeyUnreadable(reason));
     update(&mut unread, Msg::Tick, later(span("9s")));
     let seen = render_text(&mut unread, (120, 36));
     assert!(seen.contains("Reading it again in "), "{seen}");
@@ -985,13 +997,13 @@ fn global_problems_are_shown_once() {
     );
     assert_snapshot!("banner_unsaved_80x24", render_text(&mut unsaved, (80, 24)));
 
-    let mut gone = mixed_program().build();
+    let mut missing = mixed_program().build();
     let msg = Msg::ListFailed(StoreError::Missing("/home/me/lists/kietop.db".into()));
-    update(&mut gone, msg, now());
-    assert_snapshot!("banner_gone_120x36", render_text(&mut gone, (120, 36)));
-    assert_snapshot!("banner_gone_80x24", render_text(&mut gone, (80, 24)));
-    press(&mut gone, &["q"]);
-    assert_snapshot!("leave_gone_60x18", render_text(&mut gone, (60, 18)));
+    update(&mut missing, msg, now());
+    assert_snapshot!("banner_gone_120x36", render_text(&mut missing, (120, 36)));
+    assert_snapshot!("banner_gone_80x24", render_text(&mut missing, (80, 24)));
+    press(&mut missing, &["q"]);
+    assert_snapshot!("leave_gone_60x18", render_text(&mut missing, (60, 18)));
 
     let mut fresh = program().with(task("zz").in_flight()).build();
     answer(&mut fresh, "zz", Err(PollError::Unauthorized(401)));
@@ -1014,32 +1026,32 @@ fn past_messages_are_listed() {
     }
 }
 
-/// Asks after the selected task by hand and answers at that time, with what was noticed.
-fn answer_with_anomaly(state: &mut State, at: Now, answer: PollResult, noticed: ResponseNotes) {
+/// Refreshes the selected task and answers at once with these notes.
+fn answer_with_anomaly(state: &mut State, at: Now, answer: PollResult, notes: ResponseNotes) {
     let chord = support::chord("r");
     let is_repeat = false;
     let effects = update(state, Msg::Key { chord, is_repeat }, at);
-    let asked = effects.into_iter().find_map(|effect| match effect {
+    let poll = effects.into_iter().find_map(|effect| match effect {
         Effect::Poll { task, attempt, .. } => Some((task, attempt)),
         _ => None,
     });
-    let (task, attempt) = asked.expect("a question");
+    let (task, attempt) = poll.expect("a poll effect");
     let msg = Msg::Polled {
         task,
         attempt,
         answer: Box::new(answer),
-        notes: noticed,
+        notes,
     };
     update(state, msg, at);
 }
 
-/// The sample after answers that were odd, from a server whose clock is behind.
+/// The diagnostics after unusual answers of a server whose clock is behind.
 fn diagnostics_state() -> State {
     let mut state = mixed_state();
     for second in 0..3 {
         let at = later(Duration::from_secs(second * 10));
         let date = Some(at.wall - SignedDuration::from_secs(192));
-        let mut noticed = ResponseNotes {
+        let mut notes = ResponseNotes {
             date,
             ..ResponseNotes::default()
         };
@@ -1054,13 +1066,13 @@ fn diagnostics_state() -> State {
             }),
         };
         if second == 0 {
-            noticed.add(Anomaly::OtherTask);
+            notes.add(Anomaly::OtherTask);
         } else if second == 2 {
-            noticed.add(Anomaly::DuplicateKey);
-            noticed.add(Anomaly::MissingCode);
+            notes.add(Anomaly::DuplicateKey);
+            notes.add(Anomaly::MissingCode);
         }
-        noticed.keep_excerpt(&hostile_text());
-        answer_with_anomaly(&mut state, at, answer, noticed);
+        notes.keep_excerpt(&hostile_text());
+        answer_with_anomaly(&mut state, at, answer, notes);
     }
     press(&mut state, &["M"]);
     state
@@ -1085,7 +1097,7 @@ fn anomalies_are_listed_in_diagnostics() {
     assert_snapshot!("diagnostics_end_80x24", render_text(&mut state, (80, 24)));
 }
 
-/// Returns an answer longer than a screen, of words and without any break.
+/// Returns an answer longer than a screen, with long words and control sequences.
 fn hostile_text() -> String {
     let words = "it was a dark and stormy night ".repeat(30);
     let link = "f".repeat(700);
@@ -1147,8 +1159,8 @@ fn a_lasting_rate_limit_counts_down() {
     let mut at = now();
     let end = later(Duration::from_mins(61));
     while at.mono < end.mono {
-        let hold = state.poll_queue().backoff().expect("a hold");
-        at = later(hold.until.since(now().mono));
+        let backoff = state.poll_queue().backoff().expect("a backoff");
+        at = later(backoff.until.since(now().mono));
         for effect in update(&mut state, Msg::Tick, at) {
             if let Effect::Poll { task, attempt, .. } = effect {
                 let msg = Msg::Polled {
@@ -1211,23 +1223,23 @@ fn the_first_frames() {
 #[test]
 fn the_statistics_of_many() {
     let minutes = [4, 5, 5, 6, 5, 4, 5, 7, 5, 5, 6, 4, 5, 8, 5, 6, 5, 5, 4, 12];
-    let done = minutes
+    let finished = minutes
         .iter()
         .cycle()
         .take(60)
         .enumerate()
         .map(|(n, minutes)| {
             let took = format!("{minutes}m{:02}s", n * 7 % 60);
-            let made = task(&format!("s{n}"))
+            let sample = task(&format!("s{n}"))
                 .prompt("one of many")
                 .created_ago(&format!("{}m", n * 20 + 30));
             match n % 13 {
-                12 => made.failed("501", "no"),
-                7 => made.rescued(&took),
-                _ => made.ready(&took),
+                12 => sample.failed("501", "no"),
+                7 => sample.rescued(&took),
+                _ => sample.ready(&took),
             }
         });
-    let mut state = program().with_all(done).build();
+    let mut state = program().with_all(finished).build();
     press(&mut state, &["PgDn"]);
     assert_snapshot!("stats_120x36", render_text(&mut state, (120, 36)));
     assert_snapshot!("stats_80x30", render_text(&mut state, (80, 30)));
@@ -1254,9 +1266,9 @@ fn a_themed_background_fills_the_screen() {
         picker_state(),
     ] {
         let buffer = draw(&mut state, (80, 24), now(), &theme);
-        let bare =
+        let is_unthemed =
             |cell: &&ratatui::buffer::Cell| cell.fg == Color::Reset || cell.bg == Color::Reset;
-        assert_eq!(buffer.content.iter().filter(bare).count(), 0);
+        assert_eq!(buffer.content.iter().filter(is_unthemed).count(), 0);
     }
 }
 
@@ -1357,20 +1369,20 @@ fn columns_align_in_any_script() {
             now(),
             &Theme::ansi(),
         );
-        let plan = ui::screen_layout((width, height));
+        let layout = ui::screen_layout((width, height));
         let column = |name: &str| {
-            let line: Vec<_> = (plan.column_heads.x..plan.column_heads.right())
-                .map(|x| buffer[(x, plan.column_heads.y)].symbol().to_owned())
+            let line: Vec<_> = (layout.column_heads.x..layout.column_heads.right())
+                .map(|x| buffer[(x, layout.column_heads.y)].symbol().to_owned())
                 .collect();
             let heads = line.concat();
-            let (before, _) = heads.split_once(name).expect("a head of a column");
+            let (before, _) = heads.split_once(name).expect("a column head");
             let at = before.chars().count();
-            plan.column_heads.x + u16::try_from(at).expect("a column")
+            layout.column_heads.x + u16::try_from(at).expect("a column")
         };
         let (title, link) = (column("TITLE"), column("LINK"));
 
-        for y in plan.rows.y..plan.rows.y + 5 {
-            // The cell before the title, and the one behind the link, are free in every row.
+        for y in layout.rows.y..layout.rows.y + 5 {
+            // The cells before the title and after the link are empty in every row.
             assert_eq!(buffer[(title - 1, y)].symbol(), " ", "{width}: {y}");
             assert_ne!(buffer[(title, y)].symbol(), " ", "{width}: {y}");
             assert_eq!(buffer[(link + 4, y)].symbol(), " ", "{width}: {y}");
@@ -1480,11 +1492,10 @@ fn hints_name_the_configured_keys() {
     assert!(!help.contains("stop watching"), "{help}");
 }
 
-/// Returns a list with a result on disk, one that is no longer there, one on its way and one that
-/// waits.
+/// A list with saved results, one whose file is gone, and one with a download in progress.
 fn saving_state() -> State {
-    let three = ["1", "2", "3"].map(|name| format!("https://ex.com/{name}.mp4"));
-    let three: Vec<_> = three.iter().map(String::as_str).collect();
+    let urls = ["1", "2", "3"].map(|name| format!("https://ex.com/{name}.mp4"));
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
     let mut state = program()
         .set(|settings| {
             settings.home = Some("/home/me".into());
@@ -1494,7 +1505,7 @@ fn saving_state() -> State {
             task("b7d1e2f0a3c4b5d6")
                 .label("oil-paint harbour at dawn")
                 .created("14:10")
-                .finished("5m09s", CallbackStatus::Delivered, &three),
+                .finished("5m09s", CallbackStatus::Delivered, &urls),
         )
         .with(
             task("c7d1e2f0a3c4b5d6")
@@ -1521,13 +1532,13 @@ fn saving_state() -> State {
         attempts.extend(effects.into_iter().filter_map(|effect| match effect {
             Effect::Download {
                 id: attempt,
-                request: order,
-            } => Some((attempt, order.task)),
+                request,
+            } => Some((attempt, request.task)),
             _ => None,
         }));
     }
-    // The harbour's first file is on disk; all others follow it but the last of the harbour.
-    let mut end = |attempt, path: &str| {
+    // Each finished download starts the next; the first file of the harbour stays in progress.
+    let mut finish = |attempt, path: &str| {
         let result = Ok(path.into());
         let effects = update(
             &mut state,
@@ -1540,22 +1551,22 @@ fn saving_state() -> State {
         effects.into_iter().find_map(|effect| match effect {
             Effect::Download {
                 id: attempt,
-                request: order,
-            } => Some((attempt, order.task)),
+                request,
+            } => Some((attempt, request.task)),
             _ => None,
         })
     };
-    let third = end(attempts[1].0, "/home/me/Videos/kietop/harbour-2.mp4").unwrap();
-    let desert = end(third.0, "/home/me/Videos/kietop/harbour-3.mp4").unwrap();
-    let forest = end(
+    let third = finish(attempts[1].0, "/home/me/Videos/kietop/harbour-2.mp4").unwrap();
+    let desert = finish(third.0, "/home/me/Videos/kietop/harbour-3.mp4").unwrap();
+    let forest = finish(
         desert.0,
         "/home/me/Videos/kietop/desert-c7d1e2f0a3c4b5d6.mp4",
     )
     .unwrap();
-    let moved = end(forest.0, "/home/me/Videos/kietop/forest.mp4").unwrap();
-    end(moved.0, "/home/me/moved.mp4");
-    let gone = vec![(id("e7d1e2f0a3c4b5d6"), "/home/me/moved.mp4".into(), false)];
-    update(&mut state, Msg::FilesChecked(gone), now());
+    let moved = finish(forest.0, "/home/me/Videos/kietop/forest.mp4").unwrap();
+    finish(moved.0, "/home/me/moved.mp4");
+    let checked = vec![(id("e7d1e2f0a3c4b5d6"), "/home/me/moved.mp4".into(), false)];
+    update(&mut state, Msg::FilesChecked(checked), now());
     let progress = TransferProgress {
         bytes: 12_300_000,
         total: Some(29_100_000),
@@ -1594,14 +1605,14 @@ fn results_being_saved_and_saved() {
     press(&mut state, &["W"]);
     assert_snapshot!("save_to_80x24", render_text(&mut state, (80, 24)));
 
-    let mut elsewhere = program()
+    let mut state = program()
         .with(task("a").created("14:00").ready("5m"))
         .build();
-    let mut begun = elsewhere.selected().unwrap().clone();
-    begun.saved_results.pending_folder = Some("/v".into());
-    let delta = ExternalChange::Changed(Box::new(begun));
-    update(&mut elsewhere, Msg::ExternalChanges(vec![delta]), now());
-    let detail = render_text(&mut elsewhere, (120, 36));
+    let mut saving = state.selected().unwrap().clone();
+    saving.saved_results.pending_folder = Some("/v".into());
+    let change = ExternalChange::Changed(Box::new(saving));
+    update(&mut state, Msg::ExternalChanges(vec![change]), now());
+    let detail = render_text(&mut state, (120, 36));
     assert!(detail.contains("another kietop is saving it"), "{detail}");
 
     let mut state = program()
@@ -1628,8 +1639,8 @@ fn results_being_saved_and_saved() {
     );
     for size in [(120, 36), (80, 24)] {
         let detail = render_text(&mut state, size);
-        let what = "not ready yet, next try in 5s";
-        assert!(detail.contains(what), "{detail}");
+        let expected = "not ready yet, next try in 5s";
+        assert!(detail.contains(expected), "{detail}");
         press(&mut state, &["Enter"]);
     }
 }
