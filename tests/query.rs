@@ -196,8 +196,8 @@ fn every_sort_order_keeps_unknown_values_last() {
             "d4aa aa11 cc33 bb22 b288 ee55 ff66 c399 dd44 a177",
         ),
     ];
-    for (sort, expected) in table {
-        assert_eq!(sorted_tasks(SortOrder::new(sort)), expected, "{sort:?}");
+    for (column, expected) in table {
+        assert_eq!(sorted_tasks(SortOrder::new(column)), expected, "{column:?}");
     }
     let table = [
         (
@@ -217,11 +217,11 @@ fn every_sort_order_keeps_unknown_values_last() {
             "cc33 dd44 a177 d4aa aa11 bb22 b288 ee55 ff66 c399",
         ),
     ];
-    for (sort, expected) in table {
+    for (column, expected) in table {
         assert_eq!(
-            sorted_tasks(SortOrder::new(sort).flipped()),
+            sorted_tasks(SortOrder::new(column).flipped()),
             expected,
-            "{sort:?}"
+            "{column:?}"
         );
     }
 }
@@ -241,8 +241,8 @@ fn files_on_disk_count_as_saved() {
 
 #[test]
 fn sort_orders_are_stored_by_name() {
-    for sort in SortColumn::ALL {
-        for order in [SortOrder::new(sort), SortOrder::new(sort).flipped()] {
+    for column in SortColumn::ALL {
+        for order in [SortOrder::new(column), SortOrder::new(column).flipped()] {
             assert_eq!(SortOrder::from_key(&order.key()), Some(order));
             assert!(order.short().len() <= order.name().len());
         }

@@ -393,9 +393,13 @@ fn the_selected_row_does_not_move() {
         state.shown()[state.top()].clone(),
     );
 
-    let gone = ExternalChange::Removed(state.shown()[0].clone());
-    let newer = ExternalChange::Changed(Box::new(task("newer").running().created("14:31").build()));
-    update(&mut state, Msg::ExternalChanges(vec![newer, gone]), now());
+    let removed = ExternalChange::Removed(state.shown()[0].clone());
+    let added = ExternalChange::Changed(Box::new(task("newer").running().created("14:31").build()));
+    update(
+        &mut state,
+        Msg::ExternalChanges(vec![added, removed]),
+        now(),
+    );
 
     assert_eq!(selected_task(&state), before);
     assert_eq!(state.shown()[state.top()], first);
