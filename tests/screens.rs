@@ -588,25 +588,25 @@ fn the_add_dialog_reports_everything_skipped() {
         &mut typed,
         "774d9a7d 1f0c2b6f1d3b4a0c9c1f7c6b5a4e3d21 hello",
     );
-    let seen = render_text(&mut typed, (80, 24));
-    assert!(seen.contains("not ids: 774d9a7d, hello"), "{seen}");
+    let screen = render_text(&mut typed, (80, 24));
+    assert!(screen.contains("not ids: 774d9a7d, hello"), "{screen}");
 
     let mut crowd = mixed_state();
     let words = "55ed9a7dd608a0e49293903095e45a4c aaaa bbbb cccc dddd eeee ffff gggg";
     update(&mut crowd, Msg::Pasted(words.to_owned()), now());
-    let seen = render_text(&mut crowd, (80, 24));
+    let screen = render_text(&mut crowd, (80, 24));
     assert!(
-        seen.contains("not ids: aaaa, bbbb, cccc, dddd, eeee, +2 more"),
-        "{seen}"
+        screen.contains("not ids: aaaa, bbbb, cccc, dddd, eeee, +2 more"),
+        "{screen}"
     );
 
     let mut prose = mixed_state();
     let text = "Dear all,\nthe videos are on their way.";
     update(&mut prose, Msg::Pasted(text.to_owned()), now());
-    let seen = render_text(&mut prose, (80, 24));
+    let screen = render_text(&mut prose, (80, 24));
     assert!(
-        seen.contains("No task id in the pasted text: Dear all,"),
-        "{seen}"
+        screen.contains("No task id in the pasted text: Dear all,"),
+        "{screen}"
     );
 
     let mut secret = mixed_state();
@@ -624,8 +624,8 @@ fn the_add_dialog_reports_everything_skipped() {
     update(&mut glued, Msg::Pasted(text.to_owned()), now());
     assert_snapshot!("add_glued_80x24", render_text(&mut glued, (80, 24)));
     press(&mut glued, &["Space"]);
-    let seen = render_text(&mut glued, (80, 24));
-    assert!(seen.contains("[x] new1f0c2b6f"), "{seen}");
+    let screen = render_text(&mut glued, (80, 24));
+    assert!(screen.contains("[x] new1f0c2b6f"), "{screen}");
 }
 
 fn picker_state() -> State {
@@ -958,20 +958,20 @@ fn global_problems_are_shown_once() {
     let mut keyless = state_with_error(PollError::NoKey);
     // The reason is shown below the list once the message has expired.
     update(&mut keyless, Msg::Tick, later(span("9s")));
-    let seen = render_text(&mut keyless, (120, 36));
+    let screen = render_text(&mut keyless, (120, 36));
     assert!(
-        seen.contains("No API key is set: set KIE_API_KEY and start again."),
-        "{seen}"
+        screen.contains("No API key is set: set KIE_API_KEY and start again."),
+        "{screen}"
     );
     assert!(
-        !seen.contains("sking again") && !seen.contains("next poll"),
-        "{seen}"
+        !screen.contains("sking again") && !screen.contains("next poll"),
+        "{screen}"
     );
     let reason = kietop::domain::text::CleanText::line("the command failed", 80);
     let mut unread = state_with_error(PollError::KeyUnreadable(reason));
     update(&mut unread, Msg::Tick, later(span("9s")));
-    let seen = render_text(&mut unread, (120, 36));
-    assert!(seen.contains("Reading it again in "), "{seen}");
+    let screen = render_text(&mut unread, (120, 36));
+    assert!(screen.contains("Reading it again in "), "{screen}");
 
     let mut paused = mixed_program().build();
     press(&mut paused, &["p"]);
@@ -1126,7 +1126,7 @@ fn a_finished_task_lost_by_the_server_says_so() {
 // F39
 #[test]
 fn not_found_text_depends_on_the_age() {
-    for (added, words) in [
+    for (added, expected) in [
         ("14:32:00", "No details yet: the server may not know"),
         ("14:25", "The server knows no such task."),
         (
@@ -1138,7 +1138,7 @@ fn not_found_text_depends_on_the_age() {
         answer(&mut state, "zz", Err(PollError::NotFound));
         press(&mut state, &["Enter"]);
         let screen = render_text(&mut state, (100, 36));
-        assert!(screen.contains(words), "{screen}");
+        assert!(screen.contains(expected), "{screen}");
         assert!(!screen.contains("Not answered for yet"), "{screen}");
     }
 }
