@@ -1,7 +1,7 @@
-//! The screen: a function of the state, the present and the theme. Drawing changes nothing.
+//! Draws the screen from the state, the time and the theme, without changing any of them.
 //!
-//! One file a part. Knows neither the terminal's events nor who draws when; only rows that are seen
-//! are built, so a frame costs the same for ten tasks and for a hundred thousand.
+//! One file for each part of the screen. Only visible rows are built, so a frame costs the same for
+//! ten tasks as for a hundred thousand.
 
 mod banner;
 mod detail;
@@ -48,24 +48,23 @@ use crate::{
     domain::time::Now,
 };
 
-/// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State, now: Now, theme: &Theme) -> DrawResult {
     render(frame.buffer_mut(), state, now, theme, None)
 }
 
-/// Returns what lies at a column and row of a screen of that size.
+/// Returns the mouse target at a column and row of a screen of the given size.
 ///
-/// The screen is drawn once more, into nothing, and what is drawn there says what it is: so the
-/// mouse meets what the eye sees, and no place is worked out twice.
+/// The frame is rendered again into a scratch buffer in which each part registers its target, so
+/// the targets always match what is drawn.
 pub fn hit_test(
     state: &State,
     now: Now,
     theme: &Theme,
     (width, height): (u16, u16),
-    at: (u16, u16),
+    position: (u16, u16),
 ) -> HitTarget {
     let probe = HitTest {
-        position: at.into(),
+        position: position.into(),
         target: RefCell::default(),
     };
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
@@ -73,7 +72,6 @@ pub fn hit_test(
     probe.target.into_inner()
 }
 
-/// Draws the whole screen into a buffer.
 fn render(
     buffer: &mut Buffer,
     state: &State,
@@ -87,7 +85,7 @@ fn render(
         draw_too_small(buffer, &areas, theme);
         return DrawResult::default();
     }
-    let scene = RenderContext {
+    let ctx = RenderContext {
         state,
         now,
         theme,
@@ -95,68 +93,63 @@ fn render(
         layout: areas,
         hit_test: probe,
     };
-    header::draw(buffer, &scene);
-    let drawn = match state.screen() {
-        MainScreen::List => draw_list(buffer, &scene),
-        MainScreen::Detail { page, scroll } => detail::draw_full(buffer, &scene, page, scroll),
+    header::draw(buffer, &ctx);
+    let result = match state.screen() {
+        MainScreen::List => draw_list(buffer, &ctx),
+        MainScreen::Detail { page, scroll } => detail::draw_full(buffer, &ctx, page, scroll),
     };
-    footer::draw(buffer, &scene);
-    let drawn = match overlay::draw(buffer, &scene) {
-        Some(above) => DrawResult {
-            preview_area: drawn.preview_area,
-            ..above
+    footer::draw(buffer, &ctx);
+    let result = match overlay::draw(buffer, &ctx) {
+        Some(dialog_result) => DrawResult {
+            preview_area: result.preview_area,
+            ..dialog_result
         },
-        None => drawn,
+        None => result,
     };
     apply_background(buffer, theme.background());
-    drawn
+    result
 }
 
-/// Draws everything between tabs and footer: the table, with the detail and the statistics where
-/// they fit.
-fn draw_list(buffer: &mut Buffer, scene: &RenderContext<'_>) -> DrawResult {
-    let areas = &scene.layout;
+/// Draws everything between tabs and footer: the table, and details and statistics where they fit.
+fn draw_list(buffer: &mut Buffer, ctx: &RenderContext<'_>) -> DrawResult {
+    let areas = &ctx.layout;
     if areas.rule.height > 0 {
-        let mut pen = Painter::new(buffer, areas.rule);
-        pen.rule(0, 0, &FrameTitle::default(), scene.theme);
+        let mut painter = Painter::new(buffer, areas.rule);
+        painter.rule(0, 0, &FrameTitle::default(), ctx.theme);
     }
-    if scene.state.list().is_empty() {
-        empty::draw(buffer, scene);
+    if ctx.state.list().is_empty() {
+        empty::draw(buffer, ctx);
         return DrawResult::default();
     }
-    list::draw(buffer, scene);
-    let mut drawn = DrawResult::default();
+    list::draw(buffer, ctx);
+    let mut result = DrawResult::default();
     match areas.detail_placement {
         DetailPlacement::Hidden => {}
-        DetailPlacement::Compact => detail::draw_compact(buffer, scene),
-        DetailPlacement::Below => detail::draw_below(buffer, scene),
-        DetailPlacement::Side => drawn = detail::draw_side(buffer, scene),
+        DetailPlacement::Compact => detail::draw_compact(buffer, ctx),
+        DetailPlacement::Below => detail::draw_below(buffer, ctx),
+        DetailPlacement::Side => result = detail::draw_side(buffer, ctx),
     }
-    stats::draw(buffer, scene);
-    drawn
+    stats::draw(buffer, ctx);
+    result
 }
 
-/// Puts the theme's ground below everything that has none of its own.
-fn apply_background(buffer: &mut Buffer, ground: Style) {
-    if ground == Style::new() {
+/// Applies the theme's colours to all cells that have none of their own.
+fn apply_background(buffer: &mut Buffer, background: Style) {
+    if background == Style::new() {
         return;
     }
     for cell in &mut buffer.content {
-        if let (Color::Reset, Some(colour)) = (cell.fg, ground.fg) {
+        if let (Color::Reset, Some(colour)) = (cell.fg, background.fg) {
             cell.fg = colour;
         }
-        if let (Color::Reset, Some(colour)) = (cell.bg, ground.bg) {
+        if let (Color::Reset, Some(colour)) = (cell.bg, background.bg) {
             cell.bg = colour;
         }
     }
 }
 
-/// Says that the screen is too small, and what it takes.
 fn draw_too_small(buffer: &mut Buffer, areas: &ScreenLayout, theme: &Theme) {
     let (width, height) = MIN_SCREEN_SIZE;
-    let text = format!(
-        "needs {width}x{height}, has {}x{}",
-        areas.screen.width, areas.screen.height
-    );
+    let text = format!("too small: needs {width}x{height}");
     Painter::new(buffer, areas.screen).text(0, 0, &text, theme.style(Role::Warn));
 }

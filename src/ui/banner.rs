@@ -1,6 +1,6 @@
-//! What concerns the whole account or the list: said once, with what happens next.
+//! The banner: a problem of the whole account or list, and what happens next.
 //!
-//! Where it stands, and how much of it fits, is the header's and the footer's to say.
+//! Header and footer decide where it is drawn and how much of it fits.
 
 use super::{format, render_context::RenderContext, theme::Role};
 use crate::{
@@ -11,46 +11,41 @@ use crate::{
     },
 };
 
-/// What concerns the whole account or list; said once, with what happens next.
+/// A problem of the whole account or list.
 #[derive(Debug)]
 pub(super) struct Banner {
-    /// What is the matter.
     problem: String,
-    /// When it is tried again, where anything is.
+    /// When the next attempt is; may be empty.
     retry: String,
-    /// What the user can do.
     pub(super) next_step: String,
-    /// How grave it is.
     pub(super) role: Role,
 }
 
 impl Banner {
-    /// Returns what is the matter, and when it is tried again.
+    /// Returns the problem and the time of the next attempt.
     pub(super) fn headline(&self) -> String {
         join_sentences(&self.problem, &self.retry)
     }
 
-    /// Returns all of it.
     pub(super) fn full_text(&self) -> String {
         join_sentences(&self.headline(), &self.next_step)
     }
 
-    /// Returns the headline in so much room: of one too long the end of what is the matter goes,
-    /// and the countdown stays.
+    /// Returns the headline, truncated to `room` cells: the countdown stays, the problem is cut.
     pub(super) fn fit_headline(&self, room: usize, ellipsis: &str) -> String {
         let headline = self.headline();
-        let kept = format::width(&self.retry) + 1;
+        let retry_width = format::width(&self.retry) + 1;
         if self.retry.is_empty()
             || format::width(&headline) <= room
-            || kept + MIN_PROBLEM_WIDTH > room
+            || retry_width + MIN_PROBLEM_WIDTH > room
         {
             return format::fit_end(&headline, room, ellipsis).into_owned();
         }
-        let what = format::fit_end(&self.problem, room - kept, ellipsis);
-        join_sentences(&what, &self.retry)
+        let problem = format::fit_end(&self.problem, room - retry_width, ellipsis);
+        join_sentences(&problem, &self.retry)
     }
 
-    /// Returns as much of all of it as there is room for, the headline first.
+    /// Returns the full text, truncated to `room` cells.
     pub(super) fn fit_full_text(&self, room: usize, ellipsis: &str) -> String {
         if format::width(&self.headline()) > room {
             return self.fit_headline(room, ellipsis);
@@ -59,10 +54,10 @@ impl Banner {
     }
 }
 
-/// The least of what is the matter that still says something, in cells.
+/// The shortest truncated problem that is still useful, in cells.
 const MIN_PROBLEM_WIDTH: usize = 16;
 
-/// Joins two sentences, of which the second may be empty.
+/// Joins two sentences; the second may be empty.
 fn join_sentences(first: &str, second: &str) -> String {
     if second.is_empty() {
         first.to_owned()
@@ -71,10 +66,10 @@ fn join_sentences(first: &str, second: &str) -> String {
     }
 }
 
-/// Returns what concerns the whole account or list, the gravest first. A list that could not be
-/// read is not among it: that is said where the list would be.
-pub(super) fn banner(scene: &RenderContext<'_>) -> Option<Banner> {
-    let RenderContext { state, now, .. } = scene;
+/// Returns the most severe problem of the account or list, if any. A list that could not be read is
+/// not one: that error is drawn in place of the list.
+pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
+    let RenderContext { state, now, .. } = ctx;
     if let Some(error) = &state.write_queue().error {
         let again = state.write_queue().retry_at.map_or_else(
             || "Trying again now.".to_owned(),
@@ -86,7 +81,7 @@ pub(super) fn banner(scene: &RenderContext<'_>) -> Option<Banner> {
         let what = match (error, key) {
             // The path is in the messages; here it would leave no room for the next step.
             (StoreError::Missing(_), Some(key)) => {
-                let key = scene.theme.key_name(key);
+                let key = ctx.theme.key_name(key);
                 format!("Not saved: the list file is gone. {key} writes it back.")
             }
             (error, _) => format!("Not saved: {error}."),
@@ -98,9 +93,9 @@ pub(super) fn banner(scene: &RenderContext<'_>) -> Option<Banner> {
             role: Role::Error,
         });
     }
-    if let Some(hold) = state.poll_queue().backoff() {
-        let wait = hold.until.since(now.mono);
-        if hold.error == PollError::NoKey {
+    if let Some(backoff) = state.poll_queue().backoff() {
+        let wait = backoff.until.since(now.mono);
+        if backoff.error == PollError::NoKey {
             // A variable cannot appear in a program that runs: there is nothing to wait for.
             return Some(Banner {
                 problem: "No API key is set: set KIE_API_KEY and start again.".to_owned(),
@@ -109,7 +104,7 @@ pub(super) fn banner(scene: &RenderContext<'_>) -> Option<Banner> {
                 role: Role::Error,
             });
         }
-        let asking = if matches!(hold.error, PollError::KeyUnreadable(_)) {
+        let asking = if matches!(backoff.error, PollError::KeyUnreadable(_)) {
             "Reading it again"
         } else {
             "Asking again"
@@ -122,9 +117,9 @@ pub(super) fn banner(scene: &RenderContext<'_>) -> Option<Banner> {
             format!("{asking} in {}.", format::countdown(wait))
         };
         return Some(Banner {
-            problem: format!("{}.", format::capitalised(&hold.message(now.mono))),
+            problem: format!("{}.", format::capitalised(&backoff.message(now.mono))),
             retry: again,
-            next_step: hold.error.next_step().to_owned(),
+            next_step: backoff.error.next_step().to_owned(),
             role: Role::Error,
         });
     }
@@ -132,7 +127,7 @@ pub(super) fn banner(scene: &RenderContext<'_>) -> Option<Banner> {
         let key = state
             .keymap()
             .key_for(Action::Pause)
-            .map(|key| scene.theme.key_name(key));
+            .map(|key| ctx.theme.key_name(key));
         return Some(Banner {
             problem: "Paused: nothing is asked by itself.".to_owned(),
             retry: String::new(),

@@ -1,5 +1,4 @@
-//! What stands in place of the table while there is nothing to show: the first steps, or why there
-//! is no list.
+//! The empty list: the first steps, or the error that prevented loading.
 
 use crate::domain::list_change::AccessMode;
 use ratatui::{
@@ -18,72 +17,69 @@ use crate::app::{
     state::{ApiKeyStatus, ListLoading},
 };
 
-/// Draws the empty list over the whole body.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
-    let areas = &scene.layout;
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
+    let areas = &ctx.layout;
     let mut area = areas.body;
     if areas.is_boxed {
-        let head = FrameTitle {
+        let frame_title = FrameTitle {
             title: "Watched tasks",
             right: "",
-            focus: scene.focus(),
+            focus: ctx.focus(),
         };
-        Painter::new(buffer, area).frame(&head, scene.theme);
+        Painter::new(buffer, area).frame(&frame_title, ctx.theme);
         area = inner_area(area);
     }
-    let mut pen = Painter::new(buffer, area);
-    let lines = match scene.state.loading() {
-        // A few milliseconds at the start: a word would only flash.
+    let mut painter = Painter::new(buffer, area);
+    let lines = match ctx.state.loading() {
+        // Takes a few milliseconds at the start: a message would only flash.
         ListLoading::Pending => return,
-        ListLoading::Failed(error) => load_error_lines(&error.to_string(), pen.width(), scene),
-        ListLoading::Done => first_step_lines(pen.width(), scene),
+        ListLoading::Failed(error) => load_error_lines(&error.to_string(), painter.width(), ctx),
+        ListLoading::Done => first_step_lines(painter.width(), ctx),
     };
     let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    let top = pen.height().saturating_sub(count) / 3;
+    let top = painter.height().saturating_sub(count) / 3;
     let longest = lines.iter().map(Line::width).max().unwrap_or_default();
     let longest = u16::try_from(longest).unwrap_or(u16::MAX);
-    let left = (pen.width().saturating_sub(longest) / 2).max(1);
+    let left = (painter.width().saturating_sub(longest) / 2).max(1);
     for (y, line) in (top..).zip(&lines) {
-        pen.line(left, y, line);
+        painter.line(left, y, line);
     }
 }
 
-/// Returns why there is no list, and that nothing is written over.
-fn load_error_lines(error: &str, width: u16, scene: &RenderContext<'_>) -> Vec<Line<'static>> {
+fn load_error_lines(error: &str, width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let room = usize::from(width.saturating_sub(4)).min(72);
     let mut lines = vec![
-        Line::styled("The list could not be read.", scene.style(Role::Error)),
+        Line::styled("The list could not be read.", ctx.style(Role::Error)),
         Line::default(),
     ];
     let sentence = format!("{}.", format::capitalised(error));
-    for line in format::wrap(&sentence, room, 8, scene.ellipsis()) {
-        lines.push(Line::styled(line, scene.style(Role::Text)));
+    for line in format::wrap(&sentence, room, 8, ctx.ellipsis()) {
+        lines.push(Line::styled(line, ctx.style(Role::Text)));
     }
     lines.push(Line::default());
     lines.push(Line::styled(
         "Nothing is written while it cannot be read.",
-        scene.style(Role::Muted),
+        ctx.style(Role::Muted),
     ));
     lines
 }
 
-/// Returns how to begin.
-fn first_step_lines(width: u16, scene: &RenderContext<'_>) -> Vec<Line<'static>> {
+fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![
-        Line::styled("No tasks watched yet.", scene.style(Role::Title)),
+        Line::styled("No tasks watched yet.", ctx.style(Role::Title)),
         Line::default(),
     ];
-    let key = scene.key_name(Action::Add);
-    let is_demo = !scene.state.settings().suggestions.is_empty();
+    let key = ctx.key_name(Action::Add);
+    let is_demo = !ctx.state.settings().suggestions.is_empty();
     let mut steps = Vec::new();
-    if scene.state.settings().access == AccessMode::Full {
+    if ctx.state.settings().access == AccessMode::Full {
         steps.push((key, "add tasks by their ids"));
         steps.push((
             "paste".into(),
             "ids, JSON, links, curl logs: ids are found in any text",
         ));
     }
-    if scene.state.settings().api_key == ApiKeyStatus::Missing {
+    if ctx.state.settings().api_key == ApiKeyStatus::Missing {
         steps.push((
             "KIE_API_KEY".into(),
             "not set: export it (see https://kie.ai/api-key), start again",
@@ -98,23 +94,23 @@ fn first_step_lines(width: u16, scene: &RenderContext<'_>) -> Vec<Line<'static>>
     let is_narrow = width < 70;
     for (key, text) in steps {
         if is_narrow {
-            lines.push(Line::styled(key, scene.style(Role::Key)));
+            lines.push(Line::styled(key, ctx.style(Role::Key)));
             let room = usize::from(width.saturating_sub(4));
-            for line in format::wrap(text, room, 3, scene.ellipsis()) {
-                lines.push(Line::styled(format!("  {line}"), scene.style(Role::Text)));
+            for line in format::wrap(text, room, 3, ctx.ellipsis()) {
+                lines.push(Line::styled(format!("  {line}"), ctx.style(Role::Text)));
             }
         } else {
             lines.push(Line::from(vec![
-                Span::styled(format::pad_end(&key, 14), scene.style(Role::Key)),
-                Span::styled(text, scene.style(Role::Text)),
+                Span::styled(format::pad_end(&key, 14), ctx.style(Role::Key)),
+                Span::styled(text, ctx.style(Role::Text)),
             ]));
         }
     }
-    if let Some(id) = scene.state.settings().suggestions.first() {
+    if let Some(id) = ctx.state.settings().suggestions.first() {
         lines.push(Line::default());
         lines.push(Line::from(vec![
-            Span::styled("try: ", scene.style(Role::Muted)),
-            Span::styled(id.as_str().to_owned(), scene.style(Role::Text)),
+            Span::styled("try: ", ctx.style(Role::Muted)),
+            Span::styled(id.as_str().to_owned(), ctx.style(Role::Text)),
         ]));
     }
     if !is_narrow {
@@ -122,8 +118,8 @@ fn first_step_lines(width: u16, scene: &RenderContext<'_>) -> Vec<Line<'static>>
         let text =
             "The ids come from the answers to your requests (taskId); nothing lists them again.";
         let room = usize::from(width.saturating_sub(4));
-        for line in format::wrap(text, room, 2, scene.ellipsis()) {
-            lines.push(Line::styled(line, scene.style(Role::Muted)));
+        for line in format::wrap(text, room, 2, ctx.ellipsis()) {
+            lines.push(Line::styled(line, ctx.style(Role::Muted)));
         }
     }
     lines

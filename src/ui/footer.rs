@@ -1,4 +1,4 @@
-//! The two bottom lines: what just happened, and which keys can be pressed.
+//! The two bottom lines: the message line and the key hints.
 
 use ratatui::buffer::Buffer;
 
@@ -19,58 +19,56 @@ use crate::{
     domain::{list_change::AccessMode, query},
 };
 
-/// Draws the bottom lines.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
-    draw_message(&mut Painter::new(buffer, scene.layout.message), scene);
-    draw_hints(&mut Painter::new(buffer, scene.layout.hints), scene);
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
+    draw_message(&mut Painter::new(buffer, ctx.layout.message), ctx);
+    draw_hints(&mut Painter::new(buffer, ctx.layout.hints), ctx);
 }
 
-/// Draws how many tasks are marked, and the notice of the moment; without one, what the banner
-/// could not say for want of room. While a filter is typed, its line.
-fn draw_message(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
-    if let Some(Overlay::Filter(line)) = scene.state.overlay() {
-        return draw_filter(pen, scene, line);
+/// Draws the message line: the filter input while it is open, else the number of marked tasks, the
+/// current message or the rest of the banner, and the download progress.
+fn draw_message(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
+    if let Some(Overlay::Filter(line)) = ctx.state.overlay() {
+        return draw_filter(painter, ctx, line);
     }
-    let end = draw_notice(pen, scene);
-    draw_downloads(pen, end, scene);
+    let end = draw_message_text(painter, ctx);
+    draw_downloads(painter, end, ctx);
 }
 
-/// Draws marks and what was said, and returns the column after it.
-fn draw_notice(pen: &mut Painter<'_>, scene: &RenderContext<'_>) -> u16 {
+/// Draws marks, message and banner, and returns the column after them.
+fn draw_message_text(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) -> u16 {
     let mut x = 1;
-    let marked = scene.state.marks().len();
+    let marked = ctx.state.marks().len();
     if marked > 0 {
-        let text = match scene.state.hidden_marks() {
+        let text = match ctx.state.hidden_marks() {
             0 => format!("{marked} marked."),
             hidden => format!("{marked} marked ({hidden} hidden)."),
         };
-        x = pen.text(x, 0, &text, scene.style(Role::Accent)) + 1;
+        x = painter.text(x, 0, &text, ctx.style(Role::Accent)) + 1;
     }
-    let room = usize::from(pen.width().saturating_sub(x + 1));
-    if let Some(notice) = scene.state.message() {
-        let (text, step) = notice.parts();
+    let room = usize::from(painter.width().saturating_sub(x + 1));
+    if let Some(message) = ctx.state.message() {
+        let (text, step) = message.parts();
         let room = room.saturating_sub(format::width(step));
-        let shown = format::fit_end(text, room, scene.ellipsis());
-        let style = scene.theme.severity_style(notice.severity);
-        x = pen.text(x, 0, &shown, style);
-        x = pen.text(x, 0, step, style) + 2;
-        let is_said = banner(scene).is_none_or(|banner| text.starts_with(&banner.headline()));
-        if is_said || !header::is_banner_below(scene) {
+        let shown = format::fit_end(text, room, ctx.ellipsis());
+        let style = ctx.theme.severity_style(message.severity);
+        x = painter.text(x, 0, &shown, style);
+        x = painter.text(x, 0, step, style) + 2;
+        let is_in_message = banner(ctx).is_none_or(|banner| text.starts_with(&banner.headline()));
+        if is_in_message || !header::is_banner_below(ctx) {
             return x;
         }
     }
-    let room = usize::from(pen.width().saturating_sub(x + 1));
-    if let Some((text, role)) = header::banner_overflow(scene, room).filter(|_| room > 0) {
-        let text = format::fit_end(&text, room, scene.ellipsis());
-        x = pen.text(x, 0, &text, scene.style(role)) + 2;
+    let room = usize::from(painter.width().saturating_sub(x + 1));
+    if let Some((text, role)) = header::banner_overflow(ctx, room).filter(|_| room > 0) {
+        let text = format::fit_end(&text, room, ctx.ellipsis());
+        x = painter.text(x, 0, &text, ctx.style(role)) + 2;
     }
     x
 }
 
-/// Draws at the right how far several saves are together: as much of it as what was said leaves
-/// room for.
-fn draw_downloads(pen: &mut Painter<'_>, said: u16, scene: &RenderContext<'_>) {
-    let Some(all) = scene
+/// Draws the total progress of several downloads at the right, as far as the message leaves room.
+fn draw_downloads(painter: &mut Painter<'_>, message_end: u16, ctx: &RenderContext<'_>) {
+    let Some(all) = ctx
         .state
         .downloads()
         .total_progress()
@@ -78,66 +76,66 @@ fn draw_downloads(pen: &mut Painter<'_>, said: u16, scene: &RenderContext<'_>) {
     else {
         return;
     };
-    let right = pen.width().saturating_sub(1);
-    let dot = format!(" {} ", scene.theme.glyphs().dot);
+    let right = painter.width().saturating_sub(1);
+    let dot = format!(" {} ", ctx.theme.glyphs().dot);
     let mut parts = format::total_progress(&all);
     while !parts.is_empty() {
         let text = parts.join(&dot);
-        if said + cell_count(&text) <= right {
-            pen.text_ending_at(right, 0, &text, scene.style(Role::Busy));
+        if message_end + cell_count(&text) <= right {
+            painter.text_ending_at(right, 0, &text, ctx.style(Role::Busy));
             return;
         }
         parts.pop();
     }
 }
 
-/// Draws the line a filter is typed into, and at the right how many tasks it lets through.
-fn draw_filter(pen: &mut Painter<'_>, scene: &RenderContext<'_>, line: &FilterLine) {
-    let all = query::tab_count(scene.state.tab(), scene.state.list(), scene.now);
-    let found = format!("{} of {all}", scene.state.shown().len());
-    let mut end = pen.width().saturating_sub(1);
-    if pen.width() >= 40 {
-        end = pen.text_ending_at(end, 0, &found, scene.style(Role::Muted));
+/// Draws the filter input, and the number of matching tasks at the right.
+fn draw_filter(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &FilterLine) {
+    let all = query::tab_count(ctx.state.tab(), ctx.state.list(), ctx.now);
+    let found = format!("{} of {all}", ctx.state.shown().len());
+    let mut end = painter.width().saturating_sub(1);
+    if painter.width() >= 40 {
+        end = painter.text_ending_at(end, 0, &found, ctx.style(Role::Muted));
         end = end.saturating_sub(2);
     }
-    let start = pen.text(1, 0, "filter: ", scene.style(Role::Title));
-    let fault = line.error().map(|fault| &fault.at);
-    text_input::draw(pen, (start, 0), end, line.input(), fault, scene);
+    let start = painter.text(1, 0, "filter: ", ctx.style(Role::Title));
+    let error = line.error().map(|error| &error.at);
+    text_input::draw(painter, (start, 0), end, line.input(), error, ctx);
 }
 
-/// Draws below the filter what is wrong with it, else what just happened, else the keys and what
-/// can be written.
-fn draw_filter_help(pen: &mut Painter<'_>, scene: &RenderContext<'_>, line: &FilterLine) {
-    let room = usize::from(pen.width().saturating_sub(2));
-    if let Some(fault) = line.error() {
-        let text = format::capitalised(&fault.to_string());
-        let text = format::fit_end(&text, room, scene.ellipsis());
-        pen.text(1, 0, &text, scene.style(Role::Error));
+/// Draws the line below the filter input: its error, else the current message, else keys and
+/// examples.
+fn draw_filter_help(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &FilterLine) {
+    let room = usize::from(painter.width().saturating_sub(2));
+    if let Some(error) = line.error() {
+        let text = format::capitalised(&error.to_string());
+        let text = format::fit_end(&text, room, ctx.ellipsis());
+        painter.text(1, 0, &text, ctx.style(Role::Error));
         return;
     }
-    if let Some(notice) = scene.state.message() {
-        let text = format::fit_end(&notice.text, room, scene.ellipsis());
-        pen.text(1, 0, &text, scene.theme.severity_style(notice.severity));
+    if let Some(message) = ctx.state.message() {
+        let text = format::fit_end(&message.text, room, ctx.ellipsis());
+        painter.text(1, 0, &text, ctx.theme.severity_style(message.severity));
         return;
     }
-    let hint = |action| KeyHint::for_action(action, KeyContext::Filter, scene);
+    let hint = |action| KeyHint::for_action(action, KeyContext::Filter, ctx);
     let hints = [
         hint(Action::Accept).map(|hint| hint.with_word("keep")),
         hint(Action::Back).map(|hint| hint.with_word("clear")),
     ];
     let mut x = 1;
     for hint in hints.into_iter().flatten() {
-        x = hint.draw(pen, x, scene) + 2;
+        x = hint.draw(painter, x, ctx) + 2;
     }
     for example in FILTER_EXAMPLES {
-        if x + cell_count(example) + 1 > pen.width() {
+        if x + cell_count(example) + 1 > painter.width() {
             break;
         }
-        x = pen.text(x, 0, example, scene.style(Role::Muted)) + 2;
+        x = painter.text(x, 0, example, ctx.style(Role::Muted)) + 2;
     }
 }
 
-/// What can be written into a filter, the most wanted first.
+/// Examples of filter terms, the most useful first.
 const FILTER_EXAMPLES: [&str; 7] = [
     "words",
     "state:failed",
@@ -148,59 +146,58 @@ const FILTER_EXAMPLES: [&str; 7] = [
     "left:<2d",
 ];
 
-/// Draws the keys from the left as far as they fit; the way to all of them, and out, stays at the
-/// right.
-fn draw_hints(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
-    if let Some(Overlay::Filter(line)) = scene.state.overlay() {
-        return draw_filter_help(pen, scene, line);
+/// Draws the key hints that fit, with help (and quit, if there is room) always at the right.
+fn draw_hints(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
+    if let Some(Overlay::Filter(line)) = ctx.state.overlay() {
+        return draw_filter_help(painter, ctx, line);
     }
-    let context = scene.state.context();
-    if scene.state.overlay().is_some() {
-        // A box names its own keys.
+    let context = ctx.state.context();
+    if ctx.state.overlay().is_some() {
+        // A dialog draws its own hints.
         return;
     }
-    let stays: &[Action] = if pen.width() < 80 {
+    let pinned: &[Action] = if painter.width() < 80 {
         &[Action::Help]
     } else {
         &[Action::Help, Action::Quit]
     };
-    let hint = |action: &Action| KeyHint::for_action(*action, context, scene);
-    let tail: Vec<_> = stays.iter().filter_map(hint).collect();
+    let hint = |action: &Action| KeyHint::for_action(*action, context, ctx);
+    let tail: Vec<_> = pinned.iter().filter_map(hint).collect();
     let tail_width: u16 = tail.iter().map(|hint| hint.width() + 2).sum();
-    let end = (pen.width() + 1).saturating_sub(tail_width);
+    let end = (painter.width() + 1).saturating_sub(tail_width);
     let mut x = end;
     for hint in tail {
-        x = hint.draw(pen, x, scene) + 2;
+        x = hint.draw(painter, x, ctx) + 2;
     }
     let mut x = 1;
     for action in keymap::footer(context) {
-        if stays.contains(action) || is_unavailable(*action, scene) {
+        if pinned.contains(action) || is_unavailable(*action, ctx) {
             continue;
         }
         let Some(hint) = hint(action) else { continue };
         if x + hint.width() + 2 > end {
             break;
         }
-        x = hint.draw(pen, x, scene) + 2;
+        x = hint.draw(painter, x, ctx) + 2;
     }
 }
 
-/// Reports whether there is nothing an action could act on, or it would be refused.
-fn is_unavailable(action: Action, scene: &RenderContext<'_>) -> bool {
-    if action.needs_write_access() && scene.state.settings().access == AccessMode::ReadOnly {
+/// Reports whether an action has no target or would be rejected.
+fn is_unavailable(action: Action, ctx: &RenderContext<'_>) -> bool {
+    if action.needs_write_access() && ctx.state.settings().access == AccessMode::ReadOnly {
         return true;
     }
     if action == Action::Undo {
-        return !scene.state.can_undo();
+        return !ctx.state.can_undo();
     }
     let needs_task = !matches!(
         action,
         Action::Add | Action::Help | Action::Quit | Action::Back
     );
-    needs_task && scene.state.list().is_empty()
+    needs_task && ctx.state.list().is_empty()
 }
 
-/// A key with what it does.
+/// A key and its action in a word or two.
 pub(super) struct KeyHint {
     action: Action,
     key: String,
@@ -208,28 +205,27 @@ pub(super) struct KeyHint {
 }
 
 impl KeyHint {
-    /// Returns the hint of an action where it has a key.
+    /// Returns the hint of an action, or `None` if no key is bound to it.
     pub(super) fn for_action(
         action: Action,
         context: KeyContext,
-        scene: &RenderContext<'_>,
+        ctx: &RenderContext<'_>,
     ) -> Option<Self> {
-        let (chord, word) = scene.state.keymap().hint(action, context)?;
-        let word = if action == Action::Pause && scene.state.poll_queue().is_paused() {
-            "go on"
-        } else if action == Action::Quit && scene.state.raw_opened_from().is_some() {
+        let (chord, word) = ctx.state.keymap().hint(action, context)?;
+        let word = if action == Action::Pause && ctx.state.poll_queue().is_paused() {
+            "resume"
+        } else if action == Action::Quit && ctx.state.raw_opened_from().is_some() {
             "back"
         } else {
             word
         };
         Some(Self {
             action,
-            key: scene.theme.key_name(chord),
+            key: ctx.theme.key_name(chord),
             word: word.to_owned(),
         })
     }
 
-    /// Says it in another word.
     #[must_use]
     pub(super) fn with_word(self, word: impl Into<String>) -> Self {
         Self {
@@ -238,28 +234,27 @@ impl KeyHint {
         }
     }
 
-    /// Returns its width.
     pub(super) fn width(&self) -> u16 {
         cell_count(&self.key) + 1 + cell_count(&self.word)
     }
 
-    /// Draws it and returns the column after it.
-    pub(super) fn draw(&self, pen: &mut Painter<'_>, x: u16, scene: &RenderContext<'_>) -> u16 {
-        self.draw_at(pen, x, 0, scene)
+    /// Draws the hint in the first row and returns the column after it.
+    pub(super) fn draw(&self, painter: &mut Painter<'_>, x: u16, ctx: &RenderContext<'_>) -> u16 {
+        self.draw_at(painter, x, 0, ctx)
     }
 
-    /// Draws it in a row and returns the column after it.
+    /// Draws the hint and returns the column after it.
     pub(super) fn draw_at(
         &self,
-        pen: &mut Painter<'_>,
+        painter: &mut Painter<'_>,
         x: u16,
         y: u16,
-        scene: &RenderContext<'_>,
+        ctx: &RenderContext<'_>,
     ) -> u16 {
-        scene.register(pen.cells_area(x, y, self.width()), || {
+        ctx.register(painter.cells_area(x, y, self.width()), || {
             HitTarget::Hint(self.action)
         });
-        let x = pen.text(x, y, &self.key, scene.style(Role::Key));
-        pen.text(x + 1, y, &self.word, scene.style(Role::Muted))
+        let x = painter.text(x, y, &self.key, ctx.style(Role::Key));
+        painter.text(x + 1, y, &self.word, ctx.style(Role::Muted))
     }
 }

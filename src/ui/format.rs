@@ -1,6 +1,4 @@
-//! Figures and texts as a screen shows them: durations, ages, clock times, shortened ids and links.
-//!
-//! Strings only. Knows no style, no state and no layout; widths are counted in terminal cells.
+//! Formats durations, times, sizes, ids and links for the screen. Widths are in terminal cells.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -20,7 +18,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Returns how many terminal cells a text takes. Controls take none: they are never drawn.
+/// Returns the width of a text in cells. Control characters count as zero: they are never drawn.
 pub fn width(text: &str) -> usize {
     if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return text.len();
@@ -28,40 +26,40 @@ pub fn width(text: &str) -> usize {
     visible_graphemes(text).map(|(_, width)| width).sum()
 }
 
-/// Returns the graphemes of a text that are drawn, with their widths.
+/// Returns the graphemes of a text without control characters, each with its width.
 pub(super) fn visible_graphemes(text: &str) -> impl DoubleEndedIterator<Item = (&str, usize)> {
     text.graphemes(true)
         .filter(|grapheme| !grapheme.contains(char::is_control))
         .map(|grapheme| (grapheme, usize::from(grapheme.cell_width())))
 }
 
-/// Cuts a text at its end so that it takes at most `most` cells, the mark of the cut included.
-pub fn fit_end<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
-    if text.len() <= most || width(text) <= most {
+/// Truncates a text at its end to `max_width` cells, ellipsis included.
+pub fn fit_end<'a>(text: &'a str, max_width: usize, ellipsis: &str) -> Cow<'a, str> {
+    if text.len() <= max_width || width(text) <= max_width {
         return join_lines(text);
     }
-    let mark = take_start(ellipsis, most);
-    let mut cut = take_start(text, most.saturating_sub(width(&mark)));
+    let mark = take_start(ellipsis, max_width);
+    let mut cut = take_start(text, max_width.saturating_sub(width(&mark)));
     cut.truncate(cut.trim_end().len());
     cut.push_str(&mark);
     Cow::Owned(join_lines(&cut).into_owned())
 }
 
-/// Cuts a text in its middle so that it takes at most `most` cells: both ends of an id or a link
-/// tell.
-pub fn fit_middle<'a>(text: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
-    if width(text) <= most {
+/// Truncates a text in its middle to `max_width` cells: both ends of an id or a link are
+/// significant.
+pub fn fit_middle<'a>(text: &'a str, max_width: usize, ellipsis: &str) -> Cow<'a, str> {
+    if width(text) <= max_width {
         return join_lines(text);
     }
-    let mark = take_start(ellipsis, most);
-    let room = most.saturating_sub(width(&mark));
+    let mark = take_start(ellipsis, max_width);
+    let room = max_width.saturating_sub(width(&mark));
     let mut cut = take_start(text, room.div_ceil(2));
     cut.push_str(&mark);
     cut.push_str(take_end(text, room / 2));
     Cow::Owned(cut)
 }
 
-/// Joins lines: a line break would be dropped when drawn and join words.
+/// Replaces line breaks by spaces: as control characters they would not be drawn.
 fn join_lines(text: &str) -> Cow<'_, str> {
     if text.contains('\n') {
         Cow::Owned(text.replace('\n', " "))
@@ -70,9 +68,9 @@ fn join_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the longest start of a text that takes at most `most` cells.
-fn take_start(text: &str, most: usize) -> String {
-    let mut room = most;
+/// Returns the longest prefix of at most `max_width` cells.
+fn take_start(text: &str, max_width: usize) -> String {
+    let mut room = max_width;
     visible_graphemes(text)
         .map_while(|(grapheme, width)| {
             room = room.checked_sub(width)?;
@@ -81,9 +79,9 @@ fn take_start(text: &str, most: usize) -> String {
         .collect()
 }
 
-/// Returns the longest end of a text that takes at most `most` cells.
-fn take_end(text: &str, most: usize) -> &str {
-    let mut room = most;
+/// Returns the longest suffix of at most `max_width` cells.
+fn take_end(text: &str, max_width: usize) -> &str {
+    let mut room = max_width;
     let bytes: usize = text
         .graphemes(true)
         .rev()
@@ -95,27 +93,27 @@ fn take_end(text: &str, most: usize) -> &str {
     text.get(text.len() - bytes..).unwrap_or_default()
 }
 
-/// Fills a text up with spaces at its end, to `to` cells.
+/// Pads a text with spaces at its end to `to` cells.
 pub fn pad_end(text: &str, to: usize) -> String {
     let spaces = to.saturating_sub(width(text));
     format!("{text}{:spaces$}", "")
 }
 
-/// Fills a text up with spaces at its start, to `to` cells.
+/// Pads a text with spaces at its start to `to` cells.
 pub fn pad_start(text: &str, to: usize) -> String {
     let spaces = to.saturating_sub(width(text));
     format!("{:spaces$}{text}", "")
 }
 
-/// Breaks a text into lines of at most `most` cells, between words where it can, and returns at
-/// most `lines` of them; when there is more, the last one ends with `ellipsis`.
-pub fn wrap(text: &str, most: usize, lines: usize, ellipsis: &str) -> Vec<String> {
+/// Wraps a text into lines of at most `max_width` cells, between words where possible, and returns
+/// at most `lines` of them. If the text is longer, the last line ends with `ellipsis`.
+pub fn wrap(text: &str, max_width: usize, lines: usize, ellipsis: &str) -> Vec<String> {
     let mut wrapped = Vec::new();
-    if most == 0 || lines == 0 {
+    if max_width == 0 || lines == 0 {
         return wrapped;
     }
     for paragraph in text.split('\n') {
-        wrap_paragraph(paragraph, most, lines + 1, &mut wrapped);
+        wrap_paragraph(paragraph, max_width, lines + 1, &mut wrapped);
         if wrapped.len() > lines {
             break;
         }
@@ -123,7 +121,7 @@ pub fn wrap(text: &str, most: usize, lines: usize, ellipsis: &str) -> Vec<String
     if wrapped.len() > lines {
         wrapped.truncate(lines);
         if let Some(last) = wrapped.last_mut() {
-            let mut cut = take_start(last.trim_end(), most.saturating_sub(width(ellipsis)));
+            let mut cut = take_start(last.trim_end(), max_width.saturating_sub(width(ellipsis)));
             cut.push_str(ellipsis);
             *last = cut;
         }
@@ -131,7 +129,7 @@ pub fn wrap(text: &str, most: usize, lines: usize, ellipsis: &str) -> Vec<String
     wrapped
 }
 
-fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<String>) {
+fn wrap_paragraph(text: &str, max_width: usize, lines: usize, wrapped: &mut Vec<String>) {
     let (mut line, mut used) = (String::new(), 0);
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         if wrapped.len() >= lines {
@@ -139,7 +137,7 @@ fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<Strin
         }
         let long = width(word);
         let gap = usize::from(used > 0);
-        if used + gap + long <= most {
+        if used + gap + long <= max_width {
             if gap == 1 {
                 line.push(' ');
             }
@@ -151,8 +149,8 @@ fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<Strin
             wrapped.push(std::mem::take(&mut line));
             used = 0;
         }
-        for (grapheme, width) in visible_graphemes(word).filter(|(_, width)| *width <= most) {
-            if used + width > most {
+        for (grapheme, width) in visible_graphemes(word).filter(|(_, width)| *width <= max_width) {
+            if used + width > max_width {
                 wrapped.push(std::mem::take(&mut line));
                 used = 0;
                 if wrapped.len() >= lines {
@@ -166,13 +164,12 @@ fn wrap_paragraph(text: &str, most: usize, lines: usize, wrapped: &mut Vec<Strin
     wrapped.push(line);
 }
 
-/// Breaks a text into lines of exactly `most` cells, wherever that falls: for links, which hold no
-/// spaces.
-pub fn break_anywhere(text: &str, most: usize) -> Vec<String> {
+/// Breaks a text into lines of `max_width` cells at any character, for links.
+pub fn break_anywhere(text: &str, max_width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
-    for (grapheme, width) in visible_graphemes(text).filter(|(_, width)| *width <= most) {
-        if used + width > most {
+    for (grapheme, width) in visible_graphemes(text).filter(|(_, width)| *width <= max_width) {
+        if used + width > max_width {
             lines.push(String::new());
             used = 0;
         }
@@ -184,7 +181,7 @@ pub fn break_anywhere(text: &str, most: usize) -> Vec<String> {
     lines
 }
 
-/// Returns a run time: "42s", "5m09s", "1h02m", "2d 3h".
+/// Formats a run time: "42s", "5m09s", "1h02m", "2d 3h".
 pub fn run_time(time: Duration) -> String {
     let s = time.as_secs();
     match s {
@@ -195,18 +192,17 @@ pub fn run_time(time: Duration) -> String {
     }
 }
 
-/// Returns how long ago something was, as exactly as it matters: "just now", "3m08s ago", "22m
-/// ago", "12d ago".
-pub fn ago(age_of: Duration) -> String {
-    let text = match age_of.as_secs() {
+/// Formats an age, less exactly the older it is: "just now", "3m08s ago", "22m ago", "12d ago".
+pub fn ago(age: Duration) -> String {
+    let text = match age.as_secs() {
         0 => return "just now".to_owned(),
-        HOUR..DAY | 1..600 => run_time(age_of),
-        600..HOUR | DAY.. => format_age(age_of),
+        HOUR..DAY | 1..600 => run_time(age),
+        600..HOUR | DAY.. => format_age(age),
     };
     format!("{text} ago")
 }
 
-/// Returns an estimated time to wait, rounded so that it does not tick: "~40s", "~2m", "~1h".
+/// Formats an estimated wait, rounded so that it does not change every second: "~40s", "~2m", "~1h".
 pub fn rough_wait(time: Duration) -> String {
     let s = time.as_secs();
     match s {
@@ -216,7 +212,7 @@ pub fn rough_wait(time: Duration) -> String {
     }
 }
 
-/// Returns a wait that counts down: "now", "4s", "2m", "15m".
+/// Formats a countdown: "now", "4s", "2m", "15m".
 pub fn countdown(time: Duration) -> String {
     match time.as_millis().div_ceil(1000) {
         0 => "now".into(),
@@ -225,16 +221,16 @@ pub fn countdown(time: Duration) -> String {
     }
 }
 
-/// Returns what is left of a link's life: "13d 23h", "1d 4h !", "19h !!", "saved", "expired", "-".
-pub fn link_expiry(life: LinkExpiry) -> Cow<'static, str> {
-    let left = match life {
+/// Formats the remaining life of a link: "13d 23h", "1d 4h !", "19h !!", "saved", "expired", "-".
+pub fn link_expiry(expiry: LinkExpiry) -> Cow<'static, str> {
+    let left = match expiry {
         LinkExpiry::None => return "-".into(),
         LinkExpiry::Unknown => return "?".into(),
         LinkExpiry::Saved => return "saved".into(),
         LinkExpiry::Expired => return "expired".into(),
         LinkExpiry::Remaining(left) => left,
     };
-    let mark = match life.urgency() {
+    let mark = match expiry.urgency() {
         Urgency::VerySoon => " !!",
         Urgency::Soon => " !",
         Urgency::None => "",
@@ -249,7 +245,7 @@ pub fn link_expiry(life: LinkExpiry) -> Cow<'static, str> {
     text.into()
 }
 
-/// Returns a size in decimal units: "512 B", "8.4 MB", "1.2 GB".
+/// Formats a size in decimal units: "512 B", "8.4 MB", "1.2 GB".
 pub fn byte_size(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1_000 => return format!("{bytes} B"),
@@ -260,7 +256,7 @@ pub fn byte_size(bytes: u64) -> String {
     format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
-/// Returns how far a file is: "42%, 12.3 MB of 29.1 MB, 3.1 MB/s, 5s left".
+/// Formats the progress of a file: "42%, 12.3 MB of 29.1 MB, 3.1 MB/s, 5s left".
 pub fn transfer_progress(progress: TransferProgress) -> String {
     let TransferProgress { bytes, total, rate } = progress;
     let mut parts = Vec::new();
@@ -280,15 +276,15 @@ pub fn transfer_progress(progress: TransferProgress) -> String {
     parts.join(", ")
 }
 
-/// Returns how far all files are, the most telling first: "2 of 5 files saved", "43%", "3.1 MB/s",
-/// "12s left".
+/// Formats the progress of all files in parts, the most important first: "2 of 5 files saved",
+/// "43%", "3.1 MB/s", "12s left".
 pub fn total_progress(all: &TotalProgress) -> Vec<String> {
     let TotalProgress {
-        files_done: here,
+        files_done,
         files,
         progress,
     } = all;
-    let mut parts = vec![format!("{here} of {files} files saved")];
+    let mut parts = vec![format!("{files_done} of {files} files saved")];
     parts.extend(progress.percent().map(|percent| format!("{percent}%")));
     if progress.rate > 0 {
         parts.push(format!("{}/s", byte_size(progress.rate)));
@@ -301,45 +297,43 @@ pub fn total_progress(all: &TotalProgress) -> Vec<String> {
     parts
 }
 
-/// Returns how far the files of a task are together.
-pub fn download_progress(saving: &DownloadProgress) -> String {
-    if saving.waiting == saving.files {
-        return "waits for its turn".into();
+/// Formats the progress of all files of a task.
+pub fn download_progress(download: &DownloadProgress) -> String {
+    if download.waiting == download.files {
+        return "queued".into();
     }
-    let files = match saving.files {
+    let files = match download.files {
         1 => String::new(),
         files => format!(", {files} files"),
     };
-    format!("{}{files}", transfer_progress(saving.progress))
+    format!("{}{files}", transfer_progress(download.progress))
 }
 
-/// Returns an id short enough for a line: whole where it fits, else its first and last eight
-/// characters.
-pub fn short_id<'a>(id: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
-    if width(id) <= most {
+/// Shortens an id that does not fit to its first and last eight characters.
+pub fn short_id<'a>(id: &'a str, max_width: usize, ellipsis: &str) -> Cow<'a, str> {
+    if width(id) <= max_width {
         return Cow::Borrowed(id);
     }
-    fit_middle(id, most.min(16 + width(ellipsis)), ellipsis)
+    fit_middle(id, max_width.min(16 + width(ellipsis)), ellipsis)
 }
 
-/// Returns a link's end, which names the file: "…/1755074605154fqb0m8ge.mp4"; whole where it fits.
-pub fn url_tail<'a>(url: &'a str, most: usize, ellipsis: &str) -> Cow<'a, str> {
-    if width(url) <= most {
+/// Shortens a link that does not fit to its file name: "…/1755074605154fqb0m8ge.mp4".
+pub fn url_tail<'a>(url: &'a str, max_width: usize, ellipsis: &str) -> Cow<'a, str> {
+    if width(url) <= max_width {
         return Cow::Borrowed(url);
     }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
     let tail = format!("{ellipsis}/{name}");
-    if name.is_empty() || width(&tail) > most {
+    if name.is_empty() || width(&tail) > max_width {
         let lead = format!("{ellipsis}/");
-        let room = most.saturating_sub(width(&lead));
+        let room = max_width.saturating_sub(width(&lead));
         let text = if name.is_empty() { path } else { name };
         return Cow::Owned(format!("{lead}{}", fit_middle(text, room, ellipsis)));
     }
     Cow::Owned(tail)
 }
 
-/// Returns a text that begins with a capital letter.
 pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -347,31 +341,30 @@ pub fn capitalised(text: &str) -> String {
     })
 }
 
-/// Returns a link without its scheme: what tells where it leads.
 pub fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
-/// Returns the time of day with seconds: "14:28:59".
+/// Formats the time of day with seconds: "14:28:59".
 pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone())
         .strftime("%H:%M:%S")
         .to_string()
 }
 
-/// Returns the time of day: "14:28".
+/// Formats the time of day: "14:28".
 pub fn clock_minutes(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone())
         .strftime("%H:%M")
         .to_string()
 }
 
-/// Returns a moment, with its day where that is not today: "14:28:59", "12 Nov 14:28".
+/// Formats a time, with the date unless it is today: "14:28:59", "12 Nov 14:28".
 pub fn date_time(at: Timestamp, now: Now, zone: &TimeZone) -> String {
     format_date_time(at, now, zone, "%H:%M:%S")
 }
 
-/// Returns a moment to the minute, with its day where that is not today: "14:28", "12 Nov 14:28".
+/// Formats a time to the minute, with the date unless it is today: "14:28", "12 Nov 14:28".
 pub fn date_time_minutes(at: Timestamp, now: Now, zone: &TimeZone) -> String {
     format_date_time(at, now, zone, "%H:%M")
 }
@@ -389,7 +382,7 @@ fn format_date_time(at: Timestamp, now: Now, zone: &TimeZone, today: &str) -> St
     zoned.strftime(form).to_string()
 }
 
-/// Describes the values left out of a text, by kind.
+/// Formats the counts of skipped values by kind: "2 secrets", "1 placeholder".
 pub fn skipped_values(skipped: Skipped) -> Vec<String> {
     let kinds = [
         (skipped.secrets, "secret", "secrets"),
@@ -475,9 +468,9 @@ mod tests {
         assert_eq!(fit_end("a\nb", 9, "…"), "a b");
         assert_eq!(fit_middle("abcdefghij", 7, "…"), "abc…hij");
         assert_eq!(fit_middle("雨の街を歩く", 8, "…"), "雨の…く");
-        for most in 0..14 {
-            assert!(width(&fit_end("雨の街を歩く", most, "…")) <= most);
-            assert!(width(&fit_middle("雨の街を歩く", most, "…")) <= most);
+        for max_width in 0..14 {
+            assert!(width(&fit_end("雨の街を歩く", max_width, "…")) <= max_width);
+            assert!(width(&fit_middle("雨の街を歩く", max_width, "…")) <= max_width);
         }
     }
 

@@ -1,126 +1,116 @@
-//! Which part of the screen is where: a pure function of the terminal's size.
+//! The screen layout: a pure function of the terminal size.
 //!
-//! Knows nothing of the state, so that the runtime can say how many rows the list has before a
-//! frame is drawn.
+//! It does not depend on the state, so the runtime knows the number of list rows before a frame is
+//! drawn.
 
 use ratatui::layout::Rect;
 
-/// The smallest screen anything is shown on.
+/// The smallest usable screen: columns, rows.
 pub const MIN_SCREEN_SIZE: (u16, u16) = (24, 5);
 
-/// Which columns fit.
+/// The width of the screen in classes, which decide which columns fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WidthClass {
-    /// Under 50 columns: glyph and title.
+    /// Under 50 columns: glyph and title only.
     Minimal,
     /// 50 to 79: short words, one time column.
     Narrow,
-    /// 80 to 109: all columns, the detail below.
+    /// 80 to 109: all columns, the details below.
     Medium,
-    /// 110 and more: the detail at the side.
+    /// 110 and more: the details at the side.
     Wide,
 }
 
-/// Where the detail of the selected task stands beside the list.
+/// The position of the selected task's details relative to the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DetailPlacement {
-    /// Nowhere; `Enter` shows it.
+    /// Not shown until `Enter` is pressed.
     Hidden,
-    /// In two lines below the list, and a third for the next step.
+    /// Below the list, in three lines.
     Compact,
-    /// Below the list.
     Below,
-    /// At its side.
     Side,
 }
 
-/// The plan of a screen; a part that is not there has no rows.
+/// The areas of the screen; an absent part has no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScreenLayout {
-    /// The whole screen.
     pub screen: Rect,
-    /// The line of name, counts and clock.
+    /// Name, counts and clock.
     pub header: Rect,
-    /// The line of tabs, and of the banner.
+    /// Tabs or banner.
     pub tabs: Rect,
-    /// Everything between tabs and footer: list, detail and statistics.
+    /// Everything between tabs and footer: list, details and statistics.
     pub body: Rect,
-    /// The list with its frame and column heads.
+    /// The list with frame and column headings.
     pub list: Rect,
-    /// The heads of the columns.
     pub column_heads: Rect,
-    /// The rows of the list.
     pub rows: Rect,
-    /// The detail beside or below the list.
+    /// The details beside or below the list.
     pub detail: Rect,
-    /// The statistics strip.
     pub stats: Rect,
     /// The line between body and footer.
     pub rule: Rect,
-    /// The message line.
     pub message: Rect,
-    /// The line of keys.
     pub hints: Rect,
-    /// Which columns fit.
     pub width_class: WidthClass,
-    /// Where the detail stands.
     pub detail_placement: DetailPlacement,
-    /// Whether parts are boxed; else lines divide them.
+    /// Whether parts have frames; otherwise rules separate them.
     pub is_boxed: bool,
 }
 
 impl ScreenLayout {
-    /// Reports whether the screen is too small for anything but saying so.
+    /// Reports whether only the "too small" message fits.
     pub const fn is_too_small(&self) -> bool {
         self.screen.width < MIN_SCREEN_SIZE.0 || self.screen.height < MIN_SCREEN_SIZE.1
     }
 }
 
-/// Returns the plan of a screen of so many columns and rows.
+/// Returns the layout for a size in columns and rows.
 pub fn screen_layout(size: (u16, u16)) -> ScreenLayout {
     let (width, height) = size;
     let screen = Rect::new(0, 0, width, height);
-    let breadth = match width {
+    let width_class = match width {
         0..50 => WidthClass::Minimal,
         50..80 => WidthClass::Narrow,
         80..110 => WidthClass::Medium,
         110.. => WidthClass::Wide,
     };
-    let detail_form = match (height, breadth) {
+    let detail_placement = match (height, width_class) {
         (0..14, _) => DetailPlacement::Hidden,
         (14..20, _) | (20.., WidthClass::Minimal) => DetailPlacement::Compact,
         (20.., WidthClass::Narrow | WidthClass::Medium) => DetailPlacement::Below,
         (20.., WidthClass::Wide) => DetailPlacement::Side,
     };
-    let is_boxed = detail_form == DetailPlacement::Side;
+    let is_boxed = detail_placement == DetailPlacement::Side;
     let has_tabs = height >= 14 && (width >= 80 || height >= 20);
     let has_rule = height >= 20 && !is_boxed;
 
-    let mut cut = AreaSplitter(screen);
-    let header = cut.take_top(1);
-    let tabs = cut.take_top(u16::from(has_tabs));
-    let hints = cut.take_bottom(1);
-    let message = cut.take_bottom(1);
-    let rule = cut.take_bottom(u16::from(has_rule));
-    let body = cut.0;
-    let stats = cut.take_bottom(match (height, breadth) {
+    let mut splitter = AreaSplitter(screen);
+    let header = splitter.take_top(1);
+    let tabs = splitter.take_top(u16::from(has_tabs));
+    let hints = splitter.take_bottom(1);
+    let message = splitter.take_bottom(1);
+    let rule = splitter.take_bottom(u16::from(has_rule));
+    let body = splitter.0;
+    let stats = splitter.take_bottom(match (height, width_class) {
         (0..30, _) | (_, WidthClass::Minimal) => 0,
         (30.., WidthClass::Narrow | WidthClass::Medium) => 3,
         (30.., WidthClass::Wide) => 4,
     });
-    let detail = match detail_form {
-        DetailPlacement::Hidden => cut.take_bottom(0),
-        DetailPlacement::Compact => cut.take_bottom(4),
-        DetailPlacement::Below => cut.take_bottom(if height < 30 { 8 } else { 9 }),
-        DetailPlacement::Side => cut.take_right(side_width(width)),
+    let detail = match detail_placement {
+        DetailPlacement::Hidden => splitter.take_bottom(0),
+        DetailPlacement::Compact => splitter.take_bottom(4),
+        DetailPlacement::Below => splitter.take_bottom(if height < 30 { 8 } else { 9 }),
+        DetailPlacement::Side => splitter.take_right(side_width(width)),
     };
-    let list = cut.0;
+    let list = splitter.0;
     let mut inner = AreaSplitter(if is_boxed {
         super::painter::inner_area(list)
     } else {
         list
     });
-    let has_heads = height >= 8 && breadth > WidthClass::Minimal;
+    let has_heads = height >= 8 && width_class > WidthClass::Minimal;
     let heads = inner.take_top(u16::from(has_heads));
     ScreenLayout {
         screen,
@@ -135,13 +125,13 @@ pub fn screen_layout(size: (u16, u16)) -> ScreenLayout {
         rule,
         message,
         hints,
-        width_class: breadth,
-        detail_placement: detail_form,
+        width_class,
+        detail_placement,
         is_boxed,
     }
 }
 
-/// Returns how many rows of the list a screen of that size shows: the page of `Msg::Resized`.
+/// Returns the number of visible list rows: the page size of `Msg::Resized`.
 pub fn list_rows(width: u16, height: u16) -> u16 {
     let areas = screen_layout((width, height));
     if areas.is_too_small() {
@@ -151,14 +141,14 @@ pub fn list_rows(width: u16, height: u16) -> u16 {
     }
 }
 
-/// Returns the width of the detail at the side: what the table leaves over its 76 columns, and two
-/// fifths of what is beyond 120, as long lines of prose read badly.
+/// Returns the width of the side panel: the rest beside a table of 76 columns, then two fifths of
+/// the columns beyond 120, as long lines of prose are hard to read.
 fn side_width(width: u16) -> u16 {
     let spare = width.saturating_sub(120);
     (width.saturating_sub(76)).min(44) + (spare / 5 * 2).min(28)
 }
 
-/// Cuts strips off a rectangle.
+/// Splits strips off a rectangle.
 struct AreaSplitter(Rect);
 
 impl AreaSplitter {
@@ -202,25 +192,25 @@ mod tests {
     fn areas_tile_the_screen_at_every_size() {
         for width in 0..260 {
             for height in 0..60 {
-                let plan = screen_layout((width, height));
+                let layout = screen_layout((width, height));
                 let parts = [
-                    plan.header,
-                    plan.tabs,
-                    plan.list,
-                    plan.detail,
-                    plan.stats,
-                    plan.rule,
-                    plan.message,
-                    plan.hints,
+                    layout.header,
+                    layout.tabs,
+                    layout.list,
+                    layout.detail,
+                    layout.stats,
+                    layout.rule,
+                    layout.message,
+                    layout.hints,
                 ];
 
                 let covered: u32 = parts.iter().map(|part| part.area()).sum();
-                assert_eq!(covered, plan.screen.area(), "{width}x{height}");
+                assert_eq!(covered, layout.screen.area(), "{width}x{height}");
                 for part in parts {
-                    assert_eq!(part.intersection(plan.screen).area(), part.area());
+                    assert_eq!(part.intersection(layout.screen).area(), part.area());
                 }
-                if !plan.is_too_small() {
-                    assert!(plan.rows.height >= 1, "{width}x{height}");
+                if !layout.is_too_small() {
+                    assert!(layout.rows.height >= 1, "{width}x{height}");
                 }
             }
         }

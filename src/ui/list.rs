@@ -1,6 +1,4 @@
-//! The table of watched tasks.
-//!
-//! Builds the rows that are seen, no others.
+//! The table of watched tasks; only visible rows are built.
 
 pub(super) mod row;
 
@@ -18,49 +16,50 @@ use crate::{
     domain::{fuzzy::Searcher, query},
 };
 
-/// Draws the table.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
-    let areas = &scene.layout;
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
+    let areas = &ctx.layout;
     if areas.is_boxed {
-        let right = scene.visible_range();
-        let head = FrameTitle {
+        let right = ctx.visible_range();
+        let frame_title = FrameTitle {
             title: "Watched tasks",
             right: &right,
-            focus: scene.focus(),
+            focus: ctx.focus(),
         };
-        Painter::new(buffer, areas.list).frame(&head, scene.theme);
+        Painter::new(buffer, areas.list).frame(&frame_title, ctx.theme);
     }
-    scene.register(areas.list, || HitTarget::List);
+    ctx.register(areas.list, || HitTarget::List);
     let columns = ListColumns::new(areas.width_class, areas.rows.width);
-    columns.draw_heads(&mut Painter::new(buffer, areas.column_heads), scene);
-    let mut pen = Painter::new(buffer, areas.rows);
-    if scene.state.shown().is_empty() && *scene.state.loading() == ListLoading::Done {
+    columns.draw_heads(&mut Painter::new(buffer, areas.column_heads), ctx);
+    let mut painter = Painter::new(buffer, areas.rows);
+    if ctx.state.shown().is_empty() && *ctx.state.loading() == ListLoading::Done {
         let lead = if areas.width_class == WidthClass::Minimal {
             1
         } else {
             4
         };
-        let text = empty_text(scene);
-        pen.text(lead, 0, &text, scene.style(Role::Muted));
+        let text = empty_text(ctx);
+        painter.text(lead, 0, &text, ctx.style(Role::Muted));
         return;
     }
     let rows = usize::from(areas.rows.height);
     let mut searcher = Searcher::default();
-    for (y, watched) in (0..areas.rows.height).zip(scene.state.visible(rows)) {
-        scene.register(pen.row_area(y), || HitTarget::Task(watched.id().clone()));
-        columns.draw_row(&mut pen, y, watched, scene, &mut searcher);
+    for (y, watched) in (0..areas.rows.height).zip(ctx.state.visible(rows)) {
+        ctx.register(painter.row_area(y), || {
+            HitTarget::Task(watched.id().clone())
+        });
+        columns.draw_row(&mut painter, y, watched, ctx, &mut searcher);
     }
 }
 
-/// Says why no row is seen, and what shows some.
-fn empty_text(scene: &RenderContext<'_>) -> String {
-    let tab = scene.state.tab();
-    if !scene.is_filtered() {
+/// Explains why no row is visible, and how to see some.
+fn empty_text(ctx: &RenderContext<'_>) -> String {
+    let tab = ctx.state.tab();
+    if !ctx.is_filtered() {
         return format!("No task under {}.", tab.name());
     }
-    let on_tab = query::tab_count(tab, scene.state.list(), scene.now);
-    let all = scene.state.list().len();
-    let key = scene.key_name(Action::Back);
+    let on_tab = query::tab_count(tab, ctx.state.list(), ctx.now);
+    let all = ctx.state.list().len();
+    let key = ctx.key_name(Action::Back);
     if on_tab < all {
         let tab = tab.name();
         match on_tab {

@@ -1,5 +1,4 @@
-//! The boxes above the screen: in the middle, never wider than it, and scrolled where they are too
-//! tall.
+//! The dialogs above the screen: centred, and scrollable if they do not fit.
 
 mod add;
 mod confirm;
@@ -27,57 +26,57 @@ use crate::app::{
     state::Overlay,
 };
 
-/// Draws the box above the screen, if there is one, and says how far its text can be scrolled.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) -> Option<DrawResult> {
-    match scene.state.overlay()? {
+/// Draws the open dialog, if there is one.
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) -> Option<DrawResult> {
+    match ctx.state.overlay()? {
         Overlay::Add(dialog) => {
-            add::draw(buffer, scene, dialog);
+            add::draw(buffer, ctx, dialog);
             Some(DrawResult::default())
         }
         Overlay::Pick(picker) => {
-            picker::draw(buffer, scene, picker);
+            picker::draw(buffer, ctx, picker);
             Some(DrawResult::default())
         }
         Overlay::Folder(dialog) => {
-            folder::draw(buffer, scene, dialog);
+            folder::draw(buffer, ctx, dialog);
             Some(DrawResult::default())
         }
         Overlay::Link(link) => {
-            link::draw(buffer, scene, link);
+            link::draw(buffer, ctx, link);
             Some(DrawResult::default())
         }
         Overlay::Copy(menu) => {
-            copy::draw(buffer, scene, menu);
+            copy::draw(buffer, ctx, menu);
             Some(DrawResult::default())
         }
         Overlay::Label(editor) => {
-            label::draw(buffer, scene, editor);
+            label::draw(buffer, ctx, editor);
             Some(DrawResult::default())
         }
         Overlay::Palette(palette) => {
-            palette::draw(buffer, scene, palette);
+            palette::draw(buffer, ctx, palette);
             Some(DrawResult::default())
         }
-        Overlay::Help { scroll } => Some(help::draw(buffer, scene, *scroll)),
-        Overlay::Messages { scroll } => Some(messages::draw(buffer, scene, *scroll)),
-        Overlay::Diagnostics { scroll } => Some(diagnostics::draw(buffer, scene, *scroll)),
-        // It is a line, not a box: the footer draws it.
+        Overlay::Help { scroll } => Some(help::draw(buffer, ctx, *scroll)),
+        Overlay::Messages { scroll } => Some(messages::draw(buffer, ctx, *scroll)),
+        Overlay::Diagnostics { scroll } => Some(diagnostics::draw(buffer, ctx, *scroll)),
+        // The footer draws the filter line.
         Overlay::Filter(_) => None,
         Overlay::Sort { cursor } => {
-            sort::draw(buffer, scene, *cursor);
+            sort::draw(buffer, ctx, *cursor);
             Some(DrawResult::default())
         }
         Overlay::Confirm(confirm) => {
-            confirm::draw(buffer, scene, confirm);
+            confirm::draw(buffer, ctx, confirm);
             Some(DrawResult::default())
         }
     }
 }
 
-/// Returns where boxes may be: over everything but the message line and what is below it, as a
-/// box's own messages appear there; on a small screen over everything.
-fn available_area(scene: &RenderContext<'_>) -> Rect {
-    let screen = scene.layout.screen;
+/// Returns the area for dialogs: the screen without the two bottom lines, where messages about the
+/// dialog appear. On a small screen it is the whole screen.
+fn available_area(ctx: &RenderContext<'_>) -> Rect {
+    let screen = ctx.layout.screen;
     if screen.height < 10 {
         return screen;
     }
@@ -87,9 +86,9 @@ fn available_area(scene: &RenderContext<'_>) -> Rect {
     }
 }
 
-/// Returns the place of a box of that size in the middle of the screen, borders included.
-fn centred_area(scene: &RenderContext<'_>, width: u16, height: u16) -> Rect {
-    let room = available_area(scene);
+/// Returns a centred area of the given size, borders included.
+fn centred_area(ctx: &RenderContext<'_>, width: u16, height: u16) -> Rect {
+    let room = available_area(ctx);
     let (width, height) = (width.min(room.width), height.min(room.height));
     Rect {
         x: room.x + (room.width - width) / 2,
@@ -99,7 +98,7 @@ fn centred_area(scene: &RenderContext<'_>, width: u16, height: u16) -> Rect {
     }
 }
 
-/// A box with a text that may be longer than it, and what of that is seen.
+/// A dialog with scrollable text.
 struct ScrolledDialog {
     area: Rect,
     count: u16,
@@ -107,18 +106,17 @@ struct ScrolledDialog {
 }
 
 impl ScrolledDialog {
-    /// Places a box of that width for a text of so many lines, `scroll` of them scrolled away where
-    /// there are more.
-    fn new(scene: &RenderContext<'_>, width: u16, count: usize, scroll: u16) -> Self {
+    /// Returns a centred dialog for `count` lines, scrolled by at most `scroll` lines.
+    fn new(ctx: &RenderContext<'_>, width: u16, count: usize, scroll: u16) -> Self {
         let count = u16::try_from(count).unwrap_or(u16::MAX);
-        let area = centred_area(scene, width, count.saturating_add(2));
-        let mut window = Self {
+        let area = centred_area(ctx, width, count.saturating_add(2));
+        let mut dialog = Self {
             area,
             count,
             scroll,
         };
-        window.scroll = scroll.min(window.max_scroll());
-        window
+        dialog.scroll = scroll.min(dialog.max_scroll());
+        dialog
     }
 
     const fn height(&self) -> u16 {
@@ -129,9 +127,9 @@ impl ScrolledDialog {
         self.count.saturating_sub(self.height())
     }
 
-    /// Returns which lines are seen, where that is not all of them, and how the box is closed.
-    fn title_right(&self, scene: &RenderContext<'_>) -> String {
-        let close = close_hint(scene);
+    /// Returns the range of visible lines, unless all are visible, and the close hint.
+    fn title_right(&self, ctx: &RenderContext<'_>) -> String {
+        let close = close_hint(ctx);
         if self.max_scroll() == 0 {
             return close;
         }
@@ -139,7 +137,6 @@ impl ScrolledDialog {
         format!("{first}-{last} of {}  {close}", self.count)
     }
 
-    /// Returns what drawing it found out.
     fn draw_result(&self) -> DrawResult {
         DrawResult {
             max_scroll: self.max_scroll(),
@@ -148,56 +145,56 @@ impl ScrolledDialog {
     }
 }
 
-/// Says by which key a box with nothing but a text is closed.
-fn close_hint(scene: &RenderContext<'_>) -> String {
-    let hint = scene.state.keymap().hint(Action::Back, KeyContext::Help);
+/// Returns "Esc close", with the current key binding.
+fn close_hint(ctx: &RenderContext<'_>) -> String {
+    let hint = ctx.state.keymap().hint(Action::Back, KeyContext::Help);
     hint.map_or_else(String::new, |(key, _)| {
-        format!("{} close", scene.theme.key_name(key))
+        format!("{} close", ctx.theme.key_name(key))
     })
 }
 
-/// Draws an empty box with the keyboard in it, and returns the pen for its inside.
+/// Draws an empty dialog and returns the painter for its inner area.
 fn open_dialog<'b>(
     buffer: &'b mut Buffer,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
     area: Rect,
     title: &str,
     right: &str,
 ) -> Painter<'b> {
-    scene.register(scene.layout.screen, || HitTarget::OutsideDialog);
-    scene.register(area, || HitTarget::Text);
-    let mut pen = Painter::new(buffer, area);
-    pen.clear();
-    let head = FrameTitle {
+    ctx.register(ctx.layout.screen, || HitTarget::OutsideDialog);
+    ctx.register(area, || HitTarget::Text);
+    let mut painter = Painter::new(buffer, area);
+    painter.clear();
+    let frame_title = FrameTitle {
         title,
         right,
         focus: KeyboardFocus::Focused,
     };
-    pen.frame(&head, scene.theme);
+    painter.frame(&frame_title, ctx.theme);
     Painter::new(buffer, inner_area(area))
 }
 
-/// Draws hints in a row as far as they fit; the last one stays.
+/// Draws the hints that fit into a row; the last one is always drawn.
 fn draw_hints(
-    pen: &mut Painter<'_>,
+    painter: &mut Painter<'_>,
     y: u16,
     hints: Vec<Option<KeyHint>>,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) {
     let mut hints: Vec<_> = hints.into_iter().flatten().collect();
     let Some(last) = hints.pop() else { return };
     let mut x = 1;
     for hint in hints {
-        if x + hint.width() + 3 + last.width() + 1 > pen.width() {
+        if x + hint.width() + 3 + last.width() + 1 > painter.width() {
             break;
         }
-        x = hint.draw_at(pen, x, y, scene) + 3;
+        x = hint.draw_at(painter, x, y, ctx) + 3;
     }
-    last.draw_at(pen, x, y, scene);
+    last.draw_at(painter, x, y, ctx);
 }
 
-/// Returns the first of `count` lines to show in `rows` rows so that line `at` is among them, in
-/// the middle where it can be.
+/// Returns the first of `count` lines to show in `rows` rows so that line `at` is visible, in the
+/// middle if possible.
 fn first_visible(at: usize, count: usize, rows: usize) -> usize {
     at.saturating_sub(rows / 2).min(count.saturating_sub(rows))
 }

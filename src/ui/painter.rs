@@ -1,6 +1,6 @@
-//! Draws into one part of the screen and never outside it, whatever it is told.
+//! Drawing primitives that are clipped to one area of the screen.
 //!
-//! Widgets would build the same cells through more allocations; some of them panic outside the
+//! Ratatui's widgets would need more allocations for the same cells, and some panic outside the
 //! buffer.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Line};
@@ -10,30 +10,28 @@ use super::{
     theme::{Role, Theme},
 };
 
-/// Writes into a part of the screen; places are counted from the part's own corner.
+/// A clipped area of the buffer; coordinates are relative to its top left corner.
 pub(crate) struct Painter<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
 }
 
 impl<'a> Painter<'a> {
-    /// Returns a pen for the part of `area` that is on the screen.
+    /// Returns a painter for the visible part of `area`.
     pub(crate) fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
         let area = area.intersection(*buffer.area());
         Self { buffer, area }
     }
 
-    /// Returns how many columns there are.
     pub(crate) const fn width(&self) -> u16 {
         self.area.width
     }
 
-    /// Returns how many rows there are.
     pub(crate) const fn height(&self) -> u16 {
         self.area.height
     }
 
-    /// Returns the place of so many columns of a row, on the screen.
+    /// Returns some cells of a row in screen coordinates.
     pub(crate) fn cells_area(&self, x: u16, y: u16, width: u16) -> Rect {
         let strip = Rect {
             x: self.area.x.saturating_add(x),
@@ -44,12 +42,12 @@ impl<'a> Painter<'a> {
         strip.intersection(self.area)
     }
 
-    /// Returns the place of a row, on the screen.
+    /// Returns a row in screen coordinates.
     pub(crate) fn row_area(&self, y: u16) -> Rect {
         self.cells_area(0, y, self.area.width)
     }
 
-    /// Writes a text and returns the column after it. What is outside is left out.
+    /// Writes a text, clipped to the area, and returns the column after it.
     pub(crate) fn text(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         if y >= self.area.height || x >= self.area.width {
             return x;
@@ -61,14 +59,14 @@ impl<'a> Painter<'a> {
         end.saturating_sub(self.area.x)
     }
 
-    /// Writes a text that ends before column `end`, and returns the column it starts in.
+    /// Writes a text that ends before column `end`, and returns its first column.
     pub(crate) fn text_ending_at(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
         let start = end.saturating_sub(cell_count(text));
         self.text(start, y, text, style);
         start
     }
 
-    /// Writes a line of several styles.
+    /// Writes a styled line and returns the column after it.
     pub(crate) fn line(&mut self, x: u16, y: u16, line: &Line<'_>) -> u16 {
         let mut x = x;
         for span in &line.spans {
@@ -77,7 +75,7 @@ impl<'a> Painter<'a> {
         x
     }
 
-    /// Writes one of our own glyphs several times.
+    /// Writes a glyph of one cell several times.
     pub(crate) fn repeat(&mut self, x: u16, y: u16, times: u16, glyph: &'static str, style: Style) {
         if y >= self.area.height {
             return;
@@ -89,10 +87,10 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Empties the whole part.
+    /// Clears the area.
     ///
-    /// A wide character that reaches in from the left is replaced as well: the terminal would draw
-    /// it whole, over our first column.
+    /// A wide character that extends into the area from the left is replaced too: the terminal
+    /// would draw it over the first column.
     pub(crate) fn clear(&mut self) {
         if let Some(before) = self.area.x.checked_sub(1) {
             for y in self.area.top()..self.area.bottom() {
@@ -110,12 +108,11 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Gives a whole row a style.
     pub(crate) fn style_row(&mut self, y: u16, style: Style) {
         self.style_cells(0, y, self.area.width, style);
     }
 
-    /// Gives some cells of a row a style, over the one they have.
+    /// Patches the style of some cells of a row.
     pub(crate) fn style_cells(&mut self, x: u16, y: u16, width: u16, style: Style) {
         if y < self.area.height && x < self.area.width {
             let width = width.min(self.area.width - x);
@@ -128,8 +125,14 @@ impl<'a> Painter<'a> {
     /// fit.
     ///
     /// Returns where the text at the right is; a place without columns when it is not there.
-    pub(crate) fn rule(&mut self, y: u16, lead: u16, head: &FrameTitle<'_>, theme: &Theme) -> Rect {
-        let line = theme.style(head.border_role());
+    pub(crate) fn rule(
+        &mut self,
+        y: u16,
+        lead: u16,
+        frame_title: &FrameTitle<'_>,
+        theme: &Theme,
+    ) -> Rect {
+        let line = theme.style(frame_title.border_role());
         self.repeat(
             lead,
             y,
@@ -138,23 +141,23 @@ impl<'a> Painter<'a> {
             line,
         );
         let mut end = 0;
-        if !head.title.is_empty() {
+        if !frame_title.title.is_empty() {
             let room = usize::from(self.width()).saturating_sub(6);
-            let title = format::fit_end(head.title, room, theme.glyphs().ellipsis);
-            end = self.line_label(2, y, &title, theme.style(head.title_role()));
+            let title = format::fit_end(frame_title.title, room, theme.glyphs().ellipsis);
+            end = self.line_label(2, y, &title, theme.style(frame_title.title_role()));
         }
-        let tail = cell_count(head.right);
+        let tail = cell_count(frame_title.right);
         let start = self.width().saturating_sub(4 + tail);
         if tail > 0 && start > end {
-            self.line_label(start, y, head.right, theme.style(Role::Muted));
+            self.line_label(start, y, frame_title.right, theme.style(Role::Muted));
             return self.cells_area(start + 1, y, tail);
         }
         Rect::default()
     }
 
-    /// Writes a text into a line, with a space at both ends, and returns the column after it.
+    /// Writes a text into a rule, with a space at both ends, and returns the column after it.
     ///
-    /// Styles are laid one over the other: what the line's style left would show.
+    /// The cells are reset first, because styles are patched and the rule's would shine through.
     fn line_label(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         let end = x.saturating_add(cell_count(text)).saturating_add(2);
         for x in x..end.min(self.area.width) {
@@ -168,10 +171,9 @@ impl<'a> Painter<'a> {
         end
     }
 
-    /// Draws a box around the whole part, and returns where the text at the right of its upper
-    /// border is.
-    pub(crate) fn frame(&mut self, head: &FrameTitle<'_>, theme: &Theme) -> Rect {
-        let line = theme.style(head.border_role());
+    /// Draws a frame around the area, and returns the position of the right title.
+    pub(crate) fn frame(&mut self, frame_title: &FrameTitle<'_>, theme: &Theme) -> Rect {
+        let line = theme.style(frame_title.border_role());
         let (right, bottom) = (
             self.width().saturating_sub(1),
             self.height().saturating_sub(1),
@@ -182,7 +184,7 @@ impl<'a> Painter<'a> {
             self.repeat(right, y, 1, glyphs.vertical, line);
         }
         self.repeat(1, bottom, right.saturating_sub(1), glyphs.horizontal, line);
-        let right_text = self.rule(0, 1, head, theme);
+        let right_text = self.rule(0, 1, frame_title, theme);
         let [top_left, top_right, bottom_left, bottom_right] = glyphs.corners;
         self.repeat(0, 0, 1, top_left, line);
         self.repeat(right, 0, 1, top_right, line);
@@ -192,23 +194,18 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// What stands in the upper border of a box.
+/// The titles in the upper border of a frame.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FrameTitle<'a> {
-    /// Its name, at the left.
     pub(crate) title: &'a str,
-    /// What is said at the right.
     pub(crate) right: &'a str,
-    /// Whether the box has the keyboard.
     pub(crate) focus: KeyboardFocus,
 }
 
-/// Whether a box has the keyboard.
+/// Whether a part of the screen has the keyboard focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum KeyboardFocus {
-    /// It has.
     Focused,
-    /// It has not.
     #[default]
     Unfocused,
 }
@@ -229,12 +226,12 @@ impl FrameTitle<'_> {
     }
 }
 
-/// Returns the inside of a box.
+/// Returns the area inside a frame.
 pub(crate) fn inner_area(area: Rect) -> Rect {
     area.inner(ratatui::layout::Margin::new(1, 1))
 }
 
-/// Returns a text's width in cells, held at what a screen can have.
+/// Returns the width of a text in cells, saturating at `u16::MAX`.
 pub(crate) fn cell_count(text: &str) -> u16 {
     u16::try_from(format::width(text)).unwrap_or(u16::MAX)
 }

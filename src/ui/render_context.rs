@@ -1,4 +1,4 @@
-//! What every part of a frame draws from, and what a frame found out.
+//! The input shared by all parts of a frame, and the result of drawing it.
 
 use std::cell::RefCell;
 
@@ -19,35 +19,32 @@ use crate::{
     },
 };
 
-/// What a frame found out while it was drawn.
+/// The measurements taken while a frame was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DrawResult {
-    /// How many lines of the text on the screen can be scrolled away; the figure of
-    /// `Msg::Measured`.
+    /// The largest scroll offset of the text on the screen; part of `Msg::Measured`.
     pub max_scroll: u16,
-    /// The room for each picture of the selected task; the figure of `Msg::Measured` too.
+    /// The size of each preview of the selected task; part of `Msg::Measured`.
     pub preview_area: Option<CellArea>,
-    /// Where its pictures are to be seen: nowhere while a box is above them.
+    /// The position of the previews; `None` while a dialog covers them.
     pub preview_placement: Option<PreviewPlacement>,
 }
 
-/// Where the two pictures go, of one size.
+/// The positions of the two previews, equal in size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreviewPlacement {
-    /// The frame of the input.
     pub input: Rect,
-    /// The frame of the result.
     pub result: Rect,
 }
 
-/// Asks a frame what is drawn in one place.
+/// A screen position and the mouse target found there.
 #[derive(Debug)]
 pub(super) struct HitTest {
     pub(super) position: Position,
     pub(super) target: RefCell<HitTarget>,
 }
 
-/// What every part of a frame draws from.
+/// The input of all drawing functions of one frame.
 #[derive(Debug)]
 pub(super) struct RenderContext<'a> {
     pub(super) state: &'a State,
@@ -59,17 +56,15 @@ pub(super) struct RenderContext<'a> {
 }
 
 impl RenderContext<'_> {
-    /// Returns the status of a task in this frame.
     pub(super) fn status_of(&self, watched: &WatchedTask) -> Status {
         self.state.status_of(watched, &self.estimate, self.now)
     }
 
-    /// Reports whether a filter is in force.
     pub(super) fn is_filtered(&self) -> bool {
         !self.state.list_view().query.is_empty()
     }
 
-    /// Returns which rows are seen: "1-11 of 11".
+    /// Returns the range of visible rows: "1-11 of 11".
     pub(super) fn visible_range(&self) -> String {
         let count = self.state.shown().len();
         if count == 0 {
@@ -80,30 +75,28 @@ impl RenderContext<'_> {
         format!("{}-{bottom} of {count}", top + 1)
     }
 
-    /// Says what lies in a part of the screen; what is said later lies above.
-    pub(super) fn register(&self, area: Rect, spot: impl FnOnce() -> HitTarget) {
+    /// Registers a mouse target for an area; later registrations lie above earlier ones.
+    pub(super) fn register(&self, area: Rect, target: impl FnOnce() -> HitTarget) {
         if let Some(probe) = self.hit_test.filter(|probe| area.contains(probe.position)) {
-            *probe.target.borrow_mut() = spot();
+            *probe.target.borrow_mut() = target();
         }
     }
 
-    /// Returns the mark of a shortened text.
     pub(super) const fn ellipsis(&self) -> &'static str {
         self.theme.glyphs().ellipsis
     }
 
-    /// Returns the style of a role.
     pub(super) const fn style(&self, role: Role) -> Style {
         self.theme.style(role)
     }
 
-    /// Returns the name of the key of an action, as it is drawn; empty where it has none.
+    /// Returns the name of an action's key as drawn, or "" if none is bound.
     pub(super) fn key_name(&self, action: Action) -> String {
         let chord = self.state.keymap().key_for(action);
         chord.map_or_else(String::new, |chord| self.theme.key_name(chord))
     }
 
-    /// Returns whether a part of the screen, or a box above it, has the keyboard.
+    /// Returns the focus of the main screen: a dialog takes it away.
     pub(super) const fn focus(&self) -> KeyboardFocus {
         match self.state.overlay() {
             None => KeyboardFocus::Focused,

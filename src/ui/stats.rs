@@ -1,4 +1,4 @@
-//! The strip of statistics: how long the last finished tasks took, and what became of today's.
+//! The statistics strip: durations of recently finished tasks, and today's results.
 
 use std::time::Duration;
 
@@ -16,81 +16,80 @@ use crate::domain::{
     task::{CallbackStatus, TaskState},
 };
 
-/// How many finished tasks of today are counted one by one; beyond that the line says so. A frame
-/// must not cost more for a busier day.
+/// The maximum number of today's tasks that are counted, so that a busy day does not make frames
+/// slower. The line says when it is reached.
 const MAX_COUNTED: usize = 200;
 
-/// The widths a histogram's class may have, in seconds.
+/// The possible widths of a histogram class, in seconds.
 const CLASS_WIDTHS: [u64; 12] = [2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200];
 
-/// How many classes a histogram has at most; the last takes all that is longer.
+/// The maximum number of histogram classes; the last includes all longer times.
 const MAX_CLASSES: usize = 5;
 
-/// Draws the strip.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>) {
-    let area = scene.layout.stats;
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
+    let area = ctx.layout.stats;
     if area.height == 0 {
         return;
     }
-    let recent = scene.state.list().run_times().recent();
+    let recent = ctx.state.list().run_times().recent();
     let title = match recent.len() {
         0 => "Durations of finished tasks".to_owned(),
         1 => "Duration of the one finished task".to_owned(),
         count if area.width < 100 => format!("Last {count} durations"),
         count => format!("Durations of the last {count} finished tasks"),
     };
-    let figures = summary_text(scene);
-    let head = FrameTitle {
+    let figures = summary_text(ctx);
+    let frame_title = FrameTitle {
         title: &title,
         right: &figures,
         ..FrameTitle::default()
     };
-    let inner = if scene.layout.is_boxed {
-        Painter::new(buffer, area).frame(&head, scene.theme);
+    let inner = if ctx.layout.is_boxed {
+        Painter::new(buffer, area).frame(&frame_title, ctx.theme);
         inner_area(area)
     } else {
-        let mut pen = Painter::new(buffer, area);
-        pen.rule(0, 0, &head, scene.theme);
+        let mut painter = Painter::new(buffer, area);
+        painter.rule(0, 0, &frame_title, ctx.theme);
         ratatui::layout::Rect {
             y: area.y + 1,
             height: area.height - 1,
             ..area
         }
     };
-    let mut pen = Painter::new(buffer, inner);
-    draw_durations(&mut pen, &recent, scene);
-    draw_today_counts(&mut pen, scene);
+    let mut painter = Painter::new(buffer, inner);
+    draw_durations(&mut painter, &recent, ctx);
+    draw_today_counts(&mut painter, ctx);
 }
 
-/// Returns what the last endings come to: "p50 5m09s  p95 7m40s  success 91%".
-fn summary_text(scene: &RenderContext<'_>) -> String {
-    let estimate = &scene.estimate;
+/// Summarises the last finished tasks: "p50 5m09s  p95 7m40s  success 91%".
+fn summary_text(ctx: &RenderContext<'_>) -> String {
+    let estimate = &ctx.estimate;
     let mut parts = Vec::new();
     if estimate.samples > 0 {
         parts.push(format!("p50 {}", format::run_time(estimate.median)));
         parts.push(format!("p95 {}", format::run_time(estimate.late)));
     }
-    let mut ended = 0;
-    let mut made = 0;
-    for (_, watched) in scene.state.list().finished().take(MAX_SAMPLES) {
-        ended += 1;
-        made += usize::from(watched.task.state().videos().next().is_some());
+    let mut finished = 0;
+    let mut succeeded = 0;
+    for (_, watched) in ctx.state.list().finished().take(MAX_SAMPLES) {
+        finished += 1;
+        succeeded += usize::from(watched.task.state().videos().next().is_some());
     }
-    let percent = (made * 100_usize).checked_div(ended);
+    let percent = (succeeded * 100_usize).checked_div(finished);
     parts.extend(percent.map(|percent| format!("success {percent}%")));
     parts.join("  ")
 }
 
-/// Draws the run times one by one, then by classes.
-fn draw_durations(pen: &mut Painter<'_>, recent: &[Duration], scene: &RenderContext<'_>) {
-    let muted = scene.style(Role::Muted);
+/// Draws the run times as a sparkline, then as a histogram.
+fn draw_durations(painter: &mut Painter<'_>, recent: &[Duration], ctx: &RenderContext<'_>) {
+    let muted = ctx.style(Role::Muted);
     let classes = DurationHistogram::new(recent);
-    pen.text(1, 0, classes.unit, muted);
+    painter.text(1, 0, classes.unit, muted);
     let Some(longest) = recent.iter().max().filter(|longest| !longest.is_zero()) else {
-        pen.text(10, 0, "none has ended well yet", muted);
+        painter.text(10, 0, "none yet", muted);
         return;
     };
-    let steps = scene.theme.glyphs().sparkline;
+    let steps = ctx.theme.glyphs().sparkline;
     for (x, time) in (10..).zip(recent) {
         let step = time.as_millis() * 7 / longest.as_millis().max(1);
         let glyph = usize::try_from(step)
@@ -98,7 +97,7 @@ fn draw_durations(pen: &mut Painter<'_>, recent: &[Duration], scene: &RenderCont
             .and_then(|step| steps.get(step))
             .copied()
             .unwrap_or(" ");
-        pen.repeat(x, 0, 1, glyph, scene.style(Role::Busy));
+        painter.repeat(x, 0, 1, glyph, ctx.style(Role::Busy));
     }
     let start = u16::try_from(MAX_SAMPLES)
         .unwrap_or(u16::MAX)
@@ -108,49 +107,48 @@ fn draw_durations(pen: &mut Painter<'_>, recent: &[Duration], scene: &RenderCont
         .iter()
         .map(|(label, _)| cell_count(label) + 4)
         .sum();
-    let room = pen.width().saturating_sub(start + labels + 1);
+    let room = painter.width().saturating_sub(start + labels + 1);
     let total: usize = classes.counts.iter().map(|(_, count)| count).sum();
     if room < 8 || total == 0 {
         return;
     }
     let scale = |count: usize| {
-        let fair = count * usize::from(room) / total;
-        let cells = fair.min(count).max(usize::from(count > 0));
+        let share = count * usize::from(room) / total;
+        let cells = share.min(count).max(usize::from(count > 0));
         u16::try_from(cells).unwrap_or(u16::MAX)
     };
-    let glyphs = scene.theme.glyphs();
+    let glyphs = ctx.theme.glyphs();
     let mut x = start;
     for (label, count) in &classes.counts {
-        let at = pen.text(x, 0, label, scene.style(Role::Text));
-        let at = pen.text(at + 1, 0, glyphs.bar_start, muted);
+        let at = painter.text(x, 0, label, ctx.style(Role::Text));
+        let at = painter.text(at + 1, 0, glyphs.bar_start, muted);
         let bar = scale(*count);
-        pen.repeat(at, 0, bar, glyphs.bar, scene.style(Role::Busy));
+        painter.repeat(at, 0, bar, glyphs.bar, ctx.style(Role::Busy));
         x = at + bar + 2;
     }
 }
 
-/// Draws what became of today's tasks.
-fn draw_today_counts(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
-    let zone = &scene.state.settings().time_zone;
-    let now = scene.now.wall.to_zoned_datetime(zone.clone());
+fn draw_today_counts(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
+    let zone = &ctx.state.settings().time_zone;
+    let now = ctx.now.wall.to_zoned_datetime(zone.clone());
     let midnight = now
         .start_of_day()
-        .map_or(scene.now.wall, |start| start.timestamp());
-    let (mut seen, mut delivered, mut rescued, mut failed) = (0, 0, 0, 0);
-    let endings = scene
+        .map_or(ctx.now.wall, |start| start.timestamp());
+    let (mut total, mut ready, mut without_callback, mut failed) = (0, 0, 0, 0);
+    let finished = ctx
         .state
         .list()
         .finished()
         .take(MAX_COUNTED)
         .take_while(|(at, _)| *at >= midnight);
-    for (_, watched) in endings {
-        seen += 1;
+    for (_, watched) in finished {
+        total += 1;
         match watched.task.state() {
             TaskState::Succeeded {
                 callback: CallbackStatus::Failed,
                 ..
-            } => rescued += 1,
-            TaskState::Succeeded { .. } => delivered += 1,
+            } => without_callback += 1,
+            TaskState::Succeeded { .. } => ready += 1,
             TaskState::Failed { .. } => failed += 1,
             TaskState::New
             | TaskState::Running { .. }
@@ -158,73 +156,73 @@ fn draw_today_counts(pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
             | TaskState::Unrecognised => {}
         }
     }
-    let label = if seen == MAX_COUNTED {
+    let label = if total == MAX_COUNTED {
         "last 200"
     } else {
         "today"
     };
-    pen.text(1, 1, label, scene.style(Role::Muted));
-    if seen == 0 {
-        pen.text(10, 1, "nothing has ended yet", scene.style(Role::Muted));
+    painter.text(1, 1, label, ctx.style(Role::Muted));
+    if total == 0 {
+        painter.text(10, 1, "nothing finished yet", ctx.style(Role::Muted));
         return;
     }
     let mut x = 10;
     for (count, word, role) in [
-        (delivered, "delivered", Role::Ok),
-        (rescued, "rescued", Role::Warn),
+        (ready, "ready", Role::Ok),
+        (without_callback, "no callback", Role::Warn),
         (failed, "failed", Role::Error),
     ] {
         let role = if count == 0 { Role::Muted } else { role };
-        x = pen.text(x, 1, &count.to_string(), scene.style(role));
-        x = pen.text(x + 1, 1, word, scene.style(Role::Muted)) + 2;
+        x = painter.text(x, 1, &count.to_string(), ctx.style(role));
+        x = painter.text(x + 1, 1, word, ctx.style(Role::Muted)) + 2;
     }
-    draw_absence_summary(pen, x + 2, scene);
+    draw_absence_summary(painter, x + 2, ctx);
 }
 
-/// Draws what has ended while nobody looked, where there is room for it.
-fn draw_absence_summary(pen: &mut Painter<'_>, x: u16, scene: &RenderContext<'_>) {
-    let digest = scene.state.absence_summary(scene.now);
-    let Some(digest) = digest.filter(|digest| !digest.is_empty()) else {
+/// Draws the results since the user was last here, if there is room.
+fn draw_absence_summary(painter: &mut Painter<'_>, x: u16, ctx: &RenderContext<'_>) {
+    let summary = ctx.state.absence_summary(ctx.now);
+    let Some(summary) = summary.filter(|summary| !summary.is_empty()) else {
         return;
     };
-    let lead = format!("since you left ({}):", format::format_age(digest.duration));
-    let parts: Vec<_> = digest
+    let lead = format!("since you left ({}):", format::format_age(summary.duration));
+    let parts: Vec<_> = summary
         .parts()
         .map(|(count, word, tab)| (format!("+{count} {word}"), tab))
         .collect();
     let width = parts.iter().fold(cell_count(&lead), |width, (text, _)| {
         width + 1 + cell_count(text)
     });
-    if x + width + 1 > pen.width() {
+    if x + width + 1 > painter.width() {
         return;
     }
-    let mut x = pen.text(x, 1, &lead, scene.style(Role::Muted));
+    let mut x = painter.text(x, 1, &lead, ctx.style(Role::Muted));
     for (text, tab) in parts {
         let role = match tab {
             Tab::Ready => Role::Ok,
             Tab::Failed => Role::Error,
             Tab::All | Tab::Active | Tab::Rescued | Tab::Expiring => Role::Warn,
         };
-        x = pen.text(x + 1, 1, &text, scene.style(role));
+        x = painter.text(x + 1, 1, &text, ctx.style(role));
     }
 }
 
-/// A set of run times sorted into classes of equal width.
+/// Run times counted in classes of equal width.
 struct DurationHistogram {
-    /// What the labels count: "seconds", "minutes", "hours".
+    /// The unit of the labels: "seconds", "minutes", "hours".
     unit: &'static str,
-    /// The classes' lower ends and how many are in each.
+    /// The lower bound and the count of each class.
     counts: Vec<(String, usize)>,
 }
 
 impl DurationHistogram {
-    /// Takes the finest width by which at most five classes hold nineteen in twenty; minutes and
-    /// hours once they count.
+    /// Chooses the finest class width with which five classes include 95 % of the times; at least a
+    /// minute from two minutes on, at least an hour from two hours on.
     fn new(times: &[Duration]) -> Self {
         let mut sorted: Vec<_> = times.iter().map(Duration::as_secs).collect();
         sorted.sort_unstable();
         let shortest = sorted.first().copied().unwrap_or_default();
-        let most = sorted
+        let p95 = sorted
             .get((sorted.len() * 95).div_ceil(100).saturating_sub(1))
             .copied()
             .unwrap_or_default();
@@ -232,8 +230,8 @@ impl DurationHistogram {
         let step = CLASS_WIDTHS
             .into_iter()
             .find(|step| {
-                let is_unit = (*step >= 60 || most < 120) && (*step >= 3_600 || most < 7_200);
-                is_unit && most / step - shortest / step < classes
+                let suits_unit = (*step >= 60 || p95 < 120) && (*step >= 3_600 || p95 < 7_200);
+                suits_unit && p95 / step - shortest / step < classes
             })
             .unwrap_or(86_400);
         let (unit, seconds) = match step {

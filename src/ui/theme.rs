@@ -1,6 +1,4 @@
-//! How things look: a style for every role, and word, glyph and role for every status.
-//!
-//! Nothing here knows where anything stands on the screen.
+//! The theme: a style for each role, and glyph, word and role for each status.
 
 mod palette;
 
@@ -13,49 +11,44 @@ use crate::{
     domain::{status::Status, time::Now},
 };
 
-/// How a status looks: never a colour alone.
+/// The appearance of a status: never a colour alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusStyle {
-    /// Its colour.
     pub role: Role,
-    /// Its glyph, one cell wide.
+    /// One cell wide.
     pub glyph: &'static str,
-    /// Its word for the list, of at most 13 cells.
+    /// At most 13 cells, for the list.
     pub word: &'static str,
-    /// Its word where there is room.
+    /// The word where there is room.
     pub full_word: &'static str,
-    /// Its word where four cells must do.
+    /// At most four cells.
     pub short: &'static str,
 }
 
-/// The set of characters that boxes, bars and shortened texts are made of; each one cell wide.
+/// The characters of borders, bars and truncated texts; each one cell wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Glyphs {
-    /// Marks what was left out of a text; the only one that may take two cells.
+    /// The end of a truncated text; the only one that may take two cells.
     pub ellipsis: &'static str,
-    /// Stands between figures.
+    /// A separator between figures.
     pub dot: &'static str,
-    /// Marks the selected row.
+    /// The mark of the selected row.
     pub row_cursor: &'static str,
-    /// The done part of a progress bar.
     pub bar_done: &'static str,
-    /// The rest of it.
     pub bar_rest: &'static str,
-    /// The steps of a sparkline, lowest first.
+    /// The levels of a sparkline, lowest first.
     pub sparkline: [&'static str; 8],
-    /// The foot of a histogram's bar.
+    /// The start of a histogram bar.
     pub bar_start: &'static str,
-    /// A cell of a histogram's bar.
+    /// One cell of a histogram bar.
     pub bar: &'static str,
-    /// A horizontal line.
     pub horizontal: &'static str,
-    /// A vertical line.
     pub vertical: &'static str,
-    /// Marks the column the list is ordered by where its figures grow downwards.
+    /// The mark of the sort column in ascending order.
     pub ascending: &'static str,
-    /// Marks it where they grow upwards.
+    /// The mark of the sort column in descending order.
     pub descending: &'static str,
-    /// The corners: top left, top right, bottom left, bottom right.
+    /// Top left, top right, bottom left, bottom right.
     pub corners: [&'static str; 4],
 }
 
@@ -91,10 +84,10 @@ const ASCII_GLYPHS: Glyphs = Glyphs {
     corners: ["+", "+", "+", "+"],
 };
 
-/// The turning glyph of a running task, one for each second.
+/// The spinner of a running task, one frame per second.
 const SPINNER: [&str; 4] = ["◐", "◓", "◑", "◒"];
 
-/// The look of the program, as a value.
+/// A palette and a set of glyphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
     palette: ThemePalette,
@@ -108,17 +101,16 @@ impl Default for Theme {
 }
 
 impl Theme {
-    /// Returns the theme in the terminal's own colours.
+    /// Returns the theme that uses the terminal's palette.
     pub const fn ansi() -> Self {
         Self::from_palette(ThemePalette::ansi())
     }
 
-    /// Returns the theme without colour (`NO_COLOR`): bold, dim and reverse tell the roles.
+    /// Returns the theme without colours (`NO_COLOR`): bold, dim and reverse mark the roles.
     pub const fn monochrome() -> Self {
         Self::from_palette(ThemePalette::monochrome())
     }
 
-    /// Returns the theme of a palette.
     pub const fn from_palette(palette: ThemePalette) -> Self {
         Self {
             palette,
@@ -126,7 +118,7 @@ impl Theme {
         }
     }
 
-    /// Draws everything of our own in ASCII, for terminals and fonts that know no more.
+    /// Replaces all glyphs by ASCII, for terminals and fonts without Unicode.
     #[must_use]
     pub const fn with_ascii(self) -> Self {
         Self {
@@ -135,29 +127,25 @@ impl Theme {
         }
     }
 
-    /// Returns the characters that boxes and bars are made of.
     pub const fn glyphs(&self) -> &Glyphs {
         &self.glyphs
     }
 
-    /// Reports whether only ASCII is drawn.
     fn is_ascii(&self) -> bool {
         self.glyphs == ASCII_GLYPHS
     }
 
-    /// Returns the style of the ground: nothing where the terminal's own stays.
+    /// Returns the default colours; empty to keep the terminal's own.
     pub const fn background(&self) -> Style {
         self.palette.background()
     }
 
-    /// Returns the style of a role.
     pub const fn style(&self, role: Role) -> Style {
         self.palette.style(role)
     }
 
-    /// Returns the style of a message.
-    pub const fn severity_style(&self, tone: Severity) -> Style {
-        self.style(match tone {
+    pub const fn severity_style(&self, severity: Severity) -> Style {
+        self.style(match severity {
             Severity::Info => Role::Text,
             Severity::Success => Role::Ok,
             Severity::Warning => Role::Warn,
@@ -165,8 +153,7 @@ impl Theme {
         })
     }
 
-    /// Returns how a status looks at that time; the glyph of what is being made turns by the
-    /// second.
+    /// Returns the appearance of a status; the glyph of a running task depends on the second.
     pub fn status_style(&self, status: Status, now: Now) -> StatusStyle {
         let (role, glyph, ascii, word, short) = match status {
             Status::New => (Role::Muted, "·", ".", "new", "NEW"),
@@ -198,7 +185,7 @@ impl Theme {
         }
     }
 
-    /// Returns the name of a key, arrows spelled out where only ASCII is drawn.
+    /// Returns the name of a key; with ASCII glyphs, arrows are spelled out.
     pub fn key_name(&self, chord: KeyChord) -> String {
         if self.is_ascii() {
             chord.ascii()
@@ -208,7 +195,6 @@ impl Theme {
     }
 }
 
-/// Returns the glyph of a running task in that second.
 fn spinner_glyph(now: Now) -> &'static str {
     let second = now.wall.as_second().rem_euclid(4);
     usize::try_from(second)

@@ -1,4 +1,4 @@
-//! The window's title: the program, its list, and the counts that matter.
+//! The window title: program, list and counts.
 
 use std::fmt::Write as _;
 
@@ -13,17 +13,17 @@ use crate::{
     },
 };
 
-/// Returns the title, "kietop ◐3 ✓5 ✗2"; nothing where it is not to be set.
+/// Returns the title, "kietop ◐3 ✓5 ✗2", or `None` if it must not be set.
 pub fn window_title(state: &State, theme: &Theme) -> Option<String> {
     if !state.settings().notifications.uses(NotifyChannel::Title) {
         return None;
     }
-    // The glyph of what is being made turns on the screen; a title stands still.
-    let still = Now {
+    // A constant time: the spinner does not turn in the title.
+    let fixed_time = Now {
         wall: Timestamp::UNIX_EPOCH,
         mono: Mono::default(),
     };
-    let tally = state.list().counts();
+    let counts = state.list().counts();
     let mut title = "kietop".to_owned();
     let name = &state.settings().name;
     if !name.is_empty() {
@@ -31,13 +31,13 @@ pub fn window_title(state: &State, theme: &Theme) -> Option<String> {
         title.push_str(name);
     }
     for (count, status) in [
-        (tally.generating, Status::Generating),
-        (tally.ready, Status::Ready),
-        (tally.rescued, Status::CallbackFailed),
-        (tally.failed, Status::CreateFailed),
+        (counts.generating, Status::Generating),
+        (counts.ready, Status::Ready),
+        (counts.rescued, Status::CallbackFailed),
+        (counts.failed, Status::CreateFailed),
     ] {
         if count > 0 {
-            let glyph = theme.status_style(status, still).glyph;
+            let glyph = theme.status_style(status, fixed_time).glyph;
             // Writing into a `String` cannot fail.
             write!(title, " {glyph}{count}").unwrap_or_default();
         }

@@ -1,4 +1,4 @@
-//! What a status means for the person who paid, and what to do next, in whole sentences.
+//! The advice on a task: the meaning of its status and the next step.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::{
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
-/// How long a task is on the list until no data of it is called that.
+/// The time on the list after which "not found" is reported as "no data".
 const NO_DATA_AFTER: Duration = Duration::from_mins(10);
 
-/// Returns the sentences, in the order they are read.
-pub(super) fn advice(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<(String, Role)> {
-    let open = scene.key_name(Action::OpenResult);
-    let check = scene.key_name(Action::Refresh);
-    let save = scene.key_name(Action::Save);
-    let life = watched.link_expiry(scene.state.settings().retention, scene.now);
-    match scene.status_of(watched) {
+/// Returns the sentences on the status, in reading order.
+pub(super) fn advice(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Vec<(String, Role)> {
+    let open = ctx.key_name(Action::OpenResult);
+    let check = ctx.key_name(Action::Refresh);
+    let save = ctx.key_name(Action::Save);
+    let expiry = watched.link_expiry(ctx.state.settings().retention, ctx.now);
+    match ctx.status_of(watched) {
         Status::New => vec![(new_task(watched).into(), Role::Text)],
         Status::Generating => vec![
             ("Nothing to do: it is still being made.".into(), Role::Text),
@@ -43,7 +43,9 @@ pub(super) fn advice(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<(S
             ),
             charge_warning(),
         ],
-        Status::Ready | Status::Saved => vec![(ready_text(&open, &save, life), urgency_role(life))],
+        Status::Ready | Status::Saved => {
+            vec![(ready_text(&open, &save, expiry), urgency_role(expiry))]
+        }
         Status::NoLink => vec![(missing_link_text(watched, &check), Role::Warn)],
         Status::LinkExpired => vec![(
             format!(
@@ -56,7 +58,7 @@ pub(super) fn advice(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<(S
                 "The video was made; only its delivery to the callback URL failed.".into(),
                 Role::Warn,
             ),
-            (ready_text(&open, &save, life), urgency_role(life)),
+            (ready_text(&open, &save, expiry), urgency_role(expiry)),
         ],
         Status::CreateFailed => vec![(
             "It could not be created: there is no video. Submit it again once the cause is gone."
@@ -71,7 +73,7 @@ pub(super) fn advice(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<(S
         Status::NotFound => vec![(
             format!(
                 "{} Is the id complete, and of this account? {check} asks again.",
-                not_found_text(scene.now.age_of(watched.added))
+                not_found_text(ctx.now.age_of(watched.added))
             ),
             Role::Warn,
         )],
@@ -82,7 +84,6 @@ pub(super) fn advice(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<(S
     }
 }
 
-/// Says of a task nothing is known of why that may be so.
 fn new_task(watched: &WatchedTask) -> &'static str {
     let failed = watched.poll_history.last_error.as_ref();
     if failed.is_some_and(|failed| failed.error == PollError::NotFound) {
@@ -92,9 +93,8 @@ fn new_task(watched: &WatchedTask) -> &'static str {
     }
 }
 
-/// Says that the server has nothing of a task that is watched for so long. It says so in several
-/// ways, of which "no such task" is one and no data another: after a while what was meant is no
-/// comfort.
+/// Returns the sentence on a task that the server does not return, by the time on the list. "No such
+/// task" and "no data" are different answers, but after a while the difference does not matter.
 fn not_found_text(watched_for: Duration) -> String {
     if watched_for < NO_DATA_AFTER {
         return "The server knows no such task.".to_owned();
@@ -107,8 +107,8 @@ fn charge_warning() -> (String, Role) {
     ("Resubmitting now may be charged twice.".into(), Role::Text)
 }
 
-fn ready_text(open: &str, save: &str, life: LinkExpiry) -> String {
-    match life {
+fn ready_text(open: &str, save: &str, expiry: LinkExpiry) -> String {
+    match expiry {
         LinkExpiry::Remaining(left) => format!(
             "{open} opens the video, {save} saves it. Its link lives about {} more.",
             format::run_time(left)
@@ -120,17 +120,17 @@ fn ready_text(open: &str, save: &str, life: LinkExpiry) -> String {
     }
 }
 
-fn urgency_role(life: LinkExpiry) -> Role {
-    match life.urgency() {
+fn urgency_role(expiry: LinkExpiry) -> Role {
+    match expiry.urgency() {
         Urgency::VerySoon | Urgency::Soon => Role::Warn,
         Urgency::None => Role::Text,
     }
 }
 
 fn missing_link_text(watched: &WatchedTask, check: &str) -> String {
-    let has_refused =
+    let has_rejected_links =
         matches!(watched.task.state(), TaskState::Succeeded { videos, .. } if !videos.is_empty());
-    if has_refused {
+    if has_rejected_links {
         return "It is made, but its link is none that can be opened.".into();
     }
     match watched.poll_state {
@@ -143,17 +143,17 @@ fn missing_link_text(watched: &WatchedTask, check: &str) -> String {
     }
 }
 
-/// Returns why the last check failed and what follows; nothing when it did not.
+/// Returns the error of the last check and the next step, or `None` if it succeeded.
 pub(super) fn check_error(
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> Option<(String, String)> {
     let failed = watched.poll_history.last_error.as_ref()?;
-    let ago = format::ago(scene.now.age_of(failed.at));
-    let status = scene.status_of(watched);
-    // The advice for the status says both what is the matter and what can be done.
-    let is_said = matches!(status, Status::New | Status::NotFound);
-    if failed.error == PollError::NotFound && is_said {
+    let ago = format::ago(ctx.now.age_of(failed.at));
+    let status = ctx.status_of(watched);
+    // The advice on the status says the same.
+    let is_in_advice = matches!(status, Status::New | Status::NotFound);
+    if failed.error == PollError::NotFound && is_in_advice {
         return None;
     }
     let message = watched.last_error_message()?;
@@ -162,12 +162,12 @@ pub(super) fn check_error(
     } else {
         failed.error.next_step().to_owned()
     };
-    let asks_once = matches!(
+    let is_final = matches!(
         failed.error,
         PollError::NotFound | PollError::Rejected { .. }
     );
-    let check = scene.key_name(Action::Refresh);
-    if asks_once && !check.is_empty() {
+    let check = ctx.key_name(Action::Refresh);
+    if is_final && !check.is_empty() {
         next = format!("{next} {check} asks again.");
     }
     Some((format!("{message}, {ago}"), next))

@@ -1,4 +1,4 @@
-//! The detail where room is short: below the list, or in a few lines.
+//! The details in little space: below the list, or in a few lines.
 
 use ratatui::text::{Line, Span};
 
@@ -9,37 +9,37 @@ use crate::{
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
-/// Returns the detail for so many lines below the list.
+/// Returns the details for an area below the list.
 pub(super) fn below_lines<'a>(
     watched: &'a WatchedTask,
-    scene: &RenderContext<'a>,
+    ctx: &RenderContext<'a>,
     width: u16,
     height: usize,
 ) -> Vec<Line<'a>> {
-    let mut sheet = FieldList::new(scene, width);
-    sheet.text_line(watched.title(), Role::Title);
-    let mut lines = sheet.into_lines();
-    lines.push(status_line(watched, scene, usize::from(width)));
+    let mut fields = FieldList::new(ctx, width);
+    fields.text_line(watched.title(), Role::Title);
+    let mut lines = fields.into_lines();
+    lines.push(status_line(watched, ctx, usize::from(width)));
 
-    let mut tail = FieldList::new(scene, width);
+    let mut tail = FieldList::new(ctx, width);
     if let Some(error) = info::server_error(watched) {
         tail.wrapped_field("Error", &error, Role::Error, 2);
     }
-    tail.styled_field("Source", link_parts(watched, scene, tail.value_width()));
-    let mut checked = info::last_check(watched, scene);
-    if let Some((error, _)) = advice::check_error(watched, scene) {
+    tail.styled_field("Source", link_parts(watched, ctx, tail.value_width()));
+    let mut checked = info::last_check(watched, ctx);
+    if let Some((error, _)) = advice::check_error(watched, ctx) {
         tail.field("Checked", &checked, Role::Text);
         tail.wrapped_field("", &error, Role::Warn, 2);
     } else {
-        if let Some((at, event)) = journal::last_entry(watched, scene) {
+        if let Some((at, event)) = journal::last_entry(watched, ctx) {
             checked = format!("{checked}; {at} {event}");
         }
         tail.field("Checked", &checked, Role::Text);
     }
-    if let Some((_, step)) = advice::check_error(watched, scene) {
+    if let Some((_, step)) = advice::check_error(watched, ctx) {
         tail.paragraph(&step, Role::Text, 1);
     }
-    let sentences = advice::advice(watched, scene);
+    let sentences = advice::advice(watched, ctx);
     let role = sentences.first().map_or(Role::Text, |(_, role)| *role);
     let sentences: Vec<_> = sentences.into_iter().map(|(text, _)| text).collect();
     tail.paragraph(&sentences.join(" "), role, 2);
@@ -47,65 +47,65 @@ pub(super) fn below_lines<'a>(
 
     let room = height.saturating_sub(lines.len() + tail.len());
     if let Some(prompt) = info::prompt_if_not_in_title(watched, usize::from(width)) {
-        let mut sheet = FieldList::new(scene, width);
-        sheet.wrapped_field("Prompt", prompt, Role::Text, room);
-        lines.extend(sheet.into_lines());
+        let mut fields = FieldList::new(ctx, width);
+        fields.wrapped_field("Prompt", prompt, Role::Text, room);
+        lines.extend(fields.into_lines());
     }
     lines.extend(tail);
     lines
 }
 
-/// Returns the detail in three lines: how it stands, what was asked for, what to do.
+/// Returns the details in three lines: status, error or prompt, key hint.
 pub(super) fn compact_lines<'a>(
     watched: &'a WatchedTask,
-    scene: &RenderContext<'a>,
+    ctx: &RenderContext<'a>,
     width: u16,
 ) -> Vec<Line<'a>> {
-    let mut lines = vec![status_line(watched, scene, usize::from(width))];
-    let mut sheet = FieldList::new(scene, width);
-    let facts = watched.task.details();
+    let mut lines = vec![status_line(watched, ctx, usize::from(width))];
+    let mut fields = FieldList::new(ctx, width);
+    let details = watched.task.details();
     let failure = info::server_error(watched);
-    let check = advice::check_error(watched, scene);
-    match (failure, check, &facts.prompt) {
-        (Some(error), _, _) => sheet.text_line(&error, Role::Error),
-        (None, Some((error, _)), _) => sheet.text_line(&error, Role::Warn),
+    let check = advice::check_error(watched, ctx);
+    match (failure, check, &details.prompt) {
+        (Some(error), _, _) => fields.text_line(&error, Role::Error),
+        (None, Some((error, _)), _) => fields.text_line(&error, Role::Warn),
         (None, None, Some(prompt)) if !prompt.is_empty() => {
-            sheet.text_line(prompt.as_str(), Role::Text);
+            fields.text_line(prompt.as_str(), Role::Text);
         }
-        (None, None, _) => sheet.text_line(watched.id().as_str(), Role::Text),
+        (None, None, _) => fields.text_line(watched.id().as_str(), Role::Text),
     }
-    if let Some((key, _)) = scene.state.keymap().hint(Action::Detail, KeyContext::List) {
-        let hint = format!("{} full detail", scene.theme.key_name(key));
-        sheet.text_line(&hint, Role::Muted);
+    if let Some((key, _)) = ctx.state.keymap().hint(Action::Detail, KeyContext::List) {
+        let hint = format!("{} full detail", ctx.theme.key_name(key));
+        fields.text_line(&hint, Role::Muted);
     }
-    lines.extend(sheet.into_lines());
+    lines.extend(fields.into_lines());
     lines
 }
 
-/// Returns status and times on one line; what does not fit is left out from the end.
-fn status_line<'a>(watched: &'a WatchedTask, scene: &RenderContext<'a>, width: usize) -> Line<'a> {
-    let zone = &scene.state.settings().time_zone;
-    let facts = watched.task.details();
-    let status = scene.status_of(watched);
+/// Returns status and times on one line; parts that do not fit are dropped from the end.
+fn status_line<'a>(watched: &'a WatchedTask, ctx: &RenderContext<'a>, width: usize) -> Line<'a> {
+    let zone = &ctx.state.settings().time_zone;
+    let details = watched.task.details();
+    let status = ctx.status_of(watched);
     let mut line = Line::from(Span::raw(" "));
-    let [(word, role), (flag, flag_role)] = info::status_parts(watched, status, scene);
-    line.push_span(Span::styled(word, scene.style(role)));
+    let [(word, role), (flag, flag_role)] = info::status_parts(watched, status, ctx);
+    line.push_span(Span::styled(word, ctx.style(role)));
     if width >= 80 {
-        line.push_span(Span::styled(flag, scene.style(flag_role)));
+        line.push_span(Span::styled(flag, ctx.style(flag_role)));
     }
     let mut parts = Vec::new();
-    if let Some(created) = facts.created {
-        let at = format::date_time(created, scene.now, zone);
+    if let Some(created) = details.created {
+        let at = format::date_time(created, ctx.now, zone);
         parts.push(format!("created {at}"));
     }
     if let Some(took) = watched.task.run_time() {
         parts.push(format!("took {}", format::run_time(took)));
     }
-    if let Some(created) = facts.created
-        && info::expected_times(watched, scene).is_some()
+    if let Some(created) = details.created
+        && info::expected_times(watched, ctx).is_some()
     {
-        let estimate = &scene.estimate;
-        let minutes = |at| format::date_time_minutes(at, scene.now, zone);
+        let estimate = &ctx.estimate;
+        let minutes = |at| format::date_time_minutes(at, ctx.now, zone);
         let expected = minutes(estimate.expected(created));
         parts.push(format!("expect about {expected}"));
         let late = minutes(estimate.late_after(created));
@@ -117,30 +117,30 @@ fn status_line<'a>(watched: &'a WatchedTask, scene: &RenderContext<'a>, width: u
         if used + 1 > width {
             break;
         }
-        line.push_span(Span::styled(format!("  {part}"), scene.style(Role::Text)));
+        line.push_span(Span::styled(format!("  {part}"), ctx.style(Role::Text)));
     }
     line
 }
 
-/// Returns input and result beside each other, with their keys.
+/// Returns input and result side by side, with their keys.
 fn link_parts(
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
     room: usize,
 ) -> Vec<(std::borrow::Cow<'static, str>, Role)> {
     let result = watched.task.state().videos().next();
-    let beside = match result {
+    let half = match result {
         Some(_) => room / 2,
         None => room.saturating_sub(10),
     };
     let tail =
-        |url: &str, room: usize| format::url_tail(url, room.max(12), scene.ellipsis()).into_owned();
+        |url: &str, room: usize| format::url_tail(url, room.max(12), ctx.ellipsis()).into_owned();
     let mut parts = Vec::new();
     match info::input_link(watched) {
         Some(link) => {
-            let room = beside.saturating_sub(14);
+            let room = half.saturating_sub(14);
             parts.push((tail(link.as_str(), room).into(), Role::Text));
-            let key = format!(" {}", scene.key_name(Action::OpenInput));
+            let key = format!(" {}", ctx.key_name(Action::OpenInput));
             parts.push((key.into(), Role::Key));
         }
         None => parts.push(("unknown".into(), Role::Muted)),
@@ -148,9 +148,9 @@ fn link_parts(
     parts.push(("    Result  ".into(), Role::Muted));
     match result {
         Some(url) => {
-            let room = (room - beside).saturating_sub(2);
+            let room = (room - half).saturating_sub(2);
             parts.push((tail(url.as_str(), room).into(), Role::Text));
-            let key = format!(" {}", scene.key_name(Action::OpenResult));
+            let key = format!(" {}", ctx.key_name(Action::OpenResult));
             parts.push((key.into(), Role::Key));
         }
         None if watched.task.state().is_final() => parts.push(("none".into(), Role::Muted)),

@@ -1,4 +1,4 @@
-//! A sheet of named facts: names in one column, values wrapped in the other.
+//! A list of named values: names in one column, wrapped values in the other.
 
 use std::borrow::Cow;
 
@@ -6,70 +6,67 @@ use ratatui::text::{Line, Span};
 
 use crate::ui::{format, render_context::RenderContext, theme::Role};
 
-/// The width of the names, with the margin before and the gap behind.
+/// The width of the names, with the margin before and the gap after.
 const LABEL_WIDTH: usize = 10;
 
-/// A sheet being written.
+/// The builder of a list of named values.
 pub(super) struct FieldList<'a, 's> {
-    scene: &'s RenderContext<'a>,
+    ctx: &'s RenderContext<'a>,
     width: usize,
     lines: Vec<Line<'a>>,
 }
 
 impl<'a, 's> FieldList<'a, 's> {
-    /// Returns an empty sheet that wide.
-    pub(super) fn new(scene: &'s RenderContext<'a>, width: u16) -> Self {
+    pub(super) fn new(ctx: &'s RenderContext<'a>, width: u16) -> Self {
         Self {
-            scene,
+            ctx,
             width: usize::from(width),
             lines: Vec::new(),
         }
     }
 
-    /// Returns the lines written.
     pub(super) fn into_lines(self) -> Vec<Line<'a>> {
         self.lines
     }
 
-    /// Returns the room of a value.
     pub(super) fn value_width(&self) -> usize {
         self.width.saturating_sub(LABEL_WIDTH + 1)
     }
 
-    /// Leaves a line free, but never two.
+    /// Writes a blank line, unless the last line is blank.
     pub(super) fn blank_line(&mut self) {
         if self.lines.last().is_some_and(|line| !line.spans.is_empty()) {
             self.lines.push(Line::default());
         }
     }
 
-    /// Writes a line without a name, cut to the width.
+    /// Writes an unnamed line, truncated to the width.
     pub(super) fn text_line(&mut self, text: &str, role: Role) {
         let room = self.width.saturating_sub(2);
-        let text = format::fit_end(text, room, self.scene.ellipsis()).into_owned();
+        let text = format::fit_end(text, room, self.ctx.ellipsis()).into_owned();
         self.lines.push(Line::from(vec![
             Span::raw(" "),
-            Span::styled(text, self.scene.style(role)),
+            Span::styled(text, self.ctx.style(role)),
         ]));
     }
 
-    /// Writes a text over as many lines as it takes, at most `most`.
-    pub(super) fn paragraph(&mut self, text: &str, role: Role, most: usize) {
+    /// Writes an unnamed text, wrapped.
+    pub(super) fn paragraph(&mut self, text: &str, role: Role, max_lines: usize) {
         let room = self.width.saturating_sub(2);
-        for line in format::wrap(text, room, most, self.scene.ellipsis()) {
+        for line in format::wrap(text, room, max_lines, self.ctx.ellipsis()) {
             self.lines.push(Line::from(vec![
                 Span::raw(" "),
-                Span::styled(line, self.scene.style(role)),
+                Span::styled(line, self.ctx.style(role)),
             ]));
         }
     }
 
-    /// Writes a named value of one line, cut where it is too long.
+    /// Writes a named value on one line, truncated.
     pub(super) fn field(&mut self, name: &str, text: &str, role: Role) {
         self.styled_field(name, [(Cow::Borrowed(text), role)]);
     }
 
-    /// Writes a named value of several styles on one line.
+    /// Writes a named value of several styles on one line, truncated.
     pub(super) fn styled_field<'t>(
         &mut self,
         name: &str,
@@ -78,37 +75,37 @@ impl<'a, 's> FieldList<'a, 's> {
         let mut line = self.labelled_line(name);
         let mut room = self.value_width();
         for (text, role) in parts {
-            let text = format::fit_end(&text, room, self.scene.ellipsis()).into_owned();
+            let text = format::fit_end(&text, room, self.ctx.ellipsis()).into_owned();
             room = room.saturating_sub(format::width(&text));
-            line.push_span(Span::styled(text, self.scene.style(role)));
+            line.push_span(Span::styled(text, self.ctx.style(role)));
         }
         self.lines.push(line);
     }
 
-    /// Writes a named value of one line with a key at its end.
+    /// Writes a named value on one line with a key at its end.
     pub(super) fn field_with_key(&mut self, name: &str, text: &str, role: Role, key: &str) {
         let room = self.value_width().saturating_sub(format::width(key) + 2);
-        let text = format::fit_end(text, room, self.scene.ellipsis()).into_owned();
+        let text = format::fit_end(text, room, self.ctx.ellipsis()).into_owned();
         let gap = self
             .value_width()
             .saturating_sub(format::width(&text) + format::width(key) + 1);
         let mut line = self.labelled_line(name);
-        line.push_span(Span::styled(text, self.scene.style(role)));
+        line.push_span(Span::styled(text, self.ctx.style(role)));
         line.push_span(Span::raw(" ".repeat(gap)));
-        line.push_span(Span::styled(key.to_owned(), self.scene.style(Role::Key)));
+        line.push_span(Span::styled(key.to_owned(), self.ctx.style(Role::Key)));
         self.lines.push(line);
     }
 
-    /// Writes a named text over at most `most` lines.
-    pub(super) fn wrapped_field(&mut self, name: &str, text: &str, role: Role, most: usize) {
+    /// Writes a named value, wrapped.
+    pub(super) fn wrapped_field(&mut self, name: &str, text: &str, role: Role, max_lines: usize) {
         self.push_rows(
             name,
-            format::wrap(text, self.value_width(), most, self.scene.ellipsis()),
+            format::wrap(text, self.value_width(), max_lines, self.ctx.ellipsis()),
             role,
         );
     }
 
-    /// Writes a named link whole, broken wherever the line ends.
+    /// Writes a complete named link, broken at any character.
     pub(super) fn link_field(&mut self, name: &str, link: &str, role: Role) {
         self.push_rows(
             name,
@@ -121,7 +118,7 @@ impl<'a, 's> FieldList<'a, 's> {
         let mut name = name;
         for row in rows {
             let mut line = self.labelled_line(name);
-            line.push_span(Span::styled(row, self.scene.style(role)));
+            line.push_span(Span::styled(row, self.ctx.style(role)));
             self.lines.push(line);
             name = "";
         }
@@ -131,7 +128,7 @@ impl<'a, 's> FieldList<'a, 's> {
         let name = format::pad_end(name, LABEL_WIDTH - 1);
         Line::from(vec![
             Span::raw(" "),
-            Span::styled(name, self.scene.style(Role::Muted)),
+            Span::styled(name, self.ctx.style(Role::Muted)),
         ])
     }
 }

@@ -1,4 +1,4 @@
-//! The page of facts: what the server told, how sure we are, and the next step.
+//! The info page: the server's data, its age, and the next step.
 
 use std::borrow::Cow;
 
@@ -17,18 +17,18 @@ use crate::{
     ui::{format, list, render_context::RenderContext, theme::Role},
 };
 
-/// Returns the page for the side of the list, with so many lines of the prompt and of the journal.
+/// Returns the side panel with at most `prompt` lines of the prompt and `journal` of the history.
 pub(super) fn side_lines<'a>(
     watched: &'a WatchedTask,
-    scene: &RenderContext<'a>,
+    ctx: &RenderContext<'a>,
     width: u16,
     prompt: usize,
     journal: usize,
 ) -> Vec<Line<'a>> {
-    let mut sheet = FieldList::new(scene, width);
+    let mut fields = FieldList::new(ctx, width);
     let id = watched.id().as_str();
     if watched.title() != id {
-        sheet.text_line(watched.title(), Role::Title);
+        fields.text_line(watched.title(), Role::Title);
     }
     let room = usize::from(width.saturating_sub(2));
     let id_role = if watched.title() == id {
@@ -36,158 +36,155 @@ pub(super) fn side_lines<'a>(
     } else {
         Role::Muted
     };
-    sheet.text_line(&format::short_id(id, room, scene.ellipsis()), id_role);
-    sheet.blank_line();
-    write_status(&mut sheet, watched, scene);
-    sheet.blank_line();
+    fields.text_line(&format::short_id(id, room, ctx.ellipsis()), id_role);
+    fields.blank_line();
+    write_status(&mut fields, watched, ctx);
+    fields.blank_line();
     if let Some(text) = self::prompt_if_not_in_title(watched, usize::from(width)) {
-        sheet.wrapped_field("Prompt", text, Role::Text, prompt);
-        sheet.blank_line();
+        fields.wrapped_field("Prompt", text, Role::Text, prompt);
+        fields.blank_line();
     }
-    write_links(&mut sheet, watched, scene);
-    sheet.blank_line();
-    if journal > 0 && !scene.state.journal().is_empty() {
-        journal::write_last(&mut sheet, watched, scene, journal);
-        sheet.blank_line();
+    write_links(&mut fields, watched, ctx);
+    fields.blank_line();
+    if journal > 0 && !ctx.state.journal().is_empty() {
+        journal::write_last(&mut fields, watched, ctx, journal);
+        fields.blank_line();
     }
-    write_next_steps(&mut sheet, watched, scene);
-    sheet.into_lines()
+    write_next_steps(&mut fields, watched, ctx);
+    fields.into_lines()
 }
 
-/// Returns the page for the whole screen: nothing cut.
+/// Returns the full-screen page, untruncated.
 pub(super) fn page_lines<'a>(
     watched: &'a WatchedTask,
-    scene: &RenderContext<'a>,
+    ctx: &RenderContext<'a>,
     width: u16,
 ) -> Vec<Line<'a>> {
-    let mut sheet = FieldList::new(scene, width);
+    let mut fields = FieldList::new(ctx, width);
     let id = watched.id().as_str();
     if watched.title() != id {
-        let most = if watched.label.is_some() { 4 } else { 1 };
-        sheet.paragraph(watched.title(), Role::Title, most);
+        let max_lines = if watched.label.is_some() { 4 } else { 1 };
+        fields.paragraph(watched.title(), Role::Title, max_lines);
     }
     for line in format::break_anywhere(id, usize::from(width.saturating_sub(2)).max(1)) {
-        sheet.text_line(&line, Role::Muted);
+        fields.text_line(&line, Role::Muted);
     }
-    sheet.blank_line();
-    write_status(&mut sheet, watched, scene);
-    sheet.blank_line();
-    write_next_steps(&mut sheet, watched, scene);
-    sheet.blank_line();
-    let facts = watched.task.details();
+    fields.blank_line();
+    write_status(&mut fields, watched, ctx);
+    fields.blank_line();
+    write_next_steps(&mut fields, watched, ctx);
+    fields.blank_line();
+    let details = watched.task.details();
     if let Some(text) = prompt_if_not_in_title(watched, usize::from(width)) {
-        sheet.wrapped_field("Prompt", text, Role::Text, usize::MAX - 1);
-        sheet.blank_line();
+        fields.wrapped_field("Prompt", text, Role::Text, usize::MAX - 1);
+        fields.blank_line();
     }
-    write_full_links(&mut sheet, watched);
-    write_full_paths(&mut sheet, watched, scene);
-    write_preview_error(&mut sheet, scene);
-    sheet.blank_line();
+    write_full_links(&mut fields, watched);
+    write_full_paths(&mut fields, watched, ctx);
+    write_preview_error(&mut fields, ctx);
+    fields.blank_line();
     if let Some(label) = &watched.label {
-        sheet.wrapped_field("Label", label.as_str(), Role::Text, 4);
+        fields.wrapped_field("Label", label.as_str(), Role::Text, 4);
     }
-    if let Some(mark) = facts.watermark.as_ref().filter(|mark| !mark.is_empty()) {
-        sheet.wrapped_field("Watermark", mark.as_str(), Role::Text, 4);
+    if let Some(mark) = details.watermark.as_ref().filter(|mark| !mark.is_empty()) {
+        fields.wrapped_field("Watermark", mark.as_str(), Role::Text, 4);
     }
     if watched.notify == NotifySetting::Off {
-        sheet.field_with_key(
+        fields.field_with_key(
             "Notices",
             "off",
             Role::Warn,
-            &scene.key_name(Action::ToggleNotify),
+            &ctx.key_name(Action::ToggleNotify),
         );
     }
-    let zone = &scene.state.settings().time_zone;
-    sheet.field("Family", watched.task.family().name(), Role::Text);
-    sheet.field(
+    let zone = &ctx.state.settings().time_zone;
+    fields.field("Family", watched.task.family().name(), Role::Text);
+    fields.field(
         "Watched",
-        &format!(
-            "since {}",
-            format::date_time(watched.added, scene.now, zone)
-        ),
+        &format!("since {}", format::date_time(watched.added, ctx.now, zone)),
         Role::Text,
     );
-    sheet.into_lines()
+    fields.into_lines()
 }
 
-/// Returns the prompt where the title, one line that wide, has not said it whole.
+/// Returns the prompt, unless a title of `width` cells shows it completely.
 pub(super) fn prompt_if_not_in_title(watched: &WatchedTask, width: usize) -> Option<&str> {
     let prompt = watched.task.details().prompt.as_ref()?.as_str();
-    let is_said =
+    let is_in_title =
         watched.title() == prompt && !prompt.contains('\n') && format::width(prompt) + 2 <= width;
-    (!prompt.is_empty() && !is_said).then_some(prompt)
+    (!prompt.is_empty() && !is_in_title).then_some(prompt)
 }
 
-/// Writes status, times, estimate and how the checks go.
-fn write_status(sheet: &mut FieldList<'_, '_>, watched: &WatchedTask, scene: &RenderContext<'_>) {
-    let zone = &scene.state.settings().time_zone;
-    let facts = watched.task.details();
-    let status = scene.status_of(watched);
-    sheet.styled_field("Status", status_parts(watched, status, scene));
-    if let Some(created) = facts.created {
-        let at = format::date_time(created, scene.now, zone);
-        let age = format::ago(scene.now.age_of(created));
-        sheet.field("Created", &format!("{at}, {age}"), Role::Text);
+/// Writes status, times, estimate and last check.
+fn write_status(fields: &mut FieldList<'_, '_>, watched: &WatchedTask, ctx: &RenderContext<'_>) {
+    let zone = &ctx.state.settings().time_zone;
+    let details = watched.task.details();
+    let status = ctx.status_of(watched);
+    fields.styled_field("Status", status_parts(watched, status, ctx));
+    if let Some(created) = details.created {
+        let at = format::date_time(created, ctx.now, zone);
+        let age = format::ago(ctx.now.age_of(created));
+        fields.field("Created", &format!("{at}, {age}"), Role::Text);
     }
-    match (facts.completed, watched.task.run_time()) {
+    match (details.completed, watched.task.run_time()) {
         (Some(completed), Some(took)) => {
-            let at = format::date_time(completed, scene.now, zone);
+            let at = format::date_time(completed, ctx.now, zone);
             let took = format::run_time(took);
-            sheet.field("Ended", &format!("{at}, took {took}"), Role::Text);
+            fields.field("Ended", &format!("{at}, took {took}"), Role::Text);
         }
         (Some(completed), None) => {
-            let at = format::date_time(completed, scene.now, zone);
-            sheet.field("Ended", &at, Role::Text);
+            let at = format::date_time(completed, ctx.now, zone);
+            fields.field("Ended", &at, Role::Text);
         }
         (None, _) => {}
     }
-    if let Some((expected, late)) = expected_times(watched, scene) {
-        sheet.field("Expect", &expected, Role::Text);
+    if let Some((expected, late)) = expected_times(watched, ctx) {
+        fields.field("Expect", &expected, Role::Text);
         let role = if status == Status::Late {
             Role::Warn
         } else {
             Role::Text
         };
-        sheet.field("", &late, role);
+        fields.field("", &late, role);
     }
     let error = server_error(watched);
     if let Some(error) = error {
-        sheet.wrapped_field("Error", &error, Role::Error, 6);
+        fields.wrapped_field("Error", &error, Role::Error, 6);
     }
-    sheet.wrapped_field("Checked", &last_check(watched, scene), Role::Text, 2);
-    if let Some((error, _)) = advice::check_error(watched, scene) {
-        sheet.wrapped_field("", &error, Role::Warn, 3);
+    fields.wrapped_field("Checked", &last_check(watched, ctx), Role::Text, 2);
+    if let Some((error, _)) = advice::check_error(watched, ctx) {
+        fields.wrapped_field("", &error, Role::Warn, 3);
     }
 }
 
-/// Returns glyph, word and the server's own flag.
+/// Returns glyph and word, then the server's flag.
 pub(super) fn status_parts(
     watched: &WatchedTask,
     status: Status,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> [(Cow<'static, str>, Role); 2] {
-    let look = scene.theme.status_style(status, scene.now);
-    let word = list::row::status_word(watched, status, scene);
+    let style = ctx.theme.status_style(status, ctx.now);
+    let word = list::row::status_word(watched, status, ctx);
     let flag = match (&watched.task.details().flag, status) {
         (None, _) | (_, Status::Unknown) => String::new(),
         (Some(flag), _) => format!(" (flag {flag})"),
     };
     [
-        (format!("{} {word}", look.glyph).into(), look.role),
+        (format!("{} {word}", style.glyph).into(), style.role),
         (flag.into(), Role::Muted),
     ]
 }
 
-/// Returns when a running task should be done and from when on it is late.
+/// Returns the expected finish time of a running task, and the time after which it is late.
 pub(super) fn expected_times(
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> Option<(String, String)> {
     let is_running = matches!(watched.task.state(), TaskState::Running { .. });
     let created = watched.task.details().created.filter(|_| is_running)?;
-    let zone = &scene.state.settings().time_zone;
-    let estimate = &scene.estimate;
-    let minutes = |at| format::date_time_minutes(at, scene.now, zone);
+    let zone = &ctx.state.settings().time_zone;
+    let estimate = &ctx.estimate;
+    let minutes = |at| format::date_time_minutes(at, ctx.now, zone);
     let (usual, late) = match estimate.samples {
         0 => ("(documented)".to_owned(), "(documented)"),
         samples => (format!("(p50 of {samples})"), "(p95)"),
@@ -201,16 +198,16 @@ pub(super) fn expected_times(
     ))
 }
 
-/// Returns the server's own error of a task, code first.
+/// Returns the error that the server reports for a task: "501: internal error".
 pub(super) fn server_error(watched: &WatchedTask) -> Option<String> {
-    let facts = watched.task.details();
+    let details = watched.task.details();
     let part = |text: &Option<crate::domain::text::CleanText>| {
         text.as_ref()
             .filter(|text| !text.is_empty())
             .map(ToString::to_string)
     };
     let is_failed = matches!(watched.task.state(), TaskState::Failed { .. });
-    match (part(&facts.error_code), part(&facts.error_message)) {
+    match (part(&details.error_code), part(&details.error_message)) {
         (Some(code), Some(message)) => Some(format!("{code}: {message}")),
         (Some(code), None) => Some(format!("{code}, without a message")),
         (None, Some(message)) => Some(message),
@@ -218,65 +215,63 @@ pub(super) fn server_error(watched: &WatchedTask) -> Option<String> {
     }
 }
 
-/// Returns when a task was last answered for, how often it is asked after, and how often it was.
-pub(super) fn last_check(watched: &WatchedTask, scene: &RenderContext<'_>) -> String {
-    let freshness = &watched.poll_history;
-    let polls = scene.state.poll_queue();
-    let turned_away = polls.backoff().zip(polls.rejected_at(watched.id()));
-    let last = match (freshness.last_ok, freshness.failures) {
-        (None, 0) => turned_away.map_or_else(
+/// Returns time of the last check, poll interval and number of checks.
+pub(super) fn last_check(watched: &WatchedTask, ctx: &RenderContext<'_>) -> String {
+    let history = &watched.poll_history;
+    let queue = ctx.state.poll_queue();
+    let rejected = queue.backoff().zip(queue.rejected_at(watched.id()));
+    let last = match (history.last_ok, history.failures) {
+        (None, 0) => rejected.map_or_else(
             || "never".to_owned(),
-            |(hold, at)| {
-                let ago = format::ago(scene.now.mono.since(at));
-                format!("asked {ago}: {}", hold.error.message())
+            |(backoff, at)| {
+                let ago = format::ago(ctx.now.mono.since(at));
+                format!("asked {ago}: {}", backoff.error.message())
             },
         ),
         (None, _) => "never answered".to_owned(),
-        (Some(at), 0) => format::ago(scene.now.age_of(at)),
-        (Some(at), _) => format!("last good {}", format::ago(scene.now.age_of(at))),
+        (Some(at), 0) => format::ago(ctx.now.age_of(at)),
+        (Some(at), _) => format!("last good {}", format::ago(ctx.now.age_of(at))),
     };
-    let polls = match freshness.checks {
-        1 => "1 poll".to_owned(),
-        polls => format!("{polls} polls"),
+    let checks = match history.checks {
+        1 => "1 check".to_owned(),
+        checks => format!("{checks} checks"),
     };
-    let pace = match watched.poll_state {
+    let schedule = match watched.poll_state {
         PollState::InFlight { .. } => "asking now".to_owned(),
         PollState::Stopped(StopReason::Finished) => "ended".to_owned(),
         PollState::Stopped(StopReason::Rejected) => "no longer".to_owned(),
-        PollState::DueAt(_) if scene.state.poll_queue().is_paused() => "paused".to_owned(),
-        PollState::DueAt(_) if scene.state.poll_queue().backoff().is_some() => {
-            "held back".to_owned()
-        }
-        PollState::DueAt(at) if freshness.failures > 0 => {
-            let wait = format::countdown(at.since(scene.now.mono));
+        PollState::DueAt(_) if queue.is_paused() => "paused".to_owned(),
+        PollState::DueAt(_) if queue.backoff().is_some() => "held back".to_owned(),
+        PollState::DueAt(at) if history.failures > 0 => {
+            let wait = format::countdown(at.since(ctx.now.mono));
             format!("again in {wait}").replace("in now", "now")
         }
         PollState::DueAt(_) => {
-            let run = watched.run_time(scene.now);
-            let pace = scene.state.poll_queue().intervals();
-            let every = pace.interval(run, scene.estimate.late);
-            format!("every {}", format::format_age(every))
+            let run = watched.run_time(ctx.now);
+            let intervals = ctx.state.poll_queue().intervals();
+            let interval = intervals.interval(run, ctx.estimate.late);
+            format!("every {}", format::format_age(interval))
         }
     };
-    if freshness.checks == 0 && turned_away.is_some() {
-        // It was asked after; that none of it counts as a check needs no figure.
-        return format!("{last}, {pace}");
+    if history.checks == 0 && rejected.is_some() {
+        // A rejected request does not count as a check, so a figure of 0 would confuse.
+        return format!("{last}, {schedule}");
     }
-    format!("{last}, {pace}, {polls}")
+    format!("{last}, {schedule}, {checks}")
 }
 
-/// Writes source, results, link life and callback on a line each.
-fn write_links(sheet: &mut FieldList<'_, '_>, watched: &WatchedTask, scene: &RenderContext<'_>) {
-    let facts = watched.task.details();
-    let room = sheet.value_width().saturating_sub(3);
-    let ellipsis = scene.ellipsis();
-    if let Some(source) = input_link(watched) {
-        let text = format::url_tail(source.as_str(), room, ellipsis);
-        sheet.field_with_key(
+/// Writes input, results, link expiry, saved files and callback, one line each.
+fn write_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask, ctx: &RenderContext<'_>) {
+    let details = watched.task.details();
+    let room = fields.value_width().saturating_sub(3);
+    let ellipsis = ctx.ellipsis();
+    if let Some(input) = input_link(watched) {
+        let text = format::url_tail(input.as_str(), room, ellipsis);
+        fields.field_with_key(
             "Source",
             &text,
             Role::Text,
-            &scene.key_name(Action::OpenInput),
+            &ctx.key_name(Action::OpenInput),
         );
     }
     let mut videos = watched.task.state().videos();
@@ -290,155 +285,153 @@ fn write_links(sheet: &mut FieldList<'_, '_>, watched: &WatchedTask, scene: &Ren
             };
             let tail = format::url_tail(first.as_str(), room - count.len().min(room), ellipsis);
             let text = format!("{tail}{count}");
-            sheet.field_with_key(
+            fields.field_with_key(
                 "Result",
                 &text,
                 Role::Text,
-                &scene.key_name(Action::OpenResult),
+                &ctx.key_name(Action::OpenResult),
             );
         }
         None if matches!(watched.task.state(), TaskState::Failed { .. }) => {
-            sheet.field("Result", "none", Role::Muted);
+            fields.field("Result", "none", Role::Muted);
         }
-        None => sheet.field("Result", "not yet", Role::Muted),
+        None => fields.field("Result", "not yet", Role::Muted),
     }
-    if let Some(text) = link_expiry(watched, scene) {
-        sheet.field("Link", &text, Role::Text);
+    if let Some(text) = link_expiry(watched, ctx) {
+        fields.field("Link", &text, Role::Text);
     }
-    match saved_text(watched, scene) {
-        // How far it is stands in words, of which the first matter most.
-        Some((text, role)) if is_download_pending(watched, scene) => {
-            sheet.wrapped_field("Saved", &text, role, 2);
+    match saved_text(watched, ctx) {
+        // The progress is words, and the first matter most: no shortened path.
+        Some((text, role)) if is_download_pending(watched, ctx) => {
+            fields.wrapped_field("Saved", &text, role, 2);
         }
         Some((text, role)) => {
             let text = format::url_tail(&text, room, ellipsis);
-            sheet.field_with_key("Saved", &text, role, &scene.key_name(Action::Save));
+            fields.field_with_key("Saved", &text, role, &ctx.key_name(Action::Save));
         }
         None => {}
     }
-    write_preview_error(sheet, scene);
-    if let Some(callback) = facts.callback.as_ref().filter(|text| !text.is_empty()) {
+    write_preview_error(fields, ctx);
+    if let Some(callback) = details.callback.as_ref().filter(|text| !text.is_empty()) {
         let text = format::without_scheme(callback.as_str());
-        sheet.field("Callback", text, Role::Text);
+        fields.field("Callback", text, Role::Text);
     }
 }
 
-/// Writes every link whole.
-fn write_full_links(sheet: &mut FieldList<'_, '_>, watched: &WatchedTask) {
-    let facts = watched.task.details();
-    if let Some(source) = &facts.input {
-        write_link(sheet, "Source", source);
+/// Writes every link in full.
+fn write_full_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask) {
+    let details = watched.task.details();
+    if let Some(input) = &details.input {
+        write_link(fields, "Source", input);
     }
-    for link in facts
+    for link in details
         .origin_urls
         .iter()
-        .filter(|link| Some(*link) != facts.input.as_ref())
+        .filter(|link| Some(*link) != details.input.as_ref())
     {
-        write_link(sheet, "Original", link);
+        write_link(fields, "Original", link);
     }
     match watched.task.state() {
         TaskState::Succeeded { videos, .. } => {
             for link in videos.iter() {
-                write_link(sheet, "Result", link);
+                write_link(fields, "Result", link);
             }
             if videos.omitted() > 0 {
                 let text = format!("and {} more, left out", videos.omitted());
-                sheet.field("", &text, Role::Muted);
+                fields.field("", &text, Role::Muted);
             }
         }
-        TaskState::Failed { .. } => sheet.field("Result", "none", Role::Muted),
+        TaskState::Failed { .. } => fields.field("Result", "none", Role::Muted),
         TaskState::New
         | TaskState::Running { .. }
         | TaskState::NotFound
-        | TaskState::Unrecognised => sheet.field("Result", "not yet", Role::Muted),
+        | TaskState::Unrecognised => fields.field("Result", "not yet", Role::Muted),
     }
-    if let Some(callback) = facts.callback.as_ref().filter(|text| !text.is_empty()) {
-        sheet.link_field("Callback", callback.as_str(), Role::Text);
-    }
-}
-
-/// Writes why there are no pictures where there could be.
-fn write_preview_error(sheet: &mut FieldList<'_, '_>, scene: &RenderContext<'_>) {
-    if let Some(error) = scene.state.preview_error() {
-        sheet.wrapped_field("Picture", error.message(), Role::Muted, 2);
+    if let Some(callback) = details.callback.as_ref().filter(|text| !text.is_empty()) {
+        fields.link_field("Callback", callback.as_str(), Role::Text);
     }
 }
 
-/// Reports whether a save is running or waits for a retry.
-fn is_download_pending(watched: &WatchedTask, scene: &RenderContext<'_>) -> bool {
-    watched.saved_results.retry.is_some()
-        || scene.state.downloads().progress(watched.id()).is_some()
+/// Writes why a preview could not be made.
+fn write_preview_error(fields: &mut FieldList<'_, '_>, ctx: &RenderContext<'_>) {
+    if let Some(error) = ctx.state.preview_error() {
+        fields.wrapped_field("Picture", error.message(), Role::Muted, 2);
+    }
 }
 
-/// Writes where every result is on disk, whole, or how far it is.
+/// Reports whether a download is running or waits for a retry.
+fn is_download_pending(watched: &WatchedTask, ctx: &RenderContext<'_>) -> bool {
+    watched.saved_results.retry.is_some() || ctx.state.downloads().progress(watched.id()).is_some()
+}
+
+/// Writes the full path of every saved result, or the progress.
 fn write_full_paths(
-    sheet: &mut FieldList<'_, '_>,
+    fields: &mut FieldList<'_, '_>,
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) {
-    if is_download_pending(watched, scene) || watched.saved_results.files().is_empty() {
-        if let Some((text, role)) = saved_text(watched, scene) {
-            sheet.wrapped_field("Saved", &text, role, 2);
+    if is_download_pending(watched, ctx) || watched.saved_results.files().is_empty() {
+        if let Some((text, role)) = saved_text(watched, ctx) {
+            fields.wrapped_field("Saved", &text, role, 2);
         }
         return;
     }
     for file in watched.saved_results.files() {
-        let path = scene.state.settings().display_path(&file.path);
+        let path = ctx.state.settings().display_path(&file.path);
         if file.exists {
-            sheet.link_field("Saved", &path, Role::Ok);
+            fields.link_field("Saved", &path, Role::Ok);
         } else {
-            sheet.link_field("Saved", &path, Role::Muted);
-            sheet.field("", "no longer there", Role::Warn);
+            fields.link_field("Saved", &path, Role::Muted);
+            fields.field("", "no longer there", Role::Warn);
         }
     }
 }
 
-fn write_link(sheet: &mut FieldList<'_, '_>, name: &str, link: &Link) {
+fn write_link(fields: &mut FieldList<'_, '_>, name: &str, link: &Link) {
     match link {
-        Link::Video(url) => sheet.link_field(name, url.as_str(), Role::Text),
+        Link::Video(url) => fields.link_field(name, url.as_str(), Role::Text),
         Link::Rejected(text) => {
-            sheet.link_field(name, text.as_str(), Role::Warn);
-            sheet.field("", "no web link: shown, never opened", Role::Muted);
+            fields.link_field(name, text.as_str(), Role::Warn);
+            fields.field("", "no web link: shown, never opened", Role::Muted);
         }
     }
 }
 
-/// Returns the input video: as the request named it, else as the answer does.
+/// Returns the input video as given in the request, else as given in the answer.
 pub(super) fn input_link(watched: &WatchedTask) -> Option<&Link> {
-    let facts = watched.task.details();
-    facts
+    let details = watched.task.details();
+    details
         .input
         .as_ref()
-        .or_else(|| facts.origin_urls.iter().next())
+        .or_else(|| details.origin_urls.iter().next())
 }
 
-/// Returns how long the result's link lives, an estimate.
-fn link_expiry(watched: &WatchedTask, scene: &RenderContext<'_>) -> Option<String> {
-    let retention = scene.state.settings().retention;
-    match watched.link_expiry(retention, scene.now) {
+/// Returns the estimated remaining life of the result's link.
+fn link_expiry(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Option<String> {
+    let retention = ctx.state.settings().retention;
+    match watched.link_expiry(retention, ctx.now) {
         LinkExpiry::None | LinkExpiry::Saved => None,
         LinkExpiry::Unknown => Some("unknown how long it lives".to_owned()),
         LinkExpiry::Expired => Some("probably expired".to_owned()),
         LinkExpiry::Remaining(left) => {
             let end = status::expires_at(&watched.task, retention).map_or_else(String::new, |at| {
-                let zone = &scene.state.settings().time_zone;
-                format!(", until {}", format::date_time_minutes(at, scene.now, zone))
+                let zone = &ctx.state.settings().time_zone;
+                format!(", until {}", format::date_time_minutes(at, ctx.now, zone))
             });
             Some(format!("~{}{end}", format::run_time(left)))
         }
     }
 }
 
-/// Writes what all this means and what to do.
 fn write_next_steps(
-    sheet: &mut FieldList<'_, '_>,
+    fields: &mut FieldList<'_, '_>,
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) {
-    if let Some((_, step)) = advice::check_error(watched, scene) {
-        sheet.paragraph(&step, Role::Text, 3);
+    if let Some((_, step)) = advice::check_error(watched, ctx) {
+        fields.paragraph(&step, Role::Text, 3);
     }
-    for (sentence, role) in advice::advice(watched, scene) {
-        sheet.paragraph(&sentence, role, 4);
+    for (sentence, role) in advice::advice(watched, ctx) {
+        fields.paragraph(&sentence, role, 4);
     }
 }

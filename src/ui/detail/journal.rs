@@ -1,4 +1,4 @@
-//! The history of a task in words: what its journal holds, and the server's own times.
+//! The history of a task: its journal and the server's times.
 
 use jiff::Timestamp;
 use ratatui::text::Line;
@@ -12,76 +12,75 @@ use crate::{
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
-/// One line of the history.
 struct HistoryEntry {
     at: Timestamp,
     text: String,
     role: Role,
 }
 
-/// Returns the page for the whole screen.
+/// Returns the full-screen page.
 pub(super) fn page_lines<'a>(
     watched: &'a WatchedTask,
-    scene: &RenderContext<'a>,
+    ctx: &RenderContext<'a>,
     width: u16,
 ) -> Vec<Line<'a>> {
-    let mut sheet = FieldList::new(scene, width);
-    sheet.text_line(watched.title(), Role::Title);
-    sheet.blank_line();
-    for entry in entries(watched, scene) {
-        write_entry(&mut sheet, &entry, scene, 6);
+    let mut fields = FieldList::new(ctx, width);
+    fields.text_line(watched.title(), Role::Title);
+    fields.blank_line();
+    for entry in entries(watched, ctx) {
+        write_entry(&mut fields, &entry, ctx, 6);
     }
-    if scene.state.journal().is_empty() {
-        sheet.blank_line();
-        sheet.text_line("The journal holds nothing of this task yet.", Role::Muted);
+    if ctx.state.journal().is_empty() {
+        fields.blank_line();
+        fields.text_line("The journal holds nothing of this task yet.", Role::Muted);
     }
-    sheet.into_lines()
+    fields.into_lines()
 }
 
-/// Writes the last lines of the history.
+/// Writes the last `count` entries of the history.
 pub(super) fn write_last(
-    sheet: &mut FieldList<'_, '_>,
+    fields: &mut FieldList<'_, '_>,
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
-    most: usize,
+    ctx: &RenderContext<'_>,
+    count: usize,
 ) {
-    let entries = entries(watched, scene);
-    let skipped = entries.len().saturating_sub(most);
+    let entries = entries(watched, ctx);
+    let skipped = entries.len().saturating_sub(count);
     for entry in entries.iter().skip(skipped) {
-        write_entry(sheet, entry, scene, 1);
+        write_entry(fields, entry, ctx, 1);
     }
 }
 
-/// Returns the last line of the history: its time and its words.
+/// Returns time and text of the last entry, or `None` if the journal is empty.
 pub(super) fn last_entry(
     watched: &WatchedTask,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> Option<(String, String)> {
-    let entry = entries(watched, scene).pop()?;
-    let zone = &scene.state.settings().time_zone;
-    let at = format::date_time(entry.at, scene.now, zone);
-    (!scene.state.journal().is_empty()).then_some((at, entry.text))
+    let entry = entries(watched, ctx).pop()?;
+    let zone = &ctx.state.settings().time_zone;
+    let at = format::date_time(entry.at, ctx.now, zone);
+    (!ctx.state.journal().is_empty()).then_some((at, entry.text))
 }
 
 fn write_entry(
-    sheet: &mut FieldList<'_, '_>,
+    fields: &mut FieldList<'_, '_>,
     entry: &HistoryEntry,
-    scene: &RenderContext<'_>,
-    most: usize,
+    ctx: &RenderContext<'_>,
+    max_lines: usize,
 ) {
-    let zone = &scene.state.settings().time_zone;
-    let at = format::date_time(entry.at, scene.now, zone);
+    let zone = &ctx.state.settings().time_zone;
+    let at = format::date_time(entry.at, ctx.now, zone);
     if format::width(&at) < 9 {
-        sheet.wrapped_field(&at, &entry.text, entry.role, most);
+        fields.wrapped_field(&at, &entry.text, entry.role, max_lines);
     } else {
-        sheet.paragraph(&format!("{at}  {}", entry.text), entry.role, most);
+        fields.paragraph(&format!("{at}  {}", entry.text), entry.role, max_lines);
     }
 }
 
-/// Returns the history, oldest first: the journal, and what the server said of its own times.
-fn entries(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<HistoryEntry> {
-    let facts = watched.task.details();
-    let told = |at: Option<Timestamp>, text: String| {
+/// Returns the history, oldest first: the journal and the server's times.
+fn entries(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Vec<HistoryEntry> {
+    let details = watched.task.details();
+    let server_event = |at: Option<Timestamp>, text: String| {
         at.map(|at| HistoryEntry {
             at,
             text,
@@ -92,12 +91,12 @@ fn entries(watched: &WatchedTask, scene: &RenderContext<'_>) -> Vec<HistoryEntry
         format!(", took {}", format::run_time(took))
     });
     let mut entries: Vec<_> = [
-        told(facts.created, "created".to_owned()),
-        told(facts.completed, format!("ended at the server{took}")),
+        server_event(details.created, "created".to_owned()),
+        server_event(details.completed, format!("ended at the server{took}")),
     ]
     .into_iter()
     .flatten()
-    .chain(scene.state.journal().iter().map(journal_entry))
+    .chain(ctx.state.journal().iter().map(journal_entry))
     .collect();
     entries.sort_by_key(|entry| entry.at);
     entries
@@ -126,7 +125,7 @@ fn journal_entry(line: &JournalLine) -> HistoryEntry {
     }
 }
 
-/// Returns the role of a state by its name in the journal.
+/// Returns the role of a state name in the journal.
 fn state_role(state: &str) -> Role {
     match state {
         "succeeded" => Role::Ok,

@@ -1,5 +1,5 @@
-//! The room for a frame of the input beside the same frame of the result. The pixels are not drawn
-//! here.
+//! The areas for a frame of the input beside the same frame of the result. The runtime draws the
+//! pixels.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -13,28 +13,24 @@ use crate::{
     },
 };
 
-/// The columns of one picture: below the first it says nothing, above the second it is only large.
+/// The minimum and maximum columns of one preview: smaller is unreadable, larger adds nothing.
 const COLUMN_RANGE: (u16, u16) = (12, 48);
 
-/// The rows of one picture.
+/// The minimum and maximum rows of one preview.
 const ROW_RANGE: (u16, u16) = (4, 14);
 
-/// The rows of text that stay beside it.
+/// The minimum rows of text above the previews.
 const MIN_TEXT_ROWS: u16 = 9;
 
-/// Draws the names of the two at the bottom of an area and leaves room below them, where it is
-/// wanted and there is enough. Returns what is left for text, and where the pictures go.
-pub(super) fn draw(
-    buffer: &mut Buffer,
-    area: Rect,
-    scene: &RenderContext<'_>,
-) -> (Rect, DrawResult) {
+/// Draws the captions at the bottom of an area and reserves the space of the previews, if they are
+/// wanted and fit. Returns the remaining area for text, and the positions of the previews.
+pub(super) fn draw(buffer: &mut Buffer, area: Rect, ctx: &RenderContext<'_>) -> (Rect, DrawResult) {
     let none = (area, DrawResult::default());
-    if !scene.state.wants_preview() {
+    if !ctx.state.wants_preview() {
         return none;
     }
     let width = (area.width.saturating_sub(3) / 2).min(COLUMN_RANGE.1);
-    // A picture of 16 by 9, in cells twice as high as wide.
+    // 16:9, in cells twice as high as wide.
     let height = (width * 9).div_ceil(32).clamp(ROW_RANGE.0, ROW_RANGE.1);
     if width < COLUMN_RANGE.0 || area.height < height + 1 + MIN_TEXT_ROWS {
         return none;
@@ -53,22 +49,23 @@ pub(super) fn draw(
         x: input.x + width + 1,
         ..input
     };
-    let mut pen = Painter::new(buffer, area);
-    let style = scene.style(Role::Muted);
-    pen.text(1, text.height, "input", style);
-    pen.text(width + 2, text.height, "result", style);
-    let stage = scene.state.preview().map(|picture| picture.stage);
+    let placement = PreviewPlacement { input, result };
+    let mut painter = Painter::new(buffer, area);
+    let style = ctx.style(Role::Muted);
+    painter.text(1, text.height, "input", style);
+    painter.text(width + 2, text.height, "result", style);
+    let stage = ctx.state.preview().map(|preview| preview.stage);
     if matches!(
         stage,
         Some(PreviewStage::Rendering | PreviewStage::Stopping)
     ) {
-        let word = format!("reading{}", scene.ellipsis());
-        pen.text(1, text.height + 1 + height / 2, &word, style);
+        let word = format!("reading{}", ctx.ellipsis());
+        painter.text(1, text.height + 1 + height / 2, &word, style);
     }
-    let drawn = DrawResult {
+    let result = DrawResult {
         preview_area: Some(CellArea { width, height }),
-        preview_placement: Some(PreviewPlacement { input, result }),
+        preview_placement: Some(placement),
         ..DrawResult::default()
     };
-    (text, drawn)
+    (text, result)
 }

@@ -1,8 +1,7 @@
-//! The page of the raw record: the server's last answer, coloured, and only the rows of it that are
-//! seen.
+//! The JSON page: the server's last response with syntax colours.
 //!
-//! A record may have 64 KiB: its rows are counted by the lines' widths, and built for the screen
-//! alone.
+//! A response may have 64 KiB, so rows are counted from line widths and only visible ones are
+//! built.
 
 use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -16,95 +15,93 @@ use crate::{
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
-/// How far a level is set in, and the margin before all of them.
+/// The indentation per level, and the margin before all lines.
 const INDENT_STEP: u16 = 2;
 const MARGIN: u16 = 1;
 
-/// Returns what stands above the record: whose it is and since when it is so, or why there is none.
+/// Returns the lines above the response: the title and the time, or why there is no response.
 pub(super) fn header_lines<'a>(
     watched: &'a WatchedTask,
-    scene: &RenderContext<'a>,
+    ctx: &RenderContext<'a>,
     width: u16,
 ) -> Vec<Line<'a>> {
-    let mut sheet = FieldList::new(scene, width);
-    sheet.text_line(watched.title(), Role::Title);
-    let zone = &scene.state.settings().time_zone;
-    match scene.state.raw().map(|raw| &raw.response) {
-        None => sheet.text_line("Reading…", Role::Muted),
+    let mut fields = FieldList::new(ctx, width);
+    fields.text_line(watched.title(), Role::Title);
+    let zone = &ctx.state.settings().time_zone;
+    match ctx.state.raw().map(|raw| &raw.response) {
+        None => fields.text_line("Reading…", Role::Muted),
         Some(Err(error)) => {
             let text = format!("The record could not be read: {error}.");
-            sheet.paragraph(&text, Role::Error, 3);
+            fields.paragraph(&text, Role::Error, 3);
         }
         Some(Ok(None)) => {
-            sheet.paragraph(
+            fields.paragraph(
                 "The server has not given a record of it yet.",
                 Role::Muted,
                 2,
             );
         }
-        Some(Ok(Some(record))) => {
-            let since = format::date_time(record.since(), scene.now, zone);
-            sheet.text_line(&format!("received at {since}"), Role::Muted);
-            if !record.is_complete() {
-                sheet.text_line("It was too long: its end is not kept.", Role::Warn);
+        Some(Ok(Some(response))) => {
+            let since = format::date_time(response.since(), ctx.now, zone);
+            fields.text_line(&format!("received at {since}"), Role::Muted);
+            if !response.is_complete() {
+                fields.text_line("It was too long: its end is not kept.", Role::Warn);
             }
         }
     }
-    sheet.blank_line();
-    sheet.into_lines()
+    fields.blank_line();
+    fields.into_lines()
 }
 
-/// A record on a page of some width.
+/// A response wrapped to a page width.
 pub(super) struct RawResponsePage<'a> {
-    record: &'a RawResponse,
+    response: &'a RawResponse,
     width: u16,
 }
 
 impl<'a> RawResponsePage<'a> {
-    /// Returns the record on a page that wide.
-    pub(super) const fn new(record: &'a RawResponse, width: u16) -> Self {
-        Self { record, width }
+    pub(super) const fn new(response: &'a RawResponse, width: u16) -> Self {
+        Self { response, width }
     }
 
-    /// Returns how many rows it takes.
     pub(super) fn row_count(&self) -> usize {
-        self.record
+        self.response
             .lines()
             .iter()
             .map(|line| self.wrapped_height(line))
             .sum()
     }
 
-    /// Returns the rows from `first` on, at most `most` of them.
+    /// Returns at most `count` rows from `first` on.
     pub(super) fn visible_rows(
         &self,
         first: usize,
-        most: usize,
-        scene: &RenderContext<'_>,
+        count: usize,
+        ctx: &RenderContext<'_>,
     ) -> Vec<Line<'static>> {
-        let mut seen = Vec::with_capacity(most);
+        let mut visible = Vec::with_capacity(count);
         let mut before = 0;
-        for line in self.record.lines() {
+        for line in self.response.lines() {
             let rows = self.wrapped_height(line);
             if before + rows > first {
                 let skipped = first.saturating_sub(before);
-                let wanted = most - seen.len();
-                seen.extend(
-                    self.render_line(line, scene)
+                let rest = count - visible.len();
+                visible.extend(
+                    self.render_line(line, ctx)
                         .into_iter()
                         .skip(skipped)
-                        .take(wanted),
+                        .take(rest),
                 );
             }
             before += rows;
-            if seen.len() == most {
+            if visible.len() == count {
                 break;
             }
         }
-        seen
+        visible
     }
 
-    /// Returns where a line begins; what is nested deeply leaves half of the page to its text.
+    /// Returns the indentation of a line, at most half of the page.
     fn indent(&self, line: &RawResponseLine) -> u16 {
         let indent = MARGIN.saturating_add(line.depth().saturating_mul(INDENT_STEP));
         indent.min(self.width / 2)
@@ -119,7 +116,7 @@ impl<'a> RawResponsePage<'a> {
         if line.is_ascii() || line.width() <= room {
             return line.width().div_ceil(room).max(1);
         }
-        // A wide character that does not fit leaves a cell free: that has to be tried.
+        // A wide character that does not fit leaves a cell blank, so the wrapping is simulated.
         let mut wrap = LineWrapper::new(room);
         for (_, text) in line.pieces() {
             for grapheme in text.graphemes(true) {
@@ -129,14 +126,14 @@ impl<'a> RawResponsePage<'a> {
         wrap.row + 1
     }
 
-    /// Sets one line in rows.
-    fn render_line(&self, line: &RawResponseLine, scene: &RenderContext<'_>) -> Vec<Line<'static>> {
+    /// Wraps one line into styled rows.
+    fn render_line(&self, line: &RawResponseLine, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
         let indent = " ".repeat(usize::from(self.indent(line)));
         let empty = || Line::from(vec![Span::raw(indent.clone())]);
         let mut wrap = LineWrapper::new(self.text_width(line));
         let mut rows = vec![empty()];
         for (token, text) in line.pieces() {
-            let style = scene.style(piece_role(token));
+            let style = ctx.style(piece_role(token));
             let mut part = String::new();
             for grapheme in text.graphemes(true) {
                 let row = wrap.row;
@@ -159,7 +156,7 @@ fn append_span(rows: &mut [Line<'static>], span: Span<'static>) {
     }
 }
 
-/// Walks through the rows of a line.
+/// The position of the next character while a line is wrapped.
 struct LineWrapper {
     width: usize,
     row: usize,
@@ -175,7 +172,7 @@ impl LineWrapper {
         }
     }
 
-    /// Places a character, in the next row where it does not fit any more.
+    /// Advances by one grapheme, to the next row if it does not fit.
     fn advance(&mut self, grapheme: &str) {
         let width = format::width(grapheme);
         if self.x + width > self.width {

@@ -1,26 +1,23 @@
-//! Where a task's results are on disk, or how far they are on their way there.
+//! The saved results of a task: paths, progress or next attempt.
 
 use crate::{
     domain::{status::Status, time::format_age, watched_task::WatchedTask},
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
-/// Returns what the sheet says of it; nothing for a task of which nothing can be saved.
-pub(super) fn saved_text(
-    watched: &WatchedTask,
-    scene: &RenderContext<'_>,
-) -> Option<(String, Role)> {
-    let settings = scene.state.settings();
-    if let Some(saving) = scene.state.downloads().progress(watched.id()) {
-        return Some((format::download_progress(&saving), Role::Busy));
+/// Returns the text of the "Saved" field, or `None` for a task without savable results.
+pub(super) fn saved_text(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Option<(String, Role)> {
+    let settings = ctx.state.settings();
+    if let Some(download) = ctx.state.downloads().progress(watched.id()) {
+        return Some((format::download_progress(&download), Role::Busy));
     }
-    if scene.state.downloads().is_held_by_other(watched.id())
+    if ctx.state.downloads().is_held_by_other(watched.id())
         && watched.saved_results.pending_folder.is_some()
     {
         return Some(("another kietop is saving it".into(), Role::Busy));
     }
     if let Some(retry) = watched.saved_results.retry {
-        let wait = scene.now.until(retry.at);
+        let wait = ctx.now.until(retry.at);
         return Some((
             format!("not ready yet, next try in {}", format_age(wait)),
             Role::Warn,
@@ -43,7 +40,7 @@ pub(super) fn saved_text(
         return Some(("not all of it; what came is kept".into(), Role::Warn));
     }
     let folder = settings.display_path(&settings.save_folder);
-    match scene.status_of(watched) {
+    match ctx.status_of(watched) {
         Status::Ready | Status::CallbackFailed | Status::LinkExpired => {
             Some(("no".into(), Role::Muted))
         }

@@ -1,4 +1,4 @@
-//! One row of the table: which columns there are, where they stand, and what a task shows in each.
+//! The columns of the table, and their values for one task.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// How many cells a progress bar has.
+/// The width of a progress bar in cells.
 const BAR_WIDTH: u16 = 6;
 
-/// The set of columns with their places; a column that is not there is `None`.
+/// The positions of the columns; an absent column is `None`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListColumns {
     width_class: WidthClass,
@@ -35,7 +35,7 @@ pub(super) struct ListColumns {
     link_end: Option<u16>,
 }
 
-/// Where a column starts, and how wide it is.
+/// The cells of a column.
 #[derive(Debug, Clone, Copy)]
 struct ColumnSpan {
     start: u16,
@@ -49,14 +49,14 @@ impl ColumnSpan {
 }
 
 impl ListColumns {
-    /// Returns the columns of a table that wide; what is over goes to the title.
-    pub(super) fn new(breadth: WidthClass, width: u16) -> Self {
+    /// Returns the columns for a table of the given width; the title takes the rest.
+    pub(super) fn new(width_class: WidthClass, width: u16) -> Self {
         let edge = width.saturating_sub(1);
         let title_to = |start: u16, end: u16| ColumnSpan {
             start,
             width: end.saturating_sub(start),
         };
-        match breadth {
+        match width_class {
             WidthClass::Wide | WidthClass::Medium => {
                 let time = ColumnSpan {
                     start: edge.saturating_sub(21),
@@ -64,7 +64,7 @@ impl ListColumns {
                 };
                 let age_end = time.start.saturating_sub(1);
                 Self {
-                    width_class: breadth,
+                    width_class: width_class,
                     mark: 1,
                     glyph: 2,
                     status: Some(ColumnSpan {
@@ -84,8 +84,8 @@ impl ListColumns {
                 };
                 let age_end = time.start.saturating_sub(1);
                 Self {
-                    width_class: breadth,
-                    // Over the pointer: the selected row is told by its style as well.
+                    width_class: width_class,
+                    // Covers the pointer; the style still marks the selected row.
                     mark: 0,
                     glyph: 1,
                     status: Some(ColumnSpan { start: 3, width: 5 }),
@@ -96,7 +96,7 @@ impl ListColumns {
                 }
             }
             WidthClass::Minimal => Self {
-                width_class: breadth,
+                width_class: width_class,
                 mark: 0,
                 glyph: 1,
                 status: None,
@@ -108,19 +108,18 @@ impl ListColumns {
         }
     }
 
-    /// Draws the heads of the columns.
-    pub(super) fn draw_heads(&self, pen: &mut Painter<'_>, scene: &RenderContext<'_>) {
-        let style = scene.style(Role::Heading);
+    pub(super) fn draw_heads(&self, painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
+        let style = ctx.style(Role::Heading);
         let (status, time) = match self.width_class {
             WidthClass::Wide | WidthClass::Medium => ("STATUS", "TOOK / LEFT"),
             WidthClass::Narrow | WidthClass::Minimal => ("ST", "LEFT/LINK"),
         };
-        let arrow = if scene.state.list_view().order.is_ascending() {
-            scene.theme.glyphs().ascending
+        let arrow = if ctx.state.list_view().order.is_ascending() {
+            ctx.theme.glyphs().ascending
         } else {
-            scene.theme.glyphs().descending
+            ctx.theme.glyphs().descending
         };
-        let sort = scene.state.list_view().order.column;
+        let sort = ctx.state.list_view().order.column;
         let from_left = [
             (
                 self.status.map(|span| span.start),
@@ -137,69 +136,68 @@ impl ListColumns {
         let mut heads = Vec::with_capacity(5);
         for (start, text, by) in from_left {
             let Some(start) = start else { continue };
-            let end = pen.text(start, 0, text, style);
+            let end = painter.text(start, 0, text, style);
             if by == sort {
-                pen.text(end, 0, arrow, style);
+                painter.text(end, 0, arrow, style);
             }
             heads.push((start, end, by));
         }
         for (end, text, by) in from_right {
             let Some(end) = end else { continue };
-            let start = pen.text_ending_at(end, 0, text, style);
+            let start = painter.text_ending_at(end, 0, text, style);
             if by == sort {
-                pen.text_ending_at(start, 0, arrow, style);
+                painter.text_ending_at(start, 0, arrow, style);
             }
             heads.push((start, end, by));
         }
-        register_heads(pen, &heads, scene);
+        register_heads(painter, &heads, ctx);
     }
 
-    /// Draws a task.
     pub(super) fn draw_row(
         &self,
-        pen: &mut Painter<'_>,
+        painter: &mut Painter<'_>,
         y: u16,
         watched: &WatchedTask,
-        scene: &RenderContext<'_>,
+        ctx: &RenderContext<'_>,
         searcher: &mut Searcher,
     ) {
-        let is_selected = scene.state.is_selected(watched.id());
-        let paint = RowStyle { scene, is_selected };
-        let status = scene.status_of(watched);
-        let look = scene.theme.status_style(status, scene.now);
+        let is_selected = ctx.state.is_selected(watched.id());
+        let paint = RowStyle { ctx, is_selected };
+        let status = ctx.status_of(watched);
+        let style = ctx.theme.status_style(status, ctx.now);
         if is_selected {
-            pen.style_row(y, paint.style_for(Role::Text));
-            let pointer = scene.theme.glyphs().row_cursor;
-            pen.text(0, y, pointer, paint.style_for(Role::Text));
+            painter.style_row(y, paint.style_for(Role::Text));
+            let pointer = ctx.theme.glyphs().row_cursor;
+            painter.text(0, y, pointer, paint.style_for(Role::Text));
         }
-        if scene.state.marks().has(watched.id()) {
-            pen.text(self.mark, y, "*", paint.style_for(Role::Accent));
+        if ctx.state.marks().has(watched.id()) {
+            painter.text(self.mark, y, "*", paint.style_for(Role::Accent));
         }
-        pen.text(self.glyph, y, look.glyph, paint.style_for(look.role));
+        painter.text(self.glyph, y, style.glyph, paint.style_for(style.role));
         if let Some(span) = self.status {
-            self.draw_status(pen, y, span, watched, status, &paint);
+            self.draw_status(painter, y, span, watched, status, &paint);
         }
-        let (title, role) = title_text(watched, usize::from(self.title.width), scene);
-        pen.text(self.title.start, y, &title, paint.style_for(role));
+        let (title, role) = title_text(watched, usize::from(self.title.width), ctx);
+        painter.text(self.title.start, y, &title, paint.style_for(role));
         if role == Role::Text {
-            self.underline_matches(pen, y, &title, scene, searcher);
+            self.underline_matches(painter, y, &title, ctx, searcher);
         }
         if let Some(end) = self.age_end {
-            let age = format::format_age(scene.now.age_of(watched.started_at()));
-            pen.text_ending_at(end, y, &age, paint.style_for(Role::Muted));
+            let age = format::format_age(ctx.now.age_of(watched.started_at()));
+            painter.text_ending_at(end, y, &age, paint.style_for(Role::Muted));
         }
-        let link = watched.link_expiry(scene.state.settings().retention, scene.now);
-        let (time, is_bar_there) = time_cell(watched, status, self.time_width(), scene);
-        let saving = scene.state.downloads().progress(watched.id());
-        let (link_text, link_role) = match saving {
-            Some(saving) => (download_cell(saving).into(), Role::Busy),
+        let link = watched.link_expiry(ctx.state.settings().retention, ctx.now);
+        let (time, has_bar) = time_cell(watched, status, self.time_width(), ctx);
+        let download = ctx.state.downloads().progress(watched.id());
+        let (link_text, link_role) = match download {
+            Some(download) => (download_cell(download).into(), Role::Busy),
             None => (format::link_expiry(link), link_role(link)),
         };
         match (self.time, self.link_end) {
             (Some(span), Some(end)) => {
-                if let (true, Some(done)) = (is_bar_there, bar_cells(watched, status, scene)) {
-                    let glyphs = scene.theme.glyphs();
-                    pen.repeat(
+                if let (true, Some(done)) = (has_bar, bar_cells(watched, status, ctx)) {
+                    let glyphs = ctx.theme.glyphs();
+                    painter.repeat(
                         span.start,
                         y,
                         done,
@@ -207,7 +205,7 @@ impl ListColumns {
                         paint.style_for(Role::Busy),
                     );
                     let rest = span.start + done;
-                    pen.repeat(
+                    painter.repeat(
                         rest,
                         y,
                         BAR_WIDTH - done,
@@ -215,42 +213,42 @@ impl ListColumns {
                         paint.style_for(Role::Muted),
                     );
                 }
-                pen.text_ending_at(span.end(), y, &time.text, paint.style_for(time.role));
-                pen.text_ending_at(end, y, &link_text, paint.style_for(link_role));
+                painter.text_ending_at(span.end(), y, &time.text, paint.style_for(time.role));
+                painter.text_ending_at(end, y, &link_text, paint.style_for(link_role));
             }
             (Some(span), None) => {
-                let (text, role) = if link == LinkExpiry::None && saving.is_none() {
+                let (text, role) = if link == LinkExpiry::None && download.is_none() {
                     (time.text, time.role)
                 } else {
                     (link_text, link_role)
                 };
-                pen.text_ending_at(span.end(), y, &text, paint.style_for(role));
+                painter.text_ending_at(span.end(), y, &text, paint.style_for(role));
             }
             (None, _) => {}
         }
     }
 
-    /// Underlines what of a title the filter looked for.
+    /// Underlines the parts of a title that match the filter.
     fn underline_matches(
         &self,
-        pen: &mut Painter<'_>,
+        painter: &mut Painter<'_>,
         y: u16,
         title: &str,
-        scene: &RenderContext<'_>,
+        ctx: &RenderContext<'_>,
         searcher: &mut Searcher,
     ) {
-        let query = &scene.state.list_view().query;
+        let query = &ctx.state.list_view().query;
         if query.is_empty() {
             return;
         }
-        let places = query.match_positions(title, searcher);
-        let mut places = places.iter().peekable();
+        let matches = query.match_positions(title, searcher);
+        let mut matches = matches.iter().peekable();
         let mut x = self.title.start;
         for (at, (_, width)) in (0..).zip(format::visible_graphemes(title)) {
             let width = u16::try_from(width).unwrap_or_default();
-            if places.next_if_eq(&&at).is_some() {
+            if matches.next_if_eq(&&at).is_some() {
                 let style = Style::new().add_modifier(Modifier::UNDERLINED);
-                pen.style_cells(x, y, width, style);
+                painter.style_cells(x, y, width, style);
             }
             x = x.saturating_add(width);
         }
@@ -260,39 +258,39 @@ impl ListColumns {
         self.time.map_or(0, |span| usize::from(span.width))
     }
 
-    /// Draws the word, and behind it how old it is when the last check failed.
+    /// Draws the status word, followed by its age if it is stale.
     fn draw_status(
         &self,
-        pen: &mut Painter<'_>,
+        painter: &mut Painter<'_>,
         y: u16,
         span: ColumnSpan,
         watched: &WatchedTask,
         status: Status,
         paint: &RowStyle<'_>,
     ) {
-        let scene = paint.scene;
-        let look = scene.theme.status_style(status, scene.now);
+        let ctx = paint.ctx;
+        let style = ctx.theme.status_style(status, ctx.now);
         let width = usize::from(span.width);
-        let is_old = is_stale(watched, scene);
+        let is_stale = is_stale(watched, ctx);
         if self.width_class == WidthClass::Narrow {
-            let x = pen.text(span.start, y, look.short, paint.style_for(look.role));
-            if is_old {
-                pen.text(x, y, "~", paint.style_for(Role::Muted));
+            let x = painter.text(span.start, y, style.short, paint.style_for(style.role));
+            if is_stale {
+                painter.text(x, y, "~", paint.style_for(Role::Muted));
             }
             return;
         }
-        let mut word = status_word(watched, status, scene);
-        if word == look.full_word {
-            word = look.word.into();
+        let mut word = status_word(watched, status, ctx);
+        if word == style.full_word {
+            word = style.word.into();
         }
-        let word = format::fit_end(&word, width - 1, scene.ellipsis());
-        let x = pen.text(span.start, y, &word, paint.style_for(look.role));
-        if is_old {
-            // How old an ending is, its age says.
-            let seen = watched.poll_history.last_ok;
-            let age = seen
+        let word = format::fit_end(&word, width - 1, ctx.ellipsis());
+        let x = painter.text(span.start, y, &word, paint.style_for(style.role));
+        if is_stale {
+            // A finished task needs no age here: it does not change.
+            let last_ok = watched.poll_history.last_ok;
+            let age = last_ok
                 .filter(|_| !watched.task.state().is_final())
-                .map_or_else(String::new, |at| format::format_age(scene.now.age_of(at)));
+                .map_or_else(String::new, |at| format::format_age(ctx.now.age_of(at)));
             let mark = format!(" ~{age}");
             let used = format::width(&word) + format::width(&mark);
             let mark = if used <= width {
@@ -302,34 +300,38 @@ impl ListColumns {
             };
             let room = usize::from(span.end().saturating_sub(x));
             let mark = format::fit_end(mark, room, "");
-            pen.text(x, y, &mark, paint.style_for(Role::Muted));
+            painter.text(x, y, &mark, paint.style_for(Role::Muted));
         }
     }
 }
 
-/// Says whose head lies where, from the left: what is between two heads belongs to the nearer one.
-fn register_heads(pen: &Painter<'_>, heads: &[(u16, u16, SortColumn)], scene: &RenderContext<'_>) {
+/// Registers the headings as mouse targets; cells between two headings belong to the nearer one.
+fn register_heads(
+    painter: &Painter<'_>,
+    heads: &[(u16, u16, SortColumn)],
+    ctx: &RenderContext<'_>,
+) {
     let mut from = 0;
     for (at, (_, end, sort)) in heads.iter().enumerate() {
         let next = heads.get(at + 1).map(|(start, ..)| *start);
-        let to = next.map_or(pen.width(), |next| end.midpoint(next));
+        let to = next.map_or(painter.width(), |next| end.midpoint(next));
         let width = to.saturating_sub(from);
-        scene.register(pen.cells_area(from, 0, width), || {
+        ctx.register(painter.cells_area(from, 0, width), || {
             HitTarget::ColumnHead(*sort)
         });
         from = to;
     }
 }
 
-/// Gives roles their styles; in the selected row all have the one.
+/// The styles of a row; a selected row has one style for all roles.
 struct RowStyle<'a> {
-    scene: &'a RenderContext<'a>,
+    ctx: &'a RenderContext<'a>,
     is_selected: bool,
 }
 
 impl RowStyle<'_> {
     fn style_for(&self, role: Role) -> Style {
-        self.scene.style(if self.is_selected {
+        self.ctx.style(if self.is_selected {
             Role::Selected
         } else {
             role
@@ -337,11 +339,11 @@ impl RowStyle<'_> {
     }
 }
 
-/// Reports whether what the row says is older than it should be.
+/// Reports whether the shown state is out of date.
 ///
-/// "No such task" is an answer, not a lack of one, until the task has ended: then it is the last
-/// that was known. Nothing else makes an ending old.
-fn is_stale(watched: &WatchedTask, scene: &RenderContext<'_>) -> bool {
+/// "Not found" is a valid answer for an unfinished task. For a finished one it means that the last
+/// known state is shown; nothing else makes a finished task stale.
+fn is_stale(watched: &WatchedTask, ctx: &RenderContext<'_>) -> bool {
     let failed = watched
         .poll_history
         .last_error
@@ -350,35 +352,35 @@ fn is_stale(watched: &WatchedTask, scene: &RenderContext<'_>) -> bool {
     if watched.task.state().is_final() {
         return watched.is_no_longer_on_server();
     }
-    failed || scene.state.poll_queue().backoff().is_some()
+    failed || ctx.state.poll_queue().backoff().is_some()
 }
 
-/// Returns the status word; of an answer we do not understand, the server's own flag.
+/// Returns the status word in full, with the server's flag if the status is unknown.
 pub(in crate::ui) fn status_word(
     watched: &WatchedTask,
     status: Status,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> Cow<'static, str> {
     match (&watched.task.details().flag, status) {
         (Some(flag), Status::Unknown) => format!("unknown ({flag})").into(),
-        _ => scene.theme.status_style(status, scene.now).full_word.into(),
+        _ => ctx.theme.status_style(status, ctx.now).full_word.into(),
     }
 }
 
-/// Returns what a row is called, in so many cells; a bare id keeps both its ends.
+/// Returns the title, truncated to `width` cells; an id keeps both its ends.
 fn title_text<'a>(
     watched: &'a WatchedTask,
     width: usize,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> (Cow<'a, str>, Role) {
     let id = watched.id().as_str();
     if watched.title() == id {
-        return (format::short_id(id, width, scene.ellipsis()), Role::Muted);
+        return (format::short_id(id, width, ctx.ellipsis()), Role::Muted);
     }
-    let title = match watched.unique_title(scene.state.list().labels()) {
-        Cow::Borrowed(title) => format::fit_end(title, width, scene.ellipsis()),
+    let title = match watched.unique_title(ctx.state.list().labels()) {
+        Cow::Borrowed(title) => format::fit_end(title, width, ctx.ellipsis()),
         Cow::Owned(title) => {
-            let fitted = format::fit_end(&title, width, scene.ellipsis());
+            let fitted = format::fit_end(&title, width, ctx.ellipsis());
             fitted.into_owned().into()
         }
     };
@@ -399,15 +401,15 @@ impl RowText {
     }
 }
 
-/// Returns what matters of a task's time, and whether a progress bar stands before it.
+/// Returns the text of the time column, and whether a progress bar precedes it.
 fn time_cell(
     watched: &WatchedTask,
     status: Status,
     width: usize,
-    scene: &RenderContext<'_>,
+    ctx: &RenderContext<'_>,
 ) -> (RowText, bool) {
-    let run = watched.run_time(scene.now);
-    let estimate = &scene.estimate;
+    let run = watched.run_time(ctx.now);
+    let estimate = &ctx.estimate;
     let cell = match status {
         Status::Generating | Status::Finishing if run >= estimate.median => {
             return (RowText::new("soon", Role::Busy), true);
@@ -431,7 +433,7 @@ fn time_cell(
             code.as_ref().filter(|code| !code.is_empty()).map_or(
                 RowText::new("-", Role::Muted),
                 |code| {
-                    let code = format::fit_end(code.as_str(), width, scene.ellipsis());
+                    let code = format::fit_end(code.as_str(), width, ctx.ellipsis());
                     RowText::new(code.into_owned(), Role::Error)
                 },
             )
@@ -451,25 +453,25 @@ fn time_cell(
     (cell, false)
 }
 
-/// Returns how many cells of a running task's bar are done, by what is usual.
-fn bar_cells(watched: &WatchedTask, status: Status, scene: &RenderContext<'_>) -> Option<u16> {
+/// Returns the number of done cells in a running task's bar, estimated from the median run time.
+fn bar_cells(watched: &WatchedTask, status: Status, ctx: &RenderContext<'_>) -> Option<u16> {
     if !matches!(status, Status::Generating | Status::Finishing) {
         return None;
     }
-    let run = watched.run_time(scene.now).as_millis();
-    let usual = scene.estimate.median.as_millis().max(1);
+    let run = watched.run_time(ctx.now).as_millis();
+    let usual = ctx.estimate.median.as_millis().max(1);
     let done = (run.saturating_mul(u128::from(BAR_WIDTH)) / usual).min(u128::from(BAR_WIDTH));
     u16::try_from(done).ok()
 }
 
-/// Returns how far a save is, in the nine cells of a link's life.
-fn download_cell(saving: DownloadProgress) -> String {
-    let left = saving.progress.remaining().map(format::countdown);
-    match (saving.progress.percent(), left) {
-        _ if saving.waiting == saving.files => "waits".into(),
+/// Returns the progress of a download in the nine cells of the link column.
+fn download_cell(download: DownloadProgress) -> String {
+    let left = download.progress.remaining().map(format::countdown);
+    match (download.progress.percent(), left) {
+        _ if download.waiting == download.files => "queued".into(),
         (Some(percent), Some(left)) => format!("{percent}% {left}"),
         (Some(percent), None) => format!("{percent}%"),
-        (None, _) => format::byte_size(saving.progress.bytes),
+        (None, _) => format::byte_size(download.progress.bytes),
     }
 }
 

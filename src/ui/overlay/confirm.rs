@@ -1,4 +1,4 @@
-//! A question before an act for many tasks.
+//! The confirmation before an action on several tasks.
 
 use ratatui::buffer::Buffer;
 
@@ -12,14 +12,14 @@ use crate::{
     ui::{footer::KeyHint, format, render_context::RenderContext, theme::Role},
 };
 
-/// The width of the box, borders included.
+/// The width, borders included.
 const WIDTH: u16 = 61;
 
-/// How many tasks are named.
+/// The maximum number of listed tasks.
 const MAX_NAMED: usize = 5;
 
-/// Draws the question, with the names of the first tasks it is about.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, confirm: &Confirm) {
+/// Draws the question with the titles of the first affected tasks.
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, confirm: &Confirm) {
     let (question, note, verb, tasks) = match confirm {
         Confirm::Remove { tasks, hidden } => (
             match tasks.len() {
@@ -36,7 +36,7 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, confirm: &Con
             tasks.iter().collect::<Vec<_>>(),
         ),
         Confirm::QuitUnsaved { tasks } => {
-            let key = scene.key_name(Action::RestoreListFile);
+            let key = ctx.key_name(Action::RestoreListFile);
             (
                 "Leave without a list file?".to_owned(),
                 format!("It is gone. Press n, then {key} to write it back."),
@@ -51,41 +51,41 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, confirm: &Con
             videos.iter().map(|(task, _)| task).collect(),
         ),
     };
-    let named = task_titles(scene, &tasks);
+    let named = task_titles(ctx, &tasks);
     let wanted = 2 + named.len() + usize::from(!note.is_empty()) + 2;
     let height = u16::try_from(wanted).unwrap_or(u16::MAX);
-    let area = centred_area(scene, WIDTH, height);
-    let mut pen = open_dialog(buffer, scene, area, &question, "");
-    let room = usize::from(pen.width().saturating_sub(3));
-    let last = pen.height().saturating_sub(1);
+    let area = centred_area(ctx, WIDTH, height);
+    let mut painter = open_dialog(buffer, ctx, area, &question, "");
+    let room = usize::from(painter.width().saturating_sub(3));
+    let last = painter.height().saturating_sub(1);
     let mut y = 0;
     if !note.is_empty() && y < last {
-        let note = format::fit_end(&note, room, scene.ellipsis());
-        pen.text(1, y, &note, scene.style(Role::Warn));
+        let note = format::fit_end(&note, room, ctx.ellipsis());
+        painter.text(1, y, &note, ctx.style(Role::Warn));
         y += 1;
     }
     for name in named {
         if y >= last {
             break;
         }
-        let name = format::fit_end(&name, room, scene.ellipsis());
-        pen.text(2, y, &name, scene.style(Role::Text));
+        let name = format::fit_end(&name, room, ctx.ellipsis());
+        painter.text(2, y, &name, ctx.style(Role::Text));
         y += 1;
     }
-    let hint = |action| KeyHint::for_action(action, KeyContext::Confirm, scene);
+    let hint = |action| KeyHint::for_action(action, KeyContext::Confirm, ctx);
     let hints = vec![
         hint(Action::Accept).map(|hint| hint.with_word(format!("yes, {verb} {}", tasks.len()))),
         hint(Action::Back),
     ];
-    draw_hints(&mut pen, last, hints, scene);
+    draw_hints(&mut painter, last, hints, ctx);
 }
 
-/// Returns the titles of the first tasks, and how many more there are.
-fn task_titles(scene: &RenderContext<'_>, tasks: &[&TaskId]) -> Vec<String> {
+/// Returns the titles of the first tasks and the number of further ones.
+fn task_titles(ctx: &RenderContext<'_>, tasks: &[&TaskId]) -> Vec<String> {
     let mut names: Vec<_> = tasks
         .iter()
         .take(MAX_NAMED)
-        .filter_map(|id| scene.state.list().get(id))
+        .filter_map(|id| ctx.state.list().get(id))
         .map(|watched| watched.title().to_owned())
         .collect();
     if tasks.len() > MAX_NAMED {

@@ -1,5 +1,4 @@
-//! What was noticed about the server's answers: how the clocks stand, the odd ones by kind, and how
-//! the last of them began.
+//! The diagnostics dialog: clock difference, unusual answers by kind, and the start of the last one.
 
 use std::time::Duration;
 
@@ -18,64 +17,63 @@ use crate::{
     },
 };
 
-/// The widest the box gets, borders included.
+/// The maximum width, borders included.
 const WIDTH: u16 = 100;
 
-/// The room of the names, and of the counts below them.
+/// The width of the names and of the counts below them.
 const LABEL_WIDTH: usize = 9;
 
-/// From when on the clocks are apart: less says nothing to a person.
+/// The smallest clock difference that is shown.
 const MIN_CLOCK_GAP: Duration = Duration::from_secs(5);
 
-/// The most rows of what an answer came to.
+/// The maximum number of rows of a paragraph.
 const MAX_ROWS: usize = 4;
 
-/// Draws what was noticed from line `scroll` on, and says how far it can be scrolled.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, scroll: u16) -> DrawResult {
-    let width = WIDTH.min(available_area(scene).width);
-    let wide = usize::from(width.saturating_sub(4)).max(1);
-    let lines = lines(scene, wide);
-    let window = ScrolledDialog::new(scene, width, lines.len(), scroll);
-    let right = window.title_right(scene);
-    let mut pen = open_dialog(buffer, scene, window.area, "Diagnostics", &right);
-    let seen = lines.iter().skip(usize::from(window.scroll));
-    for (y, line) in (0..window.height()).zip(seen) {
-        pen.line(1, y, line);
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, scroll: u16) -> DrawResult {
+    let width = WIDTH.min(available_area(ctx).width);
+    let text_width = usize::from(width.saturating_sub(4)).max(1);
+    let lines = lines(ctx, text_width);
+    let dialog = ScrolledDialog::new(ctx, width, lines.len(), scroll);
+    let right = dialog.title_right(ctx);
+    let mut painter = open_dialog(buffer, ctx, dialog.area, "Diagnostics", &right);
+    let visible = lines.iter().skip(usize::from(dialog.scroll));
+    for (y, line) in (0..dialog.height()).zip(visible) {
+        painter.line(1, y, line);
     }
-    window.draw_result()
+    dialog.draw_result()
 }
 
-fn lines(scene: &RenderContext<'_>, wide: usize) -> Vec<Line<'static>> {
-    let diagnostics = scene.state.diagnostics();
-    let mut sheet = DiagnosticsText {
-        scene,
-        width: wide,
+fn lines(ctx: &RenderContext<'_>, width: usize) -> Vec<Line<'static>> {
+    let diagnostics = ctx.state.diagnostics();
+    let mut text = DiagnosticsText {
+        ctx,
+        width,
         lines: Vec::new(),
     };
-    let (text, role) = clock_text(scene);
-    sheet.field("Clock", &text, role);
-    sheet.field(
+    let (clock, role) = clock_text(ctx);
+    text.field("Clock", &clock, role);
+    text.field(
         "Answers",
         &unusual_count_text(diagnostics.unusual_answers()),
         Role::Text,
     );
-    for (oddity, count) in diagnostics.anomalies() {
-        sheet.field(&format!("{count:>7}"), oddity.description(), Role::Text);
+    for (anomaly, count) in diagnostics.anomalies() {
+        text.field(&format!("{count:>7}"), anomaly.description(), Role::Text);
     }
     if let Some(last) = diagnostics.last_unusual() {
-        sheet.lines.push(Line::default());
-        sheet.unusual_answer(last);
+        text.lines.push(Line::default());
+        text.unusual_answer(last);
     }
-    sheet.lines
+    text.lines
 }
 
-/// Returns how our clock stands to the server's.
-fn clock_text(scene: &RenderContext<'_>) -> (String, Role) {
-    let Some(gap) = scene.state.diagnostics().clock_gap() else {
+/// Compares our clock to the server's.
+fn clock_text(ctx: &RenderContext<'_>) -> (String, Role) {
+    let Some(gap) = ctx.state.diagnostics().clock_gap() else {
         return ("not compared with the server's yet".to_owned(), Role::Muted);
     };
-    let apart = gap.unsigned_abs();
-    if apart < MIN_CLOCK_GAP {
+    let difference = gap.unsigned_abs();
+    if difference < MIN_CLOCK_GAP {
         return ("agrees with the server's".to_owned(), Role::Text);
     }
     let side = if gap.is_positive() {
@@ -83,9 +81,9 @@ fn clock_text(scene: &RenderContext<'_>) -> (String, Role) {
     } else {
         "behind"
     };
-    // It is known to half a second.
-    let apart = format::run_time(apart.saturating_add(Duration::from_millis(500)));
-    (format!("{apart} {side} the server"), Role::Warn)
+    // The difference is measured to half a second.
+    let difference = format::run_time(difference.saturating_add(Duration::from_millis(500)));
+    (format!("{difference} {side} the server"), Role::Warn)
 }
 
 fn unusual_count_text(count: u32) -> String {
@@ -96,58 +94,57 @@ fn unusual_count_text(count: u32) -> String {
     }
 }
 
-/// The text of the box being written.
+/// The builder of the dialog's lines.
 struct DiagnosticsText<'a> {
-    scene: &'a RenderContext<'a>,
+    ctx: &'a RenderContext<'a>,
     width: usize,
     lines: Vec<Line<'static>>,
 }
 
 impl DiagnosticsText<'_> {
-    /// Writes a named value over as many lines as it takes.
+    /// Writes a named value, wrapped.
     fn field(&mut self, name: &str, text: &str, role: Role) {
         let room = self.width.saturating_sub(LABEL_WIDTH);
         let mut name = name;
-        for row in format::wrap(text, room, MAX_ROWS, self.scene.ellipsis()) {
+        for row in format::wrap(text, room, MAX_ROWS, self.ctx.ellipsis()) {
             let lead = format::pad_end(std::mem::take(&mut name), LABEL_WIDTH);
             self.lines.push(Line::from(vec![
-                Span::styled(lead, self.scene.style(Role::Muted)),
-                Span::styled(row, self.scene.style(role)),
+                Span::styled(lead, self.ctx.style(Role::Muted)),
+                Span::styled(row, self.ctx.style(role)),
             ]));
         }
     }
 
-    /// Writes a sentence over as many lines as it takes.
+    /// Writes a sentence, wrapped.
     fn paragraph(&mut self, text: &str, role: Role) {
-        let rows = format::wrap(text, self.width, MAX_ROWS, self.scene.ellipsis());
+        let rows = format::wrap(text, self.width, MAX_ROWS, self.ctx.ellipsis());
         self.push_rows(rows, role);
     }
 
     fn push_rows(&mut self, rows: Vec<String>, role: Role) {
-        let style = self.scene.style(role);
+        let style = self.ctx.style(role);
         let lines = rows.into_iter().map(|row| Line::styled(row, style));
         self.lines.extend(lines);
     }
 
-    /// Writes of an odd answer when it came and for what, what was odd about it, and how it began,
-    /// as it came.
-    fn unusual_answer(&mut self, odd: &UnusualAnswer) {
-        let zone = &self.scene.state.settings().time_zone;
-        let at = format::date_time(odd.at, self.scene.now, zone);
-        self.paragraph(&format!("The last, {at}, for {}", odd.task), Role::Title);
-        let words: Vec<_> = odd
+    /// Writes time, task, anomalies and raw start of an unusual answer.
+    fn unusual_answer(&mut self, answer: &UnusualAnswer) {
+        let zone = &self.ctx.state.settings().time_zone;
+        let at = format::date_time(answer.at, self.ctx.now, zone);
+        self.paragraph(&format!("The last, {at}, for {}", answer.task), Role::Title);
+        let words: Vec<_> = answer
             .anomalies
             .iter()
-            .map(|oddity| oddity.description())
+            .map(|anomaly| anomaly.description())
             .collect();
         self.paragraph(
             &format!("{}.", format::capitalised(&words.join(", "))),
             Role::Warn,
         );
-        if let Some(error) = &odd.error {
+        if let Some(error) = &answer.error {
             self.paragraph(&format!("{}.", format::capitalised(error)), Role::Text);
         }
-        let Some(text) = &odd.text else {
+        let Some(text) = &answer.text else {
             return self.paragraph("Nothing of it was kept.", Role::Muted);
         };
         for line in text.as_str().split('\n') {

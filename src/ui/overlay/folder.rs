@@ -1,4 +1,4 @@
-//! The box in which a folder is typed.
+//! The folder input for saving results.
 
 use ratatui::buffer::Buffer;
 
@@ -11,33 +11,32 @@ use crate::{
     ui::{footer::KeyHint, render_context::RenderContext},
 };
 
-/// How wide the box is, borders included.
+/// The width, borders included.
 const WIDTH: u16 = 76;
 
-/// Draws the box.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, dialog: &FolderDialog) {
-    let area = centred_area(scene, WIDTH, 5);
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &FolderDialog) {
+    let area = centred_area(ctx, WIDTH, 5);
     let title = match dialog.tasks().len() {
         1 => "Save to which folder?".to_owned(),
         count => format!("Save {count} results to which folder?"),
     };
-    let mut pen = open_dialog(buffer, scene, area, &title, "");
+    let mut painter = open_dialog(buffer, ctx, area, &title, "");
     draw_field(
-        &mut pen,
+        &mut painter,
         0,
         "folder: ",
         dialog.line(),
         true,
         "a folder; ~ is your home",
-        scene,
+        ctx,
     );
-    let hint = |action| KeyHint::for_action(action, KeyContext::Folder, scene);
+    let hint = |action| KeyHint::for_action(action, KeyContext::Folder, ctx);
     let hints = vec![
         hint(Action::Accept).map(|hint| hint.with_word("save")),
         hint(Action::Back).map(|hint| hint.with_word("cancel")),
     ];
-    if pen.height() > 1 {
-        let y = pen.height() - 1;
-        draw_hints(&mut pen, y, hints, scene);
+    if painter.height() > 1 {
+        let y = painter.height() - 1;
+        draw_hints(&mut painter, y, hints, ctx);
     }
 }

@@ -1,5 +1,4 @@
-//! The keys, in groups, from the one table: those that count where the help was opened, and those
-//! of boxes.
+//! The help: the keys of the current screen and of dialogs, in groups, from the key table.
 
 use ratatui::{
     buffer::Buffer,
@@ -21,58 +20,58 @@ use crate::{
     },
 };
 
-/// The width of one column of keys and words.
+/// The width of one column of keys with descriptions.
 const COLUMN_WIDTH: u16 = 56;
 
-/// The room of the keys.
+/// The width of the keys in a column.
 const KEYS_WIDTH: usize = 14;
 
-/// Draws the keys from line `scroll` on; in two columns where they fit.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, scroll: u16) -> DrawResult {
-    let room = available_area(scene);
+/// Draws the keys from line `scroll` on, in two columns if they fit.
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, scroll: u16) -> DrawResult {
+    let room = available_area(ctx);
     let groups = KeyGroup::ALL
         .into_iter()
-        .map(|group| group_lines(group, scene));
+        .map(|group| group_lines(group, ctx));
     let blocks: Vec<_> = groups.filter(|lines| !lines.is_empty()).collect();
-    let is_broad = room.width >= COLUMN_WIDTH * 2 + 2;
-    let mut columns = if is_broad {
+    let is_wide = room.width >= COLUMN_WIDTH * 2 + 2;
+    let mut columns = if is_wide {
         split_in_two(blocks)
     } else {
         vec![blocks.concat()]
     };
     for column in &mut columns {
-        // No free line at the end.
+        // Drop the blank line at the end.
         column.pop();
     }
     let count = columns.iter().map(Vec::len).max().unwrap_or_default();
-    let wanted = u16::try_from(columns.len())
+    let width = u16::try_from(columns.len())
         .unwrap_or(1)
         .saturating_mul(COLUMN_WIDTH);
-    let window = ScrolledDialog::new(scene, wanted + 2, count, scroll);
-    let right = window.title_right(scene);
-    let title = match scene.state.screen() {
+    let dialog = ScrolledDialog::new(ctx, width + 2, count, scroll);
+    let right = dialog.title_right(ctx);
+    let title = match ctx.state.screen() {
         MainScreen::Detail { .. } => "Keys in the detail",
         MainScreen::List => "Keys in the list",
     };
-    let mut pen = open_dialog(buffer, scene, window.area, title, &right);
+    let mut painter = open_dialog(buffer, ctx, dialog.area, title, &right);
     for (x, lines) in (0..).step_by(usize::from(COLUMN_WIDTH)).zip(&columns) {
-        draw_column(&mut pen, x, window.scroll, lines);
+        draw_column(&mut painter, x, dialog.scroll, lines);
     }
-    window.draw_result()
+    dialog.draw_result()
 }
 
-fn draw_column(pen: &mut Painter<'_>, x: u16, scroll: u16, lines: &[Line<'_>]) {
-    for (y, line) in (0..pen.height()).zip(lines.iter().skip(usize::from(scroll))) {
-        pen.line(x, y, line);
+fn draw_column(painter: &mut Painter<'_>, x: u16, scroll: u16, lines: &[Line<'_>]) {
+    for (y, line) in (0..painter.height()).zip(lines.iter().skip(usize::from(scroll))) {
+        painter.line(x, y, line);
     }
 }
 
-/// Shares the groups out to two columns of about the same height, in their order.
+/// Distributes the groups over two columns of about equal height, in order.
 fn split_in_two(blocks: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
-    let all: usize = blocks.iter().map(Vec::len).sum();
+    let total: usize = blocks.iter().map(Vec::len).sum();
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for block in blocks {
-        let is_left = right.is_empty() && (left.len() + block.len() / 2) * 2 <= all;
+        let is_left = right.is_empty() && (left.len() + block.len() / 2) * 2 <= total;
         if is_left {
             left.extend(block);
         } else {
@@ -82,51 +81,50 @@ fn split_in_two(blocks: Vec<Vec<Line<'static>>>) -> Vec<Vec<Line<'static>>> {
     vec![left, right]
 }
 
-/// Returns where the help was opened.
-const fn help_context(scene: &RenderContext<'_>) -> KeyContext {
-    match scene.state.screen() {
+/// Returns the context in which the help was opened.
+const fn help_context(ctx: &RenderContext<'_>) -> KeyContext {
+    match ctx.state.screen() {
         MainScreen::List => KeyContext::List,
         MainScreen::Detail { .. } => KeyContext::Detail,
     }
 }
 
-/// Reports whether a line of the table is of use: it counts where the help was opened, or in a box.
-fn is_relevant(binding: &Binding, scene: &RenderContext<'_>) -> bool {
-    let here = help_context(scene);
-    let is_use = |context: &KeyContext| {
+/// Reports whether a binding applies to the current screen or to a dialog.
+fn is_relevant(binding: &Binding, ctx: &RenderContext<'_>) -> bool {
+    let here = help_context(ctx);
+    let applies = |context: &KeyContext| {
         *context == here || !matches!(context, KeyContext::List | KeyContext::Detail)
     };
-    !binding.chords.is_empty() && binding.contexts.iter().any(is_use)
+    !binding.chords.is_empty() && binding.contexts.iter().any(applies)
 }
 
-/// Returns the lines of a group: its name, its keys, a free line; none where nothing of it is of
-/// use.
-fn group_lines(group: KeyGroup, scene: &RenderContext<'_>) -> Vec<Line<'static>> {
+/// Returns the lines of a group: name, keys, blank line. Empty if no binding is relevant.
+fn group_lines(group: KeyGroup, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled(
         format!(" {}", group.name()),
-        scene.style(Role::Title),
+        ctx.style(Role::Title),
     )];
-    let bindings = scene
+    let bindings = ctx
         .state
         .keymap()
         .bindings()
         .iter()
-        .filter(|binding| binding.group == group && is_relevant(binding, scene));
+        .filter(|binding| binding.group == group && is_relevant(binding, ctx));
     for binding in bindings {
         if let Action::ShowTab(tab) = binding.action {
-            // The tabs share one line.
+            // All tab keys share one line.
             if tab == Tab::All {
-                lines.push(tabs_line(scene));
+                lines.push(tabs_line(ctx));
             }
             continue;
         }
         let keys: Vec<_> = binding
             .chords
             .iter()
-            .map(|chord| scene.theme.key_name(*chord))
+            .map(|chord| ctx.theme.key_name(*chord))
             .collect();
-        let help = binding.help_in(help_context(scene));
-        lines.push(key_line(&keys.join(" "), help, scene));
+        let help = binding.help_in(help_context(ctx));
+        lines.push(key_line(&keys.join(" "), help, ctx));
     }
     if lines.len() == 1 {
         return Vec::new();
@@ -135,17 +133,17 @@ fn group_lines(group: KeyGroup, scene: &RenderContext<'_>) -> Vec<Line<'static>>
     lines
 }
 
-/// Returns the line of the keys that show a tab.
-fn tabs_line(scene: &RenderContext<'_>) -> Line<'static> {
-    let names = match scene.state.screen() {
+/// Returns the line of the keys that select a tab or a page.
+fn tabs_line(ctx: &RenderContext<'_>) -> Line<'static> {
+    let names = match ctx.state.screen() {
         MainScreen::List => Tab::ALL.map(Tab::name).to_vec(),
         MainScreen::Detail { .. } => DetailPage::ALL.map(DetailPage::name).to_vec(),
     };
-    let what = match scene.state.screen() {
+    let what = match ctx.state.screen() {
         MainScreen::List => "tab",
         MainScreen::Detail { .. } => "page",
     };
-    let keys: Vec<_> = scene
+    let keys: Vec<_> = ctx
         .state
         .keymap()
         .bindings()
@@ -153,21 +151,21 @@ fn tabs_line(scene: &RenderContext<'_>) -> Line<'static> {
         .filter(|binding| matches!(binding.action, Action::ShowTab(_)))
         .filter_map(|binding| binding.chords.first())
         .take(names.len())
-        .map(|chord| scene.theme.key_name(*chord))
+        .map(|chord| ctx.theme.key_name(*chord))
         .collect();
     let (first, last) = (names.first().unwrap_or(&""), names.last().unwrap_or(&""));
     let text = format!("a {what}, from {first} to {last}");
-    key_line(&keys.join(" "), &text, scene)
+    key_line(&keys.join(" "), &text, ctx)
 }
 
-fn key_line(keys: &str, text: &str, scene: &RenderContext<'_>) -> Line<'static> {
+fn key_line(keys: &str, text: &str, ctx: &RenderContext<'_>) -> Line<'static> {
     let room = usize::from(COLUMN_WIDTH).saturating_sub(KEYS_WIDTH + 3);
     Line::from(vec![
         Span::raw("  "),
-        Span::styled(format::pad_end(keys, KEYS_WIDTH), scene.style(Role::Key)),
+        Span::styled(format::pad_end(keys, KEYS_WIDTH), ctx.style(Role::Key)),
         Span::styled(
-            format::fit_end(text, room, scene.ellipsis()).into_owned(),
-            scene.style(Role::Text),
+            format::fit_end(text, room, ctx.ellipsis()).into_owned(),
+            ctx.style(Role::Text),
         ),
     ])
 }

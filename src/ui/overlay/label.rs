@@ -1,4 +1,4 @@
-//! The editor of a label: one line.
+//! The label editor.
 
 use ratatui::buffer::Buffer;
 
@@ -11,29 +11,28 @@ use crate::{
     ui::{footer::KeyHint, render_context::RenderContext},
 };
 
-/// The width of the box, borders included.
+/// The width, borders included.
 const WIDTH: u16 = 61;
 
-/// Draws the editor.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, editor: &LabelEditor) {
-    let area = centred_area(scene, WIDTH, 5);
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, editor: &LabelEditor) {
+    let area = centred_area(ctx, WIDTH, 5);
     let right = match editor.tasks().len() {
         0 | 1 => String::new(),
         tasks => format!("of {tasks} tasks"),
     };
-    let right = match scene.state.hidden_targets() {
+    let right = match ctx.state.hidden_targets() {
         0 => right,
         hidden => format!("{right} ({hidden} hidden)"),
     };
     let right = right.trim_start();
-    let mut pen = open_dialog(buffer, scene, area, "Label", right);
+    let mut painter = open_dialog(buffer, ctx, area, "Label", right);
     let hint = if editor.is_mixed() {
         "they have different ones"
     } else {
         "none"
     };
-    draw_field(&mut pen, 0, "label: ", editor.input(), true, hint, scene);
-    let hint = |action| KeyHint::for_action(action, KeyContext::Label, scene);
+    draw_field(&mut painter, 0, "label: ", editor.input(), true, hint, ctx);
+    let hint = |action| KeyHint::for_action(action, KeyContext::Label, ctx);
     let accept = if editor.label().is_some() {
         "keep"
     } else {
@@ -43,12 +42,12 @@ pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, editor: &Labe
         hint(Action::Accept).map(|hint| hint.with_word(accept)),
         hint(Action::Back).map(|hint| hint.with_word("cancel")),
     ];
-    // What takes the label away is to be known before how not to.
+    // If only one hint fits, show the one that removes the label.
     let width: u16 = hints.iter().flatten().map(|hint| hint.width() + 3).sum();
-    let most = if width <= pen.width() { 2 } else { 1 };
-    let hints = hints.into_iter().take(most).collect();
-    let y = pen.height().saturating_sub(1);
+    let count = if width <= painter.width() { 2 } else { 1 };
+    let hints = hints.into_iter().take(count).collect();
+    let y = painter.height().saturating_sub(1);
     if y > 0 {
-        draw_hints(&mut pen, y, hints, scene);
+        draw_hints(&mut painter, y, hints, ctx);
     }
 }

@@ -1,4 +1,4 @@
-//! What was said of late in the message line, the latest first, with the time of each.
+//! The recent messages, the latest first, each with its time.
 
 use ratatui::buffer::Buffer;
 
@@ -9,34 +9,33 @@ use crate::ui::{
     theme::Role,
 };
 
-/// The widest the box gets, borders included.
+/// The maximum width, borders included.
 const WIDTH: u16 = 100;
 
-/// The room of the time.
+/// The width of the time column.
 const TIME_WIDTH: u16 = 10;
 
-/// The most rows of one sentence.
+/// The maximum number of rows of one message.
 const MAX_ROWS: usize = 4;
 
-/// Draws the sentences from line `scroll` on, and says how far they can be scrolled.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, scroll: u16) -> DrawResult {
-    let width = WIDTH.min(available_area(scene).width);
-    let wide = usize::from(width.saturating_sub(TIME_WIDTH + 4)).max(1);
-    let zone = &scene.state.settings().time_zone;
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, scroll: u16) -> DrawResult {
+    let width = WIDTH.min(available_area(ctx).width);
+    let text_width = usize::from(width.saturating_sub(TIME_WIDTH + 4)).max(1);
+    let zone = &ctx.state.settings().time_zone;
     let mut lines = Vec::new();
-    for said in scene.state.past_messages() {
-        let mut time = format::clock(said.at, zone);
-        for row in format::wrap(&said.text, wide, MAX_ROWS, scene.ellipsis()) {
-            lines.push((std::mem::take(&mut time), row, said.severity));
+    for message in ctx.state.past_messages() {
+        let mut time = format::clock(message.at, zone);
+        for row in format::wrap(&message.text, text_width, MAX_ROWS, ctx.ellipsis()) {
+            lines.push((std::mem::take(&mut time), row, message.severity));
         }
     }
-    let window = ScrolledDialog::new(scene, width, lines.len(), scroll);
-    let close = close_hint(scene);
-    let mut pen = open_dialog(buffer, scene, window.area, "Messages", &close);
-    let seen = lines.iter().skip(usize::from(window.scroll));
-    for (y, (time, text, tone)) in (0..window.height()).zip(seen) {
-        pen.text(1, y, time, scene.style(Role::Muted));
-        pen.text(1 + TIME_WIDTH, y, text, scene.theme.severity_style(*tone));
+    let dialog = ScrolledDialog::new(ctx, width, lines.len(), scroll);
+    let close = close_hint(ctx);
+    let mut painter = open_dialog(buffer, ctx, dialog.area, "Messages", &close);
+    let visible = lines.iter().skip(usize::from(dialog.scroll));
+    for (y, (time, text, severity)) in (0..dialog.height()).zip(visible) {
+        painter.text(1, y, time, ctx.style(Role::Muted));
+        painter.text(1 + TIME_WIDTH, y, text, ctx.theme.severity_style(*severity));
     }
-    window.draw_result()
+    dialog.draw_result()
 }

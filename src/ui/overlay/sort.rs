@@ -1,4 +1,4 @@
-//! The menu of orders.
+//! The sort menu.
 
 use ratatui::buffer::Buffer;
 
@@ -12,15 +12,14 @@ use crate::{
     ui::{footer::KeyHint, format, render_context::RenderContext, theme::Role},
 };
 
-/// The width of the box, borders included.
+/// The width, borders included.
 const WIDTH: u16 = 46;
 
-/// The room of the name of an order.
+/// The width of the name of a sort order.
 const NAME_WIDTH: usize = 20;
 
-/// Returns what a menu line says of an order.
-const fn column_description(sort: SortColumn) -> &'static str {
-    match sort {
+const fn column_description(column: SortColumn) -> &'static str {
+    match column {
         SortColumn::Age => "age",
         SortColumn::Status => "status",
         SortColumn::Title => "title",
@@ -30,44 +29,43 @@ const fn column_description(sort: SortColumn) -> &'static str {
     }
 }
 
-/// Draws the menu.
-pub(super) fn draw(buffer: &mut Buffer, scene: &RenderContext<'_>, cursor: usize) {
+pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, cursor: usize) {
     let count = SortColumn::ALL.len();
     let height = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(4);
-    let area = centred_area(scene, WIDTH, height);
-    let now = scene.state.list_view().order;
-    let mut pen = open_dialog(buffer, scene, area, "Sort by", now.name());
-    let below = match pen.height() {
+    let area = centred_area(ctx, WIDTH, height);
+    let current = ctx.state.list_view().order;
+    let mut painter = open_dialog(buffer, ctx, area, "Sort by", current.name());
+    let below = match painter.height() {
         0..3 => 0,
         3..5 => 1,
         5.. => 2,
     };
-    let rows = pen.height().saturating_sub(below);
+    let rows = painter.height().saturating_sub(below);
     let first = first_visible(cursor, count, usize::from(rows));
-    for (y, (at, sort)) in (0..rows).zip(SortColumn::ALL.into_iter().enumerate().skip(first)) {
-        scene.register(pen.row_area(y), || HitTarget::DialogLine(at));
-        let is_here = at == cursor;
-        let of = |role| scene.style(if is_here { Role::Selected } else { role });
-        if is_here {
-            pen.style_row(y, of(Role::Text));
-            pen.text(1, y, scene.theme.glyphs().row_cursor, of(Role::Text));
+    for (y, (at, column)) in (0..rows).zip(SortColumn::ALL.into_iter().enumerate().skip(first)) {
+        ctx.register(painter.row_area(y), || HitTarget::DialogLine(at));
+        let is_current = at == cursor;
+        let style = |role| ctx.style(if is_current { Role::Selected } else { role });
+        if is_current {
+            painter.style_row(y, style(Role::Text));
+            painter.text(1, y, ctx.theme.glyphs().row_cursor, style(Role::Text));
         }
-        let order = now.offered(sort);
-        let x = pen.text(3, y, &(at + 1).to_string(), of(Role::Key)) + 2;
+        let order = current.offered(column);
+        let x = painter.text(3, y, &(at + 1).to_string(), style(Role::Key)) + 2;
         let name = format::pad_end(order.name(), NAME_WIDTH);
-        let x = pen.text(x, y, &name, of(Role::Text)) + 1;
-        let room = usize::from(pen.width().saturating_sub(x + 1));
-        let what = format::fit_end(column_description(sort), room, scene.ellipsis());
-        pen.text(x, y, &what, of(Role::Muted));
+        let x = painter.text(x, y, &name, style(Role::Text)) + 1;
+        let room = usize::from(painter.width().saturating_sub(x + 1));
+        let text = format::fit_end(column_description(column), room, ctx.ellipsis());
+        painter.text(x, y, &text, style(Role::Muted));
     }
     if below > 0 {
-        let hint = |action| KeyHint::for_action(action, KeyContext::Sort, scene);
+        let hint = |action| KeyHint::for_action(action, KeyContext::Sort, ctx);
         let hints = vec![
             hint(Action::Accept).map(|hint| hint.with_word("sort")),
             hint(Action::ReverseSort),
             hint(Action::Back).map(|hint| hint.with_word("cancel")),
         ];
-        let y = pen.height() - 1;
-        draw_hints(&mut pen, y, hints, scene);
+        let y = painter.height() - 1;
+        draw_hints(&mut painter, y, hints, ctx);
     }
 }

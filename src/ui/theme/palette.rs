@@ -1,47 +1,42 @@
-//! What the roles look like: one style each, written in words that theme files use too.
+//! Colour palettes: one style for each role, and the parser of styles in theme files.
 //!
-//! The built-in palettes name only the sixteen colours of the terminal's own palette, and text in
-//! its own foreground, so that dark and light grounds both read well.
+//! The built-in palettes use only the terminal's sixteen colours and its default foreground, so
+//! text is readable on dark and light backgrounds.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::messages::errors::did_you_mean;
 
-/// What a piece of text is for.
+/// The purpose of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// What is read first.
+    /// Main text.
     Text,
-    /// What is read second: labels, units, hints.
+    /// Labels, units, hints.
     Muted,
-    /// What belongs to the program and stands out: its name, the current tab.
+    /// Highlighted parts of the program: its name, the current tab.
     Accent,
-    /// The row under the cursor.
     Selected,
-    /// A good ending.
+    /// A success.
     Ok,
-    /// Under way.
+    /// Work in progress.
     Busy,
-    /// Something to know.
     Warn,
-    /// Something failed.
     Error,
-    /// The name of a box or a task.
+    /// The title of a frame or a task.
     Title,
-    /// A border.
     Border,
-    /// The border of the box that has the keyboard.
+    /// The border of the focused frame.
     Focus,
-    /// The heads of columns.
+    /// A column heading.
     Heading,
-    /// A key that can be pressed.
+    /// A key in a hint.
     Key,
-    /// The place where the next character goes.
+    /// The cursor of a text input.
     Cursor,
 }
 
 impl Role {
-    /// Every role.
     pub const ALL: [Self; 14] = [
         Self::Text,
         Self::Muted,
@@ -59,7 +54,7 @@ impl Role {
         Self::Cursor,
     ];
 
-    /// Returns the name it has in theme files.
+    /// Returns the role's name in theme files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -80,7 +75,7 @@ impl Role {
     }
 }
 
-/// A style for every role, and the ground they stand on.
+/// A style for each role, and the default colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThemePalette {
     background: Style,
@@ -107,10 +102,10 @@ impl Default for ThemePalette {
 }
 
 impl ThemePalette {
-    /// Returns the palette in the terminal's own colours, for dark and light grounds.
+    /// Returns the palette of the terminal's own colours, for dark and light backgrounds.
     ///
-    /// The selected row is the accent in reverse: its letters take the terminal's own ground, so
-    /// they read as well as the accent does, whatever that ground is.
+    /// The selected row is the accent in reverse: its text takes the terminal's background colour,
+    /// so it is as readable as the accent on any background.
     pub const fn ansi() -> Self {
         let plain = Style::new();
         let dim = plain.add_modifier(Modifier::DIM);
@@ -133,7 +128,7 @@ impl ThemePalette {
         }
     }
 
-    /// Returns the palette without colour: bold, dim and reverse tell the roles.
+    /// Returns the palette without colours: bold, dim and reverse mark the roles.
     pub const fn monochrome() -> Self {
         let plain = Style::new();
         let (dim, bold) = (
@@ -160,21 +155,19 @@ impl ThemePalette {
         }
     }
 
-    /// Returns the style of the ground: nothing where the terminal's own stays.
+    /// Returns the default colours; empty to keep the terminal's own.
     pub const fn background(&self) -> Style {
         self.background
     }
 
-    /// Paints another ground.
     #[must_use]
-    pub const fn with_background(self, ground: Style) -> Self {
+    pub const fn with_background(self, background: Style) -> Self {
         Self {
-            background: ground,
+            background: background,
             ..self
         }
     }
 
-    /// Returns the style of a role.
     pub const fn style(&self, role: Role) -> Style {
         match role {
             Role::Text => self.text,
@@ -194,8 +187,7 @@ impl ThemePalette {
         }
     }
 
-    /// Takes of the 256 colours of most terminals those nearest to the exact ones, for terminals
-    /// that know no others.
+    /// Replaces RGB colours by the nearest of the 256 indexed ones, for terminals without RGB.
     #[must_use]
     pub fn to_256_colours(self) -> Self {
         let reduced = |style: Style| Style {
@@ -209,10 +201,9 @@ impl ThemePalette {
         })
     }
 
-    /// Gives a role another style.
     #[must_use]
     pub const fn with_style(mut self, role: Role, style: Style) -> Self {
-        let place = match role {
+        let slot = match role {
             Role::Text => &mut self.text,
             Role::Muted => &mut self.muted,
             Role::Accent => &mut self.accent,
@@ -228,23 +219,22 @@ impl ThemePalette {
             Role::Key => &mut self.key,
             Role::Cursor => &mut self.cursor,
         };
-        *place = style;
+        *slot = style;
         self
     }
 }
 
-/// The steps of a colour's parts in the cube of 216 that terminals with 256 colours have beside the
-/// sixteen.
+/// The channel values of the 6x6x6 colour cube in the 256-colour palette.
 const CUBE_STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
-/// Where that cube begins.
+/// The index of the first cube colour.
 const CUBE_START: u8 = 16;
 
-/// Where the 24 greys begin, and the first of them; each is ten lighter.
+/// The index and the value of the first of the 24 greys; each is ten lighter than the one before.
 const GREYS_START: u8 = 232;
 const FIRST_GREY: u8 = 8;
 
-/// Returns the colour of the 256 that is nearest to an exact one; another stays as it is.
+/// Returns the indexed colour nearest to an RGB colour; other colours are returned unchanged.
 fn nearest_indexed(colour: Color) -> Color {
     let Color::Rgb(red, green, blue) = colour else {
         return colour;
@@ -269,7 +259,6 @@ fn nearest_indexed(colour: Color) -> Color {
     found.map_or(colour, |(index, _)| Color::Indexed(index))
 }
 
-/// The colours that have names: the terminal's own sixteen.
 const COLOUR_NAMES: [(&str, Color); 16] = [
     ("black", Color::Black),
     ("red", Color::Red),
@@ -289,7 +278,6 @@ const COLOUR_NAMES: [(&str, Color); 16] = [
     ("bright-white", Color::White),
 ];
 
-/// The ways a text can be set off without colour.
 const MODIFIER_NAMES: [(&str, Modifier); 4] = [
     ("bold", Modifier::BOLD),
     ("dim", Modifier::DIM),
@@ -297,8 +285,8 @@ const MODIFIER_NAMES: [(&str, Modifier); 4] = [
     ("reversed", Modifier::REVERSED),
 ];
 
-/// Reads a style in words: `bright-blue bold`, `#ffb000 on black`, `reversed`, `plain`. Says what
-/// is wrong with it.
+/// Parses a style: `bright-blue bold`, `#ffb000 on black`, `reversed`, `plain`. The error is a
+/// message for the user.
 pub fn parse_style(text: &str) -> Result<Style, String> {
     let mut style = Style::new();
     let mut words = text.split_whitespace();
@@ -315,7 +303,7 @@ pub fn parse_style(text: &str) -> Result<Style, String> {
     Ok(style)
 }
 
-/// Reads a colour: one of the sixteen by its name, or `#rrggbb`.
+/// Parses a colour name or `#rrggbb`.
 fn parse_colour(word: &str) -> Result<Color, String> {
     if let Some((_, colour)) = COLOUR_NAMES.iter().find(|(name, _)| *name == word) {
         return Ok(*colour);
@@ -360,8 +348,8 @@ mod tests {
         for text in ["bleu", "#12", "#12345é", "on", "#1234567", "bright blue"] {
             assert!(parse_style(text).is_err(), "{text}");
         }
-        let said = parse_style("megenta").unwrap_err();
-        assert!(said.ends_with("did you mean \"magenta\"?"), "{said}");
+        let message = parse_style("megenta").unwrap_err();
+        assert!(message.ends_with("did you mean \"magenta\"?"), "{message}");
     }
 
     #[test]
