@@ -150,6 +150,13 @@ fn apply_background(buffer: &mut Buffer, background: Style) {
 
 fn draw_too_small(buffer: &mut Buffer, areas: &ScreenLayout, theme: &Theme) {
     let (width, height) = MIN_SCREEN_SIZE;
-    let text = format!("too small: needs {width}x{height}");
+    let size = format!("needs {width}x{height}");
+    let text = format!("too small: {size}");
+    let room = usize::from(areas.screen.width);
+    let text = if format::width(&text) <= room {
+        text
+    } else {
+        size
+    };
     Painter::new(buffer, areas.screen).text(0, 0, &text, theme.style(Role::Warn));
 }

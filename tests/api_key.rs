@@ -555,7 +555,7 @@ fn the_dashboard_and_its_browser_do_not_show_the_key() {
             .size(120, 36)
             .spawn();
 
-        pty.wait_for_text("o opens the video");
+        pty.wait_for_text("o to open the video");
         if cfg!(target_os = "linux") {
             let read_proc = |file| fs::read(format!("/proc/{}/{file}", pty.pid())).unwrap();
             assert_no_canary(

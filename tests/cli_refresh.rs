@@ -285,7 +285,7 @@ async fn a_killed_refresh_blocks_nobody() {
 
     let refreshed = refreshed.expect("permits of a dead process do not block");
     assert_eq!(refreshed.status.code(), Some(0), "{}", stderr(&refreshed));
-    assert_eq!(stdout(&refreshed).matches("failed").count(), ids.len());
+    assert_eq!(stdout(&refreshed).matches(" failed ").count(), ids.len());
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn two_refreshes_check_each_task_once() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let rows = stdout(&output).lines();
         assert!(
-            rows.clone().all(|row| row.contains("failed")),
+            rows.clone().all(|row| row.contains(" failed ")),
             "{}",
             stdout(&output)
         );

@@ -101,13 +101,13 @@ fn dashboard_writes_back_a_deleted_list() {
     let away = home.home.path().join("away");
     fs::rename(home.folder(), &away).unwrap();
     fs::remove_dir_all(&away).unwrap();
-    pty.wait_for_text("the list file is gone. B writes it back.");
+    pty.wait_for_text("list file missing. Press B to restore it.");
     assert!(pty.screen().contents().contains("task-two"));
     pty.type_bytes(b"q");
-    pty.wait_for_text("Leave without a list file?");
+    pty.wait_for_text("Quit without saving the list?");
     pty.type_bytes(b"\x1b");
     pty.wait_for("the dialog closes", |screen| {
-        !screen.contents().contains("Leave without")
+        !screen.contents().contains("Quit without")
     });
     assert!(!home.folder().exists(), "no file is created");
 
@@ -125,7 +125,7 @@ fn dashboard_merges_a_replaced_list() {
     let away = home.home.path().join("away");
 
     fs::rename(home.folder(), &away).unwrap();
-    pty.wait_for_text("the list file is gone");
+    pty.wait_for_text("list file missing");
     assert!(
         home.command(&["add", "task-new"])
             .status()

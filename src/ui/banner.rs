@@ -9,6 +9,7 @@ use crate::{
         list_change::{AccessMode, StoreError},
         poll_result::PollError,
     },
+    messages::screen,
 };
 
 /// A problem of the whole account or list.
@@ -71,54 +72,48 @@ fn join_sentences(first: &str, second: &str) -> String {
 pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
     let RenderContext { state, now, .. } = ctx;
     if let Some(error) = &state.write_queue().error {
-        let again = state.write_queue().retry_at.map_or_else(
-            || "Trying again now.".to_owned(),
-            |at| format!("Trying again in {}.", format::countdown(at.since(now.mono))),
+        let retry = state.write_queue().retry_at.map_or_else(
+            || screen::RETRYING_NOW.to_owned(),
+            |at| screen::retrying_in(&format::countdown(at.since(now.mono))),
         );
         let may_write = state.settings().access == AccessMode::Full;
         let key = state.keymap().key_for(Action::RestoreListFile);
         let key = key.filter(|_| may_write);
-        let what = match (error, key) {
+        let problem = match (error, key) {
             // The path is in the messages; here it would leave no room for the next step.
             (StoreError::Missing(_), Some(key)) => {
-                let key = ctx.theme.key_name(key);
-                format!("Not saved: the list file is gone. {key} writes it back.")
+                screen::list_file_missing(&ctx.theme.key_name(key))
             }
-            (error, _) => format!("Not saved: {error}."),
+            (error, _) => screen::not_saved(&error.to_string()),
         };
         return Some(Banner {
-            problem: what,
+            problem,
             retry: String::new(),
-            next_step: again,
+            next_step: retry,
             role: Role::Error,
         });
     }
     if let Some(backoff) = state.poll_queue().backoff() {
         let wait = backoff.until.since(now.mono);
         if backoff.error == PollError::NoKey {
-            // A variable cannot appear in a program that runs: there is nothing to wait for.
+            // The environment of a running program does not change: no retry, no countdown.
             return Some(Banner {
-                problem: "No API key is set: set KIE_API_KEY and start again.".to_owned(),
+                problem: screen::NO_API_KEY.to_owned(),
                 retry: String::new(),
                 next_step: String::new(),
                 role: Role::Error,
             });
         }
-        let asking = if matches!(backoff.error, PollError::KeyUnreadable(_)) {
-            "Reading it again"
-        } else {
-            "Asking again"
-        };
-        let again = if state.poll_queue().is_paused() {
+        let retry = if state.poll_queue().is_paused() {
             "Paused.".to_owned()
         } else if wait.is_zero() || state.list().counts().in_flight > 0 {
-            "Asking now.".to_owned()
+            screen::CHECKING_NOW.to_owned()
         } else {
-            format!("{asking} in {}.", format::countdown(wait))
+            screen::next_try_in(&format::countdown(wait))
         };
         return Some(Banner {
             problem: format!("{}.", format::capitalised(&backoff.message(now.mono))),
-            retry: again,
+            retry,
             next_step: backoff.error.next_step().to_owned(),
             role: Role::Error,
         });
@@ -129,9 +124,9 @@ pub(super) fn banner(ctx: &RenderContext<'_>) -> Option<Banner> {
             .key_for(Action::Pause)
             .map(|key| ctx.theme.key_name(key));
         return Some(Banner {
-            problem: "Paused: nothing is asked by itself.".to_owned(),
+            problem: screen::PAUSED.to_owned(),
             retry: String::new(),
-            next_step: key.map_or_else(String::new, |key| format!("{key} goes on.")),
+            next_step: key.map_or_else(String::new, |key| screen::press_to_resume(&key)),
             role: Role::Warn,
         });
     }

@@ -1,6 +1,5 @@
 //! The empty list: the first steps, or the error that prevented loading.
 
-use crate::domain::list_change::AccessMode;
 use ratatui::{
     buffer::Buffer,
     text::{Line, Span},
@@ -12,9 +11,13 @@ use super::{
     render_context::RenderContext,
     theme::Role,
 };
-use crate::app::{
-    keymap::Action,
-    state::{ApiKeyStatus, ListLoading},
+use crate::{
+    app::{
+        keymap::Action,
+        state::{ApiKeyStatus, ListLoading},
+    },
+    domain::list_change::AccessMode,
+    messages::screen,
 };
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
@@ -49,7 +52,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
 fn load_error_lines(error: &str, width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let room = usize::from(width.saturating_sub(4)).min(72);
     let mut lines = vec![
-        Line::styled("The list could not be read.", ctx.style(Role::Error)),
+        Line::styled(screen::LIST_NOT_READ, ctx.style(Role::Error)),
         Line::default(),
     ];
     let sentence = format!("{}.", format::capitalised(error));
@@ -58,7 +61,7 @@ fn load_error_lines(error: &str, width: u16, ctx: &RenderContext<'_>) -> Vec<Lin
     }
     lines.push(Line::default());
     lines.push(Line::styled(
-        "Nothing is written while it cannot be read.",
+        screen::NOTHING_WRITTEN,
         ctx.style(Role::Muted),
     ));
     lines
@@ -66,30 +69,21 @@ fn load_error_lines(error: &str, width: u16, ctx: &RenderContext<'_>) -> Vec<Lin
 
 fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![
-        Line::styled("No tasks watched yet.", ctx.style(Role::Title)),
+        Line::styled(screen::NO_TASKS, ctx.style(Role::Title)),
         Line::default(),
     ];
     let key = ctx.key_name(Action::Add);
     let is_demo = !ctx.state.settings().suggestions.is_empty();
     let mut steps = Vec::new();
     if ctx.state.settings().access == AccessMode::Full {
-        steps.push((key, "add tasks by their ids"));
-        steps.push((
-            "paste".into(),
-            "ids, JSON, links, curl logs: ids are found in any text",
-        ));
+        steps.push((key, screen::ADD_TASKS));
+        steps.push(("paste".into(), screen::PASTE_ANYTHING));
     }
     if ctx.state.settings().api_key == ApiKeyStatus::Missing {
-        steps.push((
-            "KIE_API_KEY".into(),
-            "not set: export it (see https://kie.ai/api-key), start again",
-        ));
+        steps.push(("KIE_API_KEY".into(), screen::SET_API_KEY));
     }
     if !is_demo {
-        steps.push((
-            "kietop demo".into(),
-            "see it at work: no key, no network, nothing kept",
-        ));
+        steps.push(("kietop demo".into(), screen::TRY_DEMO));
     }
     let is_narrow = width < 70;
     for (key, text) in steps {
@@ -115,10 +109,8 @@ fn first_step_lines(width: u16, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
     }
     if !is_narrow {
         lines.push(Line::default());
-        let text =
-            "The ids come from the answers to your requests (taskId); nothing lists them again.";
         let room = usize::from(width.saturating_sub(4));
-        for line in format::wrap(text, room, 2, ctx.ellipsis()) {
+        for line in format::wrap(screen::WHERE_IDS_ARE, room, 2, ctx.ellipsis()) {
             lines.push(Line::styled(line, ctx.style(Role::Muted)));
         }
     }

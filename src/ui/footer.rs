@@ -120,7 +120,7 @@ fn draw_filter_help(painter: &mut Painter<'_>, ctx: &RenderContext<'_>, line: &F
     }
     let hint = |action| KeyHint::for_action(action, KeyContext::Filter, ctx);
     let hints = [
-        hint(Action::Accept).map(|hint| hint.with_word("keep")),
+        hint(Action::Accept).map(|hint| hint.with_word("apply")),
         hint(Action::Back).map(|hint| hint.with_word("clear")),
     ];
     let mut x = 1;

@@ -67,7 +67,7 @@ fn draw_top_line(painter: &mut Painter<'_>, ctx: &RenderContext<'_>) {
         return;
     }
     if ctx.layout.tabs.height == 0 && ctx.state.tab() != Tab::All {
-        let tab = format!("[{}]", ctx.state.tab().name());
+        let tab = format!("[{}]", ctx.state.tab().title());
         if x + cell_count(&tab) < right {
             x = painter.text(x, 0, &tab, ctx.style(Role::Accent)) + 1;
         }
@@ -94,7 +94,7 @@ fn counts_line(ctx: &RenderContext<'_>) -> Line<'static> {
     let parts = [
         (Status::Generating, counts.generating, "generating"),
         (Status::Ready, counts.ready, "ready"),
-        (Status::CallbackFailed, counts.rescued, "callback"),
+        (Status::CallbackFailed, counts.rescued, "no callback"),
         (Status::GenerationFailed, counts.failed, "failed"),
     ];
     let mut line = Line::default();
@@ -143,12 +143,12 @@ fn clock_line(ctx: &RenderContext<'_>) -> Line<'static> {
         .map(format::countdown);
     match (next, width_class) {
         (_, WidthClass::Minimal) => {}
-        (Some(wait), WidthClass::Wide) => parts.push(format!("next poll {wait}").into()),
+        (Some(wait), WidthClass::Wide) => parts.push(format!("next check {wait}").into()),
         (Some(wait), WidthClass::Narrow | WidthClass::Medium) => {
             parts.push(format!("next {wait}").into());
         }
         (None, _) if polls.is_paused() => parts.push("paused".into()),
-        (None, _) if state.list().counts().in_flight > 0 => parts.push("asking".into()),
+        (None, _) if state.list().counts().in_flight > 0 => parts.push("checking".into()),
         (None, _) => {}
     }
     let rate = polls.per_minute(now.mono);
@@ -333,7 +333,7 @@ fn tabs_and_filter(ctx: &RenderContext<'_>, room: u16) -> Vec<TabLinePart> {
 }
 
 fn current_tab(ctx: &RenderContext<'_>) -> Line<'static> {
-    let text = format!("[{}]", ctx.state.tab().name());
+    let text = format!("[{}]", ctx.state.tab().title());
     Line::from(Span::styled(text, ctx.style(Role::Accent)))
 }
 
@@ -361,9 +361,9 @@ fn tab_parts(ctx: &RenderContext<'_>, room: u16) -> Vec<TabLinePart> {
         let is_shown = ctx.state.tab() == tab;
         let (open, close) = if is_shown { ("[", "]") } else { (" ", " ") };
         let text = if is_known {
-            format!("{open}{} {count}{close}{gap}", tab.name())
+            format!("{open}{} {count}{close}{gap}", tab.title())
         } else {
-            format!("{open}{}{close}{gap}", tab.name())
+            format!("{open}{}{close}{gap}", tab.title())
         };
         let role = match (is_shown, count) {
             (true, _) => Role::Accent,

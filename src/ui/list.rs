@@ -14,6 +14,7 @@ use super::{
 use crate::{
     app::{keymap::Action, mouse::HitTarget, state::ListLoading},
     domain::{fuzzy::Searcher, query},
+    messages::screen,
 };
 
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
@@ -55,23 +56,14 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>) {
 fn empty_text(ctx: &RenderContext<'_>) -> String {
     let tab = ctx.state.tab();
     if !ctx.is_filtered() {
-        return format!("No task under {}.", tab.name());
+        return screen::no_tasks_in(tab);
     }
     let on_tab = query::tab_count(tab, ctx.state.list(), ctx.now);
     let all = ctx.state.list().len();
     let key = ctx.key_name(Action::Back);
     if on_tab < all {
-        let tab = tab.name();
-        match on_tab {
-            0 => format!("No task under {tab}; {key} clears the filter."),
-            1 => format!("The one task under {tab} does not pass the filter; {key} clears it."),
-            _ => format!(
-                "None of the {on_tab} tasks under {tab} passes the filter; {key} clears it."
-            ),
-        }
-    } else if all == 1 {
-        format!("The one task does not pass the filter; {key} clears it.")
+        screen::no_match(on_tab, Some(tab), &key)
     } else {
-        format!("None of {all} tasks passes the filter; {key} clears it.")
+        screen::no_match(all, None, &key)
     }
 }

@@ -74,14 +74,14 @@ async fn a_list_locked_at_start_is_read_when_unlocked() {
     .await;
 
     let first_with = |text: &str| screens.iter().position(|screen| screen.contains(text));
-    let failed = first_with("The list could not be read.").unwrap();
+    let failed = first_with("Could not read the list.").unwrap();
     assert!(
         screens[failed].contains("The list file is locked by another program"),
         "{}",
         screens[failed]
     );
     assert!(first_with("neon-city").unwrap() > failed);
-    assert!(!screens.last().unwrap().contains("could not be read"));
+    assert!(!screens.last().unwrap().contains("Could not read"));
 }
 
 #[tokio::test(start_paused = true)]

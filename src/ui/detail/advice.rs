@@ -11,6 +11,7 @@ use crate::{
         task::TaskState,
         watched_task::WatchedTask,
     },
+    messages::screen,
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
@@ -25,71 +26,38 @@ pub(super) fn advice(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Vec<(Str
     let expiry = watched.link_expiry(ctx.state.settings().retention, ctx.now);
     match ctx.status_of(watched) {
         Status::New => vec![(new_task(watched).into(), Role::Text)],
-        Status::Generating => vec![
-            ("Nothing to do: it is still being made.".into(), Role::Text),
-            charge_warning(),
-        ],
-        Status::Finishing => vec![
-            (
-                "The video seems made; the server has yet to say so.".into(),
-                Role::Text,
-            ),
-            charge_warning(),
-        ],
-        Status::Late => vec![
-            (
-                "It takes longer than most, and is still being made.".into(),
-                Role::Warn,
-            ),
-            charge_warning(),
-        ],
+        Status::Generating => vec![(screen::GENERATING.into(), Role::Text), charge_warning()],
+        Status::Finishing => vec![(screen::FINISHING.into(), Role::Text), charge_warning()],
+        Status::Late => vec![(screen::LATE.into(), Role::Warn), charge_warning()],
         Status::Ready | Status::Saved => {
             vec![(ready_text(&open, &save, expiry), urgency_role(expiry))]
         }
         Status::NoLink => vec![(missing_link_text(watched, &check), Role::Warn)],
-        Status::LinkExpired => vec![(
-            format!(
-                "The link has probably expired, as results are kept for a limited time; {open} tries it all the same."
-            ),
-            Role::Warn,
-        )],
+        Status::LinkExpired => vec![(screen::link_expired(&open), Role::Warn)],
         Status::CallbackFailed => vec![
-            (
-                "The video was made; only its delivery to the callback URL failed.".into(),
-                Role::Warn,
-            ),
+            (screen::CALLBACK_FAILED.into(), Role::Warn),
             (ready_text(&open, &save, expiry), urgency_role(expiry)),
         ],
-        Status::CreateFailed => vec![(
-            "It could not be created: there is no video. Submit it again once the cause is gone."
-                .into(),
-            Role::Text,
-        )],
-        Status::GenerationFailed => vec![(
-            "The generation failed: there is no video. Submit it again once the cause is gone."
-                .into(),
-            Role::Text,
-        )],
+        Status::CreateFailed => vec![(screen::NOT_CREATED.into(), Role::Text)],
+        Status::GenerationFailed => vec![(screen::GENERATION_FAILED.into(), Role::Text)],
         Status::NotFound => vec![(
             format!(
-                "{} Is the id complete, and of this account? {check} asks again.",
-                not_found_text(ctx.now.age_of(watched.added))
+                "{} {}",
+                not_found_text(ctx.now.age_of(watched.added)),
+                screen::is_id_right(&check)
             ),
             Role::Warn,
         )],
-        Status::Unknown => vec![(
-            "The server's answer is not understood, and shown as it came.".into(),
-            Role::Warn,
-        )],
+        Status::Unknown => vec![(screen::UNKNOWN_STATUS.into(), Role::Warn)],
     }
 }
 
 fn new_task(watched: &WatchedTask) -> &'static str {
     let failed = watched.poll_history.last_error.as_ref();
     if failed.is_some_and(|failed| failed.error == PollError::NotFound) {
-        "No details yet: the server may not know a task in its first seconds."
+        screen::UNKNOWN_IN_FIRST_SECONDS
     } else {
-        "Not answered for yet."
+        screen::NO_ANSWER_YET
     }
 }
 
@@ -97,25 +65,25 @@ fn new_task(watched: &WatchedTask) -> &'static str {
 /// task" and "no data" are different answers, but after a while the difference does not matter.
 fn not_found_text(watched_for: Duration) -> String {
     if watched_for < NO_DATA_AFTER {
-        return "The server knows no such task.".to_owned();
+        return screen::TASK_NOT_FOUND.to_owned();
     }
-    let time = format::format_age(watched_for);
-    format!("The server returns no data of it, after {time} on the list.")
+    screen::no_data_after(&format::format_age(watched_for))
 }
 
 fn charge_warning() -> (String, Role) {
-    ("Resubmitting now may be charged twice.".into(), Role::Text)
+    (screen::MAY_BE_CHARGED_TWICE.into(), Role::Text)
 }
 
 fn ready_text(open: &str, save: &str, expiry: LinkExpiry) -> String {
     match expiry {
         LinkExpiry::Remaining(left) => format!(
-            "{open} opens the video, {save} saves it. Its link lives about {} more.",
-            format::run_time(left)
+            "{} {}",
+            screen::open_or_save(open, save),
+            screen::link_expires_in(&format::run_time(left))
         ),
-        LinkExpiry::Saved => format!("The video is on disk; {open} opens it."),
+        LinkExpiry::Saved => screen::saved_on_disk(open),
         LinkExpiry::None | LinkExpiry::Expired | LinkExpiry::Unknown => {
-            format!("{open} opens the video, {save} saves it.")
+            screen::open_or_save(open, save)
         }
     }
 }
@@ -131,15 +99,11 @@ fn missing_link_text(watched: &WatchedTask, check: &str) -> String {
     let has_rejected_links =
         matches!(watched.task.state(), TaskState::Succeeded { videos, .. } if !videos.is_empty());
     if has_rejected_links {
-        return "It is made, but its link is none that can be opened.".into();
+        return screen::UNUSABLE_LINK.into();
     }
     match watched.poll_state {
-        PollState::Stopped(_) => {
-            format!("The server says it is made but gave no link. {check} asks again.")
-        }
-        PollState::DueAt(_) | PollState::InFlight { .. } => {
-            "The server says it is made but gave no link yet; it is asked again by itself.".into()
-        }
+        PollState::Stopped(_) => screen::no_link(check),
+        PollState::DueAt(_) | PollState::InFlight { .. } => screen::LINK_PENDING.into(),
     }
 }
 
@@ -158,7 +122,7 @@ pub(super) fn check_error(
     }
     let message = watched.last_error_message()?;
     let mut next = if watched.is_no_longer_on_server() {
-        "What was known of it is kept.".to_owned()
+        screen::LAST_STATE_KEPT.to_owned()
     } else {
         failed.error.next_step().to_owned()
     };
@@ -168,7 +132,7 @@ pub(super) fn check_error(
     );
     let check = ctx.key_name(Action::Refresh);
     if is_final && !check.is_empty() {
-        next = format!("{next} {check} asks again.");
+        next = format!("{next} {}", screen::press_to_check(&check));
     }
     Some((format!("{message}, {ago}"), next))
 }

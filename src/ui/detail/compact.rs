@@ -25,7 +25,7 @@ pub(super) fn below_lines<'a>(
     if let Some(error) = info::server_error(watched) {
         tail.wrapped_field("Error", &error, Role::Error, 2);
     }
-    tail.styled_field("Source", link_parts(watched, ctx, tail.value_width()));
+    tail.styled_field("Input", link_parts(watched, ctx, tail.value_width()));
     let mut checked = info::last_check(watched, ctx);
     if let Some((error, _)) = advice::check_error(watched, ctx) {
         tail.field("Checked", &checked, Role::Text);
@@ -75,7 +75,7 @@ pub(super) fn compact_lines<'a>(
         (None, None, _) => fields.text_line(watched.id().as_str(), Role::Text),
     }
     if let Some((key, _)) = ctx.state.keymap().hint(Action::Detail, KeyContext::List) {
-        let hint = format!("{} full detail", ctx.theme.key_name(key));
+        let hint = format!("{} full-screen details", ctx.theme.key_name(key));
         fields.text_line(&hint, Role::Muted);
     }
     lines.extend(fields.into_lines());

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::ui::{format, render_context::RenderContext, theme::Role};
 
 /// The width of the names, with the margin before and the gap after.
-const LABEL_WIDTH: usize = 10;
+const LABEL_WIDTH: usize = 11;
 
 /// The builder of a list of named values.
 pub(super) struct FieldList<'a, 's> {

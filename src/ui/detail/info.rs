@@ -9,11 +9,13 @@ use crate::{
     app::keymap::Action,
     domain::{
         link::Link,
+        poll_result::PollError,
         schedule::{PollState, StopReason},
         status::{self, LinkExpiry, Status},
         task::TaskState,
         watched_task::{NotifySetting, WatchedTask},
     },
+    messages::screen,
     ui::{format, list, render_context::RenderContext, theme::Role},
 };
 
@@ -91,7 +93,7 @@ pub(super) fn page_lines<'a>(
     }
     if watched.notify == NotifySetting::Off {
         fields.field_with_key(
-            "Notices",
+            "Notify",
             "off",
             Role::Warn,
             &ctx.key_name(Action::ToggleNotify),
@@ -100,8 +102,8 @@ pub(super) fn page_lines<'a>(
     let zone = &ctx.state.settings().time_zone;
     fields.field("Family", watched.task.family().name(), Role::Text);
     fields.field(
-        "Watched",
-        &format!("since {}", format::date_time(watched.added, ctx.now, zone)),
+        "Added",
+        &format::date_time(watched.added, ctx.now, zone),
         Role::Text,
     );
     fields.into_lines()
@@ -130,16 +132,16 @@ fn write_status(fields: &mut FieldList<'_, '_>, watched: &WatchedTask, ctx: &Ren
         (Some(completed), Some(took)) => {
             let at = format::date_time(completed, ctx.now, zone);
             let took = format::run_time(took);
-            fields.field("Ended", &format!("{at}, took {took}"), Role::Text);
+            fields.field("Finished", &format!("{at}, took {took}"), Role::Text);
         }
         (Some(completed), None) => {
             let at = format::date_time(completed, ctx.now, zone);
-            fields.field("Ended", &at, Role::Text);
+            fields.field("Finished", &at, Role::Text);
         }
         (None, _) => {}
     }
     if let Some((expected, late)) = expected_times(watched, ctx) {
-        fields.field("Expect", &expected, Role::Text);
+        fields.field("Expected", &expected, Role::Text);
         let role = if status == Status::Late {
             Role::Warn
         } else {
@@ -164,10 +166,10 @@ pub(super) fn status_parts(
     ctx: &RenderContext<'_>,
 ) -> [(Cow<'static, str>, Role); 2] {
     let style = ctx.theme.status_style(status, ctx.now);
-    let word = list::row::status_word(watched, status, ctx);
+    let word = list::row::status_word(watched, status, style.name);
     let flag = match (&watched.task.details().flag, status) {
         (None, _) | (_, Status::Unknown) => String::new(),
-        (Some(flag), _) => format!(" (flag {flag})"),
+        (Some(flag), _) => format!(", flag {flag}"),
     };
     [
         (format!("{} {word}", style.glyph).into(), style.role),
@@ -209,9 +211,9 @@ pub(super) fn server_error(watched: &WatchedTask) -> Option<String> {
     let is_failed = matches!(watched.task.state(), TaskState::Failed { .. });
     match (part(&details.error_code), part(&details.error_message)) {
         (Some(code), Some(message)) => Some(format!("{code}: {message}")),
-        (Some(code), None) => Some(format!("{code}, without a message")),
+        (Some(code), None) => Some(format!("{code} (no message)")),
         (None, Some(message)) => Some(message),
-        (None, None) => is_failed.then(|| "the server gave no reason".to_owned()),
+        (None, None) => is_failed.then(|| screen::NO_REASON_GIVEN.to_owned()),
     }
 }
 
@@ -220,35 +222,49 @@ pub(super) fn last_check(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Stri
     let history = &watched.poll_history;
     let queue = ctx.state.poll_queue();
     let rejected = queue.backoff().zip(queue.rejected_at(watched.id()));
+    if let (PollState::DueAt(_), Some(backoff), None, None, 0, false) = (
+        &watched.poll_state,
+        queue.backoff(),
+        rejected,
+        history.last_ok,
+        history.failures,
+        queue.is_paused(),
+    ) {
+        let needs_key = matches!(
+            backoff.error,
+            PollError::NoKey | PollError::KeyUnreadable(_)
+        );
+        return screen::never_checked(needs_key);
+    }
     let last = match (history.last_ok, history.failures) {
         (None, 0) => rejected.map_or_else(
             || "never".to_owned(),
             |(backoff, at)| {
                 let ago = format::ago(ctx.now.mono.since(at));
-                format!("asked {ago}: {}", backoff.error.message())
+                format!("tried {ago}: {}", backoff.error.message())
             },
         ),
-        (None, _) => "never answered".to_owned(),
+        (None, _) => "no answer yet".to_owned(),
         (Some(at), 0) => format::ago(ctx.now.age_of(at)),
-        (Some(at), _) => format!("last good {}", format::ago(ctx.now.age_of(at))),
+        (Some(at), _) => format!("last success {}", format::ago(ctx.now.age_of(at))),
     };
     let checks = match history.checks {
         1 => "1 check".to_owned(),
         checks => format!("{checks} checks"),
     };
     let schedule = match watched.poll_state {
-        PollState::InFlight { .. } => "asking now".to_owned(),
-        PollState::Stopped(StopReason::Finished) => "ended".to_owned(),
-        PollState::Stopped(StopReason::Rejected) => "no longer".to_owned(),
+        PollState::InFlight { .. } => "checking now".to_owned(),
+        PollState::Stopped(StopReason::Finished) => "finished".to_owned(),
+        PollState::Stopped(StopReason::Rejected) => "stopped".to_owned(),
         PollState::DueAt(_) if queue.is_paused() => "paused".to_owned(),
-        PollState::DueAt(_) if queue.backoff().is_some() => "held back".to_owned(),
+        PollState::DueAt(_) if queue.backoff().is_some() => "waiting".to_owned(),
         PollState::DueAt(at) if history.failures > 0 => {
             let wait = format::countdown(at.since(ctx.now.mono));
-            format!("again in {wait}").replace("in now", "now")
+            format!("next try in {wait}").replace("in now", "now")
         }
         PollState::DueAt(_) => {
             let run = watched.run_time(ctx.now);
-            let intervals = ctx.state.poll_queue().intervals();
+            let intervals = queue.intervals();
             let interval = intervals.interval(run, ctx.estimate.late);
             format!("every {}", format::format_age(interval))
         }
@@ -267,12 +283,7 @@ fn write_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask, ctx: &Rend
     let ellipsis = ctx.ellipsis();
     if let Some(input) = input_link(watched) {
         let text = format::url_tail(input.as_str(), room, ellipsis);
-        fields.field_with_key(
-            "Source",
-            &text,
-            Role::Text,
-            &ctx.key_name(Action::OpenInput),
-        );
+        fields.field_with_key("Input", &text, Role::Text, &ctx.key_name(Action::OpenInput));
     }
     let mut videos = watched.task.state().videos();
     match videos.next() {
@@ -322,14 +333,14 @@ fn write_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask, ctx: &Rend
 fn write_full_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask) {
     let details = watched.task.details();
     if let Some(input) = &details.input {
-        write_link(fields, "Source", input);
+        write_link(fields, "Input", input);
     }
     for link in details
         .origin_urls
         .iter()
         .filter(|link| Some(*link) != details.input.as_ref())
     {
-        write_link(fields, "Original", link);
+        write_link(fields, "Input", link);
     }
     match watched.task.state() {
         TaskState::Succeeded { videos, .. } => {
@@ -337,7 +348,7 @@ fn write_full_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask) {
                 write_link(fields, "Result", link);
             }
             if videos.omitted() > 0 {
-                let text = format!("and {} more, left out", videos.omitted());
+                let text = format!("and {} more, not kept", videos.omitted());
                 fields.field("", &text, Role::Muted);
             }
         }
@@ -355,7 +366,7 @@ fn write_full_links(fields: &mut FieldList<'_, '_>, watched: &WatchedTask) {
 /// Writes why a preview could not be made.
 fn write_preview_error(fields: &mut FieldList<'_, '_>, ctx: &RenderContext<'_>) {
     if let Some(error) = ctx.state.preview_error() {
-        fields.wrapped_field("Picture", error.message(), Role::Muted, 2);
+        fields.wrapped_field("Preview", error.message(), Role::Muted, 2);
     }
 }
 
@@ -392,7 +403,7 @@ fn write_link(fields: &mut FieldList<'_, '_>, name: &str, link: &Link) {
         Link::Video(url) => fields.link_field(name, url.as_str(), Role::Text),
         Link::Rejected(text) => {
             fields.link_field(name, text.as_str(), Role::Warn);
-            fields.field("", "no web link: shown, never opened", Role::Muted);
+            fields.field("", screen::NOT_A_WEB_LINK, Role::Muted);
         }
     }
 }
@@ -411,7 +422,7 @@ fn link_expiry(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Option<String>
     let retention = ctx.state.settings().retention;
     match watched.link_expiry(retention, ctx.now) {
         LinkExpiry::None | LinkExpiry::Saved => None,
-        LinkExpiry::Unknown => Some("unknown how long it lives".to_owned()),
+        LinkExpiry::Unknown => Some("expiry unknown".to_owned()),
         LinkExpiry::Expired => Some("probably expired".to_owned()),
         LinkExpiry::Remaining(left) => {
             let end = status::expires_at(&watched.task, retention).map_or_else(String::new, |at| {

@@ -9,6 +9,7 @@ use crate::{
         list_change::{JournalEvent, JournalLine},
         watched_task::WatchedTask,
     },
+    messages::screen,
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
@@ -32,7 +33,7 @@ pub(super) fn page_lines<'a>(
     }
     if ctx.state.journal().is_empty() {
         fields.blank_line();
-        fields.text_line("The journal holds nothing of this task yet.", Role::Muted);
+        fields.text_line(screen::NO_JOURNAL, Role::Muted);
     }
     fields.into_lines()
 }
@@ -87,12 +88,10 @@ fn entries(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Vec<HistoryEntry> 
             role: Role::Text,
         })
     };
-    let took = watched.task.run_time().map_or_else(String::new, |took| {
-        format!(", took {}", format::run_time(took))
-    });
+    let took = watched.task.run_time().map(format::run_time);
     let mut entries: Vec<_> = [
         server_event(details.created, "created".to_owned()),
-        server_event(details.completed, format!("ended at the server{took}")),
+        server_event(details.completed, screen::finished_on_server(took)),
     ]
     .into_iter()
     .flatten()

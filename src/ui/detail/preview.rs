@@ -59,7 +59,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, ctx: &RenderContext<'_>) -> 
         stage,
         Some(PreviewStage::Rendering | PreviewStage::Stopping)
     ) {
-        let word = format!("reading{}", ctx.ellipsis());
+        let word = format!("loading{}", ctx.ellipsis());
         painter.text(1, text.height + 1 + height / 2, &word, style);
     }
     let result = DrawResult {

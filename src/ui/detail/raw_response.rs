@@ -12,6 +12,7 @@ use crate::{
         raw_response::{JsonPieceKind, RawResponse, RawResponseLine},
         watched_task::WatchedTask,
     },
+    messages::screen,
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
@@ -29,23 +30,19 @@ pub(super) fn header_lines<'a>(
     fields.text_line(watched.title(), Role::Title);
     let zone = &ctx.state.settings().time_zone;
     match ctx.state.raw().map(|raw| &raw.response) {
-        None => fields.text_line("Reading…", Role::Muted),
+        None => fields.text_line("Loading…", Role::Muted),
         Some(Err(error)) => {
-            let text = format!("The record could not be read: {error}.");
+            let text = screen::response_not_read(&error.to_string());
             fields.paragraph(&text, Role::Error, 3);
         }
         Some(Ok(None)) => {
-            fields.paragraph(
-                "The server has not given a record of it yet.",
-                Role::Muted,
-                2,
-            );
+            fields.paragraph(screen::NO_RESPONSE, Role::Muted, 2);
         }
         Some(Ok(Some(response))) => {
             let since = format::date_time(response.since(), ctx.now, zone);
-            fields.text_line(&format!("received at {since}"), Role::Muted);
+            fields.text_line(&format!("received {since}"), Role::Muted);
             if !response.is_complete() {
-                fields.text_line("It was too long: its end is not kept.", Role::Warn);
+                fields.text_line(screen::RESPONSE_TRUNCATED, Role::Warn);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{status::Status, time::format_age, watched_task::WatchedTask},
+    messages::screen,
     ui::{format, render_context::RenderContext, theme::Role},
 };
 
@@ -14,14 +15,11 @@ pub(super) fn saved_text(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Opti
     if ctx.state.downloads().is_held_by_other(watched.id())
         && watched.saved_results.pending_folder.is_some()
     {
-        return Some(("another kietop is saving it".into(), Role::Busy));
+        return Some((screen::SAVED_BY_OTHER.into(), Role::Busy));
     }
     if let Some(retry) = watched.saved_results.retry {
         let wait = ctx.now.until(retry.at);
-        return Some((
-            format!("not ready yet, next try in {}", format_age(wait)),
-            Role::Warn,
-        ));
+        return Some((screen::not_saved_yet(&format_age(wait)), Role::Warn));
     }
     let mut files = watched.saved_results.files().iter();
     if let Some(file) = files.next() {
@@ -37,7 +35,7 @@ pub(super) fn saved_text(watched: &WatchedTask, ctx: &RenderContext<'_>) -> Opti
         });
     }
     if watched.saved_results.pending_folder.is_some() {
-        return Some(("not all of it; what came is kept".into(), Role::Warn));
+        return Some((screen::PARTIALLY_SAVED.into(), Role::Warn));
     }
     let folder = settings.display_path(&settings.save_folder);
     match ctx.status_of(watched) {

@@ -69,9 +69,9 @@ impl ListColumns {
                     glyph: 2,
                     status: Some(ColumnSpan {
                         start: 4,
-                        width: 14,
+                        width: 15,
                     }),
-                    title: title_to(19, age_end.saturating_sub(5)),
+                    title: title_to(20, age_end.saturating_sub(5)),
                     age_end: Some(age_end),
                     time: Some(time),
                     link_end: Some(edge),
@@ -279,10 +279,7 @@ impl ListColumns {
             }
             return;
         }
-        let mut word = status_word(watched, status, ctx);
-        if word == style.full_word {
-            word = style.word.into();
-        }
+        let word = status_word(watched, status, style.word);
         let word = format::fit_end(&word, width - 1, ctx.ellipsis());
         let x = painter.text(span.start, y, &word, paint.style_for(style.role));
         if is_stale {
@@ -355,15 +352,15 @@ fn is_stale(watched: &WatchedTask, ctx: &RenderContext<'_>) -> bool {
     failed || ctx.state.poll_queue().backoff().is_some()
 }
 
-/// Returns the status word in full, with the server's flag if the status is unknown.
+/// Returns the status word; an unknown status with the server's flag.
 pub(in crate::ui) fn status_word(
     watched: &WatchedTask,
     status: Status,
-    ctx: &RenderContext<'_>,
+    word: &'static str,
 ) -> Cow<'static, str> {
     match (&watched.task.details().flag, status) {
-        (Some(flag), Status::Unknown) => format!("unknown ({flag})").into(),
-        _ => ctx.theme.status_style(status, ctx.now).full_word.into(),
+        (Some(flag), Status::Unknown) => format!("{word} ({flag})").into(),
+        _ => word.into(),
     }
 }
 
@@ -420,13 +417,7 @@ fn time_cell(
         }
         Status::Late => {
             let over = format::format_age(run.saturating_sub(estimate.late));
-            let long = format!("+{over} past p95");
-            let is_known = estimate.samples > 0;
-            if is_known && long.len() <= width {
-                RowText::new(long, Role::Warn)
-            } else {
-                RowText::new(format!("+{over} late"), Role::Warn)
-            }
+            RowText::new(format!("+{over} late"), Role::Warn)
         }
         Status::CreateFailed | Status::GenerationFailed => {
             let code = &watched.task.details().error_code;

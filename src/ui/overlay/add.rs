@@ -15,6 +15,7 @@ use crate::{
         id_extract::{Certainty, Skipped},
         text::CleanText,
     },
+    messages::screen,
     ui::{
         footer::KeyHint,
         format,
@@ -217,9 +218,12 @@ fn draw_line(
         AddDialogLine::NoIdFound => {
             let beginning = dialog.unmatched_paste().map_or("", CleanText::as_str);
             let room = usize::from(painter.width().saturating_sub(2));
-            let head = "No task id in the pasted text: ";
-            let left = room.saturating_sub(format::width(head));
-            let text = format!("{head}{}", format::fit_end(beginning, left, ctx.ellipsis()));
+            let prefix = "No task id in the pasted text: ";
+            let left = room.saturating_sub(format::width(prefix));
+            let text = format!(
+                "{prefix}{}",
+                format::fit_end(beginning, left, ctx.ellipsis())
+            );
             let text = format::fit_end(&text, room, ctx.ellipsis());
             painter.text(1, y, &text, ctx.style(Role::Warn));
         }
@@ -245,8 +249,7 @@ fn draw_line(
             painter.text(1, y, &format::fit_end(&text, room, ctx.ellipsis()), muted);
         }
         AddDialogLine::Truncated => {
-            let text = "the text was too long: only its start was read";
-            painter.text(1, y, text, ctx.style(Role::Warn));
+            painter.text(1, y, screen::PASTE_TRUNCATED, ctx.style(Role::Warn));
         }
         AddDialogLine::Hints => {
             let hint = |action| KeyHint::for_action(action, KeyContext::Add, ctx);
@@ -293,15 +296,15 @@ fn draw_candidate(
     ctx: &RenderContext<'_>,
 ) {
     let (mark, word, role) = match (candidate.is_watched, candidate.is_selected) {
-        (true, _) => ("[ ]", "watched already", Role::Muted),
+        (true, _) => ("[ ]", "already added", Role::Muted),
         (false, true) => ("[x]", "new", Role::Ok),
         (false, false) if candidate.certainty == Certainty::Suspicious => {
-            ("[ ]", "looks odd", Role::Warn)
+            ("[ ]", "unusual", Role::Warn)
         }
         (false, false) if candidate.certainty == Certainty::Unnamed => {
-            ("[ ]", "no name", Role::Warn)
+            ("[ ]", "uncertain", Role::Warn)
         }
-        (false, false) => ("[ ]", "left out", Role::Muted),
+        (false, false) => ("[ ]", "not selected", Role::Muted),
     };
     let style = |role| ctx.style(if is_current { Role::Selected } else { role });
     if is_current {

@@ -9,6 +9,7 @@ use crate::{
         state::Confirm,
     },
     domain::task::TaskId,
+    messages::screen,
     ui::{footer::KeyHint, format, render_context::RenderContext, theme::Role},
 };
 
@@ -22,25 +23,17 @@ const MAX_NAMED: usize = 5;
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, confirm: &Confirm) {
     let (question, note, verb, tasks) = match confirm {
         Confirm::Remove { tasks, hidden } => (
-            match tasks.len() {
-                1 => "Stop watching it?".to_owned(),
-                tasks => format!("Stop watching {tasks} tasks?"),
-            },
-            match hidden {
-                1 if tasks.len() == 1 => "It is not shown here.".to_owned(),
-                0 => String::new(),
-                1 => "One of them is not shown here.".to_owned(),
-                hidden => format!("{hidden} of them are not shown here."),
-            },
+            screen::confirm_remove(tasks.len()),
+            screen::hidden_targets(*hidden, tasks.len()),
             "remove",
             tasks.iter().collect::<Vec<_>>(),
         ),
         Confirm::QuitUnsaved { tasks } => {
             let key = ctx.key_name(Action::RestoreListFile);
             (
-                "Leave without a list file?".to_owned(),
-                format!("It is gone. Press n, then {key} to write it back."),
-                "lose",
+                screen::CONFIRM_QUIT.to_owned(),
+                screen::list_file_restorable(&key),
+                "discard",
                 tasks.iter().collect(),
             )
         }

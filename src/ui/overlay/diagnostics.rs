@@ -10,6 +10,7 @@ use ratatui::{
 use super::{ScrolledDialog, available_area, open_dialog};
 use crate::{
     app::state::UnusualAnswer,
+    messages::screen,
     ui::{
         format,
         render_context::{DrawResult, RenderContext},
@@ -52,11 +53,8 @@ fn lines(ctx: &RenderContext<'_>, width: usize) -> Vec<Line<'static>> {
     };
     let (clock, role) = clock_text(ctx);
     text.field("Clock", &clock, role);
-    text.field(
-        "Answers",
-        &unusual_count_text(diagnostics.unusual_answers()),
-        Role::Text,
-    );
+    let count = screen::unusual_answers(diagnostics.unusual_answers());
+    text.paragraph(&count, Role::Text);
     for (anomaly, count) in diagnostics.anomalies() {
         text.field(&format!("{count:>7}"), anomaly.description(), Role::Text);
     }
@@ -70,11 +68,11 @@ fn lines(ctx: &RenderContext<'_>, width: usize) -> Vec<Line<'static>> {
 /// Compares our clock to the server's.
 fn clock_text(ctx: &RenderContext<'_>) -> (String, Role) {
     let Some(gap) = ctx.state.diagnostics().clock_gap() else {
-        return ("not compared with the server's yet".to_owned(), Role::Muted);
+        return (screen::CLOCK_NOT_COMPARED.to_owned(), Role::Muted);
     };
     let difference = gap.unsigned_abs();
     if difference < MIN_CLOCK_GAP {
-        return ("agrees with the server's".to_owned(), Role::Text);
+        return (screen::CLOCK_AGREES.to_owned(), Role::Text);
     }
     let side = if gap.is_positive() {
         "ahead of"
@@ -84,14 +82,6 @@ fn clock_text(ctx: &RenderContext<'_>) -> (String, Role) {
     // The difference is measured to half a second.
     let difference = format::run_time(difference.saturating_add(Duration::from_millis(500)));
     (format!("{difference} {side} the server"), Role::Warn)
-}
-
-fn unusual_count_text(count: u32) -> String {
-    match count {
-        0 => "nothing odd about any".to_owned(),
-        1 => "one was odd".to_owned(),
-        _ => format!("{count} were odd"),
-    }
 }
 
 /// The builder of the dialog's lines.
@@ -131,21 +121,19 @@ impl DiagnosticsText<'_> {
     fn unusual_answer(&mut self, answer: &UnusualAnswer) {
         let zone = &self.ctx.state.settings().time_zone;
         let at = format::date_time(answer.at, self.ctx.now, zone);
-        self.paragraph(&format!("The last, {at}, for {}", answer.task), Role::Title);
+        self.paragraph(&format!("Last: {at}, task {}", answer.task), Role::Title);
         let words: Vec<_> = answer
             .anomalies
             .iter()
             .map(|anomaly| anomaly.description())
             .collect();
-        self.paragraph(
-            &format!("{}.", format::capitalised(&words.join(", "))),
-            Role::Warn,
-        );
+        let words = format::capitalised(&words.join(", "));
+        self.paragraph(&format!("{words}."), Role::Warn);
         if let Some(error) = &answer.error {
             self.paragraph(&format!("{}.", format::capitalised(error)), Role::Text);
         }
         let Some(text) = &answer.text else {
-            return self.paragraph("Nothing of it was kept.", Role::Muted);
+            return self.paragraph(screen::ANSWER_NOT_KEPT, Role::Muted);
         };
         for line in text.as_str().split('\n') {
             self.push_rows(format::break_anywhere(line, self.width), Role::Text);

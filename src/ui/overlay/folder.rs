@@ -17,8 +17,8 @@ const WIDTH: u16 = 76;
 pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &FolderDialog) {
     let area = centred_area(ctx, WIDTH, 5);
     let title = match dialog.tasks().len() {
-        1 => "Save to which folder?".to_owned(),
-        count => format!("Save {count} results to which folder?"),
+        1 => "Save to folder".to_owned(),
+        count => format!("Save {count} results to folder"),
     };
     let mut painter = open_dialog(buffer, ctx, area, &title, "");
     draw_field(
@@ -27,7 +27,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, dialog: &Folder
         "folder: ",
         dialog.line(),
         true,
-        "a folder; ~ is your home",
+        "~ is your home folder",
         ctx,
     );
     let hint = |action| KeyHint::for_action(action, KeyContext::Folder, ctx);

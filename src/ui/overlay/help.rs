@@ -50,8 +50,8 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, scroll: u16) ->
     let dialog = ScrolledDialog::new(ctx, width + 2, count, scroll);
     let right = dialog.title_right(ctx);
     let title = match ctx.state.screen() {
-        MainScreen::Detail { .. } => "Keys in the detail",
-        MainScreen::List => "Keys in the list",
+        MainScreen::Detail { .. } => "Keys: detail",
+        MainScreen::List => "Keys: list",
     };
     let mut painter = open_dialog(buffer, ctx, dialog.area, title, &right);
     for (x, lines) in (0..).step_by(usize::from(COLUMN_WIDTH)).zip(&columns) {
@@ -136,12 +136,12 @@ fn group_lines(group: KeyGroup, ctx: &RenderContext<'_>) -> Vec<Line<'static>> {
 /// Returns the line of the keys that select a tab or a page.
 fn tabs_line(ctx: &RenderContext<'_>) -> Line<'static> {
     let names = match ctx.state.screen() {
-        MainScreen::List => Tab::ALL.map(Tab::name).to_vec(),
+        MainScreen::List => Tab::ALL.map(Tab::title).to_vec(),
         MainScreen::Detail { .. } => DetailPage::ALL.map(DetailPage::name).to_vec(),
     };
     let what = match ctx.state.screen() {
-        MainScreen::List => "tab",
-        MainScreen::Detail { .. } => "page",
+        MainScreen::List => "tabs",
+        MainScreen::Detail { .. } => "pages",
     };
     let keys: Vec<_> = ctx
         .state
@@ -154,7 +154,7 @@ fn tabs_line(ctx: &RenderContext<'_>) -> Line<'static> {
         .map(|chord| ctx.theme.key_name(*chord))
         .collect();
     let (first, last) = (names.first().unwrap_or(&""), names.last().unwrap_or(&""));
-    let text = format!("a {what}, from {first} to {last}");
+    let text = format!("{what} {first} to {last}");
     key_line(&keys.join(" "), &text, ctx)
 }
 

@@ -27,16 +27,16 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, editor: &LabelE
     let right = right.trim_start();
     let mut painter = open_dialog(buffer, ctx, area, "Label", right);
     let hint = if editor.is_mixed() {
-        "they have different ones"
+        "(different labels)"
     } else {
         "none"
     };
     draw_field(&mut painter, 0, "label: ", editor.input(), true, hint, ctx);
     let hint = |action| KeyHint::for_action(action, KeyContext::Label, ctx);
     let accept = if editor.label().is_some() {
-        "keep"
+        "save"
     } else {
-        "take the label away"
+        "remove the label"
     };
     let hints = [
         hint(Action::Accept).map(|hint| hint.with_word(accept)),

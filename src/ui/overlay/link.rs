@@ -12,6 +12,7 @@ use crate::{
         state::ShownLinks,
     },
     domain::text::CleanText,
+    messages::screen,
     ui::{
         footer::KeyHint,
         format,
@@ -61,7 +62,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, links: &ShownLi
             "Links"
         },
         right: if is_truncated {
-            "the end needs a larger screen"
+            screen::ENLARGE_WINDOW
         } else {
             ""
         },

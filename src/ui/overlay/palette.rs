@@ -53,7 +53,7 @@ pub(super) fn draw(buffer: &mut Buffer, ctx: &RenderContext<'_>, palette: &Comma
         draw_match(&mut painter, y, *found, at == palette.cursor(), ctx);
     }
     if count == 0 && rows > 0 {
-        painter.text(1, 1, "no action is called that", ctx.style(Role::Muted));
+        painter.text(1, 1, "no matching action", ctx.style(Role::Muted));
     }
     if below > 0 {
         let hint = |action| KeyHint::for_action(action, KeyContext::Palette, ctx);

@@ -24,7 +24,7 @@ const fn column_description(column: SortColumn) -> &'static str {
         SortColumn::Status => "status",
         SortColumn::Title => "title",
         SortColumn::Took => "run time",
-        SortColumn::Link => "end of the link",
+        SortColumn::Link => "link expiry",
         SortColumn::LastChange => "last change",
     }
 }
