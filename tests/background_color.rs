@@ -44,7 +44,7 @@ fn start_with_three_tasks(home: &Path, env_vars: &[(&str, &str)]) -> Pty {
     }
     let mut pty = launch.spawn();
     // The first frame and the list do not wait for a reply.
-    pty.wait_for_text("API key is set");
+    pty.wait_for_text("No API key");
     pty
 }
 
@@ -89,7 +89,7 @@ fn a_light_background_darkens_the_colours() {
 
         pty.type_bytes(LIGHT_REPLY);
         pty.wait_for("the darker colours", |screen| uses_color(screen, accent));
-        assert!(pty.screen().contents().contains("API key is set"));
+        assert!(pty.screen().contents().contains("No API key"));
         assert_eq!(count_queries(&pty), 1);
         quit(pty, home.path());
     }
@@ -105,7 +105,7 @@ fn a_dark_or_unknown_background_changes_nothing() {
         pty.wait_for_text("remove from the list");
         pty.type_bytes(b"?");
         pty.wait_for("the unchanged list", |screen| {
-            screen.contents().contains("API key is set") && uses_color(screen, ANSI_ACCENT)
+            screen.contents().contains("No API key") && uses_color(screen, ANSI_ACCENT)
         });
         quit(pty, home.path());
     }
@@ -194,7 +194,7 @@ fn reply_lookalikes_press_no_keys() {
     pty.wait_for_text("remove from the list");
     assert!(!uses_color(pty.screen(), LIGHT_ACCENT_RGB));
     pty.type_bytes(b"?");
-    pty.wait_for_text("API key is set");
+    pty.wait_for_text("No API key");
     quit(pty, home.path());
 }
 

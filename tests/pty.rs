@@ -105,7 +105,7 @@ fn an_external_add_shows_and_a_signal_restores() {
     assert!(added.unwrap().status.success());
 
     pty.wait_for_text("from a script");
-    pty.wait_for_text("API key is set");
+    pty.wait_for_text("No API key");
     pty.signal(Signal::TERM);
     let exited = pty.wait_for_exit();
     assert_eq!(exited.code, 128 + 15, "TERM");
@@ -225,7 +225,7 @@ fn start_with_three_tasks(home: &Path) -> Pty {
         .output();
     assert!(added.unwrap().status.success());
     let mut pty = start_dashboard(home);
-    pty.wait_for_text("API key is set");
+    pty.wait_for_text("No API key");
     pty
 }
 
@@ -330,7 +330,7 @@ fn terminal_replies_press_no_key() {
     pty.type_bytes(b"?");
     pty.wait_for_text("remove from the list");
     pty.type_bytes(b"q");
-    pty.wait_for_text("API key is set");
+    pty.wait_for_text("No API key");
     pty.type_bytes(b"q");
 
     assert_eq!(pty.wait_for_exit().code, 0);

@@ -107,7 +107,7 @@ fn pending_requests(
         let now = crate::ports::Clock::now(&clock);
         let estimate = crate::domain::estimate::RunTimes::default().estimate();
         let status = watched.status(&estimate, retention, now);
-        let word = Theme::monochrome().status_style(status, now).name;
+        let word = Theme::monochrome().status_style(status, now).full_word;
         return Ok(Err(messages::nothing_to_save(word)));
     }
     resolve::check_saved_files(watched);

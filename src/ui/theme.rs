@@ -17,11 +17,11 @@ pub struct StatusStyle {
     pub role: Role,
     /// One cell wide.
     pub glyph: &'static str,
-    /// The full name.
-    pub name: &'static str,
-    /// The name in at most 13 cells.
+    /// The word in at most 13 cells.
     pub word: &'static str,
-    /// At most four cells.
+    /// The word where there is room.
+    pub full_word: &'static str,
+    /// The word in at most four cells.
     pub short: &'static str,
 }
 
@@ -164,22 +164,23 @@ impl Theme {
             Status::Saved => (Role::Ok, "✓", "+", "ready, saved", "SAVE"),
             Status::NoLink => (Role::Warn, "✓", "+", "no link yet", "NOLK"),
             Status::LinkExpired => (Role::Muted, "✓", "+", "link expired", "EXP"),
-            Status::CallbackFailed => (Role::Warn, "!", "!", "ready !cb", "!CB"),
+            Status::CallbackFailed => (Role::Warn, "!", "!", "ready !cb", "CBK"),
             Status::CreateFailed => (Role::Error, "✗", "x", "rejected", "REJ"),
             Status::GenerationFailed => (Role::Error, "✗", "x", "failed", "FAIL"),
             Status::NotFound => (Role::Warn, "?", "?", "not found", "NONE"),
             Status::Unknown => (Role::Warn, "?", "?", "unknown", "UNKN"),
         };
         let glyph = if self.is_ascii() { ascii } else { glyph };
-        let name = match status {
-            Status::CallbackFailed => "ready (no callback)",
-            _ => word,
+        let full_word = if status == Status::CallbackFailed {
+            "ready (no callback)"
+        } else {
+            word
         };
         StatusStyle {
             role,
             glyph,
-            name,
             word,
+            full_word,
             short,
         }
     }

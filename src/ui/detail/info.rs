@@ -166,7 +166,7 @@ pub(super) fn status_parts(
     ctx: &RenderContext<'_>,
 ) -> [(Cow<'static, str>, Role); 2] {
     let style = ctx.theme.status_style(status, ctx.now);
-    let word = list::row::status_word(watched, status, style.name);
+    let word = list::row::status_word(watched, status, style.full_word);
     let flag = match (&watched.task.details().flag, status) {
         (None, _) | (_, Status::Unknown) => String::new(),
         (Some(flag), _) => format!(", flag {flag}"),

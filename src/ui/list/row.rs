@@ -64,7 +64,7 @@ impl ListColumns {
                 };
                 let age_end = time.start.saturating_sub(1);
                 Self {
-                    width_class: width_class,
+                    width_class,
                     mark: 1,
                     glyph: 2,
                     status: Some(ColumnSpan {
@@ -84,7 +84,7 @@ impl ListColumns {
                 };
                 let age_end = time.start.saturating_sub(1);
                 Self {
-                    width_class: width_class,
+                    width_class,
                     // Covers the pointer; the style still marks the selected row.
                     mark: 0,
                     glyph: 1,
@@ -96,7 +96,7 @@ impl ListColumns {
                 }
             }
             WidthClass::Minimal => Self {
-                width_class: width_class,
+                width_class,
                 mark: 0,
                 glyph: 1,
                 status: None,
@@ -167,8 +167,8 @@ impl ListColumns {
         let style = ctx.theme.status_style(status, ctx.now);
         if is_selected {
             painter.style_row(y, paint.style_for(Role::Text));
-            let pointer = ctx.theme.glyphs().row_cursor;
-            painter.text(0, y, pointer, paint.style_for(Role::Text));
+            let cursor = ctx.theme.glyphs().row_cursor;
+            painter.text(0, y, cursor, paint.style_for(Role::Text));
         }
         if ctx.state.marks().has(watched.id()) {
             painter.text(self.mark, y, "*", paint.style_for(Role::Accent));

@@ -162,10 +162,7 @@ impl ThemePalette {
 
     #[must_use]
     pub const fn with_background(self, background: Style) -> Self {
-        Self {
-            background: background,
-            ..self
-        }
+        Self { background, ..self }
     }
 
     pub const fn style(&self, role: Role) -> Style {
