@@ -4,6 +4,7 @@
 //! `config::error`.
 
 pub mod command_line;
+pub mod crashes;
 pub mod dialogs;
 pub mod errors;
 pub mod ids;

@@ -1,10 +1,8 @@
-//! The loop: it sleeps until a key, an answer or the clock has something to say, updates, draws,
-//! and sleeps again.
+//! The event loop: waits for a key, a response or a timer, updates the state, draws.
 //!
-//! The only owner of [`State`]. It awaits nothing but its own `select!`, which is biased:
-//! interruptions, then keys, then what the terminal has yet to take, then answers. So no key waits
-//! behind an answer, a terminal that reads nothing holds up frames and nothing else, and at rest
-//! nothing wakes.
+//! It is the only owner of [`State`] and awaits only its own `select!`, which is biased:
+//! shutdown, input, output, responses, timers. So no key waits behind a response, a terminal that
+//! has stopped reading delays frames only, and an idle program does not wake.
 
 mod background;
 pub mod effects;
@@ -33,55 +31,53 @@ use crate::{
         state::State,
         update::{next_wakeup, startup_effects, update},
     },
+    messages::crashes,
     ports::Clock,
     ui,
 };
 
-/// The shortest time between two frames that no key asked for.
+/// Minimum time between two frames; a key is drawn at once.
 const MIN_FRAME_INTERVAL: Duration = Duration::from_millis(16);
 
-/// How many answers are taken in before the keys are looked at again.
+/// Responses handled before input is read again.
 const MAX_BATCH: usize = 64;
 
-/// The exit code after a hang-up or a terminal that takes nothing any more: that of SIGHUP.
+/// Exit code when the terminal is gone: that of SIGHUP.
 const HANG_UP_EXIT_CODE: i32 = SIGNAL_EXIT_BASE + 1;
 
-/// What the loop draws on: the terminal, or a test's buffer.
+/// The screen of the event loop: the terminal, or a test's buffer.
 pub trait Display {
     /// Returns the size in columns and rows.
     fn size(&self) -> io::Result<(u16, u16)>;
-    /// Returns whether the terminal reports no size.
     fn is_size_unknown(&self) -> bool {
         false
     }
-    /// Whether the terminal has yet to take what it was sent; no frame is drawn meanwhile.
+    /// Returns whether output is still unsent; no frame is drawn meanwhile.
     fn has_pending_output(&self) -> bool {
         false
     }
-    /// Waits until the terminal has taken everything, for ever when it has; an error means it is
-    /// gone.
+    /// Sends pending output; never resolves when there is none. An error means that the terminal
+    /// is gone.
     fn flush_pending(&mut self) -> impl Future<Output = io::Result<()>> {
         future::pending()
     }
-    /// Draws one frame; an error means the terminal is gone.
+    /// Draws one frame; an error means that the terminal is gone.
     fn draw(&mut self, view: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
-    /// Lets the next frame paint everything.
+    /// Makes the next frame repaint every cell.
     fn invalidate(&mut self);
-    /// Hands the terminal to the shell and comes back after `fg`.
+    /// Stops the process as Ctrl-Z does; returns after `fg`.
     fn suspend(&mut self) -> io::Result<()>;
-    /// Takes the terminal again after a stop from outside; `false` where there was none, or it is
-    /// taken again already.
+    /// Restores the terminal modes after a SIGSTOP from outside; `false` if they were in place.
     fn resume(&mut self) -> io::Result<bool>;
-    /// Sets the window's title; the same one again costs nothing.
+    /// Sets the window title; an unchanged title sends nothing.
     fn set_title(&mut self, title: &str) -> io::Result<()>;
-    /// Asks for what is not on the screen: the terminal's clipboard, a notice, the bell.
     fn send_request(&mut self, request: &TerminalRequest) -> io::Result<()>;
-    /// Returns the size of a cell in pixels, where it is known.
+    /// Returns the size of a cell in pixels, if known.
     fn cell_size(&self) -> Option<CellSize> {
         None
     }
-    /// Sends the terminal a question; what it answers comes with the keys.
-    fn send_query(&mut self, _question: &[u8]) -> io::Result<()> {
+    /// Sends a query; the terminal's reply arrives with the input.
+    fn send_query(&mut self, _query: &[u8]) -> io::Result<()> {
         Ok(())
     }
 }
@@ -135,13 +131,13 @@ impl Display for TerminalScreen {
         Self::cell_size(self)
     }
 
-    fn send_query(&mut self, question: &[u8]) -> io::Result<()> {
-        Self::send_query(self, question)
+    fn send_query(&mut self, query: &[u8]) -> io::Result<()> {
+        Self::send_query(self, query)
     }
 }
 
-/// Runs the dashboard until it is left; returns the exit code. What was to be written is written by
-/// then, if the disk takes it within a moment.
+/// Runs the dashboard until it quits and returns the exit code. Pending writes are completed first,
+/// within [`effects::SHUTDOWN_TIMEOUT`].
 pub async fn run(
     display: &mut impl Display,
     keys: impl Stream<Item = io::Result<InputEvent>>,
@@ -174,12 +170,11 @@ pub async fn run(
         }
         let wait = event_loop.sleep_duration();
         let outcome = tokio::select! {
-            // The order is the point: the end first, then the hand, then the network, then the
-            // clock.
+            // Biased on purpose: shutdown, input, output, responses, timers.
             biased;
             Some(interruption) = interruptions.recv() => event_loop.handle_interruption(interruption),
             Some(input) = keys.next() => event_loop.handle_input(input),
-            taken = event_loop.display.flush_pending() => taken.err().map(|error| output_failed(&error)),
+            flushed = event_loop.display.flush_pending() => flushed.err().map(|error| output_failed(&error)),
             Some(msg) = answers.recv() => {
                 event_loop.handle_response(msg);
                 for _ in 1..MAX_BATCH {
@@ -198,35 +193,32 @@ pub async fn run(
         }
     };
     let EventLoop {
-        effect_runner: hands,
-        background: ground,
+        effect_runner,
+        background,
         ..
     } = event_loop;
-    tokio::join!(hands.close(), ground.drain_reply(keys));
+    tokio::join!(effect_runner.close(), background.drain_reply(keys));
     code
 }
 
-/// When a frame was drawn and whether another is wanted.
+/// The time of the last frame and how soon the next is wanted.
 #[derive(Debug, Default)]
 struct FrameTimer {
     last_drawn: Option<time::Instant>,
     redraw: Redraw,
 }
 
-/// How soon the next frame is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Redraw {
-    /// Not at all: nothing has changed.
     NotNeeded,
-    /// With the next frame's turn.
+    /// After [`MIN_FRAME_INTERVAL`].
     Soon,
-    /// At once, as after a key.
     #[default]
     Now,
 }
 
 impl FrameTimer {
-    /// Returns how long the wanted frame waits for its turn; `None` when none is wanted.
+    /// Returns the time until the next frame; `None` if none is wanted.
     fn wait(&self) -> Option<Duration> {
         match (self.redraw, self.last_drawn) {
             (Redraw::NotNeeded, _) => None,
@@ -245,17 +237,16 @@ struct EventLoop<'a, S> {
     preview_renderer: PreviewRenderer,
     shown_preview: ShownPreview,
     size: Option<(u16, u16)>,
-    /// Whether the missing size was reported.
     has_reported_unknown_size: bool,
     frame_timer: FrameTimer,
 }
 
 impl<S: Display> EventLoop<'_, S> {
-    /// Updates the state and carries out what follows.
-    fn dispatch(&mut self, msg: Msg, want: Redraw) {
+    /// Updates the state and runs the effects.
+    fn dispatch(&mut self, msg: Msg, redraw: Redraw) {
         let effects = update(&mut self.state, msg, self.clock.now());
         if self.frame_timer.redraw != Redraw::Now {
-            self.frame_timer.redraw = want;
+            self.frame_timer.redraw = redraw;
         }
         self.run_effects(effects);
     }
@@ -265,22 +256,22 @@ impl<S: Display> EventLoop<'_, S> {
             match effect {
                 Effect::Redraw => self.display.invalidate(),
                 Effect::Suspend => {
-                    // An error shows again at the next draw, which ends the program.
+                    // After an error the next draw fails too and ends the program.
                     if self.display.suspend().is_ok() {
                         self.dispatch(Msg::Resumed, Redraw::Now);
                     }
                 }
                 Effect::Terminal(request) => {
-                    // As above.
+                    // As for `Suspend`.
                     self.display.send_request(&request).unwrap_or_default();
                 }
                 Effect::Quit => {}
-                Effect::RenderPreview(order) => {
+                Effect::RenderPreview(request) => {
                     if self.preview_renderer.start_query(self.display.cell_size()) {
-                        // A terminal that is gone says so at the next draw.
+                        // As for `Suspend`.
                         self.display.send_query(preview::QUERY).unwrap_or_default();
                     }
-                    self.effect_runner.run(Effect::RenderPreview(order));
+                    self.effect_runner.run(Effect::RenderPreview(request));
                 }
                 effect @ (Effect::LoadSession
                 | Effect::SaveSession(_)
@@ -313,7 +304,7 @@ impl<S: Display> EventLoop<'_, S> {
                 }
             }
             Ok(InputEvent::Reply(TerminalReply::SchemeChanged)) => self.query_background(),
-            Ok(InputEvent::Reply(answer)) => self.preview_renderer.handle_reply(answer),
+            Ok(InputEvent::Reply(reply)) => self.preview_renderer.handle_reply(reply),
             Ok(InputEvent::Mouse(report)) => self.handle_mouse(report),
             Ok(input) => {
                 if let Some(msg) = input::translate(input) {
@@ -333,36 +324,29 @@ impl<S: Display> EventLoop<'_, S> {
         None
     }
 
-    /// Asks the terminal for the colour of its ground, where something hangs on it.
+    /// Queries the background colour, if the theme depends on it.
     fn query_background(&mut self) {
         if self.background.start_query() {
-            // A terminal that is gone says so at the next draw.
+            // After an error the next draw fails too and ends the program.
             self.display
                 .send_query(background::QUERY)
                 .unwrap_or_default();
         }
     }
 
-    /// Finds out what lies under the pointer and tells the core.
     fn handle_mouse(&mut self, report: MouseReport) {
-        let Some((gesture, at)) = input::mouse_action(report) else {
+        let Some((action, at)) = input::mouse_action(report) else {
             return;
         };
         let size = self.size.unwrap_or_default();
-        let spot = ui::hit_test(
+        let target = ui::hit_test(
             &self.state,
             self.clock.now(),
             self.background.theme(),
             size,
             at,
         );
-        self.dispatch(
-            Msg::Mouse {
-                action: gesture,
-                target: spot,
-            },
-            Redraw::Now,
-        );
+        self.dispatch(Msg::Mouse { action, target }, Redraw::Now);
     }
 
     fn handle_interruption(&mut self, interruption: Interruption) -> Option<i32> {
@@ -379,11 +363,9 @@ impl<S: Display> EventLoop<'_, S> {
                 Err(_) => return Some(HANG_UP_EXIT_CODE),
             },
             Interruption::Resized => self.frame_timer.redraw = Redraw::Now,
-            Interruption::TaskPanicked(what) => {
+            Interruption::TaskPanicked(panic) => {
                 self.dispatch(
-                    Msg::ComponentPanicked(format!(
-                        "A part of kietop broke and was contained: {what}"
-                    )),
+                    Msg::ComponentPanicked(crashes::component(&panic)),
                     Redraw::Now,
                 );
             }
@@ -392,13 +374,13 @@ impl<S: Display> EventLoop<'_, S> {
     }
 
     fn handle_response(&mut self, msg: Msg) {
-        // The list is what the person waits for at the start: it does not wait for a frame's turn.
-        let want = if matches!(msg, Msg::ListLoaded(_)) {
+        // The user waits for the list at startup, so it is drawn at once.
+        let redraw = if matches!(msg, Msg::ListLoaded(_)) {
             Redraw::Now
         } else {
             Redraw::Soon
         };
-        self.dispatch(msg, want);
+        self.dispatch(msg, redraw);
     }
 
     fn tick(&mut self) {
@@ -409,12 +391,10 @@ impl<S: Display> EventLoop<'_, S> {
         self.state.is_leaving().then_some(0)
     }
 
-    /// Returns how long the loop may sleep.
     fn sleep_duration(&self) -> Duration {
         let now = self.clock.now();
         let due = next_wakeup(&self.state, now).map(|at| at.since(now.mono));
-        // Without anything to wait for, the sleep only has to be long; tokio holds it at its own
-        // limit.
+        // tokio caps `Duration::MAX` at its own limit, about two years.
         [due, self.frame_wait()]
             .into_iter()
             .flatten()
@@ -422,8 +402,7 @@ impl<S: Display> EventLoop<'_, S> {
             .unwrap_or(Duration::MAX)
     }
 
-    /// Returns how long the next frame waits for its turn; `None` when none can be drawn or none is
-    /// wanted.
+    /// Returns the time until the next frame; `None` if none is wanted or possible.
     fn frame_wait(&self) -> Option<Duration> {
         if self.display.has_pending_output() {
             return None;
@@ -431,7 +410,7 @@ impl<S: Display> EventLoop<'_, S> {
         self.frame_timer.wait()
     }
 
-    /// Draws when a frame is wanted and its turn has come. An exit code means the terminal is gone.
+    /// Draws a frame that is due. Returns an exit code if the terminal is gone.
     fn draw_if_due(&mut self) -> Option<i32> {
         if self.frame_wait() != Some(Duration::ZERO) {
             return None;
@@ -468,16 +447,16 @@ impl<S: Display> EventLoop<'_, S> {
         if let Some(title) = ui::window_title(state, theme) {
             self.display.set_title(&title)?;
         }
-        let (gallery, mut hung) = (&mut self.preview_renderer, None);
+        let (renderer, mut shown) = (&mut self.preview_renderer, None);
         self.display.draw(&mut |frame| {
             drawn = ui::draw(frame, state, now, theme);
-            hung = gallery.render(frame.buffer_mut(), state, drawn.preview_placement);
+            shown = renderer.render(frame.buffer_mut(), state, drawn.preview_placement);
         })?;
-        if self.preview_renderer.needs_clear(self.shown_preview, hung) {
+        if self.preview_renderer.needs_clear(self.shown_preview, shown) {
             self.display.invalidate();
             self.frame_timer.redraw = Redraw::Now;
         }
-        self.shown_preview = hung;
+        self.shown_preview = shown;
         let known = (self.state.max_scroll(), self.state.preview_area());
         if (drawn.max_scroll, drawn.preview_area) != known {
             self.dispatch(
@@ -492,7 +471,6 @@ impl<S: Display> EventLoop<'_, S> {
     }
 }
 
-/// Notes why the terminal takes nothing any more, and returns the exit code for it.
 fn output_failed(error: &io::Error) -> i32 {
     tracing::debug!(%error, "the terminal cannot be written");
     HANG_UP_EXIT_CODE

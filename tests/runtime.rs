@@ -548,7 +548,11 @@ async fn a_failed_comparison_shows_a_message() {
 
     let run = run_loop(tasks, 1, 0, vec![(5, 'b'), (10, 'q')]).await;
 
-    assert!(run.screen.contains("Showing them broke."), "{}", run.screen);
+    assert!(
+        run.screen.contains("The comparison crashed (a bug)."),
+        "{}",
+        run.screen
+    );
 }
 
 fn saved_task(name: &str, file: &str) -> WatchedTask {

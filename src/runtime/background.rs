@@ -1,9 +1,8 @@
-//! Dark or light: the terminal is asked for the colour of its ground, and the look follows the
-//! answer.
+//! Chooses the dark or light theme by the terminal's background colour.
 //!
-//! Nothing waits for it: the first frame is drawn for any ground, and where the answer says light,
-//! the next one for that. The question has no second one behind it that every terminal answers, as
-//! the pictures' has: nobody would do anything else for knowing that no answer comes.
+//! Nothing waits for the reply: the first frame uses a theme for any background, and the light
+//! theme follows a reply that says light. The preview query ends with a second query that every
+//! terminal answers; this one does not, because a missing reply changes nothing.
 
 use std::{future, io, time::Duration};
 
@@ -13,21 +12,20 @@ use tokio::time::{self, Instant};
 use super::input::{InputEvent, Rgb, TerminalReply};
 use crate::ui::theme::Theme;
 
-/// Asks for the colour of the ground.
+/// OSC 11, the query for the background colour.
 pub(super) const QUERY: &[u8] = b"\x1b]11;?\x1b\\";
 
-/// From this luminance on a ground is light: that of a grey (`#bcbcbc`) on which dark letters read
-/// far better than bright ones.
+/// Luminance from which a background is light: that of `#bcbcbc`, on which dark text reads far
+/// better than bright text.
 const LIGHT_LUMINANCE: f32 = 0.5;
 
-/// So long after the question its answer may still be on the way.
+/// Time within which a reply is expected.
 const REPLY_WINDOW: Duration = Duration::from_secs(1);
 
-/// How long the way out waits for an answer that may still come: else the shell would read it as
-/// typed.
+/// Time that quitting waits for a reply; the shell would read a late one as typed text.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The look of the program: one for every ground, or another for those that are light.
+/// The default theme, and the one for a light background.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Themes {
     default_theme: Box<Theme>,
@@ -35,21 +33,19 @@ pub struct Themes {
 }
 
 impl From<Theme> for Themes {
-    fn from(usual: Theme) -> Self {
+    fn from(theme: Theme) -> Self {
         Self {
-            default_theme: Box::new(usual),
+            default_theme: Box::new(theme),
             light_theme: None,
         }
     }
 }
 
 impl Themes {
-    /// Reports whether anything hangs on the ground.
     pub const fn depends_on_background(&self) -> bool {
         self.light_theme.is_some()
     }
 
-    /// Looks otherwise on a ground that is light, for which the terminal is asked.
     #[must_use]
     pub fn with_light_theme(self, theme: Theme) -> Self {
         Self {
@@ -59,7 +55,7 @@ impl Themes {
     }
 }
 
-/// Knows what was asked and answered of the ground.
+/// The themes and the state of the background query.
 #[derive(Debug)]
 pub(super) struct Background {
     themes: Themes,
@@ -76,7 +72,6 @@ impl Background {
         }
     }
 
-    /// Returns the look that fits the ground as far as it is known.
     pub(super) fn theme(&self) -> &Theme {
         let on_light = self.themes.light_theme.as_deref();
         on_light
@@ -84,16 +79,14 @@ impl Background {
             .unwrap_or(&self.themes.default_theme)
     }
 
-    /// Reports whether the terminal is to be asked, and takes it as asked: only when something
-    /// hangs on the answer.
+    /// Returns whether the caller must send [`QUERY`] now.
     pub(super) fn start_query(&mut self) -> bool {
-        let asks = self.themes.depends_on_background();
-        self.queried_at = asks.then(Instant::now);
-        asks
+        let is_needed = self.themes.depends_on_background();
+        self.queried_at = is_needed.then(Instant::now);
+        is_needed
     }
 
-    /// Takes the answer in; reports whether the look is another now. What was not asked for changes
-    /// nothing.
+    /// Returns whether the theme has changed. A reply without a query changes nothing.
     pub(super) fn handle_reply(&mut self, colour: Rgb) -> bool {
         if self.queried_at.take().is_none() {
             return false;
@@ -103,37 +96,36 @@ impl Background {
         self.is_light != was_light
     }
 
-    /// Waits for a moment for an answer that may be on the way.
+    /// Waits up to [`DRAIN_TIMEOUT`] for an expected reply.
     pub(super) async fn drain_reply(
         &self,
         keys: impl Stream<Item = io::Result<InputEvent>> + Unpin,
     ) {
         if self
             .queried_at
-            .is_none_or(|asked| asked.elapsed() >= REPLY_WINDOW)
+            .is_none_or(|queried| queried.elapsed() >= REPLY_WINDOW)
         {
             return;
         }
-        let answer = keys.any(|input| {
+        let reply = keys.any(|input| {
             future::ready(matches!(
                 input,
                 Ok(InputEvent::Reply(TerminalReply::Background(_))) | Err(_)
             ))
         });
-        // Too late is as good as never.
-        time::timeout(DRAIN_TIMEOUT, answer)
+        time::timeout(DRAIN_TIMEOUT, reply)
             .await
             .unwrap_or_default();
     }
 }
 
-/// Returns how light a colour is to the eye, from 0 to 1 (WCAG's relative luminance).
+/// Returns the relative luminance as WCAG defines it, from 0 to 1.
 fn luminance(colour: Rgb) -> f32 {
-    let [red, green, blue] = colour.map(|part| {
-        if part <= 0.040_45 {
-            part / 12.92
+    let [red, green, blue] = colour.map(|channel| {
+        if channel <= 0.040_45 {
+            channel / 12.92
         } else {
-            ((part + 0.055) / 1.055).powf(2.4)
+            ((channel + 0.055) / 1.055).powf(2.4)
         }
     });
     0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -146,41 +138,41 @@ mod tests {
     const WHITE: Rgb = [1.0, 1.0, 1.0];
     const BLACK: Rgb = [0.0, 0.0, 0.0];
 
-    fn ground() -> Background {
+    fn background() -> Background {
         Background::new(Themes::from(Theme::ansi()).with_light_theme(Theme::monochrome()))
     }
 
     #[test]
     fn the_theme_follows_the_background_once_per_query() {
-        let mut ground = ground();
-        assert!(!ground.handle_reply(WHITE), "nobody has asked");
-        assert_eq!(ground.theme(), &Theme::ansi());
+        let mut background = background();
+        assert!(!background.handle_reply(WHITE), "no query was sent");
+        assert_eq!(background.theme(), &Theme::ansi());
 
-        assert!(ground.start_query());
-        assert!(ground.handle_reply(WHITE));
-        assert_eq!(ground.theme(), &Theme::monochrome());
-        assert!(!ground.handle_reply(BLACK), "one answer is enough");
+        assert!(background.start_query());
+        assert!(background.handle_reply(WHITE));
+        assert_eq!(background.theme(), &Theme::monochrome());
+        assert!(!background.handle_reply(BLACK), "a second reply");
 
-        assert!(ground.start_query());
-        assert!(!ground.handle_reply(WHITE), "as before");
-        assert!(ground.start_query());
-        assert!(ground.handle_reply(BLACK));
-        assert_eq!(ground.theme(), &Theme::ansi());
+        assert!(background.start_query());
+        assert!(!background.handle_reply(WHITE), "unchanged");
+        assert!(background.start_query());
+        assert!(background.handle_reply(BLACK));
+        assert_eq!(background.theme(), &Theme::ansi());
     }
 
     #[test]
     fn a_chosen_theme_sends_no_query() {
-        let mut ground = Background::new(Theme::monochrome().into());
-        assert!(!ground.start_query());
-        assert!(!ground.handle_reply(WHITE));
-        assert_eq!(ground.theme(), &Theme::monochrome());
+        let mut background = Background::new(Theme::monochrome().into());
+        assert!(!background.start_query());
+        assert!(!background.handle_reply(WHITE));
+        assert_eq!(background.theme(), &Theme::monochrome());
     }
 
     #[test]
     fn light_and_dark_backgrounds_are_distinguished() {
         let colour = |hex: u32| {
             let [_, rgb @ ..] = hex.to_be_bytes();
-            rgb.map(|part| f32::from(part) / 255.0)
+            rgb.map(|channel| f32::from(channel) / 255.0)
         };
         for (hex, is_light) in [
             (0x00_0000, false),
@@ -203,24 +195,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn leaving_drains_a_pending_reply() {
-        let answer = || Ok(InputEvent::Reply(TerminalReply::Background(WHITE)));
-        let mut ground = ground();
-        let begun = Instant::now();
-        ground.drain_reply(futures_util::stream::pending()).await;
-        assert_eq!(begun.elapsed(), Duration::ZERO, "nobody has asked");
-
-        ground.start_query();
-        let comes = futures_util::stream::iter([Ok(InputEvent::Focus(true)), answer()]);
-        ground
-            .drain_reply(comes.chain(futures_util::stream::pending()))
+        let reply = || Ok(InputEvent::Reply(TerminalReply::Background(WHITE)));
+        let mut background = background();
+        let started = Instant::now();
+        background
+            .drain_reply(futures_util::stream::pending())
             .await;
-        assert_eq!(begun.elapsed(), Duration::ZERO);
-        ground.drain_reply(futures_util::stream::pending()).await;
-        assert!(begun.elapsed() >= DRAIN_TIMEOUT);
+        assert_eq!(started.elapsed(), Duration::ZERO, "no query was sent");
+
+        background.start_query();
+        let input = futures_util::stream::iter([Ok(InputEvent::Focus(true)), reply()]);
+        background
+            .drain_reply(input.chain(futures_util::stream::pending()))
+            .await;
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        background
+            .drain_reply(futures_util::stream::pending())
+            .await;
+        assert!(started.elapsed() >= DRAIN_TIMEOUT);
 
         time::advance(REPLY_WINDOW).await;
-        let begun = Instant::now();
-        ground.drain_reply(futures_util::stream::pending()).await;
-        assert_eq!(begun.elapsed(), Duration::ZERO, "no answer comes any more");
+        let started = Instant::now();
+        background
+            .drain_reply(futures_util::stream::pending())
+            .await;
+        assert_eq!(started.elapsed(), Duration::ZERO, "too late for a reply");
     }
 }

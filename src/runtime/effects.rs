@@ -1,9 +1,7 @@
-//! Orders become work, and each work exactly one answer: the only place where the core's words meet
-//! the ports.
+//! Runs effects and answers each with one message: the only place where the core meets the ports.
 //!
-//! Questions run as tasks under a deadline, each in its turn among all instances (`turns`); the
-//! list lives on a thread of its own (`list`); the browser starts on the blocking pool. A part that
-//! panics answers all the same.
+//! Polls run as tasks with a deadline and a permit (`limiter`); the list has its own thread
+//! (`store`); the browser is started on the blocking pool. After a panic the response is an error.
 
 mod limiter;
 mod store;
@@ -46,46 +44,37 @@ use crate::{
         schedule::PollAttempt,
         task::{Family, TaskId},
     },
+    messages::crashes,
     ports::{
         BoxFuture, Clipboard, Clock, ComparisonViewer, Downloader, Exporter, FrameReader,
         InputProvider, Notifier, RequestLimiter, TaskApi, VideoOpener,
     },
 };
 
-/// The longest a question may take; beyond every deadline of the adapter, short of the core's own.
+/// Deadline of a poll: longer than those of the API client, shorter than
+/// [`LOST_AFTER`](crate::domain::schedule::LOST_AFTER).
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(22);
 
-/// The longest the end waits for what is still to be written.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
+/// Time that quitting waits for pending writes.
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How many answers may wait for the loop; more make their senders wait, never fall away.
+/// Capacity of the response channel; senders wait when it is full, no response is dropped.
 const QUEUE_SIZE: usize = 256;
 
-/// The outside the dashboard works with.
+/// The implementations of the ports that the effects use.
 pub struct Services {
-    /// Reads the clocks.
     pub clock: Arc<dyn Clock>,
-    /// Asks after tasks.
     pub api: Arc<dyn TaskApi>,
-    /// Shares the limits on asking with other instances; `None` where nobody else can ask.
+    /// `None` if no other instance can send requests.
     pub limiter: Option<Arc<dyn RequestLimiter>>,
-    /// Opens videos.
     pub opener: Arc<dyn VideoOpener>,
-    /// Shows input and result side by side.
     pub comparison_viewer: Arc<dyn ComparisonViewer>,
-    /// Takes frames out of videos.
     pub frame_reader: Arc<dyn FrameReader>,
-    /// Keeps the inputs they are taken of.
     pub input_provider: Arc<dyn InputProvider>,
-    /// Fetches videos to the disk.
     pub downloader: Arc<dyn Downloader>,
-    /// Takes what is copied.
     pub clipboard: Arc<dyn Clipboard>,
-    /// Writes tasks down for other programs.
     pub exporter: Arc<dyn Exporter>,
-    /// Of endings.
     pub notifier: Arc<dyn Notifier>,
-    /// Opens the list.
     pub open_store: OpenStore,
 }
 
@@ -94,34 +83,33 @@ impl fmt::Debug for Services {
         let Self {
             clock,
             api,
-            limiter: turns,
+            limiter,
             opener,
-            comparison_viewer: comparer,
-            frame_reader: frames,
-            input_provider: inputs,
+            comparison_viewer,
+            frame_reader,
+            input_provider,
             downloader,
             clipboard,
-            exporter: scribe,
+            exporter,
             notifier,
             open_store: _,
         } = self;
-        f.debug_struct("Outside")
+        f.debug_struct("Services")
             .field("clock", clock)
             .field("api", api)
-            .field("turns", turns)
+            .field("limiter", limiter)
             .field("opener", opener)
-            .field("comparer", comparer)
-            .field("frames", frames)
-            .field("inputs", inputs)
+            .field("comparison_viewer", comparison_viewer)
+            .field("frame_reader", frame_reader)
+            .field("input_provider", input_provider)
             .field("downloader", downloader)
             .field("clipboard", clipboard)
-            .field("scribe", scribe)
+            .field("exporter", exporter)
             .field("notifier", notifier)
             .finish_non_exhaustive()
     }
 }
 
-/// Carries orders out.
 #[derive(Debug)]
 pub(super) struct EffectRunner {
     api: Arc<dyn TaskApi>,
@@ -132,7 +120,7 @@ pub(super) struct EffectRunner {
     input_provider: Arc<dyn InputProvider>,
     preview_maker: PreviewMaker,
     downloader: Arc<dyn Downloader>,
-    /// What stops each save: to be told, or to be dropped.
+    /// Dropping a sender stops its download.
     download_stops: HashMap<DownloadId, oneshot::Sender<()>>,
     clipboard: Arc<dyn Clipboard>,
     exporter: Arc<dyn Exporter>,
@@ -142,12 +130,12 @@ pub(super) struct EffectRunner {
 }
 
 impl EffectRunner {
-    /// Returns hands, and where their answers come out.
+    /// Returns the runner and the receiver of its responses.
     pub(super) fn new(
         services: Services,
         preview_maker: PreviewMaker,
     ) -> (Self, mpsc::Receiver<Msg>) {
-        let (answers, received) = mpsc::channel(QUEUE_SIZE);
+        let (responses, receiver) = mpsc::channel(QUEUE_SIZE);
         (
             Self {
                 api: services.api,
@@ -162,24 +150,24 @@ impl EffectRunner {
                 clipboard: services.clipboard,
                 exporter: services.exporter,
                 notifier: services.notifier,
-                store: StoreHandle::start(services.open_store, answers.clone()),
-                responses: answers,
+                store: StoreHandle::start(services.open_store, responses.clone()),
+                responses,
             },
-            received,
+            receiver,
         )
     }
 
-    /// Returns the API key, if it has been read.
+    /// Returns the API keys read so far; `None` if there are none.
     pub(super) fn secrets(&self) -> Option<KnownSecrets> {
         let secrets = self.api.secrets();
         (!secrets.is_empty()).then_some(secrets)
     }
 
-    /// Carries one order out; those of the terminal are the loop's.
+    /// Runs an effect. Effects for the terminal are ignored here: the event loop runs them.
     pub(super) fn run(&mut self, effect: Effect) {
         match effect {
             Effect::LoadSession => self.store.send(StoreRequest::LoadSession),
-            Effect::SaveSession(lens) => self.store.send(StoreRequest::SaveSession(lens)),
+            Effect::SaveSession(view) => self.store.send(StoreRequest::SaveSession(view)),
             Effect::LoadList => self.store.send(StoreRequest::LoadList),
             Effect::WriteChanges(changes) => self.store.send(StoreRequest::Apply(changes)),
             Effect::RestoreListFile => self.store.send(StoreRequest::RestoreListFile),
@@ -189,214 +177,194 @@ impl EffectRunner {
                 family,
                 attempt,
             } => self.poll(task, family, attempt),
-            Effect::Broadcast(word) => self.limiter.broadcast(word),
+            Effect::Broadcast(broadcast) => self.limiter.broadcast(broadcast),
             Effect::Open { task, url, file } => self.open(task, url, file),
             Effect::ShowComparison(comparison) => self.show_comparison(comparison),
-            Effect::RenderPreview(order) => {
+            Effect::RenderPreview(request) => {
                 let Self {
-                    preview_maker: studio,
-                    frame_reader: frames,
-                    input_provider: inputs,
-                    responses: answers,
+                    preview_maker,
+                    frame_reader,
+                    input_provider,
+                    responses,
                     ..
                 } = self;
-                studio.start(*order, frames, inputs, answers);
+                preview_maker.start(*request, frame_reader, input_provider, responses);
             }
-            Effect::StopPreview(number) => self.preview_maker.cancel(number),
+            Effect::StopPreview(id) => self.preview_maker.cancel(id),
             Effect::ReadRawResponse(task) => self.store.send(StoreRequest::ReadRawResponse(task)),
             Effect::SaveLastSeen(at) => self.store.send(StoreRequest::SaveLastSeen(at)),
-            Effect::Copy(clip) => self.copy(clip),
-            Effect::Notify(tidings) => self.notify(tidings),
-            Effect::Download {
-                id: attempt,
-                request: order,
-            } => self.download(attempt, order),
-            Effect::StopDownload(attempt) => drop(self.download_stops.remove(&attempt)),
+            Effect::Copy(payload) => self.copy(payload),
+            Effect::Notify(notification) => self.notify(notification),
+            Effect::Download { id, request } => self.download(id, request),
+            Effect::StopDownload(id) => drop(self.download_stops.remove(&id)),
             Effect::CheckFiles(files) => self.check_files(files),
-            Effect::CheckLocks(orders) => self.check_locks(orders),
+            Effect::CheckLocks(requests) => self.check_locks(requests),
             Effect::Redraw | Effect::Terminal(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
 
-    /// Waits, but not for long, until what was ordered is written and every turn given back. Saves
-    /// stop; what came of them is kept.
+    /// Completes pending writes and releases all permits, within [`SHUTDOWN_TIMEOUT`]. Downloads
+    /// stop; their partial files are kept.
     pub(super) async fn close(mut self) {
         self.download_stops.clear();
         self.preview_maker.close();
         let (done, closed) = oneshot::channel();
         self.store.send(StoreRequest::Close(done));
-        let back = self.limiter.close();
-        // An error means that the thread has gone; a time-out that the disk does not answer.
-        if time::timeout(SHUTDOWN_TIMEOUT, async { (closed.await, back.await) })
+        let released = self.limiter.close();
+        // A receive error means that the thread has ended; a timeout that the disk does not answer.
+        if time::timeout(SHUTDOWN_TIMEOUT, async { (closed.await, released.await) })
             .await
             .is_err()
         {
-            tracing::warn!("left while the list was still being written");
+            tracing::warn!("quit before the list was written");
         }
     }
 
     fn poll(&self, id: TaskId, family: Family, attempt: PollAttempt) {
-        let (api, answers) = (Arc::clone(&self.api), self.responses.clone());
-        let turns = self.limiter.clone();
+        let (api, responses) = (Arc::clone(&self.api), self.responses.clone());
+        let limiter = self.limiter.clone();
         task::spawn(async move {
-            let end = time::Instant::now() + RESPONSE_TIMEOUT;
-            let account = with_deadline(end, api.account()).await;
+            let deadline = time::Instant::now() + RESPONSE_TIMEOUT;
+            let account = with_deadline(deadline, api.account()).await;
             let msg = match account {
-                // Without a key nothing is sent, so no turn is needed.
+                // Without a key nothing is sent, so no permit is needed.
                 Err(error) => polled_msg(id, attempt, Err(error), ResponseNotes::default()),
-                Ok(account) => match turns.acquire(&id, account).await {
-                    Err(put_off) => Msg::PollDenied {
+                Ok(account) => match limiter.acquire(&id, account).await {
+                    Err(denied) => Msg::PollDenied {
                         task: id,
                         attempt,
-                        denied: put_off,
+                        denied,
                     },
-                    Ok(turn) => {
-                        let mut noticed = ResponseNotes::default();
-                        let asked = api.poll(&id, family, &mut noticed);
-                        let answer = with_deadline(end, asked).await;
-                        if let Some(turn) = turn {
-                            turns.release(turn, RequestOutcome::from_result(&answer));
+                    Ok(permit) => {
+                        let mut notes = ResponseNotes::default();
+                        let poll = api.poll(&id, family, &mut notes);
+                        let result = with_deadline(deadline, poll).await;
+                        if let Some(permit) = permit {
+                            limiter.release(permit, RequestOutcome::from_result(&result));
                         }
-                        polled_msg(id, attempt, answer, noticed)
+                        polled_msg(id, attempt, result, notes)
                     }
                 },
             };
-            send_response(&answers, msg).await;
+            send_response(&responses, msg).await;
         });
     }
 
-    fn download(&mut self, attempt: DownloadId, order: DownloadRequest) {
-        let (downloader, answers) = (Arc::clone(&self.downloader), self.responses.clone());
+    fn download(&mut self, id: DownloadId, request: DownloadRequest) {
+        let (downloader, responses) = (Arc::clone(&self.downloader), self.responses.clone());
         let (stop, stopped) = oneshot::channel();
         self.download_stops.retain(|_, stop| !stop.is_closed());
-        self.download_stops.insert(attempt, stop);
+        self.download_stops.insert(id, stop);
         task::spawn(async move {
-            let telling = |progress| {
-                let told = answers.try_send(Msg::DownloadProgressed {
-                    id: attempt,
-                    progress,
-                });
-                // Where the loop has enough to do, the next one will tell.
-                told.unwrap_or_default();
+            let report = |progress| {
+                // When the channel is full, the next report will do.
+                responses
+                    .try_send(Msg::DownloadProgressed { id, progress })
+                    .unwrap_or_default();
             };
-            let saving = AssertUnwindSafe(downloader.download(&order, &telling)).catch_unwind();
+            let download = AssertUnwindSafe(downloader.download(&request, &report)).catch_unwind();
             let result = tokio::select! {
-                ended = saving => ended.unwrap_or(Err(DownloadError::Panicked)),
+                result = download => result.unwrap_or(Err(DownloadError::Panicked)),
                 _dropped = stopped => Err(DownloadError::Stopped),
             };
-            send_response(
-                &answers,
-                Msg::DownloadEnded {
-                    id: attempt,
-                    result,
-                },
-            )
-            .await;
+            send_response(&responses, Msg::DownloadEnded { id, result }).await;
         });
     }
 
     fn check_files(&self, files: Vec<(TaskId, PathBuf)>) {
-        let (downloader, answers) = (Arc::clone(&self.downloader), self.responses.clone());
+        let (downloader, responses) = (Arc::clone(&self.downloader), self.responses.clone());
         task::spawn(async move {
-            let looked = task::spawn_blocking(move || {
+            let check = task::spawn_blocking(move || {
                 let files = files.into_iter().map(|(task, path)| {
-                    let is_there = downloader.file_exists(&path);
-                    (task, path, is_there)
+                    let exists = downloader.file_exists(&path);
+                    (task, path, exists)
                 });
                 files.collect()
             });
-            // What broke while it was looked for is looked for again later.
-            let files = looked.await.unwrap_or_default();
-            send_response(&answers, Msg::FilesChecked(files)).await;
+            // After a panic nothing is reported; the files are checked again later.
+            let files = check.await.unwrap_or_default();
+            send_response(&responses, Msg::FilesChecked(files)).await;
         });
     }
 
-    fn check_locks(&self, orders: Vec<DownloadRequest>) {
-        let (downloader, answers) = (Arc::clone(&self.downloader), self.responses.clone());
+    fn check_locks(&self, requests: Vec<DownloadRequest>) {
+        let (downloader, responses) = (Arc::clone(&self.downloader), self.responses.clone());
         task::spawn(async move {
-            let looked = task::spawn_blocking(move || {
-                let mut found = BTreeMap::new();
-                for order in orders {
-                    let is_held = downloader.is_being_downloaded(&order);
-                    *found.entry(order.task).or_default() |= is_held;
+            let check = task::spawn_blocking(move || {
+                let mut locked = BTreeMap::new();
+                for request in requests {
+                    let is_locked = downloader.is_being_downloaded(&request);
+                    *locked.entry(request.task).or_default() |= is_locked;
                 }
-                found.into_iter().collect()
+                locked.into_iter().collect()
             });
-            // As above.
-            let found = looked.await.unwrap_or_default();
-            send_response(&answers, Msg::LocksChecked(found)).await;
+            // As in `check_files`.
+            let locked = check.await.unwrap_or_default();
+            send_response(&responses, Msg::LocksChecked(locked)).await;
         });
     }
 
-    /// Writes down what is to be copied, and hands it to a program.
-    fn copy(&self, clip: CopyPayload) {
-        let (clipboard, scribe) = (Arc::clone(&self.clipboard), Arc::clone(&self.exporter));
-        let answers = self.responses.clone();
+    fn copy(&self, payload: CopyPayload) {
+        let (clipboard, exporter) = (Arc::clone(&self.clipboard), Arc::clone(&self.exporter));
+        let responses = self.responses.clone();
         task::spawn(async move {
-            let CopyPayload {
-                name: what,
-                content,
-            } = clip;
-            let copied = task::spawn_blocking(move || {
+            let CopyPayload { name, content } = payload;
+            let copy = task::spawn_blocking(move || {
                 let text = match content {
                     CopyContent::Text(text) => text,
-                    CopyContent::TasksAsJson(tasks) => scribe.to_json(&tasks),
-                    CopyContent::TasksAsCurl(tasks) => scribe.to_curl(&tasks),
+                    CopyContent::TasksAsJson(tasks) => exporter.to_json(&tasks),
+                    CopyContent::TasksAsCurl(tasks) => exporter.to_curl(&tasks),
                 };
                 let result = clipboard.copy(&text);
                 (text, result)
             });
-            let msg = match copied.await {
-                Ok((text, result)) => Msg::Copied {
-                    name: what,
-                    text,
-                    result,
-                },
-                Err(_) => Msg::ComponentPanicked(format!("Copying {what} broke.")),
+            let msg = match copy.await {
+                Ok((text, result)) => Msg::Copied { name, text, result },
+                Err(_) => Msg::ComponentPanicked(crashes::copy(&name)),
             };
-            send_response(&answers, msg).await;
+            send_response(&responses, msg).await;
         });
     }
 
-    /// Shows news on the desktop, and starts the user's program.
-    fn notify(&self, tidings: Notification) {
-        let (notifier, answers) = (Arc::clone(&self.notifier), self.responses.clone());
+    /// Shows a desktop notification and starts the user's command.
+    fn notify(&self, notification: Notification) {
+        let (notifier, responses) = (Arc::clone(&self.notifier), self.responses.clone());
         task::spawn(async move {
-            let told = task::spawn_blocking(move || {
-                let shown = match &tidings.desktop {
+            let notify = task::spawn_blocking(move || {
+                let shown = match &notification.desktop {
                     Some((title, body)) => notifier.show(title, body),
                     None => Ok(()),
                 };
-                if tidings.command.is_empty() {
+                if notification.command.is_empty() {
                     return shown;
                 }
-                let run = notifier.run_command(&tidings.command, &tidings.variables);
+                let run = notifier.run_command(&notification.command, &notification.variables);
                 shown.and(run)
             });
-            let result = told
+            let result = notify
                 .await
-                .unwrap_or_else(|_| Err("Telling of an ending broke.".into()));
-            send_response(&answers, Msg::Notified(result)).await;
+                .unwrap_or_else(|_| Err(crashes::NOTIFICATION.into()));
+            send_response(&responses, Msg::Notified(result)).await;
         });
     }
 
     fn open(&self, task: TaskId, url: VideoUrl, file: Option<PathBuf>) {
-        let (opener, answers) = (Arc::clone(&self.opener), self.responses.clone());
-        let (downloader, inputs) = (
+        let (opener, responses) = (Arc::clone(&self.opener), self.responses.clone());
+        let (downloader, input_provider) = (
             Arc::clone(&self.downloader),
             Arc::clone(&self.input_provider),
         );
         task::spawn(async move {
             let link = url.clone();
-            let outcome = task::spawn_blocking(move || {
+            let open = task::spawn_blocking(move || {
                 let saved = file.filter(|file| downloader.file_exists(file));
-                match saved.or_else(|| inputs.cached_file(&link)) {
+                match saved.or_else(|| input_provider.cached_file(&link)) {
                     Some(file) => opener.open_file(&file).map(|()| Some(file)),
                     None => opener.open(&link).map(|()| None),
                 }
             });
-            let broke = || Err("starting the browser broke".to_owned());
-            let msg = match outcome.await.unwrap_or_else(|_panic| broke()) {
+            let crashed = || Err(crashes::BROWSER_START.to_owned());
+            let msg = match open.await.unwrap_or_else(|_panic| crashed()) {
                 Ok(Some(file)) => Msg::FileOpened { task, file },
                 result => Msg::Opened {
                     task,
@@ -404,50 +372,45 @@ impl EffectRunner {
                     result: result.map(drop),
                 },
             };
-            send_response(&answers, msg).await;
+            send_response(&responses, msg).await;
         });
     }
 
     fn show_comparison(&self, comparison: Box<Comparison>) {
-        let (comparer, answers) = (Arc::clone(&self.comparison_viewer), self.responses.clone());
+        let (viewer, responses) = (Arc::clone(&self.comparison_viewer), self.responses.clone());
         task::spawn(async move {
-            let id = comparison.task.clone();
-            let outcome = task::spawn_blocking(move || comparer.show_comparison(&comparison)).await;
-            let result = outcome.unwrap_or_else(|_| Err("Showing them broke.".to_owned()));
-            send_response(&answers, Msg::Compared { task: id, result }).await;
+            let task = comparison.task.clone();
+            let shown = task::spawn_blocking(move || viewer.show_comparison(&comparison)).await;
+            let result = shown.unwrap_or_else(|_| Err(crashes::COMPARISON.to_owned()));
+            send_response(&responses, Msg::Compared { task, result }).await;
         });
     }
 }
 
-/// Waits for the API until then. A panic in it becomes an error.
+/// Awaits a call of the API. A panic becomes an error.
 async fn with_deadline<T>(
-    end: time::Instant,
-    asked: BoxFuture<'_, Result<T, PollError>>,
+    deadline: time::Instant,
+    call: BoxFuture<'_, Result<T, PollError>>,
 ) -> Result<T, PollError> {
-    match time::timeout_at(end, AssertUnwindSafe(asked).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
+    match time::timeout_at(deadline, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(PollError::AnswerLost),
         Err(_elapsed) => Err(PollError::TimedOut),
     }
 }
 
-fn polled_msg(
-    task: TaskId,
-    attempt: PollAttempt,
-    answer: PollResult,
-    noticed: ResponseNotes,
-) -> Msg {
+fn polled_msg(task: TaskId, attempt: PollAttempt, result: PollResult, notes: ResponseNotes) -> Msg {
     Msg::Polled {
         task,
         attempt,
-        answer: Box::new(answer),
-        notes: noticed,
+        answer: Box::new(result),
+        notes,
     }
 }
 
-/// Sends an answer and waits for room: an answer is never dropped, except when the loop has ended.
-async fn send_response(answers: &mpsc::Sender<Msg>, msg: Msg) {
-    if answers.send(msg).await.is_err() {
-        tracing::debug!("an answer came after the end");
+/// Sends a response, waiting for room. It is dropped only if the event loop has ended.
+async fn send_response(responses: &mpsc::Sender<Msg>, msg: Msg) {
+    if responses.send(msg).await.is_err() {
+        tracing::debug!("dropped a response: the event loop has ended");
     }
 }

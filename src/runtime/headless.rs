@@ -1,7 +1,5 @@
-//! The same core without a screen: it asks, learns, writes down and follows other instances exactly
-//! as the dashboard does.
-//!
-//! For commands that wait for something to happen.
+//! Runs the core without a screen, for commands that wait: it polls, stores and follows other
+//! instances as the dashboard does.
 
 use std::{future::Future, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
@@ -20,23 +18,23 @@ use crate::{
     domain::{preview::PreviewMode, time::Now},
 };
 
-/// Says what ended it.
+/// Why [`run_headless`] returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadlessEnd<B, U> {
-    /// What was seen of the state.
+    /// `inspect` broke with this value.
     Stopped(B),
-    /// What it was to run until.
+    /// `until` resolved to this value.
     Resolved(U),
 }
 
-/// Runs the core until `look`, which sees the state and the time after every change, breaks off, or
-/// until `until` resolves. By then pending writes are done and turns released, if the disk takes it
-/// within a moment.
+/// Runs the core until `inspect` breaks or `until` resolves. `inspect` is called after every change
+/// of the state. Pending writes are completed and permits released first, within
+/// [`effects::SHUTDOWN_TIMEOUT`](super::effects::SHUTDOWN_TIMEOUT).
 pub async fn run_headless<B, U>(
     mut state: State,
     services: Services,
     until: impl Future<Output = U>,
-    mut look: impl FnMut(&State, Now) -> ControlFlow<B>,
+    mut inspect: impl FnMut(&State, Now) -> ControlFlow<B>,
 ) -> HeadlessEnd<B, U> {
     let clock = Arc::clone(&services.clock);
     let (_, preview_maker) = preview::new_preview(PreviewMode::Off);
@@ -45,10 +43,10 @@ pub async fn run_headless<B, U>(
     let mut effects = startup_effects();
     loop {
         for effect in effects.drain(..) {
-            // What is the terminal's is left aside there: there is no screen, and nobody at it.
+            // It ignores the effects for the terminal.
             effect_runner.run(effect);
         }
-        if let ControlFlow::Break(end) = look(&state, clock.now()) {
+        if let ControlFlow::Break(end) = inspect(&state, clock.now()) {
             shut_down(state, effect_runner, clock.now()).await;
             return HeadlessEnd::Stopped(end);
         }
@@ -66,10 +64,9 @@ pub async fn run_headless<B, U>(
     }
 }
 
-/// Writes what is to be written.
-async fn shut_down(mut state: State, mut hands: EffectRunner, now: Now) {
+async fn shut_down(mut state: State, mut effect_runner: EffectRunner, now: Now) {
     for effect in update(&mut state, Msg::ShutdownRequested, now) {
-        hands.run(effect);
+        effect_runner.run(effect);
     }
-    hands.close().await;
+    effect_runner.close().await;
 }

@@ -175,7 +175,7 @@ async fn polling_continues_when_the_store_fails() {
         "{last}"
     );
     assert!(
-        last.contains("Not saved: the list file failed: reading or writing it broke"),
+        last.contains("Not saved: the list file failed: reading or writing it crashed (a bug)"),
         "{last}"
     );
 }

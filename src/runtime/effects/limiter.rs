@@ -1,8 +1,7 @@
-//! The keeper of the turns: takes them and gives them back, one order after the other, off the
-//! loop.
+//! Background task that acquires and releases limiter permits in order.
 //!
-//! A turn never taken back by its question, because the program ends, is given back at the end:
-//! nobody is to wait for answers that will not come.
+//! Permits still in use when the program quits are released then, so other instances do not wait
+//! for responses that never come.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +18,11 @@ use crate::{
     ports::RequestLimiter,
 };
 
-/// The longest a question waits for its turn to be found: a disk that hangs stops no asking. Long
-/// enough for the book's lock to be waited for by every question that may be under way.
+/// Time after which a poll goes on without a permit: a disk that hangs must not stop polling. Long
+/// enough for all polls in flight to wait for the lock of the limiter's file.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the keeper of the turns may be told; one after the other, as a word goes before the
-/// question it is about.
+/// Commands run in order: a broadcast comes before the poll that it is about.
 #[derive(Debug)]
 enum LimiterCommand {
     Acquire(TaskId, AccountHash, oneshot::Sender<Result<Permit, Denied>>),
@@ -33,23 +31,22 @@ enum LimiterCommand {
     Close(oneshot::Sender<()>),
 }
 
-/// Hands orders to the keeper of the turns; where nobody else asks there is none, and every turn is
-/// ours.
+/// Sends commands to the limiter task. Without other instances there is no task and no permit is
+/// needed.
 #[derive(Debug, Clone)]
 pub(super) struct LimiterHandle(Option<mpsc::UnboundedSender<LimiterCommand>>);
 
 impl LimiterHandle {
-    /// Starts the keeper, on the present runtime.
-    pub(super) fn start(turns: Option<Arc<dyn RequestLimiter>>) -> Self {
-        Self(turns.map(|turns| {
-            let (orders, told) = mpsc::unbounded_channel();
-            task::spawn(limiter_task(turns, told));
-            orders
+    pub(super) fn start(limiter: Option<Arc<dyn RequestLimiter>>) -> Self {
+        Self(limiter.map(|limiter| {
+            let (sender, commands) = mpsc::unbounded_channel();
+            task::spawn(limiter_task(limiter, commands));
+            sender
         }))
     }
 
-    /// Takes a turn; none is needed where nobody else asks, or where the keeper does not answer in
-    /// time.
+    /// Returns `None` if no permit is needed or the task does not answer within
+    /// [`ACQUIRE_TIMEOUT`].
     pub(super) async fn acquire(
         &self,
         task: &TaskId,
@@ -58,79 +55,80 @@ impl LimiterHandle {
         if self.0.is_none() {
             return Ok(None);
         }
-        let (give, given) = oneshot::channel();
-        self.send_command(LimiterCommand::Acquire(task.clone(), account, give));
-        match time::timeout(ACQUIRE_TIMEOUT, given).await {
-            Ok(Ok(turn)) => turn.map(Some),
+        let (sender, permit) = oneshot::channel();
+        self.send_command(LimiterCommand::Acquire(task.clone(), account, sender));
+        match time::timeout(ACQUIRE_TIMEOUT, permit).await {
+            Ok(Ok(permit)) => permit.map(Some),
             Ok(Err(_)) | Err(_) => Ok(None),
         }
     }
 
-    /// Gives a turn back, with what it brought to light.
-    pub(super) fn release(&self, turn: Permit, heard: RequestOutcome) {
-        self.send_command(LimiterCommand::Release(turn, heard));
+    pub(super) fn release(&self, permit: Permit, outcome: RequestOutcome) {
+        self.send_command(LimiterCommand::Release(permit, outcome));
     }
 
-    /// Lets the other instances know something.
-    pub(super) fn broadcast(&self, word: Broadcast) {
-        self.send_command(LimiterCommand::Broadcast(word));
+    pub(super) fn broadcast(&self, broadcast: Broadcast) {
+        self.send_command(LimiterCommand::Broadcast(broadcast));
     }
 
-    /// Gives every turn back; what is returned ends when that is done.
+    /// Releases all permits; the receiver resolves when that is done.
     pub(super) fn close(&self) -> oneshot::Receiver<()> {
-        let (given, back) = oneshot::channel();
-        self.send_command(LimiterCommand::Close(given));
-        back
+        let (done, closed) = oneshot::channel();
+        self.send_command(LimiterCommand::Close(done));
+        closed
     }
 
-    fn send_command(&self, order: LimiterCommand) {
-        let Some(turns) = &self.0 else { return };
-        if turns.send(order).is_err() {
-            tracing::debug!("the keeper of the turns is gone");
+    fn send_command(&self, command: LimiterCommand) {
+        let Some(sender) = &self.0 else { return };
+        if sender.send(command).is_err() {
+            tracing::debug!("the limiter task has ended");
         }
     }
 }
 
-/// Takes turns and gives them back, one order after the other, on the blocking pool.
 async fn limiter_task(
-    turns: Arc<dyn RequestLimiter>,
-    mut told: mpsc::UnboundedReceiver<LimiterCommand>,
+    limiter: Arc<dyn RequestLimiter>,
+    mut commands: mpsc::UnboundedReceiver<LimiterCommand>,
 ) {
-    let mut out: Vec<Permit> = Vec::new();
-    // With whose key was asked last: a word is about that one.
+    let mut in_use: Vec<Permit> = Vec::new();
+    // The account of the last poll, which a broadcast is about.
     let mut account = AccountHash::default();
-    while let Some(order) = told.recv().await {
-        match order {
-            LimiterCommand::Acquire(task, asking, give) => {
-                account = asking;
-                let taken =
-                    on_blocking_pool(&turns, move |turns| turns.acquire(&task, asking)).await;
-                // Where taking it broke nothing is given, and the question goes on without.
-                let Some(taken) = taken else { continue };
-                out.extend(taken.clone().ok());
-                if let Err(Ok(unwanted)) = give.send(taken) {
-                    out.retain(|turn| *turn != unwanted);
-                    on_blocking_pool(&turns, move |turns| {
-                        turns.release(&unwanted, &RequestOutcome::NoAnswer);
+    while let Some(command) = commands.recv().await {
+        match command {
+            LimiterCommand::Acquire(task, for_account, reply) => {
+                account = for_account;
+                let acquired =
+                    on_blocking_pool(&limiter, move |limiter| limiter.acquire(&task, for_account))
+                        .await;
+                // After a panic the dropped `reply` lets the poll go on without a permit.
+                let Some(acquired) = acquired else { continue };
+                in_use.extend(acquired.clone().ok());
+                if let Err(Ok(unwanted)) = reply.send(acquired) {
+                    in_use.retain(|permit| *permit != unwanted);
+                    on_blocking_pool(&limiter, move |limiter| {
+                        limiter.release(&unwanted, &RequestOutcome::NoAnswer);
                     })
                     .await;
                 }
             }
-            LimiterCommand::Release(turn, heard) => {
-                out.retain(|other| *other != turn);
-                on_blocking_pool(&turns, move |turns| turns.release(&turn, &heard)).await;
+            LimiterCommand::Release(permit, outcome) => {
+                in_use.retain(|other| *other != permit);
+                on_blocking_pool(&limiter, move |limiter| limiter.release(&permit, &outcome)).await;
             }
-            LimiterCommand::Broadcast(word) => {
-                on_blocking_pool(&turns, move |turns| turns.broadcast(&word, account)).await;
+            LimiterCommand::Broadcast(broadcast) => {
+                on_blocking_pool(&limiter, move |limiter| {
+                    limiter.broadcast(&broadcast, account);
+                })
+                .await;
             }
             LimiterCommand::Close(done) => {
-                let give_back = move |turns: &dyn RequestLimiter| {
-                    for turn in out {
-                        turns.release(&turn, &RequestOutcome::NoAnswer);
+                on_blocking_pool(&limiter, move |limiter| {
+                    for permit in in_use {
+                        limiter.release(&permit, &RequestOutcome::NoAnswer);
                     }
-                };
-                on_blocking_pool(&turns, give_back).await;
-                // The loop may have stopped waiting.
+                })
+                .await;
+                // The event loop may have stopped waiting.
                 done.send(()).unwrap_or_default();
                 return;
             }
@@ -138,14 +136,14 @@ async fn limiter_task(
     }
 }
 
-/// Does something with the turns off the loop; `None` when it broke.
+/// Calls the limiter, whose file may block, off the event loop; `None` after a panic.
 async fn on_blocking_pool<T: Send + 'static>(
-    turns: &Arc<dyn RequestLimiter>,
-    work: impl FnOnce(&dyn RequestLimiter) -> T + Send + 'static,
+    limiter: &Arc<dyn RequestLimiter>,
+    call: impl FnOnce(&dyn RequestLimiter) -> T + Send + 'static,
 ) -> Option<T> {
-    let turns = Arc::clone(turns);
-    task::spawn_blocking(move || work(turns.as_ref()))
+    let limiter = Arc::clone(limiter);
+    task::spawn_blocking(move || call(limiter.as_ref()))
         .await
-        .map_err(|error| tracing::warn!(%error, "a turn among the instances broke"))
+        .map_err(|error| tracing::warn!(%error, "the limiter panicked"))
         .ok()
 }

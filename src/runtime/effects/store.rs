@@ -1,13 +1,12 @@
-//! The list's own thread: opens the list, takes orders one after the other, and answers each that
-//! waits for an answer.
+//! The list's thread: opens the list and runs store requests in order.
 //!
-//! A list that cannot be opened now may be another time: it is opened again whenever it is to be
-//! read. Whatever breaks in it becomes an error, and a thread that is gone answers with one too.
+//! A list that could not be opened is opened again for each load. A panic becomes an error, and so
+//! does every request after the thread has ended.
 
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc as orders},
+    sync::{Arc, mpsc as sync_mpsc},
     thread,
 };
 
@@ -25,21 +24,19 @@ use crate::{
         query::ListView,
         task::TaskId,
     },
+    messages::crashes,
     ports::ListStore,
 };
 
-/// The most journal lines read for the detail.
+/// Journal lines read for the details.
 const MAX_JOURNAL_LINES: usize = 200;
 
-/// Opens the list; called on the thread that keeps it, after the first frame, and again where that
-/// failed.
+/// Opens the list; called on the list's thread after the first frame, and again after a failure.
 pub type OpenStore = Box<dyn FnMut(StoreNotifier) -> Result<OpenedStore, StoreError> + Send>;
 
-/// A list just opened, with what must live as long.
 pub struct OpenedStore {
-    /// The list.
     pub store: Box<dyn ListStore>,
-    /// Keeps the notice of other instances' changes alive.
+    /// Dropping it ends the notifications of external changes.
     pub watch: Option<Box<dyn Send>>,
 }
 
@@ -54,26 +51,25 @@ impl fmt::Debug for OpenedStore {
 /// Notifies the list's thread of file changes, and the core of recoveries.
 #[derive(Debug, Clone)]
 pub struct StoreNotifier {
-    requests: orders::Sender<StoreRequest>,
+    requests: sync_mpsc::Sender<StoreRequest>,
     responses: mpsc::Sender<Msg>,
 }
 
 impl StoreNotifier {
-    /// Says that the file changed; may be called from any thread, as often as one likes.
+    /// May be called from any thread and repeatedly.
     pub fn notify_changed(&self) {
-        // The receiver is gone only when the program ends.
+        // An error means that the program is quitting.
         self.requests
             .send(StoreRequest::CheckExternalChanges)
             .unwrap_or_default();
     }
 
-    /// Reports the recovery of a damaged file; called on the list's thread.
+    /// Must be called on the list's thread: it blocks while the channel is full.
     pub fn report_recovery(&self, sentence: String) {
         send_blocking(&self.responses, Msg::ComponentPanicked(sentence));
     }
 }
 
-/// What the list's thread may be told.
 #[derive(Debug)]
 pub(super) enum StoreRequest {
     LoadSession,
@@ -88,69 +84,68 @@ pub(super) enum StoreRequest {
     Close(oneshot::Sender<()>),
 }
 
-/// Hands orders to the list's thread.
+/// Sends requests to the list's thread.
 #[derive(Debug)]
 pub(super) struct StoreHandle {
-    requests: orders::Sender<StoreRequest>,
+    requests: sync_mpsc::Sender<StoreRequest>,
     responses: mpsc::Sender<Msg>,
-    /// The error of every order after the thread has ended.
+    /// The error of every request after the thread has ended.
     thread_error: String,
 }
 
 impl StoreHandle {
-    /// Starts the thread.
-    pub(super) fn start(open: OpenStore, answers: mpsc::Sender<Msg>) -> Self {
-        let (list, told) = orders::channel();
-        let keeper = StoreWorker {
+    pub(super) fn start(open: OpenStore, responses: mpsc::Sender<Msg>) -> Self {
+        let (requests, receiver) = sync_mpsc::channel();
+        let worker = StoreWorker {
             notifier: StoreNotifier {
-                requests: list.clone(),
-                responses: answers.clone(),
+                requests: requests.clone(),
+                responses: responses.clone(),
             },
             open,
             store: Err(StoreError::Other("it was not opened yet".into())),
             is_open_attempted: false,
         };
-        let started = thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("list".into())
-            .spawn(move || keeper.run(&told));
-        let gone = match started {
-            Ok(_) => "reading or writing it broke; start kietop again".to_owned(),
-            Err(error) => format!("no thread can be started ({error}); end other programs"),
+            .spawn(move || worker.run(&receiver));
+        let thread_error = match thread {
+            Ok(_) => crashes::LIST_THREAD.to_owned(),
+            Err(error) => crashes::no_thread(&error),
         };
         Self {
-            requests: list,
-            responses: answers,
-            thread_error: gone,
+            requests,
+            responses,
+            thread_error,
         }
     }
 
-    /// Gives an order. Where the thread is gone the answer is an error.
-    pub(super) fn send(&self, order: StoreRequest) {
-        let Err(orders::SendError(order)) = self.requests.send(order) else {
+    /// Sends a request. After the thread has ended the response is an error.
+    pub(super) fn send(&self, request: StoreRequest) {
+        let Err(sync_mpsc::SendError(request)) = self.requests.send(request) else {
             return;
         };
-        tracing::error!("the list's thread is gone");
-        let answers = self.responses.clone();
-        let gone = StoreError::Other(self.thread_error.clone());
-        if let Some(refusal) = handle_request(order, &mut Err(gone)) {
-            task::spawn(async move { send_response(&answers, refusal).await });
+        tracing::error!("the list's thread has ended");
+        let responses = self.responses.clone();
+        let error = StoreError::Other(self.thread_error.clone());
+        if let Some(response) = handle_request(request, &mut Err(error)) {
+            task::spawn(async move { send_response(&responses, response).await });
         }
     }
 }
 
-/// Keeps the list, on a thread of its own.
 struct StoreWorker {
     notifier: StoreNotifier,
     open: OpenStore,
     store: Result<OpenedStore, StoreError>,
-    /// Whether it was opened, or tried to be, for the next reading already.
+    /// Whether `LoadSession` has just tried to open the list, so that the following `LoadList`
+    /// need not.
     is_open_attempted: bool,
 }
 
 impl StoreWorker {
-    fn run(mut self, told: &orders::Receiver<StoreRequest>) {
-        while let Ok(order) = told.recv() {
-            match &order {
+    fn run(mut self, requests: &sync_mpsc::Receiver<StoreRequest>) {
+        while let Ok(request) = requests.recv() {
+            match &request {
                 StoreRequest::LoadSession => self.open_if_needed(),
                 StoreRequest::LoadList if !self.is_open_attempted => self.open_if_needed(),
                 StoreRequest::LoadList
@@ -163,43 +158,45 @@ impl StoreWorker {
                 | StoreRequest::CheckExternalChanges
                 | StoreRequest::Close(_) => {}
             }
-            // What a reading tells of the start, the next one does not take on trust.
-            self.is_open_attempted = matches!(order, StoreRequest::LoadSession);
-            if let StoreRequest::Close(done) = order {
+            self.is_open_attempted = matches!(request, StoreRequest::LoadSession);
+            if let StoreRequest::Close(done) = request {
                 drop(self.store);
-                // The loop may have stopped waiting.
+                // The event loop may have stopped waiting.
                 done.send(()).unwrap_or_default();
                 return;
             }
-            if let Some(answer) = handle_request(order, &mut self.store) {
-                send_blocking(&self.notifier.responses, answer);
+            if let Some(response) = handle_request(request, &mut self.store) {
+                send_blocking(&self.notifier.responses, response);
             }
         }
     }
 
     fn open_if_needed(&mut self) {
         if self.store.is_err() {
-            let (open, notice) = (&mut self.open, self.notifier.clone());
-            self.store = catch_unwind(AssertUnwindSafe(|| open(notice)))
-                .unwrap_or_else(|_| Err(StoreError::Other("opening it broke".into())));
+            let (open, notifier) = (&mut self.open, self.notifier.clone());
+            self.store = catch_unwind(AssertUnwindSafe(|| open(notifier)))
+                .unwrap_or_else(|_| Err(StoreError::Other(crashes::LIST_OPENING.into())));
         }
     }
 }
 
-fn send_blocking(answers: &mpsc::Sender<Msg>, msg: Msg) {
-    if answers.blocking_send(msg).is_err() {
-        tracing::debug!("the list answered after the end");
+fn send_blocking(responses: &mpsc::Sender<Msg>, msg: Msg) {
+    if responses.blocking_send(msg).is_err() {
+        tracing::debug!("dropped a response: the event loop has ended");
     }
 }
 
-/// Carries an order out, and returns its answer where there is one.
-fn handle_request(order: StoreRequest, list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
-    Some(match order {
+/// Runs a request; returns `None` for requests that have no response.
+fn handle_request(
+    request: StoreRequest,
+    list: &mut Result<OpenedStore, StoreError>,
+) -> Option<Msg> {
+    Some(match request {
         StoreRequest::LoadSession => {
             Msg::SessionLoaded(with_store(list, |store| store.load_session()))
         }
-        StoreRequest::SaveSession(lens) => {
-            Msg::SessionSaved(with_store(list, |store| store.save_session(&lens)))
+        StoreRequest::SaveSession(view) => {
+            Msg::SessionSaved(with_store(list, |store| store.save_session(&view)))
         }
         StoreRequest::LoadList => Msg::ListLoaded(with_store(list, |store| store.load())),
         StoreRequest::Apply(changes) => {
@@ -214,40 +211,37 @@ fn handle_request(order: StoreRequest, list: &mut Result<OpenedStore, StoreError
             Msg::JournalRead { task, lines }
         }
         StoreRequest::ReadRawResponse(task) => {
-            let record = with_store(list, |store| store.read_raw_response(&task));
-            let record = record.map(|record| record.map(Arc::new));
-            Msg::RawResponseRead {
-                task,
-                response: record,
-            }
+            let response = with_store(list, |store| store.read_raw_response(&task));
+            let response = response.map(|response| response.map(Arc::new));
+            Msg::RawResponseRead { task, response }
         }
         StoreRequest::SaveLastSeen(at) => {
             if let Err(error) = with_store(list, |store| store.save_last_seen(at)) {
-                tracing::debug!(%error, "the visit is not noted");
+                tracing::debug!(%error, "the time of the last visit was not saved");
             }
             return None;
         }
         StoreRequest::CheckExternalChanges => return read_external_changes(list),
-        // Who waits hears that it is dropped.
+        // Dropping the sender ends the wait.
         StoreRequest::Close(_) => return None,
     })
 }
 
-/// Does something with the list, or says why there is none. A panic in it becomes an error.
+/// Calls the list, or returns the error of opening it. A panic becomes an error.
 fn with_store<T>(
     list: &mut Result<OpenedStore, StoreError>,
-    work: impl FnOnce(&mut dyn ListStore) -> Result<T, StoreError>,
+    call: impl FnOnce(&mut dyn ListStore) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let store = list.as_mut().map_err(|error| error.clone())?.store.as_mut();
-    catch_unwind(AssertUnwindSafe(|| work(store)))
-        .unwrap_or_else(|_| Err(StoreError::Other("reading or writing it broke".into())))
+    catch_unwind(AssertUnwindSafe(|| call(store)))
+        .unwrap_or_else(|_| Err(StoreError::Other(crashes::LIST_ACCESS.into())))
 }
 
-/// Reads what other instances changed. A file busy in another program is not an error here.
+/// Reads the changes of other instances. A busy file is not an error here: a notification follows.
 fn read_external_changes(list: &mut Result<OpenedStore, StoreError>) -> Option<Msg> {
     match with_store(list, |store| store.external_changes()) {
-        Ok(deltas) if deltas.is_empty() => None,
-        Ok(deltas) => Some(Msg::ExternalChanges(deltas)),
+        Ok(changes) if changes.is_empty() => None,
+        Ok(changes) => Some(Msg::ExternalChanges(changes)),
         Err(StoreError::Busy) => None,
         Err(error) => list.is_ok().then_some(Msg::ListFailed(error)),
     }
@@ -265,11 +259,10 @@ mod tests {
         watched_task::WatchedTask,
     };
 
-    /// Breaks at whatever is wanted of it.
     #[derive(Debug)]
-    struct FailingStore;
+    struct PanickingStore;
 
-    impl ListStore for FailingStore {
+    impl ListStore for PanickingStore {
         fn load(&mut self) -> Result<Vec<WatchedTask>, StoreError> {
             panic_any(1)
         }
@@ -296,18 +289,17 @@ mod tests {
         }
     }
 
-    /// Gives every order there is, and the end, and returns all that is answered: of each its name
-    /// and its error.
+    /// Sends every request and then `Close`; returns the name and error of each response.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "only answers of the list are wanted"
+        reason = "other responses are a failure of the test"
     )]
-    async fn answers(
-        hand: StoreHandle,
-        mut told: mpsc::Receiver<Msg>,
+    async fn responses_to_all(
+        handle: StoreHandle,
+        mut receiver: mpsc::Receiver<Msg>,
     ) -> Vec<(&'static str, StoreError)> {
         let task = TaskId::parse("a").unwrap();
-        for order in [
+        for request in [
             StoreRequest::LoadSession,
             StoreRequest::LoadList,
             StoreRequest::CheckExternalChanges,
@@ -317,78 +309,75 @@ mod tests {
             StoreRequest::ReadJournal(task.clone()),
             StoreRequest::ReadRawResponse(task),
         ] {
-            hand.send(order);
+            handle.send(request);
         }
         let (done, closed) = oneshot::channel();
-        hand.send(StoreRequest::Close(done));
+        handle.send(StoreRequest::Close(done));
         // An error means that there is no thread.
         closed.await.unwrap_or_default();
-        drop(hand);
-        let mut answers = Vec::new();
-        while let Some(msg) = told.recv().await {
+        drop(handle);
+        let mut responses = Vec::new();
+        while let Some(msg) = receiver.recv().await {
             let (name, error) = match msg {
-                Msg::SessionLoaded(result) => ("recalled", result.err()),
-                Msg::ListLoaded(result) => ("loaded", result.err()),
-                Msg::SessionSaved(result) => ("remembered", result.err()),
+                Msg::SessionLoaded(result) => ("session loaded", result.err()),
+                Msg::ListLoaded(result) => ("list loaded", result.err()),
+                Msg::SessionSaved(result) => ("session saved", result.err()),
                 Msg::Stored { result, .. } => ("stored", result.err()),
-                Msg::JournalRead { lines, .. } => ("journal", lines.err()),
-                Msg::RawResponseRead {
-                    response: record, ..
-                } => ("record", record.err()),
-                // Nobody waits for this look at other instances' changes, so only an unreadable
-                // list is reported.
-                Msg::ListFailed(error) => ("failed", Some(error)),
-                other => panic!("nobody asked for {other:?}"),
+                Msg::JournalRead { lines, .. } => ("journal read", lines.err()),
+                Msg::RawResponseRead { response, .. } => ("raw response read", response.err()),
+                // Sent by `CheckExternalChanges`, and only for a list that was opened.
+                Msg::ListFailed(error) => ("list failed", Some(error)),
+                other => panic!("an unexpected response: {other:?}"),
             };
-            answers.push((name, error.unwrap()));
+            responses.push((name, error.unwrap()));
         }
-        answers
+        responses
     }
 
     #[tokio::test]
     async fn every_store_request_is_answered_once() {
         let in_order = [
-            "recalled",
-            "loaded",
-            "remembered",
+            "session loaded",
+            "list loaded",
+            "session saved",
             "stored",
-            "journal",
-            "record",
+            "journal read",
+            "raw response read",
         ];
-        let breaks = |_| {
+        let open_panicking = |_| {
             Ok(OpenedStore {
-                store: Box::new(FailingStore),
+                store: Box::new(PanickingStore),
                 watch: None,
             })
         };
-        let other = |what: &str| StoreError::Other(what.into());
+        let other = |text: &str| StoreError::Other(text.into());
         let cases: [(OpenStore, StoreError); 3] = [
-            (Box::new(breaks), other("reading or writing it broke")),
-            (Box::new(|_| panic_any(0)), other("opening it broke")),
+            (Box::new(open_panicking), other(crashes::LIST_ACCESS)),
+            (Box::new(|_| panic_any(0)), other(crashes::LIST_OPENING)),
             (Box::new(|_| Err(StoreError::Full)), StoreError::Full),
         ];
         for (open, error) in cases {
-            let (send, told) = mpsc::channel(99);
-            let mut answers = answers(StoreHandle::start(open, send), told).await;
-            answers.retain(|(name, _)| *name != "failed");
+            let (sender, receiver) = mpsc::channel(99);
+            let mut responses = responses_to_all(StoreHandle::start(open, sender), receiver).await;
+            responses.retain(|(name, _)| *name != "list failed");
 
-            assert_eq!(answers, in_order.map(|name| (name, error.clone())));
+            assert_eq!(responses, in_order.map(|name| (name, error.clone())));
         }
 
-        // Where the thread could not even be started.
-        let (send, told) = mpsc::channel(99);
-        let (gone, _) = orders::channel();
-        let hand = StoreHandle {
+        // When the thread could not be started.
+        let (sender, receiver) = mpsc::channel(99);
+        let (closed, _) = sync_mpsc::channel();
+        let handle = StoreHandle {
             thread_error: "no thread can be started".into(),
-            requests: gone,
-            responses: send,
+            requests: closed,
+            responses: sender,
         };
-        let mut answers = answers(hand, told).await;
+        let mut responses = responses_to_all(handle, receiver).await;
 
         let error = other("no thread can be started");
-        answers.sort_unstable_by_key(|(name, _)| *name);
+        responses.sort_unstable_by_key(|(name, _)| *name);
         let mut names = in_order;
         names.sort_unstable();
-        assert_eq!(answers, names.map(|name| (name, error.clone())));
+        assert_eq!(responses, names.map(|name| (name, error.clone())));
     }
 }
